@@ -1,0 +1,46 @@
+# gate106: `make demo` shows it, `make test` checks it; both set up what they need first.
+PYTHON ?= python3
+SECONDS ?= 30
+PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
+
+.PHONY: help install demo test bench lock clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo     shows the gate at work for $(SECONDS) seconds (SECONDS=60 for more)"
+	@echo "make test     checks everything: format, lint, types, imports, tests"
+	@echo "make bench    measures it beside two relays without rules"
+	@echo "make install  only builds .venv from the pinned requirements"
+	@echo "make lock     pins the requirements anew"
+
+install: .venv/.installed
+
+.venv/.installed: requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("gate106 needs Python 3.11 or later: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: install
+	.venv/bin/gate106 demo --seconds $(SECONDS)
+
+# pytest runs last: its closing lines list what was skipped and how to get it, and its summary is the last line.
+test: install
+	.venv/bin/ruff format --check --quiet .
+	.venv/bin/ruff check --quiet .
+	.venv/bin/mypy --no-error-summary
+	.venv/bin/lint-imports --no-logo
+	.venv/bin/python -m pytest
+
+bench: install
+	.venv/bin/gate106 bench --mix repeated
+	.venv/bin/gate106 bench --mix standard
+
+lock: install
+	$(PIN) pyproject.toml --output-file requirements.txt
+	$(PIN) --group build --output-file requirements-build.txt
+	$(PIN) pyproject.toml --group dev --output-file requirements-dev.txt
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist tests/clients/node/node_modules

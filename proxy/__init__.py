@@ -1,0 +1,18 @@
+"""gate106: the carrier's gate for 106 bulk SMS. This is the map.
+
+    provider ──bytes──▶ wire ──Frame──▶ Message ──▶ policy.judge(…) ──▶ Verdict ──▶ journal ──▶ carrier link
+                                           ▲                                │
+                                           └── state: one record a person ──┘
+
+Rooms, in the order a message walks through them (imports go down this list only):
+
+    __main__   the commands                          app        wiring: the one file that names concrete parts
+    net        asyncio: links to providers/carriers  ops        metrics and the HTTP side
+    relay      one message from arrival to answer: READ THIS FIRST
+    wire       bytes ⇄ frames, SMPP 3.4 as tables    policy     rules → verdicts
+    state      what is known of a person             desk       the journal and what is read from it
+    message    the shared nouns                      number     one person, however the number is spelt
+    tally      plain integers that /metrics shows    config     settings as frozen values
+
+``sim`` stands beside the house: a carrier, providers, 双11, and the measurements.
+"""

@@ -1,0 +1,170 @@
+"""The commands. Each has ``--help`` with an example; errors are one clear line on stderr and exit 2, never a traceback.
+
+In: a command line. Out: text, JSON, an exit code. Never: logic of its own: each command calls one function of a room.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+from zoneinfo import ZoneInfo
+
+import typer
+
+app = typer.Typer(
+    name="gate106",
+    help="The carrier's gate for 106 bulk SMS: an SMPP 3.4 proxy that decides every message by rules kept in files.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+sim = typer.Typer(help="Simulators: a carrier, a provider.", no_args_is_help=True, rich_markup_mode=None)
+journal = typer.Typer(help="The journal: what was decided, chained.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(sim, name="sim")
+app.add_typer(journal, name="journal")
+
+CHINA = ZoneInfo("Asia/Shanghai")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def fail(text: object) -> NoReturn:
+    """One line on stderr, exit 2."""
+    typer.echo(f"gate106: {text}", err=True)
+    raise typer.Exit(2)
+
+
+@app.command(epilog="Example: gate106 serve --config gate106.yaml")
+def serve(
+    config: Annotated[Path, typer.Option(help="The settings (YAML).")] = Path("gate106.yaml"),
+    accept_loss: Annotated[bool, typer.Option(help="Start although state and journal do not belong together.")] = False,
+) -> None:
+    """Run the gate. SIGTERM drains and stops; SIGHUP reloads rules and accounts."""
+    from proxy import app as gate
+
+    try:
+        code = gate.serve(config, accept_loss=accept_loss)
+    except gate.StartError as error:
+        fail(error)
+    raise typer.Exit(code)
+
+
+@app.command(epilog="Example: gate106 demo --seconds 30")
+def demo(
+    seconds: Annotated[float, typer.Option(min=5, max=3600, help="How long traffic runs.")] = 30.0,
+    keep: Annotated[bool, typer.Option(help="Keep the folder with settings, journal and state.")] = False,
+) -> None:
+    """双11 in a minute: simulated carrier and providers over real SMPP on loopback; ends with a reconciled table."""
+    from proxy.sim import demo as scenario
+
+    raise typer.Exit(scenario.demo(seconds, keep))
+
+
+@app.command(epilog="Example: gate106 check rules/")
+def check(rules: Annotated[Path, typer.Argument(help="The folder with rules.")] = Path("rules")) -> None:
+    """Lint rules and run their tests; every problem as file:line. Exit 1 if there is any."""
+    from proxy import policy
+
+    if not rules.is_dir():
+        fail(f"{rules}: no such folder (name the folder that holds your rules)")
+    report = policy.check(rules)
+    for problem in report.problems:
+        typer.echo(str(problem), err=True)
+    typer.echo(f"{rules}: {report.rules} rules, {report.tests} tests, {len(report.problems)} problems")
+    raise typer.Exit(1 if report.problems else 0)
+
+
+@app.command(epilog="Example: gate106 explain --to 13800100500 --from 10690001 --text '【测试】双11券 拒收请回复R' --json")
+def explain(
+    to: Annotated[str, typer.Option("--to", help="The recipient, in any spelling.")],
+    sender: Annotated[str, typer.Option("--from", help="The port (source address).")],
+    text: Annotated[str, typer.Option("--text", help="What the message says.")],
+    provider: Annotated[str, typer.Option(help="The provider's name.")] = "",
+    category: Annotated[str | None, typer.Option(help="otp, notice or marketing, if it was declared.")] = None,
+    at: Annotated[str | None, typer.Option(help='When, Beijing time: "2026-11-11 10:00"; default now.')] = None,
+    rules: Annotated[Path, typer.Option(help="The folder with rules.")] = Path("rules"),
+    as_json: Json = False,
+) -> None:
+    """Say what would be decided about one message, and each rule's part in it (a recipient nobody has written to yet)."""
+    from proxy import policy
+    from proxy.message import Category
+    from proxy.number import NotARecipient
+
+    try:
+        moment = datetime.now(CHINA) if at is None else datetime.fromisoformat(at).replace(tzinfo=CHINA)
+        told = policy.explain_text(
+            policy.load(rules), to, sender, text, provider, Category.of(category) if category else None, moment.timestamp()
+        )
+    except (NotARecipient, ValueError, OSError) as error:
+        fail(error)
+    except policy.RulesError as error:
+        for problem in error.problems:
+            typer.echo(str(problem), err=True)
+        fail(f"{rules}: the rules cannot be loaded")
+    typer.echo(json.dumps(told.as_dict(), ensure_ascii=False, indent=2) if as_json else told.as_text())
+
+
+@app.command(epilog="Example: gate106 bench --mix standard --seconds 60 --json > result.json")
+def bench(
+    mix: Annotated[str, typer.Option(help="repeated or standard.")] = "standard",
+    seconds: Annotated[float, typer.Option(min=2, max=3600)] = 10.0,
+    binds: Annotated[int, typer.Option(min=1, max=256)] = 8,
+    window: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    rate: Annotated[float, typer.Option(help="Messages per second; 0 = as fast as answers come.")] = 0.0,
+    rules: Annotated[int, typer.Option(help="Generate rules until there are so many; 0 = the shipped set.")] = 0,
+    recipients: Annotated[int, typer.Option(min=1, help="Different recipients.")] = 1_000_000,
+    baselines: Annotated[bool, typer.Option(help="Measure the two baseline relays in the same run.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Measure the gate between a simulated carrier and a load generator, beside two relays without rules."""
+    from proxy.sim import bench as measure
+
+    options = measure.Options(
+        mix=mix, seconds=seconds, binds=binds, window=window, rate=rate, rules=rules, recipients=recipients, baselines=baselines
+    )
+    result = measure.run(options)
+    typer.echo(json.dumps(result.as_dict(), ensure_ascii=False, indent=2) if as_json else result.as_text())
+
+
+@app.command("hash-password", epilog="Example: gate106 hash-password < password.txt")
+def hash_password() -> None:
+    """Read a password from standard input, print what to write into the settings instead of it."""
+    from proxy.net.doorkeeper import hash_password as hashed
+
+    password = sys.stdin.readline().rstrip("\n")
+    if not password:
+        fail("no password on standard input")
+    typer.echo(hashed(password))
+
+
+@journal.command("verify", epilog="Example: gate106 journal verify /var/lib/gate106/journal")
+def journal_verify(folder: Annotated[Path, typer.Argument(help="The journal's folder.")], as_json: Json = False) -> None:
+    """Check every record and the chain over all commit groups. Exit 1 if anything was altered or is missing."""
+    from proxy.desk import journal as desk
+
+    if not folder.is_dir():
+        fail(f"{folder}: no such folder")
+    report = desk.verify(desk.OsDisk(folder))
+    found = report._asdict() | {"damage": str(report.damage) if report.damage else None}
+    found["cut"] = report.cut._asdict() if report.cut else None
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        span = f"{report.records} records ({report.first} to {report.last}) in {report.groups} groups, {report.segments} segments"
+        typer.echo(found["damage"] or f"{folder}: {span}; the chain holds: {report.chain}")
+    raise typer.Exit(1 if report.damage else 0)
+
+
+def main() -> None:
+    """The entry point: click's usage errors exit 2 as they are; what nobody foresaw is one line, too."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Access: which account may send, from which ports, how fast; and which provider owns a port.
+
+In: the settings. Out: an Access per system_id, a Sender per (account, source), the owner of a port. Never: sockets, the clock.
+"""
+
+from __future__ import annotations
+
+from proxy.config import Account, Provider, Settings
+from proxy.message import Sender
+from proxy.state.rate import Rate
+
+SENDERS_MAX = 65_536
+"""Sources remembered per account: extensions are the provider's to choose, so the memo is bounded (two generations)."""
+
+
+class Access:
+    """One account's rights, shared by all its binds."""
+
+    def __init__(self, provider: Provider, account: Account, rates: tuple[Rate, ...], ports: Ports) -> None:
+        self.provider = provider
+        self.account = account
+        self.rates = rates
+        self.binds = 0
+        """How many binds this account holds now; ``provider_binds`` of the directory counts the company's."""
+        self.vendor_statuses = provider.statuses == "vendor"
+        self._ports = ports
+        self._young: dict[bytes, Sender] = {}
+        self._old: dict[bytes, Sender] = {}
+
+    def sender(self, head: bytes, source: str) -> Sender:
+        """Who sends when this account uses ``source``; its ``prefix`` is empty where the account does not own it.
+
+        ``head`` is the raw spelling (with type and plan), so one dictionary look-up serves the usual message.
+        """
+        found = self._young.get(head)
+        if found is None:
+            found = self._old.get(head) or self._make(source)
+            if len(self._young) >= SENDERS_MAX:
+                self._old, self._young = self._young, {}
+            self._young[head] = found
+        return found
+
+    def _make(self, source: str) -> Sender:
+        prefix, owner = self._ports.longest(source)
+        allowed = self.account.ports
+        owned = owner == self.provider.name and (allowed is None or any(covers(p, source) for p in allowed))
+        provider = self.provider
+        return Sender.of(
+            provider.name, self.account.system_id, source, prefix if owned else "", provider.category, provider.since
+        )
+
+    def takes(self, now: float) -> bool:
+        """Whether one more message fits the rates of the account, then of its provider, at ``now`` (monotonic)."""
+        return all(rate.allow(now) for rate in self.rates)
+
+
+def covers(prefix: str, source: str) -> bool:
+    """Whether a registered port owns a source: digits by prefix; an empty or alphanumeric source only literally."""
+    return source.startswith(prefix) if prefix.isdigit() and source.isdigit() else source == prefix
+
+
+class Ports:
+    """The longest-prefix table: port → (prefix, provider)."""
+
+    def __init__(self, providers: tuple[Provider, ...]) -> None:
+        self._owners = {prefix: provider.name for provider in providers for prefix in provider.ports}
+        digits = [len(prefix) for prefix in self._owners if prefix.isdigit()]
+        self._lengths = sorted(set(digits), reverse=True)
+
+    def longest(self, port: str) -> tuple[str, str]:
+        """(prefix, provider) of the longest registered prefix; two empty strings where nobody owns the port."""
+        if port.isdigit():
+            for length in self._lengths:
+                owner = self._owners.get(port[:length]) if length <= len(port) else None
+                if owner is not None:
+                    return port[:length], owner
+            return "", ""
+        owner = self._owners.get(port)
+        return ("", "") if owner is None else (port or "(empty)", owner)
+
+
+class Directory:
+    """All accounts of the settings. A reload makes a new one; rates and bind counts of accounts that stay are kept."""
+
+    def __init__(self, settings: Settings, before: Directory | None = None) -> None:
+        self.ports = Ports(settings.providers)
+        self.providers = {provider.name: provider for provider in settings.providers}
+        self.provider_binds: dict[str, int] = before.provider_binds if before else {}
+        self.accesses: dict[str, Access] = {}
+        for provider in settings.providers:
+            shared = _rate(provider.tps)
+            for account in provider.accounts:
+                rates = tuple(rate for rate in (_rate(account.tps), shared) if rate is not None)
+                access = Access(provider, account, rates, self.ports)
+                kept = before.accesses.get(account.system_id) if before else None
+                if kept is not None:
+                    access.binds = kept.binds
+                self.accesses[account.system_id] = access
+
+    def owner(self, port: str) -> str:
+        """Name of the provider that owns a port, empty if nobody does."""
+        return self.ports.longest(port)[1]
+
+
+def _rate(tps: float | None) -> Rate | None:
+    return Rate(tps, max(1, round(tps))) if tps else None

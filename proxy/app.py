@@ -1,0 +1,370 @@
+"""app: wiring. The one file that names concrete parts of several rooms.
+
+In: the settings. Out: a running gate. Never: a decision about a message.
+
+Start: lock the store → load its checkpoint → replay the journal → open HTTP and the listeners → bind to the carriers → accept binds.
+Stop (SIGTERM): stop accepting → listeners close → wait for answers, at most 8 s → unbind → sync → checkpoint → exit 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import resource
+import signal
+import time
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvloop
+import watchfiles
+
+from proxy import policy
+from proxy.access import Directory
+from proxy.config import Settings, SettingsError, load
+from proxy.desk import entries
+from proxy.desk.journal import Journal, JournalDamaged, JournalDown, OsDisk, read
+from proxy.message import Category
+from proxy.net.carrier import CarrierHouse
+from proxy.net.link import Turns
+from proxy.net.provider import Providers
+from proxy.net.routes import Routes
+from proxy.net.syncer import Syncer
+from proxy.ops.http import HttpServer
+from proxy.ops.metrics import Gauges, pieces
+from proxy.relay import Options, Relay
+from proxy.replay import replay, settle_open
+from proxy.state import EmbeddedStore, StateError, open_store
+from proxy.tally import Tally
+from proxy.way_back import WayBack
+
+log = structlog.get_logger()
+
+DRAIN_S = 8.0
+"""A drain waits so long for answers: Kubernetes and systemd kill after 10 s at the earliest settings people use."""
+TICK_S = 0.1
+"""How often timers of sessions are looked at: a tenth of the shortest (1 s) anybody would set."""
+CHECKPOINT_S = 10.0
+"""A restart replays at most about so much of the journal."""
+CLOCK_STEP_S = 1.0
+"""A wall clock that jumps by more is journalled."""
+
+
+class StartError(Exception):
+    """The gate cannot start; the text says whose fault it is and what to do."""
+
+
+class Gate:
+    def __init__(self, settings: Settings, path: Path, loop: asyncio.AbstractEventLoop, accept_loss: bool = False) -> None:
+        self.settings = settings
+        self.path = path
+        self.loop = loop
+        self.tally = Tally()
+        self.turns = Turns(loop)
+        self.rules = policy.load(settings.rules)
+        self.rules_problem = ""
+        """Why the folder's rules are not in force, empty when they are."""
+        self.store: EmbeddedStore = open_store(settings.store, accept_loss=accept_loss)
+        self.journal, self.relay = self._restore(accept_loss)
+        self.syncer = Syncer(loop, self.journal, self._synced)
+        self.journal_unsynced_since_s = 0.0
+        self.clock_skew_s = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopped = asyncio.Event()
+        self._checkpointing = False
+
+    # -- start
+
+    def _restore(self, accept_loss: bool) -> tuple[Journal, Relay]:
+        settings, tally = self.settings, self.tally
+        directory = Directory(settings)
+        self.carriers = {
+            carrier.name: CarrierHouse(carrier, settings.timers, self.turns, tally) for carrier in settings.carriers
+        }
+        routes = Routes(settings.carriers, {name: house.lane for name, house in self.carriers.items()})
+        disk = OsDisk(settings.journal)
+        position = self.store.position
+        self.store.belongs_to(disk, accept_loss)
+        found = replay(self.store, read(disk, position.open_from, position.counted), position.counted)
+        settle_open(self.store, found)
+        journal = Journal(disk, settings.node)
+        log.info("journal replayed", records=found.records, open=len(found.open), at=journal.written)
+        relay = Relay(
+            directory=directory,
+            rules=self.rules,
+            store=self.store,
+            journal=journal,
+            routes=routes,
+            tally=tally,
+            spawn=_drive,
+            wake=self.turns.wake,
+            sync=self._sync,
+            options=Options(settings.on_judge_error, settings.node),
+            first_id=max(found.highest_id, position.highest_id, settings.node << 40),
+        )
+        self.turns.work = self._turn
+        self.providers = Providers(directory, relay, self.turns, tally, settings.timers)
+        self.way_back = WayBack(
+            relay,
+            tally,
+            self.providers.receivers,
+            {carrier.name: carrier.strip for carrier in settings.carriers if carrier.strip},
+            frozenset(carrier.name for carrier in settings.carriers if carrier.receipts_by_text),
+        )
+        return journal, relay
+
+    async def start(self) -> None:
+        settings = self.settings
+        now = time.time()
+        self._note(entries.START, entries.pack_start(now, settings.node))
+        self._note_rules(now)
+        self.http = HttpServer(self._metrics, self._not_ready, settings.http.metrics_allow)
+        self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
+        self.smpp_port = await self.providers.listen(settings.smpp.listen.host, settings.smpp.listen.port)
+        for house in self.carriers.values():
+            house.start(self.relay, self.way_back)
+        self._tasks = [
+            self.loop.create_task(self._ticks()),
+            self.loop.create_task(self._checkpoints()),
+            self.loop.create_task(self._watch_rules()),
+        ]
+        self.providers.accepting = True
+        log.info("gate open", smpp=self.smpp_port, http=self.http_port, rules=self.rules.revision, carriers=len(self.carriers))
+
+    def _note(self, kind: int, body: bytes) -> None:
+        """A record of the gate's own, outside a turn."""
+        with contextlib.suppress(JournalDown):  # which the relay notices with the next message
+            self.journal.append(kind, body)
+            self.journal.write(time.time())
+            self.syncer.kick()
+
+    def _note_rules(self, now: float) -> None:
+        self._note(entries.RULES, entries.pack_rules(now, self.rules.revision, [rule.id for rule in self.rules.rules]))
+
+    # -- one loop turn
+
+    def _turn(self) -> None:
+        relay = self.relay
+        relay.turn(time.time())
+        handed = relay.handed
+        if handed:
+            now_s = self.loop.time()
+            observe = self.tally.gate_seconds.observe
+            for transit in handed:
+                observe(now_s - transit.arrived_s)
+            handed.clear()
+
+    def _sync(self) -> None:
+        self.syncer.kick()
+
+    def _synced(self, sequence: int) -> None:
+        self.turns.wake()
+
+    # -- regular work
+
+    async def _ticks(self) -> None:
+        wall, mono = time.time(), self.loop.time()
+        while True:
+            await asyncio.sleep(TICK_S)
+            now, now_s = time.time(), self.loop.time()
+            step = (now - wall) - (now_s - mono)
+            wall, mono = now, now_s
+            if abs(step) > CLOCK_STEP_S:
+                self.clock_skew_s = step
+                self._note(entries.CLOCK, entries.pack_clock(now, step))
+                log.warning("the clock jumped", seconds=round(step, 3))
+            self.providers.tick()
+            for house in self.carriers.values():
+                house.tick()
+            self.relay.tick(now)
+            self.store.sweep(now, self.rules.window_s)
+            if self.relay.idle:
+                with contextlib.suppress(JournalDown):
+                    self.journal.mark(now)
+            self.turns.wake()
+
+    async def _checkpoints(self) -> None:
+        while True:
+            await asyncio.sleep(CHECKPOINT_S)
+            try:
+                await self.checkpoint()
+            except OSError as error:
+                log.error("checkpoint failed; the journal keeps everything until one succeeds", error=str(error))
+
+    async def checkpoint(self) -> None:
+        """Writes what changed to the store's file, with the place in the journal from which a restart goes on."""
+        if self._checkpointing or self.relay.amid:
+            return
+        self._checkpointing = True
+        try:
+            waiting = [transit.recorded for transit in self.relay.in_flight.values()]
+            written = self.journal.written
+            await self.store.checkpoint(
+                counted=written,
+                open_from=min(waiting, default=written + 1),
+                highest_id=self.relay.highest_id,
+                synced=self._wait_synced,
+            )
+        finally:
+            self._checkpointing = False
+
+    async def _wait_synced(self, sequence: int) -> None:
+        while self.journal.synced < sequence and not self.relay.journal_down:
+            self.syncer.kick()
+            await asyncio.sleep(0.001)
+
+    async def _watch_rules(self) -> None:
+        async for _ in watchfiles.awatch(self.settings.rules, debounce=100, step=20, recursive=True):
+            await self.reload_rules()
+
+    async def reload_rules(self) -> None:
+        """Swaps in the folder's rules between two messages; a bad file keeps the old set and says so."""
+        try:
+            rules = await self.loop.run_in_executor(None, policy.load, self.settings.rules)
+        except policy.RulesError as error:
+            self.rules_problem = str(error.problems[0])
+            self.tally.rules_reload["failed",] += 1
+            log.error("rules not loaded, the old set stays in force", problem=self.rules_problem, problems=len(error.problems))
+            return
+        self.rules_problem = ""
+        if rules.revision == self.rules.revision:
+            return
+        self.rules = self.relay.rules = rules
+        self._note_rules(time.time())
+        self.tally.rules_reload["ok",] += 1
+        log.info("rules in force", revision=rules.revision, rules=len(rules.rules))
+
+    async def reload(self) -> None:
+        """SIGHUP: rules, and accounts from the settings (listeners, carriers and paths need a restart)."""
+        await self.reload_rules()
+        try:
+            settings = await self.loop.run_in_executor(None, load, self.path)
+        except SettingsError as error:
+            log.error("settings not loaded, the old ones stay in force", problem=str(error))
+            return
+        directory = Directory(settings, self.relay.directory)
+        self.relay.directory = directory
+        self.providers.use(directory)
+        log.info("accounts in force", accounts=len(directory.accesses))
+
+    # -- stop
+
+    async def stop(self) -> None:
+        """Drains: nothing that was taken is left without an answer that could still come."""
+        providers, relay = self.providers, self.relay
+        providers.accepting, providers.why_not_accepting = False, "draining"
+        relay.draining = True
+        await providers.stop_listening()
+        deadline = self.loop.time() + DRAIN_S
+        while not relay.idle and self.loop.time() < deadline:
+            await asyncio.sleep(0.01)
+        log.info("drained", left=len(relay.in_flight))
+        providers.unbind_all()
+        self.turns.flush()
+        await asyncio.gather(*(house.stop() for house in self.carriers.values()))
+        for task in self._tasks:
+            task.cancel()
+        self._turn()
+        now = time.time()
+        self._note(entries.STOP, entries.pack_stop(now, len(relay.in_flight)))
+        await self._wait_synced(self.journal.written)
+        await self.checkpoint()
+        self.syncer.stop()
+        self.journal.close(now)
+        self.store.close()
+        await self.http.stop()
+        self._stopped.set()
+
+    # -- what the HTTP side shows
+
+    def _not_ready(self) -> list[str]:
+        """Why traffic should go elsewhere; empty when it should come here."""
+        why = []
+        if not self.providers.accepting:
+            why.append(self.providers.why_not_accepting)
+        why += [
+            f"carrier {name}: no link is up (look for 'carrier unreachable' in the log)"
+            for name, house in self.carriers.items()
+            if not house.lane.up
+        ]
+        if self.relay.journal_down:
+            why.append(f"journal: {self.relay.journal_down}")
+        if self.rules_problem:
+            why.append(f"rules: {self.rules_problem} (the set {self.rules.revision} stays in force)")
+        return why
+
+    def _gauges(self) -> Gauges:
+        providers, houses = self.providers, self.carriers
+        binds: dict[tuple[str, ...], int] = {}
+        for name, links in providers.bound.items():
+            for link in links:
+                binds[name, link.kind] = binds.get((name, link.kind), 0) + 1
+        return Gauges(
+            binds=binds,
+            carrier_links={(name, state): n for name, house in houses.items() for state, n in house.states().items()},
+            window_in_use={(name,): house.window_in_use() for name, house in houses.items()},
+            window_limit={(name,): house.carrier.window * house.carrier.links for name, house in houses.items()},
+            queue_messages={
+                (name, category.word): house.lane.waiting(category)
+                for name, house in houses.items()
+                for category in Category
+            },
+            provider_tps_limit={(name,): provider.tps for name, provider in self.relay.directory.providers.items()},
+            rules_revision=self.rules.revision,
+            store_up=True,
+            journal_lag_s=self.journal.lag(time.time()),
+            journal_chain_ok=True,
+            clock_skew_s=self.clock_skew_s,
+        )
+
+    def _metrics(self) -> Iterator[bytes]:
+        return pieces(self.tally, self._gauges())
+
+
+def _drive(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Runs a batch to its end at once: the embedded store never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    raise RuntimeError("the embedded store waited for something")
+
+
+def serve(path: Path, accept_loss: bool = False) -> int:
+    """Runs the gate until SIGTERM or SIGINT; returns the exit code."""
+    try:
+        settings = load(path)
+    except SettingsError as error:
+        raise StartError(error) from error
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold texts and numbers
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(settings, path, accept_loss))
+
+
+async def _serve(settings: Settings, path: Path, accept_loss: bool) -> int:
+    loop = asyncio.get_running_loop()
+    try:
+        gate = Gate(settings, path, loop, accept_loss)
+        await gate.start()
+    except policy.RulesError as error:
+        raise StartError("\n".join(str(problem) for problem in error.problems)) from error
+    except (StateError, JournalDamaged, JournalDown, OSError) as error:
+        raise StartError(error) from error
+    gc.freeze()  # what was loaded stays: the collector need not walk it again
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    reloads: set[asyncio.Task[None]] = set()
+
+    def hang_up() -> None:
+        task = loop.create_task(gate.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    await stop.wait()
+    await gate.stop()
+    return 0

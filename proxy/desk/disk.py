@@ -1,0 +1,234 @@
+"""Disk: where journal segments lie. A directory (``OsDisk``), or memory that can lose power on demand (``MemoryDisk``).
+
+In: names, offsets, bytes. Out: bytes; OSError as the system gives it. Never: what the bytes mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+from typing import Protocol
+
+SUFFIX = ".journal"
+_IDENTITY = "identity"
+
+
+class Disk(Protocol):
+    """Segments by name; names sort in the order in which they were made."""
+
+    def list(self) -> list[str]: ...
+
+    def read(self, name: str, size: int = -1) -> bytes: ...
+
+    def append(self, name: str, offset: int, data: bytes) -> None:
+        """Writes all of ``data`` at ``offset`` (the file's end; 0 makes the file), or raises and leaves the file as it was."""
+
+    def rewrite(self, name: str, offset: int, data: bytes) -> None:
+        """Writes again what was written there before (after a failed sync the kernel may have dropped it)."""
+
+    def truncate(self, name: str, size: int) -> None: ...
+
+    def remove(self, name: str) -> None: ...
+
+    def sync(self, name: str) -> None:
+        """Returns when the file's bytes, and its name, survive a power loss. May be called in another thread."""
+
+    def release(self, name: str) -> None:
+        """This segment will not be written again."""
+
+    def identity(self) -> str:
+        """The journal's own name, 32 hex digits; empty if it has none yet."""
+
+    def identify(self, identity: str) -> None:
+        """Gives the journal its name, durably."""
+
+    def close(self) -> None: ...
+
+
+class OsDisk:
+    """Segments as files of one directory, which is made when missing."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._files: dict[str, int] = {}
+        self._new: set[str] = set()  # names the directory has not been synced for
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def list(self) -> list[str]:
+        return sorted(file.name for file in self.path.iterdir() if file.name.endswith(SUFFIX))
+
+    def read(self, name: str, size: int = -1) -> bytes:
+        with (self.path / name).open("rb") as file:
+            return file.read(size)
+
+    def _file(self, name: str) -> int:
+        file = self._files.get(name)
+        if file is None:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            if not (self.path / name).exists():
+                self._new.add(name)
+            file = self._files[name] = os.open(self.path / name, flags, 0o640)
+        return file
+
+    def append(self, name: str, offset: int, data: bytes) -> None:
+        file = self._file(name)
+        try:
+            done = os.pwrite(file, data, offset)
+            while done < len(data):  # a nearly full disk takes a part first and refuses the rest
+                done += os.pwrite(file, data[done:], offset + done)
+        except OSError:
+            with contextlib.suppress(OSError):  # where even this fails the next write lands on the same offset
+                os.ftruncate(file, offset)
+            raise
+
+    def rewrite(self, name: str, offset: int, data: bytes) -> None:
+        file, done = self._file(name), 0
+        while done < len(data):
+            done += os.pwrite(file, data[done:], offset + done)
+
+    def truncate(self, name: str, size: int) -> None:
+        file = self._file(name)
+        os.ftruncate(file, size)
+        os.fsync(file)
+
+    def remove(self, name: str) -> None:
+        self.release(name)
+        (self.path / name).unlink()
+        self._sync_directory()
+
+    def sync(self, name: str) -> None:
+        os.fdatasync(self._file(name))
+        if name in self._new:
+            self._sync_directory()
+            self._new.discard(name)
+
+    def _sync_directory(self) -> None:
+        directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def release(self, name: str) -> None:
+        file = self._files.pop(name, None)
+        if file is not None:
+            os.close(file)
+
+    def identity(self) -> str:
+        try:
+            return (self.path / _IDENTITY).read_text().strip()
+        except FileNotFoundError:
+            return ""
+
+    def identify(self, identity: str) -> None:
+        half = self.path / f"{_IDENTITY}.new"
+        with half.open("w") as file:
+            file.write(identity + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(self.path / _IDENTITY)
+        self._sync_directory()
+
+    def close(self) -> None:
+        for name in list(self._files):
+            self.release(name)
+
+
+class MemoryDisk:
+    """A disk for tests: ``kill()`` keeps what was written, ``power_loss()`` only what was synced, and it fails when told to."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, bytearray] = {}
+        self._medium: dict[str, bytearray] = {}
+        self._dirty: dict[str, list[tuple[int, bytes]]] = {}
+        self._identity = ""
+        self.free_bytes: int | None = None
+        """Room left; None is endless. A write that does not fit fails with ENOSPC."""
+        self.read_only = False
+        self.sync_fails = False
+        """Syncs fail, and as on a real system what they should have kept is then lost, unless it is written again."""
+
+    def __str__(self) -> str:
+        return "memory"
+
+    def power_loss(self, torn_bytes: int = 0) -> None:
+        """Unsynced bytes are gone, but for the first ``torn_bytes`` of what came after the synced ones in each segment."""
+        left: dict[str, bytearray] = {}
+        for name, file in self._files.items():
+            medium = self._medium.get(name, bytearray())
+            kept = medium + file[len(medium) : len(medium) + torn_bytes]
+            if kept or name in self._medium:
+                left[name] = kept
+        self._files = left
+        self.kill()
+        self._medium = {name: bytearray(data) for name, data in left.items()}
+        self._dirty.clear()
+
+    def kill(self) -> None:
+        """The process is gone; the system still has all it was given. Faults that were set end."""
+        self.free_bytes, self.read_only, self.sync_fails = None, False, False
+
+    def flip(self, name: str, offset: int, bits: int = 0xFF) -> None:
+        """Damages one byte, on the medium too."""
+        for files in (self._files, self._medium):
+            if name in files and offset < len(files[name]):
+                files[name][offset] ^= bits
+
+    def list(self) -> list[str]:
+        return sorted(self._files)
+
+    def read(self, name: str, size: int = -1) -> bytes:
+        data = self._files[name]
+        return bytes(data if size < 0 else data[:size])
+
+    def append(self, name: str, offset: int, data: bytes) -> None:
+        if self.read_only:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        if self.free_bytes is not None:
+            if len(data) > self.free_bytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self.free_bytes -= len(data)
+        self._files.setdefault(name, bytearray())[offset:] = data
+        self._dirty.setdefault(name, []).append((offset, data))
+
+    def rewrite(self, name: str, offset: int, data: bytes) -> None:
+        if self.read_only:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        self._files[name][offset : offset + len(data)] = data
+        self._dirty.setdefault(name, []).append((offset, data))
+
+    def truncate(self, name: str, size: int) -> None:
+        self._dirty.pop(name, None)
+        del self._files[name][size:]
+        self._medium[name] = bytearray(self._files[name])
+
+    def remove(self, name: str) -> None:
+        self._files.pop(name, None)
+        self._medium.pop(name, None)
+        self._dirty.pop(name, None)
+
+    def sync(self, name: str) -> None:
+        dirty = self._dirty.pop(name, [])
+        if self.sync_fails:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        medium = self._medium.setdefault(name, bytearray())
+        for offset, data in dirty:
+            medium.extend(bytes(max(0, offset - len(medium))))
+            medium[offset : offset + len(data)] = data
+
+    def release(self, name: str) -> None:
+        return None
+
+    def identity(self) -> str:
+        return self._identity
+
+    def identify(self, identity: str) -> None:
+        self._identity = identity
+
+    def close(self) -> None:
+        return None

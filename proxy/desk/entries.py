@@ -1,0 +1,389 @@
+"""Entries: what a journal record says, by kind, as bytes and back.
+
+In: what was decided and what came of it. Out: bodies for ``Journal.append``, and typed values from ``Record.body``. Never: files, a clock.
+Numbers are big-endian; words are UTF-8 behind a 16-bit length. A kind's layout never changes: a new layout is a new kind.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import NamedTuple, Protocol
+
+from proxy.message import ENTRY, Category, Entry, Message, OptOut, Outcome, Sender, Take
+from proxy.message import Verdict as Decision
+
+VERDICT, ANSWER, DELIVER, OPTOUT, RULES, START, STOP, CLOCK = range(1, 9)
+KINDS = {
+    VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
+    RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock",
+}  # fmt: skip
+KEEP_S = 30 * 86_400
+"""How long a record keeps entries if nothing else is said: at least as long as replies may refer to them."""
+
+_U16 = struct.Struct(">H")
+
+
+def _word(text: str) -> bytes:
+    data = text.encode("utf-8", "surrogatepass")[:0xFFFF]
+    return _U16.pack(len(data)) + data
+
+
+class _Reader:
+    """Takes values off a body in order; ValueError when it ends early."""
+
+    def __init__(self, body: bytes, at: int = 0) -> None:
+        self.body = body
+        self.at = at
+
+    def take(self, form: struct.Struct) -> tuple[int, ...]:
+        values = form.unpack_from(self.body, self.at)
+        self.at += form.size
+        return values
+
+    def raw(self, size: int) -> bytes:
+        data = self.body[self.at : self.at + size]
+        if len(data) != size:
+            raise ValueError(f"a journal body of {len(self.body)} bytes ends before {self.at + size}")
+        self.at += size
+        return data
+
+    def word(self) -> str:
+        return self.raw(self.take(_U16)[0]).decode("utf-8", "surrogatepass")
+
+    def rest(self) -> bytes:
+        return self.body[self.at :]
+
+
+def fingerprint_of(provider: str, port: str, digest: bytes) -> int:
+    """48 bits equal for identical submits: provider, source, and all bytes after the destination (``digest``)."""
+    hashed = blake2b(f"{provider}\0{port}\0".encode() + digest, digest_size=6)
+    return int.from_bytes(hashed.digest(), "big")
+
+
+# ---------------------------------------------------------------------------------------------------------------- verdict
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class _Account(Protocol):
+    @property
+    def system_id(self) -> str: ...
+
+
+class _Access(Protocol):
+    @property
+    def provider(self) -> _Named: ...
+    @property
+    def account(self) -> _Account: ...
+
+
+class _Bind(Protocol):
+    @property
+    def access(self) -> _Access: ...
+
+
+class Decided(Protocol):
+    """A submit whose fate is settled, as the relay holds it."""
+
+    @property
+    def bind(self) -> _Bind: ...
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def message(self) -> Message | None: ...
+    @property
+    def verdict(self) -> Decision | None: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def entry(self) -> Entry | None: ...
+    @property
+    def adopts(self) -> int: ...
+
+
+class Verdict(NamedTuple):
+    """What was decided of one submit, with what decided it."""
+
+    time: float
+    provider: str
+    account: str
+    port: str
+    recipient: int  # 0 when the submit could not be read
+    outcome: Outcome
+    reason: str  # empty when allowed
+    status: int
+    category: Category
+    revision: str  # of the rules in force, empty if none were asked
+    breaches: tuple[tuple[int, Outcome, bool], ...]  # number of the rule in that revision, what it wants, shadow
+    takes: tuple[Take, ...]  # what it took from aggregates, if it was allowed
+    entry: Entry | None  # what it added to the person's record
+    adopts: int  # id of the unknown entry it stands in for
+    keep_s: int  # what the record was pruned by when the entry was added
+    digest: bytes  # 16 bytes over all after the destination, empty when the submit could not be read
+    data: bytes  # the PDU as the provider sent it
+
+    @property
+    def fingerprint(self) -> int:
+        return fingerprint_of(self.provider, self.port, self.digest)
+
+
+_FIXED = struct.Struct(">QQQ8sIIBBBBBB")
+"""time in ms, recipient, adopts, revision, status, keep_s, outcome | category << 2 | has entry << 4, category of the message,
+breaches, takes, digest bytes, reason bytes"""
+_BREACH = struct.Struct(">HB")
+_TAKE = struct.Struct(">QII")
+_SENDERS_MAX = 65_536
+"""Senders are made per (account, source); a provider may invent sources, so the memo is dropped when it is full."""
+
+_senders: dict[Sender, bytes] = {}
+_reasons: dict[str, bytes] = {}
+_revisions: dict[str, bytes] = {}
+_pack_fixed = _FIXED.pack
+_TEMPORARY = frozenset((0x14, 0x58))
+
+
+def _sender(sender: Sender) -> bytes:
+    if len(_senders) >= _SENDERS_MAX:
+        _senders.clear()
+    data = _senders[sender] = _word(sender.provider) + _word(sender.account) + _word(sender.port)
+    return data
+
+
+def _memo(table: dict[str, bytes], key: str, value: bytes) -> bytes:
+    if len(table) >= 256:
+        table.clear()
+    table[key] = value
+    return value
+
+
+def _revision(revision: str) -> bytes:
+    return _memo(_revisions, revision, bytes.fromhex(revision[:16].rjust(16, "0")) if revision else bytes(8))
+
+
+def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP_S) -> bytes:
+    """The body for one submit; ``revision``: up to 16 hex digits."""
+    message, verdict, entry, reason = transit.message, transit.verdict, transit.entry, transit.reason
+    if message is None:
+        access = transit.bind.access
+        recipient, digest = 0, b""
+        sender = _word(access.provider.name) + _word(access.account.system_id) + b"\0\0"
+    else:
+        recipient, digest = message.recipient, message.content.digest
+        sender = _senders.get(message.sender) or _sender(message.sender)
+    said = _reasons.get(reason) or _memo(_reasons, reason, reason.encode())
+    breaches = takes = packed = b""
+    breach_count = take_count = flags = 0
+    category = Category.MARKETING
+    if verdict is not None:
+        category = verdict.facts.category
+        if verdict.breaches:
+            breach_count = min(len(verdict.breaches), 255)
+            breaches = b"".join([_BREACH.pack(one[1], one[2] | one[4] << 7) for one in verdict.breaches[:255]])
+    if entry is not None:
+        packed = entry.pack()
+        flags = 16
+        if verdict is not None and verdict.takes:
+            take_count = len(verdict.takes)
+            takes = b"".join([_TAKE.pack(*take) for take in verdict.takes])
+    elif verdict is not None and verdict.reason is not None:
+        flags = verdict.outcome
+    else:
+        flags = Outcome.DEFER if transit.status in _TEMPORARY else Outcome.REJECT
+    fixed = _pack_fixed(
+        int(now * 1000), recipient, transit.adopts, _revisions.get(revision) or _revision(revision), transit.status, keep_s,
+        flags, category, breach_count, take_count, len(digest), len(said),
+    )  # fmt: skip
+    return b"".join((fixed, said, digest, packed, sender, breaches, takes, transit.data))
+
+
+def unpack_verdict(body: bytes) -> Verdict:
+    """The reverse of ``pack_verdict``; ValueError or struct.error when the body is no such thing."""
+    (
+        time_ms,
+        recipient,
+        adopts,
+        revision,
+        status,
+        keep_s,
+        flags,
+        category,
+        breach_count,
+        take_count,
+        digest_len,
+        reason_len,
+    ) = _FIXED.unpack_from(body)
+    reader = _Reader(body, _FIXED.size)
+    reason = reader.raw(reason_len).decode()
+    digest = reader.raw(digest_len)
+    entry = Entry.unpack(reader.raw(ENTRY.size)) if flags & 16 else None
+    provider, account, port = reader.word(), reader.word(), reader.word()
+    breaches = tuple(_breach(*reader.take(_BREACH)) for _ in range(breach_count))
+    takes = tuple(Take(*reader.take(_TAKE)) for _ in range(take_count))
+    return Verdict(
+        time_ms / 1000, provider, account, port, recipient, Outcome(flags & 3), reason, status, Category(category),
+        revision.hex() if any(revision) else "", breaches, takes, entry, adopts, keep_s, digest, reader.rest(),
+    )  # fmt: skip
+
+
+def _breach(number: int, said: int) -> tuple[int, Outcome, bool]:
+    return number, Outcome(said & 3), bool(said >> 7)
+
+
+# ----------------------------------------------------------------------------------------------------------------- answer
+
+
+class Answer(NamedTuple):
+    """What became of an entry: the carrier's answer, or the lack of one."""
+
+    time: float
+    entry_id: int
+    recipient: int
+    effect: int
+    """0 accepted, 1 taken back, 2 unknown, 3 late accepted, 4 late taken back"""
+    status: int
+    verdict_sequence: int  # where the verdict stands in the journal
+    fingerprint: int  # of the submit, where it became unknown
+    carrier_id: bytes  # the body of the carrier's answer
+
+
+_ANSWER = struct.Struct(">QQQBIQQ")
+
+
+def pack_answer(
+    now: float,
+    entry_id: int,
+    recipient: int,
+    effect: int,
+    status: int,
+    carrier_id: bytes,
+    verdict_sequence: int,
+    fingerprint: int = 0,
+) -> bytes:
+    return _ANSWER.pack(int(now * 1000), entry_id, recipient, effect, status, verdict_sequence, fingerprint) + carrier_id
+
+
+def unpack_answer(body: bytes) -> Answer:
+    time_ms, entry_id, recipient, effect, status, verdict_sequence, fingerprint = _ANSWER.unpack_from(body)
+    return Answer(time_ms / 1000, entry_id, recipient, effect, status, verdict_sequence, fingerprint, body[_ANSWER.size :])
+
+
+# ------------------------------------------------------------------------------------------------- the way back, opt-outs
+
+
+class Deliver(NamedTuple):
+    time: float
+    kind: str  # receipt, reply, optout
+    source: str
+    port: str
+    provider: str  # who owns the port, empty if nobody
+    data: bytes  # the PDU as the carrier sent it
+
+
+_TIME = struct.Struct(">Q")
+
+
+def pack_deliver(now: float, kind: str, source: str, port: str, provider: str, data: bytes) -> bytes:
+    return _TIME.pack(int(now * 1000)) + _word(kind) + _word(source) + _word(port) + _word(provider) + data
+
+
+def unpack_deliver(body: bytes) -> Deliver:
+    reader = _Reader(body)
+    (time_ms,) = reader.take(_TIME)
+    return Deliver(time_ms / 1000, reader.word(), reader.word(), reader.word(), reader.word(), reader.rest())
+
+
+class OptedOut(NamedTuple):
+    time: float
+    recipient: int
+    opt_out: OptOut
+    port: str  # which the reply was sent to, empty if it was no reply
+    provider: str
+    keyword: str
+
+
+_OPTOUT = struct.Struct(">QQQQ")
+
+
+def pack_optout(now: float, recipient: int, opt_out: OptOut, port: str = "", provider: str = "", keyword: str = "") -> bytes:
+    scope, value, time, source, expiry = opt_out
+    words = (scope, value, source, port, provider, keyword)
+    return _OPTOUT.pack(int(now * 1000), recipient, time, expiry) + b"".join(map(_word, words))
+
+
+def unpack_optout(body: bytes) -> OptedOut:
+    reader = _Reader(body)
+    time_ms, recipient, time, expiry = reader.take(_OPTOUT)
+    scope, value, source, port, provider, keyword = (reader.word() for _ in range(6))
+    return OptedOut(time_ms / 1000, recipient, OptOut(scope, value, time, source, expiry), port, provider, keyword)
+
+
+# ---------------------------------------------------------------------------------------------------------- the gate itself
+
+
+class Rules(NamedTuple):
+    time: float
+    revision: str
+    ids: tuple[str, ...]  # a rule's number in this revision is its place here
+
+
+class Start(NamedTuple):
+    time: float
+    node: int
+
+
+class Stop(NamedTuple):
+    time: float
+    left: int  # messages still without an answer
+
+
+class Clock(NamedTuple):
+    time: float
+    step_s: float  # by how much the wall clock jumped
+
+
+_COUNTED = struct.Struct(">QI")
+_CLOCK = struct.Struct(">Qd")
+
+
+def pack_rules(now: float, revision: str, ids: Sequence[str]) -> bytes:
+    return _COUNTED.pack(int(now * 1000), len(ids)) + _word(revision) + b"".join(map(_word, ids))
+
+
+def unpack_rules(body: bytes) -> Rules:
+    reader = _Reader(body)
+    time_ms, count = reader.take(_COUNTED)
+    return Rules(time_ms / 1000, reader.word(), tuple(reader.word() for _ in range(count)))
+
+
+def pack_start(now: float, node: int) -> bytes:
+    return _COUNTED.pack(int(now * 1000), node)
+
+
+def unpack_start(body: bytes) -> Start:
+    time_ms, node = _COUNTED.unpack(body)
+    return Start(time_ms / 1000, node)
+
+
+def pack_stop(now: float, left: int) -> bytes:
+    return _COUNTED.pack(int(now * 1000), left)
+
+
+def unpack_stop(body: bytes) -> Stop:
+    time_ms, left = _COUNTED.unpack(body)
+    return Stop(time_ms / 1000, left)
+
+
+def pack_clock(now: float, step_s: float) -> bytes:
+    return _CLOCK.pack(int(now * 1000), step_s)
+
+
+def unpack_clock(body: bytes) -> Clock:
+    time_ms, step_s = _CLOCK.unpack(body)
+    return Clock(time_ms / 1000, step_s)

@@ -1,0 +1,185 @@
+"""Segment: a stretch of the journal as bytes — a header, then commit groups of records, each group closed by a digest.
+
+In: bytes. Out: bytes, Groups; ``Fault`` with the offset where they stop making sense. Never: files, a clock.
+
+    segment = header, group, group, …       (zero bytes after the last group are room kept free, not data)
+    group   = record, …, GROUP record       (the last record's sequence is the group's; a group may hold no other record)
+    record  = length u32, crc32 u32, sequence u64, kind u8, body        (the crc covers sequence, kind and body)
+    GROUP   = mark, digest, synced, count, time
+    digest  = blake2b-256(previous digest + bytes of the group's records + synced, count, time)
+
+``synced`` is the writer's word that everything up to that sequence was on the medium when the group was written. It is what tells
+damage (a hole below a later ``synced``) from the tail a power loss tore off (nobody was answered for it).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import NamedTuple
+from zlib import crc32
+
+GROUP = 255
+"""The kind of the record that closes a group; entries.py may use all others but 0."""
+BODY_BYTES_MAX = 1 << 20
+"""No record comes near a megabyte (a PDU has at most 64 KiB); a greater length is damage, not a reason to allocate."""
+
+_HEADER = struct.Struct(">8sHHQQQ16s32s")  # magic, format, node, first, synced, created, identity, previous digest
+_CRC = struct.Struct(">I")
+HEADER_BYTES = _HEADER.size + _CRC.size
+_MAGIC, _FORMAT = b"GATE106\n", 1
+_LENGTH_CRC = struct.Struct(">II")
+_SEQUENCE_KIND = struct.Struct(">QB")
+_RECORD = struct.Struct(">IIQB")
+RECORD_HEAD_BYTES = _RECORD.size
+_MARK = b"\xffgroup\xff\n"
+_CLAIM = struct.Struct(">QIQ")  # synced, count, time in ms
+_GROUP_BODY_BYTES = len(_MARK) + 32 + _CLAIM.size
+
+_pack_length_crc, _pack_sequence_kind, _unpack_record = _LENGTH_CRC.pack, _SEQUENCE_KIND.pack, _RECORD.unpack_from
+
+
+class Header(NamedTuple):
+    node: int
+    first: int  # sequence of the first record
+    synced: int  # as in a group
+    created_ms: int
+    identity: bytes  # 16 bytes that all segments of one journal share
+    previous: bytes  # digest of the last group of the segment before
+
+
+class Record(NamedTuple):
+    sequence: int
+    kind: int
+    body: bytes
+
+
+class Group(NamedTuple):
+    records: list[Record]
+    last: int  # sequence of its last record
+    start: int  # offset in the segment
+    end: int
+    digest: bytes
+    synced: int
+    time_ms: int
+
+
+class Fault(Exception):
+    """The bytes at ``offset`` are not what a writer would have written."""
+
+    def __init__(self, offset: int, why: str) -> None:
+        super().__init__(f"{why} at offset {offset}")
+        self.offset = offset
+        self.why = why
+
+
+def pack_header(header: Header) -> bytes:
+    node, first, synced, created_ms, identity, previous = header
+    head = _HEADER.pack(_MAGIC, _FORMAT, node, first, synced, created_ms, identity, previous)
+    return head + _CRC.pack(crc32(head))
+
+
+def unpack_header(data: bytes) -> Header:
+    """The header a segment begins with; Fault when it is short, foreign, of another format, or damaged."""
+    if len(data) < HEADER_BYTES:
+        raise Fault(len(data), "the header is cut short")
+    magic, form, node, first, synced, created_ms, identity, previous = _HEADER.unpack_from(data)
+    if magic != _MAGIC:
+        raise Fault(0, "not a journal segment")
+    if _CRC.unpack_from(data, _HEADER.size)[0] != crc32(data[: _HEADER.size]):
+        raise Fault(0, "the header's checksum does not match")
+    if form != _FORMAT:
+        raise Fault(8, f"format {form} is not known here (a newer gate wrote it?)")
+    return Header(node, first, synced, created_ms, identity, previous)
+
+
+def pack_record(sequence: int, kind: int, body: bytes) -> bytes:
+    meta = _pack_sequence_kind(sequence, kind)
+    return _pack_length_crc(len(body), crc32(body, crc32(meta))) + meta + body
+
+
+def close_group(previous: bytes, records: bytes, last: int, count: int, synced: int, time_ms: int) -> tuple[bytes, bytes]:
+    """(the GROUP record, its digest) for the ``count`` packed records that end with sequence ``last``."""
+    claim = _CLAIM.pack(synced, count, time_ms)
+    digest = _digest(previous, records, claim)
+    return pack_record(last, GROUP, _MARK + digest + claim), digest
+
+
+def _digest(previous: bytes, records: bytes | memoryview, claim: bytes) -> bytes:
+    hashed = blake2b(previous, digest_size=32)
+    hashed.update(records)
+    hashed.update(claim)
+    return hashed.digest()
+
+
+def groups(data: bytes, header: Header) -> Iterator[Group]:
+    """The groups of a whole segment, each yielded once it is proved complete.
+
+    Raises Fault at the first byte that cannot be right; ends quietly at the end of the data or of what is not zero.
+    """
+    chain, sequence = header.previous, header.first - 1
+    start = offset = HEADER_BYTES
+    records: list[Record] = []
+    end = len(data)
+    while offset < end:
+        if end - offset < RECORD_HEAD_BYTES:
+            if not records and not data[offset:].strip(b"\0"):
+                return
+            raise Fault(offset, "a record is cut short")
+        length, crc, number, kind = _unpack_record(data, offset)
+        body_at = offset + RECORD_HEAD_BYTES
+        if length == 0 == crc and not records and not data[offset:].strip(b"\0"):
+            return
+        if length > BODY_BYTES_MAX:
+            raise Fault(offset, f"a record claims {length} bytes")
+        if body_at + length > end:
+            raise Fault(offset, "a record is cut short")
+        body = data[body_at : body_at + length]
+        if crc32(body, crc32(data[offset + 8 : body_at])) != crc:
+            raise Fault(offset, "a record's checksum does not match")
+        if kind != GROUP:
+            sequence += 1
+            if number != sequence:
+                raise Fault(offset, f"record {number} stands where {sequence} should")
+            records.append(Record(number, kind, body))
+            offset = body_at + length
+            continue
+        chain, synced, time_ms = _checked(data, start, offset, body, chain, len(records))
+        offset = body_at + length
+        yield Group(records, sequence, start, offset, chain, synced, time_ms)
+        start, records = offset, []
+    if records:
+        raise Fault(start, "the last group has no end")
+
+
+def _checked(data: bytes, start: int, offset: int, body: bytes, chain: bytes, held: int) -> tuple[bytes, int, int]:
+    """(digest, synced, time) of a GROUP record whose group began at ``start``; Fault when it does not fit the group."""
+    if len(body) != _GROUP_BODY_BYTES or not body.startswith(_MARK):
+        raise Fault(offset, "a group's end has the wrong form")
+    claim = body[-_CLAIM.size :]
+    synced, count, time_ms = _CLAIM.unpack(claim)
+    if count != held:
+        raise Fault(offset, f"a group of {count} records holds {held}")
+    digest = _digest(chain, memoryview(data)[start:offset], claim)
+    if digest != body[len(_MARK) : len(_MARK) + 32]:
+        raise Fault(offset, "the chain is broken: a group's digest does not match")
+    return digest, synced, time_ms
+
+
+def claimed(data: bytes, offset: int = 0) -> int:
+    """The highest ``synced`` that any intact GROUP record from ``offset`` on claims; 0 if none does.
+
+    Works on bytes whose framing is lost: it looks for the mark and believes only what its checksum proves.
+    """
+    best = 0
+    at = data.find(_MARK, offset)
+    while at >= 0:
+        head = at - RECORD_HEAD_BYTES
+        body = data[at : at + _GROUP_BODY_BYTES]
+        if head >= offset and len(body) == _GROUP_BODY_BYTES:
+            length, crc, _, kind = _unpack_record(data, head)
+            if kind == GROUP and length == _GROUP_BODY_BYTES and crc32(body, crc32(data[head + 8 : at])) == crc:
+                best = max(best, _CLAIM.unpack_from(body, _GROUP_BODY_BYTES - _CLAIM.size)[0])
+        at = data.find(_MARK, at + 1)
+    return best

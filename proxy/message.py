@@ -1,0 +1,349 @@
+"""The shared nouns: a Message, who sent it, what may be said of it (Verdict) and why (Reason).
+
+In: nothing. Out: values that every room may hold. Never: protocol field names (a second protocol is coming),
+input or output, the clock. Times are seconds since 1970 (UTC) unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+class Category(enum.IntEnum):
+    """What a message is for, from lenient to strict: the stricter of two is ``max`` of them."""
+
+    OTP = 0
+    NOTICE = 1
+    MARKETING = 2
+
+    @property
+    def word(self) -> str:
+        """The word rules, settings and metrics use: ``otp``, ``notice``, ``marketing``."""
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, word: str) -> Category:
+        """The category a word names; ValueError when it names none."""
+        try:
+            return cls[word.upper()]
+        except KeyError:
+            raise ValueError(f"unknown category {word!r} (one of otp, notice, marketing)") from None
+
+
+class Outcome(enum.IntEnum):
+    """What becomes of a message, from lenient to strict: of several the strictest is reported."""
+
+    ALLOW = 0
+    DEFER = 1
+    REJECT = 2
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a message was refused. ``status`` is what the provider's client is answered with."""
+
+    name: str
+    status: int
+    public: str
+    """What may be told outside the gate: a reason that would reveal something about the person is not-permitted."""
+    rank: int
+    """Among equally strict rules the smallest rank is reported."""
+
+
+def _reasons(rows: Sequence[tuple[str, int, str]]) -> dict[str, Reason]:
+    return {name: Reason(name, status, public or name, rank) for rank, (name, status, public) in enumerate(rows)}
+
+
+RULE_REASONS: Mapping[str, Reason] = _reasons(
+    [  # the vendor range of SMPP 3.4 §5.1.3 (0x400-0x4FF)
+        ("region-ban", 0x400, ""),
+        ("region-unknown", 0x401, ""),
+        ("port-scope", 0x402, ""),
+        ("recipient-cap", 0x410, ""),
+        ("advertiser-cap", 0x411, ""),
+        ("category-cap", 0x412, ""),
+        ("otp-cap", 0x413, ""),
+        ("same-content", 0x414, ""),
+        ("campaign-cap", 0x415, ""),
+        ("suppressed", 0x420, "not-permitted"),
+        ("renamed-sender", 0x420, "not-permitted"),
+        ("complaint", 0x420, "not-permitted"),
+        ("protected", 0x420, "not-permitted"),
+        ("consent-missing", 0x420, "not-permitted"),
+        ("consent-repeat", 0x420, "not-permitted"),
+        ("notice-missing", 0x440, ""),
+        ("signature-missing", 0x441, ""),
+        ("signature-unregistered", 0x442, ""),
+        ("signature-misuse", 0x443, ""),
+        ("template-mismatch", 0x444, ""),
+        ("keyword", 0x450, ""),
+        ("link-unregistered", 0x451, ""),
+        ("port-misuse", 0x452, ""),
+        ("text-unreadable", 0x453, ""),
+        ("in-review", 0x454, ""),
+        ("quiet-hours", 0x460, ""),
+        ("holiday-hours", 0x461, ""),
+        ("provider-quota", 0x470, ""),
+        ("probation", 0x471, ""),
+        ("suspended", 0x472, ""),
+        ("stopped", 0x473, ""),
+    ]
+)
+"""Reasons a rule may name, in the order in which they are reported."""
+
+GATE_REASONS: Mapping[str, Reason] = _reasons(
+    [  # standard statuses that real clients tolerate (SMPP 3.4 §5.1.3)
+        ("malformed", 0x00, ""),  # the answer carries the status of the fault itself
+        ("port-not-owned", 0x0A, ""),  # ESME_RINVSRCADR
+        ("bad-recipient", 0x0B, ""),  # ESME_RINVDSTADR
+        ("window-full", 0x58, ""),  # ESME_RTHROTTLED: the provider's own window
+        ("rate-exceeded", 0x58, ""),  # ESME_RTHROTTLED: the provider's own rate
+        ("draining", 0x14, ""),  # ESME_RMSGQFUL, as all that follow: temporary
+        ("no-route", 0x14, ""),  # no carrier link is up for this message
+        ("queue-full", 0x14, ""),  # a second's worth of this class is waiting already
+        ("store-conflict", 0x14, ""),  # the record changed under us five times
+        ("store-down", 0x14, ""),
+        ("journal-down", 0x14, ""),  # nothing is acknowledged unsafely: disk full, or read-only
+        ("judge-error", 0x14, ""),
+        ("not-supported", 0x03, ""),  # ESME_RINVCMDID
+    ]
+)
+"""Reasons of the gate itself: nothing a rule says."""
+
+REASONS: Mapping[str, Reason] = {**RULE_REASONS, **GATE_REASONS}
+
+
+def hash48(text: str) -> int:
+    """The 48-bit name under which a word (signature, template) stands in a record: the same on every node."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest(), "big")
+
+
+def hash32(text: str) -> int:
+    """The 32-bit name of a provider or port in a record."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
+
+
+def hash16(text: str) -> int:
+    """The 16-bit name of a declared opt-out keyword in a record; 0 is "none declared"."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=2).digest(), "big") or 1
+
+
+class Part(NamedTuple):
+    """Where one part stands in a long message."""
+
+    reference: int
+    total: int
+    index: int  # from 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Content:
+    """What a person would read, shared by all messages made of the same bytes (compared by identity: it is a memo key)."""
+
+    text: str
+    """Decoded; empty where ``state`` says it cannot be read."""
+    state: str
+    """``readable | unreadable | binary | compressed | wap-push | empty``"""
+    digest: bytes
+    """16 bytes over everything after the destination: two contents with one digest are the same submit again."""
+    part: Part | None = None
+    scheduled: float | None = None
+    """When the carrier is asked to deliver, if that is not now."""
+    extra: tuple[tuple[int, bytes], ...] = ()
+    """Optional parameters as (tag, value): a setting may say that one of them declares the category."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sender:
+    """Who sends, from which port: made once per (account, source) and reused (compared by identity)."""
+
+    provider: str
+    account: str
+    port: str
+    """The source address as the provider spelt it (digits, or letters for an alphanumeric sender)."""
+    prefix: str
+    """The longest registered port prefix that owns ``port``; empty if nobody owns it."""
+    category: Category | None = None
+    """The provider's default category from the settings, if any."""
+    since: float | None = None
+    """When this provider was taken on, if the settings say so."""
+    provider_hash: int = 0
+    port_hash: int = 0
+
+    @classmethod
+    def of(
+        cls, provider: str, account: str, port: str, prefix: str, category: Category | None = None, since: float | None = None
+    ) -> Sender:
+        return cls(provider, account, port, prefix, category, since, hash32(provider), hash32(port))
+
+
+class Message:
+    """One submit, whatever protocol brought it."""
+
+    __slots__ = ("sender", "recipient", "content")
+
+    def __init__(self, sender: Sender, recipient: int, content: Content) -> None:
+        self.sender = sender
+        self.recipient = recipient  # see number.py: the 11 national digits as an integer
+        self.content = content
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Facts:
+    """All that rules can read of a message save the person and the template: the key of a cached decision (by identity)."""
+
+    sender: Sender
+    province: str  # "unknown" is a value
+    city: str
+    declared: Category
+    classified: Category
+    category: Category  # effective: the stricter of the two
+    subcategory: str = ""
+    signature: str = ""
+    signature_hash: int = 0
+    keyword: str = ""
+    """The opt-out keyword this text declares (拒收请回复R → R); empty if none."""
+    keyword_hash: int = 0
+    subcategory_code: int = 0
+    """The sub-category's place in policy's closed list, as the record stores it (0 = none, at most 63)."""
+
+
+class Entry(NamedTuple):
+    """One message in a person's record."""
+
+    id: int  # 48 bit, never reused
+    time: int  # seconds
+    signature: int  # hash48, 0 = none
+    provider: int  # hash32
+    port: int  # hash32
+    category: Category
+    subcategory: int  # code, 0 = none
+    template: int  # 32 bit
+    keyword: int  # hash16, 0 = none
+    state: int  # EntryState
+
+    def pack(self) -> bytes:
+        """The 32 bytes that stand for this entry in a record and in the journal: id first, so that it can be searched for."""
+        flags = self.state | self.category << 2 | self.subcategory << 4
+        return ENTRY.pack(
+            self.id << 16 | self.keyword, self.signature << 16 | flags, self.time, self.provider, self.port, self.template
+        )
+
+    @classmethod
+    def unpack(cls, data: bytes, offset: int = 0) -> Entry:
+        """The entry packed at ``offset``; struct.error when fewer than 32 bytes are left."""
+        return cls.of_row(ENTRY.unpack_from(data, offset))
+
+    @classmethod
+    def of_row(cls, row: tuple[int, int, int, int, int, int]) -> Entry:
+        """The entry of one row as ``ENTRY`` unpacks it."""
+        first, second, time, provider, port, template = row
+        category = CATEGORIES[second >> 2 & 3]
+        return cls(
+            first >> 16, time, second >> 16, provider, port, category, second >> 4 & 63, template, first & 0xFFFF, second & 3
+        )
+
+
+ENTRY = struct.Struct(">QQIIII")
+"""One packed entry: id 48 + keyword 16, signature 48 + (subcategory 6, category 2, state 2), time, provider, port, template."""
+
+CATEGORIES = (Category.OTP, Category.NOTICE, Category.MARKETING, Category.MARKETING)  # the fourth is never written
+
+
+class EntryState(enum.IntEnum):
+    OPEN = 0
+    ACCEPTED = 1
+    UNKNOWN = 2
+
+
+class Pick(NamedTuple):
+    """Which entries a cap counts; None means any. Numbers are as stored in an Entry."""
+
+    categories: frozenset[int] | None = None
+    subcategories: frozenset[int] | None = None
+    signatures: frozenset[int] | None = None
+    providers: frozenset[int] | None = None
+    ports: frozenset[int] | None = None
+    template: int | None = None
+
+
+class OptOut(NamedTuple):
+    """A person's refusal, kept beside the entries."""
+
+    scope: str  # all | advertiser | signature | provider | port | category
+    value: str  # empty for all; "port" is a prefix
+    time: int
+    source: str  # reply | complaint | officer | import
+    expiry: int  # 0 = never
+
+
+class Recipient(Protocol):
+    """What policy may ask of a person's record (state.record implements it on packed bytes)."""
+
+    def count(self, after: int, pick: Pick, enough: int) -> int:
+        """How many entries newer than ``after`` (exclusive, seconds) match; may stop at ``enough``."""
+
+    def newest(self) -> int:
+        """Time of the newest entry, 0 if none."""
+
+    def opt_outs(self) -> Sequence[OptOut]:
+        """Refusals on file, oldest first, expired ones included. Costs one attribute test when there are none."""
+
+
+class Counters(Protocol):
+    """Counts that are about no single person (limits whose key lacks ``recipient``)."""
+
+    def count(self, key: int, after: float) -> int:
+        """How much was taken under this 64-bit key later than ``after``."""
+
+
+class Take(NamedTuple):
+    """What a message takes from an aggregate, if it goes out."""
+
+    key: int  # 64 bit: rule, key values
+    width_s: int  # grain at which counts may be summed up
+    keep_s: int  # after this long a count no longer matters
+
+
+class Breach(NamedTuple):
+    """One rule that objects."""
+
+    rule: str  # its id
+    number: int  # its place in the rule set of this revision
+    outcome: Outcome
+    reason: Reason
+    shadow: bool = False  # judged and counted, never enforced
+    not_before: float | None = None  # when to try again, if that is known
+
+
+class Verdict:
+    """What was decided and what evidence it rests on. Shared freely: nothing in it is per message but what is said so."""
+
+    __slots__ = ("outcome", "reason", "rule", "breaches", "facts", "template", "takes")
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        reason: Reason | None,
+        rule: str,
+        breaches: tuple[Breach, ...],
+        facts: Facts,
+        template: int,
+        takes: tuple[Take, ...],
+    ) -> None:
+        self.outcome = outcome
+        self.reason = reason  # None when allowed
+        self.rule = rule  # id of the rule reported, empty when allowed
+        self.breaches = breaches  # every rule that objects, shadow ones too, strictest first
+        self.facts = facts
+        self.template = template  # 32-bit fingerprint of the text with digits masked
+        self.takes = takes  # aggregates to take from when it goes out

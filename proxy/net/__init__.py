@@ -1,0 +1,11 @@
+"""net: asyncio's side. One Link is one transport driving one wire.Session; nothing here decides about a message.
+
+In: bytes from sockets. Out: calls of the relay, bytes to sockets, joined per peer and loop turn. Never: rules, records, journal bodies.
+
+    lane.py      the bounded, ordered queue to one carrier (pure)
+    pacing.py    one task per lane that lets it flow at the carrier's rate (asyncio-throttle)
+    routes.py    which lane a message takes (pure)
+    link.py      a transport with its session: reading, joined writing, timers
+    provider.py  listeners, binds, window and flow control towards providers
+    carrier.py   connections to the carrier: reconnect with back-off, answers, delivers
+"""

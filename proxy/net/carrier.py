@@ -1,0 +1,247 @@
+"""Carriers' side: links to one carrier, kept up, and the lane that flows over them.
+
+In: submits from the lane, at the pacer's rate. Out: the carrier's answers and delivers for the relay. Never: verdicts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from proxy.config import Carrier, Timers
+from proxy.net.lane import Lane
+from proxy.net.link import Link, Turns
+from proxy.net.pacing import Pacer
+from proxy.relay import ESME_RMSGQFUL, ESME_RTHROTTLED, Relay
+from proxy.tally import Tally
+from proxy.transit import Transit
+from proxy.way_back import WayBack
+from proxy.wire import Frame, Received, Session
+from proxy.wire.tables import DELIVER_SM, ESME_RINVCMDID, status_name
+
+log = structlog.get_logger()
+
+BACKOFF_S, BACKOFF_MAX_S = 0.5, 30.0
+"""First and longest wait before a connection is tried again, each with up to a half of jitter."""
+LATE_MAX = 4096
+"""Unanswered submits of a link that are still recognised when their answer comes late."""
+PARKED_MAX = 16
+"""Submits that wait for one link whose window is full while others flow: one person's messages keep to one link."""
+
+
+class CarrierLink(Link):
+    """One connection to the carrier: it sends, receives, or both."""
+
+    def __init__(self, house: CarrierHouse, kind: str) -> None:
+        timers = house.timers
+        super().__init__(Session("carrier", timers, house.turns.loop.time(), house.carrier.window), house.turns)
+        self.house = house
+        self.kind = kind  # transmitter | receiver | transceiver
+        self.carrier = house.carrier.name
+        self.gone = house.turns.loop.create_future()
+        """Done when the connection is lost."""
+        self.parked: deque[Transit] = deque()
+        self._announced = False
+        self._late: OrderedDict[int, Transit] = OrderedDict()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        carrier = self.house.carrier
+        self.session.start_bind(self.kind, carrier.system_id, carrier.password)
+        super().connection_made(transport)
+
+    def on_received(self, received: Received, now: float) -> None:
+        house = self.house
+        if received.answers:
+            house.answers(received.answers, self.turns.loop.time())
+        for sequence, frame in received.strays:
+            transit = self._late.pop(sequence, None)
+            if transit is not None:
+                house.relay.answered_late(transit, frame)
+        for frame in received.requests:
+            if frame.command_id == DELIVER_SM:
+                house.way_back.deliver(self, frame, now)
+            else:
+                self.session.answer(frame, ESME_RINVCMDID)
+        if self.session.bound and not self._announced:
+            self._announced = True
+            log.info("carrier link up", carrier=self.carrier, kind=self.kind)
+        while self.parked and self.session.free > 0:
+            self._send(self.parked.popleft())
+        house.pacer.wake()
+
+    def on_overdue(self, tickets: Iterable[tuple[int, Transit]]) -> None:
+        for sequence, transit in tickets:
+            self._late[sequence] = transit
+            if len(self._late) > LATE_MAX:
+                self._late.popitem(last=False)
+            self.house.relay.unanswered(transit)
+        self.house.pacer.wake()
+
+    def on_lost(self) -> None:
+        relay = self.house.relay
+        for transit in self.session.abandon():
+            relay.unanswered(transit)
+        parked, self.parked = self.parked, deque()
+        self.house.lost(self)
+        for transit in parked:
+            self.house.send(transit)
+        if not self.gone.done():
+            self.gone.set_result(None)
+
+    def count_bad(self, kinds: list[str]) -> None:
+        for kind in kinds:
+            self.house.tally.bad_pdus["carrier", kind] += 1
+        kinds.clear()
+
+    @property
+    def sends(self) -> bool:
+        return self.session.can_send and not self.lost and self.session.closing is None
+
+    def send(self, transit: Transit) -> None:
+        """Sends now, or as soon as this link has window."""
+        if self.session.free > 0 and not self.parked:
+            self._send(transit)
+        else:
+            self.parked.append(transit)
+
+    def _send(self, transit: Transit) -> None:
+        transit.sent_s = self.turns.loop.time()
+        self.session.send(transit.data, transit, transit.sent_s)
+        self.turns.has_output(self)
+
+    def answer(self, data: bytes) -> None:
+        self.session.write(data)
+        self.turns.has_output(self)
+
+
+class CarrierHouse:
+    """One carrier: its lane, its pacer, its links."""
+
+    def __init__(self, carrier: Carrier, timers: Timers, turns: Turns, tally: Tally) -> None:
+        self.carrier = carrier
+        self.timers = timers
+        self.turns = turns
+        self.tally = tally
+        self.links: list[CarrierLink] = []
+        self.lane = Lane(carrier.name, carrier.code, carrier.tps, self._wake, self._up)
+        self.pacer = Pacer(self.lane, carrier.tps, self._from_lane, turns.flush)
+        self.relay: Relay
+        self.way_back: WayBack
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    def start(self, relay: Relay, way_back: WayBack) -> None:
+        self.relay, self.way_back = relay, way_back
+        both = self.carrier.bind == "transceiver"
+        kinds = ("transceiver",) if both else ("transmitter", "receiver")
+        for _ in range(self.carrier.links):
+            self._tasks += [self.turns.loop.create_task(self._keep_up(kind)) for kind in kinds]
+        self._tasks.append(self.turns.loop.create_task(self.pacer.run(self._has_window)))
+
+    async def stop(self) -> None:
+        """Unbinds; links close when the carrier has answered or after a second."""
+        self._stopping = True
+        for link in self.links:
+            link.session.unbind()
+            self.turns.has_output(link)
+        self.turns.flush()
+        if self.links:
+            await asyncio.wait([link.gone for link in self.links], timeout=1.0)
+        for task in self._tasks:
+            task.cancel()
+        for link in list(self.links):
+            link.close()
+
+    # -- keeping links up
+
+    async def _keep_up(self, kind: str) -> None:
+        wait_s = BACKOFF_S
+        while not self._stopping:
+            link = CarrierLink(self, kind)
+            try:
+                await asyncio.wait_for(
+                    self.turns.loop.create_connection(lambda link=link: link, self.carrier.host, self.carrier.port),  # type: ignore[misc]
+                    self.timers.bind_s,
+                )
+            except OSError as error:
+                log.warning("carrier unreachable", carrier=self.carrier.name, kind=kind, error=str(error))
+            else:
+                self.links.append(link)
+                await link.gone
+                if link.session.refused_status:
+                    status = status_name(link.session.refused_status)
+                    log.error("carrier refused our bind", carrier=self.carrier.name, kind=kind, status=status)
+                elif not self._stopping:
+                    log.warning("carrier link down", carrier=self.carrier.name, kind=kind, why=link.session.closing or "closed")
+                if link._announced:
+                    wait_s = BACKOFF_S
+            if not self._stopping:
+                await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
+                wait_s = min(BACKOFF_MAX_S, wait_s * 2)
+
+    def lost(self, link: CarrierLink) -> None:
+        if link in self.links:
+            self.links.remove(link)
+        if not self._up():
+            while (transit := self.lane.take()) is not None:
+                self.relay.unsent(transit, "no-route")
+
+    def tick(self) -> None:
+        for link in list(self.links):
+            link.tick()
+        self.pacer.recover(self.turns.loop.time())
+
+    # -- the lane's way over the links
+
+    def _wake(self) -> None:
+        self.pacer.wake()
+
+    def _up(self) -> bool:
+        return any(link.sends for link in self.links)
+
+    def _has_window(self) -> bool:
+        """Whether the next submit can be sent or parked, whoever it is for."""
+        up = [link for link in self.links if link.sends]
+        return any(link.session.free > 0 for link in up) and all(len(link.parked) < PARKED_MAX for link in up)
+
+    def _from_lane(self, transit: Transit) -> bool:
+        self.send(transit)
+        return self._has_window()
+
+    def send(self, transit: Transit) -> None:
+        """Hands a submit to the link that carries this person's messages."""
+        up = [link for link in self.links if link.sends]
+        if not up:
+            self.relay.unsent(transit, "no-route")
+            return
+        assert transit.message is not None
+        up[transit.message.recipient % len(up)].send(transit)
+
+    def answers(self, answers: list[tuple[Transit, Frame]], now_s: float) -> None:
+        responses, name = self.tally.carrier_responses, self.carrier.name
+        histogram = self.tally.submit_seconds[name]
+        relay = self.relay
+        for transit, frame in answers:
+            status = frame.command_status
+            responses[name, status_name(status)] += 1
+            histogram.observe(now_s - transit.arrived_s)
+            if status in (ESME_RTHROTTLED, ESME_RMSGQFUL):
+                self.pacer.throttled(now_s)
+            relay.answered(transit, frame)
+
+    # -- for metrics
+
+    def states(self) -> dict[str, int]:
+        up = sum(link.session.bound for link in self.links)
+        wanted = self.carrier.links * (1 if self.carrier.bind == "transceiver" else 2)
+        return {"up": up, "down": max(0, wanted - up)}
+
+    def window_in_use(self) -> int:
+        return sum(link.session.window - link.session.free for link in self.links if link.session.can_send)
+
+
+Answered = Callable[[Transit, Frame], None]

@@ -1,0 +1,117 @@
+"""Lane: the way to one carrier — bounded, OTP before notice before marketing, fair between providers. Pure.
+
+In: submits that the relay allowed. Out: the same, in the order they should leave. Never: sockets, the clock, rates (see pacing.py).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from proxy.message import Category
+from proxy.transit import Transit
+
+WEIGHTS = {Category.OTP: 8, Category.NOTICE: 4, Category.MARKETING: 1}
+"""Of 13 turns under full load (DESIGN §4): urgent classes go first, but marketing is never starved."""
+SHARE = {Category.OTP: 1.0, Category.NOTICE: 0.8, Category.MARKETING: 0.6}
+"""How full the lane may be, as a part of its bound, for a class still to be queued: advertisements leave room for codes."""
+QUEUE_S = 1.0
+"""At most this much of the carrier's rate waits here: what would wait longer is better told to come again."""
+QUEUE_MIN = 32
+"""A slow carrier (a test line of 5/s) still gets a queue that one window of a client fits in."""
+
+
+def _cycle() -> tuple[Category, ...]:
+    """The 13 turns, urgent classes spread evenly (smooth weighted round robin)."""
+    credit = dict.fromkeys(WEIGHTS, 0)
+    turns = []
+    for _ in range(sum(WEIGHTS.values())):
+        for category, weight in WEIGHTS.items():
+            credit[category] += weight
+        best = max(credit, key=lambda category: credit[category])
+        credit[best] -= sum(WEIGHTS.values())
+        turns.append(best)
+    return tuple(turns)
+
+
+CYCLE = _cycle()
+
+
+class FairQueue:
+    """One class: a queue per provider, served in turn."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, deque[Transit]] = {}
+        self._turns: deque[str] = deque()
+        self.size = 0
+
+    def put(self, provider: str, transit: Transit) -> None:
+        queue = self._queues.get(provider)
+        if queue is None:
+            queue = self._queues[provider] = deque()
+        if not queue:
+            self._turns.append(provider)
+        queue.append(transit)
+        self.size += 1
+
+    def take(self) -> Transit:
+        provider = self._turns.popleft()
+        queue = self._queues[provider]
+        transit = queue.popleft()
+        if queue:
+            self._turns.append(provider)
+        self.size -= 1
+        return transit
+
+
+class Lane:
+    """``hold`` keeps a place before the verdict is written; ``put`` fills it; ``take`` empties it."""
+
+    def __init__(self, name: str, code: str, tps: float, wake: Callable[[], None], links_up: Callable[[], bool]) -> None:
+        self.name = name
+        self.code = code
+        self.bound = max(QUEUE_MIN, round(tps * QUEUE_S))
+        self.held = dict.fromkeys(Category, 0)
+        """Places kept or filled, by class."""
+        self._total = 0
+        self._queues = {category: FairQueue() for category in Category}
+        self._turn = 0
+        self._wake = wake
+        self._links_up = links_up
+
+    @property
+    def up(self) -> bool:
+        return self._links_up()
+
+    def __len__(self) -> int:
+        """Submits waiting (places merely held are not)."""
+        return sum(queue.size for queue in self._queues.values())
+
+    def waiting(self, category: Category) -> int:
+        return self._queues[category].size
+
+    def hold(self, category: Category) -> bool:
+        if self._total >= self.bound * SHARE[category]:
+            return False
+        self._total += 1
+        self.held[category] += 1
+        return True
+
+    def release(self, category: Category) -> None:
+        self._total -= 1
+        self.held[category] -= 1
+
+    def put(self, transit: Transit) -> None:
+        self._queues[transit.category].put(transit.bind.access.provider.name, transit)
+        self._wake()
+
+    def take(self) -> Transit | None:
+        """The next submit to leave, or None; its place is free again."""
+        for _ in range(len(CYCLE)):
+            category = CYCLE[self._turn]
+            self._turn = (self._turn + 1) % len(CYCLE)
+            queue = self._queues[category]
+            if queue.size:
+                self.release(category)
+                return queue.take()
+        return None

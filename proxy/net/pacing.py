@@ -1,0 +1,85 @@
+"""Pacer: one task per lane that lets submits flow at the carrier's rate, no faster than its links have window for.
+
+In: a lane, a rate, a ``send``. Out: submits handed to links. Never: order (the lane's) or verdicts.
+asyncio-throttle is asked once per grain of messages by a single task: many waiters on one throttler burn a core and lose order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from asyncio_throttle.throttler import Throttler
+
+from proxy.net.lane import Lane
+from proxy.transit import Transit
+
+PERIOD_S = 0.05
+"""The throttler's window: a second's worth is never sent in one burst."""
+RETRY_S = 0.002
+"""How often a throttler that is full looks again; below 1 ms uvloop would spin."""
+GRAINS_PER_S = 1000
+"""At most so many questions to the throttler a second: above that rate one answer is good for several messages."""
+SLOWER, FASTER = 0.7, 1.05
+"""On the carrier's "throttled" the rate falls to 70 %, then climbs by 5 % of itself each ``RECOVER_S`` without one."""
+RECOVER_S = 1.0
+FLOOR = 0.05
+"""A throttling carrier still gets this part of its agreed rate: otherwise nobody would notice when it recovers."""
+
+
+class Pacer:
+    def __init__(self, lane: Lane, tps: float, send: Callable[[Transit], bool], after: Callable[[], None]) -> None:
+        """``send`` hands one submit to a link and says whether there was a window for another; ``after`` flushes."""
+        self.lane = lane
+        self.tps = tps
+        self.rate = tps
+        """Messages per second now: ``tps`` unless the carrier asked to slow down."""
+        self._send, self._after = send, after
+        self._grain = max(1, round(tps / GRAINS_PER_S))
+        self._throttler = Throttler(1, period=PERIOD_S, retry_interval=RETRY_S)
+        self._ready = asyncio.Event()
+        self._slowed_at = 0.0
+        self._apply()
+
+    def _apply(self) -> None:
+        grains_per_s = self.rate / self._grain
+        period = max(PERIOD_S, 1 / grains_per_s)
+        self._throttler.period = period
+        self._throttler.rate_limit = max(1, int(grains_per_s * period + 1e-9))
+
+    def wake(self) -> None:
+        """The lane has something, or a link has window again."""
+        self._ready.set()
+
+    def throttled(self, now: float) -> None:
+        """The carrier answered ESME_RTHROTTLED or ESME_RMSGQFUL (``now``: monotonic): slow down, once per period."""
+        if now - self._slowed_at >= PERIOD_S:
+            self._slowed_at = now
+            self.rate = max(self.tps * FLOOR, self.rate * SLOWER)
+            self._apply()
+
+    def recover(self, now: float) -> None:
+        """Called about once a second: climbs back while the carrier does not complain."""
+        if self.rate < self.tps and now - self._slowed_at >= RECOVER_S:
+            self.rate = min(self.tps, self.rate * FASTER + self.tps * 0.01)
+            self._apply()
+
+    async def run(self, has_window: Callable[[], bool]) -> None:
+        """Until cancelled."""
+        credit = 0
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            while has_window() and len(self.lane):
+                if not credit:
+                    self._after()  # what has been sent so far need not wait for the throttler
+                    await self._throttler.acquire()  # type: ignore[no-untyped-call] # the library has no annotation here
+                    credit = self._grain
+                    continue  # links may have gone meanwhile
+                transit = self.lane.take()
+                if transit is None:
+                    break
+                credit -= 1
+                if not self._send(transit):
+                    break
+            self._after()

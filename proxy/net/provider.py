@@ -1,0 +1,260 @@
+"""Providers' side: listeners and binds. A ProviderLink is the relay's ``Bind``.
+
+In: connections of providers. Out: submits for the relay; their answers, receipts and replies back. Never: verdicts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from proxy.access import Access, Directory
+from proxy.config import Timers
+from proxy.net.doorkeeper import Doorkeeper
+from proxy.net.link import Link, Turns
+from proxy.relay import Relay
+from proxy.tally import Tally
+from proxy.wire import Frame, Received, Session
+from proxy.wire.tables import (
+    BIND_RECEIVER,
+    BIND_TRANSCEIVER,
+    BIND_TRANSMITTER,
+    CANCEL_SM,
+    DATA_SM,
+    DELIVER_SM,
+    ESME_RALYBND,
+    ESME_RBINDFAIL,
+    ESME_RCANCELFAIL,
+    ESME_RINVCMDID,
+    ESME_RINVPASWD,
+    ESME_RINVSYSID,
+    ESME_RQUERYFAIL,
+    ESME_RREPLACEFAIL,
+    QUERY_SM,
+    REPLACE_SM,
+    SUBMIT_MULTI,
+    SUBMIT_SM,
+)
+
+log = structlog.get_logger()
+
+CONNECTIONS_MAX = 10_000
+"""Connections at once over all listeners: memory is bounded by it."""
+NAME = "gate106"
+"""Our system_id in bind responses."""
+_NOT_YET = {
+    QUERY_SM: ESME_RQUERYFAIL,
+    CANCEL_SM: ESME_RCANCELFAIL,
+    REPLACE_SM: ESME_RREPLACEFAIL,
+    DATA_SM: ESME_RINVCMDID,
+    SUBMIT_MULTI: ESME_RINVCMDID,
+}
+"""Commands the gate does not carry: answered with the status their client understands as "no"."""
+
+
+class Providers:
+    """All connections of providers."""
+
+    def __init__(self, directory: Directory, relay: Relay, turns: Turns, tally: Tally, timers: Timers) -> None:
+        self.directory = directory
+        self.relay = relay
+        self.turns = turns
+        self.tally = tally
+        self.timers = timers
+        self.links: set[ProviderLink] = set()
+        self.bound: defaultdict[str, list[ProviderLink]] = defaultdict(list)
+        """Binds by provider, in the order in which they came."""
+        self.doorkeeper = Doorkeeper()
+        self.accepting = False
+        self.why_not_accepting = "loading"
+        self._servers: list[asyncio.Server] = []
+        self._next_receiver = 0
+
+    async def listen(self, host: str, port: int) -> int:
+        """Opens a listener; returns its port."""
+        server = await self.turns.loop.create_server(lambda: ProviderLink(self), host, port, backlog=1024)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def stop_listening(self) -> None:
+        for server in self._servers:
+            server.close()
+
+    def receivers(self, provider: str) -> Iterator[ProviderLink]:
+        """Binds of a provider that can take a deliver, another one first each time."""
+        links = [link for link in self.bound[provider] if link.session.can_receive]
+        self._next_receiver += 1
+        for place in range(len(links)):
+            yield links[(self._next_receiver + place) % len(links)]
+
+    def tick(self) -> None:
+        for link in list(self.links):
+            link.tick()
+
+    def use(self, directory: Directory) -> None:
+        """Other accounts after a reload: binds of accounts that are gone are asked to leave."""
+        self.directory = directory
+        for link in [link for links in self.bound.values() for link in links]:
+            access = directory.accesses.get(link.access.account.system_id)
+            if access is None:
+                link.session.unbind()
+                self.turns.has_output(link)
+            else:
+                link.access, link.window = access, access.provider.window
+
+    def unbind_all(self) -> None:
+        for link in list(self.links):
+            link.session.unbind()
+            self.turns.has_output(link)
+
+
+class ProviderLink(Link):
+    access: Access
+
+    def __init__(self, providers: Providers) -> None:
+        timers = providers.timers
+        super().__init__(Session("provider", timers, providers.turns.loop.time(), 0), providers.turns)
+        self.providers = providers
+        self.unanswered = 0
+        self.window = 0
+        self.peer_version = 0
+        self.kind = ""
+        self._checking: asyncio.Task[None] | None = None
+
+    # -- connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if len(self.providers.links) >= CONNECTIONS_MAX:
+            transport.close()
+            self.providers.tally.bind_failures["too-many-connections",] += 1
+            return
+        self.providers.links.add(self)
+        super().connection_made(transport)
+
+    def on_lost(self) -> None:
+        self.providers.links.discard(self)
+        if self.kind:
+            self.access.binds -= 1
+            name = self.access.provider.name
+            self.providers.directory.provider_binds[name] -= 1
+            self.providers.bound[name].remove(self)
+            self.kind = ""
+        self.session.abandon()
+
+    def on_received(self, received: Received, now: float) -> None:
+        relay, arrived_s = self.providers.relay, self.turns.loop.time()
+        for frame in received.requests:
+            if frame.command_id == SUBMIT_SM:
+                relay.submit(self, frame, now, arrived_s)
+            else:
+                self._other(frame)
+        for ticket, frame in received.answers:
+            if ticket is not None:
+                ticket(frame)
+
+    def count_bad(self, kinds: list[str]) -> None:
+        for kind in kinds:
+            self.providers.tally.bad_pdus["provider", kind] += 1
+        kinds.clear()
+
+    # -- what the relay asks of a Bind
+
+    def answer(self, data: bytes) -> None:
+        self.session.write(data)
+        self.turns.has_output(self)
+
+    def hand(self, data: bytes) -> bool:
+        if self.lost or not self.session.can_receive or self.session.free <= 0:
+            return False
+        self.session.send(data, None, self.turns.loop.time())
+        self.turns.has_output(self)
+        return True
+
+    # -- bind and the rest
+
+    def _other(self, frame: Frame) -> None:
+        if frame.command_id in (BIND_TRANSMITTER, BIND_RECEIVER, BIND_TRANSCEIVER):
+            if self.kind or self._checking is not None:
+                self.session.answer(frame, ESME_RALYBND)
+            else:
+                self._bind(frame)
+        elif frame.command_id == DELIVER_SM:
+            self.session.answer(frame, ESME_RINVCMDID)  # a provider has nothing to deliver to us
+        else:
+            self.session.answer(frame, _NOT_YET.get(frame.command_id, ESME_RINVCMDID))
+
+    def _bind(self, frame: Frame) -> None:
+        request = self.session.bind_request(frame)
+        providers = self.providers
+        access = providers.directory.accesses.get(request.system_id)
+        cause, status = self._may_bind(access)
+        if cause or access is None:
+            self._refuse(frame, cause, status)
+            return
+        verdict = providers.doorkeeper.check(access.account.password, request.password)
+        if isinstance(verdict, bool):
+            self._checked(frame, access, verdict)
+        else:
+            self._checking = self.turns.loop.create_task(self._later(frame, access, verdict))
+
+    def _may_bind(self, access: Access | None) -> tuple[str, int]:
+        """Cheap questions before the password: (cause, status), or an empty cause."""
+        providers = self.providers
+        if not providers.accepting:
+            return providers.why_not_accepting, ESME_RBINDFAIL
+        if access is None:
+            providers.doorkeeper.failed("", self.peer, self.turns.loop.time())
+            return "unknown-account", ESME_RINVSYSID
+        system_id = access.account.system_id
+        if providers.doorkeeper.held_off(system_id, self.peer, self.turns.loop.time()):
+            return "held-off", ESME_RBINDFAIL
+        address = ipaddress.ip_address(self.peer) if self.peer else None
+        if access.provider.allow_ips and not any(address in network for network in access.provider.allow_ips if address):
+            return "address", ESME_RBINDFAIL
+        held = providers.directory.provider_binds.get(access.provider.name, 0)
+        own = access.account.binds
+        if held >= access.provider.binds or (own is not None and access.binds >= own):
+            return "too-many-binds", ESME_RBINDFAIL
+        return "", 0
+
+    async def _later(self, frame: Frame, access: Access, verdict: asyncio.Future[bool]) -> None:
+        """A hashed password is checked in a thread: the loop goes on meanwhile."""
+        good = await verdict
+        self._checking = None
+        if not self.lost:
+            cause, status = self._may_bind(access)
+            if cause:
+                self._refuse(frame, cause, status)
+            else:
+                self._checked(frame, access, good)
+            self.turns.has_output(self)
+
+    def _checked(self, frame: Frame, access: Access, good: bool) -> None:
+        providers = self.providers
+        if not good:
+            providers.doorkeeper.failed(access.account.system_id, self.peer, self.turns.loop.time())
+            self._refuse(frame, "password", ESME_RINVPASWD)
+            return
+        providers.doorkeeper.passed(access.account.system_id, self.peer)
+        name = access.provider.name
+        self.access, self.window = access, access.provider.window
+        self.session.accept_bind(frame, NAME)
+        self.session.window = access.provider.window
+        self.kind = self.session.state.removeprefix("bound_")
+        self.peer_version = self.session.interface_version
+        access.binds += 1
+        providers.directory.provider_binds[name] = providers.directory.provider_binds.get(name, 0) + 1
+        providers.bound[name].append(self)
+        log.info("provider bound", provider=name, account=access.account.system_id, kind=self.kind, peer=self.peer)
+
+    def _refuse(self, frame: Frame, cause: str, status: int) -> None:
+        self.providers.tally.bind_failures[cause,] += 1
+        self.session.refuse_bind(frame, status)
+        log.warning("bind refused", cause=cause, peer=self.peer)
+
+
+OnBound = Callable[[ProviderLink], None]

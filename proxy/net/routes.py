@@ -1,0 +1,61 @@
+"""Routes: which lane a message takes. Pure.
+
+In: the carriers of the settings and their lanes. Out: a lane that is up, or None. Never: sockets, the clock.
+The most specific carriers that are up are asked: one that lists the province or the number's prefix before one that lists nothing;
+among equals the person's number decides by weight, so that one person's messages keep to one lane while it is up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from proxy.config import Carrier
+from proxy.message import Facts, Message
+from proxy.net.lane import Lane
+
+
+class Routes:
+    def __init__(self, carriers: Sequence[Carrier], lanes: Mapping[str, Lane]) -> None:
+        self._single = lanes[carriers[0].name] if len(carriers) == 1 and not _specific(carriers[0]) else None
+        self._ways = [(carrier, lanes[carrier.name]) for carrier in carriers]
+
+    def lane(self, message: Message, facts: Facts) -> Lane | None:
+        if self._single is not None:
+            return self._single if self._single.up else None
+        best: list[tuple[Carrier, Lane]] = []
+        best_rank = 0
+        for carrier, lane in self._ways:
+            rank = _rank(carrier, message.recipient, facts.province)
+            if not rank or not lane.up or rank < best_rank:
+                continue
+            if rank > best_rank:
+                best, best_rank = [], rank
+            best.append((carrier, lane))
+        return _by_weight(best, message.recipient) if best else None
+
+
+def _specific(carrier: Carrier) -> bool:
+    return bool(carrier.routes or carrier.prefixes)
+
+
+def _rank(carrier: Carrier, recipient: int, province: str) -> int:
+    """0 = does not serve this person; else higher = more specific: 2 + length of the prefix, 2 for the province, 1 for anyone."""
+    digits = str(recipient)
+    matching = [len(prefix) for prefix in carrier.prefixes if digits.startswith(prefix)]
+    if matching:
+        return 2 + max(matching)
+    if province in carrier.routes:
+        return 2
+    return 0 if _specific(carrier) else 1
+
+
+def _by_weight(ways: list[tuple[Carrier, Lane]], recipient: int) -> Lane:
+    if len(ways) == 1:
+        return ways[0][1]
+    total = sum(carrier.weight for carrier, _ in ways)
+    place = (recipient * 2654435761 >> 7) % total  # Knuth's multiplier: neighbouring numbers spread out
+    for carrier, lane in ways:
+        place -= carrier.weight
+        if place < 0:
+            return lane
+    return ways[-1][1]

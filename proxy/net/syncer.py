@@ -1,0 +1,50 @@
+"""Syncer: a thread that syncs the journal while the loop goes on. At once when idle; what is written meanwhile goes with the next.
+
+In: ``kick`` after each write. Out: ``done(sequence)`` on the loop. Never: writing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from proxy.desk.journal import Journal, JournalDown
+
+
+class Syncer:
+    def __init__(self, loop: asyncio.AbstractEventLoop, journal: Journal, done: Callable[[int], None]) -> None:
+        self._loop = loop
+        self._journal = journal
+        self._done = done
+        self._running = False
+        self._wanted: SimpleQueue[bool] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
+        self._thread.start()
+
+    def kick(self) -> None:
+        """Something was written: sync it, unless a sync is running (its end starts the next)."""
+        if not self._running and self._journal.written > self._journal.synced:
+            self._running = True
+            self._wanted.put(True)
+
+    def stop(self) -> None:
+        """Ends the thread after the sync that runs."""
+        self._wanted.put(False)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while self._wanted.get():
+            try:
+                sequence = self._journal.sync()
+            except JournalDown:
+                sequence = 0
+            self._loop.call_soon_threadsafe(self._finished, sequence)
+
+    def _finished(self, sequence: int) -> None:
+        self._running = False
+        if sequence:
+            self._journal.note_synced(sequence)
+        self.kick()
+        self._done(sequence)

@@ -1,0 +1,184 @@
+"""Metrics: the tally's plain integers and a moment's gauges, as Prometheus reads them.
+
+In: a Tally, Gauges. Out: text in Prometheus' format, whole (``exposition``) or in ``pieces``, so that a long answer never
+holds the loop. Never: a recipient as label, a lock, a label object on the hot path.
+
+Names and labels are DESIGN §11's; the tables below are all of them that have a source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from proxy.tally import SECONDS_BUCKETS, Histogram, Tally
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+ROWS_MAX = 200  # about 1 ms of rendering: as long as the loop may be held
+_LES = [*(f"{bound:g}" for bound in SECONDS_BUCKETS), "+Inf"]
+
+Labelled = Mapping[tuple[str, ...], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """What can be read from where it lives, at one moment. Keys are label values in the order of the metric's labels."""
+
+    binds: Labelled = field(default_factory=dict)  # provider, type
+    carrier_links: Labelled = field(default_factory=dict)  # carrier, state
+    window_in_use: Labelled = field(default_factory=dict)  # carrier
+    window_limit: Labelled = field(default_factory=dict)  # carrier
+    queue_messages: Labelled = field(default_factory=dict)  # carrier, class
+    provider_tps_limit: Mapping[tuple[str, ...], float | None] = field(default_factory=dict)  # provider; None = no limit
+    rules_revision: str = ""
+    store_up: bool = True
+    journal_lag_s: float = 0.0
+    journal_chain_ok: bool = True
+    clock_skew_s: float = 0.0
+
+
+COUNTERS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Tally, name, labels, help
+    ("submits", "submits", ("provider", "category", "verdict", "reason"), "Messages judged, by what became of them"),
+    ("shadow", "shadow", ("rule", "verdict"), "What shadow rules would have done"),
+    ("rule_hits", "rule_hits", ("rule", "province"), "Objections of enforced rules"),
+    ("segments", "segments", ("provider",), "Parts taken: what the carrier bills"),
+    ("carrier_responses", "carrier_responses", ("carrier", "status"), "Answers of the carrier to submits"),
+    ("delivers", "delivers", ("provider", "kind"), "Receipts and replies, by the provider that owns the port"),
+    ("optouts", "optouts", ("source", "scope", "provider"), "Opt-outs recorded"),
+    ("unknown_region", "unknown_region", ("provider",), "Messages to numbers whose province is unknown"),
+    ("entries", "entries", ("event",), "Entries of recipients' records that changed after the verdict"),
+    ("rules_reload", "rules_reload", ("result",), "Attempts to load rules"),
+    ("judge_errors", "judge_errors", (), "Verdicts that failed inside the gate (must stay 0)"),
+    ("store_conflicts", "store_conflicts", ("result",), "Refused writes of records"),
+    ("bad_pdus", "bad_pdus", ("side", "kind"), "PDUs that break SMPP 3.4"),
+    ("bind_failures", "bind_failures", ("cause",), "Binds refused"),
+)
+GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Gauges, name, labels, help
+    ("binds", "binds", ("provider", "type"), "Binds held"),
+    ("carrier_links", "carrier_links", ("carrier", "state"), "Links to the carrier, by state"),
+    ("window_in_use", "window_in_use", ("carrier",), "Submits the carrier has not answered yet"),
+    ("window_limit", "window_limit", ("carrier",), "How many the carrier may leave unanswered"),
+    ("queue_messages", "queue_messages", ("carrier", "class"), "Messages that wait in the carrier's lane"),
+    ("provider_tps_limit", "provider_tps_limit", ("provider",), "Messages a second a provider may send"),
+)
+SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
+    ("store_up", "store_up", "1 while the store answers"),
+    ("journal_lag_s", "journal_lag_seconds", "Age of the oldest record that is not on disk yet"),
+    ("journal_chain_ok", "journal_chain_ok", "1 unless the journal's chain was found broken"),
+    ("clock_skew_s", "clock_skew_seconds", "The last step of the wall clock against the monotonic one"),
+)
+
+
+class GateCollector(Collector):
+    """A Collector over one tally, for a registry of prometheus-client."""
+
+    def __init__(self, tally: Tally, gauges: Callable[[], Gauges]) -> None:
+        self.tally = tally
+        self.gauges = gauges
+
+    def collect(self) -> Iterable[Metric]:
+        return (family for family, _ in _families(self.tally, self.gauges(), rows_max=1_000_000_000))
+
+
+def pieces(tally: Tally, gauges: Gauges) -> Iterator[bytes]:
+    """Prometheus text in pieces of at most ``ROWS_MAX`` rows; the caller may turn to other work between them."""
+    for family, goes_on in _families(tally, gauges, ROWS_MAX):
+        text = _text(family)
+        yield text.split(b"\n", 2)[2] if goes_on else text  # HELP and TYPE stand once
+    for family in _PROCESS.collect():
+        yield _text(family)
+
+
+def exposition(tally: Tally, gauges: Gauges) -> bytes:
+    """All of it as one text."""
+    return b"".join(pieces(tally, gauges))
+
+
+def _families(tally: Tally, gauges: Gauges, rows_max: int) -> Iterator[tuple[Metric, bool]]:
+    """Every metric, long ones in several, which then say that they go on with the one before.
+
+    The numbers are copied when the first is asked for, so that all of one scrape are of one moment.
+    """
+    counts = [list(getattr(tally, attribute).items()) for attribute, _, _, _ in COUNTERS]
+    sent_after_optout = tally.sent_after_optout
+    submit_seconds = [([carrier], _copy(histogram)) for carrier, histogram in tally.submit_seconds.items()]
+    single = [
+        ("gate_seconds", "Our own part of a message's way", _copy(tally.gate_seconds)),
+        ("optout_effect_seconds", "From reading an opt-out to its being in force", _copy(tally.optout_effect_seconds)),
+    ]
+    for (_, name, labels, text), rows in zip(COUNTERS, counts, strict=True):
+        if not labels:  # a count that is about nothing in particular is 0 before it is 1: alerts need both
+            rows = rows or [((), 0)]
+        for start in range(0, max(len(rows), 1), rows_max):
+            yield _counter(name, labels, text, rows[start : start + rows_max]), start > 0
+    yield (
+        _counter(
+            "sent_after_optout", (), "Marketing sent to people after their opt-out (must stay 0)", [((), sent_after_optout)]
+        ),
+        False,
+    )
+    yield _histogram("submit_seconds", "From a submit's last byte to the carrier's answer", ("carrier",), submit_seconds), False
+    for name, text, values in single:
+        yield _histogram(name, text, (), [([], values)]), False
+    for attribute, name, labels, text in GAUGES:
+        now = [(key, value) for key, value in getattr(gauges, attribute).items() if value is not None]
+        for start in range(0, max(len(now), 1), rows_max):
+            gauge = GaugeMetricFamily(f"gate106_{name}", text, labels=labels)
+            for key, value in now[start : start + rows_max]:
+                gauge.add_metric(key, value)
+            yield gauge, start > 0
+    for attribute, name, text in SCALARS:
+        yield GaugeMetricFamily(f"gate106_{name}", text, value=float(getattr(gauges, attribute))), False
+    yield InfoMetricFamily("gate106_rules", "The rule set in force", value={"revision": gauges.rules_revision}), False
+
+
+_PROCESS = ProcessCollector(registry=CollectorRegistry(auto_describe=False))
+"""CPU seconds, memory and open files of this process."""
+
+
+class _One:
+    """What generate_latest takes for a registry: one family."""
+
+    __slots__ = ("family",)
+
+    def __init__(self, family: Metric) -> None:
+        self.family = family
+
+    def collect(self) -> tuple[Metric]:
+        return (self.family,)
+
+
+def _text(family: Metric) -> bytes:
+    registry: Any = _One(family)  # generate_latest only ever calls collect()
+    return generate_latest(registry)
+
+
+def _counter(name: str, labels: tuple[str, ...], text: str, rows: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+    counter = CounterMetricFamily(f"gate106_{name}", text, labels=labels)
+    for key, value in rows:
+        counter.add_metric(key, value)
+    return counter
+
+
+def _copy(histogram: Histogram) -> tuple[list[int], float]:
+    return list(histogram.buckets), histogram.sum
+
+
+def _histogram(
+    name: str, text: str, labels: tuple[str, ...], rows: Iterable[tuple[list[str], tuple[list[int], float]]]
+) -> Metric:
+    family = HistogramMetricFamily(f"gate106_{name}", text, labels=labels)
+    for key, (counts, total) in rows:
+        buckets, sum_so_far = [], 0
+        for bound, count in zip(_LES, counts, strict=True):
+            sum_so_far += count
+            buckets.append((bound, float(sum_so_far)))
+        family.add_metric(key, buckets, total)
+    return family

@@ -1,0 +1,172 @@
+"""Condition: what a rule's ``when`` says, and how it is answered by bits.
+
+In: leaves made by kinds/. Out: trees of leaves; for a set of rules, one bit per different leaf, so that "which conditions hold" is one
+integer and a decision is a function of it. Never: a message (fact.py evaluates leaves), a file.
+
+Three sorts of leaf:
+    OneOf    a field of the facts is one of some words: answered by one look-up per field, however many rules ask
+    Test     something else that facts, text or time answer
+    Person   what only the person's record or number answers: left over when a decision is cached
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from proxy.message import Facts, Recipient
+
+from .moments import TimeTest
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    field: str
+    values: frozenset[str]
+
+    @property
+    def words(self) -> str:
+        return f"{self.field} is " + " or ".join(sorted(self.values))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Test:
+    """``scope`` says what ``holds`` is asked with: ``text`` a Page, ``sender`` a Sender, ``facts`` a View, ``age`` a Sender and the time,
+    ``words`` nothing: the automaton answers; ``time`` a moment (then ``holds`` is a TimeTest's)."""
+
+    scope: str
+    holds: Callable[..., bool]
+    words: str
+    word: str  # the key in ``when``
+    time: TimeTest | None = None
+    reads_digits: bool = False  # texts that differ in digits only may differ here
+    vocabulary: tuple[str, ...] = ()  # scope words: what the automaton looks for
+    changes: Callable[[Any, float], float] | None = None  # scope age: when it changes next
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Person:
+    """Asked per message: ``holds(number, record, facts, now)``."""
+
+    holds: Callable[[int, Recipient, Facts, float], bool]
+    words: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    parts: tuple[Tree, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    parts: tuple[Tree, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    part: Tree
+
+
+Leaf = OneOf | Test | Person
+Tree = OneOf | Test | Person | All | AnyOf | Not
+
+
+def leaves(tree: Tree) -> Iterator[Leaf]:
+    """All leaves of a tree."""
+    if isinstance(tree, (All, AnyOf)):
+        for part in tree.parts:
+            yield from leaves(part)
+    elif isinstance(tree, Not):
+        yield from leaves(tree.part)
+    else:
+        yield tree
+
+
+class Bits:
+    """One bit per different leaf of a set of rules."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Leaf, int] = {}
+        self.fields: dict[str, dict[str, int]] = {}
+        """field → word → bits of all leaves that name the word."""
+        self.tests: dict[str, list[tuple[int, Test]]] = {}
+        """scope → (bit, Test)."""
+
+    def of(self, leaf: OneOf | Test) -> int:
+        """The leaf's bit, made on first asking."""
+        number = self._numbers.get(leaf)
+        if number is None:
+            number = self._numbers[leaf] = len(self._numbers)
+            bit = 1 << number
+            if isinstance(leaf, OneOf):
+                index = self.fields.setdefault(leaf.field, {})
+                for value in leaf.values:
+                    index[value] = index.get(value, 0) | bit
+            else:
+                self.tests.setdefault(leaf.scope, []).append((bit, leaf))
+        return 1 << number
+
+
+class Compiled(NamedTuple):
+    """A tree over bits: all of ``need``, none of ``forbid``, and every one of ``rest``."""
+
+    need: int
+    forbid: int
+    rest: tuple[Tree, ...]
+
+
+def compile_tree(tree: Tree, bits: Bits) -> Compiled:
+    """Most rules are a plain conjunction: two masks decide them. What is not stays a tree in ``rest``."""
+    need = forbid = 0
+    rest: list[Tree] = []
+    todo: list[Tree] = [tree]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, All):
+            todo.extend(part.parts)
+        elif isinstance(part, (OneOf, Test)):
+            need |= bits.of(part)
+        elif isinstance(part, Not) and isinstance(part.part, (OneOf, Test)):
+            forbid |= bits.of(part.part)
+        else:
+            for leaf in leaves(part):
+                if not isinstance(leaf, Person):
+                    bits.of(leaf)
+            rest.append(part)
+    return Compiled(need, forbid, tuple(rest))
+
+
+def settle(tree: Tree, held: int, bits: Bits) -> bool | Tree:
+    """The tree with all bits answered: True, False, or what only the person can answer."""
+    if isinstance(tree, (OneOf, Test)):
+        return bool(held & bits.of(tree))
+    if isinstance(tree, Person):
+        return tree
+    if isinstance(tree, Not):
+        inner = settle(tree.part, held, bits)
+        return (not inner) if isinstance(inner, bool) else Not(inner)
+    wanted = isinstance(tree, AnyOf)  # what decides at once: a True in an any, a False in an all
+    left: list[Tree] = []
+    for part in tree.parts:
+        answer = settle(part, held, bits)
+        if answer is wanted:
+            return wanted
+        if not isinstance(answer, bool):
+            left.append(answer)
+    if not left:
+        return not wanted
+    return left[0] if len(left) == 1 else AnyOf(tuple(left)) if wanted else All(tuple(left))
+
+
+def ask_person(tree: Tree, number: int, record: Recipient, facts: Facts, now: float) -> bool:
+    """A settled tree, asked about one person."""
+    if isinstance(tree, Person):
+        return tree.holds(number, record, facts, now)
+    if isinstance(tree, Not):
+        return not ask_person(tree.part, number, record, facts, now)
+    if isinstance(tree, AnyOf):
+        return any(ask_person(part, number, record, facts, now) for part in tree.parts)
+    assert isinstance(tree, All), tree
+    return all(ask_person(part, number, record, facts, now) for part in tree.parts)

@@ -1,0 +1,79 @@
+"""Kinds: one file per word that ``when`` knows, and ``limit``. The file name is the word in YAML.
+
+A file that answers for a key of ``when`` has
+
+    condition(node, context) -> Tree    reads the YAML below the key; raises RuleFault
+    IN_RECORD                           what a person's record keeps of it, for caps that count the past:
+                                        "category" | "subcategory" | "signature" | "provider"   kept with every entry
+                                        "person"   the same for all messages of one person
+                                        "time"     says when the rule applies, not what it counts
+                                        ""         not kept: a cap over it is an error
+    HINT                                (optional, with IN_RECORD "") what to write instead
+
+Adding a word is adding a file: the package's own listing is the registration, a raw name from YAML is never imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from ..condition import Tree
+from ..regions import Regions
+from ..registry import Registry
+from ..source import Node
+
+
+class NumberList(NamedTuple):
+    """People named in a file of the folder."""
+
+    name: str
+    numbers: object
+    """Something with ``in``: a frozenset, or a BitMap64 when it is big."""
+    scope: str  # what being on it suppresses: "" (nothing), global, or a scope with a value
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a word may look at while rules are read."""
+
+    regions: Regions
+    registry: Registry
+    lists: Mapping[str, NumberList]
+    word_file: Callable[[Node, str], list[str]]
+    """Reads a list of words from a file inside the folder."""
+
+
+Condition = Callable[[Node, Context], Tree]
+
+
+class Kind(NamedTuple):
+    word: str
+    condition: Condition
+    in_record: str
+    hint: str
+
+
+def _listed() -> dict[str, Kind]:
+    kinds: dict[str, Kind] = {}
+    for module in pkgutil.iter_modules(__path__):
+        if module.name == "limit":  # stands beside ``when``, not in it
+            continue
+        found = importlib.import_module(f"{__name__}.{module.name}")
+        kinds[module.name] = Kind(module.name, found.condition, found.IN_RECORD, getattr(found, "HINT", ""))
+    return kinds
+
+
+@lru_cache(maxsize=1)
+def when_kinds() -> Mapping[str, Kind]:
+    """All words of ``when``, by name."""
+    return _listed()
+
+
+NOT_YET = ("calendar", "consent")
+"""Words of the language whose facts the gate does not have yet."""

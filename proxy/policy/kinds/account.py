@@ -1,0 +1,14 @@
+"""account: the account (system_id) it came in on: ``account: jia-2``."""
+
+from __future__ import annotations
+
+from ..condition import OneOf, Tree
+from ..source import Node
+from . import Context
+
+IN_RECORD = ""
+HINT = "a record keeps the provider, not its account: use provider"
+
+
+def condition(node: Node, context: Context) -> Tree:
+    return OneOf("account", frozenset(node.texts("account", digits=True)))

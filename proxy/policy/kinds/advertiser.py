@@ -1,0 +1,23 @@
+"""advertiser: who stands behind the signature, by registries/signatures.csv: ``advertiser: 某公司``; ``none`` without a signature."""
+
+from __future__ import annotations
+
+from proxy.yamlfile import unknown
+
+from ..condition import OneOf, Tree
+from ..problem import RuleFault
+from ..source import Node
+from . import Context
+
+IN_RECORD = "signature"
+
+
+def condition(node: Node, context: Context) -> Tree:
+    known = context.registry.advertisers
+    for item in node.items():
+        name = item.text("advertiser", digits=True)
+        if name not in known and name != "none":
+            raise RuleFault(
+                item.line, f"advertiser: {unknown('advertiser', name, known)}; registries/signatures.csv does not name it"
+            )
+    return OneOf("advertiser", frozenset(node.texts("advertiser", digits=True)))

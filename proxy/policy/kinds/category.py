@@ -1,0 +1,15 @@
+"""category: the effective category, the stricter of declared and classified: ``category: marketing``."""
+
+from __future__ import annotations
+
+from proxy.message import Category
+
+from ..condition import OneOf, Tree
+from ..source import Node
+from . import Context
+
+IN_RECORD = "category"
+
+
+def condition(node: Node, context: Context) -> Tree:
+    return OneOf("category", frozenset(node.words("category", [category.word for category in Category], "category")))

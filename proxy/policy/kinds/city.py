@@ -1,0 +1,24 @@
+"""city: the city of the person's number, advisory: ``city: 南京``; short names as 巴州 are understood."""
+
+from __future__ import annotations
+
+from proxy.yamlfile import unknown
+
+from ..condition import OneOf, Tree
+from ..problem import RuleFault
+from ..source import Node
+from . import Context
+
+IN_RECORD = "person"
+
+
+def condition(node: Node, context: Context) -> Tree:
+    names: set[str] = set()
+    for item in node.items():
+        written = item.text("city")
+        found = context.regions.city_of(written)
+        if found is None:
+            raise RuleFault(item.line, f"city: {unknown('city', written, context.regions.cities)}; no segment lies there")
+        names.add(found)
+    node.texts("city")
+    return OneOf("city", frozenset(names))

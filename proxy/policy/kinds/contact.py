@@ -1,0 +1,42 @@
+"""contact: telephone numbers in the text: ``none``, ``present``, some of these (``contact: ["4008001234"]``), or ``{outside: [...]}``: any that is not one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..condition import Test, Tree
+from ..reading import Page
+from ..source import Node
+from . import Context
+
+IN_RECORD = ""
+
+
+def condition(node: Node, context: Context) -> Tree:
+    outside = isinstance(node.value, dict)
+    if outside:
+        keys = node.mapping("contact", ("outside",))
+        node = keys.get("outside", node)
+    names = node.texts("contact" + (": outside" if outside else ""), digits=True)
+    if not outside and names in (["none"], ["present"]):
+        return _test(_none if names == ["none"] else _present, f"contact: {names[0]}")
+    known = tuple(name.replace("-", "") for name in names)
+
+    def is_known(one: str) -> bool:
+        return any(one == name for name in known)
+
+    if outside:
+        return _test(lambda page: not all(map(is_known, page.contacts)), f"a contact other than {', '.join(names[:5])}")
+    return _test(lambda page: any(map(is_known, page.contacts)), f"a contact of {', '.join(names[:5])}")
+
+
+def _test(holds: Callable[[Page], bool], words: str) -> Test:
+    return Test("text", holds, words, "contact", reads_digits=True)
+
+
+def _none(page: Page) -> bool:
+    return not page.contacts
+
+
+def _present(page: Page) -> bool:
+    return bool(page.contacts)

@@ -1,0 +1,61 @@
+"""day: weekdays or dates in the rules' zone: ``day: weekend``, ``day: [sat, 2026-10-01]``, ``day: {from: 2027-03-03, to: 2027-03-15}``."""
+
+from __future__ import annotations
+
+from proxy.yamlfile import unknown
+
+from .. import moments
+from ..condition import Test, Tree
+from ..problem import RuleFault
+from ..source import Node
+from . import Context
+
+IN_RECORD = "time"
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_GROUPS = {"weekdays": range(5), "weekend": range(5, 7)}
+_THURSDAY = 3  # 1970-01-01
+
+
+def condition(node: Node, context: Context) -> Tree:
+    weekdays: set[int] = set()
+    dates: list[tuple[int, int]] = []
+    words: list[str] = []
+    for item in node.items():
+        if isinstance(item.value, dict):
+            keys = item.mapping("day", ("from", "to"))
+            if len(keys) < 2:
+                raise RuleFault(item.line, "day: needs both from and to (or a single date)")
+            first, last = _date(keys["from"]), _date(keys["to"])
+            if last < first:
+                raise RuleFault(item.line, "day: to is before from")
+            dates.append((first, last))
+            words.append(f"{keys['from'].text('day')} to {keys['to'].text('day')}")
+            continue
+        word = item.text("day")
+        words.append(word)
+        if word in _GROUPS:
+            weekdays.update(_GROUPS[word])
+        elif word in _WEEKDAYS:
+            weekdays.add(_WEEKDAYS.index(word))
+        elif word[:1].isdigit():
+            dates.append((_date(item), _date(item)))
+        else:
+            raise RuleFault(item.line, f"day: {unknown('day', word, [*_WEEKDAYS, *_GROUPS])}")
+    if not words:
+        node.texts("day")
+
+    def holds(day: int) -> bool:
+        return (day + _THURSDAY) % 7 in weekdays or any(first <= day <= last for first, last in dates)
+
+    test = moments.by_day(holds, "day is " + " or ".join(words))
+    return Test("time", test.holds, test.words, "day", time=test)
+
+
+def _date(node: Node) -> int:
+    try:
+        at, has_time = moments.moment(node.text("day"))
+    except ValueError as fault:
+        raise RuleFault(node.line, f"day: {fault}") from None
+    if has_time:
+        raise RuleFault(node.line, "day: takes whole days (use time for hours)")
+    return (int(at) + moments.OFFSET_S) // moments.DAY_S

@@ -1,0 +1,33 @@
+"""notice: the opt-out notice: ``missing``, ``present``, ``tail`` (at the end), or its wording, which must stand at the end: ``notice: 拒收请回复R``."""
+
+from __future__ import annotations
+
+from ..condition import AnyOf, Test, Tree
+from ..reading import Page
+from ..source import Node
+from ..text import body_tail, fold, squeeze
+from . import Context
+
+IN_RECORD = ""
+
+
+def condition(node: Node, context: Context) -> Tree:
+    parts: list[Tree] = [_WORDS.get(word) or _wording(word) for word in node.texts("notice")]
+    return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
+
+
+_WORDS = {
+    "missing": Test("text", lambda page: not page.notice.keyword, "there is no opt-out notice", "notice"),
+    "present": Test("text", lambda page: bool(page.notice.keyword), "there is an opt-out notice", "notice"),
+    "tail": Test("text", lambda page: page.notice.at_tail, "an opt-out notice stands at the end", "notice"),
+}
+
+
+def _wording(written: str) -> Test:
+    wanted = squeeze(fold(written)).strip()
+
+    def holds(page: Page) -> bool:
+        return squeeze(body_tail(page.folded)).endswith(wanted)
+
+    digits = any(character.isdigit() for character in wanted)
+    return Test("text", holds, f"the text ends with {written}", "notice", reads_digits=digits)

@@ -1,0 +1,21 @@
+"""port: the sender number begins with one of these prefixes: ``port: ["1062", "1063"]``."""
+
+from __future__ import annotations
+
+from proxy.message import Sender
+
+from ..condition import Test, Tree
+from ..source import Node
+from . import Context
+
+IN_RECORD = ""
+HINT = "a record keeps ports as a whole, not their prefixes: count with key: [recipient, port], or by provider"
+
+
+def condition(node: Node, context: Context) -> Tree:
+    prefixes = tuple(sorted(set(node.texts("port", digits=True))))
+
+    def holds(sender: Sender) -> bool:
+        return sender.port.startswith(prefixes)
+
+    return Test("sender", holds, "port begins with " + " or ".join(prefixes), "port")

@@ -1,0 +1,13 @@
+"""provider: the channel provider by its name in the settings: ``provider: [jia, yi]``."""
+
+from __future__ import annotations
+
+from ..condition import OneOf, Tree
+from ..source import Node
+from . import Context
+
+IN_RECORD = "provider"
+
+
+def condition(node: Node, context: Context) -> Tree:
+    return OneOf("provider", frozenset(node.texts("provider", digits=True)))

@@ -1,0 +1,37 @@
+"""provider_age: how long ago the provider was taken on: ``provider_age: {below: 30d}`` or ``{above: 30d}``; unknown counts as old."""
+
+from __future__ import annotations
+
+from proxy.message import Sender
+
+from .. import moments
+from ..condition import Test, Tree
+from ..problem import RuleFault
+from ..source import Node
+from . import Context
+
+IN_RECORD = ""
+HINT = "a record keeps the provider, not its age then: leave recipient out of the key"
+
+
+def condition(node: Node, context: Context) -> Tree:
+    keys = node.mapping("provider_age", ("below", "above"))
+    if len(keys) != 1:
+        raise RuleFault(node.line, "provider_age: say either below or above, with a duration like 30d")
+    ((word, value),) = keys.items()
+    written = value.text("provider_age")
+    try:
+        age_s = moments.duration(written)
+    except ValueError as fault:
+        raise RuleFault(value.line, f"provider_age: {fault}") from None
+    young = word == "below"
+
+    def holds(sender: Sender, now: float) -> bool:
+        return (sender.since is not None and now < sender.since + age_s) is young
+
+    def changes(sender: Sender, now: float) -> float:
+        return sender.since + age_s if sender.since is not None and now < sender.since + age_s else moments.NEVER
+
+    return Test(
+        "age", holds, f"the provider is {'younger' if young else 'older'} than {written}", "provider_age", changes=changes
+    )

@@ -1,0 +1,44 @@
+"""province: where the person's number belongs: ``province: 北京``, ``unknown``, or ``port``: the province its port is registered for."""
+
+from __future__ import annotations
+
+from proxy.message import Facts
+from proxy.yamlfile import unknown
+
+from ..condition import AnyOf, OneOf, Test, Tree
+from ..problem import RuleFault
+from ..regions import PROVINCE_CODES, UNKNOWN, province_of
+from ..source import Node
+from . import Context
+
+IN_RECORD = "person"
+
+
+def condition(node: Node, context: Context) -> Tree:
+    names: set[str] = set()
+    parts: list[Tree] = []
+    for item in node.items():
+        written = item.text("province", digits=True)
+        if written == "port":
+            parts.append(_of_the_port(context))
+        elif found := province_of(written):
+            names.add(found)
+        else:
+            known = [*PROVINCE_CODES, UNKNOWN, "port"]
+            raise RuleFault(item.line, f"province: {unknown('province', written, known)}")
+    if names:
+        parts.append(OneOf("province", frozenset(names)))
+    if not parts:
+        node.texts("province")
+    return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
+
+
+def _of_the_port(context: Context) -> Test:
+    """The person lives where the port may send: its registered province, or anywhere for a national port."""
+    registry = context.registry
+
+    def holds(facts: Facts) -> bool:
+        row = registry.port(facts.sender.port)
+        return row is not None and row.province in ("", facts.province)
+
+    return Test("facts", holds, "province is the port's", "port")

@@ -1,0 +1,21 @@
+"""recipient_in: the person is on a list of the rules folder: ``recipient_in: vip`` (see ``lists:``)."""
+
+from __future__ import annotations
+
+from proxy.message import Facts, Recipient
+
+from ..condition import Person, Tree
+from ..source import Node
+from . import Context
+
+IN_RECORD = "person"
+
+
+def condition(node: Node, context: Context) -> Tree:
+    names = node.words("recipient_in", context.lists, "list")
+    sets = tuple(context.lists[name].numbers for name in names)
+
+    def holds(number: int, record: Recipient, facts: Facts, now: float) -> bool:
+        return any(number in numbers for numbers in sets)
+
+    return Person(holds, "the recipient is on " + " or ".join(names), "recipient_in")

@@ -1,0 +1,27 @@
+"""signature: the 【signature】 by name: ``signature: 京东``; ``none`` (there is none) and ``several`` (more than one) are values."""
+
+from __future__ import annotations
+
+from ..condition import AnyOf, OneOf, Test, Tree
+from ..reading import Page
+from ..source import Node
+from ..text import normal_signature
+from . import Context
+
+IN_RECORD = "signature"
+
+
+def _several(page: Page) -> bool:
+    return page.signature.count > 1
+
+
+SEVERAL = Test("text", _several, "there are several signatures", "signature_count")
+
+
+def condition(node: Node, context: Context) -> Tree:
+    names = {normal_signature(name.strip("【】")) for name in node.texts("signature", digits=True)}
+    parts: list[Tree] = [SEVERAL] if "several" in names else []
+    names.discard("several")
+    if names:
+        parts.append(OneOf("signature", frozenset(names)))
+    return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))

@@ -1,0 +1,15 @@
+"""signature_state: how the signature stands in the registry: ``signature_state: [unregistered, misused, expired]``."""
+
+from __future__ import annotations
+
+from ..condition import OneOf, Tree
+from ..registry import STATE_WORDS
+from ..source import Node
+from . import Context
+
+IN_RECORD = ""
+HINT = "a record keeps the signature, not its state then: use signature or advertiser"
+
+
+def condition(node: Node, context: Context) -> Tree:
+    return OneOf("signature_state", frozenset(node.words("signature_state", STATE_WORDS)))

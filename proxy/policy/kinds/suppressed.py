@@ -1,0 +1,81 @@
+"""suppressed: the person wants no marketing, by reply, complaint or list: ``suppressed: true``, or ``{scope: …, source: …, max_age: 180d}``.
+
+Opt-outs cover marketing only: for any other category this never holds (use recipient_in for lists that mean everything).
+"""
+
+from __future__ import annotations
+
+from proxy.message import Category, Facts, OptOut, Recipient
+
+from .. import moments
+from ..condition import Person, Tree
+from ..problem import RuleFault
+from ..registry import Registry
+from ..source import Node
+from . import Context
+
+IN_RECORD = "person"
+SCOPES = ("global", "advertiser", "signature", "provider", "category", "port")
+SOURCES = ("reply", "complaint", "officer", "import")
+
+
+def condition(node: Node, context: Context) -> Tree:
+    scopes, sources, max_age_s = frozenset(SCOPES), frozenset(SOURCES), 0
+    lists_count = True  # a list has no source and no age
+    if isinstance(node.value, dict):
+        keys = node.mapping("suppressed", ("scope", "source", "max_age"))
+        if "scope" in keys:
+            scopes = frozenset(keys["scope"].words("suppressed: scope", SCOPES, "scope"))
+        if "source" in keys:
+            sources = frozenset(keys["source"].words("suppressed: source", SOURCES, "source"))
+        if "max_age" in keys:
+            max_age_s = _age(keys["max_age"])
+        lists_count = not ("source" in keys or "max_age" in keys)
+    elif not node.truth("suppressed"):
+        raise RuleFault(
+            node.line, "suppressed: false says the opposite of what a rule can refuse (write not: {suppressed: true})"
+        )
+    lists = tuple(one for one in context.lists.values() if lists_count and one.scope in scopes)
+    registry = context.registry
+
+    def holds(number: int, record: Recipient, facts: Facts, now: float) -> bool:
+        if facts.category is not Category.MARKETING:
+            return False
+        for one in lists:
+            if number in one.numbers and covers(one.scope, one.value, facts, registry):
+                return True
+        for refusal in record.opt_outs():
+            if _in_force(refusal, now, max_age_s) and refusal.source in sources:
+                scope = "global" if refusal.scope == "all" else refusal.scope
+                if scope in scopes and covers(scope, refusal.value, facts, registry):
+                    return True
+        return False
+
+    told = "" if len(scopes) == len(SCOPES) else " (" + ", ".join(sorted(scopes)) + ")"
+    return Person(holds, "the recipient refused such messages" + told, "suppressed")
+
+
+def covers(scope: str, value: str, facts: Facts, registry: Registry) -> bool:
+    """Whether a refusal of this scope and value speaks of this message."""
+    if scope == "global":
+        return True
+    if scope == "advertiser":
+        return registry.same_advertiser(value, facts.signature_hash)
+    if scope == "signature":
+        return value in (facts.signature, f"{facts.signature_hash:012x}") and bool(facts.signature)
+    if scope == "provider":
+        return value == facts.sender.provider
+    if scope == "port":
+        return facts.sender.port.startswith(value)
+    return value in (facts.category.word, facts.subcategory)
+
+
+def _in_force(refusal: OptOut, now: float, max_age_s: int) -> bool:
+    return not (0 < refusal.expiry <= now) and not (max_age_s and refusal.time <= now - max_age_s)
+
+
+def _age(node: Node) -> int:
+    try:
+        return moments.duration(node.text("suppressed: max_age"))
+    except ValueError as fault:
+        raise RuleFault(node.line, f"suppressed: max_age: {fault}") from None

@@ -1,0 +1,74 @@
+"""text: the words say one of these: ``text: [代开发票, 六合彩]``, or ``{words: …, patterns: …, file: lists/banned.txt}``.
+
+Words are looked for in the normalised text (full width, traditional, zero-width and split forms do not help); patterns are RE2, in lower case
+on the same text.
+"""
+
+from __future__ import annotations
+
+import re2
+
+from ..condition import AnyOf, Test, Tree
+from ..problem import RuleFault
+from ..reading import Page
+from ..source import Node
+from ..text import fold, squeeze
+from . import Context
+
+IN_RECORD = ""
+PATTERN_LONGEST = 500
+PATTERN_BYTES_MAX = 1 << 20
+
+
+def condition(node: Node, context: Context) -> Tree:
+    if not isinstance(node.value, dict):
+        return _words(node.texts("text"), node)
+    keys = node.mapping("text", ("words", "patterns", "file"))
+    words: list[str] = []
+    if "words" in keys:
+        words += keys["words"].texts("text: words")
+    if "file" in keys:
+        words += context.word_file(keys["file"], "text: file")
+    parts: list[Tree] = [_words(words, node)] if words else []
+    if "patterns" in keys:
+        parts += [_pattern(item) for item in keys["patterns"].items()]
+    if not parts:
+        raise RuleFault(node.line, "text: says nothing to look for (words, patterns or file)")
+    return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
+
+
+def _words(words: list[str], node: Node) -> Test:
+    vocabulary = tuple(sorted({squeeze(fold(word)).strip() for word in words}))
+    for word in vocabulary:
+        if not word:
+            raise RuleFault(node.line, "text: a word of nothing but spaces and marks would match every text")
+    shown = ", ".join(words[:5]) + (f" … ({len(words)} words)" if len(words) > 5 else "")
+    digits = any(character.isdigit() for word in vocabulary for character in word)
+    return Test("words", _never, f"text says {shown}", "text", reads_digits=digits, vocabulary=vocabulary)
+
+
+def _never(*_: object) -> bool:
+    raise AssertionError("the automaton answers for words")
+
+
+def _pattern(node: Node) -> Test:
+    written = node.text("text: patterns", digits=True)
+    if len(written) > PATTERN_LONGEST:
+        raise RuleFault(node.line, f"text: pattern longer than {PATTERN_LONGEST} characters")
+    options = re2.Options()
+    options.max_mem = PATTERN_BYTES_MAX
+    options.log_errors = False
+    options.case_sensitive = False
+    try:
+        compiled = re2.compile(written, options)
+    except re2.error as fault:
+        said = fault.args[0] if fault.args else ""
+        said = said.decode() if isinstance(said, bytes) else str(said)
+        raise RuleFault(
+            node.line, f"text: pattern '{written}' is not understood: {said} (RE2 syntax, no back references)"
+        ) from None
+
+    def holds(page: Page) -> bool:
+        return compiled.search(page.squeezed) is not None
+
+    return Test("text", holds, f"text matches {written}", "text", reads_digits=True)

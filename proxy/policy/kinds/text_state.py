@@ -1,0 +1,14 @@
+"""text_state: whether the text can be read at all: ``text_state: [unreadable, compressed]``."""
+
+from __future__ import annotations
+
+from ..condition import OneOf, Tree
+from ..source import Node
+from . import Context
+
+IN_RECORD = ""
+STATES = ("readable", "unreadable", "binary", "compressed", "wap-push", "empty")
+
+
+def condition(node: Node, context: Context) -> Tree:
+    return OneOf("text_state", frozenset(node.words("text_state", STATES)))

@@ -1,0 +1,42 @@
+"""url: links in the text: ``none``, ``present``, some of these (``url: ["t.cn"]``), or ``{outside: [...]}``: any that is not one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..condition import Test, Tree
+from ..reading import Page
+from ..source import Node
+from . import Context
+
+IN_RECORD = ""
+
+
+def condition(node: Node, context: Context) -> Tree:
+    outside = isinstance(node.value, dict)
+    if outside:
+        keys = node.mapping("url", ("outside",))
+        node = keys.get("outside", node)
+    names = node.texts("url" + (": outside" if outside else ""), digits=True)
+    if not outside and names in (["none"], ["present"]):
+        return _test(_none if names == ["none"] else _present, f"url: {names[0]}")
+    known = tuple(name.lower().strip(".") for name in names)
+
+    def is_known(one: str) -> bool:
+        return any(one == name or one.endswith("." + name) for name in known)
+
+    if outside:
+        return _test(lambda page: not all(map(is_known, page.links)), f"a url other than {', '.join(names[:5])}")
+    return _test(lambda page: any(map(is_known, page.links)), f"a url of {', '.join(names[:5])}")
+
+
+def _test(holds: Callable[[Page], bool], words: str) -> Test:
+    return Test("text", holds, words, "url", reads_digits=True)
+
+
+def _none(page: Page) -> bool:
+    return not page.links
+
+
+def _present(page: Page) -> bool:
+    return bool(page.links)

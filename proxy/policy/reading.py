@@ -1,0 +1,186 @@
+"""Reading: what the rules of one set can know of a text, made once per content and shared by all texts with the same traits.
+
+In: Content. Out: Reading (traits, template). Never: sender, region, time. Costly steps run only when a rule or the category needs them;
+a text that differs from a known one in digits only costs one look-up, unless digits matter to some rule.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from ahocorasick_rs import AhoCorasick, MatchKind
+
+from proxy.message import Category, Content, hash16, hash48
+
+from .category import LEXICON, SUBCATEGORY_CODES, classify, features
+from .condition import Bits, Test
+from .text import NO_NOTICE, Notice, Signature, contacts, fingerprint, fold, links, masked, notice, signature, squeeze
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+READINGS_MAX = 8_192  # per generation, with a text each: some 16 MB
+TRAITS_MAX = 16_384
+_DIGIT = re.compile("[0-9]")
+
+
+class Memo(Generic[Key, Value]):
+    """A bounded memory of two generations: what was used lately survives, the rest goes. Look in ``young`` first, then ``find``."""
+
+    __slots__ = ("young", "old", "most")
+
+    def __init__(self, most: int) -> None:
+        self.young: dict[Key, Value] = {}
+        self.old: dict[Key, Value] = {}
+        self.most = most
+
+    def find(self, key: Key) -> Value | None:
+        value = self.young.get(key)
+        if value is None and (value := self.old.pop(key, None)) is not None:
+            self.put(key, value)
+        return value
+
+    def put(self, key: Key, value: Value) -> Value:
+        if len(self.young) >= self.most:
+            self.old = self.young
+            self.young = {}
+        self.young[key] = value
+        return value
+
+    def clear(self) -> None:
+        self.young = {}
+        self.old = {}
+
+
+class Traits:
+    """All that rules and records can know of a text; one object for all texts that share it (compared by identity)."""
+
+    __slots__ = ("state", "signature", "signature_hash", "keyword", "keyword_hash", "classified", "subcategory", "code", "bits")
+
+    def __init__(
+        self, state: str, signature: str, keyword: str, classified: Category, subcategory: str, bits: int
+    ) -> None:  # in the order of the key under which traits are kept
+        self.state = state
+        self.signature = signature
+        self.signature_hash = hash48(signature) if signature else 0
+        self.keyword = keyword
+        self.keyword_hash = hash16(keyword) if keyword else 0
+        self.classified = classified
+        self.subcategory = subcategory
+        self.code = SUBCATEGORY_CODES.get(subcategory, 0)
+        self.bits = bits
+
+
+class Reading:
+    __slots__ = ("traits", "template")
+
+    def __init__(self, traits: Traits, template: int) -> None:
+        self.traits = traits
+        self.template = template
+
+
+class Page:
+    """One text under analysis: what tests of scope ``text`` are asked with."""
+
+    __slots__ = ("raw", "mask", "folded", "squeezed", "signature", "notice", "links", "state", "_contacts")
+
+    def __init__(self, content: Content, mask: bytes) -> None:
+        self.raw = content.text
+        self.state = content.state
+        self.mask = mask
+        self.folded = fold(content.text)
+        self.squeezed = squeeze(self.folded)
+        self.signature: Signature = signature(content.text)
+        self.notice: Notice = notice(self.folded) if self.folded else NO_NOTICE
+        self.links = links(self.folded)
+        self._contacts: tuple[str, ...] | None = None
+
+    @property
+    def contacts(self) -> tuple[str, ...]:
+        if self._contacts is None:
+            self._contacts = contacts(self.folded, masked(self.folded))
+        return self._contacts
+
+
+class Reader:
+    """Reads texts for one set of rules."""
+
+    def __init__(self, bits: Bits) -> None:
+        self._tests: list[tuple[int, Test]] = bits.tests.get("text", [])
+        word_tests = bits.tests.get("words", [])
+        self._digits_matter = any(test.reads_digits for _, test in (*self._tests, *word_tests))
+        self._automaton, self._meanings = _automaton(word_tests)
+        self._readings: Memo[Content, Reading] = Memo(READINGS_MAX)
+        self._masks: Memo[bytes, Reading] = Memo(READINGS_MAX)
+        self._traits: Memo[tuple[str, str, str, Category, str, int], Traits] = Memo(TRAITS_MAX)
+        self._states: dict[str, Reading] = {}
+        self.young = self._readings.young
+
+    def read(self, content: Content) -> Reading:
+        """The reading of a content, from memory if it was read before."""
+        reading = self._readings.find(content)
+        if reading is None:
+            reading = self._readings.put(content, self._fresh(content))
+        self.young = self._readings.young
+        return reading
+
+    def _fresh(self, content: Content) -> Reading:
+        if not content.text:
+            reading = self._states.get(content.state)
+            if reading is None:
+                reading = self._states[content.state] = self._analyse(content, b"", {})
+            return reading
+        mask = masked(content.text)
+        state_mask = mask if content.state == "readable" else content.state.encode() + b"\0" + mask
+        reading = self._masks.find(state_mask)
+        if reading is None:
+            seen: dict[str, bool] = {}
+            reading = self._analyse(content, mask, seen)
+            if not seen["digits"]:
+                self._masks.put(state_mask, reading)
+        return reading
+
+    def _analyse(self, content: Content, mask: bytes, seen: dict[str, bool]) -> Reading:
+        page = Page(content, mask)
+        found, bits = self.words(page)
+        for bit, test in self._tests:
+            if test.holds(page):
+                bits |= bit
+        keyword = page.notice.keyword
+        category, subcategory = classify(page.folded, found, bool(page.links), bool(keyword))
+        name = page.signature.name
+        seen["digits"] = self._digits_matter or (b"0" in mask and _DIGIT.search(name + keyword) is not None)
+        key = (content.state, name, keyword, category, subcategory, bits)
+        traits = self._traits.find(key)
+        if traits is None:
+            traits = self._traits.put(key, Traits(*key))
+        return Reading(traits, fingerprint(page.folded) if content.text else 0)
+
+    def words(self, page: Page) -> tuple[int, int]:
+        """(lexicon words found as bits, rule leaves whose words were found as bits)."""
+        meanings = self._meanings
+        found = bits = 0
+        for place, _, _ in self._automaton.find_matches_as_indexes(page.squeezed, overlapping=True):
+            lexicon, rules = meanings[place]
+            found |= lexicon
+            bits |= rules
+        return found, bits
+
+    def features(self, content: Content) -> tuple[str, ...]:
+        """Why a text was classified as it was, for explain."""
+        page = Page(content, masked(content.text))
+        return features(page.folded, self.words(page)[0], bool(page.links), page.notice.keyword)
+
+
+def _automaton(tests: Iterable[tuple[int, Test]]) -> tuple[AhoCorasick, list[tuple[int, int]]]:
+    """One automaton for the lexicon and every word of every rule: (lexicon bits, rule bits) by pattern."""
+    meanings: dict[str, tuple[int, int]] = {}
+    for place, (word, _) in enumerate(LEXICON):
+        meanings[squeeze(fold(word))] = (1 << place, 0)
+    for bit, test in tests:
+        for word in test.vocabulary:
+            lexicon, rules = meanings.get(word, (0, 0))
+            meanings[word] = (lexicon, rules | bit)
+    return AhoCorasick(list(meanings), matchkind=MatchKind.Standard), list(meanings.values())

@@ -1,0 +1,114 @@
+"""Node: one piece of a rules file that knows its line.
+
+In: the text of a file, read by yamlfile. Out: Nodes whose readers refuse what does not fit with a RuleFault. Never: what a key means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from proxy import yamlfile
+
+from .problem import Problem, RuleFault, RulesError
+
+Value = None | bool | int | float | str | list["Node"] | dict[str, "Node"]
+
+
+class Node:
+    """A scalar, a list of Nodes or a mapping of words to Nodes, with its line (a mapping's value: the line of its key)."""
+
+    __slots__ = ("value", "line")
+
+    def __init__(self, value: Value, line: int) -> None:
+        self.value = value
+        self.line = line
+
+    def mapping(self, what: str, allowed: Iterable[str]) -> dict[str, Node]:
+        """The mapping, every key of it in ``allowed``."""
+        if not isinstance(self.value, dict):
+            raise RuleFault(self.line, f"{what}: must be a mapping (key: value), not {self.shape}")
+        known = list(allowed)
+        for key, item in self.value.items():
+            if key not in known:
+                raise RuleFault(item.line, f"{what}: {yamlfile.unknown('key', key, known)}")
+        return self.value
+
+    def items(self) -> list[Node]:
+        """The list, or the single value as a list of one."""
+        return self.value if isinstance(self.value, list) else [self]
+
+    def text(self, what: str, *, digits: bool = False) -> str:
+        """A text. With ``digits``, a bare number is one too (a port, a code: nothing that starts with 0)."""
+        if digits and type(self.value) is int:
+            return str(self.value)
+        if isinstance(self.value, (bool, int, float)):
+            raise RuleFault(self.line, f"{what}: {self.shape} is no text here: put it in quotes")
+        if not isinstance(self.value, str) or not self.value:
+            raise RuleFault(self.line, f"{what}: must be a word or a text, not {self.shape}")
+        return self.value
+
+    def texts(self, what: str, *, digits: bool = False) -> list[str]:
+        """One text or a list of them; at least one."""
+        found = [item.text(what, digits=digits) for item in self.items()]
+        if not found:
+            raise RuleFault(
+                self.line, f"{what}: an empty list matches nothing (leave the key out, or name what it should match)"
+            )
+        return found
+
+    def word(self, what: str, allowed: Iterable[str], kind: str = "value") -> str:
+        """One of a closed list of words."""
+        written = self.text(what, digits=True)
+        if written not in (known := list(allowed)):
+            raise RuleFault(self.line, f"{what}: {yamlfile.unknown(kind, written, known)}")
+        return written
+
+    def words(self, what: str, allowed: Iterable[str], kind: str = "value") -> list[str]:
+        """One or several of a closed list of words."""
+        known = list(allowed)
+        self.texts(what, digits=True)
+        return [item.word(what, known, kind) for item in self.items()]
+
+    def integer(self, what: str, least: int, most: int) -> int:
+        if type(self.value) is not int or not least <= self.value <= most:
+            raise RuleFault(self.line, f"{what}: must be a whole number from {least} to {most}, not {self.shape}")
+        return self.value
+
+    def truth(self, what: str) -> bool:
+        if type(self.value) is not bool:
+            raise RuleFault(self.line, f"{what}: must be true or false, not {self.shape}")
+        return self.value
+
+    @property
+    def shape(self) -> str:
+        """What it is, in words of an error."""
+        if isinstance(self.value, dict):
+            return "a mapping"
+        if isinstance(self.value, list):
+            return "a list"
+        return "empty" if self.value is None else f"'{self.value}'"
+
+
+def read(text: bytes, file: str) -> Node:
+    """The file as a Node; raises RulesError with the one problem that makes it unreadable."""
+    try:
+        decoded = text.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = text.count(b"\n", 0, fault.start) + 1
+        raise RulesError([Problem(file, line, "not UTF-8 (save the file as UTF-8)")]) from None
+    if len(text) > yamlfile.FILE_BYTES_MAX:
+        raise RulesError([Problem(file, 1, "too large (put long lists into lists/*.csv)")])
+    try:
+        document = yamlfile.load(decoded, file)
+    except yamlfile.YamlError as fault:
+        raise RulesError([Problem(file, fault.line, fault.text)]) from None
+    return _node(document, document.value, ())
+
+
+def _node(document: yamlfile.Document, value: yamlfile.Value, place: yamlfile.Place) -> Node:
+    line = document.line(place)
+    if isinstance(value, list):
+        return Node([_node(document, item, (*place, index)) for index, item in enumerate(value)], line)
+    if isinstance(value, dict):
+        return Node({key: _node(document, item, (*place, key)) for key, item in value.items()}, line)
+    return Node(value, line)

@@ -1,0 +1,486 @@
+"""The relay: leads one message from arrival to answer. READ THIS FIRST.
+
+In: frames from providers and carriers, the time. Out: bytes for both, journal records, counts. Never: sockets, a clock, an event
+loop (``spawn`` drives the coroutine of a batch: at once for a store that never waits, as a task otherwise).
+
+A submit's story is ``submit`` → ``turn`` → ``_decide`` → ``_judge`` → ``_hand_over`` → the carrier → ``answered`` → the next turn →
+``_release``. What arrives in one loop turn is judged together: one load, one swap, one write to the journal, one joined write
+to each peer. What is safe before what (DESIGN §3):
+
+    the entry is written      before the frame goes to the carrier      (_hand_over comes after journal.write)
+    the entry is synced       before the provider gets its answer       (_release waits for journal.synced)
+    an answer is written      before the provider gets it               (Answer.done comes after journal.write)
+    a reject is written       before the answer                         (_hand_over, too)
+    an opt-out is synced      before the carrier is acknowledged        (way_back, through the same queue)
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+from proxy.access import Directory
+from proxy.changes import Answer, Change, Effect, Undo, fingerprint
+from proxy.desk import entries
+from proxy.desk.journal import Journal, JournalDown
+from proxy.message import GATE_REASONS, Category, Entry, Facts, Message, Outcome, Reason, Verdict
+from proxy.number import NotARecipient, recipient_of
+from proxy.policy import RuleSet, judge
+from proxy.state import Store, record
+from proxy.tally import Tally
+from proxy.transit import Bind, Routes, Transit
+from proxy.wire import Frame, Malformed, Memo, read_submit, submit_sm_resp
+
+SWAPS_MAX = 5
+"""A person's chain is judged again this often when the record changed under us; then the provider is asked to come again."""
+ADOPT_WITHIN_S = 600
+"""An identical submit this soon after an unknown outcome stands in for it (DESIGN §2)."""
+ESME_RTHROTTLED, ESME_RMSGQFUL, ESME_RSYSERR, ESME_RSUBMITFAIL = 0x58, 0x14, 0x08, 0x45
+VENDOR_RANGE = range(0x400, 0x500)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Settings of the relay itself."""
+
+    on_judge_error: Mapping[Category, Outcome] = field(
+        default_factory=lambda: {
+            Category.MARKETING: Outcome.DEFER,
+            Category.NOTICE: Outcome.DEFER,
+            Category.OTP: Outcome.ALLOW,
+        }
+    )
+    node: int = 0
+
+
+class Chain(NamedTuple):
+    """What one turn brings for one person, in order: changes first, then submits."""
+
+    changes: list[Change]
+    submits: list[Transit]
+
+
+class Relay:
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        rules: RuleSet,
+        store: Store,
+        journal: Journal,
+        routes: Routes,
+        tally: Tally,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        wake: Callable[[], None],
+        sync: Callable[[], None],
+        options: Options | None = None,
+        first_id: int = 1,
+    ) -> None:
+        self.directory = directory
+        self.rules = rules
+        self.store = store
+        self.journal = journal
+        self.routes = routes
+        self.tally = tally
+        self.draining = False
+        self.journal_down = ""
+        """Why the journal cannot be written, empty when it can."""
+        self.handed: list[Transit] = []
+        """Submits handed to their lanes in the last turn (net measures our own part with it)."""
+        self.in_flight: dict[int, Transit] = {}
+        """Allowed and not yet answered by the carrier, by entry id."""
+        self._options = options or Options()
+        self._spawn, self._wake, self._sync = spawn, wake, sync
+        self._memo = Memo()
+        self._next_id = first_id
+        self._submits: list[Transit] = []
+        self._changes: list[Change] = []
+        self._busy: dict[int, Chain] = {}
+        """Persons whose record is being loaded or swapped, and what came for them meanwhile."""
+        self._decided: list[Transit] = []
+        self._changed: list[Change] = []
+        self._later: list[Change] = []
+        """Changes the store did not take: applied again at the next tick."""
+        self._unwritten: list[Change] = []
+        """Changes made but not written, because the journal is down."""
+        self.last_judge_error = ""
+        self._outbox: deque[tuple[int, Callable[[], None]]] = deque()
+        """Answers in order, each with the journal sequence that must be synced before it may go out."""
+
+    # ------------------------------------------------------------------ arrival
+
+    def submit(self, bind: Bind, frame: Frame, now: float, arrived_s: float) -> None:
+        """A submit_sm was read from a provider (``arrived_s``: monotonic); it is judged in the coming turn."""
+        transit = Transit(bind, frame.sequence_number, frame.data, arrived_s)
+        reason = self._admit(bind, arrived_s) or self._read(transit, frame, now)
+        bind.unanswered += 1
+        if reason:
+            self._refuse(transit, GATE_REASONS[reason])
+            self._decided.append(transit)
+        else:
+            self._submits.append(transit)
+
+    def _admit(self, bind: Bind, now_s: float) -> str:
+        """The gate's reason to refuse before reading, or an empty string."""
+        if self.draining:
+            return "draining"
+        if self.journal_down:
+            return "journal-down"
+        if bind.unanswered >= bind.window:
+            return "window-full"
+        if not bind.access.takes(now_s):
+            return "rate-exceeded"
+        return ""
+
+    def _read(self, transit: Transit, frame: Frame, now: float) -> str:
+        """Makes the Message of a frame; the gate's reason to refuse it, or an empty string."""
+        try:
+            head, source, destination, content = read_submit(frame, self._memo, now)
+        except Malformed as fault:
+            transit.status = fault.status
+            self.tally.bad_pdus["provider", fault.kind] += 1
+            return "malformed"
+        sender = transit.bind.access.sender(head, source)
+        try:
+            transit.message = Message(sender, recipient_of(destination), content)
+        except NotARecipient:
+            return "bad-recipient"
+        return "" if sender.prefix else "port-not-owned"
+
+    def answered(self, transit: Transit, frame: Frame) -> None:
+        """The carrier answered a submit of ours."""
+        status = frame.command_status
+        effect = Effect.TAKEN_BACK if status else Effect.ACCEPTED
+        self._changes.append(Answer(transit, effect, status, frame.data[16:], self._tell))
+
+    def unanswered(self, transit: Transit) -> None:
+        """No answer came in time, or the link was lost: nobody knows whether the person will get the message."""
+        self._changes.append(Answer(transit, Effect.UNKNOWN, ESME_RSYSERR, b"", self._tell))
+
+    def answered_late(self, transit: Transit, frame: Frame) -> None:
+        """An answer after the provider was told that the outcome is unknown: it settles the entry and is not forwarded."""
+        effect = Effect.LATE_TAKEN_BACK if frame.command_status else Effect.LATE_ACCEPTED
+        self._changes.append(Answer(transit, effect, frame.command_status, frame.data[16:], self._tell))
+
+    def unsent(self, transit: Transit, reason: str) -> None:
+        """A submit left its lane without having been sent (no link any more): taken back, and the provider may try again."""
+        status = GATE_REASONS[reason].status
+        self._changes.append(Answer(transit, Effect.TAKEN_BACK, status, b"", self._tell))
+
+    def change(self, change: Change) -> None:
+        """Something else alters a record (an opt-out): applied in the coming turn."""
+        self._changes.append(change)
+
+    def note(self, change: Change) -> None:
+        """Something for the journal that alters no record (a deliver): written in the coming turn."""
+        self._changed.append(change)
+
+    # ------------------------------------------------------------------ one turn
+
+    def turn(self, now: float) -> None:
+        """Deals with everything that has arrived since the last turn."""
+        if self._submits or self._changes:
+            submits, self._submits = self._submits, []
+            changes, self._changes = self._changes, []
+            chains = self._chains(submits, changes)
+            if chains:
+                self._spawn(self._decide(chains, now))
+        self._hand_over(now)
+        self._release()
+
+    def _chains(self, submits: Iterable[Transit], changes: Iterable[Change]) -> dict[int, Chain]:
+        """Work by person; what comes for a person whose record is under way waits for it, in arrival order."""
+        chains: dict[int, Chain] = {}
+        busy = self._busy
+        for change in changes:
+            person = change.recipient
+            chain = busy.get(person) or chains.get(person)
+            if chain is None:
+                chains[person] = chain = Chain([], [])
+            chain.changes.append(change)
+        for transit in submits:
+            person = transit.message.recipient  # type: ignore[union-attr] # _read made it
+            chain = busy.get(person) or chains.get(person)
+            if chain is None:
+                chains[person] = chain = Chain([], [])
+            chain.submits.append(transit)
+        return chains
+
+    async def _decide(self, chains: dict[int, Chain], now: float) -> None:
+        """Load, judge, swap; judge again what changed under us. Nothing is forwarded from here."""
+        for person in chains:
+            self._busy[person] = Chain([], [])
+        left = chains
+        try:
+            for _ in range(SWAPS_MAX):
+                left = await self._attempt(left, now)
+                if not left:
+                    break
+                self.tally.store_conflicts["again",] += len(left)
+            else:
+                self._give_up(left)
+        except OSError:
+            self._give_up(left, "store-down")
+        for person, chain in chains.items():
+            self._decided.extend(chain.submits)
+            waiting = self._busy.pop(person)
+            self._changes.extend(waiting.changes)
+            self._submits.extend(waiting.submits)
+        self._wake()
+
+    async def _attempt(self, chains: dict[int, Chain], now: float) -> dict[int, Chain]:
+        """One load and one swap for a batch; returns the chains whose swap was refused, undone."""
+        loaded = await self.store.load(chains)
+        writes = []
+        for person, chain in chains.items():
+            version, before = loaded[person]
+            after = before
+            for change in chain.changes:
+                after = change.apply(after, now)
+            for transit in chain.submits:
+                after = self._judge(transit, after, now)
+            if after is not before:
+                writes.append((person, version, after))
+        refused: dict[int, Chain] = {}
+        if writes:
+            taken = await self.store.swap(writes)
+            for (person, _, _), ok in zip(writes, taken, strict=True):
+                if not ok:
+                    refused[person] = chains[person]
+                    for transit in chains[person].submits:
+                        self._put_back(transit)
+        for person, chain in chains.items():
+            if chain.changes and person not in refused:
+                self._changed.extend(chain.changes)
+        return refused
+
+    def _judge(self, transit: Transit, data: bytes, now: float) -> bytes:
+        """One submit against the record as the earlier ones left it; returns the record with what this one adds."""
+        message = transit.message
+        assert message is not None
+        adopted = record.has_unknown(data) and record.find_unknown(data, fingerprint(message), int(now) - ADOPT_WITHIN_S)
+        seen = record.Record(record.remove(data, adopted.id) if adopted else data)
+        at = max(now, seen.newest())
+        rules = self.rules
+        try:
+            verdict = judge(message, seen, rules, at, self.store.counters)
+        except Exception as error:  # noqa: BLE001 # whatever it is: counted, and settled by on_judge_error
+            verdict = self._judge_failed(message, error)
+        transit.verdict, transit.facts = verdict, verdict.facts
+        if verdict.reason is not None:
+            self._refuse(transit, verdict.reason)
+            return data
+        lane = self.routes.lane(message, verdict.facts)
+        if lane is None or not lane.hold(verdict.facts.category):
+            self._refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
+            return data
+        transit.lane = lane
+        for take in verdict.takes:
+            self.store.counters.take(take, at)
+        transit.entry = entry = self._entry(verdict, adopted.time if adopted else int(at))
+        transit.adopts = adopted.id if adopted else 0
+        return record.add(seen.data, entry, int(at), rules.window_s)
+
+    def _entry(self, verdict: Verdict, time: int) -> Entry:
+        facts = verdict.facts
+        self._next_id += 1
+        return Entry(
+            self._next_id,
+            time,
+            facts.signature_hash,
+            facts.sender.provider_hash,
+            facts.sender.port_hash,
+            facts.category,
+            facts.subcategory_code,
+            verdict.template,
+            facts.keyword_hash,
+            0,
+        )
+
+    def _judge_failed(self, message: Message, error: Exception) -> Verdict:
+        """``judge`` raised: that is our fault, not the provider's, and the settings say what becomes of such messages."""
+        category = message.sender.category or Category.MARKETING
+        outcome = self._options.on_judge_error[category]
+        self.tally.judge_errors[()] += 1
+        self.last_judge_error = f"{type(error).__name__}: {error}"
+        facts = Facts(message.sender, "unknown", "", category, category, category)
+        reason = None if outcome is Outcome.ALLOW else GATE_REASONS["judge-error"]
+        return Verdict(outcome, reason, "", (), facts, 0, ())
+
+    def _refuse(self, transit: Transit, reason: Reason) -> None:
+        transit.reason = reason.name
+        if reason.name != "malformed":  # whose status is that of the fault
+            transit.status = reason.status
+        if transit.status in VENDOR_RANGE and not transit.bind.access.vendor_statuses:
+            transit.status = ESME_RSUBMITFAIL
+
+    def _put_back(self, transit: Transit) -> None:
+        """Gives back what a submit reserved beside the record: its place in the lane and what it took from aggregates."""
+        if transit.lane is not None:
+            transit.lane.release(transit.category)
+            self._give_back(transit)
+        transit.lane = transit.entry = None
+        transit.reason, transit.status, transit.adopts = "", 0, 0
+
+    def _give_back(self, transit: Transit) -> None:
+        verdict, entry = transit.verdict, transit.entry
+        if verdict is not None and entry is not None:
+            for take in verdict.takes:
+                self.store.counters.give_back(take, entry.time)
+
+    def _give_up(self, chains: dict[int, Chain], why: str = "store-conflict") -> None:
+        """The store did not take these: submits are asked to come again, changes stay until they are taken."""
+        self.tally.store_conflicts["gave-up",] += len(chains)
+        for chain in chains.values():
+            for transit in chain.submits:
+                self._put_back(transit)
+                self._refuse(transit, GATE_REASONS[why])
+            self._later.extend(chain.changes)
+
+    # ------------------------------------------------------------------ written, then handed over
+
+    def _hand_over(self, now: float) -> None:
+        """Writes what was decided as one commit group; only then do frames go to the carrier and answers to the providers."""
+        decided, self._decided = self._decided, []
+        changed, self._changed = self._changed, []
+        if not decided and not changed:
+            return
+        for transit in decided:
+            transit.recorded = self._record(transit, now)
+        recorded = []
+        for change in changed:
+            body = change.written(now)
+            recorded.append(0 if body is None else self.journal.append(*body))
+        try:
+            self.journal.write(now)
+        except JournalDown as down:
+            self._not_safe(decided, changed, down)
+            return
+        for transit in decided:
+            if transit.lane is None:
+                self._outbox.append((0, partial(self._respond, transit, b"")))
+            else:
+                assert transit.entry is not None
+                self.in_flight[transit.entry.id] = transit
+                self.handed.append(transit)
+                transit.lane.put(transit)
+            self._count(transit)
+        for change, sequence in zip(changed, recorded, strict=True):
+            change.done(sequence)
+        self._sync()
+
+    def _record(self, transit: Transit, now: float) -> int:
+        return self.journal.append(
+            entries.VERDICT, entries.pack_verdict(now, transit, self.rules.revision, self.rules.window_s)
+        )
+
+    def _count(self, transit: Transit) -> None:
+        tally, verdict, provider = self.tally, transit.verdict, transit.bind.access.provider.name
+        word = "allow" if transit.lane is not None else _word(transit)
+        category = transit.facts.category.word if transit.facts is not None else "unread"
+        tally.submits[provider, category, word, transit.reason] += 1
+        if transit.lane is not None:
+            tally.segments[provider] += 1
+        if verdict is None:
+            return
+        if verdict.facts.province == "unknown":
+            tally.unknown_region[provider,] += 1
+        for breach in verdict.breaches:
+            if breach.shadow:
+                tally.shadow[breach.rule, breach.outcome.word] += 1
+            else:
+                tally.rule_hits[breach.rule, verdict.facts.province] += 1
+
+    def _not_safe(self, decided: list[Transit], changed: list[Change], down: JournalDown) -> None:
+        """The journal refused the group: nothing of it leaves. Entries are undone, changes wait until it writes again."""
+        self.journal_down = str(down)
+        for transit in decided:
+            if transit.entry is not None and transit.message is not None:
+                self._changes.append(Undo(transit.message.recipient, transit.entry.id))
+            self._put_back(transit)
+            self._refuse(transit, GATE_REASONS["journal-down"])
+            self._outbox.append((0, partial(self._respond, transit, b"")))
+            self._count(transit)
+        self._unwritten.extend(change for change in changed if change.written(0.0) is not None)
+        self._wake()
+
+    def tick(self, now: float) -> None:
+        """Once in a while: tries again what the journal or the store did not take."""
+        self._changes.extend(self._later)
+        self._later.clear()
+        if self.journal_down:
+            self.journal.append(entries.CLOCK, entries.pack_clock(now, 0.0))
+            try:
+                self.journal.write(now)
+            except JournalDown as down:
+                self.journal_down = str(down)
+                return
+            self.journal_down = ""
+            self._changed.extend(self._unwritten)
+            self._unwritten.clear()
+
+    # ------------------------------------------------------------------ answers
+
+    def _tell(self, answer: Answer, recorded: int) -> None:
+        """The carrier's answer is written: the provider gets it as soon as the entry itself is synced."""
+        transit, effect = answer.transit, answer.effect
+        assert transit.entry is not None
+        self.in_flight.pop(transit.entry.id, None)
+        self.tally.entries[_EVENTS[effect],] += 1
+        if effect.takes_back:
+            self._give_back(transit)
+        if effect in (Effect.LATE_ACCEPTED, Effect.LATE_TAKEN_BACK):
+            return
+        transit.status = answer.status
+        self._outbox.append((transit.recorded, partial(self._respond, transit, answer.carrier_id)))
+
+    def _respond(self, transit: Transit, body: bytes) -> None:
+        bind = transit.bind
+        bind.unanswered -= 1
+        bind.answer(submit_sm_resp(transit.sequence, transit.status, body))
+
+    def when_synced(self, sequence: int, do: Callable[[], None]) -> None:
+        """Queues what may happen once the journal is synced up to ``sequence`` (0 = now), after all that is queued before."""
+        self._outbox.append((sequence, do))
+
+    def _release(self) -> None:
+        """Lets answers out, in order, as far as the journal is synced."""
+        outbox, synced = self._outbox, self.journal.synced
+        while outbox and outbox[0][0] <= synced:
+            outbox.popleft()[1]()
+
+    @property
+    def highest_id(self) -> int:
+        """The last entry id given out."""
+        return self._next_id
+
+    @property
+    def amid(self) -> bool:
+        """Whether records hold something that the journal does not: no moment for a checkpoint."""
+        return bool(self._busy or self._decided or self._changed or self.journal_down)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is on its way any more."""
+        return not (
+            self.in_flight or self._submits or self._changes or self._busy or self._decided or self._changed or self._outbox
+        )
+
+
+def _word(transit: Transit) -> str:
+    """The verdict's word for metrics and journal: defer for what the provider may try again, reject otherwise."""
+    if transit.verdict is not None and transit.verdict.outcome is not Outcome.ALLOW:
+        return transit.verdict.outcome.word
+    return "defer" if transit.status in (ESME_RTHROTTLED, ESME_RMSGQFUL) else "reject"
+
+
+_EVENTS = {
+    Effect.ACCEPTED: "settled",
+    Effect.TAKEN_BACK: "taken_back",
+    Effect.UNKNOWN: "unknown",
+    Effect.LATE_ACCEPTED: "settled",
+    Effect.LATE_TAKEN_BACK: "taken_back",
+}

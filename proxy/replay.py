@@ -1,0 +1,91 @@
+"""Replay: brings the store to where the journal left it. It applies recorded effects and never judges again.
+
+In: the journal from a position, the store as its checkpoint has it. Out: the store, the entries nobody answered for, the highest id.
+Never: rules. Effects on records are idempotent by entry id, so the checkpoint may be newer than the position; aggregates are exact
+at ``counted_from`` and only later takes are applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from proxy.changes import Effect
+from proxy.desk import entries
+from proxy.desk.journal import Record
+from proxy.message import EntryState
+from proxy.state import EmbeddedStore, record
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What a replay found."""
+
+    records: int = 0
+    highest_id: int = 0
+    last_sequence: int = 0
+    open: dict[int, entries.Verdict] = field(default_factory=dict)
+    """Allowed, sent or about to be, and never answered: by entry id. ``settle_open`` makes them unknown."""
+    unknown: dict[int, entries.Verdict] = field(default_factory=dict)
+    """Given up by the gate that wrote this, and not answered late."""
+    touched: dict[int, tuple[float, int]] = field(default_factory=dict)
+    """Persons whose record was added to, with the time and the keep_s to prune it by at the end."""
+
+
+def replay(store: EmbeddedStore, journal: Iterable[Record], counted_from: int) -> Replayed:
+    """Applies journal records to the store; takes of aggregates only from records after ``counted_from``."""
+    done = Replayed()
+    for item in journal:
+        done.records += 1
+        done.last_sequence = item.sequence
+        counts = item.sequence > counted_from
+        if item.kind == entries.VERDICT:
+            _verdict(store, entries.unpack_verdict(item.body), counts, done)
+        elif item.kind == entries.ANSWER:
+            _answer(store, entries.unpack_answer(item.body), counts, done)
+        elif item.kind == entries.OPTOUT:
+            opted = entries.unpack_optout(item.body)
+            store.update(opted.recipient, lambda data, out=opted.opt_out: record.opt_out(data, out))  # type: ignore[misc]
+    for person, (time, keep_s) in done.touched.items():
+        store.update(person, lambda data, at=int(time), keep=keep_s: record.prune(data, at, keep))  # type: ignore[misc]
+    return done
+
+
+def _verdict(store: EmbeddedStore, said: entries.Verdict, counts: bool, done: Replayed) -> None:
+    entry = said.entry
+    if entry is None:
+        return
+    done.highest_id = max(done.highest_id, entry.id)
+    done.open[entry.id] = said
+    done.touched[said.recipient] = said.time, said.keep_s
+
+    def put(data: bytes) -> bytes:
+        without = record.remove(data, said.adopts) if said.adopts else data
+        return record.add(without, entry, int(said.time), said.keep_s, record.REPLAY_MAX)
+
+    store.update(said.recipient, put)
+    if counts:
+        for take in said.takes:
+            store.counters.take(take, entry.time)
+
+
+def _answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done: Replayed) -> None:
+    effect = Effect(told.effect)
+    said = done.open.pop(told.entry_id, None) or done.unknown.pop(told.entry_id, None)
+    if effect is Effect.UNKNOWN and said is not None:
+        done.unknown[told.entry_id] = said
+    if effect.takes_back:
+        store.update(told.recipient, lambda data: record.remove(data, told.entry_id))
+        if counts and said is not None and said.entry is not None:
+            for take in said.takes:
+                store.counters.give_back(take, said.entry.time)
+    elif effect is Effect.UNKNOWN:
+        store.update(told.recipient, lambda data: record.mark_unknown(data, told.entry_id, told.fingerprint))
+    else:
+        store.update(told.recipient, lambda data: record.settle(data, told.entry_id, EntryState.ACCEPTED))
+
+
+def settle_open(store: EmbeddedStore, done: Replayed) -> None:
+    """The gate was stopped before these were answered: nobody knows their outcome, so they stay counted as unknown."""
+    for entry_id, said in done.open.items():
+        store.update(said.recipient, lambda data, i=entry_id, s=said: record.mark_unknown(data, i, s.fingerprint))  # type: ignore[misc]

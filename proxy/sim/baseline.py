@@ -1,0 +1,229 @@
+"""Baseline: two relays without rules, as processes of their own, to compare the gate with in the same run.
+
+    raw       rewrites sequence numbers and keeps windows, nothing else: what moving bytes costs in Python
+    smpplib   the same, but every submit and answer is decoded and encoded by smpplib's PDU classes: what people run today
+
+In: ``python -m proxy.sim.baseline raw|smpplib --carrier PORT --window N``; prints its own port as a line of JSON, ends with SIGTERM.
+Out: traffic. Never: a verdict, a journal, a person's record.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import signal
+import struct
+import sys
+from collections import deque
+from typing import Any, cast
+
+import uvloop
+from smpplib import consts, smpp
+
+from proxy.sim import pdus
+from proxy.sim.pdus import HEADER
+
+QUEUE_MAX = 100_000
+"""Submits waiting for the carrier's window; providers' own windows keep it far below."""
+LINKS = 2
+"""Connections to the carrier, as the gate's usual settings have."""
+
+
+class Upstream(asyncio.Protocol):
+    """One connection to the carrier. ``pending`` maps our sequence number to (provider's connection, its number)."""
+
+    def __init__(self, relay: Relay) -> None:
+        self.relay = relay
+        self.pending: dict[int, tuple[Downstream, bytes]] = {}
+        self.bound: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sequence = 1
+        self._rest = b""
+        self._out: list[bytes] = []
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(pdus.bind("transceiver", "baseline", "secret"))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+
+    @property
+    def free(self) -> int:
+        return self.relay.window - len(self.pending)
+
+    def send(self, data: bytes, owner: Downstream, number: bytes) -> None:
+        self._sequence = self._sequence + 1 if self._sequence < 0x7FFFFFFF else 1
+        self.pending[self._sequence] = (owner, number)
+        if self.relay.rewrite is None:
+            self._out += (data[:12], self._sequence.to_bytes(4, "big"), data[16:])
+        else:
+            self._out.append(self.relay.rewrite(data, self._sequence))
+        self.relay.has_output(self)
+
+    def flush(self) -> None:
+        if self._out and self._transport is not None:
+            self._transport.write(b"".join(self._out))
+        self._out.clear()
+
+    def data_received(self, data: bytes) -> None:
+        if self._rest:
+            data = self._rest + data
+        place, end = 0, len(data)
+        unpack, pending = HEADER.unpack_from, self.pending
+        while place + 16 <= end:
+            length, command, _, sequence = unpack(data, place)
+            if place + length > end:
+                break
+            if command == pdus.SUBMIT_SM_RESP:
+                owner, number = pending.pop(sequence)
+                owner.answer(data[place : place + length], number)
+            elif command & pdus.RESPONSE and not self.bound.done():
+                self.bound.set_result(None)
+            place += length
+        self._rest = data[place:]
+        self.relay.pump()
+
+
+class Downstream(asyncio.Protocol):
+    """One provider's connection."""
+
+    def __init__(self, relay: Relay) -> None:
+        self.relay = relay
+        self._rest = b""
+        self._out: list[bytes] = []
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+
+    def answer(self, data: bytes, number: bytes) -> None:
+        if self.relay.rewrite is None:
+            self._out += (data[:12], number, data[16:])
+        else:
+            self._out.append(self.relay.rewrite(data, int.from_bytes(number, "big")))
+        self.relay.has_output(self)
+
+    def flush(self) -> None:
+        if self._out and self._transport is not None:
+            self._transport.write(b"".join(self._out))
+        self._out.clear()
+
+    def data_received(self, data: bytes) -> None:
+        if self._rest:
+            data = self._rest + data
+        place, end = 0, len(data)
+        unpack, relay = HEADER.unpack_from, self.relay
+        while place + 16 <= end:
+            length, command, _, _ = unpack(data, place)
+            if place + length > end:
+                break
+            if command == pdus.SUBMIT_SM:
+                relay.submit(data[place : place + length], self, data[place + 12 : place + 16])
+            elif not command & pdus.RESPONSE:
+                body = b"baseline\0" if command in pdus.BINDS.values() else b""
+                self._out.append(
+                    pdus.pdu(command | pdus.RESPONSE, 0, int.from_bytes(data[place + 12 : place + 16], "big"), body)
+                )
+                relay.has_output(self)
+            place += length
+        self._rest = data[place:]
+
+
+class Relay:
+    """Providers' submits in arrival order to the carrier's links, windows kept; one joined write per peer and loop turn."""
+
+    def __init__(self, kind: str, window: int) -> None:
+        self.window = window
+        self.rewrite = rewrite_by_smpplib if kind == "smpplib" else None
+        self.links: list[Upstream] = []
+        self._queue: deque[tuple[bytes, Downstream, bytes]] = deque()
+        self._dirty: dict[Upstream | Downstream, None] = {}
+
+    def submit(self, data: bytes, owner: Downstream, number: bytes) -> None:
+        if not self._queue:
+            for link in self.links:
+                if link.free > 0:
+                    link.send(data, owner, number)
+                    self.links.append(self.links.pop(0))
+                    return
+        if len(self._queue) < QUEUE_MAX:
+            self._queue.append((data, owner, number))
+        else:
+            owner.answer(pdus.pdu(pdus.SUBMIT_SM_RESP, 0x14, 0), number)
+
+    def pump(self) -> None:
+        queue = self._queue
+        for link in self.links:
+            while queue and link.free > 0:
+                link.send(*queue.popleft())
+
+    def has_output(self, side: Upstream | Downstream) -> None:
+        if not self._dirty:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._dirty[side] = None
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, {}
+        for side in dirty:
+            side.flush()
+
+
+class _Numbering:
+    """What smpplib's PDU classes want from a client: a sequence number."""
+
+    sequence = 0
+
+    def next_sequence(self) -> int:
+        return self.sequence
+
+
+_NUMBERING = _Numbering()
+
+
+def rewrite_by_smpplib(data: bytes, sequence: int) -> bytes:
+    """The PDU decoded and encoded again by smpplib, under another sequence number. Text fields are decoded to ``str`` between,
+    because its encoder wants them so."""
+    pdu: Any = smpp.parse_pdu(data, client=_NUMBERING, allow_unknown_opt_params=True)
+    pdu.sequence = sequence
+    for field in pdu.params_order:
+        value = getattr(pdu, field, None)
+        if isinstance(value, bytes) and pdu.params[field].type is str:
+            setattr(pdu, field, value.decode("latin-1"))
+    generated: bytes = pdu.generate()
+    return generated
+
+
+async def _run(kind: str, carrier: int, window: int) -> None:
+    loop = asyncio.get_running_loop()
+    relay = Relay(kind, window)
+    for _ in range(LINKS):
+        _, link = await loop.create_connection(lambda: Upstream(relay), "127.0.0.1", carrier)
+        await asyncio.wait_for(link.bound, 10)
+        relay.links.append(link)
+    server = await loop.create_server(lambda: Downstream(relay), "127.0.0.1", 0)
+    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    await stop.wait()
+    server.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="A relay without rules, to compare the gate with.")
+    parser.add_argument("kind", choices=("raw", "smpplib"))
+    parser.add_argument("--carrier", type=int, required=True, help="the carrier's port on loopback")
+    parser.add_argument("--window", type=int, default=200, help="unanswered submits per link to the carrier")
+    options = parser.parse_args()
+    logging.disable(logging.WARNING)  # smpplib logs every optional parameter it does not know
+    uvloop.run(_run(options.kind, options.carrier, options.window))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

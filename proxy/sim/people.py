@@ -1,0 +1,57 @@
+"""People: synthetic recipients of all 31 provinces. Segments are real (the table of the package ``phone``), the last four digits drawn.
+
+In: a seed and how many. Out: numbers as integers (13800138000), also by province. Never: anybody's real list of numbers.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+
+from proxy.policy.regions import SEGMENT_FIRST, UNKNOWN, Regions
+
+PROVINCES: tuple[str, ...] = tuple(
+    "北京 天津 河北 山西 内蒙古 辽宁 吉林 黑龙江 上海 江苏 浙江 安徽 福建 江西 山东 河南 湖北 湖南 广东 广西 海南 重庆 四川 贵州 云南 西藏 陕西 甘肃 青海 宁夏 新疆".split()
+)
+"""The 31 provinces of the mainland, which is what a 106 port reaches."""
+MACHINES = frozenset(range(140, 150))
+"""14x: data cards and machines; 1064 and 14400 are no recipients (DOMAIN §4)."""
+
+
+@lru_cache(maxsize=1)
+def segments() -> dict[str, Sequence[int]]:
+    """Seven-digit segments of persons by province; "unknown" holds 200 that no table has."""
+    table = Regions.load(None)
+    found: dict[str, list[int]] = {name: [] for name in (*PROVINCES, UNKNOWN)}
+    for place, cell in enumerate(table.cells):
+        segment = SEGMENT_FIRST + place
+        if segment // 10_000 in MACHINES:
+            continue
+        province = table.places[cell][0]
+        if province in found and (province != UNKNOWN or len(found[UNKNOWN]) < 200):
+            found[province].append(segment)
+    return found
+
+
+def anyone(rng: random.Random) -> Iterator[int]:
+    """Numbers without end, provinces as often as they have segments. One may come twice, as in any campaign."""
+    known = [segment for province in PROVINCES for segment in segments()[province]]
+    most = len(known) - 1
+    while True:
+        yield known[rng.randint(0, most)] * 10_000 + rng.randint(0, 9_999)
+
+
+def someone(rng: random.Random, province: str) -> int:
+    """One number of a province (or "unknown")."""
+    return rng.choice(segments()[province]) * 10_000 + rng.randint(0, 9_999)
+
+
+def crowd(count: int, seed: int = 106) -> list[int]:
+    """``count`` different numbers, the same for the same seed."""
+    chosen: dict[int, None] = {}
+    source = anyone(random.Random(seed))
+    while len(chosen) < count:
+        chosen.update(dict.fromkeys(islice(source, count - len(chosen))))
+    return list(chosen)

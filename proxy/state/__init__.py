@@ -1,0 +1,114 @@
+"""state: what is known of each person, and where it is kept. A store's file name is its URL scheme.
+
+In: records as bytes, versions. Out: the same. Never: judging; the journal's contents (it is told positions, not records).
+
+    record.py  one person, packed: entries newest last      facts.py       refusals and unknown outcomes behind them
+    table.py   many records in memory, compactly            aggregates.py  counts about no single person
+    rate.py    messages a second                            sqlite.py      the embedded engine; checkpoint.py writes its file
+
+Errors:  StateError ─┬─ StoreLocked      another gate has it; says which process
+                     ├─ StateMismatch    state and journal do not belong together, or a promise of the first start is broken
+                     └─ StoreUnreadable  the file is not what a gate wrote
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, NamedTuple, Protocol
+
+from proxy.message import Take
+
+
+class StateError(Exception):
+    """The store cannot be used; the text says whose fault it is and what to do."""
+
+
+class StoreLocked(StateError):
+    """One gate per store: another process holds it."""
+
+
+class StateMismatch(StateError):
+    """State and journal, or state and settings, do not belong together."""
+
+
+class StoreUnreadable(StateError):
+    """The store's file is damaged, foreign, or of a newer gate."""
+
+
+class Position(NamedTuple):
+    """Where in the journal a checkpoint stands."""
+
+    counted: int = 0  # aggregates are exact behind this sequence
+    open_from: int = 1  # replay begins here: the oldest verdict without an answer, at most ``counted`` + 1
+    highest_id: int = 0  # of any entry given out by then
+
+
+class Counting(Protocol):
+    """Aggregates: message.Counters with the writing side."""
+
+    def count(self, key: int, after: float) -> int: ...
+    def take(self, take: Take, at: float, n: int = 1) -> None: ...
+    def give_back(self, take: Take, at: float, n: int = 1) -> None: ...
+
+
+class Store(Protocol):
+    """Records by number with versions: 0 = absent; a version is never used twice, also across expiry and restarts."""
+
+    @property
+    def counters(self) -> Counting: ...
+
+    async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
+        """(version, record) of each key; (0, EMPTY) for an absent one. OSError while the store is out of reach."""
+
+    async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
+        """Stores each (key, version as loaded, record) whose version still stands; says for each whether it did."""
+
+    def lock(self) -> None:
+        """Makes sure that this process alone uses the store; StoreLocked says who else does."""
+
+    def close(self) -> None: ...
+
+
+class JournalPlace(Protocol):
+    """What a store asks of the place where the journal lies (desk.disk)."""
+
+    def identity(self) -> str: ...
+    def identify(self, identity: str) -> None: ...
+    def list(self) -> list[str]: ...
+
+
+class EmbeddedStore(Store, Protocol):
+    """A store in this process: its records are as safe as the journal, from which it is brought up to date at the start."""
+
+    position: Position
+
+    def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
+        """Replay's way in: applies a change to one record, no version asked."""
+
+    def belongs_to(self, journal: JournalPlace, accept_loss: bool = False) -> None:
+        """Makes sure that the journal at this place is the one this state was made from; StateMismatch otherwise."""
+
+    def pin(self, name: str, value: str) -> None:
+        """A setting fixed at the first start; StateMismatch when it was another then."""
+
+    def sweep(self, now: float, keep_s: int, buckets: int = 200) -> int:
+        """A little house-keeping: drops what time alone has emptied; returns how many records went."""
+
+    async def checkpoint(
+        self, *, counted: int, open_from: int, highest_id: int, synced: Callable[[int], Awaitable[None]] | None = None
+    ) -> None:
+        """Writes what changed and the position, in slices beside the running loop. OSError when the disk refuses."""
+
+
+def open_store(url: str, **options: Any) -> Any:
+    """The store a URL names; its scheme is the engine's file name (``sqlite:///var/lib/gate106/state.db``). Raises StateError."""
+    scheme, found, _ = url.partition(":")
+    name = scheme.partition("+")[0]
+    listed = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    module = importlib.import_module(f"{__name__}.{name}") if found and name in listed else None
+    if module is None or not hasattr(module, "open_url"):
+        engines = [one for one in listed if hasattr(importlib.import_module(f"{__name__}.{one}"), "open_url")]
+        raise StateError(f"store {url!r}: unknown engine {scheme!r} (one of {', '.join(engines)})")
+    return module.open_url(url, **options)

@@ -1,0 +1,200 @@
+"""Aggregates: counts that are about no single person, per (rule, key, window), in buckets of time.
+
+In: takes and their times. Out: counts. Never: a clock, what a key means.
+
+A take at 12:00:00.9 counts as of 12:00:00, as an entry in a record does; a bucket that reaches into the window counts whole, so a
+limit may close up to one bucket early and never late. While a checkpoint collects (``freeze``), what a key held at that moment is set
+aside before it changes: the checkpoint is exact at one position in the journal though it is written in slices.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+from proxy.message import Take
+
+BUCKETS_MAX = 4096
+"""Per key: a week in steps of three minutes. A finer wish is an error of the rule, not something to be rounded."""
+KEYS_MAX = 1_000_000
+"""Keys may hold signatures and templates, which senders choose: past this the key untouched for longest is dropped."""
+_HEAD = struct.Struct(">II")
+_BUCKET = struct.Struct(">QI")
+
+
+class _Series:
+    """The counts under one key: starts of buckets in ascending order and how much was taken in each."""
+
+    __slots__ = ("width_s", "keep_s", "starts", "counts")
+
+    def __init__(self, width_s: int, keep_s: int) -> None:
+        self.width_s = width_s
+        self.keep_s = keep_s
+        self.starts: list[int] = []
+        self.counts: list[int] = []
+
+    def pack(self) -> bytes:
+        head = _HEAD.pack(self.width_s, self.keep_s)
+        return head + b"".join([_BUCKET.pack(*pair) for pair in zip(self.starts, self.counts, strict=True)])
+
+    @classmethod
+    def unpack(cls, data: bytes) -> _Series:
+        series = cls(*_HEAD.unpack_from(data))
+        for start, count in _BUCKET.iter_unpack(data[_HEAD.size :]):
+            series.starts.append(start)
+            series.counts.append(count)
+        return series
+
+
+class Aggregates:
+    """message.Counters, with the writing side."""
+
+    def __init__(self, keys_max: int = KEYS_MAX) -> None:
+        self.keys_max = keys_max
+        self.dropped = 0
+        """Keys dropped because there were too many."""
+        self._series: dict[int, _Series] = {}
+        self._dirty: set[int] = set()
+        self._frozen: set[int] = set()  # being checkpointed, not collected yet
+        self._aside: dict[int, bytes] = {}  # what frozen keys held that have changed since
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    def count(self, key: int, after: float) -> int:
+        """How much was taken under ``key`` later than ``after``."""
+        series = self._series.get(key)
+        if series is None:
+            return 0
+        found, latest = 0, after + 1 - series.width_s  # a bucket's last second must be later than ``after``
+        for start, count in zip(reversed(series.starts), reversed(series.counts), strict=True):
+            if start <= latest:
+                break
+            found += count
+        return found
+
+    def take(self, take: Take, at: float, n: int = 1) -> None:
+        """Counts ``n`` more at ``at``. ValueError when the take asks for more buckets than are kept."""
+        key, width_s, keep_s = take
+        series = self._series.get(key)
+        if series is None:
+            series = self._new(key, width_s, keep_s)
+        elif self._frozen and key in self._frozen:
+            self._set_aside(key)
+        self._dirty.add(key)
+        second = int(at)
+        start = second - second % series.width_s
+        starts = series.starts
+        if starts and starts[-1] == start:
+            series.counts[-1] += n
+            return
+        if not starts or starts[-1] < start:
+            starts.append(start)
+            series.counts.append(n)
+        else:
+            self._insert(series, start, n)
+        self._forget(series, starts[-1])
+
+    @staticmethod
+    def _insert(series: _Series, start: int, n: int) -> None:
+        """A take older than the newest: its clock was behind, or it is replayed."""
+        starts = series.starts
+        index = len(starts)
+        while index and starts[index - 1] > start:
+            index -= 1
+        if index and starts[index - 1] == start:
+            series.counts[index - 1] += n
+        else:
+            starts.insert(index, start)
+            series.counts.insert(index, n)
+
+    @staticmethod
+    def _forget(series: _Series, newest: int) -> None:
+        starts, limit = series.starts, newest - series.keep_s - series.width_s
+        gone = 0
+        while starts[gone] <= limit:
+            gone += 1
+        if gone:
+            del starts[:gone], series.counts[:gone]
+
+    def give_back(self, take: Take, at: float, n: int = 1) -> None:
+        """Undoes a ``take`` of the same time; what is no longer kept needs no undoing."""
+        series = self._series.get(take.key)
+        if series is None:
+            return
+        if self._frozen and take.key in self._frozen:
+            self._set_aside(take.key)
+        self._dirty.add(take.key)
+        second = int(at)
+        start = second - second % series.width_s
+        for index in range(len(series.starts) - 1, -1, -1):
+            if series.starts[index] == start:
+                series.counts[index] = max(0, series.counts[index] - n)
+                return
+            if series.starts[index] < start:
+                return
+
+    def _new(self, key: int, width_s: int, keep_s: int) -> _Series:
+        if width_s < 1 or not 0 <= key < 1 << 64 or keep_s // width_s > BUCKETS_MAX:
+            raise ValueError(f"aggregate {key:x}: {keep_s} s in steps of {width_s} s (at most {BUCKETS_MAX} steps are kept)")
+        if len(self._series) >= self.keys_max:
+            self._drop(next(iter(self._series)))
+            self.dropped += 1
+        series = self._series[key] = _Series(width_s, keep_s)
+        if self._frozen and key in self._frozen:  # dropped and made anew while a checkpoint runs
+            self._aside.setdefault(key, b"")
+        return series
+
+    def _drop(self, key: int) -> None:
+        if key in self._frozen:
+            self._set_aside(key)
+        del self._series[key]
+        self._dirty.add(key)
+
+    def sweep(self, now: float, budget: int = 500) -> int:
+        """Drops keys whose counts no longer matter, looking at ``budget`` of the least recently made; returns how many went.
+
+        Keys looked at and kept go to the end of the line, so regular calls come round to all.
+        """
+        gone = 0
+        for key in [key for key, _ in zip(self._series, range(budget), strict=False)]:
+            series = self._series[key]
+            if not any(series.counts) or series.starts[-1] + series.width_s + series.keep_s < now:
+                self._drop(key)
+                gone += 1
+            else:
+                self._series[key] = self._series.pop(key)
+        return gone
+
+    # -- for the engine
+
+    def _set_aside(self, key: int) -> None:
+        if key not in self._aside:
+            self._aside[key] = self._series[key].pack()
+
+    def freeze(self) -> int:
+        """Begins a checkpoint: what changed since the last one is to be written as it is at this moment. Returns how many keys."""
+        self._frozen, self._dirty = self._dirty, set()
+        return len(self._frozen)
+
+    def collect(self, most: int) -> list[tuple[int, bytes]]:
+        """At most ``most`` (key, packed as it was at ``freeze``, empty if it is gone); an empty list when all were collected."""
+        rows: list[tuple[int, bytes]] = []
+        while self._frozen and len(rows) < most:
+            key = self._frozen.pop()
+            packed = self._aside.pop(key, None)
+            if packed is None:
+                series = self._series.get(key)
+                packed = series.pack() if series else b""
+            rows.append((key, packed))
+        return rows
+
+    def thaw(self, lost: Iterable[int] = ()) -> None:
+        """Ends a checkpoint; ``lost``: keys collected for one that failed."""
+        self._dirty.update(self._frozen, lost)
+        self._frozen = set()
+        self._aside.clear()
+
+    def restore(self, key: int, packed: bytes) -> None:
+        """Puts back what a checkpoint held."""
+        self._series[key] = _Series.unpack(packed)

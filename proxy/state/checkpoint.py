@@ -1,0 +1,145 @@
+"""Checkpoint: the SQLite file that holds what memory holds, as of one position in the journal. Runs in another thread than the loop.
+
+In: rows (number, packed value; empty means gone), positions. Out: the same after a restart. Never: memory's own tables, the loop.
+
+A slice of a thousand rows is one statement over one blob: ``executemany`` would give the interpreter lock away and wait to get it
+back once a row, which beside a busy loop takes minutes instead of a second.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from proxy.state import StoreUnreadable
+
+APPLICATION_ID = 0x67313036  # "g106" in the file's header: not somebody else's database
+FORMAT = 1
+BUSY_S = 5.0
+_TABLES = ("records", "aggregates")
+_INDEX_ROW = b"%20d%9d%9d"  # key, offset from 1, length
+_CUT = """WITH RECURSIVE cut(at) AS (VALUES(1) UNION ALL SELECT at + 38 FROM cut WHERE at + 38 < :end)
+INSERT OR REPLACE INTO {table}(key, data)
+SELECT CAST(substr(:rows, at, 20) AS INTEGER),
+       substr(:data, CAST(substr(:rows, at + 20, 9) AS INTEGER), CAST(substr(:rows, at + 29, 9) AS INTEGER)) FROM cut"""
+
+
+class Slice:
+    """Rows of one table, joined so that one statement writes them all. Made on the loop, written in the thread."""
+
+    __slots__ = ("table", "rows", "data", "gone")
+
+    def __init__(self, table: str, rows: list[tuple[int, bytes]]) -> None:
+        assert table in _TABLES
+        index, parts, at = [], [], 1
+        self.table = table
+        self.gone: list[tuple[int]] = []
+        for key, packed in rows:
+            if not packed:
+                self.gone.append((_signed(key),))
+                continue
+            index.append(_INDEX_ROW % (_signed(key), at, len(packed)))
+            parts.append(packed)
+            at += len(packed)
+        self.rows = b"".join(index)
+        self.data = b"".join(parts)
+
+
+def _signed(key: int) -> int:
+    """SQLite's integers are signed: the upper half of 64-bit keys is stored negative."""
+    return key - (1 << 64) if key >> 63 else key
+
+
+class CheckpointFile:
+    """One SQLite database. Every error of the disk is an OSError, every error of its contents a StoreUnreadable."""
+
+    def __init__(self, path: Path | None, connection: sqlite3.Connection | None = None) -> None:
+        """``connection``: an open database instead of a file (a simulation keeps it over restarts)."""
+        self.path = path
+        self._mine = connection is None
+        try:
+            self._db = connection or sqlite3.connect(
+                path or ":memory:", isolation_level=None, timeout=BUSY_S, check_same_thread=False, cached_statements=16
+            )
+            self._db.isolation_level = None
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self._prepare()
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: object) -> StoreUnreadable:
+        return StoreUnreadable(
+            f"store {self.path}: {error}; restore it from a copy, or move it away and start with --accept-loss"
+        )
+
+    def _prepare(self) -> None:
+        db = self._db
+        application, form = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables and application != APPLICATION_ID:
+            raise self._unreadable("this is the database of another program")
+        if form > FORMAT:
+            raise self._unreadable(f"its format {form} is newer than this gate knows ({FORMAT}); use a newer gate")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("BEGIN IMMEDIATE")
+        for table in _TABLES:
+            db.execute(f"CREATE TABLE IF NOT EXISTS {table}(key INTEGER PRIMARY KEY, data BLOB NOT NULL)")
+        db.execute("CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {FORMAT}")
+        db.execute("COMMIT")
+
+    def meta(self) -> dict[str, str]:
+        return dict(self._run("SELECT name, value FROM meta").fetchall())
+
+    def rows(self, table: str) -> Iterator[tuple[int, bytes]]:
+        assert table in _TABLES
+        try:
+            for key, data in self._db.execute(f"SELECT key, data FROM {table}"):  # noqa: S608  # one of _TABLES
+                yield key & 0xFFFF_FFFF_FFFF_FFFF, data
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+
+    def set_meta(self, values: dict[str, str]) -> None:
+        """Durable when it returns."""
+        self.begin()
+        self.commit(values)
+
+    def begin(self) -> None:
+        self._run("BEGIN IMMEDIATE")
+
+    def write(self, piece: Slice) -> None:
+        if piece.rows:
+            values = {"end": len(piece.rows) + 1, "rows": piece.rows, "data": piece.data}
+            self._run(_CUT.format(table=piece.table), values)
+        if piece.gone:
+            self._many(f"DELETE FROM {piece.table} WHERE key = ?", piece.gone)  # noqa: S608  # one of _TABLES
+
+    def commit(self, values: dict[str, str]) -> None:
+        self._many("INSERT OR REPLACE INTO meta VALUES(?, ?)", list(values.items()))
+        self._run("COMMIT")
+
+    def rollback(self) -> None:
+        if self._db.in_transaction:
+            self._run("ROLLBACK")
+
+    def _run(self, sql: str, values: dict[str, object] | tuple[object, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(sql, values)
+        except sqlite3.OperationalError as error:
+            raise OSError(f"store {self.path}: {error}") from error
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+
+    def _many(self, sql: str, rows: list[tuple[str, str]] | list[tuple[int]]) -> None:
+        try:
+            self._db.executemany(sql, rows)
+        except sqlite3.OperationalError as error:
+            raise OSError(f"store {self.path}: {error}") from error
+
+    def close(self) -> None:
+        if self._mine:
+            self._db.close()

@@ -1,0 +1,263 @@
+"""Record: what is known of one person, as one small packed value.
+
+In: the packed bytes, an operation, the time. Out: new packed bytes (or the very same object when nothing changed). Never: a socket,
+a clock, a file, a log, an event loop.
+
+    version   6 bytes   the store's, kept by the engine; operations here carry it along
+    count     1 byte    number of entries
+    entries   32 bytes each, oldest first (``Entry.pack``)
+    facts     the rest  refusals and fingerprints of unknown outcomes (facts.py)
+
+**What is kept** (``prune``): entries younger than ``keep_s``; the newest entry of each port for 30 days, because replies refer to it;
+at most 64 in all. Past 64 those go first that matter least: by category (OTP before notice before marketing), then those that are
+not the newest of their port, then the oldest.
+
+**Every operation is idempotent by entry id**, because replay applies the journal again over a checkpoint that may be newer. While
+replaying, ``add(…, most=REPLAY_MAX)`` and one ``prune`` at the end keep entries from being pushed out by others that come twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from proxy.message import ENTRY, Category, Entry, EntryState, OptOut, Pick
+from proxy.state import facts
+from proxy.state.facts import position
+
+EMPTY = bytes(7)
+ENTRIES_MAX = 64
+"""Rules that need more history than this are refused when they load."""
+REPLAY_MAX = 192
+"""While replaying a record may hold more, bounded all the same."""
+REPLY_S = 30 * 86_400
+"""A reply is read as an answer to what came from that port in the last 30 days."""
+VERSION_BYTES = 6
+_HEAD, _ENTRY_BYTES, _TIME_AT = 7, 32, 16
+_MARKETING = int(Category.MARKETING)
+_Row = tuple[int, int, int, int, int, int]
+_unpack_row = ENTRY.unpack_from
+
+
+class Record:
+    """One person's record as policy sees it (message.Recipient), read without unpacking more than is asked for."""
+
+    __slots__ = ("data", "_rows")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._rows: list[_Row] | None = None
+
+    def newest(self) -> int:
+        """Time of the newest entry in seconds, 0 if there is none."""
+        data = self.data
+        count = data[6]
+        return int.from_bytes(data[count * 32 - 9 : count * 32 - 5], "big") if count else 0
+
+    def count(self, after: int, pick: Pick, enough: int) -> int:
+        """How many entries newer than ``after`` match; stops at ``enough``."""
+        rows = self._rows
+        if rows is None:
+            data = self.data
+            rows = self._rows = cast("list[_Row]", list(ENTRY.iter_unpack(data[7 : 7 + data[6] * 32])))
+            rows.reverse()
+        if not rows or rows[0][2] <= after:
+            return 0
+        categories, subcategories, signatures, providers, ports, template = pick
+        found = 0
+        for _, second, time, provider, port, print32 in rows:
+            if time <= after:
+                break
+            if (
+                (categories is None or second >> 2 & 3 in categories)
+                and (signatures is None or second >> 16 in signatures)
+                and (template is None or print32 == template)
+                and (ports is None or port in ports)
+                and (providers is None or provider in providers)
+                and (subcategories is None or second >> 4 & 63 in subcategories)
+            ):
+                found += 1
+                if found >= enough:
+                    break
+        return found
+
+    def opt_outs(self) -> Sequence[OptOut]:
+        """Refusals on file, oldest first, expired ones included."""
+        data = self.data
+        end = 7 + data[6] * 32
+        return facts.opt_outs(data[end:]) if len(data) > end else ()
+
+    def entries(self) -> list[Entry]:
+        return entries(self.data)
+
+
+def entries(data: bytes) -> list[Entry]:
+    """All entries, oldest first."""
+    return [Entry.of_row(row) for row in ENTRY.iter_unpack(data[7 : 7 + data[6] * 32])]
+
+
+def opt_outs(data: bytes) -> list[OptOut]:
+    return facts.opt_outs(_area(data))
+
+
+def _area(data: bytes) -> bytes:
+    return data[_HEAD + data[6] * _ENTRY_BYTES :]
+
+
+def _entry_at(data: bytes, entry_id: int) -> int:
+    return position(data, entry_id, _HEAD, _HEAD + data[6] * _ENTRY_BYTES)
+
+
+# ---------------------------------------------------------------------------------------------------------------- entries
+
+
+def add(data: bytes, entry: Entry, now: int, keep_s: int, most: int = ENTRIES_MAX) -> bytes:
+    """The record with one entry more, pruned at ``now``. An id that is there already changes nothing."""
+    return add_packed(data, entry.pack(), now, keep_s, most)
+
+
+def add_packed(data: bytes, packed: bytes, now: int, keep_s: int, most: int = ENTRIES_MAX) -> bytes:
+    """``add`` for an entry that has been packed already (the journal holds the same 32 bytes)."""
+    count = data[6]
+    end = 7 + count * 32
+    if packed[:6] in data and _entry_at(data, int.from_bytes(packed[:6], "big")) >= 0:
+        return data
+    if count and packed[16:20] < data[end - 16 : end - 12]:  # older than the newest: an adopted or a replayed one
+        end = _place(data, packed[16:20], end)
+    whole = b"".join((data[:6], bytes((count + 1,)), data[7:end], packed, data[end:]))
+    if count < most and int.from_bytes(whole[23:27], "big") > now - keep_s:
+        return whole
+    return prune(whole, now, keep_s, most)
+
+
+def _place(data: bytes, time: bytes, end: int) -> int:
+    """Offset at which an entry of ``time`` belongs, after others of the same second."""
+    while end > _HEAD and data[end - 16 : end - 12] > time:
+        end -= _ENTRY_BYTES
+    return end
+
+
+def prune(data: bytes, now: int, keep_s: int, most: int = ENTRIES_MAX) -> bytes:
+    """The record without what need not be kept at ``now`` (see the top of this file)."""
+    count = data[6]
+    rows = [_unpack_row(data, _HEAD + index * _ENTRY_BYTES) for index in range(count)]
+    newest_of_port = {row[4]: index for index, row in enumerate(rows)}
+    newest = set(newest_of_port.values())
+    kept = [
+        index
+        for index, row in enumerate(rows)
+        if row[2] > now - keep_s or (index in newest and row[2] > now - REPLY_S)
+    ]  # fmt: skip
+    if len(kept) > most:
+        kept.sort(key=lambda index: (rows[index][1] >> 2 & 3, index in newest, index))
+        kept = sorted(kept[len(kept) - most :])
+    if len(kept) == count:
+        return data
+    packed = b"".join([data[_HEAD + index * _ENTRY_BYTES : _HEAD + (index + 1) * _ENTRY_BYTES] for index in kept])
+    area = _area(data)
+    return data[:6] + bytes((len(kept),)) + packed + (facts.keep_prints(area, packed) if area else area)
+
+
+def remove(data: bytes, entry_id: int, only: EntryState | None = None) -> bytes:
+    """The record without that entry, as if it had never been; ``only``: if it is in that state."""
+    at = _entry_at(data, entry_id)
+    if at < 0 or (only is not None and data[at + 15] & 3 != only):
+        return data
+    end = _HEAD + data[6] * _ENTRY_BYTES
+    area = data[end:]
+    head = data[:6] + bytes((data[6] - 1,)) + data[_HEAD:at] + data[at + _ENTRY_BYTES : end]
+    return head + facts.without_print(area, entry_id) if area else head
+
+
+def settle(data: bytes, entry_id: int, state: EntryState, only: EntryState | None = None) -> bytes:
+    """The record with that entry in ``state``; ``only``: if it is in that state now."""
+    at = _entry_at(data, entry_id)
+    if at < 0:
+        return data
+    flags = data[at + 15]
+    if only is not None and flags & 3 != only:
+        return data
+    end = _HEAD + data[6] * _ENTRY_BYTES
+    if len(data) > end and state is not EntryState.UNKNOWN:
+        data = data[:end] + facts.without_print(data[end:], entry_id)
+    if flags & 3 == state:
+        return data
+    return data[: at + 15] + bytes((flags & 0xFC | state,)) + data[at + 16 :]
+
+
+# ---------------------------------------------------------------------------------------------------------- unknown outcomes
+
+
+def mark_unknown(data: bytes, entry_id: int, digest48: int) -> bytes:
+    """Nobody knows whether the carrier took it: it stays counted, and an identical submit may adopt it."""
+    if _entry_at(data, entry_id) < 0:
+        return data
+    data = settle(data, entry_id, EntryState.UNKNOWN)
+    end = _HEAD + data[6] * _ENTRY_BYTES
+    if (entry_id, digest48) in facts.prints(data[end:]):
+        return data
+    return data[:end] + facts.with_print(data[end:], entry_id, digest48)
+
+
+def has_unknown(data: bytes) -> bool:
+    """Whether any outcome is unknown: one comparison for nearly everybody."""
+    end = 7 + data[6] * 32
+    return len(data) > end and facts.has_print(data[end:])
+
+
+def find_unknown(data: bytes, digest48: int, after: int) -> Entry | None:
+    """The newest entry of unknown outcome with this fingerprint, made later than ``after``."""
+    best = None
+    for entry_id, digest in facts.prints(_area(data)):
+        if digest != digest48:
+            continue
+        at = _entry_at(data, entry_id)
+        if at >= 0:
+            entry = Entry.unpack(data, at)
+            if entry.time > after and entry.state == EntryState.UNKNOWN and (best is None or entry.time >= best.time):
+                best = entry
+    return best
+
+
+def adopt(data: bytes, entry_id: int, new_id: int) -> bytes:
+    """An identical submit stands in for an unknown one: the entry is counted once, open again, under the new submit's id.
+
+    Under a new id, because the first attempt may still be answered: that answer then finds nothing to take back.
+    """
+    at = _entry_at(data, entry_id)
+    if at < 0 or _entry_at(data, new_id) >= 0:
+        return data
+    end = _HEAD + data[6] * _ENTRY_BYTES
+    renamed = new_id.to_bytes(6, "big") + data[at + 6 : at + 15] + bytes((data[at + 15] & 0xFC | EntryState.OPEN,))
+    return data[:at] + renamed + data[at + 16 : end] + facts.without_print(data[end:], entry_id)
+
+
+# ------------------------------------------------------------------------------------------------------------------ refusals
+
+
+def opt_out(data: bytes, one: OptOut) -> bytes:
+    """The record with a refusal; of two with the same scope and value the newer stays. ValueError for words not known here."""
+    end = _HEAD + data[6] * _ENTRY_BYTES
+    area = data[end:]
+    after = facts.with_opt_out(area, one)
+    return data if after is area else data[:end] + after
+
+
+def restore(data: bytes, scope: str, value: str, time: int) -> bytes:
+    """The record without the refusal of exactly this scope and value, unless the refusal is newer than ``time``."""
+    end = _HEAD + data[6] * _ENTRY_BYTES
+    area = data[end:]
+    after = facts.without_opt_out(area, scope, value, time)
+    return data if after is area else data[:end] + after
+
+
+def is_empty(data: bytes) -> bool:
+    """Whether nothing is known of this person any more."""
+    return len(data) == _HEAD
+
+
+def is_stale(data: bytes, now: int, keep_s: int) -> bool:
+    """Whether time alone has emptied the record: no fact, and every entry past all keeping."""
+    count = data[6]
+    end = _HEAD + count * _ENTRY_BYTES
+    return len(data) == end and (not count or int.from_bytes(data[end - 16 : end - 12], "big") <= now - max(keep_s, REPLY_S))

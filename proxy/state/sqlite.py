@@ -1,0 +1,280 @@
+"""sqlite: the embedded store. Records live in memory, the journal makes them safe, a SQLite file is their checkpoint.
+
+In: numbers, versions, records; journal positions. Out: the same. Never: waiting in ``load`` or ``swap``; reading the journal.
+
+A checkpoint is one transaction: changed records, changed aggregates, the position. Records are collected in slices beside the running
+loop and may be newer than the position (effects are idempotent by entry id); aggregates are exactly as of ``counted``. Before the
+commit it waits until all that was written by then is synced: otherwise, after a power loss, the file would know of messages the
+journal has forgotten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from functools import partial
+from pathlib import Path
+
+from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked
+from proxy.state.aggregates import Aggregates
+from proxy.state.checkpoint import CheckpointFile, Slice
+from proxy.state.record import EMPTY, is_empty, is_stale
+from proxy.state.table import Table
+
+SLICE_ROWS = 1000
+"""Collected in one go on the loop: about a millisecond."""
+VERSION_GAP = 1 << 30
+"""Added to the versions at a start: more than are given out between two checkpoints (a day at 10,000 a second)."""
+ID_GAP = 1 << 16
+"""Added to the highest id after a start without a clean stop: ids of messages that only memory knew are not given out again."""
+
+Step = Callable[[], None]
+
+
+class SqliteStore:
+    """One gate's state. Single-threaded but for the steps of a checkpoint."""
+
+    def __init__(self, path: Path | None, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> None:
+        """Locks, then loads. Raises StoreLocked, StoreUnreadable. ``path`` None: nothing outlives the process but ``connection``."""
+        self.path = path
+        self.accept_loss = accept_loss
+        self._lock_file = -1
+        self.counters = Aggregates()
+        self._table = Table()
+        self._dirty: set[int] = set()
+        self._swept = 0
+        self.lock()
+        try:
+            self._file = CheckpointFile(path, connection)
+            self._meta = self._file.meta()
+            self._load()
+        except BaseException:
+            self.unlock()
+            raise
+
+    def _load(self) -> None:
+        put = self._table.put
+        for key, data in self._file.rows("records"):
+            put(key, data)
+        for key, data in self._file.rows("aggregates"):
+            self.counters.restore(key, data)
+        meta = self._meta
+        gap = 0 if meta.get("stopped") == "clean" else ID_GAP
+        self.position = Position(*(int(meta.get(name, str(default))) for name, default in Position()._asdict().items()))
+        if self.position.highest_id:
+            self.position = self.position._replace(highest_id=self.position.highest_id + gap)
+        self._version = int(meta.get("version", "0")) + VERSION_GAP
+        self._file.set_meta({"stopped": "no"})
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    # -- the store
+
+    async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
+        return self.load_now(keys)
+
+    async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
+        return self.swap_now(items)
+
+    def load_now(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
+        """``load`` for callers without a coroutine."""
+        get, number = self._table.get, int.from_bytes
+        found = {}
+        for key in keys:
+            data = get(key)
+            found[key] = (number(data[:6], "big"), data) if data else (0, EMPTY)
+        return found
+
+    def swap_now(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
+        """``swap`` for callers without a coroutine."""
+        get, put, dirty = self._table.get, self._table.put, self._dirty.add
+        done = []
+        for key, version, data in items:
+            held = get(key)[:6]
+            if int.from_bytes(held, "big") != version:
+                done.append(False)
+                continue
+            self._version = new = self._version + 1
+            put(key, new.to_bytes(6, "big") + data[6:] if len(data) > 7 else b"")
+            dirty(key)
+            done.append(True)
+        return done
+
+    def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
+        """Applies a change to one record whatever its version (replay's way in)."""
+        before = self._table.get(key) or EMPTY
+        after = change(before)
+        if after is not before:
+            self._version += 1
+            self._table.put(key, b"" if is_empty(after) else self._version.to_bytes(6, "big") + after[6:])
+            self._dirty.add(key)
+
+    def sweep(self, now: float, keep_s: int, buckets: int = 200) -> int:
+        """Drops what time alone has emptied, looking at so many buckets; regular calls come round to all."""
+        self.counters.sweep(now)
+        gone, table = 0, self._table
+        for _ in range(min(buckets, table.buckets)):
+            self._swept = (self._swept + 1) % table.buckets
+            for key, data in list(table.bucket(self._swept)):
+                if is_stale(data, int(now), keep_s):
+                    table.put(key, b"")
+                    self._dirty.add(key)
+                    gone += 1
+        return gone
+
+    # -- one gate per store, one journal per store
+
+    def lock(self) -> None:
+        if self.path is None or self._lock_file >= 0:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise StateError(f"store {self.path}: {error.strerror}: {error.filename}") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(file, 64).decode(errors="replace").strip() or "unknown"
+            os.close(file)
+            raise StoreLocked(f"store {self.path} is in use by process {holder}: one gate per store") from None
+        os.ftruncate(file, 0)
+        os.write(file, f"{os.getpid()}\n".encode())
+        self._lock_file = file
+
+    def unlock(self) -> None:
+        if self._lock_file >= 0:
+            os.close(self._lock_file)
+            self._lock_file = -1
+
+    def belongs_to(self, journal: JournalPlace, accept_loss: bool = False) -> None:
+        """Ties state and journal together at the first start, and refuses to part them later (StateMismatch)."""
+        mine, theirs, written = self._meta.get("journal", ""), journal.identity(), bool(journal.list())
+        accept_loss = accept_loss or self.accept_loss
+        if mine and mine == theirs and (written or not self.position.counted):
+            return
+        if not accept_loss:
+            hint = "put back what belongs together, or start with --accept-loss"
+            if mine and not written:
+                raise StateMismatch(f"store {self.path} was made with a journal that is not in {journal}: {hint}")
+            if mine:
+                raise StateMismatch(f"the journal in {journal} is not the one store {self.path} was made with: {hint}")
+            if written:
+                raise StateMismatch(f"the journal in {journal} has records, but store {self.path} is new: {hint}")
+        theirs = theirs or os.urandom(16).hex()
+        if journal.identity() != theirs:
+            journal.identify(theirs)
+        self.position = Position(0, 0, self.position.highest_id)
+        self._note({"journal": theirs, **_as_meta(self.position)})
+
+    def pin(self, name: str, value: str) -> None:
+        held = self._meta.get(f"pin:{name}")
+        if held is None:
+            self._note({f"pin:{name}": value})
+        elif held != value:
+            raise StateMismatch(
+                f"{name} was fixed as {held!r} when store {self.path} was first used, the settings say {value!r}"
+            )
+
+    def _note(self, values: dict[str, str]) -> None:
+        self._meta.update(values)
+        self._file.set_meta(values)
+
+    # -- checkpoints
+
+    async def checkpoint(
+        self, *, counted: int, open_from: int, highest_id: int, synced: Callable[[int], Awaitable[None]] | None = None
+    ) -> None:
+        """Beside the running loop: slices are collected here, written in a thread. ``synced`` is awaited before the commit and
+        should return when everything written to the journal by then is synced."""
+        steps = self._steps(Position(counted, open_from, highest_id))
+        with contextlib.closing(steps):
+            for step in steps:
+                if step is None:
+                    if synced is not None:
+                        await synced(counted)
+                else:
+                    await in_thread(step)
+
+    def checkpoint_now(self, *, counted: int, open_from: int, highest_id: int) -> None:
+        """The same in one go; the caller has synced the journal before."""
+        steps = self._steps(Position(counted, open_from, highest_id))
+        with contextlib.closing(steps):
+            for step in steps:
+                if step is not None:
+                    step()
+
+    def _steps(self, position: Position) -> Generator[Step | None, None, None]:
+        """Work for the thread, one step at a time; None where the journal must be synced. Closed early, all stays dirty."""
+        counters, file = self.counters, self._file
+        version = str(self._version)
+        frozen, self._dirty = self._dirty, set()
+        taken: set[int] = set()
+        counters_taken: list[int] = []
+        counters.freeze()
+        done = False
+        try:
+            yield file.begin
+            while frozen:
+                keys = [frozen.pop() for _ in range(min(SLICE_ROWS, len(frozen)))]
+                taken.update(keys)
+                get = self._table.get
+                yield partial(file.write, Slice("records", [(key, get(key)) for key in keys]))
+            while rows := counters.collect(SLICE_ROWS):
+                counters_taken += [key for key, _ in rows]
+                yield partial(file.write, Slice("aggregates", rows))
+            yield None
+            yield partial(file.commit, {"version": version, **_as_meta(position)})
+            self.position = position
+            done = True
+        finally:
+            counters.thaw([] if done else counters_taken)
+            if not done:
+                self._dirty = _joined(frozen, taken, self._dirty)
+                file.rollback()
+
+    def close(self) -> None:
+        """Lets go of the file and the lock. What was not checkpointed is in the journal."""
+        with contextlib.suppress(OSError):
+            self._file.set_meta({"stopped": "clean", "version": str(self._version)})
+        self._file.close()
+        self.unlock()
+
+
+async def in_thread(step: Step) -> None:
+    """Runs the step in a thread. If the caller is cancelled the step still ends first: its transaction must not be pulled from under it."""
+    import asyncio  # noqa: PLC0415  # a simulation drives ``checkpoint_now`` and must run without any loop
+
+    running = asyncio.ensure_future(asyncio.to_thread(step))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
+
+
+def _as_meta(position: Position) -> dict[str, str]:
+    return {name: str(value) for name, value in position._asdict().items()}
+
+
+def _joined(*parts: set[int]) -> set[int]:
+    """All of them in the largest, so that a failing disk costs the loop little."""
+    *small, large = sorted(parts, key=len)
+    for part in small:
+        large |= part
+    return large
+
+
+def open_url(url: str, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> SqliteStore:
+    """``sqlite:///absolute/path``, ``sqlite:relative/path``, or ``sqlite::memory:``."""
+    rest = url.partition(":")[2]
+    if rest == ":memory:":
+        return SqliteStore(None, accept_loss=accept_loss, connection=connection)
+    path = rest.removeprefix("//")
+    if not path or path.endswith("/") or (rest.startswith("//") and not path.startswith("/")):
+        raise StateError(f"store {url!r}: name a file, as in sqlite:///var/lib/gate106/state.db")
+    return SqliteStore(Path(path), accept_loss=accept_loss, connection=connection)

@@ -1,0 +1,55 @@
+"""Plain integers that rooms add to and ``/metrics`` shows: counting costs one dict operation, no lock, no label object.
+
+In: increments. Out: dicts keyed by label values, in the order the metric's labels stand in DESIGN §11. Never: a recipient as label.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+
+SECONDS_BUCKETS: tuple[float, ...] = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
+
+
+class Histogram:
+    """Counts per bucket (not cumulative) and the sum; the last place is +Inf."""
+
+    __slots__ = ("buckets", "sum")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(SECONDS_BUCKETS) + 1)
+        self.sum = 0.0
+
+    def observe(self, seconds: float, times: int = 1) -> None:
+        self.buckets[bisect_left(SECONDS_BUCKETS, seconds)] += times
+        self.sum += seconds * times
+
+
+def _ints() -> defaultdict[tuple[str, ...], int]:
+    return defaultdict(int)
+
+
+class Tally:
+    """Everything the gate counts. Gauges that can be read from where they live (windows, queues) are not here."""
+
+    def __init__(self) -> None:
+        self.submits = _ints()  # provider, category, verdict, reason
+        self.shadow = _ints()  # rule, verdict
+        self.rule_hits = _ints()  # rule, province
+        self.segments = _ints()  # provider
+        self.carrier_responses = _ints()  # carrier, status
+        self.delivers = _ints()  # provider, kind
+        self.optouts = _ints()  # source, scope, provider
+        self.unknown_region = _ints()  # provider
+        self.entries = _ints()  # event
+        self.rules_reload = _ints()  # result
+        self.judge_errors = _ints()  # ()
+        self.store_conflicts = _ints()  # result
+        self.bad_pdus = _ints()  # side, kind
+        self.bind_failures = _ints()  # cause
+        self.sent_after_optout = 0
+        self.submit_seconds: defaultdict[str, Histogram] = defaultdict(Histogram)  # carrier
+        self.gate_seconds = Histogram()
+        self.optout_effect_seconds = Histogram()

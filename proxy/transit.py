@@ -1,0 +1,101 @@
+"""Transit: one submit on its way, and what the relay asks of the two ends (net implements them, the simulation too).
+
+In: nothing. Out: nouns. Never: sockets, the clock.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from proxy.access import Access
+from proxy.message import Category, Entry, Facts, Message, Verdict
+
+
+class Bind(Protocol):
+    """A provider's connection, as the relay sees it."""
+
+    access: Access
+    unanswered: int
+    """Submits taken and not yet answered: the relay counts up, and down again when it answers."""
+    window: int
+    peer_version: int
+
+    def answer(self, data: bytes) -> None:
+        """Put a whole response on the way; goes out joined at the end of the loop turn. Does nothing once closed."""
+
+    def hand(self, data: bytes) -> bool:
+        """Hand a deliver to the provider: False if this bind cannot receive or its window is full."""
+
+
+class Link(Protocol):
+    """A carrier's connection, as the relay sees it."""
+
+    carrier: str
+
+    def answer(self, data: bytes) -> None:
+        """Put a whole response on the way to the carrier."""
+
+
+class Lane(Protocol):
+    """The way to one carrier: bounded, ordered by class, paced."""
+
+    name: str
+
+    @property
+    def up(self) -> bool:
+        """Whether any link can take submits now."""
+
+    def hold(self, category: Category) -> bool:
+        """Keep one place; False if this class has its second's worth waiting already."""
+
+    def release(self, category: Category) -> None:
+        """Give a place back unused."""
+
+    def put(self, transit: Transit) -> None:
+        """Queue a submit in the place that was held for it."""
+
+
+class Routes(Protocol):
+    def lane(self, message: Message, facts: Facts) -> Lane | None:
+        """The lane with a link up that should carry this message, or None."""
+
+
+class Transit:
+    """One submit from its arrival at a bind to the answer it gets."""
+
+    __slots__ = (
+        "bind",
+        "sequence",
+        "data",
+        "message",
+        "facts",
+        "verdict",
+        "status",
+        "reason",
+        "lane",
+        "entry",
+        "adopts",
+        "recorded",
+        "arrived_s",
+        "sent_s",
+    )
+
+    def __init__(self, bind: Bind, sequence: int, data: bytes, arrived_s: float) -> None:
+        self.bind = bind
+        self.sequence = sequence  # the provider's own
+        self.data = data  # the PDU as it came: what leaves differs in four bytes
+        self.message: Message | None = None  # None while, or because, it cannot be read
+        self.arrived_s = arrived_s  # monotonic: when its last byte was read
+        self.sent_s = 0.0  # monotonic: when it was handed to the carrier's socket
+        self.facts: Facts | None = None
+        self.verdict: Verdict | None = None
+        self.status = 0  # what the provider is answered with, if the gate itself answers
+        self.reason = ""  # why, by name; empty when allowed
+        self.lane: Lane | None = None
+        self.entry: Entry | None = None  # what it added to the person's record
+        self.adopts = 0  # id of the unknown entry this identical submit stands in for
+        self.recorded = 0  # the journal's sequence of its verdict
+
+    @property
+    def category(self) -> Category:
+        return self.facts.category if self.facts is not None else Category.MARKETING

@@ -1,0 +1,51 @@
+"""wire: bytes ⇄ frames ⇄ events. SMPP 3.4 as tables, a codec that decodes on demand, the state of a connection.
+
+In: bytes as they were read, the time. Out: frames, submits, delivers, bytes to write. Never: sockets, a clock, logs, policy.
+
+    tables   the specification as data         frame    one PDU; Malformed         fields   any body, strictly
+    session  one connection's state            submit   the fast reader of submits (with content, charset, udh, when)
+    build    PDUs of our own                   deliver  the reader of delivers (with receipt)
+
+Here alone peers are called ESME and SMSC, as the specification does. Requests are read strictly; responses are forgiven, for a
+broken one cannot be answered: what can be read of it is used.
+"""
+
+from proxy.wire.build import bind, deliver_sm, deliver_sm_resp, enquire_link, response, submit_sm, submit_sm_resp, tlv, unbind
+from proxy.wire.charset import encode
+from proxy.wire.deliver import Deliver, read_deliver
+from proxy.wire.fields import read_fields
+from proxy.wire.frame import Frame, Malformed, renumbered
+from proxy.wire.receipt import Receipt, read_receipt, receipt_text
+from proxy.wire.session import BindRequest, Received, Session, Timers
+from proxy.wire.submit import Memo, Submit, read_submit
+from proxy.wire.tables import status_name
+
+__all__ = [
+    "BindRequest",
+    "Deliver",
+    "Frame",
+    "Malformed",
+    "Memo",
+    "Receipt",
+    "Received",
+    "Session",
+    "Submit",
+    "Timers",
+    "bind",
+    "deliver_sm",
+    "deliver_sm_resp",
+    "encode",
+    "enquire_link",
+    "read_deliver",
+    "read_fields",
+    "read_receipt",
+    "read_submit",
+    "receipt_text",
+    "renumbered",
+    "response",
+    "status_name",
+    "submit_sm",
+    "submit_sm_resp",
+    "tlv",
+    "unbind",
+]

@@ -1,0 +1,157 @@
+"""Builders: PDUs of our own, as bytes. Responses for the gate; requests for links, simulators and tests.
+
+In: values. Out: one whole PDU. Never: what was received (relayed PDUs are the peer's own bytes, see frame.renumbered).
+Requests are made with sequence number 0: Session.send gives them theirs.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+from proxy.wire.tables import (
+    BIND_RECEIVER,
+    BIND_TRANSCEIVER,
+    BIND_TRANSMITTER,
+    DELIVER_SM,
+    DELIVER_SM_RESP,
+    ENQUIRE_LINK,
+    RESPONSE,
+    SUBMIT_SM,
+    SUBMIT_SM_RESP,
+    UNBIND,
+    VERSION_34,
+)
+
+_HEADER = struct.Struct(">IIII").pack
+
+BIND_KINDS = {"receiver": BIND_RECEIVER, "transmitter": BIND_TRANSMITTER, "transceiver": BIND_TRANSCEIVER}
+
+
+def pdu(command_id: int, status: int, sequence: int, body: bytes = b"") -> bytes:
+    """A header (§3.2) and what follows it."""
+    return _HEADER(16 + len(body), command_id, status, sequence) + body
+
+
+def response(command_id: int, status: int, sequence: int, body: bytes = b"") -> bytes:
+    """The response to a command (or generic_nack, whose id already is one)."""
+    return _HEADER(16 + len(body), command_id | RESPONSE, status, sequence) + body
+
+
+def submit_sm_resp(sequence: int, status: int, message_id: bytes = b"") -> bytes:
+    """``message_id`` without its NUL, or a whole body as a carrier sent it (it holds its NUL already). §4.4.2: no body where
+    the status says that it failed, unless one is given."""
+    if not message_id:
+        return _HEADER(16, SUBMIT_SM_RESP, status, sequence) if status else _HEADER(17, SUBMIT_SM_RESP, 0, sequence) + b"\0"
+    if 0 not in message_id:
+        message_id += b"\0"
+    return _HEADER(16 + len(message_id), SUBMIT_SM_RESP, status, sequence) + message_id
+
+
+def deliver_sm_resp(sequence: int, status: int) -> bytes:
+    """§4.6.2: message_id is there and empty."""
+    return _HEADER(17, DELIVER_SM_RESP, status, sequence) + b"\0"
+
+
+def tlv(tag: int, value: bytes) -> bytes:
+    """One optional parameter (§5.3)."""
+    return struct.pack(">HH", tag, len(value)) + value
+
+
+def submit_sm(
+    source: str,
+    destination: str,
+    message: bytes,
+    *,
+    data_coding: int = 0,
+    esm_class: int = 0,
+    service_type: str = "",
+    source_ton: int = 0,
+    source_npi: int = 1,
+    dest_ton: int = 1,
+    dest_npi: int = 1,
+    protocol_id: int = 0,
+    priority: int = 0,
+    schedule: str = "",
+    validity: str = "",
+    registered_delivery: int = 1,
+    default_msg_id: int = 0,
+    tlvs: Iterable[tuple[int, bytes]] = (),
+    sequence: int = 0,
+    command_id: int = SUBMIT_SM,
+) -> bytes:
+    """§4.4.1. ``message`` is already encoded (see charset.encode) and at most 254 octets."""
+    if len(message) > 254:
+        raise ValueError(f"short_message of {len(message)} octets: 254 is the most, put it in message_payload")
+    body = b"".join(
+        (
+            service_type.encode("ascii"),
+            bytes((0, source_ton, source_npi)),
+            source.encode("latin-1"),
+            bytes((0, dest_ton, dest_npi)),
+            destination.encode("latin-1"),
+            bytes((0, esm_class, protocol_id, priority)),
+            schedule.encode("ascii"),
+            b"\0",
+            validity.encode("ascii"),
+            bytes((0, registered_delivery, 0, data_coding, default_msg_id, len(message))),
+            message,
+            *(tlv(tag, value) for tag, value in tlvs),
+        )
+    )
+    return pdu(command_id, 0, sequence, body)
+
+
+def deliver_sm(
+    source: str,
+    destination: str,
+    message: bytes,
+    *,
+    data_coding: int = 0,
+    esm_class: int = 0,
+    tlvs: Iterable[tuple[int, bytes]] = (),
+    sequence: int = 0,
+) -> bytes:
+    """§4.6.1: a reply (``esm_class`` 0) or a receipt (4)."""
+    return submit_sm(
+        source,
+        destination,
+        message,
+        data_coding=data_coding,
+        esm_class=esm_class,
+        source_ton=1,
+        dest_ton=0,
+        registered_delivery=0,
+        tlvs=tlvs,
+        sequence=sequence,
+        command_id=DELIVER_SM,
+    )
+
+
+def bind(
+    kind: str,
+    system_id: str,
+    password: str,
+    *,
+    system_type: str = "",
+    interface_version: int = VERSION_34,
+    address_range: str = "",
+    sequence: int = 0,
+) -> bytes:
+    """§4.1: ``kind`` is receiver, transmitter or transceiver."""
+    texts = (system_id, 15, "system_id"), (password, 8, "password"), (system_type, 12, "system_type")
+    for text, most, name in texts:
+        if len(text) > most:
+            raise ValueError(f"{name} of {len(text)} characters: SMPP 3.4 has room for {most}")
+    body = b"\0".join(text.encode("latin-1") for text, _, _ in texts) + bytes((0, interface_version, 0, 0))
+    return pdu(BIND_KINDS[kind], 0, sequence, body + address_range.encode("ascii") + b"\0")
+
+
+def enquire_link(sequence: int = 0) -> bytes:
+    """§4.11.1"""
+    return pdu(ENQUIRE_LINK, 0, sequence)
+
+
+def unbind(sequence: int = 0) -> bytes:
+    """§4.2.1"""
+    return pdu(UNBIND, 0, sequence)

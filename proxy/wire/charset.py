@@ -1,0 +1,129 @@
+"""Charset: the octets of a user data field ⇄ the text a handset shows, by data_coding (SMPP 3.4 §5.2.19, GSM 03.38).
+
+In: octets and a data_coding. Out: (text, state) with the states of message.Content. Never: headers (see udh.py), exceptions.
+
+    0x00-0x0E   SMPP's own list                0xC0-0xEF   message waiting (GSM 03.38 §4): still a text people read
+    0x10-0x7F   general data coding            0xF0-0xFF   message class (flash …), GSM-7 or 8-bit
+
+What no handset or no two handsets agree on (JIS, KS C, reserved codings) is "unreadable": guessing would be a free pass.
+"""
+
+from __future__ import annotations
+
+READABLE, UNREADABLE, BINARY, COMPRESSED, WAP_PUSH, EMPTY = (
+    "readable",
+    "unreadable",
+    "binary",
+    "compressed",
+    "wap-push",
+    "empty",
+)
+
+GSM_BASIC = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+"""The default alphabet (GSM 03.38 §6.2.1): the octet is the place."""
+GSM_EXTENSION = {
+    0x0A: "\f",
+    0x14: "^",
+    0x28: "{",
+    0x29: "}",
+    0x2F: "\\",
+    0x3C: "[",
+    0x3D: "~",
+    0x3E: "]",
+    0x40: "|",
+    0x65: "€",
+}
+"""After an escape (GSM 03.38 §6.2.1.1)."""
+_ESCAPE = 0x1B
+
+_GSM_ENCODED = {char: bytes((code,)) for code, char in enumerate(GSM_BASIC) if code != _ESCAPE} | {
+    char: bytes((_ESCAPE, code)) for code, char in GSM_EXTENSION.items()
+}
+
+GSM, LATIN_1, ASCII, UCS_2, CYRILLIC, HEBREW = "gsm", "latin-1", "ascii", "ucs-2", "iso-8859-5", "iso-8859-8"
+
+
+def _kind(coding: int) -> str:
+    """What a data_coding means: one of the alphabets above, or the state of what cannot be read."""
+    if coding < 0x10:
+        known = {0: GSM, 1: ASCII, 2: BINARY, 3: LATIN_1, 4: BINARY, 6: CYRILLIC, 7: HEBREW, 8: UCS_2}
+        return known.get(coding, UNREADABLE)
+    if coding < 0x80:  # general data coding, from 0x40 marked for automatic deletion
+        return COMPRESSED if coding & 0x20 else (GSM, BINARY, UCS_2, UNREADABLE)[coding >> 2 & 3]
+    if coding < 0xC0 or coding >= 0xF8:  # reserved; bit 3 of the message class group must be 0
+        return UNREADABLE
+    if coding < 0xE0:  # message waiting, discard or store, in GSM-7
+        return GSM
+    if coding < 0xF0:  # the same in UCS-2
+        return UCS_2
+    return BINARY if coding & 4 else GSM
+
+
+KINDS: tuple[str, ...] = tuple(_kind(coding) for coding in range(256))
+"""data_coding → alphabet, or the state of what cannot be read."""
+DECODED = frozenset({GSM, LATIN_1, ASCII, UCS_2, CYRILLIC, HEBREW})
+
+
+def decode(octets: bytes, coding: int) -> tuple[str, str]:
+    """(text, state); the text is empty unless the state is ``readable``, and never holds a surrogate."""
+    kind = KINDS[coding]
+    if not octets:
+        return "", EMPTY
+    if kind == UCS_2:
+        return _decode_ucs2(octets)
+    if kind not in DECODED:
+        return "", kind
+    if kind == GSM:
+        text = decode_gsm(octets)
+        return ("", UNREADABLE) if text is None else (text, READABLE)
+    try:
+        return octets.decode(kind), READABLE
+    except UnicodeDecodeError:
+        return "", UNREADABLE
+
+
+def _decode_ucs2(octets: bytes) -> tuple[str, str]:
+    """UTF-16BE, as handsets read UCS-2. Half a surrogate pair (cut at a part's edge) becomes U+FFFD."""
+    try:
+        return octets.decode("utf-16-be"), READABLE
+    except UnicodeDecodeError:
+        if len(octets) % 2:
+            return "", UNREADABLE
+        return octets.decode("utf-16-be", "replace"), READABLE
+
+
+def decode_gsm(octets: bytes) -> str | None:
+    """Unpacked GSM-7, one octet a character; None where an octet is none of the alphabet's (≥ 0x80)."""
+    if not octets.isascii():
+        return None
+    text = octets.decode("ascii").translate(_GSM_TABLE)
+    return _unescape(octets) if "\x1b" in text else text
+
+
+def _unescape(octets: bytes) -> str:
+    """The extension table; what it lacks shows as the basic character, an escape at the end as nothing (03.38 §6.2.1)."""
+    chars: list[str] = []
+    escaped = False
+    for code in octets:
+        if escaped:
+            chars.append(" " if code == _ESCAPE else GSM_EXTENSION.get(code) or GSM_BASIC[code])
+            escaped = False
+        elif code == _ESCAPE:
+            escaped = True
+        else:
+            chars.append(GSM_BASIC[code])
+    return "".join(chars)
+
+
+_GSM_TABLE = {code: char for code, char in enumerate(GSM_BASIC) if chr(code) != char}
+
+
+def encode(text: str) -> tuple[bytes, int]:
+    """(octets, data_coding) for a text of our own: GSM-7 where that has all characters, else UCS-2 (UTF-16BE)."""
+    try:
+        return b"".join([_GSM_ENCODED[char] for char in text]), 0
+    except KeyError:
+        return text.encode("utf-16-be"), 8

@@ -1,0 +1,130 @@
+"""Content: what the octets after the destination say to the person who gets them. Submits and delivers alike.
+
+In: those octets. Out: message.Content, or Malformed. Never: who sent it to whom.
+Only what rules rest on is checked for its meaning; values the carrier alone cares about (priority, protocol) pass as they are.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import NamedTuple
+
+from proxy.message import Content, Part
+from proxy.wire.charset import EMPTY, READABLE, UNREADABLE, decode
+from proxy.wire.frame import Malformed, read_tlvs
+from proxy.wire.tables import (
+    DESTINATION_PORT,
+    ESM_UDHI,
+    ESME_RINVCMDLEN,
+    ESME_RINVEXPIRY,
+    ESME_RINVMSGLEN,
+    ESME_RINVSCHED,
+    ESME_ROPTPARNOTALLWD,
+    MESSAGE_PAYLOAD,
+    SAR_MSG_REF_NUM,
+    SAR_SEGMENT_SEQNUM,
+    SAR_TOTAL_SEGMENTS,
+)
+from proxy.wire.udh import part_of, read_udh, state_of_port
+from proxy.wire.when import When, read_time
+
+SHORT_MESSAGE_MAX = 254
+_CARRIED = frozenset({MESSAGE_PAYLOAD})
+"""Parameters whose value is the text itself: not repeated in Content.extra."""
+
+
+class Tail(NamedTuple):
+    """The octets after the destination, taken apart (§4.4.1)."""
+
+    esm_class: int
+    data_coding: int
+    scheduled: When | None
+    text_octets: bytes
+    default_msg_id: int
+    tlvs: list[tuple[int, bytes]]
+
+
+def read_tail(tail: bytes) -> Tail:
+    """Raises Malformed."""
+    position, scheduled = 5, None
+    if tail[3:5] != b"\0\0":
+        position, scheduled = _read_times(tail)
+    if len(tail) < position + 5:
+        raise Malformed(ESME_RINVCMDLEN, "length", "the body ends before sm_length")
+    length = tail[position + 4]
+    start = position + 5
+    stop = start + length
+    if length > SHORT_MESSAGE_MAX or stop > len(tail):
+        raise Malformed(
+            ESME_RINVMSGLEN, "length", f"sm_length says {length} octets, {len(tail) - start} are left (at most 254)"
+        )
+    octets = tail[start:stop]
+    tlvs: list[tuple[int, bytes]] = []
+    if stop != len(tail):
+        tlvs = read_tlvs(tail, stop)
+        for tag, value in tlvs:
+            if tag == MESSAGE_PAYLOAD:
+                if length:
+                    raise Malformed(ESME_ROPTPARNOTALLWD, "tlv", "message_payload beside a short_message (§5.3.2.32)")
+                octets = value
+    return Tail(tail[0], tail[position + 2], scheduled, octets, tail[position + 3], tlvs)
+
+
+def _read_times(tail: bytes) -> tuple[int, When | None]:
+    """schedule_delivery_time and validity_period: where they end, and the first of them."""
+    if len(tail) < 3:
+        raise Malformed(ESME_RINVCMDLEN, "length", "the body ends before schedule_delivery_time")
+    position = 3
+    found: list[When | None] = []
+    for name, status in (("schedule_delivery_time", ESME_RINVSCHED), ("validity_period", ESME_RINVEXPIRY)):
+        end = tail.find(0, position, position + 17)
+        if end < 0:
+            raise Malformed(status, "field", f"{name} without its NUL or longer than 16 octets")
+        if end == position:
+            found.append(None)
+        else:
+            try:
+                found.append(read_time(tail[position:end]))
+            except ValueError as error:
+                raise Malformed(status, "field", f"{name}: {error}") from None
+        position = end + 1
+    return position, found[0]
+
+
+def text_of(octets: bytes, esm_class: int, data_coding: int) -> tuple[str, str, Part | None]:
+    """(text, state, part) of user data."""
+    if not esm_class & ESM_UDHI:
+        text, state = decode(octets, data_coding)
+        return text, state, None
+    header = read_udh(octets)
+    if header.state != READABLE:
+        return "", header.state, header.part
+    text, state = decode(octets[header.length :], data_coding)
+    return text, state, header.part
+
+
+def read_content(tail: bytes, now: float) -> tuple[Content, bool]:
+    """The content of a submit, and whether it holds at any other time too (no relative time in it). Raises Malformed."""
+    esm_class, data_coding, scheduled, octets, default_msg_id, tlvs = read_tail(tail)
+    text, state, part = text_of(octets, esm_class, data_coding)
+    extra: tuple[tuple[int, bytes], ...] = ()
+    if tlvs:
+        extra = tuple([pair for pair in tlvs if pair[0] not in _CARRIED])
+        values = dict(extra)
+        part = part or _sar_part(values)
+        if DESTINATION_PORT in values:
+            text, state = "", state_of_port(int.from_bytes(values[DESTINATION_PORT], "big"))
+    if state == EMPTY and default_msg_id:
+        state = UNREADABLE  # §5.2.20: the carrier's own canned text, which we do not know
+    digest = blake2b(tail, digest_size=16).digest()
+    when = None if scheduled is None else scheduled.at(now)
+    return Content(text, state, digest, part, when, extra), scheduled is None or not scheduled.relative
+
+
+def _sar_part(values: dict[int, bytes]) -> Part | None:
+    """§5.3.2.22-24: the three belong together; one of them missing, they mean nothing."""
+    try:
+        reference, total, index = values[SAR_MSG_REF_NUM], values[SAR_TOTAL_SEGMENTS], values[SAR_SEGMENT_SEQNUM]
+    except KeyError:
+        return None
+    return part_of(int.from_bytes(reference, "big"), total[0], index[0])

@@ -1,0 +1,91 @@
+"""Deliver: a deliver_sm read for the way back: a receipt, or something a person wrote.
+
+In: a Frame. Out: a Deliver, or Malformed with the status SMPP 3.4 asks for. Never: who owns the port.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from proxy.message import Part
+from proxy.wire.charset import KINDS, UCS_2
+from proxy.wire.content import read_tail, text_of
+from proxy.wire.fields import read_fields
+from proxy.wire.frame import Frame, Malformed
+from proxy.wire.receipt import Receipt, read_receipt
+from proxy.wire.tables import (
+    ESM_INTERMEDIATE,
+    ESM_RECEIPT,
+    ESM_TYPE,
+    ESM_UDHI,
+    ESME_RINVCMDLEN,
+    MESSAGE_STATE,
+    RECEIPTED_MESSAGE_ID,
+)
+
+
+class Deliver(NamedTuple):
+    source: str
+    """Who it is from: a person's number, as spelt."""
+    destination: str
+    """The port it came to."""
+    esm_class: int
+    is_receipt: bool
+    """By esm_class (§5.2.12): a delivery receipt or an intermediate notification."""
+    text: str
+    state: str
+    """As Content.state."""
+    data_coding: int
+    octets: bytes
+    """The user data as it came, with its header if it has one."""
+    part: Part | None
+    receipted_message_id: bytes | None
+    """Without its NUL."""
+    message_state: int | None
+    tlvs: list[tuple[int, bytes]]
+
+    @property
+    def looks_like_receipt(self) -> bool:
+        """Whether the text is a receipt's, whatever esm_class says."""
+        return self.receipt is not None
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """The receipt the text is (appendix B), if it is one.
+
+        Read as Latin-1 whatever alphabet is declared, save UCS-2: carriers write ``_`` and ``@`` of a message id as ASCII, and
+        octets of the quoted text that no alphabet has must not cost us the receipt.
+        """
+        if KINDS[self.data_coding] == UCS_2:
+            return read_receipt(self.text)
+        start = self.octets[0] + 1 if self.esm_class & ESM_UDHI and self.octets else 0
+        return read_receipt(self.octets[start:].decode("latin-1"))
+
+
+def read_deliver(frame: Frame) -> Deliver:
+    """Reads a deliver_sm. Raises Malformed."""
+    data = frame.data
+    service_end = data.find(0, 16, 22)
+    source_end = data.find(0, service_end + 3, service_end + 24)
+    end = data.find(0, source_end + 3, source_end + 24)
+    if service_end < 0 or source_end < 0 or end < 0:
+        read_fields(frame)  # raises, in the words of the tables
+        raise Malformed(ESME_RINVCMDLEN, "length", "the addresses cannot be read")
+    esm_class, data_coding, _, octets, _, tlvs = read_tail(data[end + 1 :])
+    text, state, part = text_of(octets, esm_class, data_coding)
+    values = dict(tlvs)
+    identity, stage = values.get(RECEIPTED_MESSAGE_ID), values.get(MESSAGE_STATE)
+    return Deliver(
+        data[service_end + 3 : source_end].decode("latin-1"),
+        data[source_end + 3 : end].decode("latin-1"),
+        esm_class,
+        esm_class & ESM_TYPE in (ESM_RECEIPT, ESM_INTERMEDIATE),
+        text,
+        state,
+        data_coding,
+        octets,
+        part,
+        None if identity is None else identity.rstrip(b"\0"),
+        None if stage is None else stage[0],
+        tlvs,
+    )

@@ -1,0 +1,90 @@
+"""Frame: one PDU as it came, with its header parsed. Malformed: what is wrong with one, and the status that answers it.
+
+In: bytes. Out: frames, optional parameters, fields as the tables say. Never: sockets, clocks, policy.
+A frame whose body cannot be read is still a frame: it can be answered, counted and shown.
+"""
+
+from __future__ import annotations
+
+from proxy.wire.tables import (
+    COMMANDS,
+    ESME_RINVOPTPARSTREAM,
+    ESME_RINVPARLEN,
+    ESME_ROPTPARNOTALLWD,
+    REPEATABLE,
+    TLVS,
+    status_name,
+)
+
+
+class Malformed(Exception):
+    """A PDU its sender got wrong. ``status`` is the answer SMPP 3.4 asks for, ``kind`` one of tables.BAD_KINDS."""
+
+    def __init__(self, status: int, kind: str, what: str) -> None:
+        super().__init__(f"{what} ({status_name(status)})")
+        self.status = status
+        self.kind = kind
+        self.what = what
+
+
+class Frame:
+    """One PDU. ``data`` is all of it, header included, byte for byte as it came."""
+
+    __slots__ = ("command_id", "command_status", "sequence_number", "data")
+
+    def __init__(self, command_id: int, command_status: int, sequence_number: int, data: bytes) -> None:
+        self.command_id = command_id
+        self.command_status = command_status
+        self.sequence_number = sequence_number
+        self.data = data
+
+    @classmethod
+    def of(cls, data: bytes) -> Frame:
+        """The frame of exactly one whole PDU (ValueError otherwise)."""
+        if len(data) < 16 or int.from_bytes(data[:4], "big") != len(data):
+            raise ValueError(f"not one whole PDU: {len(data)} bytes")
+        return cls(
+            int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:12], "big"), int.from_bytes(data[12:16], "big"), data
+        )
+
+    @property
+    def name(self) -> str:
+        command = COMMANDS.get(self.command_id)
+        return command.name if command else f"0x{self.command_id:08x}"
+
+    def __repr__(self) -> str:
+        status = status_name(self.command_status)
+        return f"<{self.name} {status} sequence {self.sequence_number}, {len(self.data)} bytes>"
+
+
+def renumbered(data: bytes, sequence: int) -> bytes:
+    """The same PDU under another sequence number: the only four bytes the gate changes of what it relays."""
+    return data[:12] + sequence.to_bytes(4, "big") + data[16:]
+
+
+def read_tlvs(data: bytes, position: int) -> list[tuple[int, bytes]]:
+    """Optional parameters (§5.3) from ``position`` to the end, in order, as (tag, value).
+
+    Raises Malformed: cut short → ESME_RINVOPTPARSTREAM, repeated → ESME_ROPTPARNOTALLWD, a known tag of impossible size →
+    ESME_RINVPARLEN. Unknown tags pass (§3.3).
+    """
+    found: list[tuple[int, bytes]] = []
+    seen: set[int] = set()
+    end = len(data)
+    while position < end:
+        start = position + 4
+        if start > end:
+            raise Malformed(ESME_RINVOPTPARSTREAM, "tlv", f"{end - position} octets are left after the last parameter")
+        tag = data[position] << 8 | data[position + 1]
+        length = data[position + 2] << 8 | data[position + 3]
+        position = start + length
+        if position > end:
+            raise Malformed(ESME_RINVOPTPARSTREAM, "tlv", f"parameter 0x{tag:04x} says {length} octets, {end - start} are left")
+        known = TLVS.get(tag)
+        if known is not None and not known.least <= length <= known.most:
+            raise Malformed(ESME_RINVPARLEN, "tlv", f"{known.name} of {length} octets (may have {known.least} to {known.most})")
+        if tag in seen and tag not in REPEATABLE:
+            raise Malformed(ESME_ROPTPARNOTALLWD, "tlv", f"parameter 0x{tag:04x} twice")
+        seen.add(tag)
+        found.append((tag, data[start:position]))
+    return found

@@ -1,0 +1,464 @@
+"""Session: the pure state of one SMPP connection, whichever side the peer is on.
+
+In: bytes as they were read, the time. Out: frames others must deal with, answers with the ticket they belong to, bytes to
+write. Never: a socket, a clock, what a message says.
+
+What the session answers by itself (SMPP 3.4 §2.2, §4): enquire_link, unbind, malformed binds, commands that are unknown, not
+this peer's to send, or not allowed in this state. Which those are is a table (tables.COMMANDS), turned into one set per state:
+
+    open ──bind──▶ bound_tx | bound_rx | bound_trx ──unbind──▶ unbound
+
+Framing is lost when a command_length cannot be true: then a generic_nack is the last thing said and ``closing`` says why.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from proxy.wire import build
+from proxy.wire.fields import read_fields
+from proxy.wire.frame import Frame, Malformed
+from proxy.wire.tables import (
+    ALERT_NOTIFICATION,
+    BINDS,
+    COMMANDS,
+    ENQUIRE_LINK,
+    ESME_RALYBND,
+    ESME_RINVBNDSTS,
+    ESME_RINVCMDID,
+    ESME_RINVCMDLEN,
+    ESME_ROK,
+    GENERIC_NACK,
+    PDU_BYTES_MAX,
+    RESPONSE,
+    SC_INTERFACE_VERSION,
+    SEQUENCE_MAX,
+    UNBIND,
+    VERSION_34,
+)
+
+LATE_MAX = 4096
+"""Requests given up whose answers are still recognised: some seconds of a fast link."""
+BAD_MAX = 65_536
+"""Faults noted until somebody drains ``bad``; one read cannot bring so many."""
+STATES = ("open", "bound_tx", "bound_rx", "bound_trx", "unbound")
+
+_header = struct.Struct(">IIII").unpack_from
+
+
+class Timed(Protocol):
+    """What settings say about time."""
+
+    @property
+    def bind_s(self) -> float: ...
+    @property
+    def enquire_s(self) -> float: ...
+    @property
+    def response_s(self) -> float: ...
+
+
+class Timers(NamedTuple):
+    bind_s: float = 10.0
+    """A connection that is not bound after so long is closed."""
+    enquire_s: float = 30.0
+    """After so long without a word from the peer it is asked whether it is there."""
+    response_s: float = 10.0
+    """An answer that takes longer is overdue."""
+
+
+class Received(NamedTuple):
+    """What one read brought, each list in arrival order."""
+
+    requests: list[Frame]
+    """Requests somebody has to answer, with ``answer`` or ``write``."""
+    answers: list[tuple[Any, Frame]]
+    """(ticket, response) of what was sent."""
+    strays: list[tuple[int, Frame]]
+    """(own sequence number, response) of what ``tick`` had already given up."""
+
+
+class BindRequest(NamedTuple):
+    kind: str
+    """``receiver | transmitter | transceiver``"""
+    system_id: str
+    password: str
+    system_type: str
+    interface_version: int
+    address_range: str
+
+
+def _accepted(side: str) -> Mapping[str, frozenset[int]]:
+    """State → the requests this peer may send in it and somebody else deals with."""
+    ours = {ENQUIRE_LINK, UNBIND, ALERT_NOTIFICATION}
+    esme = side == "provider"
+    return {
+        state: frozenset(
+            c.id
+            for c in COMMANDS.values()
+            if not c.id & RESPONSE
+            and c.id not in ours
+            and c.id not in BINDS
+            and state in (c.from_esme if esme else c.from_smsc)
+        )
+        for state in STATES
+    }
+
+
+_ACCEPTED = {side: _accepted(side) for side in ("provider", "carrier")}
+
+
+class Session:
+    """``side`` says who the peer is: for a ``provider`` we act as its SMSC, for a ``carrier`` as its ESME."""
+
+    def __init__(self, side: str, timers: Timed, now: float, window: int) -> None:
+        self.side = side
+        self.timers = timers
+        self.window = window
+        """How many requests of ours may be unanswered."""
+        self.state = "open"
+        self.interface_version = 0
+        """What the peer said at bind; below 0x34 it must not be sent optional parameters."""
+        self.peer_system_id = ""
+        self.refused_status = 0
+        """Why the carrier refused our bind, 0 if it did not."""
+        self.closing: str | None = None
+        """Why the connection should be closed once ``output()`` is written."""
+        self.bad: list[str] = []
+        """Kinds of faults met (tables.BAD_KINDS), to be counted and drained by the owner."""
+        self._accept: frozenset[int] = _ACCEPTED[side]["open"]
+        self._rest = b""
+        self._out: list[bytes] = []
+        self._sequence = 0
+        self._waiting: dict[int, tuple[Any, float, int]] = {}  # sequence → ticket, when sent, the response's command_id
+        self._late: dict[int, int] = {}  # sequence → the response's command_id
+        self._own: dict[int, int] = {}  # sequence of a bind, enquire_link or unbind of ours → its command_id
+        self._opened = now
+        self._heard = now
+        self._asked: float | None = None  # when our enquire_link went out, while the peer has said nothing since
+        self._owed = 0  # requests handed out and not answered
+        self._bind: Frame | None = None  # the peer's bind, not answered
+        self._unbinding: float | None = None  # when we began to unbind
+        self._farewell: tuple[bytes, float] | None = None  # the unbind_resp that waits until nothing is owed, and since when
+
+    # ------------------------------------------------------------------ state
+
+    @property
+    def bound(self) -> bool:
+        return self.state.startswith("bound")
+
+    @property
+    def can_send(self) -> bool:
+        """Whether we may send the peer its kind of messages: submits to a carrier, delivers to a provider."""
+        return self.state in ("bound_trx", "bound_tx" if self.side == "carrier" else "bound_rx") and self._unbinding is None
+
+    @property
+    def can_receive(self) -> bool:
+        """Whether the *peer's bind* receives delivers: on a provider's session, whether we may hand it some."""
+        return self.state in ("bound_trx", "bound_rx") and self._unbinding is None
+
+    @property
+    def free(self) -> int:
+        """How many more requests may be sent now."""
+        return self.window - len(self._waiting)
+
+    def _enter(self, state: str) -> None:
+        self.state = state
+        self._accept = _ACCEPTED[self.side][state]
+
+    def _note(self, kind: str) -> None:
+        if len(self.bad) < BAD_MAX:
+            self.bad.append(kind)
+
+    # ------------------------------------------------------------------ reading
+
+    def receive(self, data: bytes, now: float) -> Received:
+        """Takes what was read. Bytes after ``closing`` is set are dropped."""
+        requests: list[Frame] = []
+        answers: list[tuple[Any, Frame]] = []
+        strays: list[tuple[int, Frame]] = []
+        self._heard = now
+        self._asked = None
+        if self._rest:
+            data = self._rest + data
+        waiting = self._waiting
+        accept = self._accept
+        position, end = 0, len(data)
+        while self.closing is None and end - position >= 16:
+            length, command_id, status, sequence = _header(data, position)
+            if not 16 <= length <= PDU_BYTES_MAX:
+                break
+            stop = position + length
+            if stop > end:
+                break
+            frame = Frame(command_id, status, sequence, data[position:stop])
+            position = stop
+            if command_id in accept:
+                requests.append(frame)
+            elif command_id & RESPONSE:
+                sent = waiting.get(sequence)
+                if sent is not None and (command_id == sent[2] or command_id == GENERIC_NACK):
+                    del waiting[sequence]
+                    answers.append((sent[0], frame))
+                else:
+                    self._unasked(frame, strays)
+                    accept = self._accept
+            else:
+                self._owed += len(requests)
+                self._request(frame, requests, now)
+                self._owed -= len(requests)
+                accept = self._accept
+        self._owed += len(requests)
+        self._keep(data, position)
+        return Received(requests, answers, strays)
+
+    def _keep(self, data: bytes, position: int) -> None:
+        """Keeps an unfinished PDU; a length that cannot be true is seen as soon as the header is there (§4.3.1)."""
+        if self.closing is not None:
+            self._rest = b""
+            return
+        self._rest = data[position:]
+        if len(self._rest) < 16:
+            return
+        length, _, _, sequence = _header(self._rest)
+        if not 16 <= length <= PDU_BYTES_MAX:
+            self._nack(ESME_RINVCMDLEN, sequence, "framing")
+            self._rest = b""
+            self.closing = f"framing lost: a PDU says it is {length} bytes long"
+
+    def _nack(self, status: int, sequence: int, kind: str) -> None:
+        self._note(kind)
+        self._out.append(build.pdu(GENERIC_NACK, status, sequence))
+
+    def _request(self, frame: Frame, requests: list[Frame], now: float) -> None:
+        """A request the state's table does not hand out: ours to answer, or not allowed."""
+        command = COMMANDS.get(frame.command_id)
+        if command is None:
+            self._nack(ESME_RINVCMDID, frame.sequence_number, "unknown-command")
+        elif frame.command_id in (ENQUIRE_LINK, UNBIND):
+            if len(frame.data) > 16:
+                self._nack(ESME_RINVCMDLEN, frame.sequence_number, "length")
+            elif frame.command_id == ENQUIRE_LINK:
+                self._out.append(build.response(ENQUIRE_LINK, ESME_ROK, frame.sequence_number))
+            else:
+                self._peer_unbinds(frame, now)
+        elif frame.command_id in BINDS and self.side == "provider":
+            self._peer_binds(frame, requests)
+        elif frame.command_id == ALERT_NOTIFICATION and self.side == "carrier" and self.can_receive:
+            pass  # §4.12: it has no response, and the gate has no use for it
+        else:
+            self._refuse(frame, ESME_RINVBNDSTS, "bind-state")
+
+    def _refuse(self, frame: Frame, status: int, kind: str) -> None:
+        """Says no in the command's own response, or by generic_nack where it has none."""
+        if COMMANDS[frame.command_id].answered:
+            self._note(kind)
+            self._out.append(build.response(frame.command_id, status, frame.sequence_number))
+        else:
+            self._nack(status, frame.sequence_number, kind)
+
+    def _peer_binds(self, frame: Frame, requests: list[Frame]) -> None:
+        if self.bound or self._bind is not None:
+            self._refuse(frame, ESME_RALYBND, "bind-state")
+        elif self.state != "open":
+            self._refuse(frame, ESME_RINVBNDSTS, "bind-state")
+        else:
+            try:
+                read_fields(frame)
+            except Malformed as fault:
+                self._refuse(frame, fault.status, fault.kind)
+                return
+            self._bind = frame
+            requests.append(frame)
+
+    def _peer_unbinds(self, frame: Frame, now: float) -> None:
+        """§4.2: the peer wants no more; what it asked before is answered before we let go."""
+        if not self.bound:
+            self._refuse(frame, ESME_RINVBNDSTS, "bind-state")
+            return
+        self._enter("unbound")
+        self._farewell = build.response(UNBIND, ESME_ROK, frame.sequence_number), now
+        self._part()
+
+    def _part(self) -> None:
+        """Lets the peer go once it is owed nothing."""
+        if self._farewell is not None and self._owed <= 0:
+            self._out.append(self._farewell[0])
+            self._farewell = None
+            self.closing = "unbound by the peer"
+
+    def _unasked(self, frame: Frame, strays: list[tuple[int, Frame]]) -> None:
+        """A response to nothing that waits with a ticket: one of our own commands', a late one, or a stray. Never answered."""
+        sequence, command_id = frame.sequence_number, frame.command_id
+        own = self._own.get(sequence)
+        if own is not None and command_id in (own | RESPONSE, GENERIC_NACK):
+            del self._own[sequence]
+            self._own_answered(own, frame)
+            return
+        late = self._late.get(sequence)
+        if late is not None and command_id in (late, GENERIC_NACK):
+            del self._late[sequence]
+            strays.append((sequence, frame))
+        else:
+            self._note("refused-by-peer" if command_id == GENERIC_NACK else "response")
+
+    def _own_answered(self, command_id: int, frame: Frame) -> None:
+        if command_id == UNBIND:
+            self._enter("unbound")
+            self.closing = "unbound"
+        elif command_id in BINDS:
+            if frame.command_status:
+                self.refused_status = frame.command_status
+                self.closing = "bind refused"
+            else:
+                self._bound_to(frame)
+                self._enter(BINDS[command_id])
+
+    def _bound_to(self, frame: Frame) -> None:
+        """Reads a carrier's bind response; a broken body is counted and forgiven, for it changes nothing for us."""
+        try:
+            fields = read_fields(frame)
+        except Malformed as fault:
+            self._note(fault.kind)
+            return
+        self.peer_system_id = fields["system_id"].decode("latin-1")
+        version = dict(fields["tlvs"]).get(SC_INTERFACE_VERSION, b"\0")
+        self.interface_version = version[0]  # §5.3.2.25: absent means that optional parameters are not supported
+
+    # ------------------------------------------------------------------ writing
+
+    def output(self) -> bytes:
+        """All that is to be written since the last call, joined."""
+        out = self._out
+        if not out:
+            return b""
+        joined = out[0] if len(out) == 1 else b"".join(out)
+        self._out = []
+        return joined
+
+    def send(self, data: bytes, ticket: Any, now: float) -> int:
+        """Sends a request under a sequence number of ours (returned); ``ticket`` comes back with its answer."""
+        sequence = self._sequence + 1
+        if sequence > SEQUENCE_MAX or self._sequence_wrapped(sequence):
+            sequence = self._free_sequence()
+        self._sequence = sequence
+        self._waiting[sequence] = (ticket, now, int.from_bytes(data[4:8], "big") | RESPONSE)
+        self._out.append(data[:12] + sequence.to_bytes(4, "big") + data[16:])
+        return sequence
+
+    def _sequence_wrapped(self, sequence: int) -> bool:
+        """Whether the number is still in use: possible only once 2³¹ numbers were used."""
+        return sequence in self._waiting or sequence in self._own
+
+    def _free_sequence(self) -> int:
+        sequence = self._sequence + 1
+        while True:
+            if sequence > SEQUENCE_MAX:
+                sequence = 1
+            if not self._sequence_wrapped(sequence) and sequence not in self._late:
+                return sequence
+            sequence += 1
+
+    def _send_own(self, data: bytes) -> None:
+        self._sequence = sequence = self._free_sequence()
+        self._own[sequence] = int.from_bytes(data[4:8], "big")
+        self._out.append(data[:12] + sequence.to_bytes(4, "big") + data[16:])
+
+    def write(self, data: bytes) -> None:
+        """One whole response to a request that was handed out."""
+        self._out.append(data)
+        self._owed -= 1
+        if self._farewell is not None:
+            self._part()
+
+    def answer(self, frame: Frame, status: int, body: bytes = b"") -> None:
+        """Answers a request that was handed out, in its own response."""
+        self.write(build.response(frame.command_id, status, frame.sequence_number, body))
+
+    # ------------------------------------------------------------------ bind and unbind
+
+    def bind_request(self, frame: Frame) -> BindRequest:
+        """What a bind that was handed out says (its fields were found good before)."""
+        fields = read_fields(frame)
+        return BindRequest(
+            COMMANDS[frame.command_id].name.removeprefix("bind_"),
+            fields["system_id"].decode("latin-1"),
+            fields["password"].decode("latin-1"),
+            fields["system_type"].decode("latin-1"),
+            fields["interface_version"],
+            fields["address_range"].decode("latin-1"),
+        )
+
+    def accept_bind(self, frame: Frame, system_id: str) -> None:
+        """Says yes. Our version is told only to a peer that knows optional parameters (§4.1.2, §3.1)."""
+        self.interface_version = self.bind_request(frame).interface_version
+        body = system_id.encode("latin-1")[:15] + b"\0"
+        if self.interface_version >= VERSION_34:
+            body += build.tlv(SC_INTERFACE_VERSION, bytes((VERSION_34,)))
+        self._bind = None
+        self._enter(BINDS[frame.command_id])
+        self.answer(frame, ESME_ROK, body)
+
+    def refuse_bind(self, frame: Frame, status: int) -> None:
+        """Says no; the peer may try again until its time to bind is over."""
+        self._bind = None
+        self.answer(frame, status)
+
+    def start_bind(self, kind: str, system_id: str, password: str, system_type: str = "", address_range: str = "") -> None:
+        """Asks the carrier: ``bound`` turns true, or ``refused_status`` says why not. ValueError when a name is too long."""
+        self._send_own(build.bind(kind, system_id, password, system_type=system_type, address_range=address_range))
+
+    def unbind(self) -> None:
+        """Says that we want to go; the peer's answer sets ``closing``. Closes at once where nothing is bound."""
+        if not self.bound:
+            self.closing = self.closing or "never bound"
+        elif self._unbinding is None:
+            self._unbinding = self._heard
+            self._send_own(build.unbind())
+
+    # ------------------------------------------------------------------ time
+
+    def tick(self, now: float) -> list[tuple[int, Any]]:
+        """Time passes: (sequence, ticket) of requests whose answer is overdue. Asks a silent peer whether it is there."""
+        overdue: list[tuple[int, Any]] = []
+        limit = now - self.timers.response_s
+        for sequence, (ticket, sent, response) in self._waiting.items():  # in the order in which they were sent
+            if sent > limit:
+                break
+            overdue.append((sequence, ticket))
+            self._late[sequence] = response
+        for sequence, _ in overdue:
+            del self._waiting[sequence]
+        while len(self._late) > LATE_MAX:
+            del self._late[next(iter(self._late))]
+        if self.closing is None:
+            self._check_timers(now, limit)
+        return overdue
+
+    def _check_timers(self, now: float, limit: float) -> None:
+        if self.state == "open":
+            if now - self._opened >= self.timers.bind_s:
+                self.closing = "no bind in time"
+        elif self._farewell is not None:
+            if self._farewell[1] <= limit:
+                self._owed = 0
+                self._part()
+        elif self._unbinding is not None:
+            if max(self._unbinding, self._heard) <= limit:
+                self.closing = "no answer to our unbind"
+        elif self._asked is not None:
+            if self._asked <= limit:
+                self.closing = "no answer to our enquire_link"
+        elif now - self._heard >= self.timers.enquire_s:
+            self._asked = now
+            self._own = {sequence: command for sequence, command in self._own.items() if command != ENQUIRE_LINK}
+            self._send_own(build.enquire_link())
+
+    def abandon(self) -> list[Any]:
+        """The connection is lost: tickets of all that was not answered, oldest first."""
+        tickets = [ticket for ticket, _, _ in self._waiting.values()]
+        self._waiting.clear()
+        self.state = "unbound"
+        self._accept = _ACCEPTED[self.side]["unbound"]
+        return tickets

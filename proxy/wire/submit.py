@@ -1,0 +1,84 @@
+"""Submit: a submit_sm read for the gate: who sends, to whom, and what the person would read.
+
+In: a Frame, a Memo. Out: a Submit, or Malformed with the status SMPP 3.4 asks for. Never: policy, who owns a port.
+
+Most advertisements are the same octets to many people, so all that follows the destination is read once and remembered: the
+memo is keyed by those octets, and a hit costs one dict look-up however much there was to check.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from proxy.message import Content
+from proxy.wire.content import read_content
+from proxy.wire.fields import read_fields
+from proxy.wire.frame import Frame, Malformed
+from proxy.wire.tables import ESME_RINVCMDLEN
+
+MEMO_ENTRIES_MAX = 8192
+"""Entries of a generation; with two of them and the longest key below, the memo stays under some 50 MB."""
+MEMO_KEY_BYTES_MAX = 1024
+"""Longer tails (message_payload) are read each time: they are rare and would make the memo's size the sender's choice."""
+
+
+class Memo:
+    """Contents by the octets they were read from: two generations, so that what is in use survives."""
+
+    __slots__ = ("young", "old")
+
+    def __init__(self) -> None:
+        self.young: dict[bytes, Content] = {}
+        self.old: dict[bytes, Content] = {}
+
+    def add(self, key: bytes, content: Content) -> None:
+        if len(self.young) >= MEMO_ENTRIES_MAX:
+            self.old, self.young = self.young, {}
+        self.young[key] = content
+
+
+class Submit(NamedTuple):
+    head: bytes
+    """Raw octets from service_type up to the NUL of source_addr: the same head is the same source, spelt the same."""
+    source: str
+    destination: bytes
+    """As spelt; see number.recipient_of."""
+    content: Content
+
+
+def read_submit(frame: Frame, memo: Memo, now: float) -> Submit:
+    """Reads a submit_sm. ``now`` serves a relative schedule_delivery_time. Raises Malformed."""
+    data = frame.data
+    service_end = data.find(0, 16, 22)
+    source_end = data.find(0, service_end + 3, service_end + 24)
+    end = data.find(0, source_end + 3, source_end + 24)
+    if service_end < 0 or source_end < 0 or end < 0:
+        raise _what_is_wrong(frame)
+    tail = data[end + 1 :]
+    content = memo.young.get(tail)
+    if content is None:
+        content = _unseen(tail, memo, now)
+    return Submit(
+        data[16 : source_end + 1], data[service_end + 3 : source_end].decode("latin-1"), data[source_end + 3 : end], content
+    )
+
+
+def _unseen(tail: bytes, memo: Memo, now: float) -> Content:
+    """A tail the young generation does not know."""
+    content = memo.old.get(tail)
+    if content is not None:
+        memo.add(tail, content)
+        return content
+    content, lasting = read_content(tail, now)
+    if lasting and len(tail) <= MEMO_KEY_BYTES_MAX:
+        memo.add(tail, content)
+    return content
+
+
+def _what_is_wrong(frame: Frame) -> Malformed:
+    """The fault of a submit whose addresses could not be found, in the words of the tables."""
+    try:
+        read_fields(frame)
+    except Malformed as fault:
+        return fault
+    return Malformed(ESME_RINVCMDLEN, "length", "the addresses cannot be read")  # not reached: the tables are as strict

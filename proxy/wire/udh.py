@@ -1,0 +1,71 @@
+"""UDH: the header in front of user data (GSM 03.40 §9.2.3.24), and what it says about the text behind it.
+
+In: octets that begin with a header. Out: where the text begins, which part of a long message it is, whether a person reads it.
+Never: exceptions; a header that cannot be read makes the text unreadable.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from proxy.message import Part
+from proxy.wire.charset import BINARY, READABLE, UNREADABLE, WAP_PUSH
+
+CONCAT_8, CONCAT_16 = 0x00, 0x08
+PORTS_8, PORTS_16 = 0x04, 0x05
+SINGLE_SHIFT, LOCKING_SHIFT = 0x24, 0x25
+SIM_TOOLKIT = range(0x70, 0x80)
+WAP_PORTS = frozenset({2948, 2949, *range(9200, 9208)})
+"""WAP push and WAP sessions (IANA; WAP-259-WDP)."""
+
+
+class Header(NamedTuple):
+    length: int
+    """Octets before the text."""
+    part: Part | None
+    state: str
+    """``readable`` unless the header says that no person reads what follows, or hides how."""
+
+
+def state_of_port(port: int) -> str:
+    """What it means that a message is addressed to an application: nothing an inbox shows."""
+    return WAP_PUSH if port in WAP_PORTS else BINARY
+
+
+def part_of(reference: int, total: int, index: int) -> Part | None:
+    """A place that can be; GSM 03.40 §9.2.3.24.1 has an impossible one ignored. One of one is no long message."""
+    return Part(reference, total, index) if 1 <= index <= total and total > 1 else None
+
+
+_BROKEN = Header(0, None, UNREADABLE)
+
+
+def read_udh(octets: bytes) -> Header:
+    """Reads the header at the beginning of ``octets``. Of an element given twice the last counts (§9.2.3.24)."""
+    end = octets[0] + 1 if octets else 0
+    if not octets or end > len(octets):
+        return _BROKEN
+    if octets[:3] == b"\x05\x00\x03":  # the usual one: nothing but an 8-bit concatenation
+        return Header(6, part_of(octets[3], octets[4], octets[5]), READABLE)
+    part: Part | None = None
+    state = READABLE
+    position = 1
+    while position < end:
+        start = position + 2
+        if start > end or start + octets[position + 1] > end:
+            return _BROKEN
+        element, value = octets[position], octets[start : start + octets[position + 1]]
+        position = start + len(value)
+        if element == CONCAT_8 and len(value) == 3:
+            part = part_of(value[0], value[1], value[2])
+        elif element == CONCAT_16 and len(value) == 4:
+            part = part_of(value[0] << 8 | value[1], value[2], value[3])
+        elif element == PORTS_16 and len(value) == 4:
+            state = state_of_port(value[0] << 8 | value[1])
+        elif element == PORTS_8 and len(value) == 2:
+            state = state_of_port(value[0])
+        elif element in SIM_TOOLKIT:
+            state = BINARY
+        elif element in (SINGLE_SHIFT, LOCKING_SHIFT):
+            state = UNREADABLE if state == READABLE else state  # national tables: read with ours, the text would be another
+    return Header(end, part, state)

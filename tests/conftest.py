@@ -1,0 +1,39 @@
+"""What all tests share: the ``needs`` marker, and the list of what was skipped at the end of a run."""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+import pytest
+
+from tests.needs import missing
+
+hypothesis.settings.register_profile("gate106", deadline=None, print_blob=True)  # a shared machine is no stopwatch
+hypothesis.settings.load_profile("gate106")
+
+_skipped = pytest.StashKey[dict[str, tuple[str, list[str]]]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_skipped] = {}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        for name in marker.args:
+            line = missing(name)
+            if not line:
+                continue
+            if os.environ.get("GATE106_SKIP_NOTHING") == "1":
+                pytest.fail(f"needs {name}: {line}", pytrace=False)
+            item.config.stash[_skipped].setdefault(name, (line, []))[1].append(item.nodeid)
+            pytest.skip(f"needs {name}: {line}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Just before pytest's own last line."""
+    for name, (line, tests) in sorted(config.stash[_skipped].items()):
+        terminalreporter.write_line(f"skipped for want of {name}: {len(tests)} tests; to run them: {line}")
+        for test in tests:
+            terminalreporter.write_line(f"    {test}")

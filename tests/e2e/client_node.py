@@ -1,0 +1,129 @@
+"""node-smpp, in a process of its own: orders go in and events come out as JSON lines (node/driver.js).
+
+In: a port, a system_id, the wish for one transceiver or a transmitter and a receiver. Out: a Client. Never: bytes made here, but UDHs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.clients import TEXTS, Arrived, Told
+from tests.e2e.waiting import until
+
+HERE = Path(__file__).parent / "node"
+PART_CHARACTERS = 67
+"""UCS-2 characters of one part beside its 6 octets of user data header."""
+
+
+def install() -> None:
+    """Brings node-smpp as the lock file pins it, once; without a registry in reach the test is skipped, by name, but not in CI."""
+    lock = HERE / "package-lock.json"
+    stamp = HERE / "node_modules" / ".installed"
+    if stamp.exists() and stamp.read_text() == lock.read_text():
+        return
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm: not installed (apt-get install npm)")
+    done = subprocess.run([npm, "ci", "--ignore-scripts"], cwd=HERE, capture_output=True, text=True, timeout=100, check=False)
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:]
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"node: `npm ci` in {HERE.name}/ failed: {last}")
+    stamp.write_text(lock.read_text())
+
+
+class NodeClient:
+    kinds = ("gsm7", "chinese", "8bit", "long", "payload")
+    retries = False
+
+    def __init__(self, port: int, system_id: str, password: str, kind: str) -> None:
+        install()
+        self._process = subprocess.Popen(
+            ["node", "driver.js"], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self._events: list[dict[str, object]] = []
+        self._n = 0
+        threading.Thread(target=self._read, daemon=True).start()
+        binds = {"trx": {"tx": "bind_transceiver"}, "tx+rx": {"tx": "bind_transmitter", "rx": "bind_receiver"}}[kind]
+        fields = {"system_id": system_id, "password": password, "interface_version": 0x34}
+        for name, bind in binds.items():
+            self._order({"do": "bind", "as": name, "port": port, "with": bind, "fields": fields})
+        bound = until(
+            lambda: (found := self._of("bound")) and len(found) == len(binds) and found,
+            lambda: f"node bound, got {self._events}",
+        )
+        assert not any(one["status"] for one in bound), bound
+
+    def submit(self, kind: str, source: str, recipient: str) -> list[Told]:
+        return self._told([self._send(source, recipient, fields) for fields in _bodies(kind)])
+
+    def burst(self, source: str, recipients: list[str]) -> list[Told]:
+        return self._told([self._send(source, recipient, _bodies("gsm7")[0]) for recipient in recipients])
+
+    def arrived(self) -> list[Arrived]:
+        return [
+            Arrived(str(one["source"]), str(one["destination"]), str(one["text"]), bool(int(str(one["esm_class"])) & 0x04))
+            for one in self._of("deliver")
+        ]
+
+    def close(self) -> None:
+        self._order({"do": "close"})
+        try:
+            self._process.wait(5)
+        finally:
+            self._process.kill()
+            self._process.communicate()
+
+    def _send(self, source: str, recipient: str, fields: dict[str, object]) -> int:
+        self._n += 1
+        whole = {"source_addr": source, "destination_addr": recipient, "dest_addr_ton": 1, "registered_delivery": 1, **fields}
+        self._order({"do": "submit", "as": "tx", "n": self._n, "fields": whole})
+        return self._n
+
+    def _told(self, numbers: list[int]) -> list[Told]:
+        def answers() -> list[Told]:
+            found = {int(str(one["n"])): one for one in self._of("answer")}
+            if not all(number in found for number in numbers):
+                return []
+            return [Told(int(str(found[number]["status"])), str(found[number]["id"])) for number in numbers]
+
+        return until(answers, lambda: f"answers to {numbers}, got {self._events[-5:]}")
+
+    def _order(self, order: dict[str, object]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._events.append(json.loads(line))
+
+    def _of(self, event: str) -> list[dict[str, object]]:
+        return [one for one in list(self._events) if one["event"] == event]
+
+
+def _bodies(kind: str) -> list[dict[str, object]]:
+    """The fields of one submit per part; node-smpp itself encodes texts, by data_coding."""
+    text = TEXTS[kind]
+    if isinstance(text, bytes):
+        return [{"data_coding": 4, "short_message": {"hex": text.hex()}}]
+    if kind == "payload":
+        return [{"data_coding": 8, "message_payload": text}]
+    if kind != "long":
+        return [{"data_coding": 0 if text.isascii() else 8, "short_message": text}]
+    parts = [text[start : start + PART_CHARACTERS] for start in range(0, len(text), PART_CHARACTERS)]
+    return [
+        {
+            "esm_class": 0x40,
+            "data_coding": 8,
+            "short_message": {"udh": {"hex": bytes((5, 0, 3, 0x5A, len(parts), place)).hex()}, "message": part},
+        }
+        for place, part in enumerate(parts, 1)
+    ]

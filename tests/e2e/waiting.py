@@ -1,0 +1,26 @@
+"""Waiting for another process: looks again and again, within a bound, and says what did not come.
+
+In: a question. Out: its first true answer. Never: a fixed sleep in a test.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Answer = TypeVar("Answer")
+WITHIN_S = 10.0
+"""Far more than anything here takes, on a machine that is busy with something else."""
+
+
+def until(look: Callable[[], Answer], what: object, within_s: float = WITHIN_S) -> Answer:
+    """The first true value of ``look``; AssertionError with ``what`` (called, if it can be) when none came in time."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within_s} s: {what() if callable(what) else what}")
+        time.sleep(0.005)

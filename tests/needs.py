@@ -1,0 +1,49 @@
+"""Programs of the system that some tests speak to: where they are, and how to get them.
+
+A test says ``@needs("kannel")`` and is skipped, by name, where kannel is missing; with GATE106_SKIP_NOTHING=1 it fails instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+NODE_CLIENT = Path(__file__).parent / "clients" / "node"
+
+
+class Program(NamedTuple):
+    commands: tuple[str, ...]
+    """All must be there."""
+    folder: Path | None
+    """And so must this."""
+    install: str
+    """The line that installs it."""
+
+
+PROGRAMS: dict[str, Program] = {
+    "kannel": Program(("bearerbox", "smsbox"), None, "apt-get install kannel"),
+    "node": Program(("node",), None, "apt-get install nodejs"),
+    "node-smpp": Program(
+        ("node",), NODE_CLIENT / "node_modules" / "smpp", "apt-get install nodejs npm && npm ci --prefix tests/clients/node"
+    ),
+    "tshark": Program(("tshark",), None, "apt-get install tshark"),
+}
+
+needs = pytest.mark.needs
+
+
+def missing(name: str) -> str:
+    """Empty when the program is there, else the line that installs it. KeyError for a name that is not in the table."""
+    program = PROGRAMS[name]
+    there = all(path_of(command) for command in program.commands) and (program.folder is None or program.folder.is_dir())
+    return "" if there else program.install
+
+
+def path_of(command: str) -> str | None:
+    """Where a command is, on the path or where Debian keeps daemons."""
+    return shutil.which(command, path=SEARCH_PATH)

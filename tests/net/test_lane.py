@@ -1,0 +1,101 @@
+"""The lane: bounded, urgent before advertisements, fair between providers."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.message import Category
+from proxy.net.lane import CYCLE, SHARE, Lane
+from proxy.transit import Transit
+
+
+def lane(tps: float = 100.0) -> Lane:
+    return Lane("bj", "B1", tps, wake=lambda: None, links_up=lambda: True)
+
+
+def submit(category: Category, provider: str = "jia", name: object = None) -> Transit:
+    bind = SimpleNamespace(access=SimpleNamespace(provider=SimpleNamespace(name=provider)))
+    return cast("Transit", SimpleNamespace(category=category, bind=bind, name=name))
+
+
+def queue(into: Lane, category: Category, provider: str = "jia", name: object = None) -> bool:
+    if not into.hold(category):
+        return False
+    into.put(submit(category, provider, name))
+    return True
+
+
+def drain(from_: Lane) -> list[Any]:
+    return list(iter(from_.take, None))
+
+
+def test_of_thirteen_turns_eight_are_codes_four_notices_one_an_advertisement() -> None:
+    assert [CYCLE.count(category) for category in (Category.OTP, Category.NOTICE, Category.MARKETING)] == [8, 4, 1]
+
+
+def test_under_full_load_every_class_leaves_by_its_weight() -> None:
+    full = lane(1000)
+    for _ in range(130):
+        for category in Category:
+            assert queue(full, category)
+    first = [transit.category for transit in drain(full)[:130]]
+    assert [first.count(category) for category in Category] == [80, 40, 10]
+
+
+def test_an_idle_class_gives_its_turns_away() -> None:
+    quiet = lane()
+    queue(quiet, Category.MARKETING, name=1)
+    queue(quiet, Category.MARKETING, name=2)
+    assert [transit.name for transit in drain(quiet)] == [1, 2]
+
+
+def test_advertisements_cannot_take_the_room_that_codes_need() -> None:
+    small = lane(100)
+    while queue(small, Category.MARKETING):
+        pass
+    assert len(small) == round(small.bound * SHARE[Category.MARKETING])
+    assert queue(small, Category.OTP), "a code still finds room"
+    while queue(small, Category.OTP):
+        pass
+    assert len(small) == small.bound, "and never more than a second's worth waits"
+    assert not queue(small, Category.NOTICE)
+
+
+def test_a_loud_provider_does_not_make_a_quiet_one_wait() -> None:
+    shared = lane(1000)
+    for n in range(300):
+        queue(shared, Category.MARKETING, "loud", n)
+    queue(shared, Category.MARKETING, "quiet", "mine")
+    assert "mine" in [transit.name for transit in drain(shared)[:2]]
+
+
+def test_a_place_held_and_released_is_free_again() -> None:
+    small = lane(100)
+    held = 0
+    while small.hold(Category.OTP):
+        held += 1
+    assert held == small.bound
+    small.release(Category.OTP)
+    assert small.hold(Category.OTP)
+    assert not small.hold(Category.OTP)
+
+
+@given(st.lists(st.tuples(st.sampled_from(list(Category)), st.sampled_from(["a", "b", "c"])), max_size=200))
+def test_whatever_comes_nothing_is_lost_doubled_or_reordered_within_provider_and_class(
+    work: list[tuple[Category, str]],
+) -> None:
+    any_lane = lane(1_000)
+    taken_in = [
+        (category, provider, n) for n, (category, provider) in enumerate(work) if queue(any_lane, category, provider, n)
+    ]
+    out = [(t.category, t.bind.access.provider.name, t.name) for t in drain(any_lane)]
+    assert sorted(out, key=lambda row: cast("int", row[2])) == taken_in
+    for category in Category:
+        for provider in "abc":
+            names = [name for c, p, name in out if (c, p) == (category, provider)]
+            assert names == sorted(names)
+    assert not any(any_lane.held.values()), "every place is free again"

@@ -1,0 +1,194 @@
+"""Seeded bugs: each breaks one promise in one place, as a plausible mistake would. The simulation must find every one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from proxy.changes import Answer, Effect, OptOutReply
+from proxy.state import record
+from tests.simulation.world import World
+
+
+def acknowledged_before_synced(world: World) -> None:
+    """The provider's answer does not wait for the sync."""
+    relay = world.relay
+
+    def release() -> None:
+        while relay._outbox:
+            relay._outbox.popleft()[1]()
+
+    cast("Any", relay)._release = release
+
+
+def sent_before_written(world: World) -> None:
+    """The frame goes to the carrier while the commit group is still in memory."""
+    journal = world.journal
+    write = journal.write
+    cast("Any", journal).write = lambda now: world.later(0.002, lambda: write(now))
+
+
+def take_back_lost(world: World) -> None:
+    """The carrier's refusal does not give the person's allowance back."""
+    _patch_answers(world, lambda answer: setattr(answer, "apply", lambda data, now: data), Effect.TAKEN_BACK)
+
+
+def take_back_not_written(world: World) -> None:
+    """The take-back is made in memory and never journalled."""
+    relay = world.relay
+    answered = relay.answered
+
+    def answer(transit: Any, frame: Any) -> None:
+        answered(transit, frame)
+        change = relay._changes[-1]
+        if isinstance(change, Answer) and change.effect is Effect.TAKEN_BACK:
+            relay._changes[-1] = cast("Any", _Silent(change))
+
+    cast("Any", relay).answered = answer
+
+
+class _Silent:
+    def __init__(self, change: Answer) -> None:
+        self.recipient, self.apply, self._change = change.recipient, change.apply, change
+
+    def written(self, now: float) -> None:
+        return None
+
+    def done(self, recorded: int) -> None:
+        self._change.done(recorded)
+
+
+def swap_result_ignored(world: World) -> None:
+    """A refused swap counts as taken."""
+    swap = world.store.swap
+
+    async def always(items: Any) -> list[bool]:
+        await swap(items)
+        return [True] * len(items)
+
+    cast("Any", world.store).swap = always
+
+
+def opt_out_acknowledged_before_synced(world: World) -> None:
+    """The carrier hears that a refusal is safe while it is only written."""
+    relay = world.relay
+    when_synced = relay.when_synced
+    cast("Any", relay).when_synced = lambda sequence, do: when_synced(0, do)
+
+
+def unknown_taken_back(world: World) -> None:
+    """No answer is read as a refusal: the person may get one more."""
+
+    def forget(answer: Any) -> None:
+        answer.effect = Effect.TAKEN_BACK
+
+    _patch_answers(world, forget, Effect.UNKNOWN)
+
+
+def late_answer_forwarded(world: World) -> None:
+    """The provider is told a second time when the answer comes after all."""
+    relay = world.relay
+    cast("Any", relay).answered_late = relay.answered
+
+
+def ids_start_again(world: World) -> None:
+    """After a restart entries are numbered from one."""
+    world.relay._next_id = 1
+
+
+def place_leaked(world: World) -> None:
+    """A submit whose swap was refused keeps its place in the lane."""
+    relay = world.relay
+    put_back = relay._put_back
+
+    def keep(transit: Any) -> None:
+        if transit.lane is not None:
+            transit.lane.hold(transit.category)
+        put_back(transit)
+
+    cast("Any", relay)._put_back = keep
+
+
+def aggregates_not_given_back(world: World) -> None:
+    """A refusal gives the person's allowance back, the provider's not."""
+    cast("Any", world.relay)._give_back = lambda transit: None
+
+
+def sent_again_after_link_loss(world: World) -> None:
+    """What was in flight when the link went is sent once more when it returns."""
+    relay = world.relay
+    unanswered = relay.unanswered
+
+    def again(transit: Any) -> None:
+        unanswered(transit)
+        if transit.lane.hold(transit.category):
+            transit.lane.put(transit)
+
+    cast("Any", relay).unanswered = again
+
+
+def opt_out_lost_in_replay(world: World) -> None:
+    """A restart forgets refusals."""
+    for person, (version, data) in list(world.store.records.items()):
+        if world.restarts:
+            world.store.records[person] = (version, record.restore(data, "advertiser", "", int(world.now)))
+            world.store.records[person] = (version, _without_opt_outs(data))
+
+
+def _without_opt_outs(data: bytes) -> bytes:
+    bare = record.EMPTY
+    for entry in record.entries(data):
+        bare = record.add(bare, entry, entry.time, 86_400)
+    return bare
+
+
+def opt_out_of_the_wrong_person(world: World) -> None:
+    """The refusal lands in the record of the neighbour."""
+    relay = world.relay
+    change = relay.change
+
+    def misplace(what: Any) -> None:
+        if isinstance(what, OptOutReply):
+            what.recipient += 1
+        change(what)
+
+    cast("Any", relay).change = misplace
+
+
+def _patch_answers(world: World, spoil: Callable[[Any], None], effect: Effect) -> None:
+    class Spoilt(Answer):
+        __slots__ = ("__dict__",)
+
+    relay = world.relay
+
+    def wrap(method: Any) -> Any:
+        def call(*args: Any) -> None:
+            method(*args)
+            change = relay._changes[-1]
+            if isinstance(change, Answer) and change.effect is effect:
+                spoilt = Spoilt(change.transit, change.effect, change.status, change.carrier_id, change._then)
+                spoil(spoilt)
+                relay._changes[-1] = spoilt
+
+        return call
+
+    cast("Any", relay).answered = wrap(relay.answered)
+    cast("Any", relay).unanswered = wrap(relay.unanswered)
+
+
+BUGS: list[Callable[[World], None]] = [
+    acknowledged_before_synced,
+    sent_before_written,
+    take_back_lost,
+    take_back_not_written,
+    swap_result_ignored,
+    opt_out_acknowledged_before_synced,
+    unknown_taken_back,
+    late_answer_forwarded,
+    ids_start_again,
+    place_leaked,
+    aggregates_not_given_back,
+    sent_again_after_link_loss,
+    opt_out_lost_in_replay,
+    opt_out_of_the_wrong_person,
+]

@@ -1,0 +1,70 @@
+"""Hundreds of worlds, each from one seed; and ten seeded bugs, each of which must be found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from tests.simulation.bugs import BUGS
+from tests.simulation.world import Broken, World
+
+SEEDS = int(os.environ.get("GATE106_SEEDS", "400"))
+FIRST = int(os.environ.get("GATE106_FIRST_SEED", "1"))
+BUG_SEEDS = 300
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_no_seed_breaks_a_promise(block: int) -> None:
+    for seed in range(FIRST + block, FIRST + SEEDS, 10):
+        try:
+            World(seed).run()
+        except Exception as error:
+            raise AssertionError(f"seed {seed}: {error} (replay it: GATE106_FIRST_SEED={seed} GATE106_SEEDS=1)") from error
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: str(bug.__name__))
+def test_each_seeded_bug_is_found_within_300_seeds(bug: Callable[[World], None]) -> None:
+    found = []
+    for seed in range(1, BUG_SEEDS + 1):
+        try:
+            World(seed, bug).run()
+        except Broken as broken:
+            found.append(f"seed {seed}: {broken}")
+            break
+    assert found, f"{bug.__name__} was not noticed in {BUG_SEEDS} seeds"
+    print(found[0])
+
+
+def test_a_seed_replays_to_the_same_end() -> None:
+    first, second = World(7), World(7)
+    first.run()
+    second.run()
+    assert [(s.told, s.carrier_said, s.entry) for s in first.submits] == [
+        (s.told, s.carrier_said, s.entry) for s in second.submits
+    ]
+    assert first.disk.list() == second.disk.list()
+
+
+def test_the_worlds_are_eventful() -> None:
+    """What the seeds exercise, so that a simulation that quietly does nothing is seen."""
+    seen: dict[str, int] = {}
+    for seed in range(1, 60):
+        world = World(seed)
+        world.run()
+        for name, n in {
+            "restart": world.restarts,
+            "opt-out": len(world.refused_at),
+            "accepted": sum(s.told == 0 for s in world.submits),
+            "refused by the carrier": sum(s.told == 0x45 for s in world.submits),
+            "unknown": sum(s.told == 0x08 for s in world.submits),
+            "capped": sum(s.told == 0x410 for s in world.submits),
+            "suppressed": sum(s.told == 0x420 for s in world.submits),
+            "quota": sum(s.told == 0x470 for s in world.submits),
+            "adopted": sum(s.replaced for s in world.submits),
+            "power lost before a sync": sum(s.forgiven for s in world.submits),
+        }.items():
+            seen[name] = seen.get(name, 0) + n
+    print(seen)
+    assert all(seen.values()), seen

@@ -1,0 +1,573 @@
+"""The simulated world: providers, relay, store, journal, carrier and clock in one thread. No sockets, no sleeping, no event loop.
+
+Everything that can go wrong is drawn from one seed: delays, reordering, refusals, silence, answers that come late or twice, lost
+links, conflicts in the store, a full disk, kills and power losses with a restart from only what was written or synced. What DESIGN
+§2 and §3 promise is checked when it could first be broken, not at the end: ``Broken`` says which promise, and when.
+"""
+
+from __future__ import annotations
+
+import copy
+import heapq
+import random
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from proxy import policy
+from proxy.access import Access, Ports
+from proxy.changes import Effect
+from proxy.desk import entries
+from proxy.desk.journal import Journal, MemoryDisk, read
+from proxy.message import Category, EntryState
+from proxy.net.lane import Lane
+from proxy.relay import Relay
+from proxy.replay import replay, settle_open
+from proxy.state import record
+from proxy.state.aggregates import Aggregates
+from proxy.tally import Tally
+from proxy.transit import Transit
+from proxy.way_back import WayBack
+from proxy.wire import Frame, deliver_sm, submit_sm, submit_sm_resp
+
+NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai: half a day is left before the calendar day ends
+RUN_S = 60.0
+RESPONSE_S = 3.0
+CAP = 3
+QUOTA = 8
+BEIJING = 13800100001
+PEOPLE = [13800210000 + n for n in range(6)] + [BEIJING]  # six in Shanghai
+PORTS = {"jia": "1069001", "yi": "1069002"}
+ESME_RSYSERR = 0x08
+CARRIER_REFUSES = 0x45  # ESME_RSUBMITFAIL
+
+
+class Broken(AssertionError):
+    """A promise of the design does not hold."""
+
+
+@lru_cache(1)
+def the_rules() -> policy.RuleSet:
+    return policy.load(Path(__file__).parent / "rules")
+
+
+class Pause:
+    """What the simulated store waits on: so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __await__(self) -> Generator[float, None, None]:
+        yield self.seconds
+
+
+class SimStore:
+    """A store that takes its time, refuses swaps when another node was faster, and is sometimes away."""
+
+    def __init__(self, world: World, records: dict[int, tuple[int, bytes]], counters: Aggregates, versions: int) -> None:
+        self.world = world
+        self.records = records
+        self.counters = counters
+        self.versions = versions
+
+    async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
+        keys = list(keys)
+        await self._pause()
+        return {key: self.records.get(key, (0, record.EMPTY)) for key in keys}
+
+    async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
+        await self._pause()
+        done = []
+        for key, version, data in items:
+            if self.world.chance(0.05):
+                self._another_node(key)
+            current = self.records.get(key, (0, record.EMPTY))[0]
+            done.append(current == version)
+            if current == version:
+                self._put(key, data)
+        return done
+
+    def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
+        self._put(key, change(self.records.get(key, (0, record.EMPTY))[1]))
+
+    def _put(self, key: int, data: bytes) -> None:
+        self.versions += 1
+        self.records[key] = (self.versions, data)
+
+    def _another_node(self, key: int) -> None:
+        """Another gate wrote this person's record: here only the version shows it."""
+        self._put(key, self.records.get(key, (0, record.EMPTY))[1])
+
+    async def _pause(self) -> None:
+        world = self.world
+        if world.chance(0.01):
+            raise OSError("the store is away")
+        if world.slow_store:
+            await Pause(world.random.expovariate(200))
+
+
+@dataclass(eq=False)
+class SimBind:
+    """A provider's bind. Knows what it asked and what it was told."""
+
+    world: World
+    access: Access
+    window: int = 8
+    unanswered: int = 0
+    peer_version: int = 0x34
+    asked: dict[int, Submit] = field(default_factory=dict)
+    epoch: int = 0
+
+    def answer(self, data: bytes) -> None:
+        frame = Frame.of(data)
+        self.world.provider_told(self, frame)
+
+    def hand(self, data: bytes) -> bool:
+        return self.world.chance(0.8)
+
+
+@dataclass(eq=False)
+class Submit:
+    """One submit of a provider, as the provider and the carrier know it."""
+
+    number: int
+    provider: str
+    recipient: int
+    text: str
+    sent_at: float
+    frame: bytes
+    told: int | None = None  # status the provider was answered with
+    reached_carrier: int = 0  # how often
+    carrier_said: int | None = None  # None: never answered
+    entry: int = 0
+    taken_back: bool = False  # the gate heard that the carrier refused it
+    replaced: bool = False  # an identical submit stands in for it
+    forgiven: bool = False  # power was lost before its entry was synced
+
+
+class SimLink:
+    carrier = "bj"
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.up = True
+        self.window: dict[int, Transit] = {}
+        self.late: dict[int, Transit] = {}
+        self.sequence = 0
+
+    def answer(self, data: bytes) -> None:
+        self.world.carrier_acknowledged(Frame.of(data))
+
+
+class World:
+    def __init__(self, seed: int, bug: Callable[[World], None] | None = None) -> None:
+        self.random = random.Random(seed)
+        self.now = NOON
+        self.events: list[tuple[float, int, int, Callable[[], None]]] = []
+        self.ticket = 0
+        self.epoch = 0  # grows with each restart: what was scheduled by a dead gate never happens
+        self.slow_store = self.chance(0.5)
+        self.faults = self.random.choice([0.0, 0.1, 0.3])
+        self.disk = MemoryDisk()
+        self.saved: tuple[dict[int, tuple[int, bytes]], Any, int, int, int, int] | None = None
+        self.submits: list[Submit] = []
+        self.by_entry: dict[int, Submit] = {}
+        self.refused_at: dict[tuple[int, str], float] = {}  # (person, provider) → when the opt-out was acknowledged
+        self.awaiting_ack: dict[int, tuple[int, str]] = {}
+        self.restarts = 0
+        self.bug = bug
+        self.replies = 0
+        self._on_disk: dict[tuple[bool, int], OnDisk] = {}
+        self.start()
+
+    # ------------------------------------------------------------------ chance and time
+
+    def chance(self, probability: float) -> bool:
+        return self.random.random() < probability
+
+    def later(self, seconds: float, do: Callable[[], None], forever: bool = False) -> None:
+        """``forever``: also after a restart of the gate (what the outside world does)."""
+        self.ticket += 1
+        heapq.heappush(self.events, (self.now + seconds, self.ticket, -1 if forever else self.epoch, do))
+
+    def run(self) -> None:
+        for n in range(self.random.randint(30, 80)):
+            self.later(self.random.uniform(0, RUN_S * 0.6), self.provider_submits, forever=True)
+            if n % 8 == 0:
+                self.later(self.random.uniform(0, RUN_S * 0.6), self.person_replies, forever=True)
+        for _ in range(self.random.randint(0, 3)):
+            self.later(self.random.uniform(0, RUN_S * 0.6), self.crash, forever=True)
+            self.later(self.random.uniform(0, RUN_S * 0.6), self.link_drops, forever=True)
+            self.later(self.random.uniform(0, RUN_S * 0.6), self.disk_fills, forever=True)
+            self.later(self.random.uniform(0, RUN_S * 0.6), self.checkpoint, forever=True)
+        while self.events:
+            at, _, epoch, do = heapq.heappop(self.events)
+            if at > NOON + 10 * RUN_S:
+                raise Broken("the world does not come to rest")
+            self.now = max(self.now, at)
+            if epoch in (-1, self.epoch):
+                do()
+        self.check_at_rest()
+
+    # ------------------------------------------------------------------ the gate
+
+    def start(self) -> None:
+        self.epoch += 1
+        self.tally = Tally()
+        if self.saved is None:
+            store = SimStore(self, {}, Aggregates(), 0)
+            open_from, counted, highest = 1, 0, 1
+        else:
+            records, counters, versions, counted, open_from, highest = self.saved
+            store = SimStore(self, dict(records), _aggregates(counters), versions)
+        found = replay(cast("Any", store), read(self.disk, open_from), counted)
+        settle_open(cast("Any", store), found)
+        self.store = store
+        self.journal = Journal(self.disk, 0)
+        self.link = SimLink(self)
+        self.lane = Lane("bj", "B1", 1000, self.pump_soon, lambda: self.link.up)
+        self.turn_scheduled = self.syncing = self.pumping = False
+        self.binds: dict[str, SimBind] = {}
+        ports = Ports(cast("Any", tuple(SimpleNamespace(name=name, ports=(port,)) for name, port in PORTS.items())))
+        for name in PORTS:
+            provider = SimpleNamespace(name=name, statuses="vendor", category=Category.MARKETING, since=None)
+            account = SimpleNamespace(system_id=name, ports=None)
+            self.binds[name] = SimBind(self, Access(cast("Any", provider), cast("Any", account), (), ports), epoch=self.epoch)
+        self.relay = Relay(
+            directory=cast("Any", SimpleNamespace(ports=ports)),
+            rules=the_rules(),
+            store=cast("Any", store),
+            journal=self.journal,
+            routes=cast("Any", SimpleNamespace(lane=lambda message, facts: self.lane if self.link.up else None)),
+            tally=self.tally,
+            spawn=self.spawn,
+            wake=self.wake,
+            sync=self.sync,
+            first_id=max(found.highest_id, highest),
+        )
+        self.way_back = WayBack(self.relay, self.tally, lambda provider: [self.binds[provider]], {}, frozenset())
+        if self.bug is not None:
+            self.bug(self)
+        self.tick()
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        try:
+            seconds = coroutine.send(None)
+        except StopIteration:
+            return
+        self.later(cast("float", seconds), lambda: self.spawn(coroutine))
+
+    def wake(self) -> None:
+        if not self.turn_scheduled:
+            self.turn_scheduled = True
+            self.later(self.random.choice([0.0, 0.001]), self.turn)
+
+    def turn(self) -> None:
+        self.turn_scheduled = False
+        self.relay.turn(self.now)
+        self.relay.handed.clear()
+
+    def tick(self) -> None:
+        self.relay.tick(self.now)
+        self.wake()
+        if self.now < NOON + 3 * RUN_S:
+            self.later(1.0, self.tick)
+
+    def sync(self) -> None:
+        if not self.syncing and self.journal.written > self.journal.synced:
+            self.syncing = True
+            self.later(self.random.expovariate(300), self.sync_ends)
+
+    def sync_ends(self) -> None:
+        self.syncing = False
+        self.journal.note_synced(self.journal.sync())
+        self.relay.turn(self.now)
+        self.sync()
+
+    def checkpoint(self) -> None:
+        """As app.Gate.checkpoint: synced first, never amid a batch."""
+        relay = self.relay
+        if relay.journal_down or relay.amid:
+            return
+        self.journal.note_synced(self.journal.sync())
+        counted = self.journal.written
+        open_from = min((transit.recorded for transit in relay.in_flight.values()), default=counted + 1)
+        self.saved = (
+            dict(self.store.records), _dump(self.store.counters), self.store.versions, counted, open_from, relay.highest_id,
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ providers
+
+    def provider_submits(self) -> None:
+        name = self.random.choice(list(PORTS))
+        unknown = [submit for submit in self.submits if submit.told == ESME_RSYSERR and submit.provider == name]
+        again = self.random.choice(unknown) if unknown and self.chance(0.5) else None
+        number = len(self.submits) + 1
+        recipient = again.recipient if again else self.random.choice(PEOPLE)
+        text = again.text if again else f"【{name}】双11第{number}张券 拒收请回复TD"
+        frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=number)
+        submit = Submit(number, name, recipient, text, self.now, frame)
+        self.submits.append(submit)
+        bind = self.binds[name]
+        bind.asked[number] = submit
+        self.relay.submit(cast("Any", bind), Frame.of(frame), self.now, self.now)
+        self.wake()
+
+    def provider_told(self, bind: SimBind, frame: Frame) -> None:
+        submit = bind.asked[frame.sequence_number]
+        if submit.told is not None:
+            raise Broken(f"submit {submit.number} answered twice: {submit.told}, {frame.command_status}")
+        submit.told = status = frame.command_status
+        if status == 0:
+            if submit.carrier_said != 0:
+                raise Broken(f"submit {submit.number} acknowledged, the carrier said {submit.carrier_said}")
+            if submit.entry not in self.on_disk(synced=True).entries:
+                raise Broken(f"submit {submit.number} acknowledged before its entry was synced")
+        elif status == CARRIER_REFUSES:
+            if submit.entry not in self.on_disk().taken_back:
+                raise Broken(f"submit {submit.number} told of a refusal before the take-back was written")
+        elif status >= 0x400 and submit.frame not in self.on_disk().refused:
+            raise Broken(f"submit {submit.number} refused before the verdict was written")
+
+    # ------------------------------------------------------------------ the carrier
+
+    def pump_soon(self) -> None:
+        if not self.pumping:
+            self.pumping = True
+            self.later(0.0005, self.pump)
+
+    def pump(self) -> None:
+        self.pumping = False
+        link = self.link
+        while link.up and len(link.window) < 4:
+            transit = self.lane.take()
+            if transit is None:
+                return
+            link.sequence += 1
+            sequence = link.sequence
+            link.window[sequence] = transit
+            self.reaches_socket(transit)
+            if not self.chance(self.faults * 0.1):
+                self.later(
+                    self.random.expovariate(100),
+                    lambda s=sequence, t=transit, of=link: self.carrier_gets(of, s, t),
+                    forever=True,
+                )
+            self.later(RESPONSE_S, lambda s=sequence, of=link: self.overdue(of, s))
+
+    def reaches_socket(self, transit: Transit) -> None:
+        """From here nobody can call a message back."""
+        submit = cast("SimBind", transit.bind).asked[transit.sequence]
+        assert transit.entry is not None
+        submit.entry = transit.entry.id
+        if transit.entry.id in self.by_entry:
+            raise Broken(f"entry {transit.entry.id} names two messages")
+        self.by_entry[transit.entry.id] = submit
+        submit.reached_carrier += 1
+        if submit.reached_carrier > 1:
+            raise Broken(f"submit {submit.number} was sent twice")
+        if transit.entry.id not in self.on_disk().entries:
+            raise Broken(f"submit {submit.number} left before its entry was written")
+        if transit.adopts and transit.adopts in self.by_entry:
+            self.by_entry[transit.adopts].replaced = True
+        if any(submit.sent_at > at for key, at in self.refused_at.items() if key == (submit.recipient, submit.provider)):
+            raise Broken(f"submit {submit.number} was sent to a person after their opt-out was acknowledged")
+        if submit.recipient == BEIJING:
+            raise Broken(f"submit {submit.number} went to Beijing")
+        self.check_caps(submit)
+
+    def check_caps(self, last: Submit) -> None:
+        out = [s for s in self.submits if s.reached_carrier and not s.forgiven and not s.replaced and not s.taken_back]
+        if sum(s.recipient == last.recipient for s in out) > CAP:
+            raise Broken(f"submit {last.number}: more than {CAP} for {last.recipient}")
+        if sum(s.provider == last.provider for s in out) > QUOTA:
+            raise Broken(f"submit {last.number}: more than {QUOTA} from {last.provider}")
+
+    def carrier_gets(self, link: SimLink, sequence: int, transit: Transit) -> None:
+        submit = cast("SimBind", transit.bind).asked[transit.sequence]
+        if Frame.of(transit.data).data != submit.frame:
+            raise Broken(f"submit {submit.number} was altered on its way")
+        status = CARRIER_REFUSES if self.chance(0.15) else 0
+        submit.carrier_said = status
+        if self.chance(self.faults * 0.2):
+            return  # silence
+        delay = RESPONSE_S + 1 if self.chance(self.faults * 0.3) else self.random.expovariate(50)
+        for _ in range(2 if self.chance(self.faults * 0.3) else 1):
+            self.later(delay, lambda: self.carrier_answers(link, sequence, status))
+            delay += self.random.expovariate(100)
+
+    def carrier_answers(self, link: SimLink, sequence: int, status: int) -> None:
+        """As a session does: an answer belongs to what waits, to what was given up, or to nothing."""
+        if link is not self.link or not link.up:
+            return
+        frame = Frame.of(submit_sm_resp(sequence, status, b"" if status else b"c%d" % sequence))
+        if sequence in link.window:
+            transit = link.window.pop(sequence)
+            self.note_refusal(transit, status)
+            self.relay.answered(transit, frame)
+        elif sequence in link.late:
+            transit = link.late.pop(sequence)
+            self.note_refusal(transit, status)
+            self.relay.answered_late(transit, frame)
+        self.wake()
+        self.pump_soon()
+
+    def note_refusal(self, transit: Transit, status: int) -> None:
+        if status:
+            cast("SimBind", transit.bind).asked[transit.sequence].taken_back = True
+
+    def overdue(self, link: SimLink, sequence: int) -> None:
+        transit = link.window.pop(sequence, None)
+        if transit is not None:
+            link.late[sequence] = transit
+            self.relay.unanswered(transit)
+            self.wake()
+            self.pump_soon()
+
+    def link_drops(self) -> None:
+        link = self.link
+        link.up = False
+        window, link.window = link.window, {}
+        for transit in window.values():
+            self.relay.unanswered(transit)
+        while (transit := self.lane.take()) is not None:
+            self.relay.unsent(transit, "no-route")
+        self.wake()
+        self.later(self.random.uniform(0.1, 5), self.link_returns)
+
+    def link_returns(self) -> None:
+        self.link.up = True
+        self.pump_soon()
+
+    # ------------------------------------------------------------------ people
+
+    def person_replies(self) -> None:
+        person, name = self.random.choice(PEOPLE), self.random.choice(list(PORTS))
+        self.replies += 1
+        frame = deliver_sm(f"86{person}", PORTS[name], b"TD", sequence=self.replies)
+        self.awaiting_ack[self.replies] = (person, name)
+        self.way_back.deliver(self.link, Frame.of(frame), self.now)
+        self.wake()
+
+    def carrier_acknowledged(self, frame: Frame) -> None:
+        if frame.command_status:
+            return
+        person, name = self.awaiting_ack[frame.sequence_number]
+        if person not in self.on_disk(synced=True).opted_out:
+            raise Broken(f"the reply of {person} was acknowledged before the opt-out was synced")
+        self.refused_at.setdefault((person, name), self.now)
+
+    # ------------------------------------------------------------------ disasters
+
+    def crash(self) -> None:
+        self.restarts += 1
+        if self.chance(0.5):
+            self.disk.kill()
+        else:
+            self.disk.power_loss(self.random.choice([0, 0, 7, 40, 200]))
+        self.disk.free_bytes = None
+        kept = self.on_disk().entries
+        for submit in self.submits:
+            if submit.reached_carrier and submit.entry not in kept:
+                if submit.told == 0:
+                    raise Broken(f"submit {submit.number} was acknowledged and is lost")
+                submit.forgiven = True
+            elif submit.taken_back and submit.entry not in self.on_disk().taken_back:
+                submit.taken_back = False  # the gate never wrote that it had heard: the entry stays counted
+        self.start()
+
+    def disk_fills(self) -> None:
+        self.disk.free_bytes = self.random.randint(0, 600)
+        self.later(self.random.uniform(0.5, 5), self.disk_freed, forever=True)
+
+    def disk_freed(self) -> None:
+        self.disk.free_bytes = None
+
+    # ------------------------------------------------------------------ what is on the disk
+
+    def on_disk(self, synced: bool = False) -> OnDisk:
+        """What a restart would find now: all that was written, or only what was synced."""
+        disk = self.disk
+        if synced:
+            disk = copy.deepcopy(disk)
+            disk.power_loss()
+        key = (synced, sum(len(disk.read(name)) for name in disk.list()))
+        if key not in self._on_disk:
+            self._on_disk[key] = OnDisk.of(disk)
+        return self._on_disk[key]
+
+    def check_at_rest(self) -> None:
+        if not self.relay.idle:
+            raise Broken("something is still on its way at rest")
+        for bind in self.binds.values():
+            for submit in bind.asked.values():
+                if submit.told is None:
+                    raise Broken(f"submit {submit.number} was never answered")
+            if bind.unanswered:
+                raise Broken(f"{bind.unanswered} submits count as unanswered at rest")
+        if any(self.lane.held.values()):
+            raise Broken(f"places of the lane are still held: {self.lane.held}")
+        self.check_records()
+
+    def check_records(self) -> None:
+        """The records say what happened, and a replay of the whole journal says the same."""
+        fresh = SimStore(self, {}, Aggregates(), 0)
+        settle_open(cast("Any", fresh), replay(cast("Any", fresh), read(self.disk, 1), 0))
+        for person in PEOPLE:
+            live = _states(self.store.records.get(person))
+            if _states(fresh.records.get(person)) != live:
+                raise Broken(f"a replay of the journal gives {_states(fresh.records.get(person))} for {person}, not {live}")
+            for submit in self.submits:
+                if submit.recipient != person or not submit.reached_carrier or submit.forgiven or submit.replaced:
+                    continue
+                if submit.taken_back == (submit.entry in live):
+                    word = "still counts" if submit.taken_back else "is not counted"
+                    raise Broken(f"submit {submit.number} {word} at rest (the carrier said {submit.carrier_said})")
+                if submit.told == 0 and live[submit.entry] != EntryState.ACCEPTED:
+                    raise Broken(f"submit {submit.number} was acknowledged, its entry says {live[submit.entry]}")
+        if _dump(fresh.counters) != _dump(self.store.counters):
+            raise Broken("a replay of the journal gives other aggregates")
+
+
+def _dump(counters: Aggregates) -> dict[int, bytes]:
+    return {key: series.pack() for key, series in counters._series.items() if any(series.counts)}
+
+
+def _aggregates(dumped: dict[int, bytes]) -> Aggregates:
+    counters = Aggregates()
+    for key, packed in dumped.items():
+        counters.restore(key, packed)
+    return counters
+
+
+def _states(found: tuple[int, bytes] | None) -> dict[int, int]:
+    return {entry.id: entry.state for entry in record.entries(found[1])} if found else {}
+
+
+@dataclass
+class OnDisk:
+    entries: set[int]
+    taken_back: set[int]
+    refused: set[bytes]
+    opted_out: set[int]
+
+    @classmethod
+    def of(cls, disk: MemoryDisk) -> OnDisk:
+        found = cls(set(), set(), set(), set())
+        for item in read(disk, 1):
+            if item.kind == entries.VERDICT:
+                verdict = entries.unpack_verdict(item.body)
+                if verdict.entry is not None:
+                    found.entries.add(verdict.entry.id)
+                else:
+                    found.refused.add(verdict.data)
+            elif item.kind == entries.ANSWER:
+                answer = entries.unpack_answer(item.body)
+                if Effect(answer.effect).takes_back:
+                    found.taken_back.add(answer.entry_id)
+            elif item.kind == entries.OPTOUT:
+                found.opted_out.add(entries.unpack_optout(item.body).recipient)
+        return found
