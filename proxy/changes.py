@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from proxy.desk import entries
-from proxy.message import EntryState, Message, OptOut
+from proxy.message import Entry, EntryState, Message, OptOut
 from proxy.state import record
 from proxy.transit import Transit
 
@@ -37,10 +37,29 @@ class Effect(enum.IntEnum):
     UNKNOWN = 2
     LATE_ACCEPTED = 3  # the provider has been told "unknown" already: journalled, not forwarded
     LATE_TAKEN_BACK = 4
+    STILL_UNKNOWN = 5  # refused, but the attempt that it stands in for may have arrived: stays counted
+    LATE_STILL_UNKNOWN = 6
+
+    @classmethod
+    def of(cls, status: int, *, late: bool, adopts: bool) -> Effect:
+        """What an answer with this status does; ``adopts``: to an entry that stands in for an unknown one."""
+        if status == 0:
+            return cls.LATE_ACCEPTED if late else cls.ACCEPTED
+        if adopts:
+            return cls.LATE_STILL_UNKNOWN if late else cls.STILL_UNKNOWN
+        return cls.LATE_TAKEN_BACK if late else cls.TAKEN_BACK
 
     @property
     def takes_back(self) -> bool:
         return self in (Effect.TAKEN_BACK, Effect.LATE_TAKEN_BACK)
+
+    @property
+    def unknown(self) -> bool:
+        return self in (Effect.UNKNOWN, Effect.STILL_UNKNOWN, Effect.LATE_STILL_UNKNOWN)
+
+    @property
+    def late(self) -> bool:
+        return self in (Effect.LATE_ACCEPTED, Effect.LATE_TAKEN_BACK, Effect.LATE_STILL_UNKNOWN)
 
 
 def fingerprint(message: Message) -> int:
@@ -51,14 +70,14 @@ def fingerprint(message: Message) -> int:
 class Answer:
     """The fate of one entry, told by the carrier or by the lack of an answer."""
 
-    __slots__ = ("transit", "effect", "status", "carrier_id", "recipient", "_then")
+    __slots__ = ("transit", "effect", "status", "carrier_id", "recipient", "_told", "_then")
 
     def __init__(
         self, transit: Transit, effect: Effect, status: int, carrier_id: bytes, then: Callable[[Answer, int], None]
     ) -> None:
         assert transit.message is not None
         self.transit = transit
-        self.effect = effect
+        self.effect = self._told = effect
         self.status = status
         self.carrier_id = carrier_id
         self.recipient = transit.message.recipient
@@ -68,9 +87,13 @@ class Answer:
         entry, message = self.transit.entry, self.transit.message
         assert entry is not None
         assert message is not None
+        self.effect = self._told
         if self.effect.takes_back:
-            return record.remove(data, entry.id)
-        if self.effect is Effect.UNKNOWN:
+            without = record.remove(data, entry.id)
+            if without is data and self.effect.late:  # an identical submit stands in for it, and what it took with it
+                self.effect = Effect.LATE_STILL_UNKNOWN
+            return without
+        if self.effect.unknown:
             return record.mark_unknown(data, entry.id, fingerprint(message))
         return record.settle(data, entry.id, EntryState.ACCEPTED)
 
@@ -78,9 +101,10 @@ class Answer:
         entry, message, recorded = self.transit.entry, self.transit.message, self.transit.recorded
         assert entry is not None
         assert message is not None
-        same = fingerprint(message) if self.effect is Effect.UNKNOWN else 0
+        same = fingerprint(message) if self.effect.unknown else 0
+        gives_back = self.transit.takes if self.effect.takes_back else ()
         return entries.ANSWER, entries.pack_answer(
-            now, entry.id, self.recipient, self.effect, self.status, self.carrier_id, recorded, same
+            now, entry.id, self.recipient, self.effect, self.status, self.carrier_id, recorded, same, entry.time, gives_back
         )
 
     def done(self, recorded: int) -> None:
@@ -88,16 +112,22 @@ class Answer:
 
 
 class Undo:
-    """An entry whose verdict could not be written: as if it had never been."""
+    """An entry whose verdict could not be written: as if it had never been, and what it stood in for is there again."""
 
-    __slots__ = ("recipient", "_id")
+    __slots__ = ("recipient", "_entry", "_adopted", "_fingerprint")
 
-    def __init__(self, recipient: int, entry_id: int) -> None:
-        self.recipient = recipient
-        self._id = entry_id
+    def __init__(self, message: Message, entry: Entry, adopted: Entry | None) -> None:
+        self.recipient = message.recipient
+        self._entry = entry
+        self._adopted = adopted
+        self._fingerprint = fingerprint(message) if adopted else 0
 
     def apply(self, data: bytes, now: float) -> bytes:
-        return record.remove(data, self._id)
+        data = record.remove(data, self._entry.id)
+        if self._adopted is None:
+            return data
+        back = record.add(data, self._adopted, self._adopted.time, entries.KEEP_S)
+        return record.mark_unknown(back, self._adopted.id, self._fingerprint)
 
     def written(self, now: float) -> None:
         return None

@@ -66,19 +66,17 @@ class Fields:
 
     # -- faults
 
-    def fault(self, below: Place, text: str) -> None:
-        """Note a fault about something below this mapping; text that starts with a colon-less word stands after the place."""
+    def fault(self, below: Place, text: str, *, line_of: Place = ()) -> None:
+        """Note a fault about something below this mapping, at its line or at that of something below it."""
         place = (*self.place, *below)
         where = spell(place)
-        self.faults.append(Fault(self.document.line(place), f"{where}: {text}" if where else text))
+        self.faults.append(Fault(self.document.line((*place, *line_of)), f"{where}: {text}" if where else text))
 
     def done(self) -> None:
         """All keys were asked for: what is left is unknown."""
         for key in self.values:
             if key not in self.known:
-                where = spell(self.place)
-                text = unknown("key", key, self.known)
-                self.faults.append(Fault(self.document.line((*self.place, key)), f"{where}: {text}" if where else text))
+                self.fault((), unknown("key", key, self.known), line_of=(key,))
 
     # -- reading one key
 
@@ -126,7 +124,7 @@ class Fields:
         known = list(words)
         if found in known:
             return found
-        self.fault((), unknown(key, found, known))
+        self.fault((), unknown(key, found, known), line_of=(key,))
         return default
 
     def secret(self, key: str, *, maximum: int = 255) -> str:

@@ -233,10 +233,9 @@ class Entry(NamedTuple):
 
     def pack(self) -> bytes:
         """The 32 bytes that stand for this entry in a record and in the journal: id first, so that it can be searched for."""
-        flags = self.state | self.category << 2 | self.subcategory << 4
-        return ENTRY.pack(
-            self.id << 16 | self.keyword, self.signature << 16 | flags, self.time, self.provider, self.port, self.template
-        )
+        number, time, signature, provider, port, category, subcategory, template, keyword, state = self
+        flags = signature << 16 | subcategory << 4 | category << 2 | state
+        return _pack_entry(number << 16 | keyword, flags, time, provider, port, template)
 
     @classmethod
     def unpack(cls, data: bytes, offset: int = 0) -> Entry:
@@ -255,6 +254,7 @@ class Entry(NamedTuple):
 
 ENTRY = struct.Struct(">QQIIII")
 """One packed entry: id 48 + keyword 16, signature 48 + (subcategory 6, category 2, state 2), time, provider, port, template."""
+_pack_entry = ENTRY.pack
 
 CATEGORIES = (Category.OTP, Category.NOTICE, Category.MARKETING, Category.MARKETING)  # the fourth is never written
 

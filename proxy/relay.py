@@ -153,7 +153,7 @@ class Relay:
     def answered(self, transit: Transit, frame: Frame) -> None:
         """The carrier answered a submit of ours."""
         status = frame.command_status
-        effect = Effect.TAKEN_BACK if status else Effect.ACCEPTED
+        effect = Effect.of(status, late=False, adopts=transit.adopted is not None)
         self._changes.append(Answer(transit, effect, status, frame.data[16:], self._tell))
 
     def unanswered(self, transit: Transit) -> None:
@@ -162,13 +162,14 @@ class Relay:
 
     def answered_late(self, transit: Transit, frame: Frame) -> None:
         """An answer after the provider was told that the outcome is unknown: it settles the entry and is not forwarded."""
-        effect = Effect.LATE_TAKEN_BACK if frame.command_status else Effect.LATE_ACCEPTED
+        effect = Effect.of(frame.command_status, late=True, adopts=transit.adopted is not None)
         self._changes.append(Answer(transit, effect, frame.command_status, frame.data[16:], self._tell))
 
     def unsent(self, transit: Transit, reason: str) -> None:
         """A submit left its lane without having been sent (no link any more): taken back, and the provider may try again."""
         status = GATE_REASONS[reason].status
-        self._changes.append(Answer(transit, Effect.TAKEN_BACK, status, b"", self._tell))
+        effect = Effect.of(status, late=False, adopts=transit.adopted is not None)
+        self._changes.append(Answer(transit, effect, status, b"", self._tell))
 
     def change(self, change: Change) -> None:
         """Something else alters a record (an opt-out): applied in the coming turn."""
@@ -278,10 +279,11 @@ class Relay:
             self._refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
             return data
         transit.lane = lane
-        for take in verdict.takes:
+        transit.adopted = adopted or None
+        transit.takes = () if adopted else verdict.takes  # what it stands in for has taken them
+        for take in transit.takes:
             self.store.counters.take(take, at)
         transit.entry = entry = self._entry(verdict, adopted.time if adopted else int(at))
-        transit.adopts = adopted.id if adopted else 0
         return record.add(seen.data, entry, int(at), rules.window_s)
 
     def _entry(self, verdict: Verdict, time: int) -> Entry:
@@ -323,13 +325,12 @@ class Relay:
             transit.lane.release(transit.category)
             self._give_back(transit)
         transit.lane = transit.entry = None
-        transit.reason, transit.status, transit.adopts = "", 0, 0
+        transit.reason, transit.status, transit.adopted, transit.takes = "", 0, None, ()
 
     def _give_back(self, transit: Transit) -> None:
-        verdict, entry = transit.verdict, transit.entry
-        if verdict is not None and entry is not None:
-            for take in verdict.takes:
-                self.store.counters.give_back(take, entry.time)
+        if transit.entry is not None:
+            for take in transit.takes:
+                self.store.counters.give_back(take, transit.entry.time)
 
     def _give_up(self, chains: dict[int, Chain], why: str = "store-conflict") -> None:
         """The store did not take these: submits are asked to come again, changes stay until they are taken."""
@@ -383,7 +384,7 @@ class Relay:
         category = transit.facts.category.word if transit.facts is not None else "unread"
         tally.submits[provider, category, word, transit.reason] += 1
         if transit.lane is not None:
-            tally.segments[provider] += 1
+            tally.segments[provider,] += 1
         if verdict is None:
             return
         if verdict.facts.province == "unknown":
@@ -399,7 +400,7 @@ class Relay:
         self.journal_down = str(down)
         for transit in decided:
             if transit.entry is not None and transit.message is not None:
-                self._changes.append(Undo(transit.message.recipient, transit.entry.id))
+                self._changes.append(Undo(transit.message, transit.entry, transit.adopted))
             self._put_back(transit)
             self._refuse(transit, GATE_REASONS["journal-down"])
             self._outbox.append((0, partial(self._respond, transit, b"")))
@@ -432,7 +433,7 @@ class Relay:
         self.tally.entries[_EVENTS[effect],] += 1
         if effect.takes_back:
             self._give_back(transit)
-        if effect in (Effect.LATE_ACCEPTED, Effect.LATE_TAKEN_BACK):
+        if effect.late:
             return
         transit.status = answer.status
         self._outbox.append((transit.recorded, partial(self._respond, transit, answer.carrier_id)))
@@ -483,4 +484,6 @@ _EVENTS = {
     Effect.UNKNOWN: "unknown",
     Effect.LATE_ACCEPTED: "settled",
     Effect.LATE_TAKEN_BACK: "taken_back",
+    Effect.STILL_UNKNOWN: "unknown",
+    Effect.LATE_STILL_UNKNOWN: "unknown",
 }

@@ -26,8 +26,6 @@ class Replayed:
     last_sequence: int = 0
     open: dict[int, entries.Verdict] = field(default_factory=dict)
     """Allowed, sent or about to be, and never answered: by entry id. ``settle_open`` makes them unknown."""
-    unknown: dict[int, entries.Verdict] = field(default_factory=dict)
-    """Given up by the gate that wrote this, and not answered late."""
     touched: dict[int, tuple[float, int]] = field(default_factory=dict)
     """Persons whose record was added to, with the time and the keep_s to prune it by at the end."""
 
@@ -71,15 +69,13 @@ def _verdict(store: EmbeddedStore, said: entries.Verdict, counts: bool, done: Re
 
 def _answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done: Replayed) -> None:
     effect = Effect(told.effect)
-    said = done.open.pop(told.entry_id, None) or done.unknown.pop(told.entry_id, None)
-    if effect is Effect.UNKNOWN and said is not None:
-        done.unknown[told.entry_id] = said
+    done.open.pop(told.entry_id, None)
     if effect.takes_back:
         store.update(told.recipient, lambda data: record.remove(data, told.entry_id))
-        if counts and said is not None and said.entry is not None:
-            for take in said.takes:
-                store.counters.give_back(take, said.entry.time)
-    elif effect is Effect.UNKNOWN:
+        if counts:
+            for take in told.gives_back:
+                store.counters.give_back(take, told.entry_time)
+    elif effect.unknown:
         store.update(told.recipient, lambda data: record.mark_unknown(data, told.entry_id, told.fingerprint))
     else:
         store.update(told.recipient, lambda data: record.settle(data, told.entry_id, EntryState.ACCEPTED))

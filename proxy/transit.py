@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from proxy.access import Access
-from proxy.message import Category, Entry, Facts, Message, Verdict
+from proxy.message import Category, Entry, Facts, Message, Take, Verdict
 
 
 class Bind(Protocol):
@@ -74,7 +74,8 @@ class Transit:
         "reason",
         "lane",
         "entry",
-        "adopts",
+        "adopted",
+        "takes",
         "recorded",
         "arrived_s",
         "sent_s",
@@ -93,8 +94,14 @@ class Transit:
         self.reason = ""  # why, by name; empty when allowed
         self.lane: Lane | None = None
         self.entry: Entry | None = None  # what it added to the person's record
-        self.adopts = 0  # id of the unknown entry this identical submit stands in for
+        self.adopted: Entry | None = None  # the unknown entry this identical submit stands in for
+        self.takes: tuple[Take, ...] = ()  # what it took from aggregates
         self.recorded = 0  # the journal's sequence of its verdict
+
+    @property
+    def adopts(self) -> int:
+        """Id of the entry it stands in for, 0 if none."""
+        return self.adopted.id if self.adopted is not None else 0
 
     @property
     def category(self) -> Category:

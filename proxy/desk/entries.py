@@ -106,6 +106,8 @@ class Decided(Protocol):
     def entry(self) -> Entry | None: ...
     @property
     def adopts(self) -> int: ...
+    @property
+    def takes(self) -> tuple[Take, ...]: ...
 
 
 class Verdict(NamedTuple):
@@ -189,9 +191,9 @@ def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP
     if entry is not None:
         packed = entry.pack()
         flags = 16
-        if verdict is not None and verdict.takes:
-            take_count = len(verdict.takes)
-            takes = b"".join([_TAKE.pack(*take) for take in verdict.takes])
+        if transit.takes:
+            take_count = len(transit.takes)
+            takes = b"".join([_TAKE.pack(*take) for take in transit.takes])
     elif verdict is not None and verdict.reason is not None:
         flags = verdict.outcome
     else:
@@ -246,14 +248,16 @@ class Answer(NamedTuple):
     entry_id: int
     recipient: int
     effect: int
-    """0 accepted, 1 taken back, 2 unknown, 3 late accepted, 4 late taken back"""
+    """0 accepted, 1 taken back, 2 unknown, 3 late accepted, 4 late taken back, 5 still unknown, 6 late still unknown"""
     status: int
     verdict_sequence: int  # where the verdict stands in the journal
     fingerprint: int  # of the submit, where it became unknown
+    entry_time: int  # when the entry was made
+    gives_back: tuple[Take, ...]  # what a take-back returns to aggregates, as of ``entry_time``
     carrier_id: bytes  # the body of the carrier's answer
 
 
-_ANSWER = struct.Struct(">QQQBIQQ")
+_ANSWER = struct.Struct(">QQQBIQQIB")
 
 
 def pack_answer(
@@ -265,13 +269,24 @@ def pack_answer(
     carrier_id: bytes,
     verdict_sequence: int,
     fingerprint: int = 0,
+    entry_time: int = 0,
+    gives_back: tuple[Take, ...] = (),
 ) -> bytes:
-    return _ANSWER.pack(int(now * 1000), entry_id, recipient, effect, status, verdict_sequence, fingerprint) + carrier_id
+    fixed = _ANSWER.pack(
+        int(now * 1000), entry_id, recipient, effect, status, verdict_sequence, fingerprint, entry_time, len(gives_back)
+    )
+    if gives_back:
+        fixed += b"".join([_TAKE.pack(*take) for take in gives_back])
+    return fixed + carrier_id
 
 
 def unpack_answer(body: bytes) -> Answer:
-    time_ms, entry_id, recipient, effect, status, verdict_sequence, fingerprint = _ANSWER.unpack_from(body)
-    return Answer(time_ms / 1000, entry_id, recipient, effect, status, verdict_sequence, fingerprint, body[_ANSWER.size :])
+    time_ms, entry_id, recipient, effect, status, verdict, fingerprint, entry_time, takes = _ANSWER.unpack_from(body)
+    reader = _Reader(body, _ANSWER.size)
+    gives_back = tuple(Take(*reader.take(_TAKE)) for _ in range(takes))
+    return Answer(
+        time_ms / 1000, entry_id, recipient, effect, status, verdict, fingerprint, entry_time, gives_back, reader.rest()
+    )
 
 
 # ------------------------------------------------------------------------------------------------- the way back, opt-outs

@@ -106,6 +106,7 @@ class _Scan:
         self.end = 0  # offset behind the last good group of it
         self.last = 0
         self.chain = bytes(32)
+        self.begin = from_sequence or 0  # 0: whatever is there
         self.at = self._start(self._unproved() if from_sequence is None else from_sequence)
 
     def _unproved(self) -> int:
@@ -150,6 +151,8 @@ class _Scan:
         if name != segment_name(header.first):
             raise Fault(24, f"the name does not fit its first sequence {header.first}")
         before = self.header
+        if before is None and self.begin and header.first > self.begin:
+            raise JournalDamaged(name, 0, f"the segments that held {self.begin} to {header.first - 1} are missing")
         if before is not None:
             if header.identity != before.identity:
                 raise Fault(24, "the segment belongs to another journal")
@@ -185,7 +188,8 @@ def segment_name(first: int) -> str:
 def read(disk: Disk, from_sequence: int = 0, synced: int = 0) -> Iterator[Record]:
     """Records from ``from_sequence`` on, each from a group proved complete; ends before a torn tail, changes nothing.
 
-    ``synced``: a sequence the caller knows to have been synced (from a checkpoint). Raises JournalDamaged.
+    ``from_sequence`` 0: from wherever the journal begins. ``synced``: a sequence the caller knows to have been synced (from a
+    checkpoint). Raises JournalDamaged, also when the segment that held ``from_sequence`` is missing.
     """
     for placed in _Scan(disk, from_sequence, synced):
         if placed.group.last < from_sequence:

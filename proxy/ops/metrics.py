@@ -17,12 +17,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from proxy.tally import SECONDS_BUCKETS, Histogram, Tally
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 ROWS_MAX = 200  # about 1 ms of rendering: as long as the loop may be held
-_LES = [*(f"{bound:g}" for bound in SECONDS_BUCKETS), "+Inf"]
+_LES = [*map(floatToGoString, SECONDS_BUCKETS), "+Inf"]
 
 Labelled = Mapping[tuple[str, ...], float]
 

@@ -57,10 +57,28 @@ class Memo(Generic[Key, Value]):
 class Traits:
     """All that rules and records can know of a text; one object for all texts that share it (compared by identity)."""
 
-    __slots__ = ("state", "signature", "signature_hash", "keyword", "keyword_hash", "classified", "subcategory", "code", "bits")
+    __slots__ = (
+        "state",
+        "signature",
+        "signature_hash",
+        "keyword",
+        "keyword_hash",
+        "classified",
+        "subcategory",
+        "code",
+        "bits",
+        "tagged",
+    )
 
     def __init__(
-        self, state: str, signature: str, keyword: str, classified: Category, subcategory: str, bits: int
+        self,
+        state: str,
+        signature: str,
+        keyword: str,
+        classified: Category,
+        subcategory: str,
+        bits: int,
+        tagged: Category | None,
     ) -> None:  # in the order of the key under which traits are kept
         self.state = state
         self.signature = signature
@@ -71,6 +89,10 @@ class Traits:
         self.subcategory = subcategory
         self.code = SUBCATEGORY_CODES.get(subcategory, 0)
         self.bits = bits
+        self.tagged = tagged  # the category an optional parameter declares; whether it counts depends on the port
+
+
+TraitsKey = tuple[str, str, str, Category, str, int, Category | None]
 
 
 class Reading:
@@ -84,12 +106,9 @@ class Reading:
 class Page:
     """One text under analysis: what tests of scope ``text`` are asked with."""
 
-    __slots__ = ("raw", "mask", "folded", "squeezed", "signature", "notice", "links", "state", "_contacts")
+    __slots__ = ("folded", "squeezed", "signature", "notice", "links", "_contacts")
 
-    def __init__(self, content: Content, mask: bytes) -> None:
-        self.raw = content.text
-        self.state = content.state
-        self.mask = mask
+    def __init__(self, content: Content) -> None:
         self.folded = fold(content.text)
         self.squeezed = squeeze(self.folded)
         self.signature: Signature = signature(content.text)
@@ -107,15 +126,15 @@ class Page:
 class Reader:
     """Reads texts for one set of rules."""
 
-    def __init__(self, bits: Bits) -> None:
+    def __init__(self, bits: Bits, category_tag: int | None) -> None:
+        self._tag = category_tag
         self._tests: list[tuple[int, Test]] = bits.tests.get("text", [])
         word_tests = bits.tests.get("words", [])
         self._digits_matter = any(test.reads_digits for _, test in (*self._tests, *word_tests))
         self._automaton, self._meanings = _automaton(word_tests)
         self._readings: Memo[Content, Reading] = Memo(READINGS_MAX)
         self._masks: Memo[bytes, Reading] = Memo(READINGS_MAX)
-        self._traits: Memo[tuple[str, str, str, Category, str, int], Traits] = Memo(TRAITS_MAX)
-        self._states: dict[str, Reading] = {}
+        self._traits: Memo[TraitsKey, Traits] = Memo(TRAITS_MAX)
         self.young = self._readings.young
 
     def read(self, content: Content) -> Reading:
@@ -127,23 +146,20 @@ class Reader:
         return reading
 
     def _fresh(self, content: Content) -> Reading:
-        if not content.text:
-            reading = self._states.get(content.state)
-            if reading is None:
-                reading = self._states[content.state] = self._analyse(content, b"", {})
-            return reading
         mask = masked(content.text)
-        state_mask = mask if content.state == "readable" else content.state.encode() + b"\0" + mask
-        reading = self._masks.find(state_mask)
+        tagged = None if self._tag is None else _tagged(content, self._tag)
+        if tagged is not None or content.state != "readable":  # rare: no second memory for these
+            return self._analyse(content, mask, tagged)[0]
+        reading = self._masks.find(mask)
         if reading is None:
-            seen: dict[str, bool] = {}
-            reading = self._analyse(content, mask, seen)
-            if not seen["digits"]:
-                self._masks.put(state_mask, reading)
+            reading, digits = self._analyse(content, mask, None)
+            if not digits:
+                self._masks.put(mask, reading)
         return reading
 
-    def _analyse(self, content: Content, mask: bytes, seen: dict[str, bool]) -> Reading:
-        page = Page(content, mask)
+    def _analyse(self, content: Content, mask: bytes, tagged: Category | None) -> tuple[Reading, bool]:
+        """The reading, and whether another text with the same mask may read differently."""
+        page = Page(content)
         found, bits = self.words(page)
         for bit, test in self._tests:
             if test.holds(page):
@@ -151,12 +167,12 @@ class Reader:
         keyword = page.notice.keyword
         category, subcategory = classify(page.folded, found, bool(page.links), bool(keyword))
         name = page.signature.name
-        seen["digits"] = self._digits_matter or (b"0" in mask and _DIGIT.search(name + keyword) is not None)
-        key = (content.state, name, keyword, category, subcategory, bits)
+        digits = self._digits_matter or (b"0" in mask and _DIGIT.search(name + keyword) is not None)
+        key = (content.state, name, keyword, category, subcategory, bits, tagged)
         traits = self._traits.find(key)
         if traits is None:
             traits = self._traits.put(key, Traits(*key))
-        return Reading(traits, fingerprint(page.folded) if content.text else 0)
+        return Reading(traits, fingerprint(page.folded) if content.text else 0), digits
 
     def words(self, page: Page) -> tuple[int, int]:
         """(lexicon words found as bits, rule leaves whose words were found as bits)."""
@@ -170,8 +186,19 @@ class Reader:
 
     def features(self, content: Content) -> tuple[str, ...]:
         """Why a text was classified as it was, for explain."""
-        page = Page(content, masked(content.text))
+        page = Page(content)
         return features(page.folded, self.words(page)[0], bool(page.links), page.notice.keyword)
+
+
+def _tagged(content: Content, tag: int) -> Category | None:
+    """The category an optional parameter names, as a word or as its number (0 otp, 1 notice, 2 marketing)."""
+    for number, value in content.extra:
+        if number == tag:
+            word = value.rstrip(b"\0").decode("ascii", "replace").lower()
+            for category in Category:
+                if word == category.word or word == str(int(category)) or value == bytes([category]):
+                    return category
+    return None
 
 
 def _automaton(tests: Iterable[tuple[int, Test]]) -> tuple[AhoCorasick, list[tuple[int, int]]]:

@@ -52,7 +52,7 @@ class Registry:
         self._ports = {row.prefix: row for row in ports}
         self._longest = max(map(len, self._ports), default=0)
         self.advertisers = frozenset(row.advertiser for row in signatures)
-        self.groups = frozenset(row.group for row in signatures if row.group)
+        self.groups = frozenset(row.group or row.advertiser for row in signatures)
 
     def advertiser_of(self, signature_hash: int) -> str:
         """Who answers for a signature; the hash in 12 hex digits for one that is not registered, empty for none."""
@@ -64,6 +64,10 @@ class Registry:
     def group_of(self, signature_hash: int) -> str:
         row = self._by_hash.get(signature_hash)
         return (row.group or row.advertiser) if row is not None else self.advertiser_of(signature_hash)
+
+    def signatures_by(self, kind: str, owner: str) -> frozenset[int]:
+        """All registered signatures (hashes) of an advertiser or group by name."""
+        return frozenset(self._signatures_of.get((kind, owner), ()))
 
     def signatures_of(self, kind: str, signature_hash: int) -> frozenset[int]:
         """All signatures (hashes) of the same advertiser or group, this one included."""

@@ -79,6 +79,11 @@ def fingerprint(folded: str) -> int:
     return xxh3_64_intdigest(data) & 0xFFFFFFFF
 
 
+def text_key(text: str) -> int:
+    """64 bits naming a text word for word."""
+    return xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"))
+
+
 # --- signature
 
 _SIGNATURE = re.compile(r"【([^【】]*)】")
@@ -96,7 +101,7 @@ def normal_signature(written: str) -> str:
 
 class Signature(NamedTuple):
     name: str  # normalised, empty if there is none
-    count: int  # how many stand at the edges: exactly one is right
+    edges: int  # how many stand at the edges: exactly one is right
     trailing: bool
 
 

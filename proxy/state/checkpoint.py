@@ -2,7 +2,7 @@
 
 In: rows (number, packed value; empty means gone), positions. Out: the same after a restart. Never: memory's own tables, the loop.
 
-A slice of a thousand rows is one statement over one blob: ``executemany`` would give the interpreter lock away and wait to get it
+A slice of some hundred rows is one statement over one blob: ``executemany`` would give the interpreter lock away and wait to get it
 back once a row, which beside a busy loop takes minutes instead of a second.
 """
 

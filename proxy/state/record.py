@@ -65,16 +65,16 @@ class Record:
             return 0
         categories, subcategories, signatures, providers, ports, template = pick
         found = 0
-        for _, second, time, provider, port, print32 in rows:
-            if time <= after:
+        for row in rows:
+            if row[2] <= after:
                 break
             if (
-                (categories is None or second >> 2 & 3 in categories)
-                and (signatures is None or second >> 16 in signatures)
-                and (template is None or print32 == template)
-                and (ports is None or port in ports)
-                and (providers is None or provider in providers)
-                and (subcategories is None or second >> 4 & 63 in subcategories)
+                (categories is None or row[1] >> 2 & 3 in categories)
+                and (signatures is None or row[1] >> 16 in signatures)
+                and (template is None or row[5] == template)
+                and (ports is None or row[4] in ports)
+                and (providers is None or row[3] in providers)
+                and (subcategories is None or row[1] >> 4 & 63 in subcategories)
             ):
                 found += 1
                 if found >= enough:

@@ -24,8 +24,8 @@ from proxy.state.checkpoint import CheckpointFile, Slice
 from proxy.state.record import EMPTY, is_empty, is_stale
 from proxy.state.table import Table
 
-SLICE_ROWS = 1000
-"""Collected in one go on the loop: about a millisecond."""
+SLICE_ROWS = 400
+"""Collected in one go on the loop: about half a millisecond."""
 VERSION_GAP = 1 << 30
 """Added to the versions at a start: more than are given out between two checkpoints (a day at 10,000 a second)."""
 ID_GAP = 1 << 16
@@ -91,17 +91,16 @@ class SqliteStore:
 
     def swap_now(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
         """``swap`` for callers without a coroutine."""
-        get, put, dirty = self._table.get, self._table.put, self._dirty.add
+        exchange, dirty, new = self._table.exchange, self._dirty.add, self._version
         done = []
         for key, version, data in items:
-            held = get(key)[:6]
-            if int.from_bytes(held, "big") != version:
-                done.append(False)
-                continue
-            self._version = new = self._version + 1
-            put(key, new.to_bytes(6, "big") + data[6:] if len(data) > 7 else b"")
-            dirty(key)
-            done.append(True)
+            new += 1
+            held = version.to_bytes(6, "big") if version else b""
+            taken = exchange(key, held, new.to_bytes(6, "big") + data[6:] if len(data) > 7 else b"")
+            if taken:
+                dirty(key)
+            done.append(taken)
+        self._version = new
         return done
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:

@@ -33,7 +33,7 @@ class Table:
         self._buckets: list[bytes] = [b""] * _FIRST_BUCKETS
         self._mask = _FIRST_BUCKETS - 1
         self._split = 0  # buckets below it have been split in this round
-        self._mix = int.from_bytes(os.urandom(6), "big") | 1  # so that nobody can choose numbers that fall into one bucket
+        self._mix = int.from_bytes(os.urandom(4), "big") >> 3 | 1 << 28 | 1  # so that nobody can choose numbers that fall into one bucket
         self._count = 0
 
     def __len__(self) -> int:
@@ -41,7 +41,7 @@ class Table:
 
     def get(self, key: int) -> bytes:
         """The record under ``key``; ``b""`` if there is none."""
-        mixed = key * self._mix >> 24
+        mixed = key * self._mix >> 20
         index = mixed & self._mask
         if index < self._split:
             index = mixed & (self._mask << 1 | 1)
@@ -57,7 +57,11 @@ class Table:
 
     def put(self, key: int, record: bytes) -> None:
         """Stores the record, or removes what was there when it is empty."""
-        mixed = key * self._mix >> 24
+        self.exchange(key, None, record)
+
+    def exchange(self, key: int, prefix: bytes | None, record: bytes) -> bool:
+        """``put``, but only over a record that begins with ``prefix`` (``b""``: only where there is none; None: always)."""
+        mixed = key * self._mix >> 20
         index = mixed & self._mask
         if index < self._split:
             index = mixed & (self._mask << 1 | 1)
@@ -68,10 +72,14 @@ class Table:
             (head,) = _head(bucket, at)
             after = at + 8 + (head & 0xFFFFFF)
             if head >> 24 == key:
-                self._buckets[index] = b"".join((bucket[:at], new, bucket[after:]))
+                if prefix is not None and (not prefix or not bucket.startswith(prefix, at + 8)):
+                    return False
+                self._buckets[index] = b"".join((bucket[:at], new, bucket[after:])) if end > after or at else new
                 self._count -= not record
-                return
+                return True
             at = after
+        if prefix:
+            return False
         if record:
             if not 0 <= key <= KEY_MAX or len(record) > LENGTH_MAX:
                 raise ValueError(f"a table cannot hold {len(record)} bytes under {key}")
@@ -79,6 +87,7 @@ class Table:
             self._count += 1
             if self._count > len(self._buckets) * _LOAD:
                 self._grow()
+        return True
 
     def _grow(self) -> None:
         """Splits one bucket in two."""
@@ -90,7 +99,7 @@ class Table:
         while at < end:
             (head,) = _head(bucket, at)
             after = at + 8 + (head & 0xFFFFFF)
-            (stay if ((head >> 24) * self._mix >> 24) & wide == self._split else go).append(bucket[at:after])
+            (stay if ((head >> 24) * self._mix >> 20) & wide == self._split else go).append(bucket[at:after])
             at = after
         self._buckets[self._split] = b"".join(stay)
         self._buckets.append(b"".join(go))

@@ -3,7 +3,7 @@
 In: bytes as they were read, the time. Out: frames, submits, delivers, bytes to write. Never: sockets, a clock, logs, policy.
 
     tables   the specification as data         frame    one PDU; Malformed         fields   any body, strictly
-    session  one connection's state            submit   the fast reader of submits (with content, charset, udh, when)
+    session  one connection's state (asked)    submit   the fast reader of submits (with content, charset, udh, when)
     build    PDUs of our own                   deliver  the reader of delivers (with receipt)
 
 Here alone peers are called ESME and SMSC, as the specification does. Requests are read strictly; responses are forgiven, for a

@@ -10,6 +10,8 @@ What no handset or no two handsets agree on (JIS, KS C, reserved codings) is "un
 
 from __future__ import annotations
 
+from codecs import charmap_decode
+
 READABLE, UNREADABLE, BINARY, COMPRESSED, WAP_PUSH, EMPTY = (
     "readable",
     "unreadable",
@@ -97,9 +99,10 @@ def _decode_ucs2(octets: bytes) -> tuple[str, str]:
 
 def decode_gsm(octets: bytes) -> str | None:
     """Unpacked GSM-7, one octet a character; None where an octet is none of the alphabet's (≥ 0x80)."""
-    if not octets.isascii():
+    try:
+        text = charmap_decode(octets, "strict", GSM_BASIC)[0]
+    except UnicodeDecodeError:
         return None
-    text = octets.decode("ascii").translate(_GSM_TABLE)
     return _unescape(octets) if "\x1b" in text else text
 
 
@@ -116,9 +119,6 @@ def _unescape(octets: bytes) -> str:
         else:
             chars.append(GSM_BASIC[code])
     return "".join(chars)
-
-
-_GSM_TABLE = {code: char for code, char in enumerate(GSM_BASIC) if chr(code) != char}
 
 
 def encode(text: str) -> tuple[bytes, int]:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from proxy.wire import build
+from proxy.wire.asked import Asked
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed
 from proxy.wire.tables import (
@@ -34,13 +35,10 @@ from proxy.wire.tables import (
     PDU_BYTES_MAX,
     RESPONSE,
     SC_INTERFACE_VERSION,
-    SEQUENCE_MAX,
     UNBIND,
     VERSION_34,
 )
 
-LATE_MAX = 4096
-"""Requests given up whose answers are still recognised: some seconds of a fast link."""
 BAD_MAX = 65_536
 """Faults noted until somebody drains ``bad``; one read cannot bring so many."""
 STATES = ("open", "bound_tx", "bound_rx", "bound_trx", "unbound")
@@ -130,13 +128,10 @@ class Session:
         self._accept: frozenset[int] = _ACCEPTED[side]["open"]
         self._rest = b""
         self._out: list[bytes] = []
-        self._sequence = 0
-        self._waiting: dict[int, tuple[Any, float, int]] = {}  # sequence → ticket, when sent, the response's command_id
-        self._late: dict[int, int] = {}  # sequence → the response's command_id
-        self._own: dict[int, int] = {}  # sequence of a bind, enquire_link or unbind of ours → its command_id
+        self._asked = Asked()
         self._opened = now
         self._heard = now
-        self._asked: float | None = None  # when our enquire_link went out, while the peer has said nothing since
+        self._enquired: float | None = None  # when our enquire_link went out, while the peer has said nothing since
         self._owed = 0  # requests handed out and not answered
         self._bind: Frame | None = None  # the peer's bind, not answered
         self._unbinding: float | None = None  # when we began to unbind
@@ -161,7 +156,7 @@ class Session:
     @property
     def free(self) -> int:
         """How many more requests may be sent now."""
-        return self.window - len(self._waiting)
+        return self.window - len(self._asked.waiting)
 
     def _enter(self, state: str) -> None:
         self.state = state
@@ -179,10 +174,10 @@ class Session:
         answers: list[tuple[Any, Frame]] = []
         strays: list[tuple[int, Frame]] = []
         self._heard = now
-        self._asked = None
+        self._enquired = None
         if self._rest:
             data = self._rest + data
-        waiting = self._waiting
+        waiting = self._asked.waiting
         accept = self._accept
         position, end = 0, len(data)
         while self.closing is None and end - position >= 16:
@@ -205,9 +200,10 @@ class Session:
                     self._unasked(frame, strays)
                     accept = self._accept
             else:
-                self._owed += len(requests)
+                before = len(requests)
+                self._owed += before  # an unbind must know what came before it in the same read
                 self._request(frame, requests, now)
-                self._owed -= len(requests)
+                self._owed -= before
                 accept = self._accept
         self._owed += len(requests)
         self._keep(data, position)
@@ -290,18 +286,13 @@ class Session:
 
     def _unasked(self, frame: Frame, strays: list[tuple[int, Frame]]) -> None:
         """A response to nothing that waits with a ticket: one of our own commands', a late one, or a stray. Never answered."""
-        sequence, command_id = frame.sequence_number, frame.command_id
-        own = self._own.get(sequence)
-        if own is not None and command_id in (own | RESPONSE, GENERIC_NACK):
-            del self._own[sequence]
+        own = self._asked.take_own(frame)
+        if own is not None:
             self._own_answered(own, frame)
-            return
-        late = self._late.get(sequence)
-        if late is not None and command_id in (late, GENERIC_NACK):
-            del self._late[sequence]
-            strays.append((sequence, frame))
+        elif self._asked.take_late(frame):
+            strays.append((frame.sequence_number, frame))
         else:
-            self._note("refused-by-peer" if command_id == GENERIC_NACK else "response")
+            self._note("refused-by-peer" if frame.command_id == GENERIC_NACK else "response")
 
     def _own_answered(self, command_id: int, frame: Frame) -> None:
         if command_id == UNBIND:
@@ -339,31 +330,9 @@ class Session:
 
     def send(self, data: bytes, ticket: Any, now: float) -> int:
         """Sends a request under a sequence number of ours (returned); ``ticket`` comes back with its answer."""
-        sequence = self._sequence + 1
-        if sequence > SEQUENCE_MAX or self._sequence_wrapped(sequence):
-            sequence = self._free_sequence()
-        self._sequence = sequence
-        self._waiting[sequence] = (ticket, now, int.from_bytes(data[4:8], "big") | RESPONSE)
-        self._out.append(data[:12] + sequence.to_bytes(4, "big") + data[16:])
+        sequence, numbered = self._asked.add(data, ticket, now)
+        self._out.append(numbered)
         return sequence
-
-    def _sequence_wrapped(self, sequence: int) -> bool:
-        """Whether the number is still in use: possible only once 2³¹ numbers were used."""
-        return sequence in self._waiting or sequence in self._own
-
-    def _free_sequence(self) -> int:
-        sequence = self._sequence + 1
-        while True:
-            if sequence > SEQUENCE_MAX:
-                sequence = 1
-            if not self._sequence_wrapped(sequence) and sequence not in self._late:
-                return sequence
-            sequence += 1
-
-    def _send_own(self, data: bytes) -> None:
-        self._sequence = sequence = self._free_sequence()
-        self._own[sequence] = int.from_bytes(data[4:8], "big")
-        self._out.append(data[:12] + sequence.to_bytes(4, "big") + data[16:])
 
     def write(self, data: bytes) -> None:
         """One whole response to a request that was handed out."""
@@ -407,7 +376,8 @@ class Session:
 
     def start_bind(self, kind: str, system_id: str, password: str, system_type: str = "", address_range: str = "") -> None:
         """Asks the carrier: ``bound`` turns true, or ``refused_status`` says why not. ValueError when a name is too long."""
-        self._send_own(build.bind(kind, system_id, password, system_type=system_type, address_range=address_range))
+        asking = build.bind(kind, system_id, password, system_type=system_type, address_range=address_range)
+        self._out.append(self._asked.add_own(asking))
 
     def unbind(self) -> None:
         """Says that we want to go; the peer's answer sets ``closing``. Closes at once where nothing is bound."""
@@ -415,23 +385,14 @@ class Session:
             self.closing = self.closing or "never bound"
         elif self._unbinding is None:
             self._unbinding = self._heard
-            self._send_own(build.unbind())
+            self._out.append(self._asked.add_own(build.unbind()))
 
     # ------------------------------------------------------------------ time
 
     def tick(self, now: float) -> list[tuple[int, Any]]:
         """Time passes: (sequence, ticket) of requests whose answer is overdue. Asks a silent peer whether it is there."""
-        overdue: list[tuple[int, Any]] = []
         limit = now - self.timers.response_s
-        for sequence, (ticket, sent, response) in self._waiting.items():  # in the order in which they were sent
-            if sent > limit:
-                break
-            overdue.append((sequence, ticket))
-            self._late[sequence] = response
-        for sequence, _ in overdue:
-            del self._waiting[sequence]
-        while len(self._late) > LATE_MAX:
-            del self._late[next(iter(self._late))]
+        overdue = self._asked.give_up(limit)
         if self.closing is None:
             self._check_timers(now, limit)
         return overdue
@@ -447,18 +408,14 @@ class Session:
         elif self._unbinding is not None:
             if max(self._unbinding, self._heard) <= limit:
                 self.closing = "no answer to our unbind"
-        elif self._asked is not None:
-            if self._asked <= limit:
+        elif self._enquired is not None:
+            if self._enquired <= limit:
                 self.closing = "no answer to our enquire_link"
         elif now - self._heard >= self.timers.enquire_s:
-            self._asked = now
-            self._own = {sequence: command for sequence, command in self._own.items() if command != ENQUIRE_LINK}
-            self._send_own(build.enquire_link())
+            self._enquired = now
+            self._out.append(self._asked.add_own(build.enquire_link()))
 
     def abandon(self) -> list[Any]:
         """The connection is lost: tickets of all that was not answered, oldest first."""
-        tickets = [ticket for ticket, _, _ in self._waiting.values()]
-        self._waiting.clear()
-        self.state = "unbound"
-        self._accept = _ACCEPTED[self.side]["unbound"]
-        return tickets
+        self._enter("unbound")
+        return self._asked.abandon()

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from tests.e2e.clients import GSM7, TEXTS, Arrived, Told
 from tests.e2e.sockets import free_port
 from tests.e2e.waiting import until
+from tests.needs import path_of
 
 DELIVERED, ACCEPTED, REFUSED = 1, 8, 16
 """Kannel's words for what became of a text: by a receipt; by a submit_sm_resp."""
@@ -149,7 +150,7 @@ class Kannel:
 
     def _start(self, box: str, config: Path) -> None:
         log = self._logs[len(self._boxes)]
-        self._boxes.append(subprocess.Popen([f"/usr/sbin/{box}", str(config)], stdout=log, stderr=log, cwd=self._folder))
+        self._boxes.append(subprocess.Popen([path_of(box) or box, str(config)], stdout=log, stderr=log, cwd=self._folder))
 
     def _status(self) -> str | None:
         try:
@@ -191,7 +192,7 @@ class Kannel:
                     self.send_header("Content-Length", "0")
                     self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 """Says nothing."""
 
         return Handler
@@ -200,7 +201,7 @@ class Kannel:
 class KannelClient:
     """One of Kannel's connections, as the conversation sees it."""
 
-    kinds = ("gsm7", "chinese", "8bit", "long")
+    kinds: tuple[str, ...] = ("gsm7", "chinese", "8bit", "long")
     retries = True
 
     def __init__(self, kannel: Kannel, name: str) -> None:

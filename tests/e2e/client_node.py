@@ -1,4 +1,4 @@
-"""node-smpp, in a process of its own: orders go in and events come out as JSON lines (node/driver.js).
+"""node-smpp, in a process of its own: orders go in and events come out as JSON lines (node_driver.js).
 
 In: a port, a system_id, the wish for one transceiver or a transmitter and a receiver. Out: a Client. Never: bytes made here, but UDHs.
 """
@@ -7,57 +7,42 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import threading
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.clients import TEXTS, Arrived, Told
 from tests.e2e.waiting import until
+from tests.needs import NODE_CLIENT
 
-HERE = Path(__file__).parent / "node"
+DRIVER = Path(__file__).parent / "node_driver.js"
 PART_CHARACTERS = 67
 """UCS-2 characters of one part beside its 6 octets of user data header."""
 
 
-def install() -> None:
-    """Brings node-smpp as the lock file pins it, once; without a registry in reach the test is skipped, by name, but not in CI."""
-    lock = HERE / "package-lock.json"
-    stamp = HERE / "node_modules" / ".installed"
-    if stamp.exists() and stamp.read_text() == lock.read_text():
-        return
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm: not installed (apt-get install npm)")
-    done = subprocess.run([npm, "ci", "--ignore-scripts"], cwd=HERE, capture_output=True, text=True, timeout=100, check=False)
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:]
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"node: `npm ci` in {HERE.name}/ failed: {last}")
-    stamp.write_text(lock.read_text())
-
-
 class NodeClient:
-    kinds = ("gsm7", "chinese", "8bit", "long", "payload")
+    kinds: tuple[str, ...] = ("gsm7", "chinese", "8bit", "long", "payload")
     retries = False
 
     def __init__(self, port: int, system_id: str, password: str, kind: str) -> None:
-        install()
         self._process = subprocess.Popen(
-            ["node", "driver.js"], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            ["node", str(DRIVER)],
+            env={**os.environ, "NODE_PATH": str(NODE_CLIENT / "node_modules")},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         self._events: list[dict[str, object]] = []
         self._n = 0
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         binds = {"trx": {"tx": "bind_transceiver"}, "tx+rx": {"tx": "bind_transmitter", "rx": "bind_receiver"}}[kind]
         fields = {"system_id": system_id, "password": password, "interface_version": 0x34}
         for name, bind in binds.items():
             self._order({"do": "bind", "as": name, "port": port, "with": bind, "fields": fields})
-        bound = until(
-            lambda: (found := self._of("bound")) and len(found) == len(binds) and found,
-            lambda: f"node bound, got {self._events}",
-        )
+        until(lambda: len(self._of("bound")) == len(binds), lambda: f"node bound, got {self._events}")
+        bound = self._of("bound")
         assert not any(one["status"] for one in bound), bound
 
     def submit(self, kind: str, source: str, recipient: str) -> list[Told]:
@@ -76,9 +61,13 @@ class NodeClient:
         self._order({"do": "close"})
         try:
             self._process.wait(5)
-        finally:
+        except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.communicate()
+        self._reader.join(5)
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+        self._process.wait(5)
 
     def _send(self, source: str, recipient: str, fields: dict[str, object]) -> int:
         self._n += 1

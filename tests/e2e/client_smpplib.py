@@ -69,7 +69,7 @@ class _Connection(smpplib.client.Client):  # type: ignore[misc]  # smpplib ships
 
 
 class SmpplibClient:
-    kinds = ("gsm7", "chinese", "8bit", "long", "payload")
+    kinds: tuple[str, ...] = ("gsm7", "chinese", "8bit", "long", "payload")
     retries = False
 
     def __init__(self, port: int, system_id: str, password: str, kind: str) -> None:

@@ -13,7 +13,7 @@ CHINESE = "【测试】双11券, 满100减20, 拒收请回复R"
 BINARY = bytes(range(0, 256, 3))
 LONG = "【测试】" + "您的包裹已到达驿站, 请凭取件码8866领取, 如有疑问请联系快递员。" * 6
 """Four parts in UCS-2."""
-TEXTS = {"gsm7": GSM7, "chinese": CHINESE, "8bit": BINARY, "long": LONG, "payload": LONG}
+TEXTS: dict[str, str | bytes] = {"gsm7": GSM7, "chinese": CHINESE, "8bit": BINARY, "long": LONG, "payload": LONG}
 """``payload`` is the long text in one message_payload."""
 
 

@@ -61,12 +61,14 @@ class Tap(Server):
 
     def answers_to(self, recipient: str) -> list[Pdu]:
         """Answers to the submits to one person, in the order of the submits."""
-        found = []
+        found: list[Pdu] = []
         for sent, got in list(self._wires):
             answers = {answer.sequence: answer for answer in list(got) if answer.command == SUBMIT_SM | RESPONSE}
-            for submit in of(list(sent), SUBMIT_SM):
-                if read_message(submit.data).destination.endswith(recipient) and submit.sequence in answers:
-                    found.append(answers[submit.sequence])
+            found += [
+                answers[submit.sequence]
+                for submit in of(list(sent), SUBMIT_SM)
+                if read_message(submit.data).destination.endswith(recipient) and submit.sequence in answers
+            ]
         return found
 
     def delivers(self) -> list[Pdu]:

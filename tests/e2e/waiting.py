@@ -14,7 +14,7 @@ WITHIN_S = 10.0
 """Far more than anything here takes, on a machine that is busy with something else."""
 
 
-def until(look: Callable[[], Answer], what: object, within_s: float = WITHIN_S) -> Answer:
+def until(look: Callable[[], Answer | None], what: object, within_s: float = WITHIN_S) -> Answer:
     """The first true value of ``look``; AssertionError with ``what`` (called, if it can be) when none came in time."""
     deadline = time.monotonic() + within_s
     while True:

@@ -327,8 +327,8 @@ class World:
             if submit.entry not in self.on_disk(synced=True).entries:
                 raise Broken(f"submit {submit.number} acknowledged before its entry was synced")
         elif status == CARRIER_REFUSES:
-            if submit.entry not in self.on_disk().taken_back:
-                raise Broken(f"submit {submit.number} told of a refusal before the take-back was written")
+            if submit.entry not in self.on_disk().refused_by_carrier:
+                raise Broken(f"submit {submit.number} told of a refusal before it was written")
         elif status >= 0x400 and submit.frame not in self.on_disk().refused:
             raise Broken(f"submit {submit.number} refused before the verdict was written")
 
@@ -371,8 +371,11 @@ class World:
             raise Broken(f"submit {submit.number} was sent twice")
         if transit.entry.id not in self.on_disk().entries:
             raise Broken(f"submit {submit.number} left before its entry was written")
-        if transit.adopts and transit.adopts in self.by_entry:
-            self.by_entry[transit.adopts].replaced = True
+        stood_in_for = transit.adopts
+        while stood_in_for:  # which may itself have stood in for another, and never have been sent
+            if stood_in_for in self.by_entry:
+                self.by_entry[stood_in_for].replaced = True
+            stood_in_for = self.on_disk().adopts.get(stood_in_for, 0)
         if any(submit.sent_at > at for key, at in self.refused_at.items() if key == (submit.recipient, submit.provider)):
             raise Broken(f"submit {submit.number} was sent to a person after their opt-out was acknowledged")
         if submit.recipient == BEIJING:
@@ -416,7 +419,7 @@ class World:
         self.pump_soon()
 
     def note_refusal(self, transit: Transit, status: int) -> None:
-        if status:
+        if status and transit.adopted is None:  # else the attempt that it stands in for may have arrived
             cast("SimBind", transit.bind).asked[transit.sequence].taken_back = True
 
     def overdue(self, link: SimLink, sequence: int) -> None:
@@ -551,21 +554,26 @@ def _states(found: tuple[int, bytes] | None) -> dict[int, int]:
 class OnDisk:
     entries: set[int]
     taken_back: set[int]
+    refused_by_carrier: set[int]
     refused: set[bytes]
     opted_out: set[int]
+    adopts: dict[int, int]
 
     @classmethod
     def of(cls, disk: MemoryDisk) -> OnDisk:
-        found = cls(set(), set(), set(), set())
+        found = cls(set(), set(), set(), set(), set(), {})
         for item in read(disk, 1):
             if item.kind == entries.VERDICT:
                 verdict = entries.unpack_verdict(item.body)
                 if verdict.entry is not None:
                     found.entries.add(verdict.entry.id)
+                    found.adopts[verdict.entry.id] = verdict.adopts
                 else:
                     found.refused.add(verdict.data)
             elif item.kind == entries.ANSWER:
                 answer = entries.unpack_answer(item.body)
+                if answer.status == CARRIER_REFUSES:
+                    found.refused_by_carrier.add(answer.entry_id)
                 if Effect(answer.effect).takes_back:
                     found.taken_back.add(answer.entry_id)
             elif item.kind == entries.OPTOUT:

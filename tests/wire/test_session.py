@@ -22,7 +22,7 @@ def _opened() -> Session:
 
 
 @pytest.mark.parametrize(
-    "kind, state, receives",
+    ("kind", "state", "receives"),
     [("transmitter", "bound_tx", False), ("receiver", "bound_rx", True), ("transceiver", "bound_trx", True)],
 )
 def test_a_provider_binds_as_what_it_asked_for(kind: str, state: str, receives: bool):
@@ -36,7 +36,7 @@ def test_a_bind_tells_who_asks():
     assert session.bind_request(frame) == ("transmitter", "jia", "secret", "VMS", 0x34, "")
 
 
-@pytest.mark.parametrize("version, told", [(0x33, []), (0x34, [(0x0210, b"\x34")]), (0x50, [(0x0210, b"\x34")]), (0, [])])
+@pytest.mark.parametrize(("version", "told"), [(0x33, []), (0x34, [(0x0210, b"\x34")]), (0x50, [(0x0210, b"\x34")]), (0, [])])
 def test_our_version_is_told_only_to_a_peer_that_knows_optional_parameters(version: int, told: list[tuple[int, bytes]]):
     session = _opened()
     [frame] = session.receive(bind("transceiver", "jia", "secret", interface_version=version, sequence=1), 0.0).requests
@@ -72,7 +72,7 @@ def test_a_second_bind_is_told_that_there_is_one_whether_answered_or_not():
 
 
 @pytest.mark.parametrize(
-    "body, status",
+    ("body", "status"),
     [
         (b"x" * 16 + b"\0pw\0\0\x34\0\0\0", "ESME_RINVSYSID"),
         (b"jia\0" + b"p" * 9 + b"\0\0\x34\0\0\0", "ESME_RINVPASWD"),
@@ -284,7 +284,7 @@ def test_a_lost_link_gives_back_what_was_not_answered():
 def test_numbers_begin_again_after_the_last_and_pass_by_those_in_use():
     session = carrier()
     session.send(SUBMIT, "old", 0.0)  # number 2
-    session._sequence = SEQUENCE_MAX - 1
+    session._asked._last = SEQUENCE_MAX - 1
     assert [session.send(SUBMIT, n, 0.0) for n in range(3)] == [SEQUENCE_MAX, 1, 3]
 
 
@@ -322,7 +322,7 @@ def test_a_carrier_that_never_answers_our_bind_is_let_go():
 
 def test_a_password_too_long_for_the_protocol_is_our_own_fault():
     session = Session("carrier", TIMERS, 0.0, 5)
-    with pytest.raises(ValueError, match="password of 9 characters: SMPP 3.4 has room for 8"):
+    with pytest.raises(ValueError, match=r"password of 9 characters: SMPP 3\.4 has room for 8"):
         session.start_bind("transceiver", "gate106", "ninechars")
 
 

@@ -75,7 +75,7 @@ def test_a_good_pdu_is_read_as_its_project_says(row: dict[str, Any]):
     assert _fields(Frame.of(bytes.fromhex(row["hex"]))) == row["fields"]
 
 
-@pytest.mark.parametrize("name, status", WRONG.items())
+@pytest.mark.parametrize(("name", "status"), WRONG.items())
 def test_a_broken_pdu_is_refused_with_the_status_its_fault_asks_for(name: str, status: str):
     [row] = [row for row in VECTORS if row["id"] == name]
     with pytest.raises(Malformed) as fault:

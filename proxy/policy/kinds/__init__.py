@@ -17,23 +17,23 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..condition import Tree
-from ..regions import Regions
-from ..registry import Registry
-from ..source import Node
+from proxy.policy.condition import Tree
+from proxy.policy.regions import Regions
+from proxy.policy.registry import Registry
+from proxy.policy.source import Node
 
 
 class NumberList(NamedTuple):
     """People named in a file of the folder."""
 
     name: str
-    numbers: object
-    """Something with ``in``: a frozenset, or a BitMap64 when it is big."""
+    numbers: Container[int]
+    """A frozenset, or a BitMap64 when it is big."""
     scope: str  # what being on it suppresses: "" (nothing), global, or a scope with a value
     value: str
 

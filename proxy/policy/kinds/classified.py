@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from proxy.message import Category
 
-from ..condition import OneOf, Tree
-from ..source import Node
-from . import Context
+from proxy.policy.condition import OneOf, Tree
+from proxy.policy.source import Node
+from proxy.policy.kinds import Context
 
 IN_RECORD = ""
 HINT = "a record keeps the effective category: use category"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from proxy.yamlfile import unknown
 
-from .. import moments
-from ..condition import Test, Tree
-from ..problem import RuleFault
-from ..source import Node
-from . import Context
+from proxy.policy import moments
+from proxy.policy.condition import Test, Tree
+from proxy.policy.problem import RuleFault
+from proxy.policy.source import Node
+from proxy.policy.kinds import Context
 
 IN_RECORD = "time"
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

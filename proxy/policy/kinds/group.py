@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from proxy.yamlfile import unknown
 
-from ..condition import OneOf, Tree
-from ..problem import RuleFault
-from ..source import Node
-from . import Context
+from proxy.policy.condition import OneOf, Tree
+from proxy.policy.problem import RuleFault
+from proxy.policy.source import Node
+from proxy.policy.kinds import Context
 
 IN_RECORD = "signature"
 

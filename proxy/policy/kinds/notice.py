@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..condition import AnyOf, Test, Tree
-from ..reading import Page
-from ..source import Node
-from ..text import body_tail, fold, squeeze
-from . import Context
+from proxy.policy.condition import AnyOf, Test, Tree
+from proxy.policy.reading import Page
+from proxy.policy.source import Node
+from proxy.policy.text import body_tail, fold, squeeze
+from proxy.policy.kinds import Context
 
 IN_RECORD = ""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from proxy.message import Facts
 from proxy.yamlfile import unknown
 
-from ..condition import AnyOf, OneOf, Test, Tree
-from ..problem import RuleFault
-from ..regions import PROVINCE_CODES, UNKNOWN, province_of
-from ..source import Node
-from . import Context
+from proxy.policy.condition import AnyOf, OneOf, Test, Tree
+from proxy.policy.problem import RuleFault
+from proxy.policy.regions import PROVINCE_CODES, UNKNOWN, province_of
+from proxy.policy.source import Node
+from proxy.policy.kinds import Context
 
 IN_RECORD = "person"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from proxy.message import Facts, Recipient
 
-from ..condition import Person, Tree
-from ..source import Node
-from . import Context
+from proxy.policy.condition import Person, Tree
+from proxy.policy.source import Node
+from proxy.policy.kinds import Context
 
 IN_RECORD = "person"
 

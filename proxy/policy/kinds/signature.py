@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from ..condition import AnyOf, OneOf, Test, Tree
-from ..reading import Page
-from ..source import Node
-from ..text import normal_signature
-from . import Context
+from proxy.policy.condition import AnyOf, OneOf, Test, Tree
+from proxy.policy.reading import Page
+from proxy.policy.source import Node
+from proxy.policy.text import normal_signature
+from proxy.policy.kinds import Context
 
 IN_RECORD = "signature"
 
 
 def _several(page: Page) -> bool:
-    return page.signature.count > 1
+    return page.signature.edges > 1
 
 
 SEVERAL = Test("text", _several, "there are several signatures", "signature_count")

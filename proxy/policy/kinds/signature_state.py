@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..condition import OneOf, Tree
-from ..registry import STATE_WORDS
-from ..source import Node
-from . import Context
+from proxy.policy.condition import OneOf, Tree
+from proxy.policy.registry import STATE_WORDS
+from proxy.policy.source import Node
+from proxy.policy.kinds import Context
 
 IN_RECORD = ""
 HINT = "a record keeps the signature, not its state then: use signature or advertiser"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..category import SUBCATEGORIES
-from ..condition import OneOf, Tree
-from ..source import Node
-from . import Context
+from proxy.policy.category import SUBCATEGORIES
+from proxy.policy.condition import OneOf, Tree
+from proxy.policy.source import Node
+from proxy.policy.kinds import Context
 
 IN_RECORD = "subcategory"
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from proxy.message import Category, Facts, OptOut, Recipient
 
-from .. import moments
-from ..condition import Person, Tree
-from ..problem import RuleFault
-from ..registry import Registry
-from ..source import Node
-from . import Context
+from proxy.policy import moments
+from proxy.policy.condition import Person, Tree
+from proxy.policy.problem import RuleFault
+from proxy.policy.registry import Registry
+from proxy.policy.source import Node
+from proxy.policy.kinds import Context
 
 IN_RECORD = "person"
 SCOPES = ("global", "advertiser", "signature", "provider", "category", "port")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re2
 
-from ..condition import AnyOf, Test, Tree
-from ..problem import RuleFault
-from ..reading import Page
-from ..source import Node
-from ..text import fold, squeeze
-from . import Context
+from proxy.policy.condition import AnyOf, Test, Tree
+from proxy.policy.problem import RuleFault
+from proxy.policy.reading import Page
+from proxy.policy.source import Node
+from proxy.policy.text import fold, squeeze
+from proxy.policy.kinds import Context
 
 IN_RECORD = ""
 PATTERN_LONGEST = 500

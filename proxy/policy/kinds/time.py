@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .. import moments
-from ..condition import Test, Tree
-from ..problem import RuleFault
-from ..source import Node
-from . import Context
+from proxy.policy import moments
+from proxy.policy.condition import Test, Tree
+from proxy.policy.problem import RuleFault
+from proxy.policy.source import Node
+from proxy.policy.kinds import Context
 
 IN_RECORD = "time"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..condition import Test, Tree
-from ..reading import Page
-from ..source import Node
-from . import Context
+from proxy.policy.condition import Test, Tree
+from proxy.policy.reading import Page
+from proxy.policy.source import Node
+from proxy.policy.kinds import Context
 
 IN_RECORD = ""
 

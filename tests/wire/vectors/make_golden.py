@@ -8,6 +8,7 @@ In: smpplib, smpp34, aiosmpplib. Out: one JSON line a PDU: origin, hex, what it 
 from __future__ import annotations
 
 import json
+import random
 import sys
 from importlib.metadata import version
 from typing import Any
@@ -90,9 +91,9 @@ def by_smpp34() -> None:
     made = smpp34.SubmitSm(PORT, PERSON, CHINESE.encode("utf-16-be"), data_coding=8, dest_addr_ton=1, registered_delivery=1)
     row("smpp34", "chinese", made.encode(), source=PORT, destination=PERSON, text=CHINESE, state="readable")
     sar = [
-        smpp34.Tlv(smpp34.TLV_SAR_MSG_REF_NUM, b"\x12\x34"),
-        smpp34.Tlv(smpp34.TLV_SAR_TOTAL_SEGMENTS, b"\x03"),
-        smpp34.Tlv(smpp34.TLV_SAR_SEGMENT_SEQNUM, b"\x02"),
+        smpp34.Tlv(0x020C, b"\x12\x34"),
+        smpp34.Tlv(0x020E, b"\x03"),
+        smpp34.Tlv(0x020F, b"\x02"),
         smpp34.Tlv(0x1400, b"T100"),
     ]
     made = smpp34.SubmitSm(PORT, PERSON, b"middle", tlvs=sar)
@@ -106,8 +107,8 @@ def by_smpp34() -> None:
     row("smpp34", "compressed", made.encode(), text="", state="compressed")
     made = smpp34.SubmitSm(PORT, PERSON, b"")
     row("smpp34", "empty", made.encode(), text="", state="empty")
-    made = smpp34.DeliverSm(PERSON, PORT, b"TD", esm_class=0)
-    row("smpp34", "reply", made.encode(), is_receipt=False, source=PERSON, destination=PORT, text="TD", state="readable")
+    reply = smpp34.DeliverSm(PERSON, PORT, b"TD", esm_class=0)
+    row("smpp34", "reply", reply.encode(), is_receipt=False, source=PERSON, destination=PORT, text="TD", state="readable")
 
 
 def by_aiosmpplib() -> None:
@@ -133,6 +134,7 @@ def by_aiosmpplib() -> None:
 
 
 if __name__ == "__main__":
+    random.seed(106)  # smpplib draws the reference of a long message
     by_smpplib()
     by_smpp34()
     by_aiosmpplib()

@@ -1,0 +1,175 @@
+"""check: does the rules folder load, and do its own tests hold?
+
+In: a folder. Out: a Report with every Problem. Never: the live store: tests run on a past of their own.
+
+A test is ``{note: …, messages: [step, …]}``. A step is a message (``at to from text`` and perhaps ``category provider account repeat scheduled``) with what
+is wanted of it (``allow``, ``{reject: rule-id}``, ``{defer: rule-id}``), or a refusal by the person (``at to optout: {scope: …, value: …}``).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proxy.message import Category, Content, Entry, Message, OptOut, Outcome, Sender, Verdict
+from proxy.number import NotARecipient, recipient_of
+from proxy.yamlfile import unknown
+
+from . import moments
+from .history import Counts, Past
+from .judge import judge
+from .kinds import suppressed
+from .loader import load_all
+from .problem import Problem, RuleFault, RulesError
+from .ruleset import RuleSet
+from .source import Node
+
+STEP_KEYS = (
+    "at",
+    "to",
+    "from",
+    "category",
+    "text",
+    "provider",
+    "account",
+    "repeat",
+    "want",
+    "note",
+    "scheduled",
+    "since",
+    "state",
+    "optout",
+)
+REPEAT_MAX = 1_000
+
+
+@dataclass
+class Report:
+    problems: list[Problem]
+    rules: int = 0
+    tests: int = 0
+
+
+def check(folder: Path) -> Report:
+    """Load the folder and run its tests; an empty ``problems`` is what one wants."""
+    try:
+        loaded = load_all(folder)
+    except RulesError as error:
+        return Report(error.problems)
+    report = Report(list(loaded.unused_lists), len(loaded.rules.rules), len(loaded.tests))
+    for file, test in loaded.tests:
+        report.problems += run_test(loaded.rules, file, test)
+    return report
+
+
+def run_test(rules: RuleSet, file: str, test: Node) -> list[Problem]:
+    """One test on an empty past; its first failing step is its problem."""
+    try:
+        keys = test.mapping("test", ("note", "messages"))
+        if "messages" not in keys or not keys["messages"].items():
+            raise RuleFault(test.line, "test: 'messages' is missing")
+        bench = _Bench(rules)
+        for step in keys["messages"].items():
+            bench.step(step)
+    except RuleFault as fault:
+        return [Problem(file, fault.line, fault.text)]
+    return []
+
+
+@dataclass
+class _Bench:
+    rules: RuleSet
+    people: defaultdict[int, Past] = field(default_factory=lambda: defaultdict(Past))
+    counts: Counts = field(default_factory=Counts)
+    now: float = 0.0
+    sent: int = 0
+
+    def step(self, node: Node) -> None:
+        keys = node.mapping("test", STEP_KEYS)
+        for needed in ("at", "to") if "optout" in keys else ("at", "to", "from", "want"):
+            if needed not in keys:
+                raise RuleFault(node.line, f"test: '{needed}' is missing")
+        at = _moment(keys["at"])
+        if at < self.now:
+            raise RuleFault(keys["at"].line, "test: at: steps go forward in time")
+        self.now = at
+        try:
+            number = recipient_of(keys["to"].text("test: to", digits=True))
+        except NotARecipient as refused:
+            raise RuleFault(keys["to"].line, f"test: to: {refused.why}") from None
+        if "optout" in keys:
+            self.people[number].refusals.append(_refusal(keys["optout"], int(at)))
+            return
+        message = _message(keys, number)
+        repeat = keys["repeat"].integer("test: repeat", 1, REPEAT_MAX) if "repeat" in keys else 1
+        for turn in range(repeat):
+            verdict = self._send(message)
+            if fault := _differs(keys["want"], verdict, self.rules):
+                which = f" (message {turn + 1} of {repeat})" if repeat > 1 else ""
+                raise RuleFault(keys["want"].line, f"test: {fault}{which}")
+
+    def _send(self, message: Message) -> Verdict:
+        """Judge, and note what goes out as the gate would."""
+        past = self.people[message.recipient]
+        verdict = judge(message, past, self.rules, self.now, self.counts)
+        if verdict.outcome is Outcome.ALLOW:
+            self.sent += 1
+            facts, sender = verdict.facts, message.sender
+            past.entries.append(
+                Entry(
+                    self.sent, int(self.now), facts.signature_hash, sender.provider_hash, sender.port_hash,
+                    facts.category, facts.subcategory_code, verdict.template, facts.keyword_hash, 1,
+                )
+            )  # fmt: skip
+            for take in verdict.takes:
+                self.counts.take(take, self.now)
+        return verdict
+
+
+def _message(keys: dict[str, Node], number: int) -> Message:
+    provider = keys["provider"].text("test: provider", digits=True) if "provider" in keys else "test"
+    account = keys["account"].text("test: account", digits=True) if "account" in keys else provider
+    category = None
+    if "category" in keys:
+        category = Category.of(keys["category"].word("test: category", [one.word for one in Category], "category"))
+    since = _moment(keys["since"]) if "since" in keys else None
+    text = keys["text"].text("test: text", digits=True) if "text" in keys and keys["text"].value != "" else ""
+    state = keys["state"].text("test: state") if "state" in keys else "readable" if text else "empty"
+    scheduled = _moment(keys["scheduled"]) if "scheduled" in keys else None
+    sender = Sender.of(provider, account, keys["from"].text("test: from", digits=True), "", category, since)
+    return Message(sender, number, Content(text, state, b"", scheduled=scheduled))
+
+
+def _moment(node: Node) -> float:
+    try:
+        return moments.moment(node.text("test: at"))[0]
+    except ValueError as fault:
+        raise RuleFault(node.line, f"test: {fault}") from None
+
+
+def _refusal(node: Node, time: int) -> OptOut:
+    keys = node.mapping("test: optout", ("scope", "value", "source"))
+    scope = keys["scope"].word("test: optout: scope", suppressed.SCOPES, "scope") if "scope" in keys else "global"
+    value = keys["value"].text("test: optout: value", digits=True) if "value" in keys else ""
+    source = keys["source"].word("test: optout: source", suppressed.SOURCES, "source") if "source" in keys else "reply"
+    if scope != "global" and not value:
+        raise RuleFault(node.line, f"test: optout: scope {scope} needs a value")
+    return OptOut("all" if scope == "global" else scope, value, time, source, 0)
+
+
+def _differs(want: Node, verdict: Verdict, rules: RuleSet) -> str:
+    """How a verdict differs from what was wanted; empty if it does not."""
+    got = verdict.outcome.word + (f" by '{verdict.rule}' ({verdict.reason.name})" if verdict.reason else "")
+    if not isinstance(want.value, dict):
+        want.word("test: want", ("allow",))
+        return "" if verdict.outcome is Outcome.ALLOW else f"wanted allow, got {got}"
+    keys = want.mapping("test: want", ("reject", "defer"))
+    if len(keys) != 1:
+        raise RuleFault(want.line, "test: want: allow, {reject: rule-id} or {defer: rule-id}")
+    ((word, rule),) = keys.items()
+    name = rule.text("test: want", digits=True)
+    known = [one.id for one in rules.rules]
+    if name not in known:
+        raise RuleFault(rule.line, f"test: want: {unknown('rule', name, known)}")
+    return "" if (verdict.outcome.word, verdict.rule) == (word, name) else f"wanted {word} by '{name}', got {got}"

@@ -1,0 +1,57 @@
+"""History: a person's past and counters as plain lists, for rule tests and questions about people who have none.
+
+In: entries, refusals, takes. Out: message.Recipient and message.Counters. Never: durable (the real record lives in state).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from proxy.message import Entry, OptOut, Pick, Take
+
+
+class Past:
+    """message.Recipient over a list of entries, oldest first."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.refusals: list[OptOut] = []
+
+    def count(self, after: int, pick: Pick, enough: int) -> int:
+        return sum(entry.time > after and matches(entry, pick) for entry in self.entries)
+
+    def newest(self) -> int:
+        return max((entry.time for entry in self.entries), default=0)
+
+    def opt_outs(self) -> Sequence[OptOut]:
+        return self.refusals
+
+
+def matches(entry: Entry, pick: Pick) -> bool:
+    """Whether a cap counts an entry, apart from its time."""
+    pairs = (
+        (entry.category, pick.categories),
+        (entry.subcategory, pick.subcategories),
+        (entry.signature, pick.signatures),
+        (entry.provider, pick.providers),
+        (entry.port, pick.ports),
+    )
+    return all(wanted is None or value in wanted for value, wanted in pairs) and pick.template in (None, entry.template)
+
+
+class Counts:
+    """message.Counters over times of takes, exact to the second."""
+
+    def __init__(self) -> None:
+        self._times: defaultdict[int, list[int]] = defaultdict(list)
+
+    def count(self, key: int, after: float) -> int:
+        return sum(time > after for time in self._times.get(key, ()))
+
+    def take(self, take: Take, at: float) -> None:
+        self._times[take.key].append(int(at))
+
+
+NOTHING = Counts()
+"""Counters of which nobody takes."""

@@ -1,0 +1,203 @@
+"""Gate: the real gate as a process of its own, with generated settings and a copy of the shipped rules in a folder of its own.
+
+In: who the providers are, where the carrier listens. Out: a running ``python -m proxy serve``, its ports, its /metrics. Never: the
+gate's insides; it is known only by its settings, its sockets and its journal.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from proxy.message import Category
+from proxy.shipped import shipped
+from proxy.sim import measure
+
+CHINA = ZoneInfo("Asia/Shanghai")
+READY_S = 30.0
+DRAIN_S = 15.0
+"""The gate promises 8 s; what takes longer is killed and reported."""
+QUIET_AFTER_H, QUIET_H = 3, 11
+"""Quiet hours are moved to begin so long after now and to last as long as the shipped 21:00 to 08:00."""
+
+
+class GateFailed(RuntimeError):
+    """The gate under test did not start or end as it should; the text has what it said last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A simulated company, as the settings name it. ``ports`` are prefixes."""
+
+    name: str
+    ports: tuple[str, ...]
+    password: str = "secret"
+    tps: float | None = None
+    window: int = 64
+    binds: int = 16
+    category: str = "marketing"
+
+    def as_settings(self) -> dict[str, Any]:
+        said = {"name": self.name, "system_id": self.name, "password": self.password, "ports": list(self.ports)}
+        said |= {"allow_ips": ["127.0.0.0/8"], "binds": self.binds, "window": self.window, "category": self.category}
+        return said | ({"tps": self.tps} if self.tps else {})
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierSide:
+    """The carrier, as the settings name it."""
+
+    port: int
+    name: str = "bj"
+    code: str = "B1"
+    links: int = 2
+    window: int = 256
+    tps: float = 1_000_000
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def as_settings(self) -> dict[str, Any]:
+        said: dict[str, Any] = {"name": self.name, "code": self.code, "host": "127.0.0.1", "port": self.port}
+        said |= {"system_id": "gate106", "password": "secret", "bind": "transceiver"}
+        return said | {"links": self.links, "window": self.window, "tps": self.tps} | self.more
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def write_settings(
+    folder: Path,
+    carriers: Sequence[CarrierSide],
+    providers: Sequence[Provider],
+    *,
+    response_s: float = 10.0,
+    rules: Path | None = None,
+) -> tuple[Path, int, int]:
+    """Writes ``gate106.yaml`` into the folder; returns (its path, the SMPP port, the HTTP port). JSON is YAML."""
+    smpp, http = free_port(), free_port()
+    settings = {
+        "smpp": {"listen": f"127.0.0.1:{smpp}"},
+        "http": {"listen": f"127.0.0.1:{http}"},
+        "store": f"sqlite://{folder / 'state.db'}",
+        "journal": str(folder / "journal"),
+        "rules": str(rules or folder / "rules"),
+        "message_ids": "carrier",
+        "timers": {"bind_s": 10, "enquire_s": 30, "response_s": response_s},
+        "carriers": [carrier.as_settings() for carrier in carriers],
+        "providers": [provider.as_settings() for provider in providers],
+    }
+    path = folder / "gate106.yaml"
+    path.write_text(json.dumps(settings, ensure_ascii=False, indent=2), encoding="utf-8")
+    return path, smpp, http
+
+
+def quiet_hours(now: datetime) -> tuple[str, datetime]:
+    """Quiet hours that are not now, as rules spell them, and a moment within the next ones."""
+    start = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=QUIET_AFTER_H)
+    end = start + timedelta(hours=QUIET_H)
+    return f"{start:%H:%M}-{end:%H:%M}", start + timedelta(hours=1)
+
+
+def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Category]] = (), extra: str = "") -> Path:
+    """The shipped rules with three changes: quiet hours are moved away from now (a run at night would refuse every
+    advertisement), the simulated ports are registered, and ``extra`` (a rules file) is added."""
+    shutil.copytree(shipped("rules"), target)
+    for path in target.rglob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r"^( *)(reason: quiet-hours)\b.*$", r"\1\2\n\1mode: off", text, flags=re.M), encoding="utf-8")
+    rule = {
+        "id": "sim-quiet-hours",
+        "say": "模拟: 免打扰时段移到当前时间之后",
+        "when": {"category": "marketing", "time": quiet_hours(now)[0]},
+        "then": "reject",
+        "reason": "quiet-hours",
+    }
+    (target / "sim-quiet.yaml").write_text(json.dumps({"rules": [rule]}, ensure_ascii=False, indent=1), encoding="utf-8")
+    if extra:
+        (target / "sim-extra.yaml").write_text(extra, encoding="utf-8")
+    registry = target / "registries" / "ports.csv"
+    registry.parent.mkdir(exist_ok=True)
+    known = registry.exists()
+    with registry.open("a", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        if not known:
+            rows.writerow(("prefix", "province", "categories"))
+        rows.writerows((prefix, province, category.word) for prefix, province, category in ports)
+    return target
+
+
+class Gate:
+    """One gate process."""
+
+    def __init__(self, folder: Path, settings: Path, smpp: int, http: int) -> None:
+        self.folder = folder
+        self.smpp = smpp
+        self.http = http
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "gate.log"
+
+    def start(self) -> None:
+        """Starts it and waits until it says it is ready; raises GateFailed with its last words."""
+        command = [sys.executable, "-m", "proxy", "serve", "--config", str(self._settings)]
+        with self.log.open("ab") as out:
+            self._process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise GateFailed(f"the gate ended with {self._process.returncode}: {self.last_words()}")
+            try:
+                measure.fetch(f"http://127.0.0.1:{self.http}/readyz")
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        self.kill()
+        raise GateFailed(f"the gate was not ready after {READY_S:.0f} s: {self.last_words()}")
+
+    def metrics(self) -> str:
+        return measure.fetch(f"http://127.0.0.1:{self.http}/metrics")
+
+    def stop(self) -> int:
+        """Drains it with SIGTERM; returns its exit code."""
+        if self._process is None:
+            return 0
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(DRAIN_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise GateFailed(f"the gate did not drain within {DRAIN_S:.0f} s: {self.last_words()}") from None
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def last_words(self, lines: int = 5) -> str:
+        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+        return " | ".join(text.strip().splitlines()[-lines:]) or "it said nothing"

@@ -1,0 +1,147 @@
+"""Measure: figures about a process, a machine, a disk, and what /metrics says of itself.
+
+In: process ids, folders, text. Out: numbers with units in their names. Never: traffic.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import statistics
+import tempfile
+import time
+import urllib.request
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_VERSIONS = (
+    "uvloop",
+    "smpplib",
+    "asyncio-throttle",
+    "prometheus-client",
+    "phone",
+    "pyroaring",
+    "ahocorasick_rs",
+    "google-re2",
+    "xxhash",
+)
+HTTP_TIMEOUT_S = 5.0
+
+Samples = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
+"""Values of /metrics by (name, sorted labels)."""
+
+
+def descendants(pid: int) -> list[int]:
+    """A process and all its children and theirs, that live now."""
+    found = [pid]
+    for parent in found:
+        for listing in Path(f"/proc/{parent}/task").glob("*/children"):
+            try:
+                found += [int(child) for child in listing.read_text().split()]
+            except OSError:
+                continue  # it ended meanwhile
+    return found
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds, user and system, of a process with all its threads and children (also those that have ended)."""
+    total = 0.0
+    for each in descendants(pid):
+        try:
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += sum(int(ticks) for ticks in fields[11:15]) * _TICK_S  # utime, stime, cutime, cstime: proc(5)
+    return total
+
+
+def memory_bytes(pid: int) -> int:
+    """Resident memory of a process and its children."""
+    total = 0
+    for each in descendants(pid):
+        try:
+            found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{each}/status").read_text())
+        except OSError:
+            continue
+        total += int(found[1]) * 1024 if found else 0
+    return total
+
+
+def sync_s(folder: Path, times: int = 50) -> tuple[float, float]:
+    """(median, worst) seconds of an fdatasync after 4 KiB were written over blocks the file already has."""
+    took = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        block = os.urandom(4096)
+        os.write(file.fileno(), block * times)
+        os.fsync(file.fileno())
+        for place in range(times):
+            os.pwrite(file.fileno(), block, place * len(block))
+            before = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took.append(time.perf_counter() - before)
+    return statistics.median(took), max(took)
+
+
+def machine() -> dict[str, object]:
+    """What a reader must know of the machine to judge a figure."""
+    cpu = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    memory = re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+    return {
+        "cpu": cpu[1].strip() if cpu else platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(int(memory[1]) / 1024**2, 1) if memory else 0,
+        "system": f"{platform.system()} {platform.release()}",
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _VERSIONS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def fetch(url: str) -> str:
+    """The text behind a loopback address; OSError when there is none."""
+    with urllib.request.urlopen(url, timeout=HTTP_TIMEOUT_S) as answer:  # noqa: S310  # only ever our own loopback address
+        return str(answer.read().decode())
+
+
+_SAMPLE = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)(?: \d+)?")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+def samples(text: str) -> Samples:
+    """The values of Prometheus text; written here so that the reconciliation does not lean on what wrote the text."""
+    found = {}
+    for line in text.splitlines():
+        match = None if line.startswith("#") else _SAMPLE.fullmatch(line)
+        if match:
+            labels = tuple(sorted((name, value.replace('\\"', '"')) for name, value in _LABEL.findall(match[2] or "")))
+            found[match[1], labels] = float(match[3])
+    return found
+
+
+def bucket_quantile_s(before: Samples, after: Samples, name: str, share: float) -> float | None:
+    """A quantile of a histogram over the time between two scrapes, linear within its bucket; None without observations."""
+    bounds: list[tuple[float, float]] = []
+    for (sample, labels), value in after.items():
+        if sample == f"{name}_bucket":
+            bounds.append((float(dict(labels)["le"]), value - before.get((sample, labels), 0.0)))
+    bounds.sort()
+    if not bounds or bounds[-1][1] <= 0:
+        return None
+    wanted = bounds[-1][1] * share
+    low_s, low = 0.0, 0.0
+    for high_s, high in bounds:
+        if high >= wanted:
+            return low_s if high_s == float("inf") else low_s + (high_s - low_s) * (wanted - low) / (high - low)
+        low_s, low = high_s, high
+    return low_s

@@ -1,0 +1,194 @@
+"""Provider: a simulated company that sends through smpplib's client, a real client nobody here wrote. It logs every submit and answer.
+
+In: steps (what to send, when). Out: a log: what was sent, what was answered, what was delivered. Never: a guess at what the gate
+should say; ``why`` is only the sender's intention, for the people who read the table.
+
+One thread per provider: smpplib blocks. Thousands of messages a second are load.py's trade.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import struct
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from smpplib import client as smpplib_client
+from smpplib import exceptions
+
+from proxy.sim import pdus
+
+IDLE_S = 0.02
+"""How long a provider looks for answers before it looks at its steps again."""
+LOG_MAX = 200_000
+"""Submits one provider may log: hours of a demo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One submit to come. ``raw`` replaces everything behind the header, for PDUs that smpplib would not build."""
+
+    at_s: float  # after the provider's start
+    source: str
+    destination: str
+    body: bytes
+    why: str = ""
+    data_coding: int = pdus.UCS2
+    esm_class: int = 0
+    schedule: str = ""
+    registered: int = 1
+    raw: bytes = b""
+
+
+@dataclass(slots=True)
+class Sent:
+    """One submit and its answer. ``status`` is None while there is none."""
+
+    provider: str
+    source: str
+    destination: str
+    why: str
+    sequence: int
+    at: float
+    status: int | None = None
+    message_id: str = ""
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Got:
+    """One deliver_sm the provider received."""
+
+    provider: str
+    source: str
+    destination: str
+    receipt: bool
+    text: str
+
+
+@dataclass(slots=True)
+class ProviderLog:
+    sent: list[Sent] = field(default_factory=list)
+    got: list[Got] = field(default_factory=list)
+    surprises: list[str] = field(default_factory=list)
+    """What should not happen: a lost connection, an answer to nothing."""
+
+
+class SimProvider(threading.Thread):
+    """One provider: binds as transceiver, sends its steps when they fall due, ``window`` unanswered at most (0 = never waits)."""
+
+    def __init__(self, name: str, password: str, host: str, port: int, steps: Sequence[Step], window: int = 0) -> None:
+        super().__init__(name=f"provider-{name}", daemon=True)
+        self.provider = name
+        self.log = ProviderLog()
+        self.done = threading.Event()
+        """Set when all steps are sent; the thread goes on reading until ``finish``."""
+        self._password = password
+        self._steps = sorted(steps, key=lambda step: step.at_s)
+        self._window = window
+        self._open: dict[int, Sent] = {}
+        self._finish = threading.Event()
+        logger = f"sim.{name}"
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
+        self._client = smpplib_client.Client(host, port, timeout=5, logger_name=logger, allow_unknown_opt_params=True)
+        self._client.set_message_sent_handler(lambda pdu: self._answered(pdu))
+        self._client.set_error_pdu_handler(lambda pdu: self._answered(pdu))
+        self._client.set_message_received_handler(lambda pdu: self._received(pdu))
+
+    def connect(self) -> None:
+        """Binds; raises smpplib's exceptions when it is refused."""
+        self._client.connect()
+        self._client.bind_transceiver(system_id=self.provider, password=self._password)
+
+    @property
+    def open(self) -> int:
+        """Submits without an answer."""
+        return len(self._open)
+
+    def finish(self) -> None:
+        """Stop reading, unbind."""
+        self._finish.set()
+
+    def run(self) -> None:
+        start = time.monotonic()
+        place = 0
+        try:
+            while not self._finish.is_set():
+                now_s = time.monotonic() - start
+                while place < len(self._steps) and self._steps[place].at_s <= now_s and self._has_window():
+                    self._send(self._steps[place])
+                    place += 1
+                if place == len(self._steps):
+                    self.done.set()
+                self._read()
+        except exceptions.ConnectionError as error:
+            self.log.surprises.append(f"{self.provider}: the connection was lost ({error or 'closed'})")
+        finally:
+            self.done.set()
+            self._leave()
+
+    def _has_window(self) -> bool:
+        return not self._window or len(self._open) < self._window
+
+    def _read(self) -> None:
+        socket = self._client._socket  # its own poll() never waits, listen() never returns
+        if select.select([socket], [], [], IDLE_S)[0]:
+            self._client.read_once()
+
+    def _leave(self) -> None:
+        try:
+            self._client.unbind()
+        except (exceptions.PDUError, exceptions.ConnectionError, OSError, AttributeError, struct.error):
+            pass  # the other side left first: there is nobody to say goodbye to
+        self._client.state = "OPEN"
+        self._client.disconnect()
+
+    def _send(self, step: Step) -> None:
+        client = self._client
+        if step.raw:
+            sequence = client.next_sequence()
+            client._socket.sendall(pdus.pdu(pdus.SUBMIT_SM, 0, sequence, step.raw))
+        else:
+            sequence = client.sequence + 1
+        sent = Sent(self.provider, step.source, step.destination, step.why, sequence, time.monotonic())
+        if len(self.log.sent) >= LOG_MAX:
+            raise exceptions.ConnectionError("the provider's log is full")
+        self.log.sent.append(sent)
+        self._open[sequence] = sent
+        if not step.raw:
+            made = client.send_message(
+                source_addr_ton=0,
+                source_addr_npi=1,
+                source_addr=step.source,
+                dest_addr_ton=1,
+                dest_addr_npi=1,
+                destination_addr=step.destination,
+                esm_class=step.esm_class,
+                data_coding=step.data_coding,
+                short_message=step.body,
+                schedule_delivery_time=step.schedule,
+                registered_delivery=step.registered,
+            )
+            assert made.sequence == sequence
+
+    def _answered(self, pdu: Any) -> None:
+        """smpplib calls both handlers for a submit_sm_resp with an error status: the second call finds nothing open."""
+        sent = self._open.pop(pdu.sequence, None)
+        if sent is not None:
+            sent.status = pdu.status
+            sent.message_id = (getattr(pdu, "message_id", None) or b"").decode("latin-1")
+            sent.took_s = time.monotonic() - sent.at
+        elif not pdu.is_error():
+            self.log.surprises.append(
+                f"{self.provider}: an answer to sequence number {pdu.sequence}, which was not waiting for one"
+            )
+
+    def _received(self, pdu: Any) -> None:
+        receipt = bool(pdu.esm_class & pdus.RECEIPT)
+        body = pdu.short_message or b""
+        text = body.decode("utf-16-be", "replace") if pdu.data_coding == pdus.UCS2 else body.decode("latin-1")
+        self.log.got.append(Got(self.provider, pdu.source_addr.decode(), pdu.destination_addr.decode(), receipt, text))

@@ -1,0 +1,283 @@
+"""Scenario: 双11 in a minute: who sends what, so that every reason the gate has by now occurs.
+
+In: how long, a seed, the wall clock's time. Out: the cast (providers with their steps), replies of people, the carrier's manners, rules and
+ports to register. Never: sockets. Only schedules (免打扰) depend on the clock; all else only on the seed.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from proxy.message import Category
+from proxy.sim import people, pdus, texts
+from proxy.sim.carrier import IGNORE, Conduct, by_ending
+from proxy.sim.deck import Ports
+from proxy.sim.gate import Provider, quiet_hours
+from proxy.sim.provider import Step
+
+RESPONSE_S = 1.0
+"""The gate waits so long for the carrier here; short, so that an unknown outcome fits the shortest demo."""
+CARRIER_TPS = 150.0
+CARRIER_DELAY_S = 0.02
+REFUSED, IGNORED, FULL, THROTTLED = "9001", "9002", "9003", "9004"
+"""Endings of numbers that the simulated carrier treats specially."""
+FATES: dict[str, int | str] = {REFUSED: 0x45, IGNORED: IGNORE, FULL: 0x14, THROTTLED: 0x58}
+PROVINCIAL = "10629901"
+"""A port for 江苏 only."""
+
+EXPECTED: dict[str, str] = {
+    "region-ban": "advertisements to 北京",
+    "port-scope": "a 江苏 port writing elsewhere",
+    "recipient-cap": "a fourth advertisement of the day to one person",
+    "suppressed": "an advertisement after 退订",
+    "quiet-hours": "an advertisement to be delivered at night",
+    "keyword": "banned words",
+    "text-unreadable": "a data_coding nobody can read",
+    "malformed": "a wrong sm_length",
+    "port-not-owned": "somebody else's port",
+    "bad-recipient": "landlines, 400 numbers, machines",
+    "window-full": "a client that does not wait for answers",
+    "rate-exceeded": "a client faster than its contract",
+    "queue-full": "more advertisements at once than the carrier takes in a second",
+}
+"""Reasons the demo must show, and how each comes about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """One simulated provider: what the gate is told of it, what it sends, how it behaves."""
+
+    settings: Provider
+    steps: tuple[Step, ...]
+    window: int  # 0 = it never waits for answers
+    role: str
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A person answers a port."""
+
+    at_s: float
+    recipient: str
+    port: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    actors: tuple[Actor, ...]
+    replies: tuple[Reply, ...]
+    conduct: Conduct
+    rules: str
+    ports: tuple[tuple[str, str, Category], ...]
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """Port prefix → provider."""
+        return {prefix: actor.name for actor in self.actors for prefix in actor.settings.ports}
+
+
+def scenario(seconds: float, seed: int, now: datetime) -> Scenario:
+    """The cast for a demo of so many seconds (at least 5)."""
+    stage = _Stage(seconds, random.Random(seed), now)
+    actors = (stage.shop(), stage.bank(), stage.hasty(), stage.narrow(), stage.careless(), stage.flood())
+    owners = [prefix for actor in actors for prefix in actor.settings.ports if prefix != PROVINCIAL]
+    registered = [
+        (Ports.under(prefix).of(category), "", category) for prefix in owners for category in (Category.OTP, Category.NOTICE)
+    ]
+    conduct = Conduct(delay_s=CARRIER_DELAY_S, rule=by_ending(FATES), log=True, receipt_after_s=0.3)
+    ports = (*registered, (PROVINCIAL, "江苏", Category.MARKETING))
+    return Scenario(actors, tuple(stage.replies), conduct, json.dumps({"rules": _RULES}, ensure_ascii=False, indent=1), ports)
+
+
+_RULES = [
+    {
+        "id": "sim-port-scope",
+        "say": "模拟: 江苏省内端口不得发往外省号码",
+        "when": {"port": PROVINCIAL, "not": {"province": "江苏"}},
+        "then": "reject",
+        "reason": "port-scope",
+    },
+    {
+        "id": "sim-keyword",
+        "say": "模拟: 博彩、代开发票等禁发词",
+        "when": {"text": ["六合专场", "彩金", "代开发票"]},
+        "then": "reject",
+        "reason": "keyword",
+    },
+    {
+        "id": "sim-unreadable",
+        "say": "模拟: 无法识别编码的短信不得发送",
+        "when": {"text_state": ["unreadable", "binary", "compressed", "wap-push"]},
+        "then": "reject",
+        "reason": "text-unreadable",
+    },
+]
+"""What the demo needs beside the shipped rules."""
+
+
+class _Stage:
+    """Writes the parts. Each actor's method says in its first line who that is."""
+
+    def __init__(self, seconds: float, rng: random.Random, now: datetime) -> None:
+        self.seconds = seconds
+        self.rng = rng
+        self.night = quiet_hours(now)[1]
+        self.replies: list[Reply] = []
+        self._targets = [self._person() for _ in range(6)]
+        """People whom several shops write to: they reach the cap."""
+        self._number = 0
+
+    def shop(self) -> Actor:
+        """云旗, a large shop platform: advertisements to all provinces, long ones too; some people opt out and are written to again."""
+        ports = Ports.under("10690101")
+        steps = list(self._stream(ports.marketing, 10, Category.MARKETING))
+        steps += [self._step(at, ports.marketing, Category.MARKETING, person=self._target()) for at in self._times(2)]
+        steps += [
+            self._step(at, ports.marketing, Category.MARKETING, province="北京", why="region-ban") for at in self._times(1)
+        ]
+        steps += self._night_steps(ports.marketing)
+        for place in range(3):
+            steps += self._quitter(ports.marketing, 0.4 + 0.1 * place, ("R", "退订", "TD.")[place])
+        for at in self._times(0.5):
+            steps += self._long(at, ports.marketing)
+        return Actor(Provider("yunqi", ("10690101",)), tuple(steps), 0, "advertisements, everywhere")
+
+    def bank(self) -> Actor:
+        """青禾, a notice house: one-time codes, notices; some of its people the carrier refuses or ignores."""
+        ports = Ports.under("10690102")
+        steps = [*self._stream(ports.otp, 8, Category.OTP), *self._stream(ports.notice, 5, Category.NOTICE)]
+        for ending, at in ((REFUSED, 0.5), (FULL, 1.1), (THROTTLED, 1.4), (REFUSED, 2.0)):
+            steps.append(self._step(at, ports.notice, Category.NOTICE, person=self._ending(ending), why="the carrier refuses"))
+        lost = self._step(0.8, ports.notice, Category.NOTICE, person=self._ending(IGNORED), why="unknown outcome")
+        steps += [lost, _again(lost, RESPONSE_S + 0.8)]  # the identical submit stands in for the first
+        return Actor(Provider("qinghe", ("10690102",), category="notice"), tuple(steps), 32, "codes and notices")
+
+    def hasty(self) -> Actor:
+        """江屿 has a contract for 10 messages a second and sends faster."""
+        port = Ports.under("10690103").marketing
+        steps = [self._step(at, port, Category.MARKETING, person=self._target()) for at in self._times(1)]
+        for second in range(1, max(2, int(self.seconds) - 1), 3):
+            steps += [self._step(float(second), port, Category.MARKETING, why="rate-exceeded") for _ in range(25)]
+        return Actor(
+            Provider("jiangyu", ("10690103",), tps=10, window=200), tuple(steps), 0, "10/s by contract, sends 25 at once"
+        )
+
+    def narrow(self) -> Actor:
+        """竹影 has a window of 4 and a client that does not wait for answers."""
+        port = Ports.under("10690104").marketing
+        steps = [self._step(at, port, Category.MARKETING, person=self._target()) for at in self._times(1)]
+        for place, second in enumerate(range(1, max(2, int(self.seconds) - 1), 2)):
+            steps += [self._step(second + 0.3, port, Category.MARKETING, why="window-full") for _ in range(8 + place % 5)]
+        return Actor(Provider("zhuying", ("10690104",), window=4), tuple(steps), 0, "window 4, never waits")
+
+    def careless(self) -> Actor:
+        """鹿鸣 breaks rules: other people's ports, banned words, unreadable codings, impossible recipients, broken PDUs."""
+        port = Ports.under("10690105").marketing
+        steps = list(self._stream(port, 2, Category.MARKETING))
+        for at in self._times(0.6):
+            steps += [
+                self._step(at, port, Category.MARKETING, subcategory="gambling", why="keyword"),
+                self._step(at + 0.05, "10690999", Category.MARKETING, why="port-not-owned"),
+                self._step(at + 0.1, PROVINCIAL, Category.MARKETING, province="广东", why="port-scope"),
+                self._step(at + 0.15, PROVINCIAL, Category.MARKETING, province="江苏", why=""),
+                Step(
+                    at + 0.2,
+                    port,
+                    self.rng.choice(("02164038888", "4008123123", "106400001234", "12345")),
+                    b"\x4f\x60",
+                    "bad-recipient",
+                ),
+                Step(at + 0.25, port, self._person(), self.rng.randbytes(40), "text-unreadable", data_coding=0x0B),
+                self._broken(at + 0.3, port),
+            ]
+        return Actor(Provider("luming", ("10690105", PROVINCIAL)), tuple(steps), 0, "breaks every rule")
+
+    def flood(self) -> Actor:
+        """蓝鲸 starts its sale with one burst of more than the carrier takes in a second."""
+        port = Ports.under("10690106").marketing
+        steps = list(self._stream(port, 3, Category.MARKETING))
+        half = self.seconds / 2
+        steps += [self._step(half, port, Category.MARKETING, why="queue-full") for _ in range(int(CARRIER_TPS * 2))]
+        return Actor(Provider("lanjing", ("10690106",), window=1000), tuple(steps), 0, "one burst of twice the carrier's rate")
+
+    # -- what parts are made of
+
+    def _times(self, per_s: float) -> Iterator[float]:
+        """Moments of a steady stream, a little uneven; nothing starts in the last half second."""
+        for place in range(max(1, int((self.seconds - 1.0) * per_s))):
+            yield 0.3 + (place + self.rng.random() * 0.8) / per_s * (self.seconds - 1.0) / self.seconds
+
+    def _stream(self, port: str, per_s: float, category: Category) -> Iterator[Step]:
+        for at in self._times(per_s):
+            yield self._step(at, port, category)
+
+    def _person(self, province: str = "") -> str:
+        """A number, not one of those the carrier treats specially."""
+        province = province or self.rng.choice(people.PROVINCES)
+        while (number := str(people.someone(self.rng, province)))[-4:] in FATES:
+            pass
+        return "86" + number
+
+    def _ending(self, ending: str) -> str:
+        return self._person("江苏")[:-4] + ending
+
+    def _target(self) -> str:
+        return self.rng.choice(self._targets)
+
+    def _text(self, category: Category, subcategory: str = "", long: bool = False) -> str:
+        self._number += 1
+        return texts.template(self.rng, self._number, category, subcategory=subcategory, long=long).text
+
+    def _step(
+        self,
+        at: float,
+        port: str,
+        category: Category,
+        *,
+        person: str = "",
+        province: str = "",
+        subcategory: str = "",
+        why: str = "",
+    ) -> Step:
+        text = self._text(category, subcategory)[: texts.SINGLE_LETTERS]
+        return Step(at, port, person or self._person(province), text.encode("utf-16-be"), why)
+
+    def _night_steps(self, port: str) -> Iterator[Step]:
+        """Advertisements the carrier is asked to deliver at night; Beijing time is 32 quarters of an hour ahead (SMPP 3.4 §7.1.1)."""
+        schedule = f"{self.night:%y%m%d%H%M%S}032+"
+        for at in self._times(0.5):
+            made = self._step(at, port, Category.MARKETING, province="广东")
+            yield Step(at, port, made.destination, made.body, "quiet-hours", schedule=schedule)
+
+    def _quitter(self, port: str, at: float, word: str) -> Iterator[Step]:
+        """A person gets an advertisement, refuses, and is written to again with the same signature."""
+        first = self._step(at, port, Category.MARKETING, person=self._person("浙江"))
+        yield first
+        self.replies.append(Reply(at + 1.0, first.destination, port, word))
+        for place in range(2):
+            yield _again(first, 2.0 + place, "suppressed")
+
+    def _long(self, at: float, port: str) -> Iterator[Step]:
+        person = self._person("四川")
+        for body in texts.parts(self._text(Category.MARKETING, long=True), self.rng.randint(0, 255)):
+            yield Step(at, port, person, body, "long", esm_class=pdus.UDHI)
+
+    def _broken(self, at: float, port: str) -> Step:
+        """sm_length says five octets more than there are."""
+        person, body = self._person(), "坏".encode("utf-16-be")
+        fields = bytearray(pdus.head(port) + person.encode() + b"\0" + pdus.tail(body))
+        fields[-len(body) - 1] += 5
+        return Step(at, port, person, b"", "malformed", raw=bytes(fields))
+
+
+def _again(step: Step, later_s: float, why: str = "") -> Step:
+    return Step(step.at_s + later_s, step.source, step.destination, step.body, why or step.why, step.data_coding)

@@ -1,0 +1,275 @@
+"""Clients that nobody here wrote speak through the running gate to a simulated carrier, and go on working whatever they are answered.
+
+Between each client and the gate sits a tap, so what is compared is the bytes on the two wires.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+import pytest
+
+from tests.e2e.carrier import Carrier
+from tests.e2e.client_kannel import Kannel, KannelClient, Wanted
+from tests.e2e.client_node import NodeClient
+from tests.e2e.client_smpplib import SmpplibClient
+from tests.e2e.clients import CHINESE, GSM7, LONG, Client, Told
+from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider
+from tests.e2e.pdus import (
+    BIND_RECEIVER,
+    BIND_TRANSCEIVER,
+    BIND_TRANSMITTER,
+    ENQUIRE_LINK,
+    ESME_RMSGQFUL,
+    ESME_RSUBMITFAIL,
+    ESME_RTHROTTLED,
+    MESSAGE_PAYLOAD,
+    RESPONSE,
+    UNBIND,
+    message_id,
+    of,
+)
+from tests.e2e.tap import Tap
+from tests.e2e.waiting import until
+from tests.needs import needs
+
+REGION_BAN = 0x400
+SLOW_TPS = 1
+LIBRARIES = {"smpplib": [], "node": [needs("node-smpp")], "kannel": [needs("kannel")]}
+KINDS = {"trx": [BIND_TRANSCEIVER], "tx+rx": [BIND_RECEIVER, BIND_TRANSMITTER]}
+PEERS = [(library, kind) for library in LIBRARIES for kind in KINDS]
+
+
+class House(NamedTuple):
+    carrier: Carrier
+    gate: Gate
+    taps: dict[str, Tap]
+
+
+class Peer(NamedTuple):
+    """A client behind its tap, and a second one of a company that may send one message a second."""
+
+    client: Client
+    tap: Tap
+    port: str
+    slow: Client
+    slow_tap: Tap
+    slow_port: str
+    binds: list[int]
+
+
+def name_of(library: str, kind: str, slow: bool = False) -> str:
+    return f"{library}-{kind.replace('+', '')}{'-s' if slow else ''}"
+
+
+def port_of(name: str) -> str:
+    """The 106 number of a company."""
+    names = [name_of(*peer, slow) for peer in PEERS for slow in (False, True)]
+    return f"10690{names.index(name):02}"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory) -> Iterator[House]:
+    carrier = Carrier()
+    names = [name_of(*peer) for peer in PEERS]
+    providers = [provider(name, port_of(name)) for name in names]
+    providers += [provider(f"{name}-s", port_of(f"{name}-s"), tps=SLOW_TPS) for name in names]
+    gate = Gate(tmp_path_factory.mktemp("gate"), carrier.port, providers, timers={"enquire_s": 1}, carrier={"links": 2})
+    taps: dict[str, Tap] = {}
+    try:
+        gate.start()
+        taps.update({str(one["name"]): Tap(gate.port) for one in providers})
+        yield House(carrier, gate, taps)
+    finally:
+        for tap in taps.values():
+            tap.stop()
+        if gate.started:
+            gate.stop()
+        carrier.stop()
+
+
+@pytest.fixture(scope="module")
+def kannel(house: House, tmp_path_factory) -> Iterator[Kannel]:
+    wanted = {}
+    for kind in KINDS:
+        for slow in (False, True):
+            name = name_of("kannel", kind, slow)
+            wanted[name] = Wanted(house.taps[name].port, name, "secret", kind)
+    found = Kannel(tmp_path_factory.mktemp("kannel"), wanted)
+    yield found
+    found.stop()
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(peer, id="-".join(peer), marks=LIBRARIES[peer[0]]) for peer in PEERS],
+)
+def peer(request: pytest.FixtureRequest, house: House) -> Iterator[Peer]:
+    library, kind = request.param
+
+    def client(name: str) -> Client:
+        if library == "kannel":
+            return KannelClient(request.getfixturevalue("kannel"), name)
+        made = SmpplibClient if library == "smpplib" else NodeClient
+        return made(house.taps[name].port, name, "secret", kind)
+
+    name, slow = name_of(library, kind), name_of(library, kind, slow=True)
+    clients = [client(name), client(slow)]
+    yield Peer(clients[0], house.taps[name], port_of(name), clients[1], house.taps[slow], port_of(slow), KINDS[kind])
+    for one in clients:
+        one.close()
+
+
+@pytest.fixture(autouse=True)
+def nobody_saw_anything_malformed(house: House) -> Iterator[None]:
+    """True of every conversation here: what the gate sends and what it is sent are as they should be."""
+    yield
+    assert house.gate.metric("gate106_bad_pdus_total") == 0
+    assert house.carrier.other == []
+
+
+@pytest.fixture
+def recipient(numbers: Iterator[int]) -> str:
+    """Somebody in Shanghai nobody has written to yet."""
+    return SHANGHAI.format(next(numbers))
+
+
+def goes_on(house: House, peer: Peer, numbers: Iterator[int]) -> None:
+    """A further message is accepted on the same bind."""
+    recipient = SHANGHAI.format(next(numbers))
+    assert [told.status for told in peer.client.submit("gsm7", peer.port, recipient)] == [0]
+    assert len(house.carrier.to(recipient)) == 1
+    assert peer.tap.binds() == peer.binds
+
+
+def is_taken(peer: Peer, recipient: str) -> bool:
+    return peer.slow.submit("gsm7", peer.slow_port, recipient)[0].status == 0
+
+
+@pytest.mark.parametrize("kind", ["gsm7", "chinese", "8bit", "long", "payload"])
+def test_every_kind_of_text_reaches_the_carrier_byte_for_byte_but_for_the_sequence_number(house, peer, recipient, kind):
+    if kind not in peer.client.kinds:
+        assert peer.client.retries, "only Kannel does not know message_payload"
+        return
+    told = peer.client.submit(kind, peer.port + "88", recipient)
+    seen = until(lambda: house.carrier.to(recipient), "the submits at the carrier")
+    sent = peer.tap.submits_to(recipient)
+    assert [one.pdu.but_sequence for one in seen] == [one.but_sequence for one in sent]
+    until(lambda: len(peer.tap.answers_to(recipient)) == len(sent), "an answer for each part")
+    answers = peer.tap.answers_to(recipient)
+    assert [(answer.status, message_id(answer)) for answer in answers] == [(0, one.id) for one in seen]
+    assert set(told) <= {Told(0, one.id) for one in seen}
+    assert peer.tap.binds() == peer.binds
+    fields = [one.fields for one in seen]
+    assert {one.source for one in fields} == {peer.port + "88"}
+    if kind == "long":
+        assert len(seen) == 4
+        assert {one.esm_class & 0x40 for one in fields} == {0x40}
+        parts = sorted((one.short_message[5], one.short_message[6:]) for one in fields)
+        assert b"".join(part for _, part in parts).decode("utf-16-be") == LONG
+    elif kind == "payload":
+        assert [one.tlvs[MESSAGE_PAYLOAD].decode("utf-16-be") for one in fields] == [LONG]
+    elif kind == "chinese":
+        assert [(one.data_coding, one.short_message.decode("utf-16-be")) for one in fields] == [(8, CHINESE)]
+    elif kind == "8bit":
+        assert [(one.data_coding in (2, 4), len(one.short_message)) for one in fields] == [(True, 86)]
+    else:
+        assert [(one.data_coding, len(one.short_message)) for one in fields] == [(0, len(GSM7) + 2)]  # [ and ] are escaped
+
+
+def test_a_receipt_finds_the_client_that_sent_the_message(house, peer, recipient, numbers):
+    peer.client.submit("gsm7", peer.port, recipient)
+    (seen,) = house.carrier.to(recipient)
+    before = len(peer.tap.delivers())
+    deliver = house.carrier.receipt(seen)
+    assert house.carrier.acknowledged(deliver).status == 0
+    arrived = until(lambda: [one for one in peer.client.arrived() if one.receipt and seen.id in one.text], "the receipt")
+    assert "stat:DELIVRD" in arrived[0].text
+    assert [one.but_sequence for one in peer.tap.delivers()[before:]] == [deliver.but_sequence]
+    goes_on(house, peer, numbers)
+
+
+@pytest.mark.parametrize(("text", "data_coding"), [("好的, 谢谢", 8), ("OK thanks", 0)])
+def test_a_reply_finds_the_client_whose_port_it_was_sent_to(house, peer, recipient, numbers, text, data_coding):
+    peer.client.submit("chinese", peer.port + "66", recipient)
+    octets = text.encode("utf-16-be" if data_coding == 8 else "ascii")
+    before = len(peer.tap.delivers())
+    deliver = house.carrier.reply("86" + recipient, peer.port + "66", octets, data_coding)
+    assert house.carrier.acknowledged(deliver).status == 0
+    until(
+        lambda: [one for one in peer.client.arrived() if one.text == text and one.source.endswith(recipient)],
+        lambda: f"the reply, got {peer.client.arrived()[-3:]}",
+    )
+    assert [one.but_sequence for one in peer.tap.delivers()[before:]] == [deliver.but_sequence]
+    goes_on(house, peer, numbers)
+
+
+def test_a_message_against_a_rule_is_refused_with_the_reasons_status(house, peer, numbers):
+    somebody = BEIJING.format(next(numbers))
+    assert [told.status for told in peer.client.submit("chinese", peer.port, somebody)] == [REGION_BAN]
+    assert [answer.status for answer in peer.tap.answers_to(somebody)] == [REGION_BAN]
+    assert house.carrier.to(somebody) == []
+    goes_on(house, peer, numbers)
+
+
+def test_the_carriers_own_refusal_passes_through(house, peer, recipient, numbers):
+    house.carrier.answer_with(recipient, ESME_RSUBMITFAIL)
+    assert [told.status for told in peer.client.submit("gsm7", peer.port, recipient)] == [ESME_RSUBMITFAIL]
+    assert [answer.status for answer in peer.tap.answers_to(recipient)] == [ESME_RSUBMITFAIL]
+    goes_on(house, peer, numbers)
+
+
+@pytest.mark.parametrize("status", [ESME_RMSGQFUL, ESME_RTHROTTLED])
+def test_the_carriers_temporary_refusal_passes_through_and_the_next_try_is_taken(house, peer, recipient, numbers, status):
+    house.carrier.answer_with(recipient, status, times=1)
+    told = peer.client.submit("gsm7", peer.port, recipient)
+    if not peer.client.retries:
+        assert [one.status for one in told] == [status]
+        told = peer.client.submit("gsm7", peer.port, recipient)
+    assert [one.status for one in told] == [0]
+    assert [one.status for one in house.carrier.to(recipient)] == [status, 0]
+    assert [answer.status for answer in peer.tap.answers_to(recipient)] == [status, 0]
+    goes_on(house, peer, numbers)
+
+
+def test_a_client_faster_than_its_rate_is_throttled_and_its_later_tries_are_taken(house, peer, numbers):
+    people = [SHANGHAI.format(next(numbers)) for _ in range(3)]
+    told = peer.slow.burst(peer.slow_port, people)
+    if not peer.slow.retries:
+        assert told[0].status == 0
+        assert ESME_RTHROTTLED in [one.status for one in told]
+        for person in [person for person, one in zip(people, told, strict=True) if one.status]:
+            until(partial(is_taken, peer, person), "a later try")
+    else:
+        assert [one.status for one in told] == [0, 0, 0]
+    statuses = [answer.status for person in people for answer in peer.slow_tap.answers_to(person)]
+    assert set(statuses) == {0, ESME_RTHROTTLED}
+    assert [len(house.carrier.to(person)) for person in people] == [1, 1, 1]  # a throttled message never reached the carrier
+    assert peer.slow_tap.binds() == peer.binds
+    goes_on(house, peer, numbers)
+
+
+def test_a_silent_client_is_asked_whether_it_is_there_and_answers(house, peer, numbers):
+    asked = len(of(peer.tap.got, ENQUIRE_LINK))
+    until(lambda: len(of(peer.tap.got, ENQUIRE_LINK)) > asked, "an enquire_link")
+    until(lambda: len(of(peer.tap.sent, ENQUIRE_LINK | RESPONSE)) > asked, "its answer")
+    goes_on(house, peer, numbers)
+
+
+@pytest.mark.parametrize(
+    "library", [SmpplibClient, pytest.param(NodeClient, marks=needs("node-smpp"))], ids=["smpplib", "node"]
+)
+def test_a_client_that_leaves_is_let_go(house, library):
+    name = name_of("smpplib", "trx", slow=True)
+    tap = Tap(house.gate.port)
+    try:
+        bound = house.gate.metric("gate106_binds", provider=name)
+        client = library(tap.port, name, "secret", "tx+rx")
+        until(lambda: house.gate.metric("gate106_binds", provider=name) == bound + 2, "two more binds")
+        client.close()
+        assert [answer.status for answer in of(tap.got, UNBIND | RESPONSE)] == [0, 0]
+        until(lambda: house.gate.metric("gate106_binds", provider=name) == bound, "two fewer binds")
+    finally:
+        tap.stop()

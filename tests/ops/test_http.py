@@ -1,0 +1,323 @@
+"""The HTTP side in a uvloop loop of its own: what it answers, and what it does to those who misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+
+import pytest
+import uvloop
+
+from proxy.ops import http
+from proxy.ops.http import HttpServer, Network
+
+HERE: Sequence[Network] = (ip_network("127.0.0.0/8"),)
+WAIT_S = 20.0
+
+
+def run(conversation: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(WAIT_S):
+            await conversation()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(bounded())
+
+
+class House:
+    """A gate as the HTTP side sees it."""
+
+    def __init__(self) -> None:
+        self.why: list[str] = []
+        self.text: bytes | Iterator[bytes] = b"gate106_store_up 1.0\n"
+
+
+@asynccontextmanager
+async def serving(house: House | None = None, allow: Sequence[Network] = HERE) -> AsyncIterator[int]:
+    house = house or House()
+    server = HttpServer(lambda: house.text, lambda: house.why, allow)
+    port = await server.start("127.0.0.1", 0)
+    try:
+        yield port
+    finally:
+        await server.stop()
+
+
+async def ask(port: int, request: bytes) -> bytes:
+    """Everything that comes back until the server closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    try:
+        return await reader.read()
+    except ConnectionResetError:
+        return b"reset"
+    finally:
+        writer.close()
+
+
+async def get(port: int, path: str, head: str = "", method: str = "GET") -> tuple[int, bytes]:
+    answer = await ask(port, f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}\r\n".encode())
+    top, _, body = answer.partition(b"\r\n\r\n")
+    return int(top.split(b" ")[1]), body
+
+
+def test_a_living_gate_says_ok() -> None:
+    async def conversation() -> None:
+        async with serving() as port:
+            assert await get(port, "/healthz") == (200, b"ok\n")
+            assert await get(port, "/healthz", method="HEAD") == (200, b"")
+
+    run(conversation)
+
+
+def test_readiness_says_why_not() -> None:
+    async def conversation() -> None:
+        house = House()
+        async with serving(house) as port:
+            status, body = await get(port, "/readyz")
+            assert (status, json.loads(body)) == (200, {"ready": True, "why": []})
+            house.why = ["carrier bj: no link is up"]
+            status, body = await get(port, "/readyz")
+            assert (status, json.loads(body)) == (503, {"ready": False, "why": ["carrier bj: no link is up"]})
+            assert await get(port, "/healthz") == (200, b"ok\n")  # not ready is not dead
+
+    run(conversation)
+
+
+def test_metrics_come_whole_or_in_pieces_between_which_traffic_has_its_turn() -> None:
+    async def conversation() -> None:
+        house = House()
+        async with serving(house) as port:
+            assert await get(port, "/metrics") == (200, b"gate106_store_up 1.0\n")
+            turns: list[int] = []
+            loop = asyncio.get_running_loop()
+
+            def counted() -> Iterator[bytes]:
+                for number in range(5):
+                    loop.call_soon(turns.append, number)
+                    yield b"%d turns\n" % len(turns)
+
+            house.text = counted()
+            status, body = await get(port, "/metrics")
+            assert status == 200
+            assert [body.count(b"%d turns" % number) for number in range(5)] == [1, 1, 1, 1, 1]
+
+    run(conversation)
+
+
+@pytest.mark.parametrize("allow", [[], ["10.0.0.0/8"], ["::1/128"]])
+def test_metrics_are_not_for_other_addresses_whatever_they_claim(allow: list[str]) -> None:
+    async def conversation() -> None:
+        async with serving(allow=[ip_network(text) for text in allow]) as port:
+            for head in ("", "X-Forwarded-For: 10.0.0.1\r\n", "Forwarded: for=10.0.0.1\r\n", "X-Real-IP: 10.0.0.1\r\n"):
+                status, body = await get(port, "/metrics", head)
+                assert status == 403
+                assert b"gate106_" not in body
+            assert await get(port, "/healthz") == (200, b"ok\n")  # probes are open
+
+    run(conversation)
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [("127.0.0.9", True), ("::ffff:127.0.0.1", True), ("::1", False), ("", False), ("unix", False), ("128.0.0.1", False)],
+)
+def test_an_address_is_judged_as_what_it_is(host: str, allowed: bool) -> None:
+    assert HttpServer(lambda: b"", list, HERE)._may_read_metrics(host) is allowed
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404), ("GET", "/metrics/../../etc/passwd", 404), ("GET", "//metrics", 404), ("GET", "/metrics%00", 404),
+        ("GET", "/metrics/", 307), ("POST", "/metrics", 405), ("DELETE", "/healthz", 405), ("BREW", "/healthz", 405),
+    ],
+)  # fmt: skip
+def test_nothing_else_is_there(method: str, path: str, status: int) -> None:
+    async def conversation() -> None:
+        async with serving() as port:
+            assert (await get(port, path, method=method))[0] == status
+
+    run(conversation)
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"\x00\x00\x00\x10\x00\x00\x00\x15\x00\x00\x00\x00\x00\x00\x00\x01",  # an SMPP enquire_link
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64),  # TLS
+        b"GET\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\n",  # no Host (RFC 9112 §3.2)
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        b"GET /heal\x00thz HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 200_000 + b"\r\n",
+        b"x" * 1_000_000,
+    ],
+)
+def test_what_is_no_request_is_refused_and_the_line_closed(request_bytes: bytes) -> None:
+    async def conversation() -> None:
+        async with serving() as port:
+            answer = await ask(port, request_bytes)
+            assert answer == b"reset" or answer.startswith(b"HTTP/1.1 400 ")
+            assert await get(port, "/healthz") == (200, b"ok\n")
+
+    run(conversation)
+
+
+def test_requests_in_one_packet_are_answered_in_order() -> None:
+    async def conversation() -> None:
+        async with serving() as port:
+            first = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+            last = b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            answer = await ask(port, first * 10 + last)
+            assert answer.count(b"ok\n") == 10
+            assert answer.endswith(b'{"ready":true,"why":[]}')
+
+    run(conversation)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"",  # says nothing
+        b"GET /healthz HTTP/1.1\r\nHost",  # stops in the middle
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",  # asks once and stays
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /hea",  # asks once and stops in the next
+        b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nabc",  # never ends what it began
+    ],
+)
+def test_who_does_not_go_on_is_disconnected(start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "HEAD_S", 0.05)
+
+    async def conversation() -> None:
+        async with serving() as port:
+            await ask(port, start)  # ends only when the server closes; run() bounds it
+            assert await get(port, "/healthz") == (200, b"ok\n")
+
+    run(conversation)
+
+
+def test_a_head_that_trickles_is_cut_off_however_lively_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "HEAD_S", 0.05)
+
+    async def conversation() -> None:
+        async with serving() as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /healthz HTTP/1.1\r\n")
+            closed = asyncio.ensure_future(reader.read())
+            while not closed.done():
+                writer.write(b"X: y\r\n")
+                await asyncio.wait([closed], timeout=0.01)
+            assert closed.exception() is not None or closed.result() == b""
+            writer.close()
+
+    run(conversation)
+
+
+def test_who_does_not_read_the_answer_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "ANSWER_S", 0.05)
+
+    async def conversation() -> None:
+        given_up = asyncio.Event()
+
+        def endless() -> Iterator[bytes]:
+            try:
+                while True:
+                    yield b"x" * 65_536
+            finally:
+                given_up.set()
+
+        server = HttpServer(endless, list, HERE)
+        port = await server.start("127.0.0.1", 0)
+        deaf = socket.create_connection(("127.0.0.1", port))
+        deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await get(port, "/healthz") == (200, b"ok\n")  # others are served meanwhile
+        await given_up.wait()
+        deaf.close()
+        await server.stop()
+
+    run(conversation)
+
+
+def test_connections_are_bounded_and_come_free_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "CONNECTIONS_MAX", 3)
+
+    async def conversation() -> None:
+        async with serving() as port:
+            held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+            for reader, writer in held:  # each is in: it is answered
+                writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert (await reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")
+            assert await ask(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") in (b"", b"reset")
+            held[0][1].write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert b"ok\n" in await held[0][0].read()
+            assert await get(port, "/healthz") == (200, b"ok\n")
+            for _, writer in held:
+                writer.close()
+
+    run(conversation)
+
+
+def test_a_gauge_that_fails_is_a_500_and_nothing_more() -> None:
+    async def conversation() -> None:
+        server = HttpServer(lambda: b"%d" % (1 // 0), list, HERE)
+        port = await server.start("127.0.0.1", 0)
+        status, body = await get(port, "/metrics")
+        assert status == 500
+        assert b"ZeroDivision" not in body
+        assert await get(port, "/healthz") == (200, b"ok\n")
+        await server.stop()
+
+    run(conversation)
+
+
+def test_a_taken_port_is_told_in_one_line() -> None:
+    async def conversation() -> None:
+        async with serving() as port:
+            with pytest.raises(OSError, match=rf"http: cannot listen on 127.0.0.1:{port}: .*[Aa]ddress already in use"):
+                await HttpServer(lambda: b"", list, HERE).start("127.0.0.1", port)
+
+    run(conversation)
+
+
+def test_the_gate_s_own_signal_handlers_stay_in_place() -> None:
+    async def conversation() -> None:
+        got = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, got.set)
+        async with serving() as port:
+            assert await get(port, "/healthz") == (200, b"ok\n")
+            signal.raise_signal(signal.SIGTERM)
+            await got.wait()
+            assert await get(port, "/healthz") == (200, b"ok\n")
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+
+    run(conversation)
+
+
+def test_stopping_ends_idle_and_busy_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "STOP_S", 0.05)
+
+    async def conversation() -> None:
+        server = HttpServer(lambda: iter(lambda: b"x" * 65_536, b""), list, HERE)
+        port = await server.start("127.0.0.1", 0)
+        idle, idle_writer = await asyncio.open_connection("127.0.0.1", port)
+        busy, busy_writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        busy_writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        await busy.readexactly(1)
+        await server.stop()
+        assert await idle.read() == b""
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        for writer in (idle_writer, busy_writer):
+            writer.close()
+
+    run(conversation)

@@ -1,0 +1,62 @@
+"""The table of all records in memory: a dictionary in less room."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.state.table import KEY_MAX, Table
+
+keys = st.integers(0, 40) | st.integers(0, KEY_MAX)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["put", "exchange"]), keys, st.binary(max_size=40), st.none() | st.binary(max_size=2))))
+def test_a_table_holds_what_a_dictionary_holds(script):
+    table, model = Table(), {}
+    for kind, key, data, prefix in script:
+        if kind == "exchange" and prefix is not None:
+            held = model.get(key, b"")
+            fits = held.startswith(prefix) if prefix else not held
+            if held and not prefix:
+                fits = False
+            assert table.exchange(key, prefix, data) == fits
+            if not fits:
+                continue
+        else:
+            table.put(key, data)
+        model[key] = data
+        if not data:
+            del model[key]
+        assert table.get(key) == data
+    assert dict(table.items()) == model
+    assert len(table) == len(model)
+
+
+def test_it_grows_past_many_splits_without_losing_anybody():
+    table, model, draw = Table(), {}, random.Random(4)
+    for number in range(20_000):
+        key = 13_000_000_000 + draw.randrange(7_000_000_000)
+        model[key] = number.to_bytes(4, "big") * draw.randrange(1, 4)
+        table.put(key, model[key])
+    assert table.buckets > 4 * 1024
+    assert all(table.get(key) == data for key, data in model.items())
+    assert dict(table.items()) == model
+    assert table.get(5) == b""
+
+
+def test_consecutive_numbers_spread_over_the_buckets():
+    table = Table()
+    for number in range(20_000):
+        table.put(13_800_000_000 + number * 4096, b"x")
+    assert max(len(list(table.bucket(index))) for index in range(table.buckets)) < 40
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="cannot hold"):
+        Table().put(KEY_MAX + 1, b"x")
+    with pytest.raises(ValueError, match="cannot hold"):
+        Table().put(1, bytes(1 << 24))
+    assert len(Table()) == 0
