@@ -125,7 +125,10 @@ def bench(
     options = measure.Options(
         mix=mix, seconds=seconds, binds=binds, window=window, rate=rate, rules=rules, recipients=recipients, baselines=baselines
     )
-    result = measure.run(options)
+    try:
+        result = measure.run(options)
+    except measure.BenchFailed as error:
+        fail(error)
     typer.echo(json.dumps(result.as_dict(), ensure_ascii=False, indent=2) if as_json else result.as_text())
 
 

@@ -26,8 +26,17 @@ PORTS_MAX = 10_000  # of one provider
 WINDOW_MAX = 10_000  # requests unanswered on one link: 64 KiB each at worst
 TPS_MAX = 1_000_000
 
-NOT_YET: frozenset[str] = frozenset({"smpp.tls", "smpp.proxy_protocol", "carriers[].tls", "providers[].upstream"})
-"""Settings of the design that this version refuses, because taking them in silence would promise what is not done."""
+NOT_YET: Mapping[str, tuple[str, ...]] = {
+    "smpp.tls": (),
+    "smpp.proxy_protocol": (),
+    "message_ids": ("coded",),
+    "carriers[].tls": (),
+    "carriers[].receipt_id": ("hex", "dec"),
+    "providers[].upstream": (),
+    "providers[].status_detail": ("tlv",),
+}
+"""Settings of the design (all their values, or these) that this version refuses: taking them in silence would promise what is
+not done."""
 
 PROVINCES = frozenset(
     "北京 天津 河北 山西 内蒙古 辽宁 吉林 黑龙江 上海 江苏 浙江 安徽 福建 江西 山东 河南 湖北 湖南 广东 广西 海南 "
@@ -348,10 +357,20 @@ def _across(top: Fields, settings: Settings, document: Document) -> None:
                 top.fault(("carriers", index), "'code' is missing (message_ids: coded needs it)")
     _ports_once(top, settings)
     _accounts_once(top, settings)
+    _not_yet(top, document)
+
+
+def _not_yet(top: Fields, document: Document) -> None:
     for place in document.lines:
         kind = re.sub(r"\[[0-9]+\]", "[]", spell(place))
-        if kind in NOT_YET:
+        if kind not in NOT_YET:
+            continue
+        values = NOT_YET[kind]
+        value = document.at(place)
+        if not values:
             top.fault(place, "this version does not serve it yet: take it out")
+        elif value in values:
+            top.fault(place, f"this version does not serve {value!r} yet: take it out")
 
 
 def _twice(top: Fields, section: str, values: list[tuple[str, str]]) -> None:

@@ -142,7 +142,7 @@ class Part(NamedTuple):
 
     reference: int
     total: int
-    index: int  # from 1
+    index: int  # type: ignore[assignment] # from 1; the tuple method of this name is never used
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,7 +203,7 @@ class Facts:
 
     sender: Sender
     province: str  # "unknown" is a value
-    city: str
+    city: str  # empty unless a rule reads cities: 362 of them would make the table of cached decisions too long
     declared: Category
     classified: Category
     category: Category  # effective: the stricter of the two

@@ -65,7 +65,7 @@ def _slowly(spelling: str | bytes) -> int:
     digits = digits.removeprefix("+")
     if not (digits.isascii() and digits.isdigit()):
         raise NotARecipient("holds characters that are no digits, spaces or dashes")
-    if not plus and digits.startswith("1064") or digits.startswith("14400"):
+    if (not plus and digits.startswith("1064")) or digits.startswith("14400"):
         raise NotARecipient("a machine's number (IoT), not a person's")
     national = _national(digits, plus)
     if national.startswith(("1064", "14400")):

@@ -15,6 +15,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 from yaml._yaml import CParser
@@ -72,6 +73,14 @@ class Document:
         while at not in self.lines and at:
             at = at[:-1]
         return self.lines.get(at, 1)
+
+    def at(self, place: Iterable[str | int]) -> Value:
+        """The value at a place; KeyError, IndexError or TypeError where there is none."""
+        found: Any = self.value
+        for step in place:
+            found = found[step]
+        value: Value = found
+        return value
 
     def error(self, place: Iterable[str | int], text: str) -> YamlError:
         """An error about a place, to be raised: ``name:line: carriers[0].window: text``."""

@@ -2,6 +2,7 @@
 
 In: records of what was decided and what became of it. Out: the same records, in order, verified. Never: a decision about a message.
 
-    journal.py   append, write, sync; read and verify           entries.py   what a record says, by kind
-    segment.py   bytes of a segment: header, records, groups    disk.py      where segments lie: a directory, or memory for tests
+    journal.py   append, write, sync                            entries.py   what a record says, by kind
+    scan.py      read and verify: torn tail or damage           segment.py   bytes of a segment: header, records, groups
+    disk.py      where segments lie: a directory, or memory for tests
 """

@@ -173,6 +173,10 @@ class MemoryDisk:
         """The process is gone; the system still has all it was given. Faults that were set end."""
         self.free_bytes, self.read_only, self.sync_fails = None, False, False
 
+    def safe_bytes(self, name: str) -> int:
+        """How much of the segment would survive a power loss."""
+        return len(self._medium.get(name, b""))
+
     def flip(self, name: str, offset: int, bits: int = 0xFF) -> None:
         """Damages one byte, on the medium too."""
         for files in (self._files, self._medium):

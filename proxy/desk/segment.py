@@ -37,7 +37,7 @@ _MARK = b"\xffgroup\xff\n"
 _CLAIM = struct.Struct(">QIQ")  # synced, count, time in ms
 _GROUP_BODY_BYTES = len(_MARK) + 32 + _CLAIM.size
 
-_pack_length_crc, _pack_sequence_kind, _unpack_record = _LENGTH_CRC.pack, _SEQUENCE_KIND.pack, _RECORD.unpack_from
+pack_length_crc, pack_sequence_kind, _unpack_record = _LENGTH_CRC.pack, _SEQUENCE_KIND.pack, _RECORD.unpack_from
 
 
 class Header(NamedTuple):
@@ -95,8 +95,8 @@ def unpack_header(data: bytes) -> Header:
 
 
 def pack_record(sequence: int, kind: int, body: bytes) -> bytes:
-    meta = _pack_sequence_kind(sequence, kind)
-    return _pack_length_crc(len(body), crc32(body, crc32(meta))) + meta + body
+    meta = pack_sequence_kind(sequence, kind)
+    return pack_length_crc(len(body), crc32(body, crc32(meta))) + meta + body
 
 
 def close_group(previous: bytes, records: bytes, last: int, count: int, synced: int, time_ms: int) -> tuple[bytes, bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 from proxy.wire import Received, Session
 
@@ -63,7 +63,7 @@ class Link(asyncio.Protocol):
     # -- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's own class, which does not inherit from it
         self.transport = transport
         transport.set_write_buffer_limits(high=UNREAD_BYTES_MAX, low=UNREAD_BYTES_MAX // 4)
         address = transport.get_extra_info("peername")

@@ -44,7 +44,7 @@ class HttpServer:
         self._metrics = metrics
         self._not_ready = not_ready
         self._metrics_allow = tuple(metrics_allow)
-        self._state = ServerState()
+        self.state = ServerState()
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -65,7 +65,7 @@ class HttpServer:
         )
         config.load()
         loop = asyncio.get_running_loop()
-        protocol = functools.partial(_Connection, config=config, server_state=self._state, app_state={}, _loop=loop)
+        protocol = functools.partial(_Connection, config=config, server_state=self.state, app_state={}, _loop=loop)
         try:
             self._server = await loop.create_server(protocol, host, port)
         except OSError as error:
@@ -78,12 +78,12 @@ class HttpServer:
         if self._server is None:
             return
         self._server.close()
-        for connection in list(self._state.connections):
+        for connection in list(self.state.connections):
             connection.shutdown()
-        tasks = list(self._state.tasks)
+        tasks = list(self.state.tasks)
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_S)
-        for connection in list(self._state.connections):
+        for connection in list(self.state.connections):
             connection.transport.abort()
         self._server = None
 

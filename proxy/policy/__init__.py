@@ -1,10 +1,11 @@
 """policy: rules in, verdicts out. Pure: only the loader reads files, and only inside the rules folder.
 
-In: the rules folder; then Messages, records, the time. Out: Verdicts, Facts, Explanations, Problems. Never: sockets, clocks, logs, protocol fields.
+In: the rules folder; then Messages, records, the time. Out: Verdicts, Facts, Explanations, Problems.
+Never: sockets, clocks, logs, protocol fields.
 
-    loader → folder, source   YAML and CSV to rules, every problem with file and line (problem)
+    loader → folder, draft    YAML and CSV to rules, every problem with file and line (problem)
     kinds/                    one file per word of ``when``, and limit
-    condition → ruleset       conditions as bits, decisions cached by them
+    condition → ruleset, plan conditions as bits, decisions cached by them
     text, category → reading  what a text says, once per text
     regions, registry         where people live, who signs, what ports are for
     judge                     the verdict                   explain   the verdict in words
@@ -21,9 +22,10 @@ from .explain import Explanation, explain, explain_text
 from .judge import facts, judge
 from .loader import load
 from .optout import Reply, read_reply
+from .plan import Rule
 from .problem import Problem, RulesError
 from .regions import Regions
-from .ruleset import Rule, RuleSet
+from .ruleset import RuleSet
 
 CATEGORIES = tuple(Category)
 

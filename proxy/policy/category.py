@@ -16,9 +16,11 @@ SUBCATEGORIES = ("", "loan", "estate", "medical", "gambling", "securities", "rec
 """Sub-categories by the code a record stores; 0 is none. Only append: records keep the codes."""
 SUBCATEGORY_CODES = {name: code for code, name in enumerate(SUBCATEGORIES) if name}
 
-_STRONG = """元起 低至 满减 立减 直降 秒杀 开抢 抢购 优惠券 代金券 抵用券 消费券 红包 会员专享 专享价 上新 新品 好礼 特惠 钜惠 大促 促销 清仓 折扣 限时
+_STRONG = """元起 低至 满减 立减 直降 秒杀 开抢 抢购 优惠券 代金券 抵用券 消费券 红包 会员专享 专享价 上新
+新品 好礼 特惠 钜惠 大促 促销 清仓 折扣 限时
 限量 免费领 限量领 狂欢 嗨购 爆款 半价 买一送 包邮 返现 开业 福利 优惠 恭喜您获得 恭喜您获 大放送 好礼放送 预售 团购 满赠 年货节 尾款"""
-_CALL = """详询 点击 戳 下载 咨询 领取 马上抢 速来 速领 立即 抢先 快来 下单 登录app 打开app 进店 到店 预约 热线 加微信 加v 复制 领券 选购 入会"""
+_CALL = """详询 点击 戳 下载 咨询 领取 马上抢
+速来 速领 立即 抢先 快来 下单 登录app 打开app 进店 到店 预约 热线 加微信 加v 复制 领券 选购 入会"""
 _OTP = (
     """验证码 校验码 动态码 激活码 动态密码 验证代码 确认码 短信口令 verification_code passcode one-time_code security_code"""
 )
@@ -106,9 +108,9 @@ def classify(folded: str, found: int, has_link: bool, has_notice: bool) -> Class
         or (strong and pushes and not (found & kinds.otp and strong + pushes < 3))
     ):
         return Classified(Category.MARKETING, subcategory)
-    if found & kinds.otp and not strong and not has_link and not found & kinds.call:
-        if _CODE_NEAR.search(folded) and not (found & kinds.trigger and _AMOUNT.search(folded)):
-            return Classified(Category.OTP, subcategory)
+    plain = not strong and not has_link and not found & kinds.call
+    if found & kinds.otp and plain and _CODE_NEAR.search(folded) and not (found & kinds.trigger and _AMOUNT.search(folded)):
+        return Classified(Category.OTP, subcategory)
     return Classified(Category.NOTICE, subcategory)
 
 

@@ -2,8 +2,9 @@
 
 In: a folder. Out: a Report with every Problem. Never: the live store: tests run on a past of their own.
 
-A test is ``{note: …, messages: [step, …]}``. A step is a message (``at to from text`` and perhaps ``category provider account repeat scheduled``) with what
-is wanted of it (``allow``, ``{reject: rule-id}``, ``{defer: rule-id}``), or a refusal by the person (``at to optout: {scope: …, value: …}``).
+A test is ``{note: …, messages: [step, …]}``. A step is a message (``at to from text`` and perhaps ``category provider account
+repeat scheduled``) with what is wanted of it (``allow``, ``{reject: rule-id}``, ``{defer: rule-id}``), or a refusal by the
+person (``at to optout: {scope: …, value: …}``).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def check(folder: Path) -> Report:
         loaded = load_all(folder)
     except RulesError as error:
         return Report(error.problems)
-    report = Report(list(loaded.unused_lists), len(loaded.rules.rules), len(loaded.tests))
+    report = Report([], len(loaded.rules.rules), len(loaded.tests))
     for file, test in loaded.tests:
         report.problems += run_test(loaded.rules, file, test)
     return report

@@ -33,16 +33,21 @@ class OneOf:
 @dataclass(frozen=True, slots=True, eq=False)
 class Test:
     """``scope`` says what ``holds`` is asked with: ``text`` a Page, ``sender`` a Sender, ``facts`` a View, ``age`` a Sender and the time,
-    ``words`` nothing: the automaton answers; ``time`` a moment (then ``holds`` is a TimeTest's)."""
+    ``words links contacts`` nothing (a look-up answers for all rules at once); ``time`` a moment (then ``holds`` is a TimeTest's)."""
 
     scope: str
     holds: Callable[..., bool]
     words: str
     word: str  # the key in ``when``
     time: TimeTest | None = None
-    reads_digits: bool = False  # texts that differ in digits only may differ here
-    vocabulary: tuple[str, ...] = ()  # scope words: what the automaton looks for
+    reads: str = ""  # "digits": texts that differ in digits only may differ here; "links", "contacts": if those hold digits
+    vocabulary: tuple[str, ...] = ()  # scopes words, links, contacts: what is looked for by look-up, not by ``holds``
     changes: Callable[[Any, float], float] | None = None  # scope age: when it changes next
+
+
+def never(*_: object) -> bool:
+    """``holds`` of a Test that a look-up answers."""
+    raise AssertionError("a look-up answers for this condition")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """explain: the verdict in words, with each rule's part in it.
 
-In: what judge takes. Out: an Explanation (``as_dict`` for programs, ``as_text`` for people). Never: another way to decide: the verdict is judge's own.
+In: what judge takes. Out: an Explanation (``as_dict`` for programs, ``as_text`` for people).
+Never: another way to decide: the verdict is judge's own.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from . import moments
 from .condition import All, AnyOf, Not, OneOf, Person, Test, Tree, ask_person
 from .history import NOTHING, Past
 from .judge import cap_used, counter_of, judge
-from .kinds.limit import counter_key, pick
-from .ruleset import Cap, Rule, RuleSet
+from .kinds.limit import counter_key
+from .plan import Rule, cap_of
+from .ruleset import RuleSet
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -173,9 +175,8 @@ class _Telling:
     def _counts(self, rule: Rule) -> Iterator[str]:
         for place, (limit, breach) in enumerate(zip(rule.limits, rule.limit_breaches, strict=True)):
             if "recipient" in limit.keys:
-                by_template = bool(limit.keys & {"content", "template"})
-                cap = Cap(None, limit, pick(limit, rule.only, self.facts, self.rules.registry), by_template, breach)
-                used = cap_used(cap, self.recipient, self.template, self.now, limit.most)
+                cap = cap_of(limit, rule, self.facts, self.rules.registry, None, None, breach)
+                used = cap_used(cap, self.recipient, self.template, self.now)
             else:
                 base = counter_key(rule.id, place, limit, self.facts, self.rules.registry)
                 used = self.counters.count(counter_of(base, limit, self.template, self.message), limit.window.after(self.now))

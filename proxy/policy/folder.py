@@ -1,6 +1,7 @@
 """Folder: the files of the rules folder, read once, with a hash over all that was read.
 
-In: a path. Out: bytes, rows, lists of words and of people; Problems with file and line. Never: a file outside the folder, whatever a rule names.
+In: a path. Out: bytes, rows, lists of words and of people; Problems with file and line.
+Never: a file outside the folder, whatever a rule names.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class Folder:
         return words
 
     def people(self, node: Node, what: str) -> Container[int]:
-        """Numbers from the first column of a CSV file, in any spelling; a first row that is no number may be a header."""
+        """Numbers from the first column of a CSV file, in any spelling; a word before the first number is a header."""
         relative, data = self.named(node, what)
         numbers: list[int] = []
         bad = 0
@@ -95,12 +96,12 @@ class Folder:
             try:
                 numbers.append(recipient_of(cell))
             except NotARecipient as refused:
-                if line == 1 and cell.isalpha():
+                if not numbers and not bad and cell.isalpha():
                     continue
                 bad += 1
                 if bad <= BAD_ROWS_SHOWN:
                     self.problems.append(Problem(self.label(relative), line, f"no recipient: {refused.why}"))
-        return frozenset(numbers) if len(numbers) <= SMALL_LIST else cast(Container[int], BitMap64(numbers))
+        return frozenset(numbers) if len(numbers) <= SMALL_LIST else cast("Container[int]", BitMap64(numbers))
 
     def regions(self) -> Regions:
         """The segment table with the folder's own ``registries/segments.csv`` over it, if there is one."""

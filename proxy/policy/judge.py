@@ -1,7 +1,8 @@
 """judge: the verdict on one message. A pure question with a typed answer: same inputs, same verdict.
 
-In: a message, the person's record, a rule set, the time, the counters. Out: a Verdict holding every rule that objects. Never: input or output, logging,
-changes to what was passed in (the rule set remembers texts and decisions, which changes nothing it answers).
+In: a message, the person's record, a rule set, the time, the counters. Out: a Verdict holding every rule that objects.
+Never: input or output, logging, changes to what was passed in (the rule set remembers texts and decisions, which changes nothing
+it answers).
 
 On the way: content → Reading (memo), sender + place + traits → Plan (memo); then per message only what the person's record and the counters
 can answer: suppression, lists, caps.
@@ -13,8 +14,9 @@ from proxy.message import Breach, Counters, Facts, Message, Outcome, Pick, Recip
 
 from .condition import ask_person
 from .kinds.limit import Limit
+from .plan import Cap, Plan, reported, strictness
 from .regions import SEGMENT_FIRST
-from .ruleset import Cap, Plan, RuleSet, reported, strictness
+from .ruleset import RuleSet
 from .text import text_key
 
 _ANY = Pick()
@@ -67,24 +69,31 @@ def facts(message: Message, rules: RuleSet, now: float) -> Facts:
 def _over_caps(
     plan: Plan, message: Message, recipient: Recipient, template: int, now: float, breaches: list[Breach] | None
 ) -> list[Breach] | None:
+    second = int(now)
+    newest = recipient.newest()
     for cap in plan.caps:
-        if breaches is not None and any(breach.number == cap.breach.number for breach in breaches):
-            continue  # another limit of the same rule is reached already
-        if not cap_reached(cap, recipient, template, now):
+        most, after, rolling_s, pick, by_template, ask, limit, breach = cap
+        if not after:
+            after = second - rolling_s if rolling_s else limit.window.after(now)
+        if newest <= after:
             continue
-        if cap.ask is None or ask_person(cap.ask, message.recipient, recipient, plan.facts, now):
-            breaches = [*(breaches or ()), cap.breach._replace(not_before=cap.limit.window.end(now))]
+        if by_template:  # a window that does not hold enough of any kind needs no pick made for it
+            if recipient.count(after, _ANY, most) < most:
+                continue
+            pick = Pick(*pick[:5], template)
+        if recipient.count(after, pick, most) < most:
+            continue
+        if breaches is not None and any(other.number == breach.number for other in breaches):
+            continue  # another limit of the same rule is reached already
+        if ask is None or ask_person(ask, message.recipient, recipient, plan.facts, now):
+            breaches = [*(breaches or ()), breach._replace(not_before=limit.window.end(now))]
     return breaches
 
 
-def cap_reached(cap: Cap, recipient: Recipient, template: int, now: float) -> bool:
-    return cap_used(cap, recipient, template, now, cap.limit.most) >= cap.limit.most
-
-
-def cap_used(cap: Cap, recipient: Recipient, template: int, now: float, enough: int) -> int:
-    """How many messages of the person count against a cap already (at most ``enough``)."""
+def cap_used(cap: Cap, recipient: Recipient, template: int, now: float) -> int:
+    """How many messages of the person count against a cap already, for explain."""
     pick = cap.pick._replace(template=template) if cap.by_template else cap.pick
-    return recipient.count(cap.limit.window.after(now), pick, enough)
+    return recipient.count(cap.since(now), pick, cap.most)
 
 
 def _over_counters(
@@ -102,9 +111,9 @@ def _over_counters(
         if ask is not None and not ask_person(ask, message.recipient, recipient, plan.facts, now):
             continue
         key = counter_of(base, limit, template, message)
-        if not spared and counters.count(key, limit.window.after(now)) >= limit.most:
-            if breaches is None or all(other.number != breach.number for other in breaches):
-                breaches = [*(breaches or ()), breach._replace(not_before=limit.window.end(now))]
+        used_up = not spared and counters.count(key, limit.window.after(now)) >= limit.most
+        if used_up and all(other.number != breach.number for other in breaches or ()):
+            breaches = [*(breaches or ()), breach._replace(not_before=limit.window.end(now))]
         takes.append(limit.take(key))
     return tuple(takes), breaches
 

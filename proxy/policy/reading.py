@@ -130,8 +130,14 @@ class Reader:
         self._tag = category_tag
         self._tests: list[tuple[int, Test]] = bits.tests.get("text", [])
         word_tests = bits.tests.get("words", [])
-        self._digits_matter = any(test.reads_digits for _, test in (*self._tests, *word_tests))
+        self._domains = _by_word(bits.tests.get("links", []))
+        self._numbers = _by_word(bits.tests.get("contacts", []))
+        read = {test.reads for _, test in self._tests}
+        self._digits_matter = "digits" in read
+        self._reads_contacts = "contacts" in read or bool(self._numbers)
         self._automaton, self._meanings = _automaton(word_tests)
+        digit_words = {masked(word).decode() for _, test in word_tests for word in test.vocabulary if _DIGIT.search(word)}
+        self._digit_words = AhoCorasick(list(digit_words), matchkind=MatchKind.Standard) if digit_words else None
         self._readings: Memo[Content, Reading] = Memo(READINGS_MAX)
         self._masks: Memo[bytes, Reading] = Memo(READINGS_MAX)
         self._traits: Memo[TraitsKey, Traits] = Memo(TRAITS_MAX)
@@ -164,15 +170,28 @@ class Reader:
         for bit, test in self._tests:
             if test.holds(page):
                 bits |= bit
+        for link in page.links if self._domains else ():
+            bits |= _domain_bits(link, self._domains)
+        for number in page.contacts if self._numbers else ():
+            bits |= self._numbers.get(number, 0)
         keyword = page.notice.keyword
         category, subcategory = classify(page.folded, found, bool(page.links), bool(keyword))
         name = page.signature.name
-        digits = self._digits_matter or (b"0" in mask and _DIGIT.search(name + keyword) is not None)
+        digits = b"0" in mask and self._digits_decide(page)
         key = (content.state, name, keyword, category, subcategory, bits, tagged)
         traits = self._traits.find(key)
         if traits is None:
             traits = self._traits.put(key, Traits(*key))
         return Reading(traits, fingerprint(page.folded) if content.text else 0), digits
+
+    def _digits_decide(self, page: Page) -> bool:
+        """Whether a text with other digits in the same places may have other traits."""
+        if self._digits_matter or _DIGIT.search("".join((page.signature.name, page.notice.keyword, *page.links))):
+            return True
+        if self._reads_contacts and page.contacts:
+            return True
+        words = self._digit_words
+        return words is not None and bool(words.find_matches_as_indexes(masked(page.squeezed).decode("utf-8", "surrogatepass")))
 
     def words(self, page: Page) -> tuple[int, int]:
         """(lexicon words found as bits, rule leaves whose words were found as bits)."""
@@ -199,6 +218,24 @@ def _tagged(content: Content, tag: int) -> Category | None:
                 if word == category.word or word == str(int(category)) or value == bytes([category]):
                     return category
     return None
+
+
+def _by_word(tests: Iterable[tuple[int, Test]]) -> dict[str, int]:
+    """word → bits of the leaves that name it."""
+    index: dict[str, int] = {}
+    for bit, test in tests:
+        for word in test.vocabulary:
+            index[word] = index.get(word, 0) | bit
+    return index
+
+
+def _domain_bits(link: str, domains: dict[str, int]) -> int:
+    """Leaves that name the domain of a link or one above it."""
+    bits = domains.get(link, 0)
+    while "." in link:
+        link = link.partition(".")[2]
+        bits |= domains.get(link, 0)
+    return bits
 
 
 def _automaton(tests: Iterable[tuple[int, Test]]) -> tuple[AhoCorasick, list[tuple[int, int]]]:

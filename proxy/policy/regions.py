@@ -23,17 +23,23 @@ SEGMENT_FIRST = 1_300_000
 SEGMENTS = 700_000  # 1300000 to 1999999, one cell of two bytes each: 1.4 MB
 
 _PROVINCE_ROWS = """
-11 北京 Beijing|12 天津 Tianjin|13 河北 Hebei|14 山西 Shanxi|15 内蒙古 Inner-Mongolia 内蒙|21 辽宁 Liaoning|22 吉林 Jilin|23 黑龙江 Heilongjiang
-31 上海 Shanghai|32 江苏 Jiangsu|33 浙江 Zhejiang|34 安徽 Anhui|35 福建 Fujian|36 江西 Jiangxi|37 山东 Shandong|41 河南 Henan|42 湖北 Hubei
-43 湖南 Hunan|44 广东 Guangdong|45 广西 Guangxi|46 海南 Hainan|50 重庆 Chongqing|51 四川 Sichuan|52 贵州 Guizhou|53 云南 Yunnan|54 西藏 Tibet Xizang
+11 北京 Beijing|12 天津 Tianjin|13 河北 Hebei|14 山西 Shanxi|15 内蒙古 Inner-Mongolia 内蒙
+21 辽宁 Liaoning|22 吉林 Jilin|23 黑龙江 Heilongjiang
+31 上海 Shanghai|32 江苏 Jiangsu|33 浙江 Zhejiang|34 安徽 Anhui|35 福建 Fujian|36 江西 Jiangxi|37 山东 Shandong
+41 河南 Henan|42 湖北 Hubei
+43 湖南 Hunan|44 广东 Guangdong|45 广西 Guangxi|46 海南 Hainan|50 重庆 Chongqing|51 四川 Sichuan|52 贵州 Guizhou|53 云南 Yunnan
+54 西藏 Tibet Xizang
 61 陕西 Shaanxi|62 甘肃 Gansu|63 青海 Qinghai|64 宁夏 Ningxia|65 新疆 Xinjiang|71 台湾 Taiwan|81 香港 Hong-Kong|82 澳门 Macau
 """
 _FULL_ENDINGS = ("壮族自治区", "回族自治区", "维吾尔自治区", "特别行政区", "自治区", "省", "市")
-_CITY_SHORT = {  # short names in use → the table's names
-    "巴州": "巴音郭楞", "博州": "博尔塔拉", "克州": "克孜勒苏", "昌吉州": "昌吉", "伊犁州": "伊犁", "延边州": "延边", "恩施州": "恩施", "湘西州": "湘西",
-    "阿坝州": "阿坝", "甘孜州": "甘孜", "凉山州": "凉山", "黔东南州": "黔东南", "黔南州": "黔南", "黔西南州": "黔西南", "楚雄州": "楚雄", "红河州": "红河",
-    "文山州": "文山", "西双版纳州": "西双版纳", "大理州": "大理", "德宏州": "德宏", "怒江州": "怒江", "迪庆州": "迪庆", "临夏州": "临夏", "甘南州": "甘南",
-    "海北州": "海北", "黄南州": "黄南", "海南州": "海南", "果洛州": "果洛", "玉树州": "玉树", "海西州": "海西", "锡盟": "锡林郭勒盟", "呼盟": "呼伦贝尔",
+_CITY_SHORT = {  # short names, in use and in phone.dat → full names
+    "巴州": "巴音郭楞", "博州": "博尔塔拉", "克州": "克孜勒苏", "昌吉州": "昌吉", "伊犁州": "伊犁",
+    "延边州": "延边", "恩施州": "恩施", "湘西州": "湘西", "阿坝州": "阿坝", "甘孜州": "甘孜",
+    "凉山州": "凉山", "黔东南州": "黔东南", "黔南州": "黔南", "黔西南州": "黔西南", "楚雄州": "楚雄",
+    "红河州": "红河", "文山州": "文山", "西双版纳州": "西双版纳", "大理州": "大理", "德宏州": "德宏",
+    "怒江州": "怒江", "迪庆州": "迪庆", "临夏州": "临夏", "甘南州": "甘南", "海北州": "海北",
+    "黄南州": "黄南", "海南州": "海南", "果洛州": "果洛", "玉树州": "玉树", "海西州": "海西",
+    "锡盟": "锡林郭勒", "锡林郭勒盟": "锡林郭勒", "呼盟": "呼伦贝尔",
 }  # fmt: skip
 
 
@@ -61,6 +67,11 @@ def province_of(word: str) -> str | None:
         if word.endswith(ending) and (found := _PROVINCE_ALIASES.get(word.removesuffix(ending))):
             return found
     return None
+
+
+def _city(word: str) -> str:
+    """One name for a city that tables name in several ways (巴州 and 巴音郭楞)."""
+    return _CITY_SHORT.get(word, word) or UNKNOWN
 
 
 class Regions:
@@ -95,7 +106,7 @@ class Regions:
             elif province is None:
                 problems.append(Problem(file, line, f"province: {unknown('province', name, PROVINCE_CODES)}"))
             else:
-                place = (province, city or UNKNOWN)
+                place = (province, _city(city))
                 if place not in index:
                     index[place] = len(places)
                     places.append(place)
@@ -111,14 +122,8 @@ class Regions:
 
     def city_of(self, word: str) -> str | None:
         """The table's name of a city, however it is spelt (南京市, 巴州); None if no segment lies there."""
-        for name in (
-            word,
-            _CITY_SHORT.get(word, ""),
-            word.removesuffix("市"),
-            word.removesuffix("地区"),
-            word.removesuffix("盟"),
-        ):
-            if name and name in self._cities:
+        for ending in ("", "市", "地区", "盟"):
+            if word.endswith(ending) and (name := _city(word.removesuffix(ending))) in self._cities:
                 return name
         return None
 
@@ -144,7 +149,7 @@ def _packaged() -> Regions:
         number = numbers.get(record)
         if number is None:
             province, city = data[record : data.index(b"\0", record)].decode().split("|")[:2]
-            place = (province, city or UNKNOWN)
+            place = (province, _city(city))
             if place not in index:
                 index[place] = len(places)
                 places.append(place)

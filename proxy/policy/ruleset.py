@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from proxy.message import Breach, Category, Facts, Message, Outcome, Pick, Reason, Sender
+from proxy.message import Breach, Category, Facts, Message, Sender
 
-from .condition import All, Bits, Compiled, Test, Tree, leaves, settle
+from .condition import All, Bits, Test, Tree, leaves, settle
 from .kinds import NumberList
-from .kinds.limit import Limit, Only, counter_key, pick
+from .kinds.limit import counter_key
 from .moments import next_midnight
+from .plan import Cap, Counter, Decision, Place, Plan, Rule, cap_of, strictness
 from .reading import Memo, Reader, Traits
 from .regions import SEGMENT_FIRST, SEGMENTS, Regions
 from .registry import PortRow, Registry
@@ -30,100 +30,6 @@ DECISIONS_MAX = 4_096
 SENDERS_MAX = 8_192
 HISTORY_LEAST_S = 86_400
 NOT_BEFORE_STEPS = 64  # changes of time conditions looked ahead: a month of quiet hours
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rule:
-    id: str
-    number: int
-    say: str
-    basis: str
-    mode: str  # enforce | shadow | off: the stricter of the rule's and the set's
-    when: Tree  # with its active dates
-    then: str  # reject | defer | tag | throttle | "" for an exemption
-    reason: Reason | None
-    limits: tuple[Limit, ...]
-    only: Only
-    exempt: bool
-    spares: int  # for an exemption: bits (by rule number) of the rules it switches off
-    file: str
-    line: int
-    compiled: Compiled
-    breach: Breach | None
-    limit_breaches: tuple[Breach, ...]
-
-
-class Place:
-    """Province and city as a key (compared by identity). One per province unless a rule reads cities."""
-
-    __slots__ = ("province", "city")
-
-    def __init__(self, province: str, city: str) -> None:
-        self.province = province
-        self.city = city
-
-
-class Cap(NamedTuple):
-    """A limit counted in the person's record."""
-
-    ask: Tree | None
-    limit: Limit
-    pick: Pick
-    by_template: bool
-    breach: Breach
-
-
-class Counter(NamedTuple):
-    """A limit counted in an aggregate."""
-
-    ask: Tree | None
-    limit: Limit
-    key: int
-    breach: Breach
-    spared: bool
-
-
-class Decision(NamedTuple):
-    """What the rules make of one set of facts. ``ask`` of a pair is what is left to ask about the person."""
-
-    standing: tuple[Breach, ...]
-    persons: tuple[tuple[Tree, Breach], ...]
-    limited: tuple[tuple[Tree | None, Rule], ...]
-    spared: int
-    sparing: tuple[tuple[Tree, int], ...]
-
-
-class Plan:
-    __slots__ = (
-        "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "counters", "sparing", "asks",
-    )  # fmt: skip
-
-    def __init__(self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[Counter, ...]) -> None:
-        self.facts = facts
-        self.breaches = decision.standing
-        self.outcome, self.reason, self.rule = reported(decision.standing)
-        self.persons = decision.persons
-        self.caps = caps
-        self.oldest_s = max((cap.limit.window.seconds for cap in caps), default=0)
-        self.fewest = min((cap.limit.most for cap in caps), default=0)
-        self.counters = counters
-        self.sparing = decision.sparing
-        self.asks = bool(self.persons or caps or counters or (self.sparing and self.breaches))
-
-
-def strictness(breach: Breach) -> tuple[int, int, str]:
-    """Strictest first, among equals the order of the reason table, then the rule's id."""
-    return (-breach.outcome, breach.reason.rank, breach.rule)
-
-
-def reported(breaches: tuple[Breach, ...]) -> tuple[Outcome, Reason | None, str]:
-    """Outcome, reason and rule of the strictest breach that is enforced. ``breaches`` are in order."""
-    for breach in breaches:
-        if not breach.shadow:
-            if breach.outcome is Outcome.ALLOW:  # a tag: nothing stricter follows
-                break
-            return breach.outcome, breach.reason, breach.rule
-    return Outcome.ALLOW, None, ""
 
 
 class SenderView(NamedTuple):
@@ -210,7 +116,8 @@ class RuleSet:
         return held
 
     def next_change(self, at: float) -> float:
-        return min((test.time.changes(at) for _, test in self._times if test.time), default=next_midnight(at))
+        """Midnight at the latest: days, weeks and months begin there."""
+        return min([next_midnight(at), *(test.time.changes(at) for _, test in self._times if test.time)])
 
     # --- plans
 
@@ -251,8 +158,7 @@ class RuleSet:
                     key = counter_key(rule.id, place_in_rule, limit, facts, self.registry)
                     counters.append(Counter(ask, limit, key, breach, spared))
                 elif not spared:
-                    by_template = "content" in limit.keys or "template" in limit.keys
-                    caps.append(Cap(ask, limit, pick(limit, rule.only, facts, self.registry), by_template, breach))
+                    caps.append(cap_of(limit, rule, facts, self.registry, self.since if remember else None, ask, breach))
         caps.sort(key=lambda cap: cap.limit.window.seconds)
         return Plan(facts, decision, tuple(caps), tuple(counters))
 
@@ -282,7 +188,7 @@ class RuleSet:
 
     def facts_of(self, sender: Sender, province: str, city: str, traits: Traits, port: PortRow | None) -> Facts:
         declared = _declared(sender, traits, port)
-        category = declared if declared > traits.classified else traits.classified
+        category = max(traits.classified, declared)
         return Facts(
             sender, province, city, declared, traits.classified, category,
             traits.subcategory, traits.signature, traits.signature_hash, traits.keyword, traits.keyword_hash, traits.code,

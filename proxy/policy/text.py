@@ -50,7 +50,11 @@ class _Fold(dict[int, str]):
 
 
 _FOLD = _Fold()
-_BETWEEN = re.compile(r"(?<=[\u3400-\u9fff])[|/\\*·•.\-_~^+=#&'\"`\s]{1,3}(?=[\u3400-\u9fff])")
+SPLITTERS = "|/\\*·•.-_~^+=#&'\"` \t"
+"""What is put between characters to split a word."""
+_MARKS = r"|/\\*·•.\-_~^+=#&'\"`\s"
+_BETWEEN = re.compile(rf"[{_MARKS}](?<=[\u3400-\u9fff].)[{_MARKS}]{{0,2}}(?=[\u3400-\u9fff])", re.DOTALL)
+# the mark first, then what stands before it: the scan for a mark is the fast part
 
 
 def fold(text: str) -> str:
@@ -74,8 +78,10 @@ def masked(text: str) -> bytes:
 def fingerprint(folded: str) -> int:
     """32 bits naming the template: digits masked, runs of digits one digit long."""
     data = masked(folded)
-    while b"00" in data:
-        data = data.replace(b"00", b"0")
+    if b"00" in data:
+        data = data.replace(b"0000", b"0")
+        while b"00" in data:
+            data = data.replace(b"00", b"0")
     return xxh3_64_intdigest(data) & 0xFFFFFFFF
 
 
@@ -112,6 +118,9 @@ def signature(text: str) -> Signature:
     """The signature at the start of a text, or at its end as in legacy traffic."""
     if "【" not in text:
         return NO_SIGNATURE
+    if text[0] == "【" and text[-1] != "】" and text.count("【") == 1 and (end := text.find("】")) > 0:  # nearly always
+        name = normal_signature(text[1:end])
+        return Signature(name if SIGNATURE_SHORTEST <= len(name) <= SIGNATURE_LONGEST else "", 1, False)
     text = text.strip(_EDGE)
     first = _SIGNATURE.match(text)
     last = _SIGNATURE.match(text, text.rindex("【")) if text.endswith("】") else None
@@ -136,12 +145,16 @@ def signature(text: str) -> Signature:
 _REFUSE = r"(?:退订|拒收|取消订阅|退阅|屏蔽)"
 _REPLY = r"(?:回复|回覆|回|发送|发|复|编辑)"
 _WORD = r"[@#]?([0-9a-z]{1,8})"  # @ and # are dropped from replies too
-_NOTICE = re.compile(
+_REFUSE_FIRST = re.compile(  # three patterns, for each alone starts with few characters and is searched for fast
     rf"{_REFUSE}(?:短信|信息|消息)?[^0-9a-z\u4e00-\u9fff]{{0,3}}(?:请)?(?:您)?{_REPLY}[^0-9a-z@#\u4e00-\u9fff]{{0,3}}{_WORD}"
-    rf"|{_REPLY}[^0-9a-z@#\u4e00-\u9fff]{{0,3}}{_WORD}[^0-9a-z\u4e00-\u9fff]{{0,3}}(?:即可|可|以)?{_REFUSE}"
-    r"|(?:reply|text|send)\s+['\"]?([a-z]{1,11})['\"]?\s+(?:to\s+)?(?:unsubscribe|opt[ -]?out|stop|cancel|end)"
 )
-_NOTICE_GATE = re.compile(r"退[订阅]|拒收|取消订阅|屏蔽|reply|text |send ")
+_REPLY_FIRST = re.compile(
+    rf"{_REPLY}[^0-9a-z@#\u4e00-\u9fff]{{0,3}}{_WORD}[^0-9a-z\u4e00-\u9fff]{{0,3}}(?:即可|可|以)?{_REFUSE}"
+)
+_ENGLISH = re.compile(
+    r"(?:reply|text|send)\s+['\"]?([a-z]{1,11})['\"]?\s+(?:to\s+)?(?:unsubscribe|opt[ -]?out|stop|cancel|end)"
+)
+_NOTICE_GATE = ("退订", "拒收", "取消订阅", "屏蔽", "退阅")
 _TAIL_SLACK = 6  # characters after a notice that still leave it at the tail: 短信, 资讯, brackets, a full stop
 _TAIL_TRIM = " \t\r\n.。!！,，;；、)）]】>》\"'”’~"
 
@@ -156,16 +169,28 @@ NO_NOTICE = Notice("", False)
 
 def notice(folded: str) -> Notice:
     """The opt-out notice and the keyword it declares; the last one counts, for it is what a person reads last."""
-    gate = _NOTICE_GATE.search(folded)
-    if gate is None:
-        return NO_NOTICE
     found: re.Match[str] | None = None
-    for found in _NOTICE.finditer(folded, max(0, gate.start() - 16)):  # 回复 and the keyword may stand before 退订
-        pass
+    start = -1
+    for word in _NOTICE_GATE:
+        place = folded.find(word)
+        if place >= 0 and (start < 0 or place < start):
+            start = place
+    if start >= 0:
+        found = _last(_REFUSE_FIRST, folded, start, None)
+        found = _last(_REPLY_FIRST, folded, max(0, start - 16), found)  # 回复 and the keyword stand before 退订
+    elif "to " in folded or " unsub" in folded:
+        found = _last(_ENGLISH, folded, 0, None)
     if found is None:
         return NO_NOTICE
-    keyword = (found[1] or found[2] or found[3]).upper()
+    keyword = found[1].upper()
     return Notice(keyword, len(body_tail(folded)) - found.end() <= _TAIL_SLACK)
+
+
+def _last(pattern: re.Pattern[str], folded: str, start: int, best: re.Match[str] | None) -> re.Match[str] | None:
+    for match in pattern.finditer(folded, start):
+        if best is None or match.end() > best.end():
+            best = match
+    return best
 
 
 def body_tail(folded: str) -> str:
@@ -177,9 +202,8 @@ def body_tail(folded: str) -> str:
 
 # --- links and contacts
 
-_LINK = re.compile(
-    r"https?://\[?([0-9a-z.\-_:]+)|(?<![0-9a-z.@\-])((?:[0-9a-z](?:[0-9a-z\-]{0,61}[0-9a-z])?\.)+[a-z]{2,18})(?![0-9a-z\-])"
-)
+_DOMAIN = re.compile(r"[0-9a-z][0-9a-z.\-]*\.[a-z]{2,18}(?![0-9a-z\-@])")
+_HOST = re.compile(r"://\[?([0-9a-z.\-_:]+)")
 _CONTACT = re.compile(
     r"(?<![0-9])(1[3-9][0-9]{9}|0[1-9][0-9]{1,2}-?[0-9]{7,8}|[48]00-?[0-9]{3}-?[0-9]{4}|9[56][0-9]{3,6})(?![0-9])"
 )
@@ -188,12 +212,13 @@ _LONG_DIGITS = re.compile(rb"0[0-]{3,}0")  # gate on the masked text: five digit
 
 def links(folded: str) -> tuple[str, ...]:
     """Domains of all links, as written in lower case; without a port."""
-    dot = folded.find(".")
-    if dot < 0:
+    if "." not in folded:
         return ()
-    start = folded.rfind("//", 0, dot)
-    start = dot - 64 if start < 0 or start < dot - 64 else start - 6  # a label of a domain is at most 63 long
-    return tuple((match[1] or match[2]).split(":")[0].strip(".") for match in _LINK.finditer(folded, max(0, start)))
+    found = [match[0] for match in _DOMAIN.finditer(folded) if ".." not in match[0]]
+    if "://" in folded:  # an address without a name, as http://192.0.2.1/
+        hosts = (match[1].split(":")[0].strip(".") for match in _HOST.finditer(folded))
+        found += [host for host in hosts if host not in found]
+    return tuple(found)
 
 
 def contacts(folded: str, mask: bytes) -> tuple[str, ...]:

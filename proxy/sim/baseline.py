@@ -14,13 +14,12 @@ import asyncio
 import json
 import logging
 import signal
-import struct
 import sys
 from collections import deque
 from typing import Any, cast
 
 import uvloop
-from smpplib import consts, smpp
+from smpplib import smpp
 
 from proxy.sim import pdus
 from proxy.sim.pdus import HEADER
@@ -44,7 +43,7 @@ class Upstream(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         self._transport.write(pdus.bind("transceiver", "baseline", "secret"))
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -97,7 +96,7 @@ class Downstream(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None

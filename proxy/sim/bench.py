@@ -10,7 +10,6 @@ under test at a time, so on two cores it has one to itself.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -29,8 +28,7 @@ from proxy.sim.drive import Plan, Run
 from proxy.sim.gate import CHINA, CarrierSide, Gate, GateFailed, Provider
 
 PROVIDERS = {f"p{number}": f"10690{number:03d}" for number in range(1, 5)}
-PASSWORD = "secret"
-SHIPPED_ENOUGH = 0
+PASSWORD = "secret"  # noqa: S105  # of simulated providers, on loopback
 ANSWER_S = 60.0
 """How long beyond the measured time the driver may take to prepare or to answer."""
 
@@ -95,16 +93,16 @@ class Result:
 
     def as_text(self) -> str:
         """A table for people."""
-        options = self.options
+        options, facts = self.options, self.machine
+        rate = f", {options['rate']:g} messages/s" if options["rate"] else ""
+        what = f"{options['binds']} binds × window {options['window']}, {options['mix']} texts, {options['recipients']:,} recipients"
+        disk = f"disk sync {self.sync_ms['median']:.3f} ms (worst {self.sync_ms['worst']:.3f})"
+        headings = f"{'':14}{'messages/s':>12}{'CPU µs/msg':>12}{'core busy':>11}{'p50 ms':>9}{'p99 ms':>9}{'p99.9 ms':>10}"
         lines = [
-            f"{options['binds']} binds × window {options['window']}, {options['mix']} texts, {options['recipients']:,} recipients, "
-            f"{self.rules} rules, {options['seconds']:g} s each"
-            + (f", {options['rate']:g} messages/s" if options["rate"] else ""),
-            f"{self.machine['cpu']}, {self.machine['cores']} cores, {self.machine['system']}, Python {self.versions['python']}; "
-            f"disk sync {self.sync_ms['median']:.3f} ms (worst {self.sync_ms['worst']:.3f})",
+            f"{what}, {self.rules} rules, {options['seconds']:g} s each{rate}",
+            f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}, Python {self.versions['python']}; {disk}",
             "",
-            f"{'':14}{'messages/s':>12}{'CPU µs/msg':>12}{'core busy':>11}{'p50 ms':>9}{'p99 ms':>9}{'p99.9 ms':>10}"
-            f"{'own p50':>9}{'own p99':>9}{'refused':>9}{'driver µs':>11}",
+            headings + f"{'own p50':>9}{'own p99':>9}{'refused':>9}{'driver µs':>11}",
         ]
         for run in self.runs.values():
             whole, own = run.whole_ms, run.own_ms
@@ -267,8 +265,8 @@ def _baseline(kind: str, carrier: int) -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def _child(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": _root()}
+    process = subprocess.Popen(  # noqa: S603  # our own interpreter and modules
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=gate.environment()
     )
     try:
         yield process
@@ -282,11 +280,6 @@ def _child(command: list[str]) -> Iterator[subprocess.Popen[str]]:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
-
-
-def _root() -> str:
-    """Where the package is imported from, so that children find the same one."""
-    return os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", ""))))
 
 
 def _line_of(process: subprocess.Popen[str], who: str) -> dict[str, Any]:

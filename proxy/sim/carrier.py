@@ -10,11 +10,14 @@ judged by ``Conduct.rules`` and logged (the demo, tests).
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
+
+import uvloop
 
 from proxy.sim import pdus
 from proxy.sim.pdus import HEADER, Sms
@@ -167,7 +170,7 @@ class CarrierLine(asyncio.Protocol):
         return self.kind in (pdus.BIND_RECEIVER, pdus.BIND_TRANSCEIVER)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         self.carrier.lines.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -284,3 +287,23 @@ class CarrierLine(asyncio.Protocol):
 
 
 _TAKEN = HEADER.pack(27, pdus.SUBMIT_SM_RESP, 0, 0)[:12]
+
+
+def stand(host: str, port: int, conduct: Conduct, tell: Callable[[str], None]) -> None:
+    """A carrier for the command line: runs until SIGINT or SIGTERM, then tells what it received."""
+
+    async def run() -> Carrier:
+        carrier = Carrier(conduct)
+        tell(f"carrier on {host}:{await carrier.start(host, port)}")
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await stop.wait()
+        await carrier.stop()
+        return carrier
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        carrier = runner.run(run())
+    tell(
+        f"{carrier.received} submits received, answers by status {dict(carrier.log.statuses)}, {len(carrier.log.delivers)} delivers sent"
+    )

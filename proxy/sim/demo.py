@@ -76,7 +76,7 @@ def demo(seconds: float, keep: bool) -> int:
     carrier = CarrierThread(cast.conduct)
     gate: Gate | None = None
     try:
-        rules = copy_rules(folder / "rules", datetime.now(CHINA), cast.ports, cast.rules)
+        rules = copy_rules(folder / "rules", datetime.now(CHINA), cast.ports)
         side = CarrierSide(carrier.start(), links=2, window=64, tps=CARRIER_TPS)
         settings = write_settings(folder, [side], [actor.settings for actor in cast.actors], response_s=RESPONSE_S, rules=rules)
         gate = Gate(folder, *settings)

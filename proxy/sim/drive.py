@@ -77,6 +77,8 @@ class Driver:
         self.carrier = Carrier()
         self.decks: dict[str, list[Card]] = {}
         self.people: list[bytes] = []
+        self._first = 0
+        """Where the next run begins among the people: the gate remembers whom it wrote to in the run before, and caps hold."""
 
     async def prepare(self) -> int:
         for name, prefix in self.plan.providers.items():
@@ -93,7 +95,8 @@ class Driver:
         names = list(plan.providers)
         for number in range(plan.binds):
             who = names[number % len(names)]
-            await load.add("127.0.0.1", port or self.carrier.port, who, plan.password, self.decks[who], self.people)
+            first = self._first + number * len(self.people) // plan.binds
+            await load.add("127.0.0.1", port or self.carrier.port, who, plan.password, self.decks[who], self.people, first)
         load.go()
         await self._sleep(load, plan.warmup_s)
         before = measure.samples(await asyncio.to_thread(measure.fetch, metrics)) if metrics else {}
@@ -112,6 +115,7 @@ class Driver:
         after = measure.samples(await asyncio.to_thread(measure.fetch, metrics)) if metrics else {}
         memory = measure.memory_bytes(pid) if pid else 0
         lost = await load.stop()
+        self._first += load.furthest
         quantiles = {key: measure.bucket_quantile_s(before, after, GATE_SECONDS, share) for key, share in QUANTILES.items()}
         messages = max(counts.answered, 1)
         return Run(

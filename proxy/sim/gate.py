@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
 import signal
@@ -44,14 +45,14 @@ class Provider:
 
     name: str
     ports: tuple[str, ...]
-    password: str = "secret"
+    password: str = "secret"  # noqa: S105  # of a simulation, on loopback
     tps: float | None = None
     window: int = 64
     binds: int = 16
     category: str = "marketing"
 
     def as_settings(self) -> dict[str, Any]:
-        said = {"name": self.name, "system_id": self.name, "password": self.password, "ports": list(self.ports)}
+        said: dict[str, Any] = {"name": self.name, "system_id": self.name, "password": self.password, "ports": list(self.ports)}
         said |= {"allow_ips": ["127.0.0.0/8"], "binds": self.binds, "window": self.window, "category": self.category}
         return said | ({"tps": self.tps} if self.tps else {})
 
@@ -72,6 +73,12 @@ class CarrierSide:
         said: dict[str, Any] = {"name": self.name, "code": self.code, "host": "127.0.0.1", "port": self.port}
         said |= {"system_id": "gate106", "password": "secret", "bind": "transceiver"}
         return said | {"links": self.links, "window": self.window, "tps": self.tps} | self.more
+
+
+def environment() -> dict[str, str]:
+    """The environment in which a child imports the same package as this process."""
+    path = os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", ""))))
+    return os.environ | {"PYTHONPATH": path}
 
 
 def free_port() -> int:
@@ -114,13 +121,15 @@ def quiet_hours(now: datetime) -> tuple[str, datetime]:
     return f"{start:%H:%M}-{end:%H:%M}", start + timedelta(hours=1)
 
 
-def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Category]] = (), extra: str = "") -> Path:
-    """The shipped rules with three changes: quiet hours are moved away from now (a run at night would refuse every
-    advertisement), the simulated ports are registered, and ``extra`` (a rules file) is added."""
+def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Category]] = ()) -> Path:
+    """The shipped rules with two changes: quiet hours are moved away from now (a run at night would refuse every
+    advertisement), and the simulated ports are registered."""
     shutil.copytree(shipped("rules"), target)
     for path in target.rglob("*.yaml"):
         text = path.read_text(encoding="utf-8")
-        path.write_text(re.sub(r"^( *)(reason: quiet-hours)\b.*$", r"\1\2\n\1mode: off", text, flags=re.M), encoding="utf-8")
+        path.write_text(
+            re.sub(r"^( *)(reason: quiet-hours)\b.*$", r"\1\2\n\1mode: off", text, flags=re.MULTILINE), encoding="utf-8"
+        )
     rule = {
         "id": "sim-quiet-hours",
         "say": "模拟: 免打扰时段移到当前时间之后",
@@ -129,8 +138,6 @@ def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Cate
         "reason": "quiet-hours",
     }
     (target / "sim-quiet.yaml").write_text(json.dumps({"rules": [rule]}, ensure_ascii=False, indent=1), encoding="utf-8")
-    if extra:
-        (target / "sim-extra.yaml").write_text(extra, encoding="utf-8")
     registry = target / "registries" / "ports.csv"
     registry.parent.mkdir(exist_ok=True)
     known = registry.exists()
@@ -165,7 +172,9 @@ class Gate:
         """Starts it and waits until it says it is ready; raises GateFailed with its last words."""
         command = [sys.executable, "-m", "proxy", "serve", "--config", str(self._settings)]
         with self.log.open("ab") as out:
-            self._process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment()
+            )
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:
             if self._process.poll() is not None:

@@ -80,12 +80,12 @@ class Load:
         password: str,
         cards: Sequence[Card],
         people: Sequence[bytes],
+        first: int = 0,
         kind: str = "transmitter",
         timeout_s: float = 10.0,
     ) -> None:
-        """One more bind; raises ConnectionError when it is refused."""
+        """One more bind, writing to ``people`` from place ``first`` on; raises ConnectionError when it is refused."""
         loop = asyncio.get_running_loop()
-        first = len(people) * len(self.lines) // 16  # binds begin at different people
         line = LoadLine(self, cards, people, first)
         await loop.create_connection(lambda: line, host, port)
         line.write(pdus.bind(kind, system_id, password))
@@ -109,7 +109,7 @@ class Load:
         """Sends no more, waits for answers; returns how many never came."""
         self.going = False
         deadline = perf_counter() + wait_s
-        while self.in_flight and perf_counter() < deadline and not self.problem:
+        while self.in_flight and perf_counter() < deadline and not self.problem:  # noqa: ASYNC110  # an event would cost per answer
             await asyncio.sleep(0.005)
         left = self.in_flight
         for line in self.lines:
@@ -119,6 +119,11 @@ class Load:
     @property
     def in_flight(self) -> int:
         return sum(line.in_flight for line in self.lines)
+
+    @property
+    def furthest(self) -> int:
+        """How many people the busiest bind has written to."""
+        return max((line.persons for line in self.lines), default=0)
 
     def _tick(self) -> None:
         if not self.going:
@@ -144,7 +149,7 @@ class LoadLine(asyncio.Protocol):
         self._cards = cards
         self._people = people
         self._card = first % len(cards)
-        self._person = first
+        self._person = self._first = first
         self._sequence = 0
         self._sent_at = [0.0] * (SEQUENCES + 1)
         self._owed: deque[list[float]] = deque()
@@ -155,7 +160,7 @@ class LoadLine(asyncio.Protocol):
             self._card = (self._card + 1) % len(cards)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
@@ -163,6 +168,10 @@ class LoadLine(asyncio.Protocol):
             self.load.problem = f"a bind was lost under load ({error or 'closed by the other side'})"
         if not self.bound.done():
             self.bound.set_exception(ConnectionError("closed before the bind was answered"))
+
+    @property
+    def persons(self) -> int:
+        return self._person - self._first
 
     def write(self, data: bytes) -> None:
         if self._transport is not None:
@@ -222,7 +231,7 @@ class LoadLine(asyncio.Protocol):
                 if status:
                     counts.refused[status] += 1
                 bucket = int((now - sent_at[sequence]) / BUCKET_S)
-                histogram[bucket if bucket < BUCKETS else BUCKETS] += 1
+                histogram[bucket if bucket < BUCKETS else BUCKETS] += 1  # noqa: FURB136  # a call of min() costs as much as the rest
             else:
                 self._other(data[place : place + length], command, status)
             place += length

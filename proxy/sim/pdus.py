@@ -87,7 +87,8 @@ def deliver_sm(
 
 def receipt(sms: Sms, message_id: str, state: str, when: str, sequence: int) -> bytes:
     """A delivery receipt for a submit, with the text of §Appendix B."""
-    text = f"id:{message_id} sub:001 dlvrd:{'001' if state == 'DELIVRD' else '000'} submit date:{when} done date:{when} stat:{state} err:000 text:"
+    count = "001" if state == "DELIVRD" else "000"
+    text = f"id:{message_id} sub:001 dlvrd:{count} submit date:{when} done date:{when} stat:{state} err:000 text:"
     return deliver_sm(sms.destination, sms.source, text.encode(), data_coding=GSM, esm_class=RECEIPT, sequence=sequence)
 
 

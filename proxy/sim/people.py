@@ -6,14 +6,15 @@ In: a seed and how many. Out: numbers as integers (13800138000), also by provinc
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 
 from proxy.policy.regions import SEGMENT_FIRST, UNKNOWN, Regions
 
 PROVINCES: tuple[str, ...] = tuple(
-    "北京 天津 河北 山西 内蒙古 辽宁 吉林 黑龙江 上海 江苏 浙江 安徽 福建 江西 山东 河南 湖北 湖南 广东 广西 海南 重庆 四川 贵州 云南 西藏 陕西 甘肃 青海 宁夏 新疆".split()
+    "北京 天津 河北 山西 内蒙古 辽宁 吉林 黑龙江 上海 江苏 浙江 安徽 福建 江西 山东 河南 "
+    "湖北 湖南 广东 广西 海南 重庆 四川 贵州 云南 西藏 陕西 甘肃 青海 宁夏 新疆".split()
 )
 """The 31 provinces of the mainland, which is what a 106 port reaches."""
 MACHINES = frozenset(range(140, 150))
@@ -21,7 +22,7 @@ MACHINES = frozenset(range(140, 150))
 
 
 @lru_cache(maxsize=1)
-def segments() -> dict[str, Sequence[int]]:
+def segments() -> Mapping[str, Sequence[int]]:
     """Seven-digit segments of persons by province; "unknown" holds 200 that no table has."""
     table = Regions.load(None)
     found: dict[str, list[int]] = {name: [] for name in (*PROVINCES, UNKNOWN)}

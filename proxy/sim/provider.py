@@ -8,6 +8,7 @@ One thread per provider: smpplib blocks. Thousands of messages a second are load
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import select
 import struct
@@ -95,9 +96,9 @@ class SimProvider(threading.Thread):
         logger = f"sim.{name}"
         logging.getLogger(logger).setLevel(logging.CRITICAL)
         self._client = smpplib_client.Client(host, port, timeout=5, logger_name=logger, allow_unknown_opt_params=True)
-        self._client.set_message_sent_handler(lambda pdu: self._answered(pdu))
-        self._client.set_error_pdu_handler(lambda pdu: self._answered(pdu))
-        self._client.set_message_received_handler(lambda pdu: self._received(pdu))
+        self._client.set_message_sent_handler(self._answered)
+        self._client.set_error_pdu_handler(self._answered)
+        self._client.set_message_received_handler(self._received)
 
     def connect(self) -> None:
         """Binds; raises smpplib's exceptions when it is refused."""
@@ -140,10 +141,8 @@ class SimProvider(threading.Thread):
             self._client.read_once()
 
     def _leave(self) -> None:
-        try:
-            self._client.unbind()
-        except (exceptions.PDUError, exceptions.ConnectionError, OSError, AttributeError, struct.error):
-            pass  # the other side left first: there is nobody to say goodbye to
+        with contextlib.suppress(exceptions.PDUError, exceptions.ConnectionError, OSError, AttributeError, struct.error):
+            self._client.unbind()  # the other side may have left first: then there is nobody to say goodbye to
         self._client.state = "OPEN"
         self._client.disconnect()
 
@@ -192,3 +191,17 @@ class SimProvider(threading.Thread):
         body = pdu.short_message or b""
         text = body.decode("utf-16-be", "replace") if pdu.data_coding == pdus.UCS2 else body.decode("latin-1")
         self.log.got.append(Got(self.provider, pdu.source_addr.decode(), pdu.destination_addr.decode(), receipt, text))
+
+
+def send_once(host: str, port: int, system_id: str, password: str, steps: Sequence[Step], wait_s: float) -> ProviderLog:
+    """A provider for the command line: binds, sends, waits for answers and, ``wait_s`` long, for delivers; raises smpplib's exceptions."""
+    provider = SimProvider(system_id, password, host, port, steps)
+    provider.connect()
+    provider.start()
+    provider.done.wait()
+    deadline = time.monotonic() + wait_s
+    while time.monotonic() < deadline:
+        time.sleep(IDLE_S)
+    provider.finish()
+    provider.join(5)
+    return provider.log

@@ -7,7 +7,7 @@ tolerance. Only ``read_journal`` touches files; ``reconcile`` is pure.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -125,7 +125,9 @@ def _submits(providers: Mapping[str, ProviderLog], journal: JournalStory, metric
     """How many submits, and what became of them."""
     sent = Counter({name: len(log.sent) for name, log in providers.items()})
     found = _compare("submits by provider", "providers", sent, "journal", Counter(one.provider for one in journal.verdicts))
-    judged = Counter((one.provider, one.category, one.verdict, one.reason) for one in journal.verdicts)
+    judged: Counter[tuple[str, ...]] = Counter(
+        (one.provider, one.category, one.verdict, one.reason) for one in journal.verdicts
+    )
     counted = _counted(metrics, "gate106_submits_total", "provider", "category", "verdict", "reason")
     return found + _compare("verdicts", "journal", judged, "/metrics", counted)
 
@@ -154,8 +156,8 @@ def _forwarded(carrier: Log, journal: JournalStory, metrics: Samples, ports: Map
     received = Counter((line.sms.source, national(line.sms.destination)) for line in carrier.submits)
     found = _compare("messages to the carrier (port, recipient)", "journal", allowed, "carrier", received)
     given = sum(count for status, count in carrier.statuses.items() if status >= 0)
-    counted = sum(value for (name, _), value in metrics.items() if name == "gate106_carrier_responses_total")
-    found += _compare("answers of the carrier", "carrier", Counter({"all": given}), "/metrics", Counter({"all": int(counted)}))
+    counted = sum(int(value) for (name, _), value in metrics.items() if name == "gate106_carrier_responses_total")
+    found += _compare("answers of the carrier", "carrier", Counter(all=given), "/metrics", Counter(all=counted))
     settled = Counter(one.status for one in journal.answers if one.effect != UNKNOWN)  # late answers are answers, too
     answered = Counter({status: count for status, count in carrier.statuses.items() if status >= 0})
     return found + _compare("answers of the carrier by status", "carrier", answered, "journal", settled)
@@ -190,7 +192,7 @@ def _delivers(
         counted["" if provider == "unowned" else provider] += count
     found += _compare("delivers by provider", "carrier", tried, "/metrics", counted)
     optouts = sum(int(value) for (name, _), value in metrics.items() if name == "gate106_optouts_total")
-    return found + _compare("opt-outs", "journal", Counter({"all": journal.optouts}), "/metrics", Counter({"all": optouts}))
+    return found + _compare("opt-outs", "journal", Counter(all=journal.optouts), "/metrics", Counter(all=optouts))
 
 
 def national(spelling: str) -> int:
@@ -224,8 +226,4 @@ def _compare(what: str, left: str, first: Counter[Key], right: str, second: Coun
 
 
 def _shown(key: Hashable) -> str:
-    return (
-        " / ".join(str(part) or "(none)" for part in key)
-        if isinstance(key, Iterable) and not isinstance(key, str)
-        else str(key)
-    )
+    return " / ".join(str(part) or "(none)" for part in key) if isinstance(key, tuple) else str(key)

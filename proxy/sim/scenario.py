@@ -1,19 +1,18 @@
 """Scenario: 双11 in a minute: who sends what, so that every reason the gate has by now occurs.
 
-In: how long, a seed, the wall clock's time. Out: the cast (providers with their steps), replies of people, the carrier's manners, rules and
+In: how long, a seed, the wall clock's time. Out: the cast (providers with their steps), replies of people, the carrier's manners,
 ports to register. Never: sockets. Only schedules (免打扰) depend on the clock; all else only on the seed.
 """
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from proxy.message import Category
-from proxy.sim import people, pdus, texts
+from proxy.sim import pdus, people, texts
 from proxy.sim.carrier import IGNORE, Conduct, by_ending
 from proxy.sim.deck import Ports
 from proxy.sim.gate import Provider, quiet_hours
@@ -33,6 +32,8 @@ EXPECTED: dict[str, str] = {
     "region-ban": "advertisements to 北京",
     "port-scope": "a 江苏 port writing elsewhere",
     "recipient-cap": "a fourth advertisement of the day to one person",
+    "category-cap": "a second loan of the week to one person",
+    "otp-cap": "one-time codes of one signature within a minute",
     "suppressed": "an advertisement after 退订",
     "quiet-hours": "an advertisement to be delivered at night",
     "keyword": "banned words",
@@ -76,7 +77,6 @@ class Scenario:
     actors: tuple[Actor, ...]
     replies: tuple[Reply, ...]
     conduct: Conduct
-    rules: str
     ports: tuple[tuple[str, str, Category], ...]
 
     @property
@@ -95,33 +95,7 @@ def scenario(seconds: float, seed: int, now: datetime) -> Scenario:
     ]
     conduct = Conduct(delay_s=CARRIER_DELAY_S, rule=by_ending(FATES), log=True, receipt_after_s=0.3)
     ports = (*registered, (PROVINCIAL, "江苏", Category.MARKETING))
-    return Scenario(actors, tuple(stage.replies), conduct, json.dumps({"rules": _RULES}, ensure_ascii=False, indent=1), ports)
-
-
-_RULES = [
-    {
-        "id": "sim-port-scope",
-        "say": "模拟: 江苏省内端口不得发往外省号码",
-        "when": {"port": PROVINCIAL, "not": {"province": "江苏"}},
-        "then": "reject",
-        "reason": "port-scope",
-    },
-    {
-        "id": "sim-keyword",
-        "say": "模拟: 博彩、代开发票等禁发词",
-        "when": {"text": ["六合专场", "彩金", "代开发票"]},
-        "then": "reject",
-        "reason": "keyword",
-    },
-    {
-        "id": "sim-unreadable",
-        "say": "模拟: 无法识别编码的短信不得发送",
-        "when": {"text_state": ["unreadable", "binary", "compressed", "wap-push"]},
-        "then": "reject",
-        "reason": "text-unreadable",
-    },
-]
-"""What the demo needs beside the shipped rules."""
+    return Scenario(actors, tuple(stage.replies), conduct, ports)
 
 
 class _Stage:
@@ -145,6 +119,7 @@ class _Stage:
             self._step(at, ports.marketing, Category.MARKETING, province="北京", why="region-ban") for at in self._times(1)
         ]
         steps += self._night_steps(ports.marketing)
+        steps += self._series(0.6, ports.marketing, Category.MARKETING, "loan", "category-cap")
         for place in range(3):
             steps += self._quitter(ports.marketing, 0.4 + 0.1 * place, ("R", "退订", "TD.")[place])
         for at in self._times(0.5):
@@ -157,6 +132,7 @@ class _Stage:
         steps = [*self._stream(ports.otp, 8, Category.OTP), *self._stream(ports.notice, 5, Category.NOTICE)]
         for ending, at in ((REFUSED, 0.5), (FULL, 1.1), (THROTTLED, 1.4), (REFUSED, 2.0)):
             steps.append(self._step(at, ports.notice, Category.NOTICE, person=self._ending(ending), why="the carrier refuses"))
+        steps += self._series(0.7, ports.otp, Category.OTP, "", "otp-cap")
         lost = self._step(0.8, ports.notice, Category.NOTICE, person=self._ending(IGNORED), why="unknown outcome")
         steps += [lost, _again(lost, RESPONSE_S + 0.8)]  # the identical submit stands in for the first
         return Actor(Provider("qinghe", ("10690102",), category="notice"), tuple(steps), 32, "codes and notices")
@@ -265,6 +241,13 @@ class _Stage:
         self.replies.append(Reply(at + 1.0, first.destination, port, word))
         for place in range(2):
             yield _again(first, 2.0 + place, "suppressed")
+
+    def _series(self, at: float, port: str, category: Category, subcategory: str, why: str) -> Iterator[Step]:
+        """The same signature writes to one person three times in a row."""
+        first = self._step(at, port, category, person=self._person("福建"), subcategory=subcategory)
+        yield first
+        for place in range(1, 3):
+            yield _again(first, place * 0.4, why)
 
     def _long(self, at: float, port: str) -> Iterator[Step]:
         person = self._person("四川")

@@ -54,7 +54,7 @@ _ADVERTISEMENTS: dict[str, Sequence[str]] = {
     "securities": ("明日{k}只潜力牛股已筛出，昨日推荐涨停{n}只，免费入群领取，点击{link}",),
     "recruiting": ("双11仓库招聘，日结{m}元，包吃住，高薪诚聘分拣员{k}名，报名{tel}",),
     "debt": ("{who}，您的账单已逾期{k}天，若不处理将影响征信并被起诉，请今日联系{tel}",),
-    "gambling": ("首充送{m}彩金，每日返水{n}%，六合专场今晚开奖，速来{link}",),
+    "gambling": ("首充送{m}彩金，每日返水{n}%，六合彩专场今晚开奖，速来{link}",),
 }
 _NOTICE_TEXTS = (
     "您的快件已到{goods}柜，取件码{code}，请于{day}日前领取，运单号尾号{m}。",

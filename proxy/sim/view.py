@@ -41,11 +41,11 @@ def live(
     actors: Sequence[Actor], running: Sequence[SimProvider], carrier: Carrier, passed_s: float, seconds: float
 ) -> RenderableType:
     """The table of the running demo."""
-    table = Table(title="双11 through the gate", expand=True)
-    for heading in ("provider", "what it does"):
-        table.add_column(heading, overflow="ellipsis", no_wrap=True)
-    for heading in ("sent", "OK", "refused", "open", "receipts", "p99 ms"):
-        table.add_column(heading, justify="right")
+    table = Table(title="双11 through the gate", expand=True, padding=(0, 0, 0, 1))
+    table.add_column("provider", no_wrap=True, min_width=8)
+    table.add_column("what it does", overflow="ellipsis", no_wrap=True, ratio=1)
+    for heading in ("sent", "OK", "no", "open", "back", "p99 ms"):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
     table.add_column("answers that were not OK", ratio=2, overflow="ellipsis", no_wrap=True)
     for actor, provider in zip(actors, running, strict=True):
         sent = list(provider.log.sent)
@@ -54,8 +54,8 @@ def live(
         words = ", ".join(f"{status_word(status)} {count}" for status, count in statuses.most_common(4))
         cells = (len(sent), good, sum(statuses.values()), waiting, len(provider.log.got), _p99_ms(sent))
         table.add_row(actor.name, actor.role, *map(str, cells), words)
-    statuses_sent = carrier.log.statuses
-    foot = f"carrier: {carrier.received} received, {statuses_sent[0]} accepted, {statuses_sent[-1]} ignored, {len(carrier.log.delivers)} delivers"
+    answered, delivers = carrier.log.statuses, len(carrier.log.delivers)
+    foot = f"carrier: {carrier.received} received, {answered[0]} accepted, {answered[-1]} ignored, {delivers} delivers"
     return Group(table, foot, ProgressBar(total=seconds, completed=min(passed_s, seconds)))
 
 

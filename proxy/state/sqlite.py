@@ -62,12 +62,12 @@ class SqliteStore:
         for key, data in self._file.rows("aggregates"):
             self.counters.restore(key, data)
         meta = self._meta
-        gap = 0 if meta.get("stopped") == "clean" else ID_GAP
+        clean = meta.get("stopped") == "clean"
         self.position = Position(*(int(meta.get(name, str(default))) for name, default in Position()._asdict().items()))
         if self.position.highest_id:
-            self.position = self.position._replace(highest_id=self.position.highest_id + gap)
-        self._version = int(meta.get("version", "0")) + VERSION_GAP
-        self._file.set_meta({"stopped": "no"})
+            self.position = self.position._replace(highest_id=self.position.highest_id + (0 if clean else ID_GAP))
+        self._version = int(meta.get("version", "0")) + (0 if clean else VERSION_GAP)
+        self._file.set_meta({"stopped": "no", "version": str(self._version)})  # so that two hard stops do not begin alike
 
     def __len__(self) -> int:
         return len(self._table)

@@ -33,7 +33,8 @@ class Table:
         self._buckets: list[bytes] = [b""] * _FIRST_BUCKETS
         self._mask = _FIRST_BUCKETS - 1
         self._split = 0  # buckets below it have been split in this round
-        self._mix = int.from_bytes(os.urandom(4), "big") >> 3 | 1 << 28 | 1  # so that nobody can choose numbers that fall into one bucket
+        # Drawn at random, so that nobody can choose numbers that all fall into one bucket; 29 bits, for speed.
+        self._mix = int.from_bytes(os.urandom(4), "big") >> 3 | 1 << 28 | 1
         self._count = 0
 
     def __len__(self) -> int:
@@ -61,6 +62,8 @@ class Table:
 
     def exchange(self, key: int, prefix: bytes | None, record: bytes) -> bool:
         """``put``, but only over a record that begins with ``prefix`` (``b""``: only where there is none; None: always)."""
+        if not 0 <= key <= KEY_MAX or len(record) > LENGTH_MAX:
+            raise ValueError(f"a table cannot hold {len(record)} bytes under {key}")
         mixed = key * self._mix >> 20
         index = mixed & self._mask
         if index < self._split:
@@ -81,8 +84,6 @@ class Table:
         if prefix:
             return False
         if record:
-            if not 0 <= key <= KEY_MAX or len(record) > LENGTH_MAX:
-                raise ValueError(f"a table cannot hold {len(record)} bytes under {key}")
             self._buckets[index] = bucket + new
             self._count += 1
             if self._count > len(self._buckets) * _LOAD:

@@ -66,6 +66,8 @@ class Carrier(Server):
         self.seen: list[Seen] = []
         self.answers: dict[int, Pdu] = {}
         """Answers to what we sent, by our sequence number."""
+        self.bind_status = ESME_ROK
+        """What binds are answered with from now on."""
         self.other: list[Pdu] = []
         """What is neither a request the carrier serves nor an answer."""
         self._rules: dict[str, list[int]] = {}
@@ -150,7 +152,9 @@ class Carrier(Server):
             connection.close()
 
     def _take(self, peer: Peer, found: Pdu) -> None:
-        if found.command in BINDS:
+        if found.command in BINDS and self.bind_status:
+            peer.send(pdu(found.command | RESPONSE, found.sequence, status=self.bind_status))
+        elif found.command in BINDS:
             peer.kind = found.command
             self.binds[found.command] += 1
             self.peers.append(peer)

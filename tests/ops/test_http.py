@@ -35,12 +35,13 @@ class House:
     def __init__(self) -> None:
         self.why: list[str] = []
         self.text: bytes | Iterator[bytes] = b"gate106_store_up 1.0\n"
+        self.server: HttpServer | None = None
 
 
 @asynccontextmanager
 async def serving(house: House | None = None, allow: Sequence[Network] = HERE) -> AsyncIterator[int]:
     house = house or House()
-    server = HttpServer(lambda: house.text, lambda: house.why, allow)
+    house.server = server = HttpServer(lambda: house.text, lambda: house.why, allow)
     port = await server.start("127.0.0.1", 0)
     try:
         yield port
@@ -227,23 +228,15 @@ def test_who_does_not_read_the_answer_is_disconnected(monkeypatch: pytest.Monkey
     monkeypatch.setattr(http, "ANSWER_S", 0.05)
 
     async def conversation() -> None:
-        given_up = asyncio.Event()
-
-        def endless() -> Iterator[bytes]:
-            try:
-                while True:
-                    yield b"x" * 65_536
-            finally:
-                given_up.set()
-
-        server = HttpServer(endless, list, HERE)
-        port = await server.start("127.0.0.1", 0)
-        deaf = socket.create_connection(("127.0.0.1", port))
-        deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert await get(port, "/healthz") == (200, b"ok\n")  # others are served meanwhile
-        await given_up.wait()
-        deaf.close()
-        await server.stop()
+        house = House()
+        house.text = iter(lambda: b"x" * 65_536, b"")  # endless
+        async with serving(house) as port:
+            with socket.create_connection(("127.0.0.1", port)) as deaf:
+                deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert await get(port, "/healthz") == (200, b"ok\n")  # others are served meanwhile
+                assert house.server is not None
+                await asyncio.gather(*house.server.state.tasks)  # ends only when the answer is given up; run() bounds it
+                assert not house.server.state.connections
 
     run(conversation)
 
@@ -269,13 +262,13 @@ def test_connections_are_bounded_and_come_free_again(monkeypatch: pytest.MonkeyP
 
 def test_a_gauge_that_fails_is_a_500_and_nothing_more() -> None:
     async def conversation() -> None:
-        server = HttpServer(lambda: b"%d" % (1 // 0), list, HERE)
-        port = await server.start("127.0.0.1", 0)
-        status, body = await get(port, "/metrics")
-        assert status == 500
-        assert b"ZeroDivision" not in body
-        assert await get(port, "/healthz") == (200, b"ok\n")
-        await server.stop()
+        house = House()
+        async with serving(house) as port:
+            del house.text
+            status, body = await get(port, "/metrics")
+            assert status == 500
+            assert b"AttributeError" not in body
+            assert await get(port, "/healthz") == (200, b"ok\n")
 
     run(conversation)
 
@@ -307,13 +300,13 @@ def test_stopping_ends_idle_and_busy_connections(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(http, "STOP_S", 0.05)
 
     async def conversation() -> None:
-        server = HttpServer(lambda: iter(lambda: b"x" * 65_536, b""), list, HERE)
-        port = await server.start("127.0.0.1", 0)
-        idle, idle_writer = await asyncio.open_connection("127.0.0.1", port)
-        busy, busy_writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
-        busy_writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        await busy.readexactly(1)
-        await server.stop()
+        house = House()
+        house.text = iter(lambda: b"x" * 65_536, b"")  # endless
+        async with serving(house) as port:
+            idle, idle_writer = await asyncio.open_connection("127.0.0.1", port)
+            busy, busy_writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+            busy_writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            await busy.readexactly(1)
         assert await idle.read() == b""
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", port)

@@ -80,7 +80,7 @@ def unknown_taken_back(world: World) -> None:
     """No answer is read as a refusal: the person may get one more."""
 
     def forget(answer: Any) -> None:
-        answer.effect = Effect.TAKEN_BACK
+        answer._told = Effect.TAKEN_BACK
 
     _patch_answers(world, forget, Effect.UNKNOWN)
 

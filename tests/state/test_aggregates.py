@@ -34,9 +34,14 @@ def test_a_calendar_window_counts_nothing_from_before_it_begins():
     assert counts.count(7, NOW - 2) == 2
 
 
-@given(st.lists(st.tuples(st.integers(0, 4000), st.booleans()), max_size=40), st.integers(-10, 4000), st.sampled_from([1, 7, 60, 3600]))
+@given(
+    st.lists(st.tuples(st.integers(0, 4000), st.booleans()), max_size=40),
+    st.integers(-10, 4000),
+    st.sampled_from([1, 7, 60, 3600]),
+)
 def test_a_count_is_never_too_low_and_at_most_one_bucket_too_high(script, ago, width_s):
-    counts, take, truth = Aggregates(), Take(1, width_s, 3600), []
+    counts, take = Aggregates(), Take(1, width_s, 3600)
+    truth: list[int] = []
     for offset, back in sorted(script):
         if back and truth:
             counts.give_back(take, truth.pop())

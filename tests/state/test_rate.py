@@ -17,9 +17,7 @@ def test_a_rested_sender_may_send_a_burst_and_then_one_per_interval():
     assert not rate.allow(100.1)
 
 
-@given(
-    st.floats(0.5, 5000), st.integers(1, 200), st.lists(st.tuples(st.floats(0, 2), st.integers(1, 20)), max_size=60)
-)
+@given(st.floats(0.5, 5000), st.integers(1, 200), st.lists(st.tuples(st.floats(0, 2), st.integers(1, 20)), max_size=60))
 def test_no_window_holds_more_than_the_burst_and_what_its_length_allows(tps, burst, arrivals):
     rate, now, taken = Rate(tps, burst), 1000.0, []
     for wait, n in arrivals:
@@ -59,7 +57,7 @@ def test_a_clock_set_back_an_hour_does_not_stop_the_sender_for_an_hour():
     assert rate.allow(6_400.0)
 
 
-@pytest.mark.parametrize("tps, burst", [(0, 1), (-1, 1), (1, 0), (float("nan"), 1)])
+@pytest.mark.parametrize(("tps", "burst"), [(0, 1), (-1, 1), (1, 0), (float("nan"), 1)])
 def test_a_rate_that_allows_nothing_is_an_error_of_the_settings(tps, burst):
     with pytest.raises(ValueError, match="a rate needs"):
         Rate(tps, burst)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,15 @@ KEEP_S = 7 * DAY
 
 
 def entry(number: int, time: int = NOW, **said: int) -> Entry:
-    given_ = {"signature": 0, "provider": 1, "port": 1, "category": Category.MARKETING, "subcategory": 0, "template": 0, "keyword": 0}
+    given_ = {
+        "signature": 0,
+        "provider": 1,
+        "port": 1,
+        "category": Category.MARKETING,
+        "subcategory": 0,
+        "template": 0,
+        "keyword": 0,
+    }
     given_.update(said)
     given_["category"] = Category(given_["category"])
     return Entry(id=number, time=time, state=0, **given_)  # type: ignore[arg-type]
@@ -156,7 +165,9 @@ def test_replay_over_a_checkpoint_newer_than_its_position_converges(script, posi
 
 def crowded(seed: int):
     """A person who gets far more than a record holds; some of it is taken back."""
-    draw, script, now, given_out = random.Random(seed), [], NOW, []
+    draw, now = random.Random(seed), NOW
+    script: list[tuple[Any, ...]] = []
+    given_out: list[int] = []
     for number in range(1, 260):
         now += draw.choice([0, 1, 60, 3600])
         if given_out and draw.random() < 0.3:
@@ -253,7 +264,18 @@ def test_the_newest_of_a_port_is_kept_thirty_days_though_rules_need_a_week():
 
 
 def test_an_entry_survives_packing_with_every_field_at_its_limit():
-    full = Entry((1 << 48) - 1, (1 << 32) - 1, (1 << 48) - 1, (1 << 32) - 1, (1 << 32) - 1, Category.MARKETING, 63, (1 << 32) - 1, 0xFFFF, 2)
+    full = Entry(
+        (1 << 48) - 1,
+        (1 << 32) - 1,
+        (1 << 48) - 1,
+        (1 << 32) - 1,
+        (1 << 32) - 1,
+        Category.MARKETING,
+        63,
+        (1 << 32) - 1,
+        0xFFFF,
+        2,
+    )
     assert Entry.unpack(full.pack()) == full
     assert len(full.pack()) == 32
 
@@ -327,7 +349,11 @@ def test_a_refusal_outlives_every_entry():
 def test_refusals_and_restores_replayed_from_anywhere_end_the_same(script):
     def play(data, some):
         for kind, value, time in some:
-            data = record.opt_out(data, OptOut("port", value, time, "reply", 0)) if kind == "out" else record.restore(data, "port", value, time)
+            data = (
+                record.opt_out(data, OptOut("port", value, time, "reply", 0))
+                if kind == "out"
+                else record.restore(data, "port", value, time)
+            )
         return data
 
     script = sorted(script, key=lambda step: step[2])

@@ -82,7 +82,12 @@ def test_a_swap_with_the_version_that_was_loaded_is_taken_and_gets_a_new_version
 def test_a_swap_with_any_other_version_is_refused_and_changes_nothing(engine):
     drive(engine.store.swap([(1, 0, with_entries(1))]))
     version, data = drive(engine.store.load([1]))[1]
-    wrong = [(1, 0, with_entries(9)), (1, version + 1, with_entries(9)), (1, version - 1, with_entries(9)), (2, 7, with_entries(9))]
+    wrong = [
+        (1, 0, with_entries(9)),
+        (1, version + 1, with_entries(9)),
+        (1, version - 1, with_entries(9)),
+        (2, 7, with_entries(9)),
+    ]
     assert drive(engine.store.swap(wrong)) == [False] * 4
     assert drive(engine.store.load([1, 2])) == {1: (version, data), 2: (0, EMPTY)}
 
@@ -233,7 +238,7 @@ class Against(RuleBasedStateMachine):
             step()
             if index < len(during):
                 self.take(index % 4, 2)
-        self.safe = {key: data for key, data in self.held.items()}
+        self.safe = dict(self.held)
 
     @rule(at=st.integers(0, 3))
     def failed_checkpoint(self, at):

@@ -13,9 +13,12 @@ from proxy.state.table import KEY_MAX, Table
 keys = st.integers(0, 40) | st.integers(0, KEY_MAX)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["put", "exchange"]), keys, st.binary(max_size=40), st.none() | st.binary(max_size=2))))
+@given(
+    st.lists(st.tuples(st.sampled_from(["put", "exchange"]), keys, st.binary(max_size=40), st.none() | st.binary(max_size=2)))
+)
 def test_a_table_holds_what_a_dictionary_holds(script):
-    table, model = Table(), {}
+    table = Table()
+    model: dict[int, bytes] = {}
     for kind, key, data, prefix in script:
         if kind == "exchange" and prefix is not None:
             held = model.get(key, b"")

@@ -201,6 +201,13 @@ def test_the_longest_pdu_that_may_be_is_taken():
     assert session.closing is None
 
 
+def test_a_pdu_one_octet_too_long_is_not_taken_even_if_all_of_it_came_in_one_read():
+    session = provider()
+    assert session.receive(pdu(0x04, 0, 1, bytes(PDU_BYTES_MAX - 15)), 0.0).requests == []
+    assert written(session) == [("generic_nack", ESME_RINVCMDLEN, 1)]
+    assert session.closing is not None
+
+
 def test_a_peer_that_stops_in_the_middle_of_a_pdu_is_asked_and_then_let_go():
     session = provider()
     session.receive(SUBMIT[:-1], 5.0)

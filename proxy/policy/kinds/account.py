@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from proxy.policy.condition import OneOf, Tree
-from proxy.policy.source import Node
 from proxy.policy.kinds import Context
+from proxy.policy.source import Node
 
 IN_RECORD = ""
 HINT = "a record keeps the provider, not its account: use provider"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from proxy.message import Category
-
 from proxy.policy.condition import OneOf, Tree
-from proxy.policy.source import Node
 from proxy.policy.kinds import Context
+from proxy.policy.source import Node
 
 IN_RECORD = ""
 HINT = "a record keeps the effective category: use category"

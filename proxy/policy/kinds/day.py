@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from proxy.yamlfile import unknown
-
 from proxy.policy import moments
 from proxy.policy.condition import Test, Tree
+from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.source import Node
-from proxy.policy.kinds import Context
+from proxy.yamlfile import unknown
 
 IN_RECORD = "time"
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

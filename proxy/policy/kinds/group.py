@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from proxy.yamlfile import unknown
-
 from proxy.policy.condition import OneOf, Tree
+from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.source import Node
-from proxy.policy.kinds import Context
+from proxy.yamlfile import unknown
 
 IN_RECORD = "signature"
 

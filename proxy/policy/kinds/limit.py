@@ -14,19 +14,19 @@ from typing import NamedTuple
 from xxhash import xxh3_64_intdigest
 
 from proxy.message import Category, Facts, Pick, Take, hash32, hash48
-from proxy.yamlfile import unknown
-
 from proxy.policy import moments
 from proxy.policy.category import SUBCATEGORIES, SUBCATEGORY_CODES
 from proxy.policy.condition import All, Leaf, Not, OneOf, Tree, leaves
+from proxy.policy.kinds import when_kinds
 from proxy.policy.problem import RuleFault
 from proxy.policy.registry import Registry
 from proxy.policy.source import Node
 from proxy.policy.text import normal_signature
-from proxy.policy.kinds import when_kinds
+from proxy.yamlfile import unknown
 
 KEYS = (
-    "recipient", "advertiser", "group", "signature", "category", "subcategory", "provider", "account", "port", "province", "content", "template",
+    "recipient", "advertiser", "group", "signature", "category", "subcategory", "provider", "account", "port", "province",
+    "content", "template",
 )  # fmt: skip
 ENTRIES_KEPT = 64
 """A record keeps at most so many entries: a higher count could never be reached."""

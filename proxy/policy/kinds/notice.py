@@ -1,12 +1,14 @@
-"""notice: the opt-out notice: ``missing``, ``present``, ``tail`` (at the end), or its wording, which must stand at the end: ``notice: 拒收请回复R``."""
+"""notice: the opt-out notice: ``missing``, ``present``, ``tail`` (at the end), or its wording, which
+must stand at the end: ``notice: 拒收请回复R``.
+"""
 
 from __future__ import annotations
 
 from proxy.policy.condition import AnyOf, Test, Tree
+from proxy.policy.kinds import Context
 from proxy.policy.reading import Page
 from proxy.policy.source import Node
 from proxy.policy.text import body_tail, fold, squeeze
-from proxy.policy.kinds import Context
 
 IN_RECORD = ""
 
@@ -30,4 +32,4 @@ def _wording(written: str) -> Test:
         return squeeze(body_tail(page.folded)).endswith(wanted)
 
     digits = any(character.isdigit() for character in wanted)
-    return Test("text", holds, f"the text ends with {written}", "notice", reads_digits=digits)
+    return Test("text", holds, f"the text ends with {written}", "notice", reads="digits" if digits else "")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from proxy.message import Sender
-
 from proxy.policy import moments
 from proxy.policy.condition import Test, Tree
+from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.source import Node
-from proxy.policy.kinds import Context
 
 IN_RECORD = ""
 HINT = "a record keeps the provider, not its age then: leave recipient out of the key"

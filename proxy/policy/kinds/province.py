@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from proxy.message import Facts
-from proxy.yamlfile import unknown
-
 from proxy.policy.condition import AnyOf, OneOf, Test, Tree
+from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.regions import PROVINCE_CODES, UNKNOWN, province_of
 from proxy.policy.source import Node
-from proxy.policy.kinds import Context
+from proxy.yamlfile import unknown
 
 IN_RECORD = "person"
 

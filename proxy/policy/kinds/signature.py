@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from proxy.policy.condition import AnyOf, OneOf, Test, Tree
+from proxy.policy.kinds import Context
 from proxy.policy.reading import Page
 from proxy.policy.source import Node
 from proxy.policy.text import normal_signature
-from proxy.policy.kinds import Context
 
 IN_RECORD = "signature"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from proxy.policy.condition import OneOf, Tree
+from proxy.policy.kinds import Context
 from proxy.policy.registry import STATE_WORDS
 from proxy.policy.source import Node
-from proxy.policy.kinds import Context
 
 IN_RECORD = ""
 HINT = "a record keeps the signature, not its state then: use signature or advertiser"

@@ -5,37 +5,34 @@ Opt-outs cover marketing only: for any other category this never holds (use reci
 
 from __future__ import annotations
 
-from proxy.message import Category, Facts, OptOut, Recipient
+from typing import NamedTuple
 
+from proxy.message import Category, Facts, OptOut, Recipient
 from proxy.policy import moments
 from proxy.policy.condition import Person, Tree
+from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.registry import Registry
 from proxy.policy.source import Node
-from proxy.policy.kinds import Context
 
 IN_RECORD = "person"
 SCOPES = ("global", "advertiser", "signature", "provider", "category", "port")
 SOURCES = ("reply", "complaint", "officer", "import")
 
 
+class _Asked(NamedTuple):
+    """Which refusals a rule means."""
+
+    scopes: frozenset[str]
+    sources: frozenset[str]
+    max_age_s: int  # 0 = any
+    lists: bool  # a list has no source and no age
+
+
 def condition(node: Node, context: Context) -> Tree:
-    scopes, sources, max_age_s = frozenset(SCOPES), frozenset(SOURCES), 0
-    lists_count = True  # a list has no source and no age
-    if isinstance(node.value, dict):
-        keys = node.mapping("suppressed", ("scope", "source", "max_age"))
-        if "scope" in keys:
-            scopes = frozenset(keys["scope"].words("suppressed: scope", SCOPES, "scope"))
-        if "source" in keys:
-            sources = frozenset(keys["source"].words("suppressed: source", SOURCES, "source"))
-        if "max_age" in keys:
-            max_age_s = _age(keys["max_age"])
-        lists_count = not ("source" in keys or "max_age" in keys)
-    elif not node.truth("suppressed"):
-        raise RuleFault(
-            node.line, "suppressed: false says the opposite of what a rule can refuse (write not: {suppressed: true})"
-        )
-    lists = tuple(one for one in context.lists.values() if lists_count and one.scope in scopes)
+    asked = _asked(node)
+    scopes, sources, max_age_s, _ = asked
+    lists = tuple(one for one in context.lists.values() if asked.lists and one.scope in scopes)
     registry = context.registry
 
     def holds(number: int, record: Recipient, facts: Facts, now: float) -> bool:
@@ -53,6 +50,18 @@ def condition(node: Node, context: Context) -> Tree:
 
     told = "" if len(scopes) == len(SCOPES) else " (" + ", ".join(sorted(scopes)) + ")"
     return Person(holds, "the recipient refused such messages" + told, "suppressed")
+
+
+def _asked(node: Node) -> _Asked:
+    if not isinstance(node.value, dict):
+        if not node.truth("suppressed"):
+            raise RuleFault(node.line, "suppressed: false is no condition (write not: {suppressed: true})")
+        return _Asked(frozenset(SCOPES), frozenset(SOURCES), 0, True)
+    keys = node.mapping("suppressed", ("scope", "source", "max_age"))
+    scopes = keys["scope"].words("suppressed: scope", SCOPES, "scope") if "scope" in keys else SCOPES
+    sources = keys["source"].words("suppressed: source", SOURCES, "source") if "source" in keys else SOURCES
+    max_age_s = _age(keys["max_age"]) if "max_age" in keys else 0
+    return _Asked(frozenset(scopes), frozenset(sources), max_age_s, not keys.keys() & {"source", "max_age"})
 
 
 def covers(scope: str, value: str, facts: Facts, registry: Registry) -> bool:

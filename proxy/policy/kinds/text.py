@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re2
 
-from proxy.policy.condition import AnyOf, Test, Tree
+from proxy.policy.condition import AnyOf, Test, Tree, never
+from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.reading import Page
 from proxy.policy.source import Node
-from proxy.policy.text import fold, squeeze
-from proxy.policy.kinds import Context
+from proxy.policy.text import SPLITTERS, fold, squeeze
 
 IN_RECORD = ""
 PATTERN_LONGEST = 500
@@ -40,15 +40,10 @@ def condition(node: Node, context: Context) -> Tree:
 def _words(words: list[str], node: Node) -> Test:
     vocabulary = tuple(sorted({squeeze(fold(word)).strip() for word in words}))
     for word in vocabulary:
-        if not word:
+        if not word.strip(SPLITTERS):
             raise RuleFault(node.line, "text: a word of nothing but spaces and marks would match every text")
     shown = ", ".join(words[:5]) + (f" … ({len(words)} words)" if len(words) > 5 else "")
-    digits = any(character.isdigit() for word in vocabulary for character in word)
-    return Test("words", _never, f"text says {shown}", "text", reads_digits=digits, vocabulary=vocabulary)
-
-
-def _never(*_: object) -> bool:
-    raise AssertionError("the automaton answers for words")
+    return Test("words", never, f"text says {shown}", "text", vocabulary=vocabulary)
 
 
 def _pattern(node: Node) -> Test:
@@ -71,4 +66,4 @@ def _pattern(node: Node) -> Test:
     def holds(page: Page) -> bool:
         return compiled.search(page.squeezed) is not None
 
-    return Test("text", holds, f"text matches {written}", "text", reads_digits=True)
+    return Test("text", holds, f"text matches {written}", "text", reads="digits")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from proxy.policy import moments
 from proxy.policy.condition import Test, Tree
+from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.source import Node
-from proxy.policy.kinds import Context
 
 IN_RECORD = "time"
 

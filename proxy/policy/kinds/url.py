@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from proxy.policy.condition import Test, Tree
+from proxy.policy.condition import Test, Tree, never
+from proxy.policy.kinds import Context
 from proxy.policy.reading import Page
 from proxy.policy.source import Node
-from proxy.policy.kinds import Context
 
 IN_RECORD = ""
 
@@ -21,17 +21,17 @@ def condition(node: Node, context: Context) -> Tree:
     if not outside and names in (["none"], ["present"]):
         return _test(_none if names == ["none"] else _present, f"url: {names[0]}")
     known = tuple(name.lower().strip(".") for name in names)
+    if not outside:  # answered by one look-up, however many rules name domains
+        return Test("links", never, f"a url of {', '.join(names[:5])}", "url", vocabulary=known)
 
     def is_known(one: str) -> bool:
         return any(one == name or one.endswith("." + name) for name in known)
 
-    if outside:
-        return _test(lambda page: not all(map(is_known, page.links)), f"a url other than {', '.join(names[:5])}")
-    return _test(lambda page: any(map(is_known, page.links)), f"a url of {', '.join(names[:5])}")
+    return _test(lambda page: not all(map(is_known, page.links)), f"a url other than {', '.join(names[:5])}")
 
 
 def _test(holds: Callable[[Page], bool], words: str) -> Test:
-    return Test("text", holds, words, "url", reads_digits=True)
+    return Test("text", holds, words, "url", reads="links")
 
 
 def _none(page: Page) -> bool:

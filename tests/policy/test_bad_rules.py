@@ -1,0 +1,214 @@
+"""A bad rule teaches its author: one file per mistake, the exact line and words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from proxy.policy import RulesError, check, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RULE = "rules:\n  - id: a\n    when: {WHEN}\n    then: reject\n    reason: keyword\n"
+CAP = "rules:\n  - id: a\n    when: {WHEN}\n    limit: {LIMIT}\n    then: reject\n    reason: keyword\n"
+
+
+def when(text: str) -> str:
+    return RULE.replace("{WHEN}", text)
+
+
+def limit(text: str, words: str = "{category: marketing}") -> str:
+    return CAP.replace("{LIMIT}", text).replace("{WHEN}", words)
+
+
+def rule(text: str) -> str:
+    return f"rules:\n  - {text}\n"
+
+
+NO_RECORD = "so its past cannot be counted"
+MISTAKES: list[tuple[str, str]] = [
+    # the file
+    ("rule: []", "1: the file: unknown key 'rule' (did you mean 'rules'?)"),
+    ("rules: {id: a}", "1: rules: must be a list (- …), not a mapping"),
+    ("rules:\n  - id: a\n    id: b", "3: a key stands here twice: 'id'"),
+    ("mode: dry-run", "1: mode: unknown mode 'dry-run' (one of enforce, shadow, off)"),
+    ("timezone: UTC", "1: timezone: unknown zone 'UTC' (one of Asia/Shanghai)"),
+    # the rule
+    (rule("{say: hello}"), "2: rule: 'id' is missing"),
+    (rule("{id: a, then: reject, reason: keyword}"), "2: rule 'a': neither when nor limit: it would refuse everything (use mode: off, or gate106 stop)"),
+    (rule("{id: a, when: {category: otp}, reason: keyword}"), "2: rule 'a': 'then' is missing (one of reject, defer, tag, throttle)"),
+    (rule("{id: a, when: {category: otp}, then: reject}"), "2: rule 'a': 'reason' is missing (like region-ban, recipient-cap, keyword)"),
+    (rule("{id: a, when: {category: otp}, then: rejekt, reason: keyword}"), "2: then: unknown value 'rejekt' (did you mean 'reject'?)"),
+    (rule("{id: a, when: {category: otp}, then: review, reason: keyword}"), "2: then: review is not supported yet (use reject, or mode: shadow)"),
+    (rule("{id: a, when: {category: otp}, then: reject, reason: region-bann}"), "2: reason: unknown reason 'region-bann' (did you mean 'region-ban'?)"),
+    (rule("{id: a, when: {category: otp}, then: throttle}"), "2: then: throttle is for rates: a limit without recipient in its key"),
+    (rule("{id: a, wen: {category: otp}}"), "2: rule: unknown key 'wen' (did you mean 'when'?)"),
+    (rule("{id: a, when: {category: otp}, then: reject, reason: keyword, mode: NO}"), "2: mode: unknown mode 'NO' (one of enforce, shadow, off)"),
+    (rule("{id: a, when: {category: otp}, then: reject, reason: keyword, skip: [a]}"), "2: skip: only an exemption has it (exempt: true)"),
+    (rule("{id: a, exempt: yes, when: {category: otp}}"), "2: exempt: must be true or false, not 'yes'"),
+    (rule("{id: a, exempt: true}"), "2: exempt: 'when' is missing: it would switch all rules off"),
+    (rule("{id: a, exempt: true, when: {category: otp}, then: reject}"), "2: exempt: an exemption has no 'then' (it switches other rules off: skip, keep)"),
+    (rule("{id: a, exempt: true, when: {category: otp}, mode: shadow}"), "2: mode: an exemption cannot be tried in shadow (enforce or off)"),
+    (rule("{id: a, exempt: true, when: {category: otp}, skip: [b]}"), "2: exempt: unknown rule or reason 'b' (one of a)"),
+    (when("{category: otp}") + "  - id: a\n    when: {category: otp}\n    then: reject\n    reason: keyword", "6: id: 'a' is taken already (rules/x.yaml:2)"),
+    # when
+    (when("{}"), "3: when: says nothing (leave it out, or say what it is about)"),
+    (when("[category]"), "3: when: must be a mapping (key: value), not a list"),
+    (when("{categry: otp}"), "3: when: unknown key 'categry' (did you mean 'category'?)"),
+    (when("{consent: absent}"), "3: when: 'consent' is not supported yet"),
+    (when("{calendar: holiday}"), "3: when: 'calendar' is not supported yet"),
+    (when("{category: market}"), "3: category: unknown category 'market' (did you mean 'marketing'?)"),
+    (when("{category: []}"), "3: category: an empty list matches nothing (leave the key out, or name what it should match)"),
+    (when("{subcategory: loans}"), "3: subcategory: unknown sub-category 'loans' (did you mean 'loan'?)"),
+    (when("{province: 江苏苏}"), "3: province: unknown province '江苏苏' (did you mean '江苏'?)"),
+    (when("{city: 南京城}"), "3: city: unknown city '南京城' (did you mean '南京'?); no segment lies there"),
+    (when("{text: 618}"), "3: text: '618' is no text here: put it in quotes"),
+    (when('{text: " | "}'), "3: text: a word of nothing but spaces and marks would match every text"),
+    (when("{text: {}}"), "3: text: says nothing to look for (words, patterns or file)"),
+    (when("{text: {patterns: '(a'}}"), "3: text: pattern '(a' is not understood: missing ): (a (RE2 syntax, no back references)"),
+    (when("{text: {file: lists/none.txt}}"), "3: text: file: 'lists/none.txt' cannot be read: No such file or directory"),
+    (when("{text: {file: ../../etc/passwd}}"), "3: text: file: '../../etc/passwd' leads out of the rules folder"),
+    (when("{text: {file: /etc/passwd}}"), "3: text: file: '/etc/passwd' leads out of the rules folder"),
+    (when("{text_state: unread}"), "3: text_state: unknown value 'unread' (did you mean 'unreadable'?)"),
+    (when("{time: 21:00}"), "3: time: '21:00' is no span of time (write 21:00-08:00)"),
+    (when("{time: 9:00-10:00}"), "3: time: '9:00' is no time of day (like 08:00, two digits each) (write 21:00-08:00)"),
+    (when("{time: 21:00-21:00}"), "3: time: '21:00-21:00' starts when it ends (the whole day: leave time out)"),
+    (when("{day: weekends}"), "3: day: unknown day 'weekends' (did you mean 'weekend'?)"),
+    (when("{day: 2026-02-30}"), "3: day: '2026-02-30' is no date of the calendar"),
+    (when("{day: {from: 2026-03-01, to: 2026-02-01}}"), "3: day: to is before from"),
+    (when("{suppressed: false}"), "3: suppressed: false is no condition (write not: {suppressed: true})"),
+    (when("{suppressed: {scope: globel}}"), "3: suppressed: scope: unknown scope 'globel' (did you mean 'global'?)"),
+    (when("{suppressed: {max_age: 180}}"), "3: suppressed: max_age: '180' is no text here: put it in quotes"),
+    (when("{recipient_in: vip}"), "3: recipient_in: unknown list 'vip'"),
+    (when("{provider_age: {below: 30}}"), "3: provider_age: '30' is no text here: put it in quotes"),
+    (when("{provider_age: {below: 1d, above: 2d}}"), "3: provider_age: say either below or above, with a duration like 30d"),
+    (when("{any: []}"), "3: any: an empty list matches nothing"),
+    (when("{not: " * 10 + "{category: otp}" + "}" * 10), "3: when: any and not inside each other more than 8 deep"),
+    # active
+    (rule("{id: a, when: {category: otp}, active: {until: 2026-01-01}, then: reject, reason: keyword}"), "2: active: unknown key 'until' (one of from, to)"),
+    (rule("{id: a, when: {category: otp}, active: {from: soon}, then: reject, reason: keyword}"), "2: active: 'soon' is no date (like 2026-11-11, or 2026-11-11 21:00)"),
+    (rule("{id: a, when: {category: otp}, active: {from: 2026-02-01, to: 2026-01-01}, then: reject, reason: keyword}"), "2: active: to is before from"),
+    # limit
+    (limit("{widow: 3}"), "4: limit: unknown key 'widow' (one of count, per, key, then)"),
+    (limit("{cuont: 3, per: day, key: [recipient]}"), "4: limit: unknown key 'cuont' (did you mean 'count'?)"),
+    (limit("{per: day, key: [recipient]}"), "4: limit: 'count' is missing (like {count: 3, per: day, key: [recipient]})"),
+    (limit("{count: 0, per: day, key: [recipient]}"), "4: limit: count: must be a whole number from 1 to 1000000000000, not '0'"),
+    (limit("{count: 3.5, per: day, key: [recipient]}"), "4: limit: count: must be a whole number from 1 to 1000000000000, not '3.5'"),
+    (limit("{count: 3, per: dya, key: [recipient]}"), "4: limit: per: unknown window 'dya' (did you mean 'day'?), or a duration like 59s, 24h, 7d"),
+    (limit("{count: 3, per: 3650d, key: [recipient]}"), "4: limit: per: 3650d needs more history than is kept (at most 366d)"),
+    (limit("{count: 65, per: day, key: [recipient]}"), "4: limit: count 65 needs more history than is kept (at most 64 messages a person)"),
+    (limit("{count: 3, per: day, key: [recipent]}"), "4: limit: key: unknown key 'recipent' (did you mean 'recipient'?)"),
+    (limit("{count: 3, per: day, key: [recipient, account]}"), "4: limit: key: a record does not keep the account (use provider)"),
+    (limit("{count: 3, per: day, key: [recipient], then: throttle}"), "4: then: throttle is for rates: a limit without recipient in its key"),
+    (limit("[]"), "4: limit: an empty list limits nothing"),
+    # a cap over what a record does not keep
+    (limit("{count: 3, per: day, key: [recipient]}", "{text: 优惠}"), f"4: limit: a record does not keep 'text', {NO_RECORD} (leave recipient out of the key, or drop the condition)"),
+    (limit("{count: 3, per: day, key: [recipient]}", "{url: present}"), f"4: limit: a record does not keep 'url', {NO_RECORD} (leave recipient out of the key, or drop the condition)"),
+    (limit("{count: 3, per: day, key: [recipient]}", "{notice: missing}"), f"4: limit: a record does not keep 'notice', {NO_RECORD} (leave recipient out of the key, or drop the condition)"),
+    (limit("{count: 3, per: day, key: [recipient]}", "{declared: otp}"), f"4: limit: a record does not keep 'declared', {NO_RECORD} (a record keeps the effective category: use category)"),
+    (limit("{count: 3, per: day, key: [recipient]}", "{port: '1069'}"), f"4: limit: a record does not keep 'port', {NO_RECORD} (a record keeps ports as a whole, not their prefixes: count with key: [recipient, port], or by provider)"),
+    (limit("{count: 3, per: day, key: [recipient]}", "{not: {provider: jia}}"), "4: limit: a cap cannot count the past over 'not: provider': name those it is for"),
+    (limit("{count: 3, per: day, key: [recipient]}", "{any: [{category: otp}, {provider: jia}]}"), "4: limit: a cap cannot count the past over 'any' or a compound 'not' of message facts: write a rule for each"),
+    # lists
+    ("lists: [a]", "1: lists: must be a mapping (name: {file: …}), not a list"),
+    ("lists: {a: {}}", "1: lists: a: 'file' is missing"),
+    ("lists: {a: {file: x.yaml, suppress: category}}", "1: suppress: category needs a value (write {scope: category, value: …})"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "said"), MISTAKES)
+def test_each_mistake_has_its_line_and_its_words(write: Callable[..., Any], text: str, said: str) -> None:
+    with pytest.raises(RulesError) as refused:
+        load(write(text))
+    assert [str(problem) for problem in refused.value.problems] == [f"rules/x.yaml:{said}"]
+
+
+def test_all_problems_of_all_files_are_told_at_once(write: Callable[..., Any]) -> None:
+    folder = write(
+        when("{categry: otp}"),
+        {"y.yaml": when("{province: 火星}"), "lists/l.csv": "13800000000\n123\n", "z.yaml": "lists: {l: {file: lists/l.csv}}"},
+    )
+    report = check(folder)
+    assert [str(problem).split(": ")[0] for problem in report.problems] == [
+        "rules/lists/l.csv:2",
+        "rules/x.yaml:3",
+        "rules/y.yaml:3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("registries/signatures.csv", "signature,advertiser\n甲店,\n", "2: signature and advertiser must not be empty"),
+        ("registries/signatures.csv", "甲店,甲,,,,aproved\n", "1: state: unknown state 'aproved' (did you mean 'approved'?)"),
+        ("registries/ports.csv", "1062,江西省西,\n", "1: province: unknown province '江西省西' (did you mean '江西'?)"),
+        ("registries/ports.csv", "1062,,spam\n", "1: categories: unknown category 'spam' (one of otp, notice, marketing)"),
+        ("registries/ports.csv", "1062,,otp,4\n", "1: 4 columns, expected prefix,province,categories"),
+        ("registries/segments.csv", "segment,province,city\n13800,北京,北京\n", "2: segment: '13800' is not the first 7 digits of a mobile number"),
+        ("registries/segments.csv", "1380013,火星,\n", "1: province: unknown province '火星'"),
+    ],
+)  # fmt: skip
+def test_a_bad_row_has_its_line(write: Callable[..., Any], name: str, text: str, said: str) -> None:
+    with pytest.raises(RulesError) as refused:
+        load(write("rules: []", {name: text}))
+    assert [str(problem) for problem in refused.value.problems] == [f"rules/{name}:{said}"]
+
+
+def test_a_file_that_is_no_text_says_so(write: Callable[..., Any]) -> None:
+    folder = write("rules: []")
+    (folder / "x.yaml").write_bytes(b"rules: []\n# \xff\n")
+    with pytest.raises(RulesError, match=r"rules/x\.yaml:2: not UTF-8"):
+        load(folder)
+    with pytest.raises(RulesError, match="no folder of rules"):
+        load(folder / "nowhere")
+
+
+def test_a_link_out_of_the_folder_is_not_followed(write: Callable[..., Any], tmp_path: Any) -> None:
+    (tmp_path / "secret.txt").write_text("word")
+    folder = write(when("{text: {file: words.txt}}"))
+    (folder / "words.txt").symlink_to(tmp_path / "secret.txt")
+    with pytest.raises(RulesError, match="leads out of the rules folder"):
+        load(folder)
+
+
+def test_words_of_yaml_1_1_are_words(write: Callable[..., Any]) -> None:
+    rules = load(
+        write("rules:\n  - {id: NO, say: 22:00, when: {provider: [on, yes, NO]}, then: reject, reason: keyword}")
+    ).rules
+    assert (rules[0].id, rules[0].say) == ("NO", "22:00")
+
+
+TEST = "  - messages:\n      - {at: 2026-11-11 10:00, to: 13800250500, from: 10690001, category: marketing, text: 禁词, WANT}"
+
+
+@pytest.mark.parametrize(
+    ("want", "said"),
+    [
+        ("want: {reject: a}", ""),
+        ("want: allow", "8: test: wanted allow, got reject by 'a' (keyword)"),
+        ("want: {defer: a}", "8: test: wanted defer by 'a', got reject by 'a' (keyword)"),
+        ("want: {reject: b}", "8: test: want: unknown rule 'b' (one of a)"),
+        ("want: reject", "8: test: want: unknown value 'reject' (one of allow)"),
+        ("wnat: allow", "8: test: unknown key 'wnat' (did you mean 'want'?)"),
+        ("note: x", "8: test: 'want' is missing"),
+        ("want: {reject: a}, repeat: 0", "8: test: repeat: must be a whole number from 1 to 1000, not '0'"),
+    ],
+)
+def test_a_rule_test_that_fails_says_what_it_got(write: Callable[..., Any], want: str, said: str) -> None:
+    report = check(write(when("{text: 禁词}") + "tests:\n" + TEST.replace("WANT", want)))
+    assert [str(problem) for problem in report.problems] == ([f"rules/x.yaml:{said}"] if said else [])
+    assert (report.rules, report.tests) == (1, 1)
+
+
+def test_a_repeated_message_says_which_one_failed(write: Callable[..., Any]) -> None:
+    text = limit("{count: 2, per: day, key: [recipient]}") + "tests:\n" + TEST.replace("WANT", "repeat: 5, want: allow")
+    (problem,) = check(write(text)).problems
+    assert str(problem) == "rules/x.yaml:9: test: wanted allow, got reject by 'a' (keyword) (message 3 of 5)"
+
+
+def test_steps_go_forward_in_time(write: Callable[..., Any]) -> None:
+    back = TEST.replace("WANT", "want: {reject: a}") + "\n      - {at: 2026-11-11 09:00, to: 13800250500, from: 1, want: allow}"
+    (problem,) = check(write(when("{text: 禁词}") + "tests:\n" + back)).problems
+    assert problem.text == "test: at: steps go forward in time"

@@ -1,0 +1,165 @@
+"""What a text says: signature, notice, links, category; and what a reply means. All texts are made up."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.message import Category, Content
+from proxy.policy import read_reply
+from proxy.policy.condition import Bits
+from proxy.policy.reading import Reader
+from proxy.policy.text import contacts, fingerprint, fold, links, masked, notice, signature, squeeze
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword", "at_tail"),
+    [
+        ("你好 回T退订", "T", True), ("退订回T", "T", True), ("回TD退订", "TD", True), ("退订回复TD", "TD", True),
+        ("拒收请回复R", "R", True), ("退订回N", "N", True), ("退订请回复0000", "0000", True), ("取消订阅回复0000", "0000", True),
+        ("回0退订", "0", True), ("[回@5TD退订短信]", "5TD", True), ("回#BY退订优惠资讯", "BY", True), ("回复QXDY取消订阅", "QXDY", True),
+        ("退订回复CC", "CC", True), ("如需退订,请回复CKTD", "CKTD", True), ("回复A退订", "A", True), ("退订回复“TD”。", "TD", True),
+        ("拒收请回复Ｒ", "R", True), ("拒收請回復R", "R", True), ("拒收请回复R【测试】", "R", True),
+        ("回T退订 后面还有很长很长的一段话", "T", False), ("Reply STOP to unsubscribe", "STOP", True),
+        ("退订成功", "", False), ("您的退款已到账", "", False), ("回复电话13800000000", "", False), ("", "", False),
+    ],
+)  # fmt: skip
+def test_the_keyword_is_learnt_from_the_notice(text: str, keyword: str, at_tail: bool) -> None:
+    assert notice(fold(text)) == (keyword, at_tail)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "edges"),
+    [
+        ("【京东】你好", "京东", 1), ("你好【京东】", "京东", 1), ("\u200b 【京 东】你好", "京东", 1), ("【ＪＤ】你好", "JD", 1),
+        ("【甲】你好", "", 1), ("【" + "长" * 17 + "】", "", 1), ("【甲店】【乙店】你好", "甲店", 2), ("【甲店】你好【乙店】", "甲店", 2),
+        ("你好", "", 0), ("你【好】吗", "", 0), ("【甲店", "", 0), ("】【", "", 0), ("", "", 0),
+    ],
+)  # fmt: skip
+def test_a_signature_stands_at_an_edge(text: str, name: str, edges: int) -> None:
+    found = signature(text)
+    assert (found.name, found.edges) == (name, edges)
+
+
+@pytest.mark.parametrize(
+    ("text", "domains"),
+    [
+        ("看 t.cn/Ab1 吧", ("t.cn",)), ("https://www.Shop.example:8080/x?y=1", ("www.shop.example",)), ("点T.CN/a和u.example", ("t.cn", "u.example")),
+        ("http://192.0.2.1/x", ("192.0.2.1",)), ("价格9.9元", ()), ("他说...好", ()), ("me@mail.example", ()), ("ｔ．ｃｎ/a", ("t.cn",)),
+    ],
+)  # fmt: skip
+def test_links_are_found_by_their_domain(text: str, domains: tuple[str, ...]) -> None:
+    assert [domain for domain in links(fold(text)) if "mail" not in domain] == list(domains)
+
+
+def test_telephone_numbers_are_found_and_codes_are_not() -> None:
+    text = fold("电13800000000或010-12345678或400-800-1234或95588, 码482913")
+    assert contacts(text, masked(text)) == ("13800000000", "01012345678", "4008001234", "95588")
+
+
+@pytest.mark.parametrize("text", ["贷丨款", "优|惠", "减/肥", "贷 款", "贷-·-款"])
+def test_split_words_are_put_together(text: str) -> None:
+    assert squeeze(fold(text)) in ("贷款", "优惠", "减肥")
+
+
+@given(st.text(max_size=80))
+def test_folding_settles_and_never_breaks(text: str) -> None:
+    once = fold(text)
+    assert fingerprint(once) == fingerprint(once)
+    squeeze(once), signature(text), notice(once), links(once), contacts(once, masked(once))
+
+
+@given(
+    st.lists(st.sampled_from(["验证码", "，", "元"]), min_size=1, max_size=5), st.integers(0, 9999), st.integers(0, 99999999)
+)
+def test_fingerprints_do_not_see_digits(words: list[str], one: int, two: int) -> None:
+    assert fingerprint(f"{one}".join(["", *words])) == fingerprint(f"{two}".join(["", *words]))
+
+
+READER = Reader(Bits(), None)
+
+
+def category(text: str) -> Category:
+    return READER.read(Content(text, "readable", b"")).traits.classified
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "双11好礼放送，百万优惠券限量领",
+        "恭喜您获得一张28元新人代金券",
+        "最后2小时！你有30枚鸡蛋待0元带走",
+        "【某店】全场低至5折，点击 t.cn/abc 抢购 拒收请回复R",
+        "【某贷】无抵押，当天放款，详询4008001234",
+        "【某城】首付30万起，均价8000，开盘钜惠",
+        "【某店】優惠券限時领取",
+        "【某店】优|惠|券 秒丨杀",
+        "验证码1234 全场秒杀 优惠券 点击t.cn/a",  # a password as a disguise
+    ],
+)
+def test_advertisements_are_told_by_their_words(text: str) -> None:
+    assert category(text) is Category.MARKETING
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "【某行】您尾号1234的账户11月11日消费100元，余额2000元",
+        "【快递】您的快件已到，取件码8-2-1234，回T退订",
+        "【某航】您的航班MU1234已出票",
+        "【某行】您的账单已出，还款日11月20日，逾期将影响征信",
+        "你好",
+        "",
+        "【某行】验证码482913，点击 t.cn/x 登录",  # a password with a link is none
+        "【某行】支付100元，验证码482913",  # nor one with a price
+        "【某行】验证码请勿告诉他人",  # nor one without a code
+    ],
+)
+def test_notices_are_what_is_neither(text: str) -> None:
+    assert category(text) is Category.NOTICE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "【某行】您的验证码是482913，5分钟内有效",
+        "482913是您的校验码",
+        "Your verification code is 482913",
+        "【某行】验证码1234，退订回T",
+    ],
+)
+def test_passwords_have_a_code_and_nothing_else(text: str) -> None:
+    assert category(text) is Category.OTP
+
+
+def test_the_reasons_are_kept_for_the_clerk() -> None:
+    told = READER.features(Content("【某店】优惠券低至5折 t.cn/a 拒收请回复R", "readable", b""))
+    assert told == ("strong: 低至", "strong: 优惠券", "price: 低至", "link", "opt-out notice: R") or {
+        "strong: 优惠券",
+        "link",
+    } <= set(told)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["t", "ｔ", "Ｔ", "ｔｄ", "ＴＤ", "T D", "TD.", "“TD”", "【T】", "回复TD", "TD退订", "００００", "T\u200bD", "退订", "退 订！", "拒收", "stop", "N", "R", "别再发了", "請停止發送"],
+)  # fmt: skip
+def test_a_refusal_may_be_spelt_in_many_ways(reply: str) -> None:
+    assert read_reply(reply).kind == "optout"
+
+
+@pytest.mark.parametrize("reply", ["thanks", "订单T123", "NT999", "", "T恤多少钱", "stopped by", "收到", "A", "0", "？"])
+def test_what_only_looks_like_a_refusal_is_none(reply: str) -> None:
+    assert read_reply(reply).kind == "none"
+
+
+@pytest.mark.parametrize("reply", ["不退订", "怎么退订", "退订失败"])
+def test_doubtful_replies_go_to_a_clerk(reply: str) -> None:
+    assert read_reply(reply).kind == "review"
+
+
+def test_a_declared_keyword_counts_and_restoring_is_possible() -> None:
+    assert read_reply("a", declared="A") == ("optout", "A")
+    assert read_reply("5td", declared="@5TD") == ("optout", "5TD")
+    assert read_reply("取消退订").kind == read_reply("START").kind == "restore"

@@ -1,0 +1,32 @@
+"""The baseline relays, each as the process the bench starts."""
+
+import pytest
+
+from proxy.sim import baseline, bench, pdus, texts
+
+
+@pytest.mark.parametrize(
+    "pdu",
+    [
+        *texts.submits("10690001", "8613800138000", "【测试】你好" * 20, registered=1),
+        pdus.submit_sm("10690001", "8613800138000", b"hello", data_coding=0, schedule="261124120000032+"),
+        pdus.pdu(pdus.SUBMIT_SM_RESP, 0, 7, b"0000000012\0"),
+    ],
+)
+def test_smpplib_gives_back_the_same_bytes_but_for_the_sequence_number(pdu):
+    assert baseline.rewrite_by_smpplib(pdu, 99) == pdu[:12] + (99).to_bytes(4, "big") + pdu[16:]
+
+
+def test_a_short_bench_without_a_gate_measures_ceiling_and_both_relays():
+    told: list[str] = []
+    options = bench.Options(mix="repeated", seconds=0.4, warmup_s=0.1, binds=2, window=10, recipients=1_000, gate=False)
+    result = bench.run(options, told.append)
+    assert list(result.runs) == ["ceiling", "raw", "smpplib"]
+    for run in result.runs.values():
+        assert run.messages > 100
+        assert run.lost == 0
+        assert not run.refused
+        assert abs(run.forwarded - run.messages) <= 2 * 10
+    assert result.runs["smpplib"].cpu_us > result.runs["raw"].cpu_us > 0
+    assert result.sync_ms["median"] > 0
+    assert told[-1] == "baseline: smpplib"

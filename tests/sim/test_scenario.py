@@ -1,0 +1,131 @@
+"""The demo's scenario and the figures of the bench, without a gate."""
+
+import os
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from proxy import policy
+from proxy.message import REASONS, Category
+from proxy.sim import bench, gate, measure, pdus
+from proxy.sim.drive import Run
+from proxy.sim.scenario import EXPECTED, FATES, scenario
+from proxy.yamlfile import load
+
+NOON = datetime(2026, 11, 11, 12, tzinfo=gate.CHINA)
+MIDNIGHT = datetime(2026, 11, 11, 23, 30, tzinfo=gate.CHINA)
+
+
+def test_the_scenario_is_the_same_for_a_seed_and_has_at_least_five_providers():
+    first, second = scenario(10, 1, NOON), scenario(10, 1, NOON)
+    assert first.actors == second.actors
+    assert first.replies == second.replies
+    assert first.actors != scenario(10, 2, NOON).actors
+    assert len(first.actors) >= 5
+
+
+@pytest.mark.parametrize("seconds", [5, 30])
+def test_every_part_of_the_scenario_falls_into_its_time(seconds):
+    cast = scenario(seconds, 1, NOON)
+    for actor in cast.actors:
+        assert actor.steps
+        assert all(0 <= step.at_s <= seconds + 1 for step in actor.steps), actor.name
+        assert len(actor.name) <= 8
+
+
+def test_every_expected_reason_exists_and_somebody_intends_it():
+    cast = scenario(10, 1, NOON)
+    assert set(EXPECTED) <= set(REASONS)
+    intended = {step.why for actor in cast.actors for step in actor.steps}
+    assert set(EXPECTED) - {"recipient-cap"} <= intended
+    assert {step.destination[-4:] for actor in cast.actors for step in actor.steps} >= set(FATES)
+
+
+def test_a_broken_submit_is_broken_in_its_length_only():
+    cast = scenario(10, 1, NOON)
+    raw = next(step.raw for actor in cast.actors for step in actor.steps if step.raw)
+    fields = pdus.read(pdus.pdu(pdus.SUBMIT_SM, 0, 1, raw))
+    assert fields.source == "1069010501"
+    assert raw[-3] == len("坏".encode("utf-16-be")) + 5
+
+
+@pytest.mark.parametrize("now", [NOON, MIDNIGHT], ids=["noon", "midnight"])
+def test_quiet_hours_are_moved_away_from_now_and_the_rules_still_load(tmp_path, now):
+    span, night = gate.quiet_hours(now)
+    start, end = span.split("-")
+    clock = f"{now:%H:%M}"
+    assert not (start <= clock < end if start < end else clock >= start or clock < end)
+    assert start <= f"{night:%H:%M}" < end or start > end
+    folder = gate.copy_rules(tmp_path / "rules", now, [("106901", "", Category.OTP)])
+    rules = policy.load(folder)
+    assert "sim-quiet-hours" in [rule.id for rule in rules.rules]
+
+
+def test_rules_are_added_until_there_are_as_many_as_asked_for(tmp_path):
+    folder = gate.copy_rules(tmp_path / "rules", NOON)
+    shipped = bench.count_rules(folder)
+    assert shipped == len(policy.load(folder).rules)
+    (folder / "sim-extra.yaml").write_text(bench.extra_rules(100), encoding="utf-8")
+    assert bench.count_rules(folder) == shipped + 100 == len(policy.load(folder).rules)
+
+
+def test_settings_for_a_gate_are_yaml_that_names_every_provider(tmp_path):
+    providers = [gate.Provider("jia", ("106901",), tps=10), gate.Provider("yi", ("106902",))]
+    path, smpp, http = gate.write_settings(tmp_path, [gate.CarrierSide(4000)], providers)
+    said: Any = load(path).value
+    assert said["smpp"]["listen"] == f"127.0.0.1:{smpp}"
+    assert smpp != http
+    assert [one["name"] for one in said["providers"]] == ["jia", "yi"]
+    assert said["providers"][0]["tps"] == 10
+    assert "tps" not in said["providers"][1]
+
+
+def test_the_cpu_of_a_process_grows_when_it_works():
+    before = measure.cpu_s(os.getpid())
+    while measure.cpu_s(os.getpid()) < before + 0.03:
+        sum(range(10_000))
+    assert measure.memory_bytes(os.getpid()) > 10_000_000
+
+
+def test_a_quantile_of_a_histogram_looks_only_at_the_time_between_two_scrapes():
+    def scrape(*counts):
+        bounds = ("0.001", "0.01", "+Inf")
+        return measure.samples("\n".join(f'x_bucket{{le="{le}"}} {count}' for le, count in zip(bounds, counts, strict=True)))
+
+    assert measure.bucket_quantile_s(scrape(100, 100, 100), scrape(100, 200, 200), "x", 0.5) == pytest.approx(0.0055)
+    assert measure.bucket_quantile_s(scrape(0, 0, 0), scrape(0, 0, 4), "x", 0.99) == 0.01
+    assert measure.bucket_quantile_s(scrape(5, 5, 5), scrape(5, 5, 5), "x", 0.5) is None
+
+
+def test_labels_of_metrics_are_read_with_their_escapes():
+    found = measure.samples('# HELP a b\na_total{x="1",y="say \\"no\\""} 3.0\nb 2\nbroken {\n')
+    assert found == {("a_total", (("x", "1"), ("y", 'say "no"'))): 3.0, ("b", ()): 2.0}
+
+
+def test_a_result_is_told_as_a_table_and_as_json_with_the_command_that_made_it():
+    run = Run(
+        "gate", 1.0, 1000, 1000.0, 20.0, 0.02, 1.0, 0.01, {"p50": 1, "p99": 2, "p999": 3}, {}, {"0x400": 10}, 990, 0, 50.0
+    )
+    slow = Run("smpplib", 1.0, 500, 500.0, 60.0, 0.02, 1.0, 0.01, {"p50": 1, "p99": 2, "p999": 3}, {}, {}, 500, 0, 50.0)
+    options = bench.Options(mix="repeated", seconds=1, rules=500)
+    result = bench.Result(
+        options.command,
+        "2026",
+        measure.machine(),
+        measure.versions(),
+        {"median": 0.1, "worst": 1},
+        vars_of(options),
+        500,
+        {"smpplib": slow, "gate": run},
+    )
+    assert result.ratios == {"throughput_vs_smpplib": 2.0, "cpu_vs_smpplib": 3.0}
+    told = result.as_dict()
+    assert told["command"].startswith("gate106 bench --mix repeated --seconds 1 ")
+    assert told["ratios"] == result.ratios
+    assert "throughput vs smpplib 2.00×" in result.as_text()
+    assert "1.0%" in result.as_text()
+
+
+def vars_of(options):
+    return {name: getattr(options, name) for name in options.__slots__ if name != "keep"}

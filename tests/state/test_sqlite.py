@@ -1,0 +1,296 @@
+"""The embedded store's file: one gate, one journal, checkpoints beside a running loop, and what a crash leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from proxy.desk.journal import Journal, MemoryDisk
+from proxy.message import Category, Entry, EntryState, Take
+from proxy.state import Position, StateMismatch, StoreLocked, StoreUnreadable, open_store, record
+from proxy.state.record import EMPTY
+from proxy.state.sqlite import SqliteStore
+
+NOW = 1_700_000_000
+
+
+def one_entry(number: int) -> bytes:
+    return record.add(EMPTY, Entry(number, NOW, 0, 1, 1, Category.MARKETING, 0, 0, 0, 0), NOW, 99)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state.db"
+
+
+def opened(path: Path, **options) -> SqliteStore:
+    store: SqliteStore = open_store(f"sqlite://{path}", **options)
+    return store
+
+
+# -- one gate per store
+
+
+def test_a_second_gate_is_told_which_process_has_the_store(path):
+    first = opened(path)
+    with pytest.raises(StoreLocked, match=f"in use by process {os.getpid()}: one gate per store"):
+        opened(path)
+    first.close()
+    opened(path).close()
+
+
+def test_a_gate_that_was_killed_holds_no_lock(path):
+    code = f"""
+        import sys; from proxy.state import open_store
+        store = open_store("sqlite://{path}"); print("open", flush=True); sys.stdin.read()"""
+    gate = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert gate.stdin
+    assert gate.stdout
+    assert gate.stdout.readline() == b"open\n"
+    with pytest.raises(StoreLocked, match=f"process {gate.pid}"):
+        opened(path)
+    gate.kill()
+    gate.wait(10)
+    gate.stdin.close()
+    gate.stdout.close()
+    opened(path).close()
+
+
+def test_a_store_that_cannot_be_read_gives_its_lock_back(path):
+    path.write_bytes(b"this is no database, it only looks long enough to be one" * 40)
+    with pytest.raises(StoreUnreadable, match=r"file is not a database; restore it from a copy"):
+        opened(path)
+    path.unlink()
+    opened(path).close()
+
+
+def test_another_programs_database_is_left_alone(path):
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE theirs(x)")
+    other.commit()
+    other.close()
+    with pytest.raises(StoreUnreadable, match="another program"):
+        opened(path)
+    assert sqlite3.connect(path).execute("SELECT count(*) FROM theirs").fetchone() == (0,)
+
+
+def test_the_file_of_a_newer_gate_is_refused(path):
+    opened(path).close()
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA user_version = 99")
+    other.close()
+    with pytest.raises(StoreUnreadable, match="format 99 is newer"):
+        opened(path)
+
+
+# -- state and journal belong together
+
+
+def pair(path: Path) -> tuple[SqliteStore, MemoryDisk]:
+    """A store and a journal that have been in use together."""
+    store, disk = opened(path), MemoryDisk()
+    store.belongs_to(disk)
+    journal = Journal(disk)
+    journal.append(1, b"said")
+    journal.write(NOW)
+    journal.close(NOW)
+    store.swap_now([(1, 0, one_entry(1))])
+    store.checkpoint_now(counted=1, open_from=2, highest_id=1)
+    store.close()
+    return opened(path), disk
+
+
+def test_a_store_and_the_journal_it_was_made_with_start(path):
+    store, disk = pair(path)
+    store.belongs_to(disk)
+    assert store.position == Position(1, 2, 1)
+    store.close()
+
+
+def test_a_first_start_that_died_before_any_checkpoint_starts_again(path):
+    store, disk = opened(path), MemoryDisk()
+    store.belongs_to(disk)
+    journal = Journal(disk)
+    journal.append(1, b"said")
+    journal.write(NOW)
+    store._file.close()
+    store.unlock()  # killed
+    again = opened(path)
+    again.belongs_to(disk)
+    again.close()
+
+
+@pytest.mark.parametrize("away", ["directory", "segments", "other"])
+def test_state_without_its_journal_refuses_to_start_unless_loss_is_accepted(path, away):
+    store, disk = pair(path)
+    lost = MemoryDisk()
+    if away == "segments":
+        lost.identify(disk.identity())
+    if away == "other":
+        lost.identify("f" * 32)
+        Journal(lost).append(1, b"x")
+    with pytest.raises(StateMismatch, match="--accept-loss"):
+        store.belongs_to(lost)
+    store.belongs_to(lost, accept_loss=True)
+    assert store.position[:2] == (0, 0)  # whatever the new journal holds is applied from its beginning
+    store.belongs_to(lost)
+    store.close()
+
+
+def test_a_journal_without_its_state_refuses_to_start_unless_loss_is_accepted(path):
+    store, disk = pair(path)
+    store.close()
+    path.unlink()
+    fresh = opened(path)
+    with pytest.raises(StateMismatch, match=r"has records, but store .* is new"):
+        fresh.belongs_to(disk)
+    fresh.belongs_to(disk, accept_loss=True)
+    fresh.close()
+
+
+def test_what_the_first_start_fixed_stays_fixed(path):
+    store = opened(path)
+    store.pin("message_ids", "carrier")
+    store.close()
+    store = opened(path)
+    store.pin("message_ids", "carrier")
+    with pytest.raises(StateMismatch, match=r"message_ids was fixed as 'carrier' .* the settings say 'coded'"):
+        store.pin("message_ids", "coded")
+    store.close()
+
+
+# -- checkpoints beside a running loop
+
+
+async def test_the_loop_goes_on_while_a_checkpoint_is_written_and_late_changes_are_for_the_next(path):
+    store = opened(path)
+    store.swap_now([(number, 0, one_entry(number)) for number in range(1, 3001)])
+    turns = 0
+    waited: list[int] = []
+
+    async def traffic():
+        nonlocal turns
+        while not waited:
+            turns += 1
+            (version, data) = store.load_now([1])[1]
+            assert store.swap_now([(1, version, record.settle(data, 1, EntryState(1 - record.entries(data)[0].state)))]) == [
+                True
+            ]
+            store.counters.take(Take(5, 60, 3600), NOW)
+            await asyncio.sleep(0)
+
+    async def synced(sequence: int):
+        waited.append(sequence)
+
+    running = asyncio.create_task(traffic())
+    await asyncio.sleep(0)
+    before = store.counters.count(5, 0)
+    await store.checkpoint(counted=9, open_from=4, highest_id=3000, synced=synced)
+    await running
+    assert turns > 5
+    assert waited == [9]
+    latest = store.load_now([1])
+    await store.checkpoint(counted=10, open_from=5, highest_id=3000)
+    store.close()
+    store = opened(path)
+    assert before < store.counters.count(5, 0) == turns
+    assert len(store) == 3000
+    assert store.load_now([1]) == latest
+    store.close()
+
+
+async def test_a_checkpoint_that_is_cancelled_leaves_the_file_as_it_was_and_loses_nothing(path):
+    store = opened(path)
+    store.swap_now([(number, 0, one_entry(number)) for number in range(1, 3001)])
+
+    async def never(sequence: int):
+        await asyncio.Event().wait()
+
+    for turns in (1, 3, 10, 100):
+        running = asyncio.create_task(store.checkpoint(counted=9, open_from=4, highest_id=3000, synced=never))
+        for _ in range(turns):
+            await asyncio.sleep(0.0005)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert store.position == Position()
+    await store.checkpoint(counted=9, open_from=4, highest_id=3000)
+    store.close()
+    again = opened(path)
+    assert len(again) == 3000
+    again.close()
+
+
+def test_a_disk_that_refuses_is_an_oserror_and_the_next_checkpoint_writes_everything(path):
+    store = opened(path)
+    store.swap_now([(number, 0, one_entry(number)) for number in range(1, 2001)])
+    store.counters.take(Take(5, 60, 3600), NOW)
+    pages = store._file._db.execute("PRAGMA page_count").fetchone()[0]
+    store._file._db.execute(f"PRAGMA max_page_count = {pages + 3}")
+    with pytest.raises(OSError, match="full"):
+        store.checkpoint_now(counted=9, open_from=4, highest_id=1)
+    assert store.position == Position()
+    store._file._db.execute("PRAGMA max_page_count = 1000000")
+    store.checkpoint_now(counted=9, open_from=4, highest_id=1)
+    store.close()
+    again = opened(path)
+    assert len(again) == 2000
+    assert again.counters.count(5, 0) == 1
+    again.close()
+
+
+def test_removed_records_leave_the_file_too(path):
+    store = opened(path)
+    store.swap_now([(number, 0, one_entry(number)) for number in range(1, 11)])
+    store.checkpoint_now(counted=1, open_from=2, highest_id=1)
+    store.update(4, lambda data: record.remove(data, 4))
+    store.checkpoint_now(counted=2, open_from=3, highest_id=1)
+    store.close()
+    again = opened(path)
+    assert len(again) == 9
+    again.close()
+
+
+KILLED = """
+    import sys
+    from proxy.message import Category, Entry
+    from proxy.state import open_store, record
+    store = open_store("sqlite://" + sys.argv[1])
+    number = 0
+    for generation in range(1, 1_000_000):
+        for key in range(1, 301):
+            number += 1
+            entry = Entry(number, 1_700_000_000, generation, 1, 1, Category.MARKETING, 0, 0, 0, 0)
+            store.update(key, lambda data: record.add(record.EMPTY, entry, entry.time, 99))
+        store.checkpoint_now(counted=generation, open_from=generation + 1, highest_id=number)
+        print(generation, flush=True)
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_kill_during_a_checkpoint_leaves_the_last_whole_one(path, seed):
+    gate = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED), str(path)], stdout=subprocess.PIPE)
+    assert gate.stdout
+    for _ in range(2 + seed):
+        said = int(gate.stdout.readline())
+    deadline = time.perf_counter() + 0.0007 * seed  # spread over the few milliseconds a checkpoint takes
+    while time.perf_counter() < deadline:
+        pass
+    gate.send_signal(signal.SIGKILL)
+    gate.wait(10)
+    said = max(map(int, gate.stdout.read().split()), default=said)
+    gate.stdout.close()
+    store = opened(path)
+    assert store.position.counted >= said  # what was said to be done is there
+    generations = {record.entries(data)[0].signature for key in range(1, 301) for _, data in [store.load_now([key])[key]]}
+    assert generations == {store.position.counted}  # all of one checkpoint, nothing of the next
+    store.close()
