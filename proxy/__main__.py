@@ -143,6 +143,50 @@ def hash_password() -> None:
     typer.echo(hashed(password))
 
 
+@sim.command("carrier", epilog="Example: gate106 sim carrier --port 2776")
+def sim_carrier(
+    host: Annotated[str, typer.Option()] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 2776,
+    delay: Annotated[float, typer.Option(min=0, max=60, help="Seconds before it answers.")] = 0.01,
+) -> None:
+    """Stand as a carrier's SMSC: take binds, answer submits, send receipts, until Ctrl-C."""
+    from proxy.sim import carrier
+
+    carrier.stand(host, port, carrier.Conduct(delay_s=delay, log=True, receipt_after_s=1.0), typer.echo)
+
+
+@sim.command("provider", epilog="Example: gate106 sim provider --from 10690001 --to 13800210500 --text '【测试】你好'")
+def sim_provider(
+    to: Annotated[str, typer.Option("--to")],
+    sender: Annotated[str, typer.Option("--from")],
+    text: Annotated[str, typer.Option("--text")],
+    system_id: Annotated[str, typer.Option()] = "jia",
+    password: Annotated[str, typer.Option(envvar="GATE106_PASSWORD")] = "secret",  # noqa: S107 # of a simulation
+    host: Annotated[str, typer.Option()] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 2775,
+    wait: Annotated[float, typer.Option(min=0, max=600, help="Seconds to wait for a receipt or a reply.")] = 2.0,
+) -> None:
+    """Send one message as a provider would, over SMPP, and say what was answered. Exit 1 if it was not taken."""
+    from smpplib.exceptions import ConnectionError as NotConnected
+    from smpplib.exceptions import PDUError
+
+    from proxy.sim import provider
+    from proxy.wire import encode, status_name
+
+    try:
+        body, coding = encode(text)
+        step = provider.Step(0.0, sender, to, body, data_coding=coding)
+        log = provider.send_once(host, port, system_id, password, [step], wait)
+    except (NotConnected, PDUError, OSError, ValueError) as error:
+        fail(f"{host}:{port}: {error}")
+    for sent in log.sent:
+        status = "no answer" if sent.status is None else status_name(sent.status)
+        typer.echo(f"{status} {sent.message_id} after {sent.took_s * 1000:.1f} ms")
+    for got in log.got:
+        typer.echo(f"delivered to us: {got}")
+    raise typer.Exit(0 if log.sent and all(sent.status == 0 for sent in log.sent) else 1)
+
+
 @journal.command("verify", epilog="Example: gate106 journal verify /var/lib/gate106/journal")
 def journal_verify(folder: Annotated[Path, typer.Argument(help="The journal's folder.")], as_json: Json = False) -> None:
     """Check every record and the chain over all commit groups. Exit 1 if anything was altered or is missing."""
@@ -156,7 +200,9 @@ def journal_verify(folder: Annotated[Path, typer.Argument(help="The journal's fo
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
-        span = f"{report.records} records ({report.first} to {report.last}) in {report.groups} groups, {report.segments} segments"
+        span = (
+            f"{report.records} records ({report.first} to {report.last}) in {report.groups} groups, {report.segments} segments"
+        )
         typer.echo(found["damage"] or f"{folder}: {span}; the chain holds: {report.chain}")
     raise typer.Exit(1 if report.damage else 0)
 

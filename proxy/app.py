@@ -49,6 +49,8 @@ TICK_S = 0.1
 """How often timers of sessions are looked at: a tenth of the shortest (1 s) anybody would set."""
 CHECKPOINT_S = 10.0
 """A restart replays at most about so much of the journal."""
+GARBAGE_S, GARBAGE_IDLE_S = 3600.0, 60.0
+"""A full garbage collection at least so often, and so often when nothing is on its way."""
 CLOCK_STEP_S = 1.0
 """A wall clock that jumps by more is journalled."""
 
@@ -64,7 +66,7 @@ class Gate:
         self.loop = loop
         self.tally = Tally()
         self.turns = Turns(loop)
-        self.rules = policy.load(settings.rules)
+        self.rules = policy.load(settings.rules, category_tag=settings.category_tag)
         self.rules_problem = ""
         """Why the folder's rules are not in force, empty when they are."""
         self.store: EmbeddedStore = open_store(settings.store, accept_loss=accept_loss)
@@ -74,6 +76,7 @@ class Gate:
         self.clock_skew_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._stopped = asyncio.Event()
+        self._collected_s = loop.time()
         self._checkpointing = False
 
     # -- start
@@ -86,8 +89,9 @@ class Gate:
         }
         routes = Routes(settings.carriers, {name: house.lane for name, house in self.carriers.items()})
         disk = OsDisk(settings.journal)
-        position = self.store.position
         self.store.belongs_to(disk, accept_loss)
+        self.store.pin("message_ids", settings.message_ids)
+        position = self.store.position
         found = replay(self.store, read(disk, position.open_from, position.counted), position.counted)
         settle_open(self.store, found)
         journal = Journal(disk, settings.node)
@@ -184,7 +188,27 @@ class Gate:
             if self.relay.idle:
                 with contextlib.suppress(JournalDown):
                     self.journal.mark(now)
+            self._log_judge_error()
+            self._collect_garbage(now_s)
             self.turns.wake()
+
+    def _log_judge_error(self) -> None:
+        """The last exception of ``judge``, at most once per tick: the counter says how many there were."""
+        error, self.relay.judge_error = self.relay.judge_error, None
+        if error is not None:
+            log.error("judge failed: a fault of gate106, please report it", exc_info=error, total=self.tally.judge_errors[()])
+
+    def _collect_garbage(self, now_s: float) -> None:
+        """Young objects at every tick, all of them when nothing is going on.
+
+        The collector's own full runs walk every object the caches hold and were measured to stop the loop for 0.3 s; the hot path
+        makes no cycles, so what only a full run can free is a few closed connections.
+        """
+        if now_s - self._collected_s >= GARBAGE_S or (self.relay.idle and now_s - self._collected_s >= GARBAGE_IDLE_S):
+            self._collected_s = now_s
+            gc.collect()
+        else:
+            gc.collect(0)
 
     async def _checkpoints(self) -> None:
         while True:
@@ -206,15 +230,19 @@ class Gate:
                 counted=written,
                 open_from=min(waiting, default=written + 1),
                 highest_id=self.relay.highest_id,
-                synced=self._wait_synced,
+                synced=self._all_synced,
             )
         finally:
             self._checkpointing = False
 
+    async def _all_synced(self, _: int) -> None:
+        """Records are collected while messages pass: what they hold by now must be in the journal before it is in the store."""
+        await self._wait_synced(self.journal.written)
+
     async def _wait_synced(self, sequence: int) -> None:
         while self.journal.synced < sequence and not self.relay.journal_down:
             self.syncer.kick()
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # noqa: ASYNC110 # a sync takes a millisecond or so, and this is rare
 
     async def _watch_rules(self) -> None:
         async for _ in watchfiles.awatch(self.settings.rules, debounce=100, step=20, recursive=True):
@@ -223,7 +251,7 @@ class Gate:
     async def reload_rules(self) -> None:
         """Swaps in the folder's rules between two messages; a bad file keeps the old set and says so."""
         try:
-            rules = await self.loop.run_in_executor(None, policy.load, self.settings.rules)
+            rules = await asyncio.to_thread(policy.load, self.settings.rules, category_tag=self.settings.category_tag)
         except policy.RulesError as error:
             self.rules_problem = str(error.problems[0])
             self.tally.rules_reload["failed",] += 1
@@ -267,6 +295,7 @@ class Gate:
         await asyncio.gather(*(house.stop() for house in self.carriers.values()))
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)  # a checkpoint's thread ends its step before the file is closed
         self._turn()
         now = time.time()
         self._note(entries.STOP, entries.pack_stop(now, len(relay.in_flight)))
@@ -308,9 +337,7 @@ class Gate:
             window_in_use={(name,): house.window_in_use() for name, house in houses.items()},
             window_limit={(name,): house.carrier.window * house.carrier.links for name, house in houses.items()},
             queue_messages={
-                (name, category.word): house.lane.waiting(category)
-                for name, house in houses.items()
-                for category in Category
+                (name, category.word): house.lane.waiting(category) for name, house in houses.items() for category in Category
             },
             provider_tps_limit={(name,): provider.tps for name, provider in self.relay.directory.providers.items()},
             rules_revision=self.rules.revision,
@@ -354,6 +381,7 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool) -> int:
     except (StateError, JournalDamaged, JournalDown, OSError) as error:
         raise StartError(error) from error
     gc.freeze()  # what was loaded stays: the collector need not walk it again
+    gc.disable()  # Gate._collect_garbage chooses the moments
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)

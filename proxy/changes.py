@@ -32,7 +32,7 @@ class Change(Protocol):
 class Effect(enum.IntEnum):
     """What the carrier's answer (or its absence) did to an entry."""
 
-    ACCEPTED = 0
+    ACCEPTED = 0  # nothing: the entry was made for a message that goes out. One write per message, not two
     TAKEN_BACK = 1
     UNKNOWN = 2
     LATE_ACCEPTED = 3  # the provider has been told "unknown" already: journalled, not forwarded
@@ -84,27 +84,35 @@ class Answer:
         self._then = then
 
     def apply(self, data: bytes, now: float) -> bytes:
-        entry, message = self.transit.entry, self.transit.message
-        assert entry is not None
+        entry_id, message = self.transit.entry_id, self.transit.message
         assert message is not None
         self.effect = self._told
         if self.effect.takes_back:
-            without = record.remove(data, entry.id)
+            without = record.remove(data, entry_id)
             if without is data and self.effect.late:  # an identical submit stands in for it, and what it took with it
                 self.effect = Effect.LATE_STILL_UNKNOWN
             return without
         if self.effect.unknown:
-            return record.mark_unknown(data, entry.id, fingerprint(message))
-        return record.settle(data, entry.id, EntryState.ACCEPTED)
+            return record.mark_unknown(data, entry_id, fingerprint(message))
+        return record.settle(data, entry_id, EntryState.ACCEPTED)
 
     def written(self, now: float) -> tuple[int, bytes]:
-        entry, message, recorded = self.transit.entry, self.transit.message, self.transit.recorded
-        assert entry is not None
+        transit = self.transit
+        message = transit.message
         assert message is not None
         same = fingerprint(message) if self.effect.unknown else 0
-        gives_back = self.transit.takes if self.effect.takes_back else ()
+        gives_back = transit.takes if self.effect.takes_back else ()
         return entries.ANSWER, entries.pack_answer(
-            now, entry.id, self.recipient, self.effect, self.status, self.carrier_id, recorded, same, entry.time, gives_back
+            now,
+            transit.entry_id,
+            self.recipient,
+            self.effect,
+            self.status,
+            self.carrier_id,
+            transit.recorded,
+            same,
+            transit.entry_time,
+            gives_back,
         )
 
     def done(self, recorded: int) -> None:
@@ -114,16 +122,16 @@ class Answer:
 class Undo:
     """An entry whose verdict could not be written: as if it had never been, and what it stood in for is there again."""
 
-    __slots__ = ("recipient", "_entry", "_adopted", "_fingerprint")
+    __slots__ = ("recipient", "_id", "_adopted", "_fingerprint")
 
-    def __init__(self, message: Message, entry: Entry, adopted: Entry | None) -> None:
+    def __init__(self, message: Message, entry_id: int, adopted: Entry | None) -> None:
         self.recipient = message.recipient
-        self._entry = entry
+        self._id = entry_id
         self._adopted = adopted
         self._fingerprint = fingerprint(message) if adopted else 0
 
     def apply(self, data: bytes, now: float) -> bytes:
-        data = record.remove(data, self._entry.id)
+        data = record.remove(data, self._id)
         if self._adopted is None:
             return data
         back = record.add(data, self._adopted, self._adopted.time, entries.KEEP_S)

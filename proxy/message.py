@@ -199,11 +199,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Facts:
-    """All that rules can read of a message save the person and the template: the key of a cached decision (by identity)."""
+    """All that rules can read of a message save the person, where they live, and the template."""
 
     sender: Sender
-    province: str  # "unknown" is a value
-    city: str  # empty unless a rule reads cities: 362 of them would make the table of cached decisions too long
+    """The sender, or another one whom the rules of this revision cannot tell from it: of the same provider."""
     declared: Category
     classified: Category
     category: Category  # effective: the stricter of the two
@@ -255,6 +254,24 @@ class Entry(NamedTuple):
 ENTRY = struct.Struct(">QQIIII")
 """One packed entry: id 48 + keyword 16, signature 48 + (subcategory 6, category 2, state 2), time, provider, port, template."""
 _pack_entry = ENTRY.pack
+
+
+def pack_entry(
+    number: int,
+    time: int,
+    signature: int,
+    provider: int,
+    port: int,
+    category: int,
+    subcategory: int,
+    template: int,
+    keyword: int,
+) -> bytes:
+    """``Entry(…, state=OPEN).pack()`` without the Entry: every message that goes out needs one."""
+    return _pack_entry(
+        number << 16 | keyword, signature << 16 | subcategory << 4 | category << 2, time, provider, port, template
+    )
+
 
 CATEGORIES = (Category.OTP, Category.NOTICE, Category.MARKETING, Category.MARKETING)  # the fourth is never written
 
@@ -328,7 +345,7 @@ class Breach(NamedTuple):
 class Verdict:
     """What was decided and what evidence it rests on. Shared freely: nothing in it is per message but what is said so."""
 
-    __slots__ = ("outcome", "reason", "rule", "breaches", "facts", "template", "takes")
+    __slots__ = ("outcome", "reason", "rule", "breaches", "facts", "province", "template", "takes")
 
     def __init__(
         self,
@@ -337,6 +354,7 @@ class Verdict:
         rule: str,
         breaches: tuple[Breach, ...],
         facts: Facts,
+        province: str,
         template: int,
         takes: tuple[Take, ...],
     ) -> None:
@@ -345,5 +363,6 @@ class Verdict:
         self.rule = rule  # id of the rule reported, empty when allowed
         self.breaches = breaches  # every rule that objects, shadow ones too, strictest first
         self.facts = facts
+        self.province = province  # of the person's number, "unknown" is a value
         self.template = template  # 32-bit fingerprint of the text with digits masked
         self.takes = takes  # aggregates to take from when it goes out

@@ -19,14 +19,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from proxy.access import Directory
 from proxy.changes import Answer, Change, Effect, Undo, fingerprint
 from proxy.desk import entries
+from proxy.desk.entries import ANSWER, VERDICT, pack_accepted, pack_verdict
 from proxy.desk.journal import Journal, JournalDown
-from proxy.message import GATE_REASONS, Category, Entry, Facts, Message, Outcome, Reason, Verdict
+from proxy.message import GATE_REASONS, Category, Entry, Facts, Message, Outcome, Reason, Verdict, pack_entry
 from proxy.number import NotARecipient, recipient_of
 from proxy.policy import RuleSet, judge
 from proxy.state import Store, record
@@ -56,11 +56,8 @@ class Options:
     node: int = 0
 
 
-class Chain(NamedTuple):
-    """What one turn brings for one person, in order: changes first, then submits."""
-
-    changes: list[Change]
-    submits: list[Transit]
+Chain = tuple[list[Change], list[Transit]]
+"""What one turn brings for one person: changes, which come first, then submits in the order in which they came."""
 
 
 class Relay:
@@ -106,9 +103,13 @@ class Relay:
         """Changes the store did not take: applied again at the next tick."""
         self._unwritten: list[Change] = []
         """Changes made but not written, because the journal is down."""
-        self.last_judge_error = ""
-        self._outbox: deque[tuple[int, Callable[[], None]]] = deque()
-        """Answers in order, each with the journal sequence that must be synced before it may go out."""
+        self._accepted: list[tuple[Transit, bytes]] = []
+        """Submits the carrier took, with the body of its answer: nothing in the person's record changes."""
+        self._unwritten_accepted: list[tuple[Transit, bytes]] = []
+        self.judge_error: Exception | None = None
+        """The last thing ``judge`` raised, for the log (net takes it)."""
+        self._outbox: deque[tuple[int, Transit | None, bytes | Callable[[], None]]] = deque()
+        """In order: the journal sequence that must be synced first; then a submit with the body of its answer, or something to do."""
 
     # ------------------------------------------------------------------ arrival
 
@@ -153,8 +154,11 @@ class Relay:
     def answered(self, transit: Transit, frame: Frame) -> None:
         """The carrier answered a submit of ours."""
         status = frame.command_status
-        effect = Effect.of(status, late=False, adopts=transit.adopted is not None)
-        self._changes.append(Answer(transit, effect, status, frame.data[16:], self._tell))
+        if status == 0:
+            self._accepted.append((transit, frame.data[16:]))
+        else:
+            effect = Effect.of(status, late=False, adopts=transit.adopted is not None)
+            self._changes.append(Answer(transit, effect, status, frame.data[16:], self._tell))
 
     def unanswered(self, transit: Transit) -> None:
         """No answer came in time, or the link was lost: nobody knows whether the person will get the message."""
@@ -200,20 +204,23 @@ class Relay:
             person = change.recipient
             chain = busy.get(person) or chains.get(person)
             if chain is None:
-                chains[person] = chain = Chain([], [])
-            chain.changes.append(change)
+                chains[person] = chain = ([], [])
+            chain[0].append(change)
         for transit in submits:
             person = transit.message.recipient  # type: ignore[union-attr] # _read made it
             chain = busy.get(person) or chains.get(person)
             if chain is None:
-                chains[person] = chain = Chain([], [])
-            chain.submits.append(transit)
+                chains[person] = ([], [transit])
+            else:
+                chain[1].append(transit)
         return chains
 
     async def _decide(self, chains: dict[int, Chain], now: float) -> None:
         """Load, judge, swap; judge again what changed under us. Nothing is forwarded from here."""
-        for person in chains:
-            self._busy[person] = Chain([], [])
+        waits = self.store.waits
+        if waits:
+            for person in chains:
+                self._busy[person] = ([], [])
         left = chains
         try:
             for _ in range(SWAPS_MAX):
@@ -225,81 +232,95 @@ class Relay:
                 self._give_up(left)
         except OSError:
             self._give_up(left, "store-down")
-        for person, chain in chains.items():
-            self._decided.extend(chain.submits)
-            waiting = self._busy.pop(person)
-            self._changes.extend(waiting.changes)
-            self._submits.extend(waiting.submits)
-        self._wake()
+        for _, submits in chains.values():
+            self._decided.extend(submits)
+        if waits:
+            for person in chains:
+                changes, submits = self._busy.pop(person)
+                self._changes.extend(changes)
+                self._submits.extend(submits)
+            self._wake()
 
     async def _attempt(self, chains: dict[int, Chain], now: float) -> dict[int, Chain]:
         """One load and one swap for a batch; returns the chains whose swap was refused, undone."""
         loaded = await self.store.load(chains)
         writes = []
-        for person, chain in chains.items():
+        for person, (changes, submits) in chains.items():
             version, before = loaded[person]
             after = before
-            for change in chain.changes:
+            for change in changes:
                 after = change.apply(after, now)
-            for transit in chain.submits:
+            for transit in submits:
                 after = self._judge(transit, after, now)
             if after is not before:
                 writes.append((person, version, after))
         refused: dict[int, Chain] = {}
         if writes:
             taken = await self.store.swap(writes)
-            for (person, _, _), ok in zip(writes, taken, strict=True):
-                if not ok:
-                    refused[person] = chains[person]
-                    for transit in chains[person].submits:
-                        self._put_back(transit)
-        for person, chain in chains.items():
-            if chain.changes and person not in refused:
-                self._changed.extend(chain.changes)
+            if not all(taken):
+                for (person, _, _), ok in zip(writes, taken, strict=True):
+                    if not ok:
+                        refused[person] = chains[person]
+                        for transit in chains[person][1]:
+                            self._put_back(transit)
+        for person, (changes, _) in chains.items():
+            if changes and person not in refused:
+                self._changed.extend(changes)
         return refused
 
     def _judge(self, transit: Transit, data: bytes, now: float) -> bytes:
         """One submit against the record as the earlier ones left it; returns the record with what this one adds."""
         message = transit.message
         assert message is not None
-        adopted = record.has_unknown(data) and record.find_unknown(data, fingerprint(message), int(now) - ADOPT_WITHIN_S)
-        seen = record.Record(record.remove(data, adopted.id) if adopted else data)
+        if record.has_unknown(data):
+            adopted = record.find_unknown(data, fingerprint(message), int(now) - ADOPT_WITHIN_S)
+            if adopted is not None:  # judged as if that had never been: it is the same message
+                return self._judge_on(transit, record.remove(data, adopted.id), adopted, now) or data
+        return self._judge_on(transit, data, None, now) or data
+
+    def _judge_on(self, transit: Transit, data: bytes, adopted: Entry | None, now: float) -> bytes:
+        """The verdict on a submit against ``data``; the record with its entry, or nothing where it is not allowed."""
+        message = transit.message
+        assert message is not None
+        seen = record.Record(data)
         at = max(now, seen.newest())
-        rules = self.rules
         try:
-            verdict = judge(message, seen, rules, at, self.store.counters)
-        except Exception as error:  # noqa: BLE001 # whatever it is: counted, and settled by on_judge_error
+            verdict = judge(message, seen, self.rules, at, self.store.counters)
+        except Exception as error:  # noqa: BLE001 # whatever it is: counted, logged, and settled by on_judge_error
             verdict = self._judge_failed(message, error)
-        transit.verdict, transit.facts = verdict, verdict.facts
+        transit.verdict = verdict
+        transit.category = category = verdict.facts.category
         if verdict.reason is not None:
             self._refuse(transit, verdict.reason)
-            return data
-        lane = self.routes.lane(message, verdict.facts)
-        if lane is None or not lane.hold(verdict.facts.category):
+            return b""
+        lane = self.routes.lane(message, verdict)
+        if lane is None or not lane.hold(category):
             self._refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
-            return data
+            return b""
         transit.lane = lane
-        transit.adopted = adopted or None
-        transit.takes = () if adopted else verdict.takes  # what it stands in for has taken them
-        for take in transit.takes:
-            self.store.counters.take(take, at)
-        transit.entry = entry = self._entry(verdict, adopted.time if adopted else int(at))
-        return record.add(seen.data, entry, int(at), rules.window_s)
+        self._reserve(transit, message, verdict, adopted, at)
+        return record.add_packed(data, transit.packed, int(at), self.rules.window_s)
 
-    def _entry(self, verdict: Verdict, time: int) -> Entry:
-        facts = verdict.facts
-        self._next_id += 1
-        return Entry(
-            self._next_id,
+    def _reserve(self, transit: Transit, message: Message, verdict: Verdict, adopted: Entry | None, at: float) -> None:
+        """What an allowed submit takes: an entry in the person's record, and its share of aggregates."""
+        self._next_id = transit.entry_id = entry_id = self._next_id + 1
+        transit.entry_time = time = adopted.time if adopted is not None else int(at)
+        transit.adopted = adopted
+        if adopted is None and verdict.takes:  # what it stands in for has taken them
+            transit.takes = verdict.takes
+            for take in verdict.takes:
+                self.store.counters.take(take, at)
+        facts, sender = verdict.facts, message.sender
+        transit.packed = pack_entry(
+            entry_id,
             time,
             facts.signature_hash,
-            facts.sender.provider_hash,
-            facts.sender.port_hash,
+            sender.provider_hash,
+            sender.port_hash,
             facts.category,
             facts.subcategory_code,
             verdict.template,
             facts.keyword_hash,
-            0,
         )
 
     def _judge_failed(self, message: Message, error: Exception) -> Verdict:
@@ -307,10 +328,10 @@ class Relay:
         category = message.sender.category or Category.MARKETING
         outcome = self._options.on_judge_error[category]
         self.tally.judge_errors[()] += 1
-        self.last_judge_error = f"{type(error).__name__}: {error}"
-        facts = Facts(message.sender, "unknown", "", category, category, category)
+        self.judge_error = error
+        facts = Facts(message.sender, category, category, category)
         reason = None if outcome is Outcome.ALLOW else GATE_REASONS["judge-error"]
-        return Verdict(outcome, reason, "", (), facts, 0, ())
+        return Verdict(outcome, reason, "", (), facts, "unknown", 0, ())
 
     def _refuse(self, transit: Transit, reason: Reason) -> None:
         transit.reason = reason.name
@@ -324,134 +345,141 @@ class Relay:
         if transit.lane is not None:
             transit.lane.release(transit.category)
             self._give_back(transit)
-        transit.lane = transit.entry = None
+        transit.lane, transit.packed, transit.entry_id = None, b"", 0
         transit.reason, transit.status, transit.adopted, transit.takes = "", 0, None, ()
 
     def _give_back(self, transit: Transit) -> None:
-        if transit.entry is not None:
-            for take in transit.takes:
-                self.store.counters.give_back(take, transit.entry.time)
+        for take in transit.takes:
+            self.store.counters.give_back(take, transit.entry_time)
 
     def _give_up(self, chains: dict[int, Chain], why: str = "store-conflict") -> None:
         """The store did not take these: submits are asked to come again, changes stay until they are taken."""
         self.tally.store_conflicts["gave-up",] += len(chains)
-        for chain in chains.values():
-            for transit in chain.submits:
+        for changes, submits in chains.values():
+            for transit in submits:
                 self._put_back(transit)
                 self._refuse(transit, GATE_REASONS[why])
-            self._later.extend(chain.changes)
+            self._later.extend(changes)
 
     # ------------------------------------------------------------------ written, then handed over
 
     def _hand_over(self, now: float) -> None:
         """Writes what was decided as one commit group; only then do frames go to the carrier and answers to the providers."""
-        decided, self._decided = self._decided, []
-        changed, self._changed = self._changed, []
-        if not decided and not changed:
+        decided, accepted, changed = self._decided, self._accepted, self._changed
+        if not decided and not accepted and not changed:
             return
-        for transit in decided:
-            transit.recorded = self._record(transit, now)
-        recorded = []
-        for change in changed:
-            body = change.written(now)
-            recorded.append(0 if body is None else self.journal.append(*body))
+        self._decided, self._accepted, self._changed = [], [], []
+        append, revision, keep_s = self.journal.append, self.rules.revision, self.rules.window_s
         try:
+            if self.journal_down:  # until the next tick finds that it writes again
+                raise JournalDown(self.journal_down)
+            for transit in decided:
+                transit.recorded = append(VERDICT, pack_verdict(now, transit, revision, keep_s))
+            for transit, body in accepted:
+                append(ANSWER, pack_accepted(now, transit.entry_id, transit.message.recipient, body, transit.recorded))  # type: ignore[union-attr]
+            sequences = [0 if (said := change.written(now)) is None else append(*said) for change in changed]
             self.journal.write(now)
         except JournalDown as down:
-            self._not_safe(decided, changed, down)
+            self._not_safe(decided, accepted, changed, down)
             return
+        outbox, in_flight = self._outbox, self.in_flight
+        for transit, body in accepted:
+            del in_flight[transit.entry_id]
+            outbox.append((transit.recorded, transit, body))
         for transit in decided:
+            self._count(transit)
             if transit.lane is None:
-                self._outbox.append((0, partial(self._respond, transit, b"")))
+                outbox.append((0, transit, b""))
             else:
-                assert transit.entry is not None
-                self.in_flight[transit.entry.id] = transit
+                in_flight[transit.entry_id] = transit
                 self.handed.append(transit)
                 transit.lane.put(transit)
-            self._count(transit)
-        for change, sequence in zip(changed, recorded, strict=True):
+        if accepted:
+            self.tally.entries["settled",] += len(accepted)
+        for change, sequence in zip(changed, sequences, strict=True):
             change.done(sequence)
         self._sync()
 
-    def _record(self, transit: Transit, now: float) -> int:
-        return self.journal.append(
-            entries.VERDICT, entries.pack_verdict(now, transit, self.rules.revision, self.rules.window_s)
-        )
-
     def _count(self, transit: Transit) -> None:
         tally, verdict, provider = self.tally, transit.verdict, transit.bind.access.provider.name
-        word = "allow" if transit.lane is not None else _word(transit)
-        category = transit.facts.category.word if transit.facts is not None else "unread"
-        tally.submits[provider, category, word, transit.reason] += 1
         if transit.lane is not None:
+            tally.submits[provider, WORDS[transit.category], "allow", ""] += 1
             tally.segments[provider,] += 1
+        else:
+            category = "unread" if verdict is None else WORDS[transit.category]
+            tally.submits[provider, category, _word(transit), transit.reason] += 1
         if verdict is None:
             return
-        if verdict.facts.province == "unknown":
+        if verdict.province == "unknown":
             tally.unknown_region[provider,] += 1
         for breach in verdict.breaches:
             if breach.shadow:
                 tally.shadow[breach.rule, breach.outcome.word] += 1
             else:
-                tally.rule_hits[breach.rule, verdict.facts.province] += 1
+                tally.rule_hits[breach.rule, verdict.province] += 1
 
-    def _not_safe(self, decided: list[Transit], changed: list[Change], down: JournalDown) -> None:
-        """The journal refused the group: nothing of it leaves. Entries are undone, changes wait until it writes again."""
+    def _not_safe(
+        self, decided: list[Transit], accepted: list[tuple[Transit, bytes]], changed: list[Change], down: JournalDown
+    ) -> None:
+        """The journal refused the group: nothing of it leaves. Entries are undone, answers and changes wait until it writes again."""
         self.journal_down = str(down)
         for transit in decided:
-            if transit.entry is not None and transit.message is not None:
-                self._changes.append(Undo(transit.message, transit.entry, transit.adopted))
+            if transit.packed and transit.message is not None:
+                self._changes.append(Undo(transit.message, transit.entry_id, transit.adopted))
             self._put_back(transit)
             self._refuse(transit, GATE_REASONS["journal-down"])
-            self._outbox.append((0, partial(self._respond, transit, b"")))
+            self._outbox.append((0, transit, b""))
             self._count(transit)
+        self._unwritten_accepted.extend(accepted)
         self._unwritten.extend(change for change in changed if change.written(0.0) is not None)
-        self._wake()
+        if self._changes:
+            self._wake()
 
     def tick(self, now: float) -> None:
         """Once in a while: tries again what the journal or the store did not take."""
         self._changes.extend(self._later)
         self._later.clear()
         if self.journal_down:
-            self.journal.append(entries.CLOCK, entries.pack_clock(now, 0.0))
             try:
+                self.journal.append(entries.CLOCK, entries.pack_clock(now, 0.0))
                 self.journal.write(now)
             except JournalDown as down:
                 self.journal_down = str(down)
                 return
             self.journal_down = ""
+            self._accepted.extend(self._unwritten_accepted)
             self._changed.extend(self._unwritten)
+            self._unwritten_accepted.clear()
             self._unwritten.clear()
 
     # ------------------------------------------------------------------ answers
 
     def _tell(self, answer: Answer, recorded: int) -> None:
-        """The carrier's answer is written: the provider gets it as soon as the entry itself is synced."""
+        """What became of a submit that was not simply accepted is written: the provider gets it once the entry is synced."""
         transit, effect = answer.transit, answer.effect
-        assert transit.entry is not None
-        self.in_flight.pop(transit.entry.id, None)
+        self.in_flight.pop(transit.entry_id, None)
         self.tally.entries[_EVENTS[effect],] += 1
         if effect.takes_back:
             self._give_back(transit)
-        if effect.late:
-            return
-        transit.status = answer.status
-        self._outbox.append((transit.recorded, partial(self._respond, transit, answer.carrier_id)))
-
-    def _respond(self, transit: Transit, body: bytes) -> None:
-        bind = transit.bind
-        bind.unanswered -= 1
-        bind.answer(submit_sm_resp(transit.sequence, transit.status, body))
+        if not effect.late:
+            transit.status = answer.status
+            self._outbox.append((transit.recorded, transit, answer.carrier_id))
 
     def when_synced(self, sequence: int, do: Callable[[], None]) -> None:
         """Queues what may happen once the journal is synced up to ``sequence`` (0 = now), after all that is queued before."""
-        self._outbox.append((sequence, do))
+        self._outbox.append((sequence, None, do))
 
     def _release(self) -> None:
         """Lets answers out, in order, as far as the journal is synced."""
         outbox, synced = self._outbox, self.journal.synced
         while outbox and outbox[0][0] <= synced:
-            outbox.popleft()[1]()
+            _, transit, what = outbox.popleft()
+            if transit is None:
+                what()  # type: ignore[operator]
+            else:
+                bind = transit.bind
+                bind.unanswered -= 1
+                bind.answer(submit_sm_resp(transit.sequence, transit.status, what))  # type: ignore[arg-type]
 
     @property
     def highest_id(self) -> int:
@@ -466,9 +494,8 @@ class Relay:
     @property
     def idle(self) -> bool:
         """Whether nothing is on its way any more."""
-        return not (
-            self.in_flight or self._submits or self._changes or self._busy or self._decided or self._changed or self._outbox
-        )
+        waiting = self._submits or self._changes or self._accepted or self._decided or self._changed
+        return not (self.in_flight or waiting or self._busy or self._outbox)
 
 
 def _word(transit: Transit) -> str:
@@ -478,6 +505,7 @@ def _word(transit: Transit) -> str:
     return "defer" if transit.status in (ESME_RTHROTTLED, ESME_RMSGQFUL) else "reject"
 
 
+WORDS = tuple(category.word for category in Category)
 _EVENTS = {
     Effect.ACCEPTED: "settled",
     Effect.TAKEN_BACK: "taken_back",

@@ -77,7 +77,7 @@ def _answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done: Repl
                 store.counters.give_back(take, told.entry_time)
     elif effect.unknown:
         store.update(told.recipient, lambda data: record.mark_unknown(data, told.entry_id, told.fingerprint))
-    else:
+    elif effect is Effect.LATE_ACCEPTED:
         store.update(told.recipient, lambda data: record.settle(data, told.entry_id, EntryState.ACCEPTED))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from proxy.access import Access
-from proxy.message import Category, Entry, Facts, Message, Take, Verdict
+from proxy.message import Category, Entry, Message, Take, Verdict
 
 
 class Bind(Protocol):
@@ -40,10 +40,8 @@ class Lane(Protocol):
     """The way to one carrier: bounded, ordered by class, paced."""
 
     name: str
-
-    @property
-    def up(self) -> bool:
-        """Whether any link can take submits now."""
+    up: bool
+    """Whether any link can take submits now."""
 
     def hold(self, category: Category) -> bool:
         """Keep one place; False if this class has its second's worth waiting already."""
@@ -56,7 +54,7 @@ class Lane(Protocol):
 
 
 class Routes(Protocol):
-    def lane(self, message: Message, facts: Facts) -> Lane | None:
+    def lane(self, message: Message, verdict: Verdict) -> Lane | None:
         """The lane with a link up that should carry this message, or None."""
 
 
@@ -68,41 +66,39 @@ class Transit:
         "sequence",
         "data",
         "message",
-        "facts",
         "verdict",
+        "category",
         "status",
         "reason",
         "lane",
-        "entry",
+        "entry_id",
+        "entry_time",
+        "packed",
         "adopted",
         "takes",
         "recorded",
         "arrived_s",
-        "sent_s",
     )
 
     def __init__(self, bind: Bind, sequence: int, data: bytes, arrived_s: float) -> None:
         self.bind = bind
         self.sequence = sequence  # the provider's own
         self.data = data  # the PDU as it came: what leaves differs in four bytes
-        self.message: Message | None = None  # None while, or because, it cannot be read
         self.arrived_s = arrived_s  # monotonic: when its last byte was read
-        self.sent_s = 0.0  # monotonic: when it was handed to the carrier's socket
-        self.facts: Facts | None = None
+        self.message: Message | None = None  # None while, or because, it cannot be read
         self.verdict: Verdict | None = None
+        self.category = Category.MARKETING  # effective; until it is judged, the strictest
         self.status = 0  # what the provider is answered with, if the gate itself answers
         self.reason = ""  # why, by name; empty when allowed
         self.lane: Lane | None = None
-        self.entry: Entry | None = None  # what it added to the person's record
+        self.recorded = 0  # the journal's sequence of its verdict
+        self.packed = b""  # what it added to the person's record (message.Entry, packed); empty if nothing
+        self.entry_id = 0
+        self.entry_time = 0
         self.adopted: Entry | None = None  # the unknown entry this identical submit stands in for
         self.takes: tuple[Take, ...] = ()  # what it took from aggregates
-        self.recorded = 0  # the journal's sequence of its verdict
 
     @property
     def adopts(self) -> int:
         """Id of the entry it stands in for, 0 if none."""
         return self.adopted.id if self.adopted is not None else 0
-
-    @property
-    def category(self) -> Category:
-        return self.facts.category if self.facts is not None else Category.MARKETING

@@ -103,7 +103,7 @@ class Decided(Protocol):
     @property
     def reason(self) -> str: ...
     @property
-    def entry(self) -> Entry | None: ...
+    def packed(self) -> bytes: ...
     @property
     def adopts(self) -> int: ...
     @property
@@ -171,7 +171,7 @@ def _revision(revision: str) -> bytes:
 
 def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP_S) -> bytes:
     """The body for one submit; ``revision``: up to 16 hex digits."""
-    message, verdict, entry, reason = transit.message, transit.verdict, transit.entry, transit.reason
+    message, verdict, packed, reason = transit.message, transit.verdict, transit.packed, transit.reason
     if message is None:
         access = transit.bind.access
         recipient, digest = 0, b""
@@ -180,7 +180,7 @@ def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP
         recipient, digest = message.recipient, message.content.digest
         sender = _senders.get(message.sender) or _sender(message.sender)
     said = _reasons.get(reason) or _memo(_reasons, reason, reason.encode())
-    breaches = takes = packed = b""
+    breaches = takes = b""
     breach_count = take_count = flags = 0
     category = Category.MARKETING
     if verdict is not None:
@@ -188,8 +188,7 @@ def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP
         if verdict.breaches:
             breach_count = min(len(verdict.breaches), 255)
             breaches = b"".join([_BREACH.pack(one[1], one[2] | one[4] << 7) for one in verdict.breaches[:255]])
-    if entry is not None:
-        packed = entry.pack()
+    if packed:
         flags = 16
         if transit.takes:
             take_count = len(transit.takes)
@@ -278,6 +277,11 @@ def pack_answer(
     if gives_back:
         fixed += b"".join([_TAKE.pack(*take) for take in gives_back])
     return fixed + carrier_id
+
+
+def pack_accepted(now: float, entry_id: int, recipient: int, carrier_id: bytes, verdict_sequence: int) -> bytes:
+    """``pack_answer`` for what most submits end with: the carrier took it, and nothing else changes."""
+    return _ANSWER.pack(int(now * 1000), entry_id, recipient, 0, 0, verdict_sequence, 0, 0, 0) + carrier_id
 
 
 def unpack_answer(body: bytes) -> Answer:

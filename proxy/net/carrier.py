@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import structlog
 
@@ -46,11 +46,13 @@ class CarrierLink(Link):
         """Done when the connection is lost."""
         self.parked: deque[Transit] = deque()
         self._announced = False
+        self._seen = ("", False)  # state and closing when the house last heard of a change
         self._late: OrderedDict[int, Transit] = OrderedDict()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         carrier = self.house.carrier
         self.session.start_bind(self.kind, carrier.system_id, carrier.password)
+        self.house.links.append(self)
         super().connection_made(transport)
 
     def on_received(self, received: Received, now: float) -> None:
@@ -66,12 +68,26 @@ class CarrierLink(Link):
                 house.way_back.deliver(self, frame, now)
             else:
                 self.session.answer(frame, ESME_RINVCMDID)
-        if self.session.bound and not self._announced:
-            self._announced = True
-            log.info("carrier link up", carrier=self.carrier, kind=self.kind)
-        while self.parked and self.session.free > 0:
+        session = self.session
+        if (session.state, session.closing is None) != self._seen:
+            self._changed()
+        while self.parked and session.free > 0:
             self._send(self.parked.popleft())
         house.pacer.wake()
+
+    def _changed(self) -> None:
+        """The link may have come up, or be about to go."""
+        session = self.session
+        self._seen = session.state, session.closing is None
+        if session.bound and not self._announced:
+            self._announced = True
+            log.info("carrier link up", carrier=self.carrier, kind=self.kind)
+        self.house.look_at_links()
+
+    def tick(self) -> None:
+        super().tick()
+        if (self.session.state, self.session.closing is None) != self._seen:
+            self._changed()
 
     def on_overdue(self, tickets: Iterable[tuple[int, Transit]]) -> None:
         for sequence, transit in tickets:
@@ -109,8 +125,7 @@ class CarrierLink(Link):
             self.parked.append(transit)
 
     def _send(self, transit: Transit) -> None:
-        transit.sent_s = self.turns.loop.time()
-        self.session.send(transit.data, transit, transit.sent_s)
+        self.session.send(transit.data, transit, self.turns.loop.time())
         self.turns.has_output(self)
 
     def answer(self, data: bytes) -> None:
@@ -127,8 +142,10 @@ class CarrierHouse:
         self.turns = turns
         self.tally = tally
         self.links: list[CarrierLink] = []
-        self.lane = Lane(carrier.name, carrier.code, carrier.tps, self._wake, self._up)
-        self.pacer = Pacer(self.lane, carrier.tps, self._from_lane, turns.flush)
+        self.up: list[CarrierLink] = []
+        """Links that can send now."""
+        self.pacer = Pacer(carrier.tps, self._flow, turns.flush)
+        self.lane = Lane(carrier.name, carrier.code, carrier.tps, self.pacer.wake)
         self.relay: Relay
         self.way_back: WayBack
         self._tasks: list[asyncio.Task[None]] = []
@@ -140,7 +157,7 @@ class CarrierHouse:
         kinds = ("transceiver",) if both else ("transmitter", "receiver")
         for _ in range(self.carrier.links):
             self._tasks += [self.turns.loop.create_task(self._keep_up(kind)) for kind in kinds]
-        self._tasks.append(self.turns.loop.create_task(self.pacer.run(self._has_window)))
+        self._tasks.append(self.turns.loop.create_task(self.pacer.run()))
 
     async def stop(self) -> None:
         """Unbinds; links close when the carrier has answered or after a second."""
@@ -170,7 +187,6 @@ class CarrierHouse:
             except OSError as error:
                 log.warning("carrier unreachable", carrier=self.carrier.name, kind=kind, error=str(error))
             else:
-                self.links.append(link)
                 await link.gone
                 if link.session.refused_status:
                     status = status_name(link.session.refused_status)
@@ -186,7 +202,8 @@ class CarrierHouse:
     def lost(self, link: CarrierLink) -> None:
         if link in self.links:
             self.links.remove(link)
-        if not self._up():
+        self.look_at_links()
+        if not self.up:
             while (transit := self.lane.take()) is not None:
                 self.relay.unsent(transit, "no-route")
 
@@ -197,41 +214,60 @@ class CarrierHouse:
 
     # -- the lane's way over the links
 
-    def _wake(self) -> None:
+    def look_at_links(self) -> None:
+        """Called whenever a link comes up or goes."""
+        self.up = [link for link in self.links if link.sends]
+        self.lane.up = bool(self.up)
         self.pacer.wake()
 
-    def _up(self) -> bool:
-        return any(link.sends for link in self.links)
+    def _flow(self, most: int) -> int:
+        """Hands at most so many submits from the lane to links; how many it were."""
+        lane, up, sent = self.lane, self.up, 0
+        while sent < most and up and self._has_window():
+            transit = lane.take()
+            if transit is None:
+                break
+            self.send(transit)
+            sent += 1
+        return sent
 
     def _has_window(self) -> bool:
         """Whether the next submit can be sent or parked, whoever it is for."""
-        up = [link for link in self.links if link.sends]
-        return any(link.session.free > 0 for link in up) and all(len(link.parked) < PARKED_MAX for link in up)
-
-    def _from_lane(self, transit: Transit) -> bool:
-        self.send(transit)
-        return self._has_window()
+        window = False
+        for link in self.up:
+            if len(link.parked) >= PARKED_MAX:
+                return False
+            window = window or link.session.free > 0
+        return window
 
     def send(self, transit: Transit) -> None:
         """Hands a submit to the link that carries this person's messages."""
-        up = [link for link in self.links if link.sends]
+        up = self.up
         if not up:
             self.relay.unsent(transit, "no-route")
             return
-        assert transit.message is not None
-        up[transit.message.recipient % len(up)].send(transit)
+        if len(up) == 1:
+            up[0].send(transit)
+        else:
+            assert transit.message is not None
+            up[transit.message.recipient % len(up)].send(transit)
 
     def answers(self, answers: list[tuple[Transit, Frame]], now_s: float) -> None:
         responses, name = self.tally.carrier_responses, self.carrier.name
-        histogram = self.tally.submit_seconds[name]
-        relay = self.relay
+        observe, answered = self.tally.submit_seconds[name].observe, self.relay.answered
+        good = 0
         for transit, frame in answers:
+            observe(now_s - transit.arrived_s)
+            answered(transit, frame)
             status = frame.command_status
+            if status == 0:
+                good += 1
+                continue
             responses[name, status_name(status)] += 1
-            histogram.observe(now_s - transit.arrived_s)
             if status in (ESME_RTHROTTLED, ESME_RMSGQFUL):
                 self.pacer.throttled(now_s)
-            relay.answered(transit, frame)
+        if good:
+            responses[name, "ESME_ROK"] += good
 
     # -- for metrics
 
@@ -242,6 +278,3 @@ class CarrierHouse:
 
     def window_in_use(self) -> int:
         return sum(link.session.window - link.session.free for link in self.links if link.session.can_send)
-
-
-Answered = Callable[[Transit, Frame], None]

@@ -35,6 +35,7 @@ def _cycle() -> tuple[Category, ...]:
 
 
 CYCLE = _cycle()
+_LAST = len(CYCLE) - 1
 
 
 class FairQueue:
@@ -67,31 +68,30 @@ class FairQueue:
 class Lane:
     """``hold`` keeps a place before the verdict is written; ``put`` fills it; ``take`` empties it."""
 
-    def __init__(self, name: str, code: str, tps: float, wake: Callable[[], None], links_up: Callable[[], bool]) -> None:
+    def __init__(self, name: str, code: str, tps: float, wake: Callable[[], None]) -> None:
         self.name = name
         self.code = code
+        self.up = False
+        """Whether any link can take submits now; kept by whoever owns the links."""
         self.bound = max(QUEUE_MIN, round(tps * QUEUE_S))
-        self.held = dict.fromkeys(Category, 0)
+        self.held = [0] * len(Category)
         """Places kept or filled, by class."""
         self._total = 0
-        self._queues = {category: FairQueue() for category in Category}
+        self._most = [self.bound * SHARE[category] for category in Category]
+        self._queues = [FairQueue() for _ in Category]
+        self._waiting = 0
         self._turn = 0
         self._wake = wake
-        self._links_up = links_up
-
-    @property
-    def up(self) -> bool:
-        return self._links_up()
 
     def __len__(self) -> int:
         """Submits waiting (places merely held are not)."""
-        return sum(queue.size for queue in self._queues.values())
+        return self._waiting
 
     def waiting(self, category: Category) -> int:
         return self._queues[category].size
 
     def hold(self, category: Category) -> bool:
-        if self._total >= self.bound * SHARE[category]:
+        if self._total >= self._most[category]:
             return False
         self._total += 1
         self.held[category] += 1
@@ -103,15 +103,19 @@ class Lane:
 
     def put(self, transit: Transit) -> None:
         self._queues[transit.category].put(transit.bind.access.provider.name, transit)
-        self._wake()
+        self._waiting += 1
+        if self._waiting == 1:
+            self._wake()
 
     def take(self) -> Transit | None:
         """The next submit to leave, or None; its place is free again."""
-        for _ in range(len(CYCLE)):
-            category = CYCLE[self._turn]
-            self._turn = (self._turn + 1) % len(CYCLE)
-            queue = self._queues[category]
-            if queue.size:
-                self.release(category)
-                return queue.take()
-        return None
+        if not self._waiting:
+            return None
+        queues, turn = self._queues, self._turn
+        while not queues[CYCLE[turn]].size:
+            turn = turn + 1 if turn < _LAST else 0
+        category = CYCLE[turn]
+        self._turn = turn + 1 if turn < _LAST else 0
+        self._waiting -= 1
+        self.release(category)
+        return queues[category].take()

@@ -1,6 +1,6 @@
 """Pacer: one task per lane that lets submits flow at the carrier's rate, no faster than its links have window for.
 
-In: a lane, a rate, a ``send``. Out: submits handed to links. Never: order (the lane's) or verdicts.
+In: a rate, a ``flow``. Out: leave to hand so many submits to links. Never: order (the lane's) or verdicts.
 asyncio-throttle is asked once per grain of messages by a single task: many waiters on one throttler burn a core and lose order.
 """
 
@@ -11,8 +11,6 @@ from collections.abc import Callable
 
 from asyncio_throttle.throttler import Throttler
 
-from proxy.net.lane import Lane
-from proxy.transit import Transit
 
 PERIOD_S = 0.05
 """The throttler's window: a second's worth is never sent in one burst."""
@@ -28,13 +26,12 @@ FLOOR = 0.05
 
 
 class Pacer:
-    def __init__(self, lane: Lane, tps: float, send: Callable[[Transit], bool], after: Callable[[], None]) -> None:
-        """``send`` hands one submit to a link and says whether there was a window for another; ``after`` flushes."""
-        self.lane = lane
+    def __init__(self, tps: float, flow: Callable[[int], int], flush: Callable[[], None]) -> None:
+        """``flow`` hands at most so many submits to links and says how many; fewer when the lane is empty or no link has window."""
         self.tps = tps
         self.rate = tps
         """Messages per second now: ``tps`` unless the carrier asked to slow down."""
-        self._send, self._after = send, after
+        self._flow, self._flush = flow, flush
         self._grain = max(1, round(tps / GRAINS_PER_S))
         self._throttler = Throttler(1, period=PERIOD_S, retry_interval=RETRY_S)
         self._ready = asyncio.Event()
@@ -64,22 +61,15 @@ class Pacer:
             self.rate = min(self.tps, self.rate * FASTER + self.tps * 0.01)
             self._apply()
 
-    async def run(self, has_window: Callable[[], bool]) -> None:
+    async def run(self) -> None:
         """Until cancelled."""
         credit = 0
         while True:
             await self._ready.wait()
             self._ready.clear()
-            while has_window() and len(self.lane):
-                if not credit:
-                    self._after()  # what has been sent so far need not wait for the throttler
-                    await self._throttler.acquire()  # type: ignore[no-untyped-call] # the library has no annotation here
-                    credit = self._grain
-                    continue  # links may have gone meanwhile
-                transit = self.lane.take()
-                if transit is None:
-                    break
-                credit -= 1
-                if not self._send(transit):
-                    break
-            self._after()
+            while (sent := self._flow(credit)) == credit:
+                self._flush()  # what has been sent so far need not wait for the throttler
+                await self._throttler.acquire()  # type: ignore[no-untyped-call] # the library has no annotation here
+                credit = self._grain
+            credit -= sent
+            self._flush()

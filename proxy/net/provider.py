@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import structlog
 
@@ -255,6 +255,3 @@ class ProviderLink(Link):
         self.providers.tally.bind_failures[cause,] += 1
         self.session.refuse_bind(frame, status)
         log.warning("bind refused", cause=cause, peer=self.peer)
-
-
-OnBound = Callable[[ProviderLink], None]

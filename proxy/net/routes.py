@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from proxy.config import Carrier
-from proxy.message import Facts, Message
+from proxy.message import Message, Verdict
 from proxy.net.lane import Lane
 
 
@@ -19,13 +19,14 @@ class Routes:
         self._single = lanes[carriers[0].name] if len(carriers) == 1 and not _specific(carriers[0]) else None
         self._ways = [(carrier, lanes[carrier.name]) for carrier in carriers]
 
-    def lane(self, message: Message, facts: Facts) -> Lane | None:
-        if self._single is not None:
-            return self._single if self._single.up else None
+    def lane(self, message: Message, verdict: Verdict) -> Lane | None:
+        single = self._single
+        if single is not None:
+            return single if single.up else None
         best: list[tuple[Carrier, Lane]] = []
         best_rank = 0
         for carrier, lane in self._ways:
-            rank = _rank(carrier, message.recipient, facts.province)
+            rank = _rank(carrier, message.recipient, verdict.province)
             if not rank or not lane.up or rank < best_rank:
                 continue
             if rank > best_rank:

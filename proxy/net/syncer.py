@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
 from proxy.desk.journal import Journal, JournalDown
+
+RETRY_S = 0.1
+"""After a sync that failed the next is not tried at once: the disk that refused it will not be better in a microsecond."""
 
 
 class Syncer:
@@ -40,6 +44,7 @@ class Syncer:
                 sequence = self._journal.sync()
             except JournalDown:
                 sequence = 0
+                time.sleep(RETRY_S)  # in this thread, which has nothing else to do
             self._loop.call_soon_threadsafe(self._finished, sequence)
 
     def _finished(self, sequence: int) -> None:

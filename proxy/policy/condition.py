@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from proxy.message import Facts, Recipient
+from proxy.message import Facts, Message, Recipient
 
 from .moments import TimeTest
 
@@ -32,8 +32,9 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Test:
-    """``scope`` says what ``holds`` is asked with: ``text`` a Page, ``sender`` a Sender, ``facts`` a View, ``age`` a Sender and the time,
-    ``words links contacts`` nothing (a look-up answers for all rules at once); ``time`` a moment (then ``holds`` is a TimeTest's)."""
+    """``scope`` says what ``holds`` is asked with: ``text`` a Page, ``sender`` a Sender, ``age`` a Sender and the time, ``place`` the
+    port's row in the registry and the province, ``words links contacts`` nothing (a look-up answers for all rules at once); ``time`` a
+    moment (then ``holds`` is a TimeTest's)."""
 
     scope: str
     holds: Callable[..., bool]
@@ -52,9 +53,9 @@ def never(*_: object) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """Asked per message: ``holds(number, record, facts, now)``."""
+    """Asked per message: ``holds(message, record, facts, now)``."""
 
-    holds: Callable[[int, Recipient, Facts, float], bool]
+    holds: Callable[[Message, Recipient, Facts, float], bool]
     words: str
     word: str
 
@@ -165,13 +166,13 @@ def settle(tree: Tree, held: int, bits: Bits) -> bool | Tree:
     return left[0] if len(left) == 1 else AnyOf(tuple(left)) if wanted else All(tuple(left))
 
 
-def ask_person(tree: Tree, number: int, record: Recipient, facts: Facts, now: float) -> bool:
+def ask_person(tree: Tree, message: Message, record: Recipient, facts: Facts, now: float) -> bool:
     """A settled tree, asked about one person."""
     if isinstance(tree, Person):
-        return tree.holds(number, record, facts, now)
+        return tree.holds(message, record, facts, now)
     if isinstance(tree, Not):
-        return not ask_person(tree.part, number, record, facts, now)
+        return not ask_person(tree.part, message, record, facts, now)
     if isinstance(tree, AnyOf):
-        return any(ask_person(part, number, record, facts, now) for part in tree.parts)
+        return any(ask_person(part, message, record, facts, now) for part in tree.parts)
     assert isinstance(tree, All), tree
-    return all(ask_person(part, number, record, facts, now) for part in tree.parts)
+    return all(ask_person(part, message, record, facts, now) for part in tree.parts)

@@ -17,8 +17,8 @@ from proxy.number import mask, recipient_of
 from . import moments
 from .condition import All, AnyOf, Not, OneOf, Person, Test, Tree, ask_person
 from .history import NOTHING, Past
-from .judge import cap_used, counter_of, judge
-from .kinds.limit import counter_key
+from .judge import cap_used, judge
+from .kinds.limit import counter_key, counter_of
 from .plan import Rule, cap_of
 from .ruleset import RuleSet
 
@@ -118,9 +118,9 @@ class _Telling:
         at = max(now, scheduled) if scheduled is not None else now
         traits = rules.reader.read(message.content).traits
         self.at = at
-        view = rules.sender_view(message.sender, at)
-        self.held = rules.time_bits(at) | view.bits | rules.fact_bits(self.facts, traits)
+        self.held = rules.held(message.sender, message.recipient, traits, at)
         self.template = verdict.template
+        self.province = verdict.province
 
     def part(self, rule: Rule) -> Part:
         breach = self.breached.get(rule.id)
@@ -152,7 +152,7 @@ class _Telling:
         if isinstance(tree, (OneOf, Test)):
             return bool(self.held & self.rules.bits.of(tree))
         if isinstance(tree, Person):
-            return ask_person(tree, self.message.recipient, self.recipient, self.facts, self.now)
+            return ask_person(tree, self.message, self.recipient, self.facts, self.now)
         if isinstance(tree, Not):
             return not self._holds(tree.part)
         found = [self._holds(part) for part in tree.parts]
@@ -176,8 +176,10 @@ class _Telling:
         for place, (limit, breach) in enumerate(zip(rule.limits, rule.limit_breaches, strict=True)):
             if "recipient" in limit.keys:
                 cap = cap_of(limit, rule, self.facts, self.rules.registry, None, None, breach)
-                used = cap_used(cap, self.recipient, self.template, self.now)
+                used = cap_used(cap, self.message, self.recipient, self.template, self.now)
             else:
                 base = counter_key(rule.id, place, limit, self.facts, self.rules.registry)
-                used = self.counters.count(counter_of(base, limit, self.template, self.message), limit.window.after(self.now))
+                used = self.counters.count(
+                    counter_of(base, limit, self.message, self.province, self.template), limit.window.after(self.now)
+                )
             yield f"{used} used of {limit.words}"

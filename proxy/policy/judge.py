@@ -4,23 +4,21 @@ In: a message, the person's record, a rule set, the time, the counters. Out: a V
 Never: input or output, logging, changes to what was passed in (the rule set remembers texts and decisions, which changes nothing
 it answers).
 
-On the way: content → Reading (memo), sender + place + traits → Plan (memo); then per message only what the person's record and the counters
-can answer: suppression, lists, caps.
+On the way: content → Reading (memo), sender → Kin (memo), kin + place + traits → Plan (memo); then per message only what the person's
+record and the counters can answer: suppression, lists, caps.
 """
 
 from __future__ import annotations
 
 from proxy.message import Breach, Counters, Facts, Message, Outcome, Pick, Recipient, Take, Verdict
 
-from .condition import ask_person
-from .kinds.limit import Limit
+from .condition import Person, ask_person
+from .kinds.limit import counter_of
 from .plan import Cap, Plan, reported, strictness
 from .regions import SEGMENT_FIRST
 from .ruleset import RuleSet
-from .text import text_key
 
 _ANY = Pick()
-_MASK64 = (1 << 64) - 1
 _NO_TAKES: tuple[Take, ...] = ()
 
 
@@ -34,72 +32,85 @@ def judge(message: Message, recipient: Recipient, rules: RuleSet, now: float, co
     reading = rules.reader.young.get(content)
     if reading is None:
         reading = rules.reader.read(content)
+    cell = rules.cells[number // 10_000 - SEGMENT_FIRST]
     if content.scheduled is not None and content.scheduled > now:
         plan = rules.plan_at(sender, number, reading.traits, content.scheduled)
     else:
-        place = rules.places[rules.cells[number // 10_000 - SEGMENT_FIRST]]
-        found = rules.plans.young.get((sender, place, reading.traits))
-        plan = found if found is not None else rules.plan(sender, number, reading.traits)
+        kin = rules.senders.young.get(sender) or rules.kin(sender, now)
+        place = kin.places[cell]
+        plan = rules.plans.young.get((kin, place, reading.traits)) or rules.plan(kin, place, reading.traits)
     takes = _NO_TAKES
     if plan.asks:
         breaches: list[Breach] | None = None
         facts = plan.facts
         for ask, breach in plan.persons:
-            if ask_person(ask, number, recipient, facts, now):
+            if (
+                ask.holds(message, recipient, facts, now)
+                if type(ask) is Person
+                else ask_person(ask, message, recipient, facts, now)
+            ):
                 breaches = [*(breaches or ()), breach]
-        # no window can hold enough when the longest does not: one question instead of one per cap
-        if plan.caps and recipient.count(int(now) - plan.oldest_s, _ANY, plan.fewest) >= plan.fewest:
-            breaches = _over_caps(plan, message, recipient, reading.template, now, breaches)
+        # no window can hold enough when the newest entry is older than the longest: one question instead of one per cap
+        if plan.caps and (newest := recipient.newest()) > now - plan.oldest_s:
+            breaches = _over_caps(plan, message, recipient, reading.template, newest, now, breaches)
         if plan.counters:
-            takes, breaches = _over_counters(plan, message, recipient, reading.template, now, counters, breaches)
+            takes, breaches = _over_counters(
+                plan, message, recipient, rules.provinces[cell], reading.template, now, counters, breaches
+            )
         if breaches or (plan.sparing and plan.breaches):
-            return _refused(plan, message, recipient, reading.template, now, breaches or [], takes)
+            return _refused(plan, message, recipient, rules.provinces[cell], reading.template, now, breaches or [], takes)
     if plan.outcome is not Outcome.ALLOW:
         takes = _NO_TAKES
-    return Verdict(plan.outcome, plan.reason, plan.rule, plan.breaches, plan.facts, reading.template, takes)
+    return Verdict(
+        plan.outcome, plan.reason, plan.rule, plan.breaches, plan.facts, rules.provinces[cell], reading.template, takes
+    )
 
 
 def facts(message: Message, rules: RuleSet, now: float) -> Facts:
     """What rules can read of a message, before it is judged (its category chooses the lane)."""
     if not rules.since <= now < rules.until:
         rules.turn(now)
-    return rules.plan(message.sender, message.recipient, rules.reader.read(message.content).traits).facts
+    return rules.facts(message.sender, rules.reader.read(message.content).traits, now)
 
 
 def _over_caps(
-    plan: Plan, message: Message, recipient: Recipient, template: int, now: float, breaches: list[Breach] | None
+    plan: Plan, message: Message, recipient: Recipient, template: int, newest: int, now: float, breaches: list[Breach] | None
 ) -> list[Breach] | None:
     second = int(now)
-    newest = recipient.newest()
+    held = recipient.count(second - plan.oldest_s, _ANY, plan.most)  # in the longest window: no cap that needs more is reached
+    if held < plan.fewest:
+        return breaches
     for cap in plan.caps:
-        most, after, rolling_s, pick, by_template, ask, limit, breach = cap
+        most, after, rolling_s, pick, late, ask, limit, breach = cap
+        if held < most:
+            continue
         if not after:
             after = second - rolling_s if rolling_s else limit.window.after(now)
         if newest <= after:
             continue
-        if by_template:  # a window that does not hold enough of any kind needs no pick made for it
+        if late:  # a window that does not hold enough of any kind needs no pick made for it
             if recipient.count(after, _ANY, most) < most:
                 continue
-            pick = Pick(*pick[:5], template)
+            pick = cap.pick_for(message, template)
         if recipient.count(after, pick, most) < most:
             continue
         if breaches is not None and any(other.number == breach.number for other in breaches):
             continue  # another limit of the same rule is reached already
-        if ask is None or ask_person(ask, message.recipient, recipient, plan.facts, now):
+        if ask is None or ask_person(ask, message, recipient, plan.facts, now):
             breaches = [*(breaches or ()), breach._replace(not_before=limit.window.end(now))]
     return breaches
 
 
-def cap_used(cap: Cap, recipient: Recipient, template: int, now: float) -> int:
+def cap_used(cap: Cap, message: Message, recipient: Recipient, template: int, now: float) -> int:
     """How many messages of the person count against a cap already, for explain."""
-    pick = cap.pick._replace(template=template) if cap.by_template else cap.pick
-    return recipient.count(cap.since(now), pick, cap.most)
+    return recipient.count(cap.since(now), cap.pick_for(message, template), cap.most)
 
 
 def _over_counters(
     plan: Plan,
     message: Message,
     recipient: Recipient,
+    province: str,
     template: int,
     now: float,
     counters: Counters,
@@ -108,9 +119,9 @@ def _over_counters(
     """What this message takes from counters if it goes out, and the limits that are used up."""
     takes: list[Take] = []
     for ask, limit, base, breach, spared in plan.counters:
-        if ask is not None and not ask_person(ask, message.recipient, recipient, plan.facts, now):
+        if ask is not None and not ask_person(ask, message, recipient, plan.facts, now):
             continue
-        key = counter_of(base, limit, template, message)
+        key = counter_of(base, limit, message, province, template)
         used_up = not spared and counters.count(key, limit.window.after(now)) >= limit.most
         if used_up and all(other.number != breach.number for other in breaches or ()):
             breaches = [*(breaches or ()), breach._replace(not_before=limit.window.end(now))]
@@ -118,19 +129,11 @@ def _over_counters(
     return tuple(takes), breaches
 
 
-def counter_of(base: int, limit: Limit, template: int, message: Message) -> int:
-    """The counter's key; texts are part of it only where the limit's key says so."""
-    if "template" in limit.keys:
-        base ^= template * 0x9E3779B97F4A7C15 & _MASK64
-    if "content" in limit.keys:
-        base ^= text_key(message.content.text)
-    return base
-
-
 def _refused(
     plan: Plan,
     message: Message,
     recipient: Recipient,
+    province: str,
     template: int,
     now: float,
     breaches: list[Breach],
@@ -139,8 +142,9 @@ def _refused(
     """The person's own breaches beside those that stand anyway, less those an exemption for this person spares."""
     spared = 0
     for ask, mask in plan.sparing:
-        if ask_person(ask, message.recipient, recipient, plan.facts, now):
+        if ask_person(ask, message, recipient, plan.facts, now):
             spared |= mask
     found = sorted((b for b in (*plan.breaches, *breaches) if not spared >> b.number & 1), key=strictness)
     outcome, reason, rule = reported(tuple(found))
-    return Verdict(outcome, reason, rule, tuple(found), plan.facts, template, takes if outcome is Outcome.ALLOW else _NO_TAKES)
+    kept = takes if outcome is Outcome.ALLOW else _NO_TAKES
+    return Verdict(outcome, reason, rule, tuple(found), plan.facts, province, template, kept)

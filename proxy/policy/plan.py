@@ -5,13 +5,14 @@ In: a Decision and Facts. Out: Plans for judge.py to read, in the shape that cos
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from proxy.message import Breach, Facts, Outcome, Pick, Reason
+from proxy.message import Breach, Facts, Message, Outcome, Pick, Reason
 
 from .condition import Compiled, Tree
-from .kinds.limit import Limit, Only, pick
+from .kinds.limit import LATE, Limit, Only, counter_key, pick
 from .registry import Registry
 
 
@@ -36,16 +37,6 @@ class Rule:
     limit_breaches: tuple[Breach, ...]
 
 
-class Place:
-    """Province and city as a key (compared by identity). One per province unless a rule reads cities."""
-
-    __slots__ = ("province", "city")
-
-    def __init__(self, province: str, city: str) -> None:
-        self.province = province
-        self.city = city
-
-
 class Cap(NamedTuple):
     """A limit counted in the person's record."""
 
@@ -54,7 +45,8 @@ class Cap(NamedTuple):
     """Start of a calendar day, week or month (less a second: it is exclusive) while the plan holds; 0 = see ``rolling_s``."""
     rolling_s: int
     pick: Pick
-    by_template: bool
+    late: bool
+    """Whether port or template of the message are to be put into the pick."""
     ask: Tree | None
     limit: Limit
     breach: Breach
@@ -62,6 +54,14 @@ class Cap(NamedTuple):
     def since(self, now: float) -> int:
         """Entries later than this count."""
         return self.after or (int(now) - self.rolling_s if self.rolling_s else self.limit.window.after(now))
+
+    def pick_for(self, message: Message, template: int) -> Pick:
+        """Which entries count for one message."""
+        if not self.late:
+            return self.pick
+        keys = self.limit.keys
+        ports = frozenset((message.sender.port_hash,)) if "port" in keys else None
+        return Pick(*self.pick[:4], ports, template if "content" in keys or "template" in keys else None)
 
 
 class Counter(NamedTuple):
@@ -74,32 +74,73 @@ class Counter(NamedTuple):
     spared: bool
 
 
-class Decision(NamedTuple):
-    """What the rules make of one set of facts. ``ask`` of a pair is what is left to ask about the person."""
+class Limited(NamedTuple):
+    """A limit of a rule that applies, before it is known whose messages it counts."""
 
+    ask: Tree | None
+    rule: Rule
+    place: int
+    limit: Limit
+    breach: Breach
+    spared: bool
+
+
+class Decision(NamedTuple):
+    """What the rules make of one set of conditions. ``ask`` is what is left to ask about the person."""
+
+    outcome: Outcome
+    reason: Reason | None
+    rule: str
     standing: tuple[Breach, ...]
     persons: tuple[tuple[Tree, Breach], ...]
-    limited: tuple[tuple[Tree | None, Rule], ...]
-    spared: int
+    caps: tuple[Cap, ...]
+    """Caps that are the same whatever the message says, shortest window first."""
+    bound: tuple[Limited, ...]
+    """Caps that depend on facts."""
+    counted: tuple[Limited, ...]
+    """Limits counted in aggregates."""
     sparing: tuple[tuple[Tree, int], ...]
 
 
 class Plan:
+    """A decision bound to facts. In the shape that costs least to read."""
+
     __slots__ = (
-        "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "counters", "sparing", "asks",
+        "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "most", "counters", "sparing",
+        "asks",
     )  # fmt: skip
 
     def __init__(self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[Counter, ...]) -> None:
         self.facts = facts
-        self.breaches = decision.standing
-        self.outcome, self.reason, self.rule = reported(decision.standing)
-        self.persons = decision.persons
+        self.outcome, self.reason, self.rule, self.breaches, self.persons = decision[:5]
         self.caps = caps
-        self.oldest_s = max((cap.limit.window.seconds for cap in caps), default=0)
-        self.fewest = min((cap.limit.most for cap in caps), default=0)
+        self.oldest_s = self.fewest = self.most = 0
+        if caps:
+            numbers = [cap.most for cap in caps]
+            self.oldest_s = caps[-1].limit.window.seconds
+            self.fewest, self.most = min(numbers), max(numbers)
         self.counters = counters
         self.sparing = decision.sparing
         self.asks = bool(self.persons or caps or counters or (self.sparing and self.breaches))
+
+
+def plan_of(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> Plan:
+    """``day``: see ``cap_of``."""
+    caps = decision.caps
+    counters: tuple[Counter, ...] = ()
+    if decision.bound:
+        more = [cap_of(one.limit, one.rule, facts, registry, day, one.ask, one.breach) for one in decision.bound]
+        caps = by_window((*caps, *more))
+    if decision.counted:
+        counters = tuple(
+            Counter(ask, limit, counter_key(rule.id, place, limit, facts, registry), breach, spared)
+            for ask, rule, place, limit, breach, spared in decision.counted
+        )
+    return Plan(facts, decision, caps, counters)
+
+
+def by_window(caps: Iterable[Cap]) -> tuple[Cap, ...]:
+    return tuple(sorted(caps, key=lambda cap: cap.limit.window.seconds))
 
 
 def strictness(breach: Breach) -> tuple[int, int, str]:
@@ -117,12 +158,21 @@ def reported(breaches: tuple[Breach, ...]) -> tuple[Outcome, Reason | None, str]
     return Outcome.ALLOW, None, ""
 
 
+def is_fixed(limit: Limit) -> bool:
+    """Whether a cap is the same for all messages, but for what is put in per message."""
+    return limit.keys <= _FIXED
+
+
+_FIXED = LATE | {"recipient"}
+
+
 def cap_of(
-    limit: Limit, rule: Rule, facts: Facts, registry: Registry, now: float | None, ask: Tree | None, breach: Breach
+    limit: Limit, rule: Rule, facts: Facts | None, registry: Registry, day: float | None, ask: Tree | None, breach: Breach
 ) -> Cap:
-    """A limit bound to a message's facts. ``now`` lies in the span the plan holds for, which no midnight interrupts."""
+    """A limit bound to a message's facts (none needed if it is fixed). ``day`` lies in the span the plan holds for, which no midnight
+    interrupts; None if no span is known."""
     unit, seconds = limit.window
-    after = limit.window.after(now) if now is not None and unit in ("day", "week", "month") else 0
-    by_template = "content" in limit.keys or "template" in limit.keys
-    chosen = pick(limit, rule.only, facts, registry)
-    return Cap(limit.most, after, seconds if unit == "rolling" else 0, chosen, by_template, ask, limit, breach)
+    after = limit.window.after(day) if day is not None and unit in ("day", "week", "month") else 0
+    chosen = Pick(*rule.only) if facts is None else pick(limit, rule.only, facts, registry)
+    late = not limit.keys.isdisjoint(("content", "template", "port"))
+    return Cap(limit.most, after, seconds if unit == "rolling" else 0, chosen, late, ask, limit, breach)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Generic, TypeVar
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 
@@ -16,42 +15,12 @@ from proxy.message import Category, Content, hash16, hash48
 
 from .category import LEXICON, SUBCATEGORY_CODES, classify, features
 from .condition import Bits, Test
+from .memo import Memo
 from .text import NO_NOTICE, Notice, Signature, contacts, fingerprint, fold, links, masked, notice, signature, squeeze
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 
 READINGS_MAX = 8_192  # per generation, with a text each: some 16 MB
 TRAITS_MAX = 16_384
 _DIGIT = re.compile("[0-9]")
-
-
-class Memo(Generic[Key, Value]):
-    """A bounded memory of two generations: what was used lately survives, the rest goes. Look in ``young`` first, then ``find``."""
-
-    __slots__ = ("young", "old", "most")
-
-    def __init__(self, most: int) -> None:
-        self.young: dict[Key, Value] = {}
-        self.old: dict[Key, Value] = {}
-        self.most = most
-
-    def find(self, key: Key) -> Value | None:
-        value = self.young.get(key)
-        if value is None and (value := self.old.pop(key, None)) is not None:
-            self.put(key, value)
-        return value
-
-    def put(self, key: Key, value: Value) -> Value:
-        if len(self.young) >= self.most:
-            self.old = self.young
-            self.young = {}
-        self.young[key] = value
-        return value
-
-    def clear(self) -> None:
-        self.young = {}
-        self.old = {}
 
 
 class Traits:

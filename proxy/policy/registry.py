@@ -49,6 +49,8 @@ class Registry:
             self._by_hash.setdefault(number, row)
             for kind, owner in (("advertiser", row.advertiser), ("group", row.group or row.advertiser)):
                 self._signatures_of.setdefault((kind, owner), set()).add(number)
+        self._named = frozenset(row.port for row in signatures if row.port)
+        self._named_longest = max(map(len, self._named), default=0)
         self._ports = {row.prefix: row for row in ports}
         self._longest = max(map(len, self._ports), default=0)
         self.advertisers = frozenset(row.advertiser for row in signatures)
@@ -100,3 +102,10 @@ class Registry:
             if row := self._ports.get(port[:length]):
                 return row
         return None
+
+    def named_port(self, port: str) -> str:
+        """The longest prefix of a port that a row of signatures names: ports for which it is the same fit the same rows."""
+        for length in range(min(len(port), self._named_longest), 0, -1):
+            if port[:length] in self._named:
+                return port[:length]
+        return ""

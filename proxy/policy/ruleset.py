@@ -5,7 +5,8 @@ In: rules and tables from the loader. Out: the Plan for a message: its facts and
 
     bits        one integer: which conditions of all rules hold for these facts at this time
     Decision    what rules make of those bits, whoever the message is for; cached per bits
-    Plan        a Decision bound to Facts (whose signature, which counter); cached per (sender, place, traits)
+    Known       Facts and their bits; cached per (kin, traits): kin.py says who is alike, reading.py which texts are
+    Plan        a Decision bound to Facts (whose signature, which counter); cached per (kin, bits of the place, traits)
 """
 
 from __future__ import annotations
@@ -17,24 +18,25 @@ from typing import NamedTuple
 from proxy.message import Breach, Category, Facts, Message, Sender
 
 from .condition import All, Bits, Test, Tree, leaves, settle
+from .kin import Kin, Kindred
 from .kinds import NumberList
-from .kinds.limit import counter_key
+from .memo import Memo
 from .moments import next_midnight
-from .plan import Cap, Counter, Decision, Place, Plan, Rule, cap_of, strictness
-from .reading import Memo, Reader, Traits
+from .plan import Decision, Limited, Plan, Rule, by_window, cap_of, is_fixed, plan_of, reported, strictness
+from .reading import Reader, Traits
 from .regions import SEGMENT_FIRST, SEGMENTS, Regions
 from .registry import PortRow, Registry
 
-PLANS_MAX = 32_768  # per generation, about 1 kB each
+PLANS_MAX = 32_768  # per generation, about 300 bytes each
+KNOWN_MAX = 16_384
 DECISIONS_MAX = 4_096
-SENDERS_MAX = 8_192
 HISTORY_LEAST_S = 86_400
 NOT_BEFORE_STEPS = 64  # changes of time conditions looked ahead: a month of quiet hours
 
 
-class SenderView(NamedTuple):
+class Known(NamedTuple):
+    facts: Facts
     bits: int
-    port: PortRow | None
 
 
 _FIELDS: dict[str, Callable[[Facts, Traits, Registry], str]] = {
@@ -42,16 +44,13 @@ _FIELDS: dict[str, Callable[[Facts, Traits, Registry], str]] = {
     "declared": lambda facts, traits, registry: facts.declared.word,
     "classified": lambda facts, traits, registry: facts.classified.word,
     "subcategory": lambda facts, traits, registry: facts.subcategory or "none",
-    "province": lambda facts, traits, registry: facts.province,
-    "city": lambda facts, traits, registry: facts.city,
-    "provider": lambda facts, traits, registry: facts.sender.provider,
-    "account": lambda facts, traits, registry: facts.sender.account,
     "signature": lambda facts, traits, registry: facts.signature or "none",
     "advertiser": lambda facts, traits, registry: registry.advertiser_of(facts.signature_hash) or "none",
     "group": lambda facts, traits, registry: registry.group_of(facts.signature_hash) or "none",
     "signature_state": lambda facts, traits, registry: registry.state_of(facts.signature, facts.sender),
     "text_state": lambda facts, traits, registry: traits.state,
 }
+"""Fields of a text from a sender; those of the sender alone and of the place are kin.py's."""
 
 
 class RuleSet:
@@ -81,14 +80,18 @@ class RuleSet:
         self.bits = bits
         self.reader = Reader(bits, category_tag)
         self.cells: array[int] = regions.cells
-        self.places = _places(regions, reads_city="city" in bits.fields)
-        self.plans: Memo[tuple[Sender, Place, Traits], Plan] = Memo(PLANS_MAX)
+        self.provinces = [province for province, _ in regions.places]
+        self.kindred = Kindred(bits, regions, registry)
+        self.senders = self.kindred.senders
+        self.plans: Memo[tuple[Kin, int, Traits], Plan] = Memo(PLANS_MAX)
+        self._known: Memo[tuple[Kin, Traits], Known] = Memo(KNOWN_MAX)
         self._decisions: Memo[int, Decision] = Memo(DECISIONS_MAX)
-        self._senders: Memo[Sender, SenderView] = Memo(SENDERS_MAX)
+        self._fields = [(_FIELDS[field], index) for field, index in bits.fields.items() if field in _FIELDS]
         self._times: list[tuple[int, Test]] = bits.tests.get("time", [])
         self._time_mask = sum(bit for bit, _ in self._times)
         self._time_bits = 0
         self._turns_at = 0.0
+        self._came_of_age = 0.0  # the latest change of a provider's age that memory rests on
         self.since = 0.0
         """Plans in memory hold from here …"""
         self.until = 0.0
@@ -99,12 +102,12 @@ class RuleSet:
     def turn(self, now: float) -> None:
         """Forget what another time decided, unless nothing that rules can see has changed (a clock that went back a little)."""
         bits, until = self.time_bits(now), self.next_change(now)
-        if (bits, until) == (self._time_bits, self._turns_at) and now < self.until:
+        if (bits, until) == (self._time_bits, self._turns_at) and self._came_of_age <= now < self.until:
             self.since = now
             return
-        self.plans.clear()
-        self._decisions.clear()
-        self._senders.clear()
+        for memo in (self.plans, self._known, self._decisions, self.kindred):
+            memo.clear()
+        self._came_of_age = 0.0
         self._time_bits, self._turns_at = bits, until
         self.since, self.until = now, until
 
@@ -121,87 +124,72 @@ class RuleSet:
 
     # --- plans
 
-    def plan(self, sender: Sender, number: int, traits: Traits) -> Plan:
-        """The plan for facts as they are between ``since`` and ``until``."""
-        place = self.place(number)
-        key = (sender, place, traits)
+    def kin(self, sender: Sender, now: float) -> Kin:
+        """Who a sender is to these rules ``now``. That may narrow the span for which memory holds: a provider comes of age."""
+        kin = self.senders.find(sender)
+        if kin is not None:
+            return kin
+        for _, test in self.kindred.ages:
+            assert test.changes is not None
+            while (change := test.changes(sender, self.since)) <= now:
+                self.since = self._came_of_age = change
+            self.until = min(self.until, change)
+        return self.senders.put(sender, self.kindred.of(sender, now))
+
+    def facts(self, sender: Sender, traits: Traits, now: float) -> Facts:
+        return self._know(self.kin(sender, now), traits).facts
+
+    def plan(self, kin: Kin, place: int, traits: Traits) -> Plan:
+        """The plan for kin and place (bits) as they are between ``since`` and ``until``."""
+        key = (kin, place, traits)
         found = self.plans.find(key)
-        return (
-            found
-            if found is not None
-            else self.plans.put(key, self._plan(sender, place, traits, self.since, self._time_bits, True))
-        )
+        if found is not None:
+            return found
+        known = self._know(kin, traits)
+        held = self._time_bits | known.bits | place
+        decision = self._decisions.find(held)
+        if decision is None:
+            decision = self._decisions.put(held, self._decide(held, self.since, self.since))
+        return self.plans.put(key, plan_of(known.facts, decision, self.registry, self.since))
 
     def plan_at(self, sender: Sender, number: int, traits: Traits, at: float) -> Plan:
         """The plan at some other time (scheduled delivery), not remembered."""
-        return self._plan(sender, self.place(number), traits, at, self.time_bits(at), False)
+        known = self._knowing(self.kindred.of(sender, at), traits)
+        return plan_of(known.facts, self._decide(self.held(sender, number, traits, at), at, None), self.registry, None)
 
-    def place(self, number: int) -> Place:
-        segment = number // 10_000 - SEGMENT_FIRST
-        return self.places[self.cells[segment] if 0 <= segment < SEGMENTS else 0]
-
-    def _plan(self, sender: Sender, place: Place, traits: Traits, at: float, time_bits: int, remember: bool) -> Plan:
-        view = self._sender(sender, at, remember)
-        facts = self.facts_of(sender, place.province, place.city, traits, view.port)
-        held = time_bits | view.bits | self.fact_bits(facts, traits)
-        decision = self._decisions.find(held) if remember else None
-        if decision is None:
-            decision = self._decide(held, at)
-            if remember:
-                self._decisions.put(held, decision)
-        caps: list[Cap] = []
-        counters: list[Counter] = []
-        for ask, rule in decision.limited:
-            spared = bool(decision.spared >> rule.number & 1)
-            for place_in_rule, (limit, breach) in enumerate(zip(rule.limits, rule.limit_breaches, strict=True)):
-                if "recipient" not in limit.keys:
-                    key = counter_key(rule.id, place_in_rule, limit, facts, self.registry)
-                    counters.append(Counter(ask, limit, key, breach, spared))
-                elif not spared:
-                    caps.append(cap_of(limit, rule, facts, self.registry, self.since if remember else None, ask, breach))
-        caps.sort(key=lambda cap: cap.limit.window.seconds)
-        return Plan(facts, decision, tuple(caps), tuple(counters))
-
-    def sender_view(self, sender: Sender, at: float) -> SenderView:
-        """What a sender is at some time, not remembered."""
-        return self._sender(sender, at, False)
+    def held(self, sender: Sender, number: int, traits: Traits, at: float) -> int:
+        """The bits of all conditions that hold, not remembered."""
+        kin = self.kindred.of(sender, at)
+        return self.time_bits(at) | self._knowing(kin, traits).bits | kin.places[self._cell(number)]
 
     def field(self, name: str, facts: Facts, message: Message) -> str:
         """The value of a field that ``when`` can ask."""
+        if name in ("province", "city"):
+            return self.regions.of(message.recipient)[name == "city"]
+        if name in ("provider", "account"):
+            return message.sender.provider if name == "provider" else message.sender.account
         return _FIELDS[name](facts, self.reader.read(message.content).traits, self.registry)
 
-    def _sender(self, sender: Sender, at: float, remember: bool) -> SenderView:
-        view = self._senders.find(sender) if remember else None
-        if view is not None:
-            return view
-        bits = 0
-        for bit, test in self.bits.tests.get("sender", ()):
-            if test.holds(sender):
-                bits |= bit
-        for bit, test in self.bits.tests.get("age", ()):
-            if test.holds(sender, at):
-                bits |= bit
-            if remember and test.changes is not None:
-                self.until = min(self.until, test.changes(sender, at))
-        view = SenderView(bits, self.registry.port(sender.port))
-        return self._senders.put(sender, view) if remember else view
+    def _cell(self, number: int) -> int:
+        segment = number // 10_000 - SEGMENT_FIRST
+        return self.cells[segment] if 0 <= segment < SEGMENTS else 0
 
-    def facts_of(self, sender: Sender, province: str, city: str, traits: Traits, port: PortRow | None) -> Facts:
-        declared = _declared(sender, traits, port)
-        category = max(traits.classified, declared)
-        return Facts(
-            sender, province, city, declared, traits.classified, category,
+    def _know(self, kin: Kin, traits: Traits) -> Known:
+        key = (kin, traits)
+        known = self._known.find(key)
+        return known if known is not None else self._known.put(key, self._knowing(kin, traits))
+
+    def _knowing(self, kin: Kin, traits: Traits) -> Known:
+        declared = _declared(kin.sender, traits, kin.port)
+        facts = Facts(
+            kin.sender, declared, traits.classified, max(traits.classified, declared),
             traits.subcategory, traits.signature, traits.signature_hash, traits.keyword, traits.keyword_hash, traits.code,
         )  # fmt: skip
-
-    def fact_bits(self, facts: Facts, traits: Traits) -> int:
-        held = traits.bits
-        for field, index in self.bits.fields.items():
-            held |= index.get(_FIELDS[field](facts, traits, self.registry), 0)
-        for bit, test in self.bits.tests.get("facts", ()):
-            if test.holds(facts):
-                held |= bit
-        return held
+        held = kin.bits | traits.bits
+        registry = self.registry
+        for field, index in self._fields:
+            held |= index.get(field(facts, traits, registry), 0)
+        return Known(facts, held)
 
     # --- decisions
 
@@ -219,7 +207,8 @@ class RuleSet:
                 left.append(answer)
         return True if not left else left[0] if len(left) == 1 else All(tuple(left))
 
-    def _decide(self, held: int, at: float) -> Decision:
+    def _decide(self, held: int, at: float, day: float | None) -> Decision:
+        """``day``: see ``cap_of``."""
         spared = 0
         sparing: list[tuple[Tree, int]] = []
         for rule in self._exempt:
@@ -230,14 +219,16 @@ class RuleSet:
                 spared |= rule.spares
         standing: list[Breach] = []
         persons: list[tuple[Tree, Breach]] = []
-        limited: list[tuple[Tree | None, Rule]] = []
+        limited: list[Limited] = []
         for rule in self._live:
             need, forbid, _ = rule.compiled
             if held & need != need or held & forbid or (answer := self.holds(rule, held)) is False:
                 continue
             ask = None if isinstance(answer, bool) else answer
             if rule.limits:
-                limited.append((ask, rule))
+                is_spared = bool(spared >> rule.number & 1)
+                for place, (limit, breach) in enumerate(zip(rule.limits, rule.limit_breaches, strict=True)):
+                    limited.append(Limited(ask, rule, place, limit, breach, is_spared))
             elif not spared >> rule.number & 1:
                 assert rule.breach is not None
                 breach = rule.breach._replace(not_before=self._not_before(rule, held, at))
@@ -246,7 +237,16 @@ class RuleSet:
                 else:
                     persons.append((ask, breach))
         standing.sort(key=strictness)
-        return Decision(tuple(standing), tuple(persons), tuple(limited), spared, tuple(sparing))
+        caps = [one for one in limited if "recipient" in one.limit.keys and not one.spared]
+        fixed = [
+            cap_of(one.limit, one.rule, None, self.registry, day, one.ask, one.breach) for one in caps if is_fixed(one.limit)
+        ]
+        return Decision(
+            *reported(tuple(standing)), tuple(standing), tuple(persons), by_window(fixed),
+            tuple(one for one in caps if not is_fixed(one.limit)),
+            tuple(one for one in limited if "recipient" not in one.limit.keys),
+            tuple(sparing),
+        )  # fmt: skip
 
     def _not_before(self, rule: Rule, held: int, at: float) -> float | None:
         """When the rule's time conditions will let such a message pass, if they will."""
@@ -272,12 +272,3 @@ def _declared(sender: Sender, traits: Traits, port: PortRow | None) -> Category:
     if tagged is not None and (tagged > base or (port is not None and tagged in port.categories)):
         return tagged
     return base
-
-
-def _places(regions: Regions, reads_city: bool) -> tuple[Place, ...]:
-    made: dict[tuple[str, str], Place] = {}
-    places: list[Place] = []
-    for province, city in regions.places:
-        key = (province, city if reads_city else "")
-        places.append(made.setdefault(key, Place(*key)))
-    return tuple(places)

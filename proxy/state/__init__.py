@@ -56,6 +56,9 @@ class Counting(Protocol):
 class Store(Protocol):
     """Records by number with versions: 0 = absent; a version is never used twice, also across expiry and restarts."""
 
+    waits: bool
+    """Whether ``load`` and ``swap`` ever suspend: what comes for a person meanwhile must then wait its turn."""
+
     @property
     def counters(self) -> Counting: ...
 

@@ -37,6 +37,8 @@ Step = Callable[[], None]
 class SqliteStore:
     """One gate's state. Single-threaded but for the steps of a checkpoint."""
 
+    waits = False
+
     def __init__(self, path: Path | None, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> None:
         """Locks, then loads. Raises StoreLocked, StoreUnreadable. ``path`` None: nothing outlives the process but ``connection``."""
         self.path = path

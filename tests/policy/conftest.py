@@ -55,7 +55,7 @@ class Bench:
         verdict = judge(Message(self.senders[key], number, content), past, self.rules, now, self.counts)
         if verdict.outcome is Outcome.ALLOW:
             self.sent += 1
-            past.entries.append(entry_of(self.sent, int(now), verdict))
+            past.entries.append(entry_of(self.sent, int(now), self.senders[key], verdict))
             for take in verdict.takes:
                 self.counts.take(take, now)
         return verdict
@@ -71,10 +71,10 @@ class Bench:
         self.people[recipient_of(to)].refusals.append(OptOut(scope, value, int(moments.moment(at)[0]), source, expiry))
 
 
-def entry_of(number: int, now: int, verdict: Verdict) -> Entry:
+def entry_of(number: int, now: int, sender: Sender, verdict: Verdict) -> Entry:
     facts: Facts = verdict.facts
     return Entry(
-        number, now, facts.signature_hash, facts.sender.provider_hash, facts.sender.port_hash,
+        number, now, facts.signature_hash, sender.provider_hash, sender.port_hash,
         facts.category, facts.subcategory_code, verdict.template, facts.keyword_hash, 1,
     )  # fmt: skip
 

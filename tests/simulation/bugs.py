@@ -40,7 +40,7 @@ def take_back_not_written(world: World) -> None:
 
     def answer(transit: Any, frame: Any) -> None:
         answered(transit, frame)
-        change = relay._changes[-1]
+        change = relay._changes[-1] if relay._changes else None
         if isinstance(change, Answer) and change.effect is Effect.TAKEN_BACK:
             relay._changes[-1] = cast("Any", _Silent(change))
 
@@ -164,7 +164,7 @@ def _patch_answers(world: World, spoil: Callable[[Any], None], effect: Effect) -
     def wrap(method: Any) -> Any:
         def call(*args: Any) -> None:
             method(*args)
-            change = relay._changes[-1]
+            change = relay._changes[-1] if relay._changes else None
             if isinstance(change, Answer) and change.effect is effect:
                 spoilt = Spoilt(change.transit, change.effect, change.status, change.carrier_id, change._then)
                 spoil(spoilt)

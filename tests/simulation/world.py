@@ -67,6 +67,8 @@ class Pause:
 class SimStore:
     """A store that takes its time, refuses swaps when another node was faster, and is sometimes away."""
 
+    waits = True
+
     def __init__(self, world: World, records: dict[int, tuple[int, bytes]], counters: Aggregates, versions: int) -> None:
         self.world = world
         self.records = records
@@ -228,7 +230,8 @@ class World:
         self.store = store
         self.journal = Journal(self.disk, 0)
         self.link = SimLink(self)
-        self.lane = Lane("bj", "B1", 1000, self.pump_soon, lambda: self.link.up)
+        self.lane = Lane("bj", "B1", 1000, self.pump_soon)
+        self.lane.up = True
         self.turn_scheduled = self.syncing = self.pumping = False
         self.binds: dict[str, SimBind] = {}
         ports = Ports(cast("Any", tuple(SimpleNamespace(name=name, ports=(port,)) for name, port in PORTS.items())))
@@ -241,7 +244,7 @@ class World:
             rules=the_rules(),
             store=cast("Any", store),
             journal=self.journal,
-            routes=cast("Any", SimpleNamespace(lane=lambda message, facts: self.lane if self.link.up else None)),
+            routes=cast("Any", SimpleNamespace(lane=lambda message, verdict: self.lane if self.link.up else None)),
             tally=self.tally,
             spawn=self.spawn,
             wake=self.wake,
@@ -361,15 +364,14 @@ class World:
     def reaches_socket(self, transit: Transit) -> None:
         """From here nobody can call a message back."""
         submit = cast("SimBind", transit.bind).asked[transit.sequence]
-        assert transit.entry is not None
-        submit.entry = transit.entry.id
-        if transit.entry.id in self.by_entry:
-            raise Broken(f"entry {transit.entry.id} names two messages")
-        self.by_entry[transit.entry.id] = submit
+        submit.entry = transit.entry_id
+        if transit.entry_id in self.by_entry:
+            raise Broken(f"entry {transit.entry_id} names two messages")
+        self.by_entry[transit.entry_id] = submit
         submit.reached_carrier += 1
         if submit.reached_carrier > 1:
             raise Broken(f"submit {submit.number} was sent twice")
-        if transit.entry.id not in self.on_disk().entries:
+        if transit.entry_id not in self.on_disk().entries:
             raise Broken(f"submit {submit.number} left before its entry was written")
         stood_in_for = transit.adopts
         while stood_in_for:  # which may itself have stood in for another, and never have been sent
@@ -511,7 +513,7 @@ class World:
                     raise Broken(f"submit {submit.number} was never answered")
             if bind.unanswered:
                 raise Broken(f"{bind.unanswered} submits count as unanswered at rest")
-        if any(self.lane.held.values()):
+        if any(self.lane.held):
             raise Broken(f"places of the lane are still held: {self.lane.held}")
         self.check_records()
 
@@ -529,7 +531,7 @@ class World:
                 if submit.taken_back == (submit.entry in live):
                     word = "still counts" if submit.taken_back else "is not counted"
                     raise Broken(f"submit {submit.number} {word} at rest (the carrier said {submit.carrier_said})")
-                if submit.told == 0 and live[submit.entry] != EntryState.ACCEPTED:
+                if submit.told == 0 and live[submit.entry] == EntryState.UNKNOWN:
                     raise Broken(f"submit {submit.number} was acknowledged, its entry says {live[submit.entry]}")
         if _dump(fresh.counters) != _dump(self.store.counters):
             raise Broken("a replay of the journal gives other aggregates")

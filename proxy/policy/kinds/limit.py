@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from xxhash import xxh3_64_intdigest
 
-from proxy.message import Category, Facts, Pick, Take, hash32, hash48
+from proxy.message import Category, Facts, Message, Pick, Take, hash32, hash48
 from proxy.policy import moments
 from proxy.policy.category import SUBCATEGORIES, SUBCATEGORY_CODES
 from proxy.policy.condition import All, Leaf, Not, OneOf, Tree, leaves
@@ -21,13 +21,15 @@ from proxy.policy.kinds import when_kinds
 from proxy.policy.problem import RuleFault
 from proxy.policy.registry import Registry
 from proxy.policy.source import Node
-from proxy.policy.text import normal_signature
+from proxy.policy.text import normal_signature, text_key
 from proxy.yamlfile import unknown
 
 KEYS = (
     "recipient", "advertiser", "group", "signature", "category", "subcategory", "provider", "account", "port", "province",
     "content", "template",
 )  # fmt: skip
+LATE = frozenset(("account", "port", "province", "content", "template"))
+"""Parts of a key that are put in per message: a plan is the same whatever they are."""
 ENTRIES_KEPT = 64
 """A record keeps at most so many entries: a higher count could never be reached."""
 COUNT_MAX = 10**12
@@ -169,7 +171,7 @@ def _stored(leaf: OneOf, registry: Registry) -> frozenset[int]:
 
 
 def pick(limit: Limit, only: Only, facts: Facts, registry: Registry) -> Pick:
-    """The entries that share this message's key; ``template`` is put in per message."""
+    """The entries that share this message's key, save what is ``LATE``."""
     categories, subcategories, signatures, providers = only
     keys = limit.keys
     if "category" in keys:
@@ -184,23 +186,40 @@ def pick(limit: Limit, only: Only, facts: Facts, registry: Registry) -> Pick:
         signatures = frozenset((facts.signature_hash,))
     if "provider" in keys:
         providers = frozenset((facts.sender.provider_hash,))
-    ports = frozenset((facts.sender.port_hash,)) if "port" in keys else None
-    return Pick(categories, subcategories, signatures, providers, ports)
+    return Pick(categories, subcategories, signatures, providers)
 
 
 def counter_key(rule: str, place: int, limit: Limit, facts: Facts, registry: Registry) -> int:
-    """The 64-bit name of a counter, the same on every node and after a reload: rule, limit, values of the key."""
-    sender = facts.sender
+    """The 64-bit name of a counter, the same on every node and after a reload: rule, limit, values of the key save what is ``LATE``."""
     values = {
         "advertiser": registry.advertiser_of(facts.signature_hash),
         "group": registry.group_of(facts.signature_hash),
         "signature": facts.signature,
         "category": facts.category.word,
         "subcategory": facts.subcategory,
-        "provider": sender.provider,
-        "account": f"{sender.provider}/{sender.account}",
-        "port": sender.port,
-        "province": facts.province,
+        "provider": facts.sender.provider,
     }
     named = "\0".join(f"{key}={values[key]}" for key in sorted(limit.keys) if key in values)
     return xxh3_64_intdigest(f"{rule}\0{place}\0{limit.window}\0{named}".encode())
+
+
+def counter_of(base: int, limit: Limit, message: Message, province: str, template: int) -> int:
+    """The counter of one message: ``base`` with what is ``LATE``. The parts are 64-bit hashes of their own, so they may be mixed by xor."""
+    keys = limit.keys
+    if LATE.isdisjoint(keys):
+        return base
+    sender = message.sender
+    if "template" in keys:
+        base ^= template * 0x9E3779B97F4A7C15 & _MASK64
+    if "content" in keys:
+        base ^= text_key(message.content.text)
+    if "port" in keys:
+        base ^= text_key(f"port={sender.port}")
+    if "account" in keys:
+        base ^= text_key(f"account={sender.provider}/{sender.account}")
+    if "province" in keys:
+        base ^= text_key(f"province={province}")
+    return base
+
+
+_MASK64 = (1 << 64) - 1

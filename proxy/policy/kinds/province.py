@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from proxy.message import Facts
 from proxy.policy.condition import AnyOf, OneOf, Test, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.regions import PROVINCE_CODES, UNKNOWN, province_of
+from proxy.policy.registry import PortRow
 from proxy.policy.source import Node
 from proxy.yamlfile import unknown
 
@@ -19,7 +19,7 @@ def condition(node: Node, context: Context) -> Tree:
     for item in node.items():
         written = item.text("province", digits=True)
         if written == "port":
-            parts.append(_of_the_port(context))
+            parts.append(OF_THE_PORT)
         elif found := province_of(written):
             names.add(found)
         else:
@@ -32,12 +32,9 @@ def condition(node: Node, context: Context) -> Tree:
     return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
 
 
-def _of_the_port(context: Context) -> Test:
+def _of_the_port(port: PortRow | None, province: str) -> bool:
     """The person lives where the port may send: its registered province, or anywhere for a national port."""
-    registry = context.registry
+    return port is not None and port.province in ("", province)
 
-    def holds(facts: Facts) -> bool:
-        row = registry.port(facts.sender.port)
-        return row is not None and row.province in ("", facts.province)
 
-    return Test("facts", holds, "province is the port's", "port")
+OF_THE_PORT = Test("place", _of_the_port, "province is the port's", "port")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.message import Facts, Recipient
+from proxy.message import Facts, Message, Recipient
 from proxy.policy.condition import Person, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.source import Node
@@ -14,7 +14,8 @@ def condition(node: Node, context: Context) -> Tree:
     names = node.words("recipient_in", context.lists, "list")
     sets = tuple(context.lists[name].numbers for name in names)
 
-    def holds(number: int, record: Recipient, facts: Facts, now: float) -> bool:
+    def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
+        number = message.recipient
         return any(number in numbers for numbers in sets)
 
     return Person(holds, "the recipient is on " + " or ".join(names), "recipient_in")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from proxy.message import Category, Facts, OptOut, Recipient
+from proxy.message import Category, Facts, Message, OptOut, Recipient, Sender
 from proxy.policy import moments
 from proxy.policy.condition import Person, Tree
 from proxy.policy.kinds import Context
@@ -35,16 +35,16 @@ def condition(node: Node, context: Context) -> Tree:
     lists = tuple(one for one in context.lists.values() if asked.lists and one.scope in scopes)
     registry = context.registry
 
-    def holds(number: int, record: Recipient, facts: Facts, now: float) -> bool:
+    def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
         if facts.category is not Category.MARKETING:
             return False
         for one in lists:
-            if number in one.numbers and covers(one.scope, one.value, facts, registry):
+            if message.recipient in one.numbers and covers(one.scope, one.value, message.sender, facts, registry):
                 return True
         for refusal in record.opt_outs():
             if _in_force(refusal, now, max_age_s) and refusal.source in sources:
                 scope = "global" if refusal.scope == "all" else refusal.scope
-                if scope in scopes and covers(scope, refusal.value, facts, registry):
+                if scope in scopes and covers(scope, refusal.value, message.sender, facts, registry):
                     return True
         return False
 
@@ -64,7 +64,7 @@ def _asked(node: Node) -> _Asked:
     return _Asked(frozenset(scopes), frozenset(sources), max_age_s, not keys.keys() & {"source", "max_age"})
 
 
-def covers(scope: str, value: str, facts: Facts, registry: Registry) -> bool:
+def covers(scope: str, value: str, sender: Sender, facts: Facts, registry: Registry) -> bool:
     """Whether a refusal of this scope and value speaks of this message."""
     if scope == "global":
         return True
@@ -73,9 +73,9 @@ def covers(scope: str, value: str, facts: Facts, registry: Registry) -> bool:
     if scope == "signature":
         return value in (facts.signature, f"{facts.signature_hash:012x}") and bool(facts.signature)
     if scope == "provider":
-        return value == facts.sender.provider
+        return value == sender.provider
     if scope == "port":
-        return facts.sender.port.startswith(value)
+        return sender.port.startswith(value)
     return value in (facts.category.word, facts.subcategory)
 
 

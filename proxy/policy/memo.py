@@ -1,0 +1,39 @@
+"""Memo: a bounded memory of two generations: what was used lately survives, the rest goes.
+
+In: keys and what was worked out for them. Out: the same again. Never: a promise to remember.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Memo(Generic[Key, Value]):
+    """Look in ``young`` first, then ``find``."""
+
+    __slots__ = ("young", "old", "most")
+
+    def __init__(self, most: int) -> None:
+        self.young: dict[Key, Value] = {}
+        self.old: dict[Key, Value] = {}
+        self.most = most  # per generation
+
+    def find(self, key: Key) -> Value | None:
+        value = self.young.get(key)
+        if value is None and (value := self.old.pop(key, None)) is not None:
+            self.put(key, value)
+        return value
+
+    def put(self, key: Key, value: Value) -> Value:
+        if len(self.young) >= self.most:
+            self.old = self.young
+            self.young = {}
+        self.young[key] = value
+        return value
+
+    def clear(self) -> None:
+        self.young = {}
+        self.old = {}

@@ -1,0 +1,87 @@
+"""Evidence: exactly what each simulated peer sent, received and was answered, in one order of events.
+
+In: events. Out: submits and refusals with both sides' view of each. Never: what the gate says of itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+
+ACCEPTED, IGNORED = 0, -1
+"""What the carrier did with a submit: a status, or nothing at all."""
+
+
+@dataclass
+class Arrival:
+    """A submit as the carrier got it. ``fate``: the status it decided on, or IGNORED; whether the answer got through is unknown."""
+
+    life: int
+    fate: int
+    id: str
+
+
+@dataclass
+class Submit:
+    """One submit of a provider: its text names ``serial``, so no two are alike."""
+
+    serial: int
+    provider: str
+    recipient: str
+    life: int
+    sent: int  # in the order of all events
+    told: list[tuple[int, str]] = field(default_factory=list)
+    """What the provider was answered: status and id."""
+    arrived: list[Arrival] = field(default_factory=list)
+
+    @property
+    def status(self) -> int | None:
+        return self.told[0][0] if self.told else None
+
+    @property
+    def acknowledged(self) -> bool:
+        return self.status == 0
+
+    @property
+    def counts(self) -> bool:
+        """Whether the carrier may have handed it to the person."""
+        return any(arrival.fate in (ACCEPTED, IGNORED) for arrival in self.arrived)
+
+
+@dataclass
+class Refusal:
+    """A person's opt-out reply, as the carrier sent it to a provider's port."""
+
+    recipient: str
+    provider: str
+    answers: list[int] = field(default_factory=list)
+    acknowledged: int = 0
+    """When the first good answer came, in the order of all events; 0 while there is none."""
+
+
+class Evidence:
+    def __init__(self) -> None:
+        self.submits: dict[int, Submit] = {}
+        self.refusals: dict[str, Refusal] = {}
+        """By person."""
+        self.surprises: list[str] = []
+        """What must not happen at all."""
+        self.life = 0
+        self._events = itertools.count(1)
+
+    def now(self) -> int:
+        return next(self._events)
+
+    def submit(self, provider: str, recipient: str) -> Submit:
+        made = Submit(len(self.submits) + 1, provider, recipient, self.life, self.now())
+        self.submits[made.serial] = made
+        return made
+
+    def told(self, submit: Submit, status: int, message_id: str) -> None:
+        self.now()
+        submit.told.append((status, message_id))
+
+    def acknowledged(self, refusal: Refusal, status: int) -> None:
+        refusal.answers.append(status)
+        if status == 0 and not refusal.acknowledged:
+            refusal.acknowledged = self.now()

@@ -1,0 +1,143 @@
+"""House: the folder, settings and process of the gate under test, started plainly or so that it dies.
+
+In: the carrier's port, a plan or none. Out: a process, its exit code, its journal. Never: waiting without a bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import yaml
+
+from tests.crash.gate_that_dies import Plan
+from tests.e2e.sockets import free_port
+
+ROOT = Path(__file__).parents[2]
+WITHIN_S = 20.0
+"""Far more than anything here takes, on a machine that is busy with something else."""
+LOOK_S = 0.005
+CAP, QUOTA = 3, 40
+SIGNS = {"jia": "甲店", "yi": "乙店", "bing": "丙店", "ding": "丁店"}
+PORTS = {"jia": "10690011", "yi": "10690022", "bing": "10690033", "ding": "10690044"}
+SMALL = "ding"
+"""The provider with a quota."""
+RULES = f"""\
+rules:
+  - id: cap   # rolling, so that a run at midnight is like any other
+    say: 同一号码24小时最多收{CAP}条营销短信
+    when: {{category: marketing}}
+    limit: {{count: {CAP}, per: 24h, key: [recipient]}}
+    then: reject
+    reason: recipient-cap
+  - id: suppressed
+    say: 退订的不收营销
+    when: {{category: marketing, suppressed: true}}
+    then: reject
+    reason: suppressed
+  - id: quota
+    say: 小通道商24小时最多发{QUOTA}条
+    when: {{provider: {SMALL}}}
+    limit: {{count: {QUOTA}, per: 24h, key: [provider]}}
+    then: reject
+    reason: provider-quota
+"""
+
+
+async def until(look: Callable[[], object], what: str, within_s: float = WITHIN_S) -> None:
+    """Looks again and again; AssertionError when it does not come true in time."""
+    deadline = time.monotonic() + within_s
+    while not look():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+        await asyncio.sleep(LOOK_S)
+
+
+class House:
+    def __init__(self, folder: Path, carrier_port: int, store: Path | None = None) -> None:
+        """``store``: where journal and state lie, if not in ``folder``."""
+        self.folder = folder
+        self.port = free_port()
+        store = store or folder
+        self.journal, self.state = store / "journal", store / "state.db"
+        self.config = folder / "gate106.yaml"
+        self.log = folder / "gate.log"
+        self.death = folder / "death.json"
+        (folder / "rules").mkdir(exist_ok=True)
+        (folder / "rules" / "rules.yaml").write_text(RULES, encoding="utf-8")
+        carrier = {"name": "bj", "code": "B1", "host": "127.0.0.1", "port": carrier_port, "system_id": "gate106"}
+        carrier |= {"password": "secret", "bind": "transceiver", "links": 2, "window": 32, "tps": 5000}
+        settings = {
+            "smpp": {"listen": f"127.0.0.1:{self.port}"},
+            "http": {"listen": f"127.0.0.1:{free_port()}"},
+            "store": f"sqlite://{self.state}",
+            "journal": str(self.journal),
+            "rules": str(folder / "rules"),
+            "message_ids": "carrier",
+            "timers": {"bind_s": 10, "enquire_s": 30, "response_s": 1},
+            "carriers": [carrier],
+            "providers": [
+                {"name": name, "system_id": name, "password": "secret", "ports": [port], "window": 64, "category": "marketing"}
+                for name, port in PORTS.items()
+            ],
+        }
+        self.config.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, plan: Plan | None = None) -> None:
+        if plan is None:
+            self._run("proxy", "serve", "--config", str(self.config))
+        else:
+            self.death.unlink(missing_ok=True)
+            self._run("tests.crash.gate_that_dies", json.dumps(asdict(plan)), str(self.config))
+
+    def _run(self, module: str, *arguments: str) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | {"NO_COLOR": "1"},
+            )
+
+    @property
+    def exited(self) -> int | None:
+        assert self.process is not None
+        return self.process.poll()
+
+    async def stop(self) -> int:
+        """SIGTERM; its exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        await until(lambda: self.exited is not None, "the gate drained")
+        return self.process.returncode
+
+    def kill(self) -> None:
+        """Whatever it is doing; for the end of a test."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")[-2000:] if self.log.exists() else ""
+
+
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """One command of the gate, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "proxy", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )

@@ -1,0 +1,265 @@
+"""Peers: a carrier and providers on one asyncio loop, which log exactly what they did and saw.
+
+In: a seeded random, connections. Out: traffic, Evidence. Never: what the gate should do.
+
+Persons whose number begins with REFUSES answer the first message that reaches them with an opt-out. A deliver that was not
+acknowledged is sent again after the next bind, as a carrier does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import cast
+
+from tests.crash.evidence import ACCEPTED, IGNORED, Arrival, Evidence, Refusal, Submit
+from tests.e2e.pdus import (
+    BIND_TRANSCEIVER,
+    BINDS,
+    DELIVER_SM,
+    ENQUIRE_LINK,
+    ESME_RSUBMITFAIL,
+    RESPONSE,
+    SUBMIT_SM,
+    UNBIND,
+    Pdu,
+    bind,
+    message,
+    message_id,
+    pdu,
+    read_message,
+    split,
+    tlv,
+)
+
+REFUSES = "139"
+UCS2 = 8
+WINDOW = 16
+"""Submits of one provider unanswered at most."""
+SLOW_S = 0.02
+"""How long a carrier takes that does not answer at once."""
+
+
+class Peer(asyncio.Protocol):
+    """One connection, cut into PDUs."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        for found in split(self._buffer):
+            self.got(found)
+
+    def got(self, found: Pdu) -> None:
+        raise NotImplementedError
+
+    def write(self, data: bytes) -> None:
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class Carrier:
+    def __init__(self, evidence: Evidence, rng: random.Random, ports: dict[str, str]) -> None:
+        """``ports``: port → provider."""
+        self.evidence = evidence
+        self.rng = rng
+        self.ports = ports
+        self.calm = False
+        """Takes everything at once, instead of refusing, ignoring or taking its time now and then; and nobody opts out any more."""
+        self.lines: list[CarrierLine] = []
+        self.port = 0
+        self.ids = 0
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await asyncio.get_running_loop().create_server(lambda: CarrierLine(self), "127.0.0.1", 0)
+        self.port = int(self._server.sockets[0].getsockname()[1])
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for line in list(self.lines):
+            line.abort()
+
+    @property
+    def bound(self) -> int:
+        return sum(line.bound for line in self.lines)
+
+    def fate(self) -> tuple[int, float]:
+        """What becomes of a submit, and after how many seconds it is answered."""
+        drawn = 1.0 if self.calm else self.rng.random()
+        if drawn < 0.02:
+            return IGNORED, 0
+        if drawn < 0.17:
+            return ESME_RSUBMITFAIL, 0
+        return ACCEPTED, SLOW_S if drawn < 0.25 else 0
+
+    def again(self, line: CarrierLine) -> None:
+        """What nobody acknowledged is sent again; a line that is still up may yet be answered on."""
+        waiting = {id(refusal) for other in self.lines for refusal in other.unanswered.values()}
+        for refusal in self.evidence.refusals.values():
+            if not refusal.acknowledged and id(refusal) not in waiting:
+                line.reply(refusal)
+
+
+class CarrierLine(Peer):
+    def __init__(self, carrier: Carrier) -> None:
+        super().__init__()
+        self.carrier = carrier
+        self.bound = False
+        self.unanswered: dict[int, Refusal] = {}
+        self._sequence = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.carrier.lines.append(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.bound = False
+        self.carrier.lines.remove(self)
+
+    def got(self, found: Pdu) -> None:
+        if found.command in BINDS:
+            self.bound = True
+            self.write(pdu(found.command | RESPONSE, found.sequence, b"carrier\0" + tlv(0x0210, b"\x34")))
+            self.carrier.again(self)
+        elif found.command == SUBMIT_SM:
+            self._submit(found)
+        elif found.command == DELIVER_SM | RESPONSE:
+            refusal = self.unanswered.pop(found.sequence)
+            self.carrier.evidence.acknowledged(refusal, found.status)
+        elif found.command in (ENQUIRE_LINK, UNBIND):
+            self.write(pdu(found.command | RESPONSE, found.sequence))
+
+    def _submit(self, found: Pdu) -> None:
+        carrier = self.carrier
+        fields = read_message(found.data)
+        submit = carrier.evidence.submits[serial_of(fields.short_message)]
+        fate, after_s = carrier.fate()
+        carrier.ids += 1
+        name = f"{carrier.ids:08x}" if fate == ACCEPTED else ""
+        submit.arrived.append(Arrival(carrier.evidence.life, fate, name))
+        if fate == IGNORED:
+            return
+        answer = pdu(SUBMIT_SM | RESPONSE, found.sequence, name.encode() + b"\0" if name else b"", fate)
+        if after_s:
+            asyncio.get_running_loop().call_later(after_s, self.write, answer)
+        else:
+            self.write(answer)
+        if fate == ACCEPTED and fields.destination.startswith(REFUSES) and not carrier.calm:
+            self._refuse(fields.destination, fields.source)
+
+    def _refuse(self, recipient: str, port: str) -> None:
+        refusals = self.carrier.evidence.refusals
+        if recipient not in refusals:
+            refusals[recipient] = Refusal(recipient, self.carrier.ports[port])
+            self.reply(refusals[recipient])
+
+    def reply(self, refusal: Refusal) -> None:
+        self._sequence += 1
+        self.unanswered[self._sequence] = refusal
+        port = next(port for port, provider in self.carrier.ports.items() if provider == refusal.provider)
+        text = "R".encode("utf-16-be")
+        body = message(refusal.recipient.encode(), port.encode(), text, data_coding=UCS2)
+        self.write(pdu(DELIVER_SM, self._sequence, body))
+
+
+class Provider(Peer):
+    """One company with one bind at a time."""
+
+    def __init__(self, evidence: Evidence, name: str, sign: str, port: str) -> None:
+        super().__init__()
+        self.evidence = evidence
+        self.name = name
+        self.sign = sign
+        self.port = port
+        self.bound = False
+        self.open: dict[int, Submit] = {}
+        self.news = asyncio.Event()
+        """Something was answered, or the connection went."""
+        self._sequence = 0
+
+    async def bind(self, port: int) -> bool:
+        """Whether the gate lets it in."""
+        self._buffer.clear()
+        self.open.clear()
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", port)
+        except OSError:
+            return False
+        self.write(bind(BIND_TRANSCEIVER, 1, self.name, "secret"))
+        self._sequence = 1
+        while self.transport is not None and not self.bound:
+            await self.something()
+        return self.bound
+
+    async def something(self, within_s: float = 5.0) -> None:
+        """Waits for news, and no longer than told."""
+        self.news.clear()
+        try:
+            await asyncio.wait_for(self.news.wait(), within_s)
+        except asyncio.TimeoutError:
+            return
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.bound = False
+        self.news.set()
+
+    @property
+    def free(self) -> bool:
+        return self.bound and len(self.open) < WINDOW
+
+    def submit(self, recipient: str) -> Submit:
+        submit = self.evidence.submit(self.name, recipient)
+        self._sequence += 1
+        self.open[self._sequence] = submit
+        text = text_of(self.sign, submit.serial)
+        self.write(pdu(SUBMIT_SM, self._sequence, message(self.port.encode(), recipient.encode(), text, data_coding=UCS2)))
+        return submit
+
+    async def ask(self, recipient: str) -> Submit:
+        """A submit and its answer, waited for; returns without one when the connection goes."""
+        while self.bound and not self.free:
+            await self.something()
+        submit = self.submit(recipient)
+        while self.bound and not submit.told:
+            await self.something()
+        return submit
+
+    def got(self, found: Pdu) -> None:
+        if found.command == SUBMIT_SM | RESPONSE:
+            submit = self.open.pop(found.sequence, None)
+            if submit is None:
+                self.evidence.surprises.append(f"{self.name}: an answer to nothing ({found.sequence})")
+            else:
+                self.evidence.told(submit, found.status, message_id(found))
+        elif found.command == BIND_TRANSCEIVER | RESPONSE:
+            self.bound = found.status == 0
+            if not self.bound:
+                self.abort()
+        elif found.command in (DELIVER_SM, ENQUIRE_LINK, UNBIND):
+            self.write(pdu(found.command | RESPONSE, found.sequence, b"\0" if found.command == DELIVER_SM else b""))
+        self.news.set()
+
+
+def text_of(sign: str, serial: int) -> bytes:
+    """An advertisement that no other equals."""
+    return f"【{sign}】新品上架 {serial:07d} 拒收请回复R".encode("utf-16-be")
+
+
+def serial_of(body: bytes) -> int:
+    return int(body.decode("utf-16-be").split()[1])

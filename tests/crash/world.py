@@ -1,0 +1,195 @@
+"""World: one gate, its carrier and its providers, over one or more violent deaths and a last, peaceful life.
+
+In: a seed, the points at which the gate is to die. Out: Evidence, and what was possible in the last life. Never: a verdict on it
+(reconcile.py).
+
+With ``power`` the journal loses at each death what had not been synced, as a power loss would have it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import random
+import signal
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.crash.evidence import Evidence, Submit
+from tests.crash.gate_that_dies import POINTS, Plan
+from tests.crash.house import CAP, PORTS, QUOTA, SIGNS, SMALL, WITHIN_S, House, until
+from tests.crash.peers import REFUSES, Carrier, Provider
+
+TRAFFIC_MAX = 30_000
+"""Submits of one life: when the point has not come by then, it never will."""
+STEP_S = 0.005
+"""A provider that cannot send looks again after so long, if nothing is answered before."""
+BEFORE_SIGTERM = 150
+"""Submits before a gate is stopped, where it is to die of that."""
+OVER = {"recipient-cap": 0x410, "not-permitted": 0x420, "provider-quota": 0x470}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A point and the occurrence at which the gate dies of it."""
+
+    point: str
+    nth: int
+
+
+class World:
+    def __init__(self, folder: Path, seed: int, deaths: list[Chosen], *, power: bool = False) -> None:
+        self.seed = seed
+        self.rng = random.Random(seed)
+        self.deaths = deaths
+        self.power = power
+        self.evidence = Evidence()
+        self.carrier = Carrier(self.evidence, self.rng, {port: name for name, port in PORTS.items()})
+        self.providers = [Provider(self.evidence, name, SIGNS[name], port) for name, port in PORTS.items()]
+        self.house: House
+        self.room: Counter[str] = Counter()
+        """How many more messages each person could be sent in the last life, and ``SMALL`` could send."""
+        self.filled: set[str] = set()
+        """Persons who were sent to until the cap refused."""
+        self._folder = folder
+        self._people = itertools.count()
+        self._refusers = itertools.count()
+        self._front = 0
+        self._again: list[tuple[Provider, str]] = []
+
+    async def run(self) -> None:
+        await self.carrier.start()
+        self.house = House(self._folder, self.carrier.port)
+        try:
+            for chosen in self.deaths:
+                await self._live_and_die(chosen)
+            self.evidence.life += 1
+            self.carrier.calm = True
+            self.house.start()
+            await self._all_bound()
+            await self._try_everything()
+            code = await self.house.stop()
+            assert code == 0, f"the last gate ended with {code}: {self.house.said()}"
+        finally:
+            self.house.kill()
+            for provider in self.providers:
+                provider.abort()
+            self.carrier.stop()
+            await asyncio.sleep(0)
+
+    # -- a life that ends badly
+
+    async def _live_and_die(self, chosen: Chosen) -> None:
+        point, house = POINTS[chosen.point], self.house
+        replays = any(later.point == "replaying" for later in self.deaths)
+        checkpoint_s = 0.05 if point.checkpoints else 60.0 if replays else self.rng.choice((0.03, 0.2, 60.0))
+        plan = Plan(chosen.point, chosen.nth, str(house.death), checkpoint_s, 16_000)
+        self.evidence.life += 1
+        house.start(plan)
+        traffic = asyncio.create_task(self._traffic(point.sigterm))
+        try:
+            await until(lambda: house.exited is not None or traffic.done(), f"death at {plan}: {house.said()}")
+            if traffic.done():
+                traffic.result()
+            await until(lambda: house.exited is not None, f"death at {plan}, no occurrence: {house.said()}", 2.0)
+        finally:
+            traffic.cancel()
+        assert house.exited == -signal.SIGKILL, f"not killed, but ended with {house.exited}: {house.said()}"
+        died = json.loads(house.death.read_text())
+        assert (died["point"], died["nth"]) == (chosen.point, chosen.nth)
+        await until(lambda: not any(provider.bound for provider in self.providers) and not self.carrier.lines, "lines cut")
+        if self.power:
+            self._lose_power(died)
+
+    def _lose_power(self, died: dict[str, Any]) -> None:
+        """Segments keep what was synced, and some of what was not."""
+        for segment in sorted(self.house.journal.glob("*.journal")):
+            size = segment.stat().st_size
+            safe = died["synced"].get(segment.name, 0)
+            left = self.rng.choice((safe, self.rng.randint(safe, size)))
+            if left:
+                os.truncate(segment, left)
+            else:
+                segment.unlink()
+
+    async def _traffic(self, then_stop: bool) -> None:
+        """Until the gate is gone, or has taken so much that its point must have come; ``then_stop``: SIGTERM in the midst of it."""
+        await self._all_bound()
+        if not any(provider.bound for provider in self.providers):
+            return
+        first = len(self.evidence.submits)
+        async with asyncio.TaskGroup() as group:
+            for provider in self.providers:
+                group.create_task(self._send(provider, first + TRAFFIC_MAX))
+            while then_stop and len(self.evidence.submits) < first + BEFORE_SIGTERM:
+                await asyncio.sleep(STEP_S)
+            if then_stop and self.house.process is not None:
+                self.house.process.send_signal(signal.SIGTERM)
+
+    async def _all_bound(self) -> None:
+        """The carrier is bound to, and providers are let in; or the gate is dead."""
+        house = self.house
+        await until(lambda: self.carrier.bound == 2 or house.exited is not None, f"links to the carrier: {house.said()}")
+        for provider in self.providers:
+            while house.exited is None and not await provider.bind(house.port):
+                await asyncio.sleep(STEP_S)
+
+    async def _send(self, provider: Provider, most: int) -> None:
+        while provider.bound and len(self.evidence.submits) < most:
+            for _ in range(self.rng.randint(1, 6)):
+                if provider.free:
+                    self._submit(provider)
+            await provider.something(STEP_S)
+
+    def _submit(self, provider: Provider) -> None:
+        """One of three: to somebody new who will refuse, to somebody who has refused, to somebody among the latest dozen."""
+        drawn = self.rng.random()
+        refused = [refusal for refusal in self.evidence.refusals.values() if refusal.provider == provider.name]
+        if drawn < 0.12 and provider.name != SMALL:
+            provider.submit(f"{REFUSES}0021{next(self._refusers):04d}")
+        elif drawn < 0.2 and refused and (refusal := self.rng.choice(refused)).acknowledged:
+            provider.submit(refusal.recipient)
+        else:
+            self._front += 1
+            provider.submit(f"1380021{self._front // 4 + self.rng.randrange(12):04d}")
+
+    # -- the last life
+
+    async def _try_everything(self) -> None:
+        """Opt-outs that nobody acknowledged come again; then everybody is sent to until the gate refuses."""
+        refusals = self.evidence.refusals
+        await until(lambda: all(refusal.acknowledged for refusal in refusals.values()), "all opt-outs acknowledged")
+        by_name = {provider.name: provider for provider in self.providers}
+        people = {submit.recipient for submit in self.evidence.submits.values()}
+        async with asyncio.timeout(WITHIN_S), asyncio.TaskGroup() as group:
+            for refusal in refusals.values():
+                group.create_task(by_name[refusal.provider].ask(refusal.recipient))
+        async with asyncio.timeout(WITHIN_S), asyncio.TaskGroup() as group:
+            for person in sorted(people):
+                group.create_task(self._fill(person, refusals[person].provider if person in refusals else ""))
+        async with asyncio.timeout(WITHIN_S):
+            await self._use_up(by_name[SMALL])
+
+    async def _fill(self, person: str, not_by: str) -> None:
+        """Sends until the cap refuses, by providers this person has not refused."""
+        self.filled.add(person)
+        others = [provider for provider in self.providers if provider.name not in (SMALL, not_by)]
+        while (await self._more(self.rng.choice(others), person, "recipient-cap")) and self.room[person] <= CAP:
+            self.room[person] += 1
+
+    async def _use_up(self, small: Provider) -> None:
+        """Sends to people nobody has written to until the quota refuses."""
+        while (await self._more(small, f"1370021{self.room[SMALL]:04d}", "provider-quota")) and self.room[SMALL] <= QUOTA:
+            self.room[SMALL] += 1
+
+    async def _more(self, provider: Provider, person: str, reason: str) -> bool:
+        submit = await provider.ask(person)
+        assert submit.status in (0, OVER[reason]), f"{submit} instead of 0 or {reason}: {self.house.said()}"
+        return submit.acknowledged
+
+    def to(self, person: str) -> list[Submit]:
+        return [submit for submit in self.evidence.submits.values() if submit.recipient == person]
