@@ -36,7 +36,7 @@ from proxy.net.syncer import Syncer
 from proxy.ops.http import HttpServer
 from proxy.ops.metrics import Gauges, pieces
 from proxy.relay import Options, Relay
-from proxy.replay import replay, settle_open
+from proxy.replay import ID_GAP, replay, settle_open
 from proxy.state import EmbeddedStore, StateError, open_store
 from proxy.tally import Tally
 from proxy.way_back import WayBack
@@ -107,7 +107,7 @@ class Gate:
             wake=self.turns.wake,
             sync=self._sync,
             options=Options(settings.on_judge_error, settings.node),
-            first_id=max(found.highest_id, position.highest_id, settings.node << 40),
+            first_id=max(found.highest_id, position.highest_id, settings.node << 40) + ID_GAP,
         )
         self.turns.work = self._turn
         self.providers = Providers(directory, relay, self.turns, tally, settings.timers)
@@ -123,8 +123,9 @@ class Gate:
     async def start(self) -> None:
         settings = self.settings
         now = time.time()
-        self._note(entries.START, entries.pack_start(now, settings.node))
+        self._note(entries.START, entries.pack_start(now, settings.node, self.relay.highest_id))
         self._note_rules(now)
+        await self._wait_synced(self.journal.written)
         self.http = HttpServer(self._metrics, self._not_ready, settings.http.metrics_allow)
         self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
         self.smpp_port = await self.providers.listen(settings.smpp.listen.host, settings.smpp.listen.port)
@@ -295,7 +296,9 @@ class Gate:
         await asyncio.gather(*(house.stop() for house in self.carriers.values()))
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)  # a checkpoint's thread ends its step before the file is closed
+        await asyncio.gather(
+            *self._tasks, return_exceptions=True
+        )  # a checkpoint's thread ends its step before the file is closed
         self._turn()
         now = time.time()
         self._note(entries.STOP, entries.pack_stop(now, len(relay.in_flight)))

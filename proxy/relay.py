@@ -384,7 +384,7 @@ class Relay:
             return
         outbox, in_flight = self._outbox, self.in_flight
         for transit, body in accepted:
-            del in_flight[transit.entry_id]
+            in_flight.pop(transit.entry_id, None)
             outbox.append((transit.recorded, transit, body))
         for transit in decided:
             self._count(transit)

@@ -16,6 +16,10 @@ from proxy.desk.journal import Record
 from proxy.message import EntryState
 from proxy.state import EmbeddedStore, record
 
+ID_GAP = 1 << 16
+"""Ids skipped at a start: a power loss may have taken verdicts from the journal whose messages had left, and an answer to one of
+them must never settle another message. More than are given out between two syncs."""
+
 
 @dataclass(slots=True)
 class Replayed:
@@ -41,6 +45,8 @@ def replay(store: EmbeddedStore, journal: Iterable[Record], counted_from: int) -
             _verdict(store, entries.unpack_verdict(item.body), counts, done)
         elif item.kind == entries.ANSWER:
             _answer(store, entries.unpack_answer(item.body), counts, done)
+        elif item.kind == entries.START:
+            done.highest_id = max(done.highest_id, entries.unpack_start(item.body).first_id)
         elif item.kind == entries.OPTOUT:
             opted = entries.unpack_optout(item.body)
             store.update(opted.recipient, lambda data, out=opted.opt_out: record.opt_out(data, out))  # type: ignore[misc]

@@ -355,6 +355,7 @@ class Rules(NamedTuple):
 class Start(NamedTuple):
     time: float
     node: int
+    first_id: int  # ids of this life are greater: synced before traffic, so that a life that leaves no other trace reuses none
 
 
 class Stop(NamedTuple):
@@ -368,6 +369,7 @@ class Clock(NamedTuple):
 
 
 _COUNTED = struct.Struct(">QI")
+_START = struct.Struct(">QIQ")
 _CLOCK = struct.Struct(">Qd")
 
 
@@ -381,13 +383,13 @@ def unpack_rules(body: bytes) -> Rules:
     return Rules(time_ms / 1000, reader.word(), tuple(reader.word() for _ in range(count)))
 
 
-def pack_start(now: float, node: int) -> bytes:
-    return _COUNTED.pack(int(now * 1000), node)
+def pack_start(now: float, node: int, first_id: int = 0) -> bytes:
+    return _START.pack(int(now * 1000), node, first_id)
 
 
 def unpack_start(body: bytes) -> Start:
-    time_ms, node = _COUNTED.unpack(body)
-    return Start(time_ms / 1000, node)
+    time_ms, node, first_id = _START.unpack(body)
+    return Start(time_ms / 1000, node, first_id)
 
 
 def pack_stop(now: float, left: int) -> bytes:

@@ -221,24 +221,30 @@ class CarrierHouse:
         self.pacer.wake()
 
     def _flow(self, most: int) -> int:
-        """Hands at most so many submits from the lane to links; how many it were."""
-        lane, up, sent = self.lane, self.up, 0
-        while sent < most and up and self._has_window():
-            transit = lane.take()
+        """Hands at most so many submits from the lane to links; how many it were. One person's messages keep to one link, and
+        wait there (parked) while its window is full, though others flow."""
+        up, take, sent = self.up, self.lane.take, 0
+        if not most or not up or any(len(link.parked) >= PARKED_MAX for link in up):
+            return 0
+        links, now_s = len(up), self.turns.loop.time()
+        room = sum(link.session.free for link in up)
+        while sent < most and room > 0:
+            transit = take()
             if transit is None:
                 break
-            self.send(transit)
             sent += 1
+            link = up[transit.message.recipient % links] if links > 1 else up[0]  # type: ignore[union-attr] # it was judged
+            if link.parked or link.session.free <= 0:
+                link.parked.append(transit)
+                if len(link.parked) >= PARKED_MAX:
+                    break
+            else:
+                link.session.send(transit.data, transit, now_s)
+                room -= 1
+        if sent:
+            for link in up:
+                self.turns.has_output(link)
         return sent
-
-    def _has_window(self) -> bool:
-        """Whether the next submit can be sent or parked, whoever it is for."""
-        window = False
-        for link in self.up:
-            if len(link.parked) >= PARKED_MAX:
-                return False
-            window = window or link.session.free > 0
-        return window
 
     def send(self, transit: Transit) -> None:
         """Hands a submit to the link that carries this person's messages."""
@@ -246,11 +252,8 @@ class CarrierHouse:
         if not up:
             self.relay.unsent(transit, "no-route")
             return
-        if len(up) == 1:
-            up[0].send(transit)
-        else:
-            assert transit.message is not None
-            up[transit.message.recipient % len(up)].send(transit)
+        assert transit.message is not None
+        up[transit.message.recipient % len(up)].send(transit)
 
     def answers(self, answers: list[tuple[Transit, Frame]], now_s: float) -> None:
         responses, name = self.tally.carrier_responses, self.carrier.name

@@ -36,6 +36,7 @@ def _cycle() -> tuple[Category, ...]:
 
 CYCLE = _cycle()
 _LAST = len(CYCLE) - 1
+_CLASSES = tuple(Category)
 
 
 class FairQueue:
@@ -111,11 +112,21 @@ class Lane:
         """The next submit to leave, or None; its place is free again."""
         if not self._waiting:
             return None
+        queues = self._queues
+        for category in _CLASSES:
+            if queues[category].size == self._waiting:  # nobody to take turns with
+                break
+        else:
+            category = self._whose_turn()
+        self._waiting -= 1
+        self._total -= 1
+        self.held[category] -= 1
+        return queues[category].take()
+
+    def _whose_turn(self) -> Category:
         queues, turn = self._queues, self._turn
         while not queues[CYCLE[turn]].size:
             turn = turn + 1 if turn < _LAST else 0
         category = CYCLE[turn]
         self._turn = turn + 1 if turn < _LAST else 0
-        self._waiting -= 1
-        self.release(category)
-        return queues[category].take()
+        return category

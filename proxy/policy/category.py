@@ -44,6 +44,20 @@ _PRICE = re.compile(
     r"[0-9](?:\.[0-9])?折|满[0-9]+[元]?(?:减|送|立减|返)|(?:仅|只|只需|待|低至|仅需|特价|券后|到手)[0-9.]+元|[0-9.]+元(?:起|券|带走|抢|购|秒|换购|新人|现金券|红包|优惠)"
     r"|最后[0-9]+(?:小时|天|分钟|件|席|套)|立减[0-9]+|[0-9]+% ?off|买[0-9]+送[0-9]+|双(?:[0-9]{2}|十一|十二)"
 )
+_PRICE_PARTS = tuple(
+    (gate, re.compile(pattern))
+    for gate, pattern in (  # what _PRICE finds, each part behind a word that is looked for much faster
+        ("双", "双(?:[0-9]{2}|十一|十二)"),
+        ("满", "满[0-9]+元?(?:减|送|立减|返)"),
+        ("折", "折(?<=[0-9]折)"),
+        ("立减", "立减[0-9]"),
+        ("元", "元(?<=[0-9.]元)(?:起|券|带走|抢|购|秒|换购|新人|现金券|红包|优惠)"),
+        ("元", "(?:仅|只|只需|待|低至|仅需|特价|券后|到手)[0-9.]+元"),
+        ("最后", "最后[0-9]+(?:小时|天|分钟|件|席|套)"),
+        ("off", "[0-9]% ?off"),
+        ("送", "买[0-9]+送[0-9]"),
+    )
+)
 _AMOUNT = re.compile(r"[0-9][0-9.,]*元")
 _CODE_NEAR = re.compile(
     r"(?:码|密码|口令|code)[^0-9]{0,20}(?<![0-9])[0-9]{4,8}(?![0-9])|(?<![0-9])[0-9]{4,8}(?![0-9])[^0-9]{0,20}(?:码|密码|口令|code)"
@@ -69,6 +83,7 @@ class Kinds(NamedTuple):
     notice: int
     trigger: int
     families: tuple[tuple[str, int], ...]
+    any_family: int
 
 
 def _kinds() -> Kinds:
@@ -76,10 +91,23 @@ def _kinds() -> Kinds:
     for place, (_, kind) in enumerate(LEXICON):
         masks[kind] = masks.get(kind, 0) | 1 << place
     families = tuple((family, masks[family]) for family in _FAMILIES)
-    return Kinds(masks["strong"], masks["call"], masks["otp"], masks["notice"], masks["trigger"], families)
+    return Kinds(
+        masks["strong"],
+        masks["call"],
+        masks["otp"],
+        masks["notice"],
+        masks["trigger"],
+        families,
+        sum(mask for _, mask in families),
+    )
 
 
 KINDS = _kinds()
+
+
+def is_priced(folded: str) -> bool:
+    """Whether ``_PRICE`` finds something."""
+    return any(gate in folded and pattern.search(folded) for gate, pattern in _PRICE_PARTS)
 
 
 class Classified(NamedTuple):
@@ -93,9 +121,9 @@ def classify(folded: str, found: int, has_link: bool, has_notice: bool) -> Class
     if not found:
         return _NO_EVIDENCE
     strong = (found & kinds.strong).bit_count()
-    priced = bool(found & kinds.trigger) and _PRICE.search(folded) is not None
+    priced = bool(found & kinds.trigger) and is_priced(folded)
     subcategory, most = "", 0
-    for family, mask in kinds.families:
+    for family, mask in kinds.families if found & kinds.any_family else ():
         if found & mask and (count := (found & mask).bit_count()) > most:
             subcategory, most = family, count
     if subcategory and subcategory not in _WEAK_FAMILIES:

@@ -21,6 +21,7 @@ from .text import NO_NOTICE, Notice, Signature, contacts, fingerprint, fold, lin
 READINGS_MAX = 8_192  # per generation, with a text each: some 16 MB
 TRAITS_MAX = 16_384
 _DIGIT = re.compile("[0-9]")
+_LEXICON_MASK = (1 << len(LEXICON)) - 1
 
 
 class Traits:
@@ -151,7 +152,9 @@ class Reader:
         traits = self._traits.find(key)
         if traits is None:
             traits = self._traits.put(key, Traits(*key))
-        return Reading(traits, fingerprint(page.folded) if content.text else 0), digits
+        return Reading(
+            traits, fingerprint(page.folded, mask if page.folded is content.text else None) if content.text else 0
+        ), digits
 
     def _digits_decide(self, page: Page) -> bool:
         """Whether a text with other digits in the same places may have other traits."""
@@ -165,12 +168,10 @@ class Reader:
     def words(self, page: Page) -> tuple[int, int]:
         """(lexicon words found as bits, rule leaves whose words were found as bits)."""
         meanings = self._meanings
-        found = bits = 0
+        found = 0
         for place, _, _ in self._automaton.find_matches_as_indexes(page.squeezed, overlapping=True):
-            lexicon, rules = meanings[place]
-            found |= lexicon
-            bits |= rules
-        return found, bits
+            found |= meanings[place]
+        return found & _LEXICON_MASK, found >> len(LEXICON)
 
     def features(self, content: Content) -> tuple[str, ...]:
         """Why a text was classified as it was, for explain."""
@@ -207,13 +208,12 @@ def _domain_bits(link: str, domains: dict[str, int]) -> int:
     return bits
 
 
-def _automaton(tests: Iterable[tuple[int, Test]]) -> tuple[AhoCorasick, list[tuple[int, int]]]:
-    """One automaton for the lexicon and every word of every rule: (lexicon bits, rule bits) by pattern."""
-    meanings: dict[str, tuple[int, int]] = {}
+def _automaton(tests: Iterable[tuple[int, Test]]) -> tuple[AhoCorasick, list[int]]:
+    """One automaton for the lexicon and every word of every rule: by pattern, the lexicon's bits and above them the rules'."""
+    meanings: dict[str, int] = {}
     for place, (word, _) in enumerate(LEXICON):
-        meanings[squeeze(fold(word))] = (1 << place, 0)
+        meanings[squeeze(fold(word))] = 1 << place
     for bit, test in tests:
         for word in test.vocabulary:
-            lexicon, rules = meanings.get(word, (0, 0))
-            meanings[word] = (lexicon, rules | bit)
+            meanings[word] = meanings.get(word, 0) | bit << len(LEXICON)
     return AhoCorasick(list(meanings), matchkind=MatchKind.Standard), list(meanings.values())

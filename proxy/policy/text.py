@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -50,16 +51,59 @@ class _Fold(dict[int, str]):
 
 
 _FOLD = _Fold()
+
+
+def _ranges(characters: Iterable[str]) -> str:
+    """Characters as the inside of a character class."""
+    spans: list[list[int]] = []
+    for code in sorted(map(ord, characters)):
+        if spans and spans[-1][1] == code - 1:
+            spans[-1][1] = code
+        else:
+            spans.append([code, code])
+    return "".join(f"\\u{first:04x}-\\u{last:04x}" for first, last in spans)
+
+
+_PLAIN = [
+    chr(code) for code in (10, *range(0x20, 0x7F), *range(0x3001, 0x3003), *range(0x3008, 0x3012), *range(0x4E00, 0xA000))
+]
+_TOUCHED = re.compile(f"[^{_ranges(one for one in _PLAIN if _FOLD[ord(one)] == one)}]")
+"""What folding may change: a scan for it costs a tenth of folding every character."""
+_EASY: dict[str, str] = {}
+"""Touched characters that fold into untouched ones, so that one may be replaced after the other; learned, at most as long as Unicode."""
+_EASY_MOST = 8  # above this many different ones, one pass over all characters is cheaper
+
+
+def _easy(character: str) -> str | None:
+    folded = _FOLD[ord(character)]
+    if _TOUCHED.search(folded):
+        return None
+    _EASY[character] = folded
+    return folded
+
+
 SPLITTERS = "|/\\*·•.-_~^+=#&'\"` \t"
 """What is put between characters to split a word."""
-_MARKS = r"|/\\*·•.\-_~^+=#&'\"`\s"
+_SPACES = "".join(f"\\u{code:04x}" for code in range(0x10000) if chr(code).isspace())  # spelt out: a search for \\s is slow
+_MARKS = rf"|/\\*·•.\-_~^+=#&'\"`{_SPACES}"
 _BETWEEN = re.compile(rf"[{_MARKS}](?<=[\u3400-\u9fff].)[{_MARKS}]{{0,2}}(?=[\u3400-\u9fff])", re.DOTALL)
 # the mark first, then what stands before it: the scan for a mark is the fast part
 
 
 def fold(text: str) -> str:
     """NFKC, zero-width dropped, traditional → simplified, look-alikes → Latin, lower case. Length may change."""
-    return text.translate(_FOLD)
+    touched = set(_TOUCHED.findall(text))
+    if not touched:
+        return text
+    if len(touched) > _EASY_MOST:
+        return text.translate(_FOLD)
+    folded = text
+    for character in touched:
+        easy = _EASY.get(character)
+        if easy is None and (easy := _easy(character)) is None:
+            return text.translate(_FOLD)
+        folded = folded.replace(character, easy)
+    return folded
 
 
 def squeeze(folded: str) -> str:
@@ -75,13 +119,12 @@ def masked(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass").translate(_DIGITS_MASKED)
 
 
-def fingerprint(folded: str) -> int:
-    """32 bits naming the template: digits masked, runs of digits one digit long."""
-    data = masked(folded)
-    if b"00" in data:
-        data = data.replace(b"0000", b"0")
-        while b"00" in data:
-            data = data.replace(b"00", b"0")
+_ZEROS = re.compile(b"00+")
+
+
+def fingerprint(folded: str, mask: bytes | None = None) -> int:
+    """32 bits naming the template: digits masked, runs of digits one digit long. ``mask`` if it is known already."""
+    data = _ZEROS.sub(b"0", masked(folded) if mask is None else mask)
     return xxh3_64_intdigest(data) & 0xFFFFFFFF
 
 
@@ -114,13 +157,18 @@ class Signature(NamedTuple):
 NO_SIGNATURE = Signature("", 0, False)
 
 
+@lru_cache(maxsize=65_536)
+def _leading(written: str) -> Signature:
+    name = normal_signature(written)
+    return Signature(name if SIGNATURE_SHORTEST <= len(name) <= SIGNATURE_LONGEST else "", 1, False)
+
+
 def signature(text: str) -> Signature:
     """The signature at the start of a text, or at its end as in legacy traffic."""
     if "【" not in text:
         return NO_SIGNATURE
     if text[0] == "【" and text[-1] != "】" and text.count("【") == 1 and (end := text.find("】")) > 0:  # nearly always
-        name = normal_signature(text[1:end])
-        return Signature(name if SIGNATURE_SHORTEST <= len(name) <= SIGNATURE_LONGEST else "", 1, False)
+        return _leading(text[1:end])
     text = text.strip(_EDGE)
     first = _SIGNATURE.match(text)
     last = _SIGNATURE.match(text, text.rindex("【")) if text.endswith("】") else None
@@ -154,7 +202,9 @@ _REPLY_FIRST = re.compile(
 _ENGLISH = re.compile(
     r"(?:reply|text|send)\s+['\"]?([a-z]{1,11})['\"]?\s+(?:to\s+)?(?:unsubscribe|opt[ -]?out|stop|cancel|end)"
 )
-_NOTICE_GATE = ("退订", "拒收", "取消订阅", "屏蔽", "退阅")
+_NOTICE_GATE = re.compile("退[订阅]|拒收|取消订阅|屏蔽")
+_VERB = re.compile("[回发复编]")  # each of _REPLY holds one
+_TAIL_KNOWN = 40
 _TAIL_SLACK = 6  # characters after a notice that still leave it at the tail: 短信, 资讯, brackets, a full stop
 _TAIL_TRIM = " \t\r\n.。!！,，;；、)）]】>》\"'”’~"
 
@@ -169,16 +219,28 @@ NO_NOTICE = Notice("", False)
 
 def notice(folded: str) -> Notice:
     """The opt-out notice and the keyword it declares; the last one counts, for it is what a person reads last."""
+    gate = _NOTICE_GATE.search(folded)
+    if gate is None:
+        return _notice(folded, -1) if "to " in folded or " unsub" in folded else NO_NOTICE
+    start = gate.start()
+    # the words of a notice are always the same and stand last; if nothing before them belongs to it, the answer is known
+    tail = folded[start:]
+    if len(tail) > _TAIL_KNOWN or tail[-1] == "】" or _VERB.search(folded, max(0, start - 16), start):
+        return _notice(folded, start)
+    return _tail_notice(tail)
+
+
+@lru_cache(maxsize=8_192)
+def _tail_notice(tail: str) -> Notice:
+    return _notice(tail, 0)
+
+
+def _notice(folded: str, start: int) -> Notice:
     found: re.Match[str] | None = None
-    start = -1
-    for word in _NOTICE_GATE:
-        place = folded.find(word)
-        if place >= 0 and (start < 0 or place < start):
-            start = place
     if start >= 0:
         found = _last(_REFUSE_FIRST, folded, start, None)
         found = _last(_REPLY_FIRST, folded, max(0, start - 16), found)  # 回复 and the keyword stand before 退订
-    elif "to " in folded or " unsub" in folded:
+    else:
         found = _last(_ENGLISH, folded, 0, None)
     if found is None:
         return NO_NOTICE
@@ -202,6 +264,8 @@ def body_tail(folded: str) -> str:
 
 # --- links and contacts
 
+_ENDING = re.compile(r"\.[a-z]{2}")  # gate: no domain without it
+_HOST_LETTERS = frozenset("0123456789abcdefghijklmnopqrstuvwxyz.-")
 _DOMAIN = re.compile(r"[0-9a-z][0-9a-z.\-]*\.[a-z]{2,18}(?![0-9a-z\-@])")
 _HOST = re.compile(r"://\[?([0-9a-z.\-_:]+)")
 _CONTACT = re.compile(
@@ -214,7 +278,12 @@ def links(folded: str) -> tuple[str, ...]:
     """Domains of all links, as written in lower case; without a port."""
     if "." not in folded:
         return ()
-    found = [match[0] for match in _DOMAIN.finditer(folded) if ".." not in match[0]]
+    found: list[str] = []
+    if ending := _ENDING.search(folded):
+        start = ending.start()
+        while start and folded[start - 1] in _HOST_LETTERS:
+            start -= 1
+        found = [name for name in _DOMAIN.findall(folded, start) if ".." not in name]
     if "://" in folded:  # an address without a name, as http://192.0.2.1/
         hosts = (match[1].split(":")[0].strip(".") for match in _HOST.finditer(folded))
         found += [host for host in hosts if host not in found]

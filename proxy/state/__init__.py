@@ -96,7 +96,7 @@ class EmbeddedStore(Store, Protocol):
     def pin(self, name: str, value: str) -> None:
         """A setting fixed at the first start; StateMismatch when it was another then."""
 
-    def sweep(self, now: float, keep_s: int, buckets: int = 200) -> int:
+    def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
         """A little house-keeping: drops what time alone has emptied; returns how many records went."""
 
     async def checkpoint(

@@ -114,7 +114,7 @@ class SqliteStore:
             self._table.put(key, b"" if is_empty(after) else self._version.to_bytes(6, "big") + after[6:])
             self._dirty.add(key)
 
-    def sweep(self, now: float, keep_s: int, buckets: int = 200) -> int:
+    def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
         """Drops what time alone has emptied, looking at so many buckets; regular calls come round to all."""
         self.counters.sweep(now)
         gone, table = 0, self._table

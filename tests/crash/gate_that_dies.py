@@ -159,6 +159,11 @@ def _is(command: int, status: int) -> Callable[[Any, bytes], bool]:
     return lambda _, data: data[4:12] == head
 
 
+def _eventful(_: CheckpointFile, values: dict[str, str]) -> bool:
+    """Whether a checkpoint is committed that has some dozen messages in it."""
+    return int(values.get("counted", "0")) > 50
+
+
 def _always(*_: object) -> bool:
     return True
 
@@ -196,9 +201,7 @@ POINTS: dict[str, Point] = {
         before(ProviderLink, "answer", _is(SUBMIT_SM_RESP, 0)),
         40,
     ),
-    "acknowledged": Point(
-        "as soon as the provider is told", gone(ProviderLink, "answer", _is(SUBMIT_SM_RESP, 0)), 40
-    ),
+    "acknowledged": Point("as soon as the provider is told", gone(ProviderLink, "answer", _is(SUBMIT_SM_RESP, 0)), 40),
     "refused": Point(
         "when the carrier's refusal is read and the take-back not written",
         after(Relay, "answered", lambda *a: bool(a[2].command_status)),
@@ -216,13 +219,16 @@ POINTS: dict[str, Point] = {
         "as soon as an opt-out is acknowledged", gone(CarrierLink, "answer", _is(DELIVER_SM_RESP, 0)), 8
     ),
     "checkpoint-written": Point(
-        "when a checkpoint is written and not committed", after(CheckpointFile, "write"), 4, checkpoints=True
+        "when a checkpoint is written and not committed",
+        after(CheckpointFile, "write", lambda *a: bool(a[1].rows)),
+        4,
+        checkpoints=True,
     ),
     "checkpoint-commit": Point(
-        "just before a checkpoint is committed", before(CheckpointFile, "commit"), 3, checkpoints=True
+        "just before a checkpoint is committed", before(CheckpointFile, "commit", _eventful), 3, checkpoints=True
     ),
     "checkpoint-committed": Point(
-        "as soon as a checkpoint is committed", after(CheckpointFile, "commit"), 3, checkpoints=True
+        "as soon as a checkpoint is committed", after(CheckpointFile, "commit", _eventful), 3, checkpoints=True
     ),
     "segment": Point("when a segment is begun and nothing in it", after(Journal, "_roll"), 2),
     "stopping": Point("in the last checkpoint of a stop", after(CheckpointFile, "write"), 1, sigterm=True),

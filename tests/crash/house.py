@@ -64,7 +64,7 @@ class House:
     def __init__(self, folder: Path, carrier_port: int, store: Path | None = None) -> None:
         """``store``: where journal and state lie, if not in ``folder``."""
         self.folder = folder
-        self.port = free_port()
+        self.port, self._http = free_port(), free_port()
         store = store or folder
         self.journal, self.state = store / "journal", store / "state.db"
         self.config = folder / "gate106.yaml"
@@ -76,7 +76,7 @@ class House:
         carrier |= {"password": "secret", "bind": "transceiver", "links": 2, "window": 32, "tps": 5000}
         settings = {
             "smpp": {"listen": f"127.0.0.1:{self.port}"},
-            "http": {"listen": f"127.0.0.1:{free_port()}"},
+            "http": {"listen": f"127.0.0.1:{self._http}"},
             "store": f"sqlite://{self.state}",
             "journal": str(self.journal),
             "rules": str(folder / "rules"),
@@ -91,9 +91,10 @@ class House:
         self.config.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, plan: Plan | None = None) -> None:
+    def start(self, plan: Plan | None = None, *options: str) -> None:
+        """The plain gate, with ``options`` of the command; with a plan the one that dies."""
         if plan is None:
-            self._run("proxy", "serve", "--config", str(self.config))
+            self._run("proxy", "serve", "--config", str(self.config), *options)
         else:
             self.death.unlink(missing_ok=True)
             self._run("tests.crash.gate_that_dies", json.dumps(asdict(plan)), str(self.config))
@@ -108,6 +109,11 @@ class House:
                 stderr=log,
                 env=os.environ | {"NO_COLOR": "1"},
             )
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
 
     @property
     def exited(self) -> int | None:
@@ -126,6 +132,14 @@ class House:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+    async def why(self) -> list[str]:
+        """Why it is not ready; empty when it is."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._http)
+        writer.write(b"GET /readyz HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), WITHIN_S)
+        writer.close()
+        return list(json.loads(answer.split(b"\r\n\r\n", 1)[1])["why"])
 
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")[-2000:] if self.log.exists() else ""

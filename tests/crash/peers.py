@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from tests.crash.evidence import ACCEPTED, IGNORED, Arrival, Evidence, Refusal, Submit
@@ -81,6 +83,7 @@ class Carrier:
         self.lines: list[CarrierLine] = []
         self.port = 0
         self.ids = 0
+        self._held: list[Callable[[], None]] | None = None
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -105,6 +108,33 @@ class Carrier:
         if drawn < 0.17:
             return ESME_RSUBMITFAIL, 0
         return ACCEPTED, SLOW_S if drawn < 0.25 else 0
+
+    def hold(self) -> None:
+        """Submits are not answered until ``release``."""
+        self._held = []
+
+    @property
+    def held(self) -> int:
+        return len(self._held or ())
+
+    def release(self) -> None:
+        held, self._held = self._held or [], None
+        for answer in held:
+            answer()
+
+    def answer(self, write: Callable[[], None], after_s: float) -> None:
+        """Now, later, or when it is released."""
+        if self._held is not None:
+            self._held.append(write)
+        elif after_s:
+            asyncio.get_running_loop().call_later(after_s, write)
+        else:
+            write()
+
+    def opt_out(self, recipient: str, provider: str) -> None:
+        """A person answers a provider's port with a refusal."""
+        refusal = self.evidence.refusals[recipient] = Refusal(recipient, provider)
+        self.lines[0].reply(refusal)
 
     def again(self, line: CarrierLine) -> None:
         """What nobody acknowledged is sent again; a line that is still up may yet be answered on."""
@@ -155,10 +185,7 @@ class CarrierLine(Peer):
         if fate == IGNORED:
             return
         answer = pdu(SUBMIT_SM | RESPONSE, found.sequence, name.encode() + b"\0" if name else b"", fate)
-        if after_s:
-            asyncio.get_running_loop().call_later(after_s, self.write, answer)
-        else:
-            self.write(answer)
+        carrier.answer(partial(self.write, answer), after_s)
         if fate == ACCEPTED and fields.destination.startswith(REFUSES) and not carrier.calm:
             self._refuse(fields.destination, fields.source)
 
@@ -211,7 +238,7 @@ class Provider(Peer):
         self.news.clear()
         try:
             await asyncio.wait_for(self.news.wait(), within_s)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.crash.evidence import Evidence, Submit
+from tests.crash.evidence import Evidence
 from tests.crash.gate_that_dies import POINTS, Plan
 from tests.crash.house import CAP, PORTS, QUOTA, SIGNS, SMALL, WITHIN_S, House, until
 from tests.crash.peers import REFUSES, Carrier, Provider
@@ -28,8 +28,10 @@ TRAFFIC_MAX = 30_000
 """Submits of one life: when the point has not come by then, it never will."""
 STEP_S = 0.005
 """A provider that cannot send looks again after so long, if nothing is answered before."""
-BEFORE_SIGTERM = 150
-"""Submits before a gate is stopped, where it is to die of that."""
+BEFORE_SIGTERM, AFTER_SIGTERM = 150, 100
+"""Submits before a gate is stopped, where it is to die of that, and while it stops."""
+FILLED_MAX = 250
+"""Persons whose allowance is used up in the last life, beside all who opted out."""
 OVER = {"recipient-cap": 0x410, "not-permitted": 0x420, "provider-quota": 0x470}
 
 
@@ -42,7 +44,10 @@ class Chosen:
 
 
 class World:
-    def __init__(self, folder: Path, seed: int, deaths: list[Chosen], *, power: bool = False) -> None:
+    def __init__(
+        self, folder: Path, seed: int, deaths: list[Chosen], *, power: bool = False, store: Path | None = None
+    ) -> None:
+        """``store``: where the gate's journal and state lie, if not in ``folder``."""
         self.seed = seed
         self.rng = random.Random(seed)
         self.deaths = deaths
@@ -55,31 +60,53 @@ class World:
         """How many more messages each person could be sent in the last life, and ``SMALL`` could send."""
         self.filled: set[str] = set()
         """Persons who were sent to until the cap refused."""
-        self._folder = folder
-        self._people = itertools.count()
+        self._folder, self._store = folder, store
         self._refusers = itertools.count()
         self._front = 0
-        self._again: list[tuple[Provider, str]] = []
+        self._safe: dict[str, int] = {}
+        """Bytes of each segment that no power loss takes any more."""
 
     async def run(self) -> None:
-        await self.carrier.start()
-        self.house = House(self._folder, self.carrier.port)
+        await self.open()
         try:
             for chosen in self.deaths:
                 await self._live_and_die(chosen)
-            self.evidence.life += 1
-            self.carrier.calm = True
-            self.house.start()
-            await self._all_bound()
-            await self._try_everything()
-            code = await self.house.stop()
-            assert code == 0, f"the last gate ended with {code}: {self.house.said()}"
+            await self.last_life()
         finally:
-            self.house.kill()
-            for provider in self.providers:
-                provider.abort()
-            self.carrier.stop()
-            await asyncio.sleep(0)
+            await self.close()
+
+    async def open(self) -> None:
+        await self.carrier.start()
+        self.house = House(self._folder, self.carrier.port, self._store)
+
+    async def close(self) -> None:
+        self.house.kill()
+        for provider in self.providers:
+            provider.abort()
+        self.carrier.stop()
+        await asyncio.sleep(0)  # for the transports to close
+
+    def start(self, plan: Plan | None = None, *options: str) -> None:
+        """The next life begins."""
+        self.evidence.life += 1
+        self.house.start(plan, *options)
+
+    async def all_bound(self) -> None:
+        """The carrier is bound to, and providers are let in; or the gate is dead."""
+        house = self.house
+        await until(lambda: self.carrier.bound == 2 or house.exited is not None, f"links to the carrier: {house.said()}")
+        for provider in self.providers:
+            while house.exited is None and not await provider.bind(house.port):
+                await provider.something(STEP_S)
+
+    async def last_life(self) -> None:
+        """With the plain gate and a carrier that takes everything."""
+        self.carrier.calm = True
+        self.start()
+        await self.all_bound()
+        await self._try_everything()
+        code = await self.house.stop()
+        assert code == 0, f"the last gate ended with {code}: {self.house.said()}"
 
     # -- a life that ends badly
 
@@ -88,11 +115,10 @@ class World:
         replays = any(later.point == "replaying" for later in self.deaths)
         checkpoint_s = 0.05 if point.checkpoints else 60.0 if replays else self.rng.choice((0.03, 0.2, 60.0))
         plan = Plan(chosen.point, chosen.nth, str(house.death), checkpoint_s, 16_000)
-        self.evidence.life += 1
-        house.start(plan)
+        self.start(plan)
         traffic = asyncio.create_task(self._traffic(point.sigterm))
         try:
-            await until(lambda: house.exited is not None or traffic.done(), f"death at {plan}: {house.said()}")
+            await until(lambda: house.exited is not None or traffic.done(), f"death at {plan}")
             if traffic.done():
                 traffic.result()
             await until(lambda: house.exited is not None, f"death at {plan}, no occurrence: {house.said()}", 2.0)
@@ -109,8 +135,8 @@ class World:
         """Segments keep what was synced, and some of what was not."""
         for segment in sorted(self.house.journal.glob("*.journal")):
             size = segment.stat().st_size
-            safe = died["synced"].get(segment.name, 0)
-            left = self.rng.choice((safe, self.rng.randint(safe, size)))
+            safe = max(died["synced"].get(segment.name, 0), self._safe.get(segment.name, 0))
+            left = self._safe[segment.name] = self.rng.choice((safe, self.rng.randint(safe, size)))
             if left:
                 os.truncate(segment, left)
             else:
@@ -118,25 +144,17 @@ class World:
 
     async def _traffic(self, then_stop: bool) -> None:
         """Until the gate is gone, or has taken so much that its point must have come; ``then_stop``: SIGTERM in the midst of it."""
-        await self._all_bound()
+        await self.all_bound()
         if not any(provider.bound for provider in self.providers):
             return
         first = len(self.evidence.submits)
+        most = BEFORE_SIGTERM + AFTER_SIGTERM if then_stop else TRAFFIC_MAX
         async with asyncio.TaskGroup() as group:
             for provider in self.providers:
-                group.create_task(self._send(provider, first + TRAFFIC_MAX))
-            while then_stop and len(self.evidence.submits) < first + BEFORE_SIGTERM:
-                await asyncio.sleep(STEP_S)
+                group.create_task(self._send(provider, first + most))
             if then_stop and self.house.process is not None:
+                await until(lambda: len(self.evidence.submits) >= first + BEFORE_SIGTERM, "traffic")
                 self.house.process.send_signal(signal.SIGTERM)
-
-    async def _all_bound(self) -> None:
-        """The carrier is bound to, and providers are let in; or the gate is dead."""
-        house = self.house
-        await until(lambda: self.carrier.bound == 2 or house.exited is not None, f"links to the carrier: {house.said()}")
-        for provider in self.providers:
-            while house.exited is None and not await provider.bind(house.port):
-                await asyncio.sleep(STEP_S)
 
     async def _send(self, provider: Provider, most: int) -> None:
         while provider.bound and len(self.evidence.submits) < most:
@@ -164,12 +182,13 @@ class World:
         refusals = self.evidence.refusals
         await until(lambda: all(refusal.acknowledged for refusal in refusals.values()), "all opt-outs acknowledged")
         by_name = {provider.name: provider for provider in self.providers}
-        people = {submit.recipient for submit in self.evidence.submits.values()}
+        people = sorted({submit.recipient for submit in self.evidence.submits.values()} - refusals.keys())
+        people = [*refusals, *self.rng.sample(people, min(FILLED_MAX, len(people)))]
         async with asyncio.timeout(WITHIN_S), asyncio.TaskGroup() as group:
             for refusal in refusals.values():
                 group.create_task(by_name[refusal.provider].ask(refusal.recipient))
         async with asyncio.timeout(WITHIN_S), asyncio.TaskGroup() as group:
-            for person in sorted(people):
+            for person in people:
                 group.create_task(self._fill(person, refusals[person].provider if person in refusals else ""))
         async with asyncio.timeout(WITHIN_S):
             await self._use_up(by_name[SMALL])
@@ -190,6 +209,3 @@ class World:
         submit = await provider.ask(person)
         assert submit.status in (0, OVER[reason]), f"{submit} instead of 0 or {reason}: {self.house.said()}"
         return submit.acknowledged
-
-    def to(self, person: str) -> list[Submit]:
-        return [submit for submit in self.evidence.submits.values() if submit.recipient == person]

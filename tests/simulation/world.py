@@ -25,7 +25,7 @@ from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.message import Category, EntryState
 from proxy.net.lane import Lane
 from proxy.relay import Relay
-from proxy.replay import replay, settle_open
+from proxy.replay import ID_GAP, replay, settle_open
 from proxy.state import record
 from proxy.state.aggregates import Aggregates
 from proxy.tally import Tally
@@ -172,6 +172,7 @@ class World:
         self.ticket = 0
         self.epoch = 0  # grows with each restart: what was scheduled by a dead gate never happens
         self.slow_store = self.chance(0.5)
+        self.syncs_per_s = self.random.choice([300, 300, 30])
         self.faults = self.random.choice([0.0, 0.1, 0.3])
         self.disk = MemoryDisk()
         self.saved: tuple[dict[int, tuple[int, bytes]], Any, int, int, int, int] | None = None
@@ -249,9 +250,12 @@ class World:
             spawn=self.spawn,
             wake=self.wake,
             sync=self.sync,
-            first_id=max(found.highest_id, highest),
+            first_id=max(found.highest_id, highest) + ID_GAP,
         )
         self.way_back = WayBack(self.relay, self.tally, lambda provider: [self.binds[provider]], {}, frozenset())
+        self.journal.append(entries.START, entries.pack_start(self.now, 0, self.relay.highest_id))
+        self.journal.write(self.now)
+        self.journal.note_synced(self.journal.sync())
         if self.bug is not None:
             self.bug(self)
         self.tick()
@@ -282,7 +286,7 @@ class World:
     def sync(self) -> None:
         if not self.syncing and self.journal.written > self.journal.synced:
             self.syncing = True
-            self.later(self.random.expovariate(300), self.sync_ends)
+            self.later(self.random.expovariate(self.syncs_per_s), self.sync_ends)
 
     def sync_ends(self) -> None:
         self.syncing = False
@@ -383,6 +387,8 @@ class World:
         if submit.recipient == BEIJING:
             raise Broken(f"submit {submit.number} went to Beijing")
         self.check_caps(submit)
+        if self.restarts < 4 and self.chance(self.faults * 0.05):  # when it hurts most
+            self.later(self.random.choice([0.0, 0.001]), self.crash)
 
     def check_caps(self, last: Submit) -> None:
         out = [s for s in self.submits if s.reached_carrier and not s.forgiven and not s.replaced and not s.taken_back]
@@ -474,6 +480,7 @@ class World:
         else:
             self.disk.power_loss(self.random.choice([0, 0, 7, 40, 200]))
         self.disk.free_bytes = None
+        self._on_disk.clear()
         kept = self.on_disk().entries
         for submit in self.submits:
             if submit.reached_carrier and submit.entry not in kept:
@@ -531,7 +538,8 @@ class World:
                 if submit.taken_back == (submit.entry in live):
                     word = "still counts" if submit.taken_back else "is not counted"
                     raise Broken(f"submit {submit.number} {word} at rest (the carrier said {submit.carrier_said})")
-                if submit.told == 0 and live[submit.entry] == EntryState.UNKNOWN:
+                # a power loss may take the carrier's answer, which is written, not synced: then the entry is unknown again, and counts
+                if submit.told == 0 and live[submit.entry] == EntryState.UNKNOWN and submit.entry in self.on_disk().accepted:
                     raise Broken(f"submit {submit.number} was acknowledged, its entry says {live[submit.entry]}")
         if _dump(fresh.counters) != _dump(self.store.counters):
             raise Broken("a replay of the journal gives other aggregates")
@@ -560,10 +568,11 @@ class OnDisk:
     refused: set[bytes]
     opted_out: set[int]
     adopts: dict[int, int]
+    accepted: set[int]
 
     @classmethod
     def of(cls, disk: MemoryDisk) -> OnDisk:
-        found = cls(set(), set(), set(), set(), set(), {})
+        found = cls(set(), set(), set(), set(), set(), {}, set())
         for item in read(disk, 1):
             if item.kind == entries.VERDICT:
                 verdict = entries.unpack_verdict(item.body)
@@ -576,6 +585,8 @@ class OnDisk:
                 answer = entries.unpack_answer(item.body)
                 if answer.status == CARRIER_REFUSES:
                     found.refused_by_carrier.add(answer.entry_id)
+                if answer.effect == Effect.ACCEPTED:
+                    found.accepted.add(answer.entry_id)
                 if Effect(answer.effect).takes_back:
                     found.taken_back.add(answer.entry_id)
             elif item.kind == entries.OPTOUT:

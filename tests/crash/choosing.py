@@ -1,0 +1,45 @@
+"""Choosing: which points a world dies of, from a seed.
+
+In: a point, or a seed alone. Out: a World that is ready to run. Never: chance that cannot be replayed.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from tests.crash.gate_that_dies import POINTS
+from tests.crash.world import Chosen, World
+
+BEFORE = {"replaying": "acknowledged", "cutting": "half-written"}
+"""What must have killed the gate before, for a point of its next start to come."""
+AT_LEAST = {"acknowledged": 20}
+"""So that there is enough to replay."""
+AFTER_LOSS = ("cutting", "half-written")
+"""After these a power loss may leave the tail untorn: then there is nothing to cut."""
+
+
+def one(folder: Path, point: str, seed: int, *, power: bool = False) -> World:
+    """A world that dies at this point, at an occurrence drawn from the seed."""
+    rng = random.Random(f"{seed} {point} {power}")
+    return World(folder, rng.getrandbits(32), _deaths(point, rng), power=power)
+
+
+def any_of(folder: Path, seed: int) -> World:
+    """A world that dies once or twice, of points drawn from the seed; in every third the power fails."""
+    rng = random.Random(seed)
+    power = rng.random() < 1 / 3
+    points = [point for point in POINTS if not (power and point in AFTER_LOSS)]
+    deaths = _deaths(rng.choice(points), rng)
+    if len(deaths) == 1 and rng.random() < 0.3:
+        deaths = _deaths(rng.choice([point for point in points if not POINTS[point].from_start]), rng) + deaths
+        deaths = [chosen for chosen in deaths if chosen.point != "first-start"]
+    return World(folder, rng.getrandbits(32), deaths, power=power)
+
+
+def _deaths(point: str, rng: random.Random) -> list[Chosen]:
+    deaths = [Chosen(point, rng.randint(1, POINTS[point].most))]
+    if point in BEFORE:
+        first = BEFORE[point]
+        deaths.insert(0, Chosen(first, rng.randint(AT_LEAST.get(first, 1), POINTS[first].most)))
+    return deaths

@@ -1,0 +1,153 @@
+"""A disk without room: submits are told to come again, nothing is acknowledged unsafely, and the gate recovers by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.crash.house import until
+from tests.crash.peers import REFUSES
+from tests.crash.reconcile import SUPPRESSED, reconcile
+from tests.crash.world import World
+from tests.e2e.pdus import ESME_RMSGQFUL
+
+DISK_BYTES = 2 << 20
+BEFORE = 60
+"""Messages before the disk is full: the journal is then larger than the log, which a limit on files must leave room for."""
+HELD = 6
+
+
+class Disk(Protocol):
+    path: Path
+
+    def fill(self, world: World) -> None: ...
+
+    def clear(self, world: World) -> None: ...
+
+
+class Limited:
+    """No real disk: the process may not make files longer than its journal is now."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fill(self, world: World) -> None:
+        longest = max(segment.stat().st_size for segment in world.house.journal.glob("*.journal"))
+        assert world.house.log.stat().st_size < longest / 2
+        resource.prlimit(world.house.pid, resource.RLIMIT_FSIZE, (longest, resource.RLIM_INFINITY))
+
+    def clear(self, world: World) -> None:
+        resource.prlimit(world.house.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+class Small:
+    """A file system of its own, with a file that takes all its room."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fill(self, world: World) -> None:
+        with (self.path / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+
+    def clear(self, world: World) -> None:
+        (self.path / "filler").unlink()
+
+
+def _mount(path: Path) -> bool:
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "gate106", path], capture_output=True, check=False, timeout=10
+    )
+    return done.returncode == 0
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """A small disk where mounting is allowed, else a limit on files."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    if os.geteuid() or not _mount(path):
+        yield Limited(path)
+        return
+    yield Small(path)
+    subprocess.run(["umount", path], check=True, timeout=10)
+
+
+def test_a_full_disk_is_a_temporary_status_and_nothing_is_acknowledged_unsafely(tmp_path: Path, disk: Disk) -> None:
+    _full(tmp_path, disk)
+
+
+def test_a_journal_that_may_not_grow_is_a_temporary_status_and_nothing_is_acknowledged_unsafely(tmp_path: Path) -> None:
+    _full(tmp_path, Limited(tmp_path))
+
+
+def _full(folder: Path, disk: Disk) -> None:
+    world = World(folder, 1, [], store=disk.path)
+
+    async def live() -> None:
+        await world.open()
+        try:
+            world.carrier.calm = True
+            world.start()
+            await world.all_bound()
+            await _until_full(world, disk)
+            await _while_full(world)
+            disk.clear(world)
+            await _after(world)
+            world.house.kill()
+            await until(lambda: not any(provider.bound for provider in world.providers), "lines cut")
+            await world.last_life()
+            reconcile(world)
+        finally:
+            await world.close()
+
+    asyncio.run(live())
+
+
+async def _until_full(world: World, disk: Disk) -> None:
+    """Some messages; then some whose answers, and an opt-out whose acknowledgement, come when there is no room any more."""
+    provider, carrier = world.providers[0], world.carrier
+    for number in range(BEFORE):
+        assert (await provider.ask(f"138002102{number // 3:02d}")).acknowledged
+    assert (await provider.ask(f"{REFUSES}00210000")).acknowledged
+    carrier.hold()
+    for number in range(HELD):
+        provider.submit(f"1380021030{number}")
+    await until(lambda: carrier.held == HELD, "submits at the carrier")
+    disk.fill(world)
+    carrier.release()
+    carrier.opt_out(f"{REFUSES}00210000", provider.name)
+
+
+async def _while_full(world: World) -> None:
+    provider, evidence = world.providers[0], world.evidence
+    held = [submit for submit in evidence.submits.values() if submit.recipient.startswith("1380021030")]
+    for number in range(20):
+        refused = await world.providers[number % 2].ask(f"1380021040{number % 10}")
+        assert refused.status == ESME_RMSGQFUL
+        assert not refused.arrived
+    assert [submit.told for submit in held] == [[]] * HELD, "an answer that is not written is not told"
+    assert not evidence.refusals[f"{REFUSES}00210000"].acknowledged
+    assert any("journal" in why for why in await world.house.why())
+    assert provider.bound
+
+
+async def _after(world: World) -> None:
+    """There is room again, and nobody does anything about it."""
+    provider, evidence = world.providers[0], world.evidence
+    held = [submit for submit in evidence.submits.values() if submit.recipient.startswith("1380021030")]
+    await until(lambda: all(submit.told for submit in held), "answers that waited for room")
+    assert all(submit.acknowledged for submit in held)
+    await until(lambda: evidence.refusals[f"{REFUSES}00210000"].acknowledged, "the opt-out acknowledged")
+    assert (await provider.ask(f"{REFUSES}00210000")).status == SUPPRESSED
+    assert (await provider.ask("13800210500")).acknowledged
+    assert await world.house.why() == []
