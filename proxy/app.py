@@ -126,7 +126,7 @@ class Gate:
         self._note(entries.START, entries.pack_start(now, settings.node, self.relay.highest_id))
         self._note_rules(now)
         await self._wait_synced(self.journal.written)
-        self.http = HttpServer(self._metrics, self._not_ready, settings.http.metrics_allow)
+        self.http = HttpServer(self._metrics, self._not_ready, settings.http.metrics_allow, self._notes)
         self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
         self.smpp_port = await self.providers.listen(settings.smpp.listen.host, settings.smpp.listen.port)
         for house in self.carriers.values():
@@ -243,7 +243,7 @@ class Gate:
     async def _wait_synced(self, sequence: int) -> None:
         while self.journal.synced < sequence and not self.relay.journal_down:
             self.syncer.kick()
-            await asyncio.sleep(0.001)  # noqa: ASYNC110 # a sync takes a millisecond or so, and this is rare
+            await asyncio.sleep(0.001)  # a sync takes a millisecond or so, and this is rare
 
     async def _watch_rules(self) -> None:
         async for _ in watchfiles.awatch(self.settings.rules, debounce=100, step=20, recursive=True):
@@ -288,7 +288,7 @@ class Gate:
         relay.draining = True
         await providers.stop_listening()
         deadline = self.loop.time() + DRAIN_S
-        while not relay.idle and self.loop.time() < deadline:
+        while not relay.idle and self.loop.time() < deadline:  # noqa: ASYNC110 # twice a life, and what it waits for has many ends
             await asyncio.sleep(0.01)
         log.info("drained", left=len(relay.in_flight))
         providers.unbind_all()
@@ -317,16 +317,25 @@ class Gate:
         why = []
         if not self.providers.accepting:
             why.append(self.providers.why_not_accepting)
-        why += [
+        if not any(house.lane.up for house in self.carriers.values()):
+            why += self._carriers_down() or ["no carrier is configured (settings: carriers)"]
+        if self.relay.journal_down:
+            why.append(f"journal: {self.relay.journal_down}")
+        return why
+
+    def _notes(self) -> list[str]:
+        """What somebody should mend, though traffic may come."""
+        notes = self._carriers_down() if any(house.lane.up for house in self.carriers.values()) else []
+        if self.rules_problem:
+            notes.append(f"rules: {self.rules_problem} (the set {self.rules.revision} stays in force)")
+        return notes
+
+    def _carriers_down(self) -> list[str]:
+        return [
             f"carrier {name}: no link is up (look for 'carrier unreachable' in the log)"
             for name, house in self.carriers.items()
             if not house.lane.up
         ]
-        if self.relay.journal_down:
-            why.append(f"journal: {self.relay.journal_down}")
-        if self.rules_problem:
-            why.append(f"rules: {self.rules_problem} (the set {self.rules.revision} stays in force)")
-        return why
 
     def _gauges(self) -> Gauges:
         providers, houses = self.providers, self.carriers

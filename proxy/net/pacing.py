@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from asyncio_throttle.throttler import Throttler
 
-
 PERIOD_S = 0.05
 """The throttler's window: a second's worth is never sent in one burst."""
 RETRY_S = 0.002

@@ -39,10 +39,18 @@ Metrics = Callable[[], bytes | Iterable[bytes]]
 
 
 class HttpServer:
-    def __init__(self, metrics: Metrics, not_ready: Callable[[], list[str]], metrics_allow: Sequence[Network]) -> None:
-        """``not_ready`` says why traffic should go elsewhere, in words; an empty list means that it should come here."""
+    def __init__(
+        self,
+        metrics: Metrics,
+        not_ready: Callable[[], list[str]],
+        metrics_allow: Sequence[Network],
+        notes: Callable[[], list[str]] = list,
+    ) -> None:
+        """``not_ready`` says why traffic should go elsewhere, in words; an empty list means that it should come here. ``notes`` is
+        what somebody should mend although traffic may come: a mistake in the rules must not take every node out of service."""
         self._metrics = metrics
         self._not_ready = not_ready
+        self._notes = notes
         self._metrics_allow = tuple(metrics_allow)
         self.state = ServerState()
         self._server: asyncio.Server | None = None
@@ -94,7 +102,7 @@ class HttpServer:
 
     async def _readyz(self, _: Request) -> Response:
         why = self._not_ready()
-        return JSONResponse({"ready": not why, "why": why}, status_code=503 if why else 200)
+        return JSONResponse({"ready": not why, "why": why, "notes": self._notes()}, status_code=503 if why else 200)
 
     async def _show_metrics(self, request: Request) -> Response:
         if not self._may_read_metrics(request.client.host if request.client else ""):

@@ -7,6 +7,8 @@ Never: sockets, clocks, logs, protocol fields.
     kinds/                    one file per word of ``when``, and limit
     condition → ruleset, plan conditions as bits, decisions cached by them
     text, category → reading  what a text says, once per text
+    kin                       which senders are alike to the rules, what of a place they can tell
+    memo                      the bounded memory all of these share
     regions, registry         where people live, who signs, what ports are for
     judge                     the verdict                   explain   the verdict in words
     check                     rule tests                    optout    what a reply means

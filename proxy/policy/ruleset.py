@@ -91,7 +91,6 @@ class RuleSet:
         self._time_mask = sum(bit for bit, _ in self._times)
         self._time_bits = 0
         self._turns_at = 0.0
-        self._came_of_age = 0.0  # the latest change of a provider's age that memory rests on
         self.since = 0.0
         """Plans in memory hold from here …"""
         self.until = 0.0
@@ -102,12 +101,11 @@ class RuleSet:
     def turn(self, now: float) -> None:
         """Forget what another time decided, unless nothing that rules can see has changed (a clock that went back a little)."""
         bits, until = self.time_bits(now), self.next_change(now)
-        if (bits, until) == (self._time_bits, self._turns_at) and self._came_of_age <= now < self.until:
+        if (bits, until) == (self._time_bits, self._turns_at) and now < self.until and not self.kindred.ages:
             self.since = now
             return
         for memo in (self.plans, self._known, self._decisions, self.kindred):
             memo.clear()
-        self._came_of_age = 0.0
         self._time_bits, self._turns_at = bits, until
         self.since, self.until = now, until
 
@@ -132,7 +130,7 @@ class RuleSet:
         for _, test in self.kindred.ages:
             assert test.changes is not None
             while (change := test.changes(sender, self.since)) <= now:
-                self.since = self._came_of_age = change
+                self.since = change
             self.until = min(self.until, change)
         return self.senders.put(sender, self.kindred.of(sender, now))
 

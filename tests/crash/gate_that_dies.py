@@ -21,16 +21,15 @@ from typing import Any, NamedTuple
 from proxy import app
 from proxy.desk.disk import OsDisk
 from proxy.desk.journal import Journal
-from proxy.net.carrier import CarrierLink
 from proxy.net.lane import Lane
 from proxy.net.link import Link
-from proxy.net.provider import ProviderLink
 from proxy.relay import Relay
 from proxy.state.checkpoint import CheckpointFile
 from proxy.state.sqlite import SqliteStore
 from proxy.way_back import WayBack
+from proxy.wire import Session
 
-SUBMIT_SM_RESP, DELIVER_SM_RESP = 0x80000004, 0x80000005
+SUBMIT_SM, SUBMIT_SM_RESP, DELIVER_SM_RESP = 0x00000004, 0x80000004, 0x80000005
 
 
 @dataclass(frozen=True)
@@ -124,12 +123,12 @@ def half_written(death: Death) -> None:
     OsDisk.append = method  # type: ignore[method-assign]
 
 
-def gone(owner: type[Link], name: str, when: Callable[..., bool]) -> Place:
-    """Once the kernel has what the call put on the way: the loop writes it at the end of its turn."""
+def gone(name: str, when: Callable[..., bool]) -> Place:
+    """Once the kernel has what this method of a session put on the way: the loop writes it at the end of its turn."""
 
     def place(death: Death) -> None:
-        original, flush = getattr(owner, name), Link.flush
-        marked: set[Link] = set()
+        original, flush = getattr(Session, name), Link.flush
+        marked: set[Session] = set()
 
         def look(link: Link) -> None:
             if link.transport is None or not link.transport.get_write_buffer_size():
@@ -137,18 +136,18 @@ def gone(owner: type[Link], name: str, when: Callable[..., bool]) -> Place:
             else:
                 link.turns.loop.call_soon(look, link)
 
-        def method(self: Link, *args: Any) -> Any:
+        def method(self: Session, *args: Any) -> Any:
             if when(self, *args):
                 marked.add(self)
             return original(self, *args)
 
         def flushed(self: Link) -> None:
             flush(self)
-            if self in marked:
-                marked.discard(self)
+            if self.session in marked:
+                marked.discard(self.session)
                 self.turns.loop.call_soon(look, self)
 
-        setattr(owner, name, method)
+        setattr(Session, name, method)
         Link.flush = flushed  # type: ignore[method-assign]
 
     return place
@@ -164,8 +163,8 @@ def _eventful(_: CheckpointFile, values: dict[str, str]) -> bool:
     return int(values.get("counted", "0")) > 50
 
 
-def _always(*_: object) -> bool:
-    return True
+def _submit(_: Session, data: bytes, *rest: object) -> bool:
+    return data[4:8] == SUBMIT_SM.to_bytes(4, "big")
 
 
 class Point(NamedTuple):
@@ -190,34 +189,32 @@ POINTS: dict[str, Point] = {
     "written-unsent": Point("when the entry is written and on no lane yet", before(Lane, "put"), 60),
     "synced-unsent": Point("when the entry is synced and on no lane yet", before(Lane, "put", synced=True), 60),
     "synced-unflushed": Point(
-        "when the entry is synced and the frame not on its socket", after(CarrierLink, "_send", synced=True), 60
+        "when the entry is synced and the frame not on its socket", after(Session, "send", _submit, synced=True), 60
     ),
-    "sent": Point("when the frame is sent and not answered", gone(CarrierLink, "_send", _always), 40),
+    "sent": Point("when the frame is sent and not answered", gone("send", _submit), 40),
     "answered": Point(
         "when the carrier's answer is read and not written", after(Relay, "answered", lambda *a: not a[2].command_status), 40
     ),
     "untold": Point(
         "when the carrier's answer is written and the provider not told",
-        before(ProviderLink, "answer", _is(SUBMIT_SM_RESP, 0)),
+        before(Session, "write", _is(SUBMIT_SM_RESP, 0)),
         40,
     ),
-    "acknowledged": Point("as soon as the provider is told", gone(ProviderLink, "answer", _is(SUBMIT_SM_RESP, 0)), 40),
+    "acknowledged": Point("as soon as the provider is told", gone("write", _is(SUBMIT_SM_RESP, 0)), 40),
     "refused": Point(
         "when the carrier's refusal is read and the take-back not written",
         after(Relay, "answered", lambda *a: bool(a[2].command_status)),
         8,
     ),
     "refused-untold": Point(
-        "when the take-back is written and the provider not told", before(ProviderLink, "answer", _is(SUBMIT_SM_RESP, 0x45)), 8
+        "when the take-back is written and the provider not told", before(Session, "write", _is(SUBMIT_SM_RESP, 0x45)), 8
     ),
-    "refused-told": Point("as soon as the refusal is told", gone(ProviderLink, "answer", _is(SUBMIT_SM_RESP, 0x45)), 8),
+    "refused-told": Point("as soon as the refusal is told", gone("write", _is(SUBMIT_SM_RESP, 0x45)), 8),
     "optout-written": Point("when an opt-out is written and not synced", before(WayBack, "_opted_out"), 8),
     "optout-synced": Point(
-        "when an opt-out is synced and not acknowledged", before(CarrierLink, "answer", _is(DELIVER_SM_RESP, 0)), 8
+        "when an opt-out is synced and not acknowledged", before(Session, "write", _is(DELIVER_SM_RESP, 0)), 8
     ),
-    "optout-acknowledged": Point(
-        "as soon as an opt-out is acknowledged", gone(CarrierLink, "answer", _is(DELIVER_SM_RESP, 0)), 8
-    ),
+    "optout-acknowledged": Point("as soon as an opt-out is acknowledged", gone("write", _is(DELIVER_SM_RESP, 0)), 8),
     "checkpoint-written": Point(
         "when a checkpoint is written and not committed",
         after(CheckpointFile, "write", lambda *a: bool(a[1].rows)),

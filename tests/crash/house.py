@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 WITHIN_S = 20.0
 """Far more than anything here takes, on a machine that is busy with something else."""
 LOOK_S = 0.005
-CAP, QUOTA = 3, 40
+CAP, QUOTA = 3, 300
 SIGNS = {"jia": "甲店", "yi": "乙店", "bing": "丙店", "ding": "丁店"}
 PORTS = {"jia": "10690011", "yi": "10690022", "bing": "10690033", "ding": "10690044"}
 SMALL = "ding"

@@ -83,7 +83,8 @@ class Carrier:
         self.lines: list[CarrierLine] = []
         self.port = 0
         self.ids = 0
-        self._held: list[Callable[[], None]] | None = None
+        self._hold = ""
+        self._held: list[Callable[[], None]] = []
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -109,22 +110,22 @@ class Carrier:
             return ESME_RSUBMITFAIL, 0
         return ACCEPTED, SLOW_S if drawn < 0.25 else 0
 
-    def hold(self) -> None:
-        """Submits are not answered until ``release``."""
-        self._held = []
+    def hold(self, recipients: str) -> None:
+        """Submits to numbers that begin so are not answered until ``release``."""
+        self._hold = recipients
 
     @property
     def held(self) -> int:
-        return len(self._held or ())
+        return len(self._held)
 
     def release(self) -> None:
-        held, self._held = self._held or [], None
+        held, self._held, self._hold = self._held, [], ""
         for answer in held:
             answer()
 
-    def answer(self, write: Callable[[], None], after_s: float) -> None:
+    def answer(self, recipient: str, write: Callable[[], None], after_s: float) -> None:
         """Now, later, or when it is released."""
-        if self._held is not None:
+        if self._hold and recipient.startswith(self._hold):
             self._held.append(write)
         elif after_s:
             asyncio.get_running_loop().call_later(after_s, write)
@@ -185,7 +186,7 @@ class CarrierLine(Peer):
         if fate == IGNORED:
             return
         answer = pdu(SUBMIT_SM | RESPONSE, found.sequence, name.encode() + b"\0" if name else b"", fate)
-        carrier.answer(partial(self.write, answer), after_s)
+        carrier.answer(submit.recipient, partial(self.write, answer), after_s)
         if fate == ACCEPTED and fields.destination.startswith(REFUSES) and not carrier.calm:
             self._refuse(fields.destination, fields.source)
 
@@ -217,6 +218,7 @@ class Provider(Peer):
         self.open: dict[int, Submit] = {}
         self.news = asyncio.Event()
         """Something was answered, or the connection went."""
+        self._asking: dict[int, asyncio.Future[None]] = {}
         self._sequence = 0
 
     async def bind(self, port: int) -> bool:
@@ -245,6 +247,13 @@ class Provider(Peer):
         super().connection_lost(exc)
         self.bound = False
         self.news.set()
+        for serial in list(self._asking):
+            self._answered(serial)
+
+    def _answered(self, serial: int) -> None:
+        asking = self._asking.pop(serial, None)
+        if asking is not None and not asking.done():
+            asking.set_result(None)
 
     @property
     def free(self) -> bool:
@@ -260,11 +269,10 @@ class Provider(Peer):
 
     async def ask(self, recipient: str) -> Submit:
         """A submit and its answer, waited for; returns without one when the connection goes."""
-        while self.bound and not self.free:
-            await self.something()
+        assert self.free, f"{self.name}: more asked at once than WINDOW"
         submit = self.submit(recipient)
-        while self.bound and not submit.told:
-            await self.something()
+        self._asking[submit.serial] = answered = asyncio.get_running_loop().create_future()
+        await answered
         return submit
 
     def got(self, found: Pdu) -> None:
@@ -274,6 +282,7 @@ class Provider(Peer):
                 self.evidence.surprises.append(f"{self.name}: an answer to nothing ({found.sequence})")
             else:
                 self.evidence.told(submit, found.status, message_id(found))
+                self._answered(submit.serial)
         elif found.command == BIND_TRANSCEIVER | RESPONSE:
             self.bound = found.status == 0
             if not self.bound:

@@ -21,6 +21,9 @@ from tests.e2e.pdus import ESME_RMSGQFUL, ESME_RSUBMITFAIL, ESME_RSYSERR, read_m
 
 CAPPED, SUPPRESSED, OVER_QUOTA = OVER["recipient-cap"], OVER["not-permitted"], OVER["provider-quota"]
 
+EVIDENCE_MAX = 12
+"""Values shown of what breaks a promise."""
+
 
 class Broken(AssertionError):
     """A promise was not kept."""
@@ -28,7 +31,7 @@ class Broken(AssertionError):
 
 def holds(kept: bool, promise: str, *evidence: object) -> None:
     if not kept:
-        raise Broken(f"{promise}: {'; '.join(map(str, evidence))}")
+        raise Broken(f"{promise}: {'; '.join(map(str, evidence[:EVIDENCE_MAX]))}")
 
 
 class Written:
@@ -41,6 +44,7 @@ class Written:
             if record.kind == entries.VERDICT:
                 said = entries.unpack_verdict(record.body)
                 if said.entry is not None:
+                    holds(said.entry.id not in serial, "no entry's id is given twice", said)
                     serial[said.entry.id] = number = serial_of(read_message(said.data).short_message)
                     holds(number not in self.allowed, "a submit is allowed once", number)
                     self.allowed[number] = None

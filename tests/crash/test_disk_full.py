@@ -13,7 +13,7 @@ from typing import Protocol
 
 import pytest
 
-from tests.crash.house import until
+from tests.crash.house import WITHIN_S, until
 from tests.crash.peers import REFUSES
 from tests.crash.reconcile import SUPPRESSED, reconcile
 from tests.crash.world import World
@@ -22,7 +22,11 @@ from tests.e2e.pdus import ESME_RMSGQFUL
 DISK_BYTES = 2 << 20
 BEFORE = 60
 """Messages before the disk is full: the journal is then larger than the log, which a limit on files must leave room for."""
-HELD = 6
+HELD, HELD_TO = 6, "1380021030"
+"""Submits the carrier has not answered when the room is gone, and to whom."""
+SETTLED_S = 0.4
+"""A last small record may fit where a larger one did not: the disk counts as full when nothing was written for some ticks."""
+REFUSER = f"{REFUSES}00210000"
 
 
 class Disk(Protocol):
@@ -118,25 +122,39 @@ async def _until_full(world: World, disk: Disk) -> None:
     provider, carrier = world.providers[0], world.carrier
     for number in range(BEFORE):
         assert (await provider.ask(f"138002102{number // 3:02d}")).acknowledged
-    assert (await provider.ask(f"{REFUSES}00210000")).acknowledged
-    carrier.hold()
+    assert (await provider.ask(REFUSER)).acknowledged
+    carrier.hold(HELD_TO)
     for number in range(HELD):
-        provider.submit(f"1380021030{number}")
+        provider.submit(f"{HELD_TO}{number}")
     await until(lambda: carrier.held == HELD, "submits at the carrier")
     disk.fill(world)
+    await _settled(world)
     carrier.release()
-    carrier.opt_out(f"{REFUSES}00210000", provider.name)
+    carrier.opt_out(REFUSER, provider.name)
+
+
+async def _settled(world: World) -> None:
+    """Sends until nothing goes through any more."""
+    loop = asyncio.get_running_loop()
+    written, since_s = -1, loop.time()
+    deadline_s = since_s + WITHIN_S
+    while loop.time() < since_s + SETTLED_S:
+        assert loop.time() < deadline_s, "the disk is never full"
+        refused = (await world.providers[1].ask(f"1380021020{written % 10}")).status == ESME_RMSGQFUL
+        size = sum(segment.stat().st_size for segment in world.house.journal.glob("*.journal"))
+        if size != written or not refused:
+            written, since_s = size, loop.time()
 
 
 async def _while_full(world: World) -> None:
     provider, evidence = world.providers[0], world.evidence
-    held = [submit for submit in evidence.submits.values() if submit.recipient.startswith("1380021030")]
+    held = [submit for submit in evidence.submits.values() if submit.recipient.startswith(HELD_TO)]
     for number in range(20):
         refused = await world.providers[number % 2].ask(f"1380021040{number % 10}")
         assert refused.status == ESME_RMSGQFUL
         assert not refused.arrived
     assert [submit.told for submit in held] == [[]] * HELD, "an answer that is not written is not told"
-    assert not evidence.refusals[f"{REFUSES}00210000"].acknowledged
+    assert not evidence.refusals[REFUSER].acknowledged
     assert any("journal" in why for why in await world.house.why())
     assert provider.bound
 
@@ -144,10 +162,10 @@ async def _while_full(world: World) -> None:
 async def _after(world: World) -> None:
     """There is room again, and nobody does anything about it."""
     provider, evidence = world.providers[0], world.evidence
-    held = [submit for submit in evidence.submits.values() if submit.recipient.startswith("1380021030")]
+    held = [submit for submit in evidence.submits.values() if submit.recipient.startswith(HELD_TO)]
     await until(lambda: all(submit.told for submit in held), "answers that waited for room")
     assert all(submit.acknowledged for submit in held)
-    await until(lambda: evidence.refusals[f"{REFUSES}00210000"].acknowledged, "the opt-out acknowledged")
-    assert (await provider.ask(f"{REFUSES}00210000")).status == SUPPRESSED
+    await until(lambda: evidence.refusals[REFUSER].acknowledged, "the opt-out acknowledged")
+    assert (await provider.ask(REFUSER)).status == SUPPRESSED
     assert (await provider.ask("13800210500")).acknowledged
     assert await world.house.why() == []

@@ -15,6 +15,7 @@ import os
 import random
 import signal
 from collections import Counter
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from typing import Any
 from tests.crash.evidence import Evidence
 from tests.crash.gate_that_dies import POINTS, Plan
 from tests.crash.house import CAP, PORTS, QUOTA, SIGNS, SMALL, WITHIN_S, House, until
-from tests.crash.peers import REFUSES, Carrier, Provider
+from tests.crash.peers import REFUSES, WINDOW, Carrier, Provider
 
 TRAFFIC_MAX = 30_000
 """Submits of one life: when the point has not come by then, it never will."""
@@ -41,6 +42,19 @@ class Chosen:
 
     point: str
     nth: int
+
+
+async def side_by_side(jobs: Iterable[Coroutine[Any, Any, object]]) -> None:
+    """Does them all, some at once."""
+    left = iter(jobs)
+
+    async def some() -> None:
+        for job in left:
+            await job
+
+    async with asyncio.timeout(WITHIN_S), asyncio.TaskGroup() as group:
+        for _ in range(WINDOW):
+            group.create_task(some())
 
 
 class World:
@@ -184,14 +198,9 @@ class World:
         by_name = {provider.name: provider for provider in self.providers}
         people = sorted({submit.recipient for submit in self.evidence.submits.values()} - refusals.keys())
         people = [*refusals, *self.rng.sample(people, min(FILLED_MAX, len(people)))]
-        async with asyncio.timeout(WITHIN_S), asyncio.TaskGroup() as group:
-            for refusal in refusals.values():
-                group.create_task(by_name[refusal.provider].ask(refusal.recipient))
-        async with asyncio.timeout(WITHIN_S), asyncio.TaskGroup() as group:
-            for person in people:
-                group.create_task(self._fill(person, refusals[person].provider if person in refusals else ""))
-        async with asyncio.timeout(WITHIN_S):
-            await self._use_up(by_name[SMALL])
+        await side_by_side(by_name[refusal.provider].ask(refusal.recipient) for refusal in refusals.values())
+        await side_by_side(self._fill(person, refusals[person].provider if person in refusals else "") for person in people)
+        await side_by_side(self._one_more(by_name[SMALL], number) for number in range(QUOTA + 1))
 
     async def _fill(self, person: str, not_by: str) -> None:
         """Sends until the cap refuses, by providers this person has not refused."""
@@ -200,9 +209,9 @@ class World:
         while (await self._more(self.rng.choice(others), person, "recipient-cap")) and self.room[person] <= CAP:
             self.room[person] += 1
 
-    async def _use_up(self, small: Provider) -> None:
-        """Sends to people nobody has written to until the quota refuses."""
-        while (await self._more(small, f"1370021{self.room[SMALL]:04d}", "provider-quota")) and self.room[SMALL] <= QUOTA:
+    async def _one_more(self, small: Provider, number: int) -> None:
+        """Sends to somebody nobody has written to, as long as the quota allows."""
+        if await self._more(small, f"1370021{number:04d}", "provider-quota"):
             self.room[SMALL] += 1
 
     async def _more(self, provider: Provider, person: str, reason: str) -> bool:

@@ -15,7 +15,7 @@ from proxy.message import REASONS, Breach, Category, Content, Entry, Facts, Mess
 
 NOW = 1_700_000_000.123
 SENDER = Sender.of("jia", "jia-1", "1069012345", "1069012")
-FACTS = Facts(SENDER, "北京", "北京", Category.MARKETING, Category.MARKETING, Category.MARKETING)
+FACTS = Facts(SENDER, Category.MARKETING, Category.MARKETING, Category.MARKETING)
 CONTENT = Content("【测试】双11券 拒收请回复R", "readable", bytes(range(16)))
 ENTRY = Entry(77, 1_700_000_000, 5, SENDER.provider_hash, SENDER.port_hash, Category.MARKETING, 3, 9, 11, 0)
 REVISION = "0123456789abcdef"
@@ -24,20 +24,20 @@ BIND = SimpleNamespace(access=SimpleNamespace(provider=SimpleNamespace(name="jia
 
 def decided(**said):
     base = {"bind": BIND, "data": b"the whole PDU", "message": Message(SENDER, 13800138000, CONTENT), "verdict": None}
-    return SimpleNamespace(**{**base, "status": 0, "reason": "", "entry": None, "adopts": 0, "takes": (), **said})
+    return SimpleNamespace(**{**base, "status": 0, "reason": "", "packed": b"", "adopts": 0, "takes": (), **said})
 
 
 def verdict(*breaches: Breach, takes: tuple[Take, ...] = ()) -> Verdict:
     first = breaches[0] if breaches and not breaches[0].shadow else None
     outcome = first.outcome if first else Outcome.ALLOW
-    return Verdict(outcome, first.reason if first else None, first.rule if first else "", breaches, FACTS, 9, takes)
+    return Verdict(outcome, first.reason if first else None, first.rule if first else "", breaches, FACTS, "北京", 9, takes)
 
 
 def test_an_allowed_submit_is_recorded_with_its_entry_and_all_it_took():
     takes = (Take((1 << 64) - 1, 60, 3600), Take(0, 1, 86_400))
     shadow = Breach("trial", 4, Outcome.REJECT, REASONS["keyword"], shadow=True)
     body = entries.pack_verdict(
-        NOW, decided(verdict=verdict(shadow, takes=takes), entry=ENTRY, takes=takes, adopts=12), REVISION, 86_400
+        NOW, decided(verdict=verdict(shadow, takes=takes), packed=ENTRY.pack(), takes=takes, adopts=12), REVISION, 86_400
     )
     said = entries.unpack_verdict(body)
     assert (said.time, said.provider, said.account, said.port) == (NOW, "jia", "jia-1", "1069012345")
@@ -136,7 +136,7 @@ def test_an_opt_out_comes_back_whole(now, recipient, opt_out, port, provider, ke
 @given(times, words, st.lists(words, max_size=20), u32, st.floats(allow_nan=False))
 def test_what_the_gate_says_of_itself_comes_back_whole(now, revision, ids, number, step):
     assert entries.unpack_rules(entries.pack_rules(now, revision, ids))[1:] == (revision, tuple(ids))
-    assert entries.unpack_start(entries.pack_start(now, number))[1:] == (number,)
+    assert entries.unpack_start(entries.pack_start(now, number, number << 16))[1:] == (number, number << 16)
     assert entries.unpack_stop(entries.pack_stop(now, number))[1:] == (number,)
     assert entries.unpack_clock(entries.pack_clock(now, step))[1:] == (step,)
 

@@ -177,6 +177,10 @@ class Gate:
         assert said["ready"] is not bool(said["why"])
         return list(said["why"])
 
+    def notes(self) -> list[str]:
+        """What somebody should mend, though it is ready."""
+        return list(json.loads(self.get("/readyz")[1])["notes"])
+
     def metric(self, name: str, **labels: str) -> float:
         """The sum of all samples of this name that have these labels."""
         _, body = self.get("/metrics")

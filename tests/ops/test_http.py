@@ -81,10 +81,10 @@ def test_readiness_says_why_not() -> None:
         house = House()
         async with serving(house) as port:
             status, body = await get(port, "/readyz")
-            assert (status, json.loads(body)) == (200, {"ready": True, "why": []})
+            assert (status, json.loads(body)) == (200, {"ready": True, "why": [], "notes": []})
             house.why = ["carrier bj: no link is up"]
             status, body = await get(port, "/readyz")
-            assert (status, json.loads(body)) == (503, {"ready": False, "why": ["carrier bj: no link is up"]})
+            assert (status, json.loads(body)) == (503, {"ready": False, "why": ["carrier bj: no link is up"], "notes": []})
             assert await get(port, "/healthz") == (200, b"ok\n")  # not ready is not dead
 
     run(conversation)
@@ -181,7 +181,7 @@ def test_requests_in_one_packet_are_answered_in_order() -> None:
             last = b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
             answer = await ask(port, first * 10 + last)
             assert answer.count(b"ok\n") == 10
-            assert answer.endswith(b'{"ready":true,"why":[]}')
+            assert answer.endswith(b'{"ready":true,"why":[],"notes":[]}')
 
     run(conversation)
 

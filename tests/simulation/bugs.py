@@ -16,11 +16,11 @@ def acknowledged_before_synced(world: World) -> None:
     relay = world.relay
 
     def release() -> None:
-        relay._outbox = deque((0, *rest) for _, *rest in relay._outbox)
+        relay._outbox = deque((0, transit, what) for _, transit, what in relay._outbox)
         usual()
 
     usual = relay._release
-    cast(Any, relay)._release = release
+    cast("Any", relay)._release = release
 
 
 def sent_before_written(world: World) -> None:

@@ -12,7 +12,7 @@ import heapq
 import random
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -360,10 +360,10 @@ class World:
             if not self.chance(self.faults * 0.1):
                 self.later(
                     self.random.expovariate(100),
-                    lambda s=sequence, t=transit, of=link: self.carrier_gets(of, s, t),
+                    partial(self.carrier_gets, link, sequence, transit),
                     forever=True,
                 )
-            self.later(RESPONSE_S, lambda s=sequence, of=link: self.overdue(of, s))
+            self.later(RESPONSE_S, partial(self.overdue, link, sequence))
 
     def reaches_socket(self, transit: Transit) -> None:
         """From here nobody can call a message back."""
@@ -444,8 +444,8 @@ class World:
         window, link.window = link.window, {}
         for transit in window.values():
             self.relay.unanswered(transit)
-        while (transit := self.lane.take()) is not None:
-            self.relay.unsent(transit, "no-route")
+        while (unsent := self.lane.take()) is not None:
+            self.relay.unsent(unsent, "no-route")
         self.wake()
         self.later(self.random.uniform(0.1, 5), self.link_returns)
 
