@@ -51,7 +51,10 @@ class Access:
 
     def takes(self, now: float) -> bool:
         """Whether one more message fits the rates of the account, then of its provider, at ``now`` (monotonic)."""
-        return all(rate.allow(now) for rate in self.rates)
+        for rate in self.rates:  # noqa: SIM110 # all() costs twice as much, and every message asks
+            if not rate.allow(now):
+                return False
+        return True
 
 
 def covers(prefix: str, source: str) -> bool:

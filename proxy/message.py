@@ -114,7 +114,6 @@ GATE_REASONS: Mapping[str, Reason] = _reasons(
         ("store-down", 0x14, ""),
         ("journal-down", 0x14, ""),  # nothing is acknowledged unsafely: disk full, or read-only
         ("judge-error", 0x14, ""),
-        ("not-supported", 0x03, ""),  # ESME_RINVCMDID
     ]
 )
 """Reasons of the gate itself: nothing a rule says."""
@@ -311,6 +310,9 @@ class Recipient(Protocol):
 
     def newest(self) -> int:
         """Time of the newest entry, 0 if none."""
+
+    def times(self) -> Sequence[int]:
+        """Times of all entries, oldest first."""
 
     def opt_outs(self) -> Sequence[OptOut]:
         """Refusals on file, oldest first, expired ones included. Costs one attribute test when there are none."""

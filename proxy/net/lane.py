@@ -84,7 +84,8 @@ class Lane:
         self._turn = 0
         self._wake = wake
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
         """Submits waiting (places merely held are not)."""
         return self._waiting
 

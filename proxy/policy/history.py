@@ -24,6 +24,9 @@ class Past:
     def newest(self) -> int:
         return max((entry.time for entry in self.entries), default=0)
 
+    def times(self) -> Sequence[int]:
+        return sorted(entry.time for entry in self.entries)
+
     def opt_outs(self) -> Sequence[OptOut]:
         return self.refusals
 

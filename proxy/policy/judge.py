@@ -10,7 +10,18 @@ record and the counters can answer: suppression, lists, caps.
 
 from __future__ import annotations
 
-from proxy.message import Breach, Counters, Facts, Message, Outcome, Pick, Recipient, Take, Verdict
+from collections.abc import Sequence
+
+from proxy.message import (
+    Breach,
+    Counters,
+    Facts,
+    Message,
+    Outcome,
+    Recipient,
+    Take,
+    Verdict,
+)
 
 from .condition import Person, ask_person
 from .kinds.limit import counter_of
@@ -18,7 +29,6 @@ from .plan import Cap, Plan, reported, strictness
 from .regions import SEGMENT_FIRST
 from .ruleset import RuleSet
 
-_ANY = Pick()
 _NO_TAKES: tuple[Take, ...] = ()
 
 
@@ -50,9 +60,11 @@ def judge(message: Message, recipient: Recipient, rules: RuleSet, now: float, co
                 else ask_person(ask, message, recipient, facts, now)
             ):
                 breaches = [*(breaches or ()), breach]
-        # no window can hold enough when the newest entry is older than the longest: one question instead of one per cap
-        if plan.caps and (newest := recipient.newest()) > now - plan.oldest_s:
-            breaches = _over_caps(plan, message, recipient, reading.template, newest, now, breaches)
+        # no window can hold enough when the longest does not: one question instead of one per cap
+        if plan.caps:
+            times = recipient.times()
+            if len(times) >= plan.fewest and times[-plan.fewest] > now - plan.oldest_s:
+                breaches = _over_caps(plan, message, recipient, reading.template, times, now, breaches)
         if plan.counters:
             takes, breaches = _over_counters(
                 plan, message, recipient, rules.provinces[cell], reading.template, now, counters, breaches
@@ -74,23 +86,19 @@ def facts(message: Message, rules: RuleSet, now: float) -> Facts:
 
 
 def _over_caps(
-    plan: Plan, message: Message, recipient: Recipient, template: int, newest: int, now: float, breaches: list[Breach] | None
+    plan: Plan, message: Message, recipient: Recipient, template: int, times: Sequence[int], now: float, breaches: list[Breach] | None
 ) -> list[Breach] | None:
     second = int(now)
-    held = recipient.count(second - plan.oldest_s, _ANY, plan.most)  # in the longest window: no cap that needs more is reached
-    if held < plan.fewest:
-        return breaches
+    held = len(times)
     for cap in plan.caps:
         most, after, rolling_s, pick, late, ask, limit, breach = cap
         if held < most:
             continue
         if not after:
             after = second - rolling_s if rolling_s else limit.window.after(now)
-        if newest <= after:
+        if times[-most] <= after:  # the window does not hold enough of any kind
             continue
-        if late:  # a window that does not hold enough of any kind needs no pick made for it
-            if recipient.count(after, _ANY, most) < most:
-                continue
+        if late:
             pick = cap.pick_for(message, template)
         if recipient.count(after, pick, most) < most:
             continue

@@ -4,12 +4,13 @@ sends receipts and replies, and remembers what it received.
 In: connections. Out: answers, deliver_sm, a log. Never: a decision of the gate's; it knows nothing of rules for people.
 
 Two paths: without a delay, rules or a log a submit costs a few bytes of concatenation (the bench); otherwise each one is read,
-judged by ``Conduct.rules`` and logged (the demo, tests).
+judged by ``Conduct.rule`` and logged (the demo, tests).
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import time
 from collections import Counter, deque
@@ -27,6 +28,12 @@ LOG_MAX = 2_000_000
 LINES_WAITING_MAX = 100_000
 """Delivers waiting for a bind or for window; more are dropped and counted."""
 IGNORE = "ignore"
+UNANSWERED = -1
+"""The status of a submit that got no answer: ignored by rule, or caught by an outage."""
+IN_FLIGHT_MIN, HUSH_S_MAX = 3, 3.0
+"""An outage begins with silence until so many submits are in flight, so that it always costs somebody an answer; at most so long."""
+GOODBYE_S_MAX = 5.0
+"""How long an outage waits for the other side to close, too."""
 
 Rule = Callable[[Sms], int | str]
 """What becomes of one submit: 0 = take it, a status = refuse it so, ``IGNORE`` = never answer."""
@@ -59,7 +66,7 @@ class Conduct:
 
 @dataclass(slots=True)
 class Line:
-    """One submit as the carrier saw it. ``status`` is -1 when it was ignored."""
+    """One submit as the carrier saw it. ``status`` is UNANSWERED until, and unless, an answer was written."""
 
     at: float
     sms: Sms
@@ -76,6 +83,17 @@ class Delivered:
     destination: str
     text: str
     status: int | None = None
+    sent_s: float = 0.0  # monotonic
+    took_s: float = 0.0
+    """From the line to its acknowledgement."""
+
+
+@dataclass(slots=True)
+class Outage:
+    """A time without links; both ends by the wall clock, for the journal's times are."""
+
+    began: float
+    ended: float = math.inf
 
 
 @dataclass(slots=True)
@@ -83,9 +101,10 @@ class Log:
     submits: list[Line] = field(default_factory=list)
     delivers: list[Delivered] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
-    """Answers given, by status; -1 counts what was ignored."""
+    """Answers given, by status; UNANSWERED counts what will never get one."""
     bad: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
+    outages: list[Outage] = field(default_factory=list)
 
 
 class Carrier:
@@ -99,6 +118,8 @@ class Carrier:
         self.next_id = self.conduct.first_id
         self.lines: set[CarrierLine] = set()
         self.port = 0
+        self.away = False
+        """During an outage: nothing is said any more, and who connects is sent away."""
         self._waiting: deque[tuple[Delivered, bytes]] = deque()
         self._server: asyncio.Server | None = None
 
@@ -120,6 +141,32 @@ class Carrier:
         for line in list(self.lines):
             line.abort()
 
+    async def outage(self, lasts_s: float) -> None:
+        """All links go without a word and come back after ``lasts_s``.
+
+        It is a cut that both sides see alike, so that the logs can be compared to the last message: first nothing more is said
+        (answers that are due are lost), then our half of each connection ends, and what the other side still writes is read and
+        logged until it closes, too.
+        """
+        outage = Outage(time.time())
+        self.log.outages.append(outage)
+        self.away = True
+        enough = self.received + IN_FLIGHT_MIN
+        await self._until(lambda: self.received >= enough and not any(line.unanswered for line in self.lines), HUSH_S_MAX)
+        for line in list(self.lines):
+            line.hang_up()
+        await self._until(lambda: not self.lines, GOODBYE_S_MAX)
+        self.cut()
+        await asyncio.sleep(lasts_s)
+        self.away = False
+        outage.ended = time.time()
+
+    @staticmethod
+    async def _until(true: Callable[[], bool], most_s: float) -> None:
+        deadline = time.monotonic() + most_s
+        while not true() and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
+
     def reply(self, recipient: str, port: str, text: str) -> None:
         """A person answers a port (MO): sent on a connection that receives, or as soon as there is one."""
         body = text.encode("utf-16-be")
@@ -138,7 +185,7 @@ class Carrier:
 
     def pump(self) -> None:
         """Hands waiting delivers to connections with window left, the least busy first."""
-        while self._waiting:
+        while self._waiting and not self.away:
             lines = [line for line in self.lines if line.receives and len(line.unanswered) < self.conduct.window]
             if not lines:
                 return
@@ -171,6 +218,9 @@ class CarrierLine(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+        if self.carrier.away:
+            self.close()
+            return
         self.carrier.lines.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -184,6 +234,11 @@ class CarrierLine(asyncio.Protocol):
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+    def hang_up(self) -> None:
+        """Ends our half of the connection; reading goes on."""
+        if self._transport is not None:
+            self._transport.write_eof()
 
     def write(self, data: bytes) -> None:
         if data and self._transport is not None:
@@ -231,6 +286,7 @@ class CarrierLine(asyncio.Protocol):
             delivered = self.unanswered.pop(sequence, None)
             if delivered is not None:
                 delivered.status = int.from_bytes(data[8:12], "big")
+                delivered.took_s = time.monotonic() - delivered.sent_s
             self.carrier.pump()
         elif command == pdus.UNBIND:
             self.kind = 0
@@ -262,26 +318,39 @@ class CarrierLine(asyncio.Protocol):
             carrier.log.bad["submit"] += 1
             answers.append(pdus.pdu(pdus.SUBMIT_SM_RESP, 0x08, sequence))
             return
-        fate = conduct.rule(sms) if conduct.rule else 0
-        status = fate if isinstance(fate, int) else -1
-        message_id = f"{carrier.next_id:010d}" if status == 0 else ""
-        carrier.next_id += status == 0
-        carrier.log.statuses[status] += 1
+        line = Line(time.time(), sms, UNANSWERED, "")
         if conduct.log and len(carrier.log.submits) < LOG_MAX:
-            carrier.log.submits.append(Line(time.time(), sms, status, message_id))
-        if status < 0:
-            return
-        answer = pdus.pdu(pdus.SUBMIT_SM_RESP, status, sequence, message_id.encode() + b"\0" if message_id else b"")
-        if conduct.delay_s:
-            asyncio.get_running_loop().call_later(conduct.delay_s, self.write, answer)
+            carrier.log.submits.append(line)
+        fate = conduct.rule(sms) if conduct.rule else 0
+        if not isinstance(fate, int):
+            carrier.log.statuses[UNANSWERED] += 1
+        elif conduct.delay_s:
+            asyncio.get_running_loop().call_later(conduct.delay_s, self._answer_late, line, fate, sequence)
         else:
-            answers.append(answer)
-        if status == 0 and sms.registered & 1 and conduct.receipt_after_s is not None:
-            wait_s = conduct.delay_s + conduct.receipt_after_s
-            asyncio.get_running_loop().call_later(wait_s, carrier.send_receipt, sms, message_id)
+            answers.append(self._answer(line, fate, sequence))
+
+    def _answer_late(self, line: Line, status: int, sequence: int) -> None:
+        self.write(self._answer(line, status, sequence))
+
+    def _answer(self, line: Line, status: int, sequence: int) -> bytes:
+        """The answer to a submit, noted in its line; nothing when the link is no more."""
+        carrier, conduct = self.carrier, self.carrier.conduct
+        if carrier.away or self._transport is None:
+            carrier.log.statuses[UNANSWERED] += 1
+            return b""
+        line.status = status
+        carrier.log.statuses[status] += 1
+        if status:
+            return pdus.pdu(pdus.SUBMIT_SM_RESP, status, sequence)
+        line.message_id = f"{carrier.next_id:010d}"
+        carrier.next_id += 1
+        if line.sms.registered & 1 and conduct.receipt_after_s is not None:
+            asyncio.get_running_loop().call_later(conduct.receipt_after_s, carrier.send_receipt, line.sms, line.message_id)
+        return pdus.pdu(pdus.SUBMIT_SM_RESP, 0, sequence, line.message_id.encode() + b"\0")
 
     def deliver(self, delivered: Delivered, data: bytes) -> None:
         self._sequence += 1
+        delivered.sent_s = time.monotonic()
         self.unanswered[self._sequence] = delivered
         self.write(data[:12] + self._sequence.to_bytes(4, "big") + data[16:])
 

@@ -49,6 +49,11 @@ def someone(rng: random.Random, province: str) -> int:
     return rng.choice(segments()[province]) * 10_000 + rng.randint(0, 9_999)
 
 
+def province_of(number: int) -> str:
+    """Where a number is at home; "unknown" where no table has its segment."""
+    return Regions.load(None).of(number)[0]
+
+
 def crowd(count: int, seed: int = 106) -> list[int]:
     """``count`` different numbers, the same for the same seed."""
     chosen: dict[int, None] = {}

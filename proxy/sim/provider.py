@@ -15,7 +15,7 @@ import struct
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from smpplib import client as smpplib_client
@@ -77,6 +77,20 @@ class ProviderLog:
     got: list[Got] = field(default_factory=list)
     surprises: list[str] = field(default_factory=list)
     """What should not happen: a lost connection, an answer to nothing."""
+    unbound: bool = False
+    """Whether the gate said goodbye; then submits that crossed its unbind may stay without an answer."""
+
+
+class _Client(smpplib_client.Client):  # type: ignore[misc] # the library has no annotations
+    """smpplib's client, which notices an unbind of the other side and leaves the answer to us."""
+
+    unbind_sequence = 0
+
+    def read_pdu(self) -> Any:
+        pdu = super().read_pdu()
+        if pdu.command == "unbind":
+            self.unbind_sequence = pdu.sequence
+        return pdu
 
 
 class SimProvider(threading.Thread):
@@ -86,8 +100,9 @@ class SimProvider(threading.Thread):
         super().__init__(name=f"provider-{name}", daemon=True)
         self.provider = name
         self.log = ProviderLog()
-        self.done = threading.Event()
-        """Set when all steps are sent; the thread goes on reading until ``finish``."""
+        self._place = 0
+        self._start_s = 0.0
+        self._ended = False
         self._password = password
         self._steps = sorted(steps, key=lambda step: step.at_s)
         self._window = window
@@ -95,7 +110,7 @@ class SimProvider(threading.Thread):
         self._finish = threading.Event()
         logger = f"sim.{name}"
         logging.getLogger(logger).setLevel(logging.CRITICAL)
-        self._client = smpplib_client.Client(host, port, timeout=5, logger_name=logger, allow_unknown_opt_params=True)
+        self._client = _Client(host, port, timeout=5, logger_name=logger, allow_unknown_opt_params=True)
         self._client.set_message_sent_handler(self._answered)
         self._client.set_error_pdu_handler(self._answered)
         self._client.set_message_received_handler(self._received)
@@ -110,26 +125,36 @@ class SimProvider(threading.Thread):
         """Submits without an answer."""
         return len(self._open)
 
+    @property
+    def sent_all(self) -> bool:
+        """Whether no step is left to send; the thread goes on reading until ``finish``, or until the gate unbinds it."""
+        return self._ended or self._place == len(self._steps)
+
+    def more(self, steps: Sequence[Step]) -> None:
+        """Further steps, their times counted from now. Only once the others are sent."""
+        passed_s = time.monotonic() - self._start_s
+        self._steps += [replace(step, at_s=step.at_s + passed_s) for step in steps]
+
     def finish(self) -> None:
         """Stop reading, unbind."""
         self._finish.set()
 
     def run(self) -> None:
-        start = time.monotonic()
-        place = 0
+        self._start_s = time.monotonic()
+        steps = self._steps
         try:
-            while not self._finish.is_set():
-                now_s = time.monotonic() - start
-                while place < len(self._steps) and self._steps[place].at_s <= now_s and self._has_window():
-                    self._send(self._steps[place])
-                    place += 1
-                if place == len(self._steps):
-                    self.done.set()
+            while not self._finish.is_set() and not self.log.unbound:
+                now_s = time.monotonic() - self._start_s
+                while self._place < len(steps) and steps[self._place].at_s <= now_s and self._has_window():
+                    self._send(steps[self._place])
+                    self._place += 1
                 self._read()
+                self.log.unbound = self._client.unbind_sequence > 0
         except exceptions.ConnectionError as error:
-            self.log.surprises.append(f"{self.provider}: the connection was lost ({error or 'closed'})")
+            if not self._read_rest():
+                self.log.surprises.append(f"{self.provider}: the connection was lost ({error or 'closed'})")
         finally:
-            self.done.set()
+            self._ended = True
             self._leave()
 
     def _has_window(self) -> bool:
@@ -142,9 +167,26 @@ class SimProvider(threading.Thread):
 
     def _leave(self) -> None:
         with contextlib.suppress(exceptions.PDUError, exceptions.ConnectionError, OSError, AttributeError, struct.error):
-            self._client.unbind()  # the other side may have left first: then there is nobody to say goodbye to
+            if self.log.unbound:
+                self._say_goodbye()
+            else:
+                self._client.unbind()  # the other side may have left first: then there is nobody to say goodbye to
         self._client.state = "OPEN"
         self._client.disconnect()
+
+    def _read_rest(self) -> bool:
+        """What had come before the connection was lost; whether an unbind was among it."""
+        with contextlib.suppress(exceptions.PDUError, exceptions.ConnectionError, OSError, struct.error):
+            while select.select([self._client._socket], [], [], 0)[0]:
+                self._client.read_once()
+        self.log.unbound = self._client.unbind_sequence > 0
+        return self.log.unbound
+
+    def _say_goodbye(self) -> None:
+        """Answers the gate's unbind, which smpplib does not, and reads what was on its way until the gate closes."""
+        self._client._socket.sendall(pdus.pdu(pdus.UNBIND | pdus.RESPONSE, 0, self._client.unbind_sequence))
+        while not self._finish.is_set():
+            self._read()
 
     def _send(self, step: Step) -> None:
         client = self._client
@@ -198,7 +240,8 @@ def send_once(host: str, port: int, system_id: str, password: str, steps: Sequen
     provider = SimProvider(system_id, password, host, port, steps)
     provider.connect()
     provider.start()
-    provider.done.wait()
+    while not provider.sent_all:
+        time.sleep(IDLE_S)
     deadline = time.monotonic() + wait_s
     while time.monotonic() < deadline:
         time.sleep(IDLE_S)

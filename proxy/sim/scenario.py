@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import cycle
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,8 +19,9 @@ from proxy.sim.deck import Ports
 from proxy.sim.gate import Provider, quiet_hours
 from proxy.sim.provider import Step
 
-RESPONSE_S = 1.0
-"""The gate waits so long for the carrier here; short, so that an unknown outcome fits the shortest demo."""
+RESPONSE_S = 1.5
+"""The gate waits so long for the carrier here: short, so that an unknown outcome fits the shortest demo; long enough for what
+happens while a drain waits for the last answer."""
 CARRIER_TPS = 150.0
 CARRIER_DELAY_S = 0.02
 REFUSED, IGNORED, FULL, THROTTLED = "9001", "9002", "9003", "9004"
@@ -27,25 +29,49 @@ REFUSED, IGNORED, FULL, THROTTLED = "9001", "9002", "9003", "9004"
 FATES: dict[str, int | str] = {REFUSED: 0x45, IGNORED: IGNORE, FULL: 0x14, THROTTLED: 0x58}
 PROVINCIAL = "10629901"
 """A port for 江苏 only."""
+OUTAGE_S = 0.7
+"""How long the carrier is away. The gate tries again after 0.25-0.5 s and after 0.75-1.5 s: it is back within about a second."""
+REFUSALS = ("TD", "R", "退订", "TD.")
+"""What people answer who want no more; every reply in the demo with one of these words is an opt-out."""
+ALL_PROVINCES_FROM_S = 20.0
+"""From this length on a demo must reach people in every province."""
 
 EXPECTED: dict[str, str] = {
     "region-ban": "advertisements to 北京",
-    "port-scope": "a 江苏 port writing elsewhere",
-    "recipient-cap": "a fourth advertisement of the day to one person",
-    "category-cap": "a second loan of the week to one person",
-    "otp-cap": "one-time codes of one signature within a minute",
+    "port-scope": "a port of 江苏 writing elsewhere",
+    "recipient-cap": "a fourth advertisement of the day",
+    "category-cap": "a second loan of the week",
+    "otp-cap": "two codes of one sender in a minute",
     "suppressed": "an advertisement after 退订",
-    "quiet-hours": "an advertisement to be delivered at night",
+    "quiet-hours": "an advertisement meant for the night",
     "keyword": "banned words",
     "text-unreadable": "a data_coding nobody can read",
     "malformed": "a wrong sm_length",
     "port-not-owned": "somebody else's port",
     "bad-recipient": "landlines, 400 numbers, machines",
-    "window-full": "a client that does not wait for answers",
-    "rate-exceeded": "a client faster than its contract",
-    "queue-full": "more advertisements at once than the carrier takes in a second",
+    "window-full": "a client that does not wait",
+    "rate-exceeded": "faster than its contract",
+    "queue-full": "more than the carrier takes",
+    "no-route": "the carrier's links are cut",
+    "draining": "still sending after SIGTERM",
 }
-"""Reasons the demo must show, and how each comes about."""
+"""Reasons the demo must show, and how each comes about: all that a shipped rule enforces and all the gate's own, but ..."""
+
+NOT_STAGED: dict[str, str] = {
+    "journal-down": "needs a disk that is full or read-only: tests/crash fills one",
+    "store-down": "the embedded store is memory: it cannot be away, and so it never says so",
+    "store-conflict": "needs a second gate that writes the same person's record: the embedded store has one writer",
+    "judge-error": "needs a fault in the gate itself: none is known, and planting one would be no demo",
+}
+"""... these, which only a fault of the house gives."""
+
+SHADOWS: dict[str, str] = {
+    "unknown-region-marketing": "numbers no table knows",
+    "same-content": "the same notice three times",
+    "notice-missing": "an advertisement without 退订",
+    "signature-missing": "an advertisement without 【】",
+}
+"""Rules of the shipped set that only watch, and what makes each of them object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +104,11 @@ class Scenario:
     replies: tuple[Reply, ...]
     conduct: Conduct
     ports: tuple[tuple[str, str, Category], ...]
+    outage_at_s: float
+    held: Step
+    """The last submit: the carrier never answers it, so a drain has something to wait for."""
+    late: Step
+    """What a provider goes on sending while the gate drains."""
 
     @property
     def owners(self) -> dict[str, str]:
@@ -95,7 +126,8 @@ def scenario(seconds: float, seed: int, now: datetime) -> Scenario:
     ]
     conduct = Conduct(delay_s=CARRIER_DELAY_S, rule=by_ending(FATES), log=True, receipt_after_s=0.3)
     ports = (*registered, (PROVINCIAL, "江苏", Category.MARKETING))
-    return Scenario(actors, tuple(stage.replies), conduct, ports)
+    held, late = stage.last_words()
+    return Scenario(actors, tuple(stage.replies), conduct, ports, stage.outage_at_s, held, late)
 
 
 class _Stage:
@@ -106,9 +138,13 @@ class _Stage:
         self.rng = rng
         self.night = quiet_hours(now)[1]
         self.replies: list[Reply] = []
-        self._targets = [self._person() for _ in range(6)]
-        """People whom several shops write to: they reach the cap."""
+        self.outage_at_s = seconds * 0.55
         self._number = 0
+        shuffled = rng.sample(people.PROVINCES, len(people.PROVINCES))
+        self._provinces = cycle(shuffled)
+        reached = [province for province in shuffled if province != "北京"]
+        self._targets = cycle([self._person(reached[place]) for place in range(max(3, int(seconds / 5)))])
+        """People whom several shops write to in turn: they reach the cap."""
 
     def shop(self) -> Actor:
         """云旗, a large shop platform: advertisements to all provinces, long ones too; some people opt out and are written to again."""
@@ -120,8 +156,8 @@ class _Stage:
         ]
         steps += self._night_steps(ports.marketing)
         steps += self._series(0.6, ports.marketing, Category.MARKETING, "loan", "category-cap")
-        for place in range(3):
-            steps += self._quitter(ports.marketing, 0.4 + 0.1 * place, ("R", "退订", "TD.")[place])
+        for place, at in enumerate(self._quitting()):
+            steps += self._quitter(ports.marketing, at, REFUSALS[place % len(REFUSALS)])
         for at in self._times(0.5):
             steps += self._long(at, ports.marketing)
         return Actor(Provider("yunqi", ("10690101",)), tuple(steps), 0, "advertisements, everywhere")
@@ -133,8 +169,10 @@ class _Stage:
         for ending, at in ((REFUSED, 0.5), (FULL, 1.1), (THROTTLED, 1.4), (REFUSED, 2.0)):
             steps.append(self._step(at, ports.notice, Category.NOTICE, person=self._ending(ending), why="the carrier refuses"))
         steps += self._series(0.7, ports.otp, Category.OTP, "", "otp-cap")
-        lost = self._step(0.8, ports.notice, Category.NOTICE, person=self._ending(IGNORED), why="unknown outcome")
-        steps += [lost, _again(lost, RESPONSE_S + 0.8)]  # the identical submit stands in for the first
+        steps += self._series(0.5, ports.notice, Category.NOTICE, "", "same-content")
+        self.replies.append(Reply(1.2, steps[0].destination, ports.notice, "谢谢"))  # no refusal: it only goes back to the provider
+        lost = self._step(0.6, ports.notice, Category.NOTICE, person=self._ending(IGNORED), why="unknown outcome")
+        steps += [lost, _again(lost, RESPONSE_S + 0.5)]  # the identical submit stands in for the first
         return Actor(Provider("qinghe", ("10690102",), category="notice"), tuple(steps), 32, "codes and notices")
 
     def hasty(self) -> Actor:
@@ -174,6 +212,7 @@ class _Stage:
                 ),
                 Step(at + 0.25, port, self._person(), self.rng.randbytes(40), "text-unreadable", data_coding=0x0B),
                 self._broken(at + 0.3, port),
+                *self._watched(at + 0.35, port),
             ]
         return Actor(Provider("luming", ("10690105", PROVINCIAL)), tuple(steps), 0, "breaks every rule")
 
@@ -181,20 +220,36 @@ class _Stage:
         """蓝鲸 starts its sale with one burst of more than the carrier takes in a second."""
         port = Ports.under("10690106").marketing
         steps = list(self._stream(port, 3, Category.MARKETING))
-        half = self.seconds / 2
-        steps += [self._step(half, port, Category.MARKETING, why="queue-full") for _ in range(int(CARRIER_TPS * 2))]
+        sale = self.seconds * 0.3
+        steps += [self._step(sale, port, Category.MARKETING, why="queue-full") for _ in range(int(CARRIER_TPS * 2))]
         return Actor(Provider("lanjing", ("10690106",), window=1000), tuple(steps), 0, "one burst of twice the carrier's rate")
+
+    def last_words(self) -> tuple[Step, Step]:
+        """What is sent around the end, see Scenario."""
+        held = self._step(0.0, Ports.under("10690102").notice, Category.NOTICE, person=self._ending(IGNORED), why="held")
+        return held, self._step(0.0, Ports.under("10690101").marketing, Category.MARKETING, province="广东", why="draining")
 
     # -- what parts are made of
 
     def _times(self, per_s: float) -> Iterator[float]:
         """Moments of a steady stream, a little uneven; nothing starts in the last half second."""
-        for place in range(max(1, int((self.seconds - 1.0) * per_s))):
-            yield 0.3 + (place + self.rng.random() * 0.8) / per_s * (self.seconds - 1.0) / self.seconds
+        count = max(1, int((self.seconds - 1.0) * per_s))
+        for place in range(count):
+            yield 0.3 + (place + self.rng.random() * 0.8) / count * (self.seconds - 0.8)
 
     def _stream(self, port: str, per_s: float, category: Category) -> Iterator[Step]:
+        """All provinces in turn."""
         for at in self._times(per_s):
-            yield self._step(at, port, category)
+            yield self._step(at, port, category, province=next(self._provinces))
+
+    def _quitting(self) -> Iterator[float]:
+        """When people are written to who will refuse: early, and now and then while the carrier is there."""
+        yield from (0.3, 0.4, 0.5)
+        at = 5.0
+        while at < self.seconds - 4:
+            if not self.outage_at_s - 2 < at < self.outage_at_s + 3:
+                yield at
+            at += 3.0
 
     def _person(self, province: str = "") -> str:
         """A number, not one of those the carrier treats specially."""
@@ -207,7 +262,7 @@ class _Stage:
         return self._person("江苏")[:-4] + ending
 
     def _target(self) -> str:
-        return self.rng.choice(self._targets)
+        return next(self._targets)
 
     def _text(self, category: Category, subcategory: str = "", long: bool = False) -> str:
         self._number += 1
@@ -240,7 +295,16 @@ class _Stage:
         yield first
         self.replies.append(Reply(at + 1.0, first.destination, port, word))
         for place in range(2):
-            yield _again(first, 2.0 + place, "suppressed")
+            yield _again(first, 2.0 + 0.8 * place, "suppressed")
+
+    def _watched(self, at: float, port: str) -> Iterator[Step]:
+        """What shadow rules object to: it goes out all the same."""
+        yield self._step(at, port, Category.MARKETING, province="unknown", why="unknown-region-marketing")
+        text = self._text(Category.MARKETING)[: texts.SINGLE_LETTERS]
+        for place, (why, cut) in enumerate(
+            (("notice-missing", text.rpartition(" ")[0]), ("signature-missing", text.partition("】")[2]))
+        ):
+            yield Step(at + 0.05 * place, port, self._person("湖南"), cut.encode("utf-16-be"), why)
 
     def _series(self, at: float, port: str, category: Category, subcategory: str, why: str) -> Iterator[Step]:
         """The same signature writes to one person three times in a row."""

@@ -64,7 +64,7 @@ class Peer(asyncio.Protocol):
         raise NotImplementedError
 
     def write(self, data: bytes) -> None:
-        if self.transport is not None:
+        if self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)
 
     def abort(self) -> None:

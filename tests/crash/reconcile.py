@@ -64,13 +64,13 @@ def reconcile(world: World) -> None:
     holds(not world.evidence.surprises, "every answer belongs to a submit", *world.evidence.surprises)
     for submit in submits:
         _each(world, submit, written)
+    _opt_outs(world, submits)
     by_person: dict[str, list[Submit]] = defaultdict(list)
     for submit in submits:
         by_person[submit.recipient].append(submit)
     for person in world.filled:
         _cap(world, person, by_person[person], CAP, written)
     _cap(world, SMALL, [submit for submit in submits if submit.provider == SMALL], QUOTA, written)
-    _opt_outs(world, submits)
     done = CliRunner().invoke(commands, ["journal", "verify", str(world.house.journal)])
     holds(done.exit_code == 0 and "the chain holds" in done.output, "the journal's chain holds", done.output)
 

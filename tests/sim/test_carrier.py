@@ -188,7 +188,7 @@ async def test_a_provider_on_smpplib_logs_every_answer_the_carrier_gave_and_ever
     await asyncio.to_thread(provider.connect)
     provider.start()
     async with asyncio.timeout(10):
-        while provider.open or not provider.done.is_set() or len(provider.log.got) < 2:  # noqa: ASYNC110  # it lives in a thread
+        while provider.open or not provider.sent_all or len(provider.log.got) < 2:  # noqa: ASYNC110  # it lives in a thread
             await asyncio.sleep(0.01)
     provider.finish()
     await asyncio.to_thread(provider.join, 5)

@@ -1,0 +1,67 @@
+"""Which carrier takes a message."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from proxy.config import Carrier
+from proxy.message import Content, Message, Sender
+from proxy.net.lane import Lane
+from proxy.net.routes import Routes
+
+SENDER = Sender.of("jia", "jia", "1069001", "1069001")
+
+
+def carrier(name: str, provinces: str = "", prefixes: tuple[str, ...] = (), weight: int = 1) -> Carrier:
+    routes = frozenset(provinces.split())
+    return Carrier(
+        name, "B1", "h", 1, "s", "p", "transceiver", 1, 8, 100, routes, prefixes, weight, "", False, "same", False
+    )  # fmt: skip
+
+
+class House:
+    def __init__(self, *carriers: Carrier) -> None:
+        self.lanes = {one.name: Lane(one.name, "", 100, lambda: None) for one in carriers}
+        for lane in self.lanes.values():
+            lane.up = True
+        self.routes = Routes(carriers, self.lanes)
+
+    def to(self, recipient: int, province: str = "上海") -> str:
+        message = Message(SENDER, recipient, Content("", "empty", b""))
+        lane = self.routes.lane(message, cast("Any", SimpleNamespace(province=province)))
+        return lane.name if lane else "nobody"
+
+
+def test_a_lone_carrier_takes_everything_while_it_is_up():
+    house = House(carrier("bj"))
+    assert house.to(13800210000) == "bj"
+    house.lanes["bj"].up = False
+    assert house.to(13800210000) == "nobody"
+
+
+def test_a_carrier_for_the_province_goes_before_one_for_everybody_and_a_number_prefix_before_both():
+    house = House(carrier("all"), carrier("sh", "上海"), carrier("few", "", ("1380021",)))
+    assert house.to(13900000000, "广东") == "all"
+    assert house.to(13900210000, "上海") == "sh"
+    assert house.to(13800210000, "上海") == "few"
+
+
+def test_when_the_best_is_down_the_next_best_takes_over():
+    house = House(carrier("all"), carrier("sh", "上海"))
+    house.lanes["sh"].up = False
+    assert house.to(13900210000, "上海") == "all"
+    house.lanes["all"].up = False
+    assert house.to(13900210000, "上海") == "nobody"
+
+
+def test_nobody_takes_a_province_that_no_carrier_serves():
+    assert House(carrier("sh", "上海")).to(13900000000, "广东") == "nobody"
+
+
+def test_equals_share_by_weight_and_one_person_keeps_to_one_carrier():
+    house = House(carrier("a", weight=3), carrier("b", weight=1))
+    people = range(13800210000, 13800214000)
+    share = sum(house.to(person) == "a" for person in people) / len(people)
+    assert 0.7 < share < 0.8
+    assert all(house.to(person) == house.to(person) for person in people[:50])
