@@ -1,14 +1,18 @@
 # gate106: `make demo` shows it, `make test` checks it; both set up what they need first.
 PYTHON ?= python3
 SECONDS ?= 30
+SEEDS ?= 5000
+CRASHES ?= 50
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install demo test bench lock clean
+.PHONY: help install demo test bench numbers campaign lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo     shows the gate at work for $(SECONDS) seconds (SECONDS=60 for more)"
 	@echo "make test     checks everything: format, lint, types, imports, tests"
+	@echo "make campaign runs many more simulated worlds and real crashes (SEEDS=5000 CRASHES=50)"
+	@echo "make numbers  measures all that tests/data/numbers holds"
 	@echo "make bench    measures it beside two relays without rules"
 	@echo "make install  only builds .venv from the pinned requirements"
 	@echo "make lock     pins the requirements anew"
@@ -36,6 +40,20 @@ test: install
 bench: install
 	.venv/bin/gate106 bench --mix repeated
 	.venv/bin/gate106 bench --mix standard
+
+# The numbers of tests/data/numbers: about nine minutes on a machine that does nothing else.
+numbers: install
+	mkdir -p tests/data/numbers
+	.venv/bin/gate106 bench --mix repeated --seconds 60 --no-baselines --json > tests/data/numbers/repeated.json
+	.venv/bin/gate106 bench --mix standard --seconds 60 --latency-rate 5000 --json > tests/data/numbers/standard.json
+	.venv/bin/gate106 bench --mix standard --seconds 15 --rules 36 --no-baselines --json > tests/data/numbers/rules-36.json
+	.venv/bin/gate106 bench --mix standard --seconds 15 --rules 500 --no-baselines --json > tests/data/numbers/rules-500.json
+	.venv/bin/gate106 bench --memory --json > tests/data/numbers/memory.json
+
+# Many more worlds and crashes than `make test` has time for.
+campaign: install
+	GATE106_SEEDS=$(SEEDS) .venv/bin/python -m pytest tests/simulation -k no_seed --timeout 0
+	GATE106_CRASHES=$(CRASHES) .venv/bin/python -m pytest tests/crash --timeout 0
 
 lock: install
 	$(PIN) pyproject.toml --output-file requirements.txt

@@ -117,13 +117,32 @@ def bench(
     rules: Annotated[int, typer.Option(help="Generate rules until there are so many; 0 = the shipped set.")] = 0,
     recipients: Annotated[int, typer.Option(min=1, help="Different recipients.")] = 1_000_000,
     baselines: Annotated[bool, typer.Option(help="Measure the two baseline relays in the same run.")] = True,
+    latency_rate: Annotated[float, typer.Option(help="Besides, own latency at this rate; 0 = do not.")] = 0.0,
+    memory: Annotated[bool, typer.Option(help="Only measure what one person with three entries costs in memory.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure the gate between a simulated carrier and a load generator, beside two relays without rules."""
     from proxy.sim import bench as measure
 
+    if memory:
+        from proxy.sim.memory import bytes_a_person
+
+        found = {
+            "command": f"gate106 bench --memory --recipients {recipients}",
+            "bytes_a_person": round(bytes_a_person(recipients)),
+        }
+        typer.echo(json.dumps(found, indent=2) if as_json else f"{found['bytes_a_person']} bytes a person with 3 entries")
+        return
     options = measure.Options(
-        mix=mix, seconds=seconds, binds=binds, window=window, rate=rate, rules=rules, recipients=recipients, baselines=baselines
+        mix=mix,
+        seconds=seconds,
+        binds=binds,
+        window=window,
+        rate=rate,
+        rules=rules,
+        recipients=recipients,
+        baselines=baselines,
+        latency_rate=latency_rate,
     )
     try:
         result = measure.run(options)

@@ -117,6 +117,7 @@ class Gate:
             self.providers.receivers,
             {carrier.name: carrier.strip for carrier in settings.carriers if carrier.strip},
             frozenset(carrier.name for carrier in settings.carriers if carrier.receipts_by_text),
+            time.time,
         )
         return journal, relay
 
@@ -154,13 +155,16 @@ class Gate:
     def _turn(self) -> None:
         relay = self.relay
         relay.turn(time.time())
-        handed = relay.handed
-        if handed:
+        handed, told = relay.handed, relay.told
+        if handed or told:
             now_s = self.loop.time()
             observe = self.tally.gate_seconds.observe
             for transit in handed:
-                observe(now_s - transit.arrived_s)
+                transit.own_s = now_s - transit.arrived_s
+            for transit in told:
+                observe(transit.own_s + now_s - transit.answered_s)
             handed.clear()
+            told.clear()
 
     def _sync(self) -> None:
         self.syncer.kick()

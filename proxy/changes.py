@@ -7,11 +7,11 @@ Each change is idempotent by the entry's id, because replay applies the journal 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from proxy.desk import entries
-from proxy.message import Entry, EntryState, Message, OptOut
+from proxy.message import Entry, EntryState, Message, OptOut, Verdict
 from proxy.state import record
 from proxy.transit import Transit
 
@@ -65,6 +65,18 @@ class Effect(enum.IntEnum):
 def fingerprint(message: Message) -> int:
     """48 bits that are equal for identical submits."""
     return entries.fingerprint_of(message.sender.provider, message.sender.port, message.content.digest)
+
+
+def refused_before(opt_outs: Sequence[OptOut], message: Message, verdict: Verdict) -> bool:
+    """Whether a person has said no to what a message is: asked of the bare words of the record, no rule involved."""
+    sender = message.sender
+    return any(
+        (scope in ("all", "global"))
+        or (scope == "port" and sender.port.startswith(value))
+        or (scope == "provider" and sender.provider == value)
+        or (scope == "advertiser" and value == f"{verdict.facts.signature_hash:012x}")
+        for scope, value, *_ in opt_outs
+    )
 
 
 class Answer:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.access import Directory
-from proxy.changes import Answer, Change, Effect, Undo, fingerprint
+from proxy.changes import Answer, Change, Effect, Undo, fingerprint, refused_before
 from proxy.desk import entries
 from proxy.desk.entries import ANSWER, VERDICT, pack_accepted, pack_verdict
 from proxy.desk.journal import Journal, JournalDown
@@ -86,7 +86,9 @@ class Relay:
         self.journal_down = ""
         """Why the journal cannot be written, empty when it can."""
         self.handed: list[Transit] = []
-        """Submits handed to their lanes in the last turn (net measures our own part with it)."""
+        """Submits handed to their lanes in the last turn …"""
+        self.told: list[Transit] = []
+        """… and answered in it: whoever runs the relay measures our own part with them, and clears both."""
         self.in_flight: dict[int, Transit] = {}
         """Allowed and not yet answered by the carrier, by entry id."""
         self._options = options or Options()
@@ -297,6 +299,8 @@ class Relay:
         if lane is None or not lane.hold(category):
             self._refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
             return b""
+        if category == Category.MARKETING and refused_before(seen.opt_outs(), message, verdict):
+            self.tally.sent_after_optout += 1  # must never happen: another look at what the suppression rule should have caught
         transit.lane = lane
         self._reserve(transit, message, verdict, adopted, at)
         return record.add_packed(data, transit.packed, int(at), self.rules.window_s)
@@ -480,6 +484,7 @@ class Relay:
                 bind = transit.bind
                 bind.unanswered -= 1
                 bind.answer(submit_sm_resp(transit.sequence, transit.status, what))  # type: ignore[arg-type]
+                self.told.append(transit)
 
     @property
     def highest_id(self) -> int:

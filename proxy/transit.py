@@ -78,13 +78,16 @@ class Transit:
         "takes",
         "recorded",
         "arrived_s",
+        "answered_s",
+        "own_s",
     )
 
     def __init__(self, bind: Bind, sequence: int, data: bytes, arrived_s: float) -> None:
         self.bind = bind
         self.sequence = sequence  # the provider's own
         self.data = data  # the PDU as it came: what leaves differs in four bytes
-        self.arrived_s = arrived_s  # monotonic: when its last byte was read
+        self.arrived_s = self.answered_s = arrived_s  # monotonic: when its last byte was read; when the carrier's answer was
+        self.own_s = 0.0  # our own part of the way there
         self.message: Message | None = None  # None while, or because, it cannot be read
         self.verdict: Verdict | None = None
         self.category = Category.MARKETING  # effective; until it is judged, the strictest

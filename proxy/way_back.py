@@ -72,6 +72,7 @@ class WayBack:
         receivers: Callable[[str], Iterable[Bind]],
         strip: dict[str, str],
         by_text: frozenset[str],
+        clock: Callable[[], float],
     ) -> None:
         """``receivers``: binds of a provider that can take a deliver. ``strip``: carrier → what it puts before a port.
         ``by_text``: carriers whose receipts are known by their text, not by esm_class."""
@@ -80,6 +81,7 @@ class WayBack:
         self._receivers = receivers
         self._strip = strip
         self._by_text = by_text
+        self._clock = clock
 
     def deliver(self, link: Link, frame: Frame, now: float) -> None:
         """A deliver_sm was read from a carrier."""
@@ -92,13 +94,13 @@ class WayBack:
         port = deliver.destination.removeprefix(self._strip.get(link.carrier, ""))
         prefix, owner = self._relay.directory.ports.longest(port)
         receipt = deliver.is_receipt or (link.carrier in self._by_text and deliver.looks_like_receipt)
-        recorded = not receipt and self._opt_out(link, frame, deliver, port, prefix, owner)
+        recorded = not receipt and self._opt_out(link, frame, deliver, port, prefix, owner, now)
         kind = "receipt" if receipt else ("optout" if recorded else "reply")
         body = partial(entries.pack_deliver, kind=kind, source=deliver.source, port=port, provider=owner, data=frame.data)
         hand_on = partial(self._hand_on, link, frame, owner, kind)
         self._relay.note(Note(body, _nothing if recorded else hand_on))
 
-    def _opt_out(self, link: Link, frame: Frame, deliver: Deliver, port: str, prefix: str, owner: str) -> bool:
+    def _opt_out(self, link: Link, frame: Frame, deliver: Deliver, port: str, prefix: str, owner: str, now: float) -> bool:
         """Whether the reply is a refusal; then it is on its way into the person's record."""
         reply = read_reply(deliver.text)
         if reply.kind != "optout":
@@ -107,15 +109,19 @@ class WayBack:
             recipient = recipient_of(deliver.source)
         except NotARecipient:
             return False
-        then = partial(self._opted_out, link, frame, owner)
+        then = partial(self._opted_out, link, frame, owner, now)
         self._relay.change(OptOutReply(recipient, port, prefix, owner, reply.keyword, scope_of, then))
         return True
 
-    def _opted_out(self, link: Link, frame: Frame, owner: str, reply: OptOutReply, recorded: int) -> None:
+    def _opted_out(self, link: Link, frame: Frame, owner: str, read_at: float, reply: OptOutReply, recorded: int) -> None:
         """The refusal is written; the carrier is acknowledged once it is synced."""
         assert reply.opt_out is not None
         self._tally.optouts["reply", reply.opt_out.scope, owner] += 1
-        self._relay.when_synced(recorded, partial(self._hand_on, link, frame, owner, "optout"))
+        self._relay.when_synced(recorded, partial(self._in_force, link, frame, owner, read_at))
+
+    def _in_force(self, link: Link, frame: Frame, owner: str, read_at: float) -> None:
+        self._tally.optout_effect_seconds.observe(max(0.0, self._clock() - read_at))
+        self._hand_on(link, frame, owner, "optout")
 
     def _hand_on(self, link: Link, frame: Frame, owner: str, kind: str) -> None:
         handed = bool(owner) and any(bind.hand(frame.data) for bind in self._receivers(owner))

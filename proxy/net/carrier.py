@@ -90,7 +90,9 @@ class CarrierLink(Link):
             self._changed()
 
     def on_overdue(self, tickets: Iterable[tuple[int, Transit]]) -> None:
+        now_s = self.turns.loop.time()
         for sequence, transit in tickets:
+            transit.answered_s = now_s
             self._late[sequence] = transit
             if len(self._late) > LATE_MAX:
                 self._late.popitem(last=False)
@@ -100,6 +102,7 @@ class CarrierLink(Link):
     def on_lost(self) -> None:
         relay = self.house.relay
         for transit in self.session.abandon():
+            transit.answered_s = self.turns.loop.time()
             relay.unanswered(transit)
         parked, self.parked = self.parked, deque()
         self.house.lost(self)
@@ -261,6 +264,7 @@ class CarrierHouse:
         good = 0
         for transit, frame in answers:
             observe(now_s - transit.arrived_s)
+            transit.answered_s = now_s
             answered(transit, frame)
             status = frame.command_status
             if status == 0:

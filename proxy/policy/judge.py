@@ -86,7 +86,13 @@ def facts(message: Message, rules: RuleSet, now: float) -> Facts:
 
 
 def _over_caps(
-    plan: Plan, message: Message, recipient: Recipient, template: int, times: Sequence[int], now: float, breaches: list[Breach] | None
+    plan: Plan,
+    message: Message,
+    recipient: Recipient,
+    template: int,
+    times: Sequence[int],
+    now: float,
+    breaches: list[Breach] | None,
 ) -> list[Breach] | None:
     second = int(now)
     held = len(times)

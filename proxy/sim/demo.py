@@ -1,37 +1,54 @@
 """Demo: 双11 in a minute on the embedded store: simulated carrier and providers around a real gate process, over real SMPP on
 loopback, a live view, and a closing table that four witnesses must agree on.
 
-In: seconds. Out: an exit code: 0 all agree, 1 any difference, 2 it could not be run. Never: traffic beyond loopback.
+In: seconds. Out: an exit code: 0 all agree, 1 any difference, 2 it could not be run, 130 interrupted. Never: traffic beyond
+loopback, a process left behind.
+
+Traffic runs; in its middle the carrier is away for about a second. When all is answered, the gate is asked to end while one
+message waits for an answer that never comes and one provider still sends: that is the drain. /metrics are read in it, at a moment
+when nothing is on its way.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
+import signal
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from rich.console import Console
-from rich.live import Live
 from smpplib import exceptions
 
-from proxy.sim import measure, view
+from proxy.sim import closing, measure
 from proxy.sim.carrier import Carrier, Conduct
 from proxy.sim.gate import CHINA, CarrierSide, Gate, GateFailed, copy_rules, write_settings
 from proxy.sim.provider import SimProvider
-from proxy.sim.reconcile import Difference, JournalStory, read_journal, reconcile
-from proxy.sim.scenario import CARRIER_TPS, RESPONSE_S, Reply, Scenario, scenario
+from proxy.sim.reconcile import Difference, Witnesses, reconcile
+from proxy.sim.scenario import CARRIER_TPS, OUTAGE_S, RESPONSE_S, Reply, Scenario, scenario
+from proxy.sim.story import read_journal
+from proxy.sim.view import Screen
 
 SEED = 1111
-SETTLE_S = RESPONSE_S + 6.0
-"""After the last submit: the carrier's queue empties, receipts come, unknown outcomes are told."""
-REFRESH_S = 0.2
+SETTLE_S = 30.0
+"""After the last submit at most: the carrier is back, its queue empties, receipts come, unknown outcomes are told. It takes
+about two seconds where the machine has nothing else to do."""
+STEP_S_MAX = 10.0
+"""What takes a moment in the drain is given up after this."""
+LOOK_S = 0.01
+"""How often the drain is looked at: it lasts about a second and a half."""
+LATE_FIRST, LATE_EVERY_S, LATE_S = 8, 0.04, 20.0
+"""A provider sends so many at once when the gate drains, then one so often until the gate unbinds it, at most so long."""
 
 
 class CarrierThread:
@@ -40,6 +57,7 @@ class CarrierThread:
     def __init__(self, conduct: Conduct) -> None:
         self.carrier = Carrier(conduct)
         self._loop = asyncio.new_event_loop()
+        self._outage: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="carrier", daemon=True)
 
     def start(self) -> int:
@@ -51,16 +69,24 @@ class CarrierThread:
     def call(self, function: Callable[..., object], *arguments: object) -> None:
         self._loop.call_soon_threadsafe(function, *arguments)
 
-    def replies(self, replies: Sequence[Reply]) -> None:
-        """People answer when it is their time."""
+    def plan(self, replies: Sequence[Reply], outage_at_s: float) -> None:
+        """People answer, and the carrier is away, when it is their time."""
 
-        def plan() -> None:
+        def later() -> None:
             for reply in replies:
                 self._loop.call_later(reply.at_s, self.carrier.reply, reply.recipient, reply.port, reply.text)
+            self._loop.call_later(outage_at_s, self._begin_outage)
 
-        self.call(plan)
+        self.call(later)
+
+    def _begin_outage(self) -> None:
+        self._outage = self._loop.create_task(self.carrier.outage(OUTAGE_S))
 
     def stop(self) -> None:
+        if not self._thread.is_alive():
+            return
+        if self._outage is not None:
+            self.call(self._outage.cancel)
         stopped: Future[Any] = asyncio.run_coroutine_threadsafe(self.carrier.stop(), self._loop)
         stopped.result(10)
         self.call(self._loop.stop)
@@ -68,9 +94,43 @@ class CarrierThread:
         self._loop.close()
 
 
+class Interrupted(BaseException):
+    """SIGINT or SIGTERM: the argument is its number."""
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGINT and SIGTERM raise Interrupted inside, once: what cleans up afterwards is not interrupted. Outside the main thread
+    (a test) signals stay as they are."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        raise Interrupted(number)
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(each, stop) for each in signals]
+    try:
+        yield
+    finally:
+        for each, handler in zip(signals, before, strict=True):
+            signal.signal(each, handler)
+
+
 def demo(seconds: float, keep: bool) -> int:
     """Runs it; prints as it goes."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # 双11 on a terminal or in a log that knows no Chinese
     console = Console()
+    with interruptible():
+        return stage(console, seconds, keep)
+
+
+def stage(console: Console, seconds: float, keep: bool) -> int:
+    """Builds the world, plays, concludes, and leaves nothing behind but, if asked or if something is wrong, the folder."""
     folder = Path(tempfile.mkdtemp(prefix="gate106-demo-"))
     cast = scenario(seconds, SEED, datetime.now(CHINA))
     carrier = CarrierThread(cast.conduct)
@@ -81,10 +141,13 @@ def demo(seconds: float, keep: bool) -> int:
         settings = write_settings(folder, [side], [actor.settings for actor in cast.actors], response_s=RESPONSE_S, rules=rules)
         gate = Gate(folder, *settings)
         gate.start()
-        story, differences = play(console, cast, carrier, gate, seconds)
-        good = view.verdict(console, story, differences)
+        witnesses, differences = play(console, cast, carrier, gate, seconds)
+        good = closing.conclude(console, witnesses, differences, seconds)
         keep = keep or not good
         return 0 if good else 1
+    except Interrupted as interrupted:
+        console.print("gate106 demo: interrupted", style="red")
+        return 128 + int(interrupted.args[0])
     except (GateFailed, exceptions.ConnectionError, exceptions.PDUError, OSError) as error:
         console.print(f"gate106 demo: {error}", style="red", markup=False)
         keep = True
@@ -94,47 +157,79 @@ def demo(seconds: float, keep: bool) -> int:
             gate.kill()
         carrier.stop()
         if keep:
-            console.print(f"settings, journal, state and the gate's log are in {folder}", markup=False, highlight=False)
+            said = f"settings, journal, state and the gate's log are in {folder}"
+            console.print(said, markup=False, highlight=False, soft_wrap=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def play(
     console: Console, cast: Scenario, carrier: CarrierThread, gate: Gate, seconds: float
-) -> tuple[JournalStory, list[Difference]]:
-    """The traffic, then the reconciliation. Needs nothing but a started gate."""
+) -> tuple[Witnesses, list[Difference]]:
+    """The traffic, the drain, then the reconciliation. Needs nothing but a started gate."""
     running = [
         SimProvider(actor.name, actor.settings.password, "127.0.0.1", gate.smpp, actor.steps, actor.window)
         for actor in cast.actors
     ]
     for provider in running:
         provider.connect()
-    carrier.replies(cast.replies)
+    carrier.plan(cast.replies, cast.outage_at_s)
     for provider in running:
         provider.start()
-    start = time.monotonic()
-    with Live(console=console, refresh_per_second=1 / REFRESH_S) as screen:
-        while not _settled(running, carrier.carrier) and time.monotonic() - start < seconds + SETTLE_S:
-            time.sleep(REFRESH_S)
-            screen.update(view.live(cast.actors, running, carrier.carrier, time.monotonic() - start, seconds))
-    metrics = measure.samples(gate.metrics())
+    differences = []
+    with Screen(console, cast.actors, running, carrier.carrier, seconds) as screen:
+        screen.wait("traffic", lambda: all(provider.sent_all for provider in running), seconds + SETTLE_S)
+        if not screen.wait("settling", lambda: settled(running, carrier.carrier, cast.replies), SETTLE_S):
+            differences.append(
+                Difference("settling", f"something was still open after {SETTLE_S:.0f} s", "all should be answered")
+            )
+        metrics, scraped_at, code = drain(screen, cast, running, carrier.carrier, gate)
     for provider in running:
         provider.finish()
     for provider in running:
-        provider.join(10)
-    code = gate.stop()
-    story = read_journal(gate.folder / "journal")
+        provider.join(STEP_S_MAX)
     logs = {provider.provider: provider.log for provider in running}
-    differences = reconcile(logs, carrier.carrier.log, story, metrics, cast.owners)
+    witnesses = Witnesses(logs, carrier.carrier.log, read_journal(gate.folder / "journal"), metrics, scraped_at)
     if code:
         differences.append(Difference("drain", f"the gate ended with exit code {code}", "it promises 0"))
-    return story, differences
+    return witnesses, differences + reconcile(witnesses, cast.owners)
 
 
-def _settled(running: Sequence[SimProvider], carrier: Carrier) -> bool:
-    """All sent, all answered, all receipts delivered (those still to come are due within the carrier's delay)."""
-    if not all(provider.done.is_set() for provider in running) or any(provider.open for provider in running):
+def settled(running: Sequence[SimProvider], carrier: Carrier, replies: Sequence[Reply]) -> bool:
+    """All sent, all answered, the carrier back, all receipts and replies delivered (receipts to come are due within a moment)."""
+    if carrier.away or not carrier.log.outages or not all(provider.sent_all and not provider.open for provider in running):
         return False
     due = sum(1 for line in list(carrier.log.submits) if line.status == 0 and line.sms.registered & 1)
-    receipts = sum(1 for one in list(carrier.log.delivers) if one.kind == "receipt")
-    return receipts >= due and carrier.waiting == 0
+    return len(carrier.log.delivers) >= due + len(replies) and not carrier.waiting and any(line.kind for line in carrier.lines)
+
+
+def drain(
+    screen: Screen, cast: Scenario, running: Sequence[SimProvider], carrier: Carrier, gate: Gate
+) -> tuple[measure.Samples, float, int]:
+    """SIGTERM while one message waits for its answer and one provider still sends: (/metrics, when they were read, exit code)."""
+    by_port = {
+        prefix: provider for actor, provider in zip(cast.actors, running, strict=True) for prefix in actor.settings.ports
+    }
+    holding, talking = (
+        next(provider for prefix, provider in by_port.items() if step.source.startswith(prefix))
+        for step in (cast.held, cast.late)
+    )
+
+    def until(ready: Callable[[], bool]) -> None:
+        if not screen.wait("draining", ready, STEP_S_MAX, LOOK_S):
+            raise GateFailed(f"the drain did not go on for {STEP_S_MAX:.0f} s: {gate.last_words()}")
+
+    before = carrier.received
+    holding.more([cast.held])
+    until(lambda: carrier.received > before)
+    gate.terminate()
+    until(gate.draining)
+    sent = len(talking.log.sent)
+    talking.more([cast.late] * LATE_FIRST)
+    until(lambda: len(talking.log.sent) >= sent + LATE_FIRST and not talking.open)
+    scraped_at = time.time()
+    metrics = measure.samples(gate.metrics())
+    time.sleep(LOOK_S)  # so that no later verdict bears a time from before the scrape
+    talking.more([replace(cast.late, at_s=place * LATE_EVERY_S) for place in range(int(LATE_S / LATE_EVERY_S))])
+    screen.wait("draining", gate.ended, STEP_S_MAX, LOOK_S)
+    return metrics, scraped_at, gate.stop()

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -191,11 +192,29 @@ class Gate:
     def metrics(self) -> str:
         return measure.fetch(f"http://127.0.0.1:{self.http}/metrics")
 
+    def terminate(self) -> None:
+        """Asks it to end: SIGTERM, which it answers with a drain."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def draining(self) -> bool:
+        """Whether /readyz says that it is about to end."""
+        try:
+            measure.fetch(f"http://127.0.0.1:{self.http}/readyz")
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return b"draining" in refusal.read()
+        return False
+
+    def ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
     def stop(self) -> int:
-        """Drains it with SIGTERM; returns its exit code."""
+        """Drains it with SIGTERM, if it lives; returns its exit code."""
         if self._process is None:
             return 0
-        self._process.send_signal(signal.SIGTERM)
+        if not self.ended():
+            self.terminate()
         try:
             return self._process.wait(DRAIN_S)
         except subprocess.TimeoutExpired:

@@ -1,67 +1,48 @@
 """Reconcile: four witnesses of the same traffic are compared: the providers' answers, the carrier's log, the journal, /metrics.
 
 In: what each of them saw, as plain values. Out: differences, one a line; none means that all four tell the same story. Never: a
-tolerance. Only ``read_journal`` touches files; ``reconcile`` is pure.
+tolerance, sockets, files.
+
+Two moments need an explanation, and get an exact one. While the carrier is away, a submit may be lost on the wire: then, and only
+then, the journal may have allowed what the carrier never saw, and must say itself that the outcome is unknown or that it was taken
+back. When the gate unbinds, a submit may cross its goodbye: it stays unanswered, and the journal either refused it as ``draining``
+or never saw it.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from proxy.desk import entries
-from proxy.desk.journal import OsDisk, read
-from proxy.message import GATE_REASONS
-from proxy.sim.carrier import Log
+from proxy.sim.carrier import UNANSWERED, Log
 from proxy.sim.measure import Samples
 from proxy.sim.provider import ProviderLog
+from proxy.sim.scenario import REFUSALS
+from proxy.sim.story import ACCEPTED, LATE, LATE_ACCEPTED, STILL_UNKNOWN, TAKEN_BACK, UNKNOWN, JournalStory
 
 UNKNOWN_STATUS = 0x08
 """ESME_RSYSERR: what a provider is told when nobody knows what became of its message (DESIGN §4)."""
+LATER_STATUS = 0x14
+"""ESME_RMSGQFUL: no route, queue full, draining."""
+NATIONAL_DIGITS = 11
 SHOWN_MAX = 8
 """Examples per difference; the rest is counted."""
-ACCEPTED, TAKEN_BACK, UNKNOWN = 0, 1, 2
 Key = TypeVar("Key", bound=Hashable)
 
 
-class Judged(NamedTuple):
-    """One verdict of the journal. ``category`` is "unread" where the gate refused before judging, as in /metrics."""
-
-    provider: str
-    port: str
-    recipient: int
-    category: str
-    verdict: str  # allow | defer | reject
-    reason: str
-    status: int
-    entry: int  # 0 unless allowed
-
-
-class Settled(NamedTuple):
-    """One answer of the journal."""
-
-    entry: int
-    effect: int
-    status: int
-    message_id: str
-
-
-class Handed(NamedTuple):
-    """One deliver of the journal."""
-
-    kind: str
-    provider: str
-
-
 @dataclass(slots=True)
-class JournalStory:
-    verdicts: list[Judged] = field(default_factory=list)
-    answers: list[Settled] = field(default_factory=list)
-    delivers: list[Handed] = field(default_factory=list)
-    optouts: int = 0
+class Witnesses:
+    """What the four saw."""
+
+    providers: Mapping[str, ProviderLog]
+    carrier: Log
+    journal: JournalStory
+    metrics: Samples
+    scraped_at: float = math.inf
+    """When /metrics was read (wall clock, at a quiet moment): verdicts after it are not in them."""
 
 
 class Difference(NamedTuple):
@@ -73,70 +54,48 @@ class Difference(NamedTuple):
         return f"{self.what}: {self.left}, but {self.right}"
 
 
-def read_journal(folder: Path) -> JournalStory:
-    """The journal of a gate that has stopped; raises JournalDamaged."""
-    story = JournalStory()
-    for record in read(OsDisk(folder)):
-        if record.kind == entries.VERDICT:
-            story.verdicts.append(_judged(entries.unpack_verdict(record.body)))
-        elif record.kind == entries.ANSWER:
-            answer = entries.unpack_answer(record.body)
-            message_id = answer.carrier_id.partition(b"\0")[0].decode("latin-1")
-            story.answers.append(Settled(answer.entry_id, answer.effect, answer.status, message_id))
-        elif record.kind == entries.DELIVER:
-            deliver = entries.unpack_deliver(record.body)
-            story.delivers.append(Handed(deliver.kind, deliver.provider))
-        elif record.kind == entries.OPTOUT:
-            story.optouts += 1
-    return story
-
-
-def _judged(said: entries.Verdict) -> Judged:
-    unread = said.reason in GATE_REASONS and said.reason not in ("no-route", "queue-full", "store-conflict", "judge-error")
-    return Judged(
-        said.provider,
-        said.port,
-        said.recipient,
-        "unread" if unread else said.category.word,
-        said.outcome.word,
-        said.reason,
-        said.status,
-        said.entry.id if said.entry is not None else 0,
-    )
-
-
-def reconcile(
-    providers: Mapping[str, ProviderLog], carrier: Log, journal: JournalStory, metrics: Samples, ports: Mapping[str, str]
-) -> list[Difference]:
+def reconcile(seen: Witnesses, ports: Mapping[str, str]) -> list[Difference]:
     """Every difference between the four. ``ports``: prefix → the provider that owns it."""
     found: list[Difference] = []
-    found += _submits(providers, journal, metrics)
-    found += _answers(providers, journal)
-    found += _forwarded(carrier, journal, metrics, ports)
-    found += _ids(providers, carrier, journal, ports)
-    found += _delivers(providers, carrier, journal, metrics, ports)
-    found += [
-        Difference("surprise", each, "nothing of the kind may happen") for log in providers.values() for each in log.surprises
-    ]
-    return found
+    found += _submits(seen)
+    found += _answers(seen)
+    found += _counted_verdicts(seen)
+    found += _forwarded(seen)
+    found += _ids(seen, ports)
+    found += _delivers(seen.providers, seen.carrier, seen.journal, seen.metrics, ports)
+    found += _optouts(seen)
+    surprises = [each for log in seen.providers.values() for each in log.surprises]
+    return found + [Difference("surprise", each, "nothing of the kind may happen") for each in surprises]
 
 
-def _submits(providers: Mapping[str, ProviderLog], journal: JournalStory, metrics: Samples) -> list[Difference]:
-    """How many submits, and what became of them."""
-    sent = Counter({name: len(log.sent) for name, log in providers.items()})
-    found = _compare("submits by provider", "providers", sent, "journal", Counter(one.provider for one in journal.verdicts))
-    judged: Counter[tuple[str, ...]] = Counter(
-        (one.provider, one.category, one.verdict, one.reason) for one in journal.verdicts
-    )
-    counted = _counted(metrics, "gate106_submits_total", "provider", "category", "verdict", "reason")
-    return found + _compare("verdicts", "journal", judged, "/metrics", counted)
+def _submits(seen: Witnesses) -> list[Difference]:
+    """How many submits each provider sent."""
+    sent = Counter({name: len(log.sent) for name, log in seen.providers.items()})
+    judged = Counter(one.provider for one in seen.journal.verdicts)
+    for name in seen.providers:
+        sent[name] -= _crossed(seen, name)[0]
+    return _compare("submits by provider", "providers", sent, "journal", judged)
 
 
-def _answers(providers: Mapping[str, ProviderLog], journal: JournalStory) -> list[Difference]:
+def _crossed(seen: Witnesses, name: str) -> tuple[int, int]:
+    """Of the submits that crossed the gate's unbind: (how many it never read, how many it refused in vain).
+
+    Both are 0 unless the two together are exactly the late submits without an answer.
+    """
+    log = seen.providers[name]
+    silent = sum(1 for sent in log.sent if sent.status is None and sent.why == "draining") if log.unbound else 0
+    unread = len(log.sent) - sum(1 for one in seen.journal.verdicts if one.provider == name)
+    refused = sum(1 for one in seen.journal.verdicts if one.provider == name and one.reason == "draining")
+    told = sum(1 for sent in log.sent if sent.why == "draining" and sent.status == LATER_STATUS)
+    explained = unread >= 0 and refused >= told and unread + refused - told == silent
+    return (unread, refused - told) if explained else (0, 0)
+
+
+def _answers(seen: Witnesses) -> list[Difference]:
     """What each provider was told is what the journal says it was to be told."""
-    fates = {one.entry: one for one in journal.answers if one.effect in (ACCEPTED, TAKEN_BACK, UNKNOWN)}
+    fates = {one.entry: one for one in seen.journal.answers if one.effect not in LATE}
     due: Counter[tuple[str, int | None]] = Counter()
-    for one in journal.verdicts:
+    for one in seen.journal.verdicts:
         fate = fates.get(one.entry) if one.entry else None
         if not one.entry:
             due[one.provider, one.status] += 1
@@ -144,36 +103,77 @@ def _answers(providers: Mapping[str, ProviderLog], journal: JournalStory) -> lis
             due[one.provider, None] += 1
         else:
             due[one.provider, UNKNOWN_STATUS if fate.effect == UNKNOWN else fate.status] += 1
-    told = Counter((sent.provider, sent.status) for log in providers.values() for sent in log.sent)
+    told = Counter((sent.provider, sent.status) for log in seen.providers.values() for sent in log.sent)
+    for name in seen.providers:
+        unread, in_vain = _crossed(seen, name)
+        told[name, None] -= unread + in_vain
+        told[name, LATER_STATUS] += in_vain
     found = _compare("answers by provider and status", "providers", told, "journal", due)
     silent = sum(count for (_, status), count in told.items() if status is None)
     return found + ([Difference("unanswered", f"{silent} submits have no answer", "every submit gets one")] if silent else [])
 
 
-def _forwarded(carrier: Log, journal: JournalStory, metrics: Samples, ports: Mapping[str, str]) -> list[Difference]:
-    """What was allowed is what the carrier received, message for message; what the carrier answered was counted."""
-    allowed = Counter((one.port, one.recipient) for one in journal.verdicts if one.entry)
-    received = Counter((line.sms.source, national(line.sms.destination)) for line in carrier.submits)
-    found = _compare("messages to the carrier (port, recipient)", "journal", allowed, "carrier", received)
-    given = sum(count for status, count in carrier.statuses.items() if status >= 0)
-    counted = sum(int(value) for (name, _), value in metrics.items() if name == "gate106_carrier_responses_total")
-    found += _compare("answers of the carrier", "carrier", Counter(all=given), "/metrics", Counter(all=counted))
-    settled = Counter(one.status for one in journal.answers if one.effect != UNKNOWN)  # late answers are answers, too
-    answered = Counter({status: count for status, count in carrier.statuses.items() if status >= 0})
-    return found + _compare("answers of the carrier by status", "carrier", answered, "journal", settled)
-
-
-def _ids(
-    providers: Mapping[str, ProviderLog], carrier: Log, journal: JournalStory, ports: Mapping[str, str]
-) -> list[Difference]:
-    """The ids the carrier gave are those the journal has and those the providers were told."""
-    given = Counter((owner(line.sms.source, ports), line.message_id) for line in carrier.submits if line.status == 0)
-    told = Counter((sent.provider, sent.message_id) for log in providers.values() for sent in log.sent if sent.status == 0)
-    kept = Counter(one.message_id for one in journal.answers if one.effect == ACCEPTED)
-    found = _compare("message ids", "carrier", given, "providers", told)
-    return found + _compare(
-        "message ids", "carrier", Counter(line.message_id for line in carrier.submits if line.status == 0), "journal", kept
+def _counted_verdicts(seen: Witnesses) -> list[Difference]:
+    """Verdicts and objections, by what /metrics says of them."""
+    judged = [one for one in seen.journal.verdicts if one.at < seen.scraped_at]
+    verdicts: Counter[tuple[str, ...]] = Counter((one.provider, one.category, one.verdict, one.reason) for one in judged)
+    counted = _counted(seen.metrics, "gate106_submits_total", "provider", "category", "verdict", "reason")
+    found = _compare("verdicts", "journal", verdicts, "/metrics", counted)
+    watched: Counter[tuple[str, ...]] = Counter(
+        (rule, wants) for one in judged for rule, wants, shadow in one.objections if shadow
     )
+    found += _compare(
+        "shadow", "journal", watched, "/metrics", _counted(seen.metrics, "gate106_shadow_total", "rule", "verdict")
+    )
+    hits: Counter[tuple[str, ...]] = Counter((rule,) for one in judged for rule, _, shadow in one.objections if not shadow)
+    return found + _compare("rule hits", "journal", hits, "/metrics", _counted(seen.metrics, "gate106_rule_hits_total", "rule"))
+
+
+def _forwarded(seen: Witnesses) -> list[Difference]:
+    """What was allowed is what the carrier received, message for message, and what it answered is what was noted."""
+    allowed = {one.entry: one for one in seen.journal.verdicts if one.entry}
+    answered: Counter[tuple[str, int, int]] = Counter()
+    silent: Counter[tuple[str, int, int]] = Counter()
+    lost: Counter[tuple[str, int, int]] = Counter()  # on the wire, or still in the lane: only while the carrier was away
+    last = {one.entry: one for one in seen.journal.answers}  # a late answer comes after "unknown" and replaces it here
+    for entry, one in allowed.items():
+        fate = last.get(entry)
+        status = fate.status if fate is not None and fate.effect != UNKNOWN else UNANSWERED
+        key = (one.port, one.recipient, status)
+        (silent if status == UNANSWERED else answered)[key] += 1
+        if fate is not None and _may_be_lost(fate.effect, status) and _away(seen.carrier, fate.at):
+            lost[key] += 1
+    received = Counter((line.sms.source, national(line.sms.destination), line.status) for line in seen.carrier.submits)
+    noted = answered + silent
+    for key, most in lost.items():
+        noted[key] -= max(0, min(most, noted[key] - received[key]))
+    found = _compare("messages to the carrier (port, recipient, answer)", "journal", noted, "carrier", received)
+    given = sum(count for status, count in seen.carrier.statuses.items() if status != UNANSWERED)
+    late = sum(1 for one in seen.journal.answers if one.effect in LATE)
+    counted = sum(int(value) for (name, _), value in seen.metrics.items() if name == "gate106_carrier_responses_total")
+    return found + _compare(
+        "answers of the carrier in time", "carrier", Counter(all=given - late), "/metrics", Counter(all=counted)
+    )
+
+
+def _may_be_lost(effect: int, status: int) -> bool:
+    """Whether the gate itself says that the carrier may not, or did not, get this message."""
+    return effect == UNKNOWN or (effect in (TAKEN_BACK, STILL_UNKNOWN) and status == LATER_STATUS)
+
+
+def _away(carrier: Log, at: float) -> bool:
+    return any(outage.began <= at <= outage.ended for outage in carrier.outages)
+
+
+def _ids(seen: Witnesses, ports: Mapping[str, str]) -> list[Difference]:
+    """The ids the carrier gave are those the journal has and, but for late ones, those the providers were told."""
+    given = [line for line in seen.carrier.submits if line.status == 0]
+    kept = Counter(one.message_id for one in seen.journal.answers if one.effect in (ACCEPTED, LATE_ACCEPTED))
+    late = {one.message_id for one in seen.journal.answers if one.effect == LATE_ACCEPTED}
+    told = Counter((sent.provider, sent.message_id) for log in seen.providers.values() for sent in log.sent if sent.status == 0)
+    due = Counter((owner(line.sms.source, ports), line.message_id) for line in given if line.message_id not in late)
+    found = _compare("message ids", "carrier", due, "providers", told)
+    return found + _compare("message ids", "carrier", Counter(line.message_id for line in given), "journal", kept)
 
 
 def _delivers(
@@ -190,15 +190,27 @@ def _delivers(
     counted: Counter[str] = Counter()
     for (provider, _), count in _counted(metrics, "gate106_delivers_total", "provider", "kind").items():
         counted["" if provider == "unowned" else provider] += count
-    found += _compare("delivers by provider", "carrier", tried, "/metrics", counted)
-    optouts = sum(int(value) for (name, _), value in metrics.items() if name == "gate106_optouts_total")
-    return found + _compare("opt-outs", "journal", Counter(all=journal.optouts), "/metrics", Counter(all=optouts))
+    return found + _compare("delivers by provider", "carrier", tried, "/metrics", counted)
+
+
+def _optouts(seen: Witnesses) -> list[Difference]:
+    """Who refused is on record, and was written to no more."""
+    replies = [one for one in seen.carrier.delivers if one.kind == "reply" and one.text in REFUSALS]
+    said = Counter((national(one.source), one.destination) for one in replies)
+    kept = Counter((one.recipient, one.port) for one in seen.journal.optouts)
+    found = _compare("opt-outs (person, port)", "carrier", said, "journal", kept)
+    counted = sum(int(value) for (name, _), value in seen.metrics.items() if name == "gate106_optouts_total")
+    found += _compare("opt-outs", "journal", Counter(all=len(seen.journal.optouts)), "/metrics", Counter(all=counted))
+    sent = Counter((one.provider, one.recipient) for one in seen.journal.after_optout() if one.entry)
+    found += _compare("sent after opt-out", "journal", sent, "nobody", Counter())
+    broken = int(sum(value for (name, _), value in seen.metrics.items() if name == "gate106_sent_after_optout_total"))
+    return found + _compare("sent after opt-out", "/metrics", Counter(all=broken), "nobody", Counter())
 
 
 def national(spelling: str) -> int:
     """The eleven national digits, read here by the simplest means: simulated people are spelt plainly."""
     digits = "".join(letter for letter in spelling if letter.isdigit())
-    return int(digits[-11:] or 0)
+    return int(digits[-NATIONAL_DIGITS:] or 0)
 
 
 def owner(port: str, ports: Mapping[str, str]) -> str:
@@ -226,4 +238,12 @@ def _compare(what: str, left: str, first: Counter[Key], right: str, second: Coun
 
 
 def _shown(key: Hashable) -> str:
-    return " / ".join(str(part) or "(none)" for part in key) if isinstance(key, tuple) else str(key)
+    return " / ".join(_word(part) for part in key) if isinstance(key, tuple) else str(key)
+
+
+def _word(part: object) -> str:
+    """Of a person's number only the ends are shown."""
+    said = str(part)
+    if isinstance(part, int) and len(said) == NATIONAL_DIGITS:
+        return f"{said[:3]}****{said[-4:]}"
+    return said or "(none)"

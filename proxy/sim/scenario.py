@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from itertools import cycle
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import cycle
 
 from proxy.message import Category
 from proxy.sim import pdus, people, texts
@@ -38,12 +38,12 @@ ALL_PROVINCES_FROM_S = 20.0
 
 EXPECTED: dict[str, str] = {
     "region-ban": "advertisements to 北京",
-    "port-scope": "a port of 江苏 writing elsewhere",
-    "recipient-cap": "a fourth advertisement of the day",
+    "port-scope": "a port of 江苏 writes elsewhere",
+    "recipient-cap": "a fourth advertisement a day",
     "category-cap": "a second loan of the week",
-    "otp-cap": "two codes of one sender in a minute",
+    "otp-cap": "a second code within a minute",
     "suppressed": "an advertisement after 退订",
-    "quiet-hours": "an advertisement meant for the night",
+    "quiet-hours": "meant to be delivered at night",
     "keyword": "banned words",
     "text-unreadable": "a data_coding nobody can read",
     "malformed": "a wrong sm_length",
@@ -170,7 +170,9 @@ class _Stage:
             steps.append(self._step(at, ports.notice, Category.NOTICE, person=self._ending(ending), why="the carrier refuses"))
         steps += self._series(0.7, ports.otp, Category.OTP, "", "otp-cap")
         steps += self._series(0.5, ports.notice, Category.NOTICE, "", "same-content")
-        self.replies.append(Reply(1.2, steps[0].destination, ports.notice, "谢谢"))  # no refusal: it only goes back to the provider
+        self.replies.append(
+            Reply(1.2, steps[0].destination, ports.notice, "谢谢")
+        )  # no refusal: it only goes back to the provider
         lost = self._step(0.6, ports.notice, Category.NOTICE, person=self._ending(IGNORED), why="unknown outcome")
         steps += [lost, _again(lost, RESPONSE_S + 0.5)]  # the identical submit stands in for the first
         return Actor(Provider("qinghe", ("10690102",), category="notice"), tuple(steps), 32, "codes and notices")
@@ -302,7 +304,7 @@ class _Stage:
         yield self._step(at, port, Category.MARKETING, province="unknown", why="unknown-region-marketing")
         text = self._text(Category.MARKETING)[: texts.SINGLE_LETTERS]
         for place, (why, cut) in enumerate(
-            (("notice-missing", text.rpartition(" ")[0]), ("signature-missing", text.partition("】")[2]))
+            (("notice-missing", text.rpartition(" ")[0] or text), ("signature-missing", text.partition("】")[2]))
         ):
             yield Step(at + 0.05 * place, port, self._person("湖南"), cut.encode("utf-16-be"), why)
 

@@ -1,23 +1,37 @@
-"""View: what the demo shows: a live table while traffic runs, a closing table of verdicts, the differences.
+"""View: what the demo shows while traffic runs: a live table on a terminal, elsewhere (CI, a file) a line now and then.
 
-In: the providers' logs, the carrier, the journal's story. Out: tables for rich. Never: a full number, a text.
+In: the providers' logs, the carrier, the time. Out: a table that fits 80×24 and says more at 120 columns; lines. Never: a full
+number, a text.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Self
 
+from rich import box
 from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from proxy.message import REASONS
-from proxy.sim.carrier import Carrier
+from proxy.sim.carrier import UNANSWERED, Carrier
 from proxy.sim.provider import Sent, SimProvider
-from proxy.sim.reconcile import Difference, JournalStory
-from proxy.sim.scenario import EXPECTED, Actor
+from proxy.sim.scenario import Actor
 
+REFRESH_S = 0.2
+LINE_S = 1.0
+"""Where there is no terminal, a line so often at most ..."""
+LINES = 15
+"""... and about so many in all."""
+WIDE_COLUMNS = 110
+"""From this width on there is room for words beside the figures."""
+FIGURES_COLUMNS, ROLE_COLUMNS = 50, 37
+"""What the figures of the live table take, and who each provider is."""
 STATUS_NAMES = {
     0x00: "OK",
     0x08: "unknown",
@@ -37,65 +51,108 @@ def status_word(status: int | None) -> str:
     return "…" if status is None else STATUS_NAMES.get(status, f"0x{status:x}")
 
 
+class Screen:
+    """Shows how a run goes on, until it is closed."""
+
+    def __init__(
+        self, console: Console, actors: Sequence[Actor], running: Sequence[SimProvider], carrier: Carrier, seconds: float
+    ) -> None:
+        self._actors, self._running, self._carrier, self._seconds = actors, running, carrier, seconds
+        self._console = console
+        self._start_s = time.monotonic()
+        self._line_s = 0.0
+        self._phase = ""
+        on_terminal = console.is_terminal and not console.is_dumb_terminal
+        self._live = Live(console=console, auto_refresh=False) if on_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    @property
+    def passed_s(self) -> float:
+        return time.monotonic() - self._start_s
+
+    def wait(self, phase: str, ready: Callable[[], bool], most_s: float, every_s: float = REFRESH_S) -> bool:
+        """Looks every so often whether something is ready and shows how things stand; whether it became ready in time."""
+        deadline = time.monotonic() + most_s
+        while not (good := ready()) and time.monotonic() < deadline:
+            self._show(phase)
+            time.sleep(every_s)
+        self._show(phase)
+        return good
+
+    def _show(self, phase: str) -> None:
+        phase = "the carrier is away" if self._carrier.away else phase
+        if self._live is not None:
+            columns = self._console.width
+            table = live(self._actors, self._running, self._carrier, self.passed_s, self._seconds, phase, columns)
+            self._live.update(table, refresh=True)
+        elif self.passed_s >= self._line_s or phase != self._phase:
+            self._line_s = self.passed_s + max(LINE_S, self._seconds / LINES)
+            self._console.print(line(self._running, self._carrier, self.passed_s, phase), soft_wrap=True, highlight=False)
+        self._phase = phase
+
+
+def line(running: Sequence[SimProvider], carrier: Carrier, passed_s: float, phase: str) -> str:
+    """How things stand, in one line."""
+    statuses = Counter(one.status for provider in running for one in list(provider.log.sent))
+    sent, good, waiting = sum(statuses.values()), statuses[0], statuses[None]
+    return f"{passed_s:5.1f} s  {phase}: {sent} sent, {good} OK, {sent - good - waiting} not, {waiting} open; carrier: {carrier.received}"
+
+
 def live(
-    actors: Sequence[Actor], running: Sequence[SimProvider], carrier: Carrier, passed_s: float, seconds: float
+    actors: Sequence[Actor],
+    running: Sequence[SimProvider],
+    carrier: Carrier,
+    passed_s: float,
+    seconds: float,
+    phase: str,
+    columns: int,
 ) -> RenderableType:
     """The table of the running demo."""
-    table = Table(title="双11 through the gate", expand=True, padding=(0, 0, 0, 1))
-    table.add_column("provider", no_wrap=True, min_width=8)
-    table.add_column("what it does", overflow="ellipsis", no_wrap=True, ratio=1)
+    wide = columns >= WIDE_COLUMNS
+    room = columns - FIGURES_COLUMNS - (ROLE_COLUMNS + 2 if wide else 0)
+    table = Table(title="双11 through the gate", expand=True, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("provider", no_wrap=True)
+    if wide:
+        table.add_column("who it is", no_wrap=True, min_width=ROLE_COLUMNS)
     for heading in ("sent", "OK", "no", "open", "back", "p99 ms"):
-        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
-    table.add_column("answers that were not OK", ratio=2, overflow="ellipsis", no_wrap=True)
+        table.add_column(heading, justify="right", no_wrap=True, min_width=max(4, len(heading)))
+    table.add_column("answers that were not OK", ratio=1, overflow="ellipsis", no_wrap=True)
     for actor, provider in zip(actors, running, strict=True):
         sent = list(provider.log.sent)
         statuses = Counter(one.status for one in sent)
         good, waiting = statuses.pop(0, 0), statuses.pop(None, 0)
-        words = ", ".join(f"{status_word(status)} {count}" for status, count in statuses.most_common(4))
+        words = _words(statuses, room)
         cells = (len(sent), good, sum(statuses.values()), waiting, len(provider.log.got), _p99_ms(sent))
-        table.add_row(actor.name, actor.role, *map(str, cells), words)
+        table.add_row(actor.name, *((actor.role,) if wide else ()), *map(str, cells), words)
     answered, delivers = carrier.log.statuses, len(carrier.log.delivers)
-    foot = f"carrier: {carrier.received} received, {answered[0]} accepted, {answered[-1]} ignored, {delivers} delivers"
-    return Group(table, foot, ProgressBar(total=seconds, completed=min(passed_s, seconds)))
+    foot = (
+        f"carrier: {carrier.received} received, {answered[0]} accepted, {answered[UNANSWERED]} unanswered, {delivers} delivers"
+    )
+    return Group(table, foot, phase, ProgressBar(total=seconds, completed=min(passed_s, seconds)))
+
+
+def _words(statuses: Counter[int | None], room: int) -> str:
+    """The commonest answers by name, as many as there is room for, and how many kinds more there are."""
+    names: Counter[str] = Counter()
+    for status, count in statuses.items():
+        names[status_word(status)] += count
+    said = [f"{name} {count}" for name, count in names.most_common()]
+    for most in range(len(said), 0, -1):
+        more = f" +{len(said) - most}" if most < len(said) else ""
+        line = ", ".join(said[:most]) + more
+        if len(line) <= room:
+            return line
+    return ""
 
 
 def _p99_ms(sent: Iterable[Sent]) -> str:
     took = sorted(one.took_s for one in sent if one.status is not None)
     return f"{took[int(len(took) * 0.99)] * 1e3:.0f}" if took else ""
-
-
-def closing(story: JournalStory) -> Table:
-    """Verdicts by provider, category and reason, as the journal has them."""
-    counts = Counter((one.provider, one.category, one.verdict, one.reason) for one in story.verdicts)
-    table = Table(title="verdicts (from the journal)")
-    for heading in ("provider", "category", "verdict", "reason"):
-        table.add_column(heading)
-    table.add_column("messages", justify="right")
-    before = ""
-    for (provider, category, verdict, reason), count in sorted(counts.items()):
-        if before and provider != before:
-            table.add_section()
-        table.add_row(provider if provider != before else "", category, verdict, reason, str(count))
-        before = provider
-    table.add_section()
-    table.add_row("all", "", "", "", str(sum(counts.values())))
-    return table
-
-
-def missing(story: JournalStory) -> dict[str, str]:
-    """Reasons that should have occurred and did not, with how they were to come about."""
-    seen = {one.reason for one in story.verdicts}
-    return {reason: how for reason, how in EXPECTED.items() if reason not in seen}
-
-
-def verdict(console: Console, story: JournalStory, differences: Sequence[Difference]) -> bool:
-    """Prints the closing table and what does not fit; True when all is well."""
-    console.print(closing(story))
-    for reason, how in missing(story).items():
-        console.print(f"missing: no message was refused for {reason} (it should come from {how})", style="red")
-    for difference in differences:
-        console.print(f"difference: {difference}", style="red", markup=False, highlight=False)
-    good = not differences and not missing(story)
-    if good:
-        console.print("reconciled: providers, carrier, journal and /metrics tell the same story", style="green")
-    return good

@@ -252,7 +252,9 @@ class World:
             sync=self.sync,
             first_id=max(found.highest_id, highest) + ID_GAP,
         )
-        self.way_back = WayBack(self.relay, self.tally, lambda provider: [self.binds[provider]], {}, frozenset())
+        self.way_back = WayBack(
+            self.relay, self.tally, lambda provider: [self.binds[provider]], {}, frozenset(), lambda: self.now
+        )
         self.journal.append(entries.START, entries.pack_start(self.now, 0, self.relay.highest_id))
         self.journal.write(self.now)
         self.journal.note_synced(self.journal.sync())
@@ -276,6 +278,7 @@ class World:
         self.turn_scheduled = False
         self.relay.turn(self.now)
         self.relay.handed.clear()
+        self.relay.told.clear()
 
     def tick(self) -> None:
         self.relay.tick(self.now)
@@ -522,6 +525,8 @@ class World:
                 raise Broken(f"{bind.unanswered} submits count as unanswered at rest")
         if any(self.lane.held):
             raise Broken(f"places of the lane are still held: {self.lane.held}")
+        if self.tally.sent_after_optout:
+            raise Broken(f"{self.tally.sent_after_optout} messages went to people after they had refused")
         self.check_records()
 
     def check_records(self) -> None:

@@ -1,0 +1,147 @@
+"""Closing: what the demo ends with: verdicts by provider, category and reason; what shadow rules would have done; what is missing,
+what differs, and whether all is well.
+
+In: the four witnesses, their differences. Out: tables for rich, lines, a yes or no. Never: a full number, a text.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from proxy.sim import people
+from proxy.sim.reconcile import LATER_STATUS, Difference, Witnesses
+from proxy.sim.scenario import ALL_PROVINCES_FROM_S, EXPECTED, REFUSALS, SHADOWS
+from proxy.sim.story import LATE, TAKEN_BACK, UNKNOWN, JournalStory
+from proxy.sim.view import WIDE_COLUMNS
+
+OUTCOMES = ("allow", "defer", "reject")
+CATEGORIES = ("otp", "notice", "marketing", "unread")
+
+
+def verdicts(journal: JournalStory, *, wide: bool) -> Table:
+    """Verdicts by category and reason, a column for each provider, as the journal has them."""
+    counts = Counter((one.verdict, one.reason, one.category, one.provider) for one in journal.verdicts)
+    providers = sorted({one.provider for one in journal.verdicts})
+    table = Table(
+        title="verdicts, as the journal has them", box=box.SIMPLE_HEAD, padding=(0, int(wide), 0, 0), title_justify="left"
+    )
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("category", no_wrap=True)
+    for heading in (*providers, "all"):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
+    if wide:
+        table.add_column("how it comes about", overflow="ellipsis", no_wrap=True)
+    rows = sorted({key[:3] for key in counts}, key=lambda row: (OUTCOMES.index(row[0]), row[1], CATEGORIES.index(row[2])))
+    before, said = "", ""
+    for outcome, reason, category in rows:
+        if before and outcome != before:
+            table.add_section()
+        before = outcome
+        name = reason or outcome
+        row = [counts[outcome, reason, category, provider] for provider in providers]
+        how = [EXPECTED.get(reason, "") if name != said else ""] if wide else []
+        table.add_row(name if name != said else "", category, *(str(count or "") for count in row), str(sum(row)), *how)
+        said = name
+    table.add_section()
+    sums = Counter(one.provider for one in journal.verdicts)
+    table.add_row("all", "", *(str(sums[provider]) for provider in providers), str(sums.total()))
+    return table
+
+
+def shadows(journal: JournalStory, *, wide: bool) -> Table:
+    """What the rules that only watch would have done."""
+    counts = Counter((rule, wants) for one in journal.verdicts for rule, wants, shadow in one.objections if shadow)
+    table = Table(
+        title="shadow rules: what they would have done", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left"
+    )
+    table.add_column("rule", no_wrap=True)
+    table.add_column("would", no_wrap=True)
+    table.add_column("messages", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("how it comes about", overflow="ellipsis", no_wrap=True)
+    for (rule, wants), count in sorted(counts.items()):
+        table.add_row(rule, wants, str(count), *((SHADOWS.get(rule, ""),) if wide else ()))
+    return table
+
+
+def missing(journal: JournalStory, seconds: float) -> list[str]:
+    """What should have occurred and did not, with how it was to come about."""
+    seen = {one.reason for one in journal.verdicts}
+    found = [
+        f"no message was refused for {reason} (it should come from: {how})"
+        for reason, how in EXPECTED.items()
+        if reason not in seen
+    ]
+    watched = {rule for one in journal.verdicts for rule, _, shadow in one.objections if shadow}
+    found += [
+        f"the shadow rule {rule} saw nothing (it should see: {how})" for rule, how in SHADOWS.items() if rule not in watched
+    ]
+    absent = [province for province in people.PROVINCES if province not in reached(journal)]
+    if absent and seconds >= ALL_PROVINCES_FROM_S:
+        found.append(f"no message was allowed to {' '.join(absent)}")
+    return found
+
+
+def reached(journal: JournalStory) -> set[str]:
+    """Provinces of the people to whom a message was allowed."""
+    return {people.province_of(one.recipient) for one in journal.verdicts if one.entry} & set(people.PROVINCES)
+
+
+def lines(seen: Witnesses) -> Iterator[str]:
+    """What happened beside the verdicts."""
+    journal, carrier = seen.journal, seen.carrier
+    reasons = Counter(one.reason for one in journal.verdicts)
+    yield f"provinces: allowed messages went to people in {len(reached(journal))} of {len(people.PROVINCES)}"
+    yield _optouts(seen)
+    late = {one.entry for one in journal.answers if one.effect in LATE}
+    for outage in carrier.outages:
+        during = [one for one in journal.answers if one.entry not in late and outage.began <= one.at <= outage.ended]
+        lost = sum(1 for one in during if one.effect == UNKNOWN)
+        queued = sum(1 for one in during if one.effect == TAKEN_BACK and one.status == LATER_STATUS)
+        yield (
+            f"outage: the carrier was away for {outage.ended - outage.began:.1f} s: {lost} messages in flight became unknown outcomes, "
+            f"{queued} that waited for it were taken back, {reasons['no-route']} were refused as no-route until a link was back"
+        )
+    silent = sum(1 for log in seen.providers.values() for sent in log.sent if sent.status is None)
+    yield f"drain: {reasons['draining']} refused after SIGTERM; {silent} crossed the gate's unbind and stayed unanswered"
+
+
+def _optouts(seen: Witnesses) -> str:
+    """How many there were, and how soon each was in force: acknowledged to the carrier, which the gate does once it is synced."""
+    replies = [one for one in seen.carrier.delivers if one.kind == "reply" and one.text in REFUSALS]
+    took_ms = sorted(one.took_s * 1e3 for one in replies if one.status is not None)
+    soon = (
+        f"in force after {took_ms[len(took_ms) // 2]:.1f} ms (median), {took_ms[-1]:.1f} ms at most"
+        if took_ms
+        else "none in force"
+    )
+    refused = sum(1 for one in seen.journal.after_optout() if one.reason == "suppressed")
+    counted = sum(value for (name, _), value in seen.metrics.items() if name == "gate106_sent_after_optout_total")
+    return (
+        f"opt-outs: {len(replies)} people replied {', '.join(sorted({one.text for one in replies}))}; {soon}; {refused} later "
+        f"advertisements to them refused; gate106_sent_after_optout_total = {counted:.0f}"
+    )
+
+
+def conclude(console: Console, seen: Witnesses, differences: Sequence[Difference], seconds: float) -> bool:
+    """Prints all of it; True when all is well."""
+    wide = console.width >= WIDE_COLUMNS
+    console.print(verdicts(seen.journal, wide=wide))
+    console.print(shadows(seen.journal, wide=wide))
+    for said in lines(seen):
+        console.print(said, markup=False, highlight=False)
+    absent = missing(seen.journal, seconds)
+    for said in absent:
+        console.print(f"missing: {said}", style="red", markup=False, highlight=False)
+    for difference in differences:
+        console.print(f"difference: {difference}", style="red", markup=False, highlight=False)
+    good = not differences and not absent
+    if good:
+        reasons = f"all {len(EXPECTED)} reasons that can be staged occurred"
+        console.print(f"reconciled: providers, carrier, journal and /metrics tell the same story; {reasons}", style="green")
+    return good

@@ -1,0 +1,46 @@
+"""Memory: what one person costs in the embedded store, as resident memory of a process that holds nothing else.
+
+In: how many persons, how many entries each. Out: bytes a person. Never: an estimate from ``sys.getsizeof``.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from pathlib import Path
+
+from proxy.message import pack_entry
+from proxy.state import record
+from proxy.state.sqlite import SqliteStore
+
+FIRST = 13_000_000_000
+START_S = 1_762_833_600
+BATCH = 1000
+
+
+def bytes_a_person(persons: int, entries: int = 3) -> float:
+    """Fills a store in a process of its own; its growth divided by the number of persons."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_measure, (persons, entries))
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _measure(persons: int, entries: int) -> float:
+    store = SqliteStore(None)
+    before = _resident_bytes()
+    for place in range(entries):  # as they come in life: one entry at a time, each time another version of the record
+        for first in range(FIRST, FIRST + persons, BATCH):
+            people = [number * 7 % 10**10 + FIRST for number in range(first, min(first + BATCH, FIRST + persons))]
+            loaded = store.load_now(people)
+            store.swap_now([(person, loaded[person][0], _with_entry(loaded[person][1], person, place)) for person in people])
+    return (_resident_bytes() - before) / persons
+
+
+def _with_entry(data: bytes, person: int, place: int) -> bytes:
+    time = START_S + place * 3600
+    packed = pack_entry(person * 8 % 2**40 + place, time, person % 5000, place, person % 100, 2, 0, person % 2**32, 82)
+    return record.add_packed(data, packed, time, 7 * 86_400)

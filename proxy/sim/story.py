@@ -1,0 +1,128 @@
+"""Story: what the journal tells of a run, as plain values to compare with what others saw.
+
+In: the folder of a journal whose gate has stopped. Out: verdicts, answers, delivers, opt-outs, in the order they were written.
+Never: what the gate meant; a record is taken at its word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from proxy.desk import entries
+from proxy.desk.journal import OsDisk, read
+from proxy.message import GATE_REASONS
+
+ACCEPTED, TAKEN_BACK, UNKNOWN, LATE_ACCEPTED, LATE_TAKEN_BACK, STILL_UNKNOWN, LATE_STILL_UNKNOWN = range(7)
+"""What an answer did to its entry, as the journal numbers it."""
+LATE = (LATE_ACCEPTED, LATE_TAKEN_BACK, LATE_STILL_UNKNOWN)
+"""Answers that came after the provider had been told "unknown"."""
+_JUDGED = ("no-route", "queue-full", "store-conflict", "judge-error")
+"""Reasons of the gate itself that come after the rules were asked."""
+
+
+class Judged(NamedTuple):
+    """One verdict of the journal. ``category`` is "unread" where the gate refused before judging, as in /metrics."""
+
+    provider: str
+    port: str
+    recipient: int
+    category: str
+    verdict: str  # allow | defer | reject
+    reason: str
+    status: int
+    entry: int  # 0 unless allowed
+    at: float = 0.0
+    place: int = 0  # in the journal
+    objections: tuple[tuple[str, str, bool], ...] = ()
+    """(rule, what it wants, whether it only watches), the strictest first."""
+
+
+class Settled(NamedTuple):
+    """One answer of the journal."""
+
+    entry: int
+    effect: int
+    status: int
+    message_id: str
+    at: float = 0.0
+
+
+class Handed(NamedTuple):
+    """One deliver of the journal."""
+
+    kind: str
+    provider: str
+
+
+class OptedOut(NamedTuple):
+    """One opt-out of the journal."""
+
+    recipient: int
+    port: str
+    keyword: str
+    place: int
+
+
+@dataclass(slots=True)
+class JournalStory:
+    verdicts: list[Judged] = field(default_factory=list)
+    answers: list[Settled] = field(default_factory=list)
+    delivers: list[Handed] = field(default_factory=list)
+    optouts: list[OptedOut] = field(default_factory=list)
+
+    def after_optout(self) -> Iterator[Judged]:
+        """Advertisements to people who had refused that port's advertiser. Written for the demo, where somebody who refuses only
+        ever hears of one advertiser from that port."""
+        since = {(one.recipient, one.port): one.place for one in reversed(self.optouts)}
+        for one in self.verdicts:
+            refused = since.get((one.recipient, one.port))
+            if refused is not None and one.place > refused and one.category == "marketing":
+                yield one
+
+
+def read_journal(folder: Path) -> JournalStory:
+    """The journal of a gate that has stopped; raises JournalDamaged."""
+    story = JournalStory()
+    rules: dict[str, Sequence[str]] = {}
+    for place, record in enumerate(read(OsDisk(folder)), 1):
+        if record.kind == entries.VERDICT:
+            story.verdicts.append(_judged(entries.unpack_verdict(record.body), rules, place))
+        elif record.kind == entries.ANSWER:
+            answer = entries.unpack_answer(record.body)
+            message_id = answer.carrier_id.partition(b"\0")[0].decode("latin-1")
+            story.answers.append(Settled(answer.entry_id, answer.effect, answer.status, message_id, answer.time))
+        elif record.kind == entries.DELIVER:
+            deliver = entries.unpack_deliver(record.body)
+            story.delivers.append(Handed(deliver.kind, deliver.provider))
+        elif record.kind == entries.OPTOUT:
+            said = entries.unpack_optout(record.body)
+            story.optouts.append(OptedOut(said.recipient, said.port, said.keyword, place))
+        elif record.kind == entries.RULES:
+            loaded = entries.unpack_rules(record.body)
+            rules[loaded.revision[:16].rjust(16, "0")] = loaded.ids
+    return story
+
+
+def _judged(said: entries.Verdict, rules: dict[str, Sequence[str]], place: int) -> Judged:
+    unread = said.reason in GATE_REASONS and said.reason not in _JUDGED
+    ids = rules.get(said.revision, ())
+    objections = tuple(
+        (ids[number] if number < len(ids) else f"rule {number}", outcome.word, shadow)
+        for number, outcome, shadow in said.breaches
+    )
+    return Judged(
+        said.provider,
+        said.port,
+        said.recipient,
+        "unread" if unread else said.category.word,
+        said.outcome.word,
+        said.reason,
+        said.status,
+        said.entry.id if said.entry is not None else 0,
+        said.time,
+        place,
+        objections,
+    )
