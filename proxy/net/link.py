@@ -24,7 +24,7 @@ class Turns:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.work: Callable[[], None] = lambda: None
-        self._scheduled = False
+        self._scheduled = self._running = False
         self._dirty: dict[Link, None] = {}
 
     def wake(self) -> None:
@@ -34,12 +34,16 @@ class Turns:
 
     def has_output(self, link: Link) -> None:
         self._dirty[link] = None
-        self.wake()
+        if not self._scheduled and not self._running:  # a running turn ends with a flush anyway
+            self.wake()
 
     def _run(self) -> None:
-        self._scheduled = False
-        self.work()
-        self.flush()
+        self._scheduled, self._running = False, True
+        try:
+            self.work()
+        finally:
+            self._running = False
+            self.flush()
 
     def flush(self) -> None:
         """One joined write per peer."""

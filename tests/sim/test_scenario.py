@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from proxy import policy
-from proxy.message import REASONS, Category
+from proxy.message import GATE_REASONS, REASONS, Category
+from proxy.policy import read_reply
 from proxy.sim import bench, gate, measure, pdus
 from proxy.sim.drive import Run
-from proxy.sim.scenario import EXPECTED, FATES, scenario
+from proxy.sim.scenario import EXPECTED, FATES, NOT_STAGED, REFUSALS, SHADOWS, scenario
 from proxy.yamlfile import load
 
 NOON = datetime(2026, 11, 11, 12, tzinfo=gate.CHINA)
@@ -37,9 +38,28 @@ def test_every_part_of_the_scenario_falls_into_its_time(seconds):
 def test_every_expected_reason_exists_and_somebody_intends_it():
     cast = scenario(10, 1, NOON)
     assert set(EXPECTED) <= set(REASONS)
-    intended = {step.why for actor in cast.actors for step in actor.steps}
-    assert set(EXPECTED) - {"recipient-cap"} <= intended
+    intended = {step.why for actor in cast.actors for step in actor.steps} | {cast.late.why}
+    assert set(EXPECTED) - {"recipient-cap", "no-route"} <= intended  # these come to whoever is there
     assert {step.destination[-4:] for actor in cast.actors for step in actor.steps} >= set(FATES)
+
+
+def test_every_reason_there_is_by_now_is_staged_or_is_a_fault_of_the_house(tmp_path):
+    rules = policy.load(gate.copy_rules(tmp_path / "rules", NOON)).rules
+    enforced = {rule.reason.name for rule in rules if rule.mode == "enforce" and rule.reason is not None}
+    assert set(EXPECTED) | set(NOT_STAGED) == enforced | set(GATE_REASONS)
+    assert not set(EXPECTED) & set(NOT_STAGED)
+    assert set(SHADOWS) == {rule.id for rule in rules if rule.mode == "shadow"}
+
+
+def test_people_who_refuse_are_written_to_again_and_a_kind_word_is_no_refusal():
+    cast = scenario(30, 1, NOON)
+    assert {reply.text for reply in cast.replies} == {*REFUSALS, "谢谢"}
+    assert [read_reply(word).kind for word in (*REFUSALS, "谢谢")] == ["optout"] * len(REFUSALS) + ["none"]
+    for reply in cast.replies:
+        if reply.text in REFUSALS:
+            moments = [step.at_s for actor in cast.actors for step in actor.steps if step.destination == reply.recipient]
+            assert min(moments) < reply.at_s
+            assert sum(moment > reply.at_s for moment in moments) == 2
 
 
 def test_a_broken_submit_is_broken_in_its_length_only():
