@@ -180,9 +180,13 @@ def _delivers(
     providers: Mapping[str, ProviderLog], carrier: Log, journal: JournalStory, metrics: Samples, ports: Mapping[str, str]
 ) -> list[Difference]:
     """Receipts and replies that were acknowledged reached the owner of the port, each once."""
-    sent = Counter((owner(one.destination, ports), one.source, one.text) for one in carrier.delivers if one.status == 0)
+    sent = Counter(
+        (owner(one.destination, ports), national(one.source), one.text) for one in carrier.delivers if one.status == 0
+    )
     got = Counter(
-        (one.provider, one.source, one.text[:13] if one.receipt else one.text) for log in providers.values() for one in log.got
+        (one.provider, national(one.source), one.text[:13] if one.receipt else one.text)
+        for log in providers.values()
+        for one in log.got
     )
     found = _compare("delivers (provider, person, text)", "carrier", sent, "providers", got)
     tried = Counter(owner(one.destination, ports) for one in carrier.delivers)

@@ -146,7 +146,7 @@ async def test_the_load_generator_counts_what_the_carrier_counts(start, rate):
     folk = recipients(people.crowd(500))
     for number in range(3):
         await load.add(
-            "127.0.0.1", carrier.port, "jia", "secret", deck("standard", Ports.under("10690001")), folk, number * 100
+            "127.0.0.1", carrier.port, "jia", "secret", deck("repeated", Ports.under("10690001")), folk, number * 100
         )
     load.go()
     async with asyncio.timeout(10):

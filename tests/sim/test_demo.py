@@ -1,0 +1,179 @@
+"""The demo: one real run of it, lies told about that run, an interruption, and what its screens look like."""
+
+import copy
+import io
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from proxy.sim import closing, demo, gate, measure, scenario, view
+from proxy.sim.reconcile import reconcile
+
+SECONDS = 5  # the least the command takes
+PLAY = demo.play
+
+
+class Run:
+    """A run of the demo as somebody without a terminal sees it, and what its witnesses saw."""
+
+    def __init__(self, folder):
+        self.out = io.StringIO()
+        self.console = Console(file=self.out, width=80)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(demo.tempfile, "tempdir", str(folder))
+            patch.setattr(demo, "play", self._play)
+            self.code = demo.stage(self.console, SECONDS, keep=True)
+        self.text = self.out.getvalue()
+
+    def _play(self, console, cast, *others):
+        self.owners = cast.owners
+        self.witnesses, differences = PLAY(console, cast, *others)
+        return self.witnesses, differences
+
+
+@pytest.fixture(scope="module")
+def another(tmp_path_factory):
+    """A demo in a process of its own: it runs beside the other one, until it is interrupted."""
+    folder = tmp_path_factory.mktemp("another")
+    command = [sys.executable, "-m", "proxy", "demo", "--seconds", "60"]
+    surroundings = gate.environment() | {"TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=surroundings) as process:
+        yield process, folder
+        process.terminate()
+
+
+@pytest.fixture(scope="module")
+def run(another, tmp_path_factory):
+    return Run(tmp_path_factory.mktemp("demo"))
+
+
+def gates():
+    """Gate processes of demos that live now."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            said = process.read_bytes()
+        except OSError:
+            continue
+        if b"serve" in said and b"gate106-demo-" in said:
+            found.append(said)
+    return found
+
+
+def test_the_shortest_demo_reconciles_without_a_terminal_and_keeps_its_folder_if_asked(run):
+    assert run.code == 0, run.text
+    assert "reconciled: providers, carrier, journal and /metrics tell the same story" in run.text.replace("\n", " ")
+    lines = run.text.splitlines()
+    assert sum("traffic: " in line for line in lines) >= 3
+    kept = Path(lines[-1].rpartition(" ")[2])
+    assert (kept / "journal").is_dir()
+    assert not [said for said in gates() if str(kept).encode() in said]
+
+
+def test_its_closing_tables_are_whole_in_eighty_columns(run):
+    shown = run.text[run.text.index("verdicts, as") : run.text.index("settings, journal")]
+    assert all(cell_len(line.rstrip()) <= 80 for line in shown.splitlines())
+    assert "…" not in shown
+    for word in (*scenario.EXPECTED, *scenario.SHADOWS, *run.witnesses.providers):
+        assert word in shown
+
+
+def test_it_tells_of_the_optouts_the_outage_the_drain_and_the_provinces(run):
+    said = " ".join(closing.lines(run.witnesses))
+    assert "3 people replied R, TD, 退订; in force after " in said
+    assert "gate106_sent_after_optout_total = 0" in said
+    assert "of 31" in said
+    assert len(run.witnesses.carrier.outages) == 1
+    reasons = [one.reason for one in run.witnesses.journal.verdicts]
+    assert reasons.count("draining") >= demo.LATE_FIRST
+    assert all(log.unbound for log in run.witnesses.providers.values())
+    statuses = {sent.status for log in run.witnesses.providers.values() for sent in log.sent if sent.why == "draining"}
+    assert statuses <= {0x14, None}
+
+
+def _provider(seen):
+    log = next(log for log in seen.providers.values() if log.unbound)
+    next(sent for sent in log.sent if sent.status == 0).status = 0x45
+
+
+def _carrier(seen):
+    seen.carrier.submits.pop()
+
+
+def _journal(seen):
+    place = next(place for place, one in enumerate(seen.journal.verdicts) if one.reason == "keyword")
+    del seen.journal.verdicts[place]
+
+
+def _metrics(seen):
+    seen.metrics[next(key for key in seen.metrics if key[0] == "gate106_shadow_total")] += 1
+
+
+@pytest.mark.parametrize(
+    ("lie", "names"),
+    [
+        (_provider, "answers by provider and status"),
+        (_carrier, "messages to the carrier"),
+        (_journal, "submits by provider luming"),
+        (_metrics, "shadow notice-missing / reject"),
+    ],
+    ids=["provider", "carrier", "journal", "metrics"],
+)
+def test_one_planted_difference_in_any_of_the_four_exits_1_and_is_named(run, lie, names, monkeypatch, tmp_path):
+    seen = copy.deepcopy(run.witnesses)
+    lie(seen)
+    monkeypatch.setattr(demo.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(gate.Gate, "start", lambda self: None)
+    monkeypatch.setattr(demo, "play", lambda *_: (seen, reconcile(seen, run.owners)))
+    out = io.StringIO()
+    assert demo.stage(Console(file=out, width=200), SECONDS, keep=False) == 1
+    assert f"difference: {names}" in out.getvalue()
+    assert "reconciled" not in out.getvalue()
+    assert str(tmp_path) in out.getvalue(), "what is needed to look into it is kept"
+
+
+def test_a_reason_that_did_not_occur_is_a_failure_too(run):
+    seen = copy.deepcopy(run.witnesses)
+    seen.journal.verdicts = [one for one in seen.journal.verdicts if one.reason != "no-route"]
+    out = io.StringIO()
+    assert not closing.conclude(Console(file=out, width=200), seen, [], SECONDS)
+    assert "missing: no message was refused for no-route (it should come from: the carrier's links are cut)" in out.getvalue()
+
+
+def test_an_interruption_ends_it_with_130_and_leaves_no_process_and_no_folder(another):
+    process, folder = another
+    assert b"traffic" in process.stdout.readline()
+    born = measure.descendants(process.pid)
+    assert len(born) == 2
+    process.send_signal(signal.SIGINT)
+    said, complaint = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"interrupted" in said
+    assert b"Traceback" not in complaint
+    assert not [pid for pid in born if Path(f"/proc/{pid}").exists()]
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("columns", "role"), [(80, False), (120, True)])
+def test_the_live_table_fits_a_small_terminal_and_says_who_is_who_on_a_wide_one(run, columns, role):
+    cast = scenario.scenario(SECONDS, demo.SEED, gate.datetime.now(gate.CHINA))
+
+    class Running:
+        def __init__(self, log):
+            self.log = log
+
+    carrier = demo.Carrier(cast.conduct)
+    carrier.log = run.witnesses.carrier
+    running = [Running(run.witnesses.providers[actor.name]) for actor in cast.actors]
+    console = Console(width=columns, height=24, file=io.StringIO())
+    shown = console.render_lines(view.live(cast.actors, running, carrier, 2.5, SECONDS, "traffic", columns))
+    text = ["".join(part.text for part in line) for line in shown]
+    assert len(text) <= 24
+    assert all(cell_len(line) <= columns for line in text)
+    assert not [line for line in text if "…" in line]
+    assert any(cast.actors[-1].role in line for line in text) is role
