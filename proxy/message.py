@@ -35,6 +35,10 @@ class Category(enum.IntEnum):
             raise ValueError(f"unknown category {word!r} (one of otp, notice, marketing)") from None
 
 
+CATEGORY_WORDS = tuple(category.word for category in Category)
+"""By number: a property of an enum is too slow to be asked for every message."""
+
+
 class Outcome(enum.IntEnum):
     """What becomes of a message, from lenient to strict: of several the strictest is reported."""
 

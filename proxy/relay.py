@@ -4,11 +4,11 @@ In: frames from providers and carriers, the time. Out: bytes for both, journal r
 loop (``spawn`` drives the coroutine of a batch: at once for a store that never waits, as a task otherwise).
 
 A submit's story is ``submit`` → ``turn`` → ``_decide`` → ``_judge`` → ``_hand_over`` → the carrier → ``answered`` → the next turn →
-``_release``. What arrives in one loop turn is judged together: one load, one swap, one write to the journal, one joined write
+``Outbox.release``. What arrives in one loop turn is judged together: one load, one swap, one write to the journal, one joined write
 to each peer. What is safe before what (DESIGN §3):
 
     the entry is written      before the frame goes to the carrier      (_hand_over comes after journal.write)
-    the entry is synced       before the provider gets its answer       (_release waits for journal.synced)
+    the entry is synced       before the provider gets its answer       (Outbox.release waits for journal.synced)
     an answer is written      before the provider gets it               (Answer.done comes after journal.write)
     a reject is written       before the answer                         (_hand_over, too)
     an opt-out is synced      before the carrier is acknowledged        (way_back, through the same queue)
@@ -16,7 +16,6 @@ to each peer. What is safe before what (DESIGN §3):
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,8 +30,8 @@ from proxy.number import NotARecipient, recipient_of
 from proxy.policy import RuleSet, judge
 from proxy.state import Store, record
 from proxy.tally import Tally
-from proxy.transit import Bind, Routes, Transit
-from proxy.wire import Frame, Malformed, Memo, read_submit, submit_sm_resp
+from proxy.transit import Bind, Outbox, Routes, Transit, count
+from proxy.wire import Frame, Malformed, Memo, read_submit
 
 SWAPS_MAX = 5
 """A person's chain is judged again this often when the record changed under us; then the provider is asked to come again."""
@@ -110,8 +109,7 @@ class Relay:
         self._unwritten_accepted: list[tuple[Transit, bytes]] = []
         self.judge_error: Exception | None = None
         """The last thing ``judge`` raised, for the log (net takes it)."""
-        self._outbox: deque[tuple[int, Transit | None, bytes | Callable[[], None]]] = deque()
-        """In order: the journal sequence that must be synced first; then a submit with the body of its answer, or something to do."""
+        self._outbox = Outbox()
 
     # ------------------------------------------------------------------ arrival
 
@@ -196,7 +194,7 @@ class Relay:
             if chains:
                 self._spawn(self._decide(chains, now))
         self._hand_over(now)
-        self._release()
+        self._outbox.release(self.journal.synced, self.told)
 
     def _chains(self, submits: Iterable[Transit], changes: Iterable[Change]) -> dict[int, Chain]:
         """Work by person; what comes for a person whose record is under way waits for it, in arrival order."""
@@ -391,7 +389,7 @@ class Relay:
             in_flight.pop(transit.entry_id, None)
             outbox.append((transit.recorded, transit, body))
         for transit in decided:
-            self._count(transit)
+            count(self.tally, transit)
             if transit.lane is None:
                 outbox.append((0, transit, b""))
             else:
@@ -404,24 +402,6 @@ class Relay:
             change.done(sequence)
         self._sync()
 
-    def _count(self, transit: Transit) -> None:
-        tally, verdict, provider = self.tally, transit.verdict, transit.bind.access.provider.name
-        if transit.lane is not None:
-            tally.submits[provider, WORDS[transit.category], "allow", ""] += 1
-            tally.segments[provider,] += 1
-        else:
-            category = "unread" if verdict is None else WORDS[transit.category]
-            tally.submits[provider, category, _word(transit), transit.reason] += 1
-        if verdict is None:
-            return
-        if verdict.province == "unknown":
-            tally.unknown_region[provider,] += 1
-        for breach in verdict.breaches:
-            if breach.shadow:
-                tally.shadow[breach.rule, breach.outcome.word] += 1
-            else:
-                tally.rule_hits[breach.rule, verdict.province] += 1
-
     def _not_safe(
         self, decided: list[Transit], accepted: list[tuple[Transit, bytes]], changed: list[Change], down: JournalDown
     ) -> None:
@@ -433,7 +413,7 @@ class Relay:
             self._put_back(transit)
             self._refuse(transit, GATE_REASONS["journal-down"])
             self._outbox.append((0, transit, b""))
-            self._count(transit)
+            count(self.tally, transit)
         self._unwritten_accepted.extend(accepted)
         self._unwritten.extend(change for change in changed if change.written(0.0) is not None)
         if self._changes:
@@ -473,19 +453,6 @@ class Relay:
         """Queues what may happen once the journal is synced up to ``sequence`` (0 = now), after all that is queued before."""
         self._outbox.append((sequence, None, do))
 
-    def _release(self) -> None:
-        """Lets answers out, in order, as far as the journal is synced."""
-        outbox, synced = self._outbox, self.journal.synced
-        while outbox and outbox[0][0] <= synced:
-            _, transit, what = outbox.popleft()
-            if transit is None:
-                what()  # type: ignore[operator]
-            else:
-                bind = transit.bind
-                bind.unanswered -= 1
-                bind.answer(submit_sm_resp(transit.sequence, transit.status, what))  # type: ignore[arg-type]
-                self.told.append(transit)
-
     @property
     def highest_id(self) -> int:
         """The last entry id given out."""
@@ -503,14 +470,6 @@ class Relay:
         return not (self.in_flight or waiting or self._busy or self._outbox)
 
 
-def _word(transit: Transit) -> str:
-    """The verdict's word for metrics and journal: defer for what the provider may try again, reject otherwise."""
-    if transit.verdict is not None and transit.verdict.outcome is not Outcome.ALLOW:
-        return transit.verdict.outcome.word
-    return "defer" if transit.status in (ESME_RTHROTTLED, ESME_RMSGQFUL) else "reject"
-
-
-WORDS = tuple(category.word for category in Category)
 _EVENTS = {
     Effect.ACCEPTED: "settled",
     Effect.TAKEN_BACK: "taken_back",

@@ -1,14 +1,18 @@
 """Transit: one submit on its way, and what the relay asks of the two ends (net implements them, the simulation too).
 
-In: nothing. Out: nouns. Never: sockets, the clock.
+In: what was decided. Out: nouns; answers in order, no earlier than they are safe; counts. Never: sockets, the clock.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from proxy.access import Access
-from proxy.message import Category, Entry, Message, Take, Verdict
+from proxy.message import CATEGORY_WORDS, Category, Entry, Message, Outcome, Take, Verdict
+from proxy.tally import Tally
+from proxy.wire import submit_sm_resp
 
 
 class Bind(Protocol):
@@ -105,3 +109,50 @@ class Transit:
     def adopts(self) -> int:
         """Id of the entry it stands in for, 0 if none."""
         return self.adopted.id if self.adopted is not None else 0
+
+
+class Outbox(deque[tuple[int, Transit | None, bytes | Callable[[], None]]]):
+    """What providers and carriers are told, in order: the journal sequence that must be synced first; then a submit with the body of
+    its answer, or something to do. One queue for all, so that a receipt never overtakes the answer to its submit."""
+
+    def release(self, synced: int, told: list[Transit]) -> None:
+        """Lets out what the journal has made safe; adds submits that were answered to ``told``."""
+        while self and self[0][0] <= synced:
+            _, transit, what = self.popleft()
+            if transit is None:
+                what()  # type: ignore[operator]
+            else:
+                bind = transit.bind
+                bind.unanswered -= 1
+                bind.answer(submit_sm_resp(transit.sequence, transit.status, what))  # type: ignore[arg-type]
+                told.append(transit)
+
+
+_TEMPORARY = (0x14, 0x58)  # ESME_RMSGQFUL, ESME_RTHROTTLED
+
+
+def count(tally: Tally, transit: Transit) -> None:
+    """Counts one verdict, whoever gave it."""
+    verdict, provider = transit.verdict, transit.bind.access.provider.name
+    if transit.lane is not None:
+        tally.submits[provider, CATEGORY_WORDS[transit.category], "allow", ""] += 1
+        tally.segments[provider,] += 1
+    else:
+        category = "unread" if verdict is None else CATEGORY_WORDS[transit.category]
+        tally.submits[provider, category, _word(transit), transit.reason] += 1
+    if verdict is None:
+        return
+    if verdict.province == "unknown":
+        tally.unknown_region[provider,] += 1
+    for breach in verdict.breaches:
+        if breach.shadow:
+            tally.shadow[breach.rule, breach.outcome.word] += 1
+        else:
+            tally.rule_hits[breach.rule, verdict.province] += 1
+
+
+def _word(transit: Transit) -> str:
+    """The verdict's word: defer for what the provider may try again, reject otherwise."""
+    if transit.verdict is not None and transit.verdict.outcome is not Outcome.ALLOW:
+        return transit.verdict.outcome.word
+    return "defer" if transit.status in _TEMPORARY else "reject"

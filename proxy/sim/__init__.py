@@ -6,6 +6,7 @@
     load.py       the fast load generator                         baseline.py   two relays without rules, to compare with
     drive.py      carrier and load generator in one process       bench.py      the measurements        measure.py  figures
     scenario.py   who sends what in the demo, and why             demo.py       the demo                view.py     what it shows
+    story.py      what the journal tells of a run                 closing.py    what the demo ends with
     reconcile.py  four witnesses of the same traffic, compared    gate.py       settings and process of a gate under test
 
 Nothing in the house imports from here, except the commands.

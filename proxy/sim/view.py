@@ -30,7 +30,7 @@ LINES = 15
 """... and about so many in all."""
 WIDE_COLUMNS = 110
 """From this width on there is room for words beside the figures."""
-FIGURES_COLUMNS, ROLE_COLUMNS = 49, 39
+FIGURES_COLUMNS, ROLE_COLUMNS = 51, 39
 """What the figures of the live table take, and who each provider is."""
 STATUS_NAMES = {
     0x00: "OK",

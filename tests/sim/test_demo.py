@@ -5,6 +5,8 @@ import io
 import signal
 import subprocess
 import sys
+import tempfile
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from proxy.sim import closing, demo, gate, measure, scenario, view
+from proxy.sim.carrier import Carrier
+from proxy.sim.provider import SimProvider
 from proxy.sim.reconcile import reconcile
 
 SECONDS = 5  # the least the command takes
@@ -25,7 +29,7 @@ class Run:
         self.out = io.StringIO()
         self.console = Console(file=self.out, width=80)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(demo.tempfile, "tempdir", str(folder))
+            patch.setattr(tempfile, "tempdir", str(folder))
             patch.setattr(demo, "play", self._play)
             self.code = demo.stage(self.console, SECONDS, keep=True)
         self.text = self.out.getvalue()
@@ -127,7 +131,7 @@ def _metrics(seen):
 def test_one_planted_difference_in_any_of_the_four_exits_1_and_is_named(run, lie, names, monkeypatch, tmp_path):
     seen = copy.deepcopy(run.witnesses)
     lie(seen)
-    monkeypatch.setattr(demo.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(gate.Gate, "start", lambda self: None)
     monkeypatch.setattr(demo, "play", lambda *_: (seen, reconcile(seen, run.owners)))
     out = io.StringIO()
@@ -161,15 +165,12 @@ def test_an_interruption_ends_it_with_130_and_leaves_no_process_and_no_folder(an
 
 @pytest.mark.parametrize(("columns", "role"), [(80, False), (120, True)])
 def test_the_live_table_fits_a_small_terminal_and_says_who_is_who_on_a_wide_one(run, columns, role):
-    cast = scenario.scenario(SECONDS, demo.SEED, gate.datetime.now(gate.CHINA))
-
-    class Running:
-        def __init__(self, log):
-            self.log = log
-
-    carrier = demo.Carrier(cast.conduct)
+    cast = scenario.scenario(SECONDS, demo.SEED, datetime.now(gate.CHINA))
+    carrier = Carrier(cast.conduct)
     carrier.log = run.witnesses.carrier
-    running = [Running(run.witnesses.providers[actor.name]) for actor in cast.actors]
+    running = [SimProvider(actor.name, "", "127.0.0.1", 0, ()) for actor in cast.actors]
+    for provider in running:
+        provider.log = run.witnesses.providers[provider.provider]
     console = Console(width=columns, height=24, file=io.StringIO())
     shown = console.render_lines(view.live(cast.actors, running, carrier, 2.5, SECONDS, "traffic", columns))
     text = ["".join(part.text for part in line) for line in shown]

@@ -1,0 +1,413 @@
+"""The documents are complete and true: what the code knows stands in them, nothing else does, and their examples work."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy import config, yamlfile
+from proxy.__main__ import app
+from proxy.fields import Fields
+from proxy.message import GATE_REASONS, RULE_REASONS, Category
+from proxy.ops.metrics import COUNTERS, GAUGES, Gauges, exposition
+from proxy.policy import RulesError, check, folder, load, loader, moments, registry
+from proxy.policy.category import SUBCATEGORIES
+from proxy.policy.check import STEP_KEYS
+from proxy.policy.draft import MODES, RULE_KEYS
+from proxy.policy.kinds import day, limit, suppressed, text_state, when_kinds
+from proxy.tally import Tally
+from proxy.wire import status_name
+from proxy.wire.tables import BAD_KINDS
+
+TOP = Path(__file__).parent.parent
+README, RULES, METRICS = (TOP / name for name in ("README.md", "rules/README.md", "grafana/README.md"))
+EXAMPLE = TOP / "tests" / "data" / "gate106.example.yaml"
+
+
+# --- reading the documents
+
+
+def section(path: Path, heading: str) -> str:
+    """What stands under a heading, up to the next of its level."""
+    parts = re.split(r"^## (.+)\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))[heading]
+
+
+def table(text: str, first: str) -> list[list[str]]:
+    """The rows of all tables whose first column is headed so."""
+    rows: list[list[str]] = []
+    width = 0
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        if not cells:
+            width = 0
+        elif cells[0] == first:
+            width = len(cells)
+        elif width and not cells[0].startswith("---"):
+            assert len(cells) == width, line
+            rows.append(cells)
+    assert rows, f"no table of {first!r}"
+    return rows
+
+
+def code(cell: str) -> list[str]:
+    """What stands in backticks."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def named(rows: Iterable[list[str]]) -> list[str]:
+    """The one name in each first cell."""
+    return [name for row in rows for name in code(row[0])]
+
+
+def words_in(text: str) -> set[str]:
+    """Every single word that stands in backticks, alone or in an example."""
+    return {word for span in code(text) for word in re.findall(r"[\w-]+", span)}
+
+
+class Block(NamedTuple):
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.where
+
+
+def blocks(language: str) -> Iterator[Block]:
+    for path in (README, RULES, METRICS):
+        text = path.read_text(encoding="utf-8")
+        for match in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            yield Block(f"{path.relative_to(TOP)}:{text.count(chr(10), 0, match.start()) + 1}", match[1])
+
+
+def keys_of(block: Block) -> set[str]:
+    value = yamlfile.load(block.text).value
+    return set(value) if isinstance(value, dict) else set()
+
+
+# --- rules
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    """A folder with the shipped lists and registries and no rule."""
+    for name in ("lists", "registries"):
+        shutil.copytree(TOP / "rules" / name, tmp_path / "rules" / name)
+    return tmp_path / "rules"
+
+
+WHEN = table(section(RULES, "`when`"), "key")
+LIMIT = section(RULES, "`limit`")
+SETTINGS_BLOCKS = [block for block in blocks("yaml") if keys_of(block) & {"store", "http"}]
+SCRAPE_BLOCKS = [block for block in blocks("yaml") if "scrape_configs" in keys_of(block)]
+RULE_BLOCKS = [block for block in blocks("yaml") if block not in SETTINGS_BLOCKS + SCRAPE_BLOCKS]
+
+
+def test_every_key_of_when_is_documented_and_no_other() -> None:
+    assert sorted(named(WHEN)) == sorted([*when_kinds(), "not", "any"])
+
+
+@pytest.mark.parametrize("row", WHEN, ids=lambda row: row[0])
+def test_every_example_of_when_loads_and_is_of_its_key(row: list[str], rules: Path) -> None:
+    (key,), (example,) = code(row[0]), code(row[1])
+    beside = [span for span in code(row[2]) if span.startswith(f"{key}: ")]
+    lists = "lists: {test-numbers: {file: lists/test-numbers.csv}}\n"
+    for said in (example, *beside):
+        assert said.startswith(f"{key}: ")
+        (rules / "x.yaml").write_text(f"{lists}rules: [{{id: x, when: {{{said}}}, then: reject, reason: keyword}}]\n")
+        assert len(load(rules).rules) == 1
+
+
+CLOSED = {
+    "category": {one.word for one in Category},
+    "classified": {one.word for one in Category},
+    "subcategory": {*SUBCATEGORIES[1:], "none"},
+    "text_state": {*text_state.STATES},
+    "signature_state": {*registry.STATE_WORDS},
+    "suppressed": {*suppressed.SCOPES, *suppressed.SOURCES, "scope", "source", "max_age"},
+    "day": {*day._WEEKDAYS, *day._GROUPS, "from", "to"},
+    "province": {"unknown", "port"},
+    "signature": {"none", "several"},
+    "notice": {"missing", "present", "tail"},
+    "url": {"none", "present", "outside"},
+    "contact": {"none", "present", "outside"},
+    "text": {"words", "patterns", "file"},
+    "provider_age": {"below", "above"},
+}
+
+
+@pytest.mark.parametrize("key", CLOSED)
+def test_the_words_a_key_of_when_knows_are_all_listed(key: str) -> None:
+    (row,) = (row for row in WHEN if code(row[0]) == [key])
+    assert CLOSED[key] <= words_in("".join(row[1:]))
+
+
+def test_every_key_of_a_rule_is_documented_and_no_other() -> None:
+    assert sorted(named(table(section(RULES, "A rule"), "key"))) == sorted(RULE_KEYS)
+
+
+def test_every_key_of_a_limit_what_it_counts_by_and_its_windows_are_documented_and_no_other() -> None:
+    rows = {code(row[0])[0]: row[1] for row in table(LIMIT, "key")}
+    assert set(rows) == {"count", "per", "key", "then"}
+    windows = code(rows["per"])
+    assert set(moments.CALENDAR_S) <= set(windows)
+    rolling = set(windows) - set(moments.CALENDAR_S)
+    assert {window[-1] for window in rolling} == set(moments._UNIT_S)
+    assert all(moments.duration(window) for window in rolling)
+    assert f"at most {moments.WINDOW_MAX_S // moments.DAY_S}d" in rows["per"]
+    assert f"`count` is at most {limit.ENTRIES_KEPT}" in LIMIT
+    assert named(table(LIMIT, "word of `key`")) == list(limit.KEYS)
+
+
+def test_what_a_cap_of_a_person_cannot_ask_is_listed() -> None:
+    cannot = re.search(r"What a record does not keep[^:]*:(.*?)\n- ", LIMIT, re.DOTALL)
+    assert cannot is not None
+    assert code(cannot[1]) == sorted(word for word, kind in when_kinds().items() if not kind.in_record)
+
+
+def test_every_mode_and_every_consequence_is_documented_and_no_other() -> None:
+    assert named(table(section(RULES, "`mode`"), "word")) == list(MODES)
+    assert sorted(named(table(section(RULES, "`then`"), "word"))) == sorted(limit.THENS)
+
+
+def test_every_reason_stands_there_with_its_status_in_the_order_of_reporting() -> None:
+    rows = table(section(RULES, "Reasons"), "reason")
+    assert named(rows) == [*RULE_REASONS, *GATE_REASONS]
+    for row in rows:
+        (name,) = code(row[0])
+        if name in RULE_REASONS:
+            assert row[1] == f"0x{RULE_REASONS[name].status:03X}"
+        elif status := GATE_REASONS[name].status:
+            assert row[1] == f"0x{status:02X} {status_name(status)}"
+        else:
+            assert row[1] == "of the fault"
+    assert {reason.status for reason in RULE_REASONS.values() if reason.public == "not-permitted"} == {0x420}
+    assert {reason.public for reason in RULE_REASONS.values() if reason.status == 0x420} == {"not-permitted"}
+
+
+def test_the_keys_of_a_file_of_a_list_and_of_a_step_are_documented_and_no_other() -> None:
+    assert sorted(named(table(section(RULES, "The top of a file"), "key"))) == sorted(loader.TOP_KEYS)
+    rows = table(section(RULES, "`lists:`"), "key")
+    assert named(rows) == ["file", "suppress"]
+    assert set(suppressed.SCOPES) | {"scope", "value"} <= words_in(rows[1][1])
+
+
+def test_the_keys_of_a_step_of_a_test_are_documented_and_no_other() -> None:
+    assert sorted(named(table(section(RULES, "`tests:`"), "key"))) == sorted(STEP_KEYS)
+
+
+@pytest.mark.parametrize("block", RULE_BLOCKS, ids=str)
+def test_every_example_of_rules_loads_and_its_tests_hold(block: Block, rules: Path) -> None:
+    (rules / "x.yaml").write_text(block.text, encoding="utf-8")
+    assert load(rules).rules
+    assert check(rules).problems == []
+
+
+def test_the_registries_have_the_columns_that_are_documented(rules: Path) -> None:
+    text = RULES.read_text(encoding="utf-8")
+    files = dict(
+        re.findall(r"^`((?:registries|lists)/[\w.-]+)`:(?:(?!```).)*^```csv\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    )
+    assert set(files) == {
+        "lists/do-not-disturb.csv", "registries/signatures.csv", "registries/ports.csv", "registries/segments.csv",
+    }  # fmt: skip
+    assert files["registries/signatures.csv"].splitlines()[0] == ",".join(folder._SIGNATURE_COLUMNS)
+    assert files["registries/ports.csv"].splitlines()[0] == ",".join(folder._PORT_COLUMNS)
+    for name, content in files.items():
+        (rules / name).write_text(content, encoding="utf-8")
+    (rules / "x.yaml").write_text(
+        "lists: {x: {file: lists/do-not-disturb.csv}}\n"
+        "rules: [{id: x, when: {recipient_in: x, group: 青禾集团}, then: reject, reason: protected}]\n"
+    )
+    found = load(rules)
+    assert found.regions.of(19900001234) == ("江苏", "南京")
+    port = found.registry.port("10620025001")
+    assert port is not None
+    assert port.province == "江苏"
+    assert 13800250999 in found.lists["x"].numbers
+
+
+def test_the_mistake_that_the_README_shows_is_told_in_these_words(rules: Path) -> None:
+    shown = re.search(r"`(rules/x\.yaml:14: [^`]+)`", README.read_text(encoding="utf-8"))
+    assert shown is not None
+    rule = "rules:\n  - id: daily-cap\n    when: {category: marketing}\n    limit: {coutn: 3, per: day, key: [recipient]}\n"
+    (rules / "x.yaml").write_text("#\n" * 10 + rule + "    then: reject\n    reason: recipient-cap\n")
+    with pytest.raises(RulesError) as caught:
+        load(rules)
+    assert str(caught.value) == shown[1]
+
+
+# --- settings
+
+BASE: dict[str, Any] = {
+    "store": "sqlite:///var/lib/gate106/state.db",
+    "journal": "journal",
+    "rules": "rules",
+    "carriers": [{"name": "bj", "host": "127.0.0.1", "port": 2776, "system_id": "gate106", "password": "x"}],
+    "providers": [
+        {"name": "jia", "system_id": "jia", "password": "x"},
+        {"name": "yi", "accounts": [{"system_id": "yi1", "password": "x"}]},
+    ],
+}  # fmt: skip
+SETTINGS = table(section(README, "Settings"), "setting")
+
+
+def settings_of(values: dict[str, Any], path: Path) -> config.Settings:
+    path.write_text(json.dumps(values), encoding="utf-8")
+    return config.load(path)
+
+
+def holder_of(values: dict[str, Any], setting: str) -> tuple[dict[str, Any], str]:
+    """The mapping a setting stands in, made where it is missing, and its last word."""
+    *way, last = setting.split(".")
+    at = values
+    for step in way:
+        if step == "accounts[]":
+            at = values["providers"][1]["accounts"][0]
+        else:
+            at = at[step[:-2]][0] if step.endswith("[]") else at.setdefault(step, {})
+    return at, last
+
+
+def test_every_setting_is_documented_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, set[str]] = {}
+    done = Fields.done
+
+    def noting(fields: Fields) -> None:
+        place = re.sub(r"\[[0-9]+\]", "[]", yamlfile.spell(fields.place))
+        asked.setdefault(f"{place}." if place else "", set()).update(fields.known)
+        done(fields)
+
+    monkeypatch.setattr(Fields, "done", noting)
+    monkeypatch.setenv("BJ_PASSWORD", "x")
+    config.load(EXAMPLE)  # in which every setting stands (test_config)
+    known = {place + key for place, keys in asked.items() for key in keys}
+    sections = {name for name in known if f"{name}." in asked or f"{name}[]." in asked}
+    refused = {name for name, values in config.NOT_YET.items() if not values}
+    assert sorted(named(SETTINGS)) == sorted(known - sections - refused)
+
+
+@pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row[0])
+def test_every_default_is_the_one_that_is_documented(row: list[str], tmp_path: Path) -> None:
+    ((setting,), default) = code(row[0]), row[1]
+    values = copy.deepcopy(BASE)
+    holder, key = holder_of(values, setting)
+    if default == "required":
+        del holder[key]
+        with pytest.raises(config.SettingsError, match="is missing"):
+            settings_of(values, tmp_path / "gate106.yaml")
+        return
+    assert key not in holder
+    plain = settings_of(BASE, tmp_path / "gate106.yaml")
+    if written := code(default):
+        holder[key] = yamlfile.load(written[0]).value
+    assert settings_of(values, tmp_path / "gate106.yaml") == plain
+
+
+def test_every_example_of_settings_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("x\n")
+    monkeypatch.setenv("BJ_PASSWORD", "x")
+    for block in SETTINGS_BLOCKS:
+        value = yamlfile.load(re.sub(r"file:[\w/]+", f"file:{secret}", block.text)).value
+        assert isinstance(value, dict)
+        assert settings_of(BASE | value, tmp_path / "gate106.yaml").store
+    assert keys_of(SETTINGS_BLOCKS[0]) >= set(BASE), "the README's can be used as it stands"
+
+
+def test_the_example_for_Prometheus_asks_where_the_gate_listens(tmp_path: Path) -> None:
+    (block,) = SCRAPE_BLOCKS
+    document = yamlfile.load(block.text)
+    listen = settings_of(BASE, tmp_path / "gate106.yaml").http.listen
+    assert document.at(("scrape_configs", 0, "static_configs", 0, "targets")) == [f"{listen.host}:{listen.port}"]
+
+
+# --- metrics
+
+
+def exposed() -> dict[str, set[str]]:
+    """Every metric of a gate in which everything has been counted once, with its labels."""
+    tally = Tally()
+    for attribute, _, labels, _ in COUNTERS:
+        getattr(tally, attribute)[labels] += 1
+    tally.submit_seconds["carrier"].observe(1.0)
+    gauges = Gauges(**{attribute: {labels: 1.0} for attribute, _, labels, _ in GAUGES})  # type: ignore[arg-type]
+    found: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(exposition(tally, gauges).decode()):
+        for sample in family.samples:
+            name = re.sub("_(bucket|sum|count)$", "", sample.name) if family.type == "histogram" else sample.name
+            found.setdefault(name, set()).update(set(sample.labels) - {"le"})
+    return found
+
+
+def test_every_metric_is_documented_with_its_labels_and_no_other() -> None:
+    rows = table(METRICS.read_text(encoding="utf-8"), "metric")
+    assert {code(row[0])[0]: set(code(row[1])) for row in rows} == exposed()
+    assert len(rows) == len(exposed())
+    (bad,) = (row for row in rows if code(row[0]) == ["gate106_bad_pdus_total"])
+    assert set(BAD_KINDS) <= words_in(bad[2])
+
+
+@pytest.mark.parametrize("path", [README, RULES, METRICS], ids=lambda path: path.parent.name)
+def test_no_text_names_a_metric_that_is_not(path: Path) -> None:
+    names = set(re.findall(r"\b(?:gate106|process)_\w+", path.read_text(encoding="utf-8")))
+    assert {re.sub("(?<=_seconds)_(bucket|sum|count)$", "", name) for name in names} <= set(exposed())
+
+
+# --- commands
+
+
+def commands(group: Any = None, path: str = "gate106") -> Iterator[tuple[str, Any]]:
+    top: Any = typer.main.get_command(app)
+    for name, command in (group or top).commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+COMMANDS = dict(commands())
+
+
+USAGES = {re.split(r" (?=[\[\-A-Z])", usage)[0]: usage for usage in named(table(section(README, "Commands"), "command"))}
+
+
+def test_every_command_is_documented_and_no_other() -> None:
+    assert sorted(USAGES) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_options_of_a_command_are_documented_and_no_other(name: str) -> None:
+    usage = USAGES[name].removeprefix(name)
+    written = dict(re.findall(r"(--[a-z-]+)(?: ([^\]\s]+))?", usage))
+    parameters = COMMANDS[name].params
+    options = [one for one in parameters if one.param_type_name == "option"]
+    assert set(written) <= {flag for one in options for flag in (*one.opts, *one.secondary_opts)}
+    for one in options:
+        (flag,) = set(written) & {*one.opts, *one.secondary_opts}
+        assert (f"[{flag}" not in usage) == one.required, flag
+        if written[flag] and not written[flag].isupper():
+            assert type(one.default)(written[flag]) == one.default, flag
+    arguments = re.sub(r"\[--[^\]]*\]|--\S+ \S+", "", usage).split()
+    assert len(arguments) == len(parameters) - len(options)
+
+
+@pytest.mark.parametrize("path", [README, RULES, METRICS], ids=lambda path: path.parent.name)
+def test_no_text_names_a_command_or_a_target_of_make_that_is_not(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    quoted = [*code(text), *(line for block in blocks("sh") for line in block.text.splitlines())]
+    words = {name.split()[1] for name in COMMANDS}
+    for span in quoted:
+        for called in re.findall(r"^(?:\.venv/bin/)?gate106 (\S+)", span):
+            assert called in words, span
+        for target in re.findall(r"^make (\w+)", span):
+            assert re.search(rf"^{target}:", (TOP / "Makefile").read_text(encoding="utf-8"), re.MULTILINE), span
