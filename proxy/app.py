@@ -158,11 +158,9 @@ class Gate:
         handed, told = relay.handed, relay.told
         if handed or told:
             now_s = self.loop.time()
-            observe = self.tally.gate_seconds.observe
             for transit in handed:
                 transit.own_s = now_s - transit.arrived_s
-            for transit in told:
-                observe(transit.own_s + now_s - transit.answered_s)
+            self.tally.gate_seconds.observe_all([transit.own_s + now_s - transit.answered_s for transit in told])
             handed.clear()
             told.clear()
 
@@ -193,6 +191,7 @@ class Gate:
             if self.relay.idle:
                 with contextlib.suppress(JournalDown):
                     self.journal.mark(now)
+                    self.syncer.kick()
             self._log_judge_error()
             self._collect_garbage(now_s)
             self.turns.wake()

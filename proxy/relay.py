@@ -270,6 +270,8 @@ class Relay:
 
     def _judge(self, transit: Transit, data: bytes, now: float) -> bytes:
         """One submit against the record as the earlier ones left it; returns the record with what this one adds."""
+        if record.is_bare(data):
+            return self._judge_on(transit, data, None, now) or data
         message = transit.message
         assert message is not None
         if record.has_unknown(data):
@@ -297,7 +299,7 @@ class Relay:
         if lane is None or not lane.hold(category):
             self._refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
             return b""
-        if category == Category.MARKETING and refused_before(seen.opt_outs(), message, verdict):
+        if category == Category.MARKETING and not record.is_bare(data) and refused_before(seen.opt_outs(), message, verdict):
             self.tally.sent_after_optout += 1  # must never happen: another look at what the suppression rule should have caught
         transit.lane = lane
         self._reserve(transit, message, verdict, adopted, at)
@@ -308,7 +310,9 @@ class Relay:
         self._next_id = transit.entry_id = entry_id = self._next_id + 1
         transit.entry_time = time = adopted.time if adopted is not None else int(at)
         transit.adopted = adopted
-        if adopted is None and verdict.takes:  # what it stands in for has taken them
+        if adopted is not None:
+            self.tally.entries["adopted",] += 1
+        elif verdict.takes:  # what an adopted entry took is taken already
             transit.takes = verdict.takes
             for take in verdict.takes:
                 self.store.counters.take(take, at)

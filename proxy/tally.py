@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Sequence
 
 SECONDS_BUCKETS: tuple[float, ...] = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -22,9 +23,16 @@ class Histogram:
         self.buckets = [0] * (len(SECONDS_BUCKETS) + 1)
         self.sum = 0.0
 
-    def observe(self, seconds: float, times: int = 1) -> None:
-        self.buckets[bisect_left(SECONDS_BUCKETS, seconds)] += times
-        self.sum += seconds * times
+    def observe(self, seconds: float) -> None:
+        self.buckets[bisect_left(SECONDS_BUCKETS, seconds)] += 1
+        self.sum += seconds
+
+    def observe_all(self, seconds: Sequence[float]) -> None:
+        """Many at once: a turn brings a hundred."""
+        buckets, bounds = self.buckets, SECONDS_BUCKETS
+        for one in seconds:
+            buckets[bisect_left(bounds, one)] += 1
+        self.sum += sum(seconds)
 
 
 def _ints() -> defaultdict[tuple[str, ...], int]:

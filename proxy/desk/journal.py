@@ -27,7 +27,6 @@ from proxy.desk.disk import Disk, MemoryDisk, OsDisk
 from proxy.desk.scan import Cut, JournalDamaged, JournalError, Report, Scan, read, segment_name, verify
 from proxy.desk.segment import (
     HEADER_BYTES,
-    RECORD_HEAD_BYTES,
     Header,
     Record,
     close_group,
@@ -74,7 +73,7 @@ class Journal:
         self.chain = scan.chain
         self.written = scan.last
         self._claim = scan.safe
-        self._buffer: list[bytes] = []
+        self._buffer: list[bytes] = []  # two for each record: length and crc, then the rest
         self._next = self.written
         self._unsynced: deque[tuple[int, str, int, bytes, float]] = deque()  # last sequence, segment, offset, bytes, when
         self._unsynced_bytes = 0
@@ -109,8 +108,8 @@ class Journal:
     def append(self, kind: int, body: bytes) -> int:
         """Buffers one record for the next ``write``; returns its sequence."""
         self._next = sequence = self._next + 1
-        meta = pack_sequence_kind(sequence, kind)  # pack_record, spelt out: this runs twice a message
-        self._buffer.append(pack_length_crc(len(body), crc32(body, crc32(meta))) + meta + body)
+        said = pack_sequence_kind(sequence, kind) + body  # pack_record, spelt out: this runs twice a message
+        self._buffer += (pack_length_crc(len(body), crc32(said)), said)
         return sequence
 
     def write(self, now: float) -> None:
@@ -125,7 +124,7 @@ class Journal:
 
     def _write(self, now: float) -> None:
         time_ms = int(now * 1000)
-        last, count = self._next, len(self._buffer)
+        last, count = self._next, len(self._buffer) // 2
         try:
             if self._unsynced_bytes > UNSYNCED_BYTES_MAX:
                 raise OSError(0, "the disk does not sync")
@@ -136,7 +135,7 @@ class Journal:
             data = records + closing
             self.disk.append(self._segment, self._size, data)
         except OSError as error:
-            dropped = [(packed[RECORD_HEAD_BYTES - 1], packed[RECORD_HEAD_BYTES:]) for packed in self._buffer]
+            dropped = [(said[8], said[9:]) for said in self._buffer[1::2]]
             self._buffer.clear()
             self._next = self.written
             raise JournalDown(f"journal {self.disk}: {error.strerror or error}", dropped) from error
@@ -166,7 +165,8 @@ class Journal:
     # -- durability
 
     def sync_wanted(self) -> bool:
-        return self.written > self.synced
+        """Whether anything waits for the medium: records, or the mark that says what had reached it."""
+        return bool(self._unsynced)
 
     def sync(self) -> int:
         """Blocks until all that was written before the call is on the medium; returns the last sequence of it.
@@ -189,7 +189,7 @@ class Journal:
 
     def note_synced(self, sequence: int) -> None:
         """On the loop, with what ``sync`` returned."""
-        if sequence <= self.synced:
+        if sequence < self.synced:
             return
         self.synced = sequence
         unsynced = self._unsynced

@@ -260,10 +260,10 @@ class CarrierHouse:
 
     def answers(self, answers: list[tuple[Transit, Frame]], now_s: float) -> None:
         responses, name = self.tally.carrier_responses, self.carrier.name
-        observe, answered = self.tally.submit_seconds[name].observe, self.relay.answered
+        self.tally.submit_seconds[name].observe_all([now_s - transit.arrived_s for transit, _ in answers])
+        answered = self.relay.answered
         good = 0
         for transit, frame in answers:
-            observe(now_s - transit.arrived_s)
             transit.answered_s = now_s
             answered(transit, frame)
             status = frame.command_status

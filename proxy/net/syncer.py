@@ -29,7 +29,7 @@ class Syncer:
 
     def kick(self) -> None:
         """Something was written: sync it, unless a sync is running (its end starts the next)."""
-        if not self._running and self._journal.written > self._journal.synced:
+        if not self._running and self._journal.sync_wanted():
             self._running = True
             self._wanted.put(True)
 

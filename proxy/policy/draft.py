@@ -57,7 +57,7 @@ def read_draft(node: Node, file: str, context: Context) -> Draft:
         _check_exempt(keys, mode)
     elif not parts and not limits:
         raise RuleFault(
-            node.line, f"rule '{name}': neither when nor limit: it would refuse everything (use mode: off, or gate106 stop)"
+            node.line, f"rule '{name}': neither when nor limit: it would refuse everything (say whom it is about in when)"
         )
     then, reason = ("", None) if exempt else _consequence(keys, node, name, limits)
     counted = [limit for limit in limits if "recipient" in limit.keys]

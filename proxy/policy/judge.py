@@ -24,7 +24,7 @@ from proxy.message import (
 )
 
 from .condition import Person, ask_person
-from .kinds.limit import counter_of
+from .kinds.limit import Limit, counter_of
 from .plan import Cap, Plan, reported, strictness
 from .regions import SEGMENT_FIRST
 from .ruleset import RuleSet
@@ -108,11 +108,19 @@ def _over_caps(
             pick = cap.pick_for(message, template)
         if recipient.count(after, pick, most) < most:
             continue
-        if breaches is not None and any(other.number == breach.number for other in breaches):
-            continue  # another limit of the same rule is reached already
         if ask is None or ask_person(ask, message, recipient, plan.facts, now):
-            breaches = [*(breaches or ()), breach._replace(not_before=limit.window.end(now))]
+            breaches = _with(breaches, breach, limit, now)
     return breaches
+
+
+def _with(breaches: list[Breach] | None, breach: Breach, limit: Limit, now: float) -> list[Breach]:
+    """The breaches and one more. Of several limits of one rule that are reached the strictest stands for the rule."""
+    breach = breach._replace(not_before=limit.window.end(now))
+    if not breaches:
+        return [breach]
+    if any(other.number == breach.number and other.outcome >= breach.outcome for other in breaches):
+        return breaches
+    return [*(other for other in breaches if other.number != breach.number), breach]
 
 
 def cap_used(cap: Cap, message: Message, recipient: Recipient, template: int, now: float) -> int:
@@ -136,9 +144,8 @@ def _over_counters(
         if ask is not None and not ask_person(ask, message, recipient, plan.facts, now):
             continue
         key = counter_of(base, limit, message, province, template)
-        used_up = not spared and counters.count(key, limit.window.after(now)) >= limit.most
-        if used_up and all(other.number != breach.number for other in breaches or ()):
-            breaches = [*(breaches or ()), breach._replace(not_before=limit.window.end(now))]
+        if not spared and counters.count(key, limit.window.after(now)) >= limit.most:
+            breaches = _with(breaches, breach, limit, now)
         takes.append(limit.take(key))
     return tuple(takes), breaches
 

@@ -206,6 +206,11 @@ def mark_unknown(data: bytes, entry_id: int, digest48: int) -> bytes:
     return data[:end] + facts.with_print(data[end:], entry_id, digest48)
 
 
+def is_bare(data: bytes) -> bool:
+    """Whether there are entries only, as with nearly everybody: no refusal, no unknown outcome."""
+    return len(data) == 7 + data[6] * 32
+
+
 def has_unknown(data: bytes) -> bool:
     """Whether any outcome is unknown: one comparison for nearly everybody."""
     end = 7 + data[6] * 32

@@ -30,7 +30,7 @@ def full() -> tuple[Tally, Gauges]:
     tally = Tally()
     for attribute, name, labels, _ in COUNTERS:
         getattr(tally, attribute)[tuple(f"{name}-{label}" for label in labels)] += 1
-    tally.submit_seconds["bj"].observe(0.002, 3)
+    tally.submit_seconds["bj"].observe_all([0.002] * 3)
     seven: Any = {attribute: {tuple(f"{name}-{label}" for label in labels): 7} for attribute, name, labels, _ in GAUGES}
     gauges = Gauges(
         **seven,

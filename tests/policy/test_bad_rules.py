@@ -37,7 +37,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("timezone: UTC", "1: timezone: unknown zone 'UTC' (one of Asia/Shanghai)"),
     # the rule
     (rule("{say: hello}"), "2: rule: 'id' is missing"),
-    (rule("{id: a, then: reject, reason: keyword}"), "2: rule 'a': neither when nor limit: it would refuse everything (use mode: off, or gate106 stop)"),
+    (rule("{id: a, then: reject, reason: keyword}"), "2: rule 'a': neither when nor limit: it would refuse everything (say whom it is about in when)"),
     (rule("{id: a, when: {category: otp}, reason: keyword}"), "2: rule 'a': 'then' is missing (one of reject, defer, tag, throttle)"),
     (rule("{id: a, when: {category: otp}, then: reject}"), "2: rule 'a': 'reason' is missing (like region-ban, recipient-cap, keyword)"),
     (rule("{id: a, when: {category: otp}, then: rejekt, reason: keyword}"), "2: then: unknown value 'rejekt' (did you mean 'reject'?)"),

@@ -243,3 +243,28 @@ def test_caps_agree_with_a_naive_count(
                     1,
                 )
             )
+
+
+def test_a_lenient_limit_of_a_rule_hides_no_stricter_one(tmp_path):
+    (tmp_path / "r.yaml").write_text(
+        """
+rules:
+  - id: both
+    say: tag the second of a day, refuse the third
+    when: {category: marketing}
+    limit:
+      - {count: 1, per: day, key: [recipient], then: tag}
+      - {count: 2, per: day, key: [recipient]}
+    then: reject
+    reason: recipient-cap
+tests:
+  - note: the third is refused though the second was only tagged
+    messages:
+      - {at: "2026-11-11 10:00", to: "13800210500", from: "10690001", text: 【测试】券, repeat: 2, want: allow}
+      - {at: "2026-11-11 10:01", to: "13800210500", from: "10690001", text: 【测试】券, want: {reject: both}}
+""",
+        encoding="utf-8",
+    )
+    from proxy.policy import check
+
+    assert check(tmp_path).problems == []
