@@ -47,7 +47,7 @@ DRAIN_S = 8.0
 """A drain waits so long for answers: Kubernetes and systemd kill after 10 s at the earliest settings people use."""
 TICK_S = 0.1
 """How often timers of sessions are looked at: a tenth of the shortest (1 s) anybody would set."""
-CHECKPOINT_S = 10.0
+CHECKPOINT_S = 30.0
 """A restart replays at most about so much of the journal."""
 GARBAGE_S, GARBAGE_IDLE_S = 3600.0, 60.0
 """A full garbage collection at least so often, and so often when nothing is on its way."""
