@@ -5,7 +5,6 @@ In: events. Out: submits and refusals with both sides' view of each. Never: what
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field
 
 ACCEPTED, IGNORED = 0, -1
@@ -67,10 +66,11 @@ class Evidence:
         self.surprises: list[str] = []
         """What must not happen at all."""
         self.life = 0
-        self._events = itertools.count(1)
+        self._events = 0
 
     def now(self) -> int:
-        return next(self._events)
+        self._events += 1
+        return self._events
 
     def submit(self, provider: str, recipient: str) -> Submit:
         made = Submit(len(self.submits) + 1, provider, recipient, self.life, self.now())

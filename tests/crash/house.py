@@ -61,7 +61,7 @@ async def until(look: Callable[[], object], what: str, within_s: float = WITHIN_
 
 
 class House:
-    def __init__(self, folder: Path, carrier_port: int, store: Path | None = None) -> None:
+    def __init__(self, folder: Path, carrier_port: int, store: Path | None = None, response_s: float = 1) -> None:
         """``store``: where journal and state lie, if not in ``folder``."""
         self.folder = folder
         self.port, self._http = free_port(), free_port()
@@ -81,7 +81,7 @@ class House:
             "journal": str(self.journal),
             "rules": str(folder / "rules"),
             "message_ids": "carrier",
-            "timers": {"bind_s": 10, "enquire_s": 30, "response_s": 1},
+            "timers": {"bind_s": 10, "enquire_s": 30, "response_s": response_s},
             "carriers": [carrier],
             "providers": [
                 {"name": name, "system_id": name, "password": "secret", "ports": [port], "window": 64, "category": "marketing"}

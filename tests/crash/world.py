@@ -76,6 +76,7 @@ class World:
         """Persons who were sent to until the cap refused."""
         self._folder, self._store = folder, store
         self._refusers = itertools.count()
+        self.response_s = 1.0
         self._front = 0
         self._safe: dict[str, int] = {}
         """Bytes of each segment that no power loss takes any more."""
@@ -91,7 +92,7 @@ class World:
 
     async def open(self) -> None:
         await self.carrier.start()
-        self.house = House(self._folder, self.carrier.port, self._store)
+        self.house = House(self._folder, self.carrier.port, self._store, self.response_s)
 
     async def close(self) -> None:
         self.house.kill()
