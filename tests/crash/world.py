@@ -150,7 +150,8 @@ class World:
         """Segments keep what was synced, and some of what was not."""
         for segment in sorted(self.house.journal.glob("*.journal")):
             size = segment.stat().st_size
-            safe = max(died["synced"].get(segment.name, 0), self._safe.get(segment.name, 0))
+            # a later life may have cut the torn tail that an earlier loss left, and synced the cut
+            safe = min(size, max(died["synced"].get(segment.name, 0), self._safe.get(segment.name, 0)))
             left = self._safe[segment.name] = self.rng.choice((safe, self.rng.randint(safe, size)))
             if left:
                 os.truncate(segment, left)
