@@ -72,10 +72,8 @@ class Gate:
         self.store: EmbeddedStore = open_store(settings.store, accept_loss=accept_loss)
         self.journal, self.relay = self._restore(accept_loss)
         self.syncer = Syncer(loop, self.journal, self._synced)
-        self.journal_unsynced_since_s = 0.0
         self.clock_skew_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
-        self._stopped = asyncio.Event()
         self._collected_s = loop.time()
         self._checkpointing = False
 
@@ -106,7 +104,7 @@ class Gate:
             spawn=_drive,
             wake=self.turns.wake,
             sync=self._sync,
-            options=Options(settings.on_judge_error, settings.node),
+            options=Options(settings.on_judge_error),
             first_id=max(found.highest_id, position.highest_id, settings.node << 40) + ID_GAP,
         )
         self.turns.work = self._turn
@@ -311,7 +309,6 @@ class Gate:
         self.journal.close(now)
         self.store.close()
         await self.http.stop()
-        self._stopped.set()
 
     # -- what the HTTP side shows
 

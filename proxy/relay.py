@@ -9,7 +9,7 @@ to each peer. What is safe before what (DESIGN §3):
 
     the entry is written      before the frame goes to the carrier      (_hand_over comes after journal.write)
     the entry is synced       before the provider gets its answer       (Outbox.release waits for journal.synced)
-    an answer is written      before the provider gets it               (Answer.done comes after journal.write)
+    an answer is written      before the provider gets it               (it joins the outbox after journal.write)
     a reject is written       before the answer                         (_hand_over, too)
     an opt-out is synced      before the carrier is acknowledged        (way_back, through the same queue)
 """
@@ -37,7 +37,7 @@ SWAPS_MAX = 5
 """A person's chain is judged again this often when the record changed under us; then the provider is asked to come again."""
 ADOPT_WITHIN_S = 600
 """An identical submit this soon after an unknown outcome stands in for it (DESIGN §2)."""
-ESME_RTHROTTLED, ESME_RMSGQFUL, ESME_RSYSERR, ESME_RSUBMITFAIL = 0x58, 0x14, 0x08, 0x45
+ESME_RSYSERR, ESME_RSUBMITFAIL = 0x08, 0x45
 VENDOR_RANGE = range(0x400, 0x500)
 
 
@@ -52,7 +52,6 @@ class Options:
             Category.OTP: Outcome.ALLOW,
         }
     )
-    node: int = 0
 
 
 Chain = tuple[list[Change], list[Transit]]

@@ -16,12 +16,12 @@ from proxy.config import Carrier, Timers
 from proxy.net.lane import Lane
 from proxy.net.link import Link, Turns
 from proxy.net.pacing import Pacer
-from proxy.relay import ESME_RMSGQFUL, ESME_RTHROTTLED, Relay
+from proxy.relay import Relay
 from proxy.tally import Tally
 from proxy.transit import Transit
 from proxy.way_back import WayBack
 from proxy.wire import Frame, Received, Session
-from proxy.wire.tables import DELIVER_SM, ESME_RINVCMDID, status_name
+from proxy.wire.tables import DELIVER_SM, ESME_RINVCMDID, ESME_RMSGQFUL, ESME_RTHROTTLED, status_name
 
 log = structlog.get_logger()
 

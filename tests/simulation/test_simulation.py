@@ -1,4 +1,4 @@
-"""Hundreds of worlds, each from one seed; and ten seeded bugs, each of which must be found."""
+"""Hundreds of worlds, each from one seed; and seeded bugs (bugs.py), each of which must be found."""
 
 from __future__ import annotations
 
