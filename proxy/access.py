@@ -6,8 +6,9 @@ In: the settings. Out: an Access per system_id, a Sender per (account, source), 
 from __future__ import annotations
 
 from proxy.config import Account, Provider, Settings
-from proxy.message import Sender
+from proxy.message import CATEGORY_WORDS, Sender
 from proxy.state.rate import Rate
+from proxy.wire import source_of
 
 SENDERS_MAX = 65_536
 """Sources remembered per account: extensions are the provider's to choose, so the memo is bounded (two generations)."""
@@ -23,18 +24,19 @@ class Access:
         self.binds = 0
         """How many binds this account holds now; ``provider_binds`` of the directory counts the company's."""
         self.vendor_statuses = provider.statuses == "vendor"
+        self.label = (provider.name,)
+        self.allowed = tuple((provider.name, category, "allow", "") for category in CATEGORY_WORDS)
+        """Labels under which this account's messages are counted: made once, not once a message."""
         self._ports = ports
         self._young: dict[bytes, Sender] = {}
         self._old: dict[bytes, Sender] = {}
 
-    def sender(self, head: bytes, source: str) -> Sender:
-        """Who sends when this account uses ``source``; its ``prefix`` is empty where the account does not own it.
-
-        ``head`` is the raw spelling (with type and plan), so one dictionary look-up serves the usual message.
-        """
+    def sender(self, head: bytes) -> Sender:
+        """Who sends when this account uses the source of ``head`` (as wire.Submit has it: the raw spelling, with type and plan, so one
+        dictionary look-up serves the usual message); its ``prefix`` is empty where the account does not own it."""
         found = self._young.get(head)
         if found is None:
-            found = self._old.get(head) or self._make(source)
+            found = self._old.get(head) or self._make(source_of(head))
             if len(self._young) >= SENDERS_MAX:
                 self._old, self._young = self._young, {}
             self._young[head] = found

@@ -10,7 +10,7 @@ import enum
 import hashlib
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 
@@ -217,6 +217,12 @@ class Facts:
     keyword_hash: int = 0
     subcategory_code: int = 0
     """The sub-category's place in policy's closed list, as the record stores it (0 = none, at most 63)."""
+    packed: int = field(init=False)
+    """Signature, sub-category and category as an open Entry holds them."""
+
+    def __post_init__(self) -> None:
+        flags = self.signature_hash << 16 | self.subcategory_code << 4 | self.category << 2 | EntryState.OPEN
+        object.__setattr__(self, "packed", flags)
 
 
 class Entry(NamedTuple):
@@ -259,21 +265,9 @@ ENTRY = struct.Struct(">QQIIII")
 _pack_entry = ENTRY.pack
 
 
-def pack_entry(
-    number: int,
-    time: int,
-    signature: int,
-    provider: int,
-    port: int,
-    category: int,
-    subcategory: int,
-    template: int,
-    keyword: int,
-) -> bytes:
-    """``Entry(…, state=OPEN).pack()`` without the Entry: every message that goes out needs one."""
-    return _pack_entry(
-        number << 16 | keyword, signature << 16 | subcategory << 4 | category << 2, time, provider, port, template
-    )
+def pack_entry(number: int, time: int, facts: Facts, sender: Sender, template: int) -> bytes:
+    """The packed Entry of a message that goes out, in state OPEN: without the Entry, for every message needs one."""
+    return _pack_entry(number << 16 | facts.keyword_hash, facts.packed, time, sender.provider_hash, sender.port_hash, template)
 
 
 CATEGORIES = (Category.OTP, Category.NOTICE, Category.MARKETING, Category.MARKETING)  # the fourth is never written

@@ -23,7 +23,7 @@ from typing import Any
 from proxy.access import Directory
 from proxy.changes import Answer, Change, Effect, Undo, fingerprint, refused_before
 from proxy.desk import entries
-from proxy.desk.entries import ANSWER, VERDICT, pack_accepted, pack_verdict
+from proxy.desk.entries import ACCEPTED, VERDICT, pack_accepted, verdict_pieces
 from proxy.desk.journal import Journal, JournalDown
 from proxy.message import GATE_REASONS, Category, Entry, Facts, Message, Outcome, Reason, Verdict, pack_entry
 from proxy.number import NotARecipient, recipient_of
@@ -88,7 +88,7 @@ class Relay:
         self.told: list[Transit] = []
         """… and answered in it: whoever runs the relay measures our own part with them, and clears both."""
         self.in_flight: dict[int, Transit] = {}
-        """Allowed and not yet answered by the carrier, by entry id."""
+        """Allowed and not yet answered by the carrier, by the sequence of the verdict in the journal."""
         self._options = options or Options()
         self._spawn, self._wake, self._sync = spawn, wake, sync
         self._memo = Memo()
@@ -138,12 +138,12 @@ class Relay:
     def _read(self, transit: Transit, frame: Frame, now: float) -> str:
         """Makes the Message of a frame; the gate's reason to refuse it, or an empty string."""
         try:
-            head, source, destination, content = read_submit(frame, self._memo, now)
+            head, destination, content = read_submit(frame, self._memo, now)
         except Malformed as fault:
             transit.status = fault.status
             self.tally.bad_pdus["provider", fault.kind] += 1
             return "malformed"
-        sender = transit.bind.access.sender(head, source)
+        sender = transit.bind.access.sender(head)
         try:
             transit.message = Message(sender, recipient_of(destination), content)
         except NotARecipient:
@@ -269,21 +269,15 @@ class Relay:
 
     def _judge(self, transit: Transit, data: bytes, now: float) -> bytes:
         """One submit against the record as the earlier ones left it; returns the record with what this one adds."""
-        if record.is_bare(data):
-            return self._judge_on(transit, data, None, now) or data
         message = transit.message
         assert message is not None
-        if record.has_unknown(data):
+        adopted, against = None, data
+        bare = record.is_bare(data)
+        if not bare and record.has_unknown(data):
             adopted = record.find_unknown(data, fingerprint(message), int(now) - ADOPT_WITHIN_S)
             if adopted is not None:  # judged as if that had never been: it is the same message
-                return self._judge_on(transit, record.remove(data, adopted.id), adopted, now) or data
-        return self._judge_on(transit, data, None, now) or data
-
-    def _judge_on(self, transit: Transit, data: bytes, adopted: Entry | None, now: float) -> bytes:
-        """The verdict on a submit against ``data``; the record with its entry, or nothing where it is not allowed."""
-        message = transit.message
-        assert message is not None
-        seen = record.Record(data)
+                against = record.remove(data, adopted.id)
+        seen = record.Record(against)
         at = max(now, seen.newest())
         try:
             verdict = judge(message, seen, self.rules, at, self.store.counters)
@@ -293,16 +287,16 @@ class Relay:
         transit.category = category = verdict.facts.category
         if verdict.reason is not None:
             self._refuse(transit, verdict.reason)
-            return b""
+            return data
         lane = self.routes.lane(message, verdict)
         if lane is None or not lane.hold(category):
             self._refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
-            return b""
-        if category == Category.MARKETING and not record.is_bare(data) and refused_before(seen.opt_outs(), message, verdict):
+            return data
+        if not bare and category == Category.MARKETING and refused_before(seen.opt_outs(), message, verdict):
             self.tally.sent_after_optout += 1  # must never happen: another look at what the suppression rule should have caught
         transit.lane = lane
         self._reserve(transit, message, verdict, adopted, at)
-        return record.add_packed(data, transit.packed, int(at), self.rules.window_s)
+        return record.add_packed(against, transit.packed, int(at), self.rules.window_s, fresh=True)
 
     def _reserve(self, transit: Transit, message: Message, verdict: Verdict, adopted: Entry | None, at: float) -> None:
         """What an allowed submit takes: an entry in the person's record, and its share of aggregates."""
@@ -315,18 +309,7 @@ class Relay:
             transit.takes = verdict.takes
             for take in verdict.takes:
                 self.store.counters.take(take, at)
-        facts, sender = verdict.facts, message.sender
-        transit.packed = pack_entry(
-            entry_id,
-            time,
-            facts.signature_hash,
-            sender.provider_hash,
-            sender.port_hash,
-            facts.category,
-            facts.subcategory_code,
-            verdict.template,
-            facts.keyword_hash,
-        )
+        transit.packed = pack_entry(entry_id, time, verdict.facts, message.sender, verdict.template)
 
     def _judge_failed(self, message: Message, error: Exception) -> Verdict:
         """``judge`` raised: that is our fault, not the provider's, and the settings say what becomes of such messages."""
@@ -374,33 +357,34 @@ class Relay:
         if not decided and not accepted and not changed:
             return
         self._decided, self._accepted, self._changed = [], [], []
-        append, revision, keep_s = self.journal.append, self.rules.revision, self.rules.window_s
+        journal = self.journal
         try:
             if self.journal_down:  # until the next tick finds that it writes again
                 raise JournalDown(self.journal_down)
-            for transit in decided:
-                transit.recorded = append(VERDICT, pack_verdict(now, transit, revision, keep_s))
-            for transit, body in accepted:
-                append(ANSWER, pack_accepted(now, transit.entry_id, transit.message.recipient, body, transit.recorded))  # type: ignore[union-attr]
-            sequences = [0 if (said := change.written(now)) is None else append(*said) for change in changed]
-            self.journal.write(now)
+            verdict = journal.extend(VERDICT, verdict_pieces(now, decided, self.rules.revision, self.rules.window_s))
+            journal.extend(ACCEPTED, pack_accepted(now, map(_taken, accepted)))
+            sequences = [0 if (said := change.written(now)) is None else journal.append(*said) for change in changed]
+            journal.write(now)
         except JournalDown as down:
             self._not_safe(decided, accepted, changed, down)
             return
         outbox, in_flight = self._outbox, self.in_flight
         for transit, body in accepted:
-            in_flight.pop(transit.entry_id, None)
+            in_flight.pop(transit.recorded, None)
             outbox.append((transit.recorded, transit, body))
+        tally, handed = self.tally, self.handed
         for transit in decided:
-            count(self.tally, transit)
+            transit.recorded = verdict
+            verdict += 1
+            count(tally, transit)
             if transit.lane is None:
                 outbox.append((0, transit, b""))
             else:
-                in_flight[transit.entry_id] = transit
-                self.handed.append(transit)
+                in_flight[transit.recorded] = transit
+                handed.append(transit)
                 transit.lane.put(transit)
         if accepted:
-            self.tally.entries["settled",] += len(accepted)
+            tally.entries["settled",] += len(accepted)
         for change, sequence in zip(changed, sequences, strict=True):
             change.done(sequence)
         self._sync()
@@ -444,7 +428,7 @@ class Relay:
     def _tell(self, answer: Answer, recorded: int) -> None:
         """What became of a submit that was not simply accepted is written: the provider gets it once the entry is synced."""
         transit, effect = answer.transit, answer.effect
-        self.in_flight.pop(transit.entry_id, None)
+        self.in_flight.pop(transit.recorded, None)
         self.tally.entries[_EVENTS[effect],] += 1
         if effect.takes_back:
             self._give_back(transit)
@@ -471,6 +455,12 @@ class Relay:
         """Whether nothing is on its way any more."""
         waiting = self._submits or self._changes or self._accepted or self._decided or self._changed
         return not (self.in_flight or waiting or self._busy or self._outbox)
+
+
+def _taken(accepted: tuple[Transit, bytes]) -> tuple[int, int, int, bytes]:
+    """What the journal keeps of a submit that the carrier took."""
+    transit, body = accepted
+    return transit.entry_id, transit.message.recipient, transit.recorded, body  # type: ignore[union-attr] # it was judged
 
 
 _EVENTS = {

@@ -43,8 +43,9 @@ def replay(store: EmbeddedStore, journal: Iterable[Record], counted_from: int) -
         counts = item.sequence > counted_from
         if item.kind == entries.VERDICT:
             _verdict(store, entries.unpack_verdict(item.body), counts, done)
-        elif item.kind == entries.ANSWER:
-            _answer(store, entries.unpack_answer(item.body), counts, done)
+        elif item.kind in (entries.ANSWER, entries.ACCEPTED):
+            for answer in entries.unpack_answers(item):
+                _answer(store, answer, counts, done)
         elif item.kind == entries.START:
             done.highest_id = max(done.highest_id, entries.unpack_start(item.body).first_id)
         elif item.kind == entries.OPTOUT:

@@ -24,8 +24,8 @@ class Bind(Protocol):
     window: int
     peer_version: int
 
-    def answer(self, data: bytes) -> None:
-        """Put a whole response on the way; goes out joined at the end of the loop turn. Does nothing once closed."""
+    def answer_all(self, answers: list[bytes]) -> None:
+        """Put whole responses on the way; they go out joined at the end of the loop turn. Does nothing once closed."""
 
     def hand(self, data: bytes) -> bool:
         """Hand a deliver to the provider: False if this bind cannot receive or its window is full."""
@@ -65,45 +65,35 @@ class Routes(Protocol):
 class Transit:
     """One submit from its arrival at a bind to the answer it gets."""
 
-    __slots__ = (
-        "bind",
-        "sequence",
-        "data",
-        "message",
-        "verdict",
-        "category",
-        "status",
-        "reason",
-        "lane",
-        "entry_id",
-        "entry_time",
-        "packed",
-        "adopted",
-        "takes",
-        "recorded",
-        "arrived_s",
-        "answered_s",
-        "own_s",
-    )
+    # What every submit starts with stands on the class: one is made for every message, and most of it is set once or never.
+    message: Message | None = None
+    """None while, or because, it cannot be read."""
+    verdict: Verdict | None = None
+    category = Category.MARKETING
+    """Effective; until it is judged, the strictest."""
+    status = 0
+    """What the provider is answered with, if the gate itself answers."""
+    reason = ""
+    """Why, by name; empty when allowed."""
+    lane: Lane | None = None
+    recorded = 0
+    """The journal's sequence of its verdict."""
+    packed = b""
+    """What it added to the person's record (message.Entry, packed); empty if nothing."""
+    entry_id = 0
+    entry_time = 0
+    adopted: Entry | None = None
+    """The unknown entry this identical submit stands in for."""
+    takes: tuple[Take, ...] = ()
+    """What it took from aggregates."""
+    own_s = 0.0
+    """Our own part of the way there, in seconds."""
 
     def __init__(self, bind: Bind, sequence: int, data: bytes, arrived_s: float) -> None:
         self.bind = bind
         self.sequence = sequence  # the provider's own
         self.data = data  # the PDU as it came: what leaves differs in four bytes
         self.arrived_s = self.answered_s = arrived_s  # monotonic: when its last byte was read; when the carrier's answer was
-        self.own_s = 0.0  # our own part of the way there
-        self.message: Message | None = None  # None while, or because, it cannot be read
-        self.verdict: Verdict | None = None
-        self.category = Category.MARKETING  # effective; until it is judged, the strictest
-        self.status = 0  # what the provider is answered with, if the gate itself answers
-        self.reason = ""  # why, by name; empty when allowed
-        self.lane: Lane | None = None
-        self.recorded = 0  # the journal's sequence of its verdict
-        self.packed = b""  # what it added to the person's record (message.Entry, packed); empty if nothing
-        self.entry_id = 0
-        self.entry_time = 0
-        self.adopted: Entry | None = None  # the unknown entry this identical submit stands in for
-        self.takes: tuple[Take, ...] = ()  # what it took from aggregates
 
     @property
     def adopts(self) -> int:
@@ -117,15 +107,29 @@ class Outbox(deque[tuple[int, Transit | None, bytes | Callable[[], None]]]):
 
     def release(self, synced: int, told: list[Transit]) -> None:
         """Lets out what the journal has made safe; adds submits that were answered to ``told``."""
+        said: dict[Bind, list[bytes]] = {}
         while self and self[0][0] <= synced:
             _, transit, what = self.popleft()
             if transit is None:
+                _say(said)
                 what()  # type: ignore[operator]
+                continue
+            answer = submit_sm_resp(transit.sequence, transit.status, what)  # type: ignore[arg-type]
+            bind = transit.bind
+            if bind in said:
+                said[bind].append(answer)
             else:
-                bind = transit.bind
-                bind.unanswered -= 1
-                bind.answer(submit_sm_resp(transit.sequence, transit.status, what))  # type: ignore[arg-type]
-                told.append(transit)
+                said[bind] = [answer]
+            told.append(transit)
+        _say(said)
+
+
+def _say(said: dict[Bind, list[bytes]]) -> None:
+    """Hands each bind its answers, and forgets them."""
+    for bind, answers in said.items():
+        bind.unanswered -= len(answers)
+        bind.answer_all(answers)
+    said.clear()
 
 
 _TEMPORARY = (0x14, 0x58)  # ESME_RMSGQFUL, ESME_RTHROTTLED
@@ -133,17 +137,17 @@ _TEMPORARY = (0x14, 0x58)  # ESME_RMSGQFUL, ESME_RTHROTTLED
 
 def count(tally: Tally, transit: Transit) -> None:
     """Counts one verdict, whoever gave it."""
-    verdict, provider = transit.verdict, transit.bind.access.provider.name
+    verdict, access = transit.verdict, transit.bind.access
     if transit.lane is not None:
-        tally.submits[provider, CATEGORY_WORDS[transit.category], "allow", ""] += 1
-        tally.segments[provider,] += 1
+        tally.submits[access.allowed[transit.category]] += 1
+        tally.segments[access.label] += 1
     else:
         category = "unread" if verdict is None else CATEGORY_WORDS[transit.category]
-        tally.submits[provider, category, _word(transit), transit.reason] += 1
+        tally.submits[access.provider.name, category, _word(transit), transit.reason] += 1
     if verdict is None:
         return
     if verdict.province == "unknown":
-        tally.unknown_region[provider,] += 1
+        tally.unknown_region[access.label] += 1
     for breach in verdict.breaches:
         if breach.shadow:
             tally.shadow[breach.rule, breach.outcome.word] += 1

@@ -49,19 +49,24 @@ def test_the_table_agrees_with_asking_every_prefix(prefixes: list[str], port: st
     assert table.longest(port) == (best, f"p{best}" if best else "")
 
 
+def head(source: str) -> bytes:
+    """As wire.Submit has it: service_type, type, plan and source_addr."""
+    return b"\0\0\1" + source.encode() + b"\0"
+
+
 def test_a_source_of_somebody_else_makes_a_sender_without_a_prefix(tmp_path):
     house = directory(tmp_path, provider("jia", "1069001"), provider("yi", "1069002"))
-    assert house.accesses["jia"].sender(b"1", "10690015").prefix == "1069001"
-    assert house.accesses["jia"].sender(b"2", "10690025").prefix == ""
+    assert house.accesses["jia"].sender(head("10690015")).prefix == "1069001"
+    assert house.accesses["jia"].sender(head("10690025")).prefix == ""
 
 
 def test_an_account_is_bound_to_its_own_ports_within_its_providers(tmp_path):
     narrow = Account("jia-2", "secret", ("10690012",), None, None)
     wide = Account("jia-1", "secret", None, None, None)
     house = directory(tmp_path, provider("jia", "1069001", accounts=(wide, narrow)))
-    assert house.accesses["jia-2"].sender(b"1", "106900123").prefix == "1069001"
-    assert house.accesses["jia-2"].sender(b"2", "106900133").prefix == ""
-    assert house.accesses["jia-1"].sender(b"3", "106900133").prefix == "1069001"
+    assert house.accesses["jia-2"].sender(head("106900123")).prefix == "1069001"
+    assert house.accesses["jia-2"].sender(head("106900133")).prefix == ""
+    assert house.accesses["jia-1"].sender(head("106900133")).prefix == "1069001"
 
 
 def test_the_rate_is_one_for_all_accounts_of_a_provider(tmp_path):
@@ -91,5 +96,5 @@ def test_a_reload_keeps_what_is_bound(tmp_path):
 def test_invented_sources_do_not_grow_memory_without_end(tmp_path):
     access = directory(tmp_path, provider("jia", "1069")).accesses["jia"]
     for number in range(2 * SENDERS_MAX + 10):
-        access.sender(b"%d" % number, f"1069{number}")
+        access.sender(head(f"1069{number}"))
     assert len(access._young) + len(access._old) <= 2 * SENDERS_MAX

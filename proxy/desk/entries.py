@@ -7,22 +7,27 @@ Numbers are big-endian; words are UTF-8 behind a 16-bit length. A kind's layout 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
+from proxy.desk.segment import Record
 from proxy.message import ENTRY, Category, Entry, Message, OptOut, Outcome, Sender, Take
 from proxy.message import Verdict as Decision
 
 VERDICT, ANSWER, DELIVER, OPTOUT, RULES, START, STOP, CLOCK = range(1, 9)
+ACCEPTED = 24
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
-    RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock",
+    RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", ACCEPTED: "accepted",
 }  # fmt: skip
 KEEP_S = 30 * 86_400
 """How long a record keeps entries if nothing else is said: at least as long as replies may refer to them."""
 
 _U16 = struct.Struct(">H")
+_TIME = struct.Struct(">Q")
+_U64 = _TIME.pack
 
 
 def _word(text: str) -> bytes:
@@ -139,6 +144,8 @@ class Verdict(NamedTuple):
 _FIXED = struct.Struct(">QQQ8sIIBBBBBB")
 """time in ms, recipient, adopts, revision, status, keep_s, outcome | category << 2 | has entry << 4, category of the message,
 breaches, takes, digest bytes, reason bytes"""
+DIGEST_BYTES = 16
+"""Of Content.digest."""
 _BREACH = struct.Struct(">HB")
 _TAKE = struct.Struct(">QII")
 _SENDERS_MAX = 65_536
@@ -204,6 +211,30 @@ def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP
     return b"".join((fixed, said, digest, packed, sender, breaches, takes, transit.data))
 
 
+def verdict_pieces(now: float, transits: Iterable[Decided], revision: str, keep_s: int) -> Iterator[tuple[bytes, ...]]:
+    """``pack_verdict`` for one turn, each body in pieces: most are allowed and differ in person, entry and text only."""
+    time = _U64(int(now * 1000))
+    plain = _plain(revision, keep_s)
+    for transit in transits:
+        message, verdict = transit.message, transit.verdict
+        if message is None or verdict is None or verdict.breaches or not transit.packed or transit.takes or transit.adopts:
+            yield (pack_verdict(now, transit, revision, keep_s),)
+        else:
+            sender, content = message.sender, message.content
+            yield (
+                time, _U64(message.recipient), plain[verdict.facts.category], content.digest, transit.packed,
+                _senders.get(sender) or _sender(sender), transit.data,
+            )  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def _plain(revision: str, keep_s: int) -> tuple[bytes, ...]:
+    """What follows the recipient in the fixed part of an allowed submit, by category."""
+    return tuple(
+        _pack_fixed(0, 0, 0, _revision(revision), 0, keep_s, 16, category, 0, 0, DIGEST_BYTES, 0)[16:] for category in Category
+    )
+
+
 def unpack_verdict(body: bytes) -> Verdict:
     """The reverse of ``pack_verdict``; ValueError or struct.error when the body is no such thing."""
     (
@@ -257,6 +288,10 @@ class Answer(NamedTuple):
 
 
 _ANSWER = struct.Struct(">QQQBIQQIB")
+_TAKEN = struct.Struct(">QQQH")
+"""Entry id, recipient, sequence of the verdict, octets of the carrier's answer."""
+ACCEPTED_BYTES_MAX = 128 * 1024
+"""Beyond it another record begins: far below what a record may hold, whatever carriers write into their answers."""
 
 
 def pack_answer(
@@ -279,9 +314,36 @@ def pack_answer(
     return fixed + carrier_id
 
 
-def pack_accepted(now: float, entry_id: int, recipient: int, carrier_id: bytes, verdict_sequence: int) -> bytes:
-    """``pack_answer`` for what most submits end with: the carrier took it, and nothing else changes."""
-    return _ANSWER.pack(int(now * 1000), entry_id, recipient, 0, 0, verdict_sequence, 0, 0, 0) + carrier_id
+def pack_accepted(now: float, accepted: Iterable[tuple[int, int, int, bytes]]) -> Iterator[tuple[bytes, ...]]:
+    """What most submits end with, for one turn in as few bodies as fit: the carrier took them, and nothing else changes.
+
+    Each is (entry id, recipient, sequence of its verdict, body of the carrier's answer).
+    """
+    time = _U64(int(now * 1000))
+    pieces, size = [time], 0
+    for entry_id, recipient, verdict, carrier_id in accepted:
+        pieces += (_TAKEN.pack(entry_id, recipient, verdict, len(carrier_id)), carrier_id)
+        size += _TAKEN.size + len(carrier_id)
+        if size > ACCEPTED_BYTES_MAX:
+            yield tuple(pieces)
+            pieces, size = [time], 0
+    if size:
+        yield tuple(pieces)
+
+
+def unpack_answers(record: Record) -> list[Answer]:
+    """The answers that a record of kind ANSWER or ACCEPTED holds; none for any other kind."""
+    if record.kind == ANSWER:
+        return [unpack_answer(record.body)]
+    if record.kind != ACCEPTED:
+        return []
+    reader = _Reader(record.body)
+    (time_ms,) = reader.take(_TIME)
+    found = []
+    while reader.at < len(record.body):
+        entry_id, recipient, verdict, size = reader.take(_TAKEN)
+        found.append(Answer(time_ms / 1000, entry_id, recipient, 0, 0, verdict, 0, 0, (), reader.raw(size)))
+    return found
 
 
 def unpack_answer(body: bytes) -> Answer:
@@ -303,9 +365,6 @@ class Deliver(NamedTuple):
     port: str
     provider: str  # who owns the port, empty if nobody
     data: bytes  # the PDU as the carrier sent it
-
-
-_TIME = struct.Struct(">Q")
 
 
 def pack_deliver(now: float, kind: str, source: str, port: str, provider: str, data: bytes) -> bytes:

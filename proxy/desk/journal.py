@@ -21,12 +21,14 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Iterable
 from zlib import crc32
 
 from proxy.desk.disk import Disk, MemoryDisk, OsDisk
 from proxy.desk.scan import Cut, JournalDamaged, JournalError, Report, Scan, read, segment_name, verify
 from proxy.desk.segment import (
     HEADER_BYTES,
+    SEQUENCE_KIND_BYTES,
     Header,
     Record,
     close_group,
@@ -111,6 +113,17 @@ class Journal:
         said = pack_sequence_kind(sequence, kind) + body  # pack_record, spelt out: this runs twice a message
         self._buffer += (pack_length_crc(len(body), crc32(said)), said)
         return sequence
+
+    def extend(self, kind: int, bodies: Iterable[tuple[bytes, ...]]) -> int:
+        """``append`` for many, each body in pieces; returns the sequence of the first, the others follow it."""
+        first = sequence = self._next + 1
+        buffer = self._buffer
+        for pieces in bodies:
+            said = b"".join((pack_sequence_kind(sequence, kind), *pieces))
+            buffer += (pack_length_crc(len(said) - SEQUENCE_KIND_BYTES, crc32(said)), said)
+            sequence += 1
+        self._next = sequence - 1
+        return first
 
     def write(self, now: float) -> None:
         """Writes what was appended as one commit group; raises JournalDown and drops it where that is not possible."""

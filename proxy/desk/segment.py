@@ -31,6 +31,7 @@ HEADER_BYTES = _HEADER.size + _CRC.size
 _MAGIC, _FORMAT = b"GATE106\n", 1
 _LENGTH_CRC = struct.Struct(">II")
 _SEQUENCE_KIND = struct.Struct(">QB")
+SEQUENCE_KIND_BYTES = _SEQUENCE_KIND.size
 _RECORD = struct.Struct(">IIQB")
 RECORD_HEAD_BYTES = _RECORD.size
 _MARK = b"\xffgroup\xff\n"

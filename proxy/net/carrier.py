@@ -127,6 +127,15 @@ class CarrierLink(Link):
         else:
             self.parked.append(transit)
 
+    def send_all(self, transits: list[Transit], now_s: float) -> None:
+        """Sends what this link has window for, parks the rest; the caller asks for the write."""
+        session = self.session
+        fits = 0 if self.parked else session.free
+        if fits < len(transits):
+            self.parked += transits[max(fits, 0) :]
+            transits = transits[: max(fits, 0)]
+        session.send_all(transits, now_s)
+
     def _send(self, transit: Transit) -> None:
         self.session.send(transit.data, transit, self.turns.loop.time())
         self.turns.has_output(self)
@@ -207,7 +216,7 @@ class CarrierHouse:
             self.links.remove(link)
         self.look_at_links()
         if not self.up:
-            while (transit := self.lane.take()) is not None:
+            for transit in self.lane.take(self.lane.size):
                 self.relay.unsent(transit, "no-route")
 
     def tick(self) -> None:
@@ -226,28 +235,39 @@ class CarrierHouse:
     def _flow(self, most: int) -> int:
         """Hands at most so many submits from the lane to links; how many it were. One person's messages keep to one link, and
         wait there (parked) while its window is full, though others flow."""
-        up, take, sent = self.up, self.lane.take, 0
-        if not most or not up or any(len(link.parked) >= PARKED_MAX for link in up):
-            return 0
-        links, now_s = len(up), self.turns.loop.time()
-        room = sum(link.session.free for link in up)
-        while sent < most and room > 0:
-            transit = take()
-            if transit is None:
+        sent = 0
+        while sent < most and (room := self._room()):
+            transits = self.lane.take(min(room, most - sent))
+            if not transits:
                 break
-            sent += 1
-            link = up[transit.message.recipient % links] if links > 1 else up[0]  # type: ignore[union-attr] # it was judged
-            if link.parked or link.session.free <= 0:
-                link.parked.append(transit)
-                if len(link.parked) >= PARKED_MAX:
-                    break
-            else:
-                link.session.send(transit.data, transit, now_s)
-                room -= 1
+            sent += len(transits)
+            self._spread(transits)
         if sent:
-            for link in up:
+            for link in self.up:
                 self.turns.has_output(link)
         return sent
+
+    def _room(self) -> int:
+        """How many submits may go whoever they are for; 1 where some link would have to park its own; 0 for none."""
+        free = []
+        for link in self.up:
+            if len(link.parked) >= PARKED_MAX:
+                return 0
+            free.append(0 if link.parked else max(0, link.session.free))
+        return (min(free) or min(sum(free), 1)) if free else 0
+
+    def _spread(self, transits: list[Transit]) -> None:
+        up, now_s = self.up, self.turns.loop.time()
+        if len(up) == 1:
+            up[0].send_all(transits, now_s)
+            return
+        shares: list[list[Transit]] = [[] for _ in up]
+        links = len(up)
+        for transit in transits:
+            shares[transit.message.recipient % links].append(transit)  # type: ignore[union-attr] # it was judged
+        for link, share in zip(up, shares, strict=True):
+            if share:
+                link.send_all(share, now_s)
 
     def send(self, transit: Transit) -> None:
         """Hands a submit to the link that carries this person's messages."""

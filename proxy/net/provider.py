@@ -163,8 +163,8 @@ class ProviderLink(Link):
 
     # -- what the relay asks of a Bind
 
-    def answer(self, data: bytes) -> None:
-        self.session.write(data)
+    def answer_all(self, answers: list[bytes]) -> None:
+        self.session.write_all(answers)
         self.turns.has_output(self)
 
     def hand(self, data: bytes) -> bool:

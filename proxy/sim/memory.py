@@ -9,7 +9,7 @@ import multiprocessing
 import os
 from pathlib import Path
 
-from proxy.message import pack_entry
+from proxy.message import Category, Entry
 from proxy.state import record
 from proxy.state.sqlite import SqliteStore
 
@@ -42,5 +42,6 @@ def _measure(persons: int, entries: int) -> float:
 
 def _with_entry(data: bytes, person: int, place: int) -> bytes:
     time = START_S + place * 3600
-    packed = pack_entry(person * 8 % 2**40 + place, time, person % 5000, place, person % 100, 2, 0, person % 2**32, 82)
-    return record.add_packed(data, packed, time, 7 * 86_400)
+    number = person * 8 % 2**40 + place
+    entry = Entry(number, time, person % 5000, place, person % 100, Category.MARKETING, 0, person % 2**32, 82, 0)
+    return record.add(data, entry, time, 7 * 86_400)

@@ -90,10 +90,10 @@ def read_journal(folder: Path) -> JournalStory:
     for place, record in enumerate(read(OsDisk(folder)), 1):
         if record.kind == entries.VERDICT:
             story.verdicts.append(_judged(entries.unpack_verdict(record.body), rules, place))
-        elif record.kind == entries.ANSWER:
-            answer = entries.unpack_answer(record.body)
-            message_id = answer.carrier_id.partition(b"\0")[0].decode("latin-1")
-            story.answers.append(Settled(answer.entry_id, answer.effect, answer.status, message_id, answer.time))
+        elif record.kind in (entries.ANSWER, entries.ACCEPTED):
+            for answer in entries.unpack_answers(record):
+                message_id = answer.carrier_id.partition(b"\0")[0].decode("latin-1")
+                story.answers.append(Settled(answer.entry_id, answer.effect, answer.status, message_id, answer.time))
         elif record.kind == entries.DELIVER:
             deliver = entries.unpack_deliver(record.body)
             story.delivers.append(Handed(deliver.kind, deliver.provider))

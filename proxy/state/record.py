@@ -38,6 +38,7 @@ _HEAD, _ENTRY_BYTES, _TIME_AT = 7, 32, 16
 _MARKETING = int(Category.MARKETING)
 _Row = tuple[int, int, int, int, int, int]
 _unpack_row = ENTRY.unpack_from
+_COUNTS = [bytes((count,)) for count in range(256)]
 _TIMES = [struct.Struct(">" + "16xI12x" * count).unpack_from for count in range(256)]
 
 
@@ -123,10 +124,13 @@ def add(data: bytes, entry: Entry, now: int, keep_s: int, most: int = ENTRIES_MA
     return add_packed(data, entry.pack(), now, keep_s, most)
 
 
-def add_packed(data: bytes, packed: bytes, now: int, keep_s: int, most: int = ENTRIES_MAX) -> bytes:
-    """``add`` for an entry that has been packed already (the journal holds the same 32 bytes)."""
+def add_packed(data: bytes, packed: bytes, now: int, keep_s: int, most: int = ENTRIES_MAX, *, fresh: bool = False) -> bytes:
+    """``add`` for an entry that has been packed already (the journal holds the same 32 bytes). ``fresh``: its id is new."""
     count = data[6]
     end = 7 + count * 32
+    if fresh and len(data) == end and count < most and (not count or packed[16:20] >= data[end - 16 : end - 12]):
+        whole = data[:6] + _COUNTS[count + 1] + data[7:] + packed  # what nearly every message needs
+        return whole if not count or int.from_bytes(whole[23:27], "big") > now - keep_s else prune(whole, now, keep_s, most)
     if packed[:6] in data and _entry_at(data, int.from_bytes(packed[:6], "big")) >= 0:
         return data
     if count and packed[16:20] < data[end - 16 : end - 12]:  # older than the newest: an adopted or a replayed one

@@ -36,6 +36,8 @@ VERSION_GAP = 1 << 30
 ID_GAP = 1 << 16
 """Added to the highest id after a start without a clean stop: ids of messages that only memory knew are not given out again."""
 
+_ABSENT = (0, EMPTY)
+
 Step = Callable[[], None]
 
 
@@ -89,26 +91,29 @@ class SqliteStore:
 
     def load_now(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         """``load`` for callers without a coroutine."""
-        get, number = self._table.get, int.from_bytes
-        found = {}
-        for key in keys:
-            data = get(key)
-            found[key] = (number(data[:6], "big"), data) if data else (0, EMPTY)
-        return found
+        keys, number = tuple(keys), int.from_bytes
+        return {
+            key: (number(data[:6], "big"), data) if data else _ABSENT
+            for key, data in zip(keys, self._table.get_all(keys), strict=True)
+        }
 
     def swap_now(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
         """``swap`` for callers without a coroutine."""
-        exchange, dirty, new = self._table.exchange, self._dirty.add, self._version
-        done = []
+        done = self._table.exchange_all(self._versioned(items))
+        if all(done):
+            self._dirty.update([key for key, _, _ in items])
+        else:
+            self._dirty.update([key for (key, _, _), taken in zip(items, done, strict=True) if taken])
+        return done
+
+    def _versioned(self, items: list[tuple[int, int, bytes]]) -> Iterator[tuple[int, bytes, bytes]]:
+        """(key, what must be there now, what is to be there): each gets a version of its own, also one that is refused."""
+        new = self._version
+        self._version += len(items)
         for key, version, data in items:
             new += 1
             held = version.to_bytes(6, "big") if version else b""
-            taken = exchange(key, held, new.to_bytes(6, "big") + data[6:] if len(data) > 7 else b"")
-            if taken:
-                dirty(key)
-            done.append(taken)
-        self._version = new
-        return done
+            yield key, held, new.to_bytes(6, "big") + data[6:] if len(data) > 7 else b""
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Applies a change to one record whatever its version (replay's way in)."""

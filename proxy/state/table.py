@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 _HEAD = struct.Struct(">Q")  # key << 24 | length
 _head = _HEAD.unpack_from
@@ -56,39 +56,67 @@ class Table:
             at += head & 0xFFFFFF
         return b""
 
+    def get_all(self, keys: Iterable[int]) -> list[bytes]:
+        """``get`` for many."""
+        buckets, mask, split, mix = self._buckets, self._mask, self._split, self._mix
+        wide = mask << 1 | 1
+        found = []
+        for key in keys:
+            mixed = key * mix >> 20
+            index = mixed & mask
+            bucket = buckets[index if index >= split else mixed & wide]
+            at, end, record = 0, len(bucket), b""
+            while at < end:
+                (head,) = _head(bucket, at)
+                at += 8
+                if head >> 24 == key:
+                    record = bucket[at : at + (head & 0xFFFFFF)]
+                    break
+                at += head & 0xFFFFFF
+            found.append(record)
+        return found
+
     def put(self, key: int, record: bytes) -> None:
         """Stores the record, or removes what was there when it is empty."""
         self.exchange(key, None, record)
 
     def exchange(self, key: int, prefix: bytes | None, record: bytes) -> bool:
         """``put``, but only over a record that begins with ``prefix`` (``b""``: only where there is none; None: always)."""
-        if not 0 <= key <= KEY_MAX or len(record) > LENGTH_MAX:
-            raise ValueError(f"a table cannot hold {len(record)} bytes under {key}")
-        mixed = key * self._mix >> 20
-        index = mixed & self._mask
-        if index < self._split:
-            index = mixed & (self._mask << 1 | 1)
-        bucket = self._buckets[index]
-        new = _pack_head(key << 24 | len(record)) + record if record else b""
-        at, end = 0, len(bucket)
-        while at < end:
-            (head,) = _head(bucket, at)
-            after = at + 8 + (head & 0xFFFFFF)
-            if head >> 24 == key:
-                if prefix is not None and (not prefix or not bucket.startswith(prefix, at + 8)):
-                    return False
-                self._buckets[index] = b"".join((bucket[:at], new, bucket[after:])) if end > after or at else new
+        return self.exchange_all([(key, prefix, record)])[0]
+
+    def exchange_all(self, items: Iterable[tuple[int, bytes | None, bytes]]) -> list[bool]:
+        """``exchange`` for many, in order; ValueError at the first that a table cannot hold."""
+        buckets, mix, done = self._buckets, self._mix, []
+        for key, prefix, record in items:
+            if not 0 <= key <= KEY_MAX or len(record) > LENGTH_MAX:
+                raise ValueError(f"a table cannot hold {len(record)} bytes under {key}")
+            mixed = key * mix >> 20
+            index = mixed & self._mask
+            if index < self._split:
+                index = mixed & (self._mask << 1 | 1)
+            bucket = buckets[index]
+            at, after, end = 0, 0, len(bucket)
+            while at < end:
+                (head,) = _head(bucket, at)
+                after = at + 8 + (head & 0xFFFFFF)
+                if head >> 24 == key:
+                    break
+                at = after
+            else:
+                done.append(not prefix)
+                if record and not prefix:
+                    buckets[index] = bucket + _pack_head(key << 24 | len(record)) + record
+                    self._count += 1
+                    if self._count > len(buckets) * _LOAD:
+                        self._grow()
+                continue
+            taken = prefix is None or (prefix != b"" and bucket.startswith(prefix, at + 8))
+            done.append(taken)
+            if taken:
+                new = _pack_head(key << 24 | len(record)) + record if record else b""
+                buckets[index] = bucket[:at] + new + bucket[after:] if end > after or at else new
                 self._count -= not record
-                return True
-            at = after
-        if prefix:
-            return False
-        if record:
-            self._buckets[index] = bucket + new
-            self._count += 1
-            if self._count > len(self._buckets) * _LOAD:
-                self._grow()
-        return True
+        return done
 
     def _grow(self) -> None:
         """Splits one bucket in two."""

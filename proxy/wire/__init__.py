@@ -17,7 +17,7 @@ from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed, renumbered
 from proxy.wire.receipt import Receipt, read_receipt, receipt_text
 from proxy.wire.session import BindRequest, Received, Session, Timers
-from proxy.wire.submit import Memo, Submit, read_submit
+from proxy.wire.submit import Memo, Submit, read_submit, source_of
 from proxy.wire.tables import status_name
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "read_fields",
     "read_receipt",
     "read_submit",
+    "source_of",
     "receipt_text",
     "renumbered",
     "response",

@@ -5,7 +5,8 @@ In: requests with a ticket, responses, the time. Out: whose answer a response is
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from proxy.wire.frame import Frame, renumbered
 from proxy.wire.tables import GENERIC_NACK, RESPONSE, SEQUENCE_MAX
@@ -14,10 +15,17 @@ LATE_MAX = 4096
 """Requests given up whose answers are still recognised: some seconds of a fast link."""
 
 
+class Request(Protocol):
+    """A ticket that holds the request it stands for: ``data`` is a whole PDU."""
+
+    @property
+    def data(self) -> bytes: ...
+
+
 class Asked:
     """Numbers run from 1 to SEQUENCE_MAX and begin again, passing by those still in use (§5.1.4)."""
 
-    __slots__ = ("waiting", "_late", "_own", "_last")
+    __slots__ = ("waiting", "_late", "_own", "_last", "_round")
 
     def __init__(self) -> None:
         self.waiting: dict[int, tuple[Any, float, int]] = {}
@@ -25,12 +33,16 @@ class Asked:
         self._late: dict[int, int] = {}  # given up: sequence number → the response's command_id
         self._own: dict[int, int] = {}  # the session's own bind, enquire_link, unbind: sequence number → its command_id
         self._last = 0
+        self._round = False  # whether all numbers have been given once
 
     def number(self, data: bytes) -> tuple[int, bytes]:
         """The next number, and the request under it."""
         sequence = self._last + 1
         while sequence > SEQUENCE_MAX or sequence in self.waiting or sequence in self._own or sequence in self._late:
-            sequence = 1 if sequence >= SEQUENCE_MAX else sequence + 1
+            if sequence >= SEQUENCE_MAX:
+                sequence, self._round = 1, True
+            else:
+                sequence += 1
         self._last = sequence
         return sequence, renumbered(data, sequence)
 
@@ -39,6 +51,20 @@ class Asked:
         sequence, numbered = self.number(data)
         self.waiting[sequence] = (ticket, now, int.from_bytes(data[4:8], "big") | RESPONSE)
         return sequence, numbered
+
+    def add_all(self, requests: Sequence[Request], now: float) -> list[bytes]:
+        """``add`` for many, each its own ticket: the pieces of their PDUs under consecutive numbers, to be joined."""
+        pieces: list[bytes] = []
+        waiting, sequence = self.waiting, self._last
+        if self._round or sequence + len(requests) > SEQUENCE_MAX:  # some numbers may still be in use
+            return [self.add(request.data, request, now)[1] for request in requests]
+        for request in requests:
+            sequence += 1
+            data = request.data
+            waiting[sequence] = (request, now, RESPONSE | data[6] << 8 | data[7])
+            pieces += (data[:12], sequence.to_bytes(4, "big"), data[16:])
+        self._last = sequence
+        return pieces
 
     def add_own(self, data: bytes) -> bytes:
         """A request of the session itself. Of several alike only the newest is remembered."""

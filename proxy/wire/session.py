@@ -14,11 +14,11 @@ Framing is lost when a command_length cannot be true: then a generic_nack is the
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from proxy.wire import build
-from proxy.wire.asked import Asked
+from proxy.wire.asked import Asked, Request
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed
 from proxy.wire.tables import (
@@ -334,10 +334,21 @@ class Session:
         self._out.append(numbered)
         return sequence
 
+    def send_all(self, requests: Sequence[Request], now: float) -> None:
+        """``send`` for many at once, each its own ticket; the caller has looked at ``free``."""
+        self._out += self._asked.add_all(requests, now)
+
     def write(self, data: bytes) -> None:
         """One whole response to a request that was handed out."""
         self._out.append(data)
         self._owed -= 1
+        if self._farewell is not None:
+            self._part()
+
+    def write_all(self, answers: Sequence[bytes]) -> None:
+        """``write`` for many at once."""
+        self._out += answers
+        self._owed -= len(answers)
         if self._farewell is not None:
             self._part()
 

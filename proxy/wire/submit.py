@@ -40,10 +40,19 @@ class Memo:
 class Submit(NamedTuple):
     head: bytes
     """Raw octets from service_type up to the NUL of source_addr: the same head is the same source, spelt the same."""
-    source: str
     destination: bytes
     """As spelt; see number.recipient_of."""
     content: Content
+
+    @property
+    def source(self) -> str:
+        """Who it is from, as spelt."""
+        return source_of(self.head)
+
+
+def source_of(head: bytes) -> str:
+    """The source_addr of a head: read once per source, not once per message."""
+    return head[head.index(0) + 3 : -1].decode("latin-1")
 
 
 def read_submit(frame: Frame, memo: Memo, now: float) -> Submit:
@@ -58,9 +67,7 @@ def read_submit(frame: Frame, memo: Memo, now: float) -> Submit:
     content = memo.young.get(tail)
     if content is None:
         content = _unseen(tail, memo, now)
-    return Submit(
-        data[16 : source_end + 1], data[service_end + 3 : source_end].decode("latin-1"), data[source_end + 3 : end], content
-    )
+    return Submit(data[16 : source_end + 1], data[source_end + 3 : end], content)
 
 
 def _unseen(tail: bytes, memo: Memo, now: float) -> Content:

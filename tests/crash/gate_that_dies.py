@@ -123,7 +123,7 @@ def half_written(death: Death) -> None:
     OsDisk.append = method  # type: ignore[method-assign]
 
 
-def gone(name: str, when: Callable[..., bool]) -> Place:
+def gone(name: str, when: Callable[..., bool] | None = None) -> Place:
     """Once the kernel has what this method of a session put on the way: the loop writes it at the end of its turn."""
 
     def place(death: Death) -> None:
@@ -137,7 +137,7 @@ def gone(name: str, when: Callable[..., bool]) -> Place:
                 link.turns.loop.call_soon(look, link)
 
         def method(self: Session, *args: Any) -> Any:
-            if when(self, *args):
+            if when is None or when(self, *args):
                 marked.add(self)
             return original(self, *args)
 
@@ -158,13 +158,14 @@ def _is(command: int, status: int) -> Callable[[Any, bytes], bool]:
     return lambda _, data: data[4:12] == head
 
 
+def _among(command: int, status: int) -> Callable[[Any, list[bytes]], bool]:
+    one = _is(command, status)
+    return lambda session, answers: any(one(session, data) for data in answers)
+
+
 def _eventful(_: CheckpointFile, values: dict[str, str]) -> bool:
     """Whether a checkpoint is committed that has some dozen messages in it."""
     return int(values.get("counted", "0")) > 50
-
-
-def _submit(_: Session, data: bytes, *rest: object) -> bool:
-    return data[4:8] == SUBMIT_SM.to_bytes(4, "big")
 
 
 class Point(NamedTuple):
@@ -189,27 +190,27 @@ POINTS: dict[str, Point] = {
     "written-unsent": Point("when the entry is written and on no lane yet", before(Lane, "put"), 60),
     "synced-unsent": Point("when the entry is synced and on no lane yet", before(Lane, "put", synced=True), 60),
     "synced-unflushed": Point(
-        "when the entry is synced and the frame not on its socket", after(Session, "send", _submit, synced=True), 60
+        "when the entry is synced and the frame not on its socket", after(Session, "send_all", synced=True), 40
     ),
-    "sent": Point("when the frame is sent and not answered", gone("send", _submit), 40),
+    "sent": Point("when the frame is sent and not answered", gone("send_all"), 40),
     "answered": Point(
         "when the carrier's answer is read and not written", after(Relay, "answered", lambda *a: not a[2].command_status), 40
     ),
     "untold": Point(
         "when the carrier's answer is written and the provider not told",
-        before(Session, "write", _is(SUBMIT_SM_RESP, 0)),
+        before(Session, "write_all", _among(SUBMIT_SM_RESP, 0)),
         40,
     ),
-    "acknowledged": Point("as soon as the provider is told", gone("write", _is(SUBMIT_SM_RESP, 0)), 40),
+    "acknowledged": Point("as soon as the provider is told", gone("write_all", _among(SUBMIT_SM_RESP, 0)), 40),
     "refused": Point(
         "when the carrier's refusal is read and the take-back not written",
         after(Relay, "answered", lambda *a: bool(a[2].command_status)),
         8,
     ),
     "refused-untold": Point(
-        "when the take-back is written and the provider not told", before(Session, "write", _is(SUBMIT_SM_RESP, 0x45)), 8
+        "when the take-back is written and the provider not told", before(Session, "write_all", _among(SUBMIT_SM_RESP, 0x45)), 8
     ),
-    "refused-told": Point("as soon as the refusal is told", gone("write", _is(SUBMIT_SM_RESP, 0x45)), 8),
+    "refused-told": Point("as soon as the refusal is told", gone("write_all", _among(SUBMIT_SM_RESP, 0x45)), 8),
     "optout-written": Point("when an opt-out is written and not synced", before(WayBack, "_opted_out"), 8),
     "optout-synced": Point(
         "when an opt-out is synced and not acknowledged", before(Session, "write", _is(DELIVER_SM_RESP, 0)), 8

@@ -48,8 +48,7 @@ class Written:
                     serial[said.entry.id] = number = serial_of(read_message(said.data).short_message)
                     holds(number not in self.allowed, "a submit is allowed once", number)
                     self.allowed[number] = None
-            elif record.kind == entries.ANSWER:
-                told = entries.unpack_answer(record.body)
+            for told in entries.unpack_answers(record):
                 self.allowed[serial[told.entry_id]] = Effect(told.effect)
 
     def counts(self, submit: Submit) -> bool:

@@ -30,7 +30,7 @@ def queue(into: Lane, category: Category, provider: str = "jia", name: object = 
 
 
 def drain(from_: Lane) -> list[Any]:
-    return list(iter(from_.take, None))
+    return [transit for one in iter(lambda: from_.take(1), []) for transit in one]
 
 
 def test_of_thirteen_turns_eight_are_codes_four_notices_one_an_advertisement() -> None:
@@ -71,6 +71,25 @@ def test_a_loud_provider_does_not_make_a_quiet_one_wait() -> None:
         queue(shared, Category.MARKETING, "loud", n)
     queue(shared, Category.MARKETING, "quiet", "mine")
     assert "mine" in [transit.name for transit in drain(shared)[:2]]
+
+
+def test_what_all_fits_leaves_at_once_codes_first_and_in_order() -> None:
+    roomy = lane()
+    for n, category in enumerate((Category.MARKETING, Category.OTP, Category.MARKETING, Category.OTP)):
+        queue(roomy, category, name=n)
+    assert [transit.name for transit in cast("list[Any]", roomy.take(10))] == [1, 3, 0, 2]
+    assert roomy.take(10) == []
+    assert roomy.size == 0
+    assert roomy.held == [0, 0, 0]
+
+
+def test_what_waited_before_is_not_overtaken_by_what_came_since() -> None:
+    busy = lane()
+    for n in range(3):
+        queue(busy, Category.MARKETING, name=n)
+    assert [transit.name for transit in cast("list[Any]", busy.take(1))] == [0]
+    queue(busy, Category.MARKETING, name=3)
+    assert [transit.name for transit in cast("list[Any]", busy.take(10))] == [1, 2, 3]
 
 
 def test_a_place_held_and_released_is_free_again() -> None:

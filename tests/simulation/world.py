@@ -123,9 +123,9 @@ class SimBind:
     asked: dict[int, Submit] = field(default_factory=dict)
     epoch: int = 0
 
-    def answer(self, data: bytes) -> None:
-        frame = Frame.of(data)
-        self.world.provider_told(self, frame)
+    def answer_all(self, answers: list[bytes]) -> None:
+        for data in answers:
+            self.world.provider_told(self, Frame.of(data))
 
     def hand(self, data: bytes) -> bool:
         return self.world.chance(0.8)
@@ -353,9 +353,10 @@ class World:
         self.pumping = False
         link = self.link
         while link.up and len(link.window) < 4:
-            transit = self.lane.take()
-            if transit is None:
+            taken = self.lane.take(1)
+            if not taken:
                 return
+            (transit,) = taken
             link.sequence += 1
             sequence = link.sequence
             link.window[sequence] = transit
@@ -447,7 +448,7 @@ class World:
         window, link.window = link.window, {}
         for transit in window.values():
             self.relay.unanswered(transit)
-        while (unsent := self.lane.take()) is not None:
+        for unsent in self.lane.take(self.lane.size):
             self.relay.unsent(unsent, "no-route")
         self.wake()
         self.later(self.random.uniform(0.1, 5), self.link_returns)
@@ -586,14 +587,13 @@ class OnDisk:
                     found.adopts[verdict.entry.id] = verdict.adopts
                 else:
                     found.refused.add(verdict.data)
-            elif item.kind == entries.ANSWER:
-                answer = entries.unpack_answer(item.body)
+            for answer in entries.unpack_answers(item):
                 if answer.status == CARRIER_REFUSES:
                     found.refused_by_carrier.add(answer.entry_id)
                 if answer.effect == Effect.ACCEPTED:
                     found.accepted.add(answer.entry_id)
                 if Effect(answer.effect).takes_back:
                     found.taken_back.add(answer.entry_id)
-            elif item.kind == entries.OPTOUT:
+            if item.kind == entries.OPTOUT:
                 found.opted_out.add(entries.unpack_optout(item.body).recipient)
         return found

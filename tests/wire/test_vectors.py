@@ -155,8 +155,10 @@ def test_what_was_put_in_by_another_library_comes_out(row: dict[str, Any]):
     frame, want = Frame.of(bytes.fromhex(row["hex"])), dict(row["want"])
     found: dict[str, Any] = {}
     if frame.command_id == SUBMIT_SM:
-        _, source, destination, content = read_submit(frame, Memo(), 1000.0)
-        found = {"source": source, "destination": destination.decode(), "text": content.text, "state": content.state}
+        submit = read_submit(frame, Memo(), 1000.0)
+        content = submit.content
+        found = {"source": submit.source, "destination": submit.destination.decode()}
+        found |= {"text": content.text, "state": content.state}
         found["part"] = list(content.part) if content.part else None
         found["extra"] = [[tag, value.hex()] for tag, value in content.extra]
         found["scheduled"] = content.scheduled
