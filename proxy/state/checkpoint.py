@@ -15,7 +15,7 @@ from pathlib import Path
 from proxy.state import StoreUnreadable
 
 APPLICATION_ID = 0x67313036  # "g106" in the file's header: not somebody else's database
-FORMAT = 1
+FORMAT = 2  # 2: records stand in groups
 BUSY_S = 5.0
 _TABLES = ("records", "aggregates")
 _INDEX_ROW = b"%20d%9d%9d"  # key, offset from 1, length
@@ -67,9 +67,9 @@ class CheckpointFile:
                 self._db.execute("ROLLBACK")
             self._prepare()
         except sqlite3.Error as error:
-            raise self._unreadable(error) from error
+            raise self.unreadable(error) from error
 
-    def _unreadable(self, error: object) -> StoreUnreadable:
+    def unreadable(self, error: object) -> StoreUnreadable:
         return StoreUnreadable(
             f"store {self.path}: {error}; restore it from a copy, or move it away and start with --accept-loss"
         )
@@ -79,9 +79,11 @@ class CheckpointFile:
         application, form = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
         tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if tables and application != APPLICATION_ID:
-            raise self._unreadable("this is the database of another program")
+            raise self.unreadable("this is the database of another program")
         if form > FORMAT:
-            raise self._unreadable(f"its format {form} is newer than this gate knows ({FORMAT}); use a newer gate")
+            raise self.unreadable(f"its format {form} is newer than this gate knows ({FORMAT}); use a newer gate")
+        if tables and form < FORMAT:
+            raise self.unreadable(f"its format {form} was never released, this gate knows {FORMAT}")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("BEGIN IMMEDIATE")
@@ -101,7 +103,7 @@ class CheckpointFile:
             for key, data in self._db.execute(f"SELECT key, data FROM {table}"):  # noqa: S608  # one of _TABLES
                 yield key & 0xFFFF_FFFF_FFFF_FFFF, data
         except sqlite3.Error as error:
-            raise self._unreadable(error) from error
+            raise self.unreadable(error) from error
 
     def set_meta(self, values: dict[str, str]) -> None:
         """Durable when it returns."""
@@ -110,6 +112,10 @@ class CheckpointFile:
 
     def begin(self) -> None:
         self._run("BEGIN IMMEDIATE")
+
+    def empty(self, table: str) -> None:
+        assert table in _TABLES
+        self._run(f"DELETE FROM {table}")  # noqa: S608  # one of _TABLES
 
     def write(self, piece: Slice) -> None:
         if piece.rows:
@@ -132,7 +138,7 @@ class CheckpointFile:
         except sqlite3.OperationalError as error:
             raise OSError(f"store {self.path}: {error}") from error
         except sqlite3.Error as error:
-            raise self._unreadable(error) from error
+            raise self.unreadable(error) from error
 
     def _many(self, sql: str, rows: list[tuple[str, str]] | list[tuple[int]]) -> None:
         try:

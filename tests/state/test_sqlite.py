@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -258,6 +259,45 @@ def test_removed_records_leave_the_file_too(path):
     again = opened(path)
     assert len(again) == 9
     again.close()
+
+
+def everybody(store: SqliteStore, numbers: Iterable[int]) -> dict[int, bytes]:
+    return {number: data[6:] for number, (_, data) in store.load_now(numbers).items()}
+
+
+def test_a_store_that_grew_or_emptied_between_checkpoints_comes_back_whole(path):
+    store = opened(path)
+    crowd = range(1, 20_001)
+    for size in (10, 3_000, 20_000):  # each time past a doubling of the groups the file has
+        store.swap_now(
+            [(number, version, one_entry(number)) for number, (version, _) in store.load_now(range(1, size)).items()]
+        )
+        store.checkpoint_now(counted=size, open_from=size + 1, highest_id=size)
+        held = everybody(store, crowd)
+        store.close()
+        store = opened(path)
+        assert everybody(store, crowd) == held
+    store.swap_now([(number, version, EMPTY) for number, (version, _) in store.load_now(range(50, 20_000)).items()])
+    store.checkpoint_now(counted=20_001, open_from=20_002, highest_id=20_000)
+    for _ in range(2):  # the second time the table is as small as it would be made today
+        held = everybody(store, crowd)
+        store.close()
+        store = opened(path)
+        assert len(store) == 49
+        assert everybody(store, crowd) == held
+        store.swap_now([(7, store.load_now([7])[7][0], one_entry(70_007))])
+        store.checkpoint_now(counted=20_003, open_from=20_004, highest_id=20_000)
+    store.close()
+
+
+def test_a_row_that_is_no_group_of_records_stops_the_start_and_names_the_file(path):
+    store = opened(path)
+    store.swap_now([(number, 0, one_entry(number)) for number in range(1, 11)])
+    store.checkpoint_now(counted=1, open_from=2, highest_id=1)
+    store._file._db.execute("UPDATE records SET data = substr(data, 1, 20)")
+    store.close()
+    with pytest.raises(StoreUnreadable, match=r"state\.db: a group of records ends amid a record; restore it"):
+        opened(path)
 
 
 KILLED = """

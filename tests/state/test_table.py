@@ -63,3 +63,47 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="cannot hold"):
         Table().put(1, bytes(1 << 24))
     assert len(Table()) == 0
+
+
+@given(st.dictionaries(keys, st.binary(min_size=1, max_size=40), max_size=60), st.integers(0, 3))
+def test_groups_hold_everybody_once_and_make_the_same_table_again(people: dict[int, bytes], least: int):
+    table = Table()
+    for key, data in people.items():
+        table.put(key, data)
+    table.regroup(1 << least)
+    groups = [table.group(number) for number in range(table.groups)]
+    again = Table(table.mix)
+    for data in groups:
+        again.load_group(data)
+    assert dict(again.items()) == people
+    assert again.mix == table.mix
+    again.regroup(table.groups)
+    assert [again.group(number) for number in range(again.groups)] == groups
+
+
+def test_only_the_group_of_what_was_written_counts_as_changed_also_while_the_table_grows():
+    table, draw = Table(), random.Random(7)
+    people = [draw.randrange(KEY_MAX) for _ in range(30_000)]
+    for key in people:
+        table.put(key, b"x")
+    assert table.regroup(), "it has grown past its first groups"
+    assert len(table.changed) == table.groups, "so all are to be saved anew"
+    assert not table.regroup()
+    table.changed.clear()
+    saved = {number: table.group(number) for number in range(table.groups)}
+    for key in people[:5]:
+        table.put(key, b"y")
+    table.exchange(people[6], b"z", b"refused")
+    for _ in range(20_000):
+        table.put(draw.randrange(KEY_MAX), b"")  # nobody: changes nothing
+    assert 1 <= len(table.changed) <= 5
+    assert {number for number in saved if saved[number] != table.group(number)} == table.changed
+    for _ in range(60_000):  # buckets split, groups stay
+        table.put(draw.randrange(KEY_MAX), b"x")
+    assert all(table.group(number) == saved[number] for number in saved if number not in table.changed)
+
+
+@pytest.mark.parametrize("broken", [b"1234567", b"\0" * 8, b"\0\0\0\0\1\0\0\5abcd", b"\0\0\0\0\1\0\0\1xy"])
+def test_bytes_that_are_no_group_are_refused(broken: bytes):
+    with pytest.raises(ValueError, match="amid"):
+        Table().load_group(broken)
