@@ -303,6 +303,14 @@ class OptOut(NamedTuple):
 class Recipient(Protocol):
     """What policy may ask of a person's record (state.record implements it on packed bytes)."""
 
+    @property
+    def held(self) -> int:
+        """How many entries there are."""
+
+    @property
+    def bare(self) -> bool:
+        """Whether entries are all there is, as with nearly everybody: no refusal, no unknown outcome."""
+
     def count(self, after: int, pick: Pick, enough: int) -> int:
         """How many entries newer than ``after`` (exclusive, seconds) match; may stop at ``enough``."""
 
@@ -313,7 +321,7 @@ class Recipient(Protocol):
         """Times of all entries, oldest first."""
 
     def opt_outs(self) -> Sequence[OptOut]:
-        """Refusals on file, oldest first, expired ones included. Costs one attribute test when there are none."""
+        """Refusals on file, oldest first, expired ones included."""
 
 
 class Counters(Protocol):

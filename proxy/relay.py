@@ -272,12 +272,12 @@ class Relay:
         message = transit.message
         assert message is not None
         adopted, against = None, data
-        bare = record.is_bare(data)
-        if not bare and record.has_unknown(data):
+        seen = record.Record(data)
+        if not seen.bare and record.has_unknown(data):
             adopted = record.find_unknown(data, fingerprint(message), int(now) - ADOPT_WITHIN_S)
             if adopted is not None:  # judged as if that had never been: it is the same message
                 against = record.remove(data, adopted.id)
-        seen = record.Record(against)
+                seen = record.Record(against)
         at = max(now, seen.newest())
         try:
             verdict = judge(message, seen, self.rules, at, self.store.counters)
@@ -292,7 +292,7 @@ class Relay:
         if lane is None or not lane.hold(category):
             self._refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
             return data
-        if not bare and category == Category.MARKETING and refused_before(seen.opt_outs(), message, verdict):
+        if not seen.bare and category == Category.MARKETING and refused_before(seen.opt_outs(), message, verdict):
             self.tally.sent_after_optout += 1  # must never happen: another look at what the suppression rule should have caught
         transit.lane = lane
         self._reserve(transit, message, verdict, adopted, at)

@@ -58,6 +58,8 @@ class Person:
     holds: Callable[[Message, Recipient, Facts, float], bool]
     words: str
     word: str
+    spares_bare: bool = False
+    """Never holds for a person of whom there are entries only (Recipient.bare): nobody need ask."""
 
 
 @dataclass(frozen=True, slots=True)

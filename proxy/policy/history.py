@@ -21,6 +21,14 @@ class Past:
     def count(self, after: int, pick: Pick, enough: int) -> int:
         return sum(entry.time > after and matches(entry, pick) for entry in self.entries)
 
+    @property
+    def held(self) -> int:
+        return len(self.entries)
+
+    @property
+    def bare(self) -> bool:
+        return not self.refusals
+
     def newest(self) -> int:
         return max((entry.time for entry in self.entries), default=0)
 

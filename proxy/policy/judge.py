@@ -53,7 +53,7 @@ def judge(message: Message, recipient: Recipient, rules: RuleSet, now: float, co
     if plan.asks:
         breaches: list[Breach] | None = None
         facts = plan.facts
-        for ask, breach in plan.persons:
+        for ask, breach in () if plan.spares_bare and recipient.bare else plan.persons:
             if (
                 ask.holds(message, recipient, facts, now)
                 if type(ask) is Person
@@ -61,9 +61,9 @@ def judge(message: Message, recipient: Recipient, rules: RuleSet, now: float, co
             ):
                 breaches = [*(breaches or ()), breach]
         # no window can hold enough when the longest does not: one question instead of one per cap
-        if plan.caps:
+        if plan.caps and recipient.held >= plan.fewest:
             times = recipient.times()
-            if len(times) >= plan.fewest and times[-plan.fewest] > now - plan.oldest_s:
+            if times[-plan.fewest] > now - plan.oldest_s:
                 breaches = _over_caps(plan, message, recipient, reading.template, times, now, breaches)
         if plan.counters:
             takes, breaches = _over_counters(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from proxy.message import Breach, Facts, Message, Outcome, Pick, Reason
 
-from .condition import Compiled, Tree
+from .condition import Compiled, Person, Tree
 from .kinds.limit import LATE, Limit, Only, counter_key, pick
 from .registry import Registry
 
@@ -107,12 +107,13 @@ class Plan:
 
     __slots__ = (
         "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "most", "counters", "sparing",
-        "asks",
+        "asks", "spares_bare",
     )  # fmt: skip
 
     def __init__(self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[Counter, ...]) -> None:
         self.facts = facts
         self.outcome, self.reason, self.rule, self.breaches, self.persons = decision[:5]
+        self.spares_bare = all(isinstance(ask, Person) and ask.spares_bare for ask, _ in self.persons)
         self.caps = caps
         self.oldest_s = self.fewest = self.most = 0
         if caps:

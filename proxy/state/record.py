@@ -45,10 +45,12 @@ _TIMES = [struct.Struct(">" + "16xI12x" * count).unpack_from for count in range(
 class Record:
     """One person's record as policy sees it (message.Recipient), read without unpacking more than is asked for."""
 
-    __slots__ = ("_rows", "data")
+    __slots__ = ("_rows", "data", "held", "bare")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
+        self.held = held = data[6]
+        self.bare = len(data) == 7 + held * 32
         self._rows: list[_Row] | None = None
 
     def newest(self) -> int:
@@ -208,11 +210,6 @@ def mark_unknown(data: bytes, entry_id: int, digest48: int) -> bytes:
     if (entry_id, digest48) in facts.prints(data[end:]):
         return data
     return data[:end] + facts.with_print(data[end:], entry_id, digest48)
-
-
-def is_bare(data: bytes) -> bool:
-    """Whether there are entries only, as with nearly everybody: no refusal, no unknown outcome."""
-    return len(data) == 7 + data[6] * 32
 
 
 def has_unknown(data: bytes) -> bool:

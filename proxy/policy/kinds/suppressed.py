@@ -49,7 +49,7 @@ def condition(node: Node, context: Context) -> Tree:
         return False
 
     told = "" if len(scopes) == len(SCOPES) else " (" + ", ".join(sorted(scopes)) + ")"
-    return Person(holds, "the recipient refused such messages" + told, "suppressed")
+    return Person(holds, "the recipient refused such messages" + told, "suppressed", spares_bare=not lists)
 
 
 def _asked(node: Node) -> _Asked:
