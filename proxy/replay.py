@@ -1,8 +1,8 @@
 """Replay: brings the store to where the journal left it. It applies recorded effects and never judges again.
 
 In: the journal from a position, the store as its checkpoint has it. Out: the store, the entries nobody answered for, the highest id.
-Never: rules. Effects on records are idempotent by entry id, so the checkpoint may be newer than the position; aggregates are exact
-at ``counted_from`` and only later takes are applied.
+Never: rules. Effects on records are idempotent by entry id, so the checkpoint may be newer than the position; aggregates and the
+mailbox are exact at ``counted_from`` and only what is written later is applied to them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from proxy.changes import Effect
-from proxy.desk import entries
+from proxy.desk import entries, mail
 from proxy.desk.journal import Record
 from proxy.message import EntryState
 from proxy.state import EmbeddedStore, record
@@ -51,9 +51,25 @@ def replay(store: EmbeddedStore, journal: Iterable[Record], counted_from: int) -
         elif item.kind == entries.OPTOUT:
             opted = entries.unpack_optout(item.body)
             store.update(opted.recipient, lambda data, out=opted.opt_out: record.opt_out(data, out))  # type: ignore[misc]
+        elif counts:
+            _mail(store, item)
     for person, (time, keep_s) in done.touched.items():
         store.update(person, lambda data, at=int(time), keep=keep_s: record.prune(data, at, keep))  # type: ignore[misc]
     return done
+
+
+def _mail(store: EmbeddedStore, item: Record) -> None:
+    """The mailbox is exact at ``counted_from``: what was delivered before is not in it, and must not come again."""
+    box, body = store.mailbox, item.body
+    if item.kind == entries.DELIVER:
+        came = entries.unpack_deliver(body)
+        box.put(item.sequence, came.provider, came.time, came.kind, came.data)
+    elif item.kind == entries.DELIVERED:
+        box.settle(mail.unpack_delivered(body).numbers)
+    elif item.kind == entries.DROPPED:
+        box.settle(mail.unpack_dropped(body).numbers)
+    elif item.kind == entries.DISOWNED:
+        box.move(mail.unpack_disowned(body).provider)
 
 
 def _verdict(store: EmbeddedStore, said: entries.Verdict, counts: bool, done: Replayed) -> None:

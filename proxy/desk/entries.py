@@ -17,10 +17,12 @@ from proxy.message import ENTRY, Category, Entry, Message, OptOut, Outcome, Send
 from proxy.message import Verdict as Decision
 
 VERDICT, ANSWER, DELIVER, OPTOUT, RULES, START, STOP, CLOCK = range(1, 9)
+DELIVERED, DROPPED, DISOWNED = 9, 10, 11  # mail.py
 ACCEPTED = 24
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
     RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", ACCEPTED: "accepted",
+    DELIVERED: "delivered", DROPPED: "dropped", DISOWNED: "disowned",
 }  # fmt: skip
 KEEP_S = 30 * 86_400
 """How long a record keeps entries if nothing else is said: at least as long as replies may refer to them."""
@@ -364,7 +366,7 @@ class Deliver(NamedTuple):
     source: str
     port: str
     provider: str  # who owns the port, empty if nobody
-    data: bytes  # the PDU as the carrier sent it
+    data: bytes  # the PDU as the provider gets it
 
 
 def pack_deliver(now: float, kind: str, source: str, port: str, provider: str, data: bytes) -> bytes:

@@ -4,7 +4,8 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
 
     record.py  one person, packed: entries newest last      facts.py       refusals and unknown outcomes behind them
     table.py   many records in memory, compactly            aggregates.py  counts about no single person
-    rate.py    messages a second                            sqlite.py      the embedded engine; checkpoint.py writes its file
+    rate.py    messages a second                            mailbox.py     delivers that wait for their provider; box.py one's
+    sqlite.py  the embedded engine                          checkpoint.py  writes its file
 
 Errors:  StateError ─┬─ StoreLocked      another gate has it; says which process
                      ├─ StateMismatch    state and journal do not belong together, or a promise of the first start is broken
@@ -19,6 +20,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from proxy.message import Take
+from proxy.state.mailbox import Mailbox
 
 
 class StateError(Exception):
@@ -86,6 +88,7 @@ class EmbeddedStore(Store, Protocol):
     """A store in this process: its records are as safe as the journal, from which it is brought up to date at the start."""
 
     position: Position
+    mailbox: Mailbox
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Replay's way in: applies a change to one record, no version asked."""

@@ -15,14 +15,17 @@ from pathlib import Path
 from proxy.state import StoreUnreadable
 
 APPLICATION_ID = 0x67313036  # "g106" in the file's header: not somebody else's database
-FORMAT = 2  # 2: records stand in groups
+FORMAT = 2  # 2: records stand in groups, and there is a mailbox
 BUSY_S = 5.0
-_TABLES = ("records", "aggregates")
+_TABLES = ("records", "aggregates", "mailbox")
 _INDEX_ROW = b"%20d%9d%9d"  # key, offset from 1, length
 _CUT = """WITH RECURSIVE cut(at) AS (VALUES(1) UNION ALL SELECT at + 38 FROM cut WHERE at + 38 < :end)
 INSERT OR REPLACE INTO {table}(key, data)
 SELECT CAST(substr(:rows, at, 20) AS INTEGER),
        substr(:data, CAST(substr(:rows, at + 20, 9) AS INTEGER), CAST(substr(:rows, at + 29, 9) AS INTEGER)) FROM cut"""
+_GONE_ROW = b"%20d"
+_DROP = """WITH RECURSIVE cut(at) AS (VALUES(1) UNION ALL SELECT at + 20 FROM cut WHERE at + 20 < :end)
+DELETE FROM {table} WHERE key IN (SELECT CAST(substr(:rows, at, 20) AS INTEGER) FROM cut)"""
 
 
 class Slice:
@@ -34,16 +37,17 @@ class Slice:
         assert table in _TABLES
         index, parts, at = [], [], 1
         self.table = table
-        self.gone: list[tuple[int]] = []
+        gone = []
         for key, packed in rows:
             if not packed:
-                self.gone.append((_signed(key),))
+                gone.append(_GONE_ROW % _signed(key))
                 continue
             index.append(_INDEX_ROW % (_signed(key), at, len(packed)))
             parts.append(packed)
             at += len(packed)
         self.rows = b"".join(index)
         self.data = b"".join(parts)
+        self.gone = b"".join(gone)
 
 
 def _signed(key: int) -> int:
@@ -122,7 +126,7 @@ class CheckpointFile:
             values = {"end": len(piece.rows) + 1, "rows": piece.rows, "data": piece.data}
             self._run(_CUT.format(table=piece.table), values)
         if piece.gone:
-            self._many(f"DELETE FROM {piece.table} WHERE key = ?", piece.gone)  # noqa: S608  # one of _TABLES
+            self._run(_DROP.format(table=piece.table), {"end": len(piece.gone) + 1, "rows": piece.gone})
 
     def commit(self, values: dict[str, str]) -> None:
         self._many("INSERT OR REPLACE INTO meta VALUES(?, ?)", list(values.items()))
@@ -140,7 +144,7 @@ class CheckpointFile:
         except sqlite3.Error as error:
             raise self.unreadable(error) from error
 
-    def _many(self, sql: str, rows: list[tuple[str, str]] | list[tuple[int]]) -> None:
+    def _many(self, sql: str, rows: list[tuple[str, str]]) -> None:
         try:
             self._db.executemany(sql, rows)
         except sqlite3.OperationalError as error:

@@ -2,10 +2,10 @@
 
 In: numbers, versions, records; journal positions. Out: the same. Never: waiting in ``load`` or ``swap``; reading the journal.
 
-A checkpoint is one transaction: changed groups of records, changed aggregates, the position. All are collected in slices beside the
-running loop. Records may be newer than the position (effects are idempotent by entry id), aggregates are exactly as of ``counted``.
-Before the commit it waits until all that was written by then is synced: otherwise, after a power loss, the file would know of messages
-the journal has forgotten.
+A checkpoint is one transaction: changed groups of records, changed aggregates, the mailbox, the position. All are collected in slices
+beside the running loop. Records may be newer than the position (effects are idempotent by entry id), aggregates are exactly as of
+``counted``, and of the mailbox it has all that came by then and had not left when it was its turn. Before the commit it waits until all
+that was written by then is synced: otherwise, after a power loss, the file would know of messages the journal has forgotten.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked
 from proxy.state.aggregates import Aggregates
 from proxy.state.checkpoint import CheckpointFile, Slice
+from proxy.state.mailbox import Mailbox
 from proxy.state.record import EMPTY, is_empty, is_stale
 from proxy.state.table import Table
 
@@ -49,6 +50,7 @@ class SqliteStore:
         self.accept_loss = accept_loss
         self._lock_file = -1
         self.counters = Aggregates()
+        self.mailbox = Mailbox()
         self._table: Table
         self._swept = 0
         self.lock()
@@ -73,6 +75,8 @@ class SqliteStore:
         table.changed = set() if table.groups == self._saved_groups else set(range(table.groups))
         for key, data in self._file.rows("aggregates"):
             self.counters.restore(key, data)
+        for key, data in self._file.rows("mailbox"):
+            self.mailbox.restore(key, data)
         clean = meta.get("stopped") == "clean"
         self.position = Position(*(int(meta.get(name, str(default))) for name, default in Position()._asdict().items()))
         if self.position.highest_id:
@@ -177,6 +181,7 @@ class SqliteStore:
         if journal.identity() != theirs:
             journal.identify(theirs)
         self.position = Position(0, 0, self.position.highest_id)
+        self.mailbox.renumber()
         self._note({"journal": theirs, **_as_meta(self.position)})
 
     def pin(self, name: str, value: str) -> None:
@@ -218,13 +223,14 @@ class SqliteStore:
 
     def _steps(self, position: Position) -> Generator[Step | None, None, None]:
         """Work for the thread, one step at a time; None where the journal must be synced. Closed early, all stays dirty."""
-        counters, file, table = self.counters, self._file, self._table
+        counters, mailbox, file, table = self.counters, self.mailbox, self._file, self._table
         version = str(self._version)
         regrouped = self._regroup()
         frozen, table.changed = table.changed, set()
         groups = table.groups
         counters_taken: list[int] = []
         counters.freeze()
+        mailbox.freeze()
         done = False
         try:
             yield file.begin
@@ -235,12 +241,15 @@ class SqliteStore:
             while rows := counters.collect(SLICE_ROWS):
                 counters_taken += [key for key, _ in rows]
                 yield partial(file.write, Slice("aggregates", rows))
+            while rows := mailbox.collect(SLICE_ROWS):
+                yield partial(file.write, Slice("mailbox", rows))
             yield None
             yield partial(file.commit, {"version": version, "groups": str(groups), **_as_meta(position)})
             self.position, self._saved_groups = position, groups
             done = True
         finally:
             counters.thaw([] if done else counters_taken)
+            mailbox.thaw(done)
             if not done:
                 table.changed |= frozen
                 file.rollback()

@@ -1,0 +1,34 @@
+"""What became of delivers, as journal records and back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.desk import entries, mail
+
+NUMBERS = st.lists(st.integers(0, (1 << 64) - 1), max_size=50)
+TIMES = st.integers(0, 1 << 42).map(lambda ms: ms / 1000)
+
+
+@given(TIMES, NUMBERS)
+def test_a_record_of_delivered_ones_says_which(now, numbers):
+    assert mail.unpack_delivered(mail.pack_delivered(now, numbers)) == (int(now * 1000) / 1000, tuple(numbers))
+
+
+@given(TIMES, st.lists(st.tuples(st.integers(0, (1 << 64) - 1), st.sampled_from(mail.WHYS)), max_size=50))
+def test_a_record_of_dropped_ones_says_which_and_why(now, dropped):
+    said = mail.unpack_dropped(mail.pack_dropped(now, dropped))
+    assert list(zip(said.numbers, said.whys, strict=True)) == dropped
+    assert said.time == int(now * 1000) / 1000
+
+
+@pytest.mark.parametrize("provider", ["jia", "通道商", ""])
+def test_a_record_of_a_provider_that_is_no_more_names_it(provider):
+    assert mail.unpack_disowned(mail.pack_disowned(5.25, provider)) == (5.25, provider)
+
+
+def test_every_kind_of_the_journal_has_a_word():
+    assert {entries.DELIVERED, entries.DROPPED, entries.DISOWNED} == {9, 10, 11}
+    assert len(set(entries.KINDS.values())) == len(entries.KINDS)
