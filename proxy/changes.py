@@ -28,6 +28,9 @@ class Change(Protocol):
     def done(self, recorded: int) -> None:
         """Called once the journal record is written (``recorded`` is its sequence, 0 if there is none)."""
 
+    def unwritten(self) -> bool:
+        """The journal refuses: whether this must be written later (it happened), or is given up here and now."""
+
 
 class Effect(enum.IntEnum):
     """What the carrier's answer (or its absence) did to an entry."""
@@ -130,6 +133,9 @@ class Answer:
     def done(self, recorded: int) -> None:
         self._then(self, recorded)
 
+    def unwritten(self) -> bool:
+        return True
+
 
 class Undo:
     """An entry whose verdict could not be written: as if it had never been, and what it stood in for is there again."""
@@ -154,6 +160,9 @@ class Undo:
 
     def done(self, recorded: int) -> None:
         return None
+
+    def unwritten(self) -> bool:
+        return False
 
 
 class OptOutReply:
@@ -190,3 +199,6 @@ class OptOutReply:
 
     def done(self, recorded: int) -> None:
         self._then(self, recorded)
+
+    def unwritten(self) -> bool:
+        return True

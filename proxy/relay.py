@@ -11,7 +11,7 @@ to each peer. What is safe before what (DESIGN §3):
     the entry is synced       before the provider gets its answer       (Outbox.release waits for journal.synced)
     an answer is written      before the provider gets it               (it joins the outbox after journal.write)
     a reject is written       before the answer                         (_hand_over, too)
-    an opt-out is synced      before the carrier is acknowledged        (way_back, through the same queue)
+    a deliver, an opt-out is synced before the carrier is acknowledged  (way_back, through the same queue)
 """
 
 from __future__ import annotations
@@ -402,7 +402,7 @@ class Relay:
             self._outbox.append((0, transit, b""))
             count(self.tally, transit)
         self._unwritten_accepted.extend(accepted)
-        self._unwritten.extend(change for change in changed if change.written(0.0) is not None)
+        self._unwritten.extend(change for change in changed if change.unwritten())
         if self._changes:
             self._wake()
 
