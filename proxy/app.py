@@ -24,7 +24,7 @@ import watchfiles
 
 from proxy import policy
 from proxy.access import Directory
-from proxy.config import Settings, SettingsError, load
+from proxy.config import Mailbox, Settings, SettingsError, load
 from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDamaged, JournalDown, OsDisk, read
 from proxy.message import Category
@@ -38,6 +38,7 @@ from proxy.ops.metrics import Gauges, pieces
 from proxy.relay import Options, Relay
 from proxy.replay import ID_GAP, replay, settle_open
 from proxy.state import EmbeddedStore, StateError, open_store
+from proxy.state.mailbox import UNOWNED, Bounds
 from proxy.tally import Tally
 from proxy.way_back import WayBack
 
@@ -45,6 +46,8 @@ log = structlog.get_logger()
 
 DRAIN_S = 8.0
 """A drain waits so long for answers: Kubernetes and systemd kill after 10 s at the earliest settings people use."""
+ANSWERS_S = 1.0
+"""... and then so long for providers' answers to what was delivered to them: what is not answered goes again after the next start."""
 TICK_S = 0.1
 """How often timers of sessions are looked at: a tenth of the shortest (1 s) anybody would set."""
 CHECKPOINT_S = 30.0
@@ -112,11 +115,14 @@ class Gate:
         self.way_back = WayBack(
             relay,
             tally,
+            self.store.mailbox,
             self.providers.receivers,
             {carrier.name: carrier.strip for carrier in settings.carriers if carrier.strip},
             frozenset(carrier.name for carrier in settings.carriers if carrier.receipts_by_text),
             time.time,
         )
+        self.providers.way_back = self.way_back
+        self.way_back.open(_bounds(settings.mailbox), directory.providers)
         return journal, relay
 
     async def start(self) -> None:
@@ -151,8 +157,9 @@ class Gate:
     # -- one loop turn
 
     def _turn(self) -> None:
-        relay = self.relay
-        relay.turn(time.time())
+        relay, now = self.relay, time.time()
+        relay.turn(now)
+        self.way_back.turn(now)
         handed, told = relay.handed, relay.told
         if handed or told:
             now_s = self.loop.time()
@@ -185,6 +192,7 @@ class Gate:
             for house in self.carriers.values():
                 house.tick()
             self.relay.tick(now)
+            self.way_back.tick(now)
             self.store.sweep(now, self.rules.window_s)
             if self.relay.idle:
                 with contextlib.suppress(JournalDown):
@@ -278,6 +286,8 @@ class Gate:
         directory = Directory(settings, self.relay.directory)
         self.relay.directory = directory
         self.providers.use(directory)
+        self.way_back.disown(directory.providers)
+        self.turns.wake()
         log.info("accounts in force", accounts=len(directory.accesses))
 
     # -- stop
@@ -290,6 +300,12 @@ class Gate:
         await providers.stop_listening()
         deadline = self.loop.time() + DRAIN_S
         while not relay.idle and self.loop.time() < deadline:  # noqa: ASYNC110 # twice a life, and what it waits for has many ends
+            await asyncio.sleep(0.01)
+        self.way_back.closing = (
+            True  # what is in the mailbox waits for the next start; what a provider has in hand it may still answer
+        )
+        deadline = min(deadline, self.loop.time() + ANSWERS_S)
+        while self.store.mailbox.handed and self.loop.time() < deadline:  # noqa: ASYNC110 # likewise
             await asyncio.sleep(0.01)
         log.info("drained", left=len(relay.in_flight))
         providers.unbind_all()
@@ -343,6 +359,8 @@ class Gate:
         for name, links in providers.bound.items():
             for link in links:
                 binds[name, link.kind] = binds.get((name, link.kind), 0) + 1
+        now = time.time()
+        boxes = [self.store.mailbox.box(name) for name in (UNOWNED, *self.relay.directory.providers)]
         return Gauges(
             binds=binds,
             carrier_links={(name, state): n for name, house in houses.items() for state, n in house.states().items()},
@@ -351,16 +369,22 @@ class Gate:
             queue_messages={
                 (name, category.word): house.lane.waiting(category) for name, house in houses.items() for category in Category
             },
+            mailbox_messages={(box.provider or "unowned",): box.count for box in boxes},
+            mailbox_oldest_s={(box.provider or "unowned",): box.age_s(now) for box in boxes},
             provider_tps_limit={(name,): provider.tps for name, provider in self.relay.directory.providers.items()},
             rules_revision=self.rules.revision,
             store_up=True,
-            journal_lag_s=self.journal.lag(time.time()),
+            journal_lag_s=self.journal.lag(now),
             journal_chain_ok=True,
             clock_skew_s=self.clock_skew_s,
         )
 
     def _metrics(self) -> Iterator[bytes]:
         return pieces(self.tally, self._gauges())
+
+
+def _bounds(mailbox: Mailbox) -> Bounds:
+    return Bounds(mailbox.hours * 3600, mailbox.messages, mailbox.megabytes << 20, mailbox.total_megabytes << 20)
 
 
 def _drive(coroutine: Coroutine[Any, Any, None]) -> None:

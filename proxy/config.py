@@ -90,6 +90,16 @@ class Timers:
 
 
 @dataclass(frozen=True, slots=True)
+class Mailbox:
+    """How much waits for providers that do not fetch it: bounds of each provider's box, and of all of them."""
+
+    hours: float
+    messages: int
+    megabytes: int
+    total_megabytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Carrier:
     """A carrier's SMSC and how to bind to it. ``links`` and ``tps`` are totals of the account."""
 
@@ -152,6 +162,7 @@ class Settings:
     rules: Path
     message_ids: str  # carrier | coded
     timers: Timers
+    mailbox: Mailbox
     carriers: tuple[Carrier, ...]
     providers: tuple[Provider, ...]
     on_judge_error: Mapping[Category, Outcome]
@@ -197,6 +208,7 @@ def _settings(top: Fields, document: Document) -> Settings:
             enquire_s=timers.number("enquire_s", 30, minimum=0.1, maximum=3600),
             response_s=timers.number("response_s", 10, minimum=0.1, maximum=600),
         ),
+        mailbox=_mailbox(top.below("mailbox")),
         carriers=tuple(_carrier(row) for row in top.rows("carriers", CARRIERS_MAX)),
         providers=tuple(_provider(row) for row in top.rows("providers", PROVIDERS_MAX)),
         on_judge_error=_on_judge_error(top.below("on_judge_error")),
@@ -229,6 +241,17 @@ def _control(top: Fields, store: str, journal: Path) -> Path:
     if top.has("control") and len(str(control).encode()) > 107:  # unix(7): sun_path
         top.fault(("control",), "a socket's path has at most 107 bytes")
     return control
+
+
+def _mailbox(section: Fields) -> Mailbox:
+    mailbox = Mailbox(
+        hours=section.number("hours", 72, minimum=0.01, maximum=24 * 30),
+        messages=section.whole("messages", 100_000, minimum=1, maximum=10_000_000),
+        megabytes=section.whole("megabytes", 64, minimum=1, maximum=65_536),
+        total_megabytes=section.whole("total_megabytes", 512, minimum=1, maximum=65_536),
+    )
+    section.done()
+    return mailbox
 
 
 def _carrier(row: Fields) -> Carrier:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from proxy.access import Access
 from proxy.message import CATEGORY_WORDS, Category, Entry, Message, Outcome, Take, Verdict
+from proxy.state.box import Item
 from proxy.tally import Tally
 from proxy.wire import submit_sm_resp
 
@@ -27,8 +28,12 @@ class Bind(Protocol):
     def answer_all(self, answers: list[bytes]) -> None:
         """Put whole responses on the way; they go out joined at the end of the loop turn. Does nothing once closed."""
 
-    def hand(self, data: bytes) -> bool:
-        """Hand a deliver to the provider: False if this bind cannot receive or its window is full."""
+    @property
+    def room(self) -> int:
+        """How many delivers this bind takes now: what its window has left, 0 if it cannot receive."""
+
+    def hand(self, data: bytes, ticket: Item) -> None:
+        """Hand a deliver to the provider; what becomes of it is told with its ticket."""
 
 
 class Link(Protocol):

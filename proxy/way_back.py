@@ -1,31 +1,47 @@
 """The way back: leads one deliver from the carrier to the provider that owns the port.
 
-In: deliver_sm frames of the carrier. Out: opt-outs recorded, the deliver handed on, the carrier acknowledged. Never: sockets, the clock.
+In: deliver_sm frames of the carrier, providers' answers to them. Out: opt-outs recorded, the carrier acknowledged, the provider
+handed what is its own. Never: sockets, the clock.
 
-A reply that is an opt-out is recorded and synced before the carrier is acknowledged, whoever owns the port and whether or not they
-are there. Everything else is written to the journal, handed to a bind of the owner, then acknowledged; when the owner is not there
-the carrier is asked to try again (ESME_RX_T_APPN).
+A deliver's story is ``deliver`` → the journal (``Arrival``) → the mailbox → synced → ``Arrival.safe``: the carrier is acknowledged,
+and the deliver waits for its turn → ``turn`` hands it to a bind of the owner with room → ``answered``. What is safe before what:
+
+    an opt-out is recorded and synced          before the carrier is acknowledged, whoever owns the port, there or not
+    the deliver is synced                      before the carrier is acknowledged, and before the provider gets it
+    what the provider acknowledged is written  after it did: what it gets twice is what a crash kept us from writing down
+
+A deliver read after a submit_sm_resp never reaches the provider before it: both go through the relay's outbox. What cannot be made
+safe within a second is left with the carrier (ESME_RX_T_APPN): a carrier's window must never wait for our disk, nor for a provider.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 
 from proxy.changes import OptOutReply
-from proxy.desk import entries
+from proxy.desk import entries, mail
 from proxy.message import Category, OptOut, hash16, hash32
 from proxy.number import NotARecipient, recipient_of
 from proxy.policy import read_reply
 from proxy.relay import Relay
 from proxy.state import record
+from proxy.state.box import Item
+from proxy.state.mailbox import UNOWNED, Bounds, Mailbox
 from proxy.tally import Tally
 from proxy.transit import Bind, Link
 from proxy.wire import Deliver, Frame, Malformed, deliver_sm_resp, read_deliver
 
 REPLY_REFERS_S = 30 * 86_400
 """A reply is read as an answer to what came from that port in the last 30 days (DOMAIN §5)."""
-ESME_ROK, ESME_RX_T_APPN = 0x00, 0x64
+SAFE_WITHIN_S = 0.85
+"""With the time between two ticks it makes the second in which a carrier is answered (DESIGN §4)."""
+ESME_ROK, ESME_RMSGQFUL, ESME_RTHROTTLED, ESME_RX_T_APPN = 0x00, 0x14, 0x58, 0x64
+LATER = frozenset((ESME_RX_T_APPN, ESME_RMSGQFUL, ESME_RTHROTTLED))
+"""A provider that answers so is asked again; any other refusal is for good."""
+HAND_MAX = 500
+"""Items handed to one provider in one loop turn: about a millisecond."""
 
 
 def scope_of(data: bytes, reply: OptOutReply, now: float) -> OptOut:
@@ -44,24 +60,113 @@ def scope_of(data: bytes, reply: OptOutReply, now: float) -> OptOut:
     return OptOut("port", reply.prefix or reply.port, int(now), "reply", 0)
 
 
-class Note:
-    """A deliver in the journal: nothing in a record changes."""
+class Arrival:
+    """A deliver on its way into the mailbox. In the journal it changes no record."""
 
-    __slots__ = ("recipient", "_body", "_then")
+    __slots__ = (
+        "recipient",
+        "sequence",
+        "data",
+        "kind",
+        "source",
+        "port",
+        "owner",
+        "at",
+        "item",
+        "_way",
+        "_link",
+        "_wants",
+        "open",
+    )
 
-    def __init__(self, body: Callable[[float], bytes], then: Callable[[], None]) -> None:
+    def __init__(
+        self, way: WayBack, link: Link, frame: Frame, data: bytes, kind: str, source: str, port: str, owner: str, now: float
+    ) -> None:
         self.recipient = 0
-        self._body = body
+        self.sequence = frame.sequence_number
+        self.data = data  # as the provider will get it
+        self.kind = kind
+        self.source = source
+        self.port = port
+        self.owner = owner
+        self.at = now
+        self.item: Item | None = None
+        self.open = True
+        """Whether the carrier waits for our answer."""
+        self._way = way
+        self._link = link
+        self._wants = 1  # how many syncs it waits for
+
+    def also_waits(self) -> None:
+        """Something else must be synced as well before the carrier is acknowledged; ``safe`` is then called once more."""
+        self._wants += 1
+
+    # -- a Change, for the relay
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        return data
+
+    def written(self, now: float) -> tuple[int, bytes]:
+        return entries.DELIVER, entries.pack_deliver(now, self.kind, self.source, self.port, self.owner, self.data)
+
+    def done(self, recorded: int) -> None:
+        way = self._way
+        self.item = way.mailbox.put(recorded, self.owner, self.at, self.kind, self.data)
+        way.relay.when_synced(recorded, self.safe)
+
+    def unwritten(self) -> bool:
+        self.give_up()
+        return False
+
+    # -- its two ends
+
+    def safe(self) -> None:
+        """One of the things it waits for is synced; with the last the carrier is acknowledged, and the provider's turn comes."""
+        self._wants -= 1
+        if self._wants or not self.open:
+            return
+        self.open = False
+        self._link.answer(deliver_sm_resp(self.sequence, ESME_ROK))
+        way, owner, item = self._way, self.owner, self.item
+        way.tally.delivers[owner or "unowned", self.kind] += 1
+        assert item is not None  # it was written, or it would not be synced
+        way.mailbox.ready(item)
+        way.due.add(item.box.provider)
+
+    def give_up(self) -> None:
+        """It cannot be made safe in time: the carrier keeps it and tries again, and so we do not."""
+        if not self.open:
+            return
+        self.open = False
+        self._link.answer(deliver_sm_resp(self.sequence, ESME_RX_T_APPN))
+        way = self._way
+        way.tally.delivers_returned[self.owner or "unowned",] += 1
+        if self.item is not None:
+            way.mailbox.drop(self.item, "returned")
+
+
+class _Said:
+    """A record about the mailbox; it changes nobody's record. ``pack`` is asked for the body when the commit group is made."""
+
+    __slots__ = ("recipient", "_kind", "_pack", "_then")
+
+    def __init__(self, kind: int, pack: Callable[[float], bytes], then: Callable[[], None]) -> None:
+        self.recipient = 0
+        self._kind = kind
+        self._pack = pack
         self._then = then
 
     def apply(self, data: bytes, now: float) -> bytes:
         return data
 
     def written(self, now: float) -> tuple[int, bytes]:
-        return entries.DELIVER, self._body(now)
+        return self._kind, self._pack(now)
 
     def done(self, recorded: int) -> None:
         self._then()
+
+    def unwritten(self) -> bool:
+        return True
 
 
 class WayBack:
@@ -69,72 +174,182 @@ class WayBack:
         self,
         relay: Relay,
         tally: Tally,
+        mailbox: Mailbox,
         receivers: Callable[[str], Iterable[Bind]],
         strip: dict[str, str],
         by_text: frozenset[str],
         clock: Callable[[], float],
     ) -> None:
-        """``receivers``: binds of a provider that can take a deliver. ``strip``: carrier → what it puts before a port.
-        ``by_text``: carriers whose receipts are known by their text, not by esm_class."""
-        self._relay = relay
-        self._tally = tally
+        """``receivers``: binds of a provider that can take a deliver, another one first each time. ``strip``: carrier → what it puts
+        before a port. ``by_text``: carriers whose receipts are known by their text, not by esm_class."""
+        self.relay = relay
+        self.tally = tally
+        self.mailbox = mailbox
+        self.due: set[str] = set()
+        """Providers for whom something may be handed over in this turn."""
+        self.closing = False
+        """At the end of a drain: what is in the mailbox stays there."""
         self._receivers = receivers
         self._strip = strip
         self._by_text = by_text
         self._clock = clock
+        self._arrivals: deque[Arrival] = deque()  # for which the carrier may be waiting, oldest first
+        self._delivered: list[int] = []  # acknowledged by providers, not written yet
+        self._dropped: list[tuple[int, str]] = []
+
+    # ------------------------------------------------------------------ from the carrier
 
     def deliver(self, link: Link, frame: Frame, now: float) -> None:
         """A deliver_sm was read from a carrier."""
         try:
             deliver = read_deliver(frame)
         except Malformed as fault:
-            self._tally.bad_pdus["carrier", fault.kind] += 1
+            self.tally.bad_pdus["carrier", fault.kind] += 1
             link.answer(deliver_sm_resp(frame.sequence_number, fault.status))
             return
         port = deliver.destination.removeprefix(self._strip.get(link.carrier, ""))
-        prefix, owner = self._relay.directory.ports.longest(port)
+        prefix, owner = self.relay.directory.ports.longest(port)
         receipt = deliver.is_receipt or (link.carrier in self._by_text and deliver.looks_like_receipt)
-        recorded = not receipt and self._opt_out(link, frame, deliver, port, prefix, owner, now)
-        kind = "receipt" if receipt else ("optout" if recorded else "reply")
-        body = partial(entries.pack_deliver, kind=kind, source=deliver.source, port=port, provider=owner, data=frame.data)
-        hand_on = partial(self._hand_on, link, frame, owner, kind)
-        self._relay.note(Note(body, _nothing if recorded else hand_on))
+        kind = "receipt" if receipt else "reply"
+        arrival = Arrival(self, link, frame, frame.data, kind, deliver.source, port, owner, now)
+        if not receipt:
+            self._opt_out(arrival, deliver, prefix)
+        self._arrivals.append(arrival)
+        self.relay.note(arrival)
 
-    def _opt_out(self, link: Link, frame: Frame, deliver: Deliver, port: str, prefix: str, owner: str, now: float) -> bool:
-        """Whether the reply is a refusal; then it is on its way into the person's record."""
+    def _opt_out(self, arrival: Arrival, deliver: Deliver, prefix: str) -> None:
+        """If the reply is a refusal, it is on its way into the person's record, and the carrier waits for that as well."""
         reply = read_reply(deliver.text)
         if reply.kind != "optout":
-            return False
+            return
         try:
             recipient = recipient_of(deliver.source)
         except NotARecipient:
-            return False
-        then = partial(self._opted_out, link, frame, owner, now)
-        self._relay.change(OptOutReply(recipient, port, prefix, owner, reply.keyword, scope_of, then))
-        return True
+            return
+        arrival.kind = "optout"
+        arrival.also_waits()
+        then = partial(self._opted_out, arrival)
+        self.relay.change(OptOutReply(recipient, arrival.port, prefix, arrival.owner, reply.keyword, scope_of, then))
 
-    def _opted_out(self, link: Link, frame: Frame, owner: str, read_at: float, reply: OptOutReply, recorded: int) -> None:
+    def _opted_out(self, arrival: Arrival, reply: OptOutReply, recorded: int) -> None:
         """The refusal is written; the carrier is acknowledged once it is synced."""
         assert reply.opt_out is not None
-        self._tally.optouts["reply", reply.opt_out.scope, owner] += 1
-        self._relay.when_synced(recorded, partial(self._in_force, link, frame, owner, read_at))
+        self.tally.optouts["reply", reply.opt_out.scope, arrival.owner] += 1
+        self.relay.when_synced(recorded, partial(self._in_force, arrival))
 
-    def _in_force(self, link: Link, frame: Frame, owner: str, read_at: float) -> None:
-        self._tally.optout_effect_seconds.observe(max(0.0, self._clock() - read_at))
-        self._hand_on(link, frame, owner, "optout")
+    def _in_force(self, arrival: Arrival) -> None:
+        self.tally.optout_effect_seconds.observe(max(0.0, self._clock() - arrival.at))
+        arrival.safe()
 
-    def _hand_on(self, link: Link, frame: Frame, owner: str, kind: str) -> None:
-        handed = bool(owner) and any(bind.hand(frame.data) for bind in self._receivers(owner))
-        if handed:
-            self._tally.delivers[owner, kind] += 1
-            status = ESME_ROK
-        elif not owner:
-            self._tally.delivers["unowned", kind] += 1  # nobody will ever fetch it: do not make the carrier repeat it
-            status = ESME_ROK
-        else:
-            self._tally.delivers[owner, f"{kind}-away"] += 1
-            status = ESME_ROK if kind == "optout" else ESME_RX_T_APPN
-        link.answer(deliver_sm_resp(frame.sequence_number, status))
+    # ------------------------------------------------------------------ to the providers
+
+    def turn(self, now: float) -> None:
+        """The end of a loop turn: hands over what became ready in it, after all answers of that turn."""
+        if self.due:
+            due, self.due = self.due, set()
+            for provider in due:
+                self._hand_over(provider, now)
+        if self.mailbox.fallen:
+            self._note_fallen()
+
+    def _hand_over(self, provider: str, now: float) -> None:
+        """Hands a provider's next items to its binds in turn, as many as they have room for."""
+        if self.closing or provider == UNOWNED:
+            return
+        rooms = [(bind, room) for bind in self._receivers(provider) if (room := bind.room) > 0]
+        room = sum(room for _, room in rooms)
+        if not room:
+            return
+        items = self.mailbox.take(provider, min(room, HAND_MAX), now)
+        if len(items) == HAND_MAX:
+            self.due.add(provider)  # the rest in another turn: others wait, too
+        left, place = [room for _, room in rooms], 0
+        for item in items:
+            while not left[place]:
+                place = (place + 1) % len(rooms)
+            left[place] -= 1
+            rooms[place][0].hand(item.data, item)
+            place = (place + 1) % len(rooms)
+
+    def bound(self, provider: str) -> None:
+        """A bind that receives is there."""
+        self.mailbox.bound(provider)
+        self.due.add(provider)
+
+    def answered(self, answers: Iterable[tuple[Item, Frame]], now: float) -> None:
+        """A provider answered what it was handed."""
+        mailbox, due = self.mailbox, self.due
+        for item, frame in answers:
+            status = frame.command_status
+            due.add(item.box.provider)
+            if status == ESME_ROK:
+                self.delivered(item)
+            elif status in LATER:
+                mailbox.refused(item, now)
+            else:
+                mailbox.drop(item, "refused")
+
+    def delivered(self, item: Item) -> None:
+        """The provider has it, whether it said so in time or not."""
+        if self.mailbox.delivered(item):
+            if not self._delivered:
+                self.relay.note(_Said(entries.DELIVERED, self._pack_delivered, self._delivered_written))
+            self._delivered.append(item.number)
+
+    def unanswered(self, items: Iterable[Item]) -> None:
+        """No answer came in time: they are tried again."""
+        now = self._clock()
+        for item in items:
+            self.mailbox.refused(item, now)
+            self.due.add(item.box.provider)
+
+    def lost(self, items: Collection[Item]) -> None:
+        """A bind is gone; these it had not answered."""
+        self.mailbox.back(items)
+        self.due.update(item.box.provider for item in items)
+
+    # ------------------------------------------------------------------ time, settings
+
+    def open(self, bounds: Bounds, providers: Collection[str]) -> None:
+        """The start: what the last life left is there, and waits for binds."""
+        self._disowned(self.mailbox.open(bounds, providers))
+
+    def disown(self, providers: Collection[str]) -> None:
+        """These are the providers from now on: what waits for any other belongs to nobody."""
+        self._disowned(self.mailbox.disown(providers))
+
+    def _disowned(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.relay.note(_Said(entries.DISOWNED, partial(mail.pack_disowned, provider=name), _nothing))
+
+    def tick(self, now: float) -> None:
+        """A few times a second: who waited long enough is tried again, and no carrier waits longer than a second."""
+        self.due.update(self.mailbox.tick(now))
+        arrivals = self._arrivals
+        while arrivals and not (arrivals[0].open and 0 <= now - arrivals[0].at < SAFE_WITHIN_S):
+            arrivals.popleft().give_up()
+
+    # ------------------------------------------------------------------ what the journal is told
+
+    def _note_fallen(self) -> None:
+        for number, provider, why in self.mailbox.take_fallen():
+            if why != "returned":
+                self.tally.mailbox_dropped[provider or "unowned", why] += 1
+            if not self._dropped:
+                self.relay.note(_Said(entries.DROPPED, self._pack_dropped, self._dropped_written))
+            self._dropped.append((number, why))
+
+    def _pack_delivered(self, now: float) -> bytes:
+        return mail.pack_delivered(now, self._delivered)
+
+    def _delivered_written(self) -> None:
+        self._delivered = []
+
+    def _pack_dropped(self, now: float) -> bytes:
+        return mail.pack_dropped(now, self._dropped)
+
+    def _dropped_written(self) -> None:
+        self._dropped = []
 
 
 def _nothing() -> None:

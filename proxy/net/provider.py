@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator
 
 import structlog
 
@@ -17,7 +17,9 @@ from proxy.config import Timers
 from proxy.net.doorkeeper import Doorkeeper
 from proxy.net.link import Link, Turns
 from proxy.relay import Relay
+from proxy.state.box import Item
 from proxy.tally import Tally
+from proxy.way_back import WayBack
 from proxy.wire import Frame, Received, Session
 from proxy.wire.tables import (
     BIND_RECEIVER,
@@ -32,6 +34,7 @@ from proxy.wire.tables import (
     ESME_RINVCMDID,
     ESME_RINVPASWD,
     ESME_RINVSYSID,
+    ESME_ROK,
     ESME_RQUERYFAIL,
     ESME_RREPLACEFAIL,
     QUERY_SM,
@@ -44,6 +47,8 @@ log = structlog.get_logger()
 
 CONNECTIONS_MAX = 10_000
 """Connections at once over all listeners: memory is bounded by it."""
+LATE_MAX = 1024
+"""Delivers of one bind given up whose late answer is still understood: it saves the provider a second copy."""
 NAME = "gate106"
 """Our system_id in bind responses."""
 _NOT_YET = {
@@ -65,6 +70,7 @@ class Providers:
         self.turns = turns
         self.tally = tally
         self.timers = timers
+        self.way_back: WayBack
         self.links: set[ProviderLink] = set()
         self.bound: defaultdict[str, list[ProviderLink]] = defaultdict(list)
         """Binds by provider, in the order in which they came."""
@@ -123,6 +129,7 @@ class ProviderLink(Link):
         self.window = 0
         self.peer_version = 0
         self.kind = ""
+        self._late: OrderedDict[int, Item] = OrderedDict()
         self._checking: asyncio.Task[None] | None = None
 
     # -- connection
@@ -143,7 +150,14 @@ class ProviderLink(Link):
             self.providers.directory.provider_binds[name] -= 1
             self.providers.bound[name].remove(self)
             self.kind = ""
-        self.session.abandon()
+        self.providers.way_back.lost(self.session.abandon())
+
+    def on_overdue(self, tickets: Iterable[tuple[int, Item]]) -> None:
+        for sequence, item in tickets:
+            self._late[sequence] = item
+            if len(self._late) > LATE_MAX:
+                self._late.popitem(last=False)
+        self.providers.way_back.unanswered([item for _, item in tickets])
 
     def on_received(self, received: Received, now: float) -> None:
         relay, arrived_s = self.providers.relay, self.turns.loop.time()
@@ -152,9 +166,12 @@ class ProviderLink(Link):
                 relay.submit(self, frame, now, arrived_s)
             else:
                 self._other(frame)
-        for ticket, frame in received.answers:
-            if ticket is not None:
-                ticket(frame)
+        if received.answers:
+            self.providers.way_back.answered(received.answers, now)
+        for sequence, frame in received.strays:
+            item = self._late.pop(sequence, None)
+            if item is not None and frame.command_status == ESME_ROK:
+                self.providers.way_back.delivered(item)
 
     def count_bad(self, kinds: list[str]) -> None:
         for kind in kinds:
@@ -167,12 +184,13 @@ class ProviderLink(Link):
         self.session.write_all(answers)
         self.turns.has_output(self)
 
-    def hand(self, data: bytes) -> bool:
-        if self.lost or not self.session.can_receive or self.session.free <= 0:
-            return False
-        self.session.send(data, None, self.turns.loop.time())
+    @property
+    def room(self) -> int:
+        return self.session.free if self.session.can_receive and not self.lost else 0
+
+    def hand(self, data: bytes, ticket: Item) -> None:
+        self.session.send(data, ticket, self.turns.loop.time())
         self.turns.has_output(self)
-        return True
 
     # -- bind and the rest
 
@@ -249,6 +267,8 @@ class ProviderLink(Link):
         access.binds += 1
         providers.directory.provider_binds[name] = providers.directory.provider_binds.get(name, 0) + 1
         providers.bound[name].append(self)
+        if self.session.can_receive:
+            providers.way_back.bound(name)
         log.info("provider bound", provider=name, account=access.account.system_id, kind=self.kind, peer=self.peer)
 
     def _refuse(self, frame: Frame, cause: str, status: int) -> None:

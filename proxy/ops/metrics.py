@@ -37,6 +37,8 @@ class Gauges:
     window_in_use: Labelled = field(default_factory=dict)  # carrier
     window_limit: Labelled = field(default_factory=dict)  # carrier
     queue_messages: Labelled = field(default_factory=dict)  # carrier, class
+    mailbox_messages: Labelled = field(default_factory=dict)  # provider
+    mailbox_oldest_s: Labelled = field(default_factory=dict)  # provider
     provider_tps_limit: Mapping[tuple[str, ...], float | None] = field(default_factory=dict)  # provider; None = no limit
     rules_revision: str = ""
     store_up: bool = True
@@ -52,6 +54,13 @@ COUNTERS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of 
     ("segments", "segments", ("provider",), "Parts taken: what the carrier bills"),
     ("carrier_responses", "carrier_responses", ("carrier", "status"), "Answers of the carrier to submits"),
     ("delivers", "delivers", ("provider", "kind"), "Receipts and replies, by the provider that owns the port"),
+    (
+        "delivers_returned",
+        "delivers_returned",
+        ("provider",),
+        "Delivers left with the carrier: they could not be made safe in time",
+    ),
+    ("mailbox_dropped", "mailbox_dropped", ("provider", "why"), "Delivers that left the mailbox undelivered"),
     ("optouts", "optouts", ("source", "scope", "provider"), "Opt-outs recorded"),
     ("unknown_region", "unknown_region", ("provider",), "Messages to numbers whose province is unknown"),
     ("entries", "entries", ("event",), "Entries of recipients' records that changed after the verdict"),
@@ -67,6 +76,8 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Ga
     ("window_in_use", "window_in_use", ("carrier",), "Submits the carrier has not answered yet"),
     ("window_limit", "window_limit", ("carrier",), "How many the carrier may leave unanswered"),
     ("queue_messages", "queue_messages", ("carrier", "class"), "Messages that wait in the carrier's lane"),
+    ("mailbox_messages", "mailbox_messages", ("provider",), "Receipts and replies the provider has not acknowledged yet"),
+    ("mailbox_oldest_s", "mailbox_oldest_seconds", ("provider",), "Age of the oldest of them"),
     ("provider_tps_limit", "provider_tps_limit", ("provider",), "Messages a second a provider may send"),
 )
 SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help

@@ -57,6 +57,9 @@ class _Silent:
     def done(self, recorded: int) -> None:
         self._change.done(recorded)
 
+    def unwritten(self) -> bool:
+        return False
+
 
 def swap_result_ignored(world: World) -> None:
     """A refused swap counts as taken."""
@@ -155,6 +158,75 @@ def opt_out_of_the_wrong_person(world: World) -> None:
     cast("Any", relay).change = misplace
 
 
+def handed_before_synced(world: World) -> None:
+    """A deliver that is only written goes to the provider."""
+    way = world.way_back
+    put = way.mailbox.put
+
+    def put_ready(*what: Any) -> Any:
+        item = put(*what)
+        way.mailbox.ready(item)
+        way.due.add(item.box.provider)
+        return item
+
+    cast("Any", way.mailbox).put = put_ready
+
+
+def receipt_overtakes_the_answer(world: World) -> None:
+    """Delivers do not wait behind what providers are told."""
+    relay = world.relay
+    cast("Any", relay).when_synced = lambda sequence, do: relay._outbox.appendleft((sequence, None, do))
+
+
+def lost_bind_forgotten(world: World) -> None:
+    """What a lost bind had not answered counts as in its hand for ever."""
+    cast("Any", world.way_back).lost = lambda items: None
+
+
+def not_now_is_never(world: World) -> None:
+    """A provider that asks for a little patience does not get it."""
+    mailbox = world.way_back.mailbox
+    cast("Any", mailbox).refused = lambda item, now: mailbox.drop(item, "refused")
+
+
+def delivered_not_written(world: World) -> None:
+    """The provider's acknowledgement stays in memory: a restart delivers all of it again."""
+    way = world.way_back
+    cast("Any", way).delivered = way.mailbox.delivered
+
+
+def mailbox_not_in_the_checkpoint(world: World) -> None:
+    """The file keeps the position and not the mailbox."""
+    cast("Any", world.store.mailbox).collect = lambda most: []
+
+
+def checkpoint_keeps_what_went(world: World) -> None:
+    """What was delivered stays in the file."""
+    mailbox = world.store.mailbox
+    collect = mailbox.collect
+
+    def only_new(most: int) -> list[tuple[int, bytes]]:
+        rows = collect(most)
+        while rows and not (kept := [row for row in rows if row[1]]):
+            rows = collect(most)
+        return kept if rows else []
+
+    cast("Any", mailbox).collect = only_new
+
+
+def neighbours_deliver(world: World) -> None:
+    """The owner of a port is looked up without its last digit."""
+    ports = world.relay.directory.ports
+    longest = ports.longest
+    cast("Any", ports).longest = lambda port: longest("1069001" + port[7:])
+
+
+def carrier_waits_for_the_disk(world: World) -> None:
+    """A deliver that cannot be made safe in time is not given back."""
+    way = world.way_back
+    cast("Any", way).tick = lambda now: way.due.update(way.mailbox.tick(now))
+
+
 def _patch_answers(world: World, spoil: Callable[[Any], None], effect: Effect) -> None:
     class Spoilt(Answer):
         __slots__ = ("__dict__",)
@@ -191,4 +263,13 @@ BUGS: list[Callable[[World], None]] = [
     sent_again_after_link_loss,
     opt_out_lost_in_replay,
     opt_out_of_the_wrong_person,
+    handed_before_synced,
+    receipt_overtakes_the_answer,
+    lost_bind_forgotten,
+    not_now_is_never,
+    delivered_not_written,
+    mailbox_not_in_the_checkpoint,
+    checkpoint_keeps_what_went,
+    neighbours_deliver,
+    carrier_waits_for_the_disk,
 ]

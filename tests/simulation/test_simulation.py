@@ -63,6 +63,11 @@ def test_the_worlds_are_eventful() -> None:
             "suppressed": sum(s.told == 0x420 for s in world.submits),
             "quota": sum(s.told == 0x470 for s in world.submits),
             "adopted": sum(s.replaced for s in world.submits),
+            "delivered": sum(d.got > 0 for d in world.delivers),
+            "delivered twice": sum(d.got > 1 for d in world.delivers),
+            "refused by the provider": sum(d.refused for d in world.delivers),
+            "left with the carrier": world.returned,
+            "nobody's": sum(not d.owner for d in world.delivers),
             "power lost before a sync": sum(s.forgiven for s in world.submits),
         }.items():
             seen[name] = seen.get(name, 0) + n

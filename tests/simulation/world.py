@@ -20,7 +20,7 @@ from typing import Any, cast
 from proxy import policy
 from proxy.access import Access, Ports
 from proxy.changes import Effect
-from proxy.desk import entries
+from proxy.desk import entries, mail
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.message import Category, EntryState
 from proxy.net.lane import Lane
@@ -28,10 +28,12 @@ from proxy.relay import Relay
 from proxy.replay import ID_GAP, replay, settle_open
 from proxy.state import record
 from proxy.state.aggregates import Aggregates
+from proxy.state.box import Item
+from proxy.state.mailbox import UNOWNED, Bounds, Mailbox
 from proxy.tally import Tally
 from proxy.transit import Transit
 from proxy.way_back import WayBack
-from proxy.wire import Frame, deliver_sm, submit_sm, submit_sm_resp
+from proxy.wire import Frame, deliver_sm, deliver_sm_resp, submit_sm, submit_sm_resp
 
 NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai: half a day is left before the calendar day ends
 RUN_S = 60.0
@@ -41,8 +43,11 @@ QUOTA = 8
 BEIJING = 13800100001
 PEOPLE = [13800210000 + n for n in range(6)] + [BEIJING]  # six in Shanghai
 PORTS = {"jia": "1069001", "yi": "1069002"}
+NOBODYS = "1069009"
 ESME_RSYSERR = 0x08
 CARRIER_REFUSES = 0x45  # ESME_RSUBMITFAIL
+NOT_NOW, NEVER = 0x64, 0x66  # ESME_RX_T_APPN, ESME_RX_R_APPN
+ANSWERED_WITHIN_S = 1.0
 
 
 class Broken(AssertionError):
@@ -74,6 +79,7 @@ class SimStore:
         self.records = records
         self.counters = counters
         self.versions = versions
+        self.mailbox = Mailbox()
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         keys = list(keys)
@@ -127,8 +133,46 @@ class SimBind:
         for data in answers:
             self.world.provider_told(self, Frame.of(data))
 
-    def hand(self, data: bytes) -> bool:
-        return self.world.chance(0.8)
+
+@dataclass(eq=False)
+class SimReceiver:
+    """A bind of a provider that takes delivers: as the gate's own, it knows what is unanswered."""
+
+    world: World
+    provider: str
+    window: int
+    up: bool = True
+    unanswered: dict[int, Item] = field(default_factory=dict)
+    late: dict[int, Item] = field(default_factory=dict)
+    sequence: int = 0
+
+    @property
+    def room(self) -> int:
+        return max(0, self.window - len(self.unanswered)) if self.up else 0
+
+    def hand(self, data: bytes, ticket: Item) -> None:
+        if not self.room:
+            raise Broken(f"{self.provider} was handed more than its window")
+        self.sequence += 1
+        self.unanswered[self.sequence] = ticket
+        self.world.provider_handed(self, self.sequence, Frame.of(data), ticket)
+
+
+@dataclass(eq=False)
+class Deliver:
+    """One deliver_sm of the carrier, as the carrier and the providers know it."""
+
+    number: int
+    owner: str
+    person: int
+    text: str
+    frame: bytes
+    receipt_of: Submit | None = None
+    read_at: float = 0.0  # by the gate, the last time
+    answered: bool = True  # what was read last
+    acknowledged: bool = False
+    got: int = 0  # how often the provider took it
+    refused: bool = False  # the provider never wants it
 
 
 @dataclass(eq=False)
@@ -141,6 +185,7 @@ class Submit:
     text: str
     sent_at: float
     frame: bytes
+    epoch: int
     told: int | None = None  # status the provider was answered with
     reached_carrier: int = 0  # how often
     carrier_said: int | None = None  # None: never answered
@@ -175,15 +220,16 @@ class World:
         self.syncs_per_s = self.random.choice([300, 300, 30])
         self.faults = self.random.choice([0.0, 0.1, 0.3])
         self.disk = MemoryDisk()
-        self.saved: tuple[dict[int, tuple[int, bytes]], Any, int, int, int, int] | None = None
+        self.saved: tuple[dict[int, tuple[int, bytes]], Any, int, int, int, int, dict[int, bytes]] | None = None
+        self.delivers: list[Deliver] = []
+        self.returned = 0  # delivers the gate left with the carrier
+        self.tried: set[int] = set()  # items that were handed over at least once, by number
         self.submits: list[Submit] = []
         self.by_entry: dict[int, Submit] = {}
         self.refused_at: dict[tuple[int, str], float] = {}  # (person, provider) → when the opt-out was acknowledged
-        self.awaiting_ack: dict[int, tuple[int, str]] = {}
         self.restarts = 0
         self.bug = bug
-        self.replies = 0
-        self._on_disk: dict[tuple[bool, int], OnDisk] = {}
+        self._on_disk: dict[int, OnDisk] = {}
         self.start()
 
     # ------------------------------------------------------------------ chance and time
@@ -200,12 +246,15 @@ class World:
         for n in range(self.random.randint(30, 80)):
             self.later(self.random.uniform(0, RUN_S * 0.6), self.provider_submits, forever=True)
             if n % 8 == 0:
-                self.later(self.random.uniform(0, RUN_S * 0.6), self.person_replies, forever=True)
+                self.later(self.random.uniform(0, RUN_S * 0.6), partial(self.person_replies, "TD"), forever=True)
+            if n % 5 == 0:
+                self.later(self.random.uniform(0, RUN_S * 0.6), partial(self.person_replies, "OK"), forever=True)
         for _ in range(self.random.randint(0, 3)):
             self.later(self.random.uniform(0, RUN_S * 0.6), self.crash, forever=True)
             self.later(self.random.uniform(0, RUN_S * 0.6), self.link_drops, forever=True)
             self.later(self.random.uniform(0, RUN_S * 0.6), self.disk_fills, forever=True)
             self.later(self.random.uniform(0, RUN_S * 0.6), self.checkpoint, forever=True)
+            self.later(self.random.uniform(0, RUN_S * 0.6), self.provider_leaves, forever=True)
         while self.events:
             at, _, epoch, do = heapq.heappop(self.events)
             if at > NOON + 10 * RUN_S:
@@ -220,14 +269,20 @@ class World:
     def start(self) -> None:
         self.epoch += 1
         self.tally = Tally()
+        rows: dict[int, bytes] = {}
         if self.saved is None:
             store = SimStore(self, {}, Aggregates(), 0)
             open_from, counted, highest = 1, 0, 1
         else:
-            records, counters, versions, counted, open_from, highest = self.saved
+            records, counters, versions, counted, open_from, highest, rows = self.saved
             store = SimStore(self, dict(records), _aggregates(counters), versions)
+            for number, packed in rows.items():
+                store.mailbox.restore(number, packed)
         found = replay(cast("Any", store), read(self.disk, open_from), counted)
         settle_open(cast("Any", store), found)
+        self.mail_rows = dict(rows)
+        if {item.number for item in store.mailbox.items()} != self.on_disk().waiting:
+            raise Broken("the mailbox after a restart is not what was not delivered before")
         self.store = store
         self.journal = Journal(self.disk, 0)
         self.link = SimLink(self)
@@ -253,8 +308,23 @@ class World:
             first_id=max(found.highest_id, highest) + ID_GAP,
         )
         self.way_back = WayBack(
-            self.relay, self.tally, lambda provider: [self.binds[provider]], {}, frozenset(), lambda: self.now
+            self.relay,
+            self.tally,
+            store.mailbox,
+            lambda provider: cast("Any", [one for one in self.receivers if one.provider == provider]),
+            {},
+            frozenset(),
+            lambda: self.now,
         )
+        self.way_back.open(Bounds(), PORTS)
+        self.receivers: list[SimReceiver] = []
+        self.last_first = dict.fromkeys(PORTS, 0)  # the newest item that was handed to each provider
+        for name in PORTS:
+            for _ in range(self.random.randint(1, 2)):
+                self.later(self.random.uniform(0, 3), partial(self.provider_binds, name))
+        for deliver in self.delivers:  # the links were lost, too: what nobody acknowledged comes again
+            if not deliver.acknowledged:
+                self.later(self.random.uniform(0.1, 2), partial(self.carrier_delivers, deliver))
         self.journal.append(entries.START, entries.pack_start(self.now, 0, self.relay.highest_id))
         self.journal.write(self.now)
         self.journal.note_synced(self.journal.sync())
@@ -277,11 +347,13 @@ class World:
     def turn(self) -> None:
         self.turn_scheduled = False
         self.relay.turn(self.now)
+        self.way_back.turn(self.now)
         self.relay.handed.clear()
         self.relay.told.clear()
 
     def tick(self) -> None:
         self.relay.tick(self.now)
+        self.way_back.tick(self.now)
         self.wake()
         if self.now < NOON + 3 * RUN_S:
             self.later(1.0, self.tick)
@@ -295,6 +367,7 @@ class World:
         self.syncing = False
         self.journal.note_synced(self.journal.sync())
         self.relay.turn(self.now)
+        self.way_back.turn(self.now)
         self.sync()
 
     def checkpoint(self) -> None:
@@ -305,8 +378,15 @@ class World:
         self.journal.note_synced(self.journal.sync())
         counted = self.journal.written
         open_from = min((transit.recorded for transit in relay.in_flight.values()), default=counted + 1)
+        mailbox = self.store.mailbox
+        mailbox.freeze()
+        while rows := mailbox.collect(3):
+            self.mail_rows.update(rows)
+        mailbox.thaw(done=True)
+        self.mail_rows = {number: packed for number, packed in self.mail_rows.items() if packed}
         self.saved = (
             dict(self.store.records), _dump(self.store.counters), self.store.versions, counted, open_from, relay.highest_id,
+            dict(self.mail_rows),
         )  # fmt: skip
 
     # ------------------------------------------------------------------ providers
@@ -319,7 +399,7 @@ class World:
         recipient = again.recipient if again else self.random.choice(PEOPLE)
         text = again.text if again else f"【{name}】双11第{number}张券 拒收请回复TD"
         frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=number)
-        submit = Submit(number, name, recipient, text, self.now, frame)
+        submit = Submit(number, name, recipient, text, self.now, frame, self.epoch)
         self.submits.append(submit)
         bind = self.binds[name]
         bind.asked[number] = submit
@@ -423,6 +503,8 @@ class World:
             transit = link.window.pop(sequence)
             self.note_refusal(transit, status)
             self.relay.answered(transit, frame)
+            if status == 0:
+                self.receipt(cast("SimBind", transit.bind).asked[transit.sequence])
         elif sequence in link.late:
             transit = link.late.pop(sequence)
             self.note_refusal(transit, status)
@@ -459,21 +541,146 @@ class World:
 
     # ------------------------------------------------------------------ people
 
-    def person_replies(self) -> None:
+    def person_replies(self, text: str) -> None:
         person, name = self.random.choice(PEOPLE), self.random.choice(list(PORTS))
-        self.replies += 1
-        frame = deliver_sm(f"86{person}", PORTS[name], b"TD", sequence=self.replies)
-        self.awaiting_ack[self.replies] = (person, name)
-        self.way_back.deliver(self.link, Frame.of(frame), self.now)
+        if text != "TD" and self.chance(0.1):
+            name = UNOWNED
+        self.delivers_anew(name, person, text, PORTS.get(name, NOBODYS), None)
+
+    def receipt(self, submit: Submit) -> None:
+        """The carrier tells what became of a message it has just accepted, at once or a while later."""
+        do = partial(
+            self.delivers_anew,
+            submit.provider,
+            submit.recipient,
+            f"id:{submit.number} stat:DELIVRD",
+            PORTS[submit.provider],
+            submit,
+        )
+        if self.chance(0.5):
+            do()
+        else:
+            self.later(self.random.uniform(0, 5), do, forever=True)
+
+    def delivers_anew(self, owner: str, person: int, text: str, port: str, receipt_of: Submit | None) -> None:
+        number = len(self.delivers) + 1
+        esm_class = 4 if receipt_of else 0
+        frame = deliver_sm(f"86{person}", port, text.encode(), esm_class=esm_class, sequence=number)
+        self.delivers.append(Deliver(number, owner, person, text, frame, receipt_of))
+        self.carrier_delivers(self.delivers[-1])
+
+    def carrier_delivers(self, deliver: Deliver) -> None:
+        deliver.read_at, deliver.answered = self.now, False
+        self.way_back.deliver(self.link, Frame.of(deliver.frame), self.now)
+        self.wake()
+        self.later(ANSWERED_WITHIN_S - 0.1, self.mail_tick)
+        self.later(ANSWERED_WITHIN_S, partial(self.must_be_answered, deliver))
+
+    def mail_tick(self) -> None:
+        """The gate looks at what waits for the disk many times a second; here, when it matters."""
+        self.way_back.tick(self.now)
         self.wake()
 
+    def must_be_answered(self, deliver: Deliver) -> None:
+        if not deliver.answered and self.now - deliver.read_at >= ANSWERED_WITHIN_S:
+            raise Broken(f"deliver {deliver.number} was not answered within {ANSWERED_WITHIN_S} s")
+
     def carrier_acknowledged(self, frame: Frame) -> None:
+        deliver = self.delivers[frame.sequence_number - 1]
+        if deliver.answered:
+            raise Broken(f"deliver {deliver.number} was answered twice")
+        deliver.answered = True
         if frame.command_status:
+            self.returned += 1
+            self.later(self.random.uniform(0.5, 3), partial(self.carrier_delivers, deliver))
             return
-        person, name = self.awaiting_ack[frame.sequence_number]
-        if person not in self.on_disk(synced=True).opted_out:
-            raise Broken(f"the reply of {person} was acknowledged before the opt-out was synced")
-        self.refused_at.setdefault((person, name), self.now)
+        deliver.acknowledged = True
+        safe = self.on_disk(synced=True)
+        if deliver.frame not in safe.delivers:
+            raise Broken(f"deliver {deliver.number} was acknowledged before it was synced")
+        if deliver.text == "TD":
+            if deliver.person not in safe.opted_out:
+                raise Broken(f"the reply of {deliver.person} was acknowledged before the opt-out was synced")
+            self.refused_at.setdefault((deliver.person, deliver.owner), self.now)
+
+    # ------------------------------------------------------------------ providers that fetch their delivers
+
+    @property
+    def calm(self) -> bool:
+        """Towards the end everybody is there and takes everything."""
+        return self.now > NOON + RUN_S
+
+    def provider_binds(self, name: str) -> None:
+        self.receivers.append(SimReceiver(self, name, self.random.randint(1, 4)))
+        self.way_back.bound(name)
+        self.wake()
+
+    def provider_leaves(self) -> None:
+        """All binds of one provider, or one of all; it is back some time later."""
+        if not self.receivers:
+            return
+        first = self.random.choice(self.receivers)
+        all_of_it = self.chance(0.6)
+        for receiver in [one for one in self.receivers if one.provider == first.provider and (all_of_it or one is first)]:
+            self.receivers.remove(receiver)
+            receiver.up = False
+            self.way_back.lost(list(receiver.unanswered.values()))
+            self.later(self.random.uniform(0.1, 15), partial(self.provider_binds, first.provider))
+        self.wake()
+
+    def provider_handed(self, receiver: SimReceiver, sequence: int, frame: Frame, item: Item) -> None:
+        deliver = self.delivers[frame.sequence_number - 1]
+        if frame.data != deliver.frame or deliver.owner != receiver.provider:
+            raise Broken(f"{receiver.provider} was handed a deliver that is not its own")
+        if item.number not in self.on_disk(synced=True).recorded:
+            raise Broken(f"deliver {deliver.number} was handed over before it was synced")
+        if item.number not in self.on_disk().waiting:
+            raise Broken(f"deliver {deliver.number} was handed over again after it was delivered or dropped")
+        if item.number not in self.tried:
+            self.tried.add(item.number)
+            if deliver.text != "TD":  # which also waits for the store, while others pass
+                if item.number < self.last_first[receiver.provider]:
+                    raise Broken(f"deliver {deliver.number} was overtaken")
+                self.last_first[receiver.provider] = item.number
+        submit = deliver.receipt_of
+        if submit is not None and submit.told is None and submit.epoch == self.epoch:
+            raise Broken(f"the receipt of submit {submit.number} came before the answer")
+        self.provider_answers_deliver(receiver, sequence, deliver)
+        self.later(RESPONSE_S, partial(self.deliver_overdue, receiver, sequence))
+
+    def provider_answers_deliver(self, receiver: SimReceiver, sequence: int, deliver: Deliver) -> None:
+        drawn = 1.0 if self.calm else self.random.random()
+        delay = self.random.expovariate(20)
+        if drawn < 0.05:
+            return  # silence
+        status = 0
+        if drawn < 0.15:
+            status = NOT_NOW
+        elif drawn < 0.2:
+            status = NEVER
+        elif drawn < 0.25:
+            delay = RESPONSE_S + 0.5
+
+        def answer() -> None:
+            if not receiver.up:
+                return
+            deliver.got += status == 0
+            deliver.refused |= status == NEVER
+            if sequence in receiver.unanswered:
+                item = receiver.unanswered.pop(sequence)
+                self.way_back.answered([(item, Frame.of(deliver_sm_resp(sequence, status)))], self.now)
+            elif status == 0 and sequence in receiver.late:
+                self.way_back.delivered(receiver.late.pop(sequence))
+            self.wake()
+
+        self.later(delay, answer)
+
+    def deliver_overdue(self, receiver: SimReceiver, sequence: int) -> None:
+        item = receiver.unanswered.pop(sequence, None) if receiver.up else None
+        if item is not None:
+            receiver.late[sequence] = item
+            self.way_back.unanswered([item])
+            self.wake()
 
     # ------------------------------------------------------------------ disasters
 
@@ -505,15 +712,16 @@ class World:
     # ------------------------------------------------------------------ what is on the disk
 
     def on_disk(self, synced: bool = False) -> OnDisk:
-        """What a restart would find now: all that was written, or only what was synced."""
+        """What a restart would find now: all that was written, or only what was synced. The journal only grows while a gate lives, so
+        its length says what it holds."""
         disk = self.disk
-        if synced:
-            disk = copy.deepcopy(disk)
-            disk.power_loss()
-        key = (synced, sum(len(disk.read(name)) for name in disk.list()))
-        if key not in self._on_disk:
-            self._on_disk[key] = OnDisk.of(disk)
-        return self._on_disk[key]
+        size = sum(disk.safe_bytes(name) if synced else len(disk.read(name)) for name in disk.list())
+        if size not in self._on_disk:
+            if synced:
+                disk = copy.deepcopy(disk)
+                disk.power_loss()
+            self._on_disk[size] = OnDisk.of(disk)
+        return self._on_disk[size]
 
     def check_at_rest(self) -> None:
         if not self.relay.idle:
@@ -528,12 +736,21 @@ class World:
             raise Broken(f"places of the lane are still held: {self.lane.held}")
         if self.tally.sent_after_optout:
             raise Broken(f"{self.tally.sent_after_optout} messages went to people after they had refused")
+        for deliver in self.delivers:
+            if not deliver.acknowledged:
+                raise Broken(f"deliver {deliver.number} was never acknowledged")
+            if deliver.owner and not deliver.got and not deliver.refused:
+                raise Broken(f"deliver {deliver.number} was acknowledged and never reached {deliver.owner}")
+        if any(box.count for name, box in self.store.mailbox.boxes.items() if name != UNOWNED):
+            raise Broken("something is left in a mailbox at rest")
         self.check_records()
 
     def check_records(self) -> None:
         """The records say what happened, and a replay of the whole journal says the same."""
         fresh = SimStore(self, {}, Aggregates(), 0)
         settle_open(cast("Any", fresh), replay(cast("Any", fresh), read(self.disk, 1), 0))
+        if {item.number for item in fresh.mailbox.items()} != {item.number for item in self.store.mailbox.items()}:
+            raise Broken("a replay of the journal gives another mailbox")
         for person in PEOPLE:
             live = _states(self.store.records.get(person))
             if _states(fresh.records.get(person)) != live:
@@ -575,10 +792,16 @@ class OnDisk:
     opted_out: set[int]
     adopts: dict[int, int]
     accepted: set[int]
+    delivers: dict[bytes, set[int]]  # deliver_sm → its records
+    waiting: set[int]  # records of delivers that were neither delivered nor dropped
+
+    @property
+    def recorded(self) -> set[int]:
+        return {number for numbers in self.delivers.values() for number in numbers}
 
     @classmethod
     def of(cls, disk: MemoryDisk) -> OnDisk:
-        found = cls(set(), set(), set(), set(), set(), {}, set())
+        found = cls(set(), set(), set(), set(), set(), {}, set(), {}, set())
         for item in read(disk, 1):
             if item.kind == entries.VERDICT:
                 verdict = entries.unpack_verdict(item.body)
@@ -596,4 +819,11 @@ class OnDisk:
                     found.taken_back.add(answer.entry_id)
             if item.kind == entries.OPTOUT:
                 found.opted_out.add(entries.unpack_optout(item.body).recipient)
+            elif item.kind == entries.DELIVER:
+                found.delivers.setdefault(entries.unpack_deliver(item.body).data, set()).add(item.sequence)
+                found.waiting.add(item.sequence)
+            elif item.kind == entries.DELIVERED:
+                found.waiting.difference_update(mail.unpack_delivered(item.body).numbers)
+            elif item.kind == entries.DROPPED:
+                found.waiting.difference_update(mail.unpack_dropped(item.body).numbers)
         return found
