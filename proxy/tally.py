@@ -50,7 +50,7 @@ class Tally:
         self.carrier_responses = _ints()  # carrier, status
         self.delivers = _ints()  # provider, kind
         self.delivers_returned = _ints()  # provider
-        self.mailbox_dropped = _ints()  # provider, why
+        self.mailbox_dropped = _ints()  # provider, reason
         self.optouts = _ints()  # source, scope, provider
         self.unknown_region = _ints()  # provider
         self.entries = _ints()  # event

@@ -60,7 +60,7 @@ COUNTERS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of 
         ("provider",),
         "Delivers left with the carrier: they could not be made safe in time",
     ),
-    ("mailbox_dropped", "mailbox_dropped", ("provider", "why"), "Delivers that left the mailbox undelivered"),
+    ("mailbox_dropped", "mailbox_dropped", ("provider", "reason"), "Delivers that left the mailbox undelivered"),
     ("optouts", "optouts", ("source", "scope", "provider"), "Opt-outs recorded"),
     ("unknown_region", "unknown_region", ("provider",), "Messages to numbers whose province is unknown"),
     ("entries", "entries", ("event",), "Entries of recipients' records that changed after the verdict"),

@@ -107,8 +107,29 @@ def lines(seen: Witnesses) -> Iterator[str]:
             f"outage: the carrier was away for {outage.ended - outage.began:.1f} s: {lost} messages in flight became unknown outcomes, "
             f"{queued} that waited for it were taken back, {reasons['no-route']} were refused as no-route until a link was back"
         )
+    for name, log in seen.providers.items():
+        if log.back_at:
+            receipts, replies = waited(seen, name)
+            yield (
+                f"mailbox: {name} was away for {log.back_at - log.left_at:.1f} s; {receipts} receipts and {replies} replies came meanwhile "
+                f"and were waiting when it was back"
+            )
     silent = sum(1 for log in seen.providers.values() for sent in log.sent if sent.status is None)
     yield f"drain: {reasons['draining']} refused after SIGTERM; {silent} crossed the gate's unbind and stayed unanswered"
+
+
+def waited(seen: Witnesses, name: str) -> tuple[int, int]:
+    """How many receipts and replies a provider got that the carrier had handed over while it was away."""
+    log = seen.providers[name]
+    came = Counter(
+        (one.kind, one.source) for one in seen.carrier.delivers if log.left_at < one.sent_s + one.took_s < log.back_at
+    )
+    got = Counter(("receipt" if one.receipt else "reply", one.source) for one in log.got if one.at > log.back_at)
+    both = came & got
+    return (
+        sum(count for (kind, _), count in both.items() if kind == "receipt"),
+        sum(count for (kind, _), count in both.items() if kind == "reply"),
+    )
 
 
 def _optouts(seen: Witnesses) -> str:
@@ -136,6 +157,8 @@ def conclude(console: Console, seen: Witnesses, differences: Sequence[Difference
     for said in lines(seen):
         console.print(said, markup=False, highlight=False)
     absent = missing(seen.journal, seconds)
+    if not any(log.back_at and all(waited(seen, name)) for name, log in seen.providers.items()):
+        absent.append("no receipt and reply waited for a provider (they should for the one that leaves and comes back)")
     for said in absent:
         console.print(f"missing: {said}", style="red", markup=False, highlight=False)
     for difference in differences:

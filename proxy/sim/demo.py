@@ -4,9 +4,9 @@ loopback, a live view, and a closing table that four witnesses must agree on.
 In: seconds. Out: an exit code: 0 all agree, 1 any difference, 2 it could not be run, 130 interrupted. Never: traffic beyond
 loopback, a process left behind.
 
-Traffic runs; in its middle the carrier is away for about a second. When all is answered, the gate is asked to end while one
-message waits for an answer that never comes and one provider still sends: that is the drain. /metrics are read in it, at a moment
-when nothing is on its way.
+Traffic runs; one provider leaves early and comes back for its receipts and replies; then the carrier is away for about a second. When
+all is answered, the gate is asked to end while one message waits for an answer that never comes and one provider still sends: that is
+the drain. /metrics are read in it, at a moment when nothing is on its way.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def play(
 ) -> tuple[Witnesses, list[Difference]]:
     """The traffic, the drain, then the reconciliation. Needs nothing but a started gate."""
     running = [
-        SimProvider(actor.name, actor.settings.password, "127.0.0.1", gate.smpp, actor.steps, actor.window)
+        SimProvider(actor.name, actor.settings.password, "127.0.0.1", gate.smpp, actor.steps, actor.window, actor.away)
         for actor in cast.actors
     ]
     for provider in running:
@@ -196,11 +196,14 @@ def play(
 
 
 def settled(running: Sequence[SimProvider], carrier: Carrier, replies: Sequence[Reply]) -> bool:
-    """All sent, all answered, the carrier back, all receipts and replies delivered (receipts to come are due within a moment)."""
+    """All sent, all answered, the carrier back, all receipts and replies with their providers (those to come are due within a moment)."""
     if carrier.away or not carrier.log.outages or not all(provider.sent_all and not provider.open for provider in running):
         return False
     due = sum(1 for line in list(carrier.log.submits) if line.status == 0 and line.sms.registered & 1)
-    return len(carrier.log.delivers) >= due + len(replies) and not carrier.waiting and any(line.kind for line in carrier.lines)
+    came = len(carrier.log.delivers)
+    if came < due + len(replies) or carrier.waiting or not any(line.kind for line in carrier.lines):
+        return False
+    return sum(len(provider.log.got) for provider in running) >= came
 
 
 def drain(

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import select
 import struct
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from smpplib import client as smpplib_client
-from smpplib import exceptions
+from smpplib import exceptions, smpp
 
 from proxy.sim import pdus
 
@@ -69,6 +71,7 @@ class Got:
     destination: str
     receipt: bool
     text: str
+    at: float = 0.0  # monotonic
 
 
 @dataclass(slots=True)
@@ -77,6 +80,9 @@ class ProviderLog:
     got: list[Got] = field(default_factory=list)
     surprises: list[str] = field(default_factory=list)
     """What should not happen: a lost connection, an answer to nothing."""
+    left_at: float = 0.0
+    back_at: float = 0.0
+    """When it went away, and was bound again (monotonic); 0 if it never did."""
     unbound: bool = False
     """Whether the gate said goodbye; then submits that crossed its unbind may stay without an answer."""
 
@@ -96,7 +102,17 @@ class _Client(smpplib_client.Client):  # type: ignore[misc] # the library has no
 class SimProvider(threading.Thread):
     """One provider: binds as transceiver, sends its steps when they fall due, ``window`` unanswered at most (0 = never waits)."""
 
-    def __init__(self, name: str, password: str, host: str, port: int, steps: Sequence[Step], window: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        password: str,
+        host: str,
+        port: int,
+        steps: Sequence[Step],
+        window: int = 0,
+        away: tuple[float, float] | None = None,
+    ) -> None:
+        """``away``: between these seconds it is not bound, and its steps wait."""
         super().__init__(name=f"provider-{name}", daemon=True)
         self.provider = name
         self.log = ProviderLog()
@@ -106,17 +122,21 @@ class SimProvider(threading.Thread):
         self._password = password
         self._steps = sorted(steps, key=lambda step: step.at_s)
         self._window = window
+        self._away = away
         self._open: dict[int, Sent] = {}
         self._finish = threading.Event()
         logger = f"sim.{name}"
         logging.getLogger(logger).setLevel(logging.CRITICAL)
-        self._client = _Client(host, port, timeout=5, logger_name=logger, allow_unknown_opt_params=True)
-        self._client.set_message_sent_handler(self._answered)
-        self._client.set_error_pdu_handler(self._answered)
-        self._client.set_message_received_handler(self._received)
+        self._make_client: Callable[[], _Client] = partial(
+            _Client, host, port, timeout=5, logger_name=logger, allow_unknown_opt_params=True
+        )
+        self._client = self._make_client()
 
     def connect(self) -> None:
         """Binds; raises smpplib's exceptions when it is refused."""
+        self._client.set_message_sent_handler(self._answered)
+        self._client.set_error_pdu_handler(self._answered)
+        self._client.set_message_received_handler(self._received)
         self._client.connect()
         self._client.bind_transceiver(system_id=self.provider, password=self._password)
 
@@ -145,7 +165,10 @@ class SimProvider(threading.Thread):
         try:
             while not self._finish.is_set() and not self.log.unbound:
                 now_s = time.monotonic() - self._start_s
-                while self._place < len(steps) and steps[self._place].at_s <= now_s and self._has_window():
+                if self._away is not None and now_s >= self._away[0] and not self._open:
+                    self._be_away(self._away[1])
+                    self._away = None
+                while self._place < len(steps) and steps[self._place].at_s <= min(now_s, self._leaves_s) and self._has_window():
                     self._send(steps[self._place])
                     self._place += 1
                 self._read()
@@ -156,6 +179,26 @@ class SimProvider(threading.Thread):
         finally:
             self._ended = True
             self._leave()
+
+    @property
+    def _leaves_s(self) -> float:
+        """What is to be sent after this waits until it is back."""
+        return self._away[0] if self._away is not None else math.inf
+
+    def _be_away(self, until_s: float) -> None:
+        """Unbinds, hangs up, and binds again when it is time. What is delivered once it has said goodbye is left unread: a provider
+        that has not acknowledged a deliver gets it again."""
+        client = self._client
+        client.send_pdu(smpp.make_pdu("unbind", client=client))
+        while client.read_pdu().command != "unbind_resp":
+            pass
+        client.state = "OPEN"
+        client.disconnect()
+        self.log.left_at = time.monotonic()
+        self._finish.wait(max(0.0, until_s - (time.monotonic() - self._start_s)))
+        self._client = self._make_client()
+        self.connect()
+        self.log.back_at = time.monotonic()
 
     def _has_window(self) -> bool:
         return not self._window or len(self._open) < self._window
@@ -232,7 +275,9 @@ class SimProvider(threading.Thread):
         receipt = bool(pdu.esm_class & pdus.RECEIPT)
         body = pdu.short_message or b""
         text = body.decode("utf-16-be", "replace") if pdu.data_coding == pdus.UCS2 else body.decode("latin-1")
-        self.log.got.append(Got(self.provider, pdu.source_addr.decode(), pdu.destination_addr.decode(), receipt, text))
+        self.log.got.append(
+            Got(self.provider, pdu.source_addr.decode(), pdu.destination_addr.decode(), receipt, text, time.monotonic())
+        )
 
 
 def send_once(host: str, port: int, system_id: str, password: str, steps: Sequence[Step], wait_s: float) -> ProviderLog:

@@ -194,7 +194,17 @@ def _delivers(
     counted: Counter[str] = Counter()
     for (provider, _), count in _counted(metrics, "gate106_delivers_total", "provider", "kind").items():
         counted["" if provider == "unowned" else provider] += count
-    return found + _compare("delivers by provider", "carrier", tried, "/metrics", counted)
+    found += _compare("delivers by provider", "carrier", tried, "/metrics", counted)
+    taken = Counter({name: len(log.got) for name, log in providers.items()})
+    noted = Counter(one.provider for one in journal.delivers if one.number in journal.delivered)
+    found += _compare("delivers acknowledged by provider", "providers", taken, "journal", noted)
+    waiting = Counter(
+        one.provider or "unowned" for one in journal.delivers if one.number not in journal.delivered | journal.dropped
+    )
+    held = Counter(
+        {name: count for (name,), count in _counted(metrics, "gate106_mailbox_messages", "provider").items() if count}
+    )
+    return found + _compare("left in the mailbox by provider", "journal", waiting, "/metrics", held)
 
 
 def _optouts(seen: Witnesses) -> list[Difference]:

@@ -31,6 +31,8 @@ PROVINCIAL = "10629901"
 """A port for 江苏 only."""
 OUTAGE_S = 0.7
 """How long the carrier is away. The gate tries again after 0.25-0.5 s and after 0.75-1.5 s: it is back within about a second."""
+AWAY_FROM_S = 1.0
+"""When one provider leaves. The receipts of what it sent just before are then still to come."""
 REFUSALS = ("TD", "R", "退订", "TD.")
 """What people answer who want no more; every reply in the demo with one of these words is an opt-out."""
 ALL_PROVINCES_FROM_S = 20.0
@@ -82,6 +84,8 @@ class Actor:
     steps: tuple[Step, ...]
     window: int  # 0 = it never waits for answers
     role: str
+    away: tuple[float, float] | None = None
+    """Between these seconds it is not there; its receipts and replies wait for it."""
 
     @property
     def name(self) -> str:
@@ -119,7 +123,7 @@ class Scenario:
 def scenario(seconds: float, seed: int, now: datetime) -> Scenario:
     """The cast for a demo of so many seconds (at least 5)."""
     stage = _Stage(seconds, random.Random(seed), now)
-    actors = (stage.shop(), stage.bank(), stage.hasty(), stage.narrow(), stage.careless(), stage.flood())
+    actors = (stage.shop(), stage.bank(), stage.hasty(), stage.narrow(), stage.careless(), stage.flood(), stage.traveller())
     owners = [prefix for actor in actors for prefix in actor.settings.ports if prefix != PROVINCIAL]
     registered = [
         (Ports.under(prefix).of(category), "", category) for prefix in owners for category in (Category.OTP, Category.NOTICE)
@@ -225,6 +229,18 @@ class _Stage:
         sale = self.seconds * 0.3
         steps += [self._step(sale, port, Category.MARKETING, why="queue-full") for _ in range(int(CARRIER_TPS * 2))]
         return Actor(Provider("lanjing", ("10690106",), window=1000), tuple(steps), 0, "one burst of twice the carrier's rate")
+
+    def traveller(self) -> Actor:
+        """晨 sends a dozen notices and is gone before their receipts come; people answer it meanwhile; then it is back for all of it."""
+        port = Ports.under("10690107").notice
+        steps = [self._step(AWAY_FROM_S - 0.2, port, Category.NOTICE, province="广东") for _ in range(12)]
+        back = max(AWAY_FROM_S + 1.0, self.seconds * 0.4)
+        self.replies += [
+            Reply(AWAY_FROM_S + 0.5 + place * 0.05, step.destination, port, "谢谢") for place, step in enumerate(steps[:3])
+        ]
+        steps += [self._step(back + 0.5, port, Category.NOTICE, province="广东") for _ in range(3)]
+        provider = Provider("chen", ("10690107",), window=16, category="notice")
+        return Actor(provider, tuple(steps), 0, "leaves, and comes back", (AWAY_FROM_S, back))
 
     def last_words(self) -> tuple[Step, Step]:
         """What is sent around the end, see Scenario."""

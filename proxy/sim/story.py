@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.desk import entries
+from proxy.desk import entries, mail
 from proxy.desk.journal import OsDisk, read
 from proxy.message import GATE_REASONS
 
@@ -55,6 +55,7 @@ class Handed(NamedTuple):
 
     kind: str
     provider: str
+    number: int = 0  # the record's own
 
 
 class OptedOut(NamedTuple):
@@ -71,6 +72,10 @@ class JournalStory:
     verdicts: list[Judged] = field(default_factory=list)
     answers: list[Settled] = field(default_factory=list)
     delivers: list[Handed] = field(default_factory=list)
+    delivered: set[int] = field(default_factory=set)
+    """Numbers of delivers that their provider has acknowledged ..."""
+    dropped: set[int] = field(default_factory=set)
+    """... and of those that left the mailbox in another way."""
     optouts: list[OptedOut] = field(default_factory=list)
 
     def after_optout(self) -> Iterator[Judged]:
@@ -96,7 +101,11 @@ def read_journal(folder: Path) -> JournalStory:
                 story.answers.append(Settled(answer.entry_id, answer.effect, answer.status, message_id, answer.time))
         elif record.kind == entries.DELIVER:
             deliver = entries.unpack_deliver(record.body)
-            story.delivers.append(Handed(deliver.kind, deliver.provider))
+            story.delivers.append(Handed(deliver.kind, deliver.provider, record.sequence))
+        elif record.kind == entries.DELIVERED:
+            story.delivered.update(mail.unpack_delivered(record.body).numbers)
+        elif record.kind == entries.DROPPED:
+            story.dropped.update(mail.unpack_dropped(record.body).numbers)
         elif record.kind == entries.OPTOUT:
             said = entries.unpack_optout(record.body)
             story.optouts.append(OptedOut(said.recipient, said.port, said.keyword, place))

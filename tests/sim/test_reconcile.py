@@ -96,7 +96,9 @@ def witnesses():
             Judged("yi", "", 0, "unread", "defer", "window-full", 0x58, 0),
         ],
         [Settled(1, ACCEPTED, 0, "0000000001"), Settled(2, TAKEN_BACK, 0x45, ""), Settled(3, UNKNOWN, 0x08, "")],
-        [Handed("receipt", "jia"), Handed("optout", "jia")],
+        [Handed("receipt", "jia", 11), Handed("optout", "jia", 12)],
+        {11, 12},
+        set(),
         [OptedOut(first, "10690121", "TD", 9)],
     )
     return Witnesses(providers, carrier, journal, measure.samples(METRICS))
