@@ -203,14 +203,3 @@ def test_with_accepted_loss_of_the_journal_the_mailbox_stays_and_new_numbers_do_
     replay(again, read(another, 1), 0)
     assert [(item.number, item.data) for item in again.mailbox.items()] == [(RENUMBERED, b"old")]
     again.close()
-
-
-def test_a_file_of_the_format_before_there_was_a_mailbox_is_taken(tmp_path):
-    opened(tmp_path / "state.db").close()
-    other = sqlite3.connect(tmp_path / "state.db")
-    other.execute("DROP TABLE mailbox")
-    other.execute("PRAGMA user_version = 1")
-    other.close()
-    store = opened(tmp_path / "state.db")
-    assert list(store.mailbox.items()) == []
-    store.close()
