@@ -1,6 +1,6 @@
 """Evidence: exactly what each simulated peer sent, received and was answered, in one order of events.
 
-In: events. Out: submits and refusals with both sides' view of each. Never: what the gate says of itself.
+In: events. Out: submits, refusals and receipts with both sides' view of each. Never: what the gate says of itself.
 """
 
 from __future__ import annotations
@@ -54,12 +54,32 @@ class Refusal:
     recipient: str
     provider: str
     answers: list[int] = field(default_factory=list)
+    got: list[str] = field(default_factory=list)
+    """Who received it, each time."""
     acknowledged: int = 0
     """When the first good answer came, in the order of all events; 0 while there is none."""
 
 
+@dataclass
+class Receipt:
+    """What the carrier told a provider of a submit it had accepted."""
+
+    serial: int
+    provider: str
+    answers: list[int] = field(default_factory=list)
+    acknowledged: int = 0
+    """As Refusal's."""
+    got: list[str] = field(default_factory=list)
+    """Who received it, each time."""
+
+
+Mail = Refusal | Receipt
+
+
 class Evidence:
     def __init__(self) -> None:
+        self.receipts: dict[int, Receipt] = {}
+        """By the serial of their submit."""
         self.submits: dict[int, Submit] = {}
         self.refusals: dict[str, Refusal] = {}
         """By person."""
@@ -81,7 +101,11 @@ class Evidence:
         self.now()
         submit.told.append((status, message_id))
 
-    def acknowledged(self, refusal: Refusal, status: int) -> None:
-        refusal.answers.append(status)
-        if status == 0 and not refusal.acknowledged:
-            refusal.acknowledged = self.now()
+    def acknowledged(self, mail: Mail, status: int) -> None:
+        mail.answers.append(status)
+        if status == 0 and not mail.acknowledged:
+            mail.acknowledged = self.now()
+
+    @property
+    def mail(self) -> list[Mail]:
+        return [*self.refusals.values(), *self.receipts.values()]

@@ -26,10 +26,10 @@ from proxy.net.link import Link
 from proxy.relay import Relay
 from proxy.state.checkpoint import CheckpointFile
 from proxy.state.sqlite import SqliteStore
-from proxy.way_back import WayBack
+from proxy.way_back import Arrival, WayBack
 from proxy.wire import Session
 
-SUBMIT_SM, SUBMIT_SM_RESP, DELIVER_SM_RESP = 0x00000004, 0x80000004, 0x80000005
+SUBMIT_SM, SUBMIT_SM_RESP, DELIVER_SM, DELIVER_SM_RESP = 0x00000004, 0x80000004, 0x00000005, 0x80000005
 
 
 @dataclass(frozen=True)
@@ -212,10 +212,28 @@ POINTS: dict[str, Point] = {
     ),
     "refused-told": Point("as soon as the refusal is told", gone("write_all", _among(SUBMIT_SM_RESP, 0x45)), 8),
     "optout-written": Point("when an opt-out is written and not synced", before(WayBack, "_opted_out"), 8),
-    "optout-synced": Point(
-        "when an opt-out is synced and not acknowledged", before(Session, "write", _is(DELIVER_SM_RESP, 0)), 8
+    "optout-synced": Point("when an opt-out is synced and not acknowledged", before(WayBack, "_in_force"), 8),
+    "optout-acknowledged": Point(
+        "when an opt-out is acknowledged and that is not on its socket yet", after(WayBack, "_in_force"), 8
     ),
-    "optout-acknowledged": Point("as soon as an opt-out is acknowledged", gone("write", _is(DELIVER_SM_RESP, 0)), 8),
+    "deliver-written": Point("when a deliver is written and not synced", before(Arrival, "done"), 20),
+    "deliver-synced": Point(
+        "when a deliver is synced and not acknowledged", before(Session, "write", _is(DELIVER_SM_RESP, 0)), 20
+    ),
+    "deliver-acknowledged": Point("as soon as a deliver is acknowledged", gone("write", _is(DELIVER_SM_RESP, 0)), 20),
+    "deliver-handed": Point(
+        "when a deliver is with its provider and not answered",
+        gone("send", lambda _, data, *rest: _is(DELIVER_SM, 0)(_, data)),
+        20,
+    ),
+    "delivered": Point("when a provider's acknowledgement is read and not written", after(WayBack, "delivered"), 20),
+    "delivered-written": Point("when a provider's acknowledgement is written", before(WayBack, "_delivered_written"), 15),
+    "mailbox-stored": Point(
+        "when a checkpoint has part of a mailbox and is not committed",
+        after(CheckpointFile, "write", lambda *a: a[1].table == "mailbox"),
+        3,
+        checkpoints=True,
+    ),
     "checkpoint-written": Point(
         "when a checkpoint is written and not committed",
         after(CheckpointFile, "write", lambda *a: bool(a[1].rows)),

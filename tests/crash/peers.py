@@ -2,8 +2,9 @@
 
 In: a seeded random, connections. Out: traffic, Evidence. Never: what the gate should do.
 
-Persons whose number begins with REFUSES answer the first message that reaches them with an opt-out. A deliver that was not
-acknowledged is sent again after the next bind, as a carrier does.
+Persons whose number begins with REFUSES answer the first message that reaches them with an opt-out; of every third message that is
+accepted there is a receipt. A deliver that was not acknowledged is sent again after the next bind, and one that was refused for now a
+little later, as a carrier does. One provider takes its time with every deliver.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
-from tests.crash.evidence import ACCEPTED, IGNORED, Arrival, Evidence, Refusal, Submit
+from tests.crash.evidence import ACCEPTED, IGNORED, Arrival, Evidence, Mail, Receipt, Refusal, Submit
 from tests.e2e.pdus import (
     BIND_TRANSCEIVER,
     BINDS,
@@ -36,10 +37,17 @@ from tests.e2e.pdus import (
 
 REFUSES = "139"
 UCS2 = 8
+RECEIPT = 4
 WINDOW = 16
 """Submits of one provider unanswered at most."""
 SLOW_S = 0.02
 """How long a carrier takes that does not answer at once."""
+LAZY, LAZY_S = "bing", 0.05
+"""A provider that acknowledges delivers only after so long: its mailbox is never empty for long."""
+AGAIN_S = 0.1
+"""After so long a deliver that was refused for now comes again."""
+NOT_NOW = 0x64
+"""ESME_RX_T_APPN"""
 
 
 class Peer(asyncio.Protocol):
@@ -135,14 +143,14 @@ class Carrier:
     def opt_out(self, recipient: str, provider: str) -> None:
         """A person answers a provider's port with a refusal."""
         refusal = self.evidence.refusals[recipient] = Refusal(recipient, provider)
-        self.lines[0].reply(refusal)
+        self.lines[0].deliver(refusal)
 
     def again(self, line: CarrierLine) -> None:
         """What nobody acknowledged is sent again; a line that is still up may yet be answered on."""
-        waiting = {id(refusal) for other in self.lines for refusal in other.unanswered.values()}
-        for refusal in self.evidence.refusals.values():
-            if not refusal.acknowledged and id(refusal) not in waiting:
-                line.reply(refusal)
+        waiting = {id(mail) for other in self.lines for mail in other.unanswered.values()}
+        for mail in self.evidence.mail:
+            if not mail.acknowledged and id(mail) not in waiting:
+                line.deliver(mail)
 
 
 class CarrierLine(Peer):
@@ -150,7 +158,7 @@ class CarrierLine(Peer):
         super().__init__()
         self.carrier = carrier
         self.bound = False
-        self.unanswered: dict[int, Refusal] = {}
+        self.unanswered: dict[int, Mail] = {}
         self._sequence = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -170,8 +178,10 @@ class CarrierLine(Peer):
         elif found.command == SUBMIT_SM:
             self._submit(found)
         elif found.command == DELIVER_SM | RESPONSE:
-            refusal = self.unanswered.pop(found.sequence)
-            self.carrier.evidence.acknowledged(refusal, found.status)
+            mail = self.unanswered.pop(found.sequence)
+            self.carrier.evidence.acknowledged(mail, found.status)
+            if found.status == NOT_NOW:
+                asyncio.get_running_loop().call_later(AGAIN_S, self.deliver, mail)
         elif found.command in (ENQUIRE_LINK, UNBIND):
             self.write(pdu(found.command | RESPONSE, found.sequence))
 
@@ -189,19 +199,27 @@ class CarrierLine(Peer):
         carrier.answer(submit.recipient, partial(self.write, answer), after_s)
         if fate == ACCEPTED and fields.destination.startswith(REFUSES) and not carrier.calm:
             self._refuse(fields.destination, fields.source)
+        if fate == ACCEPTED and submit.serial % 3 == 0:
+            receipt = carrier.evidence.receipts[submit.serial] = Receipt(submit.serial, submit.provider)
+            self.deliver(receipt)
 
     def _refuse(self, recipient: str, port: str) -> None:
         refusals = self.carrier.evidence.refusals
         if recipient not in refusals:
             refusals[recipient] = Refusal(recipient, self.carrier.ports[port])
-            self.reply(refusals[recipient])
+            self.deliver(refusals[recipient])
 
-    def reply(self, refusal: Refusal) -> None:
+    def deliver(self, mail: Mail) -> None:
+        if self.transport is None:
+            return  # it comes again on the next line
         self._sequence += 1
-        self.unanswered[self._sequence] = refusal
-        port = next(port for port, provider in self.carrier.ports.items() if provider == refusal.provider)
-        text = "R".encode("utf-16-be")
-        body = message(refusal.recipient.encode(), port.encode(), text, data_coding=UCS2)
+        self.unanswered[self._sequence] = mail
+        port = next(port for port, provider in self.carrier.ports.items() if provider == mail.provider)
+        if isinstance(mail, Refusal):
+            body = message(mail.recipient.encode(), port.encode(), "R".encode("utf-16-be"), data_coding=UCS2)
+        else:
+            text = f"id:{mail.serial:08x} sub:001 dlvrd:001 stat:DELIVRD err:000 text:"
+            body = message(b"13800210000", port.encode(), text.encode(), esm_class=RECEIPT)
         self.write(pdu(DELIVER_SM, self._sequence, body))
 
 
@@ -287,9 +305,29 @@ class Provider(Peer):
             self.bound = found.status == 0
             if not self.bound:
                 self.abort()
-        elif found.command in (DELIVER_SM, ENQUIRE_LINK, UNBIND):
-            self.write(pdu(found.command | RESPONSE, found.sequence, b"\0" if found.command == DELIVER_SM else b""))
+        elif found.command == DELIVER_SM:
+            self._delivered(found)
+        elif found.command in (ENQUIRE_LINK, UNBIND):
+            self.write(pdu(found.command | RESPONSE, found.sequence))
         self.news.set()
+
+    def _delivered(self, found: Pdu) -> None:
+        fields = read_message(found.data)
+        evidence = self.evidence
+        mail: Mail | None
+        if fields.esm_class & RECEIPT:
+            mail = evidence.receipts.get(int(fields.short_message[3:11], 16))
+        else:
+            mail = evidence.refusals.get(fields.source)
+        if mail is None:
+            evidence.surprises.append(f"{self.name}: a deliver of nobody ({fields.short_message!r})")
+        else:
+            mail.got.append(self.name)
+        answer = partial(self.write, pdu(DELIVER_SM | RESPONSE, found.sequence, b"\0"))
+        if self.name == LAZY:
+            asyncio.get_running_loop().call_later(LAZY_S, answer)
+        else:
+            answer()
 
 
 def text_of(sign: str, serial: int) -> bytes:

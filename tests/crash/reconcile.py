@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from proxy.__main__ import app as commands
 from proxy.changes import Effect
-from proxy.desk import entries
+from proxy.desk import entries, mail
 from proxy.desk.journal import OsDisk, read
 from tests.crash.evidence import ACCEPTED, IGNORED, Submit
 from tests.crash.house import CAP, QUOTA, SMALL
-from tests.crash.peers import serial_of
+from tests.crash.peers import NOT_NOW, serial_of
 from tests.crash.world import OVER, World
 from tests.e2e.pdus import ESME_RMSGQFUL, ESME_RSUBMITFAIL, ESME_RSYSERR, read_message
 
@@ -39,6 +39,8 @@ class Written:
 
     def __init__(self, world: World) -> None:
         serial: dict[int, int] = {}
+        self.waiting: set[int] = set()
+        """Delivers of the journal that nobody acknowledged or dropped."""
         self.allowed: dict[int, Effect | None] = {}
         for record in read(OsDisk(world.house.journal)):
             if record.kind == entries.VERDICT:
@@ -50,6 +52,12 @@ class Written:
                     self.allowed[number] = None
             for told in entries.unpack_answers(record):
                 self.allowed[serial[told.entry_id]] = Effect(told.effect)
+            if record.kind == entries.DELIVER:
+                self.waiting.add(record.sequence)
+            elif record.kind == entries.DELIVERED:
+                self.waiting.difference_update(mail.unpack_delivered(record.body).numbers)
+            elif record.kind == entries.DROPPED:
+                self.waiting.difference_update(mail.unpack_dropped(record.body).numbers)
 
     def counts(self, submit: Submit) -> bool:
         effect = self.allowed.get(submit.serial, Effect.TAKEN_BACK)
@@ -64,6 +72,7 @@ def reconcile(world: World) -> None:
     for submit in submits:
         _each(world, submit, written)
     _opt_outs(world, submits)
+    _mail(world, written)
     by_person: dict[str, list[Submit]] = defaultdict(list)
     for submit in submits:
         by_person[submit.recipient].append(submit)
@@ -116,7 +125,6 @@ def _cap(world: World, whose: str, submits: list[Submit], most: int, written: Wr
 
 def _opt_outs(world: World, submits: list[Submit]) -> None:
     for person, refusal in world.evidence.refusals.items():
-        holds(not any(refusal.answers), "an opt-out is always taken", refusal)
         after = [
             submit
             for submit in submits
@@ -132,6 +140,21 @@ def _opt_outs(world: World, submits: list[Submit]) -> None:
             holds(not submit.arrived, "nothing is sent after an opt-out", refusal, submit)
 
 
+def _mail(world: World, written: Written) -> None:
+    """Receipts and replies, the opt-outs among them: none is lost, none goes astray, whoever died when."""
+    for one in world.evidence.mail:
+        holds(set(one.answers) <= {0, NOT_NOW}, "a deliver is taken, or left with the carrier for now", one)
+        holds(one.acknowledged > 0, "in the end every deliver is taken", one)
+        holds(bool(one.got), "what is acknowledged reaches its provider", one)
+        holds(set(one.got) == {one.provider}, "nobody gets another's deliver", one)
+        holds(
+            len(one.got) <= len(one.answers) + 2 * (world.evidence.life - 1),
+            "a provider gets again only what a crash took",
+            one,
+        )
+    holds(not written.waiting, "nothing is left in a mailbox", *sorted(written.waiting))
+
+
 def summary(world: World) -> dict[str, int]:
     """What the world was full of: a world in which nothing happened proves nothing."""
     submits = world.evidence.submits.values()
@@ -142,6 +165,7 @@ def summary(world: World) -> dict[str, int]:
         "refused": sum(submit.status == ESME_RSUBMITFAIL for submit in earlier),
         "capped": sum(submit.status == CAPPED for submit in submits),
         "opt-outs": len(world.evidence.refusals),
+        "receipts": len(world.evidence.receipts),
         "suppressed": sum(submit.status == SUPPRESSED for submit in submits),
         "over quota": sum(submit.status == OVER_QUOTA for submit in submits),
     }

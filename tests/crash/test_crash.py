@@ -21,7 +21,7 @@ import pytest
 
 from proxy.desk.journal import JournalDamaged
 from tests.crash import choosing
-from tests.crash.evidence import ACCEPTED, Arrival, Submit
+from tests.crash.evidence import ACCEPTED, Arrival, Mail, Submit
 from tests.crash.gate_that_dies import POINTS
 from tests.crash.house import SMALL
 from tests.crash.reconcile import SUPPRESSED, Broken, reconcile, summary
@@ -41,7 +41,17 @@ class Case(NamedTuple):
 
 KILLED = [Case(point) for point in POINTS]
 POWERLESS = [
-    Case(point, True) for point in ("written", "acknowledged", "refused-told", "optout-written", "optout-acknowledged")
+    Case(point, True)
+    for point in (
+        "written",
+        "acknowledged",
+        "refused-told",
+        "optout-written",
+        "optout-acknowledged",
+        "deliver-written",
+        "deliver-acknowledged",
+        "delivered",
+    )
 ]
 
 
@@ -153,9 +163,22 @@ def _some(world: World, which: Callable[[Submit], bool]) -> Submit:
     return random.Random(SEED).choice([submit for submit in world.evidence.submits.values() if which(submit)])
 
 
+def _receipt_lost(world: World) -> None:
+    _some_mail(world).got.clear()
+
+
+def _receipt_astray(world: World) -> None:
+    mail = _some_mail(world)
+    mail.got.append("yi" if mail.provider == "jia" else "jia")
+
+
+def _some_mail(world: World) -> Mail:
+    return random.Random(SEED).choice(world.evidence.mail)
+
+
 FALSE = [
     _lost, _other_id, _uncounted, _burnt, _quota_forgotten, _sent_twice, _answered_twice, _sent_unwritten, _sent_after_opt_out,
-    _opt_out_forgotten, _journal_altered,
+    _opt_out_forgotten, _journal_altered, _receipt_lost, _receipt_astray,
 ]  # fmt: skip
 
 PROOF: dict[Callable[[World], None], type[Exception]] = {_journal_altered: JournalDamaged}

@@ -120,6 +120,8 @@ class World:
         self.start()
         await self.all_bound()
         await self._try_everything()
+        mail = self.evidence.mail
+        await until(lambda: all(one.acknowledged and one.got for one in mail), "receipts and replies with their providers")
         code = await self.house.stop()
         assert code == 0, f"the last gate ended with {code}: {self.house.said()}"
 
