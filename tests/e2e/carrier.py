@@ -72,6 +72,7 @@ class Carrier(Server):
         """What is neither a request the carrier serves nor an answer."""
         self._rules: dict[str, list[int]] = {}
         self._held: dict[str, list[tuple[Peer, Pdu, Submit]]] = {}
+        self._in_one_piece: set[str] = set()
         self._ids = itertools.count(1)
         self._sequences = itertools.count(1000)
         self._turn = itertools.count()
@@ -93,6 +94,10 @@ class Carrier(Server):
     def release(self, recipient: str) -> None:
         for peer, found, fields in self._held.pop(recipient):
             self._answer(peer, found, fields)
+
+    def receipt_with_answer(self, recipient: str) -> None:
+        """The answer to the next submit to this person, and its receipt, are sent in one piece."""
+        self._in_one_piece.add(recipient)
 
     def to(self, recipient: str) -> list[Seen]:
         """What arrived for one person, however the number was spelt."""
@@ -177,4 +182,10 @@ class Carrier(Server):
         status = rules.pop(0) if rules else ESME_ROK
         name = "" if status else f"{next(self._ids):010d}"
         self.seen.append(Seen(found, fields, status, name))
-        peer.send(pdu(SUBMIT_SM | RESPONSE, found.sequence, name.encode() + b"\0" if name else b"", status))
+        answer = pdu(SUBMIT_SM | RESPONSE, found.sequence, name.encode() + b"\0" if name else b"", status)
+        if fields.destination[-11:] in self._in_one_piece:
+            self._in_one_piece.discard(fields.destination[-11:])
+            text = f"id:{name} stat:DELIVRD".encode()
+            body = message(fields.destination.encode(), fields.source.encode(), text, esm_class=4)
+            answer += pdu(DELIVER_SM, next(self._sequences), body)
+        peer.send(answer)

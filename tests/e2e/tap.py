@@ -19,10 +19,23 @@ class Tap(Server):
         """From the client, all connections in order of arrival."""
         self.got: list[Pdu] = []
         """To the client."""
+        self._cut = False
         self._wires: list[tuple[list[Pdu], list[Pdu]]] = []
         self.start()
 
+    def cut(self) -> None:
+        """Hangs up on the client and the gate, and lets nobody through until ``mend``."""
+        self._cut = True
+        for one in list(self._sockets):
+            hang_up(one)
+
+    def mend(self) -> None:
+        self._cut = False
+
     def serve(self, connection: socket.socket) -> None:
+        if self._cut:
+            hang_up(connection)
+            return
         try:
             onward = self.keep(socket.create_connection(("127.0.0.1", self._to_port)))
         except OSError:

@@ -22,12 +22,12 @@ from tests.e2e.pdus import (
     UNBIND,
     message_id,
     pdu,
+    read_message,
 )
 from tests.e2e.raw import Raw
 from tests.e2e.sockets import free_port
 from tests.e2e.waiting import until
 
-ESME_RX_T_APPN = 0x64
 REGION_BAN, NOT_PERMITTED = 0x400, 0x420
 SOMEBODY, SOMEBODY_ELSE, IN_BEIJING = SHANGHAI.format(1), SHANGHAI.format(2), BEIJING.format(1)
 MakeGate = Callable[..., Gate]
@@ -192,7 +192,7 @@ def test_a_carrier_with_a_transmitter_and_a_receiver_gets_submits_on_one_and_del
 # -- the way back when the provider is away
 
 
-def test_a_reply_to_a_provider_that_is_away_is_sent_back_for_later_but_an_opt_out_is_taken_at_once(
+def test_a_reply_to_a_provider_that_is_away_waits_for_it_and_an_opt_out_is_in_force_at_once(
     carrier: Carrier, make_gate: MakeGate
 ):
     gate = make_gate(carrier.port, [provider("jia", "1069001", category="marketing")])
@@ -210,7 +210,7 @@ def test_a_reply_to_a_provider_that_is_away_is_sent_back_for_later_but_an_opt_ou
     with Raw(gate.port) as client:
         client.bind("jia", command=BIND_TRANSMITTER)
         assert client.submit("1069001", SOMEBODY).status == 0
-        assert carrier.acknowledged(carrier.reply(SOMEBODY, "1069001", b"thanks")).status == ESME_RX_T_APPN
+        assert carrier.acknowledged(carrier.reply(SOMEBODY, "1069001", b"thanks")).status == 0
         assert carrier.acknowledged(carrier.reply(SOMEBODY, "1069001", b"TD")).status == 0
         assert client.submit("1069001", SOMEBODY).status == NOT_PERMITTED
         assert client.submit("1069001", SOMEBODY_ELSE).status == 0
@@ -218,9 +218,11 @@ def test_a_reply_to_a_provider_that_is_away_is_sent_back_for_later_but_an_opt_ou
     assert len(carrier.to(SOMEBODY)) == 1
     assert gate.stop() == 0
     gate.start()  # and it is not forgotten
-    with Raw(gate.port) as client:
-        client.bind("jia")
+    with Raw(gate.port) as client, Raw(gate.port) as receiver:
+        client.bind("jia", command=BIND_TRANSMITTER)
         assert client.submit("1069001", SOMEBODY).status == NOT_PERMITTED
+        receiver.bind("jia", command=BIND_RECEIVER)
+        assert [read_message(receiver.delivered().data).short_message for _ in range(2)] == [b"thanks", b"TD"]
 
 
 # -- signals

@@ -5,7 +5,7 @@ Between each client and the gate sits a tap, so what is compared is the bytes on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -62,13 +62,14 @@ class Peer(NamedTuple):
     binds: list[int]
 
 
-def name_of(library: str, kind: str, slow: bool = False) -> str:
-    return f"{library}-{kind.replace('+', '')}{'-s' if slow else ''}"
+def name_of(library: str, kind: str, slow: bool = False, *, leaves: bool = False) -> str:
+    return f"{library}-{kind.replace('+', '')}{'-s' if slow else '-a' if leaves else ''}"
 
 
 def port_of(name: str) -> str:
     """The 106 number of a company."""
     names = [name_of(*peer, slow) for peer in PEERS for slow in (False, True)]
+    names += [name_of(*peer, leaves=True) for peer in PEERS]
     return f"10690{names.index(name):02}"
 
 
@@ -76,8 +77,10 @@ def port_of(name: str) -> str:
 def house(tmp_path_factory) -> Iterator[House]:
     carrier = Carrier()
     names = [name_of(*peer) for peer in PEERS]
+    names += [name_of(*peer, leaves=True) for peer in PEERS]
     providers = [provider(name, port_of(name)) for name in names]
-    providers += [provider(f"{name}-s", port_of(f"{name}-s"), tps=SLOW_TPS) for name in names]
+    slow = [name_of(*peer, slow=True) for peer in PEERS]
+    providers += [provider(name, port_of(name), tps=SLOW_TPS) for name in slow]
     gate = Gate(tmp_path_factory.mktemp("gate"), carrier.port, providers, timers={"enquire_s": 0.5}, carrier={"links": 2})
     taps: dict[str, Tap] = {}
     try:
@@ -96,8 +99,7 @@ def house(tmp_path_factory) -> Iterator[House]:
 def kannel(house: House, tmp_path_factory) -> Iterator[Kannel]:
     wanted = {}
     for kind in KINDS:
-        for slow in (False, True):
-            name = name_of("kannel", kind, slow)
+        for name in (name_of("kannel", kind), name_of("kannel", kind, slow=True), name_of("kannel", kind, leaves=True)):
             wanted[name] = Wanted(house.taps[name].port, name, "secret", kind)
     found = Kannel(tmp_path_factory.mktemp("kannel"), wanted)
     yield found
@@ -122,6 +124,40 @@ def peer(request: pytest.FixtureRequest, house: House) -> Iterator[Peer]:
     yield Peer(clients[0], house.taps[name], port_of(name), clients[1], house.taps[slow], port_of(slow), KINDS[kind])
     for one in clients:
         one.close()
+
+
+class Traveller(NamedTuple):
+    """A client that can leave and come back."""
+
+    name: str
+    tap: Tap
+    client: Client
+    leave: Callable[[], None]
+    back: Callable[[], Client]
+
+
+@pytest.fixture(params=[pytest.param(peer, id="-".join(peer), marks=LIBRARIES[peer[0]]) for peer in PEERS])
+def traveller(request: pytest.FixtureRequest, house: House) -> Iterator[Traveller]:
+    library, kind = request.param
+    name = name_of(library, kind, leaves=True)
+    tap = house.taps[name]
+    if library == "kannel":  # which binds again by itself, as soon as it can
+        client = KannelClient(request.getfixturevalue("kannel"), name)
+
+        def mended() -> Client:
+            tap.mend()
+            return client
+
+        yield Traveller(name, tap, client, tap.cut, mended)
+        return
+    made: list[Client] = []
+
+    def come() -> Client:
+        made.append((SmpplibClient if library == "smpplib" else NodeClient)(tap.port, name, "secret", kind))
+        return made[-1]
+
+    yield Traveller(name, tap, come(), made[0].close, come)
+    made[-1].close()
 
 
 @pytest.fixture(autouse=True)
@@ -192,6 +228,36 @@ def test_a_receipt_finds_the_client_that_sent_the_message(house, peer, recipient
     assert "stat:DELIVRD" in arrived[0].text
     assert [one.but_sequence for one in peer.tap.delivers()[before:]] == [deliver.but_sequence]
     goes_on(house, peer, numbers)
+
+
+def test_what_came_while_a_client_was_away_is_there_when_it_is_back_each_once_and_in_order(house, traveller, recipient):
+    name, tap, carrier = traveller.name, traveller.tap, house.carrier
+
+    def metric(what: str) -> float:
+        return float(house.gate.metric(f"gate106_{what}", provider=name))
+
+    until(lambda: metric("binds"), "the client bound")
+    assert {told.status for told in traveller.client.submit("chinese", port_of(name), recipient)} == {0}
+    (seen,) = carrier.to(recipient)
+    traveller.leave()
+    until(lambda: not metric("binds"), "the client gone")
+    before = len(tap.delivers())
+    delivers = [carrier.receipt(seen)]
+    assert carrier.acknowledged(delivers[0]).status == 0
+    for text in ("好的", "谢谢"):
+        delivers.append(carrier.reply("86" + recipient, port_of(name), text.encode("utf-16-be"), 8))
+        assert carrier.acknowledged(delivers[-1]).status == 0
+    assert metric("mailbox_messages") == 3
+    client = traveller.back()
+
+    def came() -> bool:
+        arrived = client.arrived()
+        replies = [one.text for one in arrived if one.text in ("好的", "谢谢")]
+        return sorted(replies) == sorted(("好的", "谢谢")) and any(one.receipt and seen.id in one.text for one in arrived)
+
+    until(came, lambda: f"a receipt and two replies, got {client.arrived()}")
+    until(lambda: not metric("mailbox_messages"), "the mailbox empty")
+    assert [one.but_sequence for one in tap.delivers()[before:]] == [one.but_sequence for one in delivers]
 
 
 @pytest.mark.parametrize(("text", "data_coding"), [("好的, 谢谢", 8), ("OK thanks", 0)])
