@@ -69,7 +69,8 @@ def _mail(store: EmbeddedStore, item: Record) -> None:
     elif item.kind == entries.DROPPED:
         box.settle(mail.unpack_dropped(body).numbers)
     elif item.kind == entries.DISOWNED:
-        box.move(mail.unpack_disowned(body).provider)
+        for provider in mail.unpack_disowned(body).providers:
+            box.move(provider)
 
 
 def _verdict(store: EmbeddedStore, said: entries.Verdict, counts: bool, done: Replayed) -> None:

@@ -17,8 +17,9 @@ safe within a second is left with the carrier (ESME_RX_T_APPN): a carrier's wind
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from proxy.changes import OptOutReply
 from proxy.desk import entries, mail
@@ -40,6 +41,13 @@ SAFE_WITHIN_S = 0.85
 ESME_ROK, ESME_RMSGQFUL, ESME_RTHROTTLED, ESME_RX_T_APPN = 0x00, 0x14, 0x58, 0x64
 LATER = frozenset((ESME_RX_T_APPN, ESME_RMSGQFUL, ESME_RTHROTTLED))
 """A provider that answers so is asked again; any other refusal is for good."""
+NEWS_MAX = 10_000
+"""So much one record tells: a tenth of what a record may hold."""
+PACKED: Mapping[int, Callable[[float, Sequence[Any]], bytes]] = {
+    entries.DELIVERED: mail.pack_delivered,
+    entries.DROPPED: mail.pack_dropped,
+    entries.DISOWNED: mail.pack_disowned,
+}
 HAND_MAX = 500
 """Items handed to one provider in one loop turn: about a millisecond."""
 
@@ -146,24 +154,26 @@ class Arrival:
 
 
 class _Said:
-    """A record about the mailbox; it changes nobody's record. ``pack`` is asked for the body when the commit group is made."""
+    """What became of delivers in the mailbox: one record of what a turn brought. It changes nobody's record."""
 
-    __slots__ = ("recipient", "_kind", "_pack", "_then")
+    __slots__ = ("recipient", "news", "_kind", "_open")
 
-    def __init__(self, kind: int, pack: Callable[[float], bytes], then: Callable[[], None]) -> None:
+    def __init__(self, kind: int, still_open: dict[int, _Said]) -> None:
+        """``still_open``: by kind, the one that takes more news until it is written."""
         self.recipient = 0
+        self.news: list[Any] = []
         self._kind = kind
-        self._pack = pack
-        self._then = then
+        self._open = still_open
 
     def apply(self, data: bytes, now: float) -> bytes:
         return data
 
     def written(self, now: float) -> tuple[int, bytes]:
-        return self._kind, self._pack(now)
+        return self._kind, PACKED[self._kind](now, self.news)
 
     def done(self, recorded: int) -> None:
-        self._then()
+        if self._open.get(self._kind) is self:
+            del self._open[self._kind]
 
     def unwritten(self) -> bool:
         return True
@@ -194,8 +204,7 @@ class WayBack:
         self._by_text = by_text
         self._clock = clock
         self._arrivals: deque[Arrival] = deque()  # for which the carrier may be waiting, oldest first
-        self._delivered: list[int] = []  # acknowledged by providers, not written yet
-        self._dropped: list[tuple[int, str]] = []
+        self._said: dict[int, _Said] = {}  # by kind: news for the journal that are not written yet
 
     # ------------------------------------------------------------------ from the carrier
 
@@ -292,9 +301,7 @@ class WayBack:
     def delivered(self, item: Item) -> None:
         """The provider has it, whether it said so in time or not."""
         if self.mailbox.delivered(item):
-            if not self._delivered:
-                self.relay.note(_Said(entries.DELIVERED, self._pack_delivered, self._delivered_written))
-            self._delivered.append(item.number)
+            self._say(entries.DELIVERED, item.number)
 
     def unanswered(self, items: Iterable[Item]) -> None:
         """No answer came in time: they are tried again."""
@@ -320,7 +327,7 @@ class WayBack:
 
     def _disowned(self, names: Iterable[str]) -> None:
         for name in names:
-            self.relay.note(_Said(entries.DISOWNED, partial(mail.pack_disowned, provider=name), _nothing))
+            self._say(entries.DISOWNED, name)
 
     def tick(self, now: float) -> None:
         """A few times a second: who waited long enough is tried again, and no carrier waits longer than a second."""
@@ -335,22 +342,11 @@ class WayBack:
         for number, provider, why in self.mailbox.take_fallen():
             if why != "returned":
                 self.tally.mailbox_dropped[provider or "unowned", why] += 1
-            if not self._dropped:
-                self.relay.note(_Said(entries.DROPPED, self._pack_dropped, self._dropped_written))
-            self._dropped.append((number, why))
+            self._say(entries.DROPPED, (number, why))
 
-    def _pack_delivered(self, now: float) -> bytes:
-        return mail.pack_delivered(now, self._delivered)
-
-    def _delivered_written(self) -> None:
-        self._delivered = []
-
-    def _pack_dropped(self, now: float) -> bytes:
-        return mail.pack_dropped(now, self._dropped)
-
-    def _dropped_written(self) -> None:
-        self._dropped = []
-
-
-def _nothing() -> None:
-    return None
+    def _say(self, kind: int, news: object) -> None:
+        said = self._said.get(kind)
+        if said is None or len(said.news) >= NEWS_MAX:
+            said = self._said[kind] = _Said(kind, self._said)
+            self.relay.note(said)
+        said.news.append(news)

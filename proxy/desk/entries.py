@@ -370,7 +370,11 @@ class Deliver(NamedTuple):
 
 
 def pack_deliver(now: float, kind: str, source: str, port: str, provider: str, data: bytes) -> bytes:
-    return _TIME.pack(int(now * 1000)) + _word(kind) + _word(source) + _word(port) + _word(provider) + data
+    return b"".join((_U64(int(now * 1000)), _known(kind), _word(source), _known(port), _known(provider), data))
+
+
+_known = lru_cache(maxsize=16_384)(_word)
+"""Ports and names are few; a person's number is new each time."""
 
 
 def unpack_deliver(body: bytes) -> Deliver:

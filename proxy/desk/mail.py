@@ -30,7 +30,7 @@ class Dropped(NamedTuple):
 
 class Disowned(NamedTuple):
     time: float
-    provider: str  # which is no more: what waited for it belongs to nobody
+    providers: tuple[str, ...]  # which are no more: what waited for them belongs to nobody
 
 
 def pack_delivered(now: float, numbers: Sequence[int]) -> bytes:
@@ -53,9 +53,9 @@ def unpack_dropped(body: bytes) -> Dropped:
     return Dropped(time_ms / 1000, tuple(number for number, _ in pairs), tuple(WHYS[why] for _, why in pairs))
 
 
-def pack_disowned(now: float, provider: str) -> bytes:
-    return _TIME.pack(int(now * 1000)) + provider.encode()
+def pack_disowned(now: float, providers: Sequence[str]) -> bytes:
+    return _TIME.pack(int(now * 1000)) + "\0".join(providers).encode()  # names have no NUL
 
 
 def unpack_disowned(body: bytes) -> Disowned:
-    return Disowned(_TIME.unpack_from(body)[0] / 1000, body[_TIME.size :].decode())
+    return Disowned(_TIME.unpack_from(body)[0] / 1000, tuple(body[_TIME.size :].decode().split("\0")))

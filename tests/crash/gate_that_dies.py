@@ -26,7 +26,7 @@ from proxy.net.link import Link
 from proxy.relay import Relay
 from proxy.state.checkpoint import CheckpointFile
 from proxy.state.sqlite import SqliteStore
-from proxy.way_back import Arrival, WayBack
+from proxy.way_back import Arrival, WayBack, _Said
 from proxy.wire import Session
 
 SUBMIT_SM, SUBMIT_SM_RESP, DELIVER_SM, DELIVER_SM_RESP = 0x00000004, 0x80000004, 0x00000005, 0x80000005
@@ -227,7 +227,7 @@ POINTS: dict[str, Point] = {
         20,
     ),
     "delivered": Point("when a provider's acknowledgement is read and not written", after(WayBack, "delivered"), 20),
-    "delivered-written": Point("when a provider's acknowledgement is written", before(WayBack, "_delivered_written"), 15),
+    "delivered-written": Point("when a provider's acknowledgement is written", before(_Said, "done"), 15),
     "mailbox-stored": Point(
         "when a checkpoint has part of a mailbox and is not committed",
         after(CheckpointFile, "write", lambda *a: a[1].table == "mailbox"),

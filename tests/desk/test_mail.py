@@ -24,9 +24,9 @@ def test_a_record_of_dropped_ones_says_which_and_why(now, dropped):
     assert said.time == int(now * 1000) / 1000
 
 
-@pytest.mark.parametrize("provider", ["jia", "通道商", ""])
-def test_a_record_of_a_provider_that_is_no_more_names_it(provider):
-    assert mail.unpack_disowned(mail.pack_disowned(5.25, provider)) == (5.25, provider)
+@pytest.mark.parametrize("providers", [("jia",), ("通道商", "jia-2"), ("a", "b", "c")])
+def test_a_record_of_providers_that_are_no_more_names_them(providers):
+    assert mail.unpack_disowned(mail.pack_disowned(5.25, providers)) == (5.25, providers)
 
 
 def test_every_kind_of_the_journal_has_a_word():

@@ -37,7 +37,7 @@ class Life:
         self.journal = Journal(disk)
         self.mailbox: Mailbox = self.store.mailbox
         for name in self.mailbox.open(Bounds(), PROVIDERS if providers is None else providers):
-            self.write(entries.DISOWNED, mail.pack_disowned(NOW, name))
+            self.write(entries.DISOWNED, mail.pack_disowned(NOW, [name]))
 
     def write(self, kind: int, body: bytes) -> int:
         sequence = self.journal.append(kind, body)
@@ -107,7 +107,7 @@ def test_whenever_a_gate_dies_the_next_has_what_was_not_delivered_in_order_and_n
             life.checkpoint(max(1, life.journal.written // 2) if word else None)
         elif step == "disown":
             for name in life.mailbox.disown([name for name in PROVIDERS if name != word]):
-                life.write(entries.DISOWNED, mail.pack_disowned(NOW, name))
+                life.write(entries.DISOWNED, mail.pack_disowned(NOW, [name]))
             model = {number: UNOWNED if owner == word else owner for number, owner in model.items()}
         else:
             life = Life(database, disk)
