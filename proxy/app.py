@@ -14,7 +14,8 @@ import gc
 import resource
 import signal
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from proxy.access import Directory
 from proxy.config import Settings, SettingsError, load
 from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDamaged, JournalDown, OsDisk, read
+from proxy.ids import MessageIds
 from proxy.message import Category
 from proxy.net.carrier import CarrierHouse
 from proxy.net.link import Turns
@@ -82,16 +84,18 @@ class Gate:
     def _restore(self, accept_loss: bool) -> tuple[Journal, Relay]:
         settings, tally = self.settings, self.tally
         directory = Directory(settings)
-        self.carriers = {
-            carrier.name: CarrierHouse(carrier, settings.timers, self.turns, tally) for carrier in settings.carriers
-        }
-        routes = Routes(settings.carriers, {name: house.lane for name, house in self.carriers.items()})
+        self.ids = MessageIds(settings.message_ids, settings.carriers)
+        self.houses = self._houses()
+        """One for each account at a carrier: carriers' common ones, then providers' own."""
+        lanes = {house.carrier.name: house.lane for house in self.houses if not house.owner}
+        routes = Routes(settings.carriers, lanes, {house.owner: house.lane for house in self.houses if house.owner})
         disk = OsDisk(settings.journal)
         self.store.belongs_to(disk, accept_loss)
         self.store.pin("message_ids", settings.message_ids)
         position = self.store.position
         found = replay(self.store, read(disk, position.open_from, position.counted), position.counted)
         settle_open(self.store, found)
+        self.ids.restore(found.learnt)
         journal = Journal(disk, settings.node)
         log.info("journal replayed", records=found.records, open=len(found.open), at=journal.written)
         relay = Relay(
@@ -116,8 +120,26 @@ class Gate:
             {carrier.name: carrier.strip for carrier in settings.carriers if carrier.strip},
             frozenset(carrier.name for carrier in settings.carriers if carrier.receipts_by_text),
             time.time,
+            self.ids.of,
         )
         return journal, relay
+
+    def _houses(self) -> list[CarrierHouse]:
+        settings, of = self.settings, self.ids.of
+        by_name = {carrier.name: carrier for carrier in settings.carriers}
+        accounts = [(carrier, "") for carrier in settings.carriers]
+        for provider in settings.providers:
+            up = provider.upstream
+            if up is not None:
+                common = by_name[up.carrier]
+                own = replace(
+                    common, system_id=up.system_id, password=up.password, links=up.links, window=up.window, tps=up.tps
+                )
+                accounts.append((own, provider.name))
+        return [
+            CarrierHouse(carrier, settings.timers, self.turns, self.tally, of.get(carrier.name), owner)
+            for carrier, owner in accounts
+        ]
 
     async def start(self) -> None:
         settings = self.settings
@@ -128,7 +150,7 @@ class Gate:
         self.http = HttpServer(self._metrics, self._not_ready, settings.http.metrics_allow, self._notes)
         self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
         self.smpp_port = await self.providers.listen(settings.smpp.listen.host, settings.smpp.listen.port)
-        for house in self.carriers.values():
+        for house in self.houses:
             house.start(self.relay, self.way_back)
         self._tasks = [
             self.loop.create_task(self._ticks()),
@@ -136,7 +158,7 @@ class Gate:
             self.loop.create_task(self._watch_rules()),
         ]
         self.providers.accepting = True
-        log.info("gate open", smpp=self.smpp_port, http=self.http_port, rules=self.rules.revision, carriers=len(self.carriers))
+        log.info("gate open", smpp=self.smpp_port, http=self.http_port, rules=self.rules.revision, carriers=len(self.houses))
 
     def _note(self, kind: int, body: bytes) -> None:
         """A record of the gate's own, outside a turn."""
@@ -182,7 +204,7 @@ class Gate:
                 self._note(entries.CLOCK, entries.pack_clock(now, step))
                 log.warning("the clock jumped", seconds=round(step, 3))
             self.providers.tick()
-            for house in self.carriers.values():
+            for house in self.houses:
                 house.tick()
             self.relay.tick(now)
             self.store.sweep(now, self.rules.window_s)
@@ -228,6 +250,8 @@ class Gate:
         try:
             waiting = [transit.recorded for transit in self.relay.in_flight.values()]
             written = self.journal.written
+            for learnt in self.ids.carry():  # behind the place from which a restart reads on
+                self._note(*learnt.written(time.time()))
             await self.store.checkpoint(
                 counted=written,
                 open_from=min(waiting, default=written + 1),
@@ -275,10 +299,20 @@ class Gate:
         except SettingsError as error:
             log.error("settings not loaded, the old ones stay in force", problem=str(error))
             return
+        if (moved := self._moved(settings)) is not None:
+            log.error(
+                "settings not loaded, the old ones stay in force", problem=f"upstream of {moved}: a change needs a restart"
+            )
+            return
         directory = Directory(settings, self.relay.directory)
         self.relay.directory = directory
         self.providers.use(directory)
         log.info("accounts in force", accounts=len(directory.accesses))
+
+    def _moved(self, settings: Settings) -> str | None:
+        """A provider whose own account at a carrier is not the one we are bound with. Those that are gone do no harm."""
+        ours = {provider.name: provider.upstream for provider in self.settings.providers}
+        return next((one.name for one in settings.providers if one.upstream != ours.get(one.name)), None)
 
     # -- stop
 
@@ -294,7 +328,7 @@ class Gate:
         log.info("drained", left=len(relay.in_flight))
         providers.unbind_all()
         self.turns.flush()
-        await asyncio.gather(*(house.stop() for house in self.carriers.values()))
+        await asyncio.gather(*(house.stop() for house in self.houses))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(
@@ -317,7 +351,7 @@ class Gate:
         why = []
         if not self.providers.accepting:
             why.append(self.providers.why_not_accepting)
-        if not any(house.lane.up for house in self.carriers.values()):
+        if not any(house.lane.up for house in self.houses):
             why += self._carriers_down() or ["no carrier is configured (settings: carriers)"]
         if self.relay.journal_down:
             why.append(f"journal: {self.relay.journal_down}")
@@ -325,32 +359,32 @@ class Gate:
 
     def _notes(self) -> list[str]:
         """What somebody should mend, though traffic may come."""
-        notes = self._carriers_down() if any(house.lane.up for house in self.carriers.values()) else []
+        notes = self._carriers_down() if any(house.lane.up for house in self.houses) else []
         if self.rules_problem:
             notes.append(f"rules: {self.rules_problem} (the set {self.rules.revision} stays in force)")
         return notes
 
     def _carriers_down(self) -> list[str]:
         return [
-            f"carrier {name}: no link is up (look for 'carrier unreachable' in the log)"
-            for name, house in self.carriers.items()
+            f"carrier {house.account}: no link is up (look for 'carrier unreachable' in the log)"
+            for house in self.houses
             if not house.lane.up
         ]
 
     def _gauges(self) -> Gauges:
-        providers, houses = self.providers, self.carriers
+        providers, houses = self.providers, self.houses
         binds: dict[tuple[str, ...], int] = {}
         for name, links in providers.bound.items():
             for link in links:
                 binds[name, link.kind] = binds.get((name, link.kind), 0) + 1
         return Gauges(
             binds=binds,
-            carrier_links={(name, state): n for name, house in houses.items() for state, n in house.states().items()},
-            window_in_use={(name,): house.window_in_use() for name, house in houses.items()},
-            window_limit={(name,): house.carrier.window * house.carrier.links for name, house in houses.items()},
-            queue_messages={
-                (name, category.word): house.lane.waiting(category) for name, house in houses.items() for category in Category
-            },
+            carrier_links=_by_carrier(houses, CarrierHouse.states),
+            window_in_use=_by_carrier(houses, lambda house: {"": house.window_in_use()}),
+            window_limit=_by_carrier(houses, lambda house: {"": house.carrier.window * house.carrier.links}),
+            queue_messages=_by_carrier(
+                houses, lambda house: {category.word: house.lane.waiting(category) for category in Category}
+            ),
             provider_tps_limit={(name,): provider.tps for name, provider in self.relay.directory.providers.items()},
             rules_revision=self.rules.revision,
             store_up=True,
@@ -361,6 +395,18 @@ class Gate:
 
     def _metrics(self) -> Iterator[bytes]:
         return pieces(self.tally, self._gauges())
+
+
+def _by_carrier(
+    houses: Iterable[CarrierHouse], gauge: Callable[[CarrierHouse], dict[str, int]]
+) -> dict[tuple[str, ...], float]:
+    """The sum over all accounts at a carrier, by its name and a second label, if there is one."""
+    found: dict[tuple[str, ...], float] = {}
+    for house in houses:
+        for label, value in gauge(house).items():
+            labels = (house.carrier.name, label) if label else (house.carrier.name,)
+            found[labels] = found.get(labels, 0) + value
+    return found
 
 
 def _drive(coroutine: Coroutine[Any, Any, None]) -> None:

@@ -9,11 +9,12 @@ the carrier is asked to try again (ESME_RX_T_APPN).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from proxy.changes import OptOutReply
 from proxy.desk import entries
+from proxy.ids import CarrierIds
 from proxy.message import Category, OptOut, hash16, hash32
 from proxy.number import NotARecipient, recipient_of
 from proxy.policy import read_reply
@@ -73,15 +74,18 @@ class WayBack:
         strip: dict[str, str],
         by_text: frozenset[str],
         clock: Callable[[], float],
+        ids: Mapping[str, CarrierIds] | None = None,
     ) -> None:
         """``receivers``: binds of a provider that can take a deliver. ``strip``: carrier → what it puts before a port.
-        ``by_text``: carriers whose receipts are known by their text, not by esm_class."""
+        ``by_text``: carriers whose receipts are known by their text, not by esm_class. ``ids``: carriers whose receipts must be
+        made to name what providers saw."""
         self._relay = relay
         self._tally = tally
         self._receivers = receivers
         self._strip = strip
         self._by_text = by_text
         self._clock = clock
+        self._ids = ids or {}
 
     def deliver(self, link: Link, frame: Frame, now: float) -> None:
         """A deliver_sm was read from a carrier."""
@@ -92,13 +96,21 @@ class WayBack:
             link.answer(deliver_sm_resp(frame.sequence_number, fault.status))
             return
         port = deliver.destination.removeprefix(self._strip.get(link.carrier, ""))
-        prefix, owner = self._relay.directory.ports.longest(port)
+        prefix, owner = self._owner(link, port)
         receipt = deliver.is_receipt or (link.carrier in self._by_text and deliver.looks_like_receipt)
         recorded = not receipt and self._opt_out(link, frame, deliver, port, prefix, owner, now)
         kind = "receipt" if receipt else ("optout" if recorded else "reply")
+        seen = self._ids[link.carrier].receipt(frame.data) if receipt and link.carrier in self._ids else frame.data
         body = partial(entries.pack_deliver, kind=kind, source=deliver.source, port=port, provider=owner, data=frame.data)
-        hand_on = partial(self._hand_on, link, frame, owner, kind)
+        hand_on = partial(self._hand_on, link, frame, seen, owner, kind)
         self._relay.note(Note(body, _nothing if recorded else hand_on))
+
+    def _owner(self, link: Link, port: str) -> tuple[str, str]:
+        """(prefix, provider) of what came to a port: all that arrives over a provider's own account is that provider's."""
+        prefix, owner = self._relay.directory.ports.longest(port)
+        if not link.owner or link.owner == owner or link.owner not in self._relay.directory.providers:
+            return prefix, owner
+        return "", link.owner
 
     def _opt_out(self, link: Link, frame: Frame, deliver: Deliver, port: str, prefix: str, owner: str, now: float) -> bool:
         """Whether the reply is a refusal; then it is on its way into the person's record."""
@@ -121,10 +133,11 @@ class WayBack:
 
     def _in_force(self, link: Link, frame: Frame, owner: str, read_at: float) -> None:
         self._tally.optout_effect_seconds.observe(max(0.0, self._clock() - read_at))
-        self._hand_on(link, frame, owner, "optout")
+        self._hand_on(link, frame, frame.data, owner, "optout")
 
-    def _hand_on(self, link: Link, frame: Frame, owner: str, kind: str) -> None:
-        handed = bool(owner) and any(bind.hand(frame.data) for bind in self._receivers(owner))
+    def _hand_on(self, link: Link, frame: Frame, seen: bytes, owner: str, kind: str) -> None:
+        """``seen``: the deliver as the provider sees it."""
+        handed = bool(owner) and any(bind.hand(seen) for bind in self._receivers(owner))
         if handed:
             self._tally.delivers[owner, kind] += 1
             status = ESME_ROK
