@@ -102,7 +102,8 @@ class WayBack:
         kind = "receipt" if receipt else ("optout" if recorded else "reply")
         seen = self._ids[link.carrier].receipt(frame.data) if receipt and link.carrier in self._ids else frame.data
         body = partial(entries.pack_deliver, kind=kind, source=deliver.source, port=port, provider=owner, data=frame.data)
-        hand_on = partial(self._hand_on, link, frame, seen, owner, kind)
+        # in the queue of answers, so that a receipt never overtakes the answer to its submit
+        hand_on = partial(self._relay.when_synced, 0, partial(self._hand_on, link, frame, seen, owner, kind))
         self._relay.note(Note(body, _nothing if recorded else hand_on))
 
     def _owner(self, link: Link, port: str) -> tuple[str, str]:
