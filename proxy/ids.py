@@ -258,7 +258,6 @@ class Own(NamedTuple):
     """A message as its carrier knows it."""
 
     carrier: str
-    """Empty where the id does not say whose it is (message_ids: carrier, and more than one of them)."""
     id: bytes
 
 
@@ -271,16 +270,15 @@ class MessageIds:
         self.of = {ids.name: ids for ids in found if not ids.plain}
         """Carrier → its ids, where not everything passes byte for byte."""
         self._by_code = {one.code.encode(): ids for one, ids in zip(carriers, found, strict=True)} if is_coded else {}
-        self._coded = is_coded
+        self.coded = is_coded
+        """Whether every id of ours says whose it is: then one that does not is nobody's."""
         self._lone = carriers[0].name if len(carriers) == 1 else ""
 
     def own(self, told: bytes) -> Own | None:
-        """What a provider names (query_sm, cancel_sm, replace_sm; without its NUL) as its carrier knows it; None where no carrier
-        of ours can have such a message."""
-        if not told:
-            return None
-        if not self._coded:
-            return Own(self._lone, told)
+        """What a provider names (query_sm, cancel_sm, replace_sm; without its NUL) as its carrier knows it; None where the id does
+        not say whose it is: with ``message_ids: carrier`` and several carriers, or because it is no id of ours."""
+        if not self.coded:
+            return Own(self._lone, told) if told and self._lone else None
         ids = self._by_code.get(told[:CODE_OCTETS])
         own = ids.own(told) if ids is not None else None
         return Own(ids.name, own) if ids is not None and own is not None else None

@@ -311,9 +311,9 @@ def test_what_no_carrier_of_ours_can_have_is_nobodys(made_up):
     assert MessageIds("coded", [Setting("bj", "B1"), Setting("sh", "S1")]).own(made_up) is None
 
 
-def test_without_codes_an_id_is_the_lone_carriers_or_may_be_anybodys():
+def test_without_codes_an_id_is_the_lone_carriers_or_does_not_say():
     assert MessageIds("carrier", [Setting("bj")]).own(b"4711") == Own("bj", b"4711")
-    assert MessageIds("carrier", [Setting("bj"), Setting("sh")]).own(b"4711") == Own("", b"4711")
+    assert MessageIds("carrier", [Setting("bj"), Setting("sh")]).own(b"4711") is None
     assert MessageIds("carrier", [Setting("bj")]).own(b"") is None
     assert MessageIds("coded", []).own(b"4711") is None
 
