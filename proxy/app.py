@@ -14,8 +14,7 @@ import gc
 import resource
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +29,10 @@ from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDamaged, JournalDown, OsDisk, read
 from proxy.ids import MessageIds
 from proxy.message import Category
+from proxy.net.accounts import by_carrier, houses_of, moved, routes_over
 from proxy.net.carrier import CarrierHouse
 from proxy.net.link import Turns
 from proxy.net.provider import Providers
-from proxy.net.routes import Routes
 from proxy.net.syncer import Syncer
 from proxy.ops.http import HttpServer
 from proxy.ops.metrics import Gauges, pieces
@@ -85,10 +84,7 @@ class Gate:
         settings, tally = self.settings, self.tally
         directory = Directory(settings)
         self.ids = MessageIds(settings.message_ids, settings.carriers)
-        self.houses = self._houses()
-        """One for each account at a carrier: carriers' common ones, then providers' own."""
-        lanes = {house.carrier.name: house.lane for house in self.houses if not house.owner}
-        routes = Routes(settings.carriers, lanes, {house.owner: house.lane for house in self.houses if house.owner})
+        self.houses = houses_of(settings, self.turns, tally, self.ids.of)
         disk = OsDisk(settings.journal)
         self.store.belongs_to(disk, accept_loss)
         self.store.pin("message_ids", settings.message_ids)
@@ -103,7 +99,7 @@ class Gate:
             rules=self.rules,
             store=self.store,
             journal=journal,
-            routes=routes,
+            routes=routes_over(self.houses),
             tally=tally,
             spawn=_drive,
             wake=self.turns.wake,
@@ -123,23 +119,6 @@ class Gate:
             self.ids.of,
         )
         return journal, relay
-
-    def _houses(self) -> list[CarrierHouse]:
-        settings, of = self.settings, self.ids.of
-        by_name = {carrier.name: carrier for carrier in settings.carriers}
-        accounts = [(carrier, "") for carrier in settings.carriers]
-        for provider in settings.providers:
-            up = provider.upstream
-            if up is not None:
-                common = by_name[up.carrier]
-                own = replace(
-                    common, system_id=up.system_id, password=up.password, links=up.links, window=up.window, tps=up.tps
-                )
-                accounts.append((own, provider.name))
-        return [
-            CarrierHouse(carrier, settings.timers, self.turns, self.tally, of.get(carrier.name), owner)
-            for carrier, owner in accounts
-        ]
 
     async def start(self) -> None:
         settings = self.settings
@@ -299,20 +278,15 @@ class Gate:
         except SettingsError as error:
             log.error("settings not loaded, the old ones stay in force", problem=str(error))
             return
-        if (moved := self._moved(settings)) is not None:
+        if name := moved(self.settings, settings):
             log.error(
-                "settings not loaded, the old ones stay in force", problem=f"upstream of {moved}: a change needs a restart"
+                "settings not loaded, the old ones stay in force", problem=f"upstream of {name}: a change needs a restart"
             )
             return
         directory = Directory(settings, self.relay.directory)
         self.relay.directory = directory
         self.providers.use(directory)
         log.info("accounts in force", accounts=len(directory.accesses))
-
-    def _moved(self, settings: Settings) -> str | None:
-        """A provider whose own account at a carrier is not the one we are bound with. Those that are gone do no harm."""
-        ours = {provider.name: provider.upstream for provider in self.settings.providers}
-        return next((one.name for one in settings.providers if one.upstream != ours.get(one.name)), None)
 
     # -- stop
 
@@ -379,10 +353,10 @@ class Gate:
                 binds[name, link.kind] = binds.get((name, link.kind), 0) + 1
         return Gauges(
             binds=binds,
-            carrier_links=_by_carrier(houses, CarrierHouse.states),
-            window_in_use=_by_carrier(houses, lambda house: {"": house.window_in_use()}),
-            window_limit=_by_carrier(houses, lambda house: {"": house.carrier.window * house.carrier.links}),
-            queue_messages=_by_carrier(
+            carrier_links=by_carrier(houses, CarrierHouse.states),
+            window_in_use=by_carrier(houses, lambda house: {"": house.window_in_use()}),
+            window_limit=by_carrier(houses, lambda house: {"": house.carrier.window * house.carrier.links}),
+            queue_messages=by_carrier(
                 houses, lambda house: {category.word: house.lane.waiting(category) for category in Category}
             ),
             provider_tps_limit={(name,): provider.tps for name, provider in self.relay.directory.providers.items()},
@@ -395,18 +369,6 @@ class Gate:
 
     def _metrics(self) -> Iterator[bytes]:
         return pieces(self.tally, self._gauges())
-
-
-def _by_carrier(
-    houses: Iterable[CarrierHouse], gauge: Callable[[CarrierHouse], dict[str, int]]
-) -> dict[tuple[str, ...], float]:
-    """The sum over all accounts at a carrier, by its name and a second label, if there is one."""
-    found: dict[tuple[str, ...], float] = {}
-    for house in houses:
-        for label, value in gauge(house).items():
-            labels = (house.carrier.name, label) if label else (house.carrier.name,)
-            found[labels] = found.get(labels, 0) + value
-    return found
 
 
 def _drive(coroutine: Coroutine[Any, Any, None]) -> None:
