@@ -27,11 +27,12 @@ from proxy.access import Directory
 from proxy.config import Mailbox, Settings, SettingsError, load
 from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDamaged, JournalDown, OsDisk, read
+from proxy.ids import MessageIds
 from proxy.message import Category
+from proxy.net.accounts import by_carrier, houses_of, moved, routes_over
 from proxy.net.carrier import CarrierHouse
 from proxy.net.link import Turns
 from proxy.net.provider import Providers
-from proxy.net.routes import Routes
 from proxy.net.syncer import Syncer
 from proxy.ops.http import HttpServer
 from proxy.ops.metrics import Gauges, pieces
@@ -85,16 +86,15 @@ class Gate:
     def _restore(self, accept_loss: bool) -> tuple[Journal, Relay]:
         settings, tally = self.settings, self.tally
         directory = Directory(settings)
-        self.carriers = {
-            carrier.name: CarrierHouse(carrier, settings.timers, self.turns, tally) for carrier in settings.carriers
-        }
-        routes = Routes(settings.carriers, {name: house.lane for name, house in self.carriers.items()})
+        self.ids = MessageIds(settings.message_ids, settings.carriers)
+        self.houses = houses_of(settings, self.turns, tally, self.ids.of)
         disk = OsDisk(settings.journal)
         self.store.belongs_to(disk, accept_loss)
         self.store.pin("message_ids", settings.message_ids)
         position = self.store.position
         found = replay(self.store, read(disk, position.open_from, position.counted), position.counted)
         settle_open(self.store, found)
+        self.ids.restore(found.learnt)
         journal = Journal(disk, settings.node)
         log.info("journal replayed", records=found.records, open=len(found.open), at=journal.written)
         relay = Relay(
@@ -102,7 +102,7 @@ class Gate:
             rules=self.rules,
             store=self.store,
             journal=journal,
-            routes=routes,
+            routes=routes_over(self.houses),
             tally=tally,
             spawn=_drive,
             wake=self.turns.wake,
@@ -120,6 +120,7 @@ class Gate:
             {carrier.name: carrier.strip for carrier in settings.carriers if carrier.strip},
             frozenset(carrier.name for carrier in settings.carriers if carrier.receipts_by_text),
             time.time,
+            self.ids.of,
         )
         self.providers.way_back = self.way_back
         self.way_back.open(_bounds(settings.mailbox), directory.providers)
@@ -134,7 +135,7 @@ class Gate:
         self.http = HttpServer(self._metrics, self._not_ready, settings.http.metrics_allow, self._notes)
         self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
         self.smpp_port = await self.providers.listen(settings.smpp.listen.host, settings.smpp.listen.port)
-        for house in self.carriers.values():
+        for house in self.houses:
             house.start(self.relay, self.way_back)
         self._tasks = [
             self.loop.create_task(self._ticks()),
@@ -142,7 +143,7 @@ class Gate:
             self.loop.create_task(self._watch_rules()),
         ]
         self.providers.accepting = True
-        log.info("gate open", smpp=self.smpp_port, http=self.http_port, rules=self.rules.revision, carriers=len(self.carriers))
+        log.info("gate open", smpp=self.smpp_port, http=self.http_port, rules=self.rules.revision, carriers=len(self.houses))
 
     def _note(self, kind: int, body: bytes) -> None:
         """A record of the gate's own, outside a turn."""
@@ -189,7 +190,7 @@ class Gate:
                 self._note(entries.CLOCK, entries.pack_clock(now, step))
                 log.warning("the clock jumped", seconds=round(step, 3))
             self.providers.tick()
-            for house in self.carriers.values():
+            for house in self.houses:
                 house.tick()
             self.relay.tick(now)
             self.way_back.tick(now)
@@ -236,6 +237,8 @@ class Gate:
         try:
             waiting = [transit.recorded for transit in self.relay.in_flight.values()]
             written = self.journal.written
+            for learnt in self.ids.carry():  # behind the place from which a restart reads on
+                self._note(*learnt.written(time.time()))
             await self.store.checkpoint(
                 counted=written,
                 open_from=min(waiting, default=written + 1),
@@ -283,6 +286,11 @@ class Gate:
         except SettingsError as error:
             log.error("settings not loaded, the old ones stay in force", problem=str(error))
             return
+        if name := moved(self.settings, settings):
+            log.error(
+                "settings not loaded, the old ones stay in force", problem=f"upstream of {name}: a change needs a restart"
+            )
+            return
         directory = Directory(settings, self.relay.directory)
         self.relay.directory = directory
         self.providers.use(directory)
@@ -310,7 +318,7 @@ class Gate:
         log.info("drained", left=len(relay.in_flight))
         providers.unbind_all()
         self.turns.flush()
-        await asyncio.gather(*(house.stop() for house in self.carriers.values()))
+        await asyncio.gather(*(house.stop() for house in self.houses))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(
@@ -333,7 +341,7 @@ class Gate:
         why = []
         if not self.providers.accepting:
             why.append(self.providers.why_not_accepting)
-        if not any(house.lane.up for house in self.carriers.values()):
+        if not any(house.lane.up for house in self.houses):
             why += self._carriers_down() or ["no carrier is configured (settings: carriers)"]
         if self.relay.journal_down:
             why.append(f"journal: {self.relay.journal_down}")
@@ -341,20 +349,20 @@ class Gate:
 
     def _notes(self) -> list[str]:
         """What somebody should mend, though traffic may come."""
-        notes = self._carriers_down() if any(house.lane.up for house in self.carriers.values()) else []
+        notes = self._carriers_down() if any(house.lane.up for house in self.houses) else []
         if self.rules_problem:
             notes.append(f"rules: {self.rules_problem} (the set {self.rules.revision} stays in force)")
         return notes
 
     def _carriers_down(self) -> list[str]:
         return [
-            f"carrier {name}: no link is up (look for 'carrier unreachable' in the log)"
-            for name, house in self.carriers.items()
+            f"carrier {house.account}: no link is up (look for 'carrier unreachable' in the log)"
+            for house in self.houses
             if not house.lane.up
         ]
 
     def _gauges(self) -> Gauges:
-        providers, houses = self.providers, self.carriers
+        providers, houses = self.providers, self.houses
         binds: dict[tuple[str, ...], int] = {}
         for name, links in providers.bound.items():
             for link in links:
@@ -363,12 +371,12 @@ class Gate:
         boxes = [self.store.mailbox.box(name) for name in (UNOWNED, *self.relay.directory.providers)]
         return Gauges(
             binds=binds,
-            carrier_links={(name, state): n for name, house in houses.items() for state, n in house.states().items()},
-            window_in_use={(name,): house.window_in_use() for name, house in houses.items()},
-            window_limit={(name,): house.carrier.window * house.carrier.links for name, house in houses.items()},
-            queue_messages={
-                (name, category.word): house.lane.waiting(category) for name, house in houses.items() for category in Category
-            },
+            carrier_links=by_carrier(houses, CarrierHouse.states),
+            window_in_use=by_carrier(houses, lambda house: {"": house.window_in_use()}),
+            window_limit=by_carrier(houses, lambda house: {"": house.carrier.window * house.carrier.links}),
+            queue_messages=by_carrier(
+                houses, lambda house: {category.word: house.lane.waiting(category) for category in Category}
+            ),
             mailbox_messages={(box.provider or "unowned",): box.count for box in boxes},
             mailbox_oldest_s={(box.provider or "unowned",): box.age_s(now) for box in boxes},
             provider_tps_limit={(name,): provider.tps for name, provider in self.relay.directory.providers.items()},

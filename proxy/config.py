@@ -21,6 +21,7 @@ from proxy.yamlfile import Document, Place, YamlError, spell, unknown
 from proxy.yamlfile import load as load_yaml
 
 CARRIERS_MAX = 64  # each costs connections and a pacer
+UPSTREAMS_MAX = 256  # so do providers' own accounts at them
 PROVIDERS_MAX = 10_000
 PORTS_MAX = 10_000  # of one provider
 WINDOW_MAX = 10_000  # requests unanswered on one link: 64 KiB each at worst
@@ -29,10 +30,7 @@ TPS_MAX = 1_000_000
 NOT_YET: Mapping[str, tuple[str, ...]] = {
     "smpp.tls": (),
     "smpp.proxy_protocol": (),
-    "message_ids": ("coded",),
     "carriers[].tls": (),
-    "carriers[].receipt_id": ("hex", "dec"),
-    "providers[].upstream": (),
     "providers[].status_detail": ("tlv",),
 }
 """Settings of the design (all their values, or these) that this version refuses: taking them in silence would promise what is
@@ -120,8 +118,10 @@ class Carrier:
     strip: str
     """What it puts before a port in ``destination_addr``."""
     receipts_by_text: bool
-    receipt_id: str  # same | hex | dec
+    receipt_id: str  # same | hex | dec: how receipts write what answers name (proxy/ids.py)
     tls: bool
+    receipt_id_width: int = 0
+    """Digits at least of the ids in its answers; 0: as answers that begin with 0 show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,18 @@ class Account:
     ports: tuple[str, ...] | None
     tps: float | None
     binds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A provider's own account at a carrier: its submits leave there only, and what arrives there is its own."""
+
+    carrier: str
+    system_id: str
+    password: str = field(repr=False)
+    links: int
+    window: int
+    tps: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +162,7 @@ class Provider:
     statuses: str  # vendor | standard
     status_detail: str  # none | tlv
     since: float | None
+    upstream: Upstream | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +208,7 @@ def _settings(top: Fields, document: Document) -> Settings:
     for key in ("journal", "rules"):
         top.need(key)
     journal, rules = top.path("journal", "journal"), top.path("rules", "rules")
+    carriers = tuple(_carrier(row) for row in top.rows("carriers", CARRIERS_MAX))
     settings = Settings(
         smpp=Smpp(smpp.address("listen", Address("127.0.0.1", 2775)), _tls(smpp), smpp.flag("proxy_protocol", default=False)),
         http=Http(http.address("listen", Address("127.0.0.1", 9106)), http.networks("metrics_allow", _LOOPBACK, 1000)),
@@ -209,8 +223,8 @@ def _settings(top: Fields, document: Document) -> Settings:
             response_s=timers.number("response_s", 10, minimum=0.1, maximum=600),
         ),
         mailbox=_mailbox(top.below("mailbox")),
-        carriers=tuple(_carrier(row) for row in top.rows("carriers", CARRIERS_MAX)),
-        providers=tuple(_provider(row) for row in top.rows("providers", PROVIDERS_MAX)),
+        carriers=carriers,
+        providers=tuple(_provider(row, carriers) for row in top.rows("providers", PROVIDERS_MAX)),
         on_judge_error=_on_judge_error(top.below("on_judge_error")),
         node=top.whole("node", 0, minimum=0, maximum=255),
         category_tag=top.whole("category_tag", 0, minimum=1, maximum=0xFFFF) or None,
@@ -275,6 +289,7 @@ def _carrier(row: Fields) -> Carrier:
         strip=row.text("strip", pattern=r"[0-9+]{1,20}", what="the digits before a port"),
         receipts_by_text=row.flag("receipts_by_text", default=False),
         receipt_id=row.word("receipt_id", ("same", "hex", "dec"), "same"),
+        receipt_id_width=row.whole("receipt_id_width", 0, minimum=1, maximum=64),
         tls=row.flag("tls", default=False),
     )
     for index, province in routes.texts("province", len(PROVINCES)):
@@ -294,7 +309,7 @@ def _prefixes(row: Fields) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _provider(row: Fields) -> Provider:
+def _provider(row: Fields, carriers: tuple[Carrier, ...]) -> Provider:
     row.need("name")
     provider = Provider(
         name=row.text("name", pattern=_NAME, what=_NAME_WHAT),
@@ -308,10 +323,30 @@ def _provider(row: Fields) -> Provider:
         statuses=row.word("statuses", ("vendor", "standard"), "vendor"),
         status_detail=row.word("status_detail", ("none", "tlv"), "none"),
         since=row.day("since"),
+        upstream=_upstream(row, carriers) if row.has("upstream") else None,
     )
-    row.has("upstream")
     row.done()
     return provider
+
+
+def _upstream(row: Fields, carriers: tuple[Carrier, ...]) -> Upstream | None:
+    """What it leaves out is as the carrier's own account has it."""
+    below = row.below("upstream")
+    for key in ("carrier", "system_id"):
+        below.need(key)
+    names = [carrier.name for carrier in carriers]
+    name = below.word("carrier", names, names[0] if names else "") if below.has("carrier") else ""
+    base = next((carrier for carrier in carriers if carrier.name == name), None)
+    upstream = Upstream(
+        carrier=name,
+        system_id=below.text("system_id", pattern=_SYSTEM_ID, what=_SYSTEM_ID_WHAT),
+        password=below.secret("password"),
+        links=below.whole("links", base.links if base else 1, minimum=1, maximum=64),
+        window=below.whole("window", base.window if base else 64, minimum=1, maximum=WINDOW_MAX),
+        tps=below.number("tps", base.tps if base else 1000, minimum=1, maximum=TPS_MAX),
+    )
+    below.done()
+    return upstream
 
 
 def _category(row: Fields) -> Category | None:
@@ -378,6 +413,10 @@ def _across(top: Fields, settings: Settings, document: Document) -> None:
         for index, carrier in enumerate(settings.carriers):
             if not carrier.code:
                 top.fault(("carriers", index), "'code' is missing (message_ids: coded needs it)")
+    for index, carrier in enumerate(settings.carriers):
+        if carrier.receipt_id_width and carrier.receipt_id == "same":
+            top.fault(("carriers", index, "receipt_id_width"), "has no meaning with receipt_id: same (choose hex or dec)")
+    _upstreams_once(top, settings)
     _ports_once(top, settings)
     _accounts_once(top, settings)
     _not_yet(top, document)
@@ -401,6 +440,22 @@ def _twice(top: Fields, section: str, values: list[tuple[str, str]]) -> None:
     for index, (key, value) in enumerate(values):
         if value and first.setdefault(value, index) != index:
             top.fault((section, index, key), f"{value!r} is taken by {section}[{first[value]}]")
+
+
+def _upstreams_once(top: Fields, settings: Settings) -> None:
+    """An account at a carrier is one provider's, or everybody's: what arrives over it must have one owner."""
+    taken = {(carrier.name, carrier.system_id): f"the account of carriers[{n}]" for n, carrier in enumerate(settings.carriers)}
+    count = 0
+    for index, provider in enumerate(settings.providers):
+        upstream = provider.upstream
+        if upstream is None:
+            continue
+        count += 1
+        holder = taken.setdefault((upstream.carrier, upstream.system_id), f"taken by providers[{index}]")
+        if holder != f"taken by providers[{index}]":
+            top.fault(("providers", index, "upstream", "system_id"), f"{upstream.system_id!r} is {holder}")
+        if count == UPSTREAMS_MAX + 1:
+            top.fault(("providers", index, "upstream"), f"more than {UPSTREAMS_MAX} accounts at carriers")
 
 
 def _ports_once(top: Fields, settings: Settings) -> None:

@@ -30,6 +30,8 @@ class Replayed:
     last_sequence: int = 0
     open: dict[int, entries.Verdict] = field(default_factory=dict)
     """Allowed, sent or about to be, and never answered: by entry id. ``settle_open`` makes them unknown."""
+    learnt: list[entries.Ids] = field(default_factory=list)
+    """What carriers' answers taught about their ids, in order: for ``MessageIds.restore``."""
     touched: dict[int, tuple[float, int]] = field(default_factory=dict)
     """Persons whose record was added to, with the time and the keep_s to prune it by at the end."""
 
@@ -48,6 +50,8 @@ def replay(store: EmbeddedStore, journal: Iterable[Record], counted_from: int) -
                 _answer(store, answer, counts, done)
         elif item.kind == entries.START:
             done.highest_id = max(done.highest_id, entries.unpack_start(item.body).first_id)
+        elif item.kind == entries.IDS:
+            done.learnt.append(entries.unpack_ids(item.body))
         elif item.kind == entries.OPTOUT:
             opted = entries.unpack_optout(item.body)
             store.update(opted.recipient, lambda data, out=opted.opt_out: record.opt_out(data, out))  # type: ignore[misc]

@@ -40,6 +40,8 @@ class Link(Protocol):
     """A carrier's connection, as the relay sees it."""
 
     carrier: str
+    owner: str
+    """The provider whose own account this is, empty for the carrier's common one."""
 
     def answer(self, data: bytes) -> None:
         """Put a whole response on the way to the carrier."""

@@ -23,6 +23,7 @@ from typing import Any
 
 from proxy.changes import OptOutReply
 from proxy.desk import entries, mail
+from proxy.ids import CarrierIds
 from proxy.message import Category, OptOut, hash16, hash32
 from proxy.number import NotARecipient, recipient_of
 from proxy.policy import read_reply
@@ -189,9 +190,11 @@ class WayBack:
         strip: dict[str, str],
         by_text: frozenset[str],
         clock: Callable[[], float],
+        ids: Mapping[str, CarrierIds] | None = None,
     ) -> None:
         """``receivers``: binds of a provider that can take a deliver, another one first each time. ``strip``: carrier → what it puts
-        before a port. ``by_text``: carriers whose receipts are known by their text, not by esm_class."""
+        before a port. ``by_text``: carriers whose receipts are known by their text, not by esm_class. ``ids``: carriers whose
+        receipts must be made to name what providers saw."""
         self.relay = relay
         self.tally = tally
         self.mailbox = mailbox
@@ -203,6 +206,7 @@ class WayBack:
         self._strip = strip
         self._by_text = by_text
         self._clock = clock
+        self._ids = ids or {}
         self._arrivals: deque[Arrival] = deque()  # for which the carrier may be waiting, oldest first
         self._said: dict[int, _Said] = {}  # by kind: news for the journal that are not written yet
 
@@ -217,14 +221,22 @@ class WayBack:
             link.answer(deliver_sm_resp(frame.sequence_number, fault.status))
             return
         port = deliver.destination.removeprefix(self._strip.get(link.carrier, ""))
-        prefix, owner = self.relay.directory.ports.longest(port)
+        prefix, owner = self._owner(link, port)
         receipt = deliver.is_receipt or (link.carrier in self._by_text and deliver.looks_like_receipt)
         kind = "receipt" if receipt else "reply"
-        arrival = Arrival(self, link, frame, frame.data, kind, deliver.source, port, owner, now)
+        seen = self._ids[link.carrier].receipt(frame.data) if receipt and link.carrier in self._ids else frame.data
+        arrival = Arrival(self, link, frame, seen, kind, deliver.source, port, owner, now)
         if not receipt:
             self._opt_out(arrival, deliver, prefix)
         self._arrivals.append(arrival)
         self.relay.note(arrival)
+
+    def _owner(self, link: Link, port: str) -> tuple[str, str]:
+        """(prefix, provider) of what came to a port: all that arrives over a provider's own account is that provider's."""
+        prefix, owner = self.relay.directory.ports.longest(port)
+        if not link.owner or link.owner == owner or link.owner not in self.relay.directory.providers:
+            return prefix, owner
+        return "", link.owner
 
     def _opt_out(self, arrival: Arrival, deliver: Deliver, prefix: str) -> None:
         """If the reply is a refusal, it is on its way into the person's record, and the carrier waits for that as well."""

@@ -105,7 +105,8 @@ def test_the_example_says_what_it_means() -> None:
 def test_every_setting_stands_in_the_example() -> None:
     text = EXAMPLE.read_text()
     unnamed = {"accounts"} | {name.split(".")[-1] for name, values in config.NOT_YET.items() if not values}
-    for kind in (config.Settings, config.Smpp, config.Http, config.Timers, config.Carrier, config.Provider, config.Account):
+    kinds = (config.Settings, config.Smpp, config.Http, config.Timers, config.Carrier, config.Provider, config.Account)
+    for kind in (*kinds, config.Upstream):
         for setting in dataclasses.fields(kind):
             assert setting.name in unnamed or f"{setting.name}:" in text, setting.name
 
@@ -186,10 +187,18 @@ def test_no_password_is_ever_shown() -> None:
         (SMALL + "message_ids: coded\n", "gate106.yaml:5: carriers[0]: 'code' is missing (message_ids: coded needs it)"),
         (SMALL + "control: /" + "x" * 120 + "\n", "gate106.yaml:19: control: a socket's path has at most 107 bytes"),
         (SMALL + "smpp: {tls: {listen: '127.0.0.1:3550', cert: a, key: b}}\n", "gate106.yaml:19: smpp.tls: this version does not serve it yet: take it out"),
-        (SMALL + "message_ids: coded\n", "gate106.yaml:19: message_ids: this version does not serve 'coded' yet: take it out"),
-        (added("receipt_id: hex", "port: 2776"), "gate106.yaml:8: carriers[0].receipt_id: this version does not serve 'hex' yet: take it out"),
+        (added("receipt_id: oct", "port: 2776"), "gate106.yaml:8: carriers[0]: unknown receipt_id 'oct' (one of same, hex, dec)"),
+        (added("receipt_id_width: 8", "port: 2776"), "gate106.yaml:8: carriers[0].receipt_id_width: has no meaning with receipt_id: same (choose hex or dec)"),
+        (added("receipt_id_width: 65", "port: 2776"), "gate106.yaml:8: carriers[0].receipt_id_width: must be a whole number from 1 to 64, not 65"),
         (added("status_detail: tlv", "jia-secret"), "gate106.yaml:14: providers[0].status_detail: this version does not serve 'tlv' yet: take it out"),
-        (added("upstream: {carrier: bj}", "jia-secret"), "gate106.yaml:14: providers[0].upstream: this version does not serve it yet: take it out"),
+        (added("upstream: {carrier: bj}", "jia-secret"), "gate106.yaml:14: providers[0].upstream: 'system_id' is missing"),
+        (added("upstream: {carrier: bj, system_id: jia}", "jia-secret"), "gate106.yaml:14: providers[0].upstream: 'password' is missing"),
+        (added("upstream: {system_id: jia, password: x}", "jia-secret"), "gate106.yaml:14: providers[0].upstream: 'carrier' is missing"),
+        (added("upstream: {carrier: jb, system_id: jia, password: x}", "jia-secret"), "gate106.yaml:14: providers[0].upstream: unknown carrier 'jb' (one of bj)"),
+        (added("upstream: {carrier: bj, system_id: jia, password: x, tsp: 1}", "jia-secret"), "gate106.yaml:14: providers[0].upstream: unknown key 'tsp' (did you mean 'tps'?)"),
+        (added("upstream: {carrier: bj, system_id: gate106, password: x}", "jia-secret"), "gate106.yaml:14: providers[0].upstream.system_id: 'gate106' is the account of carriers[0]"),
+        (added("upstream: {carrier: bj, system_id: a, password: x}", "jia-secret").replace("- name: yi\n", "- name: yi\n    upstream: {carrier: bj, system_id: a, password: x}\n"),
+         "gate106.yaml:17: providers[1].upstream.system_id: 'a' is taken by providers[0]"),
         (changed("sqlite:///var/lib/gate106/state.db", "/var/lib/state.db"), "gate106.yaml:1: store: must be scheme://… (sqlite:///var/lib/gate106/state.db), not '/var/lib/state.db'"),
         ("- a\n", "gate106.yaml:1: must be a mapping (key: value), not a list"),
         ("carriers: {}\n" + SMALL.split("carriers", 1)[0], "gate106.yaml:1: carriers: must be a list, not a mapping"),
@@ -242,6 +251,22 @@ def test_a_secret_that_cannot_be_had_is_told_without_showing_it(text: str, probl
     found = problems(text)
     assert found == [problem.replace("{here}", str(Path.cwd()))]
     assert "-secret" not in found[0]
+
+
+def test_a_provider_s_own_account_has_the_carrier_s_measures_where_it_says_nothing() -> None:
+    upstream = (
+        read(added("upstream: {carrier: bj, system_id: jia-up, password: x, links: 3}", "jia-secret")).providers[0].upstream
+    )
+    assert upstream is not None
+    assert (upstream.carrier, upstream.system_id, upstream.links, upstream.window, upstream.tps) == (
+        "bj",
+        "jia-up",
+        3,
+        64,
+        1000,
+    )
+    assert "password" not in repr(upstream)
+    assert read(SMALL).providers[0].upstream is None
 
 
 def test_a_secret_may_lie_in_a_file_beside_the_settings() -> None:

@@ -255,7 +255,11 @@ BASE: dict[str, Any] = {
     "carriers": [{"name": "bj", "host": "127.0.0.1", "port": 2776, "system_id": "gate106", "password": "x"}],
     "providers": [
         {"name": "jia", "system_id": "jia", "password": "x"},
-        {"name": "yi", "accounts": [{"system_id": "yi1", "password": "x"}]},
+        {
+            "name": "yi",
+            "accounts": [{"system_id": "yi1", "password": "x"}],
+            "upstream": {"carrier": "bj", "system_id": "yi", "password": "x"},
+        },
     ],
 }  # fmt: skip
 SETTINGS = table(section(README, "Settings"), "setting")
@@ -273,6 +277,8 @@ def holder_of(values: dict[str, Any], setting: str) -> tuple[dict[str, Any], str
     for step in way:
         if step == "accounts[]":
             at = values["providers"][1]["accounts"][0]
+        elif step == "upstream":
+            at = values["providers"][1]["upstream"]
         else:
             at = at[step[:-2]][0] if step.endswith("[]") else at.setdefault(step, {})
     return at, last

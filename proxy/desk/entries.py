@@ -18,10 +18,10 @@ from proxy.message import Verdict as Decision
 
 VERDICT, ANSWER, DELIVER, OPTOUT, RULES, START, STOP, CLOCK = range(1, 9)
 DELIVERED, DROPPED, DISOWNED = 9, 10, 11  # mail.py
-ACCEPTED = 24
+IDS, ACCEPTED = 22, 24
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
-    RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", ACCEPTED: "accepted",
+    RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
     DELIVERED: "delivered", DROPPED: "dropped", DISOWNED: "disowned",
 }  # fmt: skip
 KEEP_S = 30 * 86_400
@@ -406,6 +406,32 @@ def unpack_optout(body: bytes) -> OptedOut:
     time_ms, recipient, time, expiry = reader.take(_OPTOUT)
     scope, value, source, port, provider, keyword = (reader.word() for _ in range(6))
     return OptedOut(time_ms / 1000, recipient, OptOut(scope, value, time, source, expiry), port, provider, keyword)
+
+
+class Ids(NamedTuple):
+    """What a carrier's answers taught about its message ids (proxy/ids.py)."""
+
+    time: float
+    carrier: str
+    width: int  # digits of its answers that begin with 0, 0 if none did
+    capitals: bool  # whether its hexadecimal answers are in capitals
+    digested: tuple[bytes, ...]  # its own ids for which providers see a digest
+
+
+_IDS = struct.Struct(">QBBH")
+
+
+def pack_ids(now: float, carrier: str, width: int, capitals: bool, digested: Sequence[bytes]) -> bytes:
+    fixed = _IDS.pack(int(now * 1000), width, capitals, len(digested))
+    return fixed + _word(carrier) + b"".join([_U16.pack(len(one)) + one for one in digested])
+
+
+def unpack_ids(body: bytes) -> Ids:
+    reader = _Reader(body)
+    time_ms, width, capitals, count = reader.take(_IDS)
+    carrier = reader.word()
+    digested = tuple(reader.raw(reader.take(_U16)[0]) for _ in range(count))
+    return Ids(time_ms / 1000, carrier, width, bool(capitals), digested)
 
 
 # ---------------------------------------------------------------------------------------------------------- the gate itself

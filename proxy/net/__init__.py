@@ -8,4 +8,5 @@ In: bytes from sockets. Out: calls of the relay, bytes to sockets, joined per pe
     link.py      a transport with its session: reading, joined writing, timers
     provider.py  listeners, binds, window and flow control towards providers
     carrier.py   connections to the carrier: reconnect with back-off, answers, delivers
+    accounts.py  one of these for each account at a carrier, common ones and providers' own
 """

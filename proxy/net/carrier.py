@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import structlog
 
 from proxy.config import Carrier, Timers
+from proxy.ids import CarrierIds
 from proxy.net.lane import Lane
 from proxy.net.link import Link, Turns
 from proxy.net.pacing import Pacer
@@ -41,7 +42,7 @@ class CarrierLink(Link):
         super().__init__(Session("carrier", timers, house.turns.loop.time(), house.carrier.window), house.turns)
         self.house = house
         self.kind = kind  # transmitter | receiver | transceiver
-        self.carrier = house.carrier.name
+        self.carrier, self.owner = house.carrier.name, house.owner
         self.gone = house.turns.loop.create_future()
         """Done when the connection is lost."""
         self.parked: deque[Transit] = deque()
@@ -62,7 +63,7 @@ class CarrierLink(Link):
         for sequence, frame in received.strays:
             transit = self._late.pop(sequence, None)
             if transit is not None:
-                house.relay.answered_late(transit, frame)
+                house.relay.answered_late(transit, house.as_told([(transit, frame)])[0][1])
         for frame in received.requests:
             if frame.command_id == DELIVER_SM:
                 house.way_back.deliver(self, frame, now)
@@ -81,7 +82,7 @@ class CarrierLink(Link):
         self._seen = session.state, session.closing is None
         if session.bound and not self._announced:
             self._announced = True
-            log.info("carrier link up", carrier=self.carrier, kind=self.kind)
+            log.info("carrier link up", carrier=self.house.account, kind=self.kind)
         self.house.look_at_links()
 
     def tick(self) -> None:
@@ -146,10 +147,16 @@ class CarrierLink(Link):
 
 
 class CarrierHouse:
-    """One carrier: its lane, its pacer, its links."""
+    """One account at a carrier: its lane, its pacer, its links."""
 
-    def __init__(self, carrier: Carrier, timers: Timers, turns: Turns, tally: Tally) -> None:
+    def __init__(
+        self, carrier: Carrier, timers: Timers, turns: Turns, tally: Tally, ids: CarrierIds | None = None, owner: str = ""
+    ) -> None:
+        """``ids``: how its message ids become what providers see, None where they pass byte for byte. ``owner``: the provider
+        whose own account it is, empty for the carrier's common one."""
         self.carrier = carrier
+        self.ids = ids
+        self.owner = owner
         self.timers = timers
         self.turns = turns
         self.tally = tally
@@ -197,14 +204,14 @@ class CarrierHouse:
                     self.timers.bind_s,
                 )
             except OSError as error:
-                log.warning("carrier unreachable", carrier=self.carrier.name, kind=kind, error=str(error))
+                log.warning("carrier unreachable", carrier=self.account, kind=kind, error=str(error))
             else:
                 await link.gone
                 if link.session.refused_status:
                     status = status_name(link.session.refused_status)
-                    log.error("carrier refused our bind", carrier=self.carrier.name, kind=kind, status=status)
+                    log.error("carrier refused our bind", carrier=self.account, kind=kind, status=status)
                 elif not self._stopping:
-                    log.warning("carrier link down", carrier=self.carrier.name, kind=kind, why=link.session.closing or "closed")
+                    log.warning("carrier link down", carrier=self.account, kind=kind, why=link.session.closing or "closed")
                 if link._announced:
                     wait_s = BACKOFF_S
             if not self._stopping:
@@ -279,6 +286,8 @@ class CarrierHouse:
         up[transit.message.recipient % len(up)].send(transit)
 
     def answers(self, answers: list[tuple[Transit, Frame]], now_s: float) -> None:
+        if self.ids is not None:
+            answers = self.as_told(answers)
         responses, name = self.tally.carrier_responses, self.carrier.name
         self.tally.submit_seconds[name].observe_all([now_s - transit.arrived_s for transit, _ in answers])
         answered = self.relay.answered
@@ -296,7 +305,26 @@ class CarrierHouse:
         if good:
             responses[name, "ESME_ROK"] += good
 
+    def as_told(self, answers: list[tuple[Transit, Frame]]) -> list[tuple[Transit, Frame]]:
+        """Answers with the ids that providers see; what they taught goes into the journal with them."""
+        ids = self.ids
+        if ids is None:
+            return answers
+        told = [(transit, frame.with_body(ids.answer(frame.data[16:]))) for transit, frame in answers]
+        for learnt in ids.news:
+            self.relay.note(learnt)
+        ids.news.clear()
+        if ids.doubt:
+            log.warning("carrier's ids are not as the settings say", carrier=self.account, why=ids.doubt)
+            ids.doubt = ""
+        return told
+
     # -- for metrics
+
+    @property
+    def account(self) -> str:
+        """What people call it."""
+        return f"{self.carrier.name} ({self.owner}'s account)" if self.owner else self.carrier.name
 
     def states(self) -> dict[str, int]:
         up = sum(link.session.bound for link in self.links)

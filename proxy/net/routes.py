@@ -1,6 +1,7 @@
 """Routes: which lane a message takes. Pure.
 
-In: the carriers of the settings and their lanes. Out: a lane that is up, or None. Never: sockets, the clock.
+In: the carriers of the settings and their lanes, the lanes of providers' own accounts. Out: a lane that is up, or None. Never:
+sockets, the clock. What a provider with its own account sends takes that way and no other.
 The most specific carriers that are up are asked: one that lists the province or the number's prefix before one that lists nothing;
 among equals the person's number decides by weight, so that one person's messages keep to one lane while it is up.
 """
@@ -15,14 +16,20 @@ from proxy.net.lane import Lane
 
 
 class Routes:
-    def __init__(self, carriers: Sequence[Carrier], lanes: Mapping[str, Lane]) -> None:
-        self._single = lanes[carriers[0].name] if len(carriers) == 1 and not _specific(carriers[0]) else None
+    def __init__(self, carriers: Sequence[Carrier], lanes: Mapping[str, Lane], own: Mapping[str, Lane] | None = None) -> None:
+        """``lanes`` by carrier, ``own`` by provider."""
+        self._own = own or {}
+        lone = len(carriers) == 1 and not self._own and not _specific(carriers[0])
+        self._single = lanes[carriers[0].name] if lone else None
         self._ways = [(carrier, lanes[carrier.name]) for carrier in carriers]
 
     def lane(self, message: Message, verdict: Verdict) -> Lane | None:
         single = self._single
         if single is not None:
             return single if single.up else None
+        own = self._own.get(message.sender.provider)
+        if own is not None:
+            return own if own.up else None
         best: list[tuple[Carrier, Lane]] = []
         best_rank = 0
         for carrier, lane in self._ways:

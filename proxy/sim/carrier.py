@@ -58,6 +58,8 @@ class Conduct:
     receipt_after_s: float | None = None
     """Send a receipt so long after a submit that asked for one (registered_delivery); None = never."""
     first_id: int = 1
+    hex_answers: bool = False
+    """Answers write the id in hexadecimal, receipts in decimal without leading zeros, as many carriers do."""
     accounts: dict[str, str] | None = None
     """system_id → password; None lets everybody in."""
     window: int = 32
@@ -173,7 +175,9 @@ class Carrier:
         self._deliver(Delivered("reply", recipient, port, text), pdus.deliver_sm(recipient, port, body))
 
     def send_receipt(self, sms: Sms, message_id: str) -> None:
-        data = pdus.receipt(sms, message_id, "DELIVRD", time.strftime("%y%m%d%H%M"), 0)
+        """``message_id`` as the answer wrote it: what the log says and the provider must read."""
+        named = str(int(message_id, 16)) if self.conduct.hex_answers else message_id
+        data = pdus.receipt(sms, named, "DELIVRD", time.strftime("%y%m%d%H%M"), 0)
         self._deliver(Delivered("receipt", sms.destination, sms.source, f"id:{message_id}"), data)
 
     def _deliver(self, delivered: Delivered, data: bytes) -> None:
@@ -209,7 +213,9 @@ class CarrierLine(asyncio.Protocol):
         self.unanswered: dict[int, Delivered] = {}
         self._rest = b""
         self._sequence = 0
-        self._fast = not (conduct.delay_s or conduct.rule or conduct.log or conduct.receipt_after_s is not None)
+        self._fast = not (
+            conduct.delay_s or conduct.rule or conduct.log or conduct.hex_answers or conduct.receipt_after_s is not None
+        )
         self._transport: asyncio.Transport | None = None
 
     @property
@@ -342,7 +348,7 @@ class CarrierLine(asyncio.Protocol):
         carrier.log.statuses[status] += 1
         if status:
             return pdus.pdu(pdus.SUBMIT_SM_RESP, status, sequence)
-        line.message_id = f"{carrier.next_id:010d}"
+        line.message_id = format(carrier.next_id, "010x" if conduct.hex_answers else "010d")
         carrier.next_id += 1
         if line.sms.registered & 1 and conduct.receipt_after_s is not None:
             asyncio.get_running_loop().call_later(conduct.receipt_after_s, carrier.send_receipt, line.sms, line.message_id)

@@ -137,7 +137,7 @@ def stage(console: Console, seconds: float, keep: bool) -> int:
     gate: Gate | None = None
     try:
         rules = copy_rules(folder / "rules", datetime.now(CHINA), cast.ports)
-        side = CarrierSide(carrier.start(), links=2, window=64, tps=CARRIER_TPS)
+        side = CarrierSide(carrier.start(), links=2, window=64, tps=CARRIER_TPS, more={"receipt_id": "dec"})
         settings = write_settings(folder, [side], [actor.settings for actor in cast.actors], response_s=RESPONSE_S, rules=rules)
         gate = Gate(folder, *settings)
         gate.start()

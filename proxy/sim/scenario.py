@@ -128,7 +128,7 @@ def scenario(seconds: float, seed: int, now: datetime) -> Scenario:
     registered = [
         (Ports.under(prefix).of(category), "", category) for prefix in owners for category in (Category.OTP, Category.NOTICE)
     ]
-    conduct = Conduct(delay_s=CARRIER_DELAY_S, rule=by_ending(FATES), log=True, receipt_after_s=0.3)
+    conduct = Conduct(delay_s=CARRIER_DELAY_S, rule=by_ending(FATES), log=True, receipt_after_s=0.3, hex_answers=True)
     ports = (*registered, (PROVINCIAL, "江苏", Category.MARKETING))
     held, late = stage.last_words()
     return Scenario(actors, tuple(stage.replies), conduct, ports, stage.outage_at_s, held, late)

@@ -4,7 +4,7 @@ In: bytes as they were read, the time. Out: frames, submits, delivers, bytes to 
 
     tables   the specification as data         frame    one PDU; Malformed         fields   any body, strictly
     session  one connection's state (asked)    submit   the fast reader of submits (with content, charset, udh, when)
-    build    PDUs of our own                   deliver  the reader of delivers (with receipt)
+    build    PDUs of our own                   deliver  the reader of delivers (with receipt); receipted
 
 Here alone peers are called ESME and SMSC, as the specification does. Requests are read strictly; responses are forgiven, for a
 broken one cannot be answered: what can be read of it is used.

@@ -47,6 +47,13 @@ class Frame:
             int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:12], "big"), int.from_bytes(data[12:16], "big"), data
         )
 
+    def with_body(self, body: bytes) -> Frame:
+        """The same PDU with another body: its length is what it now is."""
+        if body == self.data[16:]:
+            return self
+        head = (16 + len(body)).to_bytes(4, "big") + self.data[4:16]
+        return Frame(self.command_id, self.command_status, self.sequence_number, head + body)
+
     @property
     def name(self) -> str:
         command = COMMANDS.get(self.command_id)

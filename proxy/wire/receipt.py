@@ -1,7 +1,8 @@
 """Receipt: the text of a delivery receipt (SMPP 3.4 appendix B).
 
 In: ``id:IIII sub:SSS dlvrd:DDD submit date:… done date:… stat:DDDDDDD err:E text:…``. Out: its fields. Never: exceptions.
-Carriers differ in case, spacing and order, leave fields out and add their own; only id or stat must be there.
+Carriers differ in case, spacing and order, set ``;`` or ``,`` between fields, leave some out and add their own; only id or stat must
+be there.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_FIELD = re.compile(r"\b(id|sub|dlvrd|submit date|done date|stat|err):[ ]?([^\s]*)", re.IGNORECASE)
+_FIELD = re.compile(r"\b(id|sub|dlvrd|submit date|done date|stat|err):[ ]?([^\s;,]*)", re.IGNORECASE)
 _TEXT = re.compile(r"\btext:(.*)", re.IGNORECASE | re.DOTALL)
 _BEGINS = re.compile(r"\s*(?:id|stat):", re.IGNORECASE)
 RECEIPT_CHARS_MAX = 1024
@@ -51,6 +52,26 @@ def read_receipt(text: str) -> Receipt | None:
         found.get("done date", ""),
         tail[1] if tail else "",
     )
+
+
+class Named(NamedTuple):
+    """Where a receipt's text names its message, and where the quoted text begins that may be cut: places in the text."""
+
+    start: int
+    stop: int
+    quote: int
+    """After ``text:``; the end of the text where there is none."""
+
+
+def find_id(text: str) -> Named | None:
+    """The id in the text of what esm_class says is a receipt: asks for no more than an id that is not empty."""
+    if len(text) > RECEIPT_CHARS_MAX:
+        return None
+    tail = _TEXT.search(text)
+    for match in _FIELD.finditer(text, 0, tail.start() if tail else len(text)):
+        if match[1].lower() == "id":
+            return Named(match.start(2), match.end(2), tail.start(1) if tail else len(text)) if match[2] else None
+    return None
 
 
 def receipt_text(message_id: str, stat: str, *, submit_date: str, done_date: str, err: str = "000", text: str = "") -> str:

@@ -42,6 +42,10 @@ class Seen(NamedTuple):
     fields: Submit
     status: int
     id: str
+    receipt_id: str = ""
+    """What its receipts call it."""
+    account: str = ""
+    """The system_id of the bind it came over."""
 
 
 class Peer:
@@ -50,6 +54,7 @@ class Peer:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.kind = 0
+        self.account = ""
         self.lock = threading.Lock()
 
     def send(self, data: bytes) -> None:
@@ -58,8 +63,10 @@ class Peer:
 
 
 class Carrier(Server):
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, answers: str = "010d", receipts: str = "010d", first: int = 1) -> None:
+        """``answers``, ``receipts``: how the number of a message is written in each; ``first``: of these numbers."""
         super().__init__(port)
+        self._answers, self._receipts = answers, receipts
         self.peers: list[Peer] = []
         self.binds: Counter[int] = Counter()
         """How many binds of each kind were accepted so far."""
@@ -73,7 +80,7 @@ class Carrier(Server):
         self._rules: dict[str, list[int]] = {}
         self._held: dict[str, list[tuple[Peer, Pdu, Submit]]] = {}
         self._in_one_piece: set[str] = set()
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(first)
         self._sequences = itertools.count(1000)
         self._turn = itertools.count()
         self.start()
@@ -103,31 +110,34 @@ class Carrier(Server):
         """What arrived for one person, however the number was spelt."""
         return [seen for seen in list(self.seen) if seen.fields.destination.endswith(recipient)]
 
-    def receipt(self, seen: Seen, state: str = "DELIVRD", error: str = "000") -> Pdu:
+    def receipt(self, seen: Seen, state: str = "DELIVRD", error: str = "000", account: str = "") -> Pdu:
         """Sends a receipt as appendix B lays it out."""
-        text = f"id:{seen.id} sub:001 dlvrd:001 submit date:2611111000 done date:2611111001 stat:{state} err:{error} text:".encode()
-        tail = tlv(RECEIPTED_MESSAGE_ID, seen.id.encode() + b"\0") + tlv(
-            MESSAGE_STATE, bytes((2 if state == "DELIVRD" else 5,))
+        name = seen.receipt_id
+        text = (
+            f"id:{name} sub:001 dlvrd:001 submit date:2611111000 done date:2611111001 stat:{state} err:{error} text:".encode()
         )
+        tail = tlv(RECEIPTED_MESSAGE_ID, name.encode() + b"\0") + tlv(MESSAGE_STATE, bytes((2 if state == "DELIVRD" else 5,)))
         there, here = seen.fields.destination.encode(), seen.fields.source.encode()
-        return self.deliver(message(there, here, text, esm_class=4, tail=tail))
+        return self.deliver(message(there, here, text, esm_class=4, tail=tail), account)
 
     def reply(self, source: str, destination: str, text: bytes, data_coding: int = 0) -> Pdu:
         """Sends what a person wrote back."""
         return self.deliver(message(source.encode(), destination.encode(), text, data_coding=data_coding))
 
-    def deliver(self, body: bytes) -> Pdu:
-        """Sends a deliver_sm to a peer that receives, another one each time."""
+    def deliver(self, body: bytes, account: str = "") -> Pdu:
+        """Sends a deliver_sm to a peer that receives (of this account), another one each time."""
         sequence = next(self._sequences)
         data = pdu(DELIVER_SM, sequence, body)
-        self.raw(data)
+        self.raw(data, account)
         return Pdu(DELIVER_SM, 0, sequence, data)
 
-    def raw(self, data: bytes) -> None:
-        """Sends bytes as they are to a peer that receives."""
-        receivers = until(
-            lambda: [peer for peer in self.peers if peer.kind not in (0, BIND_TRANSMITTER)], "a bind that receives"
-        )
+    def raw(self, data: bytes, account: str = "") -> None:
+        """Sends bytes as they are to a peer that receives (of this account)."""
+
+        def those_that_receive() -> list[Peer]:
+            return [peer for peer in self.peers if peer.kind not in (0, BIND_TRANSMITTER) and account in ("", peer.account)]
+
+        receivers = until(those_that_receive, "a bind that receives")
         receivers[next(self._turn) % len(receivers)].send(data)
 
     def acknowledged(self, deliver: Pdu) -> Pdu:
@@ -161,6 +171,7 @@ class Carrier(Server):
             peer.send(pdu(found.command | RESPONSE, found.sequence, status=self.bind_status))
         elif found.command in BINDS:
             peer.kind = found.command
+            peer.account = found.body.split(b"\0", 1)[0].decode()
             self.binds[found.command] += 1
             self.peers.append(peer)
             peer.send(pdu(found.command | RESPONSE, found.sequence, b"carrier\0" + tlv(0x0210, b"\x34")))
@@ -180,12 +191,13 @@ class Carrier(Server):
     def _answer(self, peer: Peer, found: Pdu, fields: Submit) -> None:
         rules = self._rules.get(fields.destination[-11:])
         status = rules.pop(0) if rules else ESME_ROK
-        name = "" if status else f"{next(self._ids):010d}"
-        self.seen.append(Seen(found, fields, status, name))
+        number = 0 if status else next(self._ids)
+        name, receipted = (format(number, self._answers), format(number, self._receipts)) if number else ("", "")
+        self.seen.append(Seen(found, fields, status, name, receipted, peer.account))
         answer = pdu(SUBMIT_SM | RESPONSE, found.sequence, name.encode() + b"\0" if name else b"", status)
         if fields.destination[-11:] in self._in_one_piece:
             self._in_one_piece.discard(fields.destination[-11:])
-            text = f"id:{name} stat:DELIVRD".encode()
+            text = f"id:{receipted} stat:DELIVRD".encode()
             body = message(fields.destination.encode(), fields.source.encode(), text, esm_class=4)
             answer += pdu(DELIVER_SM, next(self._sequences), body)
         peer.send(answer)

@@ -21,11 +21,13 @@ def carrier(name: str, provinces: str = "", prefixes: tuple[str, ...] = (), weig
 
 
 class House:
-    def __init__(self, *carriers: Carrier) -> None:
+    def __init__(self, *carriers: Carrier, own: tuple[str, ...] = ()) -> None:
+        """``own``: providers with an account of their own."""
         self.lanes = {one.name: Lane(one.name, "", 100, lambda: None) for one in carriers}
-        for lane in self.lanes.values():
+        self.own = {name: Lane(f"{name}'s", "", 100, lambda: None) for name in own}
+        for lane in (*self.lanes.values(), *self.own.values()):
             lane.up = True
-        self.routes = Routes(carriers, self.lanes)
+        self.routes = Routes(carriers, self.lanes, self.own)
 
     def to(self, recipient: int, province: str = "上海") -> str:
         message = Message(SENDER, recipient, Content("", "empty", b""))
@@ -65,3 +67,14 @@ def test_equals_share_by_weight_and_one_person_keeps_to_one_carrier():
     share = sum(house.to(person) == "a" for person in people) / len(people)
     assert 0.7 < share < 0.8
     assert all(house.to(person) == house.to(person) for person in people[:50])
+
+
+def test_a_provider_with_an_account_of_its_own_has_no_other_way_and_nobody_else_has_that_one():
+    house = House(carrier("bj"), own=(SENDER.provider,))
+    assert house.to(13800210000) == f"{SENDER.provider}'s"
+    house.own[SENDER.provider].up = False
+    assert house.to(13800210000) == "nobody"
+    house = House(carrier("bj"), own=("another",))
+    assert house.to(13800210000) == "bj"
+    house.lanes["bj"].up = False
+    assert house.to(13800210000) == "nobody"

@@ -97,6 +97,16 @@ async def test_a_rule_refuses_throttles_and_ignores_and_the_log_knows_each_messa
     assert [line.message_id for line in carrier.log.submits] == ["0000000001", "", "", ""]
 
 
+async def test_a_carrier_may_answer_in_hexadecimal_and_send_receipts_in_decimal(start):
+    carrier = await start(log=True, receipt_after_s=0.0, first_id=255, hex_answers=True)
+    talk = await start.bind(carrier)
+    talk.say(pdus.submit_sm("10690001", "8613800138000", BODY, sequence=1, registered=1))
+    assert (await talk.hear())[3] == b"00000000ff\0"
+    assert b"id:255 sub:001" in (await talk.hear())[3]
+    assert [one.message_id for one in carrier.log.submits] == ["00000000ff"]
+    assert [one.text for one in carrier.log.delivers] == ["id:00000000ff"]  # what a provider must read
+
+
 async def test_a_receipt_comes_for_who_asked_and_a_reply_waits_for_a_receiver(start):
     carrier = await start(log=True, receipt_after_s=0.0)
     carrier.reply("8613800138000", "10690001", "TD")

@@ -197,6 +197,7 @@ class Submit:
 
 class SimLink:
     carrier = "bj"
+    owner = ""
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -1,0 +1,59 @@
+"""Accounts: all the gate's accounts at carriers: the common one of each carrier, then providers' own (``upstream``).
+
+In: the settings. Out: one CarrierHouse for each, the routes over their lanes, their gauges summed by carrier. Never: a provider's
+message on an account that is neither common nor its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from proxy.config import Settings
+from proxy.ids import CarrierIds
+from proxy.net.carrier import CarrierHouse
+from proxy.net.link import Turns
+from proxy.net.routes import Routes
+from proxy.tally import Tally
+
+
+def houses_of(settings: Settings, turns: Turns, tally: Tally, ids: Mapping[str, CarrierIds]) -> list[CarrierHouse]:
+    """``ids``: by carrier, which all accounts there share."""
+    by_name = {carrier.name: carrier for carrier in settings.carriers}
+    accounts = [(carrier, "") for carrier in settings.carriers]
+    for provider in settings.providers:
+        up = provider.upstream
+        if up is not None:
+            own = replace(
+                by_name[up.carrier], system_id=up.system_id, password=up.password, links=up.links, window=up.window, tps=up.tps
+            )
+            accounts.append((own, provider.name))
+    return [CarrierHouse(carrier, settings.timers, turns, tally, ids.get(carrier.name), owner) for carrier, owner in accounts]
+
+
+def routes_over(houses: Sequence[CarrierHouse]) -> Routes:
+    common = [house for house in houses if not house.owner]
+    return Routes(
+        [house.carrier for house in common],
+        {house.carrier.name: house.lane for house in common},
+        {house.owner: house.lane for house in houses if house.owner},
+    )
+
+
+def moved(before: Settings, after: Settings) -> str:
+    """A provider whose own account is another than the one we are bound with, empty if there is none. Those that are gone do no
+    harm: their links stay, and what arrives there goes by its port."""
+    bound = {provider.name: provider.upstream for provider in before.providers}
+    return next((one.name for one in after.providers if one.upstream != bound.get(one.name)), "")
+
+
+def by_carrier(
+    houses: Iterable[CarrierHouse], gauge: Callable[[CarrierHouse], Mapping[str, int]]
+) -> dict[tuple[str, ...], float]:
+    """The sum over all accounts at a carrier: its name, and the second label if there is one → how many."""
+    found: dict[tuple[str, ...], float] = {}
+    for house in houses:
+        for label, value in gauge(house).items():
+            labels = (house.carrier.name, label) if label else (house.carrier.name,)
+            found[labels] = found.get(labels, 0) + value
+    return found
