@@ -14,7 +14,7 @@ from typing import Protocol
 import pytest
 
 from tests.crash.house import WITHIN_S, until
-from tests.crash.peers import REFUSES
+from tests.crash.peers import NOT_NOW, REFUSES
 from tests.crash.reconcile import SUPPRESSED, reconcile
 from tests.crash.world import World
 from tests.e2e.pdus import ESME_RMSGQFUL
@@ -155,7 +155,10 @@ async def _while_full(world: World) -> None:
         assert refused.status == ESME_RMSGQFUL
         assert not refused.arrived
     assert [submit.told for submit in held] == [[]] * HELD, "an answer that is not written is not told"
-    assert not evidence.refusals[REFUSER].acknowledged
+    refusal = evidence.refusals[REFUSER]
+    await until(lambda: refusal.answers, "the carrier answered")
+    assert set(refusal.answers) == {NOT_NOW}, "a deliver that cannot be made safe stays with the carrier"
+    assert not refusal.got, "and does not reach the provider"
     assert any("journal" in why for why in await world.house.why())
     assert provider.bound
 
