@@ -3,15 +3,18 @@ PYTHON ?= python3
 SECONDS ?= 30
 SEEDS ?= 5000
 CRASHES ?= 50
+RATE ?= 2000
+LASTS ?= 300
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install demo test bench numbers campaign lock clean
+.PHONY: help install demo test bench numbers campaign way-back lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo     shows the gate at work for $(SECONDS) seconds (SECONDS=60 for more)"
 	@echo "make test     checks everything: format, lint, types, imports, tests"
 	@echo "make campaign runs many more simulated worlds and real crashes (SEEDS=5000 CRASHES=50)"
+	@echo "make way-back looks for every receipt and reply under load and lost binds (RATE=2000 LASTS=300)"
 	@echo "make numbers  measures all that tests/data/numbers holds"
 	@echo "make bench    measures it beside two relays without rules"
 	@echo "make install  only builds .venv from the pinned requirements"
@@ -54,6 +57,10 @@ numbers: install
 campaign: install
 	GATE106_SEEDS=$(SEEDS) .venv/bin/python -m pytest tests/simulation -k no_seed --timeout 0
 	GATE106_CRASHES=$(CRASHES) .venv/bin/python -m pytest tests/crash --timeout 0
+
+# Receipts of every message, replies, binds lost and back: five minutes, and nothing may be lost or misrouted.
+way-back: install
+	.venv/bin/python -m tests.soak.way_back --rate $(RATE) --seconds $(LASTS)
 
 lock: install
 	$(PIN) pyproject.toml --output-file requirements.txt
