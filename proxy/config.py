@@ -24,6 +24,7 @@ CARRIERS_MAX = 64  # each costs connections and a pacer
 UPSTREAMS_MAX = 256  # so do providers' own accounts at them
 PROVIDERS_MAX = 10_000
 PORTS_MAX = 10_000  # of one provider
+UNOWNED = "unowned"
 WINDOW_MAX = 10_000  # requests unanswered on one link: 64 KiB each at worst
 TPS_MAX = 1_000_000
 
@@ -409,6 +410,9 @@ def _across(top: Fields, settings: Settings, document: Document) -> None:
     _twice(top, "carriers", [("name", carrier.name) for carrier in settings.carriers])
     _twice(top, "carriers", [("code", carrier.code) for carrier in settings.carriers])
     _twice(top, "providers", [("name", provider.name) for provider in settings.providers])
+    for index, provider in enumerate(settings.providers):
+        if provider.name == UNOWNED:
+            top.fault(("providers", index, "name"), f"{UNOWNED!r} is what metrics call ports that belong to nobody")
     if settings.message_ids == "coded":
         for index, carrier in enumerate(settings.carriers):
             if not carrier.code:
