@@ -23,7 +23,7 @@ from .check import Report, check
 from .explain import Explanation, explain, explain_text
 from .judge import facts, judge
 from .loader import load
-from .optout import Reply, read_reply
+from .optout import Declared, Reply, read_reply
 from .plan import Rule
 from .problem import Problem, RulesError
 from .regions import Regions
@@ -32,6 +32,6 @@ from .ruleset import RuleSet
 CATEGORIES = tuple(Category)
 
 __all__ = [
-    "CATEGORIES", "Explanation", "Problem", "Regions", "Reply", "Report", "Rule", "RuleSet", "RulesError",
+    "CATEGORIES", "Declared", "Explanation", "Problem", "Regions", "Reply", "Report", "Rule", "RuleSet", "RulesError",
     "check", "explain", "explain_text", "facts", "judge", "load", "read_reply",
 ]  # fmt: skip

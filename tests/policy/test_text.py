@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.message import Category, Content
-from proxy.policy import read_reply
 from proxy.policy.condition import Bits
 from proxy.policy.reading import Reader
 from proxy.policy.text import contacts, fingerprint, fold, links, masked, notice, signature, squeeze
@@ -139,27 +138,3 @@ def test_the_reasons_are_kept_for_the_clerk() -> None:
         "strong: 优惠券",
         "link",
     } <= set(told)
-
-
-@pytest.mark.parametrize(
-    "reply",
-    ["t", "ｔ", "Ｔ", "ｔｄ", "ＴＤ", "T D", "TD.", "“TD”", "【T】", "回复TD", "TD退订", "００００", "T\u200bD", "退订", "退 订！", "拒收", "stop", "N", "R", "别再发了", "請停止發送"],
-)  # fmt: skip
-def test_a_refusal_may_be_spelt_in_many_ways(reply: str) -> None:
-    assert read_reply(reply).kind == "optout"
-
-
-@pytest.mark.parametrize("reply", ["thanks", "订单T123", "NT999", "", "T恤多少钱", "stopped by", "收到", "A", "0", "？"])
-def test_what_only_looks_like_a_refusal_is_none(reply: str) -> None:
-    assert read_reply(reply).kind == "none"
-
-
-@pytest.mark.parametrize("reply", ["不退订", "怎么退订", "退订失败"])
-def test_doubtful_replies_go_to_a_clerk(reply: str) -> None:
-    assert read_reply(reply).kind == "review"
-
-
-def test_a_declared_keyword_counts_and_restoring_is_possible() -> None:
-    assert read_reply("a", declared="A") == ("optout", "A")
-    assert read_reply("5td", declared="@5TD") == ("optout", "5TD")
-    assert read_reply("取消退订").kind == read_reply("START").kind == "restore"

@@ -1,0 +1,159 @@
+"""What a reply means: labelled texts, spellings that fold together, and anything at all. Scopes are in tests/test_replies.py."""
+
+from __future__ import annotations
+
+import csv
+import re
+import time
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from proxy.message import hash16
+from proxy.policy import Declared, read_reply
+from proxy.policy.optout import CORE, REPLY_CHARACTERS_MAX, RESTORE
+
+DATA = Path(__file__).parents[1] / "data" / "replies"
+LABELS = ("optout", "restore", "review", "none")
+LATIN = sorted(word for word in CORE if word.isascii())
+
+
+class Row(NamedTuple):
+    text: str
+    declared: str
+    label: str
+    why: str
+
+
+def rows(name: str) -> list[Row]:
+    with (DATA / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        found = [Row(**row) for row in csv.DictReader(file)]
+    return [row._replace(text=re.sub(r"\\(u[0-9a-f]{4}|n)", _unescaped, row.text)) for row in found]
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return "\n" if escape[1] == "n" else chr(int(escape[1][1:], 16))
+
+
+def asked(keyword: str, *before: str) -> Declared:
+    """A person was last told to reply ``keyword``, and earlier the others."""
+    return Declared(hash16(keyword) if keyword else 0, frozenset(hash16(one) for one in (keyword, *before) if one))
+
+
+DEVELOP, FROZEN = rows("develop"), rows("frozen")
+
+
+@pytest.mark.parametrize(("name", "labelled"), [("develop", DEVELOP), ("frozen", FROZEN)])
+def test_labelled_replies_are_read_as_they_are_labelled(
+    name: str, labelled: list[Row], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of what was frozen before the reader was made one in twenty may be read otherwise, but never a thanks as a refusal."""
+    confusion: Counter[tuple[str, str]] = Counter()
+    wrong = []
+    for row in labelled:
+        kind = read_reply(row.text, asked(row.declared)).kind
+        confusion[row.label, kind] += 1
+        if kind != row.label:
+            wrong.append(f"{row.text!r} is {row.label} ({row.why}), read as {kind}")
+    with capsys.disabled():
+        print(f"\n{name}: {len(labelled)} replies, {len(wrong)} read otherwise; labelled → read as {' '.join(LABELS)}")
+        for label in LABELS:
+            print(f"  {label:8}", *(f"{confusion[label, kind]:7}" for kind in LABELS))
+    assert len(wrong) <= (0 if name == "develop" else len(labelled) // 20), wrong
+    assert not confusion["none", "optout"], wrong
+    assert not any(confusion[label, "restore"] for label in LABELS if label != "restore"), wrong
+
+
+def test_the_labelled_replies_are_many_of_every_kind_and_none_is_in_both_files() -> None:
+    for labelled in (DEVELOP, FROZEN):
+        assert len(labelled) >= 75
+        assert set(Counter(row.label for row in labelled)) == set(LABELS)
+    plain = {row.text for row in DEVELOP if len(row.text) > 8} & {row.text for row in FROZEN if len(row.text) > 8}
+    assert plain == set()
+
+
+def test_a_single_letter_counts_only_if_the_last_message_asked_for_it() -> None:
+    assert read_reply("A", asked("A")).kind == "optout"
+    assert read_reply("A", asked("R", "A")).kind == "none"
+    assert read_reply("A").depends, "it is worth a look into the record"
+
+
+def test_an_unusual_keyword_counts_if_any_message_asked_for_it() -> None:
+    assert read_reply("qxdy", asked("R", "QXDY")) == read_reply("QXDY", asked("QXDY"))
+    assert read_reply("QXDY", asked("R", "QXDY")).kind == "optout"
+    assert read_reply("QXDY").depends
+
+
+@pytest.mark.parametrize("text", ["thanks for the flowers", "好的", "", "你是谁", "我在门口等你"])
+def test_what_can_be_no_keyword_needs_no_record(text: str) -> None:
+    assert read_reply(text) == ("none", "", False)
+
+
+# --- spellings
+
+WIDE = str.maketrans({chr(code): chr(code + 0xFEE0) for code in range(0x21, 0x7F)})
+INVISIBLE = st.sampled_from(["", "", "\u200b", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u202c"])
+BETWEEN = st.sampled_from(["", "", "", " ", "\u3000", "\u200b", ".", "-", "\n"])
+AROUND = st.sampled_from(["", "", " ", "“”", "【】", "()", "''", "。", "!!", "👎", "\u200b", "…"])
+
+
+@given(st.sampled_from(sorted(CORE | RESTORE)), st.data())
+def test_spelt_in_any_way_a_word_means_the_same(word: str, data: st.DataObject) -> None:
+    letters = []
+    for letter in word:
+        drawn = data.draw(st.sampled_from([letter, letter.lower(), letter.translate(WIDE), letter.lower().translate(WIDE)]))
+        letters.append(drawn + data.draw(INVISIBLE) + data.draw(BETWEEN))
+    around = data.draw(AROUND)
+    half = len(around) // 2
+    assert read_reply(around[:half] + "".join(letters) + around[half:]) == read_reply(word)
+
+
+@given(
+    st.sampled_from(LATIN),
+    st.sampled_from(["{}退订", "回复{}", "回{}", "发送{}", "退订{}", "退订回{}", "回复{}退订", "请回复 {} 谢谢"]),
+)
+def test_a_word_in_the_words_of_a_notice_means_the_same(word: str, notice: str) -> None:
+    assert (read_reply(notice.format(word)).kind, read_reply(notice.format(word)).keyword) == ("optout", word)
+
+
+@given(st.from_regex("[0-9A-Z]{1,8}", fullmatch=True))
+def test_any_keyword_counts_once_it_was_asked_for_and_only_then(word: str) -> None:
+    assert read_reply(word.lower(), asked(word)).kind == ("restore" if word in RESTORE else "optout")
+    if word not in CORE | RESTORE and not re.fullmatch(r"(T|TD|TB|R|N|QX|STOP)\1+", word):
+        assert read_reply(word).kind == "none"
+
+
+# --- anything at all
+
+PIECES = "退订 取消 TD T 不 怎么 你们的 我 要 回复 再 发 短信 谢谢 stop please me start 拒收 吗 \u200b 【 】 \ud800 😡 １ 0000 的".split(
+    " "
+)
+
+
+@given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=60).map("".join)), st.sampled_from(["", "A", "QXDY"]))
+@example("\ud800" * 40, "")
+def test_reading_never_raises_and_tells_one_of_four(text: str, declared: str) -> None:
+    reply = read_reply(text, asked(declared))
+    assert reply.kind in LABELS
+    assert reply.kind == "optout" or reply == read_reply(text), "what was declared can only make a refusal of it"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["你们的" * 5_000, "谢谢" * 30 + "x", "退订" * 5_000, "please " * 5_000, "不要再发" * 15, "的" * 59 + "x", "stop me " * 9, "T" * 20_000, "你们的" * 19 + "x", "帮我" * 29],
+    ids=range(10),
+)  # fmt: skip
+def test_whoever_repeats_himself_costs_no_time(text: str) -> None:
+    began = time.process_time()
+    for _ in range(20):
+        read_reply(text)
+    assert time.process_time() - began < 0.4, "20 ms a reply, on a machine that has other things to do"
+
+
+def test_what_stands_behind_a_very_long_text_changes_nothing() -> None:
+    assert read_reply("好" * REPLY_CHARACTERS_MAX + "退订").kind == "none"
+    assert read_reply("退订" + "好" * REPLY_CHARACTERS_MAX).kind == "review"
