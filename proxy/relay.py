@@ -11,7 +11,7 @@ to each peer. What is safe before what (DESIGN §3):
     the entry is synced       before the provider gets its answer       (Outbox.release waits for journal.synced)
     an answer is written      before the provider gets it               (it joins the outbox after journal.write)
     a reject is written       before the answer                         (_hand_over, too)
-    a deliver, an opt-out is synced before the carrier is acknowledged  (way_back, through the same queue)
+    a deliver, an opt-out is synced before the carrier is acknowledged  (way_back and hearing, through the same queue)
 """
 
 from __future__ import annotations
@@ -152,6 +152,8 @@ class Relay:
 
     def answered(self, transit: Transit, frame: Frame) -> None:
         """The carrier answered a submit of ours."""
+        if not transit.entry_id:  # the gate's own words (hearing.py): nobody waits for what becomes of them
+            return
         status = frame.command_status
         if status == 0:
             self._accepted.append((transit, frame.data[16:]))
@@ -161,15 +163,20 @@ class Relay:
 
     def unanswered(self, transit: Transit) -> None:
         """No answer came in time, or the link was lost: nobody knows whether the person will get the message."""
-        self._changes.append(Answer(transit, Effect.UNKNOWN, ESME_RSYSERR, b"", self._tell))
+        if transit.entry_id:
+            self._changes.append(Answer(transit, Effect.UNKNOWN, ESME_RSYSERR, b"", self._tell))
 
     def answered_late(self, transit: Transit, frame: Frame) -> None:
         """An answer after the provider was told that the outcome is unknown: it settles the entry and is not forwarded."""
+        if not transit.entry_id:
+            return
         effect = Effect.of(frame.command_status, late=True, adopts=transit.adopted is not None)
         self._changes.append(Answer(transit, effect, frame.command_status, frame.data[16:], self._tell))
 
     def unsent(self, transit: Transit, reason: str) -> None:
         """A submit left its lane without having been sent (no link any more): taken back, and the provider may try again."""
+        if not transit.entry_id:
+            return
         status = GATE_REASONS[reason].status
         effect = Effect.of(status, late=False, adopts=transit.adopted is not None)
         self._changes.append(Answer(transit, effect, status, b"", self._tell))
@@ -177,6 +184,7 @@ class Relay:
     def change(self, change: Change) -> None:
         """Something else alters a record (an opt-out): applied in the coming turn."""
         self._changes.append(change)
+        self._wake()
 
     def note(self, change: Change) -> None:
         """Something for the journal that alters no record (a deliver): written in the coming turn."""
