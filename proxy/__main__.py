@@ -24,7 +24,9 @@ app = typer.Typer(
 )
 sim = typer.Typer(help="Simulators: a carrier, a provider.", no_args_is_help=True, rich_markup_mode=None)
 journal = typer.Typer(help="The journal: what was decided, chained.", no_args_is_help=True, rich_markup_mode=None)
+optout = typer.Typer(help="People who refused.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(sim, name="sim")
+app.add_typer(optout, name="optout")
 app.add_typer(journal, name="journal")
 
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -204,6 +206,25 @@ def sim_provider(
     for got in log.got:
         typer.echo(f"delivered to us: {got}")
     raise typer.Exit(0 if log.sent and all(sent.status == 0 for sent in log.sent) else 1)
+
+
+@optout.command("trace", epilog="Example: gate106 optout trace --to 13800210500 --config gate106.yaml")
+def optout_trace(
+    to: Annotated[str, typer.Option("--to", help="The person's number, in any spelling.")],
+    config: Annotated[Path, typer.Option(help="The settings (YAML): they say where the journal is.")] = Path("gate106.yaml"),
+    folder: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show the whole number.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Tell what became of a person's refusals: what was received, as what it was read, what stopped when, what went out since."""
+    from proxy import optout_trace as trace
+
+    try:
+        told = trace.trace_optouts(to, config, folder)
+    except trace.CannotTrace as error:
+        fail(error)
+    as_text = told.as_text(unmasked)
+    typer.echo(json.dumps(told.as_dict(unmasked), ensure_ascii=False, indent=2) if as_json else as_text)
 
 
 @journal.command("verify", epilog="Example: gate106 journal verify /var/lib/gate106/journal")

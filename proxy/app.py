@@ -27,6 +27,7 @@ from proxy.access import Directory
 from proxy.config import Mailbox, Settings, SettingsError, load
 from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDamaged, JournalDown, OsDisk, read
+from proxy.hearing import Hearing, Manners
 from proxy.ids import MessageIds
 from proxy.message import Category
 from proxy.net.accounts import by_carrier, houses_of, moved, routes_over
@@ -112,8 +113,10 @@ class Gate:
         )
         self.turns.work = self._turn
         self.providers = Providers(directory, relay, self.turns, tally, settings.timers)
+        self.hearing = Hearing(relay, tally, _manners(settings), time.time, self.loop.time)
         self.way_back = WayBack(
             relay,
+            self.hearing,
             tally,
             self.store.mailbox,
             self.providers.receivers,
@@ -279,7 +282,7 @@ class Gate:
         log.info("rules in force", revision=rules.revision, rules=len(rules.rules))
 
     async def reload(self) -> None:
-        """SIGHUP: rules, and accounts from the settings (listeners, carriers and paths need a restart)."""
+        """SIGHUP: rules, and from the settings accounts and how refusals are taken (listeners, carriers and paths need a restart)."""
         await self.reload_rules()
         try:
             settings = await self.loop.run_in_executor(None, load, self.path)
@@ -294,6 +297,7 @@ class Gate:
         directory = Directory(settings, self.relay.directory)
         self.relay.directory = directory
         self.providers.use(directory)
+        self.hearing.manners = _manners(settings)
         self.way_back.disown(directory.providers)
         self.turns.wake()
         log.info("accounts in force", accounts=len(directory.accesses))
@@ -389,6 +393,12 @@ class Gate:
 
     def _metrics(self) -> Iterator[bytes]:
         return pieces(self.tally, self._gauges())
+
+
+def _manners(settings: Settings) -> Manners:
+    optout = settings.optout
+    confirm = {one.name: optout.confirm if one.confirm is None else one.confirm for one in settings.providers}
+    return Manners(optout.widen_after, optout.widen_days, confirm)
 
 
 def _bounds(mailbox: Mailbox) -> Bounds:

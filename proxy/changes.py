@@ -1,4 +1,4 @@
-"""Changes: what alters a person's record besides a new message — an answer, a missing answer, an undo, an opt-out.
+"""Changes: what alters a person's record besides a new message — an answer, a missing answer, an undo (replies.py has refusals).
 
 In: the record's bytes. Out: the record's bytes after the change, and the journal record that says so. Never: sockets, the clock.
 Each change is idempotent by the entry's id, because replay applies the journal again over a checkpoint that may be newer.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from proxy.desk import entries
-from proxy.message import Entry, EntryState, Message, OptOut, Verdict
+from proxy.message import Category, Entry, EntryState, Message, OptOut, Verdict
 from proxy.state import record
 from proxy.transit import Transit
 
@@ -71,13 +71,14 @@ def fingerprint(message: Message) -> int:
 
 
 def refused_before(opt_outs: Sequence[OptOut], message: Message, verdict: Verdict) -> bool:
-    """Whether a person has said no to what a message is: asked of the bare words of the record, no rule involved."""
+    """Whether a person has said no to what a marketing message is: asked of the bare words of the record, no rule involved."""
     sender = message.sender
     return any(
         (scope in ("all", "global"))
+        or (scope == "category" and value == Category.MARKETING.word)
         or (scope == "port" and sender.port.startswith(value))
         or (scope == "provider" and sender.provider == value)
-        or (scope == "advertiser" and value == f"{verdict.facts.signature_hash:012x}")
+        or (scope in ("advertiser", "signature") and value == f"{verdict.facts.signature_hash:012x}")
         for scope, value, *_ in opt_outs
     )
 
@@ -163,42 +164,3 @@ class Undo:
 
     def unwritten(self) -> bool:
         return False
-
-
-class OptOutReply:
-    """A person's refusal: whose it is depends on what that person was sent, so the scope is settled with the record at hand."""
-
-    __slots__ = ("recipient", "port", "prefix", "provider", "keyword", "opt_out", "_scope", "_then")
-
-    def __init__(
-        self,
-        recipient: int,
-        port: str,
-        prefix: str,
-        provider: str,
-        keyword: str,
-        scope: Callable[[bytes, OptOutReply, float], OptOut],
-        then: Callable[[OptOutReply, int], None],
-    ) -> None:
-        self.recipient = recipient
-        self.port = port
-        self.prefix = prefix  # of the provider that owns the port, empty if nobody does
-        self.provider = provider
-        self.keyword = keyword
-        self.opt_out: OptOut | None = None
-        self._scope = scope
-        self._then = then
-
-    def apply(self, data: bytes, now: float) -> bytes:
-        self.opt_out = self._scope(data, self, now)
-        return record.opt_out(data, self.opt_out)
-
-    def written(self, now: float) -> tuple[int, bytes]:
-        assert self.opt_out is not None
-        return entries.OPTOUT, entries.pack_optout(now, self.recipient, self.opt_out, self.port, self.provider, self.keyword)
-
-    def done(self, recorded: int) -> None:
-        self._then(self, recorded)
-
-    def unwritten(self) -> bool:
-        return True

@@ -37,6 +37,9 @@ NOT_YET: Mapping[str, tuple[str, ...]] = {
 """Settings of the design (all their values, or these) that this version refuses: taking them in silence would promise what is
 not done."""
 
+CONFIRM = "退订已生效，您将不再收到此类营销短信。如需恢复，请回复START。"
+"""What a person is told who refuses, if nothing else is set."""
+
 PROVINCES = frozenset(
     "北京 天津 河北 山西 内蒙古 辽宁 吉林 黑龙江 上海 江苏 浙江 安徽 福建 江西 山东 河南 湖北 湖南 广东 广西 海南 "
     "重庆 四川 贵州 云南 西藏 陕西 甘肃 青海 宁夏 新疆 unknown".split()
@@ -86,6 +89,15 @@ class Timers:
     bind_s: float
     enquire_s: float
     response_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class OptOutReplies:
+    """How replies that refuse are taken."""
+
+    widen_after: int  # refusals of so many advertisers …
+    widen_days: int  # … within so many days are one of all marketing; 0 refusals: never
+    confirm: str  # what the person is told, unless the provider has words of its own; empty: nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +176,7 @@ class Provider:
     status_detail: str  # none | tlv
     since: float | None
     upstream: Upstream | None = None
+    confirm: str | None = None  # what is said to who refuses at its ports: empty = nothing, None = as all providers
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +195,7 @@ class Settings:
     on_judge_error: Mapping[Category, Outcome]
     node: int
     category_tag: int | None
+    optout: OptOutReplies
 
 
 def load(path: Path | str) -> Settings:
@@ -229,11 +243,32 @@ def _settings(top: Fields, document: Document) -> Settings:
         on_judge_error=_on_judge_error(top.below("on_judge_error")),
         node=top.whole("node", 0, minimum=0, maximum=255),
         category_tag=top.whole("category_tag", 0, minimum=1, maximum=0xFFFF) or None,
+        optout=_optout(top.below("optout")),
     )
     for section in (smpp, http, timers, top):
         section.done()
     _across(top, settings, document)
     return settings
+
+
+def _optout(section: Fields) -> OptOutReplies:
+    found = OptOutReplies(
+        section.whole("widen_after", 3, minimum=0, maximum=64),
+        section.whole("widen_days", 30, minimum=1, maximum=366),
+        _confirm(section, CONFIRM),
+    )
+    section.done()
+    return found
+
+
+def _confirm(row: Fields, default: str) -> str:
+    """Words of one short message, so that they need no parts: 160 characters of ASCII, else 70."""
+    text = row.text("confirm", default)
+    plain = text.isascii() and not set(text) & set("[]{}~^|\\`")
+    most = 160 if plain else 70
+    if len(text.encode("utf-16-be", "surrogatepass")) // 2 > most:
+        row.fault(("confirm",), f"longer than one short message ({most} characters)")
+    return text
 
 
 def _tls(smpp: Fields) -> Tls | None:
@@ -325,6 +360,7 @@ def _provider(row: Fields, carriers: tuple[Carrier, ...]) -> Provider:
         status_detail=row.word("status_detail", ("none", "tlv"), "none"),
         since=row.day("since"),
         upstream=_upstream(row, carriers) if row.has("upstream") else None,
+        confirm=_confirm(row, "") if row.has("confirm") else None,
     )
     row.done()
     return provider

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from proxy.changes import Effect
 from proxy.desk import entries, mail
 from proxy.desk.journal import Record
-from proxy.message import EntryState
-from proxy.state import EmbeddedStore, record
+from proxy.message import EntryState, hash32
+from proxy.replies import lift
+from proxy.state import EmbeddedStore, record, replied
 
 ID_GAP = 1 << 16
 """Ids skipped at a start: a power loss may have taken verdicts from the journal whose messages had left, and an answer to one of
@@ -53,8 +54,13 @@ def replay(store: EmbeddedStore, journal: Iterable[Record], counted_from: int) -
         elif item.kind == entries.IDS:
             done.learnt.append(entries.unpack_ids(item.body))
         elif item.kind == entries.OPTOUT:
-            opted = entries.unpack_optout(item.body)
-            store.update(opted.recipient, lambda data, out=opted.opt_out: record.opt_out(data, out))  # type: ignore[misc]
+            _refused(store, entries.unpack_optout(item.body))
+        elif item.kind == entries.RESTORED:
+            back = entries.unpack_restored(item.body)
+            store.update(back.recipient, lambda data, one=back: lift(data, one.lifted, int(one.time)))  # type: ignore[misc]
+        elif item.kind == entries.SAID:
+            said = entries.unpack_said(item.body)
+            store.update(said.recipient, lambda data, one=said: replied.with_confirmed(data, one.refusal, int(one.time)))  # type: ignore[misc]
         elif counts:
             _mail(store, item)
     for person, (time, keep_s) in done.touched.items():
@@ -93,6 +99,14 @@ def _verdict(store: EmbeddedStore, said: entries.Verdict, counts: bool, done: Re
     if counts:
         for take in said.takes:
             store.counters.take(take, entry.time)
+
+
+def _refused(store: EmbeddedStore, said: entries.OptedOut) -> None:
+    def put(data: bytes) -> bytes:
+        refused = record.opt_out(data, said.opt_out)
+        return replied.replied(refused, said.opt_out, hash32(said.port)) if said.port else refused
+
+    store.update(said.recipient, put)
 
 
 def _answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done: Replayed) -> None:

@@ -52,6 +52,8 @@ class Tally:
         self.delivers_returned = _ints()  # provider
         self.mailbox_dropped = _ints()  # provider, reason
         self.optouts = _ints()  # source, scope, provider
+        self.restores = _ints()  # provider
+        self.confirmations = _ints()  # provider, result
         self.unknown_region = _ints()  # provider
         self.entries = _ints()  # event
         self.rules_reload = _ints()  # result

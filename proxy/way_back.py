@@ -6,7 +6,7 @@ handed what is its own. Never: sockets, the clock.
 A deliver's story is ``deliver`` → the journal (``Arrival``) → the mailbox → synced → ``Arrival.safe``: the carrier is acknowledged,
 and the deliver waits for its turn → ``turn`` hands it to a bind of the owner with room → ``answered``. What is safe before what:
 
-    an opt-out is recorded and synced          before the carrier is acknowledged, whoever owns the port, there or not
+    what a reply stops or restores is synced   before the carrier is acknowledged, whoever owns the port, there or not (hearing.py)
     the deliver is synced                      before the carrier is acknowledged, and before the provider gets it
     what the provider acknowledged is written  after it did: what it gets twice is what a crash kept us from writing down
 
@@ -18,25 +18,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
-from proxy.changes import OptOutReply
 from proxy.desk import entries, mail
+from proxy.hearing import Hearing
 from proxy.ids import CarrierIds
-from proxy.message import Category, OptOut, hash16, hash32
-from proxy.number import NotARecipient, recipient_of
-from proxy.policy import read_reply
 from proxy.relay import Relay
-from proxy.state import record
+from proxy.replies import Heard
 from proxy.state.box import Item
 from proxy.state.mailbox import UNOWNED, Bounds, Mailbox
 from proxy.tally import Tally
 from proxy.transit import Bind, Link
-from proxy.wire import Deliver, Frame, Malformed, deliver_sm_resp, read_deliver
+from proxy.wire import Frame, Malformed, deliver_sm_resp, read_deliver
 
-REPLY_REFERS_S = 30 * 86_400
-"""A reply is read as an answer to what came from that port in the last 30 days (DOMAIN §5)."""
 SAFE_WITHIN_S = 0.85
 """With the time between two ticks it makes the second in which a carrier is answered (DESIGN §4)."""
 ESME_ROK, ESME_RMSGQFUL, ESME_RTHROTTLED, ESME_RX_T_APPN = 0x00, 0x14, 0x58, 0x64
@@ -53,24 +47,8 @@ HAND_MAX = 500
 """Items handed to one provider in one loop turn: about a millisecond."""
 
 
-def scope_of(data: bytes, reply: OptOutReply, now: float) -> OptOut:
-    """What a person means by a refusal: the advertiser of the message they answer, else everybody behind that port.
-
-    The newest message from that port that declared this keyword, else the newest marketing message from it, at most 30 days old;
-    an advertiser stands as its signature's hash, so that policy can look it up today or after a change of the register.
-    """
-    port, keyword, since = hash32(reply.port), hash16(reply.keyword), now - REPLY_REFERS_S
-    there = [entry for entry in record.entries(data) if entry.port == port and entry.time >= since]
-    declared = [entry for entry in there if entry.keyword == keyword]
-    marketing = [entry for entry in there if entry.category == Category.MARKETING]
-    for candidates in (declared, marketing):
-        if candidates and candidates[-1].signature:
-            return OptOut("advertiser", f"{candidates[-1].signature:012x}", int(now), "reply", 0)
-    return OptOut("port", reply.prefix or reply.port, int(now), "reply", 0)
-
-
 class Arrival:
-    """A deliver on its way into the mailbox. In the journal it changes no record."""
+    """A deliver on its way into the mailbox. In the journal it changes no record; a reply that does comes right before it."""
 
     __slots__ = (
         "recipient",
@@ -82,19 +60,28 @@ class Arrival:
         "owner",
         "at",
         "item",
+        "heard",
         "_way",
         "_link",
-        "_wants",
         "open",
     )
 
     def __init__(
-        self, way: WayBack, link: Link, frame: Frame, data: bytes, kind: str, source: str, port: str, owner: str, now: float
+        self,
+        way: WayBack,
+        link: Link,
+        frame: Frame,
+        data: bytes,
+        source: str,
+        port: str,
+        owner: str,
+        now: float,
+        heard: Heard | None,
     ) -> None:
-        self.recipient = 0
+        self.recipient = heard.recipient if heard is not None else 0
         self.sequence = frame.sequence_number
         self.data = data  # as the provider will get it
-        self.kind = kind
+        self.kind = "receipt" if heard is None else heard.kind
         self.source = source
         self.port = port
         self.owner = owner
@@ -102,23 +89,25 @@ class Arrival:
         self.item: Item | None = None
         self.open = True
         """Whether the carrier waits for our answer."""
+        self.heard = heard  # what a reply says, settled before this is written; None for a receipt
         self._way = way
         self._link = link
-        self._wants = 1  # how many syncs it waits for
-
-    def also_waits(self) -> None:
-        """Something else must be synced as well before the carrier is acknowledged; ``safe`` is then called once more."""
-        self._wants += 1
 
     # -- a Change, for the relay
 
     def apply(self, data: bytes, now: float) -> bytes:
         return data
 
-    def written(self, now: float) -> tuple[int, bytes]:
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        if not self.open:  # given up while the store was away: the carrier brings it again
+            return None
+        if self.heard is not None:
+            self.kind = self.heard.kind
         return entries.DELIVER, entries.pack_deliver(now, self.kind, self.source, self.port, self.owner, self.data)
 
     def done(self, recorded: int) -> None:
+        if not self.open:
+            return
         way = self._way
         self.item = way.mailbox.put(recorded, self.owner, self.at, self.kind, self.data)
         way.relay.when_synced(recorded, self.safe)
@@ -130,9 +119,8 @@ class Arrival:
     # -- its two ends
 
     def safe(self) -> None:
-        """One of the things it waits for is synced; with the last the carrier is acknowledged, and the provider's turn comes."""
-        self._wants -= 1
-        if self._wants or not self.open:
+        """It is synced, and so is what it changed, which stands before it: the carrier is acknowledged, and the provider's turn comes."""
+        if not self.open:
             return
         self.open = False
         self._link.answer(deliver_sm_resp(self.sequence, ESME_ROK))
@@ -184,6 +172,7 @@ class WayBack:
     def __init__(
         self,
         relay: Relay,
+        hearing: Hearing,
         tally: Tally,
         mailbox: Mailbox,
         receivers: Callable[[str], Iterable[Bind]],
@@ -196,6 +185,7 @@ class WayBack:
         before a port. ``by_text``: carriers whose receipts are known by their text, not by esm_class. ``ids``: carriers whose
         receipts must be made to name what providers saw."""
         self.relay = relay
+        self.hearing = hearing
         self.tally = tally
         self.mailbox = mailbox
         self.due: set[str] = set()
@@ -223,13 +213,14 @@ class WayBack:
         port = deliver.destination.removeprefix(self._strip.get(link.carrier, ""))
         prefix, owner = self._owner(link, port)
         receipt = deliver.is_receipt or (link.carrier in self._by_text and deliver.looks_like_receipt)
-        kind = "receipt" if receipt else "reply"
         seen = self._ids[link.carrier].receipt(frame.data) if receipt and link.carrier in self._ids else frame.data
-        arrival = Arrival(self, link, frame, seen, kind, deliver.source, port, owner, now)
-        if not receipt:
-            self._opt_out(arrival, deliver, prefix)
+        heard = None if receipt else self.hearing.hear(deliver, port, prefix, owner, now)
+        arrival = Arrival(self, link, frame, seen, deliver.source, port, owner, now, heard)
         self._arrivals.append(arrival)
-        self.relay.note(arrival)
+        if arrival.recipient:
+            self.relay.change(arrival)  # behind what the reply changes, into the same commit group
+        else:
+            self.relay.note(arrival)
 
     def _owner(self, link: Link, port: str) -> tuple[str, str]:
         """(prefix, provider) of what came to a port: all that arrives over a provider's own account is that provider's."""
@@ -237,30 +228,6 @@ class WayBack:
         if not link.owner or link.owner == owner or link.owner not in self.relay.directory.providers:
             return prefix, owner
         return "", link.owner
-
-    def _opt_out(self, arrival: Arrival, deliver: Deliver, prefix: str) -> None:
-        """If the reply is a refusal, it is on its way into the person's record, and the carrier waits for that as well."""
-        reply = read_reply(deliver.text)
-        if reply.kind != "optout":
-            return
-        try:
-            recipient = recipient_of(deliver.source)
-        except NotARecipient:
-            return
-        arrival.kind = "optout"
-        arrival.also_waits()
-        then = partial(self._opted_out, arrival)
-        self.relay.change(OptOutReply(recipient, arrival.port, prefix, arrival.owner, reply.keyword, scope_of, then))
-
-    def _opted_out(self, arrival: Arrival, reply: OptOutReply, recorded: int) -> None:
-        """The refusal is written; the carrier is acknowledged once it is synced."""
-        assert reply.opt_out is not None
-        self.tally.optouts["reply", reply.opt_out.scope, arrival.owner] += 1
-        self.relay.when_synced(recorded, partial(self._in_force, arrival))
-
-    def _in_force(self, arrival: Arrival) -> None:
-        self.tally.optout_effect_seconds.observe(max(0.0, self._clock() - arrival.at))
-        arrival.safe()
 
     # ------------------------------------------------------------------ to the providers
 

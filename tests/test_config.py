@@ -106,7 +106,7 @@ def test_every_setting_stands_in_the_example() -> None:
     text = EXAMPLE.read_text()
     unnamed = {"accounts"} | {name.split(".")[-1] for name, values in config.NOT_YET.items() if not values}
     kinds = (config.Settings, config.Smpp, config.Http, config.Timers, config.Carrier, config.Provider, config.Account)
-    for kind in (*kinds, config.Upstream):
+    for kind in (*kinds, config.Upstream, config.OptOutReplies):
         for setting in dataclasses.fields(kind):
             assert setting.name in unnamed or f"{setting.name}:" in text, setting.name
 
@@ -122,9 +122,18 @@ def test_what_is_left_out_has_a_default() -> None:
     assert dataclasses.astuple(settings.timers) == (10, 30, 10)
     assert settings.on_judge_error[Category.OTP] is Outcome.ALLOW
     assert (settings.node, settings.category_tag) == (0, None)
+    assert dataclasses.astuple(settings.optout) == (3, 30, config.CONFIRM)
     provider = settings.providers[0]
+    assert provider.confirm is None
     assert (provider.tps, provider.binds, provider.window, provider.category, provider.since) == (None, 8, 64, None, None)
     assert (provider.statuses, provider.status_detail) == ("vendor", "none")
+
+
+def test_an_empty_confirmation_is_not_the_same_as_none_said() -> None:
+    silent = read(SMALL + "optout: {confirm: ''}\n")
+    assert (silent.optout.confirm, silent.providers[0].confirm) == ("", None)
+    of_its_own = read(added("confirm: ''", "jia-secret"))
+    assert (of_its_own.optout.confirm, of_its_own.providers[0].confirm) == (config.CONFIRM, "")
 
 
 def test_settings_are_frozen() -> None:
@@ -203,6 +212,11 @@ def test_no_password_is_ever_shown() -> None:
         (added("upstream: {carrier: bj, system_id: a, password: x}", "jia-secret").replace("- name: yi\n", "- name: yi\n    upstream: {carrier: bj, system_id: a, password: x}\n"),
          "gate106.yaml:17: providers[1].upstream.system_id: 'a' is taken by providers[0]"),
         (changed("sqlite:///var/lib/gate106/state.db", "/var/lib/state.db"), "gate106.yaml:1: store: must be scheme://… (sqlite:///var/lib/gate106/state.db), not '/var/lib/state.db'"),
+        (SMALL + "optout: {widen_after: -1}\n", "gate106.yaml:19: optout.widen_after: must be a whole number from 0 to 64, not -1"),
+        (SMALL + "optout: {wide: 3}\n", "gate106.yaml:19: optout: unknown key 'wide' (one of widen_after, widen_days, confirm)"),
+        (SMALL + "optout: {confirm: '" + "退" * 71 + "'}\n", "gate106.yaml:19: optout.confirm: longer than one short message (70 characters)"),
+        (added("confirm: '" + "x" * 161 + "'", "jia-secret"), "gate106.yaml:14: providers[0].confirm: longer than one short message (160 characters)"),
+        (added("confirm: '" + "[" * 71 + "'", "jia-secret"), "gate106.yaml:14: providers[0].confirm: longer than one short message (70 characters)"),
         ("- a\n", "gate106.yaml:1: must be a mapping (key: value), not a list"),
         ("carriers: {}\n" + SMALL.split("carriers", 1)[0], "gate106.yaml:1: carriers: must be a list, not a mapping"),
         ("", "gate106.yaml:1: 'store' is missing"),

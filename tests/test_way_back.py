@@ -10,6 +10,7 @@ import pytest
 from proxy.access import Ports
 from proxy.desk import entries, mail
 from proxy.desk.journal import Journal, MemoryDisk, read
+from proxy.hearing import Hearing, Manners
 from proxy.relay import Relay
 from proxy.state import open_store
 from proxy.state.box import Item
@@ -70,8 +71,10 @@ class House:
         self.binds: dict[str, list[Bind]] = {"jia": [], "yi": []}
         self.now = NOW
         self.link = Link()
+        hearing = Hearing(self.relay, self.relay.tally, Manners(widen_after=0), lambda: self.now, lambda: self.now)
         self.way = WayBack(
             self.relay,
+            hearing,
             self.relay.tally,
             self.store.mailbox,
             lambda provider: cast("Any", self.binds[provider]),

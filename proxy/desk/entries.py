@@ -18,10 +18,12 @@ from proxy.message import Verdict as Decision
 
 VERDICT, ANSWER, DELIVER, OPTOUT, RULES, START, STOP, CLOCK = range(1, 9)
 DELIVERED, DROPPED, DISOWNED = 9, 10, 11  # mail.py
+RESTORED, SAID = 15, 16
 IDS, ACCEPTED = 22, 24
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
     RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
+    RESTORED: "restored", SAID: "said",
     DELIVERED: "delivered", DROPPED: "dropped", DISOWNED: "disowned",
 }  # fmt: skip
 KEEP_S = 30 * 86_400
@@ -362,7 +364,7 @@ def unpack_answer(body: bytes) -> Answer:
 
 class Deliver(NamedTuple):
     time: float
-    kind: str  # receipt, reply, optout
+    kind: str  # receipt, reply, optout, restore, review
     source: str
     port: str
     provider: str  # who owns the port, empty if nobody
@@ -406,6 +408,68 @@ def unpack_optout(body: bytes) -> OptedOut:
     time_ms, recipient, time, expiry = reader.take(_OPTOUT)
     scope, value, source, port, provider, keyword = (reader.word() for _ in range(6))
     return OptedOut(time_ms / 1000, recipient, OptOut(scope, value, time, source, expiry), port, provider, keyword)
+
+
+class Restored(NamedTuple):
+    """A person asked a port to go on: these refusals ended."""
+
+    time: float
+    recipient: int
+    port: str
+    provider: str
+    keyword: str
+    lifted: tuple[OptOut, ...]
+
+
+class Said(NamedTuple):
+    """The gate confirmed a refusal to the person, in its own words."""
+
+    time: float
+    recipient: int
+    refusal: OptOut
+    port: str  # which it was sent from
+    provider: str
+    text: str
+
+
+_REFUSAL = struct.Struct(">QQ")
+_RESTORED = struct.Struct(">QQB")
+
+
+def _refusal(one: OptOut) -> bytes:
+    scope, value, time, source, expiry = one
+    return _REFUSAL.pack(time, expiry) + _word(scope) + _word(value) + _word(source)
+
+
+def _refusal_of(reader: _Reader) -> OptOut:
+    time, expiry = reader.take(_REFUSAL)
+    scope, value, source = reader.word(), reader.word(), reader.word()
+    return OptOut(scope, value, time, source, expiry)
+
+
+def pack_restored(now: float, recipient: int, port: str, provider: str, keyword: str, lifted: Sequence[OptOut]) -> bytes:
+    fixed = _RESTORED.pack(int(now * 1000), recipient, len(lifted))
+    return b"".join((fixed, _word(port), _word(provider), _word(keyword), *map(_refusal, lifted)))
+
+
+def unpack_restored(body: bytes) -> Restored:
+    reader = _Reader(body)
+    time_ms, recipient, count = reader.take(_RESTORED)
+    port, provider, keyword = reader.word(), reader.word(), reader.word()
+    return Restored(time_ms / 1000, recipient, port, provider, keyword, tuple(_refusal_of(reader) for _ in range(count)))
+
+
+_SAID = struct.Struct(">QQ")
+
+
+def pack_said(now: float, recipient: int, refusal: OptOut, port: str, provider: str, text: str) -> bytes:
+    return _SAID.pack(int(now * 1000), recipient) + _refusal(refusal) + _word(port) + _word(provider) + _word(text)
+
+
+def unpack_said(body: bytes) -> Said:
+    reader = _Reader(body)
+    time_ms, recipient = reader.take(_SAID)
+    return Said(time_ms / 1000, recipient, _refusal_of(reader), reader.word(), reader.word(), reader.word())
 
 
 class Ids(NamedTuple):

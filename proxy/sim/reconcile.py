@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 from proxy.sim.carrier import UNANSWERED, Log
@@ -56,7 +56,7 @@ class Difference(NamedTuple):
 
 def reconcile(seen: Witnesses, ports: Mapping[str, str]) -> list[Difference]:
     """Every difference between the four. ``ports``: prefix → the provider that owns it."""
-    found: list[Difference] = []
+    found, seen = _own_words(seen)
     found += _submits(seen)
     found += _answers(seen)
     found += _counted_verdicts(seen)
@@ -66,6 +66,27 @@ def reconcile(seen: Witnesses, ports: Mapping[str, str]) -> list[Difference]:
     found += _optouts(seen)
     surprises = [each for log in seen.providers.values() for each in log.surprises]
     return found + [Difference("surprise", each, "nothing of the kind may happen") for each in surprises]
+
+
+def _own_words(seen: Witnesses) -> tuple[list[Difference], Witnesses]:
+    """Confirmations of opt-outs are the gate's own messages: each the carrier received is in the journal, asks for no receipt, and is
+    the only one; which the journal has and the carrier did not get were counted as unsent, or the carrier was away. And the
+    witnesses without them."""
+    noted = Counter((one.recipient, one.port, one.text) for one in seen.journal.confirmed)
+    own = [line for line in seen.carrier.submits if (national(line.sms.destination), line.sms.source, line.sms.text) in noted]
+    received = Counter((national(line.sms.destination), line.sms.source, line.sms.text) for line in own)
+    unsent = _counted(seen.metrics, "gate106_confirmations_total", "result")["unsent",]
+    for one in seen.journal.confirmed:
+        key = (one.recipient, one.port, one.text)
+        if noted[key] > received[key] and (unsent or _away(seen.carrier, one.at)):
+            noted[key] -= 1
+            unsent -= not _away(seen.carrier, one.at)
+    found = _compare("confirmations (person, port, text)", "journal", noted, "carrier", received)
+    asking = sum(1 for line in own if line.sms.registered)
+    found += _compare("confirmations that ask for a receipt", "carrier", Counter(all=asking), "none", Counter())
+    ids = {id(line) for line in own}
+    others = replace(seen.carrier, submits=[line for line in seen.carrier.submits if id(line) not in ids])
+    return found, replace(seen, carrier=others)
 
 
 def _submits(seen: Witnesses) -> list[Difference]:

@@ -67,6 +67,15 @@ class OptedOut(NamedTuple):
     place: int
 
 
+class Confirmed(NamedTuple):
+    """One confirmation of an opt-out: a message of the gate itself."""
+
+    recipient: int
+    port: str
+    text: str
+    at: float = 0.0
+
+
 @dataclass(slots=True)
 class JournalStory:
     verdicts: list[Judged] = field(default_factory=list)
@@ -77,6 +86,7 @@ class JournalStory:
     dropped: set[int] = field(default_factory=set)
     """... and of those that left the mailbox in another way."""
     optouts: list[OptedOut] = field(default_factory=list)
+    confirmed: list[Confirmed] = field(default_factory=list)
 
     def after_optout(self) -> Iterator[Judged]:
         """Advertisements to people who had refused that port's advertiser. Written for the demo, where somebody who refuses only
@@ -109,6 +119,9 @@ def read_journal(folder: Path) -> JournalStory:
         elif record.kind == entries.OPTOUT:
             said = entries.unpack_optout(record.body)
             story.optouts.append(OptedOut(said.recipient, said.port, said.keyword, place))
+        elif record.kind == entries.SAID:
+            own = entries.unpack_said(record.body)
+            story.confirmed.append(Confirmed(own.recipient, own.port, own.text, own.time))
         elif record.kind == entries.RULES:
             loaded = entries.unpack_rules(record.body)
             rules[loaded.revision[:16].rjust(16, "0")] = loaded.ids

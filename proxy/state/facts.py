@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from proxy.message import OptOut
 
-OPT_OUT, UNKNOWN = 1, 2
+OPT_OUT, UNKNOWN, REPLIED = 1, 2, 3  # the third is replied.py's
 SCOPES = ("all", "advertiser", "signature", "provider", "port", "category")
 SOURCES = ("reply", "complaint", "officer", "import")
 VALUE_BYTES_MAX = 240

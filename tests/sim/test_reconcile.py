@@ -13,6 +13,7 @@ from proxy.sim.story import (
     LATE_ACCEPTED,
     TAKEN_BACK,
     UNKNOWN,
+    Confirmed,
     Handed,
     JournalStory,
     Judged,
@@ -26,11 +27,12 @@ METRICS = """
 gate106_submits_total{provider="jia",category="marketing",verdict="allow",reason=""} 3.0
 gate106_submits_total{provider="jia",category="marketing",verdict="reject",reason="region-ban"} 1.0
 gate106_submits_total{provider="yi",category="unread",verdict="defer",reason="window-full"} 1.0
-gate106_carrier_responses_total{carrier="bj",status="ESME_ROK"} 1.0
+gate106_carrier_responses_total{carrier="bj",status="ESME_ROK"} 2.0
 gate106_carrier_responses_total{carrier="bj",status="ESME_RSUBMITFAIL"} 1.0
 gate106_delivers_total{provider="jia",kind="receipt"} 1.0
 gate106_delivers_total{provider="jia",kind="optout"} 1.0
 gate106_optouts_total{source="reply",scope="port",provider="jia"} 1.0
+gate106_confirmations_total{provider="jia",result="sent"} 1.0
 gate106_shadow_total{rule="watching",verdict="reject"} 1.0
 gate106_rule_hits_total{rule="ban",province="北京"} 1.0
 gate106_sent_after_optout_total 0.0
@@ -39,6 +41,10 @@ gate106_sent_after_optout_total 0.0
 
 def sms(destination):
     return pdus.Sms("10690121", destination, 0, "", 1, 8, b"")
+
+
+OWN = pdus.Sms("10690121", "8613800250001", 0, "", 0, 8, "退订已生效".encode("utf-16-be"))
+"""The gate's own confirmation of an opt-out."""
 
 
 def sent(provider, destination, status, message_id="", why=""):
@@ -69,13 +75,14 @@ def witnesses():
             Line(0, sms(f"86{first}"), 0, "0000000001"),
             Line(0, sms(f"86{second}"), 0x45, ""),
             Line(0, sms(f"86{third}"), -1, ""),
+            Line(0, OWN, 0, "0000000002"),
         ],
         [
             Delivered("receipt", f"86{first}", "10690121", "id:0000000001", 0),
             Delivered("reply", f"86{first}", "10690121", "TD", 0),
         ],
     )
-    carrier.statuses.update({0: 1, 0x45: 1, -1: 1})
+    carrier.statuses.update({0: 2, 0x45: 1, -1: 1})
     allow = ("marketing", "allow", "", 0)
     journal = JournalStory(
         [
@@ -100,12 +107,38 @@ def witnesses():
         {11, 12},
         set(),
         [OptedOut(first, "10690121", "TD", 9)],
+        [Confirmed(first, "10690121", "退订已生效", 5.0)],
     )
     return Witnesses(providers, carrier, journal, measure.samples(METRICS))
 
 
 def test_four_witnesses_that_agree_leave_nothing_to_say(witnesses):
     assert reconcile(witnesses, PORTS) == []
+
+
+def test_a_confirmation_that_found_no_link_is_counted_as_unsent_and_no_difference(witnesses):
+    del witnesses.carrier.submits[3]
+    witnesses.carrier.statuses[0] -= 1
+    witnesses.metrics["gate106_carrier_responses_total", (("carrier", "bj"), ("status", "ESME_ROK"))] -= 1
+    assert reconcile(witnesses, PORTS)
+    witnesses.metrics["gate106_confirmations_total", (("provider", "jia"), ("result", "unsent"))] = 1.0
+    assert reconcile(witnesses, PORTS) == []
+
+
+def _confirmed_twice(seen):
+    seen.carrier.submits.append(seen.carrier.submits[3])
+
+
+def _confirmation_not_recorded(seen):
+    seen.journal.confirmed.clear()
+
+
+def _confirmation_lost(seen):
+    del seen.carrier.submits[3]
+
+
+def _confirmation_asks_for_a_receipt(seen):
+    seen.carrier.submits[3].sms = OWN._replace(registered=1)
 
 
 def _answer_lost(seen):

@@ -1,0 +1,252 @@
+"""Opt-outs: what became of one person's refusals, told from the journal ("my opt-out did not work", DOMAIN §8.12).
+
+In: journal records in order, a person's number. Out: a ``Trace``: what they wrote and as what it was read, what stopped and when, what
+came again, what they were told, and every message that went to them since, with the reason why it could. Never: the record as it
+is now, rules, texts that were sent (only the name in 【】).
+
+A refusal speaks here as it spoke when it was written: an advertiser is the signature that was answered. The gate itself also stops
+other signatures that the registry leads to the same advertiser.
+"""
+
+from __future__ import annotations
+
+import struct
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+from proxy.desk import entries
+from proxy.desk.segment import Record
+from proxy.message import Category, OptOut
+from proxy.number import NotARecipient, mask, recipient_of
+
+CHINA = timezone(timedelta(hours=8))
+TEXT_SHOWN_MAX = 200
+"""Characters of a reply that are shown."""
+SENT_SHOWN_MAX = 1_000
+"""Messages that are listed; more are counted."""
+_REPLIES = frozenset(("reply", "optout", "restore", "review"))
+_U64 = struct.Struct(">Q")
+_RECEIPT = b"\0\7receipt"
+"""How a deliver begins, behind its time, that nobody wrote."""
+
+
+class Event(NamedTuple):
+    at: float
+    what: str  # received | stopped | restored | confirmed | sent
+    port: str
+    provider: str
+    says: str  # in words
+    details: dict[str, Any]
+
+
+class Read(NamedTuple):
+    """How a deliver and a submit are read: the protocol is not this room's."""
+
+    text_of: Callable[[bytes], str]  # deliver PDU → what the person wrote
+    signature_of: Callable[[bytes], str]  # submit PDU → the name in 【】, or an empty string
+
+
+@dataclass(slots=True)
+class Trace:
+    recipient: int
+    first: float = 0.0
+    last: float = 0.0
+    """What the journal covers, whoever it was about; 0 when it is empty."""
+    events: list[Event] = field(default_factory=list)
+    in_force: dict[tuple[str, str], OptOut] = field(default_factory=dict)
+    sent: int = 0
+    """Messages that went out since the first refusal, listed or not."""
+    wrong: int = 0
+    """Marketing that went out though a refusal of it was in force: must be 0."""
+
+    def as_dict(self, whole_number: bool) -> dict[str, Any]:
+        return {
+            "recipient": f"{self.recipient}" if whole_number else mask(self.recipient),
+            "journal": {"from": _iso(self.first), "to": _iso(self.last)},
+            "events": [
+                {"at": _iso(one.at), "event": one.what, "port": one.port, "provider": one.provider, **one.details}
+                for one in self.events
+            ],
+            "in_force": [_scope(one) | {"since": _iso(one.time)} for one in self.in_force.values()],
+            "sent": self.sent,
+            "sent_after_optout": self.wrong,
+        }
+
+    def as_text(self, whole_number: bool) -> str:
+        number = f"{self.recipient}" if whole_number else mask(self.recipient)
+        lines = [f"{number}, journal from {_local(self.first)} to {_local(self.last)}"]
+        lines += [
+            f"{_local(one.at)}  {one.what:9} {one.port} ({one.provider or 'nobody owns it'}): {one.says}" for one in self.events
+        ]
+        listed = sum(one.what == "sent" for one in self.events)
+        if self.sent > listed:
+            lines.append(f"… and {self.sent - listed} messages more")
+        if not self.events:
+            lines.append("nothing was received from this person, and nothing stopped")
+        lines.append(
+            "in force now: "
+            + ("; ".join(f"{_words(one)} since {_local(one.time)}" for one in self.in_force.values()) or "none")
+        )
+        lines.append(f"messages since the first refusal: {self.sent}, of them against a refusal: {self.wrong}")
+        return "\n".join(lines)
+
+
+def trace(journal: Iterable[Record], recipient: int, read: Read) -> Trace:
+    """Everything the journal knows of one person's refusals. A record that is not about this person costs a comparison."""
+    found = Trace(recipient)
+    wanted = _U64.pack(recipient)
+    for item in journal:
+        body = item.body
+        if item.kind in _DATED and len(body) >= 8:
+            found.last = _U64.unpack_from(body)[0] / 1000
+            found.first = found.first or found.last
+        if item.kind == entries.DELIVER:
+            if not body.startswith(_RECEIPT, 8):  # one for nearly every message
+                _received(found, body, read)
+        elif item.kind in _ABOUT and body[8:16] == wanted:
+            _ABOUT[item.kind](found, body, read)
+    found.events.sort(
+        key=lambda one: (one.at, one.what != "received")
+    )  # of one moment the cause first, then the journal's order
+    return found
+
+
+def _received(found: Trace, body: bytes, read: Read) -> None:
+    said = entries.unpack_deliver(body)
+    if said.kind not in _REPLIES:
+        return
+    try:
+        if recipient_of(said.source) != found.recipient:
+            return
+    except NotARecipient:
+        return
+    text = _printable(read.text_of(said.data))
+    words = {"optout": "a refusal", "restore": "a wish to hear again", "review": "doubtful, for a person to read"}
+    means = words.get(said.kind, "no refusal")
+    found.events.append(
+        Event(
+            said.time, "received", said.port, said.provider, f"“{text}”, read as {means}", {"text": text, "read_as": said.kind}
+        )
+    )
+
+
+def _stopped(found: Trace, body: bytes, read: Read) -> None:
+    said = entries.unpack_optout(body)
+    one = said.opt_out
+    found.in_force[one.scope, one.value] = one
+    found.events.append(
+        Event(
+            said.time, "stopped", said.port, said.provider, f"{_words(one)}, at once, by {one.source}",
+            {**_scope(one), "source": one.source, "keyword": said.keyword, "effective": _iso(said.time)},
+        )
+    )  # fmt: skip
+
+
+def _restored(found: Trace, body: bytes, read: Read) -> None:
+    said = entries.unpack_restored(body)
+    for one in said.lifted:
+        found.in_force.pop((one.scope, one.value), None)
+    words = "; ".join(_words(one) for one in said.lifted) or "nothing had been stopped here"
+    found.events.append(
+        Event(said.time, "restored", said.port, said.provider, words, {"lifted": [_scope(one) for one in said.lifted]})
+    )
+
+
+def _confirmed(found: Trace, body: bytes, read: Read) -> None:
+    said = entries.unpack_said(body)
+    found.events.append(
+        Event(said.time, "confirmed", said.port, said.provider, f"“{_printable(said.text)}”", {"text": said.text})
+    )
+
+
+def _sent(found: Trace, body: bytes, read: Read) -> None:
+    if not any(one.what == "stopped" for one in found.events):
+        return
+    said = entries.unpack_verdict(body)
+    if said.entry is None:
+        return
+    name = read.signature_of(said.data)
+    against = _against(found, said, said.entry.signature)
+    found.sent += 1
+    found.wrong += bool(against)
+    if found.sent > SENT_SHOWN_MAX and not against:
+        return
+    why = f"AGAINST THE REFUSAL OF {against}" if against else _why(found, said)
+    found.events.append(
+        Event(
+            said.time, "sent", said.port, said.provider,
+            f"{said.category.word}, {_printable(name) or 'no signature'}: {why}",
+            {"category": said.category.word, "signature": _printable(name), "why": why, "against_refusal": bool(against)},
+        )
+    )  # fmt: skip
+
+
+def _against(found: Trace, said: entries.Verdict, signature: int) -> str:
+    """The refusal in force that speaks of this message, in words; empty if none does."""
+    if said.category is not Category.MARKETING:
+        return ""
+    for one in found.in_force.values():
+        if one.expiry and one.expiry <= said.time:
+            continue
+        if (
+            one.scope in ("all", "global")
+            or (one.scope == "category" and one.value == said.category.word)
+            or (one.scope in ("advertiser", "signature") and one.value == f"{signature:012x}")
+            or (one.scope == "provider" and one.value == said.provider)
+            or (one.scope == "port" and said.port.startswith(one.value))
+        ):
+            return _words(one)
+    return ""
+
+
+def _why(found: Trace, said: entries.Verdict) -> str:
+    if said.category is not Category.MARKETING:
+        return "a refusal covers marketing only"
+    return "no refusal in force speaks of it" if found.in_force else "nothing was refused any more"
+
+
+_ABOUT = {
+    entries.VERDICT: _sent, entries.OPTOUT: _stopped, entries.RESTORED: _restored, entries.SAID: _confirmed,
+}  # fmt: skip
+"""Kinds whose body says a time in ms and then whom it is about."""
+_DATED = frozenset(
+    (*_ABOUT, entries.ANSWER, entries.ACCEPTED, entries.DELIVER, entries.START, entries.STOP, entries.CLOCK, entries.RULES)
+)
+
+
+# ----------------------------------------------------------------------------------------------------------------- in words
+
+
+def _words(one: OptOut) -> str:
+    if one.scope == "category":
+        return f"all {one.value}"
+    if one.scope in ("all", "global"):
+        return "all marketing"
+    if one.scope == "advertiser":
+        return f"marketing of the advertiser whose signature is {one.value}"
+    return f"marketing from {one.scope} {one.value}"
+
+
+def _scope(one: OptOut) -> dict[str, Any]:
+    return {"scope": one.scope, "value": one.value}
+
+
+def _printable(text: str) -> str:
+    """One line without what a terminal would obey: controls, direction marks, half characters."""
+    shown = "".join(
+        "\ufffd" if unicodedata.category(c) == "Cs" else " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
+        for c in text[:TEXT_SHOWN_MAX]
+        if unicodedata.category(c) != "Cf"
+    )
+    return shown + ("…" if len(text) > TEXT_SHOWN_MAX else "")
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, CHINA).isoformat(timespec="milliseconds") if at else ""
+
+
+def _local(at: float) -> str:
+    return datetime.fromtimestamp(at, CHINA).strftime("%Y-%m-%d %H:%M:%S") if at else "(nothing)"

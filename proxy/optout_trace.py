@@ -1,0 +1,62 @@
+"""Opt-out trace: the journal of a gate, running or not, asked about one person's refusals (``gate106 optout trace``).
+
+In: a number, where the journal is. Out: a ``Trace``, or ``CannotTrace`` with whose fault it is. Never: a byte changed, the store.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from proxy.config import SettingsError, load
+from proxy.desk.journal import JournalDamaged, OsDisk, read
+from proxy.desk.optouts import Read, Trace, trace
+from proxy.number import NotARecipient, recipient_of
+from proxy.policy.text import signature
+from proxy.wire import Frame, Malformed, Memo, read_deliver, read_submit
+
+TRIES = 3
+"""A journal that is being written may be caught in the middle; damage stays."""
+
+
+class CannotTrace(Exception):
+    """The question cannot be answered; the text says why and what to do."""
+
+
+def trace_optouts(number: str, config: Path, folder: Path | None) -> Trace:
+    """What became of this person's refusals. ``folder``: the journal's, instead of what the settings say."""
+    try:
+        recipient = recipient_of(number)
+    except NotARecipient as fault:
+        raise CannotTrace(f"--to: {fault}") from None
+    if folder is None:
+        try:
+            folder = load(config).journal
+        except SettingsError as error:
+            raise CannotTrace(f"{error} (or name the journal's folder: --journal)") from None
+    if not folder.is_dir():
+        raise CannotTrace(f"{folder}: no such folder (a gate that has run leaves its journal there)")
+    left = TRIES
+    while True:
+        left -= 1
+        try:
+            return trace(read(OsDisk(folder)), recipient, Read(_text, _signature))
+        except JournalDamaged as damage:
+            if not left:
+                raise CannotTrace(damage) from None
+        except (OSError, ValueError, struct.error) as error:
+            raise CannotTrace(f"{folder}: the journal cannot be read: {error}") from None
+
+
+def _text(data: bytes) -> str:
+    try:
+        return read_deliver(Frame.of(data)).text
+    except Malformed:
+        return ""
+
+
+def _signature(data: bytes) -> str:
+    try:
+        return signature(read_submit(Frame.of(data), Memo(), 0.0).content.text).name
+    except Malformed:
+        return ""

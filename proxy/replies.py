@@ -1,0 +1,233 @@
+"""Replies: what a person's answer to a port does to their record. Pure.
+
+In: the text, the port, the record's bytes, the time. Out: the record with a refusal more or fewer, and the journal record that says so.
+Never: sockets, the clock, who is told (hearing.py), what words mean (policy.optout).
+
+**Whose messages stop** (``scope_of``): the advertiser of the newest message from that port that declared the word the person wrote,
+else of the newest marketing message from it, at most 30 days old; where that cannot be told, everybody behind the port, who is yet to
+come included. **What comes again** (``taken_back``): whatever replies to that port had stopped, and a refusal of all marketing that
+had grown out of several replies; what an officer, a complaint or an import stopped stays so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from proxy.desk import entries
+from proxy.message import Category, Entry, EntryState, OptOut, hash16, hash32
+from proxy.policy import Declared, read_reply
+from proxy.state import record, replied
+
+REPLY_REFERS_S = 30 * 86_400
+"""A reply is read as an answer to what came from that port in the last 30 days (DOMAIN §5)."""
+DAY_S = 86_400
+ALL_MARKETING = ("category", Category.MARKETING.word)
+"""Scope and value of a refusal of all marketing."""
+KINDS = {"optout": "optout", "restore": "restore", "review": "review", "none": "reply"}
+"""What a reply is called in the journal and in metrics, by what it means."""
+
+
+def from_port(data: bytes, port: str, now: float) -> list[Entry]:
+    """Messages a reply to this port may answer, oldest first."""
+    wanted, since = hash32(port), now - REPLY_REFERS_S
+    return [entry for entry in record.entries(data) if entry.port == wanted and entry.time >= since]
+
+
+def declared(there: Sequence[Entry]) -> Declared:
+    """What these messages asked to be answered with. A code asks for no answer: what came before it is still the last message."""
+    last = next((entry.keyword for entry in reversed(there) if entry.category != Category.OTP), 0)
+    return Declared(last, frozenset(entry.keyword for entry in there if entry.keyword))
+
+
+def scope_of(there: Sequence[Entry], keyword: str, port: str, prefix: str, provider: str, now: float) -> OptOut:
+    """What a refusal covers (see the top of this file). An advertiser stands as its signature's hash, so that policy can look it
+    up after a change of the register, too."""
+    said = hash16(keyword) if keyword else -1
+    candidates = [entry for entry in there if entry.keyword == said] or [
+        entry for entry in there if entry.category == Category.MARKETING
+    ]
+    signature = _meant(candidates)
+    if signature:
+        return OptOut("advertiser", f"{signature:012x}", int(now), "reply", 0)
+    if prefix and not prefix.isdigit():  # an alphanumeric sender is owned as it stands: its owner is what lies behind it
+        return OptOut("provider", provider, int(now), "reply", 0)
+    return OptOut("port", prefix or port, int(now), "reply", 0)
+
+
+def _meant(candidates: Sequence[Entry]) -> int:
+    """The signature of the newest message; 0 where it has none, or where another one may be meant: sent in the same second, or the
+    newest that surely arrived while later ones may not have."""
+    meant: set[int] = set()
+    arrived: int | None = None
+    for entry in reversed(candidates):
+        if arrived is not None and entry.time < arrived:
+            break
+        meant.add(entry.signature)
+        if arrived is None and entry.state != EntryState.UNKNOWN:
+            arrived = entry.time
+    return meant.pop() if len(meant) == 1 else 0
+
+
+def widened(
+    refusals: Sequence[OptOut], after: int, days: int, now: float, advertiser_of: Callable[[int], str]
+) -> OptOut | None:
+    """A refusal of all marketing, where a person has refused ``after`` advertisers by reply within ``days``; None otherwise."""
+    if any((one.scope, one.value) == ALL_MARKETING or one.scope == "all" for one in refusals):
+        return None
+    since = now - days * DAY_S
+    refused = {
+        (one.scope, advertiser_of(int(one.value, 16)) if one.scope == "advertiser" else one.value)
+        for one in refusals
+        if one.source == "reply" and one.time > since
+    }
+    return OptOut(*ALL_MARKETING, int(now), "reply", 0) if len(refused) >= after else None
+
+
+def taken_back(data: bytes, port: str, prefix: str, provider: str, now: float) -> tuple[OptOut, ...]:
+    """The refusals that end when a person asks this port to go on."""
+    sent_here = replied.refused_at(data, hash32(port))
+    heard_from = {f"{entry.signature:012x}" for entry in from_port(data, port, now) if entry.signature}
+    return tuple(
+        one
+        for one in record.opt_outs(data)
+        if one.source == "reply"
+        and (
+            replied.name_of(one) in sent_here
+            or (one.scope, one.value) == ALL_MARKETING
+            or (one.scope == "advertiser" and one.value in heard_from)
+            or (one.scope == "port" and port.startswith(one.value))
+            or (one.scope == "provider" and one.value == provider and bool(prefix))
+        )
+    )
+
+
+class Heard:
+    """A person's reply. What it says may depend on what that person was sent, so it is settled with the record at hand."""
+
+    __slots__ = (
+        "recipient", "source", "text", "port", "prefix", "provider", "kind", "keyword", "opt_out", "lifted", "at", "recorded", "_then",
+    )  # fmt: skip
+
+    def __init__(
+        self, source: str, text: str, port: str, prefix: str, provider: str, then: Callable[[Heard], None], kind: str = "reply"
+    ) -> None:
+        self.recipient = 0
+        """Whose record settles it; 0 where ``kind`` is settled already and no record is asked."""
+        self.source = source  # the person's number as the carrier spells it
+        self.text = text
+        self.port = port
+        self.prefix = prefix  # of the provider that owns the port, empty if nobody does
+        self.provider = provider
+        self.kind = kind  # optout | restore | review | reply
+        self.keyword = ""
+        self.opt_out: OptOut | None = None  # what it stops
+        self.lifted: tuple[OptOut, ...] = ()  # what it lets come again
+        self.at = 0.0  # when it was applied: replay must do the same
+        self.recorded = 0  # the journal's sequence of what it did, 0 if it did nothing
+        self._then = then
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        there = from_port(data, self.port, now)
+        said = read_reply(self.text, declared(there))
+        self.kind, self.keyword = KINDS[said.kind], said.keyword
+        self.opt_out, self.lifted, self.at = None, (), now
+        if self.kind == "optout":
+            self.opt_out = scope_of(there, said.keyword, self.port, self.prefix, self.provider, now)
+            return replied.replied(record.opt_out(data, self.opt_out), self.opt_out, hash32(self.port))
+        if self.kind == "restore":
+            self.lifted = taken_back(data, self.port, self.prefix, self.provider, now)
+            return lift(data, self.lifted, int(now))
+        return data
+
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        if self.opt_out is not None:
+            return entries.OPTOUT, entries.pack_optout(
+                now, self.recipient, self.opt_out, self.port, self.provider, self.keyword
+            )
+        if self.kind == "restore":
+            return entries.RESTORED, entries.pack_restored(
+                self.at, self.recipient, self.port, self.provider, self.keyword, self.lifted
+            )
+        return None
+
+    def done(self, recorded: int) -> None:
+        self.recorded = recorded
+        self._then(self)
+
+    def unwritten(self) -> bool:
+        return self.kind in ("optout", "restore")  # it is in force, whatever becomes of the deliver
+
+
+class Widening:
+    """Comes right behind a reply: a refusal of all marketing, if it was one advertiser too many."""
+
+    __slots__ = ("recipient", "opt_out", "_heard", "_widen", "_then")
+
+    def __init__(
+        self, heard: Heard, widen: Callable[[Sequence[OptOut], float], OptOut | None], then: Callable[[Widening], None]
+    ) -> None:
+        self.recipient = heard.recipient
+        self.opt_out: OptOut | None = None
+        self._heard = heard
+        self._widen = widen
+        self._then = then
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        self.opt_out = self._widen(record.opt_outs(data), now) if self._heard.opt_out is not None else None
+        if self.opt_out is None:
+            return data
+        return replied.replied(record.opt_out(data, self.opt_out), self.opt_out, hash32(self._heard.port))
+
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        if self.opt_out is None:
+            return None
+        heard = self._heard
+        return entries.OPTOUT, entries.pack_optout(now, self.recipient, self.opt_out, heard.port, heard.provider, heard.keyword)
+
+    def done(self, recorded: int) -> None:
+        if self.opt_out is not None:
+            self._then(self)
+
+    def unwritten(self) -> bool:
+        return self.opt_out is not None
+
+
+def lift(data: bytes, refusals: Sequence[OptOut], now: int) -> bytes:
+    """The record without these refusals; of one that was renewed since, the newer stays."""
+    for one in refusals:
+        data = replied.forgotten(record.restore(data, one.scope, one.value, one.time), one, now)
+    return data
+
+
+class Confirmation:
+    """The one sentence a person gets back for a refusal: said if it was not said within a day."""
+
+    __slots__ = ("recipient", "heard", "text", "due", "at", "_then")
+
+    def __init__(self, heard: Heard, text: str, then: Callable[[Confirmation], None]) -> None:
+        self.recipient = heard.recipient
+        self.heard = heard
+        self.text = text
+        self.due = False
+        self.at = 0.0
+        self._then = then
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        refusal = self.heard.opt_out
+        assert refusal is not None
+        self.at = now
+        self.due = replied.confirmed(data, refusal) <= now - replied.CONFIRM_AGAIN_S
+        return replied.with_confirmed(data, refusal, int(now)) if self.due else data
+
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        refusal, heard = self.heard.opt_out, self.heard
+        if not self.due or refusal is None:
+            return None
+        return entries.SAID, entries.pack_said(self.at, self.recipient, refusal, heard.port, heard.provider, self.text)
+
+    def done(self, recorded: int) -> None:
+        if self.due:
+            self._then(self)
+
+    def unwritten(self) -> bool:
+        return self.due

@@ -1,0 +1,95 @@
+"""Replied: to which port a person sent a refusal, and when it was confirmed to them. Facts beside the refusals of a record.
+
+In: a record's bytes, a refusal, a port, the time. Out: the record's bytes. Never: what a reply means, the clock.
+
+    fact   port hash32, name of the refusal 6 bytes, time of its confirmation u32 (0 = none)
+
+A refusal itself does not say where it was sent, but who takes it back says "this port": the fact joins the two. It outlives a refusal
+that was taken back for a day, so that refusing again does not bring a second confirmation.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import NamedTuple
+
+from proxy.message import OptOut
+from proxy.state.facts import REPLIED, facts
+
+REPLIED_MAX = 64
+"""As many as there may be refusals; past it the oldest fact goes, and taking that refusal back needs its message in the record."""
+CONFIRM_AGAIN_S = 86_400
+"""One confirmation per person and refusal a day."""
+_FACT = struct.Struct(">I6sI")
+_HEAD = bytes((REPLIED, _FACT.size))
+
+
+class Replied(NamedTuple):
+    start: int  # where the fact begins in the record
+    port: int  # hash32
+    name: bytes
+    confirmed: int  # seconds, 0 = never
+
+
+def name_of(refusal: OptOut) -> bytes:
+    """The 48-bit name of a refusal: its scope and value."""
+    return blake2b(f"{refusal.scope}\0{refusal.value}".encode(), digest_size=6).digest()
+
+
+def _all(data: bytes) -> Iterator[Replied]:
+    end = 7 + data[6] * 32
+    for kind, start, _ in facts(data[end:]) if len(data) > end else ():
+        if kind == REPLIED:
+            yield Replied(end + start - 2, *_FACT.unpack_from(data, end + start))
+
+
+def _put(data: bytes, port: int, name: bytes, confirmed: int) -> bytes:
+    held = list(_all(data))
+    if len(held) >= REPLIED_MAX:
+        data = _cut(data, held[0])
+    return data + _HEAD + _FACT.pack(port, name, confirmed)
+
+
+def _cut(data: bytes, one: Replied) -> bytes:
+    return data[: one.start] + data[one.start + 2 + _FACT.size :]
+
+
+def replied(data: bytes, refusal: OptOut, port: int) -> bytes:
+    """The record that knows that this refusal was sent to this port (hash32)."""
+    name = name_of(refusal)
+    if any(one.port == port and one.name == name for one in _all(data)):
+        return data
+    return _put(data, port, name, 0)
+
+
+def refused_at(data: bytes, port: int) -> frozenset[bytes]:
+    """Names of the refusals that were sent to a port (hash32)."""
+    return frozenset(one.name for one in _all(data) if one.port == port)
+
+
+def confirmed(data: bytes, refusal: OptOut) -> int:
+    """When this refusal was last confirmed to the person, 0 if it never was."""
+    name = name_of(refusal)
+    return max((one.confirmed for one in _all(data) if one.name == name), default=0)
+
+
+def with_confirmed(data: bytes, refusal: OptOut, at: int) -> bytes:
+    """The record that knows that a confirmation went out at ``at``."""
+    name = name_of(refusal)
+    for one in _all(data):
+        if one.name == name:
+            if one.confirmed >= at:
+                return data
+            return data[: one.start] + _HEAD + _FACT.pack(one.port, name, at) + data[one.start + 2 + _FACT.size :]
+    return _put(data, 0, name, at)
+
+
+def forgotten(data: bytes, refusal: OptOut, now: int) -> bytes:
+    """The record after a refusal was taken back: what joined it to a port goes, but for a confirmation of the last day."""
+    name = name_of(refusal)
+    for one in reversed(list(_all(data))):  # from the end: what stands before keeps its place
+        if one.name == name and one.confirmed <= now - CONFIRM_AGAIN_S:
+            data = _cut(data, one)
+    return data

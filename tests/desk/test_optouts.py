@@ -1,0 +1,231 @@
+"""What became of somebody's refusals, told from a journal: by hand, and by the command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from proxy.__main__ import app
+from proxy.desk import entries
+from proxy.desk.journal import Journal, OsDisk, Record
+from proxy.desk.optouts import SENT_SHOWN_MAX, Read, Trace, trace
+from proxy.message import Category, Content, Entry, Message, OptOut, Outcome, Sender, hash48
+from proxy.optout_trace import CannotTrace, trace_optouts
+from proxy.wire import deliver_sm, submit_sm
+
+NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai
+MING, HONG = 13800210001, 13800210002
+PORT = "1069001"
+SHOP = OptOut("advertiser", f"{hash48('甲店'):012x}", int(NOON), "reply", 0)
+ALL = OptOut("category", "marketing", int(NOON), "reply", 0)
+
+
+def verdict(at: float, category: Category, sign: str, person: int = MING, allowed: bool = True) -> bytes:
+    """The body of a verdict on an advertisement of this signature."""
+    sender = Sender.of("jia", "jia1", PORT, PORT)
+    packed = Entry(7, int(at), hash48(sign), 1, 1, category, 0, 0, 0, 0).pack() if allowed else b""
+    decided = SimpleNamespace(
+        message=Message(sender, person, Content("", "readable", bytes(16))),
+        verdict=SimpleNamespace(facts=SimpleNamespace(category=category), breaches=(), reason=None, outcome=Outcome.ALLOW),
+        packed=packed, reason="" if allowed else "suppressed", status=0, adopts=0, takes=(),
+        data=submit_sm(PORT, str(person), f"【{sign}】双11券".encode("utf-16-be"), data_coding=8),
+    )  # fmt: skip
+    return entries.pack_verdict(at, cast("Any", decided), "")
+
+
+def deliver(at: float, text: str, kind: str, source: str = f"+86{MING}") -> bytes:
+    return entries.pack_deliver(
+        at, kind, source, PORT, "jia", deliver_sm(source, PORT, text.encode("utf-16-be"), data_coding=8)
+    )
+
+
+STORY = [
+    (entries.START, entries.pack_start(NOON - 3600, 0)),
+    (entries.VERDICT, verdict(NOON - 60, Category.MARKETING, "甲店")),
+    (entries.OPTOUT, entries.pack_optout(NOON, MING, SHOP, PORT, "jia", "TD")),
+    (entries.DELIVER, deliver(NOON, "ＴＤ\u202e\x1b[31m", "optout")),
+    (entries.OPTOUT, entries.pack_optout(NOON, HONG, ALL, PORT, "jia", "TD")),
+    (entries.SAID, entries.pack_said(NOON + 1, MING, SHOP, PORT, "jia", "退订已生效")),
+    (entries.VERDICT, verdict(NOON + 60, Category.OTP, "甲店")),
+    (entries.VERDICT, verdict(NOON + 120, Category.MARKETING, "乙店")),
+    (entries.VERDICT, verdict(NOON + 180, Category.MARKETING, "甲店", allowed=False)),
+    (entries.VERDICT, verdict(NOON + 180, Category.MARKETING, "甲店", person=HONG)),
+    (entries.DELIVER, deliver(NOON + 200, "怎么退订", "review", f"86{MING}")),
+    (entries.DELIVER, deliver(NOON + 210, "id:1 stat:DELIVRD", "receipt", f"86{MING}")),
+    (entries.DELIVER, deliver(NOON + 220, "谢谢", "reply", f"86{HONG}")),
+    (entries.RESTORED, entries.pack_restored(NOON + 240, MING, PORT, "jia", "START", (SHOP,))),
+    (entries.DELIVER, deliver(NOON + 240, "START", "restore", str(MING))),
+    (entries.VERDICT, verdict(NOON + 300, Category.MARKETING, "甲店")),
+]
+
+
+def written(folder: Path, story: list[tuple[int, bytes]]) -> Path:
+    journal = Journal(OsDisk(folder), 0)
+    for kind, body in story:
+        journal.append(kind, body)
+    journal.write(NOON)
+    journal.note_synced(journal.sync())
+    journal.close(NOON)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return written(tmp_path / "journal", STORY)
+
+
+def told(folder: Path, person: int = MING) -> Trace:
+    return trace_optouts(str(person), Path("none.yaml"), folder)
+
+
+def test_it_tells_what_was_received_as_what_it_was_read_what_stopped_and_what_went_out_since(folder: Path) -> None:
+    found = told(folder)
+    assert [(one.what, one.details.get("read_as") or one.details.get("category") or "") for one in found.events] == [
+        ("received", "optout"),
+        ("stopped", ""),
+        ("confirmed", ""),
+        ("sent", "otp"),
+        ("sent", "marketing"),
+        ("received", "review"),
+        ("received", "restore"),
+        ("restored", ""),
+        ("sent", "marketing"),
+    ]
+    why = [one.details["why"] for one in found.events if one.what == "sent"]
+    assert why == ["a refusal covers marketing only", "no refusal in force speaks of it", "nothing was refused any more"]
+    assert (found.sent, found.wrong, found.in_force) == (3, 0, {})
+    (stopped,) = [one for one in found.events if one.what == "stopped"]
+    assert stopped.details["effective"] == "2025-11-11T12:00:00.000+08:00"
+
+
+def test_what_went_out_against_a_refusal_cannot_be_overlooked(folder: Path) -> None:
+    found = told(folder, HONG)
+    assert (found.sent, found.wrong) == (1, 1)
+    assert "AGAINST THE REFUSAL OF all marketing" in found.as_text(whole_number=False)
+    assert found.as_dict(whole_number=False)["sent_after_optout"] == 1
+
+
+@pytest.mark.parametrize(
+    ("refusal", "against"),
+    [
+        (SHOP, True), (ALL, True), (OptOut("all", "", 1, "officer", 0), True), (OptOut("port", "1069", 1, "reply", 0), True),
+        (OptOut("provider", "jia", 1, "reply", 0), True), (OptOut("port", "1068", 1, "reply", 0), False),
+        (OptOut("provider", "yi", 1, "reply", 0), False), (SHOP._replace(value="0" * 12), False),
+        (ALL._replace(expiry=int(NOON)), False),
+    ],
+)  # fmt: skip
+def test_a_refusal_speaks_of_what_it_says(tmp_path: Path, refusal: OptOut, against: bool) -> None:
+    story = [
+        (entries.OPTOUT, entries.pack_optout(NOON - 9, MING, refusal)),
+        (entries.VERDICT, verdict(NOON, Category.MARKETING, "甲店")),
+    ]
+    assert told(written(tmp_path / "journal", story)).wrong == against
+
+
+def test_a_person_of_whom_nothing_is_known_is_told_so_with_what_the_journal_covers(folder: Path) -> None:
+    text = told(folder, 13800219999).as_text(whole_number=False)
+    assert "nothing was received from this person" in text
+    assert "journal from 2025-11-11 11:00:00 to 2025-11-11 12:05:00" in text
+
+
+def test_thousands_of_messages_are_counted_and_not_all_listed(tmp_path: Path) -> None:
+    one = (entries.VERDICT, verdict(NOON + 60, Category.OTP, "甲店"))
+    story = [(entries.OPTOUT, entries.pack_optout(NOON, MING, SHOP))] + [one] * (SENT_SHOWN_MAX + 5)
+    found = told(written(tmp_path / "journal", story))
+    assert (found.sent, len(found.events)) == (SENT_SHOWN_MAX + 5, SENT_SHOWN_MAX + 1)
+    assert "… and 5 messages more" in found.as_text(whole_number=False)
+
+
+def test_it_does_not_look_into_what_is_about_others() -> None:
+    """A verdict on somebody else is not even read: this one would not bear it."""
+    broken = verdict(NOON, Category.OTP, "甲店", person=HONG)[:40]
+    never = Read(lambda data: pytest.fail("read"), lambda data: pytest.fail("read"))
+    found = trace([Record(1, entries.VERDICT, broken)], MING, never)
+    assert found.events == []
+
+
+# --- the command
+
+
+def ask(*options: str) -> Result:
+    return CliRunner().invoke(app, ["optout", "trace", *options])
+
+
+def test_the_command_masks_the_number_unless_asked_and_prints_nothing_a_terminal_obeys(folder: Path) -> None:
+    done = ask("--to", "+86 138-0021-0001", "--journal", str(folder))
+    assert done.exit_code == 0
+    assert "138****0001" in done.output
+    assert str(MING) not in done.output
+    assert "ＴＤ" in done.output
+    assert not {"\x1b", "\u202e"} & set(done.output)
+    assert str(MING) in ask("--to", str(MING), "--journal", str(folder), "--unmasked").output
+
+
+def test_the_command_speaks_JSON(folder: Path) -> None:
+    found = json.loads(ask("--to", str(MING), "--journal", str(folder), "--json").output)
+    assert found["recipient"] == "138****0001"
+    assert len(found["events"]) == 9
+
+
+@pytest.mark.parametrize(
+    ("number", "says"), [("021-5551234", "a landline"), ("", "empty"), ("4001234567", "400"), ("138", "3 digits")]
+)
+def test_a_number_that_is_no_persons_is_one_line_and_exit_2(folder: Path, number: str, says: str) -> None:
+    done = ask("--to", number, "--journal", str(folder))
+    assert done.exit_code == 2
+    assert says in done.output
+    assert len(done.output.splitlines()) == 1
+
+
+def test_a_journal_that_is_not_there_is_one_line_and_exit_2_and_is_not_made(tmp_path: Path) -> None:
+    done = ask("--to", str(MING), "--journal", str(tmp_path / "none"))
+    assert (done.exit_code, len(done.output.splitlines())) == (2, 1)
+    assert not (tmp_path / "none").exists()
+    done = ask("--to", str(MING), "--config", str(tmp_path / "none.yaml"))
+    assert (done.exit_code, len(done.output.splitlines())) == (2, 1)
+
+
+def test_a_damaged_journal_is_one_line_and_exit_2(folder: Path) -> None:
+    (segment,) = folder.glob("*.journal")
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 3] ^= 1
+    segment.write_bytes(data)
+    done = ask("--to", str(MING), "--journal", str(folder))
+    assert (done.exit_code, len(done.output.splitlines())) == (2, 1)
+    assert "damaged" in done.output
+
+
+def test_a_torn_tail_hides_nothing_that_stands_before_it(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    journal = Journal(OsDisk(tmp_path / "copy"), 0)
+    for kind, body in STORY:
+        journal.append(kind, body)
+    journal.write(NOON)
+    (segment,) = (tmp_path / "copy").glob("*.journal")
+    whole = (folder / segment.name).stat().st_size
+    with segment.open("r+b") as file:
+        file.truncate(whole + 100)
+    assert len(told(tmp_path / "copy").events) == 9
+    with pytest.raises(CannotTrace):
+        told(tmp_path / "nowhere")
+
+
+def test_bodies_come_back_as_they_were_packed() -> None:
+    restored = entries.unpack_restored(entries.pack_restored(NOON, MING, PORT, "jia", "START", (SHOP, ALL)))
+    assert restored == (NOON, MING, PORT, "jia", "START", (SHOP, ALL))
+    said = entries.unpack_said(entries.pack_said(NOON, MING, SHOP, PORT, "jia", "退订已生效"))
+    assert said == (NOON, MING, SHOP, PORT, "jia", "退订已生效")
+    for body, unpack in (
+        (entries.pack_restored(NOON, MING, PORT, "jia", "START", (SHOP,)), entries.unpack_restored),
+        (entries.pack_said(NOON, MING, SHOP, PORT, "jia", "退订已生效"), entries.unpack_said),
+    ):
+        for end in range(len(body)):
+            with pytest.raises((ValueError, struct.error)):
+                unpack(body[:end])
