@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from proxy.changes import Answer, Effect, OptOutReply
-from proxy.state import record
+from proxy.changes import Answer, Effect
+from proxy.hearing import Manners
+from proxy.message import hash32
+from proxy.replies import Confirmation, Heard, from_port, scope_of
+from proxy.state import record, replied
 from proxy.transit import Outbox, Transit
 from tests.simulation.world import World
 
@@ -151,11 +154,97 @@ def opt_out_of_the_wrong_person(world: World) -> None:
     change = relay.change
 
     def misplace(what: Any) -> None:
-        if isinstance(what, OptOutReply):
+        if isinstance(what, Heard):
             what.recipient += 1
         change(what)
 
     cast("Any", relay).change = misplace
+
+
+def _spoil_changes(world: World, kind: type, spoilt: type) -> None:
+    """Every change of this kind behaves like another class."""
+    relay = world.relay
+    change = relay.change
+
+    def spoil(what: Any) -> None:
+        if type(what) is kind:
+            what.__class__ = spoilt
+        change(what)
+
+    cast("Any", relay).change = spoil
+
+
+class _Deaf(Heard):
+    """Takes nothing back from the record, though it says so."""
+
+    __slots__ = ()
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        after = super().apply(data, now)
+        return data if self.kind == "restore" else after
+
+
+def restore_not_applied(world: World) -> None:
+    """Who takes a refusal back is journalled, acknowledged, and left alone all the same."""
+    _spoil_changes(world, Heard, _Deaf)
+
+
+class _Hushed(Heard):
+    __slots__ = ()
+
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        return None if self.kind == "restore" else super().written(now)
+
+
+def restore_not_written(world: World) -> None:
+    """A restore is made in memory and never journalled."""
+    _spoil_changes(world, Heard, _Hushed)
+
+
+class _Careless(Heard):
+    """Does not look which message asked for the word: the newest one is meant."""
+
+    __slots__ = ()
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        super().apply(data, now)
+        if self.kind != "optout":
+            return super().apply(data, now)
+        there = from_port(data, self.port, now)
+        self.opt_out = scope_of(there, "", self.port, self.prefix, self.provider, now)
+        return replied.replied(record.opt_out(data, self.opt_out), self.opt_out, hash32(self.port))
+
+
+def declared_keyword_ignored(world: World) -> None:
+    """A refusal stops the newest advertiser, whoever asked for the word."""
+    _spoil_changes(world, Heard, _Careless)
+
+
+def never_widened(world: World) -> None:
+    """The settings' number of refusals is not looked at."""
+    world.hearing.manners = Manners(0, 30, world.hearing.manners.confirm)
+
+
+class _Chatty(Confirmation):
+    __slots__ = ()
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        after = super().apply(data, now)
+        self.due = True
+        return after
+
+
+def confirmed_every_time(world: World) -> None:
+    """Each refusal is confirmed, however often it comes."""
+    _spoil_changes(world, Confirmation, _Chatty)
+
+
+def restore_lost_in_replay(world: World) -> None:
+    """A restart forgets that refusals were taken back."""
+    if world.restarts:
+        for one in world.on_disk().restored:
+            for lifted in one.lifted:
+                world.store.update(one.recipient, lambda data, out=lifted: record.opt_out(data, out))  # type: ignore[misc]
 
 
 def handed_before_synced(world: World) -> None:
@@ -263,6 +352,12 @@ BUGS: list[Callable[[World], None]] = [
     sent_again_after_link_loss,
     opt_out_lost_in_replay,
     opt_out_of_the_wrong_person,
+    restore_not_applied,
+    restore_not_written,
+    restore_lost_in_replay,
+    declared_keyword_ignored,
+    never_widened,
+    confirmed_every_time,
     handed_before_synced,
     receipt_overtakes_the_answer,
     lost_bind_forgotten,

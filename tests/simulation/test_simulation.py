@@ -55,7 +55,14 @@ def test_the_worlds_are_eventful() -> None:
         world.run()
         for name, n in {
             "restart": world.restarts,
-            "opt-out": len(world.refused_at),
+            "opt-out": sum(n for (_, _, kind), n in world.acknowledged.items() if kind == "optout"),
+            "restore": sum(n for (_, _, kind), n in world.acknowledged.items() if kind == "restore"),
+            "restored something": sum(bool(one.lifted) for one in world.on_disk().restored),
+            "refused an advertiser": sum(one.opt_out.scope == "advertiser" for one in world.on_disk().refusals),
+            "refused a port": sum(one.opt_out.scope == "port" for one in world.on_disk().refusals),
+            "a declared word": sum(one.keyword == "QXDY" for one in world.on_disk().refusals),
+            "widened": sum(one.opt_out.scope == "category" for one in world.on_disk().refusals),
+            "confirmed": sum(world.confirmations.values()),
             "accepted": sum(s.told == 0 for s in world.submits),
             "refused by the carrier": sum(s.told == 0x45 for s in world.submits),
             "unknown": sum(s.told == 0x08 for s in world.submits),

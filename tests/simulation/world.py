@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import heapq
 import random
+from collections import Counter
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -21,30 +22,44 @@ from proxy import policy
 from proxy.access import Access, Ports
 from proxy.changes import Effect
 from proxy.desk import entries, mail
-from proxy.desk.journal import Journal, MemoryDisk, read
-from proxy.message import Category, EntryState
+from proxy.desk.entries import OptedOut, Restored, Said
+from proxy.desk.journal import Journal, MemoryDisk, Record, read
+from proxy.hearing import Hearing, Manners
+from proxy.message import Category, EntryState, OptOut, hash48
 from proxy.net.lane import Lane
 from proxy.relay import Relay
 from proxy.replay import ID_GAP, replay, settle_open
-from proxy.state import record
+from proxy.replies import ALL_MARKETING
+from proxy.state import record, replied
 from proxy.state.aggregates import Aggregates
 from proxy.state.box import Item
 from proxy.state.mailbox import UNOWNED, Bounds, Mailbox
 from proxy.tally import Tally
 from proxy.transit import Transit
 from proxy.way_back import WayBack
-from proxy.wire import Frame, deliver_sm, deliver_sm_resp, submit_sm, submit_sm_resp
+from proxy.wire import Frame, deliver_sm, deliver_sm_resp, read_fields, submit_sm, submit_sm_resp
 
 NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai: half a day is left before the calendar day ends
 RUN_S = 60.0
 RESPONSE_S = 3.0
 CAP = 3
 QUOTA = 8
+WORDS = {"甲": "TD", "乙": "QXDY"}
+"""Two advertisers behind each port, and what each asks to be answered with: one everybody knows, one nobody does."""
+REPLIES = {
+    "TD": "optout", "ｔｄ": "optout", "QXDY": "declared", "退订": "optout", "START": "restore", "取消退订": "restore",
+    "怎么退订": "review", "谢谢": "reply", "A": "reply",
+}  # fmt: skip
+"""What people write, and what it is; "declared": a refusal if they had a message that asked for it."""
+CONFIRMED = "jia"
+"""The provider whose people are told that their refusal is in force."""
 BEIJING = 13800100001
 PEOPLE = [13800210000 + n for n in range(6)] + [BEIJING]  # six in Shanghai
 PORTS = {"jia": "1069001", "yi": "1069002"}
 NOBODYS = "1069009"
 ESME_RSYSERR = 0x08
+SUPPRESSED = 0x420
+SCOPES = ("advertiser", "port", "category")
 CARRIER_REFUSES = 0x45  # ESME_RSUBMITFAIL
 NOT_NOW, NEVER = 0x64, 0x66  # ESME_RX_T_APPN, ESME_RX_R_APPN
 ANSWERED_WITHIN_S = 1.0
@@ -173,6 +188,12 @@ class Deliver:
     acknowledged: bool = False
     got: int = 0  # how often the provider took it
     refused: bool = False  # the provider never wants it
+    kind: str = "receipt"  # or as REPLIES has it; "perhaps": a refusal if a message that asked for it is on record
+
+    @property
+    def asks_record(self) -> bool:
+        """Whether what it means or does needs the person's record."""
+        return self.kind not in ("receipt", "review", "reply") or len(self.text) == 1
 
 
 @dataclass(eq=False)
@@ -191,6 +212,7 @@ class Submit:
     carrier_said: int | None = None  # None: never answered
     entry: int = 0
     taken_back: bool = False  # the gate heard that the carrier refused it
+    advertiser: str = ""
     replaced: bool = False  # an identical submit stands in for it
     forgiven: bool = False  # power was lost before its entry was synced
 
@@ -227,7 +249,10 @@ class World:
         self.tried: set[int] = set()  # items that were handed over at least once, by number
         self.submits: list[Submit] = []
         self.by_entry: dict[int, Submit] = {}
-        self.refused_at: dict[tuple[int, str], float] = {}  # (person, provider) → when the opt-out was acknowledged
+        self.refused: dict[int, dict[tuple[str, str], float]] = {}  # person → (scope, value) → when that was acknowledged
+        self.acknowledged: Counter[tuple[int, str, str]] = Counter()  # replies by person, port, kind
+        self.confirmations: Counter[tuple[int, str, str]] = Counter()  # by person, scope, value
+        self.widen_after = self.random.choice([0, 2])
         self.restarts = 0
         self.bug = bug
         self._on_disk: dict[int, OnDisk] = {}
@@ -246,10 +271,8 @@ class World:
     def run(self) -> None:
         for n in range(self.random.randint(30, 80)):
             self.later(self.random.uniform(0, RUN_S * 0.6), self.provider_submits, forever=True)
-            if n % 8 == 0:
-                self.later(self.random.uniform(0, RUN_S * 0.6), partial(self.person_replies, "TD"), forever=True)
-            if n % 5 == 0:
-                self.later(self.random.uniform(0, RUN_S * 0.6), partial(self.person_replies, "OK"), forever=True)
+            if n % 4 == 0:
+                self.later(self.random.uniform(0, RUN_S * 0.6), self.person_replies, forever=True)
         for _ in range(self.random.randint(0, 3)):
             self.later(self.random.uniform(0, RUN_S * 0.6), self.crash, forever=True)
             self.later(self.random.uniform(0, RUN_S * 0.6), self.link_drops, forever=True)
@@ -308,8 +331,11 @@ class World:
             sync=self.sync,
             first_id=max(found.highest_id, highest) + ID_GAP,
         )
+        manners = Manners(self.widen_after, 30, {CONFIRMED: "退订已生效"})
+        self.hearing = Hearing(self.relay, self.tally, manners, lambda: self.now, lambda: self.now)
         self.way_back = WayBack(
             self.relay,
+            self.hearing,
             self.tally,
             store.mailbox,
             lambda provider: cast("Any", [one for one in self.receivers if one.provider == provider]),
@@ -398,9 +424,10 @@ class World:
         again = self.random.choice(unknown) if unknown and self.chance(0.5) else None
         number = len(self.submits) + 1
         recipient = again.recipient if again else self.random.choice(PEOPLE)
-        text = again.text if again else f"【{name}】双11第{number}张券 拒收请回复TD"
+        advertiser = again.advertiser if again else name + self.random.choice(list(WORDS))
+        text = again.text if again else f"【{advertiser}】双11第{number}张券 拒收请回复{WORDS[advertiser[-1]]}"
         frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=number)
-        submit = Submit(number, name, recipient, text, self.now, frame, self.epoch)
+        submit = Submit(number, name, recipient, text, self.now, frame, self.epoch, advertiser=advertiser)
         self.submits.append(submit)
         bind = self.binds[name]
         bind.asked[number] = submit
@@ -422,6 +449,8 @@ class World:
                 raise Broken(f"submit {submit.number} told of a refusal before it was written")
         elif status >= 0x400 and submit.frame not in self.on_disk().refused:
             raise Broken(f"submit {submit.number} refused before the verdict was written")
+        if status == SUPPRESSED and not any(covers(one, submit) for one in self.on_disk().in_force(submit, self.now - 0.5)):
+            raise Broken(f"submit {submit.number} is held back though nobody refused it, or took it back")
 
     # ------------------------------------------------------------------ the carrier
 
@@ -452,6 +481,9 @@ class World:
 
     def reaches_socket(self, transit: Transit) -> None:
         """From here nobody can call a message back."""
+        if not transit.entry_id:
+            self.confirmation_leaves(transit)
+            return
         submit = cast("SimBind", transit.bind).asked[transit.sequence]
         submit.entry = transit.entry_id
         if transit.entry_id in self.by_entry:
@@ -467,8 +499,9 @@ class World:
             if stood_in_for in self.by_entry:
                 self.by_entry[stood_in_for].replaced = True
             stood_in_for = self.on_disk().adopts.get(stood_in_for, 0)
-        if any(submit.sent_at > at for key, at in self.refused_at.items() if key == (submit.recipient, submit.provider)):
-            raise Broken(f"submit {submit.number} was sent to a person after their opt-out was acknowledged")
+        for refusal, at in self.refused.get(submit.recipient, {}).items():
+            if submit.sent_at > at and covers(refusal, submit):
+                raise Broken(f"submit {submit.number} was sent to a person after their opt-out was acknowledged")
         if submit.recipient == BEIJING:
             raise Broken(f"submit {submit.number} went to Beijing")
         self.check_caps(submit)
@@ -482,7 +515,28 @@ class World:
         if sum(s.provider == last.provider for s in out) > QUOTA:
             raise Broken(f"submit {last.number}: more than {QUOTA} from {last.provider}")
 
+    def confirmation_leaves(self, transit: Transit) -> None:
+        """A message of the gate itself: why it was said is on the disk, and it was not said before."""
+        fields = read_fields(Frame.of(transit.data))
+        person, port = int(fields["destination_addr"][-11:]), fields["source_addr"].decode()
+        if port != PORTS[CONFIRMED] or fields["registered_delivery"]:
+            raise Broken(f"a confirmation from {port} with registered_delivery {fields['registered_delivery']}")
+        said = [one for one in self.on_disk().said if (one.recipient, one.port) == (person, port)]
+        if not said:
+            raise Broken("a confirmation left before it was written")
+        key = (person, *said[-1].refusal[:2])
+        self.confirmations[key] += 1
+        if self.confirmations[key] > 1:
+            raise Broken(f"the refusal of {key[1:]} was confirmed twice")
+        if not any(one.recipient == person and one.opt_out[:2] == key[1:] for one in self.on_disk(synced=True).refusals):
+            raise Broken("a confirmation left before the refusal was synced")
+
     def carrier_gets(self, link: SimLink, sequence: int, transit: Transit) -> None:
+        if not transit.entry_id:  # the gate's own words: what is answered concerns nobody
+            if not self.chance(self.faults * 0.2):
+                status = CARRIER_REFUSES if self.chance(0.15) else 0
+                self.later(self.random.expovariate(50), partial(self.carrier_answers, link, sequence, status))
+            return
         submit = cast("SimBind", transit.bind).asked[transit.sequence]
         if Frame.of(transit.data).data != submit.frame:
             raise Broken(f"submit {submit.number} was altered on its way")
@@ -504,7 +558,7 @@ class World:
             transit = link.window.pop(sequence)
             self.note_refusal(transit, status)
             self.relay.answered(transit, frame)
-            if status == 0:
+            if status == 0 and transit.entry_id:
                 self.receipt(cast("SimBind", transit.bind).asked[transit.sequence])
         elif sequence in link.late:
             transit = link.late.pop(sequence)
@@ -514,7 +568,7 @@ class World:
         self.pump_soon()
 
     def note_refusal(self, transit: Transit, status: int) -> None:
-        if status and transit.adopted is None:  # else the attempt that it stands in for may have arrived
+        if status and transit.adopted is None and transit.entry_id:  # else the attempt that it stands in for may have arrived
             cast("SimBind", transit.bind).asked[transit.sequence].taken_back = True
 
     def overdue(self, link: SimLink, sequence: int) -> None:
@@ -542,9 +596,10 @@ class World:
 
     # ------------------------------------------------------------------ people
 
-    def person_replies(self, text: str) -> None:
+    def person_replies(self) -> None:
         person, name = self.random.choice(PEOPLE), self.random.choice(list(PORTS))
-        if text != "TD" and self.chance(0.1):
+        text = self.random.choice(list(REPLIES))
+        if self.chance(0.1):
             name = UNOWNED
         self.delivers_anew(name, person, text, PORTS.get(name, NOBODYS), None)
 
@@ -566,12 +621,17 @@ class World:
     def delivers_anew(self, owner: str, person: int, text: str, port: str, receipt_of: Submit | None) -> None:
         number = len(self.delivers) + 1
         esm_class = 4 if receipt_of else 0
-        frame = deliver_sm(f"86{person}", port, text.encode(), esm_class=esm_class, sequence=number)
-        self.delivers.append(Deliver(number, owner, person, text, frame, receipt_of))
+        frame = deliver_sm(f"86{person}", port, text.encode("utf-16-be"), data_coding=8, esm_class=esm_class, sequence=number)
+        kind = "receipt" if receipt_of else REPLIES[text]
+        self.delivers.append(Deliver(number, owner, person, text, frame, receipt_of, kind=kind))
         self.carrier_delivers(self.delivers[-1])
 
     def carrier_delivers(self, deliver: Deliver) -> None:
         deliver.read_at, deliver.answered = self.now, False
+        if deliver.kind == "restore":  # from now on messages may pass again, or not yet
+            self.refused.pop(deliver.person, None)
+        elif deliver.text == "QXDY":
+            deliver.kind = "optout" if self.surely_declared(deliver) else "perhaps"
         self.way_back.deliver(self.link, Frame.of(deliver.frame), self.now)
         self.wake()
         self.later(ANSWERED_WITHIN_S - 0.1, self.mail_tick)
@@ -586,6 +646,14 @@ class World:
         if not deliver.answered and self.now - deliver.read_at >= ANSWERED_WITHIN_S:
             raise Broken(f"deliver {deliver.number} was not answered within {ANSWERED_WITHIN_S} s")
 
+    def surely_declared(self, deliver: Deliver) -> bool:
+        """Whether this person got a message that asked for this word: acknowledged, so no restart forgets it."""
+        return any(
+            (submit.recipient, submit.provider, submit.told) == (deliver.person, deliver.owner, 0)
+            and submit.text.endswith(f"回复{deliver.text}")
+            for submit in self.submits
+        )
+
     def carrier_acknowledged(self, frame: Frame) -> None:
         deliver = self.delivers[frame.sequence_number - 1]
         if deliver.answered:
@@ -599,10 +667,45 @@ class World:
         safe = self.on_disk(synced=True)
         if deliver.frame not in safe.delivers:
             raise Broken(f"deliver {deliver.number} was acknowledged before it was synced")
-        if deliver.text == "TD":
-            if deliver.person not in safe.opted_out:
-                raise Broken(f"the reply of {deliver.person} was acknowledged before the opt-out was synced")
-            self.refused_at.setdefault((deliver.person, deliver.owner), self.now)
+        self.check_reply(deliver, safe)
+
+    def check_reply(self, deliver: Deliver, disk: OnDisk) -> None:
+        """What a reply that was acknowledged stopped or restored is synced, and is what it should be."""
+        person, kind, port = deliver.person, deliver.kind, PORTS.get(deliver.owner, NOBODYS)
+        self.acknowledged[person, port, kind] += 1
+        told = self.acknowledged[person, port, kind]
+        if kind == "restore":
+            if sum((one.recipient, one.port) == (person, port) for one in disk.restored) < told:
+                raise Broken(f"the reply of {person} was acknowledged before what it takes back was synced")
+        elif kind == "optout":
+            here = [one for one in disk.refusals if (one.recipient, one.port) == (person, port)]
+            if sum(one.opt_out.scope != "category" for one in here) < told:
+                raise Broken(f"the reply of {person} was acknowledged before the opt-out was synced")
+            for one in here:
+                self.check_scope(one, deliver.owner)
+            self.refused.setdefault(person, {}).update(self.holds_for(person, disk))
+
+    def holds_for(self, person: int, disk: OnDisk) -> dict[tuple[str, str], float]:
+        """What a person's refusals stop now, all of it acknowledged; a restore under way may end any of it."""
+        if any(one.person == person and one.kind == "restore" and not one.acknowledged for one in self.delivers):
+            return {}
+        held = disk.refused_by(person)
+        narrow = [one for one in held if one[0] != "category"]
+        if self.widen_after and len(narrow) >= self.widen_after and ALL_MARKETING not in held:
+            raise Broken(f"{person} refused {narrow} and still gets marketing of others")
+        return dict.fromkeys(held, self.now)
+
+    def check_scope(self, one: OptedOut, name: str) -> None:
+        """A word that an advertiser asked for stops that advertiser, or all behind the port; nobody else."""
+        scope, value = one.opt_out[:2]
+        sent = [submit for submit in self.submits if (submit.recipient, submit.provider) == (one.recipient, name)]
+        asked = [submit for submit in sent if submit.text.endswith(f"回复{one.keyword}")]
+        if not any(submit.told == 0 and submit.sent_at < one.time - 1 for submit in asked):
+            asked = sent  # no message on record may have asked for it: the newest advertisement stands for it
+        if (scope == "advertiser" and value not in {hash_of(submit.advertiser) for submit in asked}) or scope not in SCOPES:
+            raise Broken(f"{one.keyword} to {one.port} stopped {scope} {value}")
+        if scope == "port" and value != PORTS.get(name, NOBODYS):
+            raise Broken(f"a refusal at {one.port} stopped port {value}")
 
     # ------------------------------------------------------------------ providers that fetch their delivers
 
@@ -639,7 +742,7 @@ class World:
             raise Broken(f"deliver {deliver.number} was handed over again after it was delivered or dropped")
         if item.number not in self.tried:
             self.tried.add(item.number)
-            if deliver.text != "TD":  # which also waits for the store, while others pass
+            if not deliver.asks_record:  # which waits for the store, while others pass
                 if item.number < self.last_first[receiver.provider]:
                     raise Broken(f"deliver {deliver.number} was overtaken")
                 self.last_first[receiver.provider] = item.number
@@ -754,6 +857,8 @@ class World:
             raise Broken("a replay of the journal gives another mailbox")
         for person in PEOPLE:
             live = _states(self.store.records.get(person))
+            if _refusals(fresh.records.get(person)) != _refusals(self.store.records.get(person)):
+                raise Broken(f"a replay of the journal gives other refusals for {person}")
             if _states(fresh.records.get(person)) != live:
                 raise Broken(f"a replay of the journal gives {_states(fresh.records.get(person))} for {person}, not {live}")
             for submit in self.submits:
@@ -784,17 +889,66 @@ def _states(found: tuple[int, bytes] | None) -> dict[int, int]:
     return {entry.id: entry.state for entry in record.entries(found[1])} if found else {}
 
 
+def _refusals(found: tuple[int, bytes] | None) -> list[tuple[OptOut, int]]:
+    """Refusals on record, and when each was confirmed."""
+    return sorted((one, replied.confirmed(found[1], one)) for one in record.opt_outs(found[1])) if found else []
+
+
+def hash_of(advertiser: str) -> str:
+    return f"{hash48(advertiser):012x}"
+
+
+def covers(refusal: tuple[str, str], submit: Submit) -> bool:
+    """Whether a refusal speaks of a submit: written here a second time."""
+    scope, value = refusal
+    if scope == "category":
+        return value == "marketing"
+    return value == hash_of(submit.advertiser) if scope == "advertiser" else PORTS[submit.provider].startswith(value)
+
+
 @dataclass
 class OnDisk:
     entries: set[int]
     taken_back: set[int]
     refused_by_carrier: set[int]
     refused: set[bytes]
-    opted_out: set[int]
     adopts: dict[int, int]
     accepted: set[int]
     delivers: dict[bytes, set[int]]  # deliver_sm → its records
     waiting: set[int]  # records of delivers that were neither delivered nor dropped
+    refusals: list[OptedOut] = field(default_factory=list)
+    restored: list[Restored] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
+    turns: list[OptedOut | Restored] = field(default_factory=list)
+    """Refusals and what took them back, in order."""
+
+    def refused_by(self, person: int, restored_until: float = float("inf")) -> list[tuple[str, str]]:
+        """What a person has refused and not taken back (by ``restored_until``)."""
+        held: dict[tuple[str, str], None] = {}
+        for one in self.turns:
+            if one.recipient != person:
+                continue
+            if isinstance(one, OptedOut):
+                held[one.opt_out[:2]] = None
+            elif one.time <= restored_until:
+                for lifted in one.lifted:
+                    held.pop(lifted[:2], None)
+        return list(held)
+
+    def in_force(self, submit: Submit, restored_until: float) -> list[tuple[str, str]]:
+        return self.refused_by(submit.recipient, restored_until)
+
+    def note_turn(self, item: Record) -> None:
+        if item.kind == entries.OPTOUT:
+            refusal = entries.unpack_optout(item.body)
+            self.refusals.append(refusal)
+            self.turns.append(refusal)
+        elif item.kind == entries.RESTORED:
+            back = entries.unpack_restored(item.body)
+            self.restored.append(back)
+            self.turns.append(back)
+        elif item.kind == entries.SAID:
+            self.said.append(entries.unpack_said(item.body))
 
     @property
     def recorded(self) -> set[int]:
@@ -802,7 +956,7 @@ class OnDisk:
 
     @classmethod
     def of(cls, disk: MemoryDisk) -> OnDisk:
-        found = cls(set(), set(), set(), set(), set(), {}, set(), {}, set())
+        found = cls(set(), set(), set(), set(), {}, set(), {}, set())
         for item in read(disk, 1):
             if item.kind == entries.VERDICT:
                 verdict = entries.unpack_verdict(item.body)
@@ -818,9 +972,8 @@ class OnDisk:
                     found.accepted.add(answer.entry_id)
                 if Effect(answer.effect).takes_back:
                     found.taken_back.add(answer.entry_id)
-            if item.kind == entries.OPTOUT:
-                found.opted_out.add(entries.unpack_optout(item.body).recipient)
-            elif item.kind == entries.DELIVER:
+            found.note_turn(item)
+            if item.kind == entries.DELIVER:
                 found.delivers.setdefault(entries.unpack_deliver(item.body).data, set()).add(item.sequence)
                 found.waiting.add(item.sequence)
             elif item.kind == entries.DELIVERED:
