@@ -58,6 +58,22 @@ class Refusal:
     """Who received it, each time."""
     acknowledged: int = 0
     """When the first good answer came, in the order of all events; 0 while there is none."""
+    confirmed: int = 0
+    """How often the gate told the person that it is in force."""
+
+
+@dataclass
+class Return:
+    """A person's wish to be written to again."""
+
+    recipient: str
+    provider: str
+    asked: int
+    """When it was first sent, in the order of all events."""
+    answers: list[int] = field(default_factory=list)
+    acknowledged: int = 0
+    got: list[str] = field(default_factory=list)
+    """All three as Refusal's."""
 
 
 @dataclass
@@ -73,7 +89,7 @@ class Receipt:
     """Who received it, each time."""
 
 
-Mail = Refusal | Receipt
+Mail = Refusal | Return | Receipt
 
 
 class Evidence:
@@ -82,6 +98,7 @@ class Evidence:
         """By the serial of their submit."""
         self.submits: dict[int, Submit] = {}
         self.refusals: dict[str, Refusal] = {}
+        self.returns: dict[str, Return] = {}
         """By person."""
         self.surprises: list[str] = []
         """What must not happen at all."""
@@ -108,4 +125,4 @@ class Evidence:
 
     @property
     def mail(self) -> list[Mail]:
-        return [*self.refusals.values(), *self.receipts.values()]
+        return [*self.refusals.values(), *self.returns.values(), *self.receipts.values()]

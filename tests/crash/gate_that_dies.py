@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from proxy import app
 from proxy.desk.disk import OsDisk
 from proxy.desk.journal import Journal
+from proxy.hearing import Hearing
 from proxy.net.lane import Lane
 from proxy.net.link import Link
 from proxy.relay import Relay
@@ -211,11 +212,22 @@ POINTS: dict[str, Point] = {
         "when the take-back is written and the provider not told", before(Session, "write_all", _among(SUBMIT_SM_RESP, 0x45)), 8
     ),
     "refused-told": Point("as soon as the refusal is told", gone("write_all", _among(SUBMIT_SM_RESP, 0x45)), 8),
-    "optout-written": Point("when an opt-out is written and not synced", before(WayBack, "_opted_out"), 8),
-    "optout-synced": Point("when an opt-out is synced and not acknowledged", before(WayBack, "_in_force"), 8),
-    "optout-acknowledged": Point(
-        "when an opt-out is acknowledged and that is not on its socket yet", after(WayBack, "_in_force"), 8
+    "optout-written": Point(
+        "when an opt-out is written and not synced", before(Hearing, "_written", lambda *a: a[2].opt_out is not None), 8
     ),
+    "optout-synced": Point("when an opt-out is synced and not acknowledged", before(Hearing, "_in_force"), 8),
+    "optout-acknowledged": Point(
+        "when an opt-out is acknowledged and that is not on its socket yet",
+        after(Arrival, "safe", lambda *a: a[0].kind == "optout"),
+        8,
+    ),
+    "restore-written": Point(
+        "when what takes an opt-out back is written and not synced",
+        before(Hearing, "_written", lambda *a: a[2].kind == "restore"),
+        4,
+    ),
+    "restore-synced": Point("when what takes an opt-out back is synced and not acknowledged", before(Hearing, "_restored"), 4),
+    "confirmation-written": Point("when a confirmation is written and on no lane yet", before(Hearing, "_say"), 8),
     "deliver-written": Point("when a deliver is written and not synced", before(Arrival, "done"), 20),
     "deliver-synced": Point(
         "when a deliver is synced and not acknowledged", before(Session, "write", _is(DELIVER_SM_RESP, 0)), 20

@@ -2,7 +2,8 @@
 
 In: a seeded random, connections. Out: traffic, Evidence. Never: what the gate should do.
 
-Persons whose number begins with REFUSES answer the first message that reaches them with an opt-out; of every third message that is
+Persons whose number begins with REFUSES answer the first message that reaches them with an opt-out, those of RETURNS ask
+to be written to again as soon as that is acknowledged; of every third message that is
 accepted there is a receipt. A deliver that was not acknowledged is sent again after the next bind, and one that was refused for now a
 little later, as a carrier does. One provider takes its time with every deliver.
 """
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
-from tests.crash.evidence import ACCEPTED, IGNORED, Arrival, Evidence, Mail, Receipt, Refusal, Submit
+from tests.crash.evidence import ACCEPTED, IGNORED, Arrival, Evidence, Mail, Receipt, Refusal, Return, Submit
 from tests.e2e.pdus import (
     BIND_TRANSCEIVER,
     BINDS,
@@ -35,7 +36,10 @@ from tests.e2e.pdus import (
     tlv,
 )
 
-REFUSES = "139"
+REFUSES, RETURNS = ("139", "136"), "136"
+CONFIRMATION = "退订已生效".encode("utf-16-be")
+"""How the gate's own words begin."""
+BACK = "START".encode("utf-16-be")
 UCS2 = 8
 RECEIPT = 4
 WINDOW = 16
@@ -178,16 +182,17 @@ class CarrierLine(Peer):
         elif found.command == SUBMIT_SM:
             self._submit(found)
         elif found.command == DELIVER_SM | RESPONSE:
-            mail = self.unanswered.pop(found.sequence)
-            self.carrier.evidence.acknowledged(mail, found.status)
-            if found.status == NOT_NOW:
-                asyncio.get_running_loop().call_later(AGAIN_S, self.deliver, mail)
+            self._acknowledged(self.unanswered.pop(found.sequence), found.status)
         elif found.command in (ENQUIRE_LINK, UNBIND):
             self.write(pdu(found.command | RESPONSE, found.sequence))
 
     def _submit(self, found: Pdu) -> None:
         carrier = self.carrier
         fields = read_message(found.data)
+        if fields.short_message.startswith(CONFIRMATION):
+            carrier.evidence.refusals[fields.destination].confirmed += 1
+            self.write(pdu(SUBMIT_SM | RESPONSE, found.sequence, b"own\0"))
+            return
         submit = carrier.evidence.submits[serial_of(fields.short_message)]
         fate, after_s = carrier.fate()
         carrier.ids += 1
@@ -209,17 +214,27 @@ class CarrierLine(Peer):
             refusals[recipient] = Refusal(recipient, self.carrier.ports[port])
             self.deliver(refusals[recipient])
 
+    def _acknowledged(self, mail: Mail, status: int) -> None:
+        evidence = self.carrier.evidence
+        evidence.acknowledged(mail, status)
+        if status == NOT_NOW:
+            asyncio.get_running_loop().call_later(AGAIN_S, self.deliver, mail)
+        elif isinstance(mail, Refusal) and mail.recipient.startswith(RETURNS) and mail.recipient not in evidence.returns:
+            back = evidence.returns[mail.recipient] = Return(mail.recipient, mail.provider, evidence.now())
+            self.deliver(back)
+
     def deliver(self, mail: Mail) -> None:
         if self.transport is None:
             return  # it comes again on the next line
         self._sequence += 1
         self.unanswered[self._sequence] = mail
         port = next(port for port, provider in self.carrier.ports.items() if provider == mail.provider)
-        if isinstance(mail, Refusal):
-            body = message(mail.recipient.encode(), port.encode(), "R".encode("utf-16-be"), data_coding=UCS2)
+        if not isinstance(mail, Receipt):
+            text = "R".encode("utf-16-be") if isinstance(mail, Refusal) else BACK
+            body = message(mail.recipient.encode(), port.encode(), text, data_coding=UCS2)
         else:
-            text = f"id:{mail.serial:08x} sub:001 dlvrd:001 stat:DELIVRD err:000 text:"
-            body = message(b"13800210000", port.encode(), text.encode(), esm_class=RECEIPT)
+            said = f"id:{mail.serial:08x} sub:001 dlvrd:001 stat:DELIVRD err:000 text:"
+            body = message(b"13800210000", port.encode(), said.encode(), esm_class=RECEIPT)
         self.write(pdu(DELIVER_SM, self._sequence, body))
 
 
@@ -318,7 +333,8 @@ class Provider(Peer):
         if fields.esm_class & RECEIPT:
             mail = evidence.receipts.get(int(fields.short_message[3:11], 16))
         else:
-            mail = evidence.refusals.get(fields.source)
+            back = fields.short_message == BACK
+            mail = evidence.returns.get(fields.source) if back else evidence.refusals.get(fields.source)
         if mail is None:
             evidence.surprises.append(f"{self.name}: a deliver of nobody ({fields.short_message!r})")
         else:

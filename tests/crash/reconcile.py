@@ -125,13 +125,22 @@ def _cap(world: World, whose: str, submits: list[Submit], most: int, written: Wr
 
 def _opt_outs(world: World, submits: list[Submit]) -> None:
     for person, refusal in world.evidence.refusals.items():
+        holds(refusal.confirmed <= 1 or world.power, "an opt-out is confirmed once at most", refusal)
         after = [
             submit
             for submit in submits
             if submit.recipient == person and submit.provider == refusal.provider and submit.sent > refusal.acknowledged > 0
         ]
         holds(bool(after), "every opt-out is tried", refusal)
+        back = world.evidence.returns.get(person)
+        if back is not None:
+            again = [submit for submit in after if submit.sent > back.acknowledged]
+            holds(bool(again), "who asked to be written to again is", refusal)
+            for submit in again:
+                holds(submit.status != SUPPRESSED, "what takes an opt-out back is not forgotten", refusal, submit)
         for submit in after:
+            if back is not None and submit.sent > back.asked:
+                continue
             dying = (
                 submit.life < world.evidence.life
             )  # then it may also be unanswered, or told to come again by a gate that stops
@@ -165,6 +174,8 @@ def summary(world: World) -> dict[str, int]:
         "refused": sum(submit.status == ESME_RSUBMITFAIL for submit in earlier),
         "capped": sum(submit.status == CAPPED for submit in submits),
         "opt-outs": len(world.evidence.refusals),
+        "taken back": len(world.evidence.returns),
+        "confirmed": sum(bool(refusal.confirmed) for refusal in world.evidence.refusals.values()),
         "receipts": len(world.evidence.receipts),
         "suppressed": sum(submit.status == SUPPRESSED for submit in submits),
         "over quota": sum(submit.status == OVER_QUOTA for submit in submits),

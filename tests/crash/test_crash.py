@@ -48,6 +48,7 @@ POWERLESS = [
         "refused-told",
         "optout-written",
         "optout-acknowledged",
+        "restore-written",
         "deliver-written",
         "deliver-acknowledged",
         "delivered",
@@ -152,6 +153,17 @@ def _opt_out_forgotten(world: World) -> None:
     submit.told[0] = (0x14, "")
 
 
+def _taken_back_in_vain(world: World) -> None:
+    backs = {(back.recipient, back.provider): back.acknowledged for back in world.evidence.returns.values()}
+    submit = _some(world, lambda one: one.sent > backs.get((one.recipient, one.provider), 1 << 60) and bool(one.told))
+    submit.told[0] = (SUPPRESSED, "")
+    submit.arrived.clear()
+
+
+def _confirmed_twice(world: World) -> None:
+    next(refusal for refusal in world.evidence.refusals.values() if refusal.confirmed).confirmed += 1
+
+
 def _journal_altered(world: World) -> None:
     segment = min(world.house.journal.glob("*.journal"))
     data = bytearray(segment.read_bytes())
@@ -178,7 +190,7 @@ def _some_mail(world: World) -> Mail:
 
 FALSE = [
     _lost, _other_id, _uncounted, _burnt, _quota_forgotten, _sent_twice, _answered_twice, _sent_unwritten, _sent_after_opt_out,
-    _opt_out_forgotten, _journal_altered, _receipt_lost, _receipt_astray,
+    _opt_out_forgotten, _taken_back_in_vain, _confirmed_twice, _journal_altered, _receipt_lost, _receipt_astray,
 ]  # fmt: skip
 
 PROOF: dict[Callable[[World], None], type[Exception]] = {_journal_altered: JournalDamaged}

@@ -26,7 +26,7 @@ HELD, HELD_TO = 6, "1380021030"
 """Submits the carrier has not answered when the room is gone, and to whom."""
 SETTLED_S = 0.4
 """A last small record may fit where a larger one did not: the disk counts as full when nothing was written for some ticks."""
-REFUSER = f"{REFUSES}00210000"
+REFUSER = f"{REFUSES[0]}00210000"
 
 
 class Disk(Protocol):

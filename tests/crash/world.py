@@ -186,7 +186,7 @@ class World:
         drawn = self.rng.random()
         refused = [refusal for refusal in self.evidence.refusals.values() if refusal.provider == provider.name]
         if drawn < 0.12 and provider.name != SMALL:
-            provider.submit(f"{REFUSES}0021{next(self._refusers):04d}")
+            provider.submit(f"{self.rng.choice(REFUSES)}0021{next(self._refusers):04d}")
         elif drawn < 0.2 and refused and (refusal := self.rng.choice(refused)).acknowledged:
             provider.submit(refusal.recipient)
         else:
@@ -198,12 +198,15 @@ class World:
     async def _try_everything(self) -> None:
         """Opt-outs that nobody acknowledged come again; then everybody is sent to until the gate refuses."""
         refusals = self.evidence.refusals
-        await until(lambda: all(refusal.acknowledged for refusal in refusals.values()), "all opt-outs acknowledged")
+        await until(lambda: all(one.acknowledged for one in self.evidence.mail), "all opt-outs acknowledged")
         by_name = {provider.name: provider for provider in self.providers}
         people = sorted({submit.recipient for submit in self.evidence.submits.values()} - refusals.keys())
         people = [*refusals, *self.rng.sample(people, min(FILLED_MAX, len(people)))]
-        await side_by_side(by_name[refusal.provider].ask(refusal.recipient) for refusal in refusals.values())
-        await side_by_side(self._fill(person, refusals[person].provider if person in refusals else "") for person in people)
+        gone = {person: refusal.provider for person, refusal in refusals.items() if person not in self.evidence.returns}
+        await side_by_side(by_name[name].ask(person) for person, name in gone.items())
+        for person in refusals.keys() - gone.keys():  # who may be written to again is, by whom they had refused
+            self.room[person] += await self._more(by_name[refusals[person].provider], person, "recipient-cap")
+        await side_by_side(self._fill(person, gone.get(person, "")) for person in people)
         await side_by_side(self._one_more(by_name[SMALL], number) for number in range(QUOTA + 1))
 
     async def _fill(self, person: str, not_by: str) -> None:

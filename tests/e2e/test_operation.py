@@ -195,7 +195,7 @@ def test_a_carrier_with_a_transmitter_and_a_receiver_gets_submits_on_one_and_del
 def test_a_reply_to_a_provider_that_is_away_waits_for_it_and_an_opt_out_is_in_force_at_once(
     carrier: Carrier, make_gate: MakeGate
 ):
-    gate = make_gate(carrier.port, [provider("jia", "1069001", category="marketing")])
+    gate = make_gate(carrier.port, [provider("jia", "1069001", category="marketing", confirm="")])
     gate.write_rules(
         RULES
         + """\

@@ -5,6 +5,7 @@ Between each client and the gate sits a tap, so what is compared is the bytes on
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from tests.e2e.client_kannel import Kannel, KannelClient, Wanted
 from tests.e2e.client_node import NodeClient
 from tests.e2e.client_smpplib import SmpplibClient
 from tests.e2e.clients import CHINESE, GSM7, LONG, Client, Told
-from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider
+from tests.e2e.gate import BEIJING, RULES, SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import (
     BIND_RECEIVER,
     BIND_TRANSCEIVER,
@@ -35,13 +36,22 @@ from tests.e2e.tap import Tap
 from tests.e2e.waiting import until
 from tests.needs import needs
 
-REGION_BAN = 0x400
+REGION_BAN, NOT_PERMITTED = 0x400, 0x420
 SLOW_TPS = 3
 BURST = 5
 """More than a burst of SLOW_TPS and what comes free while it is sent."""
 LIBRARIES = {"smpplib": [], "node": [needs("node-smpp")], "kannel": [needs("kannel")]}
 KINDS = {"trx": [BIND_TRANSCEIVER], "tx+rx": [BIND_RECEIVER, BIND_TRANSMITTER]}
 PEERS = [(library, kind) for library in LIBRARIES for kind in KINDS]
+
+
+SUPPRESSION = """\
+  - id: suppressed
+    say: 退订的人不再收营销短信
+    when: {category: marketing, suppressed: true}
+    then: reject
+    reason: suppressed
+"""
 
 
 class House(NamedTuple):
@@ -82,6 +92,7 @@ def house(tmp_path_factory) -> Iterator[House]:
     slow = [name_of(*peer, slow=True) for peer in PEERS]
     providers += [provider(name, port_of(name), tps=SLOW_TPS) for name in slow]
     gate = Gate(tmp_path_factory.mktemp("gate"), carrier.port, providers, timers={"enquire_s": 0.5}, carrier={"links": 2})
+    gate.write_rules(RULES + SUPPRESSION)
     taps: dict[str, Tap] = {}
     try:
         gate.start()
@@ -273,6 +284,42 @@ def test_a_reply_finds_the_client_whose_port_it_was_sent_to(house, peer, recipie
     )
     assert [one.but_sequence for one in peer.tap.delivers()[before:]] == [deliver.but_sequence]
     goes_on(house, peer, numbers)
+
+
+def test_who_answers_TD_gets_codes_only_until_it_is_taken_back(house, peer, recipient, numbers):
+    def submit(kind: str) -> list[int]:
+        return [told.status for told in peer.client.submit(kind, peer.port, recipient)]
+
+    def reply(text: str) -> None:
+        deliver = house.carrier.reply("86" + recipient, peer.port, text.encode("utf-16-be"), 8)
+        assert house.carrier.acknowledged(deliver).status == 0
+        until(lambda: [one for one in peer.client.arrived() if (one.source[-11:], one.text) == (recipient, text)], "the reply")
+
+    assert submit("chinese") == [0]
+    reply("ＴＤ。")
+    assert submit("chinese") == [NOT_PERMITTED]
+    assert submit("gsm7") == [0]
+    reply("取消退订")
+    assert submit("chinese") == [0]
+    until(lambda: len(house.carrier.to(recipient)) == 4, "three messages and a confirmation")
+    (own,) = [seen for seen in house.carrier.to(recipient) if seen.pdu.but_sequence not in sent_by(peer, recipient)]
+    assert own.fields.short_message.decode("utf-16-be").startswith("退订已生效")
+    assert (own.fields.source, own.fields.registered_delivery) == (peer.port, 0)
+    assert house.gate.metric("gate106_sent_after_optout_total") == 0
+    told = run("optout", "trace", "--to", recipient, "--config", house.gate.config, "--json")
+    assert told.returncode == 0, told.stderr
+    trace = json.loads(told.stdout)
+    events = [(one["event"], one.get("read_as") or one.get("category") or "") for one in trace["events"]]
+    assert events == [
+        ("received", "optout"), ("stopped", ""), ("confirmed", ""), ("sent", "notice"), ("received", "restore"), ("restored", ""),
+        ("sent", "marketing"),
+    ]  # fmt: skip
+    assert (trace["in_force"], trace["sent"], trace["sent_after_optout"]) == ([], 2, 0)
+    goes_on(house, peer, numbers)
+
+
+def sent_by(peer: Peer, recipient: str) -> list[bytes]:
+    return [one.but_sequence for one in peer.tap.submits_to(recipient)]
 
 
 def test_a_message_against_a_rule_is_refused_with_the_reasons_status(house, peer, numbers):
