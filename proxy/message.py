@@ -163,6 +163,10 @@ class Content:
     """When the carrier is asked to deliver, if that is not now."""
     extra: tuple[tuple[int, bytes], ...] = ()
     """Optional parameters as (tag, value): a setting may say that one of them declares the category."""
+    octets: tuple[int, bytes] | None = None
+    """Of a part whose header hides nothing: its alphabet (a coding of the protocol) and what stands behind the header."""
+    complete: bool = True
+    """False for the joined text of a long message of which parts are missing: what rules ask of the text is undecided."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
