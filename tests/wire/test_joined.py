@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -45,14 +46,14 @@ WAYS = ("udh-8", "udh-16", "sar", "payload")
 
 
 @given(
-    text=st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\x1b"), min_size=2, max_size=60),
+    text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1b"), min_size=2, max_size=60),
     cuts=st.lists(st.integers(1, 200), min_size=1, max_size=6),
     how=st.sampled_from(WAYS),
 )
 def test_a_text_cut_anywhere_even_within_a_character_is_the_text_again(text: str, cuts: list[int], how: str):
     octets, coding = encode(text)
     places = sorted({0, len(octets), *(cut % len(octets) for cut in cuts)})
-    pieces = [octets[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [octets[a:b] for a, b in pairwise(places)]
     if len(pieces) < 2:
         pieces.append(b"")
     parts = [part_of(how, piece, coding, 7, len(pieces), index) for index, piece in enumerate(pieces, 1)]
