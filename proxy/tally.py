@@ -54,6 +54,7 @@ class Tally:
         self.optouts = _ints()  # source, scope, provider
         self.unknown_region = _ints()  # provider
         self.entries = _ints()  # event
+        self.long_messages = _ints()  # outcome
         self.rules_reload = _ints()  # result
         self.judge_errors = _ints()  # ()
         self.store_conflicts = _ints()  # result
