@@ -16,7 +16,7 @@ import heapq
 from itertools import count
 from typing import Generic, Protocol, TypeVar
 
-from proxy.message import Content, Message, Take
+from proxy.message import Content, Message, Take, Verdict
 from proxy.wire import joined
 
 WAIT_S = 0.3
@@ -50,8 +50,8 @@ class LongMessage(Generic[Sent]):
     """One long message: what came of it, and what became of each part."""
 
     __slots__ = (
-        "key", "contents", "last", "waiting", "first_s", "last_s", "until_s", "batch", "leader", "alive", "unknown", "instead",
-        "packed", "takes", "judged_at", "revision",
+        "key", "contents", "last", "waiting", "first_s", "last_s", "until_s", "batch", "leader", "alive", "unknown", "doubted", "instead",
+        "packed", "verdict", "takes", "judged_at", "revision",
     )  # fmt: skip
 
     def __init__(self, key: Key, now_s: float) -> None:
@@ -65,8 +65,10 @@ class LongMessage(Generic[Sent]):
         self.leader: Sent | None = None  # the first of them: its verdict and its entry are the message's
         self.alive: set[Sent] = set()  # attempts that were not refused: the person has them, or may get them yet
         self.unknown: set[Sent] = set()  # those of them of which nobody knows
+        self.doubted: set[Sent] = set()  # whose provider was told so, even if the carrier said yes later
         self.instead: dict[Sent, Sent] = {}  # attempts not decided yet, and the unknown one each stands in for
         self.packed = b""  # the entry in the person's record, as the last part left it
+        self.verdict: Verdict | None = None  # with which its last part went out: facts grow with the text
         self.takes: tuple[Take, ...] = ()  # what the message took from aggregates
         self.judged_at = 0.0  # wall clock
         self.revision = ""  # of the rules that judged it
@@ -86,7 +88,7 @@ class LongMessage(Generic[Sent]):
             return True
         if self.waiting or self.leader is None or not self.leader.packed:  # what was refused as a whole is judged anew
             return False
-        return last not in self.alive or last in self.unknown
+        return last not in self.alive or last in self.doubted
 
     def add(self, transit: Sent, index: int, content: Content, now_s: float) -> None:
         before = self.last.get(index)

@@ -5,7 +5,8 @@ each answer on the message's one entry. Never: sockets, the clock, the journal.
 
 A long message has one entry and takes once from aggregates, however many parts it has; every part has its own verdict in the journal (with
 that entry) and its own answer. The first part judged leads, the others follow it. Parts that come later inherit: no cap is asked again, but
-once the text is whole the rules that read it are, and a breach refuses that part (a handset shows nothing with a part missing).
+once the text is whole the rules that read it are, and all of them if the new part shows whose message it is, or that its category is
+stricter. A breach refuses that part (a handset shows nothing with a part missing).
 
     all attempts refused          the entry is taken back, what comes next is a new message
     some refused                  the entry stays; a refused part may be sent again, within the same message
@@ -19,7 +20,7 @@ from typing import Protocol
 from proxy.changes import Amended, Answer, Change, Effect, Undo
 from proxy.long import PARTS_MAX, Assembler, LongMessage
 from proxy.message import GATE_REASONS, RULE_REASONS, EntryState, Message, Reason, Verdict, pack_entry
-from proxy.policy import RuleSet, judge, judge_text
+from proxy.policy import RuleSet, facts, judge, judge_text
 from proxy.state import Store, record
 from proxy.tally import Tally
 from proxy.transit import Routes, Transit
@@ -112,8 +113,9 @@ class Parts:
         if transit is leader:
             return self._lead(long, leader, data, now)
         if transit in long.batch:
-            transit.lane, transit.packed, transit.adopted = leader.lane, leader.packed, leader.adopted
             _share(transit, leader)
+            transit.lane, transit.packed, transit.adopted = leader.lane, leader.packed, leader.adopted
+            transit.reason, transit.status = leader.reason, leader.status
             return data
         return self._inherit(long, leader, transit, data, now)
 
@@ -145,19 +147,21 @@ class Parts:
         ):  # rules are numbered anew: their breaches mean nothing now
             transit.verdict = verdict = _without_breaches(verdict)
         if not leader.packed or verdict is None:
+            transit.reason, transit.status = leader.reason, leader.status
             return data
         if not record.has(data, leader.entry_id):  # adopted or erased meanwhile
             relay._refuse(transit, GATE_REASONS["store-conflict"])
             return data
         packed = long.packed or leader.packed
-        if message.content.complete:
-            verdict = transit.verdict = self._whole(long, leader, message, data, now)
-            transit.category = verdict.facts.category
-            if verdict.reason is not None:
-                late = verdict.reason.name in RULE_REASONS
-                relay._refuse(transit, _late_breach(verdict.reason) if late else verdict.reason)
+        said = self._ask_again(long, leader, message, data, now)
+        if said is not None:
+            verdict = transit.verdict = said
+            transit.category = said.facts.category
+            if said.reason is not None:
+                late = said.reason.name in RULE_REASONS
+                relay._refuse(transit, _late_breach(said.reason) if late else said.reason)
                 return data
-            packed = _entry_of(leader, message, verdict)
+            packed = _entry_of(leader, message, said)
         lane = leader.lane if leader.lane is not None and leader.lane.up else relay.routes.lane(message, verdict)
         if lane is None or not lane.hold(transit.category):
             relay._refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
@@ -166,18 +170,38 @@ class Parts:
         transit.lane, transit.packed = lane, packed[:15] + bytes((packed[15] & 0xFC | state,)) + packed[16:]
         return record.amend(data, transit.packed)
 
-    def _whole(self, long: LongMessage[Transit], leader: Transit, message: Message, data: bytes, now: float) -> Verdict:
-        """What the rules say of the text now that it is whole. If it turns out to be of a stricter category, all of them are asked."""
-        relay, judged = self._relay, leader.verdict
+    def _ask_again(
+        self, long: LongMessage[Transit], leader: Transit, message: Message, data: bytes, now: float
+    ) -> Verdict | None:
+        """What rules say now that there is more of the text, None if nothing new is to be asked. Once it is whole, those that read it;
+        and if it turns out to be of a stricter category, or somebody else's (the signature has come), all: suppression and caps too."""
+        relay, judged = self._relay, long.verdict or leader.verdict
         assert judged is not None
         try:
-            said = judge_text(message, relay.rules, long.judged_at, record.Record(data))
-            if said.reason is None and said.facts.category > judged.facts.category:
-                others = record.Record(record.remove(data, leader.entry_id))
-                said = judge(message, others, relay.rules, max(now, others.newest()), relay.store.counters)
-        except Exception as error:  # noqa: BLE001 # as in Relay._judge_on
+            said = None
+            if message.content.complete:
+                said = judge_text(message, relay.rules, long.judged_at, record.Record(data))
+                if said.reason is not None:
+                    return said
+            known, new = judged.facts, facts(message, relay.rules, now)
+            if new.category > known.category or new.signature_hash != known.signature_hash:
+                said = self._as_if_new(long, leader, message, data, now)
+        except Exception as error:  # noqa: BLE001 # as in Relay._judge
             said = relay._judge_failed(message, error)
         return said
+
+    def _as_if_new(self, long: LongMessage[Transit], leader: Transit, message: Message, data: bytes, now: float) -> Verdict:
+        """The whole verdict, with what the message itself added to the record and to aggregates left out."""
+        relay, own = self._relay, long.takes or leader.takes
+        counters = relay.store.counters
+        others = record.Record(record.remove(data, leader.entry_id))
+        for take in own:
+            counters.give_back(take, leader.entry_time)
+        try:
+            return judge(message, others, relay.rules, max(now, others.newest()), counters)
+        finally:
+            for take in own:
+                counters.take(take, leader.entry_time)
 
     # -- written, or not
 
@@ -192,7 +216,7 @@ class Parts:
             if transit.lane is None:
                 self._refused(long, transit)
                 continue
-            long.packed = transit.packed
+            long.packed, long.verdict = transit.packed, transit.verdict
             long.instead.pop(transit, None)
             if transit.takes:
                 long.takes, transit.takes = transit.takes, ()
@@ -270,13 +294,13 @@ class Parts:
         """Nobody knows whether the person got this part."""
         assert transit.long is not None
         transit.long.unknown.add(transit)
+        transit.long.doubted.add(transit)
         self._assembler.failed(transit.long)
 
 
 def _share(transit: Transit, leader: Transit) -> None:
     """What all parts of a message have in common."""
     transit.verdict, transit.category = leader.verdict, leader.category
-    transit.reason, transit.status = leader.reason, leader.status
     transit.entry_id, transit.entry_time = leader.entry_id, leader.entry_time
 
 

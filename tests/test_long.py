@@ -153,6 +153,7 @@ def test_after_a_refusal_or_no_answer_it_is_the_same_message_again(fate: str):
         long.alive.discard(two)
     else:
         long.unknown.add(two)
+        long.doubted.add(two)
     gate.parts.failed(long)
     assert gate.sends(again) == [again]
     assert (again.long, again.complete) == (long, True)
@@ -273,6 +274,7 @@ def test_whatever_the_order_the_times_and_the_fates_every_part_is_judged_once_in
                 (gate.parts.failed if long.alive else gate.parts.close)(long)
             elif fate < 0.4:
                 long.unknown.add(handed)
+                long.doubted.add(handed)
                 gate.parts.failed(long)
     gate.passes(WAIT_MAX_S)
     times = {id(one): at for at, handed in gate.judged for one in handed}
@@ -280,8 +282,8 @@ def test_whatever_the_order_the_times_and_the_fates_every_part_is_judged_once_in
     assert len(counted) == len(set(counted)) == len(sent)
     for came_at, one in sent:
         assert 0 <= times[id(one)] - came_at <= WAIT_MAX_S + 1e-6
-    for _, handed in gate.judged:  # what is judged together belongs together, each number once
-        for long in {one.long for one in handed}:
+    for _, batch in gate.judged:  # what is judged together belongs together, each number once
+        for long in {one.long for one in batch}:
             assert long is not None
             assert set(long.contents) <= set(range(1, long.total + 1))
     assert gate.parts.waiting == 0

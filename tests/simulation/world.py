@@ -34,6 +34,7 @@ from proxy.tally import Tally
 from proxy.transit import Transit
 from proxy.way_back import WayBack
 from proxy.wire import Frame, deliver_sm, deliver_sm_resp, submit_sm, submit_sm_resp
+from tests.simulation.longs import Longs, LongSent
 
 NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai: half a day is left before the calendar day ends
 RUN_S = 60.0
@@ -192,6 +193,9 @@ class Submit:
     entry: int = 0
     taken_back: bool = False  # the gate heard that the carrier refused it
     replaced: bool = False  # an identical submit stands in for it
+    long: LongSent | None = None  # the long message it is a part of …
+    index: int = 0  # … which one, from 1
+    narrow: bool = False  # sent by a client whose window is one part
     forgiven: bool = False  # power was lost before its entry was synced
 
 
@@ -226,7 +230,8 @@ class World:
         self.returned = 0  # delivers the gate left with the carrier
         self.tried: set[int] = set()  # items that were handed over at least once, by number
         self.submits: list[Submit] = []
-        self.by_entry: dict[int, Submit] = {}
+        self.by_entry: dict[int, list[Submit]] = {}
+        self.longs = Longs(self)
         self.refused_at: dict[tuple[int, str], float] = {}  # (person, provider) → when the opt-out was acknowledged
         self.restarts = 0
         self.bug = bug
@@ -290,12 +295,15 @@ class World:
         self.lane = Lane("bj", "B1", 1000, self.pump_soon)
         self.lane.up = True
         self.turn_scheduled = self.syncing = self.pumping = False
+        self.parts_due = 0.0
         self.binds: dict[str, SimBind] = {}
         ports = Ports(cast("Any", tuple(SimpleNamespace(name=name, ports=(port,)) for name, port in PORTS.items())))
         for name in PORTS:
             provider = SimpleNamespace(name=name, statuses="vendor", category=Category.MARKETING, since=None)
             account = SimpleNamespace(system_id=name, ports=None)
-            self.binds[name] = SimBind(self, Access(cast("Any", provider), cast("Any", account), (), ports), epoch=self.epoch)
+            access = Access(cast("Any", provider), cast("Any", account), (), ports)
+            for bind, window in (("", 8), ("-second", 8), ("-narrow", 1)):
+                self.binds[name + bind] = SimBind(self, access, window, epoch=self.epoch)
         self.relay = Relay(
             directory=cast("Any", SimpleNamespace(ports=ports)),
             rules=the_rules(),
@@ -351,6 +359,16 @@ class World:
         self.way_back.turn(self.now)
         self.relay.handed.clear()
         self.relay.told.clear()
+        self.longs.check_waits()
+        next_s = self.relay.parts.next_s
+        if next_s is not None and next_s != self.parts_due:
+            self.parts_due = next_s
+            self.later(max(0.0, next_s - self.now), self.parts_are_due)
+
+    def parts_are_due(self) -> None:
+        self.parts_due = 0.0
+        self.relay.due(self.now)
+        self.wake()
 
     def tick(self) -> None:
         self.relay.tick(self.now)
@@ -395,17 +413,30 @@ class World:
     def provider_submits(self) -> None:
         name = self.random.choice(list(PORTS))
         unknown = [submit for submit in self.submits if submit.told == ESME_RSYSERR and submit.provider == name]
+        unknown += [
+            submit for submit in self.submits if submit.told == CARRIER_REFUSES and submit.long and submit.provider == name
+        ]
         again = self.random.choice(unknown) if unknown and self.chance(0.5) else None
         number = len(self.submits) + 1
         recipient = again.recipient if again else self.random.choice(PEOPLE)
+        if again is not None and again.long is not None:
+            self.longs.again(again)
+            return
+        if again is None and self.chance(0.3):
+            self.longs.provider_sends(name, recipient, number)
+            return
         text = again.text if again else f"【{name}】双11第{number}张券 拒收请回复TD"
         frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=number)
-        submit = Submit(number, name, recipient, text, self.now, frame, self.epoch)
+        self.hand_in(Submit(number, name, recipient, text, self.now, frame, self.epoch), self.binds[name])
+
+    def hand_in(self, submit: Submit, bind: SimBind) -> None:
         self.submits.append(submit)
-        bind = self.binds[name]
-        bind.asked[number] = submit
-        self.relay.submit(cast("Any", bind), Frame.of(frame), self.now, self.now)
+        bind.asked[submit.number] = submit
+        self.relay.submit(cast("Any", bind), Frame.of(submit.frame), self.now, self.now)
         self.wake()
+
+    def broken(self, what: str) -> Broken:
+        return Broken(what)
 
     def provider_told(self, bind: SimBind, frame: Frame) -> None:
         submit = bind.asked[frame.sequence_number]
@@ -422,6 +453,7 @@ class World:
                 raise Broken(f"submit {submit.number} told of a refusal before it was written")
         elif status >= 0x400 and submit.frame not in self.on_disk().refused:
             raise Broken(f"submit {submit.number} refused before the verdict was written")
+        self.longs.told(submit)
 
     # ------------------------------------------------------------------ the carrier
 
@@ -454,9 +486,10 @@ class World:
         """From here nobody can call a message back."""
         submit = cast("SimBind", transit.bind).asked[transit.sequence]
         submit.entry = transit.entry_id
-        if transit.entry_id in self.by_entry:
+        sharing = self.by_entry.setdefault(transit.entry_id, [])
+        if any(other.long is None or submit.long is None or other.long.key != submit.long.key for other in sharing):
             raise Broken(f"entry {transit.entry_id} names two messages")
-        self.by_entry[transit.entry_id] = submit
+        sharing.append(submit)
         submit.reached_carrier += 1
         if submit.reached_carrier > 1:
             raise Broken(f"submit {submit.number} was sent twice")
@@ -464,22 +497,27 @@ class World:
             raise Broken(f"submit {submit.number} left before its entry was written")
         stood_in_for = transit.adopts
         while stood_in_for:  # which may itself have stood in for another, and never have been sent
-            if stood_in_for in self.by_entry:
-                self.by_entry[stood_in_for].replaced = True
+            for other in self.by_entry.get(stood_in_for, ()):
+                other.replaced = True
             stood_in_for = self.on_disk().adopts.get(stood_in_for, 0)
-        if any(submit.sent_at > at for key, at in self.refused_at.items() if key == (submit.recipient, submit.provider)):
+        began_at = submit.sent_at if transit.long is None else transit.long.judged_at  # parts that come later inherit
+        # without the signature nobody can know whom the person would have to have refused
+        signed = f"【{submit.provider}】" in cast("Any", transit).message.content.text
+        if signed and any(began_at > at for key, at in self.refused_at.items() if key == (submit.recipient, submit.provider)):
             raise Broken(f"submit {submit.number} was sent to a person after their opt-out was acknowledged")
         if submit.recipient == BEIJING:
             raise Broken(f"submit {submit.number} went to Beijing")
         self.check_caps(submit)
+        if submit.long is not None:
+            self.longs.check_sent(submit, transit)
         if self.restarts < 4 and self.chance(self.faults * 0.05):  # when it hurts most
             self.later(self.random.choice([0.0, 0.001]), self.crash)
 
     def check_caps(self, last: Submit) -> None:
         out = [s for s in self.submits if s.reached_carrier and not s.forgiven and not s.replaced and not s.taken_back]
-        if sum(s.recipient == last.recipient for s in out) > CAP:
+        if len({s.entry for s in out if s.recipient == last.recipient}) > CAP:
             raise Broken(f"submit {last.number}: more than {CAP} for {last.recipient}")
-        if sum(s.provider == last.provider for s in out) > QUOTA:
+        if len({s.entry for s in out if s.provider == last.provider}) > QUOTA:
             raise Broken(f"submit {last.number}: more than {QUOTA} from {last.provider}")
 
     def carrier_gets(self, link: SimLink, sequence: int, transit: Transit) -> None:
@@ -514,7 +552,8 @@ class World:
         self.pump_soon()
 
     def note_refusal(self, transit: Transit, status: int) -> None:
-        if status and transit.adopted is None:  # else the attempt that it stands in for may have arrived
+        first = transit if transit.long is None else transit.long.leader
+        if status and first is not None and first.adopted is None:  # else the attempt that it stands in for may have arrived
             cast("SimBind", transit.bind).asked[transit.sequence].taken_back = True
 
     def overdue(self, link: SimLink, sequence: int) -> None:
@@ -701,6 +740,7 @@ class World:
                 submit.forgiven = True
             elif submit.taken_back and submit.entry not in self.on_disk().taken_back:
                 submit.taken_back = False  # the gate never wrote that it had heard: the entry stays counted
+        self.longs.gate_died()
         self.start()
 
     def disk_fills(self) -> None:
@@ -745,6 +785,7 @@ class World:
         if any(box.count for name, box in self.store.mailbox.boxes.items() if name != UNOWNED):
             raise Broken("something is left in a mailbox at rest")
         self.check_records()
+        self.longs.check_at_rest()
 
     def check_records(self) -> None:
         """The records say what happened, and a replay of the whole journal says the same."""
@@ -759,11 +800,13 @@ class World:
             for submit in self.submits:
                 if submit.recipient != person or not submit.reached_carrier or submit.forgiven or submit.replaced:
                     continue
-                if submit.taken_back == (submit.entry in live):
-                    word = "still counts" if submit.taken_back else "is not counted"
+                taken_back = all(other.taken_back for other in self.by_entry[submit.entry])
+                if taken_back == (submit.entry in live):
+                    word = "still counts" if taken_back else "is not counted"
                     raise Broken(f"submit {submit.number} {word} at rest (the carrier said {submit.carrier_said})")
                 # a power loss may take the carrier's answer, which is written, not synced: then the entry is unknown again, and counts
-                if submit.told == 0 and live[submit.entry] == EntryState.UNKNOWN and submit.entry in self.on_disk().accepted:
+                acknowledged = all(other.told == 0 for other in self.by_entry[submit.entry])
+                if acknowledged and live[submit.entry] == EntryState.UNKNOWN and submit.entry in self.on_disk().accepted:
                     raise Broken(f"submit {submit.number} was acknowledged, its entry says {live[submit.entry]}")
         if _dump(fresh.counters) != _dump(self.store.counters):
             raise Broken("a replay of the journal gives other aggregates")
@@ -793,6 +836,7 @@ class OnDisk:
     opted_out: set[int]
     adopts: dict[int, int]
     accepted: set[int]
+    late: set[bytes]  # parts whose text broke a rule when they came
     delivers: dict[bytes, set[int]]  # deliver_sm → its records
     waiting: set[int]  # records of delivers that were neither delivered nor dropped
 
@@ -802,7 +846,7 @@ class OnDisk:
 
     @classmethod
     def of(cls, disk: MemoryDisk) -> OnDisk:
-        found = cls(set(), set(), set(), set(), set(), {}, set(), {}, set())
+        found = cls(set(), set(), set(), set(), set(), {}, set(), set(), {}, set())
         for item in read(disk, 1):
             if item.kind == entries.VERDICT:
                 verdict = entries.unpack_verdict(item.body)
@@ -811,6 +855,8 @@ class OnDisk:
                     found.adopts[verdict.entry.id] = verdict.adopts
                 else:
                     found.refused.add(verdict.data)
+                    if verdict.reason == "late-breach":
+                        found.late.add(verdict.data)
             for answer in entries.unpack_answers(item):
                 if answer.status == CARRIER_REFUSES:
                     found.refused_by_carrier.add(answer.entry_id)
