@@ -173,19 +173,19 @@ class Undo:
 class Amended:
     """What a late part had made of its message's entry, made undone: its verdict could not be written."""
 
-    __slots__ = ("recipient", "_packed", "_unknown")
+    __slots__ = ("recipient", "_packed", "_fingerprint")
 
-    def __init__(self, recipient: int, packed: bytes, unknown: Message | None) -> None:
-        """``packed``: the entry as it was; ``unknown``: the message as it was when its outcome became unknown, if it had."""
+    def __init__(self, recipient: int, packed: bytes, fingerprint: int | None) -> None:
+        """``packed``: the entry as it was; ``fingerprint``: of the message, if its outcome was unknown."""
         self.recipient = recipient
         self._packed = packed
-        self._unknown = unknown
+        self._fingerprint = fingerprint
 
     def apply(self, data: bytes, now: float) -> bytes:
         data = record.amend(data, self._packed)
-        if self._unknown is None:
+        if self._fingerprint is None:
             return data
-        return record.mark_unknown(data, int.from_bytes(self._packed[:6], "big"), fingerprint(self._unknown))
+        return record.mark_unknown(data, int.from_bytes(self._packed[:6], "big"), self._fingerprint)
 
     def written(self, now: float) -> None:
         return None

@@ -50,7 +50,7 @@ class LongMessage(Generic[Sent]):
     """One long message: what came of it, and what became of each part."""
 
     __slots__ = (
-        "key", "contents", "last", "waiting", "first_s", "last_s", "until_s", "batch", "leader", "alive", "unknown", "doubted", "instead",
+        "key", "contents", "last", "waiting", "first_s", "last_s", "until_s", "batch", "leader", "alive", "unknown", "doubted", "instead", "before",
         "packed", "verdict", "takes", "judged_at", "revision",
     )  # fmt: skip
 
@@ -67,6 +67,8 @@ class LongMessage(Generic[Sent]):
         self.unknown: set[Sent] = set()  # those of them of which nobody knows
         self.doubted: set[Sent] = set()  # whose provider was told so, even if the carrier said yes later
         self.instead: dict[Sent, Sent] = {}  # attempts not decided yet, and the unknown one each stands in for
+        # attempts not decided yet, and the entry as it was without them
+        self.before: dict[Sent, tuple[bytes, int | None]] = {}
         self.packed = b""  # the entry in the person's record, as the last part left it
         self.verdict: Verdict | None = None  # with which its last part went out: facts grow with the text
         self.takes: tuple[Take, ...] = ()  # what the message took from aggregates

@@ -166,6 +166,7 @@ class Parts:
         if lane is None or not lane.hold(transit.category):
             relay._refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
             return data
+        long.before[transit] = record.entry_and_print(data, leader.entry_id)
         state = EntryState.UNKNOWN if long.unknown else EntryState.OPEN
         transit.lane, transit.packed = lane, packed[:15] + bytes((packed[15] & 0xFC | state,)) + packed[16:]
         return record.amend(data, transit.packed)
@@ -212,6 +213,7 @@ class Parts:
             if long is None:
                 continue
             self.undecided -= 1
+            long.before.pop(transit, None)
             self._count(long, transit)
             if transit.lane is None:
                 self._refused(long, transit)
@@ -261,8 +263,7 @@ class Parts:
         assert message is not None
         if transit in long.batch:
             return Undo(message, transit.entry_id, transit.adopted)
-        before = long.instead.get(transit)
-        return Amended(message.recipient, long.packed or transit.packed, None if before is None else before.message)
+        return Amended(message.recipient, *long.before[transit])
 
     # -- what the carrier said
 

@@ -203,6 +203,13 @@ def has(data: bytes, entry_id: int) -> bool:
     return _entry_at(data, entry_id) >= 0
 
 
+def entry_and_print(data: bytes, entry_id: int) -> tuple[bytes, int | None]:
+    """The packed entry, which must be there, and the fingerprint noted for it, if its outcome is unknown."""
+    at = _entry_at(data, entry_id)
+    noted = dict(facts.prints(_area(data))).get(entry_id)
+    return data[at : at + _ENTRY_BYTES], noted
+
+
 def amend(data: bytes, packed: bytes) -> bytes:
     """The record with the entry of the same id and time replaced: the whole text of a long message said more than a part of it.
 

@@ -115,8 +115,9 @@ class Longs:
             long.clean = False
         number = len(world.submits) + 1
         submit = Submit(
-            number, long.provider, long.recipient, "", world.now, renumbered(long.frames[index], number), long=long, index=index
-        )
+            number, long.provider, long.recipient, "", world.now, renumbered(long.frames[index], number), world.epoch,
+            long=long, index=index,
+        )  # fmt: skip
         submit.narrow = narrow
         long.attempts.append(submit)
         bind = long.provider + ("-narrow" if narrow else "-second" if second else "")
@@ -130,8 +131,8 @@ class Longs:
             self.send(long, submit.index)
 
     def told(self, submit: Submit) -> None:
-        if submit.narrow:
-            queue = self.queues[submit.provider]
+        queue = self.queues.get(submit.provider)
+        if submit.narrow and queue and queue[0][0] is submit.long:
             queue.popleft()
             self.world.later(0.01, lambda: self._next(submit.provider), forever=True)
 
@@ -142,6 +143,11 @@ class Longs:
                 long.clean = False
             queue.clear()
             self.queues[name] = deque()
+
+    def sharing(self, submit: Submit) -> list[Submit]:
+        """All submits that may share the entry of this one."""
+        long = submit.long
+        return [submit] if long is None else [one for other in self.sent if other.key == long.key for one in other.attempts]
 
     # ------------------------------------------------------------------ promises
 
@@ -156,7 +162,7 @@ class Longs:
         """A part reaches the carrier."""
         long = submit.long
         assert long is not None
-        if not long.clean or self.world.restarts != long.restarts or any(one.told for one in long.attempts):
+        if not long.clean or self.world.restarts != long.restarts or any(one.told or one.taken_back for one in long.attempts):
             return
         entries = {one.entry for one in long.attempts if one.reached_carrier}
         if len(entries) > 1:
@@ -166,10 +172,10 @@ class Longs:
         late = self.world.on_disk().late
         for long in self.sent:
             told = {one.told for one in long.attempts}
-            if not long.banned and KEYWORD in told:
-                raise self.world.broken(f"{_name(long)} was refused for words it does not have")
             if not long.clean or long.restarts != self.world.restarts:
                 continue
+            if not long.banned and KEYWORD in told:
+                raise self.world.broken(f"{_name(long)} was refused for words it does not have")
             at_once = {one.told for one in long.attempts if one.told and one.told >= 0x400 and one.frame not in late}
             if 0 in told and at_once:
                 raise self.world.broken(f"{_name(long)} was refused in part: {told}")

@@ -449,6 +449,8 @@ class World:
             if submit.entry not in self.on_disk(synced=True).entries:
                 raise Broken(f"submit {submit.number} acknowledged before its entry was synced")
         elif status == CARRIER_REFUSES:
+            if submit.carrier_said == 0:
+                raise Broken(f"submit {submit.number} told of a refusal that never was")
             if submit.entry not in self.on_disk().refused_by_carrier:
                 raise Broken(f"submit {submit.number} told of a refusal before it was written")
         elif status >= 0x400 and submit.frame not in self.on_disk().refused:
@@ -805,7 +807,7 @@ class World:
                     word = "still counts" if taken_back else "is not counted"
                     raise Broken(f"submit {submit.number} {word} at rest (the carrier said {submit.carrier_said})")
                 # a power loss may take the carrier's answer, which is written, not synced: then the entry is unknown again, and counts
-                acknowledged = all(other.told == 0 for other in self.by_entry[submit.entry])
+                acknowledged = all(other.told == 0 for other in self.longs.sharing(submit))
                 if acknowledged and live[submit.entry] == EntryState.UNKNOWN and submit.entry in self.on_disk().accepted:
                     raise Broken(f"submit {submit.number} was acknowledged, its entry says {live[submit.entry]}")
         if _dump(fresh.counters) != _dump(self.store.counters):
@@ -835,7 +837,7 @@ class OnDisk:
     refused: set[bytes]
     opted_out: set[int]
     adopts: dict[int, int]
-    accepted: set[int]
+    accepted: set[int]  # entries all of whose parts were
     late: set[bytes]  # parts whose text broke a rule when they came
     delivers: dict[bytes, set[int]]  # deliver_sm → its records
     waiting: set[int]  # records of delivers that were neither delivered nor dropped
@@ -847,11 +849,13 @@ class OnDisk:
     @classmethod
     def of(cls, disk: MemoryDisk) -> OnDisk:
         found = cls(set(), set(), set(), set(), set(), {}, set(), set(), {}, set())
+        waiting: dict[int, int] = {}  # verdicts that let something out, by their place: the entry
         for item in read(disk, 1):
             if item.kind == entries.VERDICT:
                 verdict = entries.unpack_verdict(item.body)
                 if verdict.entry is not None:
                     found.entries.add(verdict.entry.id)
+                    waiting[item.sequence] = verdict.entry.id
                     found.adopts[verdict.entry.id] = verdict.adopts
                 else:
                     found.refused.add(verdict.data)
@@ -861,6 +865,7 @@ class OnDisk:
                 if answer.status == CARRIER_REFUSES:
                     found.refused_by_carrier.add(answer.entry_id)
                 if answer.effect == Effect.ACCEPTED:
+                    waiting.pop(answer.verdict_sequence, None)
                     found.accepted.add(answer.entry_id)
                 if Effect(answer.effect).takes_back:
                     found.taken_back.add(answer.entry_id)
@@ -873,4 +878,5 @@ class OnDisk:
                 found.waiting.difference_update(mail.unpack_delivered(item.body).numbers)
             elif item.kind == entries.DROPPED:
                 found.waiting.difference_update(mail.unpack_dropped(item.body).numbers)
+        found.accepted -= set(waiting.values())
         return found
