@@ -50,8 +50,8 @@ class LongMessage(Generic[Sent]):
     """One long message: what came of it, and what became of each part."""
 
     __slots__ = (
-        "key", "contents", "last", "waiting", "first_s", "last_s", "until_s", "batch", "leader", "alive", "unknown", "doubted", "instead", "before",
-        "packed", "verdict", "takes", "judged_at", "revision",
+        "key", "contents", "last", "waiting", "first_s", "last_s", "until_s", "batch", "leader", "alive", "unknown", "doubted",
+        "instead", "before", "packed", "verdict", "takes", "judged_at", "revision",
     )  # fmt: skip
 
     def __init__(self, key: Key, now_s: float) -> None:
