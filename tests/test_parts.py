@@ -546,7 +546,7 @@ def test_siblings_of_a_part_the_rate_refused_do_not_go_without_it(tmp_path: Path
     house = House(tmp_path, Rate(10, 2))
     for pdu in parts(total=2):
         house.sends(pdu)
-    one, two = parts(total=2, reference=8)
+    one, two = parts(total=2, reference=8, to=PERSON + 1)
     first = house.sends(one)
     house.turns(0.15)
     other = house.sends(parts(total=2, reference=9)[0])  # one more may go by now …
