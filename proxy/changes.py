@@ -193,6 +193,9 @@ class Amended:
     def done(self, recorded: int) -> None:
         return None
 
+    def unwritten(self) -> bool:
+        return False
+
 
 class OptOutReply:
     """A person's refusal: whose it is depends on what that person was sent, so the scope is settled with the record at hand."""

@@ -21,6 +21,7 @@ from proxy import policy
 from proxy.access import Access, Ports
 from proxy.changes import Effect
 from proxy.desk import entries, mail
+from proxy.desk.entries import Verdict
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.message import Category, EntryState
 from proxy.net.lane import Lane
@@ -853,14 +854,9 @@ class OnDisk:
         for item in read(disk, 1):
             if item.kind == entries.VERDICT:
                 verdict = entries.unpack_verdict(item.body)
+                found._verdict(verdict)
                 if verdict.entry is not None:
-                    found.entries.add(verdict.entry.id)
                     waiting[item.sequence] = verdict.entry.id
-                    found.adopts[verdict.entry.id] = verdict.adopts
-                else:
-                    found.refused.add(verdict.data)
-                    if verdict.reason == "late-breach":
-                        found.late.add(verdict.data)
             for answer in entries.unpack_answers(item):
                 if answer.status == CARRIER_REFUSES:
                     found.refused_by_carrier.add(answer.entry_id)
@@ -880,3 +876,12 @@ class OnDisk:
                 found.waiting.difference_update(mail.unpack_dropped(item.body).numbers)
         found.accepted -= set(waiting.values())
         return found
+
+    def _verdict(self, verdict: Verdict) -> None:
+        if verdict.entry is not None:
+            self.entries.add(verdict.entry.id)
+            self.adopts[verdict.entry.id] = verdict.adopts
+        else:
+            self.refused.add(verdict.data)
+            if verdict.reason == "late-breach":
+                self.late.add(verdict.data)
