@@ -20,6 +20,7 @@ from proxy.relay import Relay
 from proxy.replay import replay, settle_open
 from proxy.state import record
 from proxy.state.aggregates import Aggregates
+from proxy.state.mailbox import Mailbox
 from proxy.state.rate import Rate
 from proxy.tally import Tally
 from proxy.transit import Transit
@@ -47,6 +48,7 @@ class Store:
     def __init__(self) -> None:
         self.records: dict[int, tuple[int, bytes]] = {}
         self.counters = Aggregates()
+        self.mailbox = Mailbox()
         self.away = False
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
