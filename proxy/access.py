@@ -58,6 +58,11 @@ class Access:
                 return False
         return True
 
+    def owes(self, now: float) -> None:
+        """Counts one more against all rates though they are used up: a rate never splits a long message."""
+        for rate in self.rates:
+            rate.owe(now)
+
 
 def covers(prefix: str, source: str) -> bool:
     """Whether a registered port owns a source: digits by prefix; an empty or alphanumeric source only literally."""

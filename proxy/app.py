@@ -81,6 +81,7 @@ class Gate:
         self._tasks: list[asyncio.Task[None]] = []
         self._collected_s = loop.time()
         self._checkpointing = False
+        self._parts_due_s = 0.0  # when a timer for parts of long messages goes off, 0 if none is set
 
     # -- start
 
@@ -172,6 +173,19 @@ class Gate:
             self.tally.gate_seconds.observe_all([transit.own_s + now_s - transit.answered_s for transit in told])
             handed.clear()
             told.clear()
+        self._time_parts()
+
+    def _time_parts(self) -> None:
+        """A timer for when parts of long messages have waited long enough."""
+        next_s = self.relay.parts.next_s
+        if next_s is not None and next_s != self._parts_due_s:
+            self._parts_due_s = next_s
+            self.loop.call_at(next_s, self._parts_are_due)
+
+    def _parts_are_due(self) -> None:
+        self._parts_due_s = 0.0
+        self.relay.due(self.loop.time())
+        self._time_parts()
 
     def _sync(self) -> None:
         self.syncer.kick()
@@ -195,6 +209,7 @@ class Gate:
             self.providers.tick()
             for house in self.houses:
                 house.tick()
+            self.relay.due(now_s)
             self.relay.tick(now)
             self.way_back.tick(now)
             self.store.sweep(now, self.rules.window_s)
@@ -308,7 +323,7 @@ class Gate:
         """Drains: nothing that was taken is left without an answer that could still come."""
         providers, relay = self.providers, self.relay
         providers.accepting, providers.why_not_accepting = False, "draining"
-        relay.draining = True
+        relay.drain()
         await providers.stop_listening()
         deadline = self.loop.time() + DRAIN_S
         while not relay.idle and self.loop.time() < deadline:  # noqa: ASYNC110 # twice a life, and what it waits for has many ends

@@ -42,6 +42,8 @@ class Effect(enum.IntEnum):
     LATE_TAKEN_BACK = 4
     STILL_UNKNOWN = 5  # refused, but the attempt that it stands in for may have arrived: stays counted
     LATE_STILL_UNKNOWN = 6
+    PART_REFUSED = 7  # of a long message: other parts of it stand, so its entry does
+    LATE_PART = 8  # a late answer that leaves the entry of a long message as it is
 
     @classmethod
     def of(cls, status: int, *, late: bool, adopts: bool) -> Effect:
@@ -62,7 +64,7 @@ class Effect(enum.IntEnum):
 
     @property
     def late(self) -> bool:
-        return self in (Effect.LATE_ACCEPTED, Effect.LATE_TAKEN_BACK, Effect.LATE_STILL_UNKNOWN)
+        return self in (Effect.LATE_ACCEPTED, Effect.LATE_TAKEN_BACK, Effect.LATE_STILL_UNKNOWN, Effect.LATE_PART)
 
 
 def fingerprint(message: Message) -> int:
@@ -105,11 +107,14 @@ class Answer:
         self.effect = self._told
         if self.effect.takes_back:
             without = record.remove(data, entry_id)
-            if without is data and self.effect.late:  # an identical submit stands in for it, and what it took with it
-                self.effect = Effect.LATE_STILL_UNKNOWN
+            if without is data and (self.effect.late or self.transit.long is not None):
+                # an identical submit stands in for it, and what it took with it
+                self.effect = Effect.LATE_STILL_UNKNOWN if self.effect.late else Effect.STILL_UNKNOWN
             return without
         if self.effect.unknown:
             return record.mark_unknown(data, entry_id, fingerprint(message))
+        if self.effect in (Effect.PART_REFUSED, Effect.LATE_PART):
+            return data
         return record.settle(data, entry_id, EntryState.ACCEPTED)
 
     def written(self, now: float) -> tuple[int, bytes]:
@@ -155,6 +160,33 @@ class Undo:
             return data
         back = record.add(data, self._adopted, self._adopted.time, entries.KEEP_S)
         return record.mark_unknown(back, self._adopted.id, self._fingerprint)
+
+    def written(self, now: float) -> None:
+        return None
+
+    def done(self, recorded: int) -> None:
+        return None
+
+    def unwritten(self) -> bool:
+        return False
+
+
+class Amended:
+    """What a late part had made of its message's entry, made undone: its verdict could not be written."""
+
+    __slots__ = ("recipient", "_packed", "_fingerprint")
+
+    def __init__(self, recipient: int, packed: bytes, fingerprint: int | None) -> None:
+        """``packed``: the entry as it was; ``fingerprint``: of the message, if its outcome was unknown."""
+        self.recipient = recipient
+        self._packed = packed
+        self._fingerprint = fingerprint
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        data = record.amend(data, self._packed)
+        if self._fingerprint is None:
+            return data
+        return record.mark_unknown(data, int.from_bytes(self._packed[:6], "big"), self._fingerprint)
 
     def written(self, now: float) -> None:
         return None

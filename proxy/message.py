@@ -109,6 +109,8 @@ GATE_REASONS: Mapping[str, Reason] = _reasons(
         ("malformed", 0x00, ""),  # the answer carries the status of the fault itself
         ("port-not-owned", 0x0A, ""),  # ESME_RINVSRCADR
         ("bad-recipient", 0x0B, ""),  # ESME_RINVDSTADR
+        ("too-long", 0x01, ""),  # ESME_RINVMSGLEN: more parts than a long message may have
+        ("late-breach", 0x00, ""),  # a late part made the text break a rule: the answer carries that rule's status
         ("window-full", 0x58, ""),  # ESME_RTHROTTLED: the provider's own window
         ("rate-exceeded", 0x58, ""),  # ESME_RTHROTTLED: the provider's own rate
         ("draining", 0x14, ""),  # ESME_RMSGQFUL, as all that follow: temporary
@@ -163,6 +165,10 @@ class Content:
     """When the carrier is asked to deliver, if that is not now."""
     extra: tuple[tuple[int, bytes], ...] = ()
     """Optional parameters as (tag, value): a setting may say that one of them declares the category."""
+    octets: tuple[int, bytes] | None = None
+    """Of a part whose header hides nothing: its alphabet (a coding of the protocol) and what stands behind the header."""
+    complete: bool = True
+    """False for the joined text of a long message of which parts are missing: what rules ask of the text is undecided."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,8 +4,8 @@ In: frames from providers and carriers, the time. Out: bytes for both, journal r
 loop (``spawn`` drives the coroutine of a batch: at once for a store that never waits, as a task otherwise).
 
 A submit's story is ``submit`` → ``turn`` → ``_decide`` → ``_judge`` → ``_hand_over`` → the carrier → ``answered`` → the next turn →
-``Outbox.release``. What arrives in one loop turn is judged together: one load, one swap, one write to the journal, one joined write
-to each peer. What is safe before what (DESIGN §3):
+``Outbox.release``; parts of long messages go by way of ``parts``. What arrives in one loop turn is judged together: one load, one
+swap, one write to the journal, one joined write to each peer. What is safe before what (DESIGN §3):
 
     the entry is written      before the frame goes to the carrier      (_hand_over comes after journal.write)
     the entry is synced       before the provider gets its answer       (Outbox.release waits for journal.synced)
@@ -27,6 +27,7 @@ from proxy.desk.entries import ACCEPTED, VERDICT, pack_accepted, verdict_pieces
 from proxy.desk.journal import Journal, JournalDown
 from proxy.message import GATE_REASONS, Category, Entry, Facts, Message, Outcome, Reason, Verdict, pack_entry
 from proxy.number import NotARecipient, recipient_of
+from proxy.parts import Parts
 from proxy.policy import RuleSet, judge
 from proxy.state import Store, record
 from proxy.tally import Tally
@@ -109,6 +110,8 @@ class Relay:
         self.judge_error: Exception | None = None
         """The last thing ``judge`` raised, for the log (net takes it)."""
         self._outbox = Outbox()
+        self.parts = Parts(self)
+        """Long messages whose parts come one by one."""
 
     # ------------------------------------------------------------------ arrival
 
@@ -117,11 +120,16 @@ class Relay:
         transit = Transit(bind, frame.sequence_number, frame.data, arrived_s)
         reason = self._admit(bind, arrived_s) or self._read(transit, frame, now)
         bind.unanswered += 1
+        if not reason:
+            if transit.message.content.part is None:  # type: ignore[union-attr] # _read made it
+                self._submits.append(transit)
+                return
+            reason = self.parts.take(transit, arrived_s)
+        elif reason == "rate-exceeded" and not self._read(transit, frame, now):
+            reason = self.parts.owe(transit, arrived_s)
         if reason:
             self._refuse(transit, GATE_REASONS[reason])
             self._decided.append(transit)
-        else:
-            self._submits.append(transit)
 
     def _admit(self, bind: Bind, now_s: float) -> str:
         """The gate's reason to refuse before reading, or an empty string."""
@@ -158,11 +166,12 @@ class Relay:
         if status == 0:
             self._accepted.append((transit, frame.data[16:]))
         else:
-            effect = Effect.of(status, late=False, adopts=transit.adopted is not None)
-            self._changes.append(Answer(transit, effect, status, frame.data[16:], self._tell))
+            self._changes.append(Answer(transit, self._effect(transit, status), status, frame.data[16:], self._tell))
 
     def unanswered(self, transit: Transit) -> None:
         """No answer came in time, or the link was lost: nobody knows whether the person will get the message."""
+        if transit.long is not None:
+            self.parts.unanswered(transit)
         if transit.entry_id:
             self._changes.append(Answer(transit, Effect.UNKNOWN, ESME_RSYSERR, b"", self._tell))
 
@@ -170,16 +179,32 @@ class Relay:
         """An answer after the provider was told that the outcome is unknown: it settles the entry and is not forwarded."""
         if not transit.entry_id:
             return
-        effect = Effect.of(frame.command_status, late=True, adopts=transit.adopted is not None)
-        self._changes.append(Answer(transit, effect, frame.command_status, frame.data[16:], self._tell))
+        status = frame.command_status
+        self._changes.append(Answer(transit, self._effect(transit, status, late=True), status, frame.data[16:], self._tell))
 
     def unsent(self, transit: Transit, reason: str) -> None:
         """A submit left its lane without having been sent (no link any more): taken back, and the provider may try again."""
         if not transit.entry_id:
             return
         status = GATE_REASONS[reason].status
-        effect = Effect.of(status, late=False, adopts=transit.adopted is not None)
-        self._changes.append(Answer(transit, effect, status, b"", self._tell))
+        self._changes.append(Answer(transit, self._effect(transit, status), status, b"", self._tell))
+
+    def _effect(self, transit: Transit, status: int, late: bool = False) -> Effect:
+        """What an answer that is not a plain yes does to the entry."""
+        if transit.long is not None:
+            return self.parts.answered(transit, status, late=late)
+        return Effect.of(status, late=late, adopts=transit.adopted is not None)
+
+    def due(self, now_s: float) -> None:
+        """Parts of long messages that have waited long enough (``parts.next_s``, monotonic) are judged in the coming turn."""
+        if self.parts.due(now_s):
+            self._wake()
+
+    def drain(self) -> None:
+        """From now on submits are refused; parts that wait for others are judged on what is there."""
+        self.draining = True
+        if self.parts.drain():
+            self._wake()
 
     def change(self, change: Change) -> None:
         """Something else alters a record (an opt-out): applied in the coming turn."""
@@ -258,7 +283,7 @@ class Relay:
             for change in changes:
                 after = change.apply(after, now)
             for transit in submits:
-                after = self._judge(transit, after, now)
+                after = self._judge(transit, after, now) if transit.long is None else self.parts.judge(transit, after, now)
             if after is not before:
                 writes.append((person, version, after))
         refused: dict[int, Chain] = {}
@@ -391,6 +416,8 @@ class Relay:
                 in_flight[transit.recorded] = transit
                 handed.append(transit)
                 transit.lane.put(transit)
+        if self.parts.undecided:
+            self.parts.settle(decided)
         if accepted:
             tally.entries["settled",] += len(accepted)
         for change, sequence in zip(changed, sequences, strict=True):
@@ -404,11 +431,15 @@ class Relay:
         self.journal_down = str(down)
         for transit in decided:
             if transit.packed and transit.message is not None:
-                self._changes.append(Undo(transit.message, transit.entry_id, transit.adopted))
+                part = transit.long is not None
+                self._changes.append(
+                    self.parts.undo(transit) if part else Undo(transit.message, transit.entry_id, transit.adopted)
+                )
             self._put_back(transit)
             self._refuse(transit, GATE_REASONS["journal-down"])
             self._outbox.append((0, transit, b""))
             count(self.tally, transit)
+        self.parts.settle(decided)
         self._unwritten_accepted.extend(accepted)
         self._unwritten.extend(change for change in changed if change.unwritten())
         if self._changes:
@@ -437,7 +468,8 @@ class Relay:
         """What became of a submit that was not simply accepted is written: the provider gets it once the entry is synced."""
         transit, effect = answer.transit, answer.effect
         self.in_flight.pop(transit.recorded, None)
-        self.tally.entries[_EVENTS[effect],] += 1
+        if effect in _EVENTS:
+            self.tally.entries[_EVENTS[effect],] += 1
         if effect.takes_back:
             self._give_back(transit)
         if not effect.late:
@@ -462,7 +494,7 @@ class Relay:
     def idle(self) -> bool:
         """Whether nothing is on its way any more."""
         waiting = self._submits or self._changes or self._accepted or self._decided or self._changed
-        return not (self.in_flight or waiting or self._busy or self._outbox)
+        return not (self.in_flight or waiting or self._busy or self._outbox or self.parts.waiting)
 
 
 def _taken(accepted: tuple[Transit, bytes]) -> tuple[int, int, int, bytes]:

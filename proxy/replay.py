@@ -30,7 +30,8 @@ class Replayed:
     highest_id: int = 0
     last_sequence: int = 0
     open: dict[int, entries.Verdict] = field(default_factory=dict)
-    """Allowed, sent or about to be, and never answered: by entry id. ``settle_open`` makes them unknown."""
+    """Allowed, sent or about to be, and never answered: by the verdict's place in the journal, because the parts of a long message
+    share one entry. ``settle_open`` makes it unknown."""
     learnt: list[entries.Ids] = field(default_factory=list)
     """What carriers' answers taught about their ids, in order: for ``MessageIds.restore``."""
     touched: dict[int, tuple[float, int]] = field(default_factory=dict)
@@ -45,7 +46,7 @@ def replay(store: EmbeddedStore, journal: Iterable[Record], counted_from: int) -
         done.last_sequence = item.sequence
         counts = item.sequence > counted_from
         if item.kind == entries.VERDICT:
-            _verdict(store, entries.unpack_verdict(item.body), counts, done)
+            _verdict(store, entries.unpack_verdict(item.body), item.sequence, counts, done)
         elif item.kind in (entries.ANSWER, entries.ACCEPTED):
             for answer in entries.unpack_answers(item):
                 _answer(store, answer, counts, done)
@@ -83,15 +84,17 @@ def _mail(store: EmbeddedStore, item: Record) -> None:
             box.move(provider)
 
 
-def _verdict(store: EmbeddedStore, said: entries.Verdict, counts: bool, done: Replayed) -> None:
+def _verdict(store: EmbeddedStore, said: entries.Verdict, sequence: int, counts: bool, done: Replayed) -> None:
     entry = said.entry
     if entry is None:
         return
     done.highest_id = max(done.highest_id, entry.id)
-    done.open[entry.id] = said
+    done.open[sequence] = said
     done.touched[said.recipient] = said.time, said.keep_s
 
     def put(data: bytes) -> bytes:
+        if record.has(data, entry.id):  # another part of the same long message, which may have amended the entry
+            return record.amend(data, entry.pack())
         without = record.remove(data, said.adopts) if said.adopts else data
         return record.add(without, entry, int(said.time), said.keep_s, record.REPLAY_MAX)
 
@@ -111,7 +114,7 @@ def _refused(store: EmbeddedStore, said: entries.OptedOut) -> None:
 
 def _answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done: Replayed) -> None:
     effect = Effect(told.effect)
-    done.open.pop(told.entry_id, None)
+    done.open.pop(told.verdict_sequence, None)
     if effect.takes_back:
         store.update(told.recipient, lambda data: record.remove(data, told.entry_id))
         if counts:
@@ -125,5 +128,6 @@ def _answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done: Repl
 
 def settle_open(store: EmbeddedStore, done: Replayed) -> None:
     """The gate was stopped before these were answered: nobody knows their outcome, so they stay counted as unknown."""
-    for entry_id, said in done.open.items():
-        store.update(said.recipient, lambda data, i=entry_id, s=said: record.mark_unknown(data, i, s.fingerprint))  # type: ignore[misc]
+    for said in done.open.values():
+        assert said.entry is not None
+        store.update(said.recipient, lambda data, i=said.entry.id, s=said: record.mark_unknown(data, i, s.fingerprint))  # type: ignore[misc]

@@ -56,6 +56,7 @@ class Tally:
         self.confirmations = _ints()  # provider, result
         self.unknown_region = _ints()  # provider
         self.entries = _ints()  # event
+        self.long_messages = _ints()  # outcome
         self.rules_reload = _ints()  # result
         self.judge_errors = _ints()  # ()
         self.store_conflicts = _ints()  # result

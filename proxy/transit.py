@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from proxy.access import Access
+from proxy.long import LongMessage
 from proxy.message import CATEGORY_WORDS, Category, Entry, Message, Outcome, Take, Verdict
 from proxy.state.box import Item
 from proxy.tally import Tally
@@ -93,6 +94,8 @@ class Transit:
     """The unknown entry this identical submit stands in for."""
     takes: tuple[Take, ...] = ()
     """What it took from aggregates."""
+    long: LongMessage[Transit] | None = None
+    """The long message it is a part of."""
     own_s = 0.0
     """Our own part of the way there, in seconds."""
 

@@ -282,7 +282,8 @@ class Answer(NamedTuple):
     entry_id: int
     recipient: int
     effect: int
-    """0 accepted, 1 taken back, 2 unknown, 3 late accepted, 4 late taken back, 5 still unknown, 6 late still unknown"""
+    """0 accepted, 1 taken back, 2 unknown, 3 late accepted, 4 late taken back, 5 still unknown, 6 late still unknown,
+    7 part of a long message refused, 8 late answer to a part"""
     status: int
     verdict_sequence: int  # where the verdict stands in the journal
     fingerprint: int  # of the submit, where it became unknown

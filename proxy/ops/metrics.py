@@ -66,6 +66,7 @@ COUNTERS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of 
     ("confirmations", "confirmations", ("provider", "result"), "Confirmations of opt-outs"),
     ("unknown_region", "unknown_region", ("provider",), "Messages to numbers whose province is unknown"),
     ("entries", "entries", ("event",), "Entries of recipients' records that changed after the verdict"),
+    ("long_messages", "long_messages", ("outcome",), "Long messages judged, and parts that came later"),
     ("rules_reload", "rules_reload", ("result",), "Attempts to load rules"),
     ("judge_errors", "judge_errors", (), "Verdicts that failed inside the gate (must stay 0)"),
     ("store_conflicts", "store_conflicts", ("result",), "Refused writes of records"),

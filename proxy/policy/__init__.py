@@ -11,6 +11,7 @@ Never: sockets, clocks, logs, protocol fields.
     memo                      the bounded memory all of these share
     regions, registry         where people live, who signs, what ports are for
     judge                     the verdict                   explain   the verdict in words
+    partial                   of a text of which parts are missing: what waits, and the verdict on the whole
     check                     rule tests                    optout    what a reply means
     moments                   days, windows, dates
 """
@@ -24,6 +25,7 @@ from .explain import Explanation, explain, explain_text
 from .judge import facts, judge
 from .loader import load
 from .optout import Declared, Reply, read_reply
+from .partial import judge_text
 from .plan import Rule
 from .problem import Problem, RulesError
 from .regions import Regions
@@ -33,5 +35,5 @@ CATEGORIES = tuple(Category)
 
 __all__ = [
     "CATEGORIES", "Declared", "Explanation", "Problem", "Regions", "Reply", "Report", "Rule", "RuleSet", "RulesError",
-    "check", "explain", "explain_text", "facts", "judge", "load", "read_reply",
+    "check", "explain", "explain_text", "facts", "judge", "judge_text", "load", "read_reply",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from .condition import All, AnyOf, Not, OneOf, Person, Test, Tree, ask_person
 from .history import NOTHING, Past
 from .judge import cap_used, judge
 from .kinds.limit import counter_key, counter_of
+from .partial import undecided
 from .plan import Rule, cap_of
 from .ruleset import RuleSet
 
@@ -32,7 +33,7 @@ class Part:
     rule: str
     say: str
     mode: str
-    says: str  # refuses | would refuse | exempts | does not apply | is within | off
+    says: str  # refuses | would refuse | exempts | does not apply | is within | waits | off
     why: str
 
 
@@ -126,6 +127,8 @@ class _Telling:
         breach = self.breached.get(rule.id)
         if rule.mode == "off":
             return Part(rule.id, rule.say, rule.mode, "off", "the rule is switched off")
+        if not self.message.content.complete and undecided(rule.when):
+            return Part(rule.id, rule.say, rule.mode, "waits", "parts of the text are missing")
         unmet = list(self._unmet(rule.when))
         if unmet:
             return Part(rule.id, rule.say, rule.mode, "does not apply", "; ".join(unmet))

@@ -38,6 +38,7 @@ class Traits:
         "code",
         "bits",
         "tagged",
+        "complete",
     )
 
     def __init__(
@@ -49,6 +50,7 @@ class Traits:
         subcategory: str,
         bits: int,
         tagged: Category | None,
+        complete: bool = True,
     ) -> None:  # in the order of the key under which traits are kept
         self.state = state
         self.signature = signature
@@ -60,9 +62,10 @@ class Traits:
         self.code = SUBCATEGORY_CODES.get(subcategory, 0)
         self.bits = bits
         self.tagged = tagged  # the category an optional parameter declares; whether it counts depends on the port
+        self.complete = complete  # False: parts of the text are missing, and what it lacks says nothing
 
 
-TraitsKey = tuple[str, str, str, Category, str, int, Category | None]
+TraitsKey = tuple[str, str, str, Category, str, int, Category | None, bool]
 
 
 class Reading:
@@ -124,7 +127,7 @@ class Reader:
     def _fresh(self, content: Content) -> Reading:
         mask = masked(content.text)
         tagged = None if self._tag is None else _tagged(content, self._tag)
-        if tagged is not None or content.state != "readable":  # rare: no second memory for these
+        if tagged is not None or content.state != "readable" or not content.complete:  # rare: no second memory for these
             return self._analyse(content, mask, tagged)[0]
         reading = self._masks.find(mask)
         if reading is None:
@@ -148,7 +151,7 @@ class Reader:
         category, subcategory = classify(page.folded, found, bool(page.links), bool(keyword))
         name = page.signature.name
         digits = b"0" in mask and self._digits_decide(page)
-        key = (content.state, name, keyword, category, subcategory, bits, tagged)
+        key = (content.state, name, keyword, category, subcategory, bits, tagged, content.complete)
         traits = self._traits.find(key)
         if traits is None:
             traits = self._traits.put(key, Traits(*key))

@@ -22,6 +22,7 @@ from .kin import Kin, Kindred
 from .kinds import NumberList
 from .memo import Memo
 from .moments import next_midnight
+from .partial import left_over, undecided
 from .plan import Decision, Limited, Plan, Rule, by_window, cap_of, is_fixed, plan_of, reported, strictness
 from .reading import Reader, Traits
 from .regions import SEGMENT_FIRST, SEGMENTS, Regions
@@ -74,6 +75,10 @@ class RuleSet:
         live = [rule for rule in rules if rule.mode != "off"]
         self._live = [rule for rule in live if not rule.exempt]
         self._exempt = [rule for rule in live if rule.exempt]
+        # of a text of which parts are missing: what can be decided of it, what is asked when it is whole (partial.py)
+        self._early = [rule for rule in self._live if not undecided(rule.when)]
+        self._early_exempt = [rule for rule in self._exempt if not undecided(rule.when)]
+        self._left_over = [rule for rule in self._live if left_over(rule)]
         windows = [limit.window.seconds for rule in live for limit in rule.limits if "recipient" in limit.keys]
         self.window_s = max(windows, default=HISTORY_LEAST_S)
         self.keep = max((limit.most for rule in live for limit in rule.limits if "recipient" in limit.keys), default=0)
@@ -145,15 +150,24 @@ class RuleSet:
             return found
         known = self._know(kin, traits)
         held = self._time_bits | known.bits | place
-        decision = self._decisions.find(held)
+        asked = held if traits.complete else ~held
+        decision = self._decisions.find(asked)
         if decision is None:
-            decision = self._decisions.put(held, self._decide(held, self.since, self.since))
+            decision = self._decisions.put(asked, self._decide(held, self.since, self.since, complete=traits.complete))
         return self.plans.put(key, plan_of(known.facts, decision, self.registry, self.since))
 
     def plan_at(self, sender: Sender, number: int, traits: Traits, at: float) -> Plan:
         """The plan at some other time (scheduled delivery), not remembered."""
         known = self._knowing(self.kindred.of(sender, at), traits)
-        return plan_of(known.facts, self._decide(self.held(sender, number, traits, at), at, None), self.registry, None)
+        decision = self._decide(self.held(sender, number, traits, at), at, None, complete=traits.complete)
+        return plan_of(known.facts, decision, self.registry, None)
+
+    def whole_text(self, message: Message, traits: Traits, now: float) -> tuple[Facts, Decision]:
+        """What is left to decide of a message that was judged ``now``, before its text was whole; not remembered."""
+        at = max(now, message.content.scheduled or 0.0)
+        known = self._knowing(self.kindred.of(message.sender, at), traits)
+        held = self.held(message.sender, message.recipient, traits, at)
+        return known.facts, self._decide_by(self._left_over, self._exempt, held, at, None)
 
     def held(self, sender: Sender, number: int, traits: Traits, at: float) -> int:
         """The bits of all conditions that hold, not remembered."""
@@ -205,11 +219,16 @@ class RuleSet:
                 left.append(answer)
         return True if not left else left[0] if len(left) == 1 else All(tuple(left))
 
-    def _decide(self, held: int, at: float, day: float | None) -> Decision:
+    def _decide(self, held: int, at: float, day: float | None, *, complete: bool) -> Decision:
+        if complete:
+            return self._decide_by(self._live, self._exempt, held, at, day)
+        return self._decide_by(self._early, self._early_exempt, held, at, day)
+
+    def _decide_by(self, rules: list[Rule], exempt: list[Rule], held: int, at: float, day: float | None) -> Decision:
         """``day``: see ``cap_of``."""
         spared = 0
         sparing: list[tuple[Tree, int]] = []
-        for rule in self._exempt:
+        for rule in exempt:
             answer = self.holds(rule, held)
             if not isinstance(answer, bool):
                 sparing.append((answer, rule.spares))
@@ -218,7 +237,7 @@ class RuleSet:
         standing: list[Breach] = []
         persons: list[tuple[Tree, Breach]] = []
         limited: list[Limited] = []
-        for rule in self._live:
+        for rule in rules:
             need, forbid, _ = rule.compiled
             if held & need != need or held & forbid or (answer := self.holds(rule, held)) is False:
                 continue

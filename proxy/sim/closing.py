@@ -16,7 +16,7 @@ from rich.table import Table
 from proxy.sim import people
 from proxy.sim.reconcile import LATER_STATUS, Difference, Witnesses
 from proxy.sim.scenario import ALL_PROVINCES_FROM_S, EXPECTED, REFUSALS, SHADOWS
-from proxy.sim.story import LATE, TAKEN_BACK, UNKNOWN, JournalStory
+from proxy.sim.story import LATE, PART_REFUSED, TAKEN_BACK, UNKNOWN, JournalStory
 from proxy.sim.view import WIDE_COLUMNS
 
 OUTCOMES = ("allow", "defer", "reject")
@@ -89,7 +89,7 @@ def missing(journal: JournalStory, seconds: float) -> list[str]:
 
 def reached(journal: JournalStory) -> set[str]:
     """Provinces of the people to whom a message was allowed."""
-    return {people.province_of(one.recipient) for one in journal.verdicts if one.entry} & set(people.PROVINCES)
+    return {people.province_of(one.recipient) for one in journal.verdicts if one.sent} & set(people.PROVINCES)
 
 
 def lines(seen: Witnesses) -> Iterator[str]:
@@ -98,11 +98,11 @@ def lines(seen: Witnesses) -> Iterator[str]:
     reasons = Counter(one.reason for one in journal.verdicts)
     yield f"provinces: allowed messages went to people in {len(reached(journal))} of {len(people.PROVINCES)}"
     yield _optouts(seen)
-    late = {one.entry for one in journal.answers if one.effect in LATE}
+    late = {one.sent for one in journal.answers if one.effect in LATE}
     for outage in carrier.outages:
-        during = [one for one in journal.answers if one.entry not in late and outage.began <= one.at <= outage.ended]
+        during = [one for one in journal.answers if one.sent not in late and outage.began <= one.at <= outage.ended]
         lost = sum(1 for one in during if one.effect == UNKNOWN)
-        queued = sum(1 for one in during if one.effect == TAKEN_BACK and one.status == LATER_STATUS)
+        queued = sum(1 for one in during if one.effect in (TAKEN_BACK, PART_REFUSED) and one.status == LATER_STATUS)
         yield (
             f"outage: the carrier was away for {outage.ended - outage.began:.1f} s: {lost} messages in flight became unknown outcomes, "
             f"{queued} that waited for it were taken back, {reasons['no-route']} were refused as no-route until a link was back"

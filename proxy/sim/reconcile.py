@@ -21,8 +21,20 @@ from proxy.sim.carrier import UNANSWERED, Log
 from proxy.sim.measure import Samples
 from proxy.sim.provider import ProviderLog
 from proxy.sim.scenario import REFUSALS
-from proxy.sim.story import ACCEPTED, LATE, LATE_ACCEPTED, STILL_UNKNOWN, TAKEN_BACK, UNKNOWN, JournalStory
+from proxy.sim.story import (
+    ACCEPTED,
+    LATE,
+    LATE_ACCEPTED,
+    LATE_PART,
+    PART_REFUSED,
+    STILL_UNKNOWN,
+    TAKEN_BACK,
+    UNKNOWN,
+    JournalStory,
+)
 
+YES = (ACCEPTED, LATE_ACCEPTED, LATE_PART)
+"""Effects of an answer whose status may be nought."""
 UNKNOWN_STATUS = 0x08
 """ESME_RSYSERR: what a provider is told when nobody knows what became of its message (DESIGN §4)."""
 LATER_STATUS = 0x14
@@ -114,11 +126,11 @@ def _crossed(seen: Witnesses, name: str) -> tuple[int, int]:
 
 def _answers(seen: Witnesses) -> list[Difference]:
     """What each provider was told is what the journal says it was to be told."""
-    fates = {one.entry: one for one in seen.journal.answers if one.effect not in LATE}
+    fates = {one.sent: one for one in seen.journal.answers if one.effect not in LATE}
     due: Counter[tuple[str, int | None]] = Counter()
     for one in seen.journal.verdicts:
-        fate = fates.get(one.entry) if one.entry else None
-        if not one.entry:
+        fate = fates.get(one.sent) if one.sent else None
+        if not one.sent:
             due[one.provider, one.status] += 1
         elif fate is None:
             due[one.provider, None] += 1
@@ -152,13 +164,13 @@ def _counted_verdicts(seen: Witnesses) -> list[Difference]:
 
 def _forwarded(seen: Witnesses) -> list[Difference]:
     """What was allowed is what the carrier received, message for message, and what it answered is what was noted."""
-    allowed = {one.entry: one for one in seen.journal.verdicts if one.entry}
+    allowed = {one.sent: one for one in seen.journal.verdicts if one.sent}
     answered: Counter[tuple[str, int, int]] = Counter()
     silent: Counter[tuple[str, int, int]] = Counter()
     lost: Counter[tuple[str, int, int]] = Counter()  # on the wire, or still in the lane: only while the carrier was away
-    last = {one.entry: one for one in seen.journal.answers}  # a late answer comes after "unknown" and replaces it here
-    for entry, one in allowed.items():
-        fate = last.get(entry)
+    last = {one.sent: one for one in seen.journal.answers}  # a late answer comes after "unknown" and replaces it here
+    for number, one in allowed.items():
+        fate = last.get(number)
         status = fate.status if fate is not None and fate.effect != UNKNOWN else UNANSWERED
         key = (one.port, one.recipient, status)
         (silent if status == UNANSWERED else answered)[key] += 1
@@ -179,7 +191,7 @@ def _forwarded(seen: Witnesses) -> list[Difference]:
 
 def _may_be_lost(effect: int, status: int) -> bool:
     """Whether the gate itself says that the carrier may not, or did not, get this message."""
-    return effect == UNKNOWN or (effect in (TAKEN_BACK, STILL_UNKNOWN) and status == LATER_STATUS)
+    return effect == UNKNOWN or (effect in (TAKEN_BACK, STILL_UNKNOWN, PART_REFUSED) and status == LATER_STATUS)
 
 
 def _away(carrier: Log, at: float) -> bool:
@@ -189,8 +201,8 @@ def _away(carrier: Log, at: float) -> bool:
 def _ids(seen: Witnesses, ports: Mapping[str, str]) -> list[Difference]:
     """The ids the carrier gave are those the journal has and, but for late ones, those the providers were told."""
     given = [line for line in seen.carrier.submits if line.status == 0]
-    kept = Counter(one.message_id for one in seen.journal.answers if one.effect in (ACCEPTED, LATE_ACCEPTED))
-    late = {one.message_id for one in seen.journal.answers if one.effect == LATE_ACCEPTED}
+    kept = Counter(one.message_id for one in seen.journal.answers if one.effect in YES and not one.status)
+    late = {one.message_id for one in seen.journal.answers if one.effect in YES and one.effect != ACCEPTED and not one.status}
     told = Counter((sent.provider, sent.message_id) for log in seen.providers.values() for sent in log.sent if sent.status == 0)
     due = Counter((owner(line.sms.source, ports), line.message_id) for line in given if line.message_id not in late)
     found = _compare("message ids", "carrier", due, "providers", told)
@@ -236,7 +248,7 @@ def _optouts(seen: Witnesses) -> list[Difference]:
     found = _compare("opt-outs (person, port)", "carrier", said, "journal", kept)
     counted = sum(int(value) for (name, _), value in seen.metrics.items() if name == "gate106_optouts_total")
     found += _compare("opt-outs", "journal", Counter(all=len(seen.journal.optouts)), "/metrics", Counter(all=counted))
-    sent = Counter((one.provider, one.recipient) for one in seen.journal.after_optout() if one.entry)
+    sent = Counter((one.provider, one.recipient) for one in seen.journal.after_optout() if one.sent)
     found += _compare("sent after opt-out", "journal", sent, "nobody", Counter())
     broken = int(sum(value for (name, _), value in seen.metrics.items() if name == "gate106_sent_after_optout_total"))
     return found + _compare("sent after opt-out", "/metrics", Counter(all=broken), "nobody", Counter())

@@ -15,9 +15,11 @@ from proxy.desk import entries, mail
 from proxy.desk.journal import OsDisk, read
 from proxy.message import GATE_REASONS
 
-ACCEPTED, TAKEN_BACK, UNKNOWN, LATE_ACCEPTED, LATE_TAKEN_BACK, STILL_UNKNOWN, LATE_STILL_UNKNOWN = range(7)
+ACCEPTED, TAKEN_BACK, UNKNOWN, LATE_ACCEPTED, LATE_TAKEN_BACK, STILL_UNKNOWN, LATE_STILL_UNKNOWN, PART_REFUSED, LATE_PART = (
+    range(9)
+)
 """What an answer did to its entry, as the journal numbers it."""
-LATE = (LATE_ACCEPTED, LATE_TAKEN_BACK, LATE_STILL_UNKNOWN)
+LATE = (LATE_ACCEPTED, LATE_TAKEN_BACK, LATE_STILL_UNKNOWN, LATE_PART)
 """Answers that came after the provider had been told "unknown"."""
 _JUDGED = ("no-route", "queue-full", "store-conflict", "judge-error")
 """Reasons of the gate itself that come after the rules were asked."""
@@ -33,7 +35,7 @@ class Judged(NamedTuple):
     verdict: str  # allow | defer | reject
     reason: str
     status: int
-    entry: int  # 0 unless allowed
+    sent: int  # its own record's number, 0 unless allowed: the parts of a long message share an entry
     at: float = 0.0
     place: int = 0  # in the journal
     objections: tuple[tuple[str, str, bool], ...] = ()
@@ -43,7 +45,7 @@ class Judged(NamedTuple):
 class Settled(NamedTuple):
     """One answer of the journal."""
 
-    entry: int
+    sent: int  # the number of the verdict's record
     effect: int
     status: int
     message_id: str
@@ -104,11 +106,11 @@ def read_journal(folder: Path) -> JournalStory:
     rules: dict[str, Sequence[str]] = {}
     for place, record in enumerate(read(OsDisk(folder)), 1):
         if record.kind == entries.VERDICT:
-            story.verdicts.append(_judged(entries.unpack_verdict(record.body), rules, place))
+            story.verdicts.append(_judged(entries.unpack_verdict(record.body), rules, place, record.sequence))
         elif record.kind in (entries.ANSWER, entries.ACCEPTED):
             for answer in entries.unpack_answers(record):
                 message_id = answer.carrier_id.partition(b"\0")[0].decode("latin-1")
-                story.answers.append(Settled(answer.entry_id, answer.effect, answer.status, message_id, answer.time))
+                story.answers.append(Settled(answer.verdict_sequence, answer.effect, answer.status, message_id, answer.time))
         elif record.kind == entries.DELIVER:
             deliver = entries.unpack_deliver(record.body)
             story.delivers.append(Handed(deliver.kind, deliver.provider, record.sequence))
@@ -128,7 +130,7 @@ def read_journal(folder: Path) -> JournalStory:
     return story
 
 
-def _judged(said: entries.Verdict, rules: dict[str, Sequence[str]], place: int) -> Judged:
+def _judged(said: entries.Verdict, rules: dict[str, Sequence[str]], place: int, number: int) -> Judged:
     unread = said.reason in GATE_REASONS and said.reason not in _JUDGED
     ids = rules.get(said.revision, ())
     objections = tuple(
@@ -143,7 +145,7 @@ def _judged(said: entries.Verdict, rules: dict[str, Sequence[str]], place: int) 
         said.outcome.word,
         said.reason,
         said.status,
-        said.entry.id if said.entry is not None else 0,
+        number if said.entry is not None else 0,
         said.time,
         place,
         objections,

@@ -37,3 +37,7 @@ class Rate:
             return False
         self._full_at = full_at + n * self._interval_s
         return True
+
+    def owe(self, now: float) -> None:
+        """Counts one more that goes whether or not there is room for it: the following wait the longer."""
+        self._full_at = max(self._full_at, now) + self._interval_s

@@ -198,6 +198,33 @@ def settle(data: bytes, entry_id: int, state: EntryState, only: EntryState | Non
     return data[: at + 15] + bytes((flags & 0xFC | state,)) + data[at + 16 :]
 
 
+def has(data: bytes, entry_id: int) -> bool:
+    """Whether that entry is there."""
+    return _entry_at(data, entry_id) >= 0
+
+
+def entry_and_print(data: bytes, entry_id: int) -> tuple[bytes, int | None]:
+    """The packed entry, which must be there, and the fingerprint noted for it, if its outcome is unknown."""
+    at = _entry_at(data, entry_id)
+    noted = dict(facts.prints(_area(data))).get(entry_id)
+    return data[at : at + _ENTRY_BYTES], noted
+
+
+def amend(data: bytes, packed: bytes) -> bytes:
+    """The record with the entry of the same id and time replaced: the whole text of a long message said more than a part of it.
+
+    A state other than unknown takes the fingerprint of the unknown outcome with it. Without such an entry nothing changes.
+    """
+    at = _entry_at(data, int.from_bytes(packed[:6], "big"))
+    if at < 0 or data[at : at + _ENTRY_BYTES] == packed:
+        return data
+    end = _HEAD + data[6] * _ENTRY_BYTES
+    area = data[end:]
+    if area and packed[15] & 3 != EntryState.UNKNOWN:
+        area = facts.without_print(area, int.from_bytes(packed[:6], "big"))
+    return data[:at] + packed + data[at + _ENTRY_BYTES : end] + area
+
+
 # ---------------------------------------------------------------------------------------------------------- unknown outcomes
 
 

@@ -4,6 +4,7 @@ In: bytes as they were read, the time. Out: frames, submits, delivers, bytes to 
 
     tables   the specification as data         frame    one PDU; Malformed         fields   any body, strictly
     session  one connection's state (asked)    submit   the fast reader of submits (with content, charset, udh, when)
+    joined   the text of a long message
     build    PDUs of our own                   deliver  the reader of delivers (with receipt); receipted
 
 Here alone peers are called ESME and SMSC, as the specification does. Requests are read strictly; responses are forgiven, for a
@@ -15,6 +16,7 @@ from proxy.wire.charset import encode
 from proxy.wire.deliver import Deliver, read_deliver
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed, renumbered
+from proxy.wire.joined import joined
 from proxy.wire.receipt import Receipt, read_receipt, receipt_text
 from proxy.wire.session import BindRequest, Received, Session, Timers
 from proxy.wire.submit import Memo, Submit, read_submit, source_of
@@ -36,6 +38,7 @@ __all__ = [
     "deliver_sm_resp",
     "encode",
     "enquire_link",
+    "joined",
     "read_deliver",
     "read_fields",
     "read_receipt",

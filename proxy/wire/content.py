@@ -108,6 +108,7 @@ def read_content(tail: bytes, now: float) -> tuple[Content, bool]:
     esm_class, data_coding, scheduled, octets, default_msg_id, tlvs = read_tail(tail)
     text, state, part = text_of(octets, esm_class, data_coding)
     extra: tuple[tuple[int, bytes], ...] = ()
+    values: dict[int, bytes] = {}
     if tlvs:
         extra = tuple([pair for pair in tlvs if pair[0] not in _CARRIED])
         values = dict(extra)
@@ -118,7 +119,20 @@ def read_content(tail: bytes, now: float) -> tuple[Content, bool]:
         state = UNREADABLE  # §5.2.20: the carrier's own canned text, which we do not know
     digest = blake2b(tail, digest_size=16).digest()
     when = None if scheduled is None else scheduled.at(now)
-    return Content(text, state, digest, part, when, extra), scheduled is None or not scheduled.relative
+    lasting = scheduled is None or not scheduled.relative
+    if part is None:
+        return Content(text, state, digest, None, when, extra), lasting
+    return Content(text, state, digest, part, when, extra, _behind_header(octets, esm_class, data_coding, values)), lasting
+
+
+def _behind_header(octets: bytes, esm_class: int, data_coding: int, values: dict[int, bytes]) -> tuple[int, bytes] | None:
+    """What ``joined`` decodes together with the other parts; None where a header, not the alphabet, says that nobody reads it."""
+    if DESTINATION_PORT in values:
+        return None
+    if not esm_class & ESM_UDHI:
+        return data_coding, octets
+    header = read_udh(octets)
+    return (data_coding, octets[header.length :]) if header.state == READABLE else None
 
 
 def _sar_part(values: dict[int, bytes]) -> Part | None:

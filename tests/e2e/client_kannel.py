@@ -24,6 +24,8 @@ from tests.needs import path_of
 
 DELIVERED, ACCEPTED, REFUSED = 1, 8, 16
 """Kannel's words for what became of a text: by a receipt; by a submit_sm_resp."""
+UNTOLD = -1
+"""A refusal whose status Kannel does not tell."""
 CORE = """
 group = core
 admin-port = {admin}
@@ -250,7 +252,8 @@ class KannelClient:
 def _fate(call: Call) -> Told:
     if call.word("type") == str(ACCEPTED):
         return Told(0, call.word("id"))
-    return Told(int(call.word("answer").split("/")[1], 0), "")  # NACK/0x00000400/what it calls it
+    status = call.word("answer").split("/")[1]  # NACK/0x00000400/what it calls it; of a text in parts it tells no status
+    return Told(int(status, 0) if status else UNTOLD, "")
 
 
 def _body(kind: str) -> dict[str, object]:

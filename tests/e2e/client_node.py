@@ -11,17 +11,15 @@ import subprocess
 import threading
 from pathlib import Path
 
-from tests.e2e.clients import TEXTS, Arrived, Told
+from tests.e2e.clients import PART_CHARACTERS, TEXTS, Arrived, Told, pieces
 from tests.e2e.waiting import until
 from tests.needs import NODE_CLIENT
 
 DRIVER = Path(__file__).parent / "node_driver.js"
-PART_CHARACTERS = 67
-"""UCS-2 characters of one part beside its 6 octets of user data header."""
 
 
 class NodeClient:
-    kinds: tuple[str, ...] = ("gsm7", "chinese", "8bit", "long", "payload")
+    kinds: tuple[str, ...] = ("gsm7", "chinese", "8bit", "long", "long-16", "sar", "payload")
     retries = False
 
     def __init__(self, port: int, system_id: str, password: str, kind: str) -> None:
@@ -105,14 +103,28 @@ def _bodies(kind: str) -> list[dict[str, object]]:
         return [{"data_coding": 4, "short_message": {"hex": text.hex()}}]
     if kind == "payload":
         return [{"data_coding": 8, "message_payload": text}]
-    if kind != "long":
+    if kind == "sar":
+        cut = pieces(text, PART_CHARACTERS)
+        return [
+            {
+                "data_coding": 8,
+                "short_message": part,
+                "sar_msg_ref_num": 0x1234,
+                "sar_total_segments": len(cut),
+                "sar_segment_seqnum": place,
+            }
+            for place, part in enumerate(cut, 1)
+        ]
+    if not kind.startswith("long"):
         return [{"data_coding": 0 if text.isascii() else 8, "short_message": text}]
-    parts = [text[start : start + PART_CHARACTERS] for start in range(0, len(text), PART_CHARACTERS)]
+    wide = kind == "long-16"
+    parts = pieces(text, PART_CHARACTERS - wide)
+    header = bytes((6, 8, 4, 0x12, 0x34, len(parts))) if wide else bytes((5, 0, 3, 0x5A, len(parts)))
     return [
         {
             "esm_class": 0x40,
             "data_coding": 8,
-            "short_message": {"udh": {"hex": bytes((5, 0, 3, 0x5A, len(parts), place)).hex()}, "message": part},
+            "short_message": {"udh": {"hex": (header + bytes((place,))).hex()}, "message": part},
         }
         for place, part in enumerate(parts, 1)
     ]

@@ -14,7 +14,7 @@ import smpplib.consts
 import smpplib.exceptions
 import smpplib.gsm
 
-from tests.e2e.clients import TEXTS, Arrived, Told
+from tests.e2e.clients import PART_CHARACTERS, TEXTS, Arrived, Told, pieces
 from tests.e2e.waiting import until
 
 
@@ -69,7 +69,7 @@ class _Connection(smpplib.client.Client):  # type: ignore[misc]  # smpplib ships
 
 
 class SmpplibClient:
-    kinds: tuple[str, ...] = ("gsm7", "chinese", "8bit", "long", "payload")
+    kinds: tuple[str, ...] = ("gsm7", "chinese", "8bit", "long", "long-16", "sar", "payload")
     retries = False
 
     def __init__(self, port: int, system_id: str, password: str, kind: str) -> None:
@@ -121,5 +121,27 @@ def _bodies(kind: str) -> list[dict[str, object]]:
         return [{"data_coding": smpplib.consts.SMPP_ENCODING_BINARY, "short_message": text}]
     if kind == "payload":
         return [{"data_coding": 8, "short_message": b"", "message_payload": text.encode("utf-16-be")}]
+    if kind == "sar":
+        parts = pieces(text, PART_CHARACTERS)
+        return [
+            {
+                "data_coding": 8,
+                "short_message": part.encode("utf-16-be"),
+                "sar_msg_ref_num": 0x1234,
+                "sar_total_segments": len(parts),
+                "sar_segment_seqnum": place,
+            }
+            for place, part in enumerate(parts, 1)
+        ]
+    if kind == "long-16":  # which smpplib leaves to its user
+        parts = pieces(text, PART_CHARACTERS - 1)
+        return [
+            {
+                "data_coding": 8,
+                "esm_class": smpplib.consts.SMPP_GSMFEAT_UDHI,
+                "short_message": bytes((6, 8, 4, 0x12, 0x34, len(parts), place)) + part.encode("utf-16-be"),
+            }
+            for place, part in enumerate(parts, 1)
+        ]
     parts, coding, esm_class = smpplib.gsm.make_parts(text)
     return [{"data_coding": coding, "esm_class": esm_class, "short_message": part} for part in parts]

@@ -13,8 +13,18 @@ CHINESE = "【测试】双11券, 满100减20, 拒收请回复R"
 BINARY = bytes(range(0, 256, 3))
 LONG = "【测试】" + "您的包裹已到达驿站, 请凭取件码8866领取, 如有疑问请联系快递员。" * 6
 """Four parts in UCS-2."""
-TEXTS: dict[str, str | bytes] = {"gsm7": GSM7, "chinese": CHINESE, "8bit": BINARY, "long": LONG, "payload": LONG}
-"""``payload`` is the long text in one message_payload."""
+TEXTS: dict[str, str | bytes] = {
+    "gsm7": GSM7, "chinese": CHINESE, "8bit": BINARY, "long": LONG, "long-16": LONG, "sar": LONG, "payload": LONG,
+}  # fmt: skip
+"""``long`` has user data headers with an 8-bit reference, ``long-16`` with a 16-bit one; ``sar`` says the same in parameters,
+``payload`` is the long text in one message_payload."""
+PART_CHARACTERS = 67
+"""UCS-2 characters of one part beside its 6 octets of user data header; with 7, 66."""
+
+
+def pieces(text: str, characters: int) -> list[str]:
+    """A text as it is cut into parts."""
+    return [text[start : start + characters] for start in range(0, len(text), characters)]
 
 
 class Told(NamedTuple):

@@ -16,7 +16,7 @@ from tests.e2e.carrier import Carrier
 from tests.e2e.client_kannel import Kannel, KannelClient, Wanted
 from tests.e2e.client_node import NodeClient
 from tests.e2e.client_smpplib import SmpplibClient
-from tests.e2e.clients import CHINESE, GSM7, LONG, Client, Told
+from tests.e2e.clients import CHINESE, GSM7, LONG, TEXTS, Client, Told
 from tests.e2e.gate import BEIJING, RULES, SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import (
     BIND_RECEIVER,
@@ -28,6 +28,7 @@ from tests.e2e.pdus import (
     ESME_RTHROTTLED,
     MESSAGE_PAYLOAD,
     RESPONSE,
+    SAR_SEGMENT_SEQNUM,
     UNBIND,
     message_id,
     of,
@@ -36,7 +37,15 @@ from tests.e2e.tap import Tap
 from tests.e2e.waiting import until
 from tests.needs import needs
 
-REGION_BAN, NOT_PERMITTED = 0x400, 0x420
+REGION_BAN, RECIPIENT_CAP, NOT_PERMITTED = 0x400, 0x410, 0x420
+DAILY_CAP = 3
+CAP = f"""\
+  - id: daily-cap
+    say: 同一号码每天最多{DAILY_CAP}条
+    limit: {{count: {DAILY_CAP}, per: day, key: [recipient]}}
+    then: reject
+    reason: recipient-cap
+"""
 SLOW_TPS = 3
 BURST = 5
 """More than a burst of SLOW_TPS and what comes free while it is sent."""
@@ -92,7 +101,7 @@ def house(tmp_path_factory) -> Iterator[House]:
     slow = [name_of(*peer, slow=True) for peer in PEERS]
     providers += [provider(name, port_of(name), tps=SLOW_TPS) for name in slow]
     gate = Gate(tmp_path_factory.mktemp("gate"), carrier.port, providers, timers={"enquire_s": 0.5}, carrier={"links": 2})
-    gate.write_rules(RULES + SUPPRESSION)
+    gate.write_rules(RULES + CAP + SUPPRESSION)
     taps: dict[str, Tap] = {}
     try:
         gate.start()
@@ -214,10 +223,14 @@ def passes_byte_for_byte(house: House, peer: Peer, recipient: str, kind: str) ->
     assert peer.tap.binds() == peer.binds
     fields = [one.fields for one in seen]
     assert {one.source for one in fields} == {peer.port + "88"}
-    if kind == "long":
+    if kind in ("long", "long-16"):
         assert len(seen) == 4
         assert {one.esm_class & 0x40 for one in fields} == {0x40}
-        parts = sorted((one.short_message[5], one.short_message[6:]) for one in fields)
+        end = {"long": 6, "long-16": 7}[kind]
+        parts = sorted((one.short_message[end - 1], one.short_message[end:]) for one in fields)
+        assert b"".join(part for _, part in parts).decode("utf-16-be") == LONG
+    elif kind == "sar":
+        parts = sorted((one.tlvs[SAR_SEGMENT_SEQNUM][0], one.short_message) for one in fields)
         assert b"".join(part for _, part in parts).decode("utf-16-be") == LONG
     elif kind == "payload":
         assert [one.tlvs[MESSAGE_PAYLOAD].decode("utf-16-be") for one in fields] == [LONG]
@@ -227,6 +240,19 @@ def passes_byte_for_byte(house: House, peer: Peer, recipient: str, kind: str) ->
         assert [(one.data_coding in (2, 4), len(one.short_message)) for one in fields] == [(True, 86)]
     else:
         assert [(one.data_coding, len(one.short_message)) for one in fields] == [(0, len(GSM7) + 2)]  # [ and ] are escaped
+
+
+def test_a_cap_counts_a_long_text_once_however_many_parts_it_has(house, peer, recipient, numbers):
+    """DAILY_CAP a person: the last that is taken is as long as the others, and of the next nothing leaves."""
+    kinds = [kind for kind in peer.client.kinds if TEXTS[kind] == LONG]
+    for n in range(DAILY_CAP):
+        assert {told.status for told in peer.client.submit(kinds[n % len(kinds)], peer.port, recipient)} == {0}
+    parts = len(house.carrier.to(recipient))
+    for kind in kinds:
+        assert 0 not in [told.status for told in peer.client.submit(kind, peer.port, recipient)]
+    assert {answer.status for answer in peer.tap.answers_to(recipient)[parts:]} == {RECIPIENT_CAP}
+    assert len(house.carrier.to(recipient)) == parts
+    goes_on(house, peer, numbers)
 
 
 def test_a_receipt_finds_the_client_that_sent_the_message(house, peer, recipient, numbers):

@@ -22,6 +22,7 @@ delivers_total{provider,kind} delivers_returned_total{provider} mailbox_dropped_
 mailbox_messages{provider} mailbox_oldest_seconds{provider} optouts_total{source,scope,provider} optout_effect_seconds sent_after_optout_total
 unknown_region_total{provider} entries_total{event} rules_info{revision} rules_reload_total{result} judge_errors_total store_up
 store_conflicts_total{result} journal_lag_seconds journal_chain_ok bad_pdus_total{side,kind} bind_failures_total{cause}
+long_messages_total{outcome}
 clock_skew_seconds
 """
 BESIDE = "restores_total{provider} confirmations_total{provider,result}"
@@ -75,7 +76,7 @@ def test_no_label_ever_names_a_recipient() -> None:
     labels = {label for _, _, names, _ in COUNTERS + GAUGES for label in names}
     assert labels <= {
         "provider", "category", "verdict", "reason", "rule", "province", "carrier", "status", "kind", "source", "scope", "event",
-        "result", "side", "cause", "type", "state", "class",
+        "result", "side", "cause", "type", "state", "class", "outcome",
     }  # fmt: skip
 
 

@@ -316,6 +316,44 @@ def carrier_waits_for_the_disk(world: World) -> None:
     cast("Any", way).tick = lambda now: way.due.update(way.mailbox.tick(now))
 
 
+def an_entry_for_each_part(world: World) -> None:
+    """Parts of a long message are judged one by one, and each counts."""
+    cast("Any", world.relay.parts._assembler)._keep = lambda long, now_s: False
+
+
+def late_text_not_read(world: World) -> None:
+    """A part that comes later goes out whatever the text has become."""
+    cast("Any", world.relay.parts)._ask_again = lambda *asked: None
+
+
+def one_refused_part_gives_all_back(world: World) -> None:
+    """The carrier's refusal of one part takes the message's entry back, though the other parts went out."""
+    parts = world.relay.parts
+
+    def answered(transit: Any, status: int, *, late: bool) -> Effect:
+        return Effect.of(status, late=late, adopts=False)
+
+    cast("Any", parts).answered = answered
+
+
+def parts_wait_for_ever(world: World) -> None:
+    """Nobody looks at the time for parts whose siblings do not come."""
+    cast("Any", world.relay).due = lambda now_s: None
+
+
+def late_parts_with_the_status_of_the_first(world: World) -> None:
+    """What the provider is told of a late part is what it was told of the first one."""
+    parts = world.relay.parts
+    inherit = parts._inherit
+
+    def share(long: Any, leader: Any, transit: Any, data: bytes, now: float) -> bytes:
+        after = inherit(long, leader, transit, data, now)
+        transit.status = transit.status or leader.status
+        return after
+
+    cast("Any", parts)._inherit = share
+
+
 def _patch_answers(world: World, spoil: Callable[[Any], None], effect: Effect) -> None:
     class Spoilt(Answer):
         __slots__ = ("__dict__",)
@@ -367,4 +405,9 @@ BUGS: list[Callable[[World], None]] = [
     checkpoint_keeps_what_went,
     neighbours_deliver,
     carrier_waits_for_the_disk,
+    an_entry_for_each_part,
+    late_text_not_read,
+    one_refused_part_gives_all_back,
+    parts_wait_for_ever,
+    late_parts_with_the_status_of_the_first,
 ]

@@ -22,7 +22,7 @@ from proxy import policy
 from proxy.access import Access, Ports
 from proxy.changes import Effect
 from proxy.desk import entries, mail
-from proxy.desk.entries import OptedOut, Restored, Said
+from proxy.desk.entries import OptedOut, Restored, Said, Verdict
 from proxy.desk.journal import Journal, MemoryDisk, Record, read
 from proxy.hearing import Hearing, Manners
 from proxy.message import Category, EntryState, OptOut, hash48
@@ -38,6 +38,7 @@ from proxy.tally import Tally
 from proxy.transit import Transit
 from proxy.way_back import WayBack
 from proxy.wire import Frame, deliver_sm, deliver_sm_resp, read_fields, submit_sm, submit_sm_resp
+from tests.simulation.longs import Longs, LongSent
 
 NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai: half a day is left before the calendar day ends
 RUN_S = 60.0
@@ -214,6 +215,9 @@ class Submit:
     taken_back: bool = False  # the gate heard that the carrier refused it
     advertiser: str = ""
     replaced: bool = False  # an identical submit stands in for it
+    long: LongSent | None = None  # the long message it is a part of …
+    index: int = 0  # … which one, from 1
+    narrow: bool = False  # sent by a client whose window is one part
     forgiven: bool = False  # power was lost before its entry was synced
 
 
@@ -248,7 +252,8 @@ class World:
         self.returned = 0  # delivers the gate left with the carrier
         self.tried: set[int] = set()  # items that were handed over at least once, by number
         self.submits: list[Submit] = []
-        self.by_entry: dict[int, Submit] = {}
+        self.by_entry: dict[int, list[Submit]] = {}
+        self.longs = Longs(self)
         self.refused: dict[int, dict[tuple[str, str], float]] = {}  # person → (scope, value) → when that was acknowledged
         self.acknowledged: Counter[tuple[int, str, str]] = Counter()  # replies by person, port, kind
         self.confirmations: Counter[tuple[int, str, str]] = Counter()  # by person, scope, value
@@ -313,12 +318,15 @@ class World:
         self.lane = Lane("bj", "B1", 1000, self.pump_soon)
         self.lane.up = True
         self.turn_scheduled = self.syncing = self.pumping = False
+        self.parts_due = 0.0
         self.binds: dict[str, SimBind] = {}
         ports = Ports(cast("Any", tuple(SimpleNamespace(name=name, ports=(port,)) for name, port in PORTS.items())))
         for name in PORTS:
             provider = SimpleNamespace(name=name, statuses="vendor", category=Category.MARKETING, since=None)
             account = SimpleNamespace(system_id=name, ports=None)
-            self.binds[name] = SimBind(self, Access(cast("Any", provider), cast("Any", account), (), ports), epoch=self.epoch)
+            access = Access(cast("Any", provider), cast("Any", account), (), ports)
+            for bind, window in (("", 8), ("-second", 8), ("-narrow", 1)):
+                self.binds[name + bind] = SimBind(self, access, window, epoch=self.epoch)
         self.relay = Relay(
             directory=cast("Any", SimpleNamespace(ports=ports)),
             rules=the_rules(),
@@ -377,6 +385,16 @@ class World:
         self.way_back.turn(self.now)
         self.relay.handed.clear()
         self.relay.told.clear()
+        self.longs.check_waits()
+        next_s = self.relay.parts.next_s
+        if next_s is not None and next_s != self.parts_due:
+            self.parts_due = next_s
+            self.later(max(0.0, next_s - self.now), self.parts_are_due)
+
+    def parts_are_due(self) -> None:
+        self.parts_due = 0.0
+        self.relay.due(self.now)
+        self.wake()
 
     def tick(self) -> None:
         self.relay.tick(self.now)
@@ -421,18 +439,33 @@ class World:
     def provider_submits(self) -> None:
         name = self.random.choice(list(PORTS))
         unknown = [submit for submit in self.submits if submit.told == ESME_RSYSERR and submit.provider == name]
+        unknown += [
+            submit for submit in self.submits if submit.told == CARRIER_REFUSES and submit.long and submit.provider == name
+        ]
         again = self.random.choice(unknown) if unknown and self.chance(0.5) else None
         number = len(self.submits) + 1
         recipient = again.recipient if again else self.random.choice(PEOPLE)
+        if again is not None and again.long is not None:
+            self.longs.again(again)
+            return
         advertiser = again.advertiser if again else name + self.random.choice(list(WORDS))
+        if again is None and self.chance(0.3):
+            self.longs.provider_sends(name, advertiser, recipient, number)
+            return
         text = again.text if again else f"【{advertiser}】双11第{number}张券 拒收请回复{WORDS[advertiser[-1]]}"
         frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=number)
-        submit = Submit(number, name, recipient, text, self.now, frame, self.epoch, advertiser=advertiser)
+        self.hand_in(
+            Submit(number, name, recipient, text, self.now, frame, self.epoch, advertiser=advertiser), self.binds[name]
+        )
+
+    def hand_in(self, submit: Submit, bind: SimBind) -> None:
         self.submits.append(submit)
-        bind = self.binds[name]
-        bind.asked[number] = submit
-        self.relay.submit(cast("Any", bind), Frame.of(frame), self.now, self.now)
+        bind.asked[submit.number] = submit
+        self.relay.submit(cast("Any", bind), Frame.of(submit.frame), self.now, self.now)
         self.wake()
+
+    def broken(self, what: str) -> Broken:
+        return Broken(what)
 
     def provider_told(self, bind: SimBind, frame: Frame) -> None:
         submit = bind.asked[frame.sequence_number]
@@ -445,12 +478,15 @@ class World:
             if submit.entry not in self.on_disk(synced=True).entries:
                 raise Broken(f"submit {submit.number} acknowledged before its entry was synced")
         elif status == CARRIER_REFUSES:
+            if submit.carrier_said == 0:
+                raise Broken(f"submit {submit.number} told of a refusal that never was")
             if submit.entry not in self.on_disk().refused_by_carrier:
                 raise Broken(f"submit {submit.number} told of a refusal before it was written")
         elif status >= 0x400 and submit.frame not in self.on_disk().refused:
             raise Broken(f"submit {submit.number} refused before the verdict was written")
         if status == SUPPRESSED and not any(covers(one, submit) for one in self.on_disk().in_force(submit, self.now - 0.5)):
             raise Broken(f"submit {submit.number} is held back though nobody refused it, or took it back")
+        self.longs.told(submit)
 
     # ------------------------------------------------------------------ the carrier
 
@@ -486,9 +522,10 @@ class World:
             return
         submit = cast("SimBind", transit.bind).asked[transit.sequence]
         submit.entry = transit.entry_id
-        if transit.entry_id in self.by_entry:
+        sharing = self.by_entry.setdefault(transit.entry_id, [])
+        if any(other.long is None or submit.long is None or other.long.key != submit.long.key for other in sharing):
             raise Broken(f"entry {transit.entry_id} names two messages")
-        self.by_entry[transit.entry_id] = submit
+        sharing.append(submit)
         submit.reached_carrier += 1
         if submit.reached_carrier > 1:
             raise Broken(f"submit {submit.number} was sent twice")
@@ -496,23 +533,28 @@ class World:
             raise Broken(f"submit {submit.number} left before its entry was written")
         stood_in_for = transit.adopts
         while stood_in_for:  # which may itself have stood in for another, and never have been sent
-            if stood_in_for in self.by_entry:
-                self.by_entry[stood_in_for].replaced = True
+            for other in self.by_entry.get(stood_in_for, ()):
+                other.replaced = True
             stood_in_for = self.on_disk().adopts.get(stood_in_for, 0)
+        began_at = submit.sent_at if transit.long is None else transit.long.judged_at  # parts that come later inherit
+        # without the signature nobody can know whom the person would have to have refused
+        signed = f"【{submit.advertiser}】" in cast("Any", transit).message.content.text
         for refusal, at in self.refused.get(submit.recipient, {}).items():
-            if submit.sent_at > at and covers(refusal, submit):
+            if began_at > at and covers(refusal, submit) and (signed or refusal[0] != "advertiser"):
                 raise Broken(f"submit {submit.number} was sent to a person after their opt-out was acknowledged")
         if submit.recipient == BEIJING:
             raise Broken(f"submit {submit.number} went to Beijing")
         self.check_caps(submit)
+        if submit.long is not None:
+            self.longs.check_sent(submit, transit)
         if self.restarts < 4 and self.chance(self.faults * 0.05):  # when it hurts most
             self.later(self.random.choice([0.0, 0.001]), self.crash)
 
     def check_caps(self, last: Submit) -> None:
         out = [s for s in self.submits if s.reached_carrier and not s.forgiven and not s.replaced and not s.taken_back]
-        if sum(s.recipient == last.recipient for s in out) > CAP:
+        if len({s.entry for s in out if s.recipient == last.recipient}) > CAP:
             raise Broken(f"submit {last.number}: more than {CAP} for {last.recipient}")
-        if sum(s.provider == last.provider for s in out) > QUOTA:
+        if len({s.entry for s in out if s.provider == last.provider}) > QUOTA:
             raise Broken(f"submit {last.number}: more than {QUOTA} from {last.provider}")
 
     def confirmation_leaves(self, transit: Transit) -> None:
@@ -568,7 +610,10 @@ class World:
         self.pump_soon()
 
     def note_refusal(self, transit: Transit, status: int) -> None:
-        if status and transit.adopted is None and transit.entry_id:  # else the attempt that it stands in for may have arrived
+        first = transit if transit.long is None else transit.long.leader
+        if (
+            status and transit.entry_id and first is not None and first.adopted is None
+        ):  # else the attempt that it stands in for may have arrived
             cast("SimBind", transit.bind).asked[transit.sequence].taken_back = True
 
     def overdue(self, link: SimLink, sequence: int) -> None:
@@ -651,6 +696,7 @@ class World:
         return any(
             (submit.recipient, submit.provider, submit.told) == (deliver.person, deliver.owner, 0)
             and submit.text.endswith(f"回复{deliver.text}")
+            and submit.long is None  # of which the word may be in a part that came too late
             for submit in self.submits
         )
 
@@ -700,7 +746,7 @@ class World:
         scope, value = one.opt_out[:2]
         sent = [submit for submit in self.submits if (submit.recipient, submit.provider) == (one.recipient, name)]
         asked = [submit for submit in sent if submit.text.endswith(f"回复{one.keyword}")]
-        if not any(submit.told == 0 and submit.sent_at < one.time - 1 for submit in asked):
+        if not any(submit.told == 0 and submit.long is None and submit.sent_at < one.time - 1 for submit in asked):
             asked = sent  # no message on record may have asked for it: the newest advertisement stands for it
         if (scope == "advertiser" and value not in {hash_of(submit.advertiser) for submit in asked}) or scope not in SCOPES:
             raise Broken(f"{one.keyword} to {one.port} stopped {scope} {value}")
@@ -804,6 +850,7 @@ class World:
                 submit.forgiven = True
             elif submit.taken_back and submit.entry not in self.on_disk().taken_back:
                 submit.taken_back = False  # the gate never wrote that it had heard: the entry stays counted
+        self.longs.gate_died()
         self.start()
 
     def disk_fills(self) -> None:
@@ -848,6 +895,7 @@ class World:
         if any(box.count for name, box in self.store.mailbox.boxes.items() if name != UNOWNED):
             raise Broken("something is left in a mailbox at rest")
         self.check_records()
+        self.longs.check_at_rest()
 
     def check_records(self) -> None:
         """The records say what happened, and a replay of the whole journal says the same."""
@@ -864,11 +912,13 @@ class World:
             for submit in self.submits:
                 if submit.recipient != person or not submit.reached_carrier or submit.forgiven or submit.replaced:
                     continue
-                if submit.taken_back == (submit.entry in live):
-                    word = "still counts" if submit.taken_back else "is not counted"
+                taken_back = all(other.taken_back for other in self.by_entry[submit.entry])
+                if taken_back == (submit.entry in live):
+                    word = "still counts" if taken_back else "is not counted"
                     raise Broken(f"submit {submit.number} {word} at rest (the carrier said {submit.carrier_said})")
                 # a power loss may take the carrier's answer, which is written, not synced: then the entry is unknown again, and counts
-                if submit.told == 0 and live[submit.entry] == EntryState.UNKNOWN and submit.entry in self.on_disk().accepted:
+                acknowledged = all(other.told == 0 for other in self.longs.sharing(submit))
+                if acknowledged and live[submit.entry] == EntryState.UNKNOWN and submit.entry in self.on_disk().accepted:
                     raise Broken(f"submit {submit.number} was acknowledged, its entry says {live[submit.entry]}")
         if _dump(fresh.counters) != _dump(self.store.counters):
             raise Broken("a replay of the journal gives other aggregates")
@@ -913,7 +963,8 @@ class OnDisk:
     refused_by_carrier: set[int]
     refused: set[bytes]
     adopts: dict[int, int]
-    accepted: set[int]
+    accepted: set[int]  # entries all of whose parts were
+    late: set[bytes]  # parts whose text broke a rule when they came
     delivers: dict[bytes, set[int]]  # deliver_sm → its records
     waiting: set[int]  # records of delivers that were neither delivered nor dropped
     refusals: list[OptedOut] = field(default_factory=list)
@@ -956,19 +1007,19 @@ class OnDisk:
 
     @classmethod
     def of(cls, disk: MemoryDisk) -> OnDisk:
-        found = cls(set(), set(), set(), set(), {}, set(), {}, set())
+        found = cls(set(), set(), set(), set(), {}, set(), set(), {}, set())
+        waiting: dict[int, int] = {}  # verdicts that let something out, by their place: the entry
         for item in read(disk, 1):
             if item.kind == entries.VERDICT:
                 verdict = entries.unpack_verdict(item.body)
+                found._verdict(verdict)
                 if verdict.entry is not None:
-                    found.entries.add(verdict.entry.id)
-                    found.adopts[verdict.entry.id] = verdict.adopts
-                else:
-                    found.refused.add(verdict.data)
+                    waiting[item.sequence] = verdict.entry.id
             for answer in entries.unpack_answers(item):
                 if answer.status == CARRIER_REFUSES:
                     found.refused_by_carrier.add(answer.entry_id)
                 if answer.effect == Effect.ACCEPTED:
+                    waiting.pop(answer.verdict_sequence, None)
                     found.accepted.add(answer.entry_id)
                 if Effect(answer.effect).takes_back:
                     found.taken_back.add(answer.entry_id)
@@ -980,4 +1031,14 @@ class OnDisk:
                 found.waiting.difference_update(mail.unpack_delivered(item.body).numbers)
             elif item.kind == entries.DROPPED:
                 found.waiting.difference_update(mail.unpack_dropped(item.body).numbers)
+        found.accepted -= set(waiting.values())
         return found
+
+    def _verdict(self, verdict: Verdict) -> None:
+        if verdict.entry is not None:
+            self.entries.add(verdict.entry.id)
+            self.adopts[verdict.entry.id] = verdict.adopts
+        else:
+            self.refused.add(verdict.data)
+            if verdict.reason == "late-breach":
+                self.late.add(verdict.data)

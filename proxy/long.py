@@ -1,0 +1,265 @@
+"""Long: long messages whose parts come one by one, over any binds of one provider, in any order, twice, late or never.
+
+In: parts as they arrive, the time (monotonic seconds). Out: parts to be judged now, with the joined message they are judged as.
+Never: a clock, a verdict (parts.py), bytes.
+
+    waiting ──all parts here, or 300 ms after the last, 2 s after the first──▶ judged ──60 s──▶ forgotten
+
+Parts that wait hold up nothing: a client whose window is one part gets its first part judged alone after 300 ms, and later parts inherit.
+A message that was judged whole is forgotten at once, unless one of its parts fails: that one may be sent again. A part number seen again
+starts a new message unless its last attempt was refused or its outcome is unknown.
+"""
+
+from __future__ import annotations
+
+import heapq
+from itertools import count
+from typing import Generic, Protocol, TypeVar
+
+from proxy.message import Content, Message, Take, Verdict
+from proxy.wire import joined
+
+WAIT_S = 0.3
+"""After the last part that came: clients send parts within milliseconds, over two binds within a round trip."""
+WAIT_MAX_S = 2.0
+"""From the first part: a client waits some seconds for an answer before it gives a message up."""
+INHERIT_S = 60.0
+"""So long do later parts inherit a verdict: a window of one part and a slow carrier need a few seconds a part."""
+PARTS_MAX = 20
+"""3,060 characters of GSM-7, 1,340 of UCS-2: advertisements have two to five parts. More is refused (see ``Assembler.arrive``)."""
+OPEN_MAX = 1_000
+"""Open messages of one provider: some 10 MB if all have 20 parts."""
+
+Key = tuple[str, str, int, int, int]
+"""Provider, source, recipient, reference, total."""
+
+
+class Attempt(Protocol):
+    """One part as it was sent (transit.Transit)."""
+
+    message: Message | None
+    """The part's own; once it is judged, the joined one."""
+    packed: bytes
+    """Its entry, empty unless it was allowed."""
+
+
+Sent = TypeVar("Sent", bound=Attempt)
+
+
+class LongMessage(Generic[Sent]):
+    """One long message: what came of it, and what became of each part."""
+
+    __slots__ = (
+        "key", "contents", "last", "waiting", "first_s", "last_s", "until_s", "batch", "leader", "alive", "unknown", "doubted",
+        "instead", "before", "packed", "verdict", "takes", "judged_at", "revision",
+    )  # fmt: skip
+
+    def __init__(self, key: Key, now_s: float) -> None:
+        self.key = key
+        self.contents: dict[int, Content] = {}  # by part number, from 1
+        self.last: dict[int, Sent] = {}  # the last attempt of each part
+        self.waiting = True
+        self.first_s = self.last_s = now_s
+        self.until_s = now_s  # when it is forgotten, once it is judged
+        self.batch: list[Sent] = []  # the parts that are judged together; emptied once that is written
+        self.leader: Sent | None = None  # the first of them: its verdict and its entry are the message's
+        self.alive: set[Sent] = set()  # attempts that were not refused: the person has them, or may get them yet
+        self.unknown: set[Sent] = set()  # those of them of which nobody knows
+        self.doubted: set[Sent] = set()  # whose provider was told so, even if the carrier said yes later
+        self.instead: dict[Sent, Sent] = {}  # attempts not decided yet, and the unknown one each stands in for
+        # attempts not decided yet, and the entry as it was without them
+        self.before: dict[Sent, tuple[bytes, int | None]] = {}
+        self.packed = b""  # the entry in the person's record, as the last part left it
+        self.verdict: Verdict | None = None  # with which its last part went out: facts grow with the text
+        self.takes: tuple[Take, ...] = ()  # what the message took from aggregates
+        self.judged_at = 0.0  # wall clock
+        self.revision = ""  # of the rules that judged it
+
+    @property
+    def total(self) -> int:
+        return self.key[4]
+
+    @property
+    def due_s(self) -> float:
+        return min(self.last_s + WAIT_S, self.first_s + WAIT_MAX_S)
+
+    def takes_part(self, index: int) -> bool:
+        """Whether a part of this number belongs here, or starts a new message."""
+        last = self.last.get(index)
+        if last is None:
+            return True
+        if self.waiting or self.leader is None or not self.leader.packed:  # what was refused as a whole is judged anew
+            return False
+        return last not in self.alive or last in self.doubted
+
+    def add(self, transit: Sent, index: int, content: Content, now_s: float) -> None:
+        before = self.last.get(index)
+        if before in self.unknown:  # this attempt stands in for it: the same part to the same person
+            self.unknown.discard(before)
+            self.instead[transit] = before
+        self.contents[index] = content
+        self.last[index] = transit
+        self.alive.add(transit)
+        self.last_s = now_s
+
+    def message(self, of: Message) -> Message:
+        """The joined message, as far as it is here."""
+        return Message(of.sender, of.recipient, joined([self.contents.get(index) for index in range(1, self.total + 1)]))
+
+
+class Assembler(Generic[Sent]):
+    """All long messages that are not whole, or of which a part failed."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, dict[Key, LongMessage[Sent]]] = {}
+        self._due: list[
+            tuple[float, int, LongMessage[Sent]]
+        ] = []  # a heap; later parts move a message's own time, not its place here
+        self._turned_away: dict[Key, float] = {}
+        self._numbers = count()
+        self.waiting = 0
+        """Parts that wait."""
+
+    # -- arrival
+
+    def begun(self, transit: Sent, now_s: float) -> bool:
+        """Whether other parts of this message were taken already."""
+        return self._find(_key(transit), now_s) is not None
+
+    def turn_away(self, transit: Sent, now_s: float) -> None:
+        """The provider's rate refused the first part of a message: the others must not go without it."""
+        if len(self._turned_away) < OPEN_MAX:
+            self._turned_away[_key(transit)] = now_s + WAIT_S
+
+    def is_turned_away(self, transit: Sent, now_s: float) -> bool:
+        """Whether the rate refused another part of this message just now."""
+        return bool(self._turned_away) and self._turned_away.get(_key(transit), 0.0) > now_s
+
+    def arrive(self, transit: Sent, now_s: float) -> tuple[LongMessage[Sent], list[Sent]]:
+        """A part was read; returns its message and the parts to be judged now, which may be another message's too. The caller has
+        refused what has more than PARTS_MAX."""
+        message = transit.message
+        assert message is not None
+        part = message.content.part
+        assert part is not None
+        key = _key(transit)
+        ready: list[Sent] = []
+        long = self._find(key, now_s)
+        if long is not None and not long.takes_part(part.index):
+            self._drop(long)
+            if long.waiting:
+                ready = self._judge(long, now_s)
+            long = None
+        kept = True
+        if long is None:
+            long = LongMessage(key, now_s)
+            kept = self._keep(long, now_s)
+        long.add(transit, part.index, message.content, now_s)
+        if not long.waiting:
+            transit.message = long.message(message)
+            return long, [*ready, transit]
+        self.waiting += 1
+        if not kept or len(long.contents) == long.total:
+            return long, ready + self._judge(long, now_s)
+        if len(long.contents) == 1:
+            heapq.heappush(self._due, (long.due_s, next(self._numbers), long))
+        return long, ready
+
+    # -- time
+
+    @property
+    def next_s(self) -> float | None:
+        """When ``due`` should be asked next, None while nothing waits. It may be early, never late."""
+        while self._due and not self._due[0][2].waiting:
+            heapq.heappop(self._due)
+        return self._due[0][0] if self._due else None
+
+    def due(self, now_s: float) -> list[Sent]:
+        """Parts that have waited long enough; forgets what is over."""
+        for held in list(self._open.values()):
+            while (oldest := next(iter(held.values()), None)) and not oldest.waiting and oldest.until_s <= now_s:
+                self._drop(oldest)
+        if self._turned_away:
+            self._turned_away = {key: until_s for key, until_s in self._turned_away.items() if until_s > now_s}
+        ready: list[Sent] = []
+        while (next_s := self.next_s) is not None and next_s <= now_s:
+            _, _, long = heapq.heappop(self._due)
+            if long.due_s <= now_s:
+                ready += self._judge(long, now_s)
+            else:  # another part came meanwhile
+                heapq.heappush(self._due, (long.due_s, next(self._numbers), long))
+        return ready
+
+    def drain(self, now_s: float) -> list[Sent]:
+        """All parts that wait: the gate is about to go."""
+        waiting = [long for _, _, long in sorted(self._due, key=lambda row: row[:2]) if long.waiting]
+        return [transit for long in waiting for transit in self._judge(long, now_s)]
+
+    # -- what became of parts
+
+    def failed(self, long: LongMessage[Sent]) -> None:
+        """A part was refused or is unknown: it may be sent again, so the message is remembered even though it was whole."""
+        held = self._open.setdefault(long.key[0], {})
+        if long.key not in held and len(held) < OPEN_MAX:
+            held[long.key] = long
+
+    def close(self, long: LongMessage[Sent]) -> None:
+        """Nothing of it stands any more: what comes is a new message."""
+        self._drop(long)
+
+    # -- inside
+
+    def _find(self, key: Key, now_s: float) -> LongMessage[Sent] | None:
+        held = self._open.get(key[0])
+        long = held.get(key) if held else None
+        if long is not None and not long.waiting and long.until_s <= now_s:
+            self._drop(long)
+            return None
+        return long
+
+    def _keep(self, long: LongMessage[Sent], now_s: float) -> bool:
+        """Remembers a new message. Of a provider with too many the oldest that was judged is forgotten; if all wait, this one cannot
+        be remembered: it is judged at once on what is there."""
+        held = self._open.setdefault(long.key[0], {})
+        if len(held) >= OPEN_MAX:
+            over = next((one for one in held.values() if not one.waiting), None)
+            if over is None:
+                return False
+            self._drop(over)
+        held[long.key] = long
+        return True
+
+    def _drop(self, long: LongMessage[Sent]) -> None:
+        held = self._open.get(long.key[0])
+        if held is not None and held.get(long.key) is long:
+            del held[long.key]
+            if not held:
+                del self._open[long.key[0]]
+
+    def _judge(self, long: LongMessage[Sent], now_s: float) -> list[Sent]:
+        """The parts of a message, in order, each with the joined message."""
+        batch = [long.last[index] for index in sorted(long.last)]
+        of = batch[0].message
+        assert of is not None
+        message = long.message(of)
+        for transit in batch:
+            transit.message = message
+        long.batch, long.leader, long.waiting = batch, batch[0], False
+        long.until_s = now_s + INHERIT_S
+        self.waiting -= len(batch)
+        if message.content.complete:
+            self._drop(long)
+        return list(batch)
+
+    @property
+    def remembered(self) -> int:
+        """Messages that are remembered, waiting or judged."""
+        return sum(map(len, self._open.values()))
+
+
+def _key(transit: Attempt) -> Key:
+    message = transit.message
+    assert message is not None
+    part = message.content.part
+    assert part is not None
+    return message.sender.provider, message.sender.port, message.recipient, part.reference, part.total

@@ -1,0 +1,323 @@
+"""Parts: what the relay does with the parts of long messages (long.py says when).
+
+In: parts that were read, the person's record while they are judged, what the carrier said of each. Out: verdicts of parts; the effect of
+each answer on the message's one entry. Never: sockets, the clock, the journal.
+
+A long message has one entry and takes once from aggregates, however many parts it has; every part has its own verdict in the journal (with
+that entry) and its own answer. The first part judged leads, the others follow it. Parts that come later inherit: no cap is asked again, but
+once the text is whole the rules that read it are, and all of them if the new part shows whose message it is, or that its category is
+stricter. A breach refuses that part (a handset shows nothing with a part missing).
+
+    all attempts refused          the entry is taken back, what comes next is a new message
+    some refused                  the entry stays; a refused part may be sent again, within the same message
+    one unknown                   the entry is unknown until that part is sent again, or an identical message adopts it
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from proxy.changes import Amended, Answer, Change, Effect, Undo
+from proxy.long import PARTS_MAX, Assembler, LongMessage
+from proxy.message import GATE_REASONS, RULE_REASONS, EntryState, Message, Reason, Verdict, pack_entry
+from proxy.policy import RuleSet, facts, judge, judge_text
+from proxy.state import Store, record
+from proxy.tally import Tally
+from proxy.transit import Routes, Transit
+
+ESME_RSYSERR = 0x08
+
+
+class Relay(Protocol):
+    """What the relay lends to this room."""
+
+    rules: RuleSet
+    store: Store
+    routes: Routes
+    tally: Tally
+    _submits: list[Transit]
+    _changes: list[Change]
+
+    def _judge(self, transit: Transit, data: bytes, now: float) -> bytes: ...
+    def _judge_failed(self, message: Message, error: Exception) -> Verdict: ...
+    def _refuse(self, transit: Transit, reason: Reason) -> None: ...
+    def _put_back(self, transit: Transit) -> None: ...
+    def _give_back(self, transit: Transit) -> None: ...
+
+
+class Parts:
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._assembler: Assembler[Transit] = Assembler()
+        self.undecided = 0
+        """Parts that are being judged: their fate is not written yet."""
+
+    # -- arrival and time
+
+    def take(self, transit: Transit, now_s: float) -> str:
+        """A part was read; the gate's reason to refuse it, or an empty string."""
+        message = transit.message
+        assert message is not None
+        part = message.content.part
+        assert part is not None
+        if part.total > PARTS_MAX:
+            self._relay.tally.long_messages["too-long",] += 1
+            return "too-long"
+        if self._assembler.is_turned_away(transit, now_s):
+            return "rate-exceeded"
+        transit.long, ready = self._assembler.arrive(transit, now_s)
+        self._hand_in(ready)
+        return ""
+
+    def owe(self, transit: Transit, now_s: float) -> str:
+        """The provider's rate is used up: a part whose message has begun goes all the same, on account. The gate's reason, or nothing."""
+        message = transit.message
+        if message is not None and message.content.part is not None:
+            if self._assembler.begun(transit, now_s):
+                transit.bind.access.owes(now_s)
+                return self.take(transit, now_s)
+            self._assembler.turn_away(transit, now_s)
+        transit.message = None
+        return "rate-exceeded"
+
+    def due(self, now_s: float) -> bool:
+        """Hands in what has waited long enough; whether anything was."""
+        return self._hand_in(self._assembler.due(now_s))
+
+    def drain(self, now_s: float = 0.0) -> bool:
+        """Hands in all that waits."""
+        return self._hand_in(self._assembler.drain(now_s))
+
+    @property
+    def next_s(self) -> float | None:
+        """When ``due`` should be called next (monotonic), None while nothing waits."""
+        return self._assembler.next_s
+
+    @property
+    def waiting(self) -> int:
+        return self._assembler.waiting
+
+    def _hand_in(self, ready: list[Transit]) -> bool:
+        self.undecided += len(ready)
+        self._relay._submits.extend(ready)
+        return bool(ready)
+
+    # -- the verdict
+
+    def judge(self, transit: Transit, data: bytes, now: float) -> bytes:
+        """One part against the record as the earlier ones left it; returns the record with what this one changes."""
+        long = transit.long
+        assert long is not None
+        leader = long.leader
+        assert leader is not None
+        if transit is leader:
+            return self._lead(long, leader, data, now)
+        if transit in long.batch:
+            _share(transit, leader)
+            transit.lane, transit.packed, transit.adopted = leader.lane, leader.packed, leader.adopted
+            transit.reason, transit.status = leader.reason, leader.status
+            return data
+        return self._inherit(long, leader, transit, data, now)
+
+    def _lead(self, long: LongMessage[Transit], leader: Transit, data: bytes, now: float) -> bytes:
+        """The message is judged once; it goes out only if its lane has room for all its parts."""
+        relay = self._relay
+        long.judged_at, long.revision = now, relay.rules.revision
+        after = relay._judge(leader, data, now)
+        if leader.lane is None:
+            return data
+        more = len(long.batch) - 1
+        for held in range(more):
+            if not leader.lane.hold(leader.category):
+                for _ in range(held):
+                    leader.lane.release(leader.category)
+                relay._put_back(leader)
+                relay._refuse(leader, GATE_REASONS["queue-full"])
+                return data
+        return after
+
+    def _inherit(self, long: LongMessage[Transit], leader: Transit, transit: Transit, data: bytes, now: float) -> bytes:
+        """A part that came after its message was judged."""
+        relay, message = self._relay, transit.message
+        assert message is not None
+        _share(transit, leader)
+        verdict = leader.verdict
+        if (
+            verdict is not None and long.revision != relay.rules.revision
+        ):  # rules are numbered anew: their breaches mean nothing now
+            transit.verdict = verdict = _without_breaches(verdict)
+        if not leader.packed or verdict is None:
+            transit.reason, transit.status = leader.reason, leader.status
+            return data
+        if not record.has(data, leader.entry_id):  # adopted or erased meanwhile
+            relay._refuse(transit, GATE_REASONS["store-conflict"])
+            return data
+        packed = long.packed or leader.packed
+        said = self._ask_again(long, leader, message, data, now)
+        if said is not None:
+            verdict = transit.verdict = said
+            transit.category = said.facts.category
+            if said.reason is not None:
+                late = said.reason.name in RULE_REASONS
+                relay._refuse(transit, _late_breach(said.reason) if late else said.reason)
+                return data
+            packed = _entry_of(leader, message, said)
+        lane = leader.lane if leader.lane is not None and leader.lane.up else relay.routes.lane(message, verdict)
+        if lane is None or not lane.hold(transit.category):
+            relay._refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
+            return data
+        long.before[transit] = record.entry_and_print(data, leader.entry_id)
+        state = EntryState.UNKNOWN if long.unknown else EntryState.OPEN
+        transit.lane, transit.packed = lane, packed[:15] + bytes((packed[15] & 0xFC | state,)) + packed[16:]
+        return record.amend(data, transit.packed)
+
+    def _ask_again(
+        self, long: LongMessage[Transit], leader: Transit, message: Message, data: bytes, now: float
+    ) -> Verdict | None:
+        """What rules say now that there is more of the text, None if nothing new is to be asked. Once it is whole, those that read it;
+        and if it turns out to be of a stricter category, or somebody else's (the signature has come), all: suppression and caps too."""
+        relay, judged = self._relay, long.verdict or leader.verdict
+        assert judged is not None
+        try:
+            said = None
+            if message.content.complete:
+                said = judge_text(message, relay.rules, long.judged_at, record.Record(data))
+                if said.reason is not None:
+                    return said
+            known, new = judged.facts, facts(message, relay.rules, now)
+            if new.category > known.category or new.signature_hash != known.signature_hash:
+                said = self._as_if_new(long, leader, message, data, now)
+        except Exception as error:  # noqa: BLE001 # as in Relay._judge
+            said = relay._judge_failed(message, error)
+        return said
+
+    def _as_if_new(self, long: LongMessage[Transit], leader: Transit, message: Message, data: bytes, now: float) -> Verdict:
+        """The whole verdict, with what the message itself added to the record and to aggregates left out."""
+        relay, own = self._relay, long.takes or leader.takes
+        counters = relay.store.counters
+        others = record.Record(record.remove(data, leader.entry_id))
+        for take in own:
+            counters.give_back(take, leader.entry_time)
+        try:
+            return judge(message, others, relay.rules, max(now, others.newest()), counters)
+        finally:
+            for take in own:
+                counters.take(take, leader.entry_time)
+
+    # -- written, or not
+
+    def settle(self, decided: list[Transit]) -> None:
+        """The fate of these is written (or the journal refused them, and they are refused)."""
+        for transit in decided:
+            long = transit.long
+            if long is None:
+                continue
+            self.undecided -= 1
+            long.before.pop(transit, None)
+            self._count(long, transit)
+            if transit.lane is None:
+                self._refused(long, transit)
+                continue
+            long.packed, long.verdict = transit.packed, transit.verdict
+            long.instead.pop(transit, None)
+            if transit.takes:
+                long.takes, transit.takes = transit.takes, ()
+        for transit in decided:
+            if transit.long is not None:
+                transit.long.batch = []
+
+    def _count(self, long: LongMessage[Transit], transit: Transit) -> None:
+        outcomes, message = self._relay.tally.long_messages, transit.message
+        if transit is long.leader:
+            assert message is not None
+            outcomes["complete" if message.content.complete else "incomplete",] += 1
+        elif transit not in long.batch:
+            outcomes["late-breach" if transit.reason == "late-breach" else "inherited",] += 1
+
+    def _refused(self, long: LongMessage[Transit], transit: Transit) -> None:
+        """The gate refused a part."""
+        leader = long.leader
+        assert leader is not None
+        long.alive.discard(transit)
+        before = long.instead.pop(transit, None)
+        if not leader.packed:
+            if leader.reason not in RULE_REASONS:  # our own trouble, and soon over: what comes next is judged
+                self._assembler.close(long)
+            return
+        if before is not None:  # nothing stands in for it now
+            long.unknown.add(before)
+            self._changes(Answer(before, Effect.UNKNOWN, ESME_RSYSERR, b"", _nothing))
+        if long.alive:
+            self._assembler.failed(long)
+        else:  # the carrier had refused all the others
+            transit.entry_id, transit.entry_time = leader.entry_id, leader.entry_time
+            self._changes(Answer(transit, self._taken_back(long, transit, late=False), transit.status, b"", self._given_back))
+
+    def _changes(self, change: Change) -> None:
+        self._relay._changes.append(change)
+
+    def undo(self, transit: Transit) -> Change:
+        """The verdict of a part could not be written: the record as it was without it."""
+        long, message = transit.long, transit.message
+        assert long is not None
+        assert message is not None
+        if transit in long.batch:
+            return Undo(message, transit.entry_id, transit.adopted)
+        return Amended(message.recipient, *long.before[transit])
+
+    # -- what the carrier said
+
+    def answered(self, transit: Transit, status: int, *, late: bool) -> Effect:
+        """What the carrier's answer to a part does to the message's entry: anything but a yes in time."""
+        long = transit.long
+        assert long is not None
+        long.unknown.discard(transit)
+        if not status:
+            return Effect.LATE_PART if long.unknown else Effect.LATE_ACCEPTED
+        long.alive.discard(transit)
+        if long.alive:
+            self._assembler.failed(long)
+            return Effect.LATE_PART if late else Effect.PART_REFUSED
+        return self._taken_back(long, transit, late=late)
+
+    def _taken_back(self, long: LongMessage[Transit], transit: Transit, *, late: bool) -> Effect:
+        self._assembler.close(long)
+        transit.takes, long.takes = long.takes, ()
+        leader = long.leader
+        return Effect.of(1, late=late, adopts=leader is not None and leader.adopted is not None)
+
+    def _given_back(self, answer: Answer, recorded: int) -> None:
+        if answer.effect.takes_back:
+            self._relay.tally.entries["taken_back",] += 1
+            self._relay._give_back(answer.transit)
+
+    def unanswered(self, transit: Transit) -> None:
+        """Nobody knows whether the person got this part."""
+        assert transit.long is not None
+        transit.long.unknown.add(transit)
+        transit.long.doubted.add(transit)
+        self._assembler.failed(transit.long)
+
+
+def _share(transit: Transit, leader: Transit) -> None:
+    """What all parts of a message have in common."""
+    transit.verdict, transit.category = leader.verdict, leader.category
+    transit.entry_id, transit.entry_time = leader.entry_id, leader.entry_time
+
+
+def _entry_of(leader: Transit, message: Message, verdict: Verdict) -> bytes:
+    """The message's entry as the whole text has it: its notice may stand in the last part."""
+    return pack_entry(leader.entry_id, leader.entry_time, verdict.facts, message.sender, verdict.template)
+
+
+def _late_breach(reason: Reason) -> Reason:
+    """The provider's client is told the reason of the rule, the journal that it was a late part (and, with it, which rule)."""
+    return Reason("late-breach", reason.status, reason.public, reason.rank)
+
+
+def _without_breaches(verdict: Verdict) -> Verdict:
+    return Verdict(verdict.outcome, verdict.reason, verdict.rule, (), verdict.facts, verdict.province, verdict.template, ())
+
+
+def _nothing(answer: Answer, recorded: int) -> None:
+    return None

@@ -1,0 +1,84 @@
+"""Partial: what rules make of a long message before all its parts are here, and what is left to ask once they are.
+
+In: a rule's conditions; later the joined text. Out: which rules wait, the verdict of those. Never: caps, counters, refusals of the
+person: those were decided on what was there, and parts that come later inherit it.
+
+A text of which parts are missing says nothing by what it lacks, and what it says may still become something else, so a rule that reads the
+text is *undecided*: it does not object, and an exemption that rests on it spares nothing. A signature that is there stays there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from proxy.message import Message, Recipient, Verdict
+
+from .condition import All, AnyOf, Leaf, Not, OneOf, Person, Tree, ask_person, leaves
+from .history import Past
+from .plan import Rule, reported, strictness
+
+if TYPE_CHECKING:
+    from .ruleset import RuleSet
+
+_TEXT = frozenset(("text", "notice", "url", "contact", "text_state", "signature_state", "signature_count"))
+"""Words of ``when`` that read the text."""
+_NAME = frozenset(("signature", "advertiser", "group"))
+"""Words that read the signature: undecided only where they ask for its absence."""
+_MEANT = frozenset(("category", "classified", "declared", "subcategory"))
+"""Words that the text answers in part: decided on what is there, and again on the whole."""
+
+
+def undecided(tree: Tree) -> bool:
+    """Whether a condition cannot be answered while parts are missing."""
+    return any(_waits(leaf, negated) for leaf, negated in _with_sign(tree, negated=False))
+
+
+def _with_sign(tree: Tree, *, negated: bool) -> Iterator[tuple[Leaf, bool]]:
+    """All leaves, and whether an odd number of ``not`` stand around each."""
+    if isinstance(tree, Not):
+        yield from _with_sign(tree.part, negated=not negated)
+    elif isinstance(tree, (All, AnyOf)):
+        for part in tree.parts:
+            yield from _with_sign(part, negated=negated)
+    else:
+        yield tree, negated
+
+
+def _word(leaf: Leaf) -> str:
+    return leaf.field if isinstance(leaf, OneOf) else leaf.word
+
+
+def _waits(leaf: Leaf, negated: bool) -> bool:
+    word = _word(leaf)
+    return word in _TEXT or (word in _NAME and (negated or (isinstance(leaf, OneOf) and "none" in leaf.values)))
+
+
+def left_over(rule: Rule) -> bool:
+    """Whether the whole text may bring out what a part did not: such a rule is asked again when the last part is here."""
+    if rule.limits or rule.exempt:
+        return False
+    if undecided(rule.when):
+        return True
+    asked = list(leaves(rule.when))
+    return not any(isinstance(leaf, Person) for leaf in asked) and any(_word(leaf) in _NAME | _MEANT for leaf in asked)
+
+
+def judge_text(message: Message, rules: RuleSet, now: float, recipient: Recipient | None = None) -> Verdict:
+    """What the rules that read the text say of the joined text; ``now``: when the message was judged, for its time was decided then.
+
+    ``recipient`` is asked only by rules that combine the text with something about the person.
+    """
+    reading = rules.reader.read(message.content)
+    facts, decision = rules.whole_text(message, reading.traits, now)
+    person = Past() if recipient is None else recipient
+    found = [*decision.standing]
+    found += [breach for ask, breach in decision.persons if ask_person(ask, message, person, facts, now)]
+    spared = 0
+    for ask, mask in decision.sparing if found else ():
+        if ask_person(ask, message, person, facts, now):
+            spared |= mask
+    breaches = tuple(sorted((one for one in found if not spared >> one.number & 1), key=strictness))
+    outcome, reason, rule = reported(breaches)
+    province, _ = rules.regions.of(message.recipient)
+    return Verdict(outcome, reason, rule, breaches, facts, province, reading.template, ())

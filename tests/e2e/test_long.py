@@ -1,0 +1,127 @@
+"""Long messages through the running gate: a client whose window is one part, parts over two binds, a part for later."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import RULES, SHANGHAI, Gate, provider
+from tests.e2e.pdus import ESME_RMSGQFUL, SUBMIT_SM, message, pdu
+from tests.e2e.raw import Raw
+from tests.e2e.waiting import until
+
+KEYWORD, RECIPIENT_CAP = 0x450, 0x410
+MORE = """\
+  - {id: words, say: 不得代开发票, when: {text: 代开发票}, then: reject, reason: keyword}
+  - {id: cap, say: 每天一条, limit: {count: 1, per: day, key: [recipient]}, then: reject, reason: recipient-cap}
+"""
+TEXT = "【青禾】双11优惠券满300减40, 点击领取, 拒收请回复R"
+
+
+class House(NamedTuple):
+    carrier: Carrier
+    gate: Gate
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory) -> Iterator[House]:
+    carrier = Carrier()
+    providers = [provider("jia", "1069001"), provider("one", "1069002", window=1, binds=1)]
+    gate = Gate(tmp_path_factory.mktemp("gate"), carrier.port, providers, carrier={"links": 3})
+    gate.write_rules(RULES + MORE)
+    try:
+        yield House(carrier, gate.start())
+    finally:
+        if gate.started:
+            gate.stop()
+        carrier.stop()
+
+
+@pytest.fixture
+def recipient(numbers: Iterator[int]) -> str:
+    return SHANGHAI.format(next(numbers))
+
+
+def parts(source: str, recipient: str, text: str, total: int, reference: int = 7) -> list[bytes]:
+    octets = text.encode("utf-16-be")
+    size = -(-len(octets) // total)
+    return [
+        pdu(
+            SUBMIT_SM,
+            reference * 100 + index,
+            message(
+                source.encode(), recipient.encode(), bytes((5, 0, 3, reference, total, index)) + octets[(index - 1) * size : index * size],
+                data_coding=8, esm_class=0x40,
+            ),
+        )
+        for index in range(1, total + 1)
+    ]  # fmt: skip
+
+
+def test_a_client_whose_window_is_one_part_gets_its_message_through_and_it_counts_once(house, recipient):
+    with Raw(house.gate.port) as client:
+        client.bind("one")
+        began = time.monotonic()
+        told = [client.ask(part).status for part in parts("1069002", recipient, TEXT, 3)]
+        took_s = time.monotonic() - began
+        assert told == [0, 0, 0]
+        assert 0.25 < took_s < 2.0  # only the first part waited for the others
+        assert [one.status for one in house.carrier.to(recipient)] == [0, 0, 0]
+        assert client.ask(parts("1069002", recipient, TEXT, 3, reference=8)[0]).status == RECIPIENT_CAP
+        client.unbind()
+
+
+def test_parts_over_two_binds_in_any_order_are_one_message_on_one_link(house, recipient):
+    with Raw(house.gate.port) as one, Raw(house.gate.port) as two:
+        one.bind("jia")
+        two.bind("jia")
+        four = parts("1069001", recipient, TEXT, 4)
+        for client, part in ((two, four[3]), (one, four[1]), (two, four[0]), (one, four[2])):
+            client.send(part)
+        answers = {found.sequence: found.status for client in (one, one, two, two) if (found := client.next())}
+        assert answers == {701: 0, 702: 0, 703: 0, 704: 0}
+        seen = house.carrier.to(recipient)
+        assert [one.fields.short_message[5] for one in seen] == [1, 2, 3, 4]  # one link, one order
+        assert one.ask(parts("1069001", recipient, TEXT, 2, reference=9)[0]).status == RECIPIENT_CAP
+
+
+def test_a_part_kept_for_later_does_not_bring_a_word_past_the_rules(house, recipient):
+    first, second = parts("1069001", recipient, "【青禾】新店开业 代开发票", 2)
+    late = house.gate.metric("gate106_long_messages_total", outcome="late-breach")
+    with Raw(house.gate.port) as client:
+        client.bind("jia")
+        assert client.ask(first).status == 0
+        assert client.ask(second).status == KEYWORD
+        assert client.ask(second).status == KEYWORD
+    assert len(house.carrier.to(recipient)) == 1
+    assert house.gate.metric("gate106_long_messages_total", outcome="late-breach") == late + 2
+
+
+def test_waiting_parts_hold_up_nobody_else(house, recipient, numbers):
+    with Raw(house.gate.port) as client:
+        client.bind("jia")
+        client.send(parts("1069001", recipient, TEXT, 2)[0])
+        began = time.monotonic()
+        assert client.submit("1069001", SHANGHAI.format(next(numbers))).status == 0
+        assert time.monotonic() - began < 0.25
+        answer = client.next()
+        assert answer is not None
+        assert (answer.sequence, answer.status) == (701, 0)
+
+
+def test_a_drain_waits_for_no_part(carrier, make_gate, recipient):
+    gate = make_gate(carrier.port, [provider("jia", "1069001")]).start()
+    with Raw(gate.port) as client:
+        client.bind("jia")
+        client.send(parts("1069001", recipient, TEXT, 2)[0])
+        assert client.alive()  # what was sent before has been read
+        gate.stop()
+        answer = client.next()
+        assert answer is not None
+        assert (answer.sequence, answer.status) in ((701, 0), (701, ESME_RMSGQFUL))
+        assert (answer.status == 0) == (len(carrier.to(recipient)) == 1)
+    until(lambda: "drained" in gate.said(), "the gate's goodbye")

@@ -1,0 +1,203 @@
+"""Long messages in the simulated world: how providers send them, and what must hold of each.
+
+Parts come shuffled, delayed, twice or not at all, over two binds, or one by one by a client whose window is one part. Parts that were
+refused or never answered are sent again. Promises of DESIGN §5 are checked when they could first be broken.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from proxy.long import WAIT_MAX_S
+from proxy.message import RULE_REASONS
+from proxy.transit import Transit
+from proxy.wire import renumbered, submit_sm
+
+if TYPE_CHECKING:
+    from tests.simulation.world import Submit, World
+
+BANNED = "代开发票"
+TICK_S = 0.1
+KEYWORD = RULE_REASONS["keyword"].status
+WAYS = ("udh-8", "udh-16", "sar")
+
+
+@dataclass(eq=False)
+class LongSent:
+    """One long message, as its provider sent it."""
+
+    provider: str
+    advertiser: str
+    text: str
+    recipient: int
+    reference: int
+    total: int
+    banned: bool
+    frames: dict[int, bytes]
+    restarts: int  # of the gate, when it began
+    clean: bool = True
+    """Nothing happened to it that makes it more than one message to the gate: no number came twice, no gate died, no key came again."""
+    attempts: list[Submit] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, int, int, int]:
+        return self.provider, self.recipient, self.reference, self.total
+
+    def of(self, index: int) -> list[Submit]:
+        return [one for one in self.attempts if one.index == index]
+
+
+class Longs:
+    """The providers' side of long messages."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.sent: list[LongSent] = []
+        self.keys: dict[tuple[str, int, int, int], LongSent] = {}
+        self.queues: dict[str, deque[tuple[LongSent, int]]] = {}
+        """What clients with a window of one part have still to send."""
+
+    # ------------------------------------------------------------------ sending
+
+    def provider_sends(self, name: str, advertiser: str, recipient: int, number: int) -> None:
+        from tests.simulation.world import WORDS
+
+        world, dice = self.world, self.world.random
+        total = dice.randint(2, 4)
+        banned = world.chance(0.2)
+        text = f"【{advertiser}】双11第{number}张券" + (BANNED if banned else "") + f" 拒收请回复{WORDS[advertiser[-1]]}"
+        octets = text.encode("utf-16-be")
+        cuts = [0, *sorted(dice.sample(range(1, len(octets)), total - 1)), len(octets)]
+        how, reference = dice.choice(WAYS), dice.randrange(8)
+        frames = {
+            index: _frame(name, recipient, how, reference, total, index, octets[cuts[index - 1] : cuts[index]])
+            for index in range(1, total + 1)
+        }
+        long = LongSent(name, advertiser, text, recipient, reference, total, banned, frames, world.restarts)
+        if long.key in self.keys:
+            long.clean = self.keys[long.key].clean = False
+        self.keys[long.key] = long
+        self.sent.append(long)
+        order = list(frames)
+        dice.shuffle(order)
+        if world.chance(0.15):
+            order.pop()
+        if world.chance(0.15):
+            order.insert(dice.randrange(len(order) + 1), dice.choice(order))
+            long.clean = False
+        if world.chance(0.3):
+            self._one_by_one(name, long, order)
+            return
+        spread_s = dice.choice([0.0, 0.0, 0.2, 1.0, 3.0])
+        for index in order:
+            delay_s = 70.0 if world.chance(0.02) else dice.uniform(0, spread_s)
+            if delay_s > 50:
+                long.clean = False
+            world.later(delay_s, partial(self.send, long, index, dice.random() < 0.5), forever=True)
+
+    def _one_by_one(self, name: str, long: LongSent, order: list[int]) -> None:
+        queue = self.queues.setdefault(name, deque())
+        idle = not queue
+        queue.extend((long, index) for index in order)
+        if idle:
+            self._next(name)
+
+    def _next(self, name: str) -> None:
+        queue = self.queues[name]
+        if queue:
+            self.send(*queue[0], narrow=True)
+
+    def send(self, long: LongSent, index: int, second: bool = False, narrow: bool = False) -> None:
+        """A part goes out: over the provider's first bind, its second, or the one whose window is 1."""
+        from tests.simulation.world import Submit
+
+        world = self.world
+        if world.restarts != long.restarts:
+            long.clean = False
+        number = len(world.submits) + 1
+        submit = Submit(
+            number, long.provider, long.recipient, long.text, world.now, renumbered(long.frames[index], number), world.epoch,
+            advertiser=long.advertiser, long=long, index=index,
+        )  # fmt: skip
+        submit.narrow = narrow
+        long.attempts.append(submit)
+        bind = long.provider + ("-narrow" if narrow else "-second" if second else "")
+        world.hand_in(submit, world.binds[bind])
+
+    def again(self, submit: Submit) -> None:
+        """A part that was refused by the carrier or never answered is sent again."""
+        long = submit.long
+        assert long is not None
+        if long.of(submit.index)[-1] is submit:
+            self.send(long, submit.index)
+
+    def told(self, submit: Submit) -> None:
+        queue = self.queues.get(submit.provider)
+        if submit.narrow and queue and queue[0][0] is submit.long:
+            queue.popleft()
+            self.world.later(0.01, lambda: self._next(submit.provider), forever=True)
+
+    def gate_died(self) -> None:
+        """Clients whose window is one part hang up with the gate, and begin with their next message."""
+        for name, queue in self.queues.items():
+            for long, _ in queue:
+                long.clean = False
+            queue.clear()
+            self.queues[name] = deque()
+
+    def sharing(self, submit: Submit) -> list[Submit]:
+        """All submits that may share the entry of this one."""
+        long = submit.long
+        return [submit] if long is None else [one for other in self.sent if other.key == long.key for one in other.attempts]
+
+    # ------------------------------------------------------------------ promises
+
+    def check_waits(self) -> None:
+        now = self.world.now
+        for held in self.world.relay.parts._assembler._open.values():
+            for long in held.values():
+                if long.waiting and now - long.first_s > WAIT_MAX_S + TICK_S:
+                    raise self.world.broken(f"parts of {long.key} have waited {now - long.first_s:.1f} s")
+
+    def check_sent(self, submit: Submit, transit: Transit) -> None:
+        """A part reaches the carrier."""
+        long = submit.long
+        assert long is not None
+        if not long.clean or self.world.restarts != long.restarts or any(one.told or one.taken_back for one in long.attempts):
+            return
+        entries = {one.entry for one in long.attempts if one.reached_carrier}
+        if len(entries) > 1:
+            raise self.world.broken(f"submit {submit.number}: one long message has the entries {sorted(entries)}")
+
+    def check_at_rest(self) -> None:
+        late = self.world.on_disk().late
+        for long in self.sent:
+            told = {one.told for one in long.attempts}
+            if not long.clean or long.restarts != self.world.restarts:
+                continue
+            if not long.banned and KEYWORD in told:
+                raise self.world.broken(f"{_name(long)} was refused for words it does not have")
+            at_once = {one.told for one in long.attempts if one.told and one.told >= 0x400 and one.frame not in late}
+            if 0 in told and at_once:
+                raise self.world.broken(f"{_name(long)} was refused in part: {told}")
+            whole = all(any(one.told == 0 for one in long.of(index)) for index in long.frames)
+            if long.banned and whole:
+                raise self.world.broken(f"{_name(long)} went out with a banned word in it")
+
+
+def _name(long: LongSent) -> str:
+    return f"the long message of submits {[one.number for one in long.attempts]}"
+
+
+def _frame(name: str, recipient: int, how: str, reference: int, total: int, index: int, octets: bytes) -> bytes:
+    from tests.simulation.world import PORTS
+
+    if how == "sar":
+        tlvs = [(0x020C, reference.to_bytes(2, "big")), (0x020E, bytes((total,))), (0x020F, bytes((index,)))]
+        return submit_sm(PORTS[name], str(recipient), octets, data_coding=8, tlvs=tlvs)
+    short = how == "udh-8"
+    header = bytes((5, 0, 3, reference, total, index)) if short else bytes((6, 8, 4, 0, reference, total, index))
+    return submit_sm(PORTS[name], str(recipient), header + octets, data_coding=8, esm_class=0x40)

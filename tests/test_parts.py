@@ -1,0 +1,609 @@
+"""What the relay does with the parts of long messages: conversations of a provider, the gate and a carrier, without a socket."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from proxy import policy
+from proxy.access import Access, Ports
+from proxy.desk import entries
+from proxy.desk.journal import Journal, MemoryDisk, read
+from proxy.message import Category, EntryState, OptOut, hash48
+from proxy.net.lane import Lane
+from proxy.relay import Relay
+from proxy.replay import replay, settle_open
+from proxy.state import record
+from proxy.state.aggregates import Aggregates
+from proxy.state.mailbox import Mailbox
+from proxy.state.rate import Rate
+from proxy.tally import Tally
+from proxy.transit import Transit
+from proxy.wire import Frame, submit_sm, submit_sm_resp
+
+NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai
+PERSON, BEIJING = 13800210500, 13800100500
+OK, SYSERR, INVMSGLEN, MSGQFUL, SUBMITFAIL, THROTTLED = 0x00, 0x08, 0x01, 0x14, 0x45, 0x58
+CAP, KEYWORD, NOT_PERMITTED, REGION_BAN, QUOTA = 0x410, 0x450, 0x420, 0x400, 0x470
+TEXT = "【青禾】双11优惠券满300减40 点击领取 拒收请回复R"
+RULES = """
+rules:
+  - {id: ban, say: x, when: {category: marketing, province: 北京}, then: reject, reason: region-ban}
+  - {id: suppressed, say: x, when: {category: marketing, suppressed: true}, then: reject, reason: suppressed}
+  - {id: cap, say: x, when: {category: marketing}, limit: {count: 2, per: day, key: [recipient]}, then: reject, reason: recipient-cap}
+  - {id: quota, say: x, when: {category: marketing}, limit: {count: 9, per: day, key: [provider]}, then: reject, reason: provider-quota}
+  - {id: words, say: x, when: {text: 代开发票}, then: reject, reason: keyword}
+  - {id: watch, say: x, when: {notice: missing}, then: reject, reason: notice-missing, mode: shadow}
+"""
+
+
+class Store:
+    waits = False
+
+    def __init__(self) -> None:
+        self.records: dict[int, tuple[int, bytes]] = {}
+        self.counters = Aggregates()
+        self.mailbox = Mailbox()
+        self.away = False
+
+    async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
+        if self.away:
+            raise OSError("away")
+        return {key: self.records.get(key, (0, record.EMPTY)) for key in keys}
+
+    async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
+        for key, version, data in items:
+            self.records[key] = (version + 1, data)
+        return [True] * len(items)
+
+    def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
+        version, data = self.records.get(key, (0, record.EMPTY))
+        self.records[key] = (version + 1, change(data))
+
+
+class Bind:
+    """A provider's bind and what it was told, by sequence number."""
+
+    window, peer_version = 64, 0x34
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self.unanswered = 0
+        self.told: dict[int, int] = {}
+
+    def answer_all(self, answers: list[bytes]) -> None:
+        for data in answers:
+            frame = Frame.of(data)
+            assert frame.sequence_number not in self.told, "answered twice"
+            self.told[frame.sequence_number] = frame.command_status
+
+
+class House:
+    def __init__(self, folder: Path, rate: Rate | None = None) -> None:
+        (folder / "rules").mkdir(exist_ok=True)
+        (folder / "rules" / "x.yaml").write_text(RULES)
+        self.rules = policy.load(folder / "rules")
+        self.store = Store()
+        self.disk = MemoryDisk()
+        self.journal = Journal(self.disk, 0)
+        self.tally = Tally()
+        self.lane = Lane("bj", "B1", 1000, lambda: None)
+        self.lane.up = True
+        self.now_s = 1000.0
+        self.numbers = itertools.count(1)
+        self.at_carrier: list[Transit] = []
+        ports = Ports(cast("Any", (SimpleNamespace(name="jia", ports=("1069001",)),)))
+        provider = SimpleNamespace(name="jia", statuses="vendor", category=Category.MARKETING, since=None)
+        access = Access(
+            cast("Any", provider), cast("Any", SimpleNamespace(system_id="jia", ports=None)), (rate,) if rate else (), ports
+        )
+        self.first, self.second = Bind(access), Bind(access)
+        self.relay = Relay(
+            directory=cast("Any", SimpleNamespace(ports=ports)),
+            rules=self.rules,
+            store=cast("Any", self.store),
+            journal=self.journal,
+            routes=cast("Any", SimpleNamespace(lane=lambda message, verdict: self.lane if self.lane.up else None)),
+            tally=self.tally,
+            spawn=_drive,
+            wake=lambda: None,
+            sync=lambda: None,
+        )
+
+    @property
+    def now(self) -> float:
+        return NOON + self.now_s - 1000.0
+
+    def sends(self, pdu: bytes, bind: Bind | None = None) -> int:
+        """Hands a submit in without looking after it; its sequence number."""
+        number = next(self.numbers)
+        frame = Frame.of(pdu[:12] + number.to_bytes(4, "big") + pdu[16:])
+        self.relay.submit(cast("Any", bind or self.first), frame, self.now, self.now_s)
+        return number
+
+    def turns(self, seconds: float = 0.0) -> None:
+        """Time passes as timers have it; then a turn, a sync, and what waited for that."""
+        until_s = self.now_s + seconds
+        while (next_s := self.relay.parts.next_s) is not None and next_s <= until_s:
+            self.now_s = max(self.now_s, next_s)
+            self.relay.due(self.now_s)
+            self._turn()
+        self.now_s = until_s
+        self.relay.due(self.now_s)
+        self._turn()
+
+    def _turn(self) -> None:
+        self.relay.turn(self.now)
+        self.journal.note_synced(self.journal.sync())
+        self.relay.turn(self.now)
+        self.at_carrier += self.lane.take(1000)
+
+    def carrier_says(self, status: int, *, which: int = -1, late: bool = False) -> None:
+        """The carrier answers one submit (the newest, unless said otherwise)."""
+        transit = self.at_carrier[which]
+        frame = Frame.of(submit_sm_resp(1, status, b"" if status else b"id"))
+        (self.relay.answered_late if late else self.relay.answered)(transit, frame)
+        self.turns()
+
+    def carrier_takes_all(self) -> None:
+        for transit in [one for one in self.at_carrier if one.recorded in self.relay.in_flight]:
+            self.relay.answered(transit, Frame.of(submit_sm_resp(1, 0, b"id")))
+        self.turns()
+
+    def told(self, *numbers: int) -> list[int | None]:
+        return [{**self.first.told, **self.second.told}.get(number) for number in numbers]
+
+    def known(self, person: int = PERSON) -> list[Any]:
+        return record.entries(self.store.records.get(person, (0, record.EMPTY))[1])
+
+    def journalled(self) -> list[entries.Verdict]:
+        return [entries.unpack_verdict(one.body) for one in read(self.disk, 1) if one.kind == entries.VERDICT]
+
+    def outcomes(self) -> dict[str, int]:
+        return {outcome: n for (outcome,), n in self.tally.long_messages.items()}
+
+    def check_replay(self) -> None:
+        """A restart finds the same, but for what is still on its way, which is unknown then."""
+        fresh = Store()
+        settle_open(cast("Any", fresh), replay(cast("Any", fresh), read(self.disk, 1), 0))
+        for person in self.store.records:
+            mine = {one.id: one for one in self.known(person)}
+            theirs = {one.id: one for one in record.entries(fresh.records.get(person, (0, record.EMPTY))[1])}
+            on_their_way = {one.entry_id for one in self.relay.in_flight.values()}
+            for number, one in mine.items():
+                if number in on_their_way:
+                    assert theirs[number].state == EntryState.UNKNOWN
+                    mine[number] = one._replace(state=EntryState.UNKNOWN)
+            assert theirs == mine
+
+        def counts(of: Aggregates) -> dict[int, int]:
+            return {key: sum(series.counts) for key, series in of._series.items() if any(series.counts)}
+
+        assert counts(fresh.counters) == counts(self.store.counters)
+
+
+def _drive(coroutine: Any) -> None:
+    with pytest.raises(StopIteration):
+        coroutine.send(None)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def parts(text: str = TEXT, total: int = 3, reference: int = 7, to: int = PERSON) -> list[bytes]:
+    octets = text.encode("utf-16-be")
+    size = -(-len(octets) // total)
+    return [
+        submit_sm(
+            "1069001", f"86{to}", bytes((5, 0, 3, reference, total, index)) + octets[(index - 1) * size : index * size],
+            data_coding=8, esm_class=0x40,
+        )
+        for index in range(1, total + 1)
+    ]  # fmt: skip
+
+
+def test_three_parts_are_one_message_with_one_entry_and_three_answers(house: House):
+    numbers = [house.sends(pdu) for pdu in reversed(parts())]
+    house.turns()
+    assert len(house.at_carrier) == 3
+    assert len({one.entry_id for one in house.at_carrier}) == 1
+    assert [one.data[16:] for one in house.at_carrier] == [
+        pdu[16:] for pdu in parts()
+    ]  # byte for byte, in the order of the text
+    assert len(house.known()) == 1
+    assert house.told(*numbers) == [None] * 3
+    house.carrier_takes_all()
+    assert house.told(*numbers) == [OK] * 3
+    assert house.relay.idle
+    said = house.journalled()
+    assert [one.entry == said[0].entry for one in said] == [True] * 3
+    assert [len(one.takes) for one in said] == [1, 0, 0]
+    assert house.outcomes() == {"complete": 1}
+    assert house.tally.segments["jia",] == 3
+    house.check_replay()
+
+
+def test_a_cap_counts_messages_not_parts_and_never_splits_one(house: House):
+    for reference in (1, 2, 3):
+        for pdu in parts(reference=reference):
+            house.sends(pdu)
+        house.turns()
+        house.carrier_takes_all()
+    assert house.told(*range(1, 10)) == [OK] * 6 + [CAP] * 3
+    assert len(house.known()) == 2
+    (series,) = house.store.counters._series.values()
+    assert sum(series.counts) == 2
+
+
+def test_a_word_split_over_parts_is_found_and_nothing_of_the_message_leaves(house: House):
+    numbers = [house.sends(pdu) for pdu in parts("【青禾】代开发票", 4)]
+    house.turns()
+    assert house.told(*numbers) == [KEYWORD] * 4
+    assert house.at_carrier == []
+    assert house.known() == []
+    assert house.relay.idle
+
+
+def test_a_notice_in_the_last_part_is_the_messages_notice(house: House):
+    for pdu in parts():
+        house.sends(pdu)
+    house.turns()
+    assert house.known()[0].keyword != 0
+    assert house.tally.shadow == {}
+
+
+def test_a_client_whose_window_is_one_part_gets_one_message_through(house: House):
+    told = []
+    for pdu in parts():
+        number = house.sends(pdu)
+        house.turns(0.3)
+        house.carrier_takes_all()
+        told += house.told(number)
+    assert told == [OK] * 3
+    assert len(house.known()) == 1
+    assert house.outcomes() == {"incomplete": 1, "inherited": 2}
+    assert house.known()[0].keyword != 0  # the notice stood in the last part
+    house.check_replay()
+
+
+def test_parts_come_over_two_binds_and_each_is_answered_where_it_came_from(house: House):
+    one, two = parts(total=2)
+    here, there = house.sends(two, house.second), house.sends(one, house.first)
+    house.turns()
+    house.carrier_takes_all()
+    assert (house.second.told, house.first.told) == ({here: OK}, {there: OK})
+    assert len(house.known()) == 1
+
+
+def test_a_late_part_that_makes_the_text_break_a_rule_is_refused_and_journalled_as_such(house: House):
+    one, two = parts("【青禾】上新 代开发票请联系客服", 2)
+    first = house.sends(one)
+    house.turns(0.3)
+    house.carrier_takes_all()
+    late = house.sends(two)
+    house.turns()
+    assert house.told(first, late) == [OK, KEYWORD]
+    assert len(house.at_carrier) == 1
+    said = house.journalled()[-1]
+    assert (said.reason, said.status, said.entry) == ("late-breach", KEYWORD, None)
+    assert [house.rules.rules[number].id for number, _, shadow in said.breaches if not shadow] == ["words"]
+    assert house.outcomes() == {"incomplete": 1, "late-breach": 1}
+    assert house.tally.submits["jia", "marketing", "reject", "late-breach"] == 1
+    again = house.sends(two)  # the same message still
+    house.turns(2.0)
+    assert house.told(again) == [KEYWORD]
+    assert len(house.known()) == 1
+    house.check_replay()
+
+
+def test_a_shadow_rule_is_counted_when_the_text_is_whole(house: House):
+    one, two = parts("【青禾】双11优惠券满300减40", 2)
+    house.sends(one)
+    house.turns(0.3)
+    assert house.tally.shadow == {}
+    house.sends(two)
+    house.turns()
+    assert house.tally.shadow == {("watch", "reject"): 1}
+
+
+def test_what_is_refused_on_what_is_there_is_refused_for_later_parts_too(house: House):
+    one, two = parts(total=2, to=BEIJING)
+    numbers = [house.sends(one)]
+    house.turns(0.3)
+    numbers.append(house.sends(two))
+    house.turns()
+    assert house.told(*numbers) == [REGION_BAN] * 2
+    assert house.outcomes() == {"incomplete": 1, "inherited": 1}
+
+
+def test_a_part_that_brings_the_signature_brings_the_opt_out_into_force(house: House):
+    one, two = parts(total=2)
+    refusal = OptOut("advertiser", f"{hash48('青禾'):012x}", int(NOON) - 60, "reply", 0)
+    house.store.update(PERSON, lambda data: record.opt_out(data, refusal))
+    early = house.sends(two)  # says nothing of whose it is
+    house.turns(0.3)
+    house.carrier_takes_all()
+    late = house.sends(one)
+    house.turns()
+    assert house.told(early, late) == [OK, NOT_PERMITTED]
+    assert house.journalled()[-1].reason == "late-breach"
+    assert house.tally.sent_after_optout == 0
+
+
+def test_the_carriers_refusal_of_every_part_gives_all_back(house: House):
+    numbers = [house.sends(pdu) for pdu in parts()]
+    house.turns()
+    for which in (0, 1):
+        house.carrier_says(SUBMITFAIL, which=which)
+        assert len(house.known()) == 1
+    house.carrier_says(SUBMITFAIL, which=2)
+    assert house.told(*numbers) == [SUBMITFAIL] * 3
+    assert house.known() == []
+    (series,) = house.store.counters._series.values()
+    assert sum(series.counts) == 0
+    assert house.tally.entries["taken_back",] == 1
+    house.check_replay()
+    again = [house.sends(pdu) for pdu in parts()]
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(*again) == [OK] * 3
+    assert len(house.known()) == 1
+
+
+def test_one_part_taken_keeps_the_entry_and_a_refused_part_may_be_sent_again_within_the_message(house: House):
+    numbers = [house.sends(pdu) for pdu in parts(total=2)]
+    house.turns()
+    house.carrier_says(OK, which=0)
+    house.carrier_says(MSGQFUL, which=1)
+    assert house.told(*numbers) == [OK, MSGQFUL]
+    entry = house.known()[0].id
+    again = house.sends(parts(total=2)[1])
+    house.turns()
+    assert house.at_carrier[-1].entry_id == entry
+    house.carrier_takes_all()
+    assert house.told(again) == [OK]
+    assert [one.id for one in house.known()] == [entry]
+    house.check_replay()
+
+
+def test_a_part_nobody_answered_for_makes_the_entry_unknown_until_it_is_sent_again(house: House):
+    house.sends(parts(total=2)[0])
+    two = house.sends(parts(total=2)[1])
+    house.turns()
+    house.carrier_says(OK, which=0)
+    house.relay.unanswered(house.at_carrier[1])
+    house.turns()
+    assert house.told(two) == [SYSERR]
+    assert [one.state for one in house.known()] == [EntryState.UNKNOWN]
+    house.check_replay()
+    again = house.sends(parts(total=2)[1])
+    house.turns()
+    assert [one.state for one in house.known()] == [EntryState.OPEN]
+    house.carrier_takes_all()
+    assert house.told(again) == [OK]
+    assert len(house.known()) == 1
+    house.check_replay()
+    house.carrier_says(OK, which=1, late=True)
+    assert len(house.known()) == 1
+
+
+def test_the_whole_message_again_stands_in_for_one_of_which_nobody_knows(house: House):
+    for pdu in parts(total=2):
+        house.sends(pdu)
+    house.turns()
+    house.carrier_says(OK, which=0)
+    house.relay.unanswered(house.at_carrier[1])
+    house.turns(61.0)
+    again = [house.sends(pdu) for pdu in parts(total=2)]
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(*again) == [OK, OK]
+    assert len(house.known()) == 1
+    assert house.tally.entries["adopted",] == 1
+    house.check_replay()
+
+
+def test_a_late_no_to_every_part_gives_all_back(house: House):
+    for pdu in parts(total=2):
+        house.sends(pdu)
+    house.turns()
+    for which in (0, 1):
+        house.relay.unanswered(house.at_carrier[which])
+    house.turns()
+    house.carrier_says(SUBMITFAIL, which=0, late=True)
+    assert len(house.known()) == 1
+    house.carrier_says(SUBMITFAIL, which=1, late=True)
+    assert house.known() == []
+    house.check_replay()
+
+
+def test_a_late_yes_to_every_part_settles_the_entry(house: House):
+    for pdu in parts(total=2):
+        house.sends(pdu)
+    house.turns()
+    for which in (0, 1):
+        house.relay.unanswered(house.at_carrier[which])
+    house.turns()
+    house.carrier_says(OK, which=0, late=True)
+    assert house.known()[0].state == EntryState.UNKNOWN
+    house.carrier_says(OK, which=1, late=True)
+    assert house.known()[0].state == EntryState.ACCEPTED
+    house.check_replay()
+
+
+def test_the_journal_refuses_the_group_and_nothing_of_the_message_is_left(house: House):
+    house.disk.free_bytes = 0
+    numbers = [house.sends(pdu) for pdu in parts()]
+    house.turns()
+    assert house.told(*numbers) == [MSGQFUL] * 3
+    assert house.known() == []
+    assert house.at_carrier == []
+    assert not any(house.lane.held)
+    house.disk.free_bytes = None
+    house.relay.tick(house.now)
+    again = [house.sends(pdu) for pdu in parts()]
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(*again) == [OK] * 3
+    assert len(house.known()) == 1
+    house.check_replay()
+
+
+def test_the_journal_refuses_a_late_part_and_the_entry_is_what_it_was(house: House):
+    one, two = parts(total=2)
+    house.sends(one)
+    house.turns(0.3)
+    house.carrier_takes_all()
+    before = house.known()
+    house.disk.free_bytes = 0
+    late = house.sends(two)
+    house.turns()
+    house.turns()
+    assert house.told(late) == [MSGQFUL]
+    assert house.known() == before
+    house.disk.free_bytes = None
+    house.relay.tick(house.now)
+    again = house.sends(two)
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(again) == [OK]
+    assert len(house.known()) == 1
+    house.check_replay()
+
+
+def test_the_store_is_away_and_the_next_try_is_a_new_message(house: House):
+    house.store.away = True
+    numbers = [house.sends(pdu) for pdu in parts()]
+    house.turns()
+    assert house.told(*numbers) == [MSGQFUL] * 3
+    house.store.away = False
+    again = [house.sends(pdu) for pdu in parts()]
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(*again) == [OK] * 3
+    assert (len(house.known()), house.relay.idle) == (1, True)
+
+
+def test_a_lane_without_room_for_all_parts_takes_none(house: House):
+    while house.lane.hold(Category.MARKETING):
+        pass
+    house.lane.release(Category.MARKETING)
+    held = list(house.lane.held)
+    numbers = [house.sends(pdu) for pdu in parts()]
+    house.turns()
+    assert house.told(*numbers) == [MSGQFUL] * 3
+    assert house.lane.held == held
+    assert house.known() == []
+
+
+def test_the_last_refusal_is_the_gates_own_and_gives_all_back_too(house: House):
+    one, two = parts("【青禾】上新 代开发票请联系客服", 2)
+    house.sends(one)
+    house.turns(0.3)
+    house.sends(two)  # on its way to being judged when the carrier refuses the first
+    house.relay.answered(house.at_carrier[0], Frame.of(submit_sm_resp(1, SUBMITFAIL, b"")))
+    house.turns()
+    house.turns()
+    assert house.told(1, 2) == [SUBMITFAIL, KEYWORD]
+    assert house.known() == []
+    assert house.tally.entries["taken_back",] == 1
+    house.check_replay()
+
+
+def test_a_message_of_21_parts_is_refused(house: House):
+    numbers = [house.sends(pdu) for pdu in parts(TEXT * 2, 21)[:3]]
+    house.turns()
+    assert house.told(*numbers) == [INVMSGLEN] * 3
+    assert (house.at_carrier, house.relay.parts.waiting) == ([], 0)
+    twenty = [house.sends(pdu) for pdu in parts(TEXT * 2, 20)]
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(*twenty) == [OK] * 20
+
+
+def test_a_rate_counts_parts_and_splits_no_message(tmp_path: Path):
+    house = House(tmp_path, Rate(2, 2))
+    numbers = [house.sends(pdu) for pdu in (*parts(total=4), *parts(total=4, reference=8))]
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(*numbers) == [OK] * 4 + [THROTTLED] * 4
+    assert house.told(house.sends(parts(total=2, reference=9)[0])) == [None]
+    house.turns(0.9)  # four went, the burst was two: a second is owed
+    assert house.told(9) == [THROTTLED]
+    house.turns(1.0)
+    later = [house.sends(pdu) for pdu in parts(total=2, reference=10)]
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(*later) == [OK, OK]
+
+
+def test_siblings_of_a_part_the_rate_refused_do_not_go_without_it(tmp_path: Path):
+    house = House(tmp_path, Rate(10, 2))
+    for pdu in parts(total=2):
+        house.sends(pdu)
+    one, two = parts(total=2, reference=8, to=PERSON + 1)
+    first = house.sends(one)
+    house.turns(0.15)
+    other = house.sends(parts(total=2, reference=9)[0])  # one more may go by now …
+    house.turns(0.1)
+    second = house.sends(two)  # … but not without the first
+    house.turns()
+    assert house.told(first, other, second) == [THROTTLED, None, THROTTLED]
+    house.turns(0.3)
+    again = [house.sends(pdu) for pdu in (one, two)]
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(*again) == [OK, OK]
+
+
+def test_draining_judges_what_waits_and_takes_no_more(house: House):
+    one, two = parts(total=2)
+    waits = house.sends(one)
+    house.turns()
+    assert not house.relay.idle
+    house.relay.drain()
+    refused = house.sends(two)
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(waits, refused) == [OK, MSGQFUL]
+    assert house.relay.idle
+
+
+def test_a_payload_of_any_length_is_one_message(house: House):
+    long = "【青禾】" + "双11优惠券" * 200
+    for text, status in ((long + " 拒收请回复R", OK), (long + "代开发票", KEYWORD)):
+        number = house.sends(submit_sm("1069001", f"86{PERSON}", b"", data_coding=8, tlvs=[(0x0424, text.encode("utf-16-be"))]))
+        house.turns()
+        house.carrier_takes_all()
+        assert house.told(number) == [status]
+    assert house.outcomes() == {}
+
+
+def test_a_nonsensical_header_makes_an_ordinary_message_byte_for_byte(house: House):
+    for header in (bytes((5, 0, 3, 7, 2, 3)), bytes((5, 0, 3, 7, 0, 0)), bytes((5, 0, 3, 7, 1, 1))):
+        pdu = submit_sm(
+            "1069001", f"86{PERSON + header[4]}", header + "【青禾】好".encode("utf-16-be"), data_coding=8, esm_class=0x40
+        )
+        house.sends(pdu)
+        house.turns()
+        assert house.at_carrier[-1].data[16:] == pdu[16:]
+    assert house.outcomes() == {}
+
+
+def test_new_rules_between_two_parts_do_not_name_the_old_ones_breaches(house: House, tmp_path: Path):
+    one, two = parts(total=2, to=BEIJING)
+    house.sends(one)
+    house.turns(0.3)
+    (tmp_path / "rules" / "x.yaml").write_text(RULES.replace("id: ban,", "id: other-ban,"))
+    house.relay.rules = policy.load(tmp_path / "rules")
+    late = house.sends(two)
+    house.turns()
+    assert house.told(late) == [REGION_BAN]
+    assert [len(one.breaches) > 0 for one in house.journalled()] == [True, False]
