@@ -6,12 +6,26 @@ In: bytes as they were read, the time. Out: frames, submits, delivers, bytes to 
     session  one connection's state (asked)    submit   the fast reader of submits (with content, charset, udh, when)
     joined   the text of a long message
     build    PDUs of our own                   deliver  the reader of delivers (with receipt); receipted
+    data_sm  as a submit_sm                    multi    submit_multi, taken apart and put together
+    asking   query_sm, cancel_sm, replace_sm
 
 Here alone peers are called ESME and SMSC, as the specification does. Requests are read strictly; responses are forgiven, for a
 broken one cannot be answered: what can be read of it is used.
 """
 
-from proxy.wire.build import bind, deliver_sm, deliver_sm_resp, enquire_link, response, submit_sm, submit_sm_resp, tlv, unbind
+from proxy.wire.build import (
+    bind,
+    data_sm_resp,
+    deliver_sm,
+    deliver_sm_resp,
+    enquire_link,
+    response,
+    submit_sm,
+    submit_sm_resp,
+    tlv,
+    unbind,
+    why,
+)
 from proxy.wire.charset import encode
 from proxy.wire.deliver import Deliver, read_deliver
 from proxy.wire.fields import read_fields
@@ -34,6 +48,7 @@ __all__ = [
     "Submit",
     "Timers",
     "bind",
+    "data_sm_resp",
     "deliver_sm",
     "deliver_sm_resp",
     "encode",
@@ -52,4 +67,5 @@ __all__ = [
     "submit_sm_resp",
     "tlv",
     "unbind",
+    "why",
 ]

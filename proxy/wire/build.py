@@ -10,9 +10,11 @@ import struct
 from collections.abc import Iterable
 
 from proxy.wire.tables import (
+    ADDITIONAL_STATUS_INFO_TEXT,
     BIND_RECEIVER,
     BIND_TRANSCEIVER,
     BIND_TRANSMITTER,
+    DATA_SM,
     DELIVER_SM,
     DELIVER_SM_RESP,
     ENQUIRE_LINK,
@@ -46,6 +48,16 @@ def submit_sm_resp(sequence: int, status: int, message_id: bytes = b"") -> bytes
     if 0 not in message_id:
         message_id += b"\0"
     return _HEADER(16 + len(message_id), SUBMIT_SM_RESP, status, sequence) + message_id
+
+
+def why(text: str) -> bytes:
+    """The body of a refusal that says why: an empty message_id, then additional_status_info_text (§5.3.2.11: ASCII, with its NUL)."""
+    return b"\0" + tlv(ADDITIONAL_STATUS_INFO_TEXT, text.encode("ascii", "replace")[:255] + b"\0")
+
+
+def data_sm_resp(sequence: int, status: int, message_id: bytes = b"") -> bytes:
+    """§4.7.2, as ``submit_sm_resp``."""
+    return response(DATA_SM, status, sequence, submit_sm_resp(sequence, status, message_id)[16:])
 
 
 def deliver_sm_resp(sequence: int, status: int) -> bytes:

@@ -29,7 +29,7 @@ from proxy.wire.udh import part_of, read_udh, state_of_port
 from proxy.wire.when import When, read_time
 
 SHORT_MESSAGE_MAX = 254
-_CARRIED = frozenset({MESSAGE_PAYLOAD})
+CARRIED = frozenset({MESSAGE_PAYLOAD})
 """Parameters whose value is the text itself: not repeated in Content.extra."""
 
 
@@ -103,18 +103,25 @@ def text_of(octets: bytes, esm_class: int, data_coding: int) -> tuple[str, str, 
     return text, state, header.part
 
 
+def content_of(
+    octets: bytes, esm_class: int, data_coding: int, tlvs: list[tuple[int, bytes]]
+) -> tuple[str, str, Part | None, tuple[tuple[int, bytes], ...]]:
+    """(text, state, part, extra) of user data and what the optional parameters beside it say of it."""
+    text, state, part = text_of(octets, esm_class, data_coding)
+    if not tlvs:
+        return text, state, part, ()
+    extra = tuple([pair for pair in tlvs if pair[0] not in CARRIED])
+    values = dict(extra)
+    part = part or _sar_part(values)
+    if DESTINATION_PORT in values:
+        text, state = "", state_of_port(int.from_bytes(values[DESTINATION_PORT], "big"))
+    return text, state, part, extra
+
+
 def read_content(tail: bytes, now: float) -> tuple[Content, bool]:
     """The content of a submit, and whether it holds at any other time too (no relative time in it). Raises Malformed."""
     esm_class, data_coding, scheduled, octets, default_msg_id, tlvs = read_tail(tail)
-    text, state, part = text_of(octets, esm_class, data_coding)
-    extra: tuple[tuple[int, bytes], ...] = ()
-    values: dict[int, bytes] = {}
-    if tlvs:
-        extra = tuple([pair for pair in tlvs if pair[0] not in _CARRIED])
-        values = dict(extra)
-        part = part or _sar_part(values)
-        if DESTINATION_PORT in values:
-            text, state = "", state_of_port(int.from_bytes(values[DESTINATION_PORT], "big"))
+    text, state, part, extra = content_of(octets, esm_class, data_coding, tlvs)
     if state == EMPTY and default_msg_id:
         state = UNREADABLE  # §5.2.20: the carrier's own canned text, which we do not know
     digest = blake2b(tail, digest_size=16).digest()
@@ -122,12 +129,14 @@ def read_content(tail: bytes, now: float) -> tuple[Content, bool]:
     lasting = scheduled is None or not scheduled.relative
     if part is None:
         return Content(text, state, digest, None, when, extra), lasting
-    return Content(text, state, digest, part, when, extra, _behind_header(octets, esm_class, data_coding, values)), lasting
+    return Content(text, state, digest, part, when, extra, behind_header(octets, esm_class, data_coding, extra)), lasting
 
 
-def _behind_header(octets: bytes, esm_class: int, data_coding: int, values: dict[int, bytes]) -> tuple[int, bytes] | None:
+def behind_header(
+    octets: bytes, esm_class: int, data_coding: int, extra: tuple[tuple[int, bytes], ...]
+) -> tuple[int, bytes] | None:
     """What ``joined`` decodes together with the other parts; None where a header, not the alphabet, says that nobody reads it."""
-    if DESTINATION_PORT in values:
+    if DESTINATION_PORT in dict(extra):
         return None
     if not esm_class & ESM_UDHI:
         return data_coding, octets

@@ -14,7 +14,7 @@ from proxy.message import Content
 from proxy.wire.content import read_content
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed
-from proxy.wire.tables import ESME_RINVCMDLEN
+from proxy.wire.tables import ESM_UDHI, ESME_RINVCMDLEN
 
 MEMO_ENTRIES_MAX = 8192
 """Entries of a generation; with two of them and the longest key below, the memo stays under some 50 MB."""
@@ -68,6 +68,16 @@ def read_submit(frame: Frame, memo: Memo, now: float) -> Submit:
     if content is None:
         content = _unseen(tail, memo, now)
     return Submit(data[16 : source_end + 1], data[source_end + 3 : end], content)
+
+
+def data_coding_of(data: bytes) -> int | None:
+    """The data_coding of a submit_sm that was read before; None where a header of the user data stands before the text."""
+    source_end = data.index(0, data.index(0, 16) + 3)
+    end = data.index(0, source_end + 3)
+    if data[end + 1] & ESM_UDHI:
+        return None
+    validity = data.index(0, end + 4) + 1
+    return data[data.index(0, validity) + 3]
 
 
 def _unseen(tail: bytes, memo: Memo, now: float) -> Content:

@@ -382,6 +382,7 @@ TLV_TAGS: Mapping[str, int] = {tlv.name: tlv.tag for tlv in _TLVS}
 REPEATABLE: frozenset[int] = frozenset({0x0302, 0x0303, 0x0381})
 """callback_num and what belongs to it may stand several times (§5.3.2.36); any other tag at most once."""
 
+ADDITIONAL_STATUS_INFO_TEXT = 0x001D
 RECEIPTED_MESSAGE_ID = 0x001E
 DESTINATION_PORT = 0x020B
 SAR_MSG_REF_NUM = 0x020C

@@ -1,0 +1,31 @@
+"""data_sm: read for the gate as a submit is: who sends, to whom, and what the person would read (SMPP 3.4 §4.7).
+
+In: a Frame. Out: a Submit, or Malformed with the status SMPP 3.4 asks for. Never: policy, who owns a port.
+Its text is the message_payload; parts of a long message are told by ``sar_*`` or a user data header, as in a submit_sm.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from proxy.message import Content
+from proxy.wire.content import behind_header, content_of
+from proxy.wire.fields import read_fields
+from proxy.wire.frame import Frame
+from proxy.wire.submit import Memo, Submit
+from proxy.wire.tables import MESSAGE_PAYLOAD
+
+
+def read_data(frame: Frame, memo: Memo, now: float) -> Submit:
+    """Reads a data_sm. ``memo`` and ``now`` are not used: it has no schedule, and is too rare to be remembered."""
+    fields = read_fields(frame)
+    data = frame.data
+    source_end = data.index(0, data.index(0, 16) + 3)
+    destination_end = data.index(0, source_end + 3)
+    tlvs = fields["tlvs"]
+    octets = dict(tlvs).get(MESSAGE_PAYLOAD, b"")
+    text, state, part, extra = content_of(octets, fields["esm_class"], fields["data_coding"], tlvs)
+    digest = blake2b(data[destination_end + 1 :], digest_size=16, person=b"data_sm").digest()
+    behind = None if part is None else behind_header(octets, fields["esm_class"], fields["data_coding"], extra)
+    content = Content(text, state, digest, part, None, extra, behind)
+    return Submit(data[16 : source_end + 1], fields["destination_addr"], content)
