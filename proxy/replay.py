@@ -7,7 +7,7 @@ mailbox are exact at ``counted_from`` and only what is written later is applied 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from proxy.changes import Effect
@@ -38,8 +38,14 @@ class Replayed:
     """Persons whose record was added to, with the time and the keep_s to prune it by at the end."""
 
 
-def replay(store: EmbeddedStore, journal: Iterable[Record], counted_from: int) -> Replayed:
-    """Applies journal records to the store; takes of aggregates only from records after ``counted_from``."""
+def replay(
+    store: EmbeddedStore,
+    journal: Iterable[Record],
+    counted_from: int,
+    accepted: Callable[[entries.Verdict, entries.Answer], None] | None = None,
+) -> Replayed:
+    """Applies journal records to the store; takes of aggregates only from records after ``counted_from``. ``accepted`` hears of what
+    carriers took."""
     done = Replayed()
     for item in journal:
         done.records += 1
@@ -49,11 +55,16 @@ def replay(store: EmbeddedStore, journal: Iterable[Record], counted_from: int) -
             _verdict(store, entries.unpack_verdict(item.body), item.sequence, counts, done)
         elif item.kind in (entries.ANSWER, entries.ACCEPTED):
             for answer in entries.unpack_answers(item):
+                said = done.open.get(answer.entry_id)
                 _answer(store, answer, counts, done)
+                if accepted is not None and said is not None and Effect(answer.effect) is Effect.ACCEPTED:
+                    accepted(said, answer)
         elif item.kind == entries.START:
             done.highest_id = max(done.highest_id, entries.unpack_start(item.body).first_id)
         elif item.kind == entries.IDS:
             done.learnt.append(entries.unpack_ids(item.body))
+        elif item.kind == entries.UNREPLACED:
+            _unreplaced(store, entries.unpack_unreplaced(item.body), done)
         elif item.kind == entries.OPTOUT:
             _refused(store, entries.unpack_optout(item.body))
         elif item.kind == entries.RESTORED:
@@ -124,6 +135,16 @@ def _answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done: Repl
         store.update(told.recipient, lambda data: record.mark_unknown(data, told.entry_id, told.fingerprint))
     elif effect is Effect.LATE_ACCEPTED:
         store.update(told.recipient, lambda data: record.settle(data, told.entry_id, EntryState.ACCEPTED))
+
+
+def _unreplaced(store: EmbeddedStore, told: entries.Unreplaced, done: Replayed) -> None:
+    done.open.pop(told.entry_id, None)
+
+    def back(data: bytes) -> bytes:
+        without = record.remove(data, told.entry_id)
+        return data if without is data else record.add(without, told.entry, int(told.time), entries.KEEP_S, record.REPLAY_MAX)
+
+    store.update(told.recipient, back)
 
 
 def settle_open(store: EmbeddedStore, done: Replayed) -> None:

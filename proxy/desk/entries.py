@@ -7,7 +7,7 @@ Numbers are big-endian; words are UTF-8 behind a 16-bit length. A kind's layout 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
@@ -19,12 +19,14 @@ from proxy.message import Verdict as Decision
 VERDICT, ANSWER, DELIVER, OPTOUT, RULES, START, STOP, CLOCK = range(1, 9)
 DELIVERED, DROPPED, DISOWNED = 9, 10, 11  # mail.py
 RESTORED, SAID = 15, 16
+REPEATED, ASKED, UNREPLACED = 18, 19, 20
 IDS, ACCEPTED = 22, 24
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
     RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
     RESTORED: "restored", SAID: "said",
     DELIVERED: "delivered", DROPPED: "dropped", DISOWNED: "disowned",
+    REPEATED: "repeated", ASKED: "asked", UNREPLACED: "unreplaced",
 }  # fmt: skip
 KEEP_S = 30 * 86_400
 """How long a record keeps entries if nothing else is said: at least as long as replies may refer to them."""
@@ -497,6 +499,78 @@ def unpack_ids(body: bytes) -> Ids:
     carrier = reader.word()
     digested = tuple(reader.raw(reader.take(_U16)[0]) for _ in range(count))
     return Ids(time_ms / 1000, carrier, width, bool(capitals), digested)
+
+
+# -------------------------------------------------------------------------------------------- repeats, and other commands
+
+
+class Repeated(NamedTuple):
+    """Refused submits that came again and were answered as before."""
+
+    time: float
+    counts: dict[int, int]  # the verdict's sequence in the journal → how often
+
+
+class Asked(NamedTuple):
+    """What a provider asked about a message it had sent: query_sm, cancel_sm, or a replace_sm that was not judged."""
+
+    time: float
+    provider: str
+    account: str
+    port: str
+    carrier: str  # which was asked, empty if none
+    reason: str  # why the gate itself answered, empty if it did not
+    status: int  # what the provider was answered with
+    data: bytes  # the PDU as the provider sent it
+    body: bytes  # of the answer
+
+
+class Unreplaced(NamedTuple):
+    """The carrier refused to replace a message: the entry that stood for the new text gives way to that of the old one."""
+
+    time: float
+    recipient: int
+    entry_id: int  # which is no more
+    verdict_sequence: int  # where the verdict that made it stands in the journal
+    status: int
+    entry: Entry  # as it was
+
+
+_REPEAT = struct.Struct(">QI")
+_ASKED = struct.Struct(">QII")
+_UNREPLACED = struct.Struct(">QQQQI")
+
+
+def pack_repeated(now: float, counts: Mapping[int, int]) -> bytes:
+    return _TIME.pack(int(now * 1000)) + b"".join([_REPEAT.pack(*pair) for pair in counts.items()])
+
+
+def unpack_repeated(body: bytes) -> Repeated:
+    (time_ms,) = _TIME.unpack_from(body)
+    return Repeated(time_ms / 1000, dict(_REPEAT.iter_unpack(body[_TIME.size :])))
+
+
+def pack_asked(
+    now: float, provider: str, account: str, port: str, carrier: str, reason: str, status: int, data: bytes, body: bytes
+) -> bytes:
+    words = b"".join(map(_word, (provider, account, port, carrier, reason)))
+    return _ASKED.pack(int(now * 1000), status, len(data)) + words + data + body
+
+
+def unpack_asked(body: bytes) -> Asked:
+    reader = _Reader(body)
+    time_ms, status, size = reader.take(_ASKED)
+    words = [reader.word() for _ in range(5)]
+    return Asked(time_ms / 1000, words[0], words[1], words[2], words[3], words[4], status, reader.raw(size), reader.rest())
+
+
+def pack_unreplaced(now: float, recipient: int, entry_id: int, verdict_sequence: int, status: int, entry: Entry) -> bytes:
+    return _UNREPLACED.pack(int(now * 1000), recipient, entry_id, verdict_sequence, status) + entry.pack()
+
+
+def unpack_unreplaced(body: bytes) -> Unreplaced:
+    time_ms, recipient, entry_id, verdict_sequence, status = _UNREPLACED.unpack_from(body)
+    return Unreplaced(time_ms / 1000, recipient, entry_id, verdict_sequence, status, Entry.unpack(body, _UNREPLACED.size))
 
 
 # ---------------------------------------------------------------------------------------------------------- the gate itself

@@ -141,7 +141,25 @@ def test_what_the_gate_says_of_itself_comes_back_whole(now, revision, ids, numbe
     assert entries.unpack_clock(entries.pack_clock(now, step))[1:] == (step,)
 
 
-UNPACKS = [entries.unpack_answer, entries.unpack_deliver, entries.unpack_optout, entries.unpack_rules, entries.unpack_verdict]
+@given(times, words, words, words, words, words, u32, st.binary(max_size=300), st.binary(max_size=70))
+def test_a_question_comes_back_whole(now, provider, account, port, carrier, reason, status, data, body):
+    said = entries.unpack_asked(entries.pack_asked(now, provider, account, port, carrier, reason, status, data, body))
+    assert said[1:] == (provider, account, port, carrier, reason, status, data, body)
+
+
+@given(times, st.dictionaries(u64, u32, max_size=20), u64, u64, u32)
+def test_repeats_and_a_unreplaced_entry_come_back_whole(now, counts, recipient, entry_id, status):
+    assert entries.unpack_repeated(entries.pack_repeated(now, counts)).counts == counts
+    entry = Entry(7, 8, 9, 10, 11, Category.NOTICE, 1, 12, 13, 1)
+    assert entries.unpack_unreplaced(entries.pack_unreplaced(now, recipient, entry_id, 7, status, entry))[1:] == (
+        recipient, entry_id, 7, status, entry,
+    )  # fmt: skip
+
+
+UNPACKS = [
+    entries.unpack_answer, entries.unpack_deliver, entries.unpack_optout, entries.unpack_rules, entries.unpack_verdict,
+    entries.unpack_asked, entries.unpack_repeated, entries.unpack_unreplaced,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("unpack", UNPACKS)
