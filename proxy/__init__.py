@@ -8,6 +8,7 @@ Rooms, in the order a message walks through them (imports go down this list only
 
     __main__   the commands                          app        wiring: the one file that names concrete parts
     net        asyncio: links to providers/carriers  ops        metrics and the HTTP side
+    commands   the others: multi (submit_multi), replacing (replace_sm), sent (what an id names); refusals: what comes again
     hearing    what a person answers, and the one sentence they get back
     relay      one message from arrival to answer: READ THIS FIRST
     wire       bytes ⇄ frames, SMPP 3.4 as tables    policy     rules → verdicts

@@ -24,6 +24,8 @@ class Access:
         self.binds = 0
         """How many binds this account holds now; ``provider_binds`` of the directory counts the company's."""
         self.vendor_statuses = provider.statuses == "vendor"
+        self.replaces = provider.replace
+        self.detail = provider.status_detail == "tlv"
         self.label = (provider.name,)
         self.allowed = tuple((provider.name, category, "allow", "") for category in CATEGORY_WORDS)
         """Labels under which this account's messages are counted: made once, not once a message."""

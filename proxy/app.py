@@ -24,6 +24,7 @@ import watchfiles
 
 from proxy import policy
 from proxy.access import Directory
+from proxy.commands import Commands, ways
 from proxy.config import Mailbox, Settings, SettingsError, load
 from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDamaged, JournalDown, OsDisk, read
@@ -39,6 +40,7 @@ from proxy.ops.http import HttpServer
 from proxy.ops.metrics import Gauges, pieces
 from proxy.relay import Options, Relay
 from proxy.replay import ID_GAP, replay, settle_open
+from proxy.sent import SentIndex
 from proxy.state import EmbeddedStore, StateError, open_store
 from proxy.state.mailbox import UNOWNED, Bounds
 from proxy.tally import Tally
@@ -94,7 +96,15 @@ class Gate:
         self.store.belongs_to(disk, accept_loss)
         self.store.pin("message_ids", settings.message_ids)
         position = self.store.position
-        found = replay(self.store, read(disk, position.open_from, position.counted), position.counted)
+        index = SentIndex([carrier.name for carrier in settings.carriers])
+        replacing = {provider.name for provider in settings.providers if provider.replace}
+
+        def accepted(said: entries.Verdict, told: entries.Answer) -> None:
+            if said.provider in replacing:
+                index.restore(said, told)
+
+        records = read(disk, position.open_from, position.counted)
+        found = replay(self.store, records, position.counted, accepted if replacing else None)
         settle_open(self.store, found)
         self.ids.restore(found.learnt)
         journal = Journal(disk, settings.node)
@@ -114,6 +124,9 @@ class Gate:
         )
         self.turns.work = self._turn
         self.providers = Providers(directory, relay, self.turns, tally, settings.timers)
+        common = {house.carrier.name: house.lane for house in self.houses if not house.owner}
+        own = {house.owner: house.lane for house in self.houses if house.owner}
+        self.providers.commands = Commands(relay, index, ways(common, own), self.ids.own, self.ids.coded, time.time)
         self.hearing = Hearing(relay, tally, _manners(settings), time.time, self.loop.time)
         self.way_back = WayBack(
             relay,
@@ -313,6 +326,7 @@ class Gate:
         self.relay.directory = directory
         self.providers.use(directory)
         self.hearing.manners = _manners(settings)
+        self.providers.commands.use()
         self.way_back.disown(directory.providers)
         self.turns.wake()
         log.info("accounts in force", accounts=len(directory.accesses))

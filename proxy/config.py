@@ -32,7 +32,6 @@ NOT_YET: Mapping[str, tuple[str, ...]] = {
     "smpp.tls": (),
     "smpp.proxy_protocol": (),
     "carriers[].tls": (),
-    "providers[].status_detail": ("tlv",),
 }
 """Settings of the design (all their values, or these) that this version refuses: taking them in silence would promise what is
 not done."""
@@ -177,6 +176,8 @@ class Provider:
     since: float | None
     upstream: Upstream | None = None
     confirm: str | None = None  # what is said to who refuses at its ports: empty = nothing, None = as all providers
+    replace: bool = False
+    """Whether it may replace messages: then their ids are kept for two days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +362,7 @@ def _provider(row: Fields, carriers: tuple[Carrier, ...]) -> Provider:
         since=row.day("since"),
         upstream=_upstream(row, carriers) if row.has("upstream") else None,
         confirm=_confirm(row, "") if row.has("confirm") else None,
+        replace=row.flag("replace", default=False),
     )
     row.done()
     return provider

@@ -111,6 +111,7 @@ GATE_REASONS: Mapping[str, Reason] = _reasons(
         ("bad-recipient", 0x0B, ""),  # ESME_RINVDSTADR
         ("too-long", 0x01, ""),  # ESME_RINVMSGLEN: more parts than a long message may have
         ("late-breach", 0x00, ""),  # a late part made the text break a rule: the answer carries that rule's status
+        ("not-replaceable", 0x13, ""),  # ESME_RREPLACEFAIL: the message is not known any more, or only a part of something
         ("window-full", 0x58, ""),  # ESME_RTHROTTLED: the provider's own window
         ("rate-exceeded", 0x58, ""),  # ESME_RTHROTTLED: the provider's own rate
         ("draining", 0x14, ""),  # ESME_RMSGQFUL, as all that follow: temporary

@@ -16,6 +16,7 @@ swap, one write to the journal, one joined write to each peer. What is safe befo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,10 +30,11 @@ from proxy.message import GATE_REASONS, Category, Entry, Facts, Message, Outcome
 from proxy.number import NotARecipient, recipient_of
 from proxy.parts import Parts
 from proxy.policy import RuleSet, judge
+from proxy.refusals import Refusals
 from proxy.state import Store, record
 from proxy.tally import Tally
-from proxy.transit import Bind, Outbox, Routes, Transit, count
-from proxy.wire import Frame, Malformed, Memo, read_submit
+from proxy.transit import Apart, Bind, Outbox, Routes, Transit, count, detail
+from proxy.wire import Frame, Malformed, Memo
 
 SWAPS_MAX = 5
 """A person's chain is judged again this often when the record changed under us; then the provider is asked to come again."""
@@ -107,6 +109,15 @@ class Relay:
         self._accepted: list[tuple[Transit, bytes]] = []
         """Submits the carrier took, with the body of its answer: nothing in the person's record changes."""
         self._unwritten_accepted: list[tuple[Transit, bytes]] = []
+        self.questions = 0
+        """Questions of providers (query_sm, cancel_sm) that are on their way to a carrier."""
+        self.half_told: Counter[str] = Counter()
+        """Submits to many (submit_multi) of which a carrier has answered a part and the provider has heard nothing, by provider: until
+        then its delivers wait, for a receipt must not come before the answer."""
+        self.on_accepted: Callable[[list[tuple[Transit, bytes]]], None] | None = None
+        """Who else wants to know what carriers took: once a turn, after it is written."""
+        self.refusals = Refusals(self._refuse, self.note, self.tell_refused)
+        self._refused = self.refusals.people
         self.judge_error: Exception | None = None
         """The last thing ``judge`` raised, for the log (net takes it)."""
         self._outbox = Outbox()
@@ -115,10 +126,10 @@ class Relay:
 
     # ------------------------------------------------------------------ arrival
 
-    def submit(self, bind: Bind, frame: Frame, now: float, arrived_s: float) -> None:
-        """A submit_sm was read from a provider (``arrived_s``: monotonic); it is judged in the coming turn."""
-        transit = Transit(bind, frame.sequence_number, frame.data, arrived_s)
-        reason = self._admit(bind, arrived_s) or self._read(transit, frame, now)
+    def submit(self, bind: Bind, frame: Frame, now: float, arrived_s: float, kind: type[Transit] = Transit) -> None:
+        """A submit_sm was read from a provider (``arrived_s``: monotonic); it is judged in the coming turn. ``kind``: what else it is."""
+        transit = kind(bind, frame.sequence_number, frame.data, arrived_s)
+        reason = self.admit(bind, arrived_s) or self._read(transit, frame, now)
         bind.unanswered += 1
         if not reason:
             if transit.message.content.part is None:  # type: ignore[union-attr] # _read made it
@@ -131,22 +142,32 @@ class Relay:
             self._refuse(transit, GATE_REASONS[reason])
             self._decided.append(transit)
 
-    def _admit(self, bind: Bind, now_s: float) -> str:
+    def refuse(self, transit: Transit, reason: str) -> None:
+        """Something of a provider is refused by the gate as it stands, unread."""
+        transit.bind.unanswered += 1
+        self._refuse(transit, GATE_REASONS[reason])
+        self._decided.append(transit)
+
+    def admit(self, bind: Bind, now_s: float) -> str:
         """The gate's reason to refuse before reading, or an empty string."""
-        if self.draining:
-            return "draining"
-        if self.journal_down:
-            return "journal-down"
-        if bind.unanswered >= bind.window:
-            return "window-full"
+        if self.draining or self.journal_down or bind.unanswered >= bind.window:
+            return self.closed(bind)
         if not bind.access.takes(now_s):
             return "rate-exceeded"
         return ""
 
+    def closed(self, bind: Bind) -> str:
+        """``admit`` without taking anything from the provider's rate."""
+        if self.draining:
+            return "draining"
+        if self.journal_down:
+            return "journal-down"
+        return "window-full" if bind.unanswered >= bind.window else ""
+
     def _read(self, transit: Transit, frame: Frame, now: float) -> str:
         """Makes the Message of a frame; the gate's reason to refuse it, or an empty string."""
         try:
-            head, destination, content = read_submit(frame, self._memo, now)
+            head, destination, content = transit.read(frame, self._memo, now)
         except Malformed as fault:
             transit.status = fault.status
             self.tally.bad_pdus["provider", fault.kind] += 1
@@ -170,6 +191,8 @@ class Relay:
 
     def unanswered(self, transit: Transit) -> None:
         """No answer came in time, or the link was lost: nobody knows whether the person will get the message."""
+        if isinstance(transit, Apart) and transit.unanswered():
+            return
         if transit.long is not None:
             self.parts.unanswered(transit)
         if transit.entry_id:
@@ -177,14 +200,14 @@ class Relay:
 
     def answered_late(self, transit: Transit, frame: Frame) -> None:
         """An answer after the provider was told that the outcome is unknown: it settles the entry and is not forwarded."""
-        if not transit.entry_id:
+        if (isinstance(transit, Apart) and transit.answered_late(frame)) or not transit.entry_id:
             return
         status = frame.command_status
         self._changes.append(Answer(transit, self._effect(transit, status, late=True), status, frame.data[16:], self._tell))
 
     def unsent(self, transit: Transit, reason: str) -> None:
         """A submit left its lane without having been sent (no link any more): taken back, and the provider may try again."""
-        if not transit.entry_id:
+        if (isinstance(transit, Apart) and transit.unsent(reason)) or not transit.entry_id:
             return
         status = GATE_REASONS[reason].status
         self._changes.append(Answer(transit, self._effect(transit, status), status, b"", self._tell))
@@ -222,16 +245,16 @@ class Relay:
         if self._submits or self._changes:
             submits, self._submits = self._submits, []
             changes, self._changes = self._changes, []
-            chains = self._chains(submits, changes)
+            chains = self._chains(submits, changes, now)
             if chains:
                 self._spawn(self._decide(chains, now))
         self._hand_over(now)
         self._outbox.release(self.journal.synced, self.told)
 
-    def _chains(self, submits: Iterable[Transit], changes: Iterable[Change]) -> dict[int, Chain]:
+    def _chains(self, submits: Iterable[Transit], changes: Iterable[Change], now: float) -> dict[int, Chain]:
         """Work by person; what comes for a person whose record is under way waits for it, in arrival order."""
         chains: dict[int, Chain] = {}
-        busy = self._busy
+        busy, refused = self._busy, self._refused
         for change in changes:
             person = change.recipient
             chain = busy.get(person) or chains.get(person)
@@ -241,10 +264,10 @@ class Relay:
         for transit in submits:
             person = transit.message.recipient  # type: ignore[union-attr] # _read made it
             chain = busy.get(person) or chains.get(person)
-            if chain is None:
-                chains[person] = ([], [transit])
-            else:
+            if chain is not None:
                 chain[1].append(transit)
+            elif person not in refused or not self.refusals.again(transit, self.rules, now):
+                chains[person] = ([], [transit])
         return chains
 
     async def _decide(self, chains: dict[int, Chain], now: float) -> None:
@@ -300,16 +323,17 @@ class Relay:
                 self._changed.extend(changes)
         return refused
 
-    def _judge(self, transit: Transit, data: bytes, now: float) -> bytes:
-        """One submit against the record as the earlier ones left it; returns the record with what this one adds."""
+    def _judge(self, transit: Transit, data: bytes, now: float, adopted: Entry | None = None) -> bytes:
+        """One submit against the record as the earlier ones left it; returns the record with what this one adds. ``adopted``: what it
+        stands in for, and is not in the record any more."""
         message = transit.message
         assert message is not None
-        adopted, against = None, data
+        against = data
         seen = record.Record(data)
         if not seen.bare and record.has_unknown(data):
-            adopted = record.find_unknown(data, fingerprint(message), int(now) - ADOPT_WITHIN_S)
-            if adopted is not None:  # judged as if that had never been: it is the same message
-                against = record.remove(data, adopted.id)
+            unknown = record.find_unknown(data, fingerprint(message), int(now) - ADOPT_WITHIN_S)
+            if unknown is not None:  # judged as if that had never been: it is the same message
+                adopted, against = unknown, record.remove(data, unknown.id)
                 seen = record.Record(against)
         at = max(now, seen.newest())
         try:
@@ -411,7 +435,8 @@ class Relay:
             verdict += 1
             count(tally, transit)
             if transit.lane is None:
-                outbox.append((0, transit, b""))
+                outbox.append((0, transit, detail(transit)))
+                self.refusals.keep(transit, self.rules, now)
             else:
                 in_flight[transit.recorded] = transit
                 handed.append(transit)
@@ -420,8 +445,11 @@ class Relay:
             self.parts.settle(decided)
         if accepted:
             tally.entries["settled",] += len(accepted)
+            if self.on_accepted is not None:
+                self.on_accepted(accepted)
         for change, sequence in zip(changed, sequences, strict=True):
             change.done(sequence)
+            self._refused.pop(change.recipient, None)  # what was refused may be allowed now
         self._sync()
 
     def _not_safe(
@@ -437,7 +465,7 @@ class Relay:
                 )
             self._put_back(transit)
             self._refuse(transit, GATE_REASONS["journal-down"])
-            self._outbox.append((0, transit, b""))
+            self._outbox.append((0, transit, detail(transit)))
             count(self.tally, transit)
         self.parts.settle(decided)
         self._unwritten_accepted.extend(accepted)
@@ -480,6 +508,28 @@ class Relay:
         """Queues what may happen once the journal is synced up to ``sequence`` (0 = now), after all that is queued before."""
         self._outbox.append((sequence, None, do))
 
+    # ------------------------------------------------------------------ for commands that are no submits (commands.py)
+
+    def judge_in_place(self, transit: Transit, data: bytes, old: Entry, now: float) -> bytes:
+        """The record with the entry of an allowed transit instead of ``old``; as it was where it is refused (then it says why)."""
+        after = self._judge(transit, record.remove(data, old.id), now, old)
+        return data if transit.lane is None else after
+
+    def turn_down(self, transit: Transit, reason: str) -> None:
+        """Gives back what judging reserved, and refuses for a reason of the gate's own (none: it is to be judged again)."""
+        self._put_back(transit)
+        if reason:
+            self._refuse(transit, GATE_REASONS[reason])
+
+    def tell_refused(self, transit: Transit) -> None:
+        """Counts and answers what was refused."""
+        count(self.tally, transit)
+        self.say(0, transit, detail(transit))
+
+    def say(self, sequence: int, transit: Transit, body: bytes) -> None:
+        """Answers the provider once the journal is synced up to ``sequence``."""
+        self._outbox.append((sequence, transit, body))
+
     @property
     def highest_id(self) -> int:
         """The last entry id given out."""
@@ -494,7 +544,7 @@ class Relay:
     def idle(self) -> bool:
         """Whether nothing is on its way any more."""
         waiting = self._submits or self._changes or self._accepted or self._decided or self._changed
-        return not (self.in_flight or waiting or self._busy or self._outbox or self.parts.waiting)
+        return not (self.in_flight or self.questions or waiting or self._busy or self._outbox or self.parts.waiting)
 
 
 def _taken(accepted: tuple[Transit, bytes]) -> tuple[int, int, int, bytes]:

@@ -54,11 +54,7 @@ def replay(
         if item.kind == entries.VERDICT:
             _verdict(store, entries.unpack_verdict(item.body), item.sequence, counts, done)
         elif item.kind in (entries.ANSWER, entries.ACCEPTED):
-            for answer in entries.unpack_answers(item):
-                said = done.open.get(answer.entry_id)
-                _answer(store, answer, counts, done)
-                if accepted is not None and said is not None and Effect(answer.effect) is Effect.ACCEPTED:
-                    accepted(said, answer)
+            _answers(store, item, counts, done, accepted)
         elif item.kind == entries.START:
             done.highest_id = max(done.highest_id, entries.unpack_start(item.body).first_id)
         elif item.kind == entries.IDS:
@@ -123,6 +119,20 @@ def _refused(store: EmbeddedStore, said: entries.OptedOut) -> None:
     store.update(said.recipient, put)
 
 
+def _answers(
+    store: EmbeddedStore,
+    item: Record,
+    counts: bool,
+    done: Replayed,
+    accepted: Callable[[entries.Verdict, entries.Answer], None] | None,
+) -> None:
+    for answer in entries.unpack_answers(item):
+        said = done.open.get(answer.verdict_sequence)
+        _answer(store, answer, counts, done)
+        if accepted is not None and said is not None and Effect(answer.effect) is Effect.ACCEPTED:
+            accepted(said, answer)
+
+
 def _answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done: Replayed) -> None:
     effect = Effect(told.effect)
     done.open.pop(told.verdict_sequence, None)
@@ -138,7 +148,7 @@ def _answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done: Repl
 
 
 def _unreplaced(store: EmbeddedStore, told: entries.Unreplaced, done: Replayed) -> None:
-    done.open.pop(told.entry_id, None)
+    done.open.pop(told.verdict_sequence, None)
 
     def back(data: bytes) -> bytes:
         without = record.remove(data, told.entry_id)

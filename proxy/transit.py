@@ -11,10 +11,11 @@ from typing import Protocol
 
 from proxy.access import Access
 from proxy.long import LongMessage
-from proxy.message import CATEGORY_WORDS, Category, Entry, Message, Outcome, Take, Verdict
+from proxy.message import CATEGORY_WORDS, REASONS, Category, Entry, Message, Outcome, Take, Verdict
 from proxy.state.box import Item
 from proxy.tally import Tally
-from proxy.wire import submit_sm_resp
+from proxy.wire import Frame, read_submit, submit_sm_resp, why
+from proxy.wire.tables import VERSION_34
 
 
 class Bind(Protocol):
@@ -54,6 +55,10 @@ class Lane(Protocol):
     name: str
     up: bool
     """Whether any link can take submits now."""
+    apart: int
+    """How many requests that hear of their own fate (Apart) are on their way."""
+    debt: int
+    """Messages that went out within others (submit_multi) and are still to be counted against the carrier's rate."""
 
     def hold(self, category: Category) -> bool:
         """Keep one place; False if this class has its second's worth waiting already."""
@@ -99,6 +104,11 @@ class Transit:
     own_s = 0.0
     """Our own part of the way there, in seconds."""
 
+    read = staticmethod(read_submit)
+    """How its frame is read; a subclass that came as another command has its own."""
+    respond = staticmethod(submit_sm_resp)
+    """How it is answered: (sequence, status, body) → bytes."""
+
     def __init__(self, bind: Bind, sequence: int, data: bytes, arrived_s: float) -> None:
         self.bind = bind
         self.sequence = sequence  # the provider's own
@@ -109,6 +119,43 @@ class Transit:
     def adopts(self) -> int:
         """Id of the entry it stands in for, 0 if none."""
         return self.adopted.id if self.adopted is not None else 0
+
+
+class Apart(Transit):
+    """A request on a lane that is not one submit (a query, many submits in one): it deals itself with what becomes of it.
+
+    Links hand its answer to it and not to the relay, which they look for only while its lane says that there is one.
+    """
+
+    def go(self, lane: Lane, places: int = 1) -> None:
+        """Takes the place that was held in the lane; ``places``: as how many messages it counts against the carrier's rate."""
+        self.lane = lane
+        lane.apart += 1
+        lane.debt += places - 1
+        lane.put(self)
+
+    def settled(self) -> None:
+        """Its answer is there, or is not waited for any more."""
+        assert self.lane is not None
+        self.lane.apart -= 1
+
+    def answered(self, frame: Frame) -> None:
+        """The carrier answered in time."""
+        raise NotImplementedError
+
+    # The relay asks these before it does what it does for a submit: False, and it does that.
+
+    def answered_late(self, frame: Frame) -> bool:
+        """The carrier answered what had been given up."""
+        raise NotImplementedError
+
+    def unanswered(self) -> bool:
+        """No answer came in time, or the link was lost."""
+        raise NotImplementedError
+
+    def unsent(self, reason: str) -> bool:
+        """It left its lane without having been sent."""
+        raise NotImplementedError
 
 
 class Outbox(deque[tuple[int, Transit | None, bytes | Callable[[], None]]]):
@@ -124,7 +171,7 @@ class Outbox(deque[tuple[int, Transit | None, bytes | Callable[[], None]]]):
                 _say(said)
                 what()  # type: ignore[operator]
                 continue
-            answer = submit_sm_resp(transit.sequence, transit.status, what)  # type: ignore[arg-type]
+            answer = transit.respond(transit.sequence, transit.status, what)  # type: ignore[arg-type]
             bind = transit.bind
             if bind in said:
                 said[bind].append(answer)
@@ -140,6 +187,15 @@ def _say(said: dict[Bind, list[bytes]]) -> None:
         bind.unanswered -= len(answers)
         bind.answer_all(answers)
     said.clear()
+
+
+def detail(transit: Transit) -> bytes:
+    """The body of a refusal: why, in the words that may be told outside, for a provider that wants it and a client that knows
+    optional parameters; else nothing."""
+    bind = transit.bind
+    if not bind.access.detail or bind.peer_version < VERSION_34 or not transit.reason:
+        return b""
+    return why(REASONS[transit.reason].public)
 
 
 _TEMPORARY = (0x14, 0x58)  # ESME_RMSGQFUL, ESME_RTHROTTLED

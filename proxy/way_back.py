@@ -244,6 +244,9 @@ class WayBack:
         """Hands a provider's next items to its binds in turn, as many as they have room for."""
         if self.closing or provider == UNOWNED:
             return
+        if self.relay.half_told[provider]:
+            self.due.add(provider)
+            return
         rooms = [(bind, room) for bind in self._receivers(provider) if (room := bind.room) > 0]
         room = sum(room for _, room in rooms)
         if not room:

@@ -202,7 +202,6 @@ def test_no_password_is_ever_shown() -> None:
         (added("receipt_id: oct", "port: 2776"), "gate106.yaml:8: carriers[0]: unknown receipt_id 'oct' (one of same, hex, dec)"),
         (added("receipt_id_width: 8", "port: 2776"), "gate106.yaml:8: carriers[0].receipt_id_width: has no meaning with receipt_id: same (choose hex or dec)"),
         (added("receipt_id_width: 65", "port: 2776"), "gate106.yaml:8: carriers[0].receipt_id_width: must be a whole number from 1 to 64, not 65"),
-        (added("status_detail: tlv", "jia-secret"), "gate106.yaml:14: providers[0].status_detail: this version does not serve 'tlv' yet: take it out"),
         (added("upstream: {carrier: bj}", "jia-secret"), "gate106.yaml:14: providers[0].upstream: 'system_id' is missing"),
         (added("upstream: {carrier: bj, system_id: jia}", "jia-secret"), "gate106.yaml:14: providers[0].upstream: 'password' is missing"),
         (added("upstream: {system_id: jia, password: x}", "jia-secret"), "gate106.yaml:14: providers[0].upstream: 'carrier' is missing"),

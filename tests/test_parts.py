@@ -98,7 +98,9 @@ class House:
         self.numbers = itertools.count(1)
         self.at_carrier: list[Transit] = []
         ports = Ports(cast("Any", (SimpleNamespace(name="jia", ports=("1069001",)),)))
-        provider = SimpleNamespace(name="jia", statuses="vendor", category=Category.MARKETING, since=None)
+        provider = SimpleNamespace(
+            name="jia", statuses="vendor", status_detail="none", replace=False, category=Category.MARKETING, since=None
+        )
         access = Access(
             cast("Any", provider), cast("Any", SimpleNamespace(system_id="jia", ports=None)), (rate,) if rate else (), ports
         )

@@ -19,7 +19,7 @@ from proxy.net.link import Link, Turns
 from proxy.net.pacing import Pacer
 from proxy.relay import Relay
 from proxy.tally import Tally
-from proxy.transit import Transit
+from proxy.transit import Apart, Transit
 from proxy.way_back import WayBack
 from proxy.wire import Frame, Received, Session
 from proxy.wire.tables import DELIVER_SM, ESME_RINVCMDID, ESME_RMSGQFUL, ESME_RTHROTTLED, status_name
@@ -242,7 +242,7 @@ class CarrierHouse:
     def _flow(self, most: int) -> int:
         """Hands at most so many submits from the lane to links; how many it were. One person's messages keep to one link, and
         wait there (parked) while its window is full, though others flow."""
-        sent = 0
+        sent = self._pay(most) if self.lane.debt else 0
         while sent < most and (room := self._room()):
             transits = self.lane.take(min(room, most - sent))
             if not transits:
@@ -290,7 +290,7 @@ class CarrierHouse:
             answers = self.as_told(answers)
         responses, name = self.tally.carrier_responses, self.carrier.name
         self.tally.submit_seconds[name].observe_all([now_s - transit.arrived_s for transit, _ in answers])
-        answered = self.relay.answered
+        answered = self._answered if self.lane.apart else self.relay.answered
         good = 0
         for transit, frame in answers:
             transit.answered_s = now_s
@@ -318,6 +318,19 @@ class CarrierHouse:
             log.warning("carrier's ids are not as the settings say", carrier=self.account, why=ids.doubt)
             ids.doubt = ""
         return told
+
+    def _answered(self, transit: Transit, frame: Frame) -> None:
+        """While there are requests of other kinds on the way."""
+        if isinstance(transit, Apart):
+            transit.answered(frame)
+        else:
+            self.relay.answered(transit, frame)
+
+    def _pay(self, most: int) -> int:
+        """Counts messages that left within others (submit_multi) against the rate; how many of ``most`` that takes."""
+        paid = min(most, self.lane.debt)
+        self.lane.debt -= paid
+        return paid
 
     # -- for metrics
 

@@ -78,6 +78,10 @@ class Lane:
         self.code = code
         self.up = False
         """Whether any link can take submits now; kept by whoever owns the links."""
+        self.apart = 0
+        """Requests on their way that hear of their own fate (transit.Apart)."""
+        self.debt = 0
+        """Messages that left within others: still to be counted against the rate."""
         self.bound = max(QUEUE_MIN, round(tps * QUEUE_S))
         self.held = [0] * len(Category)
         """Places kept or filled, by class."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 import structlog
 
 from proxy.access import Access, Directory
+from proxy.commands import Commands
 from proxy.config import Timers
 from proxy.net.doorkeeper import Doorkeeper
 from proxy.net.link import Link, Turns
@@ -25,21 +26,12 @@ from proxy.wire.tables import (
     BIND_RECEIVER,
     BIND_TRANSCEIVER,
     BIND_TRANSMITTER,
-    CANCEL_SM,
-    DATA_SM,
-    DELIVER_SM,
     ESME_RALYBND,
     ESME_RBINDFAIL,
-    ESME_RCANCELFAIL,
     ESME_RINVCMDID,
     ESME_RINVPASWD,
     ESME_RINVSYSID,
     ESME_ROK,
-    ESME_RQUERYFAIL,
-    ESME_RREPLACEFAIL,
-    QUERY_SM,
-    REPLACE_SM,
-    SUBMIT_MULTI,
     SUBMIT_SM,
 )
 
@@ -51,14 +43,6 @@ LATE_MAX = 1024
 """Delivers of one bind given up whose late answer is still understood: it saves the provider a second copy."""
 NAME = "gate106"
 """Our system_id in bind responses."""
-_NOT_YET = {
-    QUERY_SM: ESME_RQUERYFAIL,
-    CANCEL_SM: ESME_RCANCELFAIL,
-    REPLACE_SM: ESME_RREPLACEFAIL,
-    DATA_SM: ESME_RINVCMDID,
-    SUBMIT_MULTI: ESME_RINVCMDID,
-}
-"""Commands the gate does not carry: answered with the status their client understands as "no"."""
 
 
 class Providers:
@@ -75,6 +59,7 @@ class Providers:
         self.bound: defaultdict[str, list[ProviderLink]] = defaultdict(list)
         """Binds by provider, in the order in which they came."""
         self.doorkeeper = Doorkeeper()
+        self.commands: Commands
         self.accepting = False
         self.why_not_accepting = "loading"
         self._servers: list[asyncio.Server] = []
@@ -165,7 +150,7 @@ class ProviderLink(Link):
             if frame.command_id == SUBMIT_SM:
                 relay.submit(self, frame, now, arrived_s)
             else:
-                self._other(frame)
+                self._other(frame, now, arrived_s)
         if received.answers:
             self.providers.way_back.answered(received.answers, now)
         for sequence, frame in received.strays:
@@ -194,16 +179,14 @@ class ProviderLink(Link):
 
     # -- bind and the rest
 
-    def _other(self, frame: Frame) -> None:
+    def _other(self, frame: Frame, now: float, arrived_s: float) -> None:
         if frame.command_id in (BIND_TRANSMITTER, BIND_RECEIVER, BIND_TRANSCEIVER):
             if self.kind or self._checking is not None:
                 self.session.answer(frame, ESME_RALYBND)
             else:
                 self._bind(frame)
-        elif frame.command_id == DELIVER_SM:
+        elif not self.providers.commands.take(self, frame, now, arrived_s):
             self.session.answer(frame, ESME_RINVCMDID)  # a provider has nothing to deliver to us
-        else:
-            self.session.answer(frame, _NOT_YET.get(frame.command_id, ESME_RINVCMDID))
 
     def _bind(self, frame: Frame) -> None:
         request = self.session.bind_request(frame)

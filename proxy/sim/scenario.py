@@ -61,13 +61,14 @@ EXPECTED: dict[str, str] = {
 
 NOT_STAGED: dict[str, str] = {
     "journal-down": "needs a disk that is full or read-only: tests/crash fills one",
+    "not-replaceable": "the simulated providers replace nothing: tests/test_commands.py does",
     "store-down": "the embedded store is memory: it cannot be away, and so it never says so",
     "store-conflict": "needs a second gate that writes the same person's record: the embedded store has one writer",
     "too-long": "needs a text of 21 parts: tests/test_parts.py sends one",
     "late-breach": "needs a client that leaves a part for later: tests/test_parts.py does",
     "judge-error": "needs a fault in the gate itself: none is known, and planting one would be no demo",
 }
-"""... these, which only a fault of the house gives."""
+"""... these, which only a fault of the house or another command gives."""
 
 SHADOWS: dict[str, str] = {
     "unknown-region-marketing": "numbers no table knows",

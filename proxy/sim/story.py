@@ -104,9 +104,14 @@ def read_journal(folder: Path) -> JournalStory:
     """The journal of a gate that has stopped; raises JournalDamaged."""
     story = JournalStory()
     rules: dict[str, Sequence[str]] = {}
+    by_sequence: dict[int, Judged] = {}  # what repeats refer to
     for place, record in enumerate(read(OsDisk(folder)), 1):
         if record.kind == entries.VERDICT:
-            story.verdicts.append(_judged(entries.unpack_verdict(record.body), rules, place, record.sequence))
+            judged = _judged(entries.unpack_verdict(record.body), rules, place, record.sequence)
+            story.verdicts.append(judged)
+            by_sequence[record.sequence] = judged
+        elif record.kind == entries.REPEATED:
+            story.verdicts += _again(entries.unpack_repeated(record.body), by_sequence, place)
         elif record.kind in (entries.ANSWER, entries.ACCEPTED):
             for answer in entries.unpack_answers(record):
                 message_id = answer.carrier_id.partition(b"\0")[0].decode("latin-1")
@@ -128,6 +133,12 @@ def read_journal(folder: Path) -> JournalStory:
             loaded = entries.unpack_rules(record.body)
             rules[loaded.revision[:16].rjust(16, "0")] = loaded.ids
     return story
+
+
+def _again(said: entries.Repeated, by_sequence: dict[int, Judged], place: int) -> Iterator[Judged]:
+    """What came again after it was refused: each time as a verdict of its own."""
+    for sequence, count in said.counts.items():
+        yield from [by_sequence[sequence]._replace(at=said.time, place=place)] * count
 
 
 def _judged(said: entries.Verdict, rules: dict[str, Sequence[str]], place: int, number: int) -> Judged:

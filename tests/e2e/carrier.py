@@ -15,12 +15,17 @@ from tests.e2e.pdus import (
     BIND_RECEIVER,
     BIND_TRANSMITTER,
     BINDS,
+    CANCEL_SM,
+    DATA_SM,
     DELIVER_SM,
     ENQUIRE_LINK,
     ESME_ROK,
     MESSAGE_STATE,
+    QUERY_SM,
     RECEIPTED_MESSAGE_ID,
+    REPLACE_SM,
     RESPONSE,
+    SUBMIT_MULTI,
     SUBMIT_SM,
     UNBIND,
     Pdu,
@@ -33,6 +38,21 @@ from tests.e2e.pdus import (
 )
 from tests.e2e.sockets import Server, hang_up
 from tests.e2e.waiting import until
+
+COMMANDS = (QUERY_SM, CANCEL_SM, REPLACE_SM, DATA_SM, SUBMIT_MULTI)
+
+
+def addresses(found: Pdu) -> list[str]:
+    """To whom a submit_multi goes, lists left out."""
+    body = found.body
+    place = body.index(0, body.index(0) + 3) + 1
+    count, place, numbers = body[place], place + 1, []
+    for _ in range(count):
+        assert body[place] == 1
+        end = body.index(0, place + 3)
+        numbers.append(body[place + 3 : end].decode())
+        place = end + 1
+    return numbers
 
 
 class Seen(NamedTuple):
@@ -75,6 +95,10 @@ class Carrier(Server):
         """Answers to what we sent, by our sequence number."""
         self.bind_status = ESME_ROK
         """What binds are answered with from now on."""
+        self.asked: list[Pdu] = []
+        """query_sm, cancel_sm, replace_sm, data_sm and submit_multi, as they arrived."""
+        self.unreachable: set[str] = set()
+        """Whom a submit_multi does not reach: its answer lists them with ESME_RINVDSTADR."""
         self.other: list[Pdu] = []
         """What is neither a request the carrier serves nor an answer."""
         self._rules: dict[str, list[int]] = {}
@@ -181,12 +205,27 @@ class Carrier(Server):
                 self._held[fields.destination[-11:]].append((peer, found, fields))
             else:
                 self._answer(peer, found, fields)
+        elif found.command in COMMANDS and peer.kind != BIND_RECEIVER:
+            self.asked.append(found)
+            peer.send(pdu(found.command | RESPONSE, found.sequence, self._body(found)))
         elif found.command in (ENQUIRE_LINK, UNBIND):
             peer.send(pdu(found.command | RESPONSE, found.sequence))
         elif found.command & RESPONSE and found.command != RESPONSE:
             self.answers[found.sequence] = found
         else:
             self.other.append(found)
+
+    def _body(self, found: Pdu) -> bytes:
+        """What the other commands are answered with."""
+        if found.command == QUERY_SM:
+            return found.body.partition(b"\0")[0] + b"\0\0\2\0"  # DELIVRD
+        if found.command in (CANCEL_SM, REPLACE_SM):
+            return b""
+        name = f"{next(self._ids):010d}".encode() + b"\0"
+        if found.command == DATA_SM:
+            return name
+        lost = [number for number in addresses(found) if number in self.unreachable]
+        return name + bytes((len(lost),)) + b"".join(b"\1\1" + number.encode() + b"\0\0\0\0\x0b" for number in lost)
 
     def _answer(self, peer: Peer, found: Pdu, fields: Submit) -> None:
         rules = self._rules.get(fields.destination[-11:])

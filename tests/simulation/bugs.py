@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
 from proxy.changes import Answer, Effect
 from proxy.hearing import Manners
 from proxy.message import hash32
+from proxy.multi import Member
 from proxy.replies import Confirmation, Heard, from_port, scope_of
 from proxy.state import record, replied
 from proxy.transit import Outbox, Transit
+from proxy.wire import Frame, submit_sm_resp
 from tests.simulation.world import World
 
 
@@ -100,6 +104,40 @@ def late_answer_forwarded(world: World) -> None:
 def ids_start_again(world: World) -> None:
     """After a restart entries are numbered from one."""
     world.relay._next_id = 1
+
+
+def unsuccess_sme_ignored(world: World) -> None:
+    """Who was not reached by a submit_multi counts as reached: its answer's status is read, its list is not."""
+    relay = world.relay
+    answered = relay.answered
+
+    def answer(transit: Any, frame: Any) -> None:
+        if isinstance(transit, Member) and frame.command_status:
+            frame = Frame.of(submit_sm_resp(frame.sequence_number, 0, b"c"))
+        answered(transit, frame)
+
+    cast("Any", relay).answered = answer
+
+
+def receipt_before_the_answer_to_many(world: World) -> None:
+    """A provider's delivers do not wait while a submit_multi of theirs is answered by the carrier and not by us."""
+
+    class Deaf(Counter[str]):
+        def __setitem__(self, provider: str, count: int) -> None:
+            super().__setitem__(provider, 0)
+
+    world.relay.half_told = Deaf()
+
+
+def place_of_a_group_leaked(world: World) -> None:
+    """Those who leave in one PDU keep a place in the lane each."""
+    release = world.lane.release
+
+    def keep(category: Any) -> None:
+        if sys._getframe(1).f_code.co_name != "_judged":
+            release(category)
+
+    cast("Any", world.lane).release = keep
 
 
 def place_leaked(world: World) -> None:
@@ -385,6 +423,9 @@ BUGS: list[Callable[[World], None]] = [
     unknown_taken_back,
     late_answer_forwarded,
     ids_start_again,
+    unsuccess_sme_ignored,
+    place_of_a_group_leaked,
+    receipt_before_the_answer_to_many,
     place_leaked,
     aggregates_not_given_back,
     sent_again_after_link_loss,

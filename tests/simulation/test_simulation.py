@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from proxy.desk import entries
+from proxy.desk.journal import read
 from tests.simulation.bugs import BUGS
 from tests.simulation.world import Broken, World
 
@@ -73,6 +75,13 @@ def test_the_worlds_are_eventful() -> None:
             "long, incomplete": world.tally.long_messages["incomplete",],
             "part inherits": world.tally.long_messages["inherited",],
             "late breach": world.tally.long_messages["late-breach",],
+            "sent to many": sum(
+                s.told is not None for world_bind in world.binds.values() for group in world_bind.groups.values() for s in group
+            ),
+            "data_sm": sum(s.frame[6:8] == b"\1\3" and s.told == 0 for s in world.submits),
+            "refused again": sum(
+                entries.unpack_repeated(one.body).counts != {} for one in read(world.disk, 1) if one.kind == entries.REPEATED
+            ),
             "adopted": sum(s.replaced for s in world.submits),
             "delivered": sum(d.got > 0 for d in world.delivers),
             "delivered twice": sum(d.got > 1 for d in world.delivers),

@@ -21,11 +21,13 @@ from typing import Any, cast
 from proxy import policy
 from proxy.access import Access, Ports
 from proxy.changes import Effect
+from proxy.commands import Data
 from proxy.desk import entries, mail
 from proxy.desk.entries import OptedOut, Restored, Said, Verdict
 from proxy.desk.journal import Journal, MemoryDisk, Record, read
 from proxy.hearing import Hearing, Manners
 from proxy.message import Category, EntryState, OptOut, hash48
+from proxy.multi import Together, submit_multi
 from proxy.net.lane import Lane
 from proxy.relay import Relay
 from proxy.replay import ID_GAP, replay, settle_open
@@ -35,9 +37,11 @@ from proxy.state.aggregates import Aggregates
 from proxy.state.box import Item
 from proxy.state.mailbox import UNOWNED, Bounds, Mailbox
 from proxy.tally import Tally
-from proxy.transit import Transit
+from proxy.transit import Apart, Transit
 from proxy.way_back import WayBack
-from proxy.wire import Frame, deliver_sm, deliver_sm_resp, read_fields, submit_sm, submit_sm_resp
+from proxy.wire import Frame, data_sm_resp, deliver_sm, deliver_sm_resp, read_fields, submit_sm, submit_sm_resp
+from proxy.wire.multi import read_multi
+from tests import pdus
 from tests.simulation.longs import Longs, LongSent
 
 NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai: half a day is left before the calendar day ends
@@ -143,6 +147,8 @@ class SimBind:
     unanswered: int = 0
     peer_version: int = 0x34
     asked: dict[int, Submit] = field(default_factory=dict)
+    groups: dict[int, list[Submit]] = field(default_factory=dict)
+    """What went out in one submit_multi, by its sequence number: each in ``asked``, too."""
     epoch: int = 0
 
     def answer_all(self, answers: list[bytes]) -> None:
@@ -260,6 +266,7 @@ class World:
         self.widen_after = self.random.choice([0, 2])
         self.restarts = 0
         self.bug = bug
+        self.refusals_told: Counter[bytes] = Counter()
         self._on_disk: dict[int, OnDisk] = {}
         self.start()
 
@@ -322,7 +329,9 @@ class World:
         self.binds: dict[str, SimBind] = {}
         ports = Ports(cast("Any", tuple(SimpleNamespace(name=name, ports=(port,)) for name, port in PORTS.items())))
         for name in PORTS:
-            provider = SimpleNamespace(name=name, statuses="vendor", category=Category.MARKETING, since=None)
+            provider = SimpleNamespace(
+                name=name, statuses="vendor", status_detail="none", replace=False, category=Category.MARKETING, since=None
+            )
             account = SimpleNamespace(system_id=name, ports=None)
             access = Access(cast("Any", provider), cast("Any", account), (), ports)
             for bind, window in (("", 8), ("-second", 8), ("-narrow", 1)):
@@ -453,25 +462,54 @@ class World:
             self.longs.provider_sends(name, advertiser, recipient, number)
             return
         text = again.text if again else f"【{advertiser}】双11第{number}张券 拒收请回复{WORDS[advertiser[-1]]}"
+        if again is None and self.chance(0.1):
+            self.provider_submits_many(name, text, advertiser)
+            return
+        bind, kind = self.binds[name], Transit
         frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=number)
-        self.hand_in(
-            Submit(number, name, recipient, text, self.now, frame, self.epoch, advertiser=advertiser), self.binds[name]
-        )
+        if self.chance(0.1) if again is None else again.frame[4:8] == frame_data_sm("", 0, "", 0)[4:8]:
+            frame, kind = frame_data_sm(PORTS[name], recipient, text, number), Data
+        submit = Submit(number, name, recipient, text, self.now, frame, self.epoch, advertiser=advertiser)
+        self.hand_in(submit, bind, kind)
 
-    def hand_in(self, submit: Submit, bind: SimBind) -> None:
+    def hand_in(self, submit: Submit, bind: SimBind, kind: type[Transit] = Transit) -> None:
         self.submits.append(submit)
         bind.asked[submit.number] = submit
-        self.relay.submit(cast("Any", bind), Frame.of(submit.frame), self.now, self.now)
+        self.relay.submit(cast("Any", bind), Frame.of(submit.frame), self.now, self.now, kind)
+        self.wake()
+
+    def provider_submits_many(self, name: str, text: str, advertiser: str) -> None:
+        """A submit_multi to some people, each once: of one who is there twice an answer does not say which was refused."""
+        first, bind = len(self.submits) + 1, self.binds[name]
+        people = self.random.sample(PEOPLE, self.random.randint(1, 4))
+        frame = Frame.of(pdus.multi(PORTS[name].encode(), people, text, sequence=first))
+        multi = read_multi(frame)
+        group = [
+            Submit(first + place, name, person, text, self.now, multi.submit(place), self.epoch, advertiser=advertiser)
+            for place, person in enumerate(people)
+        ]
+        self.submits += group
+        bind.groups[first] = group
+        bind.asked.update((submit.number, submit) for submit in group)
+        submit_multi(self.relay, cast("Any", bind), frame, self.now, self.now)
         self.wake()
 
     def broken(self, what: str) -> Broken:
         return Broken(what)
 
     def provider_told(self, bind: SimBind, frame: Frame) -> None:
-        submit = bind.asked[frame.sequence_number]
+        group = bind.groups.get(frame.sequence_number)
+        if group is None:
+            self.submit_told(bind.asked[frame.sequence_number], frame.command_status)
+            return
+        refused = {one["addr"]: one["status"] for one in read_fields(frame).get("unsuccess_sme", ())}
+        for submit in group:
+            self.submit_told(submit, refused.get(b"%d" % submit.recipient, frame.command_status))
+
+    def submit_told(self, submit: Submit, status: int) -> None:
         if submit.told is not None:
-            raise Broken(f"submit {submit.number} answered twice: {submit.told}, {frame.command_status}")
-        submit.told = status = frame.command_status
+            raise Broken(f"submit {submit.number} answered twice: {submit.told}, {status}")
+        submit.told = status
         if status == 0:
             if submit.carrier_said != 0:
                 raise Broken(f"submit {submit.number} acknowledged, the carrier said {submit.carrier_said}")
@@ -482,8 +520,11 @@ class World:
                 raise Broken(f"submit {submit.number} told of a refusal that never was")
             if submit.entry not in self.on_disk().refused_by_carrier:
                 raise Broken(f"submit {submit.number} told of a refusal before it was written")
-        elif status >= 0x400 and submit.frame not in self.on_disk().refused:
-            raise Broken(f"submit {submit.number} refused before the verdict was written")
+        elif status >= 0x400:
+            self.refusals_told[nameless(submit.frame)] += 1
+            known = self.on_disk().refused[nameless(submit.frame)]
+            if not known or (submit.long is None and self.refusals_told[nameless(submit.frame)] > known):
+                raise Broken(f"submit {submit.number} refused before the verdict, or that it came again, was written")
         if status == SUPPRESSED and not any(covers(one, submit) for one in self.on_disk().in_force(submit, self.now - 0.5)):
             raise Broken(f"submit {submit.number} is held back though nobody refused it, or took it back")
         self.longs.told(submit)
@@ -517,10 +558,25 @@ class World:
 
     def reaches_socket(self, transit: Transit) -> None:
         """From here nobody can call a message back."""
-        if not transit.entry_id:
+        if not transit.entry_id and not isinstance(transit, Apart):
             self.confirmation_leaves(transit)
             return
-        submit = cast("SimBind", transit.bind).asked[transit.sequence]
+        for member, submit in self.submits_of(transit):
+            self.submit_reaches_socket(member, submit)
+        if self.restarts < 4 and self.chance(self.faults * 0.05):  # when it hurts most
+            self.later(self.random.choice([0.0, 0.001]), self.crash)
+
+    def submits_of(self, transit: Transit) -> list[tuple[Transit, Submit]]:
+        """What leaves in one PDU."""
+        bind = cast("SimBind", transit.bind)
+        if not transit.entry_id and not isinstance(transit, Apart):
+            return []  # the gate's own words
+        if isinstance(transit, Together):
+            group = bind.groups[transit.sequence]
+            return [(member, group[member.sequence - 1]) for member in transit.members]
+        return [(transit, bind.asked[transit.sequence])]
+
+    def submit_reaches_socket(self, transit: Transit, submit: Submit) -> None:
         submit.entry = transit.entry_id
         sharing = self.by_entry.setdefault(transit.entry_id, [])
         if any(other.long is None or submit.long is None or other.long.key != submit.long.key for other in sharing):
@@ -547,8 +603,6 @@ class World:
         self.check_caps(submit)
         if submit.long is not None:
             self.longs.check_sent(submit, transit)
-        if self.restarts < 4 and self.chance(self.faults * 0.05):  # when it hurts most
-            self.later(self.random.choice([0.0, 0.001]), self.crash)
 
     def check_caps(self, last: Submit) -> None:
         out = [s for s in self.submits if s.reached_carrier and not s.forgiven and not s.replaced and not s.taken_back]
@@ -574,47 +628,63 @@ class World:
             raise Broken("a confirmation left before the refusal was synced")
 
     def carrier_gets(self, link: SimLink, sequence: int, transit: Transit) -> None:
-        if not transit.entry_id:  # the gate's own words: what is answered concerns nobody
+        if not transit.entry_id and not isinstance(transit, Apart):  # the gate's own words: what is answered concerns nobody
             if not self.chance(self.faults * 0.2):
                 status = CARRIER_REFUSES if self.chance(0.15) else 0
-                self.later(self.random.expovariate(50), partial(self.carrier_answers, link, sequence, status))
+                self.later(self.random.expovariate(50), partial(self.carrier_answers, link, sequence, [status]))
             return
-        submit = cast("SimBind", transit.bind).asked[transit.sequence]
-        if Frame.of(transit.data).data != submit.frame:
-            raise Broken(f"submit {submit.number} was altered on its way")
-        status = CARRIER_REFUSES if self.chance(0.15) else 0
-        submit.carrier_said = status
+        parts = self.submits_of(transit)
+        there = [transit.data]
+        if isinstance(transit, Together):
+            multi = read_multi(Frame.of(transit.data))
+            there = [multi.submit(place) for place in range(len(multi.addresses))]
+        if [nameless(data) for data in there] != [nameless(submit.frame) for _, submit in parts]:
+            raise Broken(f"submit {parts[0][1].number} was altered on its way")
+        statuses = [CARRIER_REFUSES if self.chance(0.15) else 0 for _ in parts]
+        for (_, submit), status in zip(parts, statuses, strict=True):
+            submit.carrier_said = status
         if self.chance(self.faults * 0.2):
             return  # silence
         delay = RESPONSE_S + 1 if self.chance(self.faults * 0.3) else self.random.expovariate(50)
         for _ in range(2 if self.chance(self.faults * 0.3) else 1):
-            self.later(delay, lambda: self.carrier_answers(link, sequence, status))
+            self.later(delay, lambda: self.carrier_answers(link, sequence, statuses))
             delay += self.random.expovariate(100)
 
-    def carrier_answers(self, link: SimLink, sequence: int, status: int) -> None:
+    def carrier_answers(self, link: SimLink, sequence: int, statuses: list[int]) -> None:
         """As a session does: an answer belongs to what waits, to what was given up, or to nothing."""
         if link is not self.link or not link.up:
             return
-        frame = Frame.of(submit_sm_resp(sequence, status, b"" if status else b"c%d" % sequence))
         if sequence in link.window:
             transit = link.window.pop(sequence)
-            self.note_refusal(transit, status)
-            self.relay.answered(transit, frame)
-            if status == 0 and transit.entry_id:
-                self.receipt(cast("SimBind", transit.bind).asked[transit.sequence])
+            self.note_refusals(transit, statuses)
+            hears = transit.answered if isinstance(transit, Apart) else partial(self.relay.answered, transit)
+            hears(self.answer_to(transit, sequence, statuses))
+            for (_, submit), status in zip(self.submits_of(transit), statuses, strict=False):
+                if status == 0:
+                    self.receipt(submit)
         elif sequence in link.late:
             transit = link.late.pop(sequence)
-            self.note_refusal(transit, status)
-            self.relay.answered_late(transit, frame)
+            self.note_refusals(transit, statuses)
+            self.relay.answered_late(transit, self.answer_to(transit, sequence, statuses))
         self.wake()
         self.pump_soon()
 
-    def note_refusal(self, transit: Transit, status: int) -> None:
-        first = transit if transit.long is None else transit.long.leader
-        if (
-            status and transit.entry_id and first is not None and first.adopted is None
-        ):  # else the attempt that it stands in for may have arrived
-            cast("SimBind", transit.bind).asked[transit.sequence].taken_back = True
+    def answer_to(self, transit: Transit, sequence: int, statuses: list[int]) -> Frame:
+        name = b"c%d" % sequence
+        if isinstance(transit, Together):
+            people = [submit.recipient for _, submit in self.submits_of(transit)]
+            refused = [(person, status) for person, status in zip(people, statuses, strict=True) if status]
+            return Frame.of(pdus.multi_resp(name, refused))
+        build = data_sm_resp if isinstance(transit, Data) else submit_sm_resp
+        return Frame.of(build(sequence, statuses[0], b"" if statuses[0] else name))
+
+    def note_refusals(self, transit: Transit, statuses: list[int]) -> None:
+        for (member, submit), status in zip(self.submits_of(transit), statuses, strict=False):
+            first = member if member.long is None else member.long.leader
+            if (
+                status and first is not None and first.adopted is None
+            ):  # else the attempt that it stands in for may have arrived
+                submit.taken_back = True
 
     def overdue(self, link: SimLink, sequence: int) -> None:
         transit = link.window.pop(sequence, None)
@@ -843,6 +913,8 @@ class World:
         self.disk.free_bytes = None
         self._on_disk.clear()
         kept = self.on_disk().entries
+        for body in self.refusals_told:  # a power loss may take a refusal that was written, not synced
+            self.refusals_told[body] = min(self.refusals_told[body], self.on_disk().refused[body])
         for submit in self.submits:
             if submit.reached_carrier and submit.entry not in kept:
                 if submit.told == 0:
@@ -883,10 +955,14 @@ class World:
                     raise Broken(f"submit {submit.number} was never answered")
             if bind.unanswered:
                 raise Broken(f"{bind.unanswered} submits count as unanswered at rest")
-        if any(self.lane.held):
-            raise Broken(f"places of the lane are still held: {self.lane.held}")
+        if any(self.lane.held) or self.lane.apart:
+            raise Broken(f"places of the lane are still held: {self.lane.held}, {self.lane.apart} by other commands")
         if self.tally.sent_after_optout:
             raise Broken(f"{self.tally.sent_after_optout} messages went to people after they had refused")
+        self.check_delivers()
+        self.check_records()
+
+    def check_delivers(self) -> None:
         for deliver in self.delivers:
             if not deliver.acknowledged:
                 raise Broken(f"deliver {deliver.number} was never acknowledged")
@@ -922,6 +998,15 @@ class World:
                     raise Broken(f"submit {submit.number} was acknowledged, its entry says {live[submit.entry]}")
         if _dump(fresh.counters) != _dump(self.store.counters):
             raise Broken("a replay of the journal gives other aggregates")
+
+
+def nameless(frame: bytes) -> bytes:
+    """A PDU without its sequence number."""
+    return frame[:12] + frame[16:]
+
+
+def frame_data_sm(source: str, recipient: int, text: str, sequence: int) -> bytes:
+    return pdus.data(source.encode(), b"%d" % recipient, text, sequence)
 
 
 def _dump(counters: Aggregates) -> dict[int, bytes]:
@@ -961,7 +1046,8 @@ class OnDisk:
     entries: set[int]
     taken_back: set[int]
     refused_by_carrier: set[int]
-    refused: set[bytes]
+    refused: Counter[bytes]
+    """How often each was refused, repeats included."""
     adopts: dict[int, int]
     accepted: set[int]  # entries all of whose parts were
     late: set[bytes]  # parts whose text broke a rule when they came
@@ -1007,14 +1093,20 @@ class OnDisk:
 
     @classmethod
     def of(cls, disk: MemoryDisk) -> OnDisk:
-        found = cls(set(), set(), set(), set(), {}, set(), set(), {}, set())
+        found = cls(set(), set(), set(), Counter(), {}, set(), set(), {}, set())
         waiting: dict[int, int] = {}  # verdicts that let something out, by their place: the entry
+        verdicts: dict[int, bytes] = {}
         for item in read(disk, 1):
             if item.kind == entries.VERDICT:
                 verdict = entries.unpack_verdict(item.body)
                 found._verdict(verdict)
                 if verdict.entry is not None:
                     waiting[item.sequence] = verdict.entry.id
+                else:
+                    verdicts[item.sequence] = nameless(verdict.data)
+            elif item.kind == entries.REPEATED:
+                for sequence, count in entries.unpack_repeated(item.body).counts.items():
+                    found.refused[verdicts[sequence]] += count
             for answer in entries.unpack_answers(item):
                 if answer.status == CARRIER_REFUSES:
                     found.refused_by_carrier.add(answer.entry_id)
@@ -1024,13 +1116,7 @@ class OnDisk:
                 if Effect(answer.effect).takes_back:
                     found.taken_back.add(answer.entry_id)
             found.note_turn(item)
-            if item.kind == entries.DELIVER:
-                found.delivers.setdefault(entries.unpack_deliver(item.body).data, set()).add(item.sequence)
-                found.waiting.add(item.sequence)
-            elif item.kind == entries.DELIVERED:
-                found.waiting.difference_update(mail.unpack_delivered(item.body).numbers)
-            elif item.kind == entries.DROPPED:
-                found.waiting.difference_update(mail.unpack_dropped(item.body).numbers)
+            found.note_deliver(item)
         found.accepted -= set(waiting.values())
         return found
 
@@ -1039,6 +1125,16 @@ class OnDisk:
             self.entries.add(verdict.entry.id)
             self.adopts[verdict.entry.id] = verdict.adopts
         else:
-            self.refused.add(verdict.data)
+            self.refused[nameless(verdict.data)] += 1
             if verdict.reason == "late-breach":
                 self.late.add(verdict.data)
+
+    def note_deliver(self, item: Record) -> None:
+        """What the way back wrote."""
+        if item.kind == entries.DELIVER:
+            self.delivers.setdefault(entries.unpack_deliver(item.body).data, set()).add(item.sequence)
+            self.waiting.add(item.sequence)
+        elif item.kind == entries.DELIVERED:
+            self.waiting.difference_update(mail.unpack_delivered(item.body).numbers)
+        elif item.kind == entries.DROPPED:
+            self.waiting.difference_update(mail.unpack_dropped(item.body).numbers)

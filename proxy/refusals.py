@@ -1,0 +1,174 @@
+"""Refusals: what was refused a few minutes ago, so that its repeats cost no verdict and no evidence of their own.
+
+In: submits that a rule refused, with where that stands in the journal; the same submits again. Out: the same answer, and one journal
+record per turn with how often each was asked again. Never: a verdict; sockets, the clock.
+
+Kept is only what would be refused again for the next ten minutes whatever happens to others: never a defer or one of the gate's own
+reasons; nothing that a rolling window or an aggregate decided (when they let go is not known beforehand), no part of a long message,
+nothing scheduled. It ends with the day, with the next moment at which any time rule turns, with the window of the cap that was
+reached, with a reload of the rules, and with any change of the person's record but a new message (which only adds reasons).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from proxy.desk import entries
+from proxy.message import GATE_REASONS, Message, Outcome, Reason, Verdict
+from proxy.policy import RuleSet
+from proxy.transit import Transit
+
+REPEAT_S = 600.0
+"""A repeat this soon is answered from here (DESIGN §4): clients that retry do so within minutes."""
+REFUSALS_MAX = 65_536
+"""About 500 bytes each: 32 MB at worst, which a provider that varies its texts may fill and nobody else notices."""
+
+Key = tuple[str, str, bytes]
+"""Provider, source, digest of all after the destination."""
+
+
+class Kept(NamedTuple):
+    until: float
+    sequence: int
+    """Of the verdict in the journal."""
+    verdict: Verdict
+
+
+class Refusals:
+    def __init__(
+        self, refuse: Callable[[Transit, Reason], None], note: Callable[[Repeats], None], tell: Callable[[Transit], None]
+    ) -> None:
+        """What the relay does for it: set reason and status; write a record in the coming turn; count and answer."""
+        self._refuse, self._note, self._tell = refuse, note, tell
+        self._repeats: Repeats | None = None
+        self.people: dict[int, dict[Key, Kept]] = {}
+        """By person: one look-up for everybody who was refused nothing."""
+        self._rules: RuleSet | None = None
+        self._order: deque[tuple[float, int, Key]] = deque()
+
+    def again(self, transit: Transit, rules: RuleSet, now: float) -> bool:
+        """Whether this was refused a few minutes ago: then it is answered so again, once that is written."""
+        message = transit.message
+        assert message is not None
+        kept = self.find(message, rules, now) if transit.long is None else None
+        if kept is None:
+            return False
+        assert kept.verdict.reason is not None
+        transit.verdict, transit.category = kept.verdict, kept.verdict.facts.category
+        self._refuse(transit, kept.verdict.reason)
+        if self._repeats is None or not self._repeats.open:
+            self._repeats = Repeats(self._told)
+            self._note(self._repeats)
+        self._repeats.add(transit, kept)
+        return True
+
+    def _told(self, transit: Transit, written: bool) -> None:
+        if not written:
+            transit.verdict = None
+            self._refuse(transit, GATE_REASONS["journal-down"])
+        self._tell(transit)
+
+    def find(self, message: Message, rules: RuleSet, now: float) -> Kept | None:
+        """The refusal this is a repeat of, if it still stands."""
+        known = self.people.get(message.recipient)
+        if known is None:
+            return None
+        if rules is not self._rules:
+            self.clear()
+            return None
+        kept = known.get(_key(message))
+        return kept if kept is not None and now < kept.until else None
+
+    def keep(self, transit: Transit, rules: RuleSet, now: float) -> None:
+        """Notes a refusal that was written, if it is of the kind that stands."""
+        message, verdict = transit.message, transit.verdict
+        if (
+            message is None
+            or transit.long is not None
+            or verdict is None
+            or verdict.outcome is not Outcome.REJECT
+            or not _stands(message, verdict, rules)
+        ):
+            return
+        if rules is not self._rules:
+            self.clear()
+            self._rules = rules
+        ends = [breach.not_before for breach in verdict.breaches if breach.not_before is not None]
+        until = min([now + REPEAT_S, rules.until, *ends])
+        if until <= now:
+            return
+        key = _key(message)
+        self.people.setdefault(message.recipient, {})[key] = Kept(until, transit.recorded, verdict)
+        self._order.append((until, message.recipient, key))
+        while self._order and (self._order[0][0] <= now or len(self._order) > REFUSALS_MAX):
+            self._drop(*self._order.popleft())
+
+    def _drop(self, until: float, person: int, key: Key) -> None:
+        known = self.people.get(person)
+        if known is not None and key in known and known[key].until == until:
+            del known[key]
+            if not known:
+                del self.people[person]
+
+    def forget(self, person: int) -> None:
+        """The person's record was changed: what was refused may be allowed now."""
+        self.people.pop(person, None)
+
+    def clear(self) -> None:
+        self.people.clear()
+        self._order.clear()
+        self._rules = None
+
+
+def _key(message: Message) -> Key:
+    sender = message.sender
+    return sender.provider, sender.port, message.content.digest
+
+
+def _stands(message: Message, verdict: Verdict, rules: RuleSet) -> bool:
+    content = message.content
+    if content.part is not None or content.scheduled is not None or not verdict.breaches:
+        return False
+    return all(
+        "recipient" in limit.keys and limit.window.unit != "rolling"
+        for breach in verdict.breaches
+        for limit in rules.rules[breach.number].limits
+    )
+
+
+class Repeats:
+    """The repeats of one turn on their way into the journal (a Change that alters no record): answered once they are written."""
+
+    recipient = 0
+
+    def __init__(self, then: Callable[[Transit, bool], None]) -> None:
+        """``then``: tells the provider of each, and whether it was written."""
+        self.open = True
+        """Whether more may be added: not any more once it was packed."""
+        self._again: list[Transit] = []
+        self._counts: dict[int, int] = {}
+        self._then = then
+
+    def add(self, transit: Transit, kept: Kept) -> None:
+        self._again.append(transit)
+        self._counts[kept.sequence] = self._counts.get(kept.sequence, 0) + 1
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        return data
+
+    def written(self, now: float) -> tuple[int, bytes]:
+        self.open = False
+        return entries.REPEATED, entries.pack_repeated(now, self._counts)
+
+    def done(self, recorded: int) -> None:
+        for transit in self._again:
+            self._then(transit, True)
+
+    def unwritten(self) -> bool:
+        """The provider is asked to come again."""
+        self.open = False
+        for transit in self._again:
+            self._then(transit, False)
+        return False

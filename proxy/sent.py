@@ -1,0 +1,113 @@
+"""Sent: which message an id names, for two days: whose it is, who has it, what stands for it in the person's record.
+
+In: what carriers accepted, of providers that want it (``replace: true``). Out: a Message's whereabouts by the id its provider was told.
+Never: texts; sockets, the clock.
+
+Two generations: the younger fills for 48 hours or until it is full, then it becomes the older. So an id is known for 48 hours at
+least, unless more than IDS_MAX messages of such providers were accepted meanwhile: then the newest IDS_MAX are. A restart keeps what
+stands in the part of the journal that is replayed: what was accepted since the last checkpoint, so nothing after an orderly stop. An
+id that is not known any more is refused for replace_sm; query_sm and cancel_sm then go by the source address alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from proxy.desk import entries
+from proxy.message import Content, hash32
+from proxy.transit import Transit
+from proxy.wire import Frame, Memo, read_submit
+from proxy.wire.submit import data_coding_of
+from proxy.wire.tables import REPLACE_SM, SUBMIT_SM
+
+KNOWN_S = 48 * 3600
+IDS_MAX = 250_000
+"""Of one generation. An id of ten digits costs about 170 bytes, its dictionary's share included: 85 MB when both are full."""
+CARRIER_UNKNOWN = 63
+
+
+class Sent(NamedTuple):
+    entry_id: int
+    recipient: int
+    port: int
+    """hash32 of the source address."""
+    carrier: str
+    """Empty if it is not known."""
+    data_coding: int
+    replaceable: bool
+    """A whole submit_sm with a plain text: neither one of many (submit_multi) nor a part of a long message nor a data_sm."""
+
+
+class SentIndex:
+    def __init__(self, carriers: Sequence[str]) -> None:
+        self._carriers = list(carriers)
+        self._numbers = {name: number for number, name in enumerate(carriers)}
+        self._young: dict[bytes, int] = {}
+        self._old: dict[bytes, int] = {}
+        self._since = 0.0
+
+    def note(self, accepted: Iterable[tuple[Transit, bytes]], now: float) -> None:
+        """What carriers took in one turn, each with the body of the answer."""
+        if len(self._young) >= IDS_MAX or now - self._since >= KNOWN_S:
+            self._old, self._young, self._since = self._young, {}, now
+        for transit, body in accepted:
+            if transit.bind.access.replaces:
+                self._add(transit, body)
+
+    def _add(self, transit: Transit, body: bytes) -> None:
+        message, lane = transit.message, transit.lane
+        assert message is not None
+        carrier = CARRIER_UNKNOWN if lane is None else self._numbers.get(lane.name, CARRIER_UNKNOWN)
+        coding = _replaced_in(transit.data, message.content) if type(transit) is Transit else None
+        self._put(body, transit.entry_id, message.recipient, message.sender.port_hash, carrier, coding)
+
+    def _put(self, body: bytes, entry_id: int, recipient: int, port: int, carrier: int, data_coding: int | None) -> None:
+        """``data_coding``: None where it cannot be replaced. A replace_sm's answer names no message."""
+        message_id = body[:-1] if body[-1:] == b"\0" else body.partition(b"\0")[0]
+        if message_id:
+            last = 0 if data_coding is None else data_coding << 1 | 1
+            self._young[message_id] = (((entry_id << 34 | recipient) << 32 | port) << 6 | carrier) << 9 | last
+
+    def restore(self, said: entries.Verdict, told: entries.Answer) -> None:
+        """What was accepted, as a replay finds it in the journal. The carrier is known if there is but one."""
+        frame = Frame.of(said.data)
+        message_id = told.carrier_id.partition(b"\0")[0]
+        if frame.command_id == REPLACE_SM:
+            self.rename(said.data[16 : said.data.index(0, 16)], told.entry_id)
+            return
+        coding = None
+        if frame.command_id == SUBMIT_SM and message_id not in self._young:  # in a submit_multi several share one id
+            coding = _replaced_in(said.data, read_submit(frame, Memo(), said.time).content)
+        carrier = 0 if len(self._carriers) == 1 else CARRIER_UNKNOWN
+        self._put(message_id, told.entry_id, said.recipient, hash32(said.port), carrier, coding)
+
+    def find(self, message_id: bytes) -> Sent | None:
+        packed = self._young.get(message_id) or self._old.get(message_id)
+        if packed is None:
+            return None
+        carrier = packed >> 9 & 63
+        return Sent(
+            packed >> 81,
+            packed >> 47 & (1 << 34) - 1,
+            packed >> 15 & 0xFFFF_FFFF,
+            self._carriers[carrier] if carrier < len(self._carriers) else "",
+            packed >> 1 & 0xFF,
+            bool(packed & 1),
+        )
+
+    def rename(self, message_id: bytes, entry_id: int) -> None:
+        """Another entry stands for the message now (it was replaced)."""
+        for generation in (self._young, self._old):
+            packed = generation.get(message_id)
+            if packed is not None:
+                generation[message_id] = packed & (1 << 81) - 1 | entry_id << 81
+                return
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+
+def _replaced_in(data: bytes, content: Content) -> int | None:
+    """The alphabet another text would be read in; None where what stands beside the text (a header, a port) would change its meaning."""
+    return data_coding_of(data) if content.part is None and content.state in ("readable", "empty") else None

@@ -1,0 +1,194 @@
+"""A gate without sockets: relay, commands, journal in memory, one carrier or two. Tests speak for both ends.
+
+In: PDUs of providers, answers of carriers. Out: what each side gets to see. Never: an event loop, a clock of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from proxy import policy
+from proxy.access import Directory
+from proxy.commands import Commands, ways
+from proxy.config import Account, Provider
+from proxy.desk import entries
+from proxy.desk.journal import Journal, MemoryDisk, Record, read
+from proxy.message import Category
+from proxy.net.lane import Lane
+from proxy.relay import Relay
+from proxy.replay import replay, settle_open
+from proxy.sent import SentIndex
+from proxy.state import open_store, record
+from proxy.tally import Tally
+from proxy.transit import Apart, Transit
+from proxy.wire import Frame, submit_sm
+from proxy.wire.tables import SUBMIT_SM
+
+NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai
+SHANGHAI, BEIJING = 13800210000, 13800100000
+RULES = """
+rules:
+  - {id: ban, when: {category: marketing, province: 北京}, then: reject, reason: region-ban}
+  - {id: suppressed, when: {category: marketing, suppressed: true}, then: reject, reason: suppressed}
+  - {id: words, when: {text: {words: [六合彩]}}, then: reject, reason: keyword}
+  - {id: cap, when: {category: marketing}, limit: {count: 3, per: day, key: [recipient]}, then: reject, reason: recipient-cap}
+  - {id: burst, when: {provider: yi}, limit: {count: 1, per: 59s, key: [recipient]}, then: reject, reason: same-content}
+"""
+
+
+@dataclass(eq=False)
+class Bind:
+    access: Any
+    window: int = 300
+    unanswered: int = 0
+    peer_version: int = 0x34
+    told: list[Frame] = field(default_factory=list)
+
+    def answer_all(self, answers: list[bytes]) -> None:
+        self.told += map(Frame.of, answers)
+
+    room = 0
+
+    def hand(self, data: bytes, ticket: Any) -> None:
+        raise AssertionError("nobody delivers here")
+
+
+class House:
+    def __init__(self, tmp_path: Path, *, rules: str = RULES, carriers: tuple[str, ...] = ("bj",), **provider: Any) -> None:
+        folder = tmp_path / "rules"
+        folder.mkdir(exist_ok=True)
+        (folder / "rules.yaml").write_text(rules, encoding="utf-8")
+        self.now = NOON
+        self.disk = MemoryDisk()
+        self.journal = Journal(self.disk, 0)
+        self.store = open_store("sqlite::memory:")
+        self.tally = Tally()
+        self.lanes = {name: Lane(name, name[:2], 1000, lambda: None) for name in carriers}
+        for lane in self.lanes.values():
+            lane.up = True
+        self.route = self.lanes[carriers[0]]
+        said: dict[str, Any] = {"statuses": "vendor", "status_detail": "none", "replace": True, "tps": None} | provider
+        providers = [
+            Provider(
+                name, (Account(name, "x", None, None, None),), (port,), (), said["tps"], 4, 300, Category.MARKETING,
+                said["statuses"], said["status_detail"], None, replace=said["replace"],
+            )
+            for name, port in (("jia", "1069001"), ("yi", "1069002"))
+        ]  # fmt: skip
+        directory = Directory(cast("Any", SimpleNamespace(providers=tuple(providers))))
+        self.binds = {name: Bind(access) for name, access in directory.accesses.items()}
+        self.relay = Relay(
+            directory=directory,
+            rules=policy.load(folder),
+            store=self.store,
+            journal=self.journal,
+            routes=cast("Any", SimpleNamespace(lane=self.lane_of)),
+            tally=self.tally,
+            spawn=_drive,
+            wake=lambda: None,
+            sync=lambda: None,
+        )
+        self.commands = Commands(
+            self.relay,
+            SentIndex(list(carriers)),
+            ways(cast("Any", self.lanes)),
+            lambda message_id: None,
+            False,
+            lambda: self.now,
+        )
+        self.way: list[tuple[Lane, Transit]] = []
+
+    def lane_of(self, message: Any, verdict: Any) -> Lane | None:
+        return self.route if self.route.up else None
+
+    # -- providers
+
+    def sends(self, name: str, data: bytes) -> None:
+        """A provider's PDU is read, and dealt with."""
+        frame, bind = Frame.of(data), self.binds[name]
+        if frame.command_id == SUBMIT_SM:
+            self.relay.submit(cast("Any", bind), frame, self.now, self.now)
+        else:
+            assert self.commands.take(cast("Any", bind), frame, self.now, self.now)
+        self.turn()
+
+    def submit(self, name: str, recipient: int, text: str, sequence: int = 1, source: str = "") -> None:
+        source = source or {"jia": "1069001", "yi": "1069002"}[name]
+        self.sends(name, submit_sm(source, str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=sequence))
+
+    def told(self, name: str) -> list[Frame]:
+        """What a provider was answered since the last look."""
+        told, self.binds[name].told = self.binds[name].told, []
+        return told
+
+    # -- the carrier
+
+    def at_carrier(self, name: str = "bj") -> list[Transit]:
+        """What leaves on a lane now."""
+        return self.lanes[name].take(1000)
+
+    def carrier_says(self, transit: Transit, data: bytes) -> None:
+        frame = Frame.of(data)
+        if isinstance(transit, Apart):
+            transit.answered(frame)
+        else:
+            self.relay.answered(transit, frame)
+        self.turn()
+
+    def nobody_answers(self, transit: Transit) -> None:
+        self.relay.unanswered(transit)
+        self.turn()
+
+    # -- what the gate knows
+
+    def turn(self) -> None:
+        self.relay.turn(self.now)
+        self.journal.note_synced(self.journal.sync())
+        self.relay.turn(self.now)
+
+    def written(self) -> list[Record]:
+        return list(read(self.disk, 1))
+
+    def verdicts(self) -> list[entries.Verdict]:
+        return [entries.unpack_verdict(one.body) for one in self.written() if one.kind == entries.VERDICT]
+
+    def entries(self, recipient: int) -> list[tuple[int, int]]:
+        """(id, state) of all that counts for a person."""
+        return [(one.id, one.state) for one in record.entries(_record(self.store, recipient))]
+
+    def replayed(self, recipient: int) -> list[tuple[int, int]]:
+        """``entries`` as a restart would find them now."""
+        fresh = open_store("sqlite::memory:")
+        settle_open(fresh, replay(fresh, read(self.disk, 1), 0))
+        return [(one.id, one.state) for one in record.entries(_record(fresh, recipient))]
+
+    def at_rest(self) -> None:
+        """Nothing is on its way, no place is held, and a restart would find the same."""
+        assert self.relay.idle
+        for lane in self.lanes.values():
+            assert not any(lane.held)
+            assert not lane.apart
+        assert not any(bind.unanswered for bind in self.binds.values())
+        for said in self.verdicts():
+            assert self.entries(said.recipient) == self.replayed(said.recipient)
+
+
+def _record(store: Any, recipient: int) -> bytes:
+    found: list[bytes] = []
+
+    async def look() -> None:
+        found.append((await store.load([recipient]))[recipient][1])
+
+    _drive(look())
+    return found[0]
+
+
+def _drive(coroutine: Any) -> None:
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("the embedded store waited")

@@ -1,0 +1,208 @@
+"""A refusal that comes again is answered as before, and journalled as a count."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy import refusals
+from proxy.desk import entries
+from proxy.message import OptOut
+from proxy.state import record
+from tests.e2e.pdus import pdu, tlv
+from tests.house import BEIJING, SHANGHAI, House
+
+TEXT = "【测试】双11券 拒收请回复R"
+
+
+@pytest.fixture
+def house(tmp_path) -> House:
+    return House(tmp_path)
+
+
+def statuses(house: House, name: str = "jia") -> list[int]:
+    return [told.command_status for told in house.told(name)]
+
+
+def repeats(house: House) -> list[dict[int, int]]:
+    return [entries.unpack_repeated(one.body).counts for one in house.written() if one.kind == entries.REPEATED]
+
+
+def accept(house: House) -> None:
+    for transit in house.at_carrier():
+        house.carrier_says(transit, pdu(0x80000004, 9, b"id\0"))
+
+
+def test_a_repeat_is_answered_alike_counted_alike_and_journalled_as_a_count(house):
+    for n in range(4):
+        house.submit("jia", BEIJING, TEXT, sequence=n)
+    assert statuses(house) == [0x400] * 4
+    assert len(house.verdicts()) == 1
+    sequence = next(one.sequence for one in house.written() if one.kind == entries.VERDICT)
+    assert repeats(house) == [{sequence: 1}] * 3
+    assert house.tally.submits["jia", "marketing", "reject", "region-ban"] == 4
+    assert house.tally.rule_hits["ban", "北京"] == 4
+    house.at_rest()
+
+
+def test_repeats_of_one_turn_are_one_record(house, monkeypatch):
+    house.submit("jia", BEIJING, TEXT)
+    monkeypatch.setattr(house, "turn", lambda: None)
+    for n in range(5):
+        house.submit("jia", BEIJING, TEXT, sequence=n)
+    monkeypatch.undo()
+    assert statuses(house) == [0x400]  # the repeats are written first
+    house.turn()
+    assert statuses(house) == [0x400] * 5
+    assert [sum(one.values()) for one in repeats(house)] == [5]
+
+
+@pytest.mark.parametrize(
+    ("name", "person", "text"), [("yi", BEIJING, TEXT), ("jia", BEIJING + 1, TEXT), ("jia", BEIJING, TEXT + "!")]
+)
+def test_anothers_message_another_person_and_another_text_are_judged(house, name, person, text):
+    house.submit("jia", BEIJING, TEXT)
+    house.submit(name, person, text)
+    assert len(house.verdicts()) == 2
+    assert repeats(house) == []
+
+
+def test_it_ends_after_ten_minutes_with_the_day_and_with_the_rules(house):
+    house.submit("jia", BEIJING, TEXT)
+    house.now += 601
+    house.submit("jia", BEIJING, TEXT)
+    assert len(house.verdicts()) == 2
+    house.now = house.now // 86_400 * 86_400 + 16 * 3600 - 30  # half a minute before midnight in Shanghai
+    for n in range(4):
+        house.submit("jia", SHANGHAI, f"{TEXT}{n}")
+        accept(house)
+    house.submit("jia", SHANGHAI, f"{TEXT}3")
+    assert statuses(house)[-2:] == [0x410, 0x410]
+    house.now += 31
+    house.submit("jia", SHANGHAI, f"{TEXT}3")
+    accept(house)
+    assert statuses(house) == [0]
+    house.submit("jia", BEIJING, TEXT)
+    house.relay.rules = __import__("copy").copy(house.relay.rules)
+    before = len(house.verdicts())
+    house.submit("jia", BEIJING, TEXT)
+    assert len(house.verdicts()) == before + 1
+
+
+def test_a_take_back_and_a_restored_person_are_seen_at_once(house):
+    for n in range(3):
+        house.submit("jia", SHANGHAI, f"{TEXT}{n}")
+    house.submit("jia", SHANGHAI, TEXT)
+    assert statuses(house) == [0x410]
+    house.carrier_says(house.at_carrier()[0], pdu(0x80000004, 9, b"", 0x45))
+    house.submit("jia", SHANGHAI, TEXT)
+    assert len(house.at_carrier()) == 1  # allowed now
+
+    class Restored:
+        recipient = SHANGHAI + 1
+
+        def apply(self, data: bytes, now: float) -> bytes:
+            return record.restore(data, "all", "", int(now))
+
+        def written(self, now: float) -> None:
+            return None
+
+        def done(self, recorded: int) -> None:
+            return None
+
+        def unwritten(self) -> bool:
+            return True
+
+    house.store.update(SHANGHAI + 1, lambda old: record.opt_out(old, OptOut("all", "", int(house.now), "reply", 0)))
+    house.submit("jia", SHANGHAI + 1, TEXT)
+    house.submit("jia", SHANGHAI + 1, TEXT)
+    assert statuses(house)[-2:] == [0x420, 0x420]
+    house.relay.change(Restored())
+    house.turn()
+    house.submit("jia", SHANGHAI + 1, TEXT)
+    assert len(house.at_carrier()) == 1
+
+
+def test_a_rolling_window_is_asked_each_time(house):
+    house.submit("yi", SHANGHAI, TEXT)
+    accept(house)
+    house.submit("yi", SHANGHAI, TEXT + "2")
+    assert statuses(house, "yi") == [0, 0x414]
+    house.now += 60
+    house.submit("yi", SHANGHAI, TEXT + "2")
+    accept(house)
+    assert statuses(house, "yi") == [0]
+    assert repeats(house) == []
+
+
+def test_what_the_gate_itself_refuses_for_now_is_asked_each_time(house):
+    house.lanes["bj"].up = False
+    house.submit("jia", SHANGHAI, TEXT)
+    house.lanes["bj"].up = True
+    house.submit("jia", SHANGHAI, TEXT)
+    accept(house)
+    assert statuses(house) == [0x14, 0]
+
+
+def test_it_is_bounded_and_forgets_the_oldest_first(house, monkeypatch):
+    monkeypatch.setattr(refusals, "REFUSALS_MAX", 5)
+    for n in range(9):
+        house.submit("jia", BEIJING + n, TEXT)
+    kept = house.relay.refusals
+    assert sorted(kept.people) == [BEIJING + n for n in range(4, 9)]
+    house.now += 700
+    house.submit("jia", BEIJING, TEXT + "!")
+    assert sorted(kept.people) == [BEIJING]
+
+
+def test_the_journal_full_repeats_are_asked_to_come_again(house):
+    house.submit("jia", BEIJING, TEXT)
+    statuses(house)
+    house.disk.free_bytes = 10
+    house.submit("jia", BEIJING, TEXT)
+    assert statuses(house) == [0x14]
+    house.disk.free_bytes = None
+    house.at_rest()
+
+
+def test_an_allowed_person_asks_the_cache_nothing_while_it_is_empty(house, monkeypatch):
+    monkeypatch.setattr(refusals.Refusals, "again", lambda *_: pytest.fail("asked"))
+    house.submit("jia", SHANGHAI, TEXT)
+    assert len(house.at_carrier()) == 1
+
+
+# --- status_detail
+
+
+def why(name: bytes) -> bytes:
+    return b"\0" + tlv(0x1D, name + b"\0")
+
+
+def test_a_refusal_says_why_by_its_public_name_to_whom_wants_it_and_knows_parameters(tmp_path):
+    house = House(tmp_path, status_detail="tlv")
+    house.store.update(SHANGHAI, lambda old: record.opt_out(old, OptOut("all", "", int(house.now), "reply", 0)))
+    for person in (BEIJING, SHANGHAI, SHANGHAI):
+        house.submit("jia", person, TEXT)
+    house.submit("jia", SHANGHAI + 1, TEXT, source="1069002")
+    assert [told.data[16:] for told in house.told("jia")] == [
+        why(b"region-ban"), why(b"not-permitted"), why(b"not-permitted"), why(b"port-not-owned"),
+    ]  # fmt: skip
+    assert {one.reason for one in house.verdicts()} == {
+        "region-ban",
+        "suppressed",
+        "port-not-owned",
+    }  # the journal knows better
+    assert house.tally.submits["jia", "marketing", "reject", "suppressed"] == 2
+    house.binds["jia"].peer_version = 0x33
+    house.submit("jia", BEIJING, TEXT)
+    house.submit("jia", BEIJING + 1, TEXT)
+    assert [len(told.data) for told in house.told("jia")] == [16, 16]
+    house.submit("jia", SHANGHAI + 1, TEXT)
+    accept(house)
+    assert house.told("jia")[0].data[16:] == b"id\0"
+
+
+def test_by_default_a_refusal_is_bare_and_with_standard_statuses_it_says_only_that_it_failed(tmp_path):
+    house = House(tmp_path, statuses="standard")
+    house.submit("jia", BEIJING, TEXT)
+    house.submit("jia", BEIJING, TEXT)
+    assert [(told.command_status, len(told.data)) for told in house.told("jia")] == [(0x45, 16)] * 2

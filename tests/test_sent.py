@@ -1,0 +1,90 @@
+"""What an id is known to name, for how long, at what price, and after a restart."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy import sent
+from proxy.replay import replay
+from proxy.sent import KNOWN_S, SentIndex
+from proxy.state import open_store
+from tests.e2e.pdus import pdu
+from tests.house import NOON, SHANGHAI, House
+from tests.pdus import data, data_resp, header, multi, multi_resp, replace
+
+TEXT = "【测试】双11券 拒收请回复R"
+
+
+@pytest.fixture
+def house(tmp_path) -> House:
+    return House(tmp_path)
+
+
+def accepted(house: House, message_id: bytes, person: int = SHANGHAI) -> None:
+    house.submit("jia", person, TEXT)
+    (transit,) = house.at_carrier()
+    house.carrier_says(transit, pdu(0x80000004, 9, message_id + b"\0"))
+
+
+def known(index: SentIndex, message_id: bytes) -> sent.Sent:
+    found = index.find(message_id)
+    assert found is not None
+    return found
+
+
+def restarted(house: House) -> SentIndex:
+    index = SentIndex(list(house.lanes))
+    replay(open_store("sqlite::memory:"), iter(house.written()), 0, index.restore)
+    return index
+
+
+def test_an_id_tells_whose_it_is_where_it_went_and_by_whom(house):
+    accepted(house, b"id-1")
+    found = house.commands.index.find(b"id-1")
+    ((entry, _),) = house.entries(SHANGHAI)
+    sender = house.binds["jia"].access.sender(b"\0\1\1" + b"1069001\0")
+    assert found == sent.Sent(entry, SHANGHAI, sender.port_hash, "bj", 8, True)
+    assert house.commands.index.find(b"id-2") is None
+
+
+def test_it_is_known_for_two_days_at_least_and_not_for_ever(house):
+    accepted(house, b"first")
+    house.now = NOON + KNOWN_S - 1
+    accepted(house, b"second", SHANGHAI + 1)
+    house.now = NOON + KNOWN_S
+    accepted(house, b"third", SHANGHAI + 2)
+    assert house.commands.index.find(b"second")
+    house.now = NOON + 2 * KNOWN_S
+    accepted(house, b"fourth", SHANGHAI + 3)
+    index = house.commands.index
+    assert [bool(index.find(name)) for name in (b"first", b"second", b"third", b"fourth")] == [False, False, True, True]
+
+
+def test_it_is_bounded(house, monkeypatch):
+    monkeypatch.setattr(sent, "IDS_MAX", 3)
+    for n in range(20):
+        accepted(house, b"id-%d" % n, SHANGHAI + n)
+        assert len(house.commands.index) <= 2 * 3
+    assert all(house.commands.index.find(b"id-%d" % n) for n in range(17, 20))
+
+
+def test_what_is_replayed_is_known_as_before(house):
+    accepted(house, b"id-1")
+    house.sends("jia", data(b"1069001", b"%d" % (SHANGHAI + 1), TEXT))
+    house.carrier_says(house.at_carrier()[0], data_resp(b"data"))
+    house.sends("jia", multi(b"1069001", [SHANGHAI + 2, SHANGHAI + 3], TEXT))
+    house.carrier_says(house.at_carrier()[0], multi_resp(b"many"))
+    house.sends("jia", replace(b"id-1", b"1069001", (TEXT + "!").encode("utf-16-be")))
+    house.carrier_says(house.at_carrier()[0], header(0x07))
+    index = restarted(house)
+    for name in (b"id-1", b"data", b"many"):
+        assert index.find(name) == house.commands.index.find(name)
+    assert [known(index, name).replaceable for name in (b"id-1", b"data", b"many")] == [True, False, False]
+    house.at_rest()
+
+
+def test_with_several_carriers_a_replay_does_not_guess_which_took_it(tmp_path):
+    house = House(tmp_path, carriers=("bj", "sh"))
+    accepted(house, b"id-1")
+    assert known(house.commands.index, b"id-1").carrier == "bj"
+    assert known(restarted(house), b"id-1").carrier == ""
