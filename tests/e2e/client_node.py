@@ -49,6 +49,14 @@ class NodeClient:
     def burst(self, source: str, recipients: list[str]) -> list[Told]:
         return self._told([self._send(source, recipient, _bodies("gsm7")[0]) for recipient in recipients])
 
+    def ask(self, command: str, **fields: object) -> dict[str, object]:
+        """Any command, with the library's own names of its fields; its answer, as the library read it."""
+        self._n += 1
+        number = self._n
+        self._order({"do": "ask", "as": "tx", "n": number, "command": command, "fields": fields})
+        self._told([number])
+        return next(one for one in self._of("answer") if one["n"] == number)
+
     def arrived(self) -> list[Arrived]:
         return [
             Arrived(str(one["source"]), str(one["destination"]), str(one["text"]), bool(int(str(one["esm_class"])) & 0x04))

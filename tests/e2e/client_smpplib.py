@@ -30,6 +30,8 @@ class _Connection(smpplib.client.Client):  # type: ignore[misc]  # smpplib ships
         self.set_error_pdu_handler(self._answered)
         self.set_message_sent_handler(self._answered)
         self.set_message_received_handler(self._arrived)
+        self.set_query_resp_handler(self._queried)
+        self.queried: dict[int, tuple[int, str, int]] = {}
 
     def send_pdu(self, p) -> bool:
         with self.writing:
@@ -55,6 +57,9 @@ class _Connection(smpplib.client.Client):  # type: ignore[misc]  # smpplib ships
     def _answered(self, pdu) -> None:
         name = (getattr(pdu, "message_id", None) or b"").decode()
         self.told[pdu.sequence] = Told(int(pdu.status), name)
+
+    def _queried(self, pdu, **_: object) -> None:
+        self.queried[pdu.sequence] = (int(pdu.status), (pdu.message_id or b"").decode(), int(pdu.message_state or 0))
 
     def _arrived(self, pdu) -> None:
         coding = {8: "utf-16-be"}.get(pdu.data_coding, "latin-1")
@@ -88,6 +93,13 @@ class SmpplibClient:
 
     def burst(self, source: str, recipients: list[str]) -> list[Told]:
         return self._told([self._send(source, recipient, **_bodies("gsm7")[0]) for recipient in recipients])
+
+    def query(self, message_id: str, source: str) -> tuple[int, str, int]:
+        """(status, message_id, message_state) of the answer to a query_sm; of a refusal only the status says anything."""
+        sent = self._sender.query_message(message_id=message_id, source_addr_ton=0, source_addr_npi=0, source_addr=source)
+        queried, told = self._sender.queried, self._sender.told
+        until(lambda: sent.sequence in queried or sent.sequence in told, "an answer to the query")
+        return queried.get(sent.sequence) or (told[sent.sequence].status, "", 0)
 
     def arrived(self) -> list[Arrived]:
         return [one for connection in self._connections for one in list(connection.arrived)]

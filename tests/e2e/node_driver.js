@@ -2,6 +2,7 @@
 // node-smpp, led by JSON lines: one command per line on stdin, one event per line on stdout.
 //   {"do": "bind", "as": "a", "port": 2775, "with": "bind_transceiver", "fields": {...}}
 //   {"do": "submit", "as": "a", "n": 1, "fields": {...}}      octets are {"hex": "..."}
+//   {"do": "ask", "as": "a", "n": 1, "command": "query_sm", "fields": {...}}
 //   {"do": "close"}                                           unbinds everything, then exits
 const readline = require('readline');
 const smpp = require('smpp');
@@ -14,6 +15,7 @@ function tell(event) {
 
 function octets(value) {
   if (value && typeof value === 'object' && 'hex' in value) return Buffer.from(value.hex, 'hex');
+  if (Array.isArray(value)) return value.map(octets);
   if (value && typeof value === 'object') {
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, octets(inner)]));
   }
@@ -47,6 +49,14 @@ const doing = {
   submit(order) {
     sessions[order.as].submit_sm(octets(order.fields), (answer) => {
       tell({ event: 'answer', n: order.n, status: answer.command_status, id: answer.message_id || '' });
+    });
+  },
+  ask(order) {
+    sessions[order.as][order.command](octets(order.fields), (answer) => {
+      tell({
+        event: 'answer', n: order.n, status: answer.command_status, id: answer.message_id || '', state: answer.message_state,
+        unreached: answer.unsuccess_sme, why: answer.additional_status_info_text,
+      });
     });
   },
   close() {
