@@ -52,7 +52,7 @@ def test_a_seed_replays_to_the_same_end() -> None:
 def test_the_worlds_are_eventful() -> None:
     """What the seeds exercise, so that a simulation that quietly does nothing is seen."""
     seen: dict[str, int] = {}
-    for seed in range(1, 60):
+    for seed in range(1, 120):
         world = World(seed)
         world.run()
         for name, n in {
