@@ -4,7 +4,7 @@ again; then every receipt and reply is looked for where it belongs.
 In: a rate, a time. Out: a Report, or Astray naming what was lost or misrouted. Never: a tolerance. Twice is allowed only to a provider
 who went away without acknowledging, and counted.
 
-    python -m tests.soak.way_back --rate 2000 --seconds 300        (make soak-way-back)
+    python -m tests.soak.way_back --rate 2000 --seconds 300        (make way-back)
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Provider:
     sent: int = 0
     answered: dict[int, str] = field(default_factory=dict)
     """serial → message id the gate gave; empty: refused."""
-    unanswered: dict[int, int] = field(default_factory=dict)
-    """sequence → serial, while and where no answer came."""
+    unanswered: set[int] = field(default_factory=set)
+    """Serials whose bind was lost before their answer came."""
     receipts: Counter[str] = field(default_factory=Counter)
     replies: Counter[str] = field(default_factory=Counter)
     away: int = 0
@@ -77,7 +77,8 @@ class Client(asyncio.Protocol):
         transport.write(pdus.bind("transceiver", self.provider.name, PASSWORD))  # type: ignore[attr-defined]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.provider.unanswered |= self.in_flight
+        self.provider.unanswered.update(self.in_flight.values())
+        self._transport = None
         for future in (self.bound, self.gone):
             if not future.done():
                 future.set_result(False)
@@ -89,15 +90,17 @@ class Client(asyncio.Protocol):
 
     def submit(self, people_: list[tuple[int, int]]) -> None:
         """(serial, recipient) each."""
+        self.provider.sent += len(people_)
+        if self._transport is None:  # lost in this very moment
+            self.provider.unanswered.update(serial for serial, _ in people_)
+            return
         out = []
         for serial, recipient in people_:
             self._sequence += 1
             text = f"您的包裹{serial}已到驿站, 请凭取件码领取".encode("utf-16-be")
             out.append(pdus.submit_sm(self.provider.port + "02", str(recipient), text, registered=1, sequence=self._sequence))
             self.in_flight[self._sequence] = serial
-            self.provider.sent += 1
-        if self._transport is not None and out:
-            self._transport.write(b"".join(out))
+        self._transport.write(b"".join(out))
 
     def data_received(self, data: bytes) -> None:
         whole, self._rest = pdus.split(self._rest + data)
