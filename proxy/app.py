@@ -38,7 +38,7 @@ from proxy.net.provider import Providers
 from proxy.net.syncer import Syncer
 from proxy.ops.http import HttpServer
 from proxy.ops.metrics import Gauges, pieces
-from proxy.relay import Options, Relay
+from proxy.relay import Relay
 from proxy.replay import ID_GAP, replay, settle_open
 from proxy.sent import SentIndex
 from proxy.state import EmbeddedStore, StateError, open_store
@@ -119,7 +119,7 @@ class Gate:
             spawn=_drive,
             wake=self.turns.wake,
             sync=self._sync,
-            options=Options(settings.on_judge_error),
+            on_judge_error=settings.on_judge_error,
             first_id=max(found.highest_id, position.highest_id, settings.node << 40) + ID_GAP,
         )
         self.turns.work = self._turn
@@ -236,7 +236,7 @@ class Gate:
 
     def _log_judge_error(self) -> None:
         """The last exception of ``judge``, at most once per tick: the counter says how many there were."""
-        error, self.relay.judge_error = self.relay.judge_error, None
+        error, self.relay.judging.error = self.relay.judging.error, None
         if error is not None:
             log.error("judge failed: a fault of gate106, please report it", exc_info=error, total=self.tally.judge_errors[()])
 

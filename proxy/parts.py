@@ -1,4 +1,4 @@
-"""Parts: what the relay does with the parts of long messages (long.py says when).
+"""Parts: what becomes of the parts of long messages (long.py says when).
 
 In: parts that were read, the person's record while they are judged, what the carrier said of each. Out: verdicts of parts; the effect of
 each answer on the message's one entry. Never: sockets, the clock, the journal.
@@ -15,39 +15,23 @@ stricter. A breach refuses that part (a handset shows nothing with a part missin
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 from proxy.changes import Amended, Answer, Change, Effect, Undo
+from proxy.judging import Judging
 from proxy.long import PARTS_MAX, Assembler, LongMessage
 from proxy.message import GATE_REASONS, RULE_REASONS, EntryState, Message, Reason, Verdict, pack_entry
-from proxy.policy import RuleSet, facts, judge, judge_text
-from proxy.state import Store, record
-from proxy.tally import Tally
-from proxy.transit import Routes, Transit
+from proxy.policy import facts, judge, judge_text
+from proxy.state import record
+from proxy.transit import Transit
 
 ESME_RSYSERR = 0x08
 
 
-class Relay(Protocol):
-    """What the relay lends to this room."""
-
-    rules: RuleSet
-    store: Store
-    routes: Routes
-    tally: Tally
-    _submits: list[Transit]
-    _changes: list[Change]
-
-    def _judge(self, transit: Transit, data: bytes, now: float) -> bytes: ...
-    def _judge_failed(self, message: Message, error: Exception) -> Verdict: ...
-    def _refuse(self, transit: Transit, reason: Reason) -> None: ...
-    def _put_back(self, transit: Transit) -> None: ...
-    def _give_back(self, transit: Transit) -> None: ...
-
-
 class Parts:
-    def __init__(self, relay: Relay) -> None:
-        self._relay = relay
+    def __init__(self, judging: Judging, hand_in: Callable[[list[Transit]], None], change: Callable[[Change], None]) -> None:
+        """``hand_in``: these are judged in the coming turn; ``change``: this alters a record in it."""
+        self._judging, self._to_turn, self._changes = judging, hand_in, change
         self._assembler: Assembler[Transit] = Assembler()
         self.undecided = 0
         """Parts that are being judged: their fate is not written yet."""
@@ -61,7 +45,7 @@ class Parts:
         part = message.content.part
         assert part is not None
         if part.total > PARTS_MAX:
-            self._relay.tally.long_messages["too-long",] += 1
+            self._judging.tally.long_messages["too-long",] += 1
             return "too-long"
         if self._assembler.is_turned_away(transit, now_s):
             return "rate-exceeded"
@@ -99,7 +83,7 @@ class Parts:
 
     def _hand_in(self, ready: list[Transit]) -> bool:
         self.undecided += len(ready)
-        self._relay._submits.extend(ready)
+        self._to_turn(ready)
         return bool(ready)
 
     # -- the verdict
@@ -121,9 +105,9 @@ class Parts:
 
     def _lead(self, long: LongMessage[Transit], leader: Transit, data: bytes, now: float) -> bytes:
         """The message is judged once; it goes out only if its lane has room for all its parts."""
-        relay = self._relay
-        long.judged_at, long.revision = now, relay.rules.revision
-        after = relay._judge(leader, data, now)
+        judging = self._judging
+        long.judged_at, long.revision = now, judging.rules.revision
+        after = judging.judge(leader, data, now)
         if leader.lane is None:
             return data
         more = len(long.batch) - 1
@@ -131,26 +115,26 @@ class Parts:
             if not leader.lane.hold(leader.category):
                 for _ in range(held):
                     leader.lane.release(leader.category)
-                relay._put_back(leader)
-                relay._refuse(leader, GATE_REASONS["queue-full"])
+                judging.put_back(leader)
+                judging.refuse(leader, GATE_REASONS["queue-full"])
                 return data
         return after
 
     def _inherit(self, long: LongMessage[Transit], leader: Transit, transit: Transit, data: bytes, now: float) -> bytes:
         """A part that came after its message was judged."""
-        relay, message = self._relay, transit.message
+        judging, message = self._judging, transit.message
         assert message is not None
         _share(transit, leader)
         verdict = leader.verdict
         if (
-            verdict is not None and long.revision != relay.rules.revision
+            verdict is not None and long.revision != judging.rules.revision
         ):  # rules are numbered anew: their breaches mean nothing now
             transit.verdict = verdict = _without_breaches(verdict)
         if not leader.packed or verdict is None:
             transit.reason, transit.status = leader.reason, leader.status
             return data
         if not record.has(data, leader.entry_id):  # adopted or erased meanwhile
-            relay._refuse(transit, GATE_REASONS["store-conflict"])
+            judging.refuse(transit, GATE_REASONS["store-conflict"])
             return data
         packed = long.packed or leader.packed
         said = self._ask_again(long, leader, message, data, now)
@@ -159,12 +143,12 @@ class Parts:
             transit.category = said.facts.category
             if said.reason is not None:
                 late = said.reason.name in RULE_REASONS
-                relay._refuse(transit, _late_breach(said.reason) if late else said.reason)
+                judging.refuse(transit, _late_breach(said.reason) if late else said.reason)
                 return data
             packed = _entry_of(leader, message, said)
-        lane = leader.lane if leader.lane is not None and leader.lane.up else relay.routes.lane(message, verdict)
+        lane = leader.lane if leader.lane is not None and leader.lane.up else judging.routes.lane(message, verdict)
         if lane is None or not lane.hold(transit.category):
-            relay._refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
+            judging.refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
             return data
         long.before[transit] = record.entry_and_print(data, leader.entry_id)
         state = EntryState.UNKNOWN if long.unknown else EntryState.OPEN
@@ -176,30 +160,30 @@ class Parts:
     ) -> Verdict | None:
         """What rules say now that there is more of the text, None if nothing new is to be asked. Once it is whole, those that read it;
         and if it turns out to be of a stricter category, or somebody else's (the signature has come), all: suppression and caps too."""
-        relay, judged = self._relay, long.verdict or leader.verdict
+        judging, judged = self._judging, long.verdict or leader.verdict
         assert judged is not None
         try:
             said = None
             if message.content.complete:
-                said = judge_text(message, relay.rules, long.judged_at, record.Record(data))
+                said = judge_text(message, judging.rules, long.judged_at, record.Record(data))
                 if said.reason is not None:
                     return said
-            known, new = judged.facts, facts(message, relay.rules, now)
+            known, new = judged.facts, facts(message, judging.rules, now)
             if new.category > known.category or new.signature_hash != known.signature_hash:
                 said = self._as_if_new(long, leader, message, data, now)
-        except Exception as error:  # noqa: BLE001 # as in Relay._judge
-            said = relay._judge_failed(message, error)
+        except Exception as error:  # noqa: BLE001 # as in judging.py
+            said = judging.failed(message, error)
         return said
 
     def _as_if_new(self, long: LongMessage[Transit], leader: Transit, message: Message, data: bytes, now: float) -> Verdict:
         """The whole verdict, with what the message itself added to the record and to aggregates left out."""
-        relay, own = self._relay, long.takes or leader.takes
-        counters = relay.store.counters
+        judging, own = self._judging, long.takes or leader.takes
+        counters = judging.store.counters
         others = record.Record(record.remove(data, leader.entry_id))
         for take in own:
             counters.give_back(take, leader.entry_time)
         try:
-            return judge(message, others, relay.rules, max(now, others.newest()), counters)
+            return judge(message, others, judging.rules, max(now, others.newest()), counters)
         finally:
             for take in own:
                 counters.take(take, leader.entry_time)
@@ -227,7 +211,7 @@ class Parts:
                 transit.long.batch = []
 
     def _count(self, long: LongMessage[Transit], transit: Transit) -> None:
-        outcomes, message = self._relay.tally.long_messages, transit.message
+        outcomes, message = self._judging.tally.long_messages, transit.message
         if transit is long.leader:
             assert message is not None
             outcomes["complete" if message.content.complete else "incomplete",] += 1
@@ -252,9 +236,6 @@ class Parts:
         else:  # the carrier had refused all the others
             transit.entry_id, transit.entry_time = leader.entry_id, leader.entry_time
             self._changes(Answer(transit, self._taken_back(long, transit, late=False), transit.status, b"", self._given_back))
-
-    def _changes(self, change: Change) -> None:
-        self._relay._changes.append(change)
 
     def undo(self, transit: Transit) -> Change:
         """The verdict of a part could not be written: the record as it was without it."""
@@ -288,8 +269,8 @@ class Parts:
 
     def _given_back(self, answer: Answer, recorded: int) -> None:
         if answer.effect.takes_back:
-            self._relay.tally.entries["taken_back",] += 1
-            self._relay._give_back(answer.transit)
+            self._judging.tally.entries["taken_back",] += 1
+            self._judging.give_back(answer.transit)
 
     def unanswered(self, transit: Transit) -> None:
         """Nobody knows whether the person got this part."""

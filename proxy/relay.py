@@ -3,7 +3,7 @@
 In: frames from providers and carriers, the time. Out: bytes for both, journal records, counts. Never: sockets, a clock, an event
 loop (``spawn`` drives the coroutine of a batch: at once for a store that never waits, as a task otherwise).
 
-A submit's story is ``submit`` → ``turn`` → ``_decide`` → ``_judge`` → ``_hand_over`` → the carrier → ``answered`` → the next turn →
+A submit's story is ``submit`` → ``turn`` → ``_decide`` → ``judging.judge`` → ``_hand_over`` → the carrier → ``answered`` → the next turn →
 ``Outbox.release``; parts of long messages go by way of ``parts``. What arrives in one loop turn is judged together: one load, one
 swap, one write to the journal, one joined write to each peer. What is safe before what (DESIGN §3):
 
@@ -18,43 +18,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.access import Directory
-from proxy.changes import Answer, Change, Effect, Undo, fingerprint, refused_before
+from proxy.changes import Answer, Change, Effect, Undo
 from proxy.desk import entries
 from proxy.desk.entries import ACCEPTED, VERDICT, pack_accepted, verdict_pieces
 from proxy.desk.journal import Journal, JournalDown
-from proxy.message import GATE_REASONS, Category, Entry, Facts, Message, Outcome, Reason, Verdict, pack_entry
+from proxy.judging import ON_JUDGE_ERROR, Judging
+from proxy.message import GATE_REASONS, Category, Message, Outcome
 from proxy.number import NotARecipient, recipient_of
 from proxy.parts import Parts
-from proxy.policy import RuleSet, judge
+from proxy.policy import RuleSet
 from proxy.refusals import Refusals
-from proxy.state import Store, record
+from proxy.state import Store
 from proxy.tally import Tally
 from proxy.transit import Apart, Bind, Outbox, Routes, Transit, count, detail
 from proxy.wire import Frame, Malformed, Memo
 
 SWAPS_MAX = 5
 """A person's chain is judged again this often when the record changed under us; then the provider is asked to come again."""
-ADOPT_WITHIN_S = 600
-"""An identical submit this soon after an unknown outcome stands in for it (DESIGN §2)."""
-ESME_RSYSERR, ESME_RSUBMITFAIL = 0x08, 0x45
-VENDOR_RANGE = range(0x400, 0x500)
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Settings of the relay itself."""
-
-    on_judge_error: Mapping[Category, Outcome] = field(
-        default_factory=lambda: {
-            Category.MARKETING: Outcome.DEFER,
-            Category.NOTICE: Outcome.DEFER,
-            Category.OTP: Outcome.ALLOW,
-        }
-    )
+ESME_RSYSERR = 0x08
 
 
 Chain = tuple[list[Change], list[Transit]]
@@ -74,15 +58,17 @@ class Relay:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         wake: Callable[[], None],
         sync: Callable[[], None],
-        options: Options | None = None,
+        on_judge_error: Mapping[Category, Outcome] = ON_JUDGE_ERROR,
         first_id: int = 1,
     ) -> None:
         self.directory = directory
-        self.rules = rules
         self.store = store
         self.journal = journal
         self.routes = routes
         self.tally = tally
+        self.judging = Judging(
+            rules=rules, store=store, routes=routes, tally=tally, on_judge_error=on_judge_error, first_id=first_id
+        )
         self.draining = False
         self.journal_down = ""
         """Why the journal cannot be written, empty when it can."""
@@ -92,10 +78,8 @@ class Relay:
         """… and answered in it: whoever runs the relay measures our own part with them, and clears both."""
         self.in_flight: dict[int, Transit] = {}
         """Allowed and not yet answered by the carrier, by the sequence of the verdict in the journal."""
-        self._options = options or Options()
         self._spawn, self._wake, self._sync = spawn, wake, sync
         self._memo = Memo()
-        self._next_id = first_id
         self._submits: list[Transit] = []
         self._changes: list[Change] = []
         self._busy: dict[int, Chain] = {}
@@ -116,12 +100,14 @@ class Relay:
         then its delivers wait, for a receipt must not come before the answer."""
         self.on_accepted: Callable[[list[tuple[Transit, bytes]]], None] | None = None
         """Who else wants to know what carriers took: once a turn, after it is written."""
-        self.refusals = Refusals(self._refuse, self.note, self.tell_refused)
+        self.refusals = Refusals(self.judging.refuse, self.note, self.tell_refused)
         self._refused = self.refusals.people
-        self.judge_error: Exception | None = None
-        """The last thing ``judge`` raised, for the log (net takes it)."""
         self._outbox = Outbox()
-        self.parts = Parts(self)
+        self.parts = Parts(
+            self.judging,
+            hand_in=lambda transits: self._submits.extend(transits),  # noqa: PLW0108 # a list for each turn
+            change=lambda change: self._changes.append(change),  # noqa: PLW0108
+        )
         """Long messages whose parts come one by one."""
 
     # ------------------------------------------------------------------ arrival
@@ -139,13 +125,13 @@ class Relay:
         elif reason == "rate-exceeded" and not self._read(transit, frame, now):
             reason = self.parts.owe(transit, arrived_s)
         if reason:
-            self._refuse(transit, GATE_REASONS[reason])
+            self.judging.refuse(transit, GATE_REASONS[reason])
             self._decided.append(transit)
 
     def refuse(self, transit: Transit, reason: str) -> None:
         """Something of a provider is refused by the gate as it stands, unread."""
         transit.bind.unanswered += 1
-        self._refuse(transit, GATE_REASONS[reason])
+        self.judging.refuse(transit, GATE_REASONS[reason])
         self._decided.append(transit)
 
     def admit(self, bind: Bind, now_s: float) -> str:
@@ -299,14 +285,14 @@ class Relay:
     async def _attempt(self, chains: dict[int, Chain], now: float) -> dict[int, Chain]:
         """One load and one swap for a batch; returns the chains whose swap was refused, undone."""
         loaded = await self.store.load(chains)
-        writes = []
+        judging, writes = self.judging, []
         for person, (changes, submits) in chains.items():
             version, before = loaded[person]
             after = before
             for change in changes:
                 after = change.apply(after, now)
             for transit in submits:
-                after = self._judge(transit, after, now) if transit.long is None else self.parts.judge(transit, after, now)
+                after = judging.judge(transit, after, now) if transit.long is None else self.parts.judge(transit, after, now)
             if after is not before:
                 writes.append((person, version, after))
         refused: dict[int, Chain] = {}
@@ -317,93 +303,19 @@ class Relay:
                     if not ok:
                         refused[person] = chains[person]
                         for transit in chains[person][1]:
-                            self._put_back(transit)
+                            self.judging.put_back(transit)
         for person, (changes, _) in chains.items():
             if changes and person not in refused:
                 self._changed.extend(changes)
         return refused
-
-    def _judge(self, transit: Transit, data: bytes, now: float, adopted: Entry | None = None) -> bytes:
-        """One submit against the record as the earlier ones left it; returns the record with what this one adds. ``adopted``: what it
-        stands in for, and is not in the record any more."""
-        message = transit.message
-        assert message is not None
-        against = data
-        seen = record.Record(data)
-        if not seen.bare and record.has_unknown(data):
-            unknown = record.find_unknown(data, fingerprint(message), int(now) - ADOPT_WITHIN_S)
-            if unknown is not None:  # judged as if that had never been: it is the same message
-                adopted, against = unknown, record.remove(data, unknown.id)
-                seen = record.Record(against)
-        at = max(now, seen.newest())
-        try:
-            verdict = judge(message, seen, self.rules, at, self.store.counters)
-        except Exception as error:  # noqa: BLE001 # whatever it is: counted, logged, and settled by on_judge_error
-            verdict = self._judge_failed(message, error)
-        transit.verdict = verdict
-        transit.category = category = verdict.facts.category
-        if verdict.reason is not None:
-            self._refuse(transit, verdict.reason)
-            return data
-        lane = self.routes.lane(message, verdict)
-        if lane is None or not lane.hold(category):
-            self._refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
-            return data
-        if not seen.bare and category == Category.MARKETING and refused_before(seen.opt_outs(), message, verdict):
-            self.tally.sent_after_optout += 1  # must never happen: another look at what the suppression rule should have caught
-        transit.lane = lane
-        self._reserve(transit, message, verdict, adopted, at)
-        return record.add_packed(against, transit.packed, int(at), self.rules.window_s, fresh=True)
-
-    def _reserve(self, transit: Transit, message: Message, verdict: Verdict, adopted: Entry | None, at: float) -> None:
-        """What an allowed submit takes: an entry in the person's record, and its share of aggregates."""
-        self._next_id = transit.entry_id = entry_id = self._next_id + 1
-        transit.entry_time = time = adopted.time if adopted is not None else int(at)
-        transit.adopted = adopted
-        if adopted is not None:
-            self.tally.entries["adopted",] += 1
-        elif verdict.takes:  # what an adopted entry took is taken already
-            transit.takes = verdict.takes
-            for take in verdict.takes:
-                self.store.counters.take(take, at)
-        transit.packed = pack_entry(entry_id, time, verdict.facts, message.sender, verdict.template)
-
-    def _judge_failed(self, message: Message, error: Exception) -> Verdict:
-        """``judge`` raised: that is our fault, not the provider's, and the settings say what becomes of such messages."""
-        category = message.sender.category or Category.MARKETING
-        outcome = self._options.on_judge_error[category]
-        self.tally.judge_errors[()] += 1
-        self.judge_error = error
-        facts = Facts(message.sender, category, category, category)
-        reason = None if outcome is Outcome.ALLOW else GATE_REASONS["judge-error"]
-        return Verdict(outcome, reason, "", (), facts, "unknown", 0, ())
-
-    def _refuse(self, transit: Transit, reason: Reason) -> None:
-        transit.reason = reason.name
-        if reason.name != "malformed":  # whose status is that of the fault
-            transit.status = reason.status
-        if transit.status in VENDOR_RANGE and not transit.bind.access.vendor_statuses:
-            transit.status = ESME_RSUBMITFAIL
-
-    def _put_back(self, transit: Transit) -> None:
-        """Gives back what a submit reserved beside the record: its place in the lane and what it took from aggregates."""
-        if transit.lane is not None:
-            transit.lane.release(transit.category)
-            self._give_back(transit)
-        transit.lane, transit.packed, transit.entry_id = None, b"", 0
-        transit.reason, transit.status, transit.adopted, transit.takes = "", 0, None, ()
-
-    def _give_back(self, transit: Transit) -> None:
-        for take in transit.takes:
-            self.store.counters.give_back(take, transit.entry_time)
 
     def _give_up(self, chains: dict[int, Chain], why: str = "store-conflict") -> None:
         """The store did not take these: submits are asked to come again, changes stay until they are taken."""
         self.tally.store_conflicts["gave-up",] += len(chains)
         for changes, submits in chains.values():
             for transit in submits:
-                self._put_back(transit)
-                self._refuse(transit, GATE_REASONS[why])
+                self.judging.put_back(transit)
+                self.judging.refuse(transit, GATE_REASONS[why])
             self._later.extend(changes)
 
     # ------------------------------------------------------------------ written, then handed over
@@ -463,8 +375,8 @@ class Relay:
                 self._changes.append(
                     self.parts.undo(transit) if part else Undo(transit.message, transit.entry_id, transit.adopted)
                 )
-            self._put_back(transit)
-            self._refuse(transit, GATE_REASONS["journal-down"])
+            self.judging.put_back(transit)
+            self.judging.refuse(transit, GATE_REASONS["journal-down"])
             self._outbox.append((0, transit, detail(transit)))
             count(self.tally, transit)
         self.parts.settle(decided)
@@ -499,7 +411,7 @@ class Relay:
         if effect in _EVENTS:
             self.tally.entries[_EVENTS[effect],] += 1
         if effect.takes_back:
-            self._give_back(transit)
+            self.judging.give_back(transit)
         if not effect.late:
             transit.status = answer.status
             self._outbox.append((transit.recorded, transit, answer.carrier_id))
@@ -509,17 +421,6 @@ class Relay:
         self._outbox.append((sequence, None, do))
 
     # ------------------------------------------------------------------ for commands that are no submits (commands.py)
-
-    def judge_in_place(self, transit: Transit, data: bytes, old: Entry, now: float) -> bytes:
-        """The record with the entry of an allowed transit instead of ``old``; as it was where it is refused (then it says why)."""
-        after = self._judge(transit, record.remove(data, old.id), now, old)
-        return data if transit.lane is None else after
-
-    def turn_down(self, transit: Transit, reason: str) -> None:
-        """Gives back what judging reserved, and refuses for a reason of the gate's own (none: it is to be judged again)."""
-        self._put_back(transit)
-        if reason:
-            self._refuse(transit, GATE_REASONS[reason])
 
     def tell_refused(self, transit: Transit) -> None:
         """Counts and answers what was refused."""
@@ -531,9 +432,18 @@ class Relay:
         self._outbox.append((sequence, transit, body))
 
     @property
+    def rules(self) -> RuleSet:
+        """The rules in force; a new set is judged by from the next message on."""
+        return self.judging.rules
+
+    @rules.setter
+    def rules(self, rules: RuleSet) -> None:
+        self.judging.rules = rules
+
+    @property
     def highest_id(self) -> int:
         """The last entry id given out."""
-        return self._next_id
+        return self.judging.highest_id
 
     @property
     def amid(self) -> bool:

@@ -52,17 +52,17 @@ class Replacing(Apart):
 
     def apply(self, data: bytes, now: float) -> bytes:
         relay, wanted = self._relay, self._wanted
-        relay.turn_down(self, "")  # what an earlier try reserved
+        relay.judging.turn_down(self, "")  # what an earlier try reserved
         self.verdict = None
         old = next((entry for entry in record.entries(data) if entry.id == self._sent.entry_id), None)
         self._tries += 1
         if self._tries > TRIES_MAX:
-            relay.turn_down(self, "store-conflict")
+            relay.judging.turn_down(self, "store-conflict")
             return data
         if old is None or old.time <= now - KNOWN_S:
-            relay.turn_down(self, "not-replaceable")
+            relay.judging.turn_down(self, "not-replaceable")
             return data
-        after = relay.judge_in_place(self, data, old, now)
+        after = relay.judging.in_place(self, data, old, now)
         if self.lane is None:
             if self.status == ESME_RSUBMITFAIL:  # statuses: standard
                 self.status = ESME_RREPLACEFAIL
@@ -72,7 +72,7 @@ class Replacing(Apart):
             self.lane.release(self.category)
             self.lane = wanted if wanted.up and wanted.hold(self.category) else None
             if self.lane is None:
-                relay.turn_down(self, "no-route")
+                relay.judging.turn_down(self, "no-route")
                 return data
         return after
 
@@ -98,7 +98,7 @@ class Replacing(Apart):
         relay = self._relay
         if self.packed:
             relay.change(Restore(self, None))
-        relay.turn_down(self, "journal-down")
+        relay.judging.turn_down(self, "journal-down")
         relay.tell_refused(self)
         return False
 

@@ -103,7 +103,7 @@ def late_answer_forwarded(world: World) -> None:
 
 def ids_start_again(world: World) -> None:
     """After a restart entries are numbered from one."""
-    world.relay._next_id = 1
+    world.relay.judging.highest_id = 1
 
 
 def unsuccess_sme_ignored(world: World) -> None:
@@ -143,19 +143,19 @@ def place_of_a_group_leaked(world: World) -> None:
 def place_leaked(world: World) -> None:
     """A submit whose swap was refused keeps its place in the lane."""
     relay = world.relay
-    put_back = relay._put_back
+    put_back = relay.judging.put_back
 
     def keep(transit: Any) -> None:
         if transit.lane is not None:
             transit.lane.hold(transit.category)
         put_back(transit)
 
-    cast("Any", relay)._put_back = keep
+    cast("Any", relay.judging).put_back = keep
 
 
 def aggregates_not_given_back(world: World) -> None:
     """A refusal gives the person's allowance back, the provider's not."""
-    cast("Any", world.relay)._give_back = lambda transit: None
+    cast("Any", world.relay.judging).give_back = lambda transit: None
 
 
 def sent_again_after_link_loss(world: World) -> None:

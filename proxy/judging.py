@@ -1,0 +1,139 @@
+"""Judging: one submit against the person's record, what it reserves, and giving that back.
+
+In: a submit that was read, the record as the earlier ones left it, the time. Out: the record with what this one adds; the verdict, the
+lane and the entry on the Transit. Never: the journal, sockets, the clock.
+
+All that a submit reserves is taken together or not at all (DESIGN §2): an entry in the record, its share of aggregates, a place in the
+lane. An allowed submit has a lane; a refused one has a reason and a status, and has reserved nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from proxy.changes import fingerprint, refused_before
+from proxy.message import GATE_REASONS, Category, Entry, Facts, Message, Outcome, Reason, Verdict, pack_entry
+from proxy.policy import RuleSet, judge
+from proxy.state import Store, record
+from proxy.tally import Tally
+from proxy.transit import Routes, Transit
+
+ADOPT_WITHIN_S = 600
+"""An identical submit this soon after an unknown outcome stands in for it (DESIGN §2)."""
+ESME_RSUBMITFAIL = 0x45
+VENDOR_RANGE = range(0x400, 0x500)
+ON_JUDGE_ERROR: Mapping[Category, Outcome] = {
+    Category.MARKETING: Outcome.DEFER,
+    Category.NOTICE: Outcome.DEFER,
+    Category.OTP: Outcome.ALLOW,
+}
+"""What becomes of a message when deciding about it fails inside the gate, where the settings say nothing else."""
+
+
+class Judging:
+    def __init__(
+        self,
+        *,
+        rules: RuleSet,
+        store: Store,
+        routes: Routes,
+        tally: Tally,
+        on_judge_error: Mapping[Category, Outcome],
+        first_id: int,
+    ) -> None:
+        self.rules = rules
+        self.store = store
+        self.routes = routes
+        self.tally = tally
+        self.highest_id = first_id
+        """The last entry id given out."""
+        self.error: Exception | None = None
+        """The last thing ``judge`` raised, for the log (whoever runs the relay takes it)."""
+        self._on_judge_error = on_judge_error
+
+    def judge(self, transit: Transit, data: bytes, now: float, adopted: Entry | None = None) -> bytes:
+        """One submit against the record as the earlier ones left it; returns the record with what this one adds. ``adopted``: what it
+        stands in for, and is not in the record any more."""
+        message = transit.message
+        assert message is not None
+        against = data
+        seen = record.Record(data)
+        if not seen.bare and record.has_unknown(data):
+            unknown = record.find_unknown(data, fingerprint(message), int(now) - ADOPT_WITHIN_S)
+            if unknown is not None:  # judged as if that had never been: it is the same message
+                adopted, against = unknown, record.remove(data, unknown.id)
+                seen = record.Record(against)
+        at = max(now, seen.newest())
+        try:
+            verdict = judge(message, seen, self.rules, at, self.store.counters)
+        except Exception as error:  # noqa: BLE001 # whatever it is: counted, logged, and settled by on_judge_error
+            verdict = self.failed(message, error)
+        transit.verdict = verdict
+        transit.category = category = verdict.facts.category
+        if verdict.reason is not None:
+            self.refuse(transit, verdict.reason)
+            return data
+        lane = self.routes.lane(message, verdict)
+        if lane is None or not lane.hold(category):
+            self.refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
+            return data
+        if not seen.bare and category == Category.MARKETING and refused_before(seen.opt_outs(), message, verdict):
+            self.tally.sent_after_optout += 1  # must never happen: another look at what the suppression rule should have caught
+        transit.lane = lane
+        self._reserve(transit, message, verdict, adopted, at)
+        return record.add_packed(against, transit.packed, int(at), self.rules.window_s, fresh=True)
+
+    def in_place(self, transit: Transit, data: bytes, old: Entry, now: float) -> bytes:
+        """The record with the entry of an allowed transit instead of ``old``; as it was where it is refused (then it says why)."""
+        after = self.judge(transit, record.remove(data, old.id), now, old)
+        return data if transit.lane is None else after
+
+    def _reserve(self, transit: Transit, message: Message, verdict: Verdict, adopted: Entry | None, at: float) -> None:
+        """What an allowed submit takes: an entry in the person's record, and its share of aggregates."""
+        self.highest_id = transit.entry_id = entry_id = self.highest_id + 1
+        transit.entry_time = time = adopted.time if adopted is not None else int(at)
+        transit.adopted = adopted
+        if adopted is not None:
+            self.tally.entries["adopted",] += 1
+        elif verdict.takes:  # what an adopted entry took is taken already
+            transit.takes = verdict.takes
+            for take in verdict.takes:
+                self.store.counters.take(take, at)
+        transit.packed = pack_entry(entry_id, time, verdict.facts, message.sender, verdict.template)
+
+    def failed(self, message: Message, error: Exception) -> Verdict:
+        """``judge`` raised: that is our fault, not the provider's, and the settings say what becomes of such messages."""
+        category = message.sender.category or Category.MARKETING
+        outcome = self._on_judge_error[category]
+        self.tally.judge_errors[()] += 1
+        self.error = error
+        facts = Facts(message.sender, category, category, category)
+        reason = None if outcome is Outcome.ALLOW else GATE_REASONS["judge-error"]
+        return Verdict(outcome, reason, "", (), facts, "unknown", 0, ())
+
+    def refuse(self, transit: Transit, reason: Reason) -> None:
+        """Notes what the provider will be answered."""
+        transit.reason = reason.name
+        if reason.name != "malformed":  # whose status is that of the fault
+            transit.status = reason.status
+        if transit.status in VENDOR_RANGE and not transit.bind.access.vendor_statuses:
+            transit.status = ESME_RSUBMITFAIL
+
+    def put_back(self, transit: Transit) -> None:
+        """Gives back what a submit reserved beside the record: its place in the lane and what it took from aggregates."""
+        if transit.lane is not None:
+            transit.lane.release(transit.category)
+            self.give_back(transit)
+        transit.lane, transit.packed, transit.entry_id = None, b"", 0
+        transit.reason, transit.status, transit.adopted, transit.takes = "", 0, None, ()
+
+    def give_back(self, transit: Transit) -> None:
+        """... only what it took from aggregates."""
+        for take in transit.takes:
+            self.store.counters.give_back(take, transit.entry_time)
+
+    def turn_down(self, transit: Transit, reason: str) -> None:
+        """Gives back what judging reserved, and refuses for a reason of the gate's own (none: it is to be judged again)."""
+        self.put_back(transit)
+        if reason:
+            self.refuse(transit, GATE_REASONS[reason])
