@@ -165,6 +165,16 @@ class Relay:
             return "bad-recipient"
         return "" if sender.prefix else "port-not-owned"
 
+    def answered_all(self, answers: Iterable[tuple[Transit, Frame]], now_s: float) -> None:
+        """The carrier answered these submits of ours (``now_s``: monotonic)."""
+        accepted = self._accepted
+        for transit, frame in answers:
+            transit.answered_s = now_s
+            if frame.command_status or not transit.entry_id:
+                self.answered(transit, frame)
+            else:  # nearly always
+                accepted.append((transit, frame.data[16:]))
+
     def answered(self, transit: Transit, frame: Frame) -> None:
         """The carrier answered a submit of ours."""
         if not transit.entry_id:  # the gate's own words (hearing.py): nobody waits for what becomes of them
@@ -346,13 +356,14 @@ class Relay:
             transit.recorded = verdict
             verdict += 1
             count(tally, transit)
-            if transit.lane is None:
+            lane = transit.lane
+            if lane is None:
                 outbox.append((0, transit, detail(transit)))
                 self.refusals.keep(transit, self.rules, now)
             else:
                 in_flight[transit.recorded] = transit
                 handed.append(transit)
-                transit.lane.put(transit)
+                lane.put(transit)
         if self.parts.undecided:
             self.parts.settle(decided)
         if accepted:

@@ -207,6 +207,8 @@ def count(tally: Tally, transit: Transit) -> None:
     if transit.lane is not None:
         tally.submits[access.allowed[transit.category]] += 1
         tally.segments[access.label] += 1
+        if verdict is not None and not verdict.breaches and verdict.province != "unknown":  # nearly always
+            return
     else:
         category = "unread" if verdict is None else CATEGORY_WORDS[transit.category]
         tally.submits[access.provider.name, category, _word(transit), transit.reason] += 1

@@ -290,20 +290,17 @@ class CarrierHouse:
             answers = self.as_told(answers)
         responses, name = self.tally.carrier_responses, self.carrier.name
         self.tally.submit_seconds[name].observe_all([now_s - transit.arrived_s for transit, _ in answers])
-        answered = self._answered if self.lane.apart else self.relay.answered
-        good = 0
-        for transit, frame in answers:
-            transit.answered_s = now_s
-            answered(transit, frame)
-            status = frame.command_status
-            if status == 0:
-                good += 1
-                continue
+        if self.lane.apart:
+            self._answered_apart(answers, now_s)
+        else:
+            self.relay.answered_all(answers, now_s)
+        bad = [frame.command_status for _, frame in answers if frame.command_status]
+        if len(bad) < len(answers):
+            responses[name, "ESME_ROK"] += len(answers) - len(bad)
+        for status in bad:
             responses[name, status_name(status)] += 1
             if status in (ESME_RTHROTTLED, ESME_RMSGQFUL):
                 self.pacer.throttled(now_s)
-        if good:
-            responses[name, "ESME_ROK"] += good
 
     def as_told(self, answers: list[tuple[Transit, Frame]]) -> list[tuple[Transit, Frame]]:
         """Answers with the ids that providers see; what they taught goes into the journal with them."""
@@ -319,12 +316,14 @@ class CarrierHouse:
             ids.doubt = ""
         return told
 
-    def _answered(self, transit: Transit, frame: Frame) -> None:
+    def _answered_apart(self, answers: list[tuple[Transit, Frame]], now_s: float) -> None:
         """While there are requests of other kinds on the way."""
-        if isinstance(transit, Apart):
-            transit.answered(frame)
-        else:
-            self.relay.answered(transit, frame)
+        for transit, frame in answers:
+            transit.answered_s = now_s
+            if isinstance(transit, Apart):
+                transit.answered(frame)
+            else:
+                self.relay.answered(transit, frame)
 
     def _pay(self, most: int) -> int:
         """Counts messages that left within others (submit_multi) against the rate; how many of ``most`` that takes."""
