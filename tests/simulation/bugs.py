@@ -131,13 +131,13 @@ def receipt_before_the_answer_to_many(world: World) -> None:
 
 def place_of_a_group_leaked(world: World) -> None:
     """Those who leave in one PDU keep a place in the lane each."""
-    release = world.lane.release
+    release = world.carrier.lane.release
 
     def keep(category: Any) -> None:
         if sys._getframe(1).f_code.co_name != "_judged":
             release(category)
 
-    cast("Any", world.lane).release = keep
+    cast("Any", world.carrier.lane).release = keep
 
 
 def place_leaked(world: World) -> None:

@@ -15,9 +15,10 @@ from proxy.long import WAIT_MAX_S
 from proxy.message import RULE_REASONS
 from proxy.transit import Transit
 from proxy.wire import renumbered, submit_sm
+from tests.simulation.nouns import PORTS, WORDS, Broken, Submit
 
 if TYPE_CHECKING:
-    from tests.simulation.world import Submit, World
+    from tests.simulation.world import World
 
 BANNED = "代开发票"
 TICK_S = 0.1
@@ -63,8 +64,6 @@ class Longs:
     # ------------------------------------------------------------------ sending
 
     def provider_sends(self, name: str, advertiser: str, recipient: int, number: int) -> None:
-        from tests.simulation.world import WORDS
-
         world, dice = self.world, self.world.random
         total = dice.randint(2, 4)
         banned = world.chance(0.2)
@@ -112,8 +111,6 @@ class Longs:
 
     def send(self, long: LongSent, index: int, second: bool = False, narrow: bool = False) -> None:
         """A part goes out: over the provider's first bind, its second, or the one whose window is 1."""
-        from tests.simulation.world import Submit
-
         world = self.world
         if world.restarts != long.restarts:
             long.clean = False
@@ -125,7 +122,7 @@ class Longs:
         submit.narrow = narrow
         long.attempts.append(submit)
         bind = long.provider + ("-narrow" if narrow else "-second" if second else "")
-        world.hand_in(submit, world.binds[bind])
+        world.providers.hand_in(submit, world.binds[bind])
 
     def again(self, submit: Submit) -> None:
         """A part that was refused by the carrier or never answered is sent again."""
@@ -160,7 +157,7 @@ class Longs:
         for held in self.world.relay.parts._assembler._open.values():
             for long in held.values():
                 if long.waiting and now - long.first_s > WAIT_MAX_S + TICK_S:
-                    raise self.world.broken(f"parts of {long.key} have waited {now - long.first_s:.1f} s")
+                    raise Broken(f"parts of {long.key} have waited {now - long.first_s:.1f} s")
 
     def check_sent(self, submit: Submit, transit: Transit) -> None:
         """A part reaches the carrier."""
@@ -170,7 +167,7 @@ class Longs:
             return
         entries = {one.entry for one in long.attempts if one.reached_carrier}
         if len(entries) > 1:
-            raise self.world.broken(f"submit {submit.number}: one long message has the entries {sorted(entries)}")
+            raise Broken(f"submit {submit.number}: one long message has the entries {sorted(entries)}")
 
     def check_at_rest(self) -> None:
         late = self.world.on_disk().late
@@ -179,13 +176,13 @@ class Longs:
             if not long.clean or long.restarts != self.world.restarts:
                 continue
             if not long.banned and KEYWORD in told:
-                raise self.world.broken(f"{_name(long)} was refused for words it does not have")
+                raise Broken(f"{_name(long)} was refused for words it does not have")
             at_once = {one.told for one in long.attempts if one.told and one.told >= 0x400 and one.frame not in late}
             if 0 in told and at_once:
-                raise self.world.broken(f"{_name(long)} was refused in part: {told}")
+                raise Broken(f"{_name(long)} was refused in part: {told}")
             whole = all(any(one.told == 0 for one in long.of(index)) for index in long.frames)
             if long.banned and whole:
-                raise self.world.broken(f"{_name(long)} went out with a banned word in it")
+                raise Broken(f"{_name(long)} went out with a banned word in it")
 
 
 def _name(long: LongSent) -> str:
@@ -193,8 +190,6 @@ def _name(long: LongSent) -> str:
 
 
 def _frame(name: str, recipient: int, how: str, reference: int, total: int, index: int, octets: bytes) -> bytes:
-    from tests.simulation.world import PORTS
-
     if how == "sar":
         tlvs = [(0x020C, reference.to_bytes(2, "big")), (0x020E, bytes((total,))), (0x020F, bytes((index,)))]
         return submit_sm(PORTS[name], str(recipient), octets, data_coding=8, tlvs=tlvs)

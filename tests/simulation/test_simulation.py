@@ -10,7 +10,8 @@ import pytest
 from proxy.desk import entries
 from proxy.desk.journal import read
 from tests.simulation.bugs import BUGS
-from tests.simulation.world import Broken, World
+from tests.simulation.nouns import Broken
+from tests.simulation.world import World
 
 SEEDS = int(os.environ.get("GATE106_SEEDS", "400"))
 FIRST = int(os.environ.get("GATE106_FIRST_SEED", "1"))
@@ -57,14 +58,14 @@ def test_the_worlds_are_eventful() -> None:
         world.run()
         for name, n in {
             "restart": world.restarts,
-            "opt-out": sum(n for (_, _, kind), n in world.acknowledged.items() if kind == "optout"),
-            "restore": sum(n for (_, _, kind), n in world.acknowledged.items() if kind == "restore"),
+            "opt-out": sum(n for (_, _, kind), n in world.people.acknowledged.items() if kind == "optout"),
+            "restore": sum(n for (_, _, kind), n in world.people.acknowledged.items() if kind == "restore"),
             "restored something": sum(bool(one.lifted) for one in world.on_disk().restored),
             "refused an advertiser": sum(one.opt_out.scope == "advertiser" for one in world.on_disk().refusals),
             "refused a port": sum(one.opt_out.scope == "port" for one in world.on_disk().refusals),
             "a declared word": sum(one.keyword == "QXDY" for one in world.on_disk().refusals),
             "widened": sum(one.opt_out.scope == "category" for one in world.on_disk().refusals),
-            "confirmed": sum(world.confirmations.values()),
+            "confirmed": sum(world.people.confirmations.values()),
             "accepted": sum(s.told == 0 for s in world.submits),
             "refused by the carrier": sum(s.told == 0x45 for s in world.submits),
             "unknown": sum(s.told == 0x08 for s in world.submits),
@@ -86,7 +87,7 @@ def test_the_worlds_are_eventful() -> None:
             "delivered": sum(d.got > 0 for d in world.delivers),
             "delivered twice": sum(d.got > 1 for d in world.delivers),
             "refused by the provider": sum(d.refused for d in world.delivers),
-            "left with the carrier": world.returned,
+            "left with the carrier": world.mail.returned,
             "nobody's": sum(not d.owner for d in world.delivers),
             "power lost before a sync": sum(s.forgiven for s in world.submits),
         }.items():

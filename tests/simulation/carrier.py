@@ -1,0 +1,218 @@
+"""Carrier: what leaves the gate, what becomes of it, and what must hold when it does.
+
+In: the gate's lane. Out: answers, late, twice or never; lost links. Never: delivers (mail.py), what providers are told.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from proxy.commands import Data
+from proxy.message import Message, Verdict
+from proxy.multi import Together
+from proxy.net.lane import Lane
+from proxy.transit import Apart, Transit
+from proxy.wire import Frame, data_sm_resp, submit_sm_resp
+from proxy.wire.multi import read_multi
+from tests import pdus
+from tests.simulation.nouns import (
+    BEIJING,
+    CAP,
+    CARRIER_REFUSES,
+    QUOTA,
+    RESPONSE_S,
+    Broken,
+    SimBind,
+    SimLink,
+    Submit,
+    covers,
+    nameless,
+)
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class Carrier:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.gate_starts()
+
+    def gate_starts(self) -> None:
+        """The gate's side of it: a link, and the lane that flows over it."""
+        self.link = SimLink(self.world)
+        self.lane = Lane("bj", "B1", 1000, self.pump_soon)
+        self.lane.up = True
+        self.pumping = False
+
+    def lane_of(self, message: Message, verdict: Verdict) -> Lane | None:
+        return self.lane if self.link.up else None
+
+    # ------------------------------------------------------------------ what leaves
+
+    def pump_soon(self) -> None:
+        if not self.pumping:
+            self.pumping = True
+            self.world.later(0.0005, self.pump)
+
+    def pump(self) -> None:
+        self.pumping = False
+        link = self.link
+        while link.up and len(link.window) < 4:
+            taken = self.lane.take(1)
+            if not taken:
+                return
+            (transit,) = taken
+            link.sequence += 1
+            sequence = link.sequence
+            link.window[sequence] = transit
+            self.reaches_socket(transit)
+            if not self.world.chance(self.world.faults * 0.1):
+                self.world.later(
+                    self.world.random.expovariate(100),
+                    partial(self.gets, link, sequence, transit),
+                    forever=True,
+                )
+            self.world.later(RESPONSE_S, partial(self.overdue, link, sequence))
+
+    def reaches_socket(self, transit: Transit) -> None:
+        """From here nobody can call a message back."""
+        if not transit.entry_id and not isinstance(transit, Apart):
+            self.world.people.confirmed(transit)
+            return
+        for member, submit in self.submits_of(transit):
+            self.submit_reaches_socket(member, submit)
+        if self.world.restarts < 4 and self.world.chance(self.world.faults * 0.05):  # when it hurts most
+            self.world.later(self.world.random.choice([0.0, 0.001]), self.world.crash)
+
+    def submits_of(self, transit: Transit) -> list[tuple[Transit, Submit]]:
+        """What leaves in one PDU."""
+        bind = cast("SimBind", transit.bind)
+        if not transit.entry_id and not isinstance(transit, Apart):
+            return []  # the gate's own words
+        if isinstance(transit, Together):
+            group = bind.groups[transit.sequence]
+            return [(member, group[member.sequence - 1]) for member in transit.members]
+        return [(transit, bind.asked[transit.sequence])]
+
+    def submit_reaches_socket(self, transit: Transit, submit: Submit) -> None:
+        submit.entry = transit.entry_id
+        sharing = self.world.by_entry.setdefault(transit.entry_id, [])
+        if any(other.long is None or submit.long is None or other.long.key != submit.long.key for other in sharing):
+            raise Broken(f"entry {transit.entry_id} names two messages")
+        sharing.append(submit)
+        submit.reached_carrier += 1
+        if submit.reached_carrier > 1:
+            raise Broken(f"submit {submit.number} was sent twice")
+        if transit.entry_id not in self.world.on_disk().entries:
+            raise Broken(f"submit {submit.number} left before its entry was written")
+        stood_in_for = transit.adopts
+        while stood_in_for:  # which may itself have stood in for another, and never have been sent
+            for other in self.world.by_entry.get(stood_in_for, ()):
+                other.replaced = True
+            stood_in_for = self.world.on_disk().adopts.get(stood_in_for, 0)
+        began_at = submit.sent_at if transit.long is None else transit.long.judged_at  # parts that come later inherit
+        # without the signature nobody can know whom the person would have to have refused
+        signed = f"【{submit.advertiser}】" in cast("Any", transit).message.content.text
+        for refusal, at in self.world.people.refused.get(submit.recipient, {}).items():
+            if began_at > at and covers(refusal, submit) and (signed or refusal[0] != "advertiser"):
+                raise Broken(f"submit {submit.number} was sent to a person after their opt-out was acknowledged")
+        if submit.recipient == BEIJING:
+            raise Broken(f"submit {submit.number} went to Beijing")
+        self.check_caps(submit)
+        if submit.long is not None:
+            self.world.longs.check_sent(submit, transit)
+
+    def check_caps(self, last: Submit) -> None:
+        out = [s for s in self.world.submits if s.reached_carrier and not s.forgiven and not s.replaced and not s.taken_back]
+        if len({s.entry for s in out if s.recipient == last.recipient}) > CAP:
+            raise Broken(f"submit {last.number}: more than {CAP} for {last.recipient}")
+        if len({s.entry for s in out if s.provider == last.provider}) > QUOTA:
+            raise Broken(f"submit {last.number}: more than {QUOTA} from {last.provider}")
+
+    # ------------------------------------------------------------------ what it answers
+
+    def gets(self, link: SimLink, sequence: int, transit: Transit) -> None:
+        if not transit.entry_id and not isinstance(transit, Apart):  # the gate's own words: what is answered concerns nobody
+            if not self.world.chance(self.world.faults * 0.2):
+                status = CARRIER_REFUSES if self.world.chance(0.15) else 0
+                self.world.later(self.world.random.expovariate(50), partial(self.answers, link, sequence, [status]))
+            return
+        parts = self.submits_of(transit)
+        there = [transit.data]
+        if isinstance(transit, Together):
+            multi = read_multi(Frame.of(transit.data))
+            there = [multi.submit(place) for place in range(len(multi.addresses))]
+        if [nameless(data) for data in there] != [nameless(submit.frame) for _, submit in parts]:
+            raise Broken(f"submit {parts[0][1].number} was altered on its way")
+        statuses = [CARRIER_REFUSES if self.world.chance(0.15) else 0 for _ in parts]
+        for (_, submit), status in zip(parts, statuses, strict=True):
+            submit.carrier_said = status
+        if self.world.chance(self.world.faults * 0.2):
+            return  # silence
+        delay = RESPONSE_S + 1 if self.world.chance(self.world.faults * 0.3) else self.world.random.expovariate(50)
+        for _ in range(2 if self.world.chance(self.world.faults * 0.3) else 1):
+            self.world.later(delay, lambda: self.answers(link, sequence, statuses))
+            delay += self.world.random.expovariate(100)
+
+    def answers(self, link: SimLink, sequence: int, statuses: list[int]) -> None:
+        """As a session does: an answer belongs to what waits, to what was given up, or to nothing."""
+        if link is not self.link or not link.up:
+            return
+        if sequence in link.window:
+            transit = link.window.pop(sequence)
+            self.note_refusals(transit, statuses)
+            hears = transit.answered if isinstance(transit, Apart) else partial(self.world.relay.answered, transit)
+            hears(self.answer_to(transit, sequence, statuses))
+            for (_, submit), status in zip(self.submits_of(transit), statuses, strict=False):
+                if status == 0:
+                    self.world.mail.receipt(submit)
+        elif sequence in link.late:
+            transit = link.late.pop(sequence)
+            self.note_refusals(transit, statuses)
+            self.world.relay.answered_late(transit, self.answer_to(transit, sequence, statuses))
+        self.world.wake()
+        self.pump_soon()
+
+    def answer_to(self, transit: Transit, sequence: int, statuses: list[int]) -> Frame:
+        name = b"c%d" % sequence
+        if isinstance(transit, Together):
+            people = [submit.recipient for _, submit in self.submits_of(transit)]
+            refused = [(person, status) for person, status in zip(people, statuses, strict=True) if status]
+            return Frame.of(pdus.multi_resp(name, refused))
+        build = data_sm_resp if isinstance(transit, Data) else submit_sm_resp
+        return Frame.of(build(sequence, statuses[0], b"" if statuses[0] else name))
+
+    def note_refusals(self, transit: Transit, statuses: list[int]) -> None:
+        for (member, submit), status in zip(self.submits_of(transit), statuses, strict=False):
+            first = member if member.long is None else member.long.leader
+            if (
+                status and first is not None and first.adopted is None
+            ):  # else the attempt that it stands in for may have arrived
+                submit.taken_back = True
+
+    def overdue(self, link: SimLink, sequence: int) -> None:
+        transit = link.window.pop(sequence, None)
+        if transit is not None:
+            link.late[sequence] = transit
+            self.world.relay.unanswered(transit)
+            self.world.wake()
+            self.pump_soon()
+
+    # ------------------------------------------------------------------ lost links
+
+    def link_drops(self) -> None:
+        link = self.link
+        link.up = False
+        window, link.window = link.window, {}
+        for transit in window.values():
+            self.world.relay.unanswered(transit)
+        for unsent in self.lane.take(self.lane.size):
+            self.world.relay.unsent(unsent, "no-route")
+        self.world.wake()
+        self.world.later(self.world.random.uniform(0.1, 5), self.link_returns)
+
+    def link_returns(self) -> None:
+        self.link.up = True
+        self.pump_soon()

@@ -1,0 +1,99 @@
+"""People: they reply, refuse, take it back, and what they said holds.
+
+In: the seed's choices, what the gate acknowledged. Out: replies. Never: how a reply travels (mail.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from proxy.desk.entries import OptedOut
+from proxy.replies import ALL_MARKETING
+from proxy.state.mailbox import UNOWNED
+from proxy.transit import Transit
+from proxy.wire import Frame, read_fields
+from tests.simulation.disk import OnDisk
+from tests.simulation.nouns import CONFIRMED, NOBODYS, PEOPLE, PORTS, REPLIES, SCOPES, Broken, Deliver, hash_of
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class People:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.refused: dict[int, dict[tuple[str, str], float]] = {}  # person → (scope, value) → when that was acknowledged
+        self.acknowledged: Counter[tuple[int, str, str]] = Counter()  # replies by person, port, kind
+        self.confirmations: Counter[tuple[int, str, str]] = Counter()  # by person, scope, value
+        self.widen_after = world.random.choice([0, 2])
+
+    def reply(self) -> None:
+        person, name = self.world.random.choice(PEOPLE), self.world.random.choice(list(PORTS))
+        text = self.world.random.choice(list(REPLIES))
+        if self.world.chance(0.1):
+            name = UNOWNED
+        self.world.mail.new(name, person, text, PORTS.get(name, NOBODYS), None)
+
+    def confirmed(self, transit: Transit) -> None:
+        """A message of the gate itself: why it was said is on the disk, and it was not said before."""
+        fields = read_fields(Frame.of(transit.data))
+        person, port = int(fields["destination_addr"][-11:]), fields["source_addr"].decode()
+        if port != PORTS[CONFIRMED] or fields["registered_delivery"]:
+            raise Broken(f"a confirmation from {port} with registered_delivery {fields['registered_delivery']}")
+        said = [one for one in self.world.on_disk().said if (one.recipient, one.port) == (person, port)]
+        if not said:
+            raise Broken("a confirmation left before it was written")
+        key = (person, *said[-1].refusal[:2])
+        self.confirmations[key] += 1
+        if self.confirmations[key] > 1:
+            raise Broken(f"the refusal of {key[1:]} was confirmed twice")
+        if not any(one.recipient == person and one.opt_out[:2] == key[1:] for one in self.world.on_disk(synced=True).refusals):
+            raise Broken("a confirmation left before the refusal was synced")
+
+    def surely_declared(self, deliver: Deliver) -> bool:
+        """Whether this person got a message that asked for this word: acknowledged, so no restart forgets it."""
+        return any(
+            (submit.recipient, submit.provider, submit.told) == (deliver.person, deliver.owner, 0)
+            and submit.text.endswith(f"回复{deliver.text}")
+            and submit.long is None  # of which the word may be in a part that came too late
+            for submit in self.world.submits
+        )
+
+    def check_reply(self, deliver: Deliver, disk: OnDisk) -> None:
+        """What a reply that was acknowledged stopped or restored is synced, and is what it should be."""
+        person, kind, port = deliver.person, deliver.kind, PORTS.get(deliver.owner, NOBODYS)
+        self.acknowledged[person, port, kind] += 1
+        told = self.acknowledged[person, port, kind]
+        if kind == "restore":
+            if sum((one.recipient, one.port) == (person, port) for one in disk.restored) < told:
+                raise Broken(f"the reply of {person} was acknowledged before what it takes back was synced")
+        elif kind == "optout":
+            here = [one for one in disk.refusals if (one.recipient, one.port) == (person, port)]
+            if sum(one.opt_out.scope != "category" for one in here) < told:
+                raise Broken(f"the reply of {person} was acknowledged before the opt-out was synced")
+            for one in here:
+                self.check_scope(one, deliver.owner)
+            self.refused.setdefault(person, {}).update(self.holds_for(person, disk))
+
+    def holds_for(self, person: int, disk: OnDisk) -> dict[tuple[str, str], float]:
+        """What a person's refusals stop now, all of it acknowledged; a restore under way may end any of it."""
+        if any(one.person == person and one.kind == "restore" and not one.acknowledged for one in self.world.delivers):
+            return {}
+        held = disk.refused_by(person)
+        narrow = [one for one in held if one[0] != "category"]
+        if self.widen_after and len(narrow) >= self.widen_after and ALL_MARKETING not in held:
+            raise Broken(f"{person} refused {narrow} and still gets marketing of others")
+        return dict.fromkeys(held, self.world.now)
+
+    def check_scope(self, one: OptedOut, name: str) -> None:
+        """A word that an advertiser asked for stops that advertiser, or all behind the port; nobody else."""
+        scope, value = one.opt_out[:2]
+        sent = [submit for submit in self.world.submits if (submit.recipient, submit.provider) == (one.recipient, name)]
+        asked = [submit for submit in sent if submit.text.endswith(f"回复{one.keyword}")]
+        if not any(submit.told == 0 and submit.long is None and submit.sent_at < one.time - 1 for submit in asked):
+            asked = sent  # no message on record may have asked for it: the newest advertisement stands for it
+        if (scope == "advertiser" and value not in {hash_of(submit.advertiser) for submit in asked}) or scope not in SCOPES:
+            raise Broken(f"{one.keyword} to {one.port} stopped {scope} {value}")
+        if scope == "port" and value != PORTS.get(name, NOBODYS):
+            raise Broken(f"a refusal at {one.port} stopped port {value}")

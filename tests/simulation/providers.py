@@ -1,0 +1,146 @@
+"""Providers: they send, are told, and what they are told holds.
+
+In: the seed's choices, the gate's answers. Out: submits, singly, to many or as the parts of a long message (longs.py). Never: what the
+carrier or a person does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, cast
+
+from proxy.commands import Data
+from proxy.multi import submit_multi
+from proxy.transit import Transit
+from proxy.wire import Frame, read_fields, submit_sm
+from proxy.wire.multi import read_multi
+from tests import pdus
+from tests.simulation.nouns import (
+    CARRIER_REFUSES,
+    ESME_RSYSERR,
+    PEOPLE,
+    PORTS,
+    SUPPRESSED,
+    WORDS,
+    Broken,
+    SimBind,
+    Submit,
+    covers,
+    nameless,
+)
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class Providers:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.refusals_told: Counter[bytes] = Counter()
+
+    def submit(self) -> None:
+        name = self.world.random.choice(list(PORTS))
+        unknown = [submit for submit in self.world.submits if submit.told == ESME_RSYSERR and submit.provider == name]
+        unknown += [
+            submit
+            for submit in self.world.submits
+            if submit.told == CARRIER_REFUSES and submit.long and submit.provider == name
+        ]
+        again = self.world.random.choice(unknown) if unknown and self.world.chance(0.5) else None
+        number = len(self.world.submits) + 1
+        recipient = again.recipient if again else self.world.random.choice(PEOPLE)
+        if again is not None and again.long is not None:
+            self.world.longs.again(again)
+            return
+        advertiser = again.advertiser if again else name + self.world.random.choice(list(WORDS))
+        if again is None and self.world.chance(0.3):
+            self.world.longs.provider_sends(name, advertiser, recipient, number)
+            return
+        text = again.text if again else f"【{advertiser}】双11第{number}张券 拒收请回复{WORDS[advertiser[-1]]}"
+        if again is None and self.world.chance(0.1):
+            self.submit_to_many(name, text, advertiser)
+            return
+        bind, kind = self.world.binds[name], Transit
+        frame = submit_sm(PORTS[name], str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=number)
+        if self.world.chance(0.1) if again is None else again.frame[4:8] == frame_data_sm("", 0, "", 0)[4:8]:
+            frame, kind = frame_data_sm(PORTS[name], recipient, text, number), Data
+        submit = Submit(number, name, recipient, text, self.world.now, frame, self.world.epoch, advertiser=advertiser)
+        self.hand_in(submit, bind, kind)
+
+    def hand_in(self, submit: Submit, bind: SimBind, kind: type[Transit] = Transit) -> None:
+        self.world.submits.append(submit)
+        bind.asked[submit.number] = submit
+        self.world.relay.submit(cast("Any", bind), Frame.of(submit.frame), self.world.now, self.world.now, kind)
+        self.world.wake()
+
+    def submit_to_many(self, name: str, text: str, advertiser: str) -> None:
+        """A submit_multi to some people, each once: of one who is there twice an answer does not say which was refused."""
+        first, bind = len(self.world.submits) + 1, self.world.binds[name]
+        people = self.world.random.sample(PEOPLE, self.world.random.randint(1, 4))
+        frame = Frame.of(pdus.multi(PORTS[name].encode(), people, text, sequence=first))
+        multi = read_multi(frame)
+        group = [
+            Submit(
+                first + place, name, person, text, self.world.now, multi.submit(place), self.world.epoch, advertiser=advertiser
+            )
+            for place, person in enumerate(people)
+        ]
+        self.world.submits += group
+        bind.groups[first] = group
+        bind.asked.update((submit.number, submit) for submit in group)
+        submit_multi(self.world.relay, cast("Any", bind), frame, self.world.now, self.world.now)
+        self.world.wake()
+
+    def told(self, bind: SimBind, frame: Frame) -> None:
+        group = bind.groups.get(frame.sequence_number)
+        if group is None:
+            self.submit_told(bind.asked[frame.sequence_number], frame.command_status)
+            return
+        refused = {one["addr"]: one["status"] for one in read_fields(frame).get("unsuccess_sme", ())}
+        for submit in group:
+            self.submit_told(submit, refused.get(b"%d" % submit.recipient, frame.command_status))
+
+    def submit_told(self, submit: Submit, status: int) -> None:
+        if submit.told is not None:
+            raise Broken(f"submit {submit.number} answered twice: {submit.told}, {status}")
+        submit.told = status
+        if status == 0:
+            if submit.carrier_said != 0:
+                raise Broken(f"submit {submit.number} acknowledged, the carrier said {submit.carrier_said}")
+            if submit.entry not in self.world.on_disk(synced=True).entries:
+                raise Broken(f"submit {submit.number} acknowledged before its entry was synced")
+        elif status == CARRIER_REFUSES:
+            if submit.carrier_said == 0:
+                raise Broken(f"submit {submit.number} told of a refusal that never was")
+            if submit.entry not in self.world.on_disk().refused_by_carrier:
+                raise Broken(f"submit {submit.number} told of a refusal before it was written")
+        elif status >= 0x400:
+            self.refusals_told[nameless(submit.frame)] += 1
+            known = self.world.on_disk().refused[nameless(submit.frame)]
+            if not known or (submit.long is None and self.refusals_told[nameless(submit.frame)] > known):
+                raise Broken(f"submit {submit.number} refused before the verdict, or that it came again, was written")
+        held_back = (
+            status == SUPPRESSED and submit.long is None
+        )  # a later part inherits, whatever the person takes back meanwhile
+        if held_back and not any(covers(one, submit) for one in self.world.on_disk().in_force(submit, self.world.now - 0.5)):
+            raise Broken(f"submit {submit.number} is held back though nobody refused it, or took it back")
+        self.world.longs.told(submit)
+
+    # ------------------------------------------------------------------ a restart
+
+    def gate_died(self) -> None:
+        """What was acknowledged is there; what a power loss may take is forgiven."""
+        kept = self.world.on_disk()
+        for body in self.refusals_told:  # a refusal may have been written, not synced
+            self.refusals_told[body] = min(self.refusals_told[body], kept.refused[body])
+        for submit in self.world.submits:
+            if submit.reached_carrier and submit.entry not in kept.entries:
+                if submit.told == 0:
+                    raise Broken(f"submit {submit.number} was acknowledged and is lost")
+                submit.forgiven = True
+            elif submit.taken_back and submit.entry not in kept.taken_back:
+                submit.taken_back = False  # the gate never wrote that it had heard: the entry stays counted
+
+
+def frame_data_sm(source: str, recipient: int, text: str, sequence: int) -> bytes:
+    return pdus.data(source.encode(), b"%d" % recipient, text, sequence)
