@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.e2e.clients import GSM7, TEXTS, Arrived, Told
+from tests.e2e.clients import GSM7, PART_CHARACTERS, TEXTS, Arrived, Told, pieces
 from tests.e2e.sockets import free_port
 from tests.e2e.waiting import until
 from tests.needs import path_of
@@ -54,6 +54,20 @@ catch-all = true
 max-messages = 0
 get-url = "http://127.0.0.1:{calls}/mo?from=%p&to=%P&text=%b&coding=%c&smsc=%i"
 """
+TLV = """
+group = smpp-tlv
+name = {name}
+tag = {tag}
+type = {type}
+length = {length}
+"""
+TLVS = [
+    ("sar_msg_ref_num", "0x020C", "integer", 2),
+    ("sar_total_segments", "0x020E", "integer", 1),
+    ("sar_segment_seqnum", "0x020F", "integer", 1),
+    ("message_payload", "0x0424", "octetstring", 1000),
+]
+"""Parameters that a text may bring along in its meta-data."""
 SMSC = """
 group = smsc
 smsc = smpp
@@ -106,7 +120,8 @@ class Kannel:
         self._folder = folder
         config = folder / "kannel.conf"
         core = CORE.format(admin=self._admin, smsbox=free_port(), sendsms=self._sendsms, calls=self._server.server_port)
-        config.write_text(core + "".join(_smsc(name, one) for name, one in wanted.items()))
+        tlvs = [TLV.format(name=name, tag=tag, type=kind, length=length) for name, tag, kind, length in TLVS]
+        config.write_text(core + "".join(tlvs) + "".join(_smsc(name, one) for name, one in wanted.items()))
         self._logs = [(folder / f"{box}.log").open("w") for box in ("bearerbox", "smsbox")]
         self._boxes: list[subprocess.Popen[bytes]] = []
         try:
@@ -203,7 +218,7 @@ class Kannel:
 class KannelClient:
     """One of Kannel's connections, as the conversation sees it."""
 
-    kinds: tuple[str, ...] = ("gsm7", "chinese", "8bit", "long")
+    kinds: tuple[str, ...] = ("gsm7", "chinese", "8bit", "long", "long-16", "sar", "payload")
     retries = True
 
     def __init__(self, kannel: Kannel, name: str) -> None:
@@ -211,7 +226,7 @@ class KannelClient:
         self._name = name
 
     def submit(self, kind: str, source: str, recipient: str) -> list[Told]:
-        return self._told([self._send(source, recipient, **_body(kind))])
+        return self._told([self._send(source, recipient, **fields) for fields in _bodies(kind)])
 
     def burst(self, source: str, recipients: list[str]) -> list[Told]:
         return self._told([self._send(source, recipient, text=GSM7) for recipient in recipients])
@@ -256,13 +271,32 @@ def _fate(call: Call) -> Told:
     return Told(int(status, 0) if status else UNTOLD, "")
 
 
-def _body(kind: str) -> dict[str, object]:
+def _bodies(kind: str) -> list[dict[str, object]]:
+    """One text for Kannel, which cuts a long one itself, or the parts of one as its user cut them."""
     text = TEXTS[kind]
     if isinstance(text, bytes):
-        return {"text": text, "coding": 1}
+        return [{"text": text, "coding": 1}]
     if text.isascii():
-        return {"text": text, "charset": "UTF-8"}
-    return {"text": text, "charset": "UTF-8", "coding": 2}
+        return [{"text": text, "charset": "UTF-8"}]
+    chinese: dict[str, object] = {"charset": "UTF-8", "coding": 2}
+    if kind == "payload":
+        return [{**chinese, "text": "", "meta-data": _meta(message_payload=text.encode("utf-16-be"))}]
+    if kind == "sar":
+        parts = pieces(text, PART_CHARACTERS)
+        told = [
+            _meta(sar_msg_ref_num=0x1234, sar_total_segments=len(parts), sar_segment_seqnum=place)
+            for place in range(1, len(parts) + 1)
+        ]
+        return [{**chinese, "text": part, "meta-data": meta} for part, meta in zip(parts, told, strict=True)]
+    if kind == "long-16":
+        parts = pieces(text, PART_CHARACTERS - 1)
+        header = bytes((6, 8, 4, 0x12, 0x34, len(parts)))
+        return [{**chinese, "text": part, "udh": header + bytes((place,))} for place, part in enumerate(parts, 1)]
+    return [{**chinese, "text": text}]
+
+
+def _meta(**parameters: object) -> str:
+    return "?smpp?" + urllib.parse.urlencode(parameters)
 
 
 def _smsc(name: str, wanted: Wanted) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.e2e.carrier import Carrier
+from tests.e2e.carrier import Carrier, Seen
 from tests.e2e.client_kannel import Kannel, KannelClient, Wanted
 from tests.e2e.client_node import NodeClient
 from tests.e2e.client_smpplib import SmpplibClient
@@ -30,6 +30,7 @@ from tests.e2e.pdus import (
     RESPONSE,
     SAR_SEGMENT_SEQNUM,
     UNBIND,
+    Pdu,
     message_id,
     of,
 )
@@ -244,7 +245,7 @@ def passes_byte_for_byte(house: House, peer: Peer, recipient: str, kind: str) ->
 
 def test_a_cap_counts_a_long_text_once_however_many_parts_it_has(house, peer, recipient, numbers):
     """DAILY_CAP a person: the last that is taken is as long as the others, and of the next nothing leaves."""
-    kinds = [kind for kind in peer.client.kinds if TEXTS[kind] == LONG]
+    kinds = long_ways(peer.client)
     for n in range(DAILY_CAP):
         assert {told.status for told in peer.client.submit(kinds[n % len(kinds)], peer.port, recipient)} == {0}
     parts = len(house.carrier.to(recipient))
@@ -253,6 +254,40 @@ def test_a_cap_counts_a_long_text_once_however_many_parts_it_has(house, peer, re
     assert {answer.status for answer in peer.tap.answers_to(recipient)[parts:]} == {RECIPIENT_CAP}
     assert len(house.carrier.to(recipient)) == parts
     goes_on(house, peer, numbers)
+
+
+def long_ways(client: Client) -> list[str]:
+    """How a client sends a long text: by user data headers, parameters, or in one piece."""
+    ways = [kind for kind in client.kinds if TEXTS[kind] == LONG]
+    assert len(ways) >= 3
+    return ways
+
+
+def asking(parts: list[Seen]) -> list[Seen]:
+    """The parts whose sender asks for a receipt: Kannel wants one of those that it cut itself, the others all."""
+    found = [part for part in parts if part.fields.registered_delivery & 1]
+    assert found
+    return found
+
+
+def told_by(house: House, parts: list[Seen], replies: list[tuple[str, str, str]]) -> list[Pdu]:
+    """Receipts of these parts and replies (person, port, text), each acknowledged before the next comes: over whichever link."""
+    delivers = []
+    for part in parts:
+        delivers.append(house.carrier.receipt(part))
+        assert house.carrier.acknowledged(delivers[-1]).status == 0
+    for person, port, text in replies:
+        delivers.append(house.carrier.reply("86" + person, port, text.encode("utf-16-be"), 8))
+        assert house.carrier.acknowledged(delivers[-1]).status == 0
+    return delivers
+
+
+def has_receipt(client: Client, message_id: str) -> bool:
+    return any(one.receipt and message_id in one.text for one in client.arrived())
+
+
+def has_reply(client: Client, text: str) -> bool:
+    return any(one.text == text for one in client.arrived())
 
 
 def test_a_receipt_finds_the_client_that_sent_the_message(house, peer, recipient, numbers):
@@ -267,32 +302,42 @@ def test_a_receipt_finds_the_client_that_sent_the_message(house, peer, recipient
     goes_on(house, peer, numbers)
 
 
-def test_what_came_while_a_client_was_away_is_there_when_it_is_back_each_once_and_in_order(house, traveller, recipient):
+def test_a_long_text_gets_its_receipts_and_its_reply_whichever_way_it_was_sent(house, peer, numbers):
+    for way in long_ways(peer.client):
+        person, answer = SHANGHAI.format(next(numbers)), f"好的, {way}, 谢谢"
+        assert {told.status for told in peer.client.submit(way, peer.port, person)} == {0}
+        parts = asking(house.carrier.to(person))
+        before = len(peer.tap.delivers())
+        delivers = told_by(house, parts, [(person, peer.port, answer)])
+        until(partial(has_reply, peer.client, answer), lambda: f"the reply, got {peer.client.arrived()[-3:]}")
+        for part in parts:
+            until(partial(has_receipt, peer.client, part.id), lambda: f"each receipt, got {peer.client.arrived()[-6:]}")
+        assert [one.but_sequence for one in peer.tap.delivers()[before:]] == [one.but_sequence for one in delivers]
+    goes_on(house, peer, numbers)
+
+
+def test_what_came_while_a_client_was_away_is_there_when_it_is_back_each_once_and_in_order(house, traveller, numbers):
     name, tap, carrier = traveller.name, traveller.tap, house.carrier
+    people = {kind: SHANGHAI.format(next(numbers)) for kind in ("chinese", *long_ways(traveller.client))}
 
     def metric(what: str) -> float:
         return float(house.gate.metric(f"gate106_{what}", provider=name))
 
     until(lambda: metric("binds"), "the client bound")
-    assert {told.status for told in traveller.client.submit("chinese", port_of(name), recipient)} == {0}
-    (seen,) = carrier.to(recipient)
+    for kind, person in people.items():
+        assert {told.status for told in traveller.client.submit(kind, port_of(name), person)} == {0}
     traveller.leave()
     until(lambda: not metric("binds"), "the client gone")
     before = len(tap.delivers())
-    delivers = [carrier.receipt(seen)]
-    assert carrier.acknowledged(delivers[0]).status == 0
-    for text in ("好的", "谢谢"):
-        delivers.append(carrier.reply("86" + recipient, port_of(name), text.encode("utf-16-be"), 8))
-        assert carrier.acknowledged(delivers[-1]).status == 0
-    assert metric("mailbox_messages") == 3
+    seen = [part for person in people.values() for part in asking(carrier.to(person))]
+    delivers = told_by(house, seen, [(person, port_of(name), f"好的, {kind}") for kind, person in people.items()])
+    assert metric("mailbox_messages") == len(delivers)
     client = traveller.back()
 
     def came() -> bool:
-        arrived = client.arrived()
-        replies = [one.text for one in arrived if one.text in ("好的", "谢谢")]
-        return sorted(replies) == sorted(("好的", "谢谢")) and any(one.receipt and seen.id in one.text for one in arrived)
+        return all(has_reply(client, f"好的, {kind}") for kind in people) and all(has_receipt(client, one.id) for one in seen)
 
-    until(came, lambda: f"a receipt and two replies, got {client.arrived()}")
+    until(came, lambda: f"receipts and replies, got {client.arrived()}")
     until(lambda: not metric("mailbox_messages"), "the mailbox empty")
     assert [one.but_sequence for one in tap.delivers()[before:]] == [one.but_sequence for one in delivers]
 
