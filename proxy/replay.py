@@ -60,7 +60,7 @@ def replay(
         elif item.kind == entries.IDS:
             done.learnt.append(entries.unpack_ids(item.body))
         elif item.kind == entries.UNREPLACED:
-            _unreplaced(store, entries.unpack_unreplaced(item.body), done)
+            _unreplaced(store, entries.unpack_unreplaced(item.body), counts, done)
         elif item.kind == entries.OPTOUT:
             _refused(store, entries.unpack_optout(item.body))
         elif item.kind == entries.RESTORED:
@@ -100,9 +100,9 @@ def _verdict(store: EmbeddedStore, said: entries.Verdict, sequence: int, counts:
     done.touched[said.recipient] = said.time, said.keep_s
 
     def put(data: bytes) -> bytes:
-        if record.has(data, entry.id):  # another part of the same long message, which may have amended the entry
-            return record.amend(data, entry.pack())
         without = record.remove(data, said.adopts) if said.adopts else data
+        if record.has(without, entry.id):  # the checkpoint has it, or another part of the same long message, which may amend it
+            return record.amend(without, entry.pack())
         return record.add(without, entry, int(said.time), said.keep_s, record.REPLAY_MAX)
 
     store.update(said.recipient, put)
@@ -147,14 +147,20 @@ def _answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done: Repl
         store.update(told.recipient, lambda data: record.settle(data, told.entry_id, EntryState.ACCEPTED))
 
 
-def _unreplaced(store: EmbeddedStore, told: entries.Unreplaced, done: Replayed) -> None:
-    done.open.pop(told.verdict_sequence, None)
+def _unreplaced(store: EmbeddedStore, told: entries.Unreplaced, counts: bool, done: Replayed) -> None:
+    said = done.open.pop(told.verdict_sequence, None)
+    stood = False
 
     def back(data: bytes) -> bytes:
+        nonlocal stood
         without = record.remove(data, told.entry_id)
-        return data if without is data else record.add(without, told.entry, int(told.time), entries.KEEP_S, record.REPLAY_MAX)
+        stood = without is not data
+        return record.add(without, told.entry, int(told.time), entries.KEEP_S, record.REPLAY_MAX) if stood else data
 
     store.update(told.recipient, back)
+    if counts and stood and said is not None:
+        for take in said.takes:
+            store.counters.give_back(take, told.entry.time)
 
 
 def settle_open(store: EmbeddedStore, done: Replayed) -> None:
