@@ -3,9 +3,10 @@
 In: a replace_sm whose message is known, the person's record. Out: it goes to the carrier that has the message, or is refused with
 the status of the reason. Never: sockets, the clock.
 
-It is the same message, so no cap counts it a second time: it is judged as if its entry were not there, and the entry of the new text
-takes that one's place, at the same time, when it is allowed (in the journal: a verdict that adopts). When the carrier refuses, or
-it never left, the old entry returns; when nobody knows, the new one stays, unknown: the person has one of the two texts.
+It is the same message, so no cap counts it a second time: it is judged as if its entry were not there, nor what it took from
+aggregates, and the entry of the new text takes that one's place, at the same time, when it is allowed (in the journal: a verdict that
+adopts). It takes from those aggregates only that the old text had not taken from. When the carrier refuses, or it never left, the old
+entry returns; when nobody knows, the new one stays, unknown: the person has one of the two texts.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from functools import partial
 
 from proxy.desk import entries
 from proxy.desk.entries import VERDICT, pack_verdict
-from proxy.message import GATE_REASONS, Message
+from proxy.message import GATE_REASONS, Entry, Message
 from proxy.relay import Relay
 from proxy.sent import KNOWN_S, Sent, SentIndex
-from proxy.state import record
+from proxy.state import Counting, record
 from proxy.transit import Apart, Bind, Lane, count
 from proxy.wire import Frame, response
 from proxy.wire.tables import ESME_RREPLACEFAIL, ESME_RSUBMITFAIL, REPLACE_SM
@@ -48,6 +49,10 @@ class Replacing(Apart):
         self._data, self._message_id, self._sent = data, message_id, sent
         self._tries = 0
 
+    @property
+    def counters(self) -> Counting:
+        return self._relay.store.counters
+
     # -- as a Change
 
     def apply(self, data: bytes, now: float) -> bytes:
@@ -62,7 +67,7 @@ class Replacing(Apart):
         if old is None or old.time <= now - KNOWN_S:
             relay.judging.turn_down(self, "not-replaceable")
             return data
-        after = relay.judging.in_place(self, data, old, now)
+        after = self._judged(data, old, now)
         if self.lane is None:
             if self.status == ESME_RSUBMITFAIL:  # statuses: standard
                 self.status = ESME_RREPLACEFAIL
@@ -74,7 +79,25 @@ class Replacing(Apart):
             if self.lane is None:
                 relay.judging.turn_down(self, "no-route")
                 return data
+        self._take_more(old.time)
         return after
+
+    def _judged(self, data: bytes, old: Entry, now: float) -> bytes:
+        counters, taken = self.counters, self._sent.takes
+        for take in taken:
+            counters.give_back(take, old.time)
+        try:
+            return self._relay.judging.in_place(self, data, old, now)
+        finally:
+            for take in taken:
+                counters.take(take, old.time)
+
+    def _take_more(self, at: int) -> None:
+        """An advertisement instead of a notice, say, counts among advertisements."""
+        assert self.verdict is not None
+        self.takes = tuple(take for take in self.verdict.takes if take not in self._sent.takes)
+        for take in self.takes:
+            self.counters.take(take, at)
 
     def written(self, now: float) -> tuple[int, bytes]:
         rules = self._relay.rules
@@ -89,7 +112,7 @@ class Replacing(Apart):
             return
         count(relay.tally, self)
         relay.in_flight[recorded] = self
-        self._index.rename(self._message_id, self.entry_id)
+        self._index.rename(self._message_id, self.entry_id, self._sent.takes + self.takes)
         self.data = self._data
         self.go(lane)
 
@@ -130,7 +153,7 @@ class Replacing(Apart):
         assert self.adopted is not None
         sent = self._index.find(self._message_id)
         if sent is not None and sent.entry_id == self.entry_id:
-            self._index.rename(self._message_id, self.adopted.id)
+            self._index.rename(self._message_id, self.adopted.id, self._sent.takes)
         self._relay.change(Restore(self, status, then))
 
     def _tell(self, status: int) -> None:
@@ -140,7 +163,8 @@ class Replacing(Apart):
 
 
 class Restore:
-    """A Change: the entry of the new text gives way to that of the old one. Idempotent by both ids."""
+    """A Change: the entry of the new text gives way to that of the old one, and what it took beside goes back. Idempotent by both
+    ids."""
 
     def __init__(self, replacing: Replacing, status: int | None, then: partial[None] | None = None) -> None:
         """``status``: what the carrier refused it with; None where the new entry was never written, and this need not be."""
@@ -148,10 +172,13 @@ class Restore:
         self.recipient = replacing.recipient
         self._id, self._sequence, self._entry = replacing.entry_id, replacing.recorded, replacing.adopted
         self._status, self._then = status, then
+        self._counters, self._takes = replacing.counters, replacing.takes
+        self._stood = False
 
     def apply(self, data: bytes, now: float) -> bytes:
         without = record.remove(data, self._id)
-        if without is data:  # another replacement has taken its place since: that one tells
+        self._stood = without is not data
+        if not self._stood:  # another replacement has taken its place since: that one tells
             return data
         return record.add(without, self._entry, int(now), entries.KEEP_S)
 
@@ -163,6 +190,8 @@ class Restore:
         )
 
     def done(self, recorded: int) -> None:
+        for take in self._takes if self._stood and self._status is not None else ():
+            self._counters.give_back(take, self._entry.time)
         if self._then is not None:
             self._then()
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from proxy.desk import entries
-from proxy.message import Content, hash32
+from proxy.message import Content, Take, hash32
 from proxy.transit import Transit
 from proxy.wire import Frame, Memo, read_submit
 from proxy.wire.submit import data_coding_of
@@ -37,53 +37,77 @@ class Sent(NamedTuple):
     data_coding: int
     replaceable: bool
     """A whole submit_sm with a plain text: neither one of many (submit_multi) nor a part of a long message nor a data_sm."""
+    takes: tuple[Take, ...] = ()
+    """What stands for it in aggregates."""
+
+
+class _Generation:
+    __slots__ = ("packed", "takes")
+
+    def __init__(self) -> None:
+        self.packed: dict[bytes, int] = {}
+        self.takes: dict[bytes, tuple[Take, ...]] = {}  # of those that took anything
 
 
 class SentIndex:
     def __init__(self, carriers: Sequence[str]) -> None:
         self._carriers = list(carriers)
         self._numbers = {name: number for number, name in enumerate(carriers)}
-        self._young: dict[bytes, int] = {}
-        self._old: dict[bytes, int] = {}
+        self._young = _Generation()
+        self._old = _Generation()
         self._since = 0.0
 
     def note(self, accepted: Iterable[tuple[Transit, bytes]], now: float) -> None:
         """What carriers took in one turn, each with the body of the answer."""
-        if len(self._young) >= IDS_MAX or now - self._since >= KNOWN_S:
-            self._old, self._young, self._since = self._young, {}, now
+        if len(self._young.packed) >= IDS_MAX or now - self._since >= KNOWN_S:
+            self._old, self._young, self._since = self._young, _Generation(), now
         for transit, body in accepted:
             if transit.bind.access.replaces:
                 self._add(transit, body)
 
     def _add(self, transit: Transit, body: bytes) -> None:
-        message, lane = transit.message, transit.lane
+        message, lane, verdict = transit.message, transit.lane, transit.verdict
         assert message is not None
+        assert verdict is not None
         carrier = CARRIER_UNKNOWN if lane is None else self._numbers.get(lane.name, CARRIER_UNKNOWN)
-        coding = _replaced_in(transit.data, message.content) if type(transit) is Transit else None
-        self._put(body, transit.entry_id, message.recipient, message.sender.port_hash, carrier, coding)
+        alone = type(transit) is Transit and transit.long is None  # a part's message is the joined one
+        coding = _replaced_in(transit.data, message.content) if alone else None
+        self._put(body, transit.entry_id, message.recipient, message.sender.port_hash, carrier, coding, verdict.takes)
 
-    def _put(self, body: bytes, entry_id: int, recipient: int, port: int, carrier: int, data_coding: int | None) -> None:
+    def _put(
+        self,
+        body: bytes,
+        entry_id: int,
+        recipient: int,
+        port: int,
+        carrier: int,
+        data_coding: int | None,
+        takes: tuple[Take, ...],
+    ) -> None:
         """``data_coding``: None where it cannot be replaced. A replace_sm's answer names no message."""
         message_id = body[:-1] if body[-1:] == b"\0" else body.partition(b"\0")[0]
         if message_id:
             last = 0 if data_coding is None else data_coding << 1 | 1
-            self._young[message_id] = (((entry_id << 34 | recipient) << 32 | port) << 6 | carrier) << 9 | last
+            self._young.packed[message_id] = (((entry_id << 34 | recipient) << 32 | port) << 6 | carrier) << 9 | last
+            if takes and data_coding is not None:  # only who replaces it asks
+                self._young.takes[message_id] = takes
 
     def restore(self, said: entries.Verdict, told: entries.Answer) -> None:
         """What was accepted, as a replay finds it in the journal. The carrier is known if there is but one."""
         frame = Frame.of(said.data)
         message_id = told.carrier_id.partition(b"\0")[0]
         if frame.command_id == REPLACE_SM:
-            self.rename(said.data[16 : said.data.index(0, 16)], told.entry_id)
+            replaced = said.data[16 : said.data.index(0, 16)]
+            self.rename(replaced, told.entry_id, self._takes_of(replaced) + said.takes)
             return
         coding = None
-        if frame.command_id == SUBMIT_SM and message_id not in self._young:  # in a submit_multi several share one id
+        if frame.command_id == SUBMIT_SM and message_id not in self._young.packed:  # in a submit_multi several share one id
             coding = _replaced_in(said.data, read_submit(frame, Memo(), said.time).content)
         carrier = 0 if len(self._carriers) == 1 else CARRIER_UNKNOWN
-        self._put(message_id, told.entry_id, said.recipient, hash32(said.port), carrier, coding)
+        self._put(message_id, told.entry_id, said.recipient, hash32(said.port), carrier, coding, said.takes)
 
     def find(self, message_id: bytes) -> Sent | None:
-        packed = self._young.get(message_id) or self._old.get(message_id)
+        packed = self._young.packed.get(message_id) or self._old.packed.get(message_id)
         if packed is None:
             return None
         carrier = packed >> 9 & 63
@@ -94,18 +118,24 @@ class SentIndex:
             self._carriers[carrier] if carrier < len(self._carriers) else "",
             packed >> 1 & 0xFF,
             bool(packed & 1),
+            self._takes_of(message_id),
         )
 
-    def rename(self, message_id: bytes, entry_id: int) -> None:
-        """Another entry stands for the message now (it was replaced)."""
+    def _takes_of(self, message_id: bytes) -> tuple[Take, ...]:
+        return self._young.takes.get(message_id) or self._old.takes.get(message_id) or ()
+
+    def rename(self, message_id: bytes, entry_id: int, takes: tuple[Take, ...]) -> None:
+        """Another entry stands for the message now (it was replaced), and it may have taken from more aggregates."""
         for generation in (self._young, self._old):
-            packed = generation.get(message_id)
+            packed = generation.packed.get(message_id)
             if packed is not None:
-                generation[message_id] = packed & (1 << 81) - 1 | entry_id << 81
+                generation.packed[message_id] = packed & (1 << 81) - 1 | entry_id << 81
+                if takes or message_id in generation.takes:
+                    generation.takes[message_id] = takes
                 return
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return len(self._young.packed) + len(self._old.packed)
 
 
 def _replaced_in(data: bytes, content: Content) -> int | None:

@@ -7,7 +7,8 @@ import pytest
 from proxy.commands import ways
 from proxy.desk import entries
 from proxy.message import EntryState, OptOut
-from proxy.state import record
+from proxy.replay import replay, settle_open
+from proxy.state import open_store, record
 from proxy.wire import Frame
 from tests.e2e.pdus import pdu, tlv
 from tests.house import SHANGHAI, House
@@ -426,6 +427,7 @@ def test_two_replacements_on_the_way_at_once_count_once_whatever_becomes_of_them
         {"esm_class": 0x40, "message": b"\5\0\3\7\2\1" + "x".encode("utf-16-be")},
         {"tlvs": [(0x20B, b"\x0b\x84")], "message": b"x"},
         {"tlvs": [(0x20C, b"\0\1"), (0x20E, b"\2"), (0x20F, b"\1")], "message": b"x"},
+        {"tlvs": [(0x20C, b"\0\1"), (0x20E, b"\2"), (0x20F, b"\1")], "message": "六合".encode("utf-16-be")},
     ],
 )
 def test_where_something_beside_the_text_gives_it_its_meaning_the_text_is_not_replaced(house, fields):
@@ -445,6 +447,84 @@ def test_where_something_beside_the_text_gives_it_its_meaning_the_text_is_not_re
 
 def status_of_first(house: House) -> int:
     return house.told("jia")[0].command_status
+
+
+QUOTA = """
+rules:
+  - {id: advertisements, when: {category: marketing}, limit: {count: 2, per: day, key: [provider]}, then: reject, reason: provider-quota}
+  - {id: notices, when: {category: notice}, limit: {count: 5, per: day, key: [provider]}, then: reject, reason: provider-quota}
+  - {id: burst, when: {text: 涨停}, limit: {count: 1, per: day, key: [provider]}, then: reject, reason: campaign-cap}
+"""
+
+
+def counts(house: House) -> list[int]:
+    """What is taken from each aggregate, now and as a restart would find it, which is the same."""
+    fresh = open_store("sqlite::memory:")
+    settle_open(fresh, replay(fresh, iter(house.written()), 0))
+    there, again = ({key: sum(one.counts) for key, one in store.counters._series.items()} for store in (house.store, fresh))
+    assert {key: n for key, n in there.items() if n} == {key: n for key, n in again.items() if n}
+    return sorted(n for n in there.values() if n)
+
+
+def replaced(house: House, text: str, answer: int = 0) -> int:
+    """What the provider is told when it replaces id-1, and the carrier says this."""
+    house.sends("jia", new(text))
+    for transit in house.at_carrier():
+        house.carrier_says(transit, header(REPLACE_SM, answer))
+    return status(house, "jia")
+
+
+def test_a_full_quota_does_not_hinder_a_replacement_which_takes_nothing_more(tmp_path):
+    house = House(tmp_path, rules=QUOTA)
+    sent(house)
+    sent(house, message_id=b"id-2", person=SHANGHAI + 1)
+    assert counts(house) == [2]
+    for text in ("新", "更新"):
+        assert replaced(house, TEXT + text) == 0
+        assert counts(house) == [2]
+    house.submit("jia", SHANGHAI + 2, TEXT)
+    assert status(house, "jia") == 0x470
+    house.at_rest()
+
+
+def test_a_text_of_another_kind_counts_among_its_kind(tmp_path):
+    """Else a notice, replaced by an advertisement, would be a way around every quota of advertisements."""
+    house = House(tmp_path, rules=QUOTA)
+    sent(house)
+    assert replaced(house, TEXT + "涨停", answer=ESME_RREPLACEFAIL) == ESME_RREPLACEFAIL
+    assert counts(house) == [1]  # given back
+    assert replaced(house, TEXT + "涨停") == 0
+    assert counts(house) == [1, 1]
+    assert replaced(house, TEXT + "又涨停") == 0  # its own count is no hindrance
+    assert counts(house) == [1, 1]
+    sent(house, message_id=b"id-2", person=SHANGHAI + 1)
+    house.sends("jia", new(TEXT + "涨停", b"id-2"))
+    assert status(house, "jia") == 0x415
+    assert counts(house) == [1, 2]
+    house.at_rest()
+
+
+def test_a_replacement_that_cannot_leave_takes_nothing(tmp_path):
+    house = House(tmp_path, rules=QUOTA)
+    sent(house)
+    house.lanes["bj"].up = False
+    assert replaced(house, TEXT + "涨停") == 0x14
+    house.lanes["bj"].up = True
+    house.disk.free_bytes = 10
+    assert replaced(house, TEXT + "涨停") == 0x14
+    house.disk.free_bytes = None
+    house.relay.tick(house.now)
+    house.turn()
+    assert counts(house) == [1]
+    house.at_rest()
+
+
+def test_replayed_over_a_newer_checkpoint_a_replaced_message_counts_once(house):
+    sent(house)
+    assert replaced(house, TEXT + "新") == 0
+    before = house.entries(SHANGHAI)
+    replay(house.store, iter(house.written()), 0)  # the store is as it was left, the position is that of the beginning
+    assert house.entries(SHANGHAI) == before
 
 
 def test_with_standard_statuses_a_refused_replacement_only_failed(tmp_path):
