@@ -268,8 +268,8 @@ class Gate:
         try:
             waiting = [transit.recorded for transit in self.relay.in_flight.values()]
             written = self.journal.written
-            for learnt in self.ids.carry():  # behind the place from which a restart reads on
-                self._note(*learnt.written(time.time()))
+            if not self.ids.carry(self.journal, time.time()):
+                return
             await self.store.checkpoint(
                 counted=written,
                 open_from=min(waiting, default=written + 1),

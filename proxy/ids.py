@@ -23,6 +23,7 @@ from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 from proxy.desk import entries
+from proxy.desk.journal import Journal, JournalDown
 from proxy.wire.receipted import Receipted
 
 ID_OCTETS_MAX = 64  # SMPP 3.4 §5.2.23: 65 with its NUL
@@ -292,6 +293,14 @@ class MessageIds:
             if one.carrier in self.of:
                 self.of[one.carrier].restore(one)
 
-    def carry(self) -> list[Learnt]:
-        """What the journal must say again just behind the place where a checkpoint stands: a restart reads on from there."""
-        return [learnt for ids in self.of.values() if (learnt := ids.carry()) is not None]
+    def carry(self, journal: Journal, now: float) -> bool:
+        """Says again, just behind the place where a checkpoint is about to stand, what the journal must say there: a restart reads on
+        from it. False if that cannot be written: then there must be no checkpoint."""
+        learnt = [one for ids in self.of.values() if (one := ids.carry()) is not None]
+        for one in learnt:
+            journal.append(*one.written(now))
+        try:
+            journal.write(now)
+        except JournalDown:
+            return False
+        return True

@@ -93,6 +93,7 @@ class Relay:
         self._accepted: list[tuple[Transit, bytes]] = []
         """Submits the carrier took, with the body of its answer: nothing in the person's record changes."""
         self._unwritten_accepted: list[tuple[Transit, bytes]] = []
+        self._noted_first = False
         self.questions = 0
         """Questions of providers (query_sm, cancel_sm) that are on their way to a carrier."""
         self.half_told: Counter[str] = Counter()
@@ -234,6 +235,11 @@ class Relay:
         """Something for the journal that alters no record (a deliver): written in the coming turn."""
         self._changed.append(change)
 
+    def note_first(self, change: Change) -> None:
+        """Likewise, and providers hear nothing of what came with it before it is synced."""
+        self._changed.append(change)
+        self._noted_first = True
+
     # ------------------------------------------------------------------ one turn
 
     def turn(self, now: float) -> None:
@@ -348,6 +354,9 @@ class Relay:
             self._not_safe(decided, accepted, changed, down)
             return
         outbox, in_flight = self._outbox, self.in_flight
+        if self._noted_first:
+            self._noted_first = False
+            outbox.append((journal.written, None, _nothing))  # what is behind it waits
         for transit, body in accepted:
             in_flight.pop(transit.recorded, None)
             outbox.append((transit.recorded, transit, body))
@@ -466,6 +475,10 @@ class Relay:
         """Whether nothing is on its way any more."""
         waiting = self._submits or self._changes or self._accepted or self._decided or self._changed
         return not (self.in_flight or self.questions or waiting or self._busy or self._outbox or self.parts.waiting)
+
+
+def _nothing() -> None:
+    return None
 
 
 def _taken(accepted: tuple[Transit, bytes]) -> tuple[int, int, int, bytes]:

@@ -10,8 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.desk import entries
+from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.ids import DIGESTS_MAX, CarrierIds, MessageIds, Own, coded, decoded
-from proxy.wire import Frame, deliver_sm, read_deliver, receipt_text
+from proxy.wire import Frame, deliver_sm, read_deliver, receipt_text, submit_sm_resp
+from tests.house import House
 
 OF_IDS = string.ascii_letters + string.digits + "-_."
 ANY_ID = st.binary(min_size=1, max_size=64).filter(lambda one: 0 not in one)
@@ -321,6 +323,33 @@ def test_without_codes_an_id_is_the_lone_carriers_or_does_not_say():
 def test_what_was_learnt_of_a_carrier_that_is_gone_is_let_go():
     ids = MessageIds("carrier", [Setting("bj", receipt_id="dec")])
     ids.restore([entries.Ids(1.0, "gone", 4, True, (b"x",)), entries.Ids(1.0, "bj", 4, True, (b"x",))])
-    (carried,) = ids.carry()
-    assert entries.unpack_ids(carried.written(3.0)[1]) == entries.Ids(3.0, "bj", 4, True, ())
+    disk = MemoryDisk()
+    assert ids.carry(Journal(disk, 0), 3.0)
+    (carried,) = [entries.unpack_ids(one.body) for one in read(disk, 1)]
+    assert carried == entries.Ids(3.0, "bj", 4, True, ())
     assert names(ids.of["bj"].receipt(receipt("10")))[0] == "000A"
+
+
+def test_with_a_full_disk_there_is_no_checkpoint_that_would_forget_what_was_learnt():
+    ids = MessageIds("carrier", [Setting("bj", receipt_id="dec")])
+    told(ids.of["bj"], "000a")
+    disk = MemoryDisk()
+    disk.free_bytes = 10
+    assert not ids.carry(Journal(disk, 0), 3.0)
+
+
+def test_what_an_answer_teaches_is_synced_before_the_provider_hears_of_it(tmp_path):
+    """Else a receipt after a power loss would be spelt in another way than the answer was."""
+    house = House(tmp_path)
+    house.submit("jia", 13800210000, "【测试】双11券 拒收请回复R")
+    (transit,) = house.at_carrier()
+    ids = CarrierIds("bj", "B1", "dec")
+    body = ids.answer(b"000a\0")
+    (learnt,) = ids.news
+    house.relay.note_first(learnt)
+    house.relay.answered(transit, Frame.of(submit_sm_resp(1, 0, body)))
+    house.relay.turn(house.now)
+    assert house.told("jia") == []
+    house.turn()
+    assert [frame.data[16:] for frame in house.told("jia")] == [b"B1000a\0"]
+    house.at_rest()

@@ -303,13 +303,14 @@ class CarrierHouse:
                 self.pacer.throttled(now_s)
 
     def as_told(self, answers: list[tuple[Transit, Frame]]) -> list[tuple[Transit, Frame]]:
-        """Answers with the ids that providers see; what they taught goes into the journal with them."""
+        """Answers with the ids that providers see; what they taught goes into the journal with them, and is synced before they are
+        told: else a receipt after a power loss would be spelt in another way."""
         ids = self.ids
         if ids is None:
             return answers
         told = [(transit, frame.with_body(ids.answer(frame.data[16:]))) for transit, frame in answers]
         for learnt in ids.news:
-            self.relay.note(learnt)
+            self.relay.note_first(learnt)
         ids.news.clear()
         if ids.doubt:
             log.warning("carrier's ids are not as the settings say", carrier=self.account, why=ids.doubt)
