@@ -232,6 +232,9 @@ class Commands:
         sent = self.index.find(asking.message_id)
         if sent is None or not sent.replaceable:
             return "not-replaceable"
+        if asking.message_id in self.index.being_replaced:  # by an earlier one of this loop turn, or of a slow store's
+            self._tell(question, "store-conflict", GATE_REASONS["store-conflict"].status, b"")
+            return ""
         try:
             content = replacement(question.frame, sent.data_coding, now)
         except Malformed as fault:

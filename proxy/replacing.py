@@ -48,6 +48,7 @@ class Replacing(Apart):
         self._relay, self._index, self._wanted = relay, index, wanted
         self._data, self._message_id, self._sent = data, message_id, sent
         self._tries = 0
+        index.being_replaced.add(message_id)
 
     @property
     def counters(self) -> Counting:
@@ -105,6 +106,7 @@ class Replacing(Apart):
 
     def done(self, recorded: int) -> None:
         relay = self._relay
+        self._index.being_replaced.discard(self._message_id)
         self.recorded = recorded
         lane = self.lane
         if lane is None:
@@ -119,6 +121,7 @@ class Replacing(Apart):
     def unwritten(self) -> bool:
         """As if it had never been."""
         relay = self._relay
+        self._index.being_replaced.discard(self._message_id)
         if self.packed:
             relay.change(Restore(self, None))
         relay.judging.turn_down(self, "journal-down")

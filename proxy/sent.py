@@ -56,6 +56,8 @@ class SentIndex:
         self._young = _Generation()
         self._old = _Generation()
         self._since = 0.0
+        self.being_replaced: set[bytes] = set()
+        """Ids of messages whose new text is being judged: until that is written nobody knows which entry stands for them."""
 
     def note(self, accepted: Iterable[tuple[Transit, bytes]], now: float) -> None:
         """What carriers took in one turn, each with the body of the answer."""

@@ -391,6 +391,20 @@ def test_what_is_not_known_is_not_replaced(house):
     house.at_rest()
 
 
+def test_a_second_replacement_before_the_first_is_judged_is_asked_to_come_again(house):
+    sent(house)
+    for text in ("甲", "乙"):
+        assert house.commands.take(house.binds["jia"], Frame.of(new(TEXT + text)), house.now, house.now)
+    house.turn()
+    assert status(house, "jia") == 0x14
+    (first,) = house.at_carrier()
+    house.carrier_says(first, header(REPLACE_SM))
+    assert status(house, "jia") == 0
+    assert replaced(house, TEXT + "乙") == 0
+    assert len(house.entries(SHANGHAI)) == 1
+    house.at_rest()
+
+
 def test_a_provider_that_did_not_ask_for_it_replaces_nothing(tmp_path):
     house = House(tmp_path, replace=False)
     assert house.relay.on_accepted is None
