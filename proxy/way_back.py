@@ -235,7 +235,9 @@ class WayBack:
         """The end of a loop turn: hands over what became ready in it, after all answers of that turn."""
         if self.due:
             due, self.due = self.due, set()
-            for provider in due:
+            for provider in sorted(
+                due
+            ):  # of a set the order would differ from run to run, and no simulated world would come again
                 self._hand_over(provider, now)
         if self.mailbox.fallen:
             self._note_fallen()
