@@ -11,10 +11,13 @@ from proxy.changes import Answer, Effect
 from proxy.hearing import Manners
 from proxy.message import hash32
 from proxy.multi import Member
+from proxy.replacing import Restore
 from proxy.replies import Confirmation, Heard, from_port, scope_of
+from proxy.sent import SentIndex
 from proxy.state import record, replied
 from proxy.transit import Outbox, Transit
 from proxy.wire import Frame, submit_sm_resp
+from proxy.wire.tables import CANCEL_SM
 from tests.simulation.world import World
 
 
@@ -131,13 +134,13 @@ def receipt_before_the_answer_to_many(world: World) -> None:
 
 def place_of_a_group_leaked(world: World) -> None:
     """Those who leave in one PDU keep a place in the lane each."""
-    release = world.carrier.lane.release
+    for carrier in world.carriers:
 
-    def keep(category: Any) -> None:
-        if sys._getframe(1).f_code.co_name != "_judged":
-            release(category)
+        def keep(category: Any, release: Any = carrier.lane.release) -> None:
+            if sys._getframe(1).f_code.co_name != "_judged":
+                release(category)
 
-    cast("Any", world.carrier.lane).release = keep
+        cast("Any", carrier.lane).release = keep
 
 
 def place_leaked(world: World) -> None:
@@ -392,6 +395,138 @@ def late_parts_with_the_status_of_the_first(world: World) -> None:
     cast("Any", parts)._inherit = share
 
 
+def replaced_counts_twice(world: World) -> None:
+    """The entry of the old text stays beside that of the new one."""
+    judging = world.relay.judging
+    cast("Any", judging).in_place = lambda transit, data, old, now: judging.judge(transit, data, now, old)
+
+
+def replacement_asks_nobody(world: World) -> None:
+    """A new text is judged as if nothing were known of the person."""
+    judging = world.relay.judging
+    in_place = judging.in_place
+
+    def forget(transit: Any, data: bytes, old: Any, now: float) -> bytes:
+        bare = record.add(record.EMPTY, old, old.time, 86_400)
+        in_place(transit, bare, old, now)
+        return (
+            data if transit.lane is None else record.add_packed(record.remove(data, old.id), transit.packed, old.time, 86_400)
+        )
+
+    cast("Any", judging).in_place = forget
+
+
+def replacement_takes_a_quota_again(world: World) -> None:
+    """What the old text took from aggregates is not left out when the new one is judged."""
+    index = world.commands.index
+    find = index.find
+
+    def bare(message_id: bytes) -> Any:
+        found = find(message_id)
+        return found and found._replace(takes=())
+
+    cast("Any", index).find = bare
+
+
+class _Anybodys(int):
+    """A port that is like every other."""
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __hash__ = int.__hash__
+
+
+def anothers_message(world: World) -> None:
+    """Whose a message is, that is known by its id, is not looked at."""
+    index = world.commands.index
+    find = index.find
+
+    def anybodys(message_id: bytes) -> Any:
+        found = find(message_id)
+        return found and found._replace(port=_Anybodys(found.port))
+
+    cast("Any", index).find = anybodys
+
+
+def refused_replacement_stays(world: World) -> None:
+    """The carrier's refusal does not bring the old text's entry back."""
+    _spoil_changes(world, Restore, type("Spoilt", (Restore,), {"apply": lambda self, data, now: data}))
+
+
+def refused_replacement_not_written(world: World) -> None:
+    """It brings it back in memory, and the journal never hears of it."""
+    _spoil_changes(world, Restore, type("Spoilt", (Restore,), {"written": lambda self, now: None}))
+
+
+def second_replacement_fails(world: World) -> None:
+    """The index keeps the entry of the text that was replaced."""
+    cast("Any", world.commands.index).rename = lambda message_id, entry_id, takes: None
+
+
+def index_forgets(world: World) -> None:
+    """A restart knows no id, though the journal has what was accepted."""
+    if world.restarts:
+        world.commands.index = SentIndex([carrier.name for carrier in world.carriers])
+        world.commands._keep_index(lambda: world.now)
+
+
+def cancelled_given_back(world: World) -> None:
+    """Who cancels a message gets the person's allowance back: a way around every cap."""
+    tell = world.commands._tell
+
+    def forget(question: Any, reason: str, status: int, body: bytes) -> None:
+        if question.frame.command_id == CANCEL_SM and not status:
+            sent = world.commands.index.find(question.asking.message_id)
+            if sent is not None:
+                world.store.update(sent.recipient, lambda data: record.remove(data, sent.entry_id))
+        tell(question, reason, status, body)
+
+    cast("Any", world.commands)._tell = forget
+
+
+def asked_of_the_first_carrier(world: World) -> None:
+    """The code before an id is taken off and not read."""
+    commands = world.commands
+    if world.coded:
+        commands._carrier_of = lambda message_id: ("bj", message_id[2:])
+
+
+def id_as_the_provider_knows_it(world: World) -> None:
+    """The carrier is asked about a coded id."""
+    commands = world.commands
+    carrier_of = commands._carrier_of
+
+    def told(message_id: bytes) -> Any:
+        found = carrier_of(message_id)
+        return found and (found[0], message_id)
+
+    commands._carrier_of = told
+
+
+def receipts_as_they_come(world: World) -> None:
+    """Receipts name the carrier's own id."""
+    cast("Any", world.way_back)._ids = {}
+
+
+def code_of_another_carrier(world: World) -> None:
+    """All receipts get the code of the first carrier."""
+    way = cast("Any", world.way_back)
+    way._ids = dict.fromkeys(way._ids, next(iter(way._ids.values()), None))
+
+
+def zeros_lost_in_a_restart(world: World) -> None:
+    """How answers write their numbers is journalled, and not read again."""
+    if world.restarts:
+        for ids in world.ids.of.values():
+            ids._width = 0
+
+
+def zeros_lost_in_a_checkpoint(world: World) -> None:
+    """What was learnt before the place where a checkpoint stands is not said again behind it."""
+    cast("Any", world.ids).carry = lambda journal, now: True
+
+
 def _patch_answers(world: World, spoil: Callable[[Any], None], effect: Effect) -> None:
     class Spoilt(Answer):
         __slots__ = ("__dict__",)
@@ -451,4 +586,19 @@ BUGS: list[Callable[[World], None]] = [
     one_refused_part_gives_all_back,
     parts_wait_for_ever,
     late_parts_with_the_status_of_the_first,
+    replaced_counts_twice,
+    replacement_asks_nobody,
+    replacement_takes_a_quota_again,
+    anothers_message,
+    refused_replacement_stays,
+    refused_replacement_not_written,
+    second_replacement_fails,
+    index_forgets,
+    cancelled_given_back,
+    asked_of_the_first_carrier,
+    id_as_the_provider_knows_it,
+    receipts_as_they_come,
+    code_of_another_carrier,
+    zeros_lost_in_a_restart,
+    zeros_lost_in_a_checkpoint,
 ]

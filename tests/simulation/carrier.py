@@ -6,12 +6,15 @@ In: the gate's lane. Out: answers, late, twice or never; lost links. Never: deli
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from proxy.commands import Data
-from proxy.message import Message, Verdict
+from proxy.commands import Data, Question
+from proxy.ids import CarrierIds
 from proxy.multi import Together
+from proxy.net.carrier import CarrierHouse
 from proxy.net.lane import Lane
+from proxy.relay import Relay
+from proxy.replacing import Replacing
 from proxy.transit import Apart, Transit
 from proxy.wire import Frame, data_sm_resp, submit_sm_resp
 from proxy.wire.multi import read_multi
@@ -34,20 +37,45 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-class Carrier:
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.gate_starts()
+class Said(NamedTuple):
+    """An answer: a status for each message that it is about."""
 
-    def gate_starts(self) -> None:
-        """The gate's side of it: a link, and the lane that flows over it."""
-        self.link = SimLink(self.world)
-        self.lane = Lane("bj", "B1", 1000, self.pump_soon)
+    statuses: list[int]
+    frame: Frame
+
+
+class Carrier:
+    def __init__(self, world: World, name: str, code: str, receipt_id: str) -> None:
+        """``receipt_id``: in which base its receipts write the numbers that its answers wrote in another, as the settings have it."""
+        self.world = world
+        self.name = self.account = name
+        self.code = code
+        self.receipt_id = receipt_id
+        self.receipt_id_width = 0
+        self.given = world.random.randrange(1, 5000)
+        self.has: dict[bytes, Submit] = {}  # what it took, by its own id
+
+    def gate_starts(self, ids: CarrierIds | None) -> None:
+        """The gate's side of it: a link, the lane that flows over it, and what the gate makes of its ids."""
+        self.link = SimLink(self.world, self.name)
+        self.lane = Lane(self.name, self.code, 1000, self.pump_soon)
         self.lane.up = True
         self.pumping = False
+        self.ids = ids
 
-    def lane_of(self, message: Message, verdict: Verdict) -> Lane | None:
-        return self.lane if self.link.up else None
+    @property
+    def relay(self) -> Relay:
+        return self.world.relay
+
+    # ------------------------------------------------------------------ what it calls a message
+
+    def in_answers(self, number: int) -> bytes:
+        return {"same": b"c%d", "dec": b"%08x", "hex": b"%010d"}[self.receipt_id] % number
+
+    def in_receipts(self, number: int) -> str:
+        """Some carriers that turn hexadecimal numbers into others write 0x before them, and some capitals."""
+        hexadecimal = (f"{number:X}", f"0x{number:x}", f"{number:08x}")[number % 3]
+        return {"same": f"c{number}", "dec": str(number), "hex": hexadecimal}[self.receipt_id]
 
     # ------------------------------------------------------------------ what leaves
 
@@ -81,23 +109,26 @@ class Carrier:
         if not transit.entry_id and not isinstance(transit, Apart):
             self.world.people.confirmed(transit)
             return
-        for member, submit in self.submits_of(transit):
-            self.submit_reaches_socket(member, submit)
+        if isinstance(transit, (Question, Replacing)):
+            self.world.asking.reaches_socket(self, transit)
+        else:
+            for member, submit in self.submits_of(transit):
+                self.submit_reaches_socket(member, submit)
         if self.world.restarts < 4 and self.world.chance(self.world.faults * 0.05):  # when it hurts most
             self.world.later(self.world.random.choice([0.0, 0.001]), self.world.crash)
 
     def submits_of(self, transit: Transit) -> list[tuple[Transit, Submit]]:
         """What leaves in one PDU."""
         bind = cast("SimBind", transit.bind)
-        if not transit.entry_id and not isinstance(transit, Apart):
-            return []  # the gate's own words
+        if isinstance(transit, (Question, Replacing)) or (not transit.entry_id and not isinstance(transit, Apart)):
+            return []  # it is about a submit, or the gate's own words
         if isinstance(transit, Together):
             group = bind.groups[transit.sequence]
             return [(member, group[member.sequence - 1]) for member in transit.members]
         return [(transit, bind.asked[transit.sequence])]
 
     def submit_reaches_socket(self, transit: Transit, submit: Submit) -> None:
-        submit.entry = transit.entry_id
+        submit.entry, submit.carrier = transit.entry_id, self.name
         sharing = self.world.by_entry.setdefault(transit.entry_id, [])
         if any(other.long is None or submit.long is None or other.long.key != submit.long.key for other in sharing):
             raise Broken(f"entry {transit.entry_id} names two messages")
@@ -113,16 +144,18 @@ class Carrier:
                 other.replaced = True
             stood_in_for = self.world.on_disk().adopts.get(stood_in_for, 0)
         began_at = submit.sent_at if transit.long is None else transit.long.judged_at  # parts that come later inherit
-        # without the signature nobody can know whom the person would have to have refused
-        signed = f"【{submit.advertiser}】" in cast("Any", transit).message.content.text
-        for refusal, at in self.world.people.refused.get(submit.recipient, {}).items():
-            if began_at > at and covers(refusal, submit) and (signed or refusal[0] != "advertiser"):
-                raise Broken(f"submit {submit.number} was sent to a person after their opt-out was acknowledged")
+        self.check_refusals(submit, cast("Any", transit).message.content.text, began_at)
         if submit.recipient == BEIJING:
             raise Broken(f"submit {submit.number} went to Beijing")
         self.check_caps(submit)
         if submit.long is not None:
             self.world.longs.check_sent(submit, transit)
+
+    def check_refusals(self, submit: Submit, text: str, began_at: float) -> None:
+        signed = f"【{submit.advertiser}】" in text  # else nobody can know whom the person would have to have refused
+        for refusal, at in self.world.people.refused.get(submit.recipient, {}).items():
+            if began_at > at and covers(refusal, submit) and (signed or refusal[0] != "advertiser"):
+                raise Broken(f"submit {submit.number} was sent to a person after their opt-out was acknowledged")
 
     def check_caps(self, last: Submit) -> None:
         out = [s for s in self.world.submits if s.reached_carrier and not s.forgiven and not s.replaced and not s.taken_back]
@@ -134,11 +167,25 @@ class Carrier:
     # ------------------------------------------------------------------ what it answers
 
     def gets(self, link: SimLink, sequence: int, transit: Transit) -> None:
-        if not transit.entry_id and not isinstance(transit, Apart):  # the gate's own words: what is answered concerns nobody
-            if not self.world.chance(self.world.faults * 0.2):
-                status = CARRIER_REFUSES if self.world.chance(0.15) else 0
-                self.world.later(self.world.random.expovariate(50), partial(self.answers, link, sequence, [status]))
-            return
+        """A PDU of the gate arrives."""
+        if isinstance(transit, (Question, Replacing)):
+            answer = self.world.asking.at_carrier(self, transit)
+        elif not transit.entry_id and not isinstance(transit, Apart):  # the gate's own words: what is answered concerns nobody
+            self.given += 1
+            answer = Said([0], Frame.of(submit_sm_resp(sequence, 0, self.in_answers(self.given))))
+            if self.world.chance(0.15):
+                answer = Said([CARRIER_REFUSES], Frame.of(submit_sm_resp(sequence, CARRIER_REFUSES, b"")))
+        else:
+            answer = self.takes(sequence, transit)
+        if self.world.chance(self.world.faults * 0.2):
+            return  # silence
+        delay = RESPONSE_S + 1 if self.world.chance(self.world.faults * 0.3) else self.world.random.expovariate(50)
+        for _ in range(2 if self.world.chance(self.world.faults * 0.3) else 1):
+            self.world.later(delay, lambda: self.answers(link, sequence, answer))
+            delay += self.world.random.expovariate(100)
+
+    def takes(self, sequence: int, transit: Transit) -> Said:
+        """Submits: each is taken, or refused."""
         parts = self.submits_of(transit)
         there = [transit.data]
         if isinstance(transit, Together):
@@ -147,36 +194,40 @@ class Carrier:
         if [nameless(data) for data in there] != [nameless(submit.frame) for _, submit in parts]:
             raise Broken(f"submit {parts[0][1].number} was altered on its way")
         statuses = [CARRIER_REFUSES if self.world.chance(0.15) else 0 for _ in parts]
+        self.given += 1
+        name = self.in_answers(self.given)
         for (_, submit), status in zip(parts, statuses, strict=True):
             submit.carrier_said = status
-        if self.world.chance(self.world.faults * 0.2):
-            return  # silence
-        delay = RESPONSE_S + 1 if self.world.chance(self.world.faults * 0.3) else self.world.random.expovariate(50)
-        for _ in range(2 if self.world.chance(self.world.faults * 0.3) else 1):
-            self.world.later(delay, lambda: self.answers(link, sequence, statuses))
-            delay += self.world.random.expovariate(100)
+            if not status:
+                submit.own_id = self.given
+                self.has[name] = submit
+        return Said(statuses, self.answer_to(transit, sequence, statuses, name))
 
-    def answers(self, link: SimLink, sequence: int, statuses: list[int]) -> None:
+    def answers(self, link: SimLink, sequence: int, said: Said) -> None:
         """As a session does: an answer belongs to what waits, to what was given up, or to nothing."""
         if link is not self.link or not link.up:
             return
+        relay, statuses = self.world.relay, said.statuses
         if sequence in link.window:
             transit = link.window.pop(sequence)
             self.note_refusals(transit, statuses)
-            hears = transit.answered if isinstance(transit, Apart) else partial(self.world.relay.answered, transit)
-            hears(self.answer_to(transit, sequence, statuses))
+            hears = transit.answered if isinstance(transit, Apart) else partial(relay.answered, transit)
+            hears(self.as_told(transit, said.frame))
             for (_, submit), status in zip(self.submits_of(transit), statuses, strict=False):
                 if status == 0:
-                    self.world.mail.receipt(submit)
+                    self.world.mail.receipt(self, submit)
         elif sequence in link.late:
             transit = link.late.pop(sequence)
             self.note_refusals(transit, statuses)
-            self.world.relay.answered_late(transit, self.answer_to(transit, sequence, statuses))
+            relay.answered_late(transit, self.as_told(transit, said.frame))
         self.world.wake()
         self.pump_soon()
 
-    def answer_to(self, transit: Transit, sequence: int, statuses: list[int]) -> Frame:
-        name = b"c%d" % sequence
+    def as_told(self, transit: Transit, frame: Frame) -> Frame:
+        """The gate's own way with ids, borrowed from the house that keeps its links."""
+        return CarrierHouse.as_told(cast("Any", self), [(transit, frame)])[0][1]
+
+    def answer_to(self, transit: Transit, sequence: int, statuses: list[int], name: bytes) -> Frame:
         if isinstance(transit, Together):
             people = [submit.recipient for _, submit in self.submits_of(transit)]
             refused = [(person, status) for person, status in zip(people, statuses, strict=True) if status]
@@ -204,7 +255,7 @@ class Carrier:
 
     def link_drops(self) -> None:
         link = self.link
-        link.up = False
+        link.up = self.lane.up = False
         window, link.window = link.window, {}
         for transit in window.values():
             self.world.relay.unanswered(transit)
@@ -214,5 +265,5 @@ class Carrier:
         self.world.later(self.world.random.uniform(0.1, 5), self.link_returns)
 
     def link_returns(self) -> None:
-        self.link.up = True
+        self.link.up = self.lane.up = True
         self.pump_soon()

@@ -6,32 +6,111 @@ In: a disk. Out: what stands on it, as sets to compare with what the world saw. 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from proxy.changes import Effect
 from proxy.desk import entries, mail
+from proxy.desk.disk import MemoryDisk
 from proxy.desk.entries import OptedOut, Restored, Said, Verdict
-from proxy.desk.journal import MemoryDisk, Record, read
+from proxy.desk.segment import GROUP, HEADER_BYTES, RECORD_HEAD_BYTES, Record
+from proxy.desk.segment import _unpack_record as unpack_record
+from proxy.wire import Frame
 from tests.simulation.nouns import CARRIER_REFUSES, Submit, nameless
 
 
-@dataclass
 class OnDisk:
-    entries: set[int]
-    taken_back: set[int]
-    refused_by_carrier: set[int]
-    refused: Counter[bytes]
-    """How often each was refused, repeats included."""
-    adopts: dict[int, int]
-    accepted: set[int]  # entries all of whose parts were
-    late: set[bytes]  # parts whose text broke a rule when they came
-    delivers: dict[bytes, set[int]]  # deliver_sm → its records
-    waiting: set[int]  # records of delivers that were neither delivered nor dropped
-    refusals: list[OptedOut] = field(default_factory=list)
-    restored: list[Restored] = field(default_factory=list)
-    said: list[Said] = field(default_factory=list)
-    turns: list[OptedOut | Restored] = field(default_factory=list)
-    """Refusals and what took them back, in order."""
+    """Grows with the journal: each record is looked at once, however often the world asks."""
+
+    def __init__(self) -> None:
+        self.entries: set[int] = set()
+        self.taken_back: set[int] = set()
+        self.refused_by_carrier: set[int] = set()
+        self.refused: Counter[bytes] = Counter()  # how often each was, repeats included
+        self.adopts: dict[int, int] = {}
+        self.late: set[bytes] = set()  # parts whose text broke a rule when they came
+        self.delivers: dict[int, set[int]] = {}  # the carrier's number of a deliver_sm → its records
+        self.recorded: set[int] = set()  # all of those
+        self.waiting: set[int] = set()  # those of delivers that were neither delivered nor dropped
+        self.unreplaced: set[int] = set()  # entries of replacements that the carrier refused
+        self.refusals: list[OptedOut] = []
+        self.restored: list[Restored] = []
+        self.said: list[Said] = []
+        self.turns: list[OptedOut | Restored] = []  # refusals and what took them back, in order
+        self._accepted: set[int] = set()
+        self._unanswered: dict[int, int] = {}  # verdicts that let something out, by their place: the entry
+        self._refusals: dict[int, bytes] = {}  # verdicts that did not
+        self._offsets: dict[str, int] = {}  # how far each segment is read
+
+    @property
+    def accepted(self) -> set[int]:
+        """Entries all of whose parts were."""
+        return self._accepted - set(self._unanswered.values())
+
+    def follow(self, disk: MemoryDisk, size_of: Callable[[str], int]) -> None:
+        """Reads on. ``size_of``: how much of a segment is to be looked at."""
+        for name in disk.list():
+            start, size = self._offsets.get(name, HEADER_BYTES), size_of(name)
+            if size <= start:
+                continue
+            records, self._offsets[name] = _whole_groups(disk.read(name, size), start)
+            for item in records:
+                self._note(item)
+
+    def _note(self, item: Record) -> None:
+        if item.kind == entries.VERDICT:
+            self._verdict(item.sequence, entries.unpack_verdict(item.body))
+        elif item.kind == entries.REPEATED:
+            for sequence, count in entries.unpack_repeated(item.body).counts.items():
+                self.refused[self._refusals[sequence]] += count
+        for answer in entries.unpack_answers(item):
+            if answer.status == CARRIER_REFUSES:
+                self.refused_by_carrier.add(answer.entry_id)
+            if answer.effect == Effect.ACCEPTED:
+                self._unanswered.pop(answer.verdict_sequence, None)
+                self._accepted.add(answer.entry_id)
+            if Effect(answer.effect).takes_back:
+                self.taken_back.add(answer.entry_id)
+        self._turn(item)
+        self._deliver(item)
+
+    def _verdict(self, sequence: int, verdict: Verdict) -> None:
+        if verdict.entry is not None:
+            self._unanswered[sequence] = verdict.entry.id
+            self.entries.add(verdict.entry.id)
+            self.adopts[verdict.entry.id] = verdict.adopts
+            return
+        self._refusals[sequence] = nameless(verdict.data)
+        self.refused[nameless(verdict.data)] += 1
+        if verdict.reason == "late-breach":
+            self.late.add(verdict.data)
+
+    def _turn(self, item: Record) -> None:
+        if item.kind == entries.OPTOUT:
+            refusal = entries.unpack_optout(item.body)
+            self.refusals.append(refusal)
+            self.turns.append(refusal)
+        elif item.kind == entries.RESTORED:
+            back = entries.unpack_restored(item.body)
+            self.restored.append(back)
+            self.turns.append(back)
+        elif item.kind == entries.UNREPLACED:
+            self.unreplaced.add(entries.unpack_unreplaced(item.body).entry_id)
+        elif item.kind == entries.SAID:
+            self.said.append(entries.unpack_said(item.body))
+
+    def _deliver(self, item: Record) -> None:
+        """What the way back wrote."""
+        if item.kind == entries.DELIVER:
+            data = entries.unpack_deliver(item.body).data
+            self.delivers.setdefault(Frame.of(data).sequence_number, set()).add(item.sequence)
+            self.recorded.add(item.sequence)
+            self.waiting.add(item.sequence)
+        elif item.kind == entries.DELIVERED:
+            self.waiting.difference_update(mail.unpack_delivered(item.body).numbers)
+        elif item.kind == entries.DROPPED:
+            self.waiting.difference_update(mail.unpack_dropped(item.body).numbers)
+
+    # -- asked
 
     def refused_by(self, person: int, restored_until: float = float("inf")) -> list[tuple[str, str]]:
         """What a person has refused and not taken back (by ``restored_until``)."""
@@ -49,66 +128,20 @@ class OnDisk:
     def in_force(self, submit: Submit, restored_until: float) -> list[tuple[str, str]]:
         return self.refused_by(submit.recipient, restored_until)
 
-    def note_turn(self, item: Record) -> None:
-        if item.kind == entries.OPTOUT:
-            refusal = entries.unpack_optout(item.body)
-            self.refusals.append(refusal)
-            self.turns.append(refusal)
-        elif item.kind == entries.RESTORED:
-            back = entries.unpack_restored(item.body)
-            self.restored.append(back)
-            self.turns.append(back)
-        elif item.kind == entries.SAID:
-            self.said.append(entries.unpack_said(item.body))
 
-    @property
-    def recorded(self) -> set[int]:
-        return {number for numbers in self.delivers.values() for number in numbers}
-
-    @classmethod
-    def of(cls, disk: MemoryDisk) -> OnDisk:
-        found = cls(set(), set(), set(), Counter(), {}, set(), set(), {}, set())
-        waiting: dict[int, int] = {}  # verdicts that let something out, by their place: the entry
-        verdicts: dict[int, bytes] = {}
-        for item in read(disk, 1):
-            if item.kind == entries.VERDICT:
-                verdict = entries.unpack_verdict(item.body)
-                found._verdict(verdict)
-                if verdict.entry is not None:
-                    waiting[item.sequence] = verdict.entry.id
-                else:
-                    verdicts[item.sequence] = nameless(verdict.data)
-            elif item.kind == entries.REPEATED:
-                for sequence, count in entries.unpack_repeated(item.body).counts.items():
-                    found.refused[verdicts[sequence]] += count
-            for answer in entries.unpack_answers(item):
-                if answer.status == CARRIER_REFUSES:
-                    found.refused_by_carrier.add(answer.entry_id)
-                if answer.effect == Effect.ACCEPTED:
-                    waiting.pop(answer.verdict_sequence, None)
-                    found.accepted.add(answer.entry_id)
-                if Effect(answer.effect).takes_back:
-                    found.taken_back.add(answer.entry_id)
-            found.note_turn(item)
-            found.note_deliver(item)
-        found.accepted -= set(waiting.values())
-        return found
-
-    def _verdict(self, verdict: Verdict) -> None:
-        if verdict.entry is not None:
-            self.entries.add(verdict.entry.id)
-            self.adopts[verdict.entry.id] = verdict.adopts
+def _whole_groups(data: bytes, offset: int) -> tuple[list[Record], int]:
+    """The records of all groups that have an end, and where the last of them ends. That the chain holds is seen at each restart."""
+    found: list[Record] = []
+    group: list[Record] = []
+    whole = offset
+    while offset + RECORD_HEAD_BYTES <= len(data):
+        length, _, sequence, kind = unpack_record(data, offset)
+        start, offset = offset + RECORD_HEAD_BYTES, offset + RECORD_HEAD_BYTES + length
+        if offset > len(data):
+            break
+        if kind == GROUP:
+            found += group
+            group, whole = [], offset
         else:
-            self.refused[nameless(verdict.data)] += 1
-            if verdict.reason == "late-breach":
-                self.late.add(verdict.data)
-
-    def note_deliver(self, item: Record) -> None:
-        """What the way back wrote."""
-        if item.kind == entries.DELIVER:
-            self.delivers.setdefault(entries.unpack_deliver(item.body).data, set()).add(item.sequence)
-            self.waiting.add(item.sequence)
-        elif item.kind == entries.DELIVERED:
-            self.waiting.difference_update(mail.unpack_delivered(item.body).numbers)
-        elif item.kind == entries.DROPPED:
-            self.waiting.difference_update(mail.unpack_dropped(item.body).numbers)
+            group.append(Record(sequence, kind, data[start:offset]))
+    return found, whole

@@ -15,12 +15,11 @@ from proxy.long import WAIT_MAX_S
 from proxy.message import RULE_REASONS
 from proxy.transit import Transit
 from proxy.wire import renumbered, submit_sm
-from tests.simulation.nouns import PORTS, WORDS, Broken, Submit
+from tests.simulation.nouns import BANNED, PORTS, WORDS, Broken, Submit
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-BANNED = "代开发票"
 TICK_S = 0.1
 KEYWORD = RULE_REASONS["keyword"].status
 WAYS = ("udh-8", "udh-16", "sar")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from proxy.state.box import Item
 from proxy.wire import Frame, deliver_sm, deliver_sm_resp
+from proxy.wire.tables import RECEIPTED_MESSAGE_ID
 from tests.simulation.nouns import (
     ANSWERED_WITHIN_S,
     NEVER,
@@ -26,6 +27,7 @@ from tests.simulation.nouns import (
 )
 
 if TYPE_CHECKING:
+    from tests.simulation.carrier import Carrier
     from tests.simulation.world import World
 
 
@@ -49,28 +51,30 @@ class Mail:
             if not deliver.acknowledged:
                 world.later(world.random.uniform(0.1, 2), partial(self.deliver, deliver))
 
-    def receipt(self, submit: Submit) -> None:
+    def receipt(self, carrier: Carrier, submit: Submit) -> None:
         """The carrier tells what became of a message it has just accepted, at once or a while later."""
-        do = partial(
-            self.new,
-            submit.provider,
-            submit.recipient,
-            f"id:{submit.number} stat:DELIVRD",
-            PORTS[submit.provider],
-            submit,
-        )
+        do = partial(self.receipt_now, carrier, submit)
         if self.world.chance(0.5):
             do()
         else:
             self.world.later(self.world.random.uniform(0, 5), do, forever=True)
 
-    def new(self, owner: str, person: int, text: str, port: str, receipt_of: Submit | None) -> None:
+    def receipt_now(self, carrier: Carrier, submit: Submit) -> None:
         number = len(self.world.delivers) + 1
-        esm_class = 4 if receipt_of else 0
-        frame = deliver_sm(f"86{person}", port, text.encode("utf-16-be"), data_coding=8, esm_class=esm_class, sequence=number)
-        kind = "receipt" if receipt_of else REPLIES[text]
-        self.world.delivers.append(Deliver(number, owner, person, text, frame, receipt_of, kind=kind))
-        self.deliver(self.world.delivers[-1])
+        named = carrier.in_receipts(submit.own_id)
+        beside = carrier.in_answers(submit.own_id) if number % 3 == 1 else named.encode()  # as some carriers do
+        frame = receipt_frame(number, submit, named, beside)
+        self._carry(Deliver(number, submit.provider, submit.recipient, "receipt", frame, carrier.name, submit))
+
+    def reply(self, owner: str, person: int, text: str, port: str) -> None:
+        number = len(self.world.delivers) + 1
+        frame = deliver_sm(f"86{person}", port, text.encode("utf-16-be"), data_coding=8, sequence=number)
+        carrier = self.world.random.choice(self.world.carriers)
+        self._carry(Deliver(number, owner, person, text, frame, carrier.name, kind=REPLIES[text]))
+
+    def _carry(self, deliver: Deliver) -> None:
+        self.world.delivers.append(deliver)
+        self.deliver(deliver)
 
     def deliver(self, deliver: Deliver) -> None:
         deliver.read_at, deliver.answered = self.world.now, False
@@ -78,7 +82,7 @@ class Mail:
             self.world.people.refused.pop(deliver.person, None)
         elif deliver.text == "QXDY":
             deliver.kind = "optout" if self.world.people.surely_declared(deliver) else "perhaps"
-        self.world.way_back.deliver(self.world.carrier.link, Frame.of(deliver.frame), self.world.now)
+        self.world.way_back.deliver(self.world.link_to(deliver.carrier), Frame.of(deliver.frame), self.world.now)
         self.world.wake()
         self.world.later(ANSWERED_WITHIN_S - 0.1, self.tick)
         self.world.later(ANSWERED_WITHIN_S, partial(self.must_be_answered, deliver))
@@ -103,7 +107,7 @@ class Mail:
             return
         deliver.acknowledged = True
         safe = self.world.on_disk(synced=True)
-        if deliver.frame not in safe.delivers:
+        if deliver.number not in safe.delivers:
             raise Broken(f"deliver {deliver.number} was acknowledged before it was synced")
         self.world.people.check_reply(deliver, safe)
 
@@ -132,8 +136,9 @@ class Mail:
 
     def handed(self, receiver: SimReceiver, sequence: int, frame: Frame, item: Item) -> None:
         deliver = self.world.delivers[frame.sequence_number - 1]
-        if frame.data != deliver.frame or deliver.owner != receiver.provider:
+        if deliver.owner != receiver.provider:
             raise Broken(f"{receiver.provider} was handed a deliver that is not its own")
+        self.check_handed(deliver, frame)
         if item.number not in self.world.on_disk(synced=True).recorded:
             raise Broken(f"deliver {deliver.number} was handed over before it was synced")
         if item.number not in self.world.on_disk().waiting:
@@ -149,6 +154,17 @@ class Mail:
             raise Broken(f"the receipt of submit {submit.number} came before the answer")
         self.provider_answers(receiver, sequence, deliver)
         self.world.later(RESPONSE_S, partial(self.overdue, receiver, sequence))
+
+    def check_handed(self, deliver: Deliver, frame: Frame) -> None:
+        """Byte for byte, but that a receipt names its message as the answer did."""
+        submit = deliver.receipt_of
+        if submit is None:
+            if frame.data != deliver.frame:
+                raise Broken(f"deliver {deliver.number} was altered on its way")
+        elif submit.told == 0 and submit.told_id:
+            told = submit.told_id.decode()
+            if frame.data != receipt_frame(deliver.number, submit, told, submit.told_id):
+                raise Broken(f"the receipt of submit {submit.number}, which was told {told}, says {frame.data!r}")
 
     def provider_answers(self, receiver: SimReceiver, sequence: int, deliver: Deliver) -> None:
         drawn = 1.0 if self.calm else self.world.random.random()
@@ -183,3 +199,13 @@ class Mail:
             receiver.late[sequence] = item
             self.world.way_back.unanswered([item])
             self.world.wake()
+
+
+def receipt_frame(number: int, submit: Submit, in_text: str, in_parameter: bytes) -> bytes:
+    """A receipt that names its message in the text, in receipted_message_id, or in both."""
+    text = f"id:{in_text} stat:DELIVRD" if number % 3 else "stat:DELIVRD"
+    tlvs = [(RECEIPTED_MESSAGE_ID, in_parameter + b"\0")] if number % 3 != 2 else []
+    return deliver_sm(
+        f"86{submit.recipient}", PORTS[submit.provider], text.encode("utf-16-be"), data_coding=8, esm_class=4, tlvs=tlvs,
+        sequence=number,
+    )  # fmt: skip

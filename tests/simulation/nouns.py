@@ -15,6 +15,7 @@ from proxy.transit import Transit
 from proxy.wire import Frame
 
 if TYPE_CHECKING:
+    from tests.simulation.asking import Question
     from tests.simulation.longs import LongSent
     from tests.simulation.world import World
 
@@ -36,6 +37,7 @@ BEIJING = 13800100001
 PEOPLE = [13800210000 + n for n in range(6)] + [BEIJING]  # six in Shanghai
 PORTS = {"jia": "1069001", "yi": "1069002"}
 NOBODYS = "1069009"
+BANNED = "代开发票"
 ESME_RSYSERR = 0x08
 SUPPRESSED = 0x420
 SCOPES = ("advertiser", "port", "category")
@@ -70,6 +72,10 @@ class Submit:
     index: int = 0  # … which one, from 1
     narrow: bool = False  # sent by a client whose window is one part
     forgiven: bool = False  # power was lost before its entry was synced
+    kind: str = "submit_sm"  # or data_sm, submit_multi
+    carrier: str = ""  # to whom it went …
+    own_id: int = 0  # … the number under which that one has it …
+    told_id: bytes = b""  # … and what the provider was told it is called
 
 
 @dataclass(eq=False)
@@ -81,6 +87,7 @@ class Deliver:
     person: int
     text: str
     frame: bytes
+    carrier: str
     receipt_of: Submit | None = None
     read_at: float = 0.0  # by the gate, the last time
     answered: bool = True  # what was read last
@@ -107,11 +114,17 @@ class SimBind:
     asked: dict[int, Submit] = field(default_factory=dict)
     groups: dict[int, list[Submit]] = field(default_factory=dict)
     """What went out in one submit_multi, by its sequence number: each in ``asked``, too."""
+    questions: dict[int, Question] = field(default_factory=dict)
     epoch: int = 0
 
     def answer_all(self, answers: list[bytes]) -> None:
         for data in answers:
-            self.world.providers.told(self, Frame.of(data))
+            frame = Frame.of(data)
+            question = self.questions.get(frame.sequence_number)
+            if question is not None:
+                self.world.asking.told(question, frame)
+            else:
+                self.world.providers.told(self, frame)
 
 
 @dataclass(eq=False)
@@ -139,11 +152,11 @@ class SimReceiver:
 
 
 class SimLink:
-    carrier = "bj"
     owner = ""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, carrier: str) -> None:
         self.world = world
+        self.carrier = carrier
         self.up = True
         self.window: dict[int, Transit] = {}
         self.late: dict[int, Transit] = {}

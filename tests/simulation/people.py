@@ -33,7 +33,7 @@ class People:
         text = self.world.random.choice(list(REPLIES))
         if self.world.chance(0.1):
             name = UNOWNED
-        self.world.mail.new(name, person, text, PORTS.get(name, NOBODYS), None)
+        self.world.mail.reply(name, person, text, PORTS.get(name, NOBODYS))
 
     def confirmed(self, transit: Transit) -> None:
         """A message of the gate itself: why it was said is on the disk, and it was not said before."""
@@ -44,7 +44,8 @@ class People:
         said = [one for one in self.world.on_disk().said if (one.recipient, one.port) == (person, port)]
         if not said:
             raise Broken("a confirmation left before it was written")
-        key = (person, *said[-1].refusal[:2])
+        keys = [(person, *one.refusal[:2]) for one in said]  # of two that leave together the text does not say which is which
+        key = next((one for one in keys if not self.confirmations[one]), keys[-1])
         self.confirmations[key] += 1
         if self.confirmations[key] > 1:
             raise Broken(f"the refusal of {key[1:]} was confirmed twice")

@@ -65,6 +65,7 @@ class Providers:
         if self.world.chance(0.1) if again is None else again.frame[4:8] == frame_data_sm("", 0, "", 0)[4:8]:
             frame, kind = frame_data_sm(PORTS[name], recipient, text, number), Data
         submit = Submit(number, name, recipient, text, self.world.now, frame, self.world.epoch, advertiser=advertiser)
+        submit.kind = "submit_sm" if kind is Transit else "data_sm"
         self.hand_in(submit, bind, kind)
 
     def hand_in(self, submit: Submit, bind: SimBind, kind: type[Transit] = Transit) -> None:
@@ -85,6 +86,8 @@ class Providers:
             )
             for place, person in enumerate(people)
         ]
+        for submit in group:
+            submit.kind = "submit_multi"
         self.world.submits += group
         bind.groups[first] = group
         bind.asked.update((submit.number, submit) for submit in group)
@@ -93,18 +96,25 @@ class Providers:
 
     def told(self, bind: SimBind, frame: Frame) -> None:
         group = bind.groups.get(frame.sequence_number)
+        told_id = b"" if frame.command_status else read_fields(frame)["message_id"]
         if group is None:
-            self.submit_told(bind.asked[frame.sequence_number], frame.command_status)
+            self.submit_told(bind.asked[frame.sequence_number], frame.command_status, told_id)
             return
         refused = {one["addr"]: one["status"] for one in read_fields(frame).get("unsuccess_sme", ())}
+        one_carrier = (
+            len({submit.carrier for submit in group if submit.carrier}) == 1
+        )  # else the id is that of the first of them
         for submit in group:
-            self.submit_told(submit, refused.get(b"%d" % submit.recipient, frame.command_status))
+            status = refused.get(b"%d" % submit.recipient, frame.command_status)
+            self.submit_told(submit, status, told_id if one_carrier else b"")
 
-    def submit_told(self, submit: Submit, status: int) -> None:
+    def submit_told(self, submit: Submit, status: int, told_id: bytes) -> None:
         if submit.told is not None:
             raise Broken(f"submit {submit.number} answered twice: {submit.told}, {status}")
         submit.told = status
         if status == 0:
+            submit.told_id = told_id
+            self.world.asking.known.add(told_id)
             if submit.carrier_said != 0:
                 raise Broken(f"submit {submit.number} acknowledged, the carrier said {submit.carrier_said}")
             if submit.entry not in self.world.on_disk(synced=True).entries:
@@ -119,11 +129,12 @@ class Providers:
             known = self.world.on_disk().refused[nameless(submit.frame)]
             if not known or (submit.long is None and self.refusals_told[nameless(submit.frame)] > known):
                 raise Broken(f"submit {submit.number} refused before the verdict, or that it came again, was written")
-        held_back = (
-            status == SUPPRESSED and submit.long is None
-        )  # a later part inherits, whatever the person takes back meanwhile
-        if held_back and not any(covers(one, submit) for one in self.world.on_disk().in_force(submit, self.world.now - 0.5)):
-            raise Broken(f"submit {submit.number} is held back though nobody refused it, or took it back")
+        if status == SUPPRESSED and submit.long is None:  # a later part inherits, whatever the person takes back meanwhile
+            judged_at = (
+                submit.sent_at if submit.kind == "submit_multi" else self.world.now - 0.5
+            )  # told with the others of its group
+            if not any(covers(one, submit) for one in self.world.on_disk().in_force(submit, judged_at)):
+                raise Broken(f"submit {submit.number} is held back though nobody refused it, or took it back")
         self.world.longs.told(submit)
 
     # ------------------------------------------------------------------ a restart

@@ -28,10 +28,10 @@ def check_at_rest(world: World) -> None:
                 raise Broken(f"submit {submit.number} was never answered")
         if bind.unanswered:
             raise Broken(f"{bind.unanswered} submits count as unanswered at rest")
-    if any(world.carrier.lane.held) or world.carrier.lane.apart:
-        raise Broken(
-            f"places of the lane are still held: {world.carrier.lane.held}, {world.carrier.lane.apart} by other commands"
-        )
+    world.asking.check_at_rest()
+    for lane in (carrier.lane for carrier in world.carriers):
+        if any(lane.held) or lane.apart:
+            raise Broken(f"places of the lane are still held: {lane.held}, {lane.apart} by other commands")
     if world.tally.sent_after_optout:
         raise Broken(f"{world.tally.sent_after_optout} messages went to people after they had refused")
     check_delivers(world)
@@ -64,6 +64,9 @@ def check_records(world: World) -> None:
             raise Broken(f"a replay of the journal gives {states(fresh.records.get(person))} for {person}, not {live}")
         for submit in world.submits:
             if submit.recipient != person or not submit.reached_carrier or submit.forgiven or submit.replaced:
+                continue
+            if submit in world.asking.replacements:
+                world.asking.check_entries(submit, live)
                 continue
             taken_back = all(other.taken_back for other in world.by_entry[submit.entry])
             if taken_back == (submit.entry in live):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from proxy.desk import entries
 from proxy.desk.journal import read
+from proxy.wire.tables import CANCEL_SM, ESME_RREPLACEFAIL, REPLACE_SM
+from tests.simulation import bugs
 from tests.simulation.bugs import BUGS
 from tests.simulation.nouns import Broken
 from tests.simulation.world import World
@@ -16,6 +21,7 @@ from tests.simulation.world import World
 SEEDS = int(os.environ.get("GATE106_SEEDS", "400"))
 FIRST = int(os.environ.get("GATE106_FIRST_SEED", "1"))
 BUG_SEEDS = 300
+README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.mark.parametrize("block", range(10))
@@ -84,6 +90,18 @@ def test_the_worlds_are_eventful() -> None:
                 entries.unpack_repeated(one.body).counts != {} for one in read(world.disk, 1) if one.kind == entries.REPEATED
             ),
             "adopted": sum(s.replaced for s in world.submits),
+            "replaced": sum(one.command == REPLACE_SM and one.told == 0 for one in world.asking.questions),
+            "replaced twice": sum(len(some) > 1 for some in world.asking.replacements.values()),
+            "carrier refuses to replace": len(world.on_disk().unreplaced),
+            "replacement unknown": sum(one.command == REPLACE_SM and one.told == 8 for one in world.asking.questions),
+            "replacement against a rule": sum(one.told in (0x420, 0x450) for one in world.asking.questions),
+            "not known any more": sum(
+                one.owns_message and not one.known and one.told == ESME_RREPLACEFAIL for one in world.asking.questions
+            ),
+            "another's": sum(one.known and not one.owns_message and bool(one.told) for one in world.asking.questions),
+            "cancelled": sum(one.command == CANCEL_SM and one.told == 0 for one in world.asking.questions),
+            "ids in two bases": sum(carrier.receipt_id != "same" for carrier in world.carriers),
+            "two carriers": len(world.carriers) - 1,
             "delivered": sum(d.got > 0 for d in world.delivers),
             "delivered twice": sum(d.got > 1 for d in world.delivers),
             "refused by the provider": sum(d.refused for d in world.delivers),
@@ -94,3 +112,13 @@ def test_the_worlds_are_eventful() -> None:
             seen[name] = seen.get(name, 0) + n
     print(seen)
     assert all(seen.values()), seen
+
+
+def test_every_bug_in_the_file_is_looked_for_and_the_README_counts_them() -> None:
+    functions = {name: one for name, one in vars(bugs).items() if inspect.isfunction(one) and not name.startswith("_")}
+    assert {name for name, one in functions.items() if "world" in inspect.signature(one).parameters} == {
+        one.__name__ for one in BUGS
+    }
+    said = re.search(r"finds each of (\d+) seeded\s+bugs", README.read_text(encoding="utf-8"))
+    assert said is not None
+    assert int(said[1]) == len(BUGS)

@@ -8,12 +8,12 @@ Here are the clock, the gate's lives and the disasters. The others have rooms of
 
     providers.py  what is sent, and told     longs.py   long messages            carrier.py  what leaves the gate
     people.py     what they reply            mail.py    the way back             store.py, disk.py  where things are kept
-    rest.py       what must hold at the end  nouns.py   what all of them know    bugs.py     what must be found
+    asking.py     queries, cancels, replacements                                nouns.py    what all of them know
+    rest.py       what must hold at the end  bugs.py    what must be found
 """
 
 from __future__ import annotations
 
-import copy
 import heapq
 import random
 from collections.abc import Callable, Coroutine
@@ -24,17 +24,22 @@ from typing import Any, cast
 
 from proxy import policy
 from proxy.access import Access, Ports
+from proxy.commands import Commands, ways
 from proxy.desk import entries
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.hearing import Hearing, Manners
-from proxy.message import Category
+from proxy.ids import MessageIds
+from proxy.message import Category, Message, Verdict
+from proxy.net.lane import Lane
 from proxy.relay import Relay
 from proxy.replay import ID_GAP, replay, settle_open
+from proxy.sent import SentIndex
 from proxy.state.aggregates import Aggregates
 from proxy.state.mailbox import Bounds
 from proxy.tally import Tally
 from proxy.way_back import WayBack
 from tests.simulation import rest
+from tests.simulation.asking import Asking
 from tests.simulation.carrier import Carrier
 from tests.simulation.disk import OnDisk
 from tests.simulation.longs import Longs
@@ -67,8 +72,12 @@ class World:
         self.by_entry: dict[int, list[Submit]] = {}
         self.restarts = 0
         self.bug = bug
-        self._on_disk: dict[int, OnDisk] = {}
-        self.providers, self.longs, self.carrier = Providers(self), Longs(self), Carrier(self)
+        self._written, self._synced = OnDisk(), OnDisk()
+        self.coded = self.chance(0.5)
+        self.carriers = [Carrier(self, "bj", "B1", self.random.choice(["same", "same", "dec", "hex"]))]
+        if self.coded:
+            self.carriers.append(Carrier(self, "sh", "S1", self.random.choice(["dec", "hex"])))
+        self.providers, self.longs, self.asking = Providers(self), Longs(self), Asking(self)
         self.people, self.mail = People(self), Mail(self)
         self.start()
 
@@ -91,9 +100,11 @@ class World:
             self.some_time(self.providers.submit)
             if n % 4 == 0:
                 self.some_time(self.people.reply)
+            if n % 5 == 0:
+                self.some_time(self.asking.ask)
         for _ in range(self.random.randint(0, 3)):
             self.some_time(self.crash)
-            self.some_time(self.carrier.link_drops)
+            self.some_time(self.random.choice(self.carriers).link_drops)
             self.some_time(self.disk_fills)
             self.some_time(self.checkpoint)
             self.some_time(self.mail.provider_leaves)
@@ -114,23 +125,27 @@ class World:
         self.tally = Tally()
         self.turn_scheduled = self.syncing = False
         self.parts_due = 0.0
-        highest = self._restore()
+        self.ids = MessageIds("coded" if self.coded else "carrier", self.carriers)
+        for carrier in self.carriers:
+            carrier.gate_starts(self.ids.of.get(carrier.name))
+        highest, index = self._restore()
         self.journal = Journal(self.disk, 0)
-        self.carrier.gate_starts()
         ports = Ports(cast("Any", tuple(SimpleNamespace(name=name, ports=(port,)) for name, port in PORTS.items())))
-        self._open_binds(ports)
+        accesses = self._open_binds(ports)
         self.relay = Relay(
-            directory=cast("Any", SimpleNamespace(ports=ports)),
+            directory=cast("Any", SimpleNamespace(ports=ports, accesses=accesses)),
             rules=the_rules(),
             store=cast("Any", self.store),
             journal=self.journal,
-            routes=cast("Any", SimpleNamespace(lane=self.carrier.lane_of)),
+            routes=cast("Any", SimpleNamespace(lane=self.lane_of)),
             tally=self.tally,
             spawn=self.spawn,
             wake=self.wake,
             sync=self.sync,
             first_id=highest + ID_GAP,
         )
+        common = {carrier.name: carrier.lane for carrier in self.carriers}
+        self.commands = Commands(self.relay, index, ways(common), self.ids.own, self.ids.coded, lambda: self.now)
         manners = Manners(self.people.widen_after, 30, {CONFIRMED: "退订已生效"})
         self.hearing = Hearing(self.relay, self.tally, manners, lambda: self.now, lambda: self.now)
         self.way_back = WayBack(
@@ -142,6 +157,7 @@ class World:
             {},
             frozenset(),
             lambda: self.now,
+            self.ids.of,
         )
         self.way_back.open(Bounds(), PORTS)
         self.mail.gate_starts()
@@ -152,8 +168,8 @@ class World:
             self.bug(self)
         self.tick()
 
-    def _restore(self) -> int:
-        """The store as a restart finds it; the highest entry id that was given out."""
+    def _restore(self) -> tuple[int, SentIndex]:
+        """The store as a restart finds it; the highest entry id that was given out, the messages that are known by their ids."""
         rows: dict[int, bytes] = {}
         if self.saved is None:
             store = SimStore(self, {}, Aggregates(), 0)
@@ -163,24 +179,38 @@ class World:
             store = SimStore(self, dict(records), aggregates_of(counters), versions)
             for number, packed in rows.items():
                 store.mailbox.restore(number, packed)
-        found = replay(cast("Any", store), read(self.disk, open_from), counted)
+        index = SentIndex([carrier.name for carrier in self.carriers])
+        found = replay(cast("Any", store), read(self.disk, open_from), counted, index.restore)
         settle_open(cast("Any", store), found)
+        self.ids.restore(found.learnt)
+        self.asking.gate_starts(open_from)
         self.mail_rows = dict(rows)
         if {item.number for item in store.mailbox.items()} != self.on_disk().waiting:
             raise Broken("the mailbox after a restart is not what was not delivered before")
         self.store = store
-        return max(found.highest_id, highest)
+        return max(found.highest_id, highest), index
 
-    def _open_binds(self, ports: Ports) -> None:
+    def lane_of(self, message: Message, verdict: Verdict) -> Lane | None:
+        """A person's messages go to one carrier, and to the other while that is down."""
+        first = message.recipient % len(self.carriers)
+        return next((one.lane for one in (*self.carriers[first:], *self.carriers[:first]) if one.link.up), None)
+
+    def link_to(self, name: str) -> Any:
+        return next(carrier.link for carrier in self.carriers if carrier.name == name)
+
+    def _open_binds(self, ports: Ports) -> dict[str, Access]:
         self.binds: dict[str, SimBind] = {}
+        accesses: dict[str, Access] = {}
         for name in PORTS:
             provider = SimpleNamespace(
-                name=name, statuses="vendor", status_detail="none", replace=False, category=Category.MARKETING, since=None
+                name=name, statuses="vendor", status_detail="none", replace=True, category=Category.MARKETING, since=None
             )
             account = SimpleNamespace(system_id=name, ports=None)
             access = Access(cast("Any", provider), cast("Any", account), (), ports)
+            accesses[name] = access
             for bind, window in (("", 8), ("-second", 8), ("-narrow", 1)):
                 self.binds[name + bind] = SimBind(self, access, window, epoch=self.epoch)
+        return accesses
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         try:
@@ -238,6 +268,9 @@ class World:
         self.journal.note_synced(self.journal.sync())
         counted = self.journal.written
         open_from = min((transit.recorded for transit in relay.in_flight.values()), default=counted + 1)
+        if not self.ids.carry(self.journal, self.now):
+            return
+        self.journal.note_synced(self.journal.sync())
         mailbox = self.store.mailbox
         mailbox.freeze()
         while rows := mailbox.collect(3):
@@ -258,7 +291,7 @@ class World:
         else:
             self.disk.power_loss(self.random.choice([0, 0, 7, 40, 200]))
         self.disk.free_bytes = None
-        self._on_disk.clear()
+        self._written, self._synced = OnDisk(), OnDisk()
         self.providers.gate_died()
         self.longs.gate_died()
         self.start()
@@ -273,13 +306,8 @@ class World:
     # ------------------------------------------------------------------ what is on the disk
 
     def on_disk(self, synced: bool = False) -> OnDisk:
-        """What a restart would find now: all that was written, or only what was synced. The journal only grows while a gate lives, so
-        its length says what it holds."""
+        """What a restart would find now: all that was written, or only what was synced."""
         disk = self.disk
-        size = sum(disk.safe_bytes(name) if synced else len(disk.read(name)) for name in disk.list())
-        if size not in self._on_disk:
-            if synced:
-                disk = copy.deepcopy(disk)
-                disk.power_loss()
-            self._on_disk[size] = OnDisk.of(disk)
-        return self._on_disk[size]
+        found = self._synced if synced else self._written
+        found.follow(disk, disk.safe_bytes if synced else lambda name: len(disk.read(name)))
+        return found
