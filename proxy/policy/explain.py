@@ -15,7 +15,9 @@ from proxy.message import Category, Content, Counters, Facts, Message, Outcome, 
 from proxy.number import mask, recipient_of
 
 from . import moments
+from .category import LIKELY, SURELY
 from .condition import All, AnyOf, Not, OneOf, Person, Test, Tree, ask_person
+from .evidence import Evidence, evidence
 from .history import NOTHING, Past
 from .judge import cap_used, judge
 from .kinds.limit import counter_key, counter_of
@@ -42,7 +44,7 @@ class Explanation:
     verdict: Verdict
     province: str
     city: str
-    features: tuple[str, ...]
+    evidence: Evidence
     parts: tuple[Part, ...]
     recipient: str  # masked
 
@@ -50,6 +52,7 @@ class Explanation:
         """What ``gate106 explain --json`` prints."""
         verdict = self.verdict
         facts = verdict.facts
+        found = self.evidence.classified
         return {
             "verdict": verdict.outcome.word,
             "reason": verdict.reason.name if verdict.reason else None,
@@ -63,7 +66,8 @@ class Explanation:
             "subcategory": facts.subcategory or None,
             "signature": facts.signature or None,
             "keyword": facts.keyword or None,
-            "features": list(self.features),
+            "marketing": {"band": found.band, "score": found.score, "likely_from": LIKELY, "surely_from": SURELY},
+            "features": [feature.as_dict() for feature in self.evidence.features],
             "not_before": next(
                 (moments.local(b.not_before) for b in verdict.breaches if b.not_before and b.rule == verdict.rule), None
             ),
@@ -80,8 +84,9 @@ class Explanation:
             f"  category  {told['category']} (declared {told['declared']}, the text says {told['classified']})",
             f"  text      signature {told['signature'] or 'none'}, opt-out keyword {told['keyword'] or 'none'}",
         ]
-        if self.features:
-            lines.append(f"  features  {'; '.join(self.features)}")
+        found = self.evidence.classified
+        lines.append(f"  marketing {found.band} (score {found.score}; likely from {LIKELY}, surely from {SURELY})")
+        lines += [f"  found     {feature}" for feature in self.evidence.features]
         lines += [f"  {part.says:<14} {part.rule}: {part.why}" for part in self.parts]
         return "\n".join(_UNSAFE.sub("", line) for line in lines)
 
@@ -92,7 +97,7 @@ def explain(message: Message, recipient: Recipient, rules: RuleSet, now: float, 
     province, city = rules.regions.of(message.recipient)
     telling = _Telling(message, recipient, rules, now, counters, verdict)
     return Explanation(
-        verdict, province, city, rules.reader.features(message.content),
+        verdict, province, city, evidence(rules.reader, message.content),
         tuple(telling.part(rule) for rule in rules.rules), mask(message.recipient),
     )  # fmt: skip
 

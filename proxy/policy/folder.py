@@ -16,8 +16,10 @@ from pyroaring import BitMap64
 
 from proxy.message import Category
 from proxy.number import NotARecipient, recipient_of
+from proxy.shipped import shipped
 from proxy.yamlfile import unknown
 
+from .lexicon import MAIN, Lexicon, read_lexicon
 from .problem import Problem, RuleFault, RulesError
 from .regions import PROVINCE_CODES, Regions, province_of
 from .registry import STATES, PortRow, Registry, SignatureRow
@@ -29,6 +31,11 @@ WORDS_MAX = 200_000
 BAD_ROWS_SHOWN = 20
 _SIGNATURE_COLUMNS = ("signature", "advertiser", "group", "provider", "port", "state")
 _PORT_COLUMNS = ("prefix", "province", "categories")
+
+
+def shipped_words() -> tuple[str, bytes]:
+    """The words that ship: how the file is named in errors, and its bytes."""
+    return f"shipped lexicon/{MAIN}", (shipped("rules") / "lexicon" / MAIN).read_bytes()
 
 
 class Folder:
@@ -121,6 +128,20 @@ class Folder:
         signatures = [SignatureRow(*cells) for _, cells in self._signature_rows()]
         ports = [row for row in map(self._port_row, self._rows("registries/ports.csv", _PORT_COLUMNS)) if row]
         return Registry(signatures, ports)
+
+    def lexicon(self) -> Lexicon:
+        """The words of ``lexicon/*.csv``; where ``lexicon/words.csv`` is missing, the one that ships takes its place."""
+        folder = self.root / "lexicon"
+        names = sorted(one.name for one in folder.glob("*.csv") if one.is_file())
+        files = [(self.label(f"lexicon/{name}"), self.read(f"lexicon/{name}")) for name in names if name != MAIN]
+        if MAIN in names:
+            main = (self.label(f"lexicon/{MAIN}"), self.read(f"lexicon/{MAIN}"))
+        else:
+            main = shipped_words()
+            self._read[f"shipped lexicon/{MAIN}"] = main[1]  # other words are another revision
+        lexicon, problems = read_lexicon((main, *files))
+        self.problems += problems
+        return lexicon
 
     def _signature_rows(self) -> Iterator[tuple[int, list[str]]]:
         name = "registries/signatures.csv"

@@ -72,7 +72,7 @@ class _Loading:
             except RuleFault as fault:
                 self.problems.append(Problem(label, fault.line, fault.text))
         try:
-            regions, registry = self.regions or folder.regions(), folder.registry()
+            regions, registry, lexicon = self.regions or folder.regions(), folder.registry(), folder.lexicon()
             for label, root in roots:
                 self._lists(label, root)
         except RulesError as error:  # a file that is no text, or lies outside
@@ -83,7 +83,9 @@ class _Loading:
         rules, bits = self._rules()
         if self.problems:
             raise RulesError(self.problems)
-        ruleset = RuleSet(folder.revision(), rules, bits, context.regions, context.registry, self.lists, self.category_tag)
+        ruleset = RuleSet(
+            folder.revision(), rules, bits, context.regions, context.registry, self.lists, lexicon, self.category_tag
+        )
         return Loaded(ruleset, self.tests)
 
     # --- files

@@ -25,8 +25,8 @@ _TEXT = frozenset(("text", "notice", "url", "contact", "text_state", "signature_
 """Words of ``when`` that read the text."""
 _NAME = frozenset(("signature", "advertiser", "group"))
 """Words that read the signature: undecided only where they ask for its absence."""
-_MEANT = frozenset(("category", "classified", "declared", "subcategory"))
-"""Words that the text answers in part: decided on what is there, and again on the whole."""
+_MEANT = frozenset(("category", "classified", "declared", "marketing", "subcategory"))
+"""Words that the text answers in part (``marketing``: how surely it is): decided on what is there, and again on the whole."""
 
 
 def undecided(tree: Tree) -> bool:

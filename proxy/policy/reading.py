@@ -8,20 +8,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from ahocorasick_rs import AhoCorasick, MatchKind
+from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
 from proxy.message import Category, Content, hash16, hash48
 
-from .category import LEXICON, SUBCATEGORY_CODES, classify, features
+from .category import SUBCATEGORY_CODES, Classified, Weighed, weigh
 from .condition import Bits, Test
+from .lexicon import Lexicon
 from .memo import Memo
-from .text import NO_NOTICE, Notice, Signature, contacts, fingerprint, fold, links, masked, notice, signature, squeeze
+from .scanner import Match, scanner
+from .text import (
+    DRESSING,
+    NO_NOTICE,
+    Notice,
+    Signature,
+    contacts,
+    fingerprint,
+    folding,
+    links,
+    masked,
+    notice,
+    signature,
+    squeeze,
+    undressed,
+    without_numbers,
+)
 
 READINGS_MAX = 8_192  # per generation, with a text each: some 16 MB
 TRAITS_MAX = 16_384
+SENSES_MAX = 4_096  # per generation, with a set of words each: some 4 MB
 _DIGIT = re.compile("[0-9]")
-_LEXICON_MASK = (1 << len(LEXICON)) - 1
+_OFFERING = frozenset(("ad", "topic"))
+"""Purposes of words somebody may want to hide."""
 
 
 class Traits:
@@ -34,6 +54,7 @@ class Traits:
         "keyword",
         "keyword_hash",
         "classified",
+        "band",
         "subcategory",
         "code",
         "bits",
@@ -47,6 +68,7 @@ class Traits:
         signature: str,
         keyword: str,
         classified: Category,
+        band: str,
         subcategory: str,
         bits: int,
         tagged: Category | None,
@@ -58,6 +80,7 @@ class Traits:
         self.keyword = keyword
         self.keyword_hash = hash16(keyword) if keyword else 0
         self.classified = classified
+        self.band = band  # how surely it is marketing
         self.subcategory = subcategory
         self.code = SUBCATEGORY_CODES.get(subcategory, 0)
         self.bits = bits
@@ -65,7 +88,7 @@ class Traits:
         self.complete = complete  # False: parts of the text are missing, and what it lacks says nothing
 
 
-TraitsKey = tuple[str, str, str, Category, str, int, Category | None, bool]
+TraitsKey = tuple[str, str, str, Category, str, str, int, Category | None, bool]
 
 
 class Reading:
@@ -76,18 +99,35 @@ class Reading:
         self.template = template
 
 
+class Sense(NamedTuple):
+    """What a set of words makes of a text; the same for all texts with these words, and a link, a notice, a hidden word or none."""
+
+    weighed: Weighed
+    bits: int  # of the rules' leaves whose words are among them
+
+
 class Page:
     """One text under analysis: what tests of scope ``text`` are asked with."""
 
-    __slots__ = ("folded", "squeezed", "signature", "notice", "links", "_contacts")
+    __slots__ = ("text", "folded", "squeezed", "is_dressed", "signature", "notice", "links", "_contacts")
 
     def __init__(self, content: Content) -> None:
-        self.folded = fold(content.text)
+        self.text = content.text
+        self.folded, touched = folding(self.text)
         self.squeezed = squeeze(self.folded)
-        self.signature: Signature = signature(content.text)
+        self.is_dressed = not DRESSING.isdisjoint(touched) or (
+            self.squeezed is not self.folded and _has_marks_less(self.folded, self.squeezed)
+        )
+        """Whether words may be hidden in it."""
+        self.signature: Signature = signature(self.text)
         self.notice: Notice = notice(self.folded) if self.folded else NO_NOTICE
         self.links = links(self.folded)
         self._contacts: tuple[str, ...] | None = None
+
+    @property
+    def scanned(self) -> bytes:
+        """The text in the form the scanner reads."""
+        return without_numbers(masked(self.squeezed))
 
     @property
     def contacts(self) -> tuple[str, ...]:
@@ -96,24 +136,34 @@ class Page:
         return self._contacts
 
 
+def _has_marks_less(folded: str, squeezed: str) -> bool:
+    """Whether squeezing took more than spaces."""
+    return len(folded) - len(squeezed) > folded.count(" ") - squeezed.count(" ")
+
+
 class Reader:
     """Reads texts for one set of rules."""
 
-    def __init__(self, bits: Bits, category_tag: int | None) -> None:
+    def __init__(self, bits: Bits, lexicon: Lexicon, category_tag: int | None) -> None:
         self._tag = category_tag
         self._tests: list[tuple[int, Test]] = bits.tests.get("text", [])
-        word_tests = bits.tests.get("words", [])
+        words = _by_word(bits.tests.get("words", []))
         self._domains = _by_word(bits.tests.get("links", []))
         self._numbers = _by_word(bits.tests.get("contacts", []))
         read = {test.reads for _, test in self._tests}
         self._digits_matter = "digits" in read
         self._reads_contacts = "contacts" in read or bool(self._numbers)
-        self._automaton, self._meanings = _automaton(word_tests)
-        digit_words = {masked(word).decode() for _, test in word_tests for word in test.vocabulary if _DIGIT.search(word)}
-        self._digit_words = AhoCorasick(list(digit_words), matchkind=MatchKind.Standard) if digit_words else None
+        # the scanner sees no digits: a word with digits is looked for by itself, where the text with its digits masked has one like it
+        self._digit_words = {word: bits for word, bits in words.items() if _DIGIT.search(word)}
+        self._digit_masks = BytesAhoCorasick(sorted({masked(word) for word in self._digit_words}), matchkind=MatchKind.Standard)
+        plain = tuple(sorted(words.keys() - self._digit_words.keys()))
+        self.scanner = scanner(lexicon, plain)
+        places = self.scanner.places
+        self._meanings = {places[word.encode("utf-8", "surrogatepass")]: words[word] for word in plain}
         self._readings: Memo[Content, Reading] = Memo(READINGS_MAX)
         self._masks: Memo[bytes, Reading] = Memo(READINGS_MAX)
         self._traits: Memo[TraitsKey, Traits] = Memo(TRAITS_MAX)
+        self._senses: Memo[tuple[frozenset[int], bool, bool, bool], Sense] = Memo(SENSES_MAX)
         self.young = self._readings.young
 
     def read(self, content: Content) -> Reading:
@@ -139,7 +189,16 @@ class Reader:
     def _analyse(self, content: Content, mask: bytes, tagged: Category | None) -> tuple[Reading, bool]:
         """The reading, and whether another text with the same mask may read differently."""
         page = Page(content)
-        found, bits = self.words(page)
+        if page.squeezed is not content.text:
+            mask = masked(page.squeezed)
+        data = without_numbers(mask)
+        weighed, bits = self._sense(page, data)
+        digits = b"0" in mask and self._digits_decide(page)
+        if self._digit_words and self._digit_masks.find_matches_as_indexes(mask):
+            digits = True
+            for word, bit in self._digit_words.items():
+                if word in page.squeezed:
+                    bits |= bit
         for bit, test in self._tests:
             if test.holds(page):
                 bits |= bit
@@ -147,39 +206,55 @@ class Reader:
             bits |= _domain_bits(link, self._domains)
         for number in page.contacts if self._numbers else ():
             bits |= self._numbers.get(number, 0)
-        keyword = page.notice.keyword
-        category, subcategory = classify(page.folded, found, bool(page.links), bool(keyword))
-        name = page.signature.name
-        digits = b"0" in mask and self._digits_decide(page)
-        key = (content.state, name, keyword, category, subcategory, bits, tagged, content.complete)
-        traits = self._traits.find(key)
-        if traits is None:
-            traits = self._traits.put(key, Traits(*key))
-        return Reading(
-            traits, fingerprint(page.folded, mask if page.folded is content.text else None) if content.text else 0
-        ), digits
+        category, band, subcategory, _ = weighed.of(page.squeezed)
+        key = (
+            content.state, page.signature.name, page.notice.keyword, category, band, subcategory, bits, tagged, content.complete,
+        )  # fmt: skip
+        traits = self._traits.young.get(key) or self._traits.find(key) or self._traits.put(key, Traits(*key))
+        return Reading(traits, fingerprint(data) if content.text else 0), digits
+
+    def _sense(self, page: Page, data: bytes) -> Sense:
+        """``data``: the text in the form the scanner reads."""
+        matches = self.scanner.matches(data)
+        found = frozenset([match[0] for match in matches])
+        evades = page.is_dressed and bool(self.hidden(page, found))
+        key = (found, bool(page.links), bool(page.notice.keyword), evades)
+        sense = self._senses.young.get(key) or self._senses.find(key)
+        if sense is None:
+            sense = self._made(key, data, matches)
+            if not self.scanner.is_exact(found):
+                self._senses.put(key, sense)
+        return sense
+
+    def _made(self, key: tuple[frozenset[int], bool, bool, bool], data: bytes, matches: list[Match]) -> Sense:
+        found, has_link, has_notice, evades = key
+        scanner = self.scanner
+        total = scanner.total(scanner.counted(found, data, matches))
+        bits = 0
+        for place in self._meanings.keys() & found:
+            bits |= self._meanings[place]
+        return Sense(weigh(total, has_link=has_link, has_notice=has_notice, evades=evades), bits)
+
+    def classified(self, page: Page) -> Classified:
+        """What a text says it is."""
+        return self._sense(page, page.scanned).weighed.of(page.squeezed)
+
+    def hidden(self, page: Page, found: Iterable[int]) -> set[int]:
+        """Words of an offer that are found in the text's normal form only: somebody has hidden them."""
+        seen = without_numbers(masked(undressed(page.text)))
+        scanner = self.scanner
+        words = scanner.lexicon.words
+        return {
+            place
+            for place in found
+            if place < len(words) and words[place].purpose in _OFFERING and scanner.patterns[place] not in seen
+        }
 
     def _digits_decide(self, page: Page) -> bool:
         """Whether a text with other digits in the same places may have other traits."""
         if self._digits_matter or _DIGIT.search("".join((page.signature.name, page.notice.keyword, *page.links))):
             return True
-        if self._reads_contacts and page.contacts:
-            return True
-        words = self._digit_words
-        return words is not None and bool(words.find_matches_as_indexes(masked(page.squeezed).decode("utf-8", "surrogatepass")))
-
-    def words(self, page: Page) -> tuple[int, int]:
-        """(lexicon words found as bits, rule leaves whose words were found as bits)."""
-        meanings = self._meanings
-        found = 0
-        for place, _, _ in self._automaton.find_matches_as_indexes(page.squeezed, overlapping=True):
-            found |= meanings[place]
-        return found & _LEXICON_MASK, found >> len(LEXICON)
-
-    def features(self, content: Content) -> tuple[str, ...]:
-        """Why a text was classified as it was, for explain."""
-        page = Page(content)
-        return features(page.folded, self.words(page)[0], bool(page.links), page.notice.keyword)
+        return self._reads_contacts and bool(page.contacts)
 
 
 def _tagged(content: Content, tag: int) -> Category | None:
@@ -209,14 +284,3 @@ def _domain_bits(link: str, domains: dict[str, int]) -> int:
         link = link.partition(".")[2]
         bits |= domains.get(link, 0)
     return bits
-
-
-def _automaton(tests: Iterable[tuple[int, Test]]) -> tuple[AhoCorasick, list[int]]:
-    """One automaton for the lexicon and every word of every rule: by pattern, the lexicon's bits and above them the rules'."""
-    meanings: dict[str, int] = {}
-    for place, (word, _) in enumerate(LEXICON):
-        meanings[squeeze(fold(word))] = 1 << place
-    for bit, test in tests:
-        for word in test.vocabulary:
-            meanings[word] = meanings.get(word, 0) | bit << len(LEXICON)
-    return AhoCorasick(list(meanings), matchkind=MatchKind.Standard), list(meanings.values())

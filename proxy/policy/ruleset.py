@@ -20,6 +20,7 @@ from proxy.message import Breach, Category, Facts, Message, Sender
 from .condition import All, Bits, Test, Tree, leaves, settle
 from .kin import Kin, Kindred
 from .kinds import NumberList
+from .lexicon import Lexicon
 from .memo import Memo
 from .moments import next_midnight
 from .partial import left_over, undecided
@@ -44,6 +45,7 @@ _FIELDS: dict[str, Callable[[Facts, Traits, Registry], str]] = {
     "category": lambda facts, traits, registry: facts.category.word,
     "declared": lambda facts, traits, registry: facts.declared.word,
     "classified": lambda facts, traits, registry: facts.classified.word,
+    "marketing": lambda facts, traits, registry: traits.band,
     "subcategory": lambda facts, traits, registry: facts.subcategory or "none",
     "signature": lambda facts, traits, registry: facts.signature or "none",
     "advertiser": lambda facts, traits, registry: registry.advertiser_of(facts.signature_hash) or "none",
@@ -65,6 +67,7 @@ class RuleSet:
         regions: Regions,
         registry: Registry,
         lists: Mapping[str, NumberList],
+        lexicon: Lexicon,
         category_tag: int | None = None,
     ) -> None:
         self.revision = revision
@@ -72,6 +75,7 @@ class RuleSet:
         self.regions = regions
         self.registry = registry
         self.lists = lists
+        self.lexicon = lexicon
         live = [rule for rule in rules if rule.mode != "off"]
         self._live = [rule for rule in live if not rule.exempt]
         self._exempt = [rule for rule in live if rule.exempt]
@@ -83,7 +87,7 @@ class RuleSet:
         self.window_s = max(windows, default=HISTORY_LEAST_S)
         self.keep = max((limit.most for rule in live for limit in rule.limits if "recipient" in limit.keys), default=0)
         self.bits = bits
-        self.reader = Reader(bits, category_tag)
+        self.reader = Reader(bits, lexicon, category_tag)
         self.cells: array[int] = regions.cells
         self.provinces = [province for province, _ in regions.places]
         self.kindred = Kindred(bits, regions, registry)

@@ -34,18 +34,32 @@ def _simplified() -> dict[str, str]:
 _SIMPLIFIED = _simplified()
 
 
+DRESSING: set[str] = set()
+"""Characters that are seen where words are hidden: invisible ones, strokes, look-alikes, letters out of symbols; learned like _FOLD.
+Full-width and traditional characters are not among them: some people write so."""
+
+
+_COSTUMES = ((0x24B6, 0x24E9), (0x2E80, 0x2FDF), (0xF900, 0xFAFF), (0x1D400, 0x1D7FF), (0x1F130, 0x1F149))
+"""Letters in circles, radicals, compatibility ideographs, letters of mathematics, letters in squares."""
+
+
 class _Fold(dict[int, str]):
     """A translate table that learns a character when it first sees one: at most as long as Unicode."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
-        if unicodedata.category(character) in ("Cf", "Mn", "Cc") and character not in "\n\t\r":
+        if unicodedata.category(character) in ("Cf", "Mn", "Me", "Cc") and character not in "\n\t\r":
             folded = ""  # zero-width characters, marks, controls
         elif character in _STROKES:
             folded = _JOINER
         else:
-            folded = unicodedata.normalize("NFKC", character).lower().translate(_LOOKALIKES)
+            plain = unicodedata.normalize("NFKC", character).lower()
+            folded = plain.translate(_LOOKALIKES)
+            if folded != plain or any(first <= code <= last for first, last in _COSTUMES):
+                DRESSING.add(character)
             folded = "".join(_SIMPLIFIED.get(one, one) for one in folded)
+        if not folded or folded == _JOINER != character:
+            DRESSING.add(character)
         self[code] = folded
         return folded
 
@@ -88,22 +102,35 @@ _SPACES = "".join(f"\\u{code:04x}" for code in range(0x10000) if chr(code).isspa
 _MARKS = rf"|/\\*·•.\-_~^+=#&'\"`{_SPACES}"
 _BETWEEN = re.compile(rf"[{_MARKS}](?<=[\u3400-\u9fff].)[{_MARKS}]{{0,2}}(?=[\u3400-\u9fff])", re.DOTALL)
 # the mark first, then what stands before it: the scan for a mark is the fast part
+_SPACED = re.compile(rf"(?<=[\u3400-\u9fff])[{_SPACES}]{{1,3}}(?=[\u3400-\u9fff])")
 
 
 def fold(text: str) -> str:
     """NFKC, zero-width dropped, traditional → simplified, look-alikes → Latin, lower case. Length may change."""
+    return folding(text)[0]
+
+
+def folding(text: str) -> tuple[str, set[str]]:
+    """The text folded, and the characters of it that folding may have changed."""
     touched = set(_TOUCHED.findall(text))
     if not touched:
-        return text
+        return text, touched
     if len(touched) > _EASY_MOST:
-        return text.translate(_FOLD)
+        return text.translate(_FOLD), touched
     folded = text
     for character in touched:
         easy = _EASY.get(character)
         if easy is None and (easy := _easy(character)) is None:
-            return text.translate(_FOLD)
+            return text.translate(_FOLD), touched
         folded = folded.replace(character, easy)
-    return folded
+    return folded, touched
+
+
+def undressed(text: str) -> str:
+    """The text folded, but with a sign nobody writes where a word may be hidden by dressing or by marks: what is found in the normal
+    form and not in this one was hidden. Spaces hide nothing: they are typography."""
+    folded = "".join("\ufffe" if character in DRESSING else character for character in text)
+    return _SPACED.sub("", fold(folded))
 
 
 def squeeze(folded: str) -> str:
@@ -122,10 +149,19 @@ def masked(text: str) -> bytes:
 _ZEROS = re.compile(b"00+")
 
 
-def fingerprint(folded: str, mask: bytes | None = None) -> int:
-    """32 bits naming the template: digits masked, runs of digits one digit long. ``mask`` if it is known already."""
-    data = _ZEROS.sub(b"0", masked(folded) if mask is None else mask)
-    return xxh3_64_intdigest(data) & 0xFFFFFFFF
+def numberless(text: str) -> str:
+    """A text with every number as one 0."""
+    return without_numbers(masked(text)).decode("utf-8", "surrogatepass")
+
+
+def without_numbers(mask: bytes) -> bytes:
+    """A masked text with every number as one 0."""
+    return _ZEROS.sub(b"0", mask)
+
+
+def fingerprint(numberless: bytes) -> int:
+    """32 bits naming the template of a text without its numbers."""
+    return xxh3_64_intdigest(numberless) & 0xFFFFFFFF
 
 
 def text_key(text: str) -> int:
@@ -141,11 +177,9 @@ _EDGE = "\u200b\u200c\u200d\u2060\ufeff \t\r\n\u3000"
 
 @lru_cache(maxsize=65_536)
 def normal_signature(written: str) -> str:
-    """A signature as it is looked up: NFKC, no spaces, no zero-width characters."""
-    kept = (
-        c for c in unicodedata.normalize("NFKC", written) if not c.isspace() and unicodedata.category(c) not in ("Cf", "Cc")
-    )
-    return "".join(kept)
+    """A signature as it is looked up, in capitals: width, spaces, invisible characters, look-alikes, marks between Chinese characters
+    and traditional forms make no other one."""
+    return squeeze("".join(fold(written).split())).upper()
 
 
 class Signature(NamedTuple):

@@ -6,7 +6,6 @@ from collections import Counter
 from hashlib import sha256
 
 from proxy.message import Category
-
 from tests.policy.labelled import TEXTS, labelled
 
 FROZEN = "ca84651a331f95d4918edbc3d11f2b40df059a20460d6573baeb1d4eb4c0fc37"

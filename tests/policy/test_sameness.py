@@ -99,7 +99,7 @@ with tempfile.TemporaryDirectory() as place:
 
 def unseasoned(rules: RuleSet) -> RuleSet:
     """The same rules with empty memories."""
-    return RuleSet(rules.revision, rules.rules, rules.bits, rules.regions, rules.registry, rules.lists)
+    return RuleSet(rules.revision, rules.rules, rules.bits, rules.regions, rules.registry, rules.lists, rules.lexicon)
 
 
 @settings(max_examples=150, deadline=None)

@@ -19,9 +19,9 @@ SEVERAL = Test("text", _several, "there are several signatures", "signature_coun
 
 
 def condition(node: Node, context: Context) -> Tree:
-    names = {normal_signature(name.strip("【】")) for name in node.texts("signature", digits=True)}
-    parts: list[Tree] = [SEVERAL] if "several" in names else []
-    names.discard("several")
+    words = {name.strip("【】") for name in node.texts("signature", digits=True)}
+    parts: list[Tree] = [SEVERAL] if "several" in words else []
+    names = frozenset(word if word == "none" else normal_signature(word) for word in words - {"several"})
     if names:
-        parts.append(OneOf("signature", frozenset(names)))
+        parts.append(OneOf("signature", names))
     return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))

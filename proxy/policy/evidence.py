@@ -1,0 +1,92 @@
+"""Evidence: what in a text speaks for its category, word by word, for people: explain, a clerk, a provider's hints.
+
+In: a Content and the Reader of the rules that judged it. Out: Evidence, the same for the same text and revision whenever it is asked for, so
+the journal, which keeps both, need not keep it. Never: on the way of a message; another opinion than category.py's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from proxy.message import Content
+
+from .category import EVASION, LINK, OPT_OUT, Classified
+from .reading import Page, Reader
+from .text import fold, masked, squeeze
+
+FEATURES_MAX = 200  # shown of one text; a text of 20 parts may hold more
+
+
+class Feature(NamedTuple):
+    """One thing that was found."""
+
+    kind: str  # a purpose of the lexicon, or: link, opt-out, evasion
+    what: str  # the word as the lexicon has it, the domain, the keyword, how it was hidden
+    weight: int
+    subcategory: str
+    at: int  # first character in the text, from 0; -1 where it stands in no one place
+    written: str  # as it stands in the text
+
+    def __str__(self) -> str:
+        place = f" at {self.at}" if self.at >= 0 else ""
+        written = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in self.written)
+        shown = f", written {written}" if written not in ("", self.what) else ""
+        of = f" ({self.subcategory})" if self.subcategory else ""
+        return f"{self.kind} {self.weight}{of}: {self.what}{place}{shown}"
+
+    def as_dict(self) -> dict[str, Any]:
+        return self._asdict()
+
+
+class Evidence(NamedTuple):
+    classified: Classified
+    features: tuple[Feature, ...]
+
+
+def evidence(reader: Reader, content: Content) -> Evidence:
+    """All that was found in a text, in order, and what came of it."""
+    page = Page(content)
+    data = page.scanned
+    scanner = reader.scanner
+    matches = scanner.matches(data)
+    found = frozenset(match[0] for match in matches)
+    counted = scanner.counted(found, data, matches)
+    standing = [match for match in scanner.standing(data, matches) if match[0] in counted]
+    hidden = reader.hidden(page, found) if page.is_dressed else set()
+    places = _places(content.text)
+    if len(places) != len(data) + 1:  # folding that looks at more than one character: then say what, not where
+        places = []
+    features: list[Feature] = []
+    for place, start, end in standing[:FEATURES_MAX]:
+        word = scanner.lexicon.words[place]
+        at, after = (places[start], places[end - 1] + 1) if places else (-1, -1)
+        written = content.text[at:after] if places else ""
+        features.append(Feature(word.purpose, word.text, word.weight, word.subcategory, at, written))
+        if place in hidden:
+            features.append(Feature("evasion", f"{word.text} is hidden", EVASION, "", at, written))
+    features += [Feature("link", domain, LINK, "", -1, "") for domain in page.links[:1]]
+    if page.notice.keyword:
+        features.append(Feature("opt-out", page.notice.keyword, OPT_OUT, "", -1, ""))
+    return Evidence(reader.classified(page), tuple(features))
+
+
+def _places(text: str) -> list[int]:
+    """For each byte of what the scanner reads, the character of the text it comes from; and one more, the length."""
+    folded: list[tuple[str, int]] = [(one, at) for at, character in enumerate(text) for one in fold(character)]
+    whole = "".join(one for one, _ in folded)
+    squeezed = squeeze(whole)
+    kept: list[tuple[str, int]] = []
+    rest = iter(squeezed)
+    wanted = next(rest, "")
+    for one, at in folded:  # squeezing only leaves out
+        if one == wanted:
+            kept.append((one, at))
+            wanted = next(rest, "")
+    places: list[int] = []
+    before = b""
+    for one, at in kept:
+        mask = masked(one)
+        if not (mask == b"0" == before):
+            places += [at] * len(mask)
+        before = mask
+    return [*places, len(text)]

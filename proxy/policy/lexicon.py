@@ -1,0 +1,116 @@
+"""Lexicon: the words by which a text is told to be advertising, a notice or a one-time code, each with its weight.
+
+In: rows of ``lexicon/*.csv`` (word, for, weight, subcategory, note). Out: Lexicon: the words as they are looked for, and their weights in
+a form that adds up fast. Never: files (folder.py reads them), an opinion on a text (category.py).
+
+A word is looked for in the normalised text, in which every number is one ``0``: digits of a word stand for any number, so texts that
+differ in digits only share what was found.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from proxy.yamlfile import unknown
+
+from .category import PURPOSES, SUBCATEGORY_CODES, WEIGHT_MAX, value_of
+from .problem import Problem
+from .text import SPLITTERS, fold, numberless, squeeze
+
+COLUMNS = ("word", "for", "weight", "subcategory", "note")
+WORD_LONGEST = 64  # characters; longer ones are sentences, which are found by nothing but themselves
+WORDS_MAX = 160_000  # all at their greatest weight still fit a field of category.py
+MAIN = "words.csv"
+"""The file that ships; where a folder has none, the shipped one is read. Rows of other files replace its rows for the same words."""
+
+
+class Word(NamedTuple):
+    """One row. ``text`` is normalised."""
+
+    text: str
+    purpose: str
+    weight: int
+    subcategory: str
+    note: str
+    file: str
+    line: int
+
+
+class Lexicon:
+    """Words in a fixed order; compared by identity."""
+
+    __slots__ = ("words", "values")
+
+    def __init__(self, words: tuple[Word, ...]) -> None:
+        self.words = words
+        self.values = [value_of(word.purpose, word.weight, word.subcategory) for word in words]
+        """As ``classify`` wants them added up."""
+
+
+def normal_word(written: str) -> str:
+    """A word as it is looked for."""
+    return numberless(squeeze(fold(written)).strip())
+
+
+@lru_cache(maxsize=4)  # a reload that changes nothing here costs nothing here
+def read_lexicon(files: tuple[tuple[str, bytes], ...]) -> tuple[Lexicon, tuple[Problem, ...]]:
+    """The words of all files (label, bytes as UTF-8), ``words.csv`` first, and every row that cannot be used."""
+    problems: list[Problem] = []
+    found: dict[str, Word] = {}
+    for label, data in files:
+        is_main = label.endswith(f"/{MAIN}")
+        for word in _rows(label, data, problems):
+            earlier = found.get(word.text)
+            if earlier is not None and (earlier.file == label or not earlier.file.endswith(f"/{MAIN}") or is_main):
+                where = f"{earlier.file}:{earlier.line}"
+                problems.append(Problem(label, word.line, f"word: '{word.text}' stands in {where} already"))
+            elif len(found) >= WORDS_MAX:
+                problems.append(Problem(label, word.line, f"more than {WORDS_MAX} words"))
+                break
+            else:
+                found[word.text] = word
+    return Lexicon(tuple(found.values())), tuple(problems)
+
+
+def _rows(label: str, data: bytes, problems: list[Problem]) -> Iterator[Word]:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = data.count(b"\n", 0, fault.start) + 1
+        problems.append(Problem(label, line, "not UTF-8 (save the file as UTF-8)"))
+        return
+    for line, row in enumerate(csv.reader(text.splitlines()), 1):
+        cells = [cell.strip() for cell in row]
+        if not any(cells) or cells[0].startswith("#") or cells[0] == COLUMNS[0]:
+            continue
+        if len(cells) > len(COLUMNS):
+            problems.append(Problem(label, line, f"{len(cells)} columns, expected {','.join(COLUMNS)}"))
+            continue
+        cells += [""] * (len(COLUMNS) - len(cells))
+        if fault_text := _fault(cells):
+            problems.append(Problem(label, line, fault_text))
+        else:
+            word, purpose, weight, subcategory, note = cells
+            yield Word(normal_word(word), purpose, int(weight or 0), subcategory, note, label, line)
+
+
+def _fault(cells: list[str]) -> str:
+    """What is wrong with a row; empty if nothing is."""
+    word, purpose, weight, subcategory, _ = cells
+    least = 0 if purpose == "none" else 1
+    if not normal_word(word).strip(SPLITTERS + "0.,%:"):
+        return f"word: '{word}' is nothing but numbers, spaces and marks: it would fit nearly every text"
+    if len(word) > WORD_LONGEST:
+        return f"word: longer than {WORD_LONGEST} characters"
+    if purpose not in PURPOSES:
+        return f"for: {unknown('purpose', purpose, PURPOSES)}"
+    if not (weight or ("0" if not least else "")).isascii() or not (weight or "0").isdecimal():
+        return f"weight: must be a whole number from {least} to {WEIGHT_MAX}, not '{weight}'"
+    if not least <= int(weight or 0) <= WEIGHT_MAX:
+        return f"weight: must be a whole number from {least} to {WEIGHT_MAX}, not '{weight}'"
+    if subcategory and subcategory not in SUBCATEGORY_CODES:
+        return f"subcategory: {unknown('sub-category', subcategory, SUBCATEGORY_CODES)}"
+    return ""
