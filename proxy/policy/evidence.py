@@ -53,14 +53,14 @@ def evidence(reader: Reader, content: Content) -> Evidence:
     counted = scanner.counted(found, data, matches)
     standing = [match for match in scanner.standing(data, matches) if match[0] in counted]
     hidden = reader.hidden(page, found) if page.is_dressed else set()
-    places = _places(content.text)
-    if len(places) != len(data) + 1:  # folding that looks at more than one character: then say what, not where
-        places = []
+    spans = _spans(content.text)
+    if len(spans) != len(data):  # folding that looks at more than one character: then say what, not where
+        spans = []
     features: list[Feature] = []
     for place, start, end in standing[:FEATURES_MAX]:
         word = scanner.lexicon.words[place]
-        at, after = (places[start], places[end - 1] + 1) if places else (-1, -1)
-        written = content.text[at:after] if places else ""
+        at, last = (spans[start][0], spans[end - 1][1]) if spans else (-1, -1)
+        written = content.text[at : last + 1] if spans else ""
         features.append(Feature(word.purpose, word.text, word.weight, word.subcategory, at, written))
         if place in hidden:
             features.append(Feature("evasion", f"{word.text} is hidden", EVASION, "", at, written))
@@ -70,8 +70,8 @@ def evidence(reader: Reader, content: Content) -> Evidence:
     return Evidence(reader.classified(page), tuple(features))
 
 
-def _places(text: str) -> list[int]:
-    """For each byte of what the scanner reads, the character of the text it comes from; and one more, the length."""
+def _spans(text: str) -> list[tuple[int, int]]:
+    """For each byte of what the scanner reads, the first and the last character of the text it comes from."""
     folded: list[tuple[str, int]] = [(one, at) for at, character in enumerate(text) for one in fold(character)]
     whole = "".join(one for one, _ in folded)
     squeezed = squeeze(whole)
@@ -82,11 +82,13 @@ def _places(text: str) -> list[int]:
         if one == wanted:
             kept.append((one, at))
             wanted = next(rest, "")
-    places: list[int] = []
+    spans: list[tuple[int, int]] = []
     before = b""
     for one, at in kept:
         mask = masked(one)
-        if not (mask == b"0" == before):
-            places += [at] * len(mask)
+        if mask == b"0" == before:
+            spans[-1] = (spans[-1][0], at)
+        else:
+            spans += [(at, at)] * len(mask)
         before = mask
-    return [*places, len(text)]
+    return spans

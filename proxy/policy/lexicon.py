@@ -100,17 +100,17 @@ def _rows(label: str, data: bytes, problems: list[Problem]) -> Iterator[Word]:
 def _fault(cells: list[str]) -> str:
     """What is wrong with a row; empty if nothing is."""
     word, purpose, weight, subcategory, _ = cells
-    least = 0 if purpose == "none" else 1
     if not normal_word(word).strip(SPLITTERS + "0.,%:"):
         return f"word: '{word}' is nothing but numbers, spaces and marks: it would fit nearly every text"
     if len(word) > WORD_LONGEST:
         return f"word: longer than {WORD_LONGEST} characters"
     if purpose not in PURPOSES:
         return f"for: {unknown('purpose', purpose, PURPOSES)}"
-    if not (weight or ("0" if not least else "")).isascii() or not (weight or "0").isdecimal():
-        return f"weight: must be a whole number from {least} to {WEIGHT_MAX}, not '{weight}'"
-    if not least <= int(weight or 0) <= WEIGHT_MAX:
-        return f"weight: must be a whole number from {least} to {WEIGHT_MAX}, not '{weight}'"
+    if purpose == "none":
+        if weight not in ("", "0"):
+            return f"weight: a word that speaks for nothing (none) has none, not '{weight}'"
+    elif not (weight.isascii() and weight.isdecimal() and 1 <= int(weight) <= WEIGHT_MAX):
+        return f"weight: must be a whole number from 1 to {WEIGHT_MAX}, not '{weight}'"
     if subcategory and subcategory not in SUBCATEGORY_CODES:
         return f"subcategory: {unknown('sub-category', subcategory, SUBCATEGORY_CODES)}"
     return ""

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
 import opencc
@@ -28,7 +29,8 @@ def _simplified() -> dict[str, str]:
     """Traditional characters and their simplified form, one OpenCC call for the two blocks texts use (about 30 ms)."""
     characters = [chr(code) for code in (*range(0x3400, 0xA000), *range(0xF900, 0xFB00))]
     converted = opencc.OpenCC("t2s").convert("\n".join(characters)).split("\n")
-    return {old: new for old, new in zip(characters, converted, strict=True) if old != new}
+    simplified = {old: new for old, new in zip(characters, converted, strict=True) if old != new}
+    return {old: simplified.get(new, new) for old, new in simplified.items()}  # one leads to another that leads on
 
 
 _SIMPLIFIED = _simplified()
@@ -48,20 +50,23 @@ class _Fold(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
-        if unicodedata.category(character) in ("Cf", "Mn", "Me", "Cc") and character not in "\n\t\r":
-            folded = ""  # zero-width characters, marks, controls
-        elif character in _STROKES:
-            folded = _JOINER
-        else:
-            plain = unicodedata.normalize("NFKC", character).lower()
-            folded = plain.translate(_LOOKALIKES)
-            if folded != plain or any(first <= code <= last for first, last in _COSTUMES):
-                DRESSING.add(character)
-            folded = "".join(_SIMPLIFIED.get(one, one) for one in folded)
-        if not folded or folded == _JOINER != character:
+        plain = unicodedata.normalize("NFKC", character)
+        alike = plain.translate(_LOOKALIKES).lower().translate(_LOOKALIKES)  # capitals may look like others than small letters
+        seen = "".join(_JOINER if one in _STROKES else one for one in alike if not _is_unseen(one))
+        if seen != plain.lower() or _is_costume(code):
             DRESSING.add(character)
+        folded = "".join(_SIMPLIFIED.get(one, one) for one in seen)
         self[code] = folded
         return folded
+
+
+def _is_unseen(character: str) -> bool:
+    """Zero-width characters, marks over and around others, controls."""
+    return unicodedata.category(character) in ("Cf", "Mn", "Me", "Cc") and character not in "\n\t\r"
+
+
+def _is_costume(code: int) -> bool:
+    return any(first <= code <= last for first, last in _COSTUMES)
 
 
 _FOLD = _Fold()
@@ -175,11 +180,14 @@ _SIGNATURE = re.compile(r"【([^【】]*)】")
 _EDGE = "\u200b\u200c\u200d\u2060\ufeff \t\r\n\u3000"
 
 
+_CAPITALS = str.maketrans(ascii_lowercase, ascii_uppercase)
+
+
 @lru_cache(maxsize=65_536)
 def normal_signature(written: str) -> str:
     """A signature as it is looked up, in capitals: width, spaces, invisible characters, look-alikes, marks between Chinese characters
     and traditional forms make no other one."""
-    return squeeze("".join(fold(written).split())).upper()
+    return squeeze("".join(fold(written).split())).translate(_CAPITALS)
 
 
 class Signature(NamedTuple):

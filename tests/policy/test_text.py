@@ -148,3 +148,9 @@ def test_the_reasons_are_kept_for_the_clerk() -> None:
         "opt-out 1: R",
     ]
     assert (found.classified.band, found.classified.score) == ("surely", 16)
+
+
+def test_folding_a_character_settles() -> None:
+    for code in (*range(0xD800), *range(0xE000, 0x10000), *range(0x1D400, 0x1D800), *range(0x1F100, 0x1F200)):
+        once = fold(chr(code))
+        assert fold(once) == once, hex(code)
