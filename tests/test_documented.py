@@ -19,8 +19,8 @@ from proxy.__main__ import app
 from proxy.fields import Fields
 from proxy.message import GATE_REASONS, RULE_REASONS, Category
 from proxy.ops.metrics import COUNTERS, GAUGES, Gauges, exposition
-from proxy.policy import RulesError, check, folder, load, loader, moments, registry
-from proxy.policy.category import SUBCATEGORIES
+from proxy.policy import RulesError, category, check, folder, lexicon, load, loader, moments, registry
+from proxy.policy.category import ASKING, BANDS, CALLS_MOST, EVASION, LIKELY, LINK, OPT_OUT, PURPOSES, SUBCATEGORIES, SURELY
 from proxy.policy.check import STEP_KEYS
 from proxy.policy.draft import MODES, RULE_KEYS
 from proxy.policy.kinds import day, limit, suppressed, text_state, when_kinds
@@ -129,7 +129,7 @@ def test_every_example_of_when_loads_and_is_of_its_key(row: list[str], rules: Pa
 
 CLOSED = {
     "category": {one.word for one in Category},
-    "classified": {one.word for one in Category},
+    "classified": {*(one.word for one in Category), *BANDS},
     "subcategory": {*SUBCATEGORIES[1:], "none"},
     "text_state": {*text_state.STATES},
     "signature_state": {*registry.STATE_WORDS},
@@ -215,14 +215,18 @@ def test_every_example_of_rules_loads_and_its_tests_hold(block: Block, rules: Pa
 def test_the_registries_have_the_columns_that_are_documented(rules: Path) -> None:
     text = RULES.read_text(encoding="utf-8")
     files = dict(
-        re.findall(r"^`((?:registries|lists)/[\w.-]+)`:(?:(?!```).)*^```csv\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        re.findall(
+            r"^`((?:registries|lists|lexicon)/[\w.-]+)`:(?:(?!```).)*^```csv\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
+        )
     )
     assert set(files) == {
-        "lists/do-not-disturb.csv", "registries/signatures.csv", "registries/ports.csv", "registries/segments.csv",
+        "lists/do-not-disturb.csv", "registries/signatures.csv", "registries/ports.csv", "registries/segments.csv", "lexicon/own.csv",
     }  # fmt: skip
     assert files["registries/signatures.csv"].splitlines()[0] == ",".join(folder._SIGNATURE_COLUMNS)
     assert files["registries/ports.csv"].splitlines()[0] == ",".join(folder._PORT_COLUMNS)
+    assert files["lexicon/own.csv"].splitlines()[0] == ",".join(lexicon.COLUMNS)
     for name, content in files.items():
+        (rules / name).parent.mkdir(exist_ok=True)
         (rules / name).write_text(content, encoding="utf-8")
     (rules / "x.yaml").write_text(
         "lists: {x: {file: lists/do-not-disturb.csv}}\n"
@@ -234,6 +238,23 @@ def test_the_registries_have_the_columns_that_are_documented(rules: Path) -> Non
     assert port is not None
     assert port.province == "江苏"
     assert 13800250999 in found.lists["x"].numbers
+
+
+def test_what_a_word_may_speak_for_and_what_it_adds_is_documented() -> None:
+    text = section(RULES, "What a text says it is")
+    assert sorted(named(table(text, "a word `for`"))) == sorted(PURPOSES)
+    bands = {code(row[0])[0]: row[1] for row in table(text, "band")}
+    assert set(bands) == set(BANDS)
+    assert bands["surely"].startswith(f"{SURELY} or more")
+    assert f"or {LIKELY} of prices and topics" in bands["surely"]
+    assert bands["likely"].startswith(f"{LIKELY} or {SURELY - 1}")
+    assert named(table(text, "column")) == list(lexicon.COLUMNS)
+    assert f"A link adds {LINK} and an opt-out notice {OPT_OUT}" in text
+    assert f"was **hidden** adds {EVASION}:" in text
+    assert f"together at most {CALLS_MOST}" in text
+    assert f"from {ASKING} on the text asks" in text
+    assert f"1 to {category.WEIGHT_MAX};" in text
+    assert f"at most {lexicon.WORD_LONGEST} characters" in text
 
 
 def test_the_mistake_that_the_README_shows_is_told_in_these_words(rules: Path) -> None:
