@@ -307,6 +307,33 @@ class OptOut(NamedTuple):
     expiry: int  # 0 = never
 
 
+class Order(NamedTuple):
+    """What an operator, or the desk, has ordered for a while: a fact beside the rules, dated like everything that judges."""
+
+    id: int  # from 1, never given twice
+    kind: str  # stop | suspension | shadow | drain
+    scope: tuple[tuple[str, tuple[str, ...]], ...]
+    """What it is about: of each dimension named any of the values; all dimensions must hold. Empty: everything."""
+    since: float
+    until: float
+    who: str
+    why: str
+
+    @property
+    def name(self) -> str:
+        """What verdicts, explain, metrics and people call it: ``stop-17``."""
+        return f"{self.kind}-{self.id}"
+
+    def in_force(self, now: float) -> bool:
+        return self.since <= now < self.until
+
+
+ORDER_KINDS = ("stop", "suspension", "shadow", "drain")
+"""An order's kind is its place here in the journal, for ever."""
+ORDER_NUMBERS_FROM = 0x8000
+"""In a verdict's breaches an order stands under this number and the lower 15 bits of its id: rules have the numbers below."""
+
+
 class Recipient(Protocol):
     """What policy may ask of a person's record (state.record implements it on packed bytes)."""
 

@@ -10,6 +10,7 @@ Never: sockets, clocks, logs, protocol fields.
     kin                       which senders are alike to the rules, what of a place they can tell
     memo                      the bounded memory all of these share
     regions, registry         where people live, who signs, what ports are for
+    orders                    what is ordered for a while beside the rules: stops, suspensions, the whole set in shadow
     judge                     the verdict                   explain   the verdict in words
     partial                   of a text of which parts are missing: what waits, and the verdict on the whole
     check                     rule tests                    optout    what a reply means
@@ -25,6 +26,7 @@ from .explain import Explanation, explain, explain_text
 from .judge import facts, judge
 from .loader import load
 from .optout import Declared, Reply, read_reply
+from .orders import NotInScope
 from .partial import judge_text
 from .plan import Rule
 from .problem import Problem, RulesError
@@ -34,6 +36,6 @@ from .ruleset import RuleSet
 CATEGORIES = tuple(Category)
 
 __all__ = [
-    "CATEGORIES", "Declared", "Explanation", "Problem", "Regions", "Reply", "Report", "Rule", "RuleSet", "RulesError",
+    "CATEGORIES", "Declared", "Explanation", "NotInScope", "Problem", "Regions", "Reply", "Report", "Rule", "RuleSet", "RulesError",
     "check", "explain", "explain_text", "facts", "judge", "judge_text", "load", "read_reply",
 ]  # fmt: skip

@@ -102,6 +102,14 @@ class Bits:
         self.tests: dict[str, list[tuple[int, Test]]] = {}
         """scope → (bit, Test)."""
 
+    def copy(self) -> Bits:
+        """The same leaves under the same bits; what is added to one is not added to the other."""
+        other = Bits()
+        other._numbers = dict(self._numbers)
+        other.fields = {field: dict(index) for field, index in self.fields.items()}
+        other.tests = {scope: list(tests) for scope, tests in self.tests.items()}
+        return other
+
     def of(self, leaf: OneOf | Test) -> int:
         """The leaf's bit, made on first asking."""
         number = self._numbers.get(leaf)

@@ -98,7 +98,7 @@ def explain(message: Message, recipient: Recipient, rules: RuleSet, now: float, 
     telling = _Telling(message, recipient, rules, now, counters, verdict)
     return Explanation(
         verdict, province, city, evidence(rules.reader, message.content),
-        tuple(telling.part(rule) for rule in rules.rules), mask(message.recipient),
+        tuple(telling.part(rule) for rule in (*rules.rules, *rules.ordered)), mask(message.recipient),
     )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ class _Telling:
         at = max(now, scheduled) if scheduled is not None else now
         traits = rules.reader.read(message.content).traits
         self.at = at
-        self.held = rules.held(message.sender, message.recipient, traits, at)
+        self.held = rules.held(message.sender, message.recipient, traits, at) | rules.orders_at(now)
         self.template = verdict.template
         self.province = verdict.province
 

@@ -53,7 +53,7 @@ def judge(message: Message, recipient: Recipient, rules: RuleSet, now: float, co
     if plan.asks:
         breaches: list[Breach] | None = None
         facts = plan.facts
-        for ask, breach in () if plan.spares_bare and recipient.bare else plan.persons:
+        for ask, breach in () if not plan.persons or (plan.spares_bare and recipient.bare) else plan.persons:
             if (
                 ask.holds(message, recipient, facts, now)
                 if type(ask) is Person

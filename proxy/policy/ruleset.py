@@ -15,7 +15,7 @@ from array import array
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from proxy.message import Breach, Category, Facts, Message, Sender
+from proxy.message import Breach, Category, Facts, Message, Order, Sender
 
 from .condition import All, Bits, Test, Tree, leaves, settle
 from .kin import Kin, Kindred
@@ -23,6 +23,7 @@ from .kinds import NumberList
 from .lexicon import Lexicon
 from .memo import Memo
 from .moments import next_midnight
+from .orders import Shadows, rules_of
 from .partial import left_over, undecided
 from .plan import Decision, Limited, Plan, Rule, by_window, cap_of, is_fixed, plan_of, reported, strictness
 from .reading import Reader, Traits
@@ -69,14 +70,24 @@ class RuleSet:
         lists: Mapping[str, NumberList],
         lexicon: Lexicon,
         category_tag: int | None = None,
+        orders: tuple[Order, ...] = (),
+        reader: Reader | None = None,
     ) -> None:
+        """``reader``: of the set these rules come from, if the text means the same to both."""
         self.revision = revision
         self.rules = rules
+        self.orders = orders
+        """What operators have ordered beside the rules: see orders.py."""
+        self._base = bits
+        bits = bits.copy() if orders else bits
+        self.ordered = rules_of(orders, bits)
+        """Orders that refuse, as rules: judged with the others, and named like them."""
+        self._shadows = Shadows(orders, rules, bits)
         self.regions = regions
         self.registry = registry
         self.lists = lists
         self.lexicon = lexicon
-        live = [rule for rule in rules if rule.mode != "off"]
+        live = [rule for rule in (*rules, *self.ordered) if rule.mode != "off"]
         self._live = [rule for rule in live if not rule.exempt]
         self._exempt = [rule for rule in live if rule.exempt]
         # of a text of which parts are missing: what can be decided of it, what is asked when it is whole (partial.py)
@@ -87,7 +98,8 @@ class RuleSet:
         self.window_s = max(windows, default=HISTORY_LEAST_S)
         self.keep = max((limit.most for rule in live for limit in rule.limits if "recipient" in limit.keys), default=0)
         self.bits = bits
-        self.reader = Reader(bits, lexicon, category_tag)
+        self.category_tag = category_tag
+        self.reader = Reader(bits, lexicon, category_tag) if reader is None else reader
         self.cells: array[int] = regions.cells
         self.provinces = [province for province, _ in regions.places]
         self.kindred = Kindred(bits, regions, registry)
@@ -98,12 +110,28 @@ class RuleSet:
         self._fields = [(_FIELDS[field], index) for field, index in bits.fields.items() if field in _FIELDS]
         self._times: list[tuple[int, Test]] = bits.tests.get("time", [])
         self._time_mask = sum(bit for bit, _ in self._times)
+        self._order_mask = sum(bit for bit, test in self._times if test.word == "order")
         self._time_bits = 0
         self._turns_at = 0.0
         self.since = 0.0
         """Plans in memory hold from here …"""
         self.until = 0.0
         """… to here (excluded)."""
+
+    def with_orders(self, orders: tuple[Order, ...]) -> RuleSet:
+        """The same rules beside other orders. What was learnt of texts is kept, decisions are made anew."""
+        return RuleSet(
+            self.revision,
+            self.rules,
+            self._base,
+            self.regions,
+            self.registry,
+            self.lists,
+            self.lexicon,
+            self.category_tag,
+            orders,
+            self.reader,
+        )
 
     # --- time
 
@@ -124,6 +152,10 @@ class RuleSet:
             if test.holds(at):
                 held |= bit
         return held
+
+    def orders_at(self, at: float) -> int:
+        """Of the bits of time those of orders."""
+        return self.time_bits(at) & self._order_mask if self._order_mask else 0
 
     def next_change(self, at: float) -> float:
         """Midnight at the latest: days, weeks and months begin there."""
@@ -161,16 +193,18 @@ class RuleSet:
         return self.plans.put(key, plan_of(known.facts, decision, self.registry, self.since))
 
     def plan_at(self, sender: Sender, number: int, traits: Traits, at: float) -> Plan:
-        """The plan at some other time (scheduled delivery), not remembered."""
+        """The plan at some other time (scheduled delivery), not remembered. What is ordered now holds all the same: a stop is not
+        evaded by a date."""
         known = self._knowing(self.kindred.of(sender, at), traits)
-        decision = self._decide(self.held(sender, number, traits, at), at, None, complete=traits.complete)
+        held = self.held(sender, number, traits, at) | self._time_bits & self._order_mask
+        decision = self._decide(held, at, None, complete=traits.complete)
         return plan_of(known.facts, decision, self.registry, None)
 
     def whole_text(self, message: Message, traits: Traits, now: float) -> tuple[Facts, Decision]:
         """What is left to decide of a message that was judged ``now``, before its text was whole; not remembered."""
         at = max(now, message.content.scheduled or 0.0)
         known = self._knowing(self.kindred.of(message.sender, at), traits)
-        held = self.held(message.sender, message.recipient, traits, at)
+        held = self.held(message.sender, message.recipient, traits, at) | self.orders_at(now)
         return known.facts, self._decide_by(self._left_over, self._exempt, held, at, None)
 
     def held(self, sender: Sender, number: int, traits: Traits, at: float) -> int:
@@ -241,7 +275,7 @@ class RuleSet:
         standing: list[Breach] = []
         persons: list[tuple[Tree, Breach]] = []
         limited: list[Limited] = []
-        for rule in rules:
+        for rule in self._shadows.over(rules, held):
             need, forbid, _ = rule.compiled
             if held & need != need or held & forbid or (answer := self.holds(rule, held)) is False:
                 continue

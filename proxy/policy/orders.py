@@ -1,0 +1,187 @@
+"""Orders: what was ordered for a while beside the rules, as the rules see it. A stop, a suspension, the whole set in shadow.
+
+In: Orders (message.py), a rule set's bits. Out: Rules that refuse with the order's name; which rules are in shadow when. Never: the
+clock (an order says from when until when, and is one more condition on time), who may order what (ops), how it is kept (state).
+
+**An order that refuses is a rule**: its dimensions are the words of ``when`` (all must hold, any of a dimension's values), its dates an
+``active``; its reason is ``stopped`` or ``suspended``. No exemption switches it off. In verdicts it stands under ORDER_NUMBERS_FROM
+and its id, so that the numbers of rules stay those of the revision.
+**Shadow** is for rules that are enforced: what they decide is counted and journalled, and not done. What protects a person's own word
+(a rule that asks ``suppressed``, or whose reason is not told outside) stays enforced, unless the order says ``everything``; other
+orders do, always: somebody who stops a province and tries rules in shadow means both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from proxy.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, RULE_REASONS, Breach, Order, Outcome, Sender
+from proxy.yamlfile import unknown
+
+from . import moments
+from .category import SUBCATEGORIES
+from .condition import All, Bits, OneOf, Test, Tree, compile_tree, leaves
+from .kinds.limit import Only
+from .plan import Rule
+from .regions import PROVINCE_CODES, UNKNOWN, province_of
+from .registry import Registry
+from .text import normal_signature
+
+ORDERS_MAX = 256
+"""At once: each is one more rule, and people must be able to read the list."""
+VALUES_MAX = 100
+"""Values of one dimension of an order."""
+REFUSES: Mapping[str, str] = {"stop": "stopped", "suspension": "suspended"}
+"""Kinds of orders that refuse, and the reason they give."""
+EVERYTHING = "everything"
+"""Of a shadow order: the rules that protect a person's word, too."""
+
+
+class NotInScope(ValueError):
+    """What an order should be about is nothing that is known: the text says what is meant and what there is."""
+
+
+# ---------------------------------------------------------------------------------------------------- what it is about
+
+
+def _province(word: str, registry: Registry) -> str:
+    found = province_of(word)
+    if found is None:
+        raise NotInScope(unknown("province", word, [*PROVINCE_CODES, UNKNOWN]))
+    return found
+
+
+def _of(what: str, known: Callable[[Registry], Iterable[str]]) -> Callable[[str, Registry], str]:
+    def check(word: str, registry: Registry) -> str:
+        words = list(known(registry))
+        if word not in words:
+            raise NotInScope(unknown(what, word, words))
+        return word
+
+    return check
+
+
+def _port(word: str, registry: Registry) -> str:
+    if not (word.isascii() and word.isdigit() and len(word) <= 20):
+        raise NotInScope(f"port {word[:40]!r} is no prefix of digits (at most 20)")
+    return word
+
+
+def _signature(word: str, registry: Registry) -> str:
+    name = normal_signature(word.strip("【】"))
+    if not name or len(name) > 60:
+        raise NotInScope(f"signature {word[:60]!r} is no name (1 to 60 characters)")
+    return name
+
+
+def _as_written(word: str, registry: Registry) -> str:
+    return word
+
+
+DIMENSIONS: Mapping[str, Callable[[str, Registry], str]] = {
+    "province": _province,
+    "provider": _as_written,  # the settings know them: whoever takes the order checks
+    "account": _as_written,
+    "port": _port,
+    "signature": _signature,
+    "advertiser": _of("advertiser of registries/signatures.csv", lambda registry: registry.advertisers),
+    "group": _of("group of registries/signatures.csv", lambda registry: registry.groups),
+    "category": _of("category", lambda registry: CATEGORY_WORDS),
+    "subcategory": _of("subcategory", lambda registry: SUBCATEGORIES[1:]),
+}
+"""What an order that refuses may be about, and how a value is read."""
+
+
+def scope_of(said: Mapping[str, Iterable[str]], registry: Registry) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What was said, checked and in one spelling; raises NotInScope."""
+    found = []
+    for dimension in DIMENSIONS:
+        values = tuple(dict.fromkeys(DIMENSIONS[dimension](word, registry) for word in said.get(dimension, ())))
+        if len(values) > VALUES_MAX:
+            raise NotInScope(f"{dimension}: {len(values)} values (at most {VALUES_MAX})")
+        if values:
+            found.append((dimension, values))
+    return tuple(found)
+
+
+def words_of(order: Order) -> str:
+    """What it is about, for people."""
+    return " and ".join(f"{dimension} {' or '.join(values)}" for dimension, values in order.scope) or "everything"
+
+
+# ------------------------------------------------------------------------------------------------------------ as rules
+
+
+def rules_of(orders: Iterable[Order], bits: Bits) -> tuple[Rule, ...]:
+    """Orders that refuse, as rules over these bits."""
+    return tuple(_rule(order, bits) for order in orders if order.kind in REFUSES)
+
+
+def _rule(order: Order, bits: Bits) -> Rule:
+    number = ORDER_NUMBERS_FROM | order.id & ORDER_NUMBERS_FROM - 1
+    reason = RULE_REASONS[REFUSES[order.kind]]
+    when = All((*(_leaf(dimension, values) for dimension, values in order.scope), _dated(order)))
+    return Rule(
+        order.name, number, order.why, f"ordered by {order.who}", "enforce", when, "reject", reason, (), Only(), False, 0,
+        "", 0, compile_tree(when, bits), Breach(order.name, number, Outcome.REJECT, reason), (),
+    )  # fmt: skip
+
+
+def _leaf(dimension: str, values: tuple[str, ...]) -> Tree:
+    if dimension != "port":
+        return OneOf(dimension, frozenset(values))
+
+    def holds(sender: Sender) -> bool:
+        return sender.port.startswith(values)
+
+    return Test("sender", holds, "port begins with " + " or ".join(values), "port")
+
+
+def _dated(order: Order) -> Test:
+    words = f"{order.name} is in force from {moments.local(order.since)} to {moments.local(order.until)}"
+    test = moments.between([(order.since, order.until)], words)
+    return Test("time", test.holds, words, "order", time=test)
+
+
+# -------------------------------------------------------------------------------------------------------------- shadow
+
+
+class Shadows:
+    """Which rules are in shadow while which bits hold."""
+
+    def __init__(self, orders: Iterable[Order], rules: Iterable[Rule], bits: Bits) -> None:
+        self._some = self._all = 0
+        for order in orders:
+            if order.kind == "shadow":
+                bit = bits.of(_dated(order))
+                self._some |= bit
+                self._all |= bit if (EVERYTHING, ()) in order.scope else 0
+        darkened = {rule.number: _darkened(rule) for rule in rules if rule.mode == "enforce" and not rule.exempt}
+        self._every = darkened if self._some else {}
+        self._most = {
+            rule.number: self._every[rule.number] for rule in rules if rule.number in self._every and not protects(rule)
+        }
+
+    def over(self, rules: list[Rule], held: int) -> list[Rule]:
+        """The rules as they are while these bits hold."""
+        if not held & self._some:
+            return rules
+        instead = self._every if held & self._all else self._most
+        return [instead.get(rule.number, rule) for rule in rules]
+
+
+def protects(rule: Rule) -> bool:
+    """Whether a rule keeps a person's own word: it asks what they refused, or gives a reason nobody outside is told."""
+    told = rule.reason is None or rule.reason.public == rule.reason.name
+    asked = any(getattr(leaf, "word", "") in ("suppressed", "consent") for leaf in leaves(rule.when))
+    return asked or not told
+
+
+def _darkened(rule: Rule) -> Rule:
+    return replace(
+        rule,
+        mode="shadow",
+        breach=None if rule.breach is None else rule.breach._replace(shadow=True),
+        limit_breaches=tuple(breach._replace(shadow=True) for breach in rule.limit_breaches),
+    )
