@@ -72,16 +72,22 @@ def fingerprint(message: Message) -> int:
     return entries.fingerprint_of(message.sender.provider, message.sender.port, message.content.digest)
 
 
-def refused_before(opt_outs: Sequence[OptOut], message: Message, verdict: Verdict) -> bool:
-    """Whether a person has said no to what a marketing message is: asked of the bare words of the record, no rule involved."""
-    sender = message.sender
+def refused_before(
+    opt_outs: Sequence[OptOut], message: Message, verdict: Verdict, now: float, same_advertiser: Callable[[str, int], bool]
+) -> bool:
+    """Whether a person has said no to what a marketing message is: asked of the bare words of the record, no rule involved.
+    ``same_advertiser``: the registry's, for refusals that name one."""
+    sender, facts = message.sender, verdict.facts
+    names = (f"{facts.signature_hash:012x}", facts.signature) if facts.signature else ()
     return any(
         (scope in ("all", "global"))
-        or (scope == "category" and value == Category.MARKETING.word)
+        or (scope == "category" and value in (Category.MARKETING.word, facts.subcategory))
         or (scope == "port" and sender.port.startswith(value))
         or (scope == "provider" and sender.provider == value)
-        or (scope in ("advertiser", "signature") and value == f"{verdict.facts.signature_hash:012x}")
-        for scope, value, *_ in opt_outs
+        or (scope in ("advertiser", "signature") and value in names)
+        or (scope == "advertiser" and same_advertiser(value, facts.signature_hash))
+        for scope, value, _, _, expiry in opt_outs
+        if not 0 < expiry <= now
     )
 
 

@@ -50,6 +50,7 @@ class Judging:
         self.error: Exception | None = None
         """The last thing ``judge`` raised, for the log (whoever runs the relay takes it)."""
         self._on_judge_error = on_judge_error
+        self._listed = store.listed
 
     def judge(self, transit: Transit, data: bytes, now: float, adopted: Entry | None = None) -> bytes:
         """One submit against the record as the earlier ones left it; returns the record with what this one adds. ``adopted``: what it
@@ -64,8 +65,9 @@ class Judging:
                 adopted, against = unknown, record.remove(data, unknown.id)
                 seen = record.Record(against)
         at = max(now, seen.newest())
+        person = seen if self._listed.empty else self._listed.beside(seen, message.recipient)
         try:
-            verdict = judge(message, seen, self.rules, at, self.store.counters)
+            verdict = judge(message, person, self.rules, at, self.store.counters)
         except Exception as error:  # noqa: BLE001 # whatever it is: counted, logged, and settled by on_judge_error
             verdict = self.failed(message, error)
         transit.verdict = verdict
@@ -77,8 +79,9 @@ class Judging:
         if lane is None or not lane.hold(category):
             self.refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
             return data
-        if not seen.bare and category == Category.MARKETING and refused_before(seen.opt_outs(), message, verdict):
-            self.tally.sent_after_optout += 1  # must never happen: another look at what the suppression rule should have caught
+        if not person.bare and category is Category.MARKETING:  # another look at what the suppression rule should have caught
+            told = refused_before(person.opt_outs(), message, verdict, at, self.rules.registry.same_advertiser)
+            self.tally.sent_after_optout += told  # must never happen
         transit.lane = lane
         self._reserve(transit, message, verdict, adopted, at)
         return record.add_packed(against, transit.packed, int(at), self.rules.window_s, fresh=True)

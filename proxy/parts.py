@@ -165,7 +165,8 @@ class Parts:
         try:
             said = None
             if message.content.complete:
-                said = judge_text(message, judging.rules, long.judged_at, record.Record(data))
+                person = judging.store.listed.beside(record.Record(data), message.recipient)
+                said = judge_text(message, judging.rules, long.judged_at, person)
                 if said.reason is not None:
                     return said
             known, new = judged.facts, facts(message, judging.rules, now)
@@ -179,7 +180,7 @@ class Parts:
         """The whole verdict, with what the message itself added to the record and to aggregates left out."""
         judging, own = self._judging, long.takes or leader.takes
         counters = judging.store.counters
-        others = record.Record(record.remove(data, leader.entry_id))
+        others = judging.store.listed.beside(record.Record(record.remove(data, leader.entry_id)), message.recipient)
         for take in own:
             counters.give_back(take, leader.entry_time)
         try:

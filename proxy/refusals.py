@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from proxy.desk import entries
-from proxy.message import GATE_REASONS, Message, Outcome, Reason, Verdict
+from proxy.message import GATE_REASONS, ORDER_NUMBERS_FROM, Message, Outcome, Reason, Verdict
 from proxy.policy import RuleSet
 from proxy.transit import Transit
 
@@ -134,6 +134,7 @@ def _stands(message: Message, verdict: Verdict, rules: RuleSet) -> bool:
     return all(
         "recipient" in limit.keys and limit.window.unit != "rolling"
         for breach in verdict.breaches
+        if breach.number < ORDER_NUMBERS_FROM  # an order has no limits, and its end is among the rules' moments
         for limit in rules.rules[breach.number].limits
     )
 

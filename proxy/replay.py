@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from proxy.changes import Effect
-from proxy.desk import entries, mail
+from proxy.desk import entries, mail, operated
 from proxy.desk.journal import Record
+from proxy.listing import Listings
 from proxy.message import EntryState, hash32
+from proxy.officer import officer_changed, take_off
 from proxy.replies import lift
 from proxy.state import EmbeddedStore, record, replied
 
@@ -47,6 +49,7 @@ def replay(
     """Applies journal records to the store; takes of aggregates only from records after ``counted_from``. ``accepted`` hears of what
     carriers took."""
     done = Replayed()
+    listings = Listings(store.listed)
     for item in journal:
         done.records += 1
         done.last_sequence = item.sequence
@@ -57,6 +60,7 @@ def replay(
             _answers(store, item, counts, done, accepted)
         elif item.kind == entries.START:
             done.highest_id = max(done.highest_id, entries.unpack_start(item.body).first_id)
+            listings.abandon()
         elif item.kind == entries.IDS:
             done.learnt.append(entries.unpack_ids(item.body))
         elif item.kind == entries.UNREPLACED:
@@ -69,11 +73,33 @@ def replay(
         elif item.kind == entries.SAID:
             said = entries.unpack_said(item.body)
             store.update(said.recipient, lambda data, one=said: replied.with_confirmed(data, one.refusal, int(one.time)))  # type: ignore[misc]
-        elif counts:
+        elif not _operated(store, item, listings) and counts:
             _mail(store, item)
     for person, (time, keep_s) in done.touched.items():
         store.update(person, lambda data, at=int(time), keep=keep_s: record.prune(data, at, keep))  # type: ignore[misc]
     return done
+
+
+def _operated(store: EmbeddedStore, item: Record, listings: Listings) -> bool:
+    """What people did to the gate; False for any other record."""
+    body = item.body
+    if item.kind == entries.ORDERED:
+        store.orders.put(operated.unpack_order(body).id, body)
+    elif item.kind == entries.LIFTED:
+        store.orders.drop(operated.unpack_lifted(body).order)
+    elif item.kind == entries.SUPPRESSED:
+        said = operated.unpack_suppressed(body)
+        store.update(said.recipient, lambda data: officer_changed(data, said.added, said.lifted, int(said.time)))
+        take_off(store.listed, said.recipient, said.lifted)
+    elif item.kind == entries.LISTING:
+        listings.begin(item.sequence, body)
+    elif item.kind == entries.LISTED:
+        listings.add(body)
+    elif item.kind == entries.LISTING_DONE:
+        listings.done(body)
+    else:
+        return item.kind == entries.OPERATED
+    return True
 
 
 def _mail(store: EmbeddedStore, item: Record) -> None:

@@ -20,7 +20,9 @@ from proxy.relay import Relay
 from proxy.replay import replay, settle_open
 from proxy.state import record
 from proxy.state.aggregates import Aggregates
+from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
+from proxy.state.orders import Orders
 from proxy.state.rate import Rate
 from proxy.tally import Tally
 from proxy.transit import Transit
@@ -49,6 +51,8 @@ class Store:
         self.records: dict[int, tuple[int, bytes]] = {}
         self.counters = Aggregates()
         self.mailbox = Mailbox()
+        self.listed = Listed()
+        self.orders = Orders()
         self.away = False
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:

@@ -12,6 +12,11 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
+from proxy.desk.body import U16 as _U16
+from proxy.desk.body import Reader as _Reader
+from proxy.desk.body import refusal as _refusal
+from proxy.desk.body import refusal_of as _refusal_of
+from proxy.desk.body import word as _word
 from proxy.desk.segment import Record
 from proxy.message import ENTRY, Category, Entry, Message, OptOut, Outcome, Sender, Take
 from proxy.message import Verdict as Decision
@@ -21,50 +26,21 @@ DELIVERED, DROPPED, DISOWNED = 9, 10, 11  # mail.py
 RESTORED, SAID = 15, 16
 REPEATED, ASKED, UNREPLACED = 18, 19, 20
 IDS, ACCEPTED = 22, 24
+ORDERED, LIFTED, OPERATED, SUPPRESSED, LISTING, LISTED, LISTING_DONE = range(25, 32)  # operated.py
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
     RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
     RESTORED: "restored", SAID: "said",
     DELIVERED: "delivered", DROPPED: "dropped", DISOWNED: "disowned",
     REPEATED: "repeated", ASKED: "asked", UNREPLACED: "unreplaced",
+    ORDERED: "ordered", LIFTED: "lifted", OPERATED: "operated", SUPPRESSED: "suppressed",
+    LISTING: "listing", LISTED: "listed", LISTING_DONE: "listing-done",
 }  # fmt: skip
 KEEP_S = 30 * 86_400
 """How long a record keeps entries if nothing else is said: at least as long as replies may refer to them."""
 
-_U16 = struct.Struct(">H")
 _TIME = struct.Struct(">Q")
 _U64 = _TIME.pack
-
-
-def _word(text: str) -> bytes:
-    data = text.encode("utf-8", "surrogatepass")[:0xFFFF]
-    return _U16.pack(len(data)) + data
-
-
-class _Reader:
-    """Takes values off a body in order; ValueError when it ends early."""
-
-    def __init__(self, body: bytes, at: int = 0) -> None:
-        self.body = body
-        self.at = at
-
-    def take(self, form: struct.Struct) -> tuple[int, ...]:
-        values = form.unpack_from(self.body, self.at)
-        self.at += form.size
-        return values
-
-    def raw(self, size: int) -> bytes:
-        data = self.body[self.at : self.at + size]
-        if len(data) != size:
-            raise ValueError(f"a journal body of {len(self.body)} bytes ends before {self.at + size}")
-        self.at += size
-        return data
-
-    def word(self) -> str:
-        return self.raw(self.take(_U16)[0]).decode("utf-8", "surrogatepass")
-
-    def rest(self) -> bytes:
-        return self.body[self.at :]
 
 
 def fingerprint_of(provider: str, port: str, digest: bytes) -> int:
@@ -435,19 +411,7 @@ class Said(NamedTuple):
     text: str
 
 
-_REFUSAL = struct.Struct(">QQ")
 _RESTORED = struct.Struct(">QQB")
-
-
-def _refusal(one: OptOut) -> bytes:
-    scope, value, time, source, expiry = one
-    return _REFUSAL.pack(time, expiry) + _word(scope) + _word(value) + _word(source)
-
-
-def _refusal_of(reader: _Reader) -> OptOut:
-    time, expiry = reader.take(_REFUSAL)
-    scope, value, source = reader.word(), reader.word(), reader.word()
-    return OptOut(scope, value, time, source, expiry)
 
 
 def pack_restored(now: float, recipient: int, port: str, provider: str, keyword: str, lifted: Sequence[OptOut]) -> bytes:

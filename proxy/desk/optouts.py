@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
-from proxy.desk import entries
+from proxy.desk import entries, operated
 from proxy.desk.segment import Record
 from proxy.message import Category, OptOut
 from proxy.number import NotARecipient, mask, recipient_of
@@ -78,9 +78,7 @@ class Trace:
     def as_text(self, whole_number: bool) -> str:
         number = f"{self.recipient}" if whole_number else mask(self.recipient)
         lines = [f"{number}, journal from {_local(self.first)} to {_local(self.last)}"]
-        lines += [
-            f"{_local(one.at)}  {one.what:9} {one.port} ({one.provider or 'nobody owns it'}): {one.says}" for one in self.events
-        ]
+        lines += [f"{_local(one.at)}  {one.what:9} {_where(one)}{one.says}" for one in self.events]
         listed = sum(one.what == "sent" for one in self.events)
         if self.sent > listed:
             lines.append(f"… and {self.sent - listed} messages more")
@@ -155,6 +153,24 @@ def _restored(found: Trace, body: bytes, read: Read) -> None:
     )
 
 
+def _by_officer(found: Trace, body: bytes, read: Read) -> None:
+    said = operated.unpack_suppressed(body)
+    by = f"by {_printable(said.who)}: {_printable(said.why)}"
+    details = {"who": said.who, "why": said.why}
+    for one in said.added:
+        found.in_force[one.scope, one.value] = one
+        effective = {"source": one.source, "keyword": "", "effective": _iso(said.time)}
+        found.events.append(
+            Event(said.time, "stopped", "", "", f"{_words(one)}, at once, {by}", {**_scope(one), **effective, **details})
+        )
+    for one in said.lifted:
+        found.in_force.pop((one.scope, one.value), None)
+    if said.lifted:
+        words = "; ".join(_words(one) for one in said.lifted)
+        lifted = {"lifted": [_scope(one) for one in said.lifted], **details}
+        found.events.append(Event(said.time, "restored", "", "", f"{words}, {by}", lifted))
+
+
 def _confirmed(found: Trace, body: bytes, read: Read) -> None:
     said = entries.unpack_said(body)
     found.events.append(
@@ -210,6 +226,7 @@ def _why(found: Trace, said: entries.Verdict) -> str:
 
 _ABOUT = {
     entries.VERDICT: _sent, entries.OPTOUT: _stopped, entries.RESTORED: _restored, entries.SAID: _confirmed,
+    entries.SUPPRESSED: _by_officer,
 }  # fmt: skip
 """Kinds whose body says a time in ms and then whom it is about."""
 _DATED = frozenset(
@@ -228,6 +245,10 @@ def _words(one: OptOut) -> str:
     if one.scope == "advertiser":
         return f"marketing of the advertiser whose signature is {one.value}"
     return f"marketing from {one.scope} {one.value}"
+
+
+def _where(one: Event) -> str:
+    return f"{one.port} ({one.provider or 'nobody owns it'}): " if one.port else ""
 
 
 def _scope(one: OptOut) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from .explain import Explanation, explain, explain_text
 from .judge import facts, judge
 from .loader import load
 from .optout import Declared, Reply, read_reply
-from .orders import NotInScope
+from .orders import NotInScope, asks
 from .partial import judge_text
 from .plan import Rule
 from .problem import Problem, RulesError
@@ -37,5 +37,5 @@ CATEGORIES = tuple(Category)
 
 __all__ = [
     "CATEGORIES", "Declared", "Explanation", "NotInScope", "Problem", "Regions", "Reply", "Report", "Rule", "RuleSet", "RulesError",
-    "check", "explain", "explain_text", "facts", "judge", "judge_text", "load", "read_reply",
+    "asks", "check", "explain", "explain_text", "facts", "judge", "judge_text", "load", "read_reply",
 ]  # fmt: skip

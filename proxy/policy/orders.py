@@ -21,7 +21,7 @@ from proxy.yamlfile import unknown
 
 from . import moments
 from .category import SUBCATEGORIES
-from .condition import All, Bits, OneOf, Test, Tree, compile_tree, leaves
+from .condition import All, Bits, OneOf, Person, Test, Tree, compile_tree, leaves
 from .kinds.limit import Only
 from .plan import Rule
 from .regions import PROVINCE_CODES, UNKNOWN, province_of
@@ -35,7 +35,9 @@ VALUES_MAX = 100
 REFUSES: Mapping[str, str] = {"stop": "stopped", "suspension": "suspended"}
 """Kinds of orders that refuse, and the reason they give."""
 EVERYTHING = "everything"
-"""Of a shadow order: the rules that protect a person's word, too."""
+"""Of a shadow order: the rules that protect a person's word, too. It stands among the dimensions, without a value."""
+TRIAL = "trial"
+"""Of an order that refuses: it is only counted, to see what it would do. Likewise."""
 
 
 class NotInScope(ValueError):
@@ -107,7 +109,7 @@ def scope_of(said: Mapping[str, Iterable[str]], registry: Registry) -> tuple[tup
 
 def words_of(order: Order) -> str:
     """What it is about, for people."""
-    return " and ".join(f"{dimension} {' or '.join(values)}" for dimension, values in order.scope) or "everything"
+    return " and ".join(f"{dimension} {' or '.join(values)}" for dimension, values in order.scope if values) or "everything"
 
 
 # ------------------------------------------------------------------------------------------------------------ as rules
@@ -121,10 +123,12 @@ def rules_of(orders: Iterable[Order], bits: Bits) -> tuple[Rule, ...]:
 def _rule(order: Order, bits: Bits) -> Rule:
     number = ORDER_NUMBERS_FROM | order.id & ORDER_NUMBERS_FROM - 1
     reason = RULE_REASONS[REFUSES[order.kind]]
-    when = All((*(_leaf(dimension, values) for dimension, values in order.scope), _dated(order)))
+    when = All((*(_leaf(dimension, values) for dimension, values in order.scope if values), _dated(order)))
+    trial = (TRIAL, ()) in order.scope
+    breach = Breach(order.name, number, Outcome.REJECT, reason, trial)
     return Rule(
-        order.name, number, order.why, f"ordered by {order.who}", "enforce", when, "reject", reason, (), Only(), False, 0,
-        "", 0, compile_tree(when, bits), Breach(order.name, number, Outcome.REJECT, reason), (),
+        order.name, number, order.why, f"ordered by {order.who}", "shadow" if trial else "enforce", when, "reject", reason,
+        (), Only(), False, 0, "", 0, compile_tree(when, bits), breach, (),
     )  # fmt: skip
 
 
@@ -157,11 +161,13 @@ class Shadows:
                 bit = bits.of(_dated(order))
                 self._some |= bit
                 self._all |= bit if (EVERYTHING, ()) in order.scope else 0
-        darkened = {rule.number: _darkened(rule) for rule in rules if rule.mode == "enforce" and not rule.exempt}
-        self._every = darkened if self._some else {}
-        self._most = {
-            rule.number: self._every[rule.number] for rule in rules if rule.number in self._every and not protects(rule)
-        }
+        self._every: dict[int, Rule] = {}
+        self._most: dict[int, Rule] = {}
+        for rule in rules if self._some else ():
+            if rule.mode == "enforce" and not rule.exempt:
+                self._every[rule.number] = _darkened(rule)
+                if not protects(rule):
+                    self._most[rule.number] = self._every[rule.number]
 
     def over(self, rules: list[Rule], held: int) -> list[Rule]:
         """The rules as they are while these bits hold."""
@@ -174,8 +180,12 @@ class Shadows:
 def protects(rule: Rule) -> bool:
     """Whether a rule keeps a person's own word: it asks what they refused, or gives a reason nobody outside is told."""
     told = rule.reason is None or rule.reason.public == rule.reason.name
-    asked = any(getattr(leaf, "word", "") in ("suppressed", "consent") for leaf in leaves(rule.when))
-    return asked or not told
+    return not told or asks(rule, "suppressed") or asks(rule, "consent")
+
+
+def asks(rule: Rule, word: str) -> bool:
+    """Whether a rule asks this word of ``when`` about the person."""
+    return any(isinstance(leaf, Person) and leaf.word == word for leaf in leaves(rule.when))
 
 
 def _darkened(rule: Rule) -> Rule:

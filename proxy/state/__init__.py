@@ -6,6 +6,7 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
     replied.py which port a refusal came to, and when it was confirmed
     table.py   many records in memory, compactly            aggregates.py  counts about no single person
     rate.py    messages a second                            mailbox.py     delivers that wait for their provider; box.py one's
+    listed.py  people suppressed by lists, two bytes each   orders.py      what operators have ordered
     sqlite.py  the embedded engine                          checkpoint.py  writes its file
 
 Errors:  StateError ─┬─ StoreLocked      another gate has it; says which process
@@ -17,11 +18,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from proxy.message import Take
+from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
+from proxy.state.orders import Orders
 
 
 class StateError(Exception):
@@ -64,6 +67,8 @@ class Store(Protocol):
 
     @property
     def counters(self) -> Counting: ...
+    @property
+    def listed(self) -> Listed: ...
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         """(version, record) of each key; (0, EMPTY) for an absent one. OSError while the store is out of reach."""
@@ -90,9 +95,13 @@ class EmbeddedStore(Store, Protocol):
 
     position: Position
     mailbox: Mailbox
+    orders: Orders
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Replay's way in: applies a change to one record, no version asked."""
+
+    def walk(self, buckets: int = 256) -> Iterator[list[tuple[int, bytes]]]:
+        """All records, a few at a time: for whoever looks through everybody beside the running loop."""
 
     def belongs_to(self, journal: JournalPlace, accept_loss: bool = False) -> None:
         """Makes sure that the journal at this place is the one this state was made from; StateMismatch otherwise."""

@@ -2,10 +2,11 @@
 
 In: numbers, versions, records; journal positions. Out: the same. Never: waiting in ``load`` or ``swap``; reading the journal.
 
-A checkpoint is one transaction: changed groups of records, changed aggregates, the mailbox, the position. All are collected in slices
-beside the running loop. Records may be newer than the position (effects are idempotent by entry id), aggregates are exactly as of
-``counted``, and of the mailbox it has all that came by then and had not left when it was its turn. Before the commit it waits until all
-that was written by then is synced: otherwise, after a power loss, the file would know of messages the journal has forgotten.
+A checkpoint is one transaction: changed groups of records, changed aggregates, the mailbox, orders, lists, the position. All are
+collected in slices beside the running loop. Records, orders and lists may be newer than the position (their effects are idempotent),
+aggregates are exactly as of ``counted``, and of the mailbox it has all that came by then and had not left when it was its turn. Before
+the commit it waits until all that was written by then is synced: otherwise, after a power loss, the file would know of messages the
+journal has forgotten.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import struct
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -21,7 +23,9 @@ from pathlib import Path
 from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked
 from proxy.state.aggregates import Aggregates
 from proxy.state.checkpoint import CheckpointFile, Slice
+from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
+from proxy.state.orders import Orders
 from proxy.state.record import EMPTY, is_empty, is_stale
 from proxy.state.table import Table
 
@@ -29,6 +33,8 @@ SLICE_ROWS = 400
 """Aggregates collected in one go on the loop: about half a millisecond."""
 SLICE_GROUPS = 64
 """Groups of records collected in one go on the loop: some 200 KB, a tenth of a millisecond."""
+SLICE_CHUNKS = 16
+"""Chunks of lists collected in one go on the loop: 2 MB at most, a tenth of a millisecond."""
 VERSION_GAP = 1 << 30
 """Added to the versions at a start: more than are given out between two checkpoints (a day at 10,000 a second)."""
 ID_GAP = 1 << 16
@@ -51,6 +57,8 @@ class SqliteStore:
         self._lock_file = -1
         self.counters = Aggregates()
         self.mailbox = Mailbox()
+        self.listed = Listed()
+        self.orders = Orders()
         self._table: Table
         self._swept = 0
         self.lock()
@@ -77,6 +85,11 @@ class SqliteStore:
             self.counters.restore(key, data)
         for key, data in self._file.rows("mailbox"):
             self.mailbox.restore(key, data)
+        self.orders.restore(self._file.rows("orders"))
+        try:
+            self.listed.restore(self._file.rows("listed"))
+        except (ValueError, LookupError, struct.error) as error:
+            raise self._file.unreadable(error) from error
         clean = meta.get("stopped") == "clean"
         self.position = Position(*(int(meta.get(name, str(default))) for name, default in Position()._asdict().items()))
         if self.position.highest_id:
@@ -129,6 +142,7 @@ class SqliteStore:
     def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
         """Drops what time alone has emptied, looking at so many buckets; regular calls come round to all."""
         self.counters.sweep(now)
+        self.listed.expire(now)
         gone, table = 0, self._table
         for _ in range(min(buckets, table.buckets)):
             self._swept = (self._swept + 1) % table.buckets
@@ -137,6 +151,13 @@ class SqliteStore:
                     table.put(key, b"")
                     gone += 1
         return gone
+
+    def walk(self, buckets: int = 256) -> Iterator[list[tuple[int, bytes]]]:
+        """All records, so many buckets at a time. The table may change meanwhile: what is written then may come twice, or as it was."""
+        table, at = self._table, 0
+        while at < table.buckets:
+            yield [pair for index in range(at, min(at + buckets, table.buckets)) for pair in table.bucket(index)]
+            at += buckets
 
     # -- one gate per store, one journal per store
 
@@ -223,7 +244,9 @@ class SqliteStore:
 
     def _steps(self, position: Position) -> Generator[Step | None, None, None]:
         """Work for the thread, one step at a time; None where the journal must be synced. Closed early, all stays dirty."""
-        counters, mailbox, file, table = self.counters, self.mailbox, self._file, self._table
+        counters, mailbox, listed, orders, file, table = (
+            self.counters, self.mailbox, self.listed, self.orders, self._file, self._table,
+        )  # fmt: skip
         version = str(self._version)
         regrouped = self._regroup()
         frozen, table.changed = table.changed, set()
@@ -231,6 +254,8 @@ class SqliteStore:
         counters_taken: list[int] = []
         counters.freeze()
         mailbox.freeze()
+        listed.freeze()
+        ordered, orders.changed = orders.changed, False
         done = False
         try:
             yield file.begin
@@ -243,6 +268,11 @@ class SqliteStore:
                 yield partial(file.write, Slice("aggregates", rows))
             while rows := mailbox.collect(SLICE_ROWS):
                 yield partial(file.write, Slice("mailbox", rows))
+            while rows := listed.collect(SLICE_CHUNKS):
+                yield partial(file.write, Slice("listed", rows))
+            if ordered:
+                yield partial(file.empty, "orders")
+                yield partial(file.write, Slice("orders", orders.rows()))
             yield None
             yield partial(file.commit, {"version": version, "groups": str(groups), **_as_meta(position)})
             self.position, self._saved_groups = position, groups
@@ -250,7 +280,9 @@ class SqliteStore:
         finally:
             counters.thaw([] if done else counters_taken)
             mailbox.thaw(done)
+            listed.thaw(done)
             if not done:
+                orders.changed |= ordered
                 table.changed |= frozen
                 file.rollback()
 

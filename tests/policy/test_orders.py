@@ -183,6 +183,12 @@ def test_a_stop_stays_a_stop_in_shadow(bench):
     assert dark.says(at=TEN, to=SHANGHAI) == "reject stop-2"
 
 
+def test_a_trial_is_counted_and_stops_nothing(bench):
+    verdict = bench(order(category="marketing", trial=())).send(at=TEN)
+    assert verdict.outcome.word == "allow"
+    assert [(breach.rule, breach.shadow) for breach in verdict.breaches] == [("stop-1", True)]
+
+
 # -- what an order may be about
 
 

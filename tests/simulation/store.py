@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from proxy.message import OptOut
 from proxy.state import record, replied
 from proxy.state.aggregates import Aggregates
+from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
+from proxy.state.orders import Orders
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -38,6 +40,8 @@ class SimStore:
         self.counters = counters
         self.versions = versions
         self.mailbox = Mailbox()
+        self.listed = Listed()
+        self.orders = Orders()
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         keys = list(keys)

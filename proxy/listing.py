@@ -1,0 +1,101 @@
+"""Listing: a list of people on its way in, from its first record in the journal to its being in force. Live and replayed alike.
+
+In: records of kinds LISTING, LISTED, LISTING_DONE, in order. Out: chunks put on lists or taken off, one at a time, once all of them
+are there and are what was sent. Never: half a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import blake2b
+
+from pyroaring import BitMap
+
+from proxy.desk import operated
+from proxy.message import OptOut
+from proxy.state.listed import Key, Listed
+
+
+class NotWhole(ValueError):
+    """What is there is not what LISTING_DONE says: the journal, or the gate that wrote it, is at fault."""
+
+
+class Listing:
+    def __init__(self, sequence: int, said: operated.Listing) -> None:
+        """``sequence``: of the LISTING record, which is its name."""
+        self.sequence = sequence
+        self.said = said
+        self.numbers = 0
+        self._chunks: list[operated.Listed] = []
+        self._by_key = [0] * len(said.refusals)
+        self._digest = blake2b(digest_size=16)
+
+    def add(self, body: bytes, numbers: int) -> None:
+        """One LISTED record, and how many numbers are in it."""
+        self._digest.update(len(body).to_bytes(4, "big"))
+        self._digest.update(body)
+        chunk = operated.unpack_listed(body)
+        self._chunks.append(chunk)
+        self._by_key[chunk.key] += numbers
+        self.numbers += numbers
+
+    def numbers_of(self, refusal: OptOut) -> int:
+        """How many numbers came under one of its refusals."""
+        return self._by_key[self.said.refusals.index(refusal)]
+
+    def keys(self) -> set[Key]:
+        """The lists its numbers are put on: none if they are taken off."""
+        return set() if self.said.takes_off else {key_of(one) for one in self.said.refusals}
+
+    def done(self, now: float) -> bytes:
+        """The body of LISTING_DONE."""
+        return operated.pack_listing_done(now, self.sequence, len(self._chunks), self.numbers, self._digest.digest())
+
+    def check(self, done: operated.ListingDone) -> None:
+        """Raises NotWhole."""
+        if (len(self._chunks), self._digest.digest()) != (done.chunks, done.digest):
+            raise NotWhole(f"the list that record {self.sequence} of the journal begins is not whole; restore the journal")
+
+    def apply(self, listed: Listed) -> Iterator[int]:
+        """Puts it into force chunk by chunk; how many numbers each changed. TooManyLists, before anything is changed."""
+        refusals = self.said.refusals
+        listed.make_room(self.keys())
+        for one in self._chunks:
+            refusal, lows = refusals[one.key], BitMap.deserialize(one.numbers)
+            if self.said.takes_off:
+                yield listed.remove(refusal.scope, refusal.value, one.chunk, lows)
+            else:
+                yield listed.add(key_of(refusal), refusal.time, one.chunk, lows)
+
+
+class Listings:
+    """Lists that have begun and are not whole, while the journal is read."""
+
+    def __init__(self, listed: Listed) -> None:
+        self._listed = listed
+        self._begun: dict[int, Listing] = {}
+
+    def begin(self, sequence: int, body: bytes) -> None:
+        self._begun[sequence] = Listing(sequence, operated.unpack_listing(body))
+
+    def add(self, body: bytes) -> None:
+        """Chunks of a list whose beginning is not in what is read belong to one that was whole before."""
+        listing = self._begun.get(operated.unpack_listed(body).listing)
+        if listing is not None:
+            listing.add(body, 0)
+
+    def done(self, body: bytes) -> None:
+        said = operated.unpack_listing_done(body)
+        listing = self._begun.pop(said.listing, None)
+        if listing is not None:
+            listing.check(said)
+            for _ in listing.apply(self._listed):
+                pass
+
+    def abandon(self) -> None:
+        """The gate was started anew: what was not whole by then never will be."""
+        self._begun.clear()
+
+
+def key_of(refusal: OptOut) -> Key:
+    return Key(refusal.scope, refusal.value, refusal.source, refusal.expiry)

@@ -1,0 +1,77 @@
+"""Officer: refusals that an officer enters for a person, or takes back: a change of the record like a person's own reply. Pure.
+
+In: refusals, who and why, the record's bytes, the time. Out: the record after it, and the journal record that says so. Never: sockets,
+the clock, many people at once (listing.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pyroaring import BitMap
+
+from proxy.desk import entries, operated
+from proxy.message import OptOut
+from proxy.replies import lift
+from proxy.state import record
+from proxy.state.listed import CHUNK_BITS, LOW_MASK, Listed
+
+Wanted = Callable[[OptOut], bool]
+
+
+class OfficerSays:
+    """One change of one person's refusals (a Change)."""
+
+    __slots__ = ("recipient", "added", "lifted", "_wanted", "_listed", "_who", "_why", "_then")
+
+    def __init__(
+        self,
+        recipient: int,
+        added: Sequence[OptOut],
+        wanted: Wanted | None,
+        listed: Listed,
+        who: str,
+        why: str,
+        then: Callable[[OfficerSays, int], None],
+    ) -> None:
+        """``wanted``: which of the refusals on record, or on lists, are taken back; ``then`` hears where it is recorded, 0 if nothing
+        changed."""
+        self.recipient = recipient
+        self.added = tuple(added)
+        self.lifted: tuple[OptOut, ...] = ()
+        self._wanted = wanted
+        self._listed = listed
+        self._who, self._why = who, why
+        self._then = then
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        if self._wanted is not None:
+            there = (*record.opt_outs(data), *self._listed.refusals(self.recipient))
+            self.lifted = tuple(dict.fromkeys(one for one in there if self._wanted(one)))
+        return officer_changed(data, self.added, self.lifted, int(now))
+
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        if not self.added and not self.lifted:
+            return None
+        return entries.SUPPRESSED, operated.pack_suppressed(now, self.recipient, self.added, self.lifted, self._who, self._why)
+
+    def done(self, recorded: int) -> None:
+        take_off(self._listed, self.recipient, self.lifted)
+        self._then(self, recorded)
+
+    def unwritten(self) -> bool:
+        return True  # it is in force in memory, so it must be written: whoever asked is not answered until then
+
+
+def officer_changed(data: bytes, added: Sequence[OptOut], lifted: Sequence[OptOut], now: int) -> bytes:
+    """The record with these refusals more, and those fewer."""
+    data = lift(data, lifted, now)
+    for one in added:
+        data = record.opt_out(data, one)
+    return data
+
+
+def take_off(listed: Listed, recipient: int, lifted: Sequence[OptOut]) -> None:
+    """Takes a person off the lists that say what was lifted."""
+    for one in lifted:
+        listed.remove(one.scope, one.value, recipient >> CHUNK_BITS, BitMap((recipient & LOW_MASK,)), one.source)

@@ -1,0 +1,67 @@
+"""The order book: what operators have ordered and is not over, in force at once, in the journal before anybody is told.
+
+In: orders given and lifted, the time. Out: journal records; the orders that are in force, for whoever acts by them. Never: what an order
+does (policy.orders makes rules of those that judge, the carriers' side drains links), files, the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proxy.desk import entries, operated
+from proxy.message import Order
+from proxy.policy.orders import ORDERS_MAX
+from proxy.state.orders import Orders
+
+
+class TooMany(ValueError):
+    """So many orders are in force that nobody can read the list."""
+
+
+class OrderBook:
+    def __init__(self, orders: Orders, write: Callable[[int, bytes], int], changed: Callable[[], None]) -> None:
+        """``write``: into the journal, now; the record's sequence, or JournalDown. ``changed``: other orders are in force."""
+        self._orders = orders
+        self._write = write
+        self._changed = changed
+        self._by_id = {number: operated.unpack_order(body) for number, body in sorted(orders.held.items())}
+
+    def give(self, order: Order, now: float) -> tuple[Order, int]:
+        """Puts an order into force under a number of its own; with where it is recorded. TooMany, JournalDown: then it is not."""
+        if len(self._by_id) >= ORDERS_MAX:
+            raise TooMany(f"{ORDERS_MAX} orders are in force: lift some first")
+        order = order._replace(id=self._orders.highest + 1)
+        body = operated.pack_order(now, order)
+        order = operated.unpack_order(body)  # as a restart will read it
+        sequence = self._write(entries.ORDERED, body)
+        self._orders.put(order.id, body)
+        self._by_id[order.id] = order
+        self._changed()
+        return order, sequence
+
+    def lift(self, order: Order, now: float, who: str, why: str) -> int:
+        """Ends an order before its time; where that is recorded. JournalDown: then it stays."""
+        sequence = self._write(entries.LIFTED, operated.pack_lifted(now, order.id, who, why))
+        self._forget(order.id)
+        self._changed()
+        return sequence
+
+    def sweep(self, now: float) -> list[Order]:
+        """Forgets what is over, and says what it was."""
+        over = [order for order in self._by_id.values() if order.until <= now]
+        for order in over:
+            self._forget(order.id)
+        if over:
+            self._changed()
+        return over
+
+    def of_kind(self, *kinds: str) -> tuple[Order, ...]:
+        """Orders of these kinds, in the order in which they were given."""
+        return tuple(order for order in self._by_id.values() if order.kind in kinds)
+
+    def find(self, number: int) -> Order | None:
+        return self._by_id.get(number)
+
+    def _forget(self, number: int) -> None:
+        self._by_id.pop(number, None)
+        self._orders.drop(number)
