@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 
@@ -37,11 +38,15 @@ PARKED_MAX = 16
 class CarrierLink(Link):
     """One connection to the carrier: it sends, receives, or both."""
 
-    def __init__(self, house: CarrierHouse, kind: str) -> None:
+    def __init__(self, house: CarrierHouse, kind: str, slot: int) -> None:
+        """``slot``: which of the account's links this is, from 1, over reconnects."""
         timers = house.timers
         super().__init__(Session("carrier", timers, house.turns.loop.time(), house.carrier.window), house.turns)
         self.house = house
         self.kind = kind  # transmitter | receiver | transceiver
+        self.slot = slot
+        self.since = 0.0
+        """When it was bound."""
         self.carrier, self.owner = house.carrier.name, house.owner
         self.gone = house.turns.loop.create_future()
         """Done when the connection is lost."""
@@ -82,6 +87,7 @@ class CarrierLink(Link):
         self._seen = session.state, session.closing is None
         if session.bound and not self._announced:
             self._announced = True
+            self.since = time.time()
             log.info("carrier link up", carrier=self.house.account, kind=self.kind)
         self.house.look_at_links()
 
@@ -89,6 +95,25 @@ class CarrierLink(Link):
         super().tick()
         if (self.session.state, self.session.closing is None) != self._seen:
             self._changed()
+        if self.slot in self.house.drained and self.in_flight == 0 and self.session.bound:
+            self.session.unbind()  # all it had sent is answered
+
+    side = "carrier"
+
+    @property
+    def whose(self) -> str:
+        """The account, as commands call it."""
+        return self.house.name
+
+    @property
+    def called(self) -> str:
+        """What people call this link: ``bj/1``."""
+        return f"{self.house.name}/{self.slot}"
+
+    @property
+    def in_flight(self) -> int:
+        """Submits on this link that the carrier has not answered, those that wait for its window included."""
+        return self.session.window - self.session.free + len(self.parked)
 
     def on_overdue(self, tickets: Iterable[tuple[int, Transit]]) -> None:
         now_s = self.turns.loop.time()
@@ -119,7 +144,8 @@ class CarrierLink(Link):
 
     @property
     def sends(self) -> bool:
-        return self.session.can_send and not self.lost and self.session.closing is None
+        session = self.session
+        return session.can_send and not self.lost and session.closing is None and self.slot not in self.house.drained
 
     def send(self, transit: Transit) -> None:
         """Sends now, or as soon as this link has window."""
@@ -165,17 +191,29 @@ class CarrierHouse:
         """Links that can send now."""
         self.pacer = Pacer(carrier.tps, self._flow, turns.flush)
         self.lane = Lane(carrier.name, carrier.code, carrier.tps, self.pacer.wake)
+        self.drained: frozenset[int] = frozenset()
+        """Slots that take no submit, and stay unbound once theirs are answered."""
         self.relay: Relay
         self.way_back: WayBack
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._enabled = [asyncio.Event() for _ in range(self.slots)]
+        for enabled in self._enabled:
+            enabled.set()
+
+    @property
+    def slots(self) -> int:
+        """How many links the settings want."""
+        return self.carrier.links * len(self._kinds)
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        return ("transceiver",) if self.carrier.bind == "transceiver" else ("transmitter", "receiver")
 
     def start(self, relay: Relay, way_back: WayBack) -> None:
         self.relay, self.way_back = relay, way_back
-        both = self.carrier.bind == "transceiver"
-        kinds = ("transceiver",) if both else ("transmitter", "receiver")
-        for _ in range(self.carrier.links):
-            self._tasks += [self.turns.loop.create_task(self._keep_up(kind)) for kind in kinds]
+        for slot in range(1, self.slots + 1):
+            self._tasks.append(self.turns.loop.create_task(self._keep_up(self.kind_of(slot), slot)))
         self._tasks.append(self.turns.loop.create_task(self.pacer.run()))
 
     async def stop(self) -> None:
@@ -194,10 +232,28 @@ class CarrierHouse:
 
     # -- keeping links up
 
-    async def _keep_up(self, kind: str) -> None:
+    def kind_of(self, slot: int) -> str:
+        """``transmitter | receiver | transceiver``"""
+        return self._kinds[(slot - 1) % len(self._kinds)]
+
+    def drain(self, slots: frozenset[int]) -> None:
+        """These slots are drained from now on, all others are not."""
+        if slots == self.drained:
+            return
+        self.drained = slots
+        for slot, enabled in enumerate(self._enabled, 1):
+            if slot in slots:
+                enabled.clear()
+            else:
+                enabled.set()
+        self.look_at_links()
+        self._nowhere_to_go()
+
+    async def _keep_up(self, kind: str, slot: int) -> None:
         wait_s = BACKOFF_S
         while not self._stopping:
-            link = CarrierLink(self, kind)
+            await self._enabled[slot - 1].wait()
+            link = CarrierLink(self, kind, slot)
             try:
                 await asyncio.wait_for(
                     self.turns.loop.create_connection(lambda link=link: link, self.carrier.host, self.carrier.port),  # type: ignore[misc]
@@ -210,6 +266,8 @@ class CarrierHouse:
                 if link.session.refused_status:
                     status = status_name(link.session.refused_status)
                     log.error("carrier refused our bind", carrier=self.account, kind=kind, status=status)
+                elif slot in self.drained:
+                    log.info("carrier link drained", carrier=self.account, kind=kind)
                 elif not self._stopping:
                     log.warning("carrier link down", carrier=self.account, kind=kind, why=link.session.closing or "closed")
                 if link._announced:
@@ -222,6 +280,9 @@ class CarrierHouse:
         if link in self.links:
             self.links.remove(link)
         self.look_at_links()
+        self._nowhere_to_go()
+
+    def _nowhere_to_go(self) -> None:
         if not self.up:
             for transit in self.lane.take(self.lane.size):
                 self.relay.unsent(transit, "no-route")
@@ -335,14 +396,20 @@ class CarrierHouse:
     # -- for metrics
 
     @property
+    def name(self) -> str:
+        """What commands call it: ``bj``, ``jia@bj``; one of its links is ``bj/1``."""
+        return f"{self.owner}@{self.carrier.name}" if self.owner else self.carrier.name
+
+    @property
     def account(self) -> str:
         """What people call it."""
         return f"{self.carrier.name} ({self.owner}'s account)" if self.owner else self.carrier.name
 
     def states(self) -> dict[str, int]:
         up = sum(link.session.bound for link in self.links)
-        wanted = self.carrier.links * (1 if self.carrier.bind == "transceiver" else 2)
-        return {"up": up, "down": max(0, wanted - up)}
+        down = self.slots - up
+        drained = min(down, len(self.drained))  # one that still waits for answers is up
+        return {"up": up, "down": down - drained, "drained": drained}
 
     def window_in_use(self) -> int:
         return sum(link.session.window - link.session.free for link in self.links if link.session.can_send)

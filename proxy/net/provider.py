@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 
@@ -41,6 +42,10 @@ CONNECTIONS_MAX = 10_000
 """Connections at once over all listeners: memory is bounded by it."""
 LATE_MAX = 1024
 """Delivers of one bind given up whose late answer is still understood: it saves the provider a second copy."""
+KICKED_S = 2.0
+"""A bind that is kicked has so long to answer our unbind; then its connection is closed."""
+RATE_S = 1.0
+"""How long a bind's messages are counted before they are called so many a second."""
 NAME = "gate106"
 """Our system_id in bind responses."""
 
@@ -64,6 +69,8 @@ class Providers:
         self.why_not_accepting = "loading"
         self._servers: list[asyncio.Server] = []
         self._next_receiver = 0
+        self.next_number = 1
+        """Of the next bind: people call binds by number."""
 
     async def listen(self, host: str, port: int) -> int:
         """Opens a listener; returns its port."""
@@ -114,6 +121,13 @@ class ProviderLink(Link):
         self.window = 0
         self.peer_version = 0
         self.kind = ""
+        self.number = 0
+        """Of the bind, 0 until it is one."""
+        self.since = 0.0
+        self.tps = 0.0
+        """Requests a second, as of a second ago."""
+        self._taken = 0
+        self._counted = 0, 0.0  # how many had been taken when
         self._late: OrderedDict[int, Item] = OrderedDict()
         self._checking: asyncio.Task[None] | None = None
 
@@ -146,6 +160,7 @@ class ProviderLink(Link):
 
     def on_received(self, received: Received, now: float) -> None:
         relay, arrived_s = self.providers.relay, self.turns.loop.time()
+        self._taken += len(received.requests)
         for frame in received.requests:
             if frame.command_id == SUBMIT_SM:
                 relay.submit(self, frame, now, arrived_s)
@@ -157,6 +172,41 @@ class ProviderLink(Link):
             item = self._late.pop(sequence, None)
             if item is not None and frame.command_status == ESME_ROK:
                 self.providers.way_back.delivered(item)
+
+    def tick(self) -> None:
+        super().tick()
+        now_s = self.turns.loop.time()
+        taken, then_s = self._counted
+        if now_s - then_s >= RATE_S:
+            self.tps = (self._taken - taken) / (now_s - then_s)
+            self._counted = self._taken, now_s
+
+    # -- for people
+
+    side = "provider"
+
+    @property
+    def whose(self) -> str:
+        """The provider's name."""
+        return self.access.provider.name
+
+    @property
+    def called(self) -> str:
+        """What people call this bind: ``jia#17``."""
+        return f"{self.access.account.system_id}#{self.number}"
+
+    def kick(self) -> None:
+        """Asks the peer to leave, and hangs up where it does not."""
+        self.session.unbind()
+        self.turns.has_output(self)
+        self.turns.loop.call_later(KICKED_S, self.close)
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much of what we said the peer has not read yet."""
+        return self.transport.get_write_buffer_size() if self.transport is not None and not self.lost else 0
+
+    # -- what the link asks
 
     def count_bad(self, kinds: list[str]) -> None:
         for kind in kinds:
@@ -246,6 +296,8 @@ class ProviderLink(Link):
         self.session.accept_bind(frame, NAME)
         self.session.window = access.provider.window
         self.kind = self.session.state.removeprefix("bound_")
+        self.number, providers.next_number = providers.next_number, providers.next_number + 1
+        self.since, self._counted = time.time(), (self._taken, self.turns.loop.time())
         self.peer_version = self.session.interface_version
         access.binds += 1
         providers.directory.provider_binds[name] = providers.directory.provider_binds.get(name, 0) + 1

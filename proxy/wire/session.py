@@ -154,6 +154,11 @@ class Session:
         return self.state in ("bound_trx", "bound_rx") and self._unbinding is None
 
     @property
+    def rest(self) -> bytes:
+        """What was read of a PDU that is not whole yet."""
+        return self._rest
+
+    @property
     def free(self) -> int:
         """How many more requests may be sent now."""
         return self.window - len(self._asked.waiting)

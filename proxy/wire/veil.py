@@ -1,0 +1,145 @@
+"""Veil: a PDU as it may be shown: same length, same fields, but without a password, a person's number, a code.
+
+In: a Frame, how much may be seen of its text. Out: its octets with those that must not be seen replaced by ``*``, and what can be told of it
+in words. Never: a longer or shorter PDU (a dissector must read it), an exception: what cannot be read is veiled whole.
+
+    text      digits (of any script) are veiled; ``hidden``: all of it; ``open``: none. A header (UDH) stays. What a receipt quotes
+              behind ``text:`` may be a code: its digits are veiled even where the text is open
+    numbers   the middle of whatever is no port: 138****0500
+    TLVs      values stay where the specification knows them and they are about the PDU, not the person
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from proxy.wire.charset import DECODED, KINDS, UCS_2
+from proxy.wire.fields import SME_ADDRESS, Body
+from proxy.wire.frame import Frame, Malformed
+from proxy.wire.tables import COMMANDS, ESM_UDHI, HEADER_BYTES, MESSAGE_PAYLOAD, RESPONSE, TLVS, Field
+
+STAR = 0x2A
+TEXT, MASKED, HIDDEN = "open", "masked", "hidden"
+_QUOTED = re.compile(rb"text:", re.IGNORECASE)
+_PORTS = ("106", "100", "101", "12", "95", "96")
+"""How ports begin: whatever else has seven digits may be a person's number."""
+_ABOUT_PERSON = frozenset((0x0202, 0x0203, 0x0303, 0x0381, 0x1383, 0x001D))
+"""Subaddresses, callback numbers, session info, free text."""
+_ADDRESSES = ("source_addr", "destination_addr", "esme_addr")
+
+
+@dataclass(slots=True)
+class Veiled:
+    """What may be shown."""
+
+    data: bytes
+    said: dict[str, Any] = field(default_factory=dict)
+    """Source, destination, message id: as far as they could be read, veiled."""
+
+
+def veil(frame: Frame, text: str = MASKED, *, whole_numbers: bool = False) -> Veiled:
+    """The PDU with what must not be seen replaced."""
+    out = bytearray(frame.data)
+    found = Veiled(b"")
+    body = Body(frame.data)
+    try:
+        _fields(frame, body, out, found, text, whole_numbers)
+    except (Malformed, IndexError, ValueError):
+        out[body.position :] = bytes((STAR,)) * (len(out) - min(body.position, len(out)))
+    found.data = bytes(out)
+    return found
+
+
+def _fields(frame: Frame, body: Body, out: bytearray, found: Veiled, text: str, whole: bool) -> None:
+    command = COMMANDS.get(frame.command_id)
+    if command is None:
+        raise ValueError("nobody knows what this holds")
+    if len(frame.data) == HEADER_BYTES and frame.command_id & RESPONSE:
+        return
+    values: dict[str, int] = {}
+    count = 0
+    for one in command.fields:
+        start = body.position
+        if one.kind == "int":
+            values[one.name] = count = body.take_int(one)
+        elif one.kind == "octets":
+            body.take_octets(one, count)
+            _veil_text(out, start, body.position, values, text)
+        elif one.kind in ("addresses", "unsuccessful"):
+            for _ in range(count):
+                _one_of_many(one, body, out, whole)
+        else:
+            said = body.take_text(one)
+            end = start + len(said)
+            if one.name == "password":
+                out[start:end] = bytes((STAR,)) * len(said)
+            elif one.name in _ADDRESSES:
+                _veil_number(out, start, end, whole)
+            if one.name in (*_ADDRESSES, "message_id", "system_id"):
+                found.said[one.name] = bytes(out[start:end]).decode("latin-1")
+    _tlvs(body, out, values, text)
+
+
+def _one_of_many(one: Field, body: Body, out: bytearray, whole: bool) -> None:
+    """A dest_address of a submit_multi, or an unsuccess_sme of its answer."""
+    flag = SME_ADDRESS if one.kind == "unsuccessful" else body.take_int(Field("dest_flag", "int", 1, one.status))
+    if flag == SME_ADDRESS:
+        body.take_int(Field("ton and npi", "int", 2, one.status))
+    start = body.position
+    said = body.take_text(Field("addr", "text", 21, one.status))
+    if flag == SME_ADDRESS:
+        _veil_number(out, start, start + len(said), whole)
+    if one.kind == "unsuccessful":
+        body.take_int(Field("error_status_code", "int", 4, one.status))
+
+
+def _tlvs(body: Body, out: bytearray, values: dict[str, int], text: str) -> None:
+    while body.position < len(out):
+        tag = body.take_int(Field("tag", "int", 2, 0))
+        length = body.take_int(Field("length", "int", 2, 0))
+        start, body.position = body.position, body.position + length
+        if body.position > len(out):
+            body.position = start
+            raise ValueError("a parameter is cut short")
+        if tag == MESSAGE_PAYLOAD:
+            _veil_text(out, start, body.position, values, text)
+        elif tag not in TLVS or tag in _ABOUT_PERSON:
+            out[start : body.position] = bytes((STAR,)) * length
+
+
+def _veil_number(out: bytearray, start: int, end: int, whole: bool) -> None:
+    digits = bytes(one for one in out[start:end] if 0x30 <= one <= 0x39).decode()
+    if whole or digits.startswith(_PORTS) or len(digits) < 7:
+        return
+    out[max(start, end - 8) : end - 4] = bytes((STAR,)) * (end - 4 - max(start, end - 8))
+
+
+def _veil_text(out: bytearray, start: int, end: int, values: dict[str, int], text: str) -> None:
+    if values.get("esm_class", 0) & ESM_UDHI and start < end:
+        start = min(end, start + 1 + out[start])
+    kind = KINDS[values.get("data_coding", 0)]
+    if text == HIDDEN or kind not in DECODED:
+        _blank(out, start, end, wide=kind == UCS_2)
+        return
+    quoted = None if kind == UCS_2 else _QUOTED.search(out, start, end)
+    if quoted is not None:  # a receipt's own numbers name a message, no person
+        start = quoted.end()
+    elif text == TEXT:
+        return
+    if kind == UCS_2:
+        for at in range(start, end - 1, 2):
+            if chr(out[at] << 8 | out[at + 1]).isdigit():
+                out[at : at + 2] = bytes((0, STAR))
+    else:
+        for at in range(start, end):
+            if 0x30 <= out[at] <= 0x39:
+                out[at] = STAR
+
+
+def _blank(out: bytearray, start: int, end: int, *, wide: bool) -> None:
+    if wide:
+        out[start : end - (end - start) % 2] = bytes((0, STAR)) * ((end - start) // 2)
+        start = end - (end - start) % 2
+    out[start:end] = bytes((STAR,)) * (end - start)
