@@ -1,4 +1,5 @@
-"""The commands. Each has ``--help`` with an example; errors are one clear line on stderr and exit 2, never a traceback.
+"""The commands. Each has ``--help`` with an example; errors are one clear line on stderr and exit 2, never a traceback. Those that
+speak to a running gate are in cli/.
 
 In: a command line. Out: text, JSON, an exit code. Never: logic of its own: each command calls one function of a room.
 """
@@ -14,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from proxy.cli import binds, links, rules, stop, suppress, trace
+
 app = typer.Typer(
     name="gate106",
     help="The carrier's gate for 106 bulk SMS: an SMPP 3.4 proxy that decides every message by rules kept in files.",
@@ -28,6 +31,13 @@ optout = typer.Typer(help="People who refused.", no_args_is_help=True, rich_mark
 app.add_typer(sim, name="sim")
 app.add_typer(optout, name="optout")
 app.add_typer(journal, name="journal")
+app.add_typer(binds.app, name="binds")
+app.add_typer(links.app, name="links")
+app.add_typer(stop.app, name="stop")
+app.add_typer(stop.shadow_app, name="shadow")
+app.add_typer(suppress.app, name="suppress")
+app.add_typer(rules.app, name="rules")
+trace.add_to(app)
 
 CHINA = ZoneInfo("Asia/Shanghai")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

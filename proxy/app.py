@@ -36,6 +36,8 @@ from proxy.net.carrier import CarrierHouse
 from proxy.net.link import Turns
 from proxy.net.provider import Providers
 from proxy.net.syncer import Syncer
+from proxy.operating import Operating
+from proxy.ops.control import ControlError
 from proxy.ops.http import HttpServer
 from proxy.ops.metrics import Gauges, pieces
 from proxy.relay import Relay
@@ -79,6 +81,10 @@ class Gate:
         self.store: EmbeddedStore = open_store(settings.store, accept_loss=accept_loss)
         self.journal, self.relay = self._restore(accept_loss)
         self.syncer = Syncer(loop, self.journal, self._synced)
+        self.operating = Operating(
+            settings.control, self.rules, self.relay, self.store, self.journal, self._sync, self.providers, self.houses, self.reload,
+            lambda: self.rules_problem,
+        )  # fmt: skip
         self.clock_skew_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._collected_s = loop.time()
@@ -149,6 +155,7 @@ class Gate:
         self._note(entries.START, entries.pack_start(now, settings.node, self.relay.highest_id))
         self._note_rules(now)
         await self._wait_synced(self.journal.written)
+        await self.operating.start()
         self.http = HttpServer(self._metrics, self._not_ready, settings.http.metrics_allow, self._notes)
         self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
         self.smpp_port = await self.providers.listen(settings.smpp.listen.host, settings.smpp.listen.port)
@@ -225,6 +232,7 @@ class Gate:
             self.relay.due(now_s)
             self.relay.tick(now)
             self.way_back.tick(now)
+            self.operating.tick(now, now_s)
             self.store.sweep(now, self.rules.window_s)
             if self.relay.idle:
                 with contextlib.suppress(JournalDown):
@@ -267,6 +275,8 @@ class Gate:
         self._checkpointing = True
         try:
             waiting = [transit.recorded for transit in self.relay.in_flight.values()]
+            if self.operating.open_from is not None:
+                waiting.append(self.operating.open_from)
             written = self.journal.written
             if not self.ids.carry(self.journal, time.time()):
                 return
@@ -292,36 +302,38 @@ class Gate:
         async for _ in watchfiles.awatch(self.settings.rules, debounce=100, step=20, recursive=True):
             await self.reload_rules()
 
-    async def reload_rules(self) -> None:
-        """Swaps in the folder's rules between two messages; a bad file keeps the old set and says so."""
+    async def reload_rules(self) -> list[str]:
+        """Swaps in the folder's rules between two messages; a bad file keeps the old set and says so. What is wrong with the files."""
         try:
             rules = await asyncio.to_thread(policy.load, self.settings.rules, category_tag=self.settings.category_tag)
         except policy.RulesError as error:
             self.rules_problem = str(error.problems[0])
             self.tally.rules_reload["failed",] += 1
             log.error("rules not loaded, the old set stays in force", problem=self.rules_problem, problems=len(error.problems))
-            return
+            return [str(problem) for problem in error.problems]
         self.rules_problem = ""
         if rules.revision == self.rules.revision:
-            return
-        self.rules = self.relay.rules = rules
+            return []
+        self.rules = rules
+        self.operating.use(rules)
         self._note_rules(time.time())
         self.tally.rules_reload["ok",] += 1
         log.info("rules in force", revision=rules.revision, rules=len(rules.rules))
+        return []
 
-    async def reload(self) -> None:
-        """SIGHUP: rules, and from the settings accounts and how refusals are taken (listeners, carriers and paths need a restart)."""
-        await self.reload_rules()
+    async def reload(self) -> list[str]:
+        """SIGHUP: rules, and from the settings accounts and how refusals are taken (listeners, carriers and paths need a restart).
+        What is wrong with the files, empty when all is in force."""
+        problems = await self.reload_rules()
         try:
             settings = await self.loop.run_in_executor(None, load, self.path)
         except SettingsError as error:
             log.error("settings not loaded, the old ones stay in force", problem=str(error))
-            return
+            return problems + error.problems
         if name := moved(self.settings, settings):
-            log.error(
-                "settings not loaded, the old ones stay in force", problem=f"upstream of {name}: a change needs a restart"
-            )
-            return
+            problem = f"upstream of {name}: a change needs a restart"
+            log.error("settings not loaded, the old ones stay in force", problem=problem)
+            return [*problems, problem]
         directory = Directory(settings, self.relay.directory)
         self.relay.directory = directory
         self.providers.use(directory)
@@ -330,6 +342,7 @@ class Gate:
         self.way_back.disown(directory.providers)
         self.turns.wake()
         log.info("accounts in force", accounts=len(directory.accesses))
+        return problems
 
     # -- stop
 
@@ -338,6 +351,7 @@ class Gate:
         providers, relay = self.providers, self.relay
         providers.accepting, providers.why_not_accepting = False, "draining"
         relay.drain()
+        await self.operating.stop()
         await providers.stop_listening()
         deadline = self.loop.time() + DRAIN_S
         while not relay.idle and self.loop.time() < deadline:  # noqa: ASYNC110 # twice a life, and what it waits for has many ends
@@ -385,7 +399,7 @@ class Gate:
         notes = self._carriers_down() if any(house.lane.up for house in self.houses) else []
         if self.rules_problem:
             notes.append(f"rules: {self.rules_problem} (the set {self.rules.revision} stays in force)")
-        return notes
+        return notes + self.operating.notes()
 
     def _carriers_down(self) -> list[str]:
         return [
@@ -418,6 +432,7 @@ class Gate:
             journal_lag_s=self.journal.lag(now),
             journal_chain_ok=True,
             clock_skew_s=self.clock_skew_s,
+            **self.operating.gauges(),
         )
 
     def _metrics(self) -> Iterator[bytes]:
@@ -461,14 +476,14 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool) -> int:
         await gate.start()
     except policy.RulesError as error:
         raise StartError("\n".join(str(problem) for problem in error.problems)) from error
-    except (StateError, JournalDamaged, JournalDown, OSError) as error:
+    except (StateError, JournalDamaged, JournalDown, ControlError, OSError) as error:
         raise StartError(error) from error
     gc.freeze()  # what was loaded stays: the collector need not walk it again
     gc.disable()  # Gate._collect_garbage chooses the moments
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    reloads: set[asyncio.Task[None]] = set()
+    reloads: set[asyncio.Task[list[str]]] = set()
 
     def hang_up() -> None:
         task = loop.create_task(gate.reload())

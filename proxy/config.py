@@ -213,6 +213,21 @@ def load(path: Path | str) -> Settings:
     return settings
 
 
+def control_path(path: Path | str) -> Path:
+    """Where the gate of these settings takes commands. Reads no other key: whoever commands a gate need not know its passwords."""
+    path = Path(path)
+    try:
+        document = load_yaml(path)
+    except YamlError as error:
+        raise _refusal(path, faults_of(error)) from None
+    faults: list[Fault] = []
+    top = Fields(document, (), document.value, faults)
+    control = _control(top, top.text("store", maximum=4096), top.path("journal", "journal"))
+    if faults:
+        raise _refusal(path, faults)
+    return control
+
+
 def _refusal(path: Path, faults: list[Fault]) -> SettingsError:
     return SettingsError([f"{path}:{fault.line}: {fault.text}" for fault in sorted(set(faults))])
 

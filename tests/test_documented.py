@@ -398,14 +398,22 @@ def commands(group: Any = None, path: str = "gate106") -> Iterator[tuple[str, An
     for name, command in (group or top).commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, f"{path} {name}")
-        else:
+        if not hasattr(command, "commands") or command.invoke_without_command:
             yield f"{path} {name}", command
 
 
 COMMANDS = dict(commands())
 
 
-USAGES = {re.split(r" (?=[\[\-A-Z])", usage)[0]: usage for usage in named(table(section(README, "Commands"), "command"))}
+OPERATING = section(README, "Operating a running gate")
+(COMMON,) = re.findall(r"All of these take `([^`]+)`", OPERATING)
+USAGES = {
+    re.split(r" (?=[\[\-A-Z])", usage)[0]: usage
+    for usage in (
+        *named(table(section(README, "Commands"), "command")),
+        *(f"{row} {COMMON}" for row in (code(row[0])[0] for row in table(OPERATING, "command of a running gate"))),
+    )
+}
 
 
 def test_every_command_is_documented_and_no_other() -> None:

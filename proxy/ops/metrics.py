@@ -40,6 +40,10 @@ class Gauges:
     mailbox_messages: Labelled = field(default_factory=dict)  # provider
     mailbox_oldest_s: Labelled = field(default_factory=dict)  # provider
     provider_tps_limit: Mapping[tuple[str, ...], float | None] = field(default_factory=dict)  # provider; None = no limit
+    suspended: Labelled = field(default_factory=dict)  # provider
+    suppressed_numbers: Labelled = field(default_factory=dict)  # scope
+    stops: float = 0.0
+    shadowed: float = 0.0
     rules_revision: str = ""
     store_up: bool = True
     journal_lag_s: float = 0.0
@@ -82,8 +86,12 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Ga
     ("mailbox_messages", "mailbox_messages", ("provider",), "Receipts and replies the provider has not acknowledged yet"),
     ("mailbox_oldest_s", "mailbox_oldest_seconds", ("provider",), "Age of the oldest of them"),
     ("provider_tps_limit", "provider_tps_limit", ("provider",), "Messages a second a provider may send"),
+    ("suspended", "suspended", ("provider",), "Suspensions of a provider in force"),
+    ("suppressed_numbers", "suppressed_numbers", ("scope",), "Numbers on lists of people who get no marketing"),
 )
 SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
+    ("stops", "stops", "Stops in force"),
+    ("shadowed", "shadowed", "1 while the whole set of rules is in shadow"),
     ("store_up", "store_up", "1 while the store answers"),
     ("journal_lag_s", "journal_lag_seconds", "Age of the oldest record that is not on disk yet"),
     ("journal_chain_ok", "journal_chain_ok", "1 unless the journal's chain was found broken"),

@@ -25,8 +25,9 @@ store_conflicts_total{result} journal_lag_seconds journal_chain_ok bad_pdus_tota
 long_messages_total{outcome}
 clock_skew_seconds
 """
-BESIDE = "restores_total{provider} confirmations_total{provider,result}"
-"""What the way back counts beside the design's."""
+BESIDE = """restores_total{provider} confirmations_total{provider,result}
+stops shadowed suspended{provider} suppressed_numbers{scope}"""
+"""What the way back and operators' commands count beside the design's."""
 
 
 def full() -> tuple[Tally, Gauges]:

@@ -1,0 +1,123 @@
+"""cli: commands that speak to a running gate through its control socket. One file for each group; __main__ has the others.
+
+In: a command line. Out: one request, its answer as text or JSON; an error as one line on stderr and exit 2. Never: a decision, a number
+unmasked that the gate did not send so.
+
+    binds.py  links.py  stop.py (and shadow)  suppress.py  trace.py  rules.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+
+Config = Annotated[Path, typer.Option("--config", help="The settings (YAML): they say where the gate takes commands.")]
+Control = Annotated[
+    Path | None, typer.Option("--control", envvar="GATE106_CONTROL", help="The gate's control socket, instead of the settings.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Why = Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")]
+CONFIG = Path("gate106.yaml")
+
+
+def group() -> typer.Typer:
+    """A command that has commands below it, and does something without one, too."""
+    return typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+
+
+def fail(text: object) -> NoReturn:
+    """One line on stderr, exit 2."""
+    typer.echo(f"gate106: {_UNSAFE.sub(' ', str(text))}", err=True)
+    raise typer.Exit(2)
+
+
+def socket_of(config: Path, control: Path | None) -> Path:
+    """Where the gate takes commands."""
+    from proxy.config import SettingsError, control_path
+
+    if control is not None:
+        return control
+    try:
+        return control_path(config)
+    except SettingsError as error:
+        fail(f"{error} (or name the socket: --control)")
+
+
+def ask(config: Path, control: Path | None, command: str, **args: Any) -> Mapping[str, Any]:
+    """One command's answer; arguments that are None are left out."""
+    from proxy.ops import client
+
+    try:
+        return client.ask(socket_of(config, control), command, **args)
+    except client.CannotAsk as error:
+        fail(error)
+
+
+def seconds(text: str | None, flag: str = "--for") -> float | None:
+    """``30m`` → 1800."""
+    from proxy.policy import moments
+
+    if text is None:
+        return None
+    try:
+        return float(moments.duration(text))
+    except ValueError as error:
+        fail(f"{flag}: {error}")
+
+
+def as_json(told: Any) -> None:
+    typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+
+
+def say(text: str) -> None:
+    """One line, without what a terminal would obey."""
+    typer.echo(_UNSAFE.sub("", text))
+
+
+def when(at: float) -> str:
+    """A moment as people in China read it; a dash for none."""
+    from proxy.policy import moments
+
+    return moments.local(at) if at else "-"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
+    """Rows under their heads, columns as wide as needed; ``nothing`` where there are none."""
+    lines = [[_UNSAFE.sub("", str(cell)) for cell in row] for row in rows]
+    if not lines:
+        say(nothing)
+        return
+    widths = [max(_width(cell) for cell in column) for column in zip(heads, *lines, strict=True)]
+    for line in [list(heads), *lines]:
+        cells = [cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
+        typer.echo("  ".join(cells).rstrip())
+
+
+def _width(text: str) -> int:
+    """On a terminal: Chinese characters are two wide."""
+    import unicodedata
+
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def orders(told: Iterable[Mapping[str, Any]], nothing: str) -> None:
+    """Orders, one a line."""
+    table(
+        ("id", "about", "until", "hits", "who", "why"),
+        ((one["name"], about(one), when(one["until"]), one.get("hits", 0), one["who"], one["why"]) for one in told),
+        nothing,
+    )
+
+
+def about(order: Mapping[str, Any]) -> str:
+    """What an order is about, in words."""
+    if order["kind"] == "shadow":
+        return "all rules" if order["everything"] else "all rules but those that protect people"
+    return str(order["about"]) + (" (trial)" if order["trial"] else "")

@@ -1,0 +1,244 @@
+"""People: a CSV file of numbers, read whole before anybody is told of it; and the file that an export writes.
+
+In: a file of any size, in UTF-8, GBK (GB 18030) or, with its mark, UTF-16; what its numbers refuse unless a row says otherwise. Out: numbers as
+bitmaps by what they refuse, or every bad row with its line. Never: a socket, half a file.
+
+One number a line, in any spelling: such a file is read in blocks. Or CSV: the first column is the number; where the first row is a
+header, columns named ``scope``, ``value``, ``source`` and ``until`` say so for each row (what ``gate106 suppress export`` writes); other
+columns are ignored. Rows that are empty or begin with # are nothing.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import itertools
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyroaring import BitMap
+
+from proxy.number import FIRST, LAST, NotARecipient, recipient_of
+from proxy.policy import moments
+from proxy.state.listed import CHUNK_BITS, LOW_MASK
+
+BLOCK_BYTES = 1 << 20
+BATCH = 500_000
+"""Rows after which numbers go into their bitmaps, and somebody is told how far it is."""
+BAD_SHOWN = 20
+COLUMNS = ("number", "scope", "value", "source", "since", "until")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet would run: a value that begins so is written behind an apostrophe, and read without it."""
+_HALF = 1 << 32
+FIRST_MACHINE, LAST_MACHINE = 14_400_000_000, 14_400_999_999
+"""Numbers that number.py refuses among those between its first and last."""
+
+
+class Refusal(NamedTuple):
+    """What a number refuses."""
+
+    scope: str
+    value: str
+    source: str
+    until: float  # 0 = never over
+
+    def as_args(self) -> dict[str, Any]:
+        said: dict[str, Any] = {"scope": self.scope, "source": self.source}
+        return said | ({"value": self.value} if self.value else {}) | ({"until": self.until} if self.until else {})
+
+
+@dataclass
+class People:
+    name: str
+    rows: int = 0
+    bad: int = 0
+    problems: list[str] = field(default_factory=list)
+    """The first of the bad rows, as ``file:line: what is wrong``."""
+    by: dict[Refusal, dict[int, BitMap]] = field(default_factory=dict)
+    """Numbers by what they refuse: their lower 32 bits, by the bits above."""
+
+    @property
+    def numbers(self) -> int:
+        """How many different ones."""
+        return sum(len(half) for halves in self.by.values() for half in halves.values())
+
+    def note(self, line: int, what: str) -> None:
+        self.bad += 1
+        if len(self.problems) < BAD_SHOWN:
+            self.problems.append(f"{self.name}:{line}: {what}")
+
+    def add(self, refusal: Refusal, numbers: Sequence[int]) -> None:
+        halves = self.by.setdefault(refusal, {})
+        for upper in {min(numbers) >> 32, max(numbers) >> 32}:  # people's numbers lie on both sides of 2**34
+            first = upper * _HALF
+            found = BitMap(array("I", sorted([number - first for number in numbers if first <= number < first + _HALF])))
+            half = halves.setdefault(upper, BitMap())
+            half |= found
+
+    def chunks(self, refusal: Refusal) -> Iterator[tuple[int, BitMap]]:
+        """(chunk, lower bits) of all numbers that refuse this."""
+        for upper, half in sorted(self.by[refusal].items()):
+            at = 0
+            while at < len(half):
+                base = half[at] & ~LOW_MASK
+                found = half & BitMap(range(base, base + LOW_MASK + 1))
+                yield (upper * _HALF + base) >> CHUNK_BITS, found.shift(-base)
+                at += len(found)
+
+
+def read_people(path: Path, default: Refusal, tell: Callable[[int], None] = lambda _: None) -> People:
+    """All of a file. ``tell`` hears how many bytes were read. OSError where it cannot be read."""
+    people = People(path.name)
+    encoding = _encoding(path)
+    with path.open("rb") as raw, io.TextIOWrapper(raw, encoding, "replace", newline="") as text:
+        first = text.readline()
+        lines = itertools.chain((first,), text)
+        if _plain(first):
+            _read_lines(people, lines, default, lambda: tell(raw.tell()))
+        else:
+            _read_rows(people, lines, default, lambda: tell(raw.tell()))
+    tell(path.stat().st_size)
+    return people
+
+
+def _encoding(path: Path) -> str:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        start = file.read(2)
+        if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
+        file.seek(0)
+        try:
+            while block := file.read(BLOCK_BYTES):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "gb18030"
+    return "utf-8-sig"
+
+
+def _plain(first: str) -> bool:
+    """Whether a file that begins so has one number a line."""
+    return not set(first) & set(",;\t\"'") and any(character.isdigit() for character in first)
+
+
+def _read_lines(people: People, lines: Iterator[str], default: Refusal, tell: Callable[[], None]) -> None:
+    """Nearly all lines are 11 digits: a block of them is read at once, one in which anything is odd line by line."""
+    before = 0
+    while block := list(itertools.islice(lines, BATCH)):
+        numbers = _at_once(block)
+        if numbers is None:
+            numbers = []
+            for line, spelling in enumerate(block, before + 1):
+                cell = spelling.strip()
+                if not cell or cell[0] == "#":
+                    continue
+                try:
+                    numbers.append(recipient_of(cell))
+                except NotARecipient as fault:
+                    people.note(line, f"no recipient: {fault.why}")
+        if numbers:
+            people.rows += len(numbers)
+            people.add(default, numbers)
+        before += len(block)
+        tell()
+
+
+def _at_once(block: list[str]) -> list[int] | None:
+    """The numbers of a block of plain lines; None where any might be read otherwise, or refused, one by one."""
+    joined = "".join(block).replace("\n", "").replace("\r", "")
+    if not (joined.isascii() and joined.isdigit()):
+        return None
+    try:
+        numbers = list(map(int, block))
+    except ValueError:  # an empty line
+        return None
+    if min(numbers) < FIRST or max(numbers) > LAST or any(FIRST_MACHINE <= number <= LAST_MACHINE for number in numbers):
+        return None
+    return numbers
+
+
+def _read_rows(people: People, text: Iterator[str], default: Refusal, tell: Callable[[], None]) -> None:
+    reader = csv.reader(_without_nul(text))
+    heads: Mapping[str, int] = {}
+    waiting: dict[Refusal, list[int]] = {}
+    line, count = 0, 0
+    numbers = waiting.setdefault(default, [])
+    append = numbers.append
+    try:
+        for row in reader:
+            line = reader.line_num
+            if not any(map(str.strip, row)) or row[0].startswith("#"):
+                continue
+            cell = row[0].strip()
+            if not count and not people.bad and not any(character.isdigit() for character in cell):
+                heads = _heads(row)
+                count += 1
+                continue
+            count += 1
+            try:
+                if heads:
+                    number = recipient_of(row[heads["number"]] if len(row) > heads["number"] else "")
+                    waiting.setdefault(_refusal(row, heads, default), []).append(number)
+                else:
+                    append(recipient_of(cell))
+                people.rows += 1
+            except NotARecipient as fault:
+                people.note(line, f"no recipient: {fault.why}")
+            except ValueError as fault:
+                people.note(line, str(fault))
+            if count % BATCH == 0:
+                _empty(people, waiting)
+                tell()
+    except csv.Error as error:
+        people.note(line + 1, f"no CSV: {error}")
+    _empty(people, waiting)
+
+
+def _without_nul(text: Iterator[str]) -> Iterator[str]:
+    for line in text:
+        yield line.replace("\0", "?") if "\0" in line else line
+
+
+def _heads(row: Sequence[str]) -> Mapping[str, int]:
+    """Column → place; the number is in the first column where none is called so."""
+    heads = {name.strip().lower(): place for place, name in reversed(list(enumerate(row)))}
+    return {"number": 0} | {name: heads[name] for name in COLUMNS if name in heads}
+
+
+def _refusal(row: Sequence[str], heads: Mapping[str, int], default: Refusal) -> Refusal:
+    said = {name: row[place].strip() for name, place in heads.items() if place < len(row)}
+    scope, value = said.get("scope", ""), said.get("value", "")
+    if value.startswith("'") and value[1:].startswith(FORMULA):
+        value = value[1:]
+    if not scope:
+        scope, value = default.scope, value or default.value
+    source = said.get("source", "") or default.source
+    until = said.get("until", "")
+    return Refusal(
+        scope, value, "import" if source == "reply" else source, moments.moment(until)[0] if until else default.until
+    )  # a person's own word, told by somebody else, is an import
+
+
+def _empty(people: People, waiting: Mapping[Refusal, list[int]]) -> None:
+    for refusal, numbers in waiting.items():
+        if numbers:
+            people.add(refusal, numbers)
+            numbers.clear()
+
+
+def write_row(number: int, refusal: Mapping[str, Any]) -> list[object]:
+    """One row of an export, in the order of COLUMNS."""
+    value = str(refusal["value"])
+    return [
+        number,
+        refusal["scope"],
+        f"'{value}" if value.startswith(FORMULA) else value,
+        refusal["source"],
+        moments.local(refusal["since"]),
+        moments.local(refusal["until"]) if refusal["until"] else "",
+    ]

@@ -1,0 +1,177 @@
+"""Operating: the running gate as its operators' commands see it, and what stands by their orders. Wiring beside app.py.
+
+In: parts of the gate. Out: the control socket open; rules with the orders in force, links drained by them; notes and gauges that say so.
+Never: a decision about a message, a command's own logic (ops has one file for each group).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from proxy.desk.journal import Journal, JournalDown
+from proxy.listing import Listing
+from proxy.net.carrier import CarrierHouse, CarrierLink
+from proxy.net.link import Link
+from proxy.net.provider import ProviderLink, Providers
+from proxy.net.tap import Hear, Taps
+from proxy.ops import binds, links, orders, suppress, trace
+from proxy.ops import rules as ops_rules
+from proxy.ops.control import ControlServer, Refused
+from proxy.orders import OrderBook
+from proxy.policy import RuleSet, moments
+from proxy.policy.orders import words_of
+from proxy.relay import Relay
+from proxy.state import EmbeddedStore
+
+log = structlog.get_logger()
+
+SAFE_S = 30.0
+"""A disk that does not sync for so long does not work: whoever waits is told so."""
+JUDGING = ("stop", "suspension", "shadow")
+
+
+class Operating:
+    """``ops.gate.Gate``."""
+
+    def __init__(
+        self,
+        control: Path,
+        rules: RuleSet,
+        relay: Relay,
+        store: EmbeddedStore,
+        journal: Journal,
+        kick: Callable[[], None],
+        providers: Providers,
+        houses: Sequence[CarrierHouse],
+        reload: Callable[[], Awaitable[list[str]]],
+        problem: Callable[[], str],
+    ) -> None:
+        """``kick``: something is to be synced. ``problem``: why the folder's rules are not in force, empty when they are."""
+        self.relay = relay
+        self.store = store
+        self.houses = houses
+        self.listing: Listing | None = None
+        self._rules = rules
+        self._rules_since = time.time()
+        self._journal, self._kick = journal, kick
+        self._providers = providers
+        self._reload, self._problem = reload, problem
+        self.book = OrderBook(store.orders, self.write, self._obey)
+        self._taps = Taps()
+        self._lately = ops_rules.Lately(relay.tally)
+        self._server = ControlServer(
+            control,
+            {
+                **binds.commands(self),
+                **links.commands(self),
+                **orders.commands(self),
+                **suppress.commands(self),
+                **trace.commands(self, self),
+                **ops_rules.commands(self, self._lately),
+            },
+        )
+        self.book.sweep(self.now())
+        self._obey()
+
+    async def start(self) -> None:
+        """Opens the socket; ControlError says what is in the way."""
+        await self._server.start()
+
+    async def stop(self) -> None:
+        await self._server.stop()
+
+    # -- what stands by the orders
+
+    def use(self, rules: RuleSet) -> None:
+        """Other rules are in force from now on, beside the same orders."""
+        self._rules, self._rules_since = rules, time.time()
+        self._obey()
+
+    def _obey(self) -> None:
+        given = self.book.of_kind(*JUDGING)
+        self.relay.rules = self._rules.with_orders(given) if given else self._rules
+        drains, now = self.book.of_kind("drain"), self.now()
+        for house in self.houses:
+            house.drain(links.drained(house, drains, now))
+
+    def tick(self, now: float, now_s: float) -> None:
+        """A few times a second; ``now_s``: monotonic."""
+        for order in self.book.sweep(now):
+            log.info("an order is over", order=order.name, about=words_of(order))
+        self._lately.tick(now_s)
+
+    @property
+    def open_from(self) -> int | None:
+        """The record from which on the journal must be read for what is on its way in; None if nothing is."""
+        return self.listing.sequence if self.listing is not None else None
+
+    # -- what commands ask
+
+    def binds(self) -> Iterable[ProviderLink]:
+        return sorted((link for links in self._providers.bound.values() for link in links), key=lambda link: link.number)
+
+    def watched(self) -> list[ProviderLink | CarrierLink]:
+        """Links a trace may listen to."""
+        return [*self.binds(), *(link for house in self.houses for link in house.links)]
+
+    def listen(self, links: Iterable[Link], hear: Hear) -> None:
+        self._taps.listen(links, hear)
+
+    def now(self) -> float:
+        return time.time()
+
+    def write(self, kind: int, body: bytes) -> int:
+        try:
+            if self.relay.journal_down:
+                raise JournalDown(self.relay.journal_down)
+            sequence = self._journal.append(kind, body)
+            self._journal.write(time.time())
+        except JournalDown as down:
+            raise Refused(f"{down}: nothing was done") from None
+        self._kick()
+        return sequence
+
+    async def safe(self, sequence: int) -> None:
+        try:
+            async with asyncio.timeout(SAFE_S):
+                while self._journal.synced < sequence:
+                    if self.relay.journal_down:
+                        raise Refused(f"{self.relay.journal_down}: it is done, but not safe on disk")
+                    self._kick()
+                    await asyncio.sleep(0.001)
+        except TimeoutError:
+            raise Refused(f"the disk has not synced for {SAFE_S:g} s: it is done, but not safe on disk") from None
+
+    async def reload(self) -> list[str]:
+        return await self._reload()
+
+    def rules_told(self) -> dict[str, Any]:
+        return {"since": self._rules_since, "problem": self._problem()}
+
+    # -- what others should see
+
+    def notes(self) -> list[str]:
+        """Orders in force, for /readyz."""
+        return [
+            f"{order.name}: {words_of(order)}, until {moments.local(order.until)} ({order.who}: {order.why})"
+            for order in self.book.of_kind(*JUDGING, "drain")
+        ]
+
+    def gauges(self) -> dict[str, Any]:
+        """For ``ops.metrics.Gauges``."""
+        suspended: dict[tuple[str, ...], float] = {(name,): 0.0 for name in self.relay.directory.providers}
+        for order in self.book.of_kind("suspension"):
+            for provider in dict(order.scope).get("provider", ()):
+                suspended[provider,] = suspended.get((provider,), 0.0) + 1.0
+        return {
+            "stops": float(len(self.book.of_kind("stop"))),
+            "shadowed": float(bool(self.book.of_kind("shadow"))),
+            "suspended": suspended,
+            "suppressed_numbers": self.store.listed.counts(),
+        }

@@ -1,0 +1,97 @@
+"""Gate: what commands ask of the running gate. Whoever wires it (operating.py) is one; so is a test's.
+
+In: nothing. Out: protocols. Never: a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from proxy.access import Access
+from proxy.listing import Listing
+from proxy.orders import OrderBook
+from proxy.relay import Relay
+from proxy.state import EmbeddedStore
+
+
+class BindLink(Protocol):
+    """A provider's bind, as operators see it."""
+
+    access: Access
+    number: int
+    kind: str
+    peer: str
+    since: float
+    unanswered: int
+    window: int
+    tps: float
+
+    @property
+    def unread_bytes(self) -> int: ...
+    def kick(self) -> None: ...
+
+
+class LinkSession(Protocol):
+    window: int
+
+    @property
+    def bound(self) -> bool: ...
+
+
+class CarrierLink(Protocol):
+    """One connection to a carrier."""
+
+    slot: int
+    since: float
+
+    @property
+    def session(self) -> LinkSession: ...
+    @property
+    def in_flight(self) -> int: ...
+
+
+class CarrierHouse(Protocol):
+    """One account at a carrier."""
+
+    drained: frozenset[int]
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def slots(self) -> int: ...
+    @property
+    def links(self) -> Sequence[CarrierLink]: ...
+    def kind_of(self, slot: int) -> str: ...
+
+
+class Gate(Protocol):
+    listing: Listing | None
+    """The list that is on its way in: a checkpoint leaves the journal readable from its first record on."""
+
+    @property
+    def relay(self) -> Relay: ...
+    @property
+    def book(self) -> OrderBook: ...
+    @property
+    def store(self) -> EmbeddedStore: ...
+    @property
+    def houses(self) -> Sequence[CarrierHouse]: ...
+
+    def binds(self) -> Iterable[BindLink]:
+        """All binds, the oldest first."""
+
+    def now(self) -> float:
+        """The wall clock."""
+
+    def write(self, kind: int, body: bytes) -> int:
+        """A record into the journal, now; its sequence, or Refused: then nothing may be done."""
+
+    async def safe(self, sequence: int) -> None:
+        """Returns when the journal is synced up to there; Refused when it does not come about."""
+
+    async def reload(self) -> list[str]:
+        """What SIGHUP does; what is wrong with the files, empty when they are in force."""
+
+    def rules_told(self) -> dict[str, Any]:
+        """Where the rules in force come from: ``since``, ``problem``."""

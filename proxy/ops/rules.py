@@ -1,0 +1,89 @@
+"""Rules: what is in force, where it comes from, how often each rule has spoken lately; read the folder again.
+
+In: nothing. Out: the same as a console would show; what is wrong with the files. Never: another set of rules (they come from the folder).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.desk import entries, operated
+from proxy.ops import orders
+from proxy.ops.control import Call, Handler
+from proxy.ops.gate import Gate
+from proxy.tally import Tally
+
+LATELY_S = 60.0
+EVERY_S = 10.0
+"""How often hits are looked at: of a few thousand counts a millisecond's work."""
+
+
+class Lately:
+    """Hits of each rule, enforced and in shadow, in about the last minute."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._seen: deque[tuple[float, Counter[str]]] = deque([(float("-inf"), Counter())])
+
+    def tick(self, now_s: float) -> None:
+        """``now_s``: monotonic."""
+        if now_s - self._seen[-1][0] < EVERY_S:
+            return
+        self._seen.append((now_s, self._count()))
+        while len(self._seen) > 1 and self._seen[1][0] <= now_s - LATELY_S:
+            self._seen.popleft()
+
+    def hits(self) -> Counter[str]:
+        """By rule, since about a minute ago."""
+        return self._count() - self._seen[0][1]
+
+    def _count(self) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for counts in (self._tally.rule_hits, self._tally.shadow):
+            for (rule, _), count in counts.items():
+                found[rule] += count
+        return found
+
+
+def commands(gate: Gate, lately: Lately) -> Mapping[str, Handler]:
+    asked = _Rules(gate, lately)
+    return {"rules": asked.show, "rules.reload": asked.reload}
+
+
+class _Rules:
+    def __init__(self, gate: Gate, lately: Lately) -> None:
+        self._gate = gate
+        self._lately = lately
+
+    async def show(self, call: Call) -> Mapping[str, Any]:
+        call.args.done()
+        rules, hits = self._gate.relay.rules, self._lately.hits()
+        files = Counter(rule.file for rule in rules.rules)
+        return {
+            "revision": rules.revision,
+            **self._gate.rules_told(),
+            "files": [{"file": file, "rules": count} for file, count in sorted(files.items())],
+            "orders": [orders.told(order) for order in rules.orders],
+            "rules": [
+                {
+                    "rule": rule.id,
+                    "mode": rule.mode,
+                    "say": rule.say,
+                    "where": f"{rule.file}:{rule.line}" if rule.file else "",
+                    "hits_last_minute": hits[rule.id],
+                }
+                for rule in (*rules.rules, *rules.ordered)
+            ],
+        }
+
+    async def reload(self, call: Call) -> Mapping[str, Any]:
+        call.args.done()
+        gate = self._gate
+        before = gate.relay.rules.revision
+        said = operated.pack_operated(gate.now(), call.who, "rules reload", "", "")
+        await gate.safe(gate.write(entries.OPERATED, said))
+        problems = await gate.reload()
+        revision = gate.relay.rules.revision
+        return {"revision": revision, "changed": revision != before, "problems": problems}

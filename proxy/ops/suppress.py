@@ -1,0 +1,316 @@
+"""Suppress: the commands about people who get no marketing: enter a refusal, take it back, look, lists in and out.
+
+In: numbers, what they refuse, who says so. Out: refusals in force and synced before anybody is told, of one person in the record, of many
+as a list. Never: half a list; the loop held for longer than a chunk takes.
+
+A list comes in lines of numbers behind the command: ``{"key": 0, "chunk": 12875, "numbers": "…"}`` (base64 of the lower 20 bits of each,
+four bytes little-endian), then ``{"end": true, "numbers": 1000000}``. Each line is in the journal before the next is read; the last one
+puts all of it into force, or nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import sys
+from array import array
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pyroaring import BitMap
+
+from proxy.desk import entries, operated
+from proxy.listing import Listing
+from proxy.message import Category, OptOut
+from proxy.number import FIRST, LAST, NotARecipient, mask, recipient_of
+from proxy.officer import OfficerSays
+from proxy.ops.control import Args, Call, Handler, Refused
+from proxy.ops.gate import Gate
+from proxy.policy import NotInScope, RuleSet, asks
+from proxy.policy.category import SUBCATEGORIES
+from proxy.policy.orders import DIMENSIONS
+from proxy.state import record
+from proxy.state.facts import SCOPES, VALUE_BYTES_MAX
+from proxy.state.listed import CHUNK_BITS, LISTS_MAX, LOW_MASK, TooManyLists
+from proxy.yamlfile import unknown
+
+SOURCES = ("officer", "complaint", "import")
+"""Who may have said so here; a person's own word comes by reply."""
+FOR_S_MAX = 20 * 366 * 86_400.0
+WRITTEN_S = 30.0
+"""A change of one person's record is written within so long, or whoever asked is told that it is not safe yet."""
+LISTING_NUMBERS_MAX = 300_000_000
+"""Of one import: its chunks wait in memory, some two bytes a number, until all of it is there."""
+LINE_NUMBERS_MAX = 45_000
+UNSYNCED_NUMBERS_MAX = 4_000_000
+"""So many numbers of a list may be written and not synced: the disk sets the pace, not the client."""
+ROWS_A_LINE = 500
+"""Of an export."""
+_CHUNKS = range(FIRST >> CHUNK_BITS, (LAST >> CHUNK_BITS) + 1)
+
+
+def commands(gate: Gate) -> Mapping[str, Handler]:
+    asked = _Suppress(gate)
+    return {
+        "suppress.add": asked.add,
+        "suppress.remove": asked.remove,
+        "suppress.show": asked.show,
+        "suppress.lists": asked.lists,
+        "suppress.import": asked.take,
+        "suppress.export": asked.give,
+    }
+
+
+def enforced(rules: RuleSet) -> bool:
+    """Whether any rule acts by what people refused: without one, suppressing is only remembered."""
+    return any(rule.mode == "enforce" and asks(rule, "suppressed") for rule in rules.rules)
+
+
+def told(one: OptOut) -> dict[str, Any]:
+    return {"scope": one.scope, "value": one.value, "source": one.source, "since": one.time, "until": one.expiry}
+
+
+class _Suppress:
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    # -- one person
+
+    async def add(self, call: Call) -> Mapping[str, Any]:
+        args = call.args
+        recipient, refusal, why = _recipient(args), self._refusal(args), args.why()
+        args.done()
+        change = await self._change(recipient, (refusal,), None, call.who, why)
+        self._gate.relay.tally.optouts[refusal.source, refusal.scope, ""] += 1
+        return {
+            "to": mask(recipient),
+            "added": [told(one) for one in change.added],
+            "enforced": enforced(self._gate.relay.rules),
+        }
+
+    async def remove(self, call: Call) -> Mapping[str, Any]:
+        args = call.args
+        recipient, scope, value = _recipient(args), args.text("scope", ""), args.text("value", "")
+        source, why = args.text("source", ""), args.why()
+        args.done()
+        scope = "all" if scope == "global" else scope
+        own_word = [False]
+
+        def wanted(one: OptOut) -> bool:
+            if (scope and one.scope != scope) or (value and one.value != value):
+                return False
+            if one.source == "reply" and source != "reply":
+                own_word[0] = True
+                return False
+            return source in ("", one.source)
+
+        change = await self._change(recipient, (), wanted, call.who, why)
+        if not change.lifted and own_word[0]:
+            raise Refused(f"{mask(recipient)} refused by reply: only they take that back (START), or name --source reply")
+        if not change.lifted:
+            raise Refused(f"nothing of {mask(recipient)} is suppressed so (`gate106 suppress show` tells what is)")
+        return {"to": mask(recipient), "removed": [told(one) for one in change.lifted]}
+
+    async def _change(self, recipient: int, added: tuple[OptOut, ...], wanted: Any, who: str, why: str) -> OfficerSays:
+        """Alters one record; returns when that is safe."""
+        written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def then(change: OfficerSays, recorded: int) -> None:
+            if not written.done():
+                written.set_result(recorded)
+
+        change = OfficerSays(recipient, added, wanted, self._gate.store.listed, who, why, then)
+        self._gate.relay.change(change)
+        try:
+            async with asyncio.timeout(WRITTEN_S):
+                recorded = await written
+        except TimeoutError:
+            raise Refused("it is in force, but not written: the journal is down (the log has more)") from None
+        await self._gate.safe(recorded)
+        return change
+
+    async def show(self, call: Call) -> Mapping[str, Any]:
+        gate, recipient = self._gate, _recipient(call.args)
+        call.args.done()
+        said = operated.pack_operated(gate.now(), call.who, "suppress show", "", str(recipient))
+        await gate.safe(gate.write(entries.OPERATED, said))
+        _, data = (await gate.store.load([recipient]))[recipient]
+        there = [(one, "record") for one in record.opt_outs(data)]
+        there += [(one, "list") for one in gate.store.listed.refusals(recipient)]
+        now = gate.now()
+        return {
+            "to": mask(recipient),
+            "refusals": [
+                told(one) | {"kept": where, "in_force": not 0 < one.expiry <= now, "port": ""} for one, where in there
+            ],
+            "enforced": enforced(gate.relay.rules),
+        }
+
+    async def lists(self, call: Call) -> Mapping[str, Any]:
+        call.args.done()
+        return {
+            "lists": [
+                {**one.key._asdict(), "until": one.key.expiry, "newest": one.time, "numbers": one.numbers}
+                for one in self._gate.store.listed.lists()
+            ]
+        }
+
+    def _refusal(self, args: Args) -> OptOut:
+        """What is refused, checked: a word nobody knows would suppress nothing."""
+        gate = self._gate
+        now = gate.now()
+        scope, value = args.text("scope", "all"), args.text("value", "")
+        source, for_s = args.text("source", "officer"), args.number("for_s", 0.0, 0.0, FOR_S_MAX)
+        until = int(args.number("until", 0.0, 0.0, now + FOR_S_MAX))
+        scope = "all" if scope == "global" else scope
+        if scope not in SCOPES:
+            raise Refused(unknown("scope", scope, SCOPES))
+        if source not in SOURCES:
+            raise Refused(unknown("source", source, SOURCES))
+        if until and until <= now:
+            raise Refused("until: is over already")
+        if (scope == "all") is bool(value):
+            raise Refused("scope all has no value" if value else f"scope {scope} needs a value (--value)")
+        if value:
+            value = self._value(scope, value)
+        return OptOut(scope, value, int(now), source, until or (int(now + for_s) if for_s else 0))
+
+    def _value(self, scope: str, value: str) -> str:
+        relay = self._gate.relay
+        if scope == "provider" and value not in relay.directory.providers:
+            raise Refused(unknown("provider of the settings", value, relay.directory.providers))
+        if scope == "category":
+            words = (Category.MARKETING.word, *SUBCATEGORIES[1:])
+            if value not in words:
+                raise Refused(unknown("category of marketing", value, words))
+            return value
+        try:
+            value = DIMENSIONS[scope](value, relay.rules.registry)
+        except NotInScope as fault:
+            raise Refused(str(fault)) from None
+        if len(value.encode()) > VALUE_BYTES_MAX:
+            raise Refused(f"value: longer than {VALUE_BYTES_MAX} bytes")
+        return value
+
+    # -- many people: in
+
+    async def take(self, call: Call) -> Mapping[str, Any]:
+        args, gate = call.args, self._gate
+        takes_off, file, why = args.flag("remove"), args.text("file", "-", 255), args.why()
+        keys = args.rows("keys", LISTS_MAX)
+        args.done()
+        if not keys:
+            raise Refused("keys: must be a list of what the numbers refuse")
+        refusals = [self._refusal(one) for one in keys]
+        for one in keys:
+            one.done()
+        if gate.listing is not None:
+            raise Refused("another list is on its way in: try again when it is done")
+        body = operated.pack_listing(gate.now(), takes_off, refusals, call.who, why, file)
+        sequence = gate.write(entries.LISTING, body)
+        listing = gate.listing = Listing(sequence, operated.unpack_listing(body))
+        try:
+            await call.say({"go": True})
+            await self._hear_numbers(call, listing)
+            return await self._put_in_force(listing)
+        finally:
+            gate.listing = None
+
+    async def _hear_numbers(self, call: Call, listing: Listing) -> None:
+        gate, unsynced = self._gate, 0
+        while True:
+            said = await call.hear()
+            if said.get("end") is True:
+                if said.get("numbers") != listing.numbers:
+                    raise Refused(
+                        f"{listing.numbers} numbers came, the client says {said.get('numbers')!r:.20}: nothing was imported"
+                    )
+                return
+            key, chunk, lows = _numbers_of(said, len(listing.said.refusals))
+            body = operated.pack_listed(listing.sequence, key, chunk, lows.serialize())
+            sequence = gate.write(entries.LISTED, body)
+            listing.add(body, len(lows))
+            if listing.numbers > LISTING_NUMBERS_MAX:
+                raise Refused(f"more than {LISTING_NUMBERS_MAX} numbers: nothing was imported (split the file)")
+            unsynced += len(lows)
+            if unsynced > UNSYNCED_NUMBERS_MAX:
+                await gate.safe(sequence)
+                unsynced = 0
+            await asyncio.sleep(0)  # a reader that has everything already would never let traffic through
+
+    async def _put_in_force(self, listing: Listing) -> Mapping[str, Any]:
+        gate, changed = self._gate, 0
+        try:
+            gate.store.listed.make_room(listing.keys())
+        except TooManyLists as fault:
+            raise Refused(f"{fault}: nothing was imported") from None
+        sequence = gate.write(entries.LISTING_DONE, listing.done(gate.now()))
+        for numbers in listing.apply(gate.store.listed):
+            changed += numbers
+            await asyncio.sleep(0)
+        if listing.said.takes_off:
+            gate.relay.refusals.clear()
+        else:
+            for refusal in listing.said.refusals:
+                gate.relay.tally.optouts[refusal.source, refusal.scope, ""] += listing.numbers_of(refusal)
+        await gate.safe(sequence)
+        return {"numbers": listing.numbers, "changed": changed, "enforced": enforced(gate.relay.rules)}
+
+    # -- many people: out
+
+    async def give(self, call: Call) -> Mapping[str, Any]:
+        """Everybody: lists a chunk, records a few buckets at a time, as they are when their turn comes."""
+        gate, why = self._gate, call.args.why()
+        call.args.done()
+        await gate.safe(gate.write(entries.OPERATED, operated.pack_operated(gate.now(), call.who, "suppress export", why, "")))
+        people = 0
+        for one, numbers in gate.store.listed.numbers():
+            refusal = told(OptOut(one.key.scope, one.key.value, one.time, one.key.source, one.key.expiry))
+            for start in range(0, len(numbers), ROWS_A_LINE):
+                await call.say({"refusal": refusal, "numbers": numbers[start : start + ROWS_A_LINE]})
+                await asyncio.sleep(0)
+            people += len(numbers)
+        for records in gate.store.walk():
+            for number, data in records:
+                for one_refusal in record.opt_outs(data):
+                    await call.say({"refusal": told(one_refusal), "numbers": [number]})
+                    people += 1
+            await asyncio.sleep(0)
+        return {"rows": people}
+
+
+def _recipient(args: Args) -> int:
+    try:
+        return recipient_of(args.text("to", most=100))
+    except NotARecipient as fault:
+        raise Refused(f"to: {fault}") from None
+
+
+def _numbers_of(said: Mapping[str, Any], keys: int) -> tuple[int, int, BitMap]:
+    """(key, chunk, lower bits) of one line; Refused where it is no such thing, whoever sent it."""
+    key, chunk, packed = said.get("key"), said.get("chunk"), said.get("numbers")
+    if not (
+        isinstance(key, int) and 0 <= key < keys and isinstance(chunk, int) and chunk in _CHUNKS and isinstance(packed, str)
+    ):
+        raise Refused("a line of numbers says no key, no chunk or no numbers: nothing was imported")
+    try:
+        octets = base64.b64decode(packed, validate=True)
+        lows = array("I", octets)
+    except (binascii.Error, ValueError):
+        raise Refused("a line of numbers cannot be read: nothing was imported") from None
+    if sys.byteorder == "big":
+        lows.byteswap()
+    if not 0 < len(lows) <= LINE_NUMBERS_MAX or max(lows) > LOW_MASK:
+        raise Refused("a line of numbers holds too many, or one outside its chunk: nothing was imported")
+    return key, chunk, BitMap(lows)
+
+
+def lines_of(key: int, chunk: int, lows: BitMap) -> Iterable[dict[str, Any]]:
+    """The lines that tell these numbers: for the client."""
+    numbers = lows.to_array()
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    for start in range(0, len(numbers), LINE_NUMBERS_MAX):
+        octets = numbers[start : start + LINE_NUMBERS_MAX].tobytes()
+        yield {"key": key, "chunk": chunk, "numbers": base64.b64encode(octets).decode()}

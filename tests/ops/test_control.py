@@ -1,0 +1,209 @@
+"""The control socket, served in this process: who may, what is refused, what is left behind. (Commands are tried end to end.)"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.ops import client, control
+from proxy.ops.control import Args, Call, ControlError, ControlServer, Refused
+
+Ask = Callable[..., Awaitable[Any]]
+
+
+async def _echo(call: Call) -> Mapping[str, Any]:
+    text = call.args.text("text", "")
+    call.args.done()
+    return {"text": text, "who": call.who}
+
+
+async def _count(call: Call) -> Mapping[str, Any]:
+    for number in range(int(call.args.number("to", 3, 1, 1_000_000))):
+        await call.say({"number": number, "filling": "x" * 1000})
+    return {"done": True}
+
+
+async def _listen(call: Call) -> Mapping[str, Any]:
+    await call.say({"go": True})
+    heard = []
+    while "end" not in (said := await call.hear()):
+        heard.append(said["n"])
+    return {"heard": heard}
+
+
+async def _fails(call: Call) -> Mapping[str, Any]:
+    raise RuntimeError("secret")
+
+
+async def _sleeps(call: Call) -> Mapping[str, Any]:
+    await asyncio.sleep(3600)
+    return {}
+
+
+COMMANDS = {"echo": _echo, "count": _count, "listen": _listen, "fails": _fails, "sleeps": _sleeps}
+
+
+@pytest.fixture
+async def server(tmp_path: Path):
+    made = ControlServer(tmp_path / "run" / "control.sock", COMMANDS)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def ask(server: ControlServer) -> Ask:
+    async def ask(command: str, **args: Any) -> Any:
+        return await asyncio.to_thread(client.ask, server.path, command, **args)
+
+    return ask
+
+
+async def test_a_command_is_answered_and_the_gate_knows_who_asked(ask: Ask, server: ControlServer) -> None:
+    told = await ask("echo", text="你好")
+    assert told["text"] == "你好"
+    assert f"uid {os.getuid()}, pid {os.getpid()}" in told["who"]
+    assert stat.S_IMODE(server.path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "says"),
+    [
+        ("eco", {}, "unknown command 'eco' (did you mean 'echo'?)"),
+        ("echo", {"txt": "x"}, "unknown argument 'txt' (did you mean 'text'?)"),
+        ("echo", {"text": 5}, "text: must be text of 1 to 1000 characters"),
+        ("echo", {"text": "x" * 1001}, "text: must be text of 1 to 1000 characters"),
+        ("count", {"to": True}, "to: must be a number from 1 to 1e+06"),
+        ("count", {"to": 0}, "to: must be a number from 1 to 1e+06"),
+        ("fails", {}, "fails: failed inside the gate, the log has more (a fault of gate106, please report it)"),
+    ],
+)
+async def test_what_is_wrong_is_said_in_a_line(ask: Ask, command: str, args: dict[str, Any], says: str) -> None:
+    with pytest.raises(client.CannotAsk) as caught:
+        await ask(command, **args)
+    assert str(caught.value) == says
+
+
+async def test_a_command_may_say_and_hear_more_than_one_line(ask: Ask, server: ControlServer) -> None:
+    def converse() -> Any:
+        with client.Conversation(server.path, "listen", {}) as conversation:
+            assert conversation.hear() == {"go": True}
+            for number in range(1000):
+                conversation.say({"n": number})
+            conversation.say({"end": True})
+            return conversation.answer()["heard"]
+
+    assert await asyncio.to_thread(converse) == list(range(1000))
+
+
+async def test_a_client_that_does_not_read_does_not_hold_the_gate(
+    server: ControlServer, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "SAY_S", 0.2)
+    _, writer = await asyncio.open_unix_connection(server.path)
+    writer.write(b'{"v": 1, "command": "count", "args": {"to": 100000}}\n')
+    assert (await ask("echo"))["text"] == ""
+    while len(server._clients):  # noqa: ASYNC110 # until the gate has had enough
+        await asyncio.sleep(0.01)
+    writer.close()
+
+
+async def test_a_client_that_says_nothing_is_told_so(server: ControlServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "REQUEST_S", 0.05)
+    reader, writer = await asyncio.open_unix_connection(server.path)
+    assert json.loads(await reader.readline())["error"] == "nothing was said for 0.05 s"
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_more_clients_than_there_is_room_for_are_told_to_come_again(server: ControlServer, ask: Ask) -> None:
+    writers = []
+    for _ in range(control.CLIENTS_MAX):
+        _, writer = await asyncio.open_unix_connection(server.path)
+        writer.write(b'{"v": 1, "command": "sleeps"}\n')
+        writers.append(writer)
+    while len(server._clients) < control.CLIENTS_MAX:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    with pytest.raises(client.CannotAsk, match="16 commands are being served already"):
+        await ask("echo")
+    for writer in writers:
+        writer.close()
+
+
+async def test_a_gate_that_stops_hangs_up_and_takes_its_socket_away(tmp_path: Path) -> None:
+    server = ControlServer(tmp_path / "control.sock", COMMANDS)
+    await server.start()
+    reader, writer = await asyncio.open_unix_connection(server.path)
+    writer.write(b'{"v": 1, "command": "sleeps"}\n')
+    while not server._clients:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    await server.stop()
+    assert await reader.read() == b""
+    assert not server.path.exists()
+    writer.close()
+    with pytest.raises(client.CannotAsk, match=r"no gate answers at .*: is it running"):
+        client.ask(server.path, "echo")
+
+
+async def test_a_socket_nobody_answers_at_is_replaced_and_one_that_answers_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))  # as a gate that was killed leaves it
+    server = ControlServer(path, COMMANDS)
+    await server.start()
+    with pytest.raises(ControlError, match="another gate answers there"):
+        await ControlServer(path, COMMANDS).start()
+    path.unlink()
+    other = ControlServer(path, COMMANDS)
+    await other.start()
+    await server.stop()  # whose socket is not there any more
+    assert path.exists()
+    await other.stop()
+
+
+async def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(ControlError, match="something that is no socket is there"):
+        await ControlServer(tmp_path / "file", COMMANDS).start()
+    assert (tmp_path / "file").read_text() == "precious"
+    with pytest.raises(ControlError, match="File exists"):
+        await ControlServer(tmp_path / "file" / "control.sock", COMMANDS).start()
+
+
+async def test_a_path_that_is_too_long_for_an_address_serves_all_the_same(tmp_path: Path) -> None:
+    server = ControlServer(tmp_path / ("x" * 150) / "control.sock", COMMANDS)
+    await server.start()
+    assert (await asyncio.to_thread(client.ask, server.path, "echo", text="far"))["text"] == "far"
+    await server.stop()
+    assert not server.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("take", "says"),
+    [
+        (lambda args: args.why(), "why: must be text of 1 to 500 characters"),
+        (lambda args: args.texts("list"), "list: must be a list of at most 100 texts"),
+        (lambda args: args.texts("empty"), "empty: must be a list of at most 100 texts"),
+        (lambda args: args.rows("list", 5), "list: must be a list of at most 5 mappings"),
+        (lambda args: args.number("nan", 1.0, 0, 9), "nan: must be a number from 0 to 9"),
+        (lambda args: args.number("missing", None, 0, 9), "missing: must be a number from 0 to 9"),
+        (lambda args: args.flag("list"), "list: must be true or false"),
+        (lambda args: args.done(), "unknown argument 'list'"),
+    ],
+)
+def test_an_argument_that_is_not_as_it_must_be_is_named(take: Callable[[Args], Any], says: str) -> None:
+    with pytest.raises(Refused) as caught:
+        take(Args({"list": [1], "empty": [""], "nan": float("nan"), "why": " "}))
+    assert str(caught.value).startswith(says)
+
+
+def test_why_is_one_line() -> None:
+    assert Args({"why": " two\nlines "}).why() == "two lines"
