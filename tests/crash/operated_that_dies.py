@@ -1,0 +1,31 @@
+"""A gate that dies while it is operated: gate_that_dies with points of its own, at which nothing but a command brings it.
+
+python -m tests.crash.operated_that_dies '{"point": "suppression-written", "nth": 1, …}' gate106.yaml
+"""
+
+from __future__ import annotations
+
+import sys
+
+from proxy.listing import Listing
+from proxy.officer import OfficerSays
+from proxy.operating import Operating
+from proxy.orders import OrderBook
+from proxy.state.listed import Listed
+from tests.crash import gate_that_dies
+from tests.crash.gate_that_dies import Point, after, before
+
+POINTS = {
+    "suppression-written": Point("when a suppression is written and not acknowledged", before(OfficerSays, "done"), 1),
+    "order-written": Point("when an order is written and not synced", after(OrderBook, "give"), 1),
+    "lift-written": Point("when the end of an order is written and not synced", after(OrderBook, "lift"), 1),
+    "syncing": Point("when what was ordered waits for the disk", before(Operating, "safe"), 1),
+    "list-half": Point("amid the numbers of a list", after(Listing, "add"), 2),
+    "list-unwritten": Point("when a list is whole and its end not written", after(Listing, "done"), 1),
+    "list-applying": Point("when a list's end is written and half of it in force", after(Listed, "add"), 2),
+    "never": Point("never", before(OfficerSays, "unwritten"), 1 << 30),
+}
+
+if __name__ == "__main__":
+    gate_that_dies.POINTS |= POINTS
+    sys.exit(gate_that_dies.main())
