@@ -172,7 +172,7 @@ def nameless(frame: bytes) -> bytes:
 
 
 def hash_of(advertiser: str) -> str:
-    return f"{hash48(advertiser):012x}"
+    return f"{hash48(advertiser.upper()):012x}"  # signatures are looked up in capitals
 
 
 def covers(refusal: tuple[str, str], submit: Submit) -> bool:
