@@ -6,6 +6,7 @@ In: the four witnesses, their differences. Out: tables for rich, lines, a yes or
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -81,6 +82,8 @@ def missing(journal: JournalStory, seconds: float) -> list[str]:
     found += [
         f"the shadow rule {rule} saw nothing (it should see: {how})" for rule, how in SHADOWS.items() if rule not in watched
     ]
+    if not journal.long_messages(math.inf)["inherited"]:
+        found.append("no part of a long message came late and went out (some should from: yunqi)")
     absent = [province for province in people.PROVINCES if province not in reached(journal)]
     if absent and seconds >= ALL_PROVINCES_FROM_S:
         found.append(f"no message was allowed to {' '.join(absent)}")
@@ -98,6 +101,11 @@ def lines(seen: Witnesses) -> Iterator[str]:
     reasons = Counter(one.reason for one in journal.verdicts)
     yield f"provinces: allowed messages went to people in {len(reached(journal))} of {len(people.PROVINCES)}"
     yield _optouts(seen)
+    long = journal.long_messages(math.inf)
+    yield (
+        f"long messages: {long['complete']} were judged whole, {long['incomplete']} before their last part was there; of the parts "
+        f"that came later {long['inherited']} inherited the verdict and {long['late-breach']} were refused for what they brought"
+    )
     late = {one.sent for one in journal.answers if one.effect in LATE}
     for outage in carrier.outages:
         during = [one for one in journal.answers if one.sent not in late and outage.began <= one.at <= outage.ended]

@@ -158,6 +158,12 @@ def _counted_verdicts(seen: Witnesses) -> list[Difference]:
     found += _compare(
         "shadow", "journal", watched, "/metrics", _counted(seen.metrics, "gate106_shadow_total", "rule", "verdict")
     )
+    long: Counter[tuple[str, ...]] = Counter(
+        {(outcome,): count for outcome, count in seen.journal.long_messages(seen.scraped_at).items()}
+    )
+    found += _compare(
+        "long messages", "journal", long, "/metrics", _counted(seen.metrics, "gate106_long_messages_total", "outcome")
+    )
     hits: Counter[tuple[str, ...]] = Counter((rule,) for one in judged for rule, _, shadow in one.objections if not shadow)
     return found + _compare("rule hits", "journal", hits, "/metrics", _counted(seen.metrics, "gate106_rule_hits_total", "rule"))
 

@@ -35,6 +35,10 @@ AWAY_FROM_S = 1.0
 """When one provider leaves. The receipts of what it sent just before are then still to come."""
 REFUSALS = ("TD", "R", "退订", "TD.")
 """What people answer who want no more; every reply in the demo with one of these words is an opt-out."""
+LATE_S = 1.2
+"""So long after the others does a part come late: the gate judges a long message 0.3 s after the last part that is there."""
+BANNED = "六合彩今晚开奖"
+"""Words of the shipped keyword rule."""
 ALL_PROVINCES_FROM_S = 20.0
 """From this length on a demo must reach people in every province."""
 
@@ -47,6 +51,7 @@ EXPECTED: dict[str, str] = {
     "suppressed": "an advertisement after 退订",
     "quiet-hours": "meant to be delivered at night",
     "keyword": "banned words",
+    "late-breach": "banned words in a part that comes late",
     "text-unreadable": "a data_coding nobody can read",
     "malformed": "a wrong sm_length",
     "port-not-owned": "somebody else's port",
@@ -65,7 +70,6 @@ NOT_STAGED: dict[str, str] = {
     "store-down": "the embedded store is memory: it cannot be away, and so it never says so",
     "store-conflict": "needs a second gate that writes the same person's record: the embedded store has one writer",
     "too-long": "needs a text of 21 parts: tests/test_parts.py sends one",
-    "late-breach": "needs a client that leaves a part for later: tests/test_parts.py does",
     "judge-error": "needs a fault in the gate itself: none is known, and planting one would be no demo",
 }
 """... these, which only a fault of the house or another command gives."""
@@ -154,7 +158,8 @@ class _Stage:
         """People whom several shops write to in turn: they reach the cap."""
 
     def shop(self) -> Actor:
-        """云旗, a large shop platform: advertisements to all provinces, long ones too; some people opt out and are written to again."""
+        """云旗, a large shop platform: advertisements to all provinces, long ones too, of which some parts come late; some people opt out and
+        are written to again."""
         ports = Ports.under("10690101")
         steps = list(self._stream(ports.marketing, 10, Category.MARKETING))
         steps += [self._step(at, ports.marketing, Category.MARKETING, person=self._target()) for at in self._times(2)]
@@ -167,6 +172,8 @@ class _Stage:
             steps += self._quitter(ports.marketing, at, REFUSALS[place % len(REFUSALS)])
         for at in self._times(0.5):
             steps += self._long(at, ports.marketing)
+        for place, at in enumerate(self._quitting()):
+            steps += self._late(at + 0.2, ports.marketing, banned=place % 2 == 0)
         return Actor(Provider("yunqi", ("10690101",)), tuple(steps), 0, "advertisements, everywhere")
 
     def bank(self) -> Actor:
@@ -338,6 +345,17 @@ class _Stage:
         person = self._person("四川")
         for body in texts.parts(self._text(Category.MARKETING, long=True), self.rng.randint(0, 255)):
             yield Step(at, port, person, body, "long", esm_class=pdus.UDHI)
+
+    def _late(self, at: float, port: str, *, banned: bool) -> Iterator[Step]:
+        """A long text whose last part comes when the others were judged without it; in some it brings what may not be said."""
+        person, text = self._person("云南"), self._text(Category.MARKETING, long=True)
+        if banned:
+            text, _, notice = text.rpartition(" ")
+            text = f"{text}，{BANNED} {notice}"
+        *first, last = texts.parts(text, self.rng.randint(0, 255))
+        for body in first:
+            yield Step(at, port, person, body, "late", esm_class=pdus.UDHI)
+        yield Step(at + LATE_S, port, person, last, "late-breach" if banned else "late", esm_class=pdus.UDHI)
 
     def _broken(self, at: float, port: str) -> Step:
         """sm_length says five octets more than there are."""

@@ -6,6 +6,7 @@ Never: what the gate meant; a record is taken at its word.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from proxy.desk import entries, mail
 from proxy.desk.journal import OsDisk, read
 from proxy.message import GATE_REASONS
+from proxy.sim import pdus
 
 ACCEPTED, TAKEN_BACK, UNKNOWN, LATE_ACCEPTED, LATE_TAKEN_BACK, STILL_UNKNOWN, LATE_STILL_UNKNOWN, PART_REFUSED, LATE_PART = (
     range(9)
@@ -21,7 +23,7 @@ ACCEPTED, TAKEN_BACK, UNKNOWN, LATE_ACCEPTED, LATE_TAKEN_BACK, STILL_UNKNOWN, LA
 """What an answer did to its entry, as the journal numbers it."""
 LATE = (LATE_ACCEPTED, LATE_TAKEN_BACK, LATE_STILL_UNKNOWN, LATE_PART)
 """Answers that came after the provider had been told "unknown"."""
-_JUDGED = ("no-route", "queue-full", "store-conflict", "judge-error")
+_JUDGED = ("no-route", "queue-full", "store-conflict", "judge-error", "late-breach")
 """Reasons of the gate itself that come after the rules were asked."""
 
 
@@ -40,6 +42,8 @@ class Judged(NamedTuple):
     place: int = 0  # in the journal
     objections: tuple[tuple[str, str, bool], ...] = ()
     """(rule, what it wants, whether it only watches), the strictest first."""
+    part: tuple[int, int] | None = None
+    """Of a long message: (reference, how many there are)."""
 
 
 class Settled(NamedTuple):
@@ -89,6 +93,28 @@ class JournalStory:
     """... and of those that left the mailbox in another way."""
     optouts: list[OptedOut] = field(default_factory=list)
     confirmed: list[Confirmed] = field(default_factory=list)
+
+    def long_messages(self, before: float) -> Counter[str]:
+        """What became of long messages judged before a moment: whole, or on what was there; and what came later, in time or with
+        words that may not be said. Parts with one time were judged together."""
+        found: Counter[str] = Counter()
+        begun: dict[
+            tuple[str, int, tuple[int, int]], tuple[float, bool]
+        ] = {}  # → when it was judged, whether that was for nothing
+        together = Counter((one.port, one.recipient, one.part, one.at) for one in self.verdicts)
+        for one in self.verdicts:
+            if one.part is None or one.at >= before:
+                continue
+            at, nothing = begun.get((one.port, one.recipient, one.part), (0.0, True))
+            if at and one.at == at:
+                continue
+            if not nothing:
+                found["late-breach" if one.reason == "late-breach" else "inherited"] += 1
+                continue
+            whole = together[one.port, one.recipient, one.part, one.at] == one.part[1]
+            found["complete" if whole else "incomplete"] += 1
+            begun[one.port, one.recipient, one.part] = one.at, whole or one.reason in _JUDGED
+        return found
 
     def after_optout(self) -> Iterator[Judged]:
         """Advertisements to people who had refused that port's advertiser. Written for the demo, where somebody who refuses only
@@ -160,4 +186,11 @@ def _judged(said: entries.Verdict, rules: dict[str, Sequence[str]], place: int, 
         said.time,
         place,
         objections,
+        None if unread else _part(said.data),
     )
+
+
+def _part(data: bytes) -> tuple[int, int] | None:
+    """The simulated providers write long messages with an 8-bit reference and nothing else in the header."""
+    sms = pdus.read(data)
+    return (sms.body[3], sms.body[4]) if sms.esm_class & pdus.UDHI else None

@@ -87,6 +87,13 @@ def test_its_closing_tables_are_whole_in_eighty_columns(run):
         assert word in shown
 
 
+def test_parts_come_late_in_it_and_some_break_a_rule(run):
+    outcomes = run.witnesses.journal.long_messages(run.witnesses.scraped_at)
+    assert set(outcomes) == {"complete", "incomplete", "inherited", "late-breach"}
+    steps = [sent for sent in run.witnesses.providers["yunqi"].sent if sent.why == "late-breach"]
+    assert {sent.status for sent in steps} == {0x450}
+
+
 def test_it_tells_of_the_optouts_the_outage_the_drain_and_the_provinces(run):
     said = " ".join(closing.lines(run.witnesses))
     assert "3 people replied R, TD, 退订; in force after " in said
@@ -118,6 +125,14 @@ def _metrics(seen):
     seen.metrics[next(key for key in seen.metrics if key[0] == "gate106_shadow_total")] += 1
 
 
+def _late(seen):
+    """A part that came late passes for one that came with the others."""
+    verdicts = seen.journal.verdicts
+    late = next(one for one in verdicts if one.reason == "late-breach")
+    first = next(one for one in verdicts if (one.part, one.recipient) == (late.part, late.recipient))
+    verdicts[verdicts.index(late)] = late._replace(at=first.at)
+
+
 @pytest.mark.parametrize(
     ("lie", "names"),
     [
@@ -125,8 +140,9 @@ def _metrics(seen):
         (_carrier, "messages to the carrier"),
         (_journal, "submits by provider luming"),
         (_metrics, "shadow notice-missing / reject"),
+        (_late, "long messages incomplete"),
     ],
-    ids=["provider", "carrier", "journal", "metrics"],
+    ids=["provider", "carrier", "journal", "metrics", "late part"],
 )
 def test_one_planted_difference_in_any_of_the_four_exits_1_and_is_named(run, lie, names, monkeypatch, tmp_path):
     seen = copy.deepcopy(run.witnesses)
