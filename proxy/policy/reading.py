@@ -20,7 +20,6 @@ from .lexicon import Lexicon
 from .memo import Memo
 from .scanner import Match, scanner
 from .text import (
-    DRESSING,
     NO_NOTICE,
     Notice,
     Signature,
@@ -113,11 +112,9 @@ class Page:
 
     def __init__(self, content: Content) -> None:
         self.text = content.text
-        self.folded, touched = folding(self.text)
+        self.folded, is_dressed = folding(self.text)
         self.squeezed = squeeze(self.folded)
-        self.is_dressed = not DRESSING.isdisjoint(touched) or (
-            self.squeezed is not self.folded and _has_marks_less(self.folded, self.squeezed)
-        )
+        self.is_dressed = is_dressed or (self.squeezed is not self.folded and _has_marks_less(self.folded, self.squeezed))
         """Whether words may be hidden in it."""
         self.signature: Signature = signature(self.text)
         self.notice: Notice = notice(self.folded) if self.folded else NO_NOTICE

@@ -61,8 +61,8 @@ class _Fold(dict[int, str]):
 
 
 def _is_unseen(character: str) -> bool:
-    """Zero-width characters, marks over and around others, controls."""
-    return unicodedata.category(character) in ("Cf", "Mn", "Me", "Cc") and character not in "\n\t\r"
+    """Zero-width characters, marks over and around others, controls, halves of surrogate pairs (no encoder takes them), private use."""
+    return unicodedata.category(character) in ("Cf", "Mn", "Me", "Cc", "Cs", "Co") and character not in "\n\t\r"
 
 
 def _is_costume(code: int) -> bool:
@@ -89,13 +89,14 @@ _PLAIN = [
 _TOUCHED = re.compile(f"[^{_ranges(one for one in _PLAIN if _FOLD[ord(one)] == one)}]")
 """What folding may change: a scan for it costs a tenth of folding every character."""
 _EASY: dict[str, str] = {}
-"""Touched characters that fold into untouched ones, so that one may be replaced after the other; learned, at most as long as Unicode."""
+"""Touched characters, no dressing, that fold into untouched ones, so that one may be replaced after the other; learned, at most as long
+as Unicode."""
 _EASY_MOST = 8  # above this many different ones, one pass over all characters is cheaper
 
 
 def _easy(character: str) -> str | None:
     folded = _FOLD[ord(character)]
-    if _TOUCHED.search(folded):
+    if _TOUCHED.search(folded) or character in DRESSING:
         return None
     _EASY[character] = folded
     return folded
@@ -115,20 +116,21 @@ def fold(text: str) -> str:
     return folding(text)[0]
 
 
-def folding(text: str) -> tuple[str, set[str]]:
-    """The text folded, and the characters of it that folding may have changed."""
+def folding(text: str) -> tuple[str, bool]:
+    """The text folded, and whether there was dressing in it."""
     touched = set(_TOUCHED.findall(text))
     if not touched:
-        return text, touched
-    if len(touched) > _EASY_MOST:
-        return text.translate(_FOLD), touched
-    folded = text
-    for character in touched:
-        easy = _EASY.get(character)
-        if easy is None and (easy := _easy(character)) is None:
-            return text.translate(_FOLD), touched
-        folded = folded.replace(character, easy)
-    return folded, touched
+        return text, False
+    if len(touched) <= _EASY_MOST:
+        folded = text
+        for character in touched:
+            easy = _EASY.get(character)
+            if easy is None and (easy := _easy(character)) is None:
+                break
+            folded = folded.replace(character, easy)
+        else:
+            return folded, False
+    return text.translate(_FOLD), not DRESSING.isdisjoint(touched)
 
 
 def undressed(text: str) -> str:

@@ -69,6 +69,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("{text: 代开发票}", {"text": "发票已开"}, "allow"),
     ('{text: {patterns: "q{2}\\\\d{5}"}}', {"text": "加QQ12345"}, "reject it"),
     ('{text: {patterns: "q{2}\\\\d{5}"}}', {"text": "加QQ123"}, "allow"),
+    ('{text: {patterns: "代.票"}}', {"text": "代开票 \ud83d"}, "reject it"),  # half an emoji stops no pattern
     ("{text_state: [unreadable, compressed]}", {"text": "", "state": "compressed"}, "reject it"),
     ("{text_state: [unreadable, compressed]}", {}, "allow"),
     ("{notice: missing}", {"text": "【测试】优惠券"}, "reject it"),
