@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import resource
 import signal
 import time
@@ -40,6 +41,7 @@ from proxy.operating import Operating
 from proxy.ops.control import ControlError
 from proxy.ops.http import HttpServer
 from proxy.ops.metrics import Gauges, pieces
+from proxy.ops.systemd import Manager
 from proxy.relay import Relay
 from proxy.replay import ID_GAP, replay, settle_open
 from proxy.sent import SentIndex
@@ -471,6 +473,7 @@ def serve(path: Path, accept_loss: bool = False) -> int:
 
 async def _serve(settings: Settings, path: Path, accept_loss: bool) -> int:
     loop = asyncio.get_running_loop()
+    manager = Manager(os.environ)
     try:
         gate = Gate(settings, path, loop, accept_loss)
         await gate.start()
@@ -483,14 +486,25 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    reloads: set[asyncio.Task[list[str]]] = set()
+    reloads: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        manager.reloading()
+        problems = await gate.reload()
+        if not stop.is_set():
+            manager.ready(f"open; not taken over: {problems[0]}" if problems else "open")
 
     def hang_up() -> None:
-        task = loop.create_task(gate.reload())
+        task = loop.create_task(reload())
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
     loop.add_signal_handler(signal.SIGHUP, hang_up)
+    manager.ready("open")
+    watchdog = loop.create_task(manager.watchdog())
     await stop.wait()
+    manager.stopping()
     await gate.stop()
+    watchdog.cancel()
+    manager.close()
     return 0

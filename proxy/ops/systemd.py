@@ -1,0 +1,68 @@
+"""systemd: tells the service manager how the gate stands, by datagrams to the socket it names (sd_notify(3)).
+
+In: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID of the environment; what happens. Out: datagrams. Never: waiting, or an error: where
+no manager listens nothing happens, and a datagram it does not take is a line in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Mapping
+
+import structlog
+
+log = structlog.get_logger()
+
+
+class Manager:
+    """The service manager's ear. Without NOTIFY_SOCKET every call returns at once."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        address = environment.get("NOTIFY_SOCKET", "")
+        self.watchdog_s = _watchdog_s(environment) if address else 0.0
+        """It wants to hear that the gate is alive at least so often; 0: it does not ask."""
+        self._socket: socket.socket | None = None
+        if address[:1] not in ("/", "@"):  # a machine's vsock: is not for a service inside it
+            return
+        self._address = "\0" + address[1:] if address[0] == "@" else address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+
+    def ready(self, status: str) -> None:
+        """The gate is open, for the first time or after a reload; ``status`` is what ``systemctl status`` shows."""
+        self._tell("READY=1", f"STATUS={status}")
+
+    def reloading(self) -> None:
+        self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "STATUS=reloading")
+
+    def stopping(self) -> None:
+        self._tell("STOPPING=1", "STATUS=draining")
+
+    async def watchdog(self) -> None:
+        """Says that the loop turns, twice as often as it must be heard, until it is cancelled."""
+        while self.watchdog_s:
+            self._tell("WATCHDOG=1")
+            await asyncio.sleep(self.watchdog_s / 2)
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _tell(self, *lines: str) -> None:
+        if self._socket is None:
+            return
+        try:
+            self._socket.sendto("\n".join(lines).encode(), self._address)
+        except OSError as error:
+            log.warning("the service manager did not hear", said=lines[0], error=str(error))
+
+
+def _watchdog_s(environment: Mapping[str, str]) -> float:
+    """WATCHDOG_PID names the process that is meant: a shell in between hands both down to us."""
+    interval, process = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
+    if not interval.isdecimal() or process not in ("", str(os.getpid())):
+        return 0.0
+    return int(interval) / 1_000_000
