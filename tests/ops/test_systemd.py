@@ -109,4 +109,4 @@ async def test_the_watchdog_hears_that_the_loop_turns_twice_as_often_as_it_asks(
             times.append(loop.time())
         barking.cancel()
         manager.close()
-        assert 0.1 <= times[-1] - times[0]
+        assert times[-1] - times[0] >= 0.1
