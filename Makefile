@@ -7,7 +7,7 @@ RATE ?= 2000
 LASTS ?= 300
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install demo test bench numbers campaign way-back lock clean
+.PHONY: help install demo test bench numbers campaign way-back image-check lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make test     checks everything: format, lint, types, imports, tests"
 	@echo "make campaign runs many more simulated worlds and real crashes (SEEDS=5000 CRASHES=50)"
 	@echo "make way-back looks for every receipt and reply under load and lost binds (RATE=2000 LASTS=300)"
+	@echo "make image-check builds the image and runs it without a container engine (root, Debian's buildah; it says what it needs)"
 	@echo "make numbers  measures all that tests/data/numbers holds"
 	@echo "make bench    measures it beside two relays without rules"
 	@echo "make install  only builds .venv from the pinned requirements"
@@ -61,6 +62,10 @@ campaign: install
 # Receipts of every message, replies, binds lost and back: five minutes, and nothing may be lost or misrouted.
 way-back: install
 	.venv/bin/python -m tests.soak.way_back --rate $(RATE) --seconds $(LASTS)
+
+# Needs root and programs of Debian; names what is missing. GATE106_BASE=docker.io/library/python:3.13-slim takes the real base image.
+image-check: install
+	.venv/bin/python -m tests.image.check
 
 lock: install
 	$(PIN) pyproject.toml --output-file requirements.txt
