@@ -31,6 +31,9 @@ PROGRAMS: dict[str, Program] = {
     "node-smpp": Program(
         ("node",), NODE_CLIENT / "node_modules" / "smpp", "apt-get install nodejs npm && npm ci --prefix tests/clients/node"
     ),
+    "docker-compose": Program(("docker-compose",), None, "apt-get install docker-compose"),
+    "sqlite3": Program(("sqlite3",), None, "apt-get install sqlite3"),
+    "systemd-analyze": Program(("systemd-analyze",), None, "apt-get install systemd"),
     "tshark": Program(("tshark",), None, "apt-get install tshark"),
 }
 

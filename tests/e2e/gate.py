@@ -96,11 +96,11 @@ class Gate:
 
     # -- the process
 
-    def start(self, ready: bool = True) -> Gate:
-        """Returns once it is ready, or, with ``ready`` false, once it says anything at all."""
+    def start(self, ready: bool = True, more: tuple[str, ...] = ()) -> Gate:
+        """Returns once it is ready, or, with ``ready`` false, once it says anything at all. ``more``: options of the command."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "proxy", "serve", "--config", str(self.config)],
+                [sys.executable, "-m", "proxy", "serve", "--config", str(self.config), *more],
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,

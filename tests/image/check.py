@@ -1,4 +1,4 @@
-"""The image, really built and really run, where no container engine is at hand: `make image-check`.
+"""The image and the unit, really built and really run, where no container engine is at hand: `make image-check`.
 
 In: the Dockerfile, the example settings, root on a Debian machine with what engine.INSTALL lists. Out: a line for each thing that was
 seen, exit 0; or what is not as it should be, exit 1; or what is missing here, exit 2. Never: a process, a mount or a file left behind.
@@ -24,6 +24,7 @@ import smpplib.client
 import smpplib.consts
 
 from tests.image.engine import PATH, ROOT, Buildah, Failed, Image, wanting
+from tests.image.machine import boot, prepare
 from tests.image.room import USER, Process, Room
 
 COMPILERS = re.compile(r"(.*-)?(gcc|g\+\+|cc|c\+\+|clang|as|ld|ld\.(bfd|gold|lld)|make|rustc|cargo)(-[\d.]+)?")
@@ -120,6 +121,7 @@ class AtWork:
             client = _bound()
             _submits(client)
             must(_get("/metrics") == 200, "its metrics can be read from here")
+            self._is_copied()
             self._drains(gate, client)
         finally:
             for process in (gate, carrier):
@@ -142,6 +144,12 @@ class AtWork:
         must(
             {path.name for path in self.room.volume.iterdir()} >= {"state.db", "journal"}, "state and journal are in the volume"
         )
+
+    def _is_copied(self) -> None:
+        """As the guide's page on backup says."""
+        copy = "VACUUM INTO '/var/lib/gate106/copy.db'"
+        code, told = self.run("python", "-m", "sqlite3", "/var/lib/gate106/state.db", copy, log="copy.log")
+        must(code == 0 and (self.room.volume / "copy.db").stat().st_size, f"its state can be copied meanwhile {told}".rstrip())
 
     def _drains(self, gate: Process, client: smpplib.client.Client) -> None:
         os.kill(gate.pid, signal.SIGTERM)
@@ -228,11 +236,15 @@ def _check(folder: Path) -> None:
     image = engine.build(base)
     print("the image, built from the Dockerfile as it stands:", flush=True)
     look_at(image)
+    machine = folder / "machine"
+    prepare(machine, image.root / "opt" / "gate106")
     print("the image at work, in namespaces of its own:", flush=True)
     _own_network()
     at_work = AtWork(image, folder)
     at_work.lives()
     at_work.remembers()
+    print("the unit, in a machine that systemd has booted:", flush=True)
+    boot(machine, must)
     print("all is well", flush=True)
 
 

@@ -11,6 +11,7 @@ import os
 import resource
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ INSTALL = {
     "mmdebstrap": "mmdebstrap",
     "unshare": "util-linux",
     "ip": "iproute2",
+    "systemd-nspawn": "systemd-container",
 }
 """Programs and the Debian packages that have them."""
 
@@ -56,11 +58,7 @@ class Buildah:
         if named := os.environ.get("GATE106_BASE"):
             return named
         root = self._folder / "base"
-        sources = Path("/etc/apt/sources.list.d/debian.sources").read_bytes()
-        packages = f"--include={','.join(BASE_PACKAGES)}"
-        subprocess.run(
-            ["mmdebstrap", "--quiet", "--variant=minbase", packages, _codename(), str(root), "-"], input=sources, check=True
-        )
+        debian(root, BASE_PACKAGES)
         (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
         container = self._run("from", "scratch").strip()
         self._run("add", "--quiet", container, str(root), "/")
@@ -95,6 +93,13 @@ class Buildah:
         if done.returncode:
             raise Failed(f"buildah {arguments[0]}: {done.stderr[-4000:]}")
         return done.stdout
+
+
+def debian(root: Path, packages: Sequence[str]) -> None:
+    """A small Debian of this machine's release, from its own archive."""
+    sources = Path("/etc/apt/sources.list.d/debian.sources").read_bytes()
+    arguments = ["--quiet", "--variant=minbase", f"--include={','.join(packages)}", _codename(), str(root), "-"]
+    subprocess.run(["mmdebstrap", *arguments], input=sources, check=True)
 
 
 def _codename() -> str:

@@ -1,0 +1,234 @@
+"""Backup and restore, with the guide's own commands, of a real gate that goes on meanwhile; and what is refused when pieces do not fit."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from proxy.desk import entries
+from proxy.desk.journal import Journal, OsDisk
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import ROOT, Gate, provider, run
+from tests.e2e.raw import Raw
+from tests.e2e.waiting import until
+from tests.needs import needs
+
+MakeGate = Callable[..., Gate]
+GUIDE = ROOT / ".github" / "guide" / "backup.md"
+REFUSER, SOMEBODY, CAPPED = "13800210801", "13800210802", "13800210803"
+NOT_PERMITTED, RECIPIENT_CAP = 0x420, 0x410
+RULES = """\
+rules:
+  - {id: suppressed, when: {category: marketing, suppressed: true}, then: reject, reason: suppressed}
+  - {id: cap, when: {category: marketing}, limit: {count: 3, per: 24h, key: [recipient]}, then: reject, reason: recipient-cap}
+"""
+
+
+def commands(heading: str) -> str:
+    """The shell lines under a heading of the guide's page."""
+    parts = re.split(r"^## (.+)\n", GUIDE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = dict(zip(parts[1::2], parts[2::2], strict=True))[heading]
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert blocks, heading
+    return str(blocks[0])
+
+
+def shell(text: str, folder: Path, backup: Path) -> str:
+    """Runs the guide's lines where this test's gate lives, as the user who runs the test."""
+    tools = folder / "tools"
+    tools.mkdir(exist_ok=True)
+    for name, line in (
+        ("gate106", f'exec {sys.executable} -m proxy "$@"'),
+        ("systemctl", "exit 0"),  # the test stops and starts the gate itself
+        ("chown", "exit 0"),
+    ):
+        (tools / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tools / name).chmod(0o755)
+    text = text.replace("/var/lib/gate106", str(folder / "live")).replace("/backup", str(backup))
+    text = text.replace("-o gate106 -g gate106 ", "")
+    script = f'set -eu\nexport PATH="{tools}:$PATH" PYTHONPATH="{ROOT}"\n{text}'
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def marketing_gate(carrier: Carrier, make_gate: MakeGate, folder: Path) -> Gate:
+    """State and journal lie in the folder ``live``."""
+    live = {"store": f"sqlite://{folder}/live/state.db", "journal": f"{folder}/live/journal"}
+    gate = make_gate(carrier.port, [provider("jia", "1069001", category="marketing", confirm="")], **live)
+    gate.write_rules(RULES)
+    return gate
+
+
+@contextmanager
+def traffic(gate: Gate) -> Iterator[list[int]]:
+    """Messages to ever new people, one after the other, until the block ends. Yields the statuses so far."""
+    statuses: list[int] = []
+    over = threading.Event()
+
+    def send() -> None:
+        with Raw(gate.port) as client:
+            client.bind("jia")
+            while not over.is_set():
+                statuses.append(client.submit("1069001", f"139002{len(statuses):05d}").status)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        until(lambda: len(statuses) > 20, "traffic")
+        yield statuses
+        goal = len(statuses) + 20
+        until(lambda: len(statuses) > goal, "traffic that goes on")
+    finally:
+        over.set()
+        sender.join()
+
+
+def lived(gate: Gate, carrier: Carrier) -> None:
+    """A person has refused, another has had three advertisements."""
+    with Raw(gate.port) as client:
+        client.bind("jia")
+        assert client.submit("1069001", REFUSER).status == 0
+        assert carrier.acknowledged(carrier.reply(REFUSER, "1069001", b"TD")).status == 0
+        client.delivered()
+        for _ in range(3):
+            assert client.submit("1069001", CAPPED).status == 0
+
+
+def remembers(gate: Gate) -> None:
+    with Raw(gate.port) as client:
+        client.bind("jia")
+        assert client.submit("1069001", REFUSER).status == NOT_PERMITTED
+        assert client.submit("1069001", CAPPED).status == RECIPIENT_CAP
+        assert client.submit("1069001", SOMEBODY).status == 0
+
+
+@needs("sqlite3")
+def test_a_copy_made_by_the_guide_s_commands_while_messages_pass_is_a_gate_that_remembers(
+    carrier: Carrier, make_gate: MakeGate, tmp_path: Path
+) -> None:
+    gate = marketing_gate(carrier, make_gate, tmp_path).start()
+    lived(gate, carrier)
+    with traffic(gate):
+        said = shell(commands("Making a copy"), tmp_path, tmp_path / "backup")
+    assert "the chain holds" in said
+    assert gate.stop() == 0
+    shutil.rmtree(tmp_path / "live" / "journal")  # the disk is gone
+    (copy,) = (tmp_path / "backup").iterdir()
+    shell(commands("Going back to a copy").replace("COPY", copy.name), tmp_path, tmp_path / "backup")
+    assert (tmp_path / "live.lost").is_dir()
+    gate.start()
+    remembers(gate)
+
+
+@needs("sqlite3")
+def test_a_state_of_yesterday_and_a_journal_of_now_make_a_gate_of_now(
+    carrier: Carrier, make_gate: MakeGate, tmp_path: Path
+) -> None:
+    gate = marketing_gate(carrier, make_gate, tmp_path).start()
+    with traffic(gate):
+        shell(commands("Making a copy"), tmp_path, tmp_path / "backup")
+    lived(gate, carrier)  # after the copy
+    (copy,) = (tmp_path / "backup").iterdir()
+    shell(commands("Between two copies").replace("COPY", copy.name), tmp_path, tmp_path / "backup")
+    assert gate.stop() == 0
+    shell(commands("Going back to a copy").replace("COPY", copy.name), tmp_path, tmp_path / "backup")
+    gate.start()
+    remembers(gate)
+
+
+def refused(gate: Gate) -> str:
+    done = run("serve", "--config", gate.config)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_pieces_that_do_not_belong_together_are_refused_in_the_words_of_the_guide(
+    carrier: Carrier, make_gate: MakeGate, tmp_path: Path
+) -> None:
+    gate = marketing_gate(carrier, make_gate, tmp_path).start()
+    lived(gate, carrier)
+    assert gate.stop() == 0
+    live, aside = tmp_path / "live", tmp_path / "aside"
+    guide = (GUIDE.parent / "trouble.md").read_text(encoding="utf-8")
+
+    def told(shown: str) -> None:
+        assert shown in refused(gate)
+        assert f"`… {shown} …`" in guide
+
+    shutil.move(live / "journal", aside)
+    told("was made with a journal that is not in")
+    shutil.rmtree(live / "journal")
+    shutil.move(aside, live / "journal")
+    identity = (live / "journal" / "identity").read_text()
+    (live / "journal" / "identity").write_text("0" * 32 + "\n")
+    told("is not the one store")
+    (live / "journal" / "identity").write_text(identity)
+    shutil.move(live / "state.db", aside)
+    told("has records, but store")
+    shutil.move(aside, live / "state.db")
+    (segment,) = (live / "journal").glob("*.journal")
+    whole = segment.read_bytes()
+    segment.write_bytes(whole[: len(whole) // 2])
+    told("had been synced")
+    segment.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+    told("is damaged at offset")
+    segment.write_bytes(whole)
+    gate.start()
+    remembers(gate)
+
+
+def test_without_the_state_accept_loss_replays_the_whole_journal(carrier: Carrier, make_gate: MakeGate, tmp_path: Path) -> None:
+    """What the guide promises of a lost state."""
+    gate = marketing_gate(carrier, make_gate, tmp_path).start()
+    lived(gate, carrier)
+    assert gate.stop() == 0
+    for path in (tmp_path / "live").glob("state.db*"):
+        path.unlink()
+    gate.start(more=("--accept-loss",))
+    remembers(gate)
+    assert gate.stop() == 0
+    gate.start()  # and from then on as ever
+    remembers(gate)
+
+
+def test_old_segments_may_be_moved_away_by_the_guide_s_command_while_messages_pass(
+    carrier: Carrier, make_gate: MakeGate, tmp_path: Path
+) -> None:
+    gate = marketing_gate(carrier, make_gate, tmp_path).start()
+    journal, live = tmp_path / "live" / "journal", tmp_path / "live"
+    lived(gate, carrier)
+    for _ in range(3):
+        assert gate.stop() == 0
+        _begin_a_segment(journal)
+        gate.start()
+    old, late, *newest = sorted(journal.glob("*.journal"))
+    for segment in (old, *newest):  # an idle gate's newest may be as old as that
+        os.utime(segment, (1, 1))
+    with traffic(gate):
+        shell(commands("Room on the disk"), tmp_path, tmp_path / "backup")
+    assert [path.name for path in (tmp_path / "backup" / "old").iterdir()] == [old.name]
+    assert sorted(journal.glob("*.journal")) == [late, *newest]
+    assert gate.stop() == 0
+    gate.start()
+    remembers(gate)
+    assert gate.stop() == 0
+    assert run("journal", "verify", live / "journal").returncode == 0
+
+
+def _begin_a_segment(folder: Path) -> None:
+    """As the next full hour would."""
+    journal = Journal(OsDisk(folder), segment_bytes=1)
+    now = time.time()
+    journal.append(entries.CLOCK, entries.pack_clock(now, 0.0))
+    journal.write(now)
+    journal.close()
