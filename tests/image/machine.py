@@ -17,16 +17,20 @@ from tests.image.engine import BASE_PACKAGES, ROOT, Failed, debian
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "procps", *BASE_PACKAGES)
 BOOTED_S = 180
 UNIT = "etc/systemd/system/gate106.service"
-# A shorter watchdog than the unit's: everything else is as it stands.
+INSTALL = (ROOT / ".github" / "guide" / "install.md").read_text(encoding="utf-8")
 STEPS = """\
+trap 'systemctl poweroff' EXIT
 step() { printf '\\n== %s\\n' "$*"; }
 ask() { python3 -c "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9106/$1').read().decode())"; }
 shown() { systemctl show -p "$1" --value gate106; }
 echo '::1 smsc.example' >> /etc/hosts
-useradd --system --home-dir /var/lib/gate106 --no-create-home --shell /usr/sbin/nologin gate106
-chown -R root:gate106 /etc/gate106/secrets
-chmod -R u=rwX,g=rX,o= /etc/gate106/secrets
-/opt/gate106/bin/gate106 sim carrier --host ::1 --port 2775 > /tmp/carrier.log 2>&1 &
+/opt/gate106-0.1.0/bin/gate106 sim carrier --host ::1 --port 2775 > /tmp/carrier.log 2>&1 &
+cd /src
+step install; set -e
+{install}
+for name in bj jia yi; do echo secret > /etc/gate106/secrets/$name; done
+{enable}
+set +e; echo installed
 step start; systemctl start gate106; echo $?
 step status; shown StatusText; shown User
 step confined; grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/$(shown MainPID)/status
@@ -42,9 +46,11 @@ kill -STOP $(shown MainPID)
 for _ in $(seq 100); do sleep 0.2; [ "$(shown NRestarts)$(shown ActiveState)" = 1active ] && break; done
 step hung; shown NRestarts; shown ActiveState
 step again; sleep 1; ask readyz
+step upgrade; cp -a /opt/gate106-0.1.0 /opt/gate106-0.2.0; set -e
+{upgrade}
+set +e; sleep 1; ask readyz; readlink -f /opt/gate106
 step stop; systemctl stop gate106; shown ExecMainStatus; shown Result
 step journal; journalctl -u gate106 --no-pager
-systemctl poweroff
 """
 
 
@@ -71,6 +77,7 @@ def boot(root: Path, must: Callable[[object, str], None]) -> None:
     must(score is not None and float(score[1]) < 2, f"systemd-analyze security: exposure {score[1] if score else scored}")
     told = _run(root)
     confined = dict(line.split(":\t") for line in told["confined"])
+    must(told["install"][-1:] == ["installed"], f"it is installed by the guide's own lines {told['install'][-3:]}")
     must(told["start"] == ["0"], "systemctl start waits until the gate is open")
     must(told["status"] == ["open", "gate106"], "systemctl status shows that it is open; it runs as gate106")
     must(not any(int(value, 16) for name, value in confined.items() if name.startswith("Cap")), "it has no capability")
@@ -83,23 +90,33 @@ def boot(root: Path, must: Callable[[object, str], None]) -> None:
     must(owners == ["gate106 750", "gate106 750", "gate106 640"], "state and control socket's folder are its own")
     must(told["hung"] == ["1", "active"], "stopped in its tracks it is killed by the watchdog and started again")
     must('"ready":true' in told["again"][0], "and is ready again")
+    newer = any('"ready":true' in line for line in told["upgrade"]) and told["upgrade"][-1] == "/opt/gate106-0.2.0"
+    must(newer, "a newer version beside it is taken by the guide's own lines")
     must(told["stop"] == ["0", "success"], "systemctl stop drains it, and it exits 0")
     must(any("Watchdog timeout" in line for line in told["journal"]), "the system's log says that it was the watchdog")
 
 
+def _lines(heading: str, number: int = 0) -> str:
+    """A block of commands of the guide; what pip would do was done when the image was built."""
+    parts = re.split(r"^## (.+)\n", INSTALL, flags=re.MULTILINE)
+    text = dict(zip(parts[1::2], parts[2::2], strict=True))[heading]
+    block = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[number]
+    return "".join(line for line in block.splitlines(keepends=True) if "-m venv" not in line and "/pip install" not in line)
+
+
 def _furnish(root: Path, gate: Path) -> None:
-    shutil.copytree(gate, root / "opt" / "gate106", symlinks=True)
+    shutil.copytree(gate, root / "opt" / "gate106-0.1.0", symlinks=True)
+    (root / "opt" / "gate106").symlink_to("gate106-0.1.0")
     (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
     (root / UNIT).write_bytes((ROOT / ".deploy" / "gate106.service").read_bytes())
-    given = root / "etc" / "gate106"
-    (given / "secrets").mkdir(parents=True)
-    (given / "gate106.yaml").write_bytes((ROOT / ".deploy" / "gate106.yaml").read_bytes())
-    shutil.copytree(ROOT / "rules", given / "rules")
-    for name in ("bj", "jia", "yi"):
-        (given / "secrets" / name).write_text("secret\n")
+    for name in (".deploy", "rules"):
+        shutil.copytree(ROOT / name, root / "src" / name, ignore=shutil.ignore_patterns("secrets"))
+    steps = STEPS.replace("{install}", _lines("Under systemd", 0)).replace("{enable}", _lines("Under systemd", 1))
+    steps = steps.replace("{upgrade}", _lines("Going to a newer version, and back"))
+    # The guide's watchdog waits longer; all else is as it stands.
     (root / f"{UNIT}.d").mkdir()
     (root / f"{UNIT}.d" / "soon.conf").write_text("[Service]\nWatchdogSec=3\n")
-    (root / "steps").write_text(STEPS)
+    (root / "steps").write_text(steps)
     (root / "etc/systemd/system/steps.service").write_text(
         "[Unit]\nAfter=multi-user.target\n"
         "[Service]\nType=exec\nExecStart=/bin/sh /steps\nStandardOutput=file:/told\nStandardError=file:/told\n"
