@@ -45,7 +45,7 @@ bench: install
 	.venv/bin/gate106 bench --mix repeated
 	.venv/bin/gate106 bench --mix standard
 
-# The numbers of tests/data/numbers: about nine minutes on a machine that does nothing else.
+# The numbers of tests/data/numbers: about ten minutes on a machine that does nothing else.
 numbers: install
 	mkdir -p tests/data/numbers
 	.venv/bin/gate106 bench --mix repeated --seconds 60 --no-baselines --json > tests/data/numbers/repeated.json
@@ -53,6 +53,7 @@ numbers: install
 	.venv/bin/gate106 bench --mix standard --seconds 15 --rules 36 --no-baselines --json > tests/data/numbers/rules-36.json
 	.venv/bin/gate106 bench --mix standard --seconds 15 --rules 500 --no-baselines --json > tests/data/numbers/rules-500.json
 	.venv/bin/gate106 bench --memory --json > tests/data/numbers/memory.json
+	.venv/bin/python -m tests.soak.sizes --seconds 30 > tests/data/numbers/disk.json
 
 # Many more worlds and crashes than `make test` has time for.
 campaign: install

@@ -30,6 +30,8 @@ from proxy.wire.tables import BAD_KINDS
 
 TOP = Path(__file__).parent.parent
 README, RULES, METRICS = (TOP / name for name in ("README.md", "rules/README.md", "grafana/README.md"))
+GUIDE = TOP / ".github" / "guide"
+DOCUMENTS = [README, RULES, METRICS, *sorted(GUIDE.glob("*.md"))]
 EXAMPLE = TOP / "tests" / "data" / "gate106.example.yaml"
 
 
@@ -83,7 +85,7 @@ class Block(NamedTuple):
 
 
 def blocks(language: str) -> Iterator[Block]:
-    for path in (README, RULES, METRICS):
+    for path in DOCUMENTS:
         text = path.read_text(encoding="utf-8")
         for match in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
             yield Block(f"{path.relative_to(TOP)}:{text.count(chr(10), 0, match.start()) + 1}", match[1])
@@ -92,6 +94,48 @@ def blocks(language: str) -> Iterator[Block]:
 def keys_of(block: Block) -> set[str]:
     value = yamlfile.load(block.text).value
     return set(value) if isinstance(value, dict) else set()
+
+
+# --- the documents' links and figures
+
+
+def anchors(path: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(TOP)))
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for file, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", path.read_text(encoding="utf-8")):
+        target = path.parent / file if file else path
+        assert target.exists(), file
+        assert not anchor or anchor in anchors(target), f"{file}#{anchor}"
+
+
+def test_every_page_of_the_guide_is_linked_from_the_README() -> None:
+    linked = set(re.findall(r"\]\((.github/guide/[\w.]+)\)", README.read_text(encoding="utf-8")))
+    assert {TOP / name for name in linked} == set(GUIDE.glob("*.md"))
+
+
+SIZES = table((GUIDE / "sizing.md").read_text(encoding="utf-8"), "what")
+
+
+@pytest.mark.parametrize("row", SIZES, ids=lambda row: row[0])
+def test_every_figure_of_sizing_is_the_one_that_was_measured(row: list[str]) -> None:
+    file, place = code(row[2])
+    found: Any = json.loads((TOP / "tests" / "data" / "numbers" / file).read_text())
+    for key in place.split("."):
+        found = found[key]
+    assert row[1].split()[0] == f"{found:,}"
+
+
+def test_what_the_guide_quotes_of_errors_stands_in_the_code() -> None:
+    said = "\n".join(path.read_text(encoding="utf-8") for path in (TOP / "proxy").rglob("*.py"))
+    for row in table((GUIDE / "trouble.md").read_text(encoding="utf-8"), "the line says"):
+        for quoted in code(row[0]):
+            if quoted.startswith("…"):  # the others are examples of a line of a file
+                assert all(words.strip() in said for words in quoted.split("…")), quoted
 
 
 # --- rules
@@ -283,7 +327,7 @@ BASE: dict[str, Any] = {
         },
     ],
 }  # fmt: skip
-SETTINGS = table(section(README, "Settings"), "setting")
+SETTINGS = table((GUIDE / "settings.md").read_text(encoding="utf-8"), "setting")
 
 
 def settings_of(values: dict[str, Any], path: Path) -> config.Settings:
@@ -384,7 +428,7 @@ def test_every_metric_is_documented_with_its_labels_and_no_other() -> None:
     assert set(BAD_KINDS) <= words_in(bad[2])
 
 
-@pytest.mark.parametrize("path", [README, RULES, METRICS], ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(TOP)))
 def test_no_text_names_a_metric_that_is_not(path: Path) -> None:
     names = set(re.findall(r"\b(?:gate106|process)_\w+", path.read_text(encoding="utf-8")))
     assert {re.sub("(?<=_seconds)_(bucket|sum|count)$", "", name) for name in names} <= set(exposed())
@@ -405,12 +449,13 @@ def commands(group: Any = None, path: str = "gate106") -> Iterator[tuple[str, An
 COMMANDS = dict(commands())
 
 
-OPERATING = section(README, "Operating a running gate")
+PAGE = (GUIDE / "commands.md").read_text(encoding="utf-8")
+OPERATING = section(GUIDE / "commands.md", "Operating a running gate")
 (COMMON,) = re.findall(r"All of these take `([^`]+)`", OPERATING)
 USAGES = {
     re.split(r" (?=[\[\-A-Z])", usage)[0]: usage
     for usage in (
-        *named(table(section(README, "Commands"), "command")),
+        *named(table(PAGE, "command")),
         *(f"{row} {COMMON}" for row in (code(row[0])[0] for row in table(OPERATING, "command of a running gate"))),
     )
 }
@@ -436,7 +481,7 @@ def test_the_options_of_a_command_are_documented_and_no_other(name: str) -> None
     assert len(arguments) == len(parameters) - len(options)
 
 
-@pytest.mark.parametrize("path", [README, RULES, METRICS], ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(TOP)))
 def test_no_text_names_a_command_or_a_target_of_make_that_is_not(path: Path) -> None:
     text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     quoted = [*code(text), *(line for block in blocks("sh") for line in block.text.splitlines())]
@@ -444,5 +489,5 @@ def test_no_text_names_a_command_or_a_target_of_make_that_is_not(path: Path) -> 
     for span in quoted:
         for called in re.findall(r"^(?:\.venv/bin/)?gate106 (\S+)", span):
             assert called in words, span
-        for target in re.findall(r"^make (\w+)", span):
+        for target in re.findall(r"^make ([\w-]+)", span):
             assert re.search(rf"^{target}:", (TOP / "Makefile").read_text(encoding="utf-8"), re.MULTILINE), span

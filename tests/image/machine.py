@@ -17,7 +17,7 @@ from tests.image.engine import BASE_PACKAGES, ROOT, Failed, debian
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "procps", *BASE_PACKAGES)
 BOOTED_S = 180
 UNIT = "etc/systemd/system/gate106.service"
-INSTALL = (ROOT / ".github" / "guide" / "install.md").read_text(encoding="utf-8")
+GUIDE = ROOT / ".github" / "guide"
 STEPS = """\
 trap 'systemctl poweroff' EXIT
 step() { printf '\\n== %s\\n' "$*"; }
@@ -50,6 +50,11 @@ step upgrade; cp -a /opt/gate106-0.1.0 /opt/gate106-0.2.0; set -e
 {upgrade}
 set +e; sleep 1; ask readyz; readlink -f /opt/gate106
 step stop; systemctl stop gate106; shown ExecMainStatus; shown Result
+rm /var/lib/gate106/state.db*
+step lost; systemctl start --no-block gate106; sleep 5; shown ActiveState
+step accept-loss
+{accept_loss}
+systemctl start gate106; echo $?; sleep 1; ask readyz
 step journal; journalctl -u gate106 --no-pager
 """
 
@@ -93,12 +98,14 @@ def boot(root: Path, must: Callable[[object, str], None]) -> None:
     newer = any('"ready":true' in line for line in told["upgrade"]) and told["upgrade"][-1] == "/opt/gate106-0.2.0"
     must(newer, "a newer version beside it is taken by the guide's own lines")
     must(told["stop"] == ["0", "success"], "systemctl stop drains it, and it exits 0")
+    must(told["lost"][-1:] == ["activating"], "without its state it does not start, and is tried again")
+    must('"ready":true' in " ".join(told["accept-loss"]), "with the loss accepted once it starts again")
     must(any("Watchdog timeout" in line for line in told["journal"]), "the system's log says that it was the watchdog")
 
 
-def _lines(heading: str, number: int = 0) -> str:
+def _lines(page: str, heading: str, number: int = 0) -> str:
     """A block of commands of the guide; what pip would do was done when the image was built."""
-    parts = re.split(r"^## (.+)\n", INSTALL, flags=re.MULTILINE)
+    parts = re.split(r"^## (.+)\n", (GUIDE / page).read_text(encoding="utf-8"), flags=re.MULTILINE)
     text = dict(zip(parts[1::2], parts[2::2], strict=True))[heading]
     block = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[number]
     return "".join(line for line in block.splitlines(keepends=True) if "-m venv" not in line and "/pip install" not in line)
@@ -111,8 +118,11 @@ def _furnish(root: Path, gate: Path) -> None:
     (root / UNIT).write_bytes((ROOT / ".deploy" / "gate106.service").read_bytes())
     for name in (".deploy", "rules"):
         shutil.copytree(ROOT / name, root / "src" / name, ignore=shutil.ignore_patterns("secrets"))
-    steps = STEPS.replace("{install}", _lines("Under systemd", 0)).replace("{enable}", _lines("Under systemd", 1))
-    steps = steps.replace("{upgrade}", _lines("Going to a newer version, and back"))
+    steps = STEPS.replace("{install}", _lines("install.md", "Under systemd", 0))
+    steps = steps.replace("{enable}", _lines("install.md", "Under systemd", 1))
+    steps = steps.replace("{upgrade}", _lines("install.md", "Going to a newer version, and back"))
+    accept_loss = _lines("trouble.md", "The gate does not start").replace("runuser", "timeout -s INT 15 runuser")  # Ctrl-C
+    steps = steps.replace("{accept_loss}", accept_loss)
     # The guide's watchdog waits longer; all else is as it stands.
     (root / f"{UNIT}.d").mkdir()
     (root / f"{UNIT}.d" / "soon.conf").write_text("[Service]\nWatchdogSec=3\n")

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from proxy.desk import entries
 from proxy.desk.disk import OsDisk
@@ -29,6 +29,8 @@ from proxy.desk.journal import read
 from proxy.desk.segment import RECORD_HEAD_BYTES
 from proxy.sim import bench, gate
 from proxy.state.sqlite import SqliteStore
+
+START_S = 600.0
 
 
 def sizes(seconds: float, recipients: int) -> dict[str, Any]:
@@ -57,9 +59,10 @@ def sizes(seconds: float, recipients: int) -> dict[str, Any]:
             "state_mb": round(store.stat().st_size / 1e6, 1),
             "copy_state_s": round(state_copy_s, 2),
             "copy_journal_mb_s": round(journal_bytes / 1e6 / max(copy_s, 0.001)),
-            "start_s": round(_start_s(folder, folder / "gate106.yaml"), 1),
-            "replay_messages": verdicts,
-            "replay_s": round(_replay_s(folder), 1),
+            "start_s": round(_start(folder, "live", False).seconds, 1),
+            "replayed_messages": verdicts,
+            "start_with_replay_s": round(_start(folder, "replayed", True).seconds, 1),
+            **_empty(folder),
         }
 
 
@@ -91,31 +94,43 @@ def _receipt_bytes() -> float:
     return weight / came
 
 
-def _start_s(folder: Path, settings: Path, *more: str) -> float:
-    """From the start of the process to /readyz saying that it serves, whether a carrier is there or not."""
-    started = time.monotonic()
-    command = [sys.executable, "-m", "proxy", "serve", "--config", str(settings), *more]
-    ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with contextlib.closing(ear):
-        ear.bind(str(folder / f"notify-{started}"))
-        ear.settimeout(600)
-        environment = gate.environment() | {"NOTIFY_SOCKET": str(folder / f"notify-{started}")}
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-        ear.recv(4096)
-        took = time.monotonic() - started
-    process.kill()
-    process.wait()
-    return took
+class Started(NamedTuple):
+    seconds: float
+    memory_mb: float
 
 
-def _replay_s(folder: Path) -> float:
-    """A start that replays all of the journal: from a state as it was at the first start."""
-    (folder / "first").mkdir()
-    shutil.copytree(folder / "copied", folder / "first" / "journal")
+def _empty(folder: Path) -> dict[str, float]:
+    found = _start(folder, "empty", False)
+    return {"start_empty_s": round(found.seconds, 1), "memory_empty_mb": round(found.memory_mb)}
+
+
+def _start(folder: Path, name: str, replay: bool) -> Started:
+    """From the start of the process until it says that it is open: on what the bench left (``live``), on its journal only, which is
+    then replayed whole, or on nothing."""
     settings = json.loads((folder / "gate106.yaml").read_text())
-    settings |= {"store": f"sqlite://{folder / 'first' / 'state.db'}", "journal": str(folder / "first" / "journal")}
-    (folder / "first.yaml").write_text(json.dumps(settings))
-    return _start_s(folder, folder / "first.yaml", "--accept-loss")
+    if name != "live":
+        (folder / name).mkdir()
+        settings |= {"store": f"sqlite://{folder / name / 'state.db'}", "journal": str(folder / name / "journal")}
+    if replay:
+        shutil.copytree(folder / "copied", folder / name / "journal")
+    path = folder / f"{name}.yaml"
+    path.write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "proxy", "serve", "--config", str(path), *(["--accept-loss"] if replay else [])]
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as ear:
+        ear.bind(str(folder / f"{name}.notify"))
+        ear.settimeout(START_S)
+        environment = gate.environment() | {"NOTIFY_SOCKET": str(folder / f"{name}.notify")}
+        began = time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        try:
+            ear.recv(4096)
+            seconds = time.monotonic() - began
+            resident = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+            assert resident is not None
+            return Started(seconds, int(resident[1]) / 1e3)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def main() -> int:
