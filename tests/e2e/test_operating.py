@@ -30,7 +30,7 @@ rules:
   - {id: ban, say: 北京不发, when: {category: marketing, province: 北京}, then: reject, reason: region-ban}
   - {id: refused, when: {category: marketing, suppressed: true}, then: reject, reason: suppressed}
 """
-AD, CODE = "【测试】双11券满300 拒收请回复R".encode("utf-16-be"), b"Your verification code is 482913, do not share it"
+AD, CODE = "【测试】双11优惠券满300减50 拒收请回复R".encode("utf-16-be"), b"Your verification code is 482913, do not share it"
 STOPPED, SUSPENDED, NOT_PERMITTED, BANNED, QUEUE_FULL = 0x473, 0x472, 0x420, 0x400, 0x14
 JIA, YI = "1069001", "1069002"
 MakeGate = Callable[..., Gate]
@@ -430,7 +430,7 @@ def test_a_trace_shows_pdus_and_never_a_one_time_password_not_even_in_full(gate:
         submit(jia, SHANGHAI.format(1), text=CODE)
     lines = [line.split(" ", 1)[1] for line in shown]
     assert lines == [
-        f"jia#1 ← submit_sm #2 1069001 to {SHANGHAI.format(1)} [marketing] “【测试】双11券满300 拒收请回复R”",
+        f"jia#1 ← submit_sm #2 1069001 to {SHANGHAI.format(1)} [marketing] “【测试】双11优惠券满300减50 拒收请回复R”",
         "jia#1 → submit_sm_resp #2 ESME_ROK id 0000000001",
         f"jia#1 ← submit_sm #3 1069001 to {SHANGHAI.format(1)} [notice] “(a one-time password: not shown)”",
         "jia#1 → submit_sm_resp #3 ESME_ROK id 0000000002",
