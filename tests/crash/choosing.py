@@ -8,13 +8,15 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from tests.crash.gate_that_dies import POINTS
+from tests.crash.points import POINTS
 from tests.crash.world import Chosen, World
 
 BEFORE = {"replaying": "acknowledged", "cutting": "half-written"}
 """What must have killed the gate before, for a point of its next start to come."""
 AT_LEAST = {"acknowledged": 20}
 """So that there is enough to replay."""
+RICH = {"late-breach": 8}
+"""So that much of what is rare has happened before."""
 AFTER_LOSS = ("cutting", "half-written")
 """After these a power loss may leave the tail untorn: then there is nothing to cut."""
 
@@ -38,7 +40,7 @@ def any_of(folder: Path, seed: int) -> World:
 
 
 def _deaths(point: str, rng: random.Random) -> list[Chosen]:
-    deaths = [Chosen(point, rng.randint(1, POINTS[point].most))]
+    deaths = [Chosen(point, rng.randint(RICH.get(point, 1), POINTS[point].most))]
     if point in BEFORE:
         first = BEFORE[point]
         deaths.insert(0, Chosen(first, rng.randint(AT_LEAST.get(first, 1), POINTS[first].most)))

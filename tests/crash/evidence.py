@@ -1,11 +1,14 @@
 """Evidence: exactly what each simulated peer sent, received and was answered, in one order of events.
 
-In: events. Out: submits, refusals and receipts with both sides' view of each. Never: what the gate says of itself.
+In: events. Out: messages with their submits, questions, refusals and receipts, with both sides' view of each. Never: what the gate says
+of itself.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from tests.e2e.pdus import ESME_RSYSERR
 
 ACCEPTED, IGNORED = 0, -1
 """What the carrier did with a submit: a status, or nothing at all."""
@@ -20,15 +23,60 @@ class Arrival:
     id: str
 
 
-@dataclass
+@dataclass(eq=False)
+class Message:
+    """What counts once: one submit, or all parts of a long message, or a text with what replaced it."""
+
+    provider: str
+    recipient: str
+    life: int
+    begun: int
+    """When its first submit was sent, in the order of all events."""
+    parts: int = 1
+    submits: list[Submit] = field(default_factory=list)
+
+    @property
+    def long(self) -> bool:
+        return self.parts > 1
+
+    @property
+    def acknowledged(self) -> bool:
+        return any(submit.acknowledged for submit in self.submits)
+
+    @property
+    def untold(self) -> bool:
+        """Whether its provider does not know of all of it what came of it."""
+        return any(submit.status in (None, ESME_RSYSERR) for submit in self.submits)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the carrier may have handed any of it to the person."""
+        return any(submit.counts for submit in self.submits)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the person may have all of it."""
+        return len({submit.part for submit in self.submits if submit.counts}) == self.parts
+
+
+@dataclass(eq=False)
 class Submit:
-    """One submit of a provider: its text names ``serial``, so no two are alike."""
+    """What one provider wrote to one person in one PDU. Its text names ``serial``, so no two are alike."""
 
     serial: int
     provider: str
     recipient: str
     life: int
     sent: int  # in the order of all events
+    message: Message = field(repr=False)
+    part: int = 1
+    """Which part of its message it is."""
+    banned: bool = False
+    """Whether the message, when it is whole, has a word in it that is refused."""
+    replaces: bool = False
+    """Whether it is a replace_sm."""
+    group: dict[str, Submit] = field(default_factory=dict, repr=False)
+    """Who else a submit_multi went to, this one included, by person; all have the text of the first."""
     told: list[tuple[int, str]] = field(default_factory=list)
     """What the provider was answered: status and id."""
     arrived: list[Arrival] = field(default_factory=list)
@@ -45,6 +93,35 @@ class Submit:
     def counts(self) -> bool:
         """Whether the carrier may have handed it to the person."""
         return any(arrival.fate in (ACCEPTED, IGNORED) for arrival in self.arrived)
+
+    @property
+    def begun(self) -> int:
+        """When that was sent with which it was judged: parts that come late inherit."""
+        return self.message.begun if self.message.long else self.sent
+
+    @property
+    def single(self) -> bool:
+        """Whether it was a submit_sm that is a message of its own."""
+        return not (self.message.long or self.replaces or self.group)
+
+
+@dataclass(eq=False)
+class Question:
+    """A query_sm or cancel_sm: each provider asks the same of a message once."""
+
+    provider: str
+    command: int
+    about: Submit
+    life: int
+    data: bytes
+    told: list[int] = field(default_factory=list)
+    """Statuses it was answered with."""
+    arrived: list[int] = field(default_factory=list)
+    """What the carrier decided on, each time: a status, or IGNORED."""
+
+    @property
+    def own(self) -> bool:
+        return self.provider == self.about.provider
 
 
 @dataclass
@@ -97,6 +174,9 @@ class Evidence:
         self.receipts: dict[int, Receipt] = {}
         """By the serial of their submit."""
         self.submits: dict[int, Submit] = {}
+        self.messages: list[Message] = []
+        self.questions: dict[tuple[int, str, str], Question] = {}
+        """By command, message id and provider."""
         self.refusals: dict[str, Refusal] = {}
         self.returns: dict[str, Return] = {}
         """By person."""
@@ -109,10 +189,25 @@ class Evidence:
         self._events += 1
         return self._events
 
-    def submit(self, provider: str, recipient: str) -> Submit:
-        made = Submit(len(self.submits) + 1, provider, recipient, self.life, self.now())
-        self.submits[made.serial] = made
+    def message(self, provider: str, recipient: str, parts: int = 1) -> Message:
+        """One is begun; its submits are to follow."""
+        made = Message(provider, recipient, self.life, self.now(), parts)
+        self.messages.append(made)
         return made
+
+    def submit(self, message: Message, part: int = 1, *, banned: bool = False, replaces: bool = False) -> Submit:
+        """One more submit of it is sent."""
+        made = Submit(
+            len(self.submits) + 1, message.provider, message.recipient, self.life, self.now(), message, part, banned, replaces
+        )
+        self.submits[made.serial] = made
+        message.submits.append(made)
+        return made
+
+    def find(self, serial: int, recipient: str) -> Submit:
+        """The submit that a text with this serial was to this person; a replacement names nobody."""
+        submit = self.submits[serial]
+        return submit.group[recipient] if submit.group else submit
 
     def told(self, submit: Submit, status: int, message_id: str) -> None:
         self.now()

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.crash.gate_that_dies import Plan
+from tests.crash.places import Plan
+from tests.crash.texts import BANNED
 from tests.e2e.sockets import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,11 @@ rules:
     limit: {{count: {QUOTA}, per: 24h, key: [provider]}}
     then: reject
     reason: provider-quota
+  - id: words
+    say: 含违禁词的不发
+    when: {{text: {{words: [{BANNED}]}}}}
+    then: reject
+    reason: keyword
 """
 
 
@@ -74,22 +80,34 @@ class House:
         (folder / "rules" / "rules.yaml").write_text(RULES, encoding="utf-8")
         carrier = {"name": "bj", "code": "B1", "host": "127.0.0.1", "port": carrier_port, "system_id": "gate106"}
         carrier |= {"password": "secret", "bind": "transceiver", "links": 2, "window": 32, "tps": 5000}
-        settings = {
+        self._settings = {
             "smpp": {"listen": f"127.0.0.1:{self.port}"},
             "http": {"listen": f"127.0.0.1:{self._http}"},
             "store": f"sqlite://{self.state}",
             "journal": str(self.journal),
             "rules": str(folder / "rules"),
             "message_ids": "carrier",
-            "timers": {"bind_s": 10, "enquire_s": 30, "response_s": response_s},
             "carriers": [carrier],
             "providers": [
-                {"name": name, "system_id": name, "password": "secret", "ports": [port], "window": 64, "category": "marketing"}
+                {
+                    "name": name,
+                    "system_id": name,
+                    "password": "secret",
+                    "ports": [port],
+                    "window": 64,
+                    "category": "marketing",
+                    "replace": True,
+                }
                 for name, port in PORTS.items()
             ],
         }
-        self.config.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
+        self.waits_for(response_s)
         self.process: subprocess.Popen[bytes] | None = None
+
+    def waits_for(self, response_s: float) -> None:
+        """How long the next gate waits for an answer of the carrier."""
+        timers = {"bind_s": 10, "enquire_s": 30, "response_s": response_s}
+        self.config.write_text(yaml.safe_dump(self._settings | {"timers": timers}, allow_unicode=True), encoding="utf-8")
 
     def start(self, plan: Plan | None = None, *options: str) -> None:
         """The plain gate, with ``options`` of the command; with a plan the one that dies."""

@@ -10,75 +10,45 @@ from collections import defaultdict
 from typer.testing import CliRunner
 
 from proxy.__main__ import app as commands
-from proxy.changes import Effect
-from proxy.desk import entries, mail
-from proxy.desk.journal import OsDisk, read
-from tests.crash.evidence import ACCEPTED, IGNORED, Submit
+from tests.crash.evidence import ACCEPTED, IGNORED, Message, Question, Refusal, Submit
 from tests.crash.house import CAP, QUOTA, SMALL
-from tests.crash.peers import NOT_NOW, serial_of
+from tests.crash.peers import NOT_NOW
 from tests.crash.world import OVER, World
-from tests.e2e.pdus import ESME_RMSGQFUL, ESME_RSUBMITFAIL, ESME_RSYSERR, read_message
+from tests.crash.written import Written, holds
+from tests.e2e.pdus import (
+    CANCEL_SM,
+    ESME_RCANCELFAIL,
+    ESME_RMSGQFUL,
+    ESME_RQUERYFAIL,
+    ESME_RREPLACEFAIL,
+    ESME_RSUBMITFAIL,
+    ESME_RSYSERR,
+)
 
-CAPPED, SUPPRESSED, OVER_QUOTA = OVER["recipient-cap"], OVER["not-permitted"], OVER["provider-quota"]
-
-EVIDENCE_MAX = 12
-"""Values shown of what breaks a promise."""
-
-
-class Broken(AssertionError):
-    """A promise was not kept."""
-
-
-def holds(kept: bool, promise: str, *evidence: object) -> None:
-    if not kept:
-        raise Broken(f"{promise}: {'; '.join(map(str, evidence[:EVIDENCE_MAX]))}")
-
-
-class Written:
-    """What the journal says: serials of allowed submits, and what became of each."""
-
-    def __init__(self, world: World) -> None:
-        serial: dict[int, int] = {}
-        self.waiting: set[int] = set()
-        """Delivers of the journal that nobody acknowledged or dropped."""
-        self.allowed: dict[int, Effect | None] = {}
-        for record in read(OsDisk(world.house.journal)):
-            if record.kind == entries.VERDICT:
-                said = entries.unpack_verdict(record.body)
-                if said.entry is not None:
-                    holds(said.entry.id not in serial, "no entry's id is given twice", said)
-                    serial[said.entry.id] = number = serial_of(read_message(said.data).short_message)
-                    holds(number not in self.allowed, "a submit is allowed once", number)
-                    self.allowed[number] = None
-            for told in entries.unpack_answers(record):
-                self.allowed[serial[told.entry_id]] = Effect(told.effect)
-            if record.kind == entries.DELIVER:
-                self.waiting.add(record.sequence)
-            elif record.kind == entries.DELIVERED:
-                self.waiting.difference_update(mail.unpack_delivered(record.body).numbers)
-            elif record.kind == entries.DROPPED:
-                self.waiting.difference_update(mail.unpack_dropped(record.body).numbers)
-
-    def counts(self, submit: Submit) -> bool:
-        effect = self.allowed.get(submit.serial, Effect.TAKEN_BACK)
-        return effect is None or not effect.takes_back
+CAPPED, SUPPRESSED, OVER_QUOTA, KEYWORD = (OVER[why] for why in ("recipient-cap", "not-permitted", "provider-quota", "keyword"))
+REFUSED = (ESME_RSUBMITFAIL, ESME_RREPLACEFAIL)
+"""What a carrier that refuses says; the latter the gate, too, of an id that it does not know."""
 
 
 def reconcile(world: World) -> None:
     """Raises Broken."""
-    written = Written(world)
-    submits = list(world.evidence.submits.values())
-    holds(not world.evidence.surprises, "every answer belongs to a submit", *world.evidence.surprises)
-    for submit in submits:
+    evidence = world.evidence
+    written = Written(world.house, evidence)
+    holds(not evidence.surprises, "every answer belongs to a submit", *evidence.surprises)
+    for submit in evidence.submits.values():
         _each(world, submit, written)
-    _opt_outs(world, submits)
+    for message in evidence.messages:
+        _message(world, message, written)
+    for question in evidence.questions.values():
+        _question(world, question, written)
+    _opt_outs(world)
     _mail(world, written)
-    by_person: dict[str, list[Submit]] = defaultdict(list)
-    for submit in submits:
-        by_person[submit.recipient].append(submit)
+    by_person: dict[str, list[Message]] = defaultdict(list)
+    for message in evidence.messages:
+        by_person[message.recipient].append(message)
     for person in world.filled:
         _cap(world, person, by_person[person], CAP, written)
-    _cap(world, SMALL, [submit for submit in submits if submit.provider == SMALL], QUOTA, written)
+    _cap(world, SMALL, [message for message in evidence.messages if message.provider == SMALL], QUOTA, written)
     done = CliRunner().invoke(commands, ["journal", "verify", str(world.house.journal)])
     holds(done.exit_code == 0 and "the chain holds" in done.output, "the journal's chain holds", done.output)
 
@@ -90,63 +60,119 @@ def _each(world: World, submit: Submit, written: Written) -> None:
     holds(len(submit.told) <= 1, "a submit is answered once", submit)
     holds(status is not None or submit.life < world.evidence.life, "the last gate answers everything", submit)
     if fates:
-        holds(submit.serial in written.allowed or world.power, "what is sent was written before", submit)
+        holds(submit.serial in written.effects or world.power, "what is sent was written before", submit)
     if submit.acknowledged:
         holds(fates == [ACCEPTED], "what is acknowledged was accepted by the carrier", submit)
         holds(submit.told[0][1] == submit.arrived[0].id, "the id is the carrier's", submit)
-        holds(written.counts(submit), "what is acknowledged has its entry in the journal", submit)
-    elif status == ESME_RSUBMITFAIL:
-        holds(fates == [ESME_RSUBMITFAIL], "a refusal is the carrier's own", submit)
-        holds(world.power or not written.counts(submit), "a refusal that was told is written", submit)
+        holds(written.counts(submit.message), "what is acknowledged has its entry in the journal", submit)
+    elif status in REFUSED and (fates or not submit.replaces):
+        holds(fates == [status], "a refusal is the carrier's own", submit)
+        effect = written.effects.get(submit.serial)
+        holds(world.power or written.refused(submit), "a refusal that was told is written", submit, effect)
     elif status == ESME_RSYSERR:
         holds(fates == [IGNORED] or submit.life < world.evidence.life, "only what is unanswered is unknown", submit)
-    elif status in (CAPPED, SUPPRESSED, OVER_QUOTA, ESME_RMSGQFUL):
+    elif status in (CAPPED, SUPPRESSED, OVER_QUOTA, KEYWORD, ESME_RMSGQFUL, ESME_RREPLACEFAIL):
         holds(not fates, "what the gate refuses never reaches the carrier", submit)
+        holds(submit.banned or status != KEYWORD, "no text is refused for a word it does not have", submit)
+        holds(not submit.replaces or status not in (CAPPED, OVER_QUOTA), "a replacement counts as what it replaces", submit)
     elif status is not None:
         holds(False, "no status nobody expects", submit)
+    if submit.banned and not submit.message.long:
+        holds(not fates, "a text that is refused never reaches the carrier", submit)
 
 
-def _cap(world: World, whose: str, submits: list[Submit], most: int, written: Written) -> None:
+def _message(world: World, message: Message, written: Written) -> None:
+    """What no single submit shows."""
+    if message.long:
+        holds(not (message.whole and message.submits[0].banned), "no text that is refused goes out whole", message)
+    if message.acknowledged:
+        holds(written.counts(message), "of what is acknowledged every part, or text, keeps the entry", message)
+        late = [submit for submit in message.submits if submit.status == KEYWORD and not submit.replaces]
+        noted = all(submit.serial in written.breaches for submit in late)
+        holds(noted or world.power, "a part that breaks a rule late is noted as such", *late)
+    elif not (message.untold or world.power):
+        holds(not written.counts(message), "what was refused in all its parts does not count", message)
+
+
+def _question(world: World, asked: Question, written: Written) -> None:
+    """query_sm and cancel_sm."""
+    last = world.evidence.life
+    failed = ESME_RCANCELFAIL if asked.command == CANCEL_SM else ESME_RQUERYFAIL
+    holds(len(asked.told) <= 1, "a question is answered once", asked)
+    holds(bool(asked.told) or asked.life < last, "the last gate answers every question", asked)
+    holds(len(asked.arrived) <= 1, "nothing is asked twice", asked)
+    if asked.told:
+        (status,) = asked.told
+        unanswered = ESME_RSYSERR if asked.command == CANCEL_SM else failed
+        expected = (failed, ESME_RMSGQFUL) if not asked.arrived else asked.arrived
+        late = bool(asked.arrived) and (asked.arrived == [IGNORED] or asked.life < last) and status == unanswered
+        holds(status in expected or late, "an answer is the carrier's own", asked)
+        kept = written.asked[asked.provider, asked.data] == 1
+        holds(kept or world.power, "a question that was answered is written", asked)
+    if not asked.own and asked.life == asked.about.life:
+        holds(not asked.arrived, "nobody asks about another's message", asked)
+
+
+def _cap(world: World, whose: str, messages: list[Message], most: int, written: Written) -> None:
     """What the last life still allowed lies between what was promised to count and what may count."""
     last = world.evidence.life
-    earlier = [submit for submit in submits if submit.life < last]
-    counted = sum(submit.counts for submit in submits)
-    acknowledged = sum(submit.acknowledged for submit in earlier)
-    untold = sum(submit.status in (None, ESME_RSYSERR) for submit in earlier)
-    forgotten = sum(submit.serial not in written.allowed and not submit.acknowledged for submit in submits if submit.counts)
-    refused = sum(submit.status == ESME_RSUBMITFAIL for submit in earlier) if world.power else 0  # written, perhaps not synced
+    earlier = [message for message in messages if message.life < last]
+    counted = sum(message.counts for message in messages)
+    acknowledged = sum(message.acknowledged for message in earlier)
+    untold = sum(message.untold and not message.acknowledged for message in earlier)
+    forgotten = sum(_forgotten(message, written) for message in messages) if world.power else 0
+    refused = sum(_refused(message) for message in earlier) if world.power else 0  # written, perhaps not synced
     room = world.room[whose]
-    holds(counted <= most + (forgotten if world.power else 0), f"no more than {most} reach anyone", whose, *submits)
-    holds(acknowledged + room <= most, "what was acknowledged still counts", whose, room, *submits)
-    holds(room >= most - acknowledged - untold - refused, "what was refused does not count", whose, room, *submits)
-    entries_left = sum(written.counts(submit) for submit in earlier)
-    holds(room == most - entries_left, "the record is what the journal says", whose, room, entries_left, *submits)
+    holds(counted <= most + forgotten, f"no more than {most} reach anyone", whose, *messages)
+    holds(acknowledged + room <= most, "what was acknowledged still counts", whose, room, *messages)
+    holds(room >= most - acknowledged - untold - refused, "what was refused does not count", whose, room, *messages)
+    left = sum(written.counts(message) for message in earlier)
+    holds(room == most - left, "the record is what the journal says", whose, room, left, *messages)
 
 
-def _opt_outs(world: World, submits: list[Submit]) -> None:
+def _forgotten(message: Message, written: Written) -> bool:
+    """Whether all that a person may have of it was lost with the power, and nobody was told of it."""
+    sent = [submit for submit in message.submits if submit.counts]
+    return bool(sent) and not message.acknowledged and all(submit.serial not in written.effects for submit in sent)
+
+
+def _refused(message: Message) -> bool:
+    return not (message.acknowledged or message.untold) and any(submit.status in REFUSED for submit in message.submits)
+
+
+def _opt_outs(world: World) -> None:
+    by_person: dict[str, list[Submit]] = defaultdict(list)
+    for submit in world.evidence.submits.values():
+        by_person[submit.recipient].append(submit)
     for person, refusal in world.evidence.refusals.items():
         holds(refusal.confirmed <= 1 or world.power, "an opt-out is confirmed once at most", refusal)
         after = [
             submit
-            for submit in submits
-            if submit.recipient == person and submit.provider == refusal.provider and submit.sent > refusal.acknowledged > 0
+            for submit in by_person[person]
+            if submit.provider == refusal.provider and submit.begun > refusal.acknowledged > 0
         ]
         holds(bool(after), "every opt-out is tried", refusal)
         back = world.evidence.returns.get(person)
         if back is not None:
-            again = [submit for submit in after if submit.sent > back.acknowledged]
+            again = [submit for submit in after if submit.begun > back.acknowledged]
             holds(bool(again), "who asked to be written to again is", refusal)
             for submit in again:
                 holds(submit.status != SUPPRESSED, "what takes an opt-out back is not forgotten", refusal, submit)
         for submit in after:
-            if back is not None and submit.sent > back.asked:
-                continue
-            dying = (
-                submit.life < world.evidence.life
-            )  # then it may also be unanswered, or told to come again by a gate that stops
-            kept = submit.status == SUPPRESSED or (dying and submit.status in (None, ESME_RMSGQFUL))
-            holds(kept, "an opt-out that was acknowledged is in force", refusal, submit)
-            holds(not submit.arrived, "nothing is sent after an opt-out", refusal, submit)
+            if back is None or submit.sent <= back.asked:
+                _after_opt_out(world, refusal, submit)
+
+
+def _after_opt_out(world: World, refusal: Refusal, submit: Submit) -> None:
+    """Whose message it is stands in its first part: without that a part may go out, and is worth nothing."""
+    if submit.message.submits[0].part > 1:
+        holds(submit.part > 1 or not submit.arrived, "nothing is sent after an opt-out that says whose it is", refusal, submit)
+        return
+    dying = submit.life < world.evidence.life  # then it may also be unanswered, or told to come again by a gate that stops
+    kept = submit.status == SUPPRESSED or (dying and submit.status in (None, ESME_RMSGQFUL))
+    kept = kept or (submit.replaces and submit.status == ESME_RREPLACEFAIL)
+    holds(kept, "an opt-out that was acknowledged is in force", refusal, submit)
+    holds(not submit.arrived, "nothing is sent after an opt-out", refusal, submit)
 
 
 def _mail(world: World, written: Written) -> None:
@@ -166,17 +192,31 @@ def _mail(world: World, written: Written) -> None:
 
 def summary(world: World) -> dict[str, int]:
     """What the world was full of: a world in which nothing happened proves nothing."""
-    submits = world.evidence.submits.values()
-    earlier = [submit for submit in submits if submit.life < world.evidence.life]
+    evidence = world.evidence
+    submits = evidence.submits.values()
+    earlier = [submit for submit in submits if submit.life < evidence.life]
+    longs = [message for message in evidence.messages if message.long]
+    parts = [{submit.status for submit in message.submits} for message in longs]
     return {
         "acknowledged": sum(submit.acknowledged for submit in earlier),
         "untold": sum(submit.status is None for submit in earlier),
         "refused": sum(submit.status == ESME_RSUBMITFAIL for submit in earlier),
         "capped": sum(submit.status == CAPPED for submit in submits),
-        "opt-outs": len(world.evidence.refusals),
-        "taken back": len(world.evidence.returns),
-        "confirmed": sum(bool(refusal.confirmed) for refusal in world.evidence.refusals.values()),
-        "receipts": len(world.evidence.receipts),
+        "opt-outs": len(evidence.refusals),
+        "taken back": len(evidence.returns),
+        "confirmed": sum(bool(refusal.confirmed) for refusal in evidence.refusals.values()),
+        "receipts": len(evidence.receipts),
         "suppressed": sum(submit.status == SUPPRESSED for submit in submits),
         "over quota": sum(submit.status == OVER_QUOTA for submit in submits),
+        "long": sum(message.whole for message in longs),
+        "long, refused by the carrier": sum(statuses == {ESME_RSUBMITFAIL} for statuses in parts),
+        "long, refused in part": sum({0, ESME_RSUBMITFAIL} <= statuses for statuses in parts),
+        "long, unknown": sum(ESME_RSYSERR in statuses for statuses in parts),
+        "long, its last part refused": sum({0, KEYWORD} <= statuses for statuses in parts),
+        "to many": sum(bool(submit.group) for submit in submits),
+        "to many, not to all": sum(bool(submit.group) and bool(submit.status) for submit in submits),
+        "replaced": sum(submit.replaces and submit.acknowledged for submit in submits),
+        "not replaced": sum(submit.replaces and submit.status == ESME_RREPLACEFAIL for submit in submits),
+        "questions": sum(asked.told == [0] for asked in evidence.questions.values()),
+        "questions about another's": sum(not asked.own and not asked.arrived for asked in evidence.questions.values()),
     }

@@ -9,7 +9,6 @@ With ``power`` the journal loses at each death what had not been synced, as a po
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
 import random
@@ -20,10 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.crash.evidence import Evidence
-from tests.crash.gate_that_dies import POINTS, Plan
+from tests.crash.carrier import Carrier
+from tests.crash.evidence import Evidence, Submit
 from tests.crash.house import CAP, PORTS, QUOTA, SIGNS, SMALL, WITHIN_S, House, until
-from tests.crash.peers import REFUSES, WINDOW, Carrier, Provider
+from tests.crash.mix import Mix
+from tests.crash.places import Plan
+from tests.crash.points import POINTS
+from tests.crash.provider import WINDOW, Provider
+from tests.e2e.pdus import QUERY_SM
 
 TRAFFIC_MAX = 30_000
 """Submits of one life: when the point has not come by then, it never will."""
@@ -33,7 +36,15 @@ BEFORE_SIGTERM, AFTER_SIGTERM = 150, 100
 """Submits before a gate is stopped, where it is to die of that, and while it stops."""
 FILLED_MAX = 250
 """Persons whose allowance is used up in the last life, beside all who opted out."""
-OVER = {"recipient-cap": 0x410, "not-permitted": 0x420, "provider-quota": 0x470}
+HURRIED_S = 0.2
+"""So long does a gate that is to die wait for the carrier: some answers come later."""
+LONG = 0.15
+"""So many of the messages of the last life are long."""
+MANY, MANY_OF = 5, 4
+"""Persons in one submit_multi of the last life; one person of so many is in one."""
+ASKED_MAX = 20
+"""Messages of earlier lives that are asked about and replaced in the last."""
+OVER = {"recipient-cap": 0x410, "not-permitted": 0x420, "provider-quota": 0x470, "keyword": 0x450}
 
 
 @dataclass(frozen=True)
@@ -68,16 +79,16 @@ class World:
         self.power = power
         self.evidence = Evidence()
         self.carrier = Carrier(self.evidence, self.rng, {port: name for name, port in PORTS.items()})
-        self.providers = [Provider(self.evidence, name, SIGNS[name], port) for name, port in PORTS.items()]
+        self.providers = [Provider(self.evidence, self.rng, name, SIGNS[name], port) for name, port in PORTS.items()]
+        self.mix = Mix(self.evidence, self.rng)
         self.house: House
         self.room: Counter[str] = Counter()
         """How many more messages each person could be sent in the last life, and ``SMALL`` could send."""
         self.filled: set[str] = set()
         """Persons who were sent to until the cap refused."""
         self._folder, self._store = folder, store
-        self._refusers = itertools.count()
-        self.response_s = 1.0
-        self._front = 0
+        self.response_s = 10.0
+        """How long a gate that is to live waits for the carrier."""
         self._safe: dict[str, int] = {}
         """Bytes of each segment that no power loss takes any more."""
 
@@ -117,6 +128,7 @@ class World:
     async def last_life(self) -> None:
         """With the plain gate and a carrier that takes everything."""
         self.carrier.calm = True
+        self.house.waits_for(self.response_s)
         self.start()
         await self.all_bound()
         await self._try_everything()
@@ -132,6 +144,7 @@ class World:
         replays = any(later.point == "replaying" for later in self.deaths)
         checkpoint_s = 0.05 if point.checkpoints else 60.0 if replays else self.rng.choice((0.03, 0.2, 60.0))
         plan = Plan(chosen.point, chosen.nth, str(house.death), checkpoint_s, 16_000)
+        house.waits_for(HURRIED_S)
         self.start(plan)
         traffic = asyncio.create_task(self._traffic(point.sigterm))
         try:
@@ -175,23 +188,12 @@ class World:
                 self.house.process.send_signal(signal.SIGTERM)
 
     async def _send(self, provider: Provider, most: int) -> None:
+        self.mix.begin(provider)
         while provider.bound and len(self.evidence.submits) < most:
             for _ in range(self.rng.randint(1, 6)):
                 if provider.free:
-                    self._submit(provider)
+                    self.mix.send(provider)
             await provider.something(STEP_S)
-
-    def _submit(self, provider: Provider) -> None:
-        """One of three: to somebody new who will refuse, to somebody who has refused, to somebody among the latest dozen."""
-        drawn = self.rng.random()
-        refused = [refusal for refusal in self.evidence.refusals.values() if refusal.provider == provider.name]
-        if drawn < 0.12 and provider.name != SMALL:
-            provider.submit(f"{self.rng.choice(REFUSES)}0021{next(self._refusers):04d}")
-        elif drawn < 0.2 and refused and (refusal := self.rng.choice(refused)).acknowledged:
-            provider.submit(refusal.recipient)
-        else:
-            self._front += 1
-            provider.submit(f"1380021{self._front // 4 + self.rng.randrange(12):04d}")
 
     # -- the last life
 
@@ -200,28 +202,66 @@ class World:
         refusals = self.evidence.refusals
         await until(lambda: all(one.acknowledged for one in self.evidence.mail), "all opt-outs acknowledged")
         by_name = {provider.name: provider for provider in self.providers}
-        people = sorted({submit.recipient for submit in self.evidence.submits.values()} - refusals.keys())
-        people = [*refusals, *self.rng.sample(people, min(FILLED_MAX, len(people)))]
+        people = sorted({message.recipient for message in self.evidence.messages} - refusals.keys())
+        people = self.rng.sample(people, min(FILLED_MAX, len(people)))
         gone = {person: refusal.provider for person, refusal in refusals.items() if person not in self.evidence.returns}
-        await side_by_side(by_name[name].ask(person) for person, name in gone.items())
+        await side_by_side(self._try_again(by_name[name], person) for person, name in gone.items())
         for person in refusals.keys() - gone.keys():  # who may be written to again is, by whom they had refused
-            self.room[person] += await self._more(by_name[refusals[person].provider], person, "recipient-cap")
-        await side_by_side(self._fill(person, gone.get(person, "")) for person in people)
+            self.room[person] += await self._more(by_name[refusals[person].provider], person)
+        for first in range(0, len(people) // MANY_OF, MANY):
+            await self._more_of(people[first : first + MANY])
+        await side_by_side(self._ask_about(by_name[submit.provider], submit) for submit in self._told_once())
+        await side_by_side(self._fill(person, gone.get(person, "")) for person in [*refusals, *people])
         await side_by_side(self._one_more(by_name[SMALL], number) for number in range(QUOTA + 1))
+
+    async def _try_again(self, provider: Provider, person: str) -> None:
+        """One who has refused is written to, at length by some."""
+        if self.rng.random() < LONG:
+            await provider.ask_long(person)
+        else:
+            await provider.ask(person)
+
+    def _told_once(self) -> list[Submit]:
+        """Some messages of earlier lives whose providers know their id."""
+        told = [submit for submit in self.evidence.submits.values() if submit.acknowledged and submit.single]
+        return self.rng.sample(told, min(ASKED_MAX, len(told)))
+
+    async def _ask_about(self, provider: Provider, submit: Submit) -> None:
+        """The gate may or may not know this id any more; its allowance is not to change."""
+        provider.question(QUERY_SM, submit)
+        await provider.told([provider.replace(submit)])
 
     async def _fill(self, person: str, not_by: str) -> None:
         """Sends until the cap refuses, by providers this person has not refused."""
         self.filled.add(person)
-        others = [provider for provider in self.providers if provider.name not in (SMALL, not_by)]
-        while (await self._more(self.rng.choice(others), person, "recipient-cap")) and self.room[person] <= CAP:
+        others = self._others(not_by)
+        while (await self._more(self.rng.choice(others), person)) and self.room[person] <= CAP:
             self.room[person] += 1
+
+    def _others(self, not_by: str = "") -> list[Provider]:
+        return [provider for provider in self.providers if provider.name not in (SMALL, not_by)]
 
     async def _one_more(self, small: Provider, number: int) -> None:
         """Sends to somebody nobody has written to, as long as the quota allows."""
         if await self._more(small, f"1370021{number:04d}", "provider-quota"):
             self.room[SMALL] += 1
 
-    async def _more(self, provider: Provider, person: str, reason: str) -> bool:
-        submit = await provider.ask(person)
+    async def _more_of(self, people: list[str]) -> None:
+        """One message to several persons."""
+        submits = self.rng.choice(self._others()).submit_multi(people)
+        provider = next(one for one in self.providers if one.name == submits[0].provider)
+        await provider.told(submits)
+        for submit in submits:
+            self.room[submit.recipient] += self._allowed(submit, "recipient-cap")
+
+    async def _more(self, provider: Provider, person: str, reason: str = "recipient-cap") -> bool:
+        """One message, some of them long: whether it was allowed."""
+        if self.rng.random() < LONG:
+            first, second = (await provider.ask_long(person)).submits
+            assert first.status == second.status, f"{first} and {second}: {self.house.said()}"
+            return self._allowed(first, reason)
+        return self._allowed(await provider.ask(person), reason)
+
+    def _allowed(self, submit: Submit, reason: str) -> bool:
         assert submit.status in (0, OVER[reason]), f"{submit} instead of 0 or {reason}: {self.house.said()}"
         return submit.acknowledged

@@ -1,0 +1,187 @@
+"""Places: how a point of the real gate's way is found: by one method replaced with itself and a count.
+
+In: a method, a question about its arguments. Out: Death at the n-th occurrence, by SIGKILL. Never: a hook in the production code, or a
+change to what the gate does before.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from proxy import app
+from proxy.desk.disk import OsDisk
+from proxy.net.link import Link
+from proxy.transit import Outbox, Transit
+from proxy.wire import Session
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one life of a gate is to end."""
+
+    point: str
+    nth: int
+    death: str
+    """The file that is written just before."""
+    checkpoint_s: float = 0.1
+    segment_bytes: int = 64 << 20
+
+
+class Death:
+    """Counts occurrences of the point; the n-th is the last thing this process does."""
+
+    def __init__(self, plan: Plan, from_start: bool) -> None:
+        self.plan = plan
+        self.left = plan.nth
+        self.armed = from_start
+        self.gate: app.Gate | None = None
+        self.synced: dict[str, int] = {}
+        """How many bytes of each segment a power loss would have left."""
+
+    def occurs(self, last_act: Callable[[], object] | None = None) -> None:
+        if not self.armed:
+            return
+        self.left -= 1
+        if self.left:
+            return
+        if last_act is not None:
+            last_act()
+        Path(self.plan.death).write_text(json.dumps(asdict(self.plan) | {"synced": self.synced}))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def push(self, session: Session) -> None:
+        """The kernel gets at once what this carrier's session has to write."""
+        assert self.gate is not None
+        link = next(link for house in self.gate.houses for link in house.links if link.session is session)
+        if link.transport is not None and not link.transport.get_write_buffer_size():
+            os.write(link.transport.get_extra_info("socket").fileno(), session.output())
+
+    def sync(self) -> None:
+        """Makes sure that what was written is synced, and that the gate knows."""
+        assert self.gate is not None
+        journal = self.gate.journal
+        journal.note_synced(journal.sync())
+
+
+Place = Callable[[Death], None]
+
+
+def before(owner: type, name: str, when: Callable[..., bool] | None = None, *, synced: bool = False) -> Place:
+    """``when`` is asked with the method's arguments."""
+
+    def place(death: Death) -> None:
+        original = getattr(owner, name)
+
+        @functools.wraps(original)
+        def method(*args: Any, **more: Any) -> Any:
+            if when is None or when(*args):
+                death.occurs(death.sync if synced else None)
+            return original(*args, **more)
+
+        setattr(owner, name, method)
+
+    return place
+
+
+def after(owner: type, name: str, when: Callable[..., bool] | None = None, *, synced: bool = False) -> Place:
+    """``when`` is asked with the method's arguments, once it has run."""
+
+    def place(death: Death) -> None:
+        original = getattr(owner, name)
+
+        @functools.wraps(original)
+        def method(*args: Any, **more: Any) -> Any:
+            result = original(*args, **more)
+            if when is None or when(*args):
+                death.occurs(death.sync if synced else None)
+            return result
+
+        setattr(owner, name, method)
+
+    return place
+
+
+def half_written(death: Death) -> None:
+    """The process dies while the kernel has half of a commit group."""
+    append = OsDisk.append
+
+    def method(self: OsDisk, name: str, offset: int, data: bytes) -> None:
+        if offset:
+            death.occurs(lambda: append(self, name, offset, data[: len(data) // 2]))
+        append(self, name, offset, data)
+
+    OsDisk.append = method  # type: ignore[method-assign]
+
+
+def gone(name: str, when: Callable[..., bool] | None = None) -> Place:
+    """Once the kernel has what this method of a session put on the way: the loop writes it at the end of its turn."""
+
+    def place(death: Death) -> None:
+        original, flush = getattr(Session, name), Link.flush
+        marked: set[Session] = set()
+
+        def look(link: Link) -> None:
+            if link.transport is None or not link.transport.get_write_buffer_size():
+                death.occurs()
+            else:
+                link.turns.loop.call_soon(look, link)
+
+        def method(self: Session, *args: Any) -> Any:
+            if when is None or when(self, *args):
+                marked.add(self)
+            return original(self, *args)
+
+        def flushed(self: Link) -> None:
+            flush(self)
+            if self.session in marked:
+                marked.discard(self.session)
+                self.turns.loop.call_soon(look, self)
+
+        setattr(Session, name, method)
+        Link.flush = flushed  # type: ignore[method-assign]
+
+    return place
+
+
+def parts_torn(death: Death) -> None:
+    """The kernel has one part of a long message, and not the next."""
+    send_all = Session.send_all
+
+    def method(self: Session, requests: Sequence[Any], now: float) -> None:
+        for place, (transit, after_it) in enumerate(pairwise(requests), 1):
+            if transit.long is not None and transit.long is after_it.long:
+
+                def first(place: int = place) -> None:
+                    send_all(self, requests[:place], now)
+                    death.push(self)
+
+                death.occurs(first)
+                break
+        send_all(self, requests, now)
+
+    Session.send_all = method  # type: ignore[method-assign]
+
+
+def part_answered(death: Death) -> None:
+    """What came of one part of a long message is written, while another part has no answer yet."""
+    release = Outbox.release
+    seen: set[int] = set()  # by the sequence of the verdict: an answer may wait here for the journal's sync
+
+    def method(self: Outbox, synced: int, told: list[Transit]) -> None:
+        if death.gate is not None:
+            flying = {id(one.long) for one in death.gate.relay.in_flight.values() if one.long is not None}
+            answered = {one.recorded for _, one, _ in self if one is not None and one.lane and id(one.long) in flying}
+            if answered - seen:
+                death.occurs()
+            seen.update(answered)
+        release(self, synced, told)
+
+    Outbox.release = method  # type: ignore[method-assign]

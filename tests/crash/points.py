@@ -1,0 +1,194 @@
+"""Points: the moments of a message's, a reply's and a checkpoint's way at which the gate is killed, each with a sentence.
+
+In: places. Out: POINTS by name. Never: when, or how often, a point comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from proxy.commands import Told
+from proxy.desk.disk import OsDisk
+from proxy.desk.journal import Journal
+from proxy.hearing import Hearing
+from proxy.multi import Together
+from proxy.net.lane import Lane
+from proxy.parts import Parts
+from proxy.relay import Relay
+from proxy.replacing import Replacing
+from proxy.state.checkpoint import CheckpointFile
+from proxy.state.sqlite import SqliteStore
+from proxy.transit import Transit
+from proxy.way_back import Arrival, WayBack, _Said
+from proxy.wire import Session
+from tests.crash.places import Place, after, before, gone, half_written, part_answered, parts_torn
+from tests.e2e.pdus import DELIVER_SM, REPLACE_SM, RESPONSE, SUBMIT_MULTI, SUBMIT_SM
+
+DELIVER_SM_RESP, REPLACE_SM_RESP = DELIVER_SM | RESPONSE, REPLACE_SM | RESPONSE
+SUBMIT_SM_RESP, SUBMIT_MULTI_RESP = SUBMIT_SM | RESPONSE, SUBMIT_MULTI | RESPONSE
+
+
+def _is(command: int, status: int) -> Callable[[Any, bytes], bool]:
+    head = command.to_bytes(4, "big") + status.to_bytes(4, "big")
+    return lambda _, data: data[4:12] == head
+
+
+def _among(command: int, status: int) -> Callable[[Any, list[bytes]], bool]:
+    one = _is(command, status)
+    return lambda session, answers: any(one(session, data) for data in answers)
+
+
+def _eventful(_: CheckpointFile, values: dict[str, str]) -> bool:
+    """Whether a checkpoint is committed that has some dozen messages in it."""
+    return int(values.get("counted", "0")) > 50
+
+
+def _follows(_: Lane, transit: Transit) -> bool:
+    """Whether it is a part that leaves with others, and not the first."""
+    long = transit.long
+    return long is not None and transit in long.batch and transit is not long.leader
+
+
+def _late(_: Lane, transit: Transit) -> bool:
+    """Whether it is a part that came when its message was judged."""
+    return transit.long is not None and transit not in transit.long.batch
+
+
+class Point(NamedTuple):
+    says: str
+    """Completes the sentence "killed …, nothing that was acknowledged is lost"."""
+    place: Place
+    most: int
+    """The highest n that is drawn: some dozen messages bring about so many."""
+    from_start: bool = False
+    """Occurrences count from the process's first moment, not only once the gate is open."""
+    checkpoints: bool = False
+    """It needs checkpoints to come quickly."""
+    sigterm: bool = False
+    """It occurs while the gate is being stopped."""
+
+
+POINTS: dict[str, Point] = {
+    "half-written": Point("while half of an entry is written", half_written, 25),
+    "written": Point(
+        "when the entry is written and not synced", after(Journal, "write", lambda self, _: self.written > self.synced), 40
+    ),
+    "written-unsent": Point("when the entry is written and on no lane yet", before(Lane, "put"), 60),
+    "synced-unsent": Point("when the entry is synced and on no lane yet", before(Lane, "put", synced=True), 60),
+    "synced-unflushed": Point(
+        "when the entry is synced and the frame not on its socket", after(Session, "send_all", synced=True), 40
+    ),
+    "sent": Point("when the frame is sent and not answered", gone("send_all"), 40),
+    "answered": Point(
+        "when the carrier's answer is read and not written", after(Relay, "answered", lambda *a: not a[2].command_status), 40
+    ),
+    "untold": Point(
+        "when the carrier's answer is written and the provider not told",
+        before(Session, "write_all", _among(SUBMIT_SM_RESP, 0)),
+        40,
+    ),
+    "acknowledged": Point("as soon as the provider is told", gone("write_all", _among(SUBMIT_SM_RESP, 0)), 40),
+    "refused": Point(
+        "when the carrier's refusal is read and the take-back not written",
+        after(Relay, "answered", lambda *a: bool(a[2].command_status)),
+        8,
+    ),
+    "refused-untold": Point(
+        "when the take-back is written and the provider not told", before(Session, "write_all", _among(SUBMIT_SM_RESP, 0x45)), 8
+    ),
+    "refused-told": Point("as soon as the refusal is told", gone("write_all", _among(SUBMIT_SM_RESP, 0x45)), 8),
+    "parts-waiting": Point(
+        "while a part of a long message waits for the others", after(Parts, "take", lambda *a: a[1].long.waiting), 20
+    ),
+    "parts-written": Point(
+        "when the parts of a long message are written and not all on a lane yet", before(Lane, "put", _follows), 15
+    ),
+    "parts-torn": Point("when one part of a long message is sent and the next is not", parts_torn, 12),
+    "part-answered": Point(
+        "when the answer to one part of a long message is written and that to another not read", part_answered, 6
+    ),
+    "late-written": Point("when a part that came late is written and not sent", before(Lane, "put", _late), 6),
+    "late-breach": Point(
+        "when the refusal of a part that came late is written and not told",
+        before(Parts, "_refused", lambda *a: a[2].reason == "late-breach"),
+        10,
+    ),
+    "many-written": Point("when a message to many is written for each and on no lane yet", before(Together, "go"), 12),
+    "many-sent": Point(
+        "when a message to many is sent and not answered",
+        gone("send_all", lambda _, requests, *rest: any(isinstance(one, Together) for one in requests)),
+        8,
+    ),
+    "many-answered": Point(
+        "when the carrier's answer to a message to many is read and not written", after(Together, "answered"), 12
+    ),
+    "many-untold": Point(
+        "when the carrier's answer to a message to many is written and the provider not told",
+        before(Session, "write_all", _among(SUBMIT_MULTI_RESP, 0)),
+        12,
+    ),
+    "many-told": Point(
+        "as soon as the provider is told of a message to many", gone("write_all", _among(SUBMIT_MULTI_RESP, 0)), 12
+    ),
+    "replacing": Point("when a replacement is written and on no lane yet", before(Replacing, "go"), 8),
+    "replaced": Point("when the carrier's answer to a replacement is read and not written", after(Replacing, "answered"), 8),
+    "replaced-told": Point(
+        "as soon as the provider is told of a replacement", gone("write_all", _among(REPLACE_SM_RESP, 0)), 8
+    ),
+    "unreplaced": Point(
+        "when a replacement that the carrier refused is undone and the provider not told", before(Replacing, "_tell"), 2
+    ),
+    "asked": Point("when the answer to a question is written and the provider not told", before(Told, "done"), 8),
+    "optout-written": Point(
+        "when an opt-out is written and not synced", before(Hearing, "_written", lambda *a: a[2].opt_out is not None), 8
+    ),
+    "optout-synced": Point("when an opt-out is synced and not acknowledged", before(Hearing, "_in_force"), 8),
+    "optout-acknowledged": Point(
+        "when an opt-out is acknowledged and that is not on its socket yet",
+        after(Arrival, "safe", lambda *a: a[0].kind == "optout"),
+        8,
+    ),
+    "restore-written": Point(
+        "when what takes an opt-out back is written and not synced",
+        before(Hearing, "_written", lambda *a: a[2].kind == "restore"),
+        4,
+    ),
+    "restore-synced": Point("when what takes an opt-out back is synced and not acknowledged", before(Hearing, "_restored"), 4),
+    "confirmation-written": Point("when a confirmation is written and on no lane yet", before(Hearing, "_say"), 8),
+    "deliver-written": Point("when a deliver is written and not synced", before(Arrival, "done"), 20),
+    "deliver-synced": Point(
+        "when a deliver is synced and not acknowledged", before(Session, "write", _is(DELIVER_SM_RESP, 0)), 20
+    ),
+    "deliver-acknowledged": Point("as soon as a deliver is acknowledged", gone("write", _is(DELIVER_SM_RESP, 0)), 20),
+    "deliver-handed": Point(
+        "when a deliver is with its provider and not answered",
+        gone("send", lambda _, data, *rest: _is(DELIVER_SM, 0)(_, data)),
+        20,
+    ),
+    "delivered": Point("when a provider's acknowledgement is read and not written", after(WayBack, "delivered"), 20),
+    "delivered-written": Point("when a provider's acknowledgement is written", before(_Said, "done"), 15),
+    "mailbox-stored": Point(
+        "when a checkpoint has part of a mailbox and is not committed",
+        after(CheckpointFile, "write", lambda *a: a[1].table == "mailbox"),
+        3,
+        checkpoints=True,
+    ),
+    "checkpoint-written": Point(
+        "when a checkpoint is written and not committed",
+        after(CheckpointFile, "write", lambda *a: bool(a[1].rows)),
+        4,
+        checkpoints=True,
+    ),
+    "checkpoint-commit": Point(
+        "just before a checkpoint is committed", before(CheckpointFile, "commit", _eventful), 3, checkpoints=True
+    ),
+    "checkpoint-committed": Point(
+        "as soon as a checkpoint is committed", after(CheckpointFile, "commit", _eventful), 3, checkpoints=True
+    ),
+    "segment": Point("when a segment is begun and nothing in it", after(Journal, "_roll"), 2),
+    "stopping": Point("in the last checkpoint of a stop", after(CheckpointFile, "write"), 1, sigterm=True),
+    "first-start": Point("when the journal has its name and the store does not know it", after(OsDisk, "identify"), 1, True),
+    "replaying": Point("in the middle of a replay", before(SqliteStore, "update"), 30, True),
+    "cutting": Point("before a torn tail is cut", before(OsDisk, "truncate"), 1, True),
+}
