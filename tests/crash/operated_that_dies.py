@@ -12,8 +12,9 @@ from proxy.officer import OfficerSays
 from proxy.operating import Operating
 from proxy.orders import OrderBook
 from proxy.state.listed import Listed
-from tests.crash import gate_that_dies
-from tests.crash.gate_that_dies import Point, after, before
+from tests.crash import gate_that_dies, points
+from tests.crash.places import after, before
+from tests.crash.points import Point
 
 POINTS = {
     "suppression-written": Point("when a suppression is written and not acknowledged", before(OfficerSays, "done"), 1),
@@ -27,5 +28,5 @@ POINTS = {
 }
 
 if __name__ == "__main__":
-    gate_that_dies.POINTS |= POINTS
+    points.POINTS.update(POINTS)
     sys.exit(gate_that_dies.main())

@@ -19,8 +19,8 @@ from pyroaring import BitMap
 from proxy.ops import client
 from proxy.ops.suppress import lines_of
 from proxy.state.listed import CHUNK_BITS
-from tests.crash.gate_that_dies import Plan
 from tests.crash.operated_that_dies import POINTS
+from tests.crash.places import Plan
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider
 from tests.e2e.raw import Raw
