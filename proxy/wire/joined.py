@@ -3,16 +3,22 @@
 In: contents of parts in order, None where one is missing. Out: one message.Content. Never: octets of a header, times, who sends.
 
 Parts are decoded together, not one by one: an escape of GSM-7, half a surrogate pair, even half of a UCS-2 unit may stand at the end
-of one part and its other half at the beginning of the next. Across a missing part nothing is joined.
+of one part and its other half at the beginning of the next. Across a missing part nothing is joined: GAP stands there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from itertools import groupby
 
 from proxy.message import Content
 from proxy.wire.charset import EMPTY, READABLE, decode
+
+GAP = "【】"
+"""Where parts are missing; only its end at the beginning of the text, only its beginning at the end. No signature reaches over it, and
+none begins or ends beside it: of 【甲店】 not even 【店】 is left, and a 【】 that stands within the text does not pass for a signature
+because the text before it is not here."""
 
 
 def joined(parts: Sequence[Content | None]) -> Content:
@@ -47,23 +53,29 @@ def _text(parts: Sequence[Content | None]) -> tuple[str, str]:
         if part is not None and part.octets is None:
             return "", part.state
     texts: list[str] = []
-    for coding, octets in _runs(parts):
-        text, state = decode(octets, coding)
+    for run in _runs(parts):
+        if run is None:
+            texts.append(GAP)
+            continue
+        text, state = decode(run[1], run[0])
         if state not in (READABLE, EMPTY):
             return "", state
         texts.append(text)
+    if all(text in ("", GAP) for text in texts):
+        return "", EMPTY
     text = "".join(texts)
-    return text, READABLE if text else EMPTY
+    if parts[0] is None:
+        text = text[1:]
+    return text[:-1] if parts[-1] is None else text, READABLE
 
 
-def _runs(parts: Sequence[Content | None]) -> Iterator[tuple[int, bytes]]:
-    """(alphabet, octets) of neighbours in one alphabet with no part missing between them."""
-    coding, octets = 0, b""
-    for part in parts:
-        said = (coding, b"") if part is None or part.octets is None else part.octets
-        if octets and (part is None or said[0] != coding):
-            yield coding, octets
-            octets = b""
-        coding, octets = said[0], octets + said[1]
-    if octets:
-        yield coding, octets
+def _runs(parts: Sequence[Content | None]) -> Iterator[tuple[int, bytes] | None]:
+    """(alphabet, octets) of neighbours in one alphabet; None for one part or more that are missing."""
+    for missing, group in groupby(parts, lambda part: part is None):
+        if missing:
+            yield None
+            continue
+        for coding, run in groupby(
+            (part.octets for part in group if part is not None and part.octets), lambda octets: octets[0]
+        ):
+            yield coding, b"".join(octets for _, octets in run)

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.message import Content, Part
+from proxy.policy.text import signature
 from proxy.wire import Frame, Memo, encode, joined, read_submit, submit_sm
 from proxy.wire.charset import GSM_BASIC, GSM_EXTENSION
+from proxy.wire.joined import GAP
 
 AD = "【测试】双11优惠券满300减40🎁点击领取 拒收请回复R"
 
@@ -79,7 +81,30 @@ def test_half_a_surrogate_pair_and_half_a_unit_find_their_other_halves():
 def test_across_a_missing_part_nothing_is_joined():
     parts = [part_of("udh-8", b"10\x1b", 0, 7, 3, 1), None, part_of("udh-8", b"\x65!", 0, 7, 3, 3)]
     whole = joined(parts)
-    assert (whole.text, whole.state, whole.complete) == ("10e!", "readable", False)
+    assert (whole.text, whole.state, whole.complete) == ("10" + GAP + "e!", "readable", False)
+    whole = joined([None, part_of("udh-8", b"", 0, 7, 3, 2), None])
+    assert (whole.text, whole.state) == ("", "empty")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "found"),
+    [
+        (["【甲", None, "店】券"], ""),  # 甲×店, who knows
+        (["【甲", None, "乙店】"], ""),
+        ([None, "【限时】抢购"], ""),  # quoted in the middle of something
+        (["券已到账【限时】", None], ""),
+        (["【甲店】双11", None], "甲店"),
+        (["【甲店】双11", None, "【限时】"], "甲店"),
+        ([None, "抢购【甲店】"], "甲店"),
+        (["【甲", "店】双11", None], "甲店"),
+    ],
+)
+def test_no_signature_is_made_of_two_ends_between_which_a_part_is_missing(pieces: list[str | None], found: str):
+    parts = [
+        None if piece is None else part_of("udh-8", piece.encode("utf-16-be"), 8, 7, len(pieces), place)
+        for place, piece in enumerate(pieces, 1)
+    ]
+    assert signature(joined(parts).text).name == found
 
 
 def test_a_word_split_over_parts_is_one_word_again():
