@@ -4,8 +4,8 @@ In: a deliver that is no receipt, whose port it came to, the time. Out: a ``Hear
 on a lane. Never: sockets, a clock of its own, handing the reply on (way_back.py).
 
 The confirmation is a submit_sm of the gate itself: it comes after the opt-out is in force and can delay nothing, asks for no receipt,
-is subject to no rule and counted in no cap, and what the carrier answers to it concerns nobody. It is written to the journal before
-it leaves, so a crash may lose it and cannot double it.
+is subject to no rule and counted in no cap, and what the carrier answers to it concerns nobody. It is synced to the journal before it
+leaves, so a crash or a power loss may lose it and cannot double it.
 """
 
 from __future__ import annotations
@@ -94,9 +94,12 @@ class Hearing:
         self._tally.optout_effect_seconds.observe(max(0.0, self._clock() - read_at))
         text = self.manners.confirm.get(heard.provider, "")
         if text and not self._relay.draining:
-            self._relay.change(Confirmation(heard, text, self._say))
+            self._relay.change(Confirmation(heard, text, self._written_down))
 
     # ------------------------------------------------------------------ the confirmation
+
+    def _written_down(self, confirmation: Confirmation, recorded: int) -> None:
+        self._relay.when_synced(recorded, partial(self._say, confirmation))
 
     def _say(self, confirmation: Confirmation) -> None:
         """The record and the journal know of it: on its way, if there is one."""

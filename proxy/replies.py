@@ -204,7 +204,8 @@ class Confirmation:
 
     __slots__ = ("recipient", "heard", "text", "due", "at", "_then")
 
-    def __init__(self, heard: Heard, text: str, then: Callable[[Confirmation], None]) -> None:
+    def __init__(self, heard: Heard, text: str, then: Callable[[Confirmation, int], None]) -> None:
+        """``then``: it is written, and where; it may leave once that is synced."""
         self.recipient = heard.recipient
         self.heard = heard
         self.text = text
@@ -227,7 +228,7 @@ class Confirmation:
 
     def done(self, recorded: int) -> None:
         if self.due:
-            self._then(self)
+            self._then(self, recorded)
 
     def unwritten(self) -> bool:
         return self.due

@@ -41,9 +41,9 @@ class People:
         person, port = int(fields["destination_addr"][-11:]), fields["source_addr"].decode()
         if port != PORTS[CONFIRMED] or fields["registered_delivery"]:
             raise Broken(f"a confirmation from {port} with registered_delivery {fields['registered_delivery']}")
-        said = [one for one in self.world.on_disk().said if (one.recipient, one.port) == (person, port)]
+        said = [one for one in self.world.on_disk(synced=True).said if (one.recipient, one.port) == (person, port)]
         if not said:
-            raise Broken("a confirmation left before it was written")
+            raise Broken("a confirmation left before it was synced")
         keys = [(person, *one.refusal[:2]) for one in said]  # of two that leave together the text does not say which is which
         key = next((one for one in keys if not self.confirmations[one]), keys[-1])
         self.confirmations[key] += 1
