@@ -232,7 +232,7 @@ class Commands:
         sent = self.index.find(asking.message_id)
         if sent is None or not sent.replaceable:
             return "not-replaceable"
-        if asking.message_id in self.index.being_replaced:  # by an earlier one of this loop turn, or of a slow store's
+        if asking.message_id in self.index.in_doubt:  # an earlier one of this loop turn, or the store is slow or away
             self._tell(question, "store-conflict", GATE_REASONS["store-conflict"].status, b"")
             return ""
         try:

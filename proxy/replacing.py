@@ -11,6 +11,7 @@ entry returns; when nobody knows, the new one stays, unknown: the person has one
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from proxy.desk import entries
@@ -48,7 +49,7 @@ class Replacing(Apart):
         self._relay, self._index, self._wanted = relay, index, wanted
         self._data, self._message_id, self._sent = data, message_id, sent
         self._tries = 0
-        index.being_replaced.add(message_id)
+        index.in_doubt[message_id] += 1
 
     @property
     def counters(self) -> Counting:
@@ -106,7 +107,7 @@ class Replacing(Apart):
 
     def done(self, recorded: int) -> None:
         relay = self._relay
-        self._index.being_replaced.discard(self._message_id)
+        self._index.settled(self._message_id)
         self.recorded = recorded
         lane = self.lane
         if lane is None:
@@ -121,9 +122,10 @@ class Replacing(Apart):
     def unwritten(self) -> bool:
         """As if it had never been."""
         relay = self._relay
-        self._index.being_replaced.discard(self._message_id)
         if self.packed:
-            relay.change(Restore(self, None))
+            relay.change(Restore(self, None, self._settled))
+        else:
+            self._settled()
         relay.judging.turn_down(self, "journal-down")
         relay.tell_refused(self)
         return False
@@ -157,9 +159,14 @@ class Replacing(Apart):
         sent = self._index.find(self._message_id)
         if sent is not None and sent.entry_id == self.entry_id:
             self._index.rename(self._message_id, self.adopted.id, self._sent.takes)
-        self._relay.change(Restore(self, status, then))
+        self._index.in_doubt[self._message_id] += 1
+        self._relay.change(Restore(self, status, then or self._settled))
+
+    def _settled(self) -> None:
+        self._index.settled(self._message_id)
 
     def _tell(self, status: int) -> None:
+        self._settled()
         self._relay.in_flight.pop(self.recorded, None)
         self.status = status
         self._relay.say(self.recorded, self, b"")
@@ -169,7 +176,7 @@ class Restore:
     """A Change: the entry of the new text gives way to that of the old one, and what it took beside goes back. Idempotent by both
     ids."""
 
-    def __init__(self, replacing: Replacing, status: int | None, then: partial[None] | None = None) -> None:
+    def __init__(self, replacing: Replacing, status: int | None, then: Callable[[], None]) -> None:
         """``status``: what the carrier refused it with; None where the new entry was never written, and this need not be."""
         assert replacing.adopted is not None
         self.recipient = replacing.recipient
@@ -195,8 +202,9 @@ class Restore:
     def done(self, recorded: int) -> None:
         for take in self._takes if self._stood and self._status is not None else ():
             self._counters.give_back(take, self._entry.time)
-        if self._then is not None:
-            self._then()
+        self._then()
 
     def unwritten(self) -> bool:
+        if self._status is None:
+            self._then()
         return self._status is not None

@@ -11,6 +11,7 @@ id that is not known any more is refused for replace_sm; query_sm and cancel_sm 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -56,8 +57,9 @@ class SentIndex:
         self._young = _Generation()
         self._old = _Generation()
         self._since = 0.0
-        self.being_replaced: set[bytes] = set()
-        """Ids of messages whose new text is being judged: until that is written nobody knows which entry stands for them."""
+        self.in_doubt: Counter[bytes] = Counter()
+        """Ids of messages whose new text is being judged or taken back, how often: until that is written nobody knows which entry
+        stands for them."""
 
     def note(self, accepted: Iterable[tuple[Transit, bytes]], now: float) -> None:
         """What carriers took in one turn, each with the body of the answer."""
@@ -135,6 +137,12 @@ class SentIndex:
                 if takes or message_id in generation.takes:
                     generation.takes[message_id] = takes
                 return
+
+    def settled(self, message_id: bytes) -> None:
+        """One doubt less."""
+        self.in_doubt[message_id] -= 1
+        if not self.in_doubt[message_id]:
+            del self.in_doubt[message_id]
 
     def __len__(self) -> int:
         return len(self._young.packed) + len(self._old.packed)

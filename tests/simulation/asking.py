@@ -242,8 +242,8 @@ class Asking:
     # ------------------------------------------------------------------ promises at rest
 
     def check_at_rest(self) -> None:
-        if self.world.commands.index.being_replaced:
-            raise Broken("something is still being replaced at rest")
+        if self.world.commands.index.in_doubt:
+            raise Broken("it is still in doubt at rest which text a message has")
         for bind in self.world.binds.values():
             for question in bind.questions.values():
                 if question.told is None:
