@@ -147,6 +147,7 @@ class Part(NamedTuple):
     """Where one part stands in a long message."""
 
     reference: int
+    """The number that all parts share, with whatever tells apart the series that such numbers are given from."""
     total: int
     index: int  # type: ignore[assignment] # from 1; the tuple method of this name is never used
 

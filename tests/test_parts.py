@@ -613,3 +613,71 @@ def test_new_rules_between_two_parts_do_not_name_the_old_ones_breaches(house: Ho
     house.turns()
     assert house.told(late) == [REGION_BAN]
     assert [len(one.breaches) > 0 for one in house.journalled()] == [True, False]
+
+
+# --- what handsets tell apart, and what they do not
+
+
+def written(how: str, text: str, total: int, index: int, reference: int = 7) -> bytes:
+    octets = text.encode("utf-16-be")
+    if how == "sar":
+        tlvs = [(0x20C, reference.to_bytes(2, "big")), (0x20E, bytes((total,))), (0x20F, bytes((index,)))]
+        return submit_sm("1069001", f"86{PERSON}", octets, data_coding=8, tlvs=tlvs)
+    header = {
+        "8": bytes((5, 0, 3, reference, total, index)),
+        "16": bytes((6, 8, 4, 0, reference, total, index)),
+        "8, then nonsense": bytes((10, 0, 3, reference, total, index, 0, 3, reference, total, 0)),
+    }[how]
+    return submit_sm("1069001", f"86{PERSON}", header + octets, data_coding=8, esm_class=0x40)
+
+
+def test_references_of_eight_and_sixteen_bits_and_sar_are_of_three_series(house: House):
+    """Three messages with one number, their parts mixed up: each is read as it is, and counts once."""
+    first, second, third = [("8", "【青禾】代开"), ("16", "【青禾】满减"), ("sar", "【青禾】新品")]
+    numbers = [house.sends(written(how, text, 2, 1)) for how, text in (first, second, third)]
+    numbers += [house.sends(written(how, text, 2, 2)) for how, text in (("8", "发票"), ("16", "发票"), ("sar", "发票"))]
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(*numbers) == [KEYWORD, OK, OK] * 2
+    assert len(house.known()) == 2
+    assert house.outcomes() == {"complete": 3}
+
+
+def test_an_element_that_handsets_ignore_does_not_hide_one_that_they_do_not(house: House):
+    numbers = [house.sends(written("8, then nonsense", text, 2, place)) for place, text in ((1, "【青禾】代开"), (2, "发票"))]
+    house.turns()
+    assert house.told(*numbers) == [KEYWORD] * 2
+
+
+@pytest.mark.parametrize(("total", "index"), [(1, 1), (0, 0), (2, 0), (2, 3), (0, 1)])
+@pytest.mark.parametrize("how", ["8", "16", "sar"])
+def test_an_impossible_place_makes_a_message_of_its_own(house: House, how: str, total: int, index: int):
+    """As handsets have it: each is shown alone, so each is judged, and counts, alone."""
+    numbers = [house.sends(written(how, "【青禾】代开发票", total, index))]
+    numbers += [house.sends(written(how, f"【青禾】第{n}张券", total, index)) for n in range(3)]
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(*numbers) == [KEYWORD, OK, OK, CAP]
+    assert house.outcomes() == {}
+
+
+def test_a_part_that_comes_again_after_its_sibling_was_refused_by_the_carrier_is_a_new_message(house: House):
+    """The refused sibling may come again within the first message; the part that arrived may not."""
+    one, two = parts(total=2)
+    numbers = [house.sends(one), house.sends(two)]
+    house.turns()
+    house.carrier_says(OK, which=0)
+    house.carrier_says(SUBMITFAIL, which=1)
+    assert house.told(*numbers) == [OK, SUBMITFAIL]
+    assert len(house.known()) == 1
+    again = house.sends(one)
+    house.turns(0.3)
+    house.carrier_says(OK)
+    assert house.told(again) == [OK]
+    assert len(house.known()) == 2  # the person has it twice
+    last = house.sends(two)
+    house.turns()
+    house.carrier_says(OK)
+    assert house.told(last) == [OK]
+    assert len(house.known()) == 2
+    house.check_replay()

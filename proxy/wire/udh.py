@@ -14,6 +14,9 @@ from proxy.wire.charset import BINARY, READABLE, UNREADABLE, WAP_PUSH
 CONCAT_8, CONCAT_16 = 0x00, 0x08
 PORTS_8, PORTS_16 = 0x04, 0x05
 SINGLE_SHIFT, LOCKING_SHIFT = 0x24, 0x25
+SERIES_16, SERIES_SAR = 1 << 16, 2 << 16
+"""Added to reference numbers: those of 8 bits, of 16 bits and of sar_* parameters are of three series, and equal ones name nothing
+in common."""
 SIM_TOOLKIT = range(0x70, 0x80)
 WAP_PORTS = frozenset({2948, 2949, *range(9200, 9208)})
 """WAP push and WAP sessions (IANA; WAP-259-WDP)."""
@@ -41,7 +44,8 @@ _BROKEN = Header(0, None, UNREADABLE)
 
 
 def read_udh(octets: bytes) -> Header:
-    """Reads the header at the beginning of ``octets``. Of an element given twice the last counts (§9.2.3.24)."""
+    """Reads the header at the beginning of ``octets``. Of an element given twice the last counts (§9.2.3.24), but for one that is to be
+    ignored."""
     end = octets[0] + 1 if octets else 0
     if not octets or end > len(octets):
         return _BROKEN
@@ -57,9 +61,9 @@ def read_udh(octets: bytes) -> Header:
         element, value = octets[position], octets[start : start + octets[position + 1]]
         position = start + len(value)
         if element == CONCAT_8 and len(value) == 3:
-            part = part_of(value[0], value[1], value[2])
+            part = part_of(value[0], value[1], value[2]) or part
         elif element == CONCAT_16 and len(value) == 4:
-            part = part_of(value[0] << 8 | value[1], value[2], value[3])
+            part = part_of(SERIES_16 | value[0] << 8 | value[1], value[2], value[3]) or part
         elif element == PORTS_16 and len(value) == 4:
             state = state_of_port(value[0] << 8 | value[1])
         elif element == PORTS_8 and len(value) == 2:

@@ -33,6 +33,7 @@ class LongSent:
     advertiser: str
     text: str
     recipient: int
+    how: str
     reference: int
     total: int
     banned: bool
@@ -43,8 +44,8 @@ class LongSent:
     attempts: list[Submit] = field(default_factory=list)
 
     @property
-    def key(self) -> tuple[str, int, int, int]:
-        return self.provider, self.recipient, self.reference, self.total
+    def key(self) -> tuple[str, int, str, int, int]:
+        return self.provider, self.recipient, self.how, self.reference, self.total
 
     def of(self, index: int) -> list[Submit]:
         return [one for one in self.attempts if one.index == index]
@@ -56,7 +57,7 @@ class Longs:
     def __init__(self, world: World) -> None:
         self.world = world
         self.sent: list[LongSent] = []
-        self.keys: dict[tuple[str, int, int, int], LongSent] = {}
+        self.keys: dict[tuple[str, int, str, int, int], LongSent] = {}
         self.queues: dict[str, deque[tuple[LongSent, int]]] = {}
         """What clients with a window of one part have still to send."""
 
@@ -74,7 +75,7 @@ class Longs:
             index: _frame(name, recipient, how, reference, total, index, octets[cuts[index - 1] : cuts[index]])
             for index in range(1, total + 1)
         }
-        long = LongSent(name, advertiser, text, recipient, reference, total, banned, frames, world.restarts)
+        long = LongSent(name, advertiser, text, recipient, how, reference, total, banned, frames, world.restarts)
         if long.key in self.keys:
             long.clean = self.keys[long.key].clean = False
         self.keys[long.key] = long

@@ -11,7 +11,7 @@ from proxy.message import Part
 from proxy.wire import encode
 from proxy.wire.charset import GSM_BASIC, GSM_EXTENSION, KINDS, decode, decode_gsm
 from proxy.wire.content import text_of
-from proxy.wire.udh import Header, read_udh
+from proxy.wire.udh import SERIES_16, Header, read_udh
 from proxy.wire.when import When, read_time
 
 UCS_2_CODINGS = [8, 0x18, 0x19, 0x1B, 0x48, 0xE0, 0xEF]
@@ -118,7 +118,7 @@ def test_what_we_encode_we_read(text: str):
     ("octets", "header"),
     [
         (b"\x05\x00\x03\x2a\x02\x01hi", Header(6, Part(0x2A, 2, 1), "readable")),
-        (b"\x06\x08\x04\x12\x34\x03\x03hi", Header(7, Part(0x1234, 3, 3), "readable")),
+        (b"\x06\x08\x04\x12\x34\x03\x03hi", Header(7, Part(SERIES_16 | 0x1234, 3, 3), "readable")),
         (b"\x05\x00\x03\x2a\x02\x03hi", Header(6, None, "readable")),
         (b"\x05\x00\x03\x2a\x00\x00hi", Header(6, None, "readable")),
         (b"\x05\x00\x03\x2a\x01\x01hi", Header(6, None, "readable")),
@@ -127,6 +127,11 @@ def test_what_we_encode_we_read(text: str):
         (b"\x04\x04\x02\xf0\xf1x", Header(5, None, "binary")),
         (b"\x0b\x05\x04\x0b\x84\x23\xf0\x00\x03\x01\x02\x01x", Header(12, Part(1, 2, 1), "wap-push")),
         (b"\x0a\x00\x03\x01\x02\x01\x00\x03\x01\x02\x02x", Header(11, Part(1, 2, 2), "readable")),
+        (
+            b"\x0a\x00\x03\x01\x02\x01\x00\x03\x01\x02\x00x",
+            Header(11, Part(1, 2, 1), "readable"),
+        ),  # the second is to be ignored
+        (b"\x0b\x00\x03\x01\x02\x01\x08\x04\x00\x01\x01\x01x", Header(12, Part(1, 2, 1), "readable")),  # likewise
         (b"\x03\x24\x01\x01t", Header(4, None, "unreadable")),
         (b"\x02\x70\x00x", Header(3, None, "binary")),
         (b"\x00x", Header(1, None, "readable")),
