@@ -28,7 +28,19 @@ from proxy.wire.tables import (
 )
 from tests import pdus
 from tests.simulation.carrier import Carrier, Said
-from tests.simulation.nouns import BANNED, ESME_RSYSERR, PORTS, SUPPRESSED, WORDS, Broken, SimBind, Submit, covers, nameless
+from tests.simulation.nouns import (
+    BANNED,
+    ESME_RSYSERR,
+    PORTS,
+    STOPPED,
+    SUPPRESSED,
+    WORDS,
+    Broken,
+    SimBind,
+    Submit,
+    covers,
+    nameless,
+)
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -210,11 +222,15 @@ class Asking:
         elif status == KEYWORD:
             if BANNED not in question.text:
                 raise Broken(f"{question} was refused for words it does not have")
+        elif status == STOPPED:
+            if not self.world.operators.may_stop(question.provider, question.asked_at):
+                raise Broken(f"{question} was stopped by nobody")
         elif status != SUPPRESSED:
             if status != QUOTA_FULL or not self._adopted_before_a_restart(question):
                 raise Broken(f"{question} was refused with {status:#x}: it counts no second time")
-        elif target is None or not any(
-            covers(one, target) for one in self.world.on_disk().in_force(target, self.world.now - 0.5)
+        elif target is None or not (
+            self.world.operators.may_hold_back(target)
+            or any(covers(one, target) for one in self.world.on_disk().in_force(target, self.world.now - 0.5))
         ):
             raise Broken(f"{question} is held back though nobody refused it, or took it back")
 

@@ -8,13 +8,18 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from proxy.changes import Answer, Effect
+from proxy.desk import entries, operated
+from proxy.desk.journal import read
 from proxy.hearing import Manners
+from proxy.listing import Listing
 from proxy.message import hash32
 from proxy.multi import Member
+from proxy.officer import OfficerSays
 from proxy.replacing import Restore
 from proxy.replies import Confirmation, Heard, from_port, scope_of
 from proxy.sent import SentIndex
 from proxy.state import record, replied
+from proxy.state.listed import Listed
 from proxy.transit import Outbox, Transit
 from proxy.wire import Frame, submit_sm_resp
 from proxy.wire.tables import CANCEL_SM
@@ -58,7 +63,7 @@ def take_back_not_written(world: World) -> None:
 
 
 class _Silent:
-    def __init__(self, change: Answer) -> None:
+    def __init__(self, change: Answer | OfficerSays) -> None:
         self.recipient, self.apply, self._change = change.recipient, change.apply, change
 
     def written(self, now: float) -> None:
@@ -548,6 +553,76 @@ def _patch_answers(world: World, spoil: Callable[[Any], None], effect: Effect) -
     cast("Any", relay).unanswered = wrap(relay.unanswered)
 
 
+def order_not_written(world: World) -> None:
+    """A stop is in force and told to be, and the journal does not know it."""
+    world.operators.book._write = lambda kind, body: world.journal.written
+
+
+def lift_not_written(world: World) -> None:
+    """A stop ends, and comes back with a restart."""
+    write = world.operators.book._write
+    world.operators.book._write = lambda kind, body: world.journal.written if kind == entries.LIFTED else write(kind, body)
+
+
+def orders_not_in_the_checkpoint(world: World) -> None:
+    """A restart reads the journal from behind the order."""
+    checkpoint = world.operators.checkpoint
+
+    def forgets() -> int | None:
+        found = checkpoint()
+        world.operators.saved = ({}, world.operators.saved[1], world.operators.saved[2])
+        return found
+
+    cast("Any", world.operators).checkpoint = forgets
+
+
+def stop_told_before_synced(world: World) -> None:
+    """Whoever ordered a stop is told so while it may still be lost."""
+    write = world.operators.book._write
+
+    def hastily(kind: int, body: bytes) -> int:
+        write(kind, body)
+        return 0
+
+    world.operators.book._write = hastily
+
+
+def officer_not_written(world: World) -> None:
+    """An officer's refusal is in the record and never journalled."""
+    change = world.relay.change
+
+    def silently(one: Any) -> None:
+        change(cast("Any", _Silent(one)) if isinstance(one, OfficerSays) else one)
+
+    cast("Any", world.relay).change = silently
+
+
+def lists_not_asked(world: World) -> None:
+    """Who judges looks at the record only."""
+    cast("Any", world.relay.judging)._listed = Listed()
+
+
+def half_a_list_is_believed(world: World) -> None:
+    """A restart puts into force what had come of a list."""
+    begun: dict[int, Listing] = {}
+    for item in read(world.disk, 1) if world.restarts else ():
+        if item.kind == entries.LISTING:
+            begun[item.sequence] = Listing(item.sequence, operated.unpack_listing(item.body))
+        elif item.kind == entries.LISTED:
+            begun[operated.unpack_listed(item.body).listing].add(item.body, 1)
+        elif item.kind == entries.LISTING_DONE:
+            del begun[operated.unpack_listing_done(item.body).listing]
+    for listing in begun.values():
+        for _ in listing.apply(world.store.listed):
+            pass
+
+
+def checkpoint_amid_a_list(world: World) -> None:
+    """A checkpoint's place in the journal is behind the beginning of what is on its way in."""
+    checkpoint = world.operators.checkpoint
+    cast("Any", world.operators).checkpoint = lambda: checkpoint() and None
+
+
 BUGS: list[Callable[[World], None]] = [
     acknowledged_before_synced,
     sent_before_written,
@@ -601,4 +676,12 @@ BUGS: list[Callable[[World], None]] = [
     code_of_another_carrier,
     zeros_lost_in_a_restart,
     zeros_lost_in_a_checkpoint,
+    order_not_written,
+    lift_not_written,
+    orders_not_in_the_checkpoint,
+    stop_told_before_synced,
+    officer_not_written,
+    lists_not_asked,
+    half_a_list_is_believed,
+    checkpoint_amid_a_list,
 ]

@@ -147,6 +147,7 @@ class Carrier:
         self.check_refusals(submit, cast("Any", transit).message.content.text, began_at)
         if submit.recipient == BEIJING:
             raise Broken(f"submit {submit.number} went to Beijing")
+        self.world.operators.check_sent(submit, transit)
         self.check_caps(submit)
         if submit.long is not None:
             self.world.longs.check_sent(submit, transit)

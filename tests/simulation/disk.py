@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from proxy.changes import Effect
-from proxy.desk import entries, mail
+from proxy.desk import entries, mail, operated
 from proxy.desk.disk import MemoryDisk
 from proxy.desk.entries import OptedOut, Restored, Said, Verdict
 from proxy.desk.segment import GROUP, HEADER_BYTES, RECORD_HEAD_BYTES, Record
@@ -35,6 +35,7 @@ class OnDisk:
         self.refusals: list[OptedOut] = []
         self.restored: list[Restored] = []
         self.said: list[Said] = []
+        self.orders: set[int] = set()
         self.turns: list[OptedOut | Restored] = []  # refusals and what took them back, in order
         self._accepted: set[int] = set()
         self._unanswered: dict[int, int] = {}  # verdicts that let something out, by their place: the entry
@@ -70,6 +71,8 @@ class OnDisk:
                 self._accepted.add(answer.entry_id)
             if Effect(answer.effect).takes_back:
                 self.taken_back.add(answer.entry_id)
+        if item.kind == entries.ORDERED:
+            self.orders.add(operated.unpack_order(item.body).id)
         self._turn(item)
         self._deliver(item)
 

@@ -20,6 +20,7 @@ from tests.simulation.nouns import (
     ESME_RSYSERR,
     PEOPLE,
     PORTS,
+    STOPPED,
     SUPPRESSED,
     WORDS,
     Broken,
@@ -129,13 +130,20 @@ class Providers:
             known = self.world.on_disk().refused[nameless(submit.frame)]
             if not known or (submit.long is None and self.refusals_told[nameless(submit.frame)] > known):
                 raise Broken(f"submit {submit.number} refused before the verdict, or that it came again, was written")
+        self._check_held_back(submit, status)
+        self.world.longs.told(submit)
+
+    def _check_held_back(self, submit: Submit, status: int) -> None:
         if status == SUPPRESSED and submit.long is None:  # a later part inherits, whatever the person takes back meanwhile
             judged_at = (
                 submit.sent_at if submit.kind == "submit_multi" else self.world.now - 0.5
             )  # told with the others of its group
-            if not any(covers(one, submit) for one in self.world.on_disk().in_force(submit, judged_at)):
+            held_back = self.world.operators.may_hold_back(submit)
+            if not held_back and not any(covers(one, submit) for one in self.world.on_disk().in_force(submit, judged_at)):
                 raise Broken(f"submit {submit.number} is held back though nobody refused it, or took it back")
-        self.world.longs.told(submit)
+        stopped = status == STOPPED and submit.long is None
+        if stopped and not self.world.operators.may_stop(submit.provider, submit.sent_at):
+            raise Broken(f"submit {submit.number} was stopped by nobody")
 
     # ------------------------------------------------------------------ a restart
 

@@ -56,6 +56,7 @@ def check_records(world: World) -> None:
     settle_open(cast("Any", fresh), replay(cast("Any", fresh), read(world.disk, 1), 0))
     if {item.number for item in fresh.mailbox.items()} != {item.number for item in world.store.mailbox.items()}:
         raise Broken("a replay of the journal gives another mailbox")
+    world.operators.check_at_rest(fresh)
     for person in PEOPLE:
         live = states(world.store.records.get(person))
         if refusals(fresh.records.get(person)) != refusals(world.store.records.get(person)):

@@ -9,6 +9,7 @@ Here are the clock, the gate's lives and the disasters. The others have rooms of
     providers.py  what is sent, and told     longs.py   long messages            carrier.py  what leaves the gate
     people.py     what they reply            mail.py    the way back             store.py, disk.py  where things are kept
     asking.py     queries, cancels, replacements                                nouns.py    what all of them know
+    operators.py  what they stop, whom they suppress
     rest.py       what must hold at the end  bugs.py    what must be found
 """
 
@@ -45,6 +46,7 @@ from tests.simulation.disk import OnDisk
 from tests.simulation.longs import Longs
 from tests.simulation.mail import Mail
 from tests.simulation.nouns import CONFIRMED, NOON, PORTS, RUN_S, Broken, Deliver, SimBind, Submit
+from tests.simulation.operators import Operators
 from tests.simulation.people import People
 from tests.simulation.providers import Providers
 from tests.simulation.store import SimStore, aggregates_of, dumped
@@ -79,6 +81,7 @@ class World:
             self.carriers.append(Carrier(self, "sh", "S1", self.random.choice(["dec", "hex"])))
         self.providers, self.longs, self.asking = Providers(self), Longs(self), Asking(self)
         self.people, self.mail = People(self), Mail(self)
+        self.operators = Operators(self, seed)
         self.start()
 
     # ------------------------------------------------------------------ chance and time
@@ -108,6 +111,7 @@ class World:
             self.some_time(self.disk_fills)
             self.some_time(self.checkpoint)
             self.some_time(self.mail.provider_leaves)
+        self.operators.begin()
         while self.events:
             at, _, epoch, do = heapq.heappop(self.events)
             if at > NOON + 10 * RUN_S:
@@ -144,6 +148,7 @@ class World:
             sync=self.sync,
             first_id=highest + ID_GAP,
         )
+        self.operators.gate_starts()
         common = {carrier.name: carrier.lane for carrier in self.carriers}
         self.commands = Commands(self.relay, index, ways(common), self.ids.own, self.ids.coded, lambda: self.now)
         manners = Manners(self.people.widen_after, 30, {CONFIRMED: "退订已生效"})
@@ -180,6 +185,7 @@ class World:
             for number, packed in rows.items():
                 store.mailbox.restore(number, packed)
         index = SentIndex([carrier.name for carrier in self.carriers])
+        self.operators.restore(store)
         found = replay(cast("Any", store), read(self.disk, open_from), counted, index.restore)
         settle_open(cast("Any", store), found)
         self.ids.restore(found.learnt)
@@ -244,6 +250,7 @@ class World:
     def tick(self) -> None:
         self.relay.tick(self.now)
         self.way_back.tick(self.now)
+        self.operators.tick()
         self.wake()
         if self.now < NOON + 3 * RUN_S:
             self.later(1.0, self.tick)
@@ -277,6 +284,7 @@ class World:
             self.mail_rows.update(rows)
         mailbox.thaw(done=True)
         self.mail_rows = {number: packed for number, packed in self.mail_rows.items() if packed}
+        open_from = min(open_from, self.operators.checkpoint() or open_from)
         self.saved = (
             dict(self.store.records), dumped(self.store.counters), self.store.versions, counted, open_from, relay.highest_id,
             dict(self.mail_rows),

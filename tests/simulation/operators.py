@@ -1,0 +1,258 @@
+"""Operators: they stop providers, enter refusals of people, take them back, bring lists in; what they were told is done holds.
+
+In: choices of their own from the seed (others' stay what they were). Out: orders, refusals, lists, as the commands make them. Never: the
+commands themselves (ops): here is what they lean on, under crashes, full disks and conflicts.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pyroaring import BitMap
+
+from proxy.desk import entries, operated
+from proxy.desk.journal import JournalDown
+from proxy.listing import Listing
+from proxy.message import OptOut, Order
+from proxy.officer import OfficerSays
+from proxy.orders import OrderBook
+from proxy.state.listed import CHUNK_BITS, LOW_MASK
+from proxy.transit import Transit
+from tests.simulation.nouns import PEOPLE, PORTS, RUN_S, Broken, Submit
+
+if TYPE_CHECKING:
+    from tests.simulation.store import SimStore
+    from tests.simulation.world import World
+
+ACTS = 14
+PROVIDER = "provider"
+"""The scope of all that operators enter: no reply of a person has it."""
+
+
+class Operators:
+    def __init__(self, world: World, seed: int) -> None:
+        self.world = world
+        self.random = random.Random(f"operators {seed}")
+        self.saved: tuple[dict[int, bytes], int, dict[int, bytes]] = ({}, 0, {})  # orders and lists in the last checkpoint
+        self.rows: dict[int, bytes] = {}
+        self.stops: dict[int, tuple[float, float, str]] = {}  # order → told when, until when, which provider
+        self.held: dict[tuple[int, str], float] = {}  # person, provider → when it was told that it is suppressed
+        self.ever: set[tuple[int, str]] = set()
+        self.given: dict[int, tuple[str, float]] = {}  # orders that may be in force → which provider, until when
+        self.ended: dict[int, float] = {}  # orders whose end was told → when
+        self.seen = dict.fromkeys(("stopped", "lifted", "entered", "taken back", "listed", "taken off", "half a list"), 0)
+
+    def begin(self) -> None:
+        acts: list[Callable[[], None]] = [
+            self.stop,
+            self.stop,
+            self.enter,
+            self.enter,
+            self.take_back,
+            partial(self.bring_in, False),
+            partial(self.bring_in, True),
+        ]
+        for _ in range(self.random.randint(0, ACTS)):
+            self.world.later(self.random.uniform(0, RUN_S * 0.6), self.random.choice(acts), forever=True)
+
+    # ------------------------------------------------------------------ the gate's lives
+
+    def restore(self, store: SimStore) -> None:
+        """What the last checkpoint held, before the journal is replayed."""
+        orders, highest, lists = self.saved
+        store.orders.held, store.orders.highest, self.rows = dict(orders), highest, dict(lists)
+        store.listed.restore(iter(lists.items()))
+
+    def gate_starts(self) -> None:
+        self.listing: Listing | None = None
+        self._going: list[int] = []  # numbers of that list which are written
+        self.book = OrderBook(self.world.store.orders, self._write, self._obey)
+        self._obey()
+
+    def checkpoint(self) -> int | None:
+        """Notes what a checkpoint holds; the record from which on the journal must be read for it."""
+        store = self.world.store
+        store.listed.freeze()
+        while rows := store.listed.collect(3):
+            self.rows.update(rows)
+        store.listed.thaw(done=True)
+        self.rows = {row: data for row, data in self.rows.items() if data}
+        self.saved = dict(store.orders.held), store.orders.highest, dict(self.rows)
+        return self.listing.sequence if self.listing is not None else None
+
+    def tick(self) -> None:
+        self.book.sweep(self.world.now)
+        self.world.store.listed.expire(self.world.now)
+
+    def _obey(self) -> None:
+        relay = self.world.relay
+        relay.rules = relay.rules.with_orders(self.book.of_kind("stop"))
+
+    def _write(self, kind: int, body: bytes) -> int:
+        world = self.world
+        if world.relay.journal_down:
+            raise JournalDown(world.relay.journal_down)
+        sequence = world.journal.append(kind, body)
+        world.journal.write(world.now)
+        world.sync()
+        return sequence
+
+    # ------------------------------------------------------------------ what they do
+
+    def stop(self) -> None:
+        """Stops a provider for a while, or ends a stop."""
+        world, given = self.world, self.book.of_kind("stop")
+        try:
+            if given and self.random.random() < 0.4:
+                order = self.random.choice(given)
+                self.stops.pop(order.id, None)
+                sequence = self.book.lift(order, world.now, "ops", "mended")
+                world.relay.when_synced(sequence, partial(self._lifted, order))
+                return
+            name = self.random.choice(list(PORTS))
+            until = world.now + self.random.uniform(1, 15)
+            order, sequence = self.book.give(
+                Order(0, "stop", ((PROVIDER, (name,)),), world.now, until, "ops", "why"), world.now
+            )
+        except JournalDown:
+            return
+        self.given[order.id] = name, order.until
+        world.relay.when_synced(sequence, partial(self._stopped, order, name))
+
+    def _lifted(self, order: Order) -> None:
+        self.ended[order.id] = self.world.now
+        self.seen["lifted"] += 1
+
+    def _stopped(self, order: Order, name: str) -> None:
+        if order.id not in self.world.on_disk(synced=True).orders:
+            raise Broken(f"{order.name} was told to be in force before it was synced")
+        if self.book.find(order.id) is not None:  # nobody has lifted it meanwhile
+            self.stops[order.id] = self.world.now, order.until, name
+            self.seen["stopped"] += 1
+
+    def enter(self) -> None:
+        """A person is not to be written to by a provider."""
+        person, name = self.random.choice(PEOPLE), self.random.choice(list(PORTS))
+        self.ever.add((person, name))
+        refusal = OptOut(PROVIDER, name, int(self.world.now), "officer", 0)
+        self._says(person, (refusal,), "")
+
+    def take_back(self) -> None:
+        if not self.held:
+            return
+        person, name = self.random.choice(sorted(self.held))
+        del self.held[person, name]
+        self._says(person, (), name)
+
+    def _says(self, person: int, added: tuple[OptOut, ...], name: str) -> None:
+        def wanted(one: OptOut) -> bool:
+            return one[:2] == (PROVIDER, name)
+
+        change = OfficerSays(
+            person,
+            added,
+            wanted if name else None,
+            self.world.store.listed,
+            "ops",
+            "why",
+            self._written,
+        )
+        self.world.relay.change(change)
+
+    def _written(self, change: OfficerSays, recorded: int) -> None:
+        self.world.relay.when_synced(recorded, partial(self._said, change))
+
+    def _said(self, change: OfficerSays) -> None:
+        for one in change.added:
+            self.held[change.recipient, one.value] = self.world.now
+            self.seen["entered"] += 1
+        self.seen["taken back"] += bool(change.lifted)
+
+    def bring_in(self, off: bool) -> None:
+        """A list begins; its numbers come one by one, and the gate may die in between."""
+        if self.listing is not None:
+            return
+        name = self.random.choice(list(PORTS))
+        people = self.random.sample(PEOPLE, self.random.randint(1, 4))
+        refusal = OptOut(PROVIDER, name, int(self.world.now), "import", 0)
+        body = operated.pack_listing(self.world.now, off, (refusal,), "ops", "why", "list.csv")
+        try:
+            self.listing = Listing(self._write(entries.LISTING, body), operated.unpack_listing(body))
+        except JournalDown:
+            return
+        if not off:
+            self.ever.update((person, name) for person in people)
+        self._go_on(people, name, off)
+
+    def _go_on(self, people: list[int], name: str, off: bool) -> None:
+        listing = self.listing
+        assert listing is not None
+        try:
+            if people:
+                person, *left = people
+                lows = BitMap((person & LOW_MASK,))
+                body = operated.pack_listed(listing.sequence, 0, person >> CHUNK_BITS, lows.serialize())
+                self._write(entries.LISTED, body)
+                listing.add(body, 1)
+                self._going.append(person)
+                self.world.later(self.random.uniform(0, 0.5), partial(self._go_on, left, name, off))
+                return
+            if off:
+                for person in self._going:
+                    self.held.pop((person, name), None)
+            sequence = self._write(entries.LISTING_DONE, listing.done(self.world.now))
+        except JournalDown:
+            self.listing, self._going = None, []
+            self.seen["half a list"] += 1
+            return
+        for _ in listing.apply(self.world.store.listed):
+            pass
+        if off:
+            self.world.relay.refusals.clear()
+        people, self.listing, self._going = self._going, None, []
+        self.world.relay.when_synced(sequence, partial(self._listed, people, name, off))
+
+    def _listed(self, people: list[int], name: str, off: bool) -> None:
+        self.seen["taken off" if off else "listed"] += 1
+        if not off:
+            now = dict.fromkeys([(person, name) for person in people], self.world.now)
+            self.held.update({key: at for key, at in now.items() if self._still(*key)})
+
+    def _still(self, person: int, name: str) -> bool:
+        """Nobody has taken it back between the writing and the telling."""
+        return any(one[:2] == (PROVIDER, name) for one in self.world.store.listed.refusals(person))
+
+    # ------------------------------------------------------------------ promises
+
+    def check_sent(self, submit: Submit, transit: Transit) -> None:
+        began_at = submit.sent_at if transit.long is None else transit.long.judged_at
+        for number, (told_at, until, name) in self.stops.items():
+            if name == submit.provider and told_at < began_at and self.world.now < until:
+                raise Broken(f"submit {submit.number} was sent though stop-{number} was told to be in force")
+        told_at = self.held.get((submit.recipient, submit.provider), self.world.now)
+        if told_at < began_at:
+            raise Broken(f"submit {submit.number} was sent to a person who was told to be suppressed")
+
+    def may_stop(self, provider: str, asked_at: float) -> bool:
+        """Whether what a provider sent then may have been stopped. A number that a power loss took back is given again."""
+        return any(
+            name == provider and until > asked_at and self.ended.get(number, asked_at) >= asked_at
+            for number, (name, until) in self.given.items()
+        )
+
+    def may_hold_back(self, submit: Submit) -> bool:
+        return (submit.recipient, submit.provider) in self.ever
+
+    def check_at_rest(self, fresh: SimStore) -> None:
+        """``fresh``: a store after a replay of the whole journal."""
+        world = self.world
+        live = world.store.orders.held
+        there = {number for number, body in fresh.orders.held.items() if operated.unpack_order(body).until > world.now}
+        if {number for number in live if operated.unpack_order(live[number]).until > world.now} != there:
+            raise Broken("a replay of the journal gives other orders")
+        for person in PEOPLE:
+            if set(fresh.listed.refusals(person)) != set(world.store.listed.refusals(person)):
+                raise Broken(f"a replay of the journal gives other lists for {person}")
