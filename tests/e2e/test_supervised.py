@@ -22,14 +22,17 @@ class Ear:
         self.socket.bind(str(path))
         self.socket.setblocking(False)
         self.said: list[str] = []
+        self.status = ""
 
     def words(self) -> list[str]:
         """First word of each datagram so far, in order; the signs of life are left out and counted."""
         while True:
             try:
-                self.said.append(self.socket.recv(4096).decode().splitlines()[0])
+                first, *more = self.socket.recv(4096).decode().splitlines()
             except BlockingIOError:
                 return [word for word in self.said if word != "WATCHDOG=1"]
+            self.said.append(first)
+            self.status = next((line for line in more if line.startswith("STATUS=")), self.status)
 
     @property
     def alive(self) -> int:
@@ -55,6 +58,16 @@ def test_it_says_when_it_is_open_reloading_alive_and_draining(carrier: Carrier, 
     until(lambda: ear.words() == ["READY=1", "RELOADING=1", "READY=1"], "the reload and its end")
     assert gate.stop() == 0
     assert ear.words() == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+
+
+def test_what_a_reload_did_not_take_over_stands_in_the_status(carrier: Carrier, make_gate: MakeGate, ear: Ear) -> None:
+    gate = make_gate(carrier.port, [provider("jia", "1069001")]).start()
+    gate.settings["windw"] = 5
+    gate.write_settings()
+    gate.signal(signal.SIGHUP)
+    until(lambda: ear.words() == ["READY=1", "RELOADING=1", "READY=1"], "the reload and its end")
+    assert ear.status.startswith("STATUS=open; not taken over: ")
+    assert "unknown key 'windw'" in ear.status
 
 
 def test_one_that_cannot_start_never_says_that_it_is_open(carrier: Carrier, make_gate: MakeGate, ear: Ear) -> None:
