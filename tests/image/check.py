@@ -121,7 +121,7 @@ class AtWork:
             client = _bound()
             _submits(client)
             must(_get("/metrics") == 200, "its metrics can be read from here")
-            self._is_copied()
+            self._is_operated()
             self._drains(gate, client)
         finally:
             for process in (gate, carrier):
@@ -145,8 +145,10 @@ class AtWork:
             {path.name for path in self.room.volume.iterdir()} >= {"state.db", "journal"}, "state and journal are in the volume"
         )
 
-    def _is_copied(self) -> None:
-        """As the guide's page on backup says."""
+    def _is_operated(self) -> None:
+        """As the guide's page on backup says; and it is operated from within."""
+        code, told = self.run("gate106", "links", log="links.log")
+        must(code == 0 and "bj" in told, f"a command in the container reaches it {told if code else ''}".rstrip())
         copy = "VACUUM INTO '/var/lib/gate106/copy.db'"
         code, told = self.run("python", "-m", "sqlite3", "/var/lib/gate106/state.db", copy, log="copy.log")
         must(code == 0 and (self.room.volume / "copy.db").stat().st_size, f"its state can be copied meanwhile {told}".rstrip())
