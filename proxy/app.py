@@ -330,9 +330,11 @@ class Gate:
         try:
             settings = await self.loop.run_in_executor(None, load, self.path)
         except SettingsError as error:
+            self.tally.settings_reload["failed",] += 1
             log.error("settings not loaded, the old ones stay in force", problem=str(error))
             return problems + error.problems
         if name := moved(self.settings, settings):
+            self.tally.settings_reload["failed",] += 1
             problem = f"upstream of {name}: a change needs a restart"
             log.error("settings not loaded, the old ones stay in force", problem=problem)
             return [*problems, problem]
@@ -343,6 +345,7 @@ class Gate:
         self.providers.commands.use()
         self.way_back.disown(directory.providers)
         self.turns.wake()
+        self.tally.settings_reload["ok",] += 1
         log.info("accounts in force", accounts=len(directory.accesses))
         return problems
 
@@ -426,14 +429,21 @@ class Gate:
             queue_messages=by_carrier(
                 houses, lambda house: {category.word: house.lane.waiting(category) for category in Category}
             ),
+            queue_limit=by_carrier(houses, lambda house: {category.word: house.lane.limit(category) for category in Category}),
+            carrier_tps_limit=by_carrier(houses, lambda house: {"": house.carrier.tps}),
             mailbox_messages={(box.provider or "unowned",): box.count for box in boxes},
             mailbox_oldest_s={(box.provider or "unowned",): box.age_s(now) for box in boxes},
             provider_tps_limit={(name,): provider.tps for name, provider in self.relay.directory.providers.items()},
+            provider_binds_limit={(name,): provider.binds for name, provider in self.relay.directory.providers.items()},
             rules_revision=self.rules.revision,
+            rules_folder_ok=not self.rules_problem,
             store_up=True,
+            journal_up=not self.relay.journal_down,
             journal_lag_s=self.journal.lag(now),
+            journal_written_bytes=self.journal.written_bytes,
             journal_chain_ok=True,
             clock_skew_s=self.clock_skew_s,
+            time_s=now,
             **self.operating.gauges(),
         )
 

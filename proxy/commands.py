@@ -184,7 +184,7 @@ class Commands:
         try:
             question.asking = asking = read_asking(frame)
         except Malformed as fault:
-            self._relay.tally.bad_pdus["provider", fault.kind] += 1
+            self._relay.tally.bad_pdus["provider", fault.kind, bind.access.provider.name] += 1
             self._tell(question, "malformed", fault.status, b"")
             return
         sender = bind.access.sender(asking.head)
@@ -238,7 +238,7 @@ class Commands:
         try:
             content = replacement(question.frame, sent.data_coding, now)
         except Malformed as fault:
-            self._relay.tally.bad_pdus["provider", fault.kind] += 1
+            self._relay.tally.bad_pdus["provider", fault.kind, question.bind.access.provider.name] += 1
             self._tell(question, "malformed", fault.status, b"")
             return ""
         message = Message(sender, sent.recipient, content)

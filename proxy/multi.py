@@ -242,7 +242,7 @@ def submit_multi(relay: Relay, bind: Bind, frame: Frame, now: float, arrived_s: 
             multi = read_multi(frame)
         except Malformed as fault:
             whole.status = fault.status
-            relay.tally.bad_pdus["provider", fault.kind] += 1
+            relay.tally.bad_pdus["provider", fault.kind, bind.access.provider.name] += 1
             reason = "malformed"
         else:
             bind.unanswered += 1

@@ -157,7 +157,7 @@ class Relay:
             head, destination, content = transit.read(frame, self._memo, now)
         except Malformed as fault:
             transit.status = fault.status
-            self.tally.bad_pdus["provider", fault.kind] += 1
+            self.tally.bad_pdus["provider", fault.kind, transit.bind.access.provider.name] += 1
             return "malformed"
         sender = transit.bind.access.sender(head)
         try:

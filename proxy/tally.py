@@ -58,10 +58,11 @@ class Tally:
         self.entries = _ints()  # event
         self.long_messages = _ints()  # outcome
         self.rules_reload = _ints()  # result
+        self.settings_reload = _ints()  # result
         self.judge_errors = _ints()  # ()
         self.store_conflicts = _ints()  # result
-        self.bad_pdus = _ints()  # side, kind
-        self.bind_failures = _ints()  # cause
+        self.bad_pdus = _ints()  # side, kind, peer
+        self.bind_failures = _ints()  # cause, provider
         self.sent_after_optout = 0
         self.submit_seconds: defaultdict[str, Histogram] = defaultdict(Histogram)  # carrier
         self.gate_seconds = Histogram()

@@ -207,7 +207,7 @@ class WayBack:
         try:
             deliver = read_deliver(frame)
         except Malformed as fault:
-            self.tally.bad_pdus["carrier", fault.kind] += 1
+            self.tally.bad_pdus["carrier", fault.kind, link.carrier] += 1
             link.answer(deliver_sm_resp(frame.sequence_number, fault.status))
             return
         port = deliver.destination.removeprefix(self._strip.get(link.carrier, ""))

@@ -71,6 +71,8 @@ class Journal:
         """The torn tail that was cut at the start, or None."""
         self._segment = scan.segment
         self._size = scan.end
+        self.written_bytes = 0
+        """Since it was opened: how fast the disk fills."""
         self._hour = scan.header.created_ms // HOUR_MS if scan.header else 0
         self.chain = scan.chain
         self.written = scan.last
@@ -154,6 +156,7 @@ class Journal:
             raise JournalDown(f"journal {self.disk}: {error.strerror or error}", dropped) from error
         self._kept(last, self._size, data, now)
         self._size += len(data)
+        self.written_bytes += len(data)
         self.chain, self.written, self._claim = chain, last, self.synced
         self._buffer.clear()
 

@@ -48,7 +48,7 @@ def moved(before: Settings, after: Settings) -> str:
 
 
 def by_carrier(
-    houses: Iterable[CarrierHouse], gauge: Callable[[CarrierHouse], Mapping[str, int]]
+    houses: Iterable[CarrierHouse], gauge: Callable[[CarrierHouse], Mapping[str, float]]
 ) -> dict[tuple[str, ...], float]:
     """The sum over all accounts at a carrier: its name, and the second label if there is one → how many."""
     found: dict[tuple[str, ...], float] = {}

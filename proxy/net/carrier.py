@@ -139,7 +139,7 @@ class CarrierLink(Link):
 
     def count_bad(self, kinds: list[str]) -> None:
         for kind in kinds:
-            self.house.tally.bad_pdus["carrier", kind] += 1
+            self.house.tally.bad_pdus["carrier", kind, self.house.carrier.name] += 1
         kinds.clear()
 
     @property

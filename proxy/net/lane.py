@@ -5,6 +5,7 @@ In: submits that the relay allowed. Out: the same, in the order they should leav
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from operator import attrgetter
@@ -100,6 +101,10 @@ class Lane:
 
     def waiting(self, category: Category) -> int:
         return self._queues[category].size + sum(transit.category == category for transit in self._fresh)
+
+    def limit(self, category: Category) -> int:
+        """With so many places taken, by whatever class, this class is refused."""
+        return math.ceil(self._most[category])
 
     def hold(self, category: Category) -> bool:
         if self._total >= self._most[category]:

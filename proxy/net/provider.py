@@ -136,7 +136,7 @@ class ProviderLink(Link):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if len(self.providers.links) >= CONNECTIONS_MAX:
             transport.close()
-            self.providers.tally.bind_failures["too-many-connections",] += 1
+            self.providers.tally.bind_failures["too-many-connections", ""] += 1
             return
         self.providers.links.add(self)
         super().connection_made(transport)
@@ -209,8 +209,9 @@ class ProviderLink(Link):
     # -- what the link asks
 
     def count_bad(self, kinds: list[str]) -> None:
+        peer = self.access.provider.name if self.kind else ""
         for kind in kinds:
-            self.providers.tally.bad_pdus["provider", kind] += 1
+            self.providers.tally.bad_pdus["provider", kind, peer] += 1
         kinds.clear()
 
     # -- what the relay asks of a Bind
@@ -244,7 +245,7 @@ class ProviderLink(Link):
         access = providers.directory.accesses.get(request.system_id)
         cause, status = self._may_bind(access)
         if cause or access is None:
-            self._refuse(frame, cause, status)
+            self._refuse(frame, cause, status, access)
             return
         verdict = providers.doorkeeper.check(access.account.password, request.password)
         if isinstance(verdict, bool):
@@ -279,7 +280,7 @@ class ProviderLink(Link):
         if not self.lost:
             cause, status = self._may_bind(access)
             if cause:
-                self._refuse(frame, cause, status)
+                self._refuse(frame, cause, status, access)
             else:
                 self._checked(frame, access, good)
             self.turns.has_output(self)
@@ -288,7 +289,7 @@ class ProviderLink(Link):
         providers = self.providers
         if not good:
             providers.doorkeeper.failed(access.account.system_id, self.peer, self.turns.loop.time())
-            self._refuse(frame, "password", ESME_RINVPASWD)
+            self._refuse(frame, "password", ESME_RINVPASWD, access)
             return
         providers.doorkeeper.passed(access.account.system_id, self.peer)
         name = access.provider.name
@@ -306,7 +307,8 @@ class ProviderLink(Link):
             providers.way_back.bound(name)
         log.info("provider bound", provider=name, account=access.account.system_id, kind=self.kind, peer=self.peer)
 
-    def _refuse(self, frame: Frame, cause: str, status: int) -> None:
-        self.providers.tally.bind_failures[cause,] += 1
+    def _refuse(self, frame: Frame, cause: str, status: int, access: Access | None) -> None:
+        provider = access.provider.name if access is not None else ""
+        self.providers.tally.bind_failures[cause, provider] += 1
         self.session.refuse_bind(frame, status)
-        log.warning("bind refused", cause=cause, peer=self.peer)
+        log.warning("bind refused", cause=cause, provider=provider or None, peer=self.peer)

@@ -37,6 +37,8 @@ class Gauges:
     window_in_use: Labelled = field(default_factory=dict)  # carrier
     window_limit: Labelled = field(default_factory=dict)  # carrier
     queue_messages: Labelled = field(default_factory=dict)  # carrier, class
+    queue_limit: Labelled = field(default_factory=dict)  # carrier, class
+    carrier_tps_limit: Labelled = field(default_factory=dict)  # carrier
     mailbox_messages: Labelled = field(default_factory=dict)  # provider
     mailbox_oldest_s: Labelled = field(default_factory=dict)  # provider
     provider_tps_limit: Mapping[tuple[str, ...], float | None] = field(default_factory=dict)  # provider; None = no limit
@@ -44,11 +46,16 @@ class Gauges:
     suppressed_numbers: Labelled = field(default_factory=dict)  # scope
     stops: float = 0.0
     shadowed: float = 0.0
+    provider_binds_limit: Labelled = field(default_factory=dict)  # provider
     rules_revision: str = ""
+    rules_folder_ok: bool = True
     store_up: bool = True
+    journal_up: bool = True
     journal_lag_s: float = 0.0
+    journal_written_bytes: int = 0
     journal_chain_ok: bool = True
     clock_skew_s: float = 0.0
+    time_s: float = 0.0
 
 
 COUNTERS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Tally, name, labels, help
@@ -72,30 +79,51 @@ COUNTERS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of 
     ("entries", "entries", ("event",), "Entries of recipients' records that changed after the verdict"),
     ("long_messages", "long_messages", ("outcome",), "Long messages judged, and parts that came later"),
     ("rules_reload", "rules_reload", ("result",), "Attempts to load rules"),
+    ("settings_reload", "settings_reload", ("result",), "Attempts to load the settings again"),
     ("judge_errors", "judge_errors", (), "Verdicts that failed inside the gate (must stay 0)"),
     ("store_conflicts", "store_conflicts", ("result",), "Refused writes of records"),
-    ("bad_pdus", "bad_pdus", ("side", "kind"), "PDUs that break SMPP 3.4"),
-    ("bind_failures", "bind_failures", ("cause",), "Binds refused"),
+    ("bad_pdus", "bad_pdus", ("side", "kind", "peer"), "PDUs that break SMPP 3.4"),
+    ("bind_failures", "bind_failures", ("cause", "provider"), "Binds refused"),
 )
+FROM_ZERO: Mapping[
+    str, tuple[str, ...]
+] = {  # attribute of Tally with one label, the values that are shown before they are counted
+    "entries": ("settled", "taken_back", "unknown", "adopted"),
+    "rules_reload": ("ok", "failed"),
+    "settings_reload": ("ok", "failed"),
+    "store_conflicts": ("again", "gave-up"),
+}
+"""A counter that begins with 1 has not increased in Prometheus' eyes: what alerts ask for must be 0 before it is 1."""
 GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Gauges, name, labels, help
     ("binds", "binds", ("provider", "type"), "Binds held"),
     ("carrier_links", "carrier_links", ("carrier", "state"), "Links to the carrier, by state"),
     ("window_in_use", "window_in_use", ("carrier",), "Submits the carrier has not answered yet"),
     ("window_limit", "window_limit", ("carrier",), "How many the carrier may leave unanswered"),
     ("queue_messages", "queue_messages", ("carrier", "class"), "Messages that wait in the carrier's lane"),
+    (
+        "queue_limit",
+        "queue_limit",
+        ("carrier", "class"),
+        "From how many waiting messages on, of all classes, this one is refused",
+    ),
+    ("carrier_tps_limit", "carrier_tps_limit", ("carrier",), "Messages a second the carrier takes, over all links"),
     ("mailbox_messages", "mailbox_messages", ("provider",), "Receipts and replies the provider has not acknowledged yet"),
     ("mailbox_oldest_s", "mailbox_oldest_seconds", ("provider",), "Age of the oldest of them"),
     ("provider_tps_limit", "provider_tps_limit", ("provider",), "Messages a second a provider may send"),
     ("suspended", "suspended", ("provider",), "Suspensions of a provider in force"),
     ("suppressed_numbers", "suppressed_numbers", ("scope",), "Numbers on lists of people who get no marketing"),
+    ("provider_binds_limit", "provider_binds_limit", ("provider",), "Binds a provider may hold"),
 )
 SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
     ("stops", "stops", "Stops in force"),
     ("shadowed", "shadowed", "1 while the whole set of rules is in shadow"),
     ("store_up", "store_up", "1 while the store answers"),
+    ("journal_up", "journal_up", "1 while the journal can be written"),
     ("journal_lag_s", "journal_lag_seconds", "Age of the oldest record that is not on disk yet"),
     ("journal_chain_ok", "journal_chain_ok", "1 unless the journal's chain was found broken"),
+    ("rules_folder_ok", "rules_folder_ok", "1 unless the rules in the folder have a mistake and are not in force"),
     ("clock_skew_s", "clock_skew_seconds", "The last step of the wall clock against the monotonic one"),
+    ("time_s", "time_seconds", "The wall clock, in seconds since 1970: whoever asks can see whether it is right"),
 )
 
 
@@ -129,7 +157,7 @@ def _families(tally: Tally, gauges: Gauges, rows_max: int) -> Iterator[tuple[Met
 
     The numbers are copied when the first is asked for, so that all of one scrape are of one moment.
     """
-    counts = [list(getattr(tally, attribute).items()) for attribute, _, _, _ in COUNTERS]
+    counts = [_rows(tally, attribute) for attribute, _, _, _ in COUNTERS]
     sent_after_optout = tally.sent_after_optout
     submit_seconds = [([carrier], _copy(histogram)) for carrier, histogram in tally.submit_seconds.items()]
     single = [
@@ -141,12 +169,12 @@ def _families(tally: Tally, gauges: Gauges, rows_max: int) -> Iterator[tuple[Met
             rows = rows or [((), 0)]
         for start in range(0, max(len(rows), 1), rows_max):
             yield _counter(name, labels, text, rows[start : start + rows_max]), start > 0
-    yield (
-        _counter(
-            "sent_after_optout", (), "Marketing sent to people after their opt-out (must stay 0)", [((), sent_after_optout)]
-        ),
-        False,
-    )
+    single_counts = [
+        ("sent_after_optout", "Marketing sent to people after their opt-out (must stay 0)", sent_after_optout),
+        ("journal_written_bytes", "Bytes written to the journal", gauges.journal_written_bytes),
+    ]
+    for name, text, count in single_counts:
+        yield _counter(name, (), text, [((), count)]), False
     yield _histogram("submit_seconds", "From a submit's last byte to the carrier's answer", ("carrier",), submit_seconds), False
     for name, text, values in single:
         yield _histogram(name, text, (), [([], values)]), False
@@ -160,6 +188,12 @@ def _families(tally: Tally, gauges: Gauges, rows_max: int) -> Iterator[tuple[Met
     for attribute, name, text in SCALARS:
         yield GaugeMetricFamily(f"gate106_{name}", text, value=float(getattr(gauges, attribute))), False
     yield InfoMetricFamily("gate106_rules", "The rule set in force", value={"revision": gauges.rules_revision}), False
+
+
+def _rows(tally: Tally, attribute: str) -> list[tuple[tuple[str, ...], int]]:
+    """A counter's rows, copied, those before them that are to be seen while they are 0."""
+    counted: dict[tuple[str, ...], int] = getattr(tally, attribute)
+    return list(({(value,): 0 for value in FROM_ZERO.get(attribute, ())} | counted).items())
 
 
 _PROCESS = ProcessCollector(registry=CollectorRegistry(auto_describe=False))

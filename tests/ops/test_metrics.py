@@ -21,13 +21,17 @@ window_in_use{carrier} window_limit{carrier} queue_messages{carrier,class} provi
 delivers_total{provider,kind} delivers_returned_total{provider} mailbox_dropped_total{provider,reason}
 mailbox_messages{provider} mailbox_oldest_seconds{provider} optouts_total{source,scope,provider} optout_effect_seconds sent_after_optout_total
 unknown_region_total{provider} entries_total{event} rules_info{revision} rules_reload_total{result} judge_errors_total store_up
-store_conflicts_total{result} journal_lag_seconds journal_chain_ok bad_pdus_total{side,kind} bind_failures_total{cause}
+store_conflicts_total{result} journal_lag_seconds journal_chain_ok bad_pdus_total{side,kind,peer} bind_failures_total{cause,provider}
 long_messages_total{outcome}
 clock_skew_seconds
 """
-BESIDE = """restores_total{provider} confirmations_total{provider,result}
-stops shadowed suspended{provider} suppressed_numbers{scope}"""
-"""What the way back and operators' commands count beside the design's."""
+BESIDE = """
+restores_total{provider} confirmations_total{provider,result}
+stops shadowed suspended{provider} suppressed_numbers{scope}
+settings_reload_total{result} queue_limit{carrier,class} carrier_tps_limit{carrier} provider_binds_limit{provider}
+journal_up journal_written_bytes_total rules_folder_ok time_seconds
+"""
+"""What is counted beside the design's: by the way back, by operators' commands, and for boards and alerts."""
 
 
 def full() -> tuple[Tally, Gauges]:
@@ -77,7 +81,7 @@ def test_no_label_ever_names_a_recipient() -> None:
     labels = {label for _, _, names, _ in COUNTERS + GAUGES for label in names}
     assert labels <= {
         "provider", "category", "verdict", "reason", "rule", "province", "carrier", "status", "kind", "source", "scope", "event",
-        "result", "side", "cause", "type", "state", "class", "outcome",
+        "result", "side", "cause", "type", "state", "class", "outcome", "peer",
     }  # fmt: skip
 
 
@@ -89,9 +93,8 @@ def test_every_counter_of_the_tally_and_every_gauge_is_shown() -> None:
         "optout_effect_seconds",
     }
     assert shown == set(vars(Tally()))
-    assert {attribute for attribute, *_ in GAUGES} | {attribute for attribute, *_ in SCALARS} | {"rules_revision"} == set(
-        Gauges.__slots__
-    )
+    single = {"rules_revision", "journal_written_bytes"}
+    assert {attribute for attribute, *_ in (*GAUGES, *SCALARS)} | single == set(Gauges.__slots__)
 
 
 def test_counts_come_out_as_they_went_in() -> None:
@@ -112,6 +115,19 @@ def test_what_must_stay_zero_is_zero_before_it_ever_happened() -> None:
     assert found["gate106_judge_errors_total", ()] == 0
     assert found["gate106_sent_after_optout_total", ()] == 0
     assert found["gate106_gate_seconds_count", ()] == 0
+    assert found["gate106_rules_reload_total", ("failed",)] == 0
+    assert found["gate106_store_conflicts_total", ("gave-up",)] == 0
+
+
+def test_what_is_shown_before_it_is_counted_goes_on_with_its_count() -> None:
+    tally = Tally()
+    tally.rules_reload["failed",] += 1
+    tally.entries["settled",] += 3
+    found = values(tally)
+    assert found["gate106_rules_reload_total", ("failed",)] == 1
+    assert found["gate106_rules_reload_total", ("ok",)] == 0
+    assert found["gate106_entries_total", ("settled",)] == 3
+    assert set(tally.rules_reload) == {("failed",)}, "looking counts nothing"
 
 
 def test_a_histogram_is_cumulative_and_ends_in_everything() -> None:
@@ -133,9 +149,10 @@ def test_a_provider_without_a_rate_has_no_limit_to_show() -> None:
     assert found["gate106_provider_tps_limit", ("yi",)] == 200
 
 
-def test_a_store_that_is_down_and_a_broken_chain_are_zero() -> None:
-    found = values(Tally(), Gauges(store_up=False, journal_chain_ok=False))
-    assert (found["gate106_store_up", ()], found["gate106_journal_chain_ok", ()]) == (0, 0)
+def test_what_is_down_or_broken_is_zero() -> None:
+    found = values(Tally(), Gauges(store_up=False, journal_up=False, journal_chain_ok=False, rules_folder_ok=False))
+    for name in ("store_up", "journal_up", "journal_chain_ok", "rules_folder_ok"):
+        assert found[f"gate106_{name}", ()] == 0
 
 
 @pytest.mark.parametrize("label", ['"} 1\ngate106_sent_after_optout_total 9', "a\\", 'a"b', "a\nb", "北京\u202e", "{}", ""])
