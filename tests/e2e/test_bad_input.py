@@ -211,12 +211,13 @@ def session(house: House, bound: int) -> Raw:
 
 @pytest.mark.parametrize("case", ANSWERED, ids=lambda case: case.name)
 def test_a_bad_pdu_is_answered_as_the_specification_says_and_counted_and_the_session_goes_on(house, case):
-    before = house.gate.metric(BAD, side="provider")
+    before, its = house.gate.metric(BAD, side="provider"), house.gate.metric(BAD, peer="jia")
     with session(house, case.bound) as client:
         answer = client.ask(case.data)
         assert (hex(answer.command), answer.status in case.statuses) == (hex(case.command), True), hex(answer.status)
         assert client.alive()
         assert house.gate.metric(BAD, side="provider") == before + 1
+        assert house.gate.metric(BAD, peer="jia") == its + bool(case.bound), "an unbound one is nobody's"
         if case.bound not in (0, BIND_RECEIVER):
             assert client.submit("1069001", TO.decode()).status == 0
         elif not case.bound:
@@ -358,6 +359,7 @@ def test_a_carriers_answer_to_nothing_is_counted(house):
     before = house.gate.metric(BAD, side="carrier")
     house.carrier.raw(pdu(SUBMIT_SM | RESPONSE, 0x7FFFFFF0, b"1\0"))
     until(lambda: house.gate.metric(BAD, side="carrier") == before + 1, "the count")
+    assert house.gate.metric(BAD, peer="bj") == before + 1
 
 
 def test_a_carrier_whose_framing_is_lost_is_told_and_bound_to_again(house):

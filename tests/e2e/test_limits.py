@@ -115,6 +115,8 @@ def test_a_bind_too_many_is_asked_to_come_again_and_may_once_another_has_gone(ho
     with Raw(house.gate.port) as one, Raw(house.gate.port) as two, Raw(house.gate.port) as three:
         assert (one.bind("small").status, two.bind("small").status) == (0, 0)
         assert three.bind("small").status == ESME_RBINDFAIL
+        assert house.gate.metric("gate106_bind_failures_total", cause="too-many-binds", provider="small") == 1
+        assert house.gate.metric("gate106_provider_binds_limit", provider="small") == 2
         assert one.unbind().status == 0
         assert one.closed()
         until(lambda: house.gate.metric("gate106_binds", provider="small") == 1, "one bind left")

@@ -274,6 +274,7 @@ def test_a_bad_rule_file_keeps_the_old_set_and_says_so_and_a_good_one_is_taken(c
         assert client.submit("1069001", IN_BEIJING).status == REGION_BAN
         gate.write_rules(RULES.replace("region-ban", "regin-ban"))
         until(gate.notes, "the bad file noticed")
+        assert gate.metric("gate106_rules_folder_ok") == 0
         assert gate.why() == [], "one mistake in a file must not take every node out of service"
         where = f"{file.name}:{line_of(file, 'regin-ban')}"
         assert [where in note for note in gate.notes()] == [True]
@@ -287,6 +288,7 @@ def test_a_bad_rule_file_keeps_the_old_set_and_says_so_and_a_good_one_is_taken(c
         gate.write_rules(RULES.replace("province: 北京", "province: 上海"))
         until(lambda: not gate.notes(), "the good file taken")
         assert reloads("ok") == 1
+        assert gate.metric("gate106_rules_folder_ok") == 1
         assert client.submit("1069001", SOMEBODY).status == REGION_BAN
         assert client.submit("1069001", IN_BEIJING).status == 0
 
@@ -304,6 +306,7 @@ def test_sighup_takes_new_accounts_lets_old_ones_go_and_disturbs_nobody_else(car
         assert farewell is not None
         assert farewell.command == UNBIND
         assert comes.bind("bing").status == 0
+        assert gate.metric("gate106_settings_reload_total", result="ok") == 1
         assert comes.submit("1069003", SOMEBODY).status == 0
         assert stays.submit("1069001", SOMEBODY).status == 0
 
@@ -316,6 +319,8 @@ def test_sighup_with_wrong_settings_keeps_the_old_ones(carrier: Carrier, make_ga
         gate.write_settings()
         gate.signal(signal.SIGHUP)
         until(lambda: "windw" in gate.said(), "the fault in the log")
+        assert gate.metric("gate106_settings_reload_total", result="failed") == 1
+        assert gate.metric("gate106_settings_reload_total", result="ok") == 0
         assert client.submit("1069001", SOMEBODY).status == 0
 
 

@@ -57,11 +57,11 @@ def test_advertisements_cannot_take_the_room_that_codes_need() -> None:
     small = lane(100)
     while queue(small, Category.MARKETING):
         pass
-    assert small.size == round(small.bound * SHARE[Category.MARKETING])
+    assert small.size == round(small.bound * SHARE[Category.MARKETING]) == small.limit(Category.MARKETING)
     assert queue(small, Category.OTP), "a code still finds room"
     while queue(small, Category.OTP):
         pass
-    assert small.size == small.bound, "and never more than a second's worth waits"
+    assert small.size == small.bound == small.limit(Category.OTP), "and never more than a second's worth waits"
     assert not queue(small, Category.NOTICE)
 
 
