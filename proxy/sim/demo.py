@@ -129,8 +129,9 @@ def demo(seconds: float, keep: bool) -> int:
         return stage(console, seconds, keep)
 
 
-def stage(console: Console, seconds: float, keep: bool) -> int:
-    """Builds the world, plays, concludes, and leaves nothing behind but, if asked or if something is wrong, the folder."""
+def stage(console: Console, seconds: float, keep: bool, watch: Callable[[Gate], None] | None = None) -> int:
+    """Builds the world, plays, concludes, and leaves nothing behind but, if asked or if something is wrong, the folder. ``watch`` is
+    told of the gate before the traffic begins: for whoever wants to read its /metrics meanwhile."""
     folder = Path(tempfile.mkdtemp(prefix="gate106-demo-"))
     cast = scenario(seconds, SEED, datetime.now(CHINA))
     carrier = CarrierThread(cast.conduct)
@@ -141,6 +142,8 @@ def stage(console: Console, seconds: float, keep: bool) -> int:
         settings = write_settings(folder, [side], [actor.settings for actor in cast.actors], response_s=RESPONSE_S, rules=rules)
         gate = Gate(folder, *settings)
         gate.start()
+        if watch is not None:
+            watch(gate)
         witnesses, differences = play(console, cast, carrier, gate, seconds)
         good = closing.conclude(console, witnesses, differences, seconds)
         keep = keep or not good

@@ -174,7 +174,7 @@ class _Stage:
             steps += self._long(at, ports.marketing)
         for place, at in enumerate(self._quitting()):
             steps += self._late(at + 0.2, ports.marketing, banned=place % 2 == 0)
-        return Actor(Provider("yunqi", ("10690101",)), tuple(steps), 0, "advertisements, everywhere")
+        return Actor(Provider("yunqi", ("10690101",), tps=100), tuple(steps), 0, "advertisements, everywhere")
 
     def bank(self) -> Actor:
         """青禾, a notice house: one-time codes, notices; some of its people the carrier refuses or ignores."""
