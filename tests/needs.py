@@ -34,6 +34,8 @@ PROGRAMS: dict[str, Program] = {
     "docker-compose": Program(("docker-compose",), None, "apt-get install docker-compose"),
     "sqlite3": Program(("sqlite3",), None, "apt-get install sqlite3"),
     "systemd-analyze": Program(("systemd-analyze",), None, "apt-get install systemd"),
+    "prometheus": Program(("prometheus", "promtool"), None, "apt-get install prometheus"),
+    "alertmanager": Program(("prometheus-alertmanager", "amtool"), None, "apt-get install prometheus-alertmanager"),
     "tshark": Program(("tshark",), None, "apt-get install tshark"),
 }
 
