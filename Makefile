@@ -7,7 +7,7 @@ RATE ?= 2000
 LASTS ?= 300
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install demo test bench numbers campaign way-back image-check lock clean
+.PHONY: help install demo test bench numbers campaign way-back image-check grafana recording pictures lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make image-check builds the image and runs it without a container engine (root, Debian's buildah; it says what it needs)"
 	@echo "make numbers  measures all that tests/data/numbers holds"
 	@echo "make bench    measures it beside two relays without rules"
+	@echo "make grafana  writes the dashboards anew; make pictures draws them from a recorded run (make recording)"
 	@echo "make install  only builds .venv from the pinned requirements"
 	@echo "make lock     pins the requirements anew"
 
@@ -67,6 +68,17 @@ way-back: install
 # Needs root and programs of Debian; names what is missing. GATE106_BASE=docker.io/library/python:3.13-slim takes the real base image.
 image-check: install
 	.venv/bin/python -m tests.image.check
+
+# The boards from grafana/boards; a test compares.
+grafana: install
+	.venv/bin/python -m grafana.boards
+
+# The demo under a real Prometheus, and what the boards' queries say of it, kept in grafana/pictures/run.json.gz.
+recording: install
+	.venv/bin/python -m grafana.trial record
+
+pictures: grafana
+	.venv/bin/python -m grafana.trial draw
 
 lock: install
 	$(PIN) pyproject.toml --output-file requirements.txt
