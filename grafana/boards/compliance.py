@@ -50,6 +50,7 @@ def compliance(say: Tongue) -> dashboard.Dashboard:
             (say("频次上限", "Caps"), _caps),
             (say("退订", "Opt-outs"), _optouts),
             (say("未知归属地", "Unknown region"), _region),
+            (say("人工命令", "Orders"), _orders),
         ],
     )
 
@@ -243,4 +244,32 @@ def _region(say: Tongue) -> Iterator[Panel]:
         say("所选时间内发往未知归属地号码的短信，按通道商。", "Messages to numbers of no known province in the time shown, by provider."),
         f"sort_desc(sum by (provider) (increase(gate106_unknown_region_total{{{SENT}}}[$__range])))",
         "{{provider}}", unit=say.messages, span=12, height=7,
+    )  # fmt: skip
+
+
+def _orders(say: Tongue) -> Iterator[Panel]:
+    yield figure(
+        say("整套规则观察", "All rules in shadow"),
+        say("是否有人下令整套规则只观察、不执行（gate106 shadow）。", "Whether somebody ordered that no rule is enforced just now (gate106 shadow)."),
+        f"max(gate106_shadowed{{{GATE}}})",
+        unit="short", span=6, course=False, steps=((None, GREEN), (1, RED)),
+        mapped={"0": (say("否", "no"), GREEN), "1": (say("是：规则未执行", "yes: nothing is enforced"), RED)},
+    )  # fmt: skip
+    yield figure(
+        say("临时停发", "Stops in force"),
+        say("生效中的停发命令（gate106 stop list）；拦下多少见规则命中，规则名为 stop-编号。", "Orders in force that stop messages (gate106 stop list); how many each stops is among the rule hits, as stop-NUMBER."),
+        f"max(gate106_stops{{{GATE}}})",
+        unit="short", span=6, steps=((None, GREEN), (1, ORANGE)),
+    )  # fmt: skip
+    yield figure(
+        say("暂停中的通道商", "Providers suspended"),
+        say("被命令暂停的通道商数。", "Providers that are suspended by an order."),
+        f"count(max by (provider) (gate106_suspended{{{SENT}}}) > 0) or vector(0)",
+        unit="short", span=6, steps=((None, GREEN), (1, ORANGE)),
+    )  # fmt: skip
+    yield bars(
+        say("名单号码", "Numbers on lists"),
+        say("导入的勿扰名单中的号码，按范围；单个人的退订不在其中。", "Numbers on imported lists of people who get no marketing, by scope; refusals of single persons are not among them."),
+        f"sort_desc(max by (scope) (gate106_suppressed_numbers{{{GATE}}}))",
+        "{{scope}}", unit="short", span=6, height=4,
     )  # fmt: skip

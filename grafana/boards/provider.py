@@ -170,19 +170,26 @@ def _binds(say: Tongue) -> Iterator[Panel]:
             query(f"sum by (type) (gate106_binds{{{ITS}}})", "{{type}}"),
             query(f"max(gate106_provider_binds_limit{{{ITS}}})", say("上限", "limit")),
         ],
-        unit="short", span=8, height=7, bound="/^(上限|limit)$/",
+        unit="short", span=7, height=7, bound="/^(上限|limit)$/",
+    )  # fmt: skip
+    yield figure(
+        say("暂停", "Suspended"),
+        say("是否有人下令暂停它（gate106 binds suspend）。", "Whether somebody ordered that it is suspended (gate106 binds suspend)."),
+        f"max(gate106_suspended{{{ITS}}})",
+        unit="short", span=3, height=7, course=False, steps=((None, GREEN), (1, RED)),
+        mapped={"0": (say("否", "no"), GREEN), "1": (say("是", "yes"), RED)},
     )  # fmt: skip
     yield lines(
         say("绑定被拒", "Binds refused"),
         say("它的账号被拒绝的绑定，按原因。", "Binds of its accounts that were refused, by cause."),
         [query(f"sum by (cause) (increase(gate106_bind_failures_total{{{ITS}}}[$__rate_interval]))", "{{cause}}")],
-        unit="short", span=8, height=7,
+        unit="short", span=7, height=7,
     )  # fmt: skip
     yield lines(
         say("畸形 PDU", "Broken PDUs"),
         say("它发来的违反 SMPP 3.4 的报文，按种类。", "What it sends that breaks SMPP 3.4, by kind."),
         [query(f'sum by (kind) (rate(gate106_bad_pdus_total{{{GATE}, side="provider", peer="$provider"}}[$__rate_interval]))', "{{kind}}")],
-        unit=say.per_second, span=8, height=7,
+        unit=say.per_second, span=7, height=7,
     )  # fmt: skip
 
 

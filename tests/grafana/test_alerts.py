@@ -62,16 +62,17 @@ def test_every_alert_fires_when_it_should_and_only_then() -> None:
 @pytest.mark.parametrize("spoilt", ["vector(1) < 0", "vector(1) or ({})"], ids=["never fires", "always fires"])
 def test_an_alert_that_never_fires_or_always_does_is_found(spoilt: str, tmp_path: Path) -> None:
     """The test above is only worth something if it notices."""
-    document = yaml.safe_load((PROMETHEUS / "rules" / "alerts.yml").read_text())
-    for group in document["groups"]:
-        for rule in group["rules"]:
-            rule["expr"] = spoilt.format(rule["expr"])
     (tmp_path / "rules").mkdir()
-    (tmp_path / "rules" / "alerts.yml").write_text(yaml.safe_dump(document))
-    (tmp_path / "rules" / "recording.yml").write_text((PROMETHEUS / "rules" / "recording.yml").read_text())
+    shutil.copy(PROMETHEUS / "rules" / "recording.yml", tmp_path / "rules")
     shutil.copytree(PROMETHEUS / "tests", tmp_path / "tests")
-    done = run("promtool", "test", "rules", *(tmp_path / "tests" / name for name in CASES))
-    assert set(re.findall(r"alertname: (\w+)", done.stdout + done.stderr)) == set(ALERTS)
+    found: list[str] = []
+    for name, file in zip(CASES, TESTS, strict=True):
+        meant = {about(case) for case in file["tests"]}
+        rules = [rule | {"expr": spoilt.format(rule["expr"])} for alert, rule in ALERTS.items() if alert in meant]
+        (tmp_path / "rules" / "alerts.yml").write_text(yaml.safe_dump({"groups": [{"name": "spoilt", "rules": rules}]}))
+        done = run("promtool", "test", "rules", tmp_path / "tests" / name)
+        found += re.findall(r"alertname: (\w+)", done.stdout + done.stderr)
+    assert set(found) == set(ALERTS)
 
 
 def test_every_alert_is_tested_firing_and_quiet() -> None:
