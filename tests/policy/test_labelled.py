@@ -104,3 +104,15 @@ def test_categories_are_told_no_worse_than_when_they_were_first_measured(
     assert score.alike >= alike
     strangers = [one.text for one, read in score.read if read.category is Category.OTP and one.category is not Category.OTP]
     assert strangers == [], "what is read as a one-time code escapes every rule on marketing"
+
+
+def test_the_guide_claims_what_was_measured_and_no_more() -> None:
+    guide = " ".join((TEXTS.parent.parent.parent / "rules" / "README.md").read_text(encoding="utf-8").split())
+    counts = Counter(one.category for one in FROZEN_TEXTS)
+    others = len(FROZEN_TEXTS) - counts[Category.MARKETING]
+    assert f"measured on {len(FROZEN_TEXTS)} made-up texts" in guide
+    assert (
+        f"of {counts[Category.MARKETING]} advertisements 83 are told surely and 8 likely, of {others} other texts 1 is taken"
+        in guide
+    )
+    assert "it is 49 surely, 19 likely, and 2." in guide
