@@ -176,7 +176,9 @@ class Box:
         first = self.oldest()
         if first is None or first.state != HANDED:
             return first
-        return self._ready[0] if self._ready else first
+        if self._ready:
+            return self._ready[0]
+        return next((item for item in self._order if item.state not in (HANDED, GONE)), first)  # what is not safe yet
 
     def empty_into(self, other: Box) -> list[Item]:
         """All items move to another box, in order; those on their way come there when their bind is lost or answers."""

@@ -246,6 +246,17 @@ def test_one_old_item_that_nobody_takes_does_not_keep_the_memory_of_all_that_pas
     assert mailbox._new == {1: first}
 
 
+def test_what_a_provider_has_in_hand_does_not_fall_out_while_anything_else_is_there():
+    """A burst that is not safe yet fills the box: what was handed over has been delivered, and would be told as both."""
+    mailbox = opened(Bounds(messages=3))
+    put(mailbox, 1, 2)
+    assert taken(mailbox) == [1, 2]
+    for number in (3, 4, 5):
+        mailbox.put(number, "jia", NOW, "receipt", b"pdu")
+    assert fell(mailbox) == [(3, "full"), (4, "full")]
+    assert [item.number for item in mailbox.items()] == [1, 2, 5]
+
+
 def test_a_full_box_whose_provider_is_away_keeps_no_memory_of_what_fell_out():
     mailbox = opened(Bounds(messages=5))
     put(mailbox, *range(1, 10 * SLACK))
