@@ -179,9 +179,9 @@ class Provider(Peer):
         return submits
 
     def _many_answered(self, submits: list[Submit], found: Pdu) -> None:
-        name, rest = found.body.split(b"\0", 1)
-        refused: dict[str, int] = {}
-        for _ in range(rest[0]):
+        name, _, rest = found.body.partition(b"\0")  # without a body it is refused as it stands, as by a gate that stops
+        refused: dict[str, int] = {} if rest else {submit.recipient: found.status for submit in submits}
+        for _ in range(rest[0] if rest else 0):
             end = rest.index(0, 3)
             refused[rest[3:end].decode()] = int.from_bytes(rest[end + 1 : end + 5], "big")
             rest = rest[:1] + rest[end + 5 :]

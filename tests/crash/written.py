@@ -81,7 +81,10 @@ class Written:
             self.waiting.difference_update(mail.unpack_dropped(record.body).numbers)
 
     def _verdict(self, sequence: int, said: entries.Verdict) -> None:
-        ((serial, person),) = recognise(said.data)
+        known = recognise(said.data)
+        if len(known) > 1 and said.entry is None:  # a submit_multi that was refused as it stands: nobody was judged
+            return
+        ((serial, person),) = known
         self._submits[sequence] = submit = self.evidence.find(serial, person)
         if said.entry is None:
             if said.reason == "late-breach":
