@@ -202,12 +202,8 @@ class Settings:
 def load(path: Path | str) -> Settings:
     """Read a settings file. Raises SettingsError with every fault in it."""
     path = Path(path)
-    try:
-        document = load_yaml(path)
-    except YamlError as error:
-        raise _refusal(path, faults_of(error)) from None
-    faults: list[Fault] = []
-    settings = _settings(Fields(document, (), document.value, faults), document)
+    document, top, faults = _open(path)
+    settings = _settings(top, document)
     if faults:
         raise _refusal(path, faults)
     return settings
@@ -216,16 +212,21 @@ def load(path: Path | str) -> Settings:
 def control_path(path: Path | str) -> Path:
     """Where the gate of these settings takes commands. Reads no other key: whoever commands a gate need not know its passwords."""
     path = Path(path)
+    _, top, faults = _open(path)
+    control = _control(top, top.text("store", maximum=4096), top.path("journal", "journal"))
+    if faults:
+        raise _refusal(path, faults)
+    return control
+
+
+def _open(path: Path) -> tuple[Document, Fields, list[Fault]]:
+    """The file, its uppermost keys, and a list that fills with what is wrong as they are read. SettingsError where it is no YAML."""
     try:
         document = load_yaml(path)
     except YamlError as error:
         raise _refusal(path, faults_of(error)) from None
     faults: list[Fault] = []
-    top = Fields(document, (), document.value, faults)
-    control = _control(top, top.text("store", maximum=4096), top.path("journal", "journal"))
-    if faults:
-        raise _refusal(path, faults)
-    return control
+    return document, Fields(document, (), document.value, faults), faults
 
 
 def _refusal(path: Path, faults: list[Fault]) -> SettingsError:

@@ -157,8 +157,7 @@ def test_what_compose_mounts_is_there_but_for_the_passwords() -> None:
             if isinstance(volume, str) and volume.startswith("./"):
                 path = volume.split(":")[0]
                 assert volume.endswith(":ro"), f"{name}: {volume}"
-                later = path.startswith("./grafana/") and not (TOP / "grafana" / "provisioning").exists()
-                assert later or path == "./.deploy/secrets" or (TOP / path).exists(), f"{name}: {path}"
+                assert path == "./.deploy/secrets" or (TOP / path).exists(), f"{name}: {path}"
 
 
 def test_every_service_is_confined_and_every_image_of_others_has_a_version() -> None:
