@@ -225,6 +225,8 @@ class Facts:
     keyword_hash: int = 0
     subcategory_code: int = 0
     """The sub-category's place in policy's closed list, as the record stores it (0 = none, at most 63)."""
+    owners: frozenset[tuple[str, str]] = frozenset()
+    """Advertisers for whom a ``domain`` or ``phone`` in the text is registered, where a rule asks."""
     packed: int = field(init=False)
     """Signature, sub-category and category as an open Entry holds them."""
 
@@ -308,6 +310,18 @@ class OptOut(NamedTuple):
     expiry: int  # 0 = never
 
 
+class RefusedText(NamedTuple):
+    """What somebody refused said, kept beside the refusal: whoever says it again under another name is known by it."""
+
+    signature: int  # hash48 of whose it was
+    template: int  # its 32-bit fingerprint
+    text: str  # its beginning; empty where it is not known any more
+
+
+CONSENT_REQUEST = 8
+"""The code of the sub-category of messages that ask for consent: the record remembers for good who has asked."""
+
+
 class Order(NamedTuple):
     """What an operator, or the desk, has ordered for a while: a fact beside the rules, dated like everything that judges."""
 
@@ -358,6 +372,12 @@ class Recipient(Protocol):
     def opt_outs(self) -> Sequence[OptOut]:
         """Refusals on file, oldest first, expired ones included."""
 
+    def asked(self) -> Sequence[int]:
+        """Signatures (hash48) under which the person was asked for consent, ever."""
+
+    def refused_texts(self) -> Sequence[RefusedText]:
+        """What those said whom the person refused."""
+
 
 class Counters(Protocol):
     """Counts that are about no single person (limits whose key lacks ``recipient``)."""
@@ -383,6 +403,14 @@ class Breach(NamedTuple):
     reason: Reason
     shadow: bool = False  # judged and counted, never enforced
     not_before: float | None = None  # when to try again, if that is known
+    spread_s: int = 0  # over so long behind it people are spread out (错峰)
+    evidence: str = ""  # what it rests on where the facts of the message do not say it (a renamed sender)
+
+    def again(self, recipient: int) -> float | None:
+        """When to try again for one person: the same moment however often it is asked."""
+        if self.not_before is None or not self.spread_s:
+            return self.not_before
+        return self.not_before + (recipient * 0x9E3779B97F4A7C15 >> 20 & 0xFFFFFFFF) % self.spread_s
 
 
 class Verdict:

@@ -31,11 +31,13 @@ from .partial import judge_text
 from .plan import Rule
 from .problem import Problem, RulesError
 from .regions import Regions
+from .renamed import refused_text
+from .reviewed import review_key
 from .ruleset import RuleSet
 
 CATEGORIES = tuple(Category)
 
 __all__ = [
     "CATEGORIES", "Declared", "Explanation", "NotInScope", "Problem", "Regions", "Reply", "Report", "Rule", "RuleSet", "RulesError",
-    "asks", "check", "explain", "explain_text", "facts", "judge", "judge_text", "load", "read_reply",
+    "asks", "check", "explain", "explain_text", "facts", "judge", "judge_text", "load", "read_reply", "refused_text", "review_key",
 ]  # fmt: skip

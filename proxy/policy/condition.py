@@ -60,6 +60,12 @@ class Person:
     word: str
     spares_bare: bool = False
     """Never holds for a person of whom there are entries only (Recipient.bare): nobody need ask."""
+    passing: bool = False
+    """May cease to hold at any minute: a refusal that rests on it is not remembered."""
+    reads: str = ""
+    """``owners``: whose links and numbers the text has (Facts.owners); ``texts``: what other texts said (Reader.texts); or both."""
+    evidence: Callable[[Message, Recipient, Facts, float], str] | None = None
+    """What it rests on, in words, asked when it holds: for the journal and explain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +180,29 @@ def settle(tree: Tree, held: int, bits: Bits) -> bool | Tree:
     if not left:
         return not wanted
     return left[0] if len(left) == 1 else AnyOf(tuple(left)) if wanted else All(tuple(left))
+
+
+def of_bare(tree: Tree) -> Tree | None:
+    """What is left to ask of a settled tree for a person of whom there are entries only; None if it cannot hold."""
+    if isinstance(tree, Person):
+        return None if tree.spares_bare else tree
+    if isinstance(tree, (All, AnyOf)):
+        left = [of_bare(part) for part in tree.parts]
+        if isinstance(tree, All):
+            return None if None in left else tree
+        found = tuple(part for part in left if part is not None)
+        return None if not found else found[0] if len(found) == 1 else AnyOf(found)
+    return tree
+
+
+def evidence_of(tree: Tree, message: Message, record: Recipient, facts: Facts, now: float) -> str:
+    """What a settled tree that holds rests on, in words; empty where the facts of the message say it all."""
+    found = [
+        leaf.evidence(message, record, facts, now)
+        for leaf in leaves(tree)
+        if isinstance(leaf, Person) and leaf.evidence is not None
+    ]
+    return "; ".join(filter(None, found))
 
 
 def ask_person(tree: Tree, message: Message, record: Recipient, facts: Facts, now: float) -> bool:

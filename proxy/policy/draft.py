@@ -10,13 +10,19 @@ from dataclasses import dataclass
 from proxy.message import RULE_REASONS, Reason
 
 from . import moments
-from .condition import All, AnyOf, Not, Test, Tree
-from .kinds import NOT_YET, Context, when_kinds
-from .kinds.limit import THENS, Limit, Only, only, read_limits
+from .condition import All, AnyOf, Not, Tree
+from .counted import Only, only
+from .kinds import Context, when_kinds
+from .kinds.limit import THENS, Limit, read_limits
 from .problem import RuleFault
 from .source import Node
+from .spans import KEYS as AGAIN_KEYS
+from .spans import Again, read_active, read_again, read_trial
 
-RULE_KEYS = ("id", "say", "basis", "note", "when", "limit", "active", "then", "reason", "mode", "exempt", "skip", "keep")
+RULE_KEYS = (
+    "id", "say", "basis", "note", "when", "limit", "active", "then", "reason", "mode", "exempt", "skip", "keep", "trial", "defer_until",
+    "jitter", "max_defer",
+)  # fmt: skip
 MODES = ("enforce", "shadow", "off")
 DEPTH_MAX = 8  # of any/not inside each other
 
@@ -39,6 +45,11 @@ class Draft:
     exempt: bool
     skip: list[Node] | None
     keep: list[Node] | None
+    trial_until: float = -moments.NEVER
+    """Before it the rule is in shadow."""
+    again: Again | None = None
+    refused: Tree | None = None
+    """Of a rule that asks for review: holds for texts that a clerk has refused."""
 
 
 def read_draft(node: Node, file: str, context: Context) -> Draft:
@@ -50,9 +61,8 @@ def read_draft(node: Node, file: str, context: Context) -> Draft:
     mode = keys["mode"].word("mode", MODES, "mode") if "mode" in keys else "enforce"
     parts = [_when(keys["when"], context, 0)] if "when" in keys else []
     if "active" in keys:
-        parts.append(_active(keys["active"]))
-    when = All(tuple(parts))
-    limits = read_limits(keys["limit"]) if "limit" in keys else ()
+        parts.append(read_active(keys["active"], context.registry))
+    limits = read_limits(keys["limit"], lambda node: _when(node, context, 0)) if "limit" in keys else ()
     if exempt:
         _check_exempt(keys, mode)
     elif not parts and not limits:
@@ -60,6 +70,12 @@ def read_draft(node: Node, file: str, context: Context) -> Draft:
             node.line, f"rule '{name}': neither when nor limit: it would refuse everything (say whom it is about in when)"
         )
     then, reason = ("", None) if exempt else _consequence(keys, node, name, limits)
+    refused = None
+    if then == "review":
+        refused = context.registry.reviewed.tree("refused")
+        if (released := context.registry.reviewed.tree("released")) is not None:
+            parts.append(Not(released))
+    when = All(tuple(parts))
     counted = [limit for limit in limits if "recipient" in limit.keys]
     kept = only(when, context.registry, keys["limit"].line) if counted else Only()
     listed = {word: keys[word].items() if word in keys else None for word in ("skip", "keep")}
@@ -68,11 +84,12 @@ def read_draft(node: Node, file: str, context: Context) -> Draft:
         keys["say"].text("say", digits=True) if "say" in keys else "",
         keys["basis"].text("basis", digits=True) if "basis" in keys else "",
         mode, when, then, reason, limits, kept, exempt, listed["skip"], listed["keep"],
+        read_trial(keys["trial"]) if "trial" in keys else -moments.NEVER, read_again(keys, then, limited=bool(limits)), refused,
     )  # fmt: skip
 
 
 def _check_exempt(keys: dict[str, Node], mode: str) -> None:
-    for word in ("then", "reason", "limit"):
+    for word in ("then", "reason", "limit", "trial", *AGAIN_KEYS):
         if word in keys:
             raise RuleFault(keys[word].line, f"exempt: an exemption has no '{word}' (it switches other rules off: skip, keep)")
     if mode == "shadow":
@@ -88,9 +105,9 @@ def _consequence(keys: dict[str, Node], node: Node, name: str, limits: tuple[Lim
     thens = {limit.then for limit in limits} or {""}
     then = ""
     if "then" in keys:
-        if keys["then"].value == "review":
-            raise RuleFault(keys["then"].line, "then: review is not supported yet (use reject, or mode: shadow)")
         then = keys["then"].word("then", THENS)
+        if then == "review" and limits:
+            raise RuleFault(keys["then"].line, "then: review is about what a text says: a limit refuses (reject) or defers")
     elif "" in thens:
         raise RuleFault(node.line, f"rule '{name}': 'then' is missing (one of {', '.join(THENS)})")
     thens = {one or then for one in thens}
@@ -110,10 +127,6 @@ def _when(node: Node, context: Context, depth: int) -> Tree:
     if depth > DEPTH_MAX:
         raise RuleFault(node.line, f"when: any and not inside each other more than {DEPTH_MAX} deep")
     kinds = when_kinds()
-    if isinstance(node.value, dict):
-        for word in NOT_YET:
-            if word in node.value:
-                raise RuleFault(node.value[word].line, f"when: '{word}' is not supported yet")
     keys = node.mapping("when", [*kinds, "not", "any"])
     if not keys:
         raise RuleFault(node.line, "when: says nothing (leave it out, or say what it is about)")
@@ -129,28 +142,3 @@ def _when(node: Node, context: Context, depth: int) -> Tree:
         else:
             parts.append(kinds[word].condition(item, context))
     return parts[0] if len(parts) == 1 else All(tuple(parts))
-
-
-def _active(node: Node) -> Test:
-    """Whole days, both included; with a time, ``to`` is excluded. A list: any of the spans."""
-    spans: list[tuple[float, float]] = []
-    words: list[str] = []
-    for item in node.items():
-        keys = item.mapping("active", ("from", "to"))
-        if not keys:
-            raise RuleFault(item.line, "active: says neither from nor to")
-        first, last = -moments.NEVER, moments.NEVER
-        try:
-            if "from" in keys:
-                first, _ = moments.moment(keys["from"].text("active: from"))
-            if "to" in keys:
-                last, timed = moments.moment(keys["to"].text("active: to"))
-                last += 0 if timed else moments.DAY_S
-        except ValueError as fault:
-            raise RuleFault(item.line, f"active: {fault}") from None
-        if last <= first:
-            raise RuleFault(item.line, "active: to is before from")
-        spans.append((first, last))
-        words.append(" ".join(f"{word} {value.text('active')}" for word, value in keys.items()))
-    test = moments.between(spans, "the rule is active " + " or ".join(words))
-    return Test("time", test.holds, test.words, "active", time=test)

@@ -17,10 +17,11 @@ from proxy.number import mask, recipient_of
 from . import moments
 from .category import LIKELY, SURELY
 from .condition import All, AnyOf, Not, OneOf, Person, Test, Tree, ask_person
+from .counted import counter_key, counter_of
 from .evidence import Evidence, evidence
 from .history import NOTHING, Past
 from .judge import cap_used, judge
-from .kinds.limit import counter_key, counter_of
+from .kinds.limit import Limit
 from .partial import undecided
 from .plan import Rule, cap_of
 from .ruleset import RuleSet
@@ -47,6 +48,7 @@ class Explanation:
     evidence: Evidence
     parts: tuple[Part, ...]
     recipient: str  # masked
+    number: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """What ``gate106 explain --json`` prints."""
@@ -69,7 +71,8 @@ class Explanation:
             "marketing": {"band": found.band, "score": found.score, "likely_from": LIKELY, "surely_from": SURELY},
             "features": [feature.as_dict() for feature in self.evidence.features],
             "not_before": next(
-                (moments.local(b.not_before) for b in verdict.breaches if b.not_before and b.rule == verdict.rule), None
+                (moments.local(again) for b in verdict.breaches if (again := b.again(self.number)) and b.rule == verdict.rule),
+                None,
             ),
             "rules": [{"rule": p.rule, "say": p.say, "mode": p.mode, "says": p.says, "why": p.why} for p in self.parts],
         }
@@ -98,7 +101,7 @@ def explain(message: Message, recipient: Recipient, rules: RuleSet, now: float, 
     telling = _Telling(message, recipient, rules, now, counters, verdict)
     return Explanation(
         verdict, province, city, evidence(rules.reader, message.content),
-        tuple(telling.part(rule) for rule in (*rules.rules, *rules.ordered)), mask(message.recipient),
+        tuple(telling.part(rule) for rule in (*rules.rules, *rules.ordered)), mask(message.recipient), message.recipient,
     )  # fmt: skip
 
 
@@ -146,7 +149,8 @@ class _Telling:
             )
         said = {Outcome.REJECT: "refuse", Outcome.DEFER: "defer", Outcome.ALLOW: "tag"}[breach.outcome]
         says = f"would {said}" if breach.shadow else f"{said}s"
-        return Part(rule.id, rule.say, rule.mode, says, counts or "all its conditions hold")
+        why = "; ".join(filter(None, (counts, breach.evidence))) or "all its conditions hold"
+        return Part(rule.id, rule.say, rule.mode, says, why)
 
     def _unmet(self, tree: Tree) -> Iterator[str]:
         """Conditions that keep a rule from applying, in words."""
@@ -170,7 +174,7 @@ class _Telling:
         if isinstance(tree, Not):
             return f"excluded: {self._plain(tree.part)}"
         if isinstance(tree, OneOf):
-            return f"{tree.field} is {self.rules.field(tree.field, self.facts, self.message)}, not {' or '.join(sorted(tree.values))}"
+            return f"{tree.field} is {self.rules.field(tree.field, self.facts, self.message, self.at)}, not {' or '.join(sorted(tree.values))}"
         return f"not true: {self._plain(tree)}"
 
     def _plain(self, tree: Tree) -> str:
@@ -186,8 +190,13 @@ class _Telling:
                 cap = cap_of(limit, rule, self.facts, self.rules.registry, None, None, breach)
                 used = cap_used(cap, self.message, self.recipient, self.template, self.now)
             else:
-                base = counter_key(rule.id, place, limit, self.facts, self.rules.registry)
-                used = self.counters.count(
-                    counter_of(base, limit, self.message, self.province, self.template), limit.window.after(self.now)
-                )
+                used = self._counted(counter_key(rule.id, place, limit, self.facts, self.rules.registry), limit)
+                if limit.share:
+                    total = self._counted(counter_key(f"{rule.id}\0of", place, limit, self.facts, self.rules.registry), limit)
+                    yield f"{used} of {total} ({limit.words})"
+                    continue
             yield f"{used} used of {limit.words}"
+
+    def _counted(self, base: int, limit: Limit) -> int:
+        key = counter_of(base, limit, self.message, self.province, self.template)
+        return self.counters.count(key, limit.window.after(self.now))

@@ -6,31 +6,45 @@ Never: a file outside the folder, whatever a rule names.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Container, Iterator
+import re
+from collections.abc import Container
 from pathlib import Path
 from typing import cast
 
 from pyroaring import BitMap64
 
-from proxy.message import Category
 from proxy.number import NotARecipient, recipient_of
 from proxy.shipped import shipped
-from proxy.yamlfile import unknown
 
 from .lexicon import MAIN, Lexicon, read_lexicon
 from .problem import Problem, RuleFault, RulesError
-from .regions import PROVINCE_CODES, Regions, province_of
-from .registry import STATES, PortRow, Registry, SignatureRow
-from .source import Node
+from .regions import Regions
+from .registry import Registry
+from .source import Node, read
+from .tables import read_registries
+from .wordlist import groups_of, read_words
 
 SMALL_LIST = 10_000
 """Up to here a frozenset (50 ns a look-up, 80 bytes a number); beyond, a BitMap64 (0.5 µs, some 2 bytes)."""
 WORDS_MAX = 200_000
 BAD_ROWS_SHOWN = 20
-_SIGNATURE_COLUMNS = ("signature", "advertiser", "group", "provider", "port", "state")
-_PORT_COLUMNS = ("prefix", "province", "categories")
+
+
+_BEGINNING = re.compile(r"1[3-9][0-9]{1,8}\*")
+
+
+class Beginnings:
+    """Numbers, and all that begin in one of some ways."""
+
+    def __init__(self, numbers: Container[int], begins: list[str]) -> None:
+        self._numbers = numbers
+        self._divisors = {10 ** (11 - len(digits)) for digits in begins}
+        self._begins = frozenset(int(digits) for digits in begins)
+
+    def __contains__(self, number: object) -> bool:
+        assert isinstance(number, int)
+        return number in self._numbers or any(number // divisor in self._begins for divisor in self._divisors)
 
 
 def shipped_words() -> tuple[str, bytes]:
@@ -82,23 +96,43 @@ class Folder:
         except OSError as fault:
             raise RuleFault(node.line, f"{what}: '{relative}' cannot be read: {fault.strerror}") from None
 
-    def word_file(self, node: Node, what: str) -> list[str]:
-        """Words, one a line; # starts a comment line."""
+    def word_file(self, node: Node, what: str, groups: Node | None = None) -> list[str]:
+        """Words, one a line, # starts a comment line; or a word list in YAML (wordlist.py), of which ``groups`` may name a part."""
         relative, data = self.named(node, what)
-        words = [line.strip() for line in self._text(relative, data).splitlines()]
-        words = [word for word in words if word and not word.startswith("#")]
+        if relative.endswith((".yaml", ".yml")):
+            words = self._word_groups(relative, data, groups)
+        elif groups is not None:
+            raise RuleFault(groups.line, f"text: '{relative}' has no groups (a file of groups ends in .yaml)")
+        else:
+            words = [line.strip() for line in self.text(relative, data).splitlines()]
+            words = [word for word in words if word and not word.startswith("#")]
         if not words or len(words) > WORDS_MAX:
             raise RuleFault(node.line, f"{what}: '{relative}' holds {len(words)} words (1 to {WORDS_MAX} are fine)")
         return words
 
+    def _word_groups(self, relative: str, data: bytes, groups: Node | None) -> list[str]:
+        label = self.label(relative)
+        found = read(data, label)
+        known = groups_of(found)
+        wanted = groups.words("text: groups", known, "group") if groups is not None else None
+        try:
+            return read_words(found, wanted, "words")
+        except RuleFault as fault:
+            raise RulesError([Problem(label, fault.line, fault.text)]) from None
+
     def people(self, node: Node, what: str) -> Container[int]:
-        """Numbers from the first column of a CSV file, in any spelling; a word before the first number is a header."""
+        """Numbers from the first column of a CSV file, in any spelling, ``1380021*`` for all that begin so (号段); a word before the first
+        number is a header."""
         relative, data = self.named(node, what)
         numbers: list[int] = []
+        begins: list[str] = []
         bad = 0
-        for line, row in enumerate(self._text(relative, data).splitlines(), 1):
+        for line, row in enumerate(self.text(relative, data).splitlines(), 1):
             cell = row.partition(",")[0].strip().strip('"')
             if not cell or cell.startswith("#"):
+                continue
+            if _BEGINNING.fullmatch(cell):
+                begins.append(cell[:-1])
                 continue
             try:
                 numbers.append(recipient_of(cell))
@@ -108,7 +142,8 @@ class Folder:
                 bad += 1
                 if bad <= BAD_ROWS_SHOWN:
                     self.problems.append(Problem(self.label(relative), line, f"no recipient: {refused.why}"))
-        return frozenset(numbers) if len(numbers) <= SMALL_LIST else cast("Container[int]", BitMap64(numbers))
+        listed = frozenset(numbers) if len(numbers) <= SMALL_LIST else cast("Container[int]", BitMap64(numbers))
+        return Beginnings(listed, begins) if begins else listed
 
     def regions(self) -> Regions:
         """The segment table with the folder's own ``registries/segments.csv`` over it, if there is one."""
@@ -124,10 +159,8 @@ class Folder:
             return base
 
     def registry(self) -> Registry:
-        """Who signs, and what ports are for; both files may be absent."""
-        signatures = [SignatureRow(*cells) for _, cells in self._signature_rows()]
-        ports = [row for row in map(self._port_row, self._rows("registries/ports.csv", _PORT_COLUMNS)) if row]
-        return Registry(signatures, ports)
+        """All of ``registries/``; each file may be absent."""
+        return Registry(read_registries(self))
 
     def lexicon(self) -> Lexicon:
         """The words of ``lexicon/*.csv``; where ``lexicon/words.csv`` is missing, the one that ships takes its place."""
@@ -143,46 +176,7 @@ class Folder:
         self.problems += problems
         return lexicon
 
-    def _signature_rows(self) -> Iterator[tuple[int, list[str]]]:
-        name = "registries/signatures.csv"
-        for line, cells in self._rows(name, _SIGNATURE_COLUMNS):
-            state = cells[5] or "approved"
-            if not cells[0] or not cells[1]:
-                self.problems.append(Problem(self.label(name), line, "signature and advertiser must not be empty"))
-            elif state not in STATES:
-                self.problems.append(Problem(self.label(name), line, f"state: {unknown('state', state, STATES)}"))
-            else:
-                yield line, [*cells[:5], state]
-
-    def _port_row(self, found: tuple[int, list[str]]) -> PortRow | None:
-        line, (prefix, province, categories) = found
-        label = self.label("registries/ports.csv")
-        name = "" if province in ("", "national") else province_of(province)
-        if name is None:
-            self.problems.append(Problem(label, line, f"province: {unknown('province', province, PROVINCE_CODES)}"))
-            return None
-        try:
-            return PortRow(prefix, name, frozenset(Category.of(word) for word in categories.replace("|", " ").split()))
-        except ValueError as fault:
-            self.problems.append(Problem(label, line, f"categories: {fault}"))
-            return None
-
-    def _rows(self, relative: str, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
-        """Rows of an optional CSV file, cells stripped, as many as there are columns."""
-        try:
-            data = self.read(relative)
-        except FileNotFoundError:
-            return
-        for line, row in enumerate(csv.reader(self._text(relative, data).splitlines()), 1):
-            cells = [cell.strip() for cell in row]
-            if not any(cells) or cells[0].startswith("#") or cells[0] == columns[0]:
-                continue
-            if len(cells) > len(columns):
-                self.problems.append(Problem(self.label(relative), line, f"{len(cells)} columns, expected {','.join(columns)}"))
-                continue
-            yield line, cells + [""] * (len(columns) - len(cells))
-
-    def _text(self, relative: str, data: bytes) -> str:
+    def text(self, relative: str, data: bytes) -> str:
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError as fault:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from proxy.message import Entry, OptOut, Pick, Take
+from proxy.message import CONSENT_REQUEST, Entry, OptOut, Pick, RefusedText, Take
 
 
 class Past:
@@ -17,6 +17,7 @@ class Past:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.refusals: list[OptOut] = []
+        self.texts: list[RefusedText] = []
 
     def count(self, after: int, pick: Pick, enough: int) -> int:
         return sum(entry.time > after and matches(entry, pick) for entry in self.entries)
@@ -27,7 +28,7 @@ class Past:
 
     @property
     def bare(self) -> bool:
-        return not self.refusals
+        return not (self.refusals or self.texts or self.asked())
 
     def newest(self) -> int:
         return max((entry.time for entry in self.entries), default=0)
@@ -37,6 +38,12 @@ class Past:
 
     def opt_outs(self) -> Sequence[OptOut]:
         return self.refusals
+
+    def asked(self) -> Sequence[int]:
+        return [entry.signature for entry in self.entries if entry.subcategory == CONSENT_REQUEST]
+
+    def refused_texts(self) -> Sequence[RefusedText]:
+        return self.texts
 
 
 def matches(entry: Entry, pick: Pick) -> bool:

@@ -23,8 +23,9 @@ from proxy.message import (
     Verdict,
 )
 
-from .condition import Person, ask_person
-from .kinds.limit import Limit, counter_of
+from .condition import Person, ask_person, evidence_of
+from .counted import counter_of
+from .kinds.limit import Limit
 from .plan import Cap, Plan, reported, strictness
 from .regions import SEGMENT_FIRST
 from .ruleset import RuleSet
@@ -48,18 +49,19 @@ def judge(message: Message, recipient: Recipient, rules: RuleSet, now: float, co
     else:
         kin = rules.senders.young.get(sender) or rules.kin(sender, now)
         place = kin.places[cell]
-        plan = rules.plans.young.get((kin, place, reading.traits)) or rules.plan(kin, place, reading.traits)
+        plan = rules.plans.young.get((kin, place, reading.traits)) or rules.plan(kin, place, reading.traits, now)
     takes = _NO_TAKES
     if plan.asks:
         breaches: list[Breach] | None = None
         facts = plan.facts
-        for ask, breach in () if not plan.persons or (plan.spares_bare and recipient.bare) else plan.persons:
+        for ask, breach in () if not plan.persons else plan.bare_persons if recipient.bare else plan.persons:
             if (
                 ask.holds(message, recipient, facts, now)
                 if type(ask) is Person
                 else ask_person(ask, message, recipient, facts, now)
             ):
-                breaches = [*(breaches or ()), breach]
+                evidence = evidence_of(ask, message, recipient, facts, now)
+                breaches = [*(breaches or ()), breach._replace(evidence=evidence) if evidence else breach]
         # no window can hold enough when the longest does not: one question instead of one per cap
         if plan.caps and recipient.held >= plan.fewest:
             times = recipient.times()
@@ -140,12 +142,14 @@ def _over_counters(
 ) -> tuple[tuple[Take, ...], list[Breach] | None]:
     """What this message takes from counters if it goes out, and the limits that are used up."""
     takes: list[Take] = []
-    for ask, limit, base, breach, spared in plan.counters:
+    for ask, limit, base, breach, spared, total in plan.counters:
         if ask is not None and not ask_person(ask, message, recipient, plan.facts, now):
             continue
         key = counter_of(base, limit, message, province, template)
-        if not spared and counters.count(key, limit.window.after(now)) >= limit.most:
-            breaches = _with(breaches, breach, limit, now)
+        if breach is not None and not spared:
+            whole = counter_of(total, limit, message, province, template) if total else 0
+            if limit.reached(counters.count, key, whole, now):
+                breaches = _with(breaches, breach, limit, now)
         takes.append(limit.take(key))
     return tuple(takes), breaches
 

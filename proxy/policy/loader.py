@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.message import GATE_REASONS, Breach, Outcome, Reason
+from proxy.message import GATE_REASONS, RULE_REASONS, Breach, Outcome, Reason
 from proxy.yamlfile import unknown
 
-from .condition import Bits, compile_tree
+from .condition import All, Bits, Person, compile_tree, leaves
 from .draft import MODES, Draft, read_draft
 from .folder import Folder
 from .kinds import Context, NumberList, suppressed
@@ -24,7 +24,13 @@ from .source import Node, read
 
 TOP_KEYS = ("rules", "tests", "lists", "mode", "timezone", "version")
 RULES_MAX = 10_000
-_OUTCOMES = {"reject": Outcome.REJECT, "defer": Outcome.DEFER, "throttle": Outcome.DEFER, "tag": Outcome.ALLOW}
+_OUTCOMES = {
+    "reject": Outcome.REJECT,
+    "review": Outcome.REJECT,
+    "defer": Outcome.DEFER,
+    "throttle": Outcome.DEFER,
+    "tag": Outcome.ALLOW,
+}
 _TEMPORARY = 0x14  # ESME_RMSGQFUL: what a deferred message is answered with (DESIGN §4)
 
 
@@ -151,6 +157,8 @@ class _Loading:
                         self.drafts.append(read_draft(item, label, context))
                     except RuleFault as fault:
                         self.problems.append(Problem(label, fault.line, fault.text))
+                    except RulesError as error:  # a file that the rule names
+                        self.problems += error.problems
 
     # --- rules
 
@@ -182,10 +190,13 @@ class _Loading:
         breaches = tuple(_breach(draft, number, limit.then or draft.then, limit, shadow) for limit in draft.limits)
         breach = None if draft.exempt or draft.limits else _breach(draft, number, draft.then, None, shadow)
         # a rule that is off asks nothing: its conditions get no bits
-        compiled = compile_tree(draft.when, bits if mode != "off" else Bits())
+        bits = bits if mode != "off" else Bits()
         return Rule(
             draft.id, number, draft.say, draft.basis, mode, draft.when, draft.then, draft.reason, draft.limits, draft.only,
-            draft.exempt, spares, draft.file, draft.line, compiled, breach, breaches,
+            draft.exempt, spares, draft.file, draft.line, compile_tree(draft.when, bits), breach, breaches,
+            tuple(compile_tree(limit.of or All(()), bits) if limit.share else None for limit in draft.limits),
+            draft.trial_until, draft.again, compile_tree(draft.refused, bits) if draft.refused else None,
+            any(isinstance(leaf, Person) and leaf.passing for leaf in leaves(draft.when)),
         )  # fmt: skip
 
     def _named(self, nodes: list[Node]) -> int:
@@ -209,7 +220,7 @@ def _breach(draft: Draft, number: int, then: str, limit: Limit | None, shadow: b
         reason = GATE_REASONS["rate-exceeded" if limit.keys & {"provider", "account"} else "queue-full"]
     else:
         assert draft.reason is not None
-        reason = draft.reason
+        reason = RULE_REASONS["in-review"] if then == "review" else draft.reason
         if then == "defer":
             reason = Reason(reason.name, _TEMPORARY, reason.public, reason.rank)
-    return Breach(draft.id, number, _OUTCOMES[then], reason, shadow)
+    return Breach(draft.id, number, _OUTCOMES[then], reason, shadow, spread_s=draft.again.spread_s if draft.again else 0)

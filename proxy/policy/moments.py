@@ -1,7 +1,8 @@
 """Moments: days, weeks, windows and dates in the rules' zone.
 
 In: seconds since 1970 (UTC). Out: starts of calendar periods, windows, conditions on time that know when they change next.
-Never: the clock. The zone is Asia/Shanghai: UTC+8 with no summer time since 1991, so plain arithmetic is exact.
+Never: the clock. The zone is Asia/Shanghai: UTC+8 with no summer time since 1991, so plain arithmetic is exact; only times of day may
+be of another zone.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 ZONE = timezone(timedelta(hours=8), "Asia/Shanghai")
 OFFSET_S = 8 * 3600
@@ -25,6 +27,7 @@ CALENDAR_S = {"minute": 60, "hour": 3600, "day": DAY_S, "week": 7 * DAY_S, "mont
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": DAY_S, "w": 7 * DAY_S}
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|(24):(00)")
+_OFFSET = re.compile(r"([+-])([01][0-9]):([0-5][0-9])")
 _WHEN = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2})?)(Z|[+-]\d{2}:\d{2})?)?")
 
 
@@ -124,21 +127,59 @@ def between(spans: list[tuple[float, float]], words: str) -> TimeTest:
     return TimeTest(holds, changes, words)
 
 
-def daily(spans: list[tuple[int, int]], words: str) -> TimeTest:
-    """Holds between times of day; a span that ends before it starts passes midnight."""
+def within(second: int, spans: list[tuple[int, int]]) -> bool:
+    """Whether a second of the day lies in one of these; a span that ends before it starts passes midnight."""
+    return any(a <= second < b if a < b else (second >= a or second < b) for a, b in spans)
+
+
+def daily(spans: list[tuple[int, int]], words: str, zone: tzinfo = ZONE) -> TimeTest:
+    """Holds between times of day in a zone."""
+    fixed = zone.utcoffset(None)
+    if fixed is None:
+        return _daily_where_clocks_change(spans, words, zone)
+    offset_s = int(fixed.total_seconds())
     edges = sorted({edge % DAY_S for span in spans for edge in span})
 
     def holds(at: float) -> bool:
-        second = (int(at) + OFFSET_S) % DAY_S
-        return any(a <= second < b if a < b else (second >= a or second < b) for a, b in spans)
+        return within((int(at) + offset_s) % DAY_S, spans)
 
     def changes(at: float) -> float:
-        whole = int(at) + OFFSET_S
+        whole = int(at) + offset_s
         midnight = whole // DAY_S * DAY_S
         later = [midnight + edge for edge in edges if midnight + edge > whole] or [midnight + DAY_S + edges[0]]
-        return later[0] - OFFSET_S
+        return later[0] - offset_s
 
     return TimeTest(holds, changes, words)
+
+
+def _daily_where_clocks_change(spans: list[tuple[int, int]], words: str, zone: tzinfo) -> TimeTest:
+    """A zone with summer time: when the answer changes next is looked for minute by minute, for an hour."""
+
+    def holds(at: float) -> bool:
+        local = datetime.fromtimestamp(int(at), zone)
+        return within(local.hour * 3600 + local.minute * 60 + local.second, spans)
+
+    def changes(at: float) -> float:
+        now, minute = holds(at), int(at) // 60 * 60
+        return next((minute + later for later in range(60, 3600, 60) if holds(minute + later) != now), minute + 3600.0)
+
+    return TimeTest(holds, changes, words)
+
+
+def zone_of(written: str) -> tzinfo:
+    """The zone a rule names: ``+06:00``, or ``America/New_York``; ValueError otherwise."""
+    if match := _OFFSET.fullmatch(written):
+        return timezone((-1 if match[1] == "-" else 1) * timedelta(hours=int(match[2]), minutes=int(match[3])))
+    try:
+        return ZoneInfo(written)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"'{written}' is no zone (like +06:00, or America/New_York)") from None
+
+
+def next_clock(second: int, at: float) -> float:
+    """The first moment not before ``at`` at which it is so many seconds after midnight."""
+    midnight = (int(at) + OFFSET_S) // DAY_S * DAY_S - OFFSET_S
+    return midnight + second if midnight + second >= at else midnight + DAY_S + second
 
 
 def by_day(holds_on: Callable[[int], bool], words: str) -> TimeTest:

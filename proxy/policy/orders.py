@@ -22,7 +22,7 @@ from proxy.yamlfile import unknown
 from . import moments
 from .category import SUBCATEGORIES
 from .condition import All, Bits, OneOf, Person, Test, Tree, compile_tree, leaves
-from .kinds.limit import Only
+from .counted import Only
 from .plan import Rule
 from .regions import PROVINCE_CODES, UNKNOWN, province_of
 from .registry import Registry

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING
 
 from proxy.message import Message, Recipient, Verdict
 
-from .condition import All, AnyOf, Leaf, Not, OneOf, Person, Tree, ask_person, leaves
+from .condition import All, AnyOf, Leaf, Not, OneOf, Person, Tree, ask_person, evidence_of, leaves
 from .history import Past
 from .plan import Rule, reported, strictness
 
 if TYPE_CHECKING:
     from .ruleset import RuleSet
 
-_TEXT = frozenset(("text", "notice", "url", "contact", "text_state", "signature_state", "signature_count"))
+_TEXT = frozenset(
+    ("text", "notice", "url", "contact", "text_state", "signature_state", "signature_count", "template", "reviewed")
+)
 """Words of ``when`` that read the text."""
 _NAME = frozenset(("signature", "advertiser", "group"))
 """Words that read the signature: undecided only where they ask for its absence."""
@@ -73,7 +75,11 @@ def judge_text(message: Message, rules: RuleSet, now: float, recipient: Recipien
     facts, decision = rules.whole_text(message, reading.traits, now)
     person = Past() if recipient is None else recipient
     found = [*decision.standing]
-    found += [breach for ask, breach in decision.persons if ask_person(ask, message, person, facts, now)]
+    found += [
+        breach._replace(evidence=evidence_of(ask, message, person, facts, now))
+        for ask, breach in decision.persons
+        if ask_person(ask, message, person, facts, now)
+    ]
     spared = 0
     for ask, mask in decision.sparing if found else ():
         if ask_person(ask, message, person, facts, now):

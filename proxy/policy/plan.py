@@ -11,9 +11,12 @@ from typing import NamedTuple
 
 from proxy.message import Breach, Facts, Message, Outcome, Pick, Reason
 
-from .condition import Compiled, Person, Tree
-from .kinds.limit import LATE, Limit, Only, counter_key, pick
+from .condition import Compiled, Tree
+from .counted import Only, counter_key, pick
+from .kinds.limit import LATE, Limit
+from .moments import NEVER
 from .registry import Registry
+from .spans import Again
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +38,13 @@ class Rule:
     compiled: Compiled
     breach: Breach | None
     limit_breaches: tuple[Breach, ...]
+    shares: tuple[Compiled | None, ...] = ()
+    """By limit: what its share is a part of; None for a limit that counts."""
+    trial_until: float = -NEVER
+    again: Again | None = None
+    refused: Compiled | None = None
+    passing: bool = False
+    """Whether what it asks of the person may cease to hold at any minute."""
 
 
 class Cap(NamedTuple):
@@ -70,8 +80,9 @@ class Counter(NamedTuple):
     ask: Tree | None
     limit: Limit
     key: int
-    breach: Breach
+    breach: Breach | None  # None: nothing is asked, the message only counts as a part of what some share is of
     spared: bool
+    total: int = 0  # the counter of what the share is of
 
 
 class Limited(NamedTuple):
@@ -81,7 +92,7 @@ class Limited(NamedTuple):
     rule: Rule
     place: int
     limit: Limit
-    breach: Breach
+    breach: Breach | None  # None: see Counter
     spared: bool
 
 
@@ -100,6 +111,8 @@ class Decision(NamedTuple):
     counted: tuple[Limited, ...]
     """Limits counted in aggregates."""
     sparing: tuple[tuple[Tree, int], ...]
+    bare_persons: tuple[tuple[Tree, Breach], ...]
+    """What is left of ``persons`` for a person of whom there are entries only."""
 
 
 class Plan:
@@ -107,13 +120,13 @@ class Plan:
 
     __slots__ = (
         "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "most", "counters", "sparing",
-        "asks", "spares_bare",
+        "asks", "bare_persons",
     )  # fmt: skip
 
     def __init__(self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[Counter, ...]) -> None:
         self.facts = facts
         self.outcome, self.reason, self.rule, self.breaches, self.persons = decision[:5]
-        self.spares_bare = all(isinstance(ask, Person) and ask.spares_bare for ask, _ in self.persons)
+        self.bare_persons = decision.bare_persons
         self.caps = caps
         self.oldest_s = self.fewest = self.most = 0
         if caps:
@@ -130,14 +143,19 @@ def plan_of(facts: Facts, decision: Decision, registry: Registry, day: float | N
     caps = decision.caps
     counters: tuple[Counter, ...] = ()
     if decision.bound:
-        more = [cap_of(one.limit, one.rule, facts, registry, day, one.ask, one.breach) for one in decision.bound]
+        more = [cap_of(one.limit, one.rule, facts, registry, day, one.ask, one.breach) for one in decision.bound if one.breach]
         caps = by_window((*caps, *more))
     if decision.counted:
-        counters = tuple(
-            Counter(ask, limit, counter_key(rule.id, place, limit, facts, registry), breach, spared)
-            for ask, rule, place, limit, breach, spared in decision.counted
-        )
+        counters = tuple(_counter(one, facts, registry) for one in decision.counted)
     return Plan(facts, decision, caps, counters)
+
+
+def _counter(one: Limited, facts: Facts, registry: Registry) -> Counter:
+    ask, rule, place, limit, breach, spared = one
+    total = counter_key(f"{rule.id}\0of", place, limit, facts, registry) if limit.share else 0
+    if breach is None:
+        return Counter(ask, limit, total, None, spared)
+    return Counter(ask, limit, counter_key(rule.id, place, limit, facts, registry), breach, spared, total)
 
 
 def by_window(caps: Iterable[Cap]) -> tuple[Cap, ...]:

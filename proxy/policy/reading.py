@@ -14,10 +14,12 @@ from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
 from proxy.message import Category, Content, hash16, hash48
 
-from .category import SUBCATEGORY_CODES, Classified, Weighed, weigh
+from .category import Classified, Weighed, weigh
 from .condition import Bits, Test
 from .lexicon import Lexicon
 from .memo import Memo
+from .registry import Registry
+from .reviewed import key_of
 from .scanner import Match, scanner
 from .text import (
     NO_NOTICE,
@@ -37,8 +39,12 @@ from .text import (
 
 READINGS_MAX = 8_192  # per generation, with a text each: some 16 MB
 TRAITS_MAX = 16_384
+TEXTS_MAX = 16_384  # per generation, about 300 bytes each; only where a rule compares texts
 SENSES_MAX = 4_096  # per generation, with a set of words each: some 4 MB
 _DIGIT = re.compile("[0-9]")
+_LONG_RUN = re.compile("[0-9][0-9-]{3,}[0-9]")  # as text.py's gate for telephone numbers
+_NOBODY: frozenset[tuple[str, str]] = frozenset()
+Spans = tuple[tuple[int, int], ...]
 _OFFERING = frozenset(("ad", "topic"))
 """Purposes of words somebody may want to hide."""
 
@@ -55,10 +61,11 @@ class Traits:
         "classified",
         "band",
         "subcategory",
-        "code",
         "bits",
         "tagged",
         "complete",
+        "forms",
+        "owners",
     )
 
     def __init__(
@@ -72,6 +79,8 @@ class Traits:
         bits: int,
         tagged: Category | None,
         complete: bool = True,
+        forms: tuple[int, ...] | None = None,
+        owners: frozenset[tuple[str, str]] = _NOBODY,
     ) -> None:  # in the order of the key under which traits are kept
         self.state = state
         self.signature = signature
@@ -81,13 +90,16 @@ class Traits:
         self.classified = classified
         self.band = band  # how surely it is marketing
         self.subcategory = subcategory
-        self.code = SUBCATEGORY_CODES.get(subcategory, 0)
         self.bits = bits
         self.tagged = tagged  # the category an optional parameter declares; whether it counts depends on the port
+        self.forms = forms  # rows of the registry of templates that the text is, None where its signature has none
+        self.owners = owners  # advertisers for whom its links and numbers are registered
         self.complete = complete  # False: parts of the text are missing, and what it lacks says nothing
 
 
-TraitsKey = tuple[str, str, str, Category, str, str, int, Category | None, bool]
+TraitsKey = tuple[
+    str, str, str, Category, str, str, int, Category | None, bool, tuple[int, ...] | None, frozenset[tuple[str, str]]
+]  # fmt: skip
 
 
 class Reading:
@@ -108,7 +120,7 @@ class Sense(NamedTuple):
 class Page:
     """One text under analysis: what tests of scope ``text`` are asked with."""
 
-    __slots__ = ("text", "folded", "squeezed", "is_dressed", "signature", "notice", "links", "_contacts")
+    __slots__ = ("text", "folded", "squeezed", "is_dressed", "signature", "notice", "links", "_contacts", "mask")
 
     def __init__(self, content: Content) -> None:
         self.text = content.text
@@ -120,6 +132,8 @@ class Page:
         self.notice: Notice = notice(self.folded) if self.folded else NO_NOTICE
         self.links = links(self.folded)
         self._contacts: tuple[str, ...] | None = None
+        self.mask: bytes | None = None
+        """Of ``squeezed``, once somebody has made it."""
 
     @property
     def scanned(self) -> bytes:
@@ -128,9 +142,15 @@ class Page:
 
     @property
     def contacts(self) -> tuple[str, ...]:
-        if self._contacts is None:
-            self._contacts = contacts(self.folded, masked(self.folded))
+        if self._contacts is None:  # squeezing takes nothing from a number: it works between Chinese characters
+            self._contacts = contacts(self.squeezed, masked(self.squeezed) if self.mask is None else self.mask)
         return self._contacts
+
+    def contact_spans(self) -> Spans:
+        """Where telephone numbers may stand in the text as it was written; empty where folding moved them."""
+        found = [match.span() for match in _LONG_RUN.finditer(self.folded)]
+        moved = len(self.folded) != len(self.text) or any(self.folded[a:b] != self.text[a:b] for a, b in found)
+        return () if moved else tuple(found)
 
 
 def _has_marks_less(folded: str, squeezed: str) -> bool:
@@ -141,15 +161,31 @@ def _has_marks_less(folded: str, squeezed: str) -> bool:
 class Reader:
     """Reads texts for one set of rules."""
 
-    def __init__(self, bits: Bits, lexicon: Lexicon, category_tag: int | None) -> None:
+    def __init__(
+        self,
+        bits: Bits,
+        lexicon: Lexicon,
+        category_tag: int | None,
+        registry: Registry | None = None,
+        *,
+        owners: bool = False,
+        texts: bool = False,
+    ) -> None:
+        """``owners``, ``texts``: whether some rule asks whose links a text has, what other texts said."""
         self._tag = category_tag
+        known = registry is not None and (registry.templates.tell_more or "template" in bits.fields)
+        self._templates = registry.templates if registry is not None and known else None
+        self._owners = registry.owners if registry is not None and owners else None
+        self._reviewed = _by_word(bits.tests.get("reviewed", []))
+        self.texts: Memo[int, str] | None = Memo(TEXTS_MAX) if texts else None
+        """Texts by their fingerprint, as they were first read."""
         self._tests: list[tuple[int, Test]] = bits.tests.get("text", [])
         words = _by_word(bits.tests.get("words", []))
         self._domains = _by_word(bits.tests.get("links", []))
         self._numbers = _by_word(bits.tests.get("contacts", []))
         read = {test.reads for _, test in self._tests}
         self._digits_matter = "digits" in read
-        self._reads_contacts = "contacts" in read or bool(self._numbers)
+        self._reads_contacts = "contacts" in read or bool(self._numbers) or owners or bool(self._reviewed)
         # the scanner sees no digits: a word with digits is looked for by itself, where the text with its digits masked has one like it
         self._digit_words = {word: bits for word, bits in words.items() if _DIGIT.search(word)}
         self._digit_masks = BytesAhoCorasick(sorted({masked(word) for word in self._digit_words}), matchkind=MatchKind.Standard)
@@ -158,7 +194,7 @@ class Reader:
         places = self.scanner.places
         self._meanings = {places[word.encode("utf-8", "surrogatepass")]: words[word] for word in plain}
         self._readings: Memo[Content, Reading] = Memo(READINGS_MAX)
-        self._masks: Memo[bytes, Reading] = Memo(READINGS_MAX)
+        self._masks: Memo[bytes, Reading | Spans] = Memo(READINGS_MAX)
         self._traits: Memo[TraitsKey, Traits] = Memo(TRAITS_MAX)
         self._senses: Memo[tuple[frozenset[int], bool, bool, bool], Sense] = Memo(SENSES_MAX)
         self.young = self._readings.young
@@ -176,21 +212,29 @@ class Reader:
         tagged = None if self._tag is None else _tagged(content, self._tag)
         if tagged is not None or content.state != "readable" or not content.complete:  # rare: no second memory for these
             return self._analyse(content, mask, tagged)[0]
-        reading = self._masks.find(mask)
-        if reading is None:
-            reading, digits = self._analyse(content, mask, None)
-            if not digits:
-                self._masks.put(mask, reading)
+        found = self._masks.find(mask)
+        if type(found) is tuple:  # telephone numbers in it matter, other digits do not
+            found = self._masks.find(_with_numbers(content.text, mask, found))
+        if type(found) is Reading:
+            return found
+        reading, digits = self._analyse(content, mask, None)
+        if digits is False:
+            self._masks.put(mask, reading)
+        elif digits is not True:
+            self._masks.put(mask, digits)
+            self._masks.put(_with_numbers(content.text, mask, digits), reading)
         return reading
 
-    def _analyse(self, content: Content, mask: bytes, tagged: Category | None) -> tuple[Reading, bool]:
-        """The reading, and whether another text with the same mask may read differently."""
+    def _analyse(self, content: Content, mask: bytes, tagged: Category | None) -> tuple[Reading, bool | Spans]:
+        """The reading, and whether another text with the same mask may read differently: if so, perhaps only where it has other
+        telephone numbers in the same places."""
         page = Page(content)
         if page.squeezed is not content.text:
             mask = masked(page.squeezed)
+        page.mask = mask
         data = without_numbers(mask)
         weighed, bits = self._sense(page, data)
-        digits = b"0" in mask and self._digits_decide(page)
+        digits: bool | Spans = b"0" in mask and self._digits_decide(page)
         if self._digit_words and self._digit_masks.find_matches_as_indexes(mask):
             digits = True
             for word, bit in self._digit_words.items():
@@ -203,12 +247,32 @@ class Reader:
             bits |= _domain_bits(link, self._domains)
         for number in page.contacts if self._numbers else ():
             bits |= self._numbers.get(number, 0)
+        if self._reviewed:
+            bits |= self._reviewed.get(key_of(page), 0)
         category, band, subcategory, _ = weighed.of(page.squeezed)
+        name = page.signature.name
         key = (
-            content.state, page.signature.name, page.notice.keyword, category, band, subcategory, bits, tagged, content.complete,
+            content.state, name, page.notice.keyword, category, band, subcategory, bits, tagged, content.complete,
+            self._templates.fitting(name, content.text) if self._templates is not None else None,
+            self._owners_of(page) if self._owners is not None else _NOBODY,
         )  # fmt: skip
         traits = self._traits.young.get(key) or self._traits.find(key) or self._traits.put(key, Traits(*key))
-        return Reading(traits, fingerprint(data) if content.text else 0), digits
+        template = fingerprint(data) if content.text else 0
+        if self.texts is not None and content.complete and category is Category.MARKETING:
+            self.texts.put(template, content.text)
+        return Reading(traits, template), digits
+
+    def _owners_of(self, page: Page) -> frozenset[tuple[str, str]]:
+        """Advertisers for whom the links and numbers of a text are registered."""
+        found = _NOBODY
+        if not page.links and not page.contacts:
+            return found
+        for way, held in (("domain", page.links), ("phone", page.contacts)):
+            for contact in held:
+                owners = self._owners(contact) if self._owners is not None else None
+                if owners is not None:
+                    found |= {(way, advertiser) for advertiser in owners.advertisers}
+        return found
 
     def _sense(self, page: Page, data: bytes) -> Sense:
         """``data``: the text in the form the scanner reads."""
@@ -247,11 +311,18 @@ class Reader:
             if place < len(words) and words[place].purpose in _OFFERING and scanner.patterns[place] not in seen
         }
 
-    def _digits_decide(self, page: Page) -> bool:
+    def _digits_decide(self, page: Page) -> bool | Spans:
         """Whether a text with other digits in the same places may have other traits."""
         if self._digits_matter or _DIGIT.search("".join((page.signature.name, page.notice.keyword, *page.links))):
             return True
-        return self._reads_contacts and bool(page.contacts)
+        if not (self._reads_contacts and page.contacts):
+            return False
+        return page.contact_spans() or True
+
+
+def _with_numbers(text: str, mask: bytes, spans: Spans) -> bytes:
+    """A key beside masks: the mask with what stands where telephone numbers may (NUL is in no mask's end)."""
+    return b"\0".join((mask, *(text[start:end].encode() for start, end in spans)))
 
 
 def _tagged(content: Content, tag: int) -> Category | None:

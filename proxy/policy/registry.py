@@ -1,16 +1,23 @@
-"""Registry: who stands behind a signature and what a port may be used for.
+"""Registry: who stands behind a signature, what a port may be used for, whose links and telephone numbers are whose.
 
-In: rows of ``registries/signatures.csv`` (signature, advertiser, group, provider, port, state) and ``registries/ports.csv`` (prefix,
-province, categories). Out: advertiser, group, state of a signature; province and categories of a port. Never: files (the loader reads them).
+In: rows of the files in ``registries/`` (tables.py reads them), the time. Out: advertiser, group, licence, state of a signature; province
+and categories of a port; owners of links and numbers; the other registries by name. Never: files, the clock.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from proxy.message import Category, Sender, hash48
 
+from .holidays import Holidays
+from .moments import NEVER
+from .people import Consents, Preferences
+from .reviewed import Reviewed
+from .templates import Templates
 from .text import normal_signature
 
 _HASH = re.compile(r"[0-9a-f]{12}")
@@ -27,34 +34,98 @@ class SignatureRow(NamedTuple):
     provider: str
     port: str  # prefix, empty = any
     state: str
+    since: float = -NEVER  # before it an approved one is filed only …
+    until: float = NEVER  # … and from here on it is expired
+    line: int = 0
+
+    def state_at(self, at: float) -> str:
+        if self.state != "approved" or self.since <= at < self.until:
+            return self.state
+        return "filed" if at < self.since else "expired"
 
 
 class PortRow(NamedTuple):
     prefix: str
     province: str  # empty = national
     categories: frozenset[Category]  # empty = not said
+    line: int = 0
+
+
+class AdvertiserRow(NamedTuple):
+    advertiser: str
+    licence: str
+    group: str
+    domains: tuple[str, ...]
+    phones: tuple[str, ...]
+    line: int = 0
+
+
+class ContactRow(NamedTuple):
+    contact: str  # a domain, or a telephone number without dashes
+    advertiser: str  # empty = not one advertiser's
+    provider: str  # empty = not one provider's
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Registries:
+    """All rows, as they were read."""
+
+    signatures: tuple[SignatureRow, ...] = ()
+    ports: tuple[PortRow, ...] = ()
+    advertisers: tuple[AdvertiserRow, ...] = ()
+    contacts: tuple[ContactRow, ...] = ()
+    templates: Templates = field(default_factory=Templates)
+    holidays: Holidays = field(default_factory=Holidays)
+    campaigns: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    reviewed: Reviewed = field(default_factory=Reviewed)
+    consents: Consents = field(default_factory=Consents)
+    preferences: Preferences = field(default_factory=Preferences)
+
+
+class Owners(NamedTuple):
+    """Whose a link or a number is."""
+
+    advertisers: frozenset[str] = frozenset()
+    providers: frozenset[str] = frozenset()
+    everybody: bool = False
 
 
 class Registry:
-    """Both tables, immutable. An unregistered signature is its own advertiser, named by its hash in hex."""
+    """Immutable. An unregistered signature is its own advertiser, named by its hash in hex."""
 
-    def __init__(self, signatures: list[SignatureRow], ports: list[PortRow]) -> None:
+    def __init__(self, rows: Registries | None = None) -> None:
+        self.rows = rows = rows or Registries()
+        self.templates, self.holidays, self.campaigns = rows.templates, rows.holidays, rows.campaigns
+        self.reviewed, self.consents, self.preferences = rows.reviewed, rows.consents, rows.preferences
+        self._advertisers = {row.advertiser: row for row in rows.advertisers}
         self._by_signature: dict[str, list[SignatureRow]] = {}
         self._by_hash: dict[int, SignatureRow] = {}
         self._signatures_of: dict[tuple[str, str], set[int]] = {}
-        for row in signatures:
+        for row in map(self._with_group, rows.signatures):
             name = normal_signature(row.signature)
             number = hash48(name)
             self._by_signature.setdefault(name, []).append(row)
             self._by_hash.setdefault(number, row)
-            for kind, owner in (("advertiser", row.advertiser), ("group", row.group or row.advertiser)):
+            for kind, owner in (("advertiser", row.advertiser), ("group", row.group)):
                 self._signatures_of.setdefault((kind, owner), set()).add(number)
-        self._named = frozenset(row.port for row in signatures if row.port)
+        self._named = frozenset(row.port for row in rows.signatures if row.port)
         self._named_longest = max(map(len, self._named), default=0)
-        self._ports = {row.prefix: row for row in ports}
+        self._ports = {row.prefix: row for row in rows.ports}
         self._longest = max(map(len, self._ports), default=0)
-        self.advertisers = frozenset(row.advertiser for row in signatures)
-        self.groups = frozenset(row.group or row.advertiser for row in signatures)
+        self.advertisers = frozenset(row.advertiser for row in rows.signatures) | frozenset(self._advertisers)
+        self.groups = frozenset(kind_owner[1] for kind_owner in self._signatures_of if kind_owner[0] == "group")
+        edges = {edge for row in rows.signatures for edge in (row.since, row.until)} - {NEVER, -NEVER}
+        self._edges = sorted(edges)
+        self._owners = _owners(rows)
+
+    def _with_group(self, row: SignatureRow) -> SignatureRow:
+        if row.group:
+            return row
+        known = self._advertisers.get(row.advertiser)
+        return row._replace(group=(known.group if known else "") or row.advertiser)
+
+    # --- signatures
 
     def advertiser_of(self, signature_hash: int) -> str:
         """Who answers for a signature; the hash in 12 hex digits for one that is not registered, empty for none."""
@@ -65,7 +136,25 @@ class Registry:
 
     def group_of(self, signature_hash: int) -> str:
         row = self._by_hash.get(signature_hash)
-        return (row.group or row.advertiser) if row is not None else self.advertiser_of(signature_hash)
+        return row.group if row is not None else self.advertiser_of(signature_hash)
+
+    def licence_of(self, advertiser: str) -> str:
+        """The number of an advertiser's business licence, empty if it is not registered."""
+        row = self._advertisers.get(advertiser)
+        return row.licence if row is not None else ""
+
+    def advertiser_named(self, name: str) -> str:
+        """The advertiser that a word of a rule or a refusal means: its name, the name of a signature, or the hash of one."""
+        if name in self.advertisers:
+            return name
+        return self.advertiser_of(int(name, 16) if _HASH.fullmatch(name) else hash48(normal_signature(name)))
+
+    def group_named(self, advertiser: str) -> str:
+        """The group of an advertiser by name; its own where nothing is registered."""
+        for number in self._signatures_of.get(("advertiser", advertiser), ()):
+            return self.group_of(number)
+        row = self._advertisers.get(advertiser)
+        return (row.group if row is not None else "") or advertiser
 
     def signatures_by(self, kind: str, owner: str) -> frozenset[int]:
         """All registered signatures (hashes) of an advertiser or group by name."""
@@ -84,17 +173,25 @@ class Registry:
         mine = self.advertiser_of(signature_hash)
         return value == mine or (_HASH.fullmatch(value) is not None and self.advertiser_of(int(value, 16)) == mine)
 
-    def state_of(self, signature: str, sender: Sender) -> str:
+    def state_of(self, signature: str, sender: Sender, at: float) -> str:
         """``approved``, ``unregistered``, ``misused`` …: the best of its rows that fit this sender."""
         if not signature:
             return "none"
         rows = self._by_signature.get(signature)
         if not rows:
             return "unregistered"
-        fitting = [row.state for row in rows if row.provider in ("", sender.provider) and sender.port.startswith(row.port)]
+        fitting = [
+            row.state_at(at) for row in rows if row.provider in ("", sender.provider) and sender.port.startswith(row.port)
+        ]
         if not fitting:
             return "misused"
         return "approved" if "approved" in fitting else fitting[0]
+
+    def next_edge(self, at: float) -> float:
+        """When the state of some signature changes next."""
+        return next((edge for edge in self._edges if edge > at), NEVER)
+
+    # --- ports
 
     def port(self, port: str) -> PortRow | None:
         """The longest registered prefix of a port."""
@@ -109,3 +206,38 @@ class Registry:
             if port[:length] in self._named:
                 return port[:length]
         return ""
+
+    # --- links and telephone numbers
+
+    def owners(self, contact: str) -> Owners | None:
+        """Whose a link's domain (or one above it) or a telephone number is; None if it is not registered."""
+        found = self._owners.get(contact)
+        while found is None and "." in contact:
+            contact = contact.partition(".")[2]
+            found = self._owners.get(contact)
+        return found
+
+    @property
+    def providers_with_contacts(self) -> frozenset[str]:
+        """Providers for whom links or numbers are registered."""
+        return frozenset(row.provider for row in self.rows.contacts if row.provider)
+
+
+def _owners(rows: Registries) -> dict[str, Owners]:
+    found: dict[str, Owners] = {}
+
+    def add(contact: str, advertiser: str, provider: str) -> None:
+        advertisers, providers, everybody = found.get(contact, Owners())
+        everybody = everybody or not (advertiser or provider)
+        found[contact] = Owners(advertisers | _set(advertiser), providers | _set(provider), everybody)
+
+    for row in rows.advertisers:
+        for contact in (*row.domains, *row.phones):
+            add(contact, row.advertiser, "")
+    for one in rows.contacts:
+        add(one.contact, one.advertiser, one.provider)
+    return found
+
+
+def _set(word: str) -> frozenset[str]:
+    return frozenset((word,)) if word else frozenset()

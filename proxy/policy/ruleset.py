@@ -15,20 +15,22 @@ from array import array
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from proxy.message import Breach, Category, Facts, Message, Order, Sender
+from proxy.message import Breach, Category, Facts, Message, Order, Outcome, Sender
 
-from .condition import All, Bits, Test, Tree, leaves, settle
+from .category import SUBCATEGORY_CODES
+from .condition import All, Bits, Compiled, Person, Test, Tree, leaves, of_bare, settle
 from .kin import Kin, Kindred
 from .kinds import NumberList
 from .lexicon import Lexicon
 from .memo import Memo
-from .moments import next_midnight
+from .moments import NEVER, next_midnight
 from .orders import Shadows, rules_of
 from .partial import left_over, undecided
 from .plan import Decision, Limited, Plan, Rule, by_window, cap_of, is_fixed, plan_of, reported, strictness
 from .reading import Reader, Traits
 from .regions import SEGMENT_FIRST, SEGMENTS, Regions
 from .registry import PortRow, Registry
+from .templates import TemplateRow
 
 PLANS_MAX = 32_768  # per generation, about 300 bytes each
 KNOWN_MAX = 16_384
@@ -40,19 +42,22 @@ NOT_BEFORE_STEPS = 64  # changes of time conditions looked ahead: a month of qui
 class Known(NamedTuple):
     facts: Facts
     bits: int
+    plans: dict[int, Plan]
+    """By the bits that decide: places that no rule tells apart share a plan."""
 
 
-_FIELDS: dict[str, Callable[[Facts, Traits, Registry], str]] = {
-    "category": lambda facts, traits, registry: facts.category.word,
-    "declared": lambda facts, traits, registry: facts.declared.word,
-    "classified": lambda facts, traits, registry: facts.classified.word,
-    "marketing": lambda facts, traits, registry: traits.band,
-    "subcategory": lambda facts, traits, registry: facts.subcategory or "none",
-    "signature": lambda facts, traits, registry: facts.signature or "none",
-    "advertiser": lambda facts, traits, registry: registry.advertiser_of(facts.signature_hash) or "none",
-    "group": lambda facts, traits, registry: registry.group_of(facts.signature_hash) or "none",
-    "signature_state": lambda facts, traits, registry: registry.state_of(facts.signature, facts.sender),
-    "text_state": lambda facts, traits, registry: traits.state,
+_FIELDS: dict[str, Callable[[Facts, Traits, Registry, float], str]] = {
+    "category": lambda facts, traits, registry, at: facts.category.word,
+    "declared": lambda facts, traits, registry, at: facts.declared.word,
+    "classified": lambda facts, traits, registry, at: facts.classified.word,
+    "marketing": lambda facts, traits, registry, at: traits.band,
+    "subcategory": lambda facts, traits, registry, at: facts.subcategory or "none",
+    "signature": lambda facts, traits, registry, at: facts.signature or "none",
+    "advertiser": lambda facts, traits, registry, at: registry.advertiser_of(facts.signature_hash) or "none",
+    "group": lambda facts, traits, registry, at: registry.group_of(facts.signature_hash) or "none",
+    "signature_state": lambda facts, traits, registry, at: registry.state_of(facts.signature, facts.sender, at),
+    "template": lambda facts, traits, registry, at: registry.templates.told(traits.forms, facts.sender.provider),
+    "text_state": lambda facts, traits, registry, at: traits.state,
 }
 """Fields of a text from a sender; those of the sender alone and of the place are kin.py's."""
 
@@ -94,16 +99,27 @@ class RuleSet:
         self._early = [rule for rule in self._live if not undecided(rule.when)]
         self._early_exempt = [rule for rule in self._exempt if not undecided(rule.when)]
         self._left_over = [rule for rule in self._live if left_over(rule)]
+        self._shares = [
+            (rule, place, limit, whole)
+            for rule in self._live
+            for place, (limit, whole) in enumerate(zip(rule.limits, rule.shares, strict=True))
+            if whole is not None
+        ]
         windows = [limit.window.seconds for rule in live for limit in rule.limits if "recipient" in limit.keys]
         self.window_s = max(windows, default=HISTORY_LEAST_S)
         self.keep = max((limit.most for rule in live for limit in rule.limits if "recipient" in limit.keys), default=0)
         self.bits = bits
         self.category_tag = category_tag
-        self.reader = Reader(bits, lexicon, category_tag) if reader is None else reader
+        if reader is None:
+            reads = " ".join(leaf.reads for rule in live for leaf in leaves(rule.when) if isinstance(leaf, Person))
+            reader = Reader(bits, lexicon, category_tag, registry, owners="owners" in reads, texts="texts" in reads)
+        self.reader = reader
         self.cells: array[int] = regions.cells
         self.provinces = [province for province, _ in regions.places]
         self.kindred = Kindred(bits, regions, registry)
         self.senders = self.kindred.senders
+        self._edgy = bool(self.kindred.ages) or any(rule.again or rule.trial_until > -NEVER for rule in live)
+        """Whether decisions change at moments that no condition on time knows."""
         self.plans: Memo[tuple[Kin, int, Traits], Plan] = Memo(PLANS_MAX)
         self._known: Memo[tuple[Kin, Traits], Known] = Memo(KNOWN_MAX)
         self._decisions: Memo[int, Decision] = Memo(DECISIONS_MAX)
@@ -138,7 +154,7 @@ class RuleSet:
     def turn(self, now: float) -> None:
         """Forget what another time decided, unless nothing that rules can see has changed (a clock that went back a little)."""
         bits, until = self.time_bits(now), self.next_change(now)
-        if (bits, until) == (self._time_bits, self._turns_at) and now < self.until and not self.kindred.ages:
+        if (bits, until) == (self._time_bits, self._turns_at) and now < self.until and not self._edgy:
             self.since = now
             return
         for memo in (self.plans, self._known, self._decisions, self.kindred):
@@ -159,7 +175,8 @@ class RuleSet:
 
     def next_change(self, at: float) -> float:
         """Midnight at the latest: days, weeks and months begin there."""
-        return min([next_midnight(at), *(test.time.changes(at) for _, test in self._times if test.time)])
+        edge = self.registry.next_edge(at) if "signature_state" in self.bits.fields else NEVER
+        return min([next_midnight(at), edge, *(test.time.changes(at) for _, test in self._times if test.time)])
 
     # --- plans
 
@@ -178,24 +195,27 @@ class RuleSet:
     def facts(self, sender: Sender, traits: Traits, now: float) -> Facts:
         return self._know(self.kin(sender, now), traits).facts
 
-    def plan(self, kin: Kin, place: int, traits: Traits) -> Plan:
-        """The plan for kin and place (bits) as they are between ``since`` and ``until``."""
+    def plan(self, kin: Kin, place: int, traits: Traits, now: float) -> Plan:
+        """The plan for kin and place (bits) ``now``. Where that holds for a while only, it narrows the span for which memory holds."""
         key = (kin, place, traits)
         found = self.plans.find(key)
         if found is not None:
             return found
         known = self._know(kin, traits)
         held = self._time_bits | known.bits | place
-        asked = held if traits.complete else ~held
-        decision = self._decisions.find(asked)
-        if decision is None:
-            decision = self._decisions.put(asked, self._decide(held, self.since, self.since, complete=traits.complete))
-        return self.plans.put(key, plan_of(known.facts, decision, self.registry, self.since))
+        plan = known.plans.get(held)
+        if plan is None:
+            asked = held if traits.complete else ~held
+            decision = self._decisions.find(asked)
+            if decision is None:
+                decision = self._decisions.put(asked, self._decide(held, now, now, complete=traits.complete))
+            plan = known.plans[held] = plan_of(known.facts, decision, self.registry, now)
+        return self.plans.put(key, plan)
 
     def plan_at(self, sender: Sender, number: int, traits: Traits, at: float) -> Plan:
         """The plan at some other time (scheduled delivery), not remembered. What is ordered now holds all the same: a stop is not
         evaded by a date."""
-        known = self._knowing(self.kindred.of(sender, at), traits)
+        known = self._knowing(self.kindred.of(sender, at), traits, at)
         held = self.held(sender, number, traits, at) | self._time_bits & self._order_mask
         decision = self._decide(held, at, None, complete=traits.complete)
         return plan_of(known.facts, decision, self.registry, None)
@@ -203,22 +223,37 @@ class RuleSet:
     def whole_text(self, message: Message, traits: Traits, now: float) -> tuple[Facts, Decision]:
         """What is left to decide of a message that was judged ``now``, before its text was whole; not remembered."""
         at = max(now, message.content.scheduled or 0.0)
-        known = self._knowing(self.kindred.of(message.sender, at), traits)
+        known = self._knowing(self.kindred.of(message.sender, at), traits, at)
         held = self.held(message.sender, message.recipient, traits, at) | self.orders_at(now)
         return known.facts, self._decide_by(self._left_over, self._exempt, held, at, None)
 
     def held(self, sender: Sender, number: int, traits: Traits, at: float) -> int:
         """The bits of all conditions that hold, not remembered."""
         kin = self.kindred.of(sender, at)
-        return self.time_bits(at) | self._knowing(kin, traits).bits | kin.places[self._cell(number)]
+        return self.time_bits(at) | self._knowing(kin, traits, at).bits | kin.places[self._cell(number)]
 
-    def field(self, name: str, facts: Facts, message: Message) -> str:
-        """The value of a field that ``when`` can ask."""
+    def field(self, name: str, facts: Facts, message: Message, at: float) -> str:
+        """The value of a field that ``when`` can ask, at some time."""
         if name in ("province", "city"):
             return self.regions.of(message.recipient)[name == "city"]
         if name in ("provider", "account"):
             return message.sender.provider if name == "provider" else message.sender.account
-        return _FIELDS[name](facts, self.reader.read(message.content).traits, self.registry)
+        return _FIELDS[name](facts, self.reader.read(message.content).traits, self.registry, at)
+
+    @property
+    def compares_texts(self) -> bool:
+        """Whether some rule asks what those said whom a person refused."""
+        return self.reader.texts is not None
+
+    def text_of(self, template: int) -> str:
+        """A text that was read, by its fingerprint; empty where no rule compares texts, or it is forgotten."""
+        texts = self.reader.texts
+        return (texts.find(template) if texts is not None else None) or ""
+
+    def learn_from(self, before: RuleSet) -> None:
+        """Takes over the texts that the rules before these have read."""
+        if self.reader.texts is not None and before.reader.texts is not None:
+            self.reader.texts = before.reader.texts
 
     def _cell(self, number: int) -> int:
         segment = number // 10_000 - SEGMENT_FIRST
@@ -227,25 +262,28 @@ class RuleSet:
     def _know(self, kin: Kin, traits: Traits) -> Known:
         key = (kin, traits)
         known = self._known.find(key)
-        return known if known is not None else self._known.put(key, self._knowing(kin, traits))
+        return known if known is not None else self._known.put(key, self._knowing(kin, traits, self.since))
 
-    def _knowing(self, kin: Kin, traits: Traits) -> Known:
-        declared = _declared(kin.sender, traits, kin.port)
+    def _knowing(self, kin: Kin, traits: Traits, at: float) -> Known:
+        registry = self.registry
+        form = registry.templates.form(traits.forms, kin.sender.provider) if traits.forms else None
+        declared = _declared(kin.sender, traits, kin.port, form)
+        subcategory = form.subcategory if form is not None and form.subcategory else traits.subcategory
         facts = Facts(
             kin.sender, declared, traits.classified, max(traits.classified, declared),
-            traits.subcategory, traits.signature, traits.signature_hash, traits.keyword, traits.keyword_hash, traits.code,
+            subcategory, traits.signature, traits.signature_hash, traits.keyword, traits.keyword_hash,
+            SUBCATEGORY_CODES.get(subcategory, 0), traits.owners,
         )  # fmt: skip
         held = kin.bits | traits.bits
-        registry = self.registry
         for field, index in self._fields:
-            held |= index.get(field(facts, traits, registry), 0)
-        return Known(facts, held)
+            held |= index.get(field(facts, traits, registry, at), 0)
+        return Known(facts, held, {})
 
     # --- decisions
 
-    def holds(self, rule: Rule, held: int) -> bool | Tree:
+    def holds(self, compiled: Compiled, held: int) -> bool | Tree:
         """True, False, or what is left to ask about the person."""
-        need, forbid, rest = rule.compiled
+        need, forbid, rest = compiled
         if held & need != need or held & forbid:
             return False
         left: list[Tree] = []
@@ -267,7 +305,7 @@ class RuleSet:
         spared = 0
         sparing: list[tuple[Tree, int]] = []
         for rule in exempt:
-            answer = self.holds(rule, held)
+            answer = self.holds(rule.compiled, held)
             if not isinstance(answer, bool):
                 sparing.append((answer, rule.spares))
             elif answer:
@@ -277,31 +315,70 @@ class RuleSet:
         limited: list[Limited] = []
         for rule in self._shadows.over(rules, held):
             need, forbid, _ = rule.compiled
-            if held & need != need or held & forbid or (answer := self.holds(rule, held)) is False:
+            if held & need != need or held & forbid or (answer := self.holds(rule.compiled, held)) is False:
                 continue
             ask = None if isinstance(answer, bool) else answer
+            tried = at < rule.trial_until
+            if tried:
+                self._holds_until(rule.trial_until, day)
             if rule.limits:
                 is_spared = bool(spared >> rule.number & 1)
                 for place, (limit, breach) in enumerate(zip(rule.limits, rule.limit_breaches, strict=True)):
-                    limited.append(Limited(ask, rule, place, limit, breach, is_spared))
+                    limited.append(
+                        Limited(ask, rule, place, limit, breach._replace(shadow=True) if tried else breach, is_spared)
+                    )
             elif not spared >> rule.number & 1:
-                assert rule.breach is not None
-                breach = rule.breach._replace(not_before=self._not_before(rule, held, at))
+                breach = self._breach(rule, held, at, day)
+                breach = breach._replace(shadow=True) if tried else breach
                 if ask is None:
                     standing.append(breach)
                 else:
                     persons.append((ask, breach))
+        limited += [
+            Limited(None, rule, place, limit, None, spared=True)
+            for rule, place, limit, whole in self._shares
+            if self.holds(whole, held) is True
+        ]
         standing.sort(key=strictness)
         caps = [one for one in limited if "recipient" in one.limit.keys and not one.spared]
         fixed = [
-            cap_of(one.limit, one.rule, None, self.registry, day, one.ask, one.breach) for one in caps if is_fixed(one.limit)
+            cap_of(one.limit, one.rule, None, self.registry, day, one.ask, one.breach)
+            for one in caps
+            if is_fixed(one.limit) and one.breach is not None
         ]
         return Decision(
             *reported(tuple(standing)), tuple(standing), tuple(persons), by_window(fixed),
             tuple(one for one in caps if not is_fixed(one.limit)),
             tuple(one for one in limited if "recipient" not in one.limit.keys),
             tuple(sparing),
+            tuple((left, breach) for ask, breach in persons if (left := of_bare(ask)) is not None),
         )  # fmt: skip
+
+    def _breach(self, rule: Rule, held: int, at: float, day: float | None) -> Breach:
+        """What a rule without limits objects, with when to come again as far as that is known."""
+        breach, again = rule.breach, rule.again
+        assert breach is not None
+        if rule.refused is not None and self.holds(rule.refused, held) is True:
+            assert rule.reason is not None
+            breach = breach._replace(reason=rule.reason)
+        free = self._not_before(rule, held, at)
+        if again is None:
+            return breach._replace(not_before=free)
+        free = again.after(at if free is None else free)
+        if free <= at:
+            return breach
+        self._holds_until(free, day)
+        if again.most_s and free + again.spread_s - at > again.most_s:  # later it will be less
+            assert rule.reason is not None
+            self._holds_until(free + again.spread_s - again.most_s, day)
+            return breach._replace(outcome=Outcome.REJECT, reason=rule.reason, not_before=free)
+        return breach._replace(not_before=free)
+
+    def _holds_until(self, moment: float, day: float | None) -> None:
+        """A decision that is remembered holds only up to a moment."""
+        if day is not None:
+            self.since = max(self.since, day)
+            self.until = min(self.until, moment)
 
     def _not_before(self, rule: Rule, held: int, at: float) -> float | None:
         """When the rule's time conditions will let such a message pass, if they will."""
@@ -312,16 +389,18 @@ class RuleSet:
             at = min(test.time.changes(at) for test in tests if test.time)
             if at == float("inf"):
                 return None
-            if self.holds(rule, held & ~self._time_mask | self.time_bits(at)) is False:
+            if self.holds(rule.compiled, held & ~self._time_mask | self.time_bits(at)) is False:
                 return at
         return None
 
 
-def _declared(sender: Sender, traits: Traits, port: PortRow | None) -> Category:
-    """What the sender says: the port's only category, else the provider's default, else marketing; an optional parameter counts when
-    the port is registered for what it says, or when it says something stricter."""
+def _declared(sender: Sender, traits: Traits, port: PortRow | None, form: TemplateRow | None) -> Category:
+    """What the sender says: the category its text is registered for, else the port's only category, else the provider's default, else
+    marketing; an optional parameter counts when the port is registered for what it says, or when it says something stricter."""
     base = sender.category if sender.category is not None else Category.MARKETING
-    if port is not None and len(port.categories) == 1:
+    if form is not None and form.category is not None:
+        base = form.category
+    elif port is not None and len(port.categories) == 1:
         (base,) = port.categories
     tagged = traits.tagged
     if tagged is not None and (tagged > base or (port is not None and tagged in port.categories)):

@@ -3,6 +3,7 @@
 In: records as bytes, versions. Out: the same. Never: judging; the journal's contents (it is told positions, not records).
 
     record.py  one person, packed: entries newest last      facts.py       refusals and unknown outcomes behind them
+    asked.py   who asked for consent, what those said who were refused
     replied.py which port a refusal came to, and when it was confirmed
     table.py   many records in memory, compactly            aggregates.py  counts about no single person
     rate.py    messages a second                            mailbox.py     delivers that wait for their provider; box.py one's

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from proxy.message import OptOut
 
 OPT_OUT, UNKNOWN, REPLIED = 1, 2, 3  # the third is replied.py's
+ASKED, REFUSED_TEXT = 5, 6  # asked.py's
 SCOPES = ("all", "advertiser", "signature", "provider", "port", "category")
 SOURCES = ("reply", "complaint", "officer", "import")
 VALUE_BYTES_MAX = 240

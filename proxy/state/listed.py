@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from pyroaring import BitMap
 
-from proxy.message import OptOut, Pick, Recipient
+from proxy.message import OptOut, Pick, Recipient, RefusedText
 
 CHUNK_BITS = 20
 LOW_MASK = (1 << CHUNK_BITS) - 1
@@ -285,6 +285,12 @@ class Beside:
 
     def opt_outs(self) -> Sequence[OptOut]:
         return (*self._record.opt_outs(), *self._refusals())
+
+    def asked(self) -> Sequence[int]:
+        return self._record.asked()
+
+    def refused_texts(self) -> Sequence[RefusedText]:
+        return self._record.refused_texts()
 
     def count(self, after: int, pick: Pick, enough: int) -> int:
         return self._record.count(after, pick, enough)

@@ -22,8 +22,8 @@ import struct
 from collections.abc import Sequence
 from typing import cast
 
-from proxy.message import ENTRY, Category, Entry, EntryState, OptOut, Pick
-from proxy.state import facts
+from proxy.message import ENTRY, Category, Entry, EntryState, OptOut, Pick, RefusedText
+from proxy.state import asked, facts
 from proxy.state.facts import position
 
 EMPTY = bytes(7)
@@ -36,6 +36,8 @@ REPLY_S = 30 * 86_400
 VERSION_BYTES = 6
 _HEAD, _ENTRY_BYTES, _TIME_AT = 7, 32, 16
 _MARKETING = int(Category.MARKETING)
+_RARE = 8 << 4
+"""From here on the byte that holds state, category and the low bits of the sub-category may be that of a request for consent."""
 _Row = tuple[int, int, int, int, int, int]
 _unpack_row = ENTRY.unpack_from
 _COUNTS = [bytes((count,)) for count in range(256)]
@@ -97,6 +99,14 @@ class Record:
         end = 7 + data[6] * 32
         return facts.opt_outs(data[end:]) if len(data) > end else ()
 
+    def asked(self) -> Sequence[int]:
+        """Signatures (hash48) under which the person was asked for consent, ever."""
+        return asked.asked(_area(self.data))
+
+    def refused_texts(self) -> Sequence[RefusedText]:
+        """What those said whom the person refused."""
+        return asked.refused_texts(_area(self.data))
+
     def entries(self) -> list[Entry]:
         return entries(self.data)
 
@@ -130,14 +140,22 @@ def add_packed(data: bytes, packed: bytes, now: int, keep_s: int, most: int = EN
     """``add`` for an entry that has been packed already (the journal holds the same 32 bytes). ``fresh``: its id is new."""
     count = data[6]
     end = 7 + count * 32
-    if fresh and len(data) == end and count < most and (not count or packed[16:20] >= data[end - 16 : end - 12]):
+    if (
+        fresh
+        and len(data) == end
+        and count < most
+        and packed[15] < _RARE
+        and (not count or packed[16:20] >= data[end - 16 : end - 12])
+    ):
         whole = data[:6] + _COUNTS[count + 1] + data[7:] + packed  # what nearly every message needs
         return whole if not count or int.from_bytes(whole[23:27], "big") > now - keep_s else prune(whole, now, keep_s, most)
     if packed[:6] in data and _entry_at(data, int.from_bytes(packed[:6], "big")) >= 0:
         return data
     if count and packed[16:20] < data[end - 16 : end - 12]:  # older than the newest: an adopted or a replayed one
         end = _place(data, packed[16:20], end)
-    whole = b"".join((data[:6], bytes((count + 1,)), data[7:end], packed, data[end:]))
+    area = data[7 + count * 32 :]
+    behind = asked.with_asked(area, packed) if packed[15] >= _RARE and asked.asks(packed) else area
+    whole = b"".join((data[:6], bytes((count + 1,)), data[7:end], packed, data[end : 7 + count * 32], behind))
     if count < most and int.from_bytes(whole[23:27], "big") > now - keep_s:
         return whole
     return prune(whole, now, keep_s, most)
@@ -179,7 +197,7 @@ def remove(data: bytes, entry_id: int, only: EntryState | None = None) -> bytes:
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
     head = data[:6] + bytes((data[6] - 1,)) + data[_HEAD:at] + data[at + _ENTRY_BYTES : end]
-    return head + facts.without_print(area, entry_id) if area else head
+    return head + asked.without_asked(facts.without_print(area, entry_id), data[at : at + 6]) if area else head
 
 
 def settle(data: bytes, entry_id: int, state: EntryState, only: EntryState | None = None) -> bytes:
@@ -192,7 +210,9 @@ def settle(data: bytes, entry_id: int, state: EntryState, only: EntryState | Non
         return data
     end = _HEAD + data[6] * _ENTRY_BYTES
     if len(data) > end and state is not EntryState.UNKNOWN:
-        data = data[:end] + facts.without_print(data[end:], entry_id)
+        area = data[end:]
+        left = facts.without_print(area, entry_id)
+        data = data if left is area else data[:end] + left
     if flags & 3 == state:
         return data
     return data[: at + 15] + bytes((flags & 0xFC | state,)) + data[at + 16 :]
@@ -222,6 +242,8 @@ def amend(data: bytes, packed: bytes) -> bytes:
     area = data[end:]
     if area and packed[15] & 3 != EntryState.UNKNOWN:
         area = facts.without_print(area, int.from_bytes(packed[:6], "big"))
+    if asked.asks(packed):  # which the whole text said, and a part of it did not
+        area = asked.with_asked(area, packed)
     return data[:at] + packed + data[at + _ENTRY_BYTES : end] + area
 
 

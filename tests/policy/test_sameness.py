@@ -23,6 +23,16 @@ rules:
   - {id: misuse, when: {signature_state: misused}, then: reject, reason: signature-misuse}
   - {id: night, when: {category: marketing, time: 21:00-08:00}, then: defer, reason: quiet-hours}
   - {id: refused, when: {suppressed: true}, then: reject, reason: suppressed}
+  - {id: dated, when: {signature: 别家, signature_state: expired}, then: reject, reason: signature-unregistered}
+  - {id: registered, when: {declared: otp, template: [mismatched, parcel]}, then: reject, reason: template-mismatch}
+  - {id: looked-at, when: {province: unknown, category: marketing}, then: review, reason: region-unknown}
+  - {id: tried, when: {provider: bing}, then: reject, reason: stopped, trial: {until: 2026-11-11 20:30}}
+  - {id: morning, when: {category: marketing, provider: ding}, then: defer, reason: quiet-hours, defer_until: "20:20", max_defer: 23h}
+  - {id: holiday, when: {calendar: {day: 光棍节, after: "20:15"}, text: 禁词}, then: defer, reason: holiday-hours}
+  - {id: renamed, when: {suppressed: {scope: advertiser, match: [advertiser, domain]}}, then: reject, reason: renamed-sender}
+  - {id: links, when: {provider: jia, url: {outside: registered}}, then: reject, reason: link-unregistered}
+  - {id: wishes, when: {preferences: against}, then: reject, reason: protected}
+  - {id: third, when: {category: marketing}, limit: {share: 0.6, per: day, key: [provider], least: 3}, then: defer, reason: probation}
   - {id: person-port, limit: {count: 2, per: day, key: [recipient, port]}, then: reject, reason: recipient-cap}
   - {id: person-provider, limit: {count: 3, per: 7d, key: [recipient, provider, signature]}, then: reject, reason: recipient-cap}
   - {id: person-text, limit: {count: 2, per: 1h, key: [recipient, template]}, then: reject, reason: same-content}
@@ -41,7 +51,14 @@ FILES = {
     "x.yaml": RULES,
     "friends.csv": "13800210501\n",
     "registries/ports.csv": "prefix,province,categories\n10620,江苏,\n10621,北京,marketing\n10629,,otp|notice\n",
-    "registries/signatures.csv": "signature,advertiser,group,provider,port,state\n测试,甲,,jia,10690,approved\n测试,甲,,yi,,filed\n",
+    "registries/signatures.csv": "signature,advertiser,group,provider,port,state\n测试,甲,,jia,10690,approved\n测试,甲,,yi,,filed\n"
+    "别家,乙,,,,approved,,2026-11-11 21:00\n",
+    "registries/templates.csv": "code,测试,,otp,,验证码{c}\nparcel,测试,yi,notice,,验证码6{c}\n",
+    "registries/reviewed.csv": "【测试】双11优惠券 拒收请回复R,jia,released,li,2026-11-11 20:40\n【测试】禁词,,refused,li,\n",
+    "registries/holidays.csv": "2026-11-11,,光棍节\n",
+    "registries/advertisers.csv": "甲,,,jia.example,\n",
+    "registries/contacts.csv": "yi.example,,yi\nding.example,,jia\n",
+    "registries/preferences.csv": "13800571500,,20:30-21:00,\n",
 }
 START = moments.moment("2026-11-11 20:00")[0]
 TAKEN_ON = START - 30 * 86_400 + 7_200  # comes of age two hours later
@@ -65,6 +82,8 @@ TEXTS = (
     "【测试】验证码123456",
     "【测试】验证码654321",
     "【别家】双11优惠券 拒收请回复T",
+    "【别家】双11优惠券 m.jia.example/x 拒收请回复T",
+    "【别家】双11优惠券 ding.example 拒收请回复T",
     "你好",
 )
 MESSAGES = st.lists(
@@ -111,6 +130,7 @@ def test_memory_changes_no_verdict(messages: list[tuple[Sender, int, str, int]],
     counts = Counts()
     people = {number: Past() for number in PEOPLE}
     people[PEOPLE[1]].refusals.append(OptOut("port", "1069000", int(START), "reply", 0))
+    people[PEOPLE[4]].refusals.append(OptOut("advertiser", "甲", int(START), "reply", 0))
     people[PEOPLE[3]].refusals.append(OptOut("provider", "yi", int(START), "reply", 0))
     contents = {text: Content(text, "readable", b"") for text in TEXTS}
     for number, (sender, recipient, text, gap) in enumerate(messages):
@@ -138,7 +158,9 @@ def test_ports_of_one_provider_share_their_plans() -> None:
         for recipient in PEOPLE:
             judge(Message(sender, recipient, content), Past(), rules, START, Counts())
     assert len(set(rules.senders.young.values())) == 1
-    assert len(rules.plans.young) == 3  # 南京, where the port is at home; 北京 and unknown, which one rule names; anywhere else
+    assert (
+        len(rules.plans.young) == 4
+    )  # 南京, where the port is at home; 北京; unknown, which a rule names alone; anywhere else
 
 
 def test_what_a_port_has_sent_counts_against_no_other_port() -> None:

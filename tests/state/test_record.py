@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.message import Category, Entry, EntryState, OptOut, Pick
+from proxy.message import CONSENT_REQUEST, Category, Entry, EntryState, OptOut, Pick
 from proxy.state import record
 from proxy.state.record import EMPTY, ENTRIES_MAX, REPLAY_MAX, Record
 
@@ -83,7 +83,7 @@ entries_ = st.builds(
     provider=st.integers(0, 2),
     port=st.integers(0, 5),
     category=st.integers(0, 2),
-    subcategory=st.integers(0, 63),
+    subcategory=st.one_of(st.integers(0, 63), st.just(CONSENT_REQUEST)),
     template=st.integers(0, 2),
     keyword=st.integers(0, 0xFFFF),
 )

@@ -45,8 +45,8 @@ class Context:
     regions: Regions
     registry: Registry
     lists: Mapping[str, NumberList]
-    word_file: Callable[[Node, str], list[str]]
-    """Reads a list of words from a file inside the folder."""
+    word_file: Callable[[Node, str, Node | None], list[str]]
+    """Reads words from a file inside the folder; the second Node names groups of a YAML file."""
 
 
 Condition = Callable[[Node, Context], Tree]
@@ -73,7 +73,3 @@ def _listed() -> dict[str, Kind]:
 def when_kinds() -> Mapping[str, Kind]:
     """All words of ``when``, by name."""
     return _listed()
-
-
-NOT_YET = ("calendar", "consent")
-"""Words of the language whose facts the gate does not have yet."""

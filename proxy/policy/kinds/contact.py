@@ -1,5 +1,6 @@
 """contact: telephone numbers in the text: ``none``, ``present``, some of these (``contact: ["4008001234"]``), or
-``{outside: [...]}``: any that is not one of these.
+``{outside: [...]}``: any that is not one of these; ``{outside: registered}``: any that is registered neither for the advertiser, nor for the
+provider, nor for everybody.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from collections.abc import Callable
 
 from proxy.policy.condition import Test, Tree, never
 from proxy.policy.kinds import Context
+from proxy.policy.owned import outside_registered
 from proxy.policy.reading import Page
 from proxy.policy.source import Node
 
@@ -20,6 +22,8 @@ def condition(node: Node, context: Context) -> Tree:
         keys = node.mapping("contact", ("outside",))
         node = keys.get("outside", node)
     names = node.texts("contact" + (": outside" if outside else ""), digits=True)
+    if outside and names == ["registered"]:
+        return outside_registered("contact", lambda page: page.contacts, context.registry)
     if not outside and names in (["none"], ["present"]):
         return _test(_none if names == ["none"] else _present, f"contact: {names[0]}")
     known = tuple(name.replace("-", "") for name in names)

@@ -1,19 +1,23 @@
 """suppressed: the person wants no marketing, by reply, complaint or list: ``suppressed: true``, or ``{scope: …, source: …, max_age: 180d}``.
 
+``match`` says by what a refused advertiser is known again (renamed.py): where nothing is said, by its signature and by the registry.
 Opt-outs cover marketing only: for any other category this never holds (use recipient_in for lists that mean everything).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from proxy.message import Category, Facts, Message, OptOut, Recipient, Sender
 from proxy.policy import moments
-from proxy.policy.condition import Person, Tree
-from proxy.policy.kinds import Context
+from proxy.policy.condition import All, AnyOf, OneOf, Person, Tree
+from proxy.policy.kinds import Context, NumberList
 from proxy.policy.problem import RuleFault
 from proxy.policy.registry import Registry
+from proxy.policy.renamed import SIMILARITY, WAYS, refused_by, ways
 from proxy.policy.source import Node
+from proxy.policy.text import normal_signature
 
 IN_RECORD = "person"
 SCOPES = ("global", "advertiser", "signature", "provider", "category", "port")
@@ -27,29 +31,77 @@ class _Asked(NamedTuple):
     sources: frozenset[str]
     max_age_s: int  # 0 = any
     lists: bool  # a list has no source and no age
+    ways: frozenset[str] = frozenset(("signature", "advertiser"))
+    similarity: float = SIMILARITY
 
 
 def condition(node: Node, context: Context) -> Tree:
     asked = _asked(node)
-    scopes, sources, max_age_s, _ = asked
-    lists = tuple(one for one in context.lists.values() if asked.lists and one.scope in scopes)
+    lists = tuple(one for one in context.lists.values() if asked.lists and one.scope in asked.scopes)
     registry = context.registry
 
     def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
-        if facts.category is not Category.MARKETING:
-            return False
-        for one in lists:
-            if message.recipient in one.numbers and covers(one.scope, one.value, message.sender, facts, registry):
-                return True
-        for refusal in record.opt_outs():
-            if _in_force(refusal, now, max_age_s) and refusal.source in sources:
-                scope = "global" if refusal.scope == "all" else refusal.scope
-                if scope in scopes and covers(scope, refusal.value, message.sender, facts, registry):
-                    return True
-        return False
+        return next(_found(asked, lists, message, record, facts, registry, now), None) is not None
 
-    told = "" if len(scopes) == len(SCOPES) else " (" + ", ".join(sorted(scopes)) + ")"
-    return Person(holds, "the recipient refused such messages" + told, "suppressed", spares_bare=not lists)
+    def evidence(message: Message, record: Recipient, facts: Facts, now: float) -> str:
+        found = _found(asked, lists, message, record, facts, registry, now)
+        return "; ".join(dict.fromkeys(words for _, words in found if words))
+
+    told = "" if len(asked.scopes) == len(SCOPES) else " (" + ", ".join(sorted(asked.scopes)) + ")"
+    owners = "owners " if asked.ways & {"domain", "phone"} else ""
+    reads = owners + ("texts" if asked.ways & {"phone", "text"} else "")
+    words = "the recipient refused such messages" + told
+    everybody = [one for one in lists if one.scope == "global"]
+    lists = tuple(one for one in lists if one.scope != "global")
+    refused = Person(holds, words, "suppressed", spares_bare=not lists, reads=reads, evidence=evidence)
+    return AnyOf((*map(_on_list, everybody), refused)) if everybody else refused
+
+
+def _on_list(one: NumberList) -> Tree:
+    """Whoever is on a list for everybody: asked of every advertisement, so it stands apart from what few persons' records have."""
+    numbers = one.numbers
+
+    def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
+        return message.recipient in numbers
+
+    listed = Person(holds, f"the recipient is on the list {one.name}", "suppressed")
+    return All((OneOf("category", frozenset(("marketing",))), listed))
+
+
+def _found(
+    asked: _Asked,
+    lists: Sequence[NumberList],
+    message: Message,
+    record: Recipient,
+    facts: Facts,
+    registry: Registry,
+    now: float,
+) -> Iterator[tuple[str, str]]:
+    """(way, what shows it) for each refusal in force that speaks of this message."""
+    if facts.category is not Category.MARKETING:
+        return
+    for one in lists:
+        if message.recipient in one.numbers:
+            refusal = OptOut(one.scope, one.value, 0, "import", 0)
+            yield from _speaks(asked, refusal, message, record, facts, registry)
+    for refusal in record.opt_outs():
+        if _in_force(refusal, now, asked.max_age_s) and refusal.source in asked.sources:
+            yield from _speaks(asked, refusal, message, record, facts, registry)
+
+
+def _speaks(
+    asked: _Asked, refusal: OptOut, message: Message, record: Recipient, facts: Facts, registry: Registry
+) -> Iterator[tuple[str, str]]:
+    scope = "global" if refusal.scope == "all" else refusal.scope
+    if scope not in asked.scopes:
+        return
+    if scope != "advertiser":
+        if covers(scope, refusal.value, message.sender, facts) and (scope != "signature" or "signature" in asked.ways):
+            yield scope, ""
+        return
+    for way, words in ways(refused_by(refusal, registry), message, facts, record, registry, asked.similarity):
+        if way in asked.ways:
+            yield way, words
 
 
 def _asked(node: Node) -> _Asked:
@@ -57,21 +109,32 @@ def _asked(node: Node) -> _Asked:
         if not node.truth("suppressed"):
             raise RuleFault(node.line, "suppressed: false is no condition (write not: {suppressed: true})")
         return _Asked(frozenset(SCOPES), frozenset(SOURCES), 0, True)
-    keys = node.mapping("suppressed", ("scope", "source", "max_age"))
+    keys = node.mapping("suppressed", ("scope", "source", "max_age", "match", "similarity"))
     scopes = keys["scope"].words("suppressed: scope", SCOPES, "scope") if "scope" in keys else SCOPES
     sources = keys["source"].words("suppressed: source", SOURCES, "source") if "source" in keys else SOURCES
     max_age_s = _age(keys["max_age"]) if "max_age" in keys else 0
-    return _Asked(frozenset(scopes), frozenset(sources), max_age_s, not keys.keys() & {"source", "max_age"})
+    asked = _Asked(frozenset(scopes), frozenset(sources), max_age_s, not keys.keys() & {"source", "max_age"})
+    if "match" in keys:
+        asked = asked._replace(ways=frozenset(keys["match"].words("suppressed: match", WAYS)))
+    if "similarity" in keys:
+        asked = asked._replace(similarity=_similarity(keys["similarity"]))
+    return asked
 
 
-def covers(scope: str, value: str, sender: Sender, facts: Facts, registry: Registry) -> bool:
-    """Whether a refusal of this scope and value speaks of this message."""
+def _similarity(node: Node) -> float:
+    if not isinstance(node.value, float) or not 0.5 <= node.value <= 1:
+        raise RuleFault(
+            node.line, f"suppressed: similarity: must be a number from 0.5 to 1.0 (0.85 is usual), not {node.shape}"
+        )
+    return node.value
+
+
+def covers(scope: str, value: str, sender: Sender, facts: Facts) -> bool:
+    """Whether a refusal of this scope (any but advertiser) and value speaks of this message."""
     if scope == "global":
         return True
-    if scope == "advertiser":
-        return registry.same_advertiser(value, facts.signature_hash)
     if scope == "signature":
-        return value in (facts.signature, f"{facts.signature_hash:012x}") and bool(facts.signature)
+        return bool(facts.signature) and (value == f"{facts.signature_hash:012x}" or normal_signature(value) == facts.signature)
     if scope == "provider":
         return value == sender.provider
     if scope == "port":

@@ -1,4 +1,5 @@
-"""text: the words say one of these: ``text: [代开发票, 六合彩]``, or ``{words: …, patterns: …, file: lists/banned.txt}``.
+"""text: the words say one of these: ``text: [代开发票, 六合彩]``, or ``{words: …, patterns: …, file: lists/banned.txt}``; ``{all: …}``: each
+of these. A file may be YAML (wordlist.py): words in groups, with the characters that are written for others.
 
 Words are looked for in the normalised text (full width, traditional, zero-width and split forms do not help); patterns are RE2, in lower case
 on the same text.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import re2
 
-from proxy.policy.condition import AnyOf, Test, Tree, never
+from proxy.policy.condition import All, AnyOf, Test, Tree, never
 from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.reading import Page
@@ -23,18 +24,24 @@ PATTERN_BYTES_MAX = 1 << 20
 def condition(node: Node, context: Context) -> Tree:
     if not isinstance(node.value, dict):
         return _words(node.texts("text"), node)
-    keys = node.mapping("text", ("words", "patterns", "file"))
+    keys = node.mapping("text", ("words", "patterns", "file", "groups", "all"))
     words: list[str] = []
     if "words" in keys:
         words += keys["words"].texts("text: words")
     if "file" in keys:
-        words += context.word_file(keys["file"], "text: file")
+        words += context.word_file(keys["file"], "text: file", keys.get("groups"))
+    elif "groups" in keys:
+        raise RuleFault(keys["groups"].line, "text: groups are of a file (file: lists/banned.yaml)")
     parts: list[Tree] = [_words(words, node)] if words else []
     if "patterns" in keys:
         parts += [_pattern(item) for item in keys["patterns"].items()]
+    if len(parts) > 1:
+        parts = [AnyOf(tuple(parts))]
+    if "all" in keys:
+        parts += [_words([word], keys["all"]) for word in keys["all"].texts("text: all")]
     if not parts:
-        raise RuleFault(node.line, "text: says nothing to look for (words, patterns or file)")
-    return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
+        raise RuleFault(node.line, "text: says nothing to look for (words, all, patterns or file)")
+    return parts[0] if len(parts) == 1 else All(tuple(parts))
 
 
 def _words(words: list[str], node: Node) -> Test:

@@ -1,4 +1,6 @@
-"""time: time of day in the rules' zone, first minute included, last excluded: ``time: 21:00-08:00`` (passes midnight), or a list."""
+"""time: time of day in the rules' zone, first minute included, last excluded: ``time: 21:00-08:00`` (passes midnight), or a list;
+``{between: 21:00-08:00, zone: "+06:00"}`` by the clocks of another zone.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +14,32 @@ IN_RECORD = "time"
 
 
 def condition(node: Node, context: Context) -> Tree:
-    spans: list[tuple[int, int]] = []
-    for item in node.items():
-        written = item.text("time")
-        first, dash, last = written.partition("-")
+    zone, zoned = moments.ZONE, ""
+    if isinstance(node.value, dict):
+        keys = node.mapping("time", ("between", "zone"))
+        if len(keys) < 2:
+            raise RuleFault(node.line, "time: needs both between and zone (or a single span)")
+        zoned = keys["zone"].text("time: zone", digits=True)
         try:
-            span = (moments.clock(first.strip()), moments.clock(last.strip()))
+            zone = moments.zone_of(zoned)  # type: ignore[assignment] # any zone is one
         except ValueError as fault:
-            said = str(fault) if dash else f"'{written}' is no span of time"
-            raise RuleFault(item.line, f"time: {said} (write 21:00-08:00)") from None
-        if span[0] == span[1]:
-            raise RuleFault(item.line, f"time: '{written}' starts when it ends (the whole day: leave time out)")
-        spans.append(span)
-    words = "time is " + " or ".join(node.texts("time"))
-    test = moments.daily(spans, words)
+            raise RuleFault(keys["zone"].line, f"time: zone: {fault}") from None
+        node = keys["between"]
+    spans = [span_of(item, "time") for item in node.items()]
+    words = "time is " + " or ".join(node.texts("time")) + (f" in {zoned}" if zoned else "")
+    test = moments.daily(spans, words, zone)
     return Test("time", test.holds, words, "time", time=test)
+
+
+def span_of(item: Node, what: str) -> tuple[int, int]:
+    """``21:00-08:00`` as seconds after midnight."""
+    written = item.text(what)
+    first, dash, last = written.partition("-")
+    try:
+        span = (moments.clock(first.strip()), moments.clock(last.strip()))
+    except ValueError as fault:
+        said = str(fault) if dash else f"'{written}' is no span of time"
+        raise RuleFault(item.line, f"{what}: {said} (write 21:00-08:00)") from None
+    if span[0] == span[1]:
+        raise RuleFault(item.line, f"{what}: '{written}' starts when it ends (the whole day: leave {what} out)")
+    return span

@@ -1,4 +1,6 @@
-"""url: links in the text: ``none``, ``present``, some of these (``url: ["t.cn"]``), or ``{outside: [...]}``: any that is not one of these."""
+"""url: links in the text: ``none``, ``present``, some of these (``url: ["t.cn"]``), or ``{outside: [...]}``: any that is not one of these;
+``{outside: registered}``: any that is registered neither for the advertiser, nor for the provider, nor for everybody.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ from collections.abc import Callable
 
 from proxy.policy.condition import Test, Tree, never
 from proxy.policy.kinds import Context
+from proxy.policy.owned import outside_registered
 from proxy.policy.reading import Page
 from proxy.policy.source import Node
 
@@ -18,6 +21,8 @@ def condition(node: Node, context: Context) -> Tree:
         keys = node.mapping("url", ("outside",))
         node = keys.get("outside", node)
     names = node.texts("url" + (": outside" if outside else ""), digits=True)
+    if outside and names == ["registered"]:
+        return outside_registered("url", lambda page: page.links, context.registry)
     if not outside and names in (["none"], ["present"]):
         return _test(_none if names == ["none"] else _present, f"url: {names[0]}")
     known = tuple(name.lower().strip(".") for name in names)

@@ -1,0 +1,145 @@
+"""Counted: what of the past a limit counts: which entries of a person's record, or which counter.
+
+In: a rule's conditions, a limit, facts. Out: what entries must be (``Only``, message.Pick), the name of a counter.
+Never: counting (judge.py does).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from xxhash import xxh3_64_intdigest
+
+from proxy.message import Category, Facts, Message, Pick, hash32, hash48
+
+from .category import SUBCATEGORIES, SUBCATEGORY_CODES
+from .condition import All, Leaf, Not, OneOf, Tree, leaves
+from .kinds import when_kinds
+from .kinds.limit import LATE, Limit
+from .problem import RuleFault
+from .registry import Registry
+from .text import normal_signature, text_key
+
+
+class Only(NamedTuple):
+    """The part of ``when`` that entries of a record can be asked: None means any."""
+
+    categories: frozenset[int] | None = None
+    subcategories: frozenset[int] | None = None
+    signatures: frozenset[int] | None = None
+    providers: frozenset[int] | None = None
+
+
+_CATEGORIES = frozenset(map(int, Category))
+_SUBCATEGORIES = frozenset(range(len(SUBCATEGORIES)))
+_PLACES = {"category": 0, "subcategory": 1, "signature": 2, "provider": 3}
+
+
+def only(tree: Tree, registry: Registry, line: int) -> Only:
+    """Which entries a limit with recipient counts; RuleFault when ``when`` reads what a record does not keep."""
+    parts: list[Tree] = [tree]
+    sets: list[frozenset[int] | None] = [None, None, None, None]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, All):
+            parts.extend(part.parts)
+            continue
+        if all(_kept(leaf, line) in ("person", "time") for leaf in leaves(part)):
+            continue  # true or false for all messages of the person alike, or about the moment of judging
+        negated = isinstance(part, Not)
+        leaf = part.part if isinstance(part, Not) else part
+        if not isinstance(leaf, OneOf):
+            raise RuleFault(
+                line,
+                "limit: a cap cannot count the past over 'any' or a compound 'not' of message facts: write a rule for each",
+            )
+        place = _PLACES[_kept(leaf, line)]
+        values = _stored(leaf, registry)
+        if negated:
+            if place > 1:
+                raise RuleFault(line, f"limit: a cap cannot count the past over 'not: {leaf.field}': name those it is for")
+            values = (_CATEGORIES if place == 0 else _SUBCATEGORIES) - values
+        known = sets[place]
+        sets[place] = values if known is None else known & values
+    return Only(*sets)
+
+
+def _kept(leaf: Leaf, line: int) -> str:
+    word = leaf.field if isinstance(leaf, OneOf) else leaf.word
+    if word == "active":
+        return "time"
+    kind = when_kinds().get(word)
+    if kind is None or not kind.in_record:
+        hint = (kind.hint if kind else "") or "leave recipient out of the key, or drop the condition"
+        raise RuleFault(
+            line, f"limit: a record does not keep '{kind.word if kind else word}', so its past cannot be counted ({hint})"
+        )
+    return kind.in_record
+
+
+def _stored(leaf: OneOf, registry: Registry) -> frozenset[int]:
+    """Words of a rule as the numbers an entry holds."""
+    if leaf.field == "category":
+        return frozenset(int(Category.of(word)) for word in leaf.values)
+    if leaf.field == "subcategory":
+        return frozenset(SUBCATEGORY_CODES.get(word, 0) for word in leaf.values)
+    if leaf.field == "provider":
+        return frozenset(map(hash32, leaf.values))
+    if leaf.field == "signature":
+        return frozenset(0 if word == "none" else hash48(normal_signature(word)) for word in leaf.values)
+    return frozenset().union(*({0} if word == "none" else registry.signatures_by(leaf.field, word) for word in leaf.values))
+
+
+def pick(limit: Limit, only: Only, facts: Facts, registry: Registry) -> Pick:
+    """The entries that share this message's key, save what is ``LATE``."""
+    categories, subcategories, signatures, providers = only
+    keys = limit.keys
+    if "category" in keys:
+        categories = frozenset((int(facts.category),))
+    if "subcategory" in keys:
+        subcategories = frozenset((facts.subcategory_code,))
+    for kind in ("advertiser", "group"):
+        if kind in keys:
+            same = registry.signatures_of(kind, facts.signature_hash)
+            signatures = same if signatures is None else same & signatures
+    if "signature" in keys:
+        signatures = frozenset((facts.signature_hash,))
+    if "provider" in keys:
+        providers = frozenset((facts.sender.provider_hash,))
+    return Pick(categories, subcategories, signatures, providers)
+
+
+def counter_key(rule: str, place: int, limit: Limit, facts: Facts, registry: Registry) -> int:
+    """The 64-bit name of a counter, the same on every node and after a reload: rule, limit, values of the key save what is ``LATE``."""
+    values = {
+        "advertiser": registry.advertiser_of(facts.signature_hash),
+        "group": registry.group_of(facts.signature_hash),
+        "signature": facts.signature,
+        "category": facts.category.word,
+        "subcategory": facts.subcategory,
+        "provider": facts.sender.provider,
+    }
+    named = "\0".join(f"{key}={values[key]}" for key in sorted(limit.keys) if key in values)
+    return xxh3_64_intdigest(f"{rule}\0{place}\0{limit.window}\0{named}".encode())
+
+
+def counter_of(base: int, limit: Limit, message: Message, province: str, template: int) -> int:
+    """The counter of one message: ``base`` with what is ``LATE``. The parts are 64-bit hashes of their own, so they may be mixed by xor."""
+    keys = limit.keys
+    if LATE.isdisjoint(keys):
+        return base
+    sender = message.sender
+    if "template" in keys:
+        base ^= template * 0x9E3779B97F4A7C15 & _MASK64
+    if "content" in keys:
+        base ^= text_key(message.content.text)
+    if "port" in keys:
+        base ^= text_key(f"port={sender.port}")
+    if "account" in keys:
+        base ^= text_key(f"account={sender.provider}/{sender.account}")
+    if "province" in keys:
+        base ^= text_key(f"province={province}")
+    return base
+
+
+_MASK64 = (1 << 64) - 1

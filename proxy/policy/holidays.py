@@ -1,0 +1,50 @@
+"""Holidays: which days are off, which weekends are worked, and what the days are called (法定节假日与调休).
+
+In: rows of ``registries/holidays.csv``. Out: for a day (days since 1970, local), what it is. Never: files, a list of its own: the State
+Council publishes one every year.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+_THURSDAY = 3  # 1970-01-01
+KINDS = ("holiday", "workday")
+"""What a row says of its days: off, or worked though they are a weekend's."""
+WORDS = ("holiday", "workday", "makeup", "rest")
+"""What ``calendar`` may ask, beside names: a registered day off; a day people work; a weekend that is worked; any day off."""
+
+
+class HolidayRow(NamedTuple):
+    first: int  # days since 1970, both included
+    last: int
+    name: str
+    kind: str
+    line: int = 0
+
+
+class Holidays:
+    def __init__(self, rows: Iterable[HolidayRow] = ()) -> None:
+        self.rows = tuple(rows)
+        self._off: dict[int, set[str]] = {}
+        self._worked: set[int] = set()
+        for row in self.rows:
+            for day in range(row.first, row.last + 1):
+                if row.kind == "holiday":
+                    self._off.setdefault(day, set()).add(row.name)
+                else:
+                    self._worked.add(day)
+        self.names = frozenset(row.name for row in self.rows if row.kind == "holiday" and row.name)
+
+    def is_a(self, word: str, day: int) -> bool:
+        """Whether a day is what ``calendar`` asks for: one of WORDS, or the name of a holiday."""
+        off, worked = day in self._off, day in self._worked
+        weekend = (day + _THURSDAY) % 7 >= 5
+        if word == "holiday":
+            return off
+        if word == "makeup":
+            return worked
+        if word in ("workday", "rest"):
+            return (worked or not (off or weekend)) is (word == "workday")
+        return word in self._off.get(day, ())

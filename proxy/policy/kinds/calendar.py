@@ -1,0 +1,68 @@
+"""calendar: days by ``registries/holidays.csv``: ``calendar: holiday``, ``workday``, ``makeup`` (a weekend that is worked), ``rest`` (any
+day off), or a holiday's name; ``{holiday: true, before: "10:00"}`` only a part of such a day.
+"""
+
+from __future__ import annotations
+
+from proxy.policy import moments
+from proxy.policy.condition import Test, Tree
+from proxy.policy.holidays import WORDS
+from proxy.policy.kinds import Context
+from proxy.policy.problem import RuleFault
+from proxy.policy.source import Node
+from proxy.yamlfile import unknown
+
+IN_RECORD = "time"
+
+
+def condition(node: Node, context: Context) -> Tree:
+    first, last = 0, moments.DAY_S
+    shown = ""
+    if isinstance(node.value, dict):
+        keys = node.mapping("calendar", ("day", "holiday", "before", "after"))
+        if len(keys.keys() & {"day", "holiday"}) != 1:
+            raise RuleFault(node.line, "calendar: say which days: holiday: true, or day: (like day: 清明)")
+        first = _clock(keys["after"]) if "after" in keys else first
+        last = _clock(keys["before"]) if "before" in keys else last
+        if last <= first:
+            raise RuleFault(node.line, "calendar: before is not later than after")
+        shown = " ".join(f" {word} {keys[word].value}" for word in ("after", "before") if word in keys)
+        words = _words(keys["day"], context) if "day" in keys else _holiday(keys["holiday"])
+    else:
+        words = _words(node, context)
+    holidays = context.registry.holidays
+
+    def holds(at: float) -> bool:
+        day, second = divmod(int(at) + moments.OFFSET_S, moments.DAY_S)
+        return first <= second < last and any(holidays.is_a(word, day) for word in words)
+
+    def changes(at: float) -> float:
+        midnight = moments.next_midnight(at) - moments.DAY_S
+        return min((midnight + edge for edge in (first, last) if midnight + edge > at), default=midnight + moments.DAY_S)
+
+    test = moments.TimeTest(holds, changes, "the day is " + " or ".join(words) + shown)
+    return Test("time", test.holds, test.words, "calendar", time=test)
+
+
+def _holiday(node: Node) -> list[str]:
+    if not node.truth("calendar: holiday"):
+        raise RuleFault(
+            node.line, "calendar: holiday: false is no condition (write calendar: workday, or not: {calendar: holiday})"
+        )
+    return ["holiday"]
+
+
+def _words(node: Node, context: Context) -> list[str]:
+    known = [*WORDS, *context.registry.holidays.names]
+    words = node.texts("calendar")
+    for item, word in zip(node.items(), words, strict=True):
+        if word not in known:
+            raise RuleFault(item.line, f"calendar: {unknown('day', word, known)}; registries/holidays.csv has the names")
+    return words
+
+
+def _clock(node: Node) -> int:
+    try:
+        return moments.clock(node.text("calendar"))
+    except ValueError as fault:
+        raise RuleFault(node.line, f"calendar: {fault}") from None

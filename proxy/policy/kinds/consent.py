@@ -1,0 +1,37 @@
+"""consent: what the person agreed to, by ``registries/consents.csv``: ``consent: [absent, expired, revoked, unreviewed]``, ``granted``;
+``asked``: this advertiser has asked them already (the person's record knows, whatever became of it).
+"""
+
+from __future__ import annotations
+
+from proxy.message import Facts, Message, Recipient
+from proxy.policy.condition import AnyOf, Person, Tree
+from proxy.policy.kinds import Context
+from proxy.policy.people import CONSENT_STATES, state_of
+from proxy.policy.source import Node
+
+IN_RECORD = "person"
+WORDS = (*CONSENT_STATES, "asked")
+
+
+def condition(node: Node, context: Context) -> Tree:
+    words = node.words("consent", WORDS, "state")
+    states = frozenset(words) - {"asked"}
+    registry, consents = context.registry, context.registry.consents
+
+    def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
+        mine = registry.advertiser_of(facts.signature_hash)
+        known = frozenset(("", mine, facts.signature))
+        of = frozenset(("", facts.category.word, facts.subcategory))
+        return state_of(consents.newest(message.recipient, known, of, now), now) in states
+
+    def asked(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
+        mine = registry.advertiser_of(facts.signature_hash)
+        return bool(mine) and any(registry.advertiser_of(one) == mine for one in record.asked())
+
+    parts: list[Tree] = []
+    if states:
+        parts.append(Person(holds, "the recipient's consent is " + " or ".join(sorted(states)), "consent"))
+    if "asked" in words:
+        parts.append(Person(asked, "this advertiser has asked the recipient already", "consent", spares_bare=True))
+    return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))

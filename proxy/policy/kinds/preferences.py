@@ -1,0 +1,39 @@
+"""preferences: what the person wants when, by ``registries/preferences.csv``: ``preferences: against`` (they do not want such messages
+now), ``none`` (they have said nothing).
+"""
+
+from __future__ import annotations
+
+from proxy.message import Facts, Message, Recipient
+from proxy.policy import moments
+from proxy.policy.condition import AnyOf, Person, Tree
+from proxy.policy.kinds import Context
+from proxy.policy.people import speaks_of
+from proxy.policy.source import Node
+
+IN_RECORD = "person"
+WORDS = ("against", "none")
+
+
+def condition(node: Node, context: Context) -> Tree:
+    words = node.words("preferences", WORDS)
+    wishes, holidays = context.registry.preferences, context.registry.holidays
+
+    def against(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
+        rows = wishes.of(message.recipient)
+        if not rows:
+            return False
+        at = max(now, message.content.scheduled or 0.0)
+        holiday = holidays.is_a("holiday", (int(at) + moments.OFFSET_S) // moments.DAY_S)
+        of = frozenset((facts.category.word, facts.subcategory))
+        return any(speaks_of(row, of, at, holiday) for row in rows)
+
+    def none(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
+        return not wishes.of(message.recipient)
+
+    parts: list[Tree] = []
+    if "against" in words:
+        parts.append(Person(against, "the recipient does not want such messages now", "preferences", passing=True))
+    if "none" in words:
+        parts.append(Person(none, "the recipient has registered no wishes", "preferences"))
+    return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))

@@ -1,0 +1,21 @@
+"""template: which registered text it is, by ``registries/templates.csv``: a template's name, ``matched`` (any), ``mismatched`` (its
+signature has templates, and it is none of them), ``unregistered`` (its signature has none).
+"""
+
+from __future__ import annotations
+
+from proxy.policy.condition import OneOf, Tree
+from proxy.policy.kinds import Context
+from proxy.policy.source import Node
+
+IN_RECORD = ""
+HINT = "a record keeps the text's fingerprint: count with key: [recipient, template], or by signature"
+WORDS = ("matched", "mismatched", "unregistered")
+
+
+def condition(node: Node, context: Context) -> Tree:
+    names = context.registry.templates.names
+    words = set(node.words("template", [*WORDS, *names], "template"))
+    if "matched" in words:
+        words |= names
+    return OneOf("template", frozenset(words))

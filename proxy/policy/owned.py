@@ -1,0 +1,48 @@
+"""Owned: whether links and telephone numbers in a text are registered for who sends it.
+
+In: what a page holds, the registry. Out: a condition. Never: a list of its own.
+
+What is registered for everybody or for the advertiser behind the text's own signature is known from the text; what is registered for one
+provider depends on who sends, so each such provider has a condition of its own, and the tree joins the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from proxy.message import hash48
+
+from .condition import All, AnyOf, Not, OneOf, Test, Tree
+from .reading import Page
+from .registry import Registry
+
+
+def outside_registered(word: str, read: Callable[[Page], Sequence[str]], registry: Registry) -> Tree:
+    """Some link (or number) that is registered neither for everybody, nor for the advertiser, nor for the provider."""
+
+    def test(provider: str) -> Test:
+        def holds(page: Page) -> bool:
+            found = read(page)
+            return bool(found) and not all(_is_owned(one, registry, page, provider) for one in found)
+
+        whose = f", provider {provider}" if provider else ""
+        return Test("text", holds, f"a {word} that is not registered for the advertiser{whose}", word, reads=_READS[word])
+
+    own = sorted(registry.providers_with_contacts)
+    if not own:
+        return test("")
+    spared = tuple(All((OneOf("provider", frozenset((one,))), Not(test(one)))) for one in own)
+    return All((test(""), Not(AnyOf(spared) if len(spared) > 1 else spared[0])))
+
+
+_READS = {"url": "links", "contact": "contacts"}
+
+
+def _is_owned(contact: str, registry: Registry, page: Page, provider: str) -> bool:
+    owners = registry.owners(contact)
+    if owners is None:
+        return False
+    if owners.everybody or provider in owners.providers:
+        return True
+    name = page.signature.name
+    return bool(name) and registry.advertiser_of(hash48(name)) in owners.advertisers

@@ -1,0 +1,119 @@
+"""Renamed: whether somebody whom a person refused is writing again under another name, and how one can tell (网络交易监督管理办法 16).
+
+In: a refusal, a message with its facts, the registry, what the refused ones said. Out: the ways in which the two are the same, in words.
+Never: a decision (rules say which ways count).
+
+    signature    it is the very signature that was refused (spellings of it are folded together)
+    advertiser   the registry leads both signatures to one advertiser       licence   … to two with one business licence
+    group        … to two of one group                                      domain    a link in the text is the refused advertiser's
+    phone        a number in the text is, or stood in what was refused      text      it says what the refused one said
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from rapidfuzz import fuzz
+
+from proxy.message import Content, Facts, Message, OptOut, Recipient, RefusedText, hash48
+
+from .reading import Page
+from .registry import Registry
+from .text import fold, masked, normal_signature, squeeze
+
+WAYS = ("signature", "advertiser", "licence", "group", "domain", "phone", "text")
+SIMILARITY = 0.85
+"""Where a rule says nothing: of two advertisements for different things in the same manner about 0.6 is the same."""
+COMPARED_MAX = 64
+"""Characters: what a reader sees first, and what a record keeps."""
+COMPARED_LEAST = 12
+"""Below it texts are alike by chance."""
+CONTACTS_KEPT = 3
+_HASH = re.compile(r"[0-9a-f]{12}")
+_EDGES = re.compile(r"^\s*(?:【[^【】]*】)+|【[^【】]*】\s*$")
+_TAIL = re.compile(r"[^一-鿿]?(?:退订|拒收|回复?[0-9a-z@#]|取消订阅|如需退订)[^。！!；;]{0,14}$")
+_BETWEEN = "\x1f"
+
+
+class Refused(NamedTuple):
+    """Whom a refusal means, by the registry of today."""
+
+    signature: int  # hash48; 0 where an advertiser was refused by name
+    advertiser: str
+
+
+def refused_by(refusal: OptOut, registry: Registry) -> Refused:
+    """The signature and the advertiser of a refusal of scope advertiser or signature."""
+    value = refusal.value
+    if _HASH.fullmatch(value):
+        number = int(value, 16)
+        return Refused(number, registry.advertiser_of(number))
+    if refusal.scope == "advertiser" and value in registry.advertisers:
+        return Refused(0, value)
+    number = hash48(normal_signature(value))
+    return Refused(number, registry.advertiser_of(number))
+
+
+def ways(
+    refused: Refused, message: Message, facts: Facts, record: Recipient, registry: Registry, similarity: float
+) -> Iterator[tuple[str, str]]:
+    """(one of WAYS, what shows it) for each way in which the sender is the refused one."""
+    mine, theirs = facts.signature_hash, refused.advertiser
+    if mine and mine == refused.signature:
+        yield "signature", ""
+        return
+    owner = registry.advertiser_of(mine)
+    if mine and owner == theirs:
+        yield "advertiser", f"signature {facts.signature} is of {owner}, too"
+    elif mine:
+        licence = registry.licence_of(owner)
+        if licence and licence == registry.licence_of(theirs):
+            yield "licence", f"{owner} and {theirs} have one licence, {licence}"
+        if registry.group_of(mine) == registry.group_named(theirs):
+            yield "group", f"{owner} and {theirs} are of one group, {registry.group_of(mine)}"
+    for way in ("domain", "phone"):
+        if (way, theirs) in facts.owners:
+            yield way, f"{_shown(message, way, theirs, registry)} is of {theirs}"
+    yield from _by_text(refused, message, record, registry, similarity)
+
+
+def _shown(message: Message, way: str, advertiser: str, registry: Registry) -> str:
+    page = Page(message.content)
+    found = page.links if way == "domain" else page.contacts
+    owned = [one for one in found if (owners := registry.owners(one)) and advertiser in owners.advertisers]
+    return f"{way} {', '.join(owned)}"
+
+
+def _by_text(
+    refused: Refused, message: Message, record: Recipient, registry: Registry, similarity: float
+) -> Iterator[tuple[str, str]]:
+    for one in record.refused_texts():
+        if one.signature != refused.signature and registry.advertiser_of(one.signature) != refused.advertiser:
+            continue
+        contacts, _, theirs = one.text.rpartition(_BETWEEN)
+        mine = kept_of(message.content.text)
+        same = set(contacts.split()) & set(mine.rpartition(_BETWEEN)[0].split())
+        if same:
+            yield "phone", f"phone {', '.join(sorted(same))} stood in what was refused"
+        body = mine.rpartition(_BETWEEN)[2]
+        alike = fuzz.ratio(theirs, body) / 100 if min(len(theirs), len(body)) >= COMPARED_LEAST else 0.0
+        if alike >= similarity:
+            yield "text", f"{alike:.0%} like what was refused: {theirs[:24]}"
+
+
+@lru_cache(maxsize=4_096)
+def kept_of(text: str) -> str:
+    """What is kept of a refused text, and compared: telephone numbers, then the beginning of its words without signature and notice,
+    digits masked."""
+    contacts = Page(Content(text, "readable", b"")).contacts[:CONTACTS_KEPT]
+    body = _TAIL.sub("", _EDGES.sub("", fold(text)).strip())
+    plain = "".join(squeeze(masked(body).decode("utf-8", "replace")).split())
+    return " ".join(contacts) + _BETWEEN + plain[:COMPARED_MAX]
+
+
+def refused_text(signature: int, template: int, text: str) -> RefusedText:
+    """What the record keeps of a message whose sender was refused."""
+    return RefusedText(signature, template, kept_of(text))

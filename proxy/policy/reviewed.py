@@ -1,0 +1,79 @@
+"""Reviewed: which texts a clerk has looked at, and what was decided of them.
+
+In: rows of ``registries/reviewed.csv``; a text under analysis. Out: the key under which a text is released, conditions for rules that say
+``then: review``. Never: files; a text that nobody looked at.
+
+A text is its words without what varies harmlessly: digits are masked. Links and telephone numbers are kept as they are, for it is they
+that one would exchange behind a clerk's back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+from proxy.message import Content
+
+from . import moments
+from .condition import All, AnyOf, OneOf, Test, Tree, never
+from .text import masked
+
+if TYPE_CHECKING:
+    from .reading import Page
+
+VERDICTS = ("released", "refused")
+KEY = re.compile(r"[0-9a-f]{16}")
+_ZEROS = re.compile(b"00+")
+
+
+def key_of(page: Page) -> str:
+    """16 hex digits that name a text to a clerk. Cryptographic, so that nobody can make a text that passes for a released one."""
+    words = _ZEROS.sub(b"0", masked(page.squeezed))
+    beside = "\0".join((*page.links, *page.contacts)).encode("utf-8", "surrogatepass")
+    return blake2b(words + b"\0" + beside, digest_size=8).hexdigest()
+
+
+def review_key(content: Content) -> str:
+    """``key_of`` for a text that is not under analysis."""
+    from .reading import Page  # noqa: PLC0415 # which reads texts with the keys of this file
+
+    return key_of(Page(content))
+
+
+class ReviewedRow(NamedTuple):
+    key: str
+    provider: str  # empty = any
+    verdict: str
+    by: str
+    until: float
+    line: int = 0
+
+
+class Reviewed:
+    def __init__(self, rows: Iterable[ReviewedRow] = ()) -> None:
+        self.rows = tuple(rows)
+        self._trees = {verdict: self._tree(verdict) for verdict in VERDICTS}
+
+    def tree(self, verdict: str) -> Tree | None:
+        """Holds for texts of which this was decided; None where there are none."""
+        return self._trees[verdict]
+
+    def _tree(self, verdict: str) -> Tree | None:
+        groups: dict[tuple[str, float], list[str]] = {}
+        for row in self.rows:
+            if row.verdict == verdict:
+                groups.setdefault((row.provider, row.until), []).append(row.key)
+        parts = [_group(verdict, provider, until, keys) for (provider, until), keys in groups.items()]
+        return None if not parts else parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
+
+
+def _group(verdict: str, provider: str, until: float, keys: list[str]) -> Tree:
+    parts: list[Tree] = [Test("reviewed", never, f"a clerk has {verdict} the text", "reviewed", vocabulary=tuple(keys))]
+    if provider:
+        parts.append(OneOf("provider", frozenset((provider,))))
+    if until != moments.NEVER:
+        time = moments.between([(-moments.NEVER, until)], "the clerk's decision holds")
+        parts.append(Test("time", time.holds, time.words, "active", time=time))
+    return parts[0] if len(parts) == 1 else All(tuple(parts))

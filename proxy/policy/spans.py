@@ -1,0 +1,115 @@
+"""Spans: what a rule says of time outside its conditions: when it is active, how long it is tried first, when to come again.
+
+In: Nodes. Out: a condition, a moment, an ``Again``. Never: the clock.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from . import moments
+from .condition import Test
+from .problem import RuleFault
+from .registry import Registry
+from .source import Node
+
+
+def read_active(node: Node, registry: Registry) -> Test:
+    """Whole days, both included; with a time, ``to`` is excluded. A list: any of the spans; a campaign has its spans in the registry."""
+    spans: list[tuple[float, float]] = []
+    words: list[str] = []
+    for item in node.items():
+        keys = item.mapping("active", ("from", "to", "campaign"))
+        if "campaign" in keys:
+            name = keys["campaign"].word("active: campaign", sorted(registry.campaigns), "campaign")
+            if len(keys) > 1:
+                raise RuleFault(item.line, "active: a campaign has its dates in registries/campaigns.csv")
+            spans += registry.campaigns[name]
+            words.append(f"in campaign {name}")
+            continue
+        if not keys:
+            raise RuleFault(item.line, "active: says neither from nor to")
+        spans.append(_span(item, keys, "active"))
+        words.append(" ".join(f"{word} {value.text('active')}" for word, value in keys.items()))
+    test = moments.between(spans, "the rule is active " + " or ".join(words))
+    return Test("time", test.holds, test.words, "active", time=test)
+
+
+def _span(item: Node, keys: dict[str, Node], what: str) -> tuple[float, float]:
+    first, last = -moments.NEVER, moments.NEVER
+    try:
+        if "from" in keys:
+            first, _ = moments.moment(keys["from"].text(f"{what}: from"))
+        if "to" in keys:
+            last, timed = moments.moment(keys["to"].text(f"{what}: to"))
+            last += 0 if timed else moments.DAY_S
+    except ValueError as fault:
+        raise RuleFault(item.line, f"{what}: {fault}") from None
+    if last <= first:
+        raise RuleFault(item.line, f"{what}: to is before from")
+    return first, last
+
+
+def read_trial(node: Node) -> float:
+    """Until when a rule is judged in shadow: ``{until: 2026-12-01}`` (that day is the first on which it decides), or ``{from: …, for: 7d}``."""
+    keys = node.mapping("trial", ("until", "from", "for"))
+    if keys.keys() not in ({"until"}, {"from", "for"}):
+        raise RuleFault(
+            node.line, "trial: say until when (until: 2026-12-01), or from when and how long (from: 2026-11-24, for: 7d)"
+        )
+    try:
+        if "until" in keys:
+            return moments.moment(keys["until"].text("trial: until"))[0]
+        return moments.moment(keys["from"].text("trial: from"))[0] + moments.duration(keys["for"].text("trial: for"))
+    except ValueError as fault:
+        raise RuleFault(node.line, f"trial: {fault}") from None
+
+
+class Again(NamedTuple):
+    """When what a rule turns away may come again."""
+
+    clock_s: int = -1  # the next time of day at which it may; -1 = as soon as the rule lets it
+    at: float = 0.0  # or not before this moment
+    spread_s: int = 0  # people are spread out over so long behind it
+    most_s: int = 0  # what would have to wait longer is refused for good; 0 = however long
+
+    def after(self, free: float) -> float:
+        """The moment, if the rule lets it pass from ``free`` on."""
+        free = max(free, self.at)
+        return free if self.clock_s < 0 else moments.next_clock(self.clock_s, free)
+
+
+KEYS = ("defer_until", "jitter", "max_defer")
+
+
+def read_again(keys: dict[str, Node], then: str, *, limited: bool) -> Again | None:
+    """The three keys about coming again; None where there is none of them."""
+    given = [keys[word] for word in KEYS if word in keys]
+    if not given:
+        return None
+    if limited or then not in ("defer", "reject"):
+        raise RuleFault(given[0].line, "defer_until, jitter, max_defer: are for a rule that rejects or defers without a limit")
+    if "max_defer" in keys and then != "defer":
+        raise RuleFault(keys["max_defer"].line, "max_defer: is for a rule that defers (then: defer)")
+    again = Again(spread_s=_duration(keys, "jitter"), most_s=_duration(keys, "max_defer"))
+    if "defer_until" not in keys:
+        return again
+    node = keys["defer_until"]
+    written = node.text("defer_until")
+    try:
+        if len(written) == len("08:30"):
+            return again._replace(clock_s=moments.clock(written))
+        return again._replace(at=moments.moment(written)[0])
+    except ValueError:
+        raise RuleFault(
+            node.line, f"defer_until: '{written}' is neither a time of day (08:30) nor a moment (2027-03-16 09:00)"
+        ) from None
+
+
+def _duration(keys: dict[str, Node], word: str) -> int:
+    if word not in keys:
+        return 0
+    try:
+        return moments.duration(keys[word].text(word))
+    except ValueError as fault:
+        raise RuleFault(keys[word].line, f"{word}: {fault}") from None
