@@ -316,6 +316,7 @@ class Gate:
         self.rules_problem = ""
         if rules.revision == self.rules.revision:
             return []
+        rules.learn_from(self.rules)
         self.rules = rules
         self.operating.use(rules)
         self._note_rules(time.time())

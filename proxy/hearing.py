@@ -19,7 +19,7 @@ from proxy.message import Category, Content, Facts, Message, OptOut, Outcome, Se
 from proxy.number import NotARecipient, recipient_of
 from proxy.policy import read_reply
 from proxy.relay import Relay
-from proxy.replies import KINDS, Confirmation, Heard, Widening, widened
+from proxy.replies import KINDS, Confirmation, Heard, RefusedSaid, Widening, widened
 from proxy.tally import Tally
 from proxy.transit import Transit
 from proxy.wire import Deliver, encode, submit_sm
@@ -66,6 +66,8 @@ class Hearing:
             return heard
         heard.recipient = recipient
         self._relay.change(heard)
+        if self._relay.rules.compares_texts:
+            self._relay.change(RefusedSaid(heard, self._text_of))
         if self.manners.widen_after:
             self._relay.change(Widening(heard, self._widen, partial(self._widened, owner)))
         return heard
@@ -78,6 +80,9 @@ class Hearing:
             self._relay.when_synced(heard.recorded, partial(self._in_force, read_at, heard))
         elif heard.kind == "restore":
             self._relay.when_synced(heard.recorded, partial(self._restored, heard))
+
+    def _text_of(self, template: int) -> str:
+        return self._relay.rules.text_of(template)
 
     def _widen(self, refusals: Sequence[OptOut], now: float) -> OptOut | None:
         manners = self.manners

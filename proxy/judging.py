@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from proxy.changes import fingerprint, refused_before
+from proxy.grounds import Grounds
 from proxy.message import GATE_REASONS, Category, Entry, Facts, Message, Outcome, Reason, Verdict, pack_entry
 from proxy.policy import RuleSet, judge
 from proxy.state import Store, record
@@ -49,6 +50,8 @@ class Judging:
         """The last entry id given out."""
         self.error: Exception | None = None
         """The last thing ``judge`` raised, for the log (whoever runs the relay takes it)."""
+        self.grounds = Grounds()
+        """What is to be said of verdicts beside them, until they are written."""
         self._on_judge_error = on_judge_error
         self._listed = store.listed
 
@@ -72,6 +75,8 @@ class Judging:
             verdict = self.failed(message, error)
         transit.verdict = verdict
         transit.category = category = verdict.facts.category
+        if verdict.breaches:
+            self.grounds.look_at(transit, verdict)
         if verdict.reason is not None:
             self.refuse(transit, verdict.reason)
             return data

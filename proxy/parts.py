@@ -139,6 +139,7 @@ class Parts:
         packed = long.packed or leader.packed
         said = self._ask_again(long, leader, message, data, now)
         if said is not None:
+            self._judging.grounds.look_at(transit, said)
             verdict = transit.verdict = said
             transit.category = said.facts.category
             if said.reason is not None:

@@ -4,8 +4,8 @@ In: submits that a rule refused, with where that stands in the journal; the same
 record per turn with how often each was asked again. Never: a verdict; sockets, the clock.
 
 Kept is only what would be refused again for the next ten minutes whatever happens to others: never a defer or one of the gate's own
-reasons; nothing that a rolling window or an aggregate decided (when they let go is not known beforehand), no part of a long message,
-nothing scheduled. It ends with the day, with the next moment at which any time rule turns, with the window of the cap that was
+reasons; nothing that a rolling window, an aggregate or a person's wishes decided (when they let go is not known beforehand), no part of a
+long message, nothing scheduled. It ends with the day, with the next moment at which any time rule turns, with the window of the cap that was
 reached, with a reload of the rules, and with any change of the person's record but a new message (which only adds reasons).
 """
 
@@ -131,11 +131,10 @@ def _stands(message: Message, verdict: Verdict, rules: RuleSet) -> bool:
     content = message.content
     if content.part is not None or content.scheduled is not None or not verdict.breaches:
         return False
-    return all(
-        "recipient" in limit.keys and limit.window.unit != "rolling"
-        for breach in verdict.breaches
-        if breach.number < ORDER_NUMBERS_FROM  # an order has no limits, and its end is among the rules' moments
-        for limit in rules.rules[breach.number].limits
+    # an order has no limits, and its end is among the rules' moments
+    breached = [rules.rules[breach.number] for breach in verdict.breaches if breach.number < ORDER_NUMBERS_FROM]
+    return not any(rule.passing for rule in breached) and all(
+        "recipient" in limit.keys and limit.window.unit != "rolling" for rule in breached for limit in rule.limits
     )
 
 

@@ -347,6 +347,7 @@ class Relay:
             if self.journal_down:  # until the next tick finds that it writes again
                 raise JournalDown(self.journal_down)
             verdict = journal.extend(VERDICT, verdict_pieces(now, decided, self.rules.revision, self.rules.window_s))
+            self.judging.grounds.write(journal, now, decided, verdict)
             journal.extend(ACCEPTED, pack_accepted(now, map(_taken, accepted)))
             sequences = [0 if (said := change.written(now)) is None else journal.append(*said) for change in changed]
             journal.write(now)
@@ -389,6 +390,7 @@ class Relay:
     ) -> None:
         """The journal refused the group: nothing of it leaves. Entries are undone, answers and changes wait until it writes again."""
         self.journal_down = str(down)
+        self.judging.grounds.waiting.clear()
         for transit in decided:
             if transit.packed and transit.message is not None:
                 part = transit.long is not None

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from proxy.changes import Effect
-from proxy.desk import entries, mail, operated
+from proxy.desk import entries, grounds, mail, operated
 from proxy.desk.journal import Record
 from proxy.listing import Listings
 from proxy.message import EntryState, hash32
 from proxy.officer import officer_changed, take_off
-from proxy.replies import lift
+from proxy.replies import keep_texts, lift
 from proxy.state import EmbeddedStore, record, replied
 
 ID_GAP = 1 << 16
@@ -65,19 +65,29 @@ def replay(
             done.learnt.append(entries.unpack_ids(item.body))
         elif item.kind == entries.UNREPLACED:
             _unreplaced(store, entries.unpack_unreplaced(item.body), counts, done)
-        elif item.kind == entries.OPTOUT:
-            _refused(store, entries.unpack_optout(item.body))
-        elif item.kind == entries.RESTORED:
-            back = entries.unpack_restored(item.body)
-            store.update(back.recipient, lambda data, one=back: lift(data, one.lifted, int(one.time)))  # type: ignore[misc]
-        elif item.kind == entries.SAID:
-            said = entries.unpack_said(item.body)
-            store.update(said.recipient, lambda data, one=said: replied.with_confirmed(data, one.refusal, int(one.time)))  # type: ignore[misc]
-        elif not _operated(store, item, listings) and counts:
+        elif not _person(store, item) and not _operated(store, item, listings) and counts:
             _mail(store, item)
     for person, (time, keep_s) in done.touched.items():
         store.update(person, lambda data, at=int(time), keep=keep_s: record.prune(data, at, keep))  # type: ignore[misc]
     return done
+
+
+def _person(store: EmbeddedStore, item: Record) -> bool:
+    """What people said, and what was kept of it; whether the record is of such a kind."""
+    if item.kind == entries.OPTOUT:
+        _refused(store, entries.unpack_optout(item.body))
+    elif item.kind == entries.RESTORED:
+        back = entries.unpack_restored(item.body)
+        store.update(back.recipient, lambda data: lift(data, back.lifted, int(back.time)))
+    elif item.kind == entries.SAID:
+        said = entries.unpack_said(item.body)
+        store.update(said.recipient, lambda data: replied.with_confirmed(data, said.refusal, int(said.time)))
+    elif item.kind == entries.REFUSED_SAID:
+        kept = grounds.unpack_said(item.body)
+        store.update(kept.recipient, lambda data: keep_texts(data, kept.texts))
+    else:
+        return False
+    return True
 
 
 def _operated(store: EmbeddedStore, item: Record, listings: Listings) -> bool:

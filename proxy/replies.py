@@ -11,16 +11,20 @@ had grown out of several replies; what an officer, a complaint or an import stop
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
-from proxy.desk import entries
-from proxy.message import Category, Entry, EntryState, OptOut, hash16, hash32
-from proxy.policy import Declared, read_reply
-from proxy.state import record, replied
+from proxy.desk import entries, grounds
+from proxy.message import Category, Entry, EntryState, OptOut, RefusedText, hash16, hash32
+from proxy.policy import Declared, read_reply, refused_text
+from proxy.state import asked, record, replied
 
 REPLY_REFERS_S = 30 * 86_400
 """A reply is read as an answer to what came from that port in the last 30 days (DOMAIN §5)."""
 DAY_S = 86_400
+REFUSED_SAID_MAX = 3
+"""The newest texts of a refused advertiser that are kept: what it says under another name is what it said last."""
+HASH = re.compile(r"[0-9a-f]{12}")
 ALL_MARKETING = ("category", Category.MARKETING.word)
 """Scope and value of a refusal of all marketing."""
 KINDS = {"optout": "optout", "restore": "restore", "review": "review", "none": "reply"}
@@ -158,6 +162,51 @@ class Heard:
         return self.kind in ("optout", "restore")  # it is in force, whatever becomes of the deliver
 
 
+class RefusedSaid:
+    """Comes right behind a reply: what the refused advertiser's messages said, so that it is known again under another name."""
+
+    __slots__ = ("recipient", "texts", "_heard", "_text_of")
+
+    def __init__(self, heard: Heard, text_of: Callable[[int], str]) -> None:
+        """``text_of``: the text with a fingerprint, empty if it is not known any more."""
+        self.recipient = heard.recipient
+        self.texts: list[RefusedText] = []
+        self._heard = heard
+        self._text_of = text_of
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        self.texts = []
+        refusal = self._heard.opt_out
+        if refusal is None or refusal.scope != "advertiser":
+            return data
+        signature = int(refusal.value, 16)
+        said = [
+            one.template
+            for one in reversed(record.entries(data))
+            if one.signature == signature and one.category == Category.MARKETING
+        ]
+        for template in list(dict.fromkeys(said))[:REFUSED_SAID_MAX]:
+            if text := self._text_of(template):
+                self.texts.append(refused_text(signature, template, text))
+        return keep_texts(data, self.texts)
+
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        return (entries.REFUSED_SAID, grounds.pack_said(now, self.recipient, self.texts)) if self.texts else None
+
+    def done(self, recorded: int) -> None:
+        return None
+
+    def unwritten(self) -> bool:
+        return bool(self.texts)
+
+
+def keep_texts(data: bytes, texts: Sequence[RefusedText]) -> bytes:
+    """The record with what refused ones said."""
+    for one in texts:
+        data = asked.refused_text(data, one)
+    return data
+
+
 class Widening:
     """Comes right behind a reply: a refusal of all marketing, if it was one advertiser too many."""
 
@@ -196,6 +245,8 @@ def lift(data: bytes, refusals: Sequence[OptOut], now: int) -> bytes:
     """The record without these refusals; of one that was renewed since, the newer stays."""
     for one in refusals:
         data = replied.forgotten(record.restore(data, one.scope, one.value, one.time), one, now)
+        if one.scope == "advertiser" and HASH.fullmatch(one.value):
+            data = asked.without_texts(data, int(one.value, 16))
     return data
 
 

@@ -206,3 +206,16 @@ def test_by_default_a_refusal_is_bare_and_with_standard_statuses_it_says_only_th
     house.submit("jia", BEIJING, TEXT)
     house.submit("jia", BEIJING, TEXT)
     assert [(told.command_status, len(told.data)) for told in house.told("jia")] == [(0x45, 16)] * 2
+
+
+def test_what_a_person_does_not_want_at_noon_they_may_want_a_minute_later(tmp_path):
+    (tmp_path / "rules" / "registries").mkdir(parents=True)
+    (tmp_path / "rules" / "registries" / "preferences.csv").write_text(f"{SHANGHAI},,11:00-12:01,\n")
+    house = House(tmp_path, rules="rules: [{id: wish, when: {preferences: against}, then: reject, reason: protected}]")
+    house.submit("jia", SHANGHAI, TEXT, sequence=1)
+    house.now += 59
+    house.submit("jia", SHANGHAI, TEXT, sequence=2)
+    house.now += 1
+    house.submit("jia", SHANGHAI, TEXT, sequence=3)
+    assert statuses(house) == [0x420, 0x420]
+    assert len(house.at_carrier()) == 1

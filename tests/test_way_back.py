@@ -59,7 +59,7 @@ class House:
         )
         self.relay = Relay(
             directory=cast("Any", SimpleNamespace(ports=ports, providers={"jia": 1, "yi": 1})),
-            rules=cast("Any", SimpleNamespace(revision="", window_s=86_400)),
+            rules=cast("Any", SimpleNamespace(revision="", window_s=86_400, compares_texts=False)),
             store=self.store,
             journal=self.journal,
             routes=cast("Any", None),

@@ -27,11 +27,13 @@ RESTORED, SAID = 15, 16
 REPEATED, ASKED, UNREPLACED = 18, 19, 20
 IDS, ACCEPTED = 22, 24
 ORDERED, LIFTED, OPERATED, SUPPRESSED, LISTING, LISTED, LISTING_DONE = range(25, 32)  # operated.py
+EVIDENCE, REVIEW, REFUSED_SAID = 32, 33, 34  # grounds.py
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
     RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
     RESTORED: "restored", SAID: "said",
     DELIVERED: "delivered", DROPPED: "dropped", DISOWNED: "disowned",
+    EVIDENCE: "evidence", REVIEW: "review", REFUSED_SAID: "refused-said",
     REPEATED: "repeated", ASKED: "asked", UNREPLACED: "unreplaced",
     ORDERED: "ordered", LIFTED: "lifted", OPERATED: "operated", SUPPRESSED: "suppressed",
     LISTING: "listing", LISTED: "listed", LISTING_DONE: "listing-done",

@@ -1,0 +1,56 @@
+"""Grounds: leads what a verdict rests on, and texts a clerk should see, into the journal beside the verdicts. Pure.
+
+In: submits that were judged; later, where their verdicts stand in the journal. Out: journal records. Never: a verdict, sockets, the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from proxy.desk import entries, grounds
+from proxy.desk.journal import Journal
+from proxy.message import Message, Verdict
+from proxy.policy import review_key
+from proxy.transit import Transit
+
+REVIEWS_MAX = 16_384
+"""Texts remembered as told to the clerk: past it one may be told twice."""
+TEXT_MAX = 1_000
+IN_REVIEW = "in-review"
+
+
+class Grounds:
+    def __init__(self) -> None:
+        self.waiting: dict[int, Transit] = {}
+        """Judged and worth a word, not written yet, by identity."""
+        self._told: dict[tuple[str, str, str], None] = {}
+
+    def look_at(self, transit: Transit, verdict: Verdict) -> None:
+        """Somebody objected: notes the submit if more is to be said of that than which rules."""
+        if any(breach.evidence or breach.reason.name == IN_REVIEW for breach in verdict.breaches):
+            self.waiting[id(transit)] = transit
+
+    def write(self, journal: Journal, now: float, decided: Sequence[Transit], first: int) -> None:
+        """Appends what is to be said of those of ``decided`` that were noted; ``first``: where the first one's verdict stands."""
+        for place, transit in enumerate(decided if self.waiting else ()):
+            if self.waiting.pop(id(transit), None) is not None and transit.verdict is not None and transit.message is not None:
+                for kind, body in self._of(now, transit.message, transit.verdict, first + place):
+                    journal.append(kind, body)
+
+    def _of(self, now: float, message: Message, verdict: Verdict, sequence: int) -> Iterator[tuple[int, bytes]]:
+        for breach in verdict.breaches:
+            if breach.evidence:
+                yield entries.EVIDENCE, grounds.pack_evidence(now, sequence, breach.rule, breach.evidence)
+            if breach.reason.name == IN_REVIEW and message.content.complete:
+                yield from self._review(now, message, breach.rule, sequence)
+
+    def _review(self, now: float, message: Message, rule: str, sequence: int) -> Iterator[tuple[int, bytes]]:
+        sender = message.sender
+        item = sender.provider, rule, review_key(message.content)
+        if item in self._told:
+            return
+        if len(self._told) >= REVIEWS_MAX:
+            del self._told[next(iter(self._told))]
+        self._told[item] = None
+        body = grounds.pack_review(now, sequence, rule, sender.provider, sender.port, item[2], message.content.text[:TEXT_MAX])
+        yield entries.REVIEW, body
