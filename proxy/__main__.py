@@ -76,13 +76,24 @@ def demo(
 
 
 @app.command(epilog="Example: gate106 check rules/")
-def check(rules: Annotated[Path, typer.Argument(help="The folder with rules.")] = Path("rules")) -> None:
-    """Lint rules and run their tests; every problem as file:line. Exit 1 if there is any."""
+def check(
+    rules: Annotated[
+        Path | None, typer.Argument(help="The folder with rules; default rules/, or what the settings say.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="Compare with these settings, too.")] = None,
+) -> None:
+    """Lint rules, compare registries and run tests; every problem as file:line. Exit 1 if there is any."""
+    from proxy import config as house
     from proxy import policy
 
+    try:
+        settings = house.load(config) if config is not None else None
+    except house.SettingsError as error:
+        fail(error)
+    rules = rules or (settings.rules if settings else Path("rules"))
     if not rules.is_dir():
         fail(f"{rules}: no such folder (name the folder that holds your rules)")
-    report = policy.check(rules)
+    report = policy.check(rules, settings.providers if settings else None)
     for problem in report.problems:
         typer.echo(str(problem), err=True)
     typer.echo(f"{rules}: {report.rules} rules, {report.tests} tests, {len(report.problems)} problems")

@@ -1,6 +1,6 @@
-"""check: does the rules folder load, and do its own tests hold?
+"""check: does the rules folder load, do its registries agree, and do its own tests hold?
 
-In: a folder. Out: a Report with every Problem. Never: the live store: tests run on a past of their own.
+In: a folder, perhaps the settings. Out: a Report with every Problem. Never: the live store: tests run on a past of their own.
 
 A test is ``{note: …, messages: [step, …]}``. A step is a message (``at to from text`` and perhaps ``category provider account
 repeat scheduled``) with what is wanted of it (``allow``, ``{reject: rule-id}``, ``{defer: rule-id}``), or a refusal by the
@@ -10,19 +10,23 @@ person (``at to optout: {scope: …, value: …}``).
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from proxy.config import Provider
 from proxy.message import Category, Content, Entry, Message, OptOut, Outcome, Sender, Verdict
 from proxy.number import NotARecipient, recipient_of
 from proxy.yamlfile import unknown
 
 from . import moments
+from .crosscheck import crosscheck
 from .history import Counts, Past
 from .judge import judge
 from .kinds import suppressed
 from .loader import load_all
 from .problem import Problem, RuleFault, RulesError
+from .renamed import refused_by, refused_text
 from .ruleset import RuleSet
 from .source import Node
 
@@ -52,15 +56,18 @@ class Report:
     tests: int = 0
 
 
-def check(folder: Path) -> Report:
-    """Load the folder and run its tests; an empty ``problems`` is what one wants."""
+def check(folder: Path, providers: Iterable[Provider] | None = None) -> Report:
+    """Load the folder, compare its registries and run its tests; an empty ``problems`` is what one wants. ``providers``: of the settings,
+    to compare names and ports with."""
     try:
         loaded = load_all(folder)
     except RulesError as error:
         return Report(error.problems)
-    report = Report([], len(loaded.rules.rules), len(loaded.tests))
+    problems = crosscheck(loaded.rules, folder.resolve().name, providers)
+    report = Report(problems, len(loaded.rules.rules), len(loaded.tests))
     for file, test in loaded.tests:
         report.problems += run_test(loaded.rules, file, test)
+    report.problems.sort()
     return report
 
 
@@ -83,6 +90,7 @@ class _Bench:
     rules: RuleSet
     people: defaultdict[int, Past] = field(default_factory=lambda: defaultdict(Past))
     counts: Counts = field(default_factory=Counts)
+    texts: dict[tuple[int, int], str] = field(default_factory=dict)
     now: float = 0.0
     sent: int = 0
 
@@ -100,7 +108,9 @@ class _Bench:
         except NotARecipient as refused:
             raise RuleFault(keys["to"].line, f"test: to: {refused.why}") from None
         if "optout" in keys:
-            self.people[number].refusals.append(_refusal(keys["optout"], int(at)))
+            past = self.people[number]
+            past.refusals.append(_refusal(keys["optout"], int(at)))
+            self._remember(past)
             return
         message = _message(keys, number)
         repeat = keys["repeat"].integer("test: repeat", 1, REPEAT_MAX) if "repeat" in keys else 1
@@ -110,6 +120,14 @@ class _Bench:
                 which = f" (message {turn + 1} of {repeat})" if repeat > 1 else ""
                 raise RuleFault(keys["want"].line, f"test: {fault}{which}")
 
+    def _remember(self, past: Past) -> None:
+        """What those said who were refused, as the gate keeps it with a refusal."""
+        refused = {refused_by(one, self.rules.registry).advertiser for one in past.refusals if one.scope == "advertiser"}
+        for entry in past.entries:
+            text = self.texts.get((entry.signature, entry.template), "")
+            if text and self.rules.registry.advertiser_of(entry.signature) in refused:
+                past.texts.append(refused_text(entry.signature, entry.template, text))
+
     def _send(self, message: Message) -> Verdict:
         """Judge, and note what goes out as the gate would."""
         past = self.people[message.recipient]
@@ -117,6 +135,7 @@ class _Bench:
         if verdict.outcome is Outcome.ALLOW:
             self.sent += 1
             facts, sender = verdict.facts, message.sender
+            self.texts[facts.signature_hash, verdict.template] = message.content.text
             past.entries.append(
                 Entry(
                     self.sent, int(self.now), facts.signature_hash, sender.provider_hash, sender.port_hash,
