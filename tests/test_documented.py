@@ -19,11 +19,12 @@ from proxy.__main__ import app
 from proxy.fields import Fields
 from proxy.message import GATE_REASONS, RULE_REASONS, Category
 from proxy.ops.metrics import COUNTERS, GAUGES, Gauges, exposition
-from proxy.policy import RulesError, category, check, folder, lexicon, load, loader, moments, registry
+from proxy.policy import RulesError, category, check, lexicon, load, loader, moments, people, registry, renamed, tables
 from proxy.policy.category import ASKING, BANDS, CALLS_MOST, EVASION, LIKELY, LINK, OPT_OUT, PURPOSES, SUBCATEGORIES, SURELY
 from proxy.policy.check import STEP_KEYS
 from proxy.policy.draft import MODES, RULE_KEYS
-from proxy.policy.kinds import day, limit, suppressed, text_state, when_kinds
+from proxy.policy.holidays import WORDS as CALENDAR_WORDS
+from proxy.policy.kinds import consent, day, limit, preferences, suppressed, template, text_state, when_kinds
 from proxy.tally import Tally
 from proxy.wire import status_name
 from proxy.wire.tables import BAD_KINDS
@@ -177,14 +178,19 @@ CLOSED = {
     "subcategory": {*SUBCATEGORIES[1:], "none"},
     "text_state": {*text_state.STATES},
     "signature_state": {*registry.STATE_WORDS},
-    "suppressed": {*suppressed.SCOPES, *suppressed.SOURCES, "scope", "source", "max_age"},
+    "suppressed": {*suppressed.SCOPES, *suppressed.SOURCES, *renamed.WAYS, "scope", "source", "max_age", "match", "similarity"},
+    "calendar": {*CALENDAR_WORDS, "before", "after"},
+    "consent": {*consent.WORDS, *people.CONSENT_STATES},
+    "preferences": {*preferences.WORDS},
+    "template": {*template.WORDS},
+    "time": {"between", "zone"},
     "day": {*day._WEEKDAYS, *day._GROUPS, "from", "to"},
     "province": {"unknown", "port"},
     "signature": {"none", "several"},
     "notice": {"missing", "present", "tail"},
-    "url": {"none", "present", "outside"},
-    "contact": {"none", "present", "outside"},
-    "text": {"words", "patterns", "file"},
+    "url": {"none", "present", "outside", "registered"},
+    "contact": {"none", "present", "outside", "registered"},
+    "text": {"words", "patterns", "file", "groups", "all"},
     "provider_age": {"below", "above"},
 }
 
@@ -201,7 +207,7 @@ def test_every_key_of_a_rule_is_documented_and_no_other() -> None:
 
 def test_every_key_of_a_limit_what_it_counts_by_and_its_windows_are_documented_and_no_other() -> None:
     rows = {code(row[0])[0]: row[1] for row in table(LIMIT, "key")}
-    assert set(rows) == {"count", "per", "key", "then"}
+    assert set(rows) == set(limit.LIMIT_KEYS)
     windows = code(rows["per"])
     assert set(moments.CALENDAR_S) <= set(windows)
     rolling = set(windows) - set(moments.CALENDAR_S)
@@ -264,10 +270,11 @@ def test_the_registries_have_the_columns_that_are_documented(rules: Path) -> Non
         )
     )
     assert set(files) == {
-        "lists/do-not-disturb.csv", "registries/signatures.csv", "registries/ports.csv", "registries/segments.csv", "lexicon/own.csv",
+        "lists/do-not-disturb.csv", "registries/segments.csv", "lexicon/own.csv",
+        *(f"registries/{name}.csv" for name in tables.COLUMNS),
     }  # fmt: skip
-    assert files["registries/signatures.csv"].splitlines()[0] == ",".join(folder._SIGNATURE_COLUMNS)
-    assert files["registries/ports.csv"].splitlines()[0] == ",".join(folder._PORT_COLUMNS)
+    for table_name, columns in tables.COLUMNS.items():
+        assert files[f"registries/{table_name}.csv"].splitlines()[0] == ",".join(columns)
     assert files["lexicon/own.csv"].splitlines()[0] == ",".join(lexicon.COLUMNS)
     for name, content in files.items():
         (rules / name).parent.mkdir(exist_ok=True)
@@ -282,6 +289,14 @@ def test_the_registries_have_the_columns_that_are_documented(rules: Path) -> Non
     assert port is not None
     assert port.province == "江苏"
     assert 13800250999 in found.lists["x"].numbers
+    assert 13900001234 in found.lists["x"].numbers
+    for name, read in vars(found.registry.rows).items():  # nothing that is shown is left out
+        assert list(read.rows() if callable(getattr(read, "rows", None)) else getattr(read, "rows", read)), name
+    assert check(rules).problems == []
+
+
+def test_the_ways_of_knowing_a_sender_again_are_documented_and_no_other() -> None:
+    assert named(table(section(RULES, "Renamed senders"), "way")) == list(renamed.WAYS)
 
 
 def test_what_a_word_may_speak_for_and_what_it_adds_is_documented() -> None:

@@ -32,6 +32,12 @@ CHINA = ZoneInfo("Asia/Shanghai")
 READY_S = 30.0
 DRAIN_S = 15.0
 """The gate promises 8 s; what takes longer is killed and reported."""
+BANK_ONLY, VOID = "青禾到家", "青禾往年"
+SIGNATURES = (
+    (BANK_ONLY, "青禾贸易有限公司", "青禾集团", "qinghe", "", "approved"),
+    (VOID, "青禾贸易有限公司", "青禾集团", "", "", "expired"),
+)
+"""Registered for the simulated bank alone; and one that is not in force any more. No simulated text carries them by chance."""
 QUIET_AFTER_H, QUIET_H = 3, 11
 """Quiet hours are moved to begin so long after now and to last as long as the shipped 21:00 to 08:00."""
 
@@ -123,13 +129,16 @@ def quiet_hours(now: datetime) -> tuple[str, datetime]:
 
 
 def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Category]] = ()) -> Path:
-    """The shipped rules with two changes: quiet hours are moved away from now (a run at night would refuse every
-    advertisement), and the simulated ports are registered."""
+    """The shipped rules with what belongs to a simulation: quiet hours are moved away from now (a run at night would refuse every
+    advertisement) and a campaign to now, but for houses only; the simulated ports and signatures are registered."""
     shutil.copytree(shipped("rules"), target)
     for path in target.rglob("*.yaml"):
         text = path.read_text(encoding="utf-8")
         path.write_text(
-            re.sub(r"^( *)(reason: quiet-hours)\b.*$", r"\1\2\n\1mode: off", text, flags=re.MULTILINE), encoding="utf-8"
+            re.sub(
+                r"^( *)(reason: (?:quiet-hours|campaign-cap))$(?!\n *mode:)", r"\1\2\n\1mode: off", text, flags=re.MULTILINE
+            ),
+            encoding="utf-8",
         )
     rule = {
         "id": "sim-quiet-hours",
@@ -138,16 +147,27 @@ def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Cate
         "then": "reject",
         "reason": "quiet-hours",
     }
-    (target / "sim-quiet.yaml").write_text(json.dumps({"rules": [rule]}, ensure_ascii=False, indent=1), encoding="utf-8")
-    registry = target / "registries" / "ports.csv"
-    registry.parent.mkdir(exist_ok=True)
-    known = registry.exists()
-    with registry.open("a", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        if not known:
-            rows.writerow(("prefix", "province", "categories"))
-        rows.writerows((prefix, province, category.word) for prefix, province, category in ports)
+    today = f"{now:%Y-%m-%d}"
+    campaign = {
+        "id": "sim-campaign",
+        "say": "模拟: 活动期间房地产类每人每天1条",
+        "when": {"category": "marketing", "subcategory": "estate"},
+        "active": {"from": today, "to": f"{now + timedelta(days=1):%Y-%m-%d}"},
+        "limit": {"count": 1, "per": "24h", "key": ["recipient", "subcategory"]},
+        "then": "reject",
+        "reason": "campaign-cap",
+    }
+    (target / "sim-quiet.yaml").write_text(
+        json.dumps({"rules": [rule, campaign]}, ensure_ascii=False, indent=1), encoding="utf-8"
+    )
+    _append(target / "registries" / "ports.csv", [(prefix, province, category.word) for prefix, province, category in ports])
+    _append(target / "registries" / "signatures.csv", SIGNATURES)
     return target
+
+
+def _append(registry: Path, rows: Iterable[Sequence[str]]) -> None:
+    with registry.open("a", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 class Gate:

@@ -16,7 +16,7 @@ from proxy.message import Category
 from proxy.sim import pdus, people, texts
 from proxy.sim.carrier import IGNORE, Conduct, by_ending
 from proxy.sim.deck import Ports
-from proxy.sim.gate import Provider, quiet_hours
+from proxy.sim.gate import BANK_ONLY, VOID, Provider, quiet_hours
 from proxy.sim.provider import Step
 
 RESPONSE_S = 1.5
@@ -28,6 +28,8 @@ REFUSED, IGNORED, FULL, THROTTLED = "9001", "9002", "9003", "9004"
 """Endings of numbers that the simulated carrier treats specially."""
 FATES: dict[str, int | str] = {REFUSED: 0x45, IGNORED: IGNORE, FULL: 0x14, THROTTLED: 0x58}
 PROVINCIAL = "10629901"
+PROTECTED = "8613800250997"
+"""Of the shipped lists/protected.csv."""
 """A port for 江苏 only."""
 OUTAGE_S = 0.7
 """How long the carrier is away. The gate tries again after 0.25-0.5 s and after 0.75-1.5 s: it is back within about a second."""
@@ -48,7 +50,16 @@ EXPECTED: dict[str, str] = {
     "recipient-cap": "a fourth advertisement a day",
     "category-cap": "a second loan of the week",
     "otp-cap": "a second code within a minute",
+    "same-content": "the same notice three times",
+    "advertiser-cap": "a third advertisement of one shop",
+    "campaign-cap": "a second house in a campaign",
     "suppressed": "an advertisement after 退订",
+    "renamed-sender": "... the same words under another name",
+    "protected": "a loan to a protected number",
+    "notice-missing": "an advertisement without 退订",
+    "signature-missing": "an advertisement without 【】",
+    "signature-misuse": "somebody else's signature",
+    "signature-unregistered": "a signature that has expired",
     "quiet-hours": "meant to be delivered at night",
     "keyword": "banned words",
     "late-breach": "banned words in a part that comes late",
@@ -65,6 +76,7 @@ EXPECTED: dict[str, str] = {
 """Reasons the demo must show, and how each comes about: all that a shipped rule enforces and all the gate's own, but ..."""
 
 NOT_STAGED: dict[str, str] = {
+    "complaint": "needs somebody at the desk who notes a complaint: rules/suppression.yaml tests it",
     "journal-down": "needs a disk that is full or read-only: tests/crash fills one",
     "not-replaceable": "the simulated providers replace nothing: tests/test_commands.py does",
     "store-down": "the embedded store is memory: it cannot be away, and so it never says so",
@@ -76,9 +88,6 @@ NOT_STAGED: dict[str, str] = {
 
 SHADOWS: dict[str, str] = {
     "unknown-region-marketing": "numbers no table knows",
-    "same-content": "the same notice three times",
-    "notice-missing": "an advertisement without 退订",
-    "signature-missing": "an advertisement without 【】",
 }
 """Rules of the shipped set that only watch, and what makes each of them object."""
 
@@ -168,6 +177,11 @@ class _Stage:
         ]
         steps += self._night_steps(ports.marketing)
         steps += self._series(0.6, ports.marketing, Category.MARKETING, "loan", "category-cap")
+        steps += self._series(0.8, ports.marketing, Category.MARKETING, "", "advertiser-cap")
+        steps += self._series(0.9, ports.marketing, Category.MARKETING, "estate", "campaign-cap")
+        steps.append(
+            self._step(1.0, ports.marketing, Category.MARKETING, person=PROTECTED, subcategory="loan", why="protected")
+        )
         for place, at in enumerate(self._quitting()):
             steps += self._quitter(ports.marketing, at, REFUSALS[place % len(REFUSALS)])
         for at in self._times(0.5):
@@ -192,13 +206,13 @@ class _Stage:
         return Actor(Provider("qinghe", ("10690102",), category="notice"), tuple(steps), 32, "codes and notices")
 
     def hasty(self) -> Actor:
-        """江屿 has a contract for 10 messages a second and sends faster."""
+        """江 has a contract for 10 messages a second and sends faster."""
         port = Ports.under("10690103").marketing
         steps = [self._step(at, port, Category.MARKETING, person=self._target()) for at in self._times(1)]
         for second in range(1, max(2, int(self.seconds) - 1), 3):
             steps += [self._step(float(second), port, Category.MARKETING, why="rate-exceeded") for _ in range(25)]
         return Actor(
-            Provider("jiangyu", ("10690103",), tps=10, window=200), tuple(steps), 0, "10/s by contract, sends 25 at once"
+            Provider("jiang", ("10690103",), tps=10, window=200), tuple(steps), 0, "10/s by contract, sends 25 at once"
         )
 
     def narrow(self) -> Actor:
@@ -207,7 +221,7 @@ class _Stage:
         steps = [self._step(at, port, Category.MARKETING, person=self._target()) for at in self._times(1)]
         for place, second in enumerate(range(1, max(2, int(self.seconds) - 1), 2)):
             steps += [self._step(second + 0.3, port, Category.MARKETING, why="window-full") for _ in range(8 + place % 5)]
-        return Actor(Provider("zhuying", ("10690104",), window=4), tuple(steps), 0, "window 4, never waits")
+        return Actor(Provider("zhuy", ("10690104",), window=4), tuple(steps), 0, "window 4, never waits")
 
     def careless(self) -> Actor:
         """鹿鸣 breaks rules: other people's ports, banned words, unreadable codings, impossible recipients, broken PDUs."""
@@ -292,6 +306,13 @@ class _Stage:
     def _target(self) -> str:
         return next(self._targets)
 
+    def _short(self, category: Category, subcategory: str = "") -> str:
+        """A text that fits one message; its notice is never what is cut off."""
+        text = self._text(category, subcategory)
+        head, _, notice = text.rpartition(" ") if category is Category.MARKETING else (text, "", "")
+        room = texts.SINGLE_LETTERS - len(notice) - 1
+        return f"{head[:room]} {notice}" if notice else text[: texts.SINGLE_LETTERS]
+
     def _text(self, category: Category, subcategory: str = "", long: bool = False) -> str:
         self._number += 1
         return texts.template(self.rng, self._number, category, subcategory=subcategory, long=long).text
@@ -307,7 +328,7 @@ class _Stage:
         subcategory: str = "",
         why: str = "",
     ) -> Step:
-        text = self._text(category, subcategory)[: texts.SINGLE_LETTERS]
+        text = self._short(category, subcategory)
         return Step(at, port, person or self._person(province), text.encode("utf-16-be"), why)
 
     def _night_steps(self, port: str) -> Iterator[Step]:
@@ -318,19 +339,26 @@ class _Stage:
             yield Step(at, port, made.destination, made.body, "quiet-hours", schedule=schedule)
 
     def _quitter(self, port: str, at: float, word: str) -> Iterator[Step]:
-        """A person gets an advertisement, refuses, and is written to again with the same signature."""
+        """A person gets an advertisement, refuses, and is written to again with the same signature, and then with another."""
         first = self._step(at, port, Category.MARKETING, person=self._person("浙江"))
         yield first
         self.replies.append(Reply(at + 1.0, first.destination, port, word))
         for place in range(2):
             yield _again(first, 2.0 + 0.8 * place, "suppressed")
+        renamed = "【换个名】" + first.body.decode("utf-16-be").partition("】")[2]
+        yield Step(at + 3.2, port, first.destination, renamed.encode("utf-16-be"), "renamed-sender")
 
     def _watched(self, at: float, port: str) -> Iterator[Step]:
-        """What shadow rules object to: it goes out all the same."""
+        """What shadow rules object to, which goes out all the same; and texts that lack something, or have what is not theirs."""
         yield self._step(at, port, Category.MARKETING, province="unknown", why="unknown-region-marketing")
-        text = self._text(Category.MARKETING)[: texts.SINGLE_LETTERS]
+        text = self._short(Category.MARKETING)
         for place, (why, cut) in enumerate(
-            (("notice-missing", text.rpartition(" ")[0] or text), ("signature-missing", text.partition("】")[2]))
+            (
+                ("notice-missing", text.rpartition(" ")[0] or text),
+                ("signature-missing", text.partition("】")[2]),
+                ("signature-misuse", f"【{BANK_ONLY}】" + text.partition("】")[2]),
+                ("signature-unregistered", f"【{VOID}】" + text.partition("】")[2]),
+            )
         ):
             yield Step(at + 0.05 * place, port, self._person("湖南"), cut.encode("utf-16-be"), why)
 

@@ -139,7 +139,7 @@ def _late(seen):
         (_provider, "answers by provider and status"),
         (_carrier, "messages to the carrier"),
         (_journal, "submits by provider luming"),
-        (_metrics, "shadow notice-missing / reject"),
+        (_metrics, "shadow unknown-region-marketing / reject"),
         (_late, "long messages incomplete"),
     ],
     ids=["provider", "carrier", "journal", "metrics", "late part"],
