@@ -50,7 +50,7 @@ class Parts:
         if self._assembler.is_turned_away(transit, now_s):
             return "rate-exceeded"
         transit.long, ready = self._assembler.arrive(transit, now_s)
-        self._hand_in(ready)
+        self._hand_in(ready, now_s)
         return ""
 
     def owe(self, transit: Transit, now_s: float) -> str:
@@ -66,11 +66,11 @@ class Parts:
 
     def due(self, now_s: float) -> bool:
         """Hands in what has waited long enough; whether anything was."""
-        return self._hand_in(self._assembler.due(now_s))
+        return self._hand_in(self._assembler.due(now_s), now_s)
 
     def drain(self, now_s: float = 0.0) -> bool:
         """Hands in all that waits."""
-        return self._hand_in(self._assembler.drain(now_s))
+        return self._hand_in(self._assembler.drain(now_s), now_s)
 
     @property
     def next_s(self) -> float | None:
@@ -81,7 +81,9 @@ class Parts:
     def waiting(self) -> int:
         return self._assembler.waiting
 
-    def _hand_in(self, ready: list[Transit]) -> bool:
+    def _hand_in(self, ready: list[Transit], now_s: float) -> bool:
+        for transit in ready if now_s else ():
+            transit.own_s = transit.arrived_s - now_s  # it has waited for the other parts, not for us
         self.undecided += len(ready)
         self._to_turn(ready)
         return bool(ready)

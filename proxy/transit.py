@@ -102,7 +102,7 @@ class Transit:
     long: LongMessage[Transit] | None = None
     """The long message it is a part of."""
     own_s = 0.0
-    """Our own part of the way there, in seconds."""
+    """Our own part of the way there, in seconds; below 0 by what a part has waited for the others, until it is handed to its lane."""
 
     read = staticmethod(read_submit)
     """How its frame is read; a subclass that came as another command has its own."""

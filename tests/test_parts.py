@@ -236,6 +236,14 @@ def test_three_parts_are_one_message_with_one_entry_and_three_answers(house: Hou
     house.check_replay()
 
 
+def test_what_a_part_waits_for_the_others_is_not_our_own_part_of_its_way(house: House):
+    for pdu in parts():
+        house.turns(0.1)
+        house.sends(pdu)
+    house.turns()
+    assert [one.own_s for one in house.at_carrier] == pytest.approx([-0.2, -0.1, 0.0])
+
+
 def test_a_cap_counts_messages_not_parts_and_never_splits_one(house: House):
     for reference in (1, 2, 3):
         for pdu in parts(reference=reference):

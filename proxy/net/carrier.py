@@ -64,7 +64,7 @@ class CarrierLink(Link):
     def on_received(self, received: Received, now: float) -> None:
         house = self.house
         if received.answers:
-            house.answers(received.answers, self.turns.loop.time())
+            house.answers(received.answers, time.monotonic())
         for sequence, frame in received.strays:
             transit = self._late.pop(sequence, None)
             if transit is not None:
@@ -128,7 +128,7 @@ class CarrierLink(Link):
     def on_lost(self) -> None:
         relay = self.house.relay
         for transit in self.session.abandon():
-            transit.answered_s = self.turns.loop.time()
+            transit.answered_s = time.monotonic()
             relay.unanswered(transit)
         parked, self.parked = self.parked, deque()
         self.house.lost(self)

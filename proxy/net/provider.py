@@ -159,7 +159,7 @@ class ProviderLink(Link):
         self.providers.way_back.unanswered([item for _, item in tickets])
 
     def on_received(self, received: Received, now: float) -> None:
-        relay, arrived_s = self.providers.relay, self.turns.loop.time()
+        relay, arrived_s = self.providers.relay, time.monotonic()
         self._taken += len(received.requests)
         for frame in received.requests:
             if frame.command_id == SUBMIT_SM:

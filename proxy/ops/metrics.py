@@ -161,7 +161,11 @@ def _families(tally: Tally, gauges: Gauges, rows_max: int) -> Iterator[tuple[Met
     sent_after_optout = tally.sent_after_optout
     submit_seconds = [([carrier], _copy(histogram)) for carrier, histogram in tally.submit_seconds.items()]
     single = [
-        ("gate_seconds", "Our own part of a message's way", _copy(tally.gate_seconds)),
+        (
+            "gate_seconds",
+            "Our own part of a message's way, without the wait for parts of a long one",
+            _copy(tally.gate_seconds),
+        ),
         ("optout_effect_seconds", "From reading an opt-out to its being in force", _copy(tally.optout_effect_seconds)),
     ]
     for (_, name, labels, text), rows in zip(COUNTERS, counts, strict=True):
