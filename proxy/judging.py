@@ -67,7 +67,8 @@ class Judging:
             if unknown is not None:  # judged as if that had never been: it is the same message
                 adopted, against = unknown, record.remove(data, unknown.id)
                 seen = record.Record(against)
-        at = max(now, seen.newest())
+        newest = seen.newest()
+        at = max(newest, now)
         person = seen if self._listed.empty else self._listed.beside(seen, message.recipient)
         try:
             verdict = judge(message, person, self.rules, at, self.store.counters)

@@ -11,7 +11,7 @@ import hashlib
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class Category(enum.IntEnum):
@@ -152,25 +152,36 @@ class Part(NamedTuple):
     index: int  # type: ignore[assignment] # from 1; the tuple method of this name is never used
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Content:
-    """What a person would read, shared by all messages made of the same bytes (compared by identity: it is a memo key)."""
+    """What a person would read, shared by all messages made of the same bytes and never changed: compared by identity."""
 
-    text: str
-    """Decoded; empty where ``state`` says it cannot be read."""
-    state: str
-    """``readable | unreadable | binary | compressed | wap-push | empty``"""
-    digest: bytes
-    """16 bytes over everything after the destination: two contents with one digest are the same submit again."""
-    part: Part | None = None
-    scheduled: float | None = None
-    """When the carrier is asked to deliver, if that is not now."""
-    extra: tuple[tuple[int, bytes], ...] = ()
-    """Optional parameters as (tag, value): a setting may say that one of them declares the category."""
-    octets: tuple[int, bytes] | None = None
-    """Of a part whose header hides nothing: its alphabet (a coding of the protocol) and what stands behind the header."""
-    complete: bool = True
-    """False for the joined text of a long message of which parts are missing: what rules ask of the text is undecided."""
+    __slots__ = (
+        "text", "state", "digest", "part", "scheduled", "extra", "octets", "complete", "read_by", "reading",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        text: str,
+        state: str,
+        digest: bytes,
+        part: Part | None = None,
+        scheduled: float | None = None,
+        extra: tuple[tuple[int, bytes], ...] = (),
+        octets: tuple[int, bytes] | None = None,
+        complete: bool = True,
+    ) -> None:
+        self.text = text  # decoded; empty where ``state`` says it cannot be read
+        self.state = state  # readable | unreadable | binary | compressed | wap-push | empty
+        self.digest = digest  # 16 bytes over everything after the destination: the same again is the same submit again
+        self.part = part
+        self.scheduled = scheduled  # when the carrier is asked to deliver, if that is not now
+        self.extra = extra  # optional parameters as (tag, value): a setting may say that one of them declares the category
+        # of a part whose header hides nothing: its alphabet (a coding of the protocol) and what stands behind the header
+        self.octets = octets
+        self.complete = complete  # False: parts of the text are missing, and what rules ask of it is undecided
+        # policy's own: what was read in it, and by which rules' reader; it is read once however often it comes
+        self.read_by: object = None
+        self.reading: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

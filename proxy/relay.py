@@ -348,7 +348,7 @@ class Relay:
                 raise JournalDown(self.journal_down)
             verdict = journal.extend(VERDICT, verdict_pieces(now, decided, self.rules.revision, self.rules.window_s))
             self.judging.grounds.write(journal, now, decided, verdict)
-            journal.extend(ACCEPTED, pack_accepted(now, map(_taken, accepted)))
+            journal.extend(ACCEPTED, pack_accepted(now, accepted))
             sequences = [0 if (said := change.written(now)) is None else journal.append(*said) for change in changed]
             journal.write(now)
         except JournalDown as down:
@@ -481,12 +481,6 @@ class Relay:
 
 def _nothing() -> None:
     return None
-
-
-def _taken(accepted: tuple[Transit, bytes]) -> tuple[int, int, int, bytes]:
-    """What the journal keeps of a submit that the carrier took."""
-    transit, body = accepted
-    return transit.entry_id, transit.message.recipient, transit.recorded, body  # type: ignore[union-attr] # it was judged
 
 
 _EVENTS = {

@@ -274,6 +274,7 @@ class Answer(NamedTuple):
 
 _ANSWER = struct.Struct(">QQQBIQQIB")
 _TAKEN = struct.Struct(">QQQH")
+_pack_taken = _TAKEN.pack
 """Entry id, recipient, sequence of the verdict, octets of the carrier's answer."""
 ACCEPTED_BYTES_MAX = 128 * 1024
 """Beyond it another record begins: far below what a record may hold, whatever carriers write into their answers."""
@@ -299,15 +300,28 @@ def pack_answer(
     return fixed + carrier_id
 
 
-def pack_accepted(now: float, accepted: Iterable[tuple[int, int, int, bytes]]) -> Iterator[tuple[bytes, ...]]:
+class Taken(Protocol):
+    """A submit that the carrier took, as the relay holds it."""
+
+    @property
+    def entry_id(self) -> int: ...
+    @property
+    def message(self) -> Message | None: ...
+    @property
+    def recorded(self) -> int:
+        """The sequence of its verdict."""
+
+
+def pack_accepted(now: float, accepted: Iterable[tuple[Taken, bytes]]) -> Iterator[tuple[bytes, ...]]:
     """What most submits end with, for one turn in as few bodies as fit: the carrier took them, and nothing else changes.
 
-    Each is (entry id, recipient, sequence of its verdict, body of the carrier's answer).
+    Each with the body of the carrier's answer.
     """
     time = _U64(int(now * 1000))
     pieces, size = [time], 0
-    for entry_id, recipient, verdict, carrier_id in accepted:
-        pieces += (_TAKEN.pack(entry_id, recipient, verdict, len(carrier_id)), carrier_id)
+    for one, carrier_id in accepted:
+        recipient = one.message.recipient  # type: ignore[union-attr] # it was judged
+        pieces += (_pack_taken(one.entry_id, recipient, one.recorded, len(carrier_id)), carrier_id)
         size += _TAKEN.size + len(carrier_id)
         if size > ACCEPTED_BYTES_MAX:
             yield tuple(pieces)

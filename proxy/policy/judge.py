@@ -4,8 +4,8 @@ In: a message, the person's record, a rule set, the time, the counters. Out: a V
 Never: input or output, logging, changes to what was passed in (the rule set remembers texts and decisions, which changes nothing
 it answers).
 
-On the way: content → Reading (memo), sender → Kin (memo), kin + place + traits → Plan (memo); then per message only what the person's
-record and the counters can answer: suppression, lists, caps.
+On the way: content → Reading (which it keeps), sender → Kin (memo), kin + place + traits → Plan (memo); then per message only what
+the person's record and the counters can answer: suppression, lists, caps.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from .condition import Person, ask_person, evidence_of
 from .counted import counter_of
 from .kinds.limit import Limit
 from .plan import Cap, Plan, reported, strictness
+from .reading import Reading
 from .regions import SEGMENT_FIRST
 from .ruleset import RuleSet
 
@@ -40,9 +41,8 @@ def judge(message: Message, recipient: Recipient, rules: RuleSet, now: float, co
     content = message.content
     sender = message.sender
     number = message.recipient
-    reading = rules.reader.young.get(content)
-    if reading is None:
-        reading = rules.reader.read(content)
+    reader = rules.reader
+    reading: Reading = content.reading if content.read_by is reader.mark else reader.read(content)
     cell = rules.cells[number // 10_000 - SEGMENT_FIRST]
     if content.scheduled is not None and content.scheduled > now:
         plan = rules.plan_at(sender, number, reading.traits, content.scheduled)

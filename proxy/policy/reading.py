@@ -22,6 +22,7 @@ from .registry import Registry
 from .reviewed import key_of
 from .scanner import Match, scanner
 from .text import (
+    LONG_RUN,
     NO_NOTICE,
     Notice,
     Signature,
@@ -37,12 +38,11 @@ from .text import (
     without_numbers,
 )
 
-READINGS_MAX = 8_192  # per generation, with a text each: some 16 MB
+MASKS_MAX = 8_192  # per generation, with a text each: some 4 MB
 TRAITS_MAX = 16_384
 TEXTS_MAX = 16_384  # per generation, about 300 bytes each; only where a rule compares texts
 SENSES_MAX = 4_096  # per generation, with a set of words each: some 4 MB
 _DIGIT = re.compile("[0-9]")
-_LONG_RUN = re.compile("[0-9][0-9-]{3,}[0-9]")  # as text.py's gate for telephone numbers
 _NOBODY: frozenset[tuple[str, str]] = frozenset()
 Spans = tuple[tuple[int, int], ...]
 _OFFERING = frozenset(("ad", "topic"))
@@ -120,7 +120,7 @@ class Sense(NamedTuple):
 class Page:
     """One text under analysis: what tests of scope ``text`` are asked with."""
 
-    __slots__ = ("text", "folded", "squeezed", "is_dressed", "signature", "notice", "links", "_contacts", "mask")
+    __slots__ = ("text", "folded", "squeezed", "is_dressed", "signature", "notice", "links", "_contacts")
 
     def __init__(self, content: Content) -> None:
         self.text = content.text
@@ -132,8 +132,6 @@ class Page:
         self.notice: Notice = notice(self.folded) if self.folded else NO_NOTICE
         self.links = links(self.folded)
         self._contacts: tuple[str, ...] | None = None
-        self.mask: bytes | None = None
-        """Of ``squeezed``, once somebody has made it."""
 
     @property
     def scanned(self) -> bytes:
@@ -143,12 +141,12 @@ class Page:
     @property
     def contacts(self) -> tuple[str, ...]:
         if self._contacts is None:  # squeezing takes nothing from a number: it works between Chinese characters
-            self._contacts = contacts(self.squeezed, masked(self.squeezed) if self.mask is None else self.mask)
+            self._contacts = contacts(self.squeezed)
         return self._contacts
 
     def contact_spans(self) -> Spans:
         """Where telephone numbers may stand in the text as it was written; empty where folding moved them."""
-        found = [match.span() for match in _LONG_RUN.finditer(self.folded)]
+        found = [match.span() for match in LONG_RUN.finditer(self.folded)]
         moved = len(self.folded) != len(self.text) or any(self.folded[a:b] != self.text[a:b] for a, b in found)
         return () if moved else tuple(found)
 
@@ -172,6 +170,8 @@ class Reader:
         texts: bool = False,
     ) -> None:
         """``owners``, ``texts``: whether some rule asks whose links a text has, what other texts said."""
+        self.mark = object()
+        """Stands for this reader in the contents it has read: they outlive the rules, which are large."""
         self._tag = category_tag
         known = registry is not None and (registry.templates.tell_more or "template" in bits.fields)
         self._templates = registry.templates if registry is not None and known else None
@@ -193,18 +193,16 @@ class Reader:
         self.scanner = scanner(lexicon, plain)
         places = self.scanner.places
         self._meanings = {places[word.encode("utf-8", "surrogatepass")]: words[word] for word in plain}
-        self._readings: Memo[Content, Reading] = Memo(READINGS_MAX)
-        self._masks: Memo[bytes, Reading | Spans] = Memo(READINGS_MAX)
+        self._masks: Memo[bytes, Reading | Spans] = Memo(MASKS_MAX)
         self._traits: Memo[TraitsKey, Traits] = Memo(TRAITS_MAX)
         self._senses: Memo[tuple[frozenset[int], bool, bool, bool], Sense] = Memo(SENSES_MAX)
-        self.young = self._readings.young
 
     def read(self, content: Content) -> Reading:
-        """The reading of a content, from memory if it was read before."""
-        reading = self._readings.find(content)
-        if reading is None:
-            reading = self._readings.put(content, self._fresh(content))
-        self.young = self._readings.young
+        """The reading of a content, which keeps it: the octets it was made of are remembered once, by whoever made it."""
+        if content.read_by is not self.mark:
+            content.reading = self._fresh(content)
+            content.read_by = self.mark
+        reading: Reading = content.reading
         return reading
 
     def _fresh(self, content: Content) -> Reading:
@@ -231,7 +229,6 @@ class Reader:
         page = Page(content)
         if page.squeezed is not content.text:
             mask = masked(page.squeezed)
-        page.mask = mask
         data = without_numbers(mask)
         weighed, bits = self._sense(page, data)
         digits: bool | Spans = b"0" in mask and self._digits_decide(page)

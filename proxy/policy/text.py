@@ -315,7 +315,7 @@ _HOST = re.compile(r"://\[?([0-9a-z.\-_:]+)")
 _CONTACT = re.compile(
     r"(?<![0-9])(1[3-9][0-9]{9}|0[1-9][0-9]{1,2}-?[0-9]{7,8}|[48]00-?[0-9]{3}-?[0-9]{4}|9[56][0-9]{3,6})(?![0-9])"
 )
-_LONG_DIGITS = re.compile(rb"0[0-]{3,}0")  # gate on the masked text: five digits or dashes in a row
+LONG_RUN = re.compile("[0-9][0-9-]{3,}[0-9]")  # gate: no telephone number without it
 
 
 def links(folded: str) -> tuple[str, ...]:
@@ -334,8 +334,9 @@ def links(folded: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def contacts(folded: str, mask: bytes) -> tuple[str, ...]:
+def contacts(folded: str) -> tuple[str, ...]:
     """Telephone numbers in the text, dashes dropped."""
-    if not _LONG_DIGITS.search(mask):
+    run = LONG_RUN.search(folded)
+    if run is None:
         return ()
-    return tuple(match[1].replace("-", "") for match in _CONTACT.finditer(folded))
+    return tuple([match[1].replace("-", "") for match in _CONTACT.finditer(folded, run.start())])

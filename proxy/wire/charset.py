@@ -10,7 +10,7 @@ What no handset or no two handsets agree on (JIS, KS C, reserved codings) is "un
 
 from __future__ import annotations
 
-from codecs import charmap_decode
+from codecs import charmap_decode, utf_16_be_decode
 
 READABLE, UNREADABLE, BINARY, COMPRESSED, WAP_PUSH, EMPTY = (
     "readable",
@@ -90,7 +90,7 @@ def decode(octets: bytes, coding: int) -> tuple[str, str]:
 def _decode_ucs2(octets: bytes) -> tuple[str, str]:
     """UTF-16BE, as handsets read UCS-2. Half a surrogate pair (cut at a part's edge) becomes U+FFFD."""
     try:
-        return octets.decode("utf-16-be"), READABLE
+        return utf_16_be_decode(octets, "strict", True)[0], READABLE  # as bytes.decode would, at half the cost
     except UnicodeDecodeError:
         if len(octets) % 2:
             return "", UNREADABLE

@@ -8,6 +8,8 @@ memo is keyed by those octets, and a hit costs one dict look-up however much the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from proxy.message import Content
@@ -50,6 +52,10 @@ class Submit(NamedTuple):
         return source_of(self.head)
 
 
+_submit: Callable[[tuple[bytes, bytes, Content]], Submit] = partial(tuple.__new__, Submit)
+"""A Submit of its three fields, at a third of what its own ``__new__`` costs: one is made of every message."""
+
+
 def source_of(head: bytes) -> str:
     """The source_addr of a head: read once per source, not once per message."""
     return head[head.index(0) + 3 : -1].decode("latin-1")
@@ -67,7 +73,7 @@ def read_submit(frame: Frame, memo: Memo, now: float) -> Submit:
     content = memo.young.get(tail)
     if content is None:
         content = _unseen(tail, memo, now)
-    return Submit(data[16 : source_end + 1], data[source_end + 3 : end], content)
+    return _submit((data[16 : source_end + 1], data[source_end + 3 : end], content))
 
 
 def data_coding_of(data: bytes) -> int | None:

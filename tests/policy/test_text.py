@@ -57,7 +57,7 @@ def test_links_are_found_by_their_domain(text: str, domains: tuple[str, ...]) ->
 
 def test_telephone_numbers_are_found_and_codes_are_not() -> None:
     text = fold("电13800000000或010-12345678或400-800-1234或95588, 码482913")
-    assert contacts(text, masked(text)) == ("13800000000", "01012345678", "4008001234", "95588")
+    assert contacts(text) == ("13800000000", "01012345678", "4008001234", "95588")
 
 
 @pytest.mark.parametrize("text", ["贷丨款", "优|惠", "减/肥", "贷 款", "贷-·-款"])
@@ -69,7 +69,7 @@ def test_split_words_are_put_together(text: str) -> None:
 def test_folding_settles_and_never_breaks(text: str) -> None:
     once = fold(text)
     assert fingerprint(masked(once)) == fingerprint(masked(once))
-    squeeze(once), signature(text), notice(once), links(once), contacts(once, masked(once))
+    squeeze(once), signature(text), notice(once), links(once), contacts(once)
 
 
 @given(
