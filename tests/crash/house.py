@@ -153,11 +153,21 @@ class House:
 
     async def why(self) -> list[str]:
         """Why it is not ready; empty when it is."""
+        return list(json.loads(await self._get("/readyz"))["why"])
+
+    async def metric(self, name: str) -> float:
+        """A metric without labels."""
+        for line in (await self._get("/metrics")).splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.rpartition(" ")[2])
+        raise KeyError(name)
+
+    async def _get(self, path: str) -> str:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._http)
-        writer.write(b"GET /readyz HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n")
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n".encode())
         answer = await asyncio.wait_for(reader.read(), WITHIN_S)
         writer.close()
-        return list(json.loads(answer.split(b"\r\n\r\n", 1)[1])["why"])
+        return answer.split(b"\r\n\r\n", 1)[1].decode()
 
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")[-2000:] if self.log.exists() else ""

@@ -160,6 +160,7 @@ async def _while_full(world: World) -> None:
     assert set(refusal.answers) == {NOT_NOW}, "a deliver that cannot be made safe stays with the carrier"
     assert not refusal.got, "and does not reach the provider"
     assert any("journal" in why for why in await world.house.why())
+    assert await world.house.metric("gate106_journal_up") == 0, "Gate106JournalDown can fire"
     assert provider.bound
 
 
@@ -173,3 +174,4 @@ async def _after(world: World) -> None:
     assert (await provider.ask(REFUSER)).status == SUPPRESSED
     assert (await provider.ask("13800210500")).acknowledged
     assert await world.house.why() == []
+    assert await world.house.metric("gate106_journal_up") == 1
