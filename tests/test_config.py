@@ -296,7 +296,7 @@ def test_a_hash_of_a_password_is_taken_as_it_is() -> None:
 
 
 def test_TLS_is_read_for_the_version_that_serves_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "NOT_YET", {})
+    monkeypatch.setattr(config.across, "NOT_YET", {})
     settings = read(SMALL + "smpp: {proxy_protocol: true, tls: {listen: '[::1]:3550', cert: a.pem, key: b.pem}}\n")
     assert settings.smpp.proxy_protocol
     tls = settings.smpp.tls

@@ -1,0 +1,166 @@
+"""Peers: who the gate speaks with: carriers, and providers with their accounts.
+
+In: rows of the settings. Out: ``Carrier``, ``Provider``; faults in the rows' own list. Never: a fault between two rows (across.py).
+"""
+
+from __future__ import annotations
+
+import re
+
+from proxy.config.values import Account, Carrier, Provider, Upstream
+from proxy.fields import Fields
+from proxy.message import Category
+from proxy.yamlfile import unknown
+
+CARRIERS_MAX = 64  # each costs connections and a pacer
+PROVIDERS_MAX = 10_000
+PORTS_MAX = 10_000  # of one provider
+WINDOW_MAX = 10_000  # requests unanswered on one link: 64 KiB each at worst
+TPS_MAX = 1_000_000
+
+PROVINCES = frozenset(
+    "北京 天津 河北 山西 内蒙古 辽宁 吉林 黑龙江 上海 江苏 浙江 安徽 福建 江西 山东 河南 湖北 湖南 广东 广西 海南 "
+    "重庆 四川 贵州 云南 西藏 陕西 甘肃 青海 宁夏 新疆 unknown".split()
+)
+_NAME = r"[^\W_][\w.-]{0,63}"
+_NAME_WHAT = "a name (letters, digits, . _ -; at most 64)"
+_SYSTEM_ID = r"[!-~]{1,15}"  # SMPP 3.4 §5.2.1
+_SYSTEM_ID_WHAT = "1 to 15 ASCII characters without blanks (SMPP 3.4 §5.2.1)"
+_PORT = r"[0-9]{1,20}|[0-9A-Za-z+#*._ -]{0,20}"  # SMPP 3.4 §5.2.8: 20 characters
+_HASHED = r"scrypt\$([0-9a-f]{2}){8,64}\$[0-9a-f]{64}"
+
+
+def carrier_of(row: Fields) -> Carrier:
+    for key in ("name", "host", "port", "system_id"):
+        row.need(key)
+    routes = row.below("routes")
+    carrier = Carrier(
+        name=row.text("name", pattern=_NAME, what=_NAME_WHAT),
+        code=row.text("code", pattern="[0-9A-Za-z]{2}", what="two letters or digits"),
+        host=row.text("host", pattern=r"[0-9A-Za-z_.:-]+", what="a host name or an address"),
+        port=row.whole("port", 2775, minimum=1, maximum=65535),
+        system_id=row.text("system_id", pattern=_SYSTEM_ID, what=_SYSTEM_ID_WHAT),
+        password=row.secret("password"),
+        bind=row.word("bind", ("transceiver", "transmitter+receiver"), "transceiver"),
+        links=row.whole("links", 1, minimum=1, maximum=64),
+        window=row.whole("window", 64, minimum=1, maximum=WINDOW_MAX),
+        tps=row.number("tps", 1000, minimum=1, maximum=TPS_MAX),
+        routes=frozenset(text for _, text in routes.texts("province", len(PROVINCES))),
+        prefixes=_prefixes(row),
+        weight=row.whole("weight", 1, minimum=1, maximum=1000),
+        strip=row.text("strip", pattern=r"[0-9+]{1,20}", what="the digits before a port"),
+        receipts_by_text=row.flag("receipts_by_text", default=False),
+        receipt_id=row.word("receipt_id", ("same", "hex", "dec"), "same"),
+        receipt_id_width=row.whole("receipt_id_width", 0, minimum=1, maximum=64),
+        tls=row.flag("tls", default=False),
+    )
+    for index, province in routes.texts("province", len(PROVINCES)):
+        if province not in PROVINCES:
+            routes.fault(("province", index), unknown("province", province, PROVINCES))
+    routes.done()
+    row.done()
+    return carrier
+
+
+def _prefixes(row: Fields) -> tuple[str, ...]:
+    found = []
+    for index, prefix in row.texts("prefixes", PORTS_MAX):
+        if not re.fullmatch(r"1[0-9]{0,10}", prefix):
+            row.fault(("prefixes", index), f"must be the first digits of a mobile number (1390), not {prefix!r}")
+        found.append(prefix)
+    return tuple(found)
+
+
+def provider_of(row: Fields, carriers: tuple[Carrier, ...]) -> Provider:
+    row.need("name")
+    provider = Provider(
+        name=row.text("name", pattern=_NAME, what=_NAME_WHAT),
+        accounts=_accounts(row),
+        ports=_ports(row),
+        allow_ips=row.networks("allow_ips", (), 10_000),
+        tps=row.number("tps", 0, minimum=0.1, maximum=TPS_MAX) or None,
+        binds=row.whole("binds", 8, minimum=1, maximum=1000),
+        window=row.whole("window", 64, minimum=1, maximum=WINDOW_MAX),
+        category=_category(row),
+        statuses=row.word("statuses", ("vendor", "standard"), "vendor"),
+        status_detail=row.word("status_detail", ("none", "tlv"), "none"),
+        since=row.day("since"),
+        upstream=_upstream(row, carriers) if row.has("upstream") else None,
+        confirm=confirm_of(row, "") if row.has("confirm") else None,
+        replace=row.flag("replace", default=False),
+    )
+    row.done()
+    return provider
+
+
+def _upstream(row: Fields, carriers: tuple[Carrier, ...]) -> Upstream | None:
+    """What it leaves out is as the carrier's own account has it."""
+    below = row.below("upstream")
+    for key in ("carrier", "system_id"):
+        below.need(key)
+    names = [carrier.name for carrier in carriers]
+    name = below.word("carrier", names, names[0] if names else "") if below.has("carrier") else ""
+    base = next((carrier for carrier in carriers if carrier.name == name), None)
+    upstream = Upstream(
+        carrier=name,
+        system_id=below.text("system_id", pattern=_SYSTEM_ID, what=_SYSTEM_ID_WHAT),
+        password=below.secret("password"),
+        links=below.whole("links", base.links if base else 1, minimum=1, maximum=64),
+        window=below.whole("window", base.window if base else 64, minimum=1, maximum=WINDOW_MAX),
+        tps=below.number("tps", base.tps if base else 1000, minimum=1, maximum=TPS_MAX),
+    )
+    below.done()
+    return upstream
+
+
+def _category(row: Fields) -> Category | None:
+    words = [category.word for category in Category]
+    return Category.of(row.word("category", words, "marketing")) if row.has("category") else None
+
+
+def _accounts(row: Fields) -> tuple[Account, ...]:
+    """The accounts of a provider: ``accounts:``, or the one whose ``system_id`` stands beside the name."""
+    if not row.has("accounts"):
+        row.need("system_id")
+        return (_account(row, ports=None, tps=None, binds=None),)
+    for key in ("system_id", "password"):
+        if row.has(key):
+            row.fault((key,), "stands beside accounts: say it in one of the two places")
+    accounts = []
+    for below in row.rows("accounts", 1000):
+        below.need("system_id")
+        ports = _ports(below) if below.has("ports") else None
+        tps = below.number("tps", 0, minimum=0.1, maximum=TPS_MAX) or None
+        binds = below.whole("binds", 0, minimum=1, maximum=1000) or None
+        accounts.append(_account(below, ports, tps, binds))
+        below.done()
+    if not accounts:
+        row.fault(("accounts",), "must list at least one account")
+    return tuple(accounts)
+
+
+def _account(row: Fields, ports: tuple[str, ...] | None, tps: float | None, binds: int | None) -> Account:
+    system_id = row.text("system_id", pattern=_SYSTEM_ID, what=_SYSTEM_ID_WHAT)
+    password = row.secret("password")
+    if password.startswith("scrypt$") and not re.fullmatch(_HASHED, password):
+        row.fault(("password",), "looks like a hash but is none (make one with gate106 hash-password)")
+    return Account(system_id, password, ports, tps, binds)
+
+
+def _ports(row: Fields) -> tuple[str, ...]:
+    found = []
+    for index, port in row.texts("ports", PORTS_MAX):
+        if not re.fullmatch(_PORT, port):
+            row.fault(("ports", index), f"must be digits, or a source of at most 20 characters, not {port!r}")
+        found.append(port)
+    return tuple(found)
+
+
+def confirm_of(row: Fields, default: str) -> str:
+    """Words of one short message, so that they need no parts: 160 characters of ASCII, else 70."""
+    text = row.text("confirm", default)
+    plain = text.isascii() and not set(text) & set("[]{}~^|\\`")
+    most = 160 if plain else 70
+    if len(text.encode("utf-16-be", "surrogatepass")) // 2 > most:
+        row.fault(("confirm",), f"longer than one short message ({most} characters)")
+    return text

@@ -1,0 +1,143 @@
+"""Reading: a settings file, section by section, key by key.
+
+In: the file's path. Out: ``Settings``, or a SettingsError with every fault in it. Never: a key asked for by another name than the file's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from proxy.config.across import across
+from proxy.config.peers import CARRIERS_MAX, PROVIDERS_MAX, carrier_of, confirm_of, provider_of
+from proxy.config.values import Http, Mailbox, OptOutReplies, Settings, SettingsError, Smpp, Timers, Tls
+from proxy.fields import Address, Fault, Fields, faults_of
+from proxy.message import Category, Outcome
+from proxy.yamlfile import Document, YamlError
+from proxy.yamlfile import load as load_yaml
+
+CONFIRM = "退订已生效，您将不再收到此类营销短信。如需恢复，请回复START。"
+"""What a person is told who refuses, if nothing else is set."""
+_LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
+
+
+def load(path: Path | str) -> Settings:
+    """Read a settings file. Raises SettingsError with every fault in it."""
+    path = Path(path)
+    document, top, faults = _open(path)
+    settings = _settings(top, document)
+    if faults:
+        raise _refusal(path, faults)
+    return settings
+
+
+def control_path(path: Path | str) -> Path:
+    """Where the gate of these settings takes commands. Reads no other key: whoever commands a gate need not know its passwords."""
+    path = Path(path)
+    _, top, faults = _open(path)
+    control = _control(top, top.text("store", maximum=4096), top.path("journal", "journal"))
+    if faults:
+        raise _refusal(path, faults)
+    return control
+
+
+def _open(path: Path) -> tuple[Document, Fields, list[Fault]]:
+    """The file, its uppermost keys, and a list that fills with what is wrong as they are read. SettingsError where it is no YAML."""
+    try:
+        document = load_yaml(path)
+    except YamlError as error:
+        raise _refusal(path, faults_of(error)) from None
+    faults: list[Fault] = []
+    return document, Fields(document, (), document.value, faults), faults
+
+
+def _refusal(path: Path, faults: list[Fault]) -> SettingsError:
+    return SettingsError([f"{path}:{fault.line}: {fault.text}" for fault in sorted(set(faults))])
+
+
+def _settings(top: Fields, document: Document) -> Settings:
+    smpp, http, timers = top.below("smpp"), top.below("http"), top.below("timers")
+    store = top.text("store", pattern=r"[a-z][a-z+]*:.+", what="scheme://… (sqlite:///var/lib/gate106/state.db)", maximum=4096)
+    top.need("store")
+    for key in ("journal", "rules"):
+        top.need(key)
+    journal, rules = top.path("journal", "journal"), top.path("rules", "rules")
+    carriers = tuple(carrier_of(row) for row in top.rows("carriers", CARRIERS_MAX))
+    settings = Settings(
+        smpp=Smpp(smpp.address("listen", Address("127.0.0.1", 2775)), _tls(smpp), smpp.flag("proxy_protocol", default=False)),
+        http=Http(http.address("listen", Address("127.0.0.1", 9106)), http.networks("metrics_allow", _LOOPBACK, 1000)),
+        control=_control(top, store, journal),
+        store=store,
+        journal=journal,
+        rules=rules,
+        message_ids=top.word("message_ids", ("carrier", "coded"), "carrier"),
+        timers=Timers(
+            bind_s=timers.number("bind_s", 10, minimum=0.1, maximum=600),
+            enquire_s=timers.number("enquire_s", 30, minimum=0.1, maximum=3600),
+            response_s=timers.number("response_s", 10, minimum=0.1, maximum=600),
+        ),
+        mailbox=_mailbox(top.below("mailbox")),
+        carriers=carriers,
+        providers=tuple(provider_of(row, carriers) for row in top.rows("providers", PROVIDERS_MAX)),
+        on_judge_error=_on_judge_error(top.below("on_judge_error")),
+        node=top.whole("node", 0, minimum=0, maximum=255),
+        category_tag=top.whole("category_tag", 0, minimum=1, maximum=0xFFFF) or None,
+        optout=_optout(top.below("optout")),
+    )
+    for section in (smpp, http, timers, top):
+        section.done()
+    across(top, settings, document)
+    return settings
+
+
+def _optout(section: Fields) -> OptOutReplies:
+    found = OptOutReplies(
+        section.whole("widen_after", 3, minimum=0, maximum=64),
+        section.whole("widen_days", 30, minimum=1, maximum=366),
+        confirm_of(section, CONFIRM),
+    )
+    section.done()
+    return found
+
+
+def _tls(smpp: Fields) -> Tls | None:
+    if not smpp.has("tls"):
+        return None
+    tls = smpp.below("tls")
+    for key in ("listen", "cert", "key"):
+        tls.need(key)
+    listen = tls.address("listen", Address("127.0.0.1", 3550))
+    found = Tls(listen, tls.path("cert", ""), tls.path("key", ""), tls.path("client_ca", "") if tls.has("client_ca") else None)
+    tls.done()
+    return found
+
+
+def _control(top: Fields, store: str, journal: Path) -> Path:
+    """Beside the store when that is a file, else beside the journal."""
+    scheme, _, rest = store.partition("://")
+    beside = Path(rest) if scheme == "sqlite" and rest else journal
+    control = top.path("control", str(beside.parent / "control.sock"))
+    if top.has("control") and len(str(control).encode()) > 107:  # unix(7): sun_path
+        top.fault(("control",), "a socket's path has at most 107 bytes")
+    return control
+
+
+def _mailbox(section: Fields) -> Mailbox:
+    mailbox = Mailbox(
+        hours=section.number("hours", 72, minimum=0.01, maximum=24 * 30),
+        messages=section.whole("messages", 100_000, minimum=1, maximum=10_000_000),
+        megabytes=section.whole("megabytes", 64, minimum=1, maximum=65_536),
+        total_megabytes=section.whole("total_megabytes", 512, minimum=1, maximum=65_536),
+    )
+    section.done()
+    return mailbox
+
+
+def _on_judge_error(section: Fields) -> dict[Category, Outcome]:
+    defaults = {Category.OTP: Outcome.ALLOW, Category.NOTICE: Outcome.DEFER, Category.MARKETING: Outcome.DEFER}
+    words = [outcome.word for outcome in Outcome]
+    found = {
+        category: Outcome[section.word(category.word, words, default.word).upper()] for category, default in defaults.items()
+    }
+    section.done()
+    return found

@@ -1,0 +1,160 @@
+"""Values: what the settings are once they are read: frozen, complete, checked. Also who is told when they cannot be used.
+
+In: nothing. Out: ``Settings`` and its parts; ``SettingsError``. Never: a password in a repr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proxy.fields import Address, Network
+from proxy.message import Category, Outcome
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used: whoever wrote them must mend the file. ``problems`` has every fault, by line."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(problems[0])
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Where providers may bind over TLS; with ``client_ca`` only those with a certificate it signed."""
+
+    listen: Address
+    cert: Path
+    key: Path
+    client_ca: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Smpp:
+    listen: Address
+    tls: Tls | None
+    proxy_protocol: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    listen: Address
+    metrics_allow: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    bind_s: float
+    enquire_s: float
+    response_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class OptOutReplies:
+    """How replies that refuse are taken."""
+
+    widen_after: int  # refusals of so many advertisers …
+    widen_days: int  # … within so many days are one of all marketing; 0 refusals: never
+    confirm: str  # what the person is told, unless the provider has words of its own; empty: nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """How much waits for providers that do not fetch it: bounds of each provider's box, and of all of them."""
+
+    hours: float
+    messages: int
+    megabytes: int
+    total_megabytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """A carrier's SMSC and how to bind to it. ``links`` and ``tps`` are totals of the account."""
+
+    name: str
+    code: str
+    host: str
+    port: int
+    system_id: str
+    password: str = field(repr=False)
+    bind: str  # transceiver | transmitter+receiver
+    links: int
+    window: int  # unanswered on one link
+    tps: float
+    routes: frozenset[str]
+    """Provinces it serves; with no ``prefixes`` either it serves everyone."""
+    prefixes: tuple[str, ...]
+    weight: int
+    strip: str
+    """What it puts before a port in ``destination_addr``."""
+    receipts_by_text: bool
+    receipt_id: str  # same | hex | dec: how receipts write what answers name (proxy/ids.py)
+    tls: bool
+    receipt_id_width: int = 0
+    """Digits at least of the ids in its answers; 0: as answers that begin with 0 show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One system_id of a provider; None means that only the provider's own bound holds."""
+
+    system_id: str
+    password: str = field(repr=False)  # in clear, or scrypt$salt$digest
+    ports: tuple[str, ...] | None
+    tps: float | None
+    binds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A provider's own account at a carrier: its submits leave there only, and what arrives there is its own."""
+
+    carrier: str
+    system_id: str
+    password: str = field(repr=False)
+    links: int
+    window: int
+    tps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A company that sends. ``ports`` are prefixes of digits, or sources that are owned literally."""
+
+    name: str
+    accounts: tuple[Account, ...]
+    ports: tuple[str, ...]
+    allow_ips: tuple[Network, ...]  # empty: from anywhere
+    tps: float | None  # None: no rate of its own
+    binds: int
+    window: int
+    category: Category | None
+    statuses: str  # vendor | standard
+    status_detail: str  # none | tlv
+    since: float | None
+    upstream: Upstream | None = None
+    confirm: str | None = None  # what is said to who refuses at its ports: empty = nothing, None = as all providers
+    replace: bool = False
+    """Whether it may replace messages: then their ids are kept for two days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    smpp: Smpp
+    http: Http
+    control: Path
+    store: str
+    journal: Path
+    rules: Path
+    message_ids: str  # carrier | coded
+    timers: Timers
+    mailbox: Mailbox
+    carriers: tuple[Carrier, ...]
+    providers: tuple[Provider, ...]
+    on_judge_error: Mapping[Category, Outcome]
+    node: int
+    category_tag: int | None
+    optout: OptOutReplies
