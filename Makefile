@@ -7,7 +7,7 @@ RATE ?= 2000
 LASTS ?= 300
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install demo test bench numbers campaign way-back image-check grafana recording pictures lock clean
+.PHONY: help install demo test bench numbers campaign way-back image-check grafana recording pictures guide lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make numbers  measures all that tests/data/numbers holds"
 	@echo "make bench    measures it beside two relays without rules"
 	@echo "make grafana  writes the dashboards anew; make pictures draws them from a recorded run (make recording)"
+	@echo "make guide    writes the table of settings anew"
 	@echo "make install  only builds .venv from the pinned requirements"
 	@echo "make lock     pins the requirements anew"
 
@@ -72,6 +73,10 @@ image-check: install
 # The boards from grafana/boards; a test compares.
 grafana: install
 	.venv/bin/python -m grafana.boards
+
+# The table of settings, from what the code says of them; a test compares.
+guide: install
+	.venv/bin/python -m tests.guide
 
 # The demo under a real Prometheus, and what the boards' queries say of it, kept in grafana/pictures/run.json.gz.
 recording: install

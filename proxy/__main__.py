@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from proxy.cli import binds, links, rules, stop, suppress, trace
+from proxy.cli import binds, links, rules, settings, stop, suppress, trace
 
 app = typer.Typer(
     name="gate106",
@@ -38,6 +38,7 @@ app.add_typer(stop.shadow_app, name="shadow")
 app.add_typer(suppress.app, name="suppress")
 app.add_typer(rules.app, name="rules")
 trace.add_to(app)
+settings.add_to(app)
 
 CHINA = ZoneInfo("Asia/Shanghai")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

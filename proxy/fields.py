@@ -26,6 +26,7 @@ SECRET_BYTES_MAX = 4096  # a secret's file holds one line; /dev/zero would not e
 CHINA = ZoneInfo("Asia/Shanghai")
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
+_INDEX = re.compile(r"\[[0-9]+\]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TYPES = {
     bool: "true or false",
@@ -52,11 +53,35 @@ class Address(NamedTuple):
     port: int
 
 
+class Asked(NamedTuple):
+    """What a file may say under a key, as whoever reads it asks for it."""
+
+    kind: str
+    """``whole number | number | flag | word | text | secret | list | networks | address | path | day``"""
+    default: object = None
+    """What holds where the key is missing; one that the bounds do not allow means none."""
+    least: float | None = None
+    most: float | None = None
+    words: tuple[str, ...] = ()
+
+
+class Asking:
+    """All that whoever reads a file has asked it for, by the name of the setting (``carriers[].window``)."""
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Asked] = {}
+        self.needed: set[str] = set()
+
+
 class Fields:
-    def __init__(self, document: Document, place: Place, value: Value, faults: list[Fault]) -> None:
+    def __init__(
+        self, document: Document, place: Place, value: Value, faults: list[Fault], asking: Asking | None = None
+    ) -> None:
+        """``asking``: fills with what is asked for."""
         self.document = document
         self.place = place
         self.faults = faults
+        self.asking = asking
         self.values: Mapping[str, Value] = {}
         self.known: list[str] = []
         if isinstance(value, dict):
@@ -80,6 +105,14 @@ class Fields:
 
     # -- reading one key
 
+    def _note(self, key: str, asked: Asked) -> None:
+        """The first that asks says what the key is: a path is read as a text, but is a path."""
+        if self.asking is not None:
+            self.asking.settings.setdefault(self._named(key), asked)
+
+    def _named(self, key: str) -> str:
+        return _INDEX.sub("[]", spell((*self.place, key)))
+
     def has(self, key: str) -> bool:
         """Whether the key stands there with a value; marks it as known."""
         if key not in self.known:
@@ -88,6 +121,8 @@ class Fields:
 
     def need(self, key: str) -> bool:
         """As ``has``, and a fault where it is missing."""
+        if self.asking is not None:
+            self.asking.needed.add(self._named(key))
         if self.has(key):
             return True
         self.fault((key,) if key in self.values else (), f"{'is empty' if key in self.values else f'{key!r} is missing'}")
@@ -96,17 +131,18 @@ class Fields:
     def below(self, key: str) -> Fields:
         """The mapping under a key; an empty one where it is missing."""
         self.has(key)
-        return Fields(self.document, (*self.place, key), self.values.get(key), self.faults)
+        return Fields(self.document, (*self.place, key), self.values.get(key), self.faults, self.asking)
 
     def rows(self, key: str, maximum: int) -> list[Fields]:
         """The mappings in the list under a key."""
         return [
-            Fields(self.document, (*self.place, key, index), item, self.faults)
+            Fields(self.document, (*self.place, key, index), item, self.faults, self.asking)
             for index, item in enumerate(self._items(key, maximum))
         ]
 
     def text(self, key: str, default: str = "", *, pattern: str = "", what: str = "", maximum: int = 255) -> str:
         """Text with ``${NAME}`` filled in. ``pattern`` must match the whole of it, else the fault says it must be ``what``."""
+        self._note(key, Asked("text", default))
         found = self._text((key,), self.values[key]) if self.has(key) else None
         if found is None:
             return default
@@ -120,8 +156,9 @@ class Fields:
 
     def word(self, key: str, words: Iterable[str], default: str) -> str:
         """One word of a closed list."""
-        found = self.text(key, default)
         known = list(words)
+        self._note(key, Asked("word", default, words=tuple(known)))
+        found = self.text(key, default)
         if found in known:
             return found
         self.fault((), unknown(key, found, known), line_of=(key,))
@@ -129,6 +166,7 @@ class Fields:
 
     def secret(self, key: str, *, maximum: int = 255) -> str:
         """Text that no fault and no repr shows; ``file:/path`` reads the first line of a file."""
+        self._note(key, Asked("secret"))
         if not self.need(key):
             return ""
         found = self._text((key,), self.values[key])
@@ -162,6 +200,7 @@ class Fields:
 
     def whole(self, key: str, default: int, *, minimum: int, maximum: int) -> int:
         """A whole number within bounds."""
+        self._note(key, Asked("whole number", default, minimum, maximum))
         found = self._number(key) if self.has(key) else None
         if found is None:
             return default
@@ -172,6 +211,7 @@ class Fields:
 
     def number(self, key: str, default: float, *, minimum: float, maximum: float) -> float:
         """A number within bounds (nan is in none)."""
+        self._note(key, Asked("number", default, minimum, maximum))
         found = self._number(key) if self.has(key) else None
         if found is None:
             return default
@@ -181,6 +221,7 @@ class Fields:
         return float(found)
 
     def flag(self, key: str, default: bool) -> bool:
+        self._note(key, Asked("flag", default))
         found = self.values[key] if self.has(key) else default
         if isinstance(found, bool):
             return found
@@ -189,6 +230,7 @@ class Fields:
 
     def texts(self, key: str, maximum: int) -> list[tuple[int, str]]:
         """The texts in the list under a key, each with its index (texts that cannot be read are left out)."""
+        self._note(key, Asked("list"))
         found = []
         for index, item in enumerate(self._items(key, maximum)):
             text = self._text((key, index), item)
@@ -198,6 +240,7 @@ class Fields:
 
     def networks(self, key: str, default: tuple[Network, ...], maximum: int) -> tuple[Network, ...]:
         """Addresses and networks: ``127.0.0.0/8``, ``::1``."""
+        self._note(key, Asked("networks", default))
         if not self.has(key):
             return default
         return tuple(self.each(key, maximum, ipaddress.ip_network, "an address or a network (192.0.2.0/24)"))
@@ -213,6 +256,7 @@ class Fields:
         return found
 
     def address(self, key: str, default: Address) -> Address:
+        self._note(key, Asked("address", default))
         found = self.text(key)
         if not found:
             return default
@@ -226,6 +270,7 @@ class Fields:
 
     def path(self, key: str, default: str) -> Path:
         """A path; a relative one starts at the folder of the settings file."""
+        self._note(key, Asked("path", default))
         return self.document_path(self.text(key, default, maximum=4096) or default)
 
     def document_path(self, spelling: str) -> Path:
@@ -233,6 +278,7 @@ class Fields:
 
     def day(self, key: str) -> float | None:
         """The start of a day in China, in seconds since 1970; None where the key is missing."""
+        self._note(key, Asked("day"))
         found = self.text(key)
         if not found:
             return None

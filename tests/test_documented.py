@@ -28,6 +28,8 @@ from proxy.policy.kinds import consent, day, limit, preferences, suppressed, tem
 from proxy.tally import Tally
 from proxy.wire import status_name
 from proxy.wire.tables import BAD_KINDS
+from tests.guide import PAGE as PAGE_OF_SETTINGS
+from tests.guide import settings_page
 
 TOP = Path(__file__).parent.parent
 README, RULES, METRICS = (TOP / name for name in ("README.md", "rules/README.md", "grafana/README.md"))
@@ -342,7 +344,7 @@ BASE: dict[str, Any] = {
         },
     ],
 }  # fmt: skip
-SETTINGS = table((GUIDE / "settings.md").read_text(encoding="utf-8"), "setting")
+SETTINGS = table(PAGE_OF_SETTINGS.read_text(encoding="utf-8"), "setting")
 
 
 def settings_of(values: dict[str, Any], path: Path) -> config.Settings:
@@ -380,6 +382,11 @@ def test_every_setting_is_documented_and_no_other(monkeypatch: pytest.MonkeyPatc
     sections = {name for name in known if f"{name}." in asked or f"{name}[]." in asked}
     refused = {name for name, values in config.NOT_YET.items() if not values}
     assert sorted(named(SETTINGS)) == sorted(known - sections - refused)
+
+
+def test_the_table_of_settings_is_what_the_code_says_of_them() -> None:
+    text = PAGE_OF_SETTINGS.read_text(encoding="utf-8")
+    assert settings_page(text) == text, "make guide"
 
 
 @pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row[0])

@@ -1,9 +1,10 @@
-"""cli: commands that speak to a running gate through its control socket. One file for each group; __main__ has the others.
+"""cli: commands that speak to a running gate through its control socket, and some beside them. One file for each group; __main__ has the
+others.
 
 In: a command line. Out: one request, its answer as text or JSON; an error as one line on stderr and exit 2. Never: a decision, a number
 unmasked that the gate did not send so.
 
-    binds.py  links.py  stop.py (and shadow)  suppress.py  trace.py  rules.py
+    binds.py  links.py  stop.py (and shadow)  suppress.py  trace.py  rules.py  settings.py (asks no gate)
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ every fault. Never: a password in a repr or an error, an unknown key taken in si
 
     values.py    the frozen values             reading.py   the file, section by section
     peers.py     carriers and providers        across.py    what no single field can say
+    described.py   each setting as people read of it, from what reading.py asks for
 
     SettingsError    str() = "gate106.yaml:14: carriers[0]: unknown key 'windw' (did you mean 'window'?)"
 """

@@ -11,13 +11,21 @@ from pathlib import Path
 from proxy.config.across import across
 from proxy.config.peers import CARRIERS_MAX, PROVIDERS_MAX, carrier_of, confirm_of, provider_of
 from proxy.config.values import Http, Mailbox, OptOutReplies, Settings, SettingsError, Smpp, Timers, Tls
-from proxy.fields import Address, Fault, Fields, faults_of
+from proxy.fields import Address, Asking, Fault, Fields, faults_of
 from proxy.message import Category, Outcome
 from proxy.yamlfile import Document, YamlError
 from proxy.yamlfile import load as load_yaml
 
 CONFIRM = "退订已生效，您将不再收到此类营销短信。如需恢复，请回复START。"
 """What a person is told who refuses, if nothing else is set."""
+_ONE_OF_EACH = """
+smpp: {tls: {client_ca: x}}
+carriers: [{}]
+providers:
+  - {system_id: x, category: notice, confirm: x}
+  - {accounts: [{ports: []}], upstream: {carrier: x}}
+"""
+"""Whatever is only asked for where something stands."""
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 
 
@@ -39,6 +47,14 @@ def control_path(path: Path | str) -> Path:
     if faults:
         raise _refusal(path, faults)
     return control
+
+
+def asked() -> Asking:
+    """Every setting there is, as ``load`` asks for it (whether this version serves it or not)."""
+    found = Asking()
+    document = load_yaml(_ONE_OF_EACH)
+    _settings(Fields(document, (), document.value, [], found), document)
+    return found
 
 
 def _open(path: Path) -> tuple[Document, Fields, list[Fault]]:

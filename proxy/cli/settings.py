@@ -1,0 +1,40 @@
+"""settings: ``gate106 settings``: what may stand in the file of settings. The one command here that asks no gate."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+
+from proxy.cli import Json, as_json, fail, say
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("settings", epilog="Example: gate106 settings carriers")(settings)
+
+
+def settings(
+    prefix: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="Only those whose name begins so: carriers, optout.confirm …")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Tell what may stand in gate106.yaml: every setting, its default, its bounds, and whether a reload takes it over."""
+    from proxy.config import described
+
+    found = described.beginning(prefix, described.settings())
+    if not found:
+        fail(f"no setting begins with {prefix!r} (`gate106 settings` lists all)")
+    if json:
+        as_json([one._asdict() | {"allowed": _plain(one.allowed), "meaning": _plain(one.meaning)} for one in found])
+        return
+    for one in found:
+        holds = "required" if one.required else f"default {one.default or 'none'}"
+        say(f"{one.name}: {holds}; {_plain(one.allowed)}; {'a reload takes it over' if one.reloaded else 'needs a restart'}")
+        say(f"    {_plain(one.meaning)}")
+
+
+def _plain(markdown: str) -> str:
+    """Without backticks, and links by their words."""
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown).replace("`", "")

@@ -1,0 +1,208 @@
+"""Described: every setting as people read of it: what may stand there, what holds where nothing does, whether a reload takes it over.
+
+In: nothing. Out: rows, in the order of a file. Never: a default or a bound of its own: what reading.py asks for is the truth, here stand
+only meanings. ``gate106 settings`` prints it, and the guide's table is made of it (``make guide``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from proxy.config.across import NOT_YET
+from proxy.config.reading import asked
+from proxy.fields import Address, Asked
+
+RELOADED = ("providers", "optout")
+"""What a running gate takes over from the file (SIGHUP, ``gate106 rules reload``), …"""
+NOT_RELOADED = ("providers[].upstream",)
+"""… but for this: a file that changes one is not taken over."""
+
+MEANINGS = {
+    "smpp.listen": "where providers bind",
+    "http.listen": "where `/metrics`, `/healthz` and `/readyz` are",
+    "http.metrics_allow": "addresses and networks that may read `/metrics`",
+    "store": "`sqlite:///path`: the file of the embedded store",
+    "journal": "folder of the journal",
+    "rules": "folder of the rules",
+    "control": (
+        "path of the socket through which [a running gate is operated](commands.md#operating-a-running-gate); only "
+        "the gate's own user (and root) may open it"
+    ),
+    "message_ids": (
+        "`carrier`: the carrier's own ids; `coded`: with the carrier's code before them, see [Message "
+        "ids](messages.md#message-ids-and-receipts); fixed at the first start"
+    ),
+    "node": "number of this gate",
+    "category_tag": "number of the optional parameter in which a client declares `otp`, `notice` or `marketing`",
+    "optout.widen_after": (
+        "refusals by reply of so many advertisers within `widen_days` stop all marketing to the person; `0`: never"
+    ),
+    "optout.widen_days": "see above",
+    "optout.confirm": (
+        "what a person is told, once a day for the same refusal, from the port they refused at, if a provider owns "
+        "it; one short message (70 characters, 160 of ASCII); begin it with the signature your carrier asks for; "
+        '`""`: nothing'
+    ),
+    "mailbox.hours": "receipts and replies wait so long for a provider that is away, then they are dropped",
+    "mailbox.messages": "so many of one provider; then the oldest are dropped",
+    "mailbox.megabytes": "or so much of its memory, 400 bytes each beside their own",
+    "mailbox.total_megabytes": "so much over all providers; then the fullest box gives way",
+    "timers.bind_s": "until a connection must be bound",
+    "timers.enquire_s": "of silence until enquire_link is sent",
+    "timers.response_s": "until an answer is overdue",
+    "on_judge_error.otp": "what becomes of such a message when deciding fails inside the gate",
+    "on_judge_error.notice": "likewise",
+    "on_judge_error.marketing": "likewise",
+    "carriers[].name": "the carrier's name in metrics, log and journal",
+    "carriers[].code": "two letters or digits; required with `message_ids: coded`, and then never to be changed",
+    "carriers[].host": "its SMSC: name or address",
+    "carriers[].port": "and TCP port",
+    "carriers[].system_id": "our account there",
+    "carriers[].password": "its password",
+    "carriers[].bind": "one bind both ways, or one for each way",
+    "carriers[].links": "connections; with `transmitter+receiver` so many of each",
+    "carriers[].window": "submits that may be unanswered on one link",
+    "carriers[].tps": "messages a second, over all links",
+    "carriers[].routes.province": (
+        "provinces it serves; with neither these nor `prefixes`: everyone for whom no more specific carrier is up"
+    ),
+    "carriers[].prefixes": "first digits of the persons' numbers it serves; go before provinces",
+    "carriers[].weight": "its share among carriers that serve the same people",
+    "carriers[].strip": "digits it puts before a port in what it delivers",
+    "carriers[].receipts_by_text": "whether its receipts are known by their text only, not by esm_class",
+    "carriers[].receipt_id": (
+        "how its receipts write the id that its answer gave: alike; `dec`: answers in hexadecimal, receipts in "
+        "decimal; `hex`: the reverse"
+    ),
+    "carriers[].receipt_id_width": (
+        "with `hex` or `dec`: digits of the ids in its answers, with leading zeros; else learnt from answers"
+    ),
+    "providers[].name": "the company's name in rules, metrics, log and journal",
+    "providers[].system_id": "its account, where it has only one",
+    "providers[].password": "its password, or what `gate106 hash-password` printed",
+    "providers[].accounts[].system_id": "one of several accounts, instead of the two above",
+    "providers[].accounts[].password": "likewise",
+    "providers[].accounts[].ports": "ports of this account, among the provider's",
+    "providers[].accounts[].tps": "messages a second of this account, within the provider's",
+    "providers[].accounts[].binds": "binds of this account, within the provider's",
+    "providers[].ports": (
+        "prefixes of its sender numbers, the longest decides whose a number is; an empty or alphanumeric one counts "
+        "as it stands"
+    ),
+    "providers[].allow_ips": "addresses and networks it may bind from",
+    "providers[].tps": "messages a second, over all binds",
+    "providers[].binds": "binds at once",
+    "providers[].window": "submits that may be unanswered on one bind",
+    "providers[].category": "what it sends where nothing else declares it; none counts as `marketing`",
+    "providers[].statuses": "a rule's refusal has the status of its reason; `standard`: ESME_RSUBMITFAIL",
+    "providers[].status_detail": (
+        "answers carry no optional parameters of ours (smpplib's client breaks on them); `tlv`: a refusal says why in"
+        " 0x001D additional_status_info_text, by the public name of the reason (rules/README.md), unless the client "
+        "bound below interface_version 0x34"
+    ),
+    "providers[].upstream.carrier": (
+        "with `upstream`, its own account at a carrier: which carrier. Its messages leave over that account only, and"
+        " all that arrives there is its own"
+    ),
+    "providers[].upstream.system_id": "the account",
+    "providers[].upstream.password": "its password",
+    "providers[].upstream.links": "connections of this account",
+    "providers[].upstream.window": "submits that may be unanswered on one of them",
+    "providers[].upstream.tps": "messages a second of this account",
+    "providers[].replace": (
+        "every `replace_sm` is refused with ESME_RREPLACEFAIL; `true`: the ids of its messages are kept for 48 hours "
+        "(the newest 250,000 at least, about 170 bytes each, and as much again where a rule limits more than one "
+        "person's messages; of a restart those survive that were accepted since the last checkpoint), so that it may "
+        "replace them, and so that a `query_sm` or `cancel_sm` finds the carrier by the id"
+    ),
+    "providers[].since": "the day it was taken on, for rules on `provider_age`",
+    "providers[].confirm": (
+        'what is told to who refuses at a port of this provider, instead of `optout.confirm`; `""`: nothing'
+    ),
+}
+"""Markdown, as the guide has it."""
+DEFAULTS = {
+    "control": "beside the store",
+    "providers[].allow_ips": "anywhere",
+    "providers[].accounts[].ports": "the provider's",
+    "providers[].upstream.links": "the carrier's",
+    "providers[].upstream.window": "the carrier's",
+    "providers[].upstream.tps": "the carrier's",
+    "providers[].confirm": "as for all",
+    "providers[].category": "none",
+}
+"""Where the default is no value of its own."""
+_UNITS = {"_s": "s", ".hours": "hours", "_days": "days", "egabytes": "MB"}
+
+
+class Setting(NamedTuple):
+    name: str
+    default: str
+    """As one writes it in the file, or in words where ``worded``; empty: none, or ``required``."""
+    required: bool
+    worded: bool
+    allowed: str
+    """What may stand there: bounds with their unit, words, a kind of text."""
+    reloaded: bool
+    meaning: str
+
+
+def settings() -> list[Setting]:
+    """All that this version serves."""
+    asking = asked()
+    refused = tuple(name for name, values in NOT_YET.items() if not values)
+    served = {name: one for name, one in asking.settings.items() if not name.startswith(refused)}
+    assert served.keys() == MEANINGS.keys(), served.keys() ^ MEANINGS.keys()
+    return [_setting(name, served[name], name in asking.needed) for name in MEANINGS]
+
+
+def _setting(name: str, one: Asked, required: bool) -> Setting:
+    reloaded = name.startswith(RELOADED) and not name.startswith(NOT_RELOADED)
+    worded = DEFAULTS.get(name, "")
+    return Setting(name, worded or _written(one), required, bool(worded), _allowed(name, one), reloaded, MEANINGS[name])
+
+
+def _written(one: Asked) -> str:
+    """The default as one writes it; empty for none."""
+    default = one.default
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, int | float):
+        return str(default) if one.least is None or default >= one.least else ""
+    if isinstance(default, Address):
+        return f"{default.host}:{default.port}"
+    if isinstance(default, tuple):
+        return f"[{', '.join(map(str, default))}]" if default else ""
+    return str(default or "")
+
+
+def _allowed(name: str, one: Asked) -> str:
+    unit = next((f" {unit}" for ending, unit in _UNITS.items() if name.endswith(ending)), "")
+    if one.words and all(one.words):
+        return " ".join(f"`{word}`" for word in one.words)
+    if one.least is not None and one.most is not None:
+        return f"{_number(one.least)} to {_number(one.most)}{unit}"
+    return _KINDS[one.kind]
+
+
+_KINDS = {
+    "text": "text",
+    "word": "a name",
+    "secret": "text or `file:/path`",
+    "flag": "`true` `false`",
+    "list": "a list",
+    "networks": "addresses, networks",
+    "address": "host:port",
+    "path": "a path",
+    "day": "a day",
+}
+
+
+def _number(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
+
+
+def beginning(prefix: str, rows: Sequence[Setting]) -> list[Setting]:
+    """The settings whose name has this before it (``carriers``, ``optout.confirm``)."""
+    return [one for one in rows if one.name.replace("[]", "").startswith(prefix.replace("[]", ""))]
