@@ -74,6 +74,7 @@ class Journal:
         self.written_bytes = 0
         """Since it was opened: how fast the disk fills."""
         self._hour = scan.header.created_ms // HOUR_MS if scan.header else 0
+        self._first = scan.header.first if scan.header else 0  # of the segment
         self.chain = scan.chain
         self.written = scan.last
         self._claim = scan.safe
@@ -161,6 +162,8 @@ class Journal:
         self._buffer.clear()
 
     def _full(self, time_ms: int) -> bool:
+        if self.written < self._first:  # a mark alone stands in it: the next segment would have its name
+            return False
         aged = time_ms // HOUR_MS > self._hour and self._size > HEADER_BYTES
         return aged or self._size >= self.segment_bytes
 
@@ -175,7 +178,7 @@ class Journal:
         header = Header(self.node, self.written + 1, self.synced, time_ms, self.identity, self.chain)
         name, data = segment_name(self.written + 1), pack_header(header)
         self.disk.append(name, 0, data)
-        self._segment, self._size, self._hour = name, len(data), time_ms // HOUR_MS
+        self._segment, self._size, self._hour, self._first = name, len(data), time_ms // HOUR_MS, header.first
         self._kept(self.written + 1, 0, data, time_ms / 1000)
 
     # -- durability

@@ -128,6 +128,30 @@ def test_a_segment_ends_when_it_is_large_and_the_chain_goes_on(disk):
     assert Journal(disk).written == 40
 
 
+@pytest.mark.parametrize("opened_again", [False, True])
+def test_a_segment_in_which_only_a_mark_stands_is_gone_on_with_in_the_next_hour(disk, opened_again):
+    """The next one would have its name: it begins with the same sequence."""
+    hour = NOW - NOW % 3600
+    journal = Journal(disk)
+    say(journal, b"a", b"b", now=hour + 3599.95)
+    journal.mark(hour + 3600.05)  # the last of an hour was synced in the next one
+    journal.note_synced(journal.sync())
+    assert len(disk.list()) == 2
+    if opened_again:
+        journal.close()
+        journal = Journal(disk)
+    say(journal, b"c", now=hour + 7300)
+    assert len(disk.list()) == 2
+    say(journal, b"d", now=hour + 10_900)
+    assert len(disk.list()) == 3
+    assert bodies(disk) == [b"a", b"b", b"c", b"d"]
+    assert verify(disk).damage is None
+    journal.close(hour + 10_900)
+    again = Journal(disk)
+    assert (again.written, again.cut) == (4, None)
+    again.close()
+
+
 def test_a_segment_ends_with_its_hour_and_a_clock_set_back_opens_none():
     disk = MemoryDisk()
     journal = Journal(disk)
