@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from proxy.cli import binds, links, rules, settings, stop, suppress, trace
+from proxy.cli import binds, journal, links, rules, settings, stop, suppress, trace
 
 app = typer.Typer(
     name="gate106",
@@ -26,11 +26,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 sim = typer.Typer(help="Simulators: a carrier, a provider.", no_args_is_help=True, rich_markup_mode=None)
-journal = typer.Typer(help="The journal: what was decided, chained.", no_args_is_help=True, rich_markup_mode=None)
 optout = typer.Typer(help="People who refused.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(sim, name="sim")
 app.add_typer(optout, name="optout")
-app.add_typer(journal, name="journal")
+app.add_typer(journal.app, name="journal")
 app.add_typer(binds.app, name="binds")
 app.add_typer(links.app, name="links")
 app.add_typer(stop.app, name="stop")
@@ -247,26 +246,6 @@ def optout_trace(
         fail(error)
     as_text = told.as_text(unmasked)
     typer.echo(json.dumps(told.as_dict(unmasked), ensure_ascii=False, indent=2) if as_json else as_text)
-
-
-@journal.command("verify", epilog="Example: gate106 journal verify /var/lib/gate106/journal")
-def journal_verify(folder: Annotated[Path, typer.Argument(help="The journal's folder.")], as_json: Json = False) -> None:
-    """Check every record and the chain over all commit groups. Exit 1 if anything was altered or is missing."""
-    from proxy.desk import journal as desk
-
-    if not folder.is_dir():
-        fail(f"{folder}: no such folder")
-    report = desk.verify(desk.OsDisk(folder))
-    found = report._asdict() | {"damage": str(report.damage) if report.damage else None}
-    found["cut"] = report.cut._asdict() if report.cut else None
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-    else:
-        span = (
-            f"{report.records} records ({report.first} to {report.last}) in {report.groups} groups, {report.segments} segments"
-        )
-        typer.echo(found["damage"] or f"{folder}: {span}; the chain holds: {report.chain}")
-    raise typer.Exit(1 if report.damage else 0)
 
 
 def main() -> None:

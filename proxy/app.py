@@ -157,7 +157,7 @@ class Gate:
         self._note(entries.START, entries.pack_start(now, settings.node, self.relay.highest_id))
         self._note_rules(now)
         await self._wait_synced(self.journal.written)
-        await self.operating.start()
+        await self.operating.start(settings.retention)
         self.http = HttpServer(self._metrics, self._not_ready, settings.http.metrics_allow, self._notes)
         self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
         self.smpp_port = await self.providers.listen(settings.smpp.listen.host, settings.smpp.listen.port)
@@ -341,6 +341,7 @@ class Gate:
         self.relay.directory = directory
         self.providers.use(directory)
         self.hearing.manners = _manners(settings)
+        self.operating.keeper.keep = settings.retention
         self.providers.commands.use()
         self.way_back.disown(directory.providers)
         self.turns.wake()

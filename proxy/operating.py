@@ -14,13 +14,14 @@ from typing import Any
 
 import structlog
 
+from proxy.config import Retention
 from proxy.desk.journal import Journal, JournalDown
 from proxy.listing import Listing
 from proxy.net.carrier import CarrierHouse, CarrierLink
 from proxy.net.link import Link
 from proxy.net.provider import ProviderLink, Providers
 from proxy.net.tap import Hear, Taps
-from proxy.ops import binds, links, orders, suppress, trace
+from proxy.ops import binds, links, orders, retention, suppress, trace
 from proxy.ops import rules as ops_rules
 from proxy.ops.control import ControlServer, Refused
 from proxy.orders import OrderBook
@@ -65,6 +66,8 @@ class Operating:
         self.book = OrderBook(store.orders, self.write, self._obey)
         self._taps = Taps()
         self._lately = ops_rules.Lately(relay.tally)
+        self.keeper = retention.Keeper(self, journal)
+        self._keeping: asyncio.Task[None] | None = None
         self._server = ControlServer(
             control,
             {
@@ -74,17 +77,23 @@ class Operating:
                 **suppress.commands(self),
                 **trace.commands(self, self),
                 **ops_rules.commands(self, self._lately),
+                **retention.commands(self.keeper),
             },
         )
         self.book.sweep(self.now())
         self._obey()
 
-    async def start(self) -> None:
-        """Opens the socket; ControlError says what is in the way."""
+    async def start(self, keep: Retention) -> None:
+        """Opens the socket; ControlError says what is in the way. ``keep``: how long the journal is kept."""
         await self._server.start()
+        self.keeper.keep = keep
+        self._keeping = asyncio.get_running_loop().create_task(self.keeper.run())
 
     async def stop(self) -> None:
         await self._server.stop()
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
 
     # -- what stands by the orders
 

@@ -4,7 +4,7 @@ others.
 In: a command line. Out: one request, its answer as text or JSON; an error as one line on stderr and exit 2. Never: a decision, a number
 unmasked that the gate did not send so.
 
-    binds.py  links.py  stop.py (and shadow)  suppress.py  trace.py  rules.py  settings.py (asks no gate)
+    binds.py  links.py  stop.py (and shadow)  suppress.py  trace.py  rules.py  journal.py  settings.py (asks no gate)
 """
 
 from __future__ import annotations

@@ -17,10 +17,12 @@ from proxy.config.reading import CONFIRM, control_path, load
 from proxy.config.values import (
     Account,
     Carrier,
+    Hold,
     Http,
     Mailbox,
     OptOutReplies,
     Provider,
+    Retention,
     Settings,
     SettingsError,
     Smpp,
@@ -31,6 +33,6 @@ from proxy.config.values import (
 
 __all__ = [
     "CARRIERS_MAX", "CONFIRM", "NOT_YET", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX", "WINDOW_MAX",
-    "Account", "Carrier", "Http", "Mailbox", "OptOutReplies", "Provider", "Settings", "SettingsError", "Smpp", "Timers", "Tls", "Upstream",
-    "control_path", "load",
+    "Account", "Carrier", "Hold", "Http", "Mailbox", "OptOutReplies", "Provider", "Retention", "Settings", "SettingsError", "Smpp",
+    "Timers", "Tls", "Upstream", "control_path", "load",
 ]  # fmt: skip

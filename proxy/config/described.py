@@ -13,7 +13,7 @@ from proxy.config.across import NOT_YET
 from proxy.config.reading import asked
 from proxy.fields import Address, Asked
 
-RELOADED = ("providers", "optout")
+RELOADED = ("providers", "optout", "retention")
 """What a running gate takes over from the file (SIGHUP, ``gate106 rules reload``), …"""
 NOT_RELOADED = ("providers[].upstream",)
 """… but for this: a file that changes one is not taken over."""
@@ -48,6 +48,11 @@ MEANINGS = {
     "mailbox.messages": "so many of one provider; then the oldest are dropped",
     "mailbox.megabytes": "or so much of its memory, 400 bytes each beside their own",
     "mailbox.total_megabytes": "so much over all providers; then the fullest box gives way",
+    "retention.days": "how long the journal is kept; older segments are removed, and the journal says so. What the rules look back, and what a "
+    "restart needs, is kept whatever stands here; see [Room on the disk](backup.md#room-on-the-disk)",
+    "retention.hold[].from": "a legal hold: nothing is removed that was written from this day on …",
+    "retention.hold[].to": "… to this day, the whole of it; nor anything after it, for a journal has no holes",
+    "retention.hold[].why": "which case, and who said so",
     "timers.bind_s": "until a connection must be bound",
     "timers.enquire_s": "of silence until enquire_link is sent",
     "timers.response_s": "until an answer is overdue",
@@ -123,6 +128,7 @@ MEANINGS = {
 }
 """Markdown, as the guide has it."""
 DEFAULTS = {
+    "retention.hold[].to": "for good",
     "control": "beside the store",
     "providers[].allow_ips": "anywhere",
     "providers[].accounts[].ports": "the provider's",
@@ -133,7 +139,7 @@ DEFAULTS = {
     "providers[].category": "none",
 }
 """Where the default is no value of its own."""
-_UNITS = {"_s": "s", ".hours": "hours", "_days": "days", "egabytes": "MB"}
+_UNITS = {"_s": "s", ".hours": "hours", "days": "days", "egabytes": "MB"}
 
 
 class Setting(NamedTuple):

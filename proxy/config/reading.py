@@ -6,11 +6,12 @@ In: the file's path. Out: ``Settings``, or a SettingsError with every fault in i
 from __future__ import annotations
 
 import ipaddress
+import math
 from pathlib import Path
 
 from proxy.config.across import across
 from proxy.config.peers import CARRIERS_MAX, PROVIDERS_MAX, carrier_of, confirm_of, provider_of
-from proxy.config.values import Http, Mailbox, OptOutReplies, Settings, SettingsError, Smpp, Timers, Tls
+from proxy.config.values import Hold, Http, Mailbox, OptOutReplies, Retention, Settings, SettingsError, Smpp, Timers, Tls
 from proxy.fields import Address, Asking, Fault, Fields, faults_of
 from proxy.message import Category, Outcome
 from proxy.yamlfile import Document, YamlError
@@ -18,7 +19,11 @@ from proxy.yamlfile import load as load_yaml
 
 CONFIRM = "退订已生效，您将不再收到此类营销短信。如需恢复，请回复START。"
 """What a person is told who refuses, if nothing else is set."""
+DAYS_LEAST = 31
+"""Records of people look back 30 days: a gate that has lost its state must find so much in the journal."""
+HOLDS_MAX = 1000
 _ONE_OF_EACH = """
+retention: {hold: [{}]}
 smpp: {tls: {client_ca: x}}
 carriers: [{}]
 providers:
@@ -93,6 +98,7 @@ def _settings(top: Fields, document: Document) -> Settings:
             response_s=timers.number("response_s", 10, minimum=0.1, maximum=600),
         ),
         mailbox=_mailbox(top.below("mailbox")),
+        retention=_retention(top.below("retention")),
         carriers=carriers,
         providers=tuple(provider_of(row, carriers) for row in top.rows("providers", PROVIDERS_MAX)),
         on_judge_error=_on_judge_error(top.below("on_judge_error")),
@@ -104,6 +110,25 @@ def _settings(top: Fields, document: Document) -> Settings:
         section.done()
     across(top, settings, document)
     return settings
+
+
+def _retention(section: Fields) -> Retention:
+    found = Retention(
+        section.whole("days", 190, minimum=DAYS_LEAST, maximum=36_500),
+        tuple(_hold(row) for row in section.rows("hold", HOLDS_MAX)),
+    )
+    section.done()
+    return found
+
+
+def _hold(row: Fields) -> Hold:
+    for key in ("from", "why"):
+        row.need(key)
+    begin, to, why = row.day("from") or 0.0, row.day("to"), row.text("why", maximum=500)
+    if to is not None and to < begin:
+        row.fault(("to",), "is before 'from'")
+    row.done()
+    return Hold(begin, math.inf if to is None else to + 86_400, why)
 
 
 def _optout(section: Fields) -> OptOutReplies:

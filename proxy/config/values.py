@@ -71,6 +71,23 @@ class Mailbox:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """A time whose records must stay (a legal hold)."""
+
+    begin: float
+    end: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long the journal is kept."""
+
+    days: int
+    holds: tuple[Hold, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Carrier:
     """A carrier's SMSC and how to bind to it. ``links`` and ``tps`` are totals of the account."""
 
@@ -152,6 +169,7 @@ class Settings:
     message_ids: str  # carrier | coded
     timers: Timers
     mailbox: Mailbox
+    retention: Retention
     carriers: tuple[Carrier, ...]
     providers: tuple[Provider, ...]
     on_judge_error: Mapping[Category, Outcome]

@@ -22,6 +22,9 @@ class Disk(Protocol):
 
     def read(self, name: str, size: int = -1) -> bytes: ...
 
+    def size(self, name: str) -> int:
+        """Bytes of the segment."""
+
     def append(self, name: str, offset: int, data: bytes) -> None:
         """Writes all of ``data`` at ``offset`` (the file's end; 0 makes the file), or raises and leaves the file as it was."""
 
@@ -65,6 +68,9 @@ class OsDisk:
     def read(self, name: str, size: int = -1) -> bytes:
         with (self.path / name).open("rb") as file:
             return file.read(size)
+
+    def size(self, name: str) -> int:
+        return (self.path / name).stat().st_size
 
     def _file(self, name: str) -> int:
         file = self._files.get(name)
@@ -189,6 +195,9 @@ class MemoryDisk:
     def read(self, name: str, size: int = -1) -> bytes:
         data = self._files[name]
         return bytes(data if size < 0 else data[:size])
+
+    def size(self, name: str) -> int:
+        return len(self._files[name])
 
     def append(self, name: str, offset: int, data: bytes) -> None:
         if self.read_only:

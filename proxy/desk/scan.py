@@ -11,7 +11,7 @@ opened for writing. The last thing synced before an idle gate stops is covered b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from proxy.desk.disk import SUFFIX, Disk
@@ -171,16 +171,22 @@ class Report(NamedTuple):
     chain: str  # hex digest of the last group
     cut: Cut | None
     damage: JournalDamaged | None
+    previous: str  # hex digest of the group before the first that is here; zeros where the journal begins
 
 
-def verify(disk: Disk) -> Report:
-    """Reads everything; a damaged journal is reported, not raised."""
+def verify(disk: Disk, look: Callable[[Record], None] | None = None) -> Report:
+    """Reads everything; a damaged journal is reported, not raised. ``look`` is shown each record that was proved."""
     scan, count, records, first, damage = Scan(disk), 0, 0, 0, None
+    previous = bytes(32)
     try:
         for placed in scan:
-            first = first or placed.header.first
+            if not first:
+                first, previous = placed.header.first, placed.header.previous
             count += 1
             records += len(placed.group.records)
+            if look is not None:
+                for record in placed.group.records:
+                    look(record)
     except JournalDamaged as found:
         damage = found
-    return Report(len(scan.names), count, records, first, scan.last, scan.chain.hex(), scan.cut, damage)
+    return Report(len(scan.names), count, records, first, scan.last, scan.chain.hex(), scan.cut, damage, previous.hex())

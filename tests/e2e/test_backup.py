@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -201,34 +200,36 @@ def test_without_the_state_accept_loss_replays_the_whole_journal(carrier: Carrie
     remembers(gate)
 
 
-def test_old_segments_may_be_moved_away_by_the_guide_s_command_while_messages_pass(
+def test_old_segments_are_removed_by_the_guide_s_commands_while_messages_pass(
     carrier: Carrier, make_gate: MakeGate, tmp_path: Path
 ) -> None:
-    gate = marketing_gate(carrier, make_gate, tmp_path).start()
-    journal, live = tmp_path / "live" / "journal", tmp_path / "live"
+    gate = marketing_gate(carrier, make_gate, tmp_path)
+    journal = tmp_path / "live" / "journal"
+    _old_beginning(journal)
+    gate.start(more=("--accept-loss",))
     lived(gate, carrier)
-    for _ in range(3):
-        assert gate.stop() == 0
-        _begin_a_segment(journal)
-        gate.start()
-    old, late, *newest = sorted(journal.glob("*.journal"))
-    for segment in (old, *newest):  # an idle gate's newest may be as old as that
-        os.utime(segment, (1, 1))
+    assert gate.stop() == 0
+    gate.start()
+    before = sorted(journal.glob("*.journal"))
     with traffic(gate):
-        shell(commands("Room on the disk"), tmp_path, tmp_path / "backup")
-    assert [path.name for path in (tmp_path / "backup" / "old").iterdir()] == [old.name]
-    assert sorted(journal.glob("*.journal")) == [late, *newest]
+        said = shell(
+            f"export GATE106_CONTROL={gate.settings['control']}\n{commands('Room on the disk')}", tmp_path, tmp_path / "backup"
+        )
+    assert said.splitlines()[0].startswith("would be removed: 110 segments"), said
+    assert said.splitlines()[3].startswith("removed: 110 segments"), said
+    assert sorted(journal.glob("*.journal"))[: len(before) - 110] == before[110:]
     assert gate.stop() == 0
     gate.start()
     remembers(gate)
     assert gate.stop() == 0
-    assert run("journal", "verify", live / "journal").returncode == 0
+    assert run("journal", "verify", journal).returncode == 0
 
 
-def _begin_a_segment(folder: Path) -> None:
-    """As the next full hour would."""
-    journal = Journal(OsDisk(folder), segment_bytes=1)
-    now = time.time()
-    journal.append(entries.CLOCK, entries.pack_clock(now, 0.0))
-    journal.write(now)
+def _old_beginning(folder: Path) -> None:
+    """A segment a day for 300 days."""
+    journal, now = Journal(OsDisk(folder)), time.time()
+    for day in range(300, 0, -1):
+        journal.append(entries.CLOCK, entries.pack_clock(now - day * 86_400, 0.0))
+        journal.write(now - day * 86_400)
+    journal.note_synced(journal.sync())
     journal.close()
