@@ -118,8 +118,8 @@ class _Orders:
     async def _try(self, call: Call, scope: Scope, trial_s: float, why: str) -> Mapping[str, Any]:
         """What a stop would do: it is judged beside the rules for a few seconds, and stops nothing."""
         gate, tally = self._gate, self._gate.relay.tally
+        before = sum(tally.submits.values())  # first: messages pass while the order is made safe, and are judged by it
         order = await give(gate, self._order("stop", (*scope, (TRIAL, ())), trial_s + 1, call.who, why))
-        before = sum(tally.submits.values())
         try:
             for _ in range(round(trial_s / TRIAL_TICK_S)):
                 await asyncio.sleep(TRIAL_TICK_S)
