@@ -182,5 +182,11 @@ class Operating:
             "stops": float(len(self.book.of_kind("stop"))),
             "shadowed": float(bool(self.book.of_kind("shadow"))),
             "suspended": suspended,
-            "suppressed_numbers": self.store.listed.counts(),
+            "suppressed_numbers": self._suppressed(),
+            **self.keeper.gauges(),
         }
+
+    def _suppressed(self) -> dict[tuple[str, ...], float]:
+        """By scope and where it is kept."""
+        found: dict[tuple[str, ...], float] = {(scope, "list"): count for (scope,), count in self.store.listed.counts().items()}
+        return found | {(scope, "record"): float(count) for scope, count in self.store.refusals.items()}

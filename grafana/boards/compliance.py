@@ -268,8 +268,8 @@ def _orders(say: Tongue) -> Iterator[Panel]:
         unit="short", span=6, steps=((None, GREEN), (1, ORANGE)),
     )  # fmt: skip
     yield bars(
-        say("名单号码", "Numbers on lists"),
-        say("导入的勿扰名单中的号码，按范围；单个人的退订不在其中。", "Numbers on imported lists of people who get no marketing, by scope; refusals of single persons are not among them."),
-        f"sort_desc(max by (scope) (gate106_suppressed_numbers{{{GATE}}}))",
-        "{{scope}}", unit="short", span=6, height=4,
+        say("不收营销的号码", "Refusals in force"),
+        say("生效中的退订与勿扰，按范围：list 导入的名单，record 用户本人退订或逐个登记的；后者几分钟内更新。", "Refusals of marketing by scope: list: on imported lists; record: of single persons, by reply or entered one by one (some minutes late)."),
+        f"sort_desc(max by (scope, kept) (gate106_suppressed_numbers{{{GATE}}}))",
+        "{{scope}} {{kept}}", unit="short", span=6, height=4,
     )  # fmt: skip

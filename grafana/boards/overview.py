@@ -295,25 +295,37 @@ def _record(say: Tongue) -> Iterator[Panel]:
         say("存储冲突", "Store conflicts"),
         say("未能写入的用户记录：again 已重试，gave-up 已要求稍后再试。", "Records that could not be written: again: tried again; gave-up: told to come later."),
         [query(f"sum by (result) (rate(gate106_store_conflicts_total{{{GATE}}}[$__rate_interval]))", "{{result}}")],
-        unit=say.per_second, span=8, height=6,
+        unit=say.per_second, span=6, height=6,
+    )  # fmt: skip
+    yield figure(
+        say("日志大小", "Journal size"),
+        say("保留在磁盘上的日志；超过 retention.days 的部分由网关自动删除。", "The journal that is kept on disk; what is older than retention.days the gate removes."),
+        f"sum(gate106_journal_bytes{{{GATE}}})",
+        unit="bytes", span=3, height=6,
+    )  # fmt: skip
+    yield figure(
+        say("日志保留", "Journal kept"),
+        say("最早的一段日志距今多久：此后都有证据可查。", "How long ago the oldest part of the journal was begun: since then there is evidence."),
+        f"time() - min(gate106_journal_oldest_timestamp_seconds{{{GATE}}} > 0)",
+        unit="s", span=3, height=6, course=False,
     )  # fmt: skip
     yield lines(
         say("时钟偏差", "Clock"),
         say("网关与 Prometheus 时钟之差；日上限与免打扰时段按网关时钟计算。", "The gate's clock against Prometheus'; daily caps and quiet hours go by the gate's."),
         [query(f"abs(gate106_time_seconds{{{GATE}}} - timestamp(gate106_time_seconds{{{GATE}}}))", "{{instance}}")],
-        unit="s", span=8, height=6, steps=((None, GREEN), (5, RED)),
+        unit="s", span=6, height=6, steps=((None, GREEN), (5, RED)),
     )  # fmt: skip
     yield figure(
         say("时钟跳变", "Clock jump"),
         say("最近一次超过 1 秒的时钟跳变，无则为 0。", "The last jump of the clock by more than a second, 0 if there was none."),
         f"max(abs(gate106_clock_skew_seconds{{{GATE}}}))",
-        unit="s", span=4, height=6, steps=((None, GREEN), (1, ORANGE)), course=False,
+        unit="s", span=3, height=6, steps=((None, GREEN), (1, ORANGE)), course=False,
     )  # fmt: skip
     yield figure(
         say("证书有效期", "Certificate"),
         say("距最早到期的证书还有多久。网关尚未内置 TLS，在此之前没有数据。", "Time until the first certificate expires. The gate has no TLS yet: nothing to show until it has."),
         f"min(gate106_certificate_expiry_timestamp_seconds{{{GATE}}} - time())",
-        unit="s", span=4, height=6, steps=((None, RED), (14 * 86400, GREEN)), course=False, empty=say("尚无 TLS", "no TLS yet"),
+        unit="s", span=3, height=6, steps=((None, RED), (14 * 86400, GREEN)), course=False, empty=say("尚无 TLS", "no TLS yet"),
     )  # fmt: skip
 
 

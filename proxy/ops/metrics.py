@@ -43,7 +43,7 @@ class Gauges:
     mailbox_oldest_s: Labelled = field(default_factory=dict)  # provider
     provider_tps_limit: Mapping[tuple[str, ...], float | None] = field(default_factory=dict)  # provider; None = no limit
     suspended: Labelled = field(default_factory=dict)  # provider
-    suppressed_numbers: Labelled = field(default_factory=dict)  # scope
+    suppressed_numbers: Labelled = field(default_factory=dict)  # scope, kept
     stops: float = 0.0
     shadowed: float = 0.0
     provider_binds_limit: Labelled = field(default_factory=dict)  # provider
@@ -53,6 +53,8 @@ class Gauges:
     journal_up: bool = True
     journal_lag_s: float = 0.0
     journal_written_bytes: int = 0
+    journal_bytes: float = 0.0
+    journal_oldest_s: float = 0.0
     journal_chain_ok: bool = True
     clock_skew_s: float = 0.0
     time_s: float = 0.0
@@ -111,7 +113,7 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Ga
     ("mailbox_oldest_s", "mailbox_oldest_seconds", ("provider",), "Age of the oldest of them"),
     ("provider_tps_limit", "provider_tps_limit", ("provider",), "Messages a second a provider may send"),
     ("suspended", "suspended", ("provider",), "Suspensions of a provider in force"),
-    ("suppressed_numbers", "suppressed_numbers", ("scope",), "Numbers on lists of people who get no marketing"),
+    ("suppressed_numbers", "suppressed_numbers", ("scope", "kept"), "Refusals of marketing, on lists and on people's records"),
     ("provider_binds_limit", "provider_binds_limit", ("provider",), "Binds a provider may hold"),
 )
 SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
@@ -120,6 +122,8 @@ SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
     ("store_up", "store_up", "1 while the store answers"),
     ("journal_up", "journal_up", "1 while the journal can be written"),
     ("journal_lag_s", "journal_lag_seconds", "Age of the oldest record that is not on disk yet"),
+    ("journal_bytes", "journal_bytes", "Bytes of the journal's segments that are kept"),
+    ("journal_oldest_s", "journal_oldest_timestamp_seconds", "When the oldest of them was begun, in seconds since 1970"),
     ("journal_chain_ok", "journal_chain_ok", "1 unless the journal's chain was found broken"),
     ("rules_folder_ok", "rules_folder_ok", "1 unless the rules in the folder have a mistake and are not in force"),
     ("clock_skew_s", "clock_skew_seconds", "The last step of the wall clock against the monotonic one"),

@@ -97,6 +97,8 @@ class EmbeddedStore(Store, Protocol):
     position: Position
     mailbox: Mailbox
     orders: Orders
+    refusals: dict[str, int]
+    """Refusals in force on people's own records, by scope, as of the last time that ``sweep`` had come round to all."""
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Replay's way in: applies a change to one record, no version asked."""

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import sqlite3
 import struct
+from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -26,7 +28,7 @@ from proxy.state.checkpoint import CheckpointFile, Slice
 from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
-from proxy.state.record import EMPTY, is_empty, is_stale
+from proxy.state.record import EMPTY, Record, is_empty, is_stale
 from proxy.state.table import Table
 
 SLICE_ROWS = 400
@@ -60,7 +62,9 @@ class SqliteStore:
         self.listed = Listed()
         self.orders = Orders()
         self._table: Table
-        self._swept = 0
+        self._swept = -1
+        self.refusals: dict[str, int] = {}
+        self._counting: Counter[str] = Counter()
         self.lock()
         try:
             self._file = CheckpointFile(path, connection)
@@ -86,6 +90,7 @@ class SqliteStore:
         for key, data in self._file.rows("mailbox"):
             self.mailbox.restore(key, data)
         self.orders.restore(self._file.rows("orders"))
+        self.refusals = json.loads(meta.get("refusals", "{}"))  # until all records have been looked at again
         try:
             self.listed.restore(self._file.rows("listed"))
         except (ValueError, LookupError, struct.error) as error:
@@ -140,16 +145,20 @@ class SqliteStore:
             self._table.put(key, b"" if is_empty(after) else self._version.to_bytes(6, "big") + after[6:])
 
     def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
-        """Drops what time alone has emptied, looking at so many buckets; regular calls come round to all."""
+        """Drops what time alone has emptied and counts refusals, looking at so many buckets; regular calls come round to all."""
         self.counters.sweep(now)
         self.listed.expire(now)
         gone, table = 0, self._table
         for _ in range(min(buckets, table.buckets)):
-            self._swept = (self._swept + 1) % table.buckets
+            self._swept += 1
+            if self._swept >= table.buckets:
+                self._swept, self.refusals, self._counting = 0, dict(self._counting), Counter()
             for key, data in list(table.bucket(self._swept)):
                 if is_stale(data, int(now), keep_s):
                     table.put(key, b"")
                     gone += 1
+                else:
+                    self._counting.update(one.scope for one in Record(data).opt_outs() if not 0 < one.expiry <= now)
         return gone
 
     def walk(self, buckets: int = 256) -> Iterator[list[tuple[int, bytes]]]:
@@ -274,7 +283,8 @@ class SqliteStore:
                 yield partial(file.empty, "orders")
                 yield partial(file.write, Slice("orders", orders.rows()))
             yield None
-            yield partial(file.commit, {"version": version, "groups": str(groups), **_as_meta(position)})
+            meta = {"version": version, "groups": str(groups), "refusals": json.dumps(self.refusals), **_as_meta(position)}
+            yield partial(file.commit, meta)
             self.position, self._saved_groups = position, groups
             done = True
         finally:

@@ -59,10 +59,15 @@ def test_what_is_older_goes_when_somebody_says_why_and_the_journal_says_that_it_
     assert segments(gate) == before, "a dry run removes nothing"
     assert would["removed"]["segments"] == 110
     assert would["stays_for"] == "it is younger than 190 days"
+    assert gate.metric("gate106_journal_oldest_timestamp_seconds") < time.time() - 299 * DAY_S
     done = expire(gate, "--why", "disk nearly full")
     assert done["removed"] == would["removed"]
     assert segments(gate) == before[110:]
     assert done["kept"]["segments"] == len(before) - 110
+    assert gate.metric("gate106_journal_oldest_timestamp_seconds") == pytest.approx(time.time() - 190 * DAY_S, abs=DAY_S)
+    assert gate.metric("gate106_journal_bytes") == sum(
+        (gate.folder / "journal" / name).stat().st_size for name in segments(gate)
+    )
     found = told(gate, "verify", gate.folder / "journal")
     assert (found["damage"], found["first"]) == (None, 111)
     (removed,) = found["removed"]

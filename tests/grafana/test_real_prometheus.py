@@ -36,7 +36,6 @@ STILL = {
     ("compliance", "All rules in shadow", "A"): "nobody orders it",
     ("compliance", "Stops in force", "A"): "nobody orders one",
     ("compliance", "Providers suspended", "A"): "nobody orders it",
-    ("compliance", "Numbers on lists", "A"): "the shipped rules import no list",
     ("provider", "Suspended", "A"): "nobody orders it",
     ("provider", "Binds refused", "A"): "the demo's providers know their passwords",
     ("provider", "Refusals and restores", "B"): "nobody in the demo takes a refusal back",

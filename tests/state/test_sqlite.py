@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from proxy.desk.journal import Journal, MemoryDisk
-from proxy.message import Category, Entry, EntryState, Take
+from proxy.message import Category, Entry, EntryState, OptOut, Take
 from proxy.state import Position, StateMismatch, StoreLocked, StoreUnreadable, open_store, record
 from proxy.state.record import EMPTY
 from proxy.state.sqlite import SqliteStore
@@ -334,3 +334,35 @@ def test_a_kill_during_a_checkpoint_leaves_the_last_whole_one(path, seed):
     generations = {record.entries(data)[0].signature for key in range(1, 301) for _, data in [store.load_now([key])[key]]}
     assert generations == {store.position.counted}  # all of one checkpoint, nothing of the next
     store.close()
+
+
+# -- refusals on record
+
+
+def refuse(store: SqliteStore, number: int, scope: str, value: str = "x", expiry: int = 0) -> None:
+    said = OptOut(scope, "" if scope == "all" else value, NOW, "reply", expiry)
+    store.update(number, lambda data: record.opt_out(data, said))
+
+
+def test_refusals_are_counted_by_scope_when_the_sweep_has_come_round_and_known_after_a_restart(path):
+    store = opened(path)
+    for number in range(300):
+        refuse(store, 13_800_210_000 + number, "signature")
+        store.update(13_900_000_000 + number, lambda _: one_entry(7))
+    refuse(store, 13_800_210_000, "signature", "another")
+    refuse(store, 13_800_210_001, "all")
+    refuse(store, 13_800_210_002, "port", expiry=NOW + 60)
+    buckets = store._table.buckets
+    store.sweep(NOW, 86_400, buckets)
+    assert store.refusals == {}, "not all were looked at yet"
+    store.sweep(NOW, 86_400, 1)
+    assert store.refusals == {"signature": 301, "all": 1, "port": 1}
+    store.checkpoint_now(counted=0, open_from=1, highest_id=0)
+    store.close()
+    again = opened(path)
+    assert again.refusals == {"signature": 301, "all": 1, "port": 1}
+    again.update(13_800_210_001, lambda data: record.restore(data, "all", "", NOW))
+    for _ in range(3):
+        again.sweep(NOW + 60, 86_400, again._table.buckets)
+    assert again.refusals == {"signature": 301}, "what was lifted or is over counts no more"
+    again.close()
