@@ -20,7 +20,7 @@ from proxy.listing import Listing
 from proxy.net.carrier import CarrierHouse, CarrierLink
 from proxy.net.link import Link
 from proxy.net.provider import ProviderLink, Providers
-from proxy.net.tap import Hear, Taps
+from proxy.net.tap import Hear, Taps, Wants
 from proxy.ops import binds, links, orders, retention, suppress, trace
 from proxy.ops import rules as ops_rules
 from proxy.ops.control import ControlServer, Refused
@@ -64,7 +64,7 @@ class Operating:
         self._providers = providers
         self._reload, self._problem = reload, problem
         self.book = OrderBook(store.orders, self.write, self._obey)
-        self._taps = Taps()
+        self._taps = Taps(providers.turns)
         self._lately = ops_rules.Lately(relay.tally)
         self.keeper = retention.Keeper(self, journal)
         self._keeping: asyncio.Task[None] | None = None
@@ -126,11 +126,11 @@ class Operating:
         return sorted((link for links in self._providers.bound.values() for link in links), key=lambda link: link.number)
 
     def watched(self) -> list[ProviderLink | CarrierLink]:
-        """Links a trace may listen to."""
-        return [*self.binds(), *(link for house in self.houses for link in house.links)]
+        """Links a trace may listen to, those that are not bound yet included."""
+        return [*self._providers.links, *(link for house in self.houses for link in house.links)]
 
-    def listen(self, links: Iterable[Link], hear: Hear) -> None:
-        self._taps.listen(links, hear)
+    def listen(self, links: Iterable[Link], hear: Hear, wants: Wants | None = None) -> None:
+        self._taps.listen(links, hear, wants)
 
     def now(self) -> float:
         return time.time()

@@ -38,7 +38,7 @@ class Pcap:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[int, _Stream] = {}
 
     def __enter__(self) -> Self:
         self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
@@ -48,11 +48,11 @@ class Pcap:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def write(self, at: float, link: str, side: str, direction: str, pdu: bytes) -> None:
-        """One PDU that we sent over a link (``out``) or received (``in``)."""
-        stream = self._streams.get(link)
+    def write(self, at: float, line: int, side: str, direction: str, pdu: bytes) -> None:
+        """One PDU that we sent over a connection (``out``) or received (``in``)."""
+        stream = self._streams.get(line)
         if stream is None:
-            stream = self._streams[link] = _Stream(len(self._streams) + 1, side)
+            stream = self._streams[line] = _Stream(len(self._streams) + 1, side)
         ours = direction == "out"
         for start in range(0, len(pdu), SEGMENT_BYTES):
             self._packet(at, stream, ours, pdu[start : start + SEGMENT_BYTES])

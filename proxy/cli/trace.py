@@ -23,6 +23,9 @@ def add_to(app: typer.Typer) -> None:
 
 def trace(
     provider: Annotated[str | None, typer.Option("--provider", help="All PDUs of this provider's binds.")] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", help="All PDUs of connections from this address or network, bound or not.")
+    ] = None,
     carrier: Annotated[
         str | None, typer.Option("--carrier", help="All PDUs of this account at a carrier (bj, jia@bj).")
     ] = None,
@@ -47,7 +50,7 @@ def trace(
     if full and why is None:
         fail("trace: --full needs --why")
     args = {
-        "provider": provider, "carrier": carrier, "to": to, "for_s": seconds(lasts), "count": count,
+        "provider": provider, "address": address, "carrier": carrier, "to": to, "for_s": seconds(lasts), "count": count,
         "full": full, "octets": pcap is not None or json, "why": why,
     }  # fmt: skip
     try:
@@ -58,7 +61,7 @@ def trace(
                 if "watching" in told:
                     typer.echo(f"watching {told['watching']}", err=True)
                 elif file is not None:
-                    file.write(told["at"], told["link"], told["side"], told["direction"], base64.b64decode(told["octets"]))
+                    file.write(told["at"], told["line"], told["side"], told["direction"], base64.b64decode(told["octets"]))
                 elif json:
                     typer.echo(as_lines.dumps(told, ensure_ascii=False))
                 else:
@@ -82,5 +85,6 @@ def _line(told: Mapping[str, Any]) -> str:
         f"id {told['message_id']}" if told.get("message_id") else "",
         f"[{told['category']}]" if "category" in told else "",
     ]
+    words.append(f"as {told['system_id']}" if "system_id" in told else "")
     words.append(f"“{told['text']}”" if told.get("text") else "")
     return " ".join(filter(None, words))

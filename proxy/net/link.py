@@ -24,6 +24,8 @@ class Turns:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.work: Callable[[], None] = lambda: None
+        self.opened: Callable[[Link], None] | None = None
+        """Hears of each connection before anything is read from it or written to it, while somebody wants to."""
         self._scheduled = self._running = False
         self._dirty: dict[Link, None] = {}
 
@@ -72,6 +74,8 @@ class Link(asyncio.Protocol):
         transport.set_write_buffer_limits(high=UNREAD_BYTES_MAX, low=UNREAD_BYTES_MAX // 4)
         address = transport.get_extra_info("peername")
         self.peer = str(address[0]) if isinstance(address, tuple) else ""
+        if self.turns.opened is not None:
+            self.turns.opened(self)
         self.turns.has_output(self)
 
     def data_received(self, data: bytes) -> None:

@@ -187,13 +187,13 @@ class ProviderLink(Link):
 
     @property
     def whose(self) -> str:
-        """The provider's name."""
-        return self.access.provider.name
+        """The provider's name, empty until it is bound."""
+        return self.access.provider.name if self.number else ""
 
     @property
     def called(self) -> str:
-        """What people call this bind: ``jia#17``."""
-        return f"{self.access.account.system_id}#{self.number}"
+        """What people call this bind: ``jia#17``; until it is one, its address."""
+        return f"{self.access.account.system_id}#{self.number}" if self.number else self.peer
 
     def kick(self) -> None:
         """Asks the peer to leave, and hangs up where it does not."""

@@ -10,11 +10,13 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from proxy.net.link import Link
+from proxy.net.link import Link, Turns
 from proxy.wire.tables import HEADER_BYTES, PDU_BYTES_MAX
 
 Hear = Callable[[Link, bool, bytes], None]
 """Which link, whether we wrote it (else: read), the PDU."""
+Wants = Callable[[Link], bool]
+"""Whether somebody wants to hear a link that has just opened, and is not bound yet."""
 
 
 class Tap(asyncio.Protocol):
@@ -93,24 +95,39 @@ class _Written:
 
 
 class Taps:
-    """All links that are tapped."""
+    """All links that are tapped, and who waits for new ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
         self._taps: dict[Link, Tap] = {}
+        self._wants: dict[Hear, Wants] = {}
 
-    def listen(self, links: Iterable[Link], hear: Hear) -> None:
-        """From now on ``hear`` is told what passes over these links, and over no other."""
+    def listen(self, links: Iterable[Link], hear: Hear, wants: Wants | None = None) -> None:
+        """From now on ``hear`` is told what passes over these links, and over each that opens and that it ``wants``, from its first
+        PDU on; and over no other."""
         wanted = {link for link in links if link.transport is not None and not link.lost}
         for link in wanted:
-            tap = self._taps.get(link)
-            if tap is None:
-                tap = self._taps[link] = Tap(link)
-                tap.open()
-            if hear not in tap.hears:
-                tap.hears.append(hear)
+            self._tap(link, hear)
+        self._wants.pop(hear, None)
+        if wants is not None:
+            self._wants[hear] = wants
+        self._turns.opened = self._opened if self._wants else None
         for link, tap in list(self._taps.items()):
             if link not in wanted and hear in tap.hears:
                 tap.hears.remove(hear)
             if not tap.hears:
                 tap.close()
                 del self._taps[link]
+
+    def _opened(self, link: Link) -> None:
+        for hear, wants in self._wants.items():
+            if wants(link):
+                self._tap(link, hear)
+
+    def _tap(self, link: Link, hear: Hear) -> None:
+        tap = self._taps.get(link)
+        if tap is None:
+            tap = self._taps[link] = Tap(link)
+            tap.open()
+        if hear not in tap.hears:
+            tap.hears.append(hear)

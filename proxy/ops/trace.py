@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_address, ip_network
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import structlog
 
 from proxy.desk import entries, operated
+from proxy.fields import Network
 from proxy.message import CATEGORY_WORDS, Category, Content, Message
 from proxy.number import FIRST, NotARecipient, recipient_of
 from proxy.ops.control import Call, Handler, Refused
@@ -22,7 +26,7 @@ from proxy.ops.gate import Gate
 from proxy.policy import facts
 from proxy.wire import Frame, Malformed, read_fields
 from proxy.wire.content import content_of
-from proxy.wire.tables import DATA_SM, MESSAGE_PAYLOAD, REPLACE_SM, RESPONSE, SUBMIT_MULTI, SUBMIT_SM, status_name
+from proxy.wire.tables import BINDS, DATA_SM, MESSAGE_PAYLOAD, REPLACE_SM, RESPONSE, SUBMIT_MULTI, SUBMIT_SM, status_name
 from proxy.wire.veil import HIDDEN, MASKED, TEXT, veil
 from proxy.yamlfile import unknown
 
@@ -36,7 +40,7 @@ WAITING_MAX = 1000
 """PDUs that wait for a client that reads slowly."""
 TRACES_MAX = 4
 LOOK_S = 0.2
-"""How often new links are looked for."""
+"""How often it is looked whether the client is still there, and which links are."""
 ASKED_MAX = 10_000
 """Requests whose answers belong to a person's trace."""
 _SUBMITS = (SUBMIT_SM, DATA_SM, SUBMIT_MULTI, REPLACE_SM)
@@ -48,9 +52,11 @@ class Watched(Protocol):
     @property
     def side(self) -> str: ...  # provider | carrier
     @property
-    def whose(self) -> str: ...  # the provider's name, the carrier's account
+    def whose(self) -> str: ...  # the provider's name (empty until it is bound), the carrier's account
     @property
-    def called(self) -> str: ...  # what people call it: jia#17, bj/1
+    def called(self) -> str: ...  # what people call it: jia#17, bj/1; until a provider's is bound, its address
+    @property
+    def peer(self) -> str: ...  # its address
 
 
 class Listening(Protocol):
@@ -59,8 +65,11 @@ class Listening(Protocol):
     def watched(self) -> Iterable[Any]:
         """All links there are now (Watched)."""
 
-    def listen(self, links: Iterable[Any], hear: Callable[[Any, bool, bytes], None]) -> None:
-        """From now on ``hear(watched, ours, pdu)`` is told what passes over these, and over no other."""
+    def listen(
+        self, links: Iterable[Any], hear: Callable[[Any, bool, bytes], None], wants: Callable[[Any], bool] | None = None
+    ) -> None:
+        """From now on ``hear(watched, ours, pdu)`` is told what passes over these and over those that open and are wanted, from their
+        first PDU on; and over no other."""
 
 
 def commands(gate: Gate, listening: Listening) -> Mapping[str, Handler]:
@@ -76,7 +85,9 @@ class _Tracing:
 
     async def trace(self, call: Call) -> Mapping[str, Any]:
         args, gate = call.args, self._gate
-        wanted = _Wanted(args.text("provider", ""), args.text("carrier", ""), _person(args.text("to", "", 100)))
+        wanted = _Wanted(
+            args.text("provider", ""), args.text("carrier", ""), _person(args.text("to", "", 100)), _network(args.text("address", "", 100))
+        )  # fmt: skip
         for_s, count = args.number("for_s", FOR_S, 0.1, FOR_S_MAX), int(args.number("count", COUNT, 1, COUNT_MAX))
         full, octets = args.flag("full"), args.flag("octets")
         why = args.text("why", "" if not full else None)
@@ -101,7 +112,8 @@ class _Tracing:
         ends_s = loop.time() + for_s
         await call.say({"watching": str(trace.wanted)})
         while True:
-            self._listening.listen((one for one in self._listening.watched() if trace.wanted.link(one)), trace.hear)
+            links = (one for one in self._listening.watched() if trace.wanted.link(one))
+            self._listening.listen(links, trace.hear, trace.wanted.link)
             while trace.waiting:
                 await call.say(trace.waiting.popleft())
             if trace.left <= 0 or loop.time() >= ends_s or call.gone:
@@ -118,18 +130,19 @@ class _Tracing:
 class _Wanted:
     """Whose PDUs are shown."""
 
-    def __init__(self, provider: str, carrier: str, person: int) -> None:
-        self.provider, self.carrier, self.person = provider, carrier, person
+    def __init__(self, provider: str, carrier: str, person: int, network: Network | None) -> None:
+        self.provider, self.carrier, self.person, self.network = provider, carrier, person, network
         self.digits = str(person).encode() if person else b""
 
     def __str__(self) -> str:
         words = [f"provider {self.provider}" if self.provider else "", f"carrier {self.carrier}" if self.carrier else ""]
+        words.append(f"binds from {self.network}" if self.network else "")
         words.append(f"to or from {self.person}" if self.person else "")
         return ", ".join(filter(None, words))
 
     def check(self, gate: Gate) -> None:
-        if not (self.provider or self.carrier or self.person):
-            raise Refused("say whom to watch (--provider, --carrier, --to)")
+        if not (self.provider or self.carrier or self.person or self.network):
+            raise Refused("say whom to watch (--provider, --address, --carrier, --to)")
         providers = gate.relay.directory.providers
         if self.provider and self.provider not in providers:
             raise Refused(unknown("provider of the settings", self.provider, providers))
@@ -138,10 +151,13 @@ class _Wanted:
             raise Refused(unknown("carrier of the settings", self.carrier, known))
 
     def link(self, link: Watched) -> bool:
-        """A person is followed over both sides, if no side is named."""
+        """Whether its PDUs may be among those. A person is followed over both sides, if no side is named; of a connection that is not
+        bound yet nobody knows whose it will be."""
         if link.side == "provider":
-            return link.whose == self.provider if self.provider else not self.carrier
-        return link.whose == self.carrier if self.carrier else bool(self.person and not self.provider)
+            if self.network is not None and (not link.peer or ip_address(link.peer) not in self.network):
+                return False
+            return link.whose in ("", self.provider) if self.provider else bool(self.network) or not self.carrier
+        return link.whose == self.carrier if self.carrier else bool(self.person and not self.provider and not self.network)
 
 
 class _Trace:
@@ -154,7 +170,13 @@ class _Trace:
         self.waiting: deque[dict[str, Any]] = deque()
         self.came = asyncio.Event()
         self._gate, self._full, self._octets = gate, full, octets
-        self._asked: OrderedDict[tuple[str, bool, bytes], None] = OrderedDict()
+        self._asked: OrderedDict[tuple[int, bool, bytes], None] = OrderedDict()
+        self._claims: WeakKeyDictionary[Watched, str] = (
+            WeakKeyDictionary()
+        )  # whose a connection says to be that is not bound yet
+        self._lines: WeakKeyDictionary[Watched, int] = (
+            WeakKeyDictionary()
+        )  # connections by number, in the order of their first PDU
         self._tokens, self._refilled_s = float(RATE_MAX), 0.0
 
     def refill(self, now_s: float) -> None:
@@ -164,6 +186,8 @@ class _Trace:
 
     def hear(self, link: Watched, ours: bool, data: bytes) -> None:
         """A PDU passes. Called on the traffic's own way: cheap where it is not shown, and never raises."""
+        if self.wanted.provider and link.side == "provider" and self._owner(link, ours, data) != self.wanted.provider:
+            return
         if self.wanted.digits and not self._about_person(link, ours, data):
             return
         if self._tokens < 1 or self.left <= 0 or len(self.waiting) >= WAITING_MAX:
@@ -181,14 +205,28 @@ class _Trace:
         self.waiting.append(told)
         self.came.set()
 
+    def _owner(self, link: Watched, ours: bool, data: bytes) -> str:
+        """The provider that a bind is of, or would be if it succeeds; empty while nobody knows."""
+        if link.whose:
+            return link.whose
+        if not ours and int.from_bytes(data[4:8], "big") in BINDS:
+            with contextlib.suppress(Malformed):
+                system_id = read_fields(Frame.of(data))["system_id"].decode("latin-1")
+                access = self._gate.relay.directory.accesses.get(system_id)
+                self._claims[link] = access.provider.name if access is not None else ""
+        return self._claims.get(link, "")
+
+    def _line(self, link: Watched) -> int:
+        return self._lines.setdefault(link, len(self._lines) + 1)
+
     def _about_person(self, link: Watched, ours: bool, data: bytes) -> bool:
         """Whether the person's digits are in it, or it answers something in which they were."""
         command, sequence = data[4:8], data[12:16]
         if command[0] & 0x80:
-            return self._asked.pop((link.called, not ours, sequence), 0) is None
+            return self._asked.pop((self._line(link), not ours, sequence), 0) is None
         if self.wanted.digits not in data:
             return False
-        self._asked[link.called, ours, sequence] = None
+        self._asked[self._line(link), ours, sequence] = None
         if len(self._asked) > ASKED_MAX:
             self._asked.popitem(last=False)
         return True
@@ -198,6 +236,7 @@ class _Trace:
             "at": self._gate.now(),
             "side": link.side,
             "link": link.called,
+            "line": self._line(link),
             "direction": "out" if ours else "in",
             "command": frame.name,
             "sequence": frame.sequence_number,
@@ -259,6 +298,13 @@ def _content(frame: Frame) -> tuple[Content | None, Mapping[str, Any]]:
         return None, fields
     text, state, part, extra = content_of(octets, fields.get("esm_class", 0), fields.get("data_coding", 0), tlvs)
     return Content(text, state, b"", part, None, extra), fields
+
+
+def _network(spelling: str) -> Network | None:
+    try:
+        return ip_network(spelling) if spelling else None
+    except ValueError:
+        raise Refused(f"address: must be an address or a network (192.0.2.0/24), not {spelling!r}") from None
 
 
 def _person(spelling: str) -> int:

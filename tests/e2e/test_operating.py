@@ -20,6 +20,7 @@ from proxy.desk import entries, operated
 from proxy.desk.journal import OsDisk, read
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, ROOT, SHANGHAI, Gate, provider, run
+from tests.e2e.pdus import ESME_RINVPASWD, ESME_RINVSYSID
 from tests.e2e.raw import Raw
 from tests.e2e.sockets import free_port
 from tests.e2e.waiting import until
@@ -428,8 +429,7 @@ def test_a_trace_shows_pdus_and_never_a_one_time_password_not_even_in_full(gate:
     with tracing(gate, "--provider", "jia", "--count", "4", "--full", "--why", "case 12") as shown:
         submit(jia, SHANGHAI.format(1))
         submit(jia, SHANGHAI.format(1), text=CODE)
-    lines = [line.split(" ", 1)[1] for line in shown]
-    assert lines == [
+    assert without_time(shown) == [
         f"jia#1 ← submit_sm #2 1069001 to {SHANGHAI.format(1)} [marketing] “【测试】双11优惠券满300减50 拒收请回复R”",
         "jia#1 → submit_sm_resp #2 ESME_ROK id 0000000001",
         f"jia#1 ← submit_sm #3 1069001 to {SHANGHAI.format(1)} [notice] “(a one-time password: not shown)”",
@@ -437,6 +437,65 @@ def test_a_trace_shows_pdus_and_never_a_one_time_password_not_even_in_full(gate:
     ]
     (said,) = map(operated.unpack_operated, journalled(gate, entries.OPERATED))
     assert (said.command, said.why, said.details) == ("trace --full", "case 12", "provider jia for 60 s")
+
+
+def without_time(shown: list[str]) -> list[str]:
+    return [line.split(" ", 1)[1] for line in shown]
+
+
+@needs("tshark")
+def test_a_provider_s_new_connections_are_traced_from_the_bind_on_without_the_password(gate: Gate, tmp_path: Path):
+    file = tmp_path / "jia.pcap"
+    with tracing(gate, "--provider", "jia", "--count", "6", "--pcap", file):
+        with Raw(gate.port) as other:
+            assert other.bind("yi").status == 0, "of another: not shown"
+        with Raw(gate.port) as wrong:
+            assert wrong.bind("jia", "not-it").status == ESME_RINVPASWD
+        with Raw(gate.port) as client:
+            assert client.bind("jia").status == 0
+            assert submit(client, SHANGHAI.format(1)) == 0
+    octets = file.read_bytes()
+    assert b"secret" not in octets
+    assert b"not-it" not in octets
+    command = ["tshark", "-r", str(file), "-T", "fields"]
+    command += [f"-e{field}" for field in ("tcp.stream", "smpp.command_id", "smpp.system_id", "smpp.command_status")]
+    rows = [
+        line.split("\t") for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    ]
+    assert rows == [
+        ["0", "0x00000009", "jia", ""],
+        ["0", "0x80000009", "", "0x0000000e"],
+        ["1", "0x00000009", "jia", ""],
+        ["1", "0x80000009", "gate106", "0x00000000"],
+        ["1", "0x00000004", "", ""],
+        ["1", "0x80000004", "", "0x00000000"],
+    ]
+
+
+def test_whatever_comes_from_an_address_is_traced_also_who_is_nobody_s(gate: Gate):
+    with tracing(gate, "--address", "127.0.0.0/8", "--count", "4") as shown:
+        with Raw(gate.port) as nobody:
+            assert nobody.bind("bing").status == ESME_RINVSYSID
+        with Raw(gate.port) as client:
+            assert client.bind("jia").status == 0
+    assert without_time(shown) == [
+        "127.0.0.1 ← bind_transceiver #1 as bing",
+        "127.0.0.1 → bind_transceiver_resp #1 ESME_RINVSYSID",
+        "127.0.0.1 ← bind_transceiver #1 as jia",
+        "jia#1 → bind_transceiver_resp #1 ESME_ROK as gate106",
+    ]
+    assert "address: must be an address or a network" in refused(gate, "trace", "--address", "here")
+
+
+def test_a_carrier_s_link_is_traced_from_its_bind_on(gate: Gate):
+    told(gate, "links", "drain", "bj/1", "--why", "x")
+    until(lambda: told(gate, "links")["links"][0]["state"] == "drained", "bj/1 drained")
+    with tracing(gate, "--carrier", "bj", "--count", "2") as shown:
+        told(gate, "links", "enable", "bj/1", "--why", "y")
+    assert without_time(shown) == [
+        "bj/1 → bind_transceiver #1 as gate106",
+        "bj/1 ← bind_transceiver_resp #1 ESME_ROK as carrier",
+    ]
 
 
 class tracing:  # noqa: N801 # reads as what it does

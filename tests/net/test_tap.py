@@ -56,7 +56,7 @@ async def answer(reader: asyncio.StreamReader) -> bytes:
 
 async def test_what_is_read_and_written_is_heard_in_order_while_somebody_listens(line) -> None:
     link, reader, writer = line
-    taps, heard = Taps(), list[tuple[bool, int, int]]()
+    taps, heard = Taps(link.turns), list[tuple[bool, int, int]]()
 
     def hear(link: Link, ours: bool, data: bytes) -> None:
         heard.append((ours, int.from_bytes(data[4:8], "big"), int.from_bytes(data[12:16], "big")))
@@ -74,7 +74,7 @@ async def test_what_is_read_and_written_is_heard_in_order_while_somebody_listens
 
 async def test_a_tap_opened_amid_a_pdu_hears_it_whole_and_one_closed_there_breaks_nothing(line) -> None:
     link, reader, writer = line
-    taps, heard = Taps(), list[bytes]()
+    taps, heard = Taps(link.turns), list[bytes]()
 
     def hear(link: Link, ours: bool, data: bytes) -> None:
         if not ours:
@@ -95,7 +95,7 @@ async def test_a_tap_opened_amid_a_pdu_hears_it_whole_and_one_closed_there_break
 
 async def test_two_listeners_hear_the_same_and_leave_one_by_one(line) -> None:
     link, reader, writer = line
-    taps, one, other = Taps(), list[bytes](), list[bytes]()
+    taps, one, other = Taps(link.turns), list[bytes](), list[bytes]()
 
     def hear_one(link: Link, ours: bool, data: bytes) -> None:
         one.append(data)
@@ -118,7 +118,7 @@ async def test_two_listeners_hear_the_same_and_leave_one_by_one(line) -> None:
 
 async def test_a_link_that_is_lost_while_it_is_tapped_is_lost_and_forgotten(line) -> None:
     link, _, writer = line
-    taps = Taps()
+    taps = Taps(link.turns)
 
     def hear(link: Link, ours: bool, data: bytes) -> None:
         return None
@@ -133,7 +133,7 @@ async def test_a_link_that_is_lost_while_it_is_tapped_is_lost_and_forgotten(line
 
 async def test_a_stream_without_framing_is_not_told_and_closes_as_ever(line) -> None:
     link, reader, writer = line
-    taps, heard = Taps(), list[bytes]()
+    taps, heard = Taps(link.turns), list[bytes]()
 
     def hear(link: Link, ours: bool, data: bytes) -> None:
         if not ours:
@@ -144,3 +144,31 @@ async def test_a_stream_without_framing_is_not_told_and_closes_as_ever(line) -> 
     assert (await answer(reader))[4:8] == b"\x80\0\0\0"
     assert await reader.read() == b""
     assert heard == []
+
+
+async def test_a_connection_that_opens_while_somebody_waits_for_it_is_heard_from_its_first_PDU_on() -> None:
+    loop = asyncio.get_running_loop()
+    turns = Turns(loop)
+    taps, heard = Taps(turns), list[tuple[bool, int]]()
+    opened: list[Link] = []
+
+    def hear(link: Link, ours: bool, data: bytes) -> None:
+        heard.append((ours, int.from_bytes(data[4:8], "big")))
+
+    def wants(link: Link) -> bool:
+        opened.append(link)
+        return len(opened) == 1
+
+    taps.listen([], hear, wants)
+    server = await loop.create_server(lambda: Echo(Session("provider", Timers(), loop.time(), 10), turns), "127.0.0.1", 0)
+    for sequence in (1, 2, 3):
+        if sequence == 3:
+            taps.listen([], hear)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+        writer.write(bind(BIND_TRANSCEIVER, sequence, "jia", "x"))
+        await answer(reader)
+        writer.close()
+    server.close()
+    assert heard == [(False, BIND_TRANSCEIVER), (True, BIND_TRANSCEIVER | RESPONSE)], "the second was not wanted"
+    assert len(opened) == 2, "and nobody waits any more for the third"
+    assert turns.opened is None
