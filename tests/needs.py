@@ -36,6 +36,7 @@ PROGRAMS: dict[str, Program] = {
     "systemd-analyze": Program(("systemd-analyze",), None, "apt-get install systemd"),
     "prometheus": Program(("prometheus", "promtool"), None, "apt-get install prometheus"),
     "alertmanager": Program(("prometheus-alertmanager", "amtool"), None, "apt-get install prometheus-alertmanager"),
+    "wget": Program(("wget", "ip", "unshare"), None, "apt-get install wget iproute2"),
     "tshark": Program(("tshark",), None, "apt-get install tshark"),
 }
 
