@@ -43,7 +43,7 @@ def stop(
     told = ask(
         config, control, "stop", province=province, provider=provider, account=account, port=port, signature=signature,
         advertiser=advertiser, group=advertisers, category=category, subcategory=subcategory, for_s=seconds(lasts), why=why,
-        trial_s=seconds(watch, "--watch") if dry_run else None,
+        watch_s=seconds(watch, "--watch") if dry_run else None,
     )  # fmt: skip
     if json:
         as_json(told)

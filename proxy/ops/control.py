@@ -101,6 +101,15 @@ class Args:
             raise Refused(f"{name}: must be a number from {least:g} to {most:g}")
         return float(found)
 
+    def seconds(self, name: str, default: float | None, least: float, most: float) -> float:
+        """A ``number`` that people say with a unit (``for_s``: --for 24h), and are told so."""
+        found = self._values.get(name)
+        try:
+            return self.number(name, default, least, most)
+        except Refused:
+            said = f", not {_spelt(found)}" if isinstance(found, int | float) and not isinstance(found, bool) else ""
+            raise Refused(f"{name.removesuffix('_s')}: must be from {_spelt(least)} to {_spelt(most)}{said}") from None
+
     def flag(self, name: str) -> bool:
         found = self._take(name)
         if not isinstance(found, bool | None):
@@ -112,6 +121,14 @@ class Args:
         for name in self._values:
             if name not in self._known:
                 raise Refused(unknown("argument", str(name), self._known))
+
+
+def _spelt(seconds: float) -> str:
+    """``86400`` → ``24h``, ``2678400`` → ``31d``."""
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
 
 
 class Call:

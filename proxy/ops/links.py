@@ -55,7 +55,7 @@ class _Links:
 
     async def drain(self, call: Call) -> Mapping[str, Any]:
         args = call.args
-        name, for_s, why = args.text("name"), args.number("for_s", DRAIN_S, orders.LEAST_S, DRAIN_S_MAX), args.why()
+        name, for_s, why = args.text("name"), args.seconds("for_s", DRAIN_S, orders.LEAST_S, DRAIN_S_MAX), args.why()
         args.done()
         self._check(name)
         now = self._gate.now()

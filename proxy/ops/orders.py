@@ -89,8 +89,8 @@ class _Orders:
     async def stop(self, call: Call) -> Mapping[str, Any]:
         args = call.args
         scope = self._scope(args)
-        for_s = args.number("for_s", STOP_S, LEAST_S, STOP_S_MAX)
-        trial_s = args.number("trial_s", 0.0, 0.0, TRIAL_S_MAX)
+        for_s = args.seconds("for_s", STOP_S, LEAST_S, STOP_S_MAX)
+        trial_s = args.seconds("watch_s", 0.0, 0.0, TRIAL_S_MAX)
         why = args.why()
         args.done()
         if not scope:
@@ -153,7 +153,7 @@ class _Orders:
     async def suspend(self, call: Call) -> Mapping[str, Any]:
         args = call.args
         provider, categories = args.text("provider"), args.texts("category")
-        for_s = args.number("for_s", STOP_S, LEAST_S, SUSPENSION_S_MAX)
+        for_s = args.seconds("for_s", STOP_S, LEAST_S, SUSPENSION_S_MAX)
         why = args.why()
         args.done()
         scope = self._scope(Args({"provider": [provider], "category": categories}))
@@ -175,7 +175,7 @@ class _Orders:
 
     async def shadow(self, call: Call) -> Mapping[str, Any]:
         args = call.args
-        for_s = args.number("for_s", None, LEAST_S, SHADOW_S_MAX)
+        for_s = args.seconds("for_s", None, LEAST_S, SHADOW_S_MAX)
         everything, why = args.flag("everything"), args.why()
         args.done()
         scope = ((EVERYTHING, ()),) if everything else ()

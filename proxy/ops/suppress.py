@@ -161,7 +161,7 @@ class _Suppress:
         gate = self._gate
         now = gate.now()
         scope, value = args.text("scope", "all"), args.text("value", "")
-        source, for_s = args.text("source", "officer"), args.number("for_s", 0.0, 0.0, FOR_S_MAX)
+        source, for_s = args.text("source", "officer"), args.seconds("for_s", 0.0, 0.0, FOR_S_MAX)
         until = int(args.number("until", 0.0, 0.0, now + FOR_S_MAX))
         scope = "all" if scope == "global" else scope
         if scope not in SCOPES:

@@ -88,7 +88,7 @@ class _Tracing:
         wanted = _Wanted(
             args.text("provider", ""), args.text("carrier", ""), _person(args.text("to", "", 100)), _network(args.text("address", "", 100))
         )  # fmt: skip
-        for_s, count = args.number("for_s", FOR_S, 0.1, FOR_S_MAX), int(args.number("count", COUNT, 1, COUNT_MAX))
+        for_s, count = args.seconds("for_s", FOR_S, 0.1, FOR_S_MAX), int(args.number("count", COUNT, 1, COUNT_MAX))
         full, octets = args.flag("full"), args.flag("octets")
         why = args.text("why", "" if not full else None)
         args.done()
