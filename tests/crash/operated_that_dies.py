@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from proxy.desk import retention
+from proxy.desk.disk import OsDisk
 from proxy.listing import Listing
 from proxy.officer import OfficerSays
 from proxy.operating import Operating
@@ -24,6 +26,8 @@ POINTS = {
     "list-half": Point("amid the numbers of a list", after(Listing, "add"), 2),
     "list-unwritten": Point("when a list is whole and its end not written", after(Listing, "done"), 1),
     "list-applying": Point("when a list's end is written and half of it in force", after(Listed, "add"), 2),
+    "removal-written": Point("when a removal of old segments is written and none is gone", before(retention, "remove"), 1),
+    "removal-half": Point("amid the removal of old segments", after(OsDisk, "remove"), 40),
     "never": Point("never", before(OfficerSays, "unwritten"), 1 << 30),
 }
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from proxy import app
@@ -74,7 +75,7 @@ class Death:
 Place = Callable[[Death], None]
 
 
-def before(owner: type, name: str, when: Callable[..., bool] | None = None, *, synced: bool = False) -> Place:
+def before(owner: type | ModuleType, name: str, when: Callable[..., bool] | None = None, *, synced: bool = False) -> Place:
     """``when`` is asked with the method's arguments."""
 
     def place(death: Death) -> None:
@@ -91,7 +92,7 @@ def before(owner: type, name: str, when: Callable[..., bool] | None = None, *, s
     return place
 
 
-def after(owner: type, name: str, when: Callable[..., bool] | None = None, *, synced: bool = False) -> Place:
+def after(owner: type | ModuleType, name: str, when: Callable[..., bool] | None = None, *, synced: bool = False) -> Place:
     """``when`` is asked with the method's arguments, once it has run."""
 
     def place(death: Death) -> None:

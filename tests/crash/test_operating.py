@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -16,9 +17,12 @@ from typing import Any
 import pytest
 from pyroaring import BitMap
 
+from proxy.desk import entries
+from proxy.desk.journal import Journal, OsDisk
 from proxy.ops import client
 from proxy.ops.suppress import lines_of
 from proxy.state.listed import CHUNK_BITS
+from tests.crash.house import command
 from tests.crash.operated_that_dies import POINTS
 from tests.crash.places import Plan
 from tests.e2e.carrier import Carrier
@@ -180,3 +184,47 @@ def rows(house: House, table: str) -> int:
         (found,) = file.execute(f"SELECT count(*) FROM {table}").fetchone()
     file.close()
     return int(found)
+
+
+@pytest.mark.parametrize("point", ["removal-written", "removal-half"], ids=lambda value: POINTS[value].says)
+def test_the_journal_is_whole_and_accounted_for_after_the_gate_was_killed_while_it_removed_old_segments(
+    house: House, point: str
+) -> None:
+    old_journal(house.folder / "journal", days=300)
+    house.start(more=("--accept-loss",))
+    house.stop()  # a checkpoint: a restart needs nothing of it any more
+    house.live(point)
+    before = segments(house)
+    house.dies("journal.expire", why="disk nearly full")
+    gone = before - segments(house)
+    assert (len(gone) > 0) == (point == "removal-half")
+    house.start()
+    assert house.statuses(PERSON) == [0]
+    assert verified(house) == "", "what went by then is in a record"
+    rest = client.ask(house.control, "journal.expire", why="again")["removed"]
+    assert rest["segments"] == 110 - len(gone)
+    assert verified(house) == ""
+    house.stop()
+    house.start()
+    assert house.statuses(PERSON) == [0]
+
+
+def old_journal(folder: Path, days: int) -> None:
+    """A segment a day, up to now."""
+    journal, now = Journal(OsDisk(folder), segment_bytes=4096), time.time()
+    for day in range(days, 0, -1):
+        journal.append(entries.CLOCK, entries.pack_clock(now - day * 86_400, 1.0))
+        journal.write(now - day * 86_400)
+    journal.note_synced(journal.sync())
+    journal.append(entries.CLOCK, entries.pack_clock(now, 1.0))
+    journal.close(now)
+
+
+def segments(house: House) -> set[str]:
+    return {path.name for path in (house.folder / "journal").glob("*.journal")}
+
+
+def verified(house: House) -> str:
+    """What is wrong with the journal, empty if nothing is."""
+    done = command("journal", "verify", house.folder / "journal", "--json")
+    return json.loads(done.stdout)["damage"] or ""
