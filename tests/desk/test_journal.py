@@ -12,6 +12,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from proxy.desk.disk import Disk, MemoryDisk, OsDisk
 from proxy.desk.journal import Journal, JournalDamaged, JournalDown, Record, read, verify
@@ -160,6 +162,48 @@ def test_a_segment_ends_with_its_hour_and_a_clock_set_back_opens_none():
         say(journal, b"x", now=now)
     assert disk.list() == ["00000000000000000001.journal", "00000000000000000004.journal"]
     assert len(bodies(disk)) == 6
+
+
+STEPS = st.lists(
+    st.sampled_from(["say", "write", "sync", "mark", "an hour", "half an hour", "a second back", "close", "kill"]), max_size=60
+)
+
+
+@settings(max_examples=400)
+@given(STEPS, st.sampled_from([300, 64 << 20]))
+def test_whatever_is_done_in_whatever_hour_what_was_written_is_read_back_and_holds(
+    steps: list[str], segment_bytes: int
+) -> None:
+    disk, now, said = MemoryDisk(), NOW, 0
+    journal = Journal(disk, segment_bytes=segment_bytes)
+    for step in steps:
+        if step == "say":
+            said += 1
+            say(journal, b"%d" % said, now=now)
+        elif step == "write":
+            said += 1
+            say(journal, b"%d" % said, now=now, sync=False)
+        elif step == "sync":
+            journal.note_synced(journal.sync())
+        elif step == "mark":
+            journal.mark(now)
+        elif step in ("close", "kill"):
+            if step == "close":
+                journal.close(now)
+            disk.kill()
+            journal = Journal(disk, segment_bytes=segment_bytes)
+            assert journal.cut is None
+        elif step in ("power loss", "torn"):
+            synced = journal.synced
+            disk.power_loss(60 if step == "torn" else 0)
+            journal = Journal(disk, segment_bytes=segment_bytes)
+            assert synced <= journal.written <= said
+            said = journal.written
+        else:
+            now += {"an hour": 3600, "half an hour": 1800, "a second back": -1}[step]
+        assert bodies(disk) == [b"%d" % number for number in range(1, said + 1)]
+    found = verify(disk)
+    assert (found.damage, found.cut, found.records) == (None, None, said)
 
 
 def test_segments_taken_away_from_the_middle_or_the_front_are_missed():
