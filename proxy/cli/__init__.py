@@ -82,6 +82,20 @@ def say(text: str) -> None:
     typer.echo(_UNSAFE.sub("", text))
 
 
+def tell(told: Any, json: bool, lines: Iterable[str]) -> None:
+    """What a gate told: as JSON, or in these lines."""
+    if json:
+        as_json(told)
+        return
+    for line in lines:
+        say(line)
+
+
+def tell_lifted(told: Mapping[str, Any], json: bool) -> None:
+    """Orders that are over."""
+    tell(told, json, (f"lifted: {one['name']}, {about(one)}" for one in told["lifted"]))
+
+
 def when(at: float) -> str:
     """A moment as people in China read it; a dash for none."""
     from proxy.policy import moments

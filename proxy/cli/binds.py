@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, Why, about, as_json, ask, group, say, seconds, table, when
+from proxy.cli import CONFIG, Config, Control, Json, Why, about, as_json, ask, group, seconds, table, tell, tell_lifted, when
 
 app = group()
 
@@ -48,11 +48,8 @@ def kick(
 ) -> None:
     """Ask binds to leave (unbind), and hang up where they do not. They may bind again: see suspend."""
     told = ask(config, control, "binds.kick", provider=provider, account=account, id=number, why=why)
-    if json:
-        as_json(told)
-        return
-    for one in told["kicked"]:
-        say(f"kicked: {one['id']} {one['account']} ({one['provider']}) from {one['address']}")
+    kicked = (f"kicked: {one['id']} {one['account']} ({one['provider']}) from {one['address']}" for one in told["kicked"])
+    tell(told, json, kicked)
 
 
 @app.command("suspend", epilog='Example: gate106 binds suspend --provider jia --category marketing --for 2h --why "complaints"')
@@ -67,10 +64,7 @@ def suspend(
 ) -> None:
     """Refuse a provider's messages for a while (reason suspended). Its binds stay: receipts and replies go on."""
     told = ask(config, control, "suspend", provider=provider, category=category or [], for_s=seconds(lasts), why=why)
-    if json:
-        as_json(told)
-    else:
-        say(f"{told['name']}: {about(told)}, until {when(told['until'])}")
+    tell(told, json, [f"{told['name']}: {about(told)}, until {when(told['until'])}"])
 
 
 @app.command("resume", epilog='Example: gate106 binds resume --provider jia --why "they stopped it"')
@@ -84,8 +78,4 @@ def resume(
 ) -> None:
     """End a provider's suspensions before their time."""
     told = ask(config, control, "resume", provider=provider, category=category or [], why=why)
-    if json:
-        as_json(told)
-        return
-    for one in told["lifted"]:
-        say(f"lifted: {one['name']}, {about(one)}")
+    tell_lifted(told, json)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, Why, as_json, ask, group, say, seconds, table, when
+from proxy.cli import CONFIG, Config, Control, Json, Why, as_json, ask, group, seconds, table, tell, tell_lifted, when
 
 app = group()
 
@@ -43,18 +43,11 @@ def drain(
 ) -> None:
     """Let a link take no new submit, get its answers, and unbind. It stays so, over restarts too, until it is enabled or time is up."""
     told = ask(config, control, "links.drain", name=name, for_s=seconds(lasts), why=why)
-    if json:
-        as_json(told)
-    else:
-        say(f"{told['name']}: {name} is drained until {when(told['until'])}, if nobody enables it before")
+    tell(told, json, [f"{told['name']}: {name} is drained until {when(told['until'])}, if nobody enables it before"])
 
 
 @app.command("enable", epilog='Example: gate106 links enable bj/1 --why "it has moved"')
 def enable(name: Name, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Let a drained link bind again, and take submits."""
     told = ask(config, control, "links.enable", name=name, why=why)
-    if json:
-        as_json(told)
-        return
-    for one in told["lifted"]:
-        say(f"lifted: {one['name']}, {one['about']}")
+    tell_lifted(told, json)

@@ -6,7 +6,24 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, Why, about, as_json, ask, fail, group, orders, say, seconds, when
+from proxy.cli import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    Why,
+    about,
+    as_json,
+    ask,
+    fail,
+    group,
+    orders,
+    say,
+    seconds,
+    tell,
+    tell_lifted,
+    when,
+)
 
 app = group()
 shadow_app = group()
@@ -73,11 +90,7 @@ def stop_lift(
 ) -> None:
     """End an order before its time, of whatever kind."""
     told = ask(config, control, "stop.lift", id=order, why=why)
-    if json:
-        as_json(told)
-        return
-    for one in told["lifted"]:
-        say(f"lifted: {one['name']}, {about(one)}")
+    tell_lifted(told, json)
 
 
 @shadow_app.callback(epilog='Example: gate106 shadow --for 30m --why "the new caps refuse too much"')
@@ -98,18 +111,11 @@ def shadow(
     if lasts is None or why is None:
         fail("shadow: say --for and --why (see --help)")
     told = ask(config, control, "shadow", for_s=seconds(lasts), everything=everything, why=why)
-    if json:
-        as_json(told)
-    else:
-        say(f"{told['name']}: {about(told)} in shadow until {when(told['until'])} (`gate106 shadow off` ends it)")
+    tell(told, json, [f"{told['name']}: {about(told)} in shadow until {when(told['until'])} (`gate106 shadow off` ends it)"])
 
 
 @shadow_app.command("off", epilog='Example: gate106 shadow off --why "mended"')
 def shadow_off(why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Enforce the rules again."""
     told = ask(config, control, "shadow.off", why=why)
-    if json:
-        as_json(told)
-        return
-    for one in told["lifted"]:
-        say(f"lifted: {one['name']}, {about(one)}")
+    tell_lifted(told, json)

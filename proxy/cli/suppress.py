@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, Why, as_json, ask, fail, say, seconds, socket_of, table, when
+from proxy.cli import CONFIG, Config, Control, Json, Why, as_json, ask, fail, say, seconds, socket_of, table, tell, when
 
 app = typer.Typer(
     help="People who get no marketing: enter refusals, take them back, look; lists in and out.",
@@ -52,11 +52,7 @@ def add(
     """Enter a refusal for a person: in force at once, on disk before it is said to be."""
     told = ask(config, control, "suppress.add", to=to, scope=scope, value=value, source=source, for_s=seconds(lasts), why=why)
     _warn(told)
-    if json:
-        as_json(told)
-        return
-    for one in told["added"]:
-        say(f"{told['to']}: {_words(one)}")
+    tell(told, json, (f"{told['to']}: {_words(one)}" for one in told["added"]))
 
 
 @app.command(
@@ -76,11 +72,7 @@ def remove(
 ) -> None:
     """Take refusals back, from the person's record and from lists; what a person said by reply only if it is named."""
     told = ask(config, control, "suppress.remove", to=to, scope=scope, value=value, source=source, why=why)
-    if json:
-        as_json(told)
-        return
-    for one in told["removed"]:
-        say(f"{told['to']}: removed {_words(one)}")
+    tell(told, json, (f"{told['to']}: removed {_words(one)}" for one in told["removed"]))
 
 
 @app.command("show", epilog="Example: gate106 suppress show --to 13800210500")
