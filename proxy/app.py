@@ -27,6 +27,7 @@ from proxy import policy
 from proxy.access import Directory
 from proxy.commands import Commands, ways
 from proxy.config import Mailbox, Settings, SettingsError, load
+from proxy.config.described import waiting
 from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDamaged, JournalDown, OsDisk, read
 from proxy.hearing import Hearing, Manners
@@ -91,6 +92,8 @@ class Gate:
         self._tasks: list[asyncio.Task[None]] = []
         self._collected_s = loop.time()
         self._checkpointing = False
+        self.waiting: list[str] = []
+        """What stands in the settings' file and is not in force before a restart."""
         self._parts_due_s = 0.0  # when a timer for parts of long messages goes off, 0 if none is set
 
     # -- start
@@ -341,9 +344,12 @@ class Gate:
         self.relay.directory = directory
         self.providers.use(directory)
         self.hearing.manners = _manners(settings)
-        self.operating.keeper.keep = settings.retention
         self.providers.commands.use()
         self.way_back.disown(directory.providers)
+        self.operating.keeper.keep = settings.retention
+        self.waiting = [f"{name} has changed and needs a restart" for name in waiting(self.settings, settings)]
+        if self.waiting:
+            log.warning("not all of the settings is in force", why=self.waiting)
         self.turns.wake()
         self.tally.settings_reload["ok",] += 1
         log.info("accounts in force", accounts=len(directory.accesses))
@@ -404,7 +410,7 @@ class Gate:
         notes = self._carriers_down() if any(house.lane.up for house in self.houses) else []
         if self.rules_problem:
             notes.append(f"rules: {self.rules_problem} (the set {self.rules.revision} stays in force)")
-        return notes + self.operating.notes()
+        return notes + [f"settings: {one}" for one in self.waiting] + self.operating.notes()
 
     def _carriers_down(self) -> list[str]:
         return [
@@ -502,7 +508,8 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool) -> int:
         manager.reloading()
         problems = await gate.reload()
         if not stop.is_set():
-            manager.ready(f"open; not taken over: {problems[0]}" if problems else "open")
+            left = [*problems, *gate.waiting]
+            manager.ready(f"open; not taken over: {left[0]}" if left else "open")
 
     def hang_up() -> None:
         task = loop.create_task(reload())

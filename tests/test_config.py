@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import config
-from proxy.config import Settings, SettingsError, load
+from proxy.config import Settings, SettingsError, described, load
 from proxy.fields import Address
 from proxy.message import Category, Outcome
 
@@ -318,3 +318,23 @@ def test_a_file_with_any_line_broken_is_settings_or_a_SettingsError(data: st.Dat
         assert read("\n".join(lines)).carriers is not None
     except SettingsError as error:
         assert all(problem.startswith("gate106.yaml:") and "\n" not in problem for problem in error.problems)
+
+
+def test_what_is_said_to_be_taken_over_by_a_reload_is_the_settings_own_list() -> None:
+    """Of each part of the settings somebody has thought about it: a new one must be in one of the two."""
+    restart = {
+        "smpp",
+        "http",
+        "control",
+        "store",
+        "journal",
+        "rules",
+        "message_ids",
+        "timers",
+        "mailbox",
+        "carriers",
+        "on_judge_error",
+    }
+    restart |= {"node", "category_tag"}
+    assert {one.name for one in dataclasses.fields(config.Settings)} == restart | set(described.RELOADED)
+    assert described.waiting(read(SMALL), read(SMALL)) == []

@@ -7,10 +7,12 @@ only meanings. ``gate106 settings`` prints it, and the guide's table is made of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from typing import NamedTuple
 
 from proxy.config.across import NOT_YET
 from proxy.config.reading import asked
+from proxy.config.values import Settings
 from proxy.fields import Address, Asked
 
 RELOADED = ("providers", "optout", "retention")
@@ -161,6 +163,22 @@ def settings() -> list[Setting]:
     served = {name: one for name, one in asking.settings.items() if not name.startswith(refused)}
     assert served.keys() == MEANINGS.keys(), served.keys() ^ MEANINGS.keys()
     return [_setting(name, served[name], name in asking.needed) for name in MEANINGS]
+
+
+def waiting(before: Settings, after: Settings) -> list[str]:
+    """Settings that are others in the file than in the running gate, and that a reload does not take over."""
+    found = []
+    for one in fields(Settings):
+        old, new = getattr(before, one.name), getattr(after, one.name)
+        if old == new or one.name in RELOADED:
+            continue
+        parts = (
+            [part.name for part in fields(old) if getattr(old, part.name) != getattr(new, part.name)]
+            if is_dataclass(old)
+            else []
+        )
+        found += [f"{one.name}.{part}" for part in parts] or [one.name]
+    return found
 
 
 def _setting(name: str, one: Asked, required: bool) -> Setting:

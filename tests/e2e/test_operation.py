@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -330,3 +331,25 @@ def refuses_connections(port: int) -> bool:
     except ConnectionRefusedError:
         return True
     return False
+
+
+def test_what_a_reload_does_not_take_over_is_said_until_it_is_taken_back(carrier: Carrier, make_gate: MakeGate):
+    gate = make_gate(carrier.port, [provider("jia", "1069001")]).start()
+    before = copy.deepcopy(gate.settings)
+    gate.settings["carriers"][0]["tps"] = 500
+    gate.settings["timers"] |= {"bind_s": 5, "enquire_s": 7}
+    gate.settings["providers"][0]["tps"] = 77
+    gate.settings["retention"] = {"days": 100}
+    gate.settings["optout"] = {"widen_after": 5}
+    gate.write_settings()
+    gate.signal(signal.SIGHUP)
+    until(gate.notes, "the notes")
+    assert gate.notes() == [
+        f"settings: {name} has changed and needs a restart" for name in ("timers.bind_s", "timers.enquire_s", "carriers")
+    ]
+    assert gate.metric("gate106_provider_tps_limit", provider="jia") == 77, "what can be taken over is"
+    assert gate.why() == []
+    gate.settings = before
+    gate.write_settings()
+    gate.signal(signal.SIGHUP)
+    until(lambda: not gate.notes(), "no notes")
