@@ -25,6 +25,9 @@ class Disk(Protocol):
     def size(self, name: str) -> int:
         """Bytes of the segment."""
 
+    def room(self) -> int:
+        """Bytes that may still be written."""
+
     def append(self, name: str, offset: int, data: bytes) -> None:
         """Writes all of ``data`` at ``offset`` (the file's end; 0 makes the file), or raises and leaves the file as it was."""
 
@@ -71,6 +74,10 @@ class OsDisk:
 
     def size(self, name: str) -> int:
         return (self.path / name).stat().st_size
+
+    def room(self) -> int:
+        found = os.statvfs(self.path)
+        return found.f_bavail * found.f_frsize
 
     def _file(self, name: str) -> int:
         file = self._files.get(name)
@@ -198,6 +205,9 @@ class MemoryDisk:
 
     def size(self, name: str) -> int:
         return len(self._files[name])
+
+    def room(self) -> int:
+        return 1 << 40 if self.free_bytes is None else self.free_bytes
 
     def append(self, name: str, offset: int, data: bytes) -> None:
         if self.read_only:

@@ -54,6 +54,7 @@ class Gauges:
     journal_lag_s: float = 0.0
     journal_written_bytes: int = 0
     journal_bytes: float = 0.0
+    journal_free_bytes: float = 0.0
     journal_oldest_s: float = 0.0
     journal_chain_ok: bool = True
     clock_skew_s: float = 0.0
@@ -123,6 +124,7 @@ SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
     ("journal_up", "journal_up", "1 while the journal can be written"),
     ("journal_lag_s", "journal_lag_seconds", "Age of the oldest record that is not on disk yet"),
     ("journal_bytes", "journal_bytes", "Bytes of the journal's segments that are kept"),
+    ("journal_free_bytes", "journal_free_bytes", "Room left on the journal's disk"),
     ("journal_oldest_s", "journal_oldest_timestamp_seconds", "When the oldest of them was begun, in seconds since 1970"),
     ("journal_chain_ok", "journal_chain_ok", "1 unless the journal's chain was found broken"),
     ("rules_folder_ok", "rules_folder_ok", "1 unless the rules in the folder have a mistake and are not in force"),

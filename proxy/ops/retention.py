@@ -102,9 +102,10 @@ class Keeper:
         return plan
 
     def gauges(self) -> Mapping[str, float]:
-        """For ``ops.metrics.Gauges``: how much there is, and since when, as of the last look and what was written since."""
+        """For ``ops.metrics.Gauges``: how much there is, and since when, as of the last look and what was written since; what room is left."""
         return {
             "journal_bytes": float(self._octets + self._journal.written_bytes - self._written),
+            "journal_free_bytes": float(self._journal.disk.room()),
             "journal_oldest_s": self._since,
         }
 

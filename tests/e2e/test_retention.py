@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,7 @@ def test_what_is_older_goes_when_somebody_says_why_and_the_journal_says_that_it_
     assert would["removed"]["segments"] == 110
     assert would["stays_for"] == "it is younger than 190 days"
     assert gate.metric("gate106_journal_oldest_timestamp_seconds") < time.time() - 299 * DAY_S
+    assert gate.metric("gate106_journal_free_bytes") == pytest.approx(shutil.disk_usage(gate.folder).free, rel=0.2)
     done = expire(gate, "--why", "disk nearly full")
     assert done["removed"] == would["removed"]
     assert segments(gate) == before[110:]
