@@ -44,6 +44,9 @@ def trace_optouts(number: str, config: Path, folder: Path | None) -> Trace:
         except JournalDamaged as damage:
             if not left:
                 raise CannotTrace(damage) from None
+        except FileNotFoundError as gone:  # a running gate has just removed what is older than it is kept
+            if not left:
+                raise CannotTrace(f"{gone.filename}: is gone while the journal is read (run it again)") from None
         except (OSError, ValueError, struct.error) as error:
             raise CannotTrace(f"{folder}: the journal cannot be read: {error}") from None
 

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from proxy.cli import CONFIG, Config, Control, Json, as_json, ask, fail, say, when
 
+if TYPE_CHECKING:
+    from proxy.desk.retention import Removed
+    from proxy.desk.scan import Report
+
+TRIES = 3
+"""A segment may go while it is about to be read: hardly twice, for a gate looks at its journal's age once an hour."""
 app = typer.Typer(help="The journal: what was decided, chained.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("verify", epilog="Example: gate106 journal verify /var/lib/gate106/journal")
 def verify(folder: Annotated[Path, typer.Argument(help="The journal's folder.")], json: Json = False) -> None:
     """Check every record and the chain over all commit groups. Exit 1 if anything was altered, or is missing with no record of its removal."""
-    from proxy.desk import entries, retention
-    from proxy.desk import journal as desk
+    from proxy.desk import retention
 
     if not folder.is_dir():
         fail(f"{folder}: no such folder")
-    removed: list[retention.Removed] = []
-
-    def look(record: desk.Record) -> None:
-        if record.kind == entries.REMOVED:
-            removed.append(retention.unpack_removed(record.body))
-
-    report = desk.verify(desk.OsDisk(folder), look)
+    report, removed = _verified(folder)
     missing = retention.unaccounted(report.first, bytes.fromhex(report.previous), removed)
     damage = str(report.damage) if report.damage else missing or None
     if json:
@@ -42,6 +41,30 @@ def verify(folder: Annotated[Path, typer.Argument(help="The journal's folder.")]
         for one in removed:
             say(f"{when(one.time)}: records {one.first} to {one.last} removed by {one.who} ({one.why})")
     raise typer.Exit(1 if damage else 0)
+
+
+def _verified(folder: Path) -> tuple[Report, list[Removed]]:
+    """What the journal's bytes say, and what they say of removals."""
+    from proxy.desk import entries, retention
+    from proxy.desk import journal as desk
+
+    removed: list[Removed] = []
+
+    def look(record: desk.Record) -> None:
+        if record.kind == entries.REMOVED:
+            removed.append(retention.unpack_removed(record.body))
+
+    left = TRIES
+    while True:
+        left -= 1
+        removed.clear()
+        try:
+            return desk.verify(desk.OsDisk(folder), look), removed
+        except FileNotFoundError as error:  # a running gate has just removed it
+            if not left:
+                fail(f"{error.filename}: is gone while the journal is read (run it again)")
+        except OSError as error:
+            fail(f"{error.filename or folder}: {error.strerror or error}")
 
 
 def _as_told(one: Any) -> dict[str, Any]:

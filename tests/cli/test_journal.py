@@ -1,0 +1,63 @@
+"""gate106 journal verify beside a gate that removes old segments: what is gone under its eyes is no damage, and no traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from proxy.__main__ import app
+from proxy.desk import entries
+from proxy.desk.disk import OsDisk
+from proxy.desk.journal import Journal
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A journal of three hours."""
+    journal = Journal(OsDisk(tmp_path / "journal"))
+    for hour in range(3):
+        journal.append(entries.CLOCK, entries.pack_clock(1_700_000_000 + hour * HOUR, 1.0))
+        journal.write(1_700_000_000 + hour * HOUR)
+    journal.close()
+    return tmp_path / "journal"
+
+
+def losing(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """So often the first segment that is read is gone when it is."""
+    left, read = times, OsDisk.read
+
+    def gone(disk: OsDisk, name: str, size: int = -1) -> bytes:
+        nonlocal left
+        if left and size < 0:
+            left -= 1
+            raise FileNotFoundError(2, "No such file or directory", str(disk.path / name))
+        return read(disk, name, size)
+
+    monkeypatch.setattr(OsDisk, "read", gone)
+
+
+def test_a_segment_that_goes_meanwhile_makes_it_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losing(monkeypatch, 2)
+    done = CliRunner().invoke(app, ["journal", "verify", str(folder)])
+    assert (done.exit_code, "3 records (1 to 3)" in done.output) == (0, True), done.output
+
+
+def test_segments_that_go_again_and_again_are_one_line_and_exit_2(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losing(monkeypatch, 99)
+    done = CliRunner().invoke(app, ["journal", "verify", str(folder)])
+    assert done.exit_code == 2
+    assert done.output.startswith("gate106: ")
+    assert done.output.rstrip().endswith("is gone while the journal is read (run it again)")
+
+
+def test_what_may_not_be_read_is_one_line_and_exit_2(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(disk: OsDisk, name: str, size: int = -1) -> bytes:
+        raise PermissionError(13, "Permission denied", str(disk.path / name))
+
+    monkeypatch.setattr(OsDisk, "read", refuses)
+    done = CliRunner().invoke(app, ["journal", "verify", str(folder)])
+    assert (done.exit_code, done.output.rstrip().endswith("Permission denied")) == (2, True)
