@@ -82,7 +82,7 @@ def check(
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Compare with these settings, too.")] = None,
 ) -> None:
-    """Lint rules, compare registries and run tests; every problem as file:line. Exit 1 if there is any."""
+    """Lint rules, compare registries and run tests; every problem as file:line. Exit 1 if there is any; warnings do not count."""
     from proxy import config as house
     from proxy import policy
 
@@ -93,10 +93,13 @@ def check(
     rules = rules or (settings.rules if settings else Path("rules"))
     if not rules.is_dir():
         fail(f"{rules}: no such folder (name the folder that holds your rules)")
-    report = policy.check(rules, settings.providers if settings else None)
+    report = policy.check(rules, settings.providers if settings else None, datetime.now(CHINA).timestamp())
     for problem in report.problems:
         typer.echo(str(problem), err=True)
-    typer.echo(f"{rules}: {report.rules} rules, {report.tests} tests, {len(report.problems)} problems")
+    for doubt in report.warnings:
+        typer.echo(f"{doubt.file}:{doubt.line}: warning: {doubt.text}", err=True)
+    beside = f", {len(report.warnings)} warnings" if report.warnings else ""
+    typer.echo(f"{rules}: {report.rules} rules, {report.tests} tests, {len(report.problems)} problems{beside}")
     raise typer.Exit(1 if report.problems else 0)
 
 

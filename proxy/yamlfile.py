@@ -2,7 +2,8 @@
 
 In: a path or a text, and the name under which errors speak of it. Out: a ``Document`` of dict, list, str, int, float, bool and None,
 with the line of every place in it. Never: Python objects from tags, merge keys, a second meaning of a plain word (YAML 1.2's
-core schema: ``NO`` is text, ``22:00`` is text, ``2021-11-01`` is text), a key twice, unbounded expansion of aliases.
+core schema: ``NO`` is text, ``22:00`` is text, ``2021-11-01`` is text; beyond it ``0571`` is text, too), a key twice, unbounded
+expansion of aliases.
 
     YamlError(name, line, text)     str() = "rules/x.yaml:14: a key stands here twice: 'limit'"
 
@@ -11,6 +12,7 @@ Mapping keys are always text, as written: ``1069012: …`` has the key ``"106901
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import re
 from collections.abc import Iterable
@@ -41,6 +43,8 @@ _WORDS: dict[str, bool | None] = {
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBERISH = re.compile(r"[-+.0-9]")
 _INT = re.compile(r"[-+]?[0-9]+")
+_ZEROED = re.compile(r"0[0-9]+")
+"""``0571``: an area code, a month. YAML would make the number 571 of it, and nobody would see that a digit is gone."""
 _OCTAL = re.compile(r"0o[0-7]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
@@ -131,8 +135,15 @@ def unknown(what: str, word: str, known: Iterable[str]) -> str:
     """``unknown key 'windw' (did you mean 'window'?)``; the closed list itself when nothing comes near and it is short."""
     words = list(known)
     shown = word if len(word) <= 60 else word[:57] + "..."
-    said = hint(word, words) or (f" (one of {', '.join(words)})" if 0 < len(words) <= 12 else "")
+    said = _mistyped(word) or hint(word, words) or (f" (one of {', '.join(words)})" if 0 < len(words) <= 12 else "")
     return f"unknown {what} {shown!r}{said}"
+
+
+def _mistyped(word: str) -> str:
+    """What a word is that was to be two."""
+    if found := re.search("[：，]", word):
+        return f" ({found[0]} is no mark of YAML: write {'a colon and a space' if found[0] == '：' else 'a comma'})"
+    return " (a space is missing behind the -)" if re.match(r"-\w", word) else ""
 
 
 class _Composer(CParser, BaseResolver):
@@ -223,7 +234,7 @@ class _Reader:
             raise self.error(node, f"tags are not understood here: {node.tag}")
         if word in _WORDS:
             return _WORDS[word]
-        if not _NUMBERISH.match(word):
+        if not _NUMBERISH.match(word) or _ZEROED.fullmatch(word):
             return word
         return self.number(node, word)
 
@@ -251,11 +262,47 @@ def _read(path: Path, name: str) -> str:
         raise YamlError(name, 1, f"cannot be read: {fault.strerror or fault}") from None
     if len(raw) > FILE_BYTES_MAX:
         raise YamlError(name, 1, f"larger than {FILE_BYTES_MAX // (1024 * 1024)} MiB")
+    return decoded(raw, name)
+
+
+def decoded(raw: bytes, name: str) -> str:
+    """A file's text, with or without a mark at its beginning; YamlError where it is not UTF-8."""
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
         line = raw.count(b"\n", 0, fault.start) + 1
-        raise YamlError(name, line, f"not UTF-8: byte 0x{raw[fault.start]:02x} (save the file as UTF-8)") from None
+        if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            found = "it is UTF-16"
+        else:
+            found = f"byte 0x{raw[fault.start]:02x}" + (", probably GBK" if _is_gbk(raw) else "")
+        raise YamlError(name, line, f"not UTF-8: {found} (save the file as UTF-8)") from None
+
+
+def _is_gbk(raw: bytes) -> bool:
+    """Whether it reads as Chinese, as Windows saves it."""
+    try:
+        return bool(re.search("[一-鿿]", raw.decode("gb18030")))
+    except UnicodeDecodeError:
+        return False
+
+
+_MEANT = {
+    "found a tab character that violates indentation": "indent with spaces, not with tabs",
+    "mapping values are not allowed in this context": "a text with a colon needs quotes; or the line stands too deep",
+    "did not find expected '-' indicator": "the line does not begin where those above it do",
+    "did not find expected ',' or ']'": "a [ is not closed, or a comma is missing",
+    "did not find expected ',' or '}'": "a { is not closed, or a comma is missing",
+    "did not find expected key": "the line does not begin where those above it do, or a quote is in the wrong place",
+    "found unexpected end of stream": "a quote is not closed",
+}
+"""What an author can do about libyaml's complaints."""
+
+
+def _advised(problem: str, at: str) -> str:
+    """A complaint with what to do about it; ``at``: the character it is about."""
+    if problem == "found character that cannot start any token":
+        return "a tab: indent with spaces" if at == "\t" else f"a text that begins with {at!r} needs quotes"
+    return f"{problem} ({_MEANT[problem]})" if problem in _MEANT else problem
 
 
 def _explained(fault: yaml.YAMLError, name: str, text: str) -> YamlError:
@@ -265,6 +312,7 @@ def _explained(fault: yaml.YAMLError, name: str, text: str) -> YamlError:
         problem = fault.problem or fault.context or "not YAML"
         if isinstance(fault, yaml.composer.ComposerError) and "another document" in problem:
             problem = "a second document (---): one file holds one"
+        problem = _advised(problem, text[mark.index : mark.index + 1] if mark else "")
         return YamlError(name, mark.line + 1 if mark else 1, problem)
     position = getattr(fault, "position", None)
     character = getattr(fault, "character", None)

@@ -22,7 +22,7 @@ def refused(text: str) -> str:
     [
         ("NO", "NO"), ("yes", "yes"), ("on", "on"), ("22:00", "22:00"), ("2021-11-01", "2021-11-01"), ("1_000", "1_000"),
         ("true", True), ("False", False), ("null", None), ("~", None), ("", None), ("'null'", "null"), ('"5"', "5"),
-        ("5", 5), ("-3", -3), ("0123", 123), ("0o17", 15), ("0x1F", 31), ("1e3", 1000.0), (".5", 0.5), ("1.", 1.0),
+        ("5", 5), ("-3", -3), ("0123", "0123"), ("0", 0), ("00", "00"), ("0o17", 15), ("0x1F", 31), ("1e3", 1000.0), (".5", 0.5), ("1.", 1.0),
         (".inf", float("inf")), ("1.2.3", "1.2.3"), ("--", "--"), ("+86138", 86138), ("0x", "0x"), ("1e", "1e"), ("北京", "北京"),
         ("|\n  12\n", "12\n"), ("=", "="),
     ],
@@ -73,8 +73,8 @@ def test_an_error_about_a_place_names_file_line_and_place() -> None:
         ("[" * 100_000, "x.yaml:1: exceeded maximum nesting depth"),
         ("- " * 100_000, "x.yaml:1: exceeded maximum nesting depth"),
         ("[" * 70 + "]" * 70, f"x.yaml:1: nested more than {DEPTH_MAX} deep"),
-        ("a: b: c\n", "x.yaml:1: mapping values are not allowed in this context"),
-        ("a: 1\n\tb: 2\n", "x.yaml:2: found a tab character that violates indentation"),
+        ("a: b: c\n", "x.yaml:1: mapping values are not allowed in this context (a text with a colon needs quotes; or the line stands too deep)"),
+        ("a: 1\n\tb: 2\n", "x.yaml:2: found a tab character that violates indentation (indent with spaces, not with tabs)"),
     ],
 )  # fmt: skip
 def test_what_is_refused_is_refused_at_its_line(text: str, error: str) -> None:
@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     with pytest.raises(YamlError, match=r":1: cannot be read: Is a directory"):
         load(tmp_path)
     path.write_bytes("a: 1\nb: 北京\n".encode("gbk"))
-    with pytest.raises(YamlError, match=r"r.yaml:2: not UTF-8: byte 0xb1 \(save the file as UTF-8\)"):
+    with pytest.raises(YamlError, match=r"r.yaml:2: not UTF-8: byte 0xb1, probably GBK \(save the file as UTF-8\)"):
         load(path)
     with path.open("wb") as file:
         file.truncate(FILE_BYTES_MAX + 1)

@@ -1,6 +1,7 @@
-"""check: does the rules folder load, do its registries agree, and do its own tests hold?
+"""check: does the rules folder load, do its rules and registries agree with each other, and do its own tests hold?
 
-In: a folder, perhaps the settings. Out: a Report with every Problem. Never: the live store: tests run on a past of their own.
+In: a folder, perhaps the settings and the time. Out: a Report with every Problem, and what should be looked at beside. Never: the live
+store: tests run on a past of their own.
 
 A test is ``{note: …, messages: [step, …]}``. A step is a message (``at to from text`` and perhaps ``category provider account
 repeat scheduled``) with what is wanted of it (``allow``, ``{reject: rule-id}``, ``{defer: rule-id}``), or a refusal by the
@@ -24,6 +25,7 @@ from .crosscheck import crosscheck
 from .history import Counts, Past
 from .judge import judge
 from .kinds import suppressed
+from .lint import doubts, lint
 from .loader import load_all
 from .problem import Problem, RuleFault, RulesError
 from .renamed import refused_by, refused_text
@@ -54,17 +56,19 @@ class Report:
     problems: list[Problem]
     rules: int = 0
     tests: int = 0
+    warnings: list[Problem] = field(default_factory=list)
+    """What may be meant: a rule without a test, or whose days are over."""
 
 
-def check(folder: Path, providers: Iterable[Provider] | None = None) -> Report:
-    """Load the folder, compare its registries and run its tests; an empty ``problems`` is what one wants. ``providers``: of the settings,
-    to compare names and ports with."""
+def check(folder: Path, providers: Iterable[Provider] | None = None, now: float | None = None) -> Report:
+    """Load the folder, compare its rules and registries and run its tests; an empty ``problems`` is what one wants. ``providers``: of the
+    settings, to compare names and ports with; ``now``: to tell which rules are over."""
     try:
         loaded = load_all(folder)
     except RulesError as error:
         return Report(error.problems)
-    problems = crosscheck(loaded.rules, folder.resolve().name, providers)
-    report = Report(problems, len(loaded.rules.rules), len(loaded.tests))
+    problems = crosscheck(loaded.rules, folder.resolve().name, providers) + lint(loaded.rules)
+    report = Report(problems, len(loaded.rules.rules), len(loaded.tests), sorted(doubts(loaded.rules, loaded.tests, now)))
     for file, test in loaded.tests:
         report.problems += run_test(loaded.rules, file, test)
     report.problems.sort()

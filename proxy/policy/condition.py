@@ -42,7 +42,8 @@ class Test:
     word: str  # the key in ``when``
     time: TimeTest | None = None
     reads: str = ""  # "digits": texts that differ in digits only may differ here; "links", "contacts": if those hold digits
-    vocabulary: tuple[str, ...] = ()  # scopes words, links, contacts: what is looked for by look-up, not by ``holds``
+    vocabulary: tuple[str, ...] = ()
+    """Scopes words, links, contacts: what is looked for by look-up, not by ``holds``. Elsewhere what ``words`` leave out."""
     changes: Callable[[Any, float], float] | None = None  # scope age: when it changes next
 
 

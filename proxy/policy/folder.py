@@ -16,6 +16,7 @@ from pyroaring import BitMap64
 
 from proxy.number import NotARecipient, recipient_of
 from proxy.shipped import shipped
+from proxy.yamlfile import YamlError, decoded
 
 from .lexicon import MAIN, Lexicon, read_lexicon
 from .problem import Problem, RuleFault, RulesError
@@ -178,7 +179,6 @@ class Folder:
 
     def text(self, relative: str, data: bytes) -> str:
         try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError as fault:
-            line = data.count(b"\n", 0, fault.start) + 1
-            raise RulesError([Problem(self.label(relative), line, "not UTF-8 (save the file as UTF-8)")]) from None
+            return decoded(data, self.label(relative))
+        except YamlError as fault:
+            raise RulesError([Problem(fault.name, fault.line, fault.text)]) from None

@@ -9,7 +9,6 @@ differ in digits only share what was found.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from proxy.yamlfile import unknown
 
 from .category import PURPOSES, SUBCATEGORY_CODES, WEIGHT_MAX, value_of
 from .problem import Problem
+from .rows import rows
 from .text import SPLITTERS, fold, numberless, squeeze
 
 COLUMNS = ("word", "for", "weight", "subcategory", "note")
@@ -76,20 +76,8 @@ def read_lexicon(files: tuple[tuple[str, bytes], ...]) -> tuple[Lexicon, tuple[P
 
 
 def _rows(label: str, data: bytes, problems: list[Problem]) -> Iterator[Word]:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        line = data.count(b"\n", 0, fault.start) + 1
-        problems.append(Problem(label, line, "not UTF-8 (save the file as UTF-8)"))
-        return
-    for line, row in enumerate(csv.reader(text.splitlines()), 1):
-        cells = [cell.strip() for cell in row]
-        if not any(cells) or cells[0].startswith("#") or cells[0] == COLUMNS[0]:
-            continue
-        if len(cells) > len(COLUMNS):
-            problems.append(Problem(label, line, f"{len(cells)} columns, expected {','.join(COLUMNS)}"))
-            continue
-        cells += [""] * (len(COLUMNS) - len(cells))
+    for line, by_name in rows(label, data, COLUMNS, problems):
+        cells = list(by_name.values())
         if fault_text := _fault(cells):
             problems.append(Problem(label, line, fault_text))
         else:

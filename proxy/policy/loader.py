@@ -148,7 +148,9 @@ class _Loading:
             if node is None or node.value is None:
                 continue
             if not isinstance(node.value, list):
-                self.problems.append(Problem(label, node.line, f"{key}: must be a list (- …), not {node.shape}"))
+                dash = isinstance(node.value, dict) and any(word.startswith("-") for word in node.value)
+                told = "write a space behind each -" if dash else f"must be a list (- …), not {node.shape}"
+                self.problems.append(Problem(label, node.line, f"{key}: {told}"))
             elif key == "tests":
                 self.tests += [(label, item) for item in node.value]
             else:

@@ -7,7 +7,6 @@ Out: short Chinese names: 北京, 江苏 and 南京; "unknown" where no table kn
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import struct
 from array import array
@@ -17,8 +16,11 @@ from pathlib import Path
 from proxy.yamlfile import unknown
 
 from .problem import Problem, RulesError
+from .rows import rows
 
 UNKNOWN = "unknown"
+COLUMNS = ("segment", "province", "city")
+"""Of a carrier's own table; what stands behind them is passed over."""
 SEGMENT_FIRST = 1_300_000
 SEGMENTS = 700_000  # 1300000 to 1999999, one cell of two bytes each: 1.4 MB
 
@@ -96,10 +98,8 @@ class Regions:
         places = list(self.places)
         index = {place: number for number, place in enumerate(places)}
         problems: list[Problem] = []
-        for line, row in enumerate(csv.reader(text.decode("utf-8-sig").splitlines()), 1):
-            if not row or row[0].startswith("#") or row[0] == "segment":
-                continue
-            segment, name, city = ([cell.strip() for cell in row] + ["", ""])[:3]
+        for line, cells_of in rows(file, text, COLUMNS, problems, more=True):
+            segment, name, city = cells_of.values()
             province = province_of(name)
             if not (segment.isascii() and segment.isdigit() and SEGMENT_FIRST <= int(segment) < SEGMENT_FIRST + SEGMENTS):
                 problems.append(Problem(file, line, f"segment: '{segment}' is not the first 7 digits of a mobile number"))

@@ -91,15 +91,10 @@ class Node:
 
 def read(text: bytes, file: str) -> Node:
     """The file as a Node; raises RulesError with the one problem that makes it unreadable."""
-    try:
-        decoded = text.decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        line = text.count(b"\n", 0, fault.start) + 1
-        raise RulesError([Problem(file, line, "not UTF-8 (save the file as UTF-8)")]) from None
     if len(text) > yamlfile.FILE_BYTES_MAX:
         raise RulesError([Problem(file, 1, "too large (put long lists into lists/*.csv)")])
     try:
-        document = yamlfile.load(decoded, file)
+        document = yamlfile.load(yamlfile.decoded(text, file), file)
     except yamlfile.YamlError as fault:
         raise RulesError([Problem(file, fault.line, fault.text)]) from None
     return _node(document, document.value, ())

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from proxy.yamlfile import unknown
+
 from . import moments
 from .condition import Test
 from .problem import RuleFault
@@ -21,7 +23,10 @@ def read_active(node: Node, registry: Registry) -> Test:
     for item in node.items():
         keys = item.mapping("active", ("from", "to", "campaign"))
         if "campaign" in keys:
-            name = keys["campaign"].word("active: campaign", sorted(registry.campaigns), "campaign")
+            name = keys["campaign"].text("active: campaign", digits=True)
+            if name not in registry.campaigns:
+                told = unknown("campaign", name, registry.campaigns)
+                raise RuleFault(keys["campaign"].line, f"active: campaign: {told}; registries/campaigns.csv does not name it")
             if len(keys) > 1:
                 raise RuleFault(item.line, "active: a campaign has its dates in registries/campaigns.csv")
             spans += registry.campaigns[name]
@@ -46,7 +51,7 @@ def _span(item: Node, keys: dict[str, Node], what: str) -> tuple[float, float]:
     except ValueError as fault:
         raise RuleFault(item.line, f"{what}: {fault}") from None
     if last <= first:
-        raise RuleFault(item.line, f"{what}: to is before from")
+        raise RuleFault(item.line, f"{what}: to is before from (swap them)")
     return first, last
 
 

@@ -3,12 +3,11 @@
 In: CSV files in ``registries/``. Out: Registries; a Problem with file and line for each row that cannot be used. Never: what rows mean to
 each other (crosscheck.py), rules.
 
-Each file may be missing. Lines with # are comments, a line of headings may stand on top; columns at the end may be left out.
+Each file may be missing; rows.py says what such a file looks like.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,9 +20,10 @@ from proxy.yamlfile import unknown
 from . import holidays, moments, people, reviewed, templates
 from .category import SUBCATEGORIES
 from .people import ConsentRow, PreferenceRow
-from .problem import Problem, RulesError
+from .problem import Problem
 from .regions import PROVINCE_CODES, province_of
 from .registry import STATES, AdvertiserRow, ContactRow, PortRow, Registries, SignatureRow
+from .rows import Cells, rows
 
 if TYPE_CHECKING:
     from .folder import Folder
@@ -45,7 +45,6 @@ BAD_ROWS_SHOWN = 20
 _CATEGORIES = ("marketing", *SUBCATEGORIES[1:])
 
 Row = TypeVar("Row")
-Cells = dict[str, str]
 
 
 class RowFault(Exception):
@@ -94,20 +93,7 @@ class _Tables:
             data = self.folder.read(relative)
         except FileNotFoundError:
             return
-        label = self.folder.label(relative)
-        reader = csv.reader(self.folder.text(relative, data).splitlines())
-        try:
-            for row in reader:
-                cells = [cell.strip() for cell in row]
-                if not any(cells) or cells[0].startswith("#") or cells[0] == columns[0]:
-                    continue
-                if len(cells) > len(columns):
-                    fault = f"{len(cells)} columns, expected {','.join(columns)}"
-                    self.folder.problems.append(Problem(label, reader.line_num, fault))
-                    continue
-                yield reader.line_num, dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=True))
-        except csv.Error as error:
-            raise RulesError([Problem(label, reader.line_num, f"no CSV: {error}")]) from None
+        yield from rows(self.folder.label(relative), data, columns, self.folder.problems)
 
 
 # --- one row each
@@ -258,7 +244,7 @@ def _span(cells: Cells) -> tuple[float, float]:
     first = _moment(cells["from"], "from", end=False) if cells["from"] else -moments.NEVER
     last = _moment(cells["to"], "to", end=True) if cells["to"] else moments.NEVER
     if last <= first:
-        raise RowFault("to: is before from")
+        raise RowFault("to: is before from (swap them)")
     return first, last
 
 

@@ -90,7 +90,9 @@ def test_all_bad_rows_are_told_at_once_and_a_word_stands_once_among_our_own(writ
 def test_a_file_that_is_no_UTF8_is_told_so(write: Write) -> None:
     folder = write(RULE, {"lexicon/own.csv": ""})
     (folder / "lexicon" / "own.csv").write_bytes(b"word,for\n" + "优惠,ad,3\n".encode("gbk"))
-    with pytest.raises(RulesError, match=re.escape("rules/lexicon/own.csv:2: not UTF-8 (save the file as UTF-8)")):
+    with pytest.raises(
+        RulesError, match=re.escape("rules/lexicon/own.csv:2: not UTF-8: byte 0xd3, probably GBK (save the file as UTF-8)")
+    ):
         load(folder)
 
 

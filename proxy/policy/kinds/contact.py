@@ -33,11 +33,13 @@ def condition(node: Node, context: Context) -> Tree:
     def is_known(one: str) -> bool:
         return any(one == name for name in known)
 
-    return _test(lambda page: not all(map(is_known, page.contacts)), f"a contact other than {', '.join(names[:5])}")
+    more = f" … ({len(names)} of them)" if len(names) > 5 else ""
+    words = f"a contact other than {', '.join(names[:5])}{more}"
+    return _test(lambda page: not all(map(is_known, page.contacts)), words, known)
 
 
-def _test(holds: Callable[[Page], bool], words: str) -> Test:
-    return Test("text", holds, words, "contact", reads="contacts")
+def _test(holds: Callable[[Page], bool], words: str, vocabulary: tuple[str, ...] = ()) -> Test:
+    return Test("text", holds, words, "contact", reads="contacts", vocabulary=vocabulary)
 
 
 def _none(page: Page) -> bool:

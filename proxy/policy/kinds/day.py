@@ -26,7 +26,7 @@ def condition(node: Node, context: Context) -> Tree:
                 raise RuleFault(item.line, "day: needs both from and to (or a single date)")
             first, last = _date(keys["from"]), _date(keys["to"])
             if last < first:
-                raise RuleFault(item.line, "day: to is before from")
+                raise RuleFault(item.line, "day: to is before from (swap them)")
             dates.append((first, last))
             words.append(f"{keys['from'].text('day')} to {keys['to'].text('day')}")
             continue

@@ -24,7 +24,9 @@ def condition(node: Node, context: Context) -> Tree:
             names.add(found)
         else:
             known = [*PROVINCE_CODES, UNKNOWN, "port"]
-            raise RuleFault(item.line, f"province: {unknown('province', written, known)}")
+            raise RuleFault(
+                item.line, f"province: {unknown('province', written, known)}; write its short name (江苏), or unknown"
+            )
     if names:
         parts.append(OneOf("province", frozenset(names)))
     if not parts:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from proxy.message import Facts, Message, Recipient
 from proxy.policy.condition import Person, Tree
 from proxy.policy.kinds import Context
+from proxy.policy.problem import RuleFault
 from proxy.policy.source import Node
+from proxy.yamlfile import unknown
 
 IN_RECORD = "person"
 
 
 def condition(node: Node, context: Context) -> Tree:
-    names = node.words("recipient_in", context.lists, "list")
+    names = node.texts("recipient_in", digits=True)
+    for item, name in zip(node.items(), names, strict=True):
+        if name not in context.lists:
+            told = unknown("list", name, context.lists)
+            raise RuleFault(item.line, f"recipient_in: {told}; lists: at the top of a file names them")
     sets = tuple(context.lists[name].numbers for name in names)
 
     def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:

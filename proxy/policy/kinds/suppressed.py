@@ -23,6 +23,8 @@ IN_RECORD = "person"
 SCOPES = ("global", "advertiser", "signature", "provider", "category", "port")
 SOURCES = ("reply", "complaint", "officer", "import")
 
+_USUAL = frozenset(("signature", "advertiser"))
+
 
 class _Asked(NamedTuple):
     """Which refusals a rule means."""
@@ -31,7 +33,7 @@ class _Asked(NamedTuple):
     sources: frozenset[str]
     max_age_s: int  # 0 = any
     lists: bool  # a list has no source and no age
-    ways: frozenset[str] = frozenset(("signature", "advertiser"))
+    ways: frozenset[str] = _USUAL
     similarity: float = SIMILARITY
 
 
@@ -47,14 +49,24 @@ def condition(node: Node, context: Context) -> Tree:
         found = _found(asked, lists, message, record, facts, registry, now)
         return "; ".join(dict.fromkeys(words for _, words in found if words))
 
-    told = "" if len(asked.scopes) == len(SCOPES) else " (" + ", ".join(sorted(asked.scopes)) + ")"
     owners = "owners " if asked.ways & {"domain", "phone"} else ""
     reads = owners + ("texts" if asked.ways & {"phone", "text"} else "")
-    words = "the recipient refused such messages" + told
+    words = "the recipient refused such messages" + _told(asked)
     everybody = [one for one in lists if one.scope == "global"]
     lists = tuple(one for one in lists if one.scope != "global")
     refused = Person(holds, words, "suppressed", spares_bare=not lists, reads=reads, evidence=evidence)
     return AnyOf((*map(_on_list, everybody), refused)) if everybody else refused
+
+
+def _told(asked: _Asked) -> str:
+    """Which refusals, in words: all that tells one condition from another."""
+    parts = [] if len(asked.scopes) == len(SCOPES) else [", ".join(sorted(asked.scopes))]
+    parts += [] if len(asked.sources) == len(SOURCES) else ["by " + " or ".join(sorted(asked.sources))]
+    parts += [f"in the last {moments.spell(asked.max_age_s)}"] if asked.max_age_s else []
+    if asked.ways != _USUAL:
+        parts.append("known again by " + ", ".join(way for way in WAYS if way in asked.ways))
+    parts += [f"from {asked.similarity:g} alike"] if "text" in asked.ways else []
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _on_list(one: NumberList) -> Tree:

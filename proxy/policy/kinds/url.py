@@ -32,11 +32,13 @@ def condition(node: Node, context: Context) -> Tree:
     def is_known(one: str) -> bool:
         return any(one == name or one.endswith("." + name) for name in known)
 
-    return _test(lambda page: not all(map(is_known, page.links)), f"a url other than {', '.join(names[:5])}")
+    more = f" … ({len(names)} of them)" if len(names) > 5 else ""
+    words = f"a url other than {', '.join(names[:5])}{more}"
+    return _test(lambda page: not all(map(is_known, page.links)), words, known)
 
 
-def _test(holds: Callable[[Page], bool], words: str) -> Test:
-    return Test("text", holds, words, "url", reads="links")
+def _test(holds: Callable[[Page], bool], words: str, vocabulary: tuple[str, ...] = ()) -> Test:
+    return Test("text", holds, words, "url", reads="links", vocabulary=vocabulary)
 
 
 def _none(page: Page) -> bool:

@@ -1,0 +1,196 @@
+"""One bad file for each mistake people make, in tests/data/mistakes; the very sentence that teaches its author."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from proxy.__main__ import app
+from proxy.config import Account, Provider
+from proxy.message import Category
+from proxy.policy import check, moments
+from proxy.policy.lint import lint
+from tests.policy.conftest import Write
+from tests.policy.test_properties import DRAFTS, EXEMPTIONS, MESSAGES, WHENS, Draft, Sent, World, fits, rules_of
+
+FILES = Path(__file__).parent.parent / "data" / "mistakes"
+JIA = Provider(
+    "jia", (Account("jia", "x", None, None, None),), ("1069",), (), None, 4, 64, Category.MARKETING, "vendor", "none", None
+)
+
+MISTAKES = [
+    ("anchor-bomb.yaml", 'anchor-bomb.yaml:1: aliases repeat more than 20000 values'),
+    ("bad-date.yaml", "bad-date.yaml:4: active: '2026-02-29' is no date of the calendar"),
+    ("bracket-left-open.yaml", "bracket-left-open.yaml:3: did not find expected ',' or ']' (a [ is not closed, or a comma is missing)"),
+    ("chinese-colon.yaml", "chinese-colon.yaml:3: when: unknown key 'category：marketing' (： is no mark of YAML: write a colon and a space)"),
+    ("colon-in-text.yaml", 'colon-in-text.yaml:3: mapping values are not allowed in this context (a text with a colon needs quotes; or the line stands too deep)'),
+    ("contradicting-exemptions.yaml", "contradicting-exemptions.yaml:6: rule 'b' keeps 'a', which 'c' (rules/contradicting-exemptions.yaml:10) switches off for the same messages (make one of the two say what is meant)"),
+    ("contradicting-notices.yaml", "contradicting-notices.yaml:6: rule 'b' contradicts 'a' (rules/contradicting-notices.yaml:2): one refuses what the other asks for, nothing passes (drop one of the two)"),
+    ("contradicting-provinces.yaml", "contradicting-provinces.yaml:6: rule 'b' contradicts 'a' (rules/contradicting-provinces.yaml:2): one refuses what the other asks for, nothing passes (drop one of the two)"),
+    ("contradicting-rules.yaml", "contradicting-rules.yaml:6: rule 'b' contradicts 'a' (rules/contradicting-rules.yaml:2): one refuses what the other asks for, nothing passes (drop one of the two)"),
+    ("date-in-another-order.yaml", "date-in-another-order.yaml:4: active: '11/11/2026' is no date (like 2026-11-11, or 2026-11-11 21:00)"),
+    ("duplicate-id.yaml", "duplicate-id.yaml:6: id: 'a' is taken already (rules/duplicate-id.yaml:2)"),
+    ("duplicate-key.yaml", "duplicate-key.yaml:5: a key stands here twice: 'then'"),
+    ("indented-badly.yaml", "indented-badly.yaml:4: did not find expected '-' indicator (the line does not begin where those above it do)"),
+    ("limit-beyond-history.yaml", 'limit-beyond-history.yaml:4: limit: per: 10000d needs more history than is kept (at most 366d)'),
+    ("limit-beyond-record.yaml", 'limit-beyond-record.yaml:4: limit: count 100 needs more history than is kept (at most 64 messages a person)'),
+    ("merge-key.yaml", 'merge-key.yaml:3: merge keys (<<) are not understood here: write the keys out'),
+    ("no-space-behind-dash.yaml", 'no-space-behind-dash.yaml:1: rules: write a space behind each -'),
+    ("number-that-is-a-name.yaml", "number-that-is-a-name.yaml:3: text: '618' is no text here: put it in quotes"),
+    ("pattern-that-explodes.yaml", "pattern-that-explodes.yaml:3: text: pattern '((a{100}){100}){100}' is not understood: invalid repetition size: {100} (RE2 syntax, no back references)"),
+    ("pattern-with-back-reference.yaml", "pattern-with-back-reference.yaml:3: text: pattern '(贷款)\\1' is not understood: invalid escape sequence: \\1 (RE2 syntax, no back references)"),
+    ("province-of-yaml-1.1.yaml", "province-of-yaml-1.1.yaml:3: province: unknown province 'NO'; write its short name (江苏), or unknown"),
+    ("python-tag.yaml", 'python-tag.yaml:1: tags are not understood here: tag:yaml.org,2002:python/object/apply:os.system'),
+    ("reversed-dates.yaml", 'reversed-dates.yaml:4: active: to is before from (swap them)'),
+    ("saved-as-gbk.yaml", 'saved-as-gbk.yaml:1: not UTF-8: byte 0xb9, probably GBK (save the file as UTF-8)'),
+    ("saved-as-utf-16.yaml", 'saved-as-utf-16.yaml:1: not UTF-8: it is UTF-16 (save the file as UTF-8)'),
+    ("tab-inside.yaml", 'tab-inside.yaml:3: found a tab character that violates indentation (indent with spaces, not with tabs)'),
+    ("tab.yaml", 'tab.yaml:2: a tab: indent with spaces'),
+    ("time-of-yaml-1.1.yaml", "time-of-yaml-1.1.yaml:3: time: '22:00' is no span of time (write 21:00-08:00)"),
+    ("two-documents.yaml", 'two-documents.yaml:6: a second document (---): one file holds one'),
+    ("unknown-campaign.yaml", "unknown-campaign.yaml:4: active: campaign: unknown campaign '双12'; registries/campaigns.csv does not name it"),
+    ("unknown-category.yaml", "unknown-category.yaml:3: category: unknown category 'marketting' (did you mean 'marketing'?)"),
+    ("unknown-condition.yaml", "unknown-condition.yaml:3: when: unknown key 'provice' (did you mean 'province'?)"),
+    ("unknown-consequence.yaml", "unknown-consequence.yaml:4: then: unknown value 'refuse' (one of reject, defer, review, tag, throttle)"),
+    ("unknown-key.yaml", "unknown-key.yaml:3: rule: unknown key 'wehn' (did you mean 'when'?)"),
+    ("unknown-list.yaml", "unknown-list.yaml:3: recipient_in: unknown list 'vpi' (did you mean 'vip'?); lists: at the top of a file names them"),
+    ("unknown-provider.yaml", "unknown-provider.yaml:2: provider: unknown provider 'jai' (did you mean 'jia'?); the settings do not name it"),
+    ("unknown-province.yaml", "unknown-province.yaml:3: province: unknown province '北京是' (did you mean '北京'?); write its short name (江苏), or unknown"),
+    ("unknown-reason.yaml", "unknown-reason.yaml:5: reason: unknown reason 'keywords' (did you mean 'keyword'?)"),
+    ("unknown-rule-in-exemption.yaml", "unknown-rule-in-exemption.yaml:9: exempt: unknown rule or reason 'keywrd' (did you mean 'keyword'?)"),
+    ("unknown-rule-in-test.yaml", "unknown-rule-in-test.yaml:8: test: want: unknown rule 'aa' (did you mean 'a'?)"),
+    ("unknown-subcategory.yaml", "unknown-subcategory.yaml:3: subcategory: unknown sub-category '贷款' (one of loan, estate, medical, gambling, securities, recruiting, debt, consent-request, alcohol, game, none)"),
+    ("unreachable-behind-an-exemption.yaml", "unreachable-behind-an-exemption.yaml:2: rule 'a' can never apply: exemption 'b' (rules/unreachable-behind-an-exemption.yaml:6) switches it off wherever it would (narrow it, or drop the rule)"),
+    ("unreachable-behind-another.yaml", "unreachable-behind-another.yaml:6: rule 'b' never decides: all that it is about is refused before by 'a' (rules/unreachable-behind-another.yaml:2) (drop one of the two, or switch it off)"),
+    ("unreachable-category.yaml", "unreachable-category.yaml:2: rule 'a' can never apply: suppressed holds for marketing only, and the category is another (for lists that mean everything: recipient_in) (drop one of the conditions)"),
+    ("unreachable-city.yaml", "unreachable-city.yaml:2: rule 'a' can never apply: city 南京 does not lie in the province that is asked for (drop one of the conditions)"),
+    ("unreachable-declared.yaml", "unreachable-declared.yaml:2: rule 'a' can never apply: category, declared cannot be so together: category is the stricter of declared and classified (drop one of the conditions)"),
+    ("unreachable-limit-of-one-rule.yaml", 'unreachable-limit-of-one-rule.yaml:6: limit: 5 per day is never reached: the same rule allows only 3 (drop it)'),
+    ("unreachable-limit.yaml", "unreachable-limit.yaml:7: rule 'b' never decides: its limit is never reached before that of 'a' (rules/unreachable-limit.yaml:2) (drop one of the two, or switch it off)"),
+    ("unreachable-not.yaml", "unreachable-not.yaml:2: rule 'a' can never apply: no category is left that fits (one of marketing but not marketing) (drop one of the conditions)"),
+    ("unreachable-signature.yaml", "unreachable-signature.yaml:2: rule 'a' can never apply: signature asks for no signature, signature_state for one (drop one of the conditions)"),
+    ("wrong-type-flag.yaml", "wrong-type-flag.yaml:4: exempt: must be true or false, not 'ja'"),
+    ("wrong-type-list.yaml", 'wrong-type-list.yaml:1: rules: must be a list (- …), not a mapping'),
+    ("wrong-type-mapping.yaml", "wrong-type-mapping.yaml:3: when: must be a mapping (key: value), not 'category'"),
+    ("wrong-type-number.yaml", "wrong-type-number.yaml:4: limit: count: must be a whole number from 1 to 1000000000000, not 'three'"),
+    ("wrong-type-text.yaml", 'wrong-type-text.yaml:2: id: must be a word or a text, not a list'),
+    ("campaigns-saved-as-utf-16.csv", 'registries/campaigns.csv:1: not UTF-8: it is UTF-16 (save the file as UTF-8)'),
+    ("consents-bad-date.csv", "registries/consents.csv:1: time: '2026-13-01' is no date of the calendar"),
+    ("contacts-with-chinese-commas.csv", 'registries/contacts.csv:1: one column: Chinese commas stand between the cells: save the file with commas (contact,advertiser,provider)'),
+    ("holidays-reversed.csv", 'registries/holidays.csv:1: to: is before from (swap them)'),
+    ("ports-too-many-columns.csv", 'registries/ports.csv:1: 4 columns, expected prefix,province,categories'),
+    ("ports-twice.csv", "registries/ports.csv:2: prefix '10620' stands in line 1 already"),
+    ("ports-unknown-province.csv", "registries/ports.csv:1: province: unknown province '江苏苏' (did you mean '江苏'?)"),
+    ("ports-with-tabs.csv", 'registries/ports.csv:1: one column: tabs stand between the cells: save the file with commas (prefix,province,categories)'),
+    ("preferences-not-a-recipient.csv", 'registries/preferences.csv:1: recipient: a landline'),
+    ("segments-saved-as-gbk.csv", 'registries/segments.csv:2: not UTF-8: byte 0xc9, probably GBK (save the file as UTF-8)'),
+    ("signatures-columns-in-another-order.csv", 'registries/signatures.csv:1: the columns stand in another order: expected signature,advertiser,group,provider,port,state,from,to'),
+    ("signatures-saved-as-gbk.csv", 'registries/signatures.csv:2: not UTF-8: byte 0xbc, probably GBK (save the file as UTF-8)'),
+    ("signatures-unknown-column.csv", "registries/signatures.csv:1: unknown column 'grop' (did you mean 'group'?); expected signature,advertiser,group,provider,port,state,from,to"),
+    ("signatures-with-semicolons.csv", 'registries/signatures.csv:1: one column: semicolons stand between the cells: save the file with commas (signature,advertiser,group,provider,port,state,from,to)'),
+    ("templates-twice.csv", "registries/templates.csv:2: template 't' stands in line 1 already"),
+]  # fmt: skip
+
+
+def folder_of(bad: Path, tmp: Path) -> Path:
+    """A rules folder with a bad file in its place: a registry by the first word of its name."""
+    folder = tmp / "rules"
+    (folder / "registries").mkdir(parents=True)
+    (folder / "vip.csv").write_text("13800250500\n")
+    if bad.suffix == ".yaml":
+        shutil.copy(bad, folder / bad.name)
+    else:
+        shutil.copy(bad, folder / "registries" / f"{bad.name.partition('-')[0]}.csv")
+    return folder
+
+
+@pytest.mark.parametrize(("name", "said"), MISTAKES, ids=[name for name, _ in MISTAKES])
+def test_a_mistake_is_told_in_one_sentence_with_its_line(tmp_path: Path, name: str, said: str) -> None:
+    providers = [JIA] if name == "unknown-provider.yaml" else None
+    assert [str(problem) for problem in check(folder_of(FILES / name, tmp_path), providers).problems] == [f"rules/{said}"]
+
+
+def test_every_bad_file_is_in_the_table() -> None:
+    assert sorted(path.name for path in FILES.iterdir()) == sorted(name for name, _ in MISTAKES)
+
+
+def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+    folder = folder_of(FILES / "unknown-key.yaml", tmp_path)
+    for name in ("tab.yaml", "bad-date.yaml", "saved-as-gbk.yaml"):
+        shutil.copy(FILES / name, folder / name)
+    for name in ("signatures-saved-as-gbk", "ports-unknown-province", "segments-saved-as-gbk"):
+        shutil.copy(FILES / f"{name}.csv", folder / "registries" / f"{name.partition('-')[0]}.csv")
+    found = CliRunner().invoke(app, ["check", str(folder)])
+    assert found.exit_code == 1
+    told = [line.split(": ")[0] for line in found.stderr.splitlines()]
+    assert told == [
+        "rules/bad-date.yaml:4", "rules/registries/ports.csv:1", "rules/registries/segments.csv:2",
+        "rules/registries/signatures.csv:2", "rules/saved-as-gbk.yaml:1", "rules/tab.yaml:2", "rules/unknown-key.yaml:3",
+    ]  # fmt: skip
+
+
+# --- what is only looked at
+
+RULE = "rules:\n  - {id: a, when: {WHEN}, then: THEN, reason: keyword}\n"
+TEST = (
+    'tests:\n  - messages:\n      - {at: "2026-11-11 10:00", to: "13800250500", from: "1069", text: 禁词, want: {reject: a}}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (RULE.replace("WHEN", "text: 禁词").replace("THEN", "reject") + TEST, []),
+        (RULE.replace("WHEN", "text: 禁词").replace("THEN", "reject"), ["rule 'a' has no test (under tests: a message with want: {reject: a})"]),
+        (RULE.replace("WHEN", "text: 禁词").replace("THEN", "tag"), []),
+        (RULE.replace("WHEN", "text: 禁词, day: 2026-11-01").replace("THEN", "tag"), ["rule 'a' does not apply any more: its days are over (drop it, or switch it off)"]),
+        (RULE.replace("WHEN", "text: 禁词, day: 2027-03-03, time: 08:00-09:00").replace("THEN", "tag"), []),
+        (RULE.replace("{WHEN}", "{text: 禁词}, active: {from: 2031-01-01, to: 2031-01-02}").replace("THEN", "tag"), []),
+        (RULE.replace("{WHEN}", "{text: 禁词}, active: {to: 2026-11-10}").replace("THEN", "tag"), ["rule 'a' does not apply any more: its days are over (drop it, or switch it off)"]),
+    ],
+)  # fmt: skip
+def test_a_rule_without_test_and_one_that_is_over_are_warnings(write: Write, text: str, said: list[str]) -> None:
+    report = check(write(text), now=moments.moment("2026-11-25 12:00")[0])
+    assert ([problem.text for problem in report.problems], [doubt.text for doubt in report.warnings]) == ([], said)
+
+
+def test_a_warning_has_its_line_and_is_no_failure(write: Write) -> None:
+    found = CliRunner().invoke(app, ["check", str(write(RULE.replace("WHEN", "text: 禁词").replace("THEN", "reject")))])
+    assert found.exit_code == 0
+    assert found.stderr == "rules/x.yaml:2: warning: rule 'a' has no test (under tests: a message with want: {reject: a})\n"
+    assert found.stdout.endswith("1 rules, 0 tests, 0 problems, 1 warnings\n")
+
+
+# --- what is said to be never is never
+
+PAIRS = st.builds(
+    lambda draft, one, other: draft._replace(when=f"{{any: [{one}], not: {other}}}"),
+    DRAFTS, st.sampled_from(WHENS), st.sampled_from([*WHENS, *(f"{{not: {when}}}" for when in WHENS)]),
+).filter(lambda draft: "recipient" not in draft.limit)  # fmt: skip
+NARROW = st.builds(
+    Draft, st.sampled_from(("{category: marketing}", "{category: marketing, province: 北京}", "{category: otp, suppressed: true}")),
+    st.sampled_from(("", "{count: 1, per: day, key: [recipient]}", "{count: 2, per: day, key: [recipient, signature]}")),
+    st.sampled_from(("reject", "defer")), st.just("enforce"), st.just(False),
+).filter(fits)  # fmt: skip
+
+
+@given(st.lists(st.one_of(PAIRS, NARROW, DRAFTS, EXEMPTIONS), min_size=1, max_size=6), MESSAGES)
+@settings(max_examples=150, deadline=None)
+def test_a_rule_that_is_said_to_be_unreachable_is_never_reached(drafts: list[Draft], sent: Sent) -> None:
+    rules = rules_of(drafts)
+    told = {
+        (problem.text.split("'")[1], "can never apply" in problem.text)
+        for problem in lint(rules)
+        if "never" in problem.text[:30]
+    }
+    world = World()
+    for message in world.messages(sent):
+        verdict = world.judge(message, rules)
+        assert not {(verdict.rule, False)} & told
+        assert not {(breach.rule, True) for breach in verdict.breaches} & told
+        world.remember(message, verdict)
