@@ -13,7 +13,7 @@ from typing import NamedTuple
 from proxy.message import Breach, Outcome
 
 from . import moments
-from .branches import Branch, all_imply, branches, never
+from .branches import Branch, Name, all_imply, branches, never
 from .condition import All, Not, Test, Tree
 from .kinds.limit import Limit
 from .plan import Rule, strictness
@@ -21,8 +21,8 @@ from .problem import Problem, RuleFault
 from .ruleset import RuleSet
 from .source import Node
 
-RULES_MAX = 2_000
-"""Each is compared with each: 2,000 rules take some seconds, and people do not write more."""
+RULES_MAX = 5_000
+"""Of rules about the same each is compared with each: beyond this that takes minutes, and people do not write more."""
 AHEAD_S = 400 * moments.DAY_S
 """So far ahead it is asked whether a rule's days and hours ever come: more than a year, so that every feast comes once."""
 STEPS_MAX = 5_000
@@ -94,6 +94,7 @@ def _numbers(bits: int) -> Iterator[int]:
 
 
 def _covered(live: list[Read], exempt: list[Read]) -> Iterator[Problem]:
+    likely = _Likely(live)
     for rule, its in live:
         if its is None:
             continue
@@ -101,17 +102,17 @@ def _covered(live: list[Read], exempt: list[Read]) -> Iterator[Problem]:
             (
                 one.rule
                 for one in exempt
-                if one.branches and one.rule.spares >> rule.number & 1 and all_imply(its, one.branches)
+                if one.rule.spares >> rule.number & 1 and one.branches and all_imply(its, one.branches)
             ),
             None,
         )
         if by is not None:
+            where = f"'{by.id}' ({by.file}:{by.line})"
             yield _of(
-                rule,
-                f"can never apply: exemption '{by.id}' ({by.file}:{by.line}) switches it off wherever it would (narrow it, or drop the rule)",
+                rule, f"can never apply: exemption {where} switches it off wherever it would (narrow it, or drop the rule)"
             )
             continue
-        for other, those in live:
+        for other, those in likely.to_cover(its[0]):
             if (
                 other is not rule
                 and those
@@ -119,12 +120,36 @@ def _covered(live: list[Read], exempt: list[Read]) -> Iterator[Problem]:
                 and (why := _decides_first(other, rule))
                 and all_imply(its, those)
             ):
-                yield _of(
-                    rule,
-                    f"never decides: {why} '{other.id}' ({other.file}:{other.line}) (drop one of the two, or switch it off)",
-                )
+                where = f"'{other.id}' ({other.file}:{other.line})"
+                yield _of(rule, f"never decides: {why} {where} (drop one of the two, or switch it off)")
                 break
         yield from _needless_limits(rule)
+
+
+class _Likely:
+    """Rules by something they ask for, so that not every two rules need be compared."""
+
+    def __init__(self, reads: Iterable[Read]) -> None:
+        self._by: defaultdict[Name | None, list[Read]] = defaultdict(list)
+        for read in reads:
+            for name in {max(_asked(branch), default=None, key=_tells) for branch in read.branches or ()}:
+                self._by[name].append(read)
+
+    def to_cover(self, branch: Branch) -> Iterator[Read]:
+        """Those that may hold wherever a branch does: they ask for nothing that it does not."""
+        for name in (None, *sorted(_asked(branch))):
+            yield from self._by.get(name, ())
+
+
+def _asked(branch: Branch) -> set[Name]:
+    """What a branch asks for and whatever it implies must ask for, too, if it asks for it by the same name."""
+    fields = ((field, branch.may_be(field)) for field in branch.within)
+    return {*branch.holds, *((field, "", tuple(values)) for field, values in fields if values is not None and len(values) == 1)}
+
+
+def _tells(name: Name) -> tuple[bool, Name]:
+    """Most rules ask for a category: anything else tells more."""
+    return name[0] != "category", name
 
 
 def _may_cover(one: Rule, rule: Rule, exempt: list[Read]) -> bool:
