@@ -103,6 +103,14 @@ def check(
     raise typer.Exit(1 if report.problems else 0)
 
 
+@app.command(epilog="Example: gate106 schema > gate106-rules.schema.json")
+def schema() -> None:
+    """Print the JSON Schema (2020-12) of a rules file: editors complete and check by it while one writes."""
+    from proxy import policy
+
+    typer.echo(json.dumps(policy.schema(), ensure_ascii=False, indent=2))
+
+
 @app.command(epilog="Example: gate106 explain --to 13800100500 --from 10690001 --text '【测试】双11券 拒收请回复R' --json")
 def explain(
     to: Annotated[str, typer.Option("--to", help="The recipient, in any spelling.")],

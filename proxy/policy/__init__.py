@@ -13,7 +13,9 @@ Never: sockets, clocks, logs, protocol fields.
     orders                    what is ordered for a while beside the rules: stops, suspensions, the whole set in shadow
     judge                     the verdict                   explain   the verdict in words
     partial                   of a text of which parts are missing: what waits, and the verdict on the whole
-    check                     rule tests                    optout    what a reply means
+    check, crosscheck, lint   rule tests, what does not fit together (branches: conditions compared)
+    shape → schema            what a rules file may look like, for editors
+    optout                    what a reply means
     moments                   days, windows, dates
 """
 
@@ -34,10 +36,11 @@ from .regions import Regions
 from .renamed import refused_text
 from .reviewed import review_key
 from .ruleset import RuleSet
+from .schema import schema
 
 CATEGORIES = tuple(Category)
 
 __all__ = [
     "CATEGORIES", "Declared", "Explanation", "NotInScope", "Problem", "Regions", "Reply", "Report", "Rule", "RuleSet", "RulesError",
-    "asks", "check", "explain", "explain_text", "facts", "judge", "judge_text", "load", "read_reply", "refused_text", "review_key",
+    "asks", "check", "explain", "explain_text", "facts", "judge", "judge_text", "load", "read_reply", "refused_text", "review_key", "schema",
 ]  # fmt: skip

@@ -24,7 +24,7 @@ from . import moments
 from .crosscheck import crosscheck
 from .history import Counts, Past
 from .judge import judge
-from .kinds import suppressed
+from .kinds import suppressed, text_state
 from .lint import doubts, lint
 from .loader import load_all
 from .problem import Problem, RuleFault, RulesError
@@ -48,6 +48,9 @@ STEP_KEYS = (
     "state",
     "optout",
 )
+TEST_KEYS = ("note", "messages")
+OPTOUT_KEYS = ("scope", "value", "source")
+WANT_KEYS = ("reject", "defer")
 REPEAT_MAX = 1_000
 
 
@@ -78,7 +81,7 @@ def check(folder: Path, providers: Iterable[Provider] | None = None, now: float 
 def run_test(rules: RuleSet, file: str, test: Node) -> list[Problem]:
     """One test on an empty past; its first failing step is its problem."""
     try:
-        keys = test.mapping("test", ("note", "messages"))
+        keys = test.mapping("test", TEST_KEYS)
         if "messages" not in keys or not keys["messages"].items():
             raise RuleFault(test.line, "test: 'messages' is missing")
         bench = _Bench(rules)
@@ -159,7 +162,9 @@ def _message(keys: dict[str, Node], number: int) -> Message:
         category = Category.of(keys["category"].word("test: category", [one.word for one in Category], "category"))
     since = _moment(keys["since"]) if "since" in keys else None
     text = keys["text"].text("test: text", digits=True) if "text" in keys and keys["text"].value != "" else ""
-    state = keys["state"].text("test: state") if "state" in keys else "readable" if text else "empty"
+    state = (
+        keys["state"].word("test: state", text_state.STATES, "state") if "state" in keys else "readable" if text else "empty"
+    )
     scheduled = _moment(keys["scheduled"]) if "scheduled" in keys else None
     sender = Sender.of(provider, account, keys["from"].text("test: from", digits=True), "", category, since)
     return Message(sender, number, Content(text, state, b"", scheduled=scheduled))
@@ -173,7 +178,7 @@ def _moment(node: Node) -> float:
 
 
 def _refusal(node: Node, time: int) -> OptOut:
-    keys = node.mapping("test: optout", ("scope", "value", "source"))
+    keys = node.mapping("test: optout", OPTOUT_KEYS)
     scope = keys["scope"].word("test: optout: scope", suppressed.SCOPES, "scope") if "scope" in keys else "global"
     value = keys["value"].text("test: optout: value", digits=True) if "value" in keys else ""
     source = keys["source"].word("test: optout: source", suppressed.SOURCES, "source") if "source" in keys else "reply"
@@ -188,7 +193,7 @@ def _differs(want: Node, verdict: Verdict, rules: RuleSet) -> str:
     if not isinstance(want.value, dict):
         want.word("test: want", ("allow",))
         return "" if verdict.outcome is Outcome.ALLOW else f"wanted allow, got {got}"
-    keys = want.mapping("test: want", ("reject", "defer"))
+    keys = want.mapping("test: want", WANT_KEYS)
     if len(keys) != 1:
         raise RuleFault(want.line, "test: want: allow, {reject: rule-id} or {defer: rule-id}")
     ((word, rule),) = keys.items()

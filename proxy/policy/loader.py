@@ -23,6 +23,9 @@ from .ruleset import RuleSet
 from .source import Node, read
 
 TOP_KEYS = ("rules", "tests", "lists", "mode", "timezone", "version")
+LIST_KEYS = ("file", "suppress")
+SUPPRESS_KEYS = ("scope", "value")
+ZONES = ("Asia/Shanghai",)
 RULES_MAX = 10_000
 _OUTCOMES = {
     "reject": Outcome.REJECT,
@@ -107,7 +110,7 @@ class _Loading:
             try:
                 if name in self.lists:
                     raise RuleFault(item.line, f"lists: '{name}' is declared twice")
-                keys = item.mapping(f"lists: {name}", ("file", "suppress"))
+                keys = item.mapping(f"lists: {name}", LIST_KEYS)
                 if "file" not in keys:
                     raise RuleFault(item.line, f"lists: {name}: 'file' is missing")
                 scope, value = self._suppress(keys.get("suppress"))
@@ -124,7 +127,7 @@ class _Loading:
             if (scope := node.word("suppress", suppressed.SCOPES, "scope")) != "global":
                 raise RuleFault(node.line, f"suppress: {scope} needs a value (write {{scope: {scope}, value: …}})")
             return scope, ""
-        keys = node.mapping("suppress", ("scope", "value"))
+        keys = node.mapping("suppress", SUPPRESS_KEYS)
         if len(keys) != 2:
             raise RuleFault(node.line, "suppress: needs scope and value")
         return keys["scope"].word("suppress: scope", suppressed.SCOPES, "scope"), keys["value"].text(
@@ -134,7 +137,7 @@ class _Loading:
     def _file(self, label: str, root: dict[str, Node], context: Context) -> None:
         try:
             if "timezone" in root:
-                root["timezone"].word("timezone", ("Asia/Shanghai",), "zone")
+                root["timezone"].word("timezone", ZONES, "zone")
             if "mode" in root:
                 mode = root["mode"].word("mode", MODES, "mode")
                 if self.mode_said and self.set_mode != mode:

@@ -24,11 +24,11 @@ NEVER = math.inf
 CALENDAR_S = {"minute": 60, "hour": 3600, "day": DAY_S, "week": 7 * DAY_S, "month": 31 * DAY_S}
 """Calendar periods with their longest length."""
 
-_DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
+DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": DAY_S, "w": 7 * DAY_S}
-_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|(24):(00)")
+CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|(24):(00)")
 _OFFSET = re.compile(r"([+-])([01][0-9]):([0-5][0-9])")
-_WHEN = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2})?)(Z|[+-]\d{2}:\d{2})?)?")
+WHEN = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2})?)(Z|[+-]\d{2}:\d{2})?)?")
 
 
 class Window(NamedTuple):
@@ -76,7 +76,7 @@ def spell(seconds: int) -> str:
 
 def duration(text: str) -> int:
     """Seconds of ``59s 24h 7d``; ValueError otherwise."""
-    match = _DURATION.fullmatch(text)
+    match = DURATION.fullmatch(text)
     if not match:
         raise ValueError(f"'{text}' is no duration (like 59s, 30m, 24h, 7d)")
     return int(match[1]) * _UNIT_S[match[2]]
@@ -84,7 +84,7 @@ def duration(text: str) -> int:
 
 def moment(text: str) -> tuple[float, bool]:
     """A date, or date and time, as seconds and whether a time was said; local unless it names an offset."""
-    match = _WHEN.fullmatch(text)
+    match = WHEN.fullmatch(text)
     if not match:
         raise ValueError(f"'{text}' is no date (like 2026-11-11, or 2026-11-11 21:00)")
     try:
@@ -101,7 +101,7 @@ def local(at: float) -> str:
 
 def clock(text: str) -> int:
     """Seconds after midnight of ``21:00``; ValueError otherwise."""
-    match = _CLOCK.fullmatch(text)
+    match = CLOCK.fullmatch(text)
     if not match:
         raise ValueError(f"'{text}' is no time of day (like 08:00, two digits each)")
     return int(match[1] or match[3]) * 3600 + int(match[2] or match[4]) * 60

@@ -15,13 +15,16 @@ from .problem import RuleFault
 from .registry import Registry
 from .source import Node
 
+ACTIVE_KEYS = ("from", "to", "campaign")
+TRIAL_KEYS = ("until", "from", "for")
+
 
 def read_active(node: Node, registry: Registry) -> Test:
     """Whole days, both included; with a time, ``to`` is excluded. A list: any of the spans; a campaign has its spans in the registry."""
     spans: list[tuple[float, float]] = []
     words: list[str] = []
     for item in node.items():
-        keys = item.mapping("active", ("from", "to", "campaign"))
+        keys = item.mapping("active", ACTIVE_KEYS)
         if "campaign" in keys:
             name = keys["campaign"].text("active: campaign", digits=True)
             if name not in registry.campaigns:
@@ -57,7 +60,7 @@ def _span(item: Node, keys: dict[str, Node], what: str) -> tuple[float, float]:
 
 def read_trial(node: Node) -> float:
     """Until when a rule is judged in shadow: ``{until: 2026-12-01}`` (that day is the first on which it decides), or ``{from: …, for: 7d}``."""
-    keys = node.mapping("trial", ("until", "from", "for"))
+    keys = node.mapping("trial", TRIAL_KEYS)
     if keys.keys() not in ({"until"}, {"from", "for"}):
         raise RuleFault(
             node.line, "trial: say until when (until: 2026-12-01), or from when and how long (from: 2026-11-24, for: 7d)"

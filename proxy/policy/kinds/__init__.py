@@ -9,6 +9,7 @@ A file that answers for a key of ``when`` has
                                         "time"     says when the rule applies, not what it counts
                                         ""         not kept: a cap over it is an error
     HINT                                (optional, with IN_RECORD "") what to write instead
+    SHAPE                               what may stand below the key, for editors (shape.py)
 
 Adding a word is adding a file: the package's own listing is the registration, a raw name from YAML is never imported.
 """
@@ -25,6 +26,7 @@ from typing import NamedTuple
 from proxy.policy.condition import Tree
 from proxy.policy.regions import Regions
 from proxy.policy.registry import Registry
+from proxy.policy.shape import Shape
 from proxy.policy.source import Node
 
 
@@ -57,6 +59,9 @@ class Kind(NamedTuple):
     condition: Condition
     in_record: str
     hint: str
+    about: str
+    """What the word means: the first sentence of its file."""
+    shape: Shape
 
 
 def _listed() -> dict[str, Kind]:
@@ -65,7 +70,8 @@ def _listed() -> dict[str, Kind]:
         if module.name == "limit":  # stands beside ``when``, not in it
             continue
         found = importlib.import_module(f"{__name__}.{module.name}")
-        kinds[module.name] = Kind(module.name, found.condition, found.IN_RECORD, getattr(found, "HINT", ""))
+        about = (found.__doc__ or "").partition("\n\n")[0].strip()
+        kinds[module.name] = Kind(module.name, found.condition, found.IN_RECORD, getattr(found, "HINT", ""), about, found.SHAPE)
     return kinds
 
 

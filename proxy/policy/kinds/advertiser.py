@@ -5,10 +5,12 @@ from __future__ import annotations
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
+from proxy.policy.shape import some, suggested
 from proxy.policy.source import Node
 from proxy.yamlfile import unknown
 
 IN_RECORD = "signature"
+SHAPE = some(suggested(("none",)))
 
 
 def condition(node: Node, context: Context) -> Tree:

@@ -9,17 +9,20 @@ from proxy.policy.condition import Test, Tree
 from proxy.policy.holidays import WORDS
 from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
+from proxy.policy.shape import CLOCK, NAME, TRUTH, either, mapping, some, suggested
 from proxy.policy.source import Node
 from proxy.yamlfile import unknown
 
 IN_RECORD = "time"
+KEYS = ("day", "holiday", "before", "after")
+SHAPE = either(some(suggested(WORDS)), mapping(KEYS, {"day": some(NAME), "holiday": TRUTH, "before": CLOCK, "after": CLOCK}))
 
 
 def condition(node: Node, context: Context) -> Tree:
     first, last = 0, moments.DAY_S
     shown = ""
     if isinstance(node.value, dict):
-        keys = node.mapping("calendar", ("day", "holiday", "before", "after"))
+        keys = node.mapping("calendar", KEYS)
         if len(keys.keys() & {"day", "holiday"}) != 1:
             raise RuleFault(node.line, "calendar: say which days: holiday: true, or day: (like day: 清明)")
         first = _clock(keys["after"]) if "after" in keys else first

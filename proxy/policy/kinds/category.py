@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from proxy.message import Category
+from proxy.message import CATEGORY_WORDS
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
+from proxy.policy.shape import among, some
 from proxy.policy.source import Node
 
 IN_RECORD = "category"
+SHAPE = some(among(CATEGORY_WORDS))
 
 
 def condition(node: Node, context: Context) -> Tree:
-    return OneOf("category", frozenset(node.words("category", [category.word for category in Category], "category")))
+    return OneOf("category", frozenset(node.words("category", CATEGORY_WORDS, "category")))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
+from proxy.policy.shape import TEXT, some
 from proxy.policy.source import Node
 from proxy.yamlfile import unknown
 
 IN_RECORD = "person"
+SHAPE = some(TEXT)
 
 
 def condition(node: Node, context: Context) -> Tree:

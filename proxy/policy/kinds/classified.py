@@ -5,21 +5,24 @@
 
 from __future__ import annotations
 
-from proxy.message import Category
+from proxy.message import CATEGORY_WORDS
 from proxy.policy.category import BANDS
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
+from proxy.policy.shape import among, either, mapping, some
 from proxy.policy.source import Node
 
 IN_RECORD = ""
 HINT = "a record keeps the effective category: use category"
+KEYS = ("marketing",)
+SHAPE = either(some(among(CATEGORY_WORDS)), mapping(KEYS, {"marketing": some(among(BANDS))}))
 
 
 def condition(node: Node, context: Context) -> Tree:
     if not isinstance(node.value, dict):
-        return OneOf("classified", frozenset(node.words("classified", [category.word for category in Category], "category")))
-    keys = node.mapping("classified", ("marketing",))
+        return OneOf("classified", frozenset(node.words("classified", CATEGORY_WORDS, "category")))
+    keys = node.mapping("classified", KEYS)
     if not keys:
         raise RuleFault(node.line, f"classified: says nothing (write {{marketing: …}}: one of {', '.join(BANDS)})")
     return OneOf("marketing", frozenset(keys["marketing"].words("classified: marketing", BANDS, "band")))

@@ -8,10 +8,12 @@ from proxy.message import Facts, Message, Recipient
 from proxy.policy.condition import AnyOf, Person, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.people import CONSENT_STATES, state_of
+from proxy.policy.shape import among, some
 from proxy.policy.source import Node
 
 IN_RECORD = "person"
 WORDS = (*CONSENT_STATES, "asked")
+SHAPE = some(among(WORDS))
 
 
 def condition(node: Node, context: Context) -> Tree:

@@ -6,6 +6,7 @@ from proxy.policy import moments
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
+from proxy.policy.shape import DATE, among, either, mapping, some
 from proxy.policy.source import Node
 from proxy.yamlfile import unknown
 
@@ -13,6 +14,8 @@ IN_RECORD = "time"
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _GROUPS = {"weekdays": range(5), "weekend": range(5, 7)}
 _THURSDAY = 3  # 1970-01-01
+KEYS = ("from", "to")
+SHAPE = some(either(among((*_WEEKDAYS, *_GROUPS)), DATE, mapping(KEYS, {"from": DATE, "to": DATE}, needs=KEYS)))
 
 
 def condition(node: Node, context: Context) -> Tree:
@@ -21,7 +24,7 @@ def condition(node: Node, context: Context) -> Tree:
     words: list[str] = []
     for item in node.items():
         if isinstance(item.value, dict):
-            keys = item.mapping("day", ("from", "to"))
+            keys = item.mapping("day", KEYS)
             if len(keys) < 2:
                 raise RuleFault(item.line, "day: needs both from and to (or a single date)")
             first, last = _date(keys["from"]), _date(keys["to"])

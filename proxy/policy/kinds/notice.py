@@ -7,10 +7,13 @@ from __future__ import annotations
 from proxy.policy.condition import AnyOf, Test, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.reading import Page
+from proxy.policy.shape import TEXT, among, either, some
 from proxy.policy.source import Node
 from proxy.policy.text import body_tail, fold, squeeze
 
 IN_RECORD = ""
+WORDS = ("missing", "present", "tail")
+SHAPE = some(either(among(WORDS), TEXT))
 
 
 def condition(node: Node, context: Context) -> Tree:

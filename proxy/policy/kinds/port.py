@@ -5,10 +5,12 @@ from __future__ import annotations
 from proxy.message import Sender
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import Context
+from proxy.policy.shape import NAME, some
 from proxy.policy.source import Node
 
 IN_RECORD = ""
 HINT = "a record keeps ports as a whole, not their prefixes: count with key: [recipient, port], or by provider"
+SHAPE = some(NAME)
 
 
 def condition(node: Node, context: Context) -> Tree:

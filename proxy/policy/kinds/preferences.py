@@ -9,10 +9,12 @@ from proxy.policy import moments
 from proxy.policy.condition import AnyOf, Person, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.people import speaks_of
+from proxy.policy.shape import among, some
 from proxy.policy.source import Node
 
 IN_RECORD = "person"
 WORDS = ("against", "none")
+SHAPE = some(among(WORDS))
 
 
 def condition(node: Node, context: Context) -> Tree:

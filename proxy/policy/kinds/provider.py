@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
+from proxy.policy.shape import NAME, some
 from proxy.policy.source import Node
 
 IN_RECORD = "provider"
+SHAPE = some(NAME)
 
 
 def condition(node: Node, context: Context) -> Tree:

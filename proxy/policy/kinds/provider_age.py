@@ -7,14 +7,17 @@ from proxy.policy import moments
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
+from proxy.policy.shape import DURATION, one_of
 from proxy.policy.source import Node
 
 IN_RECORD = ""
 HINT = "a record keeps the provider, not its age then: leave recipient out of the key"
+KEYS = ("below", "above")
+SHAPE = one_of(KEYS, DURATION)
 
 
 def condition(node: Node, context: Context) -> Tree:
-    keys = node.mapping("provider_age", ("below", "above"))
+    keys = node.mapping("provider_age", KEYS)
     if len(keys) != 1:
         raise RuleFault(node.line, "provider_age: say either below or above, with a duration like 30d")
     ((word, value),) = keys.items()

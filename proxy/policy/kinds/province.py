@@ -7,10 +7,13 @@ from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.regions import PROVINCE_CODES, UNKNOWN, province_of
 from proxy.policy.registry import PortRow
+from proxy.policy.shape import some, suggested
 from proxy.policy.source import Node
 from proxy.yamlfile import unknown
 
 IN_RECORD = "person"
+WORDS = (*PROVINCE_CODES, UNKNOWN, "port")
+SHAPE = some(suggested(WORDS))
 
 
 def condition(node: Node, context: Context) -> Tree:
@@ -23,9 +26,8 @@ def condition(node: Node, context: Context) -> Tree:
         elif found := province_of(written):
             names.add(found)
         else:
-            known = [*PROVINCE_CODES, UNKNOWN, "port"]
             raise RuleFault(
-                item.line, f"province: {unknown('province', written, known)}; write its short name (江苏), or unknown"
+                item.line, f"province: {unknown('province', written, WORDS)}; write its short name (江苏), or unknown"
             )
     if names:
         parts.append(OneOf("province", frozenset(names)))

@@ -6,10 +6,12 @@ from proxy.message import Facts, Message, Recipient
 from proxy.policy.condition import Person, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
+from proxy.policy.shape import NAME, some
 from proxy.policy.source import Node
 from proxy.yamlfile import unknown
 
 IN_RECORD = "person"
+SHAPE = some(NAME)
 
 
 def condition(node: Node, context: Context) -> Tree:

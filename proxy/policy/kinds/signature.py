@@ -5,10 +5,12 @@ from __future__ import annotations
 from proxy.policy.condition import AnyOf, OneOf, Test, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.reading import Page
+from proxy.policy.shape import some, suggested
 from proxy.policy.source import Node
 from proxy.policy.text import normal_signature
 
 IN_RECORD = "signature"
+SHAPE = some(suggested(("none", "several")))
 
 
 def _several(page: Page) -> bool:

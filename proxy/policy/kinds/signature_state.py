@@ -5,10 +5,12 @@ from __future__ import annotations
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.registry import STATE_WORDS
+from proxy.policy.shape import among, some
 from proxy.policy.source import Node
 
 IN_RECORD = ""
 HINT = "a record keeps the signature, not its state then: use signature or advertiser"
+SHAPE = some(among(STATE_WORDS))
 
 
 def condition(node: Node, context: Context) -> Tree:

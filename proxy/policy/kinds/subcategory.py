@@ -5,10 +5,13 @@ from __future__ import annotations
 from proxy.policy.category import SUBCATEGORIES
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
+from proxy.policy.shape import among, some
 from proxy.policy.source import Node
 
 IN_RECORD = "subcategory"
+WORDS = (*SUBCATEGORIES[1:], "none")
+SHAPE = some(among(WORDS))
 
 
 def condition(node: Node, context: Context) -> Tree:
-    return OneOf("subcategory", frozenset(node.words("subcategory", [*SUBCATEGORIES[1:], "none"], "sub-category")))
+    return OneOf("subcategory", frozenset(node.words("subcategory", WORDS, "sub-category")))

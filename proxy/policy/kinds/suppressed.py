@@ -16,6 +16,7 @@ from proxy.policy.kinds import Context, NumberList
 from proxy.policy.problem import RuleFault
 from proxy.policy.registry import Registry
 from proxy.policy.renamed import SIMILARITY, WAYS, refused_by, ways
+from proxy.policy.shape import DURATION, among, either, mapping, some
 from proxy.policy.source import Node
 from proxy.policy.text import normal_signature
 
@@ -24,6 +25,17 @@ SCOPES = ("global", "advertiser", "signature", "provider", "category", "port")
 SOURCES = ("reply", "complaint", "officer", "import")
 
 _USUAL = frozenset(("signature", "advertiser"))
+KEYS = ("scope", "source", "max_age", "match", "similarity")
+SHAPE = either(
+    {"const": True},
+    mapping(
+        KEYS,
+        {
+            "scope": some(among(SCOPES)), "source": some(among(SOURCES)), "max_age": DURATION, "match": some(among(WAYS)),
+            "similarity": {"type": "number", "minimum": 0.5, "maximum": 1},
+        },
+    ),
+)  # fmt: skip
 
 
 class _Asked(NamedTuple):
@@ -121,7 +133,7 @@ def _asked(node: Node) -> _Asked:
         if not node.truth("suppressed"):
             raise RuleFault(node.line, "suppressed: false is no condition (write not: {suppressed: true})")
         return _Asked(frozenset(SCOPES), frozenset(SOURCES), 0, True)
-    keys = node.mapping("suppressed", ("scope", "source", "max_age", "match", "similarity"))
+    keys = node.mapping("suppressed", KEYS)
     scopes = keys["scope"].words("suppressed: scope", SCOPES, "scope") if "scope" in keys else SCOPES
     sources = keys["source"].words("suppressed: source", SOURCES, "source") if "source" in keys else SOURCES
     max_age_s = _age(keys["max_age"]) if "max_age" in keys else 0

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
+from proxy.policy.shape import some, suggested
 from proxy.policy.source import Node
 
 IN_RECORD = ""
 HINT = "a record keeps the text's fingerprint: count with key: [recipient, template], or by signature"
 WORDS = ("matched", "mismatched", "unregistered")
+SHAPE = some(suggested(WORDS))
 
 
 def condition(node: Node, context: Context) -> Tree:

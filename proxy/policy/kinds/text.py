@@ -13,18 +13,24 @@ from proxy.policy.condition import All, AnyOf, Test, Tree, never
 from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.reading import Page
+from proxy.policy.shape import NAME, TEXT, either, mapping, some
 from proxy.policy.source import Node
 from proxy.policy.text import SPLITTERS, fold, squeeze
 
 IN_RECORD = ""
 PATTERN_LONGEST = 500
 PATTERN_BYTES_MAX = 1 << 20
+KEYS = ("words", "patterns", "file", "groups", "all")
+SHAPE = either(
+    some(TEXT),
+    mapping(KEYS, {"words": some(TEXT), "patterns": some(NAME), "file": TEXT, "groups": some(NAME), "all": some(TEXT)}),
+)
 
 
 def condition(node: Node, context: Context) -> Tree:
     if not isinstance(node.value, dict):
         return _words(node.texts("text"), node)
-    keys = node.mapping("text", ("words", "patterns", "file", "groups", "all"))
+    keys = node.mapping("text", KEYS)
     words: list[str] = []
     if "words" in keys:
         words += keys["words"].texts("text: words")

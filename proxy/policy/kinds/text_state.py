@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
+from proxy.policy.shape import among, some
 from proxy.policy.source import Node
 
 IN_RECORD = ""
 STATES = ("readable", "unreadable", "binary", "compressed", "wap-push", "empty")
+SHAPE = some(among(STATES))
 
 
 def condition(node: Node, context: Context) -> Tree:

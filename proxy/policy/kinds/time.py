@@ -8,15 +8,18 @@ from proxy.policy import moments
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
+from proxy.policy.shape import NAME, SPAN, either, mapping, some
 from proxy.policy.source import Node
 
 IN_RECORD = "time"
+KEYS = ("between", "zone")
+SHAPE = either(some(SPAN), mapping(KEYS, {"between": some(SPAN), "zone": NAME}, needs=KEYS))
 
 
 def condition(node: Node, context: Context) -> Tree:
     zone, zoned = moments.ZONE, ""
     if isinstance(node.value, dict):
-        keys = node.mapping("time", ("between", "zone"))
+        keys = node.mapping("time", KEYS)
         if len(keys) < 2:
             raise RuleFault(node.line, "time: needs both between and zone (or a single span)")
         zoned = keys["zone"].text("time: zone", digits=True)

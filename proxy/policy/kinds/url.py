@@ -10,15 +10,18 @@ from proxy.policy.condition import Test, Tree, never
 from proxy.policy.kinds import Context
 from proxy.policy.owned import outside_registered
 from proxy.policy.reading import Page
+from proxy.policy.shape import either, mapping, some, suggested
 from proxy.policy.source import Node
 
 IN_RECORD = ""
+KEYS = ("outside",)
+SHAPE = either(some(suggested(("none", "present"))), mapping(KEYS, {"outside": some(suggested(("registered",)))}))
 
 
 def condition(node: Node, context: Context) -> Tree:
     outside = isinstance(node.value, dict)
     if outside:
-        keys = node.mapping("url", ("outside",))
+        keys = node.mapping("url", KEYS)
         node = keys.get("outside", node)
     names = node.texts("url" + (": outside" if outside else ""), digits=True)
     if outside and names == ["registered"]:
