@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from proxy.cli import binds, journal, links, rules, settings, stop, suppress, trace
+from proxy.cli import binds, explain, journal, links, rules, settings, stop, suppress, trace
 
 app = typer.Typer(
     name="gate106",
@@ -38,6 +38,7 @@ app.add_typer(suppress.app, name="suppress")
 app.add_typer(rules.app, name="rules")
 trace.add_to(app)
 settings.add_to(app)
+explain.add_to(app)
 
 CHINA = ZoneInfo("Asia/Shanghai")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -109,36 +110,6 @@ def schema() -> None:
     from proxy import policy
 
     typer.echo(json.dumps(policy.schema(), ensure_ascii=False, indent=2))
-
-
-@app.command(epilog="Example: gate106 explain --to 13800100500 --from 10690001 --text '【测试】双11券 拒收请回复R' --json")
-def explain(
-    to: Annotated[str, typer.Option("--to", help="The recipient, in any spelling.")],
-    sender: Annotated[str, typer.Option("--from", help="The port (source address).")],
-    text: Annotated[str, typer.Option("--text", help="What the message says.")],
-    provider: Annotated[str, typer.Option(help="The provider's name.")] = "",
-    category: Annotated[str | None, typer.Option(help="otp, notice or marketing, if it was declared.")] = None,
-    at: Annotated[str | None, typer.Option(help='When, Beijing time: "2026-11-11 10:00"; default now.')] = None,
-    rules: Annotated[Path, typer.Option(help="The folder with rules.")] = Path("rules"),
-    as_json: Json = False,
-) -> None:
-    """Say what would be decided about one message, and each rule's part in it (a recipient nobody has written to yet)."""
-    from proxy import policy
-    from proxy.message import Category
-    from proxy.number import NotARecipient
-
-    try:
-        moment = datetime.now(CHINA) if at is None else datetime.fromisoformat(at).replace(tzinfo=CHINA)
-        told = policy.explain_text(
-            policy.load(rules), to, sender, text, provider, Category.of(category) if category else None, moment.timestamp()
-        )
-    except (NotARecipient, ValueError, OSError) as error:
-        fail(error)
-    except policy.RulesError as error:
-        for problem in error.problems:
-            typer.echo(str(problem), err=True)
-        fail(f"{rules}: the rules cannot be loaded")
-    typer.echo(json.dumps(told.as_dict(), ensure_ascii=False, indent=2) if as_json else told.as_text())
 
 
 @app.command(epilog="Example: gate106 bench --mix standard --seconds 60 --json > result.json")

@@ -5,11 +5,13 @@ In: a command line. Out: one request, its answer as text or JSON; an error as on
 unmasked that the gate did not send so.
 
     binds.py  links.py  stop.py (and shadow)  suppress.py  trace.py  rules.py  journal.py  settings.py (asks no gate)
+    explain.py    one message, with the gate's orders where there is one
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -37,6 +39,24 @@ def fail(text: object) -> NoReturn:
     """One line on stderr, exit 2."""
     typer.echo(f"gate106: {_UNSAFE.sub(' ', str(text))}", err=True)
     raise typer.Exit(2)
+
+
+def note(text: object) -> None:
+    """One line on stderr, and go on."""
+    typer.echo(f"gate106: note: {_UNSAFE.sub(' ', str(text))}", err=True)
+
+
+def speaks(language: str | None) -> str:
+    """The language to answer in: what was said, else what the locale says, else Chinese."""
+    from proxy.policy import LANGUAGES
+    from proxy.yamlfile import unknown
+
+    if language is None:
+        said = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+        return said[:2] if said[:2] in LANGUAGES else LANGUAGES[0]
+    if language not in LANGUAGES:
+        fail(f"--lang: {unknown('language', language, LANGUAGES)}")
+    return language
 
 
 def socket_of(config: Path, control: Path | None) -> Path:

@@ -61,6 +61,13 @@ def told(order: Order) -> dict[str, Any]:
     }
 
 
+def order_of(said: Mapping[str, Any]) -> Order:
+    """What ``told`` tells, as an order again: for whoever judges as the gate does."""
+    marks = [(mark, ()) for mark, held in ((EVERYTHING, said["everything"]), (TRIAL, said["trial"])) if held]
+    scope = tuple((dimension, tuple(values)) for dimension, values in said["scope"].items())
+    return Order(said["id"], said["kind"], (*scope, *marks), said["since"], said["until"], said["who"], said["why"])
+
+
 async def give(gate: Gate, order: Order) -> Order:
     """Puts an order into force; returns when it is safe."""
     try:

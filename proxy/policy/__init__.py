@@ -11,7 +11,8 @@ Never: sockets, clocks, logs, protocol fields.
     memo                      the bounded memory all of these share
     regions, registry         where people live, who signs, what ports are for
     orders                    what is ordered for a while beside the rules: stops, suspensions, the whole set in shadow
-    judge                     the verdict                   explain   the verdict in words
+    judge                     the verdict
+    explain → telling         the verdict in words, in two languages (spoken), for people
     partial                   of a text of which parts are missing: what waits, and the verdict on the whole
     check, crosscheck, lint   rule tests, what does not fit together (branches: conditions compared)
     shape → schema            what a rules file may look like, for editors
@@ -37,10 +38,13 @@ from .renamed import refused_text
 from .reviewed import review_key
 from .ruleset import RuleSet
 from .schema import schema
+from .spoken import LANGUAGES
+from .telling import as_text
 
 CATEGORIES = tuple(Category)
 
 __all__ = [
-    "CATEGORIES", "Declared", "Explanation", "NotInScope", "Problem", "Regions", "Reply", "Report", "Rule", "RuleSet", "RulesError",
-    "asks", "check", "explain", "explain_text", "facts", "judge", "judge_text", "load", "read_reply", "refused_text", "review_key", "schema",
+    "CATEGORIES", "Declared", "LANGUAGES", "Explanation", "NotInScope", "Problem", "Regions", "Reply", "Report", "Rule",
+    "RuleSet", "RulesError", "as_text", "asks", "check", "explain", "explain_text", "facts", "judge", "judge_text", "load",
+    "read_reply", "refused_text", "review_key", "schema",
 ]  # fmt: skip

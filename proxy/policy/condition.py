@@ -18,6 +18,10 @@ from typing import Any, NamedTuple
 from proxy.message import Facts, Message, Recipient
 
 from .moments import TimeTest
+from .spoken import FIELDS, THEN, Said, any_of, as_written, joined
+
+_NAMES = frozenset(("provider", "account"))
+"""Fields whose values are nobody's words: a provider may be called none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,9 @@ class OneOf:
     values: frozenset[str]
 
     @property
-    def words(self) -> str:
-        return f"{self.field} is " + " or ".join(sorted(self.values))
+    def words(self) -> Said:
+        values = any_of(sorted(self.values)) if self.field not in _NAMES else as_written(sorted(self.values))
+        return Said(f"{self.field} is {values}", f"{FIELDS[self.field]}是{values.zh}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +43,7 @@ class Test:
 
     scope: str
     holds: Callable[..., bool]
-    words: str
+    words: Said
     word: str  # the key in ``when``
     time: TimeTest | None = None
     reads: str = ""  # "digits": texts that differ in digits only may differ here; "links", "contacts": if those hold digits
@@ -57,7 +62,7 @@ class Person:
     """Asked per message: ``holds(message, record, facts, now)``."""
 
     holds: Callable[[Message, Recipient, Facts, float], bool]
-    words: str
+    words: Said
     word: str
     spares_bare: bool = False
     """Never holds for a person of whom there are entries only (Recipient.bare): nobody need ask."""
@@ -196,14 +201,14 @@ def of_bare(tree: Tree) -> Tree | None:
     return tree
 
 
-def evidence_of(tree: Tree, message: Message, record: Recipient, facts: Facts, now: float) -> str:
+def evidence_of(tree: Tree, message: Message, record: Recipient, facts: Facts, now: float) -> Said:
     """What a settled tree that holds rests on, in words; empty where the facts of the message say it all."""
     found = [
         leaf.evidence(message, record, facts, now)
         for leaf in leaves(tree)
         if isinstance(leaf, Person) and leaf.evidence is not None
     ]
-    return "; ".join(filter(None, found))
+    return joined(THEN, found)
 
 
 def ask_person(tree: Tree, message: Message, record: Recipient, facts: Facts, now: float) -> bool:

@@ -1,32 +1,34 @@
-"""explain: the verdict in words, with each rule's part in it.
+"""explain: the verdict in words, with each rule's part in it: what it saw, what would have to change for it to let the message pass.
 
-In: what judge takes. Out: an Explanation (``as_dict`` for programs, ``as_text`` for people).
+In: what judge takes. Out: an Explanation: ``as_dict`` for programs; words in two languages, which telling.py prints for people.
 Never: another way to decide: the verdict is judge's own.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.message import Category, Content, Counters, Facts, Message, Outcome, Recipient, Sender, Verdict
+from proxy.message import Breach, Category, Content, Counters, Facts, Message, Outcome, Recipient, Sender, Verdict
 from proxy.number import mask, recipient_of
 
 from . import moments
 from .category import LIKELY, SURELY
-from .condition import All, AnyOf, Not, OneOf, Person, Test, Tree, ask_person
+from .condition import All, AnyOf, Leaf, Not, OneOf, Person, Test, Tree, ask_person
 from .counted import counter_key, counter_of
 from .evidence import Evidence, evidence
 from .history import NOTHING, Past
 from .judge import cap_used, judge
+from .kinds import when_kinds
 from .kinds.limit import Limit
 from .partial import undecided
 from .plan import Rule, cap_of
+from .reading import Page
 from .ruleset import RuleSet
+from .spoken import AND, FIELDS, OR, THEN, Said, any_of, as_written, both, joined, term
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+WORDS_SHOWN = 10  # of those found in a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,10 @@ class Part:
     rule: str
     say: str
     mode: str
-    says: str  # refuses | would refuse | exempts | does not apply | is within | waits | off
-    why: str
+    says: Said  # refuses | would refuse | exempts | does not apply | is within | waits | off
+    why: Said
+    change: Said
+    """Of a rule that objects: what would have to change for it not to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +81,6 @@ class Explanation:
             "rules": [{"rule": p.rule, "say": p.say, "mode": p.mode, "says": p.says, "why": p.why} for p in self.parts],
         }
 
-    def as_text(self) -> str:
-        """The same for a terminal; control characters of the text are not passed on."""
-        told = self.as_dict()
-        head = told["verdict"] + (f" ({told['reason']}, by rule {told['rule']})" if told["reason"] else "")
-        lines = [
-            f"{self.recipient}: {head}" + (f", not before {told['not_before']}" if told["not_before"] else ""),
-            f"  region    {self.province} {self.city}",
-            f"  category  {told['category']} (declared {told['declared']}, the text says {told['classified']})",
-            f"  text      signature {told['signature'] or 'none'}, opt-out keyword {told['keyword'] or 'none'}",
-        ]
-        found = self.evidence.classified
-        lines.append(f"  marketing {found.band} (score {found.score}; likely from {LIKELY}, surely from {SURELY})")
-        lines += [f"  found     {feature}" for feature in self.evidence.features]
-        lines += [f"  {part.says:<14} {part.rule}: {part.why}" for part in self.parts]
-        return "\n".join(_UNSAFE.sub("", line) for line in lines)
-
 
 def explain(message: Message, recipient: Recipient, rules: RuleSet, now: float, counters: Counters) -> Explanation:
     """The verdict on a message and each rule's part in it."""
@@ -106,11 +94,19 @@ def explain(message: Message, recipient: Recipient, rules: RuleSet, now: float, 
 
 
 def explain_text(
-    rules: RuleSet, to: str, sender: str, text: str, provider: str, category: Category | None, at: float
+    rules: RuleSet,
+    to: str,
+    sender: str,
+    text: str,
+    provider: str,
+    category: Category | None,
+    at: float,
+    since: float | None = None,
 ) -> Explanation:
-    """The same for a message nobody sent, to a person nobody has written to. NotARecipient when ``to`` is none."""
+    """The same for a message nobody sent, to a person nobody has written to. NotARecipient when ``to`` is none. ``since``: when the
+    provider was taken on."""
     content = Content(text, "readable" if text else "empty", b"")
-    message = Message(Sender.of(provider, provider, sender, "", category), recipient_of(to), content)
+    message = Message(Sender.of(provider, provider, sender, "", category, since), recipient_of(to), content)
     return explain(message, Past(), rules, at, NOTHING)
 
 
@@ -132,27 +128,31 @@ class _Telling:
         self.province = verdict.province
 
     def part(self, rule: Rule) -> Part:
+        says, why = self._says(rule)
         breach = self.breached.get(rule.id)
+        change = self._change(rule, breach) if breach is not None and breach.outcome is not Outcome.ALLOW else NONE
+        return Part(rule.id, rule.say, rule.mode, says, why, change)
+
+    def _says(self, rule: Rule) -> tuple[Said, Said]:
         if rule.mode == "off":
-            return Part(rule.id, rule.say, rule.mode, "off", "the rule is switched off")
+            return OFF, Said("the rule is switched off", "规则已关闭")
         if not self.message.content.complete and undecided(rule.when):
-            return Part(rule.id, rule.say, rule.mode, "waits", "parts of the text are missing")
+            return WAITS, Said("parts of the text are missing", "短信还不完整")
         unmet = list(self._unmet(rule.when))
         if unmet:
-            return Part(rule.id, rule.say, rule.mode, "does not apply", "; ".join(unmet))
+            return IDLE, joined(THEN, unmet)
         if rule.exempt:
-            return Part(rule.id, rule.say, rule.mode, "exempts", "all its conditions hold")
-        counts = "; ".join(self._counts(rule))
+            return EXEMPTS, ALL_HOLD
+        counts = joined(THEN, self._counts(rule))
+        breach = self.breached.get(rule.id)
         if breach is None:
-            return Part(
-                rule.id, rule.say, rule.mode, "is within" if counts else "is spared", counts or "an exemption switches it off"
-            )
-        said = {Outcome.REJECT: "refuse", Outcome.DEFER: "defer", Outcome.ALLOW: "tag"}[breach.outcome]
-        says = f"would {said}" if breach.shadow else f"{said}s"
-        why = "; ".join(filter(None, (counts, breach.evidence))) or "all its conditions hold"
-        return Part(rule.id, rule.say, rule.mode, says, why)
+            return (WITHIN, counts) if counts else (SPARED, Said("an exemption switches it off", "被豁免规则免除"))
+        says = (WOULD if breach.shadow else DOES)[breach.outcome]
+        return says, joined(THEN, (counts, *self._seen(rule.when), breach.evidence)) or ALL_HOLD
 
-    def _unmet(self, tree: Tree) -> Iterator[str]:
+    # --- what it saw
+
+    def _unmet(self, tree: Tree) -> Iterator[Said]:
         """Conditions that keep a rule from applying, in words."""
         if isinstance(tree, All):
             for part in tree.parts:
@@ -170,33 +170,158 @@ class _Telling:
         found = [self._holds(part) for part in tree.parts]
         return any(found) if isinstance(tree, AnyOf) else all(found)
 
-    def _word(self, tree: Tree) -> str:
+    def _word(self, tree: Tree) -> Said:
         if isinstance(tree, Not):
-            return f"excluded: {self._plain(tree.part)}"
+            plain = plainly(tree.part)
+            return Said(f"excluded: {plain}", f"被排除: {plain.zh}")
         if isinstance(tree, OneOf):
-            return f"{tree.field} is {self.rules.field(tree.field, self.facts, self.message, self.at)}, not {' or '.join(sorted(tree.values))}"
-        return f"not true: {self._plain(tree)}"
+            field = self.rules.field(tree.field, self.facts, self.message, self.at)
+            names = tree.field in ("provider", "account")
+            values = as_written(sorted(tree.values)) if names else any_of(sorted(tree.values))
+            found = field if names else term(field).zh
+            return Said(f"{tree.field} is {field}, not {values}", f"{FIELDS[tree.field]}是{found}, 不是{values.zh}")
+        plain = plainly(tree)
+        return Said(f"not true: {plain}", f"不成立: {plain.zh}")
 
-    def _plain(self, tree: Tree) -> str:
-        if isinstance(tree, (OneOf, Test, Person)):
-            return tree.words
-        if isinstance(tree, Not):
-            return f"not ({self._plain(tree.part)})"
-        return (" or " if isinstance(tree, AnyOf) else " and ").join(f"({self._plain(part)})" for part in tree.parts)
+    def _seen(self, tree: Tree) -> Iterator[Said]:
+        """What of text and person a rule that objects has found."""
+        for leaf in self._holding(tree):
+            if isinstance(leaf, Test) and leaf.scope == "words":
+                page = Page(self.message.content)
+                found = ", ".join([one for one in leaf.vocabulary if one in page.squeezed][:WORDS_SHOWN])
+                yield Said(f"found: {found}", f"命中: {found}")
+            elif isinstance(leaf, Test) and leaf.word in ("url", "contact"):
+                page = Page(self.message.content)
+                found = ", ".join((page.links if leaf.word == "url" else page.contacts)[:WORDS_SHOWN])
+                yield Said(f"found: {found}", f"命中: {found}") if found else leaf.words
+            elif isinstance(leaf, Person):
+                yield from self._refusals() if leaf.word == "suppressed" else (leaf.words,)
 
-    def _counts(self, rule: Rule) -> Iterator[str]:
-        for place, (limit, breach) in enumerate(zip(rule.limits, rule.limit_breaches, strict=True)):
-            if "recipient" in limit.keys:
-                cap = cap_of(limit, rule, self.facts, self.rules.registry, None, None, breach)
-                used = cap_used(cap, self.message, self.recipient, self.template, self.now)
+    def _refusals(self) -> Iterator[Said]:
+        """What the person refused, of what is in force."""
+        for one in self.recipient.opt_outs():
+            if not 0 < one.expiry <= self.now:
+                scope = "global" if one.scope == "all" else one.scope
+                since = moments.local(one.time)
+                english = f"refused {scope} {one.value}".rstrip() + f" by {one.source} on {since}"
+                yield Said(english, f"{since} 起拒收{term(scope).zh} {one.value}".rstrip() + f"({term(one.source).zh})")
+
+    def _holding(self, tree: Tree) -> Iterator[Leaf]:
+        """Leaves on which it rests that a condition holds, but for those that must not hold."""
+        if isinstance(tree, (All, AnyOf)):
+            for part in tree.parts:
+                if self._holds(part):
+                    yield from self._holding(part)
+        elif not isinstance(tree, Not):
+            yield tree
+
+    def _counts(self, rule: Rule) -> Iterator[Said]:
+        for place, limit in enumerate(rule.limits):
+            used = self._used(rule, place)(self.now)
+            if limit.share:
+                total = self._counted(
+                    counter_key(f"{rule.id}\0of", place, limit, self.facts, self.rules.registry), limit, self.now
+                )
+                yield Said(f"{used} of {total} ({limit.words})", f"{total} 条中占 {used} 条({limit.words.zh})")
             else:
-                used = self._counted(counter_key(rule.id, place, limit, self.facts, self.rules.registry), limit)
-                if limit.share:
-                    total = self._counted(counter_key(f"{rule.id}\0of", place, limit, self.facts, self.rules.registry), limit)
-                    yield f"{used} of {total} ({limit.words})"
-                    continue
-            yield f"{used} used of {limit.words}"
+                yield Said(f"{used} used of {limit.words}", f"已用 {used}, 上限: {limit.words.zh}")
 
-    def _counted(self, base: int, limit: Limit) -> int:
+    def _used(self, rule: Rule, place: int) -> Callable[[float], int]:
+        """How much of a limit is used, at some time from now on."""
+        limit, breach = rule.limits[place], rule.limit_breaches[place]
+        if "recipient" not in limit.keys:
+            key = counter_key(rule.id, place, limit, self.facts, self.rules.registry)
+            return lambda at: self._counted(key, limit, at)
+        cap = cap_of(limit, rule, self.facts, self.rules.registry, None, None, breach)
+        return lambda at: cap_used(cap, self.message, self.recipient, self.template, at)
+
+    def _counted(self, base: int, limit: Limit, at: float) -> int:
         key = counter_of(base, limit, self.message, self.province, self.template)
-        return self.counters.count(key, limit.window.after(self.now))
+        return self.counters.count(key, limit.window.after(at))
+
+    # --- what would have to change
+
+    def _change(self, rule: Rule, breach: Breach) -> Said:
+        """Any one of these would do."""
+        found = [self._room(rule, place) for place in range(len(rule.limits))]
+        found = [*filter(None, found), *self._mends(rule)]
+        if rule.then == "review":
+            found.append(
+                Said("have a clerk release the text (registries/reviewed.csv)", "由人工审核放行文案(registries/reviewed.csv)")
+            )
+        if (again := breach.again(self.message.recipient)) is not None and not rule.limits:
+            found.append(Said(f"send it from {moments.local(again)} on", f"{moments.local(again)} 起再发"))
+        return joined(EITHER, dict.fromkeys(found)) or Said("nothing that a sender could change", "发送方没有可改之处")
+
+    def _room(self, rule: Rule, place: int) -> Said:
+        """When a limit that is reached will have room again, if nothing else is sent."""
+        limit, used = rule.limits[place], self._used(rule, place)
+        if limit.share:
+            return Said("send more of the other kind first", "先增加其他短信的占比")
+        if used(self.now) < limit.most:
+            return NONE
+        first, last = int(self.now), int(self.now) + limit.window.seconds + 1
+        while last - first > 1:  # the window only moves on: what has left it does not come back
+            middle = (first + last) // 2
+            first, last = (first, middle) if used(middle) < limit.most else (middle, last)
+        at = moments.local(last)
+        return Said(f"send it from {at} on, when the window has room", f"{at} 起再发(届时额度空出)")
+
+    def _mends(self, rule: Rule) -> Iterator[Said]:
+        if rule in self.rules.ordered:
+            yield Said(f"wait until {rule.id} ends or is lifted", f"等指令 {rule.id} 到期或解除")
+            return
+        kinds = when_kinds()
+        for leaf in self._leaves(rule.when):
+            word = leaf.field if isinstance(leaf, OneOf) else leaf.word
+            if word == "text_state" and self.message.content.state == "readable":
+                continue  # it can be read, and there are other reasons
+            if kind := kinds.get(_KINDS.get(word, word)):
+                yield kind.mend
+
+    def _leaves(self, tree: Tree) -> Iterator[Leaf]:
+        """Leaves on which it rests that a condition holds."""
+        if isinstance(tree, (All, AnyOf)):
+            for part in tree.parts:
+                if self._holds(part):
+                    yield from self._leaves(part)
+        elif isinstance(tree, Not):
+            yield from self._leaves_of(tree.part)
+        else:
+            yield tree
+
+    def _leaves_of(self, tree: Tree) -> Iterator[Leaf]:
+        """All leaves of what must not hold."""
+        if isinstance(tree, (All, AnyOf)):
+            for part in tree.parts:
+                yield from self._leaves_of(part)
+        elif isinstance(tree, Not):
+            yield from self._leaves(tree.part)
+        else:
+            yield tree
+
+
+def plainly(tree: Tree) -> Said:
+    """A condition in words."""
+    if isinstance(tree, (OneOf, Test, Person)):
+        return both(tree.words)
+    if isinstance(tree, Not):
+        inner = plainly(tree.part)
+        return Said(f"not ({inner})", f"非({inner.zh})")
+    parts = [plainly(part) for part in tree.parts]
+    return joined(OR if isinstance(tree, AnyOf) else AND, (Said(f"({one})", f"({one.zh})") for one in parts))
+
+
+NONE = Said("", "")
+EITHER = Said("; or ", "; 或 ")
+OFF, WAITS, IDLE = Said("off", "关闭"), Said("waits", "待全文"), Said("does not apply", "不适用")
+EXEMPTS, WITHIN, SPARED = Said("exempts", "豁免"), Said("is within", "未超限"), Said("is spared", "被豁免")
+ALL_HOLD = Said("all its conditions hold", "条件全部成立")
+DOES = {Outcome.REJECT: Said("refuses", "拒绝"), Outcome.DEFER: Said("defers", "暂缓"), Outcome.ALLOW: Said("tags", "标记")}
+WOULD = {
+    Outcome.REJECT: Said("would refuse", "影子拒绝"),
+    Outcome.DEFER: Said("would defer", "影子暂缓"),
+    Outcome.ALLOW: Said("would tag", "影子标记"),
+}
+_KINDS = {"marketing": "classified", "signature_count": "signature"}
+"""Words of leaves that are not their key in ``when``."""

@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from .spoken import Said
+
 ZONE = timezone(timedelta(hours=8), "Asia/Shanghai")
 OFFSET_S = 8 * 3600
 DAY_S = 86_400
@@ -112,10 +114,10 @@ class TimeTest(NamedTuple):
 
     holds: Callable[[float], bool]
     changes: Callable[[float], float]
-    words: str
+    words: Said
 
 
-def between(spans: list[tuple[float, float]], words: str) -> TimeTest:
+def between(spans: list[tuple[float, float]], words: Said) -> TimeTest:
     """Holds from each first moment (included) to its last (excluded)."""
 
     def holds(at: float) -> bool:
@@ -132,7 +134,7 @@ def within(second: int, spans: list[tuple[int, int]]) -> bool:
     return any(a <= second < b if a < b else (second >= a or second < b) for a, b in spans)
 
 
-def daily(spans: list[tuple[int, int]], words: str, zone: tzinfo = ZONE) -> TimeTest:
+def daily(spans: list[tuple[int, int]], words: Said, zone: tzinfo = ZONE) -> TimeTest:
     """Holds between times of day in a zone."""
     fixed = zone.utcoffset(None)
     if fixed is None:
@@ -152,7 +154,7 @@ def daily(spans: list[tuple[int, int]], words: str, zone: tzinfo = ZONE) -> Time
     return TimeTest(holds, changes, words)
 
 
-def _daily_where_clocks_change(spans: list[tuple[int, int]], words: str, zone: tzinfo) -> TimeTest:
+def _daily_where_clocks_change(spans: list[tuple[int, int]], words: Said, zone: tzinfo) -> TimeTest:
     """A zone with summer time: when the answer changes next is looked for minute by minute, for an hour."""
 
     def holds(at: float) -> bool:
@@ -182,7 +184,7 @@ def next_clock(second: int, at: float) -> float:
     return midnight + second if midnight + second >= at else midnight + DAY_S + second
 
 
-def by_day(holds_on: Callable[[int], bool], words: str) -> TimeTest:
+def by_day(holds_on: Callable[[int], bool], words: Said) -> TimeTest:
     """Holds on some local days, given as days since 1970."""
     return TimeTest(lambda at: holds_on((int(at) + OFFSET_S) // DAY_S), next_midnight, words)
 

@@ -26,6 +26,7 @@ from .counted import Only
 from .plan import Rule
 from .regions import PROVINCE_CODES, UNKNOWN, province_of
 from .registry import Registry
+from .spoken import Said, as_written
 from .text import normal_signature
 
 ORDERS_MAX = 256
@@ -139,11 +140,14 @@ def _leaf(dimension: str, values: tuple[str, ...]) -> Tree:
     def holds(sender: Sender) -> bool:
         return sender.port.startswith(values)
 
-    return Test("sender", holds, "port begins with " + " or ".join(values), "port")
+    return Test(
+        "sender", holds, Said("port begins with " + as_written(values), "端口以" + as_written(values).zh + "开头"), "port"
+    )
 
 
 def _dated(order: Order) -> Test:
-    words = f"{order.name} is in force from {moments.local(order.since)} to {moments.local(order.until)}"
+    first, last = moments.local(order.since), moments.local(order.until)
+    words = Said(f"{order.name} is in force from {first} to {last}", f"指令 {order.name} 从 {first} 到 {last} 有效")
     test = moments.between([(order.since, order.until)], words)
     return Test("time", test.holds, words, "order", time=test)
 

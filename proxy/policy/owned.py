@@ -15,6 +15,7 @@ from proxy.message import hash48
 from .condition import All, AnyOf, Not, OneOf, Test, Tree
 from .reading import Page
 from .registry import Registry
+from .spoken import Said
 
 
 def outside_registered(word: str, read: Callable[[Page], Sequence[str]], registry: Registry) -> Tree:
@@ -26,7 +27,11 @@ def outside_registered(word: str, read: Callable[[Page], Sequence[str]], registr
             return bool(found) and not all(_is_owned(one, registry, page, provider) for one in found)
 
         whose = f", provider {provider}" if provider else ""
-        return Test("text", holds, f"a {word} that is not registered for the advertiser{whose}", word, reads=_READS[word])
+        words = Said(
+            f"a {word} that is not registered for the advertiser{whose}",
+            f"文中有{'链接' if word == 'url' else '电话号码'}没有为该广告主{f'、通道商 {provider} ' if provider else ''}登记",
+        )
+        return Test("text", holds, words, word, reads=_READS[word])
 
     own = sorted(registry.providers_with_contacts)
     if not own:

@@ -22,6 +22,7 @@ from proxy.message import Content, Facts, Message, OptOut, Recipient, RefusedTex
 
 from .reading import Page
 from .registry import Registry
+from .spoken import Said
 from .text import fold, masked, normal_signature, squeeze
 
 WAYS = ("signature", "advertiser", "licence", "group", "domain", "phone", "text")
@@ -67,16 +68,21 @@ def ways(
         return
     owner = registry.advertiser_of(mine)
     if mine and owner == theirs:
-        yield "advertiser", f"signature {facts.signature} is of {owner}, too"
+        yield "advertiser", Said(f"signature {facts.signature} is of {owner}, too", f"签名 {facts.signature} 也属于 {owner}")
     elif mine:
         licence = registry.licence_of(owner)
         if licence and licence == registry.licence_of(theirs):
-            yield "licence", f"{owner} and {theirs} have one licence, {licence}"
+            yield (
+                "licence",
+                Said(f"{owner} and {theirs} have one licence, {licence}", f"{owner} 与 {theirs} 是同一营业执照 {licence}"),
+            )
         if registry.group_of(mine) == registry.group_named(theirs):
-            yield "group", f"{owner} and {theirs} are of one group, {registry.group_of(mine)}"
+            group = registry.group_of(mine)
+            yield "group", Said(f"{owner} and {theirs} are of one group, {group}", f"{owner} 与 {theirs} 同属集团 {group}")
     for way in ("domain", "phone"):
         if (way, theirs) in facts.owners:
-            yield way, f"{_shown(message, way, theirs, registry)} is of {theirs}"
+            shown = _shown(message, way, theirs, registry)
+            yield way, Said(f"{way} {shown} is of {theirs}", f"{'链接' if way == 'domain' else '电话'} {shown} 是 {theirs} 的")
     yield from _by_text(refused, message, record, registry, similarity)
 
 
@@ -84,7 +90,7 @@ def _shown(message: Message, way: str, advertiser: str, registry: Registry) -> s
     page = Page(message.content)
     found = page.links if way == "domain" else page.contacts
     owned = [one for one in found if (owners := registry.owners(one)) and advertiser in owners.advertisers]
-    return f"{way} {', '.join(owned)}"
+    return ", ".join(owned)
 
 
 def _by_text(
@@ -97,11 +103,15 @@ def _by_text(
         mine = kept_of(message.content.text)
         same = set(contacts.split()) & set(mine.rpartition(_BETWEEN)[0].split())
         if same:
-            yield "phone", f"phone {', '.join(sorted(same))} stood in what was refused"
+            shown = ", ".join(sorted(same))
+            yield "phone", Said(f"phone {shown} stood in what was refused", f"电话 {shown} 出现在对方退订过的短信里")
         body = mine.rpartition(_BETWEEN)[2]
         alike = fuzz.ratio(theirs, body) / 100 if min(len(theirs), len(body)) >= COMPARED_LEAST else 0.0
         if alike >= similarity:
-            yield "text", f"{alike:.0%} like what was refused: {theirs[:24]}"
+            yield (
+                "text",
+                Said(f"{alike:.0%} like what was refused: {theirs[:24]}", f"与退订过的短信相似 {alike:.0%}: {theirs[:24]}"),
+            )
 
 
 @lru_cache(maxsize=4_096)

@@ -18,6 +18,7 @@ from proxy.message import Content
 
 from . import moments
 from .condition import All, AnyOf, OneOf, Test, Tree, never
+from .spoken import Said
 from .text import masked
 
 if TYPE_CHECKING:
@@ -70,10 +71,18 @@ class Reviewed:
 
 
 def _group(verdict: str, provider: str, until: float, keys: list[str]) -> Tree:
-    parts: list[Tree] = [Test("reviewed", never, f"a clerk has {verdict} the text", "reviewed", vocabulary=tuple(keys))]
+    parts: list[Tree] = [
+        Test(
+            "reviewed",
+            never,
+            Said(f"a clerk has {verdict} the text", f"文案已由人工{'放行' if verdict == 'released' else '拒绝'}"),
+            "reviewed",
+            vocabulary=tuple(keys),
+        )
+    ]
     if provider:
         parts.append(OneOf("provider", frozenset((provider,))))
     if until != moments.NEVER:
-        time = moments.between([(-moments.NEVER, until)], "the clerk's decision holds")
+        time = moments.between([(-moments.NEVER, until)], Said("the clerk's decision holds", "人工结论在有效期内"))
         parts.append(Test("time", time.holds, time.words, "active", time=time))
     return parts[0] if len(parts) == 1 else All(tuple(parts))

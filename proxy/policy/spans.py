@@ -5,6 +5,7 @@ In: Nodes. Out: a condition, a moment, an ``Again``. Never: the clock.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from proxy.yamlfile import unknown
@@ -14,6 +15,7 @@ from .condition import Test
 from .problem import RuleFault
 from .registry import Registry
 from .source import Node
+from .spoken import OR, Said, joined
 
 ACTIVE_KEYS = ("from", "to", "campaign")
 TRIAL_KEYS = ("until", "from", "for")
@@ -33,14 +35,22 @@ def read_active(node: Node, registry: Registry) -> Test:
             if len(keys) > 1:
                 raise RuleFault(item.line, "active: a campaign has its dates in registries/campaigns.csv")
             spans += registry.campaigns[name]
-            words.append(f"in campaign {name}")
+            words.append(Said(f"in campaign {name}", f"在活动“{name}”期间"))
             continue
         if not keys:
             raise RuleFault(item.line, "active: says neither from nor to")
         spans.append(_span(item, keys, "active"))
-        words.append(" ".join(f"{word} {value.text('active')}" for word, value in keys.items()))
-    test = moments.between(spans, "the rule is active " + " or ".join(words))
+        words.append(_dates({word: value.text("active") for word, value in keys.items()}))
+    told = joined(OR, words)
+    test = moments.between(spans, Said(f"the rule is active {told}", f"规则有效期: {told.zh}"))
     return Test("time", test.holds, test.words, "active", time=test)
+
+
+def _dates(said: Mapping[str, str]) -> Said:
+    chinese = f"从 {said['from']} 起" if "from" in said else ""
+    return Said(
+        " ".join(f"{word} {date}" for word, date in said.items()), chinese + (f"到 {said['to']} 止" if "to" in said else "")
+    )
 
 
 def _span(item: Node, keys: dict[str, Node], what: str) -> tuple[float, float]:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import proxy
-from proxy.message import Category, Content, Message, Sender
-from proxy.policy import check, explain, explain_text, load, moments
+from proxy.message import CATEGORY_WORDS, Category, Content, Message, Outcome, Sender
+from proxy.policy import as_text, check, explain, explain_text, load, moments, spoken, telling
+from proxy.policy.category import BANDS, PURPOSES, SUBCATEGORIES
+from proxy.policy.condition import leaves
+from proxy.policy.draft import MODES
 from proxy.policy.history import NOTHING, Past
-from proxy.policy.kinds import when_kinds
+from proxy.policy.holidays import WORDS as CALENDAR_WORDS
+from proxy.policy.kinds import day, limit, suppressed, template, text_state, when_kinds
+from proxy.policy.people import CONSENT_STATES
+from proxy.policy.registry import STATE_WORDS
+from proxy.policy.renamed import WAYS
+from tests.policy.conftest import AD
 
 RULES = Path(proxy.__file__).parent.parent / "rules"
 AT = moments.moment("2026-11-11 10:00")[0]
@@ -37,20 +48,20 @@ def test_explain_says_each_rules_part(make: Callable[..., Any]) -> None:
     assert [(part["rule"], part["says"], part["why"]) for part in found["rules"]] == [
         ("ban", "refuses", "all its conditions hold"),
         ("cap", "is within", "0 used of 3 per day for each recipient"),
-        ("trial", "would refuse", "all its conditions hold"),
+        ("trial", "would refuse", "found: 优惠券"),
         ("gone", "off", "the rule is switched off"),
         ("night", "does not apply", "excluded: time is 08:00-21:00"),
     ]
     json.dumps(found)
-    assert "13800100500" not in told.as_text()
-    assert "138****0500: reject (region-ban, by rule ban)" in told.as_text()
+    assert "13800100500" not in as_text(told)
+    assert "138****0500: reject (region-ban, by rule ban)" in as_text(told)
 
 
 def test_explain_strips_what_a_terminal_would_obey(make: Callable[..., Any]) -> None:
     rules = make("- {id: ban, when: {province: 北京}, then: reject, reason: region-ban}").rules
     told = explain_text(rules, "13800250500", "10690001", "【\x1b[31mred】\u202eabc", "jia", None, AT)
-    assert "\x1b" not in told.as_text()
-    assert "\u202e" not in told.as_text()
+    assert "\x1b" not in as_text(told)
+    assert "\u202e" not in as_text(told)
 
 
 def test_explain_counts_what_the_person_had(make: Callable[..., Any]) -> None:
@@ -62,6 +73,117 @@ def test_explain_counts_what_the_person_had(make: Callable[..., Any]) -> None:
         "rule": "cap", "say": "", "mode": "enforce", "says": "refuses", "why": "2 used of 2 per day for each recipient",
     }  # fmt: skip
     assert told["not_before"] == "2026-11-12 00:00:00"
+
+
+NIGHT = moments.moment("2026-11-11 22:00")[0]
+SIGNATURES = {"registries/signatures.csv": "青禾商城,青禾公司\n青禾会员,青禾公司\n"}
+
+
+def change(bench: Any, rule: str, *, at: float = AT, text: str = AD, category: Category | None = Category.MARKETING) -> Any:
+    message = Message(Sender.of("jia", "jia", "10690001", "", category), 13800250500, Content(text, "readable", b""))
+    told = explain(message, bench.people[13800250500], bench.rules, at, bench.counts)
+    return next(part for part in told.parts if part.rule == rule)
+
+
+CHANGES = [
+    ("when: {text: [代开发票, 六合彩]}", "【测试】代 开发票 拒收请回复R", "found: 代开发票", "命中: 代开发票", "去掉命中的字词"),
+    ("when: {url: {outside: [example.com]}}", "【测试】看 t.cn/a 拒收请回复R", "found: t.cn", "命中: t.cn", "只用规则允许的链接, 或先登记(registries/contacts.csv)"),
+    ("when: {contact: {outside: ['4008001234']}}", "【测试】电13800138000", "found: 13800138000", "命中: 13800138000", "只用规则允许的电话号码, 或先登记(registries/contacts.csv)"),
+    ("when: {text_state: readable, not: {notice: tail}}", "【测试】上新", "all its conditions hold", "条件全部成立", "按规则要求在末尾写明退订方式(拒收请回复R)"),
+    ("when: {time: 21:00-08:00}", "【测试】上新", "all its conditions hold", "条件全部成立", "换一个时段发送; 或 2026-11-12 08:00:00 起再发"),
+    ("when: {category: marketing}", "【测试】上新", "all its conditions hold", "条件全部成立", "发送方没有可改之处"),
+    ("when: {recipient_in: vip}", "【测试】上新", "the recipient is on vip", "号码在名单 vip 上", "不发给该号码"),
+    ("when: {suppressed: true}", "【测试】上新", "refused signature 测试 by reply on 2026-11-01 00:00:00", "2026-11-01 00:00:00 起拒收签名 测试(回复退订)", "不发给该号码: 只有本人能恢复(回复 START 或 取消退订)"),
+    ("limit: {count: 1, per: day, key: [recipient]}", "【测试】上新", "1 used of 1 per day for each recipient", "已用 1, 上限: 同一号码每天 1 条", "2026-11-12 00:00:00 起再发(届时额度空出)"),
+    ("limit: {count: 1, per: 24h, key: [provider]}", "【测试】上新", "1 used of 1 per 1d for each provider", "已用 1, 上限: 同一通道商任意 1d 内 1 条", "2026-11-12 10:00:00 起再发(届时额度空出)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "text", "english", "chinese", "mend"), CHANGES, ids=[rule for rule, *_ in CHANGES])
+def test_a_rule_that_refuses_says_what_it_saw_and_what_would_have_to_change(
+    make: Callable[..., Any], rule: str, text: str, english: str, chinese: str, mend: str
+) -> None:
+    bench = make(
+        f"- {{id: it, {rule}, then: reject, reason: keyword}}",
+        {"vip.csv": "13800250500\n"},
+        head="lists: {vip: {file: vip.csv}}",
+    )
+    assert "limit" not in rule or bench.says("【测试】上新") == "allow"
+    bench.refuses("13800250500", "signature", "测试")
+    part = change(bench, "it", at=NIGHT, text=text)
+    assert (str(part.says), str(part.why), part.why.zh, part.change.zh) == ("refuses", english, chinese, mend)
+    assert part.change != part.change.zh, "there is English, too"
+
+
+def test_a_renamed_sender_is_told_in_both_languages(make: Callable[..., Any]) -> None:
+    bench = make("- {id: it, when: {suppressed: {scope: advertiser}}, then: reject, reason: renamed-sender}", SIGNATURES)
+    bench.refuses("13800250500", "advertiser", "青禾商城")
+    part = change(bench, "it", text="【青禾会员】上新")
+    assert part.why.endswith("signature 青禾会员 is of 青禾公司, too")
+    assert part.why.zh.endswith("签名 青禾会员 也属于 青禾公司")
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        "{count: 2, per: day, key: [recipient]}",
+        "{count: 2, per: 2h, key: [recipient]}",
+        "{count: 2, per: 30m, key: [provider]}",
+    ],
+)
+@pytest.mark.parametrize("gaps", [(0, 0), (0, 600), (59, 1700), (1, 7100)])
+def test_the_moment_at_which_there_is_room_again_is_true_to_the_second(
+    make: Callable[..., Any], limit: str, gaps: tuple[int, int]
+) -> None:
+    bench = make(f"- {{id: it, limit: {limit}, then: reject, reason: recipient-cap}}")
+    now = AT
+    for gap in gaps:
+        now += gap
+        assert bench.says(at=now) in ("allow", "reject it")
+    told = change(bench, "it", at=now).change
+    if not told:
+        return  # the first has left the window already
+    again = moments.moment(told.split("from ")[1].split(" on,")[0])[0]
+    assert bench.says(at=again - 1) == "reject it"
+    assert bench.says(at=again) == "allow"
+
+
+def test_whoever_reads_chinese_gets_chinese_and_whoever_does_not_gets_english(make: Callable[..., Any]) -> None:
+    rules = make(
+        "- {id: ban, say: 北京不发, when: {category: marketing, province: 北京}, then: reject, reason: region-ban}"
+    ).rules
+    told = explain_text(rules, "13800100500", "10690001", "【测试】优惠券t.cn 拒收请回复R", "jia", Category.MARKETING, AT)
+    assert as_text(told, "zh").splitlines() == [
+        "138****0500: 拒绝(region-ban, 规则 ban)",
+        "  归属地    北京 北京",
+        "  类别      营销(申报营销, 内容判定营销)",
+        "  文本      签名 测试, 退订关键字 R",
+        "  营销判定  肯定(得分 7; 4 分起很可能, 6 分起肯定)",
+        "  依据      营销用语 4: 优惠券, 第 5 字",
+        "  依据      链接 2: t.cn",
+        "  依据      退订方式 1: R",
+        "  拒绝           ban: 北京不发 | 条件全部成立",
+        "                 要通过: 不发给归属地在那里的号码",
+    ]
+    assert as_text(told, "en").splitlines()[-2:] == [
+        "  refuses        ban: all its conditions hold",
+        "                 to pass: leave out people who live there",
+    ]
+
+
+def test_every_word_of_when_and_every_closed_word_is_known_in_chinese(make: Callable[..., Any]) -> None:
+    for word, kind in when_kinds().items():
+        assert word == "category" or re.search("[一-鿿]", kind.mend.zh), word
+    closed = [
+        *CATEGORY_WORDS, *SUBCATEGORIES[1:], *BANDS, *STATE_WORDS, *text_state.STATES, *suppressed.SCOPES, *suppressed.SOURCES, *WAYS,
+        *CONSENT_STATES, *template.WORDS, *limit.KEYS, *CALENDAR_WORDS, *day._WEEKDAYS, *day._GROUPS, *moments.CALENDAR_S, *MODES,
+        *(outcome.word for outcome in Outcome), "none", "unknown",
+    ]  # fmt: skip
+    assert [word for word in closed if word not in spoken.WORDS] == []
+    assert set(telling.FEATURES) >= {*PURPOSES, "link", "opt-out", "evasion"}
+    for rule in load(RULES).rules:
+        for leaf in leaves(rule.when):
+            assert re.search("[一-鿿]", spoken.in_language(leaf.words, "zh")), leaf
 
 
 def test_explain_never_differs_from_the_verdict() -> None:

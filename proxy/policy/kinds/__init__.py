@@ -9,6 +9,8 @@ A file that answers for a key of ``when`` has
                                         "time"     says when the rule applies, not what it counts
                                         ""         not kept: a cap over it is an error
     HINT                                (optional, with IN_RECORD "") what to write instead
+    MEND                                what would have to change for a rule that asks it to pass a message, in words for
+                                        people; empty where nothing should: explain and precheck say it
     SHAPE                               what may stand below the key, for editors (shape.py)
 
 Adding a word is adding a file: the package's own listing is the registration, a raw name from YAML is never imported.
@@ -28,6 +30,7 @@ from proxy.policy.regions import Regions
 from proxy.policy.registry import Registry
 from proxy.policy.shape import Shape
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 
 
 class NumberList(NamedTuple):
@@ -62,6 +65,7 @@ class Kind(NamedTuple):
     about: str
     """What the word means: the first sentence of its file."""
     shape: Shape
+    mend: Said
 
 
 def _listed() -> dict[str, Kind]:
@@ -71,7 +75,9 @@ def _listed() -> dict[str, Kind]:
             continue
         found = importlib.import_module(f"{__name__}.{module.name}")
         about = (found.__doc__ or "").partition("\n\n")[0].strip()
-        kinds[module.name] = Kind(module.name, found.condition, found.IN_RECORD, getattr(found, "HINT", ""), about, found.SHAPE)
+        kinds[module.name] = Kind(
+            module.name, found.condition, found.IN_RECORD, getattr(found, "HINT", ""), about, found.SHAPE, found.MEND
+        )
     return kinds
 
 

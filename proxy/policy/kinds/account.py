@@ -6,9 +6,11 @@ from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.shape import NAME, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 
 IN_RECORD = ""
 HINT = "a record keeps the provider, not its account: use provider"
+MEND = Said("nothing in the message: the rule is about the account it comes from", "短信本身改不了: 规则针对发送账号")
 SHAPE = some(NAME)
 
 

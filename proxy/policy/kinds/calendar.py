@@ -11,10 +11,12 @@ from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.shape import CLOCK, NAME, TRUTH, either, mapping, some, suggested
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said, any_of
 from proxy.yamlfile import unknown
 
 IN_RECORD = "time"
 KEYS = ("day", "holiday", "before", "after")
+MEND = Said("send on another day, or at another hour of it", "换一天或换一个时段发送")
 SHAPE = either(some(suggested(WORDS)), mapping(KEYS, {"day": some(NAME), "holiday": TRUTH, "before": CLOCK, "after": CLOCK}))
 
 
@@ -33,7 +35,7 @@ def condition(node: Node, context: Context) -> Tree:
         words = _words(keys["day"], context) if "day" in keys else _holiday(keys["holiday"])
     else:
         words = _words(node, context)
-    holidays = context.registry.holidays
+    holidays, said = context.registry.holidays, any_of(words)
 
     def holds(at: float) -> bool:
         day, second = divmod(int(at) + moments.OFFSET_S, moments.DAY_S)
@@ -43,7 +45,7 @@ def condition(node: Node, context: Context) -> Tree:
         midnight = moments.next_midnight(at) - moments.DAY_S
         return min((midnight + edge for edge in (first, last) if midnight + edge > at), default=midnight + moments.DAY_S)
 
-    test = moments.TimeTest(holds, changes, "the day is " + " or ".join(words) + shown)
+    test = moments.TimeTest(holds, changes, Said(f"the day is {said}{shown}", f"当天是{said.zh}{shown}"))
     return Test("time", test.holds, test.words, "calendar", time=test)
 
 

@@ -7,8 +7,10 @@ from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.shape import among, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import NOTHING
 
 IN_RECORD = "category"
+MEND = NOTHING
 SHAPE = some(among(CATEGORY_WORDS))
 
 

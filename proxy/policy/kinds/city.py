@@ -7,9 +7,11 @@ from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.shape import TEXT, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 from proxy.yamlfile import unknown
 
 IN_RECORD = "person"
+MEND = Said("leave out people who live there", "不发给归属地在那里的号码")
 SHAPE = some(TEXT)
 
 

@@ -12,10 +12,12 @@ from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.shape import among, either, mapping, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 
 IN_RECORD = ""
 HINT = "a record keeps the effective category: use category"
 KEYS = ("marketing",)
+MEND = Said("take out what makes it read as it does (see what was found)", "去掉让内容这样判定的字词(见“依据”)")
 SHAPE = either(some(among(CATEGORY_WORDS)), mapping(KEYS, {"marketing": some(among(BANDS))}))
 
 

@@ -10,9 +10,14 @@ from proxy.policy.kinds import Context
 from proxy.policy.people import CONSENT_STATES, state_of
 from proxy.policy.shape import among, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said, any_of
 
 IN_RECORD = "person"
 WORDS = (*CONSENT_STATES, "asked")
+MEND = Said(
+    "get this person's consent, with a proof that was looked at (registries/consents.csv)",
+    "先取得该号码的同意, 证明经过审核(registries/consents.csv)",
+)
 SHAPE = some(among(WORDS))
 
 
@@ -33,7 +38,20 @@ def condition(node: Node, context: Context) -> Tree:
 
     parts: list[Tree] = []
     if states:
-        parts.append(Person(holds, "the recipient's consent is " + " or ".join(sorted(states)), "consent"))
+        parts.append(
+            Person(
+                holds,
+                Said(f"the recipient's consent is {any_of(sorted(states))}", f"号码的同意状态是{any_of(sorted(states)).zh}"),
+                "consent",
+            )
+        )
     if "asked" in words:
-        parts.append(Person(asked, "this advertiser has asked the recipient already", "consent", spares_bare=True))
+        parts.append(
+            Person(
+                asked,
+                Said("this advertiser has asked the recipient already", "这个广告主已经向该号码征求过同意"),
+                "consent",
+                spares_bare=True,
+            )
+        )
     return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))

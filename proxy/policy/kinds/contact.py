@@ -13,9 +13,14 @@ from proxy.policy.owned import outside_registered
 from proxy.policy.reading import Page
 from proxy.policy.shape import either, mapping, some, suggested
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 
 IN_RECORD = ""
 KEYS = ("outside",)
+MEND = Said(
+    "use only telephone numbers that the rule allows, or have them registered (registries/contacts.csv)",
+    "只用规则允许的电话号码, 或先登记(registries/contacts.csv)",
+)
 SHAPE = either(some(suggested(("none", "present"))), mapping(KEYS, {"outside": some(suggested(("registered",)))}))
 
 
@@ -28,20 +33,24 @@ def condition(node: Node, context: Context) -> Tree:
     if outside and names == ["registered"]:
         return outside_registered("contact", lambda page: page.contacts, context.registry)
     if not outside and names in (["none"], ["present"]):
-        return _test(_none if names == ["none"] else _present, f"contact: {names[0]}")
+        return _test(_none if names == ["none"] else _present, _STATES[names[0]])
+    some = ", ".join(names[:5])
     known = tuple(name.replace("-", "") for name in names)
     if not outside:  # answered by one look-up, however many rules name numbers
-        return Test("contacts", never, f"a contact of {', '.join(names[:5])}", "contact", vocabulary=known)
+        return Test("contacts", never, Said(f"a contact of {some}", f"文中有电话号码 {some}"), "contact", vocabulary=known)
 
     def is_known(one: str) -> bool:
         return any(one == name for name in known)
 
     more = f" … ({len(names)} of them)" if len(names) > 5 else ""
-    words = f"a contact other than {', '.join(names[:5])}{more}"
+    words = Said(f"a contact other than {some}{more}", f"文中有电话号码不是 {some}{more}")
     return _test(lambda page: not all(map(is_known, page.contacts)), words, known)
 
 
-def _test(holds: Callable[[Page], bool], words: str, vocabulary: tuple[str, ...] = ()) -> Test:
+_STATES = {"none": Said("contact: none", "文中没有电话号码"), "present": Said("contact: present", "文中有电话号码")}
+
+
+def _test(holds: Callable[[Page], bool], words: Said, vocabulary: tuple[str, ...] = ()) -> Test:
     return Test("text", holds, words, "contact", reads="contacts", vocabulary=vocabulary)
 
 

@@ -8,6 +8,7 @@ from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.shape import DATE, among, either, mapping, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said, any_of
 from proxy.yamlfile import unknown
 
 IN_RECORD = "time"
@@ -15,6 +16,7 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _GROUPS = {"weekdays": range(5), "weekend": range(5, 7)}
 _THURSDAY = 3  # 1970-01-01
 KEYS = ("from", "to")
+MEND = Said("send on another day", "换一天发送")
 SHAPE = some(either(among((*_WEEKDAYS, *_GROUPS)), DATE, mapping(KEYS, {"from": DATE, "to": DATE}, needs=KEYS)))
 
 
@@ -49,7 +51,7 @@ def condition(node: Node, context: Context) -> Tree:
     def holds(day: int) -> bool:
         return (day + _THURSDAY) % 7 in weekdays or any(first <= day <= last for first, last in dates)
 
-    test = moments.by_day(holds, "day is " + " or ".join(words))
+    test = moments.by_day(holds, Said("day is " + any_of(words), "当天是" + any_of(words).zh))
     return Test("time", test.holds, test.words, "day", time=test)
 
 

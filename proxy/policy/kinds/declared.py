@@ -7,9 +7,13 @@ from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.shape import among, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 
 IN_RECORD = ""
 HINT = "a record keeps the effective category: use category"
+MEND = Said(
+    "declare it as what it is: the port, the template or the provider's category", "按实际类别申报(端口、模板或通道商默认类别)"
+)
 SHAPE = some(among(CATEGORY_WORDS))
 
 

@@ -7,9 +7,11 @@ from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.shape import some, suggested
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 from proxy.yamlfile import unknown
 
 IN_RECORD = "signature"
+MEND = Said("nothing in the message: the rule is about the advertiser's group", "短信本身改不了: 规则针对广告主所属集团")
 SHAPE = some(suggested(("none",)))
 
 

@@ -21,6 +21,7 @@ from proxy.policy import moments
 from proxy.policy.condition import Person, Tree, leaves
 from proxy.policy.problem import RuleFault
 from proxy.policy.source import Node
+from proxy.policy.spoken import COMMA, NOTHING, Said, both, joined, term
 from proxy.yamlfile import unknown
 
 KEYS = (
@@ -70,10 +71,13 @@ class Limit(NamedTuple):
         return count(key, after) >= self.burst or count(key, long) >= self.most * BURST_WINDOWS
 
     @property
-    def words(self) -> str:
-        keys = ", ".join(key for key in KEYS if key in self.keys)
-        most = f"{self.share * 100:g} % of all" if self.share else f"{self.most}"
-        return f"{most} per {self.window} for each {keys}" + (f" (up to {self.burst} at once)" if self.burst else "")
+    def words(self) -> Said:
+        keys = joined(COMMA, (term(key) for key in KEYS if key in self.keys))
+        burst = Said(f" (up to {self.burst} at once)", f"(一次最多 {self.burst})") if self.burst else NOTHING
+        most = Said(f"{self.share * 100:g} % of all", f"占全部的 {self.share * 100:g} %") if self.share else str(self.most)
+        window = f"每{term(str(self.window)).zh}" if self.window.unit != "rolling" else f"任意 {self.window} 内"
+        english = f"{most} per {self.window} for each {keys}{burst}"
+        return Said(english, f"同一{keys.zh}{window} {both(most).zh}{'' if self.share else ' 条'}{burst.zh}")
 
 
 def read_limits(node: Node, when: Callable[[Node], Tree]) -> tuple[Limit, ...]:

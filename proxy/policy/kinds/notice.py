@@ -9,10 +9,14 @@ from proxy.policy.kinds import Context
 from proxy.policy.reading import Page
 from proxy.policy.shape import TEXT, among, either, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 from proxy.policy.text import body_tail, fold, squeeze
 
 IN_RECORD = ""
 WORDS = ("missing", "present", "tail")
+MEND = Said(
+    "say at the end of the text how to opt out (拒收请回复R), as the rule asks", "按规则要求在末尾写明退订方式(拒收请回复R)"
+)
 SHAPE = some(either(among(WORDS), TEXT))
 
 
@@ -22,9 +26,11 @@ def condition(node: Node, context: Context) -> Tree:
 
 
 _WORDS = {
-    "missing": Test("text", lambda page: not page.notice.keyword, "there is no opt-out notice", "notice"),
-    "present": Test("text", lambda page: bool(page.notice.keyword), "there is an opt-out notice", "notice"),
-    "tail": Test("text", lambda page: page.notice.at_tail, "an opt-out notice stands at the end", "notice"),
+    "missing": Test("text", lambda page: not page.notice.keyword, Said("there is no opt-out notice", "没有退订方式"), "notice"),
+    "present": Test("text", lambda page: bool(page.notice.keyword), Said("there is an opt-out notice", "有退订方式"), "notice"),
+    "tail": Test(
+        "text", lambda page: page.notice.at_tail, Said("an opt-out notice stands at the end", "末尾有退订方式"), "notice"
+    ),
 }
 
 
@@ -35,4 +41,6 @@ def _wording(written: str) -> Test:
         return squeeze(body_tail(page.folded)).endswith(wanted)
 
     digits = any(character.isdigit() for character in wanted)
-    return Test("text", holds, f"the text ends with {written}", "notice", reads="digits" if digits else "")
+    return Test(
+        "text", holds, Said(f"the text ends with {written}", f"末尾是“{written}”"), "notice", reads="digits" if digits else ""
+    )

@@ -11,9 +11,11 @@ from proxy.policy.kinds import Context
 from proxy.policy.people import speaks_of
 from proxy.policy.shape import among, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 
 IN_RECORD = "person"
 WORDS = ("against", "none")
+MEND = Said("leave this person out, or send when they want such messages", "不发给该号码, 或在其愿意接收的时间发送")
 SHAPE = some(among(WORDS))
 
 
@@ -35,7 +37,14 @@ def condition(node: Node, context: Context) -> Tree:
 
     parts: list[Tree] = []
     if "against" in words:
-        parts.append(Person(against, "the recipient does not want such messages now", "preferences", passing=True))
+        parts.append(
+            Person(
+                against,
+                Said("the recipient does not want such messages now", "该号码登记了此时不收这类短信"),
+                "preferences",
+                passing=True,
+            )
+        )
     if "none" in words:
-        parts.append(Person(none, "the recipient has registered no wishes", "preferences"))
+        parts.append(Person(none, Said("the recipient has registered no wishes", "该号码没有登记接收偏好"), "preferences"))
     return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))

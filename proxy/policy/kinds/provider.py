@@ -6,8 +6,10 @@ from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.shape import NAME, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 
 IN_RECORD = "provider"
+MEND = Said("nothing in the message: the rule is about the provider", "短信本身改不了: 规则针对通道商")
 SHAPE = some(NAME)
 
 

@@ -9,10 +9,14 @@ from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.shape import DURATION, one_of
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 
 IN_RECORD = ""
 HINT = "a record keeps the provider, not its age then: leave recipient out of the key"
 KEYS = ("below", "above")
+MEND = Said(
+    "nothing in the message: the rule is about how long the provider has been here", "短信本身改不了: 规则针对通道商的入网时间"
+)
 SHAPE = one_of(KEYS, DURATION)
 
 
@@ -35,5 +39,12 @@ def condition(node: Node, context: Context) -> Tree:
         return sender.since + age_s if sender.since is not None and now < sender.since + age_s else moments.NEVER
 
     return Test(
-        "age", holds, f"the provider is {'younger' if young else 'older'} than {written}", "provider_age", changes=changes
+        "age",
+        holds,
+        Said(
+            f"the provider is {'younger' if young else 'older'} than {written}",
+            f"通道商入网{'不满' if young else '已满'} {written}",
+        ),
+        "provider_age",
+        changes=changes,
     )

@@ -9,10 +9,12 @@ from proxy.policy.regions import PROVINCE_CODES, UNKNOWN, province_of
 from proxy.policy.registry import PortRow
 from proxy.policy.shape import some, suggested
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 from proxy.yamlfile import unknown
 
 IN_RECORD = "person"
 WORDS = (*PROVINCE_CODES, UNKNOWN, "port")
+MEND = Said("leave out people who live there", "不发给归属地在那里的号码")
 SHAPE = some(suggested(WORDS))
 
 
@@ -41,4 +43,4 @@ def _of_the_port(port: PortRow | None, province: str) -> bool:
     return port is not None and port.province in ("", province)
 
 
-OF_THE_PORT = Test("place", _of_the_port, "province is the port's", "port")
+OF_THE_PORT = Test("place", _of_the_port, Said("province is the port's", "号码归属省份是端口登记的省份"), "port")

@@ -8,9 +8,11 @@ from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.shape import NAME, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said, as_written
 from proxy.yamlfile import unknown
 
 IN_RECORD = "person"
+MEND = Said("leave this person out", "不发给该号码")
 SHAPE = some(NAME)
 
 
@@ -26,4 +28,6 @@ def condition(node: Node, context: Context) -> Tree:
         number = message.recipient
         return any(number in numbers for numbers in sets)
 
-    return Person(holds, "the recipient is on " + " or ".join(names), "recipient_in")
+    return Person(
+        holds, Said("the recipient is on " + as_written(names), "号码在名单 " + as_written(names).zh + " 上"), "recipient_in"
+    )

@@ -7,9 +7,13 @@ from proxy.policy.kinds import Context
 from proxy.policy.reading import Page
 from proxy.policy.shape import some, suggested
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 from proxy.policy.text import normal_signature
 
 IN_RECORD = "signature"
+MEND = Said(
+    "begin the text with one 【signature】 of which the rule does not speak", "开头写一个规则不限制的【签名】, 且只写一个"
+)
 SHAPE = some(suggested(("none", "several")))
 
 
@@ -17,7 +21,7 @@ def _several(page: Page) -> bool:
     return page.signature.edges > 1
 
 
-SEVERAL = Test("text", _several, "there are several signatures", "signature_count")
+SEVERAL = Test("text", _several, Said("there are several signatures", "有多个签名"), "signature_count")
 
 
 def condition(node: Node, context: Context) -> Tree:

@@ -7,9 +7,11 @@ from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.shape import among, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 
 IN_RECORD = "subcategory"
 WORDS = (*SUBCATEGORIES[1:], "none")
+MEND = Said("take out what speaks of the subject (see what was found)", "去掉涉及该类的字词(见“依据”)")
 SHAPE = some(among(WORDS))
 
 

@@ -18,6 +18,7 @@ from proxy.policy.registry import Registry
 from proxy.policy.renamed import SIMILARITY, WAYS, refused_by, ways
 from proxy.policy.shape import DURATION, among, either, mapping, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import COMMA, NOTHING, THEN, Said, any_of, joined, term
 from proxy.policy.text import normal_signature
 
 IN_RECORD = "person"
@@ -26,6 +27,10 @@ SOURCES = ("reply", "complaint", "officer", "import")
 
 _USUAL = frozenset(("signature", "advertiser"))
 KEYS = ("scope", "source", "max_age", "match", "similarity")
+MEND = Said(
+    "leave this person out: only they can take their refusal back (START, 取消退订)",
+    "不发给该号码: 只有本人能恢复(回复 START 或 取消退订)",
+)
 SHAPE = either(
     {"const": True},
     mapping(
@@ -59,26 +64,36 @@ def condition(node: Node, context: Context) -> Tree:
 
     def evidence(message: Message, record: Recipient, facts: Facts, now: float) -> str:
         found = _found(asked, lists, message, record, facts, registry, now)
-        return "; ".join(dict.fromkeys(words for _, words in found if words))
+        return joined(THEN, dict.fromkeys(words for _, words in found))
 
     owners = "owners " if asked.ways & {"domain", "phone"} else ""
     reads = owners + ("texts" if asked.ways & {"phone", "text"} else "")
-    words = "the recipient refused such messages" + _told(asked)
+    told = _told(asked)
+    words = Said(f"the recipient refused such messages{told}", f"号码拒收这类短信{told.zh}")
     everybody = [one for one in lists if one.scope == "global"]
     lists = tuple(one for one in lists if one.scope != "global")
     refused = Person(holds, words, "suppressed", spares_bare=not lists, reads=reads, evidence=evidence)
     return AnyOf((*map(_on_list, everybody), refused)) if everybody else refused
 
 
-def _told(asked: _Asked) -> str:
+def _told(asked: _Asked) -> Said:
     """Which refusals, in words: all that tells one condition from another."""
-    parts = [] if len(asked.scopes) == len(SCOPES) else [", ".join(sorted(asked.scopes))]
-    parts += [] if len(asked.sources) == len(SOURCES) else ["by " + " or ".join(sorted(asked.sources))]
-    parts += [f"in the last {moments.spell(asked.max_age_s)}"] if asked.max_age_s else []
+    parts: list[str] = []
+    if len(asked.scopes) < len(SCOPES):
+        parts.append(joined(COMMA, map(term, sorted(asked.scopes))))
+    if len(asked.sources) < len(SOURCES):
+        by = any_of(sorted(asked.sources))
+        parts.append(Said(f"by {by}", f"来自{by.zh}"))
+    if asked.max_age_s:
+        age = moments.spell(asked.max_age_s)
+        parts.append(Said(f"in the last {age}", f"最近 {age} 内"))
     if asked.ways != _USUAL:
-        parts.append("known again by " + ", ".join(way for way in WAYS if way in asked.ways))
-    parts += [f"from {asked.similarity:g} alike"] if "text" in asked.ways else []
-    return f" ({'; '.join(parts)})" if parts else ""
+        ways = joined(COMMA, (term(way) for way in WAYS if way in asked.ways))
+        parts.append(Said(f"known again by {ways}", f"按{ways.zh}认出"))
+    if "text" in asked.ways:
+        parts.append(Said(f"from {asked.similarity:g} alike", f"相似度 {asked.similarity:g} 起"))
+    told = joined(THEN, parts)
+    return Said(f" ({told})", f"({told.zh})") if told else NOTHING
 
 
 def _on_list(one: NumberList) -> Tree:
@@ -88,7 +103,7 @@ def _on_list(one: NumberList) -> Tree:
     def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
         return message.recipient in numbers
 
-    listed = Person(holds, f"the recipient is on the list {one.name}", "suppressed")
+    listed = Person(holds, Said(f"the recipient is on the list {one.name}", f"号码在名单 {one.name} 上"), "suppressed")
     return All((OneOf("category", frozenset(("marketing",))), listed))
 
 

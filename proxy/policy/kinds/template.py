@@ -8,10 +8,15 @@ from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.shape import some, suggested
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 
 IN_RECORD = ""
 HINT = "a record keeps the text's fingerprint: count with key: [recipient, template], or by signature"
 WORDS = ("matched", "mismatched", "unregistered")
+MEND = Said(
+    "send the text as it is registered, or have it registered (registries/templates.csv)",
+    "按报备的模板发送, 或先报备模板(registries/templates.csv)",
+)
 SHAPE = some(suggested(WORDS))
 
 

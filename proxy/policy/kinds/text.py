@@ -15,12 +15,14 @@ from proxy.policy.problem import RuleFault
 from proxy.policy.reading import Page
 from proxy.policy.shape import NAME, TEXT, either, mapping, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 from proxy.policy.text import SPLITTERS, fold, squeeze
 
 IN_RECORD = ""
 PATTERN_LONGEST = 500
 PATTERN_BYTES_MAX = 1 << 20
 KEYS = ("words", "patterns", "file", "groups", "all")
+MEND = Said("take out the words that were found", "去掉命中的字词")
 SHAPE = either(
     some(TEXT),
     mapping(KEYS, {"words": some(TEXT), "patterns": some(NAME), "file": TEXT, "groups": some(NAME), "all": some(TEXT)}),
@@ -55,8 +57,10 @@ def _words(words: list[str], node: Node) -> Test:
     for word in vocabulary:
         if not word.strip(SPLITTERS):
             raise RuleFault(node.line, "text: a word of nothing but spaces and marks would match every text")
-    shown = ", ".join(words[:5]) + (f" … ({len(words)} words)" if len(words) > 5 else "")
-    return Test("words", never, f"text says {shown}", "text", vocabulary=vocabulary)
+    some = ", ".join(words[:5])
+    shown = some + (f" … ({len(words)} words)" if len(words) > 5 else "")
+    shown_zh = some + (f" 等{len(words)}个词之一" if len(words) > 5 else "")
+    return Test("words", never, Said(f"text says {shown}", f"文中有 {shown_zh}"), "text", vocabulary=vocabulary)
 
 
 def _pattern(node: Node) -> Test:
@@ -79,4 +83,4 @@ def _pattern(node: Node) -> Test:
     def holds(page: Page) -> bool:
         return compiled.search(page.squeezed) is not None
 
-    return Test("text", holds, f"text matches {written}", "text", reads="digits")
+    return Test("text", holds, Said(f"text matches {written}", f"文本匹配 {written}"), "text", reads="digits")

@@ -6,9 +6,14 @@ from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.shape import among, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 
 IN_RECORD = ""
 STATES = ("readable", "unreadable", "binary", "compressed", "wap-push", "empty")
+MEND = Said(
+    "send a text that can be read: GSM 7-bit, Latin-1 or UCS-2, not compressed",
+    "发送可读的文本(GSM 7位、Latin-1 或 UCS-2, 不压缩)",
+)
 SHAPE = some(among(STATES))
 
 

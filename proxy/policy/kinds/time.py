@@ -10,9 +10,11 @@ from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.shape import NAME, SPAN, either, mapping, some
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said, as_written
 
 IN_RECORD = "time"
 KEYS = ("between", "zone")
+MEND = Said("send at another time of day", "换一个时段发送")
 SHAPE = either(some(SPAN), mapping(KEYS, {"between": some(SPAN), "zone": NAME}, needs=KEYS))
 
 
@@ -29,7 +31,8 @@ def condition(node: Node, context: Context) -> Tree:
             raise RuleFault(keys["zone"].line, f"time: zone: {fault}") from None
         node = keys["between"]
     spans = [span_of(item, "time") for item in node.items()]
-    words = "time is " + " or ".join(node.texts("time")) + (f" in {zoned}" if zoned else "")
+    said = as_written(node.texts("time"))
+    words = Said(f"time is {said}" + (f" in {zoned}" if zoned else ""), f"时刻在 {said.zh}" + (f"({zoned})" if zoned else ""))
     test = moments.daily(spans, words, zone)
     return Test("time", test.holds, words, "time", time=test)
 

@@ -12,9 +12,14 @@ from proxy.policy.owned import outside_registered
 from proxy.policy.reading import Page
 from proxy.policy.shape import either, mapping, some, suggested
 from proxy.policy.source import Node
+from proxy.policy.spoken import Said
 
 IN_RECORD = ""
 KEYS = ("outside",)
+MEND = Said(
+    "use only links that the rule allows, or have them registered (registries/contacts.csv)",
+    "只用规则允许的链接, 或先登记(registries/contacts.csv)",
+)
 SHAPE = either(some(suggested(("none", "present"))), mapping(KEYS, {"outside": some(suggested(("registered",)))}))
 
 
@@ -27,20 +32,24 @@ def condition(node: Node, context: Context) -> Tree:
     if outside and names == ["registered"]:
         return outside_registered("url", lambda page: page.links, context.registry)
     if not outside and names in (["none"], ["present"]):
-        return _test(_none if names == ["none"] else _present, f"url: {names[0]}")
+        return _test(_none if names == ["none"] else _present, _STATES[names[0]])
+    some = ", ".join(names[:5])
     known = tuple(name.lower().strip(".") for name in names)
     if not outside:  # answered by one look-up, however many rules name domains
-        return Test("links", never, f"a url of {', '.join(names[:5])}", "url", vocabulary=known)
+        return Test("links", never, Said(f"a url of {some}", f"文中有链接 {some}"), "url", vocabulary=known)
 
     def is_known(one: str) -> bool:
         return any(one == name or one.endswith("." + name) for name in known)
 
     more = f" … ({len(names)} of them)" if len(names) > 5 else ""
-    words = f"a url other than {', '.join(names[:5])}{more}"
+    words = Said(f"a url other than {some}{more}", f"文中有链接不是 {some}{more}")
     return _test(lambda page: not all(map(is_known, page.links)), words, known)
 
 
-def _test(holds: Callable[[Page], bool], words: str, vocabulary: tuple[str, ...] = ()) -> Test:
+_STATES = {"none": Said("url: none", "文中没有链接"), "present": Said("url: present", "文中有链接")}
+
+
+def _test(holds: Callable[[Page], bool], words: Said, vocabulary: tuple[str, ...] = ()) -> Test:
     return Test("text", holds, words, "url", reads="links", vocabulary=vocabulary)
 
 

@@ -1,0 +1,134 @@
+"""explain: ``gate106 explain``: what would be decided about one message, and each rule's part in it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from proxy.cli import Control, Json, as_json, fail, note, speaks
+
+if TYPE_CHECKING:
+    from proxy.config import Provider, Settings
+    from proxy.policy import RuleSet
+
+Given = Annotated[
+    Path | None,
+    typer.Option("--config", help="The settings (YAML): rules, providers, and the running gate whose orders count."),
+]
+Folder = Annotated[Path | None, typer.Option("--rules", help="The folder with rules; default: of the settings, else rules/.")]
+At = Annotated[str | None, typer.Option("--at", help='When, Beijing time: "2026-11-11 10:00"; default now.')]
+Language = Annotated[str | None, typer.Option("--lang", help="zh or en; default: of the locale, zh where it is neither.")]
+
+
+class House(NamedTuple):
+    """What the question is asked of."""
+
+    rules: RuleSet
+    settings: Settings | None
+    notes: list[str]
+    """What could not be looked at, for whoever reads the answer."""
+
+    def provider(self, name: str) -> Provider | None:
+        """Of the settings; a name they do not know is the asker's mistake."""
+        from proxy.yamlfile import unknown
+
+        if self.settings is None or not name:
+            return None
+        known = {one.name: one for one in self.settings.providers}
+        if name not in known:
+            fail(f"--provider: {unknown('provider', name, known)}; the settings do not name it")
+        return known[name]
+
+
+def explain(
+    to: Annotated[str, typer.Option("--to", help="The recipient, in any spelling.")],
+    sender: Annotated[str, typer.Option("--from", help="The port (source address).")],
+    text: Annotated[str, typer.Option("--text", help="What the message says.")],
+    provider: Annotated[str, typer.Option(help="The provider's name.")] = "",
+    category: Annotated[str | None, typer.Option(help="otp, notice or marketing, if it was declared.")] = None,
+    at: At = None,
+    rules: Folder = None,
+    config: Given = None,
+    control: Control = None,
+    lang: Language = None,
+    json: Json = False,
+) -> None:
+    """Say what would be decided about one message, and each rule's part in it: what it saw, what would have to change. The recipient
+    is somebody nobody has written to yet. With --config the orders of the running gate count: stops, suspensions, shadow."""
+    from proxy import policy
+    from proxy.message import Category
+    from proxy.number import NotARecipient
+
+    language = speaks(lang)
+    house = house_of(rules, config, control)
+    known = house.provider(provider)
+    declared = known.category if known is not None else None
+    since = known.since if known is not None else None
+    try:
+        declared = Category.of(category) if category else declared
+        told = policy.explain_text(house.rules, to, sender, text, provider, declared, moment(at), since)
+    except (NotARecipient, ValueError) as error:
+        fail(error)
+    for one in house.notes:
+        note(one)
+    if json:
+        as_json(told.as_dict())
+    else:
+        typer.echo(policy.as_text(told, language))
+
+
+def moment(at: str | None) -> float:
+    """Seconds since 1970 of a time in Beijing; exit 2 where it is none."""
+    from proxy.fields import CHINA
+
+    try:
+        return (datetime.now(CHINA) if at is None else datetime.fromisoformat(at).replace(tzinfo=CHINA)).timestamp()
+    except ValueError:
+        fail(f"--at: {at!r} is no time (like 2026-11-11 10:00, Beijing time)")
+
+
+def house_of(folder: Path | None, config: Path | None, control: Path | None) -> House:
+    """The rules of a folder, beside what a running gate was ordered where settings or socket say how to ask it."""
+    from proxy import policy
+    from proxy.config import SettingsError, load
+
+    try:
+        settings = load(config) if config is not None else None
+    except SettingsError as error:
+        fail(error)
+    folder = folder or (settings.rules if settings is not None else Path("rules"))
+    try:
+        rules = policy.load(folder, category_tag=settings.category_tag if settings is not None else None)
+    except policy.RulesError as error:
+        for problem in error.problems:
+            typer.echo(str(problem), err=True)
+        fail(f"{folder}: the rules cannot be loaded")
+    if settings is None and control is None:
+        return House(rules, None, [])
+    return _ordered(rules, settings, control or (settings.control if settings is not None else None))
+
+
+def _ordered(rules: RuleSet, settings: Settings | None, socket: Path | None) -> House:
+    """The rules with what is ordered; a note where nobody could be asked, or the gate serves other rules than these."""
+    from proxy.ops import client
+    from proxy.ops.orders import order_of
+
+    assert socket is not None
+    try:
+        told = client.ask(socket, "rules")
+    except client.CannotAsk as error:
+        return House(rules, settings, [f"{error}; so its orders (stops, suspensions, shadow) are not looked at"])
+    notes = []
+    if told["revision"] != rules.revision:
+        notes.append(f"the gate serves revision {told['revision']}, this folder is {rules.revision}: it may decide otherwise")
+    orders = tuple(order_of(one) for one in told["orders"])
+    return House(rules.with_orders(orders), settings, notes)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(
+        "explain", epilog="Example: gate106 explain --to 13800100500 --from 10690001 --text '【测试】双11券 拒收请回复R'"
+    )(explain)
