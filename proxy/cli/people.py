@@ -93,7 +93,7 @@ class People:
 def read_people(path: Path, default: Refusal, tell: Callable[[int], None] = lambda _: None) -> People:
     """All of a file. ``tell`` hears how many bytes were read. OSError where it cannot be read."""
     people = People(path.name)
-    encoding = _encoding(path)
+    encoding = encoding_of(path)
     with path.open("rb") as raw, io.TextIOWrapper(raw, encoding, "replace", newline="") as text:
         first = text.readline()
         lines = itertools.chain((first,), text)
@@ -105,7 +105,8 @@ def read_people(path: Path, default: Refusal, tell: Callable[[int], None] = lamb
     return people
 
 
-def _encoding(path: Path) -> str:
+def encoding_of(path: Path) -> str:
+    """UTF-8 if it is that, UTF-16 where a mark says so, else GBK (GB 18030), as Windows saves."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as file:
         start = file.read(2)

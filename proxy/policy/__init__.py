@@ -12,6 +12,7 @@ Never: sockets, clocks, logs, protocol fields.
     regions, registry         where people live, who signs, what ports are for
     orders                    what is ordered for a while beside the rules: stops, suspensions, the whole set in shadow
     judge                     the verdict
+    precheck                  what would become of a text, whoever gets it
     explain → telling         the verdict in words, in two languages (spoken), for people
     partial                   of a text of which parts are missing: what waits, and the verdict on the whole
     check, crosscheck, lint   rule tests, what does not fit together (branches: conditions compared)

@@ -12,7 +12,7 @@ In: rules and tables from the loader. Out: the Plan for a message: its facts and
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from proxy.message import Breach, Category, Facts, Message, Order, Outcome, Sender
@@ -231,6 +231,16 @@ class RuleSet:
         """The bits of all conditions that hold, not remembered."""
         kin = self.kindred.of(sender, at)
         return self.time_bits(at) | self._knowing(kin, traits, at).bits | kin.places[self._cell(number)]
+
+    def decisions(self, sender: Sender, traits: Traits, at: float) -> Iterator[tuple[frozenset[int], Decision]]:
+        """For everybody: by where people live (numbers of regions.places) what is decided of a text, not remembered."""
+        kin = self.kindred.of(sender, at)
+        known = self.time_bits(at) | self._knowing(kin, traits, at).bits
+        together: dict[int, set[int]] = {}
+        for place, bits in enumerate(kin.places):
+            together.setdefault(bits, set()).add(place)
+        for bits, places in together.items():
+            yield frozenset(places), self._decide(known | bits, at, None, complete=traits.complete)
 
     def field(self, name: str, facts: Facts, message: Message, at: float) -> str:
         """The value of a field that ``when`` can ask, at some time."""

@@ -18,6 +18,7 @@ from proxy.message import Category, Content, Message, OptOut, Outcome, Sender, V
 from proxy.policy import Regions, RuleSet, explain, judge, load, moments
 from proxy.policy.evidence import evidence
 from proxy.policy.history import Counts, Past
+from proxy.policy.precheck import forecast
 from tests.policy.conftest import entry_of
 
 REGIONS = Regions.load()
@@ -251,3 +252,21 @@ def test_a_message_of_140_parts_length_is_read(shipped: RuleSet) -> None:
     assert verdict.facts.category is Category.MARKETING
     assert verdict.facts.keyword == "R"
     assert time.process_time() - started < 0.15
+
+
+@given(RULES, st.sampled_from(SENDERS), st.sampled_from(TEXTS), st.sampled_from((0, 1_800, 3_600)))
+@settings(max_examples=100, deadline=None)
+def test_what_is_forecast_of_a_text_is_what_becomes_of_it(drafts: list[Draft], sender: Sender, text: str, later: int) -> None:
+    rules, content, at = rules_of(drafts), Content(text, "readable" if text else "empty", b""), START + later
+    told = forecast(rules, sender, content, at)
+    against = (*told.everywhere, *told.somewhere)
+    by_rule = {one.rule for one in against} | {one.rule for one in told.depends}
+    for number in PEOPLE:
+        verdict = judge(Message(sender, number, content), Past(), rules, at, Counts())
+        assert told.outcome is Outcome.ALLOW or verdict.outcome is not Outcome.ALLOW, "refused whoever gets it"
+        assert {
+            breach.rule for breach in verdict.breaches if not breach.shadow and breach.outcome is not Outcome.ALLOW
+        } <= by_rule
+        somewhere = {one.rule for one in told.somewhere if verdict.province in one.provinces}
+        assert {one.rule for one in told.everywhere} | somewhere <= {breach.rule for breach in verdict.breaches}
+    assert all(one.change for one in against)
