@@ -159,6 +159,36 @@ SCRAPE_BLOCKS = [block for block in blocks("yaml") if "scrape_configs" in keys_o
 RULE_BLOCKS = [block for block in blocks("yaml") if block not in SETTINGS_BLOCKS + SCRAPE_BLOCKS]
 
 
+RECIPES = section(RULES, "Ten recipes")
+CHINESE = re.compile("[一-鿿]")
+
+
+def test_there_are_ten_recipes_each_in_both_languages_with_a_test_for_every_rule(rules: Path) -> None:
+    heads = re.findall(r"^### (\d+)\. (.+) · (.+)$", RECIPES, re.MULTILINE)
+    texts = re.findall(r"^```yaml\n(.*?)^```$", RECIPES, re.MULTILINE | re.DOTALL)
+    assert [int(number) for number, _, _ in heads] == list(range(1, 11))
+    assert len(texts) == 10
+    assert all(CHINESE.search(chinese) and not CHINESE.search(english) for _, chinese, english in heads)
+    for text in texts:
+        (rules / "x.yaml").write_text(text, encoding="utf-8")
+        report = check(rules, now=moments.moment("2026-11-25")[0])
+        assert (report.problems, report.warnings) == ([], []), text
+        assert report.rules >= 1
+        assert report.tests >= 1
+    (rules / "x.yaml").unlink()
+    for number, text in enumerate(texts):
+        (rules / f"recipe-{number}.yaml").write_text(text, encoding="utf-8")
+    assert len(load(rules).rules) == 13, "all of them together are a set, too"
+
+
+def test_the_guide_speaks_chinese_in_every_section_and_in_every_row_of_a_table() -> None:
+    for heading in re.findall(r"^## (.+)$", RULES.read_text(encoding="utf-8"), re.MULTILINE):
+        body = section(RULES, heading)
+        assert CHINESE.search(body.split("\n\n")[0]), heading
+        rows = [line for line in body.splitlines() if line.startswith("| ")]
+        assert all(CHINESE.search(row.strip("|").split("|")[-1]) for row in rows), heading
+
+
 def test_every_key_of_when_is_documented_and_no_other() -> None:
     assert sorted(named(WHEN)) == sorted([*when_kinds(), "not", "any"])
 
