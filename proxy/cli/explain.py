@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from proxy.cli import Control, Json, as_json, fail, note, speaks
+from proxy.cli import CONFIG, Control, Json, as_json, fail, note, say, socket_of, speaks
 
 if TYPE_CHECKING:
     from proxy.config import Provider, Settings
@@ -32,15 +32,28 @@ class House(NamedTuple):
     """What could not be looked at, for whoever reads the answer."""
 
     def provider(self, name: str) -> Provider | None:
-        """Of the settings; a name they do not know is the asker's mistake."""
-        from proxy.yamlfile import unknown
+        return provider_of(self.settings, name)
 
-        if self.settings is None or not name:
-            return None
-        known = {one.name: one for one in self.settings.providers}
-        if name not in known:
-            fail(f"--provider: {unknown('provider', name, known)}; the settings do not name it")
-        return known[name]
+
+def provider_of(settings: Settings | None, name: str) -> Provider | None:
+    """Of the settings; a name they do not know is the asker's mistake."""
+    from proxy.yamlfile import unknown
+
+    if settings is None or not name:
+        return None
+    known = {one.name: one for one in settings.providers}
+    if name not in known:
+        fail(f"--provider: {unknown('provider', name, known)}; the settings do not name it")
+    return known[name]
+
+
+def settings_of(config: Path | None) -> Settings | None:
+    from proxy.config import SettingsError, load
+
+    try:
+        return load(config) if config is not None else None
+    except SettingsError as error:
+        fail(error)
 
 
 def explain(
@@ -50,6 +63,9 @@ def explain(
     provider: Annotated[str, typer.Option(help="The provider's name.")] = "",
     category: Annotated[str | None, typer.Option(help="otp, notice or marketing, if it was declared.")] = None,
     at: At = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Ask the gate: what this person got and refused counts. The journal keeps that.")
+    ] = False,
     rules: Folder = None,
     config: Given = None,
     control: Control = None,
@@ -57,12 +73,19 @@ def explain(
     json: Json = False,
 ) -> None:
     """Say what would be decided about one message, and each rule's part in it: what it saw, what would have to change. The recipient
-    is somebody nobody has written to yet. With --config the orders of the running gate count: stops, suspensions, shadow."""
+    is somebody nobody has written to yet, unless --record asks the running gate. With --config its orders count: stops, suspensions."""
     from proxy import policy
     from proxy.message import Category
     from proxy.number import NotARecipient
 
     language = speaks(lang)
+    if record:
+        if at is not None or rules is not None or (config is None and control is None):
+            fail("--record: the gate answers by its own rules, now: say --config (or --control), and neither --rules nor --at")
+        _by_record(
+            config, control, "json" if json else language, to=to, sender=sender, text=text, provider=provider, category=category
+        )
+        return
     house = house_of(rules, config, control)
     known = house.provider(provider)
     declared = known.category if known is not None else None
@@ -80,6 +103,41 @@ def explain(
         typer.echo(policy.as_text(told, language))
 
 
+def _by_record(
+    config: Path | None,
+    control: Path | None,
+    answer: str,
+    *,
+    to: str,
+    sender: str,
+    text: str,
+    provider: str,
+    category: str | None,
+) -> None:
+    """The gate's own answer, by what it knows of the person."""
+    from proxy.ops.client import CannotAsk, Conversation
+
+    known = provider_of(settings_of(config), provider)
+    args = {
+        "to": to, "from": sender, "text": text or None, "provider": provider or None, "answer": answer,
+        "category": category or (known.category.word if known is not None and known.category is not None else None),
+        "since": known.since if known is not None else None,
+    }  # fmt: skip
+    rows: list[object] = []
+    try:
+        with Conversation(socket_of(config or CONFIG, control), "explain", args) as conversation:
+            for said in conversation.lines():
+                rows += said["rows"]
+            told = dict(conversation.ending)
+    except CannotAsk as error:
+        fail(error)
+    if answer == "json":
+        as_json(told | {"rules": rows})
+    else:
+        for row in rows:
+            say(str(row))
+
+
 def moment(at: str | None) -> float:
     """Seconds since 1970 of a time in Beijing; exit 2 where it is none."""
     from proxy.fields import CHINA
@@ -93,12 +151,8 @@ def moment(at: str | None) -> float:
 def house_of(folder: Path | None, config: Path | None, control: Path | None) -> House:
     """The rules of a folder, beside what a running gate was ordered where settings or socket say how to ask it."""
     from proxy import policy
-    from proxy.config import SettingsError, load
 
-    try:
-        settings = load(config) if config is not None else None
-    except SettingsError as error:
-        fail(error)
+    settings = settings_of(config)
     folder = folder or (settings.rules if settings is not None else Path("rules"))
     try:
         rules = policy.load(folder, category_tag=settings.category_tag if settings is not None else None)

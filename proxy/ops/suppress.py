@@ -23,10 +23,11 @@ from pyroaring import BitMap
 from proxy.desk import entries, operated
 from proxy.listing import Listing
 from proxy.message import Category, OptOut
-from proxy.number import FIRST, LAST, NotARecipient, mask, recipient_of
+from proxy.number import FIRST, LAST, mask
 from proxy.officer import OfficerSays
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
+from proxy.ops.people import recipient as recipient_in
 from proxy.policy import NotInScope, RuleSet, asks
 from proxy.policy.category import SUBCATEGORIES
 from proxy.policy.orders import DIMENSIONS
@@ -79,7 +80,7 @@ class _Suppress:
 
     async def add(self, call: Call) -> Mapping[str, Any]:
         args = call.args
-        recipient, refusal, why = _recipient(args), self._refusal(args), args.why()
+        recipient, refusal, why = recipient_in(args), self._refusal(args), args.why()
         args.done()
         change = await self._change(recipient, (refusal,), None, call.who, why)
         self._gate.relay.tally.optouts[refusal.source, refusal.scope, ""] += 1
@@ -91,7 +92,7 @@ class _Suppress:
 
     async def remove(self, call: Call) -> Mapping[str, Any]:
         args = call.args
-        recipient, scope, value = _recipient(args), args.text("scope", ""), args.text("value", "")
+        recipient, scope, value = recipient_in(args), args.text("scope", ""), args.text("value", "")
         source, why = args.text("source", ""), args.why()
         args.done()
         scope = "all" if scope == "global" else scope
@@ -131,7 +132,7 @@ class _Suppress:
         return change
 
     async def show(self, call: Call) -> Mapping[str, Any]:
-        gate, recipient = self._gate, _recipient(call.args)
+        gate, recipient = self._gate, recipient_in(call.args)
         call.args.done()
         said = operated.pack_operated(gate.now(), call.who, "suppress show", "", str(recipient))
         await gate.safe(gate.write(entries.OPERATED, said))
@@ -278,13 +279,6 @@ class _Suppress:
                     people += 1
             await asyncio.sleep(0)
         return {"rows": people}
-
-
-def _recipient(args: Args) -> int:
-    try:
-        return recipient_of(args.text("to", most=100))
-    except NotARecipient as fault:
-        raise Refused(f"to: {fault}") from None
 
 
 def _numbers_of(said: Mapping[str, Any], keys: int) -> tuple[int, int, BitMap]:

@@ -25,6 +25,7 @@ from .kinds.limit import Limit
 from .partial import undecided
 from .plan import Rule, cap_of
 from .reading import Page
+from .registry import HASH
 from .ruleset import RuleSet
 from .spoken import AND, FIELDS, OR, THEN, Said, any_of, as_written, both, joined, term
 
@@ -202,9 +203,14 @@ class _Telling:
         for one in self.recipient.opt_outs():
             if not 0 < one.expiry <= self.now:
                 scope = "global" if one.scope == "all" else one.scope
-                since = moments.local(one.time)
-                english = f"refused {scope} {one.value}".rstrip() + f" by {one.source} on {since}"
-                yield Said(english, f"{since} 起拒收{term(scope).zh} {one.value}".rstrip() + f"({term(one.source).zh})")
+                since, value = moments.local(one.time), self._named(one.value)
+                english = f"refused {scope} {value}".rstrip() + f" by {one.source} on {since}"
+                yield Said(english, f"{since} 起拒收{term(scope).zh} {value}".rstrip() + f"({term(one.source).zh})")
+
+    def _named(self, value: str) -> str:
+        """A signature that was refused, which a record keeps as its hash, by the advertiser it is registered for."""
+        owner = self.rules.registry.advertiser_named(value) if HASH.fullmatch(value) else value
+        return f"{value} ({owner})" if owner != value else value
 
     def _holding(self, tree: Tree) -> Iterator[Leaf]:
         """Leaves on which it rests that a condition holds, but for those that must not hold."""

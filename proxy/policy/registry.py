@@ -20,7 +20,7 @@ from .reviewed import Reviewed
 from .templates import Templates
 from .text import normal_signature
 
-_HASH = re.compile(r"[0-9a-f]{12}")
+HASH = re.compile(r"[0-9a-f]{12}")
 STATES = ("filed", "approved", "expired", "revoked")
 """The life of a signature in the registry."""
 STATE_WORDS = (*STATES, "unregistered", "misused", "none")
@@ -147,7 +147,7 @@ class Registry:
         """The advertiser that a word of a rule or a refusal means: its name, the name of a signature, or the hash of one."""
         if name in self.advertisers:
             return name
-        return self.advertiser_of(int(name, 16) if _HASH.fullmatch(name) else hash48(normal_signature(name)))
+        return self.advertiser_of(int(name, 16) if HASH.fullmatch(name) else hash48(normal_signature(name)))
 
     def group_named(self, advertiser: str) -> str:
         """The group of an advertiser by name; its own where nothing is registered."""
@@ -171,7 +171,7 @@ class Registry:
         if not signature_hash:
             return False
         mine = self.advertiser_of(signature_hash)
-        return value == mine or (_HASH.fullmatch(value) is not None and self.advertiser_of(int(value, 16)) == mine)
+        return value == mine or (HASH.fullmatch(value) is not None and self.advertiser_of(int(value, 16)) == mine)
 
     def state_of(self, signature: str, sender: Sender, at: float) -> str:
         """``approved``, ``unregistered``, ``misused`` …: the best of its rows that fit this sender."""

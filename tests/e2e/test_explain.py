@@ -6,8 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from proxy.desk import entries
+from proxy.desk.journal import OsDisk, read
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import RULES, SHANGHAI, Gate, provider, run
+from tests.e2e.raw import Raw
 from tests.e2e.sockets import free_port
 
 TO = SHANGHAI.format(1)
@@ -55,3 +58,45 @@ def test_what_is_asked_wrongly_is_one_line(make_gate: Callable[..., Gate]) -> No
         done = run("explain", "--config", gate.config, "--to", TO, "--from", "1069001", "--text", "x", *more)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.splitlines() == [f"gate106: {said}"]
+
+
+def test_the_gate_itself_tells_what_a_person_got_and_refused(carrier: Carrier, make_gate: Callable[..., Gate]) -> None:
+    gate = make_gate(carrier.port, [provider("jia", "1069001", category="marketing")])
+    gate.write_rules(
+        "rules:\n  - {id: cap, limit: {count: 1, per: day, key: [recipient]}, then: reject, reason: recipient-cap}\n"
+        "  - {id: refused, when: {category: marketing, suppressed: true}, then: reject, reason: suppressed}\n"
+    )
+    gate.start()
+    ask = (
+        "explain",
+        "--config",
+        gate.config,
+        "--to",
+        TO,
+        "--from",
+        "1069001",
+        "--text",
+        "【测试】上新",
+        "--provider",
+        "jia",
+        "--record",
+    )
+    assert json.loads(run(*ask, "--json").stdout)["verdict"] == "allow"
+    with Raw(gate.port) as jia:
+        assert jia.bind("jia").status == 0
+        assert jia.submit("1069001", TO).status == 0
+    run("suppress", "add", "--to", TO, "--why", "test", "--config", gate.config)
+    told = json.loads(run(*ask, "--json").stdout)
+    assert (told["verdict"], told["rule"]) == ("reject", "cap")
+    assert [one["says"] for one in told["rules"]] == ["refuses", "refuses"]
+    assert told["rules"][0]["why"] == "1 used of 1 per day for each recipient"
+    assert told["rules"][1]["why"].startswith("refused global by officer on 20")
+    words = run(*ask, "--lang", "zh").stdout
+    assert "已用 1, 上限: 同一号码每天 1 条" in words
+    assert "拒收全部(人工登记)" in words
+    assert TO not in words
+    looked = [one for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == entries.OPERATED]
+    assert sum(b"explain" in one.body for one in looked) == 3, "each look is in the journal"
+    done = run(*ask, "--at", "2026-11-11 10:00")
+    assert done.returncode == 2
+    assert "--record: the gate answers by its own rules, now" in done.stderr
