@@ -71,7 +71,9 @@ def check(folder: Path, providers: Iterable[Provider] | None = None, now: float 
     except RulesError as error:
         return Report(error.problems)
     problems = crosscheck(loaded.rules, folder.resolve().name, providers) + lint(loaded.rules)
-    report = Report(problems, len(loaded.rules.rules), len(loaded.tests), sorted(doubts(loaded.rules, loaded.tests, now)))
+    report = Report(
+        problems, len(loaded.rules.rules), len(loaded.tests), sorted(doubts(loaded.rules, loaded.tests, now, loaded.lists))
+    )
     for file, test in loaded.tests:
         report.problems += run_test(loaded.rules, file, test)
     report.problems.sort()

@@ -70,6 +70,8 @@ class Person:
     """May cease to hold at any minute: a refusal that rests on it is not remembered."""
     reads: str = ""
     """``owners``: whose links and numbers the text has (Facts.owners); ``texts``: what other texts said (Reader.texts); or both."""
+    names: tuple[str, ...] = ()
+    """Lists of the folder that it looks into, by name."""
     evidence: Callable[[Message, Recipient, Facts, float], str] | None = None
     """What it rests on, in words, asked when it holds: for the journal and explain."""
 

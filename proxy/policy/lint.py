@@ -7,14 +7,14 @@ gate can run with a rule too many), a guess: what is said here is proved from th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from proxy.message import Breach, Outcome
 
 from . import moments
 from .branches import Branch, Name, all_imply, branches, never
-from .condition import All, Not, Test, Tree
+from .condition import All, Not, Person, Test, Tree, leaves
 from .kinds.limit import Limit
 from .plan import Rule, strictness
 from .problem import Problem, RuleFault
@@ -164,6 +164,8 @@ def _may_cover(one: Rule, rule: Rule, exempt: list[Read]) -> bool:
 
 def _decides_first(one: Rule, rule: Rule) -> str:
     """How ``one`` is ahead of ``rule`` wherever both apply, in words; empty if it may not be."""
+    if rule.again is not None and rule.again.most_s:  # what would have to wait too long it refuses: then it is the stricter
+        return ""
     if one.breach is not None:
         if one.breach.outcome is Outcome.ALLOW:
             return ""
@@ -268,10 +270,17 @@ def _no_text_ends_so(one: str, other: str) -> bool:
 # --- warnings
 
 
-def doubts(rules: RuleSet, tests: Iterable[tuple[str, Node]], now: float | None) -> list[Problem]:
-    """What may be meant and should be looked at."""
+def doubts(
+    rules: RuleSet, tests: Iterable[tuple[str, Node]], now: float | None, lists: Mapping[str, tuple[str, int]]
+) -> list[Problem]:
+    """What may be meant and should be looked at. ``lists``: where each list of numbers is declared."""
     tested = set(_wanted(test for _, test in tests))
-    found = []
+    found = list(_idle_lists(rules, lists))
+    if len(rules.rules) > RULES_MAX:
+        last = rules.rules[-1]
+        found.append(
+            Problem(last.file, last.line, f"more than {RULES_MAX} rules: it was not looked which of them never decide")
+        )
     for rule in rules.rules:
         if rule.mode == "off":
             continue
@@ -285,6 +294,17 @@ def doubts(rules: RuleSet, tests: Iterable[tuple[str, Node]], now: float | None)
         if now is not None and not _ever(rule.when, now):
             found.append(_of(rule, "does not apply any more: its days are over (drop it, or switch it off)"))
     return found
+
+
+def _idle_lists(rules: RuleSet, lists: Mapping[str, tuple[str, int]]) -> Iterator[Problem]:
+    """Lists that change nothing: no rule names them, and what they suppress no rule looks at."""
+    asked = [leaf for rule in rules.rules for leaf in leaves(rule.when) if isinstance(leaf, Person)]
+    named = {name for leaf in asked if leaf.word == "recipient_in" for name in leaf.names}
+    suppresses = any(leaf.word == "suppressed" for leaf in asked)
+    for name, (file, line) in lists.items():
+        if name not in named and not (rules.lists[name].scope and suppresses):
+            why = "no rule asks suppressed" if rules.lists[name].scope else f"no rule asks recipient_in: {name}"
+            yield Problem(file, line, f"lists: '{name}' changes nothing: {why}")
 
 
 def _wanted(tests: Iterable[Node]) -> Iterator[str]:

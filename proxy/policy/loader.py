@@ -43,6 +43,7 @@ class Loaded:
 
     rules: RuleSet
     tests: list[tuple[str, Node]]  # file label, test
+    lists: dict[str, tuple[str, int]]  # name → file label, line
 
 
 def load(folder: Path, *, regions: Regions | None = None, category_tag: int | None = None) -> RuleSet:
@@ -95,7 +96,7 @@ class _Loading:
         ruleset = RuleSet(
             folder.revision(), rules, bits, context.regions, context.registry, self.lists, lexicon, self.category_tag
         )
-        return Loaded(ruleset, self.tests)
+        return Loaded(ruleset, self.tests, self.list_lines)
 
     # --- files
 
@@ -110,6 +111,7 @@ class _Loading:
             try:
                 if name in self.lists:
                     raise RuleFault(item.line, f"lists: '{name}' is declared twice")
+                self.list_lines[name] = (label, item.line)
                 keys = item.mapping(f"lists: {name}", LIST_KEYS)
                 if "file" not in keys:
                     raise RuleFault(item.line, f"lists: {name}: 'file' is missing")

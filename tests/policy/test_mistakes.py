@@ -159,6 +159,29 @@ def test_a_rule_without_test_and_one_that_is_over_are_warnings(write: Write, tex
     assert ([problem.text for problem in report.problems], [doubt.text for doubt in report.warnings]) == ([], said)
 
 
+def test_a_list_that_changes_nothing_is_a_warning(write: Write) -> None:
+    lists = "lists:\n  vip: {file: a.csv}\n  red: {file: a.csv, suppress: global}\n  used: {file: a.csv}\n"
+    rule = "rules: [{id: a, when: {recipient_in: used}, then: tag, reason: protected}]\n"
+    report = check(write(lists + rule, {"a.csv": "13800250500\n"}))
+    assert [str(doubt) for doubt in report.warnings] == [
+        "rules/x.yaml:2: lists: 'vip' changes nothing: no rule asks recipient_in: vip",
+        "rules/x.yaml:3: lists: 'red' changes nothing: no rule asks suppressed",
+    ]
+    assert report.problems == []
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", ""])
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
+def test_files_as_windows_and_old_macs_save_them_are_fine(write: Write, mark: str, end: str) -> None:
+    folder = write("")
+    text = mark + RULE.replace("WHEN", "text: 禁词").replace("THEN", "reject") + TEST
+    (folder / "x.yaml").write_bytes(text.replace("\n", end).encode())
+    (folder / "registries").mkdir()
+    (folder / "registries" / "ports.csv").write_bytes(f"{mark}prefix,province\n1062,江苏\n".replace("\n", end).encode())
+    report = check(folder)
+    assert (report.problems, report.warnings, report.rules, report.tests) == ([], [], 1, 1)
+
+
 def test_a_warning_has_its_line_and_is_no_failure(write: Write) -> None:
     found = CliRunner().invoke(app, ["check", str(write(RULE.replace("WHEN", "text: 禁词").replace("THEN", "reject")))])
     assert found.exit_code == 0

@@ -28,6 +28,6 @@ def condition(node: Node, context: Context) -> Tree:
         number = message.recipient
         return any(number in numbers for numbers in sets)
 
-    return Person(
-        holds, Said("the recipient is on " + as_written(names), "号码在名单 " + as_written(names).zh + " 上"), "recipient_in"
-    )
+    said = as_written(names)
+    words = Said(f"the recipient is on {said}", f"号码在名单 {said.zh} 上")
+    return Person(holds, words, "recipient_in", names=tuple(names))
