@@ -14,8 +14,10 @@ Never: sockets, clocks, logs, protocol fields.
     judge                     the verdict
     precheck                  what would become of a text, whoever gets it
     explain → telling         the verdict in words, in two languages (spoken), for people
+    standing, mending         how a message stands to a rule; what would have to change
     partial                   of a text of which parts are missing: what waits, and the verdict on the whole
-    check, crosscheck, lint   rule tests, what does not fit together (branches: conditions compared)
+    check                     rule tests
+    crosscheck, lint, doubts  what does not fit together (branches: conditions compared), what should be looked at
     shape → schema            what a rules file may look like, for editors
     optout                    what a reply means
     moments                   days, windows, dates

@@ -22,10 +22,11 @@ from proxy.yamlfile import unknown
 
 from . import moments
 from .crosscheck import crosscheck
+from .doubts import doubts
 from .history import Counts, Past
 from .judge import judge
 from .kinds import suppressed, text_state
-from .lint import doubts, lint
+from .lint import lint
 from .loader import load_all
 from .problem import Problem, RuleFault, RulesError
 from .renamed import refused_by, refused_text

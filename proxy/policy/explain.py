@@ -6,28 +6,27 @@ Never: another way to decide: the verdict is judge's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.message import Breach, Category, Content, Counters, Facts, Message, Outcome, Recipient, Sender, Verdict
+from proxy.message import Category, Content, Counters, Message, Outcome, Recipient, Sender, Verdict
 from proxy.number import mask, recipient_of
 
 from . import moments
 from .category import LIKELY, SURELY
-from .condition import All, AnyOf, Leaf, Not, OneOf, Person, Test, Tree, ask_person
-from .counted import counter_key, counter_of
+from .condition import All, AnyOf, Not, OneOf, Person, Test, Tree
 from .evidence import Evidence, evidence
 from .history import NOTHING, Past
-from .judge import cap_used, judge
-from .kinds import when_kinds
-from .kinds.limit import Limit
+from .judge import judge
+from .mending import mends
 from .partial import undecided
-from .plan import Rule, cap_of
+from .plan import Rule
 from .reading import Page
 from .registry import HASH
 from .ruleset import RuleSet
 from .spoken import AND, FIELDS, OR, THEN, Said, any_of, as_written, both, joined, term
+from .standing import Standing
 
 WORDS_SHOWN = 10  # of those found in a text
 
@@ -87,7 +86,7 @@ def explain(message: Message, recipient: Recipient, rules: RuleSet, now: float, 
     """The verdict on a message and each rule's part in it."""
     verdict = judge(message, recipient, rules, now, counters)
     province, city = rules.regions.of(message.recipient)
-    telling = _Telling(message, recipient, rules, now, counters, verdict)
+    telling = _Telling(Standing(message, recipient, rules, now, counters, verdict))
     return Explanation(
         verdict, province, city, evidence(rules.reader, message.content),
         tuple(telling.part(rule) for rule in (*rules.rules, *rules.ordered)), mask(message.recipient), message.recipient,
@@ -114,30 +113,21 @@ def explain_text(
 class _Telling:
     """One message, asked about rule by rule."""
 
-    def __init__(
-        self, message: Message, recipient: Recipient, rules: RuleSet, now: float, counters: Counters, verdict: Verdict
-    ) -> None:
-        self.message, self.recipient, self.rules, self.now, self.counters = message, recipient, rules, now, counters
-        self.facts: Facts = verdict.facts
-        self.breached = {breach.rule: breach for breach in verdict.breaches}
-        scheduled = message.content.scheduled
-        at = max(now, scheduled) if scheduled is not None else now
-        traits = rules.reader.read(message.content).traits
-        self.at = at
-        self.held = rules.held(message.sender, message.recipient, traits, at) | rules.orders_at(now)
-        self.template = verdict.template
-        self.province = verdict.province
+    def __init__(self, standing: Standing) -> None:
+        self._standing = standing
 
     def part(self, rule: Rule) -> Part:
         says, why = self._says(rule)
-        breach = self.breached.get(rule.id)
-        change = self._change(rule, breach) if breach is not None and breach.outcome is not Outcome.ALLOW else NONE
+        breach = self._standing.breached.get(rule.id)
+        change = (
+            mends(self._standing, rule, breach) if breach is not None and breach.outcome is not Outcome.ALLOW else Said("", "")
+        )
         return Part(rule.id, rule.say, rule.mode, says, why, change)
 
     def _says(self, rule: Rule) -> tuple[Said, Said]:
         if rule.mode == "off":
             return OFF, Said("the rule is switched off", "规则已关闭")
-        if not self.message.content.complete and undecided(rule.when):
+        if not self._standing.message.content.complete and undecided(rule.when):
             return WAITS, Said("parts of the text are missing", "短信还不完整")
         unmet = list(self._unmet(rule.when))
         if unmet:
@@ -145,38 +135,27 @@ class _Telling:
         if rule.exempt:
             return EXEMPTS, ALL_HOLD
         counts = joined(THEN, self._counts(rule))
-        breach = self.breached.get(rule.id)
+        breach = self._standing.breached.get(rule.id)
         if breach is None:
             return (WITHIN, counts) if counts else (SPARED, Said("an exemption switches it off", "被豁免规则免除"))
         says = (WOULD if breach.shadow else DOES)[breach.outcome]
         return says, joined(THEN, (counts, *self._seen(rule.when), breach.evidence)) or ALL_HOLD
-
-    # --- what it saw
 
     def _unmet(self, tree: Tree) -> Iterator[Said]:
         """Conditions that keep a rule from applying, in words."""
         if isinstance(tree, All):
             for part in tree.parts:
                 yield from self._unmet(part)
-        elif not self._holds(tree):
+        elif not self._standing.holds(tree):
             yield self._word(tree)
-
-    def _holds(self, tree: Tree) -> bool:
-        if isinstance(tree, (OneOf, Test)):
-            return bool(self.held & self.rules.bits.of(tree))
-        if isinstance(tree, Person):
-            return ask_person(tree, self.message, self.recipient, self.facts, self.now)
-        if isinstance(tree, Not):
-            return not self._holds(tree.part)
-        found = [self._holds(part) for part in tree.parts]
-        return any(found) if isinstance(tree, AnyOf) else all(found)
 
     def _word(self, tree: Tree) -> Said:
         if isinstance(tree, Not):
             plain = plainly(tree.part)
             return Said(f"excluded: {plain}", f"被排除: {plain.zh}")
         if isinstance(tree, OneOf):
-            field = self.rules.field(tree.field, self.facts, self.message, self.at)
+            asked = self._standing
+            field = asked.rules.field(tree.field, asked.facts, asked.message, asked.at)
             names = tree.field in ("provider", "account")
             values = as_written(sorted(tree.values)) if names else any_of(sorted(tree.values))
             found = field if names else term(field).zh
@@ -186,13 +165,15 @@ class _Telling:
 
     def _seen(self, tree: Tree) -> Iterator[Said]:
         """What of text and person a rule that objects has found."""
-        for leaf in self._holding(tree):
+        for leaf, negated in self._standing.rests_on(tree):
+            if negated:
+                continue
             if isinstance(leaf, Test) and leaf.scope == "words":
-                page = Page(self.message.content)
+                page = Page(self._standing.message.content)
                 found = ", ".join([one for one in leaf.vocabulary if one in page.squeezed][:WORDS_SHOWN])
                 yield Said(f"found: {found}", f"命中: {found}")
             elif isinstance(leaf, Test) and leaf.word in ("url", "contact"):
-                page = Page(self.message.content)
+                page = Page(self._standing.message.content)
                 found = ", ".join((page.links if leaf.word == "url" else page.contacts)[:WORDS_SHOWN])
                 yield Said(f"found: {found}", f"命中: {found}") if found else leaf.words
             elif isinstance(leaf, Person):
@@ -200,8 +181,8 @@ class _Telling:
 
     def _refusals(self) -> Iterator[Said]:
         """What the person refused, of what is in force."""
-        for one in self.recipient.opt_outs():
-            if not 0 < one.expiry <= self.now:
+        for one in self._standing.recipient.opt_outs():
+            if not 0 < one.expiry <= self._standing.now:
                 scope = "global" if one.scope == "all" else one.scope
                 since, value = moments.local(one.time), self._named(one.value)
                 english = f"refused {scope} {value}".rstrip() + f" by {one.source} on {since}"
@@ -209,102 +190,17 @@ class _Telling:
 
     def _named(self, value: str) -> str:
         """A signature that was refused, which a record keeps as its hash, by the advertiser it is registered for."""
-        owner = self.rules.registry.advertiser_named(value) if HASH.fullmatch(value) else value
+        owner = self._standing.rules.registry.advertiser_named(value) if HASH.fullmatch(value) else value
         return f"{value} ({owner})" if owner != value else value
-
-    def _holding(self, tree: Tree) -> Iterator[Leaf]:
-        """Leaves on which it rests that a condition holds, but for those that must not hold."""
-        if isinstance(tree, (All, AnyOf)):
-            for part in tree.parts:
-                if self._holds(part):
-                    yield from self._holding(part)
-        elif not isinstance(tree, Not):
-            yield tree
 
     def _counts(self, rule: Rule) -> Iterator[Said]:
         for place, limit in enumerate(rule.limits):
-            used = self._used(rule, place)(self.now)
+            used = self._standing.used(rule, place)
             if limit.share:
-                total = self._counted(
-                    counter_key(f"{rule.id}\0of", place, limit, self.facts, self.rules.registry), limit, self.now
-                )
+                total = self._standing.whole(rule, place)
                 yield Said(f"{used} of {total} ({limit.words})", f"{total} 条中占 {used} 条({limit.words.zh})")
             else:
                 yield Said(f"{used} used of {limit.words}", f"已用 {used}, 上限: {limit.words.zh}")
-
-    def _used(self, rule: Rule, place: int) -> Callable[[float], int]:
-        """How much of a limit is used, at some time from now on."""
-        limit, breach = rule.limits[place], rule.limit_breaches[place]
-        if "recipient" not in limit.keys:
-            key = counter_key(rule.id, place, limit, self.facts, self.rules.registry)
-            return lambda at: self._counted(key, limit, at)
-        cap = cap_of(limit, rule, self.facts, self.rules.registry, None, None, breach)
-        return lambda at: cap_used(cap, self.message, self.recipient, self.template, at)
-
-    def _counted(self, base: int, limit: Limit, at: float) -> int:
-        key = counter_of(base, limit, self.message, self.province, self.template)
-        return self.counters.count(key, limit.window.after(at))
-
-    # --- what would have to change
-
-    def _change(self, rule: Rule, breach: Breach) -> Said:
-        """Any one of these would do."""
-        found = [self._room(rule, place) for place in range(len(rule.limits))]
-        found = [*filter(None, found), *self._mends(rule)]
-        if rule.then == "review":
-            found.append(
-                Said("have a clerk release the text (registries/reviewed.csv)", "由人工审核放行文案(registries/reviewed.csv)")
-            )
-        if (again := breach.again(self.message.recipient)) is not None and not rule.limits:
-            found.append(Said(f"send it from {moments.local(again)} on", f"{moments.local(again)} 起再发"))
-        return joined(EITHER, dict.fromkeys(found)) or Said("nothing that a sender could change", "发送方没有可改之处")
-
-    def _room(self, rule: Rule, place: int) -> Said:
-        """When a limit that is reached will have room again, if nothing else is sent."""
-        limit, used = rule.limits[place], self._used(rule, place)
-        if limit.share:
-            return Said("send more of the other kind first", "先增加其他短信的占比")
-        if used(self.now) < limit.most:
-            return NONE
-        first, last = int(self.now), int(self.now) + limit.window.seconds + 1
-        while last - first > 1:  # the window only moves on: what has left it does not come back
-            middle = (first + last) // 2
-            first, last = (first, middle) if used(middle) < limit.most else (middle, last)
-        at = moments.local(last)
-        return Said(f"send it from {at} on, when the window has room", f"{at} 起再发(届时额度空出)")
-
-    def _mends(self, rule: Rule) -> Iterator[Said]:
-        if rule in self.rules.ordered:
-            yield Said(f"wait until {rule.id} ends or is lifted", f"等指令 {rule.id} 到期或解除")
-            return
-        kinds = when_kinds()
-        for leaf in self._leaves(rule.when):
-            word = leaf.field if isinstance(leaf, OneOf) else leaf.word
-            if word == "text_state" and self.message.content.state == "readable":
-                continue  # it can be read, and there are other reasons
-            if kind := kinds.get(_KINDS.get(word, word)):
-                yield kind.mend
-
-    def _leaves(self, tree: Tree) -> Iterator[Leaf]:
-        """Leaves on which it rests that a condition holds."""
-        if isinstance(tree, (All, AnyOf)):
-            for part in tree.parts:
-                if self._holds(part):
-                    yield from self._leaves(part)
-        elif isinstance(tree, Not):
-            yield from self._leaves_of(tree.part)
-        else:
-            yield tree
-
-    def _leaves_of(self, tree: Tree) -> Iterator[Leaf]:
-        """All leaves of what must not hold."""
-        if isinstance(tree, (All, AnyOf)):
-            for part in tree.parts:
-                yield from self._leaves_of(part)
-        elif isinstance(tree, Not):
-            yield from self._leaves(tree.part)
-        else:
-            yield tree
 
 
 def plainly(tree: Tree) -> Said:
@@ -318,8 +214,6 @@ def plainly(tree: Tree) -> Said:
     return joined(OR if isinstance(tree, AnyOf) else AND, (Said(f"({one})", f"({one.zh})") for one in parts))
 
 
-NONE = Said("", "")
-EITHER = Said("; or ", "; 或 ")
 OFF, WAITS, IDLE = Said("off", "关闭"), Said("waits", "待全文"), Said("does not apply", "不适用")
 EXEMPTS, WITHIN, SPARED = Said("exempts", "豁免"), Said("is within", "未超限"), Said("is spared", "被豁免")
 ALL_HOLD = Said("all its conditions hold", "条件全部成立")
@@ -329,5 +223,3 @@ WOULD = {
     Outcome.DEFER: Said("would defer", "影子暂缓"),
     Outcome.ALLOW: Said("would tag", "影子标记"),
 }
-_KINDS = {"marketing": "classified", "signature_count": "signature"}
-"""Words of leaves that are not their key in ``when``."""

@@ -1,31 +1,26 @@
-"""Lint: rules that load and cannot be meant: that never apply, never decide, refuse everything together, or have no test.
+"""Lint: rules that load and cannot be meant: that never apply, never decide, or refuse everything together.
 
-In: a rule set; rule tests; the time, if it matters. Out: Problems with file, line and what to do. Never: a rule set refused for them (the
+In: a rule set. Out: Problems with file, line and what to do. Never: a rule set refused for them (the
 gate can run with a rule too many), a guess: what is said here is proved from the words of the rules alone.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from proxy.message import Breach, Outcome
 
 from . import moments
 from .branches import Branch, Name, all_imply, branches, never
-from .condition import All, Not, Person, Test, Tree, leaves
 from .kinds.limit import Limit
 from .plan import Rule, strictness
-from .problem import Problem, RuleFault
+from .problem import Problem
 from .ruleset import RuleSet
-from .source import Node
 
 RULES_MAX = 5_000
 """Of rules about the same each is compared with each: beyond this that takes minutes, and people do not write more."""
-AHEAD_S = 400 * moments.DAY_S
-"""So far ahead it is asked whether a rule's days and hours ever come: more than a year, so that every feast comes once."""
-STEPS_MAX = 5_000
 
 
 class Read(NamedTuple):
@@ -47,7 +42,7 @@ def lint(rules: RuleSet) -> list[Problem]:
                 if len(read) == 1
                 else "no alternative can hold: drop one of the conditions in each"
             )
-            found.append(_of(rule, f"can never apply: {why[0]} ({hint})"))
+            found.append(of_rule(rule, f"can never apply: {why[0]} ({hint})"))
         else:
             live.append(Read(rule, read))
     exempt = [one for one in live if one.rule.exempt]
@@ -58,7 +53,7 @@ def lint(rules: RuleSet) -> list[Problem]:
     return found
 
 
-def _of(rule: Rule, text: str) -> Problem:
+def of_rule(rule: Rule, text: str) -> Problem:
     return Problem(rule.file, rule.line, f"rule '{rule.id}' {text}")
 
 
@@ -70,13 +65,13 @@ def _exemptions(exempt: list[Read], rules: RuleSet) -> Iterator[Problem]:
     everything = (1 << len(rules.rules)) - 1
     for one, its in exempt:
         if not one.spares & ~(1 << one.number):
-            yield _of(one, "switches nothing off: what it keeps is all there is (name less in keep, or what to skip)")
+            yield of_rule(one, "switches nothing off: what it keeps is all there is (name less in keep, or what to skip)")
         for other, those in exempt:
             kept = everything & ~one.spares & other.spares & ~_bits(exempt)
             if one is not other and kept and its and those and all_imply(its, those):
                 names = ", ".join(f"'{rules.rules[number].id}'" for number in _numbers(kept))
                 where = f"{other.file}:{other.line}"
-                yield _of(
+                yield of_rule(
                     one,
                     f"keeps {names}, which '{other.id}' ({where}) switches off for the same messages (make one of the two say what is meant)",
                 )
@@ -108,7 +103,7 @@ def _covered(live: list[Read], exempt: list[Read]) -> Iterator[Problem]:
         )
         if by is not None:
             where = f"'{by.id}' ({by.file}:{by.line})"
-            yield _of(
+            yield of_rule(
                 rule, f"can never apply: exemption {where} switches it off wherever it would (narrow it, or drop the rule)"
             )
             continue
@@ -121,7 +116,7 @@ def _covered(live: list[Read], exempt: list[Read]) -> Iterator[Problem]:
                 and all_imply(its, those)
             ):
                 where = f"'{other.id}' ({other.file}:{other.line})"
-                yield _of(rule, f"never decides: {why} {where} (drop one of the two, or switch it off)")
+                yield of_rule(rule, f"never decides: {why} {where} (drop one of the two, or switch it off)")
                 break
         yield from _needless_limits(rule)
 
@@ -220,7 +215,7 @@ def _contradicting(live: list[Read]) -> Iterator[Problem]:
             )
             if other is not None:
                 told = "one refuses what the other asks for, nothing passes (drop one of the two)"
-                yield _of(rule, f"contradicts '{other.id}' ({other.file}:{other.line}): {told}")
+                yield of_rule(rule, f"contradicts '{other.id}' ({other.file}:{other.line}): {told}")
                 break
 
 
@@ -265,84 +260,3 @@ def _no_text_ends_so(one: str, other: str) -> bool:
         return False
     one, other = one.removeprefix(head), other.removeprefix(head)
     return not (one.endswith(other) or other.endswith(one))
-
-
-# --- warnings
-
-
-def doubts(
-    rules: RuleSet, tests: Iterable[tuple[str, Node]], now: float | None, lists: Mapping[str, tuple[str, int]]
-) -> list[Problem]:
-    """What may be meant and should be looked at. ``lists``: where each list of numbers is declared."""
-    tested = set(_wanted(test for _, test in tests))
-    found = list(_idle_lists(rules, lists))
-    if len(rules.rules) > RULES_MAX:
-        last = rules.rules[-1]
-        found.append(
-            Problem(last.file, last.line, f"more than {RULES_MAX} rules: it was not looked which of them never decide")
-        )
-    for rule in rules.rules:
-        if rule.mode == "off":
-            continue
-        decides = (
-            rule.mode == "enforce"
-            and not rule.exempt
-            and {limit.then or rule.then for limit in rule.limits or ()} | {rule.then} != {"tag"}
-        )
-        if decides and rule.id not in tested:
-            found.append(_of(rule, f"has no test (under tests: a message with want: {{reject: {rule.id}}})"))
-        if now is not None and not _ever(rule.when, now):
-            found.append(_of(rule, "does not apply any more: its days are over (drop it, or switch it off)"))
-    return found
-
-
-def _idle_lists(rules: RuleSet, lists: Mapping[str, tuple[str, int]]) -> Iterator[Problem]:
-    """Lists that change nothing: no rule names them, and what they suppress no rule looks at."""
-    asked = [leaf for rule in rules.rules for leaf in leaves(rule.when) if isinstance(leaf, Person)]
-    named = {name for leaf in asked if leaf.word == "recipient_in" for name in leaf.names}
-    suppresses = any(leaf.word == "suppressed" for leaf in asked)
-    for name, (file, line) in lists.items():
-        if name not in named and not (rules.lists[name].scope and suppresses):
-            why = "no rule asks suppressed" if rules.lists[name].scope else f"no rule asks recipient_in: {name}"
-            yield Problem(file, line, f"lists: '{name}' changes nothing: {why}")
-
-
-def _wanted(tests: Iterable[Node]) -> Iterator[str]:
-    """Rules by which some step of a test wants to be refused."""
-    for test in tests:
-        try:
-            steps = test.mapping("test", ("note", "messages"))["messages"].items()
-        except (RuleFault, KeyError):
-            continue
-        for step in steps:
-            want = step.value.get("want") if isinstance(step.value, dict) else None
-            if want is not None and isinstance(want.value, dict):
-                yield from (str(rule.value) for rule in want.value.values())
-
-
-def _ever(when: Tree, now: float) -> bool:
-    """Whether the conditions on time hold at some moment from now on."""
-    tests = [(part, True) for part in _together(when) if isinstance(part, Test)]
-    tests += [(part.part, False) for part in _together(when) if isinstance(part, Not) and isinstance(part.part, Test)]
-    times = [(test.time, wanted) for test, wanted in tests if test.time is not None]
-    if not times:
-        return True
-    for time, wanted in times:  # a rule for a day in two years is not over
-        if time.holds(now) is not wanted and now < (change := time.changes(now)) < moments.NEVER:
-            now = max(now, change)
-    at = now
-    for _ in range(STEPS_MAX):
-        if all(time.holds(at) is wanted for time, wanted in times):
-            return True
-        at = min(time.changes(at) for time, _ in times)
-        if at > now + AHEAD_S:
-            return False
-    return True
-
-
-def _together(when: Tree) -> Iterator[Tree]:
-    if isinstance(when, All):
-        for part in when.parts:
-            yield from _together(part)
-    else:
-        yield when

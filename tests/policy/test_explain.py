@@ -129,6 +129,7 @@ def test_a_renamed_sender_is_told_in_both_languages(make: Callable[..., Any]) ->
         "{count: 2, per: day, key: [recipient]}",
         "{count: 2, per: 2h, key: [recipient]}",
         "{count: 2, per: 30m, key: [provider]}",
+        "{count: 1, per: 10m, key: [provider], burst: 3}",
     ],
 )
 @pytest.mark.parametrize("gaps", [(0, 0), (0, 600), (59, 1700), (1, 7100)])
