@@ -83,6 +83,7 @@ def check(
         Path | None, typer.Argument(help="The folder with rules; default rules/, or what the settings say.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Compare with these settings, too.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Lint rules, compare registries and run tests; every problem as file:line. Exit 1 if there is any; warnings do not count."""
     from proxy import config as house
@@ -96,6 +97,9 @@ def check(
     if not rules.is_dir():
         fail(f"{rules}: no such folder (name the folder that holds your rules)")
     report = policy.check(rules, settings.providers if settings else None, datetime.now(CHINA).timestamp())
+    if as_json:
+        typer.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=2))
+        raise typer.Exit(1 if report.problems else 0)
     for problem in report.problems:
         typer.echo(str(problem), err=True)
     for doubt in report.warnings:

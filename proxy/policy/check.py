@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from proxy.config import Provider
 from proxy.message import Category, Content, Entry, Message, OptOut, Outcome, Sender, Verdict
@@ -61,7 +62,16 @@ class Report:
     rules: int = 0
     tests: int = 0
     warnings: list[Problem] = field(default_factory=list)
-    """What may be meant: a rule without a test, or whose days are over."""
+    """What may be meant: a rule without a test, or whose days are over; a list that changes nothing."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``gate106 check --json`` prints."""
+        return {
+            "rules": self.rules,
+            "tests": self.tests,
+            "problems": [problem._asdict() for problem in self.problems],
+            "warnings": [doubt._asdict() for doubt in self.warnings],
+        }
 
 
 def check(folder: Path, providers: Iterable[Provider] | None = None, now: float | None = None) -> Report:

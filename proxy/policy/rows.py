@@ -8,6 +8,7 @@ A line of headings may stand on top, then its columns are checked; lines with # 
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 
 from proxy.yamlfile import YamlError, decoded, unknown
@@ -28,7 +29,7 @@ def rows(
     except YamlError as fault:
         problems.append(Problem(label, fault.line, fault.text))
         return
-    reader = csv.reader(text.splitlines())
+    reader = csv.reader(io.StringIO(text, newline=None))  # line by line: a big file is not cut up at once
     first = True
     try:
         for row in reader:

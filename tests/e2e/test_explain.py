@@ -36,6 +36,13 @@ def test_a_stop_in_force_and_shadow_are_seen_and_a_gate_that_is_away_is_told(
     words = run("explain", "--config", gate.config, "--to", TO, "--from", "1069001", "--text", "x", "--lang", "zh").stdout
     assert "要通过: 等指令 stop-1 到期或解除; 或 20" in words
 
+    campaign = gate.folder / "campaign.txt"
+    campaign.write_text("【测试】上新\n")
+    done = run("precheck", campaign, "--config", gate.config, "--from", "1069001", "--provider", "jia", "--json")
+    (text,) = json.loads(done.stdout)["texts"]
+    assert (done.returncode, text["verdict"]) == (0, "allow")
+    assert [(one["rule"], one["provinces"]) for one in text["somewhere"]] == [("beijing-ban", ["北京"]), ("stop-1", ["上海"])]
+
     gate.write_rules(RULES.replace("北京归属地", "北京"))
     told, notes = explained(gate)
     assert told["rule"] == "stop-1"

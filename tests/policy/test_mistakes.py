@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -187,6 +188,19 @@ def test_a_warning_has_its_line_and_is_no_failure(write: Write) -> None:
     assert found.exit_code == 0
     assert found.stderr == "rules/x.yaml:2: warning: rule 'a' has no test (under tests: a message with want: {reject: a})\n"
     assert found.stdout.endswith("1 rules, 0 tests, 0 problems, 1 warnings\n")
+
+
+def test_programs_read_problems_and_warnings_as_JSON(write: Write) -> None:
+    folder = write(RULE.replace("WHEN", "text: 禁词").replace("THEN", "reject"), {"y.yaml": "rules: [{say: x}]"})
+    found = CliRunner().invoke(app, ["check", str(folder), "--json"])
+    assert (found.exit_code, found.stderr) == (1, "")
+    assert json.loads(found.stdout) == {
+        "rules": 0, "tests": 0, "problems": [{"file": "rules/y.yaml", "line": 1, "text": "rule: 'id' is missing"}], "warnings": [],
+    }  # fmt: skip
+    (folder / "y.yaml").unlink()
+    found = CliRunner().invoke(app, ["check", str(folder), "--json"])
+    (doubt,) = json.loads(found.stdout)["warnings"]
+    assert (found.exit_code, doubt["line"]) == (0, 2)
 
 
 # --- what is said to be never is never
