@@ -22,7 +22,8 @@ HEADINGS = {
 FILE_BYTES_MAX = 256 * 1024 * 1024
 TEXTS_MAX = 5_000
 """Different texts: each takes some milliseconds, and a campaign has a few."""
-PEOPLE_MAX = 2_000_000
+PEOPLE_MAX = 500_000
+"""Of whom each has a past of half a kilobyte while the campaign is gone through."""
 TEXT_MAX = 20 * 153  # characters: a message has at most 20 parts
 
 
