@@ -112,13 +112,13 @@ def _covered(live: list[Read], exempt: list[Read]) -> Iterator[Problem]:
                 other is not rule
                 and those
                 and _may_cover(other, rule, exempt)
-                and (why := _decides_first(other, rule))
+                and (why := _decides_first(other, rule, spared=_is_spared(other, exempt)))
                 and all_imply(its, those)
             ):
                 where = f"'{other.id}' ({other.file}:{other.line})"
                 yield of_rule(rule, f"never decides: {why} {where} (drop one of the two, or switch it off)")
                 break
-        yield from _needless_limits(rule)
+        yield from _needless_limits(rule, spared=_is_spared(rule, exempt))
 
 
 class _Likely:
@@ -157,7 +157,7 @@ def _may_cover(one: Rule, rule: Rule, exempt: list[Read]) -> bool:
     )
 
 
-def _decides_first(one: Rule, rule: Rule) -> str:
+def _decides_first(one: Rule, rule: Rule, *, spared: bool) -> str:
     """How ``one`` is ahead of ``rule`` wherever both apply, in words; empty if it may not be."""
     if rule.again is not None and rule.again.most_s:  # what would have to wait too long it refuses: then it is the stricter
         return ""
@@ -170,27 +170,34 @@ def _decides_first(one: Rule, rule: Rule) -> str:
     if rule.breach is not None:
         return ""
     limits = list(zip(rule.limits, rule.limit_breaches, strict=True))
-    reached = all(any(_before(first, limit) for first in zip(one.limits, one.limit_breaches, strict=True)) for limit in limits)
+    reached = all(
+        any(_before(first, limit, spared) for first in zip(one.limits, one.limit_breaches, strict=True)) for limit in limits
+    )
     return "its limit is never reached before that of" if reached else ""
 
 
-def _before(first: tuple[Limit, Breach], then: tuple[Limit, Breach]) -> bool:
-    """Whether a limit is always reached before another, which counts a part of what it counts: when it allows less, what is turned away
-    for it does not count; when both allow the same, the stricter is reported."""
+def _before(first: tuple[Limit, Breach], then: tuple[Limit, Breach], spared: bool) -> bool:
+    """Whether a limit is always reached before another, which counts a part of what it counts, and decides: because it is the stricter, or
+    because it allows less, and what it turns away does not count. ``spared``: an exemption lets pass what it is about, and that counts."""
     (one, breach), (other, their_breach) = first, then
     if one.share or one.burst or other.share or other.burst or Outcome.ALLOW in (breach.outcome, their_breach.outcome):
         return False
     same = one.window == other.window and one.keys <= other.keys and ("recipient" in one.keys) is ("recipient" in other.keys)
-    return same and (one.most < other.most or (one.most == other.most and strictness(breach) < strictness(their_breach)))
+    decides = strictness(breach) <= strictness(their_breach) or (one.most < other.most and not spared)
+    return same and one.most <= other.most and decides
 
 
-def _needless_limits(rule: Rule) -> Iterator[Problem]:
+def _needless_limits(rule: Rule, *, spared: bool) -> Iterator[Problem]:
     found = list(zip(rule.limits, rule.limit_breaches, strict=True))
-    for limit, breach in found:
-        other = next((one for one, theirs in found if one is not limit and _before((one, theirs), (limit, breach))), None)
-        if other is not None and rule.mode == "enforce":
-            told = f"limit: {limit.most} per {limit.window} is never reached: the same rule allows only {other.most} (drop it)"
-            yield Problem(rule.file, limit.line, told)
+    for place, limit in enumerate(found if rule.mode == "enforce" else ()):
+        others = (one for at, one in enumerate(found) if at != place and (at < place or one[0][:3] != limit[0][:3]))
+        if (other := next((one for one in others if _before(one, limit, spared)), None)) is not None:
+            told = f"limit: {limit[0].most} per {limit[0].window} is never reached: the same rule allows only {other[0].most} (drop it)"
+            yield Problem(rule.file, limit[0].line, told)
+
+
+def _is_spared(rule: Rule, exempt: list[Read]) -> bool:
+    return any(one.rule.spares >> rule.number & 1 for one in exempt)
 
 
 # --- rules that refuse everything together

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -17,7 +17,20 @@ from proxy.message import Category
 from proxy.policy import check, moments
 from proxy.policy.lint import lint
 from tests.policy.conftest import Write
-from tests.policy.test_properties import DRAFTS, EXEMPTIONS, MESSAGES, WHENS, Draft, Sent, World, fits, rules_of
+from tests.policy.test_properties import (
+    DRAFTS,
+    EXEMPTIONS,
+    MESSAGES,
+    PEOPLE,
+    SENDERS,
+    TEXTS,
+    WHENS,
+    Draft,
+    Sent,
+    World,
+    fits,
+    rules_of,
+)
 
 FILES = Path(__file__).parent.parent / "data" / "mistakes"
 JIA = Provider(
@@ -216,6 +229,15 @@ NARROW = st.builds(
 ).filter(fits)  # fmt: skip
 
 
+CAPS = [
+    Draft("{category: marketing}", f"{{count: {count}, per: day, key: [recipient{more}]}}", "reject", "enforce", False)
+    for count, more in ((2, ", signature"), (1, ""))
+]
+FREE = Draft("{port: '10621'}", "", "", "", True)
+TWICE = [(SENDERS[0], PEOPLE[0], TEXTS[0], 0), (SENDERS[4], PEOPLE[0], TEXTS[0], 0), (SENDERS[0], PEOPLE[0], TEXTS[0], 0)]
+
+
+@example([CAPS[0], FREE, CAPS[1]], TWICE).via("what an exemption lets pass counts, and then both caps are reached")
 @given(st.lists(st.one_of(PAIRS, NARROW, DRAFTS, EXEMPTIONS), min_size=1, max_size=6), MESSAGES)
 @settings(max_examples=150, deadline=None)
 def test_a_rule_that_is_said_to_be_unreachable_is_never_reached(drafts: list[Draft], sent: Sent) -> None:
