@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from proxy.policy.precheck import Count, Forecast
 
 SHOWN = 40  # characters of a text
-PROVINCES_SHOWN = 6
+PLACES_SHOWN = 6
 _MOBILE = re.compile(r"(?<![0-9])(1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
 _CODE = re.compile(r"[0-9]")
 
@@ -114,7 +114,7 @@ def _as_dict(one: Checked) -> dict[str, Any]:
         "verdict": found.outcome.word,
         "objections": [{"rule": each.rule, "reason": each.reason, "change": _hidden(each.change)} for each in found.everywhere],
         "somewhere": [
-            {"rule": each.rule, "reason": each.reason, "provinces": list(each.provinces), "change": _hidden(each.change)}
+            {"rule": each.rule, "reason": each.reason, "where": list(each.where), "change": _hidden(each.change)}
             for each in found.somewhere
         ],
         "depends": [{"rule": each.rule, "reason": each.reason, "on": str(each.on)} for each in found.depends],
@@ -140,7 +140,7 @@ def _lines(checked: list[Checked], language: str) -> Iterator[str]:
         verdict = in_language(term(found.outcome.word), language)
         yield put(f"line {one.text.line}: {verdict}: {shown}", f"第 {one.text.line} 行: {verdict}: {shown}")
         for each in (*found.everywhere, *found.somewhere):
-            where = put(" for people in ", ", 归属地 ") + _places(each.provinces, language) if each.provinces else ""
+            where = put(" for people in ", ", 归属地 ") + _places(each.where, language) if each.where else ""
             told = in_language(term(each.outcome.word), language)
             yield f"  {told} {each.reason} ({each.rule}){where}" + (f": {each.say}" if each.say else "")
             change = _hidden(in_language(each.change, language))
@@ -156,11 +156,11 @@ def _lines(checked: list[Checked], language: str) -> Iterator[str]:
         yield put(f"{depends.rule} ({depends.reason}) looks at: {on}", f"{depends.rule}({depends.reason})要看: {on}")
 
 
-def _places(provinces: tuple[str, ...], language: str) -> str:
+def _places(where: tuple[str, ...], language: str) -> str:
     from proxy.policy.spoken import in_language, term
 
-    more = len(provinces) - PROVINCES_SHOWN
-    shown = ", ".join(in_language(term(one), language) for one in provinces[:PROVINCES_SHOWN])
+    more = len(where) - PLACES_SHOWN
+    shown = ", ".join(in_language(term(one), language) for one in where[:PLACES_SHOWN])
     return shown + (f" … (+{more})" if more > 0 else "")
 
 

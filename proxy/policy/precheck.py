@@ -21,7 +21,7 @@ from .explain import Part, explain, plainly
 from .history import Counts, Past
 from .judge import judge
 from .plan import Decision, Limited, strictness
-from .regions import SEGMENT_FIRST
+from .regions import SEGMENT_FIRST, Regions
 from .ruleset import RuleSet
 from .spoken import Said
 
@@ -40,7 +40,7 @@ class Objection(NamedTuple):
     reason: str  # what may be told outside
     outcome: Outcome
     change: Said
-    provinces: tuple[str, ...] = ()  # empty: everywhere
+    where: tuple[str, ...] = ()  # provinces, and cities of provinces that it is not about as a whole; empty: everywhere
 
 
 class Depends(NamedTuple):
@@ -105,10 +105,10 @@ def forecast(rules: RuleSet, sender: Sender, content: Content, at: float) -> For
     standing = sorted(against.values(), key=strictness)
     tell = _Teller(rules, sender, content, at)
     found = [tell.objection(breach, where[breach.rule], everywhere) for breach in standing]
-    general = tuple(one for one in found if not one.provinces)
+    general = tuple(one for one in found if not one.where)
     asked = {rule: one for rule, one in asked.items() if rule not in {objection.rule for objection in general}}
     outcome = max((one.outcome for one in general), default=Outcome.ALLOW)
-    return Forecast(outcome, general, tuple(one for one in found if one.provinces), tuple(asked.values()))
+    return Forecast(outcome, general, tuple(one for one in found if one.where), tuple(asked.values()))
 
 
 EXEMPT = Said("whether an exemption spares the recipient", "该号码是否在豁免之列")
@@ -140,9 +140,8 @@ class _Teller:
 
     def objection(self, breach: Breach, places: set[int], everywhere: set[int]) -> Objection:
         part = self._parts(min(places))[breach.rule]
-        all_places = self._rules.regions.places
-        provinces = () if places == everywhere else tuple(sorted({all_places[place][0] for place in places}))
-        return Objection(breach.rule, part.say, breach.reason.public, breach.outcome, part.change, provinces)
+        where = () if places == everywhere else _named(places, self._rules.regions)
+        return Objection(breach.rule, part.say, breach.reason.public, breach.outcome, part.change, where)
 
     def _parts(self, place: int) -> dict[str, Part]:
         if place not in self._told:
@@ -150,6 +149,20 @@ class _Teller:
             told = explain(message, Past(), self._rules, self._at, Counts())
             self._told[place] = {part.rule: part for part in told.parts}
         return self._told[place]
+
+
+def _named(places: set[int], regions: Regions) -> tuple[str, ...]:
+    """Provinces of which all places are among these, and the places of the others: ``江苏``, ``江苏 南京``."""
+    all_of: dict[str, set[int]] = {}
+    for place, (province, _) in enumerate(regions.places):
+        all_of.setdefault(province, set()).add(place)
+    names: list[str] = []
+    for province, its in all_of.items():
+        if its <= places:
+            names.append(province)
+        else:
+            names += sorted(" ".join(regions.places[place]) for place in its & places)
+    return tuple(names)
 
 
 def _somebody(rules: RuleSet, place: int) -> int:

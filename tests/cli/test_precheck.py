@@ -49,7 +49,7 @@ def told(rules: Path, content: bytes | str, *more: str, name: str = "campaign.cs
 def test_a_text_is_told_what_is_known_whoever_gets_it_where_it_is_not_and_what_depends(rules: Path) -> None:
     fine, bad = told(rules, f"{FINE}\n{BAD}\n", name="campaign.txt")
     assert (fine["verdict"], fine["objections"], fine["recipients"]) == ("allow", [], None)
-    assert [(one["rule"], one["provinces"], one["change"]) for one in fine["somewhere"]] == [
+    assert [(one["rule"], one["where"], one["change"]) for one in fine["somewhere"]] == [
         ("ban", ["北京"], "leave out people who live there")
     ]
     assert [(one["rule"], one["reason"]) for one in fine["depends"]] == [

@@ -41,7 +41,7 @@ def test_a_stop_in_force_and_shadow_are_seen_and_a_gate_that_is_away_is_told(
     done = run("precheck", campaign, "--config", gate.config, "--from", "1069001", "--provider", "jia", "--json")
     (text,) = json.loads(done.stdout)["texts"]
     assert (done.returncode, text["verdict"]) == (0, "allow")
-    assert [(one["rule"], one["provinces"]) for one in text["somewhere"]] == [("beijing-ban", ["北京"]), ("stop-1", ["上海"])]
+    assert [(one["rule"], one["where"]) for one in text["somewhere"]] == [("beijing-ban", ["北京"]), ("stop-1", ["上海"])]
 
     gate.write_rules(RULES.replace("北京归属地", "北京"))
     told, notes = explained(gate)

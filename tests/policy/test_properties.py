@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.message import Category, Content, Message, OptOut, Outcome, Sender, Verdict
@@ -254,6 +254,10 @@ def test_a_message_of_140_parts_length_is_read(shipped: RuleSet) -> None:
     assert time.process_time() - started < 0.15
 
 
+ALL_BUT_A_CITY = Draft("{any: [{provider: yi}, {not: {city: 南京}}]}", "", "reject", "enforce", False)
+
+
+@example([ALL_BUT_A_CITY], SENDERS[0], TEXTS[0], 0).via("a province of which one city is not meant")
 @given(RULES, st.sampled_from(SENDERS), st.sampled_from(TEXTS), st.sampled_from((0, 1_800, 3_600)))
 @settings(max_examples=100, deadline=None)
 def test_what_is_forecast_of_a_text_is_what_becomes_of_it(drafts: list[Draft], sender: Sender, text: str, later: int) -> None:
@@ -267,6 +271,8 @@ def test_what_is_forecast_of_a_text_is_what_becomes_of_it(drafts: list[Draft], s
         assert {
             breach.rule for breach in verdict.breaches if not breach.shadow and breach.outcome is not Outcome.ALLOW
         } <= by_rule
-        somewhere = {one.rule for one in told.somewhere if verdict.province in one.provinces}
+        somewhere = {
+            one.rule for one in told.somewhere if {verdict.province, " ".join(rules.regions.of(number))} & {*one.where}
+        }
         assert {one.rule for one in told.everywhere} | somewhere <= {breach.rule for breach in verdict.breaches}
     assert all(one.change for one in against)
