@@ -193,6 +193,11 @@ def test_every_key_of_when_is_documented_and_no_other() -> None:
     assert sorted(named(WHEN)) == sorted([*when_kinds(), "not", "any"])
 
 
+def test_the_guide_and_editors_say_the_same_of_a_key_of_when() -> None:
+    said = {code(row[0])[0]: row[-1] for row in WHEN}
+    assert {word: kind.about.zh for word, kind in when_kinds().items()} == {word: said[word] for word in when_kinds()}
+
+
 @pytest.mark.parametrize("row", WHEN, ids=lambda row: row[0])
 def test_every_example_of_when_loads_and_is_of_its_key(row: list[str], rules: Path) -> None:
     (key,), (example,) = code(row[0]), code(row[1])

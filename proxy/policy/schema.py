@@ -44,7 +44,7 @@ def _list(item: Shape) -> Shape:
 
 def _when() -> Shape:
     kinds = when_kinds()
-    shapes = {word: {"description": kind.about} | kind.shape for word, kind in kinds.items()}
+    shapes = {word: {"description": f"{kind.about.zh}\n\n{kind.about}"} | kind.shape for word, kind in kinds.items()}
     shapes |= {"not": _WHEN, "any": some(_WHEN)}
     return mapping(shapes, shapes) | {"minProperties": 1}
 

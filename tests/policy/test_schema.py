@@ -93,8 +93,10 @@ def test_every_key_has_its_shape_and_every_word_of_when_its_meaning() -> None:
     parts: Any = schema()["$defs"]
     assert list(parts["rule"]["properties"]) == list(RULE_KEYS)
     assert list(parts["limit"]["properties"]) == list(limit.LIMIT_KEYS)
-    for word in when_kinds():
-        assert parts["when"]["properties"][word]["description"].startswith(f"{word}: ")
+    for word, kind in when_kinds().items():
+        chinese, english = parts["when"]["properties"][word]["description"].split("\n\n")
+        assert chinese == kind.about.zh
+        assert english.startswith(f"{word}: ")
 
 
 def test_the_command_prints_it() -> None:

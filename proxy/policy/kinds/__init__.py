@@ -11,6 +11,7 @@ A file that answers for a key of ``when`` has
     HINT                                (optional, with IN_RECORD "") what to write instead
     MEND                                what would have to change for a rule that asks it to pass a message, in words for
                                         people; empty where nothing should: explain and precheck say it
+    CHINESE                             what the word means, for the guide and for editors
     SHAPE                               what may stand below the key, for editors (shape.py)
 
 Adding a word is adding a file: the package's own listing is the registration, a raw name from YAML is never imported.
@@ -62,8 +63,8 @@ class Kind(NamedTuple):
     condition: Condition
     in_record: str
     hint: str
-    about: str
-    """What the word means: the first sentence of its file."""
+    about: Said
+    """What the word means: the first sentence of its file, and the same in Chinese."""
     shape: Shape
     mend: Said
 
@@ -74,7 +75,7 @@ def _listed() -> dict[str, Kind]:
         if module.name == "limit":  # stands beside ``when``, not in it
             continue
         found = importlib.import_module(f"{__name__}.{module.name}")
-        about = (found.__doc__ or "").partition("\n\n")[0].strip()
+        about = Said(" ".join((found.__doc__ or "").partition("\n\n")[0].replace("``", "").split()), found.CHINESE)
         kinds[module.name] = Kind(
             module.name, found.condition, found.IN_RECORD, getattr(found, "HINT", ""), about, found.SHAPE, found.MEND
         )

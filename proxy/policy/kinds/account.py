@@ -10,6 +10,7 @@ from proxy.policy.spoken import Said
 
 IN_RECORD = ""
 HINT = "a record keeps the provider, not its account: use provider"
+CHINESE = "从哪个账号(`system_id`)进来"
 MEND = Said("nothing in the message: the rule is about the account it comes from", "短信本身改不了: 规则针对发送账号")
 SHAPE = some(NAME)
 

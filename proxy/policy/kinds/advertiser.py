@@ -11,6 +11,7 @@ from proxy.policy.spoken import Said
 from proxy.yamlfile import unknown
 
 IN_RECORD = "signature"
+CHINESE = "签名背后的公司(按报备表); `none` 没有签名"
 MEND = Said("nothing in the message: the rule is about the advertiser", "短信本身改不了: 规则针对广告主")
 SHAPE = some(suggested(("none",)))
 

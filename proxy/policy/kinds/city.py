@@ -11,6 +11,7 @@ from proxy.policy.spoken import Said
 from proxy.yamlfile import unknown
 
 IN_RECORD = "person"
+CHINESE = "号码归属城市"
 MEND = Said("leave out people who live there", "不发给归属地在那里的号码")
 SHAPE = some(TEXT)
 

@@ -14,6 +14,7 @@ from proxy.policy.spoken import Said, any_of
 
 IN_RECORD = "person"
 WORDS = (*CONSENT_STATES, "asked")
+CHINESE = "号码对该广告主的同意状态: 已同意、没有、过期、撤销、证明没审; `asked` 已经问过"
 MEND = Said(
     "get this person's consent, with a proof that was looked at (registries/consents.csv)",
     "先取得该号码的同意, 证明经过审核(registries/consents.csv)",

@@ -17,6 +17,7 @@ from proxy.policy.spoken import Said
 
 IN_RECORD = ""
 KEYS = ("outside",)
+CHINESE = "文中电话, 写法同上"
 MEND = Said(
     "use only telephone numbers that the rule allows, or have them registered (registries/contacts.csv)",
     "只用规则允许的电话号码, 或先登记(registries/contacts.csv)",

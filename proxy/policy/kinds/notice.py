@@ -14,6 +14,7 @@ from proxy.policy.text import body_tail, fold, squeeze
 
 IN_RECORD = ""
 WORDS = ("missing", "present", "tail")
+CHINESE = "退订方式: `missing` 没有、`present` 有、`tail` 在末尾; 其他文字: 末尾正是它"
 MEND = Said(
     "say at the end of the text how to opt out (拒收请回复R), as the rule asks", "按规则要求在末尾写明退订方式(拒收请回复R)"
 )

@@ -11,6 +11,7 @@ from proxy.policy.spoken import Said, as_written
 
 IN_RECORD = ""
 HINT = "a record keeps ports as a whole, not their prefixes: count with key: [recipient, port], or by provider"
+CHINESE = "主叫号码的开头"
 MEND = Said("send from another port", "换一个端口发送")
 SHAPE = some(NAME)
 

@@ -9,6 +9,7 @@ from proxy.policy.source import Node
 from proxy.policy.spoken import Said
 
 IN_RECORD = "provider"
+CHINESE = "由哪家通道商发来(设置里的名字)"
 MEND = Said("nothing in the message: the rule is about the provider", "短信本身改不了: 规则针对通道商")
 SHAPE = some(NAME)
 

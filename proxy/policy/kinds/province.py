@@ -14,6 +14,7 @@ from proxy.yamlfile import unknown
 
 IN_RECORD = "person"
 WORDS = (*PROVINCE_CODES, UNKNOWN, "port")
+CHINESE = "号码归属省份(前七位); 北京市、110000、beijing 都认。`unknown` 查不到; `port` 号码在端口登记的省份内"
 MEND = Said("leave out people who live there", "不发给归属地在那里的号码")
 SHAPE = some(suggested(WORDS))
 

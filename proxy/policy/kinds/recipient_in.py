@@ -12,6 +12,7 @@ from proxy.policy.spoken import Said, as_written
 from proxy.yamlfile import unknown
 
 IN_RECORD = "person"
+CHINESE = "号码在名单上(见 `lists:`)"
 MEND = Said("leave this person out", "不发给该号码")
 SHAPE = some(NAME)
 

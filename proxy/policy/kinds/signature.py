@@ -11,6 +11,7 @@ from proxy.policy.spoken import Said
 from proxy.policy.text import normal_signature
 
 IN_RECORD = "signature"
+CHINESE = "签名是【…】, 在开头或末尾。`none` 没有; `several` 多于一个"
 MEND = Said(
     "begin the text with one 【signature】 of which the rule does not speak", "开头写一个规则不限制的【签名】, 且只写一个"
 )

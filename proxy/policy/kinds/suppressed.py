@@ -27,6 +27,7 @@ SOURCES = ("reply", "complaint", "officer", "import")
 
 _USUAL = frozenset(("signature", "advertiser"))
 KEYS = ("scope", "source", "max_age", "match", "similarity")
+CHINESE = "号码拒收这类短信(回复退订或名单), 只对营销成立; 可限定范围、来源、多久以内; `match` 说按什么认出换了名义的同一家"
 MEND = Said(
     "leave this person out: only they can take their refusal back (START, 取消退订)",
     "不发给该号码: 只有本人能恢复(回复 START 或 取消退订)",

@@ -13,6 +13,7 @@ from proxy.policy.spoken import Said
 IN_RECORD = ""
 HINT = "a record keeps the text's fingerprint: count with key: [recipient, template], or by signature"
 WORDS = ("matched", "mismatched", "unregistered")
+CHINESE = "是不是报备的模板: 模板名; `matched` 是其中之一; `mismatched` 签名有模板但都对不上; `unregistered` 签名没有模板"
 MEND = Said(
     "send the text as it is registered, or have it registered (registries/templates.csv)",
     "按报备的模板发送, 或先报备模板(registries/templates.csv)",

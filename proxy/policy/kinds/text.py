@@ -22,6 +22,7 @@ IN_RECORD = ""
 PATTERN_LONGEST = 500
 PATTERN_BYTES_MAX = 1 << 20
 KEYS = ("words", "patterns", "file", "groups", "all")
+CHINESE = "文中有这些词之一, 拆字、全角、繁体、夹隐形字符也算; `file` 读词表, `patterns` 是 RE2 正则, `all` 要每个词都有"
 MEND = Said("take out the words that were found", "去掉命中的字词")
 SHAPE = either(
     some(TEXT),

@@ -16,6 +16,7 @@ from proxy.policy.spoken import Said
 
 IN_RECORD = ""
 KEYS = ("outside",)
+CHINESE = "文中链接: 指定域名、`outside` 之外的、`registered` 没登记的、`none` 没有、`present` 有"
 MEND = Said(
     "use only links that the rule allows, or have them registered (registries/contacts.csv)",
     "只用规则允许的链接, 或先登记(registries/contacts.csv)",
