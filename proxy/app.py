@@ -35,9 +35,11 @@ from proxy.ids import MessageIds
 from proxy.message import Category
 from proxy.net.accounts import by_carrier, houses_of, moved, routes_over
 from proxy.net.carrier import CarrierHouse
+from proxy.net.doors import doors_of
 from proxy.net.link import Turns
 from proxy.net.provider import Providers
 from proxy.net.syncer import Syncer
+from proxy.net.tls import Contexts, TlsError
 from proxy.operating import Operating
 from proxy.ops.control import ControlError
 from proxy.ops.http import HttpServer
@@ -79,6 +81,7 @@ class Gate:
         self.tally = Tally()
         self.turns = Turns(loop)
         self.rules = policy.load(settings.rules, category_tag=settings.category_tag)
+        self.contexts = Contexts(settings)
         self.rules_problem = ""
         """Why the folder's rules are not in force, empty when they are."""
         self.store: EmbeddedStore = open_store(settings.store, accept_loss=accept_loss)
@@ -135,6 +138,8 @@ class Gate:
         )
         self.turns.work = self._turn
         self.providers = Providers(directory, relay, self.turns, tally, settings.timers)
+        self.door, self.tls_door = doors_of(settings, self.providers.serve, self.providers.turned_away)
+        self._use_contexts()
         common = {house.carrier.name: house.lane for house in self.houses if not house.owner}
         own = {house.owner: house.lane for house in self.houses if house.owner}
         self.providers.commands = Commands(relay, index, ways(common, own), self.ids.own, self.ids.coded, time.time)
@@ -163,7 +168,9 @@ class Gate:
         await self.operating.start(settings.retention)
         self.http = HttpServer(self._metrics, self._not_ready, settings.http.metrics_allow, self._notes)
         self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
-        self.smpp_port = await self.providers.listen(settings.smpp.listen.host, settings.smpp.listen.port)
+        self.smpp_port = await self.door.open(settings.smpp.listen)
+        if self.tls_door is not None and settings.smpp.tls is not None:
+            await self.tls_door.open(settings.smpp.tls.listen)
         for house in self.houses:
             house.start(self.relay, self.way_back)
         self._tasks = [
@@ -325,6 +332,13 @@ class Gate:
         log.info("rules in force", revision=rules.revision, rules=len(rules.rules))
         return []
 
+    def _use_contexts(self) -> None:
+        """Connections from now on are made by these."""
+        if self.tls_door is not None:
+            self.tls_door.context = self.contexts.providers
+        for house in self.houses:
+            house.tls = self.contexts.carriers.get(house.carrier.name)
+
     async def reload(self) -> list[str]:
         """SIGHUP: rules, and from the settings accounts and how refusals are taken (listeners, carriers and paths need a restart).
         What is wrong with the files, empty when all is in force."""
@@ -340,6 +354,13 @@ class Gate:
             problem = f"upstream of {name}: a change needs a restart"
             log.error("settings not loaded, the old ones stay in force", problem=problem)
             return [*problems, problem]
+        try:
+            self.contexts.reload()
+        except TlsError as error:
+            self.tally.settings_reload["failed",] += 1
+            log.error("certificates not loaded, nothing of the settings is taken over", problem=str(error))
+            return [*problems, str(error)]
+        self._use_contexts()
         directory = Directory(settings, self.relay.directory)
         self.relay.directory = directory
         self.providers.use(directory)
@@ -363,7 +384,7 @@ class Gate:
         providers.accepting, providers.why_not_accepting = False, "draining"
         relay.drain()
         await self.operating.stop()
-        await providers.stop_listening()
+        await asyncio.gather(*(door.close() for door in (self.door, self.tls_door) if door is not None))
         deadline = self.loop.time() + DRAIN_S
         while not relay.idle and self.loop.time() < deadline:  # noqa: ASYNC110 # twice a life, and what it waits for has many ends
             await asyncio.sleep(0.01)
@@ -449,6 +470,7 @@ class Gate:
             journal_written_bytes=self.journal.written_bytes,
             journal_chain_ok=True,
             clock_skew_s=self.clock_skew_s,
+            certificate_expiry={(name,): ends for name, ends in self.contexts.expiry.items()},
             time_s=now,
             **self.operating.gauges(),
         )
@@ -495,7 +517,7 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool) -> int:
         await gate.start()
     except policy.RulesError as error:
         raise StartError("\n".join(str(problem) for problem in error.problems)) from error
-    except (StateError, JournalDamaged, JournalDown, ControlError, OSError) as error:
+    except (StateError, JournalDamaged, JournalDown, ControlError, TlsError, OSError) as error:
         raise StartError(error) from error
     gc.freeze()  # what was loaded stays: the collector need not walk it again
     gc.disable()  # Gate._collect_garbage chooses the moments

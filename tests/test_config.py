@@ -104,11 +104,19 @@ def test_the_example_says_what_it_means() -> None:
 
 def test_every_setting_stands_in_the_example() -> None:
     text = EXAMPLE.read_text()
-    unnamed = {"accounts"} | {name.split(".")[-1] for name, values in config.NOT_YET.items() if not values}
-    kinds = (config.Settings, config.Smpp, config.Http, config.Timers, config.Carrier, config.Provider, config.Account)
+    kinds = (
+        config.Settings,
+        config.Smpp,
+        config.Tls,
+        config.Http,
+        config.Timers,
+        config.Carrier,
+        config.Provider,
+        config.Account,
+    )
     for kind in (*kinds, config.Upstream, config.OptOutReplies):
         for setting in dataclasses.fields(kind):
-            assert setting.name in unnamed or f"{setting.name}:" in text, setting.name
+            assert setting.name == "accounts" or f"{setting.name}:" in text, setting.name
 
 
 def test_what_is_left_out_has_a_default() -> None:
@@ -198,7 +206,10 @@ def test_no_password_is_ever_shown() -> None:
         (SMALL + "node: 256\n", "gate106.yaml:19: node: must be a whole number from 0 to 255, not 256"),
         (SMALL + "message_ids: coded\n", "gate106.yaml:5: carriers[0]: 'code' is missing (message_ids: coded needs it)"),
         (SMALL + "control: /" + "x" * 120 + "\n", "gate106.yaml:19: control: a socket's path has at most 107 bytes"),
-        (SMALL + "smpp: {tls: {listen: '127.0.0.1:3550', cert: a, key: b}}\n", "gate106.yaml:19: smpp.tls: this version does not serve it yet: take it out"),
+        (SMALL + "smpp: {tls: {listen: '127.0.0.1:3550', cert: a}}\n", "gate106.yaml:19: smpp.tls: 'key' is missing"),
+        (SMALL + "smpp: {proxy_from: [10.0.0.0/8]}\n", "gate106.yaml:19: smpp.proxy_from: has no meaning without proxy_protocol: true"),
+        (added("tls_ca: ca.pem", "port: 2776"), "gate106.yaml:8: carriers[0].tls_ca: has no meaning without tls: true"),
+        (added("tls: true\n    tls_key: x", "port: 2776"), "gate106.yaml:9: carriers[0].tls_key: needs 'tls_cert' beside it"),
         (added("receipt_id: oct", "port: 2776"), "gate106.yaml:8: carriers[0]: unknown receipt_id 'oct' (one of same, hex, dec)"),
         (added("receipt_id_width: 8", "port: 2776"), "gate106.yaml:8: carriers[0].receipt_id_width: has no meaning with receipt_id: same (choose hex or dec)"),
         (added("receipt_id_width: 65", "port: 2776"), "gate106.yaml:8: carriers[0].receipt_id_width: must be a whole number from 1 to 64, not 65"),
@@ -295,8 +306,7 @@ def test_a_hash_of_a_password_is_taken_as_it_is() -> None:
     assert read(changed("jia-secret", hashed)).providers[0].accounts[0].password == hashed
 
 
-def test_TLS_is_read_for_the_version_that_serves_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config.across, "NOT_YET", {})
+def test_TLS_and_balancers_are_read() -> None:
     settings = read(SMALL + "smpp: {proxy_protocol: true, tls: {listen: '[::1]:3550', cert: a.pem, key: b.pem}}\n")
     assert settings.smpp.proxy_protocol
     tls = settings.smpp.tls

@@ -323,9 +323,9 @@ def _record(say: Tongue) -> Iterator[Panel]:
     )  # fmt: skip
     yield figure(
         say("证书有效期", "Certificate"),
-        say("距最早到期的证书还有多久。网关尚未内置 TLS，在此之前没有数据。", "Time until the first certificate expires. The gate has no TLS yet: nothing to show until it has."),
+        say("距本网关最早到期的证书还有多久。", "Time until the first of the gate's certificates expires."),
         f"min(gate106_certificate_expiry_timestamp_seconds{{{GATE}}} - time())",
-        unit="s", span=3, height=6, steps=((None, RED), (14 * 86400, GREEN)), course=False, empty=say("尚无 TLS", "no TLS yet"),
+        unit="s", span=3, height=6, steps=((None, RED), (14 * 86400, GREEN)), course=False, empty=say("未用 TLS", "no TLS"),
     )  # fmt: skip
 
 

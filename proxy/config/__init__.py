@@ -1,8 +1,7 @@
 """config: settings. What ``gate106.yaml`` says, as frozen values.
 
 In: the file's path, the environment, files of secrets. Out: ``Settings``, complete and checked, or a ``SettingsError`` that holds
-every fault. Never: a password in a repr or an error, an unknown key taken in silence, a setting that is read but not acted on
-(``NOT_YET`` refuses those this version does not serve).
+every fault. Never: a password in a repr or an error, an unknown key taken in silence, a setting that is read but not acted on.
 
     values.py    the frozen values             reading.py   the file, section by section
     peers.py     carriers and providers        across.py    what no single field can say
@@ -11,7 +10,7 @@ every fault. Never: a password in a repr or an error, an unknown key taken in si
     SettingsError    str() = "gate106.yaml:14: carriers[0]: unknown key 'windw' (did you mean 'window'?)"
 """
 
-from proxy.config.across import NOT_YET, UNOWNED, UPSTREAMS_MAX
+from proxy.config.across import UNOWNED, UPSTREAMS_MAX
 from proxy.config.peers import CARRIERS_MAX, PORTS_MAX, PROVIDERS_MAX, PROVINCES, TPS_MAX, WINDOW_MAX
 from proxy.config.reading import CONFIRM, control_path, load
 from proxy.config.values import (
@@ -32,7 +31,7 @@ from proxy.config.values import (
 )
 
 __all__ = [
-    "CARRIERS_MAX", "CONFIRM", "NOT_YET", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX", "WINDOW_MAX",
+    "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX", "WINDOW_MAX",
     "Account", "Carrier", "Hold", "Http", "Mailbox", "OptOutReplies", "Provider", "Retention", "Settings", "SettingsError", "Smpp",
     "Timers", "Tls", "Upstream", "control_path", "load",
 ]  # fmt: skip

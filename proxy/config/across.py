@@ -1,30 +1,19 @@
-"""Across: what no single field can say: names that are taken, ports with two owners, settings this version does not serve.
+"""Across: what no single field can say: names that are taken, ports with two owners.
 
 In: settings that were read. Out: faults, each at its line. Never: a value changed.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-
 from proxy.config.values import Settings
 from proxy.fields import Fields
-from proxy.yamlfile import Document, Place, spell
+from proxy.yamlfile import Place, spell
 
 UPSTREAMS_MAX = 256  # providers' own accounts at carriers: each costs connections and a pacer
 UNOWNED = "unowned"
 
-NOT_YET: Mapping[str, tuple[str, ...]] = {
-    "smpp.tls": (),
-    "smpp.proxy_protocol": (),
-    "carriers[].tls": (),
-}
-"""Settings of the design (all their values, or these) that this version refuses: taking them in silence would promise what is
-not done."""
 
-
-def across(top: Fields, settings: Settings, document: Document) -> None:
+def across(top: Fields, settings: Settings) -> None:
     _twice(top, "carriers", [("name", carrier.name) for carrier in settings.carriers])
     _twice(top, "carriers", [("code", carrier.code) for carrier in settings.carriers])
     _twice(top, "providers", [("name", provider.name) for provider in settings.providers])
@@ -41,20 +30,6 @@ def across(top: Fields, settings: Settings, document: Document) -> None:
     _upstreams_once(top, settings)
     _ports_once(top, settings)
     _accounts_once(top, settings)
-    _not_yet(top, document)
-
-
-def _not_yet(top: Fields, document: Document) -> None:
-    for place in document.lines:
-        kind = re.sub(r"\[[0-9]+\]", "[]", spell(place))
-        if kind not in NOT_YET:
-            continue
-        values = NOT_YET[kind]
-        value = document.at(place)
-        if not values:
-            top.fault(place, "this version does not serve it yet: take it out")
-        elif value in values:
-            top.fault(place, f"this version does not serve {value!r} yet: take it out")
 
 
 def _twice(top: Fields, section: str, values: list[tuple[str, str]]) -> None:

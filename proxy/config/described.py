@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from typing import NamedTuple
 
-from proxy.config.across import NOT_YET
 from proxy.config.reading import asked
 from proxy.config.values import Settings
 from proxy.fields import Address, Asked
@@ -22,6 +21,15 @@ NOT_RELOADED = ("providers[].upstream",)
 
 MEANINGS = {
     "smpp.listen": "where providers bind",
+    "smpp.tls.listen": "where providers bind over TLS (1.2 or 1.3), beside `smpp.listen`",
+    "smpp.tls.cert": "file of the gate's certificate, and those up to one that providers know; in PEM",
+    "smpp.tls.key": "file of its key, without a password",
+    "smpp.tls.client_ca": "file of certificates: only clients with one that these signed are let in",
+    "smpp.proxy_protocol": (
+        "`true`: a balancer stands before the gate, and each connection (TLS or not) begins with its PROXY header, version 1 or 2; "
+        "`allow_ips` then looks at the address in it"
+    ),
+    "smpp.proxy_from": "the balancers' addresses: others are turned away. Without it whoever reaches the listener may claim any address",
     "http.listen": "where `/metrics`, `/healthz` and `/readyz` are",
     "http.metrics_allow": "addresses and networks that may read `/metrics`",
     "store": "`sqlite:///path`: the file of the embedded store",
@@ -76,6 +84,11 @@ MEANINGS = {
     ),
     "carriers[].prefixes": "first digits of the persons' numbers it serves; go before provinces",
     "carriers[].weight": "its share among carriers that serve the same people",
+    "carriers[].tls": "`true`: links are encrypted (TLS 1.2 or 1.3), and its certificate must be good for its name",
+    "carriers[].tls_ca": "file of the certificates that sign its own, in PEM",
+    "carriers[].tls_cert": "file of our own certificate, where it asks for one …",
+    "carriers[].tls_key": "… and of its key, without a password",
+    "carriers[].tls_name": "the name in its certificate",
     "carriers[].strip": "digits it puts before a port in what it delivers",
     "carriers[].receipts_by_text": "whether its receipts are known by their text only, not by esm_class",
     "carriers[].receipt_id": (
@@ -132,6 +145,9 @@ MEANINGS = {
 DEFAULTS = {
     "retention.hold[].to": "for good",
     "control": "beside the store",
+    "smpp.proxy_from": "anywhere",
+    "carriers[].tls_ca": "the system's",
+    "carriers[].tls_name": "its host",
     "providers[].allow_ips": "anywhere",
     "providers[].accounts[].ports": "the provider's",
     "providers[].upstream.links": "the carrier's",
@@ -157,12 +173,11 @@ class Setting(NamedTuple):
 
 
 def settings() -> list[Setting]:
-    """All that this version serves."""
+    """All there are."""
     asking = asked()
-    refused = tuple(name for name, values in NOT_YET.items() if not values)
-    served = {name: one for name, one in asking.settings.items() if not name.startswith(refused)}
-    assert served.keys() == MEANINGS.keys(), served.keys() ^ MEANINGS.keys()
-    return [_setting(name, served[name], name in asking.needed) for name in MEANINGS]
+    known = asking.settings
+    assert known.keys() == MEANINGS.keys(), known.keys() ^ MEANINGS.keys()
+    return [_setting(name, known[name], name in asking.needed) for name in MEANINGS]
 
 
 def waiting(before: Settings, after: Settings) -> list[str]:

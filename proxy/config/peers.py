@@ -53,7 +53,17 @@ def carrier_of(row: Fields) -> Carrier:
         receipt_id=row.word("receipt_id", ("same", "hex", "dec"), "same"),
         receipt_id_width=row.whole("receipt_id_width", 0, minimum=1, maximum=64),
         tls=row.flag("tls", default=False),
+        tls_ca=row.path("tls_ca", "") if row.has("tls_ca") else None,
+        tls_cert=row.path("tls_cert", "") if row.has("tls_cert") else None,
+        tls_key=row.path("tls_key", "") if row.has("tls_key") else None,
+        tls_name=row.text("tls_name", pattern=r"[0-9A-Za-z_.:-]+", what="a host name or an address"),
     )
+    for key in ("tls_ca", "tls_cert", "tls_key", "tls_name"):
+        if row.has(key) and not carrier.tls:
+            row.fault((key,), "has no meaning without tls: true")
+    for key, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+        if row.has(key) and not row.has(other):
+            row.fault((key,), f"needs {other!r} beside it")
     for index, province in routes.texts("province", len(PROVINCES)):
         if province not in PROVINCES:
             routes.fault(("province", index), unknown("province", province, PROVINCES))

@@ -25,7 +25,7 @@ HOLDS_MAX = 1000
 _ONE_OF_EACH = """
 retention: {hold: [{}]}
 smpp: {tls: {client_ca: x}}
-carriers: [{}]
+carriers: [{tls_ca: x, tls_cert: x, tls_key: x}]
 providers:
   - {system_id: x, category: notice, confirm: x}
   - {accounts: [{ports: []}], upstream: {carrier: x}}
@@ -55,7 +55,7 @@ def control_path(path: Path | str) -> Path:
 
 
 def asked() -> Asking:
-    """Every setting there is, as ``load`` asks for it (whether this version serves it or not)."""
+    """Every setting there is, as ``load`` asks for it."""
     found = Asking()
     document = load_yaml(_ONE_OF_EACH)
     _settings(Fields(document, (), document.value, [], found), document)
@@ -85,7 +85,7 @@ def _settings(top: Fields, document: Document) -> Settings:
     journal, rules = top.path("journal", "journal"), top.path("rules", "rules")
     carriers = tuple(carrier_of(row) for row in top.rows("carriers", CARRIERS_MAX))
     settings = Settings(
-        smpp=Smpp(smpp.address("listen", Address("127.0.0.1", 2775)), _tls(smpp), smpp.flag("proxy_protocol", default=False)),
+        smpp=_smpp(smpp),
         http=Http(http.address("listen", Address("127.0.0.1", 9106)), http.networks("metrics_allow", _LOOPBACK, 1000)),
         control=_control(top, store, journal),
         store=store,
@@ -108,7 +108,7 @@ def _settings(top: Fields, document: Document) -> Settings:
     )
     for section in (smpp, http, timers, top):
         section.done()
-    across(top, settings, document)
+    across(top, settings)
     return settings
 
 
@@ -138,6 +138,18 @@ def _optout(section: Fields) -> OptOutReplies:
         confirm_of(section, CONFIRM),
     )
     section.done()
+    return found
+
+
+def _smpp(section: Fields) -> Smpp:
+    found = Smpp(
+        section.address("listen", Address("127.0.0.1", 2775)),
+        _tls(section),
+        section.flag("proxy_protocol", default=False),
+        section.networks("proxy_from", (), 1000),
+    )
+    if found.proxy_from and not found.proxy_protocol:
+        section.fault(("proxy_from",), "has no meaning without proxy_protocol: true")
     return found
 
 

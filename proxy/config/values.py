@@ -36,6 +36,9 @@ class Smpp:
     listen: Address
     tls: Tls | None
     proxy_protocol: bool
+    """Whether every connection begins with a balancer's word on whom it speaks for."""
+    proxy_from: tuple[Network, ...]
+    """The balancers; none: whoever can reach the listener is believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,14 @@ class Carrier:
     receipts_by_text: bool
     receipt_id: str  # same | hex | dec: how receipts write what answers name (proxy/ids.py)
     tls: bool
+    tls_ca: Path | None = None
+    """Who signs its certificate; None: whoever the system trusts."""
+    tls_cert: Path | None = None
+    """Our own, where it asks for one …"""
+    tls_key: Path | None = None
+    """… and its key."""
+    tls_name: str = ""
+    """The name its certificate is made out to, if that is not its host."""
     receipt_id_width: int = 0
     """Digits at least of the ids in its answers; 0: as answers that begin with 0 show."""
 

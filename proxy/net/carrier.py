@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable
@@ -193,6 +194,8 @@ class CarrierHouse:
         self.lane = Lane(carrier.name, carrier.code, carrier.tps, self.pacer.wake)
         self.drained: frozenset[int] = frozenset()
         """Slots that take no submit, and stay unbound once theirs are answered."""
+        self.tls: ssl.SSLContext | None = None
+        """For links from now on; None where they are not encrypted."""
         self.relay: Relay
         self.way_back: WayBack
         self._tasks: list[asyncio.Task[None]] = []
@@ -255,10 +258,7 @@ class CarrierHouse:
             await self._enabled[slot - 1].wait()
             link = CarrierLink(self, kind, slot)
             try:
-                await asyncio.wait_for(
-                    self.turns.loop.create_connection(lambda link=link: link, self.carrier.host, self.carrier.port),  # type: ignore[misc]
-                    self.timers.bind_s,
-                )
+                await asyncio.wait_for(self._connect(link), self.timers.bind_s)
             except OSError as error:
                 log.warning("carrier unreachable", carrier=self.account, kind=kind, error=str(error))
             else:
@@ -275,6 +275,11 @@ class CarrierHouse:
             if not self._stopping:
                 await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
                 wait_s = min(BACKOFF_MAX_S, wait_s * 2)
+
+    async def _connect(self, link: CarrierLink) -> None:
+        carrier = self.carrier
+        name = (carrier.tls_name or carrier.host) if self.tls is not None else None
+        await self.turns.loop.create_connection(lambda: link, carrier.host, carrier.port, ssl=self.tls, server_hostname=name)
 
     def lost(self, link: CarrierLink) -> None:
         if link in self.links:

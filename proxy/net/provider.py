@@ -67,20 +67,17 @@ class Providers:
         self.commands: Commands
         self.accepting = False
         self.why_not_accepting = "loading"
-        self._servers: list[asyncio.Server] = []
         self._next_receiver = 0
         self.next_number = 1
         """Of the next bind: people call binds by number."""
 
-    async def listen(self, host: str, port: int) -> int:
-        """Opens a listener; returns its port."""
-        server = await self.turns.loop.create_server(lambda: ProviderLink(self), host, port, backlog=1024)
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+    def serve(self, peer: str) -> ProviderLink:
+        """Whoever came in at a door; ``peer``: their address, empty where the transport knows it."""
+        return ProviderLink(self, peer)
 
-    async def stop_listening(self) -> None:
-        for server in self._servers:
-            server.close()
+    def turned_away(self, cause: str) -> None:
+        """A door let somebody not in."""
+        self.tally.bind_failures[cause, ""] += 1
 
     def receivers(self, provider: str) -> Iterator[ProviderLink]:
         """Binds of a provider that can take a deliver, another one first each time."""
@@ -113,7 +110,8 @@ class Providers:
 class ProviderLink(Link):
     access: Access
 
-    def __init__(self, providers: Providers) -> None:
+    def __init__(self, providers: Providers, peer: str = "") -> None:
+        """``peer``: on whose behalf a balancer connects."""
         timers = providers.timers
         super().__init__(Session("provider", timers, providers.turns.loop.time(), 0), providers.turns)
         self.providers = providers
@@ -130,6 +128,7 @@ class ProviderLink(Link):
         self._counted = 0, 0.0  # how many had been taken when
         self._late: OrderedDict[int, Item] = OrderedDict()
         self._checking: asyncio.Task[None] | None = None
+        self._told_peer = peer
 
     # -- connection
 
@@ -140,6 +139,7 @@ class ProviderLink(Link):
             return
         self.providers.links.add(self)
         super().connection_made(transport)
+        self.peer = self._told_peer or self.peer
 
     def on_lost(self) -> None:
         self.providers.links.discard(self)

@@ -47,6 +47,7 @@ class Gauges:
     stops: float = 0.0
     shadowed: float = 0.0
     provider_binds_limit: Labelled = field(default_factory=dict)  # provider
+    certificate_expiry: Labelled = field(default_factory=dict)  # name
     rules_revision: str = ""
     rules_folder_ok: bool = True
     store_up: bool = True
@@ -116,6 +117,12 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Ga
     ("suspended", "suspended", ("provider",), "Suspensions of a provider in force"),
     ("suppressed_numbers", "suppressed_numbers", ("scope", "kept"), "Refusals of marketing, on lists and on people's records"),
     ("provider_binds_limit", "provider_binds_limit", ("provider",), "Binds a provider may hold"),
+    (
+        "certificate_expiry",
+        "certificate_expiry_timestamp_seconds",
+        ("name",),
+        "When a certificate of ours ends, in seconds since 1970: smpp, or the carrier it is shown to",
+    ),
 )
 SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
     ("stops", "stops", "Stops in force"),

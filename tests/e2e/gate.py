@@ -181,7 +181,7 @@ class Gate:
         """What somebody should mend, though it is ready."""
         return list(json.loads(self.get("/readyz")[1])["notes"])
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         """The sum of all samples of this name that have these labels."""
         _, body = self.get("/metrics")
         found = 0.0

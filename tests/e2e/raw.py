@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+import ssl
 from typing import Self
 
 from tests.e2e.pdus import (
@@ -27,9 +28,13 @@ ANSWER_S = 10.0
 
 
 class Raw:
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, first: bytes = b"", tls: ssl.SSLContext | None = None, name: str = "gate.example") -> None:
+        """``first``: what stands before everything else; ``name``: to whom the gate's certificate must be made out."""
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.sendall(first)
+        if tls is not None:
+            self._socket = tls.wrap_socket(self._socket, server_hostname=name)
         self._buffer = bytearray()
         self._read: list[Pdu] = []
         self._sequences = itertools.count(1)

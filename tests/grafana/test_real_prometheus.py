@@ -27,7 +27,7 @@ STILL = {
     ("overview", "Alerts firing", "A"): "nothing in the demo is wrong for long enough",
     ("overview", "Store conflicts", "A"): "the embedded store has one writer",
     ("overview", "Clock jump", "A"): "the machine's clock does not jump",
-    ("overview", "Certificate", "A"): "the gate speaks no TLS yet",
+    ("overview", "Certificate", "A"): "the demo speaks no TLS",
     ("overview", "Binds refused", "A"): "the demo's providers know their passwords",
     ("overview", "Faults of the gate", "A"): "no fault is known",
     ("overview", "Faults of the gate", "B"): "the disk keeps up",

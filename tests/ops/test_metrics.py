@@ -23,7 +23,7 @@ mailbox_messages{provider} mailbox_oldest_seconds{provider} optouts_total{source
 unknown_region_total{provider} entries_total{event} rules_info{revision} rules_reload_total{result} judge_errors_total store_up
 store_conflicts_total{result} journal_lag_seconds journal_chain_ok bad_pdus_total{side,kind,peer} bind_failures_total{cause,provider}
 long_messages_total{outcome}
-clock_skew_seconds
+clock_skew_seconds certificate_expiry_timestamp_seconds{name}
 """
 BESIDE = """
 restores_total{provider} confirmations_total{provider,result}
@@ -81,7 +81,7 @@ def test_no_label_ever_names_a_recipient() -> None:
     labels = {label for _, _, names, _ in COUNTERS + GAUGES for label in names}
     assert labels <= {
         "provider", "category", "verdict", "reason", "rule", "province", "carrier", "status", "kind", "source", "scope", "event",
-        "result", "side", "cause", "type", "state", "class", "outcome", "peer", "kept",
+        "result", "side", "cause", "type", "state", "class", "outcome", "peer", "kept", "name",
     }  # fmt: skip
 
 

@@ -1,0 +1,166 @@
+"""Doors: where providers come in: over plain TCP, over TLS, behind a balancer that says whom it speaks for.
+
+In: connections. Out: for each that may go on a protocol, with the peer's address. Never: a word of SMPP; a stranger who keeps others
+waiting (handshakes are bounded in number and time).
+
+A balancer's header (proxied.py) stands before everything else, TLS too: it is read off the socket before a transport is made of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+
+from proxy.config import Settings
+from proxy.fields import Address, Network
+from proxy.net.proxied import HEADER_MAX, Header, NotProxied, read_header
+
+WAITING_MAX = 1_000
+"""Connections that have not said who they are, or have not shaken hands; more are turned away."""
+BACKLOG = 1024
+AGAIN_S = 0.01
+"""A header that came in pieces is looked at again after so long."""
+NO_ROOM_S = 0.1
+"""Without a file descriptor left the next connection is tried after so long."""
+
+Serve = Callable[[str], asyncio.Protocol]
+"""Makes the protocol of a connection, given its peer's address (empty: ask the transport)."""
+
+
+class Door:
+    """One listener. ``context`` may be replaced at any time: who comes next sees the new one."""
+
+    def __init__(
+        self,
+        serve: Serve,
+        failed: Callable[[str], None],
+        *,
+        context: ssl.SSLContext | None = None,
+        balancers: Sequence[Network] | None = None,
+        within_s: float = 10.0,
+    ) -> None:
+        """``failed`` hears why somebody was turned away; ``balancers``: whose header is believed and asked for (none listed: anybody's),
+        None where there is none; ``within_s``: how long header and handshake may take."""
+        self.context = context
+        self._serve = serve
+        self._failed = failed
+        self._balancers = balancers
+        self._within_s = within_s
+        self._server: asyncio.Server | None = None
+        self._socket: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    async def open(self, address: Address) -> int:
+        """Listens; returns the port. OSError says what is in the way."""
+        loop = asyncio.get_running_loop()
+        if self.context is None and self._balancers is None:
+            self._server = await loop.create_server(lambda: self._serve(""), address.host, address.port, backlog=BACKLOG)
+            return int(self._server.sockets[0].getsockname()[1])
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        listening = socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
+        listening.setblocking(False)
+        self._socket = listening
+        self._accepting = loop.create_task(self._accept(loop, listening))
+        return int(listening.getsockname()[1])
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        if self._accepting is not None and self._socket is not None:
+            self._accepting.cancel()
+            for task in self._waiting:
+                task.cancel()
+            await asyncio.gather(self._accepting, *self._waiting, return_exceptions=True)
+            self._socket.close()
+
+    async def _accept(self, loop: asyncio.AbstractEventLoop, listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, address = await loop.sock_accept(listening)
+            except OSError:
+                self._failed("no-room")
+                await asyncio.sleep(NO_ROOM_S)
+                continue
+            if len(self._waiting) >= WAITING_MAX:
+                self._failed("too-many-connections")
+                connection.close()
+                continue
+            task = loop.create_task(self._let_in(loop, connection, str(address[0])))
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
+
+    async def _let_in(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, address: str) -> None:
+        """To the transport that takes the socket over, or to its end."""
+        taken = False
+        try:
+            async with asyncio.timeout(self._within_s):
+                peer = await self._peer(loop, connection, address)
+                taken = True  # whatever becomes of it now, the loop closes the socket
+                if self.context is None:
+                    await loop.connect_accepted_socket(lambda: self._serve(peer), connection)
+                else:
+                    await loop.connect_accepted_socket(
+                        lambda: self._serve(peer), connection, ssl=self.context, ssl_handshake_timeout=self._within_s
+                    )
+        except NotProxied:
+            self._failed("no-proxy-header")
+        except (ssl.SSLError, OSError, TimeoutError):
+            self._failed("tls-handshake" if taken else "no-proxy-header")
+        finally:
+            if not taken:
+                connection.close()
+
+    async def _peer(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, address: str) -> str:
+        """Whose connection it is. Raises NotProxied, OSError."""
+        if self._balancers is None:
+            return address
+        if self._balancers and not any(ipaddress.ip_address(address) in network for network in self._balancers):
+            raise NotProxied("it comes from no balancer")
+        header = await _header(loop, connection)
+        connection.recv(header.octets)  # all of it has come
+        return header.address or address
+
+
+async def _header(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> Header:
+    seen = 0
+    while True:
+        await _readable(loop, connection)
+        data = connection.recv(HEADER_MAX, socket.MSG_PEEK)
+        header = read_header(data) if data else None
+        if header is not None:
+            return header
+        if len(data) == seen:  # nothing new: it is the same piece again, or the end
+            if not data:
+                raise NotProxied("it ended before its header did")
+            await asyncio.sleep(AGAIN_S)
+        seen = len(data)
+
+
+async def _readable(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
+    ready = loop.create_future()
+
+    def told() -> None:
+        loop.remove_reader(connection)
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(connection, told)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(connection)
+
+
+def doors_of(settings: Settings, serve: Serve, failed: Callable[[str], None]) -> tuple[Door, Door | None]:
+    """The door for all, and the one for TLS if there is to be one; its context is to be set."""
+    smpp = settings.smpp
+    balancers = smpp.proxy_from if smpp.proxy_protocol else None
+
+    def door() -> Door:
+        return Door(serve, failed, balancers=balancers, within_s=settings.timers.bind_s)
+
+    return door(), door() if smpp.tls is not None else None
