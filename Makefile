@@ -5,9 +5,10 @@ SEEDS ?= 5000
 CRASHES ?= 50
 RATE ?= 2000
 LASTS ?= 300
+FUZZ_S ?= 60
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install demo test bench numbers campaign way-back image-check grafana recording pictures guide lock clean
+.PHONY: help install demo test bench numbers campaign way-back fuzz image-check grafana recording pictures guide lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -15,6 +16,7 @@ help:
 	@echo "make test     checks everything: format, lint, types, imports, tests"
 	@echo "make campaign runs many more simulated worlds and real crashes (SEEDS=5000 CRASHES=50)"
 	@echo "make way-back looks for every receipt and reply under load and lost binds (RATE=2000 LASTS=300)"
+	@echo "make fuzz     gives every reader of foreign octets what no one would send, led by coverage (FUZZ_S=60 each)"
 	@echo "make image-check builds the image and runs it without a container engine (root, Debian's buildah; it says what it needs)"
 	@echo "make numbers  measures all that tests/data/numbers holds"
 	@echo "make bench    measures it beside two relays without rules"
@@ -63,6 +65,10 @@ campaign: install
 	GATE106_CRASHES=$(CRASHES) .venv/bin/python -m pytest tests/crash --timeout 0
 
 # Receipts of every message, replies, binds lost and back: five minutes, and nothing may be lost or misrouted.
+fuzz: install
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
+	.venv/bin/python -m tests.fuzz --seconds $(FUZZ_S)
+
 way-back: install
 	.venv/bin/python -m tests.soak.way_back --rate $(RATE) --seconds $(LASTS)
 
@@ -89,6 +95,7 @@ lock: install
 	$(PIN) pyproject.toml --output-file requirements.txt
 	$(PIN) --group build --output-file requirements-build.txt
 	$(PIN) pyproject.toml --group dev --output-file requirements-dev.txt
+	$(PIN) pyproject.toml --group fuzz --output-file requirements-fuzz.txt
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist tests/clients/node/node_modules

@@ -26,7 +26,9 @@ def pins(name: str) -> dict[str, str]:
     return {canonical(match[1]): match[0] for match in re.finditer(r"^([A-Za-z0-9._-]+)==(?:.*\\\n)*.*\n", text, re.MULTILINE)}
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-build.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-build.txt", "requirements-dev.txt", "requirements-fuzz.txt"]
+)
 def test_requirements_are_pinned_with_hashes_and_name_no_address(name: str) -> None:
     assert "://" not in (TOP / name).read_text()
     assert not re.search("--(index|extra|find|trusted)", (TOP / name).read_text())

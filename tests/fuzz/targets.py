@@ -1,0 +1,346 @@
+"""Targets: every reader of what others send, as one function from octets to nothing.
+
+In: any octets. Out: nothing, or what a reader must never raise. Each knows the faults its reader documents, and what must hold beside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from proxy import config, policy
+from proxy.cli.campaign import BadCampaign, read_campaign
+from proxy.desk import entries
+from proxy.desk.journal import Journal, JournalDamaged, MemoryDisk, read
+from proxy.desk.scan import segment_name
+from proxy.desk.segment import Header, Record, pack_header
+from proxy.net.proxied import NotProxied, read_header
+from proxy.number import NotARecipient, mask, recipient_of
+from proxy.ops.control import Args, Refused
+from proxy.policy.optout import read_reply
+from proxy.wire import Frame, Malformed, Memo, enquire_link, read_deliver, read_fields, read_receipt, read_submit
+from proxy.wire.asking import read_asking
+from proxy.wire.build import pdu
+from proxy.wire.content import content_of, read_content, read_tail
+from proxy.wire.data_sm import read_data
+from proxy.wire.multi import read_multi, read_multi_resp
+from proxy.wire.tables import BAD_KINDS, COMMANDS, PDU_BYTES_MAX, STATUS_NAMES
+from tests.wire.ways import carrier, provider
+
+TOP = Path(__file__).parent.parent.parent
+FILE_BYTES_MAX = 4_096
+"""Files longer than this teach nothing that shorter ones do not, and take the time of many."""
+
+
+class Target(NamedTuple):
+    try_one: Callable[[bytes], None]
+    seeds: Callable[[], Iterator[bytes]]
+
+
+# --- the wire
+
+
+def session(data: bytes) -> None:
+    """A connection of either side, in one piece and in two: the same frames, no exception, only faults with a name."""
+    for side in (provider, carrier):
+        whole, cut = side(), side()
+        for one in (whole, cut):
+            one.send(enquire_link(), "ticket", 0.0)
+            one.output()
+        at_once = whole.receive(data, 0.0)
+        half = len(data) // 2
+        first, second = cut.receive(data[:half], 0.0), cut.receive(data[half:], 0.0)
+        assert [frame.data for frame in at_once.requests] == [frame.data for frame in (*first.requests, *second.requests)]
+        assert (whole.bad, whole.state, whole.closing) == (cut.bad, cut.state, cut.closing)
+        assert set(whole.bad) <= set(BAD_KINDS)
+        assert len(whole.rest) < PDU_BYTES_MAX
+        for frame in at_once.requests:
+            _body(frame)
+        whole.tick(1e9)
+
+
+READERS: dict[str, Callable[[Frame], object]] = {
+    "submit_sm": lambda frame: read_submit(frame, Memo(), 0.0),
+    "data_sm": lambda frame: read_data(frame, Memo(), 0.0),
+    "deliver_sm": read_deliver,
+    "submit_multi": read_multi,
+    "submit_multi_resp": read_multi_resp,
+    "query_sm": read_asking,
+    "cancel_sm": read_asking,
+    "replace_sm": read_asking,
+}
+
+
+def _body(frame: Frame) -> None:
+    for reader in (read_fields, READERS.get(frame.name, read_fields)):
+        try:
+            reader(frame)
+        except Malformed as fault:
+            assert fault.status in STATUS_NAMES
+            assert fault.status
+            assert fault.kind in BAD_KINDS
+
+
+def body(data: bytes) -> None:
+    """Any command with any body: two octets choose the command."""
+    commands = sorted(COMMANDS)
+    _body(Frame.of(pdu(commands[int.from_bytes(data[:2], "big") % len(commands)], 0, 1, data[2:])))
+
+
+def content(data: bytes) -> None:
+    """What stands behind the destination, read the quick way and the long way."""
+    try:
+        quick, _ = read_content(data, 0.0)
+    except Malformed:
+        quick = None
+    try:
+        tail = read_tail(data)
+    except Malformed:
+        assert quick is None
+        return
+    text, state, part, extra = content_of(tail.text_octets, tail.esm_class, tail.data_coding, tail.tlvs)
+    assert quick is not None
+    assert (quick.text, quick.part, quick.extra) == (text, part, extra)
+    assert quick.state == state or tail.default_msg_id
+    assert quick.digest == blake2b(data, digest_size=16).digest()
+    assert bool(quick.text) <= (quick.state == "readable")
+    quick.text.encode()
+
+
+def receipt(data: bytes) -> None:
+    """The text of a receipt, and of a reply."""
+    text = data.decode("utf-8", "replace")
+    read_receipt(text)
+    read_reply(text)
+
+
+def number(data: bytes) -> None:
+    """A person's number, however spelt; its mask hides it."""
+    for spelling in (data, data.decode("utf-8", "replace")):
+        try:
+            found = recipient_of(spelling)
+        except NotARecipient as fault:
+            assert fault.why
+        else:
+            assert recipient_of(str(found)) == found
+            assert str(found) not in mask(found)
+
+
+def header(data: bytes) -> None:
+    """A balancer's header."""
+    with contextlib.suppress(NotProxied):
+        found = read_header(data)
+        assert found is None or 0 < found.octets <= len(data)
+
+
+# --- files
+
+
+@functools.lru_cache(maxsize=1)
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="gate106-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+
+
+def settings(data: bytes) -> None:
+    """A file of settings."""
+    path = _folder() / "gate106.yaml"
+    path.write_bytes(data[:FILE_BYTES_MAX])
+    try:
+        config.load(path)
+    except config.SettingsError as error:
+        assert error.problems
+        assert all(problem.startswith(f"{path}:") for problem in error.problems)
+
+
+def rules(data: bytes) -> None:
+    """A file of rules; the first octet says which of the folder's files it is."""
+    names = ("x.yaml", "lexicon/words.csv", "lists/x.csv", "lists/x.txt", "lists/x.yaml", *_REGISTRIES)
+    name = names[data[0] % len(names)] if data else names[0]
+    folder = _folder() / "rules"
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data[1 : FILE_BYTES_MAX + 1])
+    try:
+        policy.load(folder)
+    except policy.RulesError as error:
+        assert error.problems
+        for problem in error.problems:
+            assert problem.file
+            assert "\n" not in str(problem)
+    finally:
+        path.unlink()
+
+
+_REGISTRIES = tuple(sorted(f"registries/{path.name}" for path in (TOP / "rules" / "registries").iterdir()))
+
+
+def campaign(data: bytes) -> None:
+    """A provider's file for precheck."""
+    path = _folder() / "campaign.csv"
+    path.write_bytes(data[:FILE_BYTES_MAX])
+    try:
+        read_campaign(path)
+    except BadCampaign as error:
+        assert str(error).startswith(str(path))
+
+
+# --- the journal
+
+
+def journal(data: bytes) -> None:
+    """A segment: its header is good, what follows is anything."""
+    disk = MemoryDisk()
+    name = segment_name(1)
+    disk.append(name, 0, pack_header(Header(0, 1, 0, 0, bytes(16), bytes(32))) + data)
+    with contextlib.suppress(JournalDamaged):
+        for record in read(disk, 0):
+            assert record.sequence
+    with contextlib.suppress(JournalDamaged):
+        Journal(disk, 0)
+
+
+def entry(data: bytes) -> None:
+    """A record's body, of every kind."""
+    readers = [getattr(entries, name) for name in dir(entries) if name.startswith("unpack_") and name != "unpack_answers"]
+    for reader in readers:
+        with contextlib.suppress(ValueError, struct.error):
+            reader(data)
+    with contextlib.suppress(ValueError, struct.error):
+        entries.unpack_answers(Record(1, entries.ACCEPTED, data))
+
+
+# --- the control socket
+
+
+def control(data: bytes) -> None:
+    """The arguments of a command, as JSON."""
+    try:
+        values: Any = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(values, dict):
+        return
+    args = Args(values)
+    for ask in (
+        args.why, lambda: args.text("t", ""), lambda: args.texts("l"), lambda: args.rows("r", 5), lambda: args.flag("f"),
+        lambda: args.number("n", 1, 0, 10), lambda: args.seconds("for_s", 1, 1, 86_400), args.done,
+    ):  # fmt: skip
+        try:
+            ask()
+        except Refused as refused:
+            assert str(refused)
+
+
+# --- what they begin with
+
+
+def _vectors() -> Iterator[bytes]:
+    for path in sorted((TOP / "tests" / "wire" / "vectors").rglob("*")):
+        if path.is_file():
+            for word in path.read_text(errors="replace").replace('"', " ").split():
+                if len(word) >= 32 and set(word.lower()) <= set("0123456789abcdef") and len(word) % 2 == 0:
+                    yield bytes.fromhex(word)
+
+
+def _pdus() -> Iterator[bytes]:
+    found = list(_vectors())
+    yield from found
+    yield b"".join(found[:5])
+
+
+def _bodies() -> Iterator[bytes]:
+    commands = sorted(COMMANDS)
+    for one in _vectors():
+        command = int.from_bytes(one[4:8], "big")
+        if command in commands:
+            yield commands.index(command).to_bytes(2, "big") + one[16:]
+
+
+def _contents() -> Iterator[bytes]:
+    yield bytes(7) + b"\x08\0\x04\x4f\x60\x59\x7d"
+    yield b"\x40\0\0\0\0\0\0\x08\0\x0a\5\0\3\7\2\1\x4f\x60\x59\x7d"
+    for one in _vectors():
+        if one[4:8] == b"\0\0\0\x04":
+            at = one.find(0, one.find(0, one.find(0, 16) + 3) + 3)
+            yield one[at + 1 :]
+
+
+def _texts() -> Iterator[bytes]:
+    yield b"id:0123456789 sub:001 dlvrd:001 submit date:2511111200 done date:2511111201 stat:DELIVRD err:000 text:abc"
+    yield from (word.encode() for word in ("TD", "退订", "回复TD退订", "请不要再发了", "START", "R"))
+
+
+def _numbers() -> Iterator[bytes]:
+    yield from (b"13800138000", b"8613800138000", b"+86 138-0013-8000", b"1064123456789", "１３８００１３８０００".encode())
+
+
+def _headers() -> Iterator[bytes]:
+    yield b"PROXY TCP4 192.0.2.7 192.0.2.1 51342 2775\r\n"
+    yield b"PROXY TCP6 2001:db8::7 2001:db8::1 51342 2775\r\n"
+    yield b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12)
+
+
+def _settings() -> Iterator[bytes]:
+    yield (TOP / "tests" / "data" / "gate106.example.yaml").read_bytes()[:FILE_BYTES_MAX]
+    yield b"store: sqlite:///x\njournal: j\nrules: r\ncarriers: []\nproviders: []\n"
+
+
+def _rules() -> Iterator[bytes]:
+    for path in sorted((TOP / "rules").glob("*.yaml")):
+        yield b"\0" + path.read_bytes()[:FILE_BYTES_MAX]
+    yield b"\0rules:\n  - {id: a, say: x, when: {province: [\xe5\x8c\x97\xe4\xba\xac]}, then: reject, reason: region-ban}\n"
+    for place, name in enumerate(("lexicon/words.csv", "lists/protected.csv", "lists/banned.txt", "lists/misspelt.yaml"), 1):
+        yield bytes((place,)) + (TOP / "rules" / name).read_bytes()[:FILE_BYTES_MAX]
+    for place, name in enumerate(_REGISTRIES, 5):
+        yield bytes((place,)) + (TOP / "rules" / name).read_bytes()[:FILE_BYTES_MAX]
+
+
+def _campaigns() -> Iterator[bytes]:
+    yield "text,to\n【青禾】您好,13800138000\n".encode()
+    yield "短信内容\n【青禾】您好\n".encode("gbk")
+    yield "【青禾】您好\n".encode("utf-16")
+
+
+def _segments() -> Iterator[bytes]:
+    disk = MemoryDisk()
+    made = Journal(disk, 0)
+    for word in (b"x", b"yy"):
+        made.append(entries.CLOCK, entries.pack_clock(1.0, 0.5))
+        made.append(entries.STOP, word)
+        made.write(1.0)
+    (name,) = disk.list()
+    yield disk.read(name)[len(pack_header(Header(0, 1, 0, 0, bytes(16), bytes(32)))) :]
+
+
+def _entries() -> Iterator[bytes]:
+    yield entries.pack_clock(1.0, 0.5)
+    yield entries.pack_start(1.0, 0, 1)
+    yield entries.pack_rules(1.0, "0123456789abcdef", ["a", "b"])
+    yield bytes(80)
+
+
+def _args() -> Iterator[bytes]:
+    yield b'{"why": "x", "t": "y", "l": ["a"], "r": [{"a": 1}], "f": true, "n": 5, "for_s": 60}'
+
+
+TARGETS: dict[str, Target] = {
+    "session": Target(session, _pdus),
+    "body": Target(body, _bodies),
+    "content": Target(content, _contents),
+    "receipt": Target(receipt, _texts),
+    "number": Target(number, _numbers),
+    "header": Target(header, _headers),
+    "settings": Target(settings, _settings),
+    "rules": Target(rules, _rules),
+    "campaign": Target(campaign, _campaigns),
+    "journal": Target(journal, _segments),
+    "entry": Target(entry, _entries),
+    "control": Target(control, _args),
+}
