@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from proxy.cli import binds, explain, journal, links, precheck, rules, settings, stop, suppress, trace
+from proxy.cli import backup, binds, explain, journal, links, precheck, rules, settings, stop, suppress, trace
 
 app = typer.Typer(
     name="gate106",
@@ -38,6 +38,7 @@ app.add_typer(suppress.app, name="suppress")
 app.add_typer(rules.app, name="rules")
 trace.add_to(app)
 settings.add_to(app)
+backup.add_to(app)
 explain.add_to(app)
 precheck.add_to(app)
 

@@ -12,7 +12,7 @@ every fault. Never: a password in a repr or an error, an unknown key taken in si
 
 from proxy.config.across import UNOWNED, UPSTREAMS_MAX
 from proxy.config.peers import CARRIERS_MAX, PORTS_MAX, PROVIDERS_MAX, PROVINCES, TPS_MAX, WINDOW_MAX
-from proxy.config.reading import CONFIRM, control_path, load
+from proxy.config.reading import CONFIRM, control_path, load, state_places
 from proxy.config.values import (
     Account,
     Carrier,
@@ -33,5 +33,5 @@ from proxy.config.values import (
 __all__ = [
     "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX", "WINDOW_MAX",
     "Account", "Carrier", "Hold", "Http", "Mailbox", "OptOutReplies", "Provider", "Retention", "Settings", "SettingsError", "Smpp",
-    "Timers", "Tls", "Upstream", "control_path", "load",
+    "Timers", "Tls", "Upstream", "control_path", "load", "state_places",
 ]  # fmt: skip

@@ -54,6 +54,21 @@ def control_path(path: Path | str) -> Path:
     return control
 
 
+def state_places(path: Path | str) -> tuple[Path, Path]:
+    """The embedded store's file and the journal's folder of these settings. Reads no other key. SettingsError."""
+    path = Path(path)
+    _, top, faults = _open(path)
+    store, journal = top.text("store", maximum=4096), top.path("journal", "journal")
+    for key in ("store", "journal"):
+        top.need(key)
+    scheme, _, rest = store.partition("://")
+    if store and (scheme != "sqlite" or not rest):
+        top.fault(("store",), "is no file to be copied: only the embedded store (sqlite:///…) is")
+    if faults:
+        raise _refusal(path, faults)
+    return Path(rest), journal
+
+
 def asked() -> Asking:
     """Every setting there is, as ``load`` asks for it."""
     found = Asking()

@@ -18,7 +18,6 @@ from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, Gate, provider, run
 from tests.e2e.raw import Raw
 from tests.e2e.waiting import until
-from tests.needs import needs
 
 MakeGate = Callable[..., Gate]
 GUIDE = ROOT / ".github" / "guide" / "backup.md"
@@ -52,7 +51,7 @@ def shell(text: str, folder: Path, backup: Path) -> str:
         (tools / name).write_text(f"#!/bin/sh\n{line}\n")
         (tools / name).chmod(0o755)
     text = text.replace("/var/lib/gate106", str(folder / "live")).replace("/backup", str(backup))
-    text = text.replace("-o gate106 -g gate106 ", "")
+    text = text.replace("/etc/gate106", str(folder))
     script = f'set -eu\nexport PATH="{tools}:$PATH" PYTHONPATH="{ROOT}"\n{text}'
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -110,7 +109,6 @@ def remembers(gate: Gate) -> None:
         assert client.submit("1069001", SOMEBODY).status == 0
 
 
-@needs("sqlite3")
 def test_a_copy_made_by_the_guide_s_commands_while_messages_pass_is_a_gate_that_remembers(
     carrier: Carrier, make_gate: MakeGate, tmp_path: Path
 ) -> None:
@@ -128,7 +126,6 @@ def test_a_copy_made_by_the_guide_s_commands_while_messages_pass_is_a_gate_that_
     remembers(gate)
 
 
-@needs("sqlite3")
 def test_a_state_of_yesterday_and_a_journal_of_now_make_a_gate_of_now(
     carrier: Carrier, make_gate: MakeGate, tmp_path: Path
 ) -> None:

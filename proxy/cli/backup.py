@@ -1,0 +1,70 @@
+"""backup: ``gate106 backup`` and ``gate106 restore``: a copy of state and journal, and the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proxy.cli import CONFIG, Config, Json, as_json, fail, say, when
+
+if TYPE_CHECKING:
+    from proxy.backup import Copied
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("backup", epilog="Example: gate106 backup /backup/20261125 --config /etc/gate106/gate106.yaml")(make)
+    app.command("restore", epilog="Example: gate106 restore /backup/20261125 --config /etc/gate106/gate106.yaml")(restore)
+
+
+def make(
+    copy: Annotated[Path, typer.Argument(help="A new folder for the copy.")],
+    update: Annotated[bool, typer.Option("--update", help="Bring the journal of an existing copy up to now.")] = False,
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Copy state and journal, while the gate runs or not, and prove the copy."""
+    from proxy import backup
+
+    store, journal = _places(config)
+    try:
+        found = backup.update(journal, copy) if update else backup.make(store, journal, copy)
+    except (backup.BackupError, OSError) as error:
+        fail(error)
+    _tell(found, copy, json)
+
+
+def restore(
+    copy: Annotated[Path, typer.Argument(help="A copy that gate106 backup made.")],
+    check: Annotated[bool, typer.Option("--check", help="Only prove that the copy is whole.")] = False,
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Prove a copy, and put it where the settings say; nothing may be there. Start the gate afterwards."""
+    from proxy import backup
+
+    try:
+        found = backup.check(copy) if check else backup.restore(copy, *_places(config))
+    except (backup.BackupError, OSError) as error:
+        fail(error)
+    _tell(found, copy, json)
+
+
+def _places(config: Path) -> tuple[Path, Path]:
+    from proxy.config import SettingsError, state_places
+
+    try:
+        return state_places(config)
+    except SettingsError as error:
+        fail(error)
+
+
+def _tell(found: Copied, copy: Path, json: bool) -> None:
+    if json:
+        as_json(found._asdict())
+        return
+    say(
+        f"{copy}: as of {when(found.time)}; journal records {found.first} to {found.last} in {found.segments} segments, {found.bytes:,} bytes"
+    )
+    say(f"the chain holds; a start replays what is behind record {found.counted}")

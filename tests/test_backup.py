@@ -1,0 +1,165 @@
+"""Copies of state and journal: what they hold, what is noticed of one that is not whole, and where none is put."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from proxy import backup
+from proxy.backup import BackupError
+from proxy.desk import entries
+from proxy.desk.journal import Journal, OsDisk
+from proxy.state import open_store
+
+SEGMENT_BYTES = 600
+
+
+class House:
+    """A gate's folder without a gate: a store, and a journal that goes on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store, self.journal, self.copy = folder / "live" / "state.db", folder / "live" / "journal", folder / "copy"
+        store = open_store(f"sqlite://{self.store}")
+        self.desk = Journal(OsDisk(self.journal), 0, segment_bytes=SEGMENT_BYTES)
+        store.belongs_to(self.desk.disk)
+        store.close()
+        self.writes(5)
+
+    def writes(self, records: int) -> None:
+        for number in range(records):
+            self.desk.append(entries.CLOCK, entries.pack_clock(float(number), 0.0))
+            self.desk.write(float(number))
+        self.desk.note_synced(self.desk.sync())
+
+    def makes(self) -> backup.Copied:
+        return backup.make(self.store, self.journal, self.copy)
+
+    def segments(self, folder: Path | None = None) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (folder or self.journal).glob("*.journal")}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def test_a_copy_holds_what_there_was_and_only_its_owner_reads_it(house: House) -> None:
+    made = house.makes()
+    assert (made.first, made.last) == (1, 5)
+    assert house.segments(house.copy / "journal") == house.segments()
+    assert backup.check(house.copy) == made
+    assert house.copy.stat().st_mode & 0o77 == 0
+    assert all(path.stat().st_mode & 0o77 == 0 for path in house.copy.rglob("*") if path.is_file() and path.name != "identity")
+
+
+def test_an_update_brings_what_was_written_since_and_copies_nothing_twice(house: House) -> None:
+    house.makes()
+    before = {path.name: path.stat().st_mtime_ns for path in (house.copy / "journal").glob("*.journal")}
+    house.writes(40)
+    assert backup.update(house.journal, house.copy).last == 45
+    assert house.segments(house.copy / "journal") == house.segments()
+    assert len(before) < len(house.segments())
+    assert backup.check(house.copy).last == 45
+
+
+def test_a_tail_that_a_power_loss_took_and_a_restart_wrote_anew_is_copied_anew(house: House) -> None:
+    house.makes()
+    newest = max(house.journal.glob("*.journal"))
+    torn = newest.read_bytes()
+    newest.write_bytes(torn[:-20])
+    house.desk.close()
+    house.desk = Journal(OsDisk(house.journal), 0, segment_bytes=SEGMENT_BYTES)
+    house.desk.append(entries.STOP, entries.pack_stop(9.0, 0))
+    house.desk.write(9.0)
+    backup.update(house.journal, house.copy)
+    assert house.segments(house.copy / "journal") == house.segments()
+
+
+def test_a_restored_copy_is_the_gate_it_was(house: House, tmp_path: Path) -> None:
+    house.makes()
+    store, journal = tmp_path / "new" / "state.db", tmp_path / "new" / "journal"
+    assert backup.restore(house.copy, store, journal).last == 5
+    found = open_store(f"sqlite://{store}")
+    found.belongs_to(OsDisk(journal))
+    found.close()
+    assert house.segments(journal) == house.segments()
+
+
+def test_nothing_is_put_where_something_is(house: House) -> None:
+    house.makes()
+    for store, journal in ((house.store, house.copy / "x"), (house.copy / "y", house.journal)):
+        with pytest.raises(BackupError, match="move it away first"):
+            backup.restore(house.copy, store, journal)
+    with pytest.raises(BackupError, match="is not empty; name a new folder"):
+        house.makes()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda copy: (copy / "manifest.json").unlink(), "was not finished"),
+        (lambda copy: (copy / "manifest.json").write_text("{}"), "is not what a gate of this version wrote"),
+        (lambda copy: (copy / "state.db").unlink(), "state.db: is missing"),
+        (lambda copy: _flip(copy / "state.db"), "state.db: is not what was copied"),
+        (lambda copy: _flip(min((copy / "journal").glob("*.journal"))), "is not what was copied"),
+        (lambda copy: (copy / "journal" / "99.journal").write_bytes(b""), "is not of this copy"),
+    ],
+)
+def test_a_copy_that_is_not_whole_is_named_and_not_put_back(house: House, tmp_path: Path, spoil, says: str) -> None:
+    house.makes()
+    spoil(house.copy)
+    with pytest.raises(BackupError, match=says):
+        backup.restore(house.copy, tmp_path / "new" / "state.db", tmp_path / "new" / "journal")
+    assert not (tmp_path / "new").exists()
+
+
+def _flip(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:100] + bytes([data[100] ^ 1]) + data[101:])
+
+
+def test_what_is_no_gates_is_refused_and_so_is_another_journal(house: House, tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match="no such file; is this the gate's store"):
+        backup.make(tmp_path / "none.db", house.journal, house.copy)
+    other = tmp_path / "other.db"
+    other.write_text("not a database, and long enough to be looked at" * 10)
+    with pytest.raises(BackupError, match="file is not a database"):
+        backup.make(other, house.journal, tmp_path / "copy2")
+    with pytest.raises(BackupError, match="is this the gate's journal"):
+        backup.make(house.store, tmp_path / "nowhere", tmp_path / "copy3")
+    house.makes()
+    with pytest.raises(BackupError, match="is of another journal"):
+        backup.update(House(tmp_path / "second").journal, house.copy)
+
+
+def test_a_journal_that_is_damaged_gives_no_copy(house: House) -> None:
+    house.writes(40)
+    _flip(min(house.journal.glob("*.journal")))
+    with pytest.raises(BackupError, match="is damaged at offset"):
+        house.makes()
+    assert not house.copy.exists(), "nothing is left that could be taken for a copy"
+
+
+def test_an_interrupted_update_is_no_copy_until_it_is_done_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.makes()
+    house.writes(5)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as context:
+        context.setattr(backup, "_grown", full)
+        with pytest.raises(OSError, match="No space left"):
+            backup.update(house.journal, house.copy)
+    with pytest.raises(BackupError, match="was not finished"):
+        backup.check(house.copy)
+    assert backup.update(house.journal, house.copy) == backup.check(house.copy)
+
+
+def test_the_manifest_says_where_the_copy_ends(house: House) -> None:
+    made = house.makes()
+    said = json.loads((house.copy / "manifest.json").read_text())
+    assert said["last"] == made.last
+    assert set(said["files"]) == {"state.db", "journal/identity", *(f"journal/{name}" for name in house.segments())}
