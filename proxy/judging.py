@@ -67,8 +67,7 @@ class Judging:
             if unknown is not None:  # judged as if that had never been: it is the same message
                 adopted, against = unknown, record.remove(data, unknown.id)
                 seen = record.Record(against)
-        newest = seen.newest()
-        at = max(newest, now)
+        at = max(seen.newest(), now)
         person = seen if self._listed.empty else self._listed.beside(seen, message.recipient)
         try:
             verdict = judge(message, person, self.rules, at, self.store.counters)
@@ -101,8 +100,8 @@ class Judging:
         """What an allowed submit takes: an entry in the person's record, and its share of aggregates."""
         self.highest_id = transit.entry_id = entry_id = self.highest_id + 1
         transit.entry_time = time = adopted.time if adopted is not None else int(at)
-        transit.adopted = adopted
         if adopted is not None:
+            transit.adopted = adopted
             self.tally.entries["adopted",] += 1
         elif verdict.takes:  # what an adopted entry took is taken already
             transit.takes = verdict.takes

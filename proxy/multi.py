@@ -70,6 +70,10 @@ class _Gathering:
         else:  # it keeps to the lane of one of ours, as a part of the same long message
             self.real.put(member)
 
+    def put_all(self, members: list[Transit]) -> None:
+        for member in members:
+            self.put(member)
+
 
 class Fate(NamedTuple):
     status: int

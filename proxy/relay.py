@@ -33,7 +33,7 @@ from proxy.policy import RuleSet
 from proxy.refusals import Refusals
 from proxy.state import Store
 from proxy.tally import Tally
-from proxy.transit import Apart, Bind, Outbox, Routes, Transit, count, detail
+from proxy.transit import Apart, Bind, Outbox, Routes, Transit, count, count_allowed, detail, put_all
 from proxy.wire import Frame, Malformed, Memo
 
 SWAPS_MAX = 5
@@ -361,19 +361,20 @@ class Relay:
         for transit, body in accepted:
             in_flight.pop(transit.recorded, None)
             outbox.append((transit.recorded, transit, body))
-        tally, handed = self.tally, self.handed
+        tally, allowed = self.tally, []
         for transit in decided:
             transit.recorded = verdict
-            verdict += 1
-            count(tally, transit)
-            lane = transit.lane
-            if lane is None:
+            if transit.lane is None:
+                count(tally, transit)
                 outbox.append((0, transit, detail(transit)))
                 self.refusals.keep(transit, self.rules, now)
             else:
-                in_flight[transit.recorded] = transit
-                handed.append(transit)
-                lane.put(transit)
+                in_flight[verdict] = transit
+                allowed.append(transit)
+            verdict += 1
+        count_allowed(tally, allowed)
+        put_all(allowed)
+        self.handed += allowed
         if self.parts.undecided:
             self.parts.settle(decided)
         if accepted:

@@ -69,6 +69,9 @@ class Lane(Protocol):
     def put(self, transit: Transit) -> None:
         """Queue a submit in the place that was held for it."""
 
+    def put_all(self, transits: list[Transit]) -> None:
+        """``put`` for many."""
+
 
 class Routes(Protocol):
     def lane(self, message: Message, verdict: Verdict) -> Lane | None:
@@ -221,6 +224,34 @@ def count(tally: Tally, transit: Transit) -> None:
             tally.shadow[breach.rule, breach.outcome.word] += 1
         else:
             tally.rule_hits[breach.rule, verdict.province] += 1
+
+
+def count_allowed(tally: Tally, transits: list[Transit]) -> None:
+    """``count`` for many that have a lane."""
+    submits, segments = tally.submits, tally.segments
+    for transit in transits:
+        verdict = transit.verdict
+        if verdict is None or verdict.breaches or verdict.province == "unknown":
+            count(tally, transit)
+        else:  # nearly always
+            access = transit.bind.access
+            submits[access.allowed[transit.category]] += 1
+            segments[access.label] += 1
+
+
+def put_all(transits: list[Transit]) -> None:
+    """Puts each into its lane, in order."""
+    first = transits[0].lane if transits else None
+    for transit in transits:
+        if transit.lane is not first:
+            break
+    else:
+        if first is not None:
+            first.put_all(transits)
+        return
+    for transit in transits:
+        assert transit.lane is not None
+        transit.lane.put(transit)
 
 
 def _word(transit: Transit) -> str:

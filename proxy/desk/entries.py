@@ -45,6 +45,7 @@ KEEP_S = 30 * 86_400
 
 _TIME = struct.Struct(">Q")
 _U64 = _TIME.pack
+_pack_who = struct.Struct(">QQ").pack  # time in ms, recipient: what _FIXED begins with
 
 
 def fingerprint_of(provider: str, port: str, digest: bytes) -> int:
@@ -197,20 +198,21 @@ def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP
     return b"".join((fixed, said, digest, packed, sender, breaches, takes, transit.data))
 
 
-def verdict_pieces(now: float, transits: Iterable[Decided], revision: str, keep_s: int) -> Iterator[tuple[bytes, ...]]:
-    """``pack_verdict`` for one turn, each body in pieces: most are allowed and differ in person, entry and text only."""
-    time = _U64(int(now * 1000))
+def verdict_pieces(now: float, transits: Iterable[Decided], revision: str, keep_s: int) -> Iterator[list[bytes]]:
+    """``pack_verdict`` for one turn, each body in pieces behind an empty one (``Journal.extend``): most are allowed and differ in person,
+    entry and text only."""
+    time_ms = int(now * 1000)
     plain = _plain(revision, keep_s)
     for transit in transits:
         message, verdict = transit.message, transit.verdict
         if message is None or verdict is None or verdict.breaches or not transit.packed or transit.takes or transit.adopts:
-            yield (pack_verdict(now, transit, revision, keep_s),)
+            yield [b"", pack_verdict(now, transit, revision, keep_s)]
         else:
             sender, content = message.sender, message.content
-            yield (
-                time, _U64(message.recipient), plain[verdict.facts.category], content.digest, transit.packed,
+            yield [
+                b"", _pack_who(time_ms, message.recipient), plain[verdict.facts.category], content.digest, transit.packed,
                 _senders.get(sender) or _sender(sender), transit.data,
-            )  # fmt: skip
+            ]  # fmt: skip
 
 
 @lru_cache(maxsize=16)
@@ -314,22 +316,22 @@ class Taken(Protocol):
         """The sequence of its verdict."""
 
 
-def pack_accepted(now: float, accepted: Iterable[tuple[Taken, bytes]]) -> Iterator[tuple[bytes, ...]]:
+def pack_accepted(now: float, accepted: Iterable[tuple[Taken, bytes]]) -> Iterator[list[bytes]]:
     """What most submits end with, for one turn in as few bodies as fit: the carrier took them, and nothing else changes.
 
-    Each with the body of the carrier's answer.
+    Each with the body of the carrier's answer. In pieces behind an empty one (``Journal.extend``).
     """
     time = _U64(int(now * 1000))
-    pieces, size = [time], 0
+    pieces, size = [b"", time], 0
     for one, carrier_id in accepted:
         recipient = one.message.recipient  # type: ignore[union-attr] # it was judged
         pieces += (_pack_taken(one.entry_id, recipient, one.recorded, len(carrier_id)), carrier_id)
         size += _TAKEN.size + len(carrier_id)
         if size > ACCEPTED_BYTES_MAX:
-            yield tuple(pieces)
-            pieces, size = [time], 0
+            yield pieces
+            pieces, size = [b"", time], 0
     if size:
-        yield tuple(pieces)
+        yield pieces
 
 
 def unpack_answers(record: Record) -> list[Answer]:

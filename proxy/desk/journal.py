@@ -117,12 +117,14 @@ class Journal:
         self._buffer += (pack_length_crc(len(body), crc32(said)), said)
         return sequence
 
-    def extend(self, kind: int, bodies: Iterable[tuple[bytes, ...]]) -> int:
-        """``append`` for many, each body in pieces; returns the sequence of the first, the others follow it."""
+    def extend(self, kind: int, bodies: Iterable[list[bytes]]) -> int:
+        """``append`` for many, each body in pieces, of which the first is empty; returns the sequence of the first, the others follow
+        it."""
         first = sequence = self._next + 1
         buffer = self._buffer
         for pieces in bodies:
-            said = b"".join((pack_sequence_kind(sequence, kind), *pieces))
+            pieces[0] = pack_sequence_kind(sequence, kind)
+            said = b"".join(pieces)
             buffer += (pack_length_crc(len(said) - SEQUENCE_KIND_BYTES, crc32(said)), said)
             sequence += 1
         self._next = sequence - 1

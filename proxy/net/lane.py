@@ -122,6 +122,10 @@ class Lane:
         if len(self._fresh) == 1:
             self._wake()
 
+    def put_all(self, transits: list[Transit]) -> None:
+        self._fresh += transits
+        self._wake()
+
     def take(self, most: int) -> list[Transit]:
         """The next submits to leave, at most so many; their places are free again."""
         fresh = self._fresh
