@@ -7,12 +7,14 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.ops import metrics
 from proxy.ops.metrics import COUNTERS, GAUGES, ROWS_MAX, SCALARS, GateCollector, Gauges, exposition, pieces
-from proxy.tally import Tally
+from proxy.tally import SECONDS_BUCKETS, Histogram, Tally
 
 DESIGN = """
 submits_total{provider,category,verdict,reason} shadow_total{rule,verdict} rule_hits_total{rule,province} segments_total{provider}
@@ -95,6 +97,16 @@ def test_every_counter_of_the_tally_and_every_gauge_is_shown() -> None:
     assert shown == set(vars(Tally()))
     single = {"rules_revision", "journal_written_bytes"}
     assert {attribute for attribute, *_ in (*GAUGES, *SCALARS)} | single == set(Gauges.__slots__)
+
+
+@given(st.lists(st.one_of(st.floats(0, 12), st.sampled_from(SECONDS_BUCKETS))))
+def test_many_observed_at_once_are_each_observed(seconds: list[float]) -> None:
+    at_once, each = Histogram(), Histogram()
+    at_once.observe_all(seconds)
+    for one in seconds:
+        each.observe(one)
+    assert at_once.buckets == each.buckets
+    assert at_once.sum == pytest.approx(each.sum)
 
 
 def test_counts_come_out_as_they_went_in() -> None:
