@@ -8,7 +8,7 @@ LASTS ?= 300
 FUZZ_S ?= 60
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install demo test bench numbers campaign way-back fuzz image-check grafana recording pictures guide lock clean
+.PHONY: help install demo test bench numbers campaign way-back reload fuzz image-check grafana recording pictures guide lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make campaign runs many more simulated worlds and real crashes (SEEDS=5000 CRASHES=50)"
 	@echo "make way-back looks for every receipt and reply under load and lost binds (RATE=2000 LASTS=300)"
 	@echo "make fuzz     gives every reader of foreign octets what no one would send, led by coverage (FUZZ_S=60 each)"
+	@echo "make reload   changes 500 rules and a list of 100,000 words under load, five times (RATE=2000)"
 	@echo "make image-check builds the image and runs it without a container engine (root, Debian's buildah; it says what it needs)"
 	@echo "make numbers  measures all that tests/data/numbers holds"
 	@echo "make bench    measures it beside two relays without rules"
@@ -71,6 +72,10 @@ fuzz: install
 
 way-back: install
 	.venv/bin/python -m tests.soak.way_back --rate $(RATE) --seconds $(LASTS)
+
+# Rules and a long list changed under load: how long no answer came; fails beyond 20 ms. For a machine that does nothing else.
+reload: install
+	.venv/bin/python -m tests.soak.reload --rate $(RATE)
 
 # Needs root and programs of Debian; names what is missing. GATE106_BASE=docker.io/library/python:3.13-slim takes the real base image.
 image-check: install

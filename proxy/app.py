@@ -30,6 +30,7 @@ from proxy.config import Mailbox, Settings, SettingsError, load
 from proxy.config.described import waiting
 from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDamaged, JournalDown, OsDisk, read
+from proxy.gently import Gently
 from proxy.hearing import Hearing, Manners
 from proxy.ids import MessageIds
 from proxy.message import Category
@@ -45,6 +46,8 @@ from proxy.ops.control import ControlError
 from proxy.ops.http import HttpServer
 from proxy.ops.metrics import Gauges, pieces
 from proxy.ops.systemd import Manager
+from proxy.policy import RuleSet
+from proxy.policy.rest import Rest
 from proxy.relay import Relay
 from proxy.replay import ID_GAP, replay, settle_open
 from proxy.sent import SentIndex
@@ -92,6 +95,7 @@ class Gate:
             lambda: self.rules_problem,
         )  # fmt: skip
         self.clock_skew_s = 0.0
+        self.gently = Gently()
         self._tasks: list[asyncio.Task[None]] = []
         self._collected_s = loop.time()
         self._checkpointing = False
@@ -315,7 +319,7 @@ class Gate:
     async def reload_rules(self) -> list[str]:
         """Swaps in the folder's rules between two messages; a bad file keeps the old set and says so. What is wrong with the files."""
         try:
-            rules = await asyncio.to_thread(policy.load, self.settings.rules, category_tag=self.settings.category_tag)
+            rules = await self.gently.run(self._load_beside)
         except policy.RulesError as error:
             self.rules_problem = str(error.problems[0])
             self.tally.rules_reload["failed",] += 1
@@ -324,12 +328,12 @@ class Gate:
         self.rules_problem = ""
         if rules.revision == self.rules.revision:
             return []
-        rules.learn_from(self.rules)
-        self.rules = rules
+        before, self.rules = self.rules, rules
         self.operating.use(rules)
         self._note_rules(time.time())
         self.tally.rules_reload["ok",] += 1
         log.info("rules in force", revision=rules.revision, rules=len(rules.rules))
+        await self.gently.run(before.forget)
         return []
 
     def _use_contexts(self) -> None:
@@ -338,6 +342,14 @@ class Gate:
             self.tls_door.context = self.contexts.providers
         for house in self.houses:
             house.tls = self.contexts.carriers.get(house.carrier.name)
+
+    def _load_beside(self, rest: Rest) -> RuleSet:
+        """In a thread, while messages pass."""
+        before = self.rules
+        rules = policy.load_all(self.settings.rules, category_tag=self.settings.category_tag, before=before, rest=rest).rules
+        if rules.revision != before.revision:
+            rules.learn_from(before, rest)
+        return rules
 
     async def reload(self) -> list[str]:
         """SIGHUP: rules, and from the settings accounts and how refusals are taken (listeners, carriers and paths need a restart).

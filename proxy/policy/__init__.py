@@ -30,7 +30,7 @@ from proxy.message import Category
 from .check import Report, check
 from .explain import Explanation, explain, explain_text
 from .judge import facts, judge
-from .loader import load
+from .loader import Loaded, load, load_all
 from .optout import Declared, Reply, read_reply
 from .orders import NotInScope, asks
 from .partial import judge_text
@@ -47,7 +47,7 @@ from .telling import as_text
 CATEGORIES = tuple(Category)
 
 __all__ = [
-    "CATEGORIES", "Declared", "LANGUAGES", "Explanation", "NotInScope", "Problem", "Regions", "Reply", "Report", "Rule",
-    "RuleSet", "RulesError", "as_text", "asks", "check", "explain", "explain_text", "facts", "judge", "judge_text", "load",
+    "CATEGORIES", "Declared", "LANGUAGES", "Explanation", "Loaded", "NotInScope", "Problem", "Regions", "Reply", "Report", "Rule",
+    "RuleSet", "RulesError", "as_text", "asks", "check", "explain", "explain_text", "facts", "judge", "judge_text", "load", "load_all",
     "read_reply", "refused_text", "review_key", "schema",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -30,6 +30,8 @@ SMALL_LIST = 10_000
 """Up to here a frozenset (50 ns a look-up, 80 bytes a number); beyond, a BitMap64 (0.5 µs, some 2 bytes)."""
 WORDS_MAX = 200_000
 BAD_ROWS_SHOWN = 20
+PIECE_CHARACTERS = 32_768
+"""Of a file that is read line by line."""
 
 
 _BEGINNING = re.compile(r"1[3-9][0-9]{1,8}\*")
@@ -48,6 +50,23 @@ class Beginnings:
         return number in self._numbers or any(number // divisor in self._begins for divisor in self._divisors)
 
 
+def lines_of(text: str) -> Iterator[str]:
+    """``splitlines``, piece by piece: two megabytes at once would keep the interpreter to themselves."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + PIECE_CHARACTERS) + 1 or len(text)
+        yield from text[start:end].splitlines()
+        start = end
+
+
+def _bitmap(numbers: list[int]) -> BitMap64:
+    """Piece by piece: a million numbers at once would keep the interpreter to themselves."""
+    found = BitMap64()
+    for start in range(0, len(numbers), SMALL_LIST):
+        found.update(numbers[start : start + SMALL_LIST])
+    return found
+
+
 def shipped_words() -> tuple[str, bytes]:
     """The words that ship: how the file is named in errors, and its bytes."""
     return f"shipped lexicon/{MAIN}", (shipped("rules") / "lexicon" / MAIN).read_bytes()
@@ -58,7 +77,8 @@ class Folder:
         self.path = path
         self.root = path.resolve()
         self.problems: list[Problem] = []
-        self._read: dict[str, bytes] = {}
+        self.files: dict[str, bytes] = {}
+        """What was read, by its name inside the folder."""
 
     def label(self, relative: str) -> str:
         """How a file is named in errors: ``rules/x.yaml``."""
@@ -74,15 +94,20 @@ class Folder:
     def read(self, relative: str) -> bytes:
         """A file inside the folder; OSError when there is none, RulesError when its path leads outside."""
         path = (self.root / relative).resolve()
-        if not path.is_relative_to(self.root):
+        if not self._inside(relative):
             raise RulesError([Problem(self.label(relative), 1, "leads out of the rules folder")])
-        data = self._read[relative] = path.read_bytes()
+        data = self.files[relative] = path.read_bytes()
         return data
+
+    def _inside(self, relative: str) -> bool:
+        """Whether a file lies in the folder, and would in a copy of it."""
+        spelt = Path(relative)
+        return not spelt.is_absolute() and ".." not in spelt.parts and (self.root / spelt).resolve().is_relative_to(self.root)
 
     def revision(self) -> str:
         """16 hex digits over names and contents of all files read."""
         digest = hashlib.blake2b(digest_size=8)
-        for name, data in sorted(self._read.items()):
+        for name, data in sorted(self.files.items()):
             digest.update(f"{name}\0{len(data)}\0".encode())
             digest.update(data)
         return digest.hexdigest()
@@ -90,7 +115,7 @@ class Folder:
     def named(self, node: Node, what: str) -> tuple[str, bytes]:
         """The file a rule names, and its bytes."""
         relative = node.text(what)
-        if not (self.root / relative).resolve().is_relative_to(self.root):
+        if not self._inside(relative):
             raise RuleFault(node.line, f"{what}: '{relative}' leads out of the rules folder")
         try:
             return relative, self.read(relative)
@@ -105,8 +130,8 @@ class Folder:
         elif groups is not None:
             raise RuleFault(groups.line, f"text: '{relative}' has no groups (a file of groups ends in .yaml)")
         else:
-            words = [line.strip() for line in self.text(relative, data).splitlines()]
-            words = [word for word in words if word and not word.startswith("#")]
+            stripped = (line.strip() for line in lines_of(self.text(relative, data)))
+            words = [word for word in stripped if word and not word.startswith("#")]
         if not words or len(words) > WORDS_MAX:
             raise RuleFault(node.line, f"{what}: '{relative}' holds {len(words)} words (1 to {WORDS_MAX} are fine)")
         return words
@@ -128,7 +153,7 @@ class Folder:
         numbers: list[int] = []
         begins: list[str] = []
         bad = 0
-        for line, row in enumerate(self.text(relative, data).splitlines(), 1):
+        for line, row in enumerate(lines_of(self.text(relative, data)), 1):
             cell = row.partition(",")[0].strip().strip('"')
             if not cell or cell.startswith("#"):
                 continue
@@ -143,7 +168,7 @@ class Folder:
                 bad += 1
                 if bad <= BAD_ROWS_SHOWN:
                     self.problems.append(Problem(self.label(relative), line, f"no recipient: {refused.why}"))
-        listed = frozenset(numbers) if len(numbers) <= SMALL_LIST else cast("Container[int]", BitMap64(numbers))
+        listed = frozenset(numbers) if len(numbers) <= SMALL_LIST else cast("Container[int]", _bitmap(numbers))
         return Beginnings(listed, begins) if begins else listed
 
     def regions(self) -> Regions:
@@ -172,7 +197,7 @@ class Folder:
             main = (self.label(f"lexicon/{MAIN}"), self.read(f"lexicon/{MAIN}"))
         else:
             main = shipped_words()
-            self._read[f"shipped lexicon/{MAIN}"] = main[1]  # other words are another revision
+            self.files[f"lexicon/{MAIN}"] = main[1]  # other words are another revision, the same in a file of one's own are not
         lexicon, problems = read_lexicon((main, *files))
         self.problems += problems
         return lexicon

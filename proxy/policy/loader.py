@@ -5,6 +5,7 @@ In: a folder (all its YAML files are read together). Out: RuleSet, and the rule 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from .kinds.limit import Limit
 from .plan import Rule
 from .problem import Problem, RuleFault, RulesError
 from .regions import Regions
+from .rest import Rest, no_rest
 from .ruleset import RuleSet
 from .source import Node, read
 
@@ -44,6 +46,8 @@ class Loaded:
     rules: RuleSet
     tests: list[tuple[str, Node]]  # file label, test
     lists: dict[str, tuple[str, int]]  # name → file label, line
+    files: Mapping[str, bytes]
+    """All that was read, by its name inside the folder: enough to load the same revision again."""
 
 
 def load(folder: Path, *, regions: Regions | None = None, category_tag: int | None = None) -> RuleSet:
@@ -51,15 +55,27 @@ def load(folder: Path, *, regions: Regions | None = None, category_tag: int | No
     return load_all(folder, regions=regions, category_tag=category_tag).rules
 
 
-def load_all(folder: Path, *, regions: Regions | None = None, category_tag: int | None = None) -> Loaded:
-    return _Loading(Folder(folder), regions, category_tag).loaded()
+def load_all(
+    folder: Path,
+    *,
+    regions: Regions | None = None,
+    category_tag: int | None = None,
+    before: RuleSet | None = None,
+    rest: Rest = no_rest,
+) -> Loaded:
+    """The same with what else was read. Beside traffic, in a thread: ``before`` is the set in force meanwhile, ``rest`` is called every
+    few milliseconds of work."""
+    return _Loading(Folder(folder), regions, category_tag, before, rest).loaded()
 
 
 class _Loading:
     """One reading of one folder."""
 
-    def __init__(self, folder: Folder, regions: Regions | None, category_tag: int | None) -> None:
+    def __init__(
+        self, folder: Folder, regions: Regions | None, category_tag: int | None, before: RuleSet | None, rest: Rest
+    ) -> None:
         self.folder = folder
+        self.before, self.rest = before, rest
         self.problems = folder.problems
         self.category_tag = category_tag
         self.set_mode = "enforce"
@@ -74,6 +90,7 @@ class _Loading:
         folder = self.folder
         roots: list[tuple[str, dict[str, Node]]] = []
         for name in folder.yaml_files():
+            self.rest()
             label = folder.label(name)
             try:
                 roots.append((label, read(folder.read(name), label).mapping("the file", TOP_KEYS)))
@@ -94,9 +111,10 @@ class _Loading:
         if self.problems:
             raise RulesError(self.problems)
         ruleset = RuleSet(
-            folder.revision(), rules, bits, context.regions, context.registry, self.lists, lexicon, self.category_tag
-        )
-        return Loaded(ruleset, self.tests, self.list_lines)
+            folder.revision(), rules, bits, context.regions, context.registry, self.lists, lexicon, self.category_tag,
+            before=self.before, rest=self.rest,
+        )  # fmt: skip
+        return Loaded(ruleset, self.tests, self.list_lines, folder.files)
 
     # --- files
 
@@ -160,6 +178,7 @@ class _Loading:
                 self.tests += [(label, item) for item in node.value]
             else:
                 for item in node.value:
+                    self.rest()
                     try:
                         self.drafts.append(read_draft(item, label, context))
                     except RuleFault as fault:

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
+from .rest import Rest
+
+DROPPED_PIECE = 500
+"""Of a millisecond's work at most."""
+
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -33,6 +38,14 @@ class Memo(Generic[Key, Value]):
             self.young = {}
         self.young[key] = value
         return value
+
+    def empty(self, rest: Rest) -> None:
+        """Drops everything, some hundred a time."""
+        for held in (self.young, self.old):
+            while held:
+                for _ in range(min(DROPPED_PIECE, len(held))):
+                    held.popitem()
+                rest()
 
     def clear(self) -> None:
         self.young = {}

@@ -7,10 +7,9 @@ a text that differs from a known one in digits only costs one look-up, unless di
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
-
-from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
 from proxy.message import Category, Content, hash16, hash48
 
@@ -19,8 +18,10 @@ from .condition import Bits, Test
 from .lexicon import Lexicon
 from .memo import Memo
 from .registry import Registry
+from .rest import Rest, no_rest
 from .reviewed import key_of
-from .scanner import Match, scanner
+from .scanner import Scanner
+from .shards import Match, Shards
 from .text import (
     LONG_RUN,
     NO_NOTICE,
@@ -41,6 +42,9 @@ from .text import (
 MASKS_MAX = 8_192  # per generation, with a text each: some 4 MB
 TRAITS_MAX = 16_384
 TEXTS_MAX = 16_384  # per generation, about 300 bytes each; only where a rule compares texts
+LATELY_MAX = 8_192  # contents that are remembered elsewhere, too
+LEARN_PIECE = 16
+"""Texts read between two rests: each takes some 50 µs."""
 SENSES_MAX = 4_096  # per generation, with a set of words each: some 4 MB
 _DIGIT = re.compile("[0-9]")
 _NOBODY: frozenset[tuple[str, str]] = frozenset()
@@ -168,10 +172,15 @@ class Reader:
         *,
         owners: bool = False,
         texts: bool = False,
+        before: Reader | None = None,
+        rest: Rest = no_rest,
     ) -> None:
-        """``owners``, ``texts``: whether some rule asks whose links a text has, what other texts said."""
+        """``owners``, ``texts``: whether some rule asks whose links a text has, what other texts said. ``before``, ``rest``: as in
+        shards.py."""
         self.mark = object()
         """Stands for this reader in the contents it has read: they outlive the rules, which are large."""
+        self.lately: deque[Content] = deque(maxlen=LATELY_MAX)
+        """What it has read anew."""
         self._tag = category_tag
         known = registry is not None and (registry.templates.tell_more or "template" in bits.fields)
         self._templates = registry.templates if registry is not None and known else None
@@ -188,9 +197,11 @@ class Reader:
         self._reads_contacts = "contacts" in read or bool(self._numbers) or owners or bool(self._reviewed)
         # the scanner sees no digits: a word with digits is looked for by itself, where the text with its digits masked has one like it
         self._digit_words = {word: bits for word, bits in words.items() if _DIGIT.search(word)}
-        self._digit_masks = BytesAhoCorasick(sorted({masked(word) for word in self._digit_words}), matchkind=MatchKind.Standard)
-        plain = tuple(sorted(words.keys() - self._digit_words.keys()))
-        self.scanner = scanner(lexicon, plain)
+        masks = {mask: place for place, mask in enumerate({masked(word): None for word in self._digit_words})}
+        self._digit_masks: Shards = Shards(masks, before._digit_masks if before is not None else None, rest)
+        rest()
+        plain = [word for word in words if word not in self._digit_words]
+        self.scanner: Scanner = Scanner(lexicon, plain, before.scanner if before is not None else None, rest)
         places = self.scanner.places
         self._meanings = {places[word.encode("utf-8", "surrogatepass")]: words[word] for word in plain}
         self._masks: Memo[bytes, Reading | Spans] = Memo(MASKS_MAX)
@@ -202,8 +213,26 @@ class Reader:
         if content.read_by is not self.mark:
             content.reading = self._fresh(content)
             content.read_by = self.mark
+            self.lately.append(content)
         reading: Reading = content.reading
         return reading
+
+    def learn_from(self, before: Reader, rest: Rest = no_rest) -> None:
+        """Reads what another reader has read lately, in another thread while that one is asked and nobody asks this one yet: else the
+        first messages after a change of rules would all wait for the reading of their texts. The contents keep what the other one
+        read. Takes over the texts that rules compare."""
+        for number, content in enumerate(list(before.lately)):
+            if number % LEARN_PIECE == 0:
+                rest()
+            self._fresh(content)
+        if self.texts is not None and before.texts is not None:
+            self.texts = before.texts
+
+    def forget(self, rest: Rest = no_rest) -> None:
+        """Lets go of all that was learnt, piece by piece: freed at once it would hold everybody up. Nobody may ask afterwards."""
+        for memo in (self._masks, self._traits, self._senses):
+            memo.empty(rest)
+        self.scanner.forget(rest)
 
     def _fresh(self, content: Content) -> Reading:
         mask = masked(content.text)
@@ -232,7 +261,7 @@ class Reader:
         data = without_numbers(mask)
         weighed, bits = self._sense(page, data)
         digits: bool | Spans = b"0" in mask and self._digits_decide(page)
-        if self._digit_words and self._digit_masks.find_matches_as_indexes(mask):
+        if self._digit_words and self._digit_masks.matches(mask):
             digits = True
             for word, bit in self._digit_words.items():
                 if word in page.squeezed:

@@ -30,6 +30,7 @@ from .plan import Decision, Limited, Plan, Rule, by_window, cap_of, is_fixed, pl
 from .reading import Reader, Traits
 from .regions import SEGMENT_FIRST, SEGMENTS, Regions
 from .registry import PortRow, Registry
+from .rest import Rest, no_rest
 from .templates import TemplateRow
 
 PLANS_MAX = 32_768  # per generation, about 300 bytes each
@@ -77,8 +78,11 @@ class RuleSet:
         category_tag: int | None = None,
         orders: tuple[Order, ...] = (),
         reader: Reader | None = None,
+        before: RuleSet | None = None,
+        rest: Rest = no_rest,
     ) -> None:
-        """``reader``: of the set these rules come from, if the text means the same to both."""
+        """``reader``: of the set these rules come from, if the text means the same to both. ``before``: the set in force meanwhile, if
+        this one is made beside traffic; ``rest`` is called between pieces of work."""
         self.revision = revision
         self.rules = rules
         self.orders = orders
@@ -112,8 +116,11 @@ class RuleSet:
         self.category_tag = category_tag
         if reader is None:
             reads = " ".join(leaf.reads for rule in live for leaf in leaves(rule.when) if isinstance(leaf, Person))
-            reader = Reader(bits, lexicon, category_tag, registry, owners="owners" in reads, texts="texts" in reads)
-        self.reader = reader
+            reader = Reader(
+                bits, lexicon, category_tag, registry, owners="owners" in reads, texts="texts" in reads,
+                before=before.reader if before is not None else None, rest=rest,
+            )  # fmt: skip
+        self.reader: Reader = reader
         self.cells: array[int] = regions.cells
         self.provinces = [province for province, _ in regions.places]
         self.kindred = Kindred(bits, regions, registry)
@@ -260,10 +267,15 @@ class RuleSet:
         texts = self.reader.texts
         return (texts.find(template) if texts is not None else None) or ""
 
-    def learn_from(self, before: RuleSet) -> None:
-        """Takes over the texts that the rules before these have read."""
-        if self.reader.texts is not None and before.reader.texts is not None:
-            self.reader.texts = before.reader.texts
+    def learn_from(self, before: RuleSet, rest: Rest = no_rest) -> None:
+        """Reads the texts that the rules before these have read lately; before these are in force."""
+        self.reader.learn_from(before.reader, rest)
+
+    def forget(self, rest: Rest = no_rest) -> None:
+        """Lets go of what was learnt; for a set that is in force no more."""
+        for memo in (self.plans, self._known, self._decisions):
+            memo.empty(rest)
+        self.reader.forget(rest)
 
     def _cell(self, number: int) -> int:
         segment = number // 10_000 - SEGMENT_FIRST

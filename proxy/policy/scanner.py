@@ -9,24 +9,21 @@ nothing (优惠政策) it does not count there, but does elsewhere. A Latin word
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache
-
-from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
+from collections.abc import Callable, Iterable
 
 from .lexicon import Lexicon
-
-DFA_WORDS_MAX = 5_000
-"""Up to here the fastest form, some 5 KB a word; beyond, the one the library chooses."""
-Match = tuple[int, int, int]  # place of the word, first byte, byte after the last
+from .memo import DROPPED_PIECE
+from .rest import Rest, no_rest
+from .shards import Match, Shards
 
 
 class Scanner:
     """Words have places: those of the lexicon first, in its order, then the rules'."""
 
-    __slots__ = ("lexicon", "patterns", "places", "_automaton", "_inside", "_exact")
+    __slots__ = ("lexicon", "matches", "patterns", "places", "shards", "_inside", "_exact")
 
-    def __init__(self, lexicon: Lexicon, words: tuple[str, ...]) -> None:
+    def __init__(self, lexicon: Lexicon, words: Iterable[str], before: Scanner | None = None, rest: Rest = no_rest) -> None:
+        """``before``, ``rest``: see shards.py; they are for a set that is loaded beside traffic."""
         self.lexicon = lexicon
         self.patterns = [word.text.encode("utf-8", "surrogatepass") for word in lexicon.words]
         self.places = {pattern: place for place, pattern in enumerate(self.patterns)}
@@ -34,8 +31,9 @@ class Scanner:
             pattern = word.encode("utf-8", "surrogatepass")
             if self.places.setdefault(pattern, len(self.patterns)) == len(self.patterns):
                 self.patterns.append(pattern)
-        how = Implementation.DFA if len(self.patterns) <= DFA_WORDS_MAX else None
-        self._automaton = BytesAhoCorasick(self.patterns, matchkind=MatchKind.Standard, implementation=how)
+        self.shards: Shards = Shards(self.places, before.shards if before is not None else None, rest)
+        self.matches: Callable[[bytes], list[Match]] = self.shards.matches
+        """Every word wherever it stands, by the end, the longest first."""
         self._inside: dict[int, list[int]] = {}
         """place of a word → places of the shorter ones in it"""
         exact: list[int] = []
@@ -49,9 +47,13 @@ class Scanner:
         self._exact = frozenset(exact)
         """Words of which it matters where they stand."""
 
-    def matches(self, data: bytes) -> list[Match]:
-        """Every word wherever it stands, by the end."""
-        return self._automaton.find_matches_as_indexes(data, overlapping=True)
+    def forget(self, rest: Rest) -> None:
+        """Lets go of the words, piece by piece; nobody may ask afterwards."""
+        while self.patterns:
+            for pattern in self.patterns[-DROPPED_PIECE:]:
+                self.places.pop(pattern, None)
+            del self.patterns[-DROPPED_PIECE:]
+            rest()
 
     def is_exact(self, found: frozenset[int]) -> bool:
         """Whether what counts depends on where the words stand, not only on which there are."""
@@ -96,9 +98,3 @@ def _is_inside_word(data: bytes, start: int, end: int) -> bool:
     return (start > 0 and _is_letter(data[start - 1]) and _is_letter(data[start])) or (
         end < len(data) and _is_letter(data[end]) and _is_letter(data[end - 1])
     )
-
-
-@lru_cache(maxsize=2)
-def scanner(lexicon: Lexicon, words: tuple[str, ...]) -> Scanner:
-    """One that is there already if neither has changed: 100,000 words take a second to prepare."""
-    return Scanner(lexicon, words)

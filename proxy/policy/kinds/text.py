@@ -54,7 +54,7 @@ def condition(node: Node, context: Context) -> Tree:
 
 
 def _words(words: list[str], node: Node) -> Test:
-    vocabulary = tuple(sorted({squeeze(fold(word)).strip() for word in words}))
+    vocabulary = tuple({squeeze(fold(word)).strip(): None for word in words})
     for word in vocabulary:
         if not word.strip(SPLITTERS):
             raise RuleFault(node.line, "text: a word of nothing but spaces and marks would match every text")

@@ -1,0 +1,209 @@
+"""A set of 500 rules and 100,000 words changed under load: how long no answer came, and what was lost. Real process, real sockets.
+
+In: a rate, how often. Out: for each change how long the gate took, the longest time without an answer, the slowest answer; beside them the
+same figures without any change. Never: a promise about a machine that does something else, too.
+
+    python -m tests.soak.reload --rate 1000 --times 5 [--words 100000] [--rules 500]        (make reload)
+
+The first change brings the whole list, the second another list altogether, the others a hundred words more or fewer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import tempfile
+from collections.abc import Awaitable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from time import perf_counter
+
+import uvloop
+
+from proxy.message import Category
+from proxy.sim import measure
+from proxy.sim.bench import count_rules, extra_rules
+from proxy.sim.carrier import Carrier
+from proxy.sim.deck import Ports, deck, recipients
+from proxy.sim.gate import CHINA, CarrierSide, Gate, Provider, copy_rules, write_settings
+from proxy.sim.load import Load
+
+BINDS, WINDOW = 4, 50
+PREFIX = "1069012"
+LOOK_S = 0.0005
+"""How often the answers are counted."""
+IN_FORCE_S = 60.0
+STRICT_S = 0.02
+"""What nobody may notice: DESIGN of the gate's numbers."""
+CHARACTERS = range(0x4E00, 0x7000)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One stretch of time under load."""
+
+    what: str
+    lasted_s: float
+    answers: int
+    longest_gap_ms: float  # without any answer
+    slowest_ms: float  # from when a submit was due to its answer
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    rules: int
+    words: int
+    rate: float
+    sent: int
+    answered: int
+    unanswered: int
+    windows: tuple[Window, ...]
+
+    @property
+    def worst_ms(self) -> float:
+        """The longest time without an answer around a change."""
+        return max(one.longest_gap_ms for one in self.windows if one.what != "no change")
+
+
+def words_of(count: int, seed: int) -> list[str]:
+    """So many words of two to five characters that stand in no simulated text but by chance."""
+    chance = random.Random(seed)
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found["".join(chr(chance.choice(CHARACTERS)) for _ in range(chance.randint(3, 6)))] = None
+    return list(found)
+
+
+def lists(words: int, times: int) -> list[list[str]]:
+    """What the list holds, change by change."""
+    found = [words_of(words, 1), words_of(words, 2)]
+    while len(found) < times:
+        fresh = words_of(100, 3 + len(found))
+        found.append([*found[-1][50:], *fresh[: 100 if len(found) % 2 else 20]])
+    return found[:times]
+
+
+class Watch:
+    """Looks at a generator's counts all the time."""
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.longest_s = 0.0
+        self._answered, self._at = load.counts.answered, perf_counter()
+
+    async def look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now = perf_counter()
+            if self.load.counts.answered != self._answered:
+                self.longest_s = max(self.longest_s, now - self._at)
+                self._answered, self._at = self.load.counts.answered, now
+
+    async def over(self, what: str, lasts: Awaitable[object]) -> Window:
+        """The figures of as long as ``lasts`` lasts."""
+        sent, answered = self.load.counts.sent, self.load.counts.answered
+        self.load.counts.histogram[:] = [0] * len(self.load.counts.histogram)
+        self.longest_s, self._at = 0.0, perf_counter()
+        began = perf_counter()
+        await lasts
+        assert self.load.counts.sent > sent, "nothing was sent: the generator stands still"
+        lasted_s = perf_counter() - began
+        slowest = self.load.counts.quantile_s(1.0) * 1e3
+        answers = self.load.counts.answered - answered
+        return Window(what, round(lasted_s, 2), answers, round(self.longest_s * 1e3, 1), round(slowest, 1))
+
+
+def reload_under_load(folder: Path, *, rate: float, times: int, words: int, rules: int) -> Report:
+    """Runs it all; AssertionError where something was lost."""
+    return uvloop.run(_run(folder, rate=rate, times=times, words=words, rules=rules))
+
+
+async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int) -> Report:
+    ports = Ports.under(PREFIX)
+    shipped = copy_rules(
+        folder / "rules", datetime.now(CHINA), [(ports.of(one), "", one) for one in (Category.OTP, Category.NOTICE)]
+    )
+    (shipped / "extra.yaml").write_text(extra_rules(rules - count_rules(shipped) - 1), encoding="utf-8")
+    (shipped / "lists").mkdir(exist_ok=True)
+    (shipped / "long.yaml").write_text(_LONG, encoding="utf-8")
+    (shipped / "lists" / "long.txt").write_text("一个很少见的词语\n", encoding="utf-8")
+    held = lists(words, times)
+    carrier = Carrier()
+    port = await carrier.start()
+    gate = Gate(folder, *write_settings(folder, [CarrierSide(port)], [Provider("jia", (PREFIX,), window=WINDOW)]))
+    await asyncio.to_thread(gate.start)
+    load = Load(WINDOW, rate)
+    try:
+        cards = deck("standard", ports)
+        people = recipients([13800210000 + number for number in range(50_000)])
+        for number in range(BINDS):
+            await load.add("127.0.0.1", gate.smpp, "jia", "secret", cards, people, number * 997)
+        return await _measured(gate, shipped, load, held, rate)
+    finally:
+        load.going = False
+        await asyncio.to_thread(gate.stop)
+        await carrier.stop()
+
+
+async def _measured(gate: Gate, rules: Path, load: Load, held: list[list[str]], rate: float) -> Report:
+    watch = Watch(load)
+    looking = asyncio.create_task(watch.look())
+    load.go()
+    await asyncio.sleep(3)
+    windows = [await watch.over("no change", asyncio.sleep(3))]
+    for number, list_ in enumerate(held, 1):
+        fresh = rules / "lists" / ".long.fresh"
+        await asyncio.to_thread(fresh.write_text, "\n".join(list_) + "\n", encoding="utf-8")
+        await asyncio.sleep(1)  # the disk has it
+        fresh.rename(rules / "lists" / "long.txt")
+        windows.append(await watch.over(f"change {number}", _in_force(gate, number)))
+        await asyncio.sleep(1)
+    windows.append(await watch.over("no change", asyncio.sleep(3)))
+    left = await load.stop()
+    looking.cancel()
+    assert not load.problem, load.problem
+    counts = load.counts
+    assert not left, f"{left} submits were never answered"
+    return Report(count_rules(rules), len(held[0]), rate, counts.sent, counts.answered, left, tuple(windows))
+
+
+async def _in_force(gate: Gate, number: int) -> None:
+    """Until the gate has said so often that other rules are in force, and a second more: what is left over is cleared away then."""
+    deadline = perf_counter() + IN_FORCE_S
+    while gate.log.read_text(errors="replace").count("rules in force") < number:
+        assert perf_counter() < deadline, gate.last_words()
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(1)
+
+
+_LONG = """\
+rules:
+  - id: long-list
+    say: 长词表
+    when: {text: {file: lists/long.txt}}
+    then: reject
+    reason: keyword
+"""
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    asked.add_argument("--rate", type=float, default=1000)
+    asked.add_argument("--times", type=int, default=5)
+    asked.add_argument("--words", type=int, default=100_000)
+    asked.add_argument("--rules", type=int, default=500)
+    options = asked.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gate106-reload-") as folder:
+        report = reload_under_load(
+            Path(folder), rate=options.rate, times=options.times, words=options.words, rules=options.rules
+        )
+    print(json.dumps({"machine": measure.machine(), **asdict(report)}, ensure_ascii=False, indent=2))
+    sys.exit(report.worst_ms > STRICT_S * 1e3)
+
+
+if __name__ == "__main__":
+    main()

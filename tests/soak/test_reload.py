@@ -1,0 +1,26 @@
+"""A short run of what ``make reload`` measures. How long a pause may be is for a machine that does nothing else: here a stall is told
+from a busy machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.soak.reload import lists, reload_under_load
+
+STALL_MS = 1000.0
+
+
+@pytest.mark.timeout(180)
+def test_rules_and_a_long_list_change_under_load_and_nothing_is_lost(tmp_path: Path) -> None:
+    report = reload_under_load(tmp_path, rate=400, times=2, words=100_000, rules=500)
+    assert report.rules == 500
+    assert report.answered == report.sent > 2000
+    assert report.worst_ms < STALL_MS, report.windows
+
+
+def test_each_list_of_the_run_differs_from_the_one_before() -> None:
+    held = lists(1000, 4)
+    assert len({tuple(one) for one in held}) == 4
+    assert len(set(held[2]) & set(held[1])) == 950

@@ -1,0 +1,70 @@
+"""Long work beside the loop: the loop gets its turn, measured in the processor time of this process, so that a busy machine does not show."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from proxy import policy
+from proxy.gently import Gently
+from tests.soak.reload import words_of
+
+RULE = "rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n"
+LAPSE_S = 0.06
+"""A list of 100,000 words in one piece takes ten times as long."""
+
+
+def test_a_list_of_100000_words_is_taken_in_while_the_loop_has_its_turns(tmp_path: Path) -> None:
+    folder = tmp_path / "rules"
+    (folder / "lists").mkdir(parents=True)
+    (folder / "words.yaml").write_text(RULE, encoding="utf-8")
+    (folder / "lists" / "words.txt").write_text("代开发票\n", encoding="utf-8")
+    before = policy.load(folder)
+    (folder / "lists" / "words.txt").write_text("\n".join(words_of(100_000, 1)), encoding="utf-8")
+    gc.disable()  # as in the gate, which chooses the moments
+
+    async def beside() -> tuple[float, policy.RuleSet]:
+        gently = Gently()
+        work = asyncio.create_task(gently.run(lambda rest: policy.load_all(folder, before=before, rest=rest).rules))
+        worst, last = 0.0, time.process_time()
+        while not work.done():
+            await asyncio.sleep(0.000_5)
+            now = time.process_time()
+            worst, last = max(worst, now - last), now
+        return worst, work.result()
+
+    try:
+        worst, rules = asyncio.run(beside())
+    finally:
+        gc.enable()
+        gc.unfreeze()
+    assert len(rules.reader.scanner.shards.held) > 20, "it came in pieces"
+    assert worst < LAPSE_S
+
+
+def test_one_long_work_waits_for_another_and_the_interpreter_is_left_as_it_was() -> None:
+    interval = sys.getswitchinterval()
+    order: list[str] = []
+
+    def work(name: str) -> Callable[[Callable[[], None]], None]:
+        def done(rest: Callable[[], None]) -> None:
+            order.append(f"{name} begins")
+            assert sys.getswitchinterval() < interval
+            rest()
+            order.append(f"{name} ends")
+
+        return done
+
+    async def both() -> None:
+        gently = Gently()
+        assert not gently.busy
+        await asyncio.gather(gently.run(work("first")), gently.run(work("second")))
+
+    asyncio.run(both())
+    gc.unfreeze()
+    assert order == ["first begins", "first ends", "second begins", "second ends"]
+    assert sys.getswitchinterval() == interval
