@@ -46,10 +46,9 @@ from proxy.ops.control import ControlError
 from proxy.ops.http import HttpServer
 from proxy.ops.metrics import Gauges, pieces
 from proxy.ops.systemd import Manager
-from proxy.policy import RuleSet
-from proxy.policy.rest import Rest
 from proxy.relay import Relay
 from proxy.replay import ID_GAP, replay, settle_open
+from proxy.revising import Revising
 from proxy.sent import SentIndex
 from proxy.state import EmbeddedStore, StateError, open_store
 from proxy.state.mailbox import UNOWNED, Bounds
@@ -68,6 +67,8 @@ CHECKPOINT_S = 30.0
 """A restart replays at most about so much of the journal."""
 GARBAGE_S, GARBAGE_IDLE_S = 3600.0, 60.0
 """A full garbage collection at least so often, and so often when nothing is on its way."""
+RETRY_MS = 5000
+"""A changed set of rules that could not be kept or written, because of the disk, is tried again so often."""
 CLOCK_STEP_S = 1.0
 """A wall clock that jumps by more is journalled."""
 
@@ -83,19 +84,17 @@ class Gate:
         self.loop = loop
         self.tally = Tally()
         self.turns = Turns(loop)
-        self.rules = policy.load(settings.rules, category_tag=settings.category_tag)
+        self.gently = Gently()
         self.contexts = Contexts(settings)
-        self.rules_problem = ""
-        """Why the folder's rules are not in force, empty when they are."""
         self.store: EmbeddedStore = open_store(settings.store, accept_loss=accept_loss)
         self.journal, self.relay = self._restore(accept_loss)
         self.syncer = Syncer(loop, self.journal, self._synced)
         self.operating = Operating(
-            settings.control, self.rules, self.relay, self.store, self.journal, self._sync, self.providers, self.houses, self.reload,
-            lambda: self.rules_problem,
+            settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.houses, self.reload,
+            self.revising,
         )  # fmt: skip
+        self.revising.opened(self.operating)
         self.clock_skew_s = 0.0
-        self.gently = Gently()
         self._tasks: list[asyncio.Task[None]] = []
         self._collected_s = loop.time()
         self._checkpointing = False
@@ -125,11 +124,12 @@ class Gate:
         found = replay(self.store, records, position.counted, accepted if replacing else None)
         settle_open(self.store, found)
         self.ids.restore(found.learnt)
+        self.revising = Revising(settings, self.store.history, self.gently, tally)
         journal = Journal(disk, settings.node)
         log.info("journal replayed", records=found.records, open=len(found.open), at=journal.written)
         relay = Relay(
             directory=directory,
-            rules=self.rules,
+            rules=self.revising.rules,
             store=self.store,
             journal=journal,
             routes=routes_over(self.houses),
@@ -167,7 +167,7 @@ class Gate:
         settings = self.settings
         now = time.time()
         self._note(entries.START, entries.pack_start(now, settings.node, self.relay.highest_id))
-        self._note_rules(now)
+        self.revising.note_start()
         await self._wait_synced(self.journal.written)
         await self.operating.start(settings.retention)
         self.http = HttpServer(self._metrics, self._not_ready, settings.http.metrics_allow, self._notes)
@@ -183,7 +183,9 @@ class Gate:
             self.loop.create_task(self._watch_rules()),
         ]
         self.providers.accepting = True
-        log.info("gate open", smpp=self.smpp_port, http=self.http_port, rules=self.rules.revision, carriers=len(self.houses))
+        log.info(
+            "gate open", smpp=self.smpp_port, http=self.http_port, rules=self.revising.rules.revision, carriers=len(self.houses)
+        )
 
     def _note(self, kind: int, body: bytes) -> None:
         """A record of the gate's own, outside a turn."""
@@ -191,9 +193,6 @@ class Gate:
             self.journal.append(kind, body)
             self.journal.write(time.time())
             self.syncer.kick()
-
-    def _note_rules(self, now: float) -> None:
-        self._note(entries.RULES, entries.pack_rules(now, self.rules.revision, [rule.id for rule in self.rules.rules]))
 
     # -- one loop turn
 
@@ -249,7 +248,7 @@ class Gate:
             self.relay.tick(now)
             self.way_back.tick(now)
             self.operating.tick(now, now_s)
-            self.store.sweep(now, self.rules.window_s)
+            self.store.sweep(now, self.relay.rules.window_s)
             if self.relay.idle:
                 with contextlib.suppress(JournalDown):
                     self.journal.mark(now)
@@ -313,28 +312,15 @@ class Gate:
             await asyncio.sleep(0.001)  # a sync takes a millisecond or so, and this is rare
 
     async def _watch_rules(self) -> None:
-        async for _ in watchfiles.awatch(self.settings.rules, debounce=100, step=20, recursive=True):
-            await self.reload_rules()
-
-    async def reload_rules(self) -> list[str]:
-        """Swaps in the folder's rules between two messages; a bad file keeps the old set and says so. What is wrong with the files."""
-        try:
-            rules = await self.gently.run(self._load_beside)
-        except policy.RulesError as error:
-            self.rules_problem = str(error.problems[0])
-            self.tally.rules_reload["failed",] += 1
-            log.error("rules not loaded, the old set stays in force", problem=self.rules_problem, problems=len(error.problems))
-            return [str(problem) for problem in error.problems]
-        self.rules_problem = ""
-        if rules.revision == self.rules.revision:
-            return []
-        before, self.rules = self.rules, rules
-        self.operating.use(rules)
-        self._note_rules(time.time())
-        self.tally.rules_reload["ok",] += 1
-        log.info("rules in force", revision=rules.revision, rules=len(rules.rules))
-        await self.gently.run(before.forget)
-        return []
+        watch = watchfiles.awatch(
+            self.settings.rules, debounce=100, step=20, recursive=True, rust_timeout=RETRY_MS, yield_on_timeout=True
+        )
+        async for changed in watch:
+            try:
+                if changed or self.revising.unsettled:
+                    await self.revising.reload("files")
+            except Exception as error:  # whatever it is: the next change must be seen
+                log.error("rules not loaded: a fault of gate106, please report it", exc_info=error)
 
     def _use_contexts(self) -> None:
         """Connections from now on are made by these."""
@@ -343,18 +329,10 @@ class Gate:
         for house in self.houses:
             house.tls = self.contexts.carriers.get(house.carrier.name)
 
-    def _load_beside(self, rest: Rest) -> RuleSet:
-        """In a thread, while messages pass."""
-        before = self.rules
-        rules = policy.load_all(self.settings.rules, category_tag=self.settings.category_tag, before=before, rest=rest).rules
-        if rules.revision != before.revision:
-            rules.learn_from(before, rest)
-        return rules
-
-    async def reload(self) -> list[str]:
-        """SIGHUP: rules, and from the settings accounts and how refusals are taken (listeners, carriers and paths need a restart).
-        What is wrong with the files, empty when all is in force."""
-        problems = await self.reload_rules()
+    async def reload(self, how: str = "SIGHUP", who: str = "") -> list[str]:
+        """SIGHUP, or the command of ``who``: rules, and from the settings accounts, who has tokens, and how refusals are taken (listeners,
+        carriers and paths need a restart). What is wrong with the files, empty when all is in force."""
+        problems = await self.revising.reload(how, who)
         try:
             settings = await self.loop.run_in_executor(None, load, self.path)
         except SettingsError as error:
@@ -377,6 +355,7 @@ class Gate:
         self.relay.directory = directory
         self.providers.use(directory)
         self.hearing.manners = _manners(settings)
+        self.revising.use(settings)
         self.providers.commands.use()
         self.way_back.disown(directory.providers)
         self.operating.keeper.keep = settings.retention
@@ -441,9 +420,7 @@ class Gate:
     def _notes(self) -> list[str]:
         """What somebody should mend, though traffic may come."""
         notes = self._carriers_down() if any(house.lane.up for house in self.houses) else []
-        if self.rules_problem:
-            notes.append(f"rules: {self.rules_problem} (the set {self.rules.revision} stays in force)")
-        return notes + [f"settings: {one}" for one in self.waiting] + self.operating.notes()
+        return notes + [f"settings: {one}" for one in self.waiting] + self.revising.notes() + self.operating.notes()
 
     def _carriers_down(self) -> list[str]:
         return [
@@ -474,8 +451,6 @@ class Gate:
             mailbox_oldest_s={(box.provider or "unowned",): box.age_s(now) for box in boxes},
             provider_tps_limit={(name,): provider.tps for name, provider in self.relay.directory.providers.items()},
             provider_binds_limit={(name,): provider.binds for name, provider in self.relay.directory.providers.items()},
-            rules_revision=self.rules.revision,
-            rules_folder_ok=not self.rules_problem,
             store_up=True,
             journal_up=not self.relay.journal_down,
             journal_lag_s=self.journal.lag(now),
@@ -485,6 +460,7 @@ class Gate:
             certificate_expiry={(name,): ends for name, ends in self.contexts.expiry.items()},
             time_s=now,
             **self.operating.gauges(),
+            **self.revising.gauges(),
         )
 
     def _metrics(self) -> Iterator[bytes]:

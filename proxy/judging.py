@@ -15,6 +15,7 @@ from proxy.changes import fingerprint, refused_before
 from proxy.grounds import Grounds
 from proxy.message import GATE_REASONS, Category, Entry, Facts, Message, Outcome, Reason, Verdict, pack_entry
 from proxy.policy import RuleSet, judge
+from proxy.proposal import Proposal
 from proxy.state import Store, record
 from proxy.tally import Tally
 from proxy.transit import Routes, Transit
@@ -54,6 +55,8 @@ class Judging:
         """What is to be said of verdicts beside them, until they are written."""
         self._on_judge_error = on_judge_error
         self._listed = store.listed
+        self.proposal: Proposal | None = None
+        """Rules that wait for approval: asked beside, never obeyed."""
 
     def judge(self, transit: Transit, data: bytes, now: float, adopted: Entry | None = None) -> bytes:
         """One submit against the record as the earlier ones left it; returns the record with what this one adds. ``adopted``: what it
@@ -73,6 +76,8 @@ class Judging:
             verdict = judge(message, person, self.rules, at, self.store.counters)
         except Exception as error:  # noqa: BLE001 # whatever it is: counted, logged, and settled by on_judge_error
             verdict = self.failed(message, error)
+        if self.proposal is not None:
+            self.proposal.look(message, person, verdict, at, self.store.counters)
         transit.verdict = verdict
         transit.category = category = verdict.facts.category
         if verdict.breaches:

@@ -27,7 +27,9 @@ from proxy.ops.control import ControlServer, Refused
 from proxy.orders import OrderBook
 from proxy.policy import RuleSet, moments
 from proxy.policy.orders import words_of
+from proxy.proposal import Proposal
 from proxy.relay import Relay
+from proxy.revising import Revising
 from proxy.state import EmbeddedStore
 
 log = structlog.get_logger()
@@ -43,26 +45,26 @@ class Operating:
     def __init__(
         self,
         control: Path,
-        rules: RuleSet,
         relay: Relay,
         store: EmbeddedStore,
         journal: Journal,
         kick: Callable[[], None],
         providers: Providers,
         houses: Sequence[CarrierHouse],
-        reload: Callable[[], Awaitable[list[str]]],
-        problem: Callable[[], str],
+        reload: Callable[[str, str], Awaitable[list[str]]],
+        revising: Revising,
     ) -> None:
-        """``kick``: something is to be synced. ``problem``: why the folder's rules are not in force, empty when they are."""
+        """``kick``: something is to be synced. ``reload``: by what and by whom → what is wrong with the files."""
         self.relay = relay
         self.store = store
         self.houses = houses
         self.listing: Listing | None = None
-        self._rules = rules
+        self.revising = revising
+        self._rules = revising.rules
         self._rules_since = time.time()
         self._journal, self._kick = journal, kick
         self._providers = providers
-        self._reload, self._problem = reload, problem
+        self._reload = reload
         self.book = OrderBook(store.orders, self.write, self._obey)
         self._taps = Taps(providers.turns)
         self._lately = ops_rules.Lately(relay.tally)
@@ -98,14 +100,18 @@ class Operating:
 
     # -- what stands by the orders
 
-    def use(self, rules: RuleSet) -> None:
-        """Other rules are in force from now on, beside the same orders."""
-        self._rules, self._rules_since = rules, time.time()
+    def use(self, rules: RuleSet, proposal: Proposal | None) -> None:
+        """These rules are in force from now on, beside the same orders, and those wait for approval."""
+        if rules is not self._rules:
+            self._rules, self._rules_since = rules, time.time()
+        self.relay.judging.proposal = proposal
         self._obey()
 
     def _obey(self) -> None:
         given = self.book.of_kind(*JUDGING)
         self.relay.rules = self._rules.with_orders(given) if given else self._rules
+        if (proposal := self.relay.judging.proposal) is not None:
+            proposal.obey(given)
         drains, now = self.book.of_kind("drain"), self.now()
         for house in self.houses:
             house.drain(links.drained(house, drains, now))
@@ -158,11 +164,11 @@ class Operating:
         except TimeoutError:
             raise Refused(f"the disk has not synced for {SAFE_S:g} s: it is done, but not safe on disk") from None
 
-    async def reload(self) -> list[str]:
-        return await self._reload()
+    async def reload(self, who: str) -> list[str]:
+        return await self._reload("command", who)
 
     def rules_told(self) -> dict[str, Any]:
-        return {"since": self._rules_since, "problem": self._problem()}
+        return {"since": self._rules_since, **self.revising.told()}
 
     # -- what others should see
 

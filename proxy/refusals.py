@@ -25,6 +25,9 @@ REPEAT_S = 600.0
 REFUSALS_MAX = 65_536
 """About 500 bytes each: 32 MB at worst, which a provider that varies its texts may fill and nobody else notices."""
 
+SWEPT = 2_000
+"""Dropped in one go on the loop, of what no longer stands: a millisecond at most. All at once takes 30 ms."""
+
 Key = tuple[str, str, bytes]
 """Provider, source, digest of all after the destination."""
 
@@ -47,6 +50,8 @@ class Refusals:
         """By person: one look-up for everybody who was refused nothing."""
         self._rules: RuleSet | None = None
         self._order: deque[tuple[float, int, Key]] = deque()
+        self._gone: list[tuple[dict[int, dict[Key, Kept]], deque[tuple[float, int, Key]]]] = []
+        """What stood under other rules, until it is swept away."""
 
     def again(self, transit: Transit, rules: RuleSet, now: float) -> bool:
         """Whether this was refused a few minutes ago: then it is answered so again, once that is written."""
@@ -117,9 +122,26 @@ class Refusals:
         self.people.pop(person, None)
 
     def clear(self) -> None:
-        self.people.clear()
-        self._order.clear()
+        """Nothing stands any more: other rules are in force."""
+        if self._order:
+            self._gone.append((self.people.copy(), self._order))
+            self.people.clear()  # which frees nothing yet; the relay looks into this very dict
+            self._order = deque()
         self._rules = None
+
+    def sweep(self) -> None:
+        """A few times a second: gives back some of the memory of what no longer stands."""
+        left = SWEPT
+        while self._gone and left:
+            people, order = self._gone[-1]
+            while order and left:
+                order.pop()
+                left -= 1
+            while people and left:
+                people.popitem()
+                left -= 1
+            if not people and not order:
+                self._gone.pop()
 
 
 def _key(message: Message) -> Key:

@@ -409,7 +409,8 @@ class Relay:
             self._wake()
 
     def tick(self, now: float) -> None:
-        """Once in a while: tries again what the journal or the store did not take."""
+        """A few times a second: tries again what the journal or the store did not take."""
+        self.refusals.sweep()
         self._changes.extend(self._later)
         self._later.clear()
         if self.journal_down:
@@ -461,7 +462,9 @@ class Relay:
 
     @rules.setter
     def rules(self, rules: RuleSet) -> None:
-        self.judging.rules = rules
+        if rules is not self.judging.rules:
+            self.judging.rules = rules
+            self.refusals.clear()
 
     @property
     def highest_id(self) -> int:

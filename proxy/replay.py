@@ -95,6 +95,8 @@ def _operated(store: EmbeddedStore, item: Record, listings: Listings) -> bool:
     body = item.body
     if item.kind == entries.ORDERED:
         store.orders.put(operated.unpack_order(body).id, body)
+    elif item.kind == entries.REVISED:
+        store.history.put(item.sequence, body)
     elif item.kind == entries.LIFTED:
         store.orders.drop(operated.unpack_lifted(body).order)
     elif item.kind == entries.SUPPRESSED:

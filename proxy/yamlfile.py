@@ -24,6 +24,8 @@ from yaml._yaml import CParser
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.resolver import BaseResolver
 
+from proxy.rest import Rest, no_rest
+
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 Place = tuple[str | int, ...]
 """Where a value stands: keys and indexes from the top, ``("carriers", 0, "window")``."""
@@ -93,7 +95,7 @@ class Document:
         return YamlError(self.name, self.line(at), f"{where}: {text}" if where else text)
 
 
-def load(source: Path | str, name: str | None = None) -> Document:
+def load(source: Path | str, name: str | None = None, rest: Rest = no_rest) -> Document:
     """Read a file (a Path) or a text (a str). ``name`` is what errors call it; a Path's own spelling by default."""
     if isinstance(source, Path):
         name = name or str(source)
@@ -105,7 +107,7 @@ def load(source: Path | str, name: str | None = None) -> Document:
         raise YamlError(name, text.count("\n", 0, lone.start()) + 1, "half a surrogate pair is no character")
     loader: _Composer | None = None
     try:
-        loader = _Composer(text)
+        loader = _Composer(text, rest)
         root = loader.get_single_node()
     except yaml.YAMLError as fault:
         raise _explained(fault, name, text) from None
@@ -114,7 +116,7 @@ def load(source: Path | str, name: str | None = None) -> Document:
             loader.dispose()
     if root is None:
         return Document(name, None, {(): 1})
-    return _Reader(name).document(root)
+    return _Reader(name, rest).document(root)
 
 
 def spell(place: Iterable[str | int]) -> str:
@@ -149,13 +151,15 @@ def _mistyped(word: str) -> str:
 class _Composer(CParser, BaseResolver):
     """libyaml's parser composing nodes, with tags of our own: no YAML 1.1 guessing, no constructor at all."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, rest: Rest) -> None:
         CParser.__init__(self, text)
         BaseResolver.__init__(self)
+        self._rest = rest
 
     def resolve(self, kind: type[Node], value: str | None, implicit: tuple[bool, bool] | bool) -> str:
         if kind is ScalarNode:
             return _PLAIN if isinstance(implicit, tuple) and implicit[0] else _TEXT
+        self._rest()
         return _COLLECTION
 
     # "descend" and "ascend" serve path resolvers, which we have none of
@@ -167,8 +171,9 @@ class _Composer(CParser, BaseResolver):
 class _Reader:
     """Turns nodes into values, noting lines; everything it refuses has a line."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, rest: Rest) -> None:
         self.name = name
+        self.rest = rest
         self.lines: dict[Place, int] = {}
         self.seen: set[int] = set()  # nodes met before: meeting one again means an alias
         self.open: set[int] = set()  # nodes we are inside of: meeting one of them means it holds itself
@@ -207,6 +212,7 @@ class _Reader:
         return [self.value(child, (*place, index)) for index, child in enumerate(node.value)]
 
     def mapping(self, node: MappingNode, place: Place) -> dict[str, Value]:
+        self.rest()
         result: dict[str, Value] = {}
         for key_node, child in node.value:
             key = self.key(key_node)

@@ -394,7 +394,9 @@ def holder_of(values: dict[str, Any], setting: str) -> tuple[dict[str, Any], str
     *way, last = setting.split(".")
     at = values
     for step in way:
-        if step == "accounts[]":
+        if step == "people[]":
+            at = values.setdefault("people", [{"name": "li", "token": f"scrypt${'00' * 16}${'00' * 32}"}])[0]
+        elif step == "accounts[]":
             at = values["providers"][1]["accounts"][0]
         elif step == "upstream":
             at = values["providers"][1]["upstream"]

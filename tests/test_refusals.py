@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy import refusals
+from proxy import policy, refusals
 from proxy.desk import entries
 from proxy.message import OptOut
 from proxy.state import record
@@ -219,3 +219,25 @@ def test_what_a_person_does_not_want_at_noon_they_may_want_a_minute_later(tmp_pa
     house.submit("jia", SHANGHAI, TEXT, sequence=3)
     assert statuses(house) == [0x420, 0x420]
     assert len(house.at_carrier()) == 1
+
+
+def test_with_other_rules_nothing_stands_and_what_stood_goes_piece_by_piece(tmp_path, monkeypatch):
+    house = House(tmp_path)
+    for number in range(10):
+        house.submit("jia", BEIJING + number, TEXT)
+    house.told("jia")
+    kept = house.relay.refusals
+    assert len(kept.people) == 10
+    looked_into = kept.people
+    house.relay.rules = policy.load(tmp_path / "rules")
+    assert (kept.people, kept.people is looked_into) == ({}, True)
+    monkeypatch.setattr(refusals, "SWEPT", 8)
+    sizes = []
+    for _ in range(4):
+        kept.sweep()
+        sizes.append(sum(len(people) + len(order) for people, order in kept._gone))
+    assert sizes == [12, 4, 0, 0]
+    house.submit("jia", BEIJING, TEXT)
+    house.submit("jia", BEIJING, TEXT)
+    assert len(house.told("jia")) == 2
+    assert len(kept.people) == 1

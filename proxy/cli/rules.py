@@ -1,10 +1,17 @@
-"""rules: ``gate106 rules``, ``rules reload``."""
+"""rules: ``gate106 rules``, ``rules reload``, ``history``, ``approve``, ``reject``, ``rollback``, ``take``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, about, as_json, ask, group, say, table, when
+from proxy.cli import CONFIG, Config, Control, Json, Why, about, as_json, ask, fail, group, say, table, when
+
+TOKEN_BYTES_MAX = 4096
+Revision = Annotated[str, typer.Argument(metavar="REVISION", help="Which set: its revision, or the first digits of it.")]
 
 app = group()
 
@@ -21,7 +28,17 @@ def rules(context: typer.Context, config: Config = CONFIG, control: Control = No
     files = ", ".join(f"{one['file']} ({one['rules']})" for one in told["files"])
     say(f"revision {told['revision']} since {when(told['since'])}: {files}")
     if told["problem"]:
-        say(f"the folder holds another set, with mistakes: {told['problem']}")
+        say(f"the folder holds another set, which is not taken: {told['problem']}")
+    if told["kept_out"]:
+        say(f"the folder's set {told['kept_out']} is kept out until its files change, or: gate106 rules take")
+    if (waits := told["proposed"]) is not None:
+        say(
+            f"{waits['revision']} by {waits['author']} waits for a second person since {when(waits['since'])}: gate106 rules approve"
+        )
+        say(
+            f"  of {waits['judged']:,} messages it would have refused {waits['stricter']:,} that passed, and let pass "
+            f"{waits['milder']:,} that were refused" + (f"; it failed {waits['errors']:,} times" if waits["errors"] else "")
+        )
     for one in told["orders"]:
         say(f"{one['name']}: {about(one)}, until {when(one['until'])} ({one['who']}: {one['why']})")
     table(
@@ -41,5 +58,80 @@ def reload(config: Config = CONFIG, control: Control = None, json: Json = False)
         for problem in told["problems"]:
             typer.echo(problem, err=True)
         changed = "in force now" if told["changed"] else "unchanged"
-        say(f"revision {told['revision']}, {changed}" + (" (mistakes: the old ones stay)" if told["problems"] else ""))
+        waits = f"; {told['proposed']} waits for a second person" if told["proposed"] else ""
+        say(f"revision {told['revision']}, {changed}" + (" (mistakes: the old ones stay)" if told["problems"] else waits))
     raise typer.Exit(1 if told["problems"] else 0)
+
+
+@app.command("history", epilog="Example: gate106 rules history --last 5")
+def history(
+    last: Annotated[int, typer.Option("--last", min=1, max=500, help="How many events.")] = 20,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Tell which sets of rules came and went, who brought them, and what changed; the newest first."""
+    told = ask(config, control, "rules.history", last=last)
+    if json:
+        as_json(told)
+        return
+    for one in told["events"]:
+        why = f": {one['why']}" if one["why"] else ""
+        say(f"{when(one['time'])}  {one['event']} {one['revision']} by {one['who']} ({one['how']}){why}")
+        for change in one["changes"]:
+            say(f"    {change}")
+    if not told["events"]:
+        say("nothing has happened yet")
+
+
+@app.command("approve", epilog="Example: gate106 rules approve 0123456789abcdef --token-file ~/gate106.token")
+def approve(
+    revision: Revision,
+    token_file: Annotated[Path, typer.Option("--token-file", help="Your token, in a file that nobody else may read.")],
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Agree to a set of rules that waits, as a second person: it is in force when the command ends."""
+    try:
+        with token_file.open("rb") as file:
+            token = file.read(TOKEN_BYTES_MAX).decode().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{token_file}: {getattr(error, 'strerror', None) or 'is no text'}")
+    _done(ask(config, control, "rules.approve", revision=revision, token=token), json)
+
+
+@app.command("reject", epilog="Example: gate106 rules reject 0123456789abcdef --why 'the cap is too low'")
+def reject(revision: Revision, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Turn down a set of rules that waits: it is kept out until the files change."""
+    _done(ask(config, control, "rules.reject", revision=revision, why=why), json)
+
+
+@app.command("rollback", epilog="Example: gate106 rules rollback --why 'codes were refused'")
+def rollback(
+    why: Why,
+    revision: Annotated[str | None, typer.Argument(metavar="REVISION", help="To which set; else to the one before.")] = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Put an earlier set of rules into force, at once. The folder's is kept out until its files change."""
+    _done(ask(config, control, "rules.rollback", revision=revision, why=why), json)
+
+
+@app.command("take", epilog="Example: gate106 rules take --why 'it was the right one after all'")
+def take(why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Take the folder's set of rules, though it was rolled back or turned down."""
+    _done(ask(config, control, "rules.take", why=why), json)
+
+
+def _done(event: Mapping[str, Any], json: bool) -> None:
+    if json:
+        as_json(event)
+        return
+    if event["event"] == "vouched":
+        say(f"{event['revision']}: {event['who']} stands for it now; a second person must approve it")
+        return
+    say(f"{event['event']} {event['revision']}; in force: {event['in_force']}")
+    for change in event["changes"]:
+        say(f"    {change}")

@@ -20,8 +20,10 @@ from proxy.config.values import (
     Http,
     Mailbox,
     OptOutReplies,
+    Person,
     Provider,
     Retention,
+    RuleRevisions,
     Settings,
     SettingsError,
     Smpp,
@@ -32,6 +34,6 @@ from proxy.config.values import (
 
 __all__ = [
     "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX", "WINDOW_MAX",
-    "Account", "Carrier", "Hold", "Http", "Mailbox", "OptOutReplies", "Provider", "Retention", "Settings", "SettingsError", "Smpp",
-    "Timers", "Tls", "Upstream", "control_path", "load", "state_places",
+    "Account", "Carrier", "Hold", "Http", "Mailbox", "OptOutReplies", "Person", "Provider", "Retention", "RuleRevisions", "Settings",
+    "SettingsError", "Smpp", "Timers", "Tls", "Upstream", "control_path", "load", "state_places",
 ]  # fmt: skip

@@ -17,6 +17,9 @@ def across(top: Fields, settings: Settings) -> None:
     _twice(top, "carriers", [("name", carrier.name) for carrier in settings.carriers])
     _twice(top, "carriers", [("code", carrier.code) for carrier in settings.carriers])
     _twice(top, "providers", [("name", provider.name) for provider in settings.providers])
+    _twice(top, "people", [("name", person.name) for person in settings.people])
+    if settings.revisions.four_eyes and len(settings.people) < 2:
+        top.fault(("revisions", "four_eyes"), "needs two persons who can approve (people: name and token of each)")
     for index, provider in enumerate(settings.providers):
         if provider.name == UNOWNED:
             top.fault(("providers", index, "name"), f"{UNOWNED!r} is what metrics call ports that belong to nobody")

@@ -14,7 +14,7 @@ from proxy.config.reading import asked
 from proxy.config.values import Settings
 from proxy.fields import Address, Asked
 
-RELOADED = ("providers", "optout", "retention")
+RELOADED = ("providers", "optout", "retention", "people", "revisions.four_eyes")
 """What a running gate takes over from the file (SIGHUP, ``gate106 rules reload``), …"""
 NOT_RELOADED = ("providers[].upstream",)
 """… but for this: a file that changes one is not taken over."""
@@ -39,6 +39,17 @@ MEANINGS = {
         "path of the socket through which [a running gate is operated](commands.md#operating-a-running-gate); only "
         "the gate's own user (and root) may open it"
     ),
+    "revisions.folder": (
+        "where sets of rules are kept that were in force, so that [the gate can go back to them](commands.md#rules-that-change) "
+        "(`revisions`); only its own user may read it"
+    ),
+    "revisions.keep": "so many earlier sets",
+    "revisions.four_eyes": (
+        "a changed set is in force at once; `true`: it is tried beside the old one and waits until a second person approves it. "
+        "Needs two in `people`"
+    ),
+    "people[].name": "who may approve: as the account is called that owns the files, if it is the same person's; at most 100",
+    "people[].token": "the hash of their token, from `gate106 hash-password`",
     "message_ids": (
         "`carrier`: the carrier's own ids; `coded`: with the carrier's code before them, see [Message "
         "ids](messages.md#message-ids-and-receipts); fixed at the first start"
@@ -145,6 +156,7 @@ MEANINGS = {
 DEFAULTS = {
     "retention.hold[].to": "for good",
     "control": "beside the store",
+    "revisions.folder": "beside the store",
     "smpp.proxy_from": "anywhere",
     "carriers[].tls_ca": "the system's",
     "carriers[].tls_name": "its host",
@@ -187,12 +199,11 @@ def waiting(before: Settings, after: Settings) -> list[str]:
         old, new = getattr(before, one.name), getattr(after, one.name)
         if old == new or one.name in RELOADED:
             continue
-        parts = (
-            [part.name for part in fields(old) if getattr(old, part.name) != getattr(new, part.name)]
-            if is_dataclass(old)
-            else []
-        )
-        found += [f"{one.name}.{part}" for part in parts] or [one.name]
+        if is_dataclass(old):
+            parts = [f"{one.name}.{part.name}" for part in fields(old) if getattr(old, part.name) != getattr(new, part.name)]
+            found += [part for part in parts if part not in RELOADED]
+        else:
+            found.append(one.name)
     return found
 
 

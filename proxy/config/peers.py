@@ -1,13 +1,13 @@
-"""Peers: who the gate speaks with: carriers, and providers with their accounts.
+"""Peers: who the gate speaks with: carriers, providers with their accounts, people whose word counts.
 
-In: rows of the settings. Out: ``Carrier``, ``Provider``; faults in the rows' own list. Never: a fault between two rows (across.py).
+In: rows of the settings. Out: ``Carrier``, ``Provider``, ``Person``; faults in the rows' own list. Never: a fault between two rows (across.py).
 """
 
 from __future__ import annotations
 
 import re
 
-from proxy.config.values import Account, Carrier, Provider, Upstream
+from proxy.config.values import Account, Carrier, Person, Provider, Upstream
 from proxy.fields import Fields
 from proxy.message import Category
 from proxy.yamlfile import unknown
@@ -15,6 +15,7 @@ from proxy.yamlfile import unknown
 CARRIERS_MAX = 64  # each costs connections and a pacer
 PROVIDERS_MAX = 10_000
 PORTS_MAX = 10_000  # of one provider
+PEOPLE_MAX = 100  # a token is tried against each: 50 ms
 WINDOW_MAX = 10_000  # requests unanswered on one link: 64 KiB each at worst
 TPS_MAX = 1_000_000
 
@@ -28,6 +29,16 @@ _SYSTEM_ID = r"[!-~]{1,15}"  # SMPP 3.4 §5.2.1
 _SYSTEM_ID_WHAT = "1 to 15 ASCII characters without blanks (SMPP 3.4 §5.2.1)"
 _PORT = r"[0-9]{1,20}|[0-9A-Za-z+#*._ -]{0,20}"  # SMPP 3.4 §5.2.8: 20 characters
 _HASHED = r"scrypt\$([0-9a-f]{2}){8,64}\$[0-9a-f]{64}"
+
+
+def person_of(row: Fields) -> Person:
+    for key in ("name", "token"):
+        row.need(key)
+    person = Person(row.text("name", pattern=_NAME, what=_NAME_WHAT), row.secret("token"))
+    if person.token and not re.fullmatch(_HASHED, person.token):
+        row.fault(("token",), "must be a hash (make one with gate106 hash-password)")
+    row.done()
+    return person
 
 
 def carrier_of(row: Fields) -> Carrier:

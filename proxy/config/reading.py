@@ -10,8 +10,20 @@ import math
 from pathlib import Path
 
 from proxy.config.across import across
-from proxy.config.peers import CARRIERS_MAX, PROVIDERS_MAX, carrier_of, confirm_of, provider_of
-from proxy.config.values import Hold, Http, Mailbox, OptOutReplies, Retention, Settings, SettingsError, Smpp, Timers, Tls
+from proxy.config.peers import CARRIERS_MAX, PEOPLE_MAX, PROVIDERS_MAX, carrier_of, confirm_of, person_of, provider_of
+from proxy.config.values import (
+    Hold,
+    Http,
+    Mailbox,
+    OptOutReplies,
+    Retention,
+    RuleRevisions,
+    Settings,
+    SettingsError,
+    Smpp,
+    Timers,
+    Tls,
+)
 from proxy.fields import Address, Asking, Fault, Fields, faults_of
 from proxy.message import Category, Outcome
 from proxy.yamlfile import Document, YamlError
@@ -24,6 +36,7 @@ DAYS_LEAST = 31
 HOLDS_MAX = 1000
 _ONE_OF_EACH = """
 retention: {hold: [{}]}
+people: [{}]
 smpp: {tls: {client_ca: x}}
 carriers: [{tls_ca: x, tls_cert: x, tls_key: x}]
 providers:
@@ -120,6 +133,8 @@ def _settings(top: Fields, document: Document) -> Settings:
         node=top.whole("node", 0, minimum=0, maximum=255),
         category_tag=top.whole("category_tag", 0, minimum=1, maximum=0xFFFF) or None,
         optout=_optout(top.below("optout")),
+        revisions=_revisions(top.below("revisions"), _beside(store, journal)),
+        people=tuple(person_of(row) for row in top.rows("people", PEOPLE_MAX)),
     )
     for section in (smpp, http, timers, top):
         section.done()
@@ -180,11 +195,24 @@ def _tls(smpp: Fields) -> Tls | None:
     return found
 
 
-def _control(top: Fields, store: str, journal: Path) -> Path:
-    """Beside the store when that is a file, else beside the journal."""
+def _revisions(section: Fields, beside: Path) -> RuleRevisions:
+    found = RuleRevisions(
+        section.path("folder", str(beside / "revisions")),
+        section.whole("keep", 20, minimum=1, maximum=1000),
+        section.flag("four_eyes", default=False),
+    )
+    section.done()
+    return found
+
+
+def _beside(store: str, journal: Path) -> Path:
+    """The store's folder when that is a file, else the journal's."""
     scheme, _, rest = store.partition("://")
-    beside = Path(rest) if scheme == "sqlite" and rest else journal
-    control = top.path("control", str(beside.parent / "control.sock"))
+    return (Path(rest) if scheme == "sqlite" and rest else journal).parent
+
+
+def _control(top: Fields, store: str, journal: Path) -> Path:
+    control = top.path("control", str(_beside(store, journal) / "control.sock"))
     if top.has("control") and len(str(control).encode()) > 107:  # unix(7): sun_path
         top.fault(("control",), "a socket's path has at most 107 bytes")
     return control

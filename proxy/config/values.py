@@ -91,6 +91,24 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleRevisions:
+    """How sets of rules come into force, and where earlier ones are kept."""
+
+    folder: Path
+    keep: int
+    four_eyes: bool
+    """A changed set waits until a second person approves it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody whose word counts, known by a token."""
+
+    name: str
+    token: str = field(repr=False)  # scrypt$salt$digest
+
+
+@dataclass(frozen=True, slots=True)
 class Carrier:
     """A carrier's SMSC and how to bind to it. ``links`` and ``tps`` are totals of the account."""
 
@@ -187,3 +205,5 @@ class Settings:
     node: int
     category_tag: int | None
     optout: OptOutReplies
+    revisions: RuleRevisions
+    people: tuple[Person, ...]

@@ -29,11 +29,13 @@ IDS, ACCEPTED = 22, 24
 ORDERED, LIFTED, OPERATED, SUPPRESSED, LISTING, LISTED, LISTING_DONE = range(25, 32)  # operated.py
 EVIDENCE, REVIEW, REFUSED_SAID = 32, 33, 34  # grounds.py
 REMOVED = 36  # retention.py
+REVISED = 35  # revised.py
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
     RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
     RESTORED: "restored", SAID: "said",
     DELIVERED: "delivered", DROPPED: "dropped", DISOWNED: "disowned",
+    REVISED: "revised",
     EVIDENCE: "evidence", REVIEW: "review", REFUSED_SAID: "refused-said",
     REPEATED: "repeated", ASKED: "asked", UNREPLACED: "unreplaced",
     ORDERED: "ordered", LIFTED: "lifted", OPERATED: "operated", SUPPRESSED: "suppressed",

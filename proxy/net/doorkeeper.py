@@ -31,7 +31,8 @@ def _scrypt(password: str, salt: bytes) -> bytes:
     return hashlib.scrypt(password.encode(), salt=salt, n=SCRYPT_N, r=SCRYPT_R, p=SCRYPT_P, dklen=32)
 
 
-def _matches(stored: str, given: str) -> bool:
+def is_password(stored: str, given: str) -> bool:
+    """Whether a hash is of this; some 50 ms."""
     _, salt, digest = stored.split("$")
     return hmac.compare_digest(_scrypt(given, bytes.fromhex(salt)), bytes.fromhex(digest))
 
@@ -44,7 +45,7 @@ class Doorkeeper:
     def check(self, stored: str, given: str) -> bool | asyncio.Future[bool]:
         """Whether a password is right: at once for one kept in clear, as a future for a hash (never on the loop)."""
         if stored.startswith("scrypt$"):
-            return asyncio.get_running_loop().run_in_executor(self._thread, _matches, stored, given)
+            return asyncio.get_running_loop().run_in_executor(self._thread, is_password, stored, given)
         return hmac.compare_digest(stored.encode(), given.encode())
 
     def failed(self, system_id: str, address: str, now: float) -> None:

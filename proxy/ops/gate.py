@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from proxy.access import Access
+from proxy.desk.revised import Revised
 from proxy.listing import Listing
 from proxy.orders import OrderBook
 from proxy.relay import Relay
+from proxy.revisions import Revisions
 from proxy.state import EmbeddedStore
 
 
@@ -65,6 +67,17 @@ class CarrierHouse(Protocol):
     def kind_of(self, slot: int) -> str: ...
 
 
+class Revising(Protocol):
+    """Sets of rules that come and go. Each says what has happened once it is safe; Refused where it cannot be done."""
+
+    @property
+    def revisions(self) -> Revisions: ...
+    async def approve(self, revision: str, token: str) -> Revised: ...
+    async def reject(self, revision: str, who: str, why: str) -> Revised: ...
+    async def roll_back(self, revision: str, who: str, why: str) -> Revised: ...
+    async def take(self, who: str, why: str) -> Revised: ...
+
+
 class Gate(Protocol):
     listing: Listing | None
     """The list that is on its way in: a checkpoint leaves the journal readable from its first record on."""
@@ -90,8 +103,11 @@ class Gate(Protocol):
     async def safe(self, sequence: int) -> None:
         """Returns when the journal is synced up to there; Refused when it does not come about."""
 
-    async def reload(self) -> list[str]:
-        """What SIGHUP does; what is wrong with the files, empty when they are in force."""
+    async def reload(self, who: str) -> list[str]:
+        """What SIGHUP does, by somebody's command; what is wrong with the files, empty when they are in force."""
 
     def rules_told(self) -> dict[str, Any]:
-        """Where the rules in force come from: ``since``, ``problem``."""
+        """Where the rules in force come from: ``since``, ``problem``; which set waits (``proposed``), which is ``kept_out``."""
+
+    @property
+    def revising(self) -> Revising: ...

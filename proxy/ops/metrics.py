@@ -44,6 +44,7 @@ class Gauges:
     provider_tps_limit: Mapping[tuple[str, ...], float | None] = field(default_factory=dict)  # provider; None = no limit
     suspended: Labelled = field(default_factory=dict)  # provider
     suppressed_numbers: Labelled = field(default_factory=dict)  # scope, kept
+    rules_waiting: Labelled = field(default_factory=dict)  # why
     stops: float = 0.0
     shadowed: float = 0.0
     provider_binds_limit: Labelled = field(default_factory=dict)  # provider
@@ -123,6 +124,7 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Ga
         ("name",),
         "When a certificate of ours ends, in seconds since 1970: smpp, or the carrier it is shown to",
     ),
+    ("rules_waiting", "rules_waiting", ("why",), "1 while a changed set of rules is not in force: it waits, or is kept out"),
 )
 SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
     ("stops", "stops", "Stops in force"),

@@ -1,6 +1,7 @@
-"""Rules: what is in force, where it comes from, how often each rule has spoken lately; read the folder again.
+"""Rules: what is in force, where it comes from, how often each rule has spoken lately; read the folder again, agree, go back.
 
-In: nothing. Out: the same as a console would show; what is wrong with the files. Never: another set of rules (they come from the folder).
+In: revisions, tokens, reasons. Out: the same as a console would show; what is wrong with the files. Never: rules of its own (they come from
+the folder, or are kept), a token in a log or the journal.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.desk import entries, operated
+from proxy.desk.revised import Revised
 from proxy.ops import orders
 from proxy.ops.control import Call, Handler
 from proxy.ops.gate import Gate
+from proxy.state.history import EVENTS_MAX
 from proxy.tally import Tally
 
 LATELY_S = 60.0
+HISTORY_SHOWN = 20
+TOKEN_MAX = 255
 EVERY_S = 10.0
 """How often hits are looked at: of a few thousand counts a millisecond's work."""
 
@@ -49,7 +54,20 @@ class Lately:
 
 def commands(gate: Gate, lately: Lately) -> Mapping[str, Handler]:
     asked = _Rules(gate, lately)
-    return {"rules": asked.show, "rules.reload": asked.reload}
+    return {
+        "rules": asked.show,
+        "rules.reload": asked.reload,
+        "rules.history": asked.history,
+        "rules.approve": asked.approve,
+        "rules.reject": asked.reject,
+        "rules.rollback": asked.roll_back,
+        "rules.take": asked.take,
+    }
+
+
+def told(event: Revised) -> dict[str, Any]:
+    """An event, for programs."""
+    return event._asdict()
 
 
 class _Rules:
@@ -84,6 +102,34 @@ class _Rules:
         before = gate.relay.rules.revision
         said = operated.pack_operated(gate.now(), call.who, "rules reload", "", "")
         await gate.safe(gate.write(entries.OPERATED, said))
-        problems = await gate.reload()
+        problems = await gate.reload(call.who)
         revision = gate.relay.rules.revision
-        return {"revision": revision, "changed": revision != before, "problems": problems}
+        proposed = gate.revising.revisions.now.proposed
+        return {"revision": revision, "changed": revision != before, "proposed": proposed, "problems": problems}
+
+    async def history(self, call: Call) -> Mapping[str, Any]:
+        """The newest first."""
+        most = int(call.args.number("last", HISTORY_SHOWN, 1, EVENTS_MAX))
+        call.args.done()
+        events = self._gate.revising.revisions.events
+        return {"events": [told(one) for one in reversed(events[-most:])], "kept": len(events)}
+
+    async def approve(self, call: Call) -> Mapping[str, Any]:
+        revision, token = call.args.text("revision", most=16), call.args.text("token", most=TOKEN_MAX)
+        call.args.done()
+        return told(await self._gate.revising.approve(revision, token))
+
+    async def reject(self, call: Call) -> Mapping[str, Any]:
+        revision, why = call.args.text("revision", most=16), call.args.why()
+        call.args.done()
+        return told(await self._gate.revising.reject(revision, call.who, why))
+
+    async def roll_back(self, call: Call) -> Mapping[str, Any]:
+        revision, why = call.args.text("revision", "", most=16), call.args.why()
+        call.args.done()
+        return told(await self._gate.revising.roll_back(revision, call.who, why))
+
+    async def take(self, call: Call) -> Mapping[str, Any]:
+        why = call.args.why()
+        call.args.done()
+        return told(await self._gate.revising.take(call.who, why))

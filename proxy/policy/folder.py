@@ -15,6 +15,7 @@ from typing import cast
 from pyroaring import BitMap64
 
 from proxy.number import NotARecipient, recipient_of
+from proxy.rest import Rest, no_rest, resting
 from proxy.shipped import shipped
 from proxy.yamlfile import YamlError, decoded
 
@@ -59,11 +60,12 @@ def lines_of(text: str) -> Iterator[str]:
         start = end
 
 
-def _bitmap(numbers: list[int]) -> BitMap64:
+def _bitmap(numbers: list[int], rest: Rest) -> BitMap64:
     """Piece by piece: a million numbers at once would keep the interpreter to themselves."""
     found = BitMap64()
     for start in range(0, len(numbers), SMALL_LIST):
         found.update(numbers[start : start + SMALL_LIST])
+        rest()
     return found
 
 
@@ -73,8 +75,9 @@ def shipped_words() -> tuple[str, bytes]:
 
 
 class Folder:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rest: Rest = no_rest) -> None:
         self.path = path
+        self.rest = rest
         self.root = path.resolve()
         self.problems: list[Problem] = []
         self.files: dict[str, bytes] = {}
@@ -130,7 +133,7 @@ class Folder:
         elif groups is not None:
             raise RuleFault(groups.line, f"text: '{relative}' has no groups (a file of groups ends in .yaml)")
         else:
-            stripped = (line.strip() for line in lines_of(self.text(relative, data)))
+            stripped = (line.strip() for line in resting(lines_of(self.text(relative, data)), self.rest))
             words = [word for word in stripped if word and not word.startswith("#")]
         if not words or len(words) > WORDS_MAX:
             raise RuleFault(node.line, f"{what}: '{relative}' holds {len(words)} words (1 to {WORDS_MAX} are fine)")
@@ -138,7 +141,7 @@ class Folder:
 
     def _word_groups(self, relative: str, data: bytes, groups: Node | None) -> list[str]:
         label = self.label(relative)
-        found = read(data, label)
+        found = read(data, label, self.rest)
         known = groups_of(found)
         wanted = groups.words("text: groups", known, "group") if groups is not None else None
         try:
@@ -153,7 +156,7 @@ class Folder:
         numbers: list[int] = []
         begins: list[str] = []
         bad = 0
-        for line, row in enumerate(lines_of(self.text(relative, data)), 1):
+        for line, row in enumerate(resting(lines_of(self.text(relative, data)), self.rest), 1):
             cell = row.partition(",")[0].strip().strip('"')
             if not cell or cell.startswith("#"):
                 continue
@@ -168,7 +171,7 @@ class Folder:
                 bad += 1
                 if bad <= BAD_ROWS_SHOWN:
                     self.problems.append(Problem(self.label(relative), line, f"no recipient: {refused.why}"))
-        listed = frozenset(numbers) if len(numbers) <= SMALL_LIST else cast("Container[int]", _bitmap(numbers))
+        listed = frozenset(numbers) if len(numbers) <= SMALL_LIST else cast("Container[int]", _bitmap(numbers, self.rest))
         return Beginnings(listed, begins) if begins else listed
 
     def regions(self) -> Regions:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.message import GATE_REASONS, RULE_REASONS, Breach, Outcome, Reason
+from proxy.rest import Rest, no_rest, resting
 from proxy.yamlfile import unknown
 
 from .condition import All, Bits, Person, compile_tree, leaves
+from .contents import Contents, contents_of
 from .draft import MODES, Draft, read_draft
 from .folder import Folder
 from .kinds import Context, NumberList, suppressed
@@ -20,7 +22,6 @@ from .kinds.limit import Limit
 from .plan import Rule
 from .problem import Problem, RuleFault, RulesError
 from .regions import Regions
-from .rest import Rest, no_rest
 from .ruleset import RuleSet
 from .source import Node, read
 
@@ -39,7 +40,7 @@ _OUTCOMES = {
 _TEMPORARY = 0x14  # ESME_RMSGQFUL: what a deferred message is answered with (DESIGN §4)
 
 
-@dataclass
+@dataclass(eq=False, slots=True)
 class Loaded:
     """A folder as read: the rules, and what check.py needs beside them."""
 
@@ -48,6 +49,8 @@ class Loaded:
     lists: dict[str, tuple[str, int]]  # name → file label, line
     files: Mapping[str, bytes]
     """All that was read, by its name inside the folder: enough to load the same revision again."""
+    contents: Contents
+    """What to compare it with another set by."""
 
 
 def load(folder: Path, *, regions: Regions | None = None, category_tag: int | None = None) -> RuleSet:
@@ -65,7 +68,7 @@ def load_all(
 ) -> Loaded:
     """The same with what else was read. Beside traffic, in a thread: ``before`` is the set in force meanwhile, ``rest`` is called every
     few milliseconds of work."""
-    return _Loading(Folder(folder), regions, category_tag, before, rest).loaded()
+    return _Loading(Folder(folder, rest), regions, category_tag, before, rest).loaded()
 
 
 class _Loading:
@@ -81,6 +84,8 @@ class _Loading:
         self.set_mode = "enforce"
         self.mode_said: tuple[str, int] | None = None
         self.drafts: list[Draft] = []
+        self.written: list[tuple[str, Node]] = []
+        """Rules as they stand in the files, by id."""
         self.tests: list[tuple[str, Node]] = []
         self.lists: dict[str, NumberList] = {}
         self.list_lines: dict[str, tuple[str, int]] = {}
@@ -93,7 +98,7 @@ class _Loading:
             self.rest()
             label = folder.label(name)
             try:
-                roots.append((label, read(folder.read(name), label).mapping("the file", TOP_KEYS)))
+                roots.append((label, read(folder.read(name), label, self.rest).mapping("the file", TOP_KEYS)))
             except RulesError as error:
                 self.problems += error.problems
             except RuleFault as fault:
@@ -104,7 +109,7 @@ class _Loading:
                 self._lists(label, root)
         except RulesError as error:  # a file that is no text, or lies outside
             raise RulesError([*self.problems, *error.problems]) from None
-        context = Context(regions, registry, self.lists, folder.word_file)
+        context = Context(regions, registry, self.lists, folder.word_file, self.rest)
         for label, root in roots:
             self._file(label, root, context)
         rules, bits = self._rules()
@@ -114,7 +119,8 @@ class _Loading:
             folder.revision(), rules, bits, context.regions, context.registry, self.lists, lexicon, self.category_tag,
             before=self.before, rest=self.rest,
         )  # fmt: skip
-        return Loaded(ruleset, self.tests, self.list_lines, folder.files)
+        contents = contents_of(self.written, folder.files, self.rest)
+        return Loaded(ruleset, self.tests, self.list_lines, folder.files, contents)
 
     # --- files
 
@@ -181,6 +187,7 @@ class _Loading:
                     self.rest()
                     try:
                         self.drafts.append(read_draft(item, label, context))
+                        self.written.append((self.drafts[-1].id, item))
                     except RuleFault as fault:
                         self.problems.append(Problem(label, fault.line, fault.text))
                     except RulesError as error:  # a file that the rule names
@@ -199,7 +206,7 @@ class _Loading:
         if len(self.drafts) > RULES_MAX:
             raise RulesError([Problem(self.drafts[-1].file, self.drafts[-1].line, f"more than {RULES_MAX} rules")])
         bits = Bits()
-        return tuple(self._rule(draft, number, bits) for number, draft in enumerate(self.drafts)), bits
+        return tuple(self._rule(draft, number, bits) for number, draft in enumerate(resting(self.drafts, self.rest))), bits
 
     def _rule(self, draft: Draft, number: int, bits: Bits) -> Rule:
         mode = draft.mode

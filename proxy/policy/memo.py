@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from .rest import Rest
+from proxy.rest import Rest
 
 DROPPED_PIECE = 500
 """Of a millisecond's work at most."""

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from proxy.message import Category, Content, hash16, hash48
+from proxy.rest import Rest, no_rest, resting
 
 from .category import Classified, Weighed, weigh
 from .condition import Bits, Test
 from .lexicon import Lexicon
 from .memo import Memo
 from .registry import Registry
-from .rest import Rest, no_rest
 from .reviewed import key_of
 from .scanner import Scanner
 from .shards import Match, Shards
@@ -189,21 +189,21 @@ class Reader:
         self.texts: Memo[int, str] | None = Memo(TEXTS_MAX) if texts else None
         """Texts by their fingerprint, as they were first read."""
         self._tests: list[tuple[int, Test]] = bits.tests.get("text", [])
-        words = _by_word(bits.tests.get("words", []))
+        words = _by_word(bits.tests.get("words", []), rest)
         self._domains = _by_word(bits.tests.get("links", []))
         self._numbers = _by_word(bits.tests.get("contacts", []))
         read = {test.reads for _, test in self._tests}
         self._digits_matter = "digits" in read
         self._reads_contacts = "contacts" in read or bool(self._numbers) or owners or bool(self._reviewed)
         # the scanner sees no digits: a word with digits is looked for by itself, where the text with its digits masked has one like it
-        self._digit_words = {word: bits for word, bits in words.items() if _DIGIT.search(word)}
+        self._digit_words = {word: bits for word, bits in resting(words.items(), rest) if _DIGIT.search(word)}
         masks = {mask: place for place, mask in enumerate({masked(word): None for word in self._digit_words})}
         self._digit_masks: Shards = Shards(masks, before._digit_masks if before is not None else None, rest)
         rest()
-        plain = [word for word in words if word not in self._digit_words]
+        plain = [word for word in resting(words, rest) if word not in self._digit_words]
         self.scanner: Scanner = Scanner(lexicon, plain, before.scanner if before is not None else None, rest)
         places = self.scanner.places
-        self._meanings = {places[word.encode("utf-8", "surrogatepass")]: words[word] for word in plain}
+        self._meanings = {places[word.encode("utf-8", "surrogatepass")]: words[word] for word in resting(plain, rest)}
         self._masks: Memo[bytes, Reading | Spans] = Memo(MASKS_MAX)
         self._traits: Memo[TraitsKey, Traits] = Memo(TRAITS_MAX)
         self._senses: Memo[tuple[frozenset[int], bool, bool, bool], Sense] = Memo(SENSES_MAX)
@@ -362,11 +362,11 @@ def _tagged(content: Content, tag: int) -> Category | None:
     return None
 
 
-def _by_word(tests: Iterable[tuple[int, Test]]) -> dict[str, int]:
+def _by_word(tests: Iterable[tuple[int, Test]], rest: Rest = no_rest) -> dict[str, int]:
     """word → bits of the leaves that name it."""
     index: dict[str, int] = {}
     for bit, test in tests:
-        for word in test.vocabulary:
+        for word in resting(test.vocabulary, rest):
             index[word] = index.get(word, 0) | bit
     return index
 

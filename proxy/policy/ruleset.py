@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from proxy.message import Breach, Category, Facts, Message, Order, Outcome, Sender
+from proxy.rest import Rest, no_rest
 
 from .category import SUBCATEGORY_CODES
 from .condition import All, Bits, Compiled, Person, Test, Tree, leaves, of_bare, settle
@@ -30,7 +31,6 @@ from .plan import Decision, Limited, Plan, Rule, by_window, cap_of, is_fixed, pl
 from .reading import Reader, Traits
 from .regions import SEGMENT_FIRST, SEGMENTS, Regions
 from .registry import PortRow, Registry
-from .rest import Rest, no_rest
 from .templates import TemplateRow
 
 PLANS_MAX = 32_768  # per generation, about 300 bytes each

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from proxy.rest import Rest, no_rest, resting
+
 from .lexicon import Lexicon
 from .memo import DROPPED_PIECE
-from .rest import Rest, no_rest
 from .shards import Match, Shards
 
 
@@ -27,7 +28,7 @@ class Scanner:
         self.lexicon = lexicon
         self.patterns = [word.text.encode("utf-8", "surrogatepass") for word in lexicon.words]
         self.places = {pattern: place for place, pattern in enumerate(self.patterns)}
-        for word in words:
+        for word in resting(words, rest):
             pattern = word.encode("utf-8", "surrogatepass")
             if self.places.setdefault(pattern, len(self.patterns)) == len(self.patterns):
                 self.patterns.append(pattern)
@@ -37,7 +38,7 @@ class Scanner:
         self._inside: dict[int, list[int]] = {}
         """place of a word → places of the shorter ones in it"""
         exact: list[int] = []
-        for place, row in enumerate(lexicon.words):
+        for place, row in enumerate(resting(lexicon.words, rest)):
             pattern = self.patterns[place]
             inner = [one for one, _, _ in self.matches(pattern) if one != place and one < len(lexicon.words)]
             if inner and row.purpose != "none":

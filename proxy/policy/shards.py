@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
-from .rest import Rest, no_rest
+from proxy.rest import Rest, no_rest, resting
 
 SHARD_WORDS = 3_000
 """Built in some 5 ms as a contiguous automaton."""
@@ -45,7 +45,7 @@ class Shards:
             self.held = [_whole(list(places))]
         else:
             self.held = _changed(places, before.held, rest)
-        self._placed = [(shard.automaton, _places_of(shard, places)) for shard in self.held]
+        self._placed = [(shard.automaton, _places_of(shard, places, rest)) for shard in self.held]
 
     def matches(self, data: bytes) -> list[Match]:
         """Every word wherever it stands, by the end, the longest first."""
@@ -77,12 +77,12 @@ def _changed(places: Mapping[bytes, int], before: Iterable[Shard], rest: Rest) -
     useful = []
     known: set[bytes] = set()
     for shard in before:
-        wanted = [pattern for pattern in shard.patterns if pattern in places]
+        wanted = [pattern for pattern in resting(shard.patterns, rest) if pattern in places]
         if 2 * len(wanted) >= len(shard.patterns):
             useful.append((shard, wanted))
             known.update(wanted)
         rest()
-    fresh = [pattern for pattern in places if pattern not in known]
+    fresh = [pattern for pattern in resting(places, rest) if pattern not in known]
     if not fresh:
         return [shard for shard, _ in useful] or [_piece(())]
     kept = [shard for shard, _ in useful if len(shard.patterns) >= SHARD_WORDS]
@@ -96,7 +96,7 @@ def _changed(places: Mapping[bytes, int], before: Iterable[Shard], rest: Rest) -
     return kept
 
 
-def _places_of(shard: Shard, places: Mapping[bytes, int]) -> list[int] | None:
+def _places_of(shard: Shard, places: Mapping[bytes, int], rest: Rest) -> list[int] | None:
     """The place of each of a shard's words; None where they are simply counted."""
-    found = [places.get(pattern, _NOWHERE) for pattern in shard.patterns]
-    return None if all(place == number for number, place in enumerate(found)) else found
+    found = [places.get(pattern, _NOWHERE) for pattern in resting(shard.patterns, rest)]
+    return None if found == list(range(len(found))) else found

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from proxy import yamlfile
+from proxy.rest import Rest, no_rest, resting
 
 from .problem import Problem, RuleFault, RulesError
 
@@ -89,21 +90,22 @@ class Node:
         return "empty" if self.value is None else f"'{self.value}'"
 
 
-def read(text: bytes, file: str) -> Node:
+def read(text: bytes, file: str, rest: Rest = no_rest) -> Node:
     """The file as a Node; raises RulesError with the one problem that makes it unreadable."""
     if len(text) > yamlfile.FILE_BYTES_MAX:
         raise RulesError([Problem(file, 1, "too large (put long lists into lists/*.csv)")])
     try:
-        document = yamlfile.load(yamlfile.decoded(text, file), file)
+        document = yamlfile.load(yamlfile.decoded(text, file), file, rest)
     except yamlfile.YamlError as fault:
         raise RulesError([Problem(file, fault.line, fault.text)]) from None
-    return _node(document, document.value, ())
+    return _node(document, document.value, (), rest)
 
 
-def _node(document: yamlfile.Document, value: yamlfile.Value, place: yamlfile.Place) -> Node:
+def _node(document: yamlfile.Document, value: yamlfile.Value, place: yamlfile.Place, rest: Rest) -> Node:
     line = document.line(place)
     if isinstance(value, list):
-        return Node([_node(document, item, (*place, index)) for index, item in enumerate(value)], line)
+        return Node([_node(document, item, (*place, index), rest) for index, item in enumerate(resting(value, rest))], line)
     if isinstance(value, dict):
-        return Node({key: _node(document, item, (*place, key)) for key, item in value.items()}, line)
+        rest()
+        return Node({key: _node(document, item, (*place, key), rest) for key, item in value.items()}, line)
     return Node(value, line)

@@ -23,6 +23,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from proxy.message import Take
+from proxy.state.history import History
 from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
@@ -99,6 +100,7 @@ class EmbeddedStore(Store, Protocol):
     orders: Orders
     refusals: dict[str, int]
     """Refusals in force on people's own records, by scope, as of the last time that ``sweep`` had come round to all."""
+    history: History
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Replay's way in: applies a change to one record, no version asked."""

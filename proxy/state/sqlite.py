@@ -25,6 +25,7 @@ from pathlib import Path
 from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked
 from proxy.state.aggregates import Aggregates
 from proxy.state.checkpoint import CheckpointFile, Slice
+from proxy.state.history import History
 from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
@@ -61,6 +62,7 @@ class SqliteStore:
         self.mailbox = Mailbox()
         self.listed = Listed()
         self.orders = Orders()
+        self.history = History()
         self._table: Table
         self._swept = -1
         self.refusals: dict[str, int] = {}
@@ -91,6 +93,7 @@ class SqliteStore:
             self.mailbox.restore(key, data)
         self.orders.restore(self._file.rows("orders"))
         self.refusals = json.loads(meta.get("refusals", "{}"))  # until all records have been looked at again
+        self.history.restore(self._file.rows("history"))
         try:
             self.listed.restore(self._file.rows("listed"))
         except (ValueError, LookupError, struct.error) as error:
@@ -265,6 +268,7 @@ class SqliteStore:
         mailbox.freeze()
         listed.freeze()
         ordered, orders.changed = orders.changed, False
+        revised, self.history.changed = self.history.changed, False
         done = False
         try:
             yield file.begin
@@ -282,6 +286,9 @@ class SqliteStore:
             if ordered:
                 yield partial(file.empty, "orders")
                 yield partial(file.write, Slice("orders", orders.rows()))
+            if revised:
+                yield partial(file.empty, "history")
+                yield partial(file.write, Slice("history", self.history.rows()))
             yield None
             meta = {"version": version, "groups": str(groups), "refusals": json.dumps(self.refusals), **_as_meta(position)}
             yield partial(file.commit, meta)
@@ -293,6 +300,7 @@ class SqliteStore:
             listed.thaw(done)
             if not done:
                 orders.changed |= ordered
+                self.history.changed |= revised
                 table.changed |= frozen
                 file.rollback()
 

@@ -9,10 +9,12 @@ import sys
 
 from proxy.desk import retention
 from proxy.desk.disk import OsDisk
+from proxy.kept import Kept
 from proxy.listing import Listing
 from proxy.officer import OfficerSays
 from proxy.operating import Operating
 from proxy.orders import OrderBook
+from proxy.revisions import Revisions
 from proxy.state.listed import Listed
 from tests.crash import gate_that_dies, points
 from tests.crash.places import after, before
@@ -28,6 +30,13 @@ POINTS = {
     "list-applying": Point("when a list's end is written and half of it in force", after(Listed, "add"), 2),
     "removal-written": Point("when a removal of old segments is written and none is gone", before(retention, "remove"), 1),
     "removal-half": Point("amid the removal of old segments", after(OsDisk, "remove"), 40),
+    "set-kept": Point("when the files of a changed set are kept and nothing is written", after(Kept, "save"), 1),
+    "set-named": Point("when it is written that a changed set is in force, and nobody knows", before(Revisions, "note"), 1),
+    "set-noted": Point("when it is written that a changed set is in force", after(Revisions, "note"), 1),
+    "set-syncing": Point("when that waits for the disk", before(Operating, "safe"), 1),
+    "second-named": Point("when a second change of the rules is written", before(Revisions, "note"), 2),
+    "second-noted": Point("when a second change of the rules is written and noted", after(Revisions, "note"), 2),
+    "second-syncing": Point("when a second change of the rules waits for the disk", before(Operating, "safe"), 2),
     "never": Point("never", before(OfficerSays, "unwritten"), 1 << 30),
 }
 

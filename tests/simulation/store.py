@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from proxy.message import OptOut
 from proxy.state import record, replied
 from proxy.state.aggregates import Aggregates
+from proxy.state.history import History
 from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
@@ -42,6 +43,7 @@ class SimStore:
         self.mailbox = Mailbox()
         self.listed = Listed()
         self.orders = Orders()
+        self.history = History()
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         keys = list(keys)

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
+import os
 import random
 import sys
 import tempfile
@@ -36,6 +38,8 @@ BINDS, WINDOW = 4, 50
 PREFIX = "1069012"
 LOOK_S = 0.0005
 """How often the answers are counted."""
+WORTH_A_LOOK_S = 0.005
+"""A gap from so long on is compared with what the processes waited for a processor; /proc is read as often."""
 IN_FORCE_S = 60.0
 STRICT_S = 0.02
 """What nobody may notice: DESIGN of the gate's numbers."""
@@ -50,6 +54,7 @@ class Window:
     lasted_s: float
     answers: int
     longest_gap_ms: float  # without any answer
+    longest_own_ms: float  # the same less what the gate and the generator waited for a processor that others had
     slowest_ms: float  # from when a submit was due to its answer
 
 
@@ -90,31 +95,59 @@ def lists(words: int, times: int) -> list[list[str]]:
 class Watch:
     """Looks at a generator's counts all the time."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, gate: int) -> None:
+        """``gate``: its process."""
         self.load = load
-        self.longest_s = 0.0
-        self._answered, self._at = load.counts.answered, perf_counter()
+        self.longest_s = self.longest_own_s = 0.0
+        self._gate = gate
+        self._looked = perf_counter()
+        self._answered, self._at, self._waited = load.counts.answered, perf_counter(), self._waited_s()
+
+    def _waited_s(self) -> float:
+        """How long threads of both processes have been ready to run and were not let, since they began."""
+        found = 0
+        for process in (self._gate, os.getpid()):
+            for task in Path(f"/proc/{process}/task").iterdir():
+                with contextlib.suppress(OSError):
+                    found += int((task / "schedstat").read_text().split()[1])
+        return found * 1e-9
 
     async def look(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
             now = perf_counter()
             if self.load.counts.answered != self._answered:
-                self.longest_s = max(self.longest_s, now - self._at)
+                gap_s = now - self._at
+                if gap_s > WORTH_A_LOOK_S:
+                    waited = self._waited_s()
+                    self.longest_own_s = max(self.longest_own_s, gap_s - (waited - self._waited))
+                    self._waited = waited
+                elif now - self._looked > WORTH_A_LOOK_S:
+                    self._waited, self._looked = self._waited_s(), now
+                self.longest_s = max(self.longest_s, gap_s)
                 self._answered, self._at = self.load.counts.answered, now
 
     async def over(self, what: str, lasts: Awaitable[object]) -> Window:
         """The figures of as long as ``lasts`` lasts."""
         sent, answered = self.load.counts.sent, self.load.counts.answered
         self.load.counts.histogram[:] = [0] * len(self.load.counts.histogram)
-        self.longest_s, self._at = 0.0, perf_counter()
+        self.longest_s = self.longest_own_s = 0.0
+        self._at = self._looked = perf_counter()
+        self._waited = self._waited_s()
         began = perf_counter()
         await lasts
         assert self.load.counts.sent > sent, "nothing was sent: the generator stands still"
         lasted_s = perf_counter() - began
         slowest = self.load.counts.quantile_s(1.0) * 1e3
         answers = self.load.counts.answered - answered
-        return Window(what, round(lasted_s, 2), answers, round(self.longest_s * 1e3, 1), round(slowest, 1))
+        return Window(
+            what,
+            round(lasted_s, 2),
+            answers,
+            round(self.longest_s * 1e3, 1),
+            round(self.longest_own_s * 1e3, 1),
+            round(slowest, 1),
+        )
 
 
 def reload_under_load(folder: Path, *, rate: float, times: int, words: int, rules: int) -> Report:
@@ -150,7 +183,7 @@ async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int)
 
 
 async def _measured(gate: Gate, rules: Path, load: Load, held: list[list[str]], rate: float) -> Report:
-    watch = Watch(load)
+    watch = Watch(load, gate.pid)
     looking = asyncio.create_task(watch.look())
     load.go()
     await asyncio.sleep(3)

@@ -9,7 +9,8 @@ import pytest
 
 from tests.soak.reload import lists, reload_under_load
 
-STALL_MS = 1000.0
+STALL_MS = 5000.0
+"""test_gently has the narrow bound, in processor time."""
 
 
 @pytest.mark.timeout(180)

@@ -32,6 +32,7 @@ from proxy.policy.registry import Registry
 from proxy.policy.shape import Shape
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said
+from proxy.rest import Rest, no_rest
 
 
 class NumberList(NamedTuple):
@@ -53,6 +54,7 @@ class Context:
     lists: Mapping[str, NumberList]
     word_file: Callable[[Node, str, Node | None], list[str]]
     """Reads words from a file inside the folder; the second Node names groups of a YAML file."""
+    rest: Rest = no_rest
 
 
 Condition = Callable[[Node, Context], Tree]

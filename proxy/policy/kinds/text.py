@@ -17,6 +17,7 @@ from proxy.policy.shape import NAME, TEXT, either, mapping, some
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said
 from proxy.policy.text import SPLITTERS, fold, squeeze
+from proxy.rest import Rest, resting
 
 IN_RECORD = ""
 PATTERN_LONGEST = 500
@@ -32,7 +33,7 @@ SHAPE = either(
 
 def condition(node: Node, context: Context) -> Tree:
     if not isinstance(node.value, dict):
-        return _words(node.texts("text"), node)
+        return _words(node.texts("text"), node, context.rest)
     keys = node.mapping("text", KEYS)
     words: list[str] = []
     if "words" in keys:
@@ -41,21 +42,21 @@ def condition(node: Node, context: Context) -> Tree:
         words += context.word_file(keys["file"], "text: file", keys.get("groups"))
     elif "groups" in keys:
         raise RuleFault(keys["groups"].line, "text: groups are of a file (file: lists/banned.yaml)")
-    parts: list[Tree] = [_words(words, node)] if words else []
+    parts: list[Tree] = [_words(words, node, context.rest)] if words else []
     if "patterns" in keys:
         parts += [_pattern(item) for item in keys["patterns"].items()]
     if len(parts) > 1:
         parts = [AnyOf(tuple(parts))]
     if "all" in keys:
-        parts += [_words([word], keys["all"]) for word in keys["all"].texts("text: all")]
+        parts += [_words([word], keys["all"], context.rest) for word in keys["all"].texts("text: all")]
     if not parts:
         raise RuleFault(node.line, "text: says nothing to look for (words, all, patterns or file)")
     return parts[0] if len(parts) == 1 else All(tuple(parts))
 
 
-def _words(words: list[str], node: Node) -> Test:
-    vocabulary = tuple({squeeze(fold(word)).strip(): None for word in words})
-    for word in vocabulary:
+def _words(words: list[str], node: Node, rest: Rest) -> Test:
+    vocabulary = tuple({squeeze(fold(word)).strip(): None for word in resting(words, rest)})
+    for word in resting(vocabulary, rest):
         if not word.strip(SPLITTERS):
             raise RuleFault(node.line, "text: a word of nothing but spaces and marks would match every text")
     some = ", ".join(words[:5])

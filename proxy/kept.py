@@ -1,0 +1,80 @@
+"""Kept: the files of sets of rules that were in force or wait, in a folder of the gate's own, so that it can go back to them.
+
+In: files by name. Out: a folder that ``policy.load`` reads, one for each revision. Never: a half-written set under its name, a file that
+others than the owner may read.
+
+    revisions/0123456789abcdef/rules/daily.yaml
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+RULES = "rules"
+"""The folder's name inside, so that errors name files as people know them."""
+PIECE_BYTES = 256 * 1024
+"""Synced at a time: the journal of the running gate waits for the same disk."""
+_NAME = re.compile("[0-9a-f]{16}")
+
+
+class Kept:
+    def __init__(self, folder: Path, most: int) -> None:
+        self.folder = folder
+        self.most = most
+        """Sets kept beside those that are needed."""
+
+    def path(self, revision: str) -> Path:
+        return self.folder / revision / RULES
+
+    def has(self, revision: str) -> bool:
+        return bool(revision) and self.path(revision).is_dir()
+
+    def save(self, revision: str, files: Mapping[str, bytes]) -> None:
+        """Safe on disk when it returns; OSError where that is not to be had."""
+        if self.has(revision):
+            os.utime(self.folder / revision)  # it is young again
+            return
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        half = self.folder / f".{revision}.half"
+        shutil.rmtree(half, ignore_errors=True)
+        root = half / RULES
+        paths = {root / name: data for name, data in files.items()}
+        folders = {half, root, *(above for path in paths for above in path.parents if above.is_relative_to(root))}
+        for one in sorted(folders):
+            one.mkdir(mode=0o700)
+        for path, data in paths.items():
+            _write(path, data)
+        for one in folders:
+            _sync(one)
+        half.rename(self.folder / revision)
+        _sync(self.folder)
+
+    def forget(self, needed: Collection[str]) -> None:
+        """Removes what is oldest of what is too many; what is needed stays."""
+        with contextlib.suppress(OSError):
+            found = [one for one in self.folder.iterdir() if _NAME.fullmatch(one.name) and one.name not in needed]
+            found.sort(key=lambda one: one.stat().st_mtime)
+            for one in found[: max(0, len(found) - self.most)]:
+                shutil.rmtree(one, ignore_errors=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(file, "wb") as out:
+        for start in range(0, max(len(data), 1), PIECE_BYTES):
+            out.write(data[start : start + PIECE_BYTES])
+            out.flush()
+            os.fsync(out.fileno())
+
+
+def _sync(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -1,0 +1,26 @@
+"""Rest: what long work calls between pieces of some milliseconds, so that whoever shares the interpreter gets his turn.
+
+In, Out: nothing. Never: a clock here (whoever loads rules beside running traffic brings a rest that sleeps).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+Rest = Callable[[], None]
+Item = TypeVar("Item")
+PIECE = 250
+"""Items between two rests, of some microseconds each."""
+
+
+def no_rest() -> None:
+    """Nobody waits."""
+
+
+def resting(items: Iterable[Item], rest: Rest) -> Iterator[Item]:
+    """The items, with a rest now and then."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if not number % PIECE:
+            rest()

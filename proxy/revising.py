@@ -1,0 +1,355 @@
+"""Revising: sets of rules come and go in the running gate: read beside traffic, kept, journalled, put into force. Wiring beside app.py.
+
+In: the folder, what people command. Out: the set in force and the one that waits; events in the journal. Never: what may follow what
+(proxy/revisions.py), a decision about a message.
+
+A set is in force in this order: its files are kept and synced → RULES and REVISED are written → messages are judged by it → both are
+synced → whoever asked is told. Killed anywhere between, the next start goes on from what the journal has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pwd
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from proxy import policy
+from proxy.config import Settings
+from proxy.desk import entries
+from proxy.desk.revised import Revised, pack_revised
+from proxy.gently import Gently
+from proxy.kept import Kept
+from proxy.net.doorkeeper import is_password
+from proxy.ops.control import Refused
+from proxy.policy import Loaded, RulesError, RuleSet, moments
+from proxy.policy.contents import NOTHING, Contents, changed_files, changes
+from proxy.proposal import Proposal
+from proxy.rest import Rest, no_rest
+from proxy.revisions import Impossible, Revisions
+from proxy.state import StateError
+from proxy.state.history import History
+from proxy.tally import Tally
+
+log = structlog.get_logger()
+
+
+class House(Protocol):
+    """The gate around it."""
+
+    def write(self, kind: int, body: bytes) -> int: ...
+    async def safe(self, sequence: int) -> None: ...
+    def use(self, rules: RuleSet, proposal: Proposal | None) -> None: ...
+
+
+class Revising:
+    def __init__(self, settings: Settings, history: History, gently: Gently, tally: Tally) -> None:
+        self.revisions = Revisions(history)
+        self.kept = Kept(settings.revisions.folder, settings.revisions.keep)
+        self.proposal: Proposal | None = None
+        """The set that waits, and what it would have done."""
+        self.problem = ""
+        """Why the folder's rules are not taken, empty when they are."""
+        self.unsettled = False
+        """They could not be taken though nothing is wrong with them: to be tried again."""
+        self._folder_path, self._category_tag = settings.rules, settings.category_tag
+        self.use(settings)
+        self._gently, self._tally = gently, tally
+        self._one = asyncio.Lock()
+        self._waiting: Loaded | None = None
+        self._folder = ""
+        """The revision of what the folder held when it was last read without a mistake."""
+        self._house: House
+        self._begun: Revised | None = None
+        self._current = self._begin()
+
+    @property
+    def rules(self) -> RuleSet:
+        """The set in force."""
+        return self._current.rules
+
+    def use(self, settings: Settings) -> None:
+        """Other settings: who has a token, and whether two persons are needed."""
+        self._people, self._four_eyes = settings.people, settings.revisions.four_eyes
+
+    # -- the start
+
+    def _begin(self) -> Loaded:
+        """What is in force from the start on; RulesError, or StateError where its files are lost."""
+        now, found = self.revisions.now, None
+        try:
+            found = self._load(self._folder_path)
+            self._folder = found.rules.revision
+        except RulesError as error:
+            if not (now.proposed or now.kept_out):
+                raise
+            self.problem = str(error.problems[0])
+        sets = {found.rules.revision: found} if found is not None else {}
+        if found is not None:
+            if self.kept.has(now.in_force) and now.in_force not in sets:
+                with contextlib.suppress(StateError):  # then nobody can tell what has changed, which may not matter
+                    sets[now.in_force] = self._load_kept(now.in_force)
+            before = sets[now.in_force].contents if now.in_force in sets else NOTHING
+            self._begun = self._follows(found, before, "start" if now.in_force else "first start", "")
+        state = self._begun or now
+        for revision in filter(None, (state.in_force, state.proposed)):
+            sets[revision] = wanted = sets.get(revision) or self._load_kept(revision)
+            try:
+                self.kept.save(revision, wanted.files)
+            except OSError as error:
+                raise StateError(self._cannot_keep(error)) from error
+        if state.proposed:
+            self._propose(sets[state.proposed])
+        return _lean(sets[state.in_force])
+
+    def opened(self, house: House) -> None:
+        """The gate stands around it, and the journal is open."""
+        self._house = house
+        house.use(self.rules, self.proposal)
+
+    def note_start(self) -> None:
+        """What the start brought, into the journal; the caller syncs. Where the journal cannot be written (the relay will notice, too), it
+        is tried again."""
+        try:
+            self._write_rules(self._current)
+            if self._begun is not None:
+                self._note(self._begun)
+        except Refused as error:
+            self.unsettled = True
+            log.error("rules not noted", problem=str(error))
+            return
+        self._forget_files()
+
+    # -- the folder
+
+    async def reload(self, how: str, who: str = "") -> list[str]:
+        """Reads the folder again; what is wrong with the files, empty when they are taken (or need not be). ``who``: whoever ran the
+        command; empty: the owner of the files."""
+        async with self._one:
+            try:
+                found = await self._gently.run(self._load_beside(self._folder_path))
+            except RulesError as error:
+                self.problem = str(error.problems[0])
+                self._tally.rules_reload["failed",] += 1
+                log.error("rules not loaded, the old set stays in force", problem=self.problem, problems=len(error.problems))
+                return [str(problem) for problem in error.problems]
+            self._folder = found.rules.revision
+            event = self._follows(found, self._current.contents, how, who)
+            try:
+                if event is not None:
+                    await self._happened(event, found)
+                elif self.unsettled:
+                    self._write_rules(self._current)
+            except Refused as error:
+                self.problem, self.unsettled = f"the set {found.rules.revision}: {error}", True
+                self._tally.rules_reload["failed",] += 1
+                log.error("rules not taken", problem=self.problem)
+                return [self.problem]
+            self.problem, self.unsettled = "", False
+            if event is None:
+                await self._let_go(found.rules)
+            else:
+                self._tally.rules_reload["ok",] += 1
+            return []
+
+    def _follows(self, found: Loaded, before: Contents, how: str, who: str) -> Revised | None:
+        """What follows from what the folder holds."""
+        author = who or _owner(self._folder_path, changed_files(before, found.contents))
+        changed = changes(before, found.contents)
+        return self.revisions.folder_holds(found.rules.revision, author, how, changed, time.time(), four_eyes=self._four_eyes)
+
+    # -- what people command
+
+    async def approve(self, revision: str, token: str) -> Revised:
+        async with self._one:
+            people = self._people
+            person = await asyncio.to_thread(_whose, token, [(one.name, one.token) for one in people])
+            if not person:
+                log.warning("a set of rules was to be approved with a token that nobody has")
+                raise Refused("this token is nobody's (settings: people)")
+            event = self._asked(lambda: self.revisions.approved(revision, person, {one.name for one in people}, time.time()))
+            await self._happened(event, self._waiting)
+            return event
+
+    async def reject(self, revision: str, who: str, why: str) -> Revised:
+        async with self._one:
+            event = self._asked(lambda: self.revisions.rejected(revision, who, why, time.time()))
+            await self._happened(event, None)
+            return event
+
+    async def roll_back(self, revision: str, who: str, why: str) -> Revised:
+        async with self._one:
+            event = self._asked(lambda: self.revisions.rolled_back(revision, who, why, self._folder, time.time()))
+            try:
+                found = await self._gently.run(lambda rest: self._load_kept(event.revision, self.rules, rest))
+            except StateError as error:
+                raise Refused(str(error)) from None
+            event = event._replace(changes=changes(self._current.contents, found.contents))
+            await self._happened(event, found)
+            return event
+
+    async def take(self, who: str, why: str) -> Revised:
+        """The folder's set, though it is kept out."""
+        async with self._one:
+            try:
+                found = await self._gently.run(self._load_beside(self._folder_path))
+            except RulesError as error:
+                raise Refused(f"{error.problems[0]} (gate106 check finds all mistakes)") from None
+            changed = changes(self._current.contents, found.contents)
+            event = self._asked(lambda: self.revisions.taken(who, why, changed, time.time(), four_eyes=self._four_eyes))
+            if event.revision != found.rules.revision:
+                raise Refused("the folder has changed meanwhile: see gate106 rules")
+            await self._happened(event, found)
+            return event
+
+    @staticmethod
+    def _asked(what: Callable[[], Revised]) -> Revised:
+        try:
+            return what()
+        except Impossible as error:
+            raise Refused(str(error)) from None
+
+    # -- what it brings
+
+    async def _happened(self, event: Revised, found: Loaded | None) -> None:
+        """Keeps, journals, puts into force, syncs. ``found``: the set it is about, where it is to be in force or to wait. Refused: the
+        text says that nothing was done, or that it is not safe yet."""
+        before = self._current
+        in_force = event.in_force != before.rules.revision
+        if found is not None and (in_force or event.proposed == found.rules.revision):
+            try:
+                await asyncio.to_thread(self.kept.save, found.rules.revision, found.files)
+            except OSError as error:
+                raise Refused(f"{self._cannot_keep(error)}: nothing was done") from None
+        if found is not None and (in_force or self.unsettled):
+            self._write_rules(found)
+        sequence = self._note(event)
+        if in_force:
+            assert found is not None, "what comes into force was read"
+            self._current = _lean(found)
+        waiting = self._waiting
+        if not event.proposed:
+            self._waiting = self.proposal = None
+        elif found is not None and found is not waiting and found.rules.revision == event.proposed:
+            self._propose(found)
+        self._house.use(self.rules, self.proposal)
+        await self._house.safe(sequence)
+        said = "rules in force" if in_force else f"rules {event.event}"
+        log.info(said, revision=event.revision, in_force=event.in_force, rules=len(self.rules.rules), who=event.who)
+        await asyncio.to_thread(self._forget_files)
+        gone = {before.rules, waiting.rules if waiting is not None else before.rules}
+        for rules in gone - {self.rules, self._waiting.rules if self._waiting is not None else self.rules}:
+            await self._let_go(rules)
+
+    def _note(self, event: Revised) -> int:
+        sequence = self._house.write(entries.REVISED, pack_revised(event))
+        self.revisions.note(sequence, event)
+        return sequence
+
+    def _write_rules(self, found: Loaded) -> None:
+        rules = found.rules
+        self._house.write(entries.RULES, entries.pack_rules(time.time(), rules.revision, [rule.id for rule in rules.rules]))
+
+    def _cannot_keep(self, error: OSError) -> str:
+        return f"{error.filename or self.kept.folder}: its files cannot be kept: {error.strerror or error} (settings: revisions.folder)"
+
+    def _propose(self, found: Loaded) -> None:
+        self._waiting, self.proposal = found, Proposal(found.rules, self._tally)
+
+    def _forget_files(self) -> None:
+        now = self.revisions.now
+        self.kept.forget({now.in_force, now.proposed})
+
+    async def _let_go(self, rules: RuleSet) -> None:
+        await self._gently.run(rules.forget)
+
+    # -- reading
+
+    def _load(self, folder: Path, before: RuleSet | None = None, rest: Rest = no_rest) -> Loaded:
+        found = policy.load_all(folder, category_tag=self._category_tag, before=before, rest=rest)
+        if before is not None and found.rules.revision != before.revision:
+            found.rules.learn_from(before, rest)
+        return found
+
+    def _load_beside(self, folder: Path) -> Callable[[Rest], Loaded]:
+        """For a thread, while messages pass."""
+        before = self.rules
+        return lambda rest: self._load(folder, before, rest)
+
+    def _load_kept(self, revision: str, before: RuleSet | None = None, rest: Rest = no_rest) -> Loaded:
+        """StateError where its files are not what they were."""
+        path = self.kept.path(revision)
+        hint = "put it back from a copy, or choose another with gate106 rules rollback"
+        if before is None:
+            hint = "put it back from a copy; where nobody has one, change a file of the rules (and with revisions.four_eyes: false)"
+        try:
+            found = self._load(path, before, rest)
+        except RulesError as error:
+            raise StateError(f"the rules {revision}: {path}: {error.problems[0]}: {hint}") from error
+        if found.rules.revision != revision:
+            raise StateError(f"the rules {revision}: {path} holds other files than it did: {hint}")
+        return found
+
+    # -- what others should see
+
+    def told(self) -> dict[str, Any]:
+        """For ``gate106 rules``."""
+        now, proposal = self.revisions.now, self.proposal
+        waits = None
+        if proposal is not None:
+            waits = {
+                "revision": now.proposed, "author": now.author, "since": now.time, "rules": len(proposal.rules.rules),
+                "judged": proposal.judged, "stricter": proposal.stricter, "milder": proposal.milder, "errors": proposal.errors,
+            }  # fmt: skip
+        return {"problem": self.problem, "proposed": waits, "kept_out": now.kept_out}
+
+    def notes(self) -> list[str]:
+        """For /readyz."""
+        now = self.revisions.now
+        found = [f"rules: {self.problem} (the set {now.in_force} stays in force)"] if self.problem else []
+        if now.proposed:
+            found.append(
+                f"rules: {now.proposed} by {now.author} waits for a second person since {moments.local(now.time)} "
+                f"(gate106 rules approve {now.proposed})"
+            )
+        if now.kept_out:
+            found.append(
+                f"rules: the folder's set {now.kept_out} is kept out, {now.in_force} is in force ({now.event} by {now.who}: {now.why}); "
+                "a change of the files is taken, and so are they with gate106 rules take"
+            )
+        return found
+
+    def gauges(self) -> dict[str, Any]:
+        now = self.revisions.now
+        return {
+            "rules_revision": self.rules.revision,
+            "rules_folder_ok": not self.problem,
+            "rules_waiting": {("approval",): float(bool(now.proposed)), ("kept-out",): float(bool(now.kept_out))},
+        }
+
+
+def _lean(found: Loaded) -> Loaded:
+    """Without what only a set needs that is not in force yet: its files in memory, its tests."""
+    return replace(found, tests=[], files={})
+
+
+def _owner(folder: Path, names: Sequence[str]) -> str:
+    """Whose the newest of these files is; of the folder where none is there (they were removed)."""
+    found = [one.stat() for one in (folder / name for name in names) if one.is_file()]
+    uid = max(found, key=lambda one: one.st_mtime).st_uid if found else folder.stat().st_uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def _whose(token: str, people: Sequence[tuple[str, str]]) -> str:
+    """Who has this token, empty if nobody; half a tenth of a second a person, in a thread."""
+    found = [name for name, stored in people if is_password(stored, token)]
+    return found[0] if found else ""

@@ -1,0 +1,127 @@
+"""Revisions: which set of rules is in force, which one waits, which one is kept out; and who may say so. Pure.
+
+In: what the folder holds, what people say, the time. Out: the event that follows (a Revised), to be journalled and then noted here; or
+Impossible. Never: files, the clock, the rules themselves.
+
+    folder changed ─▶ accepted ────────────────────────────────▶ in force          four eyes off
+    folder changed ─▶ proposed ─▶ (vouched ─▶) approved ───────▶ in force          four eyes on
+                               └▶ rejected ─▶ kept out until the folder changes, or somebody takes it
+    rollback ──────────────────▶ an earlier set in force, the folder's kept out likewise
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from proxy.desk.revised import Revised, pack_revised, unpack_revised
+from proxy.state.history import History
+
+SHORTEST = 4
+"""A revision may be named by so many of its first digits."""
+IN_FORCE = ("accepted", "approved", "rolled-back")
+"""Events after which the set they are about is in force."""
+_NEVER = Revised(0.0, "", "", "", "", "", (), "", "", "", "")
+
+
+class Impossible(ValueError):
+    """It cannot be done: the text says why, and what can."""
+
+
+class Revisions:
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self.events = [unpack_revised(body) for _, body in history.rows()]
+        """All that is remembered, the oldest first."""
+
+    @property
+    def now(self) -> Revised:
+        """The last event: what is in force, proposed and kept out stands there."""
+        return self.events[-1] if self.events else _NEVER
+
+    def note(self, place: int, event: Revised) -> None:
+        """It is in the journal at this place."""
+        body = pack_revised(event)
+        self._history.put(place, body)
+        self.events.append(unpack_revised(body))  # as a restart will read it
+
+    # -- what follows
+
+    def folder_holds(
+        self, revision: str, who: str, how: str, changes: tuple[str, ...], at: float, *, four_eyes: bool, why: str = ""
+    ) -> Revised | None:
+        """The folder was read without a mistake. None: that changes nothing."""
+        now = self.now
+        if revision == now.in_force:
+            if not now.proposed and not now.kept_out:
+                return None
+            return Revised(at, "withdrawn", now.proposed or now.kept_out, who, how, why, (), revision, "", "", "")
+        if revision == now.kept_out or (revision == now.proposed and four_eyes):
+            return None
+        return self._taken(revision, who, how, changes, at, four_eyes=four_eyes, why=why)
+
+    def taken(self, who: str, why: str, changes: tuple[str, ...], at: float, *, four_eyes: bool) -> Revised:
+        """Somebody wants the set that is kept out after all."""
+        if not self.now.kept_out:
+            raise Impossible("no set is kept out: the folder's is in force, or waits for approval")
+        return self._taken(self.now.kept_out, who, "command", changes, at, four_eyes=four_eyes, why=why)
+
+    def _taken(
+        self, revision: str, who: str, how: str, changes: tuple[str, ...], at: float, *, four_eyes: bool, why: str
+    ) -> Revised:
+        before = self.now.in_force
+        if four_eyes and before:  # the very first set has nothing to be compared with
+            author = who.partition(" (")[0]  # the command line's "li (uid 1000, pid 4711)"
+            return Revised(at, "proposed", revision, who, how, why, changes, before, revision, author, "")
+        return Revised(at, "accepted", revision, who, how, why, changes, revision, "", "", "")
+
+    def approved(self, revision: str, person: str, known: Collection[str], at: float) -> Revised:
+        """A person with a token agrees. ``known``: all who have one. An author without a token is an account and nobody: then the first
+        person only vouches, and a second one is needed."""
+        now = self._waiting(revision)
+        if now.author == person:
+            raise Impossible(f"{person} is the author of {now.proposed}: somebody else must approve it")
+        if now.author not in known:
+            return now._replace(
+                time=at, event="vouched", revision=now.proposed, who=person, how="command", why="", changes=(), author=person
+            )
+        return Revised(at, "approved", now.proposed, person, "command", "", (), now.proposed, "", "", "")
+
+    def rejected(self, revision: str, who: str, why: str, at: float) -> Revised:
+        now = self._waiting(revision)
+        return Revised(at, "rejected", now.proposed, who, "command", why, (), now.in_force, "", "", now.proposed)
+
+    def rolled_back(self, revision: str, who: str, why: str, folder: str, at: float) -> Revised:
+        """An earlier set, the last one before the one in force where none is named. ``folder``: what the folder holds now."""
+        now = self.now
+        target = self.earlier(revision)
+        if target == now.in_force:
+            raise Impossible(f"{target} is in force already")
+        return Revised(at, "rolled-back", target, who, "command", why, (), target, "", "", "" if folder == target else folder)
+
+    def earlier(self, revision: str) -> str:
+        """The whole name of a set that has been in force; empty: the last other one. Impossible where there is none."""
+        once = [one.in_force for one in reversed(self.events) if one.event in IN_FORCE]
+        if not revision:
+            found = [name for name in once if name != self.now.in_force][:1]
+            if not found:
+                raise Impossible("there is no earlier set to go back to")
+            return found[0]
+        return _named(revision, once, "a set that has been in force (gate106 rules history lists them)")
+
+    def _waiting(self, revision: str) -> Revised:
+        now = self.now
+        if not now.proposed:
+            raise Impossible("no set waits for approval")
+        _named(revision, [now.proposed], f"the set that waits ({now.proposed})")
+        return now
+
+
+def _named(given: str, known: Collection[str], what: str) -> str:
+    found = {name for name in known if name.startswith(given)}
+    if len(given) < SHORTEST:
+        raise Impossible(f"a revision has at least {SHORTEST} digits, not '{given}'")
+    if not found:
+        raise Impossible(f"'{given}' is not {what}")
+    if len(found) > 1:
+        raise Impossible(f"'{given}' may be {' or '.join(sorted(found))}: give more digits")
+    return found.pop()

@@ -1,0 +1,32 @@
+"""History: what became of the rules, packed as in the journal, by place in the journal. Few, so a checkpoint writes all of them.
+
+In: places and bodies. Out: the same after a restart, the newest last. Never: what an event means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+EVENTS_MAX = 500
+"""Some years of changes; the journal has all of its time."""
+
+
+class History:
+    def __init__(self) -> None:
+        self.held: dict[int, bytes] = {}
+        self.changed = False
+        """Since the last checkpoint."""
+
+    def put(self, place: int, body: bytes) -> None:
+        """What is there already (a checkpoint newer than the journal's position) stays as it is."""
+        self.held[place] = body
+        while len(self.held) > EVENTS_MAX:
+            del self.held[min(self.held)]
+        self.changed = True
+
+    def rows(self) -> list[tuple[int, bytes]]:
+        """All rows of the checkpoint's table, in order."""
+        return sorted(self.held.items())
+
+    def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        self.held.update(rows)

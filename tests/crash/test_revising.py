@@ -1,0 +1,107 @@
+"""The real gate, killed while its rules change: whatever was written holds, what was not has not happened, and nothing lies between."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.desk import entries
+from proxy.desk.journal import OsDisk, read
+from proxy.desk.revised import Revised, unpack_revised
+from proxy.net.doorkeeper import hash_password
+from proxy.ops import client
+from tests.crash.operated_that_dies import POINTS
+from tests.crash.test_operating import House, rows
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import BEIJING, SHANGHAI, provider
+from tests.e2e.waiting import until
+
+BANNED = 0x400
+ME = pwd.getpwuid(os.getuid()).pw_name
+ONLY_BEIJING = "rules:\n  - {id: a, when: {province: 北京}, then: reject, reason: region-ban}\n"
+BOTH = ONLY_BEIJING + "  - {id: b, when: {province: 上海}, then: reject, reason: region-ban}\n"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    carrier = Carrier()
+    made = House(tmp_path, carrier.port, [provider("jia", "1069001")])
+    made.write_rules(ONLY_BEIJING)
+    yield made
+    if made.started:
+        made.stop()
+    carrier.stop()
+
+
+def banned(house: House) -> tuple[bool, bool]:
+    """Whether 北京 and 上海 are refused."""
+    beijing, shanghai = house.statuses(BEIJING.format(1), SHANGHAI.format(1))
+    return beijing == BANNED, shanghai == BANNED
+
+
+def events(house: House) -> list[Revised]:
+    return [unpack_revised(one.body) for one in read(OsDisk(house.folder / "journal"), 1) if one.kind == entries.REVISED]
+
+
+def says(point: str) -> str:
+    return POINTS[point].says
+
+
+@pytest.mark.parametrize("point", ["set-kept", "set-named", "set-noted", "set-syncing"], ids=says)
+def test_a_changed_set_is_in_force_after_a_crash_and_was_accepted_once(house: House, point: str) -> None:
+    house.live(point)
+    house.write_rules(BOTH)
+    house.died()
+    house.start()
+    assert banned(house) == (True, True)
+    assert [one.event for one in events(house)] == ["accepted", "accepted"]
+    assert [one.in_force for one in events(house)][1] == client.ask(house.control, "rules")["revision"]
+
+
+@pytest.mark.parametrize(
+    ("point", "back"), [("second-named", True), ("second-noted", True), ("second-syncing", True), ("set-kept", False)], ids=str
+)
+def test_going_back_holds_after_a_crash_as_soon_as_it_is_written(house: House, point: str, back: bool) -> None:
+    house.live(point)
+    house.write_rules(BOTH)
+    if not back:  # killed before it comes to that
+        house.died()
+    else:
+        until(lambda: len(events(house)) == 2, house.said)
+        until(lambda: banned(house) == (True, True), house.said)
+        house.dies("rules.rollback", why="a mistake")
+    house.start()
+    assert banned(house) == (True, not back)
+    assert bool(client.ask(house.control, "rules")["kept_out"]) is back
+
+
+@pytest.mark.parametrize("point", ["second-noted", "second-syncing"], ids=says)
+def test_an_approval_holds_after_a_crash_as_soon_as_it_is_written(house: House, point: str) -> None:
+    people = [{"name": name, "token": hash_password(name)} for name in (ME, "wang")]
+    house.settings |= {"people": people, "revisions": {"four_eyes": True}}
+    house.write_settings()
+    house.live(point)
+    house.write_rules(BOTH)
+    until(lambda: client.ask(house.control, "rules")["proposed"], house.said)
+    revision = client.ask(house.control, "rules")["proposed"]["revision"]
+    house.dies("rules.approve", revision=revision, token="wang")
+    house.start()
+    assert banned(house) == (True, True)
+    assert [one.event for one in events(house)] == ["accepted", "proposed", "approved"]
+
+
+def test_the_history_is_in_a_checkpoint_and_needs_no_journal(house: House) -> None:
+    house.live("never", checkpoint_s=0.02)
+    house.write_rules(BOTH)
+    until(lambda: len(events(house)) == 2, house.said)
+    client.ask(house.control, "rules.rollback", why="a mistake")
+    until(lambda: rows(house, "history") == 3, "three events in the checkpoint")
+    house.stop()
+    house.start()
+    assert banned(house) == (True, False)
+    told = client.ask(house.control, "rules.history")
+    assert [one["event"] for one in told["events"]] == ["rolled-back", "accepted", "accepted"]

@@ -1,0 +1,69 @@
+"""Files of earlier sets: whole or not there, readable by their owner only, bounded, and the same rules when they are read again."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from proxy.kept import Kept
+from proxy.policy import load_all
+from proxy.shipped import shipped
+
+FILES = {"caps.yaml": b"rules: []\n", "lists/deep/words.txt": "词\n".encode()}
+
+
+def revision(number: int) -> str:
+    return f"{number:016x}"
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    return Kept(tmp_path / "revisions", 2)
+
+
+def test_a_set_that_ships_is_the_same_when_it_is_read_from_what_is_kept(kept: Kept) -> None:
+    loaded = load_all(shipped("rules"))
+    kept.save(loaded.rules.revision, loaded.files)
+    again = load_all(kept.path(loaded.rules.revision))
+    assert again.rules.revision == loaded.rules.revision
+    assert again.contents == loaded.contents
+    assert [rule.file for rule in again.rules.rules] == [rule.file for rule in loaded.rules.rules]
+
+
+def test_nobody_else_may_read_them(kept: Kept) -> None:
+    kept.save(revision(1), FILES)
+    for path in (kept.folder, *kept.folder.rglob("*")):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_a_set_is_there_whole_or_not_at_all(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", full)
+        with pytest.raises(OSError, match="No space"):
+            kept.save(revision(1), FILES)
+    assert not kept.has(revision(1))
+    kept.save(revision(1), FILES)
+    assert (kept.path(revision(1)) / "lists/deep/words.txt").read_bytes() == FILES["lists/deep/words.txt"]
+    assert [one.name for one in kept.folder.iterdir()] == [revision(1)], "what was half written is gone"
+
+
+def test_the_oldest_go_and_what_is_needed_stays(kept: Kept) -> None:
+    for number in range(6):
+        kept.save(revision(number), FILES)
+        os.utime(kept.folder / revision(number), (number, number))
+    (kept.folder / "notes").mkdir()
+    kept.save(revision(1), FILES)  # in force again: the youngest
+    kept.forget({revision(0), ""})
+    assert sorted(one.name for one in kept.folder.iterdir()) == [*map(revision, (0, 1, 5)), "notes"]
+
+
+def test_nothing_is_kept_under_no_name(kept: Kept) -> None:
+    assert not kept.has("")
+    kept.forget(set())
