@@ -55,6 +55,7 @@ numbers: install
 	mkdir -p tests/data/numbers
 	.venv/bin/gate106 bench --mix repeated --seconds 60 --no-baselines --json > tests/data/numbers/repeated.json
 	.venv/bin/gate106 bench --mix standard --seconds 60 --latency-rate 5000 --json > tests/data/numbers/standard.json
+	.venv/bin/gate106 bench --mix standard --seconds 60 --rate 5000 --no-baselines --json > tests/data/numbers/latency.json
 	.venv/bin/gate106 bench --mix standard --seconds 15 --rules 36 --no-baselines --json > tests/data/numbers/rules-36.json
 	.venv/bin/gate106 bench --mix standard --seconds 15 --rules 500 --no-baselines --json > tests/data/numbers/rules-500.json
 	.venv/bin/gate106 bench --memory --json > tests/data/numbers/memory.json
