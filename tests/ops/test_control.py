@@ -136,6 +136,7 @@ async def test_more_clients_than_there_is_room_for_are_told_to_come_again(server
         await ask("echo")
     for writer in writers:
         writer.close()
+    await asyncio.gather(*(writer.wait_closed() for writer in writers))
 
 
 async def test_a_gate_that_stops_hangs_up_and_takes_its_socket_away(tmp_path: Path) -> None:
