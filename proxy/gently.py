@@ -18,8 +18,9 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-SWITCH_S = 0.000_5
-"""Instead of 5 ms: a loop turn asks for the interpreter a dozen times."""
+SWITCH_S = 0.000_05
+"""Instead of 5 ms: a loop turn asks for the interpreter a dozen times, and once more for each text that nobody has read yet, for the search for
+words lets go of it."""
 WORK_S = 0.002
 """After so long a rest is due, ..."""
 REST = 2
