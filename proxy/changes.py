@@ -94,7 +94,7 @@ def refused_before(
 class Answer:
     """The fate of one entry, told by the carrier or by the lack of an answer."""
 
-    __slots__ = ("transit", "effect", "status", "carrier_id", "recipient", "_told", "_then")
+    __slots__ = ("transit", "effect", "status", "carrier_id", "recipient", "_told", "_then", "_part")
 
     def __init__(
         self, transit: Transit, effect: Effect, status: int, carrier_id: bytes, then: Callable[[Answer, int], None]
@@ -106,6 +106,7 @@ class Answer:
         self.carrier_id = carrier_id
         self.recipient = transit.message.recipient
         self._then = then
+        self._part = transit.long is not None  # it is answered, and forgets its message, before this is written
 
     def apply(self, data: bytes, now: float) -> bytes:
         entry_id, message = self.transit.entry_id, self.transit.message
@@ -113,7 +114,7 @@ class Answer:
         self.effect = self._told
         if self.effect.takes_back:
             without = record.remove(data, entry_id)
-            if without is data and (self.effect.late or self.transit.long is not None):
+            if without is data and (self.effect.late or self._part):
                 # an identical submit stands in for it, and what it took with it
                 self.effect = Effect.LATE_STILL_UNKNOWN if self.effect.late else Effect.STILL_UNKNOWN
             return without

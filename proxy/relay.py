@@ -436,7 +436,9 @@ class Relay:
             self.tally.entries[_EVENTS[effect],] += 1
         if effect.takes_back:
             self.judging.give_back(transit)
-        if not effect.late:
+        if effect.late:
+            transit.long = None
+        else:
             transit.status = answer.status
             self._outbox.append((transit.recorded, transit, answer.carrier_id))
 

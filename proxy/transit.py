@@ -103,7 +103,7 @@ class Transit:
     takes: tuple[Take, ...] = ()
     """What it took from aggregates."""
     long: LongMessage[Transit] | None = None
-    """The long message it is a part of."""
+    """The long message it is a part of, until its fate is known (see part_with)."""
     own_s = 0.0
     """Our own part of the way there, in seconds; below 0 by what a part has waited for the others, until it is handed to its lane."""
 
@@ -181,7 +181,17 @@ class Outbox(deque[tuple[int, Transit | None, bytes | Callable[[], None]]]):
             else:
                 said[bind] = [answer]
             told.append(transit)
+            if transit.long is not None:
+                part_with(transit)
         _say(said)
+
+
+def part_with(transit: Transit) -> None:
+    """A part was answered: unless its outcome is unknown, nothing more becomes of it, and it forgets its message. That still knows its
+    parts; were it mutual, only the collector would free them."""
+    long = transit.long
+    if long is not None and transit not in long.doubted:
+        transit.long = None
 
 
 def _say(said: dict[Bind, list[bytes]]) -> None:

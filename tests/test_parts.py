@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
-from collections.abc import Callable, Iterable
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,6 +16,7 @@ from proxy import policy
 from proxy.access import Access, Ports
 from proxy.desk import entries
 from proxy.desk.journal import Journal, MemoryDisk, read
+from proxy.long import INHERIT_S, WAIT_MAX_S
 from proxy.message import Category, EntryState, OptOut, hash48
 from proxy.net.lane import Lane
 from proxy.relay import Relay
@@ -689,3 +692,80 @@ def test_a_part_that_comes_again_after_its_sibling_was_refused_by_the_carrier_is
     assert house.told(last) == [OK]
     assert len(house.known()) == 2
     house.check_replay()
+
+
+# -- what is left of them
+
+
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def _gone(house: House) -> bool:
+    """Whether all parts that went to the carrier, and are forgotten by everybody, are freed."""
+    known = [weakref.ref(one) for one in house.at_carrier]
+    house.at_carrier.clear()
+    house.relay.handed.clear()
+    house.relay.told.clear()
+    assert known
+    return not any(one() for one in known)
+
+
+@pytest.mark.usefixtures("without_collector")
+def test_a_long_message_whose_parts_are_answered_is_freed_without_the_collector(house: House):
+    for pdu in parts():
+        house.sends(pdu)
+    house.turns()
+    house.carrier_takes_all()
+    assert _gone(house)
+
+
+@pytest.mark.usefixtures("without_collector")
+def test_so_is_one_that_the_carrier_refused_and_that_is_over(house: House):
+    for pdu in parts():
+        house.sends(pdu)
+    house.turns()
+    for which in range(3):
+        house.carrier_says(SUBMITFAIL, which=which)
+    house.turns(INHERIT_S + WAIT_MAX_S)
+    assert _gone(house)
+
+
+@pytest.mark.usefixtures("without_collector")
+def test_so_is_one_whose_parts_came_one_by_one(house: House):
+    for pdu in parts():
+        house.sends(pdu)
+        house.turns(0.3)
+        house.carrier_takes_all()
+    house.turns(INHERIT_S)
+    assert _gone(house)
+
+
+@pytest.mark.usefixtures("without_collector")
+def test_so_is_one_that_was_answered_when_its_providers_had_been_told_that_nobody_knows(house: House):
+    for pdu in parts():
+        house.sends(pdu)
+    house.turns()
+    for which in range(3):
+        house.relay.unanswered(house.at_carrier[which])
+    house.turns()
+    assert all(one.long is not None for one in house.at_carrier)
+    for which in range(3):
+        house.carrier_says(OK, which=which, late=True)
+    house.turns(INHERIT_S + WAIT_MAX_S)
+    assert _gone(house)
+
+
+@pytest.mark.usefixtures("without_collector")
+def test_so_is_one_that_a_rule_refused(house: House, monkeypatch: pytest.MonkeyPatch):
+    known: list[weakref.ref[Transit]] = []
+    monkeypatch.setattr("proxy.relay.count", lambda tally, transit: known.append(weakref.ref(transit)))
+    for pdu in parts("【青禾】代开发票", 4):
+        house.sends(pdu)
+    house.turns(INHERIT_S + WAIT_MAX_S)
+    house.relay.told.clear()
+    assert (len(known), [one() for one in known]) == (4, [None] * 4)
