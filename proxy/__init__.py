@@ -17,7 +17,7 @@ Rooms, in the order a message walks through them (imports go down this list only
     ids        what messages are called              access     who may send, and who owns a port
     tally      plain integers that /metrics shows    config     settings as frozen values
     revising   sets of rules that come and go: revisions (which may), kept (their files), proposal (one that waits is tried beside)
-    gently     long work in a thread that rests now and then, so that messages notice little of it
+    gently     long work in slices between the turns of the loop, so that messages notice little of it
 
 ``sim`` stands beside the house: a carrier, providers, 双11, and the measurements.
 """

@@ -1,34 +1,34 @@
-"""Gently: long work in a thread, so that messages notice as little of it as can be.
+"""Gently: long work in slices between the turns of the loop, so that messages notice as little of it as can be.
 
 In: work that calls a rest between pieces of some milliseconds. Out: what it returns. Never: two such works at once (whoever asks waits).
 
-A thread that computes and one that runs the loop take turns at the interpreter: whoever wants it waits up to the switch interval, and the
-loop wants it anew for every socket that has something to say. So the interval is short meanwhile, and the work sleeps twice as long as it
-has worked. What holds the interpreter in one piece (building an automaton, sorting) no interval cuts short: it must be small.
+Two threads that both compute take turns at the interpreter as the system pleases: the loop asks for it anew at every socket and at every
+search in a text, and each time waited for the other thread, which may have been put aside by the system just then. So the work has a
+thread of its own only to keep its place in: the loop hands it the interpreter, stands still for one slice, and takes it back. What no rest
+interrupts (building an automaton, sorting) must be small. A slice that waits for something else (a slow disk) is not waited for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import sys
+import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 
-SWITCH_S = 0.000_05
-"""Instead of 5 ms: a loop turn asks for the interpreter a dozen times, and once more for each text that nobody has read yet, for the search for
-words lets go of it."""
-WORK_S = 0.002
-"""After so long a rest is due, ..."""
+SLICE_S = 0.001
+"""Processor time after which a rest is due, ..."""
 REST = 2
-"""... and so many times as long: a busy loop keeps three quarters of the interpreter."""
+"""... and so many times as long the loop has for itself."""
+STANDS_S = 0.010
+"""The loop stands still for one slice no longer: what takes longer is waiting for a disk."""
 
 
-class Unwanted(Exception):
-    """The work is ended from within: the gate stops, and a thread would keep it from ending."""
+class Unwanted(BaseException):
+    """The work is ended from within: nobody waits for it any more."""
 
 
 class Gently:
@@ -40,27 +40,76 @@ class Gently:
     async def run(self, work: Callable[[Callable[[], None]], Result]) -> Result:
         """``work`` is given the rest to call; where whoever waits is cancelled, the next rest ends it."""
         async with self._one:
-            before = sys.getswitchinterval()
-            sys.setswitchinterval(min(SWITCH_S, before))
-            sleeping = _Sleeping()
+            sliced = _Sliced(work)
             try:
-                return await asyncio.to_thread(work, sleeping.rest)
+                while not sliced.over:
+                    await asyncio.sleep(REST * sliced.worked_s)
+                    sliced.go_on()
+                    if not sliced.is_back(STANDS_S):
+                        await asyncio.to_thread(sliced.is_back)
+                return sliced.result()
             finally:
-                sleeping.unwanted = True
+                sliced.end()
                 gc.freeze()  # what was loaded stays, as at the start
-                sys.setswitchinterval(before)
 
 
-class _Sleeping:
-    def __init__(self) -> None:
-        self._since_s = time.thread_time()
-        self.unwanted = False
-        """Nobody waits for the work any more."""
+class _Sliced(Generic[Result]):
+    """Work in a thread that goes on only when it is told to."""
 
-    def rest(self) -> None:
-        if self.unwanted:
+    def __init__(self, work: Callable[[Callable[[], None]], Result]) -> None:
+        self._work = work
+        self._go, self._back = threading.Semaphore(0), threading.Semaphore(0)
+        self._said: list[Result] = []
+        self._fault: BaseException | None = None
+        self._since_s = 0.0
+        self._unwanted = False
+        self.worked_s = 0.0
+        """Processor time of the last slice."""
+        self.over = False
+        threading.Thread(target=self._run, name="gently", daemon=True).start()
+
+    # -- the loop
+
+    def go_on(self) -> None:
+        self._go.release()
+
+    def is_back(self, wait_s: float | None = None) -> bool:
+        """Waits for the end of the slice; whether it came within this time."""
+        return self._back.acquire(timeout=wait_s)
+
+    def result(self) -> Result:
+        """What the work returned, or raises what it raised."""
+        if self._fault is not None:
+            raise self._fault
+        return self._said[0]
+
+    def end(self) -> None:
+        """Nobody waits for it any more; nothing where it is over."""
+        self._unwanted = True
+        self._go.release()
+
+    # -- the thread
+
+    def _run(self) -> None:
+        try:
+            self._wait()
+            self._said.append(self._work(self._rest))
+        except BaseException as fault:  # noqa: BLE001  # it is raised where the work is waited for
+            self._fault = fault
+        self.over = True
+        self._back.release()
+
+    def _rest(self) -> None:
+        if self._unwanted:
             raise Unwanted
         worked_s = time.thread_time() - self._since_s
-        if worked_s >= WORK_S:
-            time.sleep(REST * worked_s)
-            self._since_s = time.thread_time()
+        if worked_s >= SLICE_S:
+            self.worked_s = worked_s
+            self._back.release()
+            self._wait()
+
+    def _wait(self) -> None:
+        self._go.acquire()
+        if self._unwanted:
+            raise Unwanted
+        self._since_s = time.thread_time()

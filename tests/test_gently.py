@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from proxy import policy
-from proxy.gently import Gently, Unwanted
+from proxy.gently import SLICE_S, Gently, Unwanted
 from tests.soak.reload import words_of
 
 RULE = "rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n"
@@ -46,14 +48,13 @@ def test_a_list_of_100000_words_is_taken_in_while_the_loop_has_its_turns(tmp_pat
     assert worst < LAPSE_S
 
 
-def test_one_long_work_waits_for_another_and_the_interpreter_is_left_as_it_was() -> None:
-    interval = sys.getswitchinterval()
+def test_one_long_work_waits_for_another() -> None:
     order: list[str] = []
 
     def work(name: str) -> Callable[[Callable[[], None]], None]:
         def done(rest: Callable[[], None]) -> None:
             order.append(f"{name} begins")
-            assert sys.getswitchinterval() < interval
+            _work_a_slice()
             rest()
             order.append(f"{name} ends")
 
@@ -66,7 +67,57 @@ def test_one_long_work_waits_for_another_and_the_interpreter_is_left_as_it_was()
     asyncio.run(both())
     gc.unfreeze()
     assert order == ["first begins", "first ends", "second begins", "second ends"]
-    assert sys.getswitchinterval() == interval
+
+
+def test_between_two_slices_the_loop_has_the_interpreter_for_itself() -> None:
+    slices: list[int] = []
+
+    def work(rest: Callable[[], None]) -> None:
+        for number in range(20):
+            slices.append(number)
+            _work_a_slice()
+            rest()
+
+    async def beside() -> list[int]:
+        task = asyncio.create_task(Gently().run(work))
+        moved = []
+        while not task.done():
+            before = len(slices)
+            ends = time.thread_time() + 5 * SLICE_S
+            while time.thread_time() < ends:
+                time.sleep(0)  # noqa: ASYNC251  # lets go of the interpreter, as a search does
+            moved.append(len(slices) - before)
+            await asyncio.sleep(0)
+        return moved
+
+    moved = asyncio.run(beside())
+    gc.unfreeze()
+    assert len(slices) == 20
+    assert set(moved) == {0}
+
+
+def test_a_slice_that_waits_for_something_else_is_not_waited_for() -> None:
+    disk = threading.Event()
+    passed: list[bool] = []
+
+    async def beside() -> None:
+        task = asyncio.create_task(Gently().run(lambda rest: passed.append(disk.wait(30))))
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(0.001, disk.set)  # which the loop comes to only if it goes on
+        await task
+
+    asyncio.run(beside())
+    gc.unfreeze()
+    assert passed == [True]
+
+
+def test_what_the_work_raises_is_raised_where_it_is_waited_for() -> None:
+    def fails(rest: Callable[[], None]) -> None:
+        raise ValueError("not a rule")
+
+    with pytest.raises(ValueError, match="not a rule"):
+        asyncio.run(Gently().run(fails))
+    gc.unfreeze()
 
 
 def test_work_that_nobody_waits_for_any_more_ends_at_its_next_rest() -> None:
@@ -75,6 +126,7 @@ def test_work_that_nobody_waits_for_any_more_ends_at_its_next_rest() -> None:
     def endless(rest: Callable[[], None]) -> None:
         try:
             while True:
+                _work_a_slice()
                 rest()
         except Unwanted:
             ended.append(True)
@@ -87,6 +139,15 @@ def test_work_that_nobody_waits_for_any_more_ends_at_its_next_rest() -> None:
         await asyncio.wait([task])
         assert task.cancelled()
 
-    asyncio.run(stopped())  # which waits for its threads
+    asyncio.run(stopped())
     gc.unfreeze()
+    for thread in threading.enumerate():
+        if thread.name == "gently":
+            thread.join(30)
     assert ended == [True]
+
+
+def _work_a_slice() -> None:
+    ends = time.thread_time() + SLICE_S
+    while time.thread_time() < ends:
+        pass

@@ -101,16 +101,16 @@ class Watch:
         self.longest_s = self.longest_own_s = 0.0
         self._gate = gate
         self._looked = perf_counter()
+        self._waits: dict[Path, int] = {}  # of each thread, in nanoseconds; those that ended, too
         self._answered, self._at, self._waited = load.counts.answered, perf_counter(), self._waited_s()
 
     def _waited_s(self) -> float:
         """How long threads of both processes have been ready to run and were not let, since they began."""
-        found = 0
         for process in (self._gate, os.getpid()):
             for task in Path(f"/proc/{process}/task").iterdir():
                 with contextlib.suppress(OSError):
-                    found += int((task / "schedstat").read_text().split()[1])
-        return found * 1e-9
+                    self._waits[task] = int((task / "schedstat").read_text().split()[1])
+        return sum(self._waits.values()) * 1e-9
 
     async def look(self) -> None:
         while True:
