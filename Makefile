@@ -6,9 +6,10 @@ CRASHES ?= 50
 RATE ?= 2000
 LASTS ?= 300
 FUZZ_S ?= 60
+SOAK_S ?= 7200
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install demo test bench numbers campaign way-back reload fuzz image-check grafana recording pictures guide lock clean
+.PHONY: help install demo test bench numbers campaign way-back reload soak fuzz image-check grafana recording pictures guide lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -18,6 +19,7 @@ help:
 	@echo "make way-back looks for every receipt and reply under load and lost binds (RATE=2000 LASTS=300)"
 	@echo "make fuzz     gives every reader of foreign octets what no one would send, led by coverage (FUZZ_S=60 each)"
 	@echo "make reload   changes 500 rules and a list of 100,000 words under load, five times (RATE=2000)"
+	@echo "make soak     hours of load, changed rules, lost binds and links: memory, descriptors, nothing lost (SOAK_S=7200 RATE=500)"
 	@echo "make image-check builds the image and runs it without a container engine (root, Debian's buildah; it says what it needs)"
 	@echo "make numbers  measures all that tests/data/numbers holds"
 	@echo "make bench    measures it beside two relays without rules"
@@ -77,6 +79,11 @@ way-back: install
 # Rules and a long list changed under load: how long no answer came; fails beyond 20 ms. For a machine that does nothing else.
 reload: install
 	.venv/bin/python -m tests.soak.reload --rate $(RATE)
+
+# Two hours; a table, and all samples in soak.json. Memory is judged from half an hour on.
+soak: RATE = 500
+soak: install
+	.venv/bin/python -m tests.soak.soak --rate $(RATE) --seconds $(SOAK_S) --out soak.json
 
 # Needs root and programs of Debian; names what is missing. GATE106_BASE=docker.io/library/python:3.13-slim takes the real base image.
 image-check: install

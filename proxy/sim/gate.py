@@ -171,13 +171,16 @@ def _append(registry: Path, rows: Iterable[Sequence[str]]) -> None:
 
 
 class Gate:
-    """One gate process."""
+    """One gate process. ``program``: the module and arguments before the settings."""
 
-    def __init__(self, folder: Path, settings: Path, smpp: int, http: int) -> None:
+    def __init__(
+        self, folder: Path, settings: Path, smpp: int, http: int, program: Sequence[str] = ("proxy", "serve", "--config")
+    ) -> None:
         self.folder = folder
         self.smpp = smpp
         self.http = http
         self._settings = settings
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -191,7 +194,7 @@ class Gate:
 
     def start(self) -> None:
         """Starts it and waits until it says it is ready; raises GateFailed with its last words."""
-        command = [sys.executable, "-m", "proxy", "serve", "--config", str(self._settings)]
+        command = [sys.executable, "-m", *self._program, str(self._settings)]
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
                 command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment()

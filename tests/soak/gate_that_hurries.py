@@ -1,0 +1,81 @@
+"""A gate that hurries: the real gate whose journal is cut into small segments, kept for minutes instead of months, and that tells what
+only it knows of itself. Hours then show what months would.
+
+In: ``Hurry`` as JSON. Out: the gate's usual life, and a file with its tasks and blocks of memory, written anew every second. Never: another
+way to remove a segment than the one of a gate that keeps them 190 days: only the bounds differ.
+
+    python -m tests.soak.gate_that_hurries '{"inside": "/tmp/inside.json", …}' gate106.yaml
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from proxy import app
+from proxy.config import Retention
+from proxy.desk.journal import Journal
+from proxy.desk.retention import DAY_S, Plan, plan
+from proxy.ops import retention
+from proxy.ops.retention import Keeper
+
+EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hurry:
+    inside: str
+    """Where it tells."""
+    segment_bytes: int
+    keep_s: float
+    """Older segments go, as far as no restart needs them."""
+    expire_s: float
+    """How often it looks."""
+    leak_bytes_s: int = 0
+    """So much memory is lost on purpose, to see that it is found."""
+
+
+def prepare(hurry: Hurry) -> None:
+    """Patches the gate."""
+    run: Callable[[Keeper], Any] = Keeper.run
+
+    async def ran(self: Keeper) -> None:
+        telling = asyncio.create_task(_tell(hurry))
+        try:
+            await run(self)
+        finally:
+            telling.cancel()
+
+    def hurried(disk: Any, keep: Retention, _: float, now: float, open_from: int, most: int) -> Plan:
+        return plan(disk, Retention(hurry.keep_s / DAY_S, keep.holds), 0.0, now, open_from, most)  # type: ignore[arg-type]
+
+    Keeper.run = ran  # type: ignore[method-assign]
+    retention.retention.plan = hurried  # type: ignore[attr-defined]
+    retention.EVERY_S = hurry.expire_s
+    Journal.__init__.__kwdefaults__["segment_bytes"] = hurry.segment_bytes  # type: ignore[index]
+
+
+async def _tell(hurry: Hurry) -> None:
+    inside = Path(hurry.inside)
+    leaked: list[bytes] = []
+    while True:
+        told = {"tasks": len(asyncio.all_tasks()), "blocks": sys.getallocatedblocks()}
+        fresh = inside.with_suffix(".fresh")
+        fresh.write_text(json.dumps(told))
+        fresh.replace(inside)
+        leaked.append(b"\1" * int(hurry.leak_bytes_s * EVERY_S))
+        await asyncio.sleep(EVERY_S)
+
+
+def main() -> int:
+    prepare(Hurry(**json.loads(sys.argv[1])))
+    return app.serve(Path(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
