@@ -10,12 +10,29 @@ import json
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
-from proxy.cli import backup, binds, explain, journal, links, precheck, rules, settings, stop, suppress, trace
+from proxy.cli import as_json as tell_json
+from proxy.cli import (
+    backup,
+    binds,
+    explain,
+    fail,
+    journal,
+    links,
+    precheck,
+    rules,
+    say,
+    settings,
+    stop,
+    suppress,
+    tell,
+    trace,
+    warn,
+)
 
 app = typer.Typer(
     name="gate106",
@@ -46,12 +63,6 @@ CHINA = ZoneInfo("Asia/Shanghai")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
-def fail(text: object) -> NoReturn:
-    """One line on stderr, exit 2."""
-    typer.echo(f"gate106: {text}", err=True)
-    raise typer.Exit(2)
-
-
 @app.command(epilog="Example: gate106 serve --config gate106.yaml")
 def serve(
     config: Annotated[Path, typer.Option(help="The settings (YAML).")] = Path("gate106.yaml"),
@@ -63,7 +74,11 @@ def serve(
     try:
         code = gate.serve(config, accept_loss=accept_loss)
     except gate.StartError as error:
-        fail(error)
+        first, *others = str(error).splitlines()
+        warn(f"gate106: {first}")
+        for line in others:
+            warn(line)
+        raise typer.Exit(2) from None
     raise typer.Exit(code)
 
 
@@ -99,14 +114,14 @@ def check(
         fail(f"{rules}: no such folder (name the folder that holds your rules)")
     report = policy.check(rules, settings.providers if settings else None, datetime.now(CHINA).timestamp())
     if as_json:
-        typer.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=2))
+        tell_json(report.as_dict())
         raise typer.Exit(1 if report.problems else 0)
     for problem in report.problems:
-        typer.echo(str(problem), err=True)
+        warn(problem)
     for doubt in report.warnings:
-        typer.echo(f"{doubt.file}:{doubt.line}: warning: {doubt.text}", err=True)
+        warn(f"{doubt.file}:{doubt.line}: warning: {doubt.text}")
     beside = f", {len(report.warnings)} warnings" if report.warnings else ""
-    typer.echo(f"{rules}: {report.rules} rules, {report.tests} tests, {len(report.problems)} problems{beside}")
+    say(f"{rules}: {report.rules} rules, {report.tests} tests, {len(report.problems)} problems{beside}")
     raise typer.Exit(1 if report.problems else 0)
 
 
@@ -211,9 +226,9 @@ def sim_provider(
         fail(f"{host}:{port}: {error}")
     for sent in log.sent:
         status = "no answer" if sent.status is None else status_name(sent.status)
-        typer.echo(f"{status} {sent.message_id} after {sent.took_s * 1000:.1f} ms")
+        say(f"{status} {sent.message_id} after {sent.took_s * 1000:.1f} ms")
     for got in log.got:
-        typer.echo(f"delivered to us: {got}")
+        say(f"delivered to us: {got}")
     raise typer.Exit(0 if log.sent and all(sent.status == 0 for sent in log.sent) else 1)
 
 
@@ -232,8 +247,7 @@ def optout_trace(
         told = trace.trace_optouts(to, config, folder)
     except trace.CannotTrace as error:
         fail(error)
-    as_text = told.as_text(unmasked)
-    typer.echo(json.dumps(told.as_dict(unmasked), ensure_ascii=False, indent=2) if as_json else as_text)
+    tell(told.as_dict(unmasked), as_json, told.as_text(unmasked).splitlines())
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ import structlog
 import uvloop
 import watchfiles
 
-from proxy import policy
+from proxy import logs, policy
 from proxy.access import Directory
 from proxy.commands import Commands, ways
 from proxy.config import Mailbox, Settings, SettingsError, load
@@ -498,6 +498,7 @@ def serve(path: Path, accept_loss: bool = False) -> int:
         settings = load(path)
     except SettingsError as error:
         raise StartError(error) from error
+    logs.use()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold texts and numbers
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(settings, path, accept_loss))
@@ -505,6 +506,7 @@ def serve(path: Path, accept_loss: bool = False) -> int:
 
 async def _serve(settings: Settings, path: Path, accept_loss: bool) -> int:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(logs.heard)
     manager = Manager(os.environ)
     try:
         gate = Gate(settings, path, loop, accept_loss)

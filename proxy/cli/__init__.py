@@ -10,16 +10,15 @@ unmasked that the gate did not send so.
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+from proxy import shown
+from proxy.shown import plain
 
 Config = Annotated[Path, typer.Option("--config", help="The settings (YAML): they say where the gate takes commands.")]
 Control = Annotated[
@@ -37,13 +36,18 @@ def group() -> typer.Typer:
 
 def fail(text: object) -> NoReturn:
     """One line on stderr, exit 2."""
-    typer.echo(f"gate106: {_UNSAFE.sub(' ', str(text))}", err=True)
+    warn(f"gate106: {text}")
     raise typer.Exit(2)
 
 
 def note(text: object) -> None:
     """One line on stderr, and go on."""
-    typer.echo(f"gate106: note: {_UNSAFE.sub(' ', str(text))}", err=True)
+    warn(f"gate106: note: {text}")
+
+
+def warn(line: object) -> None:
+    """This line on stderr, as it is but for what a terminal would obey."""
+    typer.echo(plain(str(line), " "), err=True)
 
 
 def speaks(language: str | None) -> str:
@@ -94,12 +98,12 @@ def seconds(text: str | None, flag: str = "--for") -> float | None:
 
 
 def as_json(told: Any) -> None:
-    typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    typer.echo(shown.as_json(told))
 
 
 def say(text: str) -> None:
     """One line, without what a terminal would obey."""
-    typer.echo(_UNSAFE.sub("", text))
+    typer.echo(plain(text))
 
 
 def tell(told: Any, json: bool, lines: Iterable[str]) -> None:
@@ -125,7 +129,7 @@ def when(at: float) -> str:
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
     """Rows under their heads, columns as wide as needed; ``nothing`` where there are none."""
-    lines = [[_UNSAFE.sub("", str(cell)) for cell in row] for row in rows]
+    lines = [[plain(str(cell)) for cell in row] for row in rows]
     if not lines:
         say(nothing)
         return

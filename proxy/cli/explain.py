@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from proxy.cli import CONFIG, Control, Json, as_json, fail, note, say, socket_of, speaks
+from proxy.cli import CONFIG, Control, Json, as_json, fail, note, say, socket_of, speaks, warn
 
 if TYPE_CHECKING:
     from proxy.config import Provider, Settings
@@ -158,7 +158,7 @@ def house_of(folder: Path | None, config: Path | None, control: Path | None) -> 
         rules = policy.load(folder, category_tag=settings.category_tag if settings is not None else None)
     except policy.RulesError as error:
         for problem in error.problems:
-            typer.echo(str(problem), err=True)
+            warn(problem)
         fail(f"{folder}: the rules cannot be loaded")
     if settings is None and control is None:
         return House(rules, None, [])

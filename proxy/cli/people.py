@@ -24,6 +24,7 @@ from pyroaring import BitMap
 
 from proxy.number import FIRST, LAST, NotARecipient, recipient_of
 from proxy.policy import moments
+from proxy.shown import cell, cell_of
 from proxy.state.listed import CHUNK_BITS, LOW_MASK
 
 BLOCK_BYTES = 1 << 20
@@ -31,8 +32,6 @@ BATCH = 500_000
 """Rows after which numbers go into their bitmaps, and somebody is told how far it is."""
 BAD_SHOWN = 20
 COLUMNS = ("number", "scope", "value", "source", "since", "until")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet would run: a value that begins so is written behind an apostrophe, and read without it."""
 _HALF = 1 << 32
 FIRST_MACHINE, LAST_MACHINE = 14_400_000_000, 14_400_999_999
 """Numbers that number.py refuses among those between its first and last."""
@@ -214,8 +213,7 @@ def _heads(row: Sequence[str]) -> Mapping[str, int]:
 def _refusal(row: Sequence[str], heads: Mapping[str, int], default: Refusal) -> Refusal:
     said = {name: row[place].strip() for name, place in heads.items() if place < len(row)}
     scope, value = said.get("scope", ""), said.get("value", "")
-    if value.startswith("'") and value[1:].startswith(FORMULA):
-        value = value[1:]
+    value = cell_of(value)
     if not scope:
         scope, value = default.scope, value or default.value
     source = said.get("source", "") or default.source
@@ -234,11 +232,10 @@ def _empty(people: People, waiting: Mapping[Refusal, list[int]]) -> None:
 
 def write_row(number: int, refusal: Mapping[str, Any]) -> list[object]:
     """One row of an export, in the order of COLUMNS."""
-    value = str(refusal["value"])
     return [
         number,
         refusal["scope"],
-        f"'{value}" if value.startswith(FORMULA) else value,
+        cell(str(refusal["value"])),
         refusal["source"],
         moments.local(refusal["since"]),
         moments.local(refusal["until"]) if refusal["until"] else "",

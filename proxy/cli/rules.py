@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, Why, about, as_json, ask, fail, group, say, table, when
+from proxy.cli import CONFIG, Config, Control, Json, Why, about, as_json, ask, fail, group, say, table, warn, when
 
 TOKEN_BYTES_MAX = 4096
 Revision = Annotated[str, typer.Argument(metavar="REVISION", help="Which set: its revision, or the first digits of it.")]
@@ -56,7 +56,7 @@ def reload(config: Config = CONFIG, control: Control = None, json: Json = False)
         as_json(told)
     else:
         for problem in told["problems"]:
-            typer.echo(problem, err=True)
+            warn(problem)
         changed = "in force now" if told["changed"] else "unchanged"
         waits = f"; {told['proposed']} waits for a second person" if told["proposed"] else ""
         say(f"revision {told['revision']}, {changed}" + (" (mistakes: the old ones stay)" if told["problems"] else waits))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, Why, as_json, ask, fail, say, seconds, socket_of, table, tell, when
+from proxy.cli import CONFIG, Config, Control, Json, Why, as_json, ask, fail, say, seconds, socket_of, table, tell, warn, when
 
 app = typer.Typer(
     help="People who get no marketing: enter refusals, take them back, look; lists in and out.",
@@ -27,7 +27,7 @@ NOT_ENFORCED = "gate106: no rule in force asks `suppressed`: this is remembered,
 
 def _warn(told: Any) -> None:
     if not told["enforced"]:
-        typer.echo(NOT_ENFORCED, err=True)
+        warn(NOT_ENFORCED)
 
 
 def _words(one: Any) -> str:
@@ -136,7 +136,7 @@ def take(
             if people.bad or not people.rows:
                 progress.stop()
                 for problem in people.problems:
-                    typer.echo(problem, err=True)
+                    warn(problem)
                 fail(f"{file}: {people.bad} bad rows of {people.bad + people.rows}: nothing was imported")
             sending = progress.add_task("sending", total=people.numbers)
             told = _send(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json as as_lines
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, fail, say, seconds, socket_of
+from proxy.cli import CONFIG, Config, Control, Json, fail, say, seconds, socket_of, warn
+from proxy.shown import as_json
 
 CHINA = timezone(timedelta(hours=8))
 
@@ -59,11 +59,11 @@ def trace(
             conversation = stack.enter_context(Conversation(socket_of(config, control), "trace", args))
             for told in conversation.lines():
                 if "watching" in told:
-                    typer.echo(f"watching {told['watching']}", err=True)
+                    warn(f"watching {told['watching']}")
                 elif file is not None:
                     file.write(told["at"], told["line"], told["side"], told["direction"], base64.b64decode(told["octets"]))
                 elif json:
-                    typer.echo(as_lines.dumps(told, ensure_ascii=False))
+                    typer.echo(as_json(told, None))
                 else:
                     say(_line(told))
             ending = conversation.ending
@@ -72,7 +72,7 @@ def trace(
     except CannotAsk as error:
         fail(error)
     more = f", {ending['not_shown']} more passed and were not" if ending["not_shown"] else ""
-    typer.echo(f"{ending['shown']} PDUs shown{more}", err=True)
+    warn(f"{ending['shown']} PDUs shown{more}")
 
 
 def _line(told: Mapping[str, Any]) -> str:

@@ -5,16 +5,16 @@ In: an Explanation. Out: text of which control characters are stripped. Never: a
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator
+
+from proxy.shown import plain
 
 from .category import LIKELY, SURELY
 from .evidence import Feature
 from .explain import Explanation, Part
 from .spoken import WORDS, Said, in_language
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 FEATURES = {
     "ad": "营销用语", "price": "价格", "call": "行动号召", "topic": "话题", "notice": "通知用语", "otp": "验证码用语", "warning": "防诈提示",
     "consent": "征求同意", "none": "中性词", "link": "链接", "opt-out": "退订方式", "evasion": "伪装写法",
@@ -26,7 +26,7 @@ LABEL_WIDE = 14
 def as_text(told: Explanation, language: str = "en") -> str:
     """``language``: one of spoken.LANGUAGES."""
     lines = _chinese(told) if language == "zh" else _english(told)
-    return "\n".join(_UNSAFE.sub("", line) for line in (*lines, *_parts(told, language)))
+    return "\n".join(plain(line) for line in (*lines, *_parts(told, language)))
 
 
 def _english(told: Explanation) -> Iterator[str]:

@@ -1,0 +1,85 @@
+"""Logs: how the gate's lines look, and what never stands in them: the text of a message, a number, what a terminal obeys.
+
+In: what structlog and asyncio are told. Out: lines on standard output. Never: the values of variables in a traceback, or the words of an
+exception that may quote what it could not read: a fault inside the gate happens while somebody's message is in its hands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import traceback
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, ExcInfo
+
+from proxy.shown import plain
+
+FRAMES_MAX = 30
+"""Of one exception, the innermost: a recursion has thousands."""
+CHAIN_MAX = 5
+QUOTES_NOTHING = frozenset(
+    (
+        AttributeError,
+        IndexError,
+        MemoryError,
+        NameError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        UnboundLocalError,
+        ZeroDivisionError,
+    )
+)
+"""Python itself words these, by names and types only. A KeyError or a ValueError says which."""
+
+
+def use() -> None:
+    """From now on the process logs so."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
+            _harmless,
+            structlog.dev.ConsoleRenderer(colors=_coloured(), exception_formatter=tell_fault),
+        ]
+    )
+
+
+def _coloured() -> bool:
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+
+
+def heard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The loop's exception handler: what nobody caught."""
+    error = context.get("exception")
+    where = plain(str(context.get("message", "")))
+    structlog.get_logger().error("a fault of gate106, please report it", where=where, exc_info=error or False)
+
+
+def tell_fault(out: TextIO, exc_info: ExcInfo) -> None:
+    """An exception and what it came of: types and places, the outermost last."""
+    error: BaseException | None = exc_info[1]
+    for _ in range(CHAIN_MAX):
+        if error is None:
+            return
+        kind = type(error)
+        words = f": {plain(str(error))}" if kind in QUOTES_NOTHING else ""
+        out.write(f"{kind.__module__}.{kind.__qualname__}{words}\n")
+        frames = traceback.extract_tb(error.__traceback__)[-FRAMES_MAX:]
+        out.writelines(f"  {frame.filename}:{frame.lineno} in {frame.name}\n" for frame in frames)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if error is not None:
+            out.write("which came of\n")
+
+
+def _harmless(_: Any, __: str, event: MutableMapping[str, Any]) -> EventDict:
+    """Strangers have a say in some values: their names, their reasons, their files."""
+    return {key: plain(value) if isinstance(value, str) else _each(value) for key, value in event.items()}
+
+
+def _each(value: Any) -> Any:
+    return [plain(one) if isinstance(one, str) else one for one in value] if isinstance(value, list) else value

@@ -1,0 +1,99 @@
+"""What stands in the log when something fails while a message is in the gate's hands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+import structlog
+
+from proxy import logs
+
+TEXT, NUMBER = "【测试】验证码 482913", "13800210500"
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+    logs.use()
+    yield lambda: capsys.readouterr().out
+    structlog.reset_defaults()
+
+
+def quotes(text: str) -> None:
+    raise ValueError(f"cannot read {text}")
+
+
+def looks_up(text: str) -> None:
+    {"": 1}[text]
+
+
+def decodes(text: str) -> None:
+    text.encode("ascii")
+
+
+def chains(text: str) -> None:
+    try:
+        quotes(text)
+    except ValueError as error:
+        raise KeyError(text) from error
+
+
+@pytest.mark.parametrize("fault", [quotes, looks_up, decodes, chains])
+def test_a_fault_tells_what_and_where_and_nothing_of_the_message(fault: Callable[[str], None], said: Callable[[], str]):
+    held = TEXT + NUMBER
+    try:
+        fault(held)
+    except (ValueError, LookupError) as error:
+        structlog.get_logger().error("judge failed", exc_info=error, total=1)
+    told = said()
+    assert "judge failed" in told
+    assert "Error" in told
+    assert f"in {fault.__name__}\n" in told
+    for part in (TEXT, NUMBER, "482913", "测试", "\\u6d4b"):
+        assert part not in told
+
+
+def test_what_python_words_itself_is_told(said: Callable[[], str]):
+    try:
+        len(None)  # type: ignore[arg-type]
+    except TypeError as error:
+        structlog.get_logger().error("judge failed", exc_info=error)
+    assert "builtins.TypeError: object of type 'NoneType' has no len()" in said()
+
+
+def test_a_recursion_is_told_in_so_many_lines(said: Callable[[], str]):
+    def deeper(text: str) -> None:
+        deeper(text)
+
+    try:
+        deeper(TEXT)
+    except RecursionError as error:
+        structlog.get_logger().error("judge failed", exc_info=error)
+    told = said()
+    assert told.count("in deeper") == logs.FRAMES_MAX
+
+
+def test_a_stranger_s_name_cannot_write_lines_or_colours(said: Callable[[], str]):
+    structlog.get_logger().warning("bind refused", peer="a\x1b[31m\r\n2026 [info] provider bound", why=["\x9b2J", "b\nc"])
+    told = said()
+    assert told.count("\n") == 1
+    assert not {"\x1b[31m", "\x9b"} & {told[at : at + 5] for at in range(len(told))}
+    assert "\\r" not in told
+
+
+async def test_what_nobody_caught_in_the_loop_is_told_alike(said: Callable[[], str]):
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(logs.heard)
+    done = asyncio.Event()
+
+    def fails() -> None:
+        loop.call_soon(done.set)
+        quotes(TEXT)
+
+    loop.call_soon(fails)
+    await done.wait()
+    told = said()
+    assert "a fault of gate106" in told
+    assert "in fails" in told
+    assert TEXT not in told
