@@ -409,6 +409,7 @@ class Gate:
         self.journal.close(now)
         self.store.close()
         await self.http.stop()
+        self.providers.doorkeeper.close()
 
     # -- what the HTTP side shows
 

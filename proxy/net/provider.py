@@ -16,10 +16,12 @@ import structlog
 from proxy.access import Access, Directory
 from proxy.commands import Commands
 from proxy.config import Timers
+from proxy.heldoff import HeldOff
 from proxy.net.doorkeeper import Doorkeeper
 from proxy.net.link import Link, Turns
 from proxy.relay import Relay
 from proxy.state.box import Item
+from proxy.state.rate import Rate
 from proxy.tally import Tally
 from proxy.way_back import WayBack
 from proxy.wire import Frame, Received, Session
@@ -46,6 +48,8 @@ KICKED_S = 2.0
 """A bind that is kicked has so long to answer our unbind; then its connection is closed."""
 RATE_S = 1.0
 """How long a bind's messages are counted before they are called so many a second."""
+REFUSALS_S, REFUSALS_AT_ONCE = 1.0, 50.0
+"""So many refused binds a second are in the log, after so many at once."""
 NAME = "gate106"
 """Our system_id in bind responses."""
 
@@ -64,6 +68,9 @@ class Providers:
         self.bound: defaultdict[str, list[ProviderLink]] = defaultdict(list)
         """Binds by provider, in the order in which they came."""
         self.doorkeeper = Doorkeeper()
+        self.held_off = HeldOff()
+        self._refusals = Rate(REFUSALS_S, REFUSALS_AT_ONCE)
+        self._untold = 0
         self.commands: Commands
         self.accepting = False
         self.why_not_accepting = "loading"
@@ -78,6 +85,15 @@ class Providers:
     def turned_away(self, cause: str) -> None:
         """A door let somebody not in."""
         self.tally.bind_failures[cause, ""] += 1
+
+    def log_refusal(self, cause: str, provider: str, peer: str) -> None:
+        """A storm of binds fills no disk: the counter has all of them, the log some, and how many it left out before."""
+        if not self._refusals.allow(self.turns.loop.time()):
+            self._untold += 1
+            return
+        left_out, self._untold = self._untold, 0
+        more = {"left_out": left_out} if left_out else {}
+        log.warning("bind refused", cause=cause, provider=provider or None, peer=peer, **more)
 
     def receivers(self, provider: str) -> Iterator[ProviderLink]:
         """Binds of a provider that can take a deliver, another one first each time."""
@@ -247,8 +263,10 @@ class ProviderLink(Link):
         if cause or access is None:
             self._refuse(frame, cause, status, access)
             return
-        verdict = providers.doorkeeper.check(access.account.password, request.password)
-        if isinstance(verdict, bool):
+        verdict = providers.doorkeeper.check(access.account.password, request.password, access.account.system_id, self.peer)
+        if verdict is None:
+            self._refuse(frame, "busy", ESME_RBINDFAIL, access)
+        elif isinstance(verdict, bool):
             self._checked(frame, access, verdict)
         else:
             self._checking = self.turns.loop.create_task(self._later(frame, access, verdict))
@@ -258,12 +276,12 @@ class ProviderLink(Link):
         providers = self.providers
         if not providers.accepting:
             return providers.why_not_accepting, ESME_RBINDFAIL
-        if access is None:
-            providers.doorkeeper.failed("", self.peer, self.turns.loop.time())
-            return "unknown-account", ESME_RINVSYSID
-        system_id = access.account.system_id
-        if providers.doorkeeper.held_off(system_id, self.peer, self.turns.loop.time()):
+        system_id = access.account.system_id if access is not None else ""  # of all that are nobody's together
+        if providers.held_off.held_off(system_id, self.peer, self.turns.loop.time()):
             return "held-off", ESME_RBINDFAIL
+        if access is None:
+            providers.held_off.failed("", self.peer, self.turns.loop.time())
+            return "unknown-account", ESME_RINVSYSID
         address = ipaddress.ip_address(self.peer) if self.peer else None
         if access.provider.allow_ips and not any(address in network for network in access.provider.allow_ips if address):
             return "address", ESME_RBINDFAIL
@@ -288,10 +306,10 @@ class ProviderLink(Link):
     def _checked(self, frame: Frame, access: Access, good: bool) -> None:
         providers = self.providers
         if not good:
-            providers.doorkeeper.failed(access.account.system_id, self.peer, self.turns.loop.time())
+            providers.held_off.failed(access.account.system_id, self.peer, self.turns.loop.time())
             self._refuse(frame, "password", ESME_RINVPASWD, access)
             return
-        providers.doorkeeper.passed(access.account.system_id, self.peer)
+        providers.held_off.passed(access.account.system_id, self.peer)
         name = access.provider.name
         self.access, self.window = access, access.provider.window
         self.session.accept_bind(frame, NAME)
@@ -311,4 +329,4 @@ class ProviderLink(Link):
         provider = access.provider.name if access is not None else ""
         self.providers.tally.bind_failures[cause, provider] += 1
         self.session.refuse_bind(frame, status)
-        log.warning("bind refused", cause=cause, provider=provider or None, peer=self.peer)
+        self.providers.log_refusal(cause, provider, self.peer)

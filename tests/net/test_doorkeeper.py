@@ -1,19 +1,64 @@
-"""Passwords, and who is held off."""
+"""Passwords, and how many hashes strangers can have computed."""
 
 from __future__ import annotations
 
-from proxy.net.doorkeeper import FAILURES_MAX, HELD_MAX, HELD_OFF_S, Doorkeeper, hash_password
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.heldoff import FAILURES_MAX
+from proxy.net import doorkeeper
+from proxy.net.doorkeeper import CHECKS_MAX, Doorkeeper, hash_password
+
+STORED = hash_password("secret")
 
 
-async def test_a_password_in_clear_and_its_hash_let_the_same_client_in():
+@pytest.fixture
+def keeper() -> Iterator[Doorkeeper]:
     keeper = Doorkeeper()
+    yield keeper
+    keeper.close()
+
+
+class Hashing:
+    """In the place of scrypt: it takes as long as the test wants."""
+
+    def __init__(self) -> None:
+        self.may_go = threading.Event()
+        self.guesses: list[str] = []
+
+    def __call__(self, stored: str, given: str) -> bool:
+        self.guesses.append(given)
+        assert self.may_go.wait(10)
+        return given == "secret"
+
+
+@pytest.fixture
+def hashing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hashing]:
+    found = Hashing()
+    monkeypatch.setattr(doorkeeper, "is_password", found)
+    yield found
+    found.may_go.set()
+
+
+async def asked(keeper: Doorkeeper, given: str, stored: str = STORED, account: str = "jia", address: str = "10.0.0.1") -> bool:
+    found = keeper.check(stored, given, account, address)
+    return found if isinstance(found, bool) else await waits(found)
+
+
+async def waits(found: bool | asyncio.Future[bool] | None) -> bool:
+    assert isinstance(found, asyncio.Future)
+    return await found
+
+
+async def test_a_password_in_clear_and_its_hash_let_the_same_client_in(keeper: Doorkeeper):
     assert keeper.check("secret", "secret") is True
     assert keeper.check("secret", "Secret") is False
-    stored = hash_password("secret")
-    good, bad = keeper.check(stored, "secret"), keeper.check(stored, "secret ")
-    assert not isinstance(good, bool), "a hash is never checked on the loop"
-    assert not isinstance(bad, bool)
-    assert (await good, await bad) == (True, False)
+    good, bad = keeper.check(STORED, "secret"), keeper.check(STORED, "secret ")
+    assert isinstance(good, asyncio.Future), "a hash is never checked on the loop"
+    assert (await waits(good), await waits(bad)) == (True, False)
 
 
 def test_two_hashes_of_one_password_differ():
@@ -21,28 +66,53 @@ def test_two_hashes_of_one_password_differ():
     assert "secret" not in hash_password("secret")
 
 
-def test_after_too_many_wrong_passwords_an_address_waits_but_the_account_is_open_to_others():
+async def test_a_right_password_is_known_again_without_its_hash_and_every_other_is_wrong_at_once(keeper: Doorkeeper):
+    assert await asked(keeper, "secret")
+    assert keeper.check(STORED, "secret") is True
+    assert keeper.check(STORED, "Secret") is False
+    other = hash_password("other")
+    assert isinstance(keeper.check(other, "secret"), asyncio.Future), "one account's password says nothing of another's"
+
+
+async def test_a_wrong_password_is_not_remembered(keeper: Doorkeeper):
+    assert not await asked(keeper, "wrong")
+    assert isinstance(keeper.check(STORED, "wrong"), asyncio.Future)
+
+
+async def test_the_same_guess_over_many_connections_is_looked_at_once(keeper: Doorkeeper, hashing: Hashing):
+    guesses = [keeper.check(STORED, "secret", "jia", "10.0.0.1") for _ in range(50)]
+    hashing.may_go.set()
+    assert all([await waits(guess) for guess in guesses])
+    assert hashing.guesses == ["secret"]
+
+
+async def test_of_one_account_and_address_so_many_guesses_wait_as_may_be_wrong(keeper: Doorkeeper, hashing: Hashing):
+    first = [keeper.check(STORED, f"guess {number}", "jia", "10.0.0.1") for number in range(FAILURES_MAX)]
+    assert keeper.check(STORED, "another", "jia", "10.0.0.1") is None
+    others = [keeper.check(STORED, "another", "jia", "10.0.0.2"), keeper.check(hash_password("x"), "x", "yi", "10.0.0.1")]
+    hashing.may_go.set()
+    assert not any([await waits(guess) for guess in (*first, *others)])
+    assert isinstance(keeper.check(STORED, "yet another", "jia", "10.0.0.1"), asyncio.Future), "and then others may"
+
+
+async def test_a_storm_from_everywhere_queues_no_more_than_can_be_looked_at_in_time(keeper: Doorkeeper, hashing: Hashing):
+    waiting = [keeper.check(STORED, "guess", "jia", f"10.0.{number >> 8}.{number & 255}") for number in range(3)]
+    assert len({id(one) for one in waiting}) == 1, "one guess, whoever makes it"
+    guesses = [keeper.check(STORED, f"{number}", "jia", f"{number}") for number in range(10_000)]
+    queued = [one for one in guesses if one is not None]
+    assert len(queued) == CHECKS_MAX - 1
+    assert keeper.check("secret", "secret") is True, "who needs no hash does not wait"
+    hashing.may_go.set()
+    assert not any([await waits(one) for one in queued])
+    await asyncio.sleep(0)  # whoever asked is told before the keeper's own note of it
+    assert not keeper._waiting
+    assert not keeper._guesses
+
+
+async def test_a_gate_that_ends_does_not_wait_for_guesses(hashing: Hashing):
     keeper = Doorkeeper()
-    for _ in range(FAILURES_MAX):
-        assert not keeper.held_off("jia", "10.0.0.1", 100.0)
-        keeper.failed("jia", "10.0.0.1", 100.0)
-    assert keeper.held_off("jia", "10.0.0.1", 100.0 + HELD_OFF_S - 0.1)
-    assert not keeper.held_off("jia", "10.0.0.2", 100.0), "nobody can lock another out"
-    assert not keeper.held_off("yi", "10.0.0.1", 100.0)
-    assert not keeper.held_off("jia", "10.0.0.1", 100.0 + HELD_OFF_S)
-
-
-def test_a_right_password_forgives():
-    keeper = Doorkeeper()
-    for _ in range(FAILURES_MAX - 1):
-        keeper.failed("jia", "10.0.0.1", 1.0)
-    keeper.passed("jia", "10.0.0.1")
-    keeper.failed("jia", "10.0.0.1", 2.0)
-    assert not keeper.held_off("jia", "10.0.0.1", 2.0)
-
-
-def test_many_addresses_do_not_grow_the_table_without_end():
-    keeper = Doorkeeper()
-    for number in range(HELD_MAX + 100):
-        keeper.failed("jia", str(number), 1.0)
-    assert len(keeper._failures) == HELD_MAX
+    guesses = [keeper.check(STORED, f"{number}", "jia", f"{number}") for number in range(20)]
+    keeper.close()
+    hashing.may_go.set()
+    ended = await asyncio.gather(*(one for one in guesses if isinstance(one, asyncio.Future)), return_exceptions=True)
+    assert sum(isinstance(one, asyncio.CancelledError) for one in ended) >= 18

@@ -1,0 +1,35 @@
+"""HeldOff: who guessed wrong too often, and must wait. Pure.
+
+In: whom somebody claims to be, where they come from, the time. Out: whether they must wait. Never: a name as such: nobody can lock another
+out; a table without bound.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+FAILURES_MAX = 5
+"""Wrong guesses of one (name, address) before it is held off."""
+HELD_OFF_S = 30.0
+HELD_MAX = 10_000
+"""Pairs remembered: an attacker with many addresses only pushes out other attackers."""
+
+
+class HeldOff:
+    def __init__(self) -> None:
+        self._failures: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
+
+    def failed(self, name: str, address: str, now: float) -> None:
+        key = (name, address)
+        count, _ = self._failures.pop(key, (0, 0.0))
+        self._failures[key] = (count + 1, now)
+        while len(self._failures) > HELD_MAX:
+            self._failures.popitem(last=False)
+
+    def passed(self, name: str, address: str) -> None:
+        self._failures.pop((name, address), None)
+
+    def held_off(self, name: str, address: str, now: float) -> bool:
+        """Whether this name from this address must wait. After the wait one wrong guess more begins the next."""
+        count, last = self._failures.get((name, address), (0, 0.0))
+        return count >= FAILURES_MAX and now - last < HELD_OFF_S

@@ -1,0 +1,102 @@
+"""Who is let in by account, password and address, and how those who are not are told: through the running gate."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider
+from tests.e2e.pdus import BIND_RECEIVER, BIND_TRANSMITTER, ESME_RBINDFAIL, ESME_RINVPASWD, ESME_RINVSYSID, ESME_ROK
+from tests.e2e.raw import Raw
+from tests.e2e.waiting import until
+
+ELSEWHERE = ["198.51.100.0/24"]
+MAKE_HASH = [sys.executable, "-m", "proxy", "hash-password"]
+
+
+@pytest.fixture(scope="module")
+def hashed() -> str:
+    """What ``gate106 hash-password`` prints for ``secret``."""
+    done = subprocess.run(MAKE_HASH, cwd=ROOT, input="secret\n", capture_output=True, text=True, timeout=30, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def gate(carrier: Carrier, make_gate: Callable[..., Gate], hashed: str) -> Gate:
+    return make_gate(
+        carrier.port,
+        [
+            provider("jia", "1069001"),
+            provider("yi", "1069002") | {"password": hashed},
+            provider("elsewhere", "1069003", allow_ips=ELSEWHERE),
+        ],
+    ).start()
+
+
+def tried(gate: Gate, system_id: str, password: str = "secret") -> int:
+    with Raw(gate.port) as client:
+        return client.bind(system_id, password).status
+
+
+def failures(gate: Gate, cause: str, name: str) -> float:
+    return gate.metric("gate106_bind_failures_total", cause=cause, provider=name)
+
+
+@pytest.mark.parametrize("system_id", ["jia", "yi"])
+def test_a_wrong_password_is_told_then_held_off_and_the_right_one_of_others_gets_in(gate: Gate, system_id: str):
+    """Five are told so; from then on nothing says whether a guess was right."""
+    for number in range(5):
+        assert tried(gate, system_id, f"guess{number}"[:8]) == ESME_RINVPASWD
+    assert tried(gate, system_id, "guess") == ESME_RBINDFAIL
+    assert tried(gate, system_id) == ESME_RBINDFAIL, "nor does the right one get in from there"
+    assert (failures(gate, "password", system_id), failures(gate, "held-off", system_id)) == (5, 2)
+    assert tried(gate, "yi" if system_id == "jia" else "jia") == ESME_ROK, (
+        "who has not guessed is let in, from the same address too"
+    )
+
+
+def test_a_hashed_password_lets_many_binds_in_at_once(gate: Gate, numbers: Iterator[int]):
+    clients = [Raw(gate.port) for _ in range(8)]
+    try:
+        statuses = [client.bind("yi").status for client in clients]
+        assert statuses == [ESME_ROK] * 8
+        assert clients[7].submit("1069002", SHANGHAI.format(next(numbers))).status == ESME_ROK
+    finally:
+        for client in clients:
+            client.__exit__()
+
+
+def test_who_tries_names_is_held_off_from_names_that_are_nobodys_only(gate: Gate):
+    for number in range(5):
+        assert tried(gate, f"nobody{number}") == ESME_RINVSYSID
+    assert tried(gate, "nobody9") == ESME_RBINDFAIL
+    assert (failures(gate, "unknown-account", ""), failures(gate, "held-off", "")) == (5, 1)
+    assert tried(gate, "jia") == ESME_ROK
+
+
+def test_an_account_from_another_address_is_refused_whatever_its_password(gate: Gate):
+    assert tried(gate, "elsewhere") == ESME_RBINDFAIL
+    assert tried(gate, "elsewhere", "wrong") == ESME_RBINDFAIL
+    assert failures(gate, "address", "elsewhere") == 2
+    assert failures(gate, "password", "elsewhere") == 0
+
+
+def test_a_storm_of_binds_fills_no_log(gate: Gate):
+    for _ in range(4):
+        clients = [Raw(gate.port) for _ in range(50)]
+        for client in clients:
+            client.bind("jia", "wrong")
+            client.__exit__()
+    until(lambda: failures(gate, "held-off", "jia") + failures(gate, "password", "jia") == 200, lambda: "all are counted")
+    lines = gate.log.read_text().count("bind refused")
+    assert 50 <= lines < 100
+
+
+@pytest.mark.parametrize("kind", [BIND_RECEIVER, BIND_TRANSMITTER])
+def test_every_kind_of_bind_asks_for_the_password(gate: Gate, kind: int):
+    with Raw(gate.port) as client:
+        assert client.bind("jia", "wrong", command=kind).status == ESME_RINVPASWD
