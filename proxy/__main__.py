@@ -7,6 +7,7 @@ In: a command line. Out: text, JSON, an exit code. Never: logic of its own: each
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -186,6 +187,22 @@ def hash_password() -> None:
     if not password:
         fail("no password on standard input")
     typer.echo(hashed(password))
+
+
+@app.command(epilog="Example: gate106 token prometheus.token")
+def token(
+    file: Annotated[Path, typer.Argument(help="The file the token is written to; it must not be there yet.")],
+) -> None:
+    """Make a token for a program that reads over HTTP: write it to a file that only its owner may read, print its hash for the settings."""
+    from proxy.ops.guard import hash_token, new_token
+
+    made = new_token()
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write(f"{made}\n")
+    except OSError as error:
+        fail(f"{file}: {error.strerror or error}")
+    say(hash_token(made))
 
 
 @sim.command("carrier", epilog="Example: gate106 sim carrier --port 2776")

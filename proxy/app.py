@@ -43,6 +43,7 @@ from proxy.net.syncer import Syncer
 from proxy.net.tls import Contexts, TlsError
 from proxy.operating import Operating
 from proxy.ops.control import ControlError
+from proxy.ops.guard import Guard
 from proxy.ops.http import HttpServer
 from proxy.ops.metrics import Gauges, pieces
 from proxy.ops.systemd import Manager
@@ -89,6 +90,7 @@ class Gate:
         self.turns = Turns(loop)
         self.gently = Gently()
         self.contexts = Contexts(settings)
+        self.guard = Guard(settings.http.metrics_allow, settings.http.tokens)
         self.store: EmbeddedStore = open_store(settings.store, accept_loss=accept_loss)
         self.journal, self.relay = self._restore(accept_loss)
         self.syncer = Syncer(loop, self.journal, self._synced)
@@ -173,7 +175,7 @@ class Gate:
         self.revising.note_start()
         await self._wait_synced(self.journal.written)
         await self.operating.start(settings.retention)
-        self.http = HttpServer(self._metrics, self._not_ready, settings.http.metrics_allow, self._notes)
+        self.http = HttpServer(self._metrics, self._not_ready, self.guard, self._notes)
         self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
         self.smpp_port = await self.door.open(settings.smpp.listen)
         if self.tls_door is not None and settings.smpp.tls is not None:
@@ -362,6 +364,7 @@ class Gate:
         self.providers.use(directory)
         self.hearing.manners = _manners(settings)
         self.revising.use(settings)
+        self.guard.use(settings.http.metrics_allow, settings.http.tokens)
         self.providers.commands.use()
         self.way_back.disown(directory.providers)
         self.operating.keeper.keep = settings.retention

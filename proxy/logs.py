@@ -17,6 +17,7 @@ import structlog
 from structlog.typing import EventDict, ExcInfo
 
 from proxy.shown import plain
+from proxy.state.rate import Rate
 
 FRAMES_MAX = 30
 """Of one exception, the innermost: a recursion has thousands."""
@@ -47,6 +48,23 @@ def use() -> None:
             structlog.dev.ConsoleRenderer(colors=_coloured(), exception_formatter=tell_fault),
         ]
     )
+
+
+class Seldom:
+    """A line that strangers can bring about: so many a second at most, and then how many there were more."""
+
+    def __init__(self, per_s: float, at_once: float) -> None:
+        self._rate = Rate(per_s, at_once)
+        self._left_out = 0
+
+    def warning(self, now: float, event: str, **values: object) -> None:
+        """``now``: monotonic."""
+        if not self._rate.allow(now):
+            self._left_out += 1
+            return
+        more = {"left_out": self._left_out} if self._left_out else {}
+        self._left_out = 0
+        structlog.get_logger().warning(event, **values, **more)
 
 
 def _coloured() -> bool:

@@ -109,6 +109,7 @@ def test_every_setting_stands_in_the_example() -> None:
         config.Smpp,
         config.Tls,
         config.Http,
+        config.Token,
         config.Timers,
         config.Carrier,
         config.Provider,

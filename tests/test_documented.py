@@ -371,6 +371,7 @@ BASE: dict[str, Any] = {
     "rules": "rules",
     "retention": {"hold": [{"from": "2026-03-01", "why": "x"}]},
     "smpp": {"tls": {"listen": "127.0.0.1:3550", "cert": "x", "key": "x"}},
+    "http": {"tokens": [{"name": "prometheus", "token": f"sha256${'00' * 32}"}]},
     "carriers": [{"name": "bj", "host": "127.0.0.1", "port": 2776, "system_id": "gate106", "password": "x"}],
     "providers": [
         {"name": "jia", "system_id": "jia", "password": "x"},
@@ -456,10 +457,11 @@ def test_every_example_of_settings_loads(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_example_for_Prometheus_asks_where_the_gate_listens(tmp_path: Path) -> None:
-    (block,) = SCRAPE_BLOCKS
-    document = yamlfile.load(block.text)
+    here, there = (yamlfile.load(block.text) for block in SCRAPE_BLOCKS)
     listen = settings_of(BASE, tmp_path / "gate106.yaml").http.listen
-    assert document.at(("scrape_configs", 0, "static_configs", 0, "targets")) == [f"{listen.host}:{listen.port}"]
+    targets = ("scrape_configs", 0, "static_configs", 0, "targets")
+    assert here.at(targets) == [f"{listen.host}:{listen.port}"]
+    assert there.at(targets) == [f"gate.example:{listen.port}"]
 
 
 # --- metrics

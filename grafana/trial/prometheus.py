@@ -50,8 +50,10 @@ class Series:
 class Prometheus:
     """Scrapes ``targets`` (host:port) as the job gate106, every ``every_s`` seconds, from ``with`` to its end."""
 
-    def __init__(self, folder: Path, targets: Sequence[str], every_s: int = 1) -> None:
+    def __init__(self, folder: Path, targets: Sequence[str], every_s: int = 1, token: Path | None = None) -> None:
+        """``token``: the file with what the gate lets it in by."""
         self.folder = folder
+        self._token = token
         self.every_s = every_s
         self._targets = list(targets)
         self._port = free_port()
@@ -98,6 +100,8 @@ class Prometheus:
         del settings["alerting"]
         (job,) = (job for job in settings["scrape_configs"] if job["job_name"] == "gate106")
         job["static_configs"] = [{"targets": self._targets}]
+        if self._token is not None:
+            job["authorization"] = {"credentials_file": str(self._token)}
         settings["scrape_configs"] = [job]
         return settings
 

@@ -29,11 +29,12 @@ from proxy.config.values import (
     Smpp,
     Timers,
     Tls,
+    Token,
     Upstream,
 )
 
 __all__ = [
     "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX", "WINDOW_MAX",
     "Account", "Carrier", "Hold", "Http", "Mailbox", "OptOutReplies", "Person", "Provider", "Retention", "RuleRevisions", "Settings",
-    "SettingsError", "Smpp", "Timers", "Tls", "Upstream", "control_path", "load", "state_places",
+    "SettingsError", "Smpp", "Timers", "Tls", "Token", "Upstream", "control_path", "load", "state_places",
 ]  # fmt: skip

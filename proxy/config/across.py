@@ -17,6 +17,7 @@ def across(top: Fields, settings: Settings) -> None:
     _twice(top, "carriers", [("name", carrier.name) for carrier in settings.carriers])
     _twice(top, "carriers", [("code", carrier.code) for carrier in settings.carriers])
     _twice(top, "providers", [("name", provider.name) for provider in settings.providers])
+    _twice(top.below("http"), "tokens", [("name", token.name) for token in settings.http.tokens])
     _twice(top, "people", [("name", person.name) for person in settings.people])
     if settings.revisions.four_eyes and len(settings.people) < 2:
         top.fault(("revisions", "four_eyes"), "needs two persons who can approve (people: name and token of each)")

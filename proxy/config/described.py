@@ -14,9 +14,13 @@ from proxy.config.reading import asked
 from proxy.config.values import Settings
 from proxy.fields import Address, Asked
 
-RELOADED = ("providers", "optout", "retention", "people", "revisions.four_eyes")
+RELOADED = ("http.metrics_allow", "http.tokens", "providers", "optout", "retention", "people", "revisions.four_eyes")
 """What a running gate takes over from the file (SIGHUP, ``gate106 rules reload``), …"""
-NOT_RELOADED = ("providers[].upstream",)
+NOT_RELOADED = (
+    "http.metrics_allow",
+    "http.tokens",
+    "providers[].upstream",
+)
 """… but for this: a file that changes one is not taken over."""
 
 MEANINGS = {
@@ -31,7 +35,9 @@ MEANINGS = {
     ),
     "smpp.proxy_from": "the balancers' addresses: others are turned away. Without it whoever reaches the listener may claim any address",
     "http.listen": "where `/metrics`, `/healthz` and `/readyz` are",
-    "http.metrics_allow": "addresses and networks that may read `/metrics`",
+    "http.metrics_allow": "addresses and networks that may read `/metrics` without a token",
+    "http.tokens[].name": "who else may read it, by a token: a name for people; at most 100",
+    "http.tokens[].token": "the hash that `gate106 token` printed",
     "store": "`sqlite:///path`: the file of the embedded store",
     "journal": "folder of the journal",
     "rules": "folder of the rules",

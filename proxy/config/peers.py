@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from proxy.config.values import Account, Carrier, Person, Provider, Upstream
+from proxy.config.values import Account, Carrier, Person, Provider, Token, Upstream
 from proxy.fields import Fields
 from proxy.message import Category
 from proxy.yamlfile import unknown
@@ -15,6 +15,7 @@ from proxy.yamlfile import unknown
 CARRIERS_MAX = 64  # each costs connections and a pacer
 PROVIDERS_MAX = 10_000
 PORTS_MAX = 10_000  # of one provider
+TOKENS_MAX = 100  # each is compared at each request from elsewhere
 PEOPLE_MAX = 100  # a token is tried against each: 50 ms
 WINDOW_MAX = 10_000  # requests unanswered on one link: 64 KiB each at worst
 TPS_MAX = 1_000_000
@@ -28,6 +29,7 @@ _NAME_WHAT = "a name (letters, digits, . _ -; at most 64)"
 _SYSTEM_ID = r"[!-~]{1,15}"  # SMPP 3.4 §5.2.1
 _SYSTEM_ID_WHAT = "1 to 15 ASCII characters without blanks (SMPP 3.4 §5.2.1)"
 _PORT = r"[0-9]{1,20}|[0-9A-Za-z+#*._ -]{0,20}"  # SMPP 3.4 §5.2.8: 20 characters
+_DIGEST = r"sha256\$[0-9a-f]{64}"
 _HASHED = r"scrypt\$([0-9a-f]{2}){8,64}\$[0-9a-f]{64}"
 
 
@@ -39,6 +41,16 @@ def person_of(row: Fields) -> Person:
         row.fault(("token",), "must be a hash (make one with gate106 hash-password)")
     row.done()
     return person
+
+
+def token_of(row: Fields) -> Token:
+    for key in ("name", "token"):
+        row.need(key)
+    token = Token(row.text("name", pattern=_NAME, what=_NAME_WHAT), row.secret("token"))
+    if token.token and not re.fullmatch(_DIGEST, token.token):
+        row.fault(("token",), "must be the hash of a token (make both with gate106 token)")
+    row.done()
+    return token
 
 
 def carrier_of(row: Fields) -> Carrier:

@@ -10,7 +10,17 @@ import math
 from pathlib import Path
 
 from proxy.config.across import across
-from proxy.config.peers import CARRIERS_MAX, PEOPLE_MAX, PROVIDERS_MAX, carrier_of, confirm_of, person_of, provider_of
+from proxy.config.peers import (
+    CARRIERS_MAX,
+    PEOPLE_MAX,
+    PROVIDERS_MAX,
+    TOKENS_MAX,
+    carrier_of,
+    confirm_of,
+    person_of,
+    provider_of,
+    token_of,
+)
 from proxy.config.values import (
     Hold,
     Http,
@@ -37,6 +47,7 @@ HOLDS_MAX = 1000
 _ONE_OF_EACH = """
 retention: {hold: [{}]}
 people: [{}]
+http: {tokens: [{}]}
 smpp: {tls: {client_ca: x}}
 carriers: [{tls_ca: x, tls_cert: x, tls_key: x}]
 providers:
@@ -114,7 +125,11 @@ def _settings(top: Fields, document: Document) -> Settings:
     carriers = tuple(carrier_of(row) for row in top.rows("carriers", CARRIERS_MAX))
     settings = Settings(
         smpp=_smpp(smpp),
-        http=Http(http.address("listen", Address("127.0.0.1", 9106)), http.networks("metrics_allow", _LOOPBACK, 1000)),
+        http=Http(
+            http.address("listen", Address("127.0.0.1", 9106)),
+            http.networks("metrics_allow", _LOOPBACK, 1000),
+            tuple(token_of(row) for row in http.rows("tokens", TOKENS_MAX)),
+        ),
         control=_control(top, store, journal),
         store=store,
         journal=journal,

@@ -42,9 +42,18 @@ class Smpp:
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """A program that may ask over HTTP, known by a token."""
+
+    name: str
+    token: str = field(repr=False)  # sha256$digest
+
+
+@dataclass(frozen=True, slots=True)
 class Http:
     listen: Address
     metrics_allow: tuple[Network, ...]
+    tokens: tuple[Token, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ from proxy.access import Access, Directory
 from proxy.commands import Commands
 from proxy.config import Timers
 from proxy.heldoff import HeldOff
+from proxy.logs import Seldom
 from proxy.net.doorkeeper import Doorkeeper
 from proxy.net.link import Link, Turns
 from proxy.relay import Relay
 from proxy.state.box import Item
-from proxy.state.rate import Rate
 from proxy.tally import Tally
 from proxy.way_back import WayBack
 from proxy.wire import Frame, Received, Session
@@ -69,8 +69,7 @@ class Providers:
         """Binds by provider, in the order in which they came."""
         self.doorkeeper = Doorkeeper()
         self.held_off = HeldOff()
-        self._refusals = Rate(REFUSALS_S, REFUSALS_AT_ONCE)
-        self._untold = 0
+        self._refusals = Seldom(REFUSALS_S, REFUSALS_AT_ONCE)
         self.commands: Commands
         self.accepting = False
         self.why_not_accepting = "loading"
@@ -87,13 +86,8 @@ class Providers:
         self.tally.bind_failures[cause, ""] += 1
 
     def log_refusal(self, cause: str, provider: str, peer: str) -> None:
-        """A storm of binds fills no disk: the counter has all of them, the log some, and how many it left out before."""
-        if not self._refusals.allow(self.turns.loop.time()):
-            self._untold += 1
-            return
-        left_out, self._untold = self._untold, 0
-        more = {"left_out": left_out} if left_out else {}
-        log.warning("bind refused", cause=cause, provider=provider or None, peer=peer, **more)
+        """A storm of binds fills no disk: the counter has all of them, the log some."""
+        self._refusals.warning(self.turns.loop.time(), "bind refused", cause=cause, provider=provider or None, peer=peer)
 
     def receivers(self, provider: str) -> Iterator[ProviderLink]:
         """Binds of a provider that can take a deliver, another one first each time."""

@@ -1,7 +1,7 @@
 """HTTP: /healthz, /readyz and /metrics, in the gate's own loop.
 
-In: callables for metrics and readiness, the networks that may read metrics. Out: answers. Never: a signal handler, an exit, a
-forwarded address believed, a connection or request without a bound.
+In: callables for metrics and readiness, who may read more than those two open paths. Out: answers. Never: a signal handler, an exit, a
+forwarded address believed, a connection or request without a bound, a path for which nobody has decided who may read it.
 
 Starlette answers, uvicorn's h11 protocol speaks; uvicorn's Server is left out on purpose: it takes the process's signals and may
 exit it. Every connection has a deadline at every moment: for the head of a request, then for its answer.
@@ -11,21 +11,23 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import ipaddress
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from enum import Enum
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from proxy.logs import Seldom
+from proxy.ops.guard import Guard
 from proxy.ops.metrics import CONTENT_TYPE
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 CONNECTIONS_MAX = 64  # Prometheus, probes, a few people; more are an attack, and traffic needs the descriptors
 HEAD_BYTES_MAX = 16 * 1024
@@ -34,8 +36,19 @@ HEAD_S = 10.0
 ANSWER_S = 30.0
 """So long an answer may take, the reader's slowness included."""
 STOP_S = 1.0
+REFUSALS_S, REFUSALS_AT_ONCE = 0.1, 10.0
+"""So many refusals a second are in the log, after so many at once."""
 
 Metrics = Callable[[], bytes | Iterable[bytes]]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class May(Enum):
+    """Who may ask for a path."""
+
+    ANYBODY = "anybody"
+    LISTED = "an address of http.metrics_allow, or a token of http.tokens"
+    """Also for what is not there: a stranger does not learn what is."""
 
 
 class HttpServer:
@@ -43,15 +56,16 @@ class HttpServer:
         self,
         metrics: Metrics,
         not_ready: Callable[[], list[str]],
-        metrics_allow: Sequence[Network],
+        guard: Guard,
         notes: Callable[[], list[str]] = list,
     ) -> None:
         """``not_ready`` says why traffic should go elsewhere, in words; an empty list means that it should come here. ``notes`` is
         what somebody should mend although traffic may come: a mistake in the rules must not take every node out of service."""
+        self._guard = guard
         self._metrics = metrics
         self._not_ready = not_ready
         self._notes = notes
-        self._metrics_allow = tuple(metrics_allow)
+        self._refusals = Seldom(REFUSALS_S, REFUSALS_AT_ONCE)
         self.state = ServerState()
         self._server: asyncio.Server | None = None
 
@@ -96,29 +110,40 @@ class HttpServer:
         self._server = None
 
     def app(self) -> Starlette:
-        return Starlette(
-            routes=[Route("/healthz", _healthz), Route("/readyz", self._readyz), Route("/metrics", self._show_metrics)]
+        paths = self.paths()
+        found = Starlette(
+            routes=[Route(path, endpoint) for path, (_, endpoint) in paths.items()],
+            middleware=[Middleware(_Watched, {path: may for path, (may, _) in paths.items()}, self._refusal)],
         )
+        found.router.redirect_slashes = False
+        return found
+
+    def paths(self) -> dict[str, tuple[May, Endpoint]]:
+        """All there are: nothing else is routed, so each has somebody's decision."""
+        return {
+            "/healthz": (May.ANYBODY, _healthz),
+            "/readyz": (May.ANYBODY, self._readyz),
+            "/metrics": (May.LISTED, self._show_metrics),
+        }
+
+    def _refusal(self, request: Request) -> Response | None:
+        """What somebody is told who may not ask for more than is open; None: they may."""
+        now, host = asyncio.get_running_loop().time(), request.client.host if request.client else ""
+        refused = self._guard.refuses(host, request.headers.get("authorization"), now)
+        if refused is None:
+            return None
+        self._refusals.warning(now, "http refused", cause=refused.cause, peer=host)
+        return PlainTextResponse(f"{refused.why}\n", refused.status, dict(refused.headers))
 
     async def _readyz(self, _: Request) -> Response:
         why = self._not_ready()
         return JSONResponse({"ready": not why, "why": why, "notes": self._notes()}, status_code=503 if why else 200)
 
-    async def _show_metrics(self, request: Request) -> Response:
-        if not self._may_read_metrics(request.client.host if request.client else ""):
-            return PlainTextResponse("not from this address (http.metrics_allow in the settings)\n", status_code=403)
+    async def _show_metrics(self, _: Request) -> Response:
         found = self._metrics()
         if isinstance(found, bytes):
             return Response(found, media_type=CONTENT_TYPE)
         return StreamingResponse(_taking_turns(found), media_type=CONTENT_TYPE)
-
-    def _may_read_metrics(self, host: str) -> bool:
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            return False
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        return any((mapped or address) in network for network in self._metrics_allow)
 
 
 async def _healthz(_: Request) -> Response:
@@ -130,6 +155,19 @@ async def _taking_turns(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece
         await asyncio.sleep(0)
+
+
+class _Watched:
+    """Stands before all that is routed, and before what is not."""
+
+    def __init__(self, app: ASGIApp, may: dict[str, May], refusal: Callable[[Request], Response | None]) -> None:
+        self._app, self._may, self._refusal = app, may, refusal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused = None
+        if self._may.get(scope.get("path", "")) is not May.ANYBODY:
+            refused = self._refusal(Request(scope))
+        await (refused or self._app)(scope, receive, send)
 
 
 class _Connection(H11Protocol):

@@ -13,8 +13,11 @@ from ipaddress import ip_network
 import pytest
 import uvloop
 
+from proxy.config import Token
+from proxy.fields import Network
 from proxy.ops import http
-from proxy.ops.http import HttpServer, Network
+from proxy.ops.guard import Guard, hash_token, new_token
+from proxy.ops.http import HttpServer, May
 
 HERE: Sequence[Network] = (ip_network("127.0.0.0/8"),)
 WAIT_S = 20.0
@@ -39,9 +42,12 @@ class House:
 
 
 @asynccontextmanager
-async def serving(house: House | None = None, allow: Sequence[Network] = HERE) -> AsyncIterator[int]:
+async def serving(
+    house: House | None = None, allow: Sequence[Network] = HERE, tokens: Sequence[str] = ()
+) -> AsyncIterator[int]:
     house = house or House()
-    house.server = server = HttpServer(lambda: house.text, lambda: house.why, allow)
+    guard = Guard(allow, [Token(f"t{number}", hash_token(token)) for number, token in enumerate(tokens)])
+    house.server = server = HttpServer(lambda: house.text, lambda: house.why, guard)
     port = await server.start("127.0.0.1", 0)
     try:
         yield port
@@ -124,19 +130,54 @@ def test_metrics_are_not_for_other_addresses_whatever_they_claim(allow: list[str
     run(conversation)
 
 
-@pytest.mark.parametrize(
-    ("host", "allowed"),
-    [("127.0.0.9", True), ("::ffff:127.0.0.1", True), ("::1", False), ("", False), ("unix", False), ("128.0.0.1", False)],
-)
-def test_an_address_is_judged_as_what_it_is(host: str, allowed: bool) -> None:
-    assert HttpServer(lambda: b"", list, HERE)._may_read_metrics(host) is allowed
+OPEN = {"/healthz", "/readyz"}
+"""All that a stranger may ask for. Whoever adds a path decides about it here, too."""
+
+
+def test_every_path_but_two_asks_who_you_are() -> None:
+    async def conversation() -> None:
+        token = new_token()
+        async with serving(house := House(), allow=[], tokens=[token]) as port:
+            assert house.server is not None
+            paths = {getattr(route, "path", str(route)) for route in house.server.app().routes}
+            assert paths == house.server.paths().keys(), "what is routed is what was decided about"
+            assert {path for path, (may, _) in house.server.paths().items() if may is May.ANYBODY} == OPEN
+            for path in sorted(
+                paths | {"/", "/console", "/api", "/docs", "/openapi.json", "/metrics/", "//metrics", "/METRICS"}
+            ):
+                for method in ("GET", "HEAD", "POST", "OPTIONS", "TRACE"):
+                    status, body = await get(port, path, method=method)
+                    assert (status in (200, 405)) if path in OPEN else (status == 401), (method, path)
+                    assert b"gate106_" not in body
+                status, _ = await get(port, path, f"Authorization: Bearer {token}\r\n")
+                assert status == (200 if path in paths else 404), path
+
+    run(conversation)
+
+
+def test_a_token_opens_metrics_from_anywhere_and_a_wrong_one_is_told_so() -> None:
+    async def conversation() -> None:
+        token, other = new_token(), new_token()
+        async with serving(allow=[], tokens=[other, token]) as port:
+            for spelling in (f"Bearer {token}", f"bearer  {token} ", f"BEARER {other}"):
+                assert (await get(port, "/metrics", f"Authorization: {spelling}\r\n"))[0] == 200
+            answer = await ask(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 401 ")
+            assert b"www-authenticate: Bearer" in answer
+            for wrong in (f"Bearer {token}x", f"Basic {token}", token, "Bearer", "Bearer ", f"Bearer {hash_token(token)}"):
+                status, body = await get(port, "/metrics", f"Authorization: {wrong}\r\n")
+                assert status in (401, 429)
+                assert b"gate106_" not in body
+            assert (await get(port, f"/metrics?token={token}"))[0] == 401, "a token in an address would stand in logs"
+
+    run(conversation)
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
         ("GET", "/", 404), ("GET", "/metrics/../../etc/passwd", 404), ("GET", "//metrics", 404), ("GET", "/metrics%00", 404),
-        ("GET", "/metrics/", 307), ("POST", "/metrics", 405), ("DELETE", "/healthz", 405), ("BREW", "/healthz", 405),
+        ("GET", "/metrics/", 404), ("POST", "/metrics", 405), ("DELETE", "/healthz", 405), ("BREW", "/healthz", 405),
     ],
 )  # fmt: skip
 def test_nothing_else_is_there(method: str, path: str, status: int) -> None:
@@ -277,7 +318,7 @@ def test_a_taken_port_is_told_in_one_line() -> None:
     async def conversation() -> None:
         async with serving() as port:
             with pytest.raises(OSError, match=rf"http: cannot listen on 127.0.0.1:{port}: .*[Aa]ddress already in use"):
-                await HttpServer(lambda: b"", list, HERE).start("127.0.0.1", port)
+                await HttpServer(lambda: b"", list, Guard(HERE)).start("127.0.0.1", port)
 
     run(conversation)
 

@@ -1,0 +1,95 @@
+"""Guard: who may ask over HTTP for more than whether the gate is alive: an address of a list, or whoever has a token. Pure.
+
+In: an address, what stands under Authorization, the time. Out: a Refusal with its status, or None. Never: a token, or anything of one, in
+what is told or logged.
+
+A token is 256 bits of the machine's own randomness (``gate106 token``), so the settings keep its SHA-256: a slow hash makes guessing a
+person's password dear, but nobody guesses this one, and a slow one would let strangers burn the gate's time. It is compared in constant
+time with every one there is. Who tries many wrong ones is told to wait; a right one gets in at any time, so that nobody behind the same
+address translation can keep Prometheus out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import secrets
+from collections.abc import Mapping, Sequence
+from hmac import compare_digest
+from typing import NamedTuple
+
+from proxy.config import Token
+from proxy.fields import Network
+from proxy.heldoff import HELD_OFF_S, HeldOff
+
+KIND = "sha256$"
+TOKEN_BYTES = 32
+TOKEN_MAX = 256
+"""Characters of what may be a token: more is none."""
+_ASKS: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="gate106"'}
+
+
+class Refusal(NamedTuple):
+    cause: str
+    """For the log."""
+    status: int
+    why: str
+    headers: Mapping[str, str] = {}
+
+
+NOT_LISTED = Refusal("address", 403, "not from this address (http.metrics_allow in the settings)")
+NO_TOKEN = Refusal("no token", 401, "not from this address without a token (http.tokens in the settings)", _ASKS)
+WRONG = Refusal("token", 401, "this token is nobody's (http.tokens in the settings)", _ASKS)
+TOO_MANY = Refusal(
+    "held-off", 429, "too many wrong tokens from this address", {"Retry-After": f"{HELD_OFF_S:.0f}", "Connection": "close"}
+)
+
+
+def new_token() -> str:
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def hash_token(token: str) -> str:
+    """``sha256$digest`` in hex, for the settings."""
+    return KIND + hashlib.sha256(token.encode()).hexdigest()
+
+
+class Guard:
+    def __init__(self, addresses: Sequence[Network], tokens: Sequence[Token] = ()) -> None:
+        self._held = HeldOff()
+        self.use(addresses, tokens)
+
+    def use(self, addresses: Sequence[Network], tokens: Sequence[Token]) -> None:
+        """Others from now on; who was held off stays so."""
+        self._addresses = tuple(addresses)
+        self._stored = [one.token for one in tokens]
+
+    def refuses(self, host: str, authorization: str | None, now: float) -> Refusal | None:
+        """``host``: the peer's address, ``authorization``: that header's value."""
+        if self._is_listed(host):
+            return None
+        if not self._stored:
+            return NOT_LISTED
+        scheme, _, token = (authorization or "").strip().partition(" ")
+        if scheme.lower() != "bearer":
+            return NO_TOKEN
+        if self._is_token(token.strip()):
+            self._held.passed("", host)
+            return None
+        if self._held.held_off("", host, now):
+            return TOO_MANY
+        self._held.failed("", host, now)
+        return WRONG
+
+    def _is_token(self, given: str) -> bool:
+        hashed = hash_token(given[: TOKEN_MAX + 1])
+        right = [compare_digest(stored, hashed) for stored in self._stored]
+        return any(right)
+
+    def _is_listed(self, host: str) -> bool:
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return any((mapped or address) in network for network in self._addresses)
