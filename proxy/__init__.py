@@ -17,7 +17,7 @@ Rooms, in the order a message walks through them (imports go down this list only
     ids        what messages are called              access     who may send, and who owns a port
     tally      plain integers that /metrics shows    config     settings as frozen values
     shown      what strangers wrote, made harmless   logs       how the gate's own lines look
-    heldoff    who guessed wrong too often
+    heldoff    who guessed wrong too often           private    no core, no file for others
     revising   sets of rules that come and go: revisions (which may), kept (their files), proposal (one that waits is tried beside)
     gently     long work in slices between the turns of the loop, so that messages notice little of it
 

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from proxy import private
 from proxy.cli import as_json as tell_json
 from proxy.cli import (
     backup,
@@ -269,6 +270,7 @@ def optout_trace(
 
 def main() -> None:
     """The entry point: click's usage errors exit 2 as they are; what nobody foresaw is one line, too."""
+    private.close_files()
     try:
         app()
     except KeyboardInterrupt:

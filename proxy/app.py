@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import resource
 import signal
 import time
 from collections.abc import Coroutine, Iterator
@@ -23,10 +22,10 @@ import structlog
 import uvloop
 import watchfiles
 
-from proxy import logs, policy
+from proxy import logs, policy, private
 from proxy.access import Directory
 from proxy.commands import Commands, ways
-from proxy.config import Mailbox, Settings, SettingsError, load
+from proxy.config import Mailbox, Settings, SettingsError, load, secret_files
 from proxy.config.described import waiting
 from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDamaged, JournalDown, OsDisk, read
@@ -498,14 +497,28 @@ def _drive(coroutine: Coroutine[Any, Any, None]) -> None:
 
 def serve(path: Path, accept_loss: bool = False) -> int:
     """Runs the gate until SIGTERM or SIGINT; returns the exit code."""
+    logs.use()
+    private.close_files()
+    if why := private.hold_memory():
+        log.warning(
+            "a core of this process could be dumped; LimitCORE=0, or no program in kernel.core_pattern, prevents it", why=why
+        )
     try:
         settings = load(path)
     except SettingsError as error:
         raise StartError(error) from error
-    logs.use()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold texts and numbers
+    _warn_of_open_files(settings, path)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(settings, path, accept_loss))
+
+
+def _warn_of_open_files(settings: Settings, path: Path) -> None:
+    """Of people's own, and of what an earlier version made: the gate does not change what somebody may have meant."""
+    files = [*secret_files(path), settings.journal, Path(settings.store.removeprefix("sqlite://"))]
+    files += [settings.smpp.tls.key] if settings.smpp.tls is not None else []
+    files += [carrier.tls_key for carrier in settings.carriers if carrier.tls_key is not None]
+    for one in private.open_to_others(files):
+        log.warning("everybody on this machine may look into it: chmod o-rwx", file=str(one))
 
 
 async def _serve(settings: Settings, path: Path, accept_loss: bool) -> int:

@@ -219,8 +219,8 @@ def restore(copy: Path, store: Path, journal: Path) -> Copied:
             raise BackupError(f"{path}: is there already; move it away first (keep it: it is evidence)")
     if journal.is_dir() and any(journal.iterdir()):
         raise BackupError(f"{journal}: is not empty; move it away first (keep it: it is evidence)")
-    journal.mkdir(parents=True, mode=0o750, exist_ok=True)
-    store.parent.mkdir(parents=True, mode=0o750, exist_ok=True)
+    journal.mkdir(parents=True, mode=0o700, exist_ok=True)
+    store.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     for path in sorted((copy / JOURNAL).iterdir()):
         _copied(path, journal / path.name)
     _sync(journal)
@@ -232,7 +232,7 @@ def restore(copy: Path, store: Path, journal: Path) -> Copied:
 def _copied(source: Path, target: Path) -> None:
     partly = target.with_name(f"{target.name}.partly")
     shutil.copyfile(source, partly)
-    partly.chmod(0o640)
+    partly.chmod(0o600)
     _sync(partly)
     partly.rename(target)
 

@@ -12,7 +12,7 @@ every fault. Never: a password in a repr or an error, an unknown key taken in si
 
 from proxy.config.across import UNOWNED, UPSTREAMS_MAX
 from proxy.config.peers import CARRIERS_MAX, PORTS_MAX, PROVIDERS_MAX, PROVINCES, TPS_MAX, WINDOW_MAX
-from proxy.config.reading import CONFIRM, control_path, load, state_places
+from proxy.config.reading import CONFIRM, control_path, load, secret_files, state_places
 from proxy.config.values import (
     Account,
     Carrier,
@@ -36,5 +36,5 @@ from proxy.config.values import (
 __all__ = [
     "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX", "WINDOW_MAX",
     "Account", "Carrier", "Hold", "Http", "Mailbox", "OptOutReplies", "Person", "Provider", "Retention", "RuleRevisions", "Settings",
-    "SettingsError", "Smpp", "Timers", "Tls", "Token", "Upstream", "control_path", "load", "state_places",
+    "SettingsError", "Smpp", "Timers", "Tls", "Token", "Upstream", "control_path", "load", "secret_files", "state_places",
 ]  # fmt: skip

@@ -36,7 +36,7 @@ from proxy.config.values import (
 )
 from proxy.fields import Address, Asking, Fault, Fields, faults_of
 from proxy.message import Category, Outcome
-from proxy.yamlfile import Document, YamlError
+from proxy.yamlfile import Document, Value, YamlError
 from proxy.yamlfile import load as load_yaml
 
 CONFIRM = "退订已生效，您将不再收到此类营销短信。如需恢复，请回复START。"
@@ -44,6 +44,10 @@ CONFIRM = "退订已生效，您将不再收到此类营销短信。如需恢复
 DAYS_LEAST = 31
 """Records of people look back 30 days: a gate that has lost its state must find so much in the journal."""
 HOLDS_MAX = 1000
+SECRETS = ("password", "token")
+"""Keys whose value is a secret, …"""
+NOT_IN_CLEAR = ("scrypt$", "sha256$", "${")
+"""… unless it begins so."""
 _ONE_OF_EACH = """
 retention: {hold: [{}]}
 people: [{}]
@@ -91,6 +95,27 @@ def state_places(path: Path | str) -> tuple[Path, Path]:
     if faults:
         raise _refusal(path, faults)
     return Path(rest), journal
+
+
+def secret_files(path: Path | str) -> list[Path]:
+    """The files in which secrets of these settings stand: those of ``file:/path``, and the settings themselves where one stands there in
+    clear. SettingsError where that is no YAML."""
+    path = Path(path)
+    document, top, _ = _open(path)
+    waiting: list[tuple[str, Value]] = [("", document.value)]
+    found = set()
+    while waiting:
+        key, one = waiting.pop()
+        if isinstance(one, dict):
+            waiting.extend(one.items())
+        elif isinstance(one, list):
+            waiting.extend((key, below) for below in one)
+        elif isinstance(one, str) and key in SECRETS:
+            if one.startswith("file:"):
+                found.add(top.document_path(one.removeprefix("file:")))
+            elif not one.startswith(NOT_IN_CLEAR):
+                found.add(path)
+    return sorted(found)
 
 
 def asked() -> Asking:

@@ -58,7 +58,7 @@ class OsDisk:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._files: dict[str, int] = {}
         self._new: set[str] = set()  # names the directory has not been synced for
 
@@ -85,7 +85,7 @@ class OsDisk:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
             if not (self.path / name).exists():
                 self._new.add(name)
-            file = self._files[name] = os.open(self.path / name, flags, 0o640)
+            file = self._files[name] = os.open(self.path / name, flags, 0o600)
         return file
 
     def append(self, name: str, offset: int, data: bytes) -> None:

@@ -177,8 +177,8 @@ class SqliteStore:
         if self.path is None or self._lock_file >= 0:
             return
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StateError(f"store {self.path}: {error.strerror}: {error.filename}") from error
         try:

@@ -318,4 +318,4 @@ def test_who_is_slow_with_the_header_keeps_nobody_waiting_and_is_hung_up_on(make
         assert client.alive()
     for one in slow:
         one.__exit__()
-    assert len(list(Path(f"/proc/{gate.pid}/fd").iterdir())) < 60
+    until(lambda: gate.metric("process_open_fds") < 60, lambda: "nothing of them is left")
