@@ -26,6 +26,8 @@ SECRET_BYTES_MAX = 4096  # a secret's file holds one line; /dev/zero would not e
 CHINA = ZoneInfo("Asia/Shanghai")
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
+_ALONE = re.compile(r"\$\{[A-Z_][A-Z0-9_]*\}")
+_SETTING = re.compile("[a-z_]+")
 _INDEX = re.compile(r"\[[0-9]+\]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TYPES = {
@@ -84,6 +86,8 @@ class Fields:
         self.asking = asking
         self.values: Mapping[str, Value] = {}
         self.known: list[str] = []
+        self.secrets: list[str] = []
+        """Keys whose value no fault shows."""
         if isinstance(value, dict):
             self.values = value
         elif value is not None:
@@ -99,9 +103,14 @@ class Fields:
 
     def done(self) -> None:
         """All keys were asked for: what is left is unknown."""
-        for key in self.values:
-            if key not in self.known:
-                self.fault((), unknown("key", key, self.known), line_of=(key,))
+        for key, value in self.values.items():
+            if key in self.known:
+                continue
+            if self.secrets and (value is None or not _SETTING.fullmatch(key)):  # {password: ab,cd}: a piece of the secret
+                said = f"an unknown key beside {self.secrets[0]!r}: a secret with a comma or a colon needs quotes"
+            else:
+                said = unknown("key", key, self.known)
+            self.fault((), said, line_of=(key,))
 
     # -- reading one key
 
@@ -167,9 +176,19 @@ class Fields:
     def secret(self, key: str, *, maximum: int = 255) -> str:
         """Text that no fault and no repr shows; ``file:/path`` reads the first line of a file."""
         self._note(key, Asked("secret"))
+        self.secrets.append(key)
         if not self.need(key):
             return ""
-        found = self._text((key,), self.values[key])
+        value = self.values[key]
+        try:
+            found = _filled(value) if isinstance(value, str) else self._text((key,), value)
+        except LookupError as error:
+            alone = isinstance(value, str) and _ALONE.fullmatch(value)  # else it may be a piece of the secret
+            self.fault(
+                (key,),
+                str(error.args[0]) if alone else "holds ${…}, and no such environment variable is set ($${ stands for ${)",
+            )
+            found = None
         if found is not None and found.startswith("file:"):
             found = self._secret_file(key, self.document_path(found.removeprefix("file:")))
         if found is None:

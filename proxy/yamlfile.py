@@ -194,7 +194,7 @@ class _Reader:
         if isinstance(node, ScalarNode):
             return self.scalar(node)
         if node.tag != _COLLECTION:
-            raise self.error(node, f"tags are not understood here: {node.tag}")
+            raise self.error(node, TAGGED)
         if id(node) in self.open:
             raise self.error(node, "this value holds itself")
         if len(place) >= DEPTH_MAX:
@@ -227,7 +227,7 @@ class _Reader:
         if not isinstance(node, ScalarNode):
             raise self.error(node, "a key must be a plain word")
         if node.tag not in (_PLAIN, _TEXT):
-            raise self.error(node, f"tags are not understood here: {node.tag}")
+            raise self.error(node, TAGGED)
         if node.tag == _PLAIN and node.value == "<<":
             raise self.error(node, "merge keys (<<) are not understood here: write the keys out")
         return str(node.value)
@@ -237,7 +237,7 @@ class _Reader:
         if node.tag == _TEXT:
             return word
         if node.tag != _PLAIN:
-            raise self.error(node, f"tags are not understood here: {node.tag}")
+            raise self.error(node, TAGGED)
         if word in _WORDS:
             return _WORDS[word]
         if not _NUMBERISH.match(word) or _ZEROED.fullmatch(word):
@@ -292,6 +292,8 @@ def _is_gbk(raw: bytes) -> bool:
         return False
 
 
+TAGGED = "tags (!…) are not understood here: a text that begins with ! needs quotes"
+"""Not which: it may be a password without quotes."""
 _MEANT = {
     "found a tab character that violates indentation": "indent with spaces, not with tabs",
     "mapping values are not allowed in this context": "a text with a colon needs quotes; or the line stands too deep",

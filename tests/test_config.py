@@ -265,7 +265,7 @@ def test_what_the_environment_holds_is_not_read_as_YAML(monkeypatch: pytest.Monk
     ("text", "problem"),
     [
         (changed("jia-secret", "${NOT_SET_106}"), "gate106.yaml:13: providers[0].password: the environment variable NOT_SET_106 is not set"),
-        (changed("jia-secret", "${a b}"), "gate106.yaml:13: providers[0].password: ${a b} is not the name of an environment variable"),
+        (changed("jia-secret", "${a b}"), "gate106.yaml:13: providers[0].password: holds ${…}, and no such environment variable is set ($${ stands for ${)"),
         (changed("jia-secret", "file:nowhere"), "gate106.yaml:13: providers[0].password: {here}/nowhere: cannot be read: No such file or directory"),
         (changed("jia-secret", "file:two"), "gate106.yaml:13: providers[0].password: {here}/two: must hold one line"),
         (changed("jia-secret", "file:/dev/zero"), "gate106.yaml:13: providers[0].password: /dev/zero: larger than 4096 bytes"),

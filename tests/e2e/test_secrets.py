@@ -1,0 +1,360 @@
+"""No secret comes out: a gate with marked passwords, tokens and a key serves, refuses, is reloaded, traced, backed up and asked everything a
+command can ask; then all that it said and wrote is searched for the marks, in every spelling that would give them away."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import signal
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import trustme
+import yaml
+
+from proxy.net.doorkeeper import hash_password
+from proxy.ops.guard import hash_token, new_token
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider
+from tests.e2e.pdus import ESME_RINVPASWD, ESME_ROK
+from tests.e2e.raw import Raw
+from tests.e2e.sockets import free_port
+from tests.e2e.waiting import until
+from tests.test_documented import COMMANDS
+
+Make = Callable[..., Gate]
+DRIVER = """
+import json, sys
+from proxy.__main__ import app
+for argv in json.load(sys.stdin):
+    print("## [", *argv[:2], flush=True)
+    try:
+        app(argv)
+    except SystemExit as ended:
+        print("## exit", ended.code, flush=True)
+"""
+"""Many commands in one process: each by itself takes most of its time to start."""
+SIMULATIONS = {"gate106 demo", "gate106 bench", "gate106 sim carrier"}
+"""They make settings of their own."""
+
+
+def mark() -> str:
+    """As long as SMPP lets a password be; letters that no number in hexadecimal has."""
+    return "".join(random.SystemRandom().choices("GHJKLMNPQRSTUVWXYZ", k=8))
+
+
+def forms(secret: str) -> Iterator[bytes]:
+    for octets in (secret.encode(), secret.encode("utf-16-le"), secret.encode("utf-16-be")):
+        yield octets
+        yield octets.hex().encode()
+        yield octets.hex().upper().encode()
+        for before in range(3):  # wherever it begins in what was encoded
+            whole = base64.b64encode(b"\0" * before + octets).rstrip(b"=")
+            yield whole[4 if before else 0 : -1]
+
+
+def found_in(data: bytes, marks: dict[str, str]) -> set[str]:
+    return {name for name, secret in marks.items() for form in forms(secret) if form in data}
+
+
+SPELLINGS: list[Callable[[bytes], bytes]] = [
+    lambda octets: octets,
+    lambda octets: octets.decode("latin-1").encode("utf-16-be"),
+    lambda octets: octets.hex().encode(),
+    base64.b64encode,
+]
+
+
+@pytest.mark.parametrize("spell", SPELLINGS)
+def test_a_mark_is_found_however_it_is_written(spell: Callable[[bytes], bytes]):
+    marks = {"one": mark(), "other": mark()}
+    for before in range(6):
+        assert found_in(spell(b"x" * before + marks["one"].encode() + b"yz"), marks) == {"one"}
+        assert found_in(spell(b"x" * before + mark().encode() + b"yz"), marks) == set()
+
+
+class House:
+    """A gate all of whose secrets are marked."""
+
+    def __init__(self, gate: Gate, carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.gate, self.carrier, self.folder = gate, carrier, gate.folder
+        self.marks = {name: mark() for name in ("carrier", "clear", "file", "hashed", "environment", "tried", "person")}
+        self.http, self.wrong = new_token(), new_token()
+        self.marks |= {"http": self.http, "wrong http": self.wrong}
+        self.out: list[bytes] = []
+        keep = self.folder / "secrets"
+        keep.mkdir()
+        authority = trustme.CA()
+        certificate = authority.issue_cert("gate.example")
+        (keep / "gate.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+        (keep / "gate.key").write_bytes(certificate.private_key_pem.bytes())
+        body = certificate.private_key_pem.bytes().decode().splitlines()[1:-1]
+        self.marks |= {f"key line {number}": line for number, line in enumerate(body) if len(line) > 20}
+        self.trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        authority.configure_trust(self.trusting)
+        (keep / "yi").write_text(self.marks["file"] + "\n")
+        (keep / "li.token").write_text(self.marks["person"] + "\n")
+        monkeypatch.setenv("MARKED_PASSWORD", self.marks["environment"])
+        hashes = {
+            "hash": hash_password(self.marks["hashed"]),
+            "hash of li": hash_password(self.marks["person"]),
+            "hash of http": hash_token(self.http),
+        }
+        self.marks |= {name: stored.rpartition("$")[2] for name, stored in hashes.items()}
+        self.tls_port = free_port()
+        gate.settings["carriers"][0]["password"] = self.marks["carrier"]
+        gate.settings["smpp"]["tls"] = {
+            "listen": f"127.0.0.1:{self.tls_port}",
+            "cert": f"{keep}/gate.pem",
+            "key": f"{keep}/gate.key",
+        }
+        gate.settings["providers"] = [
+            provider("jia", "1069001") | {"password": self.marks["clear"]},
+            provider("yi", "1069002", upstream={"carrier": "bj", "system_id": "yi-up", "password": "${MARKED_PASSWORD}"})
+            | {"password": "file:secrets/yi"},
+            provider("san", "1069003") | {"password": hashes["hash"]},
+        ]
+        gate.settings["people"] = [{"name": "li", "token": hashes["hash of li"]}, {"name": "wang", "token": hash_password("x")}]
+        gate.settings["http"] |= {"metrics_allow": [], "tokens": [{"name": "p", "token": hashes["hash of http"]}]}
+        gate.write_settings()
+
+    def read(self, path: str, token: str = "") -> int:
+        """Over HTTP; what was answered is searched, too."""
+        request = urllib.request.Request(f"http://{self.gate.settings['http']['listen']}{path}")
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                self.out.append(answer.read() + str(answer.headers).encode())
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                self.out.append(error.read() + str(error.headers).encode())
+                return error.code
+
+    def commands(self, *all_argv: list[str]) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", DRIVER], cwd=self.folder, input=json.dumps(all_argv).encode(),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=100, check=False, env=environment(),
+        )  # fmt: skip
+        self.out.append(done.stdout)
+        return done.stdout.decode()
+
+    def everything(self) -> dict[str, bytes]:
+        """All that came out, and all that was written but where the secrets were put."""
+        here = {"what was said": b"\n".join(self.out)}
+        for path in sorted(self.folder.rglob("*")):
+            if path.is_file() and path != self.gate.config and "secrets" not in path.parts:
+                here[str(path.relative_to(self.folder))] = path.read_bytes()
+        return here
+
+
+def environment() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}
+
+
+@pytest.fixture
+def house(make_gate: Make, carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> House:
+    return House(make_gate(carrier.port, []), carrier, monkeypatch)
+
+
+def binds(house: House, numbers: Iterator[int]) -> None:
+    """Right and wrong ones of every kind, in clear and over TLS."""
+    gate, marks = house.gate, house.marks
+    for name, password in (("jia", marks["clear"]), ("yi", marks["file"]), ("san", marks["hashed"])):
+        for client in (Raw(gate.port), Raw(house.tls_port, tls=house.trusting)):
+            with client:
+                assert client.bind(name, password).status == ESME_ROK
+                client.submit(gate_port(name), SHANGHAI.format(next(numbers)))
+        with Raw(gate.port) as client:
+            assert client.bind(name, marks["tried"]).status == ESME_RINVPASWD
+    with Raw(gate.port) as client:
+        client.bind("nobody", marks["clear"])
+        client.bind("jia", marks["file"])
+
+
+def gate_port(name: str) -> str:
+    return {"jia": "1069001", "yi": "1069002", "san": "1069003"}[name]
+
+
+INVOCATIONS: dict[str, list[str]] = {
+    "gate106 trace": [],  # beside the others, below
+    "gate106 serve": [],  # the gate itself
+    "gate106 settings": [],
+    "gate106 schema": [],
+    "gate106 backup": ["copy"],
+    "gate106 restore": ["copy", "--check"],
+    "gate106 check": ["rules"],
+    "gate106 explain": ["--record", "--to", "13800210500", "--from", "1069001", "--text", "【测试】你好"],
+    "gate106 precheck": ["campaign.txt", "--provider", "jia", "--from", "1069001"],
+    "gate106 hash-password": [],  # nothing is left on standard input
+    "gate106 token": ["secrets/new.token"],
+    "gate106 sim provider": ["--to", "13800210501", "--from", "1069001", "--text", "x", "--wait", "0", "--system-id", "jia", "--password", "CLEAR", "--port", "PORT"],
+    "gate106 optout trace": ["--to", "13800210500"],
+    "gate106 journal verify": ["journal"],
+    "gate106 journal expire": ["--dry-run"],
+    "gate106 binds": [],
+    "gate106 binds kick": ["--provider", "jia", "--why", "x"],
+    "gate106 binds suspend": ["--provider", "jia", "--for", "1h", "--why", "x"],
+    "gate106 binds resume": ["--provider", "jia", "--why", "x"],
+    "gate106 links": [],
+    "gate106 links drain": ["bj", "--why", "x"],
+    "gate106 links enable": ["bj", "--why", "x"],
+    "gate106 stop": ["--province", "北京", "--for", "1h", "--why", "x"],
+    "gate106 stop list": [],
+    "gate106 stop lift": ["1", "--why", "x"],
+    "gate106 shadow": ["--for", "1h", "--why", "x"],
+    "gate106 shadow off": ["--why", "x"],
+    "gate106 suppress add": ["--to", "13800210500", "--why", "x"],
+    "gate106 suppress show": ["--to", "13800210500"],
+    "gate106 suppress remove": ["--to", "13800210500", "--why", "x"],
+    "gate106 suppress lists": [],
+    "gate106 suppress import": ["people.csv", "--why", "x"],
+    "gate106 suppress export": ["--why", "x"],
+    "gate106 rules": [],
+    "gate106 rules reload": [],
+    "gate106 rules history": [],
+    "gate106 rules approve": ["0123456789abcdef", "--token-file", "secrets/li.token"],
+    "gate106 rules reject": ["0123456789abcdef", "--why", "x"],
+    "gate106 rules rollback": ["--why", "x"],
+    "gate106 rules take": ["--why", "x"],
+}  # fmt: skip
+ASKS_NO_GATE = {"settings", "schema", "hash-password", "token", "sim", "journal verify"}
+
+
+def test_every_command_is_among_those_that_are_run():
+    assert set(COMMANDS) == set(INVOCATIONS) | SIMULATIONS
+
+
+def test_no_secret_is_in_anything_that_the_gate_and_its_commands_say_or_write(house: House, numbers: Iterator[int]):
+    gate = house.gate
+    (house.folder / "people.csv").write_text("13800210777\n")
+    (house.folder / "campaign.txt").write_text("【测试】你好\n")
+    gate.start(ready=False)
+    until(lambda: house.read("/readyz") == 200, gate.said)
+    watch = [
+        [sys.executable, "-m", "proxy", "trace", "--config", str(gate.config), "--for", "60s", "--full", "--why", "x"]
+        for _ in range(3)
+    ]
+    watch[0] += ["--address", "127.0.0.0/8", "--json"]
+    watch[1] += ["--address", "127.0.0.0/8", "--pcap", str(house.folder / "trace.pcap")]
+    watch[2] += ["--carrier", "bj", "--json"]
+    watching = [subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for argv in watch]
+    for one in watching:
+        assert one.stderr is not None
+        assert b"watching" in one.stderr.readline()
+    binds(house, numbers)
+    assert [house.read("/metrics", token) for token in ("", house.wrong, house.http)] == [401, 401, 200]
+    gate.signal(signal.SIGHUP)
+    argvs = []
+    for name, options in INVOCATIONS.items():
+        words = name.split()[1:]
+        if name in ("gate106 trace", "gate106 serve"):
+            continue
+        asks = [] if any(name.startswith(f"gate106 {word}") for word in ASKS_NO_GATE) else ["--config", str(gate.config)]
+        argvs.append(
+            [*words, *({"CLEAR": house.marks["clear"], "PORT": str(gate.port)}.get(one, one) for one in options), *asks]
+        )
+    said = house.commands(*argvs, *([*name.split()[1:], "--help"] for name in COMMANDS))
+    assert "Traceback" not in said
+    assert said.count("## exit 2") <= 7, said  # what there is nothing of: no set of rules waits, no such order
+    config = ["--why", "x", "--config", str(gate.config)]
+    house.commands(["links", "drain", "bj", *config])
+    until(lambda: "carrier link drained" in gate.log.read_text(), gate.said)
+    bound = house.carrier.binds.total()
+    house.commands(["links", "enable", "bj", *config])
+    until(lambda: house.carrier.binds.total() > bound, gate.said)
+    for one in watching:
+        one.send_signal(signal.SIGINT)
+        house.out += [*one.communicate(timeout=20)]
+    for shown in (house.out[-6], house.out[-2]):
+        assert b"bind_transceiver" in shown, "binds were watched, those of providers and ours at the carrier"
+    house.read("/metrics", house.http)
+    house.read("/readyz")
+    assert gate.stop() == 0
+    everything = house.everything()
+    assert {"gate.log", "state.db", "trace.pcap", "copy/manifest.json"} <= everything.keys(), everything.keys()
+    marked = {name: found_in(data, house.marks) for name, data in everything.items()}
+    assert {name: found for name, found in marked.items() if found} == {}
+
+
+def spoilt(settings: dict[str, Any], marks: dict[str, str]) -> Iterator[str]:
+    """Settings as people get them wrong, each with a mark where the mistake is."""
+    places = [
+        ("carriers", 0, "password"),
+        ("providers", 0, "password"),
+        ("people", 0, "token"),
+        ("providers", 1, "upstream", "password"),
+        ("http", "tokens", 0, "token"),
+    ]
+    for place in places:
+        for value in (
+            [marks["a"]],
+            {marks["a"]: 1},
+            marks["a"] * 40,
+            f"scrypt${marks['a']}",
+            f"sha256${marks['a']}",
+            f"{marks['b']}${{{marks['a']}}}",
+            f"{marks['a']}${{x}}",
+            "",
+        ):
+            copy = json.loads(json.dumps(settings))
+            at = copy
+            for step in place[:-1]:
+                at = at[step]
+            at[place[-1]] = value
+            yield yaml.safe_dump(copy, allow_unicode=True)
+    text = yaml.safe_dump(settings, allow_unicode=True)
+    for written in (
+        f"*{marks['a']}", f"!{marks['a']}", f"!!{marks['a']}", f"!<{marks['a']}> x", f"&{marks['a']} x\n  x: &{marks['a']} y", f"'{marks['a']}", f'"{marks["a"]}', f"@{marks['a']}", f"%{marks['a']}", f"`{marks['a']}",
+        f"{marks['a']}: {marks['b']}", f"[{marks['a']}", f"{{{marks['a']}", f"|{marks['a']}", f">{marks['a']}", f"? {marks['a']}", f"- {marks['a']}", f"{marks['a']}\n  password: {marks['b']}", f"\t{marks['a']}", f'"\\{marks["a"]}"',
+    ):  # fmt: skip
+        yield text.replace("password: first", f"password: {written}")
+    for written in (
+        f"{marks['a']},{marks['b']}",
+        f"{marks['a']}, {marks['b']}",
+        f"{marks['a']}}}{marks['b']}",
+        f"{marks['a']}]{marks['b']}",
+        f"{marks['a']},{marks['b']}: x",
+    ):
+        yield text + f"{{name: x, system_id: x, password: {written}, ports: ['1']}}\n"
+        yield text.replace("providers:\n", f"providers:\n- {{name: x, system_id: x, password: {written}, ports: ['1']}}\n")
+
+
+def test_no_mistake_in_the_settings_shows_a_secret(house: House):
+    """All in one process, by the command that reads settings; each mistake is told by line."""
+    marks = {"a": mark(), "b": mark()}
+    settings = json.loads(json.dumps(house.gate.settings))
+    settings["carriers"][0]["password"] = "first"
+    texts = list(spoilt(settings, marks))
+    argvs = []
+    for number, text in enumerate(texts):
+        path = house.folder / "secrets" / f"spoilt-{number}.yaml"
+        path.write_text(text)
+        argvs.append(["check", "rules", "--config", str(path)])
+    said = house.commands(*argvs)
+    assert "Traceback" not in said
+    told = said.split("## [")[1:]
+    assert len(told) == len(texts)
+    assert [text for text, one in zip(texts, told, strict=True) if "exit 2" in one and ".yaml:" not in one] == []
+    assert sum("exit 2" in one for one in told) > 0.8 * len(told)
+    assert [one for one in told if found_in(one.encode(), marks)] == []
+
+
+def test_a_gate_that_cannot_start_shows_none_either(house: House):
+    house.gate.settings["providers"][0]["password"] = f"file:secrets/{mark()}"
+    (house.folder / "secrets" / "two").write_text(f"{house.marks['clear']}\n{house.marks['file']}\n")
+    house.gate.settings["providers"][1]["password"] = "file:secrets/two"
+    house.gate.write_settings()
+    said = house.commands(["serve", "--config", str(house.gate.config)])
+    assert "must hold one line" in said or "cannot be read" in said
+    assert found_in(said.encode(), house.marks) == set()
