@@ -1,14 +1,15 @@
 """Backup: a copy of what a gate must not forget, made while it runs, proved, and put back.
 
-In: the store's file, the journal's folder, a folder for the copy. Out: the copy with a manifest; where it ends. Never: a byte of the
-original changed; half a copy that looks like a whole one (the manifest is written last).
+In: where a gate keeps its things, a folder for the copy. Out: the copy with a manifest; where it ends. Never: a byte of the original
+changed; half a copy that looks like a whole one (the manifest is written last).
 
     COPY/state.db         the store as of a checkpoint        first the state, then the journal: a journal may be newer than the
     COPY/journal/         segments, the last one torn          state (a start replays the difference), never older
+    COPY/revisions/       kept sets of rules                   a set is kept before the journal speaks of it: so these come last
     COPY/manifest.json    what there is, with SHA-256
 
-``update`` brings the journal of a copy up to now, by what is new: done every minute to a disk of another machine it is a warm standby
-that loses at most that minute.
+``update`` brings journal and sets of a copy up to now, by what is new: done every minute to a disk of another machine it is a warm
+standby that loses at most that minute.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from proxy.config import Places
 from proxy.desk.disk import SUFFIX, OsDisk
 from proxy.desk.scan import Report, verify
+from proxy.kept import Kept
 
-MANIFEST, STATE, JOURNAL, IDENTITY = "manifest.json", "state.db", "journal", "identity"
+MANIFEST, STATE, JOURNAL, REVISIONS, IDENTITY = "manifest.json", "state.db", "journal", "revisions", "identity"
 FORM = 1
 PIECE = 4 << 20
 TRIES = 3
@@ -43,7 +46,7 @@ class Copied(NamedTuple):
 
     time: float  # when the journal was read
     segments: int
-    bytes: int  # of state and journal
+    bytes: int  # of all files
     first: int  # sequences of the journal
     last: int
     counted: int  # the state's place in it
@@ -52,23 +55,27 @@ class Copied(NamedTuple):
 # --- making
 
 
-def make(store: Path, journal: Path, copy: Path) -> Copied:
-    """Copies state and journal into a folder that is new or empty. BackupError, OSError."""
-    if copy.exists() and any(copy.iterdir()):
+def make(places: Places, copy: Path) -> Copied:
+    """Copies all there is into a folder that is new or empty. BackupError, OSError."""
+    there = copy.exists()
+    if there and any(copy.iterdir()):
         raise BackupError(f"{copy}: is not empty; name a new folder, or --update to bring that copy up to now")
     try:
         (copy / JOURNAL).mkdir(parents=True, mode=0o700, exist_ok=True)
         copy.chmod(0o700)
-        _state(store, copy / STATE)
-        _segments(journal, copy / JOURNAL)
+        _state(places.store, copy / STATE)
+        _segments(places.journal, copy / JOURNAL)
+        _sets(places.revisions, copy / REVISIONS)
         return _proved(copy)
     except BaseException:
-        shutil.rmtree(copy, ignore_errors=True)
+        for path in copy.iterdir() if there else (copy,):  # a folder that was there stays, empty
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         raise
 
 
-def update(journal: Path, copy: Path) -> Copied:
-    """Brings the journal of a copy up to now, by what is new. BackupError, OSError."""
+def update(places: Places, copy: Path) -> Copied:
+    """Brings the journal and the sets of a copy up to now, by what is new. BackupError, OSError."""
+    journal = places.journal
     begun = copy / f"{MANIFEST}.old"
     if not begun.exists():  # an update that was not finished goes on
         _manifest(copy)
@@ -78,6 +85,7 @@ def update(journal: Path, copy: Path) -> Copied:
     if (copy / MANIFEST).exists():
         (copy / MANIFEST).rename(begun)  # until it is proved again it is no copy
     _segments(journal, copy / JOURNAL)
+    _sets(places.revisions, copy / REVISIONS)
     made = _proved(copy)
     begun.unlink()
     return made
@@ -118,6 +126,17 @@ def _segments(journal: Path, target: Path) -> None:
     shutil.copyfile(journal / IDENTITY, target / IDENTITY)
     _sync(target / IDENTITY)
     _sync(target)
+
+
+def _sets(revisions: Path, target: Path) -> None:
+    """The sets that are kept now: one is never changed, but the oldest go."""
+    kept, copied = Kept(revisions, 0), Kept(target, 0)
+    wanted = kept.all()
+    for revision in wanted:
+        with suppress(FileNotFoundError):  # it went meanwhile
+            copied.save(revision, kept.files(revision))
+    for revision in set(copied.all()) - set(wanted):
+        copied.remove(revision)
 
 
 def _grown(source: Path, target: Path) -> None:
@@ -186,6 +205,7 @@ def _counted(state: Path) -> int:
 def _files(copy: Path) -> Iterator[Path]:
     yield copy / STATE
     yield from sorted((copy / JOURNAL).iterdir())
+    yield from sorted(path for path in (copy / REVISIONS).rglob("*") if path.is_file())
 
 
 def _described(path: Path) -> dict[str, Any]:
@@ -211,19 +231,21 @@ def check(copy: Path) -> Copied:
     return Copied(*(said[name] for name in Copied._fields))
 
 
-def restore(copy: Path, store: Path, journal: Path) -> Copied:
+def restore(copy: Path, places: Places) -> Copied:
     """Puts a copy where a gate is to start from; nothing may be there. BackupError, OSError."""
-    found = check(copy)
+    found, (store, journal, revisions) = check(copy), places
     for path in (store, Path(f"{store}-wal")):
         if path.exists():
             raise BackupError(f"{path}: is there already; move it away first (keep it: it is evidence)")
-    if journal.is_dir() and any(journal.iterdir()):
-        raise BackupError(f"{journal}: is not empty; move it away first (keep it: it is evidence)")
+    for folder in (journal, revisions):
+        if folder.is_dir() and any(folder.iterdir()):
+            raise BackupError(f"{folder}: is not empty; move it away first (keep it: it is evidence)")
     journal.mkdir(parents=True, mode=0o700, exist_ok=True)
     store.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     for path in sorted((copy / JOURNAL).iterdir()):
         _copied(path, journal / path.name)
     _sync(journal)
+    _sets(copy / REVISIONS, revisions)
     _copied(copy / STATE, store)  # last: without it no start believes that it has all
     _sync(store.parent)
     return found

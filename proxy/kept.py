@@ -9,6 +9,7 @@ others than the owner may read.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -34,6 +35,22 @@ class Kept:
     def has(self, revision: str) -> bool:
         return bool(revision) and self.path(revision).is_dir()
 
+    def all(self) -> list[str]:
+        """Every revision there is, the oldest first."""
+        try:
+            found = [one for one in self.folder.iterdir() if _NAME.fullmatch(one.name)]
+        except FileNotFoundError:
+            return []
+        return [one.name for one in sorted(found, key=_age)]
+
+    def files(self, revision: str) -> dict[str, bytes]:
+        """What ``save`` was given; OSError where it cannot be read."""
+        root = self.path(revision)
+        found = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        if not found:
+            raise FileNotFoundError(errno.ENOENT, "holds no files", str(root))
+        return found
+
     def save(self, revision: str, files: Mapping[str, bytes]) -> None:
         """Safe on disk when it returns; OSError where that is not to be had."""
         if self.has(revision):
@@ -57,10 +74,16 @@ class Kept:
     def forget(self, needed: Collection[str]) -> None:
         """Removes what is oldest of what is too many; what is needed stays."""
         with contextlib.suppress(OSError):
-            found = [one for one in self.folder.iterdir() if _NAME.fullmatch(one.name) and one.name not in needed]
-            found.sort(key=lambda one: one.stat().st_mtime)
+            found = [one for one in self.all() if one not in needed]
             for one in found[: max(0, len(found) - self.most)]:
-                shutil.rmtree(one, ignore_errors=True)
+                self.remove(one)
+
+    def remove(self, revision: str) -> None:
+        shutil.rmtree(self.folder / revision, ignore_errors=True)
+
+
+def _age(folder: Path) -> float:
+    return folder.stat().st_mtime
 
 
 def _write(path: Path, data: bytes) -> None:

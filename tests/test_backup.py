@@ -9,8 +9,10 @@ import pytest
 
 from proxy import backup
 from proxy.backup import BackupError
+from proxy.config import Places
 from proxy.desk import entries
 from proxy.desk.journal import Journal, OsDisk
+from proxy.kept import Kept
 from proxy.state import open_store
 
 SEGMENT_BYTES = 600
@@ -20,7 +22,8 @@ class House:
     """A gate's folder without a gate: a store, and a journal that goes on."""
 
     def __init__(self, folder: Path) -> None:
-        self.store, self.journal, self.copy = folder / "live" / "state.db", folder / "live" / "journal", folder / "copy"
+        self.places, self.copy = _in(folder / "live"), folder / "copy"
+        self.store, self.journal, _ = self.places
         store = open_store(f"sqlite://{self.store}")
         self.desk = Journal(OsDisk(self.journal), 0, segment_bytes=SEGMENT_BYTES)
         store.belongs_to(self.desk.disk)
@@ -33,11 +36,22 @@ class House:
             self.desk.write(float(number))
         self.desk.note_synced(self.desk.sync())
 
+    def keeps(self, *numbers: int) -> None:
+        """Sets of rules were in force."""
+        for number in numbers:
+            Kept(self.places.revisions, 9).save(
+                f"{number:016x}", {"daily.yaml": b"rules: []\n", "lists/words.txt": b"word\n" * number}
+            )
+
     def makes(self) -> backup.Copied:
-        return backup.make(self.store, self.journal, self.copy)
+        return backup.make(self.places, self.copy)
 
     def segments(self, folder: Path | None = None) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in (folder or self.journal).glob("*.journal")}
+
+
+def _in(folder: Path) -> Places:
+    return Places(folder / "state.db", folder / "journal", folder / "revisions")
 
 
 @pytest.fixture
@@ -58,7 +72,7 @@ def test_an_update_brings_what_was_written_since_and_copies_nothing_twice(house:
     house.makes()
     before = {path.name: path.stat().st_mtime_ns for path in (house.copy / "journal").glob("*.journal")}
     house.writes(40)
-    assert backup.update(house.journal, house.copy).last == 45
+    assert backup.update(house.places, house.copy).last == 45
     assert house.segments(house.copy / "journal") == house.segments()
     assert len(before) < len(house.segments())
     assert backup.check(house.copy).last == 45
@@ -73,25 +87,50 @@ def test_a_tail_that_a_power_loss_took_and_a_restart_wrote_anew_is_copied_anew(h
     house.desk = Journal(OsDisk(house.journal), 0, segment_bytes=SEGMENT_BYTES)
     house.desk.append(entries.STOP, entries.pack_stop(9.0, 0))
     house.desk.write(9.0)
-    backup.update(house.journal, house.copy)
+    backup.update(house.places, house.copy)
     assert house.segments(house.copy / "journal") == house.segments()
 
 
 def test_a_restored_copy_is_the_gate_it_was(house: House, tmp_path: Path) -> None:
     house.makes()
-    store, journal = tmp_path / "new" / "state.db", tmp_path / "new" / "journal"
-    assert backup.restore(house.copy, store, journal).last == 5
-    found = open_store(f"sqlite://{store}")
-    found.belongs_to(OsDisk(journal))
+    places = _in(tmp_path / "new")
+    assert backup.restore(house.copy, places).last == 5
+    found = open_store(f"sqlite://{places.store}")
+    found.belongs_to(OsDisk(places.journal))
     found.close()
-    assert house.segments(journal) == house.segments()
+    assert house.segments(places.journal) == house.segments()
+
+
+def test_kept_sets_of_rules_are_copied_put_back_and_go_when_they_went(house: House, tmp_path: Path) -> None:
+    house.keeps(1, 2)
+    house.makes()
+    Kept(house.places.revisions, 9).remove(f"{1:016x}")
+    house.keeps(3)
+    backup.update(house.places, house.copy)
+    places = _in(tmp_path / "new")
+    backup.restore(house.copy, places)
+    was, found = Kept(house.places.revisions, 9), Kept(places.revisions, 9)
+    assert found.all() == was.all() == [f"{number:016x}" for number in (2, 3)]
+    for revision in found.all():
+        assert found.files(revision) == was.files(revision)
+    assert all(path.stat().st_mode & 0o77 == 0 for path in (places.revisions, *places.revisions.rglob("*")))
+
+
+def test_a_copy_that_could_not_be_made_leaves_the_folder_that_was_there(house: House) -> None:
+    house.copy.mkdir()
+    with pytest.raises(BackupError, match="is this the gate's journal"):
+        backup.make(house.places._replace(journal=house.copy.parent / "nowhere"), house.copy)
+    assert list(house.copy.iterdir()) == []
 
 
 def test_nothing_is_put_where_something_is(house: House) -> None:
     house.makes()
-    for store, journal in ((house.store, house.copy / "x"), (house.copy / "y", house.journal)):
+    house.keeps(1)
+    elsewhere = _in(house.copy.parent / "new")
+    for place in ("store", "journal", "revisions"):
         with pytest.raises(BackupError, match="move it away first"):
-            backup.restore(house.copy, store, journal)
+            backup.restore(house.copy, elsewhere._replace(**{place: getattr(house.places, place)}))
+        assert not elsewhere.store.exists()
     with pytest.raises(BackupError, match="is not empty; name a new folder"):
         house.makes()
 
@@ -105,13 +144,16 @@ def test_nothing_is_put_where_something_is(house: House) -> None:
         (lambda copy: _flip(copy / "state.db"), "state.db: is not what was copied"),
         (lambda copy: _flip(min((copy / "journal").glob("*.journal"))), "is not what was copied"),
         (lambda copy: (copy / "journal" / "99.journal").write_bytes(b""), "is not of this copy"),
+        (lambda copy: next((copy / "revisions").rglob("words.txt")).unlink(), "words.txt: is missing"),
+        (lambda copy: next((copy / "revisions").rglob("daily.yaml")).write_bytes(b"rules: [] \n"), "is not what was copied"),
     ],
 )
 def test_a_copy_that_is_not_whole_is_named_and_not_put_back(house: House, tmp_path: Path, spoil, says: str) -> None:
+    house.keeps(1)
     house.makes()
     spoil(house.copy)
     with pytest.raises(BackupError, match=says):
-        backup.restore(house.copy, tmp_path / "new" / "state.db", tmp_path / "new" / "journal")
+        backup.restore(house.copy, _in(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
 
 
@@ -122,16 +164,16 @@ def _flip(path: Path) -> None:
 
 def test_what_is_no_gates_is_refused_and_so_is_another_journal(house: House, tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="no such file; is this the gate's store"):
-        backup.make(tmp_path / "none.db", house.journal, house.copy)
+        backup.make(house.places._replace(store=tmp_path / "none.db"), house.copy)
     other = tmp_path / "other.db"
     other.write_text("not a database, and long enough to be looked at" * 10)
     with pytest.raises(BackupError, match="file is not a database"):
-        backup.make(other, house.journal, tmp_path / "copy2")
+        backup.make(house.places._replace(store=other), tmp_path / "copy2")
     with pytest.raises(BackupError, match="is this the gate's journal"):
-        backup.make(house.store, tmp_path / "nowhere", tmp_path / "copy3")
+        backup.make(house.places._replace(journal=tmp_path / "nowhere"), tmp_path / "copy3")
     house.makes()
     with pytest.raises(BackupError, match="is of another journal"):
-        backup.update(House(tmp_path / "second").journal, house.copy)
+        backup.update(House(tmp_path / "second").places, house.copy)
 
 
 def test_a_journal_that_is_damaged_gives_no_copy(house: House) -> None:
@@ -152,10 +194,10 @@ def test_an_interrupted_update_is_no_copy_until_it_is_done_again(house: House, m
     with monkeypatch.context() as context:
         context.setattr(backup, "_grown", full)
         with pytest.raises(OSError, match="No space left"):
-            backup.update(house.journal, house.copy)
+            backup.update(house.places, house.copy)
     with pytest.raises(BackupError, match="was not finished"):
         backup.check(house.copy)
-    assert backup.update(house.journal, house.copy) == backup.check(house.copy)
+    assert backup.update(house.places, house.copy) == backup.check(house.copy)
 
 
 def test_the_manifest_says_where_the_copy_ends(house: House) -> None:

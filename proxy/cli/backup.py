@@ -1,4 +1,4 @@
-"""backup: ``gate106 backup`` and ``gate106 restore``: a copy of state and journal, and the way back."""
+"""backup: ``gate106 backup`` and ``gate106 restore``: a copy of state, journal and kept sets of rules, and the way back."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from proxy.cli import CONFIG, Config, Json, as_json, fail, say, when
 
 if TYPE_CHECKING:
     from proxy.backup import Copied
+    from proxy.config import Places
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,16 +21,18 @@ def add_to(app: typer.Typer) -> None:
 
 def make(
     copy: Annotated[Path, typer.Argument(help="A new folder for the copy.")],
-    update: Annotated[bool, typer.Option("--update", help="Bring the journal of an existing copy up to now.")] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Bring the journal and the kept sets of an existing copy up to now.")
+    ] = False,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
-    """Copy state and journal, while the gate runs or not, and prove the copy."""
+    """Copy state, journal and kept sets of rules, while the gate runs or not, and prove the copy."""
     from proxy import backup
 
-    store, journal = _places(config)
+    places = _places(config)
     try:
-        found = backup.update(journal, copy) if update else backup.make(store, journal, copy)
+        found = backup.update(places, copy) if update else backup.make(places, copy)
     except (backup.BackupError, OSError) as error:
         fail(error)
     _tell(found, copy, json)
@@ -45,13 +48,13 @@ def restore(
     from proxy import backup
 
     try:
-        found = backup.check(copy) if check else backup.restore(copy, *_places(config))
+        found = backup.check(copy) if check else backup.restore(copy, _places(config))
     except (backup.BackupError, OSError) as error:
         fail(error)
     _tell(found, copy, json)
 
 
-def _places(config: Path) -> tuple[Path, Path]:
+def _places(config: Path) -> Places:
     from proxy.config import SettingsError, state_places
 
     try:

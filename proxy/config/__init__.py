@@ -21,6 +21,7 @@ from proxy.config.values import (
     Mailbox,
     OptOutReplies,
     Person,
+    Places,
     Provider,
     Retention,
     RuleRevisions,
@@ -35,6 +36,6 @@ from proxy.config.values import (
 
 __all__ = [
     "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX", "WINDOW_MAX",
-    "Account", "Carrier", "Hold", "Http", "Mailbox", "OptOutReplies", "Person", "Provider", "Retention", "RuleRevisions", "Settings",
-    "SettingsError", "Smpp", "Timers", "Tls", "Token", "Upstream", "control_path", "load", "secret_files", "state_places",
+    "Account", "Carrier", "Hold", "Http", "Mailbox", "OptOutReplies", "Person", "Places", "Provider", "Retention", "RuleRevisions",
+    "Settings", "SettingsError", "Smpp", "Timers", "Tls", "Token", "Upstream", "control_path", "load", "secret_files", "state_places",
 ]  # fmt: skip

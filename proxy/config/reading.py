@@ -26,6 +26,7 @@ from proxy.config.values import (
     Http,
     Mailbox,
     OptOutReplies,
+    Places,
     Retention,
     RuleRevisions,
     Settings,
@@ -82,8 +83,8 @@ def control_path(path: Path | str) -> Path:
     return control
 
 
-def state_places(path: Path | str) -> tuple[Path, Path]:
-    """The embedded store's file and the journal's folder of these settings. Reads no other key. SettingsError."""
+def state_places(path: Path | str) -> Places:
+    """Where these settings have the gate keep what it must not forget. Reads no other key. SettingsError."""
     path = Path(path)
     _, top, faults = _open(path)
     store, journal = top.text("store", maximum=4096), top.path("journal", "journal")
@@ -92,9 +93,10 @@ def state_places(path: Path | str) -> tuple[Path, Path]:
     scheme, _, rest = store.partition("://")
     if store and (scheme != "sqlite" or not rest):
         top.fault(("store",), "is no file to be copied: only the embedded store (sqlite:///…) is")
+    revisions = _revisions(top.below("revisions"), _beside(store, journal))
     if faults:
         raise _refusal(path, faults)
-    return Path(rest), journal
+    return Places(Path(rest), journal, revisions.folder)
 
 
 def secret_files(path: Path | str) -> list[Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from proxy.fields import Address, Network
 from proxy.message import Category, Outcome
@@ -194,6 +195,16 @@ class Provider:
     confirm: str | None = None  # what is said to who refuses at its ports: empty = nothing, None = as all providers
     replace: bool = False
     """Whether it may replace messages: then their ids are kept for two days."""
+
+
+class Places(NamedTuple):
+    """Where a gate keeps what it must not forget."""
+
+    store: Path
+    """The embedded store's file."""
+    journal: Path
+    revisions: Path
+    """Folder of the sets of rules that were in force or wait."""
 
 
 @dataclass(frozen=True, slots=True)
