@@ -33,9 +33,7 @@ def lint(rules: RuleSet) -> list[Problem]:
     found: list[Problem] = []
     live: list[Read] = []
     for rule in rules.rules:
-        if rule.mode == "off":
-            continue
-        read = branches(rule.when)
+        read = branches(rule.when)  # of a rule that is off, too: it is to be found when it is written, not on the day it is needed
         if read and all(why := [never(one, rules.regions) for one in read]):
             hint = (
                 "drop one of the conditions"
@@ -43,7 +41,7 @@ def lint(rules: RuleSet) -> list[Problem]:
                 else "no alternative can hold: drop one of the conditions in each"
             )
             found.append(of_rule(rule, f"can never apply: {why[0]} ({hint})"))
-        else:
+        elif rule.mode != "off":
             live.append(Read(rule, read))
     exempt = [one for one in live if one.rule.exempt]
     found += _exemptions(exempt, rules)

@@ -88,6 +88,7 @@ MISTAKES = [
     ("unreachable-limit.yaml", "unreachable-limit.yaml:7: rule 'b' never decides: its limit is never reached before that of 'a' (rules/unreachable-limit.yaml:2) (drop one of the two, or switch it off)"),
     ("unreachable-not.yaml", "unreachable-not.yaml:2: rule 'a' can never apply: no category is left that fits (one of marketing but not marketing) (drop one of the conditions)"),
     ("unreachable-signature.yaml", "unreachable-signature.yaml:2: rule 'a' can never apply: signature asks for no signature, signature_state for one (drop one of the conditions)"),
+    ("unreachable-while-off.yaml", "unreachable-while-off.yaml:2: rule 'a' can never apply: no category is left that fits (one of marketing but not marketing) (drop one of the conditions)"),
     ("wrong-type-flag.yaml", "wrong-type-flag.yaml:4: exempt: must be true or false, not 'ja'"),
     ("wrong-type-list.yaml", 'wrong-type-list.yaml:1: rules: must be a list (- …), not a mapping'),
     ("wrong-type-mapping.yaml", "wrong-type-mapping.yaml:3: when: must be a mapping (key: value), not 'category'"),
