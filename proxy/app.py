@@ -288,8 +288,9 @@ class Gate:
             except OSError as error:
                 log.error("checkpoint failed; the journal keeps everything until one succeeds", error=str(error))
 
-    async def checkpoint(self) -> None:
-        """Writes what changed to the store's file, with the place in the journal from which a restart goes on."""
+    async def checkpoint(self, *, hurry: bool = False) -> None:
+        """Writes what changed to the store's file, with the place in the journal from which a restart goes on; in pieces with rests
+        between them, so that the journal hardly waits for the disk, or in a hurry."""
         if self._checkpointing or self.relay.amid:
             return
         self._checkpointing = True
@@ -305,6 +306,7 @@ class Gate:
                 open_from=min(waiting, default=written + 1),
                 highest_id=self.relay.highest_id,
                 synced=self._all_synced,
+                hurry=hurry,
             )
         finally:
             self._checkpointing = False
@@ -406,7 +408,7 @@ class Gate:
         now = time.time()
         self._note(entries.STOP, entries.pack_stop(now, len(relay.in_flight)))
         await self._wait_synced(self.journal.written)
-        await self.checkpoint()
+        await self.checkpoint(hurry=True)
         self.syncer.stop()
         self.journal.close(now)
         self.store.close()

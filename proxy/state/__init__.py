@@ -118,9 +118,16 @@ class EmbeddedStore(Store, Protocol):
         """A little house-keeping: drops what time alone has emptied; returns how many records went."""
 
     async def checkpoint(
-        self, *, counted: int, open_from: int, highest_id: int, synced: Callable[[int], Awaitable[None]] | None = None
+        self,
+        *,
+        counted: int,
+        open_from: int,
+        highest_id: int,
+        synced: Callable[[int], Awaitable[None]] | None = None,
+        hurry: bool = False,
     ) -> None:
-        """Writes what changed and the position, in slices beside the running loop. OSError when the disk refuses."""
+        """Writes what changed and the position, in slices beside the running loop; with ``hurry`` without rests. OSError when the disk
+        refuses."""
 
 
 def open_store(url: str, **options: Any) -> Any:

@@ -2,11 +2,12 @@
 
 In: numbers, versions, records; journal positions. Out: the same. Never: waiting in ``load`` or ``swap``; reading the journal.
 
-A checkpoint is one transaction: changed groups of records, changed aggregates, the mailbox, orders, lists, the position. All are
-collected in slices beside the running loop. Records, orders and lists may be newer than the position (their effects are idempotent),
-aggregates are exactly as of ``counted``, and of the mailbox it has all that came by then and had not left when it was its turn. Before
-the commit it waits until all that was written by then is synced: otherwise, after a power loss, the file would know of messages the
-journal has forgotten.
+A checkpoint is changed groups of records, then changed aggregates, the mailbox, orders, lists, the position. All are collected in slices
+beside the running loop. Records, orders and lists may be newer than the position (their effects are idempotent), aggregates are exactly
+as of ``counted``, and of the mailbox it has all that came by then and had not left when it was its turn. So records go in transactions of
+their own, a megabyte each, with rests between them: written and synced at once, a hundred megabytes kept the journal's syncs waiting
+for 70 ms. A kill amid them leaves records that are newer than the position, as always. Before each commit it waits until all that was
+written by then is synced: otherwise, after a power loss, the file would know of messages the journal has forgotten.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sqlite3
 import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +38,10 @@ SLICE_ROWS = 400
 """Aggregates collected in one go on the loop: about half a millisecond."""
 SLICE_GROUPS = 64
 """Groups of records collected in one go on the loop: some 200 KB, a tenth of a millisecond."""
+PIECE_BYTES = 1 << 20
+"""Of records written and synced at a time: the journal waits for the same disk."""
+REST_S, RESTS_S = 0.05, 15.0
+"""Between two pieces; of all together at most."""
 SLICE_CHUNKS = 16
 """Chunks of lists collected in one go on the loop: 2 MB at most, a tenth of a millisecond."""
 VERSION_GAP = 1 << 30
@@ -46,6 +52,15 @@ ID_GAP = 1 << 16
 _ABSENT = (0, EMPTY)
 
 Step = Callable[[], None]
+
+
+class Wait(Enum):
+    """What a checkpoint waits for between steps."""
+
+    SYNCED = auto()
+    """All that was written to the journal by now."""
+    REST = auto()
+    """The disk is others' for a while."""
 
 
 class SqliteStore:
@@ -233,16 +248,25 @@ class SqliteStore:
     # -- checkpoints
 
     async def checkpoint(
-        self, *, counted: int, open_from: int, highest_id: int, synced: Callable[[int], Awaitable[None]] | None = None
+        self,
+        *,
+        counted: int,
+        open_from: int,
+        highest_id: int,
+        synced: Callable[[int], Awaitable[None]] | None = None,
+        hurry: bool = False,
     ) -> None:
-        """Beside the running loop: slices are collected here, written in a thread. ``synced`` is awaited before the commit and
-        should return when everything written to the journal by then is synced."""
+        """Beside the running loop: slices are collected here, written in a thread. ``synced`` is awaited before each commit and
+        should return when everything written to the journal by then is synced. ``hurry``: without rests, for a gate that stops."""
+        rest_s = 0.0 if hurry else min(REST_S, RESTS_S / max(1, self._table.size_of(len(self._table.changed)) // PIECE_BYTES))
         steps = self._steps(Position(counted, open_from, highest_id))
         with contextlib.closing(steps):
             for step in steps:
-                if step is None:
+                if step is Wait.SYNCED:
                     if synced is not None:
                         await synced(counted)
+                elif step is Wait.REST:
+                    await rest(rest_s)
                 else:
                     await in_thread(step)
 
@@ -251,11 +275,11 @@ class SqliteStore:
         steps = self._steps(Position(counted, open_from, highest_id))
         with contextlib.closing(steps):
             for step in steps:
-                if step is not None:
+                if not isinstance(step, Wait):
                     step()
 
-    def _steps(self, position: Position) -> Generator[Step | None, None, None]:
-        """Work for the thread, one step at a time; None where the journal must be synced. Closed early, all stays dirty."""
+    def _steps(self, position: Position) -> Generator[Step | Wait, None, None]:
+        """Work for the thread, one step at a time, and what to wait for. Closed early, all stays dirty."""
         counters, mailbox, listed, orders, file, table = (
             self.counters, self.mailbox, self.listed, self.orders, self._file, self._table,
         )  # fmt: skip
@@ -274,8 +298,7 @@ class SqliteStore:
             yield file.begin
             if regrouped and groups < self._saved_groups:
                 yield partial(file.empty, "records")
-            for numbers in _slices(sorted(frozen)):
-                yield partial(file.write, Slice("records", [(number, table.group(number)) for number in numbers]))
+            yield from self._record_steps(frozen, whole=regrouped)
             while rows := counters.collect(SLICE_ROWS):
                 counters_taken += [key for key, _ in rows]
                 yield partial(file.write, Slice("aggregates", rows))
@@ -289,7 +312,7 @@ class SqliteStore:
             if revised:
                 yield partial(file.empty, "history")
                 yield partial(file.write, Slice("history", self.history.rows()))
-            yield None
+            yield Wait.SYNCED
             meta = {"version": version, "groups": str(groups), "refusals": json.dumps(self.refusals), **_as_meta(position)}
             yield partial(file.commit, meta)
             self.position, self._saved_groups = position, groups
@@ -304,6 +327,20 @@ class SqliteStore:
                 table.changed |= frozen
                 file.rollback()
 
+    def _record_steps(self, groups: set[int], *, whole: bool) -> Iterator[Step | Wait]:
+        """``whole``: they are other groups than the file's, which are only understood all together."""
+        file, table, written = self._file, self._table, 0
+        for numbers in _slices(sorted(groups)):
+            piece = Slice("records", [(number, table.group(number)) for number in numbers])
+            yield partial(file.write, piece)
+            written += len(piece.data)
+            if written >= PIECE_BYTES and not whole:
+                written = 0
+                yield Wait.SYNCED
+                yield partial(file.commit, {})
+                yield Wait.REST
+                yield file.begin
+
     def _regroup(self) -> bool:
         """Whether the file's groups are not the table's any more: then the next checkpoint writes them all."""
         self._table.regroup(self._saved_groups)
@@ -315,6 +352,12 @@ class SqliteStore:
             self._file.set_meta({"stopped": "clean", "version": str(self._version)})
         self._file.close()
         self.unlock()
+
+
+async def rest(seconds: float) -> None:
+    import asyncio  # noqa: PLC0415  # see in_thread
+
+    await asyncio.sleep(seconds)
 
 
 async def in_thread(step: Step) -> None:

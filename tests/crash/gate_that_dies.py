@@ -16,6 +16,7 @@ from pathlib import Path
 from proxy import app
 from proxy.desk.disk import OsDisk
 from proxy.desk.journal import Journal
+from proxy.state import sqlite
 from tests.crash.places import Death, Plan
 from tests.crash.points import POINTS
 
@@ -40,6 +41,7 @@ def prepare(plan: Plan) -> Death:
     app.Gate.start = started  # type: ignore[method-assign]
     OsDisk.sync = synced  # type: ignore[method-assign]
     app.CHECKPOINT_S = plan.checkpoint_s
+    sqlite.PIECE_BYTES, sqlite.SLICE_GROUPS, sqlite.REST_S = 500, 8, 0.005
     Journal.__init__.__kwdefaults__["segment_bytes"] = plan.segment_bytes  # type: ignore[index]
     return death
 

@@ -180,6 +180,12 @@ POINTS: dict[str, Point] = {
         4,
         checkpoints=True,
     ),
+    "checkpoint-piece": Point(
+        "when some records of a checkpoint are committed and its place in the journal is not",
+        after(CheckpointFile, "commit", lambda *a: not a[1]),
+        6,
+        checkpoints=True,
+    ),
     "checkpoint-commit": Point(
         "just before a checkpoint is committed", before(CheckpointFile, "commit", _eventful), 3, checkpoints=True
     ),

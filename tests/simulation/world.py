@@ -273,6 +273,9 @@ class World:
         if relay.journal_down or relay.amid:
             return
         self.journal.note_synced(self.journal.sync())
+        if self.chance(0.3):
+            self.checkpoint_begins()
+            return
         counted = self.journal.written
         open_from = min((transit.recorded for transit in relay.in_flight.values()), default=counted + 1)
         if not self.ids.carry(self.journal, self.now):
@@ -289,6 +292,16 @@ class World:
             dict(self.store.records), dumped(self.store.counters), self.store.versions, counted, open_from, relay.highest_id,
             dict(self.mail_rows),
         )  # fmt: skip
+
+    def checkpoint_begins(self) -> None:
+        """One that is killed: some groups of records are in the file as they are now, the file's place in the journal is as before."""
+        records, counters, _, counted, open_from, highest, rows = self.saved or ({}, dumped(Aggregates()), 0, 0, 1, 1, {})
+        held: dict[int, tuple[int, bytes]] = {}
+        for person in sorted({*records, *self.store.records}):
+            found = (self.store.records if self.chance(0.5) else records).get(person)
+            if found is not None:
+                held[person] = found
+        self.saved = (held, counters, self.store.versions, counted, open_from, highest, rows)
 
     # ------------------------------------------------------------------ disasters
 

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from proxy.message import Category, Entry, Take
 from proxy.state import Position, StateError, open_store, record
 from proxy.state.record import EMPTY
+from proxy.state.sqlite import Wait
 
 NOW = 1_700_000_000
 
@@ -233,7 +234,7 @@ class Against(RuleBasedStateMachine):
         steps = self.engine.store._steps(Position(self.number, 1, self.number))
         self.safe_counts = dict(self.counts)
         for index, step in enumerate(steps):
-            if step is None:
+            if isinstance(step, Wait):
                 continue
             step()
             if index < len(during):
@@ -248,7 +249,7 @@ class Against(RuleBasedStateMachine):
             if index == at:
                 steps.close()
                 return
-            if step is not None:
+            if not isinstance(step, Wait):
                 step()
         self.safe, self.safe_counts = dict(self.held), dict(self.counts)
 
