@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from proxy.number import about_people
+
 
 class Category(enum.IntEnum):
     """What a message is for, from lenient to strict: the stricter of two is ``max`` of them."""
@@ -321,6 +323,7 @@ class OptOut(NamedTuple):
     expiry: int  # 0 = never
 
 
+@about_people
 class RefusedText(NamedTuple):
     """What somebody refused said, kept beside the refusal: whoever says it again under another name is known by it."""
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sized
+from dataclasses import fields
+from typing import Any, TypeVar
 
 FIRST = 13_000_000_000
 """The lowest number that can be a mobile subscriber (prefix 13)."""
@@ -15,6 +18,7 @@ LAST = 19_999_999_999
 LONGEST_SPELLING = 40
 """Longer spellings are refused unread: SMPP 3.4 allows 20 octets, files a few spaces and dashes more."""
 
+T = TypeVar("T")
 _COUNTRY = 86 * 10**11
 _IOT_11 = 14_400  # 14400… belongs to machines in every length (DOMAIN.md §4)
 _FILLING = re.compile(r"[\s\-\u2010-\u2015\u200b-\u200f\u2060\ufeff]+")
@@ -47,6 +51,64 @@ def mask(recipient: int) -> str:
     """How a number is shown: ``138****8000``."""
     digits = f"{recipient:011d}"
     return f"{digits[:3]}****{digits[-4:]}"
+
+
+class Number:
+    """A person's number where it is shown: printed, formatted, put into JSON's text or a log it is ``138****8000``. The way a message takes
+    has plain integers; this is for what people read. ``whole`` has all digits: whoever shows that has journalled who looks, and why.
+    """
+
+    __slots__ = ("_recipient",)
+
+    def __init__(self, recipient: int) -> None:
+        self._recipient = recipient
+
+    @property
+    def whole(self) -> str:
+        return f"{self._recipient:011d}"
+
+    def __str__(self) -> str:
+        return mask(self._recipient)
+
+    def __repr__(self) -> str:
+        return f"Number({self})"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Number) and other._recipient == self._recipient
+
+    def __hash__(self) -> int:
+        return hash(self._recipient)
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Number is shown, not kept: keep the integer")
+
+
+def about_people(kind: type[T]) -> type[T]:
+    """A class decorator, for a NamedTuple or a dataclass: in its ``repr`` numbers are masked, texts and octets only their length. So an error
+    or a log that shows the record shows nothing of the person. Costs nothing until then."""
+    kind.__repr__ = _masked  # type: ignore[method-assign]
+    return kind
+
+
+def _masked(value: Any) -> str:
+    names = getattr(value, "_fields", None) or [field.name for field in fields(value)]
+    return f"{type(value).__name__}({', '.join(f'{name}={_told(name, getattr(value, name))}' for name in names)})"
+
+
+_WRITTEN = frozenset(("source", "destination", "text", "shown", "details", "people"))
+"""Names of fields in which somebody's spelling or words stand."""
+_NUMBERS = frozenset(("recipient", "number"))
+
+
+def _told(name: str, held: object) -> str:
+    if isinstance(held, bytes | bytearray) or name in _WRITTEN:
+        return f"<{len(held)}>" if isinstance(held, Sized) else "<…>"
+    if name in _NUMBERS and isinstance(held, int):
+        return str(Number(held))
+    return repr(held)
 
 
 def _slowly(spelling: str | bytes) -> int:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from proxy.desk import entries
 from proxy.message import Content, Take, hash32
+from proxy.number import about_people
 from proxy.transit import Transit
 from proxy.wire import Frame, Memo, read_submit
 from proxy.wire.submit import data_coding_of
@@ -28,6 +29,7 @@ IDS_MAX = 250_000
 CARRIER_UNKNOWN = 63
 
 
+@about_people
 class Sent(NamedTuple):
     entry_id: int
     recipient: int

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+import inspect
+import json
+import pickle
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.number import FIRST, LAST, NotARecipient, mask, recipient_of
+import proxy
+from proxy.number import FIRST, LAST, NotARecipient, Number, mask, recipient_of
 
 SPELLINGS = [
     "13800138000",
@@ -86,3 +96,83 @@ def test_anything_else_is_refused_and_never_breaks(spelling: str | bytes) -> Non
 
 def test_a_shown_number_is_masked() -> None:
     assert mask(13800138000) == "138****8000"
+
+
+# --- where it is shown
+
+
+@given(st.integers(FIRST, LAST))
+def test_a_number_is_masked_however_it_is_shown(number: int) -> None:
+    shown, whole = Number(number), str(number)
+    written = [str(shown), repr(shown), f"{shown}", f"{shown:>20}", f"{shown!r}", str([shown]), repr({shown: shown})]
+    assert all(whole not in one and whole[:3] + "****" + whole[-4:] in one for one in written)
+    assert shown.whole == whole
+    assert shown == Number(number)
+    assert shown != number
+    assert len({shown, Number(number)}) == 1
+
+
+def test_a_number_gets_into_no_program_s_hands_by_accident() -> None:
+    keepers: tuple[Any, ...] = (json.dumps, pickle.dumps, int, float)
+    for keep in keepers:
+        with pytest.raises(TypeError):
+            keep(Number(13800138000))
+    with pytest.raises(ValueError, match="format"):
+        f"{Number(13800138000):011d}"
+
+
+NUMBER, TEXT = 13800210500, "【测试】验证码 482913"
+ABOUT_PEOPLE = frozenset(("recipient", "destination", "data", "octets", "text", "body"))
+"""A record with such a field may be about somebody …"""
+NOT_ABOUT_PEOPLE = frozenset(
+    (
+        "proxy.fields.Fault", "proxy.policy.problem.Problem", "proxy.policy.lexicon.Word", "proxy.policy.templates.TemplateRow",  # files of the house
+        "proxy.desk.retention.Plan", "proxy.desk.retention.Removed", "proxy.desk.retention.Segment",  # octets: how many
+        "proxy.net.proxied.Header", "proxy.multi.Fate", "proxy.wire.veil.Veiled",  # addresses; an answer; what is veiled
+    )
+)  # fmt: skip
+"""… but for these."""
+
+
+def records() -> Iterator[tuple[str, Any, list[str]]]:
+    """Every NamedTuple and dataclass of the house with such a field: its name, itself, its fields."""
+    for module in pkgutil.walk_packages(proxy.__path__, "proxy."):
+        if module.name.startswith(("proxy.sim", "proxy.__main__")):
+            continue
+        for _, kind in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if kind.__module__ != module.name:
+                continue
+            names = getattr(kind, "_fields", None)
+            if names is None and dataclasses.is_dataclass(kind):
+                names = [field.name for field in dataclasses.fields(kind)]
+            name = f"{module.name}.{kind.__name__}"
+            if names and ABOUT_PEOPLE & set(names) and name not in NOT_ABOUT_PEOPLE:
+                yield name, kind, list(names)
+
+
+RECORDS = list(records())
+
+
+@pytest.mark.parametrize(("name", "kind", "names"), RECORDS, ids=[name for name, _, _ in RECORDS])
+def test_a_record_about_a_person_shows_nothing_of_them(name: str, kind: Any, names: list[str]) -> None:
+    """As an error, a log or a debugger's line would show it."""
+    texts = {"text", "source", "shown", "details", "people"}
+    values: dict[str, Any] = {
+        field: NUMBER if field in ("recipient", "number") else TEXT if field in texts else f"{NUMBER}{TEXT}".encode()
+        if field in ABOUT_PEOPLE else 7 for field in names
+    }  # fmt: skip
+    if hasattr(kind, "_make"):
+        made = kind._make(values.values())
+    else:
+        made = object.__new__(kind)
+        for field, value in values.items():
+            object.__setattr__(made, field, value)
+    shown = f"{made!r} {made}"
+    assert name.rpartition(".")[2] in shown
+    assert not [part for part in (str(NUMBER), "482913", "测试", "0021") if part in shown]
+
+
+def test_there_are_such_records() -> None:
+    assert {"proxy.desk.entries.Verdict", "proxy.desk.segment.Record", "proxy.wire.submit.Submit"} <= {
+        name for name, _, _ in RECORDS
+    }

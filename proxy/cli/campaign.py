@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy.cli.people import encoding_of
-from proxy.number import NotARecipient, recipient_of
+from proxy.number import NotARecipient, about_people, recipient_of
 
 HEADINGS = {
     "text": "text", "内容": "text", "短信内容": "text", "文本": "text",
@@ -31,6 +31,7 @@ class BadCampaign(Exception):
     """The file cannot be used; the text says why and where."""
 
 
+@about_people
 @dataclass
 class Text:
     line: int  # where it stands first

@@ -12,6 +12,7 @@ import typer
 from proxy.cli import Control, Json, as_json, fail, note, say, speaks
 from proxy.cli.campaign import BadCampaign, Text, read_campaign
 from proxy.cli.explain import At, Folder, Given, Language, house_of, moment
+from proxy.number import about_people
 
 if TYPE_CHECKING:
     from proxy.message import Category
@@ -24,6 +25,7 @@ _MOBILE = re.compile(r"(?<![0-9])(1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
 _CODE = re.compile(r"[0-9]")
 
 
+@about_people
 class Checked(NamedTuple):
     text: Text
     port: str

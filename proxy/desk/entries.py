@@ -20,6 +20,7 @@ from proxy.desk.body import word as _word
 from proxy.desk.segment import Record
 from proxy.message import ENTRY, Category, Entry, Message, OptOut, Outcome, Sender, Take
 from proxy.message import Verdict as Decision
+from proxy.number import about_people
 
 VERDICT, ANSWER, DELIVER, OPTOUT, RULES, START, STOP, CLOCK = range(1, 9)
 DELIVERED, DROPPED, DISOWNED = 9, 10, 11  # mail.py
@@ -104,6 +105,7 @@ class Decided(Protocol):
     def takes(self) -> tuple[Take, ...]: ...
 
 
+@about_people
 class Verdict(NamedTuple):
     """What was decided of one submit, with what decided it."""
 
@@ -261,6 +263,7 @@ def _breach(number: int, said: int) -> tuple[int, Outcome, bool]:
 # ----------------------------------------------------------------------------------------------------------------- answer
 
 
+@about_people
 class Answer(NamedTuple):
     """What became of an entry: the carrier's answer, or the lack of one."""
 
@@ -363,6 +366,7 @@ def unpack_answer(body: bytes) -> Answer:
 # ------------------------------------------------------------------------------------------------- the way back, opt-outs
 
 
+@about_people
 class Deliver(NamedTuple):
     time: float
     kind: str  # receipt, reply, optout, restore, review
@@ -386,6 +390,7 @@ def unpack_deliver(body: bytes) -> Deliver:
     return Deliver(time_ms / 1000, reader.word(), reader.word(), reader.word(), reader.word(), reader.rest())
 
 
+@about_people
 class OptedOut(NamedTuple):
     time: float
     recipient: int
@@ -411,6 +416,7 @@ def unpack_optout(body: bytes) -> OptedOut:
     return OptedOut(time_ms / 1000, recipient, OptOut(scope, value, time, source, expiry), port, provider, keyword)
 
 
+@about_people
 class Restored(NamedTuple):
     """A person asked a port to go on: these refusals ended."""
 
@@ -422,6 +428,7 @@ class Restored(NamedTuple):
     lifted: tuple[OptOut, ...]
 
 
+@about_people
 class Said(NamedTuple):
     """The gate confirmed a refusal to the person, in its own words."""
 
@@ -497,6 +504,7 @@ class Repeated(NamedTuple):
     counts: dict[int, int]  # the verdict's sequence in the journal → how often
 
 
+@about_people
 class Asked(NamedTuple):
     """What a provider asked about a message it had sent: query_sm, cancel_sm, or a replace_sm that was not judged."""
 
@@ -511,6 +519,7 @@ class Asked(NamedTuple):
     body: bytes  # of the answer
 
 
+@about_people
 class Unreplaced(NamedTuple):
     """The carrier refused to replace a message: the entry that stood for the new text gives way to that of the old one."""
 

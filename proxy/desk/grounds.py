@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from proxy.message import RefusedText
+from proxy.number import about_people
 
 _HEAD = struct.Struct(">QQ")
 
@@ -22,6 +23,7 @@ class Evidence(NamedTuple):
     words: str
 
 
+@about_people
 class Review(NamedTuple):
     """A text that a rule wants a clerk to look at; told once for each provider and rule in a life of the gate."""
 
@@ -34,6 +36,7 @@ class Review(NamedTuple):
     text: str
 
 
+@about_people
 class Said(NamedTuple):
     """What those said whom a person refused: kept with the refusal."""
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from proxy.desk.body import Reader, refusal, refusal_of, word
 from proxy.message import ORDER_KINDS, OptOut, Order
+from proxy.number import about_people
 
 _TIME = struct.Struct(">Q")
 _ORDERED = struct.Struct(">QQQQBB")  # now, id, since, until (ms), kind, dimensions
@@ -35,6 +36,7 @@ class Lifted(NamedTuple):
     why: str
 
 
+@about_people
 class Operated(NamedTuple):
     """Something was done, or looked at, that leaves no other record: a bind kicked, a trace, an export."""
 
@@ -45,6 +47,7 @@ class Operated(NamedTuple):
     details: str
 
 
+@about_people
 class Suppressed(NamedTuple):
     """An officer entered refusals of a person, or took some back."""
 
@@ -67,6 +70,7 @@ class Listing(NamedTuple):
     file: str  # its name where it came from
 
 
+@about_people
 class Listed(NamedTuple):
     """Some of its numbers: those of one chunk, as a bitmap (state/listed.py)."""
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from proxy.desk import entries, operated
 from proxy.desk.segment import Record
 from proxy.message import Category, OptOut
-from proxy.number import NotARecipient, mask, recipient_of
+from proxy.number import NotARecipient, Number, about_people, recipient_of
 
 CHINA = timezone(timedelta(hours=8))
 TEXT_SHOWN_MAX = 200
@@ -49,6 +49,7 @@ class Read(NamedTuple):
     signature_of: Callable[[bytes], str]  # submit PDU → the name in 【】, or an empty string
 
 
+@about_people
 @dataclass(slots=True)
 class Trace:
     recipient: int
@@ -62,9 +63,13 @@ class Trace:
     wrong: int = 0
     """Marketing that went out though a refusal of it was in force: must be 0."""
 
+    def _number(self, whole: bool) -> str:
+        number = Number(self.recipient)
+        return number.whole if whole else str(number)
+
     def as_dict(self, whole_number: bool) -> dict[str, Any]:
         return {
-            "recipient": f"{self.recipient}" if whole_number else mask(self.recipient),
+            "recipient": self._number(whole_number),
             "journal": {"from": _iso(self.first), "to": _iso(self.last)},
             "events": [
                 {"at": _iso(one.at), "event": one.what, "port": one.port, "provider": one.provider, **one.details}
@@ -76,8 +81,7 @@ class Trace:
         }
 
     def as_text(self, whole_number: bool) -> str:
-        number = f"{self.recipient}" if whole_number else mask(self.recipient)
-        lines = [f"{number}, journal from {_local(self.first)} to {_local(self.last)}"]
+        lines = [f"{self._number(whole_number)}, journal from {_local(self.first)} to {_local(self.last)}"]
         lines += [f"{_local(one.at)}  {one.what:9} {_where(one)}{one.says}" for one in self.events]
         listed = sum(one.what == "sent" for one in self.events)
         if self.sent > listed:

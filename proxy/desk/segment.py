@@ -20,6 +20,8 @@ from hashlib import blake2b
 from typing import NamedTuple
 from zlib import crc32
 
+from proxy.number import about_people
+
 GROUP = 255
 """The kind of the record that closes a group; entries.py may use all others but 0."""
 BODY_BYTES_MAX = 1 << 20
@@ -50,6 +52,7 @@ class Header(NamedTuple):
     previous: bytes  # digest of the last group of the segment before
 
 
+@about_people
 class Record(NamedTuple):
     sequence: int
     kind: int

@@ -23,7 +23,7 @@ from pyroaring import BitMap
 from proxy.desk import entries, operated
 from proxy.listing import Listing
 from proxy.message import Category, OptOut
-from proxy.number import FIRST, LAST, mask
+from proxy.number import FIRST, LAST, Number
 from proxy.officer import OfficerSays
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
@@ -85,7 +85,7 @@ class _Suppress:
         change = await self._change(recipient, (refusal,), None, call.who, why)
         self._gate.relay.tally.optouts[refusal.source, refusal.scope, ""] += 1
         return {
-            "to": mask(recipient),
+            "to": str(Number(recipient)),
             "added": [told(one) for one in change.added],
             "enforced": enforced(self._gate.relay.rules),
         }
@@ -108,10 +108,10 @@ class _Suppress:
 
         change = await self._change(recipient, (), wanted, call.who, why)
         if not change.lifted and own_word[0]:
-            raise Refused(f"{mask(recipient)} refused by reply: only they take that back (START), or name --source reply")
+            raise Refused(f"{Number(recipient)} refused by reply: only they take that back (START), or name --source reply")
         if not change.lifted:
-            raise Refused(f"nothing of {mask(recipient)} is suppressed so (`gate106 suppress show` tells what is)")
-        return {"to": mask(recipient), "removed": [told(one) for one in change.lifted]}
+            raise Refused(f"nothing of {Number(recipient)} is suppressed so (`gate106 suppress show` tells what is)")
+        return {"to": str(Number(recipient)), "removed": [told(one) for one in change.lifted]}
 
     async def _change(self, recipient: int, added: tuple[OptOut, ...], wanted: Any, who: str, why: str) -> OfficerSays:
         """Alters one record; returns when that is safe."""
@@ -141,7 +141,7 @@ class _Suppress:
         there += [(one, "list") for one in gate.store.listed.refusals(recipient)]
         now = gate.now()
         return {
-            "to": mask(recipient),
+            "to": str(Number(recipient)),
             "refusals": [
                 told(one) | {"kept": where, "in_force": not 0 < one.expiry <= now, "port": ""} for one, where in there
             ],

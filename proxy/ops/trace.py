@@ -20,7 +20,7 @@ import structlog
 from proxy.desk import entries, operated
 from proxy.fields import Network
 from proxy.message import CATEGORY_WORDS, Category, Content, Message
-from proxy.number import FIRST, NotARecipient, recipient_of
+from proxy.number import FIRST, NotARecipient, Number, recipient_of
 from proxy.ops.control import Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.policy import facts
@@ -110,7 +110,7 @@ class _Tracing:
     async def _run(self, call: Call, trace: _Trace, for_s: float) -> None:
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + for_s
-        await call.say({"watching": str(trace.wanted)})
+        await call.say({"watching": trace.wanted.told(Number(trace.wanted.person))})
         while True:
             links = (one for one in self._listening.watched() if trace.wanted.link(one))
             self._listening.listen(links, trace.hear, trace.wanted.link)
@@ -135,9 +135,13 @@ class _Wanted:
         self.digits = str(person).encode() if person else b""
 
     def __str__(self) -> str:
+        """For the journal, which keeps at whom somebody looked."""
+        return self.told(f"{self.person}")
+
+    def told(self, person: object) -> str:
         words = [f"provider {self.provider}" if self.provider else "", f"carrier {self.carrier}" if self.carrier else ""]
         words.append(f"binds from {self.network}" if self.network else "")
-        words.append(f"to or from {self.person}" if self.person else "")
+        words.append(f"to or from {person}" if self.person else "")
         return ", ".join(filter(None, words))
 
     def check(self, gate: Gate) -> None:

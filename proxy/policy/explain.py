@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.message import Category, Content, Counters, Message, Outcome, Recipient, Sender, Verdict
-from proxy.number import mask, recipient_of
+from proxy.number import Number, about_people, recipient_of
 
 from . import moments
 from .category import LIKELY, SURELY
@@ -44,6 +44,7 @@ class Part:
     """Of a rule that objects: what would have to change for it not to."""
 
 
+@about_people
 @dataclass(frozen=True, slots=True)
 class Explanation:
     verdict: Verdict
@@ -51,7 +52,7 @@ class Explanation:
     city: str
     evidence: Evidence
     parts: tuple[Part, ...]
-    recipient: str  # masked
+    recipient: Number
     number: int = 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def explain(message: Message, recipient: Recipient, rules: RuleSet, now: float, 
     telling = _Telling(Standing(message, recipient, rules, now, counters, verdict))
     return Explanation(
         verdict, province, city, evidence(rules.reader, message.content),
-        tuple(telling.part(rule) for rule in (*rules.rules, *rules.ordered)), mask(message.recipient), message.recipient,
+        tuple(telling.part(rule) for rule in (*rules.rules, *rules.ordered)), Number(message.recipient), message.recipient,
     )  # fmt: skip
 
 

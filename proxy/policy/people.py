@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from proxy.number import about_people
+
 from .moments import DAY_S, OFFSET_S, within
 
 CONSENT_STATES = ("granted", "absent", "expired", "revoked", "unreviewed")
@@ -18,6 +20,7 @@ ROWS_MAX = 1_000_000
 """Of each file: about 200 bytes a row in memory."""
 
 
+@about_people
 class ConsentRow(NamedTuple):
     recipient: int
     advertiser: str  # empty = any
@@ -61,6 +64,7 @@ def state_of(row: ConsentRow | None, now: float) -> str:
     return "granted" if row.reviewed_by else "unreviewed"
 
 
+@about_people
 class PreferenceRow(NamedTuple):
     """What a person does not want; empty = of any."""
 

@@ -15,7 +15,7 @@ from operator import or_
 from typing import Any, NamedTuple
 
 from proxy.message import RULE_REASONS, Breach, Content, Entry, Message, Outcome, Sender
-from proxy.number import mask
+from proxy.number import Number
 
 from .explain import Part, explain, plainly
 from .history import Counts, Past
@@ -77,7 +77,7 @@ class Count:
             return
         people = self.shown.setdefault(reason, [])
         if len(people) < SHOWN_MAX:
-            people.append(mask(number))
+            people.append(str(Number(number)))
 
     def as_dict(self) -> dict[str, Any]:
         return {"total": self.total, "allow": self.allowed, "refused": dict(self.refused), "shown": self.shown}

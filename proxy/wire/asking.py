@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from proxy.message import Content
+from proxy.number import about_people
 from proxy.wire import build
 from proxy.wire.charset import EMPTY, UNREADABLE
 from proxy.wire.content import content_of
@@ -27,6 +28,7 @@ from proxy.wire.tables import (
 from proxy.wire.when import read_time
 
 
+@about_people
 class Asking(NamedTuple):
     command_id: int
     message_id: bytes

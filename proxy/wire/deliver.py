@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from proxy.message import Part
+from proxy.number import about_people
 from proxy.wire.charset import KINDS, UCS_2
 from proxy.wire.content import read_tail, text_of
 from proxy.wire.fields import read_fields
@@ -24,6 +25,7 @@ from proxy.wire.tables import (
 )
 
 
+@about_people
 class Deliver(NamedTuple):
     source: str
     """Who it is from: a person's number, as spelt."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from proxy.number import about_people
+
 _FIELD = re.compile(r"\b(id|sub|dlvrd|submit date|done date|stat|err):[ ]?([^\s;,]*)", re.IGNORECASE)
 _TEXT = re.compile(r"\btext:(.*)", re.IGNORECASE | re.DOTALL)
 _BEGINS = re.compile(r"\s*(?:id|stat):", re.IGNORECASE)
@@ -17,6 +19,7 @@ RECEIPT_CHARS_MAX = 1024
 """A receipt is a short message; what is longer is none."""
 
 
+@about_people
 class Receipt(NamedTuple):
     """Fields as spelt; empty where absent."""
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from proxy.message import Content
+from proxy.number import about_people
 from proxy.wire.content import read_content
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed
@@ -39,6 +40,7 @@ class Memo:
         self.young[key] = content
 
 
+@about_people
 class Submit(NamedTuple):
     head: bytes
     """Raw octets from service_type up to the NUL of source_addr: the same head is the same source, spelt the same."""
