@@ -25,13 +25,13 @@ from proxy.cli import (
     fail,
     journal,
     links,
+    optout,
     precheck,
     rules,
     say,
     settings,
     stop,
     suppress,
-    tell,
     trace,
     warn,
 )
@@ -45,9 +45,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 sim = typer.Typer(help="Simulators: a carrier, a provider.", no_args_is_help=True, rich_markup_mode=None)
-optout = typer.Typer(help="People who refused.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(sim, name="sim")
-app.add_typer(optout, name="optout")
+app.add_typer(optout.app, name="optout")
 app.add_typer(journal.app, name="journal")
 app.add_typer(binds.app, name="binds")
 app.add_typer(links.app, name="links")
@@ -248,24 +247,6 @@ def sim_provider(
     for got in log.got:
         say(f"delivered to us: {got}")
     raise typer.Exit(0 if log.sent and all(sent.status == 0 for sent in log.sent) else 1)
-
-
-@optout.command("trace", epilog="Example: gate106 optout trace --to 13800210500 --config gate106.yaml")
-def optout_trace(
-    to: Annotated[str, typer.Option("--to", help="The person's number, in any spelling.")],
-    config: Annotated[Path, typer.Option(help="The settings (YAML): they say where the journal is.")] = Path("gate106.yaml"),
-    folder: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
-    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show the whole number.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Tell what became of a person's refusals: what was received, as what it was read, what stopped when, what went out since."""
-    from proxy import optout_trace as trace
-
-    try:
-        told = trace.trace_optouts(to, config, folder)
-    except trace.CannotTrace as error:
-        fail(error)
-    tell(told.as_dict(unmasked), as_json, told.as_text(unmasked).splitlines())
 
 
 def main() -> None:

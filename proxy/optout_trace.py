@@ -25,10 +25,7 @@ class CannotTrace(Exception):
 
 def trace_optouts(number: str, config: Path, folder: Path | None) -> Trace:
     """What became of this person's refusals. ``folder``: the journal's, instead of what the settings say."""
-    try:
-        recipient = recipient_of(number)
-    except NotARecipient as fault:
-        raise CannotTrace(f"--to: {fault}") from None
+    recipient = person_of(number)
     if folder is None:
         try:
             folder = load(config).journal
@@ -49,6 +46,14 @@ def trace_optouts(number: str, config: Path, folder: Path | None) -> Trace:
                 raise CannotTrace(f"{gone.filename}: is gone while the journal is read (run it again)") from None
         except (OSError, ValueError, struct.error) as error:
             raise CannotTrace(f"{folder}: the journal cannot be read: {error}") from None
+
+
+def person_of(number: str) -> int:
+    """CannotTrace where it is nobody's."""
+    try:
+        return recipient_of(number)
+    except NotARecipient as fault:
+        raise CannotTrace(f"--to: {fault}") from None
 
 
 def _text(data: bytes) -> str:

@@ -5,7 +5,7 @@ In: a command line. Out: one request, its answer as text or JSON; an error as on
 unmasked that the gate did not send so.
 
     binds.py  links.py  stop.py (and shadow)  suppress.py  trace.py  rules.py  journal.py  settings.py (asks no gate)
-    explain.py  precheck.py (with campaign.py)    one message, a campaign; with the gate's orders where there is one
+    optout.py  explain.py  precheck.py (with campaign.py)    one message, a campaign; with the gate's orders where there is one
 """
 
 from __future__ import annotations

@@ -158,14 +158,27 @@ def ask(*options: str) -> Result:
     return CliRunner().invoke(app, ["optout", "trace", *options])
 
 
-def test_the_command_masks_the_number_unless_asked_and_prints_nothing_a_terminal_obeys(folder: Path) -> None:
+def test_the_command_masks_the_number_and_prints_nothing_a_terminal_obeys(folder: Path) -> None:
     done = ask("--to", "+86 138-0021-0001", "--journal", str(folder))
     assert done.exit_code == 0
     assert "138****0001" in done.output
     assert str(MING) not in done.output
     assert "ＴＤ" in done.output
     assert not {"\x1b", "\u202e"} & set(done.output)
-    assert str(MING) in ask("--to", str(MING), "--journal", str(folder), "--unmasked").output
+
+
+def test_a_whole_number_is_shown_only_where_a_gate_writes_down_who_looks(folder: Path) -> None:
+    """That it is then shown, and journalled: tests/e2e/test_looks.py."""
+    asked = ("--to", str(MING), "--journal", str(folder), "--unmasked")
+    for options, says in (
+        (asked, "needs --why"),
+        ((*asked, "--why", "x", "--control", str(folder / "none")), "written into its journal first"),
+    ):
+        done = ask(*options)
+        assert done.exit_code == 2
+        assert says in done.output
+        assert len(done.output.splitlines()) == 1
+        assert str(MING) not in done.output
 
 
 def test_the_command_speaks_JSON(folder: Path) -> None:
