@@ -73,6 +73,7 @@ def test_whatever_the_umask_is_all_that_the_gate_and_its_commands_write_is_its_o
     assert open_of({name: mode for name, mode in modes(out).items() if name != "."}) == {}
 
     gate.settings |= {"store": f"sqlite:///{tmp_path}/again/x/state.db", "journal": f"{tmp_path}/again/y/journal"}
+    gate.settings["revisions"] = {"folder": f"{tmp_path}/again/z/revisions"}
     gate.write_settings()
     done = run("restore", out / "deep" / "copy", *config)
     assert done.returncode == 0, done.stderr
