@@ -24,8 +24,9 @@ def plain(text: str, instead: str = "") -> str:
 
 
 def as_json(told: Any, indent: int | None = 2) -> str:
-    """JSON of which a terminal obeys nothing, and that any file can hold: the same to whoever reads it as JSON."""
-    return _OBEYED.sub(_escaped, json.dumps(told, ensure_ascii=False, indent=indent))
+    """JSON of which a terminal obeys nothing, and that any file can hold; the same to whoever reads it. Without ``indent`` it is one line."""
+    separators = (",", ":") if indent is None else None
+    return _OBEYED.sub(_escaped, json.dumps(told, ensure_ascii=False, indent=indent, separators=separators))
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -18,7 +18,7 @@ from enum import Enum
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
@@ -28,6 +28,7 @@ from uvicorn.server import ServerState
 from proxy.logs import Seldom
 from proxy.ops.guard import Guard
 from proxy.ops.metrics import CONTENT_TYPE
+from proxy.shown import as_json
 
 CONNECTIONS_MAX = 64  # Prometheus, probes, a few people; more are an attack, and traffic needs the descriptors
 HEAD_BYTES_MAX = 16 * 1024
@@ -137,7 +138,8 @@ class HttpServer:
 
     async def _readyz(self, _: Request) -> Response:
         why = self._not_ready()
-        return JSONResponse({"ready": not why, "why": why, "notes": self._notes()}, status_code=503 if why else 200)
+        told = as_json({"ready": not why, "why": why, "notes": self._notes()}, None)
+        return Response(told, 503 if why else 200, media_type="application/json")
 
     async def _show_metrics(self, _: Request) -> Response:
         found = self._metrics()

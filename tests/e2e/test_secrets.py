@@ -21,6 +21,7 @@ import yaml
 
 from proxy.net.doorkeeper import hash_password
 from proxy.ops.guard import hash_token, new_token
+from tests.e2e.asked import asked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider
 from tests.e2e.pdus import ESME_RINVPASWD, ESME_ROK
@@ -30,17 +31,6 @@ from tests.e2e.waiting import until
 from tests.test_documented import COMMANDS
 
 Make = Callable[..., Gate]
-DRIVER = """
-import json, sys
-from proxy.__main__ import app
-for argv in json.load(sys.stdin):
-    print("## [", *argv[:2], flush=True)
-    try:
-        app(argv)
-    except SystemExit as ended:
-        print("## exit", ended.code, flush=True)
-"""
-"""Many commands in one process: each by itself takes most of its time to start."""
 SIMULATIONS = {"gate106 demo", "gate106 bench", "gate106 sim carrier"}
 """They make settings of their own."""
 
@@ -140,12 +130,9 @@ class House:
                 return error.code
 
     def commands(self, *all_argv: list[str]) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", DRIVER], cwd=self.folder, input=json.dumps(all_argv).encode(),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=100, check=False, env=environment(),
-        )  # fmt: skip
-        self.out.append(done.stdout)
-        return done.stdout.decode()
+        said = asked(self.folder, all_argv)
+        self.out.append(said.encode())
+        return said
 
     def everything(self) -> dict[str, bytes]:
         """All that came out, and all that was written but where the secrets were put."""
@@ -154,12 +141,6 @@ class House:
             if path.is_file() and path != self.gate.config and "secrets" not in path.parts:
                 here[str(path.relative_to(self.folder))] = path.read_bytes()
         return here
-
-
-def environment() -> dict[str, str]:
-    import os
-
-    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}
 
 
 @pytest.fixture
