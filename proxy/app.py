@@ -509,7 +509,6 @@ def serve(path: Path, accept_loss: bool = False) -> int:
         settings = load(path)
     except SettingsError as error:
         raise StartError(error) from error
-    _warn_of_open_files(settings, path)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(settings, path, accept_loss))
 
@@ -534,6 +533,7 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool) -> int:
         raise StartError("\n".join(str(problem) for problem in error.problems)) from error
     except (StateError, JournalDamaged, JournalDown, ControlError, TlsError, OSError) as error:
         raise StartError(error) from error
+    _warn_of_open_files(settings, path)
     gc.freeze()  # what was loaded stays: the collector need not walk it again
     gc.disable()  # Gate._collect_garbage chooses the moments
     stop = asyncio.Event()
