@@ -1,14 +1,17 @@
 """Logs: how the gate's lines look, and what never stands in them: the text of a message, a number, what a terminal obeys.
 
-In: what structlog and asyncio are told. Out: lines on standard output. Never: the values of variables in a traceback, or the words of an
-exception that may quote what it could not read: a fault inside the gate happens while somebody's message is in its hands.
+In: what structlog, asyncio, libraries and Python itself have to say. Out: lines on standard output. Never: the values of variables in a
+traceback, or the words of an exception that may quote what it could not read: a fault inside the gate happens while somebody's message is
+in its hands.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
+import threading
 import traceback
 from collections.abc import MutableMapping
 from typing import Any, TextIO
@@ -19,6 +22,7 @@ from structlog.typing import EventDict, ExcInfo
 from proxy.shown import plain
 from proxy.state.rate import Rate
 
+FAULT = "a fault of gate106, please report it"
 FRAMES_MAX = 30
 """Of one exception, the innermost: a recursion has thousands."""
 CHAIN_MAX = 5
@@ -48,6 +52,10 @@ def use() -> None:
             structlog.dev.ConsoleRenderer(colors=_coloured(), exception_formatter=tell_fault),
         ]
     )
+    logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()], force=True)
+    sys.excepthook = lambda kind, error, trace: _fault("", error)
+    sys.unraisablehook = lambda said: _fault("", said.exc_value)
+    threading.excepthook = lambda said: _fault(said.thread.name if said.thread is not None else "", said.exc_value)
 
 
 class Seldom:
@@ -73,9 +81,20 @@ def _coloured() -> bool:
 
 def heard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """The loop's exception handler: what nobody caught."""
-    error = context.get("exception")
-    where = plain(str(context.get("message", "")))
-    structlog.get_logger().error("a fault of gate106, please report it", where=where, exc_info=error or False)
+    _fault(str(context.get("message", "")), context.get("exception"))
+
+
+def _fault(where: str, error: BaseException | None) -> None:
+    structlog.get_logger().error(FAULT, where=where, exc_info=error or False)
+
+
+class _Libraries(logging.Handler):
+    """What libraries log, by where it was logged: their words may quote what they were given."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        where = f"{record.name}, {record.filename}:{record.lineno}"
+        structlog.get_logger().log(record.levelno, str(record.msg), where=where, exc_info=error or False)
 
 
 def tell_fault(out: TextIO, exc_info: ExcInfo) -> None:

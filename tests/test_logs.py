@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -15,9 +19,11 @@ TEXT, NUMBER = "【测试】验证码 482913", "13800210500"
 
 @pytest.fixture
 def said(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+    before = sys.excepthook, sys.unraisablehook, threading.excepthook, logging.root.handlers[:], logging.root.level
     logs.use()
     yield lambda: capsys.readouterr().out
     structlog.reset_defaults()
+    sys.excepthook, sys.unraisablehook, threading.excepthook, logging.root.handlers[:], logging.root.level = before
 
 
 def quotes(text: str) -> None:
@@ -97,3 +103,36 @@ async def test_what_nobody_caught_in_the_loop_is_told_alike(said: Callable[[], s
     assert "a fault of gate106" in told
     assert "in fails" in told
     assert TEXT not in told
+
+
+def test_a_library_is_told_by_its_words_without_what_it_put_into_them(said: Callable[[], str]):
+    try:
+        quotes(TEXT)
+    except ValueError:
+        logging.getLogger("uvicorn.error").exception("Exception in %s", TEXT)
+    told = said()
+    assert "Exception in %s" in told
+    assert "uvicorn.error, test_logs.py" in told
+    assert "in quotes" in told
+    assert TEXT not in told
+
+
+ENDS = """
+import sys, threading
+from proxy import logs
+logs.use()
+def fails(): raise ValueError("13800210500")
+thread = threading.Thread(target=fails, name="password"); thread.start(); thread.join()
+class Gone:
+    def __del__(self): fails()
+Gone()
+fails()
+"""
+
+
+def test_a_process_that_ends_by_a_fault_shows_no_more_of_it():
+    done = subprocess.run([sys.executable, "-c", ENDS], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stdout.count("builtins.ValueError") == 3
+    assert "13800210500" not in done.stdout + done.stderr
+    assert done.stderr == ""
