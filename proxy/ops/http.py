@@ -173,16 +173,30 @@ class _Watched:
 
 
 class _Connection(H11Protocol):
-    """uvicorn's connection with a deadline and a bound on how many there are."""
+    """uvicorn's connection with a deadline and a bound on how many there are.
+
+    When all are taken, the one gives way that has let us wait for its request the longest: somebody who opens connections and says nothing
+    keeps no probe out, for a probe says what it wants at once.
+    """
 
     _deadline: asyncio.TimerHandle | None = None
+    _waits_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS_MAX:
+        if len(self.connections) > CONNECTIONS_MAX and not self._make_way():
             transport.abort()
             return
         self._expect(HEAD_S)
+
+    def _make_way(self) -> bool:
+        waiting = [one for one in self.connections if isinstance(one, _Connection) and one._waits_since is not None]
+        longest = min(waiting, key=lambda one: one._waits_since or 0.0, default=None)
+        if longest is None:
+            return False
+        longest._waits_since = None  # it is chosen once
+        longest.transport.abort()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._deadline is not None:
@@ -202,4 +216,5 @@ class _Connection(H11Protocol):
     def _expect(self, seconds: float) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
+        self._waits_since = self.loop.time() if seconds == HEAD_S else None
         self._deadline = self.loop.call_later(seconds, self.transport.abort)

@@ -282,21 +282,45 @@ def test_who_does_not_read_the_answer_is_disconnected(monkeypatch: pytest.Monkey
     run(conversation)
 
 
-def test_connections_are_bounded_and_come_free_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_are_bounded_and_who_says_nothing_the_longest_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "CONNECTIONS_MAX", 3)
 
     async def conversation() -> None:
-        async with serving() as port:
+        async with serving(house := House()) as port:
             held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
             for reader, writer in held:  # each is in: it is answered
                 writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
                 assert (await reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")
-            assert await ask(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") in (b"", b"reset")
-            held[0][1].write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            assert b"ok\n" in await held[0][0].read()
-            assert await get(port, "/healthz") == (200, b"ok\n")
-            for _, writer in held:
+            silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+            assert await get(port, "/healthz") == (200, b"ok\n"), "however many say nothing"
+            for reader, _ in held:
+                assert await reader.read() == b"", "the first went first"
+            assert house.server is not None
+            assert len(house.server.state.connections) <= 3
+            for _, writer in held + silent:
                 writer.close()
+
+    run(conversation)
+
+
+def test_who_is_being_answered_gives_way_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "CONNECTIONS_MAX", 2)
+
+    async def conversation() -> None:
+        house = House()
+        house.text = iter(lambda: b"x" * 65_536, b"")  # endless
+        async with serving(house) as port:
+            busy = [await asyncio.open_connection("127.0.0.1", port, limit=1024) for _ in range(2)]
+            for reader, writer in busy:
+                writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                await reader.readexactly(1)
+            assert await ask(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") in (b"", b"reset")
+            for reader, writer in busy:
+                assert await reader.readexactly(100)
+                writer.close()
+            assert house.server is not None
+            await asyncio.gather(*house.server.state.tasks)  # ends only when both are given up; run() bounds it
+            assert await get(port, "/healthz") == (200, b"ok\n")
 
     run(conversation)
 
