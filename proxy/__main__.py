@@ -180,10 +180,13 @@ def bench(
 
 @app.command("hash-password", epilog="Example: gate106 hash-password < password.txt")
 def hash_password() -> None:
-    """Read a password from standard input, print what to write into the settings instead of it."""
+    """Read a password from standard input (from a terminal unseen, and twice), print what to write into the settings instead of it."""
     from proxy.net.doorkeeper import hash_password as hashed
 
-    password = sys.stdin.readline().rstrip("\n")
+    if sys.stdin.isatty():
+        password = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    else:
+        password = sys.stdin.readline().rstrip("\n")
     if not password:
         fail("no password on standard input")
     typer.echo(hashed(password))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from proxy.net.doorkeeper import is_password
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider
 from tests.e2e.pdus import BIND_RECEIVER, BIND_TRANSMITTER, ESME_RBINDFAIL, ESME_RINVPASWD, ESME_RINVSYSID, ESME_ROK
@@ -100,3 +103,20 @@ def test_a_storm_of_binds_fills_no_log(gate: Gate):
 def test_every_kind_of_bind_asks_for_the_password(gate: Gate, kind: int):
     with Raw(gate.port) as client:
         assert client.bind("jia", "wrong", command=kind).status == ESME_RINVPASWD
+
+
+def test_a_password_typed_at_a_terminal_is_not_shown():
+    """Through a real pseudo-terminal: what it echoes is looked at."""
+    ours, theirs = pty.openpty()
+    done = subprocess.Popen(MAKE_HASH, cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, close_fds=True)
+    os.close(theirs)
+    said = b""
+    for asks in (b"Password:", b"Repeat for confirmation:"):
+        while asks not in said:
+            said += os.read(ours, 1024)
+        os.write(ours, b"geheim\n")
+    out, _ = done.communicate(timeout=30)
+    os.close(ours)
+    assert out.startswith(b"scrypt$")
+    assert b"geheim" not in said
+    assert is_password(out.decode().strip(), "geheim")
