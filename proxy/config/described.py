@@ -127,7 +127,7 @@ MEANINGS = {
         "prefixes of its sender numbers, the longest decides whose a number is; an empty or alphanumeric one counts "
         "as it stands"
     ),
-    "providers[].allow_ips": "addresses and networks it may bind from",
+    "providers[].allow_ips": "addresses and networks it may bind from; a reload asks binds from elsewhere to leave",
     "providers[].tps": "messages a second, over all binds",
     "providers[].binds": "binds at once",
     "providers[].window": "submits that may be unanswered on one bind",

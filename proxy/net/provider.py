@@ -15,7 +15,7 @@ import structlog
 
 from proxy.access import Access, Directory
 from proxy.commands import Commands
-from proxy.config import Timers
+from proxy.config import Provider, Timers
 from proxy.heldoff import HeldOff
 from proxy.logs import Seldom
 from proxy.net.doorkeeper import Doorkeeper
@@ -101,11 +101,12 @@ class Providers:
             link.tick()
 
     def use(self, directory: Directory) -> None:
-        """Other accounts after a reload: binds of accounts that are gone are asked to leave."""
+        """Other accounts after a reload: binds of accounts that are gone, or may not come from where they come from any more, are asked to
+        leave. One whose password is another now stays: it is the next bind that needs the new one."""
         self.directory = directory
         for link in [link for links in self.bound.values() for link in links]:
             access = directory.accesses.get(link.access.account.system_id)
-            if access is None:
+            if access is None or not _may_come(access.provider, link.peer):
                 link.session.unbind()
                 self.turns.has_output(link)
             else:
@@ -276,8 +277,7 @@ class ProviderLink(Link):
         if access is None:
             providers.held_off.failed("", self.peer, self.turns.loop.time())
             return "unknown-account", ESME_RINVSYSID
-        address = ipaddress.ip_address(self.peer) if self.peer else None
-        if access.provider.allow_ips and not any(address in network for network in access.provider.allow_ips if address):
+        if not _may_come(access.provider, self.peer):
             return "address", ESME_RBINDFAIL
         held = providers.directory.provider_binds.get(access.provider.name, 0)
         own = access.account.binds
@@ -324,3 +324,10 @@ class ProviderLink(Link):
         self.providers.tally.bind_failures[cause, provider] += 1
         self.session.refuse_bind(frame, status)
         self.providers.log_refusal(cause, provider, self.peer)
+
+
+def _may_come(provider: Provider, peer: str) -> bool:
+    """Whether the provider's people may come from this address; from none that is not known, where some are listed."""
+    if not provider.allow_ips:
+        return True
+    return bool(peer) and any(ipaddress.ip_address(peer) in network for network in provider.allow_ips)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,17 @@ import pytest
 from proxy.net.doorkeeper import is_password
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider
-from tests.e2e.pdus import BIND_RECEIVER, BIND_TRANSMITTER, ESME_RBINDFAIL, ESME_RINVPASWD, ESME_RINVSYSID, ESME_ROK
+from tests.e2e.pdus import (
+    BIND_RECEIVER,
+    BIND_TRANSMITTER,
+    ESME_RBINDFAIL,
+    ESME_RINVPASWD,
+    ESME_RINVSYSID,
+    ESME_ROK,
+    RESPONSE,
+    UNBIND,
+    pdu,
+)  # fmt: skip
 from tests.e2e.raw import Raw
 from tests.e2e.waiting import until
 
@@ -120,3 +131,18 @@ def test_a_password_typed_at_a_terminal_is_not_shown():
     assert out.startswith(b"scrypt$")
     assert b"geheim" not in said
     assert is_password(out.decode().strip(), "geheim")
+
+
+def test_a_bind_from_an_address_that_is_no_longer_listed_is_asked_to_leave_and_others_stay(gate: Gate):
+    with Raw(gate.port) as one, Raw(gate.port) as other:
+        assert (one.bind("jia").status, other.bind("yi").status) == (ESME_ROK, ESME_ROK)
+        gate.settings["providers"][0]["allow_ips"] = ELSEWHERE
+        gate.write_settings()
+        gate.signal(signal.SIGHUP)
+        asked = one.next()
+        assert asked is not None
+        assert asked.command == UNBIND
+        one.send(pdu(UNBIND | RESPONSE, asked.sequence))
+        assert one.closed()
+        assert other.alive()
+        assert tried(gate, "jia") == ESME_RBINDFAIL
