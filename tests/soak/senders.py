@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from proxy.message import Category
 from proxy.sim import pdus
 from proxy.sim.deck import FILLINGS, Card, Ports, deck
 from tests.soak.smsc import NUMBER, TAG, number_of
 from tests.soak.tally import ACCEPTED, ANSWERED, CUT, Tally
-from tests.soak.way_back import PASSWORD, PROVIDERS, RESTLESS
+from tests.soak.transceiver import Transceiver
+from tests.soak.way_back import PROVIDERS, RESTLESS
 
 BINDS = 2
 WINDOW = 200
@@ -27,10 +28,9 @@ _TLV = NUMBER.pack(TAG, 4, 0)[:4]
 class Company:
     """One provider: what it has to say, and what went wrong there."""
 
-    def __init__(self, owner: int, name: str, prefix: str) -> None:
+    def __init__(self, owner: int, name: str, ports: Ports, cards: list[Card]) -> None:
         self.owner, self.name = owner, name
-        self.ports = Ports.under(prefix)
-        self.cards = [_asks_for_receipt(card) for card in deck("standard", self.ports)]
+        self.ports, self.cards = ports, cards
         self.statuses: Counter[int] = Counter()
         self.astray: Counter[str] = Counter()
         self.losses = 0
@@ -50,7 +50,8 @@ class Seat:
     def __init__(self, company: Company, submits: Tally, replies: Tally, people: Sequence[bytes], first: int) -> None:
         self.company, self.submits, self.replies = company, submits, replies
         self.bind: Bind | None = None
-        self._people, self._person, self._card = people, first, 0
+        self._people, self._person = people, first
+        self._card = next(place for place in range(first, len(company.cards)) if company.cards[place].fresh)
 
     def send(self, count: int) -> None:
         bind, company, submits = self.bind, self.company, self.submits
@@ -95,79 +96,40 @@ class Seat:
             await asyncio.sleep(rng.uniform(0.2, 2.0))
 
 
-class Bind(asyncio.Protocol):
-    """One transceiver, with its own hand for SMPP."""
+class Bind(Transceiver):
+    """One transceiver in its seat."""
 
     def __init__(self, seat: Seat) -> None:
+        super().__init__(seat.company.name)
         self.seat = seat
-        loop = asyncio.get_running_loop()
-        self.bound: asyncio.Future[bool] = loop.create_future()
-        self.gone: asyncio.Future[bool] = loop.create_future()
-        self.in_flight: dict[int, int] = {}
-        self.sequence = 1
         self.leaves = False
-        """The run is over: what is lost now is not lost."""
-        self._rest = b""
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment] # uvloop's is one in all but name
-        self.write(pdus.bind("transceiver", self.seat.company.name, PASSWORD))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        for number in self.in_flight.values():
-            self.seat.submits.flags[number] |= CUT
-        self.in_flight.clear()
-        for future in (self.bound, self.gone):
-            if not future.done():
-                future.set_result(False)
+        """The run is over: the gate says goodbye."""
 
     @property
     def room(self) -> int:
         """How many more may be in flight; 0 when it is gone."""
-        return WINDOW - len(self.in_flight) if self._transport is not None else 0
+        return WINDOW - len(self.in_flight) if self.up else 0
 
     def drop(self) -> None:
-        if self._transport is not None and not self.leaves:
-            self._transport.abort()
+        if not self.leaves:
+            super().drop()
 
-    def write(self, data: bytes) -> None:
-        if data and self._transport is not None:
-            self._transport.write(data)
+    def lost(self, numbers: Collection[int]) -> None:
+        for number in numbers:
+            self.seat.submits.flags[number] |= CUT
 
-    def data_received(self, data: bytes) -> None:
-        whole, self._rest = pdus.split(self._rest + data)
-        answers, company = [], self.seat.company
-        for one in whole:
-            _, command, status, sequence = pdus.HEADER.unpack_from(one)
-            if command == pdus.SUBMIT_SM_RESP:
-                self._answered(one, status, sequence)
-            elif command == pdus.DELIVER_SM:
-                self._delivered(one)
-                answers.append(pdus.pdu(pdus.DELIVER_SM_RESP, 0, sequence, b"\0"))
-            elif command == pdus.BINDS["transceiver"] | pdus.RESPONSE and not self.bound.done():
-                self.bound.set_result(not status)
-            elif not command & pdus.RESPONSE:
-                company.astray[f"command 0x{command:08x}"] += command not in (pdus.ENQUIRE_LINK, pdus.UNBIND)
-                answers.append(pdus.pdu(command | pdus.RESPONSE, 0, sequence))
-            else:
-                company.astray[f"command 0x{command:08x}, status 0x{status:x}"] += 1
-        self.write(b"".join(answers))
+    def odd(self, what: str) -> None:
+        self.seat.company.astray[what] += 1
 
-    def _answered(self, one: bytes, status: int, sequence: int) -> None:
-        company, flags = self.seat.company, self.seat.submits.flags
-        number = self.in_flight.pop(sequence, None)
-        if number is None:
-            company.astray["answers to nothing"] += 1
-            return
+    def answered(self, number: int, status: int, message_id: bytes) -> None:
+        company = self.seat.company
         company.statuses[status] += 1
-        flags[number] |= ANSWERED if status else ANSWERED | ACCEPTED
-        if not status and one[16:].rstrip(b"\0") != b"%010d" % number:
+        self.seat.submits.flags[number] |= ANSWERED if status else ANSWERED | ACCEPTED
+        if not status and message_id != b"%010d" % number:
             company.astray["answers with another message's id"] += 1
 
-    def _delivered(self, one: bytes) -> None:
-        company, number, sms = self.seat.company, number_of(one), pdus.read(one)
+    def delivered(self, data: bytes) -> None:
+        company, number, sms = self.seat.company, number_of(data), pdus.read(data)
         receipt = bool(sms.esm_class & pdus.RECEIPT)
         tally = self.seat.submits if receipt else self.seat.replies
         if number is None or number >= tally.count:
@@ -180,7 +142,15 @@ class Bind(asyncio.Protocol):
 
 
 def companies() -> list[Company]:
-    return [Company(owner, name, prefix) for owner, (name, prefix) in enumerate(PROVIDERS.items())]
+    """All of them say the same, each from ports of its own, and each seat begins elsewhere: making a deck takes half a second."""
+    ports = {name: Ports.under(prefix) for name, prefix in PROVIDERS.items()}
+    first = next(iter(ports.values()))
+    cards = [_asks_for_receipt(card) for card in deck("standard", first)]
+    found = []
+    for owner, (name, own) in enumerate(ports.items()):
+        heads = {pdus.head(first.of(category)): pdus.head(own.of(category)) for category in Category}
+        found.append(Company(owner, name, own, [card._replace(address=heads[card.address]) for card in cards]))
+    return found
 
 
 def ports_of(companies: Sequence[Company]) -> list[tuple[str, str, Category]]:

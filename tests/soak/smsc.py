@@ -57,8 +57,8 @@ class Ways:
     spell_s: float = 0.3
     """In a slow spell each answer takes so long."""
     window: int = 100
-    loses: int = -1
-    """This receipt is forgotten on purpose, to see that it is found."""
+    loses: int = 0
+    """So many receipts are forgotten on purpose, to see that it is found."""
 
 
 class Smsc:
@@ -68,8 +68,8 @@ class Smsc:
         self.submits, self.ways = submits, ways
         self.lines: set[Line] = set()
         self.slow = False
-        self.own = self.twice = self.cuts = 0
-        """Submits of the gate itself (confirmations); submits that came twice; links cut."""
+        self.own = self.twice = self.cuts = self.lost = 0
+        """Submits of the gate itself (confirmations); submits that came twice; links cut; receipts forgotten."""
         self.statuses: Counter[int] = Counter()
         self.refused_delivers: Counter[int] = Counter()
         self._receipts: deque[tuple[float, int, str, str]] = deque()
@@ -125,7 +125,9 @@ class Smsc:
 
     def receipt(self, number: int, sms: pdus.Sms) -> None:
         self.submits.owe(number)
-        if number != self.ways.loses:
+        if self.lost < self.ways.loses:
+            self.lost += 1
+        else:
             self._receipts.append((time.monotonic() + self.ways.receipt_after_s, number, sms.source, sms.destination))
 
     async def _pump(self) -> None:

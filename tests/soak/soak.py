@@ -43,9 +43,12 @@ PEOPLE = 8_000
 TICK_S = 0.01
 BEHIND_S = 2.0
 """What fell due longer ago is not made up for: the gate or the machine was busy."""
+TELL_EVERY = 30
+"""Samples, to whom waits."""
 BURST, BURST_S = 3.0, 3.0
 SETTLE_S = 120.0
 UP_S = 60.0
+TRIES = 5
 SLOPE_FROM_S = 1800.0
 """A shorter run says nothing of memory, unless it is told how much is allowed."""
 OFFICERS_PERSON = "13800210500"
@@ -61,7 +64,7 @@ class Plan:
     slope_mib_h: float | None = None
     """Bound on memory; None: ``SLOPE_MIB_H`` for a run that is long enough."""
     leak_bytes_s: int = 0
-    lose_receipt: int = -1
+    lose_receipts: int = 0
     """Faults on purpose: the test that a soak can fail."""
     seed: int = 106
 
@@ -84,7 +87,7 @@ class Soak:
         self.submits, self.replies = Tally(), Tally()
         short = plan.seconds < 600
         self.response_s = 2.0 if short else 10.0
-        self.smsc = Smsc(self.submits, Ways(late_s=self.response_s * 1.3, loses=plan.lose_receipt))
+        self.smsc = Smsc(self.submits, Ways(late_s=self.response_s * 1.3, loses=plan.lose_receipts))
         self.companies = companies()
         self.restless = [one.owner for one in self.companies if one.name in RESTLESS]
         crowd = recipients(people.crowd(PEOPLE, plan.seed))
@@ -105,6 +108,7 @@ class Soak:
             leak_bytes_s=plan.leak_bytes_s,
         )
         self._began = 0.0
+        self._over = asyncio.Event()
 
     async def run(self) -> Report:
         port = await self.smsc.start()
@@ -138,19 +142,17 @@ class Soak:
             self._each(plan.every(97), self._cut),
             self._each(plan.every(120), self._slow_spell),
             self._each(plan.every(45, 3.0), self._command),
-            self._each(plan.every(1500, 5.0), self._backup),
+            self._each(plan.every(600), self._backup),
         ]
         tasks = [asyncio.create_task(one) for one in troubles]
         await self._load()
         lasted_s = time.monotonic() - self._began
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self.smsc.slow = False
+        self._over.set()
+        await asyncio.gather(*tasks)
         await self._settle()
         last = await self._at_rest()
         cpu_s = measure.cpu_s(self.gate.pid) - before_s
-        metrics = measure.samples(await asyncio.to_thread(self.gate.metrics))
+        metrics = measure.samples(await self._metrics())
         for seat in self.seats:
             if seat.bind:
                 seat.bind.leaves = True
@@ -189,6 +191,8 @@ class Soak:
         before, owed, said = time.monotonic(), 0.0, 0.0
         end, burst_every = before + self.plan.seconds, self.plan.every(60, 5.0)
         while (now := time.monotonic()) < end:
+            if self.gate.ended():
+                raise gate.GateFailed(f"the gate is no more: {self.gate.last_words()}")
             bursts = (now - self._began) % burst_every > burst_every - min(BURST_S, burst_every / 4)
             owed = min(owed + (now - before) * rate * (BURST if bursts else 1), rate * BEHIND_S)
             said += (now - before) * rate / 100
@@ -220,7 +224,7 @@ class Soak:
         deadline = time.monotonic() + SETTLE_S
         least = time.monotonic() + self.smsc.ways.late_s + self.smsc.ways.receipt_after_s + 0.5
         while time.monotonic() < deadline:
-            open_ = self.smsc.waiting + self.submits.missing + self.replies.missing - (self.plan.lose_receipt >= 0)
+            open_ = self.smsc.waiting + self.submits.missing + self.replies.missing - self.smsc.lost
             open_ += sum(len(seat.bind.in_flight) for seat in self.seats if seat.bind)
             if open_ <= 0 and time.monotonic() > least:
                 return
@@ -229,8 +233,11 @@ class Soak:
     # -- what is done to the gate
 
     async def _each(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await asyncio.sleep(seconds)
+        """Again and again until the load is over; what has begun then is led to its end."""
+        while not self._over.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), seconds)
+                return
             await act()
 
     def _change_rules(self, number: int) -> None:
@@ -281,12 +288,7 @@ class Soak:
             sys.executable, "-m", "proxy", *words, *more,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=gate.environment(),
         )  # fmt: skip
-        try:
-            said, _ = await process.communicate()
-        except asyncio.CancelledError:
-            process.kill()
-            await process.wait()
-            raise
+        said, _ = await process.communicate()
         text = said.decode(errors="replace").strip()
         if process.returncode:
             self.failed[f"gate106 {' '.join(words[:2])}: exit {process.returncode}: {text[-200:]}"] += 1
@@ -298,8 +300,15 @@ class Soak:
     # -- what is seen of it
 
     async def _sampled(self) -> None:
-        self.samples.append(await self._sample())
-        await asyncio.to_thread(self.gate.metrics)  # as Prometheus would
+        sample = await self._sample()
+        self.samples.append(sample)
+        if len(self.samples) % TELL_EVERY == 0:
+            told = f"{sample.memory_mib:.1f} MiB, {sample.descriptors} descriptors, {sample.tasks} tasks, journal {sample.journal_mib:.0f} MiB"
+            print(f"{sample.at_s:7.0f} s: {sample.sent:,} sent, {sample.answered:,} answered; {told}", file=sys.stderr)
+        try:
+            await asyncio.to_thread(self.gate.metrics)  # as Prometheus would
+        except OSError:  # on a busy machine
+            self.done["scrapes that had no answer in time"] += 1
 
     async def _sample(self) -> Sample:
         return await asyncio.to_thread(self._look)
@@ -320,6 +329,14 @@ class Soak:
             answered=sum(sum(one.statuses.values()) for one in self.companies),
             **inside,
         )
+
+    async def _metrics(self) -> str:
+        """Those of the end, which must come."""
+        for _ in range(TRIES):
+            with contextlib.suppress(OSError):
+                return await asyncio.to_thread(self.gate.metrics)
+        self.failed["/metrics did not answer"] += 1
+        return ""
 
     def _report(
         self, first: Sample, last: Sample, metrics: measure.Samples, cpu_s: float, lasted_s: float, verified: str

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,11 +26,11 @@ import uvloop
 from proxy.message import Category
 from proxy.sim import gate, measure, pdus, people
 from proxy.sim.carrier import Carrier, Conduct
+from tests.soak.transceiver import Transceiver
 
 PROVIDERS = {f"p{number}": f"10690{number:03d}" for number in range(1, 6)}
 RESTLESS = ("p4", "p5")
 """They lose their binds again and again, and are away for a while."""
-PASSWORD = "secret"  # of simulated providers, on loopback
 WINDOW = 400
 TICK_S = 0.005
 REPLIES_PER_S = 40
@@ -60,67 +61,35 @@ class Provider:
     """How often it lost its bind."""
 
 
-class Client(asyncio.Protocol):
-    """One transceiver of a provider, with its own hand for SMPP."""
+class Client(Transceiver):
+    """One transceiver of a provider."""
 
     def __init__(self, provider: Provider) -> None:
+        super().__init__(provider.name)
         self.provider = provider
-        self.bound = asyncio.get_running_loop().create_future()
-        self.gone = asyncio.get_running_loop().create_future()
-        self.in_flight: dict[int, int] = {}
-        self._sequence = 1
-        self._rest = b""
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment] # uvloop's is one in all but name
-        transport.write(pdus.bind("transceiver", self.provider.name, PASSWORD))  # type: ignore[attr-defined]
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.provider.unanswered.update(self.in_flight.values())
-        self._transport = None
-        for future in (self.bound, self.gone):
-            if not future.done():
-                future.set_result(False)
-
-    def drop(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-            self._transport = None
 
     def submit(self, people_: list[tuple[int, int]]) -> None:
         """(serial, recipient) each."""
         self.provider.sent += len(people_)
-        if self._transport is None:  # lost in this very moment
-            self.provider.unanswered.update(serial for serial, _ in people_)
+        if not self.up:  # lost in this very moment
+            self.lost([serial for serial, _ in people_])
             return
         out = []
         for serial, recipient in people_:
-            self._sequence += 1
+            self.sequence += 1
             text = f"您的包裹{serial}已到驿站, 请凭取件码领取".encode("utf-16-be")
-            out.append(pdus.submit_sm(self.provider.port + "02", str(recipient), text, registered=1, sequence=self._sequence))
-            self.in_flight[self._sequence] = serial
-        self._transport.write(b"".join(out))
+            out.append(pdus.submit_sm(self.provider.port + "02", str(recipient), text, registered=1, sequence=self.sequence))
+            self.in_flight[self.sequence] = serial
+        self.write(b"".join(out))
 
-    def data_received(self, data: bytes) -> None:
-        whole, self._rest = pdus.split(self._rest + data)
-        answers = []
-        for one in whole:
-            _, command, status, sequence = pdus.HEADER.unpack_from(one)
-            if command == pdus.SUBMIT_SM_RESP:
-                serial = self.in_flight.pop(sequence)
-                self.provider.answered[serial] = "" if status else one[16:].rstrip(b"\0").decode()
-            elif command == pdus.DELIVER_SM:
-                self._got(pdus.read(one))
-                answers.append(pdus.pdu(pdus.DELIVER_SM_RESP, 0, sequence, b"\0"))
-            elif command == pdus.ENQUIRE_LINK:
-                answers.append(pdus.pdu(command | pdus.RESPONSE, 0, sequence))
-            elif command == pdus.BINDS["transceiver"] | pdus.RESPONSE and not self.bound.done():
-                self.bound.set_result(not status)
-        if answers and self._transport is not None:
-            self._transport.write(b"".join(answers))
+    def lost(self, numbers: Collection[int]) -> None:
+        self.provider.unanswered.update(numbers)
 
-    def _got(self, sms: pdus.Sms) -> None:
+    def answered(self, number: int, status: int, message_id: bytes) -> None:
+        self.provider.answered[number] = "" if status else message_id.decode()
+
+    def delivered(self, data: bytes) -> None:
+        sms = pdus.read(data)
         if sms.esm_class & pdus.RECEIPT:
             self.provider.receipts[sms.body.decode().split()[0].removeprefix("id:")] += 1
         else:
