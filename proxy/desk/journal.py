@@ -101,6 +101,8 @@ class Journal:
         for name in scan.names[scan.at :]:  # what no header claims as synced
             if name in left:
                 self.disk.sync(name)
+                if name != self._segment:
+                    self.disk.release(name)
 
     def _identify(self, scan: Scan) -> bytes:
         identity = scan.header.identity.hex() if scan.header else self.disk.identity() or os.urandom(16).hex()
@@ -180,7 +182,10 @@ class Journal:
         header = Header(self.node, self.written + 1, self.synced, time_ms, self.identity, self.chain)
         name, data = segment_name(self.written + 1), pack_header(header)
         self.disk.append(name, 0, data)
-        self._segment, self._size, self._hour, self._first = name, len(data), time_ms // HOUR_MS, header.first
+        before, self._segment = self._segment, name
+        self._size, self._hour, self._first = len(data), time_ms // HOUR_MS, header.first
+        if before and not (self._unsynced and self._unsynced[-1][1] == before):  # else ``note_synced`` lets go of it
+            self.disk.release(before)
         self._kept(self.written + 1, 0, data, time_ms / 1000)
 
     # -- durability

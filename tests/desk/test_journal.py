@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
@@ -152,6 +153,31 @@ def test_a_segment_in_which_only_a_mark_stands_is_gone_on_with_in_the_next_hour(
     again = Journal(disk)
     assert (again.written, again.cut) == (4, None)
     again.close()
+
+
+@pytest.mark.parametrize("sync", [lambda number: True, lambda number: number % 3 == 2, lambda number: number > 25])
+def test_of_all_segments_only_those_that_wait_for_the_medium_and_the_last_are_open(tmp_path, sync):
+    """Synced before the next segment begins, as in a quiet gate, or after: months of hours must not use up the descriptors."""
+    journal = Journal(OsDisk(tmp_path / "journal"))
+    for number in range(30):
+        say(journal, b"an hour's only record", now=NOW + number * 3600, sync=sync(number))
+    journal.note_synced(journal.sync())
+    assert len(journal.disk.list()) == 30
+    assert opened(tmp_path) == [journal.disk.list()[-1]]
+    journal.close()
+    again = Journal(OsDisk(tmp_path / "journal"))
+    assert opened(tmp_path) == [again.disk.list()[-1]]
+    again.close()
+    assert opened(tmp_path) == []
+
+
+def opened(folder: Path) -> list[str]:
+    """Which of the folder's segments this process has open."""
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # what listed them
+            found.append(link.readlink())
+    return sorted(path.name for path in found if path.is_relative_to(folder))
 
 
 def test_a_segment_ends_with_its_hour_and_a_clock_set_back_opens_none():
