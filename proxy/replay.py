@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from proxy.changes import Effect
 from proxy.desk import entries, grounds, mail, operated
-from proxy.desk.journal import Record
+from proxy.desk.journal import JournalNewer, Record
 from proxy.listing import Listings
 from proxy.message import EntryState, hash32
 from proxy.officer import officer_changed, take_off
@@ -47,7 +47,7 @@ def replay(
     accepted: Callable[[entries.Verdict, entries.Answer], None] | None = None,
 ) -> Replayed:
     """Applies journal records to the store; takes of aggregates only from records after ``counted_from``. ``accepted`` hears of what
-    carriers took."""
+    carriers took. Raises JournalNewer at a kind of record that a later gate brought."""
     done = Replayed()
     listings = Listings(store.listed)
     for item in journal:
@@ -65,6 +65,8 @@ def replay(
             done.learnt.append(entries.unpack_ids(item.body))
         elif item.kind == entries.UNREPLACED:
             _unreplaced(store, entries.unpack_unreplaced(item.body), counts, done)
+        elif item.kind not in entries.KINDS:  # whatever it did, this gate would forget
+            raise JournalNewer(f"record {item.sequence}", f"its kind {item.kind} is newer than this gate knows")
         elif not _person(store, item) and not _operated(store, item, listings) and counts:
             _mail(store, item)
     for person, (time, keep_s) in done.touched.items():

@@ -13,6 +13,7 @@ undo or append anew (``JournalDown.dropped`` holds what was in it). Errors:
 
     JournalError            JournalDown      the disk is full, read-only or does not sync: temporary, nothing was acknowledged unsafely
                             JournalDamaged   bytes that were safe once are not what was written: segment, offset, why
+                            JournalNewer     … or are what a later gate wrote, of a format or kind that means nothing here
 
 What is a torn tail and what is damage: scan.py.
 """
@@ -25,7 +26,7 @@ from collections.abc import Iterable
 from zlib import crc32
 
 from proxy.desk.disk import Disk, MemoryDisk, OsDisk
-from proxy.desk.scan import Cut, JournalDamaged, JournalError, Report, Scan, read, segment_name, verify
+from proxy.desk.scan import Cut, JournalDamaged, JournalError, JournalNewer, Report, Scan, read, segment_name, verify
 from proxy.desk.segment import (
     HEADER_BYTES,
     SEQUENCE_KIND_BYTES,
@@ -38,7 +39,8 @@ from proxy.desk.segment import (
 )
 
 __all__ = [
-    "Cut", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "MemoryDisk", "OsDisk", "Record", "Report", "read", "verify",
+    "Cut", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "JournalNewer", "MemoryDisk", "OsDisk", "Record",
+    "Report", "read", "verify",
 ]  # fmt: skip
 
 SEGMENT_BYTES = 64 << 20

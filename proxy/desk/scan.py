@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from proxy.desk.disk import SUFFIX, Disk
-from proxy.desk.segment import HEADER_BYTES, Fault, Group, Header, Record, claimed, groups, unpack_header
+from proxy.desk.segment import HEADER_BYTES, Fault, Group, Header, LaterFormat, Record, claimed, groups, unpack_header
 
 
 class JournalError(Exception):
@@ -30,6 +30,14 @@ class JournalDamaged(JournalError):
         self.segment = segment
         self.offset = offset
         self.why = why
+
+
+class JournalNewer(JournalDamaged):
+    """Bytes that are in order and mean nothing here: a later gate wrote them. Nothing is cut, nothing is gone on from."""
+
+    def __init__(self, what: str, why: str) -> None:
+        JournalError.__init__(self, f"journal {what}: {why}; use a newer gate, or go back to the copy made before it ran")
+        self.segment, self.offset, self.why = what, 0, why
 
 
 class Cut(NamedTuple):
@@ -101,6 +109,8 @@ class Scan:
                     self.end, self.last, self.chain = group.end, group.last, group.digest
                     self.safe = max(self.safe, group.synced)
                     yield Placed(name, header, group)
+            except LaterFormat as fault:
+                raise JournalNewer(f"segment {name}", fault.why) from None
             except Fault as fault:
                 self._stop(index, data, fault, torn_segment=bool(begun))
                 return
@@ -133,6 +143,8 @@ class Scan:
             proof = max(proof, claimed(later))
             try:
                 proof = max(proof, unpack_header(later).synced)
+            except LaterFormat as newer:
+                raise JournalNewer(f"segment {name}", newer.why) from None
             except Fault:
                 continue
         if proof >= missing:

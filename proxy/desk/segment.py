@@ -78,6 +78,10 @@ class Fault(Exception):
         self.why = why
 
 
+class LaterFormat(Fault):
+    """A whole header of a format this gate does not know. What stands behind it says nothing here, and is nobody's torn tail."""
+
+
 def pack_header(header: Header) -> bytes:
     node, first, synced, created_ms, identity, previous = header
     head = _HEADER.pack(_MAGIC, _FORMAT, node, first, synced, created_ms, identity, previous)
@@ -85,7 +89,8 @@ def pack_header(header: Header) -> bytes:
 
 
 def unpack_header(data: bytes) -> Header:
-    """The header a segment begins with; Fault when it is short, foreign, of another format, or damaged."""
+    """The header a segment begins with; Fault when it is short, foreign, of another format, or damaged. Magic, format and checksum
+    stand where they stand in every format, so that an earlier gate can tell a later one's segment from a damaged one."""
     if len(data) < HEADER_BYTES:
         raise Fault(len(data), "the header is cut short")
     magic, form, node, first, synced, created_ms, identity, previous = _HEADER.unpack_from(data)
@@ -94,7 +99,7 @@ def unpack_header(data: bytes) -> Header:
     if _CRC.unpack_from(data, _HEADER.size)[0] != crc32(data[: _HEADER.size]):
         raise Fault(0, "the header's checksum does not match")
     if form != _FORMAT:
-        raise Fault(8, f"format {form} is not known here (a newer gate wrote it?)")
+        raise LaterFormat(8, f"its format {form} is newer than this gate knows ({_FORMAT})")
     return Header(node, first, synced, created_ms, identity, previous)
 
 

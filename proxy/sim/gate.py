@@ -82,9 +82,13 @@ class CarrierSide:
         return said | {"links": self.links, "window": self.window, "tps": self.tps} | self.more
 
 
-def environment() -> dict[str, str]:
-    """The environment in which a child imports the same package as this process."""
-    path = os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", ""))))
+CODE = Path(__file__).parents[2]
+"""The tree this is of."""
+
+
+def environment(code: Path = CODE) -> dict[str, str]:
+    """The environment in which a child imports the same package as this process (or the one of another tree)."""
+    path = os.pathsep.join(filter(None, (str(code), os.environ.get("PYTHONPATH", ""))))
     return os.environ | {"PYTHONPATH": path}
 
 
@@ -171,16 +175,23 @@ def _append(registry: Path, rows: Iterable[Sequence[str]]) -> None:
 
 
 class Gate:
-    """One gate process. ``program``: the module and arguments before the settings."""
+    """One gate process. ``program``: the module and arguments before the settings; ``code``: of another tree, by its working folder."""
 
     def __init__(
-        self, folder: Path, settings: Path, smpp: int, http: int, program: Sequence[str] = ("proxy", "serve", "--config")
+        self,
+        folder: Path,
+        settings: Path,
+        smpp: int,
+        http: int,
+        program: Sequence[str] = ("proxy", "serve", "--config"),
+        code: Path | None = None,
     ) -> None:
         self.folder = folder
         self.smpp = smpp
         self.http = http
         self._settings = settings
         self._program = program
+        self._code = code
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -197,7 +208,7 @@ class Gate:
         command = [sys.executable, "-m", *self._program, str(self._settings)]
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment()
+                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=self._code, env=environment(self._code or CODE)
             )
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:

@@ -1,0 +1,27 @@
+"""People of the story, by what had happened to them when the earlier gate was killed. Synthetic numbers."""
+
+CAPPED = "13800210101"
+"""Three advertisements of three a day."""
+LONG = "13800210102"
+"""One of three parts: it counts once."""
+ONCE = "13800210103"
+"""Two: one in each life."""
+REFUSED, LATE = "13800210104", "13800210105"
+"""Replied R: in the checkpoint, and in the journal alone."""
+BACK = "13800210106"
+"""Replied R, and START: one advertisement so far."""
+GONE = "13800210009"
+"""The carrier refused the one: it was taken back."""
+UNANSWERED = "13800210008"
+"""One, and no answer ever came: it counts."""
+SUPPRESSED = "13800210107"
+"""Entered by an officer."""
+IMPORTED = ("13800210108", "13800210109")
+"""On a list."""
+FREE = "13800210110"
+"""Gets notices of yi's, three of five a day, and asked twice while yi was away."""
+TIBETAN = "13908910001"
+"""Stopped by order."""
+ALL_CAP = 3
+WHILE_AWAY = ("请问几点开门", "还有吗")
+"""What FREE asked, once in each life."""
