@@ -25,6 +25,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from http.client import HTTPException
 from pathlib import Path
 
 import uvloop
@@ -307,7 +308,7 @@ class Soak:
             print(f"{sample.at_s:7.0f} s: {sample.sent:,} sent, {sample.answered:,} answered; {told}", file=sys.stderr)
         try:
             await asyncio.to_thread(self.gate.metrics)  # as Prometheus would
-        except OSError:  # on a busy machine
+        except (OSError, HTTPException):  # on a busy machine
             self.done["scrapes that had no answer in time"] += 1
 
     async def _sample(self) -> Sample:
@@ -333,7 +334,7 @@ class Soak:
     async def _metrics(self) -> str:
         """Those of the end, which must come."""
         for _ in range(TRIES):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, HTTPException):
                 return await asyncio.to_thread(self.gate.metrics)
         self.failed["/metrics did not answer"] += 1
         return ""
