@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
 from proxy.message import Category, Content, Entry, Facts, Message, OptOut, Outcome, Sender, Verdict
 from proxy.number import recipient_of
-from proxy.policy import Regions, RuleSet, judge, load, moments
+from proxy.policy import Regions, RuleSet, judge, load, moments, reading
 from proxy.policy.history import Counts, Past
+from proxy.policy.lexicon import Lexicon
+from proxy.policy.scanner import Scanner
+
+
+@lru_cache(maxsize=200)
+def _scanner(lexicon: Lexicon, words: tuple[str, ...]) -> Scanner:
+    return Scanner(lexicon, words)
+
+
+@contextmanager
+def scanners_kept() -> Iterator[None]:
+    """For who loads small sets again and again: one scanner for the same words. It has no memory of texts, and to make it is most of
+    the work."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "Scanner", lambda lexicon, words, before, rest: _scanner(lexicon, tuple(words)))
+        yield
+
 
 AD = "【测试】双11优惠券 拒收请回复R"
 NANJING, BEIJING, SHANGHAI = "13800250500", "13800100500", "13800210500"

@@ -21,7 +21,7 @@ from proxy.policy.lexicon import COLUMNS, Lexicon, read_lexicon
 from proxy.policy.reading import Page, Reader
 from proxy.policy.scanner import Scanner
 from proxy.policy.text import normal_signature
-from tests.policy.conftest import Make, Write
+from tests.policy.conftest import Make, Write, scanners_kept
 from tests.policy.labelled import labelled
 
 HEAD = ",".join(COLUMNS) + "\n"
@@ -298,11 +298,12 @@ FRAGMENTS = [
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=8), st.lists(st.sampled_from(FRAGMENTS), max_size=8))
 def test_memory_never_changes_what_a_text_is(first: list[str], second: list[str]) -> None:
-    used = Reader(Bits(), SHIPPED, None)
-    for words in (first, second, first):
+    with scanners_kept():
+        used, *unused = (Reader(Bits(), SHIPPED, None) for _ in range(4))
+    for words, reader in zip((first, second, first), unused, strict=True):
         text = "".join(words)
         known = used.read(content(text)).traits
-        fresh = Reader(Bits(), SHIPPED, None).read(content(text)).traits
+        fresh = reader.read(content(text)).traits
         assert (known.classified, known.band, known.subcategory) == (fresh.classified, fresh.band, fresh.subcategory)
 
 

@@ -19,7 +19,7 @@ from proxy.policy import Regions, RuleSet, explain, judge, load, moments
 from proxy.policy.evidence import evidence
 from proxy.policy.history import Counts, Past
 from proxy.policy.precheck import forecast
-from tests.policy.conftest import entry_of
+from tests.policy.conftest import entry_of, scanners_kept
 
 REGIONS = Regions.load()
 START = moments.moment("2026-11-11 20:30")[0]
@@ -98,7 +98,7 @@ def folder() -> Iterator[Path]:
 
 def rules_of(drafts: Sequence[Draft], order: Sequence[str] = ("a", "b", "c")) -> RuleSet:
     """The rules spread over three files, named in this order."""
-    with folder() as place:
+    with folder() as place, scanners_kept():
         files: dict[str, list[str]] = {name: [] for name in order}
         for number, draft in enumerate(drafts):
             files[order[number % len(order)]].append(f"  - {draft.written(number)}\n")

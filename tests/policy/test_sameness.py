@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from proxy.message import Category, Content, Entry, Message, OptOut, Outcome, Sender, Verdict
 from proxy.policy import RuleSet, judge, load, moments
 from proxy.policy.history import Counts, Past
+from tests.policy.conftest import scanners_kept
 
 RULES = """
 rules:
@@ -118,7 +119,8 @@ with tempfile.TemporaryDirectory() as place:
 
 def unseasoned(rules: RuleSet) -> RuleSet:
     """The same rules with empty memories."""
-    return RuleSet(rules.revision, rules.rules, rules.bits, rules.regions, rules.registry, rules.lists, rules.lexicon)
+    with scanners_kept():
+        return RuleSet(rules.revision, rules.rules, rules.bits, rules.regions, rules.registry, rules.lists, rules.lexicon)
 
 
 @settings(max_examples=150, deadline=None)
