@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 
 import hypothesis
 import pytest
@@ -13,10 +15,18 @@ hypothesis.settings.register_profile("gate106", deadline=None, print_blob=True) 
 hypothesis.settings.load_profile("gate106")
 
 _skipped = pytest.StashKey[dict[str, tuple[str, list[str]]]]()
+_bytecode = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Some hundred processes are started: the first compiles what they import, for all of them, and nowhere in the tree."""
     config.stash[_skipped] = {}
+    config.stash[_bytecode] = os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="gate106-bytecode-")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[_bytecode], ignore_errors=True)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

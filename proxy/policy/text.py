@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
@@ -83,10 +83,21 @@ def _ranges(characters: Iterable[str]) -> str:
     return "".join(f"\\u{first:04x}-\\u{last:04x}" for first, last in spans)
 
 
-_PLAIN = [
-    chr(code) for code in (10, *range(0x20, 0x7F), *range(0x3001, 0x3003), *range(0x3008, 0x3012), *range(0x4E00, 0xA000))
-]
-_TOUCHED = re.compile(f"[^{_ranges(one for one in _PLAIN if _FOLD[ord(one)] == one)}]")
+def _untouched() -> Iterator[str]:
+    """Characters that most texts are of and that folding leaves as they are. All ideographs are normalised in one call: ``_FOLD`` would
+    take a fifth of a second for them, at each start."""
+    yield from (
+        one
+        for one in map(chr, (10, *range(0x20, 0x7F), *range(0x3001, 0x3003), *range(0x3008, 0x3012)))
+        if _FOLD[ord(one)] == one
+    )
+    ideographs = [chr(code) for code in range(0x4E00, 0xA000)]
+    plain = unicodedata.normalize("NFKC", "\n".join(ideographs)).split("\n")
+    kept = {one for one, same in zip(ideographs, plain, strict=True) if one == same}
+    yield from kept.difference(_SIMPLIFIED, _STROKES)  # none of them is a capital, a costume, a look-alike or unseen
+
+
+_TOUCHED = re.compile(f"[^{_ranges(_untouched())}]")
 """What folding may change: a scan for it costs a tenth of folding every character."""
 _EASY: dict[str, str] = {}
 """Touched characters, no dressing, that fold into untouched ones, so that one may be replaced after the other; learned, at most as long
@@ -104,7 +115,8 @@ def _easy(character: str) -> str | None:
 
 SPLITTERS = "|/\\*·•.-_~^+=#&'\"` \t"
 """What is put between characters to split a word."""
-_SPACES = "".join(f"\\u{code:04x}" for code in range(0x10000) if chr(code).isspace())  # spelt out: a search for \\s is slow
+# spelt out: a search for \\s is slow
+_SPACES = "".join(f"\\u{ord(one):04x}" for one in map(chr, range(0x10000)) if one.isspace())
 _MARKS = rf"|/\\*·•.\-_~^+=#&'\"`{_SPACES}"
 _BETWEEN = re.compile(rf"[{_MARKS}](?<=[\u3400-\u9fff].)[{_MARKS}]{{0,2}}(?=[\u3400-\u9fff])", re.DOTALL)
 # the mark first, then what stands before it: the scan for a mark is the fast part

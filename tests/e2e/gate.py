@@ -47,7 +47,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}
+    return {**os.environ, "NO_COLOR": "1"}
 
 
 class Gate:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.message import Category, Content
+from proxy.policy import text as room
 from proxy.policy.condition import Bits
 from proxy.policy.evidence import evidence
 from proxy.policy.folder import shipped_words
@@ -148,6 +149,17 @@ def test_the_reasons_are_kept_for_the_clerk() -> None:
         "opt-out 1: R",
     ]
     assert (found.classified.band, found.classified.score) == ("surely", 16)
+
+
+def test_what_folding_does_not_look_at_it_would_have_left_as_it_is() -> None:
+    """All characters that most texts are of, but those that it changes: no more and no fewer."""
+    usual = map(chr, (10, *range(0x20, 0x7F), *range(0x3001, 0x3003), *range(0x3008, 0x3012), *range(0x4E00, 0xA000)))
+    looked_at = {one for one in usual if room._TOUCHED.search(one)}
+    assert all(room._FOLD[code] == chr(code) for code in range(0x4E00, 0xA000) if chr(code) not in looked_at)
+    assert all(room._FOLD[ord(one)] != one for one in looked_at)
+    assert {"A", "開", "丨"} <= looked_at
+    assert looked_at.isdisjoint("a 开\n【】")
+    assert all(room._TOUCHED.search(one) for one in ("а", "Ａ", "\u200b", "\ud800", "①", "𝐀"))
 
 
 def test_folding_a_character_settles() -> None:
