@@ -35,7 +35,7 @@ from proxy.ids import MessageIds
 from proxy.message import Category
 from proxy.net.accounts import by_carrier, houses_of, moved, routes_over
 from proxy.net.carrier import CarrierHouse
-from proxy.net.doors import doors_of
+from proxy.net.doors import doors_of, room_for
 from proxy.net.link import Turns
 from proxy.net.provider import Providers
 from proxy.net.syncer import Syncer
@@ -145,7 +145,12 @@ class Gate:
             first_id=max(found.highest_id, position.highest_id, settings.node << 40) + ID_GAP,
         )
         self.turns.work = self._turn
-        self.providers = Providers(directory, relay, self.turns, tally, settings.timers)
+        room, wanted = room_for(settings.smpp.connections), settings.smpp.connections
+        if room < wanted:
+            log.warning(
+                "too few file descriptors for smpp.connections: raise LimitNOFILE or ulimit -n", wanted=wanted, room=room
+            )
+        self.providers = Providers(directory, relay, self.turns, tally, settings.timers, room)
         self.door, self.tls_door = doors_of(settings, self.providers.serve, self.providers.turned_away)
         self._use_contexts()
         common = {house.carrier.name: house.lane for house in self.houses if not house.owner}

@@ -85,7 +85,7 @@ class Group:
 
     def __init__(self, relay: Relay, bind: Bind, sequence: int, multi: Multi, arrived_s: float) -> None:
         self.access: Access = bind.access
-        self.unanswered = 0
+        self.unanswered = self.noise = 0
         self.window = ADDRESSES_MAX + 1
         self.peer_version = bind.peer_version
         self._relay = relay

@@ -126,12 +126,14 @@ class Relay:
         elif reason == "rate-exceeded" and not self._read(transit, frame, now):
             reason = self.parts.owe(transit, arrived_s)
         if reason:
+            bind.noise += 1
             self.judging.refuse(transit, GATE_REASONS[reason])
             self._decided.append(transit)
 
     def refuse(self, transit: Transit, reason: str) -> None:
         """Something of a provider is refused by the gate as it stands, unread."""
         transit.bind.unanswered += 1
+        transit.bind.noise += 1
         self.judging.refuse(transit, GATE_REASONS[reason])
         self._decided.append(transit)
 

@@ -68,6 +68,7 @@ class Tally:
         self.store_conflicts = _ints()  # result
         self.bad_pdus = _ints()  # side, kind, peer
         self.bind_failures = _ints()  # cause, provider
+        self.disturbances = _ints()  # side, cause, peer
         self.sent_after_optout = 0
         self.submit_seconds: defaultdict[str, Histogram] = defaultdict(Histogram)  # carrier
         self.gate_seconds = Histogram()

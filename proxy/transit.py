@@ -25,6 +25,8 @@ class Bind(Protocol):
     unanswered: int
     """Submits taken and not yet answered: the relay counts up, and down again when it answers."""
     window: int
+    noise: int
+    """What it sent that led to nothing: the relay counts what it refuses unjudged (over the window or the rate, not to be read)."""
     peer_version: int
 
     def answer_all(self, answers: list[bytes]) -> None:

@@ -244,8 +244,8 @@ class WayBack:
 
     def _hand_over(self, provider: str, now: float) -> None:
         """Hands a provider's next items to its binds in turn, as many as they have room for."""
-        if self.closing or provider == UNOWNED:
-            return
+        if self.closing or provider == UNOWNED or not self.mailbox.has_ready(provider):
+            return  # nothing waits: a provider of a thousand binds need not be asked for its room
         if self.relay.half_told[provider]:
             self.due.add(provider)
             return

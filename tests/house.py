@@ -43,6 +43,7 @@ rules:
 class Bind:
     access: Any
     window: int = 300
+    noise: int = 0
     unanswered: int = 0
     peer_version: int = 0x34
     told: list[Frame] = field(default_factory=list)

@@ -128,7 +128,7 @@ def test_what_is_left_out_has_a_default() -> None:
     assert settings.control == Path("/var/lib/gate106/control.sock")  # beside the store
     assert settings.journal == Path.cwd() / "journal"
     assert settings.message_ids == "carrier"
-    assert dataclasses.astuple(settings.timers) == (10, 30, 10)
+    assert dataclasses.astuple(settings.timers) == (10, 30, 10, 30)
     assert settings.on_judge_error[Category.OTP] is Outcome.ALLOW
     assert (settings.node, settings.category_tag) == (0, None)
     assert dataclasses.astuple(settings.optout) == (3, 30, config.CONFIRM)

@@ -69,7 +69,7 @@ class Bind:
     """A provider's bind; ``away``: nobody who could take a deliver."""
 
     def __init__(self, access: Access) -> None:
-        self.access, self.window, self.unanswered, self.peer_version = access, 64, 0, 0x34
+        self.access, self.window, self.unanswered, self.noise, self.peer_version = access, 64, 0, 0, 0x34
         self.told: list[int] = []
         self.got: list[str] = []
         self.away = False

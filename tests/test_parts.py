@@ -80,7 +80,7 @@ class Bind:
 
     def __init__(self, access: Access) -> None:
         self.access = access
-        self.unanswered = 0
+        self.unanswered = self.noise = 0
         self.told: dict[int, int] = {}
 
     def answer_all(self, answers: list[bytes]) -> None:

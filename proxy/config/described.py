@@ -26,6 +26,8 @@ NOT_RELOADED = (
 MEANINGS = {
     "smpp.listen": "where providers bind",
     "smpp.tls.listen": "where providers bind over TLS (1.2 or 1.3), beside `smpp.listen`",
+    "smpp.connections": "of providers at once, bound or not; more are closed at once. Each takes a file descriptor: with too few of them "
+    "(`LimitNOFILE`, `ulimit -n`) it is fewer, and the log says so",
     "smpp.tls.cert": "file of the gate's certificate, and those up to one that providers know; in PEM",
     "smpp.tls.key": "file of its key, without a password",
     "smpp.tls.client_ca": "file of certificates: only clients with one that these signed are let in",
@@ -83,6 +85,7 @@ MEANINGS = {
     "timers.bind_s": "until a connection must be bound",
     "timers.enquire_s": "of silence until enquire_link is sent",
     "timers.response_s": "until an answer is overdue",
+    "timers.unread_s": "until a peer that does not read what it is told is cut off, once 256 KiB wait for it",
     "on_judge_error.otp": "what becomes of such a message when deciding fails inside the gate",
     "on_judge_error.notice": "likewise",
     "on_judge_error.marketing": "likewise",

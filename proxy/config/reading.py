@@ -166,6 +166,7 @@ def _settings(top: Fields, document: Document) -> Settings:
             bind_s=timers.number("bind_s", 10, minimum=0.1, maximum=600),
             enquire_s=timers.number("enquire_s", 30, minimum=0.1, maximum=3600),
             response_s=timers.number("response_s", 10, minimum=0.1, maximum=600),
+            unread_s=timers.number("unread_s", 30, minimum=0.1, maximum=600),
         ),
         mailbox=_mailbox(top.below("mailbox")),
         retention=_retention(top.below("retention")),
@@ -216,6 +217,7 @@ def _optout(section: Fields) -> OptOutReplies:
 def _smpp(section: Fields) -> Smpp:
     found = Smpp(
         section.address("listen", Address("127.0.0.1", 2775)),
+        section.whole("connections", 10_000, minimum=10, maximum=100_000),
         _tls(section),
         section.flag("proxy_protocol", default=False),
         section.networks("proxy_from", (), 1000),

@@ -35,6 +35,7 @@ class Tls:
 @dataclass(frozen=True, slots=True)
 class Smpp:
     listen: Address
+    connections: int
     tls: Tls | None
     proxy_protocol: bool
     """Whether every connection begins with a balancer's word on whom it speaks for."""
@@ -62,6 +63,7 @@ class Timers:
     bind_s: float
     enquire_s: float
     response_s: float
+    unread_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,9 @@ class CarrierLink(Link):
         if not self.gone.done():
             self.gone.set_result(None)
 
+    def disturbed(self, cause: str) -> None:
+        self.house.tally.disturbances["carrier", cause, self.house.carrier.name] += 1
+
     def count_bad(self, kinds: list[str]) -> None:
         for kind in kinds:
             self.house.tally.bad_pdus["carrier", kind, self.house.carrier.name] += 1

@@ -9,7 +9,9 @@ A balancer's header (proxied.py) stands before everything else, TLS too: it is r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
+import resource
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -18,9 +20,13 @@ from proxy.config import Settings
 from proxy.fields import Address, Network
 from proxy.net.proxied import HEADER_MAX, Header, NotProxied, read_header
 
-WAITING_MAX = 1_000
+WAITING_MAX = 500
 """Connections that have not said who they are, or have not shaken hands; more are turned away."""
 BACKLOG = 1024
+KERNEL_BYTES = 64 * 1024
+"""What the kernel holds of a connection in each direction (Linux takes twice that): 5,000 messages/s over a line of 50 ms."""
+OWN_DESCRIPTORS = WAITING_MAX + 200
+"""Kept for the gate itself: the journal, the store, HTTP, carriers, and whoever has not shaken hands."""
 AGAIN_S = 0.01
 """A header that came in pieces is looked at again after so long."""
 NO_ROOM_S = 0.1
@@ -57,11 +63,16 @@ class Door:
     async def open(self, address: Address) -> int:
         """Listens; returns the port. OSError says what is in the way."""
         loop = asyncio.get_running_loop()
-        if self.context is None and self._balancers is None:
-            self._server = await loop.create_server(lambda: self._serve(""), address.host, address.port, backlog=BACKLOG)
-            return int(self._server.sockets[0].getsockname()[1])
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         listening = socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
+        for buffer in (
+            socket.SO_RCVBUF,
+            socket.SO_SNDBUF,
+        ):  # connections inherit it; else the kernel would hold megabytes of each
+            listening.setsockopt(socket.SOL_SOCKET, buffer, KERNEL_BYTES)
+        if self.context is None and self._balancers is None:
+            self._server = await loop.create_server(lambda: self._serve(""), sock=listening, backlog=BACKLOG)
+            return int(listening.getsockname()[1])
         listening.setblocking(False)
         self._socket = listening
         self._accepting = loop.create_task(self._accept(loop, listening))
@@ -153,6 +164,16 @@ async def _readable(loop: asyncio.AbstractEventLoop, connection: socket.socket) 
         await ready
     finally:
         loop.remove_reader(connection)
+
+
+def room_for(connections: int) -> int:
+    """How many of so many connections the process's file descriptors allow, once it has taken as many as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # an endless hard limit, on some systems
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return connections if soft == resource.RLIM_INFINITY else max(1, min(connections, soft - OWN_DESCRIPTORS))
 
 
 def doors_of(settings: Settings, serve: Serve, failed: Callable[[str], None]) -> tuple[Door, Door | None]:

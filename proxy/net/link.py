@@ -10,12 +10,29 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+from proxy.net.turnstile import Turnstile
 from proxy.wire import Received, Session
 
 UNREAD_BYTES_MAX = 256 * 1024
 """So much of our output may wait for a peer that does not read; then we stop reading from it (DESIGN §4)."""
-UNREAD_S_MAX = 30.0
-"""A peer that has not read for so long is cut off."""
+LAST_WORDS_S = 2.0
+"""A connection that we close, and whose peer does not read the last of what we said, is cut off after so long."""
+PIECE_BYTES = 16 * 1024
+"""So much of what one peer sends is dealt with in one turn: all that a client with a window of 80 has on its way."""
+NOISY_PIECE_BYTES = 2048
+"""So much of a noisy one's: a dozen submits, or a hundred enquire_links."""
+NOISY_AT, NOISE_MAX = 200, 2000
+"""With so many PDUs that led to nothing a peer is noisy, until all are forgiven; no more are counted, so that some quiet makes up for all."""
+DISTURBING = {
+    "no bind in time": "no-bind",
+    "too much before a bind": "no-bind",
+    "no answer to our unbind": "silent",
+    "no answer to our enquire_link": "silent",
+    "does not read what it is told": "unread",
+}
+"""Why the session is over → the label ``cause`` of ``gate106_disturbances_total``, beside ``flood``. Lost framing is a bad PDU."""
+FORGIVEN_PER_S = 100
+"""So many in a second disturb nobody."""
 
 
 class Turns:
@@ -23,6 +40,7 @@ class Turns:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.turnstile = Turnstile(loop)
         self.work: Callable[[], None] = lambda: None
         self.opened: Callable[[Link], None] | None = None
         """Hears of each connection before anything is read from it or written to it, while somebody wants to."""
@@ -57,8 +75,21 @@ class Turns:
 class Link(asyncio.Protocol):
     """Subclasses say what to do with what was received, and when the peer is gone."""
 
+    unread_bytes_max = UNREAD_BYTES_MAX
+    """With so much of our output unread we stop reading."""
+    piece_bytes = PIECE_BYTES
+    """So much is dealt with in one turn, while the peer is not noisy."""
+
     def __init__(self, session: Session, turns: Turns) -> None:
         self.session = session
+        self.noise = 0
+        """PDUs that led to nothing, and are not forgiven yet."""
+        self.noisy = False
+        """Whether they are so many that the peer is heard slowly."""
+        self._forgiven_s = 0.0  # when some were forgiven last
+        self.due_s = 0.0
+        """When ``tick`` has something to do again, by the loop's clock."""
+        self._kept = b""  # read, and not dealt with yet: nothing more is read meanwhile
         self.turns = turns
         self.transport: asyncio.Transport | None = None
         self.peer = ""
@@ -71,7 +102,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast("asyncio.Transport", transport)  # uvloop's own class, which does not inherit from it
         self.transport = transport
-        transport.set_write_buffer_limits(high=UNREAD_BYTES_MAX, low=UNREAD_BYTES_MAX // 4)
+        self.let_wait(self.unread_bytes_max)
         address = transport.get_extra_info("peername")
         self.peer = str(address[0]) if isinstance(address, tuple) else ""
         if self.turns.opened is not None:
@@ -79,29 +110,83 @@ class Link(asyncio.Protocol):
         self.turns.has_output(self)
 
     def data_received(self, data: bytes) -> None:
-        received = self.session.receive(data, self.turns.loop.time())
+        if self._kept or len(data) > self.piece_bytes or self.noisy:
+            self._keep(data)
+        else:
+            self._deal_with(data)
+
+    def _deal_with(self, data: bytes) -> None:
+        session = self.session
+        received = session.receive(data, self.turns.loop.time())
         self.on_received(received, time.time())
-        self.count_bad(self.session.bad)
+        if session.asides:
+            self.noise += session.asides
+            session.asides = 0
+        if self.noise > NOISY_AT and not self.noisy:
+            self.noisy = True
+            self.disturbed("flood")
+        if session.bad:
+            self.count_bad(session.bad)
         self.turns.has_output(self)
+
+    def _keep(self, data: bytes) -> None:
+        """There is too much of it for one turn, or the peer is noisy: it waits for its turn, and so does what comes behind it."""
+        if self._kept:
+            self._kept += data  # it was on its way when we stopped reading
+            return
+        self._kept = data
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+        self.turns.turnstile.add(self)
+
+    def hear(self) -> bool:
+        """Deals with one piece of what was kept back; whether there is more."""
+        if self._lost or self.session.closing is not None:
+            self._kept = b""
+            return False
+        size = min(NOISY_PIECE_BYTES, self.piece_bytes) if self.noisy else self.piece_bytes
+        piece, self._kept = self._kept[:size], self._kept[size:]
+        self._deal_with(piece)
+        if self._kept:
+            return True
+        self._read_on()
+        return False
+
+    def _read_on(self) -> None:
+        """Unless something still stands against it."""
+        if self.transport is not None and not self._kept and self._unread_timer is None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def let_wait(self, unread_bytes: int) -> None:
+        """How much of our output may wait for this peer from now on."""
+        if self.transport is not None:
+            self.transport.set_write_buffer_limits(high=unread_bytes, low=unread_bytes // 4)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
         if self._unread_timer is not None:
             self._unread_timer.cancel()
+        if self.session.closing in DISTURBING:
+            self.disturbed(DISTURBING[self.session.closing])
         self.on_lost()
         self.turns.wake()
 
     def pause_writing(self) -> None:
         if self.transport is not None:
             self.transport.pause_reading()
-            self._unread_timer = self.turns.loop.call_later(UNREAD_S_MAX, self.transport.abort)
+            self._unread_timer = self.turns.loop.call_later(self.session.timers.unread_s, self._cut_off)
 
     def resume_writing(self) -> None:
         if self._unread_timer is not None:
             self._unread_timer.cancel()
             self._unread_timer = None
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.resume_reading()
+        self._read_on()
+
+    def _cut_off(self) -> None:
+        """The peer has not read for too long."""
+        self.session.closing = "does not read what it is told"
+        if self.transport is not None:
+            self.transport.abort()
 
     # -- for subclasses
 
@@ -113,6 +198,9 @@ class Link(asyncio.Protocol):
 
     def on_overdue(self, tickets: Iterable[Any]) -> None:
         """Requests of ours that nobody answered in time."""
+
+    def disturbed(self, cause: str) -> None:
+        """The peer was slowed down or cut off, and why."""
 
     def count_bad(self, kinds: list[str]) -> None:
         """What malformed PDUs the session has met since the last call; must empty the list."""
@@ -132,15 +220,32 @@ class Link(asyncio.Protocol):
         if data:
             transport.write(data)
         if self.session.closing is not None:
-            transport.close()
+            self.close()
 
     def tick(self) -> None:
-        """A few times a second: the session's timers."""
-        overdue = self.session.tick(self.turns.loop.time())
+        """From ``due_s`` on, and whenever else: the session's timers."""
+        session, now_s = self.session, self.turns.loop.time()
+        overdue = session.tick(now_s)
         if overdue:
             self.on_overdue(overdue)
-        self.turns.has_output(self)
+        if self.noise:
+            self._forgive(now_s)
+        self.due_s = now_s if self.noise else session.due(now_s)
+        if session.has_output:
+            self.turns.has_output(self)
+
+    def _forgive(self, now_s: float) -> None:
+        forgiven = int(min(1.0, now_s - self._forgiven_s) * FORGIVEN_PER_S)
+        if forgiven:
+            self._forgiven_s = now_s
+            self.noise = max(0, min(self.noise, NOISE_MAX) - forgiven)
+            self.noisy = self.noisy and self.noise > 0
 
     def close(self) -> None:
-        if self.transport is not None:
-            self.transport.close()
+        """Once what we said is read: a peer that does not read it is not waited for."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        transport.close()
+        if transport.get_write_buffer_size():
+            self.turns.loop.call_later(LAST_WORDS_S, transport.abort)

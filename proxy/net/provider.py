@@ -19,7 +19,9 @@ from proxy.config import Provider, Timers
 from proxy.heldoff import HeldOff
 from proxy.logs import Seldom
 from proxy.net.doorkeeper import Doorkeeper
-from proxy.net.link import Link, Turns
+from proxy.net.link import PIECE_BYTES as BOUND_PIECE_BYTES
+from proxy.net.link import UNREAD_BYTES_MAX, Link, Turns
+from proxy.net.sparing import Sparing
 from proxy.relay import Relay
 from proxy.state.box import Item
 from proxy.tally import Tally
@@ -40,8 +42,12 @@ from proxy.wire.tables import (
 
 log = structlog.get_logger()
 
-CONNECTIONS_MAX = 10_000
-"""Connections at once over all listeners: memory is bounded by it."""
+STRANGER_UNREAD_BYTES_MAX, STRANGER_PIECE_BYTES = 16 * 1024, 4096
+"""What waits for one that is not bound, and how much of what it says is dealt with in a turn: memory is bounded by so much for each."""
+TICKED_MAX = 1000
+"""Links looked at in one tick: thousands that came together would else hold the loop together, again and again."""
+BIND_NOISE = 10
+"""A bind that is refused leads to nothing either, and costs more than most."""
 LATE_MAX = 1024
 """Delivers of one bind given up whose late answer is still understood: it saves the provider a second copy."""
 KICKED_S = 2.0
@@ -57,7 +63,12 @@ NAME = "gate106"
 class Providers:
     """All connections of providers."""
 
-    def __init__(self, directory: Directory, relay: Relay, turns: Turns, tally: Tally, timers: Timers) -> None:
+    def __init__(
+        self, directory: Directory, relay: Relay, turns: Turns, tally: Tally, timers: Timers, connections_max: int = 10_000
+    ) -> None:
+        """``connections_max``: at once over all listeners; more are closed at once."""
+        self.connections_max = connections_max
+        self.log = Sparing(turns.loop.time)
         self.directory = directory
         self.relay = relay
         self.turns = turns
@@ -73,7 +84,7 @@ class Providers:
         self.commands: Commands
         self.accepting = False
         self.why_not_accepting = "loading"
-        self._next_receiver = 0
+        self._next_receiver = self._next_ticked = 0
         self.next_number = 1
         """Of the next bind: people call binds by number."""
 
@@ -97,8 +108,17 @@ class Providers:
             yield links[(self._next_receiver + place) % len(links)]
 
     def tick(self) -> None:
-        for link in list(self.links):
-            link.tick()
+        now_s, left = self.turns.loop.time(), TICKED_MAX
+        links = list(self.links)
+        first = self._next_ticked if self._next_ticked < len(links) else 0
+        for place in range(first - len(links), first):  # all of them once, from where the last tick ended
+            link = links[place]
+            if link.due_s <= now_s:
+                link.tick()
+                left -= 1
+                if not left:
+                    self._next_ticked = (place + 1) % len(links)
+                    return
 
     def use(self, directory: Directory) -> None:
         """Other accounts after a reload: binds of accounts that are gone, or may not come from where they come from any more, are asked to
@@ -120,6 +140,8 @@ class Providers:
 
 class ProviderLink(Link):
     access: Access
+    unread_bytes_max = STRANGER_UNREAD_BYTES_MAX
+    piece_bytes = STRANGER_PIECE_BYTES
 
     def __init__(self, providers: Providers, peer: str = "") -> None:
         """``peer``: on whose behalf a balancer connects."""
@@ -144,7 +166,7 @@ class ProviderLink(Link):
     # -- connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if len(self.providers.links) >= CONNECTIONS_MAX:
+        if len(self.providers.links) >= self.providers.connections_max:
             transport.close()
             self.providers.tally.bind_failures["too-many-connections", ""] += 1
             return
@@ -218,6 +240,20 @@ class ProviderLink(Link):
         return self.transport.get_write_buffer_size() if self.transport is not None and not self.lost else 0
 
     # -- what the link asks
+
+    def hear(self) -> bool:
+        if super().hear():
+            if self.kind or self._checking is not None or self.session.closing is not None:
+                return True
+            self.session.closing = "too much before a bind"
+            self.turns.has_output(self)
+        return False
+
+    def disturbed(self, cause: str) -> None:
+        peer = self.access.provider.name if self.kind else ""
+        self.providers.tally.disturbances["provider", cause, peer] += 1
+        why = "sends more than it may, and is heard slowly" if cause == "flood" else self.session.closing
+        self.providers.log.say(log.warning, "provider disturbs", cause=cause, why=why, provider=peer or None, peer=self.peer)
 
     def count_bad(self, kinds: list[str]) -> None:
         peer = self.access.provider.name if self.kind else ""
@@ -317,12 +353,17 @@ class ProviderLink(Link):
         providers.bound[name].append(self)
         if self.session.can_receive:
             providers.way_back.bound(name)
-        log.info("provider bound", provider=name, account=access.account.system_id, kind=self.kind, peer=self.peer)
+        self.piece_bytes = BOUND_PIECE_BYTES
+        self.let_wait(UNREAD_BYTES_MAX)
+        self.due_s = 0.0
+        account = access.account.system_id
+        providers.log.say(log.info, "provider bound", provider=name, account=account, kind=self.kind, peer=self.peer)
 
     def _refuse(self, frame: Frame, cause: str, status: int, access: Access | None) -> None:
         provider = access.provider.name if access is not None else ""
         self.providers.tally.bind_failures[cause, provider] += 1
         self.session.refuse_bind(frame, status)
+        self.noise += BIND_NOISE
         self.providers.log_refusal(cause, provider, self.peer)
 
 

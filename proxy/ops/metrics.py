@@ -89,6 +89,7 @@ COUNTERS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of 
     ("store_conflicts", "store_conflicts", ("result",), "Refused writes of records"),
     ("bad_pdus", "bad_pdus", ("side", "kind", "peer"), "PDUs that break SMPP 3.4"),
     ("bind_failures", "bind_failures", ("cause", "provider"), "Binds refused"),
+    ("disturbances", "disturbances", ("side", "cause", "peer"), "Peers slowed down or cut off for what they did"),
 )
 FROM_ZERO: Mapping[
     str, tuple[str, ...]

@@ -105,6 +105,11 @@ class Mailbox:
 
     # -- handing over
 
+    def has_ready(self, provider: str) -> bool:
+        """Whether anything may be handed to a provider, if it has room."""
+        box = self.boxes.get(provider)
+        return box is not None and box.has_ready
+
     def take(self, provider: str, most: int, now: float) -> list[Item]:
         """The next items for a provider whose binds have room for so many, in order."""
         box = self.boxes.get(provider)

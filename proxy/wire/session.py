@@ -39,6 +39,10 @@ from proxy.wire.tables import (
     VERSION_34,
 )
 
+STRANGER_PDU_BYTES_MAX = 4096
+"""Who is not bound may not send longer ones: a bind has 90 octets at most, and thousands of strangers may each hold a piece of one."""
+IDLE_S = 1.0
+"""A session that waits for nothing is looked at so often."""
 BAD_MAX = 65_536
 """Faults noted until somebody drains ``bad``; one read cannot bring so many."""
 STATES = ("open", "bound_tx", "bound_rx", "bound_trx", "unbound")
@@ -55,6 +59,8 @@ class Timed(Protocol):
     def enquire_s(self) -> float: ...
     @property
     def response_s(self) -> float: ...
+    @property
+    def unread_s(self) -> float: ...
 
 
 class Timers(NamedTuple):
@@ -64,6 +70,8 @@ class Timers(NamedTuple):
     """After so long without a word from the peer it is asked whether it is there."""
     response_s: float = 10.0
     """An answer that takes longer is overdue."""
+    unread_s: float = 30.0
+    """A peer that does not read what it is told for so long is cut off."""
 
 
 class Received(NamedTuple):
@@ -125,7 +133,10 @@ class Session:
         """Why the connection should be closed once ``output()`` is written."""
         self.bad: list[str] = []
         """Kinds of faults met (tables.BAD_KINDS), to be counted and drained by the owner."""
+        self.asides = 0
+        """PDUs that led to nothing: what the session answers by itself, faults, answers to nothing. Its owner counts and resets it."""
         self._accept: frozenset[int] = _ACCEPTED[side]["open"]
+        self._most_bytes = STRANGER_PDU_BYTES_MAX if side == "provider" else PDU_BYTES_MAX
         self._rest = b""
         self._out: list[bytes] = []
         self._asked = Asked()
@@ -166,6 +177,7 @@ class Session:
     def _enter(self, state: str) -> None:
         self.state = state
         self._accept = _ACCEPTED[self.side][state]
+        self._most_bytes = PDU_BYTES_MAX
 
     def _note(self, kind: str) -> None:
         if len(self.bad) < BAD_MAX:
@@ -187,7 +199,7 @@ class Session:
         position, end = 0, len(data)
         while self.closing is None and end - position >= 16:
             length, command_id, status, sequence = _header(data, position)
-            if not 16 <= length <= PDU_BYTES_MAX:
+            if not 16 <= length <= self._most_bytes:
                 break
             stop = position + length
             if stop > end:
@@ -202,9 +214,11 @@ class Session:
                     del waiting[sequence]
                     answers.append((sent[0], frame))
                 else:
+                    self.asides += 1
                     self._unasked(frame, strays)
                     accept = self._accept
             else:
+                self.asides += 1
                 before = len(requests)
                 self._owed += before  # an unbind must know what came before it in the same read
                 self._request(frame, requests, now)
@@ -223,7 +237,7 @@ class Session:
         if len(self._rest) < 16:
             return
         length, _, _, sequence = _header(self._rest)
-        if not 16 <= length <= PDU_BYTES_MAX:
+        if not 16 <= length <= self._most_bytes:
             self._nack(ESME_RINVCMDLEN, sequence, "framing")
             self._rest = b""
             self.closing = f"framing lost: a PDU says it is {length} bytes long"
@@ -324,6 +338,11 @@ class Session:
 
     # ------------------------------------------------------------------ writing
 
+    @property
+    def has_output(self) -> bool:
+        """Whether something is to be written, or the connection to be closed."""
+        return bool(self._out) or self.closing is not None
+
     def output(self) -> bytes:
         """All that is to be written since the last call, joined."""
         out = self._out
@@ -412,6 +431,14 @@ class Session:
         if self.closing is None:
             self._check_timers(now, limit)
         return overdue
+
+    def due(self, now: float) -> float:
+        """When ``tick`` has something to do again, as far as can be known: thousands of quiet sessions need not all be looked at."""
+        timers = self.timers
+        if self._asked.waiting or self._enquired is not None or self._unbinding is not None or self._farewell is not None:
+            return now
+        known = self._opened + timers.bind_s if self.state == "open" else self._heard + timers.enquire_s
+        return min(known, now + min(IDLE_S, timers.response_s))
 
     def _check_timers(self, now: float, limit: float) -> None:
         if self.state == "open":

@@ -38,7 +38,7 @@ async def _connect_and_go() -> list[Any]:
     ended = asyncio.Semaphore(0)
     known: list[weakref.ref[ProviderLink]] = []
     providers = SimpleNamespace(
-        timers=Timers(), turns=Turns(loop), links=set(), tally=Tally(), relay=None,
+        timers=Timers(), turns=Turns(loop), links=set(), tally=Tally(), relay=None, connections_max=CONNECTIONS,
         way_back=SimpleNamespace(lost=lambda tickets: loop.call_soon(ended.release)),
     )  # fmt: skip
 

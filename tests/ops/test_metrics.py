@@ -32,7 +32,7 @@ restores_total{provider} confirmations_total{provider,result}
 stops shadowed suspended{provider} suppressed_numbers{scope,kept}
 settings_reload_total{result} queue_limit{carrier,class} carrier_tps_limit{carrier} provider_binds_limit{provider}
 journal_up journal_written_bytes_total journal_bytes journal_free_bytes journal_oldest_timestamp_seconds rules_folder_ok
-rules_waiting{why} time_seconds
+rules_waiting{why} time_seconds disturbances_total{side,cause,peer}
 """
 """What is counted beside the design's: by the way back, by operators' commands, and for boards and alerts."""
 

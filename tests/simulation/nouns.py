@@ -109,6 +109,7 @@ class SimBind:
     world: World
     access: Access
     window: int = 8
+    noise: int = 0
     unanswered: int = 0
     peer_version: int = 0x34
     asked: dict[int, Submit] = field(default_factory=dict)

@@ -1,0 +1,70 @@
+"""Turnstile: links that have more to say than fits one turn. Each says a piece, then the next; the noisy ones share a small part of the time.
+
+In: links with octets kept back. Out: calls of their ``hear``, spread over the loop's turns. Never: what the octets mean, an octet dropped.
+
+Without it whoever sends without end holds the loop: libuv reads 8 MiB from one socket before it looks at another, which is seconds of work.
+A link is *noisy* while much of what it sends leads to nothing (over its window or its rate, malformed, before it is bound). It is
+heard all the same, only slowly, and TCP makes its sender wait: nobody else does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import Protocol
+
+SLICE_S = 0.01
+"""The noisy are heard so often, all of them together …"""
+SHARE_S = 0.0005
+"""… for so long: with the answers, and the records of what is refused, that is some 15 % of a core."""
+
+
+class Speaker(Protocol):
+    noisy: bool
+
+    def hear(self) -> bool:
+        """Deal with one piece of what is kept back; whether there is more."""
+
+
+class Turnstile:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._quiet: deque[Speaker] = deque()
+        self._noisy: deque[Speaker] = deque()
+        self._turning = self._slicing = False
+
+    def add(self, link: Speaker) -> None:
+        """This link keeps something back; its ``hear`` is called until nothing is left."""
+        if link.noisy:
+            self._noisy.append(link)
+            if not self._slicing:
+                self._slicing = True
+                self._loop.call_later(SLICE_S, self._slice)
+        else:
+            self._quiet.append(link)
+            if not self._turning:
+                self._turning = True
+                self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """One piece of everybody who merely has much to say."""
+        self._turning = False
+        quiet, self._quiet = self._quiet, deque()
+        for link in quiet:
+            if link.hear():
+                self.add(link)
+
+    def _slice(self) -> None:
+        """Pieces of the noisy, in turn, while their time lasts."""
+        self._slicing = False
+        noisy, self._noisy = self._noisy, deque()
+        end_s = time.perf_counter() + SHARE_S
+        while noisy and time.perf_counter() < end_s:
+            link = noisy.popleft()
+            if link.hear():
+                self.add(link)
+        self._noisy.extendleft(reversed(noisy))  # who was not heard comes before who was
+        if self._noisy and not self._slicing:
+            self._slicing = True
+            self._loop.call_later(SLICE_S, self._slice)
