@@ -151,7 +151,9 @@ class Gate:
                 "too few file descriptors for smpp.connections: raise LimitNOFILE or ulimit -n", wanted=wanted, room=room
             )
         self.providers = Providers(directory, relay, self.turns, tally, settings.timers, room)
-        self.door, self.tls_door = doors_of(settings, self.providers.serve, self.providers.turned_away)
+        self.door, self.tls_door = doors_of(
+            settings, self.providers.serve, self.providers.turned_away, self.providers.is_strained
+        )
         self._use_contexts()
         common = {house.carrier.name: house.lane for house in self.houses if not house.owner}
         own = {house.owner: house.lane for house in self.houses if house.owner}

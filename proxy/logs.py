@@ -65,14 +65,21 @@ class Seldom:
         self._rate = Rate(per_s, at_once)
         self._left_out = 0
 
+    def info(self, now: float, event: str, **values: object) -> None:
+        """``now``: monotonic."""
+        self._say("info", now, event, values)
+
     def warning(self, now: float, event: str, **values: object) -> None:
         """``now``: monotonic."""
+        self._say("warning", now, event, values)
+
+    def _say(self, level: str, now: float, event: str, values: dict[str, object]) -> None:
         if not self._rate.allow(now):
             self._left_out += 1
             return
         more = {"left_out": self._left_out} if self._left_out else {}
         self._left_out = 0
-        structlog.get_logger().warning(event, **values, **more)
+        getattr(structlog.get_logger(), level)(event, **values, **more)
 
 
 def _coloured() -> bool:

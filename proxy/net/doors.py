@@ -23,6 +23,9 @@ from proxy.net.proxied import HEADER_MAX, Header, NotProxied, read_header
 WAITING_MAX = 500
 """Connections that have not said who they are, or have not shaken hands; more are turned away."""
 BACKLOG = 1024
+AT_ONCE, PAUSE_S, STRAINED_PAUSE_S = 4, 0.002, 0.02
+"""So many connections are accepted together, then none for so long: 2,000 a second, and 200 while many are refused or cut off. A storm
+of them then waits in the kernel, and holds up nobody who is bound."""
 KERNEL_BYTES = 64 * 1024
 """What the kernel holds of a connection in each direction (Linux takes twice that): 5,000 messages/s over a line of 50 ms."""
 OWN_DESCRIPTORS = WAITING_MAX + 200
@@ -47,15 +50,16 @@ class Door:
         context: ssl.SSLContext | None = None,
         balancers: Sequence[Network] | None = None,
         within_s: float = 10.0,
+        strained: Callable[[], bool] = lambda: False,
     ) -> None:
         """``failed`` hears why somebody was turned away; ``balancers``: whose header is believed and asked for (none listed: anybody's),
-        None where there is none; ``within_s``: how long header and handshake may take."""
+        None where there is none; ``within_s``: how long header and handshake may take; ``strained``: whether most who come do no good."""
         self.context = context
         self._serve = serve
         self._failed = failed
         self._balancers = balancers
         self._within_s = within_s
-        self._server: asyncio.Server | None = None
+        self._strained = strained
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._waiting: set[asyncio.Task[None]] = set()
@@ -68,19 +72,14 @@ class Door:
         for buffer in (
             socket.SO_RCVBUF,
             socket.SO_SNDBUF,
-        ):  # connections inherit it; else the kernel would hold megabytes of each
+        ):  # connections inherit it; else the kernel might hold megabytes of each
             listening.setsockopt(socket.SOL_SOCKET, buffer, KERNEL_BYTES)
-        if self.context is None and self._balancers is None:
-            self._server = await loop.create_server(lambda: self._serve(""), sock=listening, backlog=BACKLOG)
-            return int(listening.getsockname()[1])
         listening.setblocking(False)
         self._socket = listening
         self._accepting = loop.create_task(self._accept(loop, listening))
         return int(listening.getsockname()[1])
 
     async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
         if self._accepting is not None and self._socket is not None:
             self._accepting.cancel()
             for task in self._waiting:
@@ -90,19 +89,28 @@ class Door:
 
     async def _accept(self, loop: asyncio.AbstractEventLoop, listening: socket.socket) -> None:
         while True:
+            await _readable(loop, listening)
             try:
-                connection, address = await loop.sock_accept(listening)
+                for _ in range(AT_ONCE):
+                    connection, address = listening.accept()
+                    self._accepted(loop, connection, str(address[0]))
+            except BlockingIOError:
+                continue
             except OSError:
                 self._failed("no-room")
                 await asyncio.sleep(NO_ROOM_S)
-                continue
-            if len(self._waiting) >= WAITING_MAX:
-                self._failed("too-many-connections")
-                connection.close()
-                continue
-            task = loop.create_task(self._let_in(loop, connection, str(address[0])))
-            self._waiting.add(task)
-            task.add_done_callback(self._waiting.discard)
+            else:
+                await asyncio.sleep(STRAINED_PAUSE_S if self._strained() else PAUSE_S)
+
+    def _accepted(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, address: str) -> None:
+        if len(self._waiting) >= WAITING_MAX:
+            self._failed("too-many-connections")
+            connection.close()
+            return
+        connection.setblocking(False)
+        task = loop.create_task(self._let_in(loop, connection, address))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
 
     async def _let_in(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, address: str) -> None:
         """To the transport that takes the socket over, or to its end."""
@@ -176,12 +184,14 @@ def room_for(connections: int) -> int:
     return connections if soft == resource.RLIM_INFINITY else max(1, min(connections, soft - OWN_DESCRIPTORS))
 
 
-def doors_of(settings: Settings, serve: Serve, failed: Callable[[str], None]) -> tuple[Door, Door | None]:
+def doors_of(
+    settings: Settings, serve: Serve, failed: Callable[[str], None], strained: Callable[[], bool]
+) -> tuple[Door, Door | None]:
     """The door for all, and the one for TLS if there is to be one; its context is to be set."""
     smpp = settings.smpp
     balancers = smpp.proxy_from if smpp.proxy_protocol else None
 
     def door() -> Door:
-        return Door(serve, failed, balancers=balancers, within_s=settings.timers.bind_s)
+        return Door(serve, failed, balancers=balancers, within_s=settings.timers.bind_s, strained=strained)
 
     return door(), door() if smpp.tls is not None else None

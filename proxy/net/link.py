@@ -15,12 +15,12 @@ from proxy.wire import Received, Session
 
 UNREAD_BYTES_MAX = 256 * 1024
 """So much of our output may wait for a peer that does not read; then we stop reading from it (DESIGN §4)."""
-LAST_WORDS_S = 2.0
+LAST_WORDS_S = 1.0
 """A connection that we close, and whose peer does not read the last of what we said, is cut off after so long."""
 PIECE_BYTES = 16 * 1024
 """So much of what one peer sends is dealt with in one turn: all that a client with a window of 80 has on its way."""
-NOISY_PIECE_BYTES = 2048
-"""So much of a noisy one's: a dozen submits, or a hundred enquire_links."""
+NOISY_PIECE_BYTES = 1024
+"""So much of a noisy one's: nine submits, or sixty enquire_links."""
 NOISY_AT, NOISE_MAX = 200, 2000
 """With so many PDUs that led to nothing a peer is noisy, until all are forgiven; no more are counted, so that some quiet makes up for all."""
 DISTURBING = {
@@ -88,7 +88,7 @@ class Link(asyncio.Protocol):
         """Whether they are so many that the peer is heard slowly."""
         self._forgiven_s = 0.0  # when some were forgiven last
         self.due_s = 0.0
-        """When ``tick`` has something to do again, by the loop's clock."""
+        """When ``tick`` has something to do again, by the loop's clock; 0 after whatever was read or written."""
         self._kept = b""  # read, and not dealt with yet: nothing more is read meanwhile
         self.turns = turns
         self.transport: asyncio.Transport | None = None
@@ -117,6 +117,7 @@ class Link(asyncio.Protocol):
 
     def _deal_with(self, data: bytes) -> None:
         session = self.session
+        self.due_s = 0.0
         received = session.receive(data, self.turns.loop.time())
         self.on_received(received, time.time())
         if session.asides:
@@ -144,7 +145,7 @@ class Link(asyncio.Protocol):
         if self._lost or self.session.closing is not None:
             self._kept = b""
             return False
-        size = min(NOISY_PIECE_BYTES, self.piece_bytes) if self.noisy else self.piece_bytes
+        size = NOISY_PIECE_BYTES if self.noisy else self.piece_bytes
         piece, self._kept = self._kept[:size], self._kept[size:]
         self._deal_with(piece)
         if self._kept:
@@ -219,6 +220,7 @@ class Link(asyncio.Protocol):
         data = self.session.output()
         if data:
             transport.write(data)
+            self.due_s = 0.0
         if self.session.closing is not None:
             self.close()
 

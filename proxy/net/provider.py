@@ -11,8 +11,6 @@ import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 
-import structlog
-
 from proxy.access import Access, Directory
 from proxy.commands import Commands
 from proxy.config import Provider, Timers
@@ -21,7 +19,6 @@ from proxy.logs import Seldom
 from proxy.net.doorkeeper import Doorkeeper
 from proxy.net.link import PIECE_BYTES as BOUND_PIECE_BYTES
 from proxy.net.link import UNREAD_BYTES_MAX, Link, Turns
-from proxy.net.sparing import Sparing
 from proxy.relay import Relay
 from proxy.state.box import Item
 from proxy.tally import Tally
@@ -40,12 +37,13 @@ from proxy.wire.tables import (
     SUBMIT_SM,
 )
 
-log = structlog.get_logger()
-
-STRANGER_UNREAD_BYTES_MAX, STRANGER_PIECE_BYTES = 16 * 1024, 4096
-"""What waits for one that is not bound, and how much of what it says is dealt with in a turn: memory is bounded by so much for each."""
+STRANGER_PIECE_BYTES, STRANGER_KEPT_BYTES_MAX, STRANGER_UNREAD_BYTES_MAX = 128, 4096, 16 * 1024
+"""Of one that is not bound so much is dealt with at once (the longest bind has 98 octets), so much more is heard slowly, and so much
+may wait for it: memory is bounded by the sum for each."""
 TICKED_MAX = 1000
 """Links looked at in one tick: thousands that came together would else hold the loop together, again and again."""
+FAILURES_MAX, STRAINED_S = 20, 1.0
+"""More refused or cut off than this between two ticks, and for so long others are let in more slowly."""
 BIND_NOISE = 10
 """A bind that is refused leads to nothing either, and costs more than most."""
 LATE_MAX = 1024
@@ -68,7 +66,6 @@ class Providers:
     ) -> None:
         """``connections_max``: at once over all listeners; more are closed at once."""
         self.connections_max = connections_max
-        self.log = Sparing(turns.loop.time)
         self.directory = directory
         self.relay = relay
         self.turns = turns
@@ -80,10 +77,13 @@ class Providers:
         """Binds by provider, in the order in which they came."""
         self.doorkeeper = Doorkeeper()
         self.held_off = HeldOff()
-        self._refusals = Seldom(REFUSALS_S, REFUSALS_AT_ONCE)
+        self._refusals, self._disturbances, self._binds = (Seldom(REFUSALS_S, REFUSALS_AT_ONCE) for _ in range(3))
         self.commands: Commands
         self.accepting = False
         self.why_not_accepting = "loading"
+        self.failures = 0
+        """Who was refused or cut off since the last tick."""
+        self._strained_until_s = 0.0
         self._next_receiver = self._next_ticked = 0
         self.next_number = 1
         """Of the next bind: people call binds by number."""
@@ -94,11 +94,23 @@ class Providers:
 
     def turned_away(self, cause: str) -> None:
         """A door let somebody not in."""
+        self.failures += 1
         self.tally.bind_failures[cause, ""] += 1
 
     def log_refusal(self, cause: str, provider: str, peer: str) -> None:
         """A storm of binds fills no disk: the counter has all of them, the log some."""
         self._refusals.warning(self.turns.loop.time(), "bind refused", cause=cause, provider=provider or None, peer=peer)
+
+    def log_disturbance(self, cause: str, why: str, provider: str, peer: str) -> None:
+        now_s = self.turns.loop.time()
+        self._disturbances.warning(now_s, "provider disturbs", cause=cause, why=why, provider=provider or None, peer=peer)
+
+    def log_bind(self, provider: str, account: str, kind: str, peer: str) -> None:
+        self._binds.info(self.turns.loop.time(), "provider bound", provider=provider, account=account, kind=kind, peer=peer)
+
+    def is_strained(self) -> bool:
+        """Whether so many who come are refused or cut off that more are let in slowly."""
+        return self.turns.loop.time() < self._strained_until_s
 
     def receivers(self, provider: str) -> Iterator[ProviderLink]:
         """Binds of a provider that can take a deliver, another one first each time."""
@@ -108,6 +120,9 @@ class Providers:
             yield links[(self._next_receiver + place) % len(links)]
 
     def tick(self) -> None:
+        if self.failures > FAILURES_MAX:
+            self._strained_until_s = self.turns.loop.time() + STRAINED_S
+        self.failures = 0
         now_s, left = self.turns.loop.time(), TICKED_MAX
         links = list(self.links)
         first = self._next_ticked if self._next_ticked < len(links) else 0
@@ -168,7 +183,7 @@ class ProviderLink(Link):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if len(self.providers.links) >= self.providers.connections_max:
             transport.close()
-            self.providers.tally.bind_failures["too-many-connections", ""] += 1
+            self.providers.turned_away("too-many-connections")
             return
         self.providers.links.add(self)
         super().connection_made(transport)
@@ -243,7 +258,10 @@ class ProviderLink(Link):
 
     def hear(self) -> bool:
         if super().hear():
-            if self.kind or self._checking is not None or self.session.closing is not None:
+            if self.kind or self.session.closing is not None:
+                return True
+            self.noisy = True
+            if len(self._kept) <= STRANGER_KEPT_BYTES_MAX:
                 return True
             self.session.closing = "too much before a bind"
             self.turns.has_output(self)
@@ -252,8 +270,9 @@ class ProviderLink(Link):
     def disturbed(self, cause: str) -> None:
         peer = self.access.provider.name if self.kind else ""
         self.providers.tally.disturbances["provider", cause, peer] += 1
+        self.providers.failures += 1
         why = "sends more than it may, and is heard slowly" if cause == "flood" else self.session.closing
-        self.providers.log.say(log.warning, "provider disturbs", cause=cause, why=why, provider=peer or None, peer=self.peer)
+        self.providers.log_disturbance(cause, why or "", peer, self.peer)
 
     def count_bad(self, kinds: list[str]) -> None:
         peer = self.access.provider.name if self.kind else ""
@@ -353,17 +372,17 @@ class ProviderLink(Link):
         providers.bound[name].append(self)
         if self.session.can_receive:
             providers.way_back.bound(name)
-        self.piece_bytes = BOUND_PIECE_BYTES
+        self.piece_bytes, self.noisy = BOUND_PIECE_BYTES, False
         self.let_wait(UNREAD_BYTES_MAX)
-        self.due_s = 0.0
         account = access.account.system_id
-        providers.log.say(log.info, "provider bound", provider=name, account=account, kind=self.kind, peer=self.peer)
+        providers.log_bind(name, account, self.kind, self.peer)
 
     def _refuse(self, frame: Frame, cause: str, status: int, access: Access | None) -> None:
         provider = access.provider.name if access is not None else ""
         self.providers.tally.bind_failures[cause, provider] += 1
         self.session.refuse_bind(frame, status)
         self.noise += BIND_NOISE
+        self.providers.failures += 1
         self.providers.log_refusal(cause, provider, self.peer)
 
 

@@ -17,7 +17,7 @@ from typing import Protocol
 SLICE_S = 0.01
 """The noisy are heard so often, all of them together …"""
 SHARE_S = 0.0005
-"""… for so long: with the answers, and the records of what is refused, that is some 15 % of a core."""
+"""… for so long, of the processor's time: with the answers, and the records of what is refused, that is some 15 % of a core."""
 
 
 class Speaker(Protocol):
@@ -59,8 +59,8 @@ class Turnstile:
         """Pieces of the noisy, in turn, while their time lasts."""
         self._slicing = False
         noisy, self._noisy = self._noisy, deque()
-        end_s = time.perf_counter() + SHARE_S
-        while noisy and time.perf_counter() < end_s:
+        end_s = time.thread_time() + SHARE_S
+        while noisy and time.thread_time() < end_s:
             link = noisy.popleft()
             if link.hear():
                 self.add(link)

@@ -41,8 +41,6 @@ from proxy.wire.tables import (
 
 STRANGER_PDU_BYTES_MAX = 4096
 """Who is not bound may not send longer ones: a bind has 90 octets at most, and thousands of strangers may each hold a piece of one."""
-IDLE_S = 1.0
-"""A session that waits for nothing is looked at so often."""
 BAD_MAX = 65_536
 """Faults noted until somebody drains ``bad``; one read cannot bring so many."""
 STATES = ("open", "bound_tx", "bound_rx", "bound_trx", "unbound")
@@ -433,12 +431,12 @@ class Session:
         return overdue
 
     def due(self, now: float) -> float:
-        """When ``tick`` has something to do again, as far as can be known: thousands of quiet sessions need not all be looked at."""
+        """When ``tick`` has something to do again, unless something is read or written before: thousands of quiet sessions need not be
+        looked at all the time."""
         timers = self.timers
         if self._asked.waiting or self._enquired is not None or self._unbinding is not None or self._farewell is not None:
             return now
-        known = self._opened + timers.bind_s if self.state == "open" else self._heard + timers.enquire_s
-        return min(known, now + min(IDLE_S, timers.response_s))
+        return self._opened + timers.bind_s if self.state == "open" else self._heard + timers.enquire_s
 
     def _check_timers(self, now: float, limit: float) -> None:
         if self.state == "open":

@@ -1,0 +1,263 @@
+"""A carrier that misbehaves: what a provider is told, that nothing is sent twice or lost, and that the gate goes on.
+
+One gate with timers of a second serves all; a second provider, which has nothing to do with it, gets its message through after each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import pytest
+
+from tests.e2e.gate import SHANGHAI, Gate, provider
+from tests.e2e.pdus import (
+    DELIVER_SM,
+    ENQUIRE_LINK,
+    ESME_RMSGQFUL,
+    ESME_ROK,
+    ESME_RSYSERR,
+    ESME_RTHROTTLED,
+    MESSAGE_PAYLOAD,
+    RESPONSE,
+    SUBMIT_SM,
+    Pdu,
+    message,
+    message_id,
+    pdu,
+    tlv,
+)
+from tests.e2e.raw import Raw
+from tests.e2e.rogue import Rogue
+from tests.e2e.test_bad_input import FRAMING
+from tests.e2e.waiting import until
+
+ONE_SECOND = {"bind_s": 1, "enquire_s": 1, "response_s": 1, "unread_s": 1}
+WINDOW = 64
+NO_SMPP = ("length 0", "length 4 GB", "HTTP", "garbage")
+VENDOR = 0x04FF
+SUBMIT_SM_RESP = SUBMIT_SM | RESPONSE
+
+
+class House(NamedTuple):
+    carrier: Rogue
+    gate: Gate
+
+
+class Client(Raw):
+    """A provider's client: answers enquire_links, and can wait for the answers to what it sent."""
+
+    def __init__(self, house: House, name: str = "jia", port: str = "1069001") -> None:
+        super().__init__(house.gate.port)
+        self.source = port
+        self.delivers: list[Pdu] = []
+        assert self.bind(name).status == 0
+
+    def sends(self, recipient: str, count: int = 1, text: bytes = b"hello") -> list[int]:
+        """Submits on their way, by sequence number."""
+        submits = [self.submit_bytes(self.source, recipient, text + b" %d" % number) for number in range(count)]
+        self.send(b"".join(submits))
+        return [int.from_bytes(data[12:16], "big") for data in submits]
+
+    def answers(self, sequences: list[int]) -> dict[int, Pdu]:
+        """The answer to each, whatever else comes; a second answer to one of them fails the test."""
+        found: dict[int, Pdu] = {}
+        while len(found) < len(sequences):
+            one = self.next()
+            assert one is not None, "hung up"
+            if one.command == ENQUIRE_LINK:
+                self.send(pdu(ENQUIRE_LINK | RESPONSE, one.sequence))
+            elif one.command == DELIVER_SM:
+                self.delivers.append(one)
+                self.send(pdu(DELIVER_SM | RESPONSE, one.sequence, b"\0"))
+            elif one.command == SUBMIT_SM_RESP:
+                assert one.sequence in sequences, "an answer to nothing that was asked"
+                assert one.sequence not in found, "answered twice"
+                found[one.sequence] = one
+        return found
+
+    def statuses(self, sequences: list[int]) -> list[int]:
+        found = self.answers(sequences)
+        return [found[sequence].status for sequence in sequences]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    carrier = Rogue()
+    providers = [provider("jia", "1069001", binds=100, window=300), provider("yi", "1069002")]
+    gate = Gate(tmp_path_factory.mktemp("gate"), carrier.port, providers, timers=dict(ONE_SECOND), carrier={"window": WINDOW})
+    try:
+        yield House(carrier, gate.start())
+    finally:
+        if gate.started:
+            gate.stop()
+        carrier.stop()
+
+
+@pytest.fixture
+def recipient(numbers: Iterator[int]) -> str:
+    return SHANGHAI.format(next(numbers))
+
+
+@pytest.fixture(autouse=True)
+def afterwards_everybody_is_served(house: House, numbers: Iterator[int]) -> Iterator[None]:
+    yield
+    house.carrier.hear()
+    until(lambda: not house.gate.why(), lambda: f"ready again: {house.gate.why()}, {house.gate.said()}")
+    somebody = SHANGHAI.format(next(numbers))
+    neighbour = Client(house, "yi", "1069002")
+    with neighbour:
+        assert neighbour.statuses(neighbour.sends(somebody)) == [ESME_ROK]
+    assert house.carrier.arrived(somebody) == 1
+    assert house.gate.metric("gate106_window_in_use") == 0
+    assert house.gate.metric("gate106_judge_errors_total") == 0
+
+
+def counted(house: House, name: str, **labels: str) -> Callable[[], float]:
+    """How much a counter has grown since."""
+    before = house.gate.metric(name, **labels)
+    return lambda: house.gate.metric(name, **labels) - before
+
+
+def test_a_window_nobody_answers_is_told_as_unknown_and_free_again_and_late_answers_settle_it_unheard(
+    house: House, recipient: str
+) -> None:
+    unknown = counted(house, "gate106_entries_total", event="unknown")
+    settled = counted(house, "gate106_entries_total", event="settled")
+    house.carrier.hold(recipient)
+    with Client(house) as client:
+        sequences = client.sends(recipient, WINDOW)
+        assert client.statuses(sequences) == [ESME_RSYSERR] * WINDOW
+        assert unknown() == WINDOW
+        house.carrier.release(recipient)
+        until(lambda: settled() == WINDOW, lambda: "all settled")
+        assert client.statuses(client.sends(recipient, 1, b"next")) == [ESME_ROK]
+    assert house.carrier.arrived(recipient) == WINDOW + 1, "the gate sends nothing again by itself"
+
+
+def test_of_two_answers_the_first_counts_and_the_second_is_counted_as_one_to_nothing(house: House, recipient: str) -> None:
+    strays = counted(house, "gate106_bad_pdus_total", side="carrier", kind="response")
+    taken_back = counted(house, "gate106_entries_total", event="taken_back")
+    house.carrier.hold(recipient)
+    with Client(house) as client:
+        sequences = client.sends(recipient)
+        (waiting,) = house.carrier.waiting(recipient)
+        yes, no = waiting.answer(ESME_ROK, b"first"), waiting.answer(ESME_RSYSERR)
+        waiting.peer.send(yes + yes + no + yes)
+        (answer,) = client.answers(sequences).values()
+        assert (answer.status, message_id(answer)) == (ESME_ROK, "first")
+        until(lambda: strays() == 3, lambda: "the others are counted")
+        assert client.alive()
+    assert taken_back() == 0, "the refusal came too late to give anything back"
+
+
+def test_answers_in_another_order_reach_whom_they_belong_to(house: House, recipient: str) -> None:
+    house.carrier.hold(recipient)
+    with Client(house) as client:
+        sequences = client.sends(recipient, 40)
+        for number, waiting in reversed(list(enumerate(house.carrier.waiting(recipient, 40)))):
+            waiting.peer.send(waiting.answer(ESME_ROK, b"id-%d" % number))
+        found = client.answers(sequences)
+    assert [message_id(found[sequence]) for sequence in sequences] == [f"id-{number}" for number in range(40)]
+
+
+@pytest.mark.parametrize("status", [ESME_RTHROTTLED, ESME_RMSGQFUL], ids=["throttled", "queue full"])
+def test_who_is_throttled_by_the_carrier_is_told_so_and_keeps_the_allowance(house: House, recipient: str, status: int) -> None:
+    taken_back = counted(house, "gate106_entries_total", event="taken_back")
+    told = counted(house, "gate106_carrier_responses_total", carrier="bj")
+    house.carrier.answer_with(recipient, status, 20)
+    with Client(house) as client:
+        assert client.statuses(client.sends(recipient, 20)) == [status] * 20
+        assert client.statuses(client.sends(recipient, 1, b"again")) == [ESME_ROK]
+    assert taken_back() == 20
+    assert told() == 21
+
+
+def test_a_link_closed_amid_a_window_leaves_the_answered_answered_and_the_rest_unknown(house: House, recipient: str) -> None:
+    house.carrier.hold(recipient)
+    unknown = counted(house, "gate106_entries_total", event="unknown")
+    with Client(house) as client:
+        sequences = client.sends(recipient, 30)
+        waiting = house.carrier.waiting(recipient, 30)
+        waiting[0].peer.send(b"".join(one.answer(ESME_ROK, b"x") for one in waiting[:10]))
+        answered = client.statuses(sequences[:10])
+        house.carrier.drop()
+        assert answered == [ESME_ROK] * 10
+        assert client.statuses(sequences[10:]) == [ESME_RSYSERR] * 20
+    assert unknown() == 20
+    until(lambda: not house.gate.why(), lambda: "another link")
+    assert house.carrier.arrived(recipient) == 30, "nothing was sent again over the new link"
+
+
+@pytest.mark.parametrize("rubbish", [FRAMING[name] for name in NO_SMPP], ids=NO_SMPP)
+def test_what_is_no_SMPP_ends_the_link_once_and_another_is_made(house: House, recipient: str, rubbish: bytes) -> None:
+    broken = counted(house, "gate106_bad_pdus_total", side="carrier", kind="framing", peer="bj")
+    house.carrier.hold(recipient)
+    with Client(house) as client:
+        sequences = client.sends(recipient, 3)
+        waiting = house.carrier.waiting(recipient, 3)
+        waiting[0].peer.send(waiting[0].answer(ESME_ROK, b"good") + rubbish + waiting[1].answer(ESME_ROK, b"never read"))
+        assert client.statuses(sequences) == [ESME_ROK, ESME_RSYSERR, ESME_RSYSERR]
+    assert broken() == 1
+    assert "framing lost" in house.gate.said()
+
+
+def test_a_receipt_that_comes_before_the_answer_is_delivered_and_both_say_the_same_id(house: House, recipient: str) -> None:
+    house.carrier.hold(recipient)
+    with Client(house) as client:
+        sequences = client.sends(recipient)
+        (waiting,) = house.carrier.waiting(recipient)
+        receipt = waiting.receipt(b"early-1")
+        waiting.peer.send(receipt)
+        until(lambda: house.carrier.answers.get(77_777), "the receipt acknowledged, though nothing is answered")
+        waiting.peer.send(waiting.answer(ESME_ROK, b"early-1"))
+        (answer,) = client.answers(sequences).values()
+        while not client.delivers:
+            client.answers(client.sends(SHANGHAI.format(9999)))
+        assert message_id(answer) == "early-1"
+        assert [one.data[16:] for one in client.delivers] == [receipt[16:]]
+
+
+@pytest.mark.parametrize("status", [VENDOR, 0xFFFFFFFF, 0x45], ids=hex)
+def test_a_vendors_status_is_passed_on_as_it_is_and_the_allowance_given_back(house: House, recipient: str, status: int) -> None:
+    taken_back = counted(house, "gate106_entries_total", event="taken_back")
+    house.carrier.hold(recipient)
+    with Client(house) as client:
+        sequences = client.sends(recipient, 2)
+        first, second = house.carrier.waiting(recipient, 2)
+        first.peer.send(first.answer(status) + second.answer(status, b"", tlv(0x1400, b"why") + tlv(0x001D, b"no\0")))
+        assert client.statuses(sequences) == [status] * 2
+    assert taken_back() == 2
+
+
+def test_a_vendors_parameters_in_an_answer_pass_byte_for_byte(house: House, recipient: str) -> None:
+    house.carrier.hold(recipient)
+    with Client(house) as client:
+        sequences = client.sends(recipient)
+        (waiting,) = house.carrier.waiting(recipient)
+        tail = tlv(0x1400, b"\1\2\3") + tlv(0x3FFF, b"") + tlv(0x0427, b"\2")
+        waiting.peer.send(waiting.answer(ESME_ROK, b"v-1", tail))
+        (answer,) = client.answers(sequences).values()
+    assert answer.body == b"v-1\0" + tail
+
+
+def test_a_carrier_that_holds_the_socket_without_reading_is_let_go_and_nobody_waits_for_it(
+    house: House, recipient: str
+) -> None:
+    silent = counted(house, "gate106_disturbances_total", side="carrier", cause="silent")
+    unread = counted(house, "gate106_disturbances_total", side="carrier", cause="unread")
+    with Client(house) as client:
+        assert client.alive()
+        house.carrier.deafen()
+        sequences = []
+        for number in range(WINDOW):
+            body = message(b"1069001", recipient.encode(), b"", tail=tlv(MESSAGE_PAYLOAD, b"x" * 60_000 + b"%d" % number))
+            sequences.append(1000 + number)
+            client.send(pdu(SUBMIT_SM, 1000 + number, body))
+        assert set(client.statuses(sequences)) <= {ESME_RSYSERR, ESME_RMSGQFUL}
+        until(house.gate.why, "not ready: the link is gone")
+        assert client.statuses(client.sends(recipient)) == [ESME_RMSGQFUL]
+        assert silent() + unread() >= 1
+        assert client.alive()
+    house.carrier.hear()
+    until(lambda: not house.gate.why(), "another link")
