@@ -93,7 +93,8 @@ class Journal:
         self.synced = self.written
 
     def _mend(self, scan: Scan) -> None:
-        """Cuts the torn tail; then syncs, because a process that was killed may have written without syncing."""
+        """Cuts the torn tail; then writes again and syncs what nothing claims as synced: a process that was killed may have written without
+        syncing, and after a sync that failed the system holds as clean what never reached the medium."""
         if self.cut is not None:
             for name in self.cut.after:
                 self.disk.remove(name)
@@ -102,6 +103,7 @@ class Journal:
         left = set(self.disk.list())
         for name in scan.names[scan.at :]:  # what no header claims as synced
             if name in left:
+                self.disk.rewrite(name, 0, self.disk.read(name))
                 self.disk.sync(name)
                 if name != self._segment:
                     self.disk.release(name)

@@ -613,6 +613,23 @@ def test_after_a_failed_sync_everything_it_should_have_kept_is_written_again():
     assert bodies(disk) == [b"a", b"b" * 200, b"c" * 200, b"d"]
 
 
+def test_what_a_failed_sync_lost_is_written_again_by_the_next_start_too():
+    """The killed process knew that its sync had failed; the next one reads good bytes that the medium does not have."""
+    disk = MemoryDisk()
+    journal = Journal(disk)
+    say(journal, b"a")
+    say(journal, b"b", sync=False)
+    disk.sync_fails = True
+    with pytest.raises(JournalDown):
+        journal.sync()
+    disk.kill()
+    again = Journal(disk)
+    assert again.synced == again.written == 2
+    say(again, b"c")
+    disk.power_loss()
+    assert bodies(disk) == [b"a", b"b", b"c"]
+
+
 def test_a_disk_that_never_syncs_stops_the_writing_before_memory_is_full(monkeypatch):
     monkeypatch.setattr("proxy.desk.journal.UNSYNCED_BYTES_MAX", 1000)
     journal = Journal(MemoryDisk())

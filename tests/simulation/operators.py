@@ -39,6 +39,7 @@ class Operators:
         self.saved: tuple[dict[int, bytes], int, dict[int, bytes]] = ({}, 0, {})  # orders and lists in the last checkpoint
         self.rows: dict[int, bytes] = {}
         self.stops: dict[int, tuple[float, float, str]] = {}  # order → told when, until when, which provider
+        self._taken_back: dict[tuple[int, str], float] = {}  # person, provider → when that was asked for
         self.held: dict[tuple[int, str], float] = {}  # person, provider → when it was told that it is suppressed
         self.ever: set[tuple[int, str]] = set()
         self.given: dict[int, tuple[str, float]] = {}  # orders that may be in force → which provider, until when
@@ -145,6 +146,7 @@ class Operators:
             return
         person, name = self.random.choice(sorted(self.held))
         del self.held[person, name]
+        self._taken_back[person, name] = self.world.now
         self._says(person, (), name)
 
     def _says(self, person: int, added: tuple[OptOut, ...], name: str) -> None:
@@ -158,16 +160,17 @@ class Operators:
             self.world.store.listed,
             "ops",
             "why",
-            self._written,
+            partial(self._written, self.world.now),
         )
         self.world.relay.change(change)
 
-    def _written(self, change: OfficerSays, recorded: int) -> None:
-        self.world.relay.when_synced(recorded, partial(self._said, change))
+    def _written(self, asked_at: float, change: OfficerSays, recorded: int) -> None:
+        self.world.relay.when_synced(recorded, partial(self._said, asked_at, change))
 
-    def _said(self, change: OfficerSays) -> None:
+    def _said(self, asked_at: float, change: OfficerSays) -> None:
         for one in change.added:
-            self.held[change.recipient, one.value] = self.world.now
+            if self._taken_back.get((change.recipient, one.value), 0.0) < asked_at:  # else it is told late, and stands no more
+                self.held[change.recipient, one.value] = self.world.now
             self.seen["entered"] += 1
         self.seen["taken back"] += bool(change.lifted)
 

@@ -107,6 +107,7 @@ def test_the_worlds_are_eventful() -> None:
             "refused by the provider": sum(d.refused for d in world.delivers),
             "left with the carrier": world.mail.returned,
             "nobody's": sum(not d.owner for d in world.delivers),
+            **{f"disk: {kind}": world.disk_failures[kind] for kind in ("full", "read-only", "sync fails")},
             **world.operators.seen,
             "power lost before a sync": sum(s.forgiven for s in world.submits),
         }.items():

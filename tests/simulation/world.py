@@ -1,7 +1,7 @@
 """The simulated world: providers, relay, store, journal, carrier and clock in one thread. No sockets, no sleeping, no event loop.
 
 Everything that can go wrong is drawn from one seed: delays, reordering, refusals, silence, answers that come late or twice, lost
-links, conflicts in the store, a full disk, kills and power losses with a restart from only what was written or synced. What DESIGN
+links, conflicts in the store, a disk that is full, read-only or does not sync, kills and power losses with a restart from only what was written or synced. What DESIGN
 §2 and §3 promise is checked when it could first be broken, not at the end: ``Broken`` says which promise, and when.
 
 Here are the clock, the gate's lives and the disasters. The others have rooms of their own:
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +28,7 @@ from proxy import policy
 from proxy.access import Access, Ports
 from proxy.commands import Commands, ways
 from proxy.desk import entries
-from proxy.desk.journal import Journal, MemoryDisk, read
+from proxy.desk.journal import Journal, JournalDown, MemoryDisk, read
 from proxy.hearing import Hearing, Manners
 from proxy.ids import MessageIds
 from proxy.message import Category, Message, Verdict
@@ -73,6 +74,7 @@ class World:
         self.submits: list[Submit] = []
         self.by_entry: dict[int, list[Submit]] = {}
         self.restarts = 0
+        self.disk_failures: Counter[str] = Counter()
         self.bug = bug
         self._written, self._synced = OnDisk(), OnDisk()
         self.coded = self.chance(0.5)
@@ -108,7 +110,7 @@ class World:
         for _ in range(self.random.randint(0, 3)):
             self.some_time(self.crash)
             self.some_time(self.random.choice(self.carriers).link_drops)
-            self.some_time(self.disk_fills)
+            self.some_time(self.disk_fails)
             self.some_time(self.checkpoint)
             self.some_time(self.mail.provider_leaves)
         self.operators.begin()
@@ -261,8 +263,14 @@ class World:
             self.later(self.random.expovariate(self.syncs_per_s), self.sync_ends)
 
     def sync_ends(self) -> None:
+        """As net.Syncer: what the disk does not sync is tried again soon, and safe for nobody until then."""
         self.syncing = False
-        self.journal.note_synced(self.journal.sync())
+        try:
+            self.journal.note_synced(self.journal.sync())
+        except JournalDown:
+            self.syncing = True
+            self.later(0.1, self.sync_ends)
+            return
         self.relay.turn(self.now)
         self.way_back.turn(self.now)
         self.sync()
@@ -272,7 +280,10 @@ class World:
         relay = self.relay
         if relay.journal_down or relay.amid:
             return
-        self.journal.note_synced(self.journal.sync())
+        try:
+            self.journal.note_synced(self.journal.sync())
+        except JournalDown:
+            return
         if self.chance(0.3):
             self.checkpoint_begins()
             return
@@ -280,7 +291,10 @@ class World:
         open_from = min((transit.recorded for transit in relay.in_flight.values()), default=counted + 1)
         if not self.ids.carry(self.journal, self.now):
             return
-        self.journal.note_synced(self.journal.sync())
+        try:
+            self.journal.note_synced(self.journal.sync())
+        except JournalDown:
+            return
         mailbox = self.store.mailbox
         mailbox.freeze()
         while rows := mailbox.collect(3):
@@ -317,12 +331,20 @@ class World:
         self.longs.gate_died()
         self.start()
 
-    def disk_fills(self) -> None:
-        self.disk.free_bytes = self.random.randint(0, 600)
-        self.later(self.random.uniform(0.5, 5), self.disk_freed, forever=True)
+    def disk_fails(self) -> None:
+        """It is full, read-only, or fails to sync (what it should have kept is then lost, unless it is written again)."""
+        kind = self.random.choice(["full", "read-only", "sync fails"])
+        self.disk_failures[kind] += 1
+        if kind == "full":
+            self.disk.free_bytes = self.random.randint(0, 600)
+        elif kind == "read-only":
+            self.disk.read_only = True
+        else:
+            self.disk.sync_fails = True
+        self.later(self.random.uniform(0.5, 5), self.disk_mended, forever=True)
 
-    def disk_freed(self) -> None:
-        self.disk.free_bytes = None
+    def disk_mended(self) -> None:
+        self.disk.free_bytes, self.disk.read_only, self.disk.sync_fails = None, False, False
 
     # ------------------------------------------------------------------ what is on the disk
 
