@@ -16,6 +16,8 @@ import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from proxy import folders
+
 RULES = "rules"
 """The folder's name inside, so that errors name files as people know them."""
 PIECE_BYTES = 256 * 1024
@@ -56,20 +58,20 @@ class Kept:
         if self.has(revision):
             os.utime(self.folder / revision)  # it is young again
             return
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.make(self.folder)
         half = self.folder / f".{revision}.half"
         shutil.rmtree(half, ignore_errors=True)
         root = half / RULES
         paths = {root / name: data for name, data in files.items()}
-        folders = {half, root, *(above for path in paths for above in path.parents if above.is_relative_to(root))}
-        for one in sorted(folders):
+        inside = {half, root, *(above for path in paths for above in path.parents if above.is_relative_to(root))}
+        for one in sorted(inside):
             one.mkdir(mode=0o700)
         for path, data in paths.items():
             _write(path, data)
-        for one in folders:
-            _sync(one)
+        for one in inside:
+            folders.sync(one)
         half.rename(self.folder / revision)
-        _sync(self.folder)
+        folders.sync(self.folder)
 
     def forget(self, needed: Collection[str]) -> None:
         """Removes what is oldest of what is too many; what is needed stays."""
@@ -93,11 +95,3 @@ def _write(path: Path, data: bytes) -> None:
             out.write(data[start : start + PIECE_BYTES])
             out.flush()
             os.fsync(out.fileno())
-
-
-def _sync(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

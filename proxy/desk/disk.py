@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from proxy import folders
+
 SUFFIX = ".journal"
 _IDENTITY = "identity"
 
@@ -58,7 +60,7 @@ class OsDisk:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.make(self.path)
         self._files: dict[str, int] = {}
         self._new: set[str] = set()  # names the directory has not been synced for
 
@@ -121,11 +123,7 @@ class OsDisk:
             self._new.discard(name)
 
     def _sync_directory(self) -> None:
-        directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        folders.sync(self.path)
 
     def release(self, name: str) -> None:
         file = self._files.pop(name, None)

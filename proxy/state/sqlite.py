@@ -24,6 +24,7 @@ from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 
+from proxy import folders
 from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked
 from proxy.state.aggregates import Aggregates
 from proxy.state.checkpoint import CheckpointFile, Slice
@@ -192,7 +193,7 @@ class SqliteStore:
         if self.path is None or self._lock_file >= 0:
             return
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folders.make(self.path.parent)
             file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StateError(f"store {self.path}: {error.strerror}: {error.filename}") from error

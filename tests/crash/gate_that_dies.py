@@ -1,7 +1,7 @@
 """A gate that dies: the real gate with one method replaced, so that at the n-th occurrence of a named point it kills itself with SIGKILL.
 
-In: a plan (which point, which occurrence) as JSON. Out: the gate's usual life up to that point, and a file that says which point it
-was and what of the journal had been synced by then. Never: a hook in the production code, or a change to what the gate does before.
+In: a plan (which point, which occurrence, what the clock does) as JSON. Out: the gate's usual life up to that point, and a file that says
+which point it was and what was on the medium by then. Never: a hook in the production code, or a change to what the gate does before.
 
     python -m tests.crash.gate_that_dies '{"point": "written", "nth": 3, …}' gate106.yaml
 """
@@ -9,14 +9,14 @@ was and what of the journal had been synced by then. Never: a hook in the produc
 from __future__ import annotations
 
 import json
-import os
 import sys
+import time
 from pathlib import Path
 
 from proxy import app
-from proxy.desk.disk import OsDisk
 from proxy.desk.journal import Journal
 from proxy.state import sqlite
+from tests.crash.medium import SHADOW, Medium
 from tests.crash.places import Death, Plan
 from tests.crash.points import POINTS
 
@@ -26,24 +26,29 @@ def prepare(plan: Plan) -> Death:
     point = POINTS[plan.point]
     death = Death(plan, point.from_start)
     point.place(death)
-    start, sync = app.Gate.start, OsDisk.sync
+    if plan.medium:
+        death.medium = Medium(Path(plan.medium), Path(plan.medium) / SHADOW)
+        death.medium.watch()
+    start = app.Gate.start
 
     async def started(self: app.Gate) -> None:
         death.gate = self
         await start(self)
         death.armed = True
-
-    def synced(self: OsDisk, name: str) -> None:
-        size = os.fstat(self._file(name)).st_size
-        sync(self, name)
-        death.synced[name] = size
+        for after_s, seconds in plan.clock:
+            self.loop.call_later(after_s, _jump, seconds)
 
     app.Gate.start = started  # type: ignore[method-assign]
-    OsDisk.sync = synced  # type: ignore[method-assign]
     app.CHECKPOINT_S = plan.checkpoint_s
     sqlite.PIECE_BYTES, sqlite.SLICE_GROUPS, sqlite.REST_S = 500, 8, 0.005
     Journal.__init__.__kwdefaults__["segment_bytes"] = plan.segment_bytes  # type: ignore[index]
     return death
+
+
+def _jump(seconds: float) -> None:
+    """The wall clock says another time from now on, for the whole process."""
+    before = time.time
+    time.time = lambda: before() + seconds
 
 
 def main() -> int:

@@ -76,6 +76,8 @@ class House:
         self.config = folder / "gate106.yaml"
         self.log = folder / "gate.log"
         self.death = folder / "death.json"
+        self.refuses = folder / "refuses"
+        """While an error's name stands in it, the disk of a gate that was started by ``start_refusing`` refuses with that."""
         (folder / "rules").mkdir(exist_ok=True)
         (folder / "rules" / "rules.yaml").write_text(RULES, encoding="utf-8")
         carrier = {"name": "bj", "code": "B1", "host": "127.0.0.1", "port": carrier_port, "system_id": "gate106"}
@@ -116,6 +118,9 @@ class House:
         else:
             self.death.unlink(missing_ok=True)
             self._run("tests.crash.gate_that_dies", json.dumps(asdict(plan)), str(self.config))
+
+    def start_refusing(self) -> None:
+        self._run("tests.crash.gate_whose_disk_refuses", str(self.refuses), str(self.config))
 
     def _run(self, module: str, *arguments: str) -> None:
         with self.log.open("ab") as log:

@@ -22,6 +22,7 @@ from proxy.desk.disk import OsDisk
 from proxy.net.link import Link
 from proxy.transit import Outbox, Transit
 from proxy.wire import Session
+from tests.crash.medium import Medium
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class Plan:
     """The file that is written just before."""
     checkpoint_s: float = 0.1
     segment_bytes: int = 64 << 20
+    medium: str = ""
+    """The folder of which a power loss will leave what is on the medium; empty: there will be none."""
+    clock: tuple[tuple[float, float], ...] = ()
+    """When the wall clock jumps, in seconds since the gate is open, and by how many."""
 
 
 class Death:
@@ -44,8 +49,7 @@ class Death:
         self.left = plan.nth
         self.armed = from_start
         self.gate: app.Gate | None = None
-        self.synced: dict[str, int] = {}
-        """How many bytes of each segment a power loss would have left."""
+        self.medium: Medium | None = None
 
     def occurs(self, last_act: Callable[[], object] | None = None) -> None:
         if not self.armed:
@@ -55,7 +59,7 @@ class Death:
             return
         if last_act is not None:
             last_act()
-        Path(self.plan.death).write_text(json.dumps(asdict(self.plan) | {"synced": self.synced}))
+        Path(self.plan.death).write_text(json.dumps(asdict(self.plan) | (self.medium.kept() if self.medium else {})))
         os.kill(os.getpid(), signal.SIGKILL)
 
     def push(self, session: Session) -> None:

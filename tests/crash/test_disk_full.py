@@ -7,12 +7,13 @@ import contextlib
 import os
 import resource
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from tests.crash.gate_whose_disk_refuses import BROKEN, READ_ONLY
 from tests.crash.house import WITHIN_S, until
 from tests.crash.peers import NOT_NOW, REFUSES
 from tests.crash.reconcile import SUPPRESSED, reconcile
@@ -50,6 +51,19 @@ class Limited:
 
     def clear(self, world: World) -> None:
         resource.prlimit(world.house.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+class ReadOnly:
+    """The file system refuses to write the journal, and reads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fill(self, world: World) -> None:
+        world.house.refuses.write_text(READ_ONLY)
+
+    def clear(self, world: World) -> None:
+        world.house.refuses.unlink()
 
 
 class Small:
@@ -94,7 +108,48 @@ def test_a_journal_that_may_not_grow_is_a_temporary_status_and_nothing_is_acknow
     _full(tmp_path, Limited(tmp_path))
 
 
-def _full(folder: Path, disk: Disk) -> None:
+def test_a_journal_on_a_file_system_that_turned_read_only_is_a_temporary_status_and_nothing_is_acknowledged_unsafely(
+    tmp_path: Path,
+) -> None:
+    _full(tmp_path, ReadOnly(tmp_path), World.start_refusing)
+
+
+def test_while_the_disk_fails_to_sync_nobody_is_told_anything_and_all_is_told_once_it_does(tmp_path: Path) -> None:
+    world = World(tmp_path, 1, [])
+    world.response_s = 30.0
+
+    async def live() -> None:
+        await world.open()
+        try:
+            world.carrier.calm = True
+            world.start_refusing()
+            await world.all_bound()
+            provider, evidence = world.providers[0], world.evidence
+            assert (await provider.ask(REFUSER)).acknowledged
+            world.house.refuses.write_text(BROKEN)
+            asked = [provider.submit(f"1380021050{number}") for number in range(10)]
+            world.carrier.opt_out(REFUSER, provider.name)
+            await until(lambda: all(one.arrived for one in asked), "all at the carrier")
+            refusal = evidence.refusals[REFUSER]
+            await until(lambda: refusal.answers, "the carrier answered, that it be asked again")
+            assert set(refusal.answers) == {NOT_NOW}
+            assert [one.told for one in asked] == [[]] * 10, "what is not synced is told to nobody"
+            world.house.refuses.unlink()
+            await until(lambda: all(one.told for one in asked), "answers that waited for the disk")
+            assert all(one.acknowledged for one in asked)
+            await until(lambda: refusal.acknowledged, "the opt-out acknowledged")
+            assert (await provider.ask(REFUSER)).status == SUPPRESSED
+            world.house.kill()
+            await until(lambda: not any(provider.bound for provider in world.providers), "lines cut")
+            await world.last_life()
+            reconcile(world)
+        finally:
+            await world.close()
+
+    asyncio.run(live())
+
+
+def _full(folder: Path, disk: Disk, start: Callable[[World], None] = World.start) -> None:
     world = World(folder, 1, [], store=disk.path)
     world.response_s = 30.0  # the carrier holds answers back until the disk is full, however long that takes
 
@@ -102,7 +157,7 @@ def _full(folder: Path, disk: Disk) -> None:
         await world.open()
         try:
             world.carrier.calm = True
-            world.start()
+            start(world)
             await world.all_bound()
             await _until_full(world, disk)
             await _while_full(world)

@@ -3,14 +3,14 @@
 In: a seed, the points at which the gate is to die. Out: Evidence, and what was possible in the last life. Never: a verdict on it
 (reconcile.py).
 
-With ``power`` the journal loses at each death what had not been synced, as a power loss would have it.
+With ``power`` its folders lose at each death what had not been synced, names and renames too (medium.py); with ``clock`` the gate's wall
+clock jumps while it lives, and is right again when it is started.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import signal
 from collections import Counter
@@ -22,12 +22,14 @@ from typing import Any
 from tests.crash.carrier import Carrier
 from tests.crash.evidence import Evidence, Submit
 from tests.crash.house import CAP, PORTS, QUOTA, SIGNS, SMALL, WITHIN_S, House, until
+from tests.crash.medium import SHADOW, lose_power
 from tests.crash.mix import Mix
 from tests.crash.places import Plan
 from tests.crash.points import POINTS
 from tests.crash.provider import WINDOW, Provider
 from tests.e2e.pdus import QUERY_SM
 
+JUMPS_S = (3600.0, -3600.0, 1.5, -1.5, 0.2, -0.2)
 TRAFFIC_MAX = 30_000
 """Submits of one life: when the point has not come by then, it never will."""
 STEP_S = 0.005
@@ -70,13 +72,23 @@ async def side_by_side(jobs: Iterable[Coroutine[Any, Any, object]]) -> None:
 
 class World:
     def __init__(
-        self, folder: Path, seed: int, deaths: list[Chosen], *, power: bool = False, store: Path | None = None
+        self,
+        folder: Path,
+        seed: int,
+        deaths: list[Chosen],
+        *,
+        power: bool = False,
+        clock: bool = False,
+        store: Path | None = None,
     ) -> None:
         """``store``: where the gate's journal and state lie, if not in ``folder``."""
         self.seed = seed
         self.rng = random.Random(seed)
         self.deaths = deaths
         self.power = power
+        self.clock = clock
+        self.jumps: list[float] = []
+        """By how many seconds the clocks of its gates jumped."""
         self.evidence = Evidence()
         self.carrier = Carrier(self.evidence, self.rng, {port: name for name, port in PORTS.items()})
         self.providers = [Provider(self.evidence, self.rng, name, SIGNS[name], port) for name, port in PORTS.items()]
@@ -89,8 +101,6 @@ class World:
         self._folder, self._store = folder, store
         self.response_s = 10.0
         """How long a gate that is to live waits for the carrier."""
-        self._safe: dict[str, int] = {}
-        """Bytes of each segment that no power loss takes any more."""
 
     async def run(self) -> None:
         await self.open()
@@ -116,6 +126,11 @@ class World:
         """The next life begins."""
         self.evidence.life += 1
         self.house.start(plan, *options)
+
+    def start_refusing(self) -> None:
+        """The next life begins, on a disk that may refuse (see House.refuses)."""
+        self.evidence.life += 1
+        self.house.start_refusing()
 
     async def all_bound(self) -> None:
         """The carrier is bound to, and providers are let in; or the gate is dead."""
@@ -143,7 +158,9 @@ class World:
         point, house = POINTS[chosen.point], self.house
         replays = any(later.point == "replaying" for later in self.deaths)
         checkpoint_s = 0.05 if point.checkpoints else 60.0 if replays else self.rng.choice((0.03, 0.2, 60.0))
-        plan = Plan(chosen.point, chosen.nth, str(house.death), checkpoint_s, 16_000)
+        root = house.journal.parent
+        clock = self._clock() if self.clock else ()
+        plan = Plan(chosen.point, chosen.nth, str(house.death), checkpoint_s, 16_000, str(root) if self.power else "", clock)
         house.waits_for(HURRIED_S)
         self.start(plan)
         traffic = asyncio.create_task(self._traffic(point.sigterm))
@@ -159,19 +176,13 @@ class World:
         assert (died["point"], died["nth"]) == (chosen.point, chosen.nth)
         await until(lambda: not any(provider.bound for provider in self.providers) and not self.carrier.lines, "lines cut")
         if self.power:
-            self._lose_power(died)
+            lose_power(root, root / SHADOW, died, self.rng)
 
-    def _lose_power(self, died: dict[str, Any]) -> None:
-        """Segments keep what was synced, and some of what was not."""
-        for segment in sorted(self.house.journal.glob("*.journal")):
-            size = segment.stat().st_size
-            # a later life may have cut the torn tail that an earlier loss left, and synced the cut
-            safe = min(size, max(died["synced"].get(segment.name, 0), self._safe.get(segment.name, 0)))
-            left = self._safe[segment.name] = self.rng.choice((safe, self.rng.randint(safe, size)))
-            if left:
-                os.truncate(segment, left)
-            else:
-                segment.unlink()
+    def _clock(self) -> tuple[tuple[float, float], ...]:
+        """Forward, back, and by as little as NTP corrects, soon after the gate is open and again."""
+        steps = [self.rng.choice(JUMPS_S) * self.rng.uniform(0.5, 1) for _ in range(2)]
+        self.jumps += steps
+        return tuple((self.rng.uniform(0.02, 0.3), step) for step in steps)
 
     async def _traffic(self, then_stop: bool) -> None:
         """Until the gate is gone, or has taken so much that its point must have come; ``then_stop``: SIGTERM in the midst of it."""

@@ -1,0 +1,26 @@
+"""Folders: made so that a power loss does not take them, with all that was synced inside.
+
+In: a path. Out: the folder, its own name and those of all that had to be made above it safe on the medium. Never: a file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def make(path: Path) -> None:
+    """Makes the folder if it is missing, for its owner alone, and what is missing above it; OSError as the system gives it."""
+    missing = [one for one in (path, *path.parents) if not one.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for one in missing:
+        sync(one.parent)
+
+
+def sync(folder: Path) -> None:
+    """The names in it are safe when this returns."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
