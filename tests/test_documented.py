@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import re
@@ -553,3 +554,28 @@ def test_no_text_names_a_command_or_a_target_of_make_that_is_not(path: Path) -> 
             assert called in words, span
         for target in re.findall(r"^make ([\w-]+)", span):
             assert re.search(rf"^{target}:", (TOP / "Makefile").read_text(encoding="utf-8"), re.MULTILINE), span
+
+
+# --- promises
+
+
+def functions(path: Path) -> set[str]:
+    """The tests that pytest would find in a file."""
+    found = ast.parse(path.read_text(encoding="utf-8")).body
+    return {
+        one.name for one in found if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and one.name.startswith("test_")
+    }
+
+
+def test_every_promise_stands_beside_tests_that_exist() -> None:
+    rows = table(section(README, "Promises"), "promise")
+    assert len(rows) >= 50, "DESIGN promises more than that"
+    missing = []
+    for promise, proofs in rows:
+        named = re.findall(r"`([^`]+)`", proofs)
+        assert named, promise
+        for name in named:
+            file, _, test = name.partition("::")
+            if not (TOP / file).is_file() or test not in functions(TOP / file):
+                missing.append(name)
+    assert not missing

@@ -24,19 +24,17 @@ AFTER_LOSS = ("cutting", "half-written")
 def one(folder: Path, point: str, seed: int, *, power: bool = False) -> World:
     """A world that dies at this point, at an occurrence drawn from the seed."""
     rng = random.Random(f"{seed} {point} {power}")
-    return World(folder, rng.getrandbits(32), _deaths(point, rng), power=power)
+    return World(folder, rng.getrandbits(32), _deaths(point, rng), power=power, clock=rng.random() < 1 / 2)
 
 
-def any_of(folder: Path, seed: int) -> World:
-    """A world that dies once or twice, of points drawn from the seed; in every third the power fails."""
-    rng = random.Random(seed)
-    power = rng.random() < 1 / 3
-    points = [point for point in POINTS if not (power and point in AFTER_LOSS)]
-    deaths = _deaths(rng.choice(points), rng)
-    if len(deaths) == 1 and rng.random() < 0.3:
-        deaths = _deaths(rng.choice([point for point in points if not POINTS[point].from_start]), rng) + deaths
-        deaths = [chosen for chosen in deaths if chosen.point != "first-start"]
-    return World(folder, rng.getrandbits(32), deaths, power=power)
+def in_turn(folder: Path, seed: int) -> World:
+    """Seeds one after the other die at all points, one after the other; those of every other round by a loss of power, where that leaves
+    something to die of, and of every third with a clock that jumps."""
+    place, rng = seed - 1, random.Random(seed)
+    point = list(POINTS)[place % len(POINTS)]
+    turn = place // len(POINTS) + place % len(POINTS)
+    power = bool(turn % 2) and point not in AFTER_LOSS
+    return World(folder, rng.getrandbits(32), _deaths(point, rng), power=power, clock=not turn % 3)
 
 
 def _deaths(point: str, rng: random.Random) -> list[Chosen]:

@@ -1,14 +1,12 @@
 """The real gate, killed at placed points and started again: nothing it acknowledged is lost, no cap exceeded, no opt-out forgotten.
 
-GATE106_CRASH_SEED=7 draws other occurrences and other traffic. GATE106_CRASHES=200 adds a campaign of so many worlds with random
-points (GATE106_FIRST_CRASH=31 begins it at another seed) and prints how often each point was hit.
+GATE106_CRASH_SEED=7 draws other occurrences and other traffic; ``make campaign`` runs many more worlds (tests/campaign.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import copy
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,8 +23,6 @@ from tests.crash.reconcile import reconcile, summary
 from tests.crash.world import World
 from tests.crash.written import Broken
 
-CRASHES = int(os.environ.get("GATE106_CRASHES", "0"))
-FIRST_CRASH = int(os.environ.get("GATE106_FIRST_CRASH", "1"))
 AT_ONCE = 2
 """Worlds beside each other: each spends most of its time starting processes."""
 
@@ -128,35 +124,3 @@ def test_a_broken_promise_is_noticed(
     falsify(world)
     with pytest.raises(PROOF.get(falsify, Broken)):
         reconcile(world)
-
-
-# -- the campaign
-
-if CRASHES:
-
-    @pytest.mark.timeout(60 + 10 * CRASHES)
-    def test_no_seed_of_the_campaign_loses_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        hit: Counter[str] = Counter()
-        failed: list[str] = []
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            runs = {}
-            for seed in range(FIRST_CRASH, FIRST_CRASH + CRASHES):
-                folder = tmp_path / str(seed)
-                folder.mkdir()
-                runs[seed] = pool.submit(run, choosing.any_of(folder, seed))
-            for seed, future in runs.items():
-                try:
-                    world = future.result()
-                    reconcile(world)
-                except Exception as error:  # noqa: BLE001  # whatever it is, the other seeds are still worth their time
-                    failed.append(
-                        f"seed {seed}: {error!r} (GATE106_FIRST_CRASH={seed} GATE106_CRASHES=1; {tmp_path / str(seed)})"
-                    )
-                else:
-                    hit.update(f"{chosen.point}{', power lost' if world.power else ''}" for chosen in world.deaths)
-                    shutil.rmtree(tmp_path / str(seed))
-        with capsys.disabled():
-            print(f"\n{CRASHES} worlds from seed {FIRST_CRASH}, {len(failed)} failed; deaths by point:")
-            for point, times in sorted(hit.items()):
-                print(f"{times:6d}  {point}")
-        assert not failed, "\n".join(failed)

@@ -79,20 +79,3 @@ def serve(carrier: Carrier, client: Raw, count: int) -> None:
 
 def descriptors(gate: Gate) -> int:
     return len(list(Path(f"/proc/{gate.pid}/fd").iterdir()))
-
-
-@pytest.mark.skipif(HARD > 100_000, reason="this machine has descriptors enough for any setting")
-def test_the_gate_takes_all_descriptors_it_may_and_where_they_are_too_few_the_log_says_how_many_connections_there_can_be(
-    carrier: Carrier, make_gate: Callable[..., Gate]
-) -> None:
-    gate = make_gate(carrier.port, [provider("yi", "1069002")])
-    gate.settings["smpp"]["connections"] = 100_000
-    gate.write_settings()
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, HARD))  # as a shell has it
-    try:
-        gate.start()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, HARD))
-    assert "too few file descriptors for smpp.connections" in gate.said()
-    assert f"room={HARD - OWN_DESCRIPTORS}" in gate.said()

@@ -74,6 +74,7 @@ class World:
         self.submits: list[Submit] = []
         self.by_entry: dict[int, list[Submit]] = {}
         self.restarts = 0
+        self.deaths: Counter[str] = Counter()
         self.disk_failures: Counter[str] = Counter()
         self.bug = bug
         self._written, self._synced = OnDisk(), OnDisk()
@@ -321,7 +322,9 @@ class World:
 
     def crash(self) -> None:
         self.restarts += 1
-        if self.chance(0.5):
+        kills = self.chance(0.5)
+        self.deaths["killed" if kills else "power lost"] += 1
+        if kills:
             self.disk.kill()
         else:
             self.disk.power_loss(self.random.choice([0, 0, 7, 40, 200]))

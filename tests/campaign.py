@@ -1,0 +1,211 @@
+"""Campaign: many more simulated worlds and real crashes than the tests have time for, and a report of what they went through.
+
+In: how many of each. Out: a table, the same as JSON, exit 1 where a world broke a promise, a crash point was never hit, or a kind of
+trouble never came. Never: a failure that cannot be replayed: each stands there with its seed.
+
+    python -m tests.campaign --seeds 10000 --crashes 150 --json tests/data/numbers/campaign.json        (make campaign)
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proxy.sim import measure
+from tests.crash import choosing
+from tests.crash.points import POINTS
+from tests.crash.reconcile import reconcile, summary
+from tests.crash.world import World as CrashWorld
+from tests.simulation.seen import seen
+from tests.simulation.world import World
+
+BLOCK = 50
+"""Seeds that one process runs between two words of progress."""
+CRASHES_AT_ONCE = 2
+"""Each spends most of its time starting processes."""
+TROUBLE = ("killed", "power lost", "clock forward", "clock back", "clock as NTP corrects it")
+NTP_S = 2.0
+
+
+@dataclass
+class Simulated:
+    worlds: int = 0
+    seconds: float = 0.0
+    events: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Crashed:
+    worlds: int = 0
+    seconds: float = 0.0
+    hits: dict[str, int] = field(default_factory=lambda: dict.fromkeys(POINTS, 0))
+    """How often the gate died at each point."""
+    trouble: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TROUBLE, 0))
+    events: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def never(self) -> list[str]:
+        """Points and troubles that the campaign did not come by."""
+        return [name for counts in (self.hits, self.trouble) for name, times in counts.items() if not times]
+
+
+def simulate_some(first: int, last: int) -> Simulated:
+    """Worlds of these seeds, the last left out."""
+    found, begun = Simulated(last - first), time.perf_counter()
+    for seed in range(first, last):
+        world = World(seed)
+        try:
+            world.run()
+        except Exception as error:  # noqa: BLE001 # whatever it is, the other seeds are still worth their time
+            found.failed.append(
+                f"seed {seed}: {error!r} (GATE106_FIRST_SEED={seed} GATE106_SEEDS=1 pytest tests/simulation -k no_seed)"
+            )
+        found.events.update(seen(world))
+    found.seconds = time.perf_counter() - begun
+    return found
+
+
+def simulate(first: int, count: int) -> Simulated:
+    total, end = Simulated(), first + count
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        blocks = [pool.submit(simulate_some, start, min(start + BLOCK, end)) for start in range(first, end, BLOCK)]
+        for block in as_completed(blocks):
+            found = block.result()
+            total.worlds += found.worlds
+            total.seconds += found.seconds
+            total.events.update(found.events)
+            total.failed += found.failed
+            _progress("simulated worlds", total.worlds, count, len(total.failed))
+    return total
+
+
+def crash_one(folder: Path, seed: int) -> CrashWorld:
+    world = choosing.in_turn(folder, seed)
+    asyncio.run(world.run())
+    reconcile(world)
+    return world
+
+
+def crash(first: int, count: int, folder: Path) -> Crashed:
+    total, begun = Crashed(), time.perf_counter()
+    with ThreadPoolExecutor(CRASHES_AT_ONCE) as pool:
+        runs: dict[Future[CrashWorld], int] = {}
+        for seed in range(first, first + count):
+            (folder / str(seed)).mkdir()
+            runs[pool.submit(crash_one, folder / str(seed), seed)] = seed
+        for run in as_completed(runs):
+            seed = runs[run]
+            total.worlds += 1
+            try:
+                _count(total, run.result())
+            except Exception as error:  # noqa: BLE001 # likewise
+                total.failed.append(f"seed {seed}: {error!r} (python -m tests.campaign --seeds 0 --crashes 1 --first {seed})")
+            else:
+                shutil.rmtree(folder / str(seed))
+            _progress("crashes", total.worlds, count, len(total.failed))
+    total.seconds = time.perf_counter() - begun
+    return total
+
+
+def refusing_disks() -> list[str]:
+    """The real gate on a disk that is full, turns read-only, or fails to sync; what failed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "tests/crash/test_disk_full.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return found if done.returncode in (0, 1) else [done.stdout + done.stderr]
+
+
+def _count(total: Crashed, world: CrashWorld) -> None:
+    for chosen in world.deaths:
+        total.hits[chosen.point] += 1
+        total.trouble["power lost" if world.power else "killed"] += 1
+    for jump in world.jumps:
+        kind = "as NTP corrects it" if abs(jump) < NTP_S else "forward" if jump > 0 else "back"
+        total.trouble[f"clock {kind}"] += 1
+    total.events.update(summary(world))
+
+
+def _progress(what: str, done: int, count: int, failed: int) -> None:
+    if sys.stderr.isatty() or done == count:
+        print(
+            f"\r{what}: {done:,} of {count:,}, {failed} failed", end="\n" if done == count else "", file=sys.stderr, flush=True
+        )
+
+
+def table(simulated: Simulated, crashed: Crashed) -> str:
+    lines = [
+        f"{simulated.worlds:,} simulated worlds in {simulated.seconds:,.0f} s of one core, {len(simulated.failed)} broke a promise",
+        f"{crashed.worlds:,} worlds of the real gate in {crashed.seconds:,.0f} s, {len(crashed.failed)} broke a promise",
+        "",
+        "what the simulated worlds went through",
+        *(f"{times:10,}  {name}" for name, times in sorted(simulated.events.items())),
+        "",
+        "where the real gate died",
+        *(f"{times:10,}  {POINTS[name].says}" for name, times in crashed.hits.items()),
+        "",
+        "of what, and what its clock did",
+        *(f"{times:10,}  {name}" for name, times in crashed.trouble.items()),
+        "",
+        "what else it went through",
+        *(f"{times:10,}  {name}" for name, times in sorted(crashed.events.items())),
+        "",
+        *simulated.failed,
+        *crashed.failed,
+        *(f"never: {name}" for name in (*_never(simulated), *crashed.never)),
+    ]
+    return "\n".join(lines)
+
+
+def _never(simulated: Simulated) -> list[str]:
+    return [name for name, times in simulated.events.items() if not times]
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    asked.add_argument("--seeds", type=int, default=10_000)
+    asked.add_argument("--crashes", type=int, default=150)
+    asked.add_argument("--first", type=int, default=1)
+    asked.add_argument("--json", type=Path)
+    options = asked.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="gate106-campaign-"))
+    simulated = simulate(options.first, options.seeds)
+    crashed = crash(options.first, options.crashes, folder)
+    disks = refusing_disks() if options.crashes else []
+    failed = simulated.failed + crashed.failed + disks
+    never = [*_never(simulated), *crashed.never] if options.crashes >= len(POINTS) else _never(simulated)
+    print(table(simulated, crashed))
+    print(*(disks or ["a disk that is full, read-only, or fails to sync: nothing lost"]), sep="\n")
+    if options.json is not None:
+        said = {
+            "command": f"python -m tests.campaign --seeds {options.seeds} --crashes {options.crashes} --first {options.first}",
+            "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "machine": measure.machine(),
+            "simulated": vars(simulated) | {"never": _never(simulated)},
+            "crashed": vars(crashed) | {"never": crashed.never},
+            "disks_that_refuse": {"failed": disks},
+        }
+        options.json.write_text(json.dumps(said, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
+    if not crashed.failed:
+        shutil.rmtree(folder)
+    sys.exit(bool(failed or never))
+
+
+if __name__ == "__main__":
+    main()
