@@ -6,6 +6,7 @@ In: submits from the lane, at the pacer's rate. Out: the carrier's answers and d
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import ssl
 import time
@@ -38,6 +39,8 @@ PARKED_MAX = 16
 
 class CarrierLink(Link):
     """One connection to the carrier: it sends, receives, or both."""
+
+    noisy_at = math.inf  # there is nobody else to be spared: what it says late or twice is read as fast as it comes
 
     def __init__(self, house: CarrierHouse, kind: str, slot: int) -> None:
         """``slot``: which of the account's links this is, from 1, over reconnects."""

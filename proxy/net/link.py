@@ -77,6 +77,8 @@ class Link(asyncio.Protocol):
 
     unread_bytes_max = UNREAD_BYTES_MAX
     """With so much of our output unread we stop reading."""
+    noisy_at: float = NOISY_AT
+    """With more PDUs that led to nothing the peer is heard slowly."""
     piece_bytes = PIECE_BYTES
     """So much is dealt with in one turn, while the peer is not noisy."""
 
@@ -123,7 +125,7 @@ class Link(asyncio.Protocol):
         if session.asides:
             self.noise += session.asides
             session.asides = 0
-        if self.noise > NOISY_AT and not self.noisy:
+        if self.noise > self.noisy_at and not self.noisy:
             self.noisy = True
             self.disturbed("flood")
         if session.bad:

@@ -212,7 +212,6 @@ class Session:
                     del waiting[sequence]
                     answers.append((sent[0], frame))
                 else:
-                    self.asides += 1
                     self._unasked(frame, strays)
                     accept = self._accept
             else:
@@ -309,6 +308,7 @@ class Session:
         elif self._asked.take_late(frame):
             strays.append((frame.sequence_number, frame))
         else:
+            self.asides += 1
             self._note("refused-by-peer" if frame.command_id == GENERIC_NACK else "response")
 
     def _own_answered(self, command_id: int, frame: Frame) -> None:

@@ -416,3 +416,46 @@ def test_what_is_written_between_two_calls_leaves_in_one_piece():
     session.write(submit_sm_resp(3, 0, b"x"))
     assert session.output() == response(0x15, 0, 1) + response(0x15, 0, 2) + submit_sm_resp(3, 0, b"x")
     assert session.output() == b""
+
+
+# ------------------------------------------------------------------ what leads to nothing, and how often a session is looked at
+
+
+def test_what_leads_to_nothing_is_counted_and_what_was_asked_for_is_not_however_late():
+    session = provider()
+    session.asides = 0  # the bind was one
+    session.receive(SUBMIT + DELIVER + enquire_link(1) + pdu(0xABCD, 0, 2) + submit_sm_resp(99, 0, b"1"), 0.0)
+    assert session.asides == 4, "the submit is somebody's work"
+    session.asides = 0
+    first, second = (session.send(DELIVER, ticket, 0.0) for ticket in "ab")
+    answers = [response(COMMAND_IDS["deliver_sm_resp"], 0, sequence, b"\0") for sequence in (first, second)]
+    session.receive(answers[0], 1.0)
+    session.tick(11.0)
+    assert session.receive(answers[1], 12.0).strays
+    assert session.asides == 0
+    session.receive(answers[1], 13.0)
+    assert session.asides == 1, "an answer given twice is one to nothing"
+
+
+def test_a_stranger_may_not_send_what_is_longer_than_any_bind_needs_and_who_is_bound_may():
+    session = _opened()
+    session.receive(pdu(COMMAND_IDS["submit_sm"], 0, 7, bytes(5000)), 0.0)
+    assert session.closing == "framing lost: a PDU says it is 5016 bytes long"
+    assert written(session) == [("generic_nack", ESME_RINVCMDLEN, 7)]
+    bound = provider()
+    assert bound.receive(pdu(COMMAND_IDS["submit_sm"], 0, 7, bytes(5000)), 0.0).requests
+    assert bound.closing is None
+
+
+def test_a_quiet_session_says_when_it_must_be_looked_at_again_and_one_that_waits_says_now():
+    assert _opened().due(1.0) == 10.0, "bound by then, or closed"
+    session = provider()
+    assert session.due(1.0) == 30.0
+    session.receive(enquire_link(1), 5.0)
+    assert session.due(6.0) == 35.0
+    session.send(DELIVER, "ticket", 6.0)
+    assert session.due(6.0) == 6.0
+    session.tick(16.0)
+    assert session.due(16.0) == 35.0
+    session.tick(35.0)
+    assert session.due(35.0) == 35.0, "it has asked whether the peer is there"
