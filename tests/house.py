@@ -71,10 +71,12 @@ class House:
         for lane in self.lanes.values():
             lane.up = True
         self.route = self.lanes[carriers[0]]
-        said: dict[str, Any] = {"statuses": "vendor", "status_detail": "none", "replace": True, "tps": None} | provider
+        said: dict[str, Any] = {
+            "statuses": "vendor", "status_detail": "none", "replace": True, "tps": None, "category": Category.MARKETING,
+        } | provider  # fmt: skip
         providers = [
             Provider(
-                name, (Account(name, "x", None, None, None),), (port,), (), said["tps"], 4, 300, Category.MARKETING,
+                name, (Account(name, "x", None, None, None),), (port,), (), said["tps"], 4, 300, said["category"],
                 said["statuses"], said["status_detail"], None, replace=said["replace"],
             )
             for name, port in (("jia", "1069001"), ("yi", "1069002"))

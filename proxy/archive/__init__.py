@@ -1,0 +1,25 @@
+"""archive: the journal at rest. Tables that can be searched beside the chained segments, what proves them, and the questions asked of them.
+
+In: segments that are closed and synced (desk). Out: Parquet tables sorted by person; answers, with what they cover. Never: a segment
+changed, a number in the clear, anything a running gate waits for (it is another process, of the lowest priority).
+
+    <folder>/node-0/manifest.json            what there is: every table with its records, digest, and the chain before and behind it
+    <folder>/node-0/hours/…01.parquet        of one segment (an hour, or 64 MB), named after its first record
+    <folder>/node-0/days/2026-11-11-….parquet   of all segments of a day in China: the hours become it once the day is over
+    <folder>/node-0/heads/2026-11-11.json    the manifest as of that day's end, signed
+    <folder>/looked/…                        a journal of its own: who looked for whom while no gate ran
+
+    keys.py      the secrets: a number's hash and its cipher, the signature     columns.py  journal records → rows
+    tables.py    rows → a sorted Parquet file, and many files → one             manifest.py what there is, swapped in one step
+    rolling.py   segments → hours → days; crash and go on                       proving.py  the first record that is not as it was
+    heads.py     the daily signed head                                          finding.py  questions and answers
+    looked.py    who looked
+
+**What is true** is the manifest: a file it does not name is of no account, whatever its name, and goes with the next roll. So every step is
+*write beside, sync, rename, sync; swap the manifest, sync; remove what it names no more*, and a kill between any two loses and doubles nothing.
+
+**Why the segments stay.** A table is for questions: it holds what people ask for. What decided a message, byte for byte and in order, is in
+the segments, chained over commit groups; they stay for as long as records must be kept, and tables are proved against them. (That
+is also why no checkpoint need have passed a segment before it is rolled.) A table goes when the last of its segments has gone by
+a REMOVED record: retention, legal holds and the record of a removal are the journal's (desk/retention.py), and hold here without more.
+"""

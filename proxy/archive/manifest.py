@@ -1,0 +1,164 @@
+"""Manifest: what one node has at rest: its tables in the order of the chain, and what has gone. One file, swapped in one step.
+
+In: a node's folder. Out: a ``Manifest``, from JSON and to it. Never: a file it does not name is counted for anything.
+
+A table covers records ``first`` to ``last`` of its node, all of them; the digest of the group before it is ``previous``, that of its last
+group ``chain``: so tables hang together as segments do, and ``chain`` of the last stands for every record before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from proxy.archive import steady
+
+NAME = "manifest.json"
+FORMAT = 1
+REVISIONS_MAX = 2000
+"""Sets of rules whose names are remembered; older ones are in their segments."""
+
+
+class ManifestError(Exception):
+    """The manifest cannot be used; the text says why and what to do."""
+
+
+class File(NamedTuple):
+    """One Parquet file of a table."""
+
+    name: str  # below the node's folder
+    rows: int
+    octets: int
+    digest: str  # blake2b-256 of the whole file, hex
+    least: int
+    most: int  # persons in it are from here to there
+
+
+class Table(NamedTuple):
+    """Records ``first`` to ``last`` of a node."""
+
+    first: int
+    last: int
+    since_ms: int
+    until_ms: int  # when its first segment was begun, and its last record written
+    previous: str
+    chain: str  # hex digests of groups: before its first record, and of its last
+    segments: int
+    day: str  # in China; of the time it was begun
+    whole_day: bool  # or of one segment only
+    files: tuple[File, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
+
+
+class Gone(NamedTuple):
+    """Tables whose time was over: what is left of them."""
+
+    first: int
+    last: int
+    since_ms: int
+    until_ms: int
+    chain: str
+
+
+@dataclass(slots=True)
+class Manifest:
+    node: int = 0
+    identity: str = ""  # of the journal, 32 hex digits
+    tables: list[Table] = field(default_factory=list)
+    gone: Gone | None = None
+    """All that went, as one."""
+    removed_to: int = 0
+    """The last record that a REMOVED record says went: tables of no later one may go."""
+    rules: dict[str, list[str]] = field(default_factory=dict)
+    """Revision → names of its rules, for breaches are numbers."""
+
+    @property
+    def last(self) -> int:
+        """The last record that is in a table; 0 if none is."""
+        return self.tables[-1].last if self.tables else self.gone.last if self.gone else 0
+
+    @property
+    def chain(self) -> str:
+        """The digest behind it, hex; empty if there is none."""
+        return self.tables[-1].chain if self.tables else self.gone.chain if self.gone else ""
+
+    def files(self) -> Iterable[File]:
+        for table in self.tables:
+            yield from table.files
+
+    # -- as bytes
+
+    def pack(self) -> bytes:
+        said: dict[str, Any] = {
+            "format": FORMAT,
+            "node": self.node,
+            "identity": self.identity,
+            "gone": list(self.gone) if self.gone else None,
+            "removed_to": self.removed_to,
+            "rules": self.rules,
+            "tables": [[*table[:-1], [list(file) for file in table.files]] for table in self.tables],
+        }
+        return json.dumps(said, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Manifest:
+        """ManifestError."""
+        try:
+            said = json.loads(data)
+            if said["format"] != FORMAT:
+                raise ManifestError(f"format {said['format']} is not known here (a newer gate wrote it?)")
+            return cls(
+                said["node"],
+                said["identity"],
+                [Table(*row)._replace(files=tuple(File(*file) for file in row[-1])) for row in said["tables"]],
+                Gone(*said["gone"]) if said["gone"] else None,
+                said["removed_to"],
+                said["rules"],
+            )
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise ManifestError(f"cannot be read ({error!r})") from None
+
+    def note_rules(self, rules: dict[str, Sequence[str]]) -> None:
+        for revision, ids in rules.items():
+            self.rules.pop(revision, None)
+            self.rules[revision] = list(ids)
+        for old in list(self.rules)[: max(0, len(self.rules) - REVISIONS_MAX)]:
+            del self.rules[old]
+
+    def write(self, folder: Path) -> None:
+        steady.put(folder / NAME, self.pack())
+
+
+def node_folder(archive: Path, node: int) -> Path:
+    return archive / f"node-{node}"
+
+
+def load(folder: Path) -> Manifest:
+    """A node's manifest, an empty one where there is none yet. ManifestError, OSError."""
+    try:
+        return Manifest.unpack((folder / NAME).read_bytes())
+    except FileNotFoundError:
+        return Manifest()
+    except ManifestError as error:
+        raise ManifestError(f"{folder / NAME}: {error}") from None
+
+
+def nodes(archive: Path) -> list[Path]:
+    """Folders of all nodes whose journals are here."""
+    return sorted(path for path in archive.glob("node-*") if path.is_dir())
+
+
+def digest_of(path: Path) -> str:
+    """blake2b-256 of a file, hex."""
+    hashed = blake2b(digest_size=32)
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            hashed.update(piece)
+    return hashed.hexdigest()

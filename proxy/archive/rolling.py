@@ -1,0 +1,276 @@
+"""Rolling: closed segments become tables, the tables of a day become one, and what retention removed from the journal goes here, too.
+
+In: a journal's disk, the archive's folder, the keys, the time. Out: a ``Rolled``: what was done. Never: a byte of a segment changed; a segment
+rolled that a power loss could still tear (the records must be claimed as synced); two rollers of one node at once.
+
+Each segment is proved first: its records' checksums, its groups' digests, and that it follows what was rolled before it. A segment that
+does not is not rolled, and ``RollError`` says why: its table would lend it a credit it has not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from proxy.archive import steady, tables
+from proxy.archive.columns import Reader, Row
+from proxy.archive.keys import Keys
+from proxy.archive.manifest import NAME, Gone, Manifest, Table, load, node_folder
+from proxy.desk import entries, retention
+from proxy.desk.disk import Disk
+from proxy.desk.scan import JournalDamaged, Scan
+from proxy.desk.segment import HEADER_BYTES, Fault, Group, Header, groups, unpack_header
+
+CHINA = timezone(timedelta(hours=8))
+LOCK = "roller.lock"
+HOURS, DAYS = "hours", "days"
+SWEPT = (".parquet", steady.HALF)
+
+
+class RollError(Exception):
+    """It cannot be rolled; the text says why and what to do."""
+
+
+class Rolled(NamedTuple):
+    segments: int
+    records: int
+    rows: int
+    days: int  # that became one table
+    gone: int  # tables that retention took
+    last: int  # the last record that is in a table
+    waits_for: str  # why the next segment is not rolled
+
+
+def roll(
+    disk: Disk,
+    archive: Path,
+    keys: Keys,
+    now: float,
+    *,
+    most: int = 10_000,
+    tell: Callable[[Table], None] = lambda _: None,
+    rest: Callable[[], None] = lambda: None,
+) -> Rolled:
+    """All that may be rolled now, at most so many segments; ``tell`` hears of each table once it stands, ``rest`` is called now and
+    then between. Raises RollError, ManifestError, JournalDamaged, OSError; what was done until then stays done."""
+    names = disk.list()
+    if not names:
+        return Rolled(0, 0, 0, 0, 0, 0, "the journal is empty")
+    header = unpack_header(disk.read(names[-1], HEADER_BYTES))
+    folder = node_folder(archive, header.node)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        manifest = load(folder)
+        _same_journal(manifest, header, folder)
+        sweep(folder, manifest)
+        segments = records = rows = 0
+        waits_for = "it is still written to"
+        safe = _safe(disk)
+        for name, after in pairwise(names):
+            if not _is_new(disk, name, after, manifest):
+                continue
+            if segments >= most:
+                waits_for = f"{most} are rolled at once"
+                break
+            found = _segment(disk, name, folder, manifest, keys, safe, rest)
+            if found is None:
+                waits_for = "nothing yet says that it is safe on the medium"
+                break
+            table, count = found
+            segments, records, rows = segments + 1, records + count, rows + table.rows
+            manifest.tables.append(table)
+            manifest.write(folder)
+            tell(table)
+            rest()
+        days = _days(folder, manifest, now, tell, rest)
+        gone = _go(folder, manifest, unpack_header(disk.read(disk.list()[0], HEADER_BYTES)).first)
+        return Rolled(segments, records, rows, days, gone, manifest.last, waits_for)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RollError(f"{folder}: another roller is at work there") from None
+        yield
+    finally:
+        os.close(file)
+
+
+def _same_journal(manifest: Manifest, header: Header, folder: Path) -> None:
+    if not manifest.identity:
+        manifest.node, manifest.identity = header.node, header.identity.hex()
+    elif manifest.identity != header.identity.hex():
+        raise RollError(
+            f"{folder}: holds tables of another journal of node {header.node} (give each gate its own `node`, or archive another folder)"
+        )
+
+
+def _safe(disk: Disk) -> int:
+    """The last record that the journal itself claims as synced."""
+    scan = Scan(disk, None)
+    for _ in scan:
+        pass
+    return scan.safe
+
+
+def _is_new(disk: Disk, name: str, after: str, manifest: Manifest) -> bool:
+    """Whether its records are in no table yet: all of them, or none."""
+    first, last = (unpack_header(disk.read(one, HEADER_BYTES)).first for one in (name, after))
+    if first <= manifest.last < last - 1:
+        raise JournalDamaged(name, 0, f"it does not end where the tables end ({manifest.last}): it is of another journal")
+    return first > manifest.last
+
+
+# -- one segment
+
+
+def _segment(
+    disk: Disk, name: str, folder: Path, manifest: Manifest, keys: Keys, safe: int, rest: Callable[[], None]
+) -> tuple[Table, int] | None:
+    """Its table and how many records it had; None where it is not safe yet."""
+    data = disk.read(name)
+    header, read = unpack_header(data), Reader(manifest.rules)
+    _follows(manifest, header, name)
+    proof = _Proof(header)
+    try:
+        pieces = tables.batches(proof.rows(groups(data, header), read, rest), header.node, keys)
+        path = folder / HOURS / f"{header.first:020d}.parquet"
+        files = tables.write(path, folder, pieces)
+    except Fault as fault:
+        raise JournalDamaged(name, fault.offset, fault.why) from None
+    except (ValueError, struct.error, IndexError) as error:
+        raise RollError(
+            f"{name}: record {proof.last} says nothing that can be read ({error}): a fault of gate106, please report it"
+        ) from error
+    if proof.last > safe:
+        for file in files:
+            steady.drop(folder / file.name)
+        return None
+    manifest.note_rules(read.rules)
+    manifest.removed_to = max(manifest.removed_to, proof.removed_to)
+    day = datetime.fromtimestamp(header.created_ms / 1000, CHINA).date().isoformat()
+    return (
+        Table(
+            header.first, proof.last, header.created_ms, max(proof.until_ms, header.created_ms), header.previous.hex(),
+            proof.chain.hex(), 1, day, False, files,
+        ),
+        proof.records,
+    )  # fmt: skip
+
+
+def _follows(manifest: Manifest, header: Header, name: str) -> None:
+    """The segment must go on where the tables end."""
+    if manifest.chain and header.first == manifest.last + 1 and header.previous.hex() != manifest.chain:
+        raise JournalDamaged(name, 52, "it does not follow the records that were rolled before it: the chain is broken")
+
+
+class _Proof:
+    """Walks a segment's groups and keeps what its table must say of them."""
+
+    def __init__(self, header: Header) -> None:
+        self.last = header.first - 1
+        self.chain = header.previous
+        self.until_ms = self.records = self.removed_to = 0
+
+    def rows(self, found: Iterator[Group], read: Reader, rest: Callable[[], None]) -> Iterator[Row]:
+        for group in found:
+            for record in group.records:
+                self.last = record.sequence
+                if record.kind == entries.REMOVED:
+                    self.removed_to = max(self.removed_to, retention.unpack_removed(record.body).last)
+                yield from read.rows(record)
+            self.records += len(group.records)
+            self.last, self.chain, self.until_ms = group.last, group.digest, max(self.until_ms, group.time_ms)
+            rest()
+
+
+# -- days
+
+
+def _days(folder: Path, manifest: Manifest, now: float, tell: Callable[[Table], None], rest: Callable[[], None]) -> int:
+    """Days that are over become one table each; how many did."""
+    today = datetime.fromtimestamp(now, CHINA).date().isoformat()
+    done = 0
+    while True:
+        run = _run(manifest.tables, today)
+        if run is None:
+            return done
+        start, stop = run
+        parts = manifest.tables[start:stop]
+        first, last = parts[0], parts[-1]
+        path = folder / DAYS / f"{first.day}-{first.first:020d}.parquet"
+        files = tables.merge(path, folder, [folder / file.name for part in parts for file in part.files])
+        table = Table(
+            first.first, last.last, first.since_ms, max(part.until_ms for part in parts), first.previous, last.chain,
+            sum(part.segments for part in parts), first.day, True, files,
+        )  # fmt: skip
+        if table.rows != sum(part.rows for part in parts):
+            raise RollError(
+                f"{path}: {table.rows} rows of {sum(part.rows for part in parts)}: a fault of gate106, please report it"
+            )
+        manifest.tables[start:stop] = [table]
+        manifest.write(folder)
+        for part in parts:
+            for file in part.files:
+                steady.drop(folder / file.name)
+        done += 1
+        tell(table)
+        rest()
+
+
+def _run(found: list[Table], today: str) -> tuple[int, int] | None:
+    """The first tables of segments, one behind the other, that are all of a day; a later day must have begun in the journal, too."""
+    start = 0
+    while start < len(found):
+        day = found[start].day
+        stop = start + 1
+        while stop < len(found) and found[stop].day == day and found[stop].first == found[stop - 1].last + 1:
+            stop += 1
+        if not found[start].whole_day and day < today and stop < len(found):
+            return start, stop
+        start = stop
+    return None
+
+
+# -- what goes
+
+
+def _go(folder: Path, manifest: Manifest, first: int) -> int:
+    """Tables whose segments are all gone, by a REMOVED record; ``first``: of the records that the journal still has."""
+    goes = 0
+    for table in manifest.tables:
+        if table.last >= first or table.last > manifest.removed_to:
+            break
+        goes += 1
+    if not goes:
+        return 0
+    went, manifest.tables = manifest.tables[:goes], manifest.tables[goes:]
+    begin = manifest.gone or Gone(went[0].first, 0, went[0].since_ms, 0, "")
+    manifest.gone = Gone(begin.first, went[-1].last, begin.since_ms, went[-1].until_ms, went[-1].chain)
+    manifest.write(folder)
+    for table in went:
+        for file in table.files:
+            steady.drop(folder / file.name)
+    return goes
+
+
+def sweep(folder: Path, manifest: Manifest) -> None:
+    """Removes what a kill left: files of ours that the manifest does not name."""
+    named = {file.name for file in manifest.files()}
+    found = [path for place in (folder, folder / HOURS, folder / DAYS) if place.is_dir() for path in place.iterdir()]
+    left = [
+        path for path in found if path.name.endswith(SWEPT) and str(path.relative_to(folder)) not in named and path.name != NAME
+    ]
+    for path in left:
+        steady.drop(path)

@@ -1,0 +1,65 @@
+"""Journals for tests of the archive: what a gate without sockets leaves behind in some hours, and what its tables say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from proxy.archive import manifest, rolling
+from proxy.archive.keys import Keys
+from proxy.desk.disk import Disk
+from proxy.wire import submit_sm_resp
+from tests.house import NOON, SHANGHAI, House
+
+HOUR = 3600.0
+DAY = 86_400.0
+
+
+def busy(house: House, hours: int, people: int = 4, start: int = 0) -> None:
+    """So many hours in which everybody gets a message that the carrier takes, or is refused one by the cap."""
+    for hour in range(start, start + hours):
+        house.now = NOON + hour * HOUR
+        for person in range(people):
+            house.submit("jia", SHANGHAI + person, f"【甲店】第{hour}号上新 拒收请回复R", sequence=person + 1)
+        for transit in house.at_carrier():
+            house.carrier_says(transit, submit_sm_resp(1, 0, b"B%d" % transit.recorded))
+        synced(house)
+
+
+def synced(house: House) -> None:
+    house.journal.note_synced(house.journal.sync())
+    house.journal.mark(house.now)
+    house.journal.note_synced(house.journal.sync())
+
+
+class Shelf:
+    """An archive folder with its keys."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.folder = tmp_path / "archive"
+        self.keys = Keys(tmp_path / "keys", make=True)
+
+    def roll(self, disk: Disk, now: float, **more: Any) -> rolling.Rolled:
+        return rolling.roll(disk, self.folder, self.keys, now, **more)
+
+    def manifest(self, node: int = 0) -> manifest.Manifest:
+        return manifest.load(manifest.node_folder(self.folder, node))
+
+    def files(self) -> set[str]:
+        """All that lies there and is a table, or half of one."""
+        return {str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.name.endswith(rolling.SWEPT)}
+
+    def named(self, node: int = 0) -> set[str]:
+        """What the manifest says should."""
+        return {f"node-{node}/{file.name}" for file in self.manifest(node).files()}
+
+    def rows(self, columns: str = "*", where: str = "true") -> list[tuple[Any, ...]]:
+        """Of all tables, in the order of the journal."""
+        files = [str(self.folder / "node-0" / file.name) for file in self.manifest().files()]
+        if not files:
+            return []
+        return duckdb.execute(
+            f"SELECT {columns} FROM read_parquet(?) WHERE {where} ORDER BY sequence, place", [files]
+        ).fetchall()

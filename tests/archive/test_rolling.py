@@ -1,0 +1,312 @@
+"""Rolling: closed segments become tables, a day's tables become one, and whoever kills it at any step finds nothing lost and nothing twice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.archive import rolling, steady
+from proxy.config import Retention
+from proxy.desk import entries, retention
+from proxy.desk.disk import MemoryDisk, OsDisk
+from proxy.desk.journal import Journal, JournalDamaged, read, verify
+from proxy.message import Category
+from tests.archive.journals import DAY, HOUR, Shelf, busy, synced
+from tests.house import NOON, SHANGHAI, House
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path)
+
+
+def test_what_is_closed_is_rolled_and_what_is_written_to_waits(house: House, shelf: Shelf) -> None:
+    busy(house, 3)
+    done = shelf.roll(house.disk, house.now)
+    assert (done.segments, done.waits_for) == (2, "it is still written to")
+    verdicts = [record for record in read(house.disk) if record.kind == entries.VERDICT]
+    rolled = shelf.rows("sequence", "kind = 'verdict'")
+    assert rolled == [(one.sequence,) for one in verdicts if one.sequence <= done.last]
+    assert shelf.files() == shelf.named()
+
+
+def test_a_second_roll_does_what_is_new_only(house: House, shelf: Shelf) -> None:
+    busy(house, 3)
+    shelf.roll(house.disk, house.now)
+    before = shelf.manifest()
+    assert shelf.roll(house.disk, house.now).segments == 0
+    busy(house, 1, start=3)
+    assert shelf.roll(house.disk, house.now).segments == 1
+    assert shelf.manifest().tables[: len(before.tables)] == before.tables
+
+
+def test_no_file_holds_a_number_and_who_has_the_key_reads_it(house: House, shelf: Shelf) -> None:
+    busy(house, 2)
+    shelf.roll(house.disk, house.now)
+    for file in shelf.folder.rglob("*.parquet"):
+        assert str(SHANGHAI).encode() not in file.read_bytes()
+    found = shelf.rows("person, sealed", "kind = 'verdict'")
+    assert {shelf.keys.unseal(sealed) for _, sealed in found} == {SHANGHAI + person for person in range(4)}
+    assert {shelf.keys.person(SHANGHAI + person) for person in range(4)} == {person for person, _ in found}
+
+
+def test_a_row_says_what_the_record_said(house: House, shelf: Shelf) -> None:
+    busy(house, 5, people=1)
+    shelf.roll(house.disk, house.now)
+    columns = "kind, provider, port, outcome, reason, rules, category, signature, text, state, message_id, verdict"
+    rows = shelf.rows(columns)
+    text = "【甲店】第0号上新 拒收请回复R"
+    assert rows[0] == ("verdict", "jia", "1069001", "allow", "", "", "marketing", "甲店", text, "", "", 0)
+    assert rows[1] == ("answer", "", "", "", "", "", "", "", "", "accepted", "B1", 1)
+    refused = [row for row in rows if row[3] == "reject"]
+    assert [row[3:6] for row in refused] == [("reject", "recipient-cap", "#3")]  # nobody told this journal the rules' names
+
+
+def test_rules_have_their_names_where_the_journal_told_them(house: House, shelf: Shelf) -> None:
+    rules = house.relay.rules
+    house.journal.append(entries.RULES, entries.pack_rules(NOON, rules.revision, [rule.id for rule in rules.rules]))
+    busy(house, 5, people=1)
+    shelf.roll(house.disk, house.now)
+    assert shelf.rows("rules", "outcome = 'reject'") == [("cap",)]
+    busy(house, 2, start=5, people=1)  # another process, which reads none of the segments before
+    shelf.roll(house.disk, house.now)
+    assert set(shelf.rows("rules", "outcome = 'reject'")) == {("cap",)}
+
+
+def test_digits_of_passwords_are_in_no_table(tmp_path: Path, shelf: Shelf) -> None:
+    house = House(tmp_path, category=Category.OTP)
+    house.submit("jia", SHANGHAI, "【甲店】您的验证码是482913, 5分钟内有效")
+    synced(house)
+    busy(house, 2, start=1)
+    shelf.roll(house.disk, house.now)
+    assert shelf.rows("text", "category = 'otp'") == [("【甲店】您的验证码是******, *分钟内有效",)]
+
+
+# -- days
+
+
+def test_the_hours_of_a_day_that_is_over_become_one_table(house: House, shelf: Shelf) -> None:
+    busy(house, 30)
+    done = shelf.roll(house.disk, house.now)
+    assert done.days == 1
+    tables = shelf.manifest().tables
+    assert [table.whole_day for table in tables] == [True] + [False] * (len(tables) - 1)
+    assert tables[0].day == "2025-11-11"
+    assert [(a.last + 1, a.chain) for a in tables[:-1]] == [(b.first, b.previous) for b in tables[1:]]
+    assert shelf.files() == shelf.named()
+    assert shelf.rows("sequence", "kind = 'verdict'") == [
+        (one.sequence,) for one in read(house.disk) if one.kind == entries.VERDICT and one.sequence <= done.last
+    ]
+
+
+def test_a_large_day_is_several_files_and_nobody_is_in_two(house: House, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.archive.tables.FILE_ROWS_MAX", 50)
+    monkeypatch.setattr("proxy.archive.tables.GROUP_ROWS", 10)
+    busy(house, 30, people=12)
+    shelf.roll(house.disk, house.now)
+    files = shelf.manifest().tables[0].files
+    assert len(files) == 3
+    assert all(before.most < after.least for before, after in pairwise(files))
+    kept = shelf.rows("sequence", "kind = 'verdict'")
+    assert kept == [
+        (one.sequence,) for one in read(house.disk) if one.kind == entries.VERDICT and one.sequence <= shelf.manifest().last
+    ]
+
+
+# -- what must not be rolled
+
+
+def test_what_a_power_loss_may_still_tear_is_not_rolled(shelf: Shelf) -> None:
+    disk = MemoryDisk()
+    journal = Journal(disk)
+    for hour in range(4):
+        journal.append(entries.CLOCK, entries.pack_clock(NOON + hour * HOUR, 1.0))
+        journal.write(NOON + hour * HOUR)  # and never synced by its writer's word, but for what a new segment needs
+    done = shelf.roll(disk, NOON + DAY)
+    assert done.segments < 3
+    assert done.waits_for == "nothing yet says that it is safe on the medium"
+    journal.note_synced(journal.sync())
+    journal.mark(NOON + 4 * HOUR)
+    assert shelf.roll(disk, NOON + DAY).last == 4
+
+
+def test_a_segment_that_was_altered_is_not_rolled_and_named(house: House, shelf: Shelf) -> None:
+    busy(house, 4)
+    name = house.disk.list()[1]
+    house.disk.flip(name, house.disk.size(name) // 2)
+    with pytest.raises(JournalDamaged) as caught:
+        shelf.roll(house.disk, house.now)
+    assert caught.value.segment == name
+    assert len(shelf.manifest().tables) == 1  # what was whole before it
+
+
+def test_a_segment_of_another_past_is_not_rolled_behind_this_one(tmp_path: Path, shelf: Shelf) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    one, other = House(tmp_path / "a"), House(tmp_path / "b")
+    busy(one, 3)
+    shelf.roll(one.disk, one.now)
+    other.journal.identity = one.journal.identity
+    busy(other, 6, people=3)
+    with pytest.raises(JournalDamaged, match="does not end where the tables end"):
+        shelf.roll(other.disk, other.now)
+    (tmp_path / "c").mkdir()
+    third = House(tmp_path / "c")
+    third.journal.identity = one.journal.identity
+    busy(third, 5, start=1)  # as many records in the same places, but others
+    with pytest.raises(JournalDamaged, match="the chain is broken"):
+        shelf.roll(third.disk, third.now)
+
+
+def test_the_journal_of_another_gate_is_not_mixed_in(tmp_path: Path, shelf: Shelf) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    one, other = House(tmp_path / "a"), House(tmp_path / "b")
+    busy(one, 3)
+    busy(other, 3)
+    shelf.roll(one.disk, one.now)
+    with pytest.raises(rolling.RollError, match="another journal of node 0"):
+        shelf.roll(other.disk, other.now)
+
+
+def test_two_rollers_at_once_are_one(house: House, shelf: Shelf) -> None:
+    busy(house, 3)
+
+    def second(_: object) -> None:
+        with pytest.raises(rolling.RollError, match="another roller"):
+            shelf.roll(house.disk, house.now)
+
+    assert shelf.roll(house.disk, house.now, tell=second).segments == 2
+
+
+# -- retention
+
+
+def test_a_table_goes_when_its_segments_have_gone_by_a_record(house: House, shelf: Shelf) -> None:
+    busy(house, 60)
+    shelf.roll(house.disk, house.now)
+    whole = shelf.manifest()
+    position = verify(house.disk).last + 1
+    plan = retention.plan(house.disk, Retention(1, ()), 0, house.now, position, 1000)
+    assert plan.goes
+    assert plan.goes[-1].last > whole.tables[0].last
+    house.journal.append(entries.REMOVED, retention.pack_removed(house.now, plan.goes, "ops", "retention"))
+    synced(house)
+    retention.remove(house.disk, plan.goes)
+    assert shelf.roll(house.disk, house.now).gone == 0  # the record is in the segment that is still written to
+    busy(house, 2, start=60)
+    done = shelf.roll(house.disk, house.now)
+    left = shelf.manifest()
+    assert done.gone >= 1
+    assert left.gone is not None
+    assert (left.gone.first, left.gone.chain) == (1, left.tables[0].previous)
+    assert left.gone.last == left.tables[0].first - 1
+    assert shelf.files() == shelf.named()
+
+
+def test_a_table_stays_where_segments_have_gone_and_no_record_says_why(house: House, shelf: Shelf) -> None:
+    busy(house, 30)
+    shelf.roll(house.disk, house.now)
+    for name in house.disk.list()[:16]:
+        house.disk.remove(name)
+    busy(house, 3, start=30)
+    assert shelf.roll(house.disk, house.now).gone == 0
+    assert shelf.manifest().tables[0].first == 1
+
+
+# -- killed at any step
+
+
+class Killed(BaseException):
+    pass
+
+
+def step_by_step(monkeypatch: pytest.MonkeyPatch, alive: int) -> list[str]:
+    """Whatever the archive does to the disk, it dies before its step number ``alive``; a name that is there already is left half."""
+    done: list[str] = []
+
+    def counted(step: Any) -> Any:
+        def dies(path: Path, *more: Any) -> Any:
+            if len(done) == alive:
+                raise Killed
+            done.append(f"{step.__name__} {path.name}")
+            return step(path, *more)
+
+        return dies
+
+    monkeypatch.setattr(steady, "settle", counted(steady.settle))
+    monkeypatch.setattr(steady, "drop", counted(steady.drop))
+    return done
+
+
+def test_killed_at_any_step_the_next_roll_ends_as_if_nothing_had_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(tmp_path)
+    busy(house, 4, people=2, start=10)  # two hours before midnight, two after
+    whole = Shelf(tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        steps = step_by_step(patch, 10**6)
+        whole.roll(house.disk, house.now + DAY)
+    assert len(steps) == 10
+    assert whole.manifest().tables[0].whole_day
+    for alive in range(len(steps)):
+        shelf = Shelf(tmp_path / str(alive))
+        with monkeypatch.context() as patch:
+            step_by_step(patch, alive)
+            with pytest.raises(Killed):
+                shelf.roll(house.disk, house.now + DAY)
+        seen = shelf.rows("sequence, place")
+        assert len(seen) == len(set(seen)), steps[alive]
+        shelf.roll(house.disk, house.now + DAY)
+        assert shelf.rows("sequence, place, kind") == whole.rows("sequence, place, kind"), steps[alive]
+        assert shelf.files() == shelf.named(), steps[alive]
+        assert [table[:-1] for table in shelf.manifest().tables] == [table[:-1] for table in whole.manifest().tables]
+
+
+DYING = """
+import os, sys
+from pathlib import Path
+from proxy.archive import rolling, steady
+from proxy.archive.keys import Keys
+from proxy.desk.disk import OsDisk
+top, left = Path(sys.argv[1]), int(sys.argv[2])
+fsync = os.fsync
+def dies(file):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), 9)
+    fsync(file)
+os.fsync = dies
+rolling.roll(OsDisk(top / "journal"), top / "archive", Keys(top / "keys"), float(sys.argv[3]))
+"""
+
+
+def test_a_real_process_killed_by_the_system_leaves_what_the_next_one_mends(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
+    house.journal = house.relay.journal = Journal(house.disk, 0)
+    busy(house, 5, people=1, start=10)
+    shelf = Shelf(tmp_path)
+    command = [sys.executable, "-c", DYING, str(tmp_path)]
+    for left in (3, 12):
+        done = subprocess.run(
+            [*command, str(left), str(house.now + DAY)], check=False, env=os.environ | {"PYTHONPATH": str(Path.cwd())}
+        )
+        assert done.returncode == -9
+    shelf.roll(house.disk, house.now + DAY)
+    rolled = shelf.rows("sequence", "kind = 'verdict'")
+    assert rolled == [
+        (one.sequence,) for one in read(house.disk) if one.kind == entries.VERDICT and one.sequence <= shelf.manifest().last
+    ]
+    assert shelf.files() == shelf.named()
