@@ -23,6 +23,7 @@ from proxy.cli import (
     binds,
     explain,
     fail,
+    find,
     journal,
     links,
     optout,
@@ -58,6 +59,7 @@ trace.add_to(app)
 settings.add_to(app)
 backup.add_to(app)
 explain.add_to(app)
+find.add_to(app)
 precheck.add_to(app)
 
 CHINA = ZoneInfo("Asia/Shanghai")

@@ -45,6 +45,7 @@ from proxy.ops.control import ControlError
 from proxy.ops.guard import Guard
 from proxy.ops.http import HttpServer
 from proxy.ops.metrics import Gauges, pieces
+from proxy.ops.roller import Roller
 from proxy.ops.systemd import Manager
 from proxy.relay import Relay
 from proxy.replay import ID_GAP, replay, settle_open
@@ -180,7 +181,7 @@ class Gate:
         self._note(entries.START, entries.pack_start(now, settings.node, self.relay.highest_id))
         self.revising.note_start()
         await self._wait_synced(self.journal.written)
-        await self.operating.start(settings.retention)
+        await self.operating.start(settings.retention, Roller(self.path) if settings.archive.roll else None)
         self.http = HttpServer(self._metrics, self._not_ready, self.guard, self._notes)
         self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
         self.smpp_port = await self.door.open(settings.smpp.listen)

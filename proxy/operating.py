@@ -21,9 +21,10 @@ from proxy.net.carrier import CarrierHouse, CarrierLink
 from proxy.net.link import Link
 from proxy.net.provider import ProviderLink, Providers
 from proxy.net.tap import Hear, Taps, Wants
-from proxy.ops import binds, explain, links, looks, orders, retention, suppress, trace
+from proxy.ops import binds, explain, links, looked, looks, orders, retention, suppress, trace
 from proxy.ops import rules as ops_rules
 from proxy.ops.control import ControlServer, Refused
+from proxy.ops.roller import Roller
 from proxy.orders import OrderBook
 from proxy.policy import RuleSet, moments
 from proxy.policy.orders import words_of
@@ -69,13 +70,15 @@ class Operating:
         self._taps = Taps(providers.turns)
         self._lately = ops_rules.Lately(relay.tally)
         self.keeper = retention.Keeper(self, journal)
-        self._keeping: asyncio.Task[None] | None = None
+        self._roller: Roller | None = None
+        self._regular: list[asyncio.Task[None]] = []
         self._server = ControlServer(
             control,
             {
                 **binds.commands(self),
                 **explain.commands(self),
                 **links.commands(self),
+                **looked.commands(self),
                 **looks.commands(self),
                 **orders.commands(self),
                 **suppress.commands(self),
@@ -87,17 +90,21 @@ class Operating:
         self.book.sweep(self.now())
         self._obey()
 
-    async def start(self, keep: Retention) -> None:
-        """Opens the socket; ControlError says what is in the way. ``keep``: how long the journal is kept."""
+    async def start(self, keep: Retention, roller: Roller | None = None) -> None:
+        """Opens the socket; ControlError says what is in the way. ``keep``: how long the journal is kept; ``roller``: who has it rolled."""
         await self._server.start()
         self.keeper.keep = keep
-        self._keeping = asyncio.get_running_loop().create_task(self.keeper.run())
+        loop = asyncio.get_running_loop()
+        self._regular = [loop.create_task(self.keeper.run())]
+        if roller is not None:
+            self._roller = roller
+            self._regular.append(loop.create_task(roller.run()))
 
     async def stop(self) -> None:
         await self._server.stop()
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
+        for task in self._regular:
+            task.cancel()
+        await asyncio.gather(*self._regular, return_exceptions=True)
 
     # -- what stands by the orders
 
@@ -174,11 +181,11 @@ class Operating:
     # -- what others should see
 
     def notes(self) -> list[str]:
-        """Orders in force, for /readyz."""
+        """Orders in force, and what does not work beside the gate, for /readyz."""
         return [
             f"{order.name}: {words_of(order)}, until {moments.local(order.until)} ({order.who}: {order.why})"
             for order in self.book.of_kind(*JUDGING, "drain")
-        ]
+        ] + (self._roller.notes() if self._roller is not None else [])
 
     def gauges(self) -> dict[str, Any]:
         """For ``ops.metrics.Gauges``."""

@@ -19,8 +19,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.archive import steady, tables
+from proxy.archive import heads, steady, tables
 from proxy.archive.columns import Reader, Row
+from proxy.archive.heads import Head
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import NAME, Gone, Manifest, Table, load, node_folder
 from proxy.desk import entries, retention
@@ -56,10 +57,11 @@ def roll(
     *,
     most: int = 10_000,
     tell: Callable[[Table], None] = lambda _: None,
+    publish: Callable[[Head], None] = lambda _: None,
     rest: Callable[[], None] = lambda: None,
 ) -> Rolled:
-    """All that may be rolled now, at most so many segments; ``tell`` hears of each table once it stands, ``rest`` is called now and
-    then between. Raises RollError, ManifestError, JournalDamaged, OSError; what was done until then stays done."""
+    """All that may be rolled now, at most so many segments; ``tell`` hears of each table once it stands, ``publish`` of each day's head,
+    ``rest`` is called now and then between. Raises RollError, ManifestError, JournalDamaged, OSError; what was done until then stays done."""
     names = disk.list()
     if not names:
         return Rolled(0, 0, 0, 0, 0, 0, "the journal is empty")
@@ -90,6 +92,7 @@ def roll(
             tell(table)
             rest()
         days = _days(folder, manifest, now, tell, rest)
+        heads.sign(folder, archive, manifest, keys, publish)
         gone = _go(folder, manifest, unpack_header(disk.read(disk.list()[0], HEADER_BYTES)).first)
         return Rolled(segments, records, rows, days, gone, manifest.last, waits_for)
 
@@ -268,7 +271,12 @@ def _go(folder: Path, manifest: Manifest, first: int) -> int:
 def sweep(folder: Path, manifest: Manifest) -> None:
     """Removes what a kill left: files of ours that the manifest does not name."""
     named = {file.name for file in manifest.files()}
-    found = [path for place in (folder, folder / HOURS, folder / DAYS) if place.is_dir() for path in place.iterdir()]
+    found = [
+        path
+        for place in (folder, folder / HOURS, folder / DAYS, folder / heads.FOLDER)
+        if place.is_dir()
+        for path in place.iterdir()
+    ]
     left = [
         path for path in found if path.name.endswith(SWEPT) and str(path.relative_to(folder)) not in named and path.name != NAME
     ]

@@ -1,4 +1,4 @@
-"""journal: ``gate106 journal verify | expire``."""
+"""journal: ``gate106 journal verify | roll | expire``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, as_json, ask, fail, say, when
+from proxy.cli import CONFIG, Config, Control, Json, as_json, ask, fail, note, say, when
 
 if TYPE_CHECKING:
+    from proxy.archive.heads import Head
+    from proxy.archive.proving import Proved
+    from proxy.config import RestPlaces
     from proxy.desk.retention import Removed
     from proxy.desk.scan import Report
 
@@ -18,29 +21,139 @@ TRIES = 3
 app = typer.Typer(help="The journal: what was decided, chained.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.command("verify", epilog="Example: gate106 journal verify /var/lib/gate106/journal")
-def verify(folder: Annotated[Path, typer.Argument(help="The journal's folder.")], json: Json = False) -> None:
-    """Check every record and the chain over all commit groups. Exit 1 if anything was altered, or is missing with no record of its removal."""
+@app.command("verify", epilog="Example: gate106 journal verify --config /etc/gate106/gate106.yaml")
+def verify(
+    folder: Annotated[Path | None, typer.Argument(help="The journal's folder, instead of what the settings say.")] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--archive", help="The folder of its tables, where a journal's folder is named.")
+    ] = None,
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Check every record, the chain over all commit groups, and the tables made of them. Exit 1 if anything was altered, or is missing with
+    no record of its removal: the first such record is named."""
     from proxy.desk import retention
 
-    if not folder.is_dir():
-        fail(f"{folder}: no such folder")
+    keys_folder = None
+    if folder is None:
+        places = _places(config)
+        folder, archive, keys_folder = places.journal, places.archive.folder, places.archive.keys
+        archive = archive if archive.is_dir() else None
+    for one in (folder, archive):
+        if one is not None and not one.is_dir():
+            fail(f"{one}: no such folder")
     report, removed = _verified(folder)
     missing = retention.unaccounted(report.first, bytes.fromhex(report.previous), removed)
     damage = str(report.damage) if report.damage else missing or None
+    proved = _proved(folder, archive, keys_folder) if archive is not None else []
+    faults = [fault for one in proved for fault in one.faults]
     if json:
         cut = report.cut._asdict() if report.cut else None
-        as_json(report._asdict() | {"damage": damage, "cut": cut, "removed": [_as_told(one) for one in removed]})
-    elif damage:
-        say(damage)
+        tables = [one._asdict() for one in proved]
+        told = {"damage": damage, "cut": cut, "removed": [_as_told(one) for one in removed], "tables": tables}
+        as_json(report._asdict() | told)
     else:
-        span = (
-            f"{report.records} records ({report.first} to {report.last}) in {report.groups} groups, {report.segments} segments"
-        )
-        say(f"{folder}: {span}; the chain holds: {report.chain}")
-        for one in removed:
-            say(f"{when(one.time)}: records {one.first} to {one.last} removed by {one.who} ({one.why})")
-    raise typer.Exit(1 if damage else 0)
+        _tell_verified(folder, report, damage, removed)
+        _tell_proved(proved)
+    raise typer.Exit(1 if damage or faults else 0)
+
+
+def _tell_verified(folder: Path, report: Report, damage: str | None, removed: list[Removed]) -> None:
+    if damage:
+        say(damage)
+        return
+    span = f"{report.records} records ({report.first} to {report.last}) in {report.groups} groups, {report.segments} segments"
+    say(f"{folder}: {span}; the chain holds: {report.chain}")
+    for one in removed:
+        say(f"{when(one.time)}: records {one.first} to {one.last} removed by {one.who} ({one.why})")
+
+
+def _tell_proved(proved: list[Proved]) -> None:
+    for one in proved:
+        if not one.faults:
+            say(
+                f"tables of node {one.node}: records {one.first} to {one.last} in {one.files} files, {one.rows} rows, as they were written"
+            )
+        for fault in one.faults:
+            say(fault)
+        for stranger in one.strangers:
+            say(f"{stranger}: no manifest names it, so it counts for nothing")
+
+
+def _proved(folder: Path, archive: Path, keys_folder: Path | None) -> list[Proved]:
+    """What the tables say, held against the journal that is at hand."""
+    from proxy.archive import proving
+    from proxy.archive.keys import Keys, KeysError
+    from proxy.desk.disk import OsDisk
+
+    keys = None
+    if keys_folder is not None:
+        try:
+            keys = Keys(keys_folder)
+        except KeysError as error:
+            note(f"{error}: what is wrong with a row that only tells a person cannot be named")
+    disk = OsDisk(folder)
+    try:
+        return proving.prove(archive, disk, disk.identity(), keys)
+    except OSError as error:
+        fail(f"{error.filename or archive}: {error.strerror or error}")
+
+
+def _places(config: Path) -> RestPlaces:
+    from proxy.config import SettingsError, rest_places
+
+    try:
+        return rest_places(config)
+    except SettingsError as error:
+        fail(f"{error} (or name the journal's folder)")
+
+
+@app.command("roll", epilog="Example: gate106 journal roll --config /etc/gate106/gate106.yaml")
+def roll(
+    gently: Annotated[bool, typer.Option("--gently", help="Only with what nobody else wants of the processors.")] = False,
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Make tables of what is closed, one table of a day that is over, and sign its head. The gate has it done by itself once an hour."""
+    import time
+
+    import duckdb
+
+    from proxy.archive import rolling
+    from proxy.archive.keys import Keys, KeysError
+    from proxy.archive.manifest import ManifestError
+    from proxy.desk.journal import JournalError, OsDisk
+
+    if gently:
+        _yield_to_everybody()
+    places = _places(config)
+    if not places.journal.is_dir():
+        fail(f"{places.journal}: no such folder (a gate that has run leaves its journal there)")
+    heads: list[Head] = []
+    try:
+        keys = Keys(places.archive.keys, make=True)
+        done = rolling.roll(OsDisk(places.journal), places.archive.folder, keys, time.time(), publish=heads.append)
+    except (KeysError, rolling.RollError, ManifestError, JournalError, OSError, duckdb.Error) as error:
+        fail(error)
+    if json:
+        as_json(done._asdict() | {"heads": [head._asdict() for head in heads]})
+        return
+    say(f"{done.segments} segments, {done.records} records, {done.rows} rows; tables reach to record {done.last}")
+    say(f"the next segment waits: {done.waits_for}")
+    if done.days or done.gone:
+        say(f"{done.days} days became one table each; {done.gone} tables have gone by retention")
+    for head in heads:
+        say(f"head of {head.day}, node {head.node}, records up to {head.last}: {head.digest}")
+
+
+def _yield_to_everybody() -> None:
+    """The lowest priority there is, for as long as this process lives."""
+    import contextlib
+    import os
+
+    os.nice(19)
+    with contextlib.suppress(AttributeError, OSError):  # not every system has it, nor every container allows it
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _verified(folder: Path) -> tuple[Report, list[Removed]]:

@@ -12,9 +12,10 @@ every fault. Never: a password in a repr or an error, an unknown key taken in si
 
 from proxy.config.across import UNOWNED, UPSTREAMS_MAX
 from proxy.config.peers import CARRIERS_MAX, PORTS_MAX, PROVIDERS_MAX, PROVINCES, TPS_MAX, WINDOW_MAX
-from proxy.config.reading import CONFIRM, control_path, load, secret_files, state_places
+from proxy.config.reading import CONFIRM, RestPlaces, control_path, load, rest_places, secret_files, state_places
 from proxy.config.values import (
     Account,
+    Archive,
     Carrier,
     Hold,
     Http,
@@ -36,6 +37,7 @@ from proxy.config.values import (
 
 __all__ = [
     "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX", "WINDOW_MAX",
-    "Account", "Carrier", "Hold", "Http", "Mailbox", "OptOutReplies", "Person", "Places", "Provider", "Retention", "RuleRevisions",
-    "Settings", "SettingsError", "Smpp", "Timers", "Tls", "Token", "Upstream", "control_path", "load", "secret_files", "state_places",
+    "Account", "Archive", "Carrier", "Hold", "Http", "Mailbox", "OptOutReplies", "Person", "Places", "Provider", "RestPlaces", "Retention",
+    "RuleRevisions", "Settings", "SettingsError", "Smpp", "Timers", "Tls", "Token", "Upstream", "control_path", "load", "rest_places",
+    "secret_files", "state_places",
 ]  # fmt: skip

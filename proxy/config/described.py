@@ -82,6 +82,11 @@ MEANINGS = {
     "retention.hold[].from": "a legal hold: nothing is removed that was written from this day on …",
     "retention.hold[].to": "… to this day, the whole of it; nor anything after it, for a journal has no holes",
     "retention.hold[].why": "which case, and who said so",
+    "archive.folder": "where [the journal at rest](journal.md) is: tables that can be searched, beside the segments; nodes may share it",
+    "archive.keys": "folder of the keys that numbers in tables are hashed and sealed with, and that the daily head is signed with; made at "
+    "the first roll; only the gate's own user may read it",
+    "archive.roll": "whether the gate has closed segments rolled into tables, in a process of the lowest priority; `false`: whoever "
+    "runs `gate106 journal roll` does it",
     "timers.bind_s": "until a connection must be bound",
     "timers.enquire_s": "of silence until enquire_link is sent",
     "timers.response_s": "until an answer is overdue",
@@ -166,6 +171,8 @@ DEFAULTS = {
     "retention.hold[].to": "for good",
     "control": "beside the store",
     "revisions.folder": "beside the store",
+    "archive.folder": "beside the store",
+    "archive.keys": "beside the store",
     "smpp.proxy_from": "anywhere",
     "carriers[].tls_ca": "the system's",
     "carriers[].tls_name": "its host",

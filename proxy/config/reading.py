@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 from proxy.config.across import across
 from proxy.config.peers import (
@@ -22,6 +23,7 @@ from proxy.config.peers import (
     token_of,
 )
 from proxy.config.values import (
+    Archive,
     Hold,
     Http,
     Mailbox,
@@ -120,6 +122,31 @@ def secret_files(path: Path | str) -> list[Path]:
     return sorted(found)
 
 
+class RestPlaces(NamedTuple):
+    """Where the journal is, and the journal at rest."""
+
+    journal: Path
+    archive: Archive
+    control: Path
+    node: int
+
+
+def rest_places(path: Path | str) -> RestPlaces:
+    """Reads no other key: whoever searches need not know the gate's passwords. SettingsError."""
+    path = Path(path)
+    _, top, faults = _open(path)
+    store, journal = top.text("store", maximum=4096), top.path("journal", "journal")
+    for key in ("store", "journal"):
+        top.need(key)
+    found = RestPlaces(
+        journal, _archive(top.below("archive"), _beside(store, journal)), _control(top, store, journal),
+        top.whole("node", 0, minimum=0, maximum=255),
+    )  # fmt: skip
+    if faults:
+        raise _refusal(path, faults)
+    return found
+
+
 def asked() -> Asking:
     """Every setting there is, as ``load`` asks for it."""
     found = Asking()
@@ -170,6 +197,7 @@ def _settings(top: Fields, document: Document) -> Settings:
         ),
         mailbox=_mailbox(top.below("mailbox")),
         retention=_retention(top.below("retention")),
+        archive=_archive(top.below("archive"), _beside(store, journal)),
         carriers=carriers,
         providers=tuple(provider_of(row, carriers) for row in top.rows("providers", PROVIDERS_MAX)),
         on_judge_error=_on_judge_error(top.below("on_judge_error")),
@@ -189,6 +217,16 @@ def _retention(section: Fields) -> Retention:
     found = Retention(
         section.whole("days", 190, minimum=DAYS_LEAST, maximum=36_500),
         tuple(_hold(row) for row in section.rows("hold", HOLDS_MAX)),
+    )
+    section.done()
+    return found
+
+
+def _archive(section: Fields, beside: Path) -> Archive:
+    found = Archive(
+        section.path("folder", str(beside / "archive")),
+        section.path("keys", str(beside / "keys")),
+        section.flag("roll", default=True),
     )
     section.done()
     return found

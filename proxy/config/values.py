@@ -103,6 +103,16 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class Archive:
+    """The journal at rest: where its tables are, and the keys that numbers in them are under."""
+
+    folder: Path
+    keys: Path
+    roll: bool
+    """Whether the gate has closed segments rolled by itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class RuleRevisions:
     """How sets of rules come into force, and where earlier ones are kept."""
 
@@ -221,6 +231,7 @@ class Settings:
     timers: Timers
     mailbox: Mailbox
     retention: Retention
+    archive: Archive
     carriers: tuple[Carrier, ...]
     providers: tuple[Provider, ...]
     on_judge_error: Mapping[Category, Outcome]

@@ -22,6 +22,10 @@ class CannotAsk(Exception):
     """The gate cannot be asked, or says no; the text is what people read."""
 
 
+class NobodyAnswers(CannotAsk):
+    """No gate listens there."""
+
+
 class Conversation:
     """One command: ``say`` more lines, ``hear`` what comes, or just ask for the ``answer``."""
 
@@ -37,7 +41,7 @@ class Conversation:
             raise CannotAsk(f"{path}: only the user the gate runs as may command it (and root)") from None
         except (OSError, TimeoutError):
             self._socket.close()
-            raise CannotAsk(f"no gate answers at {path}: is it running? (`control` in the settings)") from None
+            raise NobodyAnswers(f"no gate answers at {path}: is it running? (`control` in the settings)") from None
         self._socket.settimeout(ANSWER_S)
         self._lines = self._socket.makefile("rb")
         self.say({"v": VERSION, "command": command, "args": {name: one for name, one in args.items() if one is not None}})

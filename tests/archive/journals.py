@@ -28,6 +28,13 @@ def busy(house: House, hours: int, people: int = 4, start: int = 0) -> None:
         synced(house)
 
 
+def nights(house: House, count: int = 1, people: int = 4) -> None:
+    """So many midnights with an hour before and an hour after each, and one more behind: what is closed is of one day more."""
+    for night in range(count):
+        busy(house, 2, people, start=11 + 24 * night)
+    busy(house, 1, people, start=13 + 24 * (count - 1))
+
+
 def synced(house: House) -> None:
     house.journal.note_synced(house.journal.sync())
     house.journal.mark(house.now)

@@ -1,0 +1,86 @@
+"""Asking: what somebody wants to find, checked and as SQL over the tables' columns.
+
+In: words of a person. Out: a ``Question``. Never: a value pasted into SQL; a number where a log could see it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from proxy.message import REASONS, Outcome
+
+LATER_S = 3 * 86_400.0
+"""Answers and receipts are looked for so long behind the message: carriers keep trying two days or so."""
+LIMIT, LIMIT_MAX = 50, 1000
+OUTCOMES = tuple(one.word for one in Outcome)
+
+
+class NotAQuestion(ValueError):
+    """It cannot be asked so; the text says what to do."""
+
+
+class Question(NamedTuple):
+    """What is asked; empty words and 0 ask nothing."""
+
+    to: int = 0
+    """A person's number."""
+    since: float = 0.0
+    until: float = 0.0
+    sender: str = ""
+    """Some digits of the port."""
+    signature: str = ""
+    text: str = ""
+    provider: str = ""
+    verdict: str = ""
+    reason: str = ""
+    limit: int = LIMIT
+
+    def checked(self) -> Question:
+        """The same. NotAQuestion."""
+        if self.until and self.until < self.since:
+            raise NotAQuestion("the time ends before it begins")
+        if not 1 <= self.limit <= LIMIT_MAX:
+            raise NotAQuestion(f"from 1 to {LIMIT_MAX} messages are shown at once")
+        if self.verdict and self.verdict not in OUTCOMES:
+            raise NotAQuestion(f"unknown verdict {self.verdict!r} (one of {', '.join(OUTCOMES)})")
+        if self.reason and self.reason not in REASONS:
+            raise NotAQuestion(f"unknown reason {self.reason!r} (rules/README.md lists them)")
+        if not any(self[:-1]):
+            raise NotAQuestion(
+                "say what is looked for: a person, a time, a sender, a signature, a text, a provider, a verdict or a reason"
+            )
+        return self
+
+    def words(self) -> str:
+        """What was asked, for the record of it: the person by their whole number, as with other commands about a person."""
+        said = self._asdict() | {"to": str(self.to) if self.to else "", "limit": 0}
+        return " ".join(f"{name}={value}" for name, value in said.items() if value)
+
+    # -- as SQL
+
+    def where(self, person: int) -> tuple[str, dict[str, Any]]:
+        """Which rows are submits that fit; ``person``: the hash of ``to``."""
+        said, values = ["kind = 'verdict'"], dict[str, Any]()
+        for name, condition, value in (
+            ("person", "person = $person", person if self.to else None),
+            ("since", "time_ms >= $since", int(self.since * 1000) or None),
+            ("until", "time_ms <= $until", int(self.until * 1000) or None),
+            ("sender", "contains(port, $sender)", self.sender or None),
+            ("signature", "contains(signature, $signature)", self.signature or None),
+            ("text", "contains(text, $text)", self.text or None),
+            ("provider", "provider = $provider", self.provider or None),
+            ("verdict", "outcome = $verdict", self.verdict or None),
+            ("reason", "reason = $reason", self.reason or None),
+        ):
+            if value is not None:
+                said.append(condition)
+                values[name] = value
+        return " AND ".join(said), values
+
+    def later(self) -> int:
+        """Until when what became of a message is looked for, in ms; 0: however late."""
+        return int((self.until + LATER_S) * 1000) if self.until else 0
+
+    def may_touch(self, since_ms: int, until_ms: int) -> bool:
+        """Whether records of this time can have to do with it."""
+        return until_ms >= self.since * 1000 and (not self.until or since_ms <= (self.until + LATER_S) * 1000)

@@ -1,0 +1,100 @@
+"""Covering: how much of the journal an answer stands on, so that "not found" is an answer, too.
+
+In: manifests of all nodes, what is in no table yet, a question. Out: a ``Covered``: from when to when each node's records are there,
+whether they hang together, which files can matter. Never: a file's content (proving.py reads it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from proxy.archive.asking import Question
+from proxy.archive.manifest import File, Manifest
+from proxy.archive.tail import Tail
+
+
+class Span(NamedTuple):
+    """Of one node: records ``first`` to ``last``, all of them."""
+
+    node: int
+    first: int
+    last: int
+    since: float
+    until: float
+    gone_to: float
+    """Records up to then have gone by retention; 0 if none have."""
+    live: bool
+    """Whether it reaches to what is written now, not to the last table only."""
+
+
+class Covered(NamedTuple):
+    spans: tuple[Span, ...]
+    faults: tuple[str, ...]
+    """Where records are missing or do not hang together; empty when the chain holds."""
+    files: tuple[tuple[Path, File], ...]
+    """That can matter, the newest first, and what the manifest says of them."""
+    missing: tuple[str, ...]
+    """Files that the manifests name and that are not there, or not as large."""
+
+
+def covered(manifests: Sequence[tuple[Path, Manifest]], question: Question, own: Manifest, rest: Tail) -> Covered:
+    spans, faults, missing = [], list[str](), list[str]()
+    files: list[tuple[int, Path, File]] = []
+    for folder, manifest in manifests:
+        spans.append(_span(manifest, rest if manifest is own else None))
+        faults += faults_of(manifest)
+        for table in manifest.tables:
+            if question.may_touch(table.since_ms, table.until_ms):
+                for file in table.files:
+                    if fault := fault_of(folder / file.name, file.octets):
+                        missing.append(f"{fault} (records {table.first} to {table.last})")
+                    else:
+                        files.append((table.since_ms, folder / file.name, file))
+    if not any(manifest is own for _, manifest in manifests) and rest.last:
+        spans.append(_span(own, rest))
+    if own.chain and rest.first and (rest.first != own.last + 1 or rest.previous != own.chain):
+        faults.append(f"node {own.node}: record {rest.first} does not follow record {own.last}: the chain is broken")
+    files.sort(key=lambda one: -one[0])
+    return Covered(tuple(spans), tuple(faults), tuple((path, file) for _, path, file in files), tuple(missing))
+
+
+def _span(manifest: Manifest, rest: Tail | None) -> Span:
+    tables, live = manifest.tables, bool(rest and rest.last)
+    since = tables[0].since_ms if tables else rest.since_ms if rest else 0
+    until = rest.until_ms if rest and rest.last else max((table.until_ms for table in tables), default=0)
+    first = tables[0].first if tables else rest.first if rest else 0
+    gone = manifest.gone.until_ms / 1000 if manifest.gone else 0.0
+    return Span(
+        manifest.node, first, rest.last if rest and rest.last else manifest.last, since / 1000, until / 1000, gone, live
+    )
+
+
+def faults_of(manifest: Manifest) -> list[str]:
+    """Where a node's tables do not follow each other."""
+    found = []
+    gone = manifest.gone
+    if gone is not None and manifest.tables:
+        first = manifest.tables[0]
+        if (first.first, first.previous) != (gone.last + 1, gone.chain):
+            found.append(
+                f"node {manifest.node}: record {first.first} does not follow record {gone.last}, which has gone: the chain is broken"
+            )
+    for before, after in pairwise(manifest.tables):
+        if after.first != before.last + 1:
+            found.append(f"node {manifest.node}: records {before.last + 1} to {after.first - 1} are in no table")
+        elif after.previous != before.chain:
+            found.append(
+                f"node {manifest.node}: record {after.first} does not follow record {before.last}: the chain is broken"
+            )
+    return found
+
+
+def fault_of(path: Path, octets: int) -> str:
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return f"{path} is not there"
+    return "" if size == octets else f"{path} has {size} bytes, not {octets}: it was altered"

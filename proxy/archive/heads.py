@@ -1,0 +1,142 @@
+"""Heads: what a node's journal was at the end of each day, in one line that is signed, and published where nobody can take it back.
+
+In: a manifest, the keys. Out: a signed head for each day that became a table; faults where a head and what is there differ. Never: a head
+written anew.
+
+A head names the day's table (its records, the chain at its ends, the digest of each file), the head of the day before, and the newest
+head of every other node that is here. So whoever has one head from outside (a log that is kept elsewhere, a report, a letter) can prove
+all that lies before it: a table that was altered and given a new manifest, a day that was taken out, a node whose folder was taken away.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from proxy.archive import steady
+from proxy.archive.keys import Keys, signed_by
+from proxy.archive.manifest import Manifest, Table, nodes
+
+FOLDER = "heads"
+FORMAT = 1
+
+
+class Head(NamedTuple):
+    node: int
+    day: str
+    first: int
+    last: int
+    digest: str
+    """Of the whole line: what is published, and what the next head names."""
+    line: str
+
+
+def sign(
+    folder: Path, archive: Path, manifest: Manifest, keys: Keys, tell: Callable[[Head], None] = lambda _: None
+) -> list[Head]:
+    """Heads of days that have none yet; ``tell`` publishes each. OSError."""
+    made = []
+    for table in manifest.tables:
+        path = folder / FOLDER / f"{_name(table)}.json"
+        if not table.whole_day or path.exists():
+            continue
+        said = json.dumps(_said(folder, archive, manifest, table), sort_keys=True, separators=(",", ":"))
+        signature = keys.sign(said.encode()).hex()
+        steady.put(path, _line(said, signature, keys.public.hex()).encode() + b"\n")
+        made.append(_read(path))
+        tell(made[-1])
+    return made
+
+
+def _name(table: Table) -> str:
+    return f"{table.day}-{table.first:020d}"
+
+
+def _said(folder: Path, archive: Path, manifest: Manifest, table: Table) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "node": manifest.node,
+        "identity": manifest.identity,
+        "day": table.day,
+        "table": _digest(table),
+        "first": table.first,
+        "last": table.last,
+        "chain": table.chain,
+        "before": _newest(folder, before=_name(table)),
+        "others": {other.name: head for other in nodes(archive) if other != folder and (head := _newest(other))},
+    }
+
+
+def _digest(table: Table) -> str:
+    said = json.dumps([*table[:-1], [list(file) for file in table.files]], separators=(",", ":"))
+    return blake2b(said.encode(), digest_size=32).hexdigest()
+
+
+def _newest(folder: Path, before: str = "") -> str:
+    """The digest of a node's newest head; empty where there is none."""
+    names = [path for path in sorted((folder / FOLDER).glob("*.json")) if not before or path.stem < before]
+    return _read(names[-1]).digest if names else ""
+
+
+def _line(said: str, signature: str, public: str) -> str:
+    return json.dumps({"said": said, "signature": signature, "public": public}, separators=(",", ":"))
+
+
+def _read(path: Path) -> Head:
+    line = path.read_text().strip()
+    said = json.loads(json.loads(line)["said"])
+    return Head(
+        said["node"], said["day"], said["first"], said["last"], blake2b(line.encode(), digest_size=32).hexdigest(), line
+    )
+
+
+# -- checked
+
+
+def check(folder: Path, manifest: Manifest, public: bytes | None, archive: Path) -> list[str]:
+    """What is wrong between a node's heads and its tables. ``public``: who must have signed; None: whoever says so in the heads."""
+    faults = []
+    tables = {_name(table): table for table in manifest.tables if table.whole_day}
+    before = ""
+    for path in sorted((folder / FOLDER).glob("*.json")):
+        table = tables.pop(path.stem, None)
+        try:
+            wrapped = json.loads(path.read_text())
+            said = json.loads(wrapped["said"])
+            if not signed_by(
+                public or bytes.fromhex(wrapped["public"]), bytes.fromhex(wrapped["signature"]), wrapped["said"].encode()
+            ):
+                raise ValueError("its signature is not good")
+            if said["before"] != before:
+                raise ValueError("it does not follow the head before it: one was removed, or written anew")
+            if table is not None and said["table"] != _digest(table):
+                raise ValueError(f"records {table.first} to {table.last} are in another table than it says")
+            if table is None and said["last"] > (manifest.gone.last if manifest.gone else 0):
+                raise ValueError(f"records {said['first']} to {said['last']} are in no table of that day any more")
+            before = _read(path).digest
+            faults += [f"{path}: {fault}" for fault in _others(said["others"], archive)]
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            faults.append(f"{path}: {error}")
+            before = _quietly(path)
+    faults += [f"{folder}: day {name} has no head" for name in sorted(tables)]
+    return faults
+
+
+def _others(said: dict[str, str], archive: Path) -> list[str]:
+    """Nodes whose heads this one has seen and that are not here any more."""
+    faults = []
+    for name, digest in said.items():
+        heads = (archive / name / FOLDER).glob("*.json")
+        if not any(_quietly(path) == digest for path in heads):
+            faults.append(f"a head of {name} that it names is not here: that node's journal was taken away, or cut")
+    return faults
+
+
+def _quietly(path: Path) -> str:
+    try:
+        return blake2b(path.read_text().strip().encode(), digest_size=32).hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,184 @@
+"""Proving: whether the tables are what was made of the journal, and if not, the first record that was removed, altered or added.
+
+In: the archive, a node's journal where it is at hand. Out: faults in words, each with the record it begins at. Never: a byte changed.
+
+What proves what, from the outside in: the day's head, signed and published, the manifest; the manifest each file (a digest of all of it) and
+the chain at its ends; the segments' chain each record. A file that is not as it was written is compared row by row with its segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+
+from proxy.archive import heads, steady
+from proxy.archive.columns import Reader, Row
+from proxy.archive.covering import fault_of, faults_of
+from proxy.archive.keys import Keys
+from proxy.archive.manifest import File, Manifest, ManifestError, Table, digest_of, load, nodes
+from proxy.archive.tables import SCHEMA
+from proxy.desk.disk import Disk
+from proxy.desk.scan import JournalDamaged, Scan, read
+
+
+class Proved(NamedTuple):
+    """Of one node's tables."""
+
+    node: int
+    tables: int
+    files: int
+    rows: int
+    first: int
+    last: int
+    faults: tuple[str, ...]
+    """In the order of the records they begin at; empty when all is as it was written."""
+    strangers: tuple[str, ...]
+    """Files that the manifest does not name: of no account, and gone with the next roll."""
+
+
+def altered(files: Iterable[tuple[Path, File]], seen: Callable[[File], None] = lambda _: None) -> list[str]:
+    """Files that are not as they were written. OSError."""
+    found = []
+    for path, file in files:
+        if digest_of(path) != file.digest:
+            found.append(f"{path}: is not as it was written")
+        seen(file)
+    return found
+
+
+def prove(
+    archive: Path, disk: Disk | None, identity: str, keys: Keys | None, seen: Callable[[File], None] = lambda _: None
+) -> list[Proved]:
+    """All nodes. ``disk``, ``identity``: a journal that is at hand: its tables are held against it. ``keys``: without them the first record
+    that differs cannot be named where only a person's hash does. Raises OSError."""
+    found = []
+    for folder in nodes(archive):
+        try:
+            manifest = load(folder)
+        except ManifestError as error:
+            found.append(Proved(-1, 0, 0, 0, 0, 0, (str(error),), ()))
+            continue
+        own = disk if disk is not None and manifest.identity == identity else None
+        found.append(_node(folder, manifest, own, keys, seen))
+    return found
+
+
+def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: Keys | None, seen: Callable[[File], None]) -> Proved:
+    faults = [*faults_of(manifest), *(_against(manifest, disk) if disk is not None else ())]
+    for table in manifest.tables:
+        if wrong := _wrong(folder, table, seen):
+            named = _first_difference(folder, manifest, table, disk, keys)
+            faults.append(f"node {manifest.node}: {wrong}: {named}")
+    faults += heads.check(folder, manifest, keys.public if keys is not None else None, folder.parent)
+    files = list(manifest.files())
+    first = manifest.tables[0].first if manifest.tables else 0
+    strangers = _strangers(folder, {file.name for file in files})
+    return Proved(
+        manifest.node, len(manifest.tables), len(files), sum(file.rows for file in files), first, manifest.last, tuple(faults), strangers
+    )  # fmt: skip
+
+
+def _wrong(folder: Path, table: Table, seen: Callable[[File], None]) -> str:
+    """What is wrong with the first of its files that is not as it was written; empty if none is."""
+    for file in table.files:
+        path = folder / file.name
+        if fault := fault_of(path, file.octets):
+            return fault
+        if altered([(path, file)], seen):
+            return f"{path} is not as it was written"
+    return ""
+
+
+def _strangers(folder: Path, named: set[str]) -> tuple[str, ...]:
+    found = (path for path in folder.rglob("*") if path.name.endswith((".parquet", steady.HALF)))
+    return tuple(sorted(str(path) for path in found if str(path.relative_to(folder)) not in named))
+
+
+# -- against the segments
+
+
+def _against(manifest: Manifest, disk: Disk) -> list[str]:
+    """Whether the chain of the segments passes through the ends of the tables; damage inside segments is desk.verify's to tell."""
+    ends = {table.last: table.chain for table in manifest.tables}  # each is the end of a segment
+    try:
+        for placed in Scan(disk):
+            last, header = placed.header.first - 1, placed.header
+            if ends.get(last, header.previous.hex()) != header.previous.hex():
+                where = f"node {manifest.node}: up to record {last} (before {placed.segment})"
+                return [f"{where} the segments are not those the tables were made of: the chain was written anew"]
+    except JournalDamaged:
+        return []
+    return []
+
+
+def _first_difference(folder: Path, manifest: Manifest, table: Table, disk: Disk | None, keys: Keys | None) -> str:
+    """The first record of a table that is not as the segments have it."""
+    if disk is None:
+        return f"one of the records {table.first} to {table.last} (their segments are not at hand)"
+    there = [folder / file.name for file in table.files if (folder / file.name).is_file()]
+    try:
+        with duckdb.connect() as engine:
+            for was, now in zip_longest(_expected(manifest, table, disk, keys), _actual(engine, there)):
+                if (said := _differ(was, now)) is not None:
+                    return said
+    except JournalDamaged as damage:
+        return str(damage)
+    except duckdb.Error:
+        return f"it cannot be read any more; the first record it held is {table.first}"
+    return "all its records are as they were (the file was written anew: `gate106 journal roll` does not mend that)"
+
+
+def _expected(manifest: Manifest, table: Table, disk: Disk, keys: Keys | None) -> Iterator[tuple[Any, ...]]:
+    """What the segments say, in the form of ``_actual``."""
+    reader = Reader(manifest.rules)
+    for record in read(disk, table.first):
+        if record.sequence > table.last:
+            return
+        for row in reader.rows(record):
+            yield (row.sequence, row.place, *_values(row, keys))
+
+
+def _values(row: Row, keys: Keys | None) -> tuple[Any, ...]:
+    who = (keys.person(row.number), keys.seal([row.number])[0]) if keys is not None else (None, None)
+    return (*who, row.time_ms, *row[4:])
+
+
+def _actual(engine: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Iterator[tuple[Any, ...]]:
+    if not files:
+        return
+    columns = ", ".join(["sequence", "place", "person", "sealed", "time_ms", *SCHEMA.names[6:]])
+    said = engine.execute(
+        f"SELECT {columns} FROM read_parquet(?) ORDER BY sequence, place",  # noqa: S608 # names of ours
+        [[str(path) for path in files]],
+    )
+    while rows := said.fetchmany(10_000):
+        yield from rows
+
+
+_RULES = 2 + 3 + Row._fields[4:].index("rules")
+
+
+def _differ(was: tuple[Any, ...] | None, now: tuple[Any, ...] | None) -> str | None:
+    """In words, or None where they are the same."""
+    if was is not None and (now is None or now[:2] > was[:2]):
+        return f"record {was[0]} was removed"
+    if now is not None and (was is None or now[:2] < was[:2]):
+        return f"record {now[0]} was added"
+    assert was is not None
+    assert now is not None
+    if _same(was, now):
+        return None
+    return f"record {was[0]} was altered"
+
+
+def _same(was: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
+    """But for names of rules that one of the two did not know, and a hash that cannot be made without the key."""
+    for place, (one, other) in enumerate(zip(was, now, strict=True)):
+        unknown = (place in (2, 3) and one is None) or (place == _RULES and ("#" in str(one) or "#" in str(other)))
+        if one != other and not unknown:
+            return False
+    return True

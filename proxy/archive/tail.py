@@ -1,0 +1,86 @@
+"""Tail: what is in no table yet: the segment that is written to, and those that nobody has rolled.
+
+In: a journal's disk, behind which record to begin, a question. Out: rows; how far they reach. Never: a byte changed.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from proxy.archive.asking import Question
+from proxy.archive.columns import Reader, Row
+from proxy.desk import entries
+from proxy.desk.disk import Disk
+from proxy.desk.scan import JournalDamaged, Scan
+from proxy.desk.segment import HEADER_BYTES, Record
+
+SEGMENTS_MAX = 200
+"""Of them at once: some 13 GB of hours that nobody has rolled; more would take minutes to read, and the answer is to roll them."""
+TRIES = 3
+_U64 = struct.Struct(">Q")
+
+
+class TailError(Exception):
+    """It cannot be read; the text says why and what to do."""
+
+
+class Tail(NamedTuple):
+    rows: list[Row]
+    first: int
+    last: int  # sequences that were proved, whether they matter or not; 0 if there are none
+    since_ms: int
+    until_ms: int
+    previous: str  # hex digests of groups: before its first record, and of its last
+    chain: str
+
+
+NO_TAIL = Tail([], 0, 0, 0, 0, "", "")
+
+
+def tail(disk: Disk, behind: int, question: Question, rules: Mapping[str, Sequence[str]]) -> Tail:
+    """Raises TailError, JournalDamaged, OSError."""
+    left = TRIES
+    while True:
+        left -= 1
+        try:
+            return _tail(disk, behind, question, rules)
+        except (JournalDamaged, FileNotFoundError):  # caught amid a write, or a segment has just gone; damage stays
+            if not left:
+                raise
+
+
+def _tail(disk: Disk, behind: int, question: Question, rules: Mapping[str, Sequence[str]]) -> Tail:
+    if not disk.list():
+        return NO_TAIL
+    scan = Scan(disk, behind + 1 if behind else 0)
+    if len(scan.names) - scan.at > SEGMENTS_MAX:
+        raise TailError(f"{len(scan.names) - scan.at} segments are in no table: run `gate106 journal roll` first")
+    read, rows = Reader(rules), list[Row]()
+    first = since = until = 0
+    chain = previous = b""
+    for placed in scan:
+        group = placed.group
+        before, chain = placed.header.previous if group.start == HEADER_BYTES else chain, group.digest
+        if group.last <= behind or not group.records:
+            continue
+        if not first:
+            first, since, previous = group.records[0].sequence, group.time_ms, before
+        until = max(until, group.time_ms)
+        rows += _wanted(group.records, read, question)
+    return Tail(rows, first, scan.last, since, until, previous.hex(), chain.hex()) if first else NO_TAIL
+
+
+def _wanted(records: Sequence[Record], read: Reader, question: Question) -> Iterator[Row]:
+    """Rows that may matter. A record that is about somebody else costs a search for some bytes."""
+    if not question.to:
+        for record in records:
+            yield from read.rows(record)
+        return
+    number, digits = _U64.pack(question.to), str(question.to).encode()
+    for record in records:
+        if record.kind == entries.RULES or number in record.body or (record.kind == entries.DELIVER and digits in record.body):
+            for row in read.rows(record):
+                if row.number == question.to:
+                    yield row

@@ -1,0 +1,267 @@
+"""find: ``gate106 find``: messages in the journal at rest, with what became of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from proxy.cli import CONFIG, Config, Control, Json, as_json, fail, say, seconds, when
+
+if TYPE_CHECKING:
+    from proxy.archive.asking import Question
+    from proxy.archive.covering import Covered
+    from proxy.archive.finding import Fate, Found, Hit
+    from proxy.archive.keys import Keys
+    from proxy.config import RestPlaces
+
+COMMAND = "find"
+DAY_S = 86_400.0
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("find", epilog="Example: gate106 find --to 13800210500 --at '2026-11-11 10:05' --from 1069")(find)
+
+
+def find(
+    to: Annotated[str | None, typer.Option("--to", help="The person's number, in any spelling.")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="About when it came (Beijing time).")] = None,
+    within: Annotated[str, typer.Option("--within", help="How far from --at.")] = "10m",
+    since: Annotated[str | None, typer.Option("--since", help="From when on, instead of --at.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="And up to when.")] = None,
+    sender: Annotated[str, typer.Option("--from", help="Some digits of the port it came from.")] = "",
+    signature: Annotated[str, typer.Option("--signature", help="What stands in 【】, or a part of it.")] = "",
+    text: Annotated[str, typer.Option("--text", help="Some words of it.")] = "",
+    provider: Annotated[str, typer.Option("--provider", help="Who sent it.")] = "",
+    verdict: Annotated[str, typer.Option("--verdict", help="allow, defer or reject.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why it was refused.")] = "",
+    limit: Annotated[int, typer.Option("--limit", help="So many messages, the newest.")] = 50,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show whole numbers. Needs --why.")] = False,
+    why: Annotated[str, typer.Option("--why", help="Why somebody looks: the journal keeps it.")] = "",
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Read every file the answer stands on and compare it with what was written.")
+    ] = False,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Find messages, with their parts, answers and receipts; with nothing found, what was looked through. Exit 1 if nothing fits.
+
+    The journal keeps who looked for a person, or saw whole numbers.
+    """
+    import time
+
+    from proxy.archive.asking import NotAQuestion, Question
+    from proxy.number import NotARecipient, recipient_of
+
+    if unmasked and not why.strip():
+        fail("find: --unmasked needs --why (the journal keeps it)")
+    try:
+        begin, end = _span(at, within, since, until)
+        person = recipient_of(to) if to is not None else 0
+        question = Question(person, begin, end, sender, signature, text, provider, verdict, reason, limit).checked()
+    except NotARecipient as fault:
+        fail(f"--to: {fault}")
+    except NotAQuestion as fault:
+        fail(f"find: {fault} (see --help)")
+    places = _places(config)
+    keys = _keys(places)
+    if person or unmasked:
+        _note(places, control, question, why, unmasked)
+    found = _found(places, keys, question, time.time())
+    proved = _proved(found.covered) if prove else None
+    numbers = [_number(hit, keys, unmasked, question) for hit in found.hits]
+    if json:
+        as_json(_as_dict(found, numbers, proved))
+    else:
+        _tell(found, numbers, proved, limit)
+    raise typer.Exit(0 if found.hits or found.events else 1)
+
+
+def _span(at: str | None, within: str, since: str | None, until: str | None) -> tuple[float, float]:
+    """From when to when; 0 is open."""
+    from proxy.policy import moments
+
+    def moment(text: str, flag: str) -> tuple[float, bool]:
+        try:
+            return moments.moment(text)
+        except ValueError as error:
+            fail(f"{flag}: {error}")
+
+    if at is not None:
+        if since is not None or until is not None:
+            fail("find: --at, or --since and --until, not both")
+        (middle, timed), around = moment(at, "--at"), seconds(within, "--within") or 0.0
+        return middle - around, middle + (0.0 if timed else DAY_S) + around
+    begin = moment(since, "--since")[0] if since else 0.0
+    end, timed = moment(until, "--until") if until else (0.0, True)
+    return begin, end if timed else end + DAY_S
+
+
+def _places(config: Path) -> RestPlaces:
+    from proxy.config import SettingsError, rest_places
+
+    try:
+        return rest_places(config)
+    except SettingsError as error:
+        fail(error)
+
+
+def _keys(places: RestPlaces) -> Keys:
+    from proxy.archive.keys import Keys, KeysError
+
+    try:
+        return Keys(places.archive.keys)
+    except KeysError as error:
+        fail(error)
+
+
+def _note(places: RestPlaces, control: Path | None, question: Question, why: str, unmasked: bool) -> None:
+    """Written down, and synced, before anything is shown: by the gate, or beside the tables where none runs."""
+    import getpass
+    import time
+
+    from proxy.archive import looked
+    from proxy.desk.journal import JournalError
+    from proxy.ops import client
+
+    details = question.words() + (" whole numbers shown" if unmasked else "")
+    try:
+        client.ask(control or places.control, "journal.looked", what=COMMAND, why=why or None, details=details)
+        return
+    except client.NobodyAnswers:
+        pass
+    except client.CannotAsk as error:
+        fail(error)
+    try:
+        who = f"{getpass.getuser()} (uid {os.getuid()}, pid {os.getpid()})"
+        looked.note(places.archive.folder, time.time(), who, COMMAND, why, details)
+    except (looked.CannotNote, JournalError, OSError, KeyError) as error:
+        fail(f"it cannot be written down who looks, so nothing is shown: {error}")
+
+
+def _found(places: RestPlaces, keys: Keys, question: Question, now: float) -> Found:
+    import duckdb
+
+    from proxy.archive import finding
+    from proxy.archive.manifest import ManifestError
+    from proxy.archive.tail import TailError
+    from proxy.desk.journal import JournalError, OsDisk
+
+    disk = OsDisk(places.journal) if places.journal.is_dir() else None
+    try:
+        return finding.find(places.archive.folder, disk, places.node, keys, question, now)
+    except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
+        fail(error)
+
+
+def _proved(covered: Covered) -> list[str]:
+    """What is wrong with the files that were looked through."""
+    from proxy.archive import proving
+
+    try:
+        return proving.altered(covered.files)
+    except OSError as error:
+        fail(error)
+
+
+# -- told
+
+
+def _number(hit: Hit, keys: Keys, unmasked: bool, question: Question) -> str:
+    from proxy.number import mask
+
+    number = question.to or keys.unseal(hit.sealed)
+    if not number:
+        return "(no number)"
+    return str(number) if unmasked else mask(number)
+
+
+def _tell(found: Found, numbers: Sequence[str], proved: list[str] | None, limit: int) -> None:
+    for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
+        why = f" {hit.reason} ({hit.rules})" if hit.reason and hit.rules else f" {hit.reason}" if hit.reason else ""
+        long = f", {len(hit.sequences)} of {hit.parts} parts" if hit.parts > 1 else ""
+        say(f"{when(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]")
+        say(f"    {hit.text}")
+        for fate in hit.fates:
+            say(f"    {when(fate.at)}  {_fate(fate)}")
+    for fate in found.events:
+        say(f"{when(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {fate.state} {fate.text}".rstrip())
+    if found.more:
+        say(f"and more: these are the newest {limit} (--limit, or a narrower time)")
+    if not found.hits:
+        say("no message fits")
+    _tell_covered(found.covered, proved)
+
+
+def _fate(fate: Fate) -> str:
+    said = f"{fate.what} {fate.state}"
+    if fate.status:
+        said += f" 0x{fate.status:02X}"
+    return f"{said}  id {fate.message_id}" if fate.message_id else said
+
+
+def _tell_covered(covered: Covered, proved: list[str] | None) -> None:
+    for span in covered.spans:
+        end = "what is written now" if span.live else when(span.until)
+        gone = f"; what came up to {when(span.gone_to)} has gone by retention" if span.gone_to else ""
+        say(f"node {span.node}: records {span.first} to {span.last}, {when(span.since)} to {end}{gone}")
+    if not covered.spans:
+        say("nothing is there to look through: no table, no journal")
+    for fault in (*covered.faults, *covered.missing):
+        say(f"NOT COMPLETE: {fault}")
+    if covered.spans and not covered.faults and not covered.missing:
+        say(f"the chain holds over all of it; {_files(covered, proved)}")
+    for fault in proved or ():
+        say(f"ALTERED: {fault}")
+
+
+def _files(covered: Covered, proved: list[str] | None) -> str:
+    count = len(covered.files)
+    if proved is None:
+        return f"{count} files can matter, none was proved byte for byte (--prove does that, gate106 journal verify all of it)"
+    return (
+        f"{count} files can matter, all were read: {len(proved)} are not as they were written"
+        if proved
+        else f"{count} files can matter, and are as they were written"
+    )
+
+
+def _as_dict(found: Found, numbers: Sequence[str], proved: list[str] | None) -> dict[str, Any]:
+    return {
+        "messages": [_hit(hit, number) for hit, number in zip(found.hits, numbers, strict=True)],
+        "more": found.more,
+        "events": [fate._asdict() for fate in found.events],
+        "covered": {
+            "nodes": [span._asdict() for span in found.covered.spans],
+            "files": len(found.covered.files),
+            "chain_holds": not (found.covered.faults or found.covered.missing or proved),
+            "faults": [*found.covered.faults, *found.covered.missing],
+            "altered": proved,
+        },
+    }
+
+
+def _hit(hit: Hit, number: str) -> dict[str, Any]:
+    return {
+        "id": hit.name,
+        "at": hit.at,
+        "to": number,
+        "provider": hit.provider,
+        "account": hit.account,
+        "from": hit.port,
+        "category": hit.category,
+        "signature": hit.signature,
+        "text": hit.text,
+        "verdict": hit.verdict,
+        "reason": hit.reason,
+        "status": hit.status,
+        "rules": hit.rules.split(),
+        "revision": hit.revision,
+        "parts": hit.parts,
+        "records": hit.sequences,
+        "became": [fate._asdict() for fate in hit.fates],
+    }

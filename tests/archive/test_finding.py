@@ -1,0 +1,223 @@
+"""Finding: who asks for a person and about when gets the messages, their parts, answers and receipts, wherever they lie; and "not found" says
+what was looked through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.archive import finding, manifest
+from proxy.archive.asking import NotAQuestion, Question
+from proxy.archive.finding import HIDDEN, Found
+from proxy.desk import entries
+from proxy.desk.journal import Journal, MemoryDisk
+from proxy.message import Category, OptOut
+from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
+from proxy.wire.tables import ESM_RECEIPT, ESM_UDHI
+from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
+from tests.house import NOON, SHANGHAI, House
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path)
+
+
+def ask(house: House, shelf: Shelf, now: float = NOON + 10 * DAY, **asked: Any) -> Found:
+    return finding.find(shelf.folder, house.disk, 0, shelf.keys, Question(**asked).checked(), now)
+
+
+def receipt_comes(house: House, person: int, message_id: str, stat: str = "DELIVRD") -> None:
+    text = receipt_text(message_id, stat, submit_date="2511111200", done_date="2511111201")
+    data = deliver_sm(str(person), "1069001", text.encode(), esm_class=ESM_RECEIPT)
+    house.journal.append(entries.DELIVER, entries.pack_deliver(house.now, "receipt", str(person), "1069001", "jia", data))
+    house.journal.write(house.now)
+
+
+def test_a_message_is_found_by_person_and_about_when_before_it_is_in_any_table_and_after(house: House, shelf: Shelf) -> None:
+    busy(house, 3)
+    when = {"to": SHANGHAI, "since": NOON + HOUR - 600, "until": NOON + HOUR + 600}
+    before = ask(house, shelf, **when)
+    assert [(hit.text, hit.provider, hit.port) for hit in before.hits] == [("【甲店】第1号上新 拒收请回复R", "jia", "1069001")]
+    shelf.roll(house.disk, house.now)
+    after = ask(house, shelf, **when)
+    assert after.hits == before.hits
+    assert len(after.covered.files) == 1
+
+
+def test_what_became_of_it_is_told_wherever_that_lies(house: House, shelf: Shelf) -> None:
+    house.submit("jia", SHANGHAI, "【甲店】上新 拒收请回复R")
+    house.carrier_says(house.at_carrier()[0], submit_sm_resp(1, 0, b"A77"))
+    synced(house)
+    house.now += 2 * HOUR
+    receipt_comes(house, SHANGHAI, "A77")
+    receipt_comes(house, SHANGHAI, "other")
+    receipt_comes(house, SHANGHAI + 1, "A77", "UNDELIV")
+    synced(house)
+    busy(house, 2, start=3)
+    shelf.roll(house.disk, house.now)
+    (hit,) = ask(house, shelf, to=SHANGHAI, until=NOON + 60).hits
+    assert [(fate.what, fate.state, fate.message_id) for fate in hit.fates] == [
+        ("answer", "accepted", "A77"),
+        ("receipt", "DELIVRD", "A77"),
+    ]
+
+
+def test_parts_of_a_long_message_are_one_message_with_its_whole_text(house: House, shelf: Shelf) -> None:
+    texts = ["【甲店】这是很长的一条短信, ", "分成两段发出 拒收请回复R"]
+    for index, text in enumerate(texts, 1):
+        data = bytes((5, 0, 3, 77, 2, index)) + text.encode("utf-16-be")
+        house.sends("jia", submit_sm("1069001", str(SHANGHAI), data, data_coding=8, esm_class=ESM_UDHI, sequence=index))
+    for number, transit in enumerate(house.at_carrier()):
+        house.carrier_says(transit, submit_sm_resp(1, 0, b"P%d" % number))
+    synced(house)
+    busy(house, 2, start=1)
+    shelf.roll(house.disk, house.now)
+    hits = ask(house, shelf, to=SHANGHAI, until=NOON + 60).hits
+    assert [(hit.text, hit.parts, len(hit.sequences)) for hit in hits] == [("".join(texts), 2, 2)]
+    assert sorted(fate.message_id for fate in hits[0].fates) == ["P0", "P1"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"sender": "69002"},
+        {"signature": "乙"},
+        {"text": "六合"},
+        {"provider": "yi"},
+        {"verdict": "reject"},
+        {"reason": "keyword"},
+        {"since": NOON + 2 * HOUR - 60, "until": NOON + 2 * HOUR + 60, "provider": "yi"},
+    ],
+)
+def test_without_a_person_it_is_found_by_anything_that_is_known_of_it(
+    house: House, shelf: Shelf, asked: dict[str, Any]
+) -> None:
+    busy(house, 2)
+    house.now = NOON + 2 * HOUR
+    house.submit("yi", SHANGHAI + 50, "【乙店】六合彩内幕 拒收请回复R")
+    synced(house)
+    for rolled in (False, True):
+        if rolled:
+            busy(house, 2, start=3, people=1)
+            shelf.roll(house.disk, house.now)
+        (hit,) = [hit for hit in ask(house, shelf, **asked).hits if hit.provider == "yi"]
+        assert (hit.verdict, hit.reason, hit.port) == ("reject", "keyword", "1069002")
+        assert shelf.keys.unseal(hit.sealed) == SHANGHAI + 50
+
+
+def test_where_there_are_more_the_newest_are_told_and_that_there_are_more(house: House, shelf: Shelf) -> None:
+    nights(house, people=2)
+    shelf.roll(house.disk, house.now)
+    found = ask(house, shelf, provider="jia", limit=4)
+    assert (len(found.hits), found.more) == (4, True)
+    assert found.hits[0].at == house.now
+    assert [hit.at for hit in found.hits] == sorted((hit.at for hit in found.hits), reverse=True)
+
+
+def test_what_a_person_did_is_told_beside_their_messages(house: House, shelf: Shelf) -> None:
+    busy(house, 2, people=1)
+    refusal = OptOut("signature", "甲店", int(house.now), "reply", 0)
+    house.journal.append(entries.OPTOUT, entries.pack_optout(house.now, SHANGHAI, refusal, "1069001", "jia", "R"))
+    house.journal.write(house.now)
+    synced(house)
+    found = ask(house, shelf, to=SHANGHAI)
+    assert [(one.what, one.state, one.text) for one in found.events] == [("stopped", "signature 甲店", "R")]
+    assert ask(house, shelf, to=SHANGHAI + 1).events == []
+
+
+def test_a_young_password_is_hidden_and_an_older_one_has_no_digits(tmp_path: Path, shelf: Shelf) -> None:
+    house = House(tmp_path, category=Category.OTP)
+    house.submit("jia", SHANGHAI, "【甲店】您的验证码是482913")
+    synced(house)
+    (young,) = ask(house, shelf, now=NOON + 899, to=SHANGHAI).hits
+    (older,) = ask(house, shelf, now=NOON + 901, to=SHANGHAI).hits
+    assert (young.text, older.text) == (HIDDEN, "【甲店】您的验证码是******")
+
+
+# -- not found
+
+
+def test_not_found_says_from_when_to_when_all_was_looked_through(house: House, shelf: Shelf) -> None:
+    nights(house, people=1)
+    shelf.roll(house.disk, house.now)
+    found = ask(house, shelf, to=SHANGHAI + 99)
+    assert found.hits == []
+    (span,) = found.covered.spans
+    assert (span.first, span.last, span.since, span.until, span.live) == (
+        1,
+        house.journal.written,
+        NOON + 11 * HOUR,
+        house.now,
+        True,
+    )
+    assert (found.covered.faults, found.covered.missing) == ((), ())
+
+
+def test_where_a_table_is_missing_the_answer_is_not_complete_and_says_which_records(house: House, shelf: Shelf) -> None:
+    busy(house, 5)
+    shelf.roll(house.disk, house.now)
+    table = shelf.manifest().tables[1]
+    (shelf.folder / "node-0" / table.files[0].name).unlink()
+    found = ask(house, shelf, to=SHANGHAI + 99)
+    assert [f"(records {table.first} to {table.last})" in fault for fault in found.covered.missing] == [True]
+
+
+def test_where_a_table_was_taken_out_of_the_manifest_the_chain_does_not_hold(house: House, shelf: Shelf) -> None:
+    busy(house, 5)
+    shelf.roll(house.disk, house.now)
+    kept = shelf.manifest()
+    gone = kept.tables.pop(1)
+    kept.write(manifest.node_folder(shelf.folder, 0))
+    found = ask(house, shelf, to=SHANGHAI + 99)
+    assert found.covered.faults == (f"node 0: records {gone.first} to {gone.last} are in no table",)
+
+
+def test_two_nodes_are_looked_through_as_one(tmp_path: Path, shelf: Shelf) -> None:
+    found = {}
+    for node in (0, 1):
+        (tmp_path / str(node)).mkdir()
+        house = House(tmp_path / str(node))
+        house.disk = MemoryDisk()
+        house.journal = house.relay.journal = Journal(house.disk, node)
+        busy(house, 3, people=1, start=node)
+        shelf.roll(house.disk, house.now)
+        found[node] = house
+    both = finding.find(shelf.folder, found[1].disk, 1, shelf.keys, Question(to=SHANGHAI).checked(), NOON + DAY)
+    assert {(hit.node, hit.text) for hit in both.hits if "第1号" in hit.text} == {
+        (1, "【甲店】第1号上新 拒收请回复R"),
+        (0, "【甲店】第1号上新 拒收请回复R"),
+    }
+    assert [(span.node, span.live) for span in both.covered.spans] == [(0, False), (1, True)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({}, "say what is looked for"),
+        ({"limit": 9}, "say what is looked for"),
+        ({"since": 2.0, "until": 1.0}, "ends before it begins"),
+        ({"verdict": "allowed"}, "unknown verdict"),
+        ({"reason": "because"}, "unknown reason"),
+        ({"provider": "jia", "limit": 0}, "from 1 to 1000"),
+    ],
+)
+def test_what_is_no_question_is_told_so(asked: dict[str, Any], why: str) -> None:
+    with pytest.raises(NotAQuestion, match=why):
+        Question(**asked).checked()
+
+
+def test_words_of_a_question_are_values_and_never_SQL(house: House, shelf: Shelf) -> None:
+    busy(house, 2)
+    shelf.roll(house.disk, house.now)
+    for words in ("' OR true --", "%", "$person", "'; DROP TABLE tail; --", "\x00", "𠮷"):
+        for field in ("text", "sender", "signature", "provider"):
+            asked: dict[str, Any] = {field: words}
+            assert ask(house, shelf, **asked).hits == []

@@ -1,0 +1,217 @@
+"""Proving: whoever alters, removes or adds a row, a table, a manifest, a head or a whole node is found out, and the first record is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from proxy.archive import heads, manifest, proving
+from proxy.archive.keys import Keys
+from proxy.archive.manifest import digest_of
+from proxy.desk.journal import Journal, MemoryDisk
+from tests.archive.journals import DAY, Shelf, busy, nights
+from tests.house import House
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path)
+
+
+def faults(house: House, shelf: Shelf, *, keys: bool = True, journal: bool = True) -> list[str]:
+    proved = proving.prove(shelf.folder, house.disk if journal else None, house.disk.identity(), shelf.keys if keys else None)
+    return [fault for one in proved for fault in one.faults]
+
+
+def rewritten(shelf: Shelf, number: int, how: str) -> None:
+    """A table's rows changed, as somebody would who has the right tools."""
+    file = shelf.folder / "node-0" / shelf.manifest().tables[number].files[0].name
+    with duckdb.connect() as engine:
+        engine.execute(f"CREATE TABLE rows AS SELECT * FROM read_parquet('{file}')")
+        engine.execute(how)
+        engine.execute(f"COPY (SELECT * FROM rows ORDER BY person, time_ms, sequence, place) TO '{file}' (FORMAT parquet)")
+
+
+def with_new_manifest(shelf: Shelf) -> None:
+    """And the manifest made to agree."""
+    folder = manifest.node_folder(shelf.folder, 0)
+    kept = manifest.load(folder)
+    kept.tables = [
+        table._replace(
+            files=tuple(
+                file._replace(octets=(folder / file.name).stat().st_size, digest=digest_of(folder / file.name))
+                for file in table.files
+            )
+        )
+        for table in kept.tables
+    ]
+    kept.write(folder)
+
+
+def test_what_nobody_touched_is_as_it_was_written(house: House, shelf: Shelf) -> None:
+    nights(house)
+    done = shelf.roll(house.disk, house.now)
+    (proved,) = proving.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
+    assert (proved.first, proved.last, proved.rows, proved.faults, proved.strangers) == (1, done.last, done.rows, (), ())
+
+
+@pytest.mark.parametrize("number", [0, -1])
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("UPDATE rows SET text = 'x' WHERE sequence = {n}", "record {n} was altered"),
+        ("UPDATE rows SET sealed = NULL WHERE sequence >= {n}", "record {n} was altered"),
+        ("UPDATE rows SET person = 1 WHERE sequence = {n}", "record {n} was altered"),
+        ("UPDATE rows SET state = 'DELIVRD' WHERE sequence > {n}", "record {m} was altered"),
+        ("DELETE FROM rows WHERE sequence = {n} OR sequence = {m}", "record {n} was removed"),
+        ("DELETE FROM rows WHERE sequence > {n}", "record {m} was removed"),
+        ("INSERT INTO rows SELECT * REPLACE (7::UINTEGER AS place) FROM rows WHERE sequence = {n}", "record {n} was added"),
+    ],
+)
+def test_the_first_row_that_was_altered_removed_or_added_is_named(
+    house: House, shelf: Shelf, number: int, how: str, said: str
+) -> None:
+    nights(house)
+    shelf.roll(house.disk, house.now)
+    first = shelf.manifest().tables[number].first
+    places = {"n": first + 1, "m": first + 2}
+    rewritten(shelf, number, how.format(**places))
+    (fault,) = faults(house, shelf)[:1]
+    assert fault.endswith(": " + said.format(**places))
+    (elsewhere,) = faults(house, shelf, journal=False)[:1]
+    assert f"one of the records {first} to " in elsewhere
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(path.read_bytes()[:-9]),
+        lambda path: path.write_bytes(path.read_bytes()[:400] + b"\xff" * 9 + path.read_bytes()[409:]),
+        lambda path: path.write_bytes(b"PAR1"),
+    ],
+)
+def test_a_file_that_was_damaged_is_named_with_its_records(house: House, shelf: Shelf, damage: Callable[[Path], Any]) -> None:
+    busy(house, 4)
+    shelf.roll(house.disk, house.now)
+    table = shelf.manifest().tables[1]
+    damage(shelf.folder / "node-0" / table.files[0].name)
+    (fault,) = faults(house, shelf)
+    assert table.files[0].name in fault
+    assert f"record {table.first}" in fault or f"it held is {table.first}" in fault
+
+
+def test_rows_with_a_new_manifest_are_found_out_by_the_days_head(house: House, shelf: Shelf) -> None:
+    nights(house)
+    shelf.roll(house.disk, house.now)
+    rewritten(shelf, 0, "UPDATE rows SET text = 'x' WHERE sequence = 5")
+    with_new_manifest(shelf)
+    assert ["are in another table than it says" in fault for fault in faults(house, shelf)] == [True]
+
+
+def test_a_head_with_another_signature_is_none(house: House, shelf: Shelf, tmp_path: Path) -> None:
+    nights(house)
+    shelf.roll(house.disk, house.now)
+    rewritten(shelf, 0, "UPDATE rows SET text = 'x' WHERE sequence = 5")
+    with_new_manifest(shelf)
+    folder = manifest.node_folder(shelf.folder, 0)
+    for path in (folder / heads.FOLDER).iterdir():
+        path.unlink()
+    heads.sign(folder, shelf.folder, shelf.manifest(), Keys(tmp_path / "others", make=True))
+    assert ["its signature is not good" in fault for fault in faults(house, shelf)] == [True]
+    assert faults(house, shelf, keys=False) == []  # without the keys, or a head from outside, nobody can tell
+
+
+def test_a_day_that_was_taken_out_is_missed_by_the_heads_of_the_others(house: House, shelf: Shelf) -> None:
+    nights(house, 3)
+    shelf.roll(house.disk, house.now)
+    folder = manifest.node_folder(shelf.folder, 0)
+    kept = manifest.load(folder)
+    gone = kept.tables.pop(1)
+    kept.write(folder)
+    (path,) = (folder / heads.FOLDER).glob(f"{gone.day}-*.json")
+    path.unlink()
+    found = faults(house, shelf)
+    assert f"records {gone.first} to {gone.last} are in no table" in found[0]
+    assert "does not follow the head before it" in found[1]
+
+
+def test_a_day_without_its_head_is_said(house: House, shelf: Shelf) -> None:
+    nights(house)
+    shelf.roll(house.disk, house.now)
+    for path in (shelf.folder / "node-0" / heads.FOLDER).iterdir():
+        path.unlink()
+    assert ["has no head" in fault for fault in faults(house, shelf)] == [True]
+
+
+def test_a_node_that_was_taken_away_is_missed_by_the_others(tmp_path: Path, shelf: Shelf) -> None:
+    house = House(tmp_path)
+    for node in (0, 1):
+        (tmp_path / str(node)).mkdir()
+        house = House(tmp_path / str(node))
+        house.disk = MemoryDisk()
+        house.journal = house.relay.journal = Journal(house.disk, node)
+        nights(house, people=1)
+        shelf.roll(house.disk, house.now)
+    assert faults(house, shelf) == []
+    (shelf.folder / "node-0").rename(tmp_path / "hidden")
+    assert ["a head of node-0 that it names is not here" in fault for fault in faults(house, shelf)] == [True]
+
+
+def test_segments_that_were_written_anew_with_a_chain_of_their_own_are_not_those_of_the_tables(
+    tmp_path: Path, shelf: Shelf
+) -> None:
+    for name in ("true", "false"):
+        (tmp_path / name).mkdir()
+    true, false = House(tmp_path / "true"), House(tmp_path / "false")
+    false.journal.identity = true.journal.identity
+    false.disk.identify(true.journal.identity.hex())
+    busy(true, 4)
+    busy(false, 3, start=1)
+    shelf.roll(true.disk, true.now)
+    (fault,) = faults(false, shelf)
+    assert "the chain was written anew" in fault
+
+
+def test_a_file_that_no_manifest_names_is_said_to_count_for_nothing(house: House, shelf: Shelf) -> None:
+    busy(house, 3)
+    shelf.roll(house.disk, house.now)
+    stranger = shelf.folder / "node-0" / "hours" / "x.parquet"
+    stranger.write_bytes(b"PAR1")
+    (proved,) = proving.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
+    assert (proved.faults, proved.strangers) == ((), (str(stranger),))
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"format": 9}', b"\xff\xfe", json.dumps({"format": 1}).encode()])
+def test_a_manifest_that_cannot_be_read_is_a_fault_and_no_traceback(house: House, shelf: Shelf, data: bytes) -> None:
+    busy(house, 3)
+    shelf.roll(house.disk, house.now)
+    (shelf.folder / "node-0" / manifest.NAME).write_bytes(data)
+    assert ["manifest.json" in fault for fault in faults(house, shelf)] == [True]
+
+
+def test_heads_follow_each_other_and_retention_does_not_break_them(house: House, shelf: Shelf) -> None:
+    nights(house, 2)
+    published: list[heads.Head] = []
+    shelf.roll(house.disk, house.now, publish=published.append)
+    assert [head.day for head in published] == ["2025-11-11", "2025-11-12"]
+    assert shelf.roll(house.disk, house.now + DAY, publish=published.append).segments == 0
+    assert len(published) == 2
+    folder = manifest.node_folder(shelf.folder, 0)
+    kept = manifest.load(folder)
+    kept.removed_to = kept.tables[0].last
+    kept.write(folder)
+    for name in house.disk.list()[: kept.tables[0].segments]:
+        house.disk.remove(name)
+    assert shelf.roll(house.disk, house.now).gone == 1
+    assert heads.check(folder, shelf.manifest(), shelf.keys.public, shelf.folder) == []
