@@ -1,0 +1,72 @@
+"""The roller: once an hour a process of the lowest priority, whose failure is seen and whose death harms nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from proxy.desk.journal import Journal, OsDisk
+from proxy.ops.roller import BEHIND_S, HOUR_S, LEAST_S, Roller, wait_s
+from tests.archive.journals import nights
+from tests.house import House
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    house = House(tmp_path)
+    house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
+    house.journal = house.relay.journal = Journal(house.disk, 0)
+    nights(house, people=1)
+    house.journal.close()
+    path = tmp_path / "gate106.yaml"
+    path.write_text(f"store: sqlite:///{tmp_path}/state.db\njournal: {tmp_path}/journal\nrules: {tmp_path}/rules\n")
+    return path
+
+
+async def test_what_is_closed_is_rolled_and_each_head_goes_into_the_log(config: Path) -> None:
+    roller = Roller(config)
+    with capture_logs() as logs:
+        await roller.roll()
+    assert [one["event"] for one in logs] == ["head of the journal", "journal rolled into tables"]
+    assert (logs[0]["day"], len(logs[0]["digest"])) == ("2025-11-11", 64)
+    assert (logs[1]["segments"], logs[1]["days"]) == (2, 1)
+    assert roller.notes() == []
+
+
+async def test_a_roller_that_fails_is_told_of_until_one_succeeds(config: Path) -> None:
+    roller, journal = Roller(config), config.parent / "journal"
+    hidden = journal.rename(config.parent / "hidden")
+    with capture_logs() as logs:
+        await roller.roll()
+    assert [one["log_level"] for one in logs] == ["error"]
+    assert roller.notes() == [
+        f"journal: no tables are made of it: {journal}: no such folder (a gate that has run leaves its journal there)"
+    ]
+    hidden.rename(journal)
+    await roller.roll()
+    assert roller.notes() == []
+
+
+async def test_a_gate_that_stops_takes_its_roller_with_it(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    roller = Roller(config)
+    monkeypatch.setattr("proxy.ops.roller.wait_s", lambda now: 0.0)
+    monkeypatch.setattr(roller, "_command", ["sleep", "600"])
+    task = asyncio.create_task(roller.run())
+    while roller._process is None:
+        await asyncio.sleep(0.01)
+    process, begun = roller._process, time.monotonic()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert process.poll() == -15
+    assert time.monotonic() - begun < 60
+
+
+@pytest.mark.parametrize("at", [0.0, 1.0, BEHIND_S, BEHIND_S + 1, HOUR_S - 1, 1_700_000_123.4])
+def test_the_next_time_is_behind_a_full_hour_and_never_at_once(at: float) -> None:
+    wait = wait_s(at)
+    assert LEAST_S <= wait <= HOUR_S + LEAST_S
+    assert (at + wait) % HOUR_S == pytest.approx(BEHIND_S)
