@@ -148,11 +148,26 @@ def bench(
     baselines: Annotated[bool, typer.Option(help="Measure the two baseline relays in the same run.")] = True,
     latency_rate: Annotated[float, typer.Option(help="Besides, own latency at this rate; 0 = do not.")] = 0.0,
     memory: Annotated[bool, typer.Option(help="Only measure what one person with three entries costs in memory.")] = False,
+    half_year: Annotated[
+        Path | None, typer.Option("--journal", help="Only make a journal at rest of half a year in this folder, and ask it.")
+    ] = None,
+    rows: Annotated[
+        int, typer.Option(min=10_000, max=1_000_000_000, help="Rows of it; 100 million are some 3.4 GB.")
+    ] = 2_000_000,
     as_json: Json = False,
 ) -> None:
     """Measure the gate between a simulated carrier and a load generator, beside two relays without rules."""
     from proxy.sim import bench as measure
 
+    if half_year is not None:
+        from proxy.sim import half_year as rest
+
+        try:
+            told = rest.measure(half_year, rows, lambda text: typer.echo(text, err=True))
+        except OSError as error:
+            fail(error)
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=2) if as_json else rest.as_text(told))
+        return
     if memory:
         from proxy.sim.memory import bytes_a_person
 

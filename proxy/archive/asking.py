@@ -58,29 +58,24 @@ class Question(NamedTuple):
 
     # -- as SQL
 
-    def where(self, person: int) -> tuple[str, dict[str, Any]]:
-        """Which rows are submits that fit; ``person``: the hash of ``to``."""
+    def fits(self) -> tuple[str, dict[str, Any]]:
+        """Which rows are submits that fit, whoever they went to."""
         said, values = ["kind = 'verdict'"], dict[str, Any]()
         for name, condition, value in (
-            ("person", "person = $person", person if self.to else None),
-            ("since", "time_ms >= $since", int(self.since * 1000) or None),
-            ("until", "time_ms <= $until", int(self.until * 1000) or None),
-            ("sender", "contains(port, $sender)", self.sender or None),
-            ("signature", "contains(signature, $signature)", self.signature or None),
-            ("text", "contains(text, $text)", self.text or None),
-            ("provider", "provider = $provider", self.provider or None),
-            ("verdict", "outcome = $verdict", self.verdict or None),
-            ("reason", "reason = $reason", self.reason or None),
+            ("since", "time_ms >= $since", int(self.since * 1000)),
+            ("until", "time_ms <= $until", int(self.until * 1000)),
+            ("sender", "contains(port, $sender)", self.sender),
+            ("signature", "contains(signature, $signature)", self.signature),
+            ("text", "contains(text, $text)", self.text),
+            ("provider", "provider = $provider", self.provider),
+            ("verdict", "outcome = $verdict", self.verdict),
+            ("reason", "reason = $reason", self.reason),
         ):
-            if value is not None:
+            if value:
                 said.append(condition)
                 values[name] = value
         return " AND ".join(said), values
 
-    def later(self) -> int:
-        """Until when what became of a message is looked for, in ms; 0: however late."""
-        return int((self.until + LATER_S) * 1000) if self.until else 0
-
     def may_touch(self, since_ms: int, until_ms: int) -> bool:
-        """Whether records of this time can have to do with it."""
+        """Whether records of this time can have to do with it: the messages, or what became of them."""
         return until_ms >= self.since * 1000 and (not self.until or since_ms <= (self.until + LATER_S) * 1000)

@@ -30,19 +30,28 @@ class Span(NamedTuple):
     """Whether it reaches to what is written now, not to the last table only."""
 
 
+class Here(NamedTuple):
+    """A file that can matter, and when its records were written."""
+
+    path: Path
+    file: File
+    since_ms: int
+    until_ms: int
+
+
 class Covered(NamedTuple):
     spans: tuple[Span, ...]
     faults: tuple[str, ...]
     """Where records are missing or do not hang together; empty when the chain holds."""
-    files: tuple[tuple[Path, File], ...]
-    """That can matter, the newest first, and what the manifest says of them."""
+    files: tuple[Here, ...]
+    """The newest first."""
     missing: tuple[str, ...]
     """Files that the manifests name and that are not there, or not as large."""
 
 
 def covered(manifests: Sequence[tuple[Path, Manifest]], question: Question, own: Manifest, rest: Tail) -> Covered:
-    spans, faults, missing = [], list[str](), list[str]()
-    files: list[tuple[int, Path, File]] = []
+    spans, faults, missing = list[Span](), list[str](), list[str]()
+    files = list[Here]()
     for folder, manifest in manifests:
         spans.append(_span(manifest, rest if manifest is own else None))
         faults += faults_of(manifest)
@@ -52,13 +61,13 @@ def covered(manifests: Sequence[tuple[Path, Manifest]], question: Question, own:
                     if fault := fault_of(folder / file.name, file.octets):
                         missing.append(f"{fault} (records {table.first} to {table.last})")
                     else:
-                        files.append((table.since_ms, folder / file.name, file))
+                        files.append(Here(folder / file.name, file, table.since_ms, table.until_ms))
     if not any(manifest is own for _, manifest in manifests) and rest.last:
         spans.append(_span(own, rest))
     if own.chain and rest.first and (rest.first != own.last + 1 or rest.previous != own.chain):
         faults.append(f"node {own.node}: record {rest.first} does not follow record {own.last}: the chain is broken")
-    files.sort(key=lambda one: -one[0])
-    return Covered(tuple(spans), tuple(faults), tuple((path, file) for _, path, file in files), tuple(missing))
+    files.sort(key=lambda one: -one.since_ms)
+    return Covered(tuple(spans), tuple(faults), tuple(files), tuple(missing))
 
 
 def _span(manifest: Manifest, rest: Tail | None) -> Span:

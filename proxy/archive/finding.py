@@ -18,10 +18,10 @@ import duckdb
 import pyarrow as pa
 
 from proxy.archive import tables
-from proxy.archive.asking import Question
-from proxy.archive.covering import Covered, covered
+from proxy.archive.asking import LATER_S, Question
+from proxy.archive.covering import Covered, Here, covered
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import File, Manifest, load, nodes
+from proxy.archive.manifest import Manifest, load, nodes
 from proxy.archive.tail import NO_TAIL, Tail, tail
 from proxy.desk.disk import Disk
 from proxy.message import Category
@@ -31,6 +31,10 @@ HIDDEN = "(hidden for 15 minutes)"
 FILES_A_STEP = 16
 """Files that are looked through at once where nobody is named: then it is seen whether there are enough."""
 EVENTS_MAX = 1000
+PERSON_ROWS_MAX = 50_000
+"""Of all that is known of the persons of an answer: some years of somebody who gets ten messages a day."""
+PARTS_MS = 60_000
+"""A part may come so much before or behind the one that fits: so long a verdict is inherited."""
 
 
 class Fate(NamedTuple):
@@ -91,72 +95,79 @@ def find(archive: Path, disk: Disk | None, node: int, keys: Keys, question: Ques
     coverage = covered(manifests, question, own, rest)
     with duckdb.connect() as engine:
         engine.register("tail", _arrow(rest, node, keys))
-        where, values = question.where(keys.person(question.to))
-        looking = _Looking(engine, coverage.files, where, values, question)
-        rows = looking.for_person(keys.person(question.to)) if question.to else looking.for_anybody()
-        hits, more = _hits(rows, question.limit, now)
-        others = looking.others(hits, keys.person(question.to))
+        looking = _Looking(engine, coverage.files, question)
+        fits, others = looking.for_person(keys.person(question.to)) if question.to else looking.for_anybody()
+    hits = _hits(fits[: question.limit], others, now)
     events = _join(hits, others)
-    return Found(hits, more, events[:EVENTS_MAX] if question.to else [], coverage)
+    return Found(hits, len(fits) > question.limit, events[-EVENTS_MAX:] if question.to else [], coverage)
 
 
 def _arrow(rest: Tail, node: int, keys: Keys) -> Any:
     return pa.Table.from_batches(tables.batches(rest.rows, node, keys), tables.SCHEMA)
 
 
+Rows = list[dict[str, Any]]
+
+
 class _Looking:
-    """One question to the engine. ``files``: those that can matter, the newest first, with whom they hold."""
+    """One question to the engine. Each answer: the submits that fit, the newest first, and all else there is about these persons, in
+    the same time and while something can still become of a message."""
 
-    def __init__(
-        self,
-        engine: duckdb.DuckDBPyConnection,
-        files: Sequence[tuple[Path, File]],
-        where: str,
-        values: dict[str, Any],
-        question: Question,
-    ) -> None:
-        self._engine, self._files, self._where, self._values, self._question = engine, files, where, values, question
+    def __init__(self, engine: duckdb.DuckDBPyConnection, files: Sequence[Here], question: Question) -> None:
+        self._engine, self._files, self._question = engine, files, question
+        self._fits, self._values = question.fits()
+        self._enough = question.limit + 1
 
-    def for_person(self, person: int) -> list[dict[str, Any]]:
-        files = [path for path, file in self._files if file.least <= person <= file.most]
-        return self._rows(files, self._where, self._values, limit=self._question.limit + 1)
+    def for_person(self, person: int) -> tuple[Rows, Rows]:
+        files = [one.path for one in self._files if one.file.least <= person <= one.file.most]
+        said, values = [f"person = {person}", "time_ms >= $begin"], dict[str, Any](begin=int(self._question.since * 1000))
+        if self._question.until:
+            said.append("time_ms <= $later")
+            values["later"] = int((self._question.until + LATER_S) * 1000)
+        rows = self._rows(
+            files, " AND ".join(said), self._values | values, f"{_COLUMNS}, {self._fits} AS fits", PERSON_ROWS_MAX
+        )
+        fits = [row for row in rows if row["fits"]]
+        return fits[: self._enough], rows
 
-    def for_anybody(self) -> list[dict[str, Any]]:
-        enough, found = self._question.limit + 1, self._rows([], self._where, self._values, limit=self._question.limit + 1)
-        files = [path for path, _ in self._files]
-        for start in range(0, len(files), FILES_A_STEP):
-            if len(found) >= enough:
+    def for_anybody(self) -> tuple[Rows, Rows]:
+        fits = self._rows([], self._fits, self._values, _COLUMNS, self._enough)
+        for start in range(0, len(self._files), FILES_A_STEP):
+            if len(fits) >= self._enough:
                 break
-            found += self._rows(files[start : start + FILES_A_STEP], self._where, self._values, limit=enough, tail=False)
-        return found
-
-    def others(self, hits: Iterable[Hit], person: int) -> list[dict[str, Any]]:
-        """What else there is about these persons, from the first of the messages on until it cannot belong to them any more."""
-        persons = {hit.person for hit in hits} | ({person} if self._question.to else set())
-        if not persons - {0}:
-            return []
-        later = self._question.later()
-        where = "kind <> 'verdict' AND person IN (SELECT unnest($persons)) AND time_ms >= $begin"
-        values: dict[str, Any] = {"persons": [one for one in persons if one]}
-        values["begin"] = int(self._question.since * 1000) if self._question.to else min(int(hit.at * 1000) for hit in hits)
-        if later:
-            where += " AND time_ms <= $later"
-            values["later"] = later
-        files = [path for path, file in self._files if any(file.least <= one <= file.most for one in persons)]
-        return self._rows(files, where, values, limit=0)
+            files = [one.path for one in self._files[start : start + FILES_A_STEP]]
+            fits += self._rows(files, self._fits, self._values, _COLUMNS, self._enough, tail=False)
+        shown = fits[: self._question.limit]
+        persons = {row["person"] for row in shown} - {0}
+        if not persons:
+            return fits, []
+        begin, later = (
+            min(row["time_ms"] for row in shown) - PARTS_MS,
+            max(row["time_ms"] for row in shown) + int(LATER_S * 1000),
+        )
+        files = [
+            one.path
+            for one in self._files
+            if one.since_ms <= later
+            and one.until_ms >= begin
+            and any(one.file.least <= person <= one.file.most for person in persons)
+        ]
+        where = f"person IN ({', '.join(map(str, persons))}) AND time_ms BETWEEN $begin AND $later"
+        return fits, self._rows(files, where, {"begin": begin, "later": later}, _COLUMNS, PERSON_ROWS_MAX)
 
     def _rows(
-        self, files: Sequence[Path], where: str, values: dict[str, Any], *, limit: int, tail: bool = True
-    ) -> list[dict[str, Any]]:
-        """The newest rows that fit."""
-        sources = [f"SELECT {_COLUMNS} FROM tail WHERE {where}"] if tail else []  # noqa: S608 # conditions of ours, values beside them
+        self, files: Sequence[Path], where: str, values: dict[str, Any], columns: str, limit: int, *, tail: bool = True
+    ) -> Rows:
+        """The newest that fit. All that is pasted is of ours, or a number; what somebody asked for is a value."""
+        sources = [f"SELECT {columns} FROM tail WHERE {where}"] if tail else []  # noqa: S608 # see above
         if files:
             values = values | {"files": [str(path) for path in files]}
-            sources.append(f"SELECT {_COLUMNS} FROM read_parquet($files) WHERE {where}")  # noqa: S608 # likewise
+            sources.append(f"SELECT {columns} FROM read_parquet($files) WHERE {where}")  # noqa: S608 # see above
         if not sources:
             return []
-        bound = f" LIMIT {limit}" if limit else ""
-        said = self._engine.execute(f"{' UNION ALL '.join(sources)} ORDER BY time_ms DESC, sequence DESC, place{bound}", values)
+        said = self._engine.execute(
+            f"{' UNION ALL '.join(sources)} ORDER BY time_ms DESC, sequence DESC, place DESC LIMIT {limit}", values
+        )
         names = [column[0] for column in said.description or ()]
         return [dict(zip(names, row, strict=True)) for row in said.fetchall()]
 
@@ -164,29 +175,40 @@ class _Looking:
 _COLUMNS = ", ".join(tables.SCHEMA.names)
 
 
-def _hits(rows: Sequence[dict[str, Any]], limit: int, now: float) -> tuple[list[Hit], bool]:
-    """Rows of submits, the newest first, as messages; parts of one are one."""
-    hits: dict[tuple[Any, ...], Hit] = {}
-    texts: dict[tuple[Any, ...], dict[int, str]] = {}
-    for row in rows[:limit]:
-        name = (row["node"], row["message"]) if row["message"] and row["parts"] > 1 else (row["node"], row["sequence"], "")
+def _hits(fits: Sequence[dict[str, Any]], others: Iterable[dict[str, Any]], now: float) -> list[Hit]:
+    """Rows of submits, the newest first, as messages; the parts of one are one, also those that did not fit by themselves."""
+    hits: dict[tuple[int, int, bool], Hit] = {}
+    texts: dict[tuple[int, int, bool], dict[int, str]] = {}
+    for row in fits:
+        hits.setdefault(_message(row), _hit(row))
+    for row in [*fits, *(row for row in others if row["kind"] == "verdict")]:
+        name = _message(row)
+        if name not in hits or row["sequence"] in hits[name].sequences:
+            continue
+        hit = hits[name]
+        hit.sequences.append(row["sequence"])
+        hit.at = min(hit.at, row["time_ms"] / 1000)
+        hit.signature = hit.signature or row["signature"]
         young = row["category"] == Category.OTP.word and now - row["time_ms"] / 1000 < OTP_HIDDEN_S
         texts.setdefault(name, {})[row["part"]] = HIDDEN if young else row["text"]
-        if name in hits:
-            hit = hits[name]
-            hit.sequences.insert(0, row["sequence"])
-            hit.at = min(hit.at, row["time_ms"] / 1000)
-            hit.signature = hit.signature or row["signature"]
-            continue
-        hits[name] = Hit(
-            row["time_ms"] / 1000, row["node"], [row["sequence"]], row["person"], row["sealed"], row["provider"], row["account"],
-            row["port"], row["category"], row["signature"], "", row["outcome"], row["reason"], row["status"], row["rules"],
-            row["revision"], row["parts"],
-        )  # fmt: skip
     for name, hit in hits.items():
+        hit.sequences.sort()
         parts = texts[name]
         hit.text = HIDDEN if HIDDEN in parts.values() else "".join(parts[number] for number in sorted(parts))
-    return list(hits.values()), len(rows) > limit
+    return list(hits.values())
+
+
+def _message(row: dict[str, Any]) -> tuple[int, int, bool]:
+    """What the parts of one message have in common: the entry they share. A part that was refused has none, and stands alone."""
+    long = row["parts"] > 1 and row["message"] > 0
+    return row["node"], row["message"] if long else row["sequence"], long
+
+
+def _hit(row: dict[str, Any]) -> Hit:
+    return Hit(
+        row["time_ms"] / 1000, row["node"], [], row["person"], row["sealed"], row["provider"], row["account"], row["port"], row["category"],
+        row["signature"], "", row["outcome"], row["reason"], row["status"], row["rules"], row["revision"], row["parts"],
+    )  # fmt: skip
 
 
 def _join(hits: Iterable[Hit], others: Sequence[dict[str, Any]]) -> list[Fate]:
@@ -204,6 +226,8 @@ def _join(hits: Iterable[Hit], others: Sequence[dict[str, Any]]) -> list[Fate]:
                 ids[row["person"], row["message_id"]] = hit
         elif row["kind"] == "receipt":
             hit = ids.get((row["person"], row["message_id"]))
+        elif row["kind"] == "verdict":
+            continue
         else:
             events.append(fate)
             continue

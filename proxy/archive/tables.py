@@ -101,11 +101,15 @@ def merge(path: Path, folder: Path, files: Sequence[Path]) -> tuple[File, ...]:
         return ()
     spill = steady.half_of(path).with_suffix(".spill")
     with duckdb.connect(config={"threads": 1, "memory_limit": MERGE_MEMORY, "temp_directory": str(spill)}) as engine:
-        found = engine.sql(
-            f"SELECT {', '.join(SCHEMA.names)} FROM read_parquet($files) ORDER BY {', '.join(ORDER)}",  # noqa: S608 # names of ours
-            params={"files": [str(file) for file in files]},
-        )
-        return tuple(_files(path, folder, found.to_arrow_reader(GROUP_ROWS)))
+        query = f"SELECT {', '.join(SCHEMA.names)} FROM read_parquet($files) ORDER BY {', '.join(ORDER)}"  # noqa: S608 # names of ours
+        return ordered(path, folder, engine, query, {"files": [str(file) for file in files]})
+
+
+def ordered(
+    path: Path, folder: Path, engine: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]
+) -> tuple[File, ...]:
+    """What a query gives, in the table's columns and order, as files. OSError, duckdb.Error."""
+    return tuple(_files(path, folder, engine.sql(query, params=values).to_arrow_reader(GROUP_ROWS)))
 
 
 def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterator[File]:

@@ -163,7 +163,7 @@ def _proved(covered: Covered) -> list[str]:
     from proxy.archive import proving
 
     try:
-        return proving.altered(covered.files)
+        return proving.altered((one.path, one.file) for one in covered.files)
     except OSError as error:
         fail(error)
 

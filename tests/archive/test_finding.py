@@ -83,6 +83,7 @@ def test_parts_of_a_long_message_are_one_message_with_its_whole_text(house: Hous
     hits = ask(house, shelf, to=SHANGHAI, until=NOON + 60).hits
     assert [(hit.text, hit.parts, len(hit.sequences)) for hit in hits] == [("".join(texts), 2, 2)]
     assert sorted(fate.message_id for fate in hits[0].fates) == ["P0", "P1"]
+    assert ask(house, shelf, text="分成两段").hits == hits, "the part that fits brings the other"
 
 
 @pytest.mark.parametrize(

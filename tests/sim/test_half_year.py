@@ -1,0 +1,47 @@
+"""Half a year of a journal at rest, made for measuring: it is what the roller makes, it goes on where it was killed, and it can be asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.archive import finding, manifest, proving
+from proxy.archive.asking import Question
+from proxy.archive.keys import Keys
+from proxy.sim import half_year
+from proxy.sim.half_year import FIRST_NUMBER, Size
+
+SIZE = Size(3000, 3, 1)
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_it_is_whole_and_can_be_asked_and_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    told = 0
+
+    def kill(text: str) -> None:
+        nonlocal told
+        told += 1
+        if told == 20:
+            raise Killed
+
+    with pytest.raises(Killed):
+        half_year.make(tmp_path, SIZE, kill)
+    before = manifest.load(tmp_path / "archive" / "node-0").tables
+    half_year.make(tmp_path, SIZE, lambda text: None)
+    tables = manifest.load(tmp_path / "archive" / "node-0").tables
+    assert tables[: len(before)] == before
+    assert [table.whole_day for table in tables] == [True] * 2 + [False] * 24
+    keys = Keys(tmp_path / "keys")
+    assert [one.faults for one in proving.prove(tmp_path / "archive", None, "", keys)] == [()]
+    assert sum(file.rows for file in manifest.load(tmp_path / "archive" / "node-0").files()) == pytest.approx(
+        SIZE.rows, rel=0.05
+    )
+    found = finding.find(tmp_path / "archive", None, 255, keys, Question(to=FIRST_NUMBER).checked(), 2e9)
+    assert found.hits
+    assert {keys.unseal(hit.sealed) for hit in found.hits} == {FIRST_NUMBER}
+    assert all(len(hit.fates) == 2 for hit in found.hits if hit.verdict == "allow")
+    assert found.covered.faults == ()
