@@ -166,7 +166,7 @@ def bench(
             told = rest.measure(half_year, rows, lambda text: typer.echo(text, err=True))
         except OSError as error:
             fail(error)
-        typer.echo(json.dumps(told, ensure_ascii=False, indent=2) if as_json else rest.as_text(told))
+        tell(told, as_json, rest.as_text(told).splitlines())
         return
     if memory:
         from proxy.sim.memory import bytes_a_person

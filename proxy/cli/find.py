@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proxy import private
 from proxy.cli import CONFIG, Config, Control, Json, as_json, fail, say, seconds, when
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def find(
     from proxy.archive.asking import NotAQuestion, Question
     from proxy.number import NotARecipient, recipient_of
 
+    private.close_files()
     if unmasked and not why.strip():
         fail("find: --unmasked needs --why (the journal keeps it)")
     try:

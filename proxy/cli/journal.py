@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proxy import private
 from proxy.cli import CONFIG, Config, Control, Json, as_json, ask, fail, note, say, when
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def roll(
     from proxy.archive.manifest import ManifestError
     from proxy.desk.journal import JournalError, OsDisk
 
+    private.close_files()
     if gently:
         _yield_to_everybody()
     places = _places(config)
