@@ -13,27 +13,32 @@ A row is a submit (``verdict``), what became of it (``answer``), a receipt, some
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 from proxy.archive.keys import Keys
 from proxy.desk import entries, operated
 from proxy.desk.segment import Record
-from proxy.message import Category, OptOut, Outcome
+from proxy.message import CATEGORY_WORDS, Category, OptOut, Outcome
 from proxy.number import NotARecipient, recipient_of
 from proxy.policy.text import signature
 from proxy.wire import Frame, Malformed, Memo, Submit, read_deliver, read_submit
 from proxy.wire.asking import replacement
 from proxy.wire.data_sm import read_data
 from proxy.wire.receipted import Receipted
-from proxy.wire.tables import DATA_SM, REPLACE_SM
+from proxy.wire.tables import DATA_SM, RECEIPTED_MESSAGE_ID, REPLACE_SM
 
 EFFECTS = (
     "accepted", "taken-back", "unknown", "late-accepted", "late-taken-back", "still-unknown", "late-still-unknown", "part-refused", "late-part",
 )  # fmt: skip
 """By number, as changes.Effect."""
 _DIGIT = re.compile(r"\d")
+_PLAIN_RECEIPT = re.compile(
+    rb"id:([0-9A-Za-z._~-]{1,64}) sub:\d{3} dlvrd:\d{3} submit date:\d{10,12} done date:\d{10,12} stat:([A-Z]{1,7}) err:"
+)
+"""As appendix B has it, letter for letter: nearly all are so, and are read at once, as long as no parameter names another id."""
+_RECEIPTED = RECEIPTED_MESSAGE_ID.to_bytes(2, "big")
 _UCS2 = 8  # data_coding: a replace_sm has none, and that of the message it replaces is in another record
 _VALUES_MAX = 65_536
 
@@ -65,6 +70,10 @@ class Row(NamedTuple):
     state: str = ""  # of an answer its effect, of a receipt what it says (DELIVRD …), of a refusal its scope and value
 
 
+_row: Callable[[tuple[Any, ...]], Row] = partial(tuple.__new__, Row)
+"""A Row of all its fields, at half of what its own ``__new__`` costs: one or more are made of every record."""
+
+
 class Reader:
     """Rows of one node's records, which come in order. Knows the rules' names from the RULES records that passed."""
 
@@ -73,7 +82,7 @@ class Reader:
         self.rules = dict(rules)
         self._memo = Memo()
         self._said: dict[bytes, tuple[str, str]] = {}  # digest of a content → text, signature
-        self._by_kind: dict[int, Callable[[Record], Iterator[Row]]] = {
+        self._by_kind: dict[int, Callable[[Record], Sequence[Row]]] = {
             entries.VERDICT: self._verdict,
             entries.ANSWER: self._answers,
             entries.ACCEPTED: self._answers,
@@ -85,23 +94,25 @@ class Reader:
             entries.RULES: self._named,
         }
 
-    def rows(self, record: Record) -> Iterator[Row]:
+    def rows(self, record: Record) -> Sequence[Row]:
         """ValueError, struct.error where the record is no such thing as its kind says."""
         read = self._by_kind.get(record.kind)
-        return read(record) if read is not None else iter(())
+        return read(record) if read is not None else ()
 
     # -- on the way out
 
-    def _verdict(self, record: Record) -> Iterator[Row]:
+    def _verdict(self, record: Record) -> Sequence[Row]:
         said = entries.unpack_verdict(record.body)
         text, name, part, parts = self._content(said.data, said.time)
         if said.category is Category.OTP:
             text = _DIGIT.sub("*", text)
-        yield Row(
-            said.recipient, _ms(said.time), record.sequence, 0, "verdict", said.provider, said.account, said.port,
-            "allow" if said.entry is not None else said.outcome.word, said.reason, said.status, said.category.word, name, text,
-            self._objecting(said.revision, said.breaches), said.revision, said.entry.id if said.entry is not None else 0,
-            0, part, parts,
+        entry = said.entry
+        return (
+            _row((
+                said.recipient, _ms(said.time), record.sequence, 0, "verdict", said.provider, said.account, said.port,
+                "allow" if entry is not None else said.outcome.word, said.reason, said.status, CATEGORY_WORDS[said.category], name, text,
+                self._objecting(said.revision, said.breaches), said.revision, entry.id if entry is not None else 0, 0, part, parts, "", "",
+            )),
         )  # fmt: skip
 
     def _content(self, data: bytes, now: float) -> tuple[str, str, int, int]:
@@ -133,71 +144,92 @@ class Reader:
             ("~" if shadow else "") + (ids[number] if number < len(ids) else f"#{number}") for number, _, shadow in breaches
         )
 
-    def _answers(self, record: Record) -> Iterator[Row]:
-        for place, told in enumerate(entries.unpack_answers(record)):
-            yield Row(
-                told.recipient, _ms(told.time), record.sequence, place, "answer", status=told.status, message=told.entry_id,
-                verdict=told.verdict_sequence, message_id=_printed(told.carrier_id.partition(b"\0")[0]),
-                state=EFFECTS[told.effect] if told.effect < len(EFFECTS) else str(told.effect),
-            )  # fmt: skip
+    def _answers(self, record: Record) -> Sequence[Row]:
+        return [
+            _row((
+                told.recipient, _ms(told.time), record.sequence, place, "answer", "", "", "", "", "", told.status, "", "", "", "", "",
+                told.entry_id, told.verdict_sequence, 0, 0, _printed(told.carrier_id.partition(b"\0")[0]),
+                EFFECTS[told.effect] if told.effect < len(EFFECTS) else str(told.effect),
+            ))
+            for place, told in enumerate(entries.unpack_answers(record))
+        ]  # fmt: skip
 
-    def _named(self, record: Record) -> Iterator[Row]:
+    def _named(self, record: Record) -> Sequence[Row]:
         said = entries.unpack_rules(record.body)
         self.rules[said.revision[:16].rjust(16, "0")] = said.ids
-        return iter(())
+        return ()
 
     # -- on the way back
 
-    def _deliver(self, record: Record) -> Iterator[Row]:
+    def _deliver(self, record: Record) -> Sequence[Row]:
         said = entries.unpack_deliver(record.body)
-        state = message_id = text = ""
-        try:
-            deliver = read_deliver(Frame.of(said.data))
-            if said.kind == "receipt":
-                receipt = deliver.receipt
-                named = Receipted(said.data)
-                state = receipt.stat if receipt is not None else ""
-                message_id = _printed(named.tlv_id or named.text_id or b"")
-            else:
-                text = deliver.text
-        except (Malformed, ValueError, IndexError):
-            pass  # the carrier's bytes, whatever they are; the segment has them
-        yield Row(
-            _number(said.source), _ms(said.time), record.sequence, 0, said.kind, said.provider, port=said.port, text=text,
-            message_id=message_id, state=state,
+        message_id, state, text = _receipt(said.data) if said.kind == "receipt" else ("", "", _text(said.data))
+        return (
+            _row((
+                _number(said.source), _ms(said.time), record.sequence, 0, said.kind, said.provider, "", said.port, "", "", 0, "", "", text,
+                "", "", 0, 0, 0, 0, message_id, state,
+            )),
         )  # fmt: skip
 
-    def _stopped(self, record: Record) -> Iterator[Row]:
+    def _stopped(self, record: Record) -> Sequence[Row]:
         said = entries.unpack_optout(record.body)
-        yield Row(
-            said.recipient, _ms(said.time), record.sequence, 0, "stopped", said.provider, port=said.port, text=said.keyword,
-            state=_scope(said.opt_out),
+        return (
+            Row(
+                said.recipient, _ms(said.time), record.sequence, 0, "stopped", said.provider, port=said.port, text=said.keyword,
+                state=_scope(said.opt_out),
+            ),
         )  # fmt: skip
 
-    def _restored(self, record: Record) -> Iterator[Row]:
+    def _restored(self, record: Record) -> Sequence[Row]:
         said = entries.unpack_restored(record.body)
-        yield Row(
-            said.recipient, _ms(said.time), record.sequence, 0, "restored", said.provider, port=said.port, text=said.keyword,
-            state="; ".join(map(_scope, said.lifted)),
+        return (
+            Row(
+                said.recipient, _ms(said.time), record.sequence, 0, "restored", said.provider, port=said.port, text=said.keyword,
+                state="; ".join(map(_scope, said.lifted)),
+            ),
         )  # fmt: skip
 
-    def _confirmed(self, record: Record) -> Iterator[Row]:
+    def _confirmed(self, record: Record) -> Sequence[Row]:
         said = entries.unpack_said(record.body)
-        yield Row(
-            said.recipient, _ms(said.time), record.sequence, 0, "confirmed", said.provider, port=said.port, text=said.text,
-            state=_scope(said.refusal),
+        return (
+            Row(
+                said.recipient, _ms(said.time), record.sequence, 0, "confirmed", said.provider, port=said.port, text=said.text,
+                state=_scope(said.refusal),
+            ),
         )  # fmt: skip
 
-    def _officer(self, record: Record) -> Iterator[Row]:
+    def _officer(self, record: Record) -> Sequence[Row]:
         said = operated.unpack_suppressed(record.body)
         changed = [f"+{_scope(one)}" for one in said.added] + [f"-{_scope(one)}" for one in said.lifted]
-        yield Row(
-            said.recipient, _ms(said.time), record.sequence, 0, "officer", text=f"{said.who}: {said.why}", state="; ".join(changed)
+        return (
+            Row(
+                said.recipient, _ms(said.time), record.sequence, 0, "officer", text=f"{said.who}: {said.why}", state="; ".join(changed)
+            ),
         )  # fmt: skip
+
+
+def _receipt(data: bytes) -> tuple[str, str, str]:
+    """(message id as the provider saw it, state, no text) of a receipt; empty where the carrier's bytes say nothing."""
+    plain = _PLAIN_RECEIPT.search(data, 16)
+    if plain is not None and _RECEIPTED not in data[plain.end() :]:
+        return plain[1].decode("ascii"), plain[2].decode("ascii"), ""
+    try:
+        receipt, named = read_deliver(Frame.of(data)).receipt, Receipted(data)
+    except (Malformed, ValueError, IndexError):
+        return "", "", ""
+    return _printed(named.tlv_id or named.text_id or b""), receipt.stat if receipt is not None else "", ""
+
+
+def _text(data: bytes) -> str:
+    """What a person wrote; empty where it cannot be read (the segment has it)."""
+    try:
+        return read_deliver(Frame.of(data)).text
+    except (Malformed, ValueError, IndexError):
+        return ""
 
 
 def _ms(time: float) -> int:
-    return round(time * 1000)
+    return int(time * 1000 + 0.5)
 
 
 def _scope(one: OptOut) -> str:

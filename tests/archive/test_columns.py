@@ -1,0 +1,62 @@
+"""Columns: a row says what its record said, by whichever way it was read."""
+
+from __future__ import annotations
+
+import re
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.archive import columns
+from proxy.desk import entries
+from proxy.desk.segment import Record
+from proxy.wire import deliver_sm, receipt_text, tlv
+from proxy.wire.tables import ESM_RECEIPT, RECEIPTED_MESSAGE_ID
+
+TEXT = receipt_text("A77", "DELIVRD", submit_date="2511111200", done_date="2511111201", text="hello")
+NEVER = re.compile(rb"(?!)")
+
+
+def read(text: bytes, coding: int = 0, tlvs: bytes = b"") -> tuple[str, str]:
+    data = deliver_sm("13800210500", "1069001", text, esm_class=ESM_RECEIPT, data_coding=coding) + tlvs
+    data = len(data).to_bytes(4, "big") + data[4:]
+    body = entries.pack_deliver(0.0, "receipt", "13800210500", "1069001", "jia", data)
+    (row,) = columns.Reader({}).rows(Record(1, entries.DELIVER, body))
+    return row.message_id, row.state
+
+
+@pytest.mark.parametrize(
+    ("text", "coding", "tlvs", "said"),
+    [
+        (TEXT.encode("latin-1"), 0, b"", ("A77", "DELIVRD")),
+        (TEXT.encode("latin-1"), 0, tlv(RECEIPTED_MESSAGE_ID, b"B88\0"), ("B88", "DELIVRD")),
+        (TEXT.encode("utf-16-be"), 8, b"", ("A77", "DELIVRD")),
+        (b"id:A77 stat:EXPIRED", 0, b"", ("A77", "EXPIRED")),
+        (b"stat:delivrd id:A77", 0, b"", ("A77", "DELIVRD")),
+        (b"nothing of the kind", 0, b"", ("", "")),
+        (b"\xff\xfe\x00", 4, b"", ("", "")),
+        (b"", 0, b"", ("", "")),
+    ],
+)
+def test_a_receipt_names_its_message_however_it_is_spelt(text: bytes, coding: int, tlvs: bytes, said: tuple[str, str]) -> None:
+    assert read(text, coding, tlvs) == said
+
+
+@given(st.text("A0~_-.;: ", min_size=1, max_size=20), st.sampled_from(["DELIVRD", "UNDELIV", "x"]), st.booleans())
+def test_the_short_way_to_read_a_receipt_says_what_the_long_one_says(message_id: str, stat: str, named: bool) -> None:
+    text = receipt_text(message_id, stat, submit_date="2511111200", done_date="2511111201", text="id:Z9 sub:").encode()
+    tlvs = tlv(RECEIPTED_MESSAGE_ID, b"B88\0") if named else b""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "_PLAIN_RECEIPT", NEVER)
+        slowly = read(text, 0, tlvs)
+    assert read(text, 0, tlvs) == slowly
+
+
+@given(st.integers(1, 250), st.binary(max_size=200))
+def test_a_record_of_any_bytes_is_rows_or_a_well_made_error(kind: int, body: bytes) -> None:
+    try:
+        columns.Reader({}).rows(Record(1, kind, body))
+    except (ValueError, struct.error, IndexError):
+        return
