@@ -48,14 +48,23 @@ def verify(
     damage = str(report.damage) if report.damage else missing or None
     proved = _proved(folder, archive, keys_folder) if archive is not None else []
     faults = [fault for one in proved for fault in one.faults]
+    looks = _looks(archive) if archive is not None else None
+    if looks is not None and looks.damage:
+        faults.append(f"who looked while no gate ran: {looks.damage}")
     if json:
         cut = report.cut._asdict() if report.cut else None
         tables = [one._asdict() for one in proved]
-        told = {"damage": damage, "cut": cut, "removed": [_as_told(one) for one in removed], "tables": tables}
+        told = {"damage": damage, "cut": cut, "removed": [_as_told(one) for one in removed], "tables": tables, "faults": faults}
         as_json(report._asdict() | told)
     else:
         _tell_verified(folder, report, damage, removed)
         _tell_proved(proved)
+        if looks is not None:
+            say(
+                str(looks.damage)
+                if looks.damage
+                else f"who looked while no gate ran: {looks.records} records; the chain holds: {looks.chain}"
+            )
     raise typer.Exit(1 if damage or faults else 0)
 
 
@@ -98,6 +107,15 @@ def _proved(folder: Path, archive: Path, keys_folder: Path | None) -> list[Prove
         return proving.prove(archive, disk, disk.identity(), keys)
     except OSError as error:
         fail(f"{error.filename or archive}: {error.strerror or error}")
+
+
+def _looks(archive: Path) -> Report | None:
+    """What the small journal says that searches write themselves; None where there has been no such search."""
+    from proxy.archive.looked import FOLDER
+    from proxy.desk import journal as desk
+
+    folder = archive / FOLDER
+    return desk.verify(desk.OsDisk(folder)) if folder.is_dir() else None
 
 
 def _places(config: Path) -> RestPlaces:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from tests.house import SHANGHAI, House
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
+def config(tmp_path: Path, umask: None) -> Path:
     """Settings of a gate that has run some hours and runs no more; its journal is rolled."""
     house = House(tmp_path)
     house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
@@ -31,6 +33,14 @@ def config(tmp_path: Path) -> Path:
     said = gate106("journal", "roll", "--config", path)
     assert said.exit_code == 0, said.output
     return path
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    """Commands run in this process: what they set is set back."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
 
 
 def gate106(*words: Any) -> Any:
@@ -105,6 +115,25 @@ def test_verify_proves_segments_and_tables_in_one_go_and_names_what_was_altered(
     assert f"{day} is not as it was written" in said.output
     found = gate106("find", "--to", SHANGHAI, "--prove", "--config", config)
     assert "Traceback" not in found.output
+
+
+def test_who_looked_is_proved_too(config: Path) -> None:
+    gate106("find", "--to", SHANGHAI, "--why", "case 4711", "--config", config)
+    said = gate106("journal", "verify", "--config", config)
+    assert (said.exit_code, "who looked while no gate ran: 1 records; the chain holds" in said.output) == (0, True)
+    (segment,) = (config.parent / "archive" / looked.FOLDER).glob("*.journal")
+    segment.write_bytes(segment.read_bytes().replace(b"case 4711", b"case 4712"))
+    said = gate106("journal", "verify", "--config", config)
+    assert (said.exit_code, f"{segment.name} is damaged" in said.output) == (1, True)
+
+
+def test_whatever_the_umask_is_others_may_read_nothing(config: Path) -> None:
+    gate106("find", "--to", SHANGHAI, "--config", config)
+    for folder in ("archive", "keys"):
+        modes = {
+            str(path): path.stat().st_mode & 0o077 for path in [config.parent / folder, *(config.parent / folder).rglob("*")]
+        }
+        assert not any(modes.values()), modes
 
 
 @pytest.mark.parametrize(
