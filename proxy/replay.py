@@ -38,6 +38,8 @@ class Replayed:
     """What carriers' answers taught about their ids, in order: for ``MessageIds.restore``."""
     touched: dict[int, tuple[float, int]] = field(default_factory=dict)
     """Persons whose record was added to, with the time and the keep_s to prune it by at the end."""
+    listings: Listings | None = None
+    """Lists that had begun and were not whole, for whoever reads on."""
 
 
 def replay(
@@ -45,36 +47,45 @@ def replay(
     journal: Iterable[Record],
     counted_from: int,
     accepted: Callable[[entries.Verdict, entries.Answer], None] | None = None,
+    keep_least_s: int = 0,
+    by_lives: bool = False,
 ) -> Replayed:
     """Applies journal records to the store; takes of aggregates only from records after ``counted_from``. ``accepted`` hears of what
-    carriers took. Raises JournalNewer at a kind of record that a later gate brought."""
+    carriers took. ``keep_least_s``: entries are kept at least so long, whatever the rules of then needed. ``by_lives``: what one life of
+    the gate left open is unknown from the next start on, as it was then; else whoever asks settles it at the end. Raises JournalNewer at
+    a kind of record that a later gate brought."""
     done = Replayed()
-    listings = Listings(store.listed)
+    listings = done.listings = Listings(store.listed)
     for item in journal:
         done.records += 1
         done.last_sequence = item.sequence
         counts = item.sequence > counted_from
         if item.kind == entries.VERDICT:
-            _verdict(store, entries.unpack_verdict(item.body), item.sequence, counts, done)
+            said = entries.unpack_verdict(item.body)
+            said = said if said.keep_s >= keep_least_s else said._replace(keep_s=keep_least_s)
+            apply_verdict(store, said, item.sequence, counts, done)
         elif item.kind in (entries.ANSWER, entries.ACCEPTED):
             _answers(store, item, counts, done, accepted)
         elif item.kind == entries.START:
             done.highest_id = max(done.highest_id, entries.unpack_start(item.body).first_id)
             listings.abandon()
+            if by_lives:
+                settle_open(store, done)
+                done.open.clear()
         elif item.kind == entries.IDS:
             done.learnt.append(entries.unpack_ids(item.body))
         elif item.kind == entries.UNREPLACED:
-            _unreplaced(store, entries.unpack_unreplaced(item.body), counts, done)
+            apply_unreplaced(store, entries.unpack_unreplaced(item.body), counts, done)
         elif item.kind not in entries.KINDS:  # whatever it did, this gate would forget
             raise JournalNewer(f"record {item.sequence}", f"its kind {item.kind} is newer than this gate knows")
-        elif not _person(store, item) and not _operated(store, item, listings) and counts:
+        elif not apply_person(store, item) and not apply_operated(store, item, listings) and counts:
             _mail(store, item)
     for person, (time, keep_s) in done.touched.items():
         store.update(person, lambda data, at=int(time), keep=keep_s: record.prune(data, at, keep))  # type: ignore[misc]
     return done
 
 
-def _person(store: EmbeddedStore, item: Record) -> bool:
+def apply_person(store: EmbeddedStore, item: Record) -> bool:
     """What people said, and what was kept of it; whether the record is of such a kind."""
     if item.kind == entries.OPTOUT:
         _refused(store, entries.unpack_optout(item.body))
@@ -92,7 +103,7 @@ def _person(store: EmbeddedStore, item: Record) -> bool:
     return True
 
 
-def _operated(store: EmbeddedStore, item: Record, listings: Listings) -> bool:
+def apply_operated(store: EmbeddedStore, item: Record, listings: Listings) -> bool:
     """What people did to the gate; False for any other record."""
     body = item.body
     if item.kind == entries.ORDERED:
@@ -131,7 +142,7 @@ def _mail(store: EmbeddedStore, item: Record) -> None:
             box.move(provider)
 
 
-def _verdict(store: EmbeddedStore, said: entries.Verdict, sequence: int, counts: bool, done: Replayed) -> None:
+def apply_verdict(store: EmbeddedStore, said: entries.Verdict, sequence: int, counts: bool, done: Replayed) -> None:
     entry = said.entry
     if entry is None:
         return
@@ -168,12 +179,12 @@ def _answers(
 ) -> None:
     for answer in entries.unpack_answers(item):
         said = done.open.get(answer.verdict_sequence)
-        _answer(store, answer, counts, done)
+        apply_answer(store, answer, counts, done)
         if accepted is not None and said is not None and Effect(answer.effect) is Effect.ACCEPTED:
             accepted(said, answer)
 
 
-def _answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done: Replayed) -> None:
+def apply_answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done: Replayed) -> None:
     effect = Effect(told.effect)
     done.open.pop(told.verdict_sequence, None)
     if effect.takes_back:
@@ -187,7 +198,7 @@ def _answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done: Repl
         store.update(told.recipient, lambda data: record.settle(data, told.entry_id, EntryState.ACCEPTED))
 
 
-def _unreplaced(store: EmbeddedStore, told: entries.Unreplaced, counts: bool, done: Replayed) -> None:
+def apply_unreplaced(store: EmbeddedStore, told: entries.Unreplaced, counts: bool, done: Replayed) -> None:
     said = done.open.pop(told.verdict_sequence, None)
     stood = False
 
