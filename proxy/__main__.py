@@ -19,6 +19,7 @@ import typer
 from proxy import private
 from proxy.cli import as_json as tell_json
 from proxy.cli import (
+    backtest,
     backup,
     binds,
     explain,
@@ -58,6 +59,7 @@ app.add_typer(rules.app, name="rules")
 trace.add_to(app)
 settings.add_to(app)
 backup.add_to(app)
+backtest.add_to(app)
 explain.add_to(app)
 find.add_to(app)
 precheck.add_to(app)

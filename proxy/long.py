@@ -124,7 +124,11 @@ class Assembler(Generic[Sent]):
 
     def begun(self, transit: Sent, now_s: float) -> bool:
         """Whether other parts of this message were taken already."""
-        return self._find(_key(transit), now_s) is not None
+        return self.find(transit, now_s) is not None
+
+    def find(self, transit: Sent, now_s: float) -> LongMessage[Sent] | None:
+        """The message with the key of this part that is remembered."""
+        return self._find(_key(transit), now_s)
 
     def turn_away(self, transit: Sent, now_s: float) -> None:
         """The provider's rate refused the first part of a message: the others must not go without it."""

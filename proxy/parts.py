@@ -81,6 +81,16 @@ class Parts:
     def waiting(self) -> int:
         return self._assembler.waiting
 
+    # -- for whoever judges again what was judged before (backtest), and knows what belonged together
+
+    def remembered(self, transit: Transit, now_s: float) -> LongMessage[Transit] | None:
+        """The message that a part which was read would be taken for a part of."""
+        return self._assembler.find(transit, now_s)
+
+    def close(self, long: LongMessage[Transit]) -> None:
+        """What comes under its key is a new message."""
+        self._assembler.close(long)
+
     def _hand_in(self, ready: list[Transit], now_s: float) -> bool:
         for transit in ready if now_s else ():
             transit.own_s = transit.arrived_s - now_s  # it has waited for the other parts, not for us

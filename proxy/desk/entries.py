@@ -256,6 +256,12 @@ def unpack_verdict(body: bytes) -> Verdict:
     )  # fmt: skip
 
 
+def revision_of(body: bytes) -> str:
+    """The revision that a verdict names, without unpacking the rest."""
+    revision = body[24:32]
+    return revision.hex() if any(revision) else ""
+
+
 def _breach(number: int, said: int) -> tuple[int, Outcome, bool]:
     return number, Outcome(said & 3), bool(said >> 7)
 

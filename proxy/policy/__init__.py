@@ -29,7 +29,7 @@ from proxy.message import Category
 
 from .check import Report, check
 from .explain import Explanation, explain, explain_text
-from .judge import facts, judge
+from .judge import facts, judge, takes_of
 from .loader import Loaded, load, load_all
 from .optout import Declared, Reply, read_reply
 from .orders import NotInScope, asks
@@ -49,5 +49,5 @@ CATEGORIES = tuple(Category)
 __all__ = [
     "CATEGORIES", "Declared", "LANGUAGES", "Explanation", "Loaded", "NotInScope", "Problem", "Regions", "Reply", "Report", "Rule",
     "RuleSet", "RulesError", "as_text", "asks", "check", "explain", "explain_text", "facts", "judge", "judge_text", "load", "load_all",
-    "read_reply", "refused_text", "review_key", "schema",
+    "read_reply", "refused_text", "review_key", "schema", "takes_of",
 ]  # fmt: skip

@@ -80,6 +80,21 @@ def judge(message: Message, recipient: Recipient, rules: RuleSet, now: float, co
     )
 
 
+def takes_of(message: Message, recipient: Recipient, rules: RuleSet, now: float) -> tuple[Take, ...]:
+    """What a message that went out at ``now`` takes from counters, whatever rules say of it: for rules that come later."""
+    if not rules.since <= now < rules.until:
+        rules.turn(now)
+    reading = rules.reader.read(message.content)
+    cell = rules.cells[message.recipient // 10_000 - SEGMENT_FIRST]
+    kin = rules.kin(message.sender, now)
+    plan = rules.plan(kin, kin.places[cell], reading.traits, now)
+    return tuple(
+        one.limit.take(counter_of(one.key, one.limit, message, rules.provinces[cell], reading.template))
+        for one in plan.counters
+        if one.ask is None or ask_person(one.ask, message, recipient, plan.facts, now)
+    )
+
+
 def facts(message: Message, rules: RuleSet, now: float) -> Facts:
     """What rules can read of a message, before it is judged (its category chooses the lane)."""
     if not rules.since <= now < rules.until:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,12 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from proxy.backtest import told
+from proxy.backtest.differing import KINDS
+from proxy.backtest.house import Known
+from proxy.backtest.run import Question, backtest
+from proxy.config import load
+from proxy.message import GATE_REASONS
 from proxy.sim import closing, demo, gate, measure, scenario, view
 from proxy.sim.carrier import Carrier
 from proxy.sim.provider import SimProvider
@@ -77,6 +84,19 @@ def test_the_shortest_demo_reconciles_without_a_terminal_and_keeps_its_folder_if
     kept = Path(lines[-1].rpartition(" ")[2])
     assert (kept / "journal").is_dir()
     assert not [said for said in gates() if str(kept).encode() in said]
+
+
+def test_its_journal_judged_again_by_the_same_rules_gives_no_difference(run):
+    kept = Path(run.text.splitlines()[-1].rpartition(" ")[2])
+    settings = load(kept / "gate106.yaml")
+    known = {one.name: Known(one.category, one.since) for one in settings.providers}
+    answer = backtest(Question(settings.journal, settings.rules, settings.category_tag, known, 0.0, time.time()))
+    judged = [one for one in run.witnesses.journal.verdicts if one.reason not in GATE_REASONS]
+    found = answer.differing
+    assert (found.total, found.differences) == (0, {kind: {} for kind in KINDS})
+    assert found.messages + found.parts + found.skipped["began-before"] >= len(judged) > 200
+    assert answer.same
+    assert list(told.notes(answer)) == []
 
 
 def test_its_closing_tables_are_whole_in_eighty_columns(run):

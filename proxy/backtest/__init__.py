@@ -1,0 +1,10 @@
+"""backtest: what other rules would have made of what the journal says was sent: the same code that decides live, fed from the journal.
+
+In: the journal, turn by turn; rules; who the providers are. Out: what would have been otherwise, counted, with masked examples. Never: a byte
+written, a message sent, the running gate's state.
+
+    turns    the journal as the relay wrote it: one commit group, one turn     past      people as they stood when the window begins
+    house    what judging asks of the gate around it                            rerun     each message judged again, in order
+    outcome  one message then and now                                           differing what is otherwise, by rule, provider, place
+    told     the result in words and for programs                               page      the result as one page, with charts
+"""

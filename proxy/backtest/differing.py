@@ -1,0 +1,228 @@
+"""Differing: what is otherwise now, counted by rule, provider, province, category and hour, with a few masked examples of each.
+
+In: Cases, in order. Out: counts that can be added to those of other processes. Never: a whole number, a code, more examples than are read.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from typing import NamedTuple
+
+from proxy.backtest.house import FULL
+from proxy.backtest.rerun import AWAY, Case, Skipped
+from proxy.desk import entries, operated
+from proxy.desk.segment import Record
+from proxy.message import ORDER_NUMBERS_FROM, RULE_REASONS, Category, Outcome
+from proxy.number import mask
+
+EXAMPLES_MAX = 5
+"""Of each kind of difference and rule."""
+TEXT_SHOWN = 70
+OTP_HELD_BACK_S = 900
+"""The text of a one-time password is shown to nobody while it may still open something."""
+HOUR_S = 3600
+REFUSED, ALLOWED, OTHERWISE = "newly_refused", "newly_allowed", "otherwise_refused"
+KINDS = (REFUSED, ALLOWED, OTHERWISE)
+_MOBILE = re.compile(r"(?<![0-9])(1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
+_DIGIT = re.compile(r"\d")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class Word(NamedTuple):
+    """What became of a message, and by which rule."""
+
+    outcome: str  # allow | defer | reject
+    reason: str = ""
+    rule: str = ""
+
+
+PASSED = Word("allow")
+
+
+class Example(NamedTuple):
+    at: float
+    provider: str
+    port: str
+    recipient: str  # masked
+    province: str
+    category: str
+    text: str  # masked; empty where it is not shown
+    then: Word
+    now: Word
+
+
+class Place(NamedTuple):
+    """Where a difference is counted."""
+
+    rule: str  # that refuses: the one of now, or that of then for what passes now
+    provider: str
+    province: str
+    category: str
+
+
+class Differing:
+    """All that came out otherwise in one window."""
+
+    def __init__(self, since: float, shown_until: float, revision: str = "") -> None:
+        """``since``: what is older only made the records what they are. ``shown_until``: younger texts of codes are not shown."""
+        self.since, self.shown_until, self.revision = since, shown_until, revision
+        self.messages = 0
+        self.parts = 0
+        """Parts beside the first of each long message."""
+        self.first = self.last = 0.0
+        self.hours: Counter[tuple[int, str, str]] = Counter()
+        """By hour since 1970, then, now."""
+        self.all: Counter[tuple[str, str, str]] = Counter()
+        """Messages by provider, province, category."""
+        self.differences: dict[str, Counter[Place]] = {kind: Counter() for kind in KINDS}
+        self.examples: dict[tuple[str, str], list[Example]] = {}
+        self.skipped: Counter[str] = Counter()
+        """What was not judged again, by why."""
+        self.repeated = 0
+        """Repeats of refused submits that were answered as before."""
+        self.needless = 0
+        """Of those: repeats of what would have passed now, so that nobody would have sent them."""
+        self.unexplained = 0
+        """Differences though these very rules had decided: a fault of the journal, or of the backtest."""
+        self.counts_repeats = True
+        """Of several processes one does."""
+        self._rules: dict[str, tuple[str, ...]] = {}
+        self._orders: dict[int, str] = {}
+        self._passed: set[int] = set()
+        self._seen: Counter[tuple[str, str]] = Counter()
+        self._dice = random.Random(106)  # the same examples in every run
+
+    # -- heard from the rerun
+
+    def note(self, item: Record) -> None:
+        """Any record of the journal."""
+        if item.kind == entries.RULES:
+            said = entries.unpack_rules(item.body)
+            self._rules[said.revision] = said.ids
+        elif item.kind == entries.ORDERED:
+            order = operated.unpack_order(item.body)
+            self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
+        elif item.kind == entries.REPEATED:
+            again = entries.unpack_repeated(item.body)
+            if again.time >= self.since:
+                self.repeated += sum(again.counts.values()) if self.counts_repeats else 0
+                self.needless += sum(count for number, count in again.counts.items() if number in self._passed)
+
+    def skip(self, skipped: Skipped) -> None:
+        if skipped.said.time >= self.since:
+            self.skipped[skipped.why] += 1
+
+    def hear(self, case: Case) -> None:
+        said = case.said
+        if said.time < self.since:
+            return
+        if not case.leads:
+            self.parts += 1
+            return
+        if said.reason in FULL or said.reason in AWAY:
+            self.skipped[said.reason] += 1
+            return
+        verdict, message = case.verdict, case.message
+        assert verdict is not None
+        assert message is not None
+        self.messages += 1
+        self.first = self.first or said.time
+        self.last = said.time
+        then = PASSED if said.entry is not None else self._then(said)
+        now = PASSED if case.lane is not None else _now(case)
+        category = verdict.facts.category.word
+        self.hours[int(said.time) // HOUR_S, then.outcome, now.outcome] += 1
+        self.all[said.provider, verdict.province, category] += 1
+        if then != now:
+            self._differs(case, then, now, Place(now.rule or then.rule, said.provider, verdict.province, category))
+
+    def _differs(self, case: Case, then: Word, now: Word, place: Place) -> None:
+        kind = ALLOWED if now is PASSED else REFUSED if then is PASSED else OTHERWISE
+        if kind == ALLOWED:
+            self._passed.add(case.recorded)
+        self.differences[kind][place] += 1
+        self.unexplained += case.said.revision == self.revision
+        key = kind, place.rule
+        self._seen[key] += 1
+        held = self.examples.setdefault(key, [])
+        if len(held) < EXAMPLES_MAX:
+            held.append(self._example(case, then, now, place))
+        elif (at := self._dice.randrange(self._seen[key])) < EXAMPLES_MAX:
+            held[at] = self._example(case, then, now, place)
+
+    def _then(self, said: entries.Verdict) -> Word:
+        """The reported rule is the first that objects so strictly; breaches stand in that order."""
+        for number, outcome, shadow in said.breaches:
+            if not shadow and outcome is not Outcome.ALLOW:
+                return Word(outcome.word, said.reason, self._rule(said.revision, number))
+        return Word(said.outcome.word, said.reason)
+
+    def _rule(self, revision: str, number: int) -> str:
+        if number >= ORDER_NUMBERS_FROM:
+            return self._orders.get(number - ORDER_NUMBERS_FROM, f"order-{number - ORDER_NUMBERS_FROM}")
+        names = self._rules.get(revision, ())
+        return names[number] if number < len(names) else f"#{number}"
+
+    def _example(self, case: Case, then: Word, now: Word, place: Place) -> Example:
+        said, message, verdict = case.said, case.message, case.verdict
+        assert message is not None
+        assert verdict is not None
+        code = Category.OTP in (verdict.facts.category, verdict.facts.classified, said.category)
+        shown = "" if code and said.time > self.shown_until else masked(message.content.text, code=code)
+        return Example(
+            said.time, said.provider, said.port, mask(said.recipient), place.province, place.category, shown, then, now
+        )
+
+    # -- with those of other processes
+
+    def add(self, other: Differing) -> None:
+        self.messages += other.messages
+        self.parts += other.parts
+        self.first = min(filter(None, (self.first, other.first)), default=0.0)
+        self.last = max(self.last, other.last)
+        self.hours.update(other.hours)
+        self.all.update(other.all)
+        self.skipped.update(other.skipped)
+        for kind in KINDS:
+            self.differences[kind].update(other.differences[kind])
+        for key, examples in other.examples.items():
+            self.examples[key] = sorted([*self.examples.get(key, ()), *examples])[:EXAMPLES_MAX]
+        self.repeated += other.repeated
+        self.needless += other.needless
+        self.unexplained += other.unexplained
+
+    @property
+    def total(self) -> int:
+        """How many messages came out otherwise."""
+        return sum(sum(counted.values()) for counted in self.differences.values())
+
+    def by(self, kind: str, field: str) -> Counter[str]:
+        """One kind of difference by a field of Place."""
+        found: Counter[str] = Counter()
+        for place, count in self.differences[kind].items():
+            found[getattr(place, field)] += count
+        return found
+
+    def judged(self, field: str) -> Counter[str]:
+        """All messages by provider, province or category."""
+        at = ("provider", "province", "category").index(field)
+        found: Counter[str] = Counter()
+        for key, count in self.all.items():
+            found[key[at]] += count
+        return found
+
+
+def _now(case: Case) -> Word:
+    verdict = case.verdict
+    assert verdict is not None
+    outcome = verdict.outcome if verdict.outcome is not Outcome.ALLOW else Outcome.REJECT
+    return Word(outcome.word, case.reason, verdict.rule if case.reason in RULE_REASONS or case.reason == "late-breach" else "")
+
+
+def masked(text: str, *, code: bool) -> str:
+    """The beginning of a text as it may be shown: no number of anybody, of a code no digit at all, nothing a terminal obeys."""
+    shown = _UNSAFE.sub("", text[: TEXT_SHOWN + 30])
+    shown = _DIGIT.sub("*", shown) if code else _MOBILE.sub(r"\1****\2", shown)
+    return shown[:TEXT_SHOWN] + ("…" if len(text) > TEXT_SHOWN else "")

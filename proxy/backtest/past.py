@@ -1,0 +1,122 @@
+"""Past: people, lists, orders and counters as they stood when the window begins, from the journal before it.
+
+In: turns, the beginning of the window, how far back rules look. Out: a store, and the turns from there on. Never: a verdict.
+
+What people refused counts for ever; what they were sent only as far back as the longest window of the rules: older verdicts are passed over.
+Counters that are about no single person go on from what they held where the rules are those of then. Other rules (``count_by``) find them
+as if they had counted what was sent before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import NamedTuple
+
+from proxy.backtest.house import Senders, read_case
+from proxy.backtest.turns import Turn
+from proxy.desk import entries
+from proxy.desk.journal import Record
+from proxy.message import Message
+from proxy.policy import RuleSet, takes_of
+from proxy.policy.kinds.limit import BURST_WINDOWS
+from proxy.replay import Replayed, replay
+from proxy.state import EmbeddedStore, open_store
+from proxy.state.record import EMPTY
+from proxy.state.record import Record as Person
+from proxy.wire import Memo
+
+SENT = frozenset((entries.VERDICT, entries.ANSWER, entries.ACCEPTED, entries.UNREPLACED))
+MAIL = frozenset((entries.DELIVER, entries.DELIVERED, entries.DROPPED, entries.DISOWNED, entries.IDS))
+ADOPTED_S = 600
+"""Entries of unknown outcome may be adopted so long."""
+NEVER_COUNTED = 1 << 62
+
+Mine = Callable[[int], bool]
+
+
+class Stood(NamedTuple):
+    """How things stood."""
+
+    store: EmbeddedStore
+    found: Replayed
+    first: float
+    """When the journal begins; 0 where nothing is before the window."""
+
+
+class Counted:
+    """Counts what was sent as other rules would have."""
+
+    def __init__(self, store: EmbeddedStore, rules: RuleSet, senders: Senders) -> None:
+        self._store, self._rules, self._senders = store, rules, senders
+        self._memo = Memo()
+        self._highest = 0  # parts of a long message share an id, and count once
+
+    def look(self, said: entries.Verdict) -> None:
+        entry = said.entry
+        if entry is None or entry.id <= self._highest or said.adopts:
+            return
+        self._highest = entry.id
+        content = read_case(said, self._memo)
+        if content is None:
+            return
+        message = Message(self._senders.find(said.provider, said.account, said.port), said.recipient, content)
+        for take in takes_of(message, Person(EMPTY), self._rules, said.time):
+            self._store.counters.take(take, entry.time)
+
+
+def stood(
+    turns: Iterator[Turn],
+    begin: float,
+    look_back_s: int,
+    *,
+    hear: Callable[[Record], None],
+    mine: Mine | None = None,
+    count_by: tuple[RuleSet, Senders] | None = None,
+) -> tuple[Stood, Iterator[Turn]]:
+    """Reads up to the beginning of the window; with it the turns that are left. ``hear``: is told of every record. ``mine``: of whom to
+    keep what they were sent."""
+    store: EmbeddedStore = open_store("sqlite::memory:")
+    counted = Counted(store, *count_by) if count_by is not None else None
+    left: list[Turn] = []
+    first = 0.0
+
+    def before() -> Iterator[Record]:
+        nonlocal first
+        since = begin - look_back_s - ADOPTED_S
+        for turn in turns:
+            if turn.time >= begin:
+                left.append(turn)
+                return
+            first = first or turn.time
+            young = turn.time >= since
+            for item in turn.records:
+                hear(item)
+                if item.kind in MAIL or (item.kind in SENT and not young):
+                    continue
+                if item.kind == entries.VERDICT:
+                    if counted is not None:
+                        counted.look(entries.unpack_verdict(item.body))
+                    if mine is not None and not mine(int.from_bytes(item.body[8:16], "big")):
+                        continue
+                yield item
+
+    counted_from = NEVER_COUNTED if counted is not None else 0
+    found = replay(store, before(), counted_from, keep_least_s=look_back_s, by_lives=True)
+    return Stood(store, found, first), chain(left, turns)
+
+
+def window_s(rules: RuleSet) -> int:
+    """How far back rules look, at people and at counters."""
+    windows = [limit.window.seconds * (BURST_WINDOWS if limit.burst else 1) for rule in rules.rules for limit in rule.limits]
+    return max([rules.window_s, *windows])
+
+
+def counts(rules: RuleSet) -> bool:
+    """Whether any limit is about more than one person: then people cannot be looked at apart from each other."""
+    return any("recipient" not in limit.keys for rule in rules.rules if rule.mode != "off" for limit in rule.limits)
+
+
+def first_of(turns: Iterable[Turn]) -> float:
+    """When a journal begins, 0 where it is empty."""
+    return next((turn.time for turn in turns), 0.0)

@@ -1,0 +1,87 @@
+"""SVG: the two charts of the page, drawn by hand: bars by name, and columns by hour.
+
+In: names and numbers. Out: markup that needs no script, no font and no other file. Never: a text that is not escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from math import ceil, log10
+from typing import NamedTuple
+
+ROW, LABEL, BARS_WIDTH = 26, 140, 480
+WIDTH, HEIGHT, LEFT, TICKS = 1000, 240, 64, 4
+HOURS_NAMED = 12
+
+
+class Bar(NamedTuple):
+    name: str
+    parts: tuple[tuple[str, int], ...]  # (class, number) beside each other
+    told: str  # what stands behind it
+
+
+class Column(NamedTuple):
+    name: str
+    lines: tuple[tuple[str, int], ...]  # (class, number), each a column of its own
+
+
+def bars(rows: Sequence[Bar], title: str) -> str:
+    """Horizontal bars, the longest as wide as there is room."""
+    most = max((sum(number for _, number in row.parts) for row in rows), default=0) or 1
+    room = BARS_WIDTH - LABEL - 110
+    body = []
+    for place, row in enumerate(rows):
+        y, x = place * ROW, float(LABEL)
+        body.append(f'<text class="name" x="{LABEL - 10}" y="{y + 17}">{escape(row.name)}</text>')
+        for kind, number in row.parts:
+            width = number / most * room
+            if width:
+                body.append(
+                    f'<rect class="{kind}" x="{x:.1f}" y="{y + 4}" width="{max(width, 1):.1f}" height="{ROW - 10}" rx="2"/>'
+                )
+            x += max(width, 1 if number else 0)
+        body.append(f'<text x="{x + 8:.1f}" y="{y + 17}">{escape(row.told)}</text>')
+    return _svg("".join(body), BARS_WIDTH, max(ROW, len(rows) * ROW), title)
+
+
+def columns(rows: Sequence[Column], title: str) -> str:
+    """Columns over time, beside each other in each step, with a scale that ends at a round number."""
+    top = _round_up(max((number for row in rows for _, number in row.lines), default=0))
+    room = (WIDTH - LEFT) / max(1, len(rows))
+    body = [_line(top * tick // TICKS, top) for tick in range(TICKS + 1)]
+    every = ceil(len(rows) / HOURS_NAMED)
+    for place, row in enumerate(rows):
+        x, wide = LEFT + place * room, min(40.0, room * 0.8 / max(1, len(row.lines)))
+        said = escape(f"{row.name}: " + ", ".join(f"{number:,}" for _, number in row.lines))
+        body.append(f"<g><title>{said}</title>")
+        for number_at, (kind, number) in enumerate(row.lines):
+            high = number / top * HEIGHT
+            at = x + room * 0.1 + number_at * wide
+            body.append(
+                f'<rect class="{kind}" x="{at:.1f}" y="{HEIGHT + 10 - high:.1f}" width="{wide * 0.92:.1f}" height="{high:.1f}"/>'
+            )
+        body.append("</g>")
+        if place % every == 0:
+            body.append(f'<text class="hour" x="{x + room * 0.1:.1f}" y="{HEIGHT + 28}">{escape(row.name)}</text>')
+    return _svg("".join(body), WIDTH, HEIGHT + 36, title)
+
+
+def _line(number: int, top: int) -> str:
+    y = HEIGHT + 10 - number / top * HEIGHT
+    return (
+        f'<line class="grid" x1="{LEFT}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text class="name" x="{LEFT - 8}" y="{y + 4:.1f}">{number:,}</text>'
+    )
+
+
+def _round_up(most: int) -> int:
+    """A number that four ticks divide evenly, no smaller than ``most``."""
+    if most <= TICKS:
+        return TICKS
+    step = 10 ** int(log10(most))
+    return next(int(step * each) for each in (1, 2, 4, 6, 8, 10, 12, 20) if step * each >= most and step * each % TICKS == 0)
+
+
+def _svg(body: str, width: int, height: int, title: str) -> str:
+    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title, quote=True)}">{body}</svg>'

@@ -1,0 +1,44 @@
+"""Turns: the journal as the relay wrote it: one commit group is one turn of the gate, and what is in it happened together.
+
+In: segments. Out: turns in order. Never: what a record means. Whatever keeps the journal when segments are rolled must be able to give the
+same: in a turn changes come before messages though they are written behind them, so its borders matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from proxy.desk.disk import Disk
+from proxy.desk.scan import Scan
+from proxy.desk.segment import Record
+
+
+class Turn(NamedTuple):
+    time: float  # when it was written, to the millisecond
+    records: Sequence[Record]
+
+
+def nobody_waits(share: float) -> None:
+    """Nobody looks at how far it is."""
+
+
+def turns_of(disk: Disk, tell: Callable[[float], None] = nobody_waits) -> Iterator[Turn]:
+    """All of a journal. ``tell``: hears now and then which share of it (0 to 1) has been read. Raises JournalDamaged, OSError."""
+    scan = Scan(disk)
+    for at, segment in _placed(scan):
+        tell(at)
+        yield from segment
+
+
+def _placed(scan: Scan) -> Iterator[tuple[float, list[Turn]]]:
+    """Turns by segment, so that whoever is told of progress is not told of each turn."""
+    held: list[Turn] = []
+    name, number, whole = "", 0, max(1, len(scan.names) - scan.at)
+    for placed in scan:
+        if placed.segment != name:
+            yield number / whole, held
+            held, name, number = [], placed.segment, number + bool(name)
+        if placed.group.records:
+            held.append(Turn(placed.group.time_ms / 1000, placed.group.records))
+    yield 1.0, held

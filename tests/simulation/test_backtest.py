@@ -1,0 +1,175 @@
+"""The journals of the simulated worlds judged again by the same rules: crashes, full disks, late parts, take-backs and all, nothing may come
+out otherwise. And mistakes of the rerun, each of which must be seen."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import pytest
+
+from proxy.backtest import rerun as room
+from proxy.backtest.house import Known, Senders
+from proxy.backtest.past import stood, window_s
+from proxy.backtest.rerun import AWAY, Case, Rerun
+from proxy.backtest.turns import Turn, turns_of
+from proxy.desk import entries
+from proxy.message import Category
+from proxy.state import open_store
+from tests.simulation.nouns import PEOPLE, PORTS
+from tests.simulation.store import dumped, refusals, states
+from tests.simulation.test_simulation import FIRST, SEEDS
+from tests.simulation.world import World, the_rules
+
+WORLDS = SEEDS // 20
+BUG_WORLDS = 60
+
+
+@lru_cache(BUG_WORLDS)
+def world_of(seed: int) -> World:
+    """A store that waits judges at one moment and writes at another, which the journal does not tell: the embedded one never does."""
+    world = World(seed)
+    world.slow_store = False
+    world.run()
+    return world
+
+
+def senders() -> Senders:
+    return Senders(dict.fromkeys(PORTS, Known(Category.MARKETING)))
+
+
+def then_and_now(case: Case) -> tuple[Any, Any]:
+    """All that a verdict is: the entry to the last bit, the reason, every breach in its order, what was taken and adopted."""
+    said, verdict = case.said, case.verdict
+    then = said.entry.pack() if said.entry else b"", said.reason, said.breaches, said.takes, said.adopts, said.category
+    breaches = tuple((one.number, one.outcome, one.shadow) for one in verdict.breaches) if verdict is not None else ()
+    category = verdict.facts.category if verdict is not None else None
+    return then, (case.packed, case.reason, breaches, case.takes, case.adopts, category)
+
+
+class Heard:
+    """The cases of a rerun that came out otherwise."""
+
+    def __init__(self) -> None:
+        self.cases = 0
+        self.wrong: list[str] = []
+        self.inherited: list[str] = []
+        """... of parts that were refused: what refused their message may lie before all that is judged again (run.RUN_IN_S)."""
+
+    def __call__(self, case: Case) -> None:
+        self.cases += 1
+        if case.said.reason not in AWAY:
+            then, now = then_and_now(case)
+            if then != now:
+                inherits = case.long is not None and case.said.entry is None
+                (self.inherited if inherits else self.wrong).append(
+                    f"record {case.recorded} ({case.said.reason or 'allowed'}): {then} but {now}"
+                )
+
+
+def judged_again(world: World) -> tuple[Heard, Rerun]:
+    heard = Heard()
+    rerun = Rerun(open_store("sqlite::memory:"), lambda _: the_rules(), senders(), heard, lambda _: None)
+    rerun.run(turns_of(world.disk))
+    return heard, rerun
+
+
+def records_differ(world: World, rerun: Rerun) -> Iterator[str]:
+    store: Any = rerun.store
+    rerun._started()  # of what was on its way at the end nobody knows
+    for person in PEOPLE:
+        (mine,) = store.load_now([person]).values()
+        if states(mine) != states(world.store.records.get(person)):
+            yield f"{person} has other entries"
+        if refusals(mine) != refusals(world.store.records.get(person)):
+            yield f"{person} has other refusals"
+    if dumped(store.counters) != dumped(world.store.counters):
+        yield "other aggregates"
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_nothing_comes_out_otherwise_by_the_same_rules(block: int) -> None:
+    judged = 0
+    for seed in range(FIRST + block, FIRST + WORLDS, 4):
+        world = world_of(seed)
+        heard, rerun = judged_again(world)
+        judged += heard.cases
+        wrong = heard.wrong + heard.inherited
+        assert not wrong, f"seed {seed}: {wrong[0]}"
+        assert not [*records_differ(world, rerun)], f"seed {seed}"
+    assert judged > WORLDS * 5
+
+
+def test_nor_when_it_begins_in_the_middle_with_what_a_replay_found() -> None:
+    dice, judged = random.Random(106), 0
+    for seed in range(FIRST, FIRST + WORLDS):
+        turns = list(turns_of(world_of(seed).disk))
+        begin = dice.choice(turns).time
+        before, left = stood(iter(turns), begin, window_s(the_rules()), hear=lambda _: None)
+        heard = Heard()
+        Rerun(before.store, lambda _: the_rules(), senders(), heard, lambda _: None, None, before.found).run(left)
+        judged += heard.cases
+        assert not heard.wrong, f"seed {seed} from {begin}: {heard.wrong[0]}"
+    assert judged > WORLDS * 5
+
+
+# --- mistakes that must be seen
+
+
+def without(*kinds: int) -> Callable[[pytest.MonkeyPatch], None]:
+    def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+        turn = Rerun.turn
+
+        def partly(self: Rerun, one: Turn) -> None:
+            left = [item for item in one.records if item.kind not in kinds]
+            if left:
+                turn(self, Turn(one.time, left))
+
+        monkeypatch.setattr(Rerun, "turn", partly)
+
+    return deaf
+
+
+def lanes_are_always_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "FULL", frozenset())
+
+
+def parts_never_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_begins", lambda case, leader: False)
+
+
+def each_part_is_judged_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_follows", lambda before, case: False)
+
+
+def what_is_taken_back_stays_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rerun, "_told", lambda self, answer, recorded: None)
+
+
+BUGS = {
+    "starts overheard": without(entries.START),
+    "answers overheard": without(entries.ANSWER),
+    "replies overheard": without(entries.OPTOUT),
+    "restores overheard": without(entries.RESTORED),
+    "orders overheard": without(entries.ORDERED),
+    "officers overheard": without(entries.SUPPRESSED),
+    "lists overheard": without(entries.LISTING_DONE),
+    "replacements that failed overheard": without(entries.UNREPLACED),
+    "lanes always open": lanes_are_always_open,
+    "parts never begin anew": parts_never_begin_anew,
+    "each part alone": each_part_is_judged_alone,
+    "nothing given back": what_is_taken_back_stays_counted,
+}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_each_mistake_of_the_rerun_is_seen(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    BUGS[bug](monkeypatch)
+    for seed in range(1, BUG_WORLDS):
+        world = world_of(seed)
+        heard, rerun = judged_again(world)
+        if heard.wrong or heard.inherited or [*records_differ(world, rerun)]:
+            return
+    pytest.fail(f"{bug}: not seen in {BUG_WORLDS} worlds")
