@@ -16,6 +16,7 @@ from proxy.desk import entries, operated
 from proxy.desk.segment import Record
 from proxy.message import ORDER_NUMBERS_FROM, RULE_REASONS, Category, Outcome
 from proxy.number import mask
+from proxy.shown import plain
 
 EXAMPLES_MAX = 5
 """Of each kind of difference and rule."""
@@ -27,7 +28,6 @@ REFUSED, ALLOWED, OTHERWISE = "newly_refused", "newly_allowed", "otherwise_refus
 KINDS = (REFUSED, ALLOWED, OTHERWISE)
 _MOBILE = re.compile(r"(?<![0-9])(1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
 _DIGIT = re.compile(r"\d")
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Word(NamedTuple):
@@ -223,6 +223,6 @@ def _now(case: Case) -> Word:
 
 def masked(text: str, *, code: bool) -> str:
     """The beginning of a text as it may be shown: no number of anybody, of a code no digit at all, nothing a terminal obeys."""
-    shown = _UNSAFE.sub("", text[: TEXT_SHOWN + 30])
+    shown = plain(text[: TEXT_SHOWN + 30])
     shown = _DIGIT.sub("*", shown) if code else _MOBILE.sub(r"\1****\2", shown)
     return shown[:TEXT_SHOWN] + ("…" if len(text) > TEXT_SHOWN else "")

@@ -14,6 +14,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from proxy.backtest.house import Senders, read_case
+from proxy.backtest.rerun import take_all
 from proxy.backtest.turns import Turn
 from proxy.desk import entries
 from proxy.desk.journal import Record
@@ -98,6 +99,8 @@ def stood(
                     if counted is not None:
                         counted.look(entries.unpack_verdict(item.body))
                     if mine is not None and not mine(int.from_bytes(item.body[8:16], "big")):
+                        if counted is None:
+                            take_all(store, item.body)
                         continue
                 yield item
 

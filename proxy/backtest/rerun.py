@@ -77,8 +77,18 @@ class Skipped(NamedTuple):
     why: str
 
 
+Look = Callable[[Case, bytes, float, RuleSet], None]
 RulesOf = Callable[[str], RuleSet | None]
 """By the revision in force then: the rules to judge by, None where they are not known."""
+
+
+def take_all(store: EmbeddedStore, body: bytes) -> None:
+    """What a message to somebody who is not looked at took from counters: all of them are about everybody."""
+    if entries.takes_of(body):
+        said = entries.unpack_verdict(body)
+        if said.entry is not None:
+            for take in said.takes:
+                store.counters.take(take, said.entry.time)
 
 
 class Rerun:
@@ -92,12 +102,14 @@ class Rerun:
         note: Callable[[Record], None] | None = None,
         before: Replayed | None = None,
         mine: Callable[[int], bool] | None = None,
+        look: Look | None = None,
     ) -> None:
         """``hear``, ``skip``: are told of every message, ``note`` of every record of kinds NOTED. ``before``: what the
-        replay that made the store found. ``mine``: which people to look at; None: everybody."""
+        replay that made the store found. ``mine``: which people to look at; None: everybody. ``look``: is shown each
+        message with the record it is about to be judged against, and when that was."""
         self.store = store
         self._rules_of, self._senders, self._hear, self._skip, self._mine = rules_of, senders, hear, skip, mine
-        self._note = note
+        self._note, self._look = note, look
         self._before = before if before is not None else Replayed()
         self._listings = self._before.listings or Listings(store.listed)
         self._memo = Memo()
@@ -174,6 +186,7 @@ class Rerun:
         decided: list[Case] = []
         for item in submits:
             if self._mine is not None and not self._mine(int.from_bytes(item.body[8:16], "big")):
+                take_all(self.store, item.body)
                 continue
             said = entries.unpack_verdict(item.body)
             if said.reason in UNJUDGED or not self._use(said.revision):
@@ -234,7 +247,13 @@ class Rerun:
             judging.refuse(case, GATE_REASONS[case.said.reason])
             return
         at = self._place(case, now, first=True)
-        self.store.update(message.recipient, lambda data: judging.judge(case, data, at))
+
+        def judge(data: bytes) -> bytes:
+            if self._look is not None:
+                self._look(case, data, at, judging.rules)
+            return judging.judge(case, data, at)
+
+        self.store.update(message.recipient, judge)
         self._given(case)
 
     # ------------------------------------------------------------------ long messages
@@ -290,7 +309,13 @@ class Rerun:
             judging.refuse(case, GATE_REASONS[case.said.reason])
             return
         at = self._place(case, now, first=case in long.batch)
-        self.store.update(message.recipient, lambda data: parts.judge(case, data, at))
+
+        def judge(data: bytes) -> bytes:
+            if self._look is not None:
+                self._look(case, data, at, judging.rules)
+            return parts.judge(case, data, at)
+
+        self.store.update(message.recipient, judge)
         self._given(case)
 
     def _settle(self, decided: list[Case]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from proxy.cli import CONFIG, Control, Json, as_json, fail, note, say, socket_of, speaks, warn
+from proxy.cli.message import explain_message
 
 if TYPE_CHECKING:
     from proxy.config import Provider, Settings
@@ -57,9 +58,17 @@ def settings_of(config: Path | None) -> Settings | None:
 
 
 def explain(
-    to: Annotated[str, typer.Option("--to", help="The recipient, in any spelling.")],
-    sender: Annotated[str, typer.Option("--from", help="The port (source address).")],
-    text: Annotated[str, typer.Option("--text", help="What the message says.")],
+    to: Annotated[str | None, typer.Option("--to", help="The recipient, in any spelling.")] = None,
+    sender: Annotated[str | None, typer.Option("--from", help="The port (source address).")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="What the message says.")] = None,
+    message: Annotated[
+        str | None,
+        typer.Option(
+            "--message",
+            help="Instead: a message of the journal, by the carrier's id, the provider's, its entry's, or NODE:RECORD.",
+        ),
+    ] = None,
+    journal: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
     provider: Annotated[str, typer.Option(help="The provider's name.")] = "",
     category: Annotated[str | None, typer.Option(help="otp, notice or marketing, if it was declared.")] = None,
     at: At = None,
@@ -73,12 +82,22 @@ def explain(
     json: Json = False,
 ) -> None:
     """Say what would be decided about one message, and each rule's part in it: what it saw, what would have to change. The recipient
-    is somebody nobody has written to yet, unless --record asks the running gate. With --config its orders count: stops, suspensions."""
+    is somebody nobody has written to yet, unless --record asks the running gate. With --config its orders count: stops, suspensions.
+    With --message: what was decided then, by which rules and counts, what became of it, and what today's rules say of it."""
     from proxy import policy
     from proxy.message import Category
     from proxy.number import NotARecipient
 
     language = speaks(lang)
+    if message is not None:
+        if record or any(one is not None for one in (to, sender, text, category, at)) or provider:
+            fail("--message: the journal says the rest: give no --to, --from, --text, --provider, --category, --at, --record")
+        explain_message(message, config or CONFIG, journal, rules, "json" if json else language)
+        return
+    if to is None or sender is None or text is None:
+        fail("explain: say --to, --from and --text, or --message (see --help)")
+    if journal is not None:
+        fail("--journal: goes with --message")
     if record:
         if at is not None or rules is not None or (config is None and control is None):
             fail("--record: the gate answers by its own rules, now: say --config (or --control), and neither --rules nor --at")

@@ -262,6 +262,11 @@ def revision_of(body: bytes) -> str:
     return revision.hex() if any(revision) else ""
 
 
+def takes_of(body: bytes) -> int:
+    """How many aggregates a verdict took from, likewise."""
+    return body[43]
+
+
 def _breach(number: int, said: int) -> tuple[int, Outcome, bool]:
     return number, Outcome(said & 3), bool(said >> 7)
 

@@ -1,0 +1,202 @@
+"""Inquest: one message of the journal: what was decided of it and why, what became of it, and what today's rules say.
+
+In: turns, which message, rules by revision, today's rules. Out: a Found. Never: what happened to anybody else, a number that is not asked for.
+
+The verdict is made again as it was: the person's record as it stood, the counters, the orders in force, the rules of then where their files are
+kept. Today's rules are asked with the same: what they would have said at that moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from proxy.backtest.house import Senders
+from proxy.backtest.named import Meant
+from proxy.backtest.past import stood, window_s
+from proxy.backtest.rerun import Case, Rerun, RulesOf
+from proxy.backtest.run import RUN_IN_S
+from proxy.backtest.turns import Turn
+from proxy.desk import entries, grounds, operated
+from proxy.desk.journal import Record
+from proxy.message import ORDER_NUMBERS_FROM, Entry, OptOut
+from proxy.policy import Explanation, RuleSet, explain
+from proxy.state import EmbeddedStore
+from proxy.state.record import Record as Person
+from proxy.wire import Frame, Malformed, read_deliver, read_receipt
+
+LOOK_BACK_S = 32 * 86_400
+"""Of what the person was sent: the longest calendar window; further where rules look further."""
+
+
+@dataclass(slots=True)
+class Found:
+    meant: Meant
+    said: dict[int, entries.Verdict] = field(default_factory=dict)
+    """The verdicts of the message, one for each part, by their place."""
+    answers: list[entries.Answer] = field(default_factory=list)
+    evidence: list[grounds.Evidence] = field(default_factory=list)
+    receipts: list[tuple[float, str, str]] = field(default_factory=list)
+    """When, the state it tells, the error."""
+    repeats: int = 0
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Ids of rules by revision."""
+    orders: dict[int, str] = field(default_factory=dict)
+    text: str = ""
+    then: Explanation | None = None
+    """None where it was not judged, or its rules are not kept."""
+    today: Explanation | None = None
+    today_revision: str = ""
+    refusals: tuple[OptOut, ...] = ()
+    """What the person refused when it was decided."""
+    received: tuple[Entry, ...] = ()
+    """What counted for the person then, the oldest first."""
+    alike: bool = True
+    """Whether judging again gave what the journal says."""
+    refused_later: list[entries.OptedOut] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> entries.Verdict:
+        """Of the part that was named."""
+        return self.said[self.meant.sequence]
+
+    def rule(self, revision: str, number: int) -> str:
+        """A rule's id by its number in a verdict."""
+        if number >= ORDER_NUMBERS_FROM:
+            return self.orders.get(number, f"order-{number - ORDER_NUMBERS_FROM}")
+        names = self.names.get(revision, ())
+        return names[number] if number < len(names) else f"#{number}"
+
+
+class _Story:
+    """What the journal says of a message, beside its state of things."""
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+        self._ids: set[bytes] = set()
+
+    def listen(self, turns: Iterator[Turn]) -> Iterator[Turn]:
+        for turn in turns:
+            for item in turn.records:
+                note = _KINDS.get(item.kind)
+                if note is not None:
+                    note(self, item)
+            yield turn
+
+    def _verdict(self, item: Record) -> None:
+        found, entry = self._found, self._found.meant.entry_id
+        if item.sequence == found.meant.sequence or (entry and entry.to_bytes(6, "big") in item.body):
+            said = entries.unpack_verdict(item.body)
+            if item.sequence == found.meant.sequence or (said.entry is not None and said.entry.id == entry):
+                found.said[item.sequence] = said
+
+    def _answer(self, item: Record) -> None:
+        found = self._found
+        if not found.said or not any(number.to_bytes(8, "big") in item.body for number in found.said):
+            return
+        for answer in entries.unpack_answers(item):
+            if answer.verdict_sequence in found.said:
+                found.answers.append(answer)
+                if told := answer.carrier_id.partition(b"\0")[0]:
+                    self._ids.add(told)
+
+    def _deliver(self, item: Record) -> None:
+        if not any(one in item.body for one in self._ids):
+            return
+        came = entries.unpack_deliver(item.body)
+        if came.kind != "receipt":
+            return
+        try:
+            said = read_deliver(Frame.of(came.data))
+        except (Malformed, ValueError):
+            return
+        receipt = read_receipt(said.text)
+        named = {said.receipted_message_id, receipt.id.encode() if receipt is not None else None}
+        if named & self._ids:
+            state = receipt.stat if receipt is not None else str(said.message_state)
+            self._found.receipts.append((came.time, state, receipt.err if receipt is not None else ""))
+
+    def _evidence(self, item: Record) -> None:
+        said = grounds.unpack_evidence(item.body)
+        if said.verdict_sequence in self._found.said:
+            self._found.evidence.append(said)
+
+    def _repeated(self, item: Record) -> None:
+        again = entries.unpack_repeated(item.body).counts
+        self._found.repeats += sum(again.get(number, 0) for number in self._found.said)
+
+    def _rules(self, item: Record) -> None:
+        said = entries.unpack_rules(item.body)
+        self._found.names[said.revision] = said.ids
+
+    def _ordered(self, item: Record) -> None:
+        order = operated.unpack_order(item.body)
+        self._found.orders[ORDER_NUMBERS_FROM | order.id & ORDER_NUMBERS_FROM - 1] = order.name
+
+    def _refused(self, item: Record) -> None:
+        if self._found.said:
+            said = entries.unpack_optout(item.body)
+            if said.recipient == self._found.verdict.recipient:
+                self._found.refused_later.append(said)
+
+
+_KINDS = {
+    entries.VERDICT: _Story._verdict, entries.ANSWER: _Story._answer, entries.ACCEPTED: _Story._answer, entries.DELIVER: _Story._deliver,
+    entries.EVIDENCE: _Story._evidence, entries.REPEATED: _Story._repeated, entries.RULES: _Story._rules,
+    entries.ORDERED: _Story._ordered, entries.OPTOUT: _Story._refused,
+}  # fmt: skip
+
+
+def inquire(turns: Iterator[Turn], meant: Meant, then: RulesOf, today: RuleSet, senders: Senders) -> Found:
+    """Reads the journal to its end."""
+    recipient = meant.recipient
+    found = Found(meant, today_revision=today.revision)
+    heard = _Story(found).listen(turns)
+    look_back_s = max(LOOK_BACK_S, window_s(today))
+    before, left = stood(heard, meant.about - RUN_IN_S, look_back_s, hear=lambda _: None, mine=lambda one: one == recipient)
+    looking = _Looking(found, before.store, today)
+    rerun = Rerun(
+        before.store,
+        then,
+        senders,
+        looking.hear,
+        lambda _: None,
+        None,
+        before.found,
+        lambda one: one == recipient,
+        looking.look,
+    )
+    for turn in left:
+        if looking.waits:
+            rerun.turn(turn)
+            looking.waits = turn.records[-1].sequence < meant.sequence
+    return found
+
+
+class _Looking:
+    """The moment at which the message is judged again."""
+
+    def __init__(self, found: Found, store: EmbeddedStore, today: RuleSet) -> None:
+        self._found, self._store, self._today = found, store, today
+        self.waits = True
+
+    def look(self, case: Case, data: bytes, at: float, rules: RuleSet) -> None:
+        long, message = case.long, case.message
+        together = [one.recorded for one in long.batch] if long is not None and case in long.batch else [case.recorded]
+        if self._found.meant.sequence not in together or self._found.then is not None:
+            return
+        assert message is not None
+        seen = Person(data)
+        person = self._store.listed.beside(seen, message.recipient)
+        moment = max(seen.newest(), at)
+        found = self._found
+        found.text = message.content.text
+        found.refusals = tuple(one for one in person.opt_outs() if not 0 < one.expiry <= moment)
+        found.received = tuple(seen.entries())
+        found.then = explain(message, person, rules, moment, self._store.counters)
+        found.today = explain(message, person, self._today.with_orders(rules.orders), moment, self._store.counters)
+
+    def hear(self, case: Case) -> None:
+        if case.recorded == self._found.meant.sequence:
+            said = case.said
+            self._found.alike = (said.entry is not None, said.reason) == (case.lane is not None, case.reason)

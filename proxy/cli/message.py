@@ -1,0 +1,100 @@
+"""message: ``gate106 explain --message``: one message of the journal, as it was decided and as today's rules would have decided it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proxy.cli import as_json, fail, note, say, when
+
+if TYPE_CHECKING:
+    from proxy.backtest.inquest import Found
+    from proxy.backtest.named import Meant
+    from proxy.config import Settings
+    from proxy.policy import RuleSet
+
+JSON = "json"
+
+
+def explain_message(wanted: str, config: Path, journal: Path | None, rules: Path | None, answer: str) -> None:
+    """``rules``: what today's are, instead of the settings'. ``answer``: zh, en or json."""
+    import struct
+
+    from proxy.backtest import retold
+    from proxy.config import SettingsError, load
+    from proxy.desk.scan import JournalDamaged
+
+    try:
+        settings = load(config)
+    except SettingsError as error:
+        fail(error)
+    folder = journal or settings.journal
+    if not folder.is_dir():
+        fail(f"{folder}: no such folder (a gate that has run leaves its journal there)")
+    today = _loaded(rules or settings.rules, settings)
+    try:
+        found = _inquired(_meant(wanted.strip(), folder, settings.node), folder, settings, today)
+    except JournalDamaged as error:
+        fail(f"{error} (while a gate writes it, run it again)")
+    except FileNotFoundError as error:
+        fail(f"{error.filename}: is gone while the journal is read (run it again)")
+    except (OSError, ValueError, struct.error) as error:
+        fail(f"{folder}: the journal cannot be read: {error}")
+    now = time.time()
+    if answer == JSON:
+        as_json(retold.as_dict(found, settings.node, now))
+        return
+    for line in retold.as_lines(found, settings.node, now, answer):
+        say(line)
+
+
+def _meant(wanted: str, folder: Path, node: int) -> Meant:
+    """The one message that an id means; where it may mean several, which they are."""
+    from proxy.backtest.named import MEANT_MAX, PLACE, meant_by
+    from proxy.backtest.turns import turns_of
+    from proxy.desk.disk import OsDisk
+
+    if not wanted:
+        fail("--message: is empty")
+    place = PLACE.fullmatch(wanted)
+    if place is not None and int(place[1]) != node:
+        fail(f"--message: {wanted} is of node {place[1]}, the settings are those of node {node}")
+    found = meant_by(turns_of(OsDisk(folder)), wanted)
+    if not found:
+        what = "no verdict stands there" if place is not None else "no message of the journal is called so"
+        fail(f"--message: {what}: a refused message has no id of the carrier's, gate106 find names it by its record")
+    if len(found) > 1:
+        more = " …" if len(found) == MEANT_MAX else ""
+        several = ", ".join(f"{node}:{one.sequence} (about {when(one.about)})" for one in found)
+        fail(f"--message: '{wanted}' may be several, say which: {several}{more}")
+    return found[0]
+
+
+def _inquired(meant: Meant, folder: Path, settings: Settings, today: RuleSet) -> Found:
+    from proxy.backtest.house import Senders
+    from proxy.backtest.inquest import inquire
+    from proxy.backtest.turns import turns_of
+    from proxy.desk.disk import OsDisk
+    from proxy.kept import Kept
+
+    kept = Kept(settings.revisions.folder, settings.revisions.keep)
+    loaded: dict[str, RuleSet | None] = {today.revision: today}
+
+    def then(revision: str) -> RuleSet | None:
+        if revision not in loaded:
+            loaded[revision] = _loaded(kept.path(revision), settings) if kept.has(revision) else None
+        return loaded[revision]
+
+    return inquire(turns_of(OsDisk(folder)), meant, then, today, Senders.of(settings))
+
+
+def _loaded(folder: Path, settings: Settings) -> RuleSet:
+    from proxy import policy
+
+    try:
+        return policy.load(folder, category_tag=settings.category_tag)
+    except policy.RulesError as error:
+        for problem in error.problems:
+            note(problem)
+        fail(f"{folder}: the rules cannot be loaded")
