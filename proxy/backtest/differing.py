@@ -16,6 +16,7 @@ from proxy.desk import entries, operated
 from proxy.desk.segment import Record
 from proxy.message import ORDER_NUMBERS_FROM, RULE_REASONS, Category, Outcome
 from proxy.number import mask
+from proxy.policy import RuleSet
 from proxy.shown import plain
 
 EXAMPLES_MAX = 5
@@ -96,6 +97,10 @@ class Differing:
 
     # -- heard from the rerun
 
+    def learn(self, rules: RuleSet) -> None:
+        """What a set calls its rules: the record that said so may have been removed from the journal."""
+        self._rules.setdefault(rules.revision, tuple(rule.id for rule in rules.rules))
+
     def note(self, item: Record) -> None:
         """Any record of the journal."""
         if item.kind == entries.RULES:
@@ -135,7 +140,7 @@ class Differing:
         category = verdict.facts.category.word
         self.hours[int(said.time) // HOUR_S, then.outcome, now.outcome] += 1
         self.all[said.provider, verdict.province, category] += 1
-        if then != now:
+        if then != now and not (then.rule.startswith("#") and then[:2] == now[:2]):  # a rule whose name nobody knows any more
             self._differs(case, then, now, Place(now.rule or then.rule, said.provider, verdict.province, category))
 
     def _differs(self, case: Case, then: Word, now: Word, place: Place) -> None:

@@ -8,7 +8,7 @@ kept. Today's rules are asked with the same: what they would have said at that m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from proxy.backtest.house import Senders
@@ -25,6 +25,7 @@ from proxy.state import EmbeddedStore
 from proxy.state.record import Record as Person
 from proxy.wire import Frame, Malformed, read_deliver, read_receipt
 
+Known = Callable[[float], EmbeddedStore]
 LOOK_BACK_S = 32 * 86_400
 """Of what the person was sent: the longest calendar window; further where rules look further."""
 
@@ -147,13 +148,17 @@ _KINDS = {
 }  # fmt: skip
 
 
-def inquire(turns: Iterator[Turn], meant: Meant, then: RulesOf, today: RuleSet, senders: Senders) -> Found:
-    """Reads the journal to its end."""
+def inquire(
+    turns: Iterator[Turn], meant: Meant, then: RulesOf, today: RuleSet, senders: Senders, known: Known | None = None
+) -> Found:
+    """Reads the journal to its end. ``known``: makes the store that has what is older than the journal, as of a moment."""
     recipient = meant.recipient
     found = Found(meant, today_revision=today.revision)
     heard = _Story(found).listen(turns)
     look_back_s = max(LOOK_BACK_S, window_s(today))
-    before, left = stood(heard, meant.about - RUN_IN_S, look_back_s, hear=lambda _: None, mine=lambda one: one == recipient)
+    begin = meant.about - RUN_IN_S
+    store = known(begin) if known is not None else None
+    before, left = stood(heard, begin, look_back_s, hear=lambda _: None, mine=lambda one: one == recipient, store=store)
     looking = _Looking(found, before.store, today)
     rerun = Rerun(
         before.store,
@@ -193,6 +198,8 @@ class _Looking:
         found.text = message.content.text
         found.refusals = tuple(one for one in person.opt_outs() if not 0 < one.expiry <= moment)
         found.received = tuple(seen.entries())
+        for one in (rules, self._today):  # the record that said so may have been removed from the journal
+            found.names.setdefault(one.revision, tuple(rule.id for rule in one.rules))
         found.then = explain(message, person, rules, moment, self._store.counters)
         found.today = explain(message, person, self._today.with_orders(rules.orders), moment, self._store.counters)
 

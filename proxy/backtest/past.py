@@ -74,10 +74,11 @@ def stood(
     hear: Callable[[Record], None],
     mine: Mine | None = None,
     count_by: tuple[RuleSet, Senders] | None = None,
+    store: EmbeddedStore | None = None,
 ) -> tuple[Stood, Iterator[Turn]]:
     """Reads up to the beginning of the window; with it the turns that are left. ``hear``: is told of every record. ``mine``: of whom to
-    keep what they were sent."""
-    store: EmbeddedStore = open_store("sqlite::memory:")
+    keep what they were sent. ``store``: what is known from before the journal."""
+    store = store if store is not None else open_store("sqlite::memory:")
     counted = Counted(store, *count_by) if count_by is not None else None
     left: list[Turn] = []
     first = 0.0

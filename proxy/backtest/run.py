@@ -13,7 +13,7 @@ import struct
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,13 +21,15 @@ from pathlib import Path
 from proxy import policy
 from proxy.backtest.differing import OTP_HELD_BACK_S, Differing
 from proxy.backtest.house import Known, Senders
+from proxy.backtest.older import older
 from proxy.backtest.past import counts, stood, window_s
 from proxy.backtest.rerun import Rerun
-from proxy.backtest.turns import nobody_waits, turns_of
+from proxy.backtest.turns import begins_whole, nobody_waits, turns_of
 from proxy.desk import entries
 from proxy.desk.disk import OsDisk
 from proxy.desk.scan import JournalDamaged, Scan
 from proxy.policy import RulesError, RuleSet
+from proxy.state import StateError
 
 RUN_IN_S = 65.0
 """Judging begins so long before the window: late parts of long messages inherit for a minute."""
@@ -46,6 +48,8 @@ class Question:
     rules: Path
     category_tag: int | None
     providers: Mapping[str, Known]
+    store: Path | None
+    """The gate's, for what people refused before the journal begins; None: it cannot be read."""
     last_s: float
     """How far back from the journal's end; 0: all of it."""
     now: float
@@ -81,8 +85,7 @@ class _Edges:
 
     def __init__(self, folder: Path) -> None:
         disk = OsDisk(folder)
-        names = disk.list()
-        self.whole = bool(names) and int(names[0].split(".")[0]) <= 1
+        self.whole = begins_whole(disk)
         self.begins = next((turn.time for turn in turns_of(disk)), 0.0)
         self.ends = 0.0
         self.in_force = ""
@@ -110,11 +113,15 @@ def backtest(question: Question, processes: int = 1, tell: Callable[[float], Non
         raise CannotBacktest("\n".join(str(problem) for problem in error.problems)) from error
     try:
         edges = _Edges(question.journal)
+        if edges.whole:
+            question = replace(question, store=None)
         since = max(edges.ends - question.last_s, edges.begins) if question.last_s else edges.begins
         shares = 1 if counts(rules) else max(1, min(processes, os.cpu_count() or 1))
         found, unknown = _all_shares(question, since, edges.in_force, shares, tell)
     except JournalDamaged as error:
         raise CannotBacktest(f"{error} (while a gate writes it, run it again)") from error
+    except StateError as error:
+        raise CannotBacktest(error) from error
     except FileNotFoundError as error:
         raise CannotBacktest(f"{error.filename}: is gone while the journal is read (run it again)") from error
     except (OSError, ValueError, struct.error) as error:
@@ -155,11 +162,14 @@ def share(
         senders = Senders(question.providers)
         differing = Differing(since, question.now - OTP_HELD_BACK_S, rules.revision)
         differing.counts_repeats = not number
+        differing.learn(rules)
         mine = None if of == 1 else (lambda person: person % of == number)
         same = rules.revision == in_force
         turns = turns_of(OsDisk(question.journal), tell)
         by = None if same or not counts(rules) else (rules, senders)
-        before, left = stood(turns, since - RUN_IN_S, window_s(rules), hear=differing.note, mine=mine, count_by=by)
+        begin = since - RUN_IN_S
+        known = older(question.store, OsDisk(question.journal), begin) if question.store is not None else None
+        before, left = stood(turns, begin, window_s(rules), hear=differing.note, mine=mine, count_by=by, store=known)
         rerun = Rerun(
             before.store, lambda _: rules, senders, differing.hear, differing.skip, differing.note, before.found, mine
         )

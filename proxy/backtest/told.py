@@ -62,7 +62,8 @@ def notes(answer: Answer) -> Iterator[str]:
             "changed, or it is a fault of gate106 (please report it)"
         )
     if not answer.whole:
-        yield f"the journal begins at {local(answer.begins)}: what people refused before is not known here"
+        known = "not known here" if answer.question.store is None else "taken from the store as it is now"
+        yield f"the journal begins at {local(answer.begins)}: what people refused before is {known}"
     if answer.since - answer.begins < answer.look_back_s and not answer.whole:
         yield "... and caps that look further back count less than they would have"
     if answer.unknown:

@@ -23,9 +23,16 @@ def nobody_waits(share: float) -> None:
     """Nobody looks at how far it is."""
 
 
-def turns_of(disk: Disk, tell: Callable[[float], None] = nobody_waits) -> Iterator[Turn]:
-    """All of a journal. ``tell``: hears now and then which share of it (0 to 1) has been read. Raises JournalDamaged, OSError."""
-    scan = Scan(disk)
+def begins_whole(disk: Disk) -> bool:
+    """Whether a journal has its first record still: nothing of it was removed."""
+    names = disk.list()
+    return bool(names) and names[0].split(".")[0].lstrip("0") == "1"
+
+
+def turns_of(disk: Disk, tell: Callable[[float], None] = nobody_waits, first: int = 0) -> Iterator[Turn]:
+    """All of a journal, or from the segment that begins with the record ``first``. ``tell``: hears now and then which share of it (0 to 1)
+    has been read. Raises JournalDamaged, OSError."""
+    scan = Scan(disk, first)
     for at, segment in _placed(scan):
         tell(at)
         yield from segment

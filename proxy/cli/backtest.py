@@ -78,7 +78,14 @@ def _question(settings: Settings, journal: Path, rules: Path, last_s: float) -> 
     from proxy.backtest.run import Question
 
     known = {one.name: Known(one.category, one.since) for one in settings.providers}
-    return Question(journal, rules, settings.category_tag, known, last_s, time.time())
+    return Question(journal, rules, settings.category_tag, known, store_of(settings), last_s, time.time())
+
+
+def store_of(settings: Settings) -> Path | None:
+    """The file of the gate's store, None where there is none that can be read."""
+    scheme, _, rest = settings.store.partition(":")
+    path = Path(rest.removeprefix("//"))
+    return path if scheme == "sqlite" and path.is_file() else None
 
 
 def _folder_of(rules: str, settings: Settings) -> Path:

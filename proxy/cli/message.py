@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,9 @@ def _meant(wanted: str, folder: Path, node: int) -> Meant:
 def _inquired(meant: Meant, folder: Path, settings: Settings, today: RuleSet) -> Found:
     from proxy.backtest.house import Senders
     from proxy.backtest.inquest import inquire
-    from proxy.backtest.turns import turns_of
+    from proxy.backtest.older import older
+    from proxy.backtest.turns import begins_whole, turns_of
+    from proxy.cli.backtest import store_of
     from proxy.desk.disk import OsDisk
     from proxy.kept import Kept
 
@@ -86,7 +89,9 @@ def _inquired(meant: Meant, folder: Path, settings: Settings, today: RuleSet) ->
             loaded[revision] = _loaded(kept.path(revision), settings) if kept.has(revision) else None
         return loaded[revision]
 
-    return inquire(turns_of(OsDisk(folder)), meant, then, today, Senders.of(settings))
+    disk, store = OsDisk(folder), store_of(settings)
+    known = None if store is None or begins_whole(disk) else partial(older, store, disk)
+    return inquire(turns_of(disk), meant, then, today, Senders.of(settings), known)
 
 
 def _loaded(folder: Path, settings: Settings) -> RuleSet:

@@ -90,7 +90,7 @@ def test_its_journal_judged_again_by_the_same_rules_gives_no_difference(run):
     kept = Path(run.text.splitlines()[-1].rpartition(" ")[2])
     settings = load(kept / "gate106.yaml")
     known = {one.name: Known(one.category, one.since) for one in settings.providers}
-    answer = backtest(Question(settings.journal, settings.rules, settings.category_tag, known, 0.0, time.time()))
+    answer = backtest(Question(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time()))
     judged = [one for one in run.witnesses.journal.verdicts if one.reason not in GATE_REASONS]
     found = answer.differing
     assert (found.total, found.differences) == (0, {kind: {} for kind in KINDS})

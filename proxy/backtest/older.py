@@ -1,0 +1,114 @@
+"""Older: what people refused, and who is on lists, from before the journal begins: out of the gate's store as it is now, taken back to then.
+
+In: the store's file, which a gate may be using; what the journal says was changed since that moment. Out: a store of our own. Never: a byte of
+the original, a lock on it.
+
+Retention removes the oldest of the journal, and a refusal may be older than that. What came later than the moment is taken out again, what was
+lifted later is put back. Of two equal refusals only the newer is on record: where it came later than the moment, the older is not known.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from pyroaring import BitMap
+
+from proxy.backtest.turns import turns_of
+from proxy.desk import entries, operated
+from proxy.desk.disk import Disk
+from proxy.desk.scan import segment_name
+from proxy.desk.segment import HEADER_BYTES, Fault, Record, unpack_header
+from proxy.listing import key_of
+from proxy.message import OptOut
+from proxy.state import StateError, asked, record
+from proxy.state.aggregates import Aggregates
+from proxy.state.orders import Orders
+from proxy.state.sqlite import SqliteStore
+
+
+def older(path: Path, disk: Disk, moment: float) -> SqliteStore:
+    """A store with the facts of that moment, and no counters. Raises StateError, OSError, JournalDamaged."""
+    store = _copy(path)
+    store.counters = Aggregates()
+    given, store.orders = store.orders, Orders()
+    for number, body in given.held.items():
+        if operated.unpack_order(body).since < moment:
+            store.orders.put(number, body)
+    for people in list(store.walk()):
+        for person, _ in people:
+            store.update(person, lambda data: as_of(data, moment))
+    for item in _since(disk, moment):
+        if item.kind == entries.RESTORED:
+            back = entries.unpack_restored(item.body)
+            _put_back(store, back.recipient, back.lifted, moment)
+        elif item.kind == entries.SUPPRESSED:
+            said = operated.unpack_suppressed(item.body)
+            _put_back(store, said.recipient, said.lifted, moment)
+    _lists(store, disk, moment)
+    return store
+
+
+def as_of(data: bytes, moment: float) -> bytes:
+    """A record without what came later."""
+    for entry in record.entries(data):
+        if entry.time >= moment:
+            data = record.remove(data, entry.id)
+    for one in record.opt_outs(data):
+        if one.time >= moment:
+            data = record.restore(data, one.scope, one.value, one.time)
+            if one.scope == "advertiser" and len(one.value) == 12:
+                data = asked.without_texts(data, int(one.value, 16))
+    return data
+
+
+def _copy(path: Path) -> SqliteStore:
+    try:
+        memory = sqlite3.connect(":memory:", isolation_level=None)
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as file:
+            file.backup(memory)
+    except sqlite3.Error as error:
+        raise StateError(f"store {path}: {error}") from error
+    return SqliteStore(None, connection=memory)
+
+
+def _put_back(store: SqliteStore, person: int, lifted: tuple[OptOut, ...], moment: float) -> None:
+    for one in lifted:
+        if one.time < moment:
+            store.update(person, lambda data, one=one: record.opt_out(data, one))  # type: ignore[misc]
+
+
+def _lists(store: SqliteStore, disk: Disk, moment: float) -> None:
+    """Takes off whom lists named later, and puts on whom they let go."""
+    begun: dict[int, operated.Listing] = {}
+    for item in _since(disk, moment):
+        if item.kind == entries.LISTING:
+            begun[item.sequence] = operated.unpack_listing(item.body)
+        elif item.kind == entries.LISTED:
+            chunk = operated.unpack_listed(item.body)
+            said = begun.get(chunk.listing)
+            if said is not None:
+                refusal, lows = said.refusals[chunk.key], BitMap.deserialize(chunk.numbers)
+                if said.takes_off:
+                    store.listed.add(key_of(refusal), int(moment), chunk.chunk, lows)
+                else:
+                    store.listed.remove(refusal.scope, refusal.value, chunk.chunk, lows, refusal.source)
+
+
+def _since(disk: Disk, moment: float) -> Iterator[Record]:
+    """The records from a moment on, without reading what lies before."""
+    first = 0
+    for name in disk.list():
+        try:
+            header = unpack_header(disk.read(name, HEADER_BYTES))
+        except Fault:
+            break
+        if header.created_ms / 1000 > moment and first:
+            break
+        if name == segment_name(header.first):
+            first = header.first
+    for turn in turns_of(disk, first=first):
+        if turn.time >= moment:
+            yield from turn.records

@@ -1,0 +1,136 @@
+"""The oldest of the journal is gone, and what people refused in it still counts: it is in the gate's store, taken back to the moment asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pyroaring import BitMap
+
+from proxy.backtest.house import Known
+from proxy.backtest.older import older
+from proxy.backtest.run import Answer, Question, backtest
+from proxy.backtest.told import notes
+from proxy.desk import entries, operated
+from proxy.desk.journal import MemoryDisk, read
+from proxy.message import Category, OptOut
+from proxy.replay import replay
+from proxy.state import open_store, record
+from proxy.state.listed import CHUNK_BITS, LOW_MASK
+from tests.house import SHANGHAI, House
+
+AD = "【测试】双11好礼, 满100减50 拒收请回复R"
+EARLY, LATE, LISTED, BACK, UNLISTED = range(SHANGHAI, SHANGHAI + 5)
+DAY_S = 86_400
+
+
+class Gate:
+    """A house that has run for days, its store on disk, and the first hours of its journal removed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.house = house = House(folder)
+        rules = house.relay.rules
+        self.writes(entries.RULES, entries.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
+        self.refuses(EARLY)
+        self.refuses(BACK)
+        self.lists(LISTED)
+        self.lists(UNLISTED)
+        self.removed = len(house.disk.list())
+        house.now += 2 * DAY_S
+        self.since = house.now
+        for person in (EARLY, LATE, LISTED, BACK, UNLISTED):
+            house.submit("jia", person, AD)
+        house.now += 700
+        self.refuses(LATE)
+        self.takes_back(BACK)
+        self.lists(UNLISTED, takes_off=True)
+        house.now += 700
+        for person in (EARLY, LATE, LISTED, BACK, UNLISTED):
+            house.submit("jia", person, AD)
+
+    def writes(self, kind: int, body: bytes) -> int:
+        house = self.house
+        sequence = house.journal.append(kind, body)
+        house.journal.write(house.now)
+        house.relay.refusals.clear()
+        return sequence
+
+    def refuses(self, person: int) -> None:
+        refusal = OptOut("all", "", int(self.house.now), "officer", 0)
+        self.house.store.update(person, lambda data: record.opt_out(data, refusal))
+        self.writes(entries.SUPPRESSED, operated.pack_suppressed(self.house.now, person, [refusal], [], "li", "asked"))
+
+    def takes_back(self, person: int) -> None:
+        (refusal,) = record.opt_outs(self.house.store.load_now([person])[person][1])
+        self.house.store.update(person, lambda data: record.restore(data, "all", "", refusal.time))
+        self.writes(entries.SUPPRESSED, operated.pack_suppressed(self.house.now, person, [], [refusal], "li", "asked"))
+
+    def lists(self, person: int, takes_off: bool = False) -> None:
+        house = self.house
+        refusal = OptOut("all", "", int(house.now), "import", 0)
+        sequence = self.writes(
+            entries.LISTING, operated.pack_listing(house.now, takes_off, [refusal], "li", "asked", "list.csv")
+        )
+        from proxy.listing import Listing
+
+        listing = Listing(sequence, operated.Listing(house.now, takes_off, (refusal,), "li", "asked", "list.csv"))
+        body = operated.pack_listed(sequence, 0, person >> CHUNK_BITS, BitMap((person & LOW_MASK,)).serialize())
+        self.writes(entries.LISTED, body)
+        listing.add(body, 1)
+        self.writes(entries.LISTING_DONE, listing.done(house.now))
+        for _ in listing.apply(house.store.listed):
+            pass
+
+    def leaves(self) -> Path:
+        """The store's file and what retention has left of the journal."""
+        house, path = self.house, self.folder / "state.db"
+        store = open_store(f"sqlite://{path}")
+        found = replay(store, read(house.disk, 1), 0)
+        store.checkpoint_now(counted=found.last_sequence, open_from=1, highest_id=found.highest_id)
+        store.close()
+        (self.folder / "journal").mkdir()
+        for name in house.disk.list()[self.removed :]:
+            (self.folder / "journal" / name).write_bytes(house.disk.read(name))
+        return path
+
+    def asked(self, store: Path | None) -> Answer:
+        known = dict.fromkeys(("jia", "yi"), Known(Category.MARKETING))
+        return backtest(Question(self.folder / "journal", self.folder / "rules", None, known, store, 0.0, self.house.now + 1e6))
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path)
+
+
+def test_the_gate_had_refused_by_what_was_written_days_before(gate: Gate) -> None:
+    first, second = gate.house.verdicts()[:5], gate.house.verdicts()[5:]
+    assert [one.reason for one in first] == ["suppressed", "", "suppressed", "suppressed", "suppressed"]
+    assert [one.reason for one in second] == ["suppressed", "suppressed", "suppressed", "", ""]
+
+
+def test_without_the_store_refusals_from_before_the_journal_are_missed_and_that_is_told(gate: Gate) -> None:
+    gate.leaves()
+    answer = gate.asked(None)
+    assert answer.differing.by("newly_allowed", "rule") == {"suppressed": 6}
+    assert any("what people refused before is not known here" in one for one in notes(answer))
+
+
+def test_with_it_nothing_comes_out_otherwise(gate: Gate) -> None:
+    answer = gate.asked(gate.leaves())
+    assert (answer.differing.messages, answer.differing.total) == (10, 0)
+    assert not answer.whole
+    assert any("what people refused before is taken from the store as it is now" in one for one in notes(answer))
+
+
+def test_the_store_is_read_only_and_may_be_in_use(gate: Gate) -> None:
+    path = gate.leaves()
+    before = path.read_bytes()
+    held = open_store(f"sqlite://{path}")  # a gate has it
+    disk = MemoryDisk()
+    store = older(path, disk, gate.since)
+    assert record.opt_outs(store.load_now([EARLY])[EARLY][1])
+    assert not record.opt_outs(store.load_now([LATE])[LATE][1]), "that came later"
+    held.close()
+    assert len(path.read_bytes()) == len(before)
