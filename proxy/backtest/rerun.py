@@ -178,9 +178,9 @@ class Rerun:
     def _accept(self, accepted: list[Record]) -> None:
         """Nothing changes but that nobody waits any more."""
         for item in accepted:
-            for answer in entries.unpack_answers(item):
-                if self._in_flight.pop(answer.verdict_sequence, None) is None:
-                    self._before.open.pop(answer.verdict_sequence, None)
+            for sequence in entries.verdicts_of(item.body):
+                if self._in_flight.pop(sequence, None) is None:
+                    self._before.open.pop(sequence, None)
 
     def _decide(self, submits: list[Record], now: float) -> list[Case]:
         decided: list[Case] = []

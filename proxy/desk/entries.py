@@ -142,7 +142,9 @@ _TAKE = struct.Struct(">QII")
 _SENDERS_MAX = 65_536
 """Senders are made per (account, source); a provider may invent sources, so the memo is dropped when it is full."""
 
+_OUTCOMES, _CATEGORIES = tuple(Outcome), tuple(Category)
 _senders: dict[Sender, bytes] = {}
+_whos: dict[bytes, tuple[str, str, str]] = {}
 _reasons: dict[str, bytes] = {}
 _revisions: dict[str, bytes] = {}
 _pack_fixed = _FIXED.pack
@@ -243,17 +245,48 @@ def unpack_verdict(body: bytes) -> Verdict:
         digest_len,
         reason_len,
     ) = _FIXED.unpack_from(body)
-    reader = _Reader(body, _FIXED.size)
-    reason = reader.raw(reason_len).decode()
-    digest = reader.raw(digest_len)
-    entry = Entry.unpack(reader.raw(ENTRY.size)) if flags & 16 else None
-    provider, account, port = reader.word(), reader.word(), reader.word()
-    breaches = tuple(_breach(*reader.take(_BREACH)) for _ in range(breach_count))
-    takes = tuple(Take(*reader.take(_TAKE)) for _ in range(take_count))
+    at = _FIXED.size + reason_len
+    reason = body[_FIXED.size : at].decode()
+    digest = body[at : at + digest_len]
+    at += digest_len
+    entry = None
+    if flags & 16:
+        entry = Entry.unpack(body, at)
+        at += ENTRY.size
+    try:
+        who, at = _who(body, at)
+        outcome, of = _OUTCOMES[flags & 3], _CATEGORIES[category]
+    except IndexError:
+        raise ValueError(f"a journal body of {len(body)} bytes is no verdict") from None
+    breaches: tuple[tuple[int, Outcome, bool], ...] = ()
+    if breach_count:
+        breaches = tuple(_breach(*_BREACH.unpack_from(body, at + place * _BREACH.size)) for place in range(breach_count))
+        at += breach_count * _BREACH.size
+    takes: tuple[Take, ...] = ()
+    if take_count:
+        takes = tuple(Take(*_TAKE.unpack_from(body, at + place * _TAKE.size)) for place in range(take_count))
+        at += take_count * _TAKE.size
+    if at > len(body):
+        raise ValueError(f"a journal body of {len(body)} bytes ends before {at}")
     return Verdict(
-        time_ms / 1000, provider, account, port, recipient, Outcome(flags & 3), reason, status, Category(category),
-        revision.hex() if any(revision) else "", breaches, takes, entry, adopts, keep_s, digest, reader.rest(),
+        time_ms / 1000, *who, recipient, outcome, reason, status, of,
+        revision.hex() if any(revision) else "", breaches, takes, entry, adopts, keep_s, digest, body[at:],
     )  # fmt: skip
+
+
+def _who(body: bytes, at: int) -> tuple[tuple[str, str, str], int]:
+    """Provider, account and port, which few messages have to themselves, and where they end."""
+    end = at
+    for _ in range(3):
+        end += 2 + (body[end] << 8 | body[end + 1])
+    raw = body[at:end]
+    found = _whos.get(raw)
+    if found is None:
+        if len(_whos) >= _SENDERS_MAX:
+            _whos.clear()
+        reader = _Reader(raw)
+        found = _whos[raw] = reader.word(), reader.word(), reader.word()
+    return found, end
 
 
 def revision_of(body: bytes) -> str:
@@ -294,7 +327,7 @@ class Answer(NamedTuple):
 
 _ANSWER = struct.Struct(">QQQBIQQIB")
 _TAKEN = struct.Struct(">QQQH")
-_pack_taken = _TAKEN.pack
+_pack_taken, _unpack_taken = _TAKEN.pack, _TAKEN.unpack_from
 """Entry id, recipient, sequence of the verdict, octets of the carrier's answer."""
 ACCEPTED_BYTES_MAX = 128 * 1024
 """Beyond it another record begins: far below what a record may hold, whatever carriers write into their answers."""
@@ -362,6 +395,16 @@ def unpack_answers(record: Record) -> list[Answer]:
     while reader.at < len(record.body):
         entry_id, recipient, verdict, size = reader.take(_TAKEN)
         found.append(Answer(time_ms / 1000, entry_id, recipient, 0, 0, verdict, 0, 0, (), reader.raw(size)))
+    return found
+
+
+def verdicts_of(body: bytes) -> list[int]:
+    """Where the verdicts stand that a record of kind ACCEPTED is about, without unpacking the rest."""
+    at, end, found = _TIME.size, len(body), []
+    while at < end:
+        _, _, sequence, size = _unpack_taken(body, at)
+        found.append(sequence)
+        at += _TAKEN.size + size
     return found
 
 
