@@ -21,6 +21,7 @@ Rooms, in the order a message walks through them (imports go down this list only
     heldoff    who guessed wrong too often           private    no core, no file for others
     revising   sets of rules that come and go: revisions (which may), kept (their files), proposal (one that waits is tried beside)
     backtest   what other rules would have made of the journal; one message of it, explained
+    report     the sheet of a day                    charts     pages that open offline
     gently     long work in slices between the turns of the loop, so that messages notice little of it
 
 ``sim`` stands beside the house: a carrier, providers, 双11, and the measurements.

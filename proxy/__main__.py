@@ -29,6 +29,7 @@ from proxy.cli import (
     links,
     optout,
     precheck,
+    report,
     rules,
     say,
     settings,
@@ -60,6 +61,7 @@ trace.add_to(app)
 settings.add_to(app)
 backup.add_to(app)
 backtest.add_to(app)
+report.add_to(app)
 explain.add_to(app)
 find.add_to(app)
 precheck.add_to(app)

@@ -16,11 +16,10 @@ from pathlib import Path
 
 from pyroaring import BitMap
 
-from proxy.backtest.turns import turns_of
+from proxy.backtest.turns import turns_since
 from proxy.desk import entries, operated
 from proxy.desk.disk import Disk
-from proxy.desk.scan import segment_name
-from proxy.desk.segment import HEADER_BYTES, Fault, Record, unpack_header
+from proxy.desk.segment import Record
 from proxy.listing import key_of
 from proxy.message import OptOut
 from proxy.state import StateError, asked, record
@@ -40,7 +39,7 @@ def older(path: Path, disk: Disk, moment: float) -> SqliteStore:
     for people in list(store.walk()):
         for person, _ in people:
             store.update(person, lambda data: as_of(data, moment))
-    for item in _since(disk, moment):
+    for item in records_since(disk, moment):
         if item.kind == entries.RESTORED:
             back = entries.unpack_restored(item.body)
             _put_back(store, back.recipient, back.lifted, moment)
@@ -83,7 +82,7 @@ def _put_back(store: SqliteStore, person: int, lifted: tuple[OptOut, ...], momen
 def _lists(store: SqliteStore, disk: Disk, moment: float) -> None:
     """Takes off whom lists named later, and puts on whom they let go."""
     begun: dict[int, operated.Listing] = {}
-    for item in _since(disk, moment):
+    for item in records_since(disk, moment):
         if item.kind == entries.LISTING:
             begun[item.sequence] = operated.unpack_listing(item.body)
         elif item.kind == entries.LISTED:
@@ -97,18 +96,6 @@ def _lists(store: SqliteStore, disk: Disk, moment: float) -> None:
                     store.listed.remove(refusal.scope, refusal.value, chunk.chunk, lows, refusal.source)
 
 
-def _since(disk: Disk, moment: float) -> Iterator[Record]:
-    """The records from a moment on, without reading what lies before."""
-    first = 0
-    for name in disk.list():
-        try:
-            header = unpack_header(disk.read(name, HEADER_BYTES))
-        except Fault:
-            break
-        if header.created_ms / 1000 > moment and first:
-            break
-        if name == segment_name(header.first):
-            first = header.first
-    for turn in turns_of(disk, first=first):
-        if turn.time >= moment:
-            yield from turn.records
+def records_since(disk: Disk, moment: float) -> Iterator[Record]:
+    for turn in turns_since(disk, moment):
+        yield from turn.records

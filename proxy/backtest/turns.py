@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from proxy.desk.disk import Disk
 from proxy.desk.scan import Scan
-from proxy.desk.segment import Record
+from proxy.desk.segment import HEADER_BYTES, Fault, Record, unpack_header
 
 
 class Turn(NamedTuple):
@@ -36,6 +36,22 @@ def turns_of(disk: Disk, tell: Callable[[float], None] = nobody_waits, first: in
     for at, segment in _placed(scan):
         tell(at)
         yield from segment
+
+
+def turns_since(disk: Disk, moment: float, tell: Callable[[float], None] = nobody_waits) -> Iterator[Turn]:
+    """Turns from a moment on, without reading the segments before."""
+    first = 0
+    for name in disk.list():
+        try:
+            header = unpack_header(disk.read(name, HEADER_BYTES))
+        except Fault:
+            break
+        if first and header.created_ms / 1000 > moment:
+            break
+        first = header.first
+    for turn in turns_of(disk, tell, first):
+        if turn.time >= moment:
+            yield turn
 
 
 def _placed(scan: Scan) -> Iterator[tuple[float, list[Turn]]]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
@@ -14,12 +15,16 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from proxy import policy
 from proxy.backtest import told
 from proxy.backtest.differing import KINDS
 from proxy.backtest.house import Known
 from proxy.backtest.run import Question, backtest
+from proxy.backtest.turns import turns_of
 from proxy.config import load
+from proxy.desk.disk import OsDisk
 from proxy.message import GATE_REASONS
+from proxy.report.sheet import SENT, Counting
 from proxy.sim import closing, demo, gate, measure, scenario, view
 from proxy.sim.carrier import Carrier
 from proxy.sim.provider import SimProvider
@@ -97,6 +102,20 @@ def test_its_journal_judged_again_by_the_same_rules_gives_no_difference(run):
     assert found.messages + found.parts + found.skipped["began-before"] >= len(judged) > 200
     assert answer.same
     assert list(told.notes(answer)) == []
+
+
+def test_the_sheet_of_its_days_counts_what_the_journal_says(run):
+    kept = Path(run.text.splitlines()[-1].rpartition(" ")[2])
+    settings = load(kept / "gate106.yaml")
+    regions = policy.load(settings.rules, category_tag=settings.category_tag).regions
+    sheet = Counting(0.0, 1e12, regions).read(turns_of(OsDisk(settings.journal)))
+    verdicts = run.witnesses.journal.verdicts
+    assert sheet.total(SENT) == sum(one.verdict == "allow" for one in verdicts)
+    refused = Counter(one.reason for one in verdicts if one.reason)
+    assert {reason: counted.total() for reason, counted in sheet.by("reason").items()} == refused
+    assert sheet.optouts.total() == len(run.witnesses.journal.optouts)
+    assert set(scenario.SHADOWS) <= {rule for rule, _ in sheet.shadow}
+    assert sheet.submits.total() == len(verdicts)
 
 
 def test_its_closing_tables_are_whole_in_eighty_columns(run):

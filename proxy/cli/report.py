@@ -1,0 +1,123 @@
+"""report: ``gate106 report``: the sheet of one day, from the journal."""
+
+from __future__ import annotations
+
+import struct
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proxy.cli import CONFIG, Json, as_json, fail, note, say, speaks
+from proxy.cli.explain import Language, settings_of
+
+if TYPE_CHECKING:
+    from proxy.config import Settings
+    from proxy.report.sheet import NamesOf, Sheet
+
+REPEATS_S = 900
+"""So long before the day reading begins: repeats of what was refused before midnight name it."""
+
+
+def report(
+    day: Annotated[str | None, typer.Option("--day", help="Which day in China: 2026-11-11; default yesterday.")] = None,
+    config: Annotated[Path, typer.Option("--config", help="The settings (YAML): journal and rules.")] = CONFIG,
+    journal: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write it as a page that opens offline.")] = None,
+    pdf: Annotated[Path | None, typer.Option("--pdf", help="Write it as a PDF.")] = None,
+    least: Annotated[int, typer.Option("--least", min=1, max=1_000_000, help="Smaller numbers are not told apart.")] = 10,
+    lang: Language = None,
+    json: Json = False,
+) -> None:
+    """Tell a day: what was sent, refused and put off, by reason, province, provider and signature; rates of opt-outs, unknown regions,
+    what shadow rules would have stopped. No number of anybody and no text is in it, and small counts are not told apart."""
+    from proxy.report.told import View, as_dict, as_text
+
+    language = speaks(lang)
+    settings = settings_of(config)
+    assert settings is not None
+    folder = journal or settings.journal
+    if not folder.is_dir():
+        fail(f"{folder}: no such folder (a gate that has run leaves its journal there)")
+    since = _midnight(day)
+    sheet = _counted(folder, settings, since, since + 86_400)
+    if not sheet.records:
+        fail(f"{folder}: the journal has nothing of that day")
+    view = View(sheet, least)
+    if html is not None:
+        from proxy.report.page import page
+
+        _write(html, page(view, language).encode())
+    if pdf is not None:
+        from proxy.report.paper import paper
+
+        _write(pdf, paper(view, language))
+    if json:
+        as_json(as_dict(view))
+    else:
+        for line in as_text(view):
+            say(line)
+
+
+def _midnight(day: str | None) -> float:
+    from proxy.fields import CHINA
+
+    try:
+        of = date.fromisoformat(day) if day is not None else datetime.now(CHINA).date() - timedelta(days=1)
+    except ValueError:
+        fail(f"--day: '{day}' is no day (like 2026-11-11)")
+    return datetime(of.year, of.month, of.day, tzinfo=CHINA).timestamp()
+
+
+def _counted(folder: Path, settings: Settings, since: float, until: float) -> Sheet:
+    from proxy import policy
+    from proxy.backtest.turns import turns_since
+    from proxy.desk.disk import OsDisk
+    from proxy.desk.scan import JournalDamaged
+    from proxy.report.sheet import Counting
+
+    try:
+        rules = policy.load(settings.rules, category_tag=settings.category_tag)
+        names = _names({rules.revision: tuple(rule.id for rule in rules.rules)}, settings)
+        return Counting(since, until, rules.regions, names).read(turns_since(OsDisk(folder), since - REPEATS_S))
+    except policy.RulesError as error:
+        fail(f"{settings.rules}: the rules cannot be loaded: {error.problems[0]}")
+    except JournalDamaged as error:
+        fail(f"{error} (while a gate writes it, run it again)")
+    except FileNotFoundError as error:
+        fail(f"{error.filename}: is gone while the journal is read (run it again)")
+    except (OSError, ValueError, struct.error) as error:
+        fail(f"{folder}: the journal cannot be read: {error}")
+
+
+def _names(known: dict[str, tuple[str, ...]], settings: Settings) -> NamesOf:
+    """Names of rules by revision, of sets that are kept."""
+    from proxy import policy
+    from proxy.kept import Kept
+
+    kept = Kept(settings.revisions.folder, settings.revisions.keep)
+
+    def names_of(revision: str) -> tuple[str, ...]:
+        if revision not in known:
+            known[revision] = ()
+            if kept.has(revision):
+                try:
+                    known[revision] = tuple(rule.id for rule in policy.load(kept.path(revision)).rules)
+                except policy.RulesError as error:
+                    note(f"{kept.path(revision)}: {error.problems[0]}: its rules have no names")
+        return known[revision]
+
+    return names_of
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
+    note(f"written: {path}")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("report", epilog="Example: gate106 report --day 2026-11-11 --pdf sheet.pdf")(report)

@@ -1,0 +1,153 @@
+"""Told: a sheet in words and for programs; page and paper show the same.
+
+In: a Sheet, below which count nothing is told apart. Out: a View, lines, a dictionary for JSON. Never: a number of anybody.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from proxy.fields import CHINA
+from proxy.report import small
+from proxy.report.sheet import FATES, UNREAD, Sheet
+
+SIGNATURES_SHOWN = 25
+ROWS_SHOWN = 40
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class OptOuts:
+    """Of one provider or signature."""
+
+    name: str
+    count: int
+    sent: int
+    per_10k: float | None
+
+
+class View:
+    """A sheet as it may be shown."""
+
+    def __init__(self, sheet: Sheet, least: int = small.LEAST) -> None:
+        self.sheet, self.least = sheet, least
+
+    @property
+    def day(self) -> str:
+        return datetime.fromtimestamp(self.sheet.since, CHINA).strftime("%Y-%m-%d")
+
+    def table(self, name: str) -> dict[str, Counter[str]]:
+        """Fates by reason, provider, province or category."""
+        return small.together(self.sheet.by(name), self.least)
+
+    def signatures(self) -> dict[str, Counter[str]]:
+        found: dict[str, Counter[str]] = {}
+        for (name, fate), count in self.sheet.signatures.items():
+            found.setdefault(name or "(none)", Counter())[fate] += count
+        ordered = sorted(found.items(), key=lambda one: (-one[1].total(), one[0]))
+        together = small.together(dict(ordered), self.least)
+        return dict(list(together.items())[:SIGNATURES_SHOWN])
+
+    def cells(self, rows: Mapping[str, Counter[str]]) -> dict[str, dict[str, int | str]]:
+        return small.cells(rows, FATES, self.least)
+
+    def hours(self) -> list[tuple[int, Counter[str]]]:
+        return [(hour, Counter({fate: self.sheet.hours[hour, fate] for fate in FATES})) for hour in range(24)]
+
+    def optouts_by_provider(self) -> list[OptOuts]:
+        return self._optouts(0, self.sheet.marketing_by)
+
+    def optouts_by_signature(self) -> list[OptOuts]:
+        """The highest rates first, of those that are large enough to have one."""
+        found = [one for one in self._optouts(1, self.sheet.marketing) if one.per_10k is not None and one.name]
+        return sorted(found, key=lambda one: -(one.per_10k or 0))[:SIGNATURES_SHOWN]
+
+    def _optouts(self, place: int, sent: Mapping[str, int]) -> list[OptOuts]:
+        counted: Counter[str] = Counter()
+        for key, count in self.sheet.optouts.items():
+            counted[key[place]] += count
+        return [
+            OptOuts(name, count, sent.get(name, 0), small.rate(count, sent.get(name, 0), self.least))
+            for name, count in counted.most_common()
+        ]
+
+    def unknown(self) -> list[tuple[str, float]]:
+        """Share of submits to people of whom nobody knows where they live, of all and by provider."""
+        rows: dict[str, list[int]] = {}
+        for key, count in self.sheet.submits.items():
+            if key.category == UNREAD:
+                continue
+            for name in ("", key.provider):
+                row = rows.setdefault(name, [0, 0])
+                row[0] += count * (key.province == UNKNOWN)
+                row[1] += count
+        large = [
+            (name, row[0] / row[1]) for name, row in rows.items() if row[1] >= self.least * 10 and not 0 < row[0] < self.least
+        ]
+        return sorted(large, key=lambda one: (bool(one[0]), -one[1], one[0]))
+
+    def shadow(self) -> list[tuple[str, int]]:
+        counted: Counter[str] = Counter()
+        for (rule, _), count in self.sheet.shadow.items():
+            counted[rule] += count
+        return counted.most_common(ROWS_SHOWN)
+
+    def hits(self) -> list[tuple[str, int]]:
+        return self.sheet.hits.most_common(ROWS_SHOWN)
+
+
+def as_dict(view: View) -> dict[str, Any]:
+    """What ``gate106 report --json`` prints."""
+    sheet, least = view.sheet, view.least
+
+    return {
+        "day": view.day,
+        "submits": {fate: sheet.total(fate) for fate in FATES},
+        "by_reason": {name: small.told(one.total(), least) for name, one in view.table("reason").items()},
+        **{f"by_{name}": view.cells(view.table(name)) for name in ("provider", "province", "category")},
+        "by_signature": view.cells(view.signatures()),
+        "by_hour": [{"hour": hour} | {fate: small.told(one[fate], least) for fate in FATES} for hour, one in view.hours()],
+        "optouts": {
+            "total": small.told(sheet.optouts.total(), least),
+            "by_provider": [_optouts(one, least) for one in view.optouts_by_provider()],
+            "by_signature": [_optouts(one, least) for one in view.optouts_by_signature()],
+        },
+        "unknown_region": {name or "all": round(share, 5) for name, share in view.unknown()},
+        "rule_hits": {rule: small.told(count, least) for rule, count in view.hits()},
+        "shadow": {rule: small.told(count, least) for rule, count in view.shadow()},
+        "answers": {word: small.told(count, least) for word, count in sheet.answers.most_common()},
+        "revisions": [one for one in sheet.revisions if one],
+        "below": least,
+    }
+
+
+def _optouts(one: OptOuts, least: int) -> dict[str, Any]:
+    per_10k = None if one.per_10k is None else round(one.per_10k, 2)
+    return {"name": one.name, "optouts": small.told(one.count, least), "sent": small.told(one.sent, least), "per_10k": per_10k}
+
+
+def as_text(view: View) -> Iterator[str]:
+    """For a terminal."""
+    sheet, least = view.sheet, view.least
+    yield f"{view.day}: " + ", ".join(f"{sheet.total(fate):,} {fate}" for fate in FATES)
+    reasons = ", ".join(f"{name} {small.shown(one.total(), least)}" for name, one in view.table("reason").items())
+    yield f"by reason: {reasons or 'nothing was refused'}"
+    for name in ("provider", "province", "category"):
+        rows = view.cells(view.table(name)).items()
+        rows = view.cells(view.table(name)).items()
+        yield f"by {name}: " + ", ".join(
+            f"{of or '(none)'} " + "/".join(small.spelt(one[fate]) for fate in FATES) for of, one in rows
+        )
+    yield f"opt-outs: {small.shown(sheet.optouts.total(), least)}"
+    for one in view.optouts_by_provider():
+        if one.per_10k is not None:
+            yield f"  {one.name or '(nobody)'}: {small.shown(one.count, least)}, {one.per_10k:.2f} in 10,000 advertisements"
+    for name, share in view.unknown():
+        yield f"region unknown: {share:.2%} of {name or 'all'}"
+    for rule, count in view.shadow():
+        yield f"shadow rule {rule}: would have stopped {small.shown(count, least)} that went out"
+    yield f"(sent/refused/deferred; numbers below {least} are not told)"

@@ -1,0 +1,49 @@
+"""Small counts: none is told, and none can be worked out from what is told."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+from proxy.report import small
+from proxy.report.sheet import OTHERS
+
+COLUMNS = ("sent", "refused", "deferred")
+
+
+def rows_of(dice: random.Random) -> dict[str, Counter[str]]:
+    sizes = [0, 0, 1, 2, 9, 10, 11, 40, 5_000]
+    found = {f"row {n}": Counter({column: dice.choice(sizes) for column in COLUMNS}) for n in range(dice.randint(1, 9))}
+    return dict(sorted(found.items(), key=lambda one: -one[1].total()))
+
+
+def test_no_small_number_is_told_and_no_single_one_is_left_to_subtract() -> None:
+    for seed in range(2_000):
+        rows, least = rows_of(random.Random(seed)), 10
+        cells = small.cells(small.together(rows, least), COLUMNS, least)
+        for column in COLUMNS:
+            told = [row[column] for row in cells.values()]
+            assert not [one for one in told if isinstance(one, int) and 0 < one < least], seed
+            hidden = [name for name, row in cells.items() if isinstance(row[column], str)]
+            alone = len(hidden) == 1 and any(isinstance(one, int) and one for one in told)
+            assert not alone, f"seed {seed}: {hidden} is the total less the rest"
+
+
+def test_what_is_told_whole_stays_what_it_is() -> None:
+    rows = {"a": Counter(sent=5_000, refused=20), "b": Counter(sent=40)}
+    assert small.cells(small.together(rows, 10), COLUMNS, 10) == {
+        "a": {"sent": 5_000, "refused": 20, "deferred": 0}, "b": {"sent": 40, "refused": 0, "deferred": 0},
+    }  # fmt: skip
+
+
+def test_small_rows_are_put_together_with_the_next_larger_where_they_are_small_even_then() -> None:
+    rows = {"a": Counter(sent=500), "b": Counter(sent=40), "c": Counter(sent=3)}
+    assert small.together(rows, 10) == {"a": Counter(sent=500), OTHERS: Counter(sent=43)}
+    assert small.together({"a": Counter(sent=9), "b": Counter(sent=8)}, 10) == {OTHERS: Counter(sent=17)}
+
+
+def test_a_rate_of_few_is_none() -> None:
+    assert small.rate(20, 10_000, 10) == 20.0
+    assert small.rate(0, 10_000, 10) == 0.0
+    assert small.rate(3, 10_000, 10) is None
+    assert small.rate(20, 99, 10) is None
