@@ -8,16 +8,18 @@ kept. Today's rules are asked with the same: what they would have said at that m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from proxy.backtest.house import Senders
 from proxy.backtest.named import Meant
 from proxy.backtest.past import stood, window_s
 from proxy.backtest.rerun import Case, Rerun, RulesOf
-from proxy.backtest.run import RUN_IN_S
+from proxy.backtest.run import RUN_IN_S, readings
 from proxy.backtest.turns import Turn
 from proxy.desk import entries, grounds, operated
+from proxy.desk.disk import Disk
 from proxy.desk.journal import Record
 from proxy.message import ORDER_NUMBERS_FROM, Entry, OptOut
 from proxy.policy import Explanation, RuleSet, explain
@@ -25,7 +27,6 @@ from proxy.state import EmbeddedStore
 from proxy.state.record import Record as Person
 from proxy.wire import Frame, Malformed, read_deliver, read_receipt
 
-Known = Callable[[float], EmbeddedStore]
 LOOK_BACK_S = 32 * 86_400
 """Of what the person was sent: the longest calendar window; further where rules look further."""
 
@@ -148,17 +149,14 @@ _KINDS = {
 }  # fmt: skip
 
 
-def inquire(
-    turns: Iterator[Turn], meant: Meant, then: RulesOf, today: RuleSet, senders: Senders, known: Known | None = None
-) -> Found:
-    """Reads the journal to its end. ``known``: makes the store that has what is older than the journal, as of a moment."""
+def inquire(disk: Disk, store: Path | None, meant: Meant, then: RulesOf, today: RuleSet, senders: Senders) -> Found:
+    """Reads the journal to its end. ``store``: the gate's, for what is older than the journal. Raises StateError, JournalDamaged, OSError."""
     recipient = meant.recipient
     found = Found(meant, today_revision=today.revision)
+    begin, look_back_s = meant.about - RUN_IN_S, max(LOOK_BACK_S, window_s(today))
+    turns, known = readings(disk, store, begin, look_back_s)
     heard = _Story(found).listen(turns)
-    look_back_s = max(LOOK_BACK_S, window_s(today))
-    begin = meant.about - RUN_IN_S
-    store = known(begin) if known is not None else None
-    before, left = stood(heard, begin, look_back_s, hear=lambda _: None, mine=lambda one: one == recipient, store=store)
+    before, left = stood(heard, begin, look_back_s, hear=lambda _: None, mine=lambda one: one == recipient, store=known)
     looking = _Looking(found, before.store, today)
     rerun = Rerun(
         before.store,

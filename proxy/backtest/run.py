@@ -11,9 +11,9 @@ import gc
 import os
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,15 +22,19 @@ from proxy import policy
 from proxy.backtest.differing import OTP_HELD_BACK_S, Differing
 from proxy.backtest.house import Known, Senders
 from proxy.backtest.older import older
-from proxy.backtest.past import counts, stood, window_s
+from proxy.backtest.past import ADOPTED_S, counts, stood, window_s
 from proxy.backtest.rerun import Rerun
-from proxy.backtest.turns import begins_whole, nobody_waits, turns_of
+from proxy.backtest.turns import Turn, begins_whole, nobody_waits, octets_before, turns_of, turns_since
 from proxy.desk import entries
-from proxy.desk.disk import OsDisk
+from proxy.desk.disk import Disk, OsDisk
 from proxy.desk.scan import JournalDamaged, Scan
+from proxy.desk.segment import HEADER_BYTES, Fault, unpack_header
 from proxy.policy import RulesError, RuleSet
-from proxy.state import StateError
+from proxy.state import EmbeddedStore, StateError
 
+READ_OCTETS_MAX = 2 << 30
+"""So much of a journal before the window is read for what people refused in it, about a minute of work; where there is more, the store says it,
+as of the moment from which messages are counted. It does not know of a refusal that the person has repeated since."""
 RUN_IN_S = 65.0
 """Judging begins so long before the window: late parts of long messages inherit for a minute."""
 GC_THRESHOLDS = 50_000, 50, 50
@@ -73,6 +77,8 @@ class Answer:
     unknown: set[str] = field(default_factory=set)
     """Providers that the settings do not name."""
     look_back_s: int = 0
+    from_store: bool = False
+    """Whether what people had refused was taken from the store."""
 
     @property
     def same(self) -> bool:
@@ -86,7 +92,8 @@ class _Edges:
     def __init__(self, folder: Path) -> None:
         disk = OsDisk(folder)
         self.whole = begins_whole(disk)
-        self.begins = next((turn.time for turn in turns_of(disk)), 0.0)
+        names = disk.list()
+        self.begins = unpack_header(disk.read(names[0], HEADER_BYTES)).created_ms / 1000 if names else 0.0
         self.ends = 0.0
         self.in_force = ""
         """The revision, empty where the newest segments name none."""
@@ -113,13 +120,13 @@ def backtest(question: Question, processes: int = 1, tell: Callable[[float], Non
         raise CannotBacktest("\n".join(str(problem) for problem in error.problems)) from error
     try:
         edges = _Edges(question.journal)
-        if edges.whole:
-            question = replace(question, store=None)
         since = max(edges.ends - question.last_s, edges.begins) if question.last_s else edges.begins
         shares = 1 if counts(rules) else max(1, min(processes, os.cpu_count() or 1))
-        found, unknown = _all_shares(question, since, edges.in_force, shares, tell)
+        found, unknown, from_store = _all_shares(question, since, edges.in_force, shares, tell)
     except JournalDamaged as error:
         raise CannotBacktest(f"{error} (while a gate writes it, run it again)") from error
+    except Fault as error:
+        raise CannotBacktest(f"{question.journal}: {error}: see gate106 journal verify") from error
     except StateError as error:
         raise CannotBacktest(error) from error
     except FileNotFoundError as error:
@@ -130,29 +137,41 @@ def backtest(question: Question, processes: int = 1, tell: Callable[[float], Non
         raise CannotBacktest(f"{question.journal}: the journal is empty")
     return Answer(
         question, rules.revision, edges.in_force, found, since, edges.ends, edges.begins, edges.whole, time.monotonic() - began, shares,
-        unknown, window_s(rules),
+        unknown, window_s(rules), from_store,
     )  # fmt: skip
 
 
 def _all_shares(
     question: Question, since: float, in_force: str, shares: int, tell: Callable[[float], None]
-) -> tuple[Differing, set[str]]:
+) -> tuple[Differing, set[str], bool]:
     if shares == 1:
         return share(question, since, in_force, 0, 1, tell)
     with ProcessPoolExecutor(shares - 1, get_context("spawn")) as pool:  # this process may have threads
         others = [pool.submit(share, question, since, in_force, number, shares) for number in range(1, shares)]
-        found, unknown = share(question, since, in_force, 0, shares, tell)
+        found, unknown, from_store = share(question, since, in_force, 0, shares, tell)
         for one in others:
-            more, strangers = one.result()
+            more, strangers, _ = one.result()
             found.add(more)
             unknown |= strangers
-    return found, unknown
+    return found, unknown, from_store
+
+
+def readings(
+    disk: Disk, store: Path | None, begin: float, look_back_s: int, tell: Callable[[float], None] = nobody_waits
+) -> tuple[Iterator[Turn], EmbeddedStore | None]:
+    """What to read for a window: the journal, and what people had refused before that, where it must come from the gate's store. Raises
+    StateError, JournalDamaged, OSError."""
+    start = begin - look_back_s - ADOPTED_S
+    if store is not None and octets_before(disk, start) > READ_OCTETS_MAX:
+        return turns_since(disk, start, tell), older(store, disk, start)
+    whole = store is None or begins_whole(disk)
+    return turns_of(disk, tell), None if whole or store is None else older(store, disk, begin)
 
 
 def share(
     question: Question, since: float, in_force: str, number: int, of: int, tell: Callable[[float], None] = nobody_waits
-) -> tuple[Differing, set[str]]:
-    """Judges again what was sent to one in ``of`` people; with it the providers that nobody knows."""
+) -> tuple[Differing, set[str], bool]:
+    """Judges again what was sent to one in ``of`` people; with it the providers that nobody knows, and whether the store was asked."""
     thresholds = gc.get_threshold()
     rules = _rules(question.rules, question.category_tag)
     gc.collect()
@@ -165,16 +184,15 @@ def share(
         differing.learn(rules)
         mine = None if of == 1 else (lambda person: person % of == number)
         same = rules.revision == in_force
-        turns = turns_of(OsDisk(question.journal), tell)
+        begin, look_back_s = since - RUN_IN_S, window_s(rules)
         by = None if same or not counts(rules) else (rules, senders)
-        begin = since - RUN_IN_S
-        known = older(question.store, OsDisk(question.journal), begin) if question.store is not None else None
-        before, left = stood(turns, begin, window_s(rules), hear=differing.note, mine=mine, count_by=by, store=known)
+        turns, known = readings(OsDisk(question.journal), question.store, begin, look_back_s, tell)
+        before, left = stood(turns, begin, look_back_s, hear=differing.note, mine=mine, count_by=by, store=known)
         rerun = Rerun(
             before.store, lambda _: rules, senders, differing.hear, differing.skip, differing.note, before.found, mine
         )
         rerun.run(left)
-        return differing, senders.unknown
+        return differing, senders.unknown, known is not None
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()

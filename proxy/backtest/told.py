@@ -62,10 +62,12 @@ def notes(answer: Answer) -> Iterator[str]:
             "changed, or it is a fault of gate106 (please report it)"
         )
     if not answer.whole:
-        known = "not known here" if answer.question.store is None else "taken from the store as it is now"
+        known = "taken from the store as it is now" if answer.from_store else "not known here"
         yield f"the journal begins at {local(answer.begins)}: what people refused before is {known}"
-    if answer.since - answer.begins < answer.look_back_s and not answer.whole:
-        yield "... and caps that look further back count less than they would have"
+        if answer.since - answer.begins < answer.look_back_s:
+            yield "... and caps that look further back count less than they would have"
+    elif answer.from_store:
+        yield "the journal is long: what people refused before the messages that count is taken from the store as it is now"
     if answer.unknown:
         yield f"the settings do not name {', '.join(sorted(answer.unknown))}: their default category is taken to be marketing"
     replaced = found.skipped["replace_sm"]

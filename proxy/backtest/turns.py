@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from proxy.desk.disk import Disk
-from proxy.desk.scan import Scan
+from proxy.desk.scan import Scan, segment_name
 from proxy.desk.segment import HEADER_BYTES, Fault, Record, unpack_header
 
 
@@ -38,8 +38,27 @@ def turns_of(disk: Disk, tell: Callable[[float], None] = nobody_waits, first: in
         yield from segment
 
 
+def segment_with(disk: Disk, sequence: int) -> int:
+    """The first record of the segment that holds a record, 0 where there is none."""
+    names = [name for name in disk.list() if name <= segment_name(sequence)]
+    return int(names[-1].split(".")[0]) if names else 0
+
+
+def octets_before(disk: Disk, moment: float) -> int:
+    """How much of a journal lies before the segment that holds a moment."""
+    first = _segment_of(disk, moment)
+    return sum(disk.size(name) for name in disk.list() if name < segment_name(first)) if first else 0
+
+
 def turns_since(disk: Disk, moment: float, tell: Callable[[float], None] = nobody_waits) -> Iterator[Turn]:
     """Turns from a moment on, without reading the segments before."""
+    for turn in turns_of(disk, tell, _segment_of(disk, moment)):
+        if turn.time >= moment:
+            yield turn
+
+
+def _segment_of(disk: Disk, moment: float) -> int:
+    """The first record of the segment that holds a moment, of the oldest where that is gone; 0 where there is none."""
     first = 0
     for name in disk.list():
         try:
@@ -49,9 +68,7 @@ def turns_since(disk: Disk, moment: float, tell: Callable[[float], None] = nobod
         if first and header.created_ms / 1000 > moment:
             break
         first = header.first
-    for turn in turns_of(disk, tell, first):
-        if turn.time >= moment:
-            yield turn
+    return first
 
 
 def _placed(scan: Scan) -> Iterator[tuple[float, list[Turn]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ def explain_message(wanted: str, config: Path, journal: Path | None, rules: Path
     from proxy.backtest import retold
     from proxy.config import SettingsError, load
     from proxy.desk.scan import JournalDamaged
+    from proxy.state import StateError
 
     try:
         settings = load(config)
@@ -38,6 +38,8 @@ def explain_message(wanted: str, config: Path, journal: Path | None, rules: Path
         found = _inquired(_meant(wanted.strip(), folder, settings.node), folder, settings, today)
     except JournalDamaged as error:
         fail(f"{error} (while a gate writes it, run it again)")
+    except StateError as error:
+        fail(error)
     except FileNotFoundError as error:
         fail(f"{error.filename}: is gone while the journal is read (run it again)")
     except (OSError, ValueError, struct.error) as error:
@@ -53,7 +55,7 @@ def explain_message(wanted: str, config: Path, journal: Path | None, rules: Path
 def _meant(wanted: str, folder: Path, node: int) -> Meant:
     """The one message that an id means; where it may mean several, which they are."""
     from proxy.backtest.named import MEANT_MAX, PLACE, meant_by
-    from proxy.backtest.turns import turns_of
+    from proxy.backtest.turns import segment_with, turns_of
     from proxy.desk.disk import OsDisk
 
     if not wanted:
@@ -61,7 +63,8 @@ def _meant(wanted: str, folder: Path, node: int) -> Meant:
     place = PLACE.fullmatch(wanted)
     if place is not None and int(place[1]) != node:
         fail(f"--message: {wanted} is of node {place[1]}, the settings are those of node {node}")
-    found = meant_by(turns_of(OsDisk(folder)), wanted)
+    disk = OsDisk(folder)
+    found = meant_by(turns_of(disk, first=segment_with(disk, int(place[2])) if place is not None else 0), wanted)
     if not found:
         what = "no verdict stands there" if place is not None else "no message of the journal is called so"
         fail(f"--message: {what}: a refused message has no id of the carrier's, gate106 find names it by its record")
@@ -75,8 +78,6 @@ def _meant(wanted: str, folder: Path, node: int) -> Meant:
 def _inquired(meant: Meant, folder: Path, settings: Settings, today: RuleSet) -> Found:
     from proxy.backtest.house import Senders
     from proxy.backtest.inquest import inquire
-    from proxy.backtest.older import older
-    from proxy.backtest.turns import begins_whole, turns_of
     from proxy.cli.backtest import store_of
     from proxy.desk.disk import OsDisk
     from proxy.kept import Kept
@@ -89,9 +90,7 @@ def _inquired(meant: Meant, folder: Path, settings: Settings, today: RuleSet) ->
             loaded[revision] = _loaded(kept.path(revision), settings) if kept.has(revision) else None
         return loaded[revision]
 
-    disk, store = OsDisk(folder), store_of(settings)
-    known = None if store is None or begins_whole(disk) else partial(older, store, disk)
-    return inquire(turns_of(disk), meant, then, today, Senders.of(settings), known)
+    return inquire(OsDisk(folder), store_of(settings), meant, then, today, Senders.of(settings))
 
 
 def _loaded(folder: Path, settings: Settings) -> RuleSet:

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from pyroaring import BitMap
 
+from proxy.backtest import run
 from proxy.backtest.house import Known
 from proxy.backtest.older import older
 from proxy.backtest.run import Answer, Question, backtest
 from proxy.backtest.told import notes
 from proxy.desk import entries, operated
+from proxy.desk.disk import OsDisk
 from proxy.desk.journal import MemoryDisk, read
 from proxy.message import Category, OptOut
 from proxy.replay import replay
@@ -37,7 +39,10 @@ class Gate:
         self.lists(LISTED)
         self.lists(UNLISTED)
         self.removed = len(house.disk.list())
-        house.now += 2 * DAY_S
+        for _ in range(4):
+            house.now += DAY_S
+            self.writes(entries.CLOCK, entries.pack_clock(house.now, 0.0))
+        house.now += DAY_S
         self.since = house.now
         for person in (EARLY, LATE, LISTED, BACK, UNLISTED):
             house.submit("jia", person, AD)
@@ -95,8 +100,11 @@ class Gate:
         return path
 
     def asked(self, store: Path | None) -> Answer:
+        return backtest(self.question(store))
+
+    def question(self, store: Path | None, last_s: float = 0.0) -> Question:
         known = dict.fromkeys(("jia", "yi"), Known(Category.MARKETING))
-        return backtest(Question(self.folder / "journal", self.folder / "rules", None, known, store, 0.0, self.house.now + 1e6))
+        return Question(self.folder / "journal", self.folder / "rules", None, known, store, last_s, self.house.now + 1e6)
 
 
 @pytest.fixture
@@ -134,3 +142,25 @@ def test_the_store_is_read_only_and_may_be_in_use(gate: Gate) -> None:
     assert not record.opt_outs(store.load_now([LATE])[LATE][1]), "that came later"
     held.close()
     assert len(path.read_bytes()) == len(before)
+
+
+def test_a_long_journal_is_read_only_as_far_back_as_rules_look(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it is there, and too much to be read for the sake of old refusals."""
+    gate.removed = 0
+    path = gate.leaves()
+    read: list[str] = []
+    real = OsDisk.read
+
+    def noted(disk: OsDisk, name: str, size: int = -1) -> bytes:
+        if size < 0:
+            read.append(name)
+        return real(disk, name, size)
+
+    monkeypatch.setattr(run, "READ_OCTETS_MAX", 0)
+    question = gate.question(path, last_s=gate.house.now - gate.since + 10)
+    monkeypatch.setattr(OsDisk, "read", noted)
+    answer = backtest(question)
+    assert (answer.differing.messages, answer.differing.total, answer.from_store) == (10, 0, True)
+    assert any("the journal is long" in one for one in notes(answer))
+    first = gate.house.disk.list()[0]
+    assert read.count(first) <= 1, "but for a look at when it begins"
