@@ -118,7 +118,7 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 
 
 def test_every_page_of_the_guide_is_linked_from_the_README() -> None:
-    linked = set(re.findall(r"\]\((.github/guide/[\w.]+)\)", README.read_text(encoding="utf-8")))
+    linked = set(re.findall(r"\]\((.github/guide/[\w.-]+)\)", README.read_text(encoding="utf-8")))
     assert {TOP / name for name in linked} == set(GUIDE.glob("*.md"))
 
 

@@ -16,9 +16,10 @@ from typing import NamedTuple
 from proxy.backtest.house import Senders, read_case
 from proxy.backtest.rerun import take_all
 from proxy.backtest.turns import Turn
+from proxy.changes import Effect
 from proxy.desk import entries
 from proxy.desk.journal import Record
-from proxy.message import Message
+from proxy.message import Message, Take
 from proxy.policy import RuleSet, takes_of
 from proxy.policy.kinds.limit import BURST_WINDOWS
 from proxy.replay import Replayed, replay
@@ -31,6 +32,8 @@ SENT = frozenset((entries.VERDICT, entries.ANSWER, entries.ACCEPTED, entries.UNR
 MAIL = frozenset((entries.DELIVER, entries.DELIVERED, entries.DROPPED, entries.DISOWNED, entries.IDS))
 ADOPTED_S = 600
 """Entries of unknown outcome may be adopted so long."""
+LATELY_MAX = 65_536
+"""More than wait for an answer at any time."""
 NEVER_COUNTED = 1 << 62
 
 Mine = Callable[[int], bool]
@@ -52,6 +55,7 @@ class Counted:
         self._store, self._rules, self._senders = store, rules, senders
         self._memo = Memo()
         self._highest = 0  # parts of a long message share an id, and count once
+        self._lately: dict[int, tuple[tuple[Take, ...], int]] = {}  # entries that may still be taken back
 
     def look(self, said: entries.Verdict) -> None:
         entry = said.entry
@@ -62,8 +66,20 @@ class Counted:
         if content is None:
             return
         message = Message(self._senders.find(said.provider, said.account, said.port), said.recipient, content)
-        for take in takes_of(message, Person(EMPTY), self._rules, said.time):
+        takes = takes_of(message, Person(EMPTY), self._rules, said.time)
+        for take in takes:
             self._store.counters.take(take, entry.time)
+        if takes:
+            self._lately[entry.id] = takes, entry.time
+            if len(self._lately) > LATELY_MAX:
+                del self._lately[next(iter(self._lately))]
+
+    def answered(self, told: entries.Answer) -> None:
+        """What the carrier refused does not count."""
+        if Effect(told.effect).takes_back:
+            takes, at = self._lately.pop(told.entry_id, ((), 0))
+            for take in takes:
+                self._store.counters.give_back(take, at)
 
 
 def stood(
@@ -96,6 +112,8 @@ def stood(
                 hear(item)
                 if item.kind in MAIL or (item.kind in SENT and not young):
                     continue
+                if item.kind == entries.ANSWER and counted is not None:
+                    counted.answered(entries.unpack_answer(item.body))
                 if item.kind == entries.VERDICT:
                     if counted is not None:
                         counted.look(entries.unpack_verdict(item.body))

@@ -154,6 +154,17 @@ def test_counters_of_new_rules_have_counted_what_was_sent_before_the_window(hous
     assert totals(again(house, rules, since=since))[REFUSED] == 0, "as if the rules had come into force then"
 
 
+def test_what_the_carrier_refused_before_the_window_has_not_counted(house: House, tmp_path: Path) -> None:
+    for person in range(4):
+        house.submit("jia", SHANGHAI + person, AD)
+        (transit,) = house.at_carrier()
+        house.carrier_says(transit, submit_sm_resp(1, 0x45, b"") if person == 1 else submit_sm_resp(1, 0, b"id\0"))
+        house.now += 3600
+    rules = rules_of(tmp_path, QUOTA)
+    found = again(house, rules, since=house.now - 3600 - 60, by=rules)
+    assert (found.messages, totals(found)[REFUSED]) == (1, 0), "two of three count"
+
+
 def test_a_longer_window_finds_what_the_rules_of_then_had_forgotten(house: House, tmp_path: Path) -> None:
     for _ in range(4):
         house.submit("jia", SHANGHAI, AD)
