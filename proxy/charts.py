@@ -40,7 +40,7 @@ svg .then{fill:var(--then)}svg .now{fill:var(--now)}
 .key .refused{background:var(--refused)}.key .allowed{background:var(--allowed)}
 table{border-collapse:collapse;width:100%;font-size:13.5px}th{text-align:left;color:var(--soft);font-weight:600}
 td,th{padding:6px 8px;border-bottom:1px solid var(--line);vertical-align:top}
-td{white-space:nowrap}td.text{white-space:normal;min-width:240px;overflow-wrap:anywhere}
+td{white-space:nowrap}td.wrap{white-space:normal;min-width:90px}td.text{white-space:normal;min-width:240px;overflow-wrap:anywhere}
 td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
 .mark{display:inline-block;white-space:nowrap;padding:0 8px;border-radius:9px;font-size:12px;color:var(--paper)}
 .mark.refused{background:var(--refused)}

@@ -79,6 +79,8 @@ class Differing:
         """Messages by provider, province, category."""
         self.differences: dict[str, Counter[Place]] = {kind: Counter() for kind in KINDS}
         self.examples: dict[tuple[str, str], list[Example]] = {}
+        self.shadow: Counter[str] = Counter()
+        """What passes now though a rule in shadow objects to it, by rule."""
         self.skipped: Counter[str] = Counter()
         """What was not judged again, by why."""
         self.repeated = 0
@@ -140,6 +142,8 @@ class Differing:
         category = verdict.facts.category.word
         self.hours[int(said.time) // HOUR_S, then.outcome, now.outcome] += 1
         self.all[said.provider, verdict.province, category] += 1
+        if now is PASSED and verdict.breaches:
+            self.shadow.update(one.rule for one in verdict.breaches if one.shadow and one.outcome is not Outcome.ALLOW)
         if then != now and not (then.rule.startswith("#") and then[:2] == now[:2]):  # a rule whose name nobody knows any more
             self._differs(case, then, now, Place(now.rule or then.rule, said.provider, verdict.province, category))
 
@@ -190,6 +194,7 @@ class Differing:
         self.hours.update(other.hours)
         self.all.update(other.all)
         self.skipped.update(other.skipped)
+        self.shadow.update(other.shadow)
         for kind in KINDS:
             self.differences[kind].update(other.differences[kind])
         for key, examples in other.examples.items():

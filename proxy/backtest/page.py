@@ -26,8 +26,9 @@ ZH = {
     "by province": "按省份", "by category": "按类别", "Hour by hour": "逐小时", "refused then": "当时拒绝", "refused now": "改后拒绝",
     "Examples": "样例", "time": "时间", "provider": "通道商", "port": "端口", "to": "号码", "province": "省份", "text": "文案", "kind": "变化",
     "No differences": "没有差别", "every message would have been decided as it was": "每条短信的判定都与当时相同",
+    "Shadow rules: objections to what passes now": "影子规则: 对放行短信的异议",
     "Notes": "说明", "not judged again": "未重新判定", "of all": "占全部", "a code: not shown yet": "验证码: 暂不显示",
-    "Numbers are masked; texts are as they were sent": "号码已脱敏; 文案保持原样", "(the gate)": "(网关)",
+    "Numbers are masked, and the digits of codes": "号码与验证码数字已脱敏", "(the gate)": "(网关)",
 }  # fmt: skip
 CLASSES = {REFUSED: "refused", ALLOWED: "allowed", OTHERWISE: "otherwise"}
 TITLES = {REFUSED: "newly refused", ALLOWED: "newly allowed", OTHERWISE: "refused otherwise"}
@@ -65,6 +66,9 @@ class _Page:
         for kind in KINDS:
             if found.differences[kind]:
                 yield self._kind(kind)
+        if found.shadow:
+            rows = [Bar(rule, (("otherwise", count),), f"{count:,}") for rule, count in found.shadow.most_common(ROWS_SHOWN)]
+            yield f'<h2>{put("Shadow rules: objections to what passes now")}</h2><div class="card">{bars(rows, "shadow rules")}</div>'
         if found.examples:
             yield self._examples()
         yield self._notes()
@@ -133,14 +137,15 @@ class _Page:
             f"<th>{put(name)}</th>" for name in ("kind", "time", "provider", "port", "to", "province", "then", "now", "text")
         )
         return (
-            f"<h2>{put('Examples')}</h2><p>{put('Numbers are masked; texts are as they were sent')}</p>"
+            f"<h2>{put('Examples')}</h2><p>{put('Numbers are masked, and the digits of codes')}</p>"
             f"<table><tr>{heads}</tr>{''.join(rows[:EXAMPLES_SHOWN])}</table>"
         )
 
     def _example(self, kind: str, one: Example) -> str:
-        cells = (local(one.at), one.provider, one.port, one.recipient, one.province, spelt(one.then), spelt(one.now))
+        cells = (local(one.at), one.provider, one.port, one.recipient, one.province)
         text = escape(one.text) if one.text else f"<i>{self.put('a code: not shown yet')}</i>"
         plain = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        plain += "".join(f'<td class="wrap">{escape(spelt(word))}</td>' for word in (one.then, one.now))
         return f'<tr><td><span class="mark {CLASSES[kind]}">{self.put(TITLES[kind])}</span></td>{plain}<td class="text">{text}</td></tr>'
 
     def _notes(self) -> str:

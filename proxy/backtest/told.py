@@ -93,6 +93,7 @@ def as_dict(answer: Answer) -> dict[str, Any]:
             | {f"by_{field}": dict(found.by(kind, field).most_common()) for field in FIELDS}
             for kind in KINDS
         },
+        "shadow": dict(found.shadow.most_common()),
         "hours": list(hours(answer)),
         "examples": [
             {"kind": kind, "rule": rule, **_example(one)}
@@ -136,6 +137,8 @@ def as_text(answer: Answer) -> Iterator[str]:
     for kind in KINDS:
         if found.differences[kind]:
             yield from _kind(answer, kind)
+    for rule, count in found.shadow.most_common(ROWS_SHOWN):
+        yield f"shadow rule {rule}: objects to {count:,} that pass now"
     if found.skipped:
         said = ", ".join(f"{why} {count:,}" for why, count in found.skipped.most_common())
         yield f"not judged again (the gate's own reasons): {said}"

@@ -221,6 +221,14 @@ def test_examples_stay_few_and_come_from_everywhere(house: House, tmp_path: Path
     assert {one.recipient for one in shown} != {f"138****{number:04d}" for number in range(5)}
 
 
+def test_what_rules_in_shadow_would_object_to_is_told_beside_the_differences(house: House, tmp_path: Path) -> None:
+    for person in (SHANGHAI, SHANGHAI + 1, BEIJING):
+        house.submit("jia", person, AD)
+    dark = "  - {id: dark, mode: shadow, when: {text: 满}, then: reject, reason: keyword}\n"
+    found = again(house, rules_of(tmp_path, RULES + dark))
+    assert (sum(totals(found).values()), found.shadow) == (0, {"dark": 2}), "the third is refused by the ban anyhow"
+
+
 def test_results_of_two_processes_add_up_to_that_of_one(house: House, tmp_path: Path) -> None:
     for minute in range(40):
         house.submit("jia", SHANGHAI + minute % 7, AD)
