@@ -35,6 +35,7 @@ from proxy.cli import (
     settings,
     stop,
     suppress,
+    tell,
     trace,
     warn,
 )
