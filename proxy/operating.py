@@ -21,7 +21,7 @@ from proxy.net.carrier import CarrierHouse, CarrierLink
 from proxy.net.link import Link
 from proxy.net.provider import ProviderLink, Providers
 from proxy.net.tap import Hear, Taps, Wants
-from proxy.ops import binds, explain, links, looked, looks, orders, retention, suppress, trace
+from proxy.ops import binds, explain, links, looks, orders, retention, suppress, trace
 from proxy.ops import rules as ops_rules
 from proxy.ops.control import ControlServer, Refused
 from proxy.ops.roller import Roller
@@ -78,7 +78,6 @@ class Operating:
                 **binds.commands(self),
                 **explain.commands(self),
                 **links.commands(self),
-                **looked.commands(self),
                 **looks.commands(self),
                 **orders.commands(self),
                 **suppress.commands(self),

@@ -130,9 +130,9 @@ def _note(places: RestPlaces, control: Path | None, question: Question, why: str
     from proxy.desk.journal import JournalError
     from proxy.ops import client
 
-    details = question.words() + (" whole numbers shown" if unmasked else "")
+    details = question.words()
     try:
-        client.ask(control or places.control, "journal.looked", what=COMMAND, why=why or None, details=details)
+        client.ask(control or places.control, "look", what=COMMAND, why=why or None, details=details, unmasked=unmasked)
         return
     except client.NobodyAnswers:
         pass
@@ -140,7 +140,7 @@ def _note(places: RestPlaces, control: Path | None, question: Question, why: str
         fail(error)
     try:
         who = f"{getpass.getuser()} (uid {os.getuid()}, pid {os.getpid()})"
-        looked.note(places.archive.folder, time.time(), who, COMMAND, why, details)
+        looked.note(places.archive.folder, time.time(), who, COMMAND + (" --unmasked" if unmasked else ""), why, details)
     except (looked.CannotNote, JournalError, OSError, KeyError) as error:
         fail(f"it cannot be written down who looks, so nothing is shown: {error}")
 

@@ -1,6 +1,6 @@
-"""Looks: somebody looks at a person in the gate's files, beside the gate: it is written down before anything is shown.
+"""Looks: somebody looks at people in the gate's files, beside the gate: it is written down before anything is shown.
 
-In: what is looked at, at whom, whether at the whole number, why. Out: a record that is synced. Never: what was found.
+In: by which command, at whom or for what, whether at whole numbers, why. Out: a record that is synced. Never: what was found.
 """
 
 from __future__ import annotations
@@ -14,21 +14,25 @@ from proxy.ops.gate import Gate
 from proxy.ops.people import recipient
 from proxy.yamlfile import unknown
 
-COMMANDS = ("optout trace",)
+COMMANDS = ("find", "optout trace")
 """Those that read by themselves and say so here."""
 UNMASKED = " --unmasked"
+WORDS_MAX = 2000
 
 
 def commands(gate: Gate) -> Mapping[str, Handler]:
     async def look(call: Call) -> Mapping[str, Any]:
+        """``to``: the person; or ``details``: the question, in words."""
         args = call.args
-        person, what, unmasked = recipient(args), args.text("what"), args.flag("unmasked")
+        what, unmasked = args.text("what"), args.flag("unmasked")
         if what not in COMMANDS:
             raise Refused(unknown("look", what, COMMANDS))
+        whom = args.text("details", "", most=WORDS_MAX) or str(recipient(args))
         why = args.why() if unmasked else args.text("why", "")
         args.done()
-        said = operated.pack_operated(gate.now(), call.who, what + (UNMASKED if unmasked else ""), why, str(person))
-        await gate.safe(gate.write(entries.OPERATED, said))
-        return {}
+        said = operated.pack_operated(gate.now(), call.who, what + (UNMASKED if unmasked else ""), why, whom)
+        sequence = gate.write(entries.OPERATED, said)
+        await gate.safe(sequence)
+        return {"sequence": sequence}
 
     return {"look": look}
