@@ -17,21 +17,22 @@ from tests.e2e.gate import ROOT
 
 DRIVER = """
 import json, sys
-from proxy.__main__ import app
+from proxy.__main__ import main
 for argv in json.load(sys.stdin):
     print("## [", *argv[:2], flush=True)
+    sys.argv = ["gate106", *argv]
     try:
-        app(argv)
+        main()
     except SystemExit as ended:
         print("## exit", ended.code, flush=True)
 """
 ALL_S = 100.0
 
 
-def asked(folder: Path, all_argv: Sequence[Sequence[str]]) -> str:
+def asked(folder: Path, all_argv: Sequence[Sequence[str | Path]]) -> str:
     """What stands in a command line itself is not repeated but for its first two words."""
     done = subprocess.run(
-        [sys.executable, "-c", DRIVER], cwd=folder, input=json.dumps(all_argv).encode(),
+        [sys.executable, "-c", DRIVER], cwd=folder, input=json.dumps([[str(word) for word in argv] for argv in all_argv]).encode(),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=ALL_S, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1", "PYTHONUTF8": "1"},
     )  # fmt: skip

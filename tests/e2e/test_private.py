@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from proxy.private import open_to_others
+from tests.e2e.asked import asked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import ESME_ROK
@@ -55,16 +56,21 @@ def test_whatever_the_umask_is_all_that_the_gate_and_its_commands_write_is_its_o
     config = ("--config", gate.config)
     out = tmp_path / "out"
     out.mkdir(mode=0o755)
-    for command in (
-        ("suppress", "add", "--to", "13800210500", "--why", "test", *config),
-        ("suppress", "export", "--out", out / "suppressed.csv", "--why", "test", *config),
-        ("trace", "--provider", "jia", "--for", "1s", "--pcap", out / "jia.pcap", *config),
-        ("token", out / "x.token"),
-        ("backup", out / "deep" / "copy", *config),
-        ("backup", out / "deep" / "copy", "--update", *config),
-    ):
-        done = run(*command)
-        assert done.returncode == 0, f"{command}: {done.stderr}"
+    said = asked(
+        tmp_path,
+        [
+            [*command, *config]
+            for command in (
+                ["suppress", "add", "--to", "13800210500", "--why", "test"],
+                ["suppress", "export", "--out", out / "suppressed.csv", "--why", "test"],
+                ["trace", "--provider", "jia", "--for", "1s", "--pcap", out / "jia.pcap"],
+                ["backup", out / "deep" / "copy"],
+                ["backup", out / "deep" / "copy", "--update"],
+            )
+        ]
+        + [["token", out / "x.token"]],
+    )
+    assert said.count("## exit 0") == 6, said
     running = modes(tmp_path / "var")
     assert {"lib/gate106/state.db", "lib/gate106/run/control.sock", "lib/gate106/journal/identity"} <= running.keys()
     assert any(name.endswith(".yaml") for name in running), "a set of rules is kept"
