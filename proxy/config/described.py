@@ -16,11 +16,7 @@ from proxy.fields import Address, Asked
 
 RELOADED = ("http.metrics_allow", "http.tokens", "providers", "optout", "retention", "people", "revisions.four_eyes")
 """What a running gate takes over from the file (SIGHUP, ``gate106 rules reload``), …"""
-NOT_RELOADED = (
-    "http.metrics_allow",
-    "http.tokens",
-    "providers[].upstream",
-)
+NOT_RELOADED = ("providers[].upstream",)
 """… but for this: a file that changes one is not taken over."""
 
 MEANINGS = {
