@@ -100,7 +100,7 @@ def _masked(value: Any) -> str:
 
 _WRITTEN = frozenset(("source", "destination", "text", "shown", "details", "people"))
 """Names of fields in which somebody's spelling or words stand."""
-_NUMBERS = frozenset(("recipient", "number"))
+_NUMBERS = frozenset(("recipient", "number", "to"))
 
 
 def _told(name: str, held: object) -> str:

@@ -127,7 +127,7 @@ ABOUT_PEOPLE = frozenset(("recipient", "destination", "data", "octets", "text", 
 NOT_ABOUT_PEOPLE = frozenset(
     (
         "proxy.fields.Fault", "proxy.policy.problem.Problem", "proxy.policy.lexicon.Word", "proxy.policy.templates.TemplateRow",  # files of the house
-        "proxy.desk.retention.Plan", "proxy.desk.retention.Removed", "proxy.desk.retention.Segment",  # octets: how many
+        "proxy.desk.retention.Plan", "proxy.desk.retention.Removed", "proxy.desk.retention.Segment", "proxy.archive.manifest.File",  # octets: how many
         "proxy.net.proxied.Header", "proxy.multi.Fate", "proxy.wire.veil.Veiled",  # addresses; an answer; what is veiled
     )
 )  # fmt: skip
@@ -158,7 +158,7 @@ def test_a_record_about_a_person_shows_nothing_of_them(name: str, kind: Any, nam
     """As an error, a log or a debugger's line would show it."""
     texts = {"text", "source", "shown", "details", "people"}
     values: dict[str, Any] = {
-        field: NUMBER if field in ("recipient", "number") else TEXT if field in texts else f"{NUMBER}{TEXT}".encode()
+        field: NUMBER if field in ("recipient", "number", "to") else TEXT if field in texts else f"{NUMBER}{TEXT}".encode()
         if field in ABOUT_PEOPLE else 7 for field in names
     }  # fmt: skip
     if hasattr(kind, "_make"):

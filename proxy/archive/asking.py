@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from proxy.message import REASONS, Outcome
+from proxy.number import about_people
 
 LATER_S = 3 * 86_400.0
 """Answers and receipts are looked for so long behind the message: carriers keep trying two days or so."""
@@ -19,6 +20,7 @@ class NotAQuestion(ValueError):
     """It cannot be asked so; the text says what to do."""
 
 
+@about_people
 class Question(NamedTuple):
     """What is asked; empty words and 0 ask nothing."""
 

@@ -21,7 +21,7 @@ from proxy.archive.keys import Keys
 from proxy.desk import entries, operated
 from proxy.desk.segment import Record
 from proxy.message import CATEGORY_WORDS, Category, OptOut, Outcome
-from proxy.number import NotARecipient, recipient_of
+from proxy.number import NotARecipient, about_people, recipient_of
 from proxy.policy.text import signature
 from proxy.wire import Frame, Malformed, Memo, Submit, read_deliver, read_submit
 from proxy.wire.asking import replacement
@@ -43,6 +43,7 @@ _UCS2 = 8  # data_coding: a replace_sm has none, and that of the message it repl
 _VALUES_MAX = 65_536
 
 
+@about_people
 class Row(NamedTuple):
     """One row, in the order of the table's columns. Empty words and 0 mean that there is no such thing."""
 

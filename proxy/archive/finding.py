@@ -25,6 +25,7 @@ from proxy.archive.manifest import Manifest, load, nodes
 from proxy.archive.tail import NO_TAIL, Tail, tail
 from proxy.desk.disk import Disk
 from proxy.message import Category
+from proxy.number import about_people
 
 OTP_HIDDEN_S = 900.0
 HIDDEN = "(hidden for 15 minutes)"
@@ -37,6 +38,7 @@ PARTS_MS = 60_000
 """A part may come so much before or behind the one that fits: so long a verdict is inherited."""
 
 
+@about_people
 class Fate(NamedTuple):
     """Something that became of a message, or that a person did."""
 
@@ -50,6 +52,7 @@ class Fate(NamedTuple):
     text: str
 
 
+@about_people
 @dataclass(slots=True)
 class Hit:
     """A message: a submit, or the parts of a long one."""

@@ -15,7 +15,7 @@ from proxy.backtest.rerun import AWAY, Case, Skipped
 from proxy.desk import entries, operated
 from proxy.desk.segment import Record
 from proxy.message import ORDER_NUMBERS_FROM, RULE_REASONS, Category, Outcome
-from proxy.number import mask
+from proxy.number import about_people, mask
 from proxy.policy import RuleSet
 from proxy.shown import plain
 
@@ -42,6 +42,7 @@ class Word(NamedTuple):
 PASSED = Word("allow")
 
 
+@about_people
 class Example(NamedTuple):
     at: float
     provider: str

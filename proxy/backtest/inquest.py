@@ -22,6 +22,7 @@ from proxy.desk import entries, grounds, operated
 from proxy.desk.disk import Disk
 from proxy.desk.journal import Record
 from proxy.message import ORDER_NUMBERS_FROM, Entry, OptOut
+from proxy.number import about_people
 from proxy.policy import Explanation, RuleSet, explain
 from proxy.state import EmbeddedStore
 from proxy.state.record import Record as Person
@@ -31,6 +32,7 @@ LOOK_BACK_S = 32 * 86_400
 """Of what the person was sent: the longest calendar window; further where rules look further."""
 
 
+@about_people
 @dataclass(slots=True)
 class Found:
     meant: Meant

@@ -17,6 +17,7 @@ from proxy.backtest.turns import Turn
 from proxy.desk import entries
 from proxy.desk.segment import Record
 from proxy.ids import CODE_OCTETS
+from proxy.number import about_people
 
 PLACE = re.compile(r"([0-9]{1,9}):([0-9]{1,18})")
 MEANT_MAX = 20
@@ -26,6 +27,7 @@ EVERY = 64
 ID_MAX = 1 << 48
 
 
+@about_people
 class Meant(NamedTuple):
     sequence: int  # of the verdict
     entry_id: int  # 0 where it was refused

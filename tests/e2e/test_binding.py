@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 
 import pytest
@@ -135,6 +136,7 @@ def test_a_password_typed_at_a_terminal_is_not_shown():
     for asks in (b"Password:", b"Repeat for confirmation:"):
         while asks not in said:
             said += os.read(ours, 1024)
+        until(lambda: not termios.tcgetattr(ours)[3] & termios.ECHO, lambda: "it is not shown what is typed")
         os.write(ours, b"geheim\n")
     out, _ = done.communicate(timeout=30)
     os.close(ours)
