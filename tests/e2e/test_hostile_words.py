@@ -8,10 +8,12 @@ import subprocess
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from proxy.sim.gate import CHINA
 from tests.e2e.asked import asked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider
@@ -21,7 +23,8 @@ from tests.e2e.waiting import until
 
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202etxt\u2066\u200b\r"
 SIGNATURE = f"=cmd{ESCAPES}"
-TEXT = f"【{SIGNATURE}】双11券{ESCAPES} 拒收请回复R"
+MARKUP = "<img src=x onerror=alert(1)>"
+TEXT = f"【{SIGNATURE}】双11券{MARKUP}{ESCAPES} 拒收请回复R"
 CODING = 8
 
 
@@ -70,13 +73,31 @@ def test_nothing_that_strangers_or_colleagues_write_is_obeyed_where_it_is_shown(
         assert client.delivered()
     with Raw(gate.port) as client:
         client.ask(pdu(9, 1, b"\x1b[31mname\0" + b"\x1b[2J\0" + b"\x9b31m\0" + bytes((0x34, 0, 0)) + b"\0"))
+    today = datetime.now(CHINA).date().isoformat()
+    back = asked(
+        tmp_path,
+        [
+            [*line, *config]
+            for line in (
+                ["journal", "roll"],
+                ["find", "--to", person],
+                ["find", "--to", person, "--json"],
+                ["backtest", "--since", "1h", "--html", "backtest.html"],
+                ["report", "--day", today, "--html", "report.html", "--least", "1"],
+                ["report", "--day", today, "--least", "1", "--json"],
+            )
+        ],
+    )
+    assert "双11券" in back
+    assert back.count("exit 0") == 6, back
+    assert person not in back
     (gate.rules / f"bad{ESCAPES[:9]}.yaml").write_text(
         f"rules:\n  - {{id: x, wehn: 1, 'a{chr(0x202E)}b': 2}}\n", encoding="utf-8"
     )
     why = ["--why", f"=1+1{ESCAPES}"]
     (tmp_path / "campaign.txt").write_text(TEXT.replace("\r", "") + "\n", encoding="utf-8")
     (tmp_path / "people.csv").write_text(f"number,scope,value\n13800210788,signature,'=cmd{ESCAPES[:4]}\n", encoding="utf-8")
-    said = asked(
+    said = back + asked(
         tmp_path,
         [
             [*line, *config]
@@ -107,7 +128,7 @@ def test_nothing_that_strangers_or_colleagues_write_is_obeyed_where_it_is_shown(
         ],
     )  # fmt: skip
     assert "Traceback" not in said
-    assert said.count("exit 0") >= 12, said
+    assert said.count("exit 0") >= 16, said
     for one in traces:
         one.send_signal(2)
         out, error = one.communicate(timeout=20)
@@ -122,6 +143,10 @@ def test_nothing_that_strangers_or_colleagues_write_is_obeyed_where_it_is_shown(
     assert obeyed(said) == set()
     assert obeyed(gate.log.read_text(errors="replace")) == set()
     assert obeyed(pages) == set()
+    for name in ("backtest.html", "report.html"):
+        page = (tmp_path / name).read_text(encoding="utf-8")
+        assert "<img" not in page, name
+        assert obeyed(page) == set(), name
     with (tmp_path / "export.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     assert len(rows) > 1
