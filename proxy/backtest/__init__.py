@@ -5,7 +5,8 @@ written, a message sent, the running gate's state.
 
     turns    the journal as the relay wrote it: one commit group, one turn     past      people as they stood when the window begins
     house    what judging asks of the gate around it                            rerun     each message judged again, in order
-    outcome  one message then and now                                           differing what is otherwise, by rule, provider, place
+    replacing texts that take the place of others, judged again                 differing what is otherwise, by rule, provider, place
+    older    what is known from before the journal begins, from the store       run       one question, from folder to answer
     told     the result in words and for programs                               page      the result as one page, with charts
     named    which message an id means                                          inquest   one message: then, and by today's rules (retold)
 """

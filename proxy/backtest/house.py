@@ -56,6 +56,15 @@ class Senders:
             found = self._made[key] = Sender.of(provider, account, port, port or "(empty)", known.category, known.since)
         return found
 
+    def replaces(self, provider: str) -> bool:
+        """Whether the gate lets this provider replace messages."""
+        known = self._known.get(provider)
+        return known is not None and known.replaces
+
+    @property
+    def any_replaces(self) -> bool:
+        return any(one.replaces for one in self._known.values())
+
     def bind(self, provider: str, account: str) -> Bind:
         """What a message came by."""
         found = self._binds.get((provider, account))

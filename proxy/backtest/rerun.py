@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from proxy.backtest.house import FULL, Senders, Way, read_case
+from proxy.backtest.replacing import Named, Replacing
 from proxy.backtest.turns import Turn
 from proxy.changes import Answer, Change, Effect
 from proxy.desk import entries, operated
 from proxy.desk.journal import Record
 from proxy.judging import ON_JUDGE_ERROR, Judging
 from proxy.listing import Listings
-from proxy.message import GATE_REASONS, ORDER_KINDS, RULE_REASONS, Message, Order
+from proxy.message import GATE_REASONS, ORDER_KINDS, RULE_REASONS, Message, Order, Take
 from proxy.officer import officer_changed, take_off
 from proxy.parts import Parts
 from proxy.policy import RuleSet
@@ -61,6 +62,8 @@ class Case(Transit):
         self.message = message
         self.said = said
         self.recorded = number
+        self.named: Named | None = None
+        """What it was to replace."""
 
     @property
     def leads(self) -> bool:
@@ -126,6 +129,7 @@ class Rerun:
         self._batch: list[Case] = []
         self._ready: list[Transit] = []
         self._swept = 0.0
+        self._replacing = Replacing(store, senders) if senders.any_replaces else None
         self._begin = 0
         self._as_then: set[int] = set()
         """Verdicts whose effects stand as they were."""
@@ -155,6 +159,8 @@ class Rerun:
             self._swept = turn.time
             self.store.sweep(turn.time, self._judging.rules.window_s, 0)
             self._parts.due(turn.time)
+            if self._replacing is not None:
+                self._replacing.turn(turn.time)
 
     def _sorted(self, turn: Turn) -> tuple[list[Record], list[Record], list[Record]]:
         """Its submits, what changed records, and what carriers simply took; what stands in a group of its own is dealt with at once."""
@@ -177,10 +183,25 @@ class Rerun:
 
     def _accept(self, accepted: list[Record]) -> None:
         """Nothing changes but that nobody waits any more."""
+        if self._replacing is not None:
+            self._accept_with_ids(accepted, self._replacing)
+            return
         for item in accepted:
             for sequence in entries.verdicts_of(item.body):
                 if self._in_flight.pop(sequence, None) is None:
                     self._before.open.pop(sequence, None)
+
+    def _accept_with_ids(self, accepted: list[Record], replacing: Replacing) -> None:
+        """... but that ids name messages, for who may replace them."""
+        for item in accepted:
+            for answer in entries.unpack_answers(item):
+                case = self._in_flight.pop(answer.verdict_sequence, None)
+                if case is None:
+                    said = self._before.open.pop(answer.verdict_sequence, None)
+                    if said is not None:
+                        replacing.accepted(said, answer, None)
+                elif case.named is None:
+                    replacing.accepted(case.said, answer, case)
 
     def _decide(self, submits: list[Record], now: float) -> list[Case]:
         decided: list[Case] = []
@@ -343,9 +364,9 @@ class Rerun:
             if item.kind == entries.ANSWER:
                 self._answered(entries.unpack_answer(item.body), now, after)
             elif item.kind == entries.VERDICT:
-                self._replaced(item)
+                self._replaced(item, now)
             elif item.kind == entries.UNREPLACED:
-                apply_unreplaced(self.store, entries.unpack_unreplaced(item.body), True, self._before)
+                self._unreplaced(item, now, after)
             elif item.kind == entries.SUPPRESSED:
                 said = operated.unpack_suppressed(item.body)
                 self.store.update(said.recipient, lambda data, s=said: officer_changed(data, s.added, s.lifted, int(s.time)))  # type: ignore[misc]
@@ -378,12 +399,55 @@ class Rerun:
         if answer.effect.takes_back and self._judging is not None:
             self._judging.give_back(answer.transit)
 
-    def _replaced(self, item: Record) -> None:
-        """A replace_sm stays as it was: which message it names, only the gate of then knew."""
+    def _replaced(self, item: Record, now: float) -> None:
+        """A replace_sm: it changes the record like a submit in place of another, among the changes of its turn."""
         said = entries.unpack_verdict(item.body)
-        if self._mine is None or self._mine(said.recipient):
-            self._as_recorded(item.sequence, said)
-            self._skip(Skipped(said, "replace_sm"))
+        if self._mine is not None and not self._mine(said.recipient):
+            take_all(self.store, item.body)
+            return
+        replacing = self._replacing
+        named = replacing.named(said) if replacing is not None and said.reason not in UNJUDGED | AWAY else None
+        if named is None or replacing is None or not self._use(said.revision):
+            if said.entry is not None:
+                self._as_recorded(item.sequence, said)
+            self._skip(Skipped(said, said.reason if said.reason in GATE_REASONS else "replace_sm"))
+            return
+        judging = self._judging
+        assert judging is not None
+        case = Case(self._senders.bind(said.provider, said.account), replacing.message(said, named), said, item.sequence)
+        case.named = named
+        self._place(case, now, first=False)
+        self.store.update(said.recipient, lambda data: replacing.judge(judging, case, named, data, now))
+        self._given(case)
+        if case.lane is not None and said.entry is not None:
+            self._in_flight[item.sequence] = case
+        if case.verdict is not None:
+            self._hear(case)
+
+    def _unreplaced(self, item: Record, now: float, after: list[Callable[[], None]]) -> None:
+        """The carrier refused to replace a message."""
+        told = entries.unpack_unreplaced(item.body)
+        number = told.verdict_sequence
+        case = self._in_flight.pop(number, None) or self._doubted.pop(number, None)
+        replacing, judging = self._replacing, self._judging
+        if case is None or case.named is None or replacing is None or judging is None:
+            if number < self._begin or number in self._as_then:
+                apply_unreplaced(self.store, told, True, self._before)
+            return
+        named = case.named
+        back: tuple[Take, ...] = ()
+
+        def restore(data: bytes) -> bytes:
+            nonlocal back
+            data, back = replacing.restored(case, named, data, now)
+            return data
+
+        self.store.update(told.recipient, restore)
+        after.append(lambda: self._give_back(back, case.entry_time))
+
+    def _give_back(self, takes: tuple[Take, ...], at: int) -> None:
+        for take in takes:
+            self.store.counters.give_back(take, at)
 
     # ------------------------------------------------------------------ what stands in a group of its own
 
@@ -415,6 +479,8 @@ class Rerun:
         self._doubted.clear()
         self._pending.clear()
         self._listings.abandon()
+        if self._replacing is not None:
+            self._replacing.started()
         if self._judging is not None:
             self._parts = self._new_parts(self._judging)
 

@@ -72,7 +72,7 @@ def notes(answer: Answer) -> Iterator[str]:
         yield f"the settings do not name {', '.join(sorted(answer.unknown))}: their default category is taken to be marketing"
     replaced = found.skipped["replace_sm"]
     if replaced:
-        yield f"{replaced} replace_sm were not judged again: they count as they did then"
+        yield f"{replaced} replace_sm of messages from before were not judged again: they count as they did then"
     if found.skipped["rules-unknown"]:
         yield f"{found.skipped['rules-unknown']} messages had been decided while judging failed: they count as they did then"
 

@@ -77,7 +77,7 @@ def _question(settings: Settings, journal: Path, rules: Path, last_s: float) -> 
     from proxy.backtest.house import Known
     from proxy.backtest.run import Question
 
-    known = {one.name: Known(one.category, one.since) for one in settings.providers}
+    known = {one.name: Known(one.category, one.since, one.replace) for one in settings.providers}
     return Question(journal, rules, settings.category_tag, known, store_of(settings), last_s, time.time())
 
 

@@ -1,0 +1,103 @@
+"""Replacing: texts that were to take the place of others (replace_sm), judged again as ``proxy.replacing`` did.
+
+In: what carriers accepted, replace_sm of the journal, the person's record. Out: the record with the new text's entry instead of the old one's.
+Never: what a carrier is told.
+
+Which message an id names the journal says: the index that the gate keeps of what was accepted is kept here, too. It may know more than the gate
+did, which forgets in a restart: what the gate did not find was not judged, and is not here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from proxy.backtest.house import Senders
+from proxy.desk import entries
+from proxy.judging import Judging
+from proxy.message import GATE_REASONS, Content, Message, Take
+from proxy.sent import KNOWN_S, Sent, SentIndex
+from proxy.state import EmbeddedStore, record
+from proxy.transit import Transit
+from proxy.wire import Frame, Malformed
+from proxy.wire.asking import read_asking, replacement
+
+
+class Named(NamedTuple):
+    """What a replace_sm is about."""
+
+    message_id: bytes
+    sent: Sent
+    content: Content
+
+
+class Replacing:
+    def __init__(self, store: EmbeddedStore, senders: Senders) -> None:
+        self._store, self._senders = store, senders
+        self._index = SentIndex([""])
+        self._stand_in: dict[bytes, int] = {}
+
+    def turn(self, now: float) -> None:
+        """Old ids make room for new ones."""
+        self._index.note((), now)
+
+    def accepted(self, said: entries.Verdict, told: entries.Answer, transit: Transit | None) -> None:
+        """A carrier took a message. ``transit``: as it was judged again; None where it stands as it was."""
+        if not self._senders.replaces(said.provider):
+            return
+        if transit is not None and transit.verdict is not None:
+            if said.adopts and transit.verdict.takes:
+                self._stand_in[told.carrier_id.partition(b"\0")[0]] = told.entry_id
+            said = said._replace(takes=transit.verdict.takes)
+        self._index.restore(said, told)
+
+    def started(self) -> None:
+        """A gate that starts does not know what a message took that stood in for an unknown one."""
+        for message_id, entry_id in self._stand_in.items():
+            self._index.rename(message_id, entry_id, ())
+        self._stand_in.clear()
+
+    def named(self, said: entries.Verdict) -> Named | None:
+        """What a replace_sm of the journal is about; None where nobody knows."""
+        frame = Frame.of(said.data)
+        try:
+            asking = read_asking(frame)
+            sent = self._index.find(asking.message_id)
+            if sent is None or not sent.replaceable or sent.recipient != said.recipient:
+                return None
+            return Named(asking.message_id, sent, replacement(frame, sent.data_coding, said.time))
+        except Malformed:
+            return None
+
+    def message(self, said: entries.Verdict, named: Named) -> Message:
+        return Message(self._senders.find(said.provider, said.account, said.port), said.recipient, named.content)
+
+    def judge(self, judging: Judging, transit: Transit, named: Named, data: bytes, now: float) -> bytes:
+        """The record with the new text's entry in place of the old one's, where that is allowed."""
+        counters, sent = self._store.counters, named.sent
+        old = next((one for one in record.entries(data) if one.id == sent.entry_id), None)
+        if old is None or old.time <= now - KNOWN_S:
+            judging.refuse(transit, GATE_REASONS["not-replaceable"])
+            return data
+        for take in sent.takes:
+            counters.give_back(take, old.time)
+        after = judging.in_place(transit, data, old, now)
+        for take in sent.takes:
+            counters.take(take, old.time)
+        if transit.lane is None or transit.verdict is None:
+            return data
+        transit.takes = tuple(take for take in transit.verdict.takes if take not in sent.takes)
+        for take in transit.takes:
+            counters.take(take, old.time)
+        self._index.rename(named.message_id, transit.entry_id, sent.takes + transit.takes)
+        return after
+
+    def restored(self, transit: Transit, named: Named, data: bytes, now: float) -> tuple[bytes, tuple[Take, ...]]:
+        """The carrier refused to replace it: the record with the old entry again, and what goes back to counters."""
+        assert transit.adopted is not None
+        sent = self._index.find(named.message_id)
+        if sent is not None and sent.entry_id == transit.entry_id:
+            self._index.rename(named.message_id, transit.adopted.id, named.sent.takes)
+        without = record.remove(data, transit.entry_id)
+        if without is data:  # another replacement has taken its place since
+            return data, ()
+        return record.add(without, transit.adopted, int(now), entries.KEEP_S), transit.takes
