@@ -129,6 +129,8 @@ class Rerun:
         self._batch: list[Case] = []
         self._ready: list[Transit] = []
         self._swept = 0.0
+        self._stepped_s = 0.0
+        """By how much the wall clock has jumped: parts of long messages wait by one that does not."""
         self._replacing = Replacing(store, senders) if senders.any_replaces else None
         self._begin = 0
         self._as_then: set[int] = set()
@@ -158,7 +160,7 @@ class Rerun:
         if turn.time - self._swept > HOUSEKEEPING_S and self._judging is not None:
             self._swept = turn.time
             self.store.sweep(turn.time, self._judging.rules.window_s, 0)
-            self._parts.due(turn.time)
+            self._parts.due(turn.time - self._stepped_s)
             if self._replacing is not None:
                 self._replacing.turn(turn.time)
 
@@ -284,8 +286,8 @@ class Rerun:
         batch, self._batch = self._batch, []
         if not batch:
             return
-        parts = self._parts
-        known = parts.remembered(batch[0], now)
+        parts, now_s = self._parts, now - self._stepped_s
+        known = parts.remembered(batch[0], now_s)
         if known is None and self._began_before(batch[0]):
             for case in batch:
                 if case.said.entry is not None:
@@ -295,9 +297,9 @@ class Rerun:
         if known is not None and (_begins(batch[0], known.leader) or not all(known.takes_part(_index(case)) for case in batch)):
             parts.close(known)  # what begins a message may not be its first part, which only looks as if it came late
         for case in batch:
-            parts.take(case, now)
+            parts.take(case, now_s)
         if parts.waiting:
-            parts.drain(now)
+            parts.drain(now_s)
         ready = list(self._ready)
         self._ready.clear()
         for transit in ready:
@@ -326,7 +328,7 @@ class Rerun:
         assert judging is not None
         assert message is not None
         assert long is not None
-        if case.said.reason in AWAY and case in long.batch:
+        if case.said.reason in AWAY:
             judging.refuse(case, GATE_REASONS[case.said.reason])
             return
         at = self._place(case, now, first=case in long.batch)
@@ -456,6 +458,9 @@ class Rerun:
         if item.kind == entries.START:
             self._started()
             return
+        if item.kind == entries.CLOCK:
+            self._stepped_s += entries.unpack_clock(body).step_s
+            return
         apply_operated(self.store, item, self._listings)
         if item.kind == entries.ORDERED:
             order = operated.unpack_order(body)
@@ -527,7 +532,9 @@ CHANGES = frozenset(
     )
 )
 NOTED = frozenset((entries.RULES, entries.ORDERED, entries.REPEATED))
-OF_ITS_OWN = frozenset((entries.START, entries.ORDERED, entries.LIFTED, entries.LISTING, entries.LISTED, entries.LISTING_DONE))
+OF_ITS_OWN = frozenset(
+    (entries.START, entries.CLOCK, entries.ORDERED, entries.LIFTED, entries.LISTING, entries.LISTED, entries.LISTING_DONE)
+)
 _REPLACE = REPLACE_SM.to_bytes(4, "big")
 
 
