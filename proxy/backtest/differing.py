@@ -10,8 +10,8 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
+from proxy.backtest.case import AWAY, Case, Skipped
 from proxy.backtest.house import FULL
-from proxy.backtest.rerun import AWAY, Case, Skipped
 from proxy.desk import entries, operated
 from proxy.desk.segment import Record
 from proxy.message import ORDER_NUMBERS_FROM, RULE_REASONS, Category, Outcome

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from proxy.backtest.case import Case, RulesOf
 from proxy.backtest.house import Senders
 from proxy.backtest.named import Meant
 from proxy.backtest.past import stood, window_s
-from proxy.backtest.rerun import Case, Rerun, RulesOf
+from proxy.backtest.rerun import Rerun
 from proxy.backtest.run import RUN_IN_S, readings
 from proxy.backtest.turns import Turn
 from proxy.desk import entries, grounds, operated

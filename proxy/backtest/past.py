@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
+from proxy.backtest.case import take_all
 from proxy.backtest.house import Senders, read_case
-from proxy.backtest.rerun import take_all
 from proxy.backtest.turns import Turn
 from proxy.changes import Effect
 from proxy.desk import entries

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from proxy import policy
 from proxy.__main__ import app
+from proxy.backtest.case import Case
 from proxy.backtest.house import Senders
-from proxy.backtest.rerun import Case, Rerun
+from proxy.backtest.rerun import Rerun
 from proxy.backtest.turns import turns_of
 from proxy.config import load
 from proxy.desk.journal import OsDisk

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from proxy.backtest import rerun as room
+from proxy.backtest import bench, rerun
+from proxy.backtest.case import AWAY, Case
 from proxy.backtest.house import Known, Senders
 from proxy.backtest.past import stood, window_s
-from proxy.backtest.rerun import AWAY, Case, Rerun
+from proxy.backtest.rerun import Rerun
 from proxy.backtest.turns import Turn, turns_of
 from proxy.desk import entries
 from proxy.message import Category
@@ -134,15 +135,15 @@ def without(*kinds: int) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 def lanes_are_always_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "FULL", frozenset())
+    monkeypatch.setattr(bench, "FULL", frozenset())
 
 
 def parts_never_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_begins", lambda case, leader: False)
+    monkeypatch.setattr(bench, "begins", lambda case, leader: False)
 
 
 def each_part_is_judged_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_follows", lambda before, case: False)
+    monkeypatch.setattr(rerun, "follows", lambda before, case: False)
 
 
 def what_is_taken_back_stays_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,210 @@
+"""Bench: the gate's own judging, set up for each message as it was when that came: rules and orders in force, room, the id it gave.
+
+In: Cases. Out: their verdicts, and the store as they leave it. Never: the journal's order (rerun.py), another way to judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from proxy.backtest.belonging import begins, index_of
+from proxy.backtest.case import AWAY, Case, Look, RulesOf
+from proxy.backtest.house import FULL, Way
+from proxy.backtest.replacing import Named, Replacing
+from proxy.changes import Change, Effect
+from proxy.desk import entries, operated
+from proxy.judging import ON_JUDGE_ERROR, Judging
+from proxy.message import GATE_REASONS, ORDER_KINDS, Order, Take
+from proxy.parts import Parts
+from proxy.policy import RuleSet
+from proxy.state import EmbeddedStore, record
+from proxy.tally import Tally
+from proxy.transit import Transit
+
+SPARE_IDS_FROM = 1 << 47
+"""Of what is let through now and was not then: no gate gives out so many."""
+JUDGING = frozenset(kind for kind in ORDER_KINDS if kind != "drain")
+
+
+class Bench:
+    def __init__(self, store: EmbeddedStore, rules_of: RulesOf, look: Look | None) -> None:
+        self.pending: list[Change] = []
+        """Changes that judging itself asks for: they come first in the next turn."""
+        self._store, self._rules_of, self._look = store, rules_of, look
+        self._way = Way()
+        self._spare = SPARE_IDS_FROM
+        self._judging: Judging | None = None
+        self._parts: Parts
+        self._ready: list[Transit] = []
+        self._given: dict[str, RuleSet | None] = {}
+        self._revision: str | None = None
+        self._orders = {number: operated.unpack_order(body) for number, body in store.orders.held.items()}
+
+    # -- what it judges by
+
+    def use(self, revision: str) -> bool:
+        """Judges by what is to be judged by where this revision was in force; False where nobody knows that."""
+        if revision == self._revision:
+            return True
+        if not revision:
+            return False
+        if revision not in self._given:
+            rules = self._rules_of(revision)
+            orders = tuple(order for order in self._orders.values() if order.kind in JUDGING)
+            self._given[revision] = rules.with_orders(orders) if rules is not None and orders else rules
+        rules = self._given[revision]
+        if rules is None:
+            return False
+        if self._judging is None:
+            self._judging = Judging(
+                rules=rules, store=self._store, routes=self._way, tally=Tally(), on_judge_error=ON_JUDGE_ERROR, first_id=0
+            )
+            self._parts = self._new_parts(self._judging)
+        self._judging.rules = rules
+        self._revision = revision
+        return True
+
+    def order(self, order: Order) -> None:
+        """It is in force from here on."""
+        self._orders[order.id] = order
+        self._obey()
+
+    def lift(self, number: int) -> None:
+        """It is not any more."""
+        self._orders.pop(number, None)
+        self._obey()
+
+    def _obey(self) -> None:
+        self._given.clear()
+        self._revision = None
+
+    def _new_parts(self, judging: Judging) -> Parts:
+        return Parts(judging, hand_in=self._ready.extend, change=self.pending.append)
+
+    # -- judging
+
+    def judge(self, case: Case, now: float) -> None:
+        """One message that is no part of another."""
+        judging = self._judging
+        assert judging is not None
+        if case.said.reason in AWAY:
+            judging.refuse(case, GATE_REASONS[case.said.reason])
+        else:
+            self._judge(case, self._place(case, now, first=True), judging.judge)
+
+    def judge_parts(self, batch: Sequence[Case], now: float, now_s: float) -> list[Case]:
+        """Parts that were judged together, or one that came later; ``now_s``: of a clock that does not jump."""
+        parts = self._parts
+        known = parts.remembered(batch[0], now_s)
+        if known is not None and (
+            begins(batch[0], known.leader) or not all(known.takes_part(index_of(case)) for case in batch)
+        ):
+            parts.close(known)  # what begins a message may not be its first part, which only looks as if it came late
+        for case in batch:
+            parts.take(case, now_s)
+        if parts.waiting:
+            parts.drain(now_s)
+        ready = [transit for transit in self._ready if isinstance(transit, Case)]
+        self._ready.clear()
+        for case in ready:
+            self._judge_part(case, now)
+        return ready
+
+    def _judge_part(self, case: Case, now: float) -> None:
+        judging, long = self._judging, case.long
+        assert judging is not None
+        assert long is not None
+        if case.said.reason in AWAY:
+            judging.refuse(case, GATE_REASONS[case.said.reason])
+        else:
+            self._judge(case, self._place(case, now, first=case in long.batch), self._parts.judge)
+
+    def _judge(self, case: Case, at: float, by: Callable[[Transit, bytes, float], bytes]) -> None:
+        message, judging = case.message, self._judging
+        assert message is not None
+        assert judging is not None
+
+        def judge(data: bytes) -> bytes:
+            if self._look is not None:
+                self._look(case, data, at, judging.rules)
+            return by(case, data, at)
+
+        self._store.update(message.recipient, judge)
+        self._spare = max(self._spare, case.entry_id)
+
+    def _place(self, case: Case, now: float, *, first: bool) -> float:
+        """What the gate around it was like: whether there was room, and which id it gave. When it was judged: a store that waits made it
+        wait, so it may have been written in a later second than that of its entry. ``first``: no part that came later."""
+        assert self._judging is not None
+        said = case.said
+        self._way.reason = said.reason if said.reason in FULL else ""
+        self._judging.highest_id = (said.entry.id if said.entry is not None else self._spare + 1) - 1
+        if first and said.entry is not None and not said.adopts:
+            return min(now, said.entry.time + 0.999)
+        return now
+
+    def replace(self, case: Case, named: Named, replacing: Replacing, now: float) -> None:
+        """A text that is to take the place of another."""
+        judging = self._judging
+        assert judging is not None
+        case.named = named
+        self._place(case, now, first=False)
+        self._store.update(case.said.recipient, lambda data: replacing.judge(judging, case, named, data, now))
+        self._spare = max(self._spare, case.entry_id)
+
+    def knows(self, case: Case, now_s: float) -> bool:
+        """Whether a part belongs to a message of which others were judged here, or to one that is new."""
+        entry = case.said.entry
+        if self._parts.remembered(case, now_s) is not None:
+            return True
+        return case.said.reason != "late-breach" if entry is None else not self._has(case.said.recipient, entry.id)
+
+    def _has(self, person: int, entry_id: int) -> bool:
+        found = False
+
+        def look(data: bytes) -> bytes:
+            nonlocal found
+            found = record.has(data, entry_id)
+            return data
+
+        self._store.update(person, look)
+        return found
+
+    # -- afterwards
+
+    def settle(self, decided: list[Case]) -> None:
+        """The turn is written."""
+        if self._judging is not None:
+            self._judging.grounds.waiting.clear()
+        if long := [case for case in decided if case.long is not None]:
+            self._parts.settle(list(long))
+
+    def answered(self, case: Case, told: entries.Answer) -> Effect:
+        """What the carrier's answer does: to a part of a long message that depends on what became of the others."""
+        effect = Effect(told.effect)
+        if case.long is None:
+            return effect
+        if effect is Effect.UNKNOWN:
+            self._parts.unanswered(case)
+            return effect
+        return self._parts.answered(case, told.status, late=effect.late)
+
+    def give_back(self, transit: Transit) -> None:
+        if self._judging is not None:
+            self._judging.give_back(transit)
+
+    def give_back_all(self, takes: Sequence[Take], at: int) -> None:
+        for take in takes:
+            self._store.counters.give_back(take, at)
+
+    def started(self) -> None:
+        """The gate was started anew: parts that waited are forgotten."""
+        self.pending.clear()
+        if self._judging is not None:
+            self._parts = self._new_parts(self._judging)
+
+    def sweep(self, now: float, now_s: float) -> None:
+        """Forgets what is over."""
+        if self._judging is not None:
+            self._store.sweep(now, self._judging.rules.window_s, 0)
+            self._parts.due(now_s)
