@@ -1,6 +1,6 @@
 """Retold: an inquest in words, in two languages, and for programs.
 
-In: a Found. Out: lines, a dictionary for JSON. Never: a whole number; a digit of a code, or a young code at all.
+In: a Found. Out: lines, a dictionary for JSON. Never: a whole number that was not asked for; a digit of a code, or a young code at all.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ EFFECTS = {
 }  # fmt: skip
 
 
-def as_dict(found: Found, node: int, now: float) -> dict[str, Any]:
-    """What ``gate106 explain --message --json`` prints."""
+def as_dict(found: Found, node: int, now: float, *, whole: bool = False) -> dict[str, Any]:
+    """What ``gate106 explain --message --json`` prints. ``whole``: with the whole number."""
     said = found.verdict
     return {
         "message": f"{node}:{found.meant.sequence}",
@@ -40,7 +40,7 @@ def as_dict(found: Found, node: int, now: float) -> dict[str, Any]:
         "provider": said.provider,
         "account": said.account,
         "from": said.port,
-        "to": mask(said.recipient) if said.recipient else None,
+        "to": _person_of(said, whole=whole) or None,
         "text": _text(found, now) or None,
         "parts": len(found.said),
         "revision": said.revision or None,
@@ -80,8 +80,8 @@ def as_dict(found: Found, node: int, now: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_lines(found: Found, node: int, now: float, language: str) -> Iterator[str]:
-    """For people."""
+def as_lines(found: Found, node: int, now: float, language: str, *, whole: bool = False) -> Iterator[str]:
+    """For people. ``whole``: with the whole number."""
 
     def put(english: str, chinese: str) -> str:
         return chinese if language == "zh" else english
@@ -92,7 +92,7 @@ def as_lines(found: Found, node: int, now: float, language: str) -> Iterator[str
         f"message {node}:{found.meant.sequence}, {_exactly(said.time)}",
         f"短信 {node}:{found.meant.sequence}, {_exactly(said.time)}",
     )
-    person = mask(said.recipient) if said.recipient else "?"
+    person = _person_of(said, whole=whole) or "?"
     yield put(
         f"  {said.provider} ({said.account}) from {said.port} to {person}: {_word(said)}{reason}",
         f"  {said.provider}({said.account})从 {said.port} 发往 {person}: {ZH[_word(said)]}{reason}",
@@ -156,6 +156,13 @@ def _person(found: Found, language: str) -> Iterator[str]:
 
 def _indented(told: Explanation, language: str) -> Iterator[str]:
     yield from (f"  {line}" for line in as_text(told, language).splitlines())
+
+
+def _person_of(said: entries.Verdict, *, whole: bool) -> str:
+    """Empty where the number could not be read."""
+    if not said.recipient:
+        return ""
+    return f"{said.recipient:011d}" if whole else mask(said.recipient)
 
 
 def _word(said: entries.Verdict) -> str:

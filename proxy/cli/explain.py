@@ -69,6 +69,8 @@ def explain(
         ),
     ] = None,
     journal: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="With --message: show the whole number. Needs --why.")] = False,
+    why: Annotated[str, typer.Option("--why", help="Why somebody looks: the journal keeps it.")] = "",
     provider: Annotated[str, typer.Option(help="The provider's name.")] = "",
     category: Annotated[str | None, typer.Option(help="otp, notice or marketing, if it was declared.")] = None,
     at: At = None,
@@ -92,12 +94,14 @@ def explain(
     if message is not None:
         if record or any(one is not None for one in (to, sender, text, category, at)) or provider:
             fail("--message: the journal says the rest: give no --to, --from, --text, --provider, --category, --at, --record")
-        explain_message(message, config or CONFIG, journal, rules, "json" if json else language)
+        explain_message(
+            message, config or CONFIG, journal, rules, "json" if json else language, control, why if unmasked else None
+        )
         return
     if to is None or sender is None or text is None:
         fail("explain: say --to, --from and --text, or --message (see --help)")
-    if journal is not None:
-        fail("--journal: goes with --message")
+    if journal is not None or unmasked:
+        fail(f"{'--journal' if journal is not None else '--unmasked'}: goes with --message")
     if record:
         if at is not None or rules is not None or (config is None and control is None):
             fail("--record: the gate answers by its own rules, now: say --config (or --control), and neither --rules nor --at")

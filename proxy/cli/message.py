@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.cli import as_json, fail, note, say, when
+from proxy.cli.looked import write_down
 
 if TYPE_CHECKING:
     from proxy.backtest.inquest import Found
@@ -17,8 +18,13 @@ if TYPE_CHECKING:
 JSON = "json"
 
 
-def explain_message(wanted: str, config: Path, journal: Path | None, rules: Path | None, answer: str) -> None:
-    """``rules``: what today's are, instead of the settings'. ``answer``: zh, en or json."""
+def explain_message(
+    wanted: str, config: Path, journal: Path | None, rules: Path | None, answer: str, control: Path | None, why: str | None
+) -> None:
+    """``rules``: what today's are, instead of the settings'. ``answer``: zh, en or json. ``why`` somebody is to see the whole number; None:
+    nobody is."""
+    if why is not None and not why.strip():
+        fail("--unmasked: say --why: the journal keeps who saw a whole number, and why")
     import struct
 
     from proxy.backtest import retold
@@ -44,11 +50,15 @@ def explain_message(wanted: str, config: Path, journal: Path | None, rules: Path
         fail(f"{error.filename}: is gone while the journal is read (run it again)")
     except (OSError, ValueError, struct.error) as error:
         fail(f"{folder}: the journal cannot be read: {error}")
+    whole = why is not None and bool(found.verdict.recipient)
+    if whole and why is not None:
+        place = f"{settings.node}:{found.meant.sequence}"
+        write_down(control or settings.control, settings.archive.folder, "explain", why, f"message {place} whole number shown")
     now = time.time()
     if answer == JSON:
-        as_json(retold.as_dict(found, settings.node, now))
+        as_json(retold.as_dict(found, settings.node, now, whole=whole))
         return
-    for line in retold.as_lines(found, settings.node, now, answer):
+    for line in retold.as_lines(found, settings.node, now, answer, whole=whole):
         say(line)
 
 

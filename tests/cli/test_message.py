@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.__main__ import app
-from proxy.desk import entries
+from proxy.desk import entries, operated
+from proxy.desk.journal import OsDisk, read
 from proxy.kept import Kept
 from proxy.message import OptOut
 from proxy.state import record
@@ -201,12 +202,30 @@ def test_a_code_is_shown_without_its_digits(desk: Desk) -> None:
     assert told["text"] == "【测试】您的验证码是******, *分钟内有效"
 
 
+def test_a_whole_number_is_shown_only_once_it_is_written_down_who_saw_it(desk: Desk) -> None:
+    desk.sends(answer=b"id")
+    assert desk.asked("id", "--unmasked").stderr == (
+        "gate106: --unmasked: say --why: the journal keeps who saw a whole number, and why\n"
+    )
+    told = desk.told("id", "--unmasked", "--why", "case 4711")
+    assert told["to"] == str(SHANGHAI)
+    (kept,) = [one for one in read(OsDisk(desk.folder / "archive" / "looked")) if one.kind == entries.OPERATED]
+    said = operated.unpack_operated(kept.body)
+    assert (said.command, said.why, said.details) == ("explain", "case 4711", f"message {told['message']} whole number shown")
+    (desk.folder / "archive" / "looked").rename(desk.folder / "gone")
+    (desk.folder / "archive" / "looked").write_text("no folder")
+    done = desk.asked("id", "--unmasked", "--why", "case 4711")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "so nothing is shown" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         (("--message", "nobody"), "--message: no message of the journal is called so"),
         (("--message", "0:99999"), "--message: no verdict stands there"),
         (("--message", "3:1"), "--message: 3:1 is of node 3, the settings are those of node 0"),
+        (("--to", "13800210500", "--from", "1069", "--text", "x", "--unmasked"), "--unmasked: goes with --message"),
         (("--message", " "), "--message: is empty"),
         (("--message", "x", "--to", "13800210500"), "--message: the journal says the rest"),
         (("--message", "x", "--record"), "--message: the journal says the rest"),
