@@ -25,9 +25,11 @@ from pathlib import Path
 from proxy.sim import measure
 from tests.crash import choosing
 from tests.crash.points import POINTS
+from tests.crash.reconcile import judged_again as journal_judged_again
 from tests.crash.reconcile import reconcile, summary
 from tests.crash.world import World as CrashWorld
 from tests.simulation.seen import seen
+from tests.simulation.test_backtest import judged_again
 from tests.simulation.world import World
 
 BLOCK = 50
@@ -69,6 +71,9 @@ def simulate_some(first: int, last: int) -> Simulated:
         world = World(seed)
         try:
             world.run()
+            if not world.slow_store:  # one that waits judges at one moment and writes at another
+                heard, _ = judged_again(world)
+                found.failed += [f"seed {seed}: judged again: {one}" for one in (heard.wrong + heard.inherited)[:1]]
         except Exception as error:  # noqa: BLE001 # whatever it is, the other seeds are still worth their time
             found.failed.append(
                 f"seed {seed}: {error!r} (GATE106_FIRST_SEED={seed} GATE106_SEEDS=1 pytest tests/simulation -k no_seed)"
@@ -96,6 +101,7 @@ def crash_one(folder: Path, seed: int) -> CrashWorld:
     world = choosing.in_turn(folder, seed)
     asyncio.run(world.run())
     reconcile(world)
+    journal_judged_again(world)
     return world
 
 

@@ -53,6 +53,12 @@ def reconcile(world: World) -> None:
     holds(done.exit_code == 0 and "the chain holds" in done.output, "the journal's chain holds", done.output)
 
 
+def judged_again(world: World) -> None:
+    """Raises Broken where the journal, judged again by the rules that were in force, comes out otherwise."""
+    done = CliRunner().invoke(commands, ["backtest", "--config", str(world.house.config), "--since", "all", "--lang", "en"])
+    holds(done.exit_code == 0, "judged again by the same rules nothing comes out otherwise", done.output)
+
+
 def _each(world: World, submit: Submit, written: Written) -> None:
     fates = [arrival.fate for arrival in submit.arrived]
     status = submit.status

@@ -19,7 +19,7 @@ import pytest
 from tests.crash import choosing
 from tests.crash.falsified import FALSE, PROOF, SEED
 from tests.crash.points import POINTS
-from tests.crash.reconcile import reconcile, summary
+from tests.crash.reconcile import judged_again, reconcile, summary
 from tests.crash.world import World
 from tests.crash.written import Broken
 
@@ -80,10 +80,16 @@ def says(case: Case) -> str:
     return POINTS[case.point].says
 
 
+AGAIN = 10
+"""Of so many worlds one is judged again; a campaign does it with all."""
+
+
 def holds(worlds: dict[Case, Future[World]], case: Case) -> World:
     world = worlds[case].result()
     print(f"GATE106_CRASH_SEED={SEED}", world.deaths, summary(world))
     reconcile(world)
+    if list(worlds).index(case) % AGAIN == 0:
+        judged_again(world)
     return world
 
 
