@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from proxy import private
 from proxy.cli import CONFIG, Config, Control, Json, as_json, fail, say, seconds, when
+from proxy.cli.looked import write_down
 
 if TYPE_CHECKING:
     from proxy.archive.asking import Question
@@ -72,7 +72,14 @@ def find(
     places = _places(config)
     keys = _keys(places)
     if person or unmasked:
-        _note(places, control, question, why, unmasked)
+        write_down(
+            control or places.control,
+            places.archive.folder,
+            COMMAND,
+            why=why or None,
+            details=question.words(),
+            unmasked=unmasked,
+        )
     found = _found(places, keys, question, time.time())
     proved = _proved(found.covered) if prove else None
     numbers = [_number(hit, keys, unmasked, question) for hit in found.hits]
@@ -119,30 +126,6 @@ def _keys(places: RestPlaces) -> Keys:
         return Keys(places.archive.keys)
     except KeysError as error:
         fail(error)
-
-
-def _note(places: RestPlaces, control: Path | None, question: Question, why: str, unmasked: bool) -> None:
-    """Written down, and synced, before anything is shown: by the gate, or beside the tables where none runs."""
-    import getpass
-    import time
-
-    from proxy.archive import looked
-    from proxy.desk.journal import JournalError
-    from proxy.ops import client
-
-    details = question.words()
-    try:
-        client.ask(control or places.control, "look", what=COMMAND, why=why or None, details=details, unmasked=unmasked)
-        return
-    except client.NobodyAnswers:
-        pass
-    except client.CannotAsk as error:
-        fail(error)
-    try:
-        who = f"{getpass.getuser()} (uid {os.getuid()}, pid {os.getpid()})"
-        looked.note(places.archive.folder, time.time(), who, COMMAND + (" --unmasked" if unmasked else ""), why, details)
-    except (looked.CannotNote, JournalError, OSError, KeyError) as error:
-        fail(f"it cannot be written down who looks, so nothing is shown: {error}")
 
 
 def _found(places: RestPlaces, keys: Keys, question: Question, now: float) -> Found:

@@ -1,4 +1,5 @@
-"""looked: who sees a whole number is written down, and synced, before: by the running gate, or beside the archive where none runs."""
+"""looked: who looks for somebody or sees a whole number is written down, and synced, before: by the running gate, or beside the archive
+where none runs."""
 
 from __future__ import annotations
 
@@ -7,8 +8,10 @@ from pathlib import Path
 
 from proxy.cli import fail
 
+UNMASKED = " --unmasked"
 
-def write_down(control: Path, archive: Path, command: str, why: str, details: str) -> None:
+
+def write_down(control: Path, archive: Path, command: str, *, why: str | None, details: str, unmasked: bool) -> None:
     """Returns once it is safe; exit 2 where it cannot be."""
     import getpass
     import time
@@ -18,7 +21,7 @@ def write_down(control: Path, archive: Path, command: str, why: str, details: st
     from proxy.ops import client
 
     try:
-        client.ask(control, "journal.looked", what=command, why=why, details=details)
+        client.ask(control, "look", what=command, why=why, details=details, unmasked=unmasked)
         return
     except client.NobodyAnswers:
         pass
@@ -26,6 +29,6 @@ def write_down(control: Path, archive: Path, command: str, why: str, details: st
         fail(error)
     try:
         who = f"{getpass.getuser()} (uid {os.getuid()}, pid {os.getpid()})"
-        looked.note(archive, time.time(), who, command, why, details)
+        looked.note(archive, time.time(), who, command + (UNMASKED if unmasked else ""), why or "", details)
     except (looked.CannotNote, JournalError, OSError, KeyError) as error:
         fail(f"it cannot be written down who looks, so nothing is shown: {error}")

@@ -53,7 +53,9 @@ def explain_message(
     whole = why is not None and bool(found.verdict.recipient)
     if whole and why is not None:
         place = f"{settings.node}:{found.meant.sequence}"
-        write_down(control or settings.control, settings.archive.folder, "explain", why, f"message {place} whole number shown")
+        write_down(
+            control or settings.control, settings.archive.folder, "explain --message", why=why, details=place, unmasked=True
+        )
     now = time.time()
     if answer == JSON:
         as_json(retold.as_dict(found, settings.node, now, whole=whole))

@@ -14,7 +14,7 @@ from proxy.ops.gate import Gate
 from proxy.ops.people import recipient
 from proxy.yamlfile import unknown
 
-COMMANDS = ("find", "optout trace")
+COMMANDS = ("explain --message", "find", "optout trace")
 """Those that read by themselves and say so here."""
 UNMASKED = " --unmasked"
 WORDS_MAX = 2000

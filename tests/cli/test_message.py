@@ -211,7 +211,7 @@ def test_a_whole_number_is_shown_only_once_it_is_written_down_who_saw_it(desk: D
     assert told["to"] == str(SHANGHAI)
     (kept,) = [one for one in read(OsDisk(desk.folder / "archive" / "looked")) if one.kind == entries.OPERATED]
     said = operated.unpack_operated(kept.body)
-    assert (said.command, said.why, said.details) == ("explain", "case 4711", f"message {told['message']} whole number shown")
+    assert (said.command, said.why, said.details) == ("explain --message --unmasked", "case 4711", told["message"])
     (desk.folder / "archive" / "looked").rename(desk.folder / "gone")
     (desk.folder / "archive" / "looked").write_text("no folder")
     done = desk.asked("id", "--unmasked", "--why", "case 4711")
