@@ -21,7 +21,7 @@ from proxy.archive import tables
 from proxy.archive.asking import LATER_S, Question
 from proxy.archive.covering import Covered, Here, covered
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import Manifest, load, nodes
+from proxy.archive.manifest import Manifest, home_of, load, node_folder, nodes
 from proxy.archive.tail import NO_TAIL, Tail, tail
 from proxy.desk.disk import Disk
 from proxy.message import Category
@@ -58,6 +58,7 @@ class Hit:
     """A message: a submit, or the parts of a long one."""
 
     at: float
+    home: str  # the folder of its node's journal: where records have their numbers
     node: int
     sequences: list[int]  # of the verdicts: with the node what ``explain --message`` takes
     person: int
@@ -93,12 +94,13 @@ def find(archive: Path, disk: Disk | None, node: int, keys: Keys, question: Ques
     """``disk``: the journal of ``node``, None where it is not at hand. Raises TailError, ManifestError, JournalDamaged, OSError,
     duckdb.Error."""
     manifests = [(folder, load(folder)) for folder in nodes(archive)]
-    own = next((manifest for _, manifest in manifests if manifest.node == node), Manifest(node))
+    home = home_of(archive, node, disk.identity()) if disk is not None else node_folder(archive, node)
+    own = next((one for folder, one in manifests if folder == home), Manifest(node))
     rest = tail(disk, own.last, question, own.rules) if disk is not None else NO_TAIL
     coverage = covered(manifests, question, own, rest)
     with duckdb.connect() as engine:
         engine.register("tail", _arrow(rest, node, keys))
-        looking = _Looking(engine, coverage.files, question)
+        looking = _Looking(engine, coverage.files, question, home.name)
         fits, others = looking.for_person(keys.person(question.to)) if question.to else looking.for_anybody()
     hits = _hits(fits[: question.limit], others, now)
     events = _join(hits, others)
@@ -116,8 +118,9 @@ class _Looking:
     """One question to the engine. Each answer: the submits that fit, the newest first, and all else there is about these persons, in
     the same time and while something can still become of a message."""
 
-    def __init__(self, engine: duckdb.DuckDBPyConnection, files: Sequence[Here], question: Question) -> None:
-        self._engine, self._files, self._question = engine, files, question
+    def __init__(self, engine: duckdb.DuckDBPyConnection, files: Sequence[Here], question: Question, home: str) -> None:
+        """``home``: the folder that the rows of ``tail`` will be in."""
+        self._engine, self._files, self._question, self._home = engine, files, question, home
         self._fits, self._values = question.fits()
         self._enough = question.limit + 1
 
@@ -162,17 +165,20 @@ class _Looking:
         self, files: Sequence[Path], where: str, values: dict[str, Any], columns: str, limit: int, *, tail: bool = True
     ) -> Rows:
         """The newest that fit. All that is pasted is of ours, or a number; what somebody asked for is a value."""
-        sources = [f"SELECT {columns} FROM tail WHERE {where}"] if tail else []  # noqa: S608 # see above
+        sources = [f"SELECT {columns}, '' AS filename FROM tail WHERE {where}"] if tail else []  # noqa: S608 # see above
         if files:
             values = values | {"files": [str(path) for path in files]}
-            sources.append(f"SELECT {columns} FROM read_parquet($files) WHERE {where}")  # noqa: S608 # see above
+            sources.append(f"SELECT {columns}, filename FROM read_parquet($files, filename = true) WHERE {where}")  # noqa: S608 # see above
         if not sources:
             return []
         said = self._engine.execute(
             f"{' UNION ALL '.join(sources)} ORDER BY time_ms DESC, sequence DESC, place DESC LIMIT {limit}", values
         )
         names = [column[0] for column in said.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in said.fetchall()]
+        rows = [dict(zip(names, row, strict=True)) for row in said.fetchall()]
+        for row in rows:
+            row["home"] = Path(row["filename"]).parts[-3] if row["filename"] else self._home
+        return rows
 
 
 _COLUMNS = ", ".join(tables.SCHEMA.names)
@@ -180,8 +186,8 @@ _COLUMNS = ", ".join(tables.SCHEMA.names)
 
 def _hits(fits: Sequence[dict[str, Any]], others: Iterable[dict[str, Any]], now: float) -> list[Hit]:
     """Rows of submits, the newest first, as messages; the parts of one are one, also those that did not fit by themselves."""
-    hits: dict[tuple[int, int, bool], Hit] = {}
-    texts: dict[tuple[int, int, bool], dict[int, str]] = {}
+    hits: dict[tuple[str, int, bool], Hit] = {}
+    texts: dict[tuple[str, int, bool], dict[int, str]] = {}
     for row in fits:
         hits.setdefault(_message(row), _hit(row))
     for row in [*fits, *(row for row in others if row["kind"] == "verdict")]:
@@ -201,22 +207,22 @@ def _hits(fits: Sequence[dict[str, Any]], others: Iterable[dict[str, Any]], now:
     return list(hits.values())
 
 
-def _message(row: dict[str, Any]) -> tuple[int, int, bool]:
+def _message(row: dict[str, Any]) -> tuple[str, int, bool]:
     """What the parts of one message have in common: the entry they share. A part that was refused has none, and stands alone."""
     long = row["parts"] > 1 and row["message"] > 0
-    return row["node"], row["message"] if long else row["sequence"], long
+    return row["home"], row["message"] if long else row["sequence"], long
 
 
 def _hit(row: dict[str, Any]) -> Hit:
     return Hit(
-        row["time_ms"] / 1000, row["node"], [], row["person"], row["sealed"], row["provider"], row["account"], row["port"], row["category"],
-        row["signature"], "", row["outcome"], row["reason"], row["status"], row["rules"], row["revision"], row["parts"],
+        row["time_ms"] / 1000, row["home"], row["node"], [], row["person"], row["sealed"], row["provider"], row["account"], row["port"],
+        row["category"], row["signature"], "", row["outcome"], row["reason"], row["status"], row["rules"], row["revision"], row["parts"],
     )  # fmt: skip
 
 
 def _join(hits: Iterable[Hit], others: Sequence[dict[str, Any]]) -> list[Fate]:
     """Gives each message its answers and receipts; what is left is of the person, the oldest first."""
-    verdicts = {(hit.node, sequence): hit for hit in hits for sequence in hit.sequences}
+    verdicts = {(hit.home, sequence): hit for hit in hits for sequence in hit.sequences}
     ids: dict[tuple[int, str], Hit] = {}
     events = []
     for row in sorted(others, key=lambda row: (row["time_ms"], row["kind"] == "receipt", row["sequence"], row["place"])):
@@ -224,7 +230,7 @@ def _join(hits: Iterable[Hit], others: Sequence[dict[str, Any]]) -> list[Fate]:
             row["time_ms"] / 1000, row["kind"], row["state"], row["status"], row["message_id"], row["port"], row["provider"], row["text"]
         )  # fmt: skip
         if row["kind"] == "answer":
-            hit = verdicts.get((row["node"], row["verdict"]))
+            hit = verdicts.get((row["home"], row["verdict"]))
             if hit is not None and row["message_id"]:
                 ids[row["person"], row["message_id"]] = hit
         elif row["kind"] == "receipt":

@@ -114,7 +114,7 @@ def check(folder: Path, manifest: Manifest, public: bytes | None, archive: Path)
                 raise ValueError("it does not follow the head before it: one was removed, or written anew")
             if table is not None and said["table"] != _digest(table):
                 raise ValueError(f"records {table.first} to {table.last} are in another table than it says")
-            if table is None and said["last"] > (manifest.gone.last if manifest.gone else 0):
+            if table is None and said["last"] > max(manifest.gone.last if manifest.gone else 0, manifest.removed_to):
                 raise ValueError(f"records {said['first']} to {said['last']} are in no table of that day any more")
             before = _read(path).digest
             faults += [f"{path}: {fault}" for fault in _others(said["others"], archive)]

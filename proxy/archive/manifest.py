@@ -140,6 +140,13 @@ def node_folder(archive: Path, node: int) -> Path:
     return archive / f"node-{node}"
 
 
+def home_of(archive: Path, node: int, identity: str) -> Path:
+    """The folder of a node's journal: ``node-0``, or ``node-0-1a2b3c4d`` where that holds the tables of a journal that this node had
+    before (``--accept-loss`` begins a new one). ManifestError, OSError."""
+    folder = node_folder(archive, node)
+    return folder if load(folder).identity in ("", identity) else folder.with_name(f"{folder.name}-{identity[:8]}")
+
+
 def load(folder: Path) -> Manifest:
     """A node's manifest, an empty one where there is none yet. ManifestError, OSError."""
     try:

@@ -23,7 +23,7 @@ from proxy.archive import heads, steady, tables
 from proxy.archive.columns import Reader, Row
 from proxy.archive.heads import Head
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import NAME, Gone, Manifest, Table, load, node_folder
+from proxy.archive.manifest import NAME, Gone, Manifest, Table, home_of, load
 from proxy.desk import entries, retention
 from proxy.desk.disk import Disk
 from proxy.desk.scan import JournalDamaged, Scan
@@ -66,11 +66,11 @@ def roll(
     if not names:
         return Rolled(0, 0, 0, 0, 0, 0, "the journal is empty")
     header = unpack_header(disk.read(names[-1], HEADER_BYTES))
-    folder = node_folder(archive, header.node)
+    folder = home_of(archive, header.node, header.identity.hex())
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         manifest = load(folder)
-        _same_journal(manifest, header, folder)
+        manifest.node, manifest.identity = header.node, header.identity.hex()
         sweep(folder, manifest)
         segments = records = rows = 0
         waits_for = "it is still written to"
@@ -108,15 +108,6 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(file)
-
-
-def _same_journal(manifest: Manifest, header: Header, folder: Path) -> None:
-    if not manifest.identity:
-        manifest.node, manifest.identity = header.node, header.identity.hex()
-    elif manifest.identity != header.identity.hex():
-        raise RollError(
-            f"{folder}: holds tables of another journal of node {header.node} (give each gate its own `node`, or archive another folder)"
-        )
 
 
 def _safe(disk: Disk) -> int:

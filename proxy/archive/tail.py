@@ -68,7 +68,8 @@ def _tail(disk: Disk, behind: int, question: Question, rules: Mapping[str, Seque
         if not first:
             first, since, previous = group.records[0].sequence, group.time_ms, before
         until = max(until, group.time_ms)
-        rows += _wanted(group.records, read, question)
+        near = question.may_touch(group.time_ms, group.time_ms)
+        rows += _wanted(group.records if near else [one for one in group.records if one.kind == entries.RULES], read, question)
     return Tail(rows, first, scan.last, since, until, previous.hex(), chain.hex()) if first else NO_TAIL
 
 

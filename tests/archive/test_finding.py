@@ -199,6 +199,19 @@ def test_two_nodes_are_looked_through_as_one(tmp_path: Path, shelf: Shelf) -> No
     assert [(span.node, span.live) for span in both.covered.spans] == [(0, False), (1, True)]
 
 
+def test_a_journal_that_was_begun_anew_is_looked_through_beside_the_tables_of_the_old_one(tmp_path: Path, shelf: Shelf) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    old, new = House(tmp_path / "old"), House(tmp_path / "new")
+    busy(old, 3, people=1)
+    shelf.roll(old.disk, old.now)
+    busy(new, 2, start=5, people=1)
+    found = ask(new, shelf, to=SHANGHAI)
+    assert {hit.text for hit in found.hits} == {f"【甲店】第{hour}号上新 拒收请回复R" for hour in (0, 1, 5, 6)}
+    assert [span.live for span in found.covered.spans] == [False, True]
+    assert found.covered.faults == ()
+
+
 @pytest.mark.parametrize(
     ("asked", "why"),
     [

@@ -183,6 +183,18 @@ def test_segments_that_were_written_anew_with_a_chain_of_their_own_are_not_those
     assert "the chain was written anew" in fault
 
 
+def test_what_was_damaged_is_made_anew_of_the_segments_and_the_old_heads_still_hold(house: House, shelf: Shelf) -> None:
+    nights(house, 2)
+    shelf.roll(house.disk, house.now)
+    before = shelf.manifest()
+    rewritten(shelf, 0, "UPDATE rows SET text = 'x' WHERE sequence = 5")
+    assert faults(house, shelf)
+    (shelf.folder / "node-0" / manifest.NAME).unlink()  # as the guide says
+    shelf.roll(house.disk, house.now)
+    assert shelf.manifest().tables == before.tables
+    assert faults(house, shelf) == []
+
+
 def test_a_file_that_no_manifest_names_is_said_to_count_for_nothing(house: House, shelf: Shelf) -> None:
     busy(house, 3)
     shelf.roll(house.disk, house.now)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from proxy.archive import rolling, steady
+from proxy.archive.manifest import load
 from proxy.config import Retention
 from proxy.desk import entries, retention
 from proxy.desk.disk import MemoryDisk, OsDisk
@@ -169,15 +170,19 @@ def test_a_segment_of_another_past_is_not_rolled_behind_this_one(tmp_path: Path,
         shelf.roll(third.disk, third.now)
 
 
-def test_the_journal_of_another_gate_is_not_mixed_in(tmp_path: Path, shelf: Shelf) -> None:
+def test_another_journal_of_the_same_node_has_a_folder_of_its_own(tmp_path: Path, shelf: Shelf) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     one, other = House(tmp_path / "a"), House(tmp_path / "b")
     busy(one, 3)
-    busy(other, 3)
+    busy(other, 4)
     shelf.roll(one.disk, one.now)
-    with pytest.raises(rolling.RollError, match="another journal of node 0"):
+    before = shelf.manifest()
+    for _ in range(2):
         shelf.roll(other.disk, other.now)
+    assert shelf.manifest() == before
+    begun_anew = load(shelf.folder / f"node-0-{other.journal.identity.hex()[:8]}")
+    assert (begun_anew.node, len(begun_anew.tables)) == (0, 3)
 
 
 def test_two_rollers_at_once_are_one(house: House, shelf: Shelf) -> None:
@@ -278,6 +283,7 @@ DYING = """
 import os, sys
 from pathlib import Path
 from proxy.archive import rolling, steady
+from proxy.archive.manifest import load
 from proxy.archive.keys import Keys
 from proxy.desk.disk import OsDisk
 top, left = Path(sys.argv[1]), int(sys.argv[2])
