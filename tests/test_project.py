@@ -78,3 +78,12 @@ def test_the_wheel_holds_the_package_and_the_shipped_rules_and_nothing_else(tmp_
     }
     wanted = {re.sub("^rules/", "proxy/_shipped/rules/", path.relative_to(TOP).as_posix()) for path in tracked}
     assert {name for name in names if ".dist-info/" not in name} == wanted
+
+
+def test_a_command_loads_what_it_needs_and_no_more() -> None:
+    """The rules alone take as long to load as a whole question to the journal at rest."""
+    said = "import proxy.__main__, sys; print(*[name for name in sys.modules if name in ('proxy.policy', 'proxy.wire', 'duckdb', 'pyarrow')])"
+    assert subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True, cwd=TOP).stdout == "\n"
+    said = said.replace("proxy.__main__", "proxy.archive.finding")
+    loaded = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True, cwd=TOP).stdout.split()
+    assert sorted(loaded) == ["duckdb", "pyarrow"]

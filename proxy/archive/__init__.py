@@ -9,11 +9,11 @@ changed, a number in the clear, anything a running gate waits for (it is another
     <folder>/node-0/heads/2026-11-11.json    the manifest as of that day's end, signed
     <folder>/looked/…                        a journal of its own: who looked for whom while no gate ran
 
-    keys.py      the secrets: a number's hash and its cipher, the signature     columns.py  journal records → rows
+    keys.py      the secrets: a number's hash and its cipher, the signature     columns.py  journal records → rows (rows.py)
     tables.py    rows → a sorted Parquet file, and many files → one             manifest.py what there is, swapped in one step
     rolling.py   segments → hours → days; crash and go on                       proving.py  the first record that is not as it was
-    heads.py     the daily signed head                                          finding.py  questions and answers
-    looked.py    who looked
+    heads.py     the daily signed head                                          finding.py  questions (asking.py) and answers; covering.py:
+    looked.py    who looked                                                     how much they stand on; tail.py: what is in no table yet
 
 **What is true** is the manifest: a file it does not name is of no account, whatever its name, and goes with the next roll. So every step is
 *write beside, sync, rename, sync; swap the manifest, sync; remove what it names no more*, and a kill between any two loses and doubles nothing.

@@ -1,6 +1,6 @@
 """Columns: what a journal record says of a person, as rows of a table.
 
-In: records in order, the keys. Out: rows. Never: a number in the clear; digits of a one-time password; a PDU (segments have them).
+In: records in order. Out: rows (rows.py). Never: a number in the clear; digits of a one-time password; a PDU (segments have them).
 
 A row is a submit (``verdict``), what became of it (``answer``), a receipt, something a person wrote (``reply``, ``optout``, ``restore``,
 ``review``), or what was done to what they refuse (``stopped``, ``restored``, ``officer``, ``confirmed``). What ties them together:
@@ -15,13 +15,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from proxy.archive.keys import Keys
+from proxy.archive.rows import Row
 from proxy.desk import entries, operated
 from proxy.desk.segment import Record
 from proxy.message import CATEGORY_WORDS, Category, OptOut, Outcome
-from proxy.number import NotARecipient, about_people, recipient_of
+from proxy.number import NotARecipient, recipient_of
 from proxy.policy.text import signature
 from proxy.wire import Frame, Malformed, Memo, Submit, read_deliver, read_submit
 from proxy.wire.asking import replacement
@@ -41,34 +41,6 @@ _PLAIN_RECEIPT = re.compile(
 _RECEIPTED = RECEIPTED_MESSAGE_ID.to_bytes(2, "big")
 _UCS2 = 8  # data_coding: a replace_sm has none, and that of the message it replaces is in another record
 _VALUES_MAX = 65_536
-
-
-@about_people
-class Row(NamedTuple):
-    """One row, in the order of the table's columns. Empty words and 0 mean that there is no such thing."""
-
-    number: int  # becomes ``person`` and ``sealed``: nothing below this file sees it
-    time_ms: int
-    sequence: int
-    place: int  # in its record, which may tell of many
-    kind: str
-    provider: str = ""
-    account: str = ""
-    port: str = ""
-    outcome: str = ""
-    reason: str = ""
-    status: int = 0
-    category: str = ""
-    signature: str = ""
-    text: str = ""
-    rules: str = ""  # those that object, with a space between them; ``~`` before one that is tried only
-    revision: str = ""
-    message: int = 0
-    verdict: int = 0
-    part: int = 0
-    parts: int = 0
-    message_id: str = ""
-    state: str = ""  # of an answer its effect, of a receipt what it says (DELIVRD …), of a refusal its scope and value
 
 
 _row: Callable[[tuple[Any, ...]], Row] = partial(tuple.__new__, Row)
@@ -247,17 +219,3 @@ def _number(source: str) -> int:
 
 def _printed(octets: bytes) -> str:
     return octets.decode("ascii", "backslashreplace")
-
-
-class Named:
-    """Persons of rows: each number is hashed once for a table."""
-
-    def __init__(self, keys: Keys) -> None:
-        self._keys = keys
-        self._known: dict[int, int] = {}
-
-    def persons(self, numbers: Sequence[int]) -> list[int]:
-        known = self._known
-        if len(known) > 20 * _VALUES_MAX:
-            known.clear()
-        return [known.get(number) or known.setdefault(number, self._keys.person(number)) for number in numbers]

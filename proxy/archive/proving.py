@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import duckdb
 
 from proxy.archive import heads, steady
-from proxy.archive.columns import Reader, Row
+from proxy.archive.columns import Reader
 from proxy.archive.covering import fault_of, faults_of
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import File, Manifest, ManifestError, Table, digest_of, load, nodes
+from proxy.archive.rows import Row
 from proxy.archive.tables import SCHEMA
 from proxy.desk.disk import Disk
 from proxy.desk.scan import JournalDamaged, Scan, read

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.archive import heads, steady, tables
-from proxy.archive.columns import Reader, Row
+from proxy.archive.columns import Reader
 from proxy.archive.heads import Head
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import NAME, Gone, Manifest, Table, home_of, load
+from proxy.archive.rows import Row
 from proxy.desk import entries, retention
 from proxy.desk.disk import Disk
 from proxy.desk.scan import JournalDamaged, Scan

@@ -18,9 +18,9 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from proxy.archive import steady
-from proxy.archive.columns import Named, Row
 from proxy.archive.keys import SEALED_BYTES, Keys
 from proxy.archive.manifest import File, digest_of
+from proxy.archive.rows import Named, Row
 
 GROUP_ROWS = 8192
 """What is read for one person at least; half of it and the directory at the end of a file weighs more than it saves."""

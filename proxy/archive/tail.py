@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from proxy.archive.asking import Question
-from proxy.archive.columns import Reader, Row
+from proxy.archive.rows import Row
 from proxy.desk import entries
 from proxy.desk.disk import Disk
 from proxy.desk.scan import JournalDamaged, Scan
@@ -57,7 +57,7 @@ def _tail(disk: Disk, behind: int, question: Question, rules: Mapping[str, Seque
     scan = Scan(disk, behind + 1 if behind else 0)
     if len(scan.names) - scan.at > SEGMENTS_MAX:
         raise TailError(f"{len(scan.names) - scan.at} segments are in no table: run `gate106 journal roll` first")
-    read, rows = Reader(rules), list[Row]()
+    kept = list[Record]()
     first = since = until = 0
     chain = previous = b""
     for placed in scan:
@@ -69,19 +69,24 @@ def _tail(disk: Disk, behind: int, question: Question, rules: Mapping[str, Seque
             first, since, previous = group.records[0].sequence, group.time_ms, before
         until = max(until, group.time_ms)
         near = question.may_touch(group.time_ms, group.time_ms)
-        rows += _wanted(group.records if near else [one for one in group.records if one.kind == entries.RULES], read, question)
+        kept += _wanted(group.records, question, near=near)
+    rows = _rows(kept, question, rules)
     return Tail(rows, first, scan.last, since, until, previous.hex(), chain.hex()) if first else NO_TAIL
 
 
-def _wanted(records: Sequence[Record], read: Reader, question: Question) -> Iterator[Row]:
-    """Rows that may matter. A record that is about somebody else costs a search for some bytes."""
-    if not question.to:
-        for record in records:
-            yield from read.rows(record)
-        return
+def _wanted(records: Sequence[Record], question: Question, *, near: bool) -> Iterator[Record]:
+    """Those that may matter, and what names the rules. A record that is about somebody else costs a search for some bytes."""
     number, digits = _U64.pack(question.to), str(question.to).encode()
     for record in records:
-        if record.kind == entries.RULES or number in record.body or (record.kind == entries.DELIVER and digits in record.body):
-            for row in read.rows(record):
-                if row.number == question.to:
-                    yield row
+        named = not question.to or number in record.body or (record.kind == entries.DELIVER and digits in record.body)
+        if (near and named) or record.kind == entries.RULES:
+            yield record
+
+
+def _rows(records: Sequence[Record], question: Question, rules: Mapping[str, Sequence[str]]) -> list[Row]:
+    if all(record.kind == entries.RULES for record in records):
+        return []
+    from proxy.archive.columns import Reader  # noqa: PLC0415 # protocol and rules: to load them takes as long as a whole question
+
+    read = Reader(rules)
+    return [row for record in records for row in read.rows(record) if not question.to or row.number == question.to]

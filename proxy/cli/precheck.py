@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from proxy.cli import Control, Json, as_json, fail, note, say, speaks
-from proxy.cli.campaign import BadCampaign, Text, read_campaign
 from proxy.cli.explain import At, Folder, Given, Language, house_of, moment
 from proxy.number import about_people
 
 if TYPE_CHECKING:
+    from proxy.cli.campaign import Text
     from proxy.message import Category
     from proxy.policy import RuleSet
     from proxy.policy.precheck import Count, Forecast
@@ -50,6 +50,7 @@ def precheck(
 ) -> None:
     """Say of each text of a campaign what would become of it, why, what to change, and what depends on the recipient and is not known
     here. Numbers are masked. Exit 1 if a text would be refused whoever gets it."""
+    from proxy.cli.campaign import BadCampaign, read_campaign
     from proxy.message import Category
 
     language = speaks(lang)
