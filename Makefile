@@ -7,10 +7,12 @@ RATE ?= 2000
 ROUNDS ?= 5
 LASTS ?= 300
 FUZZ_S ?= 60
+ROWS ?= 100000000
+HALF_YEAR ?= /var/tmp/gate106-half-year
 SOAK_S ?= 7200
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install demo test bench numbers campaign neighbours way-back reload soak fuzz image-check grafana recording pictures guide lock clean
+.PHONY: help install demo test bench numbers half-year campaign neighbours way-back reload soak fuzz image-check grafana recording pictures guide lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -24,6 +26,7 @@ help:
 	@echo "make soak     hours of load, changed rules, lost binds and links: memory, descriptors, nothing lost (SOAK_S=7200 RATE=500)"
 	@echo "make image-check builds the image and runs it without a container engine (root, Debian's buildah; it says what it needs)"
 	@echo "make numbers  measures all that tests/data/numbers holds"
+	@echo "make half-year makes a journal at rest of 190 days and two nodes (ROWS=100000000: 3.4 GB, a quarter of an hour) and asks it"
 	@echo "make bench    measures it beside two relays without rules"
 	@echo "make grafana  writes the dashboards anew; make pictures draws them from a recorded run (make recording)"
 	@echo "make guide    writes the table of settings anew"
@@ -64,6 +67,11 @@ numbers: install
 	.venv/bin/gate106 bench --mix standard --seconds 15 --rules 500 --no-baselines --json > tests/data/numbers/rules-500.json
 	.venv/bin/gate106 bench --memory --json > tests/data/numbers/memory.json
 	.venv/bin/python -m tests.soak.sizes --seconds 30 > tests/data/numbers/disk.json
+
+# Half a year of two nodes in HALF_YEAR, which stays there: a second run goes on, or only asks.
+half-year: install
+	mkdir -p $(HALF_YEAR)
+	.venv/bin/gate106 bench --journal $(HALF_YEAR) --rows $(ROWS) --json > tests/data/numbers/half-year.json
 
 # Many more worlds and crashes than `make test` has time for; each point of death is hit, or it fails. Half an hour on two cores.
 campaign: install
