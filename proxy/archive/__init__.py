@@ -14,6 +14,7 @@ changed, a number in the clear, anything a running gate waits for (it is another
     rolling.py   segments → hours → days; crash and go on                       proving.py  the first record that is not as it was
     heads.py     the daily signed head                                          finding.py  questions (asking.py) and answers; covering.py:
     looked.py    who looked                                                     how much they stand on; tail.py: what is in no table yet
+    engine.py    DuckDB, held short                                             steady.py   whole files or none
 
 **What is true** is the manifest: a file it does not name is of no account, whatever its name, and goes with the next roll. So every step is
 *write beside, sync, rename, sync; swap the manifest, sync; remove what it names no more*, and a kill between any two loses and doubles nothing.

@@ -20,6 +20,7 @@ import pyarrow as pa
 from proxy.archive import tables
 from proxy.archive.asking import LATER_S, Question
 from proxy.archive.covering import Covered, Here, covered
+from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import Manifest, home_of, load, node_folder, nodes
 from proxy.archive.tail import NO_TAIL, Tail, tail
@@ -98,9 +99,9 @@ def find(archive: Path, disk: Disk | None, node: int, keys: Keys, question: Ques
     own = next((one for folder, one in manifests if folder == home), Manifest(node))
     rest = tail(disk, own.last, question, own.rules) if disk is not None else NO_TAIL
     coverage = covered(manifests, question, own, rest)
-    with duckdb.connect() as engine:
-        engine.register("tail", _arrow(rest, node, keys))
-        looking = _Looking(engine, coverage.files, question, home.name)
+    with engine() as asked:
+        asked.register("tail", _arrow(rest, node, keys))
+        looking = _Looking(asked, coverage.files, question, home.name)
         fits, others = looking.for_person(keys.person(question.to)) if question.to else looking.for_anybody()
     hits = _hits(fits[: question.limit], others, now)
     events = _join(hits, others)
@@ -118,9 +119,9 @@ class _Looking:
     """One question to the engine. Each answer: the submits that fit, the newest first, and all else there is about these persons, in
     the same time and while something can still become of a message."""
 
-    def __init__(self, engine: duckdb.DuckDBPyConnection, files: Sequence[Here], question: Question, home: str) -> None:
+    def __init__(self, asked: duckdb.DuckDBPyConnection, files: Sequence[Here], question: Question, home: str) -> None:
         """``home``: the folder that the rows of ``tail`` will be in."""
-        self._engine, self._files, self._question, self._home = engine, files, question, home
+        self._engine, self._files, self._question, self._home = asked, files, question, home
         self._fits, self._values = question.fits()
         self._enough = question.limit + 1
 

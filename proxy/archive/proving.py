@@ -8,6 +8,7 @@ the chain at its ends; the segments' chain each record. A file that is not as it
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -18,12 +19,15 @@ import duckdb
 from proxy.archive import heads, steady
 from proxy.archive.columns import Reader
 from proxy.archive.covering import fault_of, faults_of
+from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import File, Manifest, ManifestError, Table, digest_of, load, nodes
 from proxy.archive.rows import Row
 from proxy.archive.tables import SCHEMA
 from proxy.desk.disk import Disk
 from proxy.desk.scan import JournalDamaged, Scan, read
+
+PROVING_MEMORY = "512MB"
 
 
 class Proved(NamedTuple):
@@ -121,9 +125,10 @@ def _first_difference(folder: Path, manifest: Manifest, table: Table, disk: Disk
     if disk is None:
         return f"one of the records {table.first} to {table.last} (their segments are not at hand)"
     there = [folder / file.name for file in table.files if (folder / file.name).is_file()]
+    spill = folder / f"proving-{os.getpid()}.spill"
     try:
-        with duckdb.connect() as engine:
-            for was, now in zip_longest(_expected(manifest, table, disk, keys), _actual(engine, there)):
+        with engine(PROVING_MEMORY, spill) as asked:
+            for was, now in zip_longest(_expected(manifest, table, disk, keys), _actual(asked, there)):
                 if (said := _differ(was, now)) is not None:
                     return said
     except JournalDamaged as damage:
@@ -148,11 +153,11 @@ def _values(row: Row, keys: Keys | None) -> tuple[Any, ...]:
     return (*who, row.time_ms, *row[4:])
 
 
-def _actual(engine: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Iterator[tuple[Any, ...]]:
+def _actual(asked: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Iterator[tuple[Any, ...]]:
     if not files:
         return
     columns = ", ".join(["sequence", "place", "person", "sealed", "time_ms", *SCHEMA.names[6:]])
-    said = engine.execute(
+    said = asked.execute(
         f"SELECT {columns} FROM read_parquet(?) ORDER BY sequence, place",  # noqa: S608 # names of ours
         [[str(path) for path in files]],
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from proxy.archive.heads import Head
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import NAME, Gone, Manifest, Table, home_of, load
 from proxy.archive.rows import Row
+from proxy.archive.tables import SPILL
 from proxy.desk import entries, retention
 from proxy.desk.disk import Disk
 from proxy.desk.scan import JournalDamaged, Scan
@@ -205,7 +207,7 @@ def _days(folder: Path, manifest: Manifest, now: float, tell: Callable[[Table], 
         parts = manifest.tables[start:stop]
         first, last = parts[0], parts[-1]
         path = folder / DAYS / f"{first.day}-{first.first:020d}.parquet"
-        files = tables.merge(path, folder, [folder / file.name for part in parts for file in part.files])
+        files = tables.merge(path, folder, [file for part in parts for file in part.files])
         table = Table(
             first.first, last.last, first.since_ms, max(part.until_ms for part in parts), first.previous, last.chain,
             sum(part.segments for part in parts), first.day, True, files,
@@ -261,7 +263,7 @@ def _go(folder: Path, manifest: Manifest, first: int) -> int:
 
 
 def sweep(folder: Path, manifest: Manifest) -> None:
-    """Removes what a kill left: files of ours that the manifest does not name."""
+    """Removes what a kill left: files of ours that the manifest does not name, and what a merge had no memory for."""
     named = {file.name for file in manifest.files()}
     found = [
         path
@@ -274,3 +276,5 @@ def sweep(folder: Path, manifest: Manifest) -> None:
     ]
     for path in left:
         steady.drop(path)
+    for path in folder.rglob(f"*{SPILL}"):
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,7 +1,7 @@
 """Tables: rows as Parquet files sorted by person, and many files as one. Any engine reads them (Parquet 2, zstd).
 
 In: rows, the keys; files. Out: files, not yet named by a manifest. Never: a number in the clear; more
-memory than the rows of a segment take, or ``MERGE_MEMORY``.
+memory than the rows of a segment take, or ``MERGE_ROWS``.
 
 What makes a question about one person cheap in half a year of files: rows of a person lie together, so a group of ``GROUP_ROWS`` says in
 its statistics from whom to whom it goes, and a Bloom filter says of nearly everybody else that they are not in it.
@@ -18,6 +18,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from proxy.archive import steady
+from proxy.archive.engine import engine
 from proxy.archive.keys import SEALED_BYTES, Keys
 from proxy.archive.manifest import File, digest_of
 from proxy.archive.rows import Named, Row
@@ -27,7 +28,12 @@ GROUP_ROWS = 8192
 FILE_ROWS_MAX = 1_000_000
 """Beyond it another file begins (at another person): the directory of a larger one would take longer to read than the rows."""
 BATCH_ROWS = 20_000
-MERGE_MEMORY = "256MB"
+PERSONS = 1 << 64
+MERGE_ROWS = 250_000
+"""That are sorted at once when a day is made of hours: some 100 MB."""
+MERGE_MEMORY = "512MB"
+SPILL = ".spill"
+"""How a folder ends in which a merge keeps what is too much for that; a killed one leaves it to the next roll."""
 ORDER = ("person", "time_ms", "sequence", "place")
 ZSTD_LEVEL = 3  # its own default
 
@@ -95,21 +101,34 @@ def write(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[F
     return tuple(_files(path, folder, ordered.to_batches(max_chunksize=GROUP_ROWS)))
 
 
-def merge(path: Path, folder: Path, files: Sequence[Path]) -> tuple[File, ...]:
-    """Sorted files as one, or as many as ``FILE_ROWS_MAX`` asks for. Reads them all, holds little. OSError, duckdb.Error."""
-    if not files:
+def merge(path: Path, folder: Path, files: Sequence[File]) -> tuple[File, ...]:
+    """Sorted files of a node's ``folder`` as one, or as many as ``FILE_ROWS_MAX`` asks for. A range of persons after the other, each of
+    about ``MERGE_ROWS``: hashes are spread evenly, and a group of rows that holds none of them is not read. OSError, duckdb.Error."""
+    rows = sum(file.rows for file in files)
+    if not rows:
         return ()
-    spill = steady.half_of(path).with_suffix(".spill")
-    with duckdb.connect(config={"threads": 1, "memory_limit": MERGE_MEMORY, "temp_directory": str(spill)}) as engine:
-        query = f"SELECT {', '.join(SCHEMA.names)} FROM read_parquet($files) ORDER BY {', '.join(ORDER)}"  # noqa: S608 # names of ours
-        return ordered(path, folder, engine, query, {"files": [str(file) for file in files]})
+    steps = max(1, rows // MERGE_ROWS)
+    query = (
+        f"SELECT {', '.join(SCHEMA.names)} FROM read_parquet($files) WHERE person BETWEEN $least AND $most "  # noqa: S608 # names of ours
+        f"ORDER BY {', '.join(ORDER)}"
+    )
+    spill = steady.half_of(path).with_suffix(SPILL)
+    with engine(MERGE_MEMORY, spill, threads=1) as merging:
+
+        def pieces() -> Iterator[pa.RecordBatch]:
+            for step in range(steps):
+                least, most = (PERSONS * step // steps, PERSONS * (step + 1) // steps - 1)
+                named = [str(folder / file.name) for file in files if file.least <= most and file.most >= least]
+                if named:
+                    values = {"files": named, "least": least, "most": most}
+                    yield from merging.sql(query, params=values).to_arrow_reader(GROUP_ROWS)
+
+        return tuple(_files(path, folder, pieces()))
 
 
-def ordered(
-    path: Path, folder: Path, engine: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]
-) -> tuple[File, ...]:
+def ordered(path: Path, folder: Path, asked: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]) -> tuple[File, ...]:
     """What a query gives, in the table's columns and order, as files. OSError, duckdb.Error."""
-    return tuple(_files(path, folder, engine.sql(query, params=values).to_arrow_reader(GROUP_ROWS)))
+    return tuple(_files(path, folder, asked.sql(query, params=values).to_arrow_reader(GROUP_ROWS)))
 
 
 def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterator[File]:

@@ -9,10 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
-from proxy.archive import rolling, steady
-from proxy.archive.manifest import load
+from proxy.archive import rolling, steady, tables
+from proxy.archive.manifest import File, load
+from proxy.archive.rows import Row
 from proxy.config import Retention
 from proxy.desk import entries, retention
 from proxy.desk.disk import MemoryDisk, OsDisk
@@ -123,6 +125,38 @@ def test_a_large_day_is_several_files_and_nobody_is_in_two(house: House, shelf: 
     assert kept == [
         (one.sequence,) for one in read(house.disk) if one.kind == entries.VERDICT and one.sequence <= shelf.manifest().last
     ]
+
+
+def test_a_day_is_merged_a_range_of_persons_after_the_other(
+    tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shelf.folder / "node-0"
+    people = 10_000
+    rows = [
+        Row(SHANGHAI + person, 1000 * hour, hour * people + person, 0, "verdict", text=f"{person:x}" * 40)
+        for hour in range(3)
+        for person in range(people)
+    ]
+    files = list[File]()
+    for hour in range(3):
+        pieces = tables.batches(rows[hour * people : (hour + 1) * people], 0, shelf.keys)
+        files += tables.write(folder / "hours" / f"{hour}.parquet", folder, pieces)
+    monkeypatch.setattr(tables, "MERGE_ROWS", 5_000)
+    (merged,) = tables.merge(folder / "days" / "x.parquet", folder, files)
+    assert merged.rows == 3 * people
+    found = duckdb.execute("SELECT person, sequence FROM read_parquet(?)", [str(folder / merged.name)]).fetchall()
+    assert found == sorted(found)
+    assert len(set(found)) == 3 * people
+    assert not list(folder.rglob(f"*{tables.SPILL}"))
+
+
+def test_what_a_killed_merge_had_put_aside_goes_with_the_next_roll(house: House, shelf: Shelf) -> None:
+    busy(house, 2)
+    aside = shelf.folder / "node-0" / "days" / f"x.parquet{tables.SPILL}"
+    aside.mkdir(parents=True)
+    (aside / "rows").write_bytes(b"texts")
+    shelf.roll(house.disk, house.now)
+    assert not aside.exists()
 
 
 # -- what must not be rolled
@@ -282,8 +316,9 @@ def test_killed_at_any_step_the_next_roll_ends_as_if_nothing_had_been(tmp_path: 
 DYING = """
 import os, sys
 from pathlib import Path
-from proxy.archive import rolling, steady
-from proxy.archive.manifest import load
+from proxy.archive import rolling, steady, tables
+from proxy.archive.manifest import File, load
+from proxy.archive.rows import Row
 from proxy.archive.keys import Keys
 from proxy.desk.disk import OsDisk
 top, left = Path(sys.argv[1]), int(sys.argv[2])

@@ -1,0 +1,26 @@
+"""Engine: DuckDB, held to what is wanted of it: files of ours, bounded memory, nothing from the network, nothing left on a disk.
+
+In: how much memory, where it may spill. Out: a connection. Never: an extension fetched, a row of a question in a file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+QUESTION_MEMORY = "1GB"
+"""For a question; it holds some batches of rows and the newest that fit."""
+
+
+def engine(memory: str = QUESTION_MEMORY, spill: Path | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """In memory. ``spill``: a folder for what is larger, made when needed and gone with the connection; without it that is an error."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory,
+        "temp_directory": str(spill) if spill is not None else "",
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    if threads is not None:
+        config["threads"] = threads
+    return duckdb.connect(config=config)
