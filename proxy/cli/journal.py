@@ -167,13 +167,20 @@ def roll(
 
 
 def _yield_to_everybody() -> None:
-    """The lowest priority there is, for as long as this process lives."""
+    """The lowest priority there is, one thread at work, and the first to go where memory ends: for as long as this process lives."""
     import contextlib
     import os
 
-    os.nice(19)
-    with contextlib.suppress(AttributeError, OSError):  # not every system has it, nor every container allows it
+    import pyarrow as pa
+
+    pa.set_cpu_count(1)  # a service may have few threads, and the machine many cores
+    pa.set_io_thread_count(1)
+    with contextlib.suppress(OSError):  # a sandbox may forbid any of these
+        os.nice(19)
+    with contextlib.suppress(AttributeError, OSError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
 
 
 def _verified(folder: Path) -> tuple[Report, list[Removed]]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
+from proxy.__main__ import app
 from proxy.desk.journal import Journal, OsDisk
 from proxy.ops.roller import BEHIND_S, HOUR_S, LEAST_S, Roller, wait_s
 from tests.archive.journals import nights
@@ -70,3 +75,29 @@ def test_the_next_time_is_behind_a_full_hour_and_never_at_once(at: float) -> Non
     wait = wait_s(at)
     assert LEAST_S <= wait <= HOUR_S + LEAST_S
     assert (at + wait) % HOUR_S == pytest.approx(BEHIND_S)
+
+
+def test_it_has_the_lowest_priority_and_is_the_first_to_go_where_memory_ends() -> None:
+    said = """
+import os, pyarrow
+from proxy.cli.journal import _yield_to_everybody
+_yield_to_everybody()
+print(os.nice(0), os.sched_getscheduler(0) == os.SCHED_IDLE, open("/proc/self/oom_score_adj").read().strip(), pyarrow.cpu_count())
+"""
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["19", "True", "500", "1"]
+
+
+def test_where_a_sandbox_forbids_that_it_works_all_the_same(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    for name in ("nice", "sched_setscheduler"):
+        monkeypatch.setattr(os, name, forbidden)
+    monkeypatch.setattr(Path, "write_text", forbidden)
+    before = os.umask(0o077)
+    try:
+        done = CliRunner().invoke(app, ["journal", "roll", "--gently", "--config", str(config)])
+    finally:
+        os.umask(before)
+    assert done.exit_code == 0, done.output
