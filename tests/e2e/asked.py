@@ -34,6 +34,6 @@ def asked(folder: Path, all_argv: Sequence[Sequence[str | Path]]) -> str:
     done = subprocess.run(
         [sys.executable, "-c", DRIVER], cwd=folder, input=json.dumps([[str(word) for word in argv] for argv in all_argv]).encode(),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=ALL_S, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1", "PYTHONUTF8": "1"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "PYTHONUTF8": "1"},
     )  # fmt: skip
     return done.stdout.decode()

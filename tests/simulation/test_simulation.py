@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,15 +20,25 @@ from tests.simulation.world import World
 
 SEEDS = int(os.environ.get("GATE106_SEEDS", "400"))
 FIRST = int(os.environ.get("GATE106_FIRST_SEED", "1"))
+LOOKED_AT = range(1, 120)
 BUG_SEEDS = 300
 README = Path(__file__).parents[2] / "README.md"
+
+
+@cache
+def lived(seed: int) -> dict[str, int]:
+    """What happens in a world without a seeded bug, of the first only, for looking costs; its exception where a promise is broken.
+    Each is lived once."""
+    world = World(seed)
+    world.run()
+    return seen(world) if seed in LOOKED_AT else {}
 
 
 @pytest.mark.parametrize("block", range(10))
 def test_no_seed_breaks_a_promise(block: int) -> None:
     for seed in range(FIRST + block, FIRST + SEEDS, 10):
         try:
-            World(seed).run()
+            lived(seed)
         except Exception as error:
             raise AssertionError(f"seed {seed}: {error} (replay it: GATE106_FIRST_SEED={seed} GATE106_SEEDS=1)") from error
 
@@ -58,10 +69,8 @@ def test_a_seed_replays_to_the_same_end() -> None:
 def test_the_worlds_are_eventful() -> None:
     """What the seeds exercise, so that a simulation that quietly does nothing is seen."""
     total: Counter[str] = Counter()
-    for seed in range(1, 120):
-        world = World(seed)
-        world.run()
-        total.update(seen(world))
+    for seed in LOOKED_AT:
+        total.update(lived(seed))
     print(total)
     assert all(total.values()), total
 
