@@ -133,7 +133,7 @@ def test_a_password_typed_at_a_terminal_is_not_shown():
     done = subprocess.Popen(MAKE_HASH, cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, close_fds=True)
     os.close(theirs)
     said = b""
-    for asks in (b"Password:", b"Repeat for confirmation:"):
+    for asks in (b"Password: ", b"Repeat for confirmation: "):  # the blank comes when nothing is echoed any more
         while asks not in said:
             said += os.read(ours, 1024)
         until(lambda: not termios.tcgetattr(ours)[3] & termios.ECHO, lambda: "it is not shown what is typed")
