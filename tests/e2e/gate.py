@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from tests import forked
 from tests.e2e.sockets import free_port
 from tests.e2e.waiting import until
 
@@ -42,7 +43,10 @@ def provider(name: str, port: str, **more: object) -> dict[str, object]:
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """One command of the gate, to its end."""
-    command = [sys.executable, "-m", "proxy", *map(str, arguments)]
+    words = [*map(str, arguments)]
+    if forked.WANTED:
+        return forked.run(words, cwd=ROOT, env=_environment(), timeout=START_S)
+    command = [sys.executable, "-m", "proxy", *words]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=START_S, check=False, env=_environment())
 
 
@@ -86,7 +90,7 @@ class Gate:
         }
         self.write_rules(RULES)
         self.write_settings()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | forked.Forked | None = None
 
     def write_rules(self, text: str) -> None:
         (self.rules / "rules.yaml").write_text(text)
@@ -98,14 +102,14 @@ class Gate:
 
     def start(self, ready: bool = True, more: tuple[str, ...] = ()) -> Gate:
         """Returns once it is ready, or, with ``ready`` false, once it says anything at all. ``more``: options of the command."""
+        words = ["serve", "--config", str(self.config), *more]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "proxy", "serve", "--config", str(self.config), *more],
-                cwd=ROOT,
-                stdout=log,
-                stderr=log,
-                env=_environment(),
-            )
+            if forked.WANTED:
+                self._process = forked.Forked(words, cwd=ROOT, env=_environment(), stdout=log, stderr=log)
+            else:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "proxy", *words], cwd=ROOT, stdout=log, stderr=log, env=_environment()
+                )
         try:
             until(lambda: self._exited() or self._up(ready), lambda: f"the gate up: {self.said()}", START_S)
             assert not self._exited(), f"the gate ended with {self._process.returncode}: {self.said()}"
@@ -142,7 +146,7 @@ class Gate:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        return self._process.returncode
+        return self._process.wait()
 
     def said(self) -> str:
         """The end of its log."""
