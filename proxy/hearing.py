@@ -47,7 +47,7 @@ class Hearing:
         self._relay = relay
         self._tally = tally
         self._clock = clock
-        self._monotonic = monotonic
+        self.monotonic = monotonic
 
     def hear(self, deliver: Deliver, port: str, prefix: str, owner: str, now: float) -> Heard:
         """A reply was read. If its ``recipient`` is not 0 it is on its way into that person's record, and says what it was read as,
@@ -127,7 +127,7 @@ class Hearing:
         ton = TON_INTERNATIONAL if person.startswith("86") else TON_UNKNOWN
         data = submit_sm(heard.port, person, octets, data_coding=data_coding, dest_ton=ton, registered_delivery=0)
         sender = Sender.of(heard.provider, "", heard.port, heard.prefix)
-        transit = Transit(_Nobody(heard.provider), 0, data, self._monotonic())  # type: ignore[arg-type] # nothing is ever answered to it
+        transit = Transit(_Nobody(heard.provider), 0, data, self.monotonic())  # type: ignore[arg-type] # nothing is ever answered to it
         transit.message = Message(sender, heard.recipient, Content(text, "readable", b""))
         transit.category = Category.NOTICE
         facts = Facts(sender, Category.NOTICE, Category.NOTICE, Category.NOTICE)

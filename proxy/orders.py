@@ -47,11 +47,14 @@ class OrderBook:
         return sequence
 
     def sweep(self, now: float) -> list[Order]:
-        """Forgets what is over, and says what it was."""
+        """Forgets what is over, and says what it was. Where the clock was set back, what was given holds from now on all the same."""
         over = [order for order in self._by_id.values() if order.until <= now]
         for order in over:
             self._forget(order.id)
-        if over:
+        early = [order for order in self._by_id.values() if order.since > now]
+        for order in early:
+            self._by_id[order.id] = order._replace(since=now)
+        if over or early:
             self._changed()
         return over
 

@@ -59,6 +59,7 @@ class Arrival:
         "port",
         "owner",
         "at",
+        "read_s",
         "item",
         "heard",
         "_way",
@@ -86,6 +87,7 @@ class Arrival:
         self.port = port
         self.owner = owner
         self.at = now
+        self.read_s = way.hearing.monotonic()
         self.item: Item | None = None
         self.open = True
         """Whether the carrier waits for our answer."""
@@ -317,7 +319,8 @@ class WayBack:
         """A few times a second: who waited long enough is tried again, and no carrier waits longer than a second."""
         self.due.update(self.mailbox.tick(now))
         arrivals = self._arrivals
-        while arrivals and not (arrivals[0].open and 0 <= now - arrivals[0].at < SAFE_WITHIN_S):
+        now_s = self.hearing.monotonic()  # the wall clock may be set meanwhile
+        while arrivals and not (arrivals[0].open and now_s - arrivals[0].read_s < SAFE_WITHIN_S):
             arrivals.popleft().give_up()
 
     # ------------------------------------------------------------------ what the journal is told

@@ -67,6 +67,18 @@ def test_a_replay_over_a_newer_checkpoint_changes_nothing() -> None:
     assert desk.store.orders.held == before
 
 
+def test_an_order_holds_though_the_clock_is_set_back_to_before_it_was_given() -> None:
+    desk = Desk()
+    given = desk.stop(lasts_s=60)
+    assert desk.book.sweep(NOON - 3600) == []
+    assert desk.changes == 2, "whoever stands by the orders hears of it"
+    (order,) = desk.book.of_kind("stop")
+    assert (order.since, order.until) == (NOON - 3600, given.until)
+    assert desk.book.sweep(NOON - 3599) == []
+    assert desk.changes == 2
+    assert desk.book.sweep(NOON + 60) == [order]
+
+
 def test_what_is_over_is_forgotten_and_its_number_stays_given() -> None:
     desk = Desk()
     desk.stop(lasts_s=60)

@@ -70,8 +70,9 @@ class House:
         )
         self.binds: dict[str, list[Bind]] = {"jia": [], "yi": []}
         self.now = NOW
+        self.monotonic = 0.0
         self.link = Link()
-        hearing = Hearing(self.relay, self.relay.tally, Manners(widen_after=0), lambda: self.now, lambda: self.now)
+        hearing = Hearing(self.relay, self.relay.tally, Manners(widen_after=0), lambda: self.now, lambda: self.monotonic)
         self.way = WayBack(
             self.relay,
             hearing,
@@ -95,8 +96,9 @@ class House:
             self.relay.turn(self.now)
         self.way.turn(self.now)
 
-    def tick(self, seconds: float) -> None:
-        self.now += seconds
+    def tick(self, seconds: float, clock_set_by: float = 0.0) -> None:
+        self.now += seconds + clock_set_by
+        self.monotonic += seconds
         self.relay.tick(self.now)
         self.way.tick(self.now)
         self.turn(synced=False)
@@ -172,17 +174,20 @@ def test_a_disk_that_is_full_leaves_it_with_the_carrier_at_once_and_the_next_try
     house.turn()
     assert house.link.answers == [(7, LATER)]
     house.disk.free_bytes = None
-    house.tick(0.1)
+    house.tick(0.5)
     house.comes(8)
     house.turn()
     assert house.link.answers[-1] == (8, ROK)
     assert len(house.said(entries.DELIVER)) == 1
 
 
-def test_a_clock_that_is_set_back_does_not_keep_the_carrier_waiting(house: House) -> None:
+@pytest.mark.parametrize("clock_set_by", [-3600.0, -0.9, 0.9, 3600.0])
+def test_a_clock_that_is_set_changes_nothing_of_how_long_the_carrier_waits(house: House, clock_set_by: float) -> None:
     house.comes(7)
     house.turn(synced=False)
-    house.tick(-3600)
+    house.tick(0.5, clock_set_by)
+    assert house.link.answers == []
+    house.tick(0.5)
     assert house.link.answers == [(7, LATER)]
 
 

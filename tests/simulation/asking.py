@@ -143,7 +143,7 @@ class Asking:
         self.questions.append(question)
         bind = world.binds[name]
         bind.questions[number] = question
-        world.commands.take(cast("Any", bind), Frame.of(question.frame(message_id)), world.now, world.now)
+        world.commands.take(cast("Any", bind), Frame.of(question.frame(message_id)), world.wall, world.now)
         world.wake()
 
     # ------------------------------------------------------------------ at the carrier
@@ -230,7 +230,10 @@ class Asking:
                 raise Broken(f"{question} was refused with {status:#x}: it counts no second time")
         elif target is None or not (
             self.world.operators.may_hold_back(target)
-            or any(covers(one, target) for one in self.world.on_disk().in_force(target, self.world.now - 0.5))
+            or any(
+                covers(one, target)
+                for one in self.world.on_disk().in_force(target, self.world.wall_before(self.world.now - 0.5))
+            )
         ):
             raise Broken(f"{question} is held back though nobody refused it, or took it back")
 

@@ -143,7 +143,7 @@ class Carrier:
             for other in self.world.by_entry.get(stood_in_for, ()):
                 other.replaced = True
             stood_in_for = self.world.on_disk().adopts.get(stood_in_for, 0)
-        began_at = submit.sent_at if transit.long is None else transit.long.judged_at  # parts that come later inherit
+        began_at = self.world.judged_at(submit, transit)
         self.check_refusals(submit, cast("Any", transit).message.content.text, began_at)
         if submit.recipient == BEIJING:
             raise Broken(f"submit {submit.number} went to Beijing")

@@ -12,6 +12,7 @@ from proxy.changes import Effect
 from proxy.desk import entries, mail, operated
 from proxy.desk.disk import MemoryDisk
 from proxy.desk.entries import OptedOut, Restored, Said, Verdict
+from proxy.desk.scan import segment_name
 from proxy.desk.segment import GROUP, HEADER_BYTES, RECORD_HEAD_BYTES, Record
 from proxy.desk.segment import _unpack_record as unpack_record
 from proxy.wire import Frame
@@ -41,6 +42,7 @@ class OnDisk:
         self._unanswered: dict[int, int] = {}  # verdicts that let something out, by their place: the entry
         self._refusals: dict[int, bytes] = {}  # verdicts that did not
         self._offsets: dict[str, int] = {}  # how far each segment is read
+        self._last = 0  # sequence
 
     @property
     def accepted(self) -> set[int]:
@@ -51,11 +53,14 @@ class OnDisk:
         """Reads on. ``size_of``: how much of a segment is to be looked at."""
         for name in disk.list():
             start, size = self._offsets.get(name, HEADER_BYTES), size_of(name)
+            if name != segment_name(self._last + 1) and name not in self._offsets:
+                break  # the end of the one before is torn off: what comes after it was never promised, and a start removes it
             if size <= start:
                 continue
             records, self._offsets[name] = _whole_groups(disk.read(name, size), start)
             for item in records:
                 self._note(item)
+                self._last = item.sequence
 
     def _note(self, item: Record) -> None:
         if item.kind == entries.VERDICT:

@@ -82,14 +82,14 @@ class Mail:
             self.world.people.refused.pop(deliver.person, None)
         elif deliver.text == "QXDY":
             deliver.kind = "optout" if self.world.people.surely_declared(deliver) else "perhaps"
-        self.world.way_back.deliver(self.world.link_to(deliver.carrier), Frame.of(deliver.frame), self.world.now)
+        self.world.way_back.deliver(self.world.link_to(deliver.carrier), Frame.of(deliver.frame), self.world.wall)
         self.world.wake()
         self.world.later(ANSWERED_WITHIN_S - 0.1, self.tick)
         self.world.later(ANSWERED_WITHIN_S, partial(self.must_be_answered, deliver))
 
     def tick(self) -> None:
         """The gate looks at what waits for the disk many times a second; here, when it matters."""
-        self.world.way_back.tick(self.world.now)
+        self.world.way_back.tick(self.world.wall)
         self.world.wake()
 
     def must_be_answered(self, deliver: Deliver) -> None:
@@ -186,7 +186,7 @@ class Mail:
             deliver.refused |= status == NEVER
             if sequence in receiver.unanswered:
                 item = receiver.unanswered.pop(sequence)
-                self.world.way_back.answered([(item, Frame.of(deliver_sm_resp(sequence, status)))], self.world.now)
+                self.world.way_back.answered([(item, Frame.of(deliver_sm_resp(sequence, status)))], self.world.wall)
             elif status == 0 and sequence in receiver.late:
                 self.world.way_back.delivered(receiver.late.pop(sequence))
             self.world.wake()

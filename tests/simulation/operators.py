@@ -85,8 +85,8 @@ class Operators:
         return self.listing.sequence if self.listing is not None else None
 
     def tick(self) -> None:
-        self.book.sweep(self.world.now)
-        self.world.store.listed.expire(self.world.now)
+        self.book.sweep(self.world.wall)
+        self.world.store.listed.expire(self.world.wall)
 
     def _obey(self) -> None:
         relay = self.world.relay
@@ -97,7 +97,7 @@ class Operators:
         if world.relay.journal_down:
             raise JournalDown(world.relay.journal_down)
         sequence = world.journal.append(kind, body)
-        world.journal.write(world.now)
+        world.journal.write(world.wall)
         world.sync()
         return sequence
 
@@ -110,13 +110,13 @@ class Operators:
             if given and self.random.random() < 0.4:
                 order = self.random.choice(given)
                 self.stops.pop(order.id, None)
-                sequence = self.book.lift(order, world.now, "ops", "mended")
+                sequence = self.book.lift(order, world.wall, "ops", "mended")
                 world.relay.when_synced(sequence, partial(self._lifted, order))
                 return
             name = self.random.choice(list(PORTS))
-            until = world.now + self.random.uniform(1, 15)
+            until = world.wall + self.random.uniform(1, 15)
             order, sequence = self.book.give(
-                Order(0, "stop", ((PROVIDER, (name,)),), world.now, until, "ops", "why"), world.now
+                Order(0, "stop", ((PROVIDER, (name,)),), world.wall, until, "ops", "why"), world.wall
             )
         except JournalDown:
             return
@@ -138,7 +138,7 @@ class Operators:
         """A person is not to be written to by a provider."""
         person, name = self.random.choice(PEOPLE), self.random.choice(list(PORTS))
         self.ever.add((person, name))
-        refusal = OptOut(PROVIDER, name, int(self.world.now), "officer", 0)
+        refusal = OptOut(PROVIDER, name, int(self.world.wall), "officer", 0)
         self._says(person, (refusal,), "")
 
     def take_back(self) -> None:
@@ -180,8 +180,8 @@ class Operators:
             return
         name = self.random.choice(list(PORTS))
         people = self.random.sample(PEOPLE, self.random.randint(1, 4))
-        refusal = OptOut(PROVIDER, name, int(self.world.now), "import", 0)
-        body = operated.pack_listing(self.world.now, off, (refusal,), "ops", "why", "list.csv")
+        refusal = OptOut(PROVIDER, name, int(self.world.wall), "import", 0)
+        body = operated.pack_listing(self.world.wall, off, (refusal,), "ops", "why", "list.csv")
         try:
             self.listing = Listing(self._write(entries.LISTING, body), operated.unpack_listing(body))
         except JournalDown:
@@ -206,7 +206,7 @@ class Operators:
             if off:
                 for person in self._going:
                     self.held.pop((person, name), None)
-            sequence = self._write(entries.LISTING_DONE, listing.done(self.world.now))
+            sequence = self._write(entries.LISTING_DONE, listing.done(self.world.wall))
         except JournalDown:
             self.listing, self._going = None, []
             self.seen["half a list"] += 1
@@ -231,9 +231,9 @@ class Operators:
     # ------------------------------------------------------------------ promises
 
     def check_sent(self, submit: Submit, transit: Transit) -> None:
-        began_at = submit.sent_at if transit.long is None else transit.long.judged_at
+        began_at = self.world.judged_at(submit, transit)
         for number, (told_at, until, name) in self.stops.items():
-            if name == submit.provider and told_at < began_at and self.world.now < until:
+            if name == submit.provider and told_at < began_at and self.world.latest_wall < until:
                 raise Broken(f"submit {submit.number} was sent though stop-{number} was told to be in force")
         told_at = self.held.get((submit.recipient, submit.provider), self.world.now)
         if told_at < began_at:
@@ -242,7 +242,7 @@ class Operators:
     def may_stop(self, provider: str, asked_at: float) -> bool:
         """Whether what a provider sent then may have been stopped. A number that a power loss took back is given again."""
         return any(
-            name == provider and until > asked_at and self.ended.get(number, asked_at) >= asked_at
+            name == provider and until > self.world.wall_before(asked_at) and self.ended.get(number, asked_at) >= asked_at
             for number, (name, until) in self.given.items()
         )
 
@@ -253,8 +253,8 @@ class Operators:
         """``fresh``: a store after a replay of the whole journal."""
         world = self.world
         live = world.store.orders.held
-        there = {number for number, body in fresh.orders.held.items() if operated.unpack_order(body).until > world.now}
-        if {number for number in live if operated.unpack_order(live[number]).until > world.now} != there:
+        there = {number for number, body in fresh.orders.held.items() if operated.unpack_order(body).until > world.latest_wall}
+        if {number for number in live if operated.unpack_order(live[number]).until > world.latest_wall} != there:
             raise Broken("a replay of the journal gives other orders")
         for person in PEOPLE:
             if set(fresh.listed.refusals(person)) != set(world.store.listed.refusals(person)):

@@ -72,7 +72,7 @@ class Providers:
     def hand_in(self, submit: Submit, bind: SimBind, kind: type[Transit] = Transit) -> None:
         self.world.submits.append(submit)
         bind.asked[submit.number] = submit
-        self.world.relay.submit(cast("Any", bind), Frame.of(submit.frame), self.world.now, self.world.now, kind)
+        self.world.relay.submit(cast("Any", bind), Frame.of(submit.frame), self.world.wall, self.world.now, kind)
         self.world.wake()
 
     def submit_to_many(self, name: str, text: str, advertiser: str) -> None:
@@ -92,7 +92,7 @@ class Providers:
         self.world.submits += group
         bind.groups[first] = group
         bind.asked.update((submit.number, submit) for submit in group)
-        submit_multi(self.world.relay, cast("Any", bind), frame, self.world.now, self.world.now)
+        submit_multi(self.world.relay, cast("Any", bind), frame, self.world.wall, self.world.now)
         self.world.wake()
 
     def told(self, bind: SimBind, frame: Frame) -> None:
@@ -139,7 +139,9 @@ class Providers:
                 submit.sent_at if submit.kind == "submit_multi" else self.world.now - 0.5
             )  # told with the others of its group
             held_back = self.world.operators.may_hold_back(submit)
-            if not held_back and not any(covers(one, submit) for one in self.world.on_disk().in_force(submit, judged_at)):
+            if not held_back and not any(
+                covers(one, submit) for one in self.world.on_disk().in_force(submit, self.world.wall_before(judged_at))
+            ):
                 raise Broken(f"submit {submit.number} is held back though nobody refused it, or took it back")
         stopped = status == STOPPED and submit.long is None
         if stopped and not self.world.operators.may_stop(submit.provider, submit.sent_at):

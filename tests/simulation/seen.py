@@ -19,6 +19,8 @@ def seen(world: World) -> dict[str, int]:
     return {
         "killed": world.deaths["killed"],
         "power lost": world.deaths["power lost"],
+        "clock set forward": world.steps["forward"],
+        "clock set back": world.steps["back"],
         "opt-out": sum(n for (_, _, kind), n in world.people.acknowledged.items() if kind == "optout"),
         "restore": sum(n for (_, _, kind), n in world.people.acknowledged.items() if kind == "restore"),
         "restored something": sum(bool(one.lifted) for one in world.on_disk().restored),

@@ -1,6 +1,6 @@
 """The simulated world: providers, relay, store, journal, carrier and clock in one thread. No sockets, no sleeping, no event loop.
 
-Everything that can go wrong is drawn from one seed: delays, reordering, refusals, silence, answers that come late or twice, lost
+Everything that can go wrong is drawn from one seed: a wall clock that jumps, delays, reordering, refusals, silence, answers that come late or twice, lost
 links, conflicts in the store, a disk that is full, read-only or does not sync, kills and power losses with a restart from only what was written or synced. What DESIGN
 §2 and §3 promise is checked when it could first be broken, not at the end: ``Broken`` says which promise, and when.
 
@@ -19,7 +19,7 @@ import heapq
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -39,6 +39,7 @@ from proxy.sent import SentIndex
 from proxy.state.aggregates import Aggregates
 from proxy.state.mailbox import Bounds
 from proxy.tally import Tally
+from proxy.transit import Transit
 from proxy.way_back import WayBack
 from tests.simulation import rest
 from tests.simulation.asking import Asking
@@ -52,6 +53,10 @@ from tests.simulation.people import People
 from tests.simulation.providers import Providers
 from tests.simulation.store import SimStore, aggregates_of, dumped
 
+CLOCKS = 1 / 3
+"""In so many worlds the wall clock jumps, by these and by less."""
+STEPS_S = (3600.0, -3600.0, 1.5, -1.5, 0.2, -0.2)
+
 
 @lru_cache(1)
 def the_rules() -> policy.RuleSet:
@@ -60,8 +65,12 @@ def the_rules() -> policy.RuleSet:
 
 class World:
     def __init__(self, seed: int, bug: Callable[[World], None] | None = None) -> None:
+        self.seed = seed
         self.random = random.Random(seed)
         self.now = NOON
+        """As everybody but the gate's wall clock has it, and its monotonic one."""
+        self.skew_s = self.latest_wall = 0.0
+        self.steps: Counter[str] = Counter()
         self.events: list[tuple[float, int, int, Callable[[], None]]] = []
         self.ticket = 0
         self.epoch = 0  # grows with each restart: what was scheduled by a dead gate never happens
@@ -92,6 +101,31 @@ class World:
     def chance(self, probability: float) -> bool:
         return self.random.random() < probability
 
+    @property
+    def wall(self) -> float:
+        """What the gate's wall clock says."""
+        wall = self.now + self.skew_s
+        self.latest_wall = max(self.latest_wall, wall)
+        return wall
+
+    def wall_before(self, at: float) -> float:
+        """What it said then, at the earliest; where it has jumped, nobody can tell."""
+        return float("-inf") if self.steps else at
+
+    def judged_at(self, submit: Submit, transit: Transit) -> float:
+        """Not before this moment was it judged, as everybody's clock has it; parts that come later inherit."""
+        if transit.long is None:
+            return submit.sent_at
+        if not self.steps:
+            return transit.long.judged_at
+        return min(one.sent_at for one in self.submits if one.long is submit.long)
+
+    def clock_steps(self, seconds: float) -> None:
+        """It is set: by hand, or by NTP."""
+        self.steps["forward" if seconds > 0 else "back"] += 1
+        self.skew_s += seconds
+        self.operators.tick()  # a gate looks ten times a second
+
     def later(self, seconds: float, do: Callable[[], None], forever: bool = False) -> None:
         """``forever``: also after a restart of the gate (what the outside world does)."""
         self.ticket += 1
@@ -115,6 +149,7 @@ class World:
             self.some_time(self.checkpoint)
             self.some_time(self.mail.provider_leaves)
         self.operators.begin()
+        self._plan_steps()
         while self.events:
             at, _, epoch, do = heapq.heappop(self.events)
             if at > NOON + 10 * RUN_S:
@@ -123,6 +158,14 @@ class World:
             if epoch in (-1, self.epoch):
                 do()
         rest.check_at_rest(self)
+
+    def _plan_steps(self) -> None:
+        """In some worlds; of a dice of their own, so that the others are what they were."""
+        dice = random.Random(f"clock {self.seed}")
+        if dice.random() < CLOCKS:
+            for _ in range(dice.randint(1, 3)):
+                step = partial(self.clock_steps, dice.choice(STEPS_S) * dice.uniform(0.5, 1))
+                self.later(dice.uniform(0, RUN_S * 0.6), step, forever=True)
 
     # ------------------------------------------------------------------ the gate
 
@@ -153,9 +196,9 @@ class World:
         )
         self.operators.gate_starts()
         common = {carrier.name: carrier.lane for carrier in self.carriers}
-        self.commands = Commands(self.relay, index, ways(common), self.ids.own, self.ids.coded, lambda: self.now)
+        self.commands = Commands(self.relay, index, ways(common), self.ids.own, self.ids.coded, lambda: self.wall)
         manners = Manners(self.people.widen_after, 30, {CONFIRMED: "退订已生效"})
-        self.hearing = Hearing(self.relay, self.tally, manners, lambda: self.now, lambda: self.now)
+        self.hearing = Hearing(self.relay, self.tally, manners, lambda: self.wall, lambda: self.now)
         self.way_back = WayBack(
             self.relay,
             self.hearing,
@@ -164,13 +207,13 @@ class World:
             lambda provider: cast("Any", [one for one in self.mail.receivers if one.provider == provider]),
             {},
             frozenset(),
-            lambda: self.now,
+            lambda: self.wall,
             self.ids.of,
         )
         self.way_back.open(Bounds(), PORTS)
         self.mail.gate_starts()
-        self.journal.append(entries.START, entries.pack_start(self.now, 0, self.relay.highest_id))
-        self.journal.write(self.now)
+        self.journal.append(entries.START, entries.pack_start(self.wall, 0, self.relay.highest_id))
+        self.journal.write(self.wall)
         self.journal.note_synced(self.journal.sync())
         if self.bug is not None:
             self.bug(self)
@@ -235,8 +278,8 @@ class World:
 
     def turn(self) -> None:
         self.turn_scheduled = False
-        self.relay.turn(self.now)
-        self.way_back.turn(self.now)
+        self.relay.turn(self.wall)
+        self.way_back.turn(self.wall)
         self.relay.handed.clear()
         self.relay.told.clear()
         self.longs.check_waits()
@@ -251,8 +294,8 @@ class World:
         self.wake()
 
     def tick(self) -> None:
-        self.relay.tick(self.now)
-        self.way_back.tick(self.now)
+        self.relay.tick(self.wall)
+        self.way_back.tick(self.wall)
         self.operators.tick()
         self.wake()
         if self.now < NOON + 3 * RUN_S:
@@ -272,8 +315,8 @@ class World:
             self.syncing = True
             self.later(0.1, self.sync_ends)
             return
-        self.relay.turn(self.now)
-        self.way_back.turn(self.now)
+        self.relay.turn(self.wall)
+        self.way_back.turn(self.wall)
         self.sync()
 
     def checkpoint(self) -> None:
@@ -290,7 +333,7 @@ class World:
             return
         counted = self.journal.written
         open_from = min((transit.recorded for transit in relay.in_flight.values()), default=counted + 1)
-        if not self.ids.carry(self.journal, self.now):
+        if not self.ids.carry(self.journal, self.wall):
             return
         try:
             self.journal.note_synced(self.journal.sync())
