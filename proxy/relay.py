@@ -39,6 +39,8 @@ from proxy.wire import Frame, Malformed, Memo
 SWAPS_MAX = 5
 """A person's chain is judged again this often when the record changed under us; then the provider is asked to come again."""
 ESME_RSYSERR = 0x08
+OUR_FAULT = frozenset(("journal-down", "draining"))
+"""Refusals for which no provider is called noisy."""
 
 
 Chain = tuple[list[Change], list[Transit]]
@@ -126,14 +128,14 @@ class Relay:
         elif reason == "rate-exceeded" and not self._read(transit, frame, now):
             reason = self.parts.owe(transit, arrived_s)
         if reason:
-            bind.noise += 1
+            bind.noise += reason not in OUR_FAULT
             self.judging.refuse(transit, GATE_REASONS[reason])
             self._decided.append(transit)
 
     def refuse(self, transit: Transit, reason: str) -> None:
         """Something of a provider is refused by the gate as it stands, unread."""
         transit.bind.unanswered += 1
-        transit.bind.noise += 1
+        transit.bind.noise += reason not in OUR_FAULT
         self.judging.refuse(transit, GATE_REASONS[reason])
         self._decided.append(transit)
 
