@@ -40,8 +40,8 @@ def test_who_has_much_to_say_says_a_piece_in_turn_with_others():
 
 def test_the_noisy_are_heard_to_the_end_and_only_after_the_quiet():
     heard: list[str] = []
-    uvloop.run(_heard(Speaker("noisy", 500, heard, noisy=True), Speaker("quiet", 20, heard)))
-    assert heard.count("noisy") == 500
+    uvloop.run(_heard(Speaker("noisy", 200, heard, noisy=True), Speaker("quiet", 20, heard)))
+    assert heard.count("noisy") == 200
     assert heard[:20] == ["quiet"] * 20
 
 
