@@ -259,7 +259,7 @@ class Gate:
             self.relay.due(now_s)
             self.relay.tick(now)
             self.way_back.tick(now)
-            self.operating.tick(now, now_s)
+            self.operating.tick(now, now_s, now - step)
             self.store.sweep(now, self.relay.rules.window_s)
             if self.relay.idle:
                 with contextlib.suppress(JournalDown):

@@ -46,9 +46,11 @@ class OrderBook:
         self._changed()
         return sequence
 
-    def sweep(self, now: float) -> list[Order]:
-        """Forgets what is over, and says what it was. Where the clock was set back, what was given holds from now on all the same."""
-        over = [order for order in self._by_id.values() if order.until <= now]
+    def sweep(self, now: float, before: float = 0.0) -> list[Order]:
+        """Forgets what is over, and says what it was. ``before``: what the clock said when it was set: what was over stays so, and what was
+        given holds from now on, though the clock was set back."""
+        latest = max(now, before)
+        over = [order for order in self._by_id.values() if order.until <= latest]
         for order in over:
             self._forget(order.id)
         early = [order for order in self._by_id.values() if order.since > now]

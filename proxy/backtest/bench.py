@@ -74,6 +74,16 @@ class Bench:
         self._orders.pop(number, None)
         self._obey()
 
+    def clock_says(self, now: float, before: float = 0.0) -> None:
+        """What the gate does ten times a second (orders.py): what is over is forgotten, what was given holds though the clock was set
+        back. ``before``: what the clock said when it was set."""
+        orders, latest = self._orders, max(now, before)
+        if orders and any(one.until <= latest or one.since > now for one in orders.values()):
+            self._orders = {
+                number: one._replace(since=min(one.since, now)) for number, one in orders.items() if one.until > latest
+            }
+            self._obey()
+
     def _obey(self) -> None:
         self._given.clear()
         self._revision = None

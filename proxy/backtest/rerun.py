@@ -113,6 +113,7 @@ class Rerun:
         found, pending = self._sorted(turn), self._bench.pending
         if not (any(found) or pending):
             return
+        self._bench.clock_says(turn.time)
         after = self._changed(found.changes, turn.time) if found.changes or pending else []
         decided = self._decide(found.submits, turn.time)
         self._accept(found.accepted)
@@ -304,7 +305,10 @@ class Rerun:
         if item.kind == entries.START:
             self._started()
         elif item.kind == entries.CLOCK:
-            self._stepped_s += entries.unpack_clock(body).step_s
+            clock = entries.unpack_clock(body)
+            self._stepped_s += clock.step_s
+            if clock.step_s:
+                self._bench.clock_says(clock.time, clock.time - clock.step_s)
         else:
             apply_operated(self.store, item, self._listings)
             if item.kind == entries.ORDERED:

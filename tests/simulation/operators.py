@@ -84,8 +84,8 @@ class Operators:
         self.saved = dict(store.orders.held), store.orders.highest, dict(self.rows)
         return self.listing.sequence if self.listing is not None else None
 
-    def tick(self) -> None:
-        self.book.sweep(self.world.wall)
+    def tick(self, before: float = 0.0) -> None:
+        self.book.sweep(self.world.wall, before)
         self.world.store.listed.expire(self.world.wall)
 
     def _obey(self) -> None:

@@ -15,6 +15,7 @@ Here are the clock, the gate's lives and the disasters. The others have rooms of
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import random
 from collections import Counter
@@ -123,8 +124,12 @@ class World:
     def clock_steps(self, seconds: float) -> None:
         """It is set: by hand, or by NTP."""
         self.steps["forward" if seconds > 0 else "back"] += 1
+        before = self.wall
         self.skew_s += seconds
-        self.operators.tick()  # a gate looks ten times a second
+        with contextlib.suppress(JournalDown):  # a gate looks ten times a second
+            self.journal.append(entries.CLOCK, entries.pack_clock(self.wall, seconds))
+            self.journal.write(self.wall)
+        self.operators.tick(before)
 
     def later(self, seconds: float, do: Callable[[], None], forever: bool = False) -> None:
         """``forever``: also after a restart of the gate (what the outside world does)."""
