@@ -24,7 +24,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_skipped] = {}
     config.stash[_bytecode] = os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="gate106-bytecode-")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in a script's background: what we start could not be interrupted
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # begun in a script's background: what we start could not be interrupted
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -14,7 +14,7 @@ from proxy.replay import replay, settle_open
 from proxy.state.aggregates import Aggregates
 from proxy.state.mailbox import UNOWNED
 from tests.simulation.nouns import PEOPLE, Broken
-from tests.simulation.store import SimStore, dumped, refusals, states
+from tests.simulation.store import SimStore, counted, refusals, states
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -90,5 +90,5 @@ def check_records(world: World) -> None:
             acknowledged = all(other.told == 0 for other in world.longs.sharing(submit))
             if acknowledged and live[submit.entry] == EntryState.UNKNOWN and submit.entry in world.on_disk().accepted:
                 raise Broken(f"submit {submit.number} was acknowledged, its entry says {live[submit.entry]}")
-    if dumped(fresh.counters) != dumped(world.store.counters):
+    if counted(fresh.counters) != counted(world.store.counters):
         raise Broken("a replay of the journal gives other aggregates")

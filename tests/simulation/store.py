@@ -85,6 +85,15 @@ def dumped(counters: Aggregates) -> dict[int, bytes]:
     return {key: series.pack() for key, series in counters._series.items() if any(series.counts)}
 
 
+def counted(counters: Aggregates) -> dict[int, dict[int, int]]:
+    """Key → beginning of a bucket → count; what was given back again leaves an empty bucket or none, which is the same."""
+    found = {
+        key: {start: count for start, count in zip(series.starts, series.counts, strict=True) if count}
+        for key, series in counters._series.items()
+    }
+    return {key: buckets for key, buckets in found.items() if buckets}
+
+
 def aggregates_of(dumped: dict[int, bytes]) -> Aggregates:
     counters = Aggregates()
     for key, packed in dumped.items():

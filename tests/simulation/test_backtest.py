@@ -20,7 +20,7 @@ from proxy.desk import entries
 from proxy.message import Category
 from proxy.state import open_store
 from tests.simulation.nouns import PEOPLE, PORTS
-from tests.simulation.store import dumped, refusals, states
+from tests.simulation.store import counted, refusals, states
 from tests.simulation.test_simulation import FIRST, SEEDS
 from tests.simulation.world import World, the_rules
 
@@ -93,7 +93,7 @@ def records_differ(world: World, rerun: Rerun) -> Iterator[str]:
             yield f"{person} has other entries"
         if refusals(mine) != refusals(world.store.records.get(person)):
             yield f"{person} has other refusals"
-    if dumped(store.counters) != dumped(world.store.counters):
+    if counted(store.counters) != counted(world.store.counters):
         yield "other aggregates"
 
 
