@@ -38,6 +38,8 @@ CRASHES_AT_ONCE = 2
 """Each spends most of its time starting processes."""
 TROUBLE = ("killed", "power lost", "clock forward", "clock back", "clock as NTP corrects it")
 NTP_S = 2.0
+FAULT_MAX = 300
+"""Characters of what went wrong: its seed shows the rest."""
 
 
 @dataclass
@@ -82,7 +84,7 @@ def simulate_some(first: int, last: int) -> Simulated:
                 found.failed += [f"seed {seed}: judged again: {one}" for one in heard.wrong[:1]]
         except Exception as error:  # noqa: BLE001 # whatever it is, the other seeds are still worth their time
             found.failed.append(
-                f"seed {seed}: {error!r} (GATE106_FIRST_SEED={seed} GATE106_SEEDS=1 pytest tests/simulation -k no_seed)"
+                f"seed {seed}: {repr(error)[:FAULT_MAX]} (GATE106_FIRST_SEED={seed} GATE106_SEEDS=1 pytest tests/simulation -k no_seed)"
             )
         found.events.update(seen(world))
     found.seconds = time.perf_counter() - begun
@@ -126,7 +128,9 @@ def crash(first: int, count: int, folder: Path) -> Crashed:
             try:
                 total.add(run.result())
             except Exception as error:  # noqa: BLE001 # likewise
-                total.failed.append(f"seed {seed}: {error!r} (python -m tests.campaign --seeds 0 --crashes 1 --first {seed})")
+                total.failed.append(
+                    f"seed {seed}: {repr(error)[:FAULT_MAX]} (python -m tests.campaign --seeds 0 --crashes 1 --first {seed})"
+                )
             else:
                 shutil.rmtree(folder / str(seed))
             _progress("crashes", total.worlds, count, len(total.failed))
