@@ -124,7 +124,7 @@ class Operating:
             house.drain(links.drained(house, drains, now))
 
     def tick(self, now: float, now_s: float, before: float = 0.0) -> None:
-        """A few times a second; ``now_s``: monotonic; ``before``: what the clock said, if it was set just now."""
+        """A few times a second; ``now_s``: monotonic; ``before``: what the clock would say had nobody set it since the last time."""
         for order in self.book.sweep(now, before):
             log.info("an order is over", order=order.name, about=words_of(order))
         self._lately.tick(now_s)
