@@ -3,13 +3,14 @@
 In: Options. Out: a Result, as text or JSON, with the command that made it. Never: a figure without the machine, the disk and the load
 generator's own ceiling beside it.
 
-Three kinds of process: this one only waits; ``drive`` is carrier and load generator; the third is under test. One is
-under test at a time, so on two cores it has one to itself.
+Three kinds of process: this one only waits; ``drive`` is carrier and load generator; the third is under test, one at a time. That has a
+core to itself, with all its threads and children, and stays on it; the others have the rest.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -168,7 +169,7 @@ def _measure_gate(options: Options, folder: Path, driver: _Driver, runs: dict[st
     side = CarrierSide(driver.carrier, window=max(64, options.binds * options.window))
     subject = Gate(folder, *gate.write_settings(folder, [side], providers))
     try:
-        subject.start()
+        subject.start(measure.apart(os.sched_getaffinity(0))[0])
         metrics = f"http://127.0.0.1:{subject.http}/metrics"
         runs["gate"] = driver.order("gate", subject.smpp, subject.pid, metrics)
         if options.latency_rate:
@@ -252,23 +253,25 @@ def _driver(options: Options) -> Iterator[_Driver]:
         providers=PROVIDERS,
         password=PASSWORD,
     )
-    with _child([sys.executable, "-m", "proxy.sim.drive", json.dumps(asdict(plan))]) as process:
+    cores = measure.apart(os.sched_getaffinity(0))[1]
+    with _child([sys.executable, "-m", "proxy.sim.drive", json.dumps(asdict(plan))], cores) as process:
         yield _Driver(process, int(_line_of(process, "the load generator")["carrier"]))
 
 
 @contextmanager
 def _baseline(kind: str, carrier: int) -> Iterator[tuple[int, int]]:
     command = [sys.executable, "-m", "proxy.sim.baseline", kind, "--carrier", str(carrier), "--window", "256"]
-    with _child(command) as process:
+    with _child(command, measure.apart(os.sched_getaffinity(0))[0]) as process:
         yield int(_line_of(process, f"baseline {kind}")["port"]), process.pid
 
 
 @contextmanager
-def _child(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+def _child(command: list[str], cores: set[int]) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(  # noqa: S603  # our own interpreter and modules
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=gate.environment()
     )
     try:
+        os.sched_setaffinity(process.pid, cores)  # its threads come later, and inherit it
         yield process
     finally:
         process.send_signal(signal.SIGTERM)

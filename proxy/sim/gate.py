@@ -203,13 +203,15 @@ class Gate:
     def log(self) -> Path:
         return self.folder / "gate.log"
 
-    def start(self) -> None:
-        """Starts it and waits until it says it is ready; raises GateFailed with its last words."""
+    def start(self, cores: set[int] | None = None) -> None:
+        """Starts it (on these cores only) and waits until it says it is ready; raises GateFailed with its last words."""
         command = [sys.executable, "-m", *self._program, str(self._settings)]
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
                 command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=self._code, env=environment(self._code or CODE)
             )
+        if cores is not None:
+            os.sched_setaffinity(self._process.pid, cores)  # its threads come later, and inherit it
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:
             if self._process.poll() is not None:

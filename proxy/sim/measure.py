@@ -58,6 +58,13 @@ def cpu_s(pid: int) -> float:
     return total
 
 
+def apart(cores: set[int]) -> tuple[set[int], set[int]]:
+    """(one core for what is measured, the others for what measures it): a process that moves to and fro pays for cold caches each time.
+    Where there is one core only, both have it."""
+    last = {max(cores)}
+    return last, cores - last or last
+
+
 def memory_bytes(pid: int) -> int:
     """Resident memory of a process and its children."""
     total = 0
