@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from enum import Enum, auto
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from proxy import folders
@@ -33,7 +34,7 @@ from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
 from proxy.state.record import EMPTY, Record, is_empty, is_stale
-from proxy.state.table import Table
+from proxy.state.table import Table, marked
 
 SLICE_ROWS = 400
 """Aggregates collected in one go on the loop: about half a millisecond."""
@@ -102,7 +103,7 @@ class SqliteStore:
         except ValueError as error:
             raise self._file.unreadable(error) from error
         table.regroup(self._saved_groups)
-        table.changed = set() if table.groups == self._saved_groups else set(range(table.groups))
+        table.changed = bytearray(b"\0" if table.groups == self._saved_groups else b"\1") * table.groups
         for key, data in self._file.rows("aggregates"):
             self.counters.restore(key, data)
         for key, data in self._file.rows("mailbox"):
@@ -259,7 +260,9 @@ class SqliteStore:
     ) -> None:
         """Beside the running loop: slices are collected here, written in a thread. ``synced`` is awaited before each commit and
         should return when everything written to the journal by then is synced. ``hurry``: without rests, for a gate that stops."""
-        rest_s = 0.0 if hurry else min(REST_S, RESTS_S / max(1, self._table.size_of(len(self._table.changed)) // PIECE_BYTES))
+        rest_s = (
+            0.0 if hurry else min(REST_S, RESTS_S / max(1, self._table.size_of(self._table.changed.count(1)) // PIECE_BYTES))
+        )
         steps = self._steps(Position(counted, open_from, highest_id))
         with contextlib.closing(steps):
             for step in steps:
@@ -286,7 +289,7 @@ class SqliteStore:
         )  # fmt: skip
         version = str(self._version)
         regrouped = self._regroup()
-        frozen, table.changed = table.changed, set()
+        frozen = table.take_changed()
         groups = table.groups
         counters_taken: list[int] = []
         counters.freeze()
@@ -325,13 +328,13 @@ class SqliteStore:
             if not done:
                 orders.changed |= ordered
                 self.history.changed |= revised
-                table.changed |= frozen
+                table.put_back(frozen)
                 file.rollback()
 
-    def _record_steps(self, groups: set[int], *, whole: bool) -> Iterator[Step | Wait]:
+    def _record_steps(self, groups: bytearray, *, whole: bool) -> Iterator[Step | Wait]:
         """``whole``: they are other groups than the file's, which are only understood all together."""
         file, table, written = self._file, self._table, 0
-        for numbers in _slices(sorted(groups)):
+        for numbers in _slices(marked(groups)):
             piece = Slice("records", [(number, table.group(number)) for number in numbers])
             yield partial(file.write, piece)
             written += len(piece.data)
@@ -373,10 +376,10 @@ async def in_thread(step: Step) -> None:
         raise
 
 
-def _slices(numbers: list[int]) -> Iterator[list[int]]:
+def _slices(numbers: Iterator[int]) -> Iterator[list[int]]:
     """In order: neighbours lie on one page of the file, which is then written once."""
-    for start in range(0, len(numbers), SLICE_GROUPS):
-        yield numbers[start : start + SLICE_GROUPS]
+    while some := list(islice(numbers, SLICE_GROUPS)):
+        yield some
 
 
 def _as_meta(position: Position) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.state.table import KEY_MAX, Table
+from proxy.state.table import KEY_MAX, Table, marked
 
 keys = st.integers(0, 40) | st.integers(0, KEY_MAX)
 
@@ -87,20 +87,42 @@ def test_only_the_group_of_what_was_written_counts_as_changed_also_while_the_tab
     for key in people:
         table.put(key, b"x")
     assert table.regroup(), "it has grown past its first groups"
-    assert len(table.changed) == table.groups, "so all are to be saved anew"
+    assert list(marked(table.take_changed())) == list(range(table.groups)), "so all are to be saved anew"
     assert not table.regroup()
-    table.changed.clear()
     saved = {number: table.group(number) for number in range(table.groups)}
     for key in people[:5]:
         table.put(key, b"y")
     table.exchange(people[6], b"z", b"refused")
     for _ in range(20_000):
         table.put(draw.randrange(KEY_MAX), b"")  # nobody: changes nothing
-    assert 1 <= len(table.changed) <= 5
-    assert {number for number in saved if saved[number] != table.group(number)} == table.changed
+    changed = list(marked(table.changed))
+    assert 1 <= len(changed) <= 5
+    assert [number for number in saved if saved[number] != table.group(number)] == changed
     for _ in range(60_000):  # buckets split, groups stay
         table.put(draw.randrange(KEY_MAX), b"x")
-    assert all(table.group(number) == saved[number] for number in saved if number not in table.changed)
+    assert all(table.group(number) == saved[number] for number in saved if not table.changed[number])
+
+
+def test_marks_of_a_save_that_failed_are_set_again_beside_those_that_came_meanwhile():
+    table = Table()
+    table.put(106, b"x")
+    taken = table.take_changed()
+    assert not table.changed.count(1)
+    for key in range(1000):
+        table.put(key, b"y")
+    since = set(marked(table.changed))
+    table.put_back(taken)
+    assert set(marked(table.changed)) == since | set(marked(taken))
+
+
+def test_marks_of_other_groups_than_there_are_now_change_nothing_for_all_are_marked():
+    table = Table()
+    taken = table.take_changed()
+    for key in range(30_000):
+        table.put(key, b"x")
+    assert table.regroup()
+    table.put_back(taken)
+    assert table.changed.count(1) == table.groups == len(table.changed)
 
 
 @pytest.mark.parametrize("broken", [b"1234567", b"\0" * 8, b"\0\0\0\0\1\0\0\5abcd", b"\0\0\0\0\1\0\0\1xy"])
