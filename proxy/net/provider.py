@@ -40,8 +40,9 @@ from proxy.wire.tables import (
 STRANGER_PIECE_BYTES, STRANGER_KEPT_BYTES_MAX, STRANGER_UNREAD_BYTES_MAX = 128, 4096, 16 * 1024
 """Of one that is not bound so much is dealt with at once (the longest bind has 98 octets), so much more is heard slowly, and so much
 may wait for it: memory is bounded by the sum for each."""
-TICKED_MAX = 1000
-"""Links looked at in one tick: thousands that came together would else hold the loop together, again and again."""
+TICKED_MAX, LOOKED_MAX, TICKING_S = 50, 1000, 0.002
+"""So many links' timers are seen to at once, of so many looked at; then the loop is others' for so long. Thousands that came together
+would else hold it together, again and again."""
 FAILURES_MAX, STRAINED_S = 20, 1.0
 """More refused or cut off than this between two ticks, and for so long others are let in more slowly."""
 BIND_NOISE = 10
@@ -84,7 +85,9 @@ class Providers:
         self.failures = 0
         """Who was refused or cut off since the last tick."""
         self._strained_until_s = 0.0
-        self._next_receiver = self._next_ticked = 0
+        self._next_receiver = 0
+        self._to_tick: list[ProviderLink] = []
+        """Links whose timers are still to be seen to in this round."""
         self.next_number = 1
         """Of the next bind: people call binds by number."""
 
@@ -123,17 +126,21 @@ class Providers:
         if self.failures > FAILURES_MAX:
             self._strained_until_s = self.turns.loop.time() + STRAINED_S
         self.failures = 0
-        now_s, left = self.turns.loop.time(), TICKED_MAX
-        links = list(self.links)
-        first = self._next_ticked if self._next_ticked < len(links) else 0
-        for place in range(first - len(links), first):  # all of them once, from where the last tick ended
-            link = links[place]
-            if link.due_s <= now_s:
+        if not self._to_tick:  # else so many are due that the last round is not over
+            self._to_tick = list(self.links)
+            self._tick_some()
+
+    def _tick_some(self) -> None:
+        """Sees to some of the links, then to the others in later turns of the loop."""
+        links, now_s, looked, ticked = self._to_tick, self.turns.loop.time(), 0, 0
+        while links and looked < LOOKED_MAX and ticked < TICKED_MAX:
+            link = links.pop()
+            looked += 1
+            if link.due_s <= now_s and not link.lost:
                 link.tick()
-                left -= 1
-                if not left:
-                    self._next_ticked = (place + 1) % len(links)
-                    return
+                ticked += 1
+        if links:
+            self.turns.loop.call_later(TICKING_S, self._tick_some)
 
     def use(self, directory: Directory) -> None:
         """Other accounts after a reload: binds of accounts that are gone, or may not come from where they come from any more, are asked to

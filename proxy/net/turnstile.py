@@ -14,9 +14,9 @@ import time
 from collections import deque
 from typing import Protocol
 
-SLICE_S = 0.01
+SLICE_S = 0.004
 """The noisy are heard so often, all of them together …"""
-SHARE_S = 0.0005
+SHARE_S = 0.0002
 """… for so long, of the processor's time: with the answers, and the records of what is refused, that is some 15 % of a core."""
 
 
