@@ -4,6 +4,9 @@ In: files by name. Out: a folder that ``policy.load`` reads, one for each revisi
 others than the owner may read.
 
     revisions/0123456789abcdef/rules/daily.yaml
+
+A file that is the same as in the youngest set is not written again: it gets one more name. Each sync of a new file is a commit of the file
+system, which the journal's syncs wait for.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import errno
 import os
 import re
 import shutil
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -20,8 +24,8 @@ from proxy import folders
 
 RULES = "rules"
 """The folder's name inside, so that errors name files as people know them."""
-PIECE_BYTES = 256 * 1024
-"""Synced at a time: the journal of the running gate waits for the same disk."""
+PIECE_BYTES, REST_S = 64 * 1024, 0.002
+"""Synced at a time, and the rest after it: the journal of the running gate waits for the same disk."""
 _NAME = re.compile("[0-9a-f]{16}")
 
 
@@ -66,8 +70,10 @@ class Kept:
         inside = {half, root, *(above for path in paths for above in path.parents if above.is_relative_to(root))}
         for one in sorted(inside):
             one.mkdir(mode=0o700)
+        youngest = self.path(self.all()[-1]) if self.all() else None
         for path, data in paths.items():
-            _write(path, data)
+            if youngest is None or not _linked(youngest / path.relative_to(root), path, data):
+                _write(path, data)
         for one in inside:
             folders.sync(one)
         half.rename(self.folder / revision)
@@ -88,6 +94,17 @@ def _age(folder: Path) -> float:
     return folder.stat().st_mtime
 
 
+def _linked(there: Path, path: Path, data: bytes) -> bool:
+    """Whether ``there`` holds the same, and now has this name, too."""
+    try:
+        if there.stat().st_size != len(data) or there.read_bytes() != data:
+            return False
+        path.hardlink_to(there)
+    except OSError:  # it is not there, or this file system has no second names: then it is written
+        return False
+    return True
+
+
 def _write(path: Path, data: bytes) -> None:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(file, "wb") as out:
@@ -95,3 +112,4 @@ def _write(path: Path, data: bytes) -> None:
             out.write(data[start : start + PIECE_BYTES])
             out.flush()
             os.fsync(out.fileno())
+            time.sleep(REST_S)

@@ -54,6 +54,23 @@ def test_a_set_is_there_whole_or_not_at_all(kept: Kept, monkeypatch: pytest.Monk
     assert [one.name for one in kept.folder.iterdir()] == [revision(1)], "what was half written is gone"
 
 
+def test_what_has_not_changed_is_not_written_again_and_stays_when_the_older_set_goes(kept: Kept) -> None:
+    kept.save(revision(1), FILES)
+    kept.save(revision(2), {**FILES, "caps.yaml": b"rules: [ ]"})
+    words = [kept.path(revision(number)) / "lists/deep/words.txt" for number in (1, 2)]
+    assert words[0].samefile(words[1])
+    assert not (kept.path(revision(1)) / "caps.yaml").samefile(kept.path(revision(2)) / "caps.yaml")
+    kept.remove(revision(1))
+    assert kept.files(revision(2)) == {**FILES, "caps.yaml": b"rules: [ ]"}
+
+
+def test_a_file_that_somebody_altered_in_an_older_set_is_not_taken_over(kept: Kept) -> None:
+    kept.save(revision(1), FILES)
+    (kept.path(revision(1)) / "caps.yaml").write_bytes(b"rules: {}\n")  # as long as it was
+    kept.save(revision(2), FILES)
+    assert kept.files(revision(2)) == FILES
+
+
 def test_the_oldest_go_and_what_is_needed_stays(kept: Kept) -> None:
     for number in range(6):
         kept.save(revision(number), FILES)
