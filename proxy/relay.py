@@ -251,11 +251,20 @@ class Relay:
         if self._submits or self._changes:
             submits, self._submits = self._submits, []
             changes, self._changes = self._changes, []
+            if self._later:
+                changes = self._behind_later(changes)
             chains = self._chains(submits, changes, now)
             if chains:
                 self._spawn(self._decide(chains, now))
         self._hand_over(now)
         self._outbox.release(self.journal.synced, self.told)
+
+    def _behind_later(self, changes: list[Change]) -> list[Change]:
+        """Those that may go now: what comes for a person for whom the store did not take something waits behind that, or a refusal would
+        be ended by a restore that came before it."""
+        waiting = {change.recipient for change in self._later}
+        self._later.extend(change for change in changes if change.recipient in waiting)
+        return [change for change in changes if change.recipient not in waiting]
 
     def _chains(self, submits: Iterable[Transit], changes: Iterable[Change], now: float) -> dict[int, Chain]:
         """Work by person; what comes for a person whose record is under way waits for it, in arrival order."""
@@ -415,7 +424,7 @@ class Relay:
     def tick(self, now: float) -> None:
         """A few times a second: tries again what the journal or the store did not take."""
         self.refusals.sweep()
-        self._changes.extend(self._later)
+        self._changes[:0] = self._later
         self._later.clear()
         if self.journal_down:
             try:
@@ -426,7 +435,7 @@ class Relay:
                 return
             self.journal_down = ""
             self._accepted.extend(self._unwritten_accepted)
-            self._changed.extend(self._unwritten)
+            self._changed[:0] = self._unwritten
             self._unwritten_accepted.clear()
             self._unwritten.clear()
 
@@ -480,7 +489,7 @@ class Relay:
     @property
     def amid(self) -> bool:
         """Whether records hold something that the journal does not: no moment for a checkpoint."""
-        return bool(self._busy or self._decided or self._changed or self.journal_down)
+        return bool(self._busy or self._decided or self._changed or self._later or self.journal_down)
 
     @property
     def idle(self) -> bool:

@@ -232,6 +232,25 @@ def test_a_refusal_stops_the_advertiser_of_the_last_message_and_nobody_else(hous
     assert house.tally.optouts == {("reply", "advertiser", "jia"): 1}
 
 
+def test_the_last_word_holds_though_the_store_was_away_for_the_one_before(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(keys: object) -> dict[int, tuple[int, bytes]]:
+        raise OSError("the store is away")
+
+    house.send(JIA, MING, ad("甲店"))
+    house.reply(MING, JIA, "TD")
+    with monkeypatch.context() as patched:
+        patched.setattr(house.store, "load", away)
+        assert house.reply(MING, JIA, "START") == -1
+    assert house.reply(MING, JIA, "TD") == -1, "it waits behind what the store did not take"
+    assert house.reply(HONG, JIA, "TD") == 0, "others do not"
+    house.relay.tick(house.now)
+    house.turns()
+    assert [status for _, status in house.acknowledged] == [0, 0, 0, 0]
+    assert house.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
+
+
 def test_an_advertiser_with_another_signature_is_the_same_one(house: House) -> None:
     house.send(JIA, MING, ad("青禾商城"))
     house.reply(MING, JIA, "TD")
