@@ -50,7 +50,7 @@ from proxy.ops.systemd import Manager
 from proxy.relay import Relay
 from proxy.replay import ID_GAP, replay, settle_open
 from proxy.revising import Revising
-from proxy.sent import SentIndex
+from proxy.sent import Restoring, SentIndex
 from proxy.state import EmbeddedStore, StateError, open_store
 from proxy.state.mailbox import UNOWNED, Bounds
 from proxy.tally import Tally
@@ -120,13 +120,9 @@ class Gate:
         position = self.store.position
         index = SentIndex([carrier.name for carrier in settings.carriers])
         replacing = {provider.name for provider in settings.providers if provider.replace}
-
-        def accepted(said: entries.Verdict, told: entries.Answer) -> None:
-            if said.provider in replacing:
-                index.restore(said, told)
-
+        ids = Restoring(index, replacing.__contains__) if replacing else None
         records = read(disk, position.open_from, position.counted)
-        found = replay(self.store, records, position.counted, accepted if replacing else None)
+        found = replay(self.store, records, position.counted, ids)
         settle_open(self.store, found)
         self.ids.restore(found.learnt)
         self.revising = Revising(settings, self.store.history, self.gently, tally)

@@ -1,13 +1,14 @@
 """Grounds: leads what a verdict rests on, and texts a clerk should see, into the journal beside the verdicts. Pure.
 
 In: submits that were judged; later, where their verdicts stand in the journal. Out: journal records. Never: a verdict, sockets, the clock.
+Beside what rules found stands what a message has in aggregates from one that it stands in for: who replaces it must not take that again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from proxy.desk import entries, grounds
+from proxy.desk import entries, grounds, shares
 from proxy.desk.journal import Journal
 from proxy.message import Message, Verdict
 from proxy.policy import review_key
@@ -30,12 +31,24 @@ class Grounds:
         if any(breach.evidence or breach.reason.name == IN_REVIEW for breach in verdict.breaches):
             self.waiting[id(transit)] = transit
 
+    def inherits(self, transit: Transit) -> None:
+        """It stands in for one that took something."""
+        self.waiting[id(transit)] = transit
+
     def write(self, journal: Journal, now: float, decided: Sequence[Transit], first: int) -> None:
         """Appends what is to be said of those of ``decided`` that were noted; ``first``: where the first one's verdict stands."""
         for place, transit in enumerate(decided if self.waiting else ()):
-            if self.waiting.pop(id(transit), None) is not None and transit.verdict is not None and transit.message is not None:
-                for kind, body in self._of(now, transit.message, transit.verdict, first + place):
-                    journal.append(kind, body)
+            self.write_of(journal, now, transit, first + place)
+
+    def write_of(self, journal: Journal, now: float, what: object, sequence: int) -> None:
+        """... of one, if it is a submit that was noted."""
+        transit = self.waiting.pop(id(what), None)
+        if transit is not None and transit.verdict is not None and transit.message is not None:
+            if transit.adopted is not None and transit.packed and _replaceable(transit):
+                at = transit.adopted.time
+                journal.append(entries.SHARE, shares.pack_share(now, sequence, at, False, transit.verdict.takes))
+            for kind, body in self._of(now, transit.message, transit.verdict, sequence):
+                journal.append(kind, body)
 
     def _of(self, now: float, message: Message, verdict: Verdict, sequence: int) -> Iterator[tuple[int, bytes]]:
         for breach in verdict.breaches:
@@ -54,3 +67,8 @@ class Grounds:
         self._told[item] = None
         body = grounds.pack_review(now, sequence, rule, sender.provider, sender.port, item[2], message.content.text[:TEXT_MAX])
         yield entries.REVIEW, body
+
+
+def _replaceable(transit: Transit) -> bool:
+    """Whether anybody may ask for another text of it one day (sent.py); a replacement itself says what it takes."""
+    return type(transit) is Transit and transit.long is None and transit.bind.access.replaces

@@ -108,6 +108,8 @@ class Judging:
         if adopted is not None:
             transit.adopted = adopted
             self.tally.entries["adopted",] += 1
+            if verdict.takes:
+                self.grounds.inherits(transit)
         elif verdict.takes:  # what an adopted entry took is taken already
             transit.takes = verdict.takes
             for take in verdict.takes:

@@ -362,7 +362,7 @@ class Relay:
             verdict = journal.extend(VERDICT, verdict_pieces(now, decided, self.rules.revision, self.rules.window_s))
             self.judging.grounds.write(journal, now, decided, verdict)
             journal.extend(ACCEPTED, pack_accepted(now, accepted))
-            sequences = [0 if (said := change.written(now)) is None else journal.append(*said) for change in changed]
+            sequences = self._append(changed, now) if changed else []
             journal.write(now)
         except JournalDown as down:
             self._not_safe(decided, accepted, changed, down)
@@ -398,6 +398,15 @@ class Relay:
             change.done(sequence)
             self._refused.pop(change.recipient, None)  # what was refused may be allowed now
         self._sync()
+
+    def _append(self, changed: list[Change], now: float) -> list[int]:
+        """Appends what changes say, and what is to be said beside that: a text that was to be replaced was judged, too."""
+        journal, grounds = self.journal, self.judging.grounds
+        sequences = [0 if (said := change.written(now)) is None else journal.append(*said) for change in changed]
+        if grounds.waiting:
+            for change, sequence in zip(changed, sequences, strict=True):
+                grounds.write_of(journal, now, change, sequence)
+        return sequences
 
     def _not_safe(
         self, decided: list[Transit], accepted: list[tuple[Transit, bytes]], changed: list[Change], down: JournalDown

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from proxy.desk import entries
+from proxy.desk import entries, shares
 from proxy.desk.entries import VERDICT, pack_verdict
-from proxy.message import GATE_REASONS, Entry, Message
+from proxy.message import GATE_REASONS, Entry, Message, Take
 from proxy.relay import Relay
 from proxy.sent import KNOWN_S, Sent, SentIndex
 from proxy.state import Counting, record
@@ -141,7 +141,9 @@ class Replacing(Apart):
 
     def answered_late(self, frame: Frame) -> bool:
         if frame.command_status:
-            self._restore(frame.command_status, None)
+            restore = self._restore(frame.command_status, None)
+            if self.takes:
+                self._relay.change(GivenBack(restore))
         return bool(frame.command_status)
 
     def unanswered(self) -> bool:
@@ -154,13 +156,15 @@ class Replacing(Apart):
         self._restore(status, partial(self._tell, status))
         return True
 
-    def _restore(self, status: int, then: partial[None] | None) -> None:
+    def _restore(self, status: int, then: partial[None] | None) -> Restore:
         assert self.adopted is not None
         sent = self._index.find(self._message_id)
         if sent is not None and sent.entry_id == self.entry_id:
             self._index.rename(self._message_id, self.adopted.id, self._sent.takes)
         self._index.in_doubt[self._message_id] += 1
-        self._relay.change(Restore(self, status, then or self._settled))
+        restore = Restore(self, status, then or self._settled)
+        self._relay.change(restore)
+        return restore
 
     def _settled(self) -> None:
         self._index.settled(self._message_id)
@@ -192,6 +196,15 @@ class Restore:
             return data
         return record.add(without, self._entry, int(now), entries.KEEP_S)
 
+    @property
+    def given_back(self) -> tuple[Take, ...]:
+        """What goes back to aggregates, once it is applied."""
+        return self._takes if self._stood and self._status is not None else ()
+
+    def share(self, now: float) -> bytes:
+        """... for the journal."""
+        return shares.pack_share(now, self._sequence, self._entry.time, True, self.given_back)
+
     def written(self, now: float) -> tuple[int, bytes] | None:
         if self._status is None:
             return None
@@ -200,7 +213,7 @@ class Restore:
         )
 
     def done(self, recorded: int) -> None:
-        for take in self._takes if self._stood and self._status is not None else ():
+        for take in self.given_back:
             self._counters.give_back(take, self._entry.time)
         self._then()
 
@@ -208,3 +221,24 @@ class Restore:
         if self._status is None:
             self._then()
         return self._status is not None
+
+
+class GivenBack:
+    """A Change that alters no record, behind a Restore that comes late: what the new text took is told, for no replay looks for a verdict
+    any more once its outcome was called unknown."""
+
+    def __init__(self, restore: Restore) -> None:
+        self.recipient = restore.recipient
+        self._restore = restore
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        return data
+
+    def written(self, now: float) -> tuple[int, bytes] | None:
+        return (entries.SHARE, self._restore.share(now)) if self._restore.given_back else None
+
+    def done(self, recorded: int) -> None:
+        return None
+
+    def unwritten(self) -> bool:
+        return True

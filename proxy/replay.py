@@ -7,11 +7,12 @@ mailbox are exact at ``counted_from`` and only what is written later is applied 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from proxy.changes import Effect
-from proxy.desk import entries, grounds, mail, operated
+from proxy.desk import entries, grounds, mail, operated, shares
 from proxy.desk.journal import JournalNewer, Record
 from proxy.listing import Listings
 from proxy.message import EntryState, hash32
@@ -42,18 +43,31 @@ class Replayed:
     """Lists that had begun and were not whole, for whoever reads on."""
 
 
+class Ids(Protocol):
+    """Who wants to know which message an id names (sent.Restoring)."""
+
+    def allowed(self, said: entries.Verdict) -> None:
+        """It stands in for another, perhaps as its new text."""
+
+    def accepted(self, said: entries.Verdict, told: entries.Answer) -> None:
+        """The carrier took it."""
+
+    def unreplaced(self, told: entries.Unreplaced) -> None:
+        """The carrier refused the new text."""
+
+
 def replay(
     store: EmbeddedStore,
     journal: Iterable[Record],
     counted_from: int,
-    accepted: Callable[[entries.Verdict, entries.Answer], None] | None = None,
+    ids: Ids | None = None,
     keep_least_s: int = 0,
     by_lives: bool = False,
 ) -> Replayed:
-    """Applies journal records to the store; takes of aggregates only from records after ``counted_from``. ``accepted`` hears of what
-    carriers took. ``keep_least_s``: entries are kept at least so long, whatever the rules of then needed. ``by_lives``: what one life of
-    the gate left open is unknown from the next start on, as it was then; else whoever asks settles it at the end. Raises JournalNewer at
-    a kind of record that a later gate brought."""
+    """Applies journal records to the store; takes of aggregates only from records after ``counted_from``. ``ids`` hears of what carriers
+    took and of texts that were replaced. ``keep_least_s``: entries are kept at least so long, whatever the rules of then needed.
+    ``by_lives``: what one life of the gate left open is unknown from the next start on, as it was then; else whoever asks settles it at the
+    end. Raises JournalNewer at a kind of record that a later gate brought."""
     done = Replayed()
     listings = done.listings = Listings(store.listed)
     for item in journal:
@@ -63,9 +77,9 @@ def replay(
         if item.kind == entries.VERDICT:
             said = entries.unpack_verdict(item.body)
             said = said if said.keep_s >= keep_least_s else said._replace(keep_s=keep_least_s)
-            apply_verdict(store, said, item.sequence, counts, done)
+            _verdict(store, said, item.sequence, counts, done, ids)
         elif item.kind in (entries.ANSWER, entries.ACCEPTED):
-            _answers(store, item, counts, done, accepted)
+            _answers(store, item, counts, done, ids)
         elif item.kind == entries.START:
             done.highest_id = max(done.highest_id, entries.unpack_start(item.body).first_id)
             listings.abandon()
@@ -75,7 +89,9 @@ def replay(
         elif item.kind == entries.IDS:
             done.learnt.append(entries.unpack_ids(item.body))
         elif item.kind == entries.UNREPLACED:
-            apply_unreplaced(store, entries.unpack_unreplaced(item.body), counts, done)
+            _unreplaced(store, entries.unpack_unreplaced(item.body), counts, done, ids)
+        elif item.kind == entries.SHARE:
+            apply_share(store, shares.unpack_share(item.body), counts, done)
         elif item.kind not in entries.KINDS:  # whatever it did, this gate would forget
             raise JournalNewer(f"record {item.sequence}", f"its kind {item.kind} is newer than this gate knows")
         elif not apply_person(store, item) and not apply_operated(store, item, listings) and counts:
@@ -142,6 +158,12 @@ def _mail(store: EmbeddedStore, item: Record) -> None:
             box.move(provider)
 
 
+def _verdict(store: EmbeddedStore, said: entries.Verdict, sequence: int, counts: bool, done: Replayed, ids: Ids | None) -> None:
+    apply_verdict(store, said, sequence, counts, done)
+    if ids is not None and said.adopts:
+        ids.allowed(said)
+
+
 def apply_verdict(store: EmbeddedStore, said: entries.Verdict, sequence: int, counts: bool, done: Replayed) -> None:
     entry = said.entry
     if entry is None:
@@ -175,13 +197,13 @@ def _answers(
     item: Record,
     counts: bool,
     done: Replayed,
-    accepted: Callable[[entries.Verdict, entries.Answer], None] | None,
+    ids: Ids | None,
 ) -> None:
     for answer in entries.unpack_answers(item):
         said = done.open.get(answer.verdict_sequence)
         apply_answer(store, answer, counts, done)
-        if accepted is not None and said is not None and Effect(answer.effect) is Effect.ACCEPTED:
-            accepted(said, answer)
+        if ids is not None and said is not None and Effect(answer.effect) is Effect.ACCEPTED:
+            ids.accepted(said, answer)
 
 
 def apply_answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done: Replayed) -> None:
@@ -198,6 +220,12 @@ def apply_answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done:
         store.update(told.recipient, lambda data: record.settle(data, told.entry_id, EntryState.ACCEPTED))
 
 
+def _unreplaced(store: EmbeddedStore, told: entries.Unreplaced, counts: bool, done: Replayed, ids: Ids | None) -> None:
+    apply_unreplaced(store, told, counts, done)
+    if ids is not None:
+        ids.unreplaced(told)
+
+
 def apply_unreplaced(store: EmbeddedStore, told: entries.Unreplaced, counts: bool, done: Replayed) -> None:
     said = done.open.pop(told.verdict_sequence, None)
     stood = False
@@ -212,6 +240,16 @@ def apply_unreplaced(store: EmbeddedStore, told: entries.Unreplaced, counts: boo
     if counts and stood and said is not None:
         for take in said.takes:
             store.counters.give_back(take, told.entry.time)
+
+
+def apply_share(store: EmbeddedStore, told: shares.Share, counts: bool, done: Replayed) -> None:
+    """What a verdict took is told of by itself: here by whom it is had now, or that it went back."""
+    said = done.open.get(told.verdict_sequence)
+    if told.given_back:
+        for take in told.takes if counts else ():
+            store.counters.give_back(take, told.entry_time)
+    elif said is not None:
+        done.open[told.verdict_sequence] = said._replace(takes=told.takes)
 
 
 def settle_open(store: EmbeddedStore, done: Replayed) -> None:

@@ -12,7 +12,7 @@ id that is not known any more is refused for replace_sm; query_sm and cancel_sm 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from proxy.desk import entries
@@ -27,6 +27,7 @@ KNOWN_S = 48 * 3600
 IDS_MAX = 250_000
 """Of one generation. An id of ten digits costs about 170 bytes, its dictionary's share included: 85 MB when both are full."""
 CARRIER_UNKNOWN = 63
+_REPLACE = REPLACE_SM.to_bytes(4, "big")
 
 
 @about_people
@@ -102,9 +103,7 @@ class SentIndex:
         """What was accepted, as a replay finds it in the journal. The carrier is known if there is but one."""
         frame = Frame.of(said.data)
         message_id = told.carrier_id.partition(b"\0")[0]
-        if frame.command_id == REPLACE_SM:
-            replaced = said.data[16 : said.data.index(0, 16)]
-            self.rename(replaced, told.entry_id, self._takes_of(replaced) + said.takes)
+        if frame.command_id == REPLACE_SM:  # whose answer names no message
             return
         coding = None
         if frame.command_id == SUBMIT_SM and message_id not in self._young.packed:  # in a submit_multi several share one id
@@ -124,11 +123,8 @@ class SentIndex:
             self._carriers[carrier] if carrier < len(self._carriers) else "",
             packed >> 1 & 0xFF,
             bool(packed & 1),
-            self._takes_of(message_id),
+            self.takes_of(message_id),
         )
-
-    def _takes_of(self, message_id: bytes) -> tuple[Take, ...]:
-        return self._young.takes.get(message_id) or self._old.takes.get(message_id) or ()
 
     def rename(self, message_id: bytes, entry_id: int, takes: tuple[Take, ...]) -> None:
         """Another entry stands for the message now (it was replaced), and it may have taken from more aggregates."""
@@ -140,6 +136,10 @@ class SentIndex:
                     generation.takes[message_id] = takes
                 return
 
+    def takes_of(self, message_id: bytes) -> tuple[Take, ...]:
+        """What stands for it in aggregates."""
+        return self._young.takes.get(message_id) or self._old.takes.get(message_id) or ()
+
     def settled(self, message_id: bytes) -> None:
         """One doubt less."""
         self.in_doubt[message_id] -= 1
@@ -148,6 +148,40 @@ class SentIndex:
 
     def __len__(self) -> int:
         return len(self._young.packed) + len(self._old.packed)
+
+
+class Restoring:
+    """What a replay tells the index, in the order of the journal: messages that were accepted, texts that were to take the place of others
+    (from when that was written, as ``Replacing`` has it), and those that did not after all."""
+
+    def __init__(self, index: SentIndex, replaces: Callable[[str], bool] = lambda provider: True) -> None:
+        """``replaces``: whether a provider's messages are to be known at all."""
+        self._index, self._replaces = index, replaces
+        self._replacing: dict[int, tuple[bytes, tuple[Take, ...]]] = {}
+        """Entries of new texts: the message, and what stood for it in aggregates before."""
+
+    def allowed(self, said: entries.Verdict) -> None:
+        """It may be a replacement."""
+        data = said.data
+        if said.entry is None or data[4:8] != _REPLACE:
+            return
+        message_id = data[16 : data.index(0, 16)]
+        if self._index.find(message_id) is not None:
+            before = self._index.takes_of(message_id)
+            self._replacing[said.entry.id] = message_id, before
+            self._index.rename(message_id, said.entry.id, before + said.takes)
+
+    def accepted(self, said: entries.Verdict, told: entries.Answer) -> None:
+        self._replacing.pop(told.entry_id, None)
+        if self._replaces(said.provider):
+            self._index.restore(said, told)
+
+    def unreplaced(self, told: entries.Unreplaced) -> None:
+        """The old text stands, unless another has taken the place of the new one meanwhile."""
+        message_id, before = self._replacing.pop(told.entry_id, (b"", ()))
+        sent = self._index.find(message_id) if message_id else None
+        if sent is not None and sent.entry_id == told.entry_id:
+            self._index.rename(message_id, told.entry.id, before)
 
 
 def _replaced_in(data: bytes, content: Content) -> int | None:

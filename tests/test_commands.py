@@ -518,6 +518,22 @@ def test_a_text_of_another_kind_counts_among_its_kind(tmp_path):
     house.at_rest()
 
 
+def test_a_replacement_given_up_and_then_refused_gives_back_what_it_took(tmp_path):
+    """Also for a restart, which does not look for its verdict any more once the outcome was called unknown."""
+    house = House(tmp_path, rules=QUOTA)
+    sent(house)
+    house.sends("jia", new(TEXT + "涨停"))
+    (transit,) = house.at_carrier()
+    house.nobody_answers(transit)
+    assert status(house, "jia") == ESME_RSYSERR
+    assert counts(house) == [1, 1]
+    house.relay.answered_late(transit, Frame.of(header(REPLACE_SM, ESME_RREPLACEFAIL)))
+    house.turn()
+    assert counts(house) == [1]
+    assert house.told("jia") == []
+    house.at_rest()
+
+
 def test_a_replacement_that_cannot_leave_takes_nothing(tmp_path):
     house = House(tmp_path, rules=QUOTA)
     sent(house)

@@ -12,6 +12,7 @@ from proxy.replay import replay, settle_open
 from proxy.state import open_store, record
 from proxy.wire import submit_sm_resp
 from tests.house import SHANGHAI, House, _record
+from tests.pdus import replace
 
 REVIEW = "rules: [{id: looked-at, when: {category: marketing, text: 上新}, then: review, reason: keyword}]"
 ASKED = "rules: [{id: once, when: {subcategory: consent-request, consent: asked}, then: reject, reason: consent-repeat}]"
@@ -50,6 +51,20 @@ def test_what_the_clerk_released_passes(tmp_path: Path) -> None:
     assert len(released.at_carrier()) == 1
     released.submit("yi", SHANGHAI, "【甲店】上新 拒收请回复R")
     assert [one.command_status for one in released.told("yi")] == [0x454]
+
+
+def test_a_new_text_for_a_message_is_looked_at_too_and_nothing_is_kept_of_it(tmp_path: Path) -> None:
+    house = House(tmp_path, rules=REVIEW)
+    house.submit("jia", SHANGHAI, "【甲店】券 拒收请回复R")
+    (transit,) = house.at_carrier()
+    house.carrier_says(transit, submit_sm_resp(transit.sequence, 0, b"id-1"))
+    house.sends("jia", replace(b"id-1", b"1069001", "【甲店】上新 拒收请回复R".encode("utf-16-be"), 2))
+    assert [one.command_status for one in house.told("jia")] == [0, 0x454]
+    (item,) = reviews(house)
+    (refused,) = [one for one in house.written() if one.sequence == item.verdict_sequence]
+    assert entries.unpack_verdict(refused.body).reason == "in-review"
+    assert house.relay.judging.grounds.waiting == {}
+    house.at_rest()
 
 
 def asked(house: House) -> list[int]:

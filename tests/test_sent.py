@@ -6,8 +6,9 @@ import pytest
 
 from proxy import sent
 from proxy.replay import replay
-from proxy.sent import KNOWN_S, SentIndex
+from proxy.sent import KNOWN_S, Restoring, SentIndex
 from proxy.state import open_store
+from proxy.wire import Frame
 from tests.e2e.pdus import pdu
 from tests.house import NOON, SHANGHAI, House
 from tests.pdus import data, data_resp, header, multi, multi_resp, replace
@@ -34,7 +35,7 @@ def known(index: SentIndex, message_id: bytes) -> sent.Sent:
 
 def restarted(house: House) -> SentIndex:
     index = SentIndex(list(house.lanes))
-    replay(open_store("sqlite::memory:"), iter(house.written()), 0, index.restore)
+    replay(open_store("sqlite::memory:"), iter(house.written()), 0, Restoring(index))
     return index
 
 
@@ -80,6 +81,34 @@ def test_what_is_replayed_is_known_as_before(house):
     for name in (b"id-1", b"data", b"many"):
         assert index.find(name) == house.commands.index.find(name)
     assert [known(index, name).replaceable for name in (b"id-1", b"data", b"many")] == [True, False, False]
+    house.at_rest()
+
+
+def test_a_text_of_which_nobody_knows_stands_for_its_message_after_a_restart_until_it_is_refused(house):
+    accepted(house, b"id-1")
+    before = known(house.commands.index, b"id-1")
+    house.sends("jia", replace(b"id-1", b"1069001", (TEXT + "!").encode("utf-16-be")))
+    (transit,) = house.at_carrier()
+    assert known(restarted(house), b"id-1") == known(house.commands.index, b"id-1") != before
+    house.nobody_answers(transit)
+    assert known(restarted(house), b"id-1") == known(house.commands.index, b"id-1") != before
+    house.relay.answered_late(transit, Frame.of(header(0x07, 0x13)))
+    house.turn()
+    assert known(restarted(house), b"id-1") == known(house.commands.index, b"id-1") == before
+    house.at_rest()
+
+
+def test_what_an_unknown_one_took_is_known_of_the_one_that_stands_in_for_it_after_a_restart_too(tmp_path):
+    quota = "{count: 5, per: day, key: [provider]}"
+    house = House(tmp_path, rules=f"rules: [{{id: quota, limit: {quota}, then: reject, reason: provider-quota}}]")
+    house.submit("jia", SHANGHAI, TEXT)
+    (transit,) = house.at_carrier()
+    house.nobody_answers(transit)
+    accepted(house, b"id-1")
+    assert [said.takes for said in house.verdicts()][1] == ()
+    found = known(restarted(house), b"id-1")
+    assert found == known(house.commands.index, b"id-1")
+    assert found.takes == house.verdicts()[0].takes != ()
     house.at_rest()
 
 

@@ -15,7 +15,7 @@ from proxy.backtest.house import Senders
 from proxy.desk import entries
 from proxy.judging import Judging
 from proxy.message import GATE_REASONS, Content, Message, Take
-from proxy.sent import KNOWN_S, Sent, SentIndex
+from proxy.sent import KNOWN_S, Restoring, Sent, SentIndex
 from proxy.state import EmbeddedStore, record
 from proxy.transit import Transit
 from proxy.wire import Frame, Malformed
@@ -34,7 +34,8 @@ class Replacing:
     def __init__(self, store: EmbeddedStore, senders: Senders) -> None:
         self._store, self._senders = store, senders
         self._index = SentIndex([""])
-        self._stand_in: dict[bytes, int] = {}
+        self.as_then = Restoring(self._index, senders.replaces)
+        """Of what is not judged again."""
 
     def turn(self, now: float) -> None:
         """Old ids make room for new ones."""
@@ -45,16 +46,8 @@ class Replacing:
         if not self._senders.replaces(said.provider):
             return
         if transit is not None and transit.verdict is not None:
-            if said.adopts and transit.verdict.takes:
-                self._stand_in[told.carrier_id.partition(b"\0")[0]] = told.entry_id
             said = said._replace(takes=transit.verdict.takes)
         self._index.restore(said, told)
-
-    def started(self) -> None:
-        """A gate that starts does not know what a message took that stood in for an unknown one."""
-        for message_id, entry_id in self._stand_in.items():
-            self._index.rename(message_id, entry_id, ())
-        self._stand_in.clear()
 
     def named(self, said: entries.Verdict) -> Named | None:
         """What a replace_sm of the journal is about; None where nobody knows."""

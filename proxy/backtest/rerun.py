@@ -22,7 +22,7 @@ from proxy.backtest.house import Senders, read_case
 from proxy.backtest.replacing import Replacing
 from proxy.backtest.turns import Turn
 from proxy.changes import Answer, Change, Effect
-from proxy.desk import entries, operated
+from proxy.desk import entries, operated, shares
 from proxy.desk.journal import Record
 from proxy.listing import Listings
 from proxy.message import GATE_REASONS, Message, Take
@@ -32,6 +32,7 @@ from proxy.replay import (
     apply_answer,
     apply_operated,
     apply_person,
+    apply_share,
     apply_unreplaced,
     apply_verdict,
     settle_open,
@@ -50,6 +51,7 @@ CHANGES = frozenset(
         entries.REFUSED_SAID,
         entries.SUPPRESSED,
         entries.UNREPLACED,
+        entries.SHARE,
     )
 )
 NOTED = frozenset((entries.RULES, entries.ORDERED, entries.REPEATED))
@@ -203,6 +205,8 @@ class Rerun:
         if said.entry is not None:
             self._as_then.add(sequence)
             apply_verdict(self.store, said, sequence, counts=True, done=self._before)
+            if said.adopts and self._replacing is not None:
+                self._replacing.as_then.allowed(said)
         self._skip(Skipped(said, why))
 
     def _flush(self, decided: list[Case], now: float) -> None:
@@ -233,6 +237,8 @@ class Rerun:
                 self._replaced(item, now)
             elif item.kind == entries.UNREPLACED:
                 self._unreplaced(item, now, after)
+            elif item.kind == entries.SHARE:
+                self._share(shares.unpack_share(item.body))
             elif item.kind == entries.SUPPRESSED:
                 said = operated.unpack_suppressed(item.body)
                 self.store.update(said.recipient, lambda data, s=said: officer_changed(data, s.added, s.lifted, int(s.time)))  # type: ignore[misc]
@@ -286,6 +292,8 @@ class Rerun:
         if case is None or case.named is None or replacing is None:
             if number < self._begin or number in self._as_then:
                 apply_unreplaced(self.store, told, True, self._before)
+                if replacing is not None:
+                    replacing.as_then.unreplaced(told)
             return
         named = case.named
         back: tuple[Take, ...] = ()
@@ -297,6 +305,12 @@ class Rerun:
 
         self.store.update(told.recipient, restore)
         after.append(lambda: self._bench.give_back_all(back, case.entry_time))
+
+    def _share(self, told: shares.Share) -> None:
+        """What a verdict took: of one that stands as it was. Of one that was judged again it is known."""
+        number = told.verdict_sequence
+        if number < self._begin or number in self._as_then:
+            apply_share(self.store, told, True, self._before)
 
     # ------------------------------------------------------------------ what stands in a group of its own
 
@@ -327,8 +341,6 @@ class Rerun:
         self._doubted.clear()
         self._listings.abandon()
         self._bench.started()
-        if self._replacing is not None:
-            self._replacing.started()
 
 
 def _replaces(body: bytes) -> bool:

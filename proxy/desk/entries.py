@@ -31,6 +31,7 @@ ORDERED, LIFTED, OPERATED, SUPPRESSED, LISTING, LISTED, LISTING_DONE = range(25,
 EVIDENCE, REVIEW, REFUSED_SAID = 32, 33, 34  # grounds.py
 REMOVED = 36  # retention.py
 REVISED = 35  # revised.py
+SHARE = 37  # shares.py
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
     RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
@@ -41,7 +42,7 @@ KINDS = {
     REPEATED: "repeated", ASKED: "asked", UNREPLACED: "unreplaced",
     ORDERED: "ordered", LIFTED: "lifted", OPERATED: "operated", SUPPRESSED: "suppressed",
     LISTING: "listing", LISTED: "listed", LISTING_DONE: "listing-done",
-    REMOVED: "removed",
+    REMOVED: "removed", SHARE: "share",
 }  # fmt: skip
 KEEP_S = 30 * 86_400
 """How long a record keeps entries if nothing else is said: at least as long as replies may refer to them."""

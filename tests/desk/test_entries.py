@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.desk import entries
+from proxy.desk import entries, shares
 from proxy.message import REASONS, Breach, Category, Content, Entry, Facts, Message, OptOut, Outcome, Sender, Take, Verdict
 
 NOW = 1_700_000_000.123
@@ -156,9 +156,19 @@ def test_repeats_and_a_unreplaced_entry_come_back_whole(now, counts, recipient, 
     )  # fmt: skip
 
 
+takes = st.lists(st.builds(Take, u64, u32, u32), max_size=20).map(tuple)
+
+
+@given(times, u64, u32, st.booleans(), takes)
+def test_what_a_message_has_in_aggregates_comes_back_whole(now, verdict_sequence, entry_time, given_back, some):
+    said = shares.unpack_share(shares.pack_share(now, verdict_sequence, entry_time, given_back, some))
+    assert said[1:] == (verdict_sequence, entry_time, given_back, some)
+    assert (entries.SHARE, entries.KINDS[entries.SHARE]) == (37, "share")
+
+
 UNPACKS = [
     entries.unpack_answer, entries.unpack_deliver, entries.unpack_optout, entries.unpack_rules, entries.unpack_verdict,
-    entries.unpack_asked, entries.unpack_repeated, entries.unpack_unreplaced,
+    entries.unpack_asked, entries.unpack_repeated, entries.unpack_unreplaced, shares.unpack_share,
 ]  # fmt: skip
 
 

@@ -50,7 +50,6 @@ COMMANDS = [REPLACE_SM, REPLACE_SM, REPLACE_SM, CANCEL_SM, QUERY_SM]
 FIRST_NUMBER = 1_000_000
 """Sequence numbers of questions: behind those of submits."""
 KEYWORD = RULE_REASONS["keyword"].status
-QUOTA_FULL = RULE_REASONS["provider-quota"].status
 LATER = (ESME_RMSGQFUL, ESME_RTHROTTLED)
 
 
@@ -226,8 +225,7 @@ class Asking:
             if not self.world.operators.may_stop(question.provider, question.asked_at):
                 raise Broken(f"{question} was stopped by nobody")
         elif status != SUPPRESSED:
-            if status != QUOTA_FULL or not self._adopted_before_a_restart(question):
-                raise Broken(f"{question} was refused with {status:#x}: it counts no second time")
+            raise Broken(f"{question} was refused with {status:#x}: it counts no second time")
         elif target is None or not (
             self.world.operators.may_hold_back(target)
             or any(
@@ -237,11 +235,6 @@ class Asking:
         ):
             raise Broken(f"{question} is held back though nobody refused it, or took it back")
 
-    def _adopted_before_a_restart(self, question: Question) -> bool:
-        """Of a message that stands in for an unknown one a restart does not know what that one took from aggregates."""
-        assert question.target is not None
-        return question.target.epoch != self.world.epoch and bool(self.world.on_disk().adopts.get(question.target.entry))
-
     def _told_yes(self, question: Question, frame: Frame) -> None:
         if question.carrier_said != 0:
             raise Broken(f"{question} acknowledged, the carrier said {question.carrier_said}")
@@ -250,13 +243,9 @@ class Asking:
         if question.command == QUERY_SM and read_fields(frame)["message_id"] != question.message_id:
             raise Broken(f"the answer to {question} names another message")
 
-    def _must_be_found(self, question: Question) -> bool:
-        """A restart knows what was accepted, not what it was replaced by while nobody answered."""
-        if question.command != REPLACE_SM or not (question.known and question.owns_message and question.replaceable):
-            return False
-        assert question.target is not None
-        before = self.replacements.get(question.target, [])
-        return all(one.restarts == self.world.restarts for one in [*before, question])
+    @staticmethod
+    def _must_be_found(question: Question) -> bool:
+        return question.command == REPLACE_SM and question.known and question.owns_message and question.replaceable
 
     # ------------------------------------------------------------------ promises at rest
 

@@ -36,7 +36,7 @@ from proxy.message import Category, Message, Verdict
 from proxy.net.lane import Lane
 from proxy.relay import Relay
 from proxy.replay import ID_GAP, replay, settle_open
-from proxy.sent import SentIndex
+from proxy.sent import Restoring, SentIndex
 from proxy.state.aggregates import Aggregates
 from proxy.state.mailbox import Bounds
 from proxy.tally import Tally
@@ -237,7 +237,7 @@ class World:
                 store.mailbox.restore(number, packed)
         index = SentIndex([carrier.name for carrier in self.carriers])
         self.operators.restore(store)
-        found = replay(cast("Any", store), read(self.disk, open_from), counted, index.restore)
+        found = replay(cast("Any", store), read(self.disk, open_from), counted, Restoring(index))
         settle_open(cast("Any", store), found)
         self.ids.restore(found.learnt)
         self.asking.gate_starts(open_from)
