@@ -67,6 +67,7 @@ class Question:
     asked_at: float
     restarts: int  # of the gate, when it was asked
     known: bool  # whether the gate keeps this id
+    turns: int  # how many refusals and restores stood in the journal then
     reached: int = 0  # the carrier, how often
     carrier_said: int | None = None
     told: int | None = None
@@ -137,7 +138,7 @@ class Asking:
         question = Question(
             number, command, name, PORTS[other if world.chance(0.05) else name], message_id, target,
             f"【{advertiser}】改第{number}张券{banned} 拒收请回复{WORDS[advertiser[-1]]}", world.now, world.restarts,
-            message_id in self.known,
+            message_id in self.known, len(world.on_disk().turns),
         )  # fmt: skip
         self.questions.append(question)
         bind = world.binds[name]
@@ -228,10 +229,7 @@ class Asking:
             raise Broken(f"{question} was refused with {status:#x}: it counts no second time")
         elif target is None or not (
             self.world.operators.may_hold_back(target)
-            or any(
-                covers(one, target)
-                for one in self.world.on_disk().in_force(target, self.world.wall_before(self.world.now - 0.5))
-            )
+            or any(covers(one, target) for one in self.world.on_disk().refused_by(target.recipient, question.turns))
         ):
             raise Broken(f"{question} is held back though nobody refused it, or took it back")
 

@@ -16,7 +16,7 @@ from proxy.desk.scan import segment_name
 from proxy.desk.segment import GROUP, HEADER_BYTES, RECORD_HEAD_BYTES, Record
 from proxy.desk.segment import _unpack_record as unpack_record
 from proxy.wire import Frame
-from tests.simulation.nouns import CARRIER_REFUSES, Submit, nameless
+from tests.simulation.nouns import CARRIER_REFUSES, nameless
 
 
 class OnDisk:
@@ -34,6 +34,8 @@ class OnDisk:
         self.waiting: set[int] = set()  # those of delivers that were neither delivered nor dropped
         self.unreplaced: set[int] = set()  # entries of replacements that the carrier refused
         self.refusals: list[OptedOut] = []
+        self.refused_in: list[int] = []  # … and the group of each
+        self.allowed_in: dict[int, int] = {}  # entry → the group of its first verdict
         self.restored: list[Restored] = []
         self.said: list[Said] = []
         self.orders: set[int] = set()
@@ -43,6 +45,7 @@ class OnDisk:
         self._refusals: dict[int, bytes] = {}  # verdicts that did not
         self._offsets: dict[str, int] = {}  # how far each segment is read
         self._last = 0  # sequence
+        self._groups = 0
 
     @property
     def accepted(self) -> set[int]:
@@ -57,10 +60,12 @@ class OnDisk:
                 break  # the end of the one before is torn off: what comes after it was never promised, and a start removes it
             if size <= start:
                 continue
-            records, self._offsets[name] = _whole_groups(disk.read(name, size), start)
-            for item in records:
-                self._note(item)
-                self._last = item.sequence
+            groups, self._offsets[name] = _whole_groups(disk.read(name, size), start)
+            for group in groups:
+                self._groups += 1
+                for item in group:
+                    self._note(item)
+                    self._last = item.sequence
 
     def _note(self, item: Record) -> None:
         if item.kind == entries.VERDICT:
@@ -85,6 +90,7 @@ class OnDisk:
         if verdict.entry is not None:
             self._unanswered[sequence] = verdict.entry.id
             self.entries.add(verdict.entry.id)
+            self.allowed_in.setdefault(verdict.entry.id, self._groups)
             self.adopts[verdict.entry.id] = verdict.adopts
             return
         self._refusals[sequence] = nameless(verdict.data)
@@ -96,6 +102,7 @@ class OnDisk:
         if item.kind == entries.OPTOUT:
             refusal = entries.unpack_optout(item.body)
             self.refusals.append(refusal)
+            self.refused_in.append(self._groups)
             self.turns.append(refusal)
         elif item.kind == entries.RESTORED:
             back = entries.unpack_restored(item.body)
@@ -120,26 +127,23 @@ class OnDisk:
 
     # -- asked
 
-    def refused_by(self, person: int, restored_until: float = float("inf")) -> list[tuple[str, str]]:
-        """What a person has refused and not taken back (by ``restored_until``)."""
+    def refused_by(self, person: int, since: int | None = None) -> list[tuple[str, str]]:
+        """What a person has refused and not taken back; ``since``: or had not, at some moment since so many turns stood here."""
         held: dict[tuple[str, str], None] = {}
-        for one in self.turns:
+        for place, one in enumerate(self.turns):
             if one.recipient != person:
                 continue
             if isinstance(one, OptedOut):
                 held[one.opt_out[:2]] = None
-            elif one.time <= restored_until:
+            elif since is None or place < since:
                 for lifted in one.lifted:
                     held.pop(lifted[:2], None)
         return list(held)
 
-    def in_force(self, submit: Submit, restored_until: float) -> list[tuple[str, str]]:
-        return self.refused_by(submit.recipient, restored_until)
 
-
-def _whole_groups(data: bytes, offset: int) -> tuple[list[Record], int]:
-    """The records of all groups that have an end, and where the last of them ends. That the chain holds is seen at each restart."""
-    found: list[Record] = []
+def _whole_groups(data: bytes, offset: int) -> tuple[list[list[Record]], int]:
+    """All groups that have an end, and where the last of them ends. That the chain holds is seen at each restart."""
+    found: list[list[Record]] = []
     group: list[Record] = []
     whole = offset
     while offset + RECORD_HEAD_BYTES <= len(data):
@@ -148,7 +152,7 @@ def _whole_groups(data: bytes, offset: int) -> tuple[list[Record], int]:
         if offset > len(data):
             break
         if kind == GROUP:
-            found += group
+            found.append(group)
             group, whole = [], offset
         else:
             group.append(Record(sequence, kind, data[start:offset]))

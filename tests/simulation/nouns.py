@@ -75,6 +75,7 @@ class Submit:
     kind: str = "submit_sm"  # or data_sm, submit_multi
     carrier: str = ""  # to whom it went …
     own_id: int = 0  # … the number under which that one has it …
+    turns: int = 0  # how many refusals and restores stood in the journal when it was handed in
     told_id: bytes = b""  # … and what the provider was told it is called
 
 

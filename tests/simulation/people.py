@@ -6,6 +6,7 @@ In: the seed's choices, what the gate acknowledged. Out: replies. Never: how a r
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from proxy.desk.entries import OptedOut
@@ -70,11 +71,15 @@ class People:
             if sum((one.recipient, one.port) == (person, port) for one in disk.restored) < told:
                 raise Broken(f"the reply of {person} was acknowledged before what it takes back was synced")
         elif kind == "optout":
-            here = [one for one in disk.refusals if (one.recipient, one.port) == (person, port)]
-            if sum(one.opt_out.scope != "category" for one in here) < told:
+            here = [
+                (one, group)
+                for one, group in zip(disk.refusals, disk.refused_in, strict=True)
+                if (one.recipient, one.port) == (person, port)
+            ]
+            if sum(one.opt_out.scope != "category" for one, _ in here) < told:
                 raise Broken(f"the reply of {person} was acknowledged before the opt-out was synced")
-            for one in here:
-                self.check_scope(one, deliver.owner)
+            for one, group in here:
+                self.check_scope(one, deliver.owner, {entry for entry, place in disk.allowed_in.items() if place < group})
             self.refused.setdefault(person, {}).update(self.holds_for(person, disk))
 
     def holds_for(self, person: int, disk: OnDisk) -> dict[tuple[str, str], float]:
@@ -87,12 +92,13 @@ class People:
             raise Broken(f"{person} refused {narrow} and still gets marketing of others")
         return dict.fromkeys(held, self.world.now)
 
-    def check_scope(self, one: OptedOut, name: str) -> None:
-        """A word that an advertiser asked for stops that advertiser, or all behind the port; nobody else."""
+    def check_scope(self, one: OptedOut, name: str, before: Container[int]) -> None:
+        """A word that an advertiser asked for stops that advertiser, or all behind the port; nobody else. ``before``: entries that were
+        written before it was."""
         scope, value = one.opt_out[:2]
         sent = [submit for submit in self.world.submits if (submit.recipient, submit.provider) == (one.recipient, name)]
         asked = [submit for submit in sent if submit.text.endswith(f"回复{one.keyword}")]
-        if not any(submit.told == 0 and submit.long is None and submit.sent_at < one.time - 1 for submit in asked):
+        if not any(submit.told == 0 and submit.long is None and submit.entry in before for submit in asked):
             asked = sent  # no message on record may have asked for it: the newest advertisement stands for it
         if (scope == "advertiser" and value not in {hash_of(submit.advertiser) for submit in asked}) or scope not in SCOPES:
             raise Broken(f"{one.keyword} to {one.port} stopped {scope} {value}")

@@ -71,6 +71,7 @@ class Providers:
 
     def hand_in(self, submit: Submit, bind: SimBind, kind: type[Transit] = Transit) -> None:
         self.world.submits.append(submit)
+        submit.turns = len(self.world.on_disk().turns)
         bind.asked[submit.number] = submit
         self.world.relay.submit(cast("Any", bind), Frame.of(submit.frame), self.world.wall, self.world.now, kind)
         self.world.wake()
@@ -88,7 +89,7 @@ class Providers:
             for place, person in enumerate(people)
         ]
         for submit in group:
-            submit.kind = "submit_multi"
+            submit.kind, submit.turns = "submit_multi", len(self.world.on_disk().turns)
         self.world.submits += group
         bind.groups[first] = group
         bind.asked.update((submit.number, submit) for submit in group)
@@ -135,13 +136,9 @@ class Providers:
 
     def _check_held_back(self, submit: Submit, status: int) -> None:
         if status == SUPPRESSED and submit.long is None:  # a later part inherits, whatever the person takes back meanwhile
-            judged_at = (
-                submit.sent_at if submit.kind == "submit_multi" else self.world.now - 0.5
-            )  # told with the others of its group
             held_back = self.world.operators.may_hold_back(submit)
-            if not held_back and not any(
-                covers(one, submit) for one in self.world.on_disk().in_force(submit, self.world.wall_before(judged_at))
-            ):
+            refused = self.world.on_disk().refused_by(submit.recipient, submit.turns)
+            if not held_back and not any(covers(one, submit) for one in refused):
                 raise Broken(f"submit {submit.number} is held back though nobody refused it, or took it back")
         stopped = status == STOPPED and submit.long is None
         if stopped and not self.world.operators.may_stop(submit.provider, submit.sent_at):

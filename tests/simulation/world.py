@@ -115,11 +115,10 @@ class World:
 
     def judged_at(self, submit: Submit, transit: Transit) -> float:
         """Not before this moment was it judged, as everybody's clock has it; parts that come later inherit."""
-        if transit.long is None:
+        long = transit.long
+        if long is None:
             return submit.sent_at
-        if not self.steps:
-            return transit.long.judged_at
-        return min(one.sent_at for one in self.submits if one.long is submit.long)
+        return long.first_s if self.steps else long.judged_at  # its first part may be of another message with its key
 
     def clock_steps(self, seconds: float) -> None:
         """It is set: by hand, or by NTP."""
