@@ -6,12 +6,17 @@ does (policy.orders makes rules of those that judge, the carriers' side drains l
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from proxy.desk import entries, operated
+from proxy.desk.journal import JournalDown
 from proxy.message import Order
 from proxy.policy.orders import ORDERS_MAX
 from proxy.state.orders import Orders
+
+GATE, OVER = "gate106", "its time is over"
+"""Who ended an order that nobody lifted, and why."""
 
 
 class TooMany(ValueError):
@@ -25,6 +30,8 @@ class OrderBook:
         self._write = write
         self._changed = changed
         self._by_id = {number: operated.unpack_order(body) for number, body in sorted(orders.held.items())}
+        self._over: list[int] = []
+        """What is over and was not written yet: until then a restart would find it, and so does the store."""
 
     def give(self, order: Order, now: float) -> tuple[Order, int]:
         """Puts an order into force under a number of its own; with where it is recorded. TooMany, JournalDown: then it is not."""
@@ -48,17 +55,26 @@ class OrderBook:
 
     def sweep(self, now: float, before: float = 0.0) -> list[Order]:
         """Forgets what is over, and says what it was. ``before``: what the clock said when it was set: what was over stays so, and what was
-        given holds from now on, though the clock was set back."""
+        given holds from now on, though the clock was set back. It is written that it is over: a restart has only its clock to go by."""
         latest = max(now, before)
         over = [order for order in self._by_id.values() if order.until <= latest]
         for order in over:
-            self._forget(order.id)
+            del self._by_id[order.id]
+            self._over.append(order.id)
+        if self._over:
+            self._tell_over(now)
         early = [order for order in self._by_id.values() if order.since > now]
         for order in early:
             self._by_id[order.id] = order._replace(since=now)
         if over or early:
             self._changed()
         return over
+
+    def _tell_over(self, now: float) -> None:
+        with contextlib.suppress(JournalDown):  # the next sweep tries again
+            while self._over:
+                self._write(entries.LIFTED, operated.pack_lifted(now, self._over[0], GATE, OVER))
+                self._orders.drop(self._over.pop(0))
 
     def of_kind(self, *kinds: str) -> tuple[Order, ...]:
         """Orders of these kinds, in the order in which they were given."""

@@ -91,6 +91,23 @@ def test_what_is_over_is_forgotten_and_its_number_stays_given() -> None:
     assert desk.stop().name == "stop-3"
 
 
+def test_what_is_over_stays_so_for_a_restart_whose_clock_was_set_back() -> None:
+    desk = Desk()
+    desk.stop(lasts_s=60)
+    second = desk.stop(lasts_s=120)
+    desk.disk.free_bytes = 0
+    assert [order.name for order in desk.book.sweep(NOON + 60)] == ["stop-1"]
+    assert [*desk.store.orders.held] == [1, 2], "a checkpoint holds no more than the journal"
+    desk.disk.free_bytes = None
+    assert desk.book.sweep(NOON + 61) == []
+    assert [*desk.store.orders.held] == [2]
+    (told,) = [operated.unpack_lifted(one.body) for one in read(desk.disk, 1) if one.kind == entries.LIFTED]
+    assert told == (NOON + 61, 1, "gate106", "its time is over")
+    again = Desk(desk.disk)
+    assert again.book.sweep(NOON - 3600) == []
+    assert [order.id for order in again.book.of_kind("stop")] == [second.id]
+
+
 def test_an_order_that_cannot_be_written_is_none_and_one_that_cannot_be_lifted_stays() -> None:
     desk = Desk()
     order = desk.stop()

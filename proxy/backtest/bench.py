@@ -5,7 +5,7 @@ In: Cases. Out: their verdicts, and the store as they leave it. Never: the journ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from proxy.backtest.belonging import begins, index_of
 from proxy.backtest.case import AWAY, Case, Look, RulesOf
@@ -38,7 +38,7 @@ class Bench:
         self._ready: list[Transit] = []
         self._given: dict[str, RuleSet | None] = {}
         self._revision: str | None = None
-        self._orders = {number: operated.unpack_order(body) for number, body in store.orders.held.items()}
+        self._orders = _by_number(store.orders.held.values())
 
     # -- what it judges by
 
@@ -207,9 +207,12 @@ class Bench:
         for take in takes:
             self._store.counters.give_back(take, at)
 
-    def started(self) -> None:
-        """The gate was started anew: parts that waited are forgotten."""
+    def started(self, orders: Sequence[bytes]) -> None:
+        """The gate was started anew: parts that waited are forgotten, and it knows of ``orders`` what the journal says."""
         self.pending.clear()
+        if self._orders or orders:
+            self._orders = _by_number(orders)
+            self._obey()
         if self._judging is not None:
             self._parts = self._new_parts(self._judging)
 
@@ -218,3 +221,8 @@ class Bench:
         if self._judging is not None:
             self._store.sweep(now, self._judging.rules.window_s, 0)
             self._parts.due(now_s)
+
+
+def _by_number(orders: Iterable[bytes]) -> dict[int, Order]:
+    unpacked = map(operated.unpack_order, orders)
+    return {order.id: order for order in unpacked}

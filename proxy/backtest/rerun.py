@@ -340,7 +340,7 @@ class Rerun:
         self._in_flight.clear()
         self._doubted.clear()
         self._listings.abandon()
-        self._bench.started()
+        self._bench.started([*self.store.orders.held.values()])
 
 
 def _replaces(body: bytes) -> bool:
