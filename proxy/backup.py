@@ -9,7 +9,8 @@ changed; half a copy that looks like a whole one (the manifest is written last).
     COPY/manifest.json    what there is, with SHA-256
 
 ``update`` brings journal and sets of a copy up to now, by what is new: done every minute to a disk of another machine it is a warm
-standby that loses at most that minute.
+standby that loses at most that minute. Where the gate removed records before they were copied, and says so, the copy goes on behind them with
+a state of its own time (overtaken.py); the manifest names them, and ``restore`` puts back what is behind.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.config import Places
-from proxy.desk.disk import SUFFIX, OsDisk
-from proxy.desk.scan import Report, verify
+from proxy.desk.retention import Removed
+from proxy.desk.scan import Report, segment_name
 from proxy.kept import Kept
+from proxy.overtaken import Overtaken, overtaken, proved, segments, told, unexplained
 
 MANIFEST, STATE, JOURNAL, REVISIONS, IDENTITY = "manifest.json", "state.db", "journal", "revisions", "identity"
 FORM = 1
@@ -50,6 +52,11 @@ class Copied(NamedTuple):
     first: int  # sequences of the journal
     last: int
     counted: int  # the state's place in it
+    holes: list[dict[str, Any]]  # records that the gate removed before they were copied: first, last, who and why
+
+
+_NEEDED = Copied._fields[:-1]
+"""What each manifest says; of holes only those that know of any."""
 
 
 # --- making
@@ -66,7 +73,7 @@ def make(places: Places, copy: Path) -> Copied:
         _state(places.store, copy / STATE)
         _segments(places.journal, copy / JOURNAL)
         _sets(places.revisions, copy / REVISIONS)
-        return _proved(copy)
+        return _noted(copy, *_whole(copy))
     except BaseException:
         for path in copy.iterdir() if there else (copy,):  # a folder that was there stays, empty
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -74,7 +81,8 @@ def make(places: Places, copy: Path) -> Copied:
 
 
 def update(places: Places, copy: Path) -> Copied:
-    """Brings the journal and the sets of a copy up to now, by what is new. BackupError, OSError."""
+    """Brings the journal and the sets of a copy up to now, by what is new. BackupError, OSError: then the copy is what it was, or the next
+    update goes on with it."""
     journal = places.journal
     begun = copy / f"{MANIFEST}.old"
     if not begun.exists():  # an update that was not finished goes on
@@ -82,13 +90,51 @@ def update(places: Places, copy: Path) -> Copied:
     mine, theirs = (_identity(folder) for folder in (journal, copy / JOURNAL))
     if mine != theirs:
         raise BackupError(f"{copy}: is of another journal than {journal}; make a new copy")
+    gone = _gone(journal, copy)
     if (copy / MANIFEST).exists():
         (copy / MANIFEST).rename(begun)  # until it is proved again it is no copy
-    _segments(journal, copy / JOURNAL)
-    _sets(places.revisions, copy / REVISIONS)
-    made = _proved(copy)
+    if gone is not None:
+        gone.cut()
+    made = _brought(places, copy)
     begun.unlink()
     return made
+
+
+def _gone(journal: Path, copy: Path) -> Overtaken | None:
+    """What was removed before it was copied; BackupError where nobody says so."""
+    try:
+        found = overtaken(journal, copy / JOURNAL)
+        why = unexplained([found.hole], proved(journal)[1]) if found is not None else ""
+    except FileNotFoundError as error:
+        raise BackupError(f"{error.filename}: is gone while the journal is read (run it again)") from None
+    if why:
+        raise BackupError(
+            f"{copy}: cannot be brought up to now: of the journal in {journal}, {why}. Find out who took them away, and make a new "
+            "copy; this one is as it was, and may be the only place where the records before them are"
+        )
+    return found
+
+
+def _brought(places: Places, copy: Path) -> Copied:
+    """Copies what is new. A state from before what is here is taken anew, and then what has been written since."""
+    left = TRIES
+    while True:
+        left -= 1
+        _segments(places.journal, copy / JOURNAL)
+        _sets(places.revisions, copy / REVISIONS)
+        report, removed = _whole(copy)
+        begins = report.holes[-1].last + 1 if report.holes else report.first
+        if begins <= 1 or _position(copy / STATE).open_from > begins:
+            return _noted(copy, report, removed)
+        if not left:
+            raise BackupError(
+                f"{places.store}: no gate starts from it, for records before {begins} are not in the journal any more"
+            )
+        anew = copy / f"{STATE}.new"
+        anew.unlink(missing_ok=True)
+        _state(places.store, anew)
+        anew.rename(copy / STATE)
+        _sync(copy)
 
 
 def _identity(journal: Path) -> str:
@@ -116,7 +162,7 @@ def _segments(journal: Path, target: Path) -> None:
     while True:
         left -= 1
         try:
-            names = sorted(path.name for path in journal.iterdir() if path.name.endswith(SUFFIX))
+            names = segments(journal)
             for name in names:  # named before the first is copied: what begins meanwhile is of the next copy
                 _grown(journal / name, target / name)
             break
@@ -166,15 +212,15 @@ def _alike(old: Any, new: Any, end: int) -> bool:
     return bool(old.read(end - start) == new.read(end - start))
 
 
-def _proved(copy: Path) -> Copied:
-    """Reads the copy as a start would, and writes the manifest. BackupError where it is no gate's."""
-    report = _whole(copy)
-    counted = _counted(copy / STATE)
+def _noted(copy: Path, report: Report, removed: list[Removed]) -> Copied:
+    """Writes the manifest. BackupError where it is no gate's."""
+    counted = _position(copy / STATE).counted
     if report.last < counted:
         raise BackupError(f"{copy}: the journal ends at {report.last}, before the state's {counted}: make the copy again")
     files = {str(path.relative_to(copy)): _described(path) for path in _files(copy)}
     made = Copied(
-        time.time(), report.segments, sum(one["bytes"] for one in files.values()), report.first, report.last, counted
+        time.time(), report.segments, sum(one["bytes"] for one in files.values()), report.first, report.last, counted,
+        [told(hole, removed) for hole in report.holes],
     )  # fmt: skip
     said = {"form": FORM, **made._asdict(), "chain": report.chain, "files": files}
     partly = copy / f"{MANIFEST}.new"
@@ -186,18 +232,27 @@ def _proved(copy: Path) -> Copied:
     return made
 
 
-def _whole(copy: Path) -> Report:
-    report = verify(OsDisk(copy / JOURNAL))
-    if report.damage is not None:
-        raise BackupError(f"{copy}: {report.damage}")
-    return report
+def _whole(copy: Path) -> tuple[Report, list[Removed]]:
+    """Reads the copy as a start would, and what it lacks."""
+    report, removed = proved(copy / JOURNAL)
+    wrong = report.damage or unexplained(report.holes, removed)
+    if wrong:
+        raise BackupError(f"{copy}: {wrong}")
+    return report, removed
 
 
-def _counted(state: Path) -> int:
+class _Position(NamedTuple):
+    """Where the state stands in the journal."""
+
+    counted: int
+    open_from: int
+
+
+def _position(state: Path) -> _Position:
     try:
         with closing(sqlite3.connect(f"{state.resolve().as_uri()}?mode=ro", uri=True)) as db:
-            row = db.execute("SELECT value FROM meta WHERE name = 'counted'").fetchone()
-            return int(row[0]) if row else 0
+            meta = dict(db.execute("SELECT name, value FROM meta WHERE name IN ('counted', 'open_from')"))
+            return _Position(int(meta.get("counted", 0)), int(meta.get("open_from", 0)))
     except (sqlite3.Error, ValueError) as error:
         raise BackupError(f"{state}: {error}; this is no store of a gate") from error
 
@@ -228,7 +283,7 @@ def check(copy: Path) -> Copied:
     if extra := present - set(said["files"]):
         raise BackupError(f"{copy / min(extra)}: is not of this copy")
     _whole(copy)
-    return Copied(*(said[name] for name in Copied._fields))
+    return Copied(**{name: said[name] for name in _NEEDED}, holes=said.get("holes", []))
 
 
 def restore(copy: Path, places: Places) -> Copied:
@@ -242,8 +297,10 @@ def restore(copy: Path, places: Places) -> Copied:
             raise BackupError(f"{folder}: is not empty; move it away first (keep it: it is evidence)")
     journal.mkdir(parents=True, mode=0o700, exist_ok=True)
     store.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    behind = segment_name(found.holes[-1]["last"] + 1) if found.holes else ""
     for path in sorted((copy / JOURNAL).iterdir()):
-        _copied(path, journal / path.name)
+        if path.name == IDENTITY or path.name >= behind:  # what is before a hole the gate had no more either
+            _copied(path, journal / path.name)
     _sync(journal)
     _sets(copy / REVISIONS, revisions)
     _copied(copy / STATE, store)  # last: without it no start believes that it has all
@@ -266,7 +323,7 @@ def _manifest(copy: Path) -> dict[str, Any]:
         raise BackupError(f"{copy}: has no {MANIFEST}: it is no copy, or one that was not finished") from None
     except ValueError as error:
         raise BackupError(f"{copy / MANIFEST}: {error}") from error
-    fields = {"form", "files", *Copied._fields}
+    fields = {"form", "files", *_NEEDED}
     if (
         not isinstance(said, dict)
         or said.get("form") != FORM

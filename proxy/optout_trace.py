@@ -9,9 +9,10 @@ import struct
 from pathlib import Path
 
 from proxy.config import SettingsError, load
-from proxy.desk.journal import JournalDamaged, OsDisk, read
+from proxy.desk.journal import JournalDamaged
 from proxy.desk.optouts import Read, Trace, trace
 from proxy.number import NotARecipient, recipient_of
+from proxy.overtaken import Walk
 from proxy.policy.text import signature
 from proxy.wire import Frame, Malformed, Memo, read_deliver, read_submit
 
@@ -37,7 +38,12 @@ def trace_optouts(number: str, config: Path, folder: Path | None) -> Trace:
     while True:
         left -= 1
         try:
-            return trace(read(OsDisk(folder)), recipient, Read(_text, _signature))
+            walk = Walk(folder)
+            found = trace(walk, recipient, Read(_text, _signature))
+            if walk.unexplained:
+                raise CannotTrace(f"{folder}: {walk.unexplained}")
+            found.missing = [(hole.first, hole.last) for hole in walk.holes]
+            return found
         except JournalDamaged as damage:
             if not left:
                 raise CannotTrace(damage) from None

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from proxy import backup
 from proxy.backup import BackupError
-from proxy.config import Places
-from proxy.desk import entries
-from proxy.desk.journal import Journal, OsDisk
+from proxy.config import Places, Retention
+from proxy.desk import entries, retention
+from proxy.desk.journal import Journal, OsDisk, read
 from proxy.kept import Kept
 from proxy.state import open_store
+from tests.e2e.gate import run
 
 SEGMENT_BYTES = 600
+NOW = 1e9
 
 
 class House:
@@ -34,6 +37,8 @@ class House:
         for number in range(records):
             self.desk.append(entries.CLOCK, entries.pack_clock(float(number), 0.0))
             self.desk.write(float(number))
+            if number % 5 == 0:
+                self.desk.note_synced(self.desk.sync())
         self.desk.note_synced(self.desk.sync())
 
     def keeps(self, *numbers: int) -> None:
@@ -42,6 +47,17 @@ class House:
             Kept(self.places.revisions, 9).save(
                 f"{number:016x}", {"daily.yaml": b"rules: []\n", "lists/words.txt": b"word\n" * number}
             )
+
+    def removes(self, most: int = 1000, says_so: bool = True) -> tuple[int, int]:
+        """A checkpoint has all there is, and the oldest segments go as the gate has them go: which records."""
+        with closing(open_store(f"sqlite://{self.store}")) as store:
+            store.checkpoint_now(counted=self.desk.written, open_from=self.desk.written + 1, highest_id=1)
+        plan = retention.plan(self.desk.disk, Retention(0, ()), 0, NOW, self.desk.written + 1, most)
+        if says_so:
+            self.desk.append(entries.REMOVED, retention.pack_removed(NOW, plan.goes, "gate106", "their time is over"))
+            self.writes(1)
+        retention.remove(self.desk.disk, plan.goes)
+        return plan.goes[0].first, plan.goes[-1].last
 
     def makes(self) -> backup.Copied:
         return backup.make(self.places, self.copy)
@@ -205,3 +221,128 @@ def test_the_manifest_says_where_the_copy_ends(house: House) -> None:
     said = json.loads((house.copy / "manifest.json").read_text())
     assert said["last"] == made.last
     assert set(said["files"]) == {"state.db", "journal/identity", *(f"journal/{name}" for name in house.segments())}
+
+
+# --- the gate removes what is older than it is kept
+
+
+def starts(places: Places) -> int:
+    """Reads state and journal as a start does; how many records it replays."""
+    with closing(open_store(f"sqlite://{places.store}")) as store:
+        disk, position = OsDisk(places.journal), store.position
+        store.belongs_to(disk)
+        return len(list(read(disk, position.open_from, position.counted)))
+
+
+def test_a_copy_goes_on_over_what_the_gate_removed_before_it_came_and_says_so(house: House, tmp_path: Path) -> None:
+    house.makes()
+    kept = house.segments(house.copy / "journal")
+    house.writes(60)
+    first, last = house.removes()
+    house.writes(20)
+    made = backup.update(house.places, house.copy)
+    assert first == 1
+    assert made.holes == [{"first": 6, "last": last, "removed": "2001-09-09 09:46:40: gate106 (their time is over)"}], (
+        "the copy had the five records before"
+    )
+    assert (made.first, made.last, made.counted) == (1, house.desk.written, 65)
+    assert backup.check(house.copy) == made
+    assert kept.items() <= house.segments(house.copy / "journal").items(), "it keeps what it had"
+    places = _in(tmp_path / "new")
+    backup.restore(house.copy, places)
+    assert house.segments(places.journal) == house.segments(), "what is before the hole the gate had no more, either"
+    assert starts(places) > 20
+    house.writes(3)
+    assert backup.update(house.places, house.copy).last == made.last + 3
+
+
+@pytest.mark.parametrize("left", [-7, 50, 0])
+def test_a_group_that_was_being_written_when_it_was_copied_is_none(house: House, left: int) -> None:
+    house.makes()
+    newest = max((house.copy / "journal").glob("*.journal"))
+    newest.write_bytes(newest.read_bytes()[:left])
+    house.writes(60)
+    _, last = house.removes()
+    made = backup.update(house.places, house.copy)
+    if left == -7:
+        assert [(one["first"], one["last"]) for one in made.holes] == [(5, last)]
+    else:  # nothing of it is left that means anything
+        assert (made.first, made.holes) == (last + 1, [])
+    assert (made.last, made.counted) == (house.desk.written, 65)
+    assert backup.check(house.copy) == made
+
+
+def test_removals_one_after_the_other_are_one_hole_and_a_second_hole_is_another(house: House) -> None:
+    house.makes()
+    house.writes(60)
+    house.removes(most=3)
+    _, last = house.removes(most=3)
+    (hole,) = backup.update(house.places, house.copy).holes
+    assert (hole["first"], hole["last"]) == (6, last)
+    assert hole["removed"].count("gate106") == 2
+    house.writes(80)
+    _, last = house.removes()
+    holes = backup.update(house.places, house.copy).holes
+    assert [(one["first"] > 6, one["last"]) for one in holes] == [(False, hole["last"]), (True, last)]
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_a_hole_that_nobody_explains_is_named_and_the_copy_stays_as_it_was(house: House, half: bool) -> None:
+    made = house.makes()
+    house.writes(60)
+    if half:
+        house.removes(most=2)
+    gone = house.removes(says_so=False)
+    first = gone[0] if half else 6
+    with pytest.raises(BackupError, match=rf"records {first} to {gone[1]} are not here, and none of the others says that"):
+        backup.update(house.places, house.copy)
+    assert backup.check(house.copy) == made
+
+
+def test_killed_amid_an_update_over_a_hole_the_next_one_goes_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.makes()
+    house.writes(60)
+    house.removes()
+    for step in ("_state", "_sets", "_noted"):
+        with monkeypatch.context() as context:
+            context.setattr(backup, step, _killed)
+            with pytest.raises(KeyboardInterrupt):
+                backup.update(house.places, house.copy)
+        with pytest.raises(BackupError, match="was not finished"):
+            backup.check(house.copy)
+    made = backup.update(house.places, house.copy)
+    assert len(made.holes) == 1
+    assert backup.check(house.copy) == made
+    assert not list(house.copy.glob("*.old")) + list(house.copy.glob("*.new"))
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_copy_made_before_holes_were_known_is_still_one(house: House) -> None:
+    made = house.makes()
+    manifest = house.copy / "manifest.json"
+    said = json.loads(manifest.read_text())
+    del said["holes"]
+    manifest.write_text(json.dumps(said))
+    assert backup.check(house.copy) == made
+
+
+def test_what_reads_a_copy_over_a_hole_says_that_something_is_missing(house: House) -> None:
+    house.makes()
+    house.writes(60)
+    _, last = house.removes()
+    backup.update(house.places, house.copy)
+    done = run("journal", "verify", house.copy / "journal")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"records 6 to {last} are not here: they were removed before this copy was brought up to now" in done.stdout
+    told = json.loads(run("journal", "verify", house.copy / "journal", "--json").stdout)
+    assert [(one["first"], one["last"]) for one in told["holes"]] == [(6, last)]
+    traced = run("optout", "trace", "--to", "13800210500", "--journal", house.copy / "journal")
+    assert f"records 6 to {last} were removed before this copy had them" in traced.stdout
+    (house.copy / "journal" / sorted(house.segments())[-2]).unlink()
+    assert run("journal", "verify", house.copy / "journal").returncode == 1
+    damaged = run("optout", "trace", "--to", "13800210500", "--journal", house.copy / "journal")
+    assert damaged.returncode == 2
+    assert "none of the others says that they were removed" in damaged.stderr

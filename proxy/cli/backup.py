@@ -70,4 +70,6 @@ def _tell(found: Copied, copy: Path, json: bool) -> None:
     say(
         f"{copy}: as of {when(found.time)}; journal records {found.first} to {found.last} in {found.segments} segments, {found.bytes:,} bytes"
     )
+    for hole in found.holes:
+        say(f"records {hole['first']} to {hole['last']} were removed by the gate before they were copied: {hole['removed']}")
     say(f"the chain holds; a start replays what is behind record {found.counted}")

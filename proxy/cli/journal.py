@@ -34,6 +34,7 @@ def verify(
     """Check every record, the chain over all commit groups, and the tables made of them. Exit 1 if anything was altered, or is missing with
     no record of its removal: the first such record is named."""
     from proxy.desk import retention
+    from proxy.overtaken import unexplained
 
     keys_folder = None
     if folder is None:
@@ -45,7 +46,7 @@ def verify(
             fail(f"{one}: no such folder")
     report, removed = _verified(folder)
     missing = retention.unaccounted(report.first, bytes.fromhex(report.previous), removed)
-    damage = str(report.damage) if report.damage else missing or None
+    damage = str(report.damage) if report.damage else missing or unexplained(report.holes, removed) or None
     proved = _proved(folder, archive, keys_folder) if archive is not None else []
     faults = [fault for one in proved for fault in one.faults]
     looks = _looks(archive) if archive is not None else None
@@ -54,7 +55,15 @@ def verify(
     if json:
         cut = report.cut._asdict() if report.cut else None
         tables = [one._asdict() for one in proved]
-        told = {"damage": damage, "cut": cut, "removed": [_as_told(one) for one in removed], "tables": tables, "faults": faults}
+        holes = [one._asdict() for one in report.holes]
+        told = {
+            "holes": holes,
+            "damage": damage,
+            "cut": cut,
+            "removed": [_as_told(one) for one in removed],
+            "tables": tables,
+            "faults": faults,
+        }
         as_json(report._asdict() | told)
     else:
         _tell_verified(folder, report, damage, removed)
@@ -74,6 +83,8 @@ def _tell_verified(folder: Path, report: Report, damage: str | None, removed: li
         return
     span = f"{report.records} records ({report.first} to {report.last}) in {report.groups} groups, {report.segments} segments"
     say(f"{folder}: {span}; the chain holds: {report.chain}")
+    for hole in report.holes:
+        say(f"records {hole.first} to {hole.last} are not here: they were removed before this copy was brought up to now")
     for one in removed:
         say(f"{when(one.time)}: records {one.first} to {one.last} removed by {one.who} ({one.why})")
 
@@ -185,21 +196,13 @@ def _yield_to_everybody() -> None:
 
 def _verified(folder: Path) -> tuple[Report, list[Removed]]:
     """What the journal's bytes say, and what they say of removals."""
-    from proxy.desk import entries, retention
-    from proxy.desk import journal as desk
-
-    removed: list[Removed] = []
-
-    def look(record: desk.Record) -> None:
-        if record.kind == entries.REMOVED:
-            removed.append(retention.unpack_removed(record.body))
+    from proxy.overtaken import proved
 
     left = TRIES
     while True:
         left -= 1
-        removed.clear()
         try:
-            return desk.verify(desk.OsDisk(folder), look), removed
+            return proved(folder)
         except FileNotFoundError as error:  # a running gate has just removed it
             if not left:
                 fail(f"{error.filename}: is gone while the journal is read (run it again)")

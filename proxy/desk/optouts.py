@@ -62,6 +62,8 @@ class Trace:
     """Messages that went out since the first refusal, listed or not."""
     wrong: int = 0
     """Marketing that went out though a refusal of it was in force: must be 0."""
+    missing: list[tuple[int, int]] = field(default_factory=list)
+    """First and last of the records in between that a copy does not have, for the gate had removed them."""
 
     def _number(self, whole: bool) -> str:
         number = Number(self.recipient)
@@ -70,7 +72,7 @@ class Trace:
     def as_dict(self, whole_number: bool) -> dict[str, Any]:
         return {
             "recipient": self._number(whole_number),
-            "journal": {"from": _iso(self.first), "to": _iso(self.last)},
+            "journal": {"from": _iso(self.first), "to": _iso(self.last), "missing": self.missing},
             "events": [
                 {"at": _iso(one.at), "event": one.what, "port": one.port, "provider": one.provider, **one.details}
                 for one in self.events
@@ -82,6 +84,7 @@ class Trace:
 
     def as_text(self, whole_number: bool) -> str:
         lines = [f"{self._number(whole_number)}, journal from {_local(self.first)} to {_local(self.last)}"]
+        lines += [f"records {first} to {last} were removed before this copy had them" for first, last in self.missing]
         lines += [f"{_local(one.at)}  {one.what:9} {_where(one)}{one.says}" for one in self.events]
         listed = sum(one.what == "sent" for one in self.events)
         if self.sent > listed:

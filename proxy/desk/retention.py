@@ -20,7 +20,7 @@ from typing import NamedTuple
 from proxy.config import Hold, Retention
 from proxy.desk.body import Reader, word
 from proxy.desk.disk import Disk
-from proxy.desk.scan import Scan
+from proxy.desk.scan import Hole, Scan
 from proxy.desk.segment import HEADER_BYTES, Fault, Header, unpack_header
 
 DAY_S = 86_400
@@ -145,3 +145,20 @@ def unaccounted(first: int, previous: bytes, removed: Iterable[Removed]) -> str:
         if one.first <= before < one.last:
             return ""
     return f"records 1 to {before} are not here, and none of the others says that they were removed"
+
+
+def unexplained(hole: Hole, removed: Iterable[Removed]) -> str:
+    """What is wrong with a hole in a copy, empty when nothing is: REMOVED records say of all that is missing that it went, and the one that
+    took the last of it names the digest that the rest follows (unless it had not come to its end)."""
+    at = hole.first
+    for one in sorted(removed, key=lambda one: one.first):
+        if one.first <= at <= one.last and (one.last != hole.last or one.digest.hex() == hole.previous):
+            at = one.last + 1
+    if at > hole.last:
+        return ""
+    return f"records {at} to {hole.last} are not here, and none of the others says that they were removed"
+
+
+def explained(hole: Hole, removed: Iterable[Removed]) -> list[Removed]:
+    """What was removed of a hole."""
+    return [one for one in removed if one.first <= hole.last and one.last >= hole.first]

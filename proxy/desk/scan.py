@@ -7,6 +7,9 @@ Never: changes a byte (journal.py cuts).
 segment header behind it claims that the missing sequence had been synced, or if the caller knows it was, that is damage and raises.
 Otherwise nobody was ever answered for what stands there: it is the tail a power loss tore off, and is cut when the journal is
 opened for writing. The last thing synced before an idle gate stops is covered by no later claim unless ``Journal.mark`` was called.
+
+**Holes.** A copy that was brought up to now may lack records that the gate had removed by then. Whoever proves one reads on behind each hole
+(``holes``) and must have it explained (retention.unexplained); everybody else calls it damage.
 """
 
 from __future__ import annotations
@@ -56,12 +59,23 @@ class Placed(NamedTuple):
     group: Group
 
 
+class Hole(NamedTuple):
+    """Records that are not here, between two segments that are."""
+
+    first: int
+    last: int
+    previous: str
+    """Hex digest of the group before the one that follows, as that says."""
+
+
 class Scan:
     """Walks groups over all segments from one sequence on, and remembers where it ended and why."""
 
-    def __init__(self, disk: Disk, from_sequence: int | None = 0, synced: int = 0) -> None:
-        """``from_sequence`` None: only as far back as is needed to find the end."""
+    def __init__(self, disk: Disk, from_sequence: int | None = 0, synced: int = 0, over_holes: bool = False) -> None:
+        """``from_sequence`` None: only as far back as is needed to find the end. ``over_holes``: reads on behind what is missing."""
         self.disk = disk
+        self.over_holes = over_holes
+        self.holes: list[Hole] = []
         self.names = disk.list()
         self.safe = synced  # what the caller knows to have been synced
         self.cut: Cut | None = None
@@ -127,6 +141,9 @@ class Scan:
         if before is not None:
             if header.identity != before.identity:
                 raise Fault(24, "the segment belongs to another journal")
+            if self.over_holes and header.first > self.last + 1:
+                self.holes.append(Hole(self.last + 1, header.first - 1, header.previous.hex()))
+                self.last, self.chain = header.first - 1, header.previous
             if header.first != self.last + 1:
                 raise Fault(8, f"it begins at {header.first}, the segment before ends at {self.last}")
             if header.previous != self.chain:
@@ -184,11 +201,13 @@ class Report(NamedTuple):
     cut: Cut | None
     damage: JournalDamaged | None
     previous: str  # hex digest of the group before the first that is here; zeros where the journal begins
+    holes: tuple[Hole, ...] = ()  # if they were to be read over
 
 
-def verify(disk: Disk, look: Callable[[Record], None] | None = None) -> Report:
-    """Reads everything; a damaged journal is reported, not raised. ``look`` is shown each record that was proved."""
-    scan, count, records, first, damage = Scan(disk), 0, 0, 0, None
+def verify(disk: Disk, look: Callable[[Record], None] | None = None, over_holes: bool = False) -> Report:
+    """Reads everything; a damaged journal is reported, not raised. ``look`` is shown each record that was proved. ``over_holes``: so are
+    holes, for whoever knows what was removed."""
+    scan, count, records, first, damage = Scan(disk, over_holes=over_holes), 0, 0, 0, None
     previous = bytes(32)
     try:
         for placed in scan:
@@ -201,4 +220,6 @@ def verify(disk: Disk, look: Callable[[Record], None] | None = None) -> Report:
                     look(record)
     except JournalDamaged as found:
         damage = found
-    return Report(len(scan.names), count, records, first, scan.last, scan.chain.hex(), scan.cut, damage, previous.hex())
+    return Report(
+        len(scan.names), count, records, first, scan.last, scan.chain.hex(), scan.cut, damage, previous.hex(), tuple(scan.holes)
+    )  # fmt: skip
