@@ -14,6 +14,7 @@ from pathlib import Path
 
 from proxy.desk import entries
 from proxy.desk.journal import Journal, OsDisk
+from proxy.state import open_store
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, Gate, provider, run
 from tests.e2e.raw import Raw
@@ -222,10 +223,67 @@ def test_old_segments_are_removed_by_the_guide_s_commands_while_messages_pass(
     assert run("journal", "verify", journal).returncode == 0
 
 
-def _old_beginning(folder: Path) -> None:
-    """A segment a day for 300 days."""
+def test_a_copy_that_was_overtaken_by_what_the_gate_removed_is_brought_up_to_now_all_the_same(
+    carrier: Carrier, make_gate: MakeGate, tmp_path: Path
+) -> None:
+    gate = marketing_gate(carrier, make_gate, tmp_path)
+    journal, backups = tmp_path / "live" / "journal", tmp_path / "backup"
+    _old_beginning(journal, 300, 280)
+    _state_beside(journal)
+    shell(commands("Making a copy"), tmp_path, backups)
+    (copy,) = backups.iterdir()
+    _old_beginning(journal, 279)
+    gate.start()
+    lived(gate, carrier)
+    assert gate.stop() == 0  # so that a checkpoint has all of it
+    gate.start()
+    update = commands("Between two copies").replace("COPY", copy.name)
+    with traffic(gate):
+        shell(
+            f"export GATE106_CONTROL={gate.settings['control']}\n{commands('Room on the disk')}", tmp_path, backups
+        )  # removes what the copy does not have
+        said = shell(update, tmp_path, backups)
+        assert "were removed by the gate before they were copied: " in said, said
+        assert "disk nearly full" in said
+        assert "are not here: they were removed" in run("journal", "verify", copy / "journal").stdout
+        assert "were removed by the gate" in shell(update, tmp_path, backups), "and once more"
+    assert gate.stop() == 0
+    shell(commands("Going back to a copy").replace("COPY", copy.name), tmp_path, backups)
+    gate.start()
+    remembers(gate)
+    assert gate.stop() == 0
+    assert run("journal", "verify", journal).returncode == 0
+
+
+def test_what_somebody_took_away_is_named_and_the_copy_stays_as_it_was(
+    carrier: Carrier, make_gate: MakeGate, tmp_path: Path
+) -> None:
+    gate = marketing_gate(carrier, make_gate, tmp_path)
+    journal, copy = tmp_path / "live" / "journal", tmp_path / "copy"
+    _old_beginning(journal, 60, 40)
+    _state_beside(journal)
+    assert run("backup", copy, "--config", gate.config).returncode == 0
+    _old_beginning(journal, 39, 20)
+    for path in sorted(journal.glob("*.journal"))[:30]:
+        path.unlink()
+    done = run("backup", copy, "--update", "--config", gate.config)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "none of the others says that they were removed" in done.stderr
+    assert run("restore", copy, "--check", "--config", gate.config).returncode == 0
+
+
+def _state_beside(journal: Path) -> None:
+    """A gate's that has only begun: what has a clock of today would not be old."""
+    store = open_store(f"sqlite://{journal.parent}/state.db", accept_loss=True)
+    store.belongs_to(OsDisk(journal))
+    store.close()
+
+
+def _old_beginning(folder: Path, since: int = 300, until: int = 1) -> None:
+    """A segment a day, from so many days ago."""
     journal, now = Journal(OsDisk(folder)), time.time()
-    for day in range(300, 0, -1):
+    for day in range(since, until - 1, -1):
         journal.append(entries.CLOCK, entries.pack_clock(now - day * 86_400, 0.0))
         journal.write(now - day * 86_400)
     journal.note_synced(journal.sync())
