@@ -51,7 +51,7 @@ class LongMessage(Generic[Sent]):
 
     __slots__ = (
         "key", "contents", "last", "waiting", "first_s", "last_s", "until_s", "batch", "leader", "alive", "unknown", "doubted",
-        "instead", "before", "packed", "verdict", "takes", "judged_at", "revision",
+        "instead", "before", "earlier", "packed", "verdict", "takes", "judged_at", "revision",
     )  # fmt: skip
 
     def __init__(self, key: Key, now_s: float) -> None:
@@ -69,6 +69,7 @@ class LongMessage(Generic[Sent]):
         self.instead: dict[Sent, Sent] = {}  # attempts not decided yet, and the unknown one each stands in for
         # attempts not decided yet, and the entry as it was without them
         self.before: dict[Sent, tuple[bytes, int | None]] = {}
+        self.earlier: dict[Sent, Content | None] = {}  # attempts not decided yet, and what was known of their parts before them
         self.packed = b""  # the entry in the person's record, as the last part left it
         self.verdict: Verdict | None = None  # with which its last part went out: facts grow with the text
         self.takes: tuple[Take, ...] = ()  # what the message took from aggregates
@@ -97,10 +98,22 @@ class LongMessage(Generic[Sent]):
         if before in self.unknown:  # this attempt stands in for it: the same part to the same person
             self.unknown.discard(before)
             self.instead[transit] = before
+        self.earlier[transit] = self.contents.get(index)
         self.contents[index] = content
         self.last[index] = transit
         self.alive.add(transit)
         self.last_s = now_s
+
+    def take_out(self, transit: Sent) -> None:
+        """As if this attempt, which is not decided, had never come: nobody may be refused for what it says."""
+        index = next((index for index, last in self.last.items() if last is transit), None)
+        if index is None:  # another has come since
+            return
+        earlier = self.earlier.get(transit)
+        if earlier is None:
+            del self.contents[index]
+        else:
+            self.contents[index] = earlier
 
     def message(self, of: Message) -> Message:
         """The joined message, as far as it is here."""

@@ -26,6 +26,7 @@ from proxy.state import record
 from proxy.transit import Transit
 
 ESME_RSYSERR = 0x08
+LATE_BREACH = "late-breach"
 
 
 class Parts:
@@ -215,6 +216,8 @@ class Parts:
             self._count(long, transit)
             if transit.lane is None:
                 self._refused(long, transit)
+            long.earlier.pop(transit, None)
+            if transit.lane is None:
                 continue
             long.packed, long.verdict = transit.packed, transit.verdict
             long.instead.pop(transit, None)
@@ -230,7 +233,7 @@ class Parts:
             assert message is not None
             outcomes["complete" if message.content.complete else "incomplete",] += 1
         elif transit not in long.batch:
-            outcomes["late-breach" if transit.reason == "late-breach" else "inherited",] += 1
+            outcomes[LATE_BREACH if transit.reason == LATE_BREACH else "inherited",] += 1
 
     def _refused(self, long: LongMessage[Transit], transit: Transit) -> None:
         """The gate refused a part."""
@@ -242,6 +245,8 @@ class Parts:
             if leader.reason not in RULE_REASONS:  # our own trouble, and soon over: what comes next is judged
                 self._assembler.close(long)
             return
+        if transit.reason not in RULE_REASONS and transit.reason != LATE_BREACH:  # likewise
+            long.take_out(transit)
         if before is not None:  # nothing stands in for it now
             long.unknown.add(before)
             self._changes(Answer(before, Effect.UNKNOWN, ESME_RSYSERR, b"", _nothing))
@@ -307,7 +312,7 @@ def _entry_of(leader: Transit, message: Message, verdict: Verdict) -> bytes:
 
 def _late_breach(reason: Reason) -> Reason:
     """The provider's client is told the reason of the rule, the journal that it was a late part (and, with it, which rule)."""
-    return Reason("late-breach", reason.status, reason.public, reason.rank)
+    return Reason(LATE_BREACH, reason.status, reason.public, reason.rank)
 
 
 def _without_breaches(verdict: Verdict) -> Verdict:

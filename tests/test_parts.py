@@ -495,6 +495,28 @@ def test_the_journal_refuses_a_late_part_and_the_entry_is_what_it_was(house: Hou
     house.check_replay()
 
 
+def test_what_the_gate_itself_could_not_take_speaks_against_no_other_part(house: House):
+    """The journal knows nothing of it, either: judged again, the others must come out the same."""
+    first, middle, last = parts("【青禾】双11满减券即将到期，拒收请回复R 代开发票")
+    house.sends(first)
+    house.turns(0.3)
+    house.carrier_takes_all()
+    house.disk.free_bytes = 0
+    refused = house.sends(last)
+    house.turns()
+    assert house.told(refused) == [MSGQFUL]
+    house.disk.free_bytes = None
+    house.relay.tick(house.now)
+    numbers = [house.sends(middle)]
+    house.turns()
+    house.carrier_takes_all()
+    numbers.append(house.sends(last))
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(*numbers) == [OK, KEYWORD]
+    house.check_replay()
+
+
 def test_the_store_is_away_and_the_next_try_is_a_new_message(house: House):
     house.store.away = True
     numbers = [house.sends(pdu) for pdu in parts()]

@@ -33,6 +33,12 @@ def index_of(case: Case) -> int:
     return case.message.content.part.index
 
 
+def total_of(case: Case) -> int:
+    assert case.message is not None
+    assert case.message.content.part is not None
+    return case.message.content.part.total
+
+
 def begins(case: Case, leader: Transit | None) -> bool:
     """Whether the journal shows that a part began a new message, though one with its key was remembered: whether it did was decided when
     it came, up to two seconds before it was judged."""

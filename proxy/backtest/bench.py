@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from proxy.backtest.belonging import begins, index_of
+from proxy.backtest.belonging import begins, index_of, total_of
 from proxy.backtest.case import AWAY, Case, Look, RulesOf
 from proxy.backtest.house import FULL, Way
 from proxy.backtest.replacing import Named, Replacing
@@ -162,12 +162,16 @@ class Bench:
         self._store.update(case.said.recipient, lambda data: replacing.judge(judging, case, named, data, now))
         self._spare = max(self._spare, case.entry_id)
 
-    def knows(self, case: Case, now_s: float) -> bool:
-        """Whether a part belongs to a message of which others were judged here, or to one that is new."""
+    def knows(self, batch: Sequence[Case], now_s: float, early: bool) -> bool:
+        """Whether parts belong to a message of which others were judged here, or to one that is new. ``early``: others may have been judged
+        just before all this begins; then what was refused and is not whole may inherit from them."""
+        case = batch[0]
         entry = case.said.entry
         if self._parts.remembered(case, now_s) is not None:
             return True
-        return case.said.reason != "late-breach" if entry is None else not self._has(case.said.recipient, entry.id)
+        if entry is not None:
+            return not self._has(case.said.recipient, entry.id)
+        return case.said.reason != "late-breach" and not (early and len(batch) < total_of(case))
 
     def _has(self, person: int, entry_id: int) -> bool:
         found = False

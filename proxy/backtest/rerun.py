@@ -25,6 +25,7 @@ from proxy.changes import Answer, Change, Effect
 from proxy.desk import entries, operated, shares
 from proxy.desk.journal import Record
 from proxy.listing import Listings
+from proxy.long import INHERIT_S
 from proxy.message import GATE_REASONS, Message, Take
 from proxy.officer import officer_changed, take_off
 from proxy.replay import (
@@ -89,6 +90,9 @@ class Rerun:
         self._senders, self._hear, self._skip, self._note, self._mine = senders, hear, skip, note, mine
         self._bench = Bench(store, rules_of, look)
         self._before = before if before is not None else Replayed()
+        self._past = before is not None
+        self._inherits_until_s = 0.0
+        """Until then parts that come late may belong to a message that was judged before all this begins."""
         self._listings = self._before.listings or Listings(store.listed)
         self._replacing = Replacing(store, senders) if senders.any_replaces else None
         self._memo = Memo()
@@ -111,7 +115,9 @@ class Rerun:
 
     def turn(self, turn: Turn) -> None:
         """Deals with one commit group."""
-        self._begin = self._begin or turn.records[0].sequence
+        if not self._begin:
+            self._begin = turn.records[0].sequence
+            self._inherits_until_s = turn.time + INHERIT_S if self._past else 0.0
         found, pending = self._sorted(turn), self._bench.pending
         if not (any(found) or pending):
             return
@@ -215,7 +221,7 @@ class Rerun:
         if not batch:
             return
         now_s = now - self._stepped_s
-        if self._bench.knows(batch[0], now_s):
+        if self._bench.knows(batch, now_s, early=now_s < self._inherits_until_s):
             decided += self._bench.judge_parts(batch, now, now_s)
         else:  # they came late to a message that was judged before all this begins
             for case in batch:
