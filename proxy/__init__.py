@@ -20,6 +20,7 @@ Rooms, in the order a message walks through them (imports go down this list only
     shown      what strangers wrote, made harmless   logs       how the gate's own lines look
     heldoff    who guessed wrong too often           private    no core, no file for others
     revising   sets of rules that come and go: revisions (which may), kept (their files), proposal (one that waits is tried beside)
+    roles      who may do what, in one table         approvals  what waits for a second person
     backtest   what other rules would have made of the journal; one message of it, explained
     report     the sheet of a day                    charts     pages that open offline
     gently     long work in slices between the turns of the loop, so that messages notice little of it

@@ -33,6 +33,7 @@ from proxy.cli import (
     rules,
     say,
     settings,
+    speak_for,
     stop,
     suppress,
     tell,
@@ -42,13 +43,29 @@ from proxy.cli import (
 
 app = typer.Typer(
     name="gate106",
-    help="The carrier's gate for 106 bulk SMS: an SMPP 3.4 proxy that decides every message by rules kept in files.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 sim = typer.Typer(help="Simulators: a carrier, a provider.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def top(
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", envvar="GATE106_TOKEN_FILE", help="Your token, in a file that nobody else may read."),
+    ] = None,
+) -> None:
+    """The carrier's gate for 106 bulk SMS: an SMPP 3.4 proxy that decides every message by rules kept in files.
+
+    Where the settings list people, GATE106_TOKEN_FILE in the environment says whose commands these are.
+    """
+    if token_file is not None:
+        speak_for(token_file)
+
+
 app.add_typer(sim, name="sim")
 app.add_typer(optout.app, name="optout")
 app.add_typer(journal.app, name="journal")

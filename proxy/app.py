@@ -90,13 +90,13 @@ class Gate:
         self.turns = Turns(loop)
         self.gently = Gently()
         self.contexts = Contexts(settings)
-        self.guard = Guard(settings.http.metrics_allow, settings.http.tokens)
+        self.guard = Guard(settings.http.metrics_allow, settings.http.tokens, settings.people)
         self.store: EmbeddedStore = open_store(settings.store, accept_loss=accept_loss)
         self.journal, self.relay = self._restore(accept_loss)
         self.syncer = Syncer(loop, self.journal, self._synced)
         self.operating = Operating(
             settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.houses, self.reload,
-            self.revising,
+            self.revising, settings.people,
         )  # fmt: skip
         self.revising.opened(self.operating)
         self.clock_skew_s = 0.0
@@ -369,7 +369,8 @@ class Gate:
         self.providers.use(directory)
         self.hearing.manners = _manners(settings)
         self.revising.use(settings)
-        self.guard.use(settings.http.metrics_allow, settings.http.tokens)
+        self.guard.use(settings.http.metrics_allow, settings.http.tokens, settings.people)
+        self.operating.door.use(settings.people)
         self.providers.commands.use()
         self.way_back.disown(directory.providers)
         self.operating.keeper.keep = settings.retention

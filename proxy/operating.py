@@ -14,16 +14,18 @@ from typing import Any
 
 import structlog
 
-from proxy.config import Retention
+from proxy.config import Person, Retention
 from proxy.desk.journal import Journal, JournalDown
 from proxy.listing import Listing
 from proxy.net.carrier import CarrierHouse, CarrierLink
+from proxy.net.doorkeeper import Doorkeeper
 from proxy.net.link import Link
 from proxy.net.provider import ProviderLink, Providers
 from proxy.net.tap import Hear, Taps, Wants
 from proxy.ops import binds, explain, links, looks, orders, retention, suppress, trace
 from proxy.ops import rules as ops_rules
 from proxy.ops.control import ControlServer, Refused
+from proxy.ops.door import Door
 from proxy.ops.roller import Roller
 from proxy.orders import OrderBook
 from proxy.policy import RuleSet, moments
@@ -54,6 +56,7 @@ class Operating:
         houses: Sequence[CarrierHouse],
         reload: Callable[[str, str], Awaitable[list[str]]],
         revising: Revising,
+        people: Sequence[Person] = (),
     ) -> None:
         """``kick``: something is to be synced. ``reload``: by what and by whom → what is wrong with the files."""
         self.relay = relay
@@ -72,6 +75,8 @@ class Operating:
         self.keeper = retention.Keeper(self, journal)
         self._roller: Roller | None = None
         self._regular: list[asyncio.Task[None]] = []
+        self._doorkeeper = Doorkeeper()
+        self.door = Door(people, self._doorkeeper.check)
         self._server = ControlServer(
             control,
             {
@@ -85,6 +90,7 @@ class Operating:
                 **ops_rules.commands(self, self._lately),
                 **retention.commands(self.keeper),
             },
+            self.door,
         )
         self.book.sweep(self.now())
         self._obey()
@@ -104,6 +110,7 @@ class Operating:
         for task in self._regular:
             task.cancel()
         await asyncio.gather(*self._regular, return_exceptions=True)
+        self._doorkeeper.close()
 
     # -- what stands by the orders
 

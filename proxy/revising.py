@@ -26,13 +26,13 @@ from proxy.desk import entries
 from proxy.desk.revised import Revised, pack_revised
 from proxy.gently import Gently
 from proxy.kept import Kept
-from proxy.net.doorkeeper import is_password
 from proxy.ops.control import Refused
 from proxy.policy import Loaded, RulesError, RuleSet, moments
 from proxy.policy.contents import NOTHING, Contents, changed_files, changes
 from proxy.proposal import Proposal
 from proxy.rest import Rest, no_rest
 from proxy.revisions import Impossible, Revisions
+from proxy.roles import Asker, NotAllowed, at_account
 from proxy.state import StateError
 from proxy.state.history import History
 from proxy.tally import Tally
@@ -160,26 +160,22 @@ class Revising:
 
     def _follows(self, found: Loaded, before: Contents, how: str, who: str) -> Revised | None:
         """What follows from what the folder holds."""
-        author = who or _owner(self._folder_path, changed_files(before, found.contents))
+        author = who or at_account(_owner(self._folder_path, changed_files(before, found.contents)), self._people).name
         changed = changes(before, found.contents)
         return self.revisions.folder_holds(found.rules.revision, author, how, changed, time.time(), four_eyes=self._four_eyes)
 
     # -- what people command
 
-    async def approve(self, revision: str, token: str) -> Revised:
+    async def approve(self, revision: str, asker: Asker) -> Revised:
         async with self._one:
-            people = self._people
-            person = await asyncio.to_thread(_whose, token, [(one.name, one.token) for one in people])
-            if not person:
-                log.warning("a set of rules was to be approved with a token that nobody has")
-                raise Refused("this token is nobody's (settings: people)")
-            event = self._asked(lambda: self.revisions.approved(revision, person, {one.name for one in people}, time.time()))
+            known = {one.name for one in self._people}
+            event = self._asked(lambda: self.revisions.approved(revision, asker, known, time.time()))
             await self._happened(event, self._waiting)
             return event
 
-    async def reject(self, revision: str, who: str, why: str) -> Revised:
+    async def reject(self, revision: str, asker: Asker, who: str, why: str) -> Revised:
         async with self._one:
-            event = self._asked(lambda: self.revisions.rejected(revision, who, why, time.time()))
+            event = self._asked(lambda: self.revisions.rejected(revision, asker, who, why, time.time()))
             await self._happened(event, None)
             return event
 
@@ -212,7 +208,7 @@ class Revising:
     def _asked(what: Callable[[], Revised]) -> Revised:
         try:
             return what()
-        except Impossible as error:
+        except (Impossible, NotAllowed) as error:
             raise Refused(str(error)) from None
 
     # -- what it brings
@@ -347,9 +343,3 @@ def _owner(folder: Path, names: Sequence[str]) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid {uid}"
-
-
-def _whose(token: str, people: Sequence[tuple[str, str]]) -> str:
-    """Who has this token, empty if nobody; half a tenth of a second a person, in a thread."""
-    found = [name for name, stored in people if is_password(stored, token)]
-    return found[0] if found else ""

@@ -13,18 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from proxy import approvals
+from proxy.approvals import Follows, Impossible, Waiting
 from proxy.desk.revised import Revised, pack_revised, unpack_revised
+from proxy.roles import Asker
 from proxy.state.history import History
+
+__all__ = ["IN_FORCE", "SHORTEST", "Impossible", "Revisions"]
 
 SHORTEST = 4
 """A revision may be named by so many of its first digits."""
 IN_FORCE = ("accepted", "approved", "rolled-back")
 """Events after which the set they are about is in force."""
 _NEVER = Revised(0.0, "", "", "", "", "", (), "", "", "", "")
-
-
-class Impossible(ValueError):
-    """It cannot be done: the text says why, and what can."""
 
 
 class Revisions:
@@ -74,20 +75,19 @@ class Revisions:
             return Revised(at, "proposed", revision, who, how, why, changes, before, revision, author, "")
         return Revised(at, "accepted", revision, who, how, why, changes, revision, "", "", "")
 
-    def approved(self, revision: str, person: str, known: Collection[str], at: float) -> Revised:
-        """A person with a token agrees. ``known``: all who have one. An author without a token is an account and nobody: then the first
-        person only vouches, and a second one is needed."""
-        now = self._waiting(revision)
-        if now.author == person:
-            raise Impossible(f"{person} is the author of {now.proposed}: somebody else must approve it")
-        if now.author not in known:
+    def approved(self, revision: str, asker: Asker, known: Collection[str], at: float) -> Revised:
+        """A person with a token agrees (proxy/approvals.py). ``known``: all who have one."""
+        now, person = self._waiting(revision), asker.name
+        if approvals.approve(_waits(now), asker, known, at) is Follows.VOUCHED:
             return now._replace(
                 time=at, event="vouched", revision=now.proposed, who=person, how="command", why="", changes=(), author=person
             )
         return Revised(at, "approved", now.proposed, person, "command", "", (), now.proposed, "", "", "")
 
-    def rejected(self, revision: str, who: str, why: str, at: float) -> Revised:
+    def rejected(self, revision: str, asker: Asker, who: str, why: str, at: float) -> Revised:
+        """``who``: whoever asks, as the journal names them."""
         now = self._waiting(revision)
+        approvals.reject(_waits(now), asker, why, at)
         return Revised(at, "rejected", now.proposed, who, "command", why, (), now.in_force, "", "", now.proposed)
 
     def rolled_back(self, revision: str, who: str, why: str, folder: str, at: float) -> Revised:
@@ -114,6 +114,10 @@ class Revisions:
             raise Impossible("no set waits for approval")
         _named(revision, [now.proposed], f"the set that waits ({now.proposed})")
         return now
+
+
+def _waits(now: Revised) -> Waiting:
+    return Waiting(now.proposed, now.author, now.time)
 
 
 def _named(given: str, known: Collection[str], what: str) -> str:

@@ -155,7 +155,7 @@ def rules(tmp_path: Path) -> Path:
 
 WHEN = table(section(RULES, "`when`"), "key")
 LIMIT = section(RULES, "`limit`")
-SETTINGS_BLOCKS = [block for block in blocks("yaml") if keys_of(block) & {"store", "http", "retention", "smpp"}]
+SETTINGS_BLOCKS = [block for block in blocks("yaml") if keys_of(block) & {"store", "http", "retention", "smpp", "people"}]
 SCRAPE_BLOCKS = [block for block in blocks("yaml") if "scrape_configs" in keys_of(block)]
 RULE_BLOCKS = [block for block in blocks("yaml") if block not in SETTINGS_BLOCKS + SCRAPE_BLOCKS]
 
@@ -373,6 +373,7 @@ BASE: dict[str, Any] = {
     "retention": {"hold": [{"from": "2026-03-01", "why": "x"}]},
     "smpp": {"tls": {"listen": "127.0.0.1:3550", "cert": "x", "key": "x"}},
     "http": {"tokens": [{"name": "prometheus", "token": f"sha256${'00' * 32}"}]},
+    "people": [{"name": "li", "token": f"scrypt${'00' * 16}${'00' * 32}"}],
     "carriers": [{"name": "bj", "host": "127.0.0.1", "port": 2776, "system_id": "gate106", "password": "x"}],
     "providers": [
         {"name": "jia", "system_id": "jia", "password": "x"},
@@ -396,9 +397,7 @@ def holder_of(values: dict[str, Any], setting: str) -> tuple[dict[str, Any], str
     *way, last = setting.split(".")
     at = values
     for step in way:
-        if step == "people[]":
-            at = values.setdefault("people", [{"name": "li", "token": f"scrypt${'00' * 16}${'00' * 32}"}])[0]
-        elif step == "accounts[]":
+        if step == "accounts[]":
             at = values["providers"][1]["accounts"][0]
         elif step == "upstream":
             at = values["providers"][1]["upstream"]
@@ -454,7 +453,7 @@ def test_every_example_of_settings_loads(tmp_path: Path, monkeypatch: pytest.Mon
         value = yamlfile.load(re.sub(r"file:[\w/]+", f"file:{secret}", block.text)).value
         assert isinstance(value, dict)
         assert settings_of(BASE | value, tmp_path / "gate106.yaml").store
-    assert keys_of(SETTINGS_BLOCKS[0]) >= set(BASE) - {"retention"}, "the README's can be used as it stands"
+    assert keys_of(SETTINGS_BLOCKS[0]) >= set(BASE) - {"retention", "people"}, "the README's can be used as it stands"
 
 
 def test_the_example_for_Prometheus_asks_where_the_gate_listens(tmp_path: Path) -> None:

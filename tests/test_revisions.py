@@ -9,10 +9,15 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from proxy.desk.revised import Revised, pack_revised, unpack_revised
 from proxy.revisions import IN_FORCE, Impossible, Revisions
+from proxy.roles import Asker, Role
 from proxy.state.history import EVENTS_MAX, History
 
 OLD, NEW, THIRD = "0" * 16, "1" * 16, "1" * 15 + "2"
 PEOPLE = ("li", "wang", "zhao")
+
+
+def approver(name: str) -> Asker:
+    return Asker(name, frozenset({Role.APPROVER}), by_token=True)
 
 
 class Desk(Revisions):
@@ -34,10 +39,10 @@ class Desk(Revisions):
         return self.do(self.folder_holds(revision, who, how, (f"rule {revision}: added",), self.at, four_eyes=self.four_eyes))
 
     def approve(self, person: str, revision: str = NEW) -> Revised | None:
-        return self.do(self.approved(revision, person, PEOPLE, self.at))
+        return self.do(self.approved(revision, approver(person), PEOPLE, self.at))
 
     def reject(self, revision: str = NEW) -> Revised | None:
-        return self.do(self.rejected(revision, "ops (uid 7, pid 8)", "no", self.at))
+        return self.do(self.rejected(revision, approver("ops"), "ops (uid 7, pid 8)", "no", self.at))
 
     def back(self, revision: str = "", folder: str = NEW) -> Revised | None:
         return self.do(self.rolled_back(revision, "ops (uid 7, pid 8)", "codes refused", folder, self.at))

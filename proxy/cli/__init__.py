@@ -29,6 +29,7 @@ Control = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Why = Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")]
 CONFIG = Path("gate106.yaml")
+TOKEN_BYTES_MAX = 4096
 
 
 def group() -> typer.Typer:
@@ -63,6 +64,17 @@ def speaks(language: str | None) -> str:
     if language not in LANGUAGES:
         fail(f"--lang: {unknown('language', language, LANGUAGES)}")
     return language
+
+
+def speak_for(token_file: Path) -> None:
+    """Commands of this process come from whoever has this token; exit 2 where the file cannot be read."""
+    from proxy.ops.client import TOKEN
+
+    try:
+        with token_file.open("rb") as file:
+            os.environ[TOKEN] = file.read(TOKEN_BYTES_MAX).decode().strip()
+    except (OSError, ValueError) as error:
+        fail(f"{token_file}: {getattr(error, 'strerror', None) or 'is no token'}")
 
 
 def socket_of(config: Path, control: Path | None) -> Path:

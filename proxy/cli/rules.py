@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, Why, about, as_json, ask, fail, group, say, table, warn, when
+from proxy.cli import CONFIG, Config, Control, Json, Why, about, as_json, ask, group, say, speak_for, table, warn, when
 
-TOKEN_BYTES_MAX = 4096
 Revision = Annotated[str, typer.Argument(metavar="REVISION", help="Which set: its revision, or the first digits of it.")]
 
 app = group()
@@ -87,18 +86,18 @@ def history(
 @app.command("approve", epilog="Example: gate106 rules approve 0123456789abcdef --token-file ~/gate106.token")
 def approve(
     revision: Revision,
-    token_file: Annotated[Path, typer.Option("--token-file", help="Your token, in a file that nobody else may read.")],
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", help="Your token, in a file that nobody else may read; else GATE106_TOKEN_FILE."),
+    ] = None,
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
 ) -> None:
     """Agree to a set of rules that waits, as a second person: it is in force when the command ends."""
-    try:
-        with token_file.open("rb") as file:
-            token = file.read(TOKEN_BYTES_MAX).decode().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"{token_file}: {getattr(error, 'strerror', None) or 'is no text'}")
-    _done(ask(config, control, "rules.approve", revision=revision, token=token), json)
+    if token_file is not None:
+        speak_for(token_file)
+    _done(ask(config, control, "rules.approve", revision=revision), json)
 
 
 @app.command("reject", epilog="Example: gate106 rules reject 0123456789abcdef --why 'the cap is too low'")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from proxy.config.values import Settings
 from proxy.fields import Fields
+from proxy.roles import Permission
 from proxy.yamlfile import Place, spell
 
 UPSTREAMS_MAX = 256  # providers' own accounts at carriers: each costs connections and a pacer
@@ -19,8 +20,10 @@ def across(top: Fields, settings: Settings) -> None:
     _twice(top, "providers", [("name", provider.name) for provider in settings.providers])
     _twice(top.below("http"), "tokens", [("name", token.name) for token in settings.http.tokens])
     _twice(top, "people", [("name", person.name) for person in settings.people])
-    if settings.revisions.four_eyes and len(settings.people) < 2:
-        top.fault(("revisions", "four_eyes"), "needs two persons who can approve (people: name and token of each)")
+    _twice(top, "people", [("user", person.user) for person in settings.people])
+    able = [person for person in settings.people if any(Permission.APPROVE in role.may for role in person.roles)]
+    if settings.revisions.four_eyes and len(able) < 2:
+        top.fault(("revisions", "four_eyes"), "needs two persons who can approve (people: name, token and roles of each)")
     for index, provider in enumerate(settings.providers):
         if provider.name == UNOWNED:
             top.fault(("providers", index, "name"), f"{UNOWNED!r} is what metrics call ports that belong to nobody")

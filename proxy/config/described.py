@@ -36,6 +36,7 @@ MEANINGS = {
     "http.metrics_allow": "addresses and networks that may read `/metrics` without a token",
     "http.tokens[].name": "who else may read it, by a token: a name for people; at most 100",
     "http.tokens[].token": "the hash that `gate106 token` printed",
+    "http.tokens[].role": "what else it may ask for over HTTP: [roles](commands.md#who-may-do-what)",
     "store": "`sqlite:///path`: the file of the embedded store",
     "journal": "folder of the journal",
     "rules": "folder of the rules",
@@ -52,8 +53,12 @@ MEANINGS = {
         "a changed set is in force at once; `true`: it is tried beside the old one and waits until a second person approves it. "
         "Needs two in `people`"
     ),
-    "people[].name": "who may approve: as the account is called that owns the files, if it is the same person's; at most 100",
-    "people[].token": "the hash of their token, from `gate106 hash-password`",
+    "people[].name": "somebody with [a role](commands.md#who-may-do-what): as the journal names them; at most 100",
+    "people[].token": "the hash of their token, from `gate106 token`, or of a password, from `gate106 hash-password`",
+    "people[].user": "their account of the operating system, theirs alone: what it does is theirs without a token, and so are the rules whose "
+    "files it owns; the person's name where nothing is said",
+    "people[].roles": "`viewer`, `officer`, `approver`, `auditor`, `admin`: [what they may do](commands.md#who-may-do-what); `approver` where "
+    "nothing is said. Where nobody is listed, whoever may open the socket may do all of it",
     "message_ids": (
         "`carrier`: the carrier's own ids; `coded`: with the carrier's code before them, see [Message "
         "ids](messages.md#message-ids-and-receipts); fixed at the first start"
@@ -179,6 +184,8 @@ DEFAULTS = {
     "providers[].upstream.tps": "the carrier's",
     "providers[].confirm": "as for all",
     "providers[].category": "none",
+    "people[].user": "the name",
+    "people[].roles": "`[approver]`",
 }
 """Where the default is no value of its own."""
 _UNITS = {"_s": "s", ".hours": "hours", "days": "days", "egabytes": "MB"}

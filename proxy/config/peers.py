@@ -10,6 +10,7 @@ import re
 from proxy.config.values import Account, Carrier, Person, Provider, Token, Upstream
 from proxy.fields import Fields
 from proxy.message import Category
+from proxy.roles import PEOPLE, Role
 from proxy.yamlfile import unknown
 
 CARRIERS_MAX = 64  # each costs connections and a pacer
@@ -29,6 +30,8 @@ _NAME_WHAT = "a name (letters, digits, . _ -; at most 64)"
 _SYSTEM_ID = r"[!-~]{1,15}"  # SMPP 3.4 §5.2.1
 _SYSTEM_ID_WHAT = "1 to 15 ASCII characters without blanks (SMPP 3.4 §5.2.1)"
 _PORT = r"[0-9]{1,20}|[0-9A-Za-z+#*._ -]{0,20}"  # SMPP 3.4 §5.2.8: 20 characters
+_USER = r"[^\s:/]{1,64}"  # useradd(8) asks for less, directories bring more
+_ROLES = tuple(role.value for role in PEOPLE)
 _DIGEST = r"sha256\$[0-9a-f]{64}"
 _HASHED = r"scrypt\$([0-9a-f]{2}){8,64}\$[0-9a-f]{64}"
 
@@ -36,17 +39,24 @@ _HASHED = r"scrypt\$([0-9a-f]{2}){8,64}\$[0-9a-f]{64}"
 def person_of(row: Fields) -> Person:
     for key in ("name", "token"):
         row.need(key)
-    person = Person(row.text("name", pattern=_NAME, what=_NAME_WHAT), row.secret("token"))
-    if person.token and not re.fullmatch(_HASHED, person.token):
-        row.fault(("token",), "must be a hash (make one with gate106 hash-password)")
+    name, token = row.text("name", pattern=_NAME, what=_NAME_WHAT), row.secret("token")
+    if token and not re.fullmatch(f"{_HASHED}|{_DIGEST}", token):
+        row.fault(("token",), "must be a hash (make one with gate106 token, or gate106 hash-password)")
+    user, roles = row.text("user", name, pattern=_USER, what="an account of the operating system"), set()
+    for index, word in row.texts("roles", len(PEOPLE)):
+        if word in _ROLES:
+            roles.add(Role(word))
+        else:
+            row.fault(("roles", index), unknown("role", word, _ROLES))
     row.done()
-    return person
+    return Person(name, token, user, frozenset(roles) or frozenset({Role.APPROVER}))
 
 
 def token_of(row: Fields) -> Token:
     for key in ("name", "token"):
         row.need(key)
-    token = Token(row.text("name", pattern=_NAME, what=_NAME_WHAT), row.secret("token"))
+    name, hashed = row.text("name", pattern=_NAME, what=_NAME_WHAT), row.secret("token")
+    token = Token(name, hashed, Role(row.word("role", _ROLES, Role.VIEWER.value)))
     if token.token and not re.fullmatch(_DIGEST, token.token):
         row.fault(("token",), "must be the hash of a token (make both with gate106 token)")
     row.done()

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from proxy.fields import Address, Network
 from proxy.message import Category, Outcome
+from proxy.roles import Role
 
 
 class SettingsError(ValueError):
@@ -49,6 +50,7 @@ class Token:
 
     name: str
     token: str = field(repr=False)  # sha256$digest
+    role: Role = Role.VIEWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,10 @@ class Person:
     """Somebody whose word counts, known by a token."""
 
     name: str
-    token: str = field(repr=False)  # scrypt$salt$digest
+    token: str = field(repr=False)  # scrypt$salt$digest, or sha256$digest of one that a machine made
+    user: str
+    """The account of the operating system that is theirs alone."""
+    roles: frozenset[Role]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ In: where the gate listens, a command's name and arguments. Out: its answer, or 
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any, Self
 from proxy.ops.control import VERSION, reachable
 
 CONNECT_S = 5.0
+TOKEN = "GATE106_TOKEN"  # noqa: S105 # the name of the variable
+"""Who has a token says so in the environment, never on a command line, which everybody on the machine can read."""
 ANSWER_S = 120.0
 """A gate that says nothing for so long does not work."""
 
@@ -44,7 +47,9 @@ class Conversation:
             raise NobodyAnswers(f"no gate answers at {path}: is it running? (`control` in the settings)") from None
         self._socket.settimeout(ANSWER_S)
         self._lines = self._socket.makefile("rb")
-        self.say({"v": VERSION, "command": command, "args": {name: one for name, one in args.items() if one is not None}})
+        said = {"v": VERSION, "command": command, "args": {name: one for name, one in args.items() if one is not None}}
+        token = os.environ.get(TOKEN, "").strip()
+        self.say(said | {"token": token} if token else said)
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,8 @@ In: lines of a client on this machine. Out: lines for it: ``{"ok": …}`` at the
     gate    {"v": 1, "ok": {…}}                 or    {"v": 1, "error": "what is wrong, and what to do"}
 
 A command that tells much says lines of its own before the last one, a command that is told much hears some; each says so. Who asks is
-what the kernel says (SO_PEERCRED), and is journalled with what it did.
+what the kernel says (SO_PEERCRED), or whose ``token`` stands beside the command; it is journalled with what was done, and must have the
+role that the command takes (proxy/roles.py).
 """
 
 from __future__ import annotations
@@ -23,11 +24,15 @@ import stat
 import struct
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
+from proxy.ops.door import TOKEN_MAX, Door, Refused
+from proxy.roles import COMMANDS, Asker, Permission
 from proxy.yamlfile import unknown
+
+__all__ = ["Args", "Call", "ControlError", "ControlServer", "Handler", "Refused", "reachable"]
 
 log = structlog.get_logger()
 
@@ -44,10 +49,6 @@ SAY_S = 30.0
 WHY_MAX = 500
 """Characters of a reason."""
 PATH_BYTES_MAX = 107  # unix(7): sun_path
-
-
-class Refused(Exception):
-    """A command cannot be done: the text says whose fault it is and what to do."""
 
 
 class ControlError(Exception):
@@ -131,13 +132,30 @@ def _spelt(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
+class Peer(NamedTuple):
+    """Who is at the other end, as the kernel says."""
+
+    account: str
+    uid: int
+    pid: int
+
+
 class Call:
     """One command of one client."""
 
-    def __init__(self, args: Args, who: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, name: str, args: Args, asker: Asker, peer: Peer, door: Door, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:  # fmt: skip
         self.args = args
-        self.who = who
+        self.asker = asker
+        self.who = f"{asker.name} (uid {peer.uid}, pid {peer.pid})"
+        """For the journal: ``li (uid 1000, pid 4711)``: a person of the settings, else the account."""
+        self._name, self._door = name, door
         self._reader, self._writer = reader, writer
+
+    def demand(self, wanted: Permission, more: str = "") -> None:
+        """Refused where whoever asks may not have this besides what the command itself takes; ``more``: the option that wants it."""
+        self._door.demand(self.asker, wanted, f"{self._name}{more}")
 
     async def say(self, said: Mapping[str, Any]) -> None:
         """One more line; Refused where the client does not read it in time."""
@@ -162,9 +180,13 @@ Handler = Callable[[Call], Awaitable[Mapping[str, Any]]]
 
 
 class ControlServer:
-    def __init__(self, path: Path, commands: Mapping[str, Handler]) -> None:
+    def __init__(
+        self, path: Path, commands: Mapping[str, Handler], door: Door | None = None, wanted: Mapping[str, Permission] = COMMANDS
+    ) -> None:
+        """``wanted``: what each command asks for; one without an entry is not served."""
         self.path = path
         self._commands = commands
+        self._door, self._wanted = door or Door(), wanted
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
         self._inode = 0
@@ -225,8 +247,10 @@ class ControlServer:
                 raise Refused(unknown("command", name, self._commands))
             if not isinstance(args, dict):
                 raise Refused("args: must be a mapping")
-            call = Call(Args(args), peer_of(writer), reader, writer)
-            return {"ok": await self._commands[name](call)}
+            peer, token = peer_of(writer), Args(asked).text("token", "", most=TOKEN_MAX)
+            asker = await self._door.asker(peer.account, token)
+            self._door.demand(asker, self._wanted[name], name)
+            return {"ok": await self._commands[name](Call(name, Args(args), asker, peer, self._door, reader, writer))}
         except Refused as refused:
             return {"error": str(refused)}
         except (OSError, TimeoutError):
@@ -236,8 +260,7 @@ class ControlServer:
             return {"error": f"{name}: failed inside the gate, the log has more (a fault of gate106, please report it)"}
 
 
-def peer_of(writer: asyncio.StreamWriter) -> str:
-    """Who is at the other end, as the kernel says: ``ops (uid 1000, pid 4711)``."""
+def peer_of(writer: asyncio.StreamWriter) -> Peer:
     peer = writer.get_extra_info("socket")
     packed = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, _ = struct.unpack("3i", packed)
@@ -245,7 +268,7 @@ def peer_of(writer: asyncio.StreamWriter) -> str:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
         name = "unknown"
-    return f"{name} (uid {uid}, pid {pid})"
+    return Peer(name, uid, pid)
 
 
 # ------------------------------------------------------------------------------------------------------------------ lines

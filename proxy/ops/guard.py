@@ -1,7 +1,10 @@
 """Guard: who may ask over HTTP for more than whether the gate is alive: an address of a list, or whoever has a token. Pure.
 
-In: an address, what stands under Authorization, the time. Out: a Refusal with its status, or None. Never: a token, or anything of one, in
-what is told or logged.
+In: an address, what stands under Authorization, what is asked for, the time. Out: an Asker, or a Refusal with its status. Never: a token, or
+anything of one, in what is told or logged.
+
+An address of the list sees what a viewer sees. A token has the role of its program (``http.tokens``) or its person (``people``, where a
+machine made theirs, too).
 
 A token is 256 bits of the machine's own randomness (``gate106 token``), so the settings keep its SHA-256: a slow hash makes guessing a
 person's password dear, but nobody guesses this one, and a slow one would let strangers burn the gate's time. It is compared in constant
@@ -18,9 +21,10 @@ from collections.abc import Mapping, Sequence
 from hmac import compare_digest
 from typing import NamedTuple
 
-from proxy.config import Token
+from proxy.config import Person, Token
 from proxy.fields import Network
 from proxy.heldoff import HELD_OFF_S, HeldOff
+from proxy.roles import Asker, NotAllowed, Permission, Role, demand, with_token
 
 KIND = "sha256$"
 TOKEN_BYTES = 32
@@ -38,8 +42,8 @@ class Refusal(NamedTuple):
 
 
 NOT_LISTED = Refusal("address", 403, "not from this address (http.metrics_allow in the settings)")
-NO_TOKEN = Refusal("no token", 401, "not from this address without a token (http.tokens in the settings)", _ASKS)
-WRONG = Refusal("token", 401, "this token is nobody's (http.tokens in the settings)", _ASKS)
+NO_TOKEN = Refusal("no token", 401, "not without a token (http.tokens and people in the settings)", _ASKS)
+WRONG = Refusal("token", 401, "this token is nobody's (http.tokens and people in the settings)", _ASKS)
 TOO_MANY = Refusal(
     "held-off", 429, "too many wrong tokens from this address", {"Retry-After": f"{HELD_OFF_S:.0f}", "Connection": "close"}
 )
@@ -55,36 +59,49 @@ def hash_token(token: str) -> str:
 
 
 class Guard:
-    def __init__(self, addresses: Sequence[Network], tokens: Sequence[Token] = ()) -> None:
+    def __init__(self, addresses: Sequence[Network], tokens: Sequence[Token] = (), people: Sequence[Person] = ()) -> None:
         self._held = HeldOff()
-        self.use(addresses, tokens)
+        self.use(addresses, tokens, people)
 
-    def use(self, addresses: Sequence[Network], tokens: Sequence[Token]) -> None:
+    def use(self, addresses: Sequence[Network], tokens: Sequence[Token], people: Sequence[Person] = ()) -> None:
         """Others from now on; who was held off stays so."""
         self._addresses = tuple(addresses)
-        self._stored = [one.token for one in tokens]
+        self._people = tuple(people)
+        self._stored = [(one.token, Asker(one.name, frozenset({one.role}), by_token=True)) for one in tokens]
+        self._stored += [(one.token, with_token(one)) for one in people if one.token.startswith(KIND)]
 
-    def refuses(self, host: str, authorization: str | None, now: float) -> Refusal | None:
+    def asks(self, host: str, authorization: str | None, wanted: Permission, path: str, now: float) -> Asker | Refusal:
         """``host``: the peer's address, ``authorization``: that header's value."""
-        if self._is_listed(host):
-            return None
-        if not self._stored:
+        listed = self._is_listed(host)
+        if listed and wanted in Role.VIEWER.may:
+            return Asker(host, frozenset({Role.VIEWER}))
+        if not self._stored and not listed:
             return NOT_LISTED
         scheme, _, token = (authorization or "").strip().partition(" ")
         if scheme.lower() != "bearer":
             return NO_TOKEN
-        if self._is_token(token.strip()):
+        asker = self._with_token(token.strip(), host, now)
+        if isinstance(asker, Refusal):
+            return asker
+        try:
+            demand(asker, wanted, path, self._people)
+        except NotAllowed as fault:
+            return Refusal("role", 403, str(fault))
+        return asker
+
+    def _with_token(self, token: str, host: str, now: float) -> Asker | Refusal:
+        if (asker := self._whose(token)) is not None:
             self._held.passed("", host)
-            return None
+            return asker
         if self._held.held_off("", host, now):
             return TOO_MANY
         self._held.failed("", host, now)
         return WRONG
 
-    def _is_token(self, given: str) -> bool:
+    def _whose(self, given: str) -> Asker | None:
         hashed = hash_token(given[: TOKEN_MAX + 1])
-        right = [compare_digest(stored, hashed) for stored in self._stored]
-        return any(right)
+        right = [asker for stored, asker in self._stored if compare_digest(stored, hashed)]
+        return right[0] if right else None
 
     def _is_listed(self, host: str) -> bool:
         try:

@@ -13,7 +13,6 @@ import asyncio
 import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from enum import Enum
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -28,6 +27,7 @@ from uvicorn.server import ServerState
 from proxy.logs import Seldom
 from proxy.ops.guard import Guard
 from proxy.ops.metrics import CONTENT_TYPE
+from proxy.roles import PATHS, Asker, Permission
 from proxy.shown import as_json
 
 CONNECTIONS_MAX = 64  # Prometheus, probes, a few people; more are an attack, and traffic needs the descriptors
@@ -42,14 +42,6 @@ REFUSALS_S, REFUSALS_AT_ONCE = 0.1, 10.0
 
 Metrics = Callable[[], bytes | Iterable[bytes]]
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-class May(Enum):
-    """Who may ask for a path."""
-
-    ANYBODY = "anybody"
-    LISTED = "an address of http.metrics_allow, or a token of http.tokens"
-    """Also for what is not there: a stranger does not learn what is."""
 
 
 class HttpServer:
@@ -111,30 +103,26 @@ class HttpServer:
         self._server = None
 
     def app(self) -> Starlette:
-        paths = self.paths()
         found = Starlette(
-            routes=[Route(path, endpoint) for path, (_, endpoint) in paths.items()],
-            middleware=[Middleware(_Watched, {path: may for path, (may, _) in paths.items()}, self._refusal)],
+            routes=[Route(path, endpoint) for path, endpoint in self.paths().items()],
+            middleware=[Middleware(_Watched, self._asks)],
         )
         found.router.redirect_slashes = False
         return found
 
-    def paths(self) -> dict[str, tuple[May, Endpoint]]:
-        """All there are: nothing else is routed, so each has somebody's decision."""
-        return {
-            "/healthz": (May.ANYBODY, _healthz),
-            "/readyz": (May.ANYBODY, self._readyz),
-            "/metrics": (May.LISTED, self._show_metrics),
-        }
+    def paths(self) -> dict[str, Endpoint]:
+        """All there are; proxy/roles.py says who may ask for each."""
+        return {"/healthz": _healthz, "/readyz": self._readyz, "/metrics": self._show_metrics}
 
-    def _refusal(self, request: Request) -> Response | None:
-        """What somebody is told who may not ask for more than is open; None: they may."""
-        now, host = asyncio.get_running_loop().time(), request.client.host if request.client else ""
-        refused = self._guard.refuses(host, request.headers.get("authorization"), now)
-        if refused is None:
-            return None
-        self._refusals.warning(now, "http refused", cause=refused.cause, peer=host)
-        return PlainTextResponse(f"{refused.why}\n", refused.status, dict(refused.headers))
+    def _asks(self, request: Request) -> Asker | Response:
+        """Who asks for more than is open, or what they are told who may not."""
+        now, host, path = asyncio.get_running_loop().time(), request.client.host if request.client else "", request.url.path
+        wanted = PATHS.get(path) or Permission.SEE
+        asker = self._guard.asks(host, request.headers.get("authorization"), wanted, path, now)
+        if isinstance(asker, Asker):
+            return asker
+        self._refusals.warning(now, "http refused", cause=asker.cause, peer=host)
+        return PlainTextResponse(f"{asker.why}\n", asker.status, dict(asker.headers))
 
     async def _readyz(self, _: Request) -> Response:
         why = self._not_ready()
@@ -160,16 +148,21 @@ async def _taking_turns(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 
 class _Watched:
-    """Stands before all that is routed, and before what is not."""
+    """Stands before all that is routed, and before what is not: a stranger does not learn what is."""
 
-    def __init__(self, app: ASGIApp, may: dict[str, May], refusal: Callable[[Request], Response | None]) -> None:
-        self._app, self._may, self._refusal = app, may, refusal
+    def __init__(self, app: ASGIApp, asks: Callable[[Request], Asker | Response]) -> None:
+        self._app, self._asks = app, asks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = None
-        if self._may.get(scope.get("path", "")) is not May.ANYBODY:
-            refused = self._refusal(Request(scope))
-        await (refused or self._app)(scope, receive, send)
+        if PATHS.get(scope.get("path", ""), Permission.SEE) is None:
+            await self._app(scope, receive, send)
+            return
+        asker = self._asks(Request(scope))
+        if isinstance(asker, Response):
+            await asker(scope, receive, send)
+            return
+        scope["asker"] = asker
+        await self._app(scope, receive, send)
 
 
 class _Connection(H11Protocol):

@@ -12,6 +12,7 @@ from proxy.desk import entries, operated
 from proxy.ops.control import Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.ops.people import recipient
+from proxy.roles import Permission
 from proxy.yamlfile import unknown
 
 COMMANDS = ("explain --message", "find", "optout trace")
@@ -28,6 +29,8 @@ def commands(gate: Gate) -> Mapping[str, Handler]:
         if what not in COMMANDS:
             raise Refused(unknown("look", what, COMMANDS))
         whom = args.text("details", "", most=WORDS_MAX) or str(recipient(args))
+        if unmasked:
+            call.demand(Permission.WHOLE, UNMASKED)
         why = args.why() if unmasked else args.text("why", "")
         args.done()
         said = operated.pack_operated(gate.now(), call.who, what + (UNMASKED if unmasked else ""), why, whom)

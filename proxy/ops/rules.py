@@ -20,7 +20,6 @@ from proxy.tally import Tally
 
 LATELY_S = 60.0
 HISTORY_SHOWN = 20
-TOKEN_MAX = 255
 EVERY_S = 10.0
 """How often hits are looked at: of a few thousand counts a millisecond's work."""
 
@@ -115,14 +114,14 @@ class _Rules:
         return {"events": [told(one) for one in reversed(events[-most:])], "kept": len(events)}
 
     async def approve(self, call: Call) -> Mapping[str, Any]:
-        revision, token = call.args.text("revision", most=16), call.args.text("token", most=TOKEN_MAX)
+        revision = call.args.text("revision", most=16)
         call.args.done()
-        return told(await self._gate.revising.approve(revision, token))
+        return told(await self._gate.revising.approve(revision, call.asker))
 
     async def reject(self, call: Call) -> Mapping[str, Any]:
         revision, why = call.args.text("revision", most=16), call.args.why()
         call.args.done()
-        return told(await self._gate.revising.reject(revision, call.who, why))
+        return told(await self._gate.revising.reject(revision, call.asker, call.who, why))
 
     async def roll_back(self, call: Call) -> Mapping[str, Any]:
         revision, why = call.args.text("revision", "", most=16), call.args.why()

@@ -24,6 +24,7 @@ from proxy.number import FIRST, NotARecipient, Number, recipient_of
 from proxy.ops.control import Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.policy import facts
+from proxy.roles import Permission
 from proxy.wire import Frame, Malformed, read_fields
 from proxy.wire.content import content_of
 from proxy.wire.tables import BINDS, DATA_SM, MESSAGE_PAYLOAD, REPLACE_SM, RESPONSE, SUBMIT_MULTI, SUBMIT_SM, status_name
@@ -90,6 +91,8 @@ class _Tracing:
         )  # fmt: skip
         for_s, count = args.seconds("for_s", FOR_S, 0.1, FOR_S_MAX), int(args.number("count", COUNT, 1, COUNT_MAX))
         full, octets = args.flag("full"), args.flag("octets")
+        if full:
+            call.demand(Permission.WHOLE, " --full")
         why = args.text("why", "" if not full else None)
         args.done()
         wanted.check(gate)

@@ -80,7 +80,9 @@ def test_going_back_holds_after_a_crash_as_soon_as_it_is_written(house: House, p
 
 
 @pytest.mark.parametrize("point", ["second-noted", "second-syncing"], ids=says)
-def test_an_approval_holds_after_a_crash_as_soon_as_it_is_written(house: House, point: str) -> None:
+def test_an_approval_holds_after_a_crash_as_soon_as_it_is_written(
+    house: House, point: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     people = [{"name": name, "token": hash_password(name)} for name in (ME, "wang")]
     house.settings |= {"people": people, "revisions": {"four_eyes": True}}
     house.write_settings()
@@ -88,7 +90,8 @@ def test_an_approval_holds_after_a_crash_as_soon_as_it_is_written(house: House, 
     house.write_rules(BOTH)
     until(lambda: client.ask(house.control, "rules")["proposed"], house.said)
     revision = client.ask(house.control, "rules")["proposed"]["revision"]
-    house.dies("rules.approve", revision=revision, token="wang")
+    monkeypatch.setenv(client.TOKEN, "wang")
+    house.dies("rules.approve", revision=revision)
     house.start()
     assert banned(house) == (True, True)
     assert [one.event for one in events(house)] == ["accepted", "proposed", "approved"]

@@ -105,7 +105,8 @@ def strict(make: Callable[..., House], tmp_path: Path) -> House:
     people = []
     for name in (ME, "wang"):
         (tmp_path / f"{name}.token").write_text(f"token of {name}\n")
-        people.append({"name": name, "token": hash_password(f"token of {name}")})
+        roles = ["officer", "approver", "admin"] if name == ME else ["approver"]
+        people.append({"name": name, "token": hash_password(f"token of {name}"), "roles": roles})
     return make(people=people, revisions={"four_eyes": True}).start()  # type: ignore[return-value]
 
 
@@ -325,7 +326,10 @@ def test_two_persons_are_asked_for_from_the_settings_that_were_reloaded(house: H
     ("people", "said"),
     [
         ([], "revisions.four_eyes: needs two persons who can approve"),
-        ([{"name": "li", "token": "in clear"}], r"people[0].token: must be a hash (make one with gate106 hash-password)"),
+        (
+            [{"name": "li", "token": "in clear"}],
+            r"people[0].token: must be a hash (make one with gate106 token, or gate106 hash-password)",
+        ),
     ],
 )
 def test_settings_that_nobody_could_approve_with_are_refused(

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import pwd
 import random
 import signal
 import ssl
@@ -114,7 +116,11 @@ class House:
             | {"password": "file:secrets/yi"},
             provider("san", "1069003") | {"password": hashes["hash"]},
         ]
-        gate.settings["people"] = [{"name": "li", "token": hashes["hash of li"]}, {"name": "wang", "token": hash_password("x")}]
+        me = {"user": pwd.getpwuid(os.getuid()).pw_name, "roles": ["admin"]}
+        gate.settings["people"] = [
+            {"name": "li", "token": hashes["hash of li"]} | me,
+            {"name": "wang", "token": hash_password("x")},
+        ]
         gate.settings["http"] |= {"metrics_allow": [], "tokens": [{"name": "p", "token": hashes["hash of http"]}]}
         gate.write_settings()
 

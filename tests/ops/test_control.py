@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pwd
 import socket
 import stat
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,8 +14,13 @@ from typing import Any
 
 import pytest
 
+from proxy.config import Person
+from proxy.net.doorkeeper import Doorkeeper, hash_password
 from proxy.ops import client, control
 from proxy.ops.control import Args, Call, ControlError, ControlServer, Refused
+from proxy.ops.door import Door
+from proxy.ops.guard import hash_token, new_token
+from proxy.roles import Permission, Role
 
 Ask = Callable[..., Awaitable[Any]]
 
@@ -48,12 +54,19 @@ async def _sleeps(call: Call) -> Mapping[str, Any]:
     return {}
 
 
-COMMANDS = {"echo": _echo, "count": _count, "listen": _listen, "fails": _fails, "sleeps": _sleeps}
+async def _shows(call: Call) -> Mapping[str, Any]:
+    if call.args.flag("unmasked"):
+        call.demand(Permission.WHOLE, " --unmasked")
+    return {"who": call.who}
+
+
+COMMANDS = {"echo": _echo, "count": _count, "listen": _listen, "fails": _fails, "sleeps": _sleeps, "shows": _shows}
+WANTED = dict.fromkeys(COMMANDS, Permission.SEE) | {"count": Permission.ENTER, "shows": Permission.LOOK}
 
 
 @pytest.fixture
 async def server(tmp_path: Path):
-    made = ControlServer(tmp_path / "run" / "control.sock", COMMANDS)
+    made = ControlServer(tmp_path / "run" / "control.sock", COMMANDS, wanted=WANTED)
     await made.start()
     yield made
     await made.stop()
@@ -140,7 +153,7 @@ async def test_more_clients_than_there_is_room_for_are_told_to_come_again(server
 
 
 async def test_a_gate_that_stops_hangs_up_and_takes_its_socket_away(tmp_path: Path) -> None:
-    server = ControlServer(tmp_path / "control.sock", COMMANDS)
+    server = ControlServer(tmp_path / "control.sock", COMMANDS, wanted=WANTED)
     await server.start()
     reader, writer = await asyncio.open_unix_connection(server.path)
     writer.write(b'{"v": 1, "command": "sleeps"}\n')
@@ -158,7 +171,7 @@ async def test_a_socket_nobody_answers_at_is_replaced_and_one_that_answers_is_no
     path = tmp_path / "control.sock"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))  # as a gate that was killed leaves it
-    server = ControlServer(path, COMMANDS)
+    server = ControlServer(path, COMMANDS, wanted=WANTED)
     await server.start()
     with pytest.raises(ControlError, match="another gate answers there"):
         await ControlServer(path, COMMANDS).start()
@@ -180,7 +193,7 @@ async def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
 
 
 async def test_a_path_that_is_too_long_for_an_address_serves_all_the_same(tmp_path: Path) -> None:
-    server = ControlServer(tmp_path / ("x" * 150) / "control.sock", COMMANDS)
+    server = ControlServer(tmp_path / ("x" * 150) / "control.sock", COMMANDS, wanted=WANTED)
     await server.start()
     assert (await asyncio.to_thread(client.ask, server.path, "echo", text="far"))["text"] == "far"
     await server.stop()
@@ -208,3 +221,91 @@ def test_an_argument_that_is_not_as_it_must_be_is_named(take: Callable[[Args], A
 
 def test_why_is_one_line() -> None:
     assert Args({"why": " two\nlines "}).why() == "two lines"
+
+
+# -- who may
+
+
+TOKEN = new_token()
+ME = pwd.getpwuid(os.getuid()).pw_name
+
+
+@pytest.fixture
+async def strict(tmp_path: Path):
+    """The settings list people; whoever runs this test is none of them."""
+    people = [
+        Person("li", hash_token(TOKEN), "li", frozenset({Role.OFFICER})),
+        Person("wang", hash_password("chosen"), "wang", frozenset({Role.APPROVER})),
+        Person("zhao", hash_token("other"), "zhao", frozenset({Role.ADMIN})),
+    ]
+    doorkeeper = Doorkeeper()
+    made = ControlServer(tmp_path / "control.sock", COMMANDS, Door(people, doorkeeper.check), WANTED)
+    await made.start()
+    yield made
+    await made.stop()
+    doorkeeper.close()
+
+
+def asking(
+    server: ControlServer, monkeypatch: pytest.MonkeyPatch, command: str, token: str = "", **args: Any
+) -> Awaitable[Any]:
+    monkeypatch.setenv(client.TOKEN, token)
+    return asyncio.to_thread(client.ask, server.path, command, **args)
+
+
+async def test_an_account_that_is_nobodys_only_sees_until_a_token_says_who_sits_there(
+    strict: ControlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await asking(strict, monkeypatch, "echo"))["who"].startswith(f"{ME} (uid {os.getuid()}")
+    with pytest.raises(client.CannotAsk) as caught:
+        await asking(strict, monkeypatch, "count")
+    assert str(caught.value) == (
+        f"count: to enter what people at the desk decide takes the role officer or admin, and {ME} is viewer: zhao can give it "
+        "(settings: people[].roles), or say who you are with your token (GATE106_TOKEN_FILE)"
+    )
+    assert (await asking(strict, monkeypatch, "shows", TOKEN))["who"].startswith(f"li (uid {os.getuid()}")
+    assert (await asking(strict, monkeypatch, "count", TOKEN))["done"]
+
+
+async def test_what_an_option_wants_besides_is_asked_for_with_it(
+    strict: ControlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await asking(strict, monkeypatch, "shows", "chosen"))["who"].startswith("wang (")
+    with pytest.raises(
+        client.CannotAsk,
+        match=r"^shows --unmasked: to see whole numbers takes the role officer or auditor or admin, and wang is approver",
+    ):
+        await asking(strict, monkeypatch, "shows", "chosen", unmasked=True)
+    assert (await asking(strict, monkeypatch, "shows", TOKEN, unmasked=True))["who"].startswith("li (")
+
+
+@pytest.mark.parametrize("token", ["x", TOKEN + "x", TOKEN[:-1], "sha256$", hash_token(TOKEN)])
+async def test_a_token_that_is_nobodys_does_nothing_at_all(
+    strict: ControlServer, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    with pytest.raises(client.CannotAsk, match="this token is nobody's"):
+        await asking(strict, monkeypatch, "echo", token)
+
+
+async def test_the_loop_goes_on_while_a_token_is_looked_at(strict: ControlServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hash takes some 50 ms: they are computed in a thread."""
+    turns = 0
+
+    async def turning() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(turning())
+    await asking(strict, monkeypatch, "echo", "chosen")
+    task.cancel()
+    assert turns > 200
+
+
+async def test_a_command_nobody_has_decided_about_is_not_served(tmp_path: Path) -> None:
+    server = ControlServer(tmp_path / "control.sock", COMMANDS, wanted={})
+    await server.start()
+    with pytest.raises(client.CannotAsk, match="failed inside the gate"):
+        await asyncio.to_thread(client.ask, server.path, "echo")
+    await server.stop()

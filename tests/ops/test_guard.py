@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import Token
+from proxy.config import Person, Token
 from proxy.heldoff import FAILURES_MAX, HELD_OFF_S
+from proxy.net.doorkeeper import hash_password
 from proxy.ops import guard
-from proxy.ops.guard import Guard, hash_token, new_token
+from proxy.ops.guard import Guard, Refusal, hash_token, new_token
+from proxy.roles import Asker, Permission, Role
 
 HERE = (ip_network("127.0.0.0/8"),)
 TOKEN = new_token()
@@ -22,33 +24,41 @@ def guarded(*tokens: str) -> Guard:
     return Guard(HERE, [Token(f"t{number}", hash_token(token)) for number, token in enumerate(tokens)])
 
 
+def refused(
+    guarding: Guard, host: str, header: str | None, now: float = 0.0, wanted: Permission = Permission.SEE
+) -> Refusal | None:
+    """What is said to who may not; None: they may."""
+    found = guarding.asks(host, header, wanted, "/metrics", now)
+    return found if isinstance(found, Refusal) else None
+
+
 @pytest.mark.parametrize(
     ("host", "allowed"),
     [("127.0.0.9", True), ("::ffff:127.0.0.1", True), ("::1", False), ("", False), ("unix", False), ("128.0.0.1", False)],
 )
 def test_an_address_is_judged_as_what_it_is(host: str, allowed: bool):
-    assert (guarded().refuses(host, None, 0.0) is None) is allowed
+    assert (refused(guarded(), host, None) is None) is allowed
 
 
 def test_without_a_token_in_the_settings_none_opens_anything():
     for token in (TOKEN, "", "sha256$"):
-        refused = guarded().refuses(FAR, f"Bearer {token}", 0.0)
-        assert refused is not None
-        assert refused.status == 403
+        said = refused(guarded(), FAR, f"Bearer {token}")
+        assert said is not None
+        assert said.status == 403
 
 
 @given(st.text(max_size=300))
 def test_nothing_but_the_token_opens(header: str):
-    assert guarded(TOKEN).refuses(FAR, header, 0.0) is not None
-    assert guarded(TOKEN).refuses(FAR, f"Bearer {header}", 0.0) is not None
+    assert refused(guarded(TOKEN), FAR, header) is not None
+    assert refused(guarded(TOKEN), FAR, f"Bearer {header}") is not None
 
 
 def test_wrong_tokens_are_told_to_wait_and_the_right_one_is_let_in_from_the_same_address():
     guarding = guarded(TOKEN)
 
     def status(token: str, now: float = 0.0, host: str = FAR) -> int:
-        refused = guarding.refuses(host, f"Bearer {token}", now)
-        return 200 if refused is None else refused.status
+        said = refused(guarding, host, f"Bearer {token}", now)
+        return 200 if said is None else said.status
 
     assert [status("wrong") for _ in range(FAILURES_MAX + 2)] == [401] * FAILURES_MAX + [429] * 2
     assert status("wrong", host="203.0.113.10") == 401
@@ -66,7 +76,7 @@ def test_every_token_is_compared_whether_or_not_one_was_right(monkeypatch: pytes
 
     monkeypatch.setattr(guard, "compare_digest", compare)
     tokens = [new_token() for _ in range(3)]
-    assert guarded(*tokens).refuses(FAR, f"Bearer {tokens[0]}", 0.0) is None
+    assert refused(guarded(*tokens), FAR, f"Bearer {tokens[0]}") is None
     assert asked == [hash_token(token) for token in tokens]
 
 
@@ -74,9 +84,36 @@ def test_other_tokens_after_a_reload_are_the_only_ones_that_count():
     guarding = guarded(TOKEN)
     after = new_token()
     guarding.use((), [Token("new", hash_token(after))])
-    assert guarding.refuses(FAR, f"Bearer {TOKEN}", 0.0) is not None
-    assert guarding.refuses("127.0.0.1", None, 0.0) is not None
-    assert guarding.refuses(FAR, f"Bearer {after}", 0.0) is None
+    assert refused(guarding, FAR, f"Bearer {TOKEN}") is not None
+    assert refused(guarding, "127.0.0.1", None) is not None
+    assert refused(guarding, FAR, f"Bearer {after}") is None
+
+
+def test_a_program_and_a_person_may_do_what_their_roles_say_and_an_address_only_sees():
+    programs, people = new_token(), new_token()
+    guarding = Guard(
+        HERE,
+        [Token("hotline", hash_token(programs), Role.OFFICER)],
+        [
+            Person("li", hash_token(people), "li", frozenset({Role.AUDITOR})),
+            Person("wang", hash_password("chosen"), "wang", frozenset({Role.ADMIN})),
+        ],
+    )
+    asker = guarding.asks(FAR, f"Bearer {programs}", Permission.ENTER, "/optouts", 0.0)
+    assert asker == Asker("hotline", frozenset({Role.OFFICER}), by_token=True)
+    person = guarding.asks("127.0.0.1", f"Bearer {people}", Permission.TAKE_OUT, "/x", 0.0)
+    assert person == Asker("li", frozenset({Role.AUDITOR}), by_token=True)
+    said = refused(guarding, FAR, f"Bearer {people}", wanted=Permission.ENTER)
+    assert said is not None
+    assert (said.status, said.cause) == (403, "role")
+    assert said.why == (
+        "/metrics: to enter what people at the desk decide takes the role officer or admin, and li is auditor: "
+        "wang can give it (settings: people[].roles)"
+    )
+    said = refused(guarding, "127.0.0.1", None, wanted=Permission.ENTER)
+    assert said is not None
+    assert said.status == 401, "from a listed address, too, a token says who may do more than see"
+    assert refused(guarding, FAR, "Bearer chosen") is not None, "what people choose themselves would be guessed from outside"
 
 
 def test_a_token_is_long_and_its_hash_says_nothing_of_it():

@@ -17,7 +17,8 @@ from proxy.config import Token
 from proxy.fields import Network
 from proxy.ops import http
 from proxy.ops.guard import Guard, hash_token, new_token
-from proxy.ops.http import HttpServer, May
+from proxy.ops.http import HttpServer
+from proxy.roles import PATHS
 
 HERE: Sequence[Network] = (ip_network("127.0.0.0/8"),)
 WAIT_S = 20.0
@@ -141,7 +142,8 @@ def test_every_path_but_two_asks_who_you_are() -> None:
             assert house.server is not None
             paths = {getattr(route, "path", str(route)) for route in house.server.app().routes}
             assert paths == house.server.paths().keys(), "what is routed is what was decided about"
-            assert {path for path, (may, _) in house.server.paths().items() if may is May.ANYBODY} == OPEN
+            assert paths == PATHS.keys(), "each has somebody's decision (proxy/roles.py)"
+            assert {path for path, wanted in PATHS.items() if wanted is None} == OPEN
             for path in sorted(
                 paths | {"/", "/console", "/api", "/docs", "/openapi.json", "/metrics/", "//metrics", "/METRICS"}
             ):

@@ -1,0 +1,159 @@
+"""Roles: who may do what, in one place for command line, HTTP and whatever shows pages: five roles, what each may, and what every command
+and path asks for. Pure.
+
+In: people as the settings list them, what somebody wants to do. Out: yes, or a refusal that says which role it takes and who can give it.
+Never: a token, a socket, a command that nobody has put into the table.
+
+    viewer    sees how the gate does; nobody's number, no text
+    officer   the desk: looks at people, enters refusals, consents, decisions and stops, takes files out; proposes
+    approver  looks at people; agrees, as a second person, to what others propose
+    auditor   sees all of it, whole numbers too, and takes files out; changes nothing
+    admin     all of that, and the gate itself: connections, traces, what is removed
+
+Where the settings list nobody, whoever may open the socket is an admin. Where they list people, an account that is nobody's has a
+viewer's rights until a token says who sits there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+
+class Permission(Enum):
+    SEE = "see how the gate does"
+    LOOK = "look at what is known of a person"
+    WHOLE = "see whole numbers"
+    TAKE_OUT = "take people's data out of the gate"
+    ENTER = "enter what people at the desk decide"
+    APPROVE = "agree to what others propose"
+    OPERATE = "operate the gate"
+    OWN = "see what is a provider's own"
+
+
+class Role(Enum):
+    VIEWER = "viewer"
+    OFFICER = "officer"
+    APPROVER = "approver"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+    PROVIDER = "provider"
+    """A company that sends, by its own token; no person has it."""
+
+    @property
+    def may(self) -> frozenset[Permission]:
+        return _MAY[self]
+
+
+_MAY: Mapping[Role, frozenset[Permission]] = {
+    Role.VIEWER: frozenset({Permission.SEE}),
+    Role.OFFICER: frozenset(
+        {Permission.SEE, Permission.LOOK, Permission.WHOLE, Permission.TAKE_OUT, Permission.ENTER},
+    ),
+    Role.APPROVER: frozenset({Permission.SEE, Permission.LOOK, Permission.APPROVE}),
+    Role.AUDITOR: frozenset({Permission.SEE, Permission.LOOK, Permission.WHOLE, Permission.TAKE_OUT}),
+    Role.ADMIN: frozenset(Permission) - {Permission.OWN},
+    Role.PROVIDER: frozenset({Permission.OWN}),
+}
+PEOPLE = tuple(role for role in Role if role is not Role.PROVIDER)
+"""Those that people and programs of the settings may have."""
+
+COMMANDS: Mapping[str, Permission] = {
+    "binds": Permission.SEE,
+    "binds.kick": Permission.OPERATE,
+    "explain": Permission.LOOK,
+    "journal.expire": Permission.OPERATE,
+    "links": Permission.SEE,
+    "links.drain": Permission.OPERATE,
+    "links.enable": Permission.OPERATE,
+    "look": Permission.LOOK,  # at whole numbers: WHOLE
+    "resume": Permission.ENTER,
+    "rules": Permission.SEE,
+    "rules.approve": Permission.APPROVE,
+    "rules.history": Permission.SEE,
+    "rules.reject": Permission.APPROVE,
+    "rules.reload": Permission.OPERATE,
+    "rules.rollback": Permission.ENTER,
+    "rules.take": Permission.ENTER,
+    "shadow": Permission.OPERATE,
+    "shadow.off": Permission.OPERATE,
+    "stop": Permission.ENTER,
+    "stop.lift": Permission.ENTER,
+    "stop.list": Permission.SEE,
+    "suppress.add": Permission.ENTER,
+    "suppress.export": Permission.TAKE_OUT,
+    "suppress.import": Permission.ENTER,
+    "suppress.lists": Permission.SEE,
+    "suppress.remove": Permission.ENTER,
+    "suppress.show": Permission.LOOK,
+    "suspend": Permission.ENTER,
+    "trace": Permission.OPERATE,
+}
+"""What each command of the control socket asks for."""
+
+PATHS: Mapping[str, Permission | None] = {
+    "/healthz": None,
+    "/readyz": None,
+    "/metrics": Permission.SEE,
+}
+"""What each path asks for over HTTP; None: nothing, anybody may."""
+
+
+class NotAllowed(Exception):
+    """Somebody may not do it: the text says which role it takes, and who can give it."""
+
+
+class Listed(Protocol):
+    """A person of the settings."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def user(self) -> str: ...
+    @property
+    def roles(self) -> frozenset[Role]: ...
+
+
+class Asker(NamedTuple):
+    """Whoever wants something done."""
+
+    name: str
+    """The person's, or the account's where nobody in the settings is meant."""
+    roles: frozenset[Role]
+    by_token: bool = False
+    """Whether a personal token says so, and not only the account: an agreement needs one."""
+
+    def may(self, wanted: Permission) -> bool:
+        return any(wanted in role.may for role in self.roles)
+
+
+def at_account(account: str, people: Collection[Listed]) -> Asker:
+    """Who sits at an account of the operating system, when no token says more."""
+    if not people:
+        return Asker(account, frozenset({Role.ADMIN}))
+    for person in people:
+        if person.user == account:
+            return Asker(person.name, person.roles)
+    return Asker(account, frozenset({Role.VIEWER}))
+
+
+def with_token(person: Listed) -> Asker:
+    return Asker(person.name, person.roles, by_token=True)
+
+
+def demand(asker: Asker, wanted: Permission, what: str, people: Iterable[Listed] = ()) -> None:
+    """Raises NotAllowed where ``asker`` may not; ``what``: the command or path, as people call it."""
+    if asker.may(wanted):
+        return
+    able = " or ".join(role.value for role in PEOPLE if wanted in role.may) or Role.PROVIDER.value
+    admins = sorted(person.name for person in people if Role.ADMIN in person.roles)
+    givers = f"{', '.join(admins)} can give it" if admins else "whoever keeps the settings can give it"
+    raise NotAllowed(
+        f"{what}: to {wanted.value} takes the role {able}, and {asker.name} is {_words(asker)}: {givers} "
+        f"(settings: people[].roles){'' if asker.by_token else ', or say who you are with your token (GATE106_TOKEN_FILE)'}"
+    )
+
+
+def _words(asker: Asker) -> str:
+    return " and ".join(sorted(role.value for role in asker.roles)) or "nobody"
