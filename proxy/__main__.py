@@ -22,6 +22,7 @@ from proxy.cli import (
     backtest,
     backup,
     binds,
+    consent,
     explain,
     fail,
     find,
@@ -74,6 +75,7 @@ app.add_typer(links.app, name="links")
 app.add_typer(stop.app, name="stop")
 app.add_typer(stop.shadow_app, name="shadow")
 app.add_typer(suppress.app, name="suppress")
+app.add_typer(consent.app, name="consent")
 app.add_typer(rules.app, name="rules")
 trace.add_to(app)
 settings.add_to(app)

@@ -71,7 +71,9 @@ class Judging:
                 adopted, against = unknown, record.remove(data, unknown.id)
                 seen = record.Record(against)
         at = max(seen.newest(), now)
-        person = seen if self._listed.empty else self._listed.beside(seen, message.recipient)
+        listed = self._listed
+        alone = listed.empty and listed.consented.empty and listed.erased.empty
+        person = seen if alone else listed.beside(seen, message.recipient)
         try:
             verdict = judge(message, person, self.rules, at, self.store.counters)
         except Exception as error:  # noqa: BLE001 # whatever it is: counted, logged, and settled by on_judge_error

@@ -11,6 +11,7 @@ from hashlib import blake2b
 
 from pyroaring import BitMap
 
+from proxy.consents import Incomings
 from proxy.desk import operated
 from proxy.message import OptOut
 from proxy.state.listed import Key, Listed
@@ -74,6 +75,8 @@ class Listings:
     def __init__(self, listed: Listed) -> None:
         self._listed = listed
         self._begun: dict[int, Listing] = {}
+        self.consents = Incomings(listed.consented)
+        """Files of consents, likewise."""
 
     def begin(self, sequence: int, body: bytes) -> None:
         self._begun[sequence] = Listing(sequence, operated.unpack_listing(body))
@@ -95,6 +98,7 @@ class Listings:
     def abandon(self) -> None:
         """The gate was started anew: what was not whole by then never will be."""
         self._begun.clear()
+        self.consents.abandon()
 
 
 def key_of(refusal: OptOut) -> Key:

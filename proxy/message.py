@@ -363,6 +363,15 @@ ORDER_NUMBERS_FROM = 0x8000
 """In a verdict's breaches an order stands under this number and the lower 15 bits of its id: rules have the numbers below."""
 
 
+class Consent(NamedTuple):
+    """A person's word on some advertiser's messages, beside what the registries' files say."""
+
+    state: str  # granted | revoked
+    time: float
+    until: float
+    reviewed_by: str  # who looked at the proof and found it good, empty = nobody yet
+
+
 class Recipient(Protocol):
     """What policy may ask of a person's record (state.record implements it on packed bytes)."""
 
@@ -391,6 +400,9 @@ class Recipient(Protocol):
 
     def refused_texts(self) -> Sequence[RefusedText]:
         """What those said whom the person refused."""
+
+    def consents(self, advertisers: frozenset[str], categories: frozenset[str], now: float) -> Sequence[Consent]:
+        """What is known of the person's consent to such messages: the newest given, and what was taken back."""
 
 
 class Counters(Protocol):

@@ -73,5 +73,7 @@ def officer_changed(data: bytes, added: Sequence[OptOut], lifted: Sequence[OptOu
 
 def take_off(listed: Listed, recipient: int, lifted: Sequence[OptOut]) -> None:
     """Takes a person off the lists that say what was lifted."""
+    if any(one.scope == "all" for one in lifted):
+        listed.erased.discard(recipient)
     for one in lifted:
         listed.remove(one.scope, one.value, recipient >> CHUNK_BITS, BitMap((recipient & LOW_MASK,)), one.source)

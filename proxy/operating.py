@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from proxy.config import Person, Retention
+from proxy.consents import Incoming
 from proxy.desk.journal import Journal, JournalDown
 from proxy.listing import Listing
 from proxy.net.carrier import CarrierHouse, CarrierLink
@@ -22,7 +23,7 @@ from proxy.net.doorkeeper import Doorkeeper
 from proxy.net.link import Link
 from proxy.net.provider import ProviderLink, Providers
 from proxy.net.tap import Hear, Taps, Wants
-from proxy.ops import binds, explain, links, looks, orders, retention, suppress, trace
+from proxy.ops import binds, consent, explain, links, looks, orders, retention, suppress, trace
 from proxy.ops import rules as ops_rules
 from proxy.ops.control import ControlServer, Refused
 from proxy.ops.door import Door
@@ -62,7 +63,7 @@ class Operating:
         self.relay = relay
         self.store = store
         self.houses = houses
-        self.listing: Listing | None = None
+        self.listing: Listing | Incoming | None = None
         self.revising = revising
         self._rules = revising.rules
         self._rules_since = time.time()
@@ -81,6 +82,7 @@ class Operating:
             control,
             {
                 **binds.commands(self),
+                **consent.commands(self),
                 **explain.commands(self),
                 **links.commands(self),
                 **looks.commands(self),

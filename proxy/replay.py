@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxy.changes import Effect
-from proxy.desk import entries, grounds, mail, operated, shares
+from proxy.consents import beside_changed, person_changed
+from proxy.desk import consents, entries, grounds, mail, operated, shares
 from proxy.desk.journal import JournalNewer, Record
 from proxy.listing import Listings
 from proxy.message import EntryState, hash32
@@ -111,6 +112,10 @@ def apply_person(store: EmbeddedStore, item: Record) -> bool:
     elif item.kind == entries.SAID:
         said = entries.unpack_said(item.body)
         store.update(said.recipient, lambda data: replied.with_confirmed(data, said.refusal, int(said.time)))
+    elif item.kind == entries.PERSON:
+        befell = consents.unpack_person(item.body)
+        store.update(befell.recipient, lambda data: person_changed(data, befell))
+        beside_changed(store, befell)
     elif item.kind == entries.REFUSED_SAID:
         kept = grounds.unpack_said(item.body)
         store.update(kept.recipient, lambda data: keep_texts(data, kept.texts))
@@ -138,7 +143,7 @@ def apply_operated(store: EmbeddedStore, item: Record, listings: Listings) -> bo
         listings.add(body)
     elif item.kind == entries.LISTING_DONE:
         listings.done(body)
-    else:
+    elif not listings.consents.read(item.sequence, item.kind, body):
         return item.kind == entries.OPERATED
     return True
 

@@ -53,11 +53,23 @@ CHANGES = frozenset(
         entries.SUPPRESSED,
         entries.UNREPLACED,
         entries.SHARE,
+        entries.PERSON,
     )
 )
 NOTED = frozenset((entries.RULES, entries.ORDERED, entries.REPEATED))
 OF_ITS_OWN = frozenset(
-    (entries.START, entries.CLOCK, entries.ORDERED, entries.LIFTED, entries.LISTING, entries.LISTED, entries.LISTING_DONE)
+    (
+        entries.START,
+        entries.CLOCK,
+        entries.ORDERED,
+        entries.LIFTED,
+        entries.LISTING,
+        entries.LISTED,
+        entries.LISTING_DONE,
+        entries.CONSENT_FILE,
+        entries.CONSENTS,
+        entries.CONSENT_EVENT,
+    )
 )
 _REPLACE = REPLACE_SM.to_bytes(4, "big")
 

@@ -15,10 +15,10 @@ import csv
 import io
 import itertools
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pyroaring import BitMap
 
@@ -33,6 +33,7 @@ BATCH = 500_000
 BAD_SHOWN = 20
 COLUMNS = ("number", "scope", "value", "source", "since", "until")
 _HALF = 1 << 32
+K = TypeVar("K", bound=Hashable)
 FIRST_MACHINE, LAST_MACHINE = 14_400_000_000, 14_400_999_999
 """Numbers that number.py refuses among those between its first and last."""
 
@@ -57,8 +58,8 @@ class People:
     bad: int = 0
     problems: list[str] = field(default_factory=list)
     """The first of the bad rows, as ``file:line: what is wrong``."""
-    by: dict[Refusal, dict[int, BitMap]] = field(default_factory=dict)
-    """Numbers by what they refuse: their lower 32 bits, by the bits above."""
+    by: dict[Any, dict[int, BitMap]] = field(default_factory=dict)
+    """Numbers by what they refuse (or agree to: cli/consents.py): their lower 32 bits, by the bits above."""
 
     @property
     def numbers(self) -> int:
@@ -70,17 +71,17 @@ class People:
         if len(self.problems) < BAD_SHOWN:
             self.problems.append(f"{self.name}:{line}: {what}")
 
-    def add(self, refusal: Refusal, numbers: Sequence[int]) -> None:
-        halves = self.by.setdefault(refusal, {})
+    def add(self, key: Hashable, numbers: Sequence[int]) -> None:
+        halves = self.by.setdefault(key, {})
         for upper in {min(numbers) >> 32, max(numbers) >> 32}:  # people's numbers lie on both sides of 2**34
             first = upper * _HALF
             found = BitMap(array("I", sorted([number - first for number in numbers if first <= number < first + _HALF])))
             half = halves.setdefault(upper, BitMap())
             half |= found
 
-    def chunks(self, refusal: Refusal) -> Iterator[tuple[int, BitMap]]:
-        """(chunk, lower bits) of all numbers that refuse this."""
-        for upper, half in sorted(self.by[refusal].items()):
+    def chunks(self, key: Hashable) -> Iterator[tuple[int, BitMap]]:
+        """(chunk, lower bits) of all numbers that are in for this."""
+        for upper, half in sorted(self.by[key].items()):
             at = 0
             while at < len(half):
                 base = half[at] & ~LOW_MASK
@@ -89,9 +90,17 @@ class People:
                 at += len(found)
 
 
-def read_people(path: Path, default: Refusal, tell: Callable[[int], None] = lambda _: None) -> People:
-    """All of a file. ``tell`` hears how many bytes were read. OSError where it cannot be read."""
+def read_people(
+    path: Path,
+    default: K,
+    tell: Callable[[int], None] = lambda _: None,
+    columns: Sequence[str] = COLUMNS,
+    key_of: Callable[[Mapping[str, str], K], K] | None = None,
+) -> People:
+    """All of a file. ``tell`` hears how many bytes were read. ``columns``: those that mean something where the first row is a header;
+    ``key_of``: what the cells under them say of a number, or ValueError. OSError where it cannot be read."""
     people = People(path.name)
+    read_key: Callable[[Mapping[str, str], Any], Any] = key_of or _refusal
     encoding = encoding_of(path)
     with path.open("rb") as raw, io.TextIOWrapper(raw, encoding, "replace", newline="") as text:
         first = text.readline()
@@ -99,7 +108,7 @@ def read_people(path: Path, default: Refusal, tell: Callable[[int], None] = lamb
         if _plain(first):
             _read_lines(people, lines, default, lambda: tell(raw.tell()))
         else:
-            _read_rows(people, lines, default, lambda: tell(raw.tell()))
+            _read_rows(people, _csv_rows(people, lines), default, columns, read_key, lambda: tell(raw.tell()))
     tell(path.stat().st_size)
     return people
 
@@ -126,7 +135,7 @@ def _plain(first: str) -> bool:
     return not set(first) & set(",;\t\"'") and any(character.isdigit() for character in first)
 
 
-def _read_lines(people: People, lines: Iterator[str], default: Refusal, tell: Callable[[], None]) -> None:
+def _read_lines(people: People, lines: Iterator[str], default: Hashable, tell: Callable[[], None]) -> None:
     """Nearly all lines are 11 digits: a block of them is read at once, one in which anything is odd line by line."""
     before = 0
     while block := list(itertools.islice(lines, BATCH)):
@@ -162,40 +171,54 @@ def _at_once(block: list[str]) -> list[int] | None:
     return numbers
 
 
-def _read_rows(people: People, text: Iterator[str], default: Refusal, tell: Callable[[], None]) -> None:
-    reader = csv.reader(_without_nul(text))
-    heads: Mapping[str, int] = {}
-    waiting: dict[Refusal, list[int]] = {}
-    line, count = 0, 0
-    numbers = waiting.setdefault(default, [])
-    append = numbers.append
+def _csv_rows(people: People, text: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+    """(line, cells)."""
+    reader, line = csv.reader(_without_nul(text)), 0
     try:
         for row in reader:
             line = reader.line_num
-            if not any(map(str.strip, row)) or row[0].startswith("#"):
-                continue
-            cell = row[0].strip()
-            if not count and not people.bad and not any(character.isdigit() for character in cell):
-                heads = _heads(row)
-                count += 1
-                continue
-            count += 1
-            try:
-                if heads:
-                    number = recipient_of(row[heads["number"]] if len(row) > heads["number"] else "")
-                    waiting.setdefault(_refusal(row, heads, default), []).append(number)
-                else:
-                    append(recipient_of(cell))
-                people.rows += 1
-            except NotARecipient as fault:
-                people.note(line, f"no recipient: {fault.why}")
-            except ValueError as fault:
-                people.note(line, str(fault))
-            if count % BATCH == 0:
-                _empty(people, waiting)
-                tell()
+            yield line, row
     except csv.Error as error:
         people.note(line + 1, f"no CSV: {error}")
+
+
+def _read_rows(
+    people: People,
+    rows: Iterator[tuple[int, list[str]]],
+    default: K,
+    columns: Sequence[str],
+    key_of: Callable[[Mapping[str, str], K], K],
+    tell: Callable[[], None],
+) -> None:
+    heads: Mapping[str, int] = {}
+    waiting: dict[K, list[int]] = {}
+    count = 0
+    numbers = waiting.setdefault(default, [])
+    append = numbers.append
+    for line, row in rows:
+        if not any(map(str.strip, row)) or row[0].startswith("#"):
+            continue
+        cell = row[0].strip()
+        if not count and not people.bad and not any(character.isdigit() for character in cell):
+            heads = _heads(row, columns)
+            count += 1
+            continue
+        count += 1
+        try:
+            if heads:
+                number = recipient_of(row[heads["number"]] if len(row) > heads["number"] else "")
+                said = {name: row[place].strip() for name, place in heads.items() if place < len(row)}
+                waiting.setdefault(key_of(said, default), []).append(number)
+            else:
+                append(recipient_of(cell))
+            people.rows += 1
+        except NotARecipient as fault:
+            people.note(line, f"no recipient: {fault.why}")
+        except ValueError as fault:
+            people.note(line, str(fault))
+        if count % BATCH == 0:
+            _empty(people, waiting)
+            tell()
     _empty(people, waiting)
 
 
@@ -204,14 +227,13 @@ def _without_nul(text: Iterator[str]) -> Iterator[str]:
         yield line.replace("\0", "?") if "\0" in line else line
 
 
-def _heads(row: Sequence[str]) -> Mapping[str, int]:
+def _heads(row: Sequence[str], columns: Sequence[str]) -> Mapping[str, int]:
     """Column → place; the number is in the first column where none is called so."""
     heads = {name.strip().lower(): place for place, name in reversed(list(enumerate(row)))}
-    return {"number": 0} | {name: heads[name] for name in COLUMNS if name in heads}
+    return {"number": 0} | {name: heads[name] for name in columns if name in heads}
 
 
-def _refusal(row: Sequence[str], heads: Mapping[str, int], default: Refusal) -> Refusal:
-    said = {name: row[place].strip() for name, place in heads.items() if place < len(row)}
+def _refusal(said: Mapping[str, str], default: Refusal) -> Refusal:
     scope, value = said.get("scope", ""), said.get("value", "")
     value = cell_of(value)
     if not scope:
@@ -223,10 +245,10 @@ def _refusal(row: Sequence[str], heads: Mapping[str, int], default: Refusal) -> 
     )  # a person's own word, told by somebody else, is an import
 
 
-def _empty(people: People, waiting: Mapping[Refusal, list[int]]) -> None:
-    for refusal, numbers in waiting.items():
+def _empty(people: People, waiting: Mapping[K, list[int]]) -> None:
+    for key, numbers in waiting.items():
         if numbers:
-            people.add(refusal, numbers)
+            people.add(key, numbers)
             numbers.clear()
 
 

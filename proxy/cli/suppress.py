@@ -130,7 +130,7 @@ def take(
     default = Refusal(scope, value or "", source, int(time.time() + for_s) if for_s else 0)
     path = socket_of(config, control)
     try:
-        with _progress() as progress:
+        with progress_bar() as progress:
             reading = progress.add_task(f"reading {file.name}", total=max(1, file.stat().st_size))
             people = read_people(file, default, lambda done: progress.update(reading, completed=done))
             if people.bad or not people.rows:
@@ -156,8 +156,8 @@ def take(
 
 
 def _send(path: Path, people: Any, args: dict[str, Any], tell: Any) -> dict[str, Any]:
+    from proxy.ops.chunks import lines_of
     from proxy.ops.client import Conversation
-    from proxy.ops.suppress import lines_of
 
     keys = list(people.by)
     with Conversation(path, "suppress.import", {"keys": [one.as_args() for one in keys], **args}) as conversation:
@@ -171,7 +171,7 @@ def _send(path: Path, people: Any, args: dict[str, Any], tell: Any) -> dict[str,
         return dict(conversation.answer())
 
 
-def _progress() -> Any:
+def progress_bar() -> Any:
     """A bar on stderr, where that is a terminal."""
     from rich.console import Console
     from rich.progress import Progress

@@ -153,6 +153,11 @@ class Call:
         self._name, self._door = name, door
         self._reader, self._writer = reader, writer
 
+    @property
+    def strict(self) -> bool:
+        """Whether people are told apart: else all who get here are one."""
+        return self._door.strict
+
     def demand(self, wanted: Permission, more: str = "") -> None:
         """Refused where whoever asks may not have this besides what the command itself takes; ``more``: the option that wants it."""
         self._door.demand(self.asker, wanted, f"{self._name}{more}")

@@ -38,6 +38,11 @@ class Door:
         """Others from now on."""
         self._people = tuple(people)
 
+    @property
+    def strict(self) -> bool:
+        """Whether the settings list people."""
+        return bool(self._people)
+
     async def asker(self, account: str, token: str) -> Asker:
         """``token`` empty: none was given. Refused where it is nobody's."""
         if not token or not self._people:

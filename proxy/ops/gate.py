@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from proxy.access import Access
+from proxy.consents import Incoming
 from proxy.desk.revised import Revised
 from proxy.listing import Listing
 from proxy.orders import OrderBook
@@ -80,8 +81,8 @@ class Revising(Protocol):
 
 
 class Gate(Protocol):
-    listing: Listing | None
-    """The list that is on its way in: a checkpoint leaves the journal readable from its first record on."""
+    listing: Listing | Incoming | None
+    """The list of people that is on its way in: a checkpoint leaves the journal readable from its first record on."""
 
     @property
     def relay(self) -> Relay: ...

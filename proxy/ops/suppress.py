@@ -3,28 +3,22 @@
 In: numbers, what they refuse, who says so. Out: refusals in force and synced before anybody is told, of one person in the record, of many
 as a list. Never: half a list; the loop held for longer than a chunk takes.
 
-A list comes in lines of numbers behind the command: ``{"key": 0, "chunk": 12875, "numbers": "…"}`` (base64 of the lower 20 bits of each,
-four bytes little-endian), then ``{"end": true, "numbers": 1000000}``. Each line is in the journal before the next is read; the last one
-puts all of it into force, or nothing.
+A list comes in lines of numbers behind the command (chunks.py), then ``{"end": true, "numbers": 1000000}``. Each line is in the journal
+before the next is read; the last one puts all of it into force, or nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import sys
-from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-from pyroaring import BitMap
 
 from proxy.desk import entries, operated
 from proxy.listing import Listing
 from proxy.message import Category, OptOut
-from proxy.number import FIRST, LAST, Number
+from proxy.number import Number
 from proxy.officer import OfficerSays
+from proxy.ops.chunks import numbers_of
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.ops.people import recipient as recipient_in
@@ -33,7 +27,7 @@ from proxy.policy.category import SUBCATEGORIES
 from proxy.policy.orders import DIMENSIONS
 from proxy.state import record
 from proxy.state.facts import SCOPES, VALUE_BYTES_MAX
-from proxy.state.listed import CHUNK_BITS, LISTS_MAX, LOW_MASK, TooManyLists
+from proxy.state.listed import LISTS_MAX, TooManyLists
 from proxy.yamlfile import unknown
 
 SOURCES = ("officer", "complaint", "import")
@@ -43,12 +37,10 @@ WRITTEN_S = 30.0
 """A change of one person's record is written within so long, or whoever asked is told that it is not safe yet."""
 LISTING_NUMBERS_MAX = 300_000_000
 """Of one import: its chunks wait in memory, some two bytes a number, until all of it is there."""
-LINE_NUMBERS_MAX = 45_000
 UNSYNCED_NUMBERS_MAX = 4_000_000
 """So many numbers of a list may be written and not synced: the disk sets the pace, not the client."""
 ROWS_A_LINE = 500
 """Of an export."""
-_CHUNKS = range(FIRST >> CHUNK_BITS, (LAST >> CHUNK_BITS) + 1)
 
 
 def commands(gate: Gate) -> Mapping[str, Handler]:
@@ -228,7 +220,7 @@ class _Suppress:
                         f"{listing.numbers} numbers came, the client says {said.get('numbers')!r:.20}: nothing was imported"
                     )
                 return
-            key, chunk, lows = _numbers_of(said, len(listing.said.refusals))
+            key, chunk, lows = numbers_of(said, len(listing.said.refusals))
             body = operated.pack_listed(listing.sequence, key, chunk, lows.serialize())
             sequence = gate.write(entries.LISTED, body)
             listing.add(body, len(lows))
@@ -279,32 +271,3 @@ class _Suppress:
                     people += 1
             await asyncio.sleep(0)
         return {"rows": people}
-
-
-def _numbers_of(said: Mapping[str, Any], keys: int) -> tuple[int, int, BitMap]:
-    """(key, chunk, lower bits) of one line; Refused where it is no such thing, whoever sent it."""
-    key, chunk, packed = said.get("key"), said.get("chunk"), said.get("numbers")
-    if not (
-        isinstance(key, int) and 0 <= key < keys and isinstance(chunk, int) and chunk in _CHUNKS and isinstance(packed, str)
-    ):
-        raise Refused("a line of numbers says no key, no chunk or no numbers: nothing was imported")
-    try:
-        octets = base64.b64decode(packed, validate=True)
-        lows = array("I", octets)
-    except (binascii.Error, ValueError):
-        raise Refused("a line of numbers cannot be read: nothing was imported") from None
-    if sys.byteorder == "big":
-        lows.byteswap()
-    if not 0 < len(lows) <= LINE_NUMBERS_MAX or max(lows) > LOW_MASK:
-        raise Refused("a line of numbers holds too many, or one outside its chunk: nothing was imported")
-    return key, chunk, BitMap(lows)
-
-
-def lines_of(key: int, chunk: int, lows: BitMap) -> Iterable[dict[str, Any]]:
-    """The lines that tell these numbers: for the client."""
-    numbers = lows.to_array()
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    for start in range(0, len(numbers), LINE_NUMBERS_MAX):
-        octets = numbers[start : start + LINE_NUMBERS_MAX].tobytes()
-        yield {"key": key, "chunk": chunk, "numbers": base64.b64encode(octets).decode()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from proxy.message import CONSENT_REQUEST, Entry, OptOut, Pick, RefusedText, Take
+from proxy.message import CONSENT_REQUEST, Consent, Entry, OptOut, Pick, RefusedText, Take
 
 
 class Past:
@@ -44,6 +44,9 @@ class Past:
 
     def refused_texts(self) -> Sequence[RefusedText]:
         return self.texts
+
+    def consents(self, advertisers: frozenset[str], categories: frozenset[str], now: float) -> Sequence[Consent]:
+        return ()
 
 
 def matches(entry: Entry, pick: Pick) -> bool:

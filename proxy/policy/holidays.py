@@ -48,3 +48,12 @@ class Holidays:
         if word in ("workday", "rest"):
             return (worked or not (off or weekend)) is (word == "workday")
         return word in self._off.get(day, ())
+
+    def working_day_after(self, day: int, count: int) -> int:
+        """The ``count``-th day that is worked after this one: the last on which something is in time that must be done within so many
+        working days. Never the day itself, however early it was."""
+        left = count
+        while left > 0:
+            day += 1
+            left -= self.is_a("workday", day)
+        return day

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from proxy.message import Consent
 from proxy.number import about_people
 
 from .moments import DAY_S, OFFSET_S, within
@@ -53,7 +54,7 @@ class Consents:
         return None
 
 
-def state_of(row: ConsentRow | None, now: float) -> str:
+def state_of(row: ConsentRow | Consent | None, now: float) -> str:
     """One of CONSENT_STATES."""
     if row is None:
         return "absent"

@@ -8,6 +8,8 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
     table.py   many records in memory, compactly            aggregates.py  counts about no single person
     rate.py    messages a second                            mailbox.py     delivers that wait for their provider; box.py one's
     listed.py  people suppressed by lists, two bytes each   orders.py      what operators have ordered
+    consented.py  who agreed to what, likewise              withdrawn.py   what a person took back of it
+    erased.py  who was forgotten, by a keyed hash
     sqlite.py  the embedded engine                          checkpoint.py  writes its file
 
 Errors:  StateError ─┬─ StoreLocked      another gate has it; says which process
@@ -23,6 +25,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from proxy.message import Take
+from proxy.state.consented import Consented
+from proxy.state.erased import Erased
 from proxy.state.history import History
 from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
@@ -101,6 +105,8 @@ class EmbeddedStore(Store, Protocol):
     refusals: dict[str, int]
     """Refusals in force on people's own records, by scope, as of the last time that ``sweep`` had come round to all."""
     history: History
+    consented: Consented
+    erased: Erased
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Replay's way in: applies a change to one record, no version asked."""

@@ -14,6 +14,7 @@ from proxy.message import OptOut
 
 OPT_OUT, UNKNOWN, REPLIED = 1, 2, 3  # the third is replied.py's
 ASKED, REFUSED_TEXT = 5, 6  # asked.py's
+WITHDRAWN = 7  # withdrawn.py's
 SCOPES = ("all", "advertiser", "signature", "provider", "port", "category")
 SOURCES = ("reply", "complaint", "officer", "import")
 VALUE_BYTES_MAX = 240
@@ -31,6 +32,12 @@ def facts(area: bytes) -> Iterator[tuple[int, int, int]]:
         start = at + 2
         at = start + area[at + 1]
         yield area[start - 2], start, at
+
+
+def time_of(area: bytes, kind: int, start: int) -> int:
+    """When a refusal was said, or a consent taken back."""
+    at = start + (2 if kind == OPT_OUT else 0)
+    return int.from_bytes(area[at : at + 4], "big")
 
 
 def opt_outs(area: bytes) -> list[OptOut]:

@@ -11,16 +11,19 @@ Adding and removing are idempotent, as all that is replayed: a checkpoint may be
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pyroaring import BitMap
 
-from proxy.message import OptOut, Pick, Recipient, RefusedText
+from proxy.message import Consent, OptOut, Pick, Recipient, RefusedText
+from proxy.state.consented import CHUNK_BITS, LOW_MASK, Consented
+from proxy.state.erased import Erased
 
-CHUNK_BITS = 20
-LOW_MASK = (1 << CHUNK_BITS) - 1
+__all__ = ["CHUNK_BITS", "ERASED", "LISTS_MAX", "LOW_MASK", "Beside", "Key", "Listed", "Told", "TooManyLists"]
+
 LISTS_MAX = 256
 """Lists at once: a person who is on any is looked up in each."""
 _NAME_ROW = 0xFFFF_FFFF
@@ -64,6 +67,10 @@ class _Chunk:
         self.any = maps[0] if len(maps) == 1 else BitMap.union(*maps)
 
 
+ERASED = OptOut("all", "", 0, "officer", 0)
+"""What is known of who was forgotten: that they get no marketing."""
+
+
 class Told(NamedTuple):
     """One list, for people."""
 
@@ -73,7 +80,10 @@ class Told(NamedTuple):
 
 
 class Listed:
-    def __init__(self) -> None:
+    def __init__(self, consented: Consented | None = None, erased: Erased | None = None) -> None:
+        """``consented``: who agreed to what, ``erased``: who was forgotten: told of a person beside what lists say."""
+        self.consented = consented if consented is not None else Consented()
+        self.erased = erased if erased is not None else Erased()
         self.empty = True
         """Whether nobody is listed: then nobody need ask."""
         self._lists: dict[int, _List] = {}
@@ -172,6 +182,23 @@ class Listed:
             self._forget_if_empty(one)
             return gone
         return 0
+
+    def end_before(self, number: int, moment: float) -> int:
+        """Takes a person off the lists whose newest addition is older than a moment; off how many."""
+        return self._take_off(number, [one for one in self._lists.values() if one.time < moment])
+
+    def forget(self, number: int) -> int:
+        """Takes a person off all lists; off how many."""
+        return self._take_off(number, list(self._lists.values()))
+
+    def _take_off(self, number: int, lists: list[_List]) -> int:
+        place, lows, gone = number >> CHUNK_BITS, BitMap((number & LOW_MASK,)), 0
+        for one in lists:
+            chunk = self._chunks.get(place)
+            there = chunk.by.get(one.number) if chunk is not None else None
+            if chunk is not None and there is not None:
+                gone += self._replace(one, place, chunk, there, there - lows)
+        return gone
 
     def _replace(self, one: _List, place: int, chunk: _Chunk, there: BitMap, left: BitMap) -> int:
         gone = len(there) - len(left)
@@ -280,7 +307,8 @@ class Beside:
 
     def _refusals(self) -> Sequence[OptOut]:
         if self._found is None:
-            self._found = self._listed.refusals(self._number)
+            found = self._listed.refusals(self._number)
+            self._found = (*found, ERASED) if self._listed.erased.has(self._number) else found
         return self._found
 
     def opt_outs(self) -> Sequence[OptOut]:
@@ -291,6 +319,14 @@ class Beside:
 
     def refused_texts(self) -> Sequence[RefusedText]:
         return self._record.refused_texts()
+
+    def consents(self, advertisers: frozenset[str], categories: frozenset[str], now: float) -> Sequence[Consent]:
+        taken_back = self._record.consents(advertisers, categories, now)
+        batch = self._listed.consented.newest(self._number, advertisers, categories, now)
+        if batch is None:
+            return taken_back
+        reviewer = batch.reviewer if batch.state == "accepted" else ""
+        return (Consent("granted", batch.given, batch.until or math.inf, reviewer), *taken_back)
 
     def count(self, after: int, pick: Pick, enough: int) -> int:
         return self._record.count(after, pick, enough)

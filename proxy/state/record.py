@@ -18,12 +18,13 @@ replaying, ``add(…, most=REPLAY_MAX)`` and one ``prune`` at the end keep entri
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from typing import cast
 
-from proxy.message import ENTRY, Category, Entry, EntryState, OptOut, Pick, RefusedText
-from proxy.state import asked, facts
+from proxy.message import ENTRY, Category, Consent, Entry, EntryState, OptOut, Pick, RefusedText
+from proxy.state import asked, facts, withdrawn
 from proxy.state.facts import position
 
 EMPTY = bytes(7)
@@ -107,6 +108,17 @@ class Record:
         """What those said whom the person refused."""
         return asked.refused_texts(_area(self.data))
 
+    def consents(self, advertisers: frozenset[str], categories: frozenset[str], now: float) -> Sequence[Consent]:
+        """What the person took back of such consents (who gave them is known beside the records)."""
+        data = self.data
+        if len(data) == 7 + data[6] * 32:
+            return ()
+        return [
+            Consent("revoked", one.time, math.inf, "")
+            for one in withdrawn.withdrawals(_area(data))
+            if covers(one.advertiser, advertisers) and covers(one.category, categories)
+        ]
+
     def entries(self) -> list[Entry]:
         return entries(self.data)
 
@@ -116,8 +128,41 @@ def entries(data: bytes) -> list[Entry]:
     return [Entry.of_row(row) for row in ENTRY.iter_unpack(data[7 : 7 + data[6] * 32])]
 
 
+def covers(said: str, asked_for: frozenset[str]) -> bool:
+    """Whether what somebody took back is about any of these; empty: of all."""
+    return not said or said in asked_for
+
+
+def without_past(data: bytes, before: int) -> bytes:
+    """The record without what is older than a moment: since then the number is somebody else's."""
+    for entry in entries(data):
+        if entry.time < before:
+            data = remove(data, entry.id)
+    end, area = _HEAD + data[6] * _ENTRY_BYTES, _area(data)
+    kept = [
+        area[start - 2 : stop]
+        for kind, start, stop in facts.facts(area)
+        if kind == facts.UNKNOWN
+        or (kind == facts.ASKED and facts.holds(data[_HEAD:end], int.from_bytes(area[start : start + 6], "big")))
+        or (kind in (facts.OPT_OUT, facts.WITHDRAWN) and facts.time_of(area, kind, start) >= before)
+    ]
+    return data[:end] + b"".join(kept)
+
+
+def only_entries(data: bytes) -> bytes:
+    """The record without anything a person said, or somebody said to them: what caps and late answers need."""
+    end, area = _HEAD + data[6] * _ENTRY_BYTES, _area(data)
+    kept = [area[start - 2 : stop] for kind, start, stop in facts.facts(area) if kind == facts.UNKNOWN]
+    return data[:end] + b"".join(kept)
+
+
 def opt_outs(data: bytes) -> list[OptOut]:
     return facts.opt_outs(_area(data))
+
+
+def withdrawals(data: bytes) -> list[withdrawn.Withdrawal]:
+    """Consents the person took back, oldest first."""
+    return withdrawn.withdrawals(_area(data))
 
 
 def _area(data: bytes) -> bytes:

@@ -29,6 +29,8 @@ from proxy import folders
 from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked
 from proxy.state.aggregates import Aggregates
 from proxy.state.checkpoint import CheckpointFile, Slice
+from proxy.state.consented import Consented
+from proxy.state.erased import Erased
 from proxy.state.history import History
 from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
@@ -77,7 +79,9 @@ class SqliteStore:
         self._lock_file = -1
         self.counters = Aggregates()
         self.mailbox = Mailbox()
-        self.listed = Listed()
+        self.consented = Consented()
+        self.erased = Erased()
+        self.listed = Listed(self.consented, self.erased)
         self.orders = Orders()
         self.history = History()
         self._table: Table
@@ -113,7 +117,9 @@ class SqliteStore:
         self.history.restore(self._file.rows("history"))
         try:
             self.listed.restore(self._file.rows("listed"))
-        except (ValueError, LookupError, struct.error) as error:
+            self.consented.restore(self._file.rows("consented"))
+            self.erased.restore(self._file.rows("erased"))
+        except (ValueError, TypeError, LookupError, struct.error) as error:
             raise self._file.unreadable(error) from error
         clean = meta.get("stopped") == "clean"
         self.position = Position(*(int(meta.get(name, str(default))) for name, default in Position()._asdict().items()))
@@ -168,6 +174,7 @@ class SqliteStore:
         """Drops what time alone has emptied and counts refusals, looking at so many buckets; regular calls come round to all."""
         self.counters.sweep(now)
         self.listed.expire(now)
+        self.consented.expire(now)
         gone, table = 0, self._table
         for _ in range(min(buckets, table.buckets)):
             self._swept += 1
@@ -284,9 +291,9 @@ class SqliteStore:
 
     def _steps(self, position: Position) -> Generator[Step | Wait, None, None]:
         """Work for the thread, one step at a time, and what to wait for. Closed early, all stays dirty."""
-        counters, mailbox, listed, orders, file, table = (
-            self.counters, self.mailbox, self.listed, self.orders, self._file, self._table,
-        )  # fmt: skip
+        counters, mailbox, file, table = self.counters, self.mailbox, self._file, self._table
+        chunked: dict[str, Listed | Consented] = {"listed": self.listed, "consented": self.consented}
+        few: dict[str, Orders | History | Erased] = {"orders": self.orders, "history": self.history, "erased": self.erased}
         version = str(self._version)
         regrouped = self._regroup()
         frozen = table.take_changed()
@@ -294,9 +301,11 @@ class SqliteStore:
         counters_taken: list[int] = []
         counters.freeze()
         mailbox.freeze()
-        listed.freeze()
-        ordered, orders.changed = orders.changed, False
-        revised, self.history.changed = self.history.changed, False
+        for many in chunked.values():
+            many.freeze()
+        changed = [name for name, one in few.items() if one.changed]
+        for name in changed:
+            few[name].changed = False
         done = False
         try:
             yield file.begin
@@ -308,14 +317,12 @@ class SqliteStore:
                 yield partial(file.write, Slice("aggregates", rows))
             while rows := mailbox.collect(SLICE_ROWS):
                 yield partial(file.write, Slice("mailbox", rows))
-            while rows := listed.collect(SLICE_CHUNKS):
-                yield partial(file.write, Slice("listed", rows))
-            if ordered:
-                yield partial(file.empty, "orders")
-                yield partial(file.write, Slice("orders", orders.rows()))
-            if revised:
-                yield partial(file.empty, "history")
-                yield partial(file.write, Slice("history", self.history.rows()))
+            for name, many in chunked.items():
+                while rows := many.collect(SLICE_CHUNKS):
+                    yield partial(file.write, Slice(name, rows))
+            for name in changed:
+                yield partial(file.empty, name)
+                yield partial(file.write, Slice(name, few[name].rows()))
             yield Wait.SYNCED
             meta = {"version": version, "groups": str(groups), "refusals": json.dumps(self.refusals), **_as_meta(position)}
             yield partial(file.commit, meta)
@@ -324,10 +331,11 @@ class SqliteStore:
         finally:
             counters.thaw([] if done else counters_taken)
             mailbox.thaw(done)
-            listed.thaw(done)
+            for many in chunked.values():
+                many.thaw(done)
             if not done:
-                orders.changed |= ordered
-                self.history.changed |= revised
+                for name in changed:
+                    few[name].changed = True
                 table.put_back(frozen)
                 file.rollback()
 

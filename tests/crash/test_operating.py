@@ -20,7 +20,7 @@ from pyroaring import BitMap
 from proxy.desk import entries
 from proxy.desk.journal import Journal, OsDisk
 from proxy.ops import client
-from proxy.ops.suppress import lines_of
+from proxy.ops.chunks import lines_of
 from proxy.state.listed import CHUNK_BITS
 from tests.crash.house import command
 from tests.crash.operated_that_dies import POINTS

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from proxy.message import OptOut
 from proxy.state import record, replied
 from proxy.state.aggregates import Aggregates
+from proxy.state.consented import Consented
+from proxy.state.erased import Erased
 from proxy.state.history import History
 from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
@@ -41,7 +43,8 @@ class SimStore:
         self.counters = counters
         self.versions = versions
         self.mailbox = Mailbox()
-        self.listed = Listed()
+        self.consented, self.erased = Consented(), Erased()
+        self.listed = Listed(self.consented, self.erased)
         self.orders = Orders()
         self.history = History()
 

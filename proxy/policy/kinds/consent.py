@@ -1,13 +1,15 @@
-"""consent: what the person agreed to, by ``registries/consents.csv``: ``consent: [absent, expired, revoked, unreviewed]``, ``granted``;
-``asked``: this advertiser has asked them already (the person's record knows, whatever became of it).
+"""consent: what the person agreed to, by ``registries/consents.csv`` and by what was imported into the gate (``gate106 consent``), whichever
+is newer: ``consent: [absent, expired, revoked, unreviewed]``, ``granted``; ``asked``: this advertiser has asked them already (the person's
+record knows, whatever became of it). A refusal that covers the message takes back what was agreed to before it.
 """
 
 from __future__ import annotations
 
-from proxy.message import Facts, Message, Recipient
+from proxy.message import Consent, Facts, Message, Recipient
 from proxy.policy.condition import AnyOf, Person, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.people import CONSENT_STATES, state_of
+from proxy.policy.kinds.suppressed import covers
+from proxy.policy.people import CONSENT_STATES, ConsentRow, state_of
 from proxy.policy.shape import among, some
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said, any_of
@@ -16,10 +18,15 @@ IN_RECORD = "person"
 WORDS = (*CONSENT_STATES, "asked")
 CHINESE = "号码对该广告主的同意状态: 已同意、没有、过期、撤销、证明没审; `asked` 已经问过"
 MEND = Said(
-    "get this person's consent, with a proof that was looked at (registries/consents.csv)",
-    "先取得该号码的同意, 证明经过审核(registries/consents.csv)",
+    "get this person's consent, with a proof that was looked at (registries/consents.csv, gate106 consent import)",
+    "先取得该号码的同意, 证明经过审核(registries/consents.csv, gate106 consent import)",
 )
 SHAPE = some(among(WORDS))
+
+
+def _newest(one: ConsentRow | Consent) -> tuple[float, bool]:
+    """Of two of one moment what was taken back counts."""
+    return one.time, one.state == "revoked"
 
 
 def condition(node: Node, context: Context) -> Tree:
@@ -31,7 +38,23 @@ def condition(node: Node, context: Context) -> Tree:
         mine = registry.advertiser_of(facts.signature_hash)
         known = frozenset(("", mine, facts.signature))
         of = frozenset(("", facts.category.word, facts.subcategory))
-        return state_of(consents.newest(message.recipient, known, of, now), now) in states
+        words: list[ConsentRow | Consent] = [*record.consents(known, of, now)]
+        if (row := consents.newest(message.recipient, known, of, now)) is not None:
+            words.append(row)
+        newest = max(words, key=_newest, default=None)
+        if newest is not None and newest.state == "granted" and _refused_since(newest.time, message, record, facts):
+            return "revoked" in states
+        return state_of(newest, now) in states
+
+    def _refused_since(time: float, message: Message, record: Recipient, facts: Facts) -> bool:
+        """Whether a refusal on file, one that is over too, is as new as the consent and covers the message."""
+        return any(
+            registry.same_advertiser(one.value, facts.signature_hash)
+            if one.scope == "advertiser"
+            else covers("global" if one.scope == "all" else one.scope, one.value, message.sender, facts)
+            for one in record.opt_outs()
+            if one.time >= time
+        )
 
     def asked(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
         mine = registry.advertiser_of(facts.signature_hash)

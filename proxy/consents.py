@@ -1,0 +1,162 @@
+"""Consents: files of them on their way in, and what becomes of them and of persons, live and replayed alike.
+
+In: records of kinds CONSENT_FILE, CONSENTS, CONSENT_EVENT, PERSON, in order. Out: batches with their numbers once all of a file is there and is
+what was sent; persons taken out of them. Never: half a file; the journal, the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
+
+from pyroaring import BitMap
+
+from proxy.desk import consents, entries
+from proxy.desk.consents import ConsentFile, Event, Person
+from proxy.state import EmbeddedStore, record
+from proxy.state.consented import Batch, Consented
+from proxy.state.withdrawn import Withdrawal, withdraw
+
+
+class NotWhole(ValueError):
+    """What is there is not what the end of the file says: the journal, or the gate that wrote it, is at fault."""
+
+
+class Incoming:
+    """One file."""
+
+    def __init__(self, sequence: int, said: ConsentFile) -> None:
+        """``sequence``: of the CONSENT_FILE record, which is its name."""
+        self.sequence = sequence
+        self.said = said
+        self.numbers = 0
+        self._chunks: list[consents.Chunk] = []
+        self._digest = blake2b(digest_size=16)
+
+    def add(self, body: bytes, numbers: int) -> None:
+        """One CONSENTS record, and how many numbers are in it."""
+        self._digest.update(len(body).to_bytes(4, "big"))
+        self._digest.update(body)
+        self._chunks.append(consents.unpack_chunk(body))
+        self.numbers += numbers
+
+    def whole(self, now: float, highest: int) -> Event:
+        """The end of it; ``highest``: the highest number a batch has."""
+        said = self.said
+        numbers = tuple(range(highest + 1, highest + 1 + len(said.batches)))
+        return Event(now, "whole", numbers, said.who, said.why, self._digest.hexdigest(), self.sequence, len(self._chunks))
+
+    def apply(self, event: Event, consented: Consented) -> Iterator[int]:
+        """Puts it into force chunk by chunk; how many consents each brought. NotWhole, before anything is changed."""
+        if (len(self._chunks), self._digest.hexdigest()) != (event.chunks, event.said):
+            raise NotWhole(f"the consents that record {self.sequence} of the journal begins are not whole; restore the journal")
+        said = self.said
+        for number, terms in zip(event.batches, said.batches, strict=True):
+            consented.put(
+                Batch(
+                    number, *terms, said.source, said.provider, said.proof, said.file, int(event.time), said.who, said.why, said.due
+                )
+            )  # fmt: skip
+        for one in self._chunks:
+            yield consented.add(event.batches[one.batch], one.chunk, BitMap.deserialize(one.numbers))
+
+
+class Incomings:
+    """Files that have begun and are not whole, while the journal is read."""
+
+    def __init__(self, consented: Consented) -> None:
+        self._consented = consented
+        self._begun: dict[int, Incoming] = {}
+
+    def read(self, sequence: int, kind: int, body: bytes) -> bool:
+        """One record; whether it is of consents."""
+        if kind == entries.CONSENT_FILE:
+            self._begun[sequence] = Incoming(sequence, consents.unpack_file(body))
+        elif kind == entries.CONSENTS:
+            incoming = self._begun.get(consents.unpack_chunk(body).file)
+            if incoming is not None:  # else it belongs to one that was whole before what is read
+                incoming.add(body, 0)
+        elif kind == entries.CONSENT_EVENT:
+            self._happened(consents.unpack_event(body))
+        else:
+            return False
+        return True
+
+    def _happened(self, event: Event) -> None:
+        if event.event != "whole":
+            apply_event(self._consented, event)
+        elif (incoming := self._begun.pop(event.file, None)) is not None:
+            for _ in incoming.apply(event, self._consented):
+                pass
+
+    def abandon(self) -> None:
+        """The gate was started anew: what was not whole by then never will be."""
+        self._begun.clear()
+
+
+def apply_event(consented: Consented, event: Event) -> None:
+    """What became of batches."""
+    for number in event.batches:
+        batch = consented.find(number)
+        if batch is None:
+            continue  # its time was over and it is forgotten
+        if event.event == "reviewed":
+            batch = batch._replace(state=event.said, reviewed=int(event.time), reviewer=event.who, reason=event.why)
+        elif event.event == "proof":
+            batch = batch._replace(proof=event.said)
+        consented.put(batch)
+
+
+# --------------------------------------------------------------------------------------------------------------- one person
+
+
+def person_changed(data: bytes, said: Person) -> bytes:
+    """The person's record after it."""
+    if said.event == "withdrawn":
+        return withdraw(data, Withdrawal(said.advertiser, said.category, int(said.time)))
+    if said.event == "recycled":
+        return record.without_past(data, said.before)
+    return record.only_entries(data)
+
+
+def beside_changed(store: EmbeddedStore, said: Person) -> int:
+    """What is known of the person beside the record; how much of it went."""
+    if said.event == "recycled":
+        return store.consented.end_before(said.recipient, said.before) + store.listed.end_before(said.recipient, said.before)
+    if said.event == "erased":
+        store.erased.add(said.name)
+        return store.consented.remove(said.recipient) + store.listed.forget(said.recipient)
+    return 0
+
+
+class PersonSays:
+    """One change of what is known of one person (a Change)."""
+
+    __slots__ = ("recipient", "said", "gone", "_store", "_then")
+
+    def __init__(self, said: Person, store: EmbeddedStore, then: Callable[[PersonSays, int], None]) -> None:
+        """``then`` hears where it is recorded."""
+        self.recipient = said.recipient
+        self.said = said
+        self.gone = 0
+        self._store = store
+        self._then = then
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        self.said = self.said._replace(time=now)
+        return person_changed(data, self.said)
+
+    def written(self, now: float) -> tuple[int, bytes]:
+        return entries.PERSON, consents.pack_person(self.said)
+
+    def done(self, recorded: int) -> None:
+        self.gone = beside_changed(self._store, self.said)
+        self._then(self, recorded)
+
+    def unwritten(self) -> bool:
+        return True  # it is in force in memory, so it must be written: whoever asked is not answered until then
+
+
+def people_in(batches: Sequence[tuple[Batch, int]]) -> int:
+    """How many consents there are."""
+    return sum(numbers for _, numbers in batches)

@@ -1,0 +1,48 @@
+"""Erased: who asked to be forgotten and is still not to get marketing: 64 bits of their number under a key, and nothing else of them.
+
+In: the names the key gives people. Out: whether a number's is among them; rows for a checkpoint. Never: a number kept, the key written.
+
+The key lies with the archive's keys, apart from the store: without it a name could be guessed by trying all numbers. Asking costs one hash,
+where there is anybody at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+
+class Erased:
+    def __init__(self) -> None:
+        self.empty = True
+        self.named: Callable[[int], int] | None = None
+        """A number's name (archive.keys); whoever opens the store brings it. None: nobody can be recognized."""
+        self.changed = False
+        """Since the last checkpoint."""
+        self._held: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def add(self, name: int) -> None:
+        self._held.add(name)
+        self.empty, self.changed = False, True
+
+    def has(self, number: int) -> bool:
+        return not self.empty and self.named is not None and self.named(number) in self._held
+
+    def discard(self, number: int) -> bool:
+        """The person wants marketing again, or it was a mistake; whether they were there."""
+        if not self.has(number):
+            return False
+        assert self.named is not None
+        self._held.discard(self.named(number))
+        self.empty, self.changed = not self._held, True
+        return True
+
+    def rows(self) -> list[tuple[int, bytes]]:
+        """All rows of the checkpoint's table."""
+        return [(one, b"\x01") for one in sorted(self._held)]
+
+    def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        self._held = {one for one, _ in rows}
+        self.empty = not self._held

@@ -1,0 +1,122 @@
+"""Consents in a running gate: in with a file and its proof, looked at by another person, in force at once, taken back at once, over kills."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import pwd
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.ops.guard import hash_token
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import SHANGHAI, Gate, provider, run
+from tests.e2e.raw import Raw
+
+LI, WANG, ZHAO = (SHANGHAI.format(number) for number in (1, 2, 3))
+ME = pwd.getpwuid(os.getuid()).pw_name
+MISSING = 0x420
+RULES = """
+rules:
+  - {id: needs-consent, when: {category: marketing, consent: [absent, expired, revoked, unreviewed]}, then: reject, reason: consent-missing}
+"""
+
+
+class House(Gate):
+    def said(self, *words: str | Path, code: int = 0, token: str = "") -> Any:
+        if token:
+            os.environ["GATE106_TOKEN"] = token
+        try:
+            done = run("consent", *words, "--config", self.config, "--json")
+        finally:
+            os.environ.pop("GATE106_TOKEN", None)
+        assert done.returncode == code, done.stderr
+        return json.loads(done.stdout) if done.stdout else done.stderr
+
+    def statuses(self, *people: str) -> list[int]:
+        with Raw(self.port) as jia:
+            assert jia.bind("jia").status == 0
+            return [jia.submit("1069001", person, b"advertisement").status for person in people]
+
+
+@pytest.fixture
+def house(tmp_path: Path, carrier: Carrier) -> Iterator[House]:
+    people = [
+        {"name": "li", "user": ME, "roles": ["officer"], "token": hash_token("token of li")},
+        {"name": "wang", "roles": ["officer"], "token": hash_token("token of wang")},
+        {"name": "zhao", "roles": ["viewer"], "token": hash_token("token of zhao")},
+    ]
+    made = House(tmp_path, carrier.port, [provider("jia", "1069001", category="marketing")], people=people)
+    made.write_rules(RULES)
+    yield made.start()  # type: ignore[misc]
+    made.stop()
+
+
+def test_from_a_file_to_a_message_and_back(house: House, tmp_path: Path) -> None:
+    (tmp_path / "proof.pdf").write_bytes(b"%PDF signed")
+    (tmp_path / "bad.csv").write_bytes(
+        "号码,given\n13800210001,2026-01-01\n1380021,2026-01-01\n13800210003,soon\n".encode("gbk")
+    )
+    (tmp_path / "good.csv").write_bytes(f"号码,given\n{LI},2026-01-01\n{WANG},2026-01-01 10:00\n".encode("gbk"))
+    handed_in = ("--source", "app", "--provider", "jia", "--version", "v3", "--why", "handed in by jia")
+
+    assert "13800210003 " not in (bad := house.said("import", tmp_path / "bad.csv", *handed_in, code=2))
+    assert "bad.csv:3: no recipient: 7 digits instead of 11" in bad
+    assert "bad.csv:4: given: " in bad
+    assert "2 bad rows of 3: nothing was imported" in bad
+    assert house.statuses(LI) == [MISSING]
+
+    told = house.said("import", tmp_path / "good.csv", *handed_in)
+    assert (told["batches"], told["numbers"], told["new"], told["enforced"]) == ([1], 2, 2, True)
+    (task,) = house.said("tasks", "--provider", "jia")["batches"]
+    assert (task["number"], task["overdue"], task["due"]) == (1, False, told["due"])
+    assert "there is no proof to look at" in house.said(
+        "review", "1", "--verdict", "accepted", "--why", "x", code=2, token="token of wang"
+    )
+    (proved,) = house.said("proof", "1", "--file", tmp_path / "proof.pdf", "--why", "sent by jia")["batches"]
+    assert proved["proof"] == hashlib.sha256(b"%PDF signed").hexdigest()
+    assert house.said("tasks")["batches"] == []
+    assert house.statuses(LI) == [MISSING], "nobody has looked at it"
+
+    assert "was brought by li: somebody else must look" in house.said(
+        "review", "1", "--verdict", "accepted", "--why", "x", code=2
+    )
+    refused = house.said("review", "1", "--verdict", "accepted", "--why", "x", code=2, token="token of zhao")
+    assert "takes the role officer or admin, and zhao is viewer" in refused
+    house.said("review", "1", "--verdict", "accepted", "--why", "the form is signed", token="token of wang")
+    assert house.statuses(LI, WANG, ZHAO) == [0, 0, MISSING]
+
+    house.signal(signal.SIGKILL)
+    house.wait()
+    house.start()
+    assert house.statuses(LI, ZHAO) == [0, MISSING]
+    house.said("withdraw", "--to", LI, "--why", "asked by phone")
+    assert house.statuses(LI, WANG) == [MISSING, 0]
+    shown = house.said("show", "--to", LI)
+    assert [one["reviewer"].partition(" (")[0] for one in shown["consents"]] == ["wang"]
+    assert len(shown["withdrawn"]) == 1
+    assert LI not in json.dumps(shown)
+
+    out = tmp_path / "out.csv"
+    assert "takes the role" in house.said("export", "--out", out, "--why", "x", code=2, token="token of zhao")
+    out.unlink()
+    assert house.said("export", "--out", out, "--why", "the regulator asks")["rows"] == 2
+    assert out.stat().st_mode & 0o777 == 0o600
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["number"], row["given"], row["state"], row["version"]) for row in rows] == [
+        (LI, "2026-01-01", "accepted", "v3"), (WANG, "2026-01-01", "accepted", "v3"),
+    ]  # fmt: skip
+    house.said("withdraw", "1", "--why", "the form was forged")
+    assert house.statuses(WANG) == [MISSING]
+    house.signal(signal.SIGTERM)
+    house.wait()
+    house.start()
+    assert house.statuses(WANG) == [MISSING]
+    assert [one["state"] for one in house.said()["batches"]] == ["withdrawn"]
