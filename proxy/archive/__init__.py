@@ -6,6 +6,7 @@ changed, a number in the clear, anything a running gate waits for (it is another
     <folder>/node-0/manifest.json            what there is: every table with its records, digest, and the chain before and behind it
     <folder>/node-0/hours/…01.parquet        of one segment (an hour, or 64 MB), named after its first record
     <folder>/node-0/days/2026-11-11-….parquet   of all segments of a day in China: the hours become it once the day is over
+    <folder>/node-0/days/….bloom              beside each table: which words it may hold
     <folder>/node-0/heads/2026-11-11.json    the manifest as of that day's end, signed
     <folder>/looked/…                        a journal of its own: who looked for whom while no gate ran
 
@@ -15,6 +16,7 @@ changed, a number in the clear, anything a running gate waits for (it is another
     heads.py     the daily signed head                                          finding.py  questions (asking.py) and answers; covering.py:
     looked.py    who looked                                                     how much they stand on; tail.py: what is in no table yet
     engine.py    DuckDB, held short                                             steady.py   whole files or none
+    bloom.py     which words are in no row of a table
 
 **What is true** is the manifest: a file it does not name is of no account, whatever its name, and goes with the next roll. So every step is
 *write beside, sync, rename, sync; swap the manifest, sync; remove what it names no more*, and a kill between any two loses and doubles nothing.

@@ -37,6 +37,8 @@ class Here(NamedTuple):
     file: File
     since_ms: int
     until_ms: int
+    filtered: bool
+    """Whether a Bloom filter lies beside it that the manifest names."""
 
 
 class Covered(NamedTuple):
@@ -61,7 +63,8 @@ def covered(manifests: Sequence[tuple[Path, Manifest]], question: Question, own:
                     if fault := fault_of(folder / file.name, file.octets):
                         missing.append(f"{fault} (records {table.first} to {table.last})")
                     else:
-                        files.append(Here(folder / file.name, file, table.since_ms, table.until_ms))
+                        filtered = file.name in manifest.blooms
+                        files.append(Here(folder / file.name, file, table.since_ms, table.until_ms, filtered))
     if not any(manifest is own for _, manifest in manifests) and rest.last:
         spans.append(_span(own, rest))
     if own.chain and rest.first and (rest.first != own.last + 1 or rest.previous != own.chain):

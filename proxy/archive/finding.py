@@ -4,20 +4,22 @@ In: the archive, a journal whose newest records are in no table yet, the keys, a
 (``Keys.unseal`` is the caller's, who journals it first); a one-time password younger than 15 minutes; a "not found" that does not say
 what was looked through.
 
-One person: their rows of all tables that can matter, read once. Nobody named: the newest tables first, until there are enough.
+One person: their rows of all tables that can matter, read once. Nobody named: the newest tables first, until there are enough; those whose
+Bloom filter says that the words are not in them are passed over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
 
-from proxy.archive import tables
+from proxy.archive import bloom, tables
 from proxy.archive.asking import LATER_S, Question
 from proxy.archive.covering import Covered, Here, covered
 from proxy.archive.engine import engine
@@ -89,11 +91,14 @@ class Found:
     more: bool  # there are more than were asked for
     events: list[Fate]  # what else there is about the person, with nobody named nothing
     covered: Covered
+    passed_over: int = 0  # files of ``covered`` of which a filter said that nothing of it is in them
 
 
-def find(archive: Path, disk: Disk | None, node: int, keys: Keys, question: Question, now: float) -> Found:
-    """``disk``: the journal of ``node``, None where it is not at hand. Raises TailError, ManifestError, JournalDamaged, OSError,
-    duckdb.Error."""
+def find(
+    archive: Path, disk: Disk | None, node: int, keys: Keys, question: Question, now: float, *, thorough: bool = False
+) -> Found:
+    """``disk``: the journal of ``node``, None where it is not at hand. ``thorough``: no filter is believed.
+    Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
     manifests = [(folder, load(folder)) for folder in nodes(archive)]
     home = home_of(archive, node, disk.identity()) if disk is not None else node_folder(archive, node)
     own = next((one for folder, one in manifests if folder == home), Manifest(node))
@@ -101,11 +106,11 @@ def find(archive: Path, disk: Disk | None, node: int, keys: Keys, question: Ques
     coverage = covered(manifests, question, own, rest)
     with engine() as asked:
         asked.register("tail", _arrow(rest, node, keys))
-        looking = _Looking(asked, coverage.files, question, home.name)
+        looking = _Looking(asked, coverage.files, question, home.name, () if thorough else bloom.wanted(question))
         fits, others = looking.for_person(keys.person(question.to)) if question.to else looking.for_anybody()
     hits = _hits(fits[: question.limit], others, now)
     events = _join(hits, others)
-    return Found(hits, len(fits) > question.limit, events[-EVENTS_MAX:] if question.to else [], coverage)
+    return Found(hits, len(fits) > question.limit, events[-EVENTS_MAX:] if question.to else [], coverage, looking.passed_over)
 
 
 def _arrow(rest: Tail, node: int, keys: Keys) -> Any:
@@ -119,9 +124,17 @@ class _Looking:
     """One question to the engine. Each answer: the submits that fit, the newest first, and all else there is about these persons, in
     the same time and while something can still become of a message."""
 
-    def __init__(self, asked: duckdb.DuckDBPyConnection, files: Sequence[Here], question: Question, home: str) -> None:
-        """``home``: the folder that the rows of ``tail`` will be in."""
-        self._engine, self._files, self._question, self._home = asked, files, question, home
+    def __init__(
+        self,
+        asked: duckdb.DuckDBPyConnection,
+        files: Sequence[Here],
+        question: Question,
+        home: str,
+        words: Sequence[bytes],
+    ) -> None:
+        """``home``: the folder that the rows of ``tail`` will be in. ``words``: that a file has, or nothing of what is asked for."""
+        self._engine, self._files, self._question, self._home, self._words = asked, files, question, home, words
+        self.passed_over = 0
         self._fits, self._values = question.fits()
         self._enough = question.limit + 1
 
@@ -139,28 +152,28 @@ class _Looking:
 
     def for_anybody(self) -> tuple[Rows, Rows]:
         fits = self._rows([], self._fits, self._values, _COLUMNS, self._enough)
-        for start in range(0, len(self._files), FILES_A_STEP):
-            if len(fits) >= self._enough:
+        hopeful = self._hopeful()
+        while step := list(islice(hopeful, FILES_A_STEP)):
+            if len(fits) >= self._enough and max(one.until_ms for one in step) < fits[-1]["time_ms"]:
                 break
-            files = [one.path for one in self._files[start : start + FILES_A_STEP]]
-            fits += self._rows(files, self._fits, self._values, _COLUMNS, self._enough, tail=False)
+            fits += self._rows([one.path for one in step], self._fits, self._values, _COLUMNS, self._enough, tail=False)
+            fits = sorted(fits, key=_when, reverse=True)[: self._enough]
         shown = fits[: self._question.limit]
         persons = {row["person"] for row in shown} - {0}
         if not persons:
             return fits, []
-        begin, later = (
-            min(row["time_ms"] for row in shown) - PARTS_MS,
-            max(row["time_ms"] for row in shown) + int(LATER_S * 1000),
-        )
-        files = [
-            one.path
-            for one in self._files
-            if one.since_ms <= later
-            and one.until_ms >= begin
-            and any(one.file.least <= person <= one.file.most for person in persons)
-        ]
+        begin, later = shown[-1]["time_ms"] - PARTS_MS, shown[0]["time_ms"] + int(LATER_S * 1000)
+        files = [one.path for one in self._files if any(_near(one, row) for row in shown)]
         where = f"person IN ({', '.join(map(str, persons))}) AND time_ms BETWEEN $begin AND $later"
         return fits, self._rows(files, where, {"begin": begin, "later": later}, _COLUMNS, PERSON_ROWS_MAX)
+
+    def _hopeful(self) -> Iterator[Here]:
+        """Files that may hold what is asked for, the newest first."""
+        for one in self._files:
+            if self._words and one.filtered and not bloom.may_hold(one.path, one.file, self._words):
+                self.passed_over += 1
+            else:
+                yield one
 
     def _rows(
         self, files: Sequence[Path], where: str, values: dict[str, Any], columns: str, limit: int, *, tail: bool = True
@@ -183,6 +196,18 @@ class _Looking:
 
 
 _COLUMNS = ", ".join(tables.SCHEMA.names)
+
+
+def _when(row: dict[str, Any]) -> tuple[int, int, int]:
+    return row["time_ms"], row["sequence"], row["place"]
+
+
+def _near(file: Here, row: dict[str, Any]) -> bool:
+    """Whether what became of a message, or other parts of it, may be in a file."""
+    at, person = int(row["time_ms"]), int(row["person"])
+    return (
+        file.since_ms <= at + LATER_S * 1000 and file.until_ms >= at - PARTS_MS and file.file.least <= person <= file.file.most
+    )
 
 
 def _hits(fits: Sequence[dict[str, Any]], others: Iterable[dict[str, Any]], now: float) -> list[Hit]:

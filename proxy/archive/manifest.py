@@ -78,6 +78,8 @@ class Manifest:
     """The last record that a REMOVED record says went: tables of no later one may go."""
     rules: dict[str, list[str]] = field(default_factory=dict)
     """Revision → names of its rules, for breaches are numbers."""
+    blooms: dict[str, str] = field(default_factory=dict)
+    """Name of a file → digest of the filter beside it (bloom.py), where it has one."""
 
     @property
     def last(self) -> int:
@@ -103,6 +105,7 @@ class Manifest:
             "gone": list(self.gone) if self.gone else None,
             "removed_to": self.removed_to,
             "rules": self.rules,
+            "blooms": {file.name: self.blooms[file.name] for file in self.files() if file.name in self.blooms},
             "tables": [[*table[:-1], [list(file) for file in table.files]] for table in self.tables],
         }
         return json.dumps(said, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode() + b"\n"
@@ -121,6 +124,7 @@ class Manifest:
                 Gone(*said["gone"]) if said["gone"] else None,
                 said["removed_to"],
                 said["rules"],
+                said.get("blooms", {}),  # earlier gates made none
             )
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise ManifestError(f"cannot be read ({error!r})") from None

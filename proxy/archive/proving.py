@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from proxy.archive import heads, steady
+from proxy.archive import bloom, heads, steady
 from proxy.archive.columns import Reader
 from proxy.archive.covering import fault_of, faults_of
 from proxy.archive.engine import engine
@@ -78,10 +78,15 @@ def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: Keys | None
         if wrong := _wrong(folder, table, seen):
             named = _first_difference(folder, manifest, table, disk, keys)
             faults.append(f"node {manifest.node}: {wrong}: {named}")
+    faults += [
+        f"node {manifest.node}: {fault}: move it away, and `gate106 journal roll` makes it anew"
+        for fault in bloom.altered(folder, manifest)
+    ]
     faults += heads.check(folder, manifest, keys.public if keys is not None else None, folder.parent)
     files = list(manifest.files())
     first = manifest.tables[0].first if manifest.tables else 0
-    strangers = _strangers(folder, {file.name for file in files})
+    counted = {name for file in files for name in (file.name, str(bloom.path_of(Path(file.name))))}
+    strangers = _strangers(folder, counted)
     return Proved(
         manifest.node, len(manifest.tables), len(files), sum(file.rows for file in files), first, manifest.last, tuple(faults), strangers
     )  # fmt: skip
@@ -99,7 +104,7 @@ def _wrong(folder: Path, table: Table, seen: Callable[[File], None]) -> str:
 
 
 def _strangers(folder: Path, named: set[str]) -> tuple[str, ...]:
-    found = (path for path in folder.rglob("*") if path.name.endswith((".parquet", steady.HALF)))
+    found = (path for path in folder.rglob("*") if path.name.endswith((".parquet", bloom.SUFFIX, steady.HALF)))
     return tuple(sorted(str(path) for path in found if str(path.relative_to(folder)) not in named))
 
 

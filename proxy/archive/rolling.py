@@ -13,14 +13,14 @@ import fcntl
 import os
 import shutil
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.archive import heads, steady, tables
+from proxy.archive import bloom, heads, steady, tables
 from proxy.archive.columns import Reader
 from proxy.archive.heads import Head
 from proxy.archive.keys import Keys
@@ -35,7 +35,7 @@ from proxy.desk.segment import HEADER_BYTES, Fault, Group, Header, groups, unpac
 CHINA = timezone(timedelta(hours=8))
 LOCK = "roller.lock"
 HOURS, DAYS = "hours", "days"
-SWEPT = (".parquet", steady.HALF)
+SWEPT = (".parquet", bloom.SUFFIX, steady.HALF)
 
 
 class RollError(Exception):
@@ -95,6 +95,8 @@ def roll(
             tell(table)
             rest()
         days = _days(folder, manifest, now, tell, rest)
+        if bloom.make(folder, manifest, rest):
+            manifest.write(folder)
         heads.sign(folder, archive, manifest, keys, publish)
         gone = _go(folder, manifest, unpack_header(disk.read(disk.list()[0], HEADER_BYTES)).first)
         return Rolled(segments, records, rows, days, gone, manifest.last, waits_for)
@@ -218,9 +220,7 @@ def _days(folder: Path, manifest: Manifest, now: float, tell: Callable[[Table], 
             )
         manifest.tables[start:stop] = [table]
         manifest.write(folder)
-        for part in parts:
-            for file in part.files:
-                steady.drop(folder / file.name)
+        _drop(folder, parts)
         done += 1
         tell(table)
         rest()
@@ -256,15 +256,21 @@ def _go(folder: Path, manifest: Manifest, first: int) -> int:
     begin = manifest.gone or Gone(went[0].first, 0, went[0].since_ms, 0, "")
     manifest.gone = Gone(begin.first, went[-1].last, begin.since_ms, went[-1].until_ms, went[-1].chain)
     manifest.write(folder)
-    for table in went:
+    _drop(folder, went)
+    return goes
+
+
+def _drop(folder: Path, gone: Iterable[Table]) -> None:
+    """Files of tables that the manifest does not name any more."""
+    for table in gone:
         for file in table.files:
             steady.drop(folder / file.name)
-    return goes
+            steady.drop(bloom.path_of(folder / file.name))
 
 
 def sweep(folder: Path, manifest: Manifest) -> None:
     """Removes what a kill left: files of ours that the manifest does not name, and what a merge had no memory for."""
-    named = {file.name for file in manifest.files()}
+    named = {name for file in manifest.files() for name in (file.name, str(bloom.path_of(Path(file.name))))}
     found = [
         path
         for place in (folder, folder / HOURS, folder / DAYS, folder / heads.FOLDER)

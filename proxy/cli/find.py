@@ -80,7 +80,7 @@ def find(
             details=question.words(),
             unmasked=unmasked,
         )
-    found = _found(places, keys, question, time.time())
+    found = _found(places, keys, question, time.time(), thorough=prove)
     proved = _proved(found.covered) if prove else None
     numbers = [_number(hit, keys, unmasked, question) for hit in found.hits]
     if json:
@@ -128,7 +128,7 @@ def _keys(places: RestPlaces) -> Keys:
         fail(error)
 
 
-def _found(places: RestPlaces, keys: Keys, question: Question, now: float) -> Found:
+def _found(places: RestPlaces, keys: Keys, question: Question, now: float, *, thorough: bool) -> Found:
     import duckdb
 
     from proxy.archive import finding
@@ -138,7 +138,7 @@ def _found(places: RestPlaces, keys: Keys, question: Question, now: float) -> Fo
 
     disk = OsDisk(places.journal) if places.journal.is_dir() else None
     try:
-        return finding.find(places.archive.folder, disk, places.node, keys, question, now)
+        return finding.find(places.archive.folder, disk, places.node, keys, question, now, thorough=thorough)
     except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
         fail(error)
 
@@ -179,7 +179,7 @@ def _tell(found: Found, numbers: Sequence[str], proved: list[str] | None, limit:
         say(f"and more: these are the newest {limit} (--limit, or a narrower time)")
     if not found.hits:
         say("no message fits")
-    _tell_covered(found.covered, proved)
+    _tell_covered(found, proved)
 
 
 def _fate(fate: Fate) -> str:
@@ -189,7 +189,8 @@ def _fate(fate: Fate) -> str:
     return f"{said}  id {fate.message_id}" if fate.message_id else said
 
 
-def _tell_covered(covered: Covered, proved: list[str] | None) -> None:
+def _tell_covered(found: Found, proved: list[str] | None) -> None:
+    covered = found.covered
     for span in covered.spans:
         end = "what is written now" if span.live else when(span.until)
         gone = f"; what came up to {when(span.gone_to)} has gone by retention" if span.gone_to else ""
@@ -199,15 +200,16 @@ def _tell_covered(covered: Covered, proved: list[str] | None) -> None:
     for fault in (*covered.faults, *covered.missing):
         say(f"NOT COMPLETE: {fault}")
     if covered.spans and not covered.faults and not covered.missing:
-        say(f"the chain holds over all of it; {_files(covered, proved)}")
+        say(f"the chain holds over all of it; {_files(found, proved)}")
     for fault in proved or ():
         say(f"ALTERED: {fault}")
 
 
-def _files(covered: Covered, proved: list[str] | None) -> str:
-    count = len(covered.files)
+def _files(found: Found, proved: list[str] | None) -> str:
+    count = len(found.covered.files)
     if proved is None:
-        return f"{count} files can matter, none was proved byte for byte (--prove does that, gate106 journal verify all of it)"
+        passed = f" (of {found.passed_over} the filter says that no such thing is in them)" if found.passed_over else ""
+        return f"{count} files can matter{passed}, none was proved byte for byte (--prove does that, gate106 journal verify all of it)"
     return (
         f"{count} files can matter, all were read: {len(proved)} are not as they were written"
         if proved
@@ -223,6 +225,7 @@ def _as_dict(found: Found, numbers: Sequence[str], proved: list[str] | None) -> 
         "covered": {
             "nodes": [span._asdict() for span in found.covered.spans],
             "files": len(found.covered.files),
+            "passed_over": found.passed_over,
             "chain_holds": not (found.covered.faults or found.covered.missing or proved),
             "faults": [*found.covered.faults, *found.covered.missing],
             "altered": proved,

@@ -26,7 +26,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from proxy.archive import heads, manifest, tables
+from proxy.archive import bloom, heads, manifest, tables
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import Manifest, Table
 from proxy.sim import texts
@@ -172,6 +172,8 @@ def _node(
         _table(engine, folder, kept, count, begin, end, day, whole, size)
         heads.sign(folder, archive, kept, keys)
         tell(f"node {node}: {day}, {sum(table.rows for table in kept.tables)} rows")
+    if bloom.make(folder, kept):  # a folder that an earlier gate made
+        kept.write(folder)
 
 
 def _spans(days: int) -> Iterator[tuple[datetime, datetime, str, bool]]:
@@ -211,6 +213,7 @@ def _table(
     kept.tables.append(
         Table(first, first + 3 * count - 1, *span, kept.chain or "00" * 32, chain, 24 if whole else 1, day, whole, files)
     )
+    bloom.make(folder, kept)
     kept.write(folder)
 
 
@@ -294,6 +297,13 @@ def _questions(size: Size, rng: random.Random) -> list[tuple[str, Callable[[], l
             "--provider", f"provider{rng.randrange(PROVIDERS)}", "--verdict", "reject", "--reason", "suppressed",
             "--at", day(), "--within", "1s",
         ]),
+        ("the code that one person got, over all days", lambda: ["--text", f"{rng.randrange(16**6):06x}"]),
+        ("words that nobody sent, over all days", lambda: ["--text", "没有人发过这句话"]),
+        ("a signature that nobody has, over all days", lambda: ["--signature", f"无此签名{rng.randrange(100)}"]),
+        ("a sender that nobody is, over all days", lambda: ["--from", f"1062{rng.randrange(10**6):06d}"]),
+        ("a provider that sent nothing, over all days", lambda: ["--provider", f"nobody{rng.randrange(100)}"]),
+        ("a verdict that never was, over all days", lambda: ["--verdict", "defer"]),
+        ("a reason that never was, over all days", lambda: ["--reason", "keyword"]),
     ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from proxy.archive import manifest, rolling
+from proxy.archive import bloom, manifest, rolling
 from proxy.archive.keys import Keys
 from proxy.desk.disk import Disk
 from proxy.wire import submit_sm_resp
@@ -60,7 +60,8 @@ class Shelf:
 
     def named(self, node: int = 0) -> set[str]:
         """What the manifest says should."""
-        return {f"node-{node}/{file.name}" for file in self.manifest(node).files()}
+        names = [file.name for file in self.manifest(node).files()]
+        return {f"node-{node}/{one}" for name in names for one in (name, str(bloom.path_of(Path(name))))}
 
     def rows(self, columns: str = "*", where: str = "true") -> list[tuple[Any, ...]]:
         """Of all tables, in the order of the journal."""

@@ -297,7 +297,7 @@ def test_killed_at_any_step_the_next_roll_ends_as_if_nothing_had_been(tmp_path: 
     with monkeypatch.context() as patch:
         steps = step_by_step(patch, 10**6)
         whole.roll(house.disk, house.now + DAY)
-    assert len(steps) == 11
+    assert len(steps) == 16
     assert whole.manifest().tables[0].whole_day
     for alive in range(len(steps)):
         shelf = Shelf(tmp_path / str(alive))

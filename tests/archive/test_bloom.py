@@ -1,0 +1,196 @@
+"""Bloom: a filter passes over a table only where nothing in it fits, and who takes it away, alters it or lays another in its place hides nothing
+that is not told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.archive import bloom, manifest, proving, tables
+from proxy.archive.asking import Question
+from proxy.archive.finding import Found, find
+from proxy.archive.keys import Keys
+from proxy.archive.manifest import File
+from proxy.archive.rows import Row
+from tests.archive.journals import DAY, Shelf, busy, nights
+from tests.house import NOON, SHANGHAI, House
+
+TEXT = st.text(alphabet="上新贷款退订回复Rab09 .【】", max_size=24)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path)
+
+
+def ask(house: House, shelf: Shelf, thorough: bool = False, **asked: Any) -> Found:
+    return find(shelf.folder, house.disk, 0, shelf.keys, Question(**asked).checked(), NOON + 10 * DAY, thorough=thorough)
+
+
+def table_of(folder: Path, rows: list[Row]) -> tuple[Path, File]:
+    keys = Keys(folder.parent / "keys", make=True)
+    (file,) = tables.write(folder / "t.parquet", folder, tables.batches(rows, 0, keys))
+    path = folder / file.name
+    bloom.path_of(path).write_bytes(bloom.pack(path, file))
+    return path, file
+
+
+def holds(path: Path, file: File, **asked: Any) -> bool:
+    return bloom.may_hold(path, file, bloom.wanted(Question(**asked)))
+
+
+@settings(max_examples=30)
+@given(texts=st.lists(TEXT, min_size=1, max_size=5), start=st.integers(0, 24), size=st.integers(1, 24))
+def test_no_piece_of_a_text_is_ever_passed_over(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], start: int, size: int
+) -> None:
+    rows = [
+        Row(
+            SHANGHAI,
+            1,
+            number + 1,
+            0,
+            "verdict",
+            "jia",
+            "jia",
+            "1069001234",
+            "reject",
+            "keyword",
+            signature=text[:9],
+            text=text,
+        )
+        for number, text in enumerate(texts)
+    ]
+    path, file = table_of(tmp_path_factory.mktemp("table") / "a", rows)
+    for text in texts:
+        assert holds(path, file, text=text[start : start + size])
+        assert holds(path, file, signature=text[:9][start : start + size])
+    assert holds(path, file, sender="1069001234"[start % 10 :][:size], provider="jia", verdict="reject", reason="keyword")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"text": "没有人说过"},
+        {"text": "贷款"},
+        {"text": "上新 t.cn/Zz9Yy8"},
+        {"signature": "乙"},
+        {"signature": "甲商店"},
+        {"sender": "1068"},
+        {"sender": "10690077"},
+        {"provider": "yi"},
+        {"verdict": "defer"},
+        {"reason": "keyword"},
+        {"provider": "yi", "reason": "recipient-cap"},
+    ],
+)
+def test_what_nobody_said_is_answered_without_opening_a_table(house: House, shelf: Shelf, asked: dict[str, Any]) -> None:
+    nights(house)
+    shelf.roll(house.disk, house.now)
+    found = ask(house, shelf, **asked)
+    assert (found.hits, found.passed_over) == ([], len(found.covered.files))
+    assert ask(house, shelf, thorough=True, **asked).passed_over == 0
+
+
+@pytest.mark.parametrize(
+    "asked", [{"text": "第11号上"}, {"text": "新 "}, {"signature": "甲"}, {"sender": "69001"}, {"verdict": "allow"}]
+)
+def test_what_somebody_said_is_found_all_the_same(house: House, shelf: Shelf, asked: dict[str, Any]) -> None:
+    nights(house)
+    shelf.roll(house.disk, house.now)
+    assert ask(house, shelf, **asked).hits == ask(house, shelf, thorough=True, **asked).hits != []
+
+
+def test_a_provider_and_a_reason_that_never_met_are_known_not_to_have(tmp_path: Path) -> None:
+    rows = [
+        Row(SHANGHAI, 1, 1, 0, "verdict", "jia", outcome="reject", reason="keyword"),
+        Row(SHANGHAI, 1, 2, 0, "verdict", "yi", outcome="reject", reason="suppressed"),
+    ]
+    path, file = table_of(tmp_path / "a", rows)
+    assert holds(path, file, provider="jia", reason="keyword")
+    assert not holds(path, file, provider="jia", reason="suppressed")
+
+
+def test_only_what_providers_sent_counts_not_what_people_wrote(tmp_path: Path) -> None:
+    path, file = table_of(tmp_path / "a", [Row(SHANGHAI, 1, 1, 0, "reply", "jia", text="不要再发了")])
+    assert not holds(path, file, text="不要再发了")
+
+
+def test_a_filter_is_as_large_as_its_words_need(tmp_path: Path) -> None:
+    def octets(name: str, count: int) -> int:
+        rows = [Row(SHANGHAI, 1, number + 1, 0, "verdict", text=f"{number * 7919:012x}") for number in range(count)]
+        path, _ = table_of(tmp_path / name, rows)
+        return bloom.path_of(path).stat().st_size
+
+    assert octets("few", 3) == 4096 + 32
+    assert 16_384 < octets("many", 10_000) < 131_072
+
+
+# -- gone, damaged, of another
+
+
+def damaged(path: Path, how: str) -> None:
+    data = path.read_bytes()
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(
+            {
+                "empty": b"",
+                "cut": data[:-1],
+                "head": data[:10],
+                "magic": b"X" + data[1:],
+                "digest": data[:16] + bytes(16) + data[32:],
+            }[how]
+        )
+
+
+@pytest.mark.parametrize("how", ["gone", "empty", "cut", "head", "magic", "digest"])
+def test_a_filter_that_cannot_be_used_hides_nothing_and_verify_names_it(house: House, shelf: Shelf, how: str) -> None:
+    busy(house, 4)
+    shelf.roll(house.disk, house.now)
+    table = shelf.manifest().tables[1]
+    path = bloom.path_of(shelf.folder / "node-0" / table.files[0].name)
+    damaged(path, how)
+    assert ask(house, shelf, text="第1号").hits
+    assert ask(house, shelf, text="没有人说过").passed_over == len(shelf.manifest().tables) - 1
+    (proved,) = proving.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
+    assert [str(path) in fault for fault in proved.faults] == [True]
+
+
+def test_bits_that_somebody_cleared_are_named_by_verify_and_not_believed_by_prove(house: House, shelf: Shelf) -> None:
+    busy(house, 4)
+    shelf.roll(house.disk, house.now)
+    for file in shelf.manifest().files():
+        path = bloom.path_of(shelf.folder / "node-0" / file.name)
+        path.write_bytes(path.read_bytes()[:32] + bytes(path.stat().st_size - 32))
+    assert ask(house, shelf, text="第1号").hits == []
+    assert ask(house, shelf, thorough=True, text="第1号").hits
+    (proved,) = proving.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
+    assert len(proved.faults) == len(shelf.manifest().tables)
+    for fault in proved.faults:
+        assert "`gate106 journal roll` makes it anew" in fault
+
+
+def test_tables_of_a_gate_that_made_no_filters_get_them_with_the_next_roll(house: House, shelf: Shelf) -> None:
+    nights(house)
+    shelf.roll(house.disk, house.now)
+    whole = shelf.manifest()
+    for path in shelf.folder.rglob(f"*{bloom.SUFFIX}"):
+        path.unlink()
+    kept = shelf.manifest()
+    kept.blooms = {}
+    kept.write(manifest.node_folder(shelf.folder, 0))
+    assert ask(house, shelf, text="第11号").hits
+    assert ask(house, shelf, text="没有人说过").passed_over == 0
+    shelf.roll(house.disk, house.now)
+    assert (shelf.manifest(), shelf.files()) == (whole, shelf.named())
