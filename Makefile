@@ -12,7 +12,7 @@ HALF_YEAR ?= /var/tmp/gate106-half-year
 SOAK_S ?= 7200
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install demo test bench numbers half-year campaign neighbours way-back reload soak fuzz image-check grafana recording pictures guide lock clean
+.PHONY: help install demo test bench numbers half-year campaign neighbours way-back reload soak fuzz image-check grafana recording pictures guide lock clean clickhouse
 .DELETE_ON_ERROR:
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make neighbours measures how long others wait while some flood, storm or hold 10,000 connections (ROUNDS=5)"
 	@echo "make way-back looks for every receipt and reply under load and lost binds (RATE=2000 LASTS=300)"
 	@echo "make fuzz     gives every reader of foreign octets what no one would send, led by coverage (FUZZ_S=60 each)"
+	@echo "make clickhouse asks a real ClickHouse the guide's questions about the tables of two nodes (installs it beside, 900 MB)"
 	@echo "make reload   changes 500 rules and a list of 100,000 words under load, five times (RATE=2000)"
 	@echo "make soak     hours of load, changed rules, lost binds and links: memory, descriptors, nothing lost (SOAK_S=7200 RATE=500)"
 	@echo "make image-check builds the image and runs it without a container engine (root, Debian's buildah; it says what it needs)"
@@ -83,6 +84,12 @@ fuzz: install
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
 	.venv/bin/python -m tests.fuzz --seconds $(FUZZ_S)
 
+# In an environment of its own, which can be thrown away.
+clickhouse: install
+	test -x .venv/clickhouse/bin/python || $(PYTHON) -m venv .venv/clickhouse
+	.venv/clickhouse/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-clickhouse.txt
+	.venv/bin/python -m tests.archive.clickhouse .venv/clickhouse/bin/python
+
 # The quiet one's 99th percentile beside floods, storms of binds and 10,000 connections; fails where it is over twice that without them.
 neighbours: install
 	mkdir -p tests/data/numbers
@@ -125,6 +132,7 @@ lock: install
 	$(PIN) --group build --output-file requirements-build.txt
 	$(PIN) pyproject.toml --group dev --output-file requirements-dev.txt
 	$(PIN) pyproject.toml --group fuzz --output-file requirements-fuzz.txt
+	$(PIN) --group clickhouse --output-file requirements-clickhouse.txt
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist tests/clients/node/node_modules

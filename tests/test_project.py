@@ -27,7 +27,14 @@ def pins(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.txt", "requirements-build.txt", "requirements-dev.txt", "requirements-fuzz.txt"]
+    "name",
+    [
+        "requirements.txt",
+        "requirements-build.txt",
+        "requirements-dev.txt",
+        "requirements-fuzz.txt",
+        "requirements-clickhouse.txt",
+    ],
 )
 def test_requirements_are_pinned_with_hashes_and_name_no_address(name: str) -> None:
     assert "://" not in (TOP / name).read_text()

@@ -1,11 +1,13 @@
 """Bloom: which words cannot be in a table: a filter beside each file, asked before the file is opened.
 
-In: the submits of a table's file; what a question looks for. Out: a small file of bits; "not in there" or "perhaps". Never: a word that can be
+In: the rows of a table's file; what a question looks for. Out: a small file of bits; "not in there" or "perhaps". Never: a word that can be
 read back, a word that is in the table and not in its filter.
 
 Tables are sorted by person, so a word that somebody looks for over half a year without saying whose message it was may stand in any group
-of any of them. Most words stand in the tables of a few days or of none, and a filter says so in the time of one page from the disk.
+of any of them. Most words stand in the tables of a few days or of none, and a filter says so in the time of one page from the disk. So it
+does of a person, who is in the tables of ten days of two hundred: to open each costs more than to read it.
 
+    person                       the hash, of rows of any kind; all else of submits only
     provider, verdict, reason    whole, and provider with reason          sender   4 and 6 digits in a row
     signature                    1 and 2 characters in a row              text     2 and 3 characters in a row, 6 of a code or a link
 
@@ -44,7 +46,7 @@ HELD_MAX = 300_000
 WORDS_MAX = 12
 """Of a question are looked for; the first that is missing decides."""
 BATCH_ROWS = 65_536
-COLUMNS = ("kind", "provider", "port", "outcome", "reason", "signature", "text")
+COLUMNS = ("provider", "port", "outcome", "reason", "signature", "text")
 _CODE = re.compile(r"[0-9A-Za-z]+")
 _LONG = re.compile(r"[0-9A-Za-z]{6,}")
 _ANY_CODE = "0"
@@ -71,8 +73,13 @@ def _codes(text: str) -> Iterator[str]:
         yield from _runs(code, 6)
 
 
+def of_person(person: int) -> bytes:
+    """The word of somebody who is named."""
+    return b"w%d" % person
+
+
 def wanted(question: Question) -> list[bytes]:
-    """Words that stand in every table which has what is asked for; none where a filter can say nothing."""
+    """Words that stand in every table which has a submit that is asked for; none where a filter can say nothing."""
     found = list[str]()
     if question.provider:
         found.append(f"p{question.provider}" + (f"\0{question.reason}" if question.reason else ""))
@@ -99,8 +106,10 @@ class _Words:
         self._texts = set[str]()
         self._others = set[str]()
 
-    def add(self, columns: dict[str, list[str]]) -> None:
-        """Different values of each column, of submits; ``pairs``: of provider and reason."""
+    def add(self, columns: dict[str, list[str]], persons: Iterable[int]) -> None:
+        """Different values of each column, of submits; ``pairs``: of provider and reason. ``persons``: of all rows."""
+        for person in persons:
+            self._set(of_person(person))
         others = self._others
         others.update([f"p{one}" for one in columns["provider"]], [f"p{one}" for one in columns["pairs"]])
         others.update([f"r{one}" for one in columns["reason"]], [f"o{one}" for one in columns["outcome"]])
@@ -120,14 +129,16 @@ class _Words:
 
     def settle(self) -> None:
         """What is held becomes bits."""
-        bits = self.bits
         for said, prefix in ((self._texts, "t"), (self._others, "")):
             for word in said:
-                block, places = _place((prefix + word).encode("utf-8", "surrogatepass"))
-                at = (block & BLOCKS_MAX - 1) * BLOCK_BYTES
-                for place in places:
-                    bits[at + (place >> 3)] |= 1 << (place & 7)
+                self._set((prefix + word).encode("utf-8", "surrogatepass"))
             said.clear()
+
+    def _set(self, word: bytes) -> None:
+        block, places = _place(word)
+        at = (block & BLOCKS_MAX - 1) * BLOCK_BYTES
+        for place in places:
+            self.bits[at + (place >> 3)] |= 1 << (place & 7)
 
     def folded(self) -> bytes:
         """As few blocks as may be: the upper half is laid over the lower as long as there is room."""
@@ -168,20 +179,21 @@ def make(folder: Path, manifest: Manifest, rest: Callable[[], None] = _NO_REST) 
 def pack(path: Path, file: File, rest: Callable[[], None] = _NO_REST) -> bytes:
     """The filter of a file of a table. OSError."""
     words = _Words()
-    for columns in _submits(path):
-        words.add(columns)
+    for columns, persons in _batches(path):
+        words.add(columns, persons)
         rest()
     bits = words.folded()
     return _HEAD.pack(_MAGIC, _FORMAT, 0, len(bits) // BLOCK_BYTES, bytes.fromhex(file.digest)[:16]) + bits
 
 
-def _submits(path: Path) -> Iterator[dict[str, list[str]]]:
+def _batches(path: Path) -> Iterator[tuple[dict[str, list[str]], list[int]]]:
     with parquet.ParquetFile(path) as table:
-        for batch in table.iter_batches(BATCH_ROWS, columns=list(COLUMNS), use_threads=False):
+        for batch in table.iter_batches(BATCH_ROWS, columns=["kind", "person", *COLUMNS], use_threads=False):
             submits = batch.filter([kind == "verdict" for kind in batch.column("kind").to_pylist()])
-            columns = {name: submits.column(name).unique().to_pylist() for name in COLUMNS[1:]}
+            columns = {name: submits.column(name).unique().to_pylist() for name in COLUMNS}
             pairs = zip(submits.column("provider").to_pylist(), submits.column("reason").to_pylist(), strict=True)
-            yield columns | {"pairs": [f"{provider}\0{reason}" for provider, reason in set(pairs) if reason]}
+            said = [f"{provider}\0{reason}" for provider, reason in set(pairs) if reason]
+            yield columns | {"pairs": said}, batch.column("person").unique().to_pylist()
 
 
 # -- asked

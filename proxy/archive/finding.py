@@ -106,7 +106,7 @@ def find(
     coverage = covered(manifests, question, own, rest)
     with engine() as asked:
         asked.register("tail", _arrow(rest, node, keys))
-        looking = _Looking(asked, coverage.files, question, home.name, () if thorough else bloom.wanted(question))
+        looking = _Looking(asked, coverage.files, question, home.name, thorough=thorough)
         fits, others = looking.for_person(keys.person(question.to)) if question.to else looking.for_anybody()
     hits = _hits(fits[: question.limit], others, now)
     events = _join(hits, others)
@@ -130,16 +130,18 @@ class _Looking:
         files: Sequence[Here],
         question: Question,
         home: str,
-        words: Sequence[bytes],
+        *,
+        thorough: bool,
     ) -> None:
-        """``home``: the folder that the rows of ``tail`` will be in. ``words``: that a file has, or nothing of what is asked for."""
-        self._engine, self._files, self._question, self._home, self._words = asked, files, question, home, words
+        """``home``: the folder that the rows of ``tail`` will be in."""
+        self._engine, self._files, self._question, self._home = asked, files, question, home
+        self._thorough = thorough
         self.passed_over = 0
         self._fits, self._values = question.fits()
         self._enough = question.limit + 1
 
     def for_person(self, person: int) -> tuple[Rows, Rows]:
-        files = [one.path for one in self._files if one.file.least <= person <= one.file.most]
+        files = [one.path for one in self._hopeful([bloom.of_person(person)]) if one.file.least <= person <= one.file.most]
         said, values = [f"person = {person}", "time_ms >= $begin"], dict[str, Any](begin=int(self._question.since * 1000))
         if self._question.until:
             said.append("time_ms <= $later")
@@ -152,7 +154,7 @@ class _Looking:
 
     def for_anybody(self) -> tuple[Rows, Rows]:
         fits = self._rows([], self._fits, self._values, _COLUMNS, self._enough)
-        hopeful = self._hopeful()
+        hopeful = self._hopeful(bloom.wanted(self._question))
         while step := list(islice(hopeful, FILES_A_STEP)):
             if len(fits) >= self._enough and max(one.until_ms for one in step) < fits[-1]["time_ms"]:
                 break
@@ -167,10 +169,11 @@ class _Looking:
         where = f"person IN ({', '.join(map(str, persons))}) AND time_ms BETWEEN $begin AND $later"
         return fits, self._rows(files, where, {"begin": begin, "later": later}, _COLUMNS, PERSON_ROWS_MAX)
 
-    def _hopeful(self) -> Iterator[Here]:
-        """Files that may hold what is asked for, the newest first."""
+    def _hopeful(self, words: Sequence[bytes]) -> Iterator[Here]:
+        """Files that may hold all these words, the newest first."""
+        believed = words and not self._thorough
         for one in self._files:
-            if self._words and one.filtered and not bloom.may_hold(one.path, one.file, self._words):
+            if believed and one.filtered and not bloom.may_hold(one.path, one.file, words):
                 self.passed_over += 1
             else:
                 yield one

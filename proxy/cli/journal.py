@@ -1,4 +1,4 @@
-"""journal: ``gate106 journal verify | roll | expire``."""
+"""journal: ``gate106 journal verify | roll | person | expire``."""
 
 from __future__ import annotations
 
@@ -175,6 +175,39 @@ def roll(
         say(f"{done.days} days became one table each; {done.gone} tables have gone by retention")
     for head in heads:
         say(f"head of {head.day}, node {head.node}, records up to {head.last}: {head.digest}")
+
+
+@app.command("person", epilog="Example: gate106 journal person 13800210500 --why 'case 4711'")
+def person(
+    number: Annotated[str, typer.Argument(help="The person's number, in any spelling.")],
+    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")],
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Say what a person is called in the tables, for questions that another engine is asked. The journal keeps who wanted to know."""
+    from proxy.archive.keys import Keys, KeysError
+    from proxy.cli.looked import write_down
+    from proxy.number import NotARecipient, recipient_of
+
+    private.close_files()
+    if not why.strip():
+        fail("journal person: --why is empty: the journal keeps who looks for somebody, and why")
+    places = _places(config)
+    try:
+        recipient = recipient_of(number)
+        keys = Keys(places.archive.keys)
+    except NotARecipient as fault:
+        fail(f"{number}: {fault}")
+    except KeysError as error:
+        fail(error)
+    write_down(
+        control or places.control, places.archive.folder, "journal person", why=why, details=f"to={recipient}", unmasked=False
+    )
+    if json:
+        as_json({"person": keys.person(recipient)})
+    else:
+        say(str(keys.person(recipient)))
 
 
 def _yield_to_everybody() -> None:

@@ -74,6 +74,8 @@ def test_no_piece_of_a_text_is_ever_passed_over(
     for text in texts:
         assert holds(path, file, text=text[start : start + size])
         assert holds(path, file, signature=text[:9][start : start + size])
+    assert bloom.may_hold(path, file, [bloom.of_person(Keys(path.parents[1] / "keys").person(SHANGHAI))])
+    assert not bloom.may_hold(path, file, [bloom.of_person(Keys(path.parents[1] / "keys").person(SHANGHAI + 1))])
     assert holds(path, file, sender="1069001234"[start % 10 :][:size], provider="jia", verdict="reject", reason="keyword")
 
 
@@ -108,6 +110,16 @@ def test_what_somebody_said_is_found_all_the_same(house: House, shelf: Shelf, as
     nights(house)
     shelf.roll(house.disk, house.now)
     assert ask(house, shelf, **asked).hits == ask(house, shelf, thorough=True, **asked).hits != []
+
+
+def test_of_a_person_only_tables_are_opened_that_may_have_them(house: House, shelf: Shelf) -> None:
+    nights(house, people=2)
+    busy(house, 2, people=3, start=14)
+    shelf.roll(house.disk, house.now)
+    found = ask(house, shelf, to=SHANGHAI + 2)
+    assert found.passed_over == len(found.covered.files) - 1
+    assert found.hits == ask(house, shelf, thorough=True, to=SHANGHAI + 2).hits != []
+    assert ask(house, shelf, to=SHANGHAI).passed_over == 0
 
 
 def test_a_provider_and_a_reason_that_never_met_are_known_not_to_have(tmp_path: Path) -> None:

@@ -1,0 +1,6 @@
+-- Everything about one person, on all nodes. The number is what `gate106 journal person` said.
+SELECT node, sequence, time_ms, kind, provider, port, signature, outcome, reason, state, text
+FROM journal
+WHERE person = 1234567890
+ORDER BY time_ms, node, sequence, place
+LIMIT 1000

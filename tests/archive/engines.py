@@ -1,0 +1,103 @@
+"""Engines: the statements that the guide gives for the tables of several nodes, and two nodes to try them on.
+
+In: the files of .github/guide/sql, where the tables of a test lie. Out: statements; answers of DuckDB. Never: a statement that the guide
+does not show.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from proxy.desk import entries
+from proxy.desk.journal import Journal, MemoryDisk
+from proxy.message import OptOut
+from proxy.wire import deliver_sm, receipt_text
+from proxy.wire.tables import ESM_RECEIPT
+from tests.archive.journals import HOUR, Shelf, busy, nights, synced
+from tests.house import NOON, SHANGHAI, House
+
+SQL = Path(__file__).parents[2] / ".github" / "guide" / "sql"
+VIEWS = ("files", "rows", "advertisers")
+DAY = "2025-11-11"
+"""That nodes of tests live in."""
+
+
+def statements(path: Path, shelf: Shelf, person: int = 0) -> list[str]:
+    """Those of a file, asked of the tables and days of a test."""
+    said = path.read_text("utf-8")
+    for place, here in (
+        ("/var/lib/gate106/archive", str(shelf.folder)),
+        ("/etc/gate106/rules", str(shelf.folder.parent / "rules")),
+        ("1234567890", str(person)),
+        ("2026-11-11", DAY),
+        ("2026-", "2025-"),
+    ):
+        said = said.replace(place, here)
+    plain = "\n".join(line for line in said.splitlines() if not line.startswith("--"))
+    return [one.strip() for one in re.split(r";\s*(?:\n|$)", plain) if one.strip()]
+
+
+def questions() -> list[Path]:
+    return sorted((SQL / "questions").glob("*.sql"))
+
+
+def duck(shelf: Shelf) -> duckdb.DuckDBPyConnection:
+    """With the guide's views."""
+    engine = duckdb.connect(config={"autoinstall_known_extensions": False})
+    engine.execute("SET TimeZone = 'UTC'")
+    for name in VIEWS:
+        for one in statements(SQL / "duckdb" / f"{name}.sql", shelf):
+            engine.execute(one)
+    return engine
+
+
+def answers(engine: duckdb.DuckDBPyConnection, shelf: Shelf, person: int) -> dict[str, list[dict[str, Any]]]:
+    """Of all questions of the guide."""
+    found = {}
+    for path in questions():
+        (one,) = statements(path, shelf, person)
+        said = engine.execute(one)
+        names = [column[0] for column in said.description or ()]
+        found[path.stem] = [dict(zip(names, row, strict=True)) for row in said.fetchall()]
+    return found
+
+
+def two_nodes(tmp_path: Path) -> tuple[Shelf, int]:
+    """Two nodes with a day that is over and hours behind it: everybody gets a message an hour from both, one refuses and is sent more, some get
+    receipts. With it the person who refused."""
+    shelf = Shelf(tmp_path)
+    registry = tmp_path / "rules" / "registries"
+    registry.mkdir(parents=True)
+    (registry / "signatures.csv").write_text(
+        "# signature,advertiser\nsignature,advertiser,group,provider,port,state,from,to\n甲店,甲店有限公司,甲集团,jia,,approved,,\n"
+    )
+    for node in (0, 1):
+        (tmp_path / str(node)).mkdir()
+        house = House(tmp_path / str(node))
+        house.disk = MemoryDisk()
+        house.journal = house.relay.journal = Journal(house.disk, node)
+        nights(house, people=3 + node)
+        busy(house, 3, people=3, start=14)
+        if node:
+            _refuses(house)
+        shelf.roll(house.disk, house.now)
+    return shelf, shelf.keys.person(SHANGHAI)
+
+
+def _refuses(house: House) -> None:
+    """Somebody got a receipt, refuses, and is sent more; then hours pass."""
+    text = receipt_text("B1", "DELIVRD", submit_date="2511120100", done_date="2511120101")
+    data = deliver_sm(str(SHANGHAI), "1069001", text.encode(), esm_class=ESM_RECEIPT)
+    house.journal.append(entries.DELIVER, entries.pack_deliver(house.now, "receipt", str(SHANGHAI), "1069001", "jia", data))
+    refusal = OptOut("signature", "甲店", int(house.now), "reply", 0)
+    house.journal.append(entries.OPTOUT, entries.pack_optout(house.now, SHANGHAI, refusal, "1069001", "jia", "R"))
+    house.now += 60
+    house.submit("jia", SHANGHAI, "【甲店】还有上新 拒收请回复R")
+    synced(house)
+    house.now = NOON + 40 * HOUR
+    house.submit("jia", SHANGHAI + 7, "【甲店】明天见 拒收请回复R")
+    synced(house)
