@@ -264,7 +264,8 @@ class CarrierHouse:
             await self._enabled[slot - 1].wait()
             link = CarrierLink(self, kind, slot)
             try:
-                await asyncio.wait_for(self._connect(link), self.timers.bind_s)
+                async with asyncio.timeout(self.timers.bind_s):  # asyncio.wait_for may swallow the cancel of a stop
+                    await self._connect(link)
             except OSError as error:
                 log.warning("carrier unreachable", carrier=self.account, kind=kind, error=str(error))
             else:

@@ -84,7 +84,8 @@ class Provider(Peer):
         """Waits for news, and no longer than told."""
         self.news.clear()
         try:
-            await asyncio.wait_for(self.news.wait(), within_s)
+            async with asyncio.timeout(within_s):  # asyncio.wait_for swallows a cancel that comes together with the news
+                await self.news.wait()
         except TimeoutError:
             return
 

@@ -171,6 +171,7 @@ class World:
             await until(lambda: house.exited is not None, f"death at {plan}, no occurrence: {house.said()}", 2.0)
         finally:
             traffic.cancel()
+            await asyncio.wait([traffic])  # or it would go on with the next life, and stop that
         assert house.exited == -signal.SIGKILL, f"not killed, but ended with {house.exited}: {house.said()}"
         died = json.loads(house.death.read_text())
         assert (died["point"], died["nth"]) == (chosen.point, chosen.nth)
