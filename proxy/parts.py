@@ -164,8 +164,11 @@ class Parts:
         if lane is None or not lane.hold(transit.category):
             judging.refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
             return data
-        long.before[transit] = record.entry_and_print(data, leader.entry_id)
-        state = EntryState.UNKNOWN if long.unknown else EntryState.OPEN
+        long.before[transit] = before = record.entry_and_print(data, leader.entry_id)
+        settled = (
+            before[0][15] & 3 == EntryState.ACCEPTED
+        )  # by a late answer, perhaps in this turn: a replay hears of it behind this
+        state = EntryState.UNKNOWN if long.unknown else EntryState.ACCEPTED if settled else EntryState.OPEN
         transit.lane, transit.packed = lane, packed[:15] + bytes((packed[15] & 0xFC | state,)) + packed[16:]
         return record.amend(data, transit.packed)
 

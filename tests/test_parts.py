@@ -455,6 +455,27 @@ def test_a_late_yes_to_every_part_settles_the_entry(house: House):
     house.check_replay()
 
 
+def test_a_late_answer_in_the_turn_in_which_its_part_comes_again_is_not_forgotten(house: House):
+    """In a turn records change before messages are judged, and the journal has them the other way round."""
+    one, two = parts(total=2)
+    house.sends(one)
+    house.sends(two)
+    house.turns()
+    house.carrier_says(OK, which=0)
+    house.carrier_says(SUBMITFAIL, which=1)
+    house.sends(two)
+    house.turns()
+    house.relay.unanswered(house.at_carrier[2])
+    house.turns()
+    house.sends(two)
+    house.carrier_says(OK, which=2, late=True)
+    assert len(house.at_carrier) == 4
+    house.carrier_takes_all()
+    (entry,) = house.known()
+    assert entry.state == EntryState.ACCEPTED
+    house.check_replay()
+
+
 def test_the_journal_refuses_the_group_and_nothing_of_the_message_is_left(house: House):
     house.disk.free_bytes = 0
     numbers = [house.sends(pdu) for pdu in parts()]
