@@ -36,6 +36,7 @@ from tests.simulation.nouns import (
     SUPPRESSED,
     WORDS,
     Broken,
+    Moment,
     SimBind,
     Submit,
     covers,
@@ -67,7 +68,7 @@ class Question:
     asked_at: float
     restarts: int  # of the gate, when it was asked
     known: bool  # whether the gate keeps this id
-    turns: int  # how many refusals and restores stood in the journal then
+    asked: Moment
     reached: int = 0  # the carrier, how often
     carrier_said: int | None = None
     told: int | None = None
@@ -138,7 +139,7 @@ class Asking:
         question = Question(
             number, command, name, PORTS[other if world.chance(0.05) else name], message_id, target,
             f"【{advertiser}】改第{number}张券{banned} 拒收请回复{WORDS[advertiser[-1]]}", world.now, world.restarts,
-            message_id in self.known, len(world.on_disk().turns),
+            message_id in self.known, world.moment,
         )  # fmt: skip
         self.questions.append(question)
         bind = world.binds[name]
@@ -223,13 +224,13 @@ class Asking:
             if BANNED not in question.text:
                 raise Broken(f"{question} was refused for words it does not have")
         elif status == STOPPED:
-            if not self.world.operators.may_stop(question.provider, question.asked_at):
+            if not self.world.operators.may_stop(question.provider, question.asked):
                 raise Broken(f"{question} was stopped by nobody")
         elif status != SUPPRESSED:
             raise Broken(f"{question} was refused with {status:#x}: it counts no second time")
         elif target is None or not (
             self.world.operators.may_hold_back(target)
-            or any(covers(one, target) for one in self.world.on_disk().refused_by(target.recipient, question.turns))
+            or any(covers(one, target) for one in self.world.on_disk().refused_by(target.recipient, question.asked.turns))
         ):
             raise Broken(f"{question} is held back though nobody refused it, or took it back")
 

@@ -617,6 +617,17 @@ def half_a_list_is_believed(world: World) -> None:
             pass
 
 
+def end_of_an_order_not_written(world: World) -> None:
+    """An order that is over is forgotten, and a restart whose clock was set back gives it again."""
+    book = world.operators.book
+
+    def forget(now: float) -> None:
+        while book._over:
+            book._orders.drop(book._over.pop())
+
+    cast("Any", book)._tell_over = forget
+
+
 def checkpoint_amid_a_list(world: World) -> None:
     """A checkpoint's place in the journal is behind the beginning of what is on its way in."""
     checkpoint = world.operators.checkpoint
@@ -684,4 +695,5 @@ BUGS: list[Callable[[World], None]] = [
     lists_not_asked,
     half_a_list_is_believed,
     checkpoint_amid_a_list,
+    end_of_an_order_not_written,
 ]

@@ -39,13 +39,14 @@ class OnDisk:
         self.restored: list[Restored] = []
         self.said: list[Said] = []
         self.orders: set[int] = set()
+        self.ended: dict[int, int] = {}  # orders that were lifted or over: the group that says so
         self.turns: list[OptedOut | Restored] = []  # refusals and what took them back, in order
         self._accepted: set[int] = set()
         self._unanswered: dict[int, int] = {}  # verdicts that let something out, by their place: the entry
         self._refusals: dict[int, bytes] = {}  # verdicts that did not
         self._offsets: dict[str, int] = {}  # how far each segment is read
         self._last = 0  # sequence
-        self._groups = 0
+        self.groups = 0
 
     @property
     def accepted(self) -> set[int]:
@@ -62,7 +63,7 @@ class OnDisk:
                 continue
             groups, self._offsets[name] = _whole_groups(disk.read(name, size), start)
             for group in groups:
-                self._groups += 1
+                self.groups += 1
                 for item in group:
                     self._note(item)
                     self._last = item.sequence
@@ -83,6 +84,8 @@ class OnDisk:
                 self.taken_back.add(answer.entry_id)
         if item.kind == entries.ORDERED:
             self.orders.add(operated.unpack_order(item.body).id)
+        elif item.kind == entries.LIFTED:
+            self.ended[operated.unpack_lifted(item.body).order] = self.groups
         self._turn(item)
         self._deliver(item)
 
@@ -90,7 +93,7 @@ class OnDisk:
         if verdict.entry is not None:
             self._unanswered[sequence] = verdict.entry.id
             self.entries.add(verdict.entry.id)
-            self.allowed_in.setdefault(verdict.entry.id, self._groups)
+            self.allowed_in.setdefault(verdict.entry.id, self.groups)
             self.adopts[verdict.entry.id] = verdict.adopts
             return
         self._refusals[sequence] = nameless(verdict.data)
@@ -102,7 +105,7 @@ class OnDisk:
         if item.kind == entries.OPTOUT:
             refusal = entries.unpack_optout(item.body)
             self.refusals.append(refusal)
-            self.refused_in.append(self._groups)
+            self.refused_in.append(self.groups)
             self.turns.append(refusal)
         elif item.kind == entries.RESTORED:
             back = entries.unpack_restored(item.body)

@@ -6,7 +6,7 @@ In: nothing. Out: values and small holders. Never: a promise checked, anything d
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.access import Access
 from proxy.message import hash48
@@ -50,6 +50,14 @@ class Broken(AssertionError):
     """A promise of the design does not hold."""
 
 
+class Moment(NamedTuple):
+    """By the journal, which no clock moves, and by the gate's clock."""
+
+    groups: int  # how many stood in it
+    turns: int  # how many refusals and restores
+    wall: float
+
+
 @dataclass(eq=False)
 class Submit:
     """One submit of a provider, as the provider and the carrier know it."""
@@ -75,7 +83,7 @@ class Submit:
     kind: str = "submit_sm"  # or data_sm, submit_multi
     carrier: str = ""  # to whom it went …
     own_id: int = 0  # … the number under which that one has it …
-    turns: int = 0  # how many refusals and restores stood in the journal when it was handed in
+    asked: Moment | None = None  # when it was handed in
     told_id: bytes = b""  # … and what the provider was told it is called
 
 

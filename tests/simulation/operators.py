@@ -21,7 +21,7 @@ from proxy.officer import OfficerSays
 from proxy.orders import OrderBook
 from proxy.state.listed import CHUNK_BITS, LOW_MASK
 from proxy.transit import Transit
-from tests.simulation.nouns import PEOPLE, PORTS, RUN_S, Broken, Submit
+from tests.simulation.nouns import PEOPLE, PORTS, RUN_S, Broken, Moment, Submit
 
 if TYPE_CHECKING:
     from tests.simulation.store import SimStore
@@ -43,8 +43,9 @@ class Operators:
         self.held: dict[tuple[int, str], float] = {}  # person, provider → when it was told that it is suppressed
         self.ever: set[tuple[int, str]] = set()
         self.given: dict[int, tuple[str, float]] = {}  # orders that may be in force → which provider, until when
-        self.ended: dict[int, float] = {}  # orders whose end was told → when
-        self.seen = dict.fromkeys(("stopped", "lifted", "entered", "taken back", "listed", "taken off", "half a list"), 0)
+        self.seen = dict.fromkeys(
+            ("stopped", "lifted", "over", "entered", "taken back", "listed", "taken off", "half a list"), 0
+        )
 
     def begin(self) -> None:
         acts: list[Callable[[], None]] = [
@@ -85,7 +86,13 @@ class Operators:
         return self.listing.sequence if self.listing is not None else None
 
     def tick(self, before: float = 0.0) -> None:
-        self.book.sweep(self.world.wall, before)
+        over = self.book.sweep(self.world.wall, before)
+        if over and self.world.disk_takes_all and not self.world.relay.journal_down:
+            told = self.world.on_disk().ended
+            for order in over:
+                if order.id not in told:
+                    raise Broken(f"{order.name} is over, and the journal does not say so")
+                self.seen["over"] += 1
         self.world.store.listed.expire(self.world.wall)
 
     def _obey(self) -> None:
@@ -124,7 +131,6 @@ class Operators:
         world.relay.when_synced(sequence, partial(self._stopped, order, name))
 
     def _lifted(self, order: Order) -> None:
-        self.ended[order.id] = self.world.now
         self.seen["lifted"] += 1
 
     def _stopped(self, order: Order, name: str) -> None:
@@ -239,10 +245,11 @@ class Operators:
         if told_at < began_at:
             raise Broken(f"submit {submit.number} was sent to a person who was told to be suppressed")
 
-    def may_stop(self, provider: str, asked_at: float) -> bool:
+    def may_stop(self, provider: str, asked: Moment) -> bool:
         """Whether what a provider sent then may have been stopped. A number that a power loss took back is given again."""
+        ended, wall = self.world.on_disk().ended, min(asked.wall, self.world.wall)
         return any(
-            name == provider and until > self.world.wall_before(asked_at) and self.ended.get(number, asked_at) >= asked_at
+            name == provider and until > wall and ended.get(number, asked.groups + 1) > asked.groups
             for number, (name, until) in self.given.items()
         )
 

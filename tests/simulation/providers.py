@@ -71,7 +71,7 @@ class Providers:
 
     def hand_in(self, submit: Submit, bind: SimBind, kind: type[Transit] = Transit) -> None:
         self.world.submits.append(submit)
-        submit.turns = len(self.world.on_disk().turns)
+        submit.asked = self.world.moment
         bind.asked[submit.number] = submit
         self.world.relay.submit(cast("Any", bind), Frame.of(submit.frame), self.world.wall, self.world.now, kind)
         self.world.wake()
@@ -89,7 +89,7 @@ class Providers:
             for place, person in enumerate(people)
         ]
         for submit in group:
-            submit.kind, submit.turns = "submit_multi", len(self.world.on_disk().turns)
+            submit.kind, submit.asked = "submit_multi", self.world.moment
         self.world.submits += group
         bind.groups[first] = group
         bind.asked.update((submit.number, submit) for submit in group)
@@ -135,13 +135,14 @@ class Providers:
         self.world.longs.told(submit)
 
     def _check_held_back(self, submit: Submit, status: int) -> None:
+        assert submit.asked is not None
         if status == SUPPRESSED and submit.long is None:  # a later part inherits, whatever the person takes back meanwhile
             held_back = self.world.operators.may_hold_back(submit)
-            refused = self.world.on_disk().refused_by(submit.recipient, submit.turns)
+            refused = self.world.on_disk().refused_by(submit.recipient, submit.asked.turns)
             if not held_back and not any(covers(one, submit) for one in refused):
                 raise Broken(f"submit {submit.number} is held back though nobody refused it, or took it back")
         stopped = status == STOPPED and submit.long is None
-        if stopped and not self.world.operators.may_stop(submit.provider, submit.sent_at):
+        if stopped and not self.world.operators.may_stop(submit.provider, submit.asked):
             raise Broken(f"submit {submit.number} was stopped by nobody")
 
     # ------------------------------------------------------------------ a restart

@@ -48,7 +48,7 @@ from tests.simulation.carrier import Carrier
 from tests.simulation.disk import OnDisk
 from tests.simulation.longs import Longs
 from tests.simulation.mail import Mail
-from tests.simulation.nouns import CONFIRMED, NOON, PORTS, RUN_S, Broken, Deliver, SimBind, Submit
+from tests.simulation.nouns import CONFIRMED, NOON, PORTS, RUN_S, Broken, Deliver, Moment, SimBind, Submit
 from tests.simulation.operators import Operators
 from tests.simulation.people import People
 from tests.simulation.providers import Providers
@@ -109,9 +109,10 @@ class World:
         self.latest_wall = max(self.latest_wall, wall)
         return wall
 
-    def wall_before(self, at: float) -> float:
-        """What it said then, at the earliest; where it has jumped, nobody can tell."""
-        return float("-inf") if self.steps else at
+    @property
+    def moment(self) -> Moment:
+        disk = self.on_disk()
+        return Moment(disk.groups, len(disk.turns), self.wall)
 
     def judged_at(self, submit: Submit, transit: Transit) -> float:
         """Not before this moment was it judged, as everybody's clock has it; parts that come later inherit."""
@@ -392,6 +393,10 @@ class World:
         else:
             self.disk.sync_fails = True
         self.later(self.random.uniform(0.5, 5), self.disk_mended, forever=True)
+
+    @property
+    def disk_takes_all(self) -> bool:
+        return self.disk.free_bytes is None and not self.disk.read_only
 
     def disk_mended(self) -> None:
         self.disk.free_bytes, self.disk.read_only, self.disk.sync_fails = None, False, False
