@@ -247,7 +247,7 @@ class Gate:
             wall, mono = now, now_s
             if abs(step) > CLOCK_STEP_S:
                 self.clock_skew_s = step
-                self._note(entries.CLOCK, entries.pack_clock(now, step))
+                self.relay.clock_jumped(step)
                 log.warning("the clock jumped", seconds=round(step, 3))
             self.providers.tick()
             for house in self.houses:

@@ -96,6 +96,8 @@ class Relay:
         """Submits the carrier took, with the body of its answer: nothing in the person's record changes."""
         self._unwritten_accepted: list[tuple[Transit, bytes]] = []
         self._noted_first = False
+        self._jumped_s = 0.0
+        """By how much the wall clock was set since that was last written."""
         self.questions = 0
         """Questions of providers (query_sm, cancel_sm) that are on their way to a carrier."""
         self.half_told: Counter[str] = Counter()
@@ -435,18 +437,26 @@ class Relay:
         self.refusals.sweep()
         self._changes[:0] = self._later
         self._later.clear()
-        if self.journal_down:
+        if self.journal_down or self._jumped_s:
             try:
-                self.journal.append(entries.CLOCK, entries.pack_clock(now, 0.0))
+                self.journal.append(entries.CLOCK, entries.pack_clock(now, self._jumped_s))
                 self.journal.write(now)
             except JournalDown as down:
-                self.journal_down = str(down)
+                if self.journal_down:
+                    self.journal_down = str(down)
                 return
+            self._jumped_s = 0.0
+            self._sync()
+        if self.journal_down:
             self.journal_down = ""
             self._accepted.extend(self._unwritten_accepted)
             self._changed[:0] = self._unwritten
             self._unwritten_accepted.clear()
             self._unwritten.clear()
+
+    def clock_jumped(self, seconds: float) -> None:
+        """The wall clock was set: the next tick writes it, or the first whose journal writes."""
+        self._jumped_s += seconds
 
     # ------------------------------------------------------------------ answers
 
