@@ -172,6 +172,7 @@ def bench(
     baselines: Annotated[bool, typer.Option(help="Measure the two baseline relays in the same run.")] = True,
     latency_rate: Annotated[float, typer.Option(help="Besides, own latency at this rate; 0 = do not.")] = 0.0,
     memory: Annotated[bool, typer.Option(help="Only measure what one person with three entries costs in memory.")] = False,
+    sealed: Annotated[bool, typer.Option(help="Whether the gate's journal is sealed.")] = False,
     half_year: Annotated[
         Path | None, typer.Option("--journal", help="Only make a journal at rest of half a year in this folder, and ask it.")
     ] = None,
@@ -211,6 +212,7 @@ def bench(
         recipients=recipients,
         baselines=baselines,
         latency_rate=latency_rate,
+        sealed=sealed,
     )
     try:
         result = measure.run(options)

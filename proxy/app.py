@@ -29,6 +29,7 @@ from proxy.config import Mailbox, Settings, SettingsError, load, secret_files
 from proxy.config.described import waiting
 from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDamaged, JournalDown, OsDisk, read
+from proxy.desk.sealing import Ring, SealingError
 from proxy.gently import Gently
 from proxy.hearing import Hearing, Manners
 from proxy.ids import MessageIds
@@ -114,7 +115,7 @@ class Gate:
         directory = Directory(settings)
         self.ids = MessageIds(settings.message_ids, settings.carriers)
         self.houses = houses_of(settings, self.turns, tally, self.ids.of)
-        disk = OsDisk(settings.journal)
+        disk = OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))
         self.store.belongs_to(disk, accept_loss)
         self.store.pin("message_ids", settings.message_ids)
         position = self.store.position
@@ -536,7 +537,7 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool) -> int:
         await gate.start()
     except policy.RulesError as error:
         raise StartError("\n".join(str(problem) for problem in error.problems)) from error
-    except (StateError, JournalDamaged, JournalDown, ControlError, TlsError, OSError) as error:
+    except (StateError, JournalDamaged, JournalDown, SealingError, ControlError, TlsError, OSError) as error:
         raise StartError(error) from error
     _warn_of_open_files(settings, path)
     gc.freeze()  # what was loaded stays: the collector need not walk it again

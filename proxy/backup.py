@@ -29,8 +29,9 @@ from typing import Any, NamedTuple
 from proxy.config import Places
 from proxy.desk.retention import Removed
 from proxy.desk.scan import Report, segment_name
+from proxy.desk.sealing import Ring, SealingError
 from proxy.kept import Kept
-from proxy.overtaken import Overtaken, overtaken, proved, segments, told, unexplained
+from proxy.overtaken import NO_KEY, Overtaken, overtaken, proved, segments, told, unexplained
 
 MANIFEST, STATE, JOURNAL, REVISIONS, IDENTITY = "manifest.json", "state.db", "journal", "revisions", "identity"
 FORM = 1
@@ -73,7 +74,7 @@ def make(places: Places, copy: Path) -> Copied:
         _state(places.store, copy / STATE)
         _segments(places.journal, copy / JOURNAL)
         _sets(places.revisions, copy / REVISIONS)
-        return _noted(copy, *_whole(copy))
+        return _noted(copy, *_whole(copy, _ring(places)))
     except BaseException:
         for path in copy.iterdir() if there else (copy,):  # a folder that was there stays, empty
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -90,7 +91,7 @@ def update(places: Places, copy: Path) -> Copied:
     mine, theirs = (_identity(folder) for folder in (journal, copy / JOURNAL))
     if mine != theirs:
         raise BackupError(f"{copy}: is of another journal than {journal}; make a new copy")
-    gone = _gone(journal, copy)
+    gone = _gone(journal, copy, _ring(places))
     if (copy / MANIFEST).exists():
         (copy / MANIFEST).rename(begun)  # until it is proved again it is no copy
     if gone is not None:
@@ -100,11 +101,11 @@ def update(places: Places, copy: Path) -> Copied:
     return made
 
 
-def _gone(journal: Path, copy: Path) -> Overtaken | None:
+def _gone(journal: Path, copy: Path, ring: Ring) -> Overtaken | None:
     """What was removed before it was copied; BackupError where nobody says so."""
     try:
         found = overtaken(journal, copy / JOURNAL)
-        why = unexplained([found.hole], proved(journal)[1]) if found is not None else ""
+        why = unexplained([found.hole], proved(journal, ring)[1]) if found is not None else ""
     except FileNotFoundError as error:
         raise BackupError(f"{error.filename}: is gone while the journal is read (run it again)") from None
     if why:
@@ -122,7 +123,7 @@ def _brought(places: Places, copy: Path) -> Copied:
         left -= 1
         _segments(places.journal, copy / JOURNAL)
         _sets(places.revisions, copy / REVISIONS)
-        report, removed = _whole(copy)
+        report, removed = _whole(copy, _ring(places))
         begins = report.holes[-1].last + 1 if report.holes else report.first
         if begins <= 1 or _position(copy / STATE).open_from > begins:
             return _noted(copy, report, removed)
@@ -232,12 +233,20 @@ def _noted(copy: Path, report: Report, removed: list[Removed]) -> Copied:
     return made
 
 
-def _whole(copy: Path) -> tuple[Report, list[Removed]]:
-    """Reads the copy as a start would, and what it lacks."""
-    report, removed = proved(copy / JOURNAL)
+def _ring(places: Places) -> Ring:
+    """A copy needs no key; with it more can be said of what is missing."""
+    try:
+        return Ring.of_files(places.sealing.keys)
+    except SealingError:
+        return Ring()
+
+
+def _whole(copy: Path, ring: Ring) -> tuple[Report, list[Removed]]:
+    """Reads the copy as a start would, and what it lacks. Without the key of a sealed one its chain is proved all the same."""
+    report, removed = proved(copy / JOURNAL, ring)
     wrong = report.damage or unexplained(report.holes, removed)
     if wrong:
-        raise BackupError(f"{copy}: {wrong}")
+        raise BackupError(f"{copy}: {wrong}{NO_KEY if report.closed and report.sealed and not report.damage else ''}")
     return report, removed
 
 
@@ -282,13 +291,16 @@ def check(copy: Path) -> Copied:
             raise BackupError(f"{copy / name}: is not what was copied; use another copy")
     if extra := present - set(said["files"]):
         raise BackupError(f"{copy / min(extra)}: is not of this copy")
-    _whole(copy)
+    report, removed = proved(copy / JOURNAL, Ring())
+    wrong = report.damage or ("" if report.sealed else unexplained(report.holes, removed))  # of a sealed one the manifest tells
+    if wrong:
+        raise BackupError(f"{copy}: {wrong}")
     return Copied(**{name: said[name] for name in _NEEDED}, holes=said.get("holes", []))
 
 
 def restore(copy: Path, places: Places) -> Copied:
     """Puts a copy where a gate is to start from; nothing may be there. BackupError, OSError."""
-    found, (store, journal, revisions) = check(copy), places
+    found, (store, journal, revisions, _) = check(copy), places
     for path in (store, Path(f"{store}-wal")):
         if path.exists():
             raise BackupError(f"{path}: is there already; move it away first (keep it: it is evidence)")

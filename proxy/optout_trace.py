@@ -8,9 +8,10 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from proxy.config import SettingsError, load
+from proxy.config import Sealing, SettingsError, rest_places
 from proxy.desk.journal import JournalDamaged
 from proxy.desk.optouts import Read, Trace, trace
+from proxy.desk.sealing import Ring, SealingError
 from proxy.number import NotARecipient, recipient_of
 from proxy.overtaken import Walk
 from proxy.policy.text import signature
@@ -27,18 +28,27 @@ class CannotTrace(Exception):
 def trace_optouts(number: str, config: Path, folder: Path | None) -> Trace:
     """What became of this person's refusals. ``folder``: the journal's, instead of what the settings say."""
     recipient = person_of(number)
-    if folder is None:
-        try:
-            folder = load(config).journal
-        except SettingsError as error:
+    sealing = Sealing(())
+    try:
+        places = rest_places(config)
+        folder, sealing = folder or places.journal, places.sealing
+    except SettingsError as error:
+        if folder is None:
             raise CannotTrace(f"{error} (or name the journal's folder: --journal)") from None
     if not folder.is_dir():
         raise CannotTrace(f"{folder}: no such folder (a gate that has run leaves its journal there)")
+    try:
+        return _traced(folder, Ring.of_files(sealing.keys), recipient)
+    except SealingError as error:
+        raise CannotTrace(error) from None
+
+
+def _traced(folder: Path, ring: Ring, recipient: int) -> Trace:
     left = TRIES
     while True:
         left -= 1
         try:
-            walk = Walk(folder)
+            walk = Walk(folder, ring)
             found = trace(walk, recipient, Read(_text, _signature))
             if walk.unexplained:
                 raise CannotTrace(f"{folder}: {walk.unexplained}")

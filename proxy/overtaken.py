@@ -9,13 +9,15 @@ REMOVED records (kind 36) say so: the copy goes on behind the hole. Its state mu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.desk import entries, retention
 from proxy.desk.disk import SUFFIX, OsDisk
 from proxy.desk.retention import Removed
-from proxy.desk.scan import Hole, Report, Scan, verify
+from proxy.desk.scan import Hole, JournalSealed, Report, Scan, verify
+from proxy.desk.sealing import Ring
 from proxy.desk.segment import HEADER_BYTES, Fault, Record, groups, unpack_header
 from proxy.policy import moments
 
@@ -68,23 +70,31 @@ def _end(segment: Path) -> tuple[int, int]:
     return last, offset
 
 
-def proved(journal: Path) -> tuple[Report, list[Removed]]:
-    """A journal, or a copy of one, read over its holes; and the removals that it tells of. FileNotFoundError as ``overtaken``."""
+NO_KEY = "; what is sealed may say so, but its key is not at hand"
+
+
+def proved(journal: Path, ring: Ring) -> tuple[Report, list[Removed]]:
+    """A journal, or a copy of one, read over its holes; and the removals that it tells of, where ``ring`` opens what is sealed: else its chain
+    is proved alone. FileNotFoundError as ``overtaken``."""
     removed: list[Removed] = []
 
     def look(record: Record) -> None:
         if record.kind == entries.REMOVED:
             removed.append(retention.unpack_removed(record.body))
 
-    return verify(OsDisk(journal), look, over_holes=True), removed
+    if ring:
+        with suppress(JournalSealed):
+            return verify(OsDisk(journal, ring), look, over_holes=True), removed
+    removed.clear()
+    return verify(OsDisk(journal), look, over_holes=True, closed=True), removed
 
 
 class Walk:
     """Records of a journal or a copy, over its holes: once all were read it says whether those are in order. Raises JournalDamaged,
-    FileNotFoundError."""
+    JournalSealed, FileNotFoundError."""
 
-    def __init__(self, journal: Path) -> None:
-        self._scan = Scan(OsDisk(journal), over_holes=True)
+    def __init__(self, journal: Path, ring: Ring) -> None:
+        self._scan = Scan(OsDisk(journal, ring), over_holes=True)
         self._removed: list[Removed] = []
 
     def __iter__(self) -> Iterator[Record]:

@@ -26,7 +26,7 @@ class House:
 
     def __init__(self, folder: Path) -> None:
         self.places, self.copy = _in(folder / "live"), folder / "copy"
-        self.store, self.journal, _ = self.places
+        self.store, self.journal, *_ = self.places
         store = open_store(f"sqlite://{self.store}")
         self.desk = Journal(OsDisk(self.journal), 0, segment_bytes=SEGMENT_BYTES)
         store.belongs_to(self.desk.disk)

@@ -346,8 +346,18 @@ def test_what_is_said_to_be_taken_over_by_a_reload_is_the_settings_own_list() ->
         "carriers",
         "on_judge_error",
     }
-    restart |= {"node", "category_tag", "revisions", "archive"}
+    restart |= {"node", "category_tag", "revisions", "archive", "sealing"}
     assert {one.name for one in dataclasses.fields(config.Settings)} == restart | {
         name for name in described.RELOADED if "." not in name
     }
     assert described.waiting(read(SMALL), read(SMALL)) == []
+
+
+def test_the_keys_that_a_journal_is_sealed_with_are_files_beside_the_settings_and_the_first_is_the_one_that_seals() -> None:
+    found = read(SMALL + "sealing: {keys: [secrets/new, /etc/keys/old]}\n").sealing.keys
+    assert [str(path) for path in found][1:] == ["/etc/keys/old"]
+    assert found[0].is_absolute()
+    assert found[0].parts[-2:] == ("secrets", "new")
+    assert read(SMALL).sealing.keys == ()
+    with pytest.raises(SettingsError, match=r"unknown key 'key'.*did you mean 'keys'"):
+        read(SMALL + "sealing: {key: x}\n")

@@ -68,6 +68,7 @@ def test_the_example_starts_a_gate_as_it_is_and_serves_both_providers(tmp_path: 
     (tmp_path / "secrets").mkdir()
     for name in PASSWORDS:
         (tmp_path / "secrets" / name).write_text(f"{name}pw\n")
+    assert run("journal", "key", tmp_path / "secrets" / "journal").returncode == 0
     gate.start()
     try:
         with Raw(gate.port) as client:
@@ -81,11 +82,12 @@ def test_the_example_starts_a_gate_as_it_is_and_serves_both_providers(tmp_path: 
         assert gate.stop() == 0
 
 
-def test_the_example_is_the_README_s_ten_lines_with_the_control_socket_and_an_open_health_check() -> None:
+def test_the_example_is_the_README_s_ten_lines_with_a_sealed_journal_the_control_socket_and_an_open_health_check() -> None:
     text = (TOP / "README.md").read_text(encoding="utf-8")
     (block,) = (found for found in re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) if "store:" in found)
     assert len(block.splitlines()) <= 10
     shown, given = yaml.safe_load(block), example()
+    assert given.pop("sealing") == {"keys": ["secrets/journal"]}
     assert given.pop("control") == f"{RUN}/control.sock"
     http = given.pop("http"), shown.pop("http")
     assert {value["listen"].rpartition(":")[2] for value in http} == {"9106"}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from proxy.desk import entries, operated
 from proxy.desk.journal import Journal, OsDisk
+from proxy.desk.sealing import Ring
 
 FOLDER = "looked"
 WAIT_S = 10.0
@@ -23,14 +24,14 @@ class CannotNote(Exception):
     """It cannot be written down; so nothing may be shown. The text says why."""
 
 
-def note(archive: Path, now: float, who: str, command: str, why: str, details: str) -> int:
+def note(archive: Path, ring: Ring, now: float, who: str, command: str, why: str, details: str) -> int:
     """Its sequence in that journal. Raises CannotNote, JournalError, OSError."""
     folder = archive / FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _wait(lock, folder)
-        with closing(Journal(OsDisk(folder))) as journal:
+        with closing(Journal(OsDisk(folder, ring))) as journal:
             sequence = journal.append(entries.OPERATED, operated.pack_operated(now, who, command, why, details))
             journal.write(now)
             journal.note_synced(journal.sync())

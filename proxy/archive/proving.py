@@ -26,6 +26,7 @@ from proxy.archive.rows import Row
 from proxy.archive.tables import SCHEMA
 from proxy.desk.disk import Disk
 from proxy.desk.scan import JournalDamaged, Scan, read
+from proxy.desk.sealing import SealingError
 
 PROVING_MEMORY = "512MB"
 
@@ -115,7 +116,7 @@ def _against(manifest: Manifest, disk: Disk) -> list[str]:
     """Whether the chain of the segments passes through the ends of the tables; damage inside segments is desk.verify's to tell."""
     ends = {table.last: table.chain for table in manifest.tables}  # each is the end of a segment
     try:
-        for placed in Scan(disk):
+        for placed in Scan(disk, closed=True):
             last, header = placed.header.first - 1, placed.header
             if ends.get(last, header.previous.hex()) != header.previous.hex():
                 where = f"node {manifest.node}: up to record {last} (before {placed.segment})"
@@ -136,8 +137,8 @@ def _first_difference(folder: Path, manifest: Manifest, table: Table, disk: Disk
             for was, now in zip_longest(_expected(manifest, table, disk, keys), _actual(asked, there)):
                 if (said := _differ(was, now)) is not None:
                     return said
-    except JournalDamaged as damage:
-        return str(damage)
+    except (JournalDamaged, SealingError) as error:
+        return str(error)
     except duckdb.Error:
         return f"it cannot be read any more; the first record it held is {table.first}"
     return "all its records are as they were (the file was written anew: `gate106 journal roll` does not mend that)"

@@ -29,7 +29,7 @@ from proxy.archive.rows import Row
 from proxy.archive.tables import SPILL
 from proxy.desk import entries, retention
 from proxy.desk.disk import Disk
-from proxy.desk.scan import JournalDamaged, Scan
+from proxy.desk.scan import JournalDamaged, Scan, hard
 from proxy.desk.segment import HEADER_BYTES, Fault, Group, Header, groups, unpack_header
 
 CHINA = timezone(timedelta(hours=8))
@@ -64,7 +64,7 @@ def roll(
     rest: Callable[[], None] = lambda: None,
 ) -> Rolled:
     """All that may be rolled now, at most so many segments; ``tell`` hears of each table once it stands, ``publish`` of each day's head,
-    ``rest`` is called now and then between. Raises RollError, ManifestError, JournalDamaged, OSError; what was done until then stays done."""
+    ``rest`` is called now and then between. Raises RollError, ManifestError, JournalError, OSError; what was done until then stays done."""
     names = disk.list()
     if not names:
         return Rolled(0, 0, 0, 0, 0, 0, "the journal is empty")
@@ -117,7 +117,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _safe(disk: Disk) -> int:
     """The last record that the journal itself claims as synced."""
-    scan = Scan(disk, None)
+    scan = Scan(disk, None, closed=True)
     for _ in scan:
         pass
     return scan.safe
@@ -143,11 +143,11 @@ def _segment(
     _follows(manifest, header, name)
     proof = _Proof(header)
     try:
-        pieces = tables.batches(proof.rows(groups(data, header), read, rest), header.node, keys)
+        pieces = tables.batches(proof.rows(groups(data, header, disk.ring), read, rest), header.node, keys)
         path = folder / HOURS / f"{header.first:020d}.parquet"
         files = tables.write(path, folder, pieces)
     except Fault as fault:
-        raise JournalDamaged(name, fault.offset, fault.why) from None
+        raise hard(name, fault, disk.ring) or JournalDamaged(name, fault.offset, fault.why) from None
     except (ValueError, struct.error, IndexError) as error:
         raise RollError(
             f"{name}: record {proof.last} says nothing that can be read ({error}): a fault of gate106, please report it"

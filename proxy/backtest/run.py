@@ -28,6 +28,7 @@ from proxy.backtest.turns import Turn, begins_whole, nobody_waits, octets_before
 from proxy.desk import entries
 from proxy.desk.disk import Disk, OsDisk
 from proxy.desk.scan import JournalDamaged, Scan
+from proxy.desk.sealing import Ring, SealingError
 from proxy.desk.segment import HEADER_BYTES, Fault, unpack_header
 from proxy.policy import RulesError, RuleSet
 from proxy.state import EmbeddedStore, StateError
@@ -57,6 +58,8 @@ class Question:
     last_s: float
     """How far back from the journal's end; 0: all of it."""
     now: float
+    ring: Ring = field(default_factory=Ring)
+    """What opens the journal where it is sealed."""
 
 
 @dataclass(slots=True)
@@ -89,8 +92,7 @@ class Answer:
 class _Edges:
     """Where a journal begins and ends, and by what it decided last."""
 
-    def __init__(self, folder: Path) -> None:
-        disk = OsDisk(folder)
+    def __init__(self, disk: Disk) -> None:
         self.whole = begins_whole(disk)
         names = disk.list()
         self.begins = unpack_header(disk.read(names[0], HEADER_BYTES)).created_ms / 1000 if names else 0.0
@@ -119,7 +121,7 @@ def backtest(question: Question, processes: int = 1, tell: Callable[[float], Non
     except RulesError as error:
         raise CannotBacktest("\n".join(str(problem) for problem in error.problems)) from error
     try:
-        edges = _Edges(question.journal)
+        edges = _Edges(OsDisk(question.journal, question.ring))
         since = max(edges.ends - question.last_s, edges.begins) if question.last_s else edges.begins
         shares = 1 if counts(rules) else max(1, min(processes, os.cpu_count() or 1))
         found, unknown, from_store = _all_shares(question, since, edges.in_force, shares, tell)
@@ -127,7 +129,7 @@ def backtest(question: Question, processes: int = 1, tell: Callable[[float], Non
         raise CannotBacktest(f"{error} (while a gate writes it, run it again)") from error
     except Fault as error:
         raise CannotBacktest(f"{question.journal}: {error}: see gate106 journal verify") from error
-    except StateError as error:
+    except (StateError, SealingError) as error:
         raise CannotBacktest(error) from error
     except FileNotFoundError as error:
         raise CannotBacktest(f"{error.filename}: is gone while the journal is read (run it again)") from error
@@ -186,7 +188,7 @@ def share(
         same = rules.revision == in_force
         begin, look_back_s = since - RUN_IN_S, window_s(rules)
         by = None if same or not counts(rules) else (rules, senders)
-        turns, known = readings(OsDisk(question.journal), question.store, begin, look_back_s, tell)
+        turns, known = readings(OsDisk(question.journal, question.ring), question.store, begin, look_back_s, tell)
         before, left = stood(turns, begin, look_back_s, hear=differing.note, mine=mine, count_by=by, store=known)
         rerun = Rerun(
             before.store, lambda _: rules, senders, differing.hear, differing.skip, differing.note, before.found, mine

@@ -11,6 +11,7 @@ import typer
 
 from proxy.cli import CONFIG, Json, as_json, fail, note, say, seconds, speaks
 from proxy.cli.explain import Language, settings_of
+from proxy.cli.sealed import ring_of
 
 if TYPE_CHECKING:
     from proxy.backtest.run import Answer, Question
@@ -78,7 +79,9 @@ def _question(settings: Settings, journal: Path, rules: Path, last_s: float) -> 
     from proxy.backtest.run import Question
 
     known = {one.name: Known(one.category, one.since, one.replace) for one in settings.providers}
-    return Question(journal, rules, settings.category_tag, known, store_of(settings), last_s, time.time())
+    return Question(
+        journal, rules, settings.category_tag, known, store_of(settings), last_s, time.time(), ring_of(settings.sealing)
+    )
 
 
 def store_of(settings: Settings) -> Path | None:

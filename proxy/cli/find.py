@@ -11,6 +11,7 @@ import typer
 from proxy import private
 from proxy.cli import CONFIG, Config, Control, Json, as_json, fail, say, seconds, when
 from proxy.cli.looked import write_down
+from proxy.cli.sealed import disk_of
 
 if TYPE_CHECKING:
     from proxy.archive.asking import Question
@@ -75,6 +76,7 @@ def find(
         write_down(
             control or places.control,
             places.archive.folder,
+            places.sealing,
             COMMAND,
             why=why or None,
             details=question.words(),
@@ -134,9 +136,9 @@ def _found(places: RestPlaces, keys: Keys, question: Question, now: float, *, th
     from proxy.archive import finding
     from proxy.archive.manifest import ManifestError
     from proxy.archive.tail import TailError
-    from proxy.desk.journal import JournalError, OsDisk
+    from proxy.desk.journal import JournalError
 
-    disk = OsDisk(places.journal) if places.journal.is_dir() else None
+    disk = disk_of(places.journal, places.sealing) if places.journal.is_dir() else None
     try:
         return finding.find(places.archive.folder, disk, places.node, keys, question, now, thorough=thorough)
     except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:

@@ -1,4 +1,4 @@
-"""journal: ``gate106 journal verify | roll | person | expire``."""
+"""journal: ``gate106 journal verify | roll | person | expire | key``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ import typer
 
 from proxy import private
 from proxy.cli import CONFIG, Config, Control, Json, as_json, ask, fail, note, say, when
+from proxy.cli.sealed import disk_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from proxy.archive.heads import Head
     from proxy.archive.proving import Proved
     from proxy.config import RestPlaces
+    from proxy.desk.disk import OsDisk
     from proxy.desk.retention import Removed
     from proxy.desk.scan import Report
+    from proxy.desk.sealing import Ring
 
 TRIES = 3
 """A segment may go while it is about to be read: hardly twice, for a gate looks at its journal's age once an hour."""
@@ -28,28 +33,36 @@ def verify(
     archive: Annotated[
         Path | None, typer.Option("--archive", help="The folder of its tables, where a journal's folder is named.")
     ] = None,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option("--key", help="A file that a sealed journal is opened with, where a folder is named; also several."),
+    ] = None,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
     """Check every record, the chain over all commit groups, and the tables made of them. Exit 1 if anything was altered, or is missing with
-    no record of its removal: the first such record is named."""
+    no record of its removal: the first such record is named. A sealed journal needs no key for its chain; with it, each group is opened."""
     from proxy.desk import retention
-    from proxy.overtaken import unexplained
+    from proxy.overtaken import NO_KEY, unexplained
 
-    keys_folder = None
+    keys_folder, sealing = None, tuple(key or ())
     if folder is None:
         places = _places(config)
         folder, archive, keys_folder = places.journal, places.archive.folder, places.archive.keys
-        archive = archive if archive.is_dir() else None
+        archive, sealing = archive if archive.is_dir() else None, sealing or places.sealing.keys
     for one in (folder, archive):
         if one is not None and not one.is_dir():
             fail(f"{one}: no such folder")
-    report, removed = _verified(folder)
+    ring = _ring(sealing)
+    report, removed = _verified(folder, ring)
     missing = retention.unaccounted(report.first, bytes.fromhex(report.previous), removed)
-    damage = str(report.damage) if report.damage else missing or unexplained(report.holes, removed) or None
-    proved = _proved(folder, archive, keys_folder) if archive is not None else []
+    missing = missing or unexplained(report.holes, removed)
+    if missing and report.closed and report.sealed:
+        missing += NO_KEY
+    damage = str(report.damage) if report.damage else missing or None
+    proved = _proved(_disk(folder, ring), archive, keys_folder) if archive is not None else []
     faults = [fault for one in proved for fault in one.faults]
-    looks = _looks(archive) if archive is not None else None
+    looks = _looks(archive, ring) if archive is not None else None
     if looks is not None and looks.damage:
         faults.append(f"who looked while no gate ran: {looks.damage}")
     if json:
@@ -85,6 +98,11 @@ def _tell_verified(folder: Path, report: Report, damage: str | None, removed: li
     say(f"{folder}: {span}; the chain holds: {report.chain}")
     for hole in report.holes:
         say(f"records {hole.first} to {hole.last} are not here: they were removed before this copy was brought up to now")
+    if report.sealed:
+        opened = (
+            "their key is not at hand: none was opened" if report.closed else "each was opened, and written by who had the key"
+        )
+        say(f"{report.sealed} groups are sealed; {opened}")
     for one in removed:
         say(f"{when(one.time)}: records {one.first} to {one.last} removed by {one.who} ({one.why})")
 
@@ -101,11 +119,27 @@ def _tell_proved(proved: list[Proved]) -> None:
             say(f"{stranger}: no manifest names it, so it counts for nothing")
 
 
-def _proved(folder: Path, archive: Path, keys_folder: Path | None) -> list[Proved]:
+def _ring(files: Sequence[Path]) -> Ring:
+    """Without a key the chain is proved all the same."""
+    from proxy.desk.sealing import Ring, SealingError
+
+    try:
+        return Ring.of_files(files)
+    except SealingError as error:
+        note(error)
+        return Ring()
+
+
+def _disk(folder: Path, ring: Ring) -> OsDisk:
+    from proxy.desk.disk import OsDisk
+
+    return OsDisk(folder, ring)
+
+
+def _proved(disk: OsDisk, archive: Path, keys_folder: Path | None) -> list[Proved]:
     """What the tables say, held against the journal that is at hand."""
     from proxy.archive import proving
     from proxy.archive.keys import Keys, KeysError
-    from proxy.desk.disk import OsDisk
 
     keys = None
     if keys_folder is not None:
@@ -113,20 +147,18 @@ def _proved(folder: Path, archive: Path, keys_folder: Path | None) -> list[Prove
             keys = Keys(keys_folder)
         except KeysError as error:
             note(f"{error}: what is wrong with a row that only tells a person cannot be named")
-    disk = OsDisk(folder)
     try:
         return proving.prove(archive, disk, disk.identity(), keys)
     except OSError as error:
         fail(f"{error.filename or archive}: {error.strerror or error}")
 
 
-def _looks(archive: Path) -> Report | None:
+def _looks(archive: Path, ring: Ring) -> Report | None:
     """What the small journal says that searches write themselves; None where there has been no such search."""
     from proxy.archive.looked import FOLDER
-    from proxy.desk import journal as desk
 
     folder = archive / FOLDER
-    return desk.verify(desk.OsDisk(folder)) if folder.is_dir() else None
+    return _verified(folder, ring)[0] if folder.is_dir() else None
 
 
 def _places(config: Path) -> RestPlaces:
@@ -152,7 +184,7 @@ def roll(
     from proxy.archive import rolling
     from proxy.archive.keys import Keys, KeysError
     from proxy.archive.manifest import ManifestError
-    from proxy.desk.journal import JournalError, OsDisk
+    from proxy.desk.journal import JournalError
 
     private.close_files()
     if gently:
@@ -163,7 +195,9 @@ def roll(
     heads: list[Head] = []
     try:
         keys = Keys(places.archive.keys, make=True)
-        done = rolling.roll(OsDisk(places.journal), places.archive.folder, keys, time.time(), publish=heads.append)
+        done = rolling.roll(
+            disk_of(places.journal, places.sealing), places.archive.folder, keys, time.time(), publish=heads.append
+        )
     except (KeysError, rolling.RollError, ManifestError, JournalError, OSError, duckdb.Error) as error:
         fail(error)
     if json:
@@ -227,7 +261,7 @@ def _yield_to_everybody() -> None:
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
-def _verified(folder: Path) -> tuple[Report, list[Removed]]:
+def _verified(folder: Path, ring: Ring) -> tuple[Report, list[Removed]]:
     """What the journal's bytes say, and what they say of removals."""
     from proxy.overtaken import proved
 
@@ -235,7 +269,7 @@ def _verified(folder: Path) -> tuple[Report, list[Removed]]:
     while True:
         left -= 1
         try:
-            return proved(folder)
+            return proved(folder, ring)
         except FileNotFoundError as error:  # a running gate has just removed it
             if not left:
                 fail(f"{error.filename}: is gone while the journal is read (run it again)")
@@ -245,6 +279,27 @@ def _verified(folder: Path) -> tuple[Report, list[Removed]]:
 
 def _as_told(one: Any) -> dict[str, Any]:
     return {**one._asdict(), "digest": one.digest.hex()}
+
+
+@app.command("key", epilog="Example: gate106 journal key /etc/gate106/secrets/journal")
+def key(
+    path: Annotated[Path, typer.Argument(help="The new file. Only its owner may read it: give it to the gate's own user.")],
+    json: Json = False,
+) -> None:
+    """Make a key that the journal is sealed with, in a file that is not there yet. Name it in the settings: sealing: {keys: [FILE]}. Who loses
+    it loses what is sealed with it: keep a copy, apart from the journal and its backups."""
+    from proxy.desk import sealing
+
+    try:
+        made = sealing.make(path)
+    except FileExistsError:
+        fail(f"{path}: is there already; a key is never written over (what was sealed with it could not be read any more)")
+    except OSError as error:
+        fail(f"{path}: {error.strerror or error}")
+    if json:
+        as_json({"key": made, "file": str(path)})
+        return
+    say(f"{path}: the key {made}")
 
 
 @app.command("expire", epilog="Example: gate106 journal expire --dry-run")

@@ -5,13 +5,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from proxy.cli import fail
+from proxy.cli.sealed import ring_of
+
+if TYPE_CHECKING:
+    from proxy.config import Sealing
 
 UNMASKED = " --unmasked"
 
 
-def write_down(control: Path, archive: Path, command: str, *, why: str | None, details: str, unmasked: bool) -> None:
+def write_down(
+    control: Path, archive: Path, sealing: Sealing, command: str, *, why: str | None, details: str, unmasked: bool
+) -> None:
     """Returns once it is safe; exit 2 where it cannot be."""
     import getpass
     import time
@@ -29,6 +36,6 @@ def write_down(control: Path, archive: Path, command: str, *, why: str | None, d
         fail(error)
     try:
         who = f"{getpass.getuser()} (uid {os.getuid()}, pid {os.getpid()})"
-        looked.note(archive, time.time(), who, command + (UNMASKED if unmasked else ""), why or "", details)
+        looked.note(archive, ring_of(sealing), time.time(), who, command + (UNMASKED if unmasked else ""), why or "", details)
     except (looked.CannotNote, JournalError, OSError, KeyError) as error:
         fail(f"it cannot be written down who looks, so nothing is shown: {error}")

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from proxy.cli import as_json, fail, note, say, when
 from proxy.cli.looked import write_down
+from proxy.cli.sealed import disk_of
 
 if TYPE_CHECKING:
     from proxy.backtest.inquest import Found
     from proxy.backtest.named import Meant
     from proxy.config import Settings
+    from proxy.desk.disk import OsDisk
     from proxy.policy import RuleSet
 
 JSON = "json"
@@ -30,6 +32,7 @@ def explain_message(
     from proxy.backtest import retold
     from proxy.config import SettingsError, load
     from proxy.desk.scan import JournalDamaged
+    from proxy.desk.sealing import SealingError
     from proxy.state import StateError
 
     try:
@@ -39,12 +42,12 @@ def explain_message(
     folder = journal or settings.journal
     if not folder.is_dir():
         fail(f"{folder}: no such folder (a gate that has run leaves its journal there)")
-    today = _loaded(rules or settings.rules, settings)
+    today, disk = _loaded(rules or settings.rules, settings), disk_of(folder, settings.sealing)
     try:
-        found = _inquired(_meant(wanted.strip(), folder, settings.node), folder, settings, today)
+        found = _inquired(_meant(wanted.strip(), disk, settings.node), disk, settings, today)
     except JournalDamaged as error:
         fail(f"{error} (while a gate writes it, run it again)")
-    except StateError as error:
+    except (StateError, SealingError) as error:
         fail(error)
     except FileNotFoundError as error:
         fail(f"{error.filename}: is gone while the journal is read (run it again)")
@@ -54,7 +57,13 @@ def explain_message(
     if whole and why is not None:
         place = f"{settings.node}:{found.meant.sequence}"
         write_down(
-            control or settings.control, settings.archive.folder, "explain --message", why=why, details=place, unmasked=True
+            control or settings.control,
+            settings.archive.folder,
+            settings.sealing,
+            "explain --message",
+            why=why,
+            details=place,
+            unmasked=True,
         )
     now = time.time()
     if answer == JSON:
@@ -64,18 +73,16 @@ def explain_message(
         say(line)
 
 
-def _meant(wanted: str, folder: Path, node: int) -> Meant:
+def _meant(wanted: str, disk: OsDisk, node: int) -> Meant:
     """The one message that an id means; where it may mean several, which they are."""
     from proxy.backtest.named import MEANT_MAX, PLACE, meant_by
     from proxy.backtest.turns import segment_with, turns_of
-    from proxy.desk.disk import OsDisk
 
     if not wanted:
         fail("--message: is empty")
     place = PLACE.fullmatch(wanted)
     if place is not None and int(place[1]) != node:
         fail(f"--message: {wanted} is of node {place[1]}, the settings are those of node {node}")
-    disk = OsDisk(folder)
     found = meant_by(turns_of(disk, first=segment_with(disk, int(place[2])) if place is not None else 0), wanted)
     if not found:
         what = "no verdict stands there" if place is not None else "no message of the journal is called so"
@@ -87,11 +94,10 @@ def _meant(wanted: str, folder: Path, node: int) -> Meant:
     return found[0]
 
 
-def _inquired(meant: Meant, folder: Path, settings: Settings, today: RuleSet) -> Found:
+def _inquired(meant: Meant, disk: OsDisk, settings: Settings, today: RuleSet) -> Found:
     from proxy.backtest.house import Senders
     from proxy.backtest.inquest import inquire
     from proxy.cli.backtest import store_of
-    from proxy.desk.disk import OsDisk
     from proxy.kept import Kept
 
     kept = Kept(settings.revisions.folder, settings.revisions.keep)
@@ -102,7 +108,7 @@ def _inquired(meant: Meant, folder: Path, settings: Settings, today: RuleSet) ->
             loaded[revision] = _loaded(kept.path(revision), settings) if kept.has(revision) else None
         return loaded[revision]
 
-    return inquire(OsDisk(folder), store_of(settings), meant, then, today, Senders.of(settings))
+    return inquire(disk, store_of(settings), meant, then, today, Senders.of(settings))
 
 
 def _loaded(folder: Path, settings: Settings) -> RuleSet:

@@ -11,6 +11,7 @@ import typer
 
 from proxy.cli import CONFIG, Json, as_json, fail, note, say, speaks
 from proxy.cli.explain import Language, settings_of
+from proxy.cli.sealed import disk_of
 
 if TYPE_CHECKING:
     from proxy.config import Settings
@@ -73,18 +74,22 @@ def _midnight(day: str | None) -> float:
 def _counted(folder: Path, settings: Settings, since: float, until: float) -> Sheet:
     from proxy import policy
     from proxy.backtest.turns import turns_since
-    from proxy.desk.disk import OsDisk
     from proxy.desk.scan import JournalDamaged
+    from proxy.desk.sealing import SealingError
     from proxy.report.sheet import Counting
 
     try:
         rules = policy.load(settings.rules, category_tag=settings.category_tag)
         names = _names({rules.revision: tuple(rule.id for rule in rules.rules)}, settings)
-        return Counting(since, until, rules.regions, names).read(turns_since(OsDisk(folder), since - REPEATS_S))
+        return Counting(since, until, rules.regions, names).read(
+            turns_since(disk_of(folder, settings.sealing), since - REPEATS_S)
+        )
     except policy.RulesError as error:
         fail(f"{settings.rules}: the rules cannot be loaded: {error.problems[0]}")
     except JournalDamaged as error:
         fail(f"{error} (while a gate writes it, run it again)")
+    except SealingError as error:
+        fail(error)
     except FileNotFoundError as error:
         fail(f"{error.filename}: is gone while the journal is read (run it again)")
     except (OSError, ValueError, struct.error) as error:

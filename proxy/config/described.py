@@ -88,6 +88,8 @@ MEANINGS = {
     "the first roll; only the gate's own user may read it",
     "archive.roll": "whether the gate has closed segments rolled into tables, in a process of the lowest priority; `false`: whoever "
     "runs `gate106 journal roll` does it",
+    "sealing.keys": "files of the keys that [the journal is sealed with](journal.md#sealed-segments) (`gate106 journal key` makes one): the "
+    "first seals what is written, all open what was; with none it is written in the clear",
     "timers.bind_s": "until a connection must be bound",
     "timers.enquire_s": "of silence until enquire_link is sent",
     "timers.response_s": "until an answer is overdue",
@@ -174,6 +176,7 @@ DEFAULTS = {
     "revisions.folder": "beside the store",
     "archive.folder": "beside the store",
     "archive.keys": "beside the store",
+    "sealing.keys": "none",
     "smpp.proxy_from": "anywhere",
     "carriers[].tls_ca": "the system's",
     "carriers[].tls_name": "its host",

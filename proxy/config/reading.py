@@ -31,6 +31,7 @@ from proxy.config.values import (
     Places,
     Retention,
     RuleRevisions,
+    Sealing,
     Settings,
     SettingsError,
     Smpp,
@@ -47,6 +48,8 @@ CONFIRM = "退订已生效，您将不再收到此类营销短信。如需恢复
 DAYS_LEAST = 31
 """Records of people look back 30 days: a gate that has lost its state must find so much in the journal."""
 HOLDS_MAX = 1000
+KEYS_MAX = 100
+"""One a year, and to spare."""
 SECRETS = ("password", "token")
 """Keys whose value is a secret, …"""
 NOT_IN_CLEAR = ("scrypt$", "sha256$", "${")
@@ -95,10 +98,10 @@ def state_places(path: Path | str) -> Places:
     scheme, _, rest = store.partition("://")
     if store and (scheme != "sqlite" or not rest):
         top.fault(("store",), "is no file to be copied: only the embedded store (sqlite:///…) is")
-    revisions = _revisions(top.below("revisions"), _beside(store, journal))
+    revisions, sealing = _revisions(top.below("revisions"), _beside(store, journal)), _sealing(top.below("sealing"))
     if faults:
         raise _refusal(path, faults)
-    return Places(Path(rest), journal, revisions.folder)
+    return Places(Path(rest), journal, revisions.folder, sealing)
 
 
 def secret_files(path: Path | str) -> list[Path]:
@@ -129,6 +132,7 @@ class RestPlaces(NamedTuple):
     archive: Archive
     control: Path
     node: int
+    sealing: Sealing
 
 
 def rest_places(path: Path | str) -> RestPlaces:
@@ -140,7 +144,7 @@ def rest_places(path: Path | str) -> RestPlaces:
         top.need(key)
     found = RestPlaces(
         journal, _archive(top.below("archive"), _beside(store, journal)), _control(top, store, journal),
-        top.whole("node", 0, minimum=0, maximum=255),
+        top.whole("node", 0, minimum=0, maximum=255), _sealing(top.below("sealing")),
     )  # fmt: skip
     if faults:
         raise _refusal(path, faults)
@@ -198,6 +202,7 @@ def _settings(top: Fields, document: Document) -> Settings:
         mailbox=_mailbox(top.below("mailbox")),
         retention=_retention(top.below("retention")),
         archive=_archive(top.below("archive"), _beside(store, journal)),
+        sealing=_sealing(top.below("sealing")),
         carriers=carriers,
         providers=tuple(provider_of(row, carriers) for row in top.rows("providers", PROVIDERS_MAX)),
         on_judge_error=_on_judge_error(top.below("on_judge_error")),
@@ -228,6 +233,12 @@ def _archive(section: Fields, beside: Path) -> Archive:
         section.path("keys", str(beside / "keys")),
         section.flag("roll", default=True),
     )
+    section.done()
+    return found
+
+
+def _sealing(section: Fields) -> Sealing:
+    found = Sealing(tuple(section.document_path(text) for _, text in section.texts("keys", KEYS_MAX)))
     section.done()
     return found
 

@@ -115,6 +115,14 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealing:
+    """Files of the keys that the journal is sealed with."""
+
+    keys: tuple[Path, ...]
+    """The first seals, all open; none: the journal is written in the clear."""
+
+
+@dataclass(frozen=True, slots=True)
 class RuleRevisions:
     """How sets of rules come into force, and where earlier ones are kept."""
 
@@ -222,6 +230,7 @@ class Places(NamedTuple):
     journal: Path
     revisions: Path
     """Folder of the sets of rules that were in force or wait."""
+    sealing: Sealing = Sealing(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +246,7 @@ class Settings:
     mailbox: Mailbox
     retention: Retention
     archive: Archive
+    sealing: Sealing
     carriers: tuple[Carrier, ...]
     providers: tuple[Provider, ...]
     on_judge_error: Mapping[Category, Outcome]

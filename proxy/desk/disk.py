@@ -1,6 +1,7 @@
 """Disk: where journal segments lie. A directory (``OsDisk``), or memory that can lose power on demand (``MemoryDisk``).
 
-In: names, offsets, bytes. Out: bytes; OSError as the system gives it. Never: what the bytes mean.
+In: names, offsets, bytes; the keys of what lies there. Out: bytes; OSError as the system gives it. Never: what the bytes mean: the keys
+are handed on to who reads and writes them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from proxy import folders
+from proxy.desk.sealing import Ring
 
 SUFFIX = ".journal"
 _IDENTITY = "identity"
@@ -19,6 +21,9 @@ _IDENTITY = "identity"
 
 class Disk(Protocol):
     """Segments by name; names sort in the order in which they were made."""
+
+    ring: Ring
+    """What sealed segments are opened with, and new ones sealed."""
 
     def list(self) -> list[str]: ...
 
@@ -58,8 +63,9 @@ class Disk(Protocol):
 class OsDisk:
     """Segments as files of one directory, which is made when missing."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, ring: Ring | None = None) -> None:
         self.path = Path(path)
+        self.ring = ring or Ring()
         folders.make(self.path)
         self._files: dict[str, int] = {}
         self._new: set[str] = set()  # names the directory has not been synced for
@@ -153,7 +159,8 @@ class OsDisk:
 class MemoryDisk:
     """A disk for tests: ``kill()`` keeps what was written, ``power_loss()`` only what was synced, and it fails when told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, ring: Ring | None = None) -> None:
+        self.ring = ring or Ring()
         self._files: dict[str, bytearray] = {}
         self._medium: dict[str, bytearray] = {}
         self._dirty: dict[str, list[tuple[int, bytes]]] = {}

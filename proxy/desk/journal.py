@@ -14,6 +14,7 @@ undo or append anew (``JournalDown.dropped`` holds what was in it). Errors:
     JournalError            JournalDown      the disk is full, read-only or does not sync: temporary, nothing was acknowledged unsafely
                             JournalDamaged   bytes that were safe once are not what was written: segment, offset, why
                             JournalNewer     … or are what a later gate wrote, of a format or kind that means nothing here
+                            JournalSealed    … or are sealed with a key that is not at hand
 
 What is a torn tail and what is damage: scan.py.
 """
@@ -26,21 +27,35 @@ from collections.abc import Iterable
 from zlib import crc32
 
 from proxy.desk.disk import Disk, MemoryDisk, OsDisk
-from proxy.desk.scan import Cut, JournalDamaged, JournalError, JournalNewer, Report, Scan, read, segment_name, verify
+from proxy.desk.scan import (
+    Cut,
+    JournalDamaged,
+    JournalError,
+    JournalNewer,
+    JournalSealed,
+    Report,
+    Scan,
+    read,
+    segment_name,
+    verify,
+)
 from proxy.desk.segment import (
     HEADER_BYTES,
+    PLAIN,
     SEQUENCE_KIND_BYTES,
+    UNDER_SEAL,
     Header,
     Record,
     close_group,
     pack_header,
     pack_length_crc,
     pack_sequence_kind,
+    seal_group,
 )
 
 __all__ = [
-    "Cut", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "JournalNewer", "MemoryDisk", "OsDisk", "Record",
-    "Report", "read", "verify",
+    "Cut", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "JournalNewer", "JournalSealed", "MemoryDisk", "OsDisk",
+    "Record", "Report", "read", "verify",
 ]  # fmt: skip
 
 SEGMENT_BYTES = 64 << 20
@@ -62,7 +77,7 @@ class Journal:
     """The journal of one node, open for writing. Opening cuts a torn tail (see ``cut``) and syncs what is left."""
 
     def __init__(self, disk: Disk, node: int = 0, *, segment_bytes: int = SEGMENT_BYTES) -> None:
-        """Raises JournalDamaged, JournalDown (when the tail cannot be cut or synced)."""
+        """Raises JournalDamaged, JournalSealed, JournalDown (when the tail cannot be cut or synced)."""
         self.disk = disk
         self.node = node
         self.segment_bytes = segment_bytes
@@ -85,12 +100,28 @@ class Journal:
         self._unsynced: deque[tuple[int, str, int, bytes, float]] = deque()  # last sequence, segment, offset, bytes, when
         self._unsynced_bytes = 0
         self._suspect = False  # a sync failed: what it should have kept must be written again
+        self._outdated = scan.header is not None and scan.header.form != self._form
+        """Whether the segment is of another format than what is written now: the next record begins a new one."""
         try:
             self._mend(scan)
+            if self._outdated and self.written < self._first:
+                self._begin_anew(scan)
             self.identity = self._identify(scan)
         except OSError as error:
             raise JournalDown(f"journal {disk}: {error.strerror or error}") from error
+        self._sealer = disk.ring.sealer(self.identity)
         self.synced = self.written
+
+    @property
+    def _form(self) -> int:
+        return UNDER_SEAL if self.disk.ring else PLAIN
+
+    def _begin_anew(self, scan: Scan) -> None:
+        """The segment holds no record, so that the next would have its name: it goes, and what it said of the ones before is said again, of
+        what was just synced."""
+        assert scan.header is not None
+        self.disk.remove(self._segment)
+        self.chain, self._segment, self._claim = scan.header.previous, "", 0
 
     def _mend(self, scan: Scan) -> None:
         """Cuts the torn tail; then writes again and syncs what nothing claims as synced: a process that was killed may have written without
@@ -155,6 +186,8 @@ class Journal:
             if not self._segment or self._full(time_ms):
                 self._roll(time_ms)
             records = b"".join(self._buffer)
+            if self._sealer is not None and records:
+                records = seal_group(self._sealer, self.chain, records, last, count, self.synced, time_ms)
             closing, chain = close_group(self.chain, records, last, count, self.synced, time_ms)
             data = records + closing
             self.disk.append(self._segment, self._size, data)
@@ -173,7 +206,7 @@ class Journal:
         if self.written < self._first:  # a mark alone stands in it: the next segment would have its name
             return False
         aged = time_ms // HOUR_MS > self._hour and self._size > HEADER_BYTES
-        return aged or self._size >= self.segment_bytes
+        return aged or self._size >= self.segment_bytes or self._outdated
 
     def _kept(self, last: int, offset: int, data: bytes, now: float) -> None:
         self._unsynced.append((last, self._segment, offset, data, now))
@@ -183,9 +216,10 @@ class Journal:
         """Begins a new segment. The old one may still have unsynced groups: they stay in ``_unsynced`` with its name."""
         if self._segment and not self.synced:  # or after a power loss the second might be there without the first
             self.disk.sync(self._segment)
-        header = Header(self.node, self.written + 1, self.synced, time_ms, self.identity, self.chain)
+        header = Header(self.node, self.written + 1, self.synced, time_ms, self.identity, self.chain, self._form)
         name, data = segment_name(self.written + 1), pack_header(header)
         self.disk.append(name, 0, data)
+        self._sealer, self._outdated = self.disk.ring.sealer(self.identity), False
         before, self._segment = self._segment, name
         self._size, self._hour, self._first = len(data), time_ms // HOUR_MS, header.first
         if before and not (self._unsynced and self._unsynced[-1][1] == before):  # else ``note_synced`` lets go of it

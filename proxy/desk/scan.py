@@ -18,7 +18,20 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from proxy.desk.disk import SUFFIX, Disk
-from proxy.desk.segment import HEADER_BYTES, Fault, Group, Header, LaterFormat, Record, claimed, groups, unpack_header
+from proxy.desk.sealing import Ring, SealingError
+from proxy.desk.segment import (
+    HEADER_BYTES,
+    Fault,
+    Forged,
+    Group,
+    Header,
+    LaterFormat,
+    Locked,
+    Record,
+    claimed,
+    groups,
+    unpack_header,
+)
 
 
 class JournalError(Exception):
@@ -41,6 +54,29 @@ class JournalNewer(JournalDamaged):
     def __init__(self, what: str, why: str) -> None:
         JournalError.__init__(self, f"journal {what}: {why}; use a newer gate, or go back to the copy made before it ran")
         self.segment, self.offset, self.why = what, 0, why
+
+
+class JournalSealed(JournalError, SealingError):
+    """Bytes that are in order, and sealed with a key that is not at hand: whoever has the settings must bring it. Nothing is cut."""
+
+    def __init__(self, segment: str, key_id: str, ring: Ring) -> None:
+        known = f"it names {', '.join(ring.ids)}" if ring else "it names none"
+        super().__init__(
+            f"journal segment {segment} is sealed with the key {key_id}, whose file sealing.keys does not name ({known}): bring it back "
+            "from the backup of the keys, and name it there"
+        )
+        self.segment, self.key_id = segment, key_id
+
+
+def hard(segment: str, fault: Fault, ring: Ring) -> JournalError | None:
+    """What is raised of a fault that no torn tail looks like; None for any other."""
+    if isinstance(fault, LaterFormat):
+        return JournalNewer(f"segment {segment}", fault.why)
+    if isinstance(fault, Locked):
+        return JournalSealed(segment, fault.key_id, ring)
+    if isinstance(fault, Forged):
+        return JournalDamaged(segment, fault.offset, f"{fault.why}; the chain over it was written by somebody without the key")
+    return None
 
 
 class Cut(NamedTuple):
@@ -71,9 +107,13 @@ class Hole(NamedTuple):
 class Scan:
     """Walks groups over all segments from one sequence on, and remembers where it ended and why."""
 
-    def __init__(self, disk: Disk, from_sequence: int | None = 0, synced: int = 0, over_holes: bool = False) -> None:
-        """``from_sequence`` None: only as far back as is needed to find the end. ``over_holes``: reads on behind what is missing."""
+    def __init__(
+        self, disk: Disk, from_sequence: int | None = 0, synced: int = 0, *, over_holes: bool = False, closed: bool = False
+    ) -> None:
+        """``from_sequence`` None: only as far back as is needed to find the end. ``over_holes``: reads on behind what is missing. ``closed``:
+        sealed groups stay so (their ``records`` are missing, all else of them is there), and no key is needed."""
         self.disk = disk
+        self.ring = None if closed else disk.ring
         self.over_holes = over_holes
         self.holes: list[Hole] = []
         self.names = disk.list()
@@ -119,13 +159,13 @@ class Scan:
                 begun = 0
                 self.header, self.segment, self.end = header, name, HEADER_BYTES
                 self.chain, self.last = header.previous, header.first - 1
-                for group in groups(data, header):
+                for group in groups(data, header, self.ring):
                     self.end, self.last, self.chain = group.end, group.last, group.digest
                     self.safe = max(self.safe, group.synced)
                     yield Placed(name, header, group)
-            except LaterFormat as fault:
-                raise JournalNewer(f"segment {name}", fault.why) from None
             except Fault as fault:
+                if (error := hard(name, fault, self.disk.ring)) is not None:
+                    raise error from None
                 self._stop(index, data, fault, torn_segment=bool(begun))
                 return
         if self.safe > self.last:
@@ -179,7 +219,7 @@ def read(disk: Disk, from_sequence: int = 0, synced: int = 0) -> Iterator[Record
     """Records from ``from_sequence`` on, each from a group proved complete; ends before a torn tail, changes nothing.
 
     ``from_sequence`` 0: from wherever the journal begins. ``synced``: a sequence the caller knows to have been synced (from a
-    checkpoint). Raises JournalDamaged, also when the segment that held ``from_sequence`` is missing.
+    checkpoint). Raises JournalDamaged, also when the segment that held ``from_sequence`` is missing; JournalSealed.
     """
     for placed in Scan(disk, from_sequence, synced):
         if placed.group.last < from_sequence:
@@ -201,25 +241,32 @@ class Report(NamedTuple):
     cut: Cut | None
     damage: JournalDamaged | None
     previous: str  # hex digest of the group before the first that is here; zeros where the journal begins
-    holes: tuple[Hole, ...] = ()  # if they were to be read over
+    holes: tuple[Hole, ...]  # if they were to be read over
+    sealed: int  # groups
+    closed: bool  # whether these stayed so: the chain over them holds, and none was opened
 
 
-def verify(disk: Disk, look: Callable[[Record], None] | None = None, over_holes: bool = False) -> Report:
+def verify(
+    disk: Disk, look: Callable[[Record], None] | None = None, *, over_holes: bool = False, closed: bool = False
+) -> Report:
     """Reads everything; a damaged journal is reported, not raised. ``look`` is shown each record that was proved. ``over_holes``: so are
-    holes, for whoever knows what was removed."""
-    scan, count, records, first, damage = Scan(disk, over_holes=over_holes), 0, 0, 0, None
+    holes, for whoever knows what was removed. ``closed``: the chain is proved and sealed groups stay so, which needs no key. Raises
+    JournalSealed where a key is missing."""
+    scan, count, records, first, sealed, damage = Scan(disk, over_holes=over_holes, closed=closed), 0, 0, 0, 0, None
     previous = bytes(32)
     try:
         for placed in scan:
             if not first:
                 first, previous = placed.header.first, placed.header.previous
             count += 1
-            records += len(placed.group.records)
+            sealed += placed.header.sealed
+            records += placed.group.held
             if look is not None:
                 for record in placed.group.records:
                     look(record)
     except JournalDamaged as found:
         damage = found
     return Report(
-        len(scan.names), count, records, first, scan.last, scan.chain.hex(), scan.cut, damage, previous.hex(), tuple(scan.holes)
+        len(scan.names), count, records, first, scan.last, scan.chain.hex(), scan.cut, damage, previous.hex(), tuple(scan.holes),
+        sealed, closed,
     )  # fmt: skip

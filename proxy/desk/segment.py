@@ -8,6 +8,12 @@ In: bytes. Out: bytes, Groups; ``Fault`` with the offset where they stop making 
     GROUP   = mark, digest, synced, count, time
     digest  = blake2b-256(previous digest + bytes of the group's records + synced, count, time)
 
+In a segment of format 2 the records of a group are sealed as one (sealing.py), and the digest is of what is sealed: the chain is proved
+without a key.
+
+    group   = SEALED record, GROUP record       (a group that holds no records has no SEALED)
+    SEALED  = the seal, the records under it    (its sequence is the group's)
+
 ``synced`` is the writer's word that everything up to that sequence was on the medium when the group was written. It is what tells
 damage (a hole below a later ``synced``) from the tail a power loss tore off (nobody was answered for it).
 """
@@ -20,23 +26,29 @@ from hashlib import blake2b
 from typing import NamedTuple
 from zlib import crc32
 
+from proxy.desk.sealing import NoKey, NotAsSealed, Ring, Sealer
 from proxy.number import about_people
 
-GROUP = 255
-"""The kind of the record that closes a group; entries.py may use all others but 0."""
+SEALED, GROUP = 254, 255
+"""The kinds of the records that hold a sealed group, and that close one; entries.py may use all others but 0."""
 BODY_BYTES_MAX = 1 << 20
 """No record comes near a megabyte (a PDU has at most 64 KiB); a greater length is damage, not a reason to allocate."""
+SEALED_BYTES_MAX = 1 << 30
+"""But for a sealed one, which is a turn of the gate as a whole."""
 
 _HEADER = struct.Struct(">8sHHQQQ16s32s")  # magic, format, node, first, synced, created, identity, previous digest
 _CRC = struct.Struct(">I")
 HEADER_BYTES = _HEADER.size + _CRC.size
-_MAGIC, _FORMAT = b"GATE106\n", 1
+_MAGIC = b"GATE106\n"
+PLAIN, UNDER_SEAL = 1, 2
+"""Formats."""
 _LENGTH_CRC = struct.Struct(">II")
 _SEQUENCE_KIND = struct.Struct(">QB")
 SEQUENCE_KIND_BYTES = _SEQUENCE_KIND.size
 _RECORD = struct.Struct(">IIQB")
 RECORD_HEAD_BYTES = _RECORD.size
 _MARK = b"\xffgroup\xff\n"
+_SEQUENCE = struct.Struct(">Q")
 _CLAIM = struct.Struct(">QIQ")  # synced, count, time in ms
 _GROUP_BODY_BYTES = len(_MARK) + 32 + _CLAIM.size
 
@@ -50,6 +62,11 @@ class Header(NamedTuple):
     created_ms: int
     identity: bytes  # 16 bytes that all segments of one journal share
     previous: bytes  # digest of the last group of the segment before
+    form: int = PLAIN
+
+    @property
+    def sealed(self) -> bool:
+        return self.form == UNDER_SEAL
 
 
 @about_people
@@ -60,13 +77,14 @@ class Record(NamedTuple):
 
 
 class Group(NamedTuple):
-    records: list[Record]
+    records: list[Record]  # none of a sealed group whose key is not at hand
     last: int  # sequence of its last record
     start: int  # offset in the segment
     end: int
     digest: bytes
     synced: int
     time_ms: int
+    held: int  # so many records, as it says itself
 
 
 class Fault(Exception):
@@ -82,9 +100,21 @@ class LaterFormat(Fault):
     """A whole header of a format this gate does not know. What stands behind it says nothing here, and is nobody's torn tail."""
 
 
+class Locked(Fault):
+    """A group is sealed with a key that is not at hand: nothing is wrong with it."""
+
+    def __init__(self, offset: int, key_id: str) -> None:
+        super().__init__(offset, f"it is sealed with the key {key_id}")
+        self.key_id = key_id
+
+
+class Forged(Fault):
+    """The chain holds, and yet it was not written by who had the key: nobody's torn tail."""
+
+
 def pack_header(header: Header) -> bytes:
-    node, first, synced, created_ms, identity, previous = header
-    head = _HEADER.pack(_MAGIC, _FORMAT, node, first, synced, created_ms, identity, previous)
+    node, first, synced, created_ms, identity, previous, form = header
+    head = _HEADER.pack(_MAGIC, form, node, first, synced, created_ms, identity, previous)
     return head + _CRC.pack(crc32(head))
 
 
@@ -98,9 +128,9 @@ def unpack_header(data: bytes) -> Header:
         raise Fault(0, "not a journal segment")
     if _CRC.unpack_from(data, _HEADER.size)[0] != crc32(data[: _HEADER.size]):
         raise Fault(0, "the header's checksum does not match")
-    if form != _FORMAT:
-        raise LaterFormat(8, f"its format {form} is newer than this gate knows ({_FORMAT})")
-    return Header(node, first, synced, created_ms, identity, previous)
+    if form not in (PLAIN, UNDER_SEAL):
+        raise LaterFormat(8, f"its format {form} is newer than this gate knows ({UNDER_SEAL})")
+    return Header(node, first, synced, created_ms, identity, previous, form)
 
 
 def pack_record(sequence: int, kind: int, body: bytes) -> bytes:
@@ -115,6 +145,16 @@ def close_group(previous: bytes, records: bytes, last: int, count: int, synced: 
     return pack_record(last, GROUP, _MARK + digest + claim), digest
 
 
+def seal_group(sealer: Sealer, previous: bytes, records: bytes, last: int, count: int, synced: int, time_ms: int) -> bytes:
+    """The SEALED record that stands for packed records; what ``close_group`` is given instead of them."""
+    return pack_record(last, SEALED, sealer.seal(records, _beside(previous, last, _CLAIM.pack(synced, count, time_ms))))
+
+
+def _beside(previous: bytes, last: int, claim: bytes) -> bytes:
+    """What stands in the clear beside a sealed group, and is proved with it: so nobody without the key can write a chain anew."""
+    return previous + _SEQUENCE.pack(last) + claim
+
+
 def _digest(previous: bytes, records: bytes | memoryview, claim: bytes) -> bytes:
     hashed = blake2b(previous, digest_size=32)
     hashed.update(records)
@@ -122,58 +162,124 @@ def _digest(previous: bytes, records: bytes | memoryview, claim: bytes) -> bytes
     return hashed.digest()
 
 
-def groups(data: bytes, header: Header) -> Iterator[Group]:
-    """The groups of a whole segment, each yielded once it is proved complete.
+def groups(data: bytes, header: Header, ring: Ring | None = None) -> Iterator[Group]:
+    """The groups of a whole segment, each yielded once it is proved complete. ``ring``: what opens sealed ones; None: they stay closed.
 
     Raises Fault at the first byte that cannot be right; ends quietly at the end of the data or of what is not zero.
     """
     chain, sequence = header.previous, header.first - 1
     start = offset = HEADER_BYTES
     records: list[Record] = []
+    sealed: Record | None = None
     end = len(data)
     while offset < end:
-        if end - offset < RECORD_HEAD_BYTES:
-            if not records and not data[offset:].strip(b"\0"):
-                return
-            raise Fault(offset, "a record is cut short")
-        length, crc, number, kind = _unpack_record(data, offset)
-        body_at = offset + RECORD_HEAD_BYTES
-        if length == 0 == crc and not records and not data[offset:].strip(b"\0"):
+        begun = bool(records) or sealed is not None
+        found = _record(data, offset, begun=begun)
+        if found is None:
             return
-        if length > BODY_BYTES_MAX:
-            raise Fault(offset, f"a record claims {length} bytes")
-        if body_at + length > end:
-            raise Fault(offset, "a record is cut short")
-        body = data[body_at : body_at + length]
-        if crc32(body, crc32(data[offset + 8 : body_at])) != crc:
-            raise Fault(offset, "a record's checksum does not match")
-        if kind != GROUP:
+        number, kind, body, after = found
+        if kind == GROUP:
+            before = chain
+            claim = _claim(data, start, offset, body, chain)
+            chain, synced, count, time_ms = claim
+            if header.sealed:
+                records = _opened(sealed, ring, header, before, offset, claim, sequence)
+                sequence += count
+            elif count != len(records):
+                raise Fault(offset, f"a group of {count} records holds {len(records)}")
+            yield Group(records, sequence, start, after, chain, synced, time_ms, count)
+            start, records, sealed = after, [], None
+        elif header.sealed:
+            if kind != SEALED or sealed is not None:
+                raise Fault(offset, "a record stands in the clear where all are sealed")
+            sealed = Record(number, kind, body)
+        else:
             sequence += 1
             if number != sequence:
                 raise Fault(offset, f"record {number} stands where {sequence} should")
             records.append(Record(number, kind, body))
-            offset = body_at + length
-            continue
-        chain, synced, time_ms = _checked(data, start, offset, body, chain, len(records))
-        offset = body_at + length
-        yield Group(records, sequence, start, offset, chain, synced, time_ms)
-        start, records = offset, []
-    if records:
+        offset = after
+    if records or sealed is not None:
         raise Fault(start, "the last group has no end")
 
 
-def _checked(data: bytes, start: int, offset: int, body: bytes, chain: bytes, held: int) -> tuple[bytes, int, int]:
-    """(digest, synced, time) of a GROUP record whose group began at ``start``; Fault when it does not fit the group."""
+def _record(data: bytes, offset: int, *, begun: bool) -> tuple[int, int, bytes, int] | None:
+    """(sequence, kind, body, where it ends) of the record at ``offset``; None where there is only room kept free. ``begun``: amid a group
+    there is no such room."""
+    end = len(data)
+    if end - offset < RECORD_HEAD_BYTES:
+        if not begun and not data[offset:].strip(b"\0"):
+            return None
+        raise Fault(offset, "a record is cut short")
+    length, crc, number, kind = _unpack_record(data, offset)
+    body_at = offset + RECORD_HEAD_BYTES
+    if length == 0 == crc and not begun and not data[offset:].strip(b"\0"):
+        return None
+    if length > (SEALED_BYTES_MAX if kind == SEALED else BODY_BYTES_MAX):
+        raise Fault(offset, f"a record claims {length} bytes")
+    if body_at + length > end:
+        raise Fault(offset, "a record is cut short")
+    body = data[body_at : body_at + length]
+    if crc32(body, crc32(data[offset + 8 : body_at])) != crc:
+        raise Fault(offset, "a record's checksum does not match")
+    return number, kind, body, body_at + length
+
+
+class _Claim(NamedTuple):
+    digest: bytes
+    synced: int
+    held: int
+    time_ms: int
+
+
+def _claim(data: bytes, start: int, offset: int, body: bytes, chain: bytes) -> _Claim:
+    """What the GROUP record at ``offset`` says of the group that began at ``start``; Fault when the chain does not bear it out."""
     if len(body) != _GROUP_BODY_BYTES or not body.startswith(_MARK):
         raise Fault(offset, "a group's end has the wrong form")
     claim = body[-_CLAIM.size :]
-    synced, count, time_ms = _CLAIM.unpack(claim)
-    if count != held:
-        raise Fault(offset, f"a group of {count} records holds {held}")
     digest = _digest(chain, memoryview(data)[start:offset], claim)
     if digest != body[len(_MARK) : len(_MARK) + 32]:
         raise Fault(offset, "the chain is broken: a group's digest does not match")
-    return digest, synced, time_ms
+    return _Claim(digest, *_CLAIM.unpack(claim))
+
+
+def _opened(
+    sealed: Record | None, ring: Ring | None, header: Header, chain: bytes, offset: int, claim: _Claim, before: int
+) -> list[Record]:
+    """The records of a group behind record ``before`` that ends at ``offset``, whose chain was proved. Locked, Forged."""
+    _, synced, count, time_ms = claim
+    if sealed is None or not count:
+        if sealed is not None or count:
+            raise Fault(offset, f"a group of {count} records holds {'some' if sealed is not None else 'none'}")
+        return []
+    if sealed.sequence != before + count:
+        raise Fault(offset, f"a group ends at {sealed.sequence}, where {before + count} should stand")
+    if ring is None:
+        return []
+    try:
+        data = ring.open(sealed.body, header.identity, _beside(chain, sealed.sequence, _CLAIM.pack(synced, count, time_ms)))
+    except NoKey as fault:
+        raise Locked(offset, fault.key_id) from None
+    except NotAsSealed as fault:
+        raise Forged(offset, str(fault)) from None
+    return _unsealed(data, offset, before, count)
+
+
+def _unsealed(data: bytes, offset: int, before: int, count: int) -> list[Record]:
+    """Its records, packed as in the clear."""
+    records = list[Record]()
+    at = 0
+    try:
+        while at < len(data) and (found := _record(data, at, begun=True)) is not None:
+            number, kind, body, at = found
+            records.append(Record(number, kind, body))
+            if number != before + len(records):
+                raise Fault(at, f"record {number} stands where {before + len(records)} should")
+    except Fault as fault:
+        raise Forged(offset, f"what is sealed cannot be read: {fault.why}") from None
+    if len(records) != count:
+        raise Forged(offset, f"a group of {count} records holds {len(records)}")
+    return records
 
 
 def claimed(data: bytes, offset: int = 0) -> int:

@@ -40,7 +40,8 @@ class BenchFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``rate`` 0 = as fast as answers come. ``rules`` 0 = the shipped set. ``latency_rate``: besides, own latency at this rate."""
+    """``rate`` 0 = as fast as answers come. ``rules`` 0 = the shipped set. ``latency_rate``: besides, own latency at this rate. ``sealed``: the
+    gate's journal is."""
 
     mix: str = "standard"
     seconds: float = 10.0
@@ -53,6 +54,7 @@ class Options:
     gate: bool = True
     warmup_s: float = 2.0
     latency_rate: float = 0.0
+    sealed: bool = False
     keep: Path | None = None
     """Where to leave the gate's folder (settings, journal, log); None = in a temporary one that is removed."""
 
@@ -61,7 +63,7 @@ class Options:
         """The command line that measures the same again."""
         said = f"gate106 bench --mix {self.mix} --seconds {self.seconds:g} --binds {self.binds} --window {self.window}"
         said += f" --rate {self.rate:g} --rules {self.rules} --recipients {self.recipients}"
-        return said + ("" if self.baselines else " --no-baselines")
+        return said + ("" if self.baselines else " --no-baselines") + (" --sealed" if self.sealed else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ def _measure_gate(options: Options, folder: Path, driver: _Driver, runs: dict[st
         count = options.rules
     providers = [Provider(name, (prefix,), PASSWORD, window=options.window) for name, prefix in PROVIDERS.items()]
     side = CarrierSide(driver.carrier, window=max(64, options.binds * options.window))
-    subject = Gate(folder, *gate.write_settings(folder, [side], providers))
+    subject = Gate(folder, *gate.write_settings(folder, [side], providers, sealed=options.sealed))
     try:
         subject.start(measure.apart(os.sched_getaffinity(0))[0])
         metrics = f"http://127.0.0.1:{subject.http}/metrics"

@@ -32,7 +32,7 @@ from smpplib import exceptions
 
 from proxy.sim import closing, measure
 from proxy.sim.carrier import Carrier, Conduct
-from proxy.sim.gate import CHINA, CarrierSide, Gate, GateFailed, copy_rules, write_settings
+from proxy.sim.gate import CHINA, KEY, CarrierSide, Gate, GateFailed, copy_rules, write_settings
 from proxy.sim.provider import SimProvider
 from proxy.sim.reconcile import Difference, Witnesses, reconcile
 from proxy.sim.scenario import CARRIER_TPS, OUTAGE_S, RESPONSE_S, Reply, Scenario, scenario
@@ -139,7 +139,9 @@ def stage(console: Console, seconds: float, keep: bool, watch: Callable[[Gate], 
     try:
         rules = copy_rules(folder / "rules", datetime.now(CHINA), cast.ports)
         side = CarrierSide(carrier.start(), links=2, window=64, tps=CARRIER_TPS, more={"receipt_id": "dec"})
-        settings = write_settings(folder, [side], [actor.settings for actor in cast.actors], response_s=RESPONSE_S, rules=rules)
+        settings = write_settings(
+            folder, [side], [actor.settings for actor in cast.actors], response_s=RESPONSE_S, rules=rules, sealed=True
+        )
         gate = Gate(folder, *settings)
         gate.start()
         if watch is not None:
@@ -192,7 +194,9 @@ def play(
     for provider in running:
         provider.join(STEP_S_MAX)
     logs = {provider.provider: provider.log for provider in running}
-    witnesses = Witnesses(logs, carrier.carrier.log, read_journal(gate.folder / "journal"), metrics, scraped_at)
+    witnesses = Witnesses(
+        logs, carrier.carrier.log, read_journal(gate.folder / "journal", [gate.folder / KEY]), metrics, scraped_at
+    )
     if code:
         differences.append(Difference("drain", f"the gate ended with exit code {code}", "it promises 0"))
     return witnesses, differences + reconcile(witnesses, cast.owners)

@@ -24,11 +24,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from proxy.desk.sealing import make
 from proxy.message import Category
 from proxy.shipped import shipped
 from proxy.sim import measure
 
 CHINA = ZoneInfo("Asia/Shanghai")
+KEY = "journal.key"
 READY_S = 30.0
 DRAIN_S = 15.0
 """The gate promises 8 s; what takes longer is killed and reported."""
@@ -106,8 +108,10 @@ def write_settings(
     *,
     response_s: float = 10.0,
     rules: Path | None = None,
+    sealed: bool = False,
 ) -> tuple[Path, int, int]:
-    """Writes ``gate106.yaml`` into the folder; returns (its path, the SMPP port, the HTTP port). JSON is YAML."""
+    """Writes ``gate106.yaml`` into the folder, and the key that its journal is sealed with; returns (its path, the SMPP port, the HTTP port).
+    JSON is YAML."""
     smpp, http = free_port(), free_port()
     settings = {
         "smpp": {"listen": f"127.0.0.1:{smpp}"},
@@ -120,6 +124,9 @@ def write_settings(
         "carriers": [carrier.as_settings() for carrier in carriers],
         "providers": [provider.as_settings() for provider in providers],
     }
+    if sealed:
+        make(folder / KEY)
+        settings["sealing"] = {"keys": [KEY]}
     path = folder / "gate106.yaml"
     path.write_text(json.dumps(settings, ensure_ascii=False, indent=2), encoding="utf-8")
     return path, smpp, http

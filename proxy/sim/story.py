@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from proxy.desk import entries, mail
 from proxy.desk.journal import OsDisk, read
+from proxy.desk.sealing import Ring
 from proxy.message import GATE_REASONS
 from proxy.sim import pdus
 
@@ -126,12 +127,12 @@ class JournalStory:
                 yield one
 
 
-def read_journal(folder: Path) -> JournalStory:
-    """The journal of a gate that has stopped; raises JournalDamaged."""
+def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
+    """The journal of a gate that has stopped; raises JournalDamaged, SealingError."""
     story = JournalStory()
     rules: dict[str, Sequence[str]] = {}
     by_sequence: dict[int, Judged] = {}  # what repeats refer to
-    for place, record in enumerate(read(OsDisk(folder)), 1):
+    for place, record in enumerate(read(OsDisk(folder, Ring.of_files(keys))), 1):
         if record.kind == entries.VERDICT:
             judged = _judged(entries.unpack_verdict(record.body), rules, place, record.sequence)
             story.verdicts.append(judged)

@@ -25,6 +25,8 @@ from typing import Any
 
 import yaml
 
+from proxy.desk.sealing import make
+
 TOP = Path(__file__).parents[2]
 PROGRAMS = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
 """What Debian calls the entry points of those images."""
@@ -102,6 +104,7 @@ def room(folder: Path, addresses: dict[str, str]) -> None:
     (folder / "secrets").mkdir()
     for name in ("bj", "jia", "yi"):
         (folder / "secrets" / name).write_text("secret\n")
+    make(folder / "secrets" / "journal")
 
 
 def get(url: str) -> Any:

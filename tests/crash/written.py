@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from proxy.changes import Effect
 from proxy.desk import entries, mail
 from proxy.desk.journal import OsDisk, Record, read
+from proxy.desk.sealing import Ring
 from tests.crash.evidence import Evidence, Message, Submit
 from tests.crash.house import House
 from tests.crash.texts import recognise
@@ -48,7 +49,7 @@ class Written:
         self._submits: dict[int, Submit] = {}  # by the sequence of their verdict
         self._owners: dict[int, Message] = {}  # of every entry id that was given
         self._standing: dict[Message, set[int]] = defaultdict(set)  # ids of entries that the persons' records have
-        for record in read(OsDisk(house.journal)):
+        for record in read(OsDisk(house.journal, Ring.of_files([house.key]))):
             self._read(record)
 
     def counts(self, message: Message) -> bool:

@@ -191,6 +191,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 sim provider": ["--to", "13800210501", "--from", "1069001", "--text", "x", "--wait", "0", "--system-id", "jia", "--password", "CLEAR", "--port", "PORT"],
     "gate106 optout trace": ["--to", "13800210500"],
     "gate106 journal verify": ["journal"],
+    "gate106 journal key": ["secrets/journal"],
     "gate106 journal expire": ["--dry-run"],
     "gate106 journal roll": [],
     "gate106 journal person": ["13800210500", "--why", "x"],
@@ -231,7 +232,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 rules rollback": ["--why", "x"],
     "gate106 rules take": ["--why", "x"],
 }  # fmt: skip
-ASKS_NO_GATE = {"settings", "schema", "hash-password", "token", "sim", "journal verify"}
+ASKS_NO_GATE = {"settings", "schema", "hash-password", "token", "sim", "journal verify", "journal key"}
 
 
 def test_every_command_is_among_those_that_are_run():

@@ -29,6 +29,7 @@ cd /src
 step install; set -e
 {install}
 for name in bj jia yi; do echo secret > /etc/gate106/secrets/$name; done
+/opt/gate106/bin/gate106 journal key /etc/gate106/secrets/journal
 {enable}
 set +e; echo installed
 step start; systemctl start gate106; echo $?

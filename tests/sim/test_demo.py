@@ -23,6 +23,8 @@ from proxy.backtest.run import Question, backtest
 from proxy.backtest.turns import turns_of
 from proxy.config import load
 from proxy.desk.disk import OsDisk
+from proxy.desk.scan import verify
+from proxy.desk.sealing import Ring
 from proxy.message import GATE_REASONS
 from proxy.report.sheet import SENT, Counting
 from proxy.sim import closing, demo, gate, measure, scenario, view
@@ -94,8 +96,9 @@ def test_the_shortest_demo_reconciles_without_a_terminal_and_keeps_its_folder_if
 def test_its_journal_judged_again_by_the_same_rules_gives_no_difference(run):
     kept = Path(run.text.splitlines()[-1].rpartition(" ")[2])
     settings = load(kept / "gate106.yaml")
+    ring = Ring.of_files(settings.sealing.keys)
     known = {one.name: Known(one.category, one.since, one.replace) for one in settings.providers}
-    answer = backtest(Question(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time()))
+    answer = backtest(Question(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time(), ring))
     judged = [one for one in run.witnesses.journal.verdicts if one.reason not in GATE_REASONS]
     found = answer.differing
     assert (found.total, found.differences) == (0, {kind: {} for kind in KINDS})
@@ -104,11 +107,22 @@ def test_its_journal_judged_again_by_the_same_rules_gives_no_difference(run):
     assert list(told.notes(answer)) == []
 
 
+def test_its_journal_is_sealed_and_holds_no_number_in_the_clear(run):
+    kept = Path(run.text.splitlines()[-1].rpartition(" ")[2])
+    numbers = {str(one.recipient).encode() for one in run.witnesses.journal.verdicts if one.recipient}
+    segments = b"".join(path.read_bytes() for path in (kept / "journal").glob("*.journal"))
+    assert len(numbers) > 100
+    assert not [number for number in numbers if number in segments]
+    found = verify(OsDisk(kept / "journal"), closed=True)
+    assert (found.damage, found.cut) == (None, None)
+    assert found.sealed == found.groups
+
+
 def test_the_sheet_of_its_days_counts_what_the_journal_says(run):
     kept = Path(run.text.splitlines()[-1].rpartition(" ")[2])
     settings = load(kept / "gate106.yaml")
     regions = policy.load(settings.rules, category_tag=settings.category_tag).regions
-    sheet = Counting(0.0, 1e12, regions).read(turns_of(OsDisk(settings.journal)))
+    sheet = Counting(0.0, 1e12, regions).read(turns_of(OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))))
     verdicts = run.witnesses.journal.verdicts
     assert sheet.total(SENT) == sum(one.verdict == "allow" for one in verdicts)
     refused = Counter(one.reason for one in verdicts if one.reason)
