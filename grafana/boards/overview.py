@@ -24,6 +24,7 @@ from grafana.boards.panels import (
     figure,
     lines,
     query,
+    rows,
     verdicts,
 )
 from grafana.boards.words import Tongue
@@ -326,6 +327,18 @@ def _record(say: Tongue) -> Iterator[Panel]:
         say("距本网关最早到期的证书还有多久。", "Time until the first of the gate's certificates expires."),
         f"min(gate106_certificate_expiry_timestamp_seconds{{{GATE}}} - time())",
         unit="s", span=3, height=6, steps=((None, RED), (14 * 86400, GREEN)), course=False, empty=say("未用 TLS", "no TLS"),
+    )  # fmt: skip
+    yield rows(
+        say("日志链头", "Journal heads"),
+        say(
+            "每天归档后签名的链头；这里保留的值可证明本机日志此后未被改写（gate106 journal verify 与日报中的链头须与之相同）。",
+            "The signed head of each day: what stands here proves that the journal was not written anew since (it must be the one in the daily report, and "
+            "`heads/` beside the tables).",
+        ),
+        f"max by (instance, day, head) (last_over_time(gate106_journal_head_info{{{GATE}}}[$__range]))",
+        {"instance": say("网关", "gate"), "day": say("日期", "day"), "head": say("链头", "head")},
+        say("至记录", "up to record"),
+        unit="none", span=24, height=6,
     )  # fmt: skip
 
 

@@ -50,6 +50,7 @@ class Rolled(NamedTuple):
     gone: int  # tables that retention took
     last: int  # the last record that is in a table
     waits_for: str  # why the next segment is not rolled
+    head: Head | None = None  # the newest there is
 
 
 def roll(
@@ -99,7 +100,7 @@ def roll(
             manifest.write(folder)
         heads.sign(folder, archive, manifest, keys, publish)
         gone = _go(folder, manifest, unpack_header(disk.read(disk.list()[0], HEADER_BYTES)).first)
-        return Rolled(segments, records, rows, days, gone, manifest.last, waits_for)
+        return Rolled(segments, records, rows, days, gone, manifest.last, waits_for, heads.newest(folder))
 
 
 @contextmanager

@@ -201,7 +201,8 @@ def roll(
     except (KeysError, rolling.RollError, ManifestError, JournalError, OSError, duckdb.Error) as error:
         fail(error)
     if json:
-        as_json(done._asdict() | {"heads": [head._asdict() for head in heads]})
+        newest = done.head._asdict() if done.head is not None else None
+        as_json(done._asdict() | {"head": newest, "heads": [head._asdict() for head in heads]})
         return
     say(f"{done.segments} segments, {done.records} records, {done.rows} rows; tables reach to record {done.last}")
     say(f"the next segment waits: {done.waits_for}")

@@ -14,6 +14,7 @@ from proxy.cli.explain import Language, settings_of
 from proxy.cli.sealed import disk_of
 
 if TYPE_CHECKING:
+    from proxy.archive.heads import Head
     from proxy.config import Settings
     from proxy.report.sheet import NamesOf, Sheet
 
@@ -45,7 +46,7 @@ def report(
     sheet = _counted(folder, settings, since, since + 86_400)
     if not sheet.records:
         fail(f"{folder}: the journal has nothing of that day")
-    view = View(sheet, least)
+    view = View(sheet, least, _heads(settings, since))
     if html is not None:
         from proxy.report.page import page
 
@@ -94,6 +95,18 @@ def _counted(folder: Path, settings: Settings, since: float, until: float) -> Sh
         fail(f"{error.filename}: is gone while the journal is read (run it again)")
     except (OSError, ValueError, struct.error) as error:
         fail(f"{folder}: the journal cannot be read: {error}")
+
+
+def _heads(settings: Settings, since: float) -> list[Head]:
+    """Of that day; a report is good without."""
+    from proxy.archive import heads
+    from proxy.fields import CHINA
+
+    try:
+        return heads.of_day(settings.archive.folder, datetime.fromtimestamp(since, CHINA).date().isoformat())
+    except (OSError, ValueError, KeyError) as error:
+        note(f"{settings.archive.folder}: a head of the journal cannot be read ({error}): gate106 journal verify")
+        return []
 
 
 def _names(known: dict[str, tuple[str, ...]], settings: Settings) -> NamesOf:

@@ -45,6 +45,7 @@ class Gauges:
     suspended: Labelled = field(default_factory=dict)  # provider
     suppressed_numbers: Labelled = field(default_factory=dict)  # scope, kept
     rules_waiting: Labelled = field(default_factory=dict)  # why
+    journal_head: Labelled = field(default_factory=dict)  # day, head: one at most
     stops: float = 0.0
     shadowed: float = 0.0
     provider_binds_limit: Labelled = field(default_factory=dict)  # provider
@@ -124,6 +125,12 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Ga
         "certificate_expiry_timestamp_seconds",
         ("name",),
         "When a certificate of ours ends, in seconds since 1970: smpp, or the carrier it is shown to",
+    ),
+    (
+        "journal_head",
+        "journal_head_info",
+        ("day", "head"),
+        "The last signed head of the journal at rest: its day and digest; up to which record",
     ),
     ("rules_waiting", "rules_waiting", ("why",), "1 while a changed set of rules is not in force: it waits, or is kept out"),
 )

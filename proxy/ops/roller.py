@@ -1,7 +1,7 @@
 """Roller: once an hour the gate has closed segments of its journal rolled into tables, in a process of the lowest priority.
 
-In: the settings' path. Out: what that process did, in the log; each day's signed head there, too, which is how it leaves this machine; a note
-for /readyz where it fails. Never: the work itself (proxy/archive): it would share the interpreter with messages.
+In: the settings' path. Out: what that process did, in the log; each day's signed head there, too, and the newest as a metric, which is how it
+leaves this machine; a note for /readyz where it fails. Never: the work itself (proxy/archive): it would share the interpreter with messages.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class Roller:
     def __init__(self, config: Path) -> None:
         self.failed = ""
         """What the last process said when it failed; empty when all is well."""
+        self.head: dict[tuple[str, ...], float] = {}
+        """The newest head of this gate's journal: (day, digest), and up to which record; none before it is known."""
         self._command = [sys.executable, "-m", "proxy", "journal", "roll", "--gently", "--json", "--config", str(config)]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -66,6 +68,8 @@ class Roller:
         if failed:
             log.error("closed segments of the journal were not rolled into tables; it is tried again in an hour", error=failed)
             return
+        if (newest := told.get("head")) is not None:
+            self.head = {(str(newest["day"]), str(newest["digest"])): float(newest["last"])}
         for head in told.get("heads", ()):
             log.info("head of the journal", **{name: head[name] for name in ("node", "day", "last", "digest")})
         log.info(

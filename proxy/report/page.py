@@ -58,6 +58,11 @@ class _Page:
         yield f"<h2>{say('Opt-outs in 10,000 advertisements')}</h2>{self._optouts()}"
         answers = [(word, small.shown(count, view.least)) for word, count in sheet.answers.most_common()]
         yield f"<h2>{say('What carriers answered')}</h2>{self._table(('answer', 'count'), answers)}"
+        yield f"<h2>{say('Head of the journal')}</h2>"
+        if not view.heads:
+            yield f"<p>{say('not signed yet')} ({say('signed once the day is rolled')})</p>"
+        for head in view.heads:
+            yield f"<p>{say('node')} {head.node}, {say('up to record')} {head.last}: <code>{escape(head.digest)}</code></p>"
 
     def _hours(self) -> str:
         rows = [

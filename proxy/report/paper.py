@@ -97,6 +97,12 @@ class _Paper:
         )
         yield self._headed("What carriers answered")
         yield self._table(("answer", "count"), [(word, small.shown(n, view.least)) for word, n in sheet.answers.most_common()])
+        yield self._headed("Head of the journal")
+        if not view.heads:
+            yield Paragraph(f"{put('not signed yet')} ({put('signed once the day is rolled')})", self._small)
+        for head in view.heads:
+            digest = head.digest if head.digest.isalnum() else ""  # hexadecimal digits
+            yield Paragraph(f"{put('node')} {head.node}, {put('up to record')} {head.last}: {digest}", self._small)
 
     def _headed(self, english: str) -> Paragraph:
         return Paragraph(self.put(english), self._head)

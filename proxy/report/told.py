@@ -6,14 +6,17 @@ In: a Sheet, below which count nothing is told apart. Out: a View, lines, a dict
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.fields import CHINA
 from proxy.report import small
 from proxy.report.sheet import FATES, UNREAD, Sheet
+
+if TYPE_CHECKING:
+    from proxy.archive.heads import Head
 
 SIGNATURES_SHOWN = 25
 ROWS_SHOWN = 40
@@ -33,8 +36,9 @@ class OptOuts:
 class View:
     """A sheet as it may be shown."""
 
-    def __init__(self, sheet: Sheet, least: int = small.LEAST) -> None:
-        self.sheet, self.least = sheet, least
+    def __init__(self, sheet: Sheet, least: int = small.LEAST, heads: Sequence[Head] = ()) -> None:
+        """``heads``: of the journal, for that day, of each node; none before it was rolled."""
+        self.sheet, self.least, self.heads = sheet, least, tuple(heads)
 
     @property
     def day(self) -> str:
@@ -122,6 +126,7 @@ def as_dict(view: View) -> dict[str, Any]:
         "answers": {word: small.told(count, least) for word, count in sheet.answers.most_common()},
         "revisions": [one for one in sheet.revisions if one],
         "below": least,
+        "heads": [{"node": one.node, "last": one.last, "digest": one.digest} for one in view.heads],
     }
 
 
@@ -150,4 +155,8 @@ def as_text(view: View) -> Iterator[str]:
         yield f"region unknown: {share:.2%} of {name or 'all'}"
     for rule, count in view.shadow():
         yield f"shadow rule {rule}: would have stopped {small.shown(count, least)} that went out"
+    for head in view.heads:
+        yield f"head of the journal, node {head.node}, up to record {head.last}: {head.digest}"
+    if not view.heads:
+        yield "head of the journal: not signed yet (the day after, once it is rolled)"
     yield f"(sent/refused/deferred; numbers below {least} are not told)"

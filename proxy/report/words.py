@@ -13,6 +13,8 @@ ZH = {
     "signature": "签名", "province": "省份", "category": "类别", "reason": "原因", "rule": "规则", "count": "条数", "share": "占比",
     "What carriers answered": "运营商应答", "answer": "应答", "numbers below": "小于", "are not told": "的数字不显示",
     "submits, a long message counts each part": "按提交计, 长短信每段算一条", "rules in force": "规则版本",
+    "Head of the journal": "日志链头", "node": "节点", "up to record": "至记录", "not signed yet": "尚未签名",
+    "signed once the day is rolled": "当日归档后签名",
     "(others)": "(其他)", "(none)": "(无)",
     "unknown": "未知", "marketing": "营销", "notice": "通知", "otp": "验证码", "unread": "未读取", "nothing": "无", "per 10,000": "每万条",
 }  # fmt: skip

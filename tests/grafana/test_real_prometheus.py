@@ -28,6 +28,7 @@ STILL = {
     ("overview", "Store conflicts", "A"): "the embedded store has one writer",
     ("overview", "Clock jump", "A"): "the machine's clock does not jump",
     ("overview", "Certificate", "A"): "the demo speaks no TLS",
+    ("overview", "Journal heads", "A"): "no day ends in the demo",
     ("overview", "Binds refused", "A"): "the demo's providers know their passwords",
     ("overview", "Faults of the gate", "A"): "no fault is known",
     ("overview", "Faults of the gate", "B"): "the disk keeps up",

@@ -32,7 +32,7 @@ restores_total{provider} confirmations_total{provider,result}
 stops shadowed suspended{provider} suppressed_numbers{scope,kept}
 settings_reload_total{result} queue_limit{carrier,class} carrier_tps_limit{carrier} provider_binds_limit{provider}
 journal_up journal_written_bytes_total journal_bytes journal_free_bytes journal_oldest_timestamp_seconds rules_folder_ok
-rules_waiting{why} time_seconds disturbances_total{side,cause,peer}
+rules_waiting{why} journal_head_info{day,head} time_seconds disturbances_total{side,cause,peer}
 """
 """What is counted beside the design's: by the way back, by operators' commands, and for boards and alerts."""
 
@@ -84,7 +84,8 @@ def test_no_label_ever_names_a_recipient() -> None:
     labels = {label for _, _, names, _ in COUNTERS + GAUGES for label in names}
     assert labels <= {
         "provider", "category", "verdict", "reason", "rule", "province", "carrier", "status", "kind", "source", "scope", "event",
-        "result", "side", "cause", "type", "state", "class", "outcome", "peer", "kept", "name", "why",
+        "result", "side", "cause", "type", "state", "class", "outcome", "peer", "kept", "name", "why", "day",
+        "head",
     }  # fmt: skip
 
 

@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 
 from proxy.__main__ import app
 from proxy.desk.journal import Journal, OsDisk
+from proxy.ops.metrics import Gauges, exposition
 from proxy.ops.roller import BEHIND_S, HOUR_S, LEAST_S, Roller, wait_s
+from proxy.tally import Tally
 from tests.archive.journals import nights
 from tests.house import House
 
@@ -39,6 +41,11 @@ async def test_what_is_closed_is_rolled_and_each_head_goes_into_the_log(config: 
     assert [one["event"] for one in logs] == ["head of the journal", "journal rolled into tables"]
     assert (logs[0]["day"], len(logs[0]["digest"])) == ("2025-11-11", 64)
     assert (logs[1]["segments"], logs[1]["days"]) == (2, 1)
+    assert list(roller.head) == [("2025-11-11", logs[0]["digest"])]
+    said = exposition(Tally(), Gauges(journal_head=roller.head)).decode()
+    assert f'gate106_journal_head_info{{day="2025-11-11",head="{logs[0]["digest"]}"}} ' in said
+    await roller.roll()  # a day without a new one: the newest stands
+    assert list(roller.head) == [("2025-11-11", logs[0]["digest"])]
     assert roller.notes() == []
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.archive.heads import Head
 from proxy.backtest.turns import turns_of
 from proxy.desk import entries
 from proxy.message import OptOut, hash48
@@ -140,3 +141,15 @@ def test_small_counts_are_not_told(house: House) -> None:
     assert told["by_reason"] == {"(others)": "<10"}
     assert told["rule_hits"] == {"ban": "<10"}
     assert as_dict(View(sheet_of(house), 1))["by_province"]["北京"] == {"sent": 0, "refused": 1, "deferred": 0}
+
+
+def test_the_head_of_the_journal_stands_in_the_sheet_in_every_form_and_its_absence_is_said(house: House) -> None:
+    house.submit("jia", SHANGHAI, AD)
+    sheet, digest = sheet_of(house), "ab" * 32
+    view, bare = View(sheet, heads=[Head(3, "2025-11-11", 1, 4711, digest, "")]), View(sheet)
+    assert as_dict(view)["heads"] == [{"node": 3, "last": 4711, "digest": digest}]
+    assert f"head of the journal, node 3, up to record 4711: {digest}" in list(as_text(view))
+    assert f"<p>node 3, up to record 4711: <code>{digest}</code></p>" in page(view, "en")
+    assert paper(view, "en") != paper(bare, "en")
+    assert "head of the journal: not signed yet (the day after, once it is rolled)" in list(as_text(bare))
+    assert "尚未签名" in page(bare, "zh")
