@@ -20,6 +20,7 @@ Rooms, in the order a message walks through them (imports go down this list only
     shown      what strangers wrote, made harmless   logs       how the gate's own lines look
     heldoff    who guessed wrong too often           private    no core, no file for others
     revising   sets of rules that come and go: revisions (which may), kept (their files), proposal (one that waits is tried beside)
+    consents   files of them, what becomes of them    names      the key by which who was forgotten is known again
     roles      who may do what, in one table         approvals  what waits for a second person
     backtest   what other rules would have made of the journal; one message of it, explained
     report     the sheet of a day                    charts     pages that open offline

@@ -36,6 +36,7 @@ from proxy.cli import (
     settings,
     speak_for,
     stop,
+    subject,
     suppress,
     tell,
     trace,
@@ -76,6 +77,7 @@ app.add_typer(stop.app, name="stop")
 app.add_typer(stop.shadow_app, name="shadow")
 app.add_typer(suppress.app, name="suppress")
 app.add_typer(consent.app, name="consent")
+app.add_typer(subject.app, name="subject")
 app.add_typer(rules.app, name="rules")
 trace.add_to(app)
 settings.add_to(app)

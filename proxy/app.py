@@ -34,6 +34,7 @@ from proxy.gently import Gently
 from proxy.hearing import Hearing, Manners
 from proxy.ids import MessageIds
 from proxy.message import Category
+from proxy.names import Names
 from proxy.net.accounts import by_carrier, houses_of, moved, routes_over
 from proxy.net.carrier import CarrierHouse
 from proxy.net.doors import doors_of, room_for
@@ -97,7 +98,7 @@ class Gate:
         self.syncer = Syncer(loop, self.journal, self._synced)
         self.operating = Operating(
             settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.houses, self.reload,
-            self.revising, settings.people,
+            self.revising, self.names, settings.people,
         )  # fmt: skip
         self.revising.opened(self.operating)
         self.clock_skew_s = 0.0
@@ -113,6 +114,7 @@ class Gate:
     def _restore(self, accept_loss: bool) -> tuple[Journal, Relay]:
         settings, tally = self.settings, self.tally
         directory = Directory(settings)
+        self.names = Names(settings.archive.keys, self.store.erased)
         self.ids = MessageIds(settings.message_ids, settings.carriers)
         self.houses = houses_of(settings, self.turns, tally, self.ids.of)
         disk = OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))
@@ -437,7 +439,13 @@ class Gate:
     def _notes(self) -> list[str]:
         """What somebody should mend, though traffic may come."""
         notes = self._carriers_down() if any(house.lane.up for house in self.houses) else []
-        return notes + [f"settings: {one}" for one in self.waiting] + self.revising.notes() + self.operating.notes()
+        return (
+            notes
+            + [f"settings: {one}" for one in self.waiting]
+            + self.revising.notes()
+            + self.operating.notes()
+            + self.names.notes()
+        )
 
     def _carriers_down(self) -> list[str]:
         return [

@@ -18,12 +18,13 @@ from proxy.config import Person, Retention
 from proxy.consents import Incoming
 from proxy.desk.journal import Journal, JournalDown
 from proxy.listing import Listing
+from proxy.names import Names
 from proxy.net.carrier import CarrierHouse, CarrierLink
 from proxy.net.doorkeeper import Doorkeeper
 from proxy.net.link import Link
 from proxy.net.provider import ProviderLink, Providers
 from proxy.net.tap import Hear, Taps, Wants
-from proxy.ops import binds, consent, explain, links, looks, orders, retention, suppress, trace
+from proxy.ops import binds, consent, explain, links, looks, orders, retention, subject, suppress, trace
 from proxy.ops import rules as ops_rules
 from proxy.ops.control import ControlServer, Refused
 from proxy.ops.door import Door
@@ -57,6 +58,7 @@ class Operating:
         houses: Sequence[CarrierHouse],
         reload: Callable[[str, str], Awaitable[list[str]]],
         revising: Revising,
+        names: Names,
         people: Sequence[Person] = (),
     ) -> None:
         """``kick``: something is to be synced. ``reload``: by what and by whom → what is wrong with the files."""
@@ -87,6 +89,7 @@ class Operating:
                 **links.commands(self),
                 **looks.commands(self),
                 **orders.commands(self),
+                **subject.commands(self, self.keeper, names),
                 **suppress.commands(self),
                 **trace.commands(self, self),
                 **ops_rules.commands(self, self._lately),

@@ -89,6 +89,9 @@ COMMANDS: Mapping[str, Permission] = {
     "stop": Permission.ENTER,
     "stop.lift": Permission.ENTER,
     "stop.list": Permission.SEE,
+    "subject.erase": Permission.ENTER,
+    "subject.recycled": Permission.ENTER,
+    "subject.show": Permission.LOOK,  # whole numbers: WHOLE; exported: TAKE_OUT
     "suppress.add": Permission.ENTER,
     "suppress.export": Permission.TAKE_OUT,
     "suppress.import": Permission.ENTER,

@@ -24,7 +24,7 @@ def served(tmp_path: Any) -> set[str]:
     providers = SimpleNamespace(turns=None)
     revising = SimpleNamespace(rules=SimpleNamespace(with_orders=lambda _: None))
     gate: Any = Operating(
-        tmp_path / "control.sock", relay, open_store("sqlite::memory:"), None, None, providers, (), None, revising  # type: ignore[arg-type]
+        tmp_path / "control.sock", relay, open_store("sqlite::memory:"), None, None, providers, (), None, revising, None  # type: ignore[arg-type]
     )  # fmt: skip
     return set(gate._server._commands)
 

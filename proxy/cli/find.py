@@ -70,8 +70,8 @@ def find(
         fail(f"--to: {fault}")
     except NotAQuestion as fault:
         fail(f"find: {fault} (see --help)")
-    places = _places(config)
-    keys = _keys(places)
+    places = places_of(config)
+    keys = keys_of(places)
     if person or unmasked:
         write_down(
             control or places.control,
@@ -82,11 +82,11 @@ def find(
             details=question.words(),
             unmasked=unmasked,
         )
-    found = _found(places, keys, question, time.time(), thorough=prove)
+    found = look_through(places, keys, question, time.time(), thorough=prove)
     proved = _proved(found.covered) if prove else None
-    numbers = [_number(hit, keys, unmasked, question) for hit in found.hits]
+    numbers = [number_of(hit, keys, unmasked, question) for hit in found.hits]
     if json:
-        as_json(_as_dict(found, numbers, proved))
+        as_json(as_dict(found, numbers, proved))
     else:
         _tell(found, numbers, proved, limit)
     raise typer.Exit(0 if found.hits or found.events else 1)
@@ -112,7 +112,7 @@ def _span(at: str | None, within: str, since: str | None, until: str | None) -> 
     return begin, end if timed else end + DAY_S
 
 
-def _places(config: Path) -> RestPlaces:
+def places_of(config: Path) -> RestPlaces:
     from proxy.config import SettingsError, rest_places
 
     try:
@@ -121,7 +121,7 @@ def _places(config: Path) -> RestPlaces:
         fail(error)
 
 
-def _keys(places: RestPlaces) -> Keys:
+def keys_of(places: RestPlaces) -> Keys:
     from proxy.archive.keys import Keys, KeysError
 
     try:
@@ -130,7 +130,7 @@ def _keys(places: RestPlaces) -> Keys:
         fail(error)
 
 
-def _found(places: RestPlaces, keys: Keys, question: Question, now: float, *, thorough: bool) -> Found:
+def look_through(places: RestPlaces, keys: Keys, question: Question, now: float, *, thorough: bool = False) -> Found:
     import duckdb
 
     from proxy.archive import finding
@@ -158,7 +158,7 @@ def _proved(covered: Covered) -> list[str]:
 # -- told
 
 
-def _number(hit: Hit, keys: Keys, unmasked: bool, question: Question) -> str:
+def number_of(hit: Hit, keys: Keys, unmasked: bool, question: Question) -> str:
     from proxy.number import mask
 
     number = question.to or keys.unseal(hit.sealed)
@@ -219,7 +219,7 @@ def _files(found: Found, proved: list[str] | None) -> str:
     )
 
 
-def _as_dict(found: Found, numbers: Sequence[str], proved: list[str] | None) -> dict[str, Any]:
+def as_dict(found: Found, numbers: Sequence[str], proved: list[str] | None) -> dict[str, Any]:
     return {
         "messages": [_hit(hit, number) for hit, number in zip(found.hits, numbers, strict=True)],
         "more": found.more,

@@ -96,7 +96,11 @@ class Listed:
     # -- asking
 
     def refusals(self, number: int) -> Sequence[OptOut]:
-        """What lists say of a person, as refusals."""
+        """What lists say of a person, as refusals; and that they were forgotten."""
+        found = self._on_lists(number)
+        return (*found, ERASED) if self.erased.has(number) else found
+
+    def _on_lists(self, number: int) -> Sequence[OptOut]:
         chunk = self._chunks.get(number >> CHUNK_BITS)
         low = number & LOW_MASK
         if chunk is None or low not in chunk.any:
@@ -307,8 +311,7 @@ class Beside:
 
     def _refusals(self) -> Sequence[OptOut]:
         if self._found is None:
-            found = self._listed.refusals(self._number)
-            self._found = (*found, ERASED) if self._listed.erased.has(self._number) else found
+            self._found = self._listed.refusals(self._number)
         return self._found
 
     def opt_outs(self) -> Sequence[OptOut]:

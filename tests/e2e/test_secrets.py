@@ -224,6 +224,10 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 consent proof": ["1", "--file", "people.csv", "--why", "x"],
     "gate106 consent withdraw": ["--to", "13800210500", "--why", "x"],
     "gate106 consent export": ["--out", "consents.csv", "--why", "x"],
+    "gate106 subject show": ["--to", "13800210500"],
+    "gate106 subject export": ["--to", "13800210500", "--out", "person", "--why", "x"],
+    "gate106 subject erase": ["--to", "13800210500", "--why", "x"],
+    "gate106 subject recycled": ["recycled.csv", "--why", "x"],
     "gate106 rules": [],
     "gate106 rules reload": [],
     "gate106 rules history": [],
@@ -242,6 +246,7 @@ def test_every_command_is_among_those_that_are_run():
 def test_no_secret_is_in_anything_that_the_gate_and_its_commands_say_or_write(house: House, numbers: Iterator[int]):
     gate = house.gate
     (house.folder / "people.csv").write_text("13800210777\n")
+    (house.folder / "recycled.csv").write_text("number,date\n13800210777,2026-01-01\n")
     (house.folder / "campaign.txt").write_text("【测试】你好\n")
     gate.start(ready=False)
     until(lambda: house.read("/readyz") == 200, gate.said)

@@ -1,0 +1,191 @@
+"""subject: ``gate106 subject show | export | erase | recycled``: a person's rights, and numbers that are somebody else's since."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import os
+from collections.abc import Iterator, Mapping
+from html import escape
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.cli import CONFIG, Config, Control, Json, Why, as_json, ask, fail, say, socket_of, tell, warn, when
+from proxy.cli.consent import lines_about
+
+app = typer.Typer(
+    help="A person's rights: all that is known of them, what of it is forgotten; numbers that are somebody else's since.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+To = Annotated[str, typer.Option("--to", help="The person's number, in any spelling.")]
+MESSAGES_MAX = 1_000
+"""The newest, of the journal at rest."""
+NUMBERS_A_LINE = 5_000
+HEADS = ("number", "date")
+
+
+@app.command("show", epilog="Example: gate106 subject show --to 13800210500")
+def show(
+    to: To,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show the whole number. Needs --why.")] = False,
+    why: Annotated[str, typer.Option("--why", help="Why somebody looks: the journal keeps it.")] = "",
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Tell all that the gate knows of a person now; what is in the journal `gate106 find` tells. The journal keeps that somebody looked."""
+    told = ask(config, control, "subject.show", to=to, unmasked=unmasked, why=why or None)
+    tell(told, json, _lines(told))
+
+
+def _lines(told: Mapping[str, Any]) -> Iterator[str]:
+    to = told["to"]
+    yield f"{to}: {told['region']}"
+    for one in told["received"]:
+        yield f"{to}: a message on {when(one['at'])}: {one['category']} {one['subcategory']} of {one['advertiser'] or 'nobody known'}"
+    for one in told["refusals"]:
+        over = "" if one["in_force"] else ", over"
+        yield f"{to}: refused {one['scope']} {one['value']} by {one['source']} on {when(one['since'])} ({one['kept']}{over})"
+    yield from lines_about(told)
+    for advertiser in told["asked_for_consent_by"]:
+        yield f"{to}: asked for consent by {advertiser}"
+    for one in told["texts_of_whom_they_refused"]:
+        yield f"{to}: refused {one['advertiser']}, who said: {one['text']}"
+    if told["forgotten"]:
+        yield f"{to}: was forgotten, and gets no marketing"
+    yield f"{to}: messages, answers and refusals are in the journal for {told['journal_days']} days (gate106 find)"
+
+
+@app.command("export", epilog='Example: gate106 subject export --to 13800210500 --out person --why "asked for it in writing"')
+def export(
+    to: To,
+    out: Annotated[Path, typer.Option("--out", help="A new folder: person.json, and person.html to be read.")],
+    why: Why,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="With the whole number.")] = False,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Write all that is known of a person, with their messages of the journal at rest, to be handed to them. The journal keeps that."""
+    told = dict(ask(config, control, "subject.show", to=to, unmasked=unmasked, export=True, why=why))
+    told["messages"] = _messages(to, told["to"], config)
+    if told["messages"] is None:
+        warn(
+            "gate106: note: there is no journal at rest yet: the messages of the last hour or so are not in it (gate106 journal roll)"
+        )
+    try:
+        out.mkdir(mode=0o700)
+        for name, text in (("person.json", jsonlib.dumps(told, ensure_ascii=False, indent=2)), ("person.html", _page(told))):
+            with os.fdopen(os.open(out / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                file.write(text)
+    except OSError as error:
+        fail(f"{out}: {error.strerror or error}")
+    said = {"folder": str(out), "messages": len(told["messages"] or ())}
+    tell(said, json, [f"{out}: person.json, person.html; {said['messages']} messages"])
+
+
+def _messages(to: str, shown: str, config: Path) -> list[dict[str, Any]] | None:
+    """Of the journal at rest and what is written now; None where there are no tables yet. Digits of codes are masked as always."""
+    import time
+
+    from proxy.archive.asking import Question
+    from proxy.cli import find
+    from proxy.number import recipient_of
+
+    places = find.places_of(config)
+    if not places.archive.keys.exists():
+        return None
+    question = Question(recipient_of(to), 0.0, 0.0, "", "", "", "", "", "", MESSAGES_MAX)
+    found = find.look_through(places, find.keys_of(places), question.checked(), time.time())
+    told: list[dict[str, Any]] = find.as_dict(found, [shown for _ in found.hits], None)["messages"]
+    return told
+
+
+def _page(told: Mapping[str, Any]) -> str:
+    """A page that opens offline and runs nothing: what strangers wrote is escaped."""
+    from proxy.charts import document
+
+    parts = [f"<h1>{escape(told['to'])}</h1><p>{escape(when(told['at']))}</p><ul>"]
+    parts += [f"<li>{escape(line)}</li>" for line in _lines(told)]
+    parts.append("</ul>")
+    if told["messages"]:
+        heads = ("at", "provider", "from", "category", "verdict", "reason", "text")
+        parts.append(f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>")
+        for one in told["messages"]:
+            cells = [when(one["at"]), *(str(one[head]) for head in heads[1:])]
+            parts.append(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")
+        parts.append("</table>")
+    return document(told["to"], "".join(parts), "en")
+
+
+@app.command("erase", epilog='Example: gate106 subject erase --to 13800210500 --why "asked for it in writing, 2026-11-11"')
+def erase(to: To, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Forget a person as far as the law lets us, for good. A keyed hash stays, so that they get no marketing; what else stays is said."""
+    told = ask(config, control, "subject.erase", to=to, why=why)
+    if json:
+        as_json(told)
+        return
+    gone = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in told["gone"].items())
+    say(f"{told['to']}: forgotten ({gone})")
+    for one in told["stays"]:
+        until = f"until {when(one['until'])}" if one["until"] else "for good"
+        say(f"    stays {until}: {one['what']} ({one['why']})")
+
+
+@app.command("recycled", epilog='Example: gate106 subject recycled recycled.csv --why "list of November"')
+def recycled(
+    file: Annotated[Path, typer.Argument(help="CSV with columns number and date: since when it is somebody else's.")],
+    why: Why,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """End history, consents and refusals of numbers that are somebody else's since a day. All rows are read before anything is done."""
+    from proxy.cli.people import read_people
+    from proxy.cli.suppress import progress_bar
+    from proxy.ops.client import CannotAsk, Conversation
+    from proxy.state.listed import CHUNK_BITS
+
+    try:
+        with progress_bar() as progress:
+            reading = progress.add_task(f"reading {file.name}", total=max(1, file.stat().st_size))
+            people = read_people(file, 0, lambda done: progress.update(reading, completed=done), HEADS, _date)
+            if not people.bad and (not people.rows or 0 in people.by):
+                fail(f"{file}: columns number and date are needed: nothing was done")
+            if people.bad:
+                progress.stop()
+                for problem in people.problems:
+                    warn(problem)
+                fail(f"{file}: {people.bad} bad rows of {people.bad + people.rows}: nothing was done")
+            sending = progress.add_task("sending", total=people.numbers)
+            args = {"file": file.name[:255], "why": why}
+            with Conversation(socket_of(config, control), "subject.recycled", args) as conversation:
+                conversation.hear()  # go
+                for date in people.by:
+                    for chunk, lows in people.chunks(date):
+                        numbers = [[(chunk << CHUNK_BITS) + low, date] for low in lows]
+                        for start in range(0, len(numbers), NUMBERS_A_LINE):
+                            conversation.say({"numbers": numbers[start : start + NUMBERS_A_LINE]})
+                        progress.advance(sending, len(numbers))
+                conversation.say({"end": True, "numbers": people.numbers})
+                told = dict(conversation.answer())
+    except OSError as error:
+        fail(f"{file}: {error.strerror or error}")
+    except CannotAsk as error:
+        fail(error)
+    tell(told, json, [f"{file.name}: {told['numbers']} numbers; {told['gone']} consents and listings of before ended"])
+
+
+def _date(said: Mapping[str, str], default: int) -> int:
+    from proxy.policy import moments
+
+    date = said.get("date", "")
+    if not date:
+        raise ValueError("date: is empty")
+    try:
+        return int(moments.moment(date)[0])
+    except ValueError as error:
+        raise ValueError(f"date: {error}") from None

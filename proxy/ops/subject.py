@@ -1,0 +1,188 @@
+"""Subject: the commands about a person's rights: all that the gate knows of them, and what of it is forgotten; numbers that have become
+somebody else's.
+
+In: a number, who asks and why. Out: what is known, masked unless the role allows; what went, what the law has us keep and for how long.
+Never: a look that the journal does not keep; something kept without a word about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.consents import PersonSays
+from proxy.desk import entries, operated
+from proxy.desk.consents import Person
+from proxy.message import Category, Entry
+from proxy.names import Names
+from proxy.number import FIRST, LAST, Number, mask
+from proxy.ops import consent, suppress
+from proxy.ops.consent import befalls
+from proxy.ops.control import Call, Handler, Refused
+from proxy.ops.gate import Gate
+from proxy.ops.people import recipient as recipient_in
+from proxy.ops.retention import Keeper
+from proxy.policy.category import SUBCATEGORIES
+from proxy.roles import Permission
+from proxy.state import record
+from proxy.state.listed import ERASED
+
+DAY_S = 86_400
+RECYCLED_MAX = 5_000_000
+"""Of one file: its rows wait in memory, some 100 bytes each, until all of them are there."""
+LINE_NUMBERS_MAX = 5_000
+AT_ONCE = 200
+"""Changes of records handed to the relay in one go: a turn of the loop deals with them in some milliseconds."""
+
+
+def commands(gate: Gate, keeper: Keeper, names: Names) -> Mapping[str, Handler]:
+    """``keeper``: says how long the journal is kept."""
+    asked = _Subject(gate, keeper, names)
+    return {"subject.show": asked.show, "subject.erase": asked.erase, "subject.recycled": asked.recycled}
+
+
+class _Subject:
+    def __init__(self, gate: Gate, keeper: Keeper, names: Names) -> None:
+        self._gate = gate
+        self._keeper, self._names = keeper, names
+
+    async def show(self, call: Call) -> Mapping[str, Any]:
+        """``export``: it leaves the house."""
+        gate, args = self._gate, call.args
+        person, unmasked, export = recipient_in(args), args.flag("unmasked"), args.flag("export")
+        if unmasked:
+            call.demand(Permission.WHOLE, " --unmasked")
+        if export:
+            call.demand(Permission.TAKE_OUT, " (export)")
+        why = args.why() if unmasked or export else args.text("why", "")
+        args.done()
+        command = f"subject {'export' if export else 'show'}{' --unmasked' if unmasked else ''}"
+        await gate.safe(gate.write(entries.OPERATED, operated.pack_operated(gate.now(), call.who, command, why, str(person))))
+        return await self._known(person, unmasked)
+
+    async def _known(self, person: int, unmasked: bool) -> dict[str, Any]:
+        gate, now = self._gate, self._gate.now()
+        _, data = (await gate.store.load([person]))[person]
+        seen, registry = record.Record(data), gate.relay.rules.registry
+        there = [(one, "record") for one in record.opt_outs(data)]
+        there += [(one, "list") for one in gate.store.listed.refusals(person) if one != ERASED]
+        return {
+            "to": str(person) if unmasked else mask(person),
+            "at": now,
+            "region": gate.relay.rules.regions.of(person)[0],
+            "received": [self._entry(one) for one in seen.entries()],
+            "refusals": [
+                suppress.told(one) | {"kept": where, "in_force": not 0 < one.expiry <= now} for one, where in there
+            ],
+            "consents": [consent.told(one) for one in gate.store.consented.of(person)],
+            "withdrawn": [one._asdict() for one in record.withdrawals(data)],
+            "asked_for_consent_by": [registry.advertiser_of(one) for one in seen.asked()],
+            "texts_of_whom_they_refused": [
+                {"advertiser": registry.advertiser_of(one.signature), "text": one.text} for one in seen.refused_texts()
+            ],
+            "forgotten": gate.store.erased.has(person),
+            "journal_days": self._keeper.keep.days,
+        }  # fmt: skip
+
+    def _entry(self, one: Entry) -> dict[str, Any]:
+        return {
+            "at": one.time,
+            "category": Category(one.category).word,
+            "subcategory": SUBCATEGORIES[one.subcategory] if one.subcategory < len(SUBCATEGORIES) else "",
+            "advertiser": self._gate.relay.rules.registry.advertiser_of(one.signature),
+        }
+
+    # -- forgotten
+
+    async def erase(self, call: Call) -> Mapping[str, Any]:
+        gate, args = self._gate, call.args
+        person, why = recipient_in(args), args.why()
+        args.done()
+        if problem := await self._names.opened():
+            raise Refused(f"{problem}: without a key nobody would know the person again, and they would get marketing")
+        assert gate.store.erased.named is not None, "the key is there"
+        _, before = (await gate.store.load([person]))[person]
+        change = await befalls(gate, Person(gate.now(), person, "erased", call.who, why, name=gate.store.erased.named(person)))
+        gate.relay.refusals.forget(person)
+        _, after = (await gate.store.load([person]))[person]
+        now, days = gate.now(), self._keeper.keep.days
+        newest = record.Record(after).newest()
+        window_s = max(gate.relay.rules.window_s, record.REPLY_S)
+        return {
+            "to": str(Number(person)),
+            "gone": {
+                "refusals": len(record.opt_outs(before)),
+                "consents_and_lists": change.gone,
+                "withdrawn": len(record.withdrawals(before)),
+                "asked_for_consent": len(record.Record(before).asked()),
+                "texts": len(record.Record(before).refused_texts()),
+            },
+            "stays": [
+                {
+                    "what": "64 bits of the number under a key: so that no marketing is sent",
+                    "why": "个人信息保护法 47; 通信短信息服务管理规定 (no marketing after refusal)",
+                    "until": 0,
+                },
+                {
+                    "what": f"when and of which kind the last {record.Record(after).held} messages were, for caps",
+                    "why": "limits per person hold for who was forgotten, too",
+                    "until": newest + window_s if newest else now,
+                },
+                {
+                    "what": "the journal: messages, refusals, this request",
+                    "why": f"通信短信息服务管理规定: records are kept at least 6 months (retention.days: {days})",
+                    "until": now + days * DAY_S,
+                },
+            ],
+        }
+
+    # -- somebody else's
+
+    async def recycled(self, call: Call) -> Mapping[str, Any]:
+        """Lines ``{"numbers": [[13800210500, 1700000000], …]}`` behind it: since when the number is somebody else's."""
+        gate, args = self._gate, call.args
+        file, why = args.text("file", "-", 255), args.why()
+        args.done()
+        await call.say({"go": True})
+        rows: list[tuple[int, int]] = []
+        while True:
+            said = await call.hear()
+            if said.get("end") is True:
+                break
+            rows += _rows_of(said)
+            if len(rows) > RECYCLED_MAX:
+                raise Refused(f"more than {RECYCLED_MAX:,} numbers: nothing was done (split the file)")
+        if said.get("numbers") != len(rows):
+            raise Refused(f"{len(rows)} numbers came, the client says {said.get('numbers')!r:.20}: nothing was done")
+        now = gate.now()
+        if any(before > now for _, before in rows):
+            raise Refused("a number is somebody else's from the future on: nothing was done")
+        said_of = operated.pack_operated(now, call.who, "subject recycled", why, f"{file}: {len(rows)} numbers")
+        await gate.safe(gate.write(entries.OPERATED, said_of))
+        return {"numbers": len(rows), "gone": await self._end(rows, call.who, why)}
+
+    async def _end(self, rows: list[tuple[int, int]], who: str, why: str) -> int:
+        gone, now = 0, self._gate.now()
+        for start in range(0, len(rows), AT_ONCE):
+            changes: list[PersonSays] = await asyncio.gather(
+                *(
+                    befalls(self._gate, Person(now, number, "recycled", who, why, before=before))
+                    for number, before in rows[start : start + AT_ONCE]
+                )
+            )
+            for change in changes:
+                gone += change.gone
+                self._gate.relay.refusals.forget(change.recipient)
+        return gone
+
+
+def _rows_of(said: Mapping[str, Any]) -> list[tuple[int, int]]:
+    found = said.get("numbers")
+    if not isinstance(found, list) or not 0 < len(found) <= LINE_NUMBERS_MAX:
+        raise Refused(f"a line holds no numbers, or more than {LINE_NUMBERS_MAX:,}: nothing was done")
+    if not all(isinstance(one, list) and len(one) == 2 and all(type(value) is int for value in one) for one in found):
+        raise Refused("a line says no number with a moment: nothing was done")
+    if not all(FIRST <= number <= LAST and before > 0 for number, before in found):
+        raise Refused("a line says a number or a moment that is none: nothing was done")
+    return [(number, before) for number, before in found]
