@@ -181,7 +181,7 @@ class Gate:
         self.revising.note_start()
         await self._wait_synced(self.journal.written)
         await self.operating.start(settings.retention, Roller(self.path) if settings.archive.roll else None)
-        self.http = HttpServer(self._metrics, self._not_ready, self.guard, self._notes)
+        self.http = HttpServer(self._metrics, self._not_ready, self.guard, self._notes, self.operating.paths())
         self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
         self.smpp_port = await self.door.open(settings.smpp.listen)
         if self.tls_door is not None and settings.smpp.tls is not None:

@@ -319,7 +319,7 @@ class OptOut(NamedTuple):
     scope: str  # all | advertiser | signature | provider | port | category
     value: str  # empty for all; "port" is a prefix
     time: int
-    source: str  # reply | complaint | officer | import
+    source: str  # reply | complaint | officer | import | hotline (or an app: the person's own word all the same)
     expiry: int  # 0 = never
 
 

@@ -24,10 +24,11 @@ from proxy.net.doorkeeper import Doorkeeper
 from proxy.net.link import Link
 from proxy.net.provider import ProviderLink, Providers
 from proxy.net.tap import Hear, Taps, Wants
-from proxy.ops import binds, consent, explain, links, looks, orders, retention, subject, suppress, trace
+from proxy.ops import binds, consent, explain, links, looks, optouts, orders, retention, subject, suppress, trace
 from proxy.ops import rules as ops_rules
 from proxy.ops.control import ControlServer, Refused
 from proxy.ops.door import Door
+from proxy.ops.http import Way
 from proxy.ops.roller import Roller
 from proxy.orders import OrderBook
 from proxy.policy import RuleSet, moments
@@ -188,6 +189,10 @@ class Operating:
 
     def rules_told(self) -> dict[str, Any]:
         return {"since": self._rules_since, **self.revising.told()}
+
+    def paths(self) -> dict[str, Way]:
+        """What may be asked for over HTTP beside metrics and health."""
+        return {"/optouts": Way("POST", optouts.OptOuts(self).take)}
 
     # -- what others should see
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from proxy.changes import Effect
 from proxy.consents import beside_changed, person_changed
-from proxy.desk import consents, entries, grounds, mail, operated, shares
+from proxy.desk import consents, entries, grounds, mail, operated, shares, told
 from proxy.desk.journal import JournalNewer, Record
 from proxy.listing import Listings
 from proxy.message import EntryState, hash32
@@ -143,6 +143,8 @@ def apply_operated(store: EmbeddedStore, item: Record, listings: Listings) -> bo
         listings.add(body)
     elif item.kind == entries.LISTING_DONE:
         listings.done(body)
+    elif item.kind == entries.TOLD:
+        store.told.put(told.unpack_told(body).key, body)
     elif not listings.consents.read(item.sequence, item.kind, body):
         return item.kind == entries.OPERATED
     return True

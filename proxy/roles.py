@@ -107,6 +107,7 @@ PATHS: Mapping[str, Permission | None] = {
     "/healthz": None,
     "/readyz": None,
     "/metrics": Permission.SEE,
+    "/optouts": Permission.ENTER,
 }
 """What each path asks for over HTTP; None: nothing, anybody may."""
 

@@ -20,7 +20,7 @@ app = typer.Typer(
 To = Annotated[str, typer.Option("--to", help="The person's number, in any spelling.")]
 Scope = Annotated[str, typer.Option("--scope", help="all, advertiser, signature, provider, port or category.")]
 Value = Annotated[str | None, typer.Option("--value", help="Which advertiser, signature …; all has none.")]
-Source = Annotated[str, typer.Option("--source", help="Who says so: officer, complaint or import.")]
+Source = Annotated[str, typer.Option("--source", help="Who says so: officer, complaint, import or hotline (an app, too).")]
 Lasts = Annotated[str | None, typer.Option("--for", help="How long (180d); for good if it is not said.")]
 NOT_ENFORCED = "gate106: no rule in force asks `suppressed`: this is remembered, and stops nothing"
 
@@ -64,7 +64,7 @@ def remove(
     scope: Annotated[str | None, typer.Option("--scope", help="Only refusals of this scope.")] = None,
     value: Annotated[str | None, typer.Option("--value", help="Only of this one.")] = None,
     source: Annotated[
-        str | None, typer.Option("--source", help="Only by these: officer, complaint, import; reply must be named.")
+        str | None, typer.Option("--source", help="Only by these: officer, complaint, import; reply and hotline must be named.")
     ] = None,
     config: Config = CONFIG,
     control: Control = None,

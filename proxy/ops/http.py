@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -44,6 +45,13 @@ Metrics = Callable[[], bytes | Iterable[bytes]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
+class Way(NamedTuple):
+    """What may be asked for under a path."""
+
+    method: str
+    endpoint: Endpoint
+
+
 class HttpServer:
     def __init__(
         self,
@@ -51,13 +59,16 @@ class HttpServer:
         not_ready: Callable[[], list[str]],
         guard: Guard,
         notes: Callable[[], list[str]] = list,
+        more: Mapping[str, Way] | None = None,
     ) -> None:
         """``not_ready`` says why traffic should go elsewhere, in words; an empty list means that it should come here. ``notes`` is
-        what somebody should mend although traffic may come: a mistake in the rules must not take every node out of service."""
+        what somebody should mend although traffic may come: a mistake in the rules must not take every node out of service. ``more``:
+        paths of other files."""
         self._guard = guard
         self._metrics = metrics
         self._not_ready = not_ready
         self._notes = notes
+        self._more = dict(more or {})
         self._refusals = Seldom(REFUSALS_S, REFUSALS_AT_ONCE)
         self.state = ServerState()
         self._server: asyncio.Server | None = None
@@ -104,15 +115,16 @@ class HttpServer:
 
     def app(self) -> Starlette:
         found = Starlette(
-            routes=[Route(path, endpoint) for path, endpoint in self.paths().items()],
+            routes=[Route(path, way.endpoint, methods=[way.method]) for path, way in self.paths().items()],
             middleware=[Middleware(_Watched, self._asks)],
         )
         found.router.redirect_slashes = False
         return found
 
-    def paths(self) -> dict[str, Endpoint]:
+    def paths(self) -> dict[str, Way]:
         """All there are; proxy/roles.py says who may ask for each."""
-        return {"/healthz": _healthz, "/readyz": self._readyz, "/metrics": self._show_metrics}
+        own = {"/healthz": _healthz, "/readyz": self._readyz, "/metrics": self._show_metrics}
+        return {path: Way("GET", endpoint) for path, endpoint in own.items()} | self._more
 
     def _asks(self, request: Request) -> Asker | Response:
         """Who asks for more than is open, or what they are told who may not."""

@@ -30,8 +30,9 @@ from proxy.state.facts import SCOPES, VALUE_BYTES_MAX
 from proxy.state.listed import LISTS_MAX, TooManyLists
 from proxy.yamlfile import unknown
 
-SOURCES = ("officer", "complaint", "import")
-"""Who may have said so here; a person's own word comes by reply."""
+SOURCES = ("officer", "complaint", "import", "hotline")
+"""Who may have said so here; a person's own word comes by reply, or by a hotline or an app."""
+OWN_WORD = ("reply", "hotline")
 FOR_S_MAX = 20 * 366 * 86_400.0
 WRITTEN_S = 30.0
 """A change of one person's record is written within so long, or whoever asked is told that it is not safe yet."""
@@ -72,9 +73,9 @@ class _Suppress:
 
     async def add(self, call: Call) -> Mapping[str, Any]:
         args = call.args
-        recipient, refusal, why = recipient_in(args), self._refusal(args), args.why()
+        recipient, refusal, why = recipient_in(args), refusal_of(self._gate, args), args.why()
         args.done()
-        change = await self._change(recipient, (refusal,), None, call.who, why)
+        change = await officer_says(self._gate, recipient, (refusal,), None, call.who, why)
         self._gate.relay.tally.optouts[refusal.source, refusal.scope, ""] += 1
         return {
             "to": str(Number(recipient)),
@@ -93,35 +94,19 @@ class _Suppress:
         def wanted(one: OptOut) -> bool:
             if (scope and one.scope != scope) or (value and one.value != value):
                 return False
-            if one.source == "reply" and source != "reply":
+            if one.source in OWN_WORD and source != one.source:
                 own_word[0] = True
                 return False
             return source in ("", one.source)
 
-        change = await self._change(recipient, (), wanted, call.who, why)
+        change = await officer_says(self._gate, recipient, (), wanted, call.who, why)
         if not change.lifted and own_word[0]:
-            raise Refused(f"{Number(recipient)} refused by reply: only they take that back (START), or name --source reply")
+            raise Refused(
+                f"{Number(recipient)} refused themselves: only they take that back (START), or name --source reply or hotline"
+            )
         if not change.lifted:
             raise Refused(f"nothing of {Number(recipient)} is suppressed so (`gate106 suppress show` tells what is)")
         return {"to": str(Number(recipient)), "removed": [told(one) for one in change.lifted]}
-
-    async def _change(self, recipient: int, added: tuple[OptOut, ...], wanted: Any, who: str, why: str) -> OfficerSays:
-        """Alters one record; returns when that is safe."""
-        written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-        def then(change: OfficerSays, recorded: int) -> None:
-            if not written.done():
-                written.set_result(recorded)
-
-        change = OfficerSays(recipient, added, wanted, self._gate.store.listed, who, why, then)
-        self._gate.relay.change(change)
-        try:
-            async with asyncio.timeout(WRITTEN_S):
-                recorded = await written
-        except TimeoutError:
-            raise Refused("it is in force, but not written: the journal is down (the log has more)") from None
-        await self._gate.safe(recorded)
-        return change
 
     async def show(self, call: Call) -> Mapping[str, Any]:
         gate, recipient = self._gate, recipient_in(call.args)
@@ -149,43 +134,6 @@ class _Suppress:
             ]
         }
 
-    def _refusal(self, args: Args) -> OptOut:
-        """What is refused, checked: a word nobody knows would suppress nothing."""
-        gate = self._gate
-        now = gate.now()
-        scope, value = args.text("scope", "all"), args.text("value", "")
-        source, for_s = args.text("source", "officer"), args.seconds("for_s", 0.0, 0.0, FOR_S_MAX)
-        until = int(args.number("until", 0.0, 0.0, now + FOR_S_MAX))
-        scope = "all" if scope == "global" else scope
-        if scope not in SCOPES:
-            raise Refused(unknown("scope", scope, SCOPES))
-        if source not in SOURCES:
-            raise Refused(unknown("source", source, SOURCES))
-        if until and until <= now:
-            raise Refused("until: is over already")
-        if (scope == "all") is bool(value):
-            raise Refused("scope all has no value" if value else f"scope {scope} needs a value (--value)")
-        if value:
-            value = self._value(scope, value)
-        return OptOut(scope, value, int(now), source, until or (int(now + for_s) if for_s else 0))
-
-    def _value(self, scope: str, value: str) -> str:
-        relay = self._gate.relay
-        if scope == "provider" and value not in relay.directory.providers:
-            raise Refused(unknown("provider of the settings", value, relay.directory.providers))
-        if scope == "category":
-            words = (Category.MARKETING.word, *SUBCATEGORIES[1:])
-            if value not in words:
-                raise Refused(unknown("category of marketing", value, words))
-            return value
-        try:
-            value = DIMENSIONS[scope](value, relay.rules.registry)
-        except NotInScope as fault:
-            raise Refused(str(fault)) from None
-        if len(value.encode()) > VALUE_BYTES_MAX:
-            raise Refused(f"value: longer than {VALUE_BYTES_MAX} bytes")
-        return value
-
     # -- many people: in
 
     async def take(self, call: Call) -> Mapping[str, Any]:
@@ -195,7 +143,7 @@ class _Suppress:
         args.done()
         if not keys:
             raise Refused("keys: must be a list of what the numbers refuse")
-        refusals = [self._refusal(one) for one in keys]
+        refusals = [refusal_of(self._gate, one) for one in keys]
         for one in keys:
             one.done()
         if gate.listing is not None:
@@ -271,3 +219,60 @@ class _Suppress:
                     people += 1
             await asyncio.sleep(0)
         return {"rows": people}
+
+
+async def officer_says(gate: Gate, recipient: int, added: tuple[OptOut, ...], wanted: Any, who: str, why: str) -> OfficerSays:
+    """Alters one record; returns when that is safe."""
+    written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def then(change: OfficerSays, recorded: int) -> None:
+        if not written.done():
+            written.set_result(recorded)
+
+    change = OfficerSays(recipient, added, wanted, gate.store.listed, who, why, then)
+    gate.relay.change(change)
+    try:
+        async with asyncio.timeout(WRITTEN_S):
+            recorded = await written
+    except TimeoutError:
+        raise Refused("it is in force, but not written: the journal is down (the log has more)") from None
+    await gate.safe(recorded)
+    return change
+
+
+def refusal_of(gate: Gate, args: Args, by: str = "officer") -> OptOut:
+    """What is refused, checked: a word nobody knows would suppress nothing. ``by``: the source where none is said."""
+    now = gate.now()
+    scope, value = args.text("scope", "all"), args.text("value", "")
+    source, for_s = args.text("source", by), args.seconds("for_s", 0.0, 0.0, FOR_S_MAX)
+    until = int(args.number("until", 0.0, 0.0, now + FOR_S_MAX))
+    scope = "all" if scope == "global" else scope
+    if scope not in SCOPES:
+        raise Refused(unknown("scope", scope, SCOPES))
+    if source not in SOURCES:
+        raise Refused(unknown("source", source, SOURCES))
+    if until and until <= now:
+        raise Refused("until: is over already")
+    if (scope == "all") is bool(value):
+        raise Refused("scope all has no value" if value else f"scope {scope} needs a value (--value)")
+    if value:
+        value = _value(gate, scope, value)
+    return OptOut(scope, value, int(now), source, until or (int(now + for_s) if for_s else 0))
+
+
+def _value(gate: Gate, scope: str, value: str) -> str:
+    relay = gate.relay
+    if scope == "provider" and value not in relay.directory.providers:
+        raise Refused(unknown("provider of the settings", value, relay.directory.providers))
+    if scope == "category":
+        words = (Category.MARKETING.word, *SUBCATEGORIES[1:])
+        if value not in words:
+            raise Refused(unknown("category of marketing", value, words))
+        return value
+    try:
+        value = DIMENSIONS[scope](value, relay.rules.registry)
+    except NotInScope as fault:
+        raise Refused(str(fault)) from None
+    if len(value.encode()) > VALUE_BYTES_MAX:
+        raise Refused(f"value: longer than {VALUE_BYTES_MAX} bytes")
+    return value

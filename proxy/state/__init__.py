@@ -9,7 +9,7 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
     rate.py    messages a second                            mailbox.py     delivers that wait for their provider; box.py one's
     listed.py  people suppressed by lists, two bytes each   orders.py      what operators have ordered
     consented.py  who agreed to what, likewise              withdrawn.py   what a person took back of it
-    erased.py  who was forgotten, by a keyed hash
+    erased.py  who was forgotten, by a keyed hash           told.py        requests that must not be dealt with twice
     sqlite.py  the embedded engine                          checkpoint.py  writes its file
 
 Errors:  StateError ─┬─ StoreLocked      another gate has it; says which process
@@ -31,6 +31,7 @@ from proxy.state.history import History
 from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
+from proxy.state.told import Told
 
 
 class StateError(Exception):
@@ -107,6 +108,7 @@ class EmbeddedStore(Store, Protocol):
     history: History
     consented: Consented
     erased: Erased
+    told: Told
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Replay's way in: applies a change to one record, no version asked."""

@@ -37,6 +37,7 @@ from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
 from proxy.state.record import EMPTY, Record, is_empty, is_stale
 from proxy.state.table import Table, marked
+from proxy.state.told import Told
 
 SLICE_ROWS = 400
 """Aggregates collected in one go on the loop: about half a millisecond."""
@@ -80,7 +81,7 @@ class SqliteStore:
         self.counters = Aggregates()
         self.mailbox = Mailbox()
         self.consented = Consented()
-        self.erased = Erased()
+        self.erased, self.told = Erased(), Told()
         self.listed = Listed(self.consented, self.erased)
         self.orders = Orders()
         self.history = History()
@@ -119,6 +120,7 @@ class SqliteStore:
             self.listed.restore(self._file.rows("listed"))
             self.consented.restore(self._file.rows("consented"))
             self.erased.restore(self._file.rows("erased"))
+            self.told.restore(self._file.rows("told"))
         except (ValueError, TypeError, LookupError, struct.error) as error:
             raise self._file.unreadable(error) from error
         clean = meta.get("stopped") == "clean"
@@ -175,6 +177,7 @@ class SqliteStore:
         self.counters.sweep(now)
         self.listed.expire(now)
         self.consented.expire(now)
+        self.told.sweep(now)
         gone, table = 0, self._table
         for _ in range(min(buckets, table.buckets)):
             self._swept += 1
@@ -293,7 +296,12 @@ class SqliteStore:
         """Work for the thread, one step at a time, and what to wait for. Closed early, all stays dirty."""
         counters, mailbox, file, table = self.counters, self.mailbox, self._file, self._table
         chunked: dict[str, Listed | Consented] = {"listed": self.listed, "consented": self.consented}
-        few: dict[str, Orders | History | Erased] = {"orders": self.orders, "history": self.history, "erased": self.erased}
+        few: dict[str, Orders | History | Erased | Told] = {
+            "orders": self.orders,
+            "history": self.history,
+            "erased": self.erased,
+            "told": self.told,
+        }
         version = str(self._version)
         regrouped = self._regroup()
         frozen = table.take_changed()

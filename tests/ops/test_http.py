@@ -12,13 +12,15 @@ from ipaddress import ip_network
 
 import pytest
 import uvloop
+from starlette.requests import Request
+from starlette.responses import Response
 
 from proxy.config import Token
 from proxy.fields import Network
 from proxy.ops import http
 from proxy.ops.guard import Guard, hash_token, new_token
-from proxy.ops.http import HttpServer
-from proxy.roles import PATHS
+from proxy.ops.http import HttpServer, Way
+from proxy.roles import PATHS, Role
 
 HERE: Sequence[Network] = (ip_network("127.0.0.0/8"),)
 WAIT_S = 20.0
@@ -42,13 +44,18 @@ class House:
         self.server: HttpServer | None = None
 
 
+async def answers(_: Request) -> Response:
+    return Response(b"")
+
+
 @asynccontextmanager
 async def serving(
     house: House | None = None, allow: Sequence[Network] = HERE, tokens: Sequence[str] = ()
 ) -> AsyncIterator[int]:
     house = house or House()
     guard = Guard(allow, [Token(f"t{number}", hash_token(token)) for number, token in enumerate(tokens)])
-    house.server = server = HttpServer(lambda: house.text, lambda: house.why, guard)
+    more = {path: Way("GET", answers) for path in PATHS if path not in ("/healthz", "/readyz", "/metrics")}
+    house.server = server = HttpServer(lambda: house.text, lambda: house.why, guard, more=more)
     port = await server.start("127.0.0.1", 0)
     try:
         yield port
@@ -152,7 +159,8 @@ def test_every_path_but_two_asks_who_you_are() -> None:
                     assert (status in (200, 405)) if path in OPEN else (status == 401), (method, path)
                     assert b"gate106_" not in body
                 status, _ = await get(port, path, f"Authorization: Bearer {token}\r\n")
-                assert status == (200 if path in paths else 404), path
+                may = PATHS.get(path) in {None, *Role.VIEWER.may}
+                assert status == (200 if path in paths and may else 403 if path in paths else 404), path
 
     run(conversation)
 

@@ -17,6 +17,7 @@ from proxy.state.history import History
 from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
+from proxy.state.told import Told
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -43,7 +44,7 @@ class SimStore:
         self.counters = counters
         self.versions = versions
         self.mailbox = Mailbox()
-        self.consented, self.erased = Consented(), Erased()
+        self.consented, self.erased, self.told = Consented(), Erased(), Told()
         self.listed = Listed(self.consented, self.erased)
         self.orders = Orders()
         self.history = History()

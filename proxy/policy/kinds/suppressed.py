@@ -23,7 +23,7 @@ from proxy.policy.text import normal_signature
 
 IN_RECORD = "person"
 SCOPES = ("global", "advertiser", "signature", "provider", "category", "port")
-SOURCES = ("reply", "complaint", "officer", "import")
+SOURCES = ("reply", "complaint", "officer", "import", "hotline")
 
 _USUAL = frozenset(("signature", "advertiser"))
 KEYS = ("scope", "source", "max_age", "match", "similarity")

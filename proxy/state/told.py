@@ -1,0 +1,48 @@
+"""Told: which requests from elsewhere (a hotline, an app) were dealt with, so that the same one sent again does nothing. Packed as in the
+journal, by the digest of their key.
+
+In: digests, bodies, times. Out: the body of a request that was dealt with; rows for a checkpoint. Never: what a request said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+KEPT_S = 7 * 86_400
+"""Who tries again does so within days."""
+KEYS_MAX = 50_000
+"""Some 250 bytes each; of more the oldest are forgotten."""
+KEY_BYTES = 8
+
+
+class Told:
+    def __init__(self) -> None:
+        self.held: dict[int, bytes] = {}
+        self.changed = False
+        """Since the last checkpoint."""
+
+    def put(self, key: bytes, body: bytes) -> None:
+        number = int.from_bytes(key[:KEY_BYTES], "big")
+        self.held.pop(number, None)
+        self.held[number] = body
+        while len(self.held) > KEYS_MAX:
+            del self.held[next(iter(self.held))]
+        self.changed = True
+
+    def find(self, key: bytes) -> bytes | None:
+        return self.held.get(int.from_bytes(key[:KEY_BYTES], "big"))
+
+    def sweep(self, now: float) -> None:
+        """Forgets what is old: a body begins with its time in ms, and the oldest stand first."""
+        oldest = next(iter(self.held), None)
+        while oldest is not None and int.from_bytes(self.held[oldest][:8], "big") < (now - KEPT_S) * 1000:
+            del self.held[oldest]
+            self.changed = True
+            oldest = next(iter(self.held), None)
+
+    def rows(self) -> list[tuple[int, bytes]]:
+        """All rows of the checkpoint's table."""
+        return list(self.held.items())
+
+    def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        self.held = dict(sorted(rows, key=lambda row: row[1][:8]))
