@@ -22,6 +22,7 @@ from proxy.cli import (
     backtest,
     backup,
     binds,
+    complaint,
     consent,
     explain,
     fail,
@@ -29,6 +30,7 @@ from proxy.cli import (
     journal,
     links,
     optout,
+    penalty,
     precheck,
     report,
     rules,
@@ -79,6 +81,8 @@ app.add_typer(suppress.app, name="suppress")
 app.add_typer(consent.app, name="consent")
 app.add_typer(subject.app, name="subject")
 app.add_typer(rules.app, name="rules")
+app.add_typer(complaint.app, name="complaint")
+app.add_typer(penalty.app, name="penalty")
 trace.add_to(app)
 settings.add_to(app)
 backup.add_to(app)

@@ -5,6 +5,8 @@ In: the settings. Out: an Access per system_id, a Sender per (account, source), 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from proxy.config import Account, Provider, Settings
 from proxy.message import CATEGORY_WORDS, Sender
 from proxy.state.rate import Rate
@@ -99,6 +101,10 @@ class Directory:
         self.providers = {provider.name: provider for provider in settings.providers}
         self.provider_binds: dict[str, int] = before.provider_binds if before else {}
         self.accesses: dict[str, Access] = {}
+        self.limits: dict[str, float | None] = {provider.name: provider.tps for provider in settings.providers}
+        """Messages a second that each provider may send now; None: nobody says."""
+        self._shares: dict[str, float] = {}
+        self._full_tps = sum(carrier.tps for carrier in settings.carriers)
         for provider in settings.providers:
             shared = _rate(provider.tps)
             for account in provider.accounts:
@@ -108,6 +114,21 @@ class Directory:
                 if kept is not None:
                     access.binds = kept.binds
                 self.accesses[account.system_id] = access
+
+    def throttle(self, shares: Mapping[str, float]) -> None:
+        """What penalties leave of providers' rates, from the next message on: 0.5 halves one. A provider without a rate of its own keeps
+        that share of all that the carriers take."""
+        for name, provider in self.providers.items():
+            share = shares.get(name, 1.0)
+            if share == self._shares.get(name, 1.0):
+                continue
+            limit = provider.tps if share == 1.0 else (provider.tps or self._full_tps) * share
+            self.limits[name] = limit
+            shared = _rate(limit)
+            for access in self.accesses.values():
+                if access.provider.name == name:
+                    access.rates = tuple(rate for rate in (_rate(access.account.tps), shared) if rate is not None)
+        self._shares = dict(shares)
 
     def owner(self, port: str) -> str:
         """Name of the provider that owns a port, empty if nobody does."""

@@ -369,6 +369,7 @@ class Gate:
         self._use_contexts()
         directory = Directory(settings, self.relay.directory)
         self.relay.directory = directory
+        self.operating.obey_throttles()
         self.providers.use(directory)
         self.hearing.manners = _manners(settings)
         self.revising.use(settings)
@@ -474,7 +475,7 @@ class Gate:
             carrier_tps_limit=by_carrier(houses, lambda house: {"": house.carrier.tps}),
             mailbox_messages={(box.provider or "unowned",): box.count for box in boxes},
             mailbox_oldest_s={(box.provider or "unowned",): box.age_s(now) for box in boxes},
-            provider_tps_limit={(name,): provider.tps for name, provider in self.relay.directory.providers.items()},
+            provider_tps_limit={(name,): limit for name, limit in self.relay.directory.limits.items()},
             provider_binds_limit={(name,): provider.binds for name, provider in self.relay.directory.providers.items()},
             store_up=True,
             journal_up=not self.relay.journal_down,

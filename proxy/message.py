@@ -340,7 +340,7 @@ class Order(NamedTuple):
     """What an operator, or the desk, has ordered for a while: a fact beside the rules, dated like everything that judges."""
 
     id: int  # from 1, never given twice
-    kind: str  # stop | suspension | shadow | drain
+    kind: str  # stop | suspension | shadow | drain | throttle
     scope: tuple[tuple[str, tuple[str, ...]], ...]
     """What it is about: of each dimension named any of the values; all dimensions must hold. Empty: everything."""
     since: float
@@ -357,7 +357,7 @@ class Order(NamedTuple):
         return self.since <= now < self.until
 
 
-ORDER_KINDS = ("stop", "suspension", "shadow", "drain")
+ORDER_KINDS = ("stop", "suspension", "shadow", "drain", "throttle")
 """An order's kind is its place here in the journal, for ever."""
 ORDER_NUMBERS_FROM = 0x8000
 """In a verdict's breaches an order stands under this number and the lower 15 bits of its id: rules have the numbers below."""

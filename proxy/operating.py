@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from proxy.cases import CaseBook
 from proxy.config import Person, Retention
 from proxy.consents import Incoming
 from proxy.desk.journal import Journal, JournalDown
@@ -24,19 +25,35 @@ from proxy.net.doorkeeper import Doorkeeper
 from proxy.net.link import Link
 from proxy.net.provider import ProviderLink, Providers
 from proxy.net.tap import Hear, Taps, Wants
-from proxy.ops import binds, consent, explain, links, looks, optouts, orders, retention, subject, suppress, trace
+from proxy.ops import (
+    binds,
+    complaints,
+    consent,
+    explain,
+    links,
+    looks,
+    optouts,
+    orders,
+    penalties,
+    retention,
+    subject,
+    suppress,
+    trace,
+)
 from proxy.ops import rules as ops_rules
 from proxy.ops.control import ControlServer, Refused
 from proxy.ops.door import Door
 from proxy.ops.http import Way
 from proxy.ops.roller import Roller
 from proxy.orders import OrderBook
+from proxy.penalties import PenaltyBook, shares
 from proxy.policy import RuleSet, moments
 from proxy.policy.orders import words_of
 from proxy.proposal import Proposal
 from proxy.relay import Relay
 from proxy.revising import Revising
 from proxy.state import EmbeddedStore
+from proxy.triggers import Hours
 
 log = structlog.get_logger()
 
@@ -74,6 +91,9 @@ class Operating:
         self._providers = providers
         self._reload = reload
         self.book = OrderBook(store.orders, self.write, self._obey)
+        self.cases = CaseBook(store.cases, self.write_all)
+        self.penalties = PenaltyBook(store.penalties, self.write_all)
+        self.warden = penalties.Warden(self, Hours(store.hours, self.write_all))
         self._taps = Taps(providers.turns)
         self._lately = ops_rules.Lately(relay.tally)
         self.keeper = retention.Keeper(self, journal)
@@ -85,12 +105,14 @@ class Operating:
             control,
             {
                 **binds.commands(self),
+                **complaints.commands(self),
                 **consent.commands(self),
                 **explain.commands(self),
                 **links.commands(self),
                 **looks.commands(self),
                 **orders.commands(self),
                 **subject.commands(self, self.keeper, names),
+                **penalties.commands(self, self.warden),
                 **suppress.commands(self),
                 **trace.commands(self, self),
                 **ops_rules.commands(self, self._lately),
@@ -112,6 +134,7 @@ class Operating:
             self._regular.append(loop.create_task(roller.run()))
 
     async def stop(self) -> None:
+        self.warden.put_away(self.now())
         await self._server.stop()
         for task in self._regular:
             task.cancel()
@@ -135,12 +158,18 @@ class Operating:
         drains, now = self.book.of_kind("drain"), self.now()
         for house in self.houses:
             house.drain(links.drained(house, drains, now))
+        self.obey_throttles()
+
+    def obey_throttles(self) -> None:
+        """Providers may send what throttles leave them, also by accounts that have just come into force."""
+        self.relay.directory.throttle(shares(self.book.of_kind("throttle")))
 
     def tick(self, now: float, now_s: float, before: float = 0.0) -> None:
         """A few times a second; ``now_s``: monotonic; ``before``: what the clock would say had nobody set it since the last time."""
         for order in self.book.sweep(now, before):
             log.info("an order is over", order=order.name, about=words_of(order))
         self._lately.tick(now_s)
+        self.warden.tick(now, now_s)
 
     @property
     def open_from(self) -> int | None:
@@ -163,11 +192,16 @@ class Operating:
         return time.time()
 
     def write(self, kind: int, body: bytes) -> int:
+        return self.write_all([(kind, body)])
+
+    def write_all(self, records: Sequence[tuple[int, bytes]]) -> int:
         try:
             if self.relay.journal_down:
                 raise JournalDown(self.relay.journal_down)
-            sequence = self._journal.append(kind, body)
-            self._journal.write(time.time())
+            sequence = 0
+            for kind, body in records:
+                sequence = self._journal.append(kind, body)
+            self._journal.write(time.time())  # one commit group: torn, all of it is torn
         except JournalDown as down:
             raise Refused(f"{down}: nothing was done") from None
         self._kick()
@@ -200,7 +234,7 @@ class Operating:
         """Orders in force, and what does not work beside the gate, for /readyz."""
         return [
             f"{order.name}: {words_of(order)}, until {moments.local(order.until)} ({order.who}: {order.why})"
-            for order in self.book.of_kind(*JUDGING, "drain")
+            for order in self.book.of_kind(*JUDGING, "drain", "throttle")
         ] + (self._roller.notes() if self._roller is not None else [])
 
     def gauges(self) -> dict[str, Any]:
@@ -216,6 +250,7 @@ class Operating:
             "suppressed_numbers": self._suppressed(),
             "journal_head": self._roller.head if self._roller is not None else {},
             **self.keeper.gauges(),
+            **self.warden.gauges(),
         }
 
     def _suppressed(self) -> dict[tuple[str, ...], float]:

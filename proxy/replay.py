@@ -13,7 +13,7 @@ from typing import Protocol
 
 from proxy.changes import Effect
 from proxy.consents import beside_changed, person_changed
-from proxy.desk import consents, entries, grounds, mail, operated, shares, told
+from proxy.desk import cased, consents, entries, grounds, mail, operated, penalized, shares, told
 from proxy.desk.journal import JournalNewer, Record
 from proxy.listing import Listings
 from proxy.message import EntryState, hash32
@@ -131,6 +131,12 @@ def apply_operated(store: EmbeddedStore, item: Record, listings: Listings) -> bo
         store.orders.put(operated.unpack_order(body).id, body)
     elif item.kind == entries.REVISED:
         store.history.put(item.sequence, body)
+    elif item.kind == entries.CASED:
+        store.cases.put(cased.unpack_case(body).id, body)
+    elif item.kind == entries.PENALIZED:
+        store.penalties.put(penalized.unpack_penalty(body).id, body)
+    elif item.kind == entries.COUNTED:
+        store.hours.put(penalized.unpack_hour(body)[0] // 3600, body)
     elif item.kind == entries.LIFTED:
         store.orders.drop(operated.unpack_lifted(body).order)
     elif item.kind == entries.SUPPRESSED:

@@ -62,6 +62,15 @@ PEOPLE = tuple(role for role in Role if role is not Role.PROVIDER)
 COMMANDS: Mapping[str, Permission] = {
     "binds": Permission.SEE,
     "binds.kick": Permission.OPERATE,
+    "complaint.decide": Permission.ENTER,
+    "complaint.forward": Permission.ENTER,
+    "complaint.import": Permission.ENTER,
+    "complaint.list": Permission.LOOK,
+    "complaint.match": Permission.ENTER,
+    "complaint.note": Permission.ENTER,
+    "complaint.reopen": Permission.ENTER,
+    "complaint.show": Permission.LOOK,  # whole numbers: WHOLE
+    "complaint.withdraw": Permission.ENTER,
     "consent": Permission.SEE,
     "consent.export": Permission.TAKE_OUT,
     "consent.import": Permission.ENTER,
@@ -75,7 +84,14 @@ COMMANDS: Mapping[str, Permission] = {
     "links": Permission.SEE,
     "links.drain": Permission.OPERATE,
     "links.enable": Permission.OPERATE,
-    "look": Permission.LOOK,  # at whole numbers: WHOLE
+    "look": Permission.LOOK,  # at whole numbers: WHOLE; for a file that leaves the gate: TAKE_OUT
+    "penalty.appeal": Permission.ENTER,
+    "penalty.approve": Permission.APPROVE,
+    "penalty.lift": Permission.APPROVE,
+    "penalty.list": Permission.SEE,
+    "penalty.propose": Permission.ENTER,
+    "penalty.reject": Permission.APPROVE,
+    "penalty.show": Permission.SEE,
     "resume": Permission.ENTER,
     "rules": Permission.SEE,
     "rules.approve": Permission.APPROVE,

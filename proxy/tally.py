@@ -58,6 +58,7 @@ class Tally:
         self.mailbox_dropped = _ints()  # provider, reason
         self.optouts = _ints()  # source, scope, provider
         self.restores = _ints()  # provider
+        self.complaints = _ints()  # provider, validity
         self.confirmations = _ints()  # provider, result
         self.unknown_region = _ints()  # provider
         self.entries = _ints()  # event

@@ -81,7 +81,7 @@ class House:
             )
             for name, port in (("jia", "1069001"), ("yi", "1069002"))
         ]  # fmt: skip
-        directory = Directory(cast("Any", SimpleNamespace(providers=tuple(providers))))
+        directory = Directory(cast("Any", SimpleNamespace(providers=tuple(providers), carriers=())))
         self.binds = {name: Bind(access) for name, access in directory.accesses.items()}
         self.relay = Relay(
             directory=directory,

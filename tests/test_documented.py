@@ -20,7 +20,20 @@ from proxy.__main__ import app
 from proxy.fields import Fields
 from proxy.message import GATE_REASONS, RULE_REASONS, Category
 from proxy.ops.metrics import COUNTERS, GAUGES, Gauges, exposition
-from proxy.policy import RulesError, category, check, lexicon, load, loader, moments, people, registry, renamed, tables
+from proxy.policy import (
+    RulesError,
+    category,
+    check,
+    lexicon,
+    load,
+    loader,
+    moments,
+    penalties,
+    people,
+    registry,
+    renamed,
+    tables,
+)
 from proxy.policy.category import ASKING, BANDS, CALLS_MOST, EVASION, LIKELY, LINK, OPT_OUT, PURPOSES, SUBCATEGORIES, SURELY
 from proxy.policy.check import STEP_KEYS
 from proxy.policy.draft import MODES, RULE_KEYS
@@ -287,6 +300,17 @@ def test_the_keys_of_a_file_of_a_list_and_of_a_step_are_documented_and_no_other(
     rows = table(section(RULES, "`lists:`"), "key")
     assert named(rows) == ["file", "suppress"]
     assert set(suppressed.SCOPES) | {"scope", "value"} <= words_in(rows[1][1])
+
+
+def test_the_keys_of_a_penalty_what_it_watches_and_its_steps_are_documented_and_no_other() -> None:
+    text = re.sub(r"^```.*?^```$", "", section(RULES, "`penalties:`"), flags=re.MULTILINE | re.DOTALL)
+    assert sorted(named(table(text, "key of a penalty"))) == sorted(penalties.KEYS)
+    assert named(table(text, "word of `watch`")) == list(penalties.WATCHES)
+    steps = {code(row[0])[0]: row[1] for row in table(text, "key of a step")}
+    assert set(steps) == set(penalties.STEP_KEYS)
+    assert set(penalties.STEPS) <= set(code(steps["then"]))
+    assert {*penalties.AGAIN_KEYS, *penalties.LEAST_KEYS, *penalties.APPROVALS, *penalties.MODES} <= words_in(text)
+    assert f"{{forward: {penalties.FORWARD_DAYS}, answer: {penalties.ANSWER_DAYS}}}" in section(RULES, "The top of a file")
 
 
 def test_the_keys_of_a_step_of_a_test_are_documented_and_no_other() -> None:

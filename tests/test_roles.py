@@ -20,7 +20,8 @@ WANG = Person("wang", "", "wang", frozenset({Role.ADMIN}))
 
 def served(tmp_path: Any) -> set[str]:
     """What a gate's socket answers to, whatever else it is made of."""
-    relay = SimpleNamespace(tally=Tally(), judging=SimpleNamespace(proposal=None), rules=None)
+    directory = SimpleNamespace(throttle=lambda _: None)
+    relay = SimpleNamespace(directory=directory, tally=Tally(), judging=SimpleNamespace(proposal=None), rules=None)
     providers = SimpleNamespace(turns=None)
     revising = SimpleNamespace(rules=SimpleNamespace(with_orders=lambda _: None))
     gate: Any = Operating(

@@ -50,6 +50,7 @@ def compliance(say: Tongue) -> dashboard.Dashboard:
             (say("频次上限", "Caps"), _caps),
             (say("退订", "Opt-outs"), _optouts),
             (say("未知归属地", "Unknown region"), _region),
+            (say("投诉与处罚", "Complaints and penalties"), _desk),
             (say("人工命令", "Orders"), _orders),
         ],
     )
@@ -244,6 +245,39 @@ def _region(say: Tongue) -> Iterator[Panel]:
         say("所选时间内发往未知归属地号码的短信，按通道商。", "Messages to numbers of no known province in the time shown, by provider."),
         f"sort_desc(sum by (provider) (increase(gate106_unknown_region_total{{{SENT}}}[$__range])))",
         "{{provider}}", unit=say.messages, span=12, height=7,
+    )  # fmt: skip
+
+
+def _desk(say: Tongue) -> Iterator[Panel]:
+    yield lines(
+        say("有效投诉率", "Valid complaints in a million"),
+        say("本月有效投诉 ÷ 本月放行短信 × 百万，按通道商；常见的处罚线是 0.25 和 0.4。", "This month's valid complaints in a million messages sent this month, by provider; carriers usually penalize from 0.25 and 0.4 on."),
+        [query(f"max by (provider) (gate106_complaint_ppm{{{SENT}}})", "{{provider}}")],
+        unit="short", span=9, height=7, steps=((None, GREEN), (0.25, YELLOW), (0.4, RED)),
+    )  # fmt: skip
+    yield bars(
+        say("投诉认定", "Complaints decided"),
+        say("所选时间内登记（open）和认定的投诉。", "Complaints filed (open) and decided in the time shown."),
+        f"sort_desc(sum by (validity) (increase(gate106_complaints_total{{{GATE}}}[$__range])))",
+        "{{validity}}", unit="short", span=5, height=7,
+    )  # fmt: skip
+    yield figure(
+        say("超时投诉", "Overdue complaints"),
+        say("已过工作日期限还没转办或答复的投诉。", "Complaints that should have been forwarded, or answered, by now."),
+        f"sum(max by (clock) (gate106_complaints_overdue{{{GATE}}}))",
+        unit="short", span=3, height=7, steps=((None, GREEN), (1, RED)),
+    )  # fmt: skip
+    yield bars(
+        say("生效中的处罚", "Penalties in force"),
+        say("按通道商和档次：警告、限速、停营销、全停。", "By provider and step: warned, throttled, marketing or all suspended."),
+        f"sort_desc(max by (provider, step) (gate106_penalties{{{SENT}}}))",
+        "{{provider}} {{step}}", unit="short", span=4, height=7,
+    )  # fmt: skip
+    yield figure(
+        say("待批处罚", "Penalties waiting"),
+        say("已提出、等第二人批准的处罚（gate106 penalty list）。", "Proposed penalties that wait for a second person (gate106 penalty list)."),
+        f"max(gate106_penalties_waiting{{{GATE}}})",
+        unit="short", span=3, height=7, steps=((None, GREEN), (1, ORANGE)),
     )  # fmt: skip
 
 

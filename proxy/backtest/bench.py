@@ -23,7 +23,7 @@ from proxy.transit import Transit
 
 SPARE_IDS_FROM = 1 << 47
 """Of what is let through now and was not then: no gate gives out so many."""
-JUDGING = frozenset(kind for kind in ORDER_KINDS if kind != "drain")
+JUDGING = frozenset(kind for kind in ORDER_KINDS if kind not in ("drain", "throttle"))
 
 
 class Bench:

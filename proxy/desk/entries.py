@@ -34,6 +34,8 @@ REVISED = 35  # revised.py
 SHARE = 37  # shares.py
 CONSENT_FILE, CONSENTS, CONSENT_EVENT, PERSON = 41, 42, 43, 44  # consents.py
 TOLD = 45  # told.py
+CASED = 46  # cased.py
+PENALIZED, COUNTED = 47, 48  # penalized.py
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
     RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
@@ -46,6 +48,7 @@ KINDS = {
     LISTING: "listing", LISTED: "listed", LISTING_DONE: "listing-done",
     REMOVED: "removed", SHARE: "share",
     CONSENT_FILE: "consent-file", CONSENTS: "consents", CONSENT_EVENT: "consent-event", PERSON: "person", TOLD: "told",
+    CASED: "cased", PENALIZED: "penalized", COUNTED: "counted",
 }  # fmt: skip
 KEEP_S = 30 * 86_400
 """How long a record keeps entries if nothing else is said: at least as long as replies may refer to them."""

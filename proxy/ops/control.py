@@ -158,6 +158,11 @@ class Call:
         """Whether people are told apart: else all who get here are one."""
         return self._door.strict
 
+    @property
+    def known(self) -> frozenset[str]:
+        """Names of all who have a token."""
+        return self._door.known
+
     def demand(self, wanted: Permission, more: str = "") -> None:
         """Refused where whoever asks may not have this besides what the command itself takes; ``more``: the option that wants it."""
         self._door.demand(self.asker, wanted, f"{self._name}{more}")

@@ -43,6 +43,11 @@ class Door:
         """Whether the settings list people."""
         return bool(self._people)
 
+    @property
+    def known(self) -> frozenset[str]:
+        """Names of all who have a token."""
+        return frozenset(person.name for person in self._people)
+
     async def asker(self, account: str, token: str) -> Asker:
         """``token`` empty: none was given. Refused where it is nobody's."""
         if not token or not self._people:

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from proxy.access import Access
+from proxy.cases import CaseBook
 from proxy.consents import Incoming
 from proxy.desk.revised import Revised
 from proxy.listing import Listing
 from proxy.orders import OrderBook
+from proxy.penalties import PenaltyBook
 from proxy.relay import Relay
 from proxy.revisions import Revisions
 from proxy.roles import Asker
@@ -89,6 +91,10 @@ class Gate(Protocol):
     @property
     def book(self) -> OrderBook: ...
     @property
+    def cases(self) -> CaseBook: ...
+    @property
+    def penalties(self) -> PenaltyBook: ...
+    @property
     def store(self) -> EmbeddedStore: ...
     @property
     def houses(self) -> Sequence[CarrierHouse]: ...
@@ -101,6 +107,9 @@ class Gate(Protocol):
 
     def write(self, kind: int, body: bytes) -> int:
         """A record into the journal, now; its sequence, or Refused: then nothing may be done."""
+
+    def write_all(self, records: Sequence[tuple[int, bytes]]) -> int:
+        """Several, all of them or none; the sequence of the last, or Refused: then nothing may be done."""
 
     async def safe(self, sequence: int) -> None:
         """Returns when the journal is synced up to there; Refused when it does not come about."""

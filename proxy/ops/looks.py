@@ -15,8 +15,10 @@ from proxy.ops.people import recipient
 from proxy.roles import Permission
 from proxy.yamlfile import unknown
 
-COMMANDS = ("explain --message", "find", "optout trace")
+COMMANDS = ("complaint sweep", "evidence pack", "explain --message", "find", "optout trace")
 """Those that read by themselves and say so here."""
+TAKES_OUT = ("evidence pack",)
+"""Those that write files for others."""
 UNMASKED = " --unmasked"
 WORDS_MAX = 2000
 
@@ -31,6 +33,8 @@ def commands(gate: Gate) -> Mapping[str, Handler]:
         whom = args.text("details", "", most=WORDS_MAX) or str(recipient(args))
         if unmasked:
             call.demand(Permission.WHOLE, UNMASKED)
+        if what in TAKES_OUT or (what == "complaint sweep" and unmasked):
+            call.demand(Permission.TAKE_OUT, f" {what}")
         why = args.why() if unmasked else args.text("why", "")
         args.done()
         said = operated.pack_operated(gate.now(), call.who, what + (UNMASKED if unmasked else ""), why, whom)

@@ -43,6 +43,10 @@ class Gauges:
     mailbox_oldest_s: Labelled = field(default_factory=dict)  # provider
     provider_tps_limit: Mapping[tuple[str, ...], float | None] = field(default_factory=dict)  # provider; None = no limit
     suspended: Labelled = field(default_factory=dict)  # provider
+    complaint_ppm: Labelled = field(default_factory=dict)  # provider
+    penalties: Labelled = field(default_factory=dict)  # provider, step
+    penalties_waiting: float = 0.0
+    complaints_overdue: Labelled = field(default_factory=dict)  # clock
     suppressed_numbers: Labelled = field(default_factory=dict)  # scope, kept
     rules_waiting: Labelled = field(default_factory=dict)  # why
     journal_head: Labelled = field(default_factory=dict)  # day, head: one at most
@@ -88,6 +92,12 @@ COUNTERS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of 
     ("settings_reload", "settings_reload", ("result",), "Attempts to load the settings again"),
     ("judge_errors", "judge_errors", (), "Verdicts that failed inside the gate (must stay 0)"),
     ("store_conflicts", "store_conflicts", ("result",), "Refused writes of records"),
+    (
+        "complaints",
+        "complaints",
+        ("provider", "validity"),
+        "Complaints filed (open), and decided, by what they were found to be",
+    ),
     ("bad_pdus", "bad_pdus", ("side", "kind", "peer"), "PDUs that break SMPP 3.4"),
     ("bind_failures", "bind_failures", ("cause", "provider"), "Binds refused"),
     ("disturbances", "disturbances", ("side", "cause", "peer"), "Peers slowed down or cut off for what they did"),
@@ -118,6 +128,14 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Ga
     ("mailbox_oldest_s", "mailbox_oldest_seconds", ("provider",), "Age of the oldest of them"),
     ("provider_tps_limit", "provider_tps_limit", ("provider",), "Messages a second a provider may send"),
     ("suspended", "suspended", ("provider",), "Suspensions of a provider in force"),
+    (
+        "complaint_ppm",
+        "complaint_ppm",
+        ("provider",),
+        "Valid complaints of this month in a million messages sent",
+    ),
+    ("penalties", "penalties", ("provider", "step"), "Penalties in force"),
+    ("complaints_overdue", "complaints_overdue", ("clock",), "Open complaints that should have been forwarded, or answered"),
     ("suppressed_numbers", "suppressed_numbers", ("scope", "kept"), "Refusals of marketing, on lists and on people's records"),
     ("provider_binds_limit", "provider_binds_limit", ("provider",), "Binds a provider may hold"),
     (
@@ -136,6 +154,7 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Ga
 )
 SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
     ("stops", "stops", "Stops in force"),
+    ("penalties_waiting", "penalties_waiting", "Penalties that wait for approval"),
     ("shadowed", "shadowed", "1 while the whole set of rules is in shadow"),
     ("store_up", "store_up", "1 while the store answers"),
     ("journal_up", "journal_up", "1 while the journal can be written"),

@@ -143,7 +143,7 @@ class _Orders:
         hits: dict[str, int] = {}
         for (rule, _), count in self._gate.relay.tally.rule_hits.items():
             hits[rule] = hits.get(rule, 0) + count
-        now, orders = self._gate.now(), self._gate.book.of_kind("stop", "suspension", "shadow", "drain")
+        now, orders = self._gate.now(), self._gate.book.of_kind("stop", "suspension", "shadow", "drain", "throttle")
         return {"orders": [told(order) | {"hits": hits.get(order.name, 0)} for order in orders if order.until > now]}
 
     async def lift(self, call: Call) -> Mapping[str, Any]:

@@ -19,13 +19,14 @@ from .draft import MODES, Draft, read_draft
 from .folder import Folder
 from .kinds import Context, NumberList, suppressed
 from .kinds.limit import Limit
+from .penalties import TRIGGERS_MAX, Desk, Trigger, read_complaints, read_trigger
 from .plan import Rule
 from .problem import Problem, RuleFault, RulesError
 from .regions import Regions
 from .ruleset import RuleSet
 from .source import Node, read
 
-TOP_KEYS = ("rules", "tests", "lists", "mode", "timezone", "version")
+TOP_KEYS = ("rules", "tests", "lists", "penalties", "complaints", "mode", "timezone", "version")
 LIST_KEYS = ("file", "suppress")
 SUPPRESS_KEYS = ("scope", "value")
 ZONES = ("Asia/Shanghai",)
@@ -90,6 +91,9 @@ class _Loading:
         self.lists: dict[str, NumberList] = {}
         self.list_lines: dict[str, tuple[str, int]] = {}
         self.regions = regions
+        self.triggers: list[Trigger] = []
+        self.due: tuple[int, int] | None = None
+        self.due_said = ""
 
     def loaded(self) -> Loaded:
         folder = self.folder
@@ -117,7 +121,7 @@ class _Loading:
             raise RulesError(self.problems)
         ruleset = RuleSet(
             folder.revision(), rules, bits, context.regions, context.registry, self.lists, lexicon, self.category_tag,
-            before=self.before, rest=self.rest,
+            before=self.before, rest=self.rest, desk=Desk(tuple(self.triggers), *(self.due or ())),
         )  # fmt: skip
         contents = contents_of(self.written, folder.files, self.rest)
         return Loaded(ruleset, self.tests, self.list_lines, folder.files, contents)
@@ -170,6 +174,7 @@ class _Loading:
                     where = f"{self.mode_said[0]}:{self.mode_said[1]}"
                     raise RuleFault(root["mode"].line, f"mode: {mode} here, {self.set_mode} in {where}: the set has one mode")
                 self.set_mode, self.mode_said = mode, (label, root["mode"].line)
+            self._desk(label, root)
         except RuleFault as fault:
             self.problems.append(Problem(label, fault.line, fault.text))
         for key in ("rules", "tests"):
@@ -192,6 +197,32 @@ class _Loading:
                         self.problems.append(Problem(label, fault.line, fault.text))
                     except RulesError as error:  # a file that the rule names
                         self.problems += error.problems
+
+    def _desk(self, label: str, root: dict[str, Node]) -> None:
+        """What the file says to the desk: RuleFault at the first mistake of ``complaints``, every one of ``penalties`` is noted."""
+        penalties = root.get("penalties")
+        for item in penalties.items() if penalties is not None and penalties.value is not None else ():
+            try:
+                self._trigger(item, label)
+            except RuleFault as fault:
+                self.problems.append(Problem(label, fault.line, fault.text))
+        if "complaints" in root:
+            due = read_complaints(root["complaints"])
+            if self.due is not None and due != self.due:
+                raise RuleFault(root["complaints"].line, f"complaints: {self.due_said} says other days: the set has one clock")
+            self.due, self.due_said = due, f"{label}:{root['complaints'].line}"
+
+    def _trigger(self, item: Node, label: str) -> None:
+        trigger = read_trigger(item, label)
+        if trigger is None:
+            return
+        for other in self.triggers:
+            if other.id == trigger.id:
+                raise RuleFault(trigger.line, f"id: '{trigger.id}' is taken already ({other.file}:{other.line})")
+        if len(self.triggers) >= TRIGGERS_MAX:
+            raise RuleFault(trigger.line, f"penalties: more than {TRIGGERS_MAX}")
+        self.triggers.append(trigger)
+        self.written.append((trigger.id, item))
 
     # --- rules
 

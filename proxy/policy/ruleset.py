@@ -27,6 +27,7 @@ from .memo import Memo
 from .moments import NEVER, next_midnight
 from .orders import Shadows, rules_of
 from .partial import left_over, undecided
+from .penalties import Desk
 from .plan import Decision, Limited, Plan, Rule, by_window, cap_of, is_fixed, plan_of, reported, strictness
 from .reading import Reader, Traits
 from .regions import SEGMENT_FIRST, SEGMENTS, Regions
@@ -37,6 +38,7 @@ PLANS_MAX = 32_768  # per generation, about 300 bytes each
 KNOWN_MAX = 16_384
 DECISIONS_MAX = 4_096
 HISTORY_LEAST_S = 86_400
+NO_DESK = Desk()
 NOT_BEFORE_STEPS = 64  # changes of time conditions looked ahead: a month of quiet hours
 
 
@@ -80,11 +82,13 @@ class RuleSet:
         reader: Reader | None = None,
         before: RuleSet | None = None,
         rest: Rest = no_rest,
+        desk: Desk = NO_DESK,
     ) -> None:
         """``reader``: of the set these rules come from, if the text means the same to both. ``before``: the set in force meanwhile, if
         this one is made beside traffic; ``rest`` is called between pieces of work."""
-        self.revision = revision
-        self.rules = rules
+        self.revision, self.rules = revision, rules
+        self.desk = desk
+        """What the rules say of penalties and of complaints: nothing that ``judge`` asks."""
         self.orders = orders
         """What operators have ordered beside the rules: see orders.py."""
         self._base = bits
@@ -154,6 +158,7 @@ class RuleSet:
             self.category_tag,
             orders,
             self.reader,
+            desk=self.desk,
         )
 
     # --- time

@@ -10,7 +10,7 @@ from typing import Any
 
 from proxy.message import CATEGORY_WORDS, RULE_REASONS
 
-from . import moments
+from . import moments, penalties
 from .check import OPTOUT_KEYS, REPEAT_MAX, STEP_KEYS, TEST_KEYS, WANT_KEYS
 from .draft import MODES, RULE_KEYS
 from .kinds import suppressed, text_state, when_kinds
@@ -23,6 +23,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ANYTHING: Shape = {}
 _WHEN: Shape = {"$ref": "#/$defs/when"}
 _LIMIT: Shape = {"$ref": "#/$defs/limit"}
+_SHARE: Shape = {"type": "number", "minimum": 0.01, "exclusiveMaximum": 1}
 
 
 def schema() -> dict[str, Any]:
@@ -31,10 +32,11 @@ def schema() -> dict[str, Any]:
         TOP_KEYS,
         {
             "rules": _list({"$ref": "#/$defs/rule"}), "tests": _list({"$ref": "#/$defs/test"}), "lists": _lists(),
+            "penalties": _list({"$ref": "#/$defs/penalty"}), "complaints": _complaints(),
             "mode": among(MODES), "timezone": among(ZONES), "version": ANYTHING,
         },
     )  # fmt: skip
-    parts = {"when": _when(), "limit": _limit(), "rule": _rule(), "step": _step(), "test": _test()}
+    parts = {"when": _when(), "limit": _limit(), "rule": _rule(), "step": _step(), "test": _test(), "penalty": _penalty()}
     return {"$schema": DIALECT, "title": "gate106: a file of rules", **top, "$defs": parts}
 
 
@@ -81,6 +83,33 @@ def _lists() -> Shape:
     scope = mapping(SUPPRESS_KEYS, {"scope": among(suppressed.SCOPES), "value": NAME}, needs=SUPPRESS_KEYS)
     one = mapping(LIST_KEYS, {"file": TEXT, "suppress": either(among(("global",)), scope)}, needs=("file",))
     return either({"type": "object", "additionalProperties": one}, {"type": "null"})
+
+
+def _penalty() -> Shape:
+    step = mapping(
+        penalties.STEP_KEYS,
+        {"above": {"type": "number", "minimum": 0}, "then": among(penalties.STEPS), "to": _SHARE, "for": DURATION},
+        needs=("above", "then"),
+    )
+    again = mapping(
+        penalties.AGAIN_KEYS, {"within": DURATION, "then": among(penalties.STEPS[2:]), "for": DURATION}, needs=("within",)
+    )
+    count = whole(1, penalties.COUNT_MAX)
+    return mapping(
+        penalties.KEYS,
+        {
+            "id": NAME, "say": NAME, "basis": NAME, "note": ANYTHING, "watch": among(penalties.WATCHES), "reasons": some(among(RULE_REASONS)),
+            "per": either(among(("hour", "day", "week", "month")), DURATION), "against": DURATION,
+            "least": mapping(penalties.LEAST_KEYS, {"sent": count, "count": count}), "provider": some(NAME), "steps": some(step),
+            "again": again, "approval": among(penalties.APPROVALS), "mode": among(penalties.MODES),
+        },
+        needs=("id", "watch", "per", "steps"),
+    )  # fmt: skip
+
+
+def _complaints() -> Shape:
+    days = whole(1, penalties.DAYS_MAX)
+    return mapping(penalties.COMPLAINTS_KEYS, {"forward": days, "answer": days})
 
 
 def _test() -> Shape:

@@ -31,6 +31,7 @@ from proxy.state.history import History
 from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
+from proxy.state.papers import Papers
 from proxy.state.told import Told
 
 
@@ -109,6 +110,10 @@ class EmbeddedStore(Store, Protocol):
     consented: Consented
     erased: Erased
     told: Told
+    cases: Papers
+    penalties: Papers
+    hours: Papers
+    """What was counted of providers, by hours since 1970."""
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Replay's way in: applies a change to one record, no version asked."""

@@ -17,7 +17,20 @@ from proxy.state import StoreUnreadable
 APPLICATION_ID = 0x67313036  # "g106" in the file's header: not somebody else's database
 FORMAT = 3  # 2: records stand in groups, and there is a mailbox; 3: there are orders and lists
 BUSY_S = 5.0
-_TABLES = ("records", "aggregates", "mailbox", "orders", "listed", "history", "consented", "erased", "told")
+_TABLES = (
+    "records",
+    "aggregates",
+    "mailbox",
+    "orders",
+    "listed",
+    "history",
+    "consented",
+    "erased",
+    "told",
+    "cases",
+    "penalties",
+    "hours",
+)
 _INDEX_ROW = b"%20d%9d%9d"  # key, offset from 1, length
 _CUT = """WITH RECURSIVE cut(at) AS (VALUES(1) UNION ALL SELECT at + 38 FROM cut WHERE at + 38 < :end)
 INSERT OR REPLACE INTO {table}(key, data)

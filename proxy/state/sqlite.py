@@ -35,6 +35,7 @@ from proxy.state.history import History
 from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
+from proxy.state.papers import Papers
 from proxy.state.record import EMPTY, Record, is_empty, is_stale
 from proxy.state.table import Table, marked
 from proxy.state.told import Told
@@ -47,6 +48,8 @@ PIECE_BYTES = 1 << 20
 """Of records written and synced at a time: the journal waits for the same disk."""
 REST_S, RESTS_S = 0.05, 15.0
 """Between two pieces; of all together at most."""
+PAPERS = ("cases", "penalties", "hours")
+"""Tables of what the desk keeps by number."""
 SLICE_CHUNKS = 16
 """Chunks of lists collected in one go on the loop: 2 MB at most, a tenth of a millisecond."""
 VERSION_GAP = 1 << 30
@@ -85,6 +88,8 @@ class SqliteStore:
         self.listed = Listed(self.consented, self.erased)
         self.orders = Orders()
         self.history = History()
+        self.cases, self.penalties, self.hours = (Papers() for _ in PAPERS)
+        self._papers = dict(zip(PAPERS, (self.cases, self.penalties, self.hours), strict=True))
         self._table: Table
         self._swept = -1
         self.refusals: dict[str, int] = {}
@@ -116,6 +121,8 @@ class SqliteStore:
         self.orders.restore(self._file.rows("orders"))
         self.refusals = json.loads(meta.get("refusals", "{}"))  # until all records have been looked at again
         self.history.restore(self._file.rows("history"))
+        for name, papers in self._papers.items():
+            papers.restore(self._file.rows(name))
         try:
             self.listed.restore(self._file.rows("listed"))
             self.consented.restore(self._file.rows("consented"))
@@ -309,7 +316,7 @@ class SqliteStore:
         counters_taken: list[int] = []
         counters.freeze()
         mailbox.freeze()
-        for many in chunked.values():
+        for many in (*chunked.values(), *self._papers.values()):
             many.freeze()
         changed = [name for name, one in few.items() if one.changed]
         for name in changed:
@@ -331,6 +338,7 @@ class SqliteStore:
             for name in changed:
                 yield partial(file.empty, name)
                 yield partial(file.write, Slice(name, few[name].rows()))
+            yield from self._paper_steps()
             yield Wait.SYNCED
             meta = {"version": version, "groups": str(groups), "refusals": json.dumps(self.refusals), **_as_meta(position)}
             yield partial(file.commit, meta)
@@ -339,13 +347,18 @@ class SqliteStore:
         finally:
             counters.thaw([] if done else counters_taken)
             mailbox.thaw(done)
-            for many in chunked.values():
+            for many in (*chunked.values(), *self._papers.values()):
                 many.thaw(done)
             if not done:
                 for name in changed:
                     few[name].changed = True
                 table.put_back(frozen)
                 file.rollback()
+
+    def _paper_steps(self) -> Iterator[Step]:
+        for name, papers in self._papers.items():
+            for rows in papers.collect(SLICE_ROWS):
+                yield partial(self._file.write, Slice(name, rows))
 
     def _record_steps(self, groups: bytearray, *, whole: bool) -> Iterator[Step | Wait]:
         """``whole``: they are other groups than the file's, which are only understood all together."""

@@ -29,6 +29,7 @@ clock_skew_seconds certificate_expiry_timestamp_seconds{name}
 """
 BESIDE = """
 restores_total{provider} confirmations_total{provider,result}
+complaints_total{provider,validity} complaint_ppm{provider} complaints_overdue{clock} penalties{provider,step} penalties_waiting
 stops shadowed suspended{provider} suppressed_numbers{scope,kept}
 settings_reload_total{result} queue_limit{carrier,class} carrier_tps_limit{carrier} provider_binds_limit{provider}
 journal_up journal_written_bytes_total journal_bytes journal_free_bytes journal_oldest_timestamp_seconds rules_folder_ok
@@ -85,7 +86,7 @@ def test_no_label_ever_names_a_recipient() -> None:
     assert labels <= {
         "provider", "category", "verdict", "reason", "rule", "province", "carrier", "status", "kind", "source", "scope", "event",
         "result", "side", "cause", "type", "state", "class", "outcome", "peer", "kept", "name", "why", "day",
-        "head",
+        "head", "validity", "clock", "step",
     }  # fmt: skip
 
 

@@ -303,5 +303,9 @@ EXEMPTIONS: tuple[Need, ...] = (
 )  # fmt: skip
 """Rules that let pass: without them more is refused."""
 
-WITH_THE_DESK = {"R31": "triggers by complaint rate", "R32": "triggers by opt-out rate"}
-"""Needs that rules alone do not say: a trigger makes a dated suspension (reason suspended), which is a rule like R36."""
+WITH_THE_DESK = {
+    "R31": "{id: R31, watch: complaints, per: month, least: {count: 3}, steps: [{above: 0.25, then: throttle, to: 0.5, for: 30d}, "
+    "{above: 0.4, then: suspend-marketing, for: 30d}], again: {within: 90d, then: suspend-all, for: 90d}}",
+    "R32": "{id: R32, watch: optouts, per: 1h, least: {sent: 2000}, steps: {above: 0.02, then: suspend-marketing, for: 24h}, approval: none}",
+}
+"""Needs that are about providers, not about messages: what they ask for are dated orders (reason suspended), which are rules like R36."""

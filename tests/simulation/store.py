@@ -17,6 +17,7 @@ from proxy.state.history import History
 from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
+from proxy.state.papers import Papers
 from proxy.state.told import Told
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class SimStore:
         self.listed = Listed(self.consented, self.erased)
         self.orders = Orders()
         self.history = History()
+        self.cases, self.penalties, self.hours = Papers(), Papers(), Papers()
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         keys = list(keys)

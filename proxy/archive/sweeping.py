@@ -1,0 +1,102 @@
+"""Sweeping: who else got this text: of the messages around one, those that say the same, counted by who sent them.
+
+In: the archive, a journal whose newest records are in no table yet, the keys, the message, the time. Out: counts by provider, port and
+signature; the persons' sealed numbers where they were asked for. Never: a whole number.
+
+The same is: the same signature or the same port and a text that is nearly alike (a name, a code, a link differ); or the very same text,
+whoever sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from proxy.archive import tables
+from proxy.archive.asking import Question
+from proxy.archive.covering import Covered, covered
+from proxy.archive.engine import engine
+from proxy.archive.keys import Keys
+from proxy.archive.manifest import Manifest, home_of, load, node_folder, nodes
+from proxy.archive.matching import alike
+from proxy.archive.tail import NO_TAIL, tail
+from proxy.desk.disk import Disk
+
+ALIKE = 0.85
+TEXTS_MAX = 200_000
+"""Different texts that are compared; a campaign with more names in it is counted by its signature and port alone."""
+PERSONS_MAX = 2_000_000
+
+
+class Sent(NamedTuple):
+    """Messages of one campaign by one provider, from one port, under one signature."""
+
+    provider: str
+    port: str
+    signature: str
+    passed: int
+    refused: int
+    persons: int
+
+
+class Swept(NamedTuple):
+    campaign: list[Sent]
+    texts: int
+    truncated: bool
+    covered: Covered
+    sealed: list[tuple[bytes, str, str, int]]
+    """(sealed number, provider, port, time in ms) of each that passed, where asked for."""
+
+
+def sweep(
+    archive: Path, disk: Disk | None, node: int, keys: Keys, *, text: str, signature: str, port: str, since: float, until: float,
+    persons: bool = False,
+) -> Swept:  # fmt: skip
+    """Errors are those of ``finding.find``."""
+    question = Question(since=since, until=until, text=text).checked()
+    manifests = [(folder, load(folder)) for folder in nodes(archive)]
+    home = home_of(archive, node, disk.identity()) if disk is not None else node_folder(archive, node)
+    own = next((one for folder, one in manifests if folder == home), Manifest(node))
+    everything = question._replace(text="")
+    rest = tail(disk, own.last, everything, own.rules) if disk is not None else NO_TAIL
+    coverage = covered(manifests, everything, own, rest)
+    files = [str(one.path) for one in coverage.files]
+    with engine() as asked:
+        asked.register("tail", pa.Table.from_batches(tables.batches(rest.rows, node, keys), tables.SCHEMA))
+        _gather(asked, files, {
+            "since": int(since * 1000), "until": int(until * 1000), "text": text, "signature": signature, "port": port,
+        })  # fmt: skip
+        texts = [
+            row[0] for row in asked.execute("SELECT DISTINCT text FROM near LIMIT $most", {"most": TEXTS_MAX + 1}).fetchall()
+        ]
+        same = pa.table({"text": pa.array([one for one in texts[:TEXTS_MAX] if alike(text, one, ALIKE)], pa.string())})
+        asked.register("same", same)
+        found = asked.execute(_COUNTS).fetchall()
+        sealed = asked.execute(_PERSONS, {"most": PERSONS_MAX}).fetchall() if persons else []
+    campaign = [Sent(*row) for row in found]
+    return Swept(campaign, same.num_rows, len(texts) > TEXTS_MAX, coverage, sealed)
+
+
+def _gather(asked: duckdb.DuckDBPyConnection, files: Iterable[str], values: dict[str, Any]) -> None:
+    """All that may be of the campaign, as a table of the engine's own. A long message counts by its first part."""
+    columns = "person, sealed, time_ms, provider, port, signature, text, outcome"
+    fits = (
+        "kind = 'verdict' AND part <= 1 AND time_ms BETWEEN $since AND $until AND (text = $text OR "
+        "($signature <> '' AND signature = $signature) OR ($port <> '' AND port = $port))"
+    )
+    sources = [f"SELECT {columns} FROM tail WHERE {fits}"]  # noqa: S608 # of ours; what was asked for is a value
+    if files:
+        values = values | {"files": list(files)}
+        sources.append(f"SELECT {columns} FROM read_parquet($files) WHERE {fits}")  # noqa: S608 # likewise
+    asked.execute(f"CREATE TEMP TABLE near AS {' UNION ALL '.join(sources)}", values)
+
+
+_COUNTS = """
+SELECT provider, port, signature, count(*) FILTER (outcome = 'allow'), count(*) FILTER (outcome <> 'allow'),
+       count(DISTINCT person) FILTER (outcome = 'allow')
+FROM near SEMI JOIN same USING (text) GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3"""
+_PERSONS = "SELECT sealed, provider, port, time_ms FROM near SEMI JOIN same USING (text) WHERE outcome = 'allow' ORDER BY time_ms LIMIT $most"

@@ -1,0 +1,473 @@
+"""complaint: ``gate106 complaint import|list|show|match|forward|decide|withdraw|reopen|sweep|export``: cases of the desk."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from proxy.cli import CONFIG, Config, Control, Json, Why, ask, fail, note, say, seconds, socket_of, table, tell, warn, when
+
+if TYPE_CHECKING:
+    from proxy.archive.matching import Candidate, Matched
+    from proxy.archive.sweeping import Swept
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Id = Annotated[str, typer.Argument(metavar="CASE", help="Its number, as `gate106 complaint list` shows it.")]
+LINE_ROWS = 100
+DAY_S = 86_400.0
+EXPORT_ROWS = 1000
+
+
+@app.command("import", epilog='Example: gate106 complaint import 12321-2026-11-12.xlsx --why "batch of 12 November" --check')
+def take(
+    file: Annotated[Path, typer.Argument(help="CSV (UTF-8, GBK) or XLSX; its first row names the columns.")],
+    why: Why,
+    source: Annotated[str, typer.Option("--source", help="Who sent it.")] = "12321",
+    check: Annotated[bool, typer.Option("--check", help="Read it and say what would be filed; file nothing.")] = False,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """File a batch of complaints as cases with due dates: all rows or none; what is a case already is not filed twice."""
+    import hashlib
+
+    from proxy.cli.batch import read_batch
+    from proxy.cli.tables import NotATable, rows_of
+    from proxy.ops import client
+
+    try:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        batch = read_batch(file.name, rows_of(file))
+    except NotATable as error:
+        fail(error)
+    except OSError as error:
+        fail(f"{file}: {error.strerror or error}")
+    if batch.bad:
+        for problem in batch.problems:
+            warn(problem)
+        fail(f"{file.name}: {batch.bad} bad rows, nothing was filed")
+    args = {"source": source, "batch": digest, "why": why, "check": check}
+    try:
+        with client.Conversation(socket_of(config, control), "complaint.import", args) as talk:
+            talk.hear()  # go
+            for start in range(0, len(batch.rows), LINE_ROWS):
+                talk.say({"rows": batch.rows[start : start + LINE_ROWS]})
+            talk.say({"end": True, "rows": len(batch.rows)})
+            told = talk.answer()
+    except client.CannotAsk as error:
+        fail(error)
+    cases = told["cases"]
+    span = f": cases {cases[0]} to {cases[-1]}" if cases else ""
+    would = f"{told['would_file']} would be filed" if check else f"{told['filed']} filed{span}"
+    tell(told, json, [f"{file.name}: {len(batch.rows)} rows, {would}, {told['known']} known already"])
+
+
+@app.command("list", epilog="Example: gate106 complaint list --state open --overdue")
+def list_(
+    state: Annotated[
+        str | None, typer.Option("--state", help="open, valid, invalid, duplicate, withdrawn or not-ours.")
+    ] = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="Of this provider.")] = None,
+    overdue: Annotated[
+        bool, typer.Option("--overdue", help="Open ones whose time to forward or to answer has passed.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", help="So many, those that are due first.")] = 100,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """List cases: open ones by when they are due, then the decided."""
+    told = ask(config, control, "complaint.list", state=state, provider=provider, overdue=overdue, limit=limit)
+    if json:
+        tell(told, True, ())
+        return
+    table(
+        ("case", "state", "reference", "number", "provider", "message", "forward by", "answer by"),
+        (
+            (
+                one["id"], one["state"], one["reference"] or "-", one["to"], one["provider"] or "-", one["message"] or "-",
+                "done" if one["forwarded"] else when(one["forward_by"])[:10], when(one["answer_by"])[:10],
+            )
+            for one in told["cases"]
+        ),
+        "no case fits",
+    )  # fmt: skip
+    if told["more"]:
+        say(f"and {told['more']} more (--limit)")
+    late = told["overdue"]
+    if late["forward"] or late["answer"]:
+        say(f"overdue: {late['forward']} to be forwarded, {late['answer']} to be answered")
+
+
+@app.command("show", epilog="Example: gate106 complaint show 17")
+def show(
+    case: Id,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show the whole number. Needs --why.")] = False,
+    why: Annotated[str | None, typer.Option("--why", help="Why somebody looks: the journal keeps it.")] = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Show a case and what was done with it."""
+    told = ask(config, control, "complaint.show", id=case, unmasked=unmasked, why=why)
+    tell(told, json, _lines(told))
+
+
+@app.command("match", epilog='Example: gate106 complaint match 17 --message 1:4711 --why "text and time agree"')
+def match(
+    case: Id,
+    message: Annotated[str | None, typer.Option("--message", help="It was this one, of those that are proposed.")] = None,
+    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")] = "",
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Propose messages that the case may be about, with why; with --message, note which it was. Exit 1 if nothing fits."""
+    told = ask(config, control, "complaint.show", id=case, to_find=True, why=why or None)
+    if message is not None:
+        if not why.strip():
+            fail("match: --message needs --why (the journal keeps it)")
+        _note_match(told, message.strip(), why, config, control, json)
+        return
+    found = _matched(told, config)
+    tell(_match_dict(found), json, _match_lines(told, found))
+    raise typer.Exit(0 if found.candidates else 1)
+
+
+@app.command("forward", epilog='Example: gate106 complaint forward 17 --why "sent to jia by the desk\'s mail"')
+def forward(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Note that a case went to its provider: the first clock stops."""
+    told = ask(config, control, "complaint.forward", id=case, why=why)
+    tell(told, json, [f"case {told['id']}: forwarded to {told['provider']}"])
+
+
+@app.command("decide", epilog='Example: gate106 complaint decide 17 valid --suppress provider --for 180d --why "no consent"')
+def decide(
+    case: Id,
+    decision: Annotated[str, typer.Argument(metavar="DECISION", help="valid, invalid, duplicate or not-ours.")],
+    why: Why,
+    of: Annotated[int | None, typer.Option("--of", help="Of a duplicate: the case it repeats.")] = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="Whose it was, where no message was found.")] = None,
+    suppress: Annotated[
+        str | None,
+        typer.Option(
+            "--suppress", help="No more marketing to this person: all, provider, advertiser, signature, port or category."
+        ),
+    ] = None,
+    value: Annotated[str | None, typer.Option("--value", help="Of the scope, instead of what the message says.")] = None,
+    lasts: Annotated[str | None, typer.Option("--for", help="How long the suppression lasts; else for good.")] = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Decide a case, and in the same step suppress the person. A valid one counts for the provider's rate in a million."""
+    refusal = _refusal(case, suppress, value, lasts, config, control) if suppress is not None else None
+    told = dict(ask(config, control, "complaint.decide", id=case, state=decision, why=why, of=of, provider=provider))
+    lines = [f"case {told['id']}: {told['state']}" + (f", counted for {told['provider']}" if decision == "valid" else "")]
+    if refusal is not None:
+        done = ask(config, control, "suppress.add", source="complaint", why=f"case {told['id']}: {why}", **refusal)
+        about = f"{refusal['scope']} {refusal.get('value', '')}".strip()
+        ask(config, control, "complaint.note", id=case, what="suppressed", why=about)
+        told["suppressed"] = done
+        lines.append(
+            f"{done['to']}: no more marketing of {about}" + (f" until {when(done['added'][0]['until'])}" if lasts else "")
+        )
+        if not done["enforced"]:
+            note("no rule in force asks `suppressed`: it is remembered, and stops nothing")
+    tell(told, json, lines)
+
+
+@app.command("withdraw", epilog='Example: gate106 complaint withdraw 17 --why "the complainant called back"')
+def withdraw(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Note that the complainant took it back; also of a case that was decided: it does not count any more."""
+    told = ask(config, control, "complaint.withdraw", id=case, why=why)
+    tell(told, json, [f"case {told['id']}: withdrawn"])
+
+
+@app.command("reopen", epilog='Example: gate106 complaint reopen 17 --why "the provider has sent proof of consent"')
+def reopen(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Decide a case anew: it is open again, its dates stay."""
+    told = ask(config, control, "complaint.reopen", id=case, why=why)
+    tell(told, json, [f"case {told['id']}: open, to be answered by {when(told['answer_by'])[:10]}"])
+
+
+@app.command("sweep", epilog='Example: gate106 complaint sweep 17 --stop signature --for 24h --why "bought numbers"')
+def sweep(
+    case: Id,
+    within: Annotated[str, typer.Option("--within", help="How far around the message.")] = "24h",
+    stop: Annotated[str | None, typer.Option("--stop", help="Stop the campaign: by signature, port or provider.")] = None,
+    lasts: Annotated[str, typer.Option("--for", help="How long the stop lasts, at most 31d.")] = "24h",
+    out: Annotated[Path | None, typer.Option("--export", help="Whole numbers of who got it, as CSV. Needs --why.")] = None,
+    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")] = "",
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Count who else got the text of a case's message, by provider; stop the campaign in the same step."""
+    if (stop is not None or out is not None) and not why.strip():
+        fail("sweep: --stop and --export need --why (the journal keeps it)")
+    told = ask(config, control, "complaint.show", id=case)
+    if not told["message"]:
+        fail(f"case {told['id']} is matched to no message yet (gate106 complaint match {told['id']})")
+    if stop is not None and stop not in ("signature", "port", "provider"):
+        fail("sweep: --stop signature, port or provider")
+    if stop == "signature" and not told["signature"]:
+        fail("sweep: the message has no signature: --stop port or provider")
+    found = _swept(told, seconds(within, "--within") or DAY_S, out, why, config, control)
+    order: Mapping[str, Any] | None = None
+    if stop is not None:
+        order = ask(config, control, "stop", **{stop: [told[stop]]}, for_s=seconds(lasts), why=f"case {told['id']}: {why}")
+        ask(config, control, "complaint.note", id=case, what="stopped", why=f"{order['name']}: {order['about']}")
+    lines = list(_swept_lines(found, out))
+    if order is not None:
+        lines.append(f"{order['name']}: {order['about']}, until {when(order['until'])} (`gate106 stop lift {order['name']}`)")
+    covered = {"chain_holds": not (found.covered.faults or found.covered.missing)}
+    said = {"campaign": [one._asdict() for one in found.campaign], "texts": found.texts, "truncated": found.truncated}
+    tell(said | {"covered": covered, "stopped": order}, json, lines)
+
+
+@app.command("export", epilog="Example: gate106 complaint export answers.csv --state valid")
+def export(
+    file: Annotated[Path, typer.Argument(help="The CSV or XLSX file to write.")],
+    state: Annotated[str | None, typer.Option("--state", help="Only these.")] = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="Only of this provider.")] = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Write cases to a file, for whoever asked: reference, what was found, by whom, why. Numbers are masked."""
+    told = ask(config, control, "complaint.list", state=state, provider=provider, limit=EXPORT_ROWS)
+    heads = (
+        "case",
+        "reference",
+        "source",
+        "number",
+        "time",
+        "state",
+        "provider",
+        "port",
+        "signature",
+        "message",
+        "decided",
+        "why",
+    )
+    rows = [_exported(one) for one in told["cases"]]
+    try:
+        _write(file, heads, rows)
+    except OSError as error:
+        fail(f"{file}: {error.strerror or error}")
+    more = f", {told['more']} more did not fit" if told["more"] else ""
+    tell({"file": str(file), "cases": len(rows), "more": told["more"]}, json, [f"{file}: {len(rows)} cases{more}"])
+
+
+# -- what they do
+
+
+def _lines(told: Mapping[str, Any]) -> Iterator[str]:
+    of = f" of {told['of']}" if told["of"] else ""
+    yield f"case {told['id']} ({told['source']} {told['reference']}): {told['state']}{of}".replace(" )", ")")
+    yield f"  from {told['to']}, about {when(told['at'])}, {told['sender'] or 'no port said'}"
+    if told["text"]:
+        yield f"  text     {told['text']}"
+    if told["message"]:
+        yield (
+            f"  message  {told['message']}, {when(told['sent'])}, {told['provider']} {told['port']} "
+            f"{'【' + told['signature'] + '】' if told['signature'] else ''} {told['category']}"
+        )
+    forwarded = (
+        f"forwarded {when(told['forwarded'])}" if told["forwarded"] else f"to be forwarded by {when(told['forward_by'])}"
+    )
+    yield f"  clocks   {forwarded}; to be answered by {when(told['answer_by'])}"
+    for event in told["events"]:
+        yield f"  {when(event['time'])}  {event['what']}  {event['who']}: {event['why']}"
+
+
+def _wanted(told: Mapping[str, Any]) -> Any:
+    from proxy.archive.matching import Wanted
+    from proxy.cases import HIDDEN
+
+    whole = told["to"]
+    recipient = int(whole) if HIDDEN not in whole else 0
+    return Wanted(recipient, whole, told["at"], told["sender"], told["text"], told["came"])
+
+
+def _matched(told: Mapping[str, Any], config: Path) -> Matched:
+    import time
+
+    from proxy.archive.matching import match as matching
+    from proxy.cases import digits_agree
+    from proxy.cli import find
+
+    places = find._places(config)
+    keys = find._keys(places)
+    return matching(
+        _wanted(told), lambda question: find._found(places, keys, question, time.time(), thorough=False), lambda hit: keys.unseal(hit.sealed), digits_agree
+    )  # fmt: skip
+
+
+def _note_match(told: Mapping[str, Any], message: str, why: str, config: Path, control: Path | None, json: bool) -> None:
+    """Of the messages that fit, the one that was named: what the case keeps of it comes from the journal, not from whoever types."""
+    found = _matched(told, config)
+    chosen = next((one for one in found.candidates if one.hit.name == message), None)
+    if chosen is None:
+        fail(f"match: message {message} is not among those that fit (gate106 complaint match {told['id']} proposes some)")
+    hit = chosen.hit
+    done = ask(
+        config, control, "complaint.match", id=str(told["id"]), message=message, to=str(chosen.number) if chosen.number else None,
+        provider=hit.provider, port=hit.port, signature=hit.signature or None, category=hit.category, sent=hit.at,
+        why=f"{why} (score {chosen.score}: {'; '.join(chosen.why)})"[:500],
+    )  # fmt: skip
+    tell(done, json, [f"case {done['id']}: message {message} of {done['provider']}"])
+
+
+def _candidate(one: Candidate) -> dict[str, Any]:
+    from proxy.number import mask
+
+    hit = one.hit
+    return {
+        "message": hit.name, "score": one.score, "why": list(one.why), "at": hit.at, "to": mask(one.number) if one.number else "",
+        "provider": hit.provider, "from": hit.port, "signature": hit.signature, "category": hit.category, "text": hit.text,
+        "verdict": hit.verdict, "reason": hit.reason,
+    }  # fmt: skip
+
+
+def _match_dict(found: Matched) -> dict[str, Any]:
+    covered = found.asked[-1].covered if found.asked else None
+    return {
+        "candidates": [_candidate(one) for one in found.candidates],
+        "within_s": found.within_s,
+        "covered": None
+        if covered is None
+        else {"nodes": [span._asdict() for span in covered.spans], "chain_holds": not (covered.faults or covered.missing)},
+    }
+
+
+def _match_lines(told: Mapping[str, Any], found: Matched) -> Iterator[str]:
+    from proxy.archive.matching import ambiguous
+    from proxy.cli.find import _tell_covered
+
+    for one in found.candidates:
+        said = _candidate(one)
+        yield f"{one.score:3}  {said['message']}  {when(said['at'])}  {said['to']}  {said['provider']} {said['from']}  {said['verdict']}"
+        yield f"     {said['text']}"
+        yield f"     {'; '.join(one.why)}"
+    if not found.candidates:
+        yield "no message fits" + (f", from {found.within_s / 3600:g} h before to as long behind" if found.within_s else "")
+        if not found.asked:
+            yield "the case says too little to look for: the number's digits are hidden, and neither port, text nor time is known"
+    elif ambiguous(found.candidates):
+        yield "several fit nearly as well: look at each"
+    if found.candidates:
+        yield f"note which it was: gate106 complaint match {told['id']} --message {found.candidates[0].hit.name} --why …"
+    if found.asked:
+        _tell_covered(found.asked[-1], None)
+
+
+def _refusal(case: str, scope: str, value: str | None, lasts: str | None, config: Path, control: Path | None) -> dict[str, Any]:
+    """What the person refuses from now on, from the case's message; before anything is decided, so that both happen or none."""
+    told = ask(config, control, "complaint.show", id=case, to_find=True)
+    if "*" in told["to"]:
+        fail(f"case {told['id']} is of {told['to']}: match it to a message first, to know whom to suppress")
+    known = {"provider": told["provider"], "signature": told["signature"], "port": told["port"], "category": told["category"]}
+    if scope not in ("all", "global") and value is None:
+        value = known.get(scope) or None
+        if value is None:
+            fail(f"--suppress {scope}: say which (--value): the case's message does not tell")
+    refusal: dict[str, Any] = {"to": told["to"], "scope": scope, "for_s": seconds(lasts)}
+    return refusal | ({"value": value} if value else {})
+
+
+def _swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str, config: Path, control: Path | None) -> Swept:
+    import duckdb
+
+    from proxy.archive import sweeping
+    from proxy.archive.asking import NotAQuestion
+    from proxy.archive.manifest import ManifestError
+    from proxy.archive.tail import TailError
+    from proxy.cli import find
+    from proxy.cli.looked import write_down
+    from proxy.desk.journal import JournalError, OsDisk
+
+    places = find._places(config)
+    keys = find._keys(places)
+    text = _text_of(told, config) or told["text"]
+    if not text:
+        fail(f"case {told['id']}: its message has no text to look for")
+    if out is not None:
+        write_down(
+            control or places.control,
+            places.archive.folder,
+            "complaint sweep",
+            why=why,
+            details=f"case {told['id']}",
+            unmasked=True,
+        )
+    try:
+        found = sweeping.sweep(
+            places.archive.folder, OsDisk(places.journal) if places.journal.is_dir() else None, places.node, keys, text=text,
+            signature=told["signature"], port=told["port"], since=told["sent"] - around_s, until=told["sent"] + around_s,
+            persons=out is not None,
+        )  # fmt: skip
+        if out is not None:
+            rows = ([keys.unseal(sealed), provider, port, when(ms / 1000)] for sealed, provider, port, ms in found.sealed)
+            _write(out, ("number", "provider", "port", "time"), rows)
+    except (TailError, ManifestError, NotAQuestion, JournalError, OSError, duckdb.Error) as error:
+        fail(error)
+    return found
+
+
+def _text_of(told: Mapping[str, Any], config: Path) -> str:
+    """What the message said, from the journal: what the complainant typed may be another."""
+    found = _matched({**told, "sender": told["port"], "at": told["sent"]}, config)
+    return next((one.hit.text for one in found.candidates if one.hit.name == told["message"]), "")
+
+
+def _swept_lines(found: Swept, out: Path | None) -> Iterator[str]:
+    for one in found.campaign:
+        name = f"【{one.signature}】" if one.signature else "(no signature)"
+        yield f"{one.provider} {one.port} {name}: {one.passed:,} sent to {one.persons:,} people, {one.refused:,} refused"
+    if not found.campaign:
+        yield "nobody else got it"
+    if found.truncated:
+        yield "NOT COMPLETE: so many texts differ that not all were compared"
+    for fault in (*found.covered.faults, *found.covered.missing):
+        yield f"NOT COMPLETE: {fault}"
+    if out is not None:
+        yield f"{out}: {len(found.sealed):,} rows"
+
+
+def _exported(one: Mapping[str, Any]) -> list[object]:
+    from proxy.shown import cell
+
+    last = next((event for event in reversed(one["events"]) if event["what"] == one["state"]), one["events"][-1])
+    words = (
+        one["reference"],
+        one["source"],
+        one["to"],
+        when(one["at"]),
+        one["state"],
+        one["provider"],
+        one["port"],
+        one["signature"],
+    )
+    return [one["id"], *map(cell, words), one["message"], when(one["decided"]), cell(last["why"])]
+
+
+def _write(file: Path, heads: tuple[str, ...], rows: Any) -> None:
+    """CSV with a mark, so that spreadsheets read the Chinese in it; or XLSX. Only its owner may read it."""
+    from proxy import private
+    from proxy.cli.tables import write_sheet
+
+    private.close_files()
+    if file.suffix.lower() == ".xlsx":
+        write_sheet(file, heads, rows)
+        return
+    with file.open("w", encoding="utf-8-sig", newline="") as out:
+        written = csv.writer(out)
+        written.writerow(heads)
+        written.writerows(rows)

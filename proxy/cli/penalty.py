@@ -1,0 +1,136 @@
+"""penalty: ``gate106 penalty list|show|propose|approve|reject|appeal|lift|letter``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.cli import CONFIG, Config, Control, Json, Why, ask, seconds, speak_for, table, tell, when
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Id = Annotated[str, typer.Argument(metavar="PENALTY", help="Its number, as `gate106 penalty list` shows it.")]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token-file", help="Your token, in a file that nobody else may read; else GATE106_TOKEN_FILE."),
+]
+
+
+@app.command("list", epilog="Example: gate106 penalty list --state proposed")
+def list_(
+    state: Annotated[str | None, typer.Option("--state", help="proposed, in-force, over, lifted, rejected or raised.")] = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="Of this provider.")] = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """List penalties, the newest first."""
+    told = ask(config, control, "penalty.list", state=state, provider=provider)
+    if json:
+        tell(told, True, ())
+        return
+    table(
+        ("id", "state", "provider", "step", "until", "by", "why"),
+        (
+            (
+                one["id"], one["state"], one["provider"], _step(one), when(one["until"]), one["author"],
+                one["figure"] or one["events"][0]["why"],
+            )
+            for one in told["penalties"]
+        ),
+        "there are no penalties",
+    )  # fmt: skip
+
+
+@app.command("show", epilog="Example: gate106 penalty show 3")
+def show(penalty: Id, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Show a penalty, what it rests on, and what was done with it."""
+    told = ask(config, control, "penalty.show", id=penalty)
+    tell(told, json, _lines(told))
+
+
+@app.command(
+    "propose",
+    epilog='Example: gate106 penalty propose --provider jia --step throttle --to 0.5 --for 30d --why "12321, October"',
+)
+def propose(
+    provider: Annotated[str, typer.Option("--provider", help="Who is to bear it.")],
+    step: Annotated[str, typer.Option("--step", help="warn, throttle, suspend-marketing or suspend-all.")],
+    why: Why,
+    to: Annotated[float | None, typer.Option("--to", help="Of a throttle: what is left of the provider's rate (0.5).")] = None,
+    lasts: Annotated[str, typer.Option("--for", help="How long, at most 366d.")] = "30d",
+    basis: Annotated[str | None, typer.Option("--basis", help="What it rests on: contract, order, rule.")] = None,
+    token_file: TokenFile = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Propose a penalty: it waits until somebody else approves it."""
+    if token_file is not None:
+        speak_for(token_file)
+    told = ask(
+        config, control, "penalty.propose", provider=provider, step=step, to=to, for_s=seconds(lasts), basis=basis, why=why,
+    )  # fmt: skip
+    tell(
+        told, json, [f"penalty {told['id']}: {_step(told)} of {told['provider']} waits (gate106 penalty approve {told['id']})"]
+    )
+
+
+@app.command("approve", epilog="Example: gate106 penalty approve 3 --token-file li.token")
+def approve(
+    penalty: Id, token_file: TokenFile = None, config: Config = CONFIG, control: Control = None, json: Json = False
+) -> None:
+    """Put a penalty into force, as another person than proposed it."""
+    if token_file is not None:
+        speak_for(token_file)
+    told = ask(config, control, "penalty.approve", id=penalty)
+    done = (
+        f"in force until {when(told['until'])}"
+        if told["state"] == "in-force"
+        else "waits for a second person, you stand for it"
+    )
+    tell(told, json, [f"penalty {told['id']}: {_step(told)} of {told['provider']} {done}"])
+
+
+@app.command("reject", epilog='Example: gate106 penalty reject 3 --why "the complaints were duplicates"')
+def reject(penalty: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Turn a proposal down: what it was measured by is not held against the provider again."""
+    told = ask(config, control, "penalty.reject", id=penalty, why=why)
+    tell(told, json, [f"penalty {told['id']}: rejected"])
+
+
+@app.command("appeal", epilog='Example: gate106 penalty appeal 3 --why "letter of 14 November: consents are attached"')
+def appeal(penalty: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """Note that the provider appeals. It stops nothing: whoever grants it lifts the penalty."""
+    told = ask(config, control, "penalty.appeal", id=penalty, why=why)
+    tell(told, json, [f"penalty {told['id']}: appeal noted"])
+
+
+@app.command("lift", epilog='Example: gate106 penalty lift 3 --why "appeal granted"')
+def lift(penalty: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+    """End a penalty before its time: what was taken is given back at once."""
+    told = ask(config, control, "penalty.lift", id=penalty, why=why)
+    tell(told, json, [f"penalty {told['id']}: lifted"])
+
+
+def _step(told: Mapping[str, Any]) -> str:
+    return f"throttle to {told['share']:.0%}" if told["step"] == "throttle" else str(told["step"])
+
+
+def _lines(told: Mapping[str, Any]) -> Iterator[str]:
+    yield f"penalty {told['id']} of {told['provider']}: {_step(told)}, {told['state']}"
+    if told["trigger"]:
+        yield f"  rule     {told['trigger']}: {told['say']}"
+    if told["basis"]:
+        yield f"  basis    {told['basis']}"
+    if told["figure"]:
+        yield f"  measured {told['figure']}"
+    if told["since"]:
+        yield f"  from     {when(told['since'])} to {when(told['until'])}"
+    if told["appeal"]:
+        yield f"  appeal   {told['appeal']}"
+    for event in told["events"]:
+        yield f"  {when(event['time'])}  {event['what']}  {event['who']}: {event['why']}".rstrip(": ")

@@ -1,0 +1,108 @@
+"""Penalized: penalties of providers, and what was counted of them each hour, as journal records and back: kinds 47 and 48.
+
+In: penalties, counts. Out: bodies and values. Never: files, a clock, what may follow what (proxy/penalties.py).
+Each record says all of its penalty, or of its hour, as it is from then on. A kind's layout never changes: a new layout is a new kind.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from proxy.desk.body import Reader, word
+from proxy.desk.cased import Event, pack_events, unpack_events
+
+_PENALTY = struct.Struct(">QQQQQHBB")  # id, since, until (ms), for_s, order, share in thousandths, state, rung
+_HOUR = struct.Struct(">QH")
+_COUNTS = struct.Struct(">QQQH")
+_COUNT = struct.Struct(">Q")
+WARN, THROTTLE, SUSPEND_MARKETING, SUSPEND_ALL = LADDER = ("warn", "throttle", "suspend-marketing", "suspend-all")
+"""From mild to severe. A step's place here is its number in the journal, for ever."""
+PROPOSED, IN_FORCE, OVER, LIFTED, REJECTED, RAISED = STATES = ("proposed", "in-force", "over", "lifted", "rejected", "raised")
+"""Likewise. ``raised``: a severer one took its place."""
+
+
+class Penalty(NamedTuple):
+    """What a provider is made to bear for a while, and how that came about."""
+
+    id: int  # from 1, never given twice
+    state: str
+    step: str  # one of LADDER
+    provider: str
+    share: float  # of a throttle: what is left of the provider's rate
+    for_s: int
+    since: float  # when it came into force, 0 before
+    until: float
+    order: int  # the order that makes it act; 0 for none
+    trigger: str  # the rule that proposed it, empty for a person
+    say: str
+    basis: str
+    figure: str  # what was measured, in words
+    revision: str  # of the rules then
+    author: str
+    appeal: str
+    events: tuple[Event, ...]
+
+    @property
+    def name(self) -> str:
+        return f"penalty-{self.id}"
+
+    @property
+    def rung(self) -> int:
+        return LADDER.index(self.step)
+
+    @property
+    def ended(self) -> float:
+        """When it was settled, 0 while it waits or is in force."""
+        if self.state in (PROPOSED, IN_FORCE):
+            return 0.0
+        return next((event.time for event in reversed(self.events) if event.what == self.state), self.until)
+
+
+class Counts(NamedTuple):
+    """Of one provider in one hour."""
+
+    sent: int = 0
+    marketing: int = 0
+    optouts: int = 0
+    refused: Mapping[str, int] = {}  # by reason
+
+
+def pack_penalty(one: Penalty) -> bytes:
+    fixed = _PENALTY.pack(
+        one.id, int(one.since * 1000), int(one.until * 1000), one.for_s, one.order, round(one.share * 1000), STATES.index(one.state),
+        one.rung,
+    )  # fmt: skip
+    words = (one.provider, one.trigger, one.say, one.basis, one.figure, one.revision, one.author, one.appeal)
+    return b"".join((fixed, *map(word, words), pack_events(one.events)))
+
+
+def unpack_penalty(body: bytes) -> Penalty:
+    reader = Reader(body)
+    number, since, until, for_s, order, share, state, rung = reader.take(_PENALTY)
+    provider, trigger, say, basis, figure, revision, author, appeal = (reader.word() for _ in range(8))
+    return Penalty(
+        number, STATES[state], LADDER[rung], provider, share / 1000, for_s, since / 1000, until / 1000, order, trigger, say, basis, figure,
+        revision, author, appeal, unpack_events(reader),
+    )  # fmt: skip
+
+
+def pack_hour(start: int, counts: Mapping[str, Counts]) -> bytes:
+    """``start``: seconds since 1970, a whole hour."""
+    parts = [_HOUR.pack(start, len(counts))]
+    for provider, one in counts.items():
+        parts += [word(provider), _COUNTS.pack(one.sent, one.marketing, one.optouts, len(one.refused))]
+        parts += [word(reason) + _COUNT.pack(count) for reason, count in one.refused.items()]
+    return b"".join(parts)
+
+
+def unpack_hour(body: bytes) -> tuple[int, dict[str, Counts]]:
+    reader = Reader(body)
+    start, providers = reader.take(_HOUR)
+    found = {}
+    for _ in range(providers):
+        provider = reader.word()
+        sent, marketing, optouts, reasons = reader.take(_COUNTS)
+        found[provider] = Counts(sent, marketing, optouts, {reader.word(): reader.take(_COUNT)[0] for _ in range(reasons)})
+    return start, found

@@ -1,0 +1,255 @@
+"""Complaints: the commands about cases: a batch in, a case decided, what is done beside it; the list.
+
+In: rows of a batch, what officers say. Out: cases filed and decided, synced before anybody is told. Never: half a batch; a search in the
+journal (that is the client's: it says which message it was); a whole number that was not asked for and written down.
+
+A batch comes as lines behind the command: ``{"rows": [{"reference": …, "number": …, "at": …}, …]}``, then ``{"end": true, "rows": 120}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from proxy.approvals import Impossible
+from proxy.cases import BATCH_MAX, DECISIONS, HIDDEN, CaseBook, Complaint, Due, Matched, digits_agree
+from proxy.desk import entries, operated
+from proxy.desk.cased import OPEN, STATES, WITHDRAWN, Case
+from proxy.number import NotARecipient, mask, recipient_of
+from proxy.ops.control import Args, Call, Handler, Refused
+from proxy.ops.gate import Gate
+from proxy.roles import Permission
+from proxy.yamlfile import unknown
+
+LISTED_MAX = 1000
+ROWS_A_LINE_MAX = 200
+TEXT_MAX, WORD_MAX = 2000, 200
+YEAR_3000_S = 32_503_680_000.0
+SLICE = 50
+"""Cases packed before traffic gets its turn: about a millisecond."""
+T = TypeVar("T")
+
+
+def commands(gate: Gate) -> Mapping[str, Handler]:
+    asked = _Complaints(gate)
+    return {
+        "complaint.import": asked.take,
+        "complaint.list": asked.list,
+        "complaint.show": asked.show,
+        "complaint.match": asked.match,
+        "complaint.forward": asked.forward,
+        "complaint.decide": asked.decide,
+        "complaint.withdraw": asked.withdraw,
+        "complaint.reopen": asked.reopen,
+        "complaint.note": asked.note,
+    }
+
+
+def told(case: Case, *, whole: bool = False) -> dict[str, Any]:
+    """A case, for programs and people. ``whole``: with the whole number."""
+    said = case._asdict()
+    said.pop("recipient")
+    shown = str(case.recipient) if whole and case.recipient else mask(case.recipient) if case.recipient else case.number
+    return said | {"to": shown, "number": shown, "decided": case.decided, "events": [one._asdict() for one in case.events]}
+
+
+def asked_of(what: Callable[[], T]) -> T:
+    try:
+        return what()
+    except Impossible as error:
+        raise Refused(str(error)) from None
+
+
+class _Complaints:
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._importing = False
+
+    @property
+    def _book(self) -> CaseBook:
+        return self._gate.cases
+
+    # -- a batch
+
+    async def take(self, call: Call) -> Mapping[str, Any]:
+        args = call.args
+        source, batch, why, check = (
+            args.text("source", "12321", WORD_MAX),
+            args.text("batch", most=64),
+            args.why(),
+            args.flag("check"),
+        )
+        args.done()
+        if self._importing:
+            raise Refused("another batch is on its way in: try again when it is done")
+        self._importing = True
+        try:
+            await call.say({"go": True})
+            return await self._file(call, source, batch[:16], await self._hear(call), why, check=check)
+        finally:
+            self._importing = False
+
+    async def _hear(self, call: Call) -> list[Complaint]:
+        found: list[Complaint] = []
+        while True:
+            said = await call.hear()
+            if said.get("end") is True:
+                if said.get("rows") != len(found):
+                    raise Refused(f"{len(found)} rows came, the client says {said.get('rows')!r:.20}: nothing was filed")
+                return found
+            rows = Args(said).rows("rows", ROWS_A_LINE_MAX)
+            found += map(_complaint, rows)
+            if len(found) > BATCH_MAX:
+                raise Refused(f"more than {BATCH_MAX:,} complaints in one batch: nothing was filed (split the file)")
+            await asyncio.sleep(0)
+
+    async def _file(
+        self, call: Call, source: str, batch: str, complaints: list[Complaint], why: str, *, check: bool
+    ) -> Mapping[str, Any]:
+        gate, book = self._gate, self._book
+        fresh, known = book.new_ones(source, complaints)
+        if check or not fresh:
+            return {"filed": 0, "would_file": len(fresh), "known": known, "cases": []}
+        rules = gate.relay.rules
+        due = Due(rules.desk.forward_days, rules.desk.answer_days)
+        drafts = []
+        for draft in book.drafts(source, batch, fresh, due, rules.registry.holidays, gate.now(), call.who, why):
+            drafts.append(draft)
+            if len(drafts) % SLICE == 0:
+                await asyncio.sleep(0)
+        sequence = asked_of(lambda: book.file(drafts))
+        gate.relay.tally.complaints["", OPEN] += len(drafts)
+        await gate.safe(sequence)
+        return {"filed": len(drafts), "would_file": 0, "known": known, "cases": [case.id for case, _ in drafts]}
+
+    # -- seen
+
+    async def list(self, call: Call) -> Mapping[str, Any]:
+        """What is due first stands first; decided ones behind them, the newest first."""
+        args = call.args
+        state, provider, source = args.text("state", ""), args.text("provider", ""), args.text("source", "")
+        overdue, limit = args.flag("overdue"), int(args.number("limit", 100, 1, LISTED_MAX))
+        args.done()
+        if state and state not in STATES:
+            raise Refused(unknown("state", state, STATES))
+        now = self._gate.now()
+        found = [
+            case
+            for case in (self._book.undecided() if state == OPEN or overdue else self._book.all())
+            if state in ("", case.state) and provider in ("", case.provider) and source in ("", case.source)
+            and (not overdue or _overdue(case, now))
+        ]  # fmt: skip
+        found.sort(key=lambda case: (case.state != OPEN, case.answer_by if case.state == OPEN else -case.decided, case.id))
+        late, unanswered = self._book.overdue(now)
+        return {
+            "cases": [told(case) for case in found[:limit]],
+            "more": max(0, len(found) - limit),
+            "overdue": {"forward": late, "answer": unanswered},
+        }
+
+    async def show(self, call: Call) -> Mapping[str, Any]:
+        """With ``unmasked``, or ``to_find`` (for the client's search in the journal), it is written down who sees the number."""
+        number, unmasked, to_find = _number(call), call.args.flag("unmasked"), call.args.flag("to_find")
+        why = call.args.why() if unmasked else call.args.text("why", "")
+        call.args.done()
+        case = asked_of(lambda: self._book.find(number))
+        if unmasked or to_find:
+            call.demand(Permission.WHOLE, " --unmasked" if unmasked else "")
+            command = "complaint show --unmasked" if unmasked else "complaint match"
+            said = operated.pack_operated(
+                self._gate.now(), call.who, command, why, f"case {number}: {case.recipient or case.number}"
+            )
+            await self._gate.safe(self._gate.write(entries.OPERATED, said))
+        return told(case, whole=unmasked or to_find)
+
+    # -- what becomes of one
+
+    async def match(self, call: Call) -> Mapping[str, Any]:
+        args = call.args
+        number, message = _number(call), args.text("message", most=40)
+        to = args.text("to", "", WORD_MAX)
+        matched = Matched(
+            message, _recipient(to) if to else 0, args.text("provider", most=WORD_MAX), args.text("port", "", WORD_MAX),
+            args.text("signature", "", WORD_MAX), args.text("category", "", WORD_MAX), args.number("sent", 0.0, 0.0, YEAR_3000_S),
+        )  # fmt: skip
+        why = args.why()
+        args.done()
+        return await self._done(asked_of(lambda: self._book.match(number, matched, self._gate.now(), call.who, why)))
+
+    async def forward(self, call: Call) -> Mapping[str, Any]:
+        number, why = _number(call), call.args.why()
+        call.args.done()
+        return await self._done(asked_of(lambda: self._book.forward(number, self._gate.now(), call.who, why)))
+
+    async def decide(self, call: Call) -> Mapping[str, Any]:
+        args, gate = call.args, self._gate
+        number, state, of = _number(call), args.text("state"), int(args.number("of", 0, 0, 1e15))
+        provider, why = args.text("provider", ""), args.why()
+        args.done()
+        if state not in DECISIONS or state == WITHDRAWN:
+            raise Refused(unknown("decision", state, [one for one in DECISIONS if one != WITHDRAWN]))
+        if provider and provider not in gate.relay.directory.providers:
+            raise Refused(unknown("provider of the settings", provider, gate.relay.directory.providers))
+        return await self._done(
+            asked_of(lambda: self._book.decide(number, state, gate.now(), call.who, why, of=of, provider=provider)), counts=True
+        )
+
+    async def withdraw(self, call: Call) -> Mapping[str, Any]:
+        number, why = _number(call), call.args.why()
+        call.args.done()
+        return await self._done(asked_of(lambda: self._book.withdraw(number, self._gate.now(), call.who, why)), counts=True)
+
+    async def reopen(self, call: Call) -> Mapping[str, Any]:
+        number, why = _number(call), call.args.why()
+        call.args.done()
+        return await self._done(asked_of(lambda: self._book.reopen(number, self._gate.now(), call.who, why)), counts=True)
+
+    async def note(self, call: Call) -> Mapping[str, Any]:
+        """Something was done beside the case: a suppression, a stop, an evidence pack."""
+        number, what, why = _number(call), call.args.text("what", most=40), call.args.why()
+        call.args.done()
+        return await self._done(asked_of(lambda: self._book.note(number, what, self._gate.now(), call.who, why)))
+
+    async def _done(self, changed: tuple[Case, int], *, counts: bool = False) -> Mapping[str, Any]:
+        case, sequence = changed
+        if counts:
+            self._gate.relay.tally.complaints[case.provider, case.state] += 1
+        await self._gate.safe(sequence)
+        return told(case)
+
+
+def _overdue(case: Case, now: float) -> bool:
+    return case.answer_by < now or (not case.forwarded and case.forward_by < now)
+
+
+def _complaint(row: Args) -> Complaint:
+    """One row, as the client has read it; Refused where it is no such thing, whoever sent it."""
+    number = row.text("number", most=40)
+    recipient = 0
+    if HIDDEN in number:
+        if not digits_agree(number, int("".join("0" if one == HIDDEN else one for one in number) or "x")):
+            raise Refused(f"number: {number!r:.40} is no number of which digits are hidden (like 138****0500)")
+    else:
+        recipient = _recipient(number)
+        number = mask(recipient)
+    found = Complaint(
+        row.text("reference", "", WORD_MAX), recipient, number, row.number("at", 0.0, 0.0, YEAR_3000_S),
+        row.text("sender", "", WORD_MAX), row.text("text", "", TEXT_MAX), row.number("came", 0.0, 0.0, YEAR_3000_S),
+    )  # fmt: skip
+    row.done()
+    return found
+
+
+def _recipient(spelling: str) -> int:
+    try:
+        return recipient_of(spelling)
+    except NotARecipient as fault:
+        raise Refused(f"number: {fault}") from None
+
+
+def _number(call: Call) -> int:
+    said = call.args.text("id", most=40).removeprefix("case-")
+    if not (said.isascii() and said.isdigit() and len(said) < 18):
+        raise Refused(f"id: {said!r:.40} is no case's number (`gate106 complaint list` lists them)")
+    return int(said)

@@ -1,0 +1,260 @@
+"""Penalties: the commands about them, and the warden who looks once a minute whether the rules ask for one.
+
+In: what people say; the tally's counts; time. Out: penalties proposed, in force (an order each), over; all of it journalled. Never: what is
+measured how (proxy/triggers.py), work for a message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import structlog
+
+from proxy.approvals import Impossible
+from proxy.desk.penalized import LADDER, PROPOSED, STATES, THROTTLE, WARN, Penalty
+from proxy.message import Order
+from proxy.ops.control import Call, Handler, Refused
+from proxy.ops.gate import Gate
+from proxy.orders import TooMany
+from proxy.penalties import order_of
+from proxy.policy.moments import Window
+from proxy.roles import NotAllowed
+from proxy.triggers import MILLION, Hours, Proposal, due
+from proxy.yamlfile import unknown
+
+log = structlog.get_logger()
+
+LOOK_S = 60.0
+"""How often the rules' triggers are looked at; what is measured is counted by the hour."""
+FOR_S, FOR_S_MAX = 30 * 86_400.0, 366 * 86_400.0
+MONTH = Window("month", 31 * 86_400)
+T = TypeVar("T")
+
+
+def commands(gate: Gate, warden: Warden) -> Mapping[str, Handler]:
+    asked = _Penalties(gate, warden)
+    return {
+        "penalty.list": asked.list,
+        "penalty.show": asked.show,
+        "penalty.propose": asked.propose,
+        "penalty.approve": asked.approve,
+        "penalty.reject": asked.reject,
+        "penalty.appeal": asked.appeal,
+        "penalty.lift": asked.lift,
+    }
+
+
+def told(one: Penalty) -> dict[str, Any]:
+    """A penalty, for programs and people."""
+    said = one._asdict()
+    return said | {"name": one.name, "events": [event._asdict() for event in one.events]}
+
+
+def asked_of(what: Callable[[], T]) -> T:
+    try:
+        return what()
+    except (Impossible, NotAllowed) as error:
+        raise Refused(str(error)) from None
+
+
+class Warden:
+    def __init__(self, gate: Gate, hours: Hours) -> None:
+        self._gate = gate
+        self._hours = hours
+        self._next_s = 0.0
+        self.ppm: dict[tuple[str, ...], float] = {}
+        """Valid complaints of this month in a million messages, by provider."""
+
+    def tick(self, now: float, now_s: float) -> None:
+        """A few times a second; ``now_s``: monotonic."""
+        try:
+            self._keep_orders(now)
+            if now_s >= self._next_s:
+                self._next_s = now_s + LOOK_S
+                self.look(now)
+        except (Refused, Impossible) as error:  # the journal is down, or there are too many: the next time
+            log.error("penalties not looked after, they are the next time", problem=str(error))
+
+    def look(self, now: float) -> None:
+        """What was counted is put away, and what the rules ask for is proposed, or done."""
+        gate = self._gate
+        tally = gate.relay.tally
+        self._hours.take(tally.submits, tally.optouts, now)
+        gate.cases.sweep(now)
+        providers = list(gate.relay.directory.providers)
+        start = MONTH.start(now)
+        valid = gate.cases.valid_since(start, now + 1)
+        sent = {name: self._hours.of(name, start, now + 1).sent for name in providers}
+        self.ppm = {(name,): valid.get(name, 0) * MILLION / count for name, count in sent.items() if count}
+        rules = gate.relay.rules
+        for asked in due(rules.desk.triggers, providers, self._hours, gate.cases.valid_since, gate.penalties.of, now):
+            self._propose(asked, rules.revision, now)
+
+    def put_away(self, now: float) -> None:
+        """The gate is about to stop: what was counted since the last look is not lost."""
+        tally = self._gate.relay.tally
+        with contextlib.suppress(Refused):
+            self._hours.take(tally.submits, tally.optouts, now)
+
+    def _propose(self, asked: Proposal, revision: str, now: float) -> None:
+        trigger, step = asked.trigger, asked.step
+        author = f"rule {trigger.id}"
+        draft = Penalty(
+            0, PROPOSED, step.then, asked.provider, step.to, step.for_s, 0.0, 0.0, 0, trigger.id, trigger.say, trigger.basis, asked.figure,
+            revision, author, "", (),
+        )  # fmt: skip
+        penalty, _ = self._gate.penalties.propose(draft, now, author, asked.figure)
+        log.warning(
+            "a rule asks for a penalty", penalty=penalty.name, provider=penalty.provider, step=penalty.step, why=asked.figure
+        )
+        if not trigger.approval:
+            self._gate.penalties.begin(penalty.id, now, author)
+            self._keep_orders(now)
+
+    def _keep_orders(self, now: float) -> None:
+        """Each penalty in force has its order, and no order outlives its penalty: also after a kill between the two."""
+        gate = self._gate
+        for over in gate.penalties.end(now):
+            log.info("a penalty is over", penalty=over.name, provider=over.provider, step=over.step)
+        there = {order.who: order for order in gate.book.of_kind("suspension", "throttle")}
+        for penalty in gate.penalties.in_force():
+            if penalty.step == WARN:
+                continue
+            order = there.pop(penalty.name, None)
+            if order is None and penalty.order:
+                gate.penalties.lift(penalty.id, now, "", f"order {penalty.order} was lifted")
+            elif order is None:
+                self._give(penalty, now)
+            elif not penalty.order:
+                gate.penalties.acts_by(penalty.id, order.id)
+        for who, order in there.items():
+            if who.startswith("penalty-"):
+                gate.book.lift(order, now, who, "its penalty has ended")
+
+    def _give(self, penalty: Penalty, now: float) -> None:
+        order: Order | None = order_of(penalty, now)
+        if order is None:
+            return
+        try:
+            given, _ = self._gate.book.give(order, now)
+        except TooMany as fault:
+            raise Refused(str(fault)) from None
+        self._gate.penalties.acts_by(penalty.id, given.id)
+
+    def settle(self, now: float) -> None:
+        """After a command: what it asks for is in force when it is answered."""
+        self._keep_orders(now)
+
+    def gauges(self) -> dict[str, Any]:
+        """For ``ops.metrics.Gauges``."""
+        gate = self._gate
+        late, unanswered = gate.cases.overdue(gate.now())
+        in_force: dict[tuple[str, ...], float] = {}
+        for one in gate.penalties.in_force():
+            in_force[one.provider, one.step] = in_force.get((one.provider, one.step), 0.0) + 1.0
+        return {
+            "complaint_ppm": self.ppm,
+            "penalties": in_force,
+            "penalties_waiting": float(sum(one.state == PROPOSED for one in gate.penalties.all())),
+            "complaints_overdue": {("forward",): float(late), ("answer",): float(unanswered)},
+        }
+
+
+class _Penalties:
+    def __init__(self, gate: Gate, warden: Warden) -> None:
+        self._gate = gate
+        self._warden = warden
+
+    async def list(self, call: Call) -> Mapping[str, Any]:
+        """The newest first."""
+        state, provider = call.args.text("state", ""), call.args.text("provider", "")
+        call.args.done()
+        if state and state not in STATES:
+            raise Refused(unknown("state", state, STATES))
+        found = [told(one) for one in self._gate.penalties.all() if state in ("", one.state) and provider in ("", one.provider)]
+        return {"penalties": found[::-1][:1000]}
+
+    async def show(self, call: Call) -> Mapping[str, Any]:
+        number = _number(call)
+        call.args.done()
+        return told(asked_of(lambda: self._gate.penalties.find(number)))
+
+    async def propose(self, call: Call) -> Mapping[str, Any]:
+        args, gate = call.args, self._gate
+        provider, step = args.text("provider"), args.text("step")
+        for_s = args.seconds("for_s", FOR_S, 1.0, FOR_S_MAX)
+        share = args.number("to", 1.0, 0.01, 1.0)
+        basis, why = args.text("basis", ""), args.why()
+        args.done()
+        if provider not in gate.relay.directory.providers:
+            raise Refused(unknown("provider of the settings", provider, gate.relay.directory.providers))
+        if step not in LADDER:
+            raise Refused(unknown("step", step, LADDER))
+        if step != THROTTLE and share != 1.0:
+            raise Refused(f"to: only a {THROTTLE} has it")
+        who = call.asker.name
+        draft = Penalty(
+            0,
+            PROPOSED,
+            step,
+            provider,
+            share,
+            int(for_s),
+            0.0,
+            0.0,
+            0,
+            "",
+            "",
+            basis,
+            "",
+            gate.relay.rules.revision,
+            who,
+            "",
+            (),
+        )
+        penalty, sequence = asked_of(lambda: gate.penalties.propose(draft, gate.now(), call.who, why))
+        await gate.safe(sequence)
+        return told(penalty)
+
+    async def approve(self, call: Call) -> Mapping[str, Any]:
+        number = _number(call)
+        call.args.done()
+        gate = self._gate
+        penalty, sequence = asked_of(lambda: gate.penalties.approve(number, call.asker, call.known, gate.now(), call.who))
+        return await self._settled(penalty, sequence)
+
+    async def reject(self, call: Call) -> Mapping[str, Any]:
+        number, why = _number(call), call.args.why()
+        call.args.done()
+        gate = self._gate
+        penalty, sequence = asked_of(lambda: gate.penalties.reject(number, call.asker, gate.now(), call.who, why))
+        return await self._settled(penalty, sequence)
+
+    async def appeal(self, call: Call) -> Mapping[str, Any]:
+        number, why = _number(call), call.args.why()
+        call.args.done()
+        gate = self._gate
+        penalty, sequence = asked_of(lambda: gate.penalties.appeal(number, gate.now(), call.who, why))
+        return await self._settled(penalty, sequence)
+
+    async def lift(self, call: Call) -> Mapping[str, Any]:
+        number, why = _number(call), call.args.why()
+        call.args.done()
+        gate = self._gate
+        penalty, sequence = asked_of(lambda: gate.penalties.lift(number, gate.now(), call.who, why))
+        return await self._settled(penalty, sequence)
+
+    async def _settled(self, penalty: Penalty, sequence: int) -> Mapping[str, Any]:
+        gate = self._gate
+        self._warden.settle(gate.now())
+        await gate.safe(sequence)
+        return told(gate.penalties.find(penalty.id))
+
+
+def _number(call: Call) -> int:
+    said = call.args.text("id", most=40).removeprefix("penalty-")
+    if not (said.isascii() and said.isdigit() and len(said) < 18):
+        raise Refused(f"id: {said!r:.40} is no penalty's number (`gate106 penalty list` lists them)")
+    return int(said)

@@ -1,0 +1,199 @@
+"""Penalties: what is measured of a provider, from which measure on it is penalized, how severely and for how long, as the rules say.
+
+In: Nodes of ``penalties:`` and ``complaints:``. Out: Triggers, the days of the clocks; RuleFault with the line of a mistake. Never: a
+measurement (proxy/triggers.py), a penalty (proxy/penalties.py). ``judge`` knows nothing of these: what they lead to are dated orders.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+from proxy.message import RULE_REASONS
+
+from . import moments
+from .moments import Window
+from .problem import RuleFault
+from .source import Node
+
+KEYS = (
+    "id",
+    "say",
+    "basis",
+    "note",
+    "watch",
+    "reasons",
+    "per",
+    "against",
+    "least",
+    "provider",
+    "steps",
+    "again",
+    "approval",
+    "mode",
+)
+WATCHES = ("complaints", "optouts", "refusals", "spike")
+"""Valid complaints in a million messages · opt-outs for each marketing message · messages refused · marketing against the same time before."""
+STEP_KEYS = ("above", "then", "to", "for")
+AGAIN_KEYS = ("within", "then", "for")
+LEAST_KEYS = ("sent", "count")
+STEPS = ("warn", "throttle", "suspend-marketing", "suspend-all")
+"""From mild to severe: the ladder."""
+APPROVALS = ("second-person", "none")
+MODES = ("enforce", "off")
+COMPLAINTS_KEYS = ("forward", "answer")
+FORWARD_DAYS, ANSWER_DAYS, DAYS_MAX = 5, 15, 60
+TRIGGERS_MAX = 100
+HOURS_KEPT = 62 * 24
+"""Counts are kept so long: two months, so that a month can be measured against the one before."""
+COUNT_MAX = 10_000_000_000
+_HOUR_S = 3600
+
+
+class Step(NamedTuple):
+    above: float
+    then: str
+    to: float  # of a throttle: what is left of the provider's rate
+    for_s: int
+
+
+class Again(NamedTuple):
+    """What follows where the last penalty of this rule ended within so long."""
+
+    within_s: int
+    then: str  # empty: the next step up the ladder
+    for_s: int  # 0: as the step says
+
+
+class Trigger(NamedTuple):
+    id: str
+    say: str
+    basis: str
+    watch: str
+    reasons: tuple[str, ...]
+    per: Window
+    against_s: int
+    least_sent: int
+    least_count: int
+    providers: tuple[str, ...]  # empty: every one
+    steps: tuple[Step, ...]
+    again: Again | None
+    approval: bool
+    file: str
+    line: int
+
+
+class Desk(NamedTuple):
+    """What the rules say to the desk rather than of messages."""
+
+    triggers: tuple[Trigger, ...] = ()
+    forward_days: int = FORWARD_DAYS
+    answer_days: int = ANSWER_DAYS
+
+
+def read_complaints(node: Node) -> tuple[int, int]:
+    """``complaints: {forward: 5, answer: 15}``: working days."""
+    keys = node.mapping("complaints", COMPLAINTS_KEYS)
+    forward = keys["forward"].integer("complaints: forward", 1, DAYS_MAX) if "forward" in keys else FORWARD_DAYS
+    answer = keys["answer"].integer("complaints: answer", 1, DAYS_MAX) if "answer" in keys else ANSWER_DAYS
+    if forward > answer:
+        raise RuleFault(node.line, f"complaints: forwarded within {forward} working days, but answered within {answer}")
+    return forward, answer
+
+
+def read_trigger(node: Node, file: str) -> Trigger | None:
+    """None: it is off."""
+    keys = node.mapping("penalty", KEYS)
+    for word in ("id", "watch", "per", "steps"):
+        if word not in keys:
+            raise RuleFault(node.line, f"penalty: '{word}' is missing")
+    name = keys["id"].text("id", digits=True)
+    watch = keys["watch"].word("watch", WATCHES)
+    per = _window(keys["per"], "per")
+    reasons = tuple(keys["reasons"].words("reasons", RULE_REASONS, "reason")) if "reasons" in keys else ()
+    if (watch == "refusals") is not bool(reasons):
+        raise RuleFault(node.line, "reasons: says which refusals are counted; watch: refusals needs it, others have none")
+    if (watch == "spike") is not ("against" in keys):
+        raise RuleFault(
+            node.line, "against: says with how long before a spike is compared; watch: spike needs it, others have none"
+        )
+    against_s = _seconds(keys["against"], "against") if "against" in keys else 0
+    if against_s and against_s <= per.seconds:
+        raise RuleFault(keys["against"].line, "against: must be longer than per")
+    least = keys["least"].mapping("least", LEAST_KEYS) if "least" in keys else {}
+    least_sent, least_count = (
+        least[word].integer(f"least: {word}", 1, COUNT_MAX) if word in least else 1 for word in LEAST_KEYS
+    )
+    trigger = Trigger(
+        name,
+        keys["say"].text("say", digits=True) if "say" in keys else "",
+        keys["basis"].text("basis", digits=True) if "basis" in keys else "",
+        watch, reasons, per, against_s,
+        least_sent,
+        least_count,
+        tuple(keys["provider"].texts("provider", digits=True)) if "provider" in keys else (),
+        _steps(keys["steps"], per), _again(keys["again"]) if "again" in keys else None,
+        "approval" not in keys or keys["approval"].word("approval", APPROVALS) == "second-person", file, keys["id"].line,
+    )  # fmt: skip
+    return trigger if "mode" not in keys or keys["mode"].word("mode", MODES, "mode") == "enforce" else None
+
+
+def _steps(node: Node, per: Window) -> tuple[Step, ...]:
+    found = []
+    for item in node.items():
+        keys = item.mapping("step", STEP_KEYS)
+        for word in ("above", "then"):
+            if word not in keys:
+                raise RuleFault(item.line, f"step: '{word}' is missing")
+        above, then = keys["above"], keys["then"].word("then", STEPS)
+        if isinstance(above.value, bool) or not isinstance(above.value, int | float) or not 0 <= above.value <= COUNT_MAX:
+            raise RuleFault(above.line, f"above: must be a number from 0 on, not {above.shape}")
+        if (then == "throttle") is not ("to" in keys):
+            raise RuleFault(
+                item.line, "to: says what a throttle leaves of the provider's rate (to: 0.5), other steps have none"
+            )
+        if (then == "warn") is ("for" in keys):
+            raise RuleFault(item.line, "for: says how long (for: 30d); a warning has none, every other step needs it")
+        to = _share(keys["to"]) if "to" in keys else 1.0
+        found.append(Step(float(above.value), then, to, _seconds(keys["for"], "for") if "for" in keys else per.seconds))
+    if not found:
+        raise RuleFault(node.line, "steps: an empty list penalizes nobody")
+    for before, after in pairwise(found):
+        if after.above <= before.above or STEPS.index(after.then) < STEPS.index(before.then):
+            raise RuleFault(node.line, "steps: must go from a small measure to a greater, and from a mild step to a severe")
+    return tuple(found)
+
+
+def _again(node: Node) -> Again:
+    keys = node.mapping("again", AGAIN_KEYS)
+    if "within" not in keys:
+        raise RuleFault(node.line, "again: 'within' is missing (like within: 90d)")
+    then = keys["then"].word("again: then", STEPS[2:]) if "then" in keys else ""
+    return Again(_seconds(keys["within"], "within"), then, _seconds(keys["for"], "for") if "for" in keys else 0)
+
+
+def _share(node: Node) -> float:
+    if isinstance(node.value, bool) or not isinstance(node.value, int | float) or not 0.01 <= node.value < 1:
+        raise RuleFault(node.line, f"to: must be a share from 0.01 to 0.99, not {node.shape}")
+    return float(node.value)
+
+
+def _seconds(node: Node, what: str) -> int:
+    try:
+        seconds = moments.duration(node.text(what))
+    except ValueError as fault:
+        raise RuleFault(node.line, f"{what}: {fault}") from None
+    if seconds > moments.WINDOW_MAX_S:
+        raise RuleFault(node.line, f"{what}: longer than {moments.WINDOW_MAX_S // moments.DAY_S}d")
+    return seconds
+
+
+def _window(node: Node, what: str) -> Window:
+    """``day``, ``month``, or whole hours and days back: what is counted is counted by the hour."""
+    written = node.text(what)
+    if written in moments.CALENDAR_S and written != "minute":
+        return Window(written, moments.CALENDAR_S[written])
+    seconds = _seconds(node, what)
+    if seconds % _HOUR_S or seconds > HOURS_KEPT // 2 * _HOUR_S:
+        raise RuleFault(node.line, f"{what}: must be whole hours, at most {HOURS_KEPT // 48}d: it is counted by the hour")
+    return Window("rolling", seconds)

@@ -1,0 +1,167 @@
+"""Penalties at a real gate: a rule asks, a second person agrees, the provider feels it at once, and it ends by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.ops.guard import hash_token
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import SHANGHAI, Gate, provider, run
+from tests.e2e.pdus import SUBMIT_SM, message, pdu
+from tests.e2e.raw import Raw
+from tests.e2e.waiting import until
+
+RULES = """\
+rules:
+  - {id: words, when: {text: 六合彩}, then: reject, reason: keyword}
+penalties:
+  - id: words-too-often
+    say: 禁词太多就停营销
+    basis: contract 7.2
+    watch: refusals
+    reasons: [keyword]
+    per: day
+    steps: {above: 2, then: suspend-marketing, for: 2d}
+"""
+AD, BAD = "【测试】双11优惠券满300减50 拒收请回复R", "【测试】六合彩 拒收请回复R"
+SUSPENDED, THROTTLED = 0x472, 0x58
+JIA = "1069001"
+ME = pwd.getpwuid(os.getuid()).pw_name
+MakeGate = Callable[..., Gate]
+
+
+@pytest.fixture
+def gate(carrier: Carrier, make_gate: MakeGate) -> Gate:
+    tokens = {name: f"{name}-has-a-token" for name in ("li", "wang")}
+    people = [
+        {"name": name, "user": f"{name}-os", "roles": ["officer", "approver"], "token": hash_token(token)}
+        for name, token in tokens.items()
+    ]
+    made = make_gate(
+        carrier.port,
+        [provider("jia", JIA, category="marketing", tps=10)],
+        people=[*people, {"name": "desk", "user": ME, "roles": ["officer", "approver"], "token": hash_token("x" * 20)}],
+    )
+    for name, token in tokens.items():
+        (made.folder / f"{name}.token").write_text(token)
+    made.write_rules(RULES)
+    return made.start()
+
+
+@pytest.fixture
+def jia(gate: Gate) -> Iterator[Raw]:
+    with Raw(gate.port) as client:
+        assert client.bind("jia").status == 0
+        yield client
+
+
+def submit(client: Raw, text: str, person: int = 1) -> int:
+    sequence = next(client._sequences)
+    body = message(JIA.encode(), SHANGHAI.format(person).encode(), text.encode("utf-16-be"), data_coding=8)
+    return client.ask(pdu(SUBMIT_SM, sequence, body)).status
+
+
+def told(gate: Gate, *arguments: str | Path) -> dict[str, Any]:
+    done = run("penalty", *arguments, "--config", gate.config, "--json")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def refused(gate: Gate, *arguments: str | Path) -> str:
+    done = run("penalty", *arguments, "--config", gate.config)
+    assert (done.returncode, done.stdout) == (2, "")
+    return done.stderr
+
+
+def test_a_rule_proposes_somebody_approves_and_marketing_stops_until_it_is_lifted(gate: Gate, jia: Raw):
+    for _ in range(3):
+        assert submit(jia, BAD) == 0x450
+    restart(gate, signal.SIGTERM)  # what was counted is put away when it stops; the first look of a new process is at once
+    until(lambda: told(gate, "list")["penalties"], "a proposal")
+    (proposed,) = told(gate, "list")["penalties"]
+    assert (proposed["provider"], proposed["step"], proposed["state"], proposed["basis"]) == (
+        "jia",
+        "suspend-marketing",
+        "proposed",
+        "contract 7.2",
+    )
+    assert proposed["figure"].startswith("3 messages refused (keyword) since ")
+    assert gate.metric("gate106_penalties_waiting") == 1
+    with Raw(gate.port) as client:
+        assert client.bind("jia").status == 0
+        assert submit(client, AD) == 0
+        assert "with a personal token" in refused(gate, "approve", "1")
+        approved = told(gate, "approve", "1", "--token-file", gate.folder / "li.token")
+        assert (approved["state"], approved["until"] - approved["since"]) == ("in-force", 2 * 86_400)
+        assert submit(client, AD) == SUSPENDED
+        assert any(note.startswith("suspension-1: provider jia and category marketing") for note in gate.notes())
+        assert gate.metric("gate106_penalties", provider="jia", step="suspend-marketing") == 1
+        told(gate, "appeal", "1", "--why", "letter")
+        assert submit(client, AD) == SUSPENDED
+        restart(gate, signal.SIGKILL)
+    with Raw(gate.port) as client:
+        assert client.bind("jia").status == 0
+        assert submit(client, AD) == SUSPENDED
+        assert told(gate, "show", "1")["appeal"] == "letter"
+        told(gate, "lift", "1", "--why", "granted")
+        assert submit(client, AD) == 0
+    events = [event["what"] for event in told(gate, "show", "1")["events"]]
+    assert events == ["proposed", "approved", "appealed", "lifted"]
+
+
+def test_a_throttle_halves_the_rate_at_once_and_gives_it_back_when_its_time_has_passed(gate: Gate, jia: Raw):
+    made = told(
+        gate,
+        "propose",
+        "--provider",
+        "jia",
+        "--step",
+        "throttle",
+        "--to",
+        "0.1",
+        "--for",
+        "8s",
+        "--why",
+        "x",
+        "--token-file",
+        gate.folder / "li.token",
+    )
+    assert (made["author"], made["state"]) == ("li", "proposed")
+    assert "li is the author of penalty-1: somebody else must approve it" in refused(
+        gate, "approve", "1", "--token-file", gate.folder / "li.token"
+    )
+    (gate.folder / "wrong.token").write_text("nobody-has-this")
+    assert "this token is nobody's" in refused(gate, "approve", "1", "--token-file", gate.folder / "wrong.token")
+    assert [submit(jia, AD, number) for number in range(5)] == [0] * 5
+    told(gate, "approve", "1", "--token-file", gate.folder / "wang.token")
+    assert gate.metric("gate106_provider_tps_limit", provider="jia") == 1
+    assert sorted({submit(jia, AD, number) for number in range(5)}) == [0, THROTTLED]
+    gate.signal(signal.SIGHUP)
+    until(lambda: gate.metric("gate106_settings_reload_total", result="ok") == 1, "a reload")
+    assert gate.metric("gate106_provider_tps_limit", provider="jia") == 1, "a reload does not free it"
+    until(lambda: gate.metric("gate106_provider_tps_limit", provider="jia") == 10, "the rate given back")
+    assert told(gate, "list")["penalties"][0]["state"] == "over"
+    assert [submit(jia, AD, number) for number in range(5)] == [0] * 5
+
+
+def test_a_penalty_whose_order_somebody_lifts_is_lifted(gate: Gate):
+    told(gate, "propose", "--provider", "jia", "--step", "suspend-all", "--why", "x", "--token-file", gate.folder / "li.token")
+    told(gate, "approve", "1", "--token-file", gate.folder / "wang.token")
+    assert run("binds", "resume", "--provider", "jia", "--why", "x", "--config", gate.config).returncode == 0
+    until(lambda: told(gate, "show", "1")["state"] == "lifted", "it is lifted")
+    assert told(gate, "show", "1")["events"][-1]["why"] == "order 1 was lifted"
+
+
+def restart(gate: Gate, how: signal.Signals) -> None:
+    gate.signal(how)
+    gate.wait()
+    gate.start()

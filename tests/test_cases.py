@@ -1,0 +1,160 @@
+"""Cases without a gate: what makes two complaints one, when a case is due, which decisions may follow which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from proxy.approvals import Impossible
+from proxy.cases import KEEP_S, CaseBook, Complaint, Due, Matched, digits_agree, due_dates
+from proxy.desk.cased import EVENTS_MAX, unpack_case
+from proxy.policy import moments
+from proxy.policy.holidays import HolidayRow, Holidays
+from proxy.state.papers import Papers
+
+NOON = moments.moment("2026-11-11 12:00")[0]
+ANNA = 13800210007
+HIT = Matched("1:5", ANNA, "jia", "10690015", "测试", "marketing", NOON - 60)
+
+
+def day(text: str) -> int:
+    return int(moments.moment(text)[0] + moments.OFFSET_S) // moments.DAY_S
+
+
+NATIONAL = Holidays([
+    HolidayRow(day("2026-10-01"), day("2026-10-07"), "国庆", "holiday"), HolidayRow(day("2026-10-10"), day("2026-10-10"), "", "workday"),
+])  # fmt: skip
+
+
+class Desk:
+    def __init__(self, papers: Papers | None = None) -> None:
+        self.papers = papers or Papers()
+        self.written: list[tuple[int, bytes]] = []
+        self.book = CaseBook(self.papers, self.write)
+
+    def write(self, records: Sequence[tuple[int, bytes]]) -> int:
+        self.written += records
+        return len(self.written)
+
+    def files(self, *complaints: Complaint, at: float = NOON) -> tuple[int, int]:
+        fresh, known = self.book.new_ones("12321", complaints)
+        self.book.file(list(self.book.drafts("12321", "b" * 16, fresh, Due(5, 15), Holidays(), at, "li", "why")))
+        return len(fresh), known
+
+
+def complaint(
+    reference: str = "A1", recipient: int = ANNA, number: str = "138****0007", text: str = "x", came: float = 0.0
+) -> Complaint:
+    return Complaint(reference, recipient, number, NOON - 100, "1069001", text, came)
+
+
+@pytest.mark.parametrize(
+    ("came", "forward", "answer"),
+    [
+        ("2026-09-30 23:59", "2026-10-13", "2026-10-27"),  # a week of holiday, then a Saturday that is worked
+        ("2026-10-09 00:00", "2026-10-15", "2026-10-29"),
+        ("2026-11-14 10:00", "2026-11-20", "2026-12-04"),  # it came on a Saturday
+    ],
+)
+def test_due_dates_count_days_that_are_worked(came: str, forward: str, answer: str) -> None:
+    dates = due_dates(moments.moment(came)[0], Due(5, 15), NATIONAL)
+    assert [moments.local(at - 1)[:10] for at in dates] == [forward, answer]
+    assert all(moments.local(at).endswith("00:00:00") for at in dates)
+
+
+def test_two_complaints_are_one_by_their_reference_or_else_by_all_they_say() -> None:
+    desk = Desk()
+    assert desk.files(complaint(), complaint(text="other"), complaint("")) == (2, 1)
+    assert desk.files(complaint(), complaint(""), complaint("", text="y")) == (1, 2)
+    assert [case.id for case in desk.book.all()] == [1, 2, 3]
+
+
+def test_a_case_may_be_decided_once_and_anew_after_it_was_reopened() -> None:
+    desk = Desk()
+    desk.files(complaint(), complaint("A2"), complaint("A3"))
+    book = desk.book
+    with pytest.raises(Impossible, match="match it to a message first, or say --provider"):
+        book.decide(1, "valid", NOON, "li", "x")
+    book.match(1, HIT, NOON, "li", "x")
+    with pytest.raises(Impossible, match="matched to a message of jia, not of yi"):
+        book.decide(1, "valid", NOON, "li", "x", provider="yi")
+    book.decide(1, "valid", NOON, "li", "x")
+    assert book.valid_since(NOON - 1, NOON + 1) == {"jia": 1}
+    assert book.valid_since(NOON + 1, NOON + 2) == {"jia": 0}
+    with pytest.raises(Impossible, match="reopen it first"):
+        book.decide(1, "invalid", NOON, "li", "x")
+    with pytest.raises(Impossible, match="say which case it repeats"):
+        book.decide(2, "duplicate", NOON, "li", "x", of=2)
+    book.decide(2, "duplicate", NOON, "li", "x", of=1)
+    with pytest.raises(Impossible, match="case 2 is a duplicate itself: name case 1"):
+        book.decide(3, "duplicate", NOON, "li", "x", of=2)
+    book.reopen(1, NOON, "li", "x")
+    assert book.valid_since(0, 2 * NOON) == {"jia": 0}
+    book.withdraw(1, NOON, "li", "x")
+    assert [case.state for case in book.all()] == ["withdrawn", "duplicate", "open"]
+    assert [event.what for event in book.find(1).events] == ["filed", "matched", "valid", "reopened", "withdrawn"]
+
+
+def test_a_message_to_somebody_else_is_no_match() -> None:
+    desk = Desk()
+    desk.files(complaint(), complaint("A2", 0, "138****0007"))
+    with pytest.raises(Impossible, match="is of another number"):
+        desk.book.match(1, HIT._replace(recipient=ANNA + 1), NOON, "li", "x")
+    with pytest.raises(Impossible, match="which message 1:5 did not go to"):
+        desk.book.match(2, HIT._replace(recipient=ANNA + 1), NOON, "li", "x")
+    case, _ = desk.book.match(2, HIT, NOON, "li", "x")
+    assert case.recipient == ANNA
+
+
+@pytest.mark.parametrize(
+    ("written", "agree"), [("138****0007", True), ("***********", True), ("139****0007", False), ("138****007", False)]
+)
+def test_digits_that_are_shown_must_agree(written: str, agree: bool) -> None:
+    assert digits_agree(written, ANNA) is agree
+
+
+def test_a_restart_finds_every_case_as_it_was_also_from_the_journal_alone() -> None:
+    desk = Desk()
+    desk.files(complaint(), complaint("A2"))
+    desk.book.match(1, HIT, NOON, "li", "x")
+    desk.book.decide(1, "valid", NOON, "li", "x")
+    replayed = Papers()
+    for _, body in desk.written:
+        replayed.put(unpack_case(body).id, body)
+    for papers in (desk.papers, replayed):
+        again = Desk(papers)
+        assert list(again.book.all()) == list(desk.book.all())
+        assert again.files(complaint(), complaint("A3")) == (1, 1)
+        assert again.book.find(3).reference == "A3"
+        break
+
+
+def test_a_case_remembers_how_it_began_and_what_came_last() -> None:
+    desk = Desk()
+    desk.files(complaint())
+    for number in range(EVENTS_MAX + 10):
+        desk.book.note(1, f"n{number}", NOON + number, "li", "x")
+    events = desk.book.find(1).events
+    assert (len(events), events[0].what, events[-1].what) == (EVENTS_MAX, "filed", f"n{EVENTS_MAX + 9}")
+
+
+def test_what_was_decided_long_ago_is_forgotten_and_what_is_open_is_not() -> None:
+    desk = Desk()
+    desk.files(complaint(), complaint("A2"))
+    desk.book.withdraw(1, NOON, "li", "x")
+    desk.book.sweep(NOON + KEEP_S + 1)
+    assert [case.id for case in desk.book.all()] == [2]
+    assert desk.papers.held.keys() == {2}
+    assert desk.files(complaint(), at=NOON) == (1, 0)
+    assert desk.book.find(3).reference == "A1", "a number is never given twice"
+
+
+def test_what_is_overdue_is_counted() -> None:
+    desk = Desk()
+    desk.files(complaint(), complaint("A2"))
+    assert desk.book.overdue(NOON) == (0, 0)
+    desk.book.match(1, HIT, NOON, "li", "x")
+    desk.book.forward(1, NOON, "li", "x")
+    assert desk.book.overdue(NOON + 10 * 86_400) == (1, 0)
+    assert desk.book.overdue(NOON + 30 * 86_400) == (1, 2)
