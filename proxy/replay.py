@@ -131,12 +131,6 @@ def apply_operated(store: EmbeddedStore, item: Record, listings: Listings) -> bo
         store.orders.put(operated.unpack_order(body).id, body)
     elif item.kind == entries.REVISED:
         store.history.put(item.sequence, body)
-    elif item.kind == entries.CASED:
-        store.cases.put(cased.unpack_case(body).id, body)
-    elif item.kind == entries.PENALIZED:
-        store.penalties.put(penalized.unpack_penalty(body).id, body)
-    elif item.kind == entries.COUNTED:
-        store.hours.put(penalized.unpack_hour(body)[0] // 3600, body)
     elif item.kind == entries.LIFTED:
         store.orders.drop(operated.unpack_lifted(body).order)
     elif item.kind == entries.SUPPRESSED:
@@ -151,8 +145,22 @@ def apply_operated(store: EmbeddedStore, item: Record, listings: Listings) -> bo
         listings.done(body)
     elif item.kind == entries.TOLD:
         store.told.put(told.unpack_told(body).key, body)
-    elif not listings.consents.read(item.sequence, item.kind, body):
+    elif not listings.consents.read(item.sequence, item.kind, body) and not _papers(store, item):
         return item.kind == entries.OPERATED
+    return True
+
+
+def _papers(store: EmbeddedStore, item: Record) -> bool:
+    """What the desk keeps of complaints, penalties and providers."""
+    body = item.body
+    if item.kind == entries.CASED:
+        store.cases.put(cased.unpack_case(body).id, body)
+    elif item.kind == entries.PENALIZED:
+        store.penalties.put(penalized.unpack_penalty(body).id, body)
+    elif item.kind == entries.COUNTED:
+        store.hours.put(penalized.unpack_hour(body)[0] // 3600, body)
+    else:
+        return False
     return True
 
 

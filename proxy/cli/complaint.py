@@ -303,11 +303,14 @@ def _matched(told: Mapping[str, Any], config: Path) -> Matched:
     from proxy.cases import digits_agree
     from proxy.cli import find
 
-    places = find._places(config)
-    keys = find._keys(places)
+    places = find.places_of(config)
+    keys = find.keys_of(places)
     return matching(
-        _wanted(told), lambda question: find._found(places, keys, question, time.time(), thorough=False), lambda hit: keys.unseal(hit.sealed), digits_agree
-    )  # fmt: skip
+        _wanted(told),
+        lambda question: find.look_through(places, keys, question, time.time()),
+        lambda hit: keys.unseal(hit.sealed),
+        digits_agree,
+    )
 
 
 def _note_match(told: Mapping[str, Any], message: str, why: str, config: Path, control: Path | None, json: bool) -> None:
@@ -391,10 +394,11 @@ def _swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str,
     from proxy.archive.tail import TailError
     from proxy.cli import find
     from proxy.cli.looked import write_down
-    from proxy.desk.journal import JournalError, OsDisk
+    from proxy.cli.sealed import disk_of
+    from proxy.desk.journal import JournalError
 
-    places = find._places(config)
-    keys = find._keys(places)
+    places = find.places_of(config)
+    keys = find.keys_of(places)
     text = _text_of(told, config) or told["text"]
     if not text:
         fail(f"case {told['id']}: its message has no text to look for")
@@ -402,6 +406,7 @@ def _swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str,
         write_down(
             control or places.control,
             places.archive.folder,
+            places.sealing,
             "complaint sweep",
             why=why,
             details=f"case {told['id']}",
@@ -409,7 +414,7 @@ def _swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str,
         )
     try:
         found = sweeping.sweep(
-            places.archive.folder, OsDisk(places.journal) if places.journal.is_dir() else None, places.node, keys, text=text,
+            places.archive.folder, disk_of(places.journal, places.sealing) if places.journal.is_dir() else None, places.node, keys, text=text,
             signature=told["signature"], port=told["port"], since=told["sent"] - around_s, until=told["sent"] + around_s,
             persons=out is not None,
         )  # fmt: skip

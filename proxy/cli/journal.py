@@ -237,7 +237,13 @@ def person(
     except KeysError as error:
         fail(error)
     write_down(
-        control or places.control, places.archive.folder, "journal person", why=why, details=f"to={recipient}", unmasked=False
+        control or places.control,
+        places.archive.folder,
+        places.sealing,
+        "journal person",
+        why=why,
+        details=f"to={recipient}",
+        unmasked=False,
     )
     if json:
         as_json({"person": keys.person(recipient)})
