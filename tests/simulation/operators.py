@@ -40,6 +40,7 @@ class Operators:
         self.rows: dict[int, bytes] = {}
         self.stops: dict[int, tuple[float, float, str]] = {}  # order → told when, until when, which provider
         self._taken_back: dict[tuple[int, str], float] = {}  # person, provider → when that was asked for
+        self._taking_back: set[tuple[int, str]] = set()  # … and not told yet: it may end what a list said meanwhile
         self.held: dict[tuple[int, str], float] = {}  # person, provider → when it was told that it is suppressed
         self.ever: set[tuple[int, str]] = set()
         self.given: dict[int, tuple[str, float]] = {}  # orders that may be in force → which provider, until when
@@ -70,6 +71,7 @@ class Operators:
 
     def gate_starts(self) -> None:
         self.listing: Listing | None = None
+        self._taking_back.clear()
         self._going: list[int] = []  # numbers of that list which are written
         self.book = OrderBook(self.world.store.orders, self._write, self._obey)
         self._obey()
@@ -153,6 +155,7 @@ class Operators:
         person, name = self.random.choice(sorted(self.held))
         del self.held[person, name]
         self._taken_back[person, name] = self.world.now
+        self._taking_back.add((person, name))
         self._says(person, (), name)
 
     def _says(self, person: int, added: tuple[OptOut, ...], name: str) -> None:
@@ -178,6 +181,8 @@ class Operators:
             if self._taken_back.get((change.recipient, one.value), 0.0) < asked_at:  # else it is told late, and stands no more
                 self.held[change.recipient, one.value] = self.world.now
             self.seen["entered"] += 1
+        if not change.added:
+            self._taking_back -= {(change.recipient, name) for name in PORTS}
         self.seen["taken back"] += bool(change.lifted)
 
     def bring_in(self, off: bool) -> None:
@@ -228,7 +233,7 @@ class Operators:
         self.seen["taken off" if off else "listed"] += 1
         if not off:
             now = dict.fromkeys([(person, name) for person in people], self.world.now)
-            self.held.update({key: at for key, at in now.items() if self._still(*key)})
+            self.held.update({key: at for key, at in now.items() if self._still(*key) and key not in self._taking_back})
 
     def _still(self, person: int, name: str) -> bool:
         """Nobody has taken it back between the writing and the telling."""
