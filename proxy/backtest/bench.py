@@ -134,12 +134,13 @@ class Bench:
         assert message is not None
         assert judging is not None
 
-        def judge(data: bytes) -> bytes:
-            if self._look is not None:
-                self._look(case, data, at, judging.rules)
-            return by(case, data, at)
-
-        self._store.update(message.recipient, judge)
+        store, person = self._store, message.recipient
+        before = store.held(person)
+        if self._look is not None:
+            self._look(case, before, at, judging.rules)
+        after = by(case, before, at)
+        if after is not before:
+            store.hold(person, after)
         self._spare = max(self._spare, case.entry_id)
 
     def _place(self, case: Case, now: float, *, first: bool) -> float:

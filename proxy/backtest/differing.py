@@ -14,7 +14,7 @@ from proxy.backtest.case import AWAY, Case, Skipped
 from proxy.backtest.house import FULL
 from proxy.desk import entries, operated
 from proxy.desk.segment import Record
-from proxy.message import ORDER_NUMBERS_FROM, RULE_REASONS, Category, Outcome
+from proxy.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, RULE_REASONS, Category, Outcome
 from proxy.number import about_people, mask
 from proxy.policy import RuleSet
 from proxy.shown import plain
@@ -140,7 +140,7 @@ class Differing:
         self.last = said.time
         then = PASSED if said.entry is not None else self._then(said)
         now = PASSED if case.lane is not None else _now(case)
-        category = verdict.facts.category.word
+        category = CATEGORY_WORDS[verdict.facts.category]
         self.hours[int(said.time) // HOUR_S, then.outcome, now.outcome] += 1
         self.all[said.provider, verdict.province, category] += 1
         if now is PASSED and verdict.breaches:

@@ -13,12 +13,13 @@ from proxy.config import Settings
 from proxy.desk import entries
 from proxy.message import Category, Content, Message, Sender, Verdict
 from proxy.transit import Bind, Lane, Transit
-from proxy.wire import Frame, Malformed, Memo, read_submit
+from proxy.wire import Frame, Malformed, Memo, content_again
 from proxy.wire.data_sm import read_data
 from proxy.wire.tables import DATA_SM, SUBMIT_SM
 
 SENDERS_MAX = 262_144
 """Ports are the providers' to choose: past it all are made anew."""
+_SUBMIT, _DATA = SUBMIT_SM.to_bytes(4, "big"), DATA_SM.to_bytes(4, "big")
 FULL = frozenset(("queue-full", "no-route"))
 """Reasons of the gate for a message that the rules let pass."""
 
@@ -79,17 +80,15 @@ class Senders:
 def read_case(said: entries.Verdict, memo: Memo) -> Content | None:
     """What a submit or data_sm of the journal says; None for anything else (replace_sm), or what cannot be read any more."""
     data = said.data
-    command = int.from_bytes(data[4:8], "big")
-    if command == SUBMIT_SM:
-        read = read_submit
-    elif command == DATA_SM:
-        read = read_data
-    else:
-        return None
+    command = data[4:8]
     try:
-        return read(Frame(command, 0, 0, data), memo, said.time).content
+        if command == _SUBMIT:
+            return content_again(data, memo, said.time, said.digest)
+        if command == _DATA:
+            return read_data(Frame(DATA_SM, 0, 0, data), memo, said.time).content
     except Malformed:
-        return None
+        pass
+    return None
 
 
 class Way:

@@ -21,7 +21,8 @@ damage (a hole below a later ``synced``) from the tail a power loss tore off (no
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from hashlib import blake2b
 from typing import NamedTuple
 from zlib import crc32
@@ -74,6 +75,10 @@ class Record(NamedTuple):
     sequence: int
     kind: int
     body: bytes
+
+
+_record: Callable[[tuple[int, int, bytes]], Record] = partial(tuple.__new__, Record)
+"""A Record of its three fields, at a third of what its own ``__new__`` costs: whoever reads a journal makes millions."""
 
 
 class Group(NamedTuple):
@@ -197,7 +202,7 @@ def groups(data: bytes, header: Header, ring: Ring | None = None) -> Iterator[Gr
             sequence += 1
             if number != sequence:
                 raise Fault(offset, f"record {number} stands where {sequence} should")
-            records.append(Record(number, kind, body))
+            records.append(_record((number, kind, body)))
         offset = after
     if records or sealed is not None:
         raise Fault(start, "the last group has no end")
@@ -272,7 +277,7 @@ def _unsealed(data: bytes, offset: int, before: int, count: int) -> list[Record]
     try:
         while at < len(data) and (found := _record(data, at, begun=True)) is not None:
             number, kind, body, at = found
-            records.append(Record(number, kind, body))
+            records.append(_record((number, kind, body)))
             if number != before + len(records):
                 raise Fault(at, f"record {number} stands where {before + len(records)} should")
     except Fault as fault:

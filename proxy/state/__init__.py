@@ -118,6 +118,12 @@ class EmbeddedStore(Store, Protocol):
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Replay's way in: applies a change to one record, no version asked."""
 
+    def held(self, key: int) -> bytes:
+        """A record as it is now, for callers that change it at once."""
+
+    def hold(self, key: int, data: bytes) -> None:
+        """... and put it back: ``update`` in two steps, for who does it for millions."""
+
     def walk(self, buckets: int = 256) -> Iterator[list[tuple[int, bytes]]]:
         """All records, a few at a time: for whoever looks through everybody beside the running loop."""
 

@@ -173,11 +173,19 @@ class SqliteStore:
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Applies a change to one record whatever its version (replay's way in)."""
-        before = self._table.get(key) or EMPTY
+        before = self.held(key)
         after = change(before)
         if after is not before:
-            self._version += 1
-            self._table.put(key, b"" if is_empty(after) else self._version.to_bytes(6, "big") + after[6:])
+            self.hold(key, after)
+
+    def held(self, key: int) -> bytes:
+        """A record as it is now, for callers that change it with ``hold`` at once."""
+        return self._table.get(key) or EMPTY
+
+    def hold(self, key: int, data: bytes) -> None:
+        """... whatever its version."""
+        self._version += 1
+        self._table.put(key, b"" if is_empty(data) else self._version.to_bytes(6, "big") + data[6:])
 
     def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
         """Drops what time alone has emptied and counts refusals, looking at so many buckets; regular calls come round to all."""

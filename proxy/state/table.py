@@ -86,8 +86,32 @@ class Table:
         return found
 
     def put(self, key: int, record: bytes) -> None:
-        """Stores the record, or removes what was there when it is empty."""
-        self.exchange(key, None, record)
+        """Stores the record, or removes what was there when it is empty. ValueError where a table cannot hold it."""
+        if not 0 <= key <= KEY_MAX or len(record) > LENGTH_MAX:
+            raise ValueError(f"a table cannot hold {len(record)} bytes under {key}")
+        mixed, buckets = key * self._mix >> 20, self._buckets
+        index = mixed & self._mask
+        if index < self._split:
+            index = mixed & (self._mask << 1 | 1)
+        bucket = buckets[index]
+        at, end = 0, len(bucket)
+        while at < end:
+            (head,) = _head(bucket, at)
+            after = at + 8 + (head & 0xFFFFFF)
+            if head >> 24 == key:
+                new = _pack_head(key << 24 | len(record)) + record if record else b""
+                buckets[index] = bucket[:at] + new + bucket[after:] if end > after or at else new
+                self._count -= not record
+                break
+            at = after
+        else:
+            if not record:
+                return
+            buckets[index] = bucket + _pack_head(key << 24 | len(record)) + record
+            self._count += 1
+            if self._count > len(buckets) * _LOAD:
+                self._grow()
+        self.changed.add(mixed & self._groups - 1)
 
     def exchange(self, key: int, prefix: bytes | None, record: bytes) -> bool:
         """``put``, but only over a record that begins with ``prefix`` (``b""``: only where there is none; None: always)."""

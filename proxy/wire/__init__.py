@@ -33,7 +33,7 @@ from proxy.wire.frame import Frame, Malformed, renumbered
 from proxy.wire.joined import joined
 from proxy.wire.receipt import Receipt, read_receipt, receipt_text
 from proxy.wire.session import BindRequest, Received, Session, Timers
-from proxy.wire.submit import Memo, Submit, read_submit, source_of
+from proxy.wire.submit import Memo, Submit, content_again, read_submit, source_of
 from proxy.wire.tables import status_name
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "Submit",
     "Timers",
     "bind",
+    "content_again",
     "data_sm_resp",
     "deliver_sm",
     "deliver_sm_resp",

@@ -118,8 +118,9 @@ def content_of(
     return text, state, part, extra
 
 
-def read_content(tail: bytes, now: float) -> tuple[Content, bool]:
-    """The content of a submit, and whether it holds at any other time too (no relative time in it). Raises Malformed."""
+def read_content(tail: bytes, now: float, digest: bytes = b"") -> tuple[Content, bool]:
+    """The content of a submit, and whether it holds at any other time too (no relative time in it). ``digest``: of the message,
+    where it is known; that is the tail's unless it is a part of a longer one. Raises Malformed."""
     if (
         len(tail) >= 10
         and len(tail) == 10 + tail[9] <= 10 + SHORT_MESSAGE_MAX
@@ -127,7 +128,7 @@ def read_content(tail: bytes, now: float) -> tuple[Content, bool]:
     ):
         text, state = decode(tail[10:], tail[7])  # no header, no times, no optional parameter: nearly always
         if state == READABLE:
-            return Content(text, READABLE, blake2b(tail, digest_size=16).digest()), True
+            return Content(text, READABLE, digest or blake2b(tail, digest_size=16).digest()), True
     esm_class, data_coding, scheduled, octets, default_msg_id, tlvs = read_tail(tail)
     text, state, part, extra = content_of(octets, esm_class, data_coding, tlvs)
     if state == EMPTY and default_msg_id:

@@ -78,6 +78,17 @@ def read_submit(frame: Frame, memo: Memo, now: float) -> Submit:
     return _submit((data[16 : source_end + 1], data[source_end + 3 : end], content))
 
 
+def content_again(data: bytes, memo: Memo, now: float, digest: bytes) -> Content:
+    """The content of a submit_sm that was read before, when the message it was, or was a part of, had this digest. Raises Malformed."""
+    service_end = data.find(0, 16, 22)
+    source_end = data.find(0, service_end + 3, service_end + 24)
+    end = data.find(0, source_end + 3, source_end + 24)
+    if service_end < 0 or source_end < 0 or end < 0:
+        raise _what_is_wrong(Frame.of(data))
+    tail = data[end + 1 :]
+    return memo.young.get(tail) or _unseen(tail, memo, now, digest)
+
+
 def data_coding_of(data: bytes) -> int | None:
     """The data_coding of a submit_sm that was read before; None where a header of the user data stands before the text."""
     source_end = data.index(0, data.index(0, 16) + 3)
@@ -88,13 +99,13 @@ def data_coding_of(data: bytes) -> int | None:
     return data[data.index(0, validity) + 3]
 
 
-def _unseen(tail: bytes, memo: Memo, now: float) -> Content:
+def _unseen(tail: bytes, memo: Memo, now: float, digest: bytes = b"") -> Content:
     """A tail the young generation does not know."""
     content = memo.old.get(tail)
     if content is not None:
         memo.add(tail, content)
         return content
-    content, lasting = read_content(tail, now)
+    content, lasting = read_content(tail, now, digest)
     if lasting and len(tail) <= MEMO_KEY_BYTES_MAX:
         memo.add(tail, content)
     return content
