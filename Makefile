@@ -12,7 +12,7 @@ HALF_YEAR ?= /var/tmp/gate106-half-year
 SOAK_S ?= 7200
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install demo test bench numbers half-year campaign neighbours way-back reload soak fuzz image-check grafana recording pictures guide lock clean clickhouse
+.PHONY: help install demo test bench numbers half-year campaign neighbours way-back reload soak fuzz image-check grafana recording pictures guide lock clean clickhouse rejudged
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make way-back looks for every receipt and reply under load and lost binds (RATE=2000 LASTS=300)"
 	@echo "make fuzz     gives every reader of foreign octets what no one would send, led by coverage (FUZZ_S=60 each)"
 	@echo "make clickhouse asks a real ClickHouse the guide's questions about the tables of two nodes (installs it beside, 900 MB)"
+	@echo "make rejudged measures how fast a backtest judges again what a gate wrote under full load"
 	@echo "make reload   changes 500 rules and a list of 100,000 words under load, five times (RATE=2000)"
 	@echo "make soak     hours of load, changed rules, lost binds and links: memory, descriptors, nothing lost (SOAK_S=7200 RATE=500)"
 	@echo "make image-check builds the image and runs it without a container engine (root, Debian's buildah; it says what it needs)"
@@ -83,6 +84,10 @@ campaign: install
 fuzz: install
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
 	.venv/bin/python -m tests.fuzz --seconds $(FUZZ_S)
+
+rejudged: install
+	mkdir -p tests/data/numbers
+	.venv/bin/python -m tests.soak.rejudged --seconds 30 > tests/data/numbers/backtest.json
 
 # In an environment of its own, which can be thrown away.
 clickhouse: install

@@ -7,13 +7,17 @@ whether they hang together, which files can matter. Never: a file's content (pro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from proxy.archive.asking import Question
+from proxy.archive.heads import newest
 from proxy.archive.manifest import File, Manifest
 from proxy.archive.tail import Tail
+
+CHINA = timezone(timedelta(hours=8))
 
 
 class Span(NamedTuple):
@@ -48,7 +52,9 @@ class Covered(NamedTuple):
     files: tuple[Here, ...]
     """The newest first."""
     missing: tuple[str, ...]
-    """Files that the manifests name and that are not there, or not as large."""
+    """Files that the manifests name and that are not there, or not as large; nodes that a signed head names and that are not there."""
+    unreached: tuple[str, ...]
+    """Where the question reaches further than the records of a node."""
 
 
 def covered(manifests: Sequence[tuple[Path, Manifest]], question: Question, own: Manifest, rest: Tail) -> Covered:
@@ -70,7 +76,36 @@ def covered(manifests: Sequence[tuple[Path, Manifest]], question: Question, own:
     if own.chain and rest.first and (rest.first != own.last + 1 or rest.previous != own.chain):
         faults.append(f"node {own.node}: record {rest.first} does not follow record {own.last}: the chain is broken")
     files.sort(key=lambda one: -one.since_ms)
-    return Covered(tuple(spans), tuple(faults), tuple(files), tuple(missing))
+    missing += _absent([folder for folder, _ in manifests])
+    unreached = [said for span in spans for said in _unreached(span, question)]
+    return Covered(tuple(spans), tuple(faults), tuple(files), tuple(missing), tuple(unreached))
+
+
+def _absent(folders: Sequence[Path]) -> list[str]:
+    """Nodes that the newest head of another one has seen and whose folder is not there any more."""
+    names = {folder.name for folder in folders}
+    found = {name: head for folder in folders for head in [newest(folder)] if head is not None for name in head.others}
+    return [
+        f"{name} was there when node {head.node} signed {head.day}, and is not here any more: what it sent was not looked through"
+        for name, head in sorted(found.items())
+        if name not in names
+    ]
+
+
+def _unreached(span: Span, question: Question) -> list[str]:
+    """What a question asks for and this node's records do not reach."""
+    found = []
+    if question.since and question.since < span.since:
+        found.append(f"node {span.node}: nothing is there from before {_moment(span.since)}")
+    if not span.live and (not question.until or question.until > span.until):
+        found.append(
+            f"node {span.node}: nothing is there from after {_moment(span.until)} (what it has not rolled yet is found on that node)"
+        )
+    return found
+
+
+def _moment(time: float) -> str:
+    return datetime.fromtimestamp(time, CHINA).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _span(manifest: Manifest, rest: Tail | None) -> Span:
@@ -96,7 +131,8 @@ def faults_of(manifest: Manifest) -> list[str]:
             )
     for before, after in pairwise(manifest.tables):
         if after.first != before.last + 1:
-            found.append(f"node {manifest.node}: records {before.last + 1} to {after.first - 1} are in no table")
+            span = f"{_moment(before.until_ms / 1000)} to {_moment(after.since_ms / 1000)}"
+            found.append(f"node {manifest.node}: records {before.last + 1} to {after.first - 1} ({span}) are in no table")
         elif after.previous != before.chain:
             found.append(
                 f"node {manifest.node}: record {after.first} does not follow record {before.last}: the chain is broken"

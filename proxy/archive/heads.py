@@ -32,6 +32,8 @@ class Head(NamedTuple):
     digest: str
     """Of the whole line: what is published, and what the next head names."""
     line: str
+    others: tuple[str, ...]
+    """Folders of the other nodes whose heads it names."""
 
 
 def sign(
@@ -101,8 +103,18 @@ def _read(path: Path) -> Head:
     line = path.read_text().strip()
     said = json.loads(json.loads(line)["said"])
     return Head(
-        said["node"], said["day"], said["first"], said["last"], blake2b(line.encode(), digest_size=32).hexdigest(), line
-    )
+        said["node"], said["day"], said["first"], said["last"], blake2b(line.encode(), digest_size=32).hexdigest(), line,
+        tuple(said["others"]),
+    )  # fmt: skip
+
+
+def newest(folder: Path) -> Head | None:
+    """A node's newest head; None where it has none, or one that cannot be read (``check`` names it)."""
+    paths = sorted((folder / FOLDER).glob("*.json"))
+    try:
+        return _read(paths[-1]) if paths else None
+    except (ValueError, KeyError, TypeError, OSError):
+        return None
 
 
 # -- checked

@@ -201,6 +201,8 @@ def _tell_covered(found: Found, proved: list[str] | None) -> None:
         say("nothing is there to look through: no table, no journal")
     for fault in (*covered.faults, *covered.missing):
         say(f"NOT COMPLETE: {fault}")
+    for said in covered.unreached:
+        say(f"BEYOND WHAT IS THERE: {said}")
     if covered.spans and not covered.faults and not covered.missing:
         say(f"the chain holds over all of it; {_files(found, proved)}")
     for fault in proved or ():
@@ -230,6 +232,7 @@ def as_dict(found: Found, numbers: Sequence[str], proved: list[str] | None) -> d
             "passed_over": found.passed_over,
             "chain_holds": not (found.covered.faults or found.covered.missing or proved),
             "faults": [*found.covered.faults, *found.covered.missing],
+            "unreached": list(found.covered.unreached),
             "altered": proved,
         },
     }

@@ -16,6 +16,7 @@ from proxy.desk.journal import Journal, MemoryDisk
 from proxy.message import Category, OptOut
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
 from proxy.wire.tables import ESM_RECEIPT, ESM_UDHI
+from tests.archive.engines import two_nodes
 from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
 from tests.house import NOON, SHANGHAI, House
 
@@ -178,7 +179,30 @@ def test_where_a_table_was_taken_out_of_the_manifest_the_chain_does_not_hold(hou
     gone = kept.tables.pop(1)
     kept.write(manifest.node_folder(shelf.folder, 0))
     found = ask(house, shelf, to=SHANGHAI + 99)
-    assert found.covered.faults == (f"node 0: records {gone.first} to {gone.last} are in no table",)
+    span = "2025-11-11 12:00:00 to 2025-11-11 14:00:00"
+    assert found.covered.faults == (f"node 0: records {gone.first} to {gone.last} ({span}) are in no table",)
+
+
+def test_where_a_question_reaches_further_than_a_nodes_records_the_answer_says_so(tmp_path: Path) -> None:
+    shelf, _ = two_nodes(tmp_path)
+    asked = Question(to=SHANGHAI + 99, since=NOON - DAY, until=NOON + 3 * DAY)
+    found = finding.find(shelf.folder, None, 255, shelf.keys, asked, NOON + 3 * DAY)
+    assert [said.partition(" is there")[0] for said in found.covered.unreached] == [
+        f"node {node}: nothing" for node in (0, 0, 1, 1)
+    ]
+    assert "from before 2025-11-11 23:00:00" in found.covered.unreached[0]
+    assert "found on that node" in found.covered.unreached[1]
+    inside = asked._replace(since=NOON + 12 * HOUR, until=NOON + 13 * HOUR)
+    assert finding.find(shelf.folder, None, 255, shelf.keys, inside, NOON + 3 * DAY).covered.unreached == ()
+
+
+def test_a_node_that_was_taken_away_is_missed_where_another_ones_head_names_it(tmp_path: Path) -> None:
+    shelf, _ = two_nodes(tmp_path)
+    (shelf.folder / "node-0").rename(tmp_path / "taken")
+    found = finding.find(shelf.folder, None, 255, shelf.keys, Question(text="没有"), NOON + 3 * DAY)
+    assert found.covered.missing == (
+        "node-0 was there when node 1 signed 2025-11-11, and is not here any more: what it sent was not looked through",
+    )
 
 
 def test_two_nodes_are_looked_through_as_one(tmp_path: Path, shelf: Shelf) -> None:

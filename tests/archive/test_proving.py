@@ -142,7 +142,8 @@ def test_a_day_that_was_taken_out_is_missed_by_the_heads_of_the_others(house: Ho
     (path,) = (folder / heads.FOLDER).glob(f"{gone.day}-*.json")
     path.unlink()
     found = faults(house, shelf)
-    assert f"records {gone.first} to {gone.last} are in no table" in found[0]
+    assert f"records {gone.first} to {gone.last} (" in found[0]
+    assert found[0].endswith(") are in no table")
     assert "does not follow the head before it" in found[1]
 
 

@@ -1,0 +1,127 @@
+"""Rejudged: how fast a backtest judges again what a real gate wrote: a journal of its own, made by the bench's load, and rounds over it.
+
+In: a time of full load, how many rounds. Out: JSON: messages a second and CPU µs of each, of one core, and where they go. Never: a
+figure of a backtest that found a difference (exit 1): the rules are those of then.
+
+    python -m tests.soak.rejudged --seconds 30 --rounds 3 > tests/data/numbers/backtest.json        (make rejudged)
+
+Each round is a process of its own. Wall time says what somebody waits on this machine as it is; CPU time is what to compare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from proxy.backtest import run
+from proxy.backtest.house import Known
+from proxy.config import load
+from proxy.sim import bench
+from proxy.sim.measure import machine
+
+SAMPLE_S = 0.002
+STEPS = (
+    ("the segments: checksums, the chain, records", ("desk/scan.py", "desk/segment.py", "desk/disk.py")),
+    ("records as values", ("desk/entries.py", "desk/body.py")),
+    ("octets as a text", ("wire/",)),
+    ("reading the text: words, signature, notice, links", ("policy/reading.py", "policy/text.py", "policy/shards.py", "policy/scanner.py")),
+    ("the rules", ("policy/",)),
+    ("people's records", ("state/",)),
+    ("long messages", ("parts.py", "long.py")),
+    ("the gate's bookkeeping around a verdict", ("judging.py", "grounds.py", "message.py", "transit.py")),
+    ("counting differences", ("backtest/differing.py",)),
+    ("order and the journal's turns", ("backtest/",)),
+)  # fmt: skip
+"""What the innermost frame of ours says a sample was spent on; the first that fits."""
+
+
+def question(folder: Path) -> run.Question:
+    settings = load(folder / "gate106.yaml")
+    known = {one.name: Known(one.category, one.since, one.replace) for one in settings.providers}
+    return run.Question(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time())
+
+
+def once(folder: Path, *, sampled: bool) -> dict[str, Any]:
+    """One backtest of all of it in this process."""
+    asked, spent = question(folder), collections.Counter[str]()
+
+    def sample(number: int, frame: FrameType | None) -> None:
+        while frame is not None:
+            _, found, place = frame.f_code.co_filename.rpartition("/proxy/")
+            if found:
+                spent[next((step for step, places in STEPS if place.startswith(places)), "the rest")] += 1
+                return
+            frame = frame.f_back
+
+    run.backtest(asked)  # rules, tables of the text: loaded once
+    if sampled:
+        signal.signal(signal.SIGPROF, sample)
+        signal.setitimer(signal.ITIMER_PROF, SAMPLE_S, SAMPLE_S)
+    began, cpu = time.monotonic(), time.process_time()
+    answer = run.backtest(asked)
+    took, used = time.monotonic() - began, time.process_time() - cpu
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    judged = answer.differing.messages + answer.differing.parts
+    every = sum(spent.values()) or 1
+    return {
+        "submits": judged,
+        "differences": answer.differing.total,
+        "per_s": round(judged / took),
+        "cpu_us": round(used / judged * 1e6, 2),
+        "per_cpu_s": round(judged / used),
+        "spent_us": {step: round(count / every * used / judged * 1e6, 2) for step, count in spent.most_common()},
+    }
+
+
+def rounds(folder: Path, count: int) -> dict[str, Any]:
+    """``count`` rounds that are timed, and one that is looked into."""
+    said = [
+        json.loads(subprocess.check_output([sys.executable, "-m", "tests.soak.rejudged", "--once", str(folder), *more]))
+        for more in (*[()] * count, ("--sampled",))
+    ]
+    timed = said[:-1]
+    return {
+        "submits": timed[0]["submits"],
+        "differences": max(one["differences"] for one in said),
+        "messages_per_second": [one["per_s"] for one in timed],
+        "messages_per_cpu_second": round(statistics.median(one["per_cpu_s"] for one in timed)),
+        "cpu_us": [one["cpu_us"] for one in timed],
+        "spent_us": said[-1]["spent_us"],
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="of a bench that was kept: it is not made anew")
+    parser.add_argument("--once", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--sampled", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.once is not None:
+        sys.stdout.write(json.dumps(once(options.once, sampled=options.sampled)))
+        return 0
+    facts = machine()
+    with tempfile.TemporaryDirectory(prefix="gate106-rejudged-") as temporary:
+        folder = options.folder or Path(temporary)
+        if not (folder / "gate106.yaml").exists():
+            folder.mkdir(exist_ok=True)
+            bench.run(bench.Options(seconds=options.seconds, baselines=False, keep=folder))
+        found = rounds(folder, options.rounds)
+    command = f"python -m tests.soak.rejudged --seconds {options.seconds:g} --rounds {options.rounds}"
+    sys.stdout.write(json.dumps({"command": command, "machine": facts} | found, ensure_ascii=False, indent=1) + "\n")
+    return 1 if found["differences"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
