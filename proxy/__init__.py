@@ -22,6 +22,7 @@ Rooms, in the order a message walks through them (imports go down this list only
     revising   sets of rules that come and go: revisions (which may), kept (their files), proposal (one that waits is tried beside)
     consents   files of them, what becomes of them    names      the key by which who was forgotten is known again
     roles      who may do what, in one table         approvals  what waits for a second person
+    hints      what a provider is told to do about a refusal
     backtest   what other rules would have made of the journal; one message of it, explained
     report     the sheet of a day                    charts     pages that open offline
     gently     long work in slices between the turns of the loop, so that messages notice little of it

@@ -32,6 +32,7 @@ from proxy.cli import (
     optout,
     penalty,
     precheck,
+    provider,
     report,
     rules,
     say,
@@ -80,6 +81,7 @@ app.add_typer(stop.shadow_app, name="shadow")
 app.add_typer(suppress.app, name="suppress")
 app.add_typer(consent.app, name="consent")
 app.add_typer(subject.app, name="subject")
+app.add_typer(provider.app, name="provider")
 app.add_typer(rules.app, name="rules")
 app.add_typer(complaint.app, name="complaint")
 app.add_typer(penalty.app, name="penalty")

@@ -173,11 +173,11 @@ class Fields:
         self.fault((), unknown(key, found, known), line_of=(key,))
         return default
 
-    def secret(self, key: str, *, maximum: int = 255) -> str:
+    def secret(self, key: str, *, maximum: int = 255, needed: bool = True) -> str:
         """Text that no fault and no repr shows; ``file:/path`` reads the first line of a file."""
         self._note(key, Asked("secret"))
         self.secrets.append(key)
-        if not self.need(key):
+        if not (self.need(key) if needed else self.has(key)):
             return ""
         value = self.values[key]
         try:

@@ -35,6 +35,7 @@ from proxy.ops import (
     optouts,
     orders,
     penalties,
+    provider,
     retention,
     subject,
     suppress,
@@ -224,9 +225,9 @@ class Operating:
     def rules_told(self) -> dict[str, Any]:
         return {"since": self._rules_since, **self.revising.told()}
 
-    def paths(self) -> dict[str, Way]:
-        """What may be asked for over HTTP beside metrics and health."""
-        return {"/optouts": Way("POST", optouts.OptOuts(self).take)}
+    def paths(self, config: Path) -> dict[str, Way]:
+        """What may be asked for over HTTP beside metrics and health. ``config``: the settings."""
+        return {"/optouts": Way("POST", optouts.OptOuts(self).take), **provider.ForProviders(self, config).paths()}
 
     # -- what others should see
 
@@ -241,8 +242,8 @@ class Operating:
         """For ``ops.metrics.Gauges``."""
         suspended: dict[tuple[str, ...], float] = {(name,): 0.0 for name in self.relay.directory.providers}
         for order in self.book.of_kind("suspension"):
-            for provider in dict(order.scope).get("provider", ()):
-                suspended[provider,] = suspended.get((provider,), 0.0) + 1.0
+            for name in dict(order.scope).get("provider", ()):
+                suspended[name,] = suspended.get((name,), 0.0) + 1.0
         return {
             "stops": float(len(self.book.of_kind("stop"))),
             "shadowed": float(bool(self.book.of_kind("shadow"))),

@@ -124,6 +124,10 @@ PATHS: Mapping[str, Permission | None] = {
     "/readyz": None,
     "/metrics": Permission.SEE,
     "/optouts": Permission.ENTER,
+    "/provider/penalties": Permission.OWN,
+    "/provider/refusals": Permission.OWN,
+    "/provider/rules": Permission.OWN,
+    "/provider/tasks": Permission.OWN,
 }
 """What each path asks for over HTTP; None: nothing, anybody may."""
 

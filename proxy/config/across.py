@@ -24,7 +24,11 @@ def across(top: Fields, settings: Settings) -> None:
     able = [person for person in settings.people if any(Permission.APPROVE in role.may for role in person.roles)]
     if settings.revisions.four_eyes and len(able) < 2:
         top.fault(("revisions", "four_eyes"), "needs two persons who can approve (people: name, token and roles of each)")
+    held = {one.token for one in settings.http.tokens} | {one.token for one in settings.people}
     for index, provider in enumerate(settings.providers):
+        if provider.token and provider.token in held:
+            top.fault(("providers", index, "token"), "is somebody else's, too: each needs a token of their own")
+        held.add(provider.token)
         if provider.name == UNOWNED:
             top.fault(("providers", index, "name"), f"{UNOWNED!r} is what metrics call ports that belong to nobody")
     if settings.message_ids == "coded":

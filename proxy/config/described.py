@@ -164,6 +164,8 @@ MEANINGS = {
         "person's messages; of a restart those survive that were accepted since the last checkpoint), so that it may "
         "replace them, and so that a `query_sm` or `cancel_sm` finds the carrier by the id"
     ),
+    "providers[].token": "the hash that `gate106 token` printed: with it the provider asks [over HTTP](http.md#for-providers) for its own "
+    "refusals, tasks and penalties, and for new rules",
     "providers[].since": "the day it was taken on, for rules on `provider_age`",
     "providers[].confirm": (
         'what is told to who refuses at a port of this provider, instead of `optout.confirm`; `""`: nothing'

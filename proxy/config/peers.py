@@ -131,9 +131,17 @@ def provider_of(row: Fields, carriers: tuple[Carrier, ...]) -> Provider:
         upstream=_upstream(row, carriers) if row.has("upstream") else None,
         confirm=confirm_of(row, "") if row.has("confirm") else None,
         replace=row.flag("replace", default=False),
+        token=_own_token(row),
     )
     row.done()
     return provider
+
+
+def _own_token(row: Fields) -> str:
+    token = row.secret("token", needed=False)
+    if token and not re.fullmatch(_DIGEST, token):
+        row.fault(("token",), "must be the hash of a token (make both with gate106 token)")
+    return token
 
 
 def _upstream(row: Fields, carriers: tuple[Carrier, ...]) -> Upstream | None:

@@ -220,6 +220,8 @@ class Provider:
     confirm: str | None = None  # what is said to who refuses at its ports: empty = nothing, None = as all providers
     replace: bool = False
     """Whether it may replace messages: then their ids are kept for two days."""
+    token: str = field(default="", repr=False)
+    """sha256$digest of what it asks over HTTP with; empty: it may not."""
 
 
 class Places(NamedTuple):

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from hmac import compare_digest
 from typing import NamedTuple
 
-from proxy.config import Person, Token
+from proxy.config import Person, Provider, Token
 from proxy.fields import Network
 from proxy.heldoff import HELD_OFF_S, HeldOff
 from proxy.roles import Asker, NotAllowed, Permission, Role, demand, with_token
@@ -59,16 +59,30 @@ def hash_token(token: str) -> str:
 
 
 class Guard:
-    def __init__(self, addresses: Sequence[Network], tokens: Sequence[Token] = (), people: Sequence[Person] = ()) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[Network],
+        tokens: Sequence[Token] = (),
+        people: Sequence[Person] = (),
+        providers: Sequence[Provider] = (),
+    ) -> None:
         self._held = HeldOff()
-        self.use(addresses, tokens, people)
+        self.use(addresses, tokens, people, providers)
 
-    def use(self, addresses: Sequence[Network], tokens: Sequence[Token], people: Sequence[Person] = ()) -> None:
+    def use(
+        self,
+        addresses: Sequence[Network],
+        tokens: Sequence[Token],
+        people: Sequence[Person] = (),
+        providers: Sequence[Provider] = (),
+    ) -> None:
         """Others from now on; who was held off stays so."""
         self._addresses = tuple(addresses)
         self._people = tuple(people)
         self._stored = [(one.token, Asker(one.name, frozenset({one.role}), by_token=True)) for one in tokens]
         self._stored += [(one.token, with_token(one)) for one in people if one.token.startswith(KIND)]
+        own = frozenset({Role.PROVIDER})
+        self._stored += [(one.token, Asker(one.name, own, by_token=True)) for one in providers if one.token]
 
     def asks(self, host: str, authorization: str | None, wanted: Permission, path: str, now: float) -> Asker | Refusal:
         """``host``: the peer's address, ``authorization``: that header's value."""

@@ -190,6 +190,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 token": ["secrets/new.token"],
     "gate106 sim provider": ["--to", "13800210501", "--from", "1069001", "--text", "x", "--wait", "0", "--system-id", "jia", "--password", "CLEAR", "--port", "PORT"],
     "gate106 optout trace": ["--to", "13800210500"],
+    "gate106 provider refusals": ["jia"],
     "gate106 journal verify": ["journal"],
     "gate106 journal key": ["secrets/journal"],
     "gate106 journal expire": ["--dry-run"],
@@ -321,6 +322,7 @@ def spoilt(settings: dict[str, Any], marks: dict[str, str]) -> Iterator[str]:
         ("people", 0, "token"),
         ("providers", 1, "upstream", "password"),
         ("http", "tokens", 0, "token"),
+        ("providers", 0, "token"),
     ]
     for place in places:
         for value in (

@@ -1,0 +1,124 @@
+"""What a provider asks over HTTP with its own token: its own refusals with what to do, its tasks and penalties, the rules; nothing of others."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pwd
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.ops.guard import hash_token
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider, run
+from tests.e2e.raw import Raw
+
+RULES = """
+rules:
+  - {id: refused, say: 拒收者不发, when: {category: marketing, suppressed: true}, then: reject, reason: suppressed}
+  - {id: beijing, say: 北京不发营销, when: {province: 北京}, then: reject, reason: region-ban}
+"""
+LI = SHANGHAI.format(1)
+
+
+class House(Gate):
+    def asks(self, path: str, token: str, **query: str) -> tuple[int, Any]:
+        url = f"http://{self.settings['http']['listen']}{path}?{urllib.parse.urlencode(query)}"
+        asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+        try:
+            with urllib.request.urlopen(asked, timeout=40) as answer:
+                data = answer.read().decode()
+                return answer.status, json.loads(data) if data.startswith("{") else data
+        except urllib.error.HTTPError as error:
+            with error:
+                data = error.read().decode()
+                return error.code, json.loads(data) if data.startswith("{") else data
+
+    def done(self, *words: str | Path) -> str:
+        done = run(*words, "--config", self.config)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def house(tmp_path: Path, carrier: Carrier) -> Iterator[House]:
+    providers = [
+        provider("jia", "1069001", category="marketing", token=hash_token("of jia")),
+        provider("yi", "1069002", category="marketing", token=hash_token("of yi")),
+    ]
+    people = [
+        {"name": "li", "user": pwd.getpwuid(os.getuid()).pw_name, "roles": ["admin"], "token": hash_token("of li")},
+        {"name": "wang", "roles": ["approver"], "token": hash_token("of wang")},
+    ]
+    made = House(tmp_path, carrier.port, providers, people=people)
+    made.write_rules(RULES)
+    yield made.start()  # type: ignore[misc]
+    made.stop()
+
+
+def test_a_provider_sees_its_own_and_nothing_else(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.done("suppress", "add", "--to", LI, "--why", "case 4711")
+    with Raw(house.port) as jia, Raw(house.port) as yi:
+        assert (jia.bind("jia").status, yi.bind("yi").status) == (0, 0)
+        assert [jia.submit("1069001", to, b"=sale").status for to in (LI, BEIJING.format(1), SHANGHAI.format(2))] == [
+            0x420,
+            0x400,
+            0,
+        ]
+        assert yi.submit("1069002", BEIJING.format(9), b"sale").status == 0x400
+    house.done("journal", "roll")  # which makes the keys; what is written now is in no table
+
+    status, told = house.asks("/provider/refusals", "of jia", lang="en")
+    assert (status, told["next"]) == (200, None), told
+    assert [(one["to"], one["reason"], one["status"], one["hint"]) for one in told["refusals"]] == [
+        (f"{LI[:3]}****{LI[-4:]}", "not-permitted", 0x420, "it may not be sent to this number: take it off your list"),
+        ("138****0001", "region-ban", 0x400, "such messages may not go to this region: leave it out"),
+    ]
+    assert "suppressed" not in json.dumps(told)
+    _, first = house.asks("/provider/refusals", "of jia", limit="1")
+    assert (len(first["refusals"]), first["next"]) == (1, 1)
+    _, second = house.asks("/provider/refusals", "of jia", limit="1", skip="1")
+    assert ([one["reason"] for one in second["refusals"]], second["next"]) == (["region-ban"], None)
+    _, text = house.asks("/provider/refusals", "of yi", format="csv")
+    (row,) = csv.DictReader(text.splitlines())
+    assert (row["reason"], row["from"], row["to"]) == ("region-ban", "1069002", "138****0009")
+    assert house.asks("/provider/refusals", "of jia", day="2020-01-01")[1]["refusals"] == []
+    for query in ({"day": "--out"}, {"name": "yi"}, {"limit": "99999"}):
+        assert house.asks("/provider/refusals", "of jia", **query)[0] == 400
+
+    out = tmp_path / "jia.csv"
+    house.done("provider", "refusals", "jia", "--out", out)
+    rows = list(csv.DictReader(out.read_text(encoding="utf-8-sig").splitlines()))
+    assert [row["reason"] for row in rows] == ["not-permitted", "region-ban"]
+
+    house.done(
+        "binds", "suspend", "--provider", "jia", "--category", "marketing", "--for", "1h", "--why", "too many complaints"
+    )
+    (order,) = house.asks("/provider/penalties", "of jia")[1]["orders"]
+    assert (order["kind"], order["why"]) == ("suspension", "too many complaints")
+    house.done("penalty", "propose", "--provider", "jia", "--step", "warn", "--why", "too many complaints")
+    assert house.asks("/provider/penalties", "of jia")[1]["penalties"] == [], "what is only proposed is nobody's yet"
+    monkeypatch.setenv("GATE106_TOKEN", "of wang")
+    house.done("penalty", "approve", "1")
+    monkeypatch.delenv("GATE106_TOKEN")
+    (penalty,) = house.asks("/provider/penalties", "of jia")[1]["penalties"]
+    assert (penalty["step"], penalty["state"]) == ("warn", "in-force")
+    assert house.asks("/provider/penalties", "of yi")[1] == {"penalties": [], "orders": []}
+    (tmp_path / "c.csv").write_text(f"number,given\n{LI},2026-01-01\n")
+    house.done("consent", "import", tmp_path / "c.csv", "--source", "app", "--provider", "jia", "--why", "x")
+    (task,) = house.asks("/provider/tasks", "of jia")[1]["tasks"]
+    assert (task["file"], task["numbers"], task["overdue"]) == ("c.csv", 1, False)
+    assert house.asks("/provider/tasks", "of yi")[1] == {"tasks": []}
+    rules = house.asks("/provider/rules", "of jia")[1]
+    assert [one["say"] for one in rules["rules"]] == ["拒收者不发", "北京不发营销"]
+    assert len(rules["changes"]) == 1
+
+    assert house.asks("/provider/tasks", "nobody's")[0] == 401
+    assert [house.asks(path, "of jia")[0] for path in ("/optouts", "/provider", "/nothing")] == [403, 404, 404]
