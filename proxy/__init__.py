@@ -25,6 +25,8 @@ Rooms, in the order a message walks through them (imports go down this list only
     hints      what a provider is told to do about a refusal
     backtest   what other rules would have made of the journal; one message of it, explained
     report     the sheet of a day                    charts     pages that open offline
+    cases      complaints on their way through the desk; penalties (what providers bear) and triggers (what asks for one)
+    evidence   one message, case or penalty on paper, with what proves it
     gently     long work in slices between the turns of the loop, so that messages notice little of it
 
 ``sim`` stands beside the house: a carrier, providers, 双11, and the measurements.

@@ -24,6 +24,7 @@ from proxy.cli import (
     binds,
     complaint,
     consent,
+    evidence,
     explain,
     fail,
     find,
@@ -85,6 +86,7 @@ app.add_typer(provider.app, name="provider")
 app.add_typer(rules.app, name="rules")
 app.add_typer(complaint.app, name="complaint")
 app.add_typer(penalty.app, name="penalty")
+app.add_typer(evidence.app, name="evidence")
 trace.add_to(app)
 settings.add_to(app)
 backup.add_to(app)

@@ -106,7 +106,7 @@ class Operating:
             control,
             {
                 **binds.commands(self),
-                **complaints.commands(self),
+                **complaints.commands(self, self.warden.soon),
                 **consent.commands(self),
                 **explain.commands(self),
                 **links.commands(self),
@@ -135,6 +135,7 @@ class Operating:
             self._regular.append(loop.create_task(roller.run()))
 
     async def stop(self) -> None:
+        self.warden.stop()
         self.warden.put_away(self.now())
         await self._server.stop()
         for task in self._regular:

@@ -47,7 +47,13 @@ class PenaltyBook:
         """``write``: records into the journal, now, all of them or none; the sequence of the last."""
         self._papers = papers
         self._write = write
-        self._held = {number: unpack_penalty(body) for number, body in sorted(papers.held.items())}
+        self._held: dict[int, Penalty] = {}
+        self._live: dict[int, Penalty] = {}
+        """Those that wait or are in force: asked several times a second."""
+        self._of: dict[tuple[str, str], dict[int, Penalty]] = {}
+        """By provider and trigger."""
+        for _, body in sorted(papers.held.items()):
+            self._enter(unpack_penalty(body))
 
     def find(self, number: int) -> Penalty:
         found = self._held.get(number)
@@ -61,10 +67,13 @@ class PenaltyBook:
 
     def of(self, provider: str, trigger: str) -> list[Penalty]:
         """All of a provider that this rule proposed, the oldest first."""
-        return [one for one in self._held.values() if one.provider == provider and one.trigger == trigger]
+        return list(self._of.get((provider, trigger), {}).values())
 
     def in_force(self) -> list[Penalty]:
-        return [one for one in self._held.values() if one.state == IN_FORCE]
+        return [one for one in self._live.values() if one.state == IN_FORCE]
+
+    def waiting(self) -> list[Penalty]:
+        return [one for one in self._live.values() if one.state == PROPOSED]
 
     # -- what becomes of one
 
@@ -136,14 +145,22 @@ class PenaltyBook:
         body = pack_penalty(penalty._replace(events=events))
         sequence = self._write([(entries.PENALIZED, body)])
         self._papers.put(penalty.id, body)
-        kept = self._held[penalty.id] = unpack_penalty(body)  # as a restart will read it
-        return kept, sequence
+        return self._enter(unpack_penalty(body)), sequence  # as a restart will read it
+
+    def _enter(self, one: Penalty) -> Penalty:
+        self._held[one.id] = self._of.setdefault((one.provider, one.trigger), {})[one.id] = one
+        if one.state in (PROPOSED, IN_FORCE):
+            self._live[one.id] = one
+        else:
+            self._live.pop(one.id, None)
+        return one
 
     def _make_room(self) -> None:
         oldest = next((one.id for one in self._held.values() if one.ended), None)
         if oldest is None:
             raise Impossible(f"{PENALTIES_MAX:,} penalties wait or are in force: settle some first")
-        del self._held[oldest]
+        gone = self._held.pop(oldest)
+        self._of[gone.provider, gone.trigger].pop(oldest)
         self._papers.drop(oldest)
 
 

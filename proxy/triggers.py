@@ -9,7 +9,8 @@ held against the provider again; while one is in force, or waits, only a severer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from proxy.desk import entries
@@ -20,8 +21,8 @@ from proxy.state.papers import Papers
 
 HOUR_S = 3600
 MILLION = 1_000_000
-Valid = Callable[[float, float], Mapping[str, int]]
-"""(since, until) → valid complaints that came then, by provider."""
+Valid = Callable[[str, float, float], int]
+"""(provider, since, until) → valid complaints that came then."""
 
 
 class Proposal(NamedTuple):
@@ -65,9 +66,10 @@ class Hours:
     def of(self, provider: str, since: float, until: float) -> Counts:
         """What it did in the hours that begin from ``since`` on and before ``until``."""
         total = Counts()
-        for start, hour in self._held.items():
-            if since <= start < until and provider in hour:
-                total = _added(total, hour[provider])
+        for start in range(-(-int(since) // HOUR_S) * HOUR_S, math.ceil(until), HOUR_S):
+            counts = self._held.get(start, {}).get(provider)
+            if counts is not None:
+                total = _added(total, counts)
         return total
 
 
@@ -129,7 +131,7 @@ def measured(trigger: Trigger, provider: str, hours: Hours, valid: Valid, since:
     counts = hours.of(provider, since, now + 1)
     within = f"since {moments.local(since)}"
     if trigger.watch == "complaints":
-        count = valid(since, now + 1).get(provider, 0)
+        count = valid(provider, since, now + 1)
         if count < trigger.least_count or counts.sent < trigger.least_sent:
             return None
         rate = count * MILLION / counts.sent
@@ -157,17 +159,13 @@ def measured(trigger: Trigger, provider: str, hours: Hours, valid: Valid, since:
 def due(
     triggers: Iterable[Trigger], providers: Iterable[str], hours: Hours, valid: Valid, held: Callable[[str, str], list[Penalty]],
     now: float,
-) -> list[Proposal]:  # fmt: skip
-    """Penalties that are called for ``now`` and are not there. ``held``: (provider, trigger) → those there were."""
-    found = []
+) -> Iterator[Proposal | None]:  # fmt: skip
+    """Penalties that are called for ``now`` and are not there; None between them, so that whoever asks can let others have their turn.
+    ``held``: (provider, trigger) → those there were."""
     for trigger in triggers:
         for provider in providers:
-            if trigger.providers and provider not in trigger.providers:
-                continue
-            proposal = _due(trigger, provider, hours, valid, held(provider, trigger.id), now)
-            if proposal is not None:
-                found.append(proposal)
-    return found
+            if not trigger.providers or provider in trigger.providers:
+                yield _due(trigger, provider, hours, valid, held(provider, trigger.id), now)
 
 
 def _due(trigger: Trigger, provider: str, hours: Hours, valid: Valid, held: list[Penalty], now: float) -> Proposal | None:

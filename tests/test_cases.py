@@ -80,8 +80,8 @@ def test_a_case_may_be_decided_once_and_anew_after_it_was_reopened() -> None:
     with pytest.raises(Impossible, match="matched to a message of jia, not of yi"):
         book.decide(1, "valid", NOON, "li", "x", provider="yi")
     book.decide(1, "valid", NOON, "li", "x")
-    assert book.valid_since(NOON - 1, NOON + 1) == {"jia": 1}
-    assert book.valid_since(NOON + 1, NOON + 2) == {"jia": 0}
+    assert book.valid("jia", NOON - 1, NOON + 1) == 1
+    assert book.valid("jia", NOON + 1, NOON + 2) == 0
     with pytest.raises(Impossible, match="reopen it first"):
         book.decide(1, "invalid", NOON, "li", "x")
     with pytest.raises(Impossible, match="say which case it repeats"):
@@ -90,7 +90,7 @@ def test_a_case_may_be_decided_once_and_anew_after_it_was_reopened() -> None:
     with pytest.raises(Impossible, match="case 2 is a duplicate itself: name case 1"):
         book.decide(3, "duplicate", NOON, "li", "x", of=2)
     book.reopen(1, NOON, "li", "x")
-    assert book.valid_since(0, 2 * NOON) == {"jia": 0}
+    assert book.valid("jia", 0, 2 * NOON) == 0
     book.withdraw(1, NOON, "li", "x")
     assert [case.state for case in book.all()] == ["withdrawn", "duplicate", "open"]
     assert [event.what for event in book.find(1).events] == ["filed", "matched", "valid", "reopened", "withdrawn"]

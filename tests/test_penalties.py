@@ -64,11 +64,12 @@ class Desk:
     def complains(self, at: float, provider: str, count: int) -> None:
         self.valid.setdefault(provider, []).extend([at] * count)
 
-    def counted(self, since: float, until: float) -> dict[str, int]:
-        return {name: sum(since <= at < until for at in those) for name, those in self.valid.items()}
+    def counted(self, provider: str, since: float, until: float) -> int:
+        return sum(since <= at < until for at in self.valid.get(provider, ()))
 
     def due(self, at: float) -> list[Proposal]:
-        return due(self.triggers, ["jia", "yi"], self.hours, self.counted, self.book.of, at)
+        found = due(self.triggers, ["jia", "yi"], self.hours, self.counted, self.book.of, at)
+        return [one for one in found if one is not None]
 
     def proposed(self, at: float) -> list[tuple[str, str]]:
         """What is asked for, proposed and approved at once."""

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from proxy.cli import CONFIG, Config, Control, Json, Why, ask, fail, note, say, seconds, socket_of, table, tell, warn, when
-
-if TYPE_CHECKING:
-    from proxy.archive.matching import Candidate, Matched
-    from proxy.archive.sweeping import Swept
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -128,14 +123,16 @@ def match(
     json: Json = False,
 ) -> None:
     """Propose messages that the case may be about, with why; with --message, note which it was. Exit 1 if nothing fits."""
+    from proxy.cli.case_search import match_dict, match_lines, matched, note_match
+
     told = ask(config, control, "complaint.show", id=case, to_find=True, why=why or None)
     if message is not None:
         if not why.strip():
             fail("match: --message needs --why (the journal keeps it)")
-        _note_match(told, message.strip(), why, config, control, json)
+        note_match(told, message.strip(), why, config, control, json)
         return
-    found = _matched(told, config)
-    tell(_match_dict(found), json, _match_lines(told, found))
+    found = matched(told, config)
+    tell(match_dict(found), json, match_lines(told, found))
     raise typer.Exit(0 if found.candidates else 1)
 
 
@@ -209,6 +206,8 @@ def sweep(
     json: Json = False,
 ) -> None:
     """Count who else got the text of a case's message, by provider; stop the campaign in the same step."""
+    from proxy.cli.case_search import swept, swept_lines
+
     if (stop is not None or out is not None) and not why.strip():
         fail("sweep: --stop and --export need --why (the journal keeps it)")
     told = ask(config, control, "complaint.show", id=case)
@@ -218,12 +217,12 @@ def sweep(
         fail("sweep: --stop signature, port or provider")
     if stop == "signature" and not told["signature"]:
         fail("sweep: the message has no signature: --stop port or provider")
-    found = _swept(told, seconds(within, "--within") or DAY_S, out, why, config, control)
+    found = swept(told, seconds(within, "--within") or DAY_S, out, why, config, control)
     order: Mapping[str, Any] | None = None
     if stop is not None:
         order = ask(config, control, "stop", **{stop: [told[stop]]}, for_s=seconds(lasts), why=f"case {told['id']}: {why}")
         ask(config, control, "complaint.note", id=case, what="stopped", why=f"{order['name']}: {order['about']}")
-    lines = list(_swept_lines(found, out))
+    lines = list(swept_lines(found, out))
     if order is not None:
         lines.append(f"{order['name']}: {order['about']}, until {when(order['until'])} (`gate106 stop lift {order['name']}`)")
     covered = {"chain_holds": not (found.covered.faults or found.covered.missing)}
@@ -241,6 +240,8 @@ def export(
     json: Json = False,
 ) -> None:
     """Write cases to a file, for whoever asked: reference, what was found, by whom, why. Numbers are masked."""
+    from proxy.cli.tables import write_table
+
     told = ask(config, control, "complaint.list", state=state, provider=provider, limit=EXPORT_ROWS)
     heads = (
         "case",
@@ -258,7 +259,7 @@ def export(
     )
     rows = [_exported(one) for one in told["cases"]]
     try:
-        _write(file, heads, rows)
+        write_table(file, heads, rows)
     except OSError as error:
         fail(f"{file}: {error.strerror or error}")
     more = f", {told['more']} more did not fit" if told["more"] else ""
@@ -287,90 +288,6 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {when(event['time'])}  {event['what']}  {event['who']}: {event['why']}"
 
 
-def _wanted(told: Mapping[str, Any]) -> Any:
-    from proxy.archive.matching import Wanted
-    from proxy.cases import HIDDEN
-
-    whole = told["to"]
-    recipient = int(whole) if HIDDEN not in whole else 0
-    return Wanted(recipient, whole, told["at"], told["sender"], told["text"], told["came"])
-
-
-def _matched(told: Mapping[str, Any], config: Path) -> Matched:
-    import time
-
-    from proxy.archive.matching import match as matching
-    from proxy.cases import digits_agree
-    from proxy.cli import find
-
-    places = find.places_of(config)
-    keys = find.keys_of(places)
-    return matching(
-        _wanted(told),
-        lambda question: find.look_through(places, keys, question, time.time()),
-        lambda hit: keys.unseal(hit.sealed),
-        digits_agree,
-    )
-
-
-def _note_match(told: Mapping[str, Any], message: str, why: str, config: Path, control: Path | None, json: bool) -> None:
-    """Of the messages that fit, the one that was named: what the case keeps of it comes from the journal, not from whoever types."""
-    found = _matched(told, config)
-    chosen = next((one for one in found.candidates if one.hit.name == message), None)
-    if chosen is None:
-        fail(f"match: message {message} is not among those that fit (gate106 complaint match {told['id']} proposes some)")
-    hit = chosen.hit
-    done = ask(
-        config, control, "complaint.match", id=str(told["id"]), message=message, to=str(chosen.number) if chosen.number else None,
-        provider=hit.provider, port=hit.port, signature=hit.signature or None, category=hit.category, sent=hit.at,
-        why=f"{why} (score {chosen.score}: {'; '.join(chosen.why)})"[:500],
-    )  # fmt: skip
-    tell(done, json, [f"case {done['id']}: message {message} of {done['provider']}"])
-
-
-def _candidate(one: Candidate) -> dict[str, Any]:
-    from proxy.number import mask
-
-    hit = one.hit
-    return {
-        "message": hit.name, "score": one.score, "why": list(one.why), "at": hit.at, "to": mask(one.number) if one.number else "",
-        "provider": hit.provider, "from": hit.port, "signature": hit.signature, "category": hit.category, "text": hit.text,
-        "verdict": hit.verdict, "reason": hit.reason,
-    }  # fmt: skip
-
-
-def _match_dict(found: Matched) -> dict[str, Any]:
-    covered = found.asked[-1].covered if found.asked else None
-    return {
-        "candidates": [_candidate(one) for one in found.candidates],
-        "within_s": found.within_s,
-        "covered": None
-        if covered is None
-        else {"nodes": [span._asdict() for span in covered.spans], "chain_holds": not (covered.faults or covered.missing)},
-    }
-
-
-def _match_lines(told: Mapping[str, Any], found: Matched) -> Iterator[str]:
-    from proxy.archive.matching import ambiguous
-    from proxy.cli.find import _tell_covered
-
-    for one in found.candidates:
-        said = _candidate(one)
-        yield f"{one.score:3}  {said['message']}  {when(said['at'])}  {said['to']}  {said['provider']} {said['from']}  {said['verdict']}"
-        yield f"     {said['text']}"
-        yield f"     {'; '.join(one.why)}"
-    if not found.candidates:
-        yield "no message fits" + (f", from {found.within_s / 3600:g} h before to as long behind" if found.within_s else "")
-        if not found.asked:
-            yield "the case says too little to look for: the number's digits are hidden, and neither port, text nor time is known"
-    elif ambiguous(found.candidates):
-        yield "several fit nearly as well: look at each"
-    if found.candidates:
-        yield f"note which it was: gate106 complaint match {told['id']} --message {found.candidates[0].hit.name} --why …"
-    if found.asked:
-        _tell_covered(found.asked[-1], None)
-
-
 def _refusal(case: str, scope: str, value: str | None, lasts: str | None, config: Path, control: Path | None) -> dict[str, Any]:
     """What the person refuses from now on, from the case's message; before anything is decided, so that both happen or none."""
     told = ask(config, control, "complaint.show", id=case, to_find=True)
@@ -383,67 +300,6 @@ def _refusal(case: str, scope: str, value: str | None, lasts: str | None, config
             fail(f"--suppress {scope}: say which (--value): the case's message does not tell")
     refusal: dict[str, Any] = {"to": told["to"], "scope": scope, "for_s": seconds(lasts)}
     return refusal | ({"value": value} if value else {})
-
-
-def _swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str, config: Path, control: Path | None) -> Swept:
-    import duckdb
-
-    from proxy.archive import sweeping
-    from proxy.archive.asking import NotAQuestion
-    from proxy.archive.manifest import ManifestError
-    from proxy.archive.tail import TailError
-    from proxy.cli import find
-    from proxy.cli.looked import write_down
-    from proxy.cli.sealed import disk_of
-    from proxy.desk.journal import JournalError
-
-    places = find.places_of(config)
-    keys = find.keys_of(places)
-    text = _text_of(told, config) or told["text"]
-    if not text:
-        fail(f"case {told['id']}: its message has no text to look for")
-    if out is not None:
-        write_down(
-            control or places.control,
-            places.archive.folder,
-            places.sealing,
-            "complaint sweep",
-            why=why,
-            details=f"case {told['id']}",
-            unmasked=True,
-        )
-    try:
-        found = sweeping.sweep(
-            places.archive.folder, disk_of(places.journal, places.sealing) if places.journal.is_dir() else None, places.node, keys, text=text,
-            signature=told["signature"], port=told["port"], since=told["sent"] - around_s, until=told["sent"] + around_s,
-            persons=out is not None,
-        )  # fmt: skip
-        if out is not None:
-            rows = ([keys.unseal(sealed), provider, port, when(ms / 1000)] for sealed, provider, port, ms in found.sealed)
-            _write(out, ("number", "provider", "port", "time"), rows)
-    except (TailError, ManifestError, NotAQuestion, JournalError, OSError, duckdb.Error) as error:
-        fail(error)
-    return found
-
-
-def _text_of(told: Mapping[str, Any], config: Path) -> str:
-    """What the message said, from the journal: what the complainant typed may be another."""
-    found = _matched({**told, "sender": told["port"], "at": told["sent"]}, config)
-    return next((one.hit.text for one in found.candidates if one.hit.name == told["message"]), "")
-
-
-def _swept_lines(found: Swept, out: Path | None) -> Iterator[str]:
-    for one in found.campaign:
-        name = f"【{one.signature}】" if one.signature else "(no signature)"
-        yield f"{one.provider} {one.port} {name}: {one.passed:,} sent to {one.persons:,} people, {one.refused:,} refused"
-    if not found.campaign:
-        yield "nobody else got it"
-    if found.truncated:
-        yield "NOT COMPLETE: so many texts differ that not all were compared"
-    for fault in (*found.covered.faults, *found.covered.missing):
-        yield f"NOT COMPLETE: {fault}"
-    if out is not None:
-        yield f"{out}: {len(found.sealed):,} rows"
 
 
 def _exported(one: Mapping[str, Any]) -> list[object]:
@@ -461,18 +317,3 @@ def _exported(one: Mapping[str, Any]) -> list[object]:
         one["signature"],
     )
     return [one["id"], *map(cell, words), one["message"], when(one["decided"]), cell(last["why"])]
-
-
-def _write(file: Path, heads: tuple[str, ...], rows: Any) -> None:
-    """CSV with a mark, so that spreadsheets read the Chinese in it; or XLSX. Only its owner may read it."""
-    from proxy import private
-    from proxy.cli.tables import write_sheet
-
-    private.close_files()
-    if file.suffix.lower() == ".xlsx":
-        write_sheet(file, heads, rows)
-        return
-    with file.open("w", encoding="utf-8-sig", newline="") as out:
-        written = csv.writer(out)
-        written.writerow(heads)
-        written.writerows(rows)

@@ -27,32 +27,9 @@ def explain_message(
     nobody is."""
     if why is not None and not why.strip():
         fail("--unmasked: say --why: the journal keeps who saw a whole number, and why")
-    import struct
-
     from proxy.backtest import retold
-    from proxy.config import SettingsError, load
-    from proxy.desk.scan import JournalDamaged
-    from proxy.desk.sealing import SealingError
-    from proxy.state import StateError
 
-    try:
-        settings = load(config)
-    except SettingsError as error:
-        fail(error)
-    folder = journal or settings.journal
-    if not folder.is_dir():
-        fail(f"{folder}: no such folder (a gate that has run leaves its journal there)")
-    today, disk = _loaded(rules or settings.rules, settings), disk_of(folder, settings.sealing)
-    try:
-        found = _inquired(_meant(wanted.strip(), disk, settings.node), disk, settings, today)
-    except JournalDamaged as error:
-        fail(f"{error} (while a gate writes it, run it again)")
-    except (StateError, SealingError) as error:
-        fail(error)
-    except FileNotFoundError as error:
-        fail(f"{error.filename}: is gone while the journal is read (run it again)")
-    except (OSError, ValueError, struct.error) as error:
-        fail(f"{folder}: the journal cannot be read: {error}")
+    settings, found, _ = inquest_of(wanted, config, journal, rules)
     whole = why is not None and bool(found.verdict.recipient)
     if whole and why is not None:
         place = f"{settings.node}:{found.meant.sequence}"
@@ -71,6 +48,39 @@ def explain_message(
         return
     for line in retold.as_lines(found, settings.node, now, answer, whole=whole):
         say(line)
+
+
+def inquest_of(
+    wanted: str, config: Path, journal: Path | None, rules: Path | None
+) -> tuple[Settings, Found, dict[str, RuleSet | None]]:
+    """What there is about one message, and the sets of rules that were read for it, by revision (None: not kept). Exit 2 where it cannot
+    be had."""
+    import struct
+
+    from proxy.config import SettingsError, load
+    from proxy.desk.scan import JournalDamaged
+    from proxy.desk.sealing import SealingError
+    from proxy.state import StateError
+
+    try:
+        settings = load(config)
+    except SettingsError as error:
+        fail(error)
+    folder = journal or settings.journal
+    if not folder.is_dir():
+        fail(f"{folder}: no such folder (a gate that has run leaves its journal there)")
+    today, disk = _loaded(rules or settings.rules, settings), disk_of(folder, settings.sealing)
+    loaded: dict[str, RuleSet | None] = {today.revision: today}
+    try:
+        return settings, _inquired(_meant(wanted.strip(), disk, settings.node), disk, settings, today, loaded), loaded
+    except JournalDamaged as error:
+        fail(f"{error} (while a gate writes it, run it again)")
+    except (StateError, SealingError) as error:
+        fail(error)
+    except FileNotFoundError as error:
+        fail(f"{error.filename}: is gone while the journal is read (run it again)")
+    except (OSError, ValueError, struct.error) as error:
+        fail(f"{folder}: the journal cannot be read: {error}")
 
 
 def _meant(wanted: str, disk: OsDisk, node: int) -> Meant:
@@ -94,14 +104,13 @@ def _meant(wanted: str, disk: OsDisk, node: int) -> Meant:
     return found[0]
 
 
-def _inquired(meant: Meant, disk: OsDisk, settings: Settings, today: RuleSet) -> Found:
+def _inquired(meant: Meant, disk: OsDisk, settings: Settings, today: RuleSet, loaded: dict[str, RuleSet | None]) -> Found:
     from proxy.backtest.house import Senders
     from proxy.backtest.inquest import inquire
     from proxy.cli.backtest import store_of
     from proxy.kept import Kept
 
     kept = Kept(settings.revisions.folder, settings.revisions.keep)
-    loaded: dict[str, RuleSet | None] = {today.revision: today}
 
     def then(revision: str) -> RuleSet | None:
         if revision not in loaded:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, Why, ask, seconds, speak_for, table, tell, when
+from proxy.cli import CONFIG, Config, Control, Json, Why, ask, fail, seconds, speak_for, table, tell, when
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -17,6 +17,9 @@ TokenFile = Annotated[
     Path | None,
     typer.Option("--token-file", help="Your token, in a file that nobody else may read; else GATE106_TOKEN_FILE."),
 ]
+
+ANNEX_S = 92 * 86_400.0
+"""Complaints that came so long before a penalty was proposed are its annex."""
 
 
 @app.command("list", epilog="Example: gate106 penalty list --state proposed")
@@ -114,6 +117,36 @@ def lift(penalty: Id, why: Why, config: Config = CONFIG, control: Control = None
     """End a penalty before its time: what was taken is given back at once."""
     told = ask(config, control, "penalty.lift", id=penalty, why=why)
     tell(told, json, [f"penalty {told['id']}: lifted"])
+
+
+@app.command("letter", epilog="Example: gate106 penalty letter 3 --out letter-jia.pdf")
+def letter(
+    penalty: Id,
+    out: Annotated[Path, typer.Option("--out", help="The PDF to write.")],
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Write the letter to the provider: what was measured, what it rests on, what follows; valid complaints as annex, numbers masked."""
+    import time
+
+    from proxy import private
+    from proxy.evidence import paper
+
+    private.close_files()
+    told = ask(config, control, "penalty.show", id=penalty)
+    cases = ask(config, control, "complaint.list", state="valid", provider=told["provider"], limit=1000)["cases"]
+    began = told["events"][0]["time"]
+    rests_on = [one for one in cases if began - ANNEX_S <= one["came"] <= began]
+    try:
+        out.write_bytes(paper.letter(told, rests_on, time.time()))
+    except OSError as error:
+        fail(f"{out}: {error.strerror or error}")
+    tell(
+        {"file": str(out), "cases": len(rests_on)},
+        json,
+        [f"{out}: penalty {told['id']} of {told['provider']}, {len(rests_on)} complaints"],
+    )
 
 
 def _step(told: Mapping[str, Any]) -> str:

@@ -115,3 +115,17 @@ def write_sheet(path: Path, heads: Iterable[str], rows: Iterable[Iterable[object
     for row in rows:
         sheet.append([cell(value) for value in row])
     book.save(path)
+
+
+def write_table(file: Path, heads: tuple[str, ...], rows: Iterable[Iterable[object]]) -> None:
+    """CSV with a mark, so that spreadsheets read the Chinese in it; or XLSX. Only its owner may read it."""
+    from proxy import private
+
+    private.close_files()
+    if file.suffix.lower() == ".xlsx":
+        write_sheet(file, heads, rows)
+        return
+    with file.open("w", encoding="utf-8-sig", newline="") as out:
+        written = csv.writer(out)
+        written.writerow(heads)
+        written.writerows(rows)

@@ -31,8 +31,9 @@ SLICE = 50
 T = TypeVar("T")
 
 
-def commands(gate: Gate) -> Mapping[str, Handler]:
-    asked = _Complaints(gate)
+def commands(gate: Gate, decided: Callable[[], None]) -> Mapping[str, Handler]:
+    """``decided`` hears that a case counts, or does not count any more."""
+    asked = _Complaints(gate, decided)
     return {
         "complaint.import": asked.take,
         "complaint.list": asked.list,
@@ -62,8 +63,9 @@ def asked_of(what: Callable[[], T]) -> T:
 
 
 class _Complaints:
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, decided: Callable[[], None]) -> None:
         self._gate = gate
+        self._decided = decided
         self._importing = False
 
     @property
@@ -215,6 +217,7 @@ class _Complaints:
         case, sequence = changed
         if counts:
             self._gate.relay.tally.complaints[case.provider, case.state] += 1
+            self._decided()
         await self._gate.safe(sequence)
         return told(case)
 

@@ -15,7 +15,7 @@ from proxy.ops.people import recipient
 from proxy.roles import Permission
 from proxy.yamlfile import unknown
 
-COMMANDS = ("complaint sweep", "evidence pack", "explain --message", "find", "optout trace")
+COMMANDS = ("complaint sweep", "evidence pack", "explain --message", "find", "journal person", "optout trace")
 """Those that read by themselves and say so here."""
 TAKES_OUT = ("evidence pack",)
 """Those that write files for others."""

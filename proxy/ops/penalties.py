@@ -6,6 +6,7 @@ measured how (proxy/triggers.py), work for a message.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -64,6 +65,7 @@ class Warden:
         self._gate = gate
         self._hours = hours
         self._next_s = 0.0
+        self._looking: asyncio.Task[None] | None = None
         self.ppm: dict[tuple[str, ...], float] = {}
         """Valid complaints of this month in a million messages, by provider."""
 
@@ -71,26 +73,45 @@ class Warden:
         """A few times a second; ``now_s``: monotonic."""
         try:
             self._keep_orders(now)
-            if now_s >= self._next_s:
-                self._next_s = now_s + LOOK_S
-                self.look(now)
-        except (Refused, Impossible) as error:  # the journal is down, or there are too many: the next time
+        except (Refused, Impossible) as error:  # the journal is down, or there are too many orders: the next time
             log.error("penalties not looked after, they are the next time", problem=str(error))
+        if now_s >= self._next_s and (self._looking is None or self._looking.done()):
+            self._next_s = now_s + LOOK_S
+            self._looking = asyncio.get_running_loop().create_task(self._look_beside(now))
 
-    def look(self, now: float) -> None:
-        """What was counted is put away, and what the rules ask for is proposed, or done."""
-        gate = self._gate
+    def soon(self) -> None:
+        """Something was decided that counts: the next tick looks, however long ago the last look was."""
+        self._next_s = 0.0
+
+    def stop(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+
+    async def _look_beside(self, now: float) -> None:
+        try:
+            await self.look(now)
+        except (Refused, Impossible) as error:
+            log.error("what the rules ask for was not looked at, it is the next time", problem=str(error))
+
+    async def look(self, now: float) -> None:
+        """What was counted is put away, and what the rules ask for is proposed, or done; a provider at a time, so that messages do not
+        wait: of each a month of hours is added up."""
+        gate, rest = self._gate, asyncio.sleep
         tally = gate.relay.tally
         self._hours.take(tally.submits, tally.optouts, now)
         gate.cases.sweep(now)
-        providers = list(gate.relay.directory.providers)
-        start = MONTH.start(now)
-        valid = gate.cases.valid_since(start, now + 1)
-        sent = {name: self._hours.of(name, start, now + 1).sent for name in providers}
-        self.ppm = {(name,): valid.get(name, 0) * MILLION / count for name, count in sent.items() if count}
+        providers, start = list(gate.relay.directory.providers), MONTH.start(now)
+        ppm: dict[tuple[str, ...], float] = {}
+        for name in providers:
+            if sent := self._hours.of(name, start, now + 1).sent:
+                ppm[name,] = gate.cases.valid(name, start, now + 1) * MILLION / sent
+            await rest(0)
+        self.ppm = ppm
         rules = gate.relay.rules
-        for asked in due(rules.desk.triggers, providers, self._hours, gate.cases.valid_since, gate.penalties.of, now):
-            self._propose(asked, rules.revision, now)
+        for asked in due(rules.desk.triggers, providers, self._hours, gate.cases.valid, gate.penalties.of, now):
+            if asked is not None:
+                self._propose(asked, rules.revision, now)
+            await rest(0)
 
     def put_away(self, now: float) -> None:
         """The gate is about to stop: what was counted since the last look is not lost."""
@@ -157,7 +178,7 @@ class Warden:
         return {
             "complaint_ppm": self.ppm,
             "penalties": in_force,
-            "penalties_waiting": float(sum(one.state == PROPOSED for one in gate.penalties.all())),
+            "penalties_waiting": float(len(gate.penalties.waiting())),
             "complaints_overdue": {("forward",): float(late), ("answer",): float(unanswered)},
         }
 

@@ -1,0 +1,163 @@
+"""case search: what a case is about, looked for in the journal at rest beside the gate: which message it was, who else got it.
+
+In: a case as the gate tells it. Out: candidates and counts, in words and for programs; the match, noted by the gate. Never: a guess; a whole
+number on the screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proxy.cli import ask, fail, tell, when
+
+if TYPE_CHECKING:
+    from proxy.archive.matching import Candidate, Matched
+    from proxy.archive.sweeping import Swept
+
+
+def _wanted(told: Mapping[str, Any]) -> Any:
+    from proxy.archive.matching import Wanted
+    from proxy.cases import HIDDEN
+
+    whole = told["to"]
+    recipient = int(whole) if HIDDEN not in whole else 0
+    return Wanted(recipient, whole, told["at"], told["sender"], told["text"], told["came"])
+
+
+def matched(told: Mapping[str, Any], config: Path) -> Matched:
+    import time
+
+    from proxy.archive.matching import match as matching
+    from proxy.cases import digits_agree
+    from proxy.cli import find
+
+    places = find.places_of(config)
+    keys = find.keys_of(places)
+    return matching(
+        _wanted(told),
+        lambda question: find.look_through(places, keys, question, time.time()),
+        lambda hit: keys.unseal(hit.sealed),
+        digits_agree,
+    )
+
+
+def note_match(told: Mapping[str, Any], message: str, why: str, config: Path, control: Path | None, json: bool) -> None:
+    """Of the messages that fit, the one that was named: what the case keeps of it comes from the journal, not from whoever types."""
+    found = matched(told, config)
+    chosen = next((one for one in found.candidates if one.hit.name == message), None)
+    if chosen is None:
+        fail(f"match: message {message} is not among those that fit (gate106 complaint match {told['id']} proposes some)")
+    hit = chosen.hit
+    done = ask(
+        config, control, "complaint.match", id=str(told["id"]), message=message, to=str(chosen.number) if chosen.number else None,
+        provider=hit.provider, port=hit.port, signature=hit.signature or None, category=hit.category, sent=hit.at,
+        why=f"{why} (score {chosen.score}: {'; '.join(chosen.why)})"[:500],
+    )  # fmt: skip
+    tell(done, json, [f"case {done['id']}: message {message} of {done['provider']}"])
+
+
+def _candidate(one: Candidate) -> dict[str, Any]:
+    from proxy.number import mask
+
+    hit = one.hit
+    return {
+        "message": hit.name, "score": one.score, "why": list(one.why), "at": hit.at, "to": mask(one.number) if one.number else "",
+        "provider": hit.provider, "from": hit.port, "signature": hit.signature, "category": hit.category, "text": hit.text,
+        "verdict": hit.verdict, "reason": hit.reason,
+    }  # fmt: skip
+
+
+def match_dict(found: Matched) -> dict[str, Any]:
+    covered = found.asked[-1].covered if found.asked else None
+    return {
+        "candidates": [_candidate(one) for one in found.candidates],
+        "within_s": found.within_s,
+        "covered": None
+        if covered is None
+        else {"nodes": [span._asdict() for span in covered.spans], "chain_holds": not (covered.faults or covered.missing)},
+    }
+
+
+def match_lines(told: Mapping[str, Any], found: Matched) -> Iterator[str]:
+    from proxy.archive.matching import ambiguous
+    from proxy.cli.find import _tell_covered
+
+    for one in found.candidates:
+        said = _candidate(one)
+        yield f"{one.score:3}  {said['message']}  {when(said['at'])}  {said['to']}  {said['provider']} {said['from']}  {said['verdict']}"
+        yield f"     {said['text']}"
+        yield f"     {'; '.join(one.why)}"
+    if not found.candidates:
+        yield "no message fits" + (f", from {found.within_s / 3600:g} h before to as long behind" if found.within_s else "")
+        if not found.asked:
+            yield "the case says too little to look for: the number's digits are hidden, and neither port, text nor time is known"
+    elif ambiguous(found.candidates):
+        yield "several fit nearly as well: look at each"
+    if found.candidates:
+        yield f"note which it was: gate106 complaint match {told['id']} --message {found.candidates[0].hit.name} --why …"
+    if found.asked:
+        _tell_covered(found.asked[-1], None)
+
+
+def swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str, config: Path, control: Path | None) -> Swept:
+    import duckdb
+
+    from proxy.archive import sweeping
+    from proxy.archive.asking import NotAQuestion
+    from proxy.archive.manifest import ManifestError
+    from proxy.archive.tail import TailError
+    from proxy.cli import find
+    from proxy.cli.looked import write_down
+    from proxy.cli.sealed import disk_of
+    from proxy.cli.tables import write_table
+    from proxy.desk.journal import JournalError
+
+    places = find.places_of(config)
+    keys = find.keys_of(places)
+    text = _text_of(told, config) or told["text"]
+    if not text:
+        fail(f"case {told['id']}: its message has no text to look for")
+    if out is not None:
+        write_down(
+            control or places.control,
+            places.archive.folder,
+            places.sealing,
+            "complaint sweep",
+            why=why,
+            details=f"case {told['id']}",
+            unmasked=True,
+        )
+    try:
+        found = sweeping.sweep(
+            places.archive.folder, disk_of(places.journal, places.sealing) if places.journal.is_dir() else None, places.node, keys, text=text,
+            signature=told["signature"], port=told["port"], since=told["sent"] - around_s, until=told["sent"] + around_s,
+            persons=out is not None,
+        )  # fmt: skip
+        if out is not None:
+            rows = ([keys.unseal(sealed), provider, port, when(ms / 1000)] for sealed, provider, port, ms in found.sealed)
+            write_table(out, ("number", "provider", "port", "time"), rows)
+    except (TailError, ManifestError, NotAQuestion, JournalError, OSError, duckdb.Error) as error:
+        fail(error)
+    return found
+
+
+def _text_of(told: Mapping[str, Any], config: Path) -> str:
+    """What the message said, from the journal: what the complainant typed may be another."""
+    found = matched({**told, "sender": told["port"], "at": told["sent"]}, config)
+    return next((one.hit.text for one in found.candidates if one.hit.name == told["message"]), "")
+
+
+def swept_lines(found: Swept, out: Path | None) -> Iterator[str]:
+    for one in found.campaign:
+        name = f"【{one.signature}】" if one.signature else "(no signature)"
+        yield f"{one.provider} {one.port} {name}: {one.passed:,} sent to {one.persons:,} people, {one.refused:,} refused"
+    if not found.campaign:
+        yield "nobody else got it"
+    if found.truncated:
+        yield "NOT COMPLETE: so many texts differ that not all were compared"
+    for fault in (*found.covered.faults, *found.covered.missing):
+        yield f"NOT COMPLETE: {fault}"
+    if out is not None:
+        yield f"{out}: {len(found.sealed):,} rows"

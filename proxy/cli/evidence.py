@@ -1,0 +1,245 @@
+"""evidence: ``gate106 evidence pack``, ``evidence verify``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from proxy.cli import CONFIG, Config, Control, Json, Why, ask, fail, say, tell
+
+if TYPE_CHECKING:
+    from proxy.backtest.inquest import Found
+    from proxy.config import Settings
+    from proxy.evidence.proof import Proof
+    from proxy.policy import RuleSet
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+RULES_BYTES_MAX = 8 << 20
+
+
+@app.command("pack", epilog='Example: gate106 evidence pack --case 17 --out case-17.zip --why "request of 20 November"')
+def pack(
+    out: Annotated[Path, typer.Option("--out", help="The ZIP to write.")],
+    why: Why,
+    message: Annotated[str | None, typer.Option("--message", help="The message: 0:4711, or an id of the carrier's.")] = None,
+    case: Annotated[str | None, typer.Option("--case", help="A case that is matched to its message.")] = None,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="With the person's whole number.")] = False,
+    chain: Annotated[
+        bool,
+        typer.Option("--chain", help="With the journal's own bytes up to the end of the day's table: others' messages, too."),
+    ] = False,
+    config: Config = CONFIG,
+    journal: Annotated[Path | None, typer.Option("--journal", help="Its folder, if not the settings'.")] = None,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Make a signed ZIP of all there is about one message: PDF, JSON, rules of then, chain proof. The journal keeps who made it."""
+    import hashlib
+    import time
+
+    from proxy import private
+    from proxy.cli.looked import write_down
+    from proxy.cli.message import inquest_of
+
+    private.close_files()
+    if (message is None) is (case is None):
+        fail("pack: say --message or --case")
+    told = dict(ask(config, control, "complaint.show", id=case, unmasked=unmasked, why=why)) if case is not None else None
+    wanted = told["message"] if told is not None else message
+    if not wanted:
+        fail(f"case {case} is matched to no message yet (gate106 complaint match {case})")
+    settings, found, rules = inquest_of(wanted, config, journal, None)
+    place = f"{settings.node}:{found.meant.sequence}"
+    write_down(
+        control or settings.control,
+        settings.archive.folder,
+        settings.sealing,
+        "evidence pack",
+        why=why,
+        details=f"message {place}",
+        unmasked=unmasked,
+    )
+    given = _given(control or settings.control, found, _names(found, rules.get(found.verdict.revision)))
+    data = _packed(settings, journal or settings.journal, found, rules, told, given, time.time(), whole=unmasked, chain=chain)
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        out.write_bytes(data)
+    except OSError as error:
+        fail(f"{out}: {error.strerror or error}")
+    if case is not None:
+        ask(config, control, "complaint.note", id=case, what="evidence", why=f"{out.name}, SHA-256 {digest}: {why}"[:500])
+    told_of = {"file": str(out), "message": place, "sha256": digest, "bytes": len(data), "masked": not unmasked}
+    tell(told_of, json, [f"{out}: message {place}, {len(data):,} bytes, SHA-256 {digest}"])
+
+
+@app.command("verify", epilog="Example: gate106 evidence verify case-17.zip --key head.pub")
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="PACK", help="The ZIP.")],
+    key: Annotated[Path | None, typer.Option("--key", help="The public key that was handed over (head.pub).")] = None,
+    head: Annotated[str, typer.Option("--head", help="The digest of the day's head, as it was published.")] = "",
+    json: Json = False,
+) -> None:
+    """Tell whether a pack is as it was made, and name what was altered. Needs no gate. Exit 1 if anything was."""
+    from proxy.evidence.checking import NotAPack, check
+
+    public = None
+    if key is not None:
+        try:
+            public = bytes.fromhex(key.read_text().strip())
+        except (OSError, ValueError) as error:
+            fail(f"{key}: is no public key: {getattr(error, 'strerror', None) or error}")
+    try:
+        found = check(file, public, head)
+    except NotAPack as error:
+        fail(error)
+    except OSError as error:
+        fail(f"{file}: {error.strerror or error}")
+    message = found.said.get("message")
+    place = message.get("message", "") if isinstance(message, dict) else ""
+    lines = [f"ALTERED: {fault}" for fault in found.faults] or [f"{file}: message {place}, as it was made"]
+    tell({"altered": list(found.faults), "notes": list(found.notes), "message": place}, json, [*lines, *map(str, found.notes)])
+    raise typer.Exit(1 if found.faults else 0)
+
+
+# -- what is in it
+
+
+def _packed(
+    settings: Settings, journal: Path, found: Found, rules: Mapping[str, RuleSet | None], case: dict[str, Any] | None,
+    given: list[dict[str, Any]] | None, now: float, *, whole: bool, chain: bool,
+) -> bytes:  # fmt: skip
+    from proxy.archive.keys import Keys, KeysError
+    from proxy.archive.manifest import ManifestError
+    from proxy.backtest import retold
+    from proxy.cli.sealed import disk_of
+    from proxy.desk.journal import JournalError
+    from proxy.desk.sealing import SealingError
+    from proxy.evidence import paper
+    from proxy.evidence.pack import CHAIN, EVIDENCE, PROOF, as_bytes, packed
+    from proxy.evidence.proof import prove
+    from proxy.policy import moments
+
+    then = rules.get(found.verdict.revision)
+    try:
+        keys = Keys(settings.archive.keys)
+        proof: Proof = prove(
+            settings.archive.folder, disk_of(journal, settings.sealing), settings.node, found.meant.sequence, chain=chain
+        )
+    except (KeysError, ManifestError, JournalError, SealingError, ValueError, OSError) as error:
+        fail(error)
+    if chain and not whole and not proof.said["sealed"]:
+        fail(
+            "pack: --chain holds whole numbers and other people's messages: it needs --unmasked (not where the journal is sealed)"
+        )
+    said: dict[str, Any] = {
+        "masked": not whole,
+        "message": retold.as_dict(found, settings.node, now, whole=whole),
+        "rules": list(_rules(found, then)),
+        "consents": [*_consents(found, then), *(given or ())],
+        "consents_asked": given is not None,
+        "case": _case(case, found) if case is not None else None,
+        "proof": proof.said,
+    }
+    files = {
+        EVIDENCE: as_bytes(said),
+        "evidence.pdf": paper.evidence(said),
+        PROOF: as_bytes(proof.said),
+        **_rule_files(settings, found),
+    }
+    if proof.chain:
+        files[CHAIN] = proof.chain
+    about = {"message": said["message"]["message"], "masked": not whole, "made": moments.local(now), "node": settings.node}
+    return packed(files, about, keys)
+
+
+def _rules(found: Found, then: RuleSet | None) -> Iterator[dict[str, Any]]:
+    """Each rule of then: what it says, what it rests on, what it said of this message; first those that objected."""
+    if then is None or found.then is None:
+        return
+    known = {rule.id: rule for rule in (*then.rules, *then.ordered)}
+    objecting = {found.rule(found.verdict.revision, number) for number, _, _ in found.verdict.breaches}
+    for part in sorted(found.then.parts, key=lambda part: part.rule not in objecting):
+        rule = known.get(part.rule)
+        yield {
+            "rule": part.rule, "say": part.say, "basis": rule.basis if rule is not None else "", "mode": part.mode, "says": part.says.zh,
+            "why": part.why.zh, "says_en": str(part.says), "why_en": str(part.why),
+            "where": f"{rule.file}:{rule.line}" if rule and rule.file else "",
+        }  # fmt: skip
+
+
+def _consents(found: Found, then: RuleSet | None) -> Iterator[dict[str, Any]]:
+    """What the person had agreed to, by the registry of then, as far as it is about this sender."""
+    from proxy.policy import moments
+    from proxy.policy.people import state_of
+
+    if then is None or found.then is None:
+        return
+    at, names = found.verdict.time, _names(found, then)
+    for row in then.registry.consents.rows():
+        if row.recipient == found.verdict.recipient and row.time <= at and row.advertiser in names:
+            yield {
+                "advertiser": row.advertiser, "category": row.category, "state": state_of(row, at), "since": moments.local(row.time),
+                "until": moments.local(row.until) if row.until < 1e11 else "", "proof": row.proof, "reviewed_by": row.reviewed_by,
+            }  # fmt: skip
+
+
+def _names(found: Found, then: RuleSet | None) -> set[str]:
+    """Under which the sender of the message may have been agreed to; the empty one is anybody. What the person agreed to of others is
+    nobody's business here."""
+    if then is None or found.then is None:
+        return {""}
+    facts = found.then.verdict.facts
+    return {"", facts.signature, then.registry.advertiser_of(facts.signature_hash)}
+
+
+def _given(control: Path, found: Found, names: set[str]) -> list[dict[str, Any]] | None:
+    """What the person had agreed to by the files that came with their proof; None where no gate runs that could tell."""
+    from proxy.ops import client
+    from proxy.policy import moments
+
+    if not found.verdict.recipient:
+        return []
+    try:
+        told = client.ask(control, "consent.show", to=str(found.verdict.recipient))
+    except client.NobodyAnswers:
+        return None
+    except client.CannotAsk as error:
+        fail(error)
+    at = found.verdict.time
+    return [
+        {
+            "advertiser": one["advertiser"], "category": one["category"], "state": one["state"], "since": moments.local(one["given"]),
+            "until": moments.local(one["until"]) if one["until"] else "", "proof": f"SHA-256 {one['proof']}" if one["proof"] else "",
+            "reviewed_by": one["reviewer"], "source": one["source"], "file": one["file"],
+        }
+        for one in told["consents"]
+        if one["given"] <= at and one["advertiser"] in names
+    ]  # fmt: skip
+
+
+def _case(case: dict[str, Any], found: Found) -> dict[str, Any]:
+    """Without digits that may be those of a code."""
+    from proxy.backtest.differing import masked
+    from proxy.message import Category
+
+    return case | {"text": masked(case["text"], code=found.verdict.category is Category.OTP)}
+
+
+def _rule_files(settings: Settings, found: Found) -> dict[str, bytes]:
+    """The files in which rules of then stood; lists of people are not among them."""
+    from proxy.kept import Kept
+
+    kept, revision = Kept(settings.revisions.folder, settings.revisions.keep), found.verdict.revision
+    if not kept.has(revision):
+        return {}
+    try:
+        files = {name: data for name, data in kept.files(revision).items() if name.endswith((".yaml", ".yml"))}
+    except OSError as error:
+        fail(f"the rules {revision}: {error.strerror or error}")
+    if sum(map(len, files.values())) > RULES_BYTES_MAX:
+        say(f"the rules of then are more than {RULES_BYTES_MAX >> 20} MB: they are left out")
+        return {}
+    return {f"rules/{name}": data for name, data in files.items() if ".." not in name}

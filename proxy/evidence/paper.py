@@ -1,0 +1,190 @@
+"""Paper: an evidence, and the letter of a penalty, as pages. Everything in them may be a stranger's words: it is drawn, never read as markup.
+
+In: mappings as the pack has them. Out: bytes of a PDF, the same for the same. Never: markup, a picture, a file or an address.
+
+Chinese is set in a font that every reader brings along (STSong-Light), so none is embedded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
+from typing import Any
+from xml.sax.saxutils import escape
+
+from reportlab.lib import colors
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+
+from proxy.policy import moments
+from proxy.shown import plain
+
+FONT = "STSong-Light"
+SOFT, LINE = colors.HexColor("#5f5e66"), colors.HexColor("#d9d8de")
+WIDTH = A4[0] - 36 * mm
+CHARS_MAX = 3000
+"""Of one cell: more is in the JSON beside it."""
+CASES_MAX = 500
+_BIG = ParagraphStyle("big", fontName=FONT, fontSize=17, leading=23)
+_HEAD = ParagraphStyle("head", fontName=FONT, fontSize=11, leading=15, spaceBefore=10, spaceAfter=4, textColor=SOFT)
+_TEXT = ParagraphStyle("text", fontName=FONT, fontSize=10, leading=15, wordWrap="CJK", spaceAfter=5)
+_CELL = ParagraphStyle("cell", fontName=FONT, fontSize=8.5, leading=12, wordWrap="CJK")
+_SOFT = ParagraphStyle("soft", parent=_CELL, textColor=SOFT)
+
+Rows = Sequence[tuple[str, Any]]
+
+
+def evidence(said: Mapping[str, Any]) -> bytes:
+    """The pages of a pack. ``said``: its evidence.json."""
+    return _document(f"证据包 Evidence {said['message']['message']}", _evidence(said))
+
+
+def letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: float) -> bytes:
+    """To a provider about a penalty, with the complaints it rests on as annex."""
+    return _document(f"处罚通知书 Notice of penalty {penalty['id']}", _letter(penalty, cases, now))
+
+
+def _document(title: str, parts: Iterator[Any]) -> bytes:
+    pdfmetrics.registerFont(UnicodeCIDFont(FONT))
+    out = BytesIO()
+    document = SimpleDocTemplate(
+        out, pagesize=A4, leftMargin=18 * mm, rightMargin=18 * mm, topMargin=16 * mm, bottomMargin=16 * mm, title=title,
+        author="gate106", invariant=1,
+    )  # fmt: skip
+    document.build([_paragraph(title, _BIG), Spacer(0, 3 * mm), *parts])
+    return out.getvalue()
+
+
+def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
+    message, proof = said["message"], said["proof"]
+    yield _paragraph("号码已隐去" if said["masked"] else "含完整号码, 仅供有权查阅者使用", _SOFT)
+    if case := said.get("case"):
+        yield _paragraph("投诉 Complaint", _HEAD)
+        yield _pairs([
+            ("案件 case", f"{case['id']} ({case['source']} {case['reference']})"), ("认定 state", case["state"]), ("投诉人 number", case["to"]),
+            ("反映的时间 time", _when(case["at"])), ("反映的端口 sender", case["sender"]), ("反映的内容 text", case["text"]),
+        ])  # fmt: skip
+    yield _paragraph("短信 Message", _HEAD)
+    yield _pairs([
+        ("记录 record", message["message"]), ("时间 time", message["at"]), ("通道商 provider", f"{message['provider']} ({message['account']})"),
+        ("端口 from", message["from"]), ("接收人 to", message["to"]), ("类别 category", message["category"]), ("内容 text", message["text"]),
+        ("结果 verdict", " ".join(filter(None, (message["verdict"], message["reason"], message["rule"])))),
+        ("规则版本 revision", message["revision"]),
+        ("运营商应答 answers", "; ".join(f"{one['at']} {one['effect']}" for one in message["answers"])),
+        ("回执 receipts", "; ".join(f"{one['at']} {one['state']}" for one in message["receipts"])),
+    ])  # fmt: skip
+    person = message["person"]
+    yield _paragraph("当时此人的状态 The person then", _HEAD)
+    yield _pairs([
+        ("已拒收 refused", "; ".join(f"{one['scope']} {one['value']} ({one['source']}, {one['since']})" for one in person["refusals"])),
+        ("已收短信 received", f"{len(person['received'])}"),
+        ("之后拒收 refused later", "; ".join(f"{one['at']} {one['scope']} {one['value']}" for one in person["refused_later"])),
+    ])  # fmt: skip
+    yield _paragraph("同意证明 Consent", _HEAD)
+    yield _table(
+        ("广告主", "状态", "自", "至", "证明"),
+        [(one["advertiser"], one["state"], one["since"], one["until"], one["proof"]) for one in said["consents"]],
+        "没有登记的同意 No consent is registered",
+    )
+    yield _paragraph("规则 Rules", _HEAD)
+    yield _table(
+        ("规则 rule", "说明 say", "依据 basis", "判定 says"),
+        [(one["rule"], one["say"], one["basis"], one["says"]) for one in said["rules"]],
+        "当时的规则没有保留 The rules of then are not kept",
+    )
+    yield _paragraph("日志链 Chain", _HEAD)
+    yield _pairs([
+        ("记录摘要 record", proof["record_digest"]), ("提交组 group", f"…{proof['group']['last']}: {proof['group']['digest']}"),
+        ("日志段 segment", proof["segment"]), ("当日签名 head", _head(proof)),
+    ])  # fmt: skip
+    yield _paragraph("核验: gate106 evidence verify 此压缩包 (--key 公布的公钥, --head 公布的当日摘要)", _SOFT)
+
+
+def _head(proof: Mapping[str, Any]) -> str:
+    return (
+        f"{proof['table'][7]}, records {proof['table'][0]}–{proof['table'][1]}"
+        if proof["head"]
+        else "当日尚未结束 not signed yet"
+    )
+
+
+STEPS = {"warn": "警告", "throttle": "限速", "suspend-marketing": "暂停营销类短信", "suspend-all": "暂停全部短信"}
+_STATES = {
+    "proposed": "待批准",
+    "in-force": "生效",
+    "over": "已到期",
+    "lifted": "已解除",
+    "rejected": "未通过",
+    "raised": "已加重",
+}
+
+
+def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: float) -> Iterator[Any]:
+    step = STEPS[penalty["step"]] + (f"至原速率的 {penalty['share']:.0%}" if penalty["step"] == "throttle" else "")
+    yield _paragraph(f"致: {penalty['provider']}", _TEXT)
+    yield _paragraph(f"编号: {penalty['name']}    日期: {_when(now)[:10]}    状态: {_STATES[penalty['state']]}", _SOFT)
+    yield Spacer(0, 2 * mm)
+    if penalty["figure"] or penalty["say"]:
+        yield _paragraph(f"事实: {penalty['figure'] or penalty['say']}", _TEXT)
+    if penalty["events"]:
+        yield _paragraph(f"理由: {penalty['events'][0]['why']}", _TEXT)
+    if penalty["trigger"]:
+        yield _paragraph(f"规则: {penalty['trigger']} {penalty['say']} (版本 {penalty['revision']})", _TEXT)
+    yield _paragraph(f"依据: {penalty['basis'] or '合同与运营商管理规定'}", _TEXT)
+    yield _paragraph(
+        f"决定: {step}" + (f", 自 {_when(penalty['since'])} 至 {_when(penalty['until'])}" if penalty["since"] else ""), _TEXT
+    )
+    yield _paragraph("到期自动恢复. 如有异议, 请书面申诉并附证明; 申诉期间处罚继续执行.", _TEXT)
+    yield _pairs([
+        ("provider", penalty["provider"]), ("decision", penalty["step"]), ("from", _when(penalty["since"])), ("to", _when(penalty["until"])),
+        ("measured", penalty["figure"]), ("basis", penalty["basis"]), ("appeal", penalty["appeal"]),
+    ])  # fmt: skip
+    yield _paragraph("附件: 有效投诉 Annex: valid complaints", _HEAD)
+    yield _table(
+        ("案件", "来源编号", "时间", "号码", "端口", "签名", "短信"),
+        [
+            (one["id"], one["reference"], _when(one["at"]), one["to"], one["port"], one["signature"], one["message"])
+            for one in cases[:CASES_MAX]
+        ],
+        "没有 None",
+    )
+    if len(cases) > CASES_MAX:
+        yield _paragraph(f"另有 {len(cases) - CASES_MAX} 件", _SOFT)
+
+
+# -- pieces
+
+
+def _when(at: float) -> str:
+    return moments.local(at) if at else ""
+
+
+def _paragraph(text: object, style: ParagraphStyle) -> Paragraph:
+    """A stranger's words: without what is obeyed, and without markup."""
+    return Paragraph(escape(plain(str(text), " ")[:CHARS_MAX]), style)
+
+
+def _pairs(rows: Rows) -> Table:
+    shown = [(_paragraph(name, _SOFT), _paragraph(value, _CELL)) for name, value in rows if value not in (None, "")]
+    return _styled(Table(shown or [("", "")], colWidths=(38 * mm, WIDTH - 38 * mm)))
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[object]], nothing: str) -> Any:
+    if not rows:
+        return _paragraph(nothing, _SOFT)
+    cells = [[_paragraph(head, _SOFT) for head in heads], *([_paragraph(cell, _CELL) for cell in row] for row in rows)]
+    return _styled(Table(cells, colWidths=[WIDTH / len(heads)] * len(heads), repeatRows=1))
+
+
+def _styled(table: Table) -> Table:
+    table.setStyle(
+        TableStyle([
+            ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE), ("LEFTPADDING", (0, 0), (-1, -1), 2),
+            ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
+        ])
+    )  # fmt: skip
+    return table

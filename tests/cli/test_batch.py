@@ -1,0 +1,162 @@
+"""Batches as people send them: columns called many things, numbers and times spelt many ways, files of every kind, and hostile ones."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import date, datetime
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from proxy.cli import tables
+from proxy.cli.batch import COLUMNS, read_batch
+from proxy.cli.tables import NotATable, rows_of, write_sheet
+from proxy.policy import moments
+
+AT = moments.moment("2026-11-11 10:05")[0]
+
+
+def read(path: Path, data: bytes) -> list[tuple[int, list[str]]]:
+    path.write_bytes(data)
+    return list(rows_of(path))
+
+
+def batch(*rows: list[str]):
+    return read_batch("a.csv", enumerate(rows, 1))
+
+
+@pytest.mark.parametrize("name", [name for names in COLUMNS.values() for name in names])
+def test_a_column_is_known_by_each_of_its_names(name: str) -> None:
+    (kind,) = (kind for kind, names in COLUMNS.items() if name in names)
+    heads = ["投诉号码", "端口", name.upper()] if kind != "number" else ["端口", name]
+    cells = {"at": "2026-11-11 10:05", "came": "2026-11-11 10:05", "number": "13800210500"}.get(kind, "1069")
+    found = batch(heads, ["13800210500", "1069", cells] if kind != "number" else ["1069", cells])
+    assert found.problems == []
+    assert kind in found.rows[0]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2026-11-11 10:05", "2026/11/11 10:05:00", "2026-11-11T10:05", "2026年11月11日 10时05分", "2026.11.11 10:05", "20261111 1005".replace(" ", ""),
+        "２０２６-11-11 10：05", "20261111100500",
+    ],
+)  # fmt: skip
+def test_a_time_is_read_however_it_is_written(written: str) -> None:
+    assert batch(["号码", "手机号", "时间"], ["", "13800210500", written]).rows[0]["at"] == AT
+
+
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [
+        ("13800210500", "13800210500"), ("+86 138-0021-0500", "13800210500"), ("１３８００２１０５００", "13800210500"), ("138****0500", "138****0500"),
+        ("138xxxx0500", "138****0500"), ("86138****0500", "138****0500"), ("138＊＊＊＊0500", "138****0500"), ("138••••0500", "138****0500"),
+    ],
+)  # fmt: skip
+def test_a_number_is_read_also_with_digits_hidden(written: str, read_as: str) -> None:
+    assert batch(["手机号", "端口"], [written, "1069"]).rows[0]["number"] == read_as
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([["端口", "内容"]], "a.csv:1: the first row names the columns, and none of them is the complainant's number"),
+        ([["手机号", "备注"]], "a.csv:1: no column says from where, when or what came (端口, 接收时间, 短信内容)"),
+        ([["手机号", "端口"], ["1**********", "1"]], "a.csv:2: the complainant's number: of 11 digits at most 6 may be hidden (like 138****0500)"),
+        ([["手机号", "端口"], ["138****05000", "1"]], "a.csv:2: the complainant's number: of 11 digits at most 6 may be hidden (like 138****0500)"),
+        ([["手机号", "端口"], ["01012345678", "1"]], "a.csv:2: the complainant's number: a landline"),
+        ([["手机号", "时间"], ["13800210500", "2026-02-30"]], "a.csv:2: the time '2026-02-30' is not in the calendar"),
+        ([], "a.csv:1: holds no rows"),
+    ],
+    ids=range(7),
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_its_line(rows: list[list[str]], says: str) -> None:
+    found = batch(*rows)
+    assert found.problems[0].startswith(says)
+    assert found.bad == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_csv_is_read_in_every_encoding_and_with_every_separator(tmp_path: Path, encoding: str, separator: str) -> None:
+    text = (
+        separator.join(("投诉号码", "短信内容"))
+        + "\r\n"
+        + separator.join(("13800210500", '"双11, 满300;减50\n第二行"'))
+        + "\r\n"
+    )
+    assert read(tmp_path / "a.csv", text.encode(encoding)) == [
+        (1, ["投诉号码", "短信内容"]),
+        (3, ["13800210500", "双11, 满300;减50\n第二行"]),
+    ]
+
+
+def test_an_xlsx_is_read_as_people_fill_it_in(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["投诉号码", "端口", "接收时间", "投诉时间"])
+    book.active.append([13800210500, 1069001.0, datetime(2026, 11, 11, 10, 5), date(2026, 11, 12)])  # noqa: DTZ001 # spreadsheets know no zones
+    book.active.append([None, None, None, None])
+    book.save(tmp_path / "a.xlsx")
+    assert list(rows_of(tmp_path / "a.xlsx")) == [
+        (1, ["投诉号码", "端口", "接收时间", "投诉时间"]), (2, ["13800210500", "1069001", "2026-11-11 10:05:00", "2026-11-12 00:00:00"]),
+    ]  # fmt: skip
+
+
+def test_a_formula_is_neither_run_nor_read(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["手机号", "内容"])
+    book.active.append(["13800210500", '=HYPERLINK("http://a/","x")'])
+    book.save(tmp_path / "a.xlsx")
+    assert list(rows_of(tmp_path / "a.xlsx"))[1] == (2, ["13800210500", ""])
+
+
+def bomb(parts: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, data in parts.items():
+            made.writestr(name, data)
+    return out.getvalue()
+
+
+LAUGHS = b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><worksheet><sheetData>&b;</sheetData></worksheet>'
+
+
+@pytest.mark.parametrize(
+    "data", [b"PK\x03\x04", b"PK\x03\x04" + b"\0" * 100, bomb({"a": b"x"}), bomb({"[Content_Types].xml": LAUGHS})], ids=range(4)
+)
+def test_what_is_no_xlsx_is_said_to_be_none(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(NotATable, match="cannot be read as XLSX"):
+        read(tmp_path / "a.xlsx", data)
+
+
+def test_xml_that_expands_is_refused(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["x"])
+    book.save(tmp_path / "a.xlsx")
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as made:
+        parts = {name: made.read(name) for name in made.namelist()}
+    parts["xl/worksheets/sheet1.xml"] = LAUGHS
+    with pytest.raises(NotATable):
+        read(tmp_path / "a.xlsx", bomb(parts))
+
+
+def test_what_unpacks_to_too_much_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "UNPACKED_BYTES_MAX", 1000)
+    with pytest.raises(NotATable, match="unpacks to more than"):
+        read(tmp_path / "a.xlsx", bomb({"a": b"\0" * 2000}))
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, ",".join("x" * 100), "x\n" * 11])
+def test_rows_and_cells_have_bounds(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "ROWS_MAX", 10)
+    with pytest.raises(NotATable):
+        read(tmp_path / "a.csv", text.encode())
+
+
+def test_what_is_written_for_a_spreadsheet_stays_text(tmp_path: Path) -> None:
+    write_sheet(tmp_path / "a.xlsx", ("a", "b"), [["=1+1", "\x1b[31m红"], ["13800210500", 5]])
+    sheet = openpyxl.load_workbook(tmp_path / "a.xlsx").active
+    assert [cell.data_type for row in sheet.iter_rows() for cell in row] == ["s"] * 6
+    assert [list(row) for row in sheet.iter_rows(values_only=True)][1:] == [["=1+1", "[31m红"], ["13800210500", "5"]]

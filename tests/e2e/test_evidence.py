@@ -1,0 +1,115 @@
+"""Evidence at a real gate: a pack of a message is made, travels to a machine without the gate, and is checked there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from proxy.desk import entries, operated
+from proxy.desk.journal import OsDisk, read
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import SHANGHAI, Gate, provider, run
+from tests.e2e.pdus import SUBMIT_SM, message, pdu
+from tests.e2e.raw import Raw
+from tests.e2e.test_complaints import batch, told
+
+RULES = """\
+rules:
+  - {id: words, say: 禁发词, basis: 广告法 9, when: {text: 六合彩}, then: reject, reason: keyword}
+"""
+ANNA = SHANGHAI.format(7)
+AD = "【测试】双11优惠券满300减50 拒收请回复R"
+MakeGate = Callable[..., Gate]
+
+
+@pytest.fixture
+def gate(carrier: Carrier, make_gate: MakeGate) -> Gate:
+    made = make_gate(carrier.port, [provider("jia", "1069001", category="marketing")])
+    made.write_rules(RULES)
+    made.start()
+    with Raw(made.port) as client:
+        assert client.bind("jia").status == 0
+        for text in (AD, AD.replace("优惠券", "六合彩")):
+            body = message(b"1069001", ANNA.encode(), text.encode("utf-16-be"), data_coding=8)
+            client.ask(pdu(SUBMIT_SM, next(client._sequences), body))
+    assert run("journal", "roll", "--config", made.config).returncode == 0
+    return made
+
+
+def test_a_pack_is_made_and_checked_where_no_gate_is(gate: Gate, tmp_path: Path) -> None:
+    sent, refused = reversed(told(gate, "find", "--to", ANNA)["messages"])
+    pack, whole = tmp_path / "a.zip", tmp_path / "b.zip"
+    made = told(gate, "evidence", "pack", "--message", refused["id"], "--out", pack, "--why", "court")
+    assert made["masked"]
+    assert pack.stat().st_mode & 0o077 == 0
+    with zipfile.ZipFile(pack) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    assert parts.keys() == {
+        "manifest.json",
+        "signature.json",
+        "evidence.json",
+        "evidence.pdf",
+        "proof.json",
+        "rules/rules.yaml",
+    }
+    assert parts["rules/rules.yaml"].decode() == RULES
+    assert parts["evidence.pdf"].startswith(b"%PDF")
+    said = json.loads(parts["evidence.json"])
+    assert (said["message"]["verdict"], said["message"]["reason"], said["message"]["rule"]) == ("reject", "keyword", "words")
+    assert (said["rules"][0]["rule"], said["rules"][0]["basis"], said["rules"][0]["says"]) == ("words", "广告法 9", "拒绝")
+    assert not any(ANNA.encode() in data for data in parts.values())
+    line = run("evidence", "pack", "--message", sent["id"], "--out", whole, "--chain", "--why", "x", "--config", gate.config)
+    assert (line.returncode, "needs --unmasked" in line.stderr) == (2, True)
+    told(gate, "evidence", "pack", "--message", sent["id"], "--out", whole, "--unmasked", "--chain", "--why", "court")
+    away = tmp_path / "away"
+    away.mkdir()
+    for path in (pack, whole, gate.folder / "keys" / "head.pub"):
+        shutil.copy(path, away)
+    looks = [
+        operated.unpack_operated(one.body) for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == entries.OPERATED
+    ]
+    assert [(one.command, one.why) for one in looks if one.command.startswith("evidence")] == [
+        ("evidence pack", "court"),
+        ("evidence pack --unmasked", "court"),
+    ]
+    gate.stop()
+    for path in gate.folder.iterdir():
+        if (
+            path != tmp_path
+            and path != away
+            and path.is_dir()
+            and path.name in ("journal", "archive", "keys", "rules", "revisions")
+        ):
+            shutil.rmtree(path)
+    for name in ("a.zip", "b.zip"):
+        checked = run("evidence", "verify", away / name, "--key", away / "head.pub", "--json")
+        assert (checked.returncode, json.loads(checked.stdout)["altered"]) == (0, []), checked.stdout
+    parts["evidence.json"] = parts["evidence.json"].replace(b'"reject"', b'"allow"')
+    with zipfile.ZipFile(away / "a.zip", "w") as forged:
+        for name, data in parts.items():
+            forged.writestr(name, data)
+    checked = run("evidence", "verify", away / "a.zip", "--key", away / "head.pub")
+    assert (checked.returncode, checked.stdout.splitlines()[0]) == (1, "ALTERED: evidence.json: was altered")
+
+
+def test_a_case_has_its_pack_and_remembers_it_and_a_penalty_its_letter(gate: Gate, tmp_path: Path) -> None:
+    told(gate, "complaint", "import", batch(gate, "a.csv", ("A1", ANNA, "1069001", "", "优惠券满300减50")), "--why", "x")
+    line = run("evidence", "pack", "--case", "1", "--out", tmp_path / "x.zip", "--why", "x", "--config", gate.config)
+    assert (line.returncode, "matched to no message yet" in line.stderr) == (2, True)
+    first = told(gate, "complaint", "match", "1")["candidates"][0]
+    told(gate, "complaint", "match", "1", "--message", first["message"], "--why", "agrees")
+    told(gate, "complaint", "decide", "1", "valid", "--why", "no consent")
+    told(gate, "evidence", "pack", "--case", "1", "--out", tmp_path / "c.zip", "--why", "request")
+    with zipfile.ZipFile(tmp_path / "c.zip") as packed:
+        said = json.loads(packed.read("evidence.json"))
+    assert (said["case"]["reference"], said["case"]["state"], said["message"]["message"]) == ("A1", "valid", first["message"])
+    assert told(gate, "complaint", "show", "1")["events"][-1]["what"] == "evidence"
+    told(gate, "penalty", "propose", "--provider", "jia", "--step", "warn", "--why", "投诉属实", "--basis", "contract 7.2")
+    done = told(gate, "penalty", "letter", "1", "--out", tmp_path / "letter.pdf")
+    assert done["cases"] == 1
+    assert (tmp_path / "letter.pdf").read_bytes().startswith(b"%PDF")

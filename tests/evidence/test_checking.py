@@ -1,0 +1,231 @@
+"""A pack is checked by somebody who has nothing but it and what was published; whoever alters anything in it is found out."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.archive import heads
+from proxy.archive.keys import Keys
+from proxy.desk import entries
+from proxy.evidence import paper
+from proxy.evidence.checking import Checked, NotAPack, check
+from proxy.evidence.pack import CHAIN, EVIDENCE, MANIFEST, PROOF, SIGNATURE, as_bytes, packed
+from proxy.evidence.proof import prove
+from tests.archive.journals import Shelf, nights
+from tests.house import House
+
+
+class Desk:
+    """A journal of two days of which the first is rolled and signed, and the pack of one of its messages."""
+
+    def __init__(self, tmp_path: Path, *, chain: bool = True) -> None:
+        self.house, self.shelf = House(tmp_path), Shelf(tmp_path)
+        self.path = tmp_path / "pack.zip"
+        nights(self.house)
+        self.heads: list[heads.Head] = []
+        self.shelf.roll(self.house.disk, self.house.now)
+        (self.head,) = (heads._read(path) for path in (self.shelf.folder / "node-0" / "heads").glob("*.json"))
+        self.record = next(one.sequence for one in self.house.written() if one.kind == entries.VERDICT)
+        self.proof = prove(self.shelf.folder, self.house.disk, 0, self.record, chain=chain)
+        self.files = {EVIDENCE: as_bytes({"message": {"message": f"0:{self.record}"}}), PROOF: as_bytes(self.proof.said)}
+        if chain:
+            self.files[CHAIN] = self.proof.chain
+        self.write(packed(self.files, {"masked": False}, self.shelf.keys))
+
+    def write(self, data: bytes) -> None:
+        self.path.write_bytes(data)
+
+    def parts(self) -> dict[str, bytes]:
+        with zipfile.ZipFile(self.path) as made:
+            return {name: made.read(name) for name in made.namelist()}
+
+    def rewrite(self, parts: dict[str, bytes]) -> None:
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as made:
+            for name, data in parts.items():
+                made.writestr(name, data)
+        self.write(out.getvalue())
+
+    def check(self, public: bytes | None = None, head: str = "") -> Checked:
+        return check(self.path, public or self.shelf.keys.public, head)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_a_pack_is_as_it_was_made_and_its_record_leads_to_the_head_that_was_published(desk: Desk) -> None:
+    found = desk.check(head=desk.head.digest)
+    assert found.faults == ()
+    assert found.said["message"]["message"] == f"0:{desk.record}"
+    chain, signed, published = (
+        next(note for note in found.notes if part in note) for part in ("chain holds", "key that was given", "published")
+    )
+    assert chain.endswith(f"from record {desk.record} to {desk.head.last}")
+    assert desk.shelf.keys.public.hex()[:16] in signed
+    assert published.startswith(f"the head of {desk.head.day}")
+
+
+def test_without_the_key_and_the_head_it_says_what_is_to_be_compared(desk: Desk) -> None:
+    found = check(desk.path, None)
+    assert found.faults == ()
+    assert any(desk.shelf.keys.public.hex() in note and "compare" in note for note in found.notes)
+    assert any(desk.head.digest in note for note in found.notes)
+
+
+def test_the_same_evidence_is_the_same_bytes(desk: Desk) -> None:
+    assert packed(desk.files, {"masked": False}, desk.shelf.keys) == desk.path.read_bytes()
+
+
+def changed(name: str, change: Callable[[bytes], bytes]) -> Callable[[dict[str, bytes]], None]:
+    def do(parts: dict[str, bytes]) -> None:
+        parts[name] = change(parts[name])
+
+    return do
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def said_otherwise(**more: Any) -> Callable[[bytes], bytes]:
+    return lambda data: as_bytes(json.loads(data) | more)
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        (changed(EVIDENCE, lambda data: data.replace(b"0:", b"1:")), "evidence.json: was altered"),
+        (changed(PROOF, said_otherwise(record=7)), "proof.json: was altered"),
+        (changed(CHAIN, lambda data: flipped(data, len(data) // 2)), "chain.bin: was altered"),
+        (lambda parts: parts.pop(PROOF), "proof.json: was taken out"),
+        (lambda parts: parts.update({"note.txt": b"x"}), "note.txt: was put in"),
+        (changed(MANIFEST, said_otherwise(masked=True)), "manifest.json: was altered: the signature is not good"),
+        (changed(SIGNATURE, lambda data: data.replace(b'"signature": "', b'"signature": "00')), "manifest.json: was altered: the signature is not good"),
+        (lambda parts: parts.pop(SIGNATURE), "signature.json: was taken out"),
+        (changed(SIGNATURE, lambda data: b"[]"), "signature.json: was altered (it says nothing)"),
+        (changed(MANIFEST, lambda data: b"{"), "manifest.json: was altered (it cannot be read)"),
+    ],
+    ids=range(10),
+)  # fmt: skip
+def test_what_was_altered_taken_out_or_put_in_is_named(desk: Desk, how: Callable[[dict[str, bytes]], None], says: str) -> None:
+    parts = desk.parts()
+    how(parts)
+    desk.rewrite(parts)
+    assert says in desk.check().faults
+
+
+def test_a_pack_that_somebody_else_signed_anew_is_found_by_the_key(desk: Desk, tmp_path: Path) -> None:
+    other = Keys(tmp_path / "other", make=True)
+    forged = desk.files | {EVIDENCE: as_bytes({"message": {"message": "0:1"}})}
+    desk.write(packed(forged, {}, other))
+    assert [fault.split(":")[0] for fault in desk.check().faults] == [
+        "signature.json",
+    ]
+    assert any("is not signed by that key" in fault for fault in check(desk.path, None).faults), "the head is ours"
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"record": 100_000}, "record 100000 is not of"),
+        ({"record_digest": "00" * 32}, "is not in it as proof.json says"),
+        ({"group": {"last": 10**9, "before": "00" * 32, "digest": "00" * 32}}, "does not lie before the head of"),
+        ({"table": [1, 2, 3, 4, "", "", 0, "", True, []]}, "speaks of another table"),
+        ({"head": "{}"}, "was altered (it cannot be read"),
+        ({"head": ""}, "holds no head, so not the one that was published"),
+    ],
+    ids=range(6),
+)
+def test_a_proof_that_does_not_hang_together_is_no_proof_though_it_is_signed(
+    desk: Desk, more: dict[str, Any], says: str
+) -> None:
+    """The gate itself, or whoever has its key, cannot make one up against a head that was published."""
+    desk.write(packed(desk.files | {PROOF: as_bytes(desk.proof.said | more)}, {}, desk.shelf.keys))
+    assert any(says in fault for fault in desk.check(head=desk.head.digest).faults)
+
+
+def test_another_head_than_the_published_one_is_found(desk: Desk) -> None:
+    (fault,) = desk.check(head="ab" * 32).faults
+    assert fault == f"proof.json: the head of {desk.head.day} is not the one that was published"
+
+
+def test_every_byte_of_the_chain_counts(desk: Desk) -> None:
+    for at in range(0, len(desk.proof.chain), 97):
+        desk.write(packed(desk.files | {CHAIN: flipped(desk.proof.chain, at)}, {}, desk.shelf.keys))
+        assert desk.check().faults, at
+
+
+def test_without_the_groups_the_signature_vouches(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, chain=False)
+    assert CHAIN not in desk.parts()
+    found = desk.check(head=desk.head.digest)
+    assert found.faults == ()
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"no zip at all"])
+def test_what_is_no_pack_is_said_to_be_none(desk: Desk, data: bytes) -> None:
+    desk.write(data)
+    with pytest.raises(NotAPack):
+        desk.check()
+
+
+def test_every_altered_byte_of_the_file_is_found_or_makes_it_no_pack(desk: Desk) -> None:
+    whole, before = desk.path.read_bytes(), desk.parts()
+    for at in range(0, len(whole), 53):
+        desk.write(flipped(whole, at))
+        try:
+            found = desk.check(head=desk.head.digest)
+        except NotAPack:
+            continue
+        assert found.faults or desk.parts() == before, at
+
+
+def test_a_bomb_and_a_name_that_stands_twice_are_no_packs(desk: Desk) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+        for number in range(501):
+            made.writestr(f"{number}", b"")
+    desk.write(out.getvalue())
+    with pytest.raises(NotAPack, match="more than 500 files"):
+        desk.check()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        made.writestr("a", b"1")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            made.writestr("a", b"2")
+    desk.write(out.getvalue())
+    with pytest.raises(NotAPack, match="stands in it twice"):
+        desk.check()
+
+
+def test_a_page_draws_what_strangers_wrote_and_obeys_nothing_of_it() -> None:
+    hostile = "<b>x</b><img src='http://a/'/><a href='file:///etc/passwd'>&amp;\x1b[31m\u202e"
+    penalty = {
+        "id": 1, "name": "penalty-1", "provider": hostile, "step": "throttle", "share": 0.5, "state": "in-force", "figure": hostile, "say": hostile,
+        "trigger": hostile, "revision": "r", "basis": hostile, "since": 1.0, "until": 2.0, "appeal": hostile, "events": [{"why": hostile}],
+    }  # fmt: skip
+    case = {
+        "id": 1,
+        "reference": hostile,
+        "at": 1.0,
+        "to": "138****0500",
+        "port": hostile,
+        "signature": hostile,
+        "message": "0:1",
+    }
+    made = paper.letter(penalty, [case] * 3, 1e9)
+    assert made.startswith(b"%PDF")
+    assert b"/URI" not in made
+    assert b"/Subtype /Image" not in made
+    assert made == paper.letter(penalty, [case] * 3, 1e9), "the same for the same"
+    assert blake2b(made).digest() != blake2b(paper.letter(penalty, [case], 1e9)).digest()

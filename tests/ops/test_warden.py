@@ -1,0 +1,151 @@
+"""The warden: each penalty in force has its order and no order outlives its penalty, wherever the gate was killed in between."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from proxy.access import Directory
+from proxy.cases import CaseBook
+from proxy.desk.penalized import Penalty
+from proxy.message import Order
+from proxy.ops.penalties import Warden
+from proxy.orders import OrderBook
+from proxy.penalties import PenaltyBook, shares
+from proxy.roles import Asker, Role
+from proxy.state.orders import Orders
+from proxy.state.papers import Papers
+from proxy.tally import Tally
+from proxy.triggers import Hours
+
+NOON = 1_794_369_600.0
+LI = Asker("li", frozenset({Role.APPROVER}), by_token=True)
+
+
+class Killed(Exception):
+    pass
+
+
+class Desk:
+    """All that outlives a kill, and the gate around it."""
+
+    def __init__(self) -> None:
+        self.orders, self.papers, self.now = Orders(), Papers(), NOON
+        self.writes_left = 1000
+        self.born()
+
+    def born(self) -> None:
+        self.writes_left = 1000
+        self.book = OrderBook(self.orders, lambda kind, body: self.write([(kind, body)]), lambda: None)
+        self.penalties = PenaltyBook(self.papers, self.write)
+        self.cases = CaseBook(Papers(), self.write)
+        directory = SimpleNamespace(providers={"jia": None})
+        rules = SimpleNamespace(desk=SimpleNamespace(triggers=()), revision="r")
+        self.relay = SimpleNamespace(tally=Tally(), directory=directory, rules=rules)
+        gate: Any = self
+        self.warden = Warden(gate, Hours(Papers(), self.write))
+
+    def write(self, records: Any) -> int:
+        if self.writes_left < len(records):
+            raise Killed
+        self.writes_left -= len(records)
+        return 1
+
+    def tick(self) -> None:
+        self.warden.tick(self.now, float("-inf"))
+
+    def penalty(self, step: str = "suspend-all") -> Penalty:
+        draft = Penalty(
+            0, "proposed", step, "jia", 0.5 if step == "throttle" else 1.0, 60, 0, 0, 0, "t", "", "", "", "r", "rule t", "", ()
+        )
+        made, _ = self.penalties.propose(draft, self.now, "rule t", "x")
+        return made
+
+    def kinds(self) -> list[str]:
+        return [order.kind for order in self.book.of_kind("suspension", "throttle")]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.mark.parametrize("writes", range(6))
+@pytest.mark.parametrize("step", ["suspend-all", "throttle", "warn"])
+def test_killed_anywhere_between_a_penalty_in_force_has_one_order_after_the_next_tick(
+    desk: Desk, writes: int, step: str
+) -> None:
+    made = desk.penalty(step)
+    desk.writes_left = writes
+    try:
+        desk.penalties.approve(made.id, LI, {"li"}, desk.now, "li")
+        desk.tick()
+    except Killed:
+        pass
+    desk.born()
+    desk.tick()
+    desk.tick()
+    approved = writes > 0
+    wanted = [{"suspend-all": "suspension", "throttle": "throttle"}[step]] if approved and step != "warn" else []
+    assert desk.kinds() == wanted
+    found = desk.penalties.find(made.id)
+    assert (found.state, bool(found.order)) == ("in-force" if approved else "proposed", bool(wanted))
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_killed_anywhere_while_it_ends_nothing_of_it_stays(desk: Desk, writes: int) -> None:
+    made = desk.penalty("throttle")
+    desk.penalties.approve(made.id, LI, {"li"}, desk.now, "li")
+    desk.tick()
+    assert shares(desk.book.of_kind("throttle")) == {"jia": 0.5}
+    desk.writes_left = writes
+    try:
+        desk.penalties.lift(made.id, desk.now, "li", "x")
+        desk.tick()
+    except Killed:
+        pass
+    desk.born()
+    desk.tick()
+    assert (desk.kinds() == []) is (writes > 0)
+
+
+def test_a_penalty_ends_with_its_time_and_gives_back_what_it_took(desk: Desk) -> None:
+    made = desk.penalty("throttle")
+    desk.penalties.approve(made.id, LI, {"li"}, desk.now, "li")
+    desk.tick()
+    desk.now += 61
+    desk.book.sweep(desk.now)
+    desk.tick()
+    assert (desk.kinds(), desk.penalties.find(made.id).state) == ([], "over")
+
+
+def test_orders_of_people_are_left_alone(desk: Desk) -> None:
+    desk.book.give(
+        Order(0, "suspension", (("provider", ("jia",)),), desk.now, desk.now + 60, "li (uid 1, pid 2)", "x"), desk.now
+    )
+    desk.tick()
+    assert desk.kinds() == ["suspension"]
+
+
+def test_a_severer_penalty_takes_the_place_of_its_own_rule_s_milder_one(desk: Desk) -> None:
+    for step in ("throttle", "suspend-all"):
+        desk.penalties.approve(desk.penalty(step).id, LI, {"li"}, desk.now, "li")
+        desk.tick()
+    assert desk.kinds() == ["suspension"]
+    assert [one.state for one in desk.penalties.all()] == ["raised", "in-force"]
+
+
+def test_a_provider_without_a_rate_keeps_its_share_of_what_the_carriers_take() -> None:
+    account = SimpleNamespace(system_id="jia", tps=None, ports=None)
+    jia: Any = SimpleNamespace(
+        name="jia", tps=None, accounts=(account,), ports=("1069",), statuses="vendor", replace=False, status_detail="none"
+    )
+    settings: Any = SimpleNamespace(providers=(jia,), carriers=(SimpleNamespace(tps=2000.0), SimpleNamespace(tps=1000.0)))
+    directory = Directory(settings)
+    directory.throttle({"jia": 0.5})
+    assert [rate.tps for rate in directory.accesses["jia"].rates] == [1500.0]
+    assert directory.limits == {"jia": 1500.0}
+    directory.throttle({})
+    assert (directory.accesses["jia"].rates, directory.limits) == ((), {"jia": None})
