@@ -6,7 +6,8 @@ claim without what it rests on: what cannot be shown is said.
     record ── in a group, whose digest covers it ── next group … ── last group of the day's table ── the table, in the head ── signature
 
 The digests of groups run over the bytes of all records between, those of other people too. So the bytes themselves are only handed out
-where somebody may see them, or where the journal is sealed (``chain``); without them the pack says where the record stands, and the gate's signature vouches for it.
+where somebody may see them, or where the journal is sealed (``chain``); without them the pack says where the record stands, and the
+gate's signature vouches for it.
 """
 
 from __future__ import annotations
