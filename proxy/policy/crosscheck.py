@@ -176,7 +176,7 @@ def _lies_in(provider: Provider, prefix: str) -> bool:
 
 
 def _of_rules(rules: RuleSet, providers: dict[str, Provider]) -> Iterator[Problem]:
-    """Providers and accounts that rules name."""
+    """Providers and accounts that rules name, and penalties."""
     known = {
         "provider": set(providers),
         "account": {account.system_id for provider in providers.values() for account in provider.accounts},
@@ -187,3 +187,8 @@ def _of_rules(rules: RuleSet, providers: dict[str, Provider]) -> Iterator[Proble
                 for name in sorted(leaf.values - known[leaf.field]):
                     told = unknown(leaf.field, name, known[leaf.field])
                     yield Problem(rule.file, rule.line, f"{leaf.field}: {told}; the settings do not name it")
+    for trigger in rules.desk.triggers:
+        for name in trigger.providers:
+            if name not in known["provider"]:
+                told = unknown("provider", name, known["provider"])
+                yield Problem(trigger.file, trigger.line, f"provider: {told}; the settings do not name it")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -75,3 +77,13 @@ def test_a_mistake_is_told_with_its_line(text: str, says: str, tmp_path: Path) -
     with pytest.raises(RulesError) as caught:
         read(folder, text)
     assert str(caught.value) == f"rules/x.yaml:{says}"
+
+
+def test_a_provider_that_the_settings_do_not_name_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    (folder / "x.yaml").write_text(one(GOOD.replace("{id", "{provider: [jai], id")))
+    jia: Any = SimpleNamespace(name="jia", accounts=(), ports=(), since=0.0, category=None)
+    assert [str(problem) for problem in check(folder, [jia]).problems] == [
+        "rules/x.yaml:2: provider: unknown provider 'jai' (did you mean 'jia'?); the settings do not name it"
+    ]
