@@ -61,6 +61,8 @@ class Matched(NamedTuple):
     asked: tuple[Found, ...]
     """What was looked through: the last one covers all of it."""
     within_s: float  # how far from the time that was said it was looked; 0 where none was said
+    cut: bool
+    """More messages fitted a question than are looked at: the right one may be among those that were not."""
 
 
 def match(wanted: Wanted, ask: Ask, number_of: NumberOf, agrees: Callable[[str, int], bool]) -> Matched:
@@ -74,8 +76,8 @@ def match(wanted: Wanted, ask: Ask, number_of: NumberOf, agrees: Callable[[str, 
             candidates = [one for one in scored if one is not None and one.score >= LEAST]
             candidates.sort(key=lambda one: (-one.score, abs(one.hit.at - wanted.at)))
             if candidates and (candidates[0].score >= ENOUGH or window_s == WINDOWS_S[-1] or not wanted.at):
-                return Matched(candidates[:SHOWN_MAX], tuple(asked), window_s)
-    return Matched([], tuple(asked), WINDOWS_S[-1] if wanted.at else 0.0)
+                return Matched(candidates[:SHOWN_MAX], tuple(asked), window_s, found.more)
+    return Matched([], tuple(asked), WINDOWS_S[-1] if wanted.at else 0.0, any(found.more for found in asked))
 
 
 def _questions(wanted: Wanted, window_s: float) -> list[Question]:
@@ -87,10 +89,12 @@ def _questions(wanted: Wanted, window_s: float) -> list[Question]:
         since = until - HALF_YEAR_S
     if wanted.recipient:
         return [Question(to=wanted.recipient, since=since, until=until, limit=LIMIT_MAX)]
-    found = []
+    found, piece = [], _piece(wanted.text)
+    if wanted.sender and piece:
+        found.append(Question(since=since, until=until, sender=wanted.sender, text=piece, limit=LIMIT_MAX))
     if wanted.sender:
         found.append(Question(since=since, until=until, sender=wanted.sender, limit=LIMIT_MAX))
-    if piece := _piece(wanted.text):
+    if piece:
         found.append(Question(since=since, until=until, text=piece, limit=LIMIT_MAX))
     if wanted.at and window_s <= WINDOWS_S[1]:
         found.append(Question(since=since, until=until, limit=LIMIT_MAX))

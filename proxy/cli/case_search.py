@@ -74,6 +74,7 @@ def match_dict(found: Matched) -> dict[str, Any]:
     return {
         "candidates": [_candidate(one) for one in found.candidates],
         "within_s": found.within_s,
+        "cut": found.cut,
         "covered": None
         if covered is None
         else {"nodes": [span._asdict() for span in covered.spans], "chain_holds": not (covered.faults or covered.missing)},
@@ -93,7 +94,9 @@ def match_lines(told: Mapping[str, Any], found: Matched) -> Iterator[str]:
         yield "no message fits" + (f", from {found.within_s / 3600:g} h before to as long behind" if found.within_s else "")
         if not found.asked:
             yield "the case says too little to look for: the number's digits are hidden, and neither port, text nor time is known"
-    elif ambiguous(found.candidates):
+    if found.cut:
+        yield "NOT COMPLETE: more messages fit port, text and time than are looked at (gate106 find, with a narrower time, sees the others)"
+    if ambiguous(found.candidates):
         yield "several fit nearly as well: look at each"
     if found.candidates:
         yield f"note which it was: gate106 complaint match {told['id']} --message {found.candidates[0].hit.name} --why …"

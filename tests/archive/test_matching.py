@@ -47,12 +47,13 @@ class Archive:
     def __init__(self, *hits: Hit) -> None:
         self.hits = hits
         self.asked: list[Question] = []
+        self.more = False
 
     def ask(self, question: Question) -> Found:
         self.asked.append(question.checked())
         return Found(
             [one for one in self.hits if self._fits(one, question)],
-            False,
+            self.more,
             [],
             NOTHING,
             *([0] * (len(Found.__dataclass_fields__) - 4)),
@@ -160,3 +161,12 @@ def test_many_that_fit_are_cut() -> None:
         return (hit(ANNA, NOON + number, place=number) for number in range(1, 30))
 
     assert len(Archive(*many()).match(said()).candidates) == 10
+
+
+def test_where_more_fits_than_is_looked_at_it_says_so() -> None:
+    archive = Archive(hit(BOB))
+    archive.more = True
+    assert archive.match(said("138****0007", sender="1069001")).cut
+    assert archive.match(said("138****0008", sender="1069001", text="优惠券满300减50")).cut
+    assert archive.asked[-1].sender == "1069001"
+    assert archive.asked[-1].text == "优惠券满", "the narrowest question comes first"
