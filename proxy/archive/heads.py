@@ -77,12 +77,6 @@ def _digest(table: Table) -> str:
     return blake2b(said.encode(), digest_size=32).hexdigest()
 
 
-def newest(folder: Path) -> Head | None:
-    """A node's newest; None where there is none yet. OSError, ValueError, KeyError."""
-    names = sorted((folder / FOLDER).glob("*.json"))
-    return _read(names[-1]) if names else None
-
-
 def of_day(archive: Path, day: str) -> list[Head]:
     """Of all nodes that are here: those of a day (2026-11-11), there once a later day has begun in the journal and was rolled. OSError,
     ValueError, KeyError."""

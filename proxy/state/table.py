@@ -111,7 +111,7 @@ class Table:
             self._count += 1
             if self._count > len(buckets) * _LOAD:
                 self._grow()
-        self.changed.add(mixed & self._groups - 1)
+        self.changed[mixed & self._groups - 1] = 1
 
     def exchange(self, key: int, prefix: bytes | None, record: bytes) -> bool:
         """``put``, but only over a record that begins with ``prefix`` (``b""``: only where there is none; None: always)."""

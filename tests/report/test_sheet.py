@@ -146,7 +146,7 @@ def test_small_counts_are_not_told(house: House) -> None:
 def test_the_head_of_the_journal_stands_in_the_sheet_in_every_form_and_its_absence_is_said(house: House) -> None:
     house.submit("jia", SHANGHAI, AD)
     sheet, digest = sheet_of(house), "ab" * 32
-    view, bare = View(sheet, heads=[Head(3, "2025-11-11", 1, 4711, digest, "")]), View(sheet)
+    view, bare = View(sheet, heads=[Head(3, "2025-11-11", 1, 4711, digest, "", ())]), View(sheet)
     assert as_dict(view)["heads"] == [{"node": 3, "last": 4711, "digest": digest}]
     assert f"head of the journal, node 3, up to record 4711: {digest}" in list(as_text(view))
     assert f"<p>node 3, up to record 4711: <code>{digest}</code></p>" in page(view, "en")
