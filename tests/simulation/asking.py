@@ -259,9 +259,19 @@ class Asking:
     def check_entries(self, submit: Submit, live: dict[int, int]) -> None:
         """A message that was replaced counts once, as the text that it has now if that is known."""
         disk, others = self.world.on_disk(), self.replacements[submit]
-        counted = [one for one in (submit.entry, *(one.entry for one in others)) if one in live]
+        standing = set(map(self._left, live))
+        counted = [one for one in (submit.entry, *(one.entry for one in others)) if one in standing]
         if len(counted) != 1:
             raise Broken(f"submit {submit.number} and its replacements count {len(counted)} times")
         stands = [one.entry for one in others if one.entry in disk.entries and one.entry not in disk.unreplaced]
         if len(stands) < 2 and counted != (stands or [submit.entry]) and len(others) == 1:
             raise Broken(f"submit {submit.number} counts as {'its replacement' if counted[0] != submit.entry else 'it was'}")
+
+    def _left(self, entry: int) -> int:
+        """The entry, or that of the newest text before it that left: one that was written and never did counts for the message all the
+        same."""
+        adopts = self.world.on_disk().adopts
+        left = {*self.world.by_entry, *(one.entry for some in self.replacements.values() for one in some)}
+        while entry and entry not in left:
+            entry = adopts.get(entry, 0)
+        return entry
