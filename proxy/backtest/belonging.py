@@ -11,7 +11,8 @@ from proxy.transit import Transit
 
 
 def follows(before: Case, case: Case) -> bool:
-    """Whether a part belongs to the same batch as the one before it."""
+    """Whether a part belongs to the same batch as the one before it: what was judged together has one entry. A part that came late in the
+    same turn may have made another of it; where it has not, nobody can tell it apart."""
     one, other = before.message, case.message
     assert one is not None
     assert other is not None
@@ -24,7 +25,7 @@ def follows(before: Case, case: Case) -> bool:
         other.recipient,
         b.reference,
         b.total,
-    ) and a.index < b.index
+    ) and (a.index < b.index and before.said.entry == case.said.entry)
 
 
 def index_of(case: Case) -> int:
