@@ -75,6 +75,7 @@ def test_a_pack_is_made_and_checked_where_no_gate_is(gate: Gate, tmp_path: Path)
     ]
     assert [(one.command, one.why) for one in looks if one.command.startswith("evidence")] == [
         ("evidence pack", "court"),
+        ("evidence pack", "x"),
         ("evidence pack --unmasked", "court"),
     ]
     gate.stop()
