@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from proxy.approvals import Impossible
 from proxy.cases import KEEP_S, CaseBook, Complaint, Due, Matched, digits_agree, due_dates
+from proxy.desk import entries
 from proxy.desk.cased import EVENTS_MAX, unpack_case
+from proxy.desk.journal import Journal, OsDisk, read
 from proxy.policy import moments
 from proxy.policy.holidays import HolidayRow, Holidays
 from proxy.state.papers import Papers
@@ -158,3 +161,28 @@ def test_what_is_overdue_is_counted() -> None:
     desk.book.forward(1, NOON, "li", "x")
     assert desk.book.overdue(NOON + 10 * 86_400) == (1, 0)
     assert desk.book.overdue(NOON + 30 * 86_400) == (1, 2)
+
+
+def test_a_batch_of_which_the_end_was_torn_off_is_not_there_at_all(tmp_path: Path) -> None:
+    """Its cases are one commit group of the journal: power may fail anywhere while it is written."""
+    disk = OsDisk(tmp_path)
+    journal = Journal(disk, 0)
+    journal.append(entries.CLOCK, entries.pack_clock(NOON, 0.0))
+    journal.write(NOON)
+
+    def write(records: Sequence[tuple[int, bytes]]) -> int:
+        last = [journal.append(kind, body) for kind, body in records][-1]
+        journal.write(NOON)
+        return last
+
+    book = CaseBook(Papers(), write)
+    (name,) = disk.list()
+    before = len(disk.read(name))
+    fresh, _ = book.new_ones("12321", [complaint(f"A{number}", ANNA + number) for number in range(40)])
+    book.file(list(book.drafts("12321", "b" * 16, fresh, Due(5, 15), Holidays(), NOON, "li", "why")))
+    whole = disk.read(name)
+    assert len(whole) > before + 40 * 100
+    for size in (*range(before, len(whole), 211), len(whole)):
+        (tmp_path / name).write_bytes(whole[:size])
+        found = [one for one in read(disk, 1) if one.kind == entries.CASED]
+        assert len(found) == (40 if size == len(whole) else 0), size

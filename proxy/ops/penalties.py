@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 
 LOOK_S = 60.0
 """How often the rules' triggers are looked at; what is measured is counted by the hour."""
+AGAIN_S = 1.0
 FOR_S, FOR_S_MAX = 30 * 86_400.0, 366 * 86_400.0
 MONTH = Window("month", 31 * 86_400)
 T = TypeVar("T")
@@ -65,16 +67,21 @@ class Warden:
         self._gate = gate
         self._hours = hours
         self._next_s = 0.0
+        self._again_s = self._said_s = -math.inf
         self._looking: asyncio.Task[None] | None = None
         self.ppm: dict[tuple[str, ...], float] = {}
         """Valid complaints of this month in a million messages, by provider."""
 
     def tick(self, now: float, now_s: float) -> None:
         """A few times a second; ``now_s``: monotonic."""
-        try:
-            self._keep_orders(now)
-        except (Refused, Impossible) as error:  # the journal is down, or there are too many orders: the next time
-            log.error("penalties not looked after, they are the next time", problem=str(error))
+        if now_s >= self._again_s:
+            try:
+                self._keep_orders(now)
+            except (Refused, Impossible) as error:  # the journal is down, or there are too many orders: in a second
+                self._again_s = now_s + AGAIN_S
+                if now_s >= self._said_s:
+                    self._said_s = now_s + LOOK_S
+                    log.error("penalties cannot be looked after: it is tried again every second", problem=str(error))
         if now_s >= self._next_s and (self._looking is None or self._looking.done()):
             self._next_s = now_s + LOOK_S
             self._looking = asyncio.get_running_loop().create_task(self._look_beside(now))

@@ -11,6 +11,7 @@ from proxy.access import Directory
 from proxy.cases import CaseBook
 from proxy.desk.penalized import Penalty
 from proxy.message import Order
+from proxy.ops.control import Refused
 from proxy.ops.penalties import Warden
 from proxy.orders import OrderBook
 from proxy.penalties import PenaltyBook, shares
@@ -119,6 +120,32 @@ def test_a_penalty_ends_with_its_time_and_gives_back_what_it_took(desk: Desk) ->
     desk.book.sweep(desk.now)
     desk.tick()
     assert (desk.kinds(), desk.penalties.find(made.id).state) == ([], "over")
+
+
+def test_while_the_journal_is_down_it_is_tried_each_second_and_said_each_minute(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(
+        "proxy.ops.penalties.log", SimpleNamespace(error=lambda text, **_: said.append(text), info=lambda *_, **__: None)
+    )
+    made = desk.penalty()
+    desk.penalties.approve(made.id, LI, {"li"}, desk.now, "li")
+    tried: list[float] = []
+
+    def down(kind: int, body: bytes) -> int:
+        tried.append(at)
+        raise Refused("the journal is down")
+
+    desk.book._write = down
+    desk.warden._next_s = float("inf")  # no look at the rules
+    for tenth in range(1205):
+        at = tenth / 10
+        desk.warden.tick(desk.now, at)
+    assert (len(tried), len(said)) == (121, 3)
+    desk.born()
+    desk.tick()
+    assert desk.kinds() == ["suspension"]
 
 
 def test_orders_of_people_are_left_alone(desk: Desk) -> None:
