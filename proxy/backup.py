@@ -15,6 +15,7 @@ a state of its own time (overtaken.py); the manifest names them, and ``restore``
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import json
 import os
@@ -30,6 +31,7 @@ from proxy.config import Places
 from proxy.desk.retention import Removed
 from proxy.desk.scan import Report, segment_name
 from proxy.desk.sealing import Ring, SealingError
+from proxy.desk.segment import HEADER_BYTES, Fault, unpack_header
 from proxy.kept import Kept
 from proxy.overtaken import NO_KEY, Overtaken, overtaken, proved, segments, told, unexplained
 
@@ -187,7 +189,10 @@ def _sets(revisions: Path, target: Path) -> None:
 
 
 def _grown(source: Path, target: Path) -> None:
-    """Segments are only ever appended to: the copy's own octets are right as far as they go, but for a tail that was cut."""
+    """Segments are only ever appended to: the copy's own octets are right as far as they go, but for a tail that was cut; one of which a person
+    was erased is another."""
+    if target.exists() and _is_redacted(source) and not filecmp.cmp(source, target, shallow=False):
+        target.unlink()
     with source.open("rb") as old, target.open("r+b" if target.exists() else "w+b") as new:
         whole = os.fstat(old.fileno()).st_size
         at = min(whole, os.fstat(new.fileno()).st_size)
@@ -203,6 +208,12 @@ def _grown(source: Path, target: Path) -> None:
         new.flush()
         os.fsync(new.fileno())
     target.chmod(0o600)
+
+
+def _is_redacted(segment: Path) -> bool:
+    with segment.open("rb") as file, suppress(Fault):
+        return unpack_header(file.read(HEADER_BYTES)).redacted
+    return False
 
 
 def _alike(old: Any, new: Any, end: int) -> bool:

@@ -29,6 +29,7 @@ from proxy.ops import (
     binds,
     complaints,
     consent,
+    erasing,
     explain,
     links,
     looks,
@@ -118,6 +119,7 @@ class Operating:
                 **trace.commands(self, self),
                 **ops_rules.commands(self, self._lately),
                 **retention.commands(self.keeper),
+                **erasing.commands(self, self.keeper),
             },
             self.door,
         )

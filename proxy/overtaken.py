@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from proxy.desk import entries, retention
 from proxy.desk.disk import SUFFIX, OsDisk
+from proxy.desk.erasing import Erasure, unpack_erasure
 from proxy.desk.retention import Removed
 from proxy.desk.scan import Hole, JournalSealed, Report, Scan, verify
 from proxy.desk.sealing import Ring
@@ -87,6 +88,11 @@ def proved(journal: Path, ring: Ring) -> tuple[Report, list[Removed]]:
             return verify(OsDisk(journal, ring), look, over_holes=True), removed
     removed.clear()
     return verify(OsDisk(journal), look, over_holes=True, closed=True), removed
+
+
+def erasures(journal: Path, ring: Ring) -> list[Erasure]:
+    """What the journal says of its redactions. JournalError."""
+    return [unpack_erasure(one.body) for one in Walk(journal, ring) if one.kind == entries.ERASURE]
 
 
 class Walk:

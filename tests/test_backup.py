@@ -13,6 +13,7 @@ from proxy.backup import BackupError
 from proxy.config import Places, Retention
 from proxy.desk import entries, retention
 from proxy.desk.journal import Journal, OsDisk, read
+from proxy.desk.segment import HEADER_BYTES, REDACTED, pack_header, unpack_header
 from proxy.kept import Kept
 from proxy.state import open_store
 from tests.e2e.gate import run
@@ -346,3 +347,18 @@ def test_what_reads_a_copy_over_a_hole_says_that_something_is_missing(house: Hou
     damaged = run("optout", "trace", "--to", "13800210500", "--journal", house.copy / "journal")
     assert damaged.returncode == 2
     assert "none of the others says that they were removed" in damaged.stderr
+
+
+def test_a_copy_that_is_brought_up_to_now_has_nobody_who_was_erased_meanwhile(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the segment is as long as it was, and its end the same."""
+    monkeypatch.setattr(backup, "PIECE", 64)
+    house.makes()
+    name = house.desk.disk.list()[0]
+    path = house.journal / name
+    data = path.read_bytes()
+    header = unpack_header(data)
+    path.write_bytes(pack_header(header._replace(form=header.form + REDACTED)) + data[HEADER_BYTES:])
+    backup.update(house.places, house.copy)
+    assert (house.copy / "journal" / name).read_bytes() == path.read_bytes()

@@ -14,6 +14,7 @@ changed, a number in the clear, anything a running gate waits for (it is another
     tables.py    rows → a sorted Parquet file, and many files → one             manifest.py what there is, swapped in one step
     rolling.py   segments → hours → days; crash and go on                       proving.py  the first record that is not as it was
     heads.py     the daily signed head                                          finding.py  questions (asking.py) and answers; covering.py:
+    erasing.py   a person taken out of it
     looked.py    who looked                                                     how much they stand on; tail.py: what is in no table yet
     engine.py    DuckDB, held short                                             steady.py   whole files or none
     bloom.py     which words are in no row of a table

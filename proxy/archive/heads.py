@@ -83,6 +83,24 @@ def of_day(archive: Path, day: str) -> list[Head]:
     return [_read(path) for folder in nodes(archive) for path in sorted((folder / FOLDER).glob(f"{day}-*.json"))]
 
 
+def erased(keys: Keys, was: Table, now: Table) -> tuple[str, str, str]:
+    """What a manifest keeps of a signed day of which something was erased."""
+    before, after = _digest(was), _digest(now)
+    return before, after, keys.sign(_erasure(before, after)).hex()
+
+
+def _erasure(was: str, now: str) -> bytes:
+    return f"gate106 erased from a table\n{was}\n{now}".encode()
+
+
+def _became(digest: str, manifest: Manifest, public: bytes) -> str:
+    """The digest of a table that was signed, after all erasures from it that are signed, too."""
+    for was, now, signature in manifest.erased:
+        if was == digest and signed_by(public, bytes.fromhex(signature), _erasure(was, now)):
+            digest = now
+    return digest
+
+
 def _newest(folder: Path, before: str = "") -> str:
     """The digest of a node's newest head; empty where there is none."""
     names = [path for path in sorted((folder / FOLDER).glob("*.json")) if not before or path.stem < before]
@@ -124,13 +142,12 @@ def check(folder: Path, manifest: Manifest, public: bytes | None, archive: Path)
         try:
             wrapped = json.loads(path.read_text())
             said = json.loads(wrapped["said"])
-            if not signed_by(
-                public or bytes.fromhex(wrapped["public"]), bytes.fromhex(wrapped["signature"]), wrapped["said"].encode()
-            ):
+            signer = public or bytes.fromhex(wrapped["public"])
+            if not signed_by(signer, bytes.fromhex(wrapped["signature"]), wrapped["said"].encode()):
                 raise ValueError("its signature is not good")
             if said["before"] != before:
                 raise ValueError("it does not follow the head before it: one was removed, or written anew")
-            if table is not None and said["table"] != _digest(table):
+            if table is not None and _became(said["table"], manifest, signer) != _digest(table):
                 raise ValueError(f"records {table.first} to {table.last} are in another table than it says")
             if table is None and said["last"] > max(manifest.gone.last if manifest.gone else 0, manifest.removed_to):
                 raise ValueError(f"records {said['first']} to {said['last']} are in no table of that day any more")

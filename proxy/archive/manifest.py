@@ -76,6 +76,9 @@ class Manifest:
     """All that went, as one."""
     removed_to: int = 0
     """The last record that a REMOVED record says went: tables of no later one may go."""
+    erased: list[tuple[str, str, str]] = field(default_factory=list)
+    """Of signed days of which something was erased: the digest of the table that was signed, of the one that is there, and the signature
+    (heads.py)."""
     rules: dict[str, list[str]] = field(default_factory=dict)
     """Revision → names of its rules, for breaches are numbers."""
     blooms: dict[str, str] = field(default_factory=dict)
@@ -104,6 +107,7 @@ class Manifest:
             "identity": self.identity,
             "gone": list(self.gone) if self.gone else None,
             "removed_to": self.removed_to,
+            "erased": [list(one) for one in self.erased],
             "rules": self.rules,
             "blooms": {file.name: self.blooms[file.name] for file in self.files() if file.name in self.blooms},
             "tables": [[*table[:-1], [list(file) for file in table.files]] for table in self.tables],
@@ -123,11 +127,15 @@ class Manifest:
                 [Table(*row)._replace(files=tuple(File(*file) for file in row[-1])) for row in said["tables"]],
                 Gone(*said["gone"]) if said["gone"] else None,
                 said["removed_to"],
+                [(was, now, signature) for was, now, signature in said.get("erased", [])],
                 said["rules"],
                 said.get("blooms", {}),  # earlier gates made none
             )
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise ManifestError(f"cannot be read ({error!r})") from None
+
+    def note_erased(self, was: str, now: str, signature: str) -> None:
+        self.erased.append((was, now, signature))
 
     def note_rules(self, rules: dict[str, Sequence[str]]) -> None:
         for revision, ids in rules.items():

@@ -72,7 +72,7 @@ def roll(
     header = unpack_header(disk.read(names[-1], HEADER_BYTES))
     folder = home_of(archive, header.node, header.identity.hex())
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with alone(folder):
         manifest = load(folder)
         manifest.node, manifest.identity = header.node, header.identity.hex()
         sweep(folder, manifest)
@@ -104,7 +104,7 @@ def roll(
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

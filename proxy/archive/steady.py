@@ -23,13 +23,18 @@ def half_of(path: Path) -> Path:
 def settle(path: Path) -> None:
     """What was written to ``half_of(path)`` gets its name."""
     half = half_of(path)
-    file = os.open(half, os.O_RDONLY | os.O_CLOEXEC)
+    sync(half)
+    half.replace(path)
+    _sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """What is in the file is on the medium when this returns."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(file)
     finally:
         os.close(file)
-    half.replace(path)
-    _sync(path.parent)
 
 
 def put(path: Path, data: bytes) -> None:

@@ -101,6 +101,11 @@ def write(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[F
     return tuple(_files(path, folder, ordered.to_batches(max_chunksize=GROUP_ROWS)))
 
 
+def rewritten(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[File, ...]:
+    """Sorted batches as a file, or several; none where there are no rows. OSError."""
+    return tuple(_files(path, folder, pieces))
+
+
 def merge(path: Path, folder: Path, files: Sequence[File]) -> tuple[File, ...]:
     """Sorted files of a node's ``folder`` as one, or as many as ``FILE_ROWS_MAX`` asks for. A range of persons after the other, each of
     about ``MERGE_ROWS``: hashes are spread evenly, and a group of rows that holds none of them is not read. OSError, duckdb.Error."""

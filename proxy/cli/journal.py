@@ -1,4 +1,4 @@
-"""journal: ``gate106 journal verify | roll | person | expire | key``."""
+"""journal: ``gate106 journal verify | roll | person | expire | erase | key``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from proxy import private
 from proxy.cli import CONFIG, Config, Control, Json, as_json, ask, fail, note, say, when
+from proxy.cli.erase import erase
 from proxy.cli.sealed import disk_of
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def verify(
     missing = missing or unexplained(report.holes, removed)
     if missing and report.closed and report.sealed:
         missing += NO_KEY
-    damage = str(report.damage) if report.damage else missing or None
+    damage = str(report.damage) if report.damage else missing or _altered(folder, ring, report, keys_folder) or None
     proved = _proved(_disk(folder, ring), archive, keys_folder) if archive is not None else []
     faults = [fault for one in proved for fault in one.faults]
     looks = _looks(archive, ring) if archive is not None else None
@@ -69,7 +70,7 @@ def verify(
         cut = report.cut._asdict() if report.cut else None
         tables = [one._asdict() for one in proved]
         holes = [one._asdict() for one in report.holes]
-        told = {
+        told: dict[str, Any] = {
             "holes": holes,
             "damage": damage,
             "cut": cut,
@@ -77,6 +78,7 @@ def verify(
             "tables": tables,
             "faults": faults,
         }
+        told["redactions"] = [[last, before.hex(), now.hex()] for last, before, now in report.redactions]
         as_json(report._asdict() | told)
     else:
         _tell_verified(folder, report, damage, removed)
@@ -103,8 +105,36 @@ def _tell_verified(folder: Path, report: Report, damage: str | None, removed: li
             "their key is not at hand: none was opened" if report.closed else "each was opened, and written by who had the key"
         )
         say(f"{report.sealed} groups are sealed; {opened}")
+    if report.redactions:
+        say(f"{len(report.redactions)} groups were redacted: a person was erased; records of that, signed, name each")
     for one in removed:
         say(f"{when(one.time)}: records {one.first} to {one.last} removed by {one.who} ({one.why})")
+
+
+def _altered(folder: Path, ring: Ring, report: Report, keys_folder: Path | None) -> str:
+    """The first group that says that something was erased and of which no signed record does; empty where there is none."""
+    if not report.redactions:
+        return ""
+    from proxy.archive.keys import KeysError, public_of, signed_by
+    from proxy.desk.disk import OsDisk
+    from proxy.desk.erasing import signed, unaccounted
+    from proxy.overtaken import erasures
+
+    many = f"{len(report.redactions)} groups say that something was erased"
+    if report.closed and report.sealed:
+        return f"{many}; the records of that are sealed, and their key is not at hand"
+    try:
+        public = public_of(keys_folder) if keys_folder is not None else None
+    except KeysError as error:
+        return f"{many}; whether that is signed cannot be told: {error}"
+    if public is None:
+        note(f"{many}; without the settings it is not proved who signed that")
+    identity = bytes.fromhex(OsDisk(folder).identity())
+    return unaccounted(
+        report.redactions,
+        erasures(folder, ring),
+        lambda one: public is None or signed_by(public, one.signature, signed(identity, one.first, one.changes)),
+    )
 
 
 def _tell_proved(proved: list[Proved]) -> None:
@@ -286,6 +316,9 @@ def _verified(folder: Path, ring: Ring) -> tuple[Report, list[Removed]]:
 
 def _as_told(one: Any) -> dict[str, Any]:
     return {**one._asdict(), "digest": one.digest.hex()}
+
+
+app.command("erase", epilog="Example: gate106 journal erase --to 13800210500 --why 'asked for in letter 4711'")(erase)
 
 
 @app.command("key", epilog="Example: gate106 journal key /etc/gate106/secrets/journal")

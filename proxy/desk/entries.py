@@ -32,6 +32,7 @@ EVIDENCE, REVIEW, REFUSED_SAID = 32, 33, 34  # grounds.py
 REMOVED = 36  # retention.py
 REVISED = 35  # revised.py
 SHARE = 37  # shares.py
+ERASED, ERASURE = 38, 39  # erasing.py
 CONSENT_FILE, CONSENTS, CONSENT_EVENT, PERSON = 41, 42, 43, 44  # consents.py
 TOLD = 45  # told.py
 CASED = 46  # cased.py
@@ -46,7 +47,7 @@ KINDS = {
     REPEATED: "repeated", ASKED: "asked", UNREPLACED: "unreplaced",
     ORDERED: "ordered", LIFTED: "lifted", OPERATED: "operated", SUPPRESSED: "suppressed",
     LISTING: "listing", LISTED: "listed", LISTING_DONE: "listing-done",
-    REMOVED: "removed", SHARE: "share",
+    REMOVED: "removed", SHARE: "share", ERASED: "erased", ERASURE: "erasure",
     CONSENT_FILE: "consent-file", CONSENTS: "consents", CONSENT_EVENT: "consent-event", PERSON: "person", TOLD: "told",
     CASED: "cased", PENALIZED: "penalized", COUNTED: "counted",
 }  # fmt: skip
@@ -425,6 +426,21 @@ def verdicts_of(body: bytes) -> list[int]:
         found.append(sequence)
         at += _TAKEN.size + size
     return found
+
+
+def accepted_without(body: bytes, recipient: int) -> bytes:
+    """A body of kind ACCEPTED without what is about one person: itself where nothing is, empty where all is."""
+    at, end, kept = _TIME.size, len(body), list[bytes]()
+    found = False
+    while at < end:
+        _, whose, _, size = _unpack_taken(body, at)
+        after = at + _TAKEN.size + size
+        if whose == recipient:
+            found = True
+        else:
+            kept.append(body[at:after])
+        at = after
+    return b"".join([body[: _TIME.size], *kept]) if kept and found else b"" if found else body
 
 
 def unpack_answer(body: bytes) -> Answer:

@@ -242,6 +242,9 @@ class Report(NamedTuple):
     damage: JournalDamaged | None
     previous: str  # hex digest of the group before the first that is here; zeros where the journal begins
     holes: tuple[Hole, ...]  # if they were to be read over
+    redactions: tuple[
+        tuple[int, bytes, bytes], ...
+    ]  # of groups: the last record, the digest of what stood there, and of what does
     sealed: int  # groups
     closed: bool  # whether these stayed so: the chain over them holds, and none was opened
 
@@ -253,13 +256,15 @@ def verify(
     holes, for whoever knows what was removed. ``closed``: the chain is proved and sealed groups stay so, which needs no key. Raises
     JournalSealed where a key is missing."""
     scan, count, records, first, sealed, damage = Scan(disk, over_holes=over_holes, closed=closed), 0, 0, 0, 0, None
-    previous = bytes(32)
+    previous, redactions = bytes(32), list[tuple[int, bytes, bytes]]()
     try:
         for placed in scan:
             if not first:
                 first, previous = placed.header.first, placed.header.previous
             count += 1
             sealed += placed.header.sealed
+            if placed.group.redaction:
+                redactions.append((placed.group.last, placed.group.digest, placed.group.redaction))
             records += placed.group.held
             if look is not None:
                 for record in placed.group.records:
@@ -268,5 +273,5 @@ def verify(
         damage = found
     return Report(
         len(scan.names), count, records, first, scan.last, scan.chain.hex(), scan.cut, damage, previous.hex(), tuple(scan.holes),
-        sealed, closed,
+        tuple(redactions), sealed, closed,
     )  # fmt: skip

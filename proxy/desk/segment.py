@@ -14,6 +14,13 @@ without a key.
     group   = SEALED record, GROUP record       (a group that holds no records has no SEALED)
     SEALED  = the seal, the records under it    (its sequence is the group's)
 
+From a closed segment what is about a person may be taken out (erasing.py); its format says that it holds such groups:
+
+    group     = record, … or SEALED, REDACTION record, GROUP record       (GROUP as it was: the chain goes on over what once stood there)
+    REDACTION = blake2b-256(digest in the GROUP record + bytes of the records that stand there now + synced, count, time)
+
+It proves what is there now; that it may stand there only an ERASURE record says (kind 39).
+
 ``synced`` is the writer's word that everything up to that sequence was on the medium when the group was written. It is what tells
 damage (a hole below a later ``synced``) from the tail a power loss tore off (nobody was answered for it).
 """
@@ -30,8 +37,9 @@ from zlib import crc32
 from proxy.desk.sealing import NoKey, NotAsSealed, Ring, Sealer
 from proxy.number import about_people
 
-SEALED, GROUP = 254, 255
-"""The kinds of the records that hold a sealed group, and that close one; entries.py may use all others but 0."""
+REDACTION, SEALED, GROUP = 253, 254, 255
+"""The kinds of the records that stand for what was taken out of a group, that hold a sealed group, and that close one; entries.py may use all
+others but 0."""
 BODY_BYTES_MAX = 1 << 20
 """No record comes near a megabyte (a PDU has at most 64 KiB); a greater length is damage, not a reason to allocate."""
 SEALED_BYTES_MAX = 1 << 30
@@ -42,7 +50,8 @@ _CRC = struct.Struct(">I")
 HEADER_BYTES = _HEADER.size + _CRC.size
 _MAGIC = b"GATE106\n"
 PLAIN, UNDER_SEAL = 1, 2
-"""Formats."""
+REDACTED = 2
+"""Formats; this much more where groups were redacted."""
 _LENGTH_CRC = struct.Struct(">II")
 _SEQUENCE_KIND = struct.Struct(">QB")
 SEQUENCE_KIND_BYTES = _SEQUENCE_KIND.size
@@ -51,7 +60,9 @@ RECORD_HEAD_BYTES = _RECORD.size
 _MARK = b"\xffgroup\xff\n"
 _SEQUENCE = struct.Struct(">Q")
 _CLAIM = struct.Struct(">QIQ")  # synced, count, time in ms
-_GROUP_BODY_BYTES = len(_MARK) + 32 + _CLAIM.size
+DIGEST_BYTES = 32
+_GROUP_BODY_BYTES = len(_MARK) + DIGEST_BYTES + _CLAIM.size
+GROUP_BYTES = RECORD_HEAD_BYTES + _GROUP_BODY_BYTES
 
 pack_length_crc, pack_sequence_kind, _unpack_record = _LENGTH_CRC.pack, _SEQUENCE_KIND.pack, _RECORD.unpack_from
 
@@ -67,7 +78,11 @@ class Header(NamedTuple):
 
     @property
     def sealed(self) -> bool:
-        return self.form == UNDER_SEAL
+        return self.form in (UNDER_SEAL, UNDER_SEAL + REDACTED)
+
+    @property
+    def redacted(self) -> bool:
+        return self.form > UNDER_SEAL
 
 
 @about_people
@@ -90,6 +105,7 @@ class Group(NamedTuple):
     synced: int
     time_ms: int
     held: int  # so many records, as it says itself
+    redaction: bytes = b""  # what is there now, by its digest, where it is not what ``digest`` was made of
 
 
 class Fault(Exception):
@@ -133,8 +149,8 @@ def unpack_header(data: bytes) -> Header:
         raise Fault(0, "not a journal segment")
     if _CRC.unpack_from(data, _HEADER.size)[0] != crc32(data[: _HEADER.size]):
         raise Fault(0, "the header's checksum does not match")
-    if form not in (PLAIN, UNDER_SEAL):
-        raise LaterFormat(8, f"its format {form} is newer than this gate knows ({UNDER_SEAL})")
+    if not PLAIN <= form <= UNDER_SEAL + REDACTED:
+        raise LaterFormat(8, f"its format {form} is newer than this gate knows ({UNDER_SEAL + REDACTED})")
     return Header(node, first, synced, created_ms, identity, previous, form)
 
 
@@ -176,6 +192,7 @@ def groups(data: bytes, header: Header, ring: Ring | None = None) -> Iterator[Gr
     start = offset = HEADER_BYTES
     records: list[Record] = []
     sealed: Record | None = None
+    redaction, redacted_at = b"", 0
     end = len(data)
     while offset < end:
         begun = bool(records) or sealed is not None
@@ -185,15 +202,20 @@ def groups(data: bytes, header: Header, ring: Ring | None = None) -> Iterator[Gr
         number, kind, body, after = found
         if kind == GROUP:
             before = chain
-            claim = _claim(data, start, offset, body, chain)
+            claim = _claim(data, start, redacted_at or offset, body, chain, redaction)
             chain, synced, count, time_ms = claim
             if header.sealed:
                 records = _opened(sealed, ring, header, before, offset, claim, sequence)
                 sequence += count
             elif count != len(records):
                 raise Fault(offset, f"a group of {count} records holds {len(records)}")
-            yield Group(records, sequence, start, after, chain, synced, time_ms, count)
+            yield Group(records, sequence, start, after, chain, synced, time_ms, count, redaction)
             start, records, sealed = after, [], None
+            redaction, redacted_at = b"", 0
+        elif kind == REDACTION or redaction:
+            if redaction or not header.redacted or len(body) != DIGEST_BYTES:
+                raise Fault(offset, "what stands for a redaction has no place here")
+            redaction, redacted_at = body, offset
         elif header.sealed:
             if kind != SEALED or sealed is not None:
                 raise Fault(offset, "a record stands in the clear where all are sealed")
@@ -237,13 +259,15 @@ class _Claim(NamedTuple):
     time_ms: int
 
 
-def _claim(data: bytes, start: int, offset: int, body: bytes, chain: bytes) -> _Claim:
-    """What the GROUP record at ``offset`` says of the group that began at ``start``; Fault when the chain does not bear it out."""
+def _claim(data: bytes, start: int, offset: int, body: bytes, chain: bytes, redaction: bytes) -> _Claim:
+    """What a GROUP record says of the records from ``start`` to ``offset``; Fault when the chain, or the redaction, does not bear it out."""
     if len(body) != _GROUP_BODY_BYTES or not body.startswith(_MARK):
         raise Fault(offset, "a group's end has the wrong form")
     claim = body[-_CLAIM.size :]
-    digest = _digest(chain, memoryview(data)[start:offset], claim)
-    if digest != body[len(_MARK) : len(_MARK) + 32]:
+    digest, records = body[len(_MARK) : len(_MARK) + DIGEST_BYTES], memoryview(data)[start:offset]
+    if redaction and redaction != _digest(digest, records, claim):
+        raise Fault(offset, "a group that was redacted is not what it was then")
+    if not redaction and digest != _digest(chain, records, claim):
         raise Fault(offset, "the chain is broken: a group's digest does not match")
     return _Claim(digest, *_CLAIM.unpack(claim))
 
@@ -285,6 +309,12 @@ def _unsealed(data: bytes, offset: int, before: int, count: int) -> list[Record]
     if len(records) != count:
         raise Forged(offset, f"a group of {count} records holds {len(records)}")
     return records
+
+
+def redacted(group: Group, content: bytes, closing: bytes) -> tuple[bytes, bytes]:
+    """(the REDACTION record, its digest) for a group whose records are ``content`` now; ``closing``: its GROUP record, which stays."""
+    digest = _digest(group.digest, content, closing[-_CLAIM.size :])
+    return pack_record(group.last, REDACTION, digest), digest
 
 
 def claimed(data: bytes, offset: int = 0) -> int:

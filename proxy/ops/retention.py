@@ -13,8 +13,10 @@ from typing import Any
 
 import structlog
 
+from proxy.archive import steady
 from proxy.config import Retention
 from proxy.desk import entries, retention
+from proxy.desk.disk import Disk, OsDisk
 from proxy.desk.journal import Journal
 from proxy.ops.control import Call, Handler, Refused
 from proxy.ops.gate import Gate
@@ -93,6 +95,11 @@ class Keeper:
                 "stays_for": plan.stays_for,
             }
 
+    async def put(self, name: str) -> bool:
+        """A segment's successor, that lies beside it, takes its place; False where it has been removed meanwhile. OSError."""
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(_put, self._journal.disk, name)
+
     async def _plan(self, most: int) -> retention.Plan:
         gate, written = self._gate, self._journal.written_bytes
         plan = await asyncio.to_thread(
@@ -108,6 +115,13 @@ class Keeper:
             "journal_free_bytes": float(self._journal.disk.room()),
             "journal_oldest_s": self._since,
         }
+
+
+def _put(disk: Disk, name: str) -> bool:
+    if not isinstance(disk, OsDisk) or name not in disk.list():
+        return False
+    steady.settle(disk.path / name)
+    return True
 
 
 def _told(goes: Sequence[retention.Segment]) -> dict[str, Any]:

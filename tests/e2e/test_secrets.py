@@ -196,6 +196,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 journal expire": ["--dry-run"],
     "gate106 journal roll": [],
     "gate106 journal person": ["13800210500", "--why", "x"],
+    "gate106 journal erase": ["--to", "13800210500", "--why", "x"],
     "gate106 find": ["--to", "13800210500", "--since", "2026-01-01"],
     "gate106 backtest": ["--since", "1h"],
     "gate106 report": [],

@@ -1,0 +1,174 @@
+"""Erasing: a person is taken out of a closed segment, everybody else stays as they were, and nobody can call an alteration an erasure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from proxy.archive.keys import signed_by
+from proxy.desk import entries
+from proxy.desk.disk import MemoryDisk
+from proxy.desk.erasing import Change, Erased, Erasure, erase, in_pieces, pack_erasure, signed, unaccounted, unpack_erasure
+from proxy.desk.journal import Journal, JournalDamaged, JournalSealed, Record, read, verify
+from proxy.desk.sealing import Ring
+from proxy.message import OptOut
+from proxy.wire import submit_sm_resp
+from tests.house import BEIJING, SHANGHAI, House
+
+AD, OTHER = "【测试】双11好礼 拒收请回复R", "【测试】会员日 拒收请回复R"
+RINGS = {"plain": Ring(), "sealed": Ring([bytes(range(32))])}
+HEAD = Ed25519PrivateKey.from_private_bytes(bytes(32))
+REFUSAL = OptOut("all", "", 1, "reply", 0)
+
+
+@pytest.fixture(params=RINGS)
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryDisk:
+    """A gate's records of two persons, in groups that they share, and a refusal of the one who is to be erased."""
+    house = House(tmp_path)
+    for person, text in ((SHANGHAI, AD), (BEIJING + 1, OTHER), (SHANGHAI + 1, OTHER)):
+        house.submit("jia", person, text)
+    for transit in house.at_carrier():
+        house.carrier_says(transit, submit_sm_resp(1, 0, b"B1"))
+    house.journal.append(entries.OPTOUT, entries.pack_optout(house.now, SHANGHAI, REFUSAL, "1069001", "jia", "R"))
+    house.journal.write(house.now)
+    taken = [one.body for one in read(house.disk) if one.kind == entries.ACCEPTED]
+    both = taken[0] + b"".join(body[8:] for body in taken[1:])  # accepts of one turn are one record
+    records = [(one.kind, one.body) for one in read(house.disk) if one.kind != entries.ACCEPTED] + [(entries.ACCEPTED, both)]
+    found = MemoryDisk(RINGS[request.param])
+    journal = Journal(found, 0)
+    for at in range(0, len(records), 2):
+        for kind, body in records[at : at + 2]:
+            journal.append(kind, body)
+        journal.write(house.now)
+    journal.note_synced(journal.sync())
+    journal.mark(house.now)
+    return found
+
+
+def erased(disk: MemoryDisk, person: int = SHANGHAI) -> Erased:
+    (name,) = disk.list()
+    found = erase(disk.read(name), disk.ring, person)
+    assert found is not None
+    disk.truncate(name, 0)
+    disk.append(name, 0, found.data)
+    return found
+
+
+def records_of(disk: MemoryDisk) -> list[Record]:
+    return list(read(disk))
+
+
+def about(record: Record, person: int) -> bool:
+    if record.kind == entries.VERDICT:
+        return entries.unpack_verdict(record.body).recipient == person
+    return any(answer.recipient == person for answer in entries.unpack_answers(record))
+
+
+def test_a_person_is_gone_and_all_others_are_as_they_were_record_for_record(disk: MemoryDisk) -> None:
+    before = records_of(disk)
+    assert any(about(one, SHANGHAI) for one in before)
+    found = erased(disk)
+    after = records_of(disk)
+    assert [one.sequence for one in after] == [one.sequence for one in before]
+    assert not any(about(one, SHANGHAI) for one in after)
+    for person in (BEIJING + 1, SHANGHAI + 1):
+        assert sum(about(one, person) for one in after) == sum(about(one, person) for one in before) > 0
+    assert found.records == sum(one != other for one, other in zip(before, after, strict=True))
+    assert {one.kind for one, other in zip(after, before, strict=True) if one != other} == {entries.ERASED, entries.ACCEPTED}
+    data = b"".join(record.body for record in after if record.kind != entries.OPTOUT)
+    assert SHANGHAI.to_bytes(8, "big") not in data
+    assert str(SHANGHAI).encode() not in data
+    assert AD.encode("utf-16-be") not in data
+
+
+def test_what_the_person_refused_stays_for_a_gate_built_anew_must_not_send_to_them(disk: MemoryDisk) -> None:
+    erased(disk)
+    (refusal,) = [entries.unpack_optout(one.body) for one in records_of(disk) if one.kind == entries.OPTOUT]
+    assert (refusal.recipient, refusal.opt_out) == (SHANGHAI, REFUSAL)
+
+
+def test_the_chain_goes_on_over_it_so_what_was_published_holds_and_the_journal_is_written_on(disk: MemoryDisk) -> None:
+    whole = verify(disk)
+    erased(disk)
+    found = verify(disk)
+    assert (found.chain, found.damage, found.cut, found.records) == (whole.chain, None, None, whole.records)
+    journal = Journal(disk)
+    journal.append(1, b"on")
+    journal.write(2e9)
+    assert records_of(disk)[-1].body == b"on"
+    assert verify(disk).damage is None
+
+
+def test_who_is_in_no_record_changes_nothing_and_a_second_erasure_finds_nothing(disk: MemoryDisk) -> None:
+    (name,) = disk.list()
+    assert erase(disk.read(name), disk.ring, SHANGHAI + 99) is None
+    erased(disk)
+    assert erase(disk.read(name), disk.ring, SHANGHAI) is None
+    assert erased(disk, BEIJING + 1).changes
+    assert not any(about(one, BEIJING + 1) for one in records_of(disk))
+    assert verify(disk).damage is None
+
+
+def test_every_byte_of_what_stands_there_now_is_proved_as_before(disk: MemoryDisk) -> None:
+    erased(disk)
+    (name,) = disk.list()
+    data = disk.read(name)
+    for offset in range(88, len(data) - 80, 7):
+        hurt = MemoryDisk(disk.ring)
+        hurt.append(name, 0, data)
+        hurt.flip(name, offset)
+        with pytest.raises(JournalDamaged):
+            records_of(hurt)
+
+
+def test_without_the_key_of_a_sealed_one_nothing_is_erased_and_the_chain_is_proved(disk: MemoryDisk) -> None:
+    if not disk.ring:
+        return
+    erased(disk)
+    disk.ring = Ring()
+    found = verify(disk, closed=True)
+    assert (found.damage, found.closed) == (None, True)
+    assert found.redactions
+    with pytest.raises(JournalSealed):
+        records_of(disk)
+
+
+# -- the record of it
+
+
+def erasure(identity: bytes, changes: tuple[Change, ...], key: Ed25519PrivateKey = HEAD) -> Erasure:
+    return Erasure(1.0, 2, 1, changes, key.sign(signed(identity, 1, changes)), "wang", "asked for by mail")
+
+
+def account(disk: MemoryDisk, *erasures: Erasure) -> str:
+    identity, public = bytes.fromhex(disk.identity()), HEAD.public_key().public_bytes_raw()
+    return unaccounted(
+        verify(disk).redactions,
+        erasures,
+        lambda one: signed_by(public, one.signature, signed(identity, one.first, one.changes)),
+    )
+
+
+def test_an_erasure_is_told_from_an_alteration_by_a_record_that_is_signed(disk: MemoryDisk) -> None:
+    found = erased(disk)
+    identity = bytes.fromhex(disk.identity())
+    good = erasure(identity, found.changes)
+    last = found.changes[0].last
+    assert account(disk, good) == ""
+    assert account(disk) == (
+        f"the group that ends with record {last} was altered: it says that something was erased, and no record of that does"
+    )
+    stranger = erasure(identity, found.changes, Ed25519PrivateKey.generate())
+    other_journal = erasure(bytes(16), found.changes)
+    moved = good._replace(changes=tuple(one._replace(now=bytes(32)) for one in good.changes))
+    for bad in (stranger, other_journal, moved):
+        assert "was altered" in account(disk, bad)
+
+
+def test_an_erasure_comes_back_whole_and_many_changes_are_several_records() -> None:
+    changes = tuple(Change(number, bytes([number % 256]) * 32, bytes(32)) for number in range(450))
+    assert [len(piece) for piece in in_pieces(changes)] == [200, 200, 50]
+    one = erasure(bytes(16), changes[:200])
+    assert unpack_erasure(pack_erasure(one)) == one
