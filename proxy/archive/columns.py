@@ -18,7 +18,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from proxy.archive.rows import Row
-from proxy.desk import entries, operated
+from proxy.desk import consents, entries, operated
 from proxy.desk.segment import Record
 from proxy.message import CATEGORY_WORDS, Category, OptOut, Outcome
 from proxy.number import NotARecipient, recipient_of
@@ -64,6 +64,7 @@ class Reader:
             entries.RESTORED: self._restored,
             entries.SAID: self._confirmed,
             entries.SUPPRESSED: self._officer,
+            entries.PERSON: self._befell,
             entries.RULES: self._named,
         }
 
@@ -170,6 +171,17 @@ class Reader:
                 state=_scope(said.refusal),
             ),
         )  # fmt: skip
+
+    def _befell(self, record: Record) -> Sequence[Row]:
+        said = consents.unpack_person(record.body)
+        about = {
+            "withdrawn": f"{said.advertiser or 'all advertisers'}, {said.category or 'all categories'}",
+            "recycled": f"somebody else's since {said.before}",
+        }.get(said.event, "")
+        state = f"{said.event} {about}".strip()
+        return (
+            Row(said.recipient, _ms(said.time), record.sequence, 0, "officer", text=f"{said.who}: {said.why}", state=state),
+        )
 
     def _officer(self, record: Record) -> Sequence[Row]:
         said = operated.unpack_suppressed(record.body)

@@ -47,6 +47,7 @@ def older(path: Path, disk: Disk, moment: float) -> SqliteStore:
             said = operated.unpack_suppressed(item.body)
             _put_back(store, said.recipient, said.lifted, moment)
     _lists(store, disk, moment)
+    _consents(store, moment)
     return store
 
 
@@ -55,6 +56,7 @@ def as_of(data: bytes, moment: float) -> bytes:
     for entry in record.entries(data):
         if entry.time >= moment:
             data = record.remove(data, entry.id)
+    data = record.without_withdrawals_since(data, int(moment))
     for one in record.opt_outs(data):
         if one.time >= moment:
             data = record.restore(data, one.scope, one.value, one.time)
@@ -94,6 +96,15 @@ def _lists(store: SqliteStore, disk: Disk, moment: float) -> None:
                     store.listed.add(key_of(refusal), int(moment), chunk.chunk, lows)
                 else:
                     store.listed.remove(refusal.scope, refusal.value, chunk.chunk, lows, refusal.source)
+
+
+def _consents(store: SqliteStore, moment: float) -> None:
+    """Without what was handed in later, and as it was before it was looked at. Who has been taken out of a batch since stays out."""
+    for batch, _ in store.consented.batches():
+        if batch.imported >= moment:
+            store.consented.drop(batch.number)
+        elif batch.reviewed >= moment:
+            store.consented.put(batch._replace(state="unreviewed", reviewed=0, reviewer="", reason=""))
 
 
 def records_since(disk: Disk, moment: float) -> Iterator[Record]:

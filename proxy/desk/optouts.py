@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
-from proxy.desk import entries, operated
+from proxy.desk import consents, entries, operated
 from proxy.desk.segment import Record
 from proxy.message import Category, OptOut
 from proxy.number import NotARecipient, Number, about_people, recipient_of
@@ -178,6 +178,27 @@ def _by_officer(found: Trace, body: bytes, read: Read) -> None:
         found.events.append(Event(said.time, "restored", "", "", f"{words}, {by}", lifted))
 
 
+def _befell(found: Trace, body: bytes, read: Read) -> None:
+    said = consents.unpack_person(body)
+    if said.event == "withdrawn":
+        return  # of what they agreed to: no refusal
+    by = f"by {_printable(said.who)}: {_printable(said.why)}"
+    details = {"who": said.who, "why": said.why}
+    if said.event == "erased":
+        found.in_force = {("all", ""): OptOut("all", "", int(said.time), "officer", 0)}
+        words = f"forgotten, {by}; a keyed hash stays, and stops all marketing"
+        found.events.append(
+            Event(said.time, "stopped", "", "", words, {"scope": "all", "value": "", "source": "officer", **details})
+        )
+        return
+    over = [one for one in found.in_force.values() if one.time < said.before]
+    for one in over:
+        del found.in_force[one.scope, one.value]
+    words = "; ".join(_words(one) for one in over) or "nothing"
+    words = f"{words}: the number is somebody else's since {_iso(said.before)}, {by}"
+    found.events.append(Event(said.time, "restored", "", "", words, {"lifted": [_scope(one) for one in over], **details}))
+
+
 def _confirmed(found: Trace, body: bytes, read: Read) -> None:
     said = entries.unpack_said(body)
     found.events.append(
@@ -233,7 +254,7 @@ def _why(found: Trace, said: entries.Verdict) -> str:
 
 _ABOUT = {
     entries.VERDICT: _sent, entries.OPTOUT: _stopped, entries.RESTORED: _restored, entries.SAID: _confirmed,
-    entries.SUPPRESSED: _by_officer,
+    entries.SUPPRESSED: _by_officer, entries.PERSON: _befell,
 }  # fmt: skip
 """Kinds whose body says a time in ms and then whom it is about."""
 _DATED = frozenset(

@@ -194,6 +194,13 @@ class Consented:
         self._dirty.add(row)
         return more
 
+    def drop(self, number: int) -> None:
+        """A batch and all its numbers, at once: for who looks back."""
+        batch = self._batches[number]
+        for place in list(self._places.get(number, ())):
+            self._set(number << 32 | place, self._chunks[number << 32 | place], BitMap())
+        self._forget(batch)
+
     def expire(self, now: float, chunks: int = 16) -> int:
         """Drops what has been over for long, so many chunks at a time; how many numbers went."""
         for batch in self._batches.values():

@@ -19,23 +19,30 @@ class Erased:
         self.changed = False
         """Since the last checkpoint."""
         self._held: set[int] = set()
+        self._numbers: set[int] = set()
+        """Who was forgotten while nobody could be named: only in memory, for who judges the past again and has no key."""
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def add(self, name: int) -> None:
+    def add(self, name: int, number: int) -> None:
         self._held.add(name)
+        if self.named is None:
+            self._numbers.add(number)
         self.empty, self.changed = False, True
 
     def has(self, number: int) -> bool:
-        return not self.empty and self.named is not None and self.named(number) in self._held
+        if self.empty:
+            return False
+        return number in self._numbers or (self.named is not None and self.named(number) in self._held)
 
     def discard(self, number: int) -> bool:
         """The person wants marketing again, or it was a mistake; whether they were there."""
         if not self.has(number):
             return False
-        assert self.named is not None
-        self._held.discard(self.named(number))
+        self._numbers.discard(number)
+        if self.named is not None:
+            self._held.discard(self.named(number))
         self.empty, self.changed = not self._held, True
         return True
 

@@ -149,6 +149,18 @@ def without_past(data: bytes, before: int) -> bytes:
     return data[:end] + b"".join(kept)
 
 
+def without_withdrawals_since(data: bytes, moment: int) -> bytes:
+    """The record as it was before consents were taken back from a moment on (an older word about the same is not known any more)."""
+    area = _area(data)
+    kept = [
+        area[start - 2 : stop]
+        for kind, start, stop in facts.facts(area)
+        if kind != facts.WITHDRAWN or facts.time_of(area, kind, start) < moment
+    ]
+    after = b"".join(kept)
+    return data if len(after) == len(area) else data[: len(data) - len(area)] + after
+
+
 def only_entries(data: bytes) -> bytes:
     """The record without anything a person said, or somebody said to them: what caps and late answers need."""
     end, area = _HEAD + data[6] * _ENTRY_BYTES, _area(data)

@@ -18,7 +18,9 @@ from proxy.desk.journal import MemoryDisk, read
 from proxy.message import Category, OptOut
 from proxy.replay import replay
 from proxy.state import open_store, record
+from proxy.state.consented import Batch
 from proxy.state.listed import CHUNK_BITS, LOW_MASK
+from proxy.state.withdrawn import Withdrawal, withdraw
 from tests.house import SHANGHAI, House
 
 AD = "【测试】双11好礼, 满100减50 拒收请回复R"
@@ -164,3 +166,21 @@ def test_a_long_journal_is_read_only_as_far_back_as_rules_look(gate: Gate, monke
     assert any("the journal is long" in one for one in notes(answer))
     first = gate.house.disk.list()[0]
     assert read.count(first) <= 1, "but for a look at when it begins"
+
+
+def test_consents_are_those_of_then(tmp_path: Path) -> None:
+    """Handed in later: not there yet; looked at later: nobody had; taken back later: still given."""
+    store = open_store(f"sqlite://{tmp_path}/state.db")
+    moment = 1_800_000_000
+    for number, imported, reviewed in ((1, moment - 9, moment - 5), (2, moment - 9, moment + 5), (3, moment + 1, 0)):
+        batch = Batch(number, "甲", "", moment - 99, 0, "v1", "app", "", "ab", "f", imported, "li", "x", 0)
+        store.consented.put(batch._replace(state="accepted" if reviewed else "unreviewed", reviewed=reviewed))
+        store.consented.add(number, EARLY >> CHUNK_BITS, BitMap((EARLY & LOW_MASK,)))
+    for at, advertiser in ((moment - 3, "乙"), (moment + 3, "甲")):
+        store.update(EARLY, lambda data, at=at, one=advertiser: withdraw(data, Withdrawal(one, "", at)))
+    store.checkpoint_now(counted=0, open_from=1, highest_id=0)
+    store.close()
+    then = older(tmp_path / "state.db", MemoryDisk(), moment)
+    assert [(one.number, one.state) for one in then.consented.of(EARLY)] == [(1, "accepted"), (2, "unreviewed")]
+    _, data = then.load_now([EARLY])[EARLY]
+    assert record.withdrawals(data) == [Withdrawal("乙", "", moment - 3)]

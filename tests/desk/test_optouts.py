@@ -13,7 +13,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.__main__ import app
-from proxy.desk import entries
+from proxy.desk import consents, entries
+from proxy.desk.consents import Person
 from proxy.desk.journal import Journal, OsDisk, Record
 from proxy.desk.optouts import SENT_SHOWN_MAX, Read, Trace, trace
 from proxy.message import Category, Content, Entry, Message, OptOut, Outcome, Sender, hash48
@@ -242,3 +243,26 @@ def test_bodies_come_back_as_they_were_packed() -> None:
         for end in range(len(body)):
             with pytest.raises((ValueError, struct.error)):
                 unpack(body[:end])
+
+
+def test_a_number_that_is_somebody_elses_and_one_that_was_forgotten_are_told() -> None:
+    story = [
+        *STORY[:4],
+        (
+            entries.PERSON,
+            consents.pack_person(Person(NOON + 60, MING, "recycled", "li (uid 1, pid 2)", "list", before=int(NOON) + 30)),
+        ),
+        (entries.VERDICT, verdict(NOON + 120, Category.MARKETING, "甲店")),
+        (entries.PERSON, consents.pack_person(Person(NOON + 180, MING, "withdrawn", "li (uid 1, pid 2)", "by phone"))),
+        (entries.PERSON, consents.pack_person(Person(NOON + 240, MING, "erased", "li (uid 1, pid 2)", "in writing", name=7))),
+        (entries.VERDICT, verdict(NOON + 300, Category.MARKETING, "乙店")),
+    ]
+    found = trace(
+        [Record(number, kind, body) for number, (kind, body) in enumerate(story, 1)],
+        MING,
+        Read(lambda data: "TD", lambda data: "乙店"),
+    )
+    told = [(one.what, one.says.split(" by ")[0]) for one in found.events if one.what not in ("received", "confirmed")]
+    assert [what for what, _ in told] == ["stopped", "restored", "sent", "stopped", "sent"]
+    assert "somebody else's since 2025-11-11T12:00:30" in told[1][1]
+    assert found.wrong == 1, "only what came after it was forgotten went against a refusal"

@@ -141,7 +141,7 @@ def test_a_checkpoint_of_the_store_brings_them_back(tmp_path) -> None:
     store = open_store(url)
     store.consented.put(batch(7))
     add(store.consented, 7, FIRST)
-    store.erased.add(1 << 63 | 5)
+    store.erased.add(1 << 63 | 5, FIRST)
     store.checkpoint_now(counted=0, open_from=1, highest_id=0)
     store.close()
     again = open_store(url)
