@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+from proxy.consents import Incoming, PersonSays
 from proxy.desk import retention
 from proxy.desk.disk import OsDisk
 from proxy.kept import Kept
@@ -15,6 +16,7 @@ from proxy.officer import OfficerSays
 from proxy.operating import Operating
 from proxy.orders import OrderBook
 from proxy.revisions import Revisions
+from proxy.state.consented import Consented
 from proxy.state.listed import Listed
 from tests.crash import gate_that_dies, points
 from tests.crash.places import after, before
@@ -37,6 +39,10 @@ POINTS = {
     "second-named": Point("when a second change of the rules is written", before(Revisions, "note"), 2),
     "second-noted": Point("when a second change of the rules is written and noted", after(Revisions, "note"), 2),
     "second-syncing": Point("when a second change of the rules waits for the disk", before(Operating, "safe"), 2),
+    "consents-half": Point("amid the numbers of a file of consents", after(Incoming, "add"), 2),
+    "consents-unwritten": Point("when a file of consents is whole and its end not written", after(Incoming, "whole"), 1),
+    "consents-applying": Point("when its end is written and half of it in force", after(Consented, "add"), 1),
+    "person-written": Point("when what befell a person is written and not in force everywhere", before(PersonSays, "done"), 1),
     "never": Point("never", before(OfficerSays, "unwritten"), 1 << 30),
 }
 

@@ -1,0 +1,60 @@
+"""The gate is killed while consents come in, are taken back, or somebody is forgotten: a file is there wholly or not at all, and what was
+written holds."""
+
+from __future__ import annotations
+
+import pytest
+from pyroaring import BitMap
+
+from proxy.ops import client
+from proxy.ops.chunks import lines_of
+from proxy.state.listed import CHUNK_BITS
+from tests.crash.test_operating import House, house
+from tests.e2e.gate import SHANGHAI
+
+__all__ = ["house"]
+LI, WANG = SHANGHAI.format(1), SHANGHAI.format(2)
+MISSING = 0x420
+RULES = """
+rules:
+  - {id: needs-consent, when: {category: marketing, consent: [absent, revoked]}, then: reject, reason: consent-missing}
+  - {id: refused, when: {category: marketing, suppressed: true}, then: reject, reason: suppressed}
+"""
+
+
+def hand_in(house: House) -> None:
+    args = {"batches": [{"given": 1_700_000_000}], "source": "app", "why": "x"}
+    with client.Conversation(house.control, "consent.import", args) as conversation:
+        conversation.hear()
+        for person in (LI, WANG):
+            chunk, low = divmod(int(person), 1 << CHUNK_BITS)
+            for line in lines_of(0, chunk, BitMap((low,))):
+                conversation.say(line)
+        conversation.say({"end": True, "numbers": 2})
+        conversation.answer()
+
+
+@pytest.mark.parametrize(
+    ("point", "there"), [("consents-half", False), ("consents-unwritten", False), ("consents-applying", True)]
+)
+def test_of_a_file_there_is_all_or_nothing(house: House, point: str, there: bool) -> None:
+    house.write_rules(RULES)
+    house.live(point)
+    with pytest.raises(client.CannotAsk):
+        hand_in(house)
+    house.died()
+    house.start()
+    assert house.statuses(LI, WANG) == ([0, 0] if there else [MISSING, MISSING])
+
+
+@pytest.mark.parametrize(("command", "point"), [("consent.withdraw", "person-written"), ("subject.erase", "person-written")])
+def test_what_befell_a_person_holds_as_soon_as_it_is_written(house: House, command: str, point: str) -> None:
+    house.write_rules(RULES)
+    house.live(point)
+    hand_in(house)
+    assert house.statuses(LI, WANG) == [0, 0]
+    house.dies(command, to=LI, why="asked")
+    house.start()
+    assert house.statuses(LI, WANG) == [MISSING, 0]
+    if command == "subject.erase":
+        assert client.ask(house.control, "subject.show", to=LI)["forgotten"]
