@@ -124,3 +124,17 @@ def test_what_an_export_writes_is_read_back_as_it_was(read, tmp_path: Path) -> N
     for number, refusal in said:
         key = Refusal(refusal["scope"], refusal["value"], refusal["source"], refusal["until"])
         assert numbers(people, key) == [number]
+
+
+def test_a_sheet_is_read_like_a_csv_and_what_is_no_sheet_is_named(tmp_path: Path) -> None:
+    from proxy.cli.tables import write_sheet
+
+    file = tmp_path / "list.xlsx"
+    write_sheet(file, ("scope", "value", "号码", "number"), [("provider", "jia", "", 13800210500), ("", "", "", "1380021")])
+    people = read_people(file, ALL)
+    assert (people.rows, people.problems) == (1, ["list.xlsx:3: no recipient: 7 digits instead of 11"])
+    assert numbers(people, Refusal("provider", "jia", "import", 0)) == [13800210500]
+    file.write_bytes(b"PK\x03\x04 no sheet")
+    broken = read_people(file, ALL)
+    assert (broken.rows, broken.bad) == (0, 1)
+    assert "cannot be read as XLSX" in broken.problems[0]
