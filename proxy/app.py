@@ -98,7 +98,7 @@ class Gate:
         self.syncer = Syncer(loop, self.journal, self._synced)
         self.operating = Operating(
             settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.houses, self.reload,
-            self.revising, self.names, settings.people,
+            self.revising, self.names, settings.people, settings.control_group,
         )  # fmt: skip
         self.revising.opened(self.operating)
         self.clock_skew_s = 0.0

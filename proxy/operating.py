@@ -80,6 +80,7 @@ class Operating:
         revising: Revising,
         names: Names,
         people: Sequence[Person] = (),
+        group: str = "",
     ) -> None:
         """``kick``: something is to be synced. ``reload``: by what and by whom → what is wrong with the files."""
         self.relay = relay
@@ -122,6 +123,7 @@ class Operating:
                 **erasing.commands(self, self.keeper),
             },
             self.door,
+            group=group,
         )
         self.book.sweep(self.now())
         self._obey()

@@ -22,6 +22,8 @@ def across(top: Fields, settings: Settings) -> None:
     _twice(top, "people", [("name", person.name) for person in settings.people])
     _twice(top, "people", [("user", person.user) for person in settings.people])
     able = [person for person in settings.people if any(Permission.APPROVE in role.may for role in person.roles)]
+    if settings.control_group and not settings.people:
+        top.fault(("control_group",), "needs people: where nobody is listed, whoever may open the socket may do everything")
     if settings.revisions.four_eyes and len(able) < 2:
         top.fault(("revisions", "four_eyes"), "needs two persons who can approve (people: name, token and roles of each)")
     held = {one.token for one in settings.http.tokens} | {one.token for one in settings.people}

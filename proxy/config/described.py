@@ -44,6 +44,10 @@ MEANINGS = {
         "path of the socket through which [a running gate is operated](commands.md#operating-a-running-gate); only "
         "the gate's own user (and root) may open it"
     ),
+    "control_group": (
+        "a group of the operating system whose accounts may open that socket, too: [each by their role](commands.md#who-may-do-what); "
+        "they must also be able to enter its folder. Needs `people`"
+    ),
     "revisions.folder": (
         "where sets of rules are kept that were in force, so that [the gate can go back to them](commands.md#rules-that-change) "
         "(`revisions`); only its own user may read it"

@@ -30,7 +30,7 @@ _NAME_WHAT = "a name (letters, digits, . _ -; at most 64)"
 _SYSTEM_ID = r"[!-~]{1,15}"  # SMPP 3.4 §5.2.1
 _SYSTEM_ID_WHAT = "1 to 15 ASCII characters without blanks (SMPP 3.4 §5.2.1)"
 _PORT = r"[0-9]{1,20}|[0-9A-Za-z+#*._ -]{0,20}"  # SMPP 3.4 §5.2.8: 20 characters
-_USER = r"[^\s:/]{1,64}"  # useradd(8) asks for less, directories bring more
+USER = r"[^\s:/]{1,64}"  # useradd(8) asks for less, directories bring more
 _ROLES = tuple(role.value for role in PEOPLE)
 _DIGEST = r"sha256\$[0-9a-f]{64}"
 _HASHED = r"scrypt\$([0-9a-f]{2}){8,64}\$[0-9a-f]{64}"
@@ -42,7 +42,7 @@ def person_of(row: Fields) -> Person:
     name, token = row.text("name", pattern=_NAME, what=_NAME_WHAT), row.secret("token")
     if token and not re.fullmatch(f"{_HASHED}|{_DIGEST}", token):
         row.fault(("token",), "must be a hash (make one with gate106 token, or gate106 hash-password)")
-    user, roles = row.text("user", name, pattern=_USER, what="an account of the operating system"), set()
+    user, roles = row.text("user", name, pattern=USER, what="an account of the operating system"), set()
     for index, word in row.texts("roles", len(PEOPLE)):
         if word in _ROLES:
             roles.add(Role(word))

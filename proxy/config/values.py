@@ -240,6 +240,8 @@ class Settings:
     smpp: Smpp
     http: Http
     control: Path
+    control_group: str
+    """Who else may open the control socket, beside the gate's own user; empty: nobody."""
     store: str
     journal: Path
     rules: Path

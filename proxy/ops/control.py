@@ -19,6 +19,7 @@ import errno
 import json
 import os
 import pwd
+import shutil
 import socket
 import stat
 import struct
@@ -191,22 +192,31 @@ Handler = Callable[[Call], Awaitable[Mapping[str, Any]]]
 
 class ControlServer:
     def __init__(
-        self, path: Path, commands: Mapping[str, Handler], door: Door | None = None, wanted: Mapping[str, Permission] = COMMANDS
+        self,
+        path: Path,
+        commands: Mapping[str, Handler],
+        door: Door | None = None,
+        wanted: Mapping[str, Permission] = COMMANDS,
+        group: str = "",
     ) -> None:
-        """``wanted``: what each command asks for; one without an entry is not served."""
+        """``wanted``: what each command asks for; one without an entry is not served. ``group``: whose accounts may open it, too."""
         self.path = path
         self._commands = commands
         self._door, self._wanted = door or Door(), wanted
+        self._group = group
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
         self._inode = 0
 
     async def start(self) -> None:
-        """Opens the socket (0600). Raises ControlError: another gate answers there, or something else is in the way."""
+        """Opens the socket (0600, or 0660 for a group). Raises ControlError: another gate answers there, or something else is in the way."""
         await asyncio.to_thread(_make_way, self.path)
         try:
-            self._server = await asyncio.start_unix_server(self._accept, sock=_bound(self.path), limit=LINE_BYTES_MAX)
+            found = _bound(self.path, self._group)
+            self._server = await asyncio.start_unix_server(self._accept, sock=found, limit=LINE_BYTES_MAX)
             self._inode = self.path.lstat().st_ino
+        except LookupError as error:
+            raise ControlError(f"control {self.path}: {error} (settings: control_group)") from error
         except OSError as error:
             raise ControlError(f"control {self.path}: cannot listen there: {error.strerror or error}") from error
 
@@ -339,14 +349,18 @@ def _make_way(path: Path) -> None:
     raise ControlError(f"control {path}: another gate answers there (each needs a path of its own)")
 
 
-def _bound(path: Path) -> socket.socket:
+def _bound(path: Path, group: str) -> socket.socket:
+    """OSError, LookupError where there is no such group."""
     found = socket.socket(socket.AF_UNIX)
     found.setblocking(False)
     mask = os.umask(0o177)
     try:
         with reachable(path) as there:
             found.bind(there)
-    except OSError:
+        if group:
+            shutil.chown(path, group=group)
+            path.chmod(0o660)
+    except (OSError, LookupError):
         found.close()
         raise
     finally:

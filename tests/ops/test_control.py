@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import grp
 import json
 import os
 import pwd
@@ -309,3 +310,14 @@ async def test_a_command_nobody_has_decided_about_is_not_served(tmp_path: Path) 
     with pytest.raises(client.CannotAsk, match="failed inside the gate"):
         await asyncio.to_thread(client.ask, server.path, "echo")
     await server.stop()
+
+
+async def test_a_group_may_open_the_socket_where_the_settings_name_one(tmp_path: Path) -> None:
+    mine = grp.getgrgid(os.getgid()).gr_name
+    server = ControlServer(tmp_path / "control.sock", COMMANDS, wanted=WANTED, group=mine)
+    await server.start()
+    held = server.path.stat()
+    assert (stat.S_IMODE(held.st_mode), held.st_gid) == (0o660, os.getgid())
+    await server.stop()
+    with pytest.raises(ControlError, match=r"no-such-group.*settings: control_group"):
+        await ControlServer(tmp_path / "other.sock", COMMANDS, wanted=WANTED, group="no-such-group").start()
