@@ -130,7 +130,7 @@ class _Subject:
                     "until": newest + window_s if newest else now,
                 },
                 {
-                    "what": "the journal: messages, refusals, this request",
+                    "what": "the journal: messages, refusals, this request (gate106 journal erase takes out what need not stay)",
                     "why": f"通信短信息服务管理规定: records are kept at least 6 months (retention.days: {days})",
                     "until": now + days * DAY_S,
                 },
