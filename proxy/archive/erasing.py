@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from proxy.archive import heads, steady
+from proxy.archive import bloom, heads, steady
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import File, Manifest, home_of, load
 from proxy.archive.rolling import alone, sweep
@@ -169,11 +169,13 @@ def _table(folder: Path, manifest: Manifest, place: int, keys: Keys, person: int
     if not changed:
         return 0
     manifest.tables[place] = table._replace(files=tuple(files))
+    bloom.make(folder, manifest)
     if table.whole_day:
         manifest.note_erased(*heads.erased(keys, table, manifest.tables[place]))
     manifest.write(folder)
     for file in old:
         steady.drop(folder / file.name)
+        steady.drop(bloom.path_of(folder / file.name))
     return changed
 
 

@@ -39,13 +39,14 @@ from proxy.desk.segment import (
     seal_group,
     unpack_header,
 )
-from proxy.number import NotARecipient, recipient_of
+from proxy.number import NotARecipient, about_people, recipient_of
 
 STAYS = frozenset({
     entries.OPTOUT, entries.RESTORED, entries.SAID, entries.SUPPRESSED, entries.LISTING, entries.LISTED, entries.LISTING_DONE,
-    entries.CONSENT_FILE, entries.CONSENTS, entries.CONSENT_EVENT, entries.PERSON, entries.OPERATED,
+    entries.CONSENT_FILE, entries.CONSENTS, entries.CONSENT_EVENT, entries.PERSON, entries.TOLD, entries.CASED, entries.OPERATED,
 })  # fmt: skip
-"""What people refused and agreed to, what the desk entered of it, and who looked at whom: the law asks for these for themselves."""
+"""What people refused, agreed to and complained of, what the desk entered of it, and who looked at whom: the law asks for these for
+themselves."""
 CHANGES_MAX = 200
 """Of one record: some 14 KB."""
 
@@ -63,6 +64,7 @@ class Change(NamedTuple):
     now: bytes  # of what stands there
 
 
+@about_people
 class Erased(NamedTuple):
     """A segment without a person."""
 
