@@ -341,7 +341,7 @@ def test_a_person_is_suppressed_and_released_and_their_trace_tells_who_and_why(g
     ]
     carrier.acknowledged(carrier.reply(person, JIA, b"TD"))
     assert submit(jia, person) == NOT_PERMITTED
-    assert "refused by reply: only they take that back" in refused(gate, "suppress", "remove", "--to", person, "--why", "x")
+    assert "refused themselves: only they take that back" in refused(gate, "suppress", "remove", "--to", person, "--why", "x")
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
