@@ -58,17 +58,22 @@ class Heard:
         self.wrong: list[str] = []
         self.inherited: list[str] = []
         """... of parts that were refused, and of refused replacements: what decided them may lie before all that is judged again
-        (run.RUN_IN_S; what a message took that stood in for an unknown one)."""
+        (run.RUN_IN_S)."""
+        self.untold: list[str] = []
+        """... of parts that were refused with fewer objections: one that came late in the very turn in which the others were judged was not
+        read with them, and the journal does not tell it from one that was."""
 
     def __call__(self, case: Case) -> None:
         self.cases += 1
         if case.said.reason not in AWAY:
             then, now = then_and_now(case)
             if then != now:
+                said = f"record {case.recorded} ({case.said.reason or 'allowed'}): {then} but {now}"
                 inherits = (case.long is not None or case.named is not None) and case.said.entry is None
-                (self.inherited if inherits else self.wrong).append(
-                    f"record {case.recorded} ({case.said.reason or 'allowed'}): {then} but {now}"
-                )
+                if inherits and case.long is not None and set(then[2]) < set(now[2]):
+                    self.untold.append(said)
+                else:
+                    (self.inherited if inherits else self.wrong).append(said)
 
 
 def judged_again(world: World) -> tuple[Heard, Rerun]:
