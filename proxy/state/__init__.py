@@ -8,7 +8,7 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
     table.py   many records in memory, compactly            aggregates.py  counts about no single person
     rate.py    messages a second                            mailbox.py     delivers that wait for their provider; box.py one's
     listed.py  people suppressed by lists, two bytes each   orders.py      what operators have ordered
-    consented.py  who agreed to what, likewise              withdrawn.py   what a person took back of it
+    consented.py  who agreed to what, in bitmaps too        withdrawn.py   what a person took back of it
     erased.py  who was forgotten, by a keyed hash           told.py        requests that must not be dealt with twice
     sqlite.py  the embedded engine                          checkpoint.py  writes its file
 

@@ -1,4 +1,4 @@
-"""Consented: who agreed to get marketing, many at once: bitmaps beside the records, some two bytes a person and consent.
+"""Consented: who agreed to get marketing, many at once: bitmaps beside the records, some 4 to 15 bytes a consent.
 
 In: batches (what a file says that its numbers agreed to, with its proof) and their numbers in chunks. Out: the newest consent of a person
 that covers a message; rows for a checkpoint. Never: the journal, files, a clock; what a person took back since (their record knows).
