@@ -152,7 +152,7 @@ def _table_digest(table: list[Any]) -> str:
 def _chain(proof: dict[str, Any], chain: bytes, table: list[Any] | None, faults: list[str], notes: list[str]) -> None:
     """The groups' own bytes: each digest is made again, from the one before the record to the end of its table."""
     group, record = proof["group"], int(proof["record"])
-    last, digests, seen = 0, list[str](), None
+    last, digests, seen, erased = 0, list[str](), None, 0
     try:
         header = unpack_header(chain)
         if header.previous.hex() != group["before"] or header.identity.hex() != proof["identity"]:
@@ -161,12 +161,16 @@ def _chain(proof: dict[str, Any], chain: bytes, table: list[Any] | None, faults:
             for one in found.records:
                 if one.sequence == record:
                     seen = blake2b(one.body, digest_size=32).hexdigest()
-            last = found.last
+            last, erased = found.last, erased + bool(found.redaction)
             digests.append(found.digest.hex())
     except Fault as fault:
         faults.append(f"{CHAIN}: was altered behind record {last} ({fault.why})")
         return
-    if not digests or digests[0] != group["digest"] or (not header.sealed and seen != proof["record_digest"]):
+    if erased:  # only the journal can say of these that they may be so
+        faults.append(
+            f"{CHAIN}: passes over {erased} groups of which somebody was erased, and proves nothing of what lies before them"
+        )
+    elif not digests or digests[0] != group["digest"] or (not header.sealed and seen != proof["record_digest"]):
         faults.append(f"{CHAIN}: record {record} is not in it as {PROOF} says")
     elif table is not None and digests[-1] != table[_CHAIN_PLACE]:
         faults.append(f"{CHAIN}: does not lead to the end of the day's table")

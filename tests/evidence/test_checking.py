@@ -15,12 +15,14 @@ import pytest
 from proxy.archive import heads
 from proxy.archive.keys import Keys
 from proxy.desk import entries
+from proxy.desk.erasing import erase
+from proxy.desk.sealing import Ring
 from proxy.evidence import paper
 from proxy.evidence.checking import Checked, NotAPack, check
 from proxy.evidence.pack import CHAIN, EVIDENCE, MANIFEST, PROOF, SIGNATURE, as_bytes, packed
 from proxy.evidence.proof import prove
 from tests.archive.journals import Shelf, nights
-from tests.house import House
+from tests.house import SHANGHAI, House
 
 
 class Desk:
@@ -163,6 +165,18 @@ def test_every_byte_of_the_chain_counts(desk: Desk) -> None:
     for at in range(0, len(desk.proof.chain), 97):
         desk.write(packed(desk.files | {CHAIN: flipped(desk.proof.chain, at)}, {}, desk.shelf.keys))
         assert desk.check().faults, at
+
+
+def test_a_chain_over_groups_of_which_somebody_was_erased_proves_nothing_before_them(desk: Desk) -> None:
+    """Else who makes a pack could call what they altered an erasure, and the chain would lead on from there."""
+    found = next(
+        one
+        for one in (erase(desk.proof.chain, Ring(), SHANGHAI + person) for person in range(4))
+        if one is not None and one.changes
+    )
+    desk.write(packed(desk.files | {CHAIN: found.data}, {}, desk.shelf.keys))
+    (fault,) = desk.check().faults
+    assert "of which somebody was erased, and proves nothing of what lies before them" in fault
 
 
 def test_without_the_groups_the_signature_vouches(tmp_path: Path) -> None:
