@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -100,12 +101,18 @@ def run(
     ManifestError, OSError, and what the gate does."""
     looked = list[Segment]()
     segments = groups = records = 0
-    for segment in goes:
-        changed = _segment(disk, segment, keys, person, gate)
-        segments, groups, records = segments + bool(changed[0]), groups + changed[0], records + changed[1]
-        looked.append(segment)
-        seen(segment)
-    return Done(segments, groups, records, _tables(disk, archive, keys, person, looked) if looked else 0)
+    header = unpack_header(disk.read(disk.list()[-1], HEADER_BYTES))
+    folder = home_of(archive, header.node, header.identity.hex())
+    there = folder.is_dir()
+    with alone(folder) if there else nullcontext():
+        for left in disk.path.glob(f"*{steady.HALF}"):  # by a kill
+            steady.drop(left)
+        for segment in goes:
+            changed = _segment(disk, segment, keys, person, gate)
+            segments, groups, records = segments + bool(changed[0]), groups + changed[0], records + changed[1]
+            looked.append(segment)
+            seen(segment)
+        return Done(segments, groups, records, _tables(folder, keys, person, looked) if there and looked else 0)
 
 
 def _segment(disk: OsDisk, segment: Segment, keys: Keys, person: int, gate: Gate) -> tuple[int, int]:
@@ -139,20 +146,15 @@ def _segment(disk: OsDisk, segment: Segment, keys: Keys, person: int, gate: Gate
 # -- tables
 
 
-def _tables(disk: OsDisk, archive: Path, keys: Keys, person: int, looked: Sequence[Segment]) -> int:
+def _tables(folder: Path, keys: Keys, person: int, looked: Sequence[Segment]) -> int:
     """Rows that went, or were blanked."""
-    header = unpack_header(disk.read(disk.list()[-1], HEADER_BYTES))
-    folder = home_of(archive, header.node, header.identity.hex())
-    if not folder.is_dir():
-        return 0
-    with alone(folder):
-        manifest, rows = load(folder), 0
-        sweep(folder, manifest)
-        for place, table in enumerate(manifest.tables):
-            spans = [(one.first, one.last) for one in looked if one.first <= table.last and one.last >= table.first]
-            if spans:
-                rows += _table(folder, manifest, place, keys, person, spans)
-        return rows
+    manifest, rows = load(folder), 0
+    sweep(folder, manifest)
+    for place, table in enumerate(manifest.tables):
+        spans = [(one.first, one.last) for one in looked if one.first <= table.last and one.last >= table.first]
+        if spans:
+            rows += _table(folder, manifest, place, keys, person, spans)
+    return rows
 
 
 def _table(folder: Path, manifest: Manifest, place: int, keys: Keys, person: int, spans: Sequence[tuple[int, int]]) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 import pytest
 
 from proxy.archive import erasing, proving, steady
 from proxy.archive.keys import signed_by
+from proxy.archive.rolling import RollError
 from proxy.config import Hold
 from proxy.desk import entries
 from proxy.desk.disk import OsDisk
@@ -30,6 +33,7 @@ class Case:
 
     def __init__(self, folder: Path, ring: Ring) -> None:
         folder.mkdir(exist_ok=True)
+        self.folder = folder
         self.house = House(folder)
         self.disk = OsDisk(folder / "journal", ring)
         self.house.journal = self.house.relay.journal = Journal(self.disk, 0)
@@ -39,6 +43,15 @@ class Case:
         self.house.journal.append(entries.OPTOUT, entries.pack_optout(self.house.now, PERSON, refusal, "1069001", "jia", "R"))
         busy(self.house, 3, people=3, start=12)
         self.shelf.roll(self.disk, self.house.now + DAY)
+
+    def copied(self, folder: Path) -> Case:
+        """Another like it, of what lies on the disk."""
+        shutil.copytree(self.folder, folder)
+        other = copy(self)
+        other.folder, other.disk, other.shelf = folder, OsDisk(folder / "journal", self.disk.ring), Shelf(folder)
+        other.house = copy(self.house)
+        other.house.journal = Journal(other.disk, 0)
+        return other
 
     def note(self, first: int, changes: Sequence[Change], signature: bytes) -> None:
         one = Erasure(self.house.now, self.shelf.keys.person(PERSON), first, tuple(changes), signature, "wang", "letter 4711")
@@ -157,16 +170,32 @@ def test_a_segment_that_retention_has_just_removed_does_not_come_back(case: Case
     assert not [path for path in case.disk.path.iterdir() if path.name.endswith(steady.HALF)]
 
 
+def test_two_erasures_or_an_erasure_and_a_roller_at_once_are_one(case: Case) -> None:
+    note = case.note
+
+    def second(first: int, changes: Sequence[Change], signature: bytes) -> None:
+        note(first, changes, signature)
+        with pytest.raises(RollError, match="is at work there"):
+            case.shelf.roll(case.disk, case.house.now)
+
+    case.note = second  # type: ignore[method-assign]
+    left = case.disk.path / f"{segment_name(1)}{steady.HALF}"
+    left.write_bytes(b"what a kill left")
+    assert case.erase().segments == 3
+    assert not left.exists()
+
+
 def test_killed_at_any_step_it_is_done_again_and_nothing_else_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ring = RINGS["sealed"]
-    whole = Case(tmp_path / "whole", ring)
+    made = Case(tmp_path / "made", ring)
+    whole = made.copied(tmp_path / "whole")
     with monkeypatch.context() as patch:
         steps = step_by_step(patch, 10**6)
         whole.erase()
     expected = {person: [row[1:4] for row in whole.rows(person)] for person in (PERSON, OTHER)}
     assert len(steps) >= 6
     for alive in range(len(steps)):
-        case = Case(tmp_path / str(alive), ring)
+        case = made.copied(tmp_path / str(alive))
         with monkeypatch.context() as patch:
             step_by_step(patch, alive)
             with pytest.raises(Killed):
