@@ -20,7 +20,7 @@ import pytest
 from proxy.app import StartError, serve
 from proxy.desk.entries import CLOCK, pack_clock
 from proxy.desk.journal import Journal, OsDisk
-from proxy.desk.segment import HEADER_BYTES
+from proxy.desk.segment import HEADER_BYTES, REDACTED, UNDER_SEAL
 from proxy.state.checkpoint import FORMAT
 from tests.upgrade.ends import AD, NOTICE, REJECTED, ROOT, Ends, until
 from tests.upgrade.people import (
@@ -45,6 +45,7 @@ LATER_S = 60.0
 """Today's gate comes so long after the earlier one was killed."""
 COUNTED = {CAPPED: 3, LONG: 1, ONCE: 2, BACK: 1, GONE: 0, UNANSWERED: 1}
 LATER_KIND = 254
+LATER_FORM = UNDER_SEAL + REDACTED + 1
 
 
 def unpacked(state: Path, folder: Path) -> dict[str, float]:
@@ -164,14 +165,14 @@ def test_a_journal_with_a_kind_of_record_that_a_later_gate_made_is_refused_and_s
 
 
 def as_later(path: Path) -> None:
-    """The segment's header says format 2."""
+    """The segment's header says a format of later."""
     data = bytearray(path.read_bytes())
-    data[8:10] = (2).to_bytes(2, "big")
+    data[8:10] = LATER_FORM.to_bytes(2, "big")
     data[HEADER_BYTES - 4 : HEADER_BYTES] = crc32(data[: HEADER_BYTES - 4]).to_bytes(4, "big")
     path.write_bytes(data)
 
 
-LATER = "its format 2 is newer than this gate knows (1); use a newer gate"
+LATER = f"its format {LATER_FORM} is newer than this gate knows ({LATER_FORM - 1}); use a newer gate"
 
 
 def test_a_journal_of_a_later_format_is_refused_and_says_so(left: Path) -> None:
