@@ -27,6 +27,7 @@ from proxy.sim import gate, measure
 from proxy.sim.deck import Ports
 from proxy.sim.drive import Plan, Run
 from proxy.sim.gate import CHINA, CarrierSide, Gate, GateFailed, Provider
+from proxy.yamlfile import load
 
 PROVIDERS = {f"p{number}": f"10690{number:03d}" for number in range(1, 5)}
 PASSWORD = "secret"  # noqa: S105  # of simulated providers, on loopback
@@ -187,12 +188,9 @@ def _measure_gate(options: Options, folder: Path, driver: _Driver, runs: dict[st
 
 
 def count_rules(folder: Path) -> int:
-    """How many rules a folder holds, by their ids' lines."""
-    return sum(
-        line.strip().startswith(("- id:", '"id":', "- {id:"))
-        for path in folder.rglob("*.yaml")
-        for line in path.read_text("utf-8").splitlines()
-    )
+    """How many rules the files of a folder hold."""
+    files: list[Any] = [load(path).value for path in folder.rglob("*.yaml")]
+    return sum(len(one.get("rules") or ()) for one in files)
 
 
 def extra_rules(count: int) -> str:
