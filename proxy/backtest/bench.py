@@ -74,14 +74,11 @@ class Bench:
         self._orders.pop(number, None)
         self._obey()
 
-    def clock_says(self, now: float, before: float = 0.0) -> None:
-        """What the gate does ten times a second (orders.py): what is over is forgotten, what was given holds though the clock was set
-        back. ``before``: what the clock said when it was set."""
-        orders, latest = self._orders, max(now, before)
-        if orders and any(one.until <= latest or one.since > now for one in orders.values()):
-            self._orders = {
-                number: one._replace(since=min(one.since, now)) for number, one in orders.items() if one.until > latest
-            }
+    def clock_says(self, now: float) -> None:
+        """What was given holds though the clock was set back, as the gate has it (orders.py). What is over the journal says: only the gate
+        knew what its clock had said just before it was set."""
+        if any(one.since > now for one in self._orders.values()):
+            self._orders = {number: one._replace(since=min(one.since, now)) for number, one in self._orders.items()}
             self._obey()
 
     def _obey(self) -> None:

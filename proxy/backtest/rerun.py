@@ -337,10 +337,7 @@ class Rerun:
         if item.kind == entries.START:
             self._started()
         elif item.kind == entries.CLOCK:
-            clock = entries.unpack_clock(body)
-            self._stepped_s += clock.step_s
-            if clock.step_s:
-                self._bench.clock_says(clock.time, clock.time - clock.step_s)
+            self._stepped_s += entries.unpack_clock(body).step_s
         else:
             apply_operated(self.store, item, self._listings)
             if item.kind == entries.ORDERED:

@@ -14,7 +14,8 @@ from proxy.backtest.past import stood, window_s
 from proxy.backtest.rerun import Rerun
 from proxy.backtest.turns import turns_of
 from proxy.desk import entries
-from proxy.message import Category
+from proxy.message import Category, Order
+from proxy.orders import OrderBook
 from proxy.policy import RuleSet
 from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.house import BEIJING, RULES, SHANGHAI, House
@@ -108,6 +109,33 @@ def test_a_refusal_that_came_in_the_same_turn_was_settled_before_the_message(hou
     house.turn()
     assert [said.reason for said in house.verdicts()] == [""] * 4
     assert totals(again(house, house.relay.rules)) == {REFUSED: 0, ALLOWED: 0, OTHERWISE: 0}
+
+
+def test_an_order_holds_as_long_as_the_journal_says_though_it_tells_late_that_the_clock_was_set(house: House) -> None:
+    def written(kind: int, body: bytes) -> int:
+        sequence = house.journal.append(kind, body)
+        house.journal.write(house.now)
+        return sequence
+
+    rules = house.relay.rules
+
+    def obeyed() -> None:
+        house.relay.rules = rules.with_orders(book.of_kind("stop"))
+
+    book = OrderBook(house.store.orders, written, obeyed)
+    book.give(Order(0, "stop", (("provider", ("jia",)),), house.now, house.now + 5, "wang", "complaints"), house.now)
+    house.now -= 3600
+    house.relay.clock_jumped(-3600)
+    assert book.sweep(house.now, house.now + 3600) == [], "it was not over when somebody set the clock"
+    house.disk.free_bytes = 0
+    house.relay.tick(house.now)
+    house.disk.free_bytes = None
+    house.now += 60
+    house.relay.tick(house.now)
+    house.submit("jia", SHANGHAI, AD)
+    assert [said.reason for said in house.verdicts()] == ["stopped"]
+    found = again(house, rules)
+    assert (found.messages, sum(totals(found).values())) == (1, 0)
 
 
 def test_what_the_carrier_refused_does_not_count_and_what_is_not_known_does(house: House, tmp_path: Path) -> None:
