@@ -40,6 +40,11 @@ def total_of(case: Case) -> int:
     return case.message.content.part.total
 
 
+def others_stand(case: Transit) -> bool:
+    """Whether the person has, or may get, other parts of its message."""
+    return case.long is None or bool(case.long.alive - {case})
+
+
 def begins(case: Case, leader: Transit | None) -> bool:
     """Whether the journal shows that a part began a new message, though one with its key was remembered: whether it did was decided when
     it came, up to two seconds before it was judged."""

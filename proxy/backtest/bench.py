@@ -100,8 +100,11 @@ class Bench:
             self._judge(case, self._place(case, now, first=True), judging.judge)
 
     def judge_parts(self, batch: Sequence[Case], now: float, now_s: float) -> list[Case]:
-        """Parts that were judged together, or one that came later; ``now_s``: of a clock that does not jump."""
+        """Parts that were judged together, or one that came later, perhaps before (``comes``); ``now_s``: of a clock that does not jump."""
         parts = self._parts
+        if batch[0].long is not None:
+            self._judge_part(batch[0], now)
+            return list(batch)
         known = parts.remembered(batch[0], now_s)
         if known is not None and (
             begins(batch[0], known.leader) or not all(known.takes_part(index_of(case)) for case in batch)
@@ -116,6 +119,18 @@ class Bench:
         for case in ready:
             self._judge_part(case, now)
         return ready
+
+    def comes(self, case: Case, answered: Case, now_s: float) -> bool:
+        """A part is there, and will be judged later, if it belongs to the message of one that is about to be answered."""
+        parts, message, long = self._parts, case.message, answered.long
+        assert message is not None
+        if message.content.part is None or parts.remembered(case, now_s) is not long or long is None:
+            return False
+        if not long.takes_part(index_of(case)) or begins(case, long.leader):
+            return False
+        parts.take(case, now_s)
+        self._ready.clear()
+        return True
 
     def _judge_part(self, case: Case, now: float) -> None:
         judging, long = self._judging, case.long

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from proxy.backtest.belonging import follows
+from proxy.backtest.belonging import follows, others_stand
 from proxy.backtest.bench import Bench
 from proxy.backtest.case import AWAY, UNJUDGED, Case, Look, RulesOf, Skipped, take_all
 from proxy.backtest.house import Senders, read_case
@@ -56,6 +56,8 @@ CHANGES = frozenset(
         entries.PERSON,
     )
 )
+STANDS = frozenset((Effect.PART_REFUSED, Effect.LATE_PART))
+"""A part was refused, and the message stands."""
 NOTED = frozenset((entries.RULES, entries.ORDERED, entries.REPEATED))
 OF_ITS_OWN = frozenset(
     (
@@ -112,6 +114,10 @@ class Rerun:
         self._doubted: dict[int, Case] = {}
         """Of which nobody knew: an answer may still come."""
         self._batch: list[Case] = []
+        self._coming: list[Record] = []
+        """What the turn that is dealt with brings to be judged …"""
+        self._came: dict[int, Case] = {}
+        """… and what of it came before an answer did."""
         self._swept = 0.0
         self._stepped_s = 0.0
         """By how much the wall clock has jumped: parts of long messages wait by one that does not."""
@@ -134,6 +140,7 @@ class Rerun:
         if not (any(found) or pending):
             return
         self._bench.clock_says(turn.time)
+        self._coming = found.submits
         after = self._changed(found.changes, turn.time) if found.changes or pending else []
         decided = self._decide(found.submits, turn.time)
         self._accept(found.accepted)
@@ -194,7 +201,12 @@ class Rerun:
                 take_all(self.store, item.body)
                 continue
             said = entries.unpack_verdict(item.body)
-            case = None
+            case = self._came.pop(item.sequence, None)
+            if case is not None:
+                self._bench.use(said.revision)
+                self._flush(decided, now)
+                decided += self._bench.judge_parts([case], now, now - self._stepped_s)
+                continue
             if said.reason not in UNJUDGED and self._bench.use(said.revision):
                 case = self._case(said, item.sequence)
             if case is None:
@@ -278,8 +290,21 @@ class Rerun:
             return  # else it was not sent now, and nobody answers
         if told.effect == Effect.UNKNOWN:
             self._doubted[number] = case
+        if Effect(told.effect) in STANDS and not others_stand(case):
+            self._comes_first(case, now)
         effect = self._bench.answered(case, told)
         self._apply(Answer(case, effect, told.status, told.carrier_id, self._told), now, after)
+
+    def _comes_first(self, answered: Case, now: float) -> None:
+        """The gate was told that the carrier refused a part, and others stood: one that is judged in this turn had come before."""
+        for item in self._coming:
+            said = entries.unpack_verdict(item.body)
+            if item.sequence in self._came or said.recipient != answered.said.recipient or said.reason in UNJUDGED:
+                continue
+            case = self._case(said, item.sequence) if self._bench.use(said.revision) else None
+            if case is not None and self._bench.comes(case, answered, now - self._stepped_s):
+                self._came[item.sequence] = case
+                return
 
     def _told(self, answer: Answer, recorded: int) -> None:
         if answer.effect.takes_back:

@@ -14,6 +14,7 @@ from proxy.backtest.past import stood, window_s
 from proxy.backtest.rerun import Rerun
 from proxy.backtest.turns import turns_of
 from proxy.desk import entries
+from proxy.long import WAIT_S
 from proxy.message import Category, Order
 from proxy.orders import OrderBook
 from proxy.policy import RuleSet
@@ -109,6 +110,25 @@ def test_a_refusal_that_came_in_the_same_turn_was_settled_before_the_message(hou
     house.turn()
     assert [said.reason for said in house.verdicts()] == [""] * 4
     assert totals(again(house, house.relay.rules)) == {REFUSED: 0, ALLOWED: 0, OTHERWISE: 0}
+
+
+def test_a_part_that_came_before_the_refusal_of_another_is_of_its_message(house: House) -> None:
+    """They met in one turn, and the answer is settled first; but the message stood when it came, for one more part was there."""
+    bind = cast("Any", house.binds["jia"])
+    house.relay.submit(bind, _part(1), house.now, house.now)
+    house.now += WAIT_S
+    house.relay.due(house.now)
+    house.turn()
+    (first,) = house.at_carrier()
+    house.relay.submit(bind, _part(2), house.now, house.now)
+    house.relay.answered(first, Frame.of(submit_sm_resp(1, 0x45, b"")))
+    house.turn()
+    led, late = house.verdicts()
+    assert led.entry is not None
+    assert late.entry is not None
+    assert led.entry.id == late.entry.id
+    found = again(house, house.relay.rules)
+    assert (found.messages, found.parts, sum(totals(found).values())) == (1, 1, 0)
 
 
 def test_an_order_holds_as_long_as_the_journal_says_though_it_tells_late_that_the_clock_was_set(house: House) -> None:
@@ -277,3 +297,8 @@ def test_results_of_two_processes_add_up_to_that_of_one(house: House, tmp_path: 
 
 def _pdu(recipient: int, text: str) -> bytes:
     return submit_sm("1069001", str(recipient), text.encode("utf-16-be"), data_coding=8, sequence=1)
+
+
+def _part(index: int) -> Frame:
+    octets = b"\x05\x00\x03\x07\x03" + bytes((index,)) + AD[index * 7 - 7 : index * 7].encode("utf-16-be")
+    return Frame.of(submit_sm("1069001", str(SHANGHAI), octets, data_coding=8, esm_class=0x40, sequence=index))
