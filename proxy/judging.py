@@ -5,6 +5,10 @@ lane and the entry on the Transit. Never: the journal, sockets, the clock.
 
 All that a submit reserves is taken together or not at all (DESIGN §2): an entry in the record, its share of aggregates, a place in the
 lane. An allowed submit has a lane; a refused one has a reason and a status, and has reserved nothing.
+
+Others see a share of an aggregate from the moment it is reserved. If the store then does not take the record, the share goes back, and
+somebody may have been refused for it meanwhile: so no limit is passed, whatever the store does. Such a refusal is asked anew each time
+(refusals.py keeps none that an aggregate decided). The embedded store takes every record: with it this does not happen.
 """
 
 from __future__ import annotations

@@ -36,6 +36,8 @@ class Bench:
         self._judging: Judging | None = None
         self._parts: Parts
         self._ready: list[Transit] = []
+        self._away: dict[int, tuple[bytes, list[Case]]] = {}
+        """Messages that the store did not take in the end, by person, with the record as it was before them."""
         self._given: dict[str, RuleSet | None] = {}
         self._revision: str | None = None
         self._orders = _by_number(store.orders.held.values())
@@ -94,10 +96,7 @@ class Bench:
         """One message that is no part of another."""
         judging = self._judging
         assert judging is not None
-        if case.said.reason in AWAY:
-            judging.refuse(case, GATE_REASONS[case.said.reason])
-        else:
-            self._judge(case, self._place(case, now, first=True), judging.judge)
+        self._judge(case, self._place(case, now, first=True), judging.judge)
 
     def judge_parts(self, batch: Sequence[Case], now: float, now_s: float) -> list[Case]:
         """Parts that were judged together, or one that came later, perhaps before (``comes``); ``now_s``: of a clock that does not jump."""
@@ -133,13 +132,8 @@ class Bench:
         return True
 
     def _judge_part(self, case: Case, now: float) -> None:
-        judging, long = self._judging, case.long
-        assert judging is not None
-        assert long is not None
-        if case.said.reason in AWAY:
-            judging.refuse(case, GATE_REASONS[case.said.reason])
-        else:
-            self._judge(case, self._place(case, now, first=case in long.batch), self._parts.judge)
+        assert case.long is not None
+        self._judge(case, self._place(case, now, first=case in case.long.batch), self._parts.judge)
 
     def _judge(self, case: Case, at: float, by: Callable[[Transit, bytes, float], bytes]) -> None:
         message, judging = case.message, self._judging
@@ -148,12 +142,25 @@ class Bench:
 
         store, person = self._store, message.recipient
         before = store.held(person)
-        if self._look is not None:
+        if case.said.reason in AWAY:
+            self._away.setdefault(person, (before, []))[1].append(case)
+        elif self._look is not None:
             self._look(case, before, at, judging.rules)
         after = by(case, before, at)
         if after is not before:
             store.hold(person, after)
         self._spare = max(self._spare, case.entry_id)
+
+    def give_up(self) -> None:
+        """All of the turn is judged: what the store did not take is undone. Until then it stood in the way of others."""
+        judging = self._judging
+        for person, (before, cases) in self._away.items():
+            assert judging is not None
+            self._store.hold(person, before)
+            for case in cases:
+                judging.put_back(case)
+                judging.refuse(case, GATE_REASONS[case.said.reason])
+        self._away.clear()
 
     def _place(self, case: Case, now: float, *, first: bool) -> float:
         """What the gate around it was like: whether there was room, and which id it gave. When it was judged: a store that waits made it

@@ -220,6 +220,7 @@ class Rerun:
                     self._flush(decided, now)
                 self._batch.append(case)
         self._flush(decided, now)
+        self._bench.give_up()
         return decided
 
     def _case(self, said: entries.Verdict, number: int) -> Case | None:

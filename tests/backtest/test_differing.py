@@ -131,6 +131,28 @@ def test_a_part_that_came_before_the_refusal_of_another_is_of_its_message(house:
     assert (found.messages, found.parts, sum(totals(found).values())) == (1, 1, 0)
 
 
+def test_what_the_store_did_not_take_stood_in_the_way_of_others_until_that_was_known(tmp_path: Path) -> None:
+    """One place is left of a quota: who is judged second is refused, and the first one's record had changed too often. The place is free."""
+    house = House(tmp_path, rules=QUOTA.replace("count: 3", "count: 1"))
+    noted(house)
+    real, rules = house.store.swap, house.relay.rules
+
+    async def swap(items: list[tuple[int, int, bytes]]) -> list[bool]:
+        return [person != SHANGHAI and all(await real([(person, version, data)])) for person, version, data in items]
+
+    house.store.swap = swap
+    for person in range(SHANGHAI, SHANGHAI + 2):
+        house.relay.submit(cast("Any", house.binds["jia"]), Frame.of(_pdu(person, AD)), house.now, house.now)
+    house.turn()
+    house.submit("jia", SHANGHAI + 2, AD)
+    assert [said.reason for said in house.verdicts()] == ["store-conflict", "provider-quota", ""]
+    found = again(house, rules)
+    assert (found.messages, found.skipped, sum(totals(found).values())) == (2, {"store-conflict": 1}, 0)
+    house.store.swap = real
+    house.submit("jia", SHANGHAI + 1, AD)
+    assert house.verdicts()[-1].reason == "provider-quota", "and now somebody has it"
+
+
 def test_an_order_holds_as_long_as_the_journal_says_though_it_tells_late_that_the_clock_was_set(house: House) -> None:
     def written(kind: int, body: bytes) -> int:
         sequence = house.journal.append(kind, body)
