@@ -359,6 +359,23 @@ def test_without_an_answer_the_message_counts_once_and_is_unknown(house):
     house.at_rest()
 
 
+def test_a_new_message_with_the_words_of_a_replacement_of_unknown_outcome_counts_beside_it(house):
+    """The person has the first message, with the one text or the other, and will get the second."""
+    sent(house)
+    house.sends("jia", new(TEXT + "新"))
+    (transit,) = house.at_carrier()
+    house.nobody_answers(transit)
+    house.submit("jia", SHANGHAI, TEXT + "新")
+    assert house.verdicts()[-1].adopts == 0
+    assert len(house.entries(SHANGHAI)) == 2
+    house.sends("jia", new(TEXT + "新"))
+    assert house.verdicts()[-1].adopts, "the same question again is about the first"
+    assert len(house.entries(SHANGHAI)) == 2
+    for left in house.at_carrier():
+        house.carrier_says(left, header(REPLACE_SM) if left.data[7] == 7 else pdu(0x80000004, 9, b"id-2\0"))
+    house.at_rest()
+
+
 def test_killed_between_the_question_and_the_answer_it_counts_once(house):
     sent(house)
     house.sends("jia", new(TEXT + "新"))
