@@ -190,10 +190,11 @@ class Bench:
         if self._parts.remembered(case, now_s) is not None:
             return True
         if entry is not None:
-            return not self._has(case.said.recipient, entry.id)
+            return not self.has(case.said.recipient, entry.id)
         return case.said.reason != "late-breach" and not (early and len(batch) < total_of(case))
 
-    def _has(self, person: int, entry_id: int) -> bool:
+    def has(self, person: int, entry_id: int) -> bool:
+        """Whether a person's record has an entry."""
         found = False
 
         def look(data: bytes) -> bytes:

@@ -286,7 +286,9 @@ class Rerun:
         number = told.verdict_sequence
         case = self._in_flight.pop(number, None) or self._doubted.pop(number, None)
         if case is None:
-            if number < self._begin or number in self._as_then:
+            # 0: of a part whose verdict was never written, and which had been all that stood of its message: here nothing did
+            known = number < self._begin and (number > 0 or self._bench.has(told.recipient, told.entry_id))
+            if known or number in self._as_then:
                 apply_answer(self.store, told, True, self._before)
             return  # else it was not sent now, and nobody answers
         if told.effect == Effect.UNKNOWN:

@@ -131,6 +131,33 @@ def test_a_part_that_came_before_the_refusal_of_another_is_of_its_message(house:
     assert (found.messages, found.parts, sum(totals(found).values())) == (1, 1, 0)
 
 
+def test_what_a_message_took_goes_back_once_where_the_part_that_came_before_the_refusal_could_not_be_written(
+    tmp_path: Path,
+) -> None:
+    """The journal tells of both: that a part was refused and the message stood, and then that nothing of it did."""
+    house = House(tmp_path, rules=QUOTA.replace("count: 3", "count: 2"))
+    noted(house)
+    bind, rules = cast("Any", house.binds["jia"]), house.relay.rules
+    house.submit("jia", SHANGHAI + 1, AD)
+    house.at_carrier()
+    house.relay.submit(bind, _part(1), house.now, house.now)
+    house.now += WAIT_S
+    house.relay.due(house.now)
+    house.turn()
+    (first,) = house.at_carrier()
+    house.disk.free_bytes = 0
+    house.relay.submit(bind, _part(2), house.now, house.now)
+    house.relay.answered(first, Frame.of(submit_sm_resp(1, 0x45, b"")))
+    house.turn()
+    house.disk.free_bytes = None
+    house.relay.tick(house.now)
+    house.turn()
+    for person in range(SHANGHAI + 2, SHANGHAI + 4):
+        house.submit("jia", person, AD)
+    assert [said.reason for said in house.verdicts()] == ["", "", "", "provider-quota"]
+    assert sum(totals(again(house, rules)).values()) == 0
+
+
 def test_what_the_store_did_not_take_stood_in_the_way_of_others_until_that_was_known(tmp_path: Path) -> None:
     """One place is left of a quota: who is judged second is refused, and the first one's record had changed too often. The place is free."""
     house = House(tmp_path, rules=QUOTA.replace("count: 3", "count: 1"))
