@@ -74,6 +74,8 @@ class CaseBook:
         self._valid: dict[str, dict[int, float]] = {}
         """By provider, when each of its valid cases came: asked every minute, so it is kept."""
         self._undecided: dict[int, Case] = {}
+        self._under_way: set[int] = set()
+        """Their decision is on its way into the journal, beside something else."""
         for _, body in sorted(papers.held.items()):
             self._enter(unpack_case(body))
 
@@ -165,6 +167,24 @@ class CaseBook:
         self, number: int, state: str, now: float, who: str, why: str, *, of: int = 0, provider: str = ""
     ) -> tuple[Case, int]:
         """``of``: the case that a duplicate repeats. ``provider``: of a valid case that is matched to no message."""
+        return self._put(self._decided(number, state, of, provider), Event(now, state, who, why))
+
+    def begin(
+        self, number: int, state: str, now: float, who: str, why: str, beside: Event, *, of: int = 0, provider: str = ""
+    ) -> bytes:
+        """``decide``, with what is done in the same step: the body of its record (CASED), which whoever asked writes together with that.
+        Nobody alters the case until it is ``written``."""
+        case = self._decided(number, state, of, provider)
+        self._free(number)
+        self._under_way.add(number)
+        return pack_case(case._replace(events=(*case.events, Event(now, state, who, why), beside)))
+
+    def written(self, number: int, body: bytes) -> Case:
+        """What ``begin`` began is in the journal."""
+        self._under_way.discard(number)
+        return self._keep(number, body)
+
+    def _decided(self, number: int, state: str, of: int, provider: str) -> Case:
         case = self._open(number)
         if state == DUPLICATE:
             first = self.find(of) if of else None
@@ -179,9 +199,7 @@ class CaseBook:
         provider = case.provider or provider
         if state == VALID and not provider:
             raise Impossible(f"case {number} is of no provider yet: match it to a message first, or say --provider")
-        return self._put(
-            case._replace(state=state, of=of, provider="" if state == NOT_OURS else provider), Event(now, state, who, why)
-        )
+        return case._replace(state=state, of=of, provider="" if state == NOT_OURS else provider)
 
     def withdraw(self, number: int, now: float, who: str, why: str) -> tuple[Case, int]:
         """The complainant takes it back; also one that was decided."""
@@ -234,7 +252,12 @@ class CaseBook:
             raise Impossible(f"case {number} is decided ({case.state}): reopen it first (gate106 complaint reopen {number})")
         return case
 
+    def _free(self, number: int) -> None:
+        if number in self._under_way:
+            raise Impossible(f"case {number} is being decided this moment: look at it again before you do more")
+
     def _put(self, case: Case, event: Event) -> tuple[Case, int]:
+        self._free(case.id)
         body = pack_case(case._replace(events=(*case.events, event)))
         sequence = self._write([(entries.CASED, body)])
         return self._keep(case.id, body), sequence

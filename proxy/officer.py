@@ -63,6 +63,33 @@ class OfficerSays:
         return True  # it is in force in memory, so it must be written: whoever asked is not answered until then
 
 
+class Beside:
+    """A record of something decided in the same step as a person's refusals (a Change that alters nobody's record). Handed in right behind
+    them it is written in their group of the journal: after a kill there is both, or neither."""
+
+    __slots__ = ("recipient", "recorded", "_said", "_then")
+
+    def __init__(self, recipient: int, kind: int, body: bytes, then: Callable[[], None]) -> None:
+        """``recipient``: whose refusals, so that it goes their way; ``then`` hears that it is recorded."""
+        self.recipient = recipient
+        self.recorded = 0
+        self._said = kind, body
+        self._then = then
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        return data
+
+    def written(self, now: float) -> tuple[int, bytes]:
+        return self._said
+
+    def done(self, recorded: int) -> None:
+        self.recorded = recorded
+        self._then()
+
+    def unwritten(self) -> bool:
+        return True  # as the refusals are
+
+
 def officer_changed(data: bytes, added: Sequence[OptOut], lifted: Sequence[OptOut], now: int) -> bytes:
     """The record with these refusals more, and those fewer."""
     data = lift(data, lifted, now)

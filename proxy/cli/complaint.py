@@ -163,17 +163,16 @@ def decide(
     json: Json = False,
 ) -> None:
     """Decide a case, and in the same step suppress the person. A valid one counts for the provider's rate in a million."""
-    refusal = _refusal(case, suppress, value, lasts, config, control) if suppress is not None else None
-    told = dict(ask(config, control, "complaint.decide", id=case, state=decision, why=why, of=of, provider=provider))
+    told = ask(
+        config, control, "complaint.decide", id=case, state=decision, why=why, of=of, provider=provider, suppress=suppress, value=value,
+        for_s=seconds(lasts),
+    )  # fmt: skip
     lines = [f"case {told['id']}: {told['state']}" + (f", counted for {told['provider']}" if decision == "valid" else "")]
-    if refusal is not None:
-        done = ask(config, control, "suppress.add", source="complaint", why=f"case {told['id']}: {why}", **refusal)
-        about = f"{refusal['scope']} {refusal.get('value', '')}".strip()
-        ask(config, control, "complaint.note", id=case, what="suppressed", why=about)
-        told["suppressed"] = done
-        lines.append(
-            f"{done['to']}: no more marketing of {about}" + (f" until {when(done['added'][0]['until'])}" if lasts else "")
-        )
+    if suppress is not None:
+        done = told["suppressed"]
+        refusal = done["added"][0]
+        about = f"{refusal['scope']} {refusal['value']}".rstrip()
+        lines.append(f"{done['to']}: no more marketing of {about}" + (f" until {when(refusal['until'])}" if lasts else ""))
         if not done["enforced"]:
             note("no rule in force asks `suppressed`: it is remembered, and stops nothing")
     tell(told, json, lines)
@@ -286,20 +285,6 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"  clocks   {forwarded}; to be answered by {when(told['answer_by'])}"
     for event in told["events"]:
         yield f"  {when(event['time'])}  {event['what']}  {event['who']}: {event['why']}"
-
-
-def _refusal(case: str, scope: str, value: str | None, lasts: str | None, config: Path, control: Path | None) -> dict[str, Any]:
-    """What the person refuses from now on, from the case's message; before anything is decided, so that both happen or none."""
-    told = ask(config, control, "complaint.show", id=case, to_find=True)
-    if "*" in told["to"]:
-        fail(f"case {told['id']} is of {told['to']}: match it to a message first, to know whom to suppress")
-    known = {"provider": told["provider"], "signature": told["signature"], "port": told["port"], "category": told["category"]}
-    if scope not in ("all", "global") and value is None:
-        value = known.get(scope) or None
-        if value is None:
-            fail(f"--suppress {scope}: say which (--value): the case's message does not tell")
-    refusal: dict[str, Any] = {"to": told["to"], "scope": scope, "for_s": seconds(lasts)}
-    return refusal | ({"value": value} if value else {})
 
 
 def _exported(one: Mapping[str, Any]) -> list[object]:

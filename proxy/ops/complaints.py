@@ -15,11 +15,15 @@ from typing import Any, TypeVar
 from proxy.approvals import Impossible
 from proxy.cases import BATCH_MAX, DECISIONS, HIDDEN, CaseBook, Complaint, Due, Matched, digits_agree
 from proxy.desk import entries, operated
-from proxy.desk.cased import OPEN, STATES, WITHDRAWN, Case
+from proxy.desk.cased import OPEN, STATES, WITHDRAWN, Case, Event
+from proxy.message import OptOut
 from proxy.number import NotARecipient, mask, recipient_of
+from proxy.officer import Beside
+from proxy.ops import suppress
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.roles import Permission
+from proxy.state.facts import SCOPES
 from proxy.yamlfile import unknown
 
 LISTED_MAX = 1000
@@ -185,17 +189,60 @@ class _Complaints:
         return await self._done(asked_of(lambda: self._book.forward(number, self._gate.now(), call.who, why)))
 
     async def decide(self, call: Call) -> Mapping[str, Any]:
+        """``suppress``: a scope; then the person's refusal is in the case's group of the journal, so that none is without the other."""
         args, gate = call.args, self._gate
         number, state, of = _number(call), args.text("state"), int(args.number("of", 0, 0, 1e15))
         provider, why = args.text("provider", ""), args.why()
+        scope, value, for_s = (
+            args.text("suppress", ""),
+            args.text("value", ""),
+            args.seconds("for_s", 0.0, 0.0, suppress.FOR_S_MAX),
+        )
         args.done()
         if state not in DECISIONS or state == WITHDRAWN:
             raise Refused(unknown("decision", state, [one for one in DECISIONS if one != WITHDRAWN]))
         if provider and provider not in gate.relay.directory.providers:
             raise Refused(unknown("provider of the settings", provider, gate.relay.directory.providers))
+        if scope:
+            case = asked_of(lambda: self._book.find(number))
+            refusal = self._refusal(case, provider, scope, value, for_s)
+            return await self._decide_and_suppress(call.who, case, refusal, state, why, of=of, provider=provider)
+        if value or for_s:
+            raise Refused("value and for_s are of what is suppressed: say what (--suppress)")
         return await self._done(
             asked_of(lambda: self._book.decide(number, state, gate.now(), call.who, why, of=of, provider=provider)), counts=True
         )
+
+    def _refusal(self, case: Case, provider: str, scope: str, value: str, for_s: float) -> OptOut:
+        """What the person of a case refuses from now on: of its message where no value is said."""
+        if not case.recipient:
+            raise Refused(f"case {case.id} is of {case.number}: match it to a message first, to know whom to suppress")
+        if not value and scope not in ("all", "global"):
+            told_by = {
+                "provider": case.provider or provider, "signature": case.signature, "port": case.port, "category": case.category,
+            }  # fmt: skip
+            value = told_by.get(scope, "")
+            if not value and scope in SCOPES:
+                raise Refused(f"suppress {scope}: say which (--value): the case's message does not tell")
+        said = {"scope": scope, "for_s": for_s, "source": "complaint"} | ({"value": value} if value else {})
+        return suppress.refusal_of(self._gate, Args(said))
+
+    async def _decide_and_suppress(
+        self, who: str, case: Case, refusal: OptOut, state: str, why: str, *, of: int, provider: str
+    ) -> Mapping[str, Any]:
+        gate, book = self._gate, self._book
+        if gate.relay.journal_down:
+            raise Refused(f"{gate.relay.journal_down}: nothing was done")
+        now = gate.now()
+        beside = Event(now, "suppressed", who, f"{refusal.scope} {refusal.value}".rstrip())
+        body = asked_of(lambda: book.begin(case.id, state, now, who, why, beside, of=of, provider=provider))
+
+        def written() -> None:
+            self._counted(book.written(case.id, body))
+
+        decided = Beside(case.recipient, entries.CASED, body, written)
+        done = await suppress.suppress(gate, case.recipient, refusal, who, f"case {case.id}: {why}", decided)
+        return told(book.find(case.id)) | {"suppressed": done}
 
     async def withdraw(self, call: Call) -> Mapping[str, Any]:
         number, why = _number(call), call.args.why()
@@ -208,7 +255,7 @@ class _Complaints:
         return await self._done(asked_of(lambda: self._book.reopen(number, self._gate.now(), call.who, why)), counts=True)
 
     async def note(self, call: Call) -> Mapping[str, Any]:
-        """Something was done beside the case: a suppression, a stop, an evidence pack."""
+        """Something was done beside the case: a stop, an evidence pack."""
         number, what, why = _number(call), call.args.text("what", most=40), call.args.why()
         call.args.done()
         return await self._done(asked_of(lambda: self._book.note(number, what, self._gate.now(), call.who, why)))
@@ -216,10 +263,13 @@ class _Complaints:
     async def _done(self, changed: tuple[Case, int], *, counts: bool = False) -> Mapping[str, Any]:
         case, sequence = changed
         if counts:
-            self._gate.relay.tally.complaints[case.provider, case.state] += 1
-            self._decided()
+            self._counted(case)
         await self._gate.safe(sequence)
         return told(case)
+
+    def _counted(self, case: Case) -> None:
+        self._gate.relay.tally.complaints[case.provider, case.state] += 1
+        self._decided()
 
 
 def _overdue(case: Case, now: float) -> bool:

@@ -17,7 +17,7 @@ from proxy.desk import entries, operated
 from proxy.listing import Listing
 from proxy.message import Category, OptOut
 from proxy.number import Number
-from proxy.officer import OfficerSays
+from proxy.officer import Beside, OfficerSays
 from proxy.ops.chunks import numbers_of
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
@@ -75,13 +75,7 @@ class _Suppress:
         args = call.args
         recipient, refusal, why = recipient_in(args), refusal_of(self._gate, args), args.why()
         args.done()
-        change = await officer_says(self._gate, recipient, (refusal,), None, call.who, why)
-        self._gate.relay.tally.optouts[refusal.source, refusal.scope, ""] += 1
-        return {
-            "to": str(Number(recipient)),
-            "added": [told(one) for one in change.added],
-            "enforced": enforced(self._gate.relay.rules),
-        }
+        return await suppress(self._gate, recipient, refusal, call.who, why)
 
     async def remove(self, call: Call) -> Mapping[str, Any]:
         args = call.args
@@ -221,8 +215,29 @@ class _Suppress:
         return {"rows": people}
 
 
-async def officer_says(gate: Gate, recipient: int, added: tuple[OptOut, ...], wanted: Any, who: str, why: str) -> OfficerSays:
-    """Alters one record; returns when that is safe."""
+async def suppress(
+    gate: Gate, recipient: int, refusal: OptOut, who: str, why: str, beside: Beside | None = None
+) -> Mapping[str, Any]:
+    """Enters one refusal, and what is decided ``beside`` it in the same step; returns when both are safe."""
+    change = await officer_says(gate, recipient, (refusal,), None, who, why, beside)
+    gate.relay.tally.optouts[refusal.source, refusal.scope, ""] += 1
+    return {
+        "to": str(Number(recipient)),
+        "added": [told(one) for one in change.added],
+        "enforced": enforced(gate.relay.rules),
+    }
+
+
+async def officer_says(
+    gate: Gate,
+    recipient: int,
+    added: tuple[OptOut, ...],
+    wanted: Any,
+    who: str,
+    why: str,
+    beside: Beside | None = None,
+) -> OfficerSays:
+    """Alters one record; returns when that is safe, and what was written beside it, too."""
     written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def then(change: OfficerSays, recorded: int) -> None:
@@ -231,12 +246,14 @@ async def officer_says(gate: Gate, recipient: int, added: tuple[OptOut, ...], wa
 
     change = OfficerSays(recipient, added, wanted, gate.store.listed, who, why, then)
     gate.relay.change(change)
+    if beside is not None:
+        gate.relay.change(beside)
     try:
         async with asyncio.timeout(WRITTEN_S):
             recorded = await written
     except TimeoutError:
         raise Refused("it is in force, but not written: the journal is down (the log has more)") from None
-    await gate.safe(recorded)
+    await gate.safe(recorded if beside is None else beside.recorded)
     return change
 
 

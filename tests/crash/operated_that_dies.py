@@ -12,7 +12,7 @@ from proxy.desk import retention
 from proxy.desk.disk import OsDisk
 from proxy.kept import Kept
 from proxy.listing import Listing
-from proxy.officer import OfficerSays
+from proxy.officer import Beside, OfficerSays
 from proxy.operating import Operating
 from proxy.orders import OrderBook
 from proxy.revisions import Revisions
@@ -24,6 +24,9 @@ from tests.crash.points import Point
 
 POINTS = {
     "suppression-written": Point("when a suppression is written and not acknowledged", before(OfficerSays, "done"), 1),
+    "decision-written": Point(
+        "when a decision is written with its suppression and not acknowledged", before(Beside, "done"), 1
+    ),
     "order-written": Point("when an order is written and not synced", after(OrderBook, "give"), 1),
     "lift-written": Point("when the end of an order is written and not synced", after(OrderBook, "lift"), 1),
     "syncing": Point("when what was ordered waits for the disk", before(Operating, "safe"), 1),

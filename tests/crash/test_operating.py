@@ -89,6 +89,19 @@ def test_a_suppression_that_is_written_is_in_force_after_the_gate_was_killed(hou
     assert house.statuses(PERSON, FRIEND) == [NOT_PERMITTED, 0]
 
 
+def test_a_decision_that_is_written_has_its_suppression_after_the_gate_was_killed_between_the_two(house: House) -> None:
+    house.live("decision-written")
+    with client.Conversation(house.control, "complaint.import", {"source": "12321", "batch": "b", "why": "x"}) as talk:
+        talk.hear()
+        talk.say({"rows": [{"number": PERSON, "at": time.time()}]})
+        talk.say({"end": True, "rows": 1})
+        talk.answer()
+    house.dies("complaint.decide", id="1", state="valid", provider="jia", suppress="provider", why="no consent")
+    house.start()
+    assert client.ask(house.control, "complaint.show", id="1")["state"] == "valid"
+    assert house.statuses(PERSON, FRIEND) == [NOT_PERMITTED, 0]
+
+
 @pytest.mark.parametrize("point", ["order-written", "syncing"])
 def test_a_stop_that_is_written_is_in_force_after_the_gate_was_killed(house: House, point: str) -> None:
     house.live(point)
