@@ -4,8 +4,9 @@ In: proposals of triggers (proxy/triggers.py) and of people, what people say, th
 the order that makes one act; or Impossible. Never: the clock, an order put into force (ops/penalties.py does), a token.
 
     proposed ──approved──▶ in-force ──▶ over        its time has passed: what was taken is given back by itself
-        └─ rejected            ├──────▶ lifted      before its time
-                               └──────▶ raised      a severer one took its place
+        ├─ rejected            ├──────▶ lifted      before its time
+        ├─ withdrawn           └──────▶ raised      a severer one took its place
+        └─ lapsed     nobody decided it in time; a rule proposes anew what it still measures
 
 An appeal is noted and stops nothing: whoever grants it lifts the penalty.
 """
@@ -20,6 +21,7 @@ from proxy.desk import entries
 from proxy.desk.cased import Event
 from proxy.desk.penalized import (
     IN_FORCE,
+    LAPSED,
     LIFTED,
     OVER,
     PROPOSED,
@@ -27,7 +29,9 @@ from proxy.desk.penalized import (
     REJECTED,
     SUSPEND_MARKETING,
     THROTTLE,
+    UNSETTLED,
     WARN,
+    WITHDRAWN,
     Penalty,
     pack_penalty,
     unpack_penalty,
@@ -78,7 +82,8 @@ class PenaltyBook:
     # -- what becomes of one
 
     def propose(self, penalty: Penalty, now: float, who: str, why: str) -> tuple[Penalty, int]:
-        """``penalty``: with neither number nor state. A person's own waits for another, a trigger's for anybody who may."""
+        """``penalty``: with neither number nor state; its ``until``: when the proposal lapses. A person's own waits for another, a trigger's
+        for anybody who may."""
         if len(self._held) >= PENALTIES_MAX:
             self._make_room()
         if penalty.step == THROTTLE and not 0.01 <= penalty.share < 1:
@@ -112,6 +117,12 @@ class PenaltyBook:
         approvals.reject(_waits(one), asker, why, now)
         return self._put(one._replace(state=REJECTED), Event(now, REJECTED, who, why))
 
+    def withdraw(self, number: int, asker: Asker, now: float, who: str, why: str) -> tuple[Penalty, int]:
+        """The author takes it back."""
+        one = self._in(number, PROPOSED)
+        approvals.withdraw(_waits(one), asker, why, now)
+        return self._put(one._replace(state=WITHDRAWN), Event(now, WITHDRAWN, who, why))
+
     def appeal(self, number: int, now: float, who: str, why: str) -> tuple[Penalty, int]:
         one = self.find(number)
         return self._put(one._replace(appeal=why), Event(now, "appealed", who, why))
@@ -132,6 +143,14 @@ class PenaltyBook:
             if one.until <= now
         ]
 
+    def lapse(self, now: float) -> list[Penalty]:
+        """Proposals that nobody decided in time wait no more."""
+        return [
+            self._put(one._replace(state=LAPSED), Event(one.until, LAPSED, "", ""))[0]
+            for one in self.waiting()
+            if approvals.lapsed(_waits(one), now)
+        ]
+
     # --
 
     def _in(self, number: int, state: str) -> Penalty:
@@ -149,7 +168,7 @@ class PenaltyBook:
 
     def _enter(self, one: Penalty) -> Penalty:
         self._held[one.id] = self._of.setdefault((one.provider, one.trigger), {})[one.id] = one
-        if one.state in (PROPOSED, IN_FORCE):
+        if one.state in UNSETTLED:
             self._live[one.id] = one
         else:
             self._live.pop(one.id, None)
@@ -165,7 +184,7 @@ class PenaltyBook:
 
 
 def _waits(one: Penalty) -> Waiting:
-    return Waiting(one.name, one.author, one.events[0].time if one.events else 0.0)
+    return Waiting(one.name, one.author, one.events[0].time if one.events else 0.0, one.until)
 
 
 def order_of(penalty: Penalty, now: float) -> Order | None:

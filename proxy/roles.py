@@ -95,6 +95,7 @@ COMMANDS: Mapping[str, Permission] = {
     "penalty.propose": Permission.ENTER,
     "penalty.reject": Permission.APPROVE,
     "penalty.show": Permission.SEE,
+    "penalty.withdraw": Permission.ENTER,
     "resume": Permission.ENTER,
     "rules": Permission.SEE,
     "rules.approve": Permission.APPROVE,

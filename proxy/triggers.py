@@ -4,7 +4,7 @@ In: the tally's running counts, valid complaints, the rules' Triggers, penalties
 records), proposals. Never: work for a message, the clock, a penalty put into force.
 
 Counts are kept by the clock hour: ``3h`` is this hour and the two before. What came before the last penalty of a rule had ended is not
-held against the provider again; while one is in force, or waits, only a severer step follows it.
+held against the provider again; while one is in force, or waits, only a severer step follows it. A proposal that lapsed settled nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from proxy.desk import entries
-from proxy.desk.penalized import IN_FORCE, LADDER, PROPOSED, REJECTED, Counts, Penalty, pack_hour, unpack_hour
+from proxy.desk.penalized import LADDER, LAPSED, UNSETTLED, Counts, Penalty, pack_hour, unpack_hour
 from proxy.policy import moments
 from proxy.policy.penalties import HOURS_KEPT, Step, Trigger
 from proxy.state.papers import Papers
@@ -169,10 +169,11 @@ def due(
 
 
 def _due(trigger: Trigger, provider: str, hours: Hours, valid: Valid, held: list[Penalty], now: float) -> Proposal | None:
-    pending = [one for one in held if one.state in (PROPOSED, IN_FORCE)]
+    pending = [one for one in held if one.state in UNSETTLED]
+    decided = [one for one in held if one.state != LAPSED]
     since = begins(trigger, now)
-    if not pending and held:
-        settled = max(one.ended for one in held)
+    if not pending and decided:
+        settled = max(one.ended for one in decided)
         since = max(since, float(-(-int(settled) // HOUR_S) * HOUR_S)) if settled > since else since
     if since > now:
         return None
@@ -193,7 +194,7 @@ def _again(trigger: Trigger, step: Step, held: list[Penalty], now: float) -> Ste
     again = trigger.again
     if again is None or step.then == "warn":
         return step
-    borne = [one for one in held if one.state not in (PROPOSED, IN_FORCE, REJECTED) and one.step != "warn"]
+    borne = [one for one in held if one.since and one.ended and one.step != "warn"]
     if not any(now - one.ended <= again.within_s for one in borne):
         return step
     then = again.then or LADDER[min(LADDER.index(step.then) + 1, len(LADDER) - 1)]

@@ -208,6 +208,45 @@ def test_a_proposal_of_nobody_with_a_token_needs_two_persons(desk: Desk) -> None
     assert approved.state == "in-force"
 
 
+def test_who_proposed_takes_it_back_and_nobody_else(desk: Desk) -> None:
+    made, _ = desk.book.propose(penalty("jia", "suspend-all", author="li"), NOON, "li", "x")
+    with pytest.raises(Impossible, match="penalty-1 is li's, and only they take it back \\(others reject it\\)"):
+        desk.book.withdraw(made.id, WANG, NOON, "wang", "y")
+    with pytest.raises(Impossible, match="say why"):
+        desk.book.withdraw(made.id, LI, NOON, "li", " ")
+    gone, _ = desk.book.withdraw(made.id, LI, NOON + 1, "li", "the wrong month")
+    assert (gone.state, gone.ended, gone.events[-1].why) == ("withdrawn", NOON + 1, "the wrong month")
+    assert desk.book.waiting() == []
+    with pytest.raises(Impossible, match="penalty 1 is withdrawn, not proposed"):
+        desk.book.approve(made.id, WANG, {"li", "wang"}, NOON + 2, "wang")
+    assert list(PenaltyBook(desk.papers, desk.write).all()) == [gone], "as a restart finds it"
+
+
+def test_what_nobody_decides_in_time_lapses_and_is_decided_by_nobody_after_that(desk: Desk) -> None:
+    soon, never = (
+        desk.book.propose(penalty("jia", "warn", author="li")._replace(until=until), NOON, "li", "x")[0]
+        for until in (NOON + 7 * DAY, 0.0)
+    )
+    assert desk.book.lapse(NOON + 7 * DAY - 1) == []
+    with pytest.raises(Impossible, match="penalty-1 was not decided in time and has lapsed: it must be proposed again"):
+        desk.book.approve(soon.id, WANG, {"li", "wang"}, NOON + 7 * DAY, "wang")  # also before the gate has looked
+    (late,) = desk.book.lapse(NOON + 9 * DAY)
+    assert (late.id, late.state, late.ended) == (soon.id, "lapsed", NOON + 7 * DAY)
+    assert (desk.book.waiting(), desk.book.lapse(NOON + 9 * DAY)) == ([never], [])
+
+
+def test_what_a_rule_proposed_and_nobody_decided_is_asked_for_again_while_as_much_is_measured(desk: Desk) -> None:
+    desk.sends(NOON, "jia", 10_000)
+    desk.complains(NOON, "jia", 5)
+    (asked,) = desk.due(NOON)
+    draft = penalty("jia", "throttle", 0.5, 10, asked.trigger)._replace(until=NOON + DAY)
+    desk.book.propose(draft, NOON, "rule", "")
+    assert desk.due(NOON + DAY - 1) == []
+    desk.book.lapse(NOON + DAY)
+    assert [one.step.then for one in desk.due(NOON + DAY)] == ["throttle"], "nobody bore it, so it is no step up"
+    assert desk.due(NOON + 31 * DAY) == [], "another month"
+
+
 def test_orders_say_what_a_step_does(desk: Desk) -> None:
     made = penalty("jia", "throttle", 0.5)._replace(id=3, until=NOON + DAY)
     order = order_of(made, NOON)

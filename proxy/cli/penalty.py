@@ -1,4 +1,4 @@
-"""penalty: ``gate106 penalty list|show|propose|approve|reject|appeal|lift|letter``."""
+"""penalty: ``gate106 penalty list|show|propose|approve|reject|withdraw|appeal|lift|letter``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ ANNEX_S = 92 * 86_400.0
 
 @app.command("list", epilog="Example: gate106 penalty list --state proposed")
 def list_(
-    state: Annotated[str | None, typer.Option("--state", help="proposed, in-force, over, lifted, rejected or raised.")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option("--state", help="proposed, in-force, over, lifted, rejected, raised, withdrawn or lapsed."),
+    ] = None,
     provider: Annotated[str | None, typer.Option("--provider", help="Of this provider.")] = None,
     config: Config = CONFIG,
     control: Control = None,
@@ -39,7 +42,7 @@ def list_(
         ("id", "state", "provider", "step", "until", "by", "why"),
         (
             (
-                one["id"], one["state"], one["provider"], _step(one), when(one["until"]), one["author"],
+                one["id"], one["state"], one["provider"], _step(one), _until(one), one["author"],
                 one["figure"] or one["events"][0]["why"],
             )
             for one in told["penalties"]
@@ -65,6 +68,7 @@ def propose(
     why: Why,
     to: Annotated[float | None, typer.Option("--to", help="Of a throttle: what is left of the provider's rate (0.5).")] = None,
     lasts: Annotated[str, typer.Option("--for", help="How long, at most 366d.")] = "30d",
+    lapses: Annotated[str, typer.Option("--lapses", help="A proposal that nobody has decided by then waits no more.")] = "7d",
     basis: Annotated[str | None, typer.Option("--basis", help="What it rests on: contract, order, rule.")] = None,
     token_file: TokenFile = None,
     config: Config = CONFIG,
@@ -75,7 +79,8 @@ def propose(
     if token_file is not None:
         speak_for(token_file)
     told = ask(
-        config, control, "penalty.propose", provider=provider, step=step, to=to, for_s=seconds(lasts), basis=basis, why=why,
+        config, control, "penalty.propose", provider=provider, step=step, to=to, for_s=seconds(lasts), lapses_s=seconds(lapses),
+        basis=basis, why=why,
     )  # fmt: skip
     tell(
         told, json, [f"penalty {told['id']}: {_step(told)} of {told['provider']} waits (gate106 penalty approve {told['id']})"]
@@ -103,6 +108,17 @@ def reject(penalty: Id, why: Why, config: Config = CONFIG, control: Control = No
     """Turn a proposal down: what it was measured by is not held against the provider again."""
     told = ask(config, control, "penalty.reject", id=penalty, why=why)
     tell(told, json, [f"penalty {told['id']}: rejected"])
+
+
+@app.command("withdraw", epilog='Example: gate106 penalty withdraw 3 --why "measured with the wrong month"')
+def withdraw(
+    penalty: Id, why: Why, token_file: TokenFile = None, config: Config = CONFIG, control: Control = None, json: Json = False
+) -> None:
+    """Take back what you have proposed yourself, before anybody has decided it."""
+    if token_file is not None:
+        speak_for(token_file)
+    told = ask(config, control, "penalty.withdraw", id=penalty, why=why)
+    tell(told, json, [f"penalty {told['id']}: withdrawn"])
 
 
 @app.command("appeal", epilog='Example: gate106 penalty appeal 3 --why "letter of 14 November: consents are attached"')
@@ -153,6 +169,11 @@ def _step(told: Mapping[str, Any]) -> str:
     return f"throttle to {told['share']:.0%}" if told["step"] == "throttle" else str(told["step"])
 
 
+def _until(told: Mapping[str, Any]) -> str:
+    """Of a proposal: when it lapses; of one that nobody ever bore: nothing."""
+    return when(told["until"]) if told["since"] or told["state"] == "proposed" else "-"
+
+
 def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"penalty {told['id']} of {told['provider']}: {_step(told)}, {told['state']}"
     if told["trigger"]:
@@ -161,6 +182,8 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"  basis    {told['basis']}"
     if told["figure"]:
         yield f"  measured {told['figure']}"
+    if told["state"] == "proposed" and told["until"]:
+        yield f"  lapses   {when(told['until'])}"
     if told["since"]:
         yield f"  from     {when(told['since'])} to {when(told['until'])}"
     if told["appeal"]:

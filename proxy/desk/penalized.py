@@ -19,8 +19,11 @@ _COUNTS = struct.Struct(">QQQH")
 _COUNT = struct.Struct(">Q")
 WARN, THROTTLE, SUSPEND_MARKETING, SUSPEND_ALL = LADDER = ("warn", "throttle", "suspend-marketing", "suspend-all")
 """From mild to severe. A step's place here is its number in the journal, for ever."""
-PROPOSED, IN_FORCE, OVER, LIFTED, REJECTED, RAISED = STATES = ("proposed", "in-force", "over", "lifted", "rejected", "raised")
-"""Likewise. ``raised``: a severer one took its place."""
+PROPOSED, IN_FORCE, OVER, LIFTED, REJECTED, RAISED, WITHDRAWN, LAPSED = STATES = (
+    "proposed", "in-force", "over", "lifted", "rejected", "raised", "withdrawn", "lapsed",
+)  # fmt: skip
+"""Likewise. ``raised``: a severer one took its place. ``lapsed``: nobody decided it in time."""
+UNSETTLED = (PROPOSED, IN_FORCE)
 
 
 class Penalty(NamedTuple):
@@ -33,7 +36,7 @@ class Penalty(NamedTuple):
     share: float  # of a throttle: what is left of the provider's rate
     for_s: int
     since: float  # when it came into force, 0 before
-    until: float
+    until: float  # while it is proposed: when that lapses, 0 for never
     order: int  # the order that makes it act; 0 for none
     trigger: str  # the rule that proposed it, empty for a person
     say: str
@@ -55,7 +58,7 @@ class Penalty(NamedTuple):
     @property
     def ended(self) -> float:
         """When it was settled, 0 while it waits or is in force."""
-        if self.state in (PROPOSED, IN_FORCE):
+        if self.state in UNSETTLED:
             return 0.0
         return next((event.time for event in reversed(self.events) if event.what == self.state), self.until)
 

@@ -120,6 +120,8 @@ _STATES = {
     "lifted": "已解除",
     "rejected": "未通过",
     "raised": "已加重",
+    "withdrawn": "已撤回",
+    "lapsed": "逾期未批, 已失效",
 }
 
 

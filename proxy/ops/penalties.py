@@ -22,6 +22,7 @@ from proxy.ops.gate import Gate
 from proxy.orders import TooMany
 from proxy.penalties import order_of
 from proxy.policy.moments import Window
+from proxy.policy.penalties import LAPSES_S
 from proxy.roles import NotAllowed
 from proxy.triggers import MILLION, Hours, Proposal, due
 from proxy.yamlfile import unknown
@@ -44,6 +45,7 @@ def commands(gate: Gate, warden: Warden) -> Mapping[str, Handler]:
         "penalty.propose": asked.propose,
         "penalty.approve": asked.approve,
         "penalty.reject": asked.reject,
+        "penalty.withdraw": asked.withdraw,
         "penalty.appeal": asked.appeal,
         "penalty.lift": asked.lift,
     }
@@ -130,8 +132,8 @@ class Warden:
         trigger, step = asked.trigger, asked.step
         author = f"rule {trigger.id}"
         draft = Penalty(
-            0, PROPOSED, step.then, asked.provider, step.to, step.for_s, 0.0, 0.0, 0, trigger.id, trigger.say, trigger.basis, asked.figure,
-            revision, author, "", (),
+            0, PROPOSED, step.then, asked.provider, step.to, step.for_s, 0.0, now + trigger.lapses_s, 0, trigger.id, trigger.say, trigger.basis,
+            asked.figure, revision, author, "", (),
         )  # fmt: skip
         penalty, _ = self._gate.penalties.propose(draft, now, author, asked.figure)
         log.warning(
@@ -144,6 +146,10 @@ class Warden:
     def _keep_orders(self, now: float) -> None:
         """Each penalty in force has its order, and no order outlives its penalty: also after a kill between the two."""
         gate = self._gate
+        for late in gate.penalties.lapse(now):
+            log.warning(
+                "nobody decided a penalty in time, it has lapsed", penalty=late.name, provider=late.provider, step=late.step
+            )
         for over in gate.penalties.end(now):
             log.info("a penalty is over", penalty=over.name, provider=over.provider, step=over.step)
         there = {order.who: order for order in gate.book.of_kind("suspension", "throttle")}
@@ -213,7 +219,7 @@ class _Penalties:
         args, gate = call.args, self._gate
         provider, step = args.text("provider"), args.text("step")
         for_s = args.seconds("for_s", FOR_S, 1.0, FOR_S_MAX)
-        share = args.number("to", 1.0, 0.01, 1.0)
+        share, lapses_s = args.number("to", 1.0, 0.01, 1.0), args.seconds("lapses_s", LAPSES_S, 1.0, FOR_S_MAX)
         basis, why = args.text("basis", ""), args.why()
         args.done()
         if provider not in gate.relay.directory.providers:
@@ -231,7 +237,7 @@ class _Penalties:
             share,
             int(for_s),
             0.0,
-            0.0,
+            gate.now() + lapses_s,
             0,
             "",
             "",
@@ -258,6 +264,13 @@ class _Penalties:
         call.args.done()
         gate = self._gate
         penalty, sequence = asked_of(lambda: gate.penalties.reject(number, call.asker, gate.now(), call.who, why))
+        return await self._settled(penalty, sequence)
+
+    async def withdraw(self, call: Call) -> Mapping[str, Any]:
+        number, why = _number(call), call.args.why()
+        call.args.done()
+        gate = self._gate
+        penalty, sequence = asked_of(lambda: gate.penalties.withdraw(number, call.asker, gate.now(), call.who, why))
         return await self._settled(penalty, sequence)
 
     async def appeal(self, call: Call) -> Mapping[str, Any]:

@@ -30,6 +30,7 @@ KEYS = (
     "steps",
     "again",
     "approval",
+    "lapses",
     "mode",
 )
 WATCHES = ("complaints", "optouts", "refusals", "spike")
@@ -40,6 +41,8 @@ LEAST_KEYS = ("sent", "count")
 STEPS = ("warn", "throttle", "suspend-marketing", "suspend-all")
 """From mild to severe: the ladder."""
 APPROVALS = ("second-person", "none")
+LAPSES_S = 7 * moments.DAY_S
+"""A proposal that nobody has decided by then lapses, if nothing else is said: what it rests on is old."""
 MODES = ("enforce", "off")
 COMPLAINTS_KEYS = ("forward", "answer")
 FORWARD_DAYS, ANSWER_DAYS, DAYS_MAX = 5, 15, 60
@@ -79,6 +82,7 @@ class Trigger(NamedTuple):
     steps: tuple[Step, ...]
     again: Again | None
     approval: bool
+    lapses_s: int  # a proposal that waits so long lapses
     file: str
     line: int
 
@@ -120,6 +124,9 @@ def read_trigger(node: Node, file: str) -> Trigger | None:
     against_s = _seconds(keys["against"], "against") if "against" in keys else 0
     if against_s and against_s <= per.seconds:
         raise RuleFault(keys["against"].line, "against: must be longer than per")
+    approval = "approval" not in keys or keys["approval"].word("approval", APPROVALS) == "second-person"
+    if "lapses" in keys and not approval:
+        raise RuleFault(keys["lapses"].line, "lapses: with approval: none it waits for nobody")
     least = keys["least"].mapping("least", LEAST_KEYS) if "least" in keys else {}
     least_sent, least_count = (
         least[word].integer(f"least: {word}", 1, COUNT_MAX) if word in least else 1 for word in LEAST_KEYS
@@ -133,7 +140,7 @@ def read_trigger(node: Node, file: str) -> Trigger | None:
         least_count,
         tuple(keys["provider"].texts("provider", digits=True)) if "provider" in keys else (),
         _steps(keys["steps"], per), _again(keys["again"]) if "again" in keys else None,
-        "approval" not in keys or keys["approval"].word("approval", APPROVALS) == "second-person", file, keys["id"].line,
+        approval, _seconds(keys["lapses"], "lapses") if "lapses" in keys else LAPSES_S, file, keys["id"].line,
     )  # fmt: skip
     return trigger if "mode" not in keys or keys["mode"].word("mode", MODES, "mode") == "enforce" else None
 

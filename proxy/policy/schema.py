@@ -101,7 +101,7 @@ def _penalty() -> Shape:
             "id": NAME, "say": NAME, "basis": NAME, "note": ANYTHING, "watch": among(penalties.WATCHES), "reasons": some(among(RULE_REASONS)),
             "per": either(among(("hour", "day", "week", "month")), DURATION), "against": DURATION,
             "least": mapping(penalties.LEAST_KEYS, {"sent": count, "count": count}), "provider": some(NAME), "steps": some(step),
-            "again": again, "approval": among(penalties.APPROVALS), "mode": among(penalties.MODES),
+            "again": again, "approval": among(penalties.APPROVALS), "lapses": DURATION, "mode": among(penalties.MODES),
         },
         needs=("id", "watch", "per", "steps"),
     )  # fmt: skip

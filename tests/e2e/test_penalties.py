@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,19 @@ def test_a_penalty_whose_order_somebody_lifts_is_lifted(gate: Gate):
     assert run("binds", "resume", "--provider", "jia", "--why", "x", "--config", gate.config).returncode == 0
     until(lambda: told(gate, "show", "1")["state"] == "lifted", "it is lifted")
     assert told(gate, "show", "1")["events"][-1]["why"] == "order 1 was lifted"
+
+
+def test_a_proposal_is_taken_back_by_who_made_it_or_lapses_and_never_acts(gate: Gate):
+    asked = ("propose", "--provider", "jia", "--step", "suspend-all", "--why", "x", "--token-file", gate.folder / "li.token")
+    made = told(gate, *asked)
+    assert 6 * 86_400 < made["until"] - time.time() < 7 * 86_400 + 1
+    wang = ("--token-file", gate.folder / "wang.token")
+    assert "is li's, and only they take it back" in refused(gate, "withdraw", "1", "--why", "x", *wang)
+    assert told(gate, "withdraw", "1", "--why", "wrong", "--token-file", gate.folder / "li.token")["state"] == "withdrawn"
+    told(gate, *asked, "--lapses", "1s")
+    until(lambda: told(gate, "show", "2")["state"] == "lapsed", "it lapses")
+    assert "penalty 2 is lapsed, not proposed" in refused(gate, "approve", "2", *wang)
+    assert [one["state"] for one in told(gate, "list")["penalties"]] == ["lapsed", "withdrawn"]
 
 
 def restart(gate: Gate, how: signal.Signals) -> None:

@@ -245,6 +245,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 penalty show": ["1"],
     "gate106 penalty approve": ["1", "--token-file", "secrets/li.token"],
     "gate106 penalty reject": ["1", "--why", "x"],
+    "gate106 penalty withdraw": ["1", "--why", "x"],
     "gate106 penalty appeal": ["1", "--why", "x"],
     "gate106 penalty lift": ["1", "--why", "x"],
     "gate106 penalty letter": ["1", "--out", "letter.pdf"],

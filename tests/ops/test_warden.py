@@ -122,6 +122,16 @@ def test_a_penalty_ends_with_its_time_and_gives_back_what_it_took(desk: Desk) ->
     assert (desk.kinds(), desk.penalties.find(made.id).state) == ([], "over")
 
 
+def test_a_proposal_lapses_with_the_tick_after_its_time_and_nothing_acts(desk: Desk) -> None:
+    made, _ = desk.penalties.propose(desk.penalty()._replace(trigger="u", until=NOON + 60), NOON, "li", "x")
+    desk.now = NOON + 59
+    desk.tick()
+    assert desk.penalties.find(made.id).state == "proposed"
+    desk.now = NOON + 60
+    desk.tick()
+    assert (desk.penalties.find(made.id).state, desk.kinds()) == ("lapsed", [])
+
+
 def test_while_the_journal_is_down_it_is_tried_each_second_and_said_each_minute(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,12 @@ def test_nothing_said_is_five_and_fifteen_days_and_no_trigger(tmp_path: Path) ->
     assert read(tmp_path, "complaints: {forward: 3}").forward_days == 3
 
 
+@pytest.mark.parametrize(("said", "days"), [("", 7), ("lapses: 3d, ", 3), ("approval: second-person, lapses: 60d, ", 60)])
+def test_a_proposal_lapses_after_a_week_if_nothing_else_is_said(tmp_path: Path, said: str, days: int) -> None:
+    (trigger,) = read(tmp_path, one(GOOD.replace("{id", "{" + said + "id"))).triggers
+    assert trigger.lapses_s == days * 86_400
+
+
 def test_a_penalty_that_is_off_is_none_and_other_orders_beside_change_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, one(GOOD.replace("{id", "{mode: off, id"))).triggers == ()
     (tmp_path / "x.yaml").write_text(one(GOOD))
@@ -64,6 +70,8 @@ MISTAKES = [
     (one(GOOD.replace("{id", "{again: {then: suspend-all}, id")), "2: again: 'within' is missing (like within: 90d)"),
     (one(GOOD.replace("{id", "{least: {messages: 3}, id")), "2: least: unknown key 'messages' (one of sent, count)"),
     (one(GOOD.replace("{id", "{aproval: none, id")), "2: penalty: unknown key 'aproval' (did you mean 'approval'?)"),
+    (one(GOOD.replace("{id", "{approval: none, lapses: 3d, id")), "2: lapses: with approval: none it waits for nobody"),
+    (one(GOOD.replace("{id", "{lapses: soon, id")), "2: lapses: 'soon' is no duration (like 59s, 30m, 24h, 7d)"),
     (f"penalties:\n  - {GOOD}\n  - {GOOD}\n", "3: id: 'a' is taken already (rules/x.yaml:2)"),
     ("complaints: {forward: 20}", "1: complaints: forwarded within 20 working days, but answered within 15"),
     ("complaints: {answer: 0}", "1: complaints: answer: must be a whole number from 1 to 60, not '0'"),
