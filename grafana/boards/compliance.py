@@ -253,18 +253,24 @@ def _desk(say: Tongue) -> Iterator[Panel]:
         say("有效投诉率", "Valid complaints in a million"),
         say("本月有效投诉 ÷ 本月放行短信 × 百万，按通道商；常见的处罚线是 0.25 和 0.4。", "This month's valid complaints in a million messages sent this month, by provider; carriers usually penalize from 0.25 and 0.4 on."),
         [query(f"max by (provider) (gate106_complaint_ppm{{{SENT}}})", "{{provider}}")],
-        unit="short", span=9, height=7, steps=((None, GREEN), (0.25, YELLOW), (0.4, RED)),
+        unit="short", span=7, height=7, steps=((None, GREEN), (0.25, YELLOW), (0.4, RED)),
     )  # fmt: skip
     yield bars(
         say("投诉认定", "Complaints decided"),
         say("所选时间内登记（open）和认定的投诉。", "Complaints filed (open) and decided in the time shown."),
         f"sort_desc(sum by (validity) (increase(gate106_complaints_total{{{GATE}}}[$__range])))",
-        "{{validity}}", unit="short", span=5, height=7,
+        "{{validity}}", unit="short", span=4, height=7,
     )  # fmt: skip
     yield figure(
         say("超时投诉", "Overdue complaints"),
         say("已过工作日期限还没转办或答复的投诉。", "Complaints that should have been forwarded, or answered, by now."),
         f"sum(max by (clock) (gate106_complaints_overdue{{{GATE}}}))",
+        unit="short", span=3, height=7, steps=((None, GREEN), (1, RED)),
+    )  # fmt: skip
+    yield figure(
+        say("超时证明", "Overdue proofs"),
+        say("通道商交来的同意，已过工作日期限还缺证明的批数（gate106 consent tasks）。", "Batches of consents whose proof should have come from the provider by now (gate106 consent tasks)."),
+        f'sum(max by (provider) (gate106_consent_tasks{{state="overdue", {GATE}}}))',
         unit="short", span=3, height=7, steps=((None, GREEN), (1, RED)),
     )  # fmt: skip
     yield bars(

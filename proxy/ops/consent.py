@@ -44,6 +44,8 @@ DUE_DAYS, DUE_DAYS_MAX = 5, 60
 WRITTEN_S = 30.0
 ROWS_A_LINE = 500
 WORD_MAX = 200
+COUNTED_A_TURN = 1_000
+"""Batches looked at before traffic gets its turn: a quarter of a millisecond."""
 _SHA256 = re.compile("[0-9a-f]{64}")
 _FAR = 4e9
 
@@ -76,6 +78,20 @@ def tasks_of(gate: Gate, provider: str = "") -> list[dict[str, Any]]:
         if batch.missing_proof and provider in ("", batch.provider)
     ]
     return sorted(found, key=lambda one: (one["due"], one["number"]))
+
+
+async def count_tasks(gate: Gate, now: float) -> dict[tuple[str, ...], float]:
+    """(provider, state) → batches whose proof is missing: ``waiting`` for it, or ``overdue``. Traffic gets its turn in between."""
+    found: dict[tuple[str, ...], float] = {
+        (name, state): 0.0 for name in gate.relay.directory.providers for state in ("waiting", "overdue")
+    }
+    for place, (batch, _) in enumerate(gate.store.consented.batches(), 1):
+        if batch.missing_proof:
+            key = batch.provider, "overdue" if batch.due < now else "waiting"
+            found[key] = found.get(key, 0.0) + 1.0
+        if place % COUNTED_A_TURN == 0:
+            await asyncio.sleep(0)
+    return found
 
 
 class _Consent:

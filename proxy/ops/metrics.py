@@ -47,6 +47,7 @@ class Gauges:
     penalties: Labelled = field(default_factory=dict)  # provider, step
     penalties_waiting: float = 0.0
     complaints_overdue: Labelled = field(default_factory=dict)  # clock
+    consent_tasks: Labelled = field(default_factory=dict)  # provider, state
     suppressed_numbers: Labelled = field(default_factory=dict)  # scope, kept
     rules_waiting: Labelled = field(default_factory=dict)  # why
     journal_head: Labelled = field(default_factory=dict)  # day, head: one at most
@@ -136,6 +137,12 @@ GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Ga
     ),
     ("penalties", "penalties", ("provider", "step"), "Penalties in force"),
     ("complaints_overdue", "complaints_overdue", ("clock",), "Open complaints that should have been forwarded, or answered"),
+    (
+        "consent_tasks",
+        "consent_tasks",
+        ("provider", "state"),
+        "Files of consents whose proof is missing: waiting for it, or overdue",
+    ),
     ("suppressed_numbers", "suppressed_numbers", ("scope", "kept"), "Refusals of marketing, on lists and on people's records"),
     ("provider_binds_limit", "provider_binds_limit", ("provider",), "Binds a provider may hold"),
     (

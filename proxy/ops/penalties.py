@@ -17,6 +17,7 @@ import structlog
 from proxy.approvals import Impossible
 from proxy.desk.penalized import LADDER, PROPOSED, STATES, THROTTLE, WARN, Penalty
 from proxy.message import Order
+from proxy.ops import consent
 from proxy.ops.control import Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.orders import TooMany
@@ -73,6 +74,8 @@ class Warden:
         self._looking: asyncio.Task[None] | None = None
         self.ppm: dict[tuple[str, ...], float] = {}
         """Valid complaints of this month in a million messages, by provider."""
+        self.consent_tasks: dict[tuple[str, ...], float] = {}
+        """Consents whose proof is missing, by provider and state, as of the last look: there may be thousands, so not at every question."""
 
     def tick(self, now: float, now_s: float) -> None:
         """A few times a second; ``now_s``: monotonic."""
@@ -116,6 +119,7 @@ class Warden:
                 ppm[name,] = gate.cases.valid(name, start, now + 1) * MILLION / sent
             await rest(0)
         self.ppm = ppm
+        self.consent_tasks = await consent.count_tasks(gate, now)
         rules = gate.relay.rules
         for asked in due(rules.desk.triggers, providers, self._hours, gate.cases.valid, gate.penalties.of, now):
             if asked is not None:
@@ -190,6 +194,7 @@ class Warden:
             in_force[one.provider, one.step] = in_force.get((one.provider, one.step), 0.0) + 1.0
         return {
             "complaint_ppm": self.ppm,
+            "consent_tasks": self.consent_tasks,
             "penalties": in_force,
             "penalties_waiting": float(len(gate.penalties.waiting())),
             "complaints_overdue": {("forward",): float(late), ("answer",): float(unanswered)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,7 @@ from proxy.ops.penalties import Warden
 from proxy.orders import OrderBook
 from proxy.penalties import PenaltyBook, shares
 from proxy.roles import Asker, Role
+from proxy.state.consented import Batch, Consented
 from proxy.state.orders import Orders
 from proxy.state.papers import Papers
 from proxy.tally import Tally
@@ -34,6 +36,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.orders, self.papers, self.now = Orders(), Papers(), NOON
+        self.consents = Consented()
         self.writes_left = 1000
         self.born()
 
@@ -42,9 +45,10 @@ class Desk:
         self.book = OrderBook(self.orders, lambda kind, body: self.write([(kind, body)]), lambda: None)
         self.penalties = PenaltyBook(self.papers, self.write)
         self.cases = CaseBook(Papers(), self.write)
-        directory = SimpleNamespace(providers={"jia": None})
+        directory = SimpleNamespace(providers={"jia": None, "yi": None})
         rules = SimpleNamespace(desk=SimpleNamespace(triggers=()), revision="r")
         self.relay = SimpleNamespace(tally=Tally(), directory=directory, rules=rules)
+        self.store = SimpleNamespace(consented=self.consents)
         gate: Any = self
         self.warden = Warden(gate, Hours(Papers(), self.write))
 
@@ -120,6 +124,22 @@ def test_a_penalty_ends_with_its_time_and_gives_back_what_it_took(desk: Desk) ->
     desk.book.sweep(desk.now)
     desk.tick()
     assert (desk.kinds(), desk.penalties.find(made.id).state) == ([], "over")
+
+
+def test_the_look_counts_whose_proofs_are_missing_and_whose_are_overdue(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.ops.consent.COUNTED_A_TURN", 2)
+    for number, (provider, proof, due, state) in enumerate(
+        [
+            ("jia", "", NOON - 1, "unreviewed"), ("jia", "", NOON, "unreviewed"), ("jia", "", NOON - 9, "accepted"), ("", "", NOON - 1, "unreviewed"),
+            ("jia", "", NOON - 1, "rejected"), ("jia", "ab" * 32, NOON - 1, "unreviewed"),
+        ], 1,
+    ):  # fmt: skip
+        batch = Batch(number, "", "", int(NOON), 0, "1", "app", provider, proof, "f", int(NOON), "li", "x", int(due))
+        desk.consents.put(batch._replace(state=state))
+    asyncio.run(desk.warden.look(NOON))
+    assert desk.warden.consent_tasks == {
+        ("jia", "waiting"): 1, ("jia", "overdue"): 2, ("yi", "waiting"): 0, ("yi", "overdue"): 0, ("", "overdue"): 1,
+    }  # fmt: skip
 
 
 def test_a_proposal_lapses_with_the_tick_after_its_time_and_nothing_acts(desk: Desk) -> None:
