@@ -17,6 +17,7 @@ from proxy.desk import entries
 from proxy.desk.penalized import LADDER, LAPSED, UNSETTLED, Counts, Penalty, pack_hour, unpack_hour
 from proxy.policy import moments
 from proxy.policy.penalties import HOURS_KEPT, Step, Trigger
+from proxy.policy.spoken import Said
 from proxy.state.papers import Papers
 
 HOUR_S = 3600
@@ -31,7 +32,7 @@ class Proposal(NamedTuple):
     trigger: Trigger
     provider: str
     step: Step
-    figure: str
+    figure: Said
 
 
 class Hours:
@@ -116,7 +117,7 @@ def _added(one: Counts, other: Counts) -> Counts:
 
 class Measure(NamedTuple):
     value: float
-    words: str
+    words: Said
 
 
 def begins(trigger: Trigger, now: float) -> float:
@@ -129,31 +130,44 @@ def begins(trigger: Trigger, now: float) -> float:
 def measured(trigger: Trigger, provider: str, hours: Hours, valid: Valid, since: float, now: float) -> Measure | None:
     """None: too little happened to say anything."""
     counts = hours.of(provider, since, now + 1)
-    within = f"since {moments.local(since)}"
+    within, begun = f"since {moments.local(since)}", f"自 {moments.local(since)} 起"
     if trigger.watch == "complaints":
         count = valid(provider, since, now + 1)
         if count < trigger.least_count or counts.sent < trigger.least_sent:
             return None
         rate = count * MILLION / counts.sent
-        return Measure(rate, f"{count} valid complaints in {counts.sent:,} messages {within}: {rate:.2f} in a million")
+        words = Said(
+            f"{count} valid complaints in {counts.sent:,} messages {within}: {rate:.2f} in a million",
+            f"{begun} {counts.sent:,} 条短信中有效投诉 {count} 件: 百万分之 {rate:.2f}",
+        )
+        return Measure(rate, words)
     if trigger.watch == "optouts":
         if counts.optouts < trigger.least_count or counts.marketing < trigger.least_sent:
             return None
         share = counts.optouts / counts.marketing
-        return Measure(
-            share, f"{counts.optouts} opt-outs by reply in {counts.marketing:,} marketing messages {within}: {share:.2%}"
+        words = Said(
+            f"{counts.optouts} opt-outs by reply in {counts.marketing:,} marketing messages {within}: {share:.2%}",
+            f"{begun} {counts.marketing:,} 条营销短信中回复退订 {counts.optouts} 次: {share:.2%}",
         )
+        return Measure(share, words)
     if trigger.watch == "refusals":
         count = sum(counts.refused.get(reason, 0) for reason in trigger.reasons)
         if count < trigger.least_count:
             return None
-        return Measure(count, f"{count:,} messages refused ({', '.join(trigger.reasons)}) {within}")
+        reasons = ", ".join(trigger.reasons)
+        return Measure(
+            count, Said(f"{count:,} messages refused ({reasons}) {within}", f"{begun}被拦下 {count:,} 条 ({reasons})")
+        )
     before = hours.of(provider, since - trigger.against_s, since)
     usual = before.marketing * trigger.per.seconds / trigger.against_s
     if counts.marketing < trigger.least_sent or usual <= 0:
         return None
     times = counts.marketing / usual
-    return Measure(times, f"{counts.marketing:,} marketing messages {within}: {times:.1f} times what was usual before")
+    words = Said(
+        f"{counts.marketing:,} marketing messages {within}: {times:.1f} times what was usual before",
+        f"{begun}营销短信 {counts.marketing:,} 条: 是此前平时的 {times:.1f} 倍",
+    )
+    return Measure(times, words)
 
 
 def due(

@@ -104,6 +104,7 @@ def test_a_rate_goes_up_the_ladder_and_each_step_is_asked_for_once(desk: Desk) -
     desk.complains(NOON, "jia", 1)
     (asked,) = desk.due(NOON + 60)
     assert asked.figure == "3 valid complaints in 10,000 messages since 2026-11-01 00:00:00: 300.00 in a million"
+    assert asked.figure.zh == "自 2026-11-01 00:00:00 起 10,000 条短信中有效投诉 3 件: 百万分之 300.00"
     assert desk.proposed(NOON + 60) == [("jia", "warn")]
     assert desk.proposed(NOON + 120) == []
     desk.complains(NOON + DAY, "jia", 2)
@@ -267,6 +268,7 @@ def test_orders_say_what_a_step_does(desk: Desk) -> None:
 def test_layouts_of_the_journal() -> None:
     made = penalty("jia", "throttle", 0.5)._replace(id=3, since=NOON, until=NOON + 5, order=7, say="说", figure="f", appeal="a")
     assert unpack_penalty(pack_penalty(made)) == made
+    assert unpack_penalty(pack_penalty(made._replace(figure_zh="量"))) == made._replace(figure_zh="量")
     hour = {"jia": Counts(1, 2, 3, {"keyword": 4}), "yi": Counts()}
     assert unpack_hour(pack_hour(7200, hour)) == (7200, hour)
     assert pack_penalty(made).hex()[:16] == "0000000000000003"

@@ -46,6 +46,7 @@ class Penalty(NamedTuple):
     author: str
     appeal: str
     events: tuple[Event, ...]
+    figure_zh: str = ""  # the same in Chinese; empty where nothing was measured
 
     @property
     def name(self) -> str:
@@ -77,7 +78,8 @@ def pack_penalty(one: Penalty) -> bytes:
         one.id, int(one.since * 1000), int(one.until * 1000), one.for_s, one.order, round(one.share * 1000), STATES.index(one.state),
         one.rung,
     )  # fmt: skip
-    words = (one.provider, one.trigger, one.say, one.basis, one.figure, one.revision, one.author, one.appeal)
+    figure = f"{one.figure}\n{one.figure_zh}" if one.figure_zh else one.figure
+    words = (one.provider, one.trigger, one.say, one.basis, figure, one.revision, one.author, one.appeal)
     return b"".join((fixed, *map(word, words), pack_events(one.events)))
 
 
@@ -85,9 +87,10 @@ def unpack_penalty(body: bytes) -> Penalty:
     reader = Reader(body)
     number, since, until, for_s, order, share, state, rung = reader.take(_PENALTY)
     provider, trigger, say, basis, figure, revision, author, appeal = (reader.word() for _ in range(8))
+    figure, _, figure_zh = figure.partition("\n")
     return Penalty(
         number, STATES[state], LADDER[rung], provider, share / 1000, for_s, since / 1000, until / 1000, order, trigger, say, basis, figure,
-        revision, author, appeal, unpack_events(reader),
+        revision, author, appeal, unpack_events(reader), figure_zh,
     )  # fmt: skip
 
 

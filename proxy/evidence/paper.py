@@ -20,6 +20,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
+from proxy.evidence.words import ANSWERS, CASES, CONSENTS, PENALTIES, REASONS, RECEIPTS, SCOPES, STEPS, both
 from proxy.policy import moments
 from proxy.shown import plain
 
@@ -65,29 +66,37 @@ def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
     if case := said.get("case"):
         yield _paragraph("投诉 Complaint", _HEAD)
         yield _pairs([
-            ("案件 case", f"{case['id']} ({case['source']} {case['reference']})"), ("认定 state", case["state"]), ("投诉人 number", case["to"]),
+            ("案件 case", f"{case['id']} ({case['source']} {case['reference']})"), ("认定 state", both(case["state"], CASES)),
+            ("投诉人 number", case["to"]),
             ("反映的时间 time", _when(case["at"])), ("反映的端口 sender", case["sender"]), ("反映的内容 text", case["text"]),
         ])  # fmt: skip
     yield _paragraph("短信 Message", _HEAD)
     yield _pairs([
         ("记录 record", message["message"]), ("时间 time", message["at"]), ("通道商 provider", f"{message['provider']} ({message['account']})"),
-        ("端口 from", message["from"]), ("接收人 to", message["to"]), ("类别 category", message["category"]), ("内容 text", message["text"]),
-        ("结果 verdict", " ".join(filter(None, (message["verdict"], message["reason"], message["rule"])))),
+        ("端口 from", message["from"]), ("接收人 to", message["to"]), ("类别 category", both(message["category"])),
+        ("内容 text", message["text"]),
+        ("结果 verdict", ", ".join(filter(None, (both(message["verdict"]), both(message["reason"], REASONS), message["rule"])))),
         ("规则版本 revision", message["revision"]),
-        ("运营商应答 answers", "; ".join(f"{one['at']} {one['effect']}" for one in message["answers"])),
-        ("回执 receipts", "; ".join(f"{one['at']} {one['state']}" for one in message["receipts"])),
+        ("运营商应答 answers", "; ".join(f"{one['at']} {both(one['effect'], ANSWERS)}" for one in message["answers"])),
+        ("回执 receipts", "; ".join(f"{one['at']} {both(one['state'], RECEIPTS)}" for one in message["receipts"])),
     ])  # fmt: skip
     person = message["person"]
+    refused = (
+        f"{both(one['scope'], SCOPES)} {one['value']} ({both(one['source'])}, {one['since']})" for one in person["refusals"]
+    )
     yield _paragraph("当时此人的状态 The person then", _HEAD)
     yield _pairs([
-        ("已拒收 refused", "; ".join(f"{one['scope']} {one['value']} ({one['source']}, {one['since']})" for one in person["refusals"])),
+        ("已拒收 refused", "; ".join(refused)),
         ("已收短信 received", f"{len(person['received'])}"),
-        ("之后拒收 refused later", "; ".join(f"{one['at']} {one['scope']} {one['value']}" for one in person["refused_later"])),
+        ("之后拒收 refused later", "; ".join(f"{one['at']} {both(one['scope'], SCOPES)} {one['value']}" for one in person["refused_later"])),
     ])  # fmt: skip
     yield _paragraph("同意证明 Consent", _HEAD)
     yield _table(
-        ("广告主", "状态", "自", "至", "证明"),
-        [(one["advertiser"], one["state"], one["since"], one["until"], one["proof"]) for one in said["consents"]],
+        ("广告主 advertiser", "状态 state", "自 from", "至 to", "证明 proof"),
+        [
+            (one["advertiser"], both(one["state"], CONSENTS), one["since"], one["until"], one["proof"])
+            for one in said["consents"]
+        ],
         "没有登记的同意 No consent is registered",
     )
     yield _paragraph("规则 Rules", _HEAD)
@@ -112,27 +121,15 @@ def _head(proof: Mapping[str, Any]) -> str:
     )
 
 
-STEPS = {"warn": "警告", "throttle": "限速", "suspend-marketing": "暂停营销类短信", "suspend-all": "暂停全部短信"}
-_STATES = {
-    "proposed": "待批准",
-    "in-force": "生效",
-    "over": "已到期",
-    "lifted": "已解除",
-    "rejected": "未通过",
-    "raised": "已加重",
-    "withdrawn": "已撤回",
-    "lapsed": "逾期未批, 已失效",
-}
-
-
 def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: float) -> Iterator[Any]:
     step = STEPS[penalty["step"]] + (f"至原速率的 {penalty['share']:.0%}" if penalty["step"] == "throttle" else "")
     yield _paragraph(f"致: {penalty['provider']}", _TEXT)
-    yield _paragraph(f"编号: {penalty['name']}    日期: {_when(now)[:10]}    状态: {_STATES[penalty['state']]}", _SOFT)
+    yield _paragraph(f"编号: {penalty['name']}    日期: {_when(now)[:10]}    状态: {PENALTIES[penalty['state']]}", _SOFT)
     yield Spacer(0, 2 * mm)
-    if penalty["figure"] or penalty["say"]:
-        yield _paragraph(f"事实: {penalty['figure'] or penalty['say']}", _TEXT)
-    if penalty["events"]:
+    figure = penalty["figure_zh"] or penalty["figure"]
+    if figure or penalty["say"]:
+        yield _paragraph(f"事实: {figure or penalty['say']}", _TEXT)
+    if penalty["events"] and not penalty["trigger"]:  # a rule's reason is what it has measured
         yield _paragraph(f"理由: {penalty['events'][0]['why']}", _TEXT)
     if penalty["trigger"]:
         yield _paragraph(f"规则: {penalty['trigger']} {penalty['say']} (版本 {penalty['revision']})", _TEXT)
@@ -142,12 +139,13 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
     )
     yield _paragraph("到期自动恢复. 如有异议, 请书面申诉并附证明; 申诉期间处罚继续执行.", _TEXT)
     yield _pairs([
-        ("provider", penalty["provider"]), ("decision", penalty["step"]), ("from", _when(penalty["since"])), ("to", _when(penalty["until"])),
-        ("measured", penalty["figure"]), ("basis", penalty["basis"]), ("appeal", penalty["appeal"]),
+        ("通道商 provider", penalty["provider"]), ("决定 decision", both(penalty["step"], STEPS)), ("自 from", _when(penalty["since"])),
+        ("至 to", _when(penalty["until"]) if penalty["since"] else ""), ("事实 measured", penalty["figure"]), ("依据 basis", penalty["basis"]),
+        ("申诉 appeal", penalty["appeal"]),
     ])  # fmt: skip
     yield _paragraph("附件: 有效投诉 Annex: valid complaints", _HEAD)
     yield _table(
-        ("案件", "来源编号", "时间", "号码", "端口", "签名", "短信"),
+        ("案件 case", "来源编号 reference", "时间 time", "号码 number", "端口 port", "签名 signature", "短信 message"),
         [
             (one["id"], one["reference"], _when(one["at"]), one["to"], one["port"], one["signature"], one["message"])
             for one in cases[:CASES_MAX]
@@ -155,7 +153,7 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
         "没有 None",
     )
     if len(cases) > CASES_MAX:
-        yield _paragraph(f"另有 {len(cases) - CASES_MAX} 件", _SOFT)
+        yield _paragraph(f"另有 {len(cases) - CASES_MAX} 件 more", _SOFT)
 
 
 # -- pieces

@@ -137,7 +137,7 @@ class Warden:
         author = f"rule {trigger.id}"
         draft = Penalty(
             0, PROPOSED, step.then, asked.provider, step.to, step.for_s, 0.0, now + trigger.lapses_s, 0, trigger.id, trigger.say, trigger.basis,
-            asked.figure, revision, author, "", (),
+            asked.figure, revision, author, "", (), asked.figure.zh,
         )  # fmt: skip
         penalty, _ = self._gate.penalties.propose(draft, now, author, asked.figure)
         log.warning(

@@ -1,0 +1,103 @@
+"""What stands on paper: Chinese first, ours beside it, and a word for everything that can happen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.platypus import Paragraph, Table
+
+from proxy.changes import Effect
+from proxy.desk import cased, penalized
+from proxy.evidence import paper, words
+from proxy.evidence.words import both
+from proxy.message import CATEGORY_WORDS, RULE_REASONS, Outcome
+from proxy.policy.people import CONSENT_STATES
+from proxy.state.consented import STATES as PROOF_STATES
+from proxy.state.facts import SCOPES
+from proxy.wire.tables import MESSAGE_STATES
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+LISTS: Mapping[str, tuple[Mapping[str, str], Iterable[str]]] = {
+    "cases": (words.CASES, cased.STATES),
+    "penalties": (words.PENALTIES, penalized.STATES),
+    "steps": (words.STEPS, penalized.LADDER),
+    "answers": (words.ANSWERS, [one.name.lower().replace("_", "-") for one in Effect]),
+    "receipts": (words.RECEIPTS, MESSAGE_STATES.values()),
+    "reasons": (words.REASONS, RULE_REASONS),
+    "consents": (words.CONSENTS, [*CONSENT_STATES, *PROOF_STATES]),
+    "scopes": (words.SCOPES, SCOPES),
+}
+PENALTY: dict[str, Any] = {
+    "id": 3, "name": "penalty-3", "provider": "jia", "step": "throttle", "share": 0.5, "state": "in-force", "trigger": "rate", "say": "投诉率",
+    "figure": "5 valid complaints", "figure_zh": "有效投诉 5 件", "revision": "r", "basis": "合同", "since": 1e9, "until": 1e9 + 60,
+    "appeal": "", "events": [{"why": "5 valid complaints"}],
+}  # fmt: skip
+MESSAGE: dict[str, Any] = {
+    "message": "0:1", "at": "2026", "provider": "jia", "account": "a", "from": "1069", "to": "138****0007", "category": "marketing", "text": "x",
+    "verdict": "reject", "reason": "keyword", "rule": "words", "revision": "r", "answers": [{"at": "2026", "effect": "late-part"}],
+    "receipts": [{"at": "2026", "state": "DELIVRD"}],
+    "person": {"refusals": [{"scope": "all", "value": "", "source": "reply", "since": "2026"}], "received": [], "refused_later": []},
+}  # fmt: skip
+
+
+def texts(parts: Iterator[Any]) -> list[str]:
+    """Everything that is drawn."""
+    pdfmetrics.registerFont(UnicodeCIDFont(paper.FONT))
+    found = []
+    for part in parts:
+        if isinstance(part, Paragraph):
+            found.append(part.getPlainText())
+        elif isinstance(part, Table):
+            found += [cell.getPlainText() for row in part._cellvalues for cell in row]
+    return found
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_word_of_a_closed_list_has_its_chinese(name: str) -> None:
+    chinese, there = LISTS[name]
+    assert set(chinese) == set(there)
+
+
+def test_verdicts_and_categories_have_theirs_from_the_words_of_explanations() -> None:
+    there = [*(one.word for one in Outcome), *CATEGORY_WORDS]
+    assert [word for word in there if not CHINESE.match(both(word))] == []
+
+
+def test_reasons_are_called_what_the_rules_page_calls_them() -> None:
+    page = Path("rules/README.md").read_text(encoding="utf-8")
+    table = dict(re.findall(r"^\| `([a-z-]+)` \| 0x4.. \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE))
+    assert table == words.REASONS
+
+
+def test_a_letter_says_in_chinese_what_was_measured_and_what_follows() -> None:
+    drawn = texts(paper._letter(PENALTY, [], 1e9))
+    assert {"事实: 有效投诉 5 件", "限速 throttle"} <= set(drawn)
+    assert sum("5 valid complaints" in one for one in drawn) == 1, "once, in the lines that have both"
+    labels = drawn[drawn.index("通道商 provider") :: 2]
+    assert all(CHINESE.match(one) for one in labels if one != drawn[-1]), labels
+
+
+def test_what_a_person_measured_nothing_for_has_their_reason() -> None:
+    drawn = texts(paper._letter(PENALTY | {"trigger": "", "figure": "", "figure_zh": "", "events": [{"why": "函"}]}, [], 1e9))
+    assert "理由: 函" in drawn
+
+
+def test_the_pages_of_a_pack_say_in_chinese_what_became_of_the_message() -> None:
+    proof = {
+        "record_digest": "ab", "group": {"last": 1, "digest": "cd"}, "segment": "s", "head": "", "table": [],
+    }  # fmt: skip
+    drawn = texts(paper._evidence({"message": MESSAGE, "proof": proof, "masked": True, "consents": [], "rules": []}))
+    for line in (
+        "营销 marketing",
+        "拒绝 reject, 禁发词 keyword, words",
+        "2026 其中一段迟到应答 late-part",
+        "2026 已送达 DELIVRD",
+    ):
+        assert line in drawn
+    assert "全部营销 all (回复退订 reply, 2026)" in drawn
