@@ -137,6 +137,7 @@ class Parts:
         """A part that came after its message was judged."""
         judging, message = self._judging, transit.message
         assert message is not None
+        transit.late = bool(long.batch)
         _share(transit, leader)
         verdict = leader.verdict
         if (

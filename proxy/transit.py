@@ -106,6 +106,8 @@ class Transit:
     """What it took from aggregates."""
     long: LongMessage[Transit] | None = None
     """The long message it is a part of, until its fate is known (see part_with)."""
+    late = False
+    """Whether it is a part that came between its message's judgement and the writing of that."""
     own_s = 0.0
     """Our own part of the way there, in seconds; below 0 by what a part has waited for the others, until it is handed to its lane."""
 

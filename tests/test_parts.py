@@ -330,6 +330,22 @@ def test_a_shadow_rule_is_counted_when_the_text_is_whole(house: House):
     assert house.tally.shadow == {("watch", "reject"): 1}
 
 
+def test_the_journal_says_which_part_came_between_the_judgement_of_the_others_and_the_writing_of_it(house: House):
+    one, two, three = parts()
+    house.sends(one)
+    house.now_s += WAIT_MAX_S
+    house.relay.due(house.now_s)  # handed in, to be judged in the coming turn
+    house.sends(two)
+    house.turns()
+    house.sends(three)
+    house.turns()
+    said = house.journalled()
+    assert [part.late for part in said] == [False, True, False], (
+        "the third has a turn of its own, which shows that it came late"
+    )
+    assert [part.entry == said[0].entry for part in said[:2]] == [True, True], "else nothing would tell"
+
+
 def test_what_is_refused_on_what_is_there_is_refused_for_later_parts_too(house: House):
     one, two = parts(total=2, to=BEIJING)
     numbers = [house.sends(one)]

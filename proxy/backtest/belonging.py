@@ -11,8 +11,8 @@ from proxy.transit import Transit
 
 
 def follows(before: Case, case: Case) -> bool:
-    """Whether a part belongs to the same batch as the one before it: what was judged together has one entry. A part that came late in the
-    same turn may have made another of it; where it has not, nobody can tell it apart."""
+    """Whether a part belongs to the same batch as the one before it: what was judged together has one entry. One that came late in the same
+    turn has it, too, and says so."""
     one, other = before.message, case.message
     assert one is not None
     assert other is not None
@@ -25,7 +25,7 @@ def follows(before: Case, case: Case) -> bool:
         other.recipient,
         b.reference,
         b.total,
-    ) and (a.index < b.index and before.said.entry == case.said.entry)
+    ) and (a.index < b.index and before.said.entry == case.said.entry and not (before.said.late or case.said.late))
 
 
 def index_of(case: Case) -> int:

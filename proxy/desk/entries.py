@@ -111,6 +111,8 @@ class Decided(Protocol):
     def adopts(self) -> int: ...
     @property
     def takes(self) -> tuple[Take, ...]: ...
+    @property
+    def late(self) -> bool: ...
 
 
 @about_people
@@ -134,6 +136,7 @@ class Verdict(NamedTuple):
     keep_s: int  # what the record was pruned by when the entry was added
     digest: bytes  # 16 bytes over all after the destination, empty when the submit could not be read
     data: bytes  # the PDU as the provider sent it
+    late: bool = False  # a part that came when the others of its group were judged already: it was not read with them
 
     @property
     def fingerprint(self) -> int:
@@ -160,6 +163,8 @@ _reasons: dict[str, bytes] = {}
 _revisions: dict[str, bytes] = {}
 _pack_fixed = _FIXED.pack
 _TEMPORARY = frozenset((0x14, 0x58))
+_LATE = 32
+"""Among the flags of a verdict; 16 says that it has an entry, the lowest two are its outcome."""
 
 
 def _sender(sender: Sender) -> bytes:
@@ -208,6 +213,8 @@ def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP
         flags = verdict.outcome
     else:
         flags = Outcome.DEFER if transit.status in _TEMPORARY else Outcome.REJECT
+    if transit.late:
+        flags |= _LATE
     fixed = _pack_fixed(
         int(now * 1000), recipient, transit.adopts, _revisions.get(revision) or _revision(revision), transit.status, keep_s,
         flags, category, breach_count, take_count, len(digest), len(said),
@@ -222,7 +229,15 @@ def verdict_pieces(now: float, transits: Iterable[Decided], revision: str, keep_
     plain = _plain(revision, keep_s)
     for transit in transits:
         message, verdict = transit.message, transit.verdict
-        if message is None or verdict is None or verdict.breaches or not transit.packed or transit.takes or transit.adopts:
+        if (
+            message is None
+            or verdict is None
+            or verdict.breaches
+            or not transit.packed
+            or transit.takes
+            or transit.adopts
+            or transit.late
+        ):
             yield [b"", pack_verdict(now, transit, revision, keep_s)]
         else:
             sender, content = message.sender, message.content
@@ -283,6 +298,7 @@ def unpack_verdict(body: bytes) -> Verdict:
     return _verdict((
         time_ms / 1000, provider, account, port, recipient, outcome, reason, status, of,
         _named.get(revision) or _name(revision), breaches, takes, entry, adopts, keep_s, digest, body[at:],
+        flags & _LATE != 0,
     ))  # fmt: skip
 
 

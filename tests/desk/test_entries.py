@@ -24,7 +24,9 @@ BIND = SimpleNamespace(access=SimpleNamespace(provider=SimpleNamespace(name="jia
 
 def decided(**said):
     base = {"bind": BIND, "data": b"the whole PDU", "message": Message(SENDER, 13800138000, CONTENT), "verdict": None}
-    return SimpleNamespace(**{**base, "status": 0, "reason": "", "packed": b"", "adopts": 0, "takes": (), **said})
+    return SimpleNamespace(
+        **{**base, "status": 0, "reason": "", "packed": b"", "adopts": 0, "takes": (), "late": False, **said}
+    )
 
 
 def verdict(*breaches: Breach, takes: tuple[Take, ...] = ()) -> Verdict:
@@ -46,6 +48,15 @@ def test_an_allowed_submit_is_recorded_with_its_entry_and_all_it_took():
     assert (said.entry, said.adopts, said.takes) == (ENTRY, 12, takes)
     assert said.breaches == ((4, Outcome.REJECT, True),)
     assert (said.digest, said.data) == (CONTENT.digest, b"the whole PDU")
+
+
+def test_a_part_that_came_late_is_told_from_those_it_was_not_read_with():
+    for late in (False, True):
+        transit = decided(verdict=verdict(), packed=ENTRY.pack(), late=late)
+        (pieces,) = entries.verdict_pieces(NOW, [transit], REVISION, 86_400)
+        assert b"".join(pieces) == entries.pack_verdict(NOW, transit, REVISION, 86_400)
+        said = entries.unpack_verdict(b"".join(pieces))
+        assert (said.late, said.outcome, said.entry) == (late, Outcome.ALLOW, ENTRY)
 
 
 def test_a_rejected_submit_is_recorded_with_every_rule_that_objects_and_takes_nothing():

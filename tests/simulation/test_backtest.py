@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
@@ -60,10 +59,6 @@ class Heard:
         self.inherited: list[str] = []
         """... of parts that were refused, and of refused replacements: what decided them may lie before all that is judged again
         (run.RUN_IN_S)."""
-        self.first = 0
-        """The first of all: its record …"""
-        self.batch: list[int] = []
-        """… and those of the parts that it was judged together with."""
 
     def __call__(self, case: Case) -> None:
         self.cases += 1
@@ -73,35 +68,13 @@ class Heard:
                 said = f"record {case.recorded} ({case.said.reason or 'allowed'}): {then} but {now}"
                 inherits = (case.long is not None or case.named is not None) and case.said.entry is None
                 (self.inherited if inherits else self.wrong).append(said)
-                if not self.first and case.long is not None:
-                    self.batch = [one.recorded for one in case.long.batch]
-                self.first = self.first or case.recorded
 
 
 def judged_again(world: World) -> tuple[Heard, Rerun]:
-    """A part that came late in the very turn in which the others were judged was not read with them, and where it has the same entry the
-    journal does not tell it from one that was. So it may have been either: whichever gives what the journal says, to the last bit."""
-    late: frozenset[int] = frozenset()
-    heard, again = _judged_again(world, late)
-    while heard.first:
-        for begin in range(1, len(heard.batch)):
-            tried = late.union(heard.batch[begin:])
-            better = _judged_again(world, tried)
-            if not better[0].first or better[0].first > max(heard.batch):
-                late, (heard, again) = tried, better
-                break
-        else:
-            break
-    return heard, again
-
-
-def _judged_again(world: World, late: frozenset[int]) -> tuple[Heard, Rerun]:
-    """``late``: the records of parts that are taken for late ones."""
-    heard, follows = Heard(), vars(rerun)["follows"]  # which may be a mistake of below
-    again = Rerun(open_store("sqlite::memory:"), lambda _: the_rules(), senders(), heard, lambda _: None)
-    with patch.object(rerun, "follows", lambda before, case: case.recorded not in late and follows(before, case)):
-        again.run(turns_of(world.disk))
-    return heard, again
+    heard = Heard()
+    rerun = Rerun(open_store("sqlite::memory:"), lambda _: the_rules(), senders(), heard, lambda _: None)
+    rerun.run(turns_of(world.disk))
+    return heard, rerun
 
 
 def records_differ(world: World, rerun: Rerun) -> Iterator[str]:
