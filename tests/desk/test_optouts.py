@@ -35,7 +35,7 @@ def verdict(at: float, category: Category, sign: str, person: int = MING, allowe
     decided = SimpleNamespace(
         message=Message(sender, person, Content("", "readable", bytes(16))),
         verdict=SimpleNamespace(facts=SimpleNamespace(category=category), breaches=(), reason=None, outcome=Outcome.ALLOW),
-        packed=packed, reason="" if allowed else "suppressed", status=0, adopts=0, takes=(),
+        packed=packed, reason="" if allowed else "suppressed", status=0, adopts=0, takes=(), late=False,
         data=submit_sm(PORT, str(person), f"【{sign}】双11券".encode("utf-16-be"), data_coding=8),
     )  # fmt: skip
     return entries.pack_verdict(at, cast("Any", decided), "")
