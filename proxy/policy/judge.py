@@ -112,14 +112,18 @@ def _over_caps(
     breaches: list[Breach] | None,
 ) -> list[Breach] | None:
     second = int(now)
-    held = len(times)
-    for cap in plan.caps:
-        most, after, rolling_s, pick, late, ask, limit, breach = cap
+    held, within = len(times), plan.within
+    for cap in within[held] if held < len(within) else plan.caps:
+        most, after, rolling_s, pick, late, ask, limit, breach, textual, marks = cap
         if held < most:
             continue
         if not after:
             after = second - rolling_s if rolling_s else limit.window.after(now)
         if times[-most] <= after:  # the window does not hold enough of any kind
+            continue
+        if textual:
+            marks = (template.to_bytes(4, "big"),)
+        if marks and not recipient.may_hold(marks, most):
             continue
         if late:
             pick = cap.pick_for(message, template)

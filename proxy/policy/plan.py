@@ -60,6 +60,10 @@ class Cap(NamedTuple):
     ask: Tree | None
     limit: Limit
     breach: Breach
+    textual: bool
+    """Whether the template of the message is put into the pick."""
+    marks: tuple[bytes, ...]
+    """One of these is in every entry that counts, as it is packed; empty where nothing so short says it."""
 
     def since(self, now: float) -> int:
         """Entries later than this count."""
@@ -71,7 +75,7 @@ class Cap(NamedTuple):
             return self.pick
         keys = self.limit.keys
         ports = frozenset((message.sender.port_hash,)) if "port" in keys else None
-        return Pick(*self.pick[:4], ports, template if "content" in keys or "template" in keys else None)
+        return Pick(*self.pick[:4], ports, template if self.textual else None)
 
 
 class Counter(NamedTuple):
@@ -120,7 +124,7 @@ class Plan:
 
     __slots__ = (
         "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "most", "counters", "sparing",
-        "asks", "bare_persons",
+        "asks", "bare_persons", "within",
     )  # fmt: skip
 
     def __init__(self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[Counter, ...]) -> None:
@@ -133,6 +137,8 @@ class Plan:
             numbers = [cap.most for cap in caps]
             self.oldest_s = caps[-1].limit.window.seconds
             self.fewest, self.most = min(numbers), max(numbers)
+        self.within = tuple(tuple(cap for cap in caps if cap.most <= held) for held in range(min(self.most, WITHIN_MAX)))
+        """By how many entries a person has: the caps that they may have reached; all of them where it is more."""
         self.counters = counters
         self.sparing = decision.sparing
         self.asks = bool(self.persons or caps or counters or (self.sparing and self.breaches))
@@ -183,6 +189,10 @@ def is_fixed(limit: Limit) -> bool:
 
 
 _FIXED = LATE | {"recipient"}
+WITHIN_MAX = 12
+"""Of a person with more entries each cap is looked at: few have so many."""
+MARKS_MAX = 8
+"""Of an advertiser with more signatures the entries are looked at at once."""
 
 
 def cap_of(
@@ -193,5 +203,9 @@ def cap_of(
     unit, seconds = limit.window
     after = limit.window.after(day) if day is not None and unit in ("day", "week", "month") else 0
     chosen = Pick(*rule.only) if facts is None else pick(limit, rule.only, facts, registry)
-    late = not limit.keys.isdisjoint(("content", "template", "port"))
-    return Cap(limit.most, after, seconds if unit == "rolling" else 0, chosen, late, ask, limit, breach)
+    textual = not limit.keys.isdisjoint(("content", "template"))
+    signatures = chosen.signatures or ()
+    marks = tuple(one.to_bytes(6, "big") for one in sorted(signatures)) if len(signatures) <= MARKS_MAX else ()
+    return Cap(
+        limit.most, after, seconds if unit == "rolling" else 0, chosen, textual or "port" in limit.keys, ask, limit, breach, textual, marks
+    )  # fmt: skip

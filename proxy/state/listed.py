@@ -334,6 +334,9 @@ class Beside:
     def count(self, after: int, pick: Pick, enough: int) -> int:
         return self._record.count(after, pick, enough)
 
+    def may_hold(self, marks: Sequence[bytes], enough: int) -> bool:
+        return self._record.may_hold(marks, enough)
+
     def newest(self) -> int:
         return self._record.newest()
 

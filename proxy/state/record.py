@@ -94,6 +94,13 @@ class Record:
                     break
         return found
 
+    def may_hold(self, marks: Sequence[bytes], enough: int) -> bool:
+        """Whether so many entries may have one of these marks: other octets may look alike."""
+        count = self.data.count
+        if len(marks) == 1:
+            return count(marks[0]) >= enough
+        return sum(map(count, marks)) >= enough
+
     def opt_outs(self) -> Sequence[OptOut]:
         """Refusals on file, oldest first, expired ones included."""
         data = self.data

@@ -237,6 +237,18 @@ def test_a_count_is_what_counting_one_by_one_gives(script, pick, later, enough):
     assert Record(data).count(after, pick, enough) == min(slow, enough)
 
 
+@given(steps, st.sets(st.integers(0, 2), min_size=1), st.integers(0, 2), st.integers(1, 5))
+def test_marks_that_are_missing_mean_entries_that_are_missing(script, signatures, template, enough):
+    data = apply(EMPTY, timed(script))
+    for pick, marks in (
+        (Pick(signatures=frozenset(signatures)), [one.to_bytes(6, "big") for one in signatures]),
+        (Pick(template=template), [template.to_bytes(4, "big")]),
+    ):
+        if Record(data).count(-1, pick, enough) >= enough:
+            assert Record(data).may_hold(marks, enough)
+    assert not Record(data).may_hold([b"\xfe\xdc\xba\x98\x76\x54"], 1)
+
+
 def test_the_window_is_open_at_its_far_end():
     data = filled(entry(1, NOW - 60), entry(2, NOW))
     assert Record(data).count(NOW - 60, Pick(), 9) == 1
