@@ -21,7 +21,7 @@ PIECE_BYTES = 16 * 1024
 """So much of what one peer sends is dealt with in one turn: all that a client with a window of 80 has on its way."""
 NOISY_PIECE_BYTES = 512
 """So much of a noisy one's: four submits, or thirty enquire_links."""
-NOISY_AT, NOISE_MAX = 200, 2000
+NOISY_AT, NOISE_MAX = 100, 2000
 """With so many PDUs that led to nothing a peer is noisy, until all are forgiven; no more are counted, so that some quiet makes up for all."""
 DISTURBING = {
     "no bind in time": "no-bind",

@@ -14,10 +14,10 @@ import time
 from collections import deque
 from typing import Protocol
 
-SLICE_S = 0.004
+SLICE_S = 0.005
 """The noisy are heard so often, all of them together …"""
-SHARE_S = 0.0002
-"""… for so long, of the processor's time: with the answers, and the records of what is refused, that is some 15 % of a core."""
+SHARE_S = 0.0001
+"""… for so long, of the processor's time: with the answers, and the records of what is refused, that is a few percent of a core."""
 
 
 class Speaker(Protocol):
