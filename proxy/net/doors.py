@@ -24,7 +24,8 @@ WAITING_MAX = 500
 """Connections that have not said who they are, or have not shaken hands; more are turned away."""
 BACKLOG = 1024
 AT_ONCE, PAUSE_S, STRAINED_PAUSE_S = 1, 0.001, 0.008
-"""So many connections are accepted together, then none for so long: some 1,000 a second; 100, while many are refused or cut off. A storm of them then waits in the kernel, and holds up nobody who is bound."""
+"""So many connections are accepted together, then none for so long: some 1,000 a second; 100, while many are refused or cut off.
+A storm of them then waits in the kernel, and holds up nobody who is bound."""
 KERNEL_BYTES = 64 * 1024
 """What the kernel holds of a connection in each direction (Linux takes twice that): 5,000 messages/s over a line of 50 ms."""
 OWN_DESCRIPTORS = WAITING_MAX + 200
