@@ -59,6 +59,7 @@ class Everything:
         labelled: Any = {attribute: {tuple(labels): 1.0} for attribute, _, labels, _ in GAUGES}
         labelled["carrier_links"]["carrier", "down"] = 1.0
         labelled["queue_limit"]["carrier", "marketing"] = 1.0
+        labelled["consent_tasks"]["provider", "overdue"] = 1.0
         labelled["certificate_expiry"]["name",] = time.time() + 90 * 86400
         self._gauges = Gauges(**labelled, **single, rules_revision="revision")
 

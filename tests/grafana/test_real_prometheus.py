@@ -40,6 +40,7 @@ STILL = {
     ("compliance", "Valid complaints in a million", "A"): "nobody in the demo complains",
     ("compliance", "Complaints decided", "A"): "nobody in the demo complains",
     ("compliance", "Overdue complaints", "A"): "nobody in the demo complains",
+    ("compliance", "Overdue proofs", "A"): "no consents are imported in the demo",
     ("compliance", "Penalties in force", "A"): "nobody in the demo is penalized",
     ("compliance", "Penalties waiting", "A"): "nobody in the demo is penalized",
     ("provider", "Suspended", "A"): "nobody orders it",
