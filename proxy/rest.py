@@ -18,9 +18,9 @@ def no_rest() -> None:
     """Nobody waits."""
 
 
-def resting(items: Iterable[Item], rest: Rest) -> Iterator[Item]:
+def resting(items: Iterable[Item], rest: Rest, piece: int = PIECE) -> Iterator[Item]:
     """The items, with a rest now and then."""
     for number, item in enumerate(items, 1):
         yield item
-        if not number % PIECE:
+        if not number % piece:
             rest()

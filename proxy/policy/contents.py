@@ -33,7 +33,7 @@ NOTHING = Contents({}, {})
 def contents_of(rules: Iterable[tuple[str, Node]], files: Mapping[str, bytes], rest: Rest = no_rest) -> Contents:
     return Contents(
         {name: _digest(json.dumps(_plain(node, rest), sort_keys=True, ensure_ascii=False).encode()) for name, node in rules},
-        {name: (_digest(data), data.count(b"\n")) for name, data in files.items()},
+        {name: (_digest(data), data.count(b"\n")) for name, data in resting(files.items(), rest, 1)},
     )
 
 

@@ -113,6 +113,7 @@ class Folder:
         for name, data in sorted(self.files.items()):
             digest.update(f"{name}\0{len(data)}\0".encode())
             digest.update(data)
+            self.rest()
         return digest.hexdigest()
 
     def named(self, node: Node, what: str) -> tuple[str, bytes]:

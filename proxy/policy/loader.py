@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.message import GATE_REASONS, RULE_REASONS, Breach, Outcome, Reason
-from proxy.rest import Rest, no_rest, resting
+from proxy.rest import Rest, no_rest
 from proxy.yamlfile import unknown
 
 from .condition import All, Bits, Person, compile_tree, leaves
@@ -124,6 +124,11 @@ class _Loading:
             before=self.before, rest=self.rest, desk=Desk(tuple(self.triggers), *(self.due or ())),
         )  # fmt: skip
         contents = contents_of(self.written, folder.files, self.rest)
+        roots.clear()
+        for read_ in (self.drafts, self.written):  # they go one by one: freed at once they would hold everybody up
+            while read_:
+                read_.pop()
+                self.rest()
         return Loaded(ruleset, self.tests, self.list_lines, folder.files, contents)
 
     # --- files
@@ -237,7 +242,11 @@ class _Loading:
         if len(self.drafts) > RULES_MAX:
             raise RulesError([Problem(self.drafts[-1].file, self.drafts[-1].line, f"more than {RULES_MAX} rules")])
         bits = Bits()
-        return tuple(self._rule(draft, number, bits) for number, draft in enumerate(resting(self.drafts, self.rest))), bits
+        rules: list[Rule] = []
+        for number, draft in enumerate(self.drafts):
+            self.rest()
+            rules.append(self._rule(draft, number, bits))
+        return tuple(rules), bits
 
     def _rule(self, draft: Draft, number: int, bits: Bits) -> Rule:
         mode = draft.mode

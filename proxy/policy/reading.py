@@ -22,6 +22,7 @@ from .registry import Registry
 from .reviewed import key_of
 from .scanner import Scanner
 from .shards import Match, Shards
+from .spread import Spread
 from .text import (
     LONG_RUN,
     NO_NOTICE,
@@ -203,7 +204,10 @@ class Reader:
         plain = [word for word in resting(words, rest) if word not in self._digit_words]
         self.scanner: Scanner = Scanner(lexicon, plain, before.scanner if before is not None else None, rest)
         places = self.scanner.places
-        self._meanings = {places[word.encode("utf-8", "surrogatepass")]: words[word] for word in resting(plain, rest)}
+        self._meanings = [0] * len(self.scanner.patterns)
+        for word in resting(plain, rest):
+            self._meanings[places[word.encode("utf-8", "surrogatepass")]] = words[word]
+        words.forget(rest)
         self._masks: Memo[bytes, Reading | Spans] = Memo(MASKS_MAX)
         self._traits: Memo[TraitsKey, Traits] = Memo(TRAITS_MAX)
         self._senses: Memo[tuple[frozenset[int], bool, bool, bool], Sense] = Memo(SENSES_MAX)
@@ -272,9 +276,9 @@ class Reader:
         for link in page.links if self._domains else ():
             bits |= _domain_bits(link, self._domains)
         for number in page.contacts if self._numbers else ():
-            bits |= self._numbers.get(number, 0)
+            bits |= self._numbers.get(number) or 0
         if self._reviewed:
-            bits |= self._reviewed.get(key_of(page), 0)
+            bits |= self._reviewed.get(key_of(page)) or 0
         category, band, subcategory, _ = weighed.of(page.squeezed)
         name = page.signature.name
         key = (
@@ -318,7 +322,7 @@ class Reader:
         scanner = self.scanner
         total = scanner.total(scanner.counted(found, data, matches))
         bits = 0
-        for place in self._meanings.keys() & found:
+        for place in found:
             bits |= self._meanings[place]
         return Sense(weigh(total, has_link=has_link, has_notice=has_notice, evades=evades), bits)
 
@@ -362,19 +366,19 @@ def _tagged(content: Content, tag: int) -> Category | None:
     return None
 
 
-def _by_word(tests: Iterable[tuple[int, Test]], rest: Rest = no_rest) -> dict[str, int]:
+def _by_word(tests: Iterable[tuple[int, Test]], rest: Rest = no_rest) -> Spread[str, int]:
     """word → bits of the leaves that name it."""
-    index: dict[str, int] = {}
+    index: Spread[str, int] = Spread()
     for bit, test in tests:
         for word in resting(test.vocabulary, rest):
-            index[word] = index.get(word, 0) | bit
+            index[word] = (index.get(word) or 0) | bit
     return index
 
 
-def _domain_bits(link: str, domains: dict[str, int]) -> int:
+def _domain_bits(link: str, domains: Spread[str, int]) -> int:
     """Leaves that name the domain of a link or one above it."""
-    bits = domains.get(link, 0)
+    bits = domains.get(link) or 0
     while "." in link:
         link = link.partition(".")[2]
-        bits |= domains.get(link, 0)
+        bits |= domains.get(link) or 0
     return bits

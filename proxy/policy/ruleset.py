@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from proxy.message import Breach, Category, Facts, Message, Order, Outcome, Sender
-from proxy.rest import Rest, no_rest
+from proxy.rest import Rest, no_rest, resting
 
 from .category import SUBCATEGORY_CODES
 from .condition import All, Bits, Compiled, Person, Test, Tree, leaves, of_bare, settle
@@ -104,9 +104,9 @@ class RuleSet:
         self._live = [rule for rule in live if not rule.exempt]
         self._exempt = [rule for rule in live if rule.exempt]
         # of a text of which parts are missing: what can be decided of it, what is asked when it is whole (partial.py)
-        self._early = [rule for rule in self._live if not undecided(rule.when)]
+        self._early = [rule for rule in resting(self._live, rest) if not undecided(rule.when)]
         self._early_exempt = [rule for rule in self._exempt if not undecided(rule.when)]
-        self._left_over = [rule for rule in self._live if left_over(rule)]
+        self._left_over = [rule for rule in resting(self._live, rest) if left_over(rule)]
         self._shares = [
             (rule, place, limit, whole)
             for rule in self._live

@@ -16,6 +16,7 @@ from proxy.rest import Rest, no_rest, resting
 from .lexicon import Lexicon
 from .memo import DROPPED_PIECE
 from .shards import Match, Shards
+from .spread import Spread
 
 
 class Scanner:
@@ -27,7 +28,9 @@ class Scanner:
         """``before``, ``rest``: see shards.py; they are for a set that is loaded beside traffic."""
         self.lexicon = lexicon
         self.patterns = [word.text.encode("utf-8", "surrogatepass") for word in lexicon.words]
-        self.places = {pattern: place for place, pattern in enumerate(self.patterns)}
+        self.places: Spread[bytes, int] = Spread()
+        for place, pattern in enumerate(self.patterns):
+            self.places[pattern] = place
         for word in resting(words, rest):
             pattern = word.encode("utf-8", "surrogatepass")
             if self.places.setdefault(pattern, len(self.patterns)) == len(self.patterns):
@@ -38,7 +41,8 @@ class Scanner:
         self._inside: dict[int, list[int]] = {}
         """place of a word → places of the shorter ones in it"""
         exact: list[int] = []
-        for place, row in enumerate(resting(lexicon.words, rest)):
+        for place, row in enumerate(lexicon.words):
+            rest()  # beside traffic there may be fifty automata to ask
             pattern = self.patterns[place]
             inner = [one for one, _, _ in self.matches(pattern) if one != place and one < len(lexicon.words)]
             if inner and row.purpose != "none":
@@ -50,9 +54,8 @@ class Scanner:
 
     def forget(self, rest: Rest) -> None:
         """Lets go of the words, piece by piece; nobody may ask afterwards."""
+        self.places.forget(rest)
         while self.patterns:
-            for pattern in self.patterns[-DROPPED_PIECE:]:
-                self.places.pop(pattern, None)
             del self.patterns[-DROPPED_PIECE:]
             rest()
 

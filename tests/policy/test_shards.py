@@ -19,7 +19,6 @@ def places(words: list[str]) -> dict[bytes, int]:
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "SHARD_WORDS", 3)
-    monkeypatch.setattr(shards, "SHARD_DFA_WORDS_MAX", 2)
 
 
 @given(st.lists(WORDS, min_size=1, max_size=5), st.text("优惠券a0x", max_size=30))

@@ -16,6 +16,7 @@ from proxy.policy.reading import Page
 from proxy.policy.shape import NAME, TEXT, either, mapping, some
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said
+from proxy.policy.spread import distinct
 from proxy.policy.text import SPLITTERS, fold, squeeze
 from proxy.rest import Rest, resting
 
@@ -55,7 +56,7 @@ def condition(node: Node, context: Context) -> Tree:
 
 
 def _words(words: list[str], node: Node, rest: Rest) -> Test:
-    vocabulary = tuple({squeeze(fold(word)).strip(): None for word in resting(words, rest)})
+    vocabulary = tuple(distinct((squeeze(fold(word)).strip() for word in words), rest))
     for word in resting(vocabulary, rest):
         if not word.strip(SPLITTERS):
             raise RuleFault(node.line, "text: a word of nothing but spaces and marks would match every text")
