@@ -41,6 +41,7 @@ def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str
     found = path_of(program)
     assert found is not None
     memory = {"TMPDIR": "/dev/shm"} if os.access("/dev/shm", os.W_OK) else {}  # promtool syncs what it then throws away
+    memory["GOGC"] = "400"  # memory is plenty for what ends so soon; collecting it was a third of the time
     command = [found, *map(str, arguments)]
     return subprocess.run(command, env=os.environ | memory, capture_output=True, text=True, timeout=100, check=False)
 
