@@ -272,9 +272,11 @@ def other_digits(text: str) -> Iterator[str]:
 @pytest.mark.parametrize("one", ALL, ids=lambda one: f"{one.category.word}-{one.line}")
 def test_no_digit_decides_what_a_text_is(one: object) -> None:
     assert hasattr(one, "text")
-    fresh = Reader(Bits(), SHIPPED, None)
-    for text in (one.text, *other_digits(one.text)):
-        alone = Reader(Bits(), SHIPPED, None).classified(Page(content(text)))
+    texts = (one.text, *other_digits(one.text))
+    with scanners_kept():
+        fresh, *unused = (Reader(Bits(), SHIPPED, None) for _ in range(4))
+    for text, reader in zip(texts, unused, strict=True):
+        alone = reader.classified(Page(content(text)))
         traits = fresh.read(content(text)).traits
         assert (traits.classified, traits.band, traits.subcategory) == alone[:3]
 
