@@ -6,9 +6,12 @@ gate's insides; it is known only by its settings, its sockets and its journal.
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import itertools
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -94,11 +97,18 @@ def environment(code: Path = CODE) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": path}
 
 
+PORTS = range(15_000, 32_000)
+"""Below those that the kernel lends to outgoing connections (from 32768): one of them might take a port before its listener does."""
+_turn = itertools.count(random.SystemRandom().randrange(len(PORTS)))
+
+
 def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on just now, and nobody is likely to before the caller does: another each time, from a place of each process."""
+    while True:
+        port = PORTS[next(_turn) % len(PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def write_settings(

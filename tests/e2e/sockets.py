@@ -6,22 +6,12 @@ In: connections. Out: a thread for each, ended by ``stop``. Never: what is said 
 from __future__ import annotations
 
 import contextlib
-import random
 import socket
 import threading
 
-PORTS = range(15_000, 32_000)
-"""Below those that the kernel lends to outgoing connections (from 32768): one of them might take a port before its listener does."""
-_dice = random.SystemRandom()
+from proxy.sim.gate import free_port
 
-
-def free_port() -> int:
-    """A port nobody listens on just now, and nobody is likely to before the caller does."""
-    while True:
-        port = _dice.choice(PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+__all__ = ["Server", "free_port", "hang_up"]
 
 
 class Server:
