@@ -2,23 +2,26 @@
 the time of a test run.
 
 In: a command line, a folder, an environment, where it writes. Out: a process of its own, with what of ``subprocess.Popen`` is needed. Never:
-anything but the import done beforehand: no file read, no thread, no loop. ``GATE106_FORK=0`` starts interpreters after all.
+anything but the import done beforehand, and what is made of the code alone: no file of a test read, no thread, no loop. ``GATE106_FORK=0`` starts interpreters after all.
 
     tests ── command, files ──▶ the one that has imported ── fork ▶ minder ── fork ▶ the process
           ◀──────────────── its number; how it ended ─────────────┘
 
 The minder waits for the process, as whoever starts one must. What a process does when it is started by a command line (``python -m proxy``)
-is seen by all tests that do not use this: the demo, the bench, the crashes, the soak, the upgrade.
+is seen by all tests that do not use this: the demo, the bench, the soak, the upgrade, the composed.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
+import gc
 import importlib
 import json
 import os
 import pkgutil
+import re
 import signal
 import socket
 import struct
@@ -27,7 +30,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -67,19 +70,28 @@ class _Nursery:
 
 
 _nursery: _Nursery | None = None
+_making = threading.Lock()
 
 
 class Forked:
-    """``python -m proxy ARGUMENTS``, but for the import."""
+    """``python -m proxy ARGUMENTS``, but for the import; or of another module with a ``main``, which may change the gate it finds."""
 
     def __init__(
-        self, arguments: list[str], *, cwd: Path, env: Mapping[str, str], stdout: IO[bytes], stderr: IO[bytes]
+        self,
+        arguments: list[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdout: IO[bytes],
+        stderr: IO[bytes],
+        module: str = "proxy.__main__",
     ) -> None:
         global _nursery  # noqa: PLW0603  # one for all tests, made when it is first needed
-        if _nursery is None:
-            _nursery = _Nursery()
-        request = {"arguments": arguments, "cwd": str(cwd), "env": dict(env), "umask": _umask()}
-        self.args = [sys.executable, "-m", "proxy", *arguments]
+        with _making:
+            if _nursery is None:
+                _nursery = _Nursery()
+        request = {"module": module, "arguments": arguments, "cwd": str(cwd), "env": dict(env), "umask": _umask()}
+        self.args = [sys.executable, "-m", module, *arguments]
         self.returncode: int | None = None
         self._told = _nursery.born(request, stdout.fileno(), stderr.fileno())
         self.pid = _NUMBER.unpack(self._told.recv(_NUMBER.size))[0]
@@ -129,13 +141,37 @@ def run(arguments: list[str], *, cwd: Path, env: Mapping[str, str], timeout: flo
     return subprocess.CompletedProcess(process.args, code, *said)
 
 
+def begun(
+    module: str, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: IO[bytes]
+) -> Forked | subprocess.Popen[bytes]:
+    """A process that runs the module; what it says goes to the log."""
+    if WANTED:
+        return Forked([*arguments], cwd=cwd, env=env, stdout=log, stderr=log, module=module)
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+
+
 def _umask() -> int:
-    now = os.umask(0o077)
-    os.umask(now)
-    return now
+    """Read, not set and set back: another thread may be making a file."""
+    return int(re.findall(r"^Umask:\s*(\d+)", Path("/proc/self/status").read_text(), re.MULTILINE)[0], 8)
 
 
 # -- on the other side
+
+
+def _made_beforehand() -> None:
+    """What each process would make anew from the code alone: the tree of commands, the table of segments; and what is imported at need."""
+    import typer.main
+
+    from proxy.__main__ import app
+    from proxy.policy import Regions
+
+    importlib.import_module("anyio._backends._asyncio")
+    Regions.load()
+    typer.main.get_command = functools.cache(typer.main.get_command)
+    tree = typer.main.get_command(app)
+    with contextlib.suppress(typer.Exit, SystemExit):
+        tree.main(["schema"], standalone_mode=False)
 
 
 def _imports() -> None:
@@ -145,6 +181,9 @@ def _imports() -> None:
     for module in pkgutil.walk_packages(proxy.__path__, "proxy."):
         if ".sim" not in module.name:
             importlib.import_module(module.name)
+    _made_beforehand()
+    gc.collect()
+    gc.freeze()  # no copy looks through what it has from here, not even when it ends: that took longer than most commands
     assert threading.active_count() == 1, "a copy has but the thread that copies"
 
 
@@ -192,11 +231,10 @@ def main() -> None:
     os.environ.clear()
     os.environ.update(asked["env"])  # type: ignore[call-overload]
     time.tzset()
-    from proxy import __main__ as gate
-
-    sys.modules["__main__"] = gate  # which names the program in its usage
-    sys.argv = [str(gate.__file__), *asked["arguments"]]  # type: ignore[misc]
-    gate.main()
+    program = importlib.import_module(str(asked["module"]))
+    sys.modules["__main__"] = program  # which names the program in its usage
+    sys.argv = [str(program.__file__), *asked["arguments"]]  # type: ignore[misc]
+    sys.exit(program.main())
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 
+from tests import forked
 from tests.crash.places import Plan
 from tests.crash.texts import BANNED
 from tests.e2e.sockets import free_port
@@ -110,7 +111,7 @@ class House:
             ],
         }
         self.waits_for(response_s)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | forked.Forked | None = None
 
     def waits_for(self, response_s: float) -> None:
         """How long the next gate waits for an answer of the carrier."""
@@ -120,7 +121,7 @@ class House:
     def start(self, plan: Plan | None = None, *options: str) -> None:
         """The plain gate, with ``options`` of the command; with a plan the one that dies."""
         if plan is None:
-            self._run("proxy", "serve", "--config", str(self.config), *options)
+            self._run("proxy.__main__", "serve", "--config", str(self.config), *options)
         else:
             self.death.unlink(missing_ok=True)
             self._run("tests.crash.gate_that_dies", json.dumps(asdict(plan)), str(self.config))
@@ -130,14 +131,7 @@ class House:
 
     def _run(self, module: str, *arguments: str) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=os.environ | {"NO_COLOR": "1"},
-            )
+            self.process = forked.begun(module, arguments, cwd=ROOT, env=os.environ | {"NO_COLOR": "1"}, log=log)
 
     @property
     def pid(self) -> int:
@@ -154,7 +148,7 @@ class House:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         await until(lambda: self.exited is not None, "the gate drained")
-        return self.process.returncode
+        return self.process.wait()
 
     def kill(self) -> None:
         """Whatever it is doing; for the end of a test."""
@@ -185,7 +179,7 @@ class House:
 
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """One command of the gate, to its end."""
+    """One command of the gate, to its end, by a command line."""
     return subprocess.run(
         [sys.executable, "-m", "proxy", *map(str, arguments)],
         cwd=ROOT,

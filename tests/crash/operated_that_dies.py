@@ -49,6 +49,11 @@ POINTS = {
     "never": Point("never", before(OfficerSays, "unwritten"), 1 << 30),
 }
 
-if __name__ == "__main__":
+
+def main() -> int:
     points.POINTS.update(POINTS)
-    sys.exit(gate_that_dies.main())
+    return gate_that_dies.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

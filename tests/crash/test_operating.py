@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -22,6 +20,7 @@ from proxy.desk.journal import Journal, OsDisk
 from proxy.ops import client
 from proxy.ops.chunks import lines_of
 from proxy.state.listed import CHUNK_BITS
+from tests import forked
 from tests.crash.house import command
 from tests.crash.operated_that_dies import POINTS
 from tests.crash.places import Plan
@@ -43,10 +42,8 @@ class House(Gate):
     def live(self, point: str, checkpoint_s: float = NEVER_S) -> None:
         plan = Plan(point, POINTS[point].most, str(self.folder / "death.json"), checkpoint_s)
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.crash.operated_that_dies", json.dumps(asdict(plan)), str(self.config)],
-                cwd=ROOT, stdout=log, stderr=log, env=os.environ,
-            )  # fmt: skip
+            arguments = [json.dumps(asdict(plan)), str(self.config)]
+            self._process = forked.begun("tests.crash.operated_that_dies", arguments, cwd=ROOT, env=os.environ, log=log)
         until(lambda: self._up(ready=True), self.said)
 
     def dies(self, command: str, **args: Any) -> None:

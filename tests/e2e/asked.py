@@ -16,8 +16,10 @@ from pathlib import Path
 from tests.e2e.gate import ROOT
 
 DRIVER = """
-import json, sys
+import functools, json, sys
+import typer.main
 from proxy.__main__ import main
+typer.main.get_command = functools.cache(typer.main.get_command)
 for argv in json.load(sys.stdin):
     print("## [", *argv[:2], flush=True)
     sys.argv = ["gate106", *argv]

@@ -104,12 +104,7 @@ class Gate:
         """Returns once it is ready, or, with ``ready`` false, once it says anything at all. ``more``: options of the command."""
         words = ["serve", "--config", str(self.config), *more]
         with self.log.open("ab") as log:
-            if forked.WANTED:
-                self._process = forked.Forked(words, cwd=ROOT, env=_environment(), stdout=log, stderr=log)
-            else:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", "proxy", *words], cwd=ROOT, stdout=log, stderr=log, env=_environment()
-                )
+            self._process = forked.begun("proxy.__main__", words, cwd=ROOT, env=_environment(), log=log)
         try:
             until(lambda: self._exited() or self._up(ready), lambda: f"the gate up: {self.said()}", START_S)
             assert not self._exited(), f"the gate ended with {self._process.returncode}: {self.said()}"
