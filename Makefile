@@ -10,6 +10,7 @@ FUZZ_S ?= 60
 ROWS ?= 100000000
 HALF_YEAR ?= /var/tmp/gate106-half-year
 SOAK_S ?= 7200
+AT_ONCE ?= 2
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
 .PHONY: help install demo test bench numbers half-year campaign neighbours way-back reload soak fuzz image-check grafana recording pictures guide lock clean clickhouse rejudged
@@ -17,7 +18,7 @@ PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal
 
 help:
 	@echo "make demo     shows the gate at work for $(SECONDS) seconds (SECONDS=60 for more)"
-	@echo "make test     checks everything: format, lint, types, imports, tests"
+	@echo "make test     checks everything: format, lint, types, imports, tests (AT_ONCE=2 of them at a time)"
 	@echo "make campaign runs many more simulated worlds and real crashes (SEEDS=10000 CRASHES=150)"
 	@echo "make neighbours measures how long others wait while some flood, storm or hold 10,000 connections (ROUNDS=5)"
 	@echo "make way-back looks for every receipt and reply under load and lost binds (RATE=2000 LASTS=300)"
@@ -47,13 +48,14 @@ install: .venv/.installed
 demo: install
 	.venv/bin/gate106 demo --seconds $(SECONDS)
 
-# pytest runs last: its closing lines list what was skipped and how to get it, and its summary is the last line.
+# pytest runs last: its closing lines list what was skipped and how to get it, and its summary is the last line. AT_ONCE=0 runs the tests
+# one after another; with more, all tests of a file are one worker's, because what they share is made once.
 test: install
 	.venv/bin/ruff format --check --quiet .
 	.venv/bin/ruff check --quiet .
 	.venv/bin/mypy --no-error-summary
 	.venv/bin/lint-imports --no-logo
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --numprocesses $(AT_ONCE) --dist loadfile --no-loadscope-reorder
 
 bench: install
 	.venv/bin/gate106 bench --mix repeated

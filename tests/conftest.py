@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import shutil
 import signal
 import tempfile
+from pathlib import Path
 
 import hypothesis
 import pytest
+import typer.main
 
 from tests.needs import missing
 
+typer.main.get_command = functools.cache(typer.main.get_command)  # the tree of commands, made once
 hypothesis.settings.register_profile("gate106", deadline=None, print_blob=True)  # a shared machine is no stopwatch
 hypothesis.settings.load_profile("gate106")
 
-_skipped = pytest.StashKey[dict[str, tuple[str, list[str]]]]()
+DEAREST = (
+    "crash/test_crash.py", "soak/test_reload.py", "grafana/test_real_prometheus.py", "simulation/test_simulation.py", "composed/test_composed.py",
+    "grafana/test_alerts.py", "soak/test_soak.py", "upgrade/test_upgrade.py", "e2e/test_secrets.py", "sim/test_demo.py", "e2e/test_real_clients.py",
+    "e2e/test_day_at_the_desk.py", "crash/test_operating.py", "crash/test_revising.py", "e2e/test_operating.py", "e2e/test_complaints.py",
+)  # fmt: skip
+"""Files of tests by the time they take, those of more than ten seconds: begun first, so that in the end nobody waits for one of them."""
+_WANTED = re.compile("Skipped: needs ([a-z0-9-]+): (.+)")
 _bytecode = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Some hundred processes are started: the first compiles what they import, for all of them, and nowhere in the tree."""
-    config.stash[_skipped] = {}
-    config.stash[_bytecode] = os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="gate106-bytecode-")
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # its workers inherit the folder
+        config.stash[_bytecode] = os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="gate106-bytecode-")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if (
         signal.getsignal(signal.SIGINT) is signal.SIG_IGN
@@ -31,7 +42,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    shutil.rmtree(config.stash[_bytecode], ignore_errors=True)
+    if _bytecode in config.stash:
+        shutil.rmtree(config.stash[_bytecode], ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that are dear first; else as it was."""
+    here = Path(__file__).parent
+    places = {here / name: place for place, name in enumerate(DEAREST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -42,13 +61,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 continue
             if os.environ.get("GATE106_SKIP_NOTHING") == "1":
                 pytest.fail(f"needs {name}: {line}", pytrace=False)
-            item.config.stash[_skipped].setdefault(name, (line, []))[1].append(item.nodeid)
             pytest.skip(f"needs {name}: {line}")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Just before pytest's own last line."""
-    for name, (line, tests) in sorted(config.stash[_skipped].items()):
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Just before pytest's own last line: what the reports say, which come from other processes when tests run side by side."""
+    skipped: dict[str, tuple[str, list[str]]] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        if isinstance(report.longrepr, tuple) and (wanted := _WANTED.fullmatch(report.longrepr[2])):
+            skipped.setdefault(wanted[1], (wanted[2], []))[1].append(report.nodeid)
+    for name, (line, tests) in sorted(skipped.items()):
         terminalreporter.write_line(f"skipped for want of {name}: {len(tests)} tests; to run them: {line}")
-        for test in tests:
+        for test in sorted(tests):
             terminalreporter.write_line(f"    {test}")

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import DEAREST
 from tests.needs import PROGRAMS, missing
 
 HERE = Path(__file__).parent
 
 
-def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """A run of one test that needs kannel and one that needs nothing, with our conftest, where no program is to be found."""
     (folder / "tests").mkdir()
     for name in ("conftest.py", "needs.py"):
@@ -28,7 +29,7 @@ def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         "[pytest]\naddopts = --import-mode=importlib\npythonpath = .\nmarkers = needs(*programs): x\n"
     )
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests"],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, "tests"],
         cwd=folder,
         env={**os.environ, "PATH": "/nowhere", **environment},
         capture_output=True,
@@ -38,8 +39,11 @@ def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_without_the_program_the_test_is_skipped_and_the_last_lines_say_how_to_get_it(tmp_path: Path) -> None:
-    lines = run(tmp_path, GATE106_SKIP_NOTHING="").stdout.splitlines()
+@pytest.mark.parametrize("options", [[], ["-n", "2", "--dist", "loadfile"]], ids=["alone", "side by side"])
+def test_without_the_program_the_test_is_skipped_and_the_last_lines_say_how_to_get_it(
+    options: list[str], tmp_path: Path
+) -> None:
+    lines = run(tmp_path, *options, GATE106_SKIP_NOTHING="").stdout.splitlines()
     assert lines[-3] == "skipped for want of kannel: 1 tests; to run them: apt-get install kannel"
     assert lines[-2].strip() == "tests/test_some.py::test_speaks"
     assert "1 passed, 1 skipped" in lines[-1]
@@ -71,3 +75,8 @@ def test_CI_installs_every_program_tests_may_need() -> None:
     assert (
         shutil.which("bash") is None or subprocess.run(["bash", "-n", HERE.parent / ".ci" / "run"], check=False).returncode == 0
     )
+
+
+@pytest.mark.parametrize("name", DEAREST)
+def test_a_file_that_is_begun_first_is_there(name: str) -> None:
+    assert (HERE / name).is_file()

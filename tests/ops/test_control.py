@@ -280,7 +280,11 @@ async def test_what_an_option_wants_besides_is_asked_for_with_it(
     assert (await asking(strict, monkeypatch, "shows", TOKEN, unmasked=True))["who"].startswith("li (")
 
 
-@pytest.mark.parametrize("token", ["x", TOKEN + "x", TOKEN[:-1], "sha256$", hash_token(TOKEN)])
+@pytest.mark.parametrize(
+    "token",
+    ["x", TOKEN + "x", TOKEN[:-1], "sha256$", hash_token(TOKEN)],
+    ids=["other", "longer", "shorter", "no hash", "its hash"],
+)
 async def test_a_token_that_is_nobodys_does_nothing_at_all(
     strict: ControlServer, monkeypatch: pytest.MonkeyPatch, token: str
 ) -> None:
