@@ -19,7 +19,7 @@ def test_smpplib_gives_back_the_same_bytes_but_for_the_sequence_number(pdu):
 
 def test_a_short_bench_without_a_gate_measures_ceiling_and_both_relays():
     told: list[str] = []
-    options = bench.Options(mix="repeated", seconds=0.2, warmup_s=0.1, binds=2, window=10, recipients=1_000, gate=False)
+    options = bench.Options(mix="repeated", seconds=0.5, warmup_s=0.1, binds=2, window=10, recipients=1_000, gate=False)
     result = bench.run(options, told.append)
     assert list(result.runs) == ["ceiling", "raw", "smpplib"]
     for run in result.runs.values():
