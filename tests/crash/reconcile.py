@@ -189,7 +189,7 @@ def _mail(world: World, written: Written) -> None:
         holds(bool(one.got), "what is acknowledged reaches its provider", one)
         holds(set(one.got) == {one.provider}, "nobody gets another's deliver", one)
         holds(
-            len(one.got) <= len(one.answers) + 2 * (world.evidence.life - 1),
+            len(one.got) <= len(one.answers) + 2 * (world.evidence.life - 1) + world.stood,
             "a provider gets again only what a crash took",
             one,
         )

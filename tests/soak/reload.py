@@ -169,7 +169,8 @@ async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int)
     carrier = Carrier()
     port = await carrier.start()
     gate = Gate(folder, *write_settings(folder, [CarrierSide(port)], [Provider("jia", (PREFIX,), window=WINDOW)]))
-    core, others = measure.apart(os.sched_getaffinity(0))
+    cores = os.sched_getaffinity(0)
+    core, others = measure.apart(cores)
     await asyncio.to_thread(gate.start, core)
     os.sched_setaffinity(0, others)
     load = Load(WINDOW, rate)
@@ -182,6 +183,7 @@ async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int)
         gc.freeze()  # no gap is to be the generator's own
         return await _measured(gate, shipped, load, held, rate)
     finally:
+        os.sched_setaffinity(0, cores)  # or all that this process does later had one core
         load.going = False
         await asyncio.to_thread(gate.stop)
         await carrier.stop()
