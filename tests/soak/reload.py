@@ -96,9 +96,10 @@ def lists(words: int, times: int) -> list[list[str]]:
 class Watch:
     """Looks at a generator's counts all the time."""
 
-    def __init__(self, load: Load, gate: int) -> None:
-        """``gate``: its process."""
+    def __init__(self, load: Load, gate: int, look_s: float) -> None:
+        """``gate``: its process; ``look_s``: how often the answers are counted, which takes most of a core where it is often."""
         self.load = load
+        self._look_s = look_s
         self.longest_s = self.longest_own_s = 0.0
         self._gate = gate
         self._looked = perf_counter()
@@ -115,7 +116,7 @@ class Watch:
 
     async def look(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._look_s)
             now = perf_counter()
             if self.load.counts.answered != self._answered:
                 gap_s = now - self._at
@@ -151,12 +152,12 @@ class Watch:
         )
 
 
-def reload_under_load(folder: Path, *, rate: float, times: int, words: int, rules: int) -> Report:
+def reload_under_load(folder: Path, *, rate: float, times: int, words: int, rules: int, look_s: float = LOOK_S) -> Report:
     """Runs it all; AssertionError where something was lost."""
-    return uvloop.run(_run(folder, rate=rate, times=times, words=words, rules=rules))
+    return uvloop.run(_run(folder, rate=rate, times=times, words=words, rules=rules, look_s=look_s))
 
 
-async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int) -> Report:
+async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int, look_s: float) -> Report:
     ports = Ports.under(PREFIX)
     shipped = copy_rules(
         folder / "rules", datetime.now(CHINA), [(ports.of(one), "", one) for one in (Category.OTP, Category.NOTICE)]
@@ -181,7 +182,7 @@ async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int)
             await load.add("127.0.0.1", gate.smpp, "jia", "secret", cards, people, number * 997)
         gc.collect()
         gc.freeze()  # no gap is to be the generator's own
-        return await _measured(gate, shipped, load, held, rate)
+        return await _measured(gate, shipped, load, held, rate, look_s)
     finally:
         os.sched_setaffinity(0, cores)  # or all that this process does later had one core
         load.going = False
@@ -189,8 +190,8 @@ async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int)
         await carrier.stop()
 
 
-async def _measured(gate: Gate, rules: Path, load: Load, held: list[list[str]], rate: float) -> Report:
-    watch = Watch(load, gate.pid)
+async def _measured(gate: Gate, rules: Path, load: Load, held: list[list[str]], rate: float, look_s: float) -> Report:
+    watch = Watch(load, gate.pid, look_s)
     looking = asyncio.create_task(watch.look())
     load.go()
     await asyncio.sleep(3)
