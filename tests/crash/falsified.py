@@ -69,7 +69,14 @@ def _sent_after_opt_out(world: World) -> None:
 
 
 def _opt_out_forgotten(world: World) -> None:
-    submit = _some(world, lambda submit: submit.status == SUPPRESSED and submit.life == world.evidence.life)
+    """Of who has not taken it back, and by a message that says whose it is: of others it may be so."""
+    now, returns = world.evidence.life, world.evidence.returns
+    submit = _some(
+        world,
+        lambda one: (
+            one.status == SUPPRESSED and one.life == now and one.recipient not in returns and one.message.submits[0].part <= 1
+        ),
+    )
     submit.told[0] = (0x14, "")
 
 

@@ -150,6 +150,7 @@ class World:
         self.house.waits_for(self.response_s)
         self.start()
         await self.all_bound()
+        assert self.house.exited is None, f"the last gate ended at once: {self.house.said()}"
         await self._try_everything()
         mail = self.evidence.mail
         await until(lambda: all(one.acknowledged and one.got for one in mail), "receipts and replies with their providers")
