@@ -22,6 +22,7 @@ SLOPE_MIB_H = 8 * 3600.0
 @pytest.mark.timeout(120)
 def test_a_gate_that_leaks_and_a_receipt_that_is_lost_are_found_and_all_else_is_well(tmp_path: Path) -> None:
     report = soak(tmp_path, Plan(200, 6, SLOPE_MIB_H, leak_bytes_s=LEAK_BYTES_S, lose_receipts=1))
+    assert len(report.faults) == 2, report
     lost, leaked = sorted(report.faults, reverse=True)
     assert lost == "receipts lost"
     assert leaked.startswith("MiB/h of memory more")
