@@ -49,7 +49,10 @@ def approve(waiting: Waiting, asker: Asker, known: Collection[str], at: float) -
     _still(waiting, at)
     demand(asker, Permission.APPROVE, waiting.what)
     if not asker.by_token:
-        raise Impossible(f"{waiting.what}: who agrees says so with a personal token (GATE106_TOKEN_FILE, --token-file)")
+        raise Impossible(
+            f"{waiting.what}: who agrees says so with a personal token (--token-file or GATE106_TOKEN_FILE; "
+            "`gate106 token` makes one, for `people` of the settings)"
+        )
     if waiting.author == asker.name:
         raise Impossible(f"{asker.name} is the author of {waiting.what}: somebody else must approve it")
     return Follows.APPROVED if waiting.author in known else Follows.VOUCHED

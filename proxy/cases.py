@@ -71,8 +71,8 @@ class CaseBook:
         self._write = write
         self._cases: dict[int, Case] = {}
         self._known: dict[tuple[object, ...], int] = {}
-        self._valid: dict[str, dict[int, float]] = {}
-        """By provider, when each of its valid cases came: asked every minute, so it is kept."""
+        self._valid: dict[str, dict[int, Case]] = {}
+        """Valid cases by provider: asked every minute, so it is kept."""
         self._undecided: dict[int, Case] = {}
         self._under_way: set[int] = set()
         """Their decision is on its way into the journal, beside something else."""
@@ -232,9 +232,14 @@ class CaseBook:
 
     # -- counted
 
-    def valid(self, provider: str, since: float, until: float) -> int:
-        """Valid cases against a provider, of complaints that came then."""
-        return sum(since <= came < until for came in self._valid.get(provider, {}).values())
+    def valid(self, provider: str, since: float, until: float, signed: Callable[[str], bool] | None = None) -> int:
+        """Valid cases against a provider (empty: any), of complaints that came then; ``signed``: of messages with such a signature."""
+        against = [self._valid.get(provider, {})] if provider else self._valid.values()
+        return sum(
+            since <= case.came < until and (signed is None or signed(case.signature))
+            for cases in against
+            for case in cases.values()
+        )
 
     def undecided(self) -> Iterator[Case]:
         return iter(list(self._undecided.values()))
@@ -273,7 +278,7 @@ class CaseBook:
         self._cases[case.id] = case
         self._known[_name(case)] = case.id
         if case.state == VALID:
-            self._valid.setdefault(case.provider, {})[case.id] = case.came
+            self._valid.setdefault(case.provider, {})[case.id] = case
         elif case.state == OPEN:
             self._undecided[case.id] = case
         return case

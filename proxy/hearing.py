@@ -77,6 +77,8 @@ class Hearing:
     def _written(self, read_at: float, heard: Heard) -> None:
         if heard.opt_out is not None:
             self._tally.optouts["reply", heard.opt_out.scope, heard.provider] += 1
+            if heard.opt_out.scope == "advertiser":
+                self._tally.apart.refused(heard.provider, int(heard.opt_out.value, 16))
             self._relay.when_synced(heard.recorded, partial(self._in_force, read_at, heard))
         elif heard.kind == "restore":
             self._relay.when_synced(heard.recorded, partial(self._restored, heard))

@@ -18,6 +18,7 @@ from proxy.cases import CaseBook
 from proxy.config import Person, Retention
 from proxy.consents import Incoming
 from proxy.desk.journal import Journal, JournalDown
+from proxy.hours import Hours, HoursApart
 from proxy.listing import Listing
 from proxy.names import Names
 from proxy.net.carrier import CarrierHouse, CarrierLink
@@ -55,7 +56,6 @@ from proxy.proposal import Proposal
 from proxy.relay import Relay
 from proxy.revising import Revising
 from proxy.state import EmbeddedStore
-from proxy.triggers import Hours
 
 log = structlog.get_logger()
 
@@ -96,7 +96,7 @@ class Operating:
         self.book = OrderBook(store.orders, self.write, self._obey)
         self.cases = CaseBook(store.cases, self.write_all)
         self.penalties = PenaltyBook(store.penalties, self.write_all)
-        self.warden = penalties.Warden(self, Hours(store.hours, self.write_all))
+        self.warden = penalties.Warden(self, Hours(store.hours, self.write_all), HoursApart(store.hours_apart, self.write_all))
         self._taps = Taps(providers.turns)
         self._lately = ops_rules.Lately(relay.tally)
         self.keeper = retention.Keeper(self, journal)
@@ -131,6 +131,7 @@ class Operating:
     async def start(self, keep: Retention, roller: Roller | None = None) -> None:
         """Opens the socket; ControlError says what is in the way. ``keep``: how long the journal is kept; ``roller``: who has it rolled."""
         await self._server.start()
+        self.warden.count_apart()  # before the first message
         self.keeper.keep = keep
         loop = asyncio.get_running_loop()
         self._regular = [loop.create_task(self.keeper.run())]

@@ -33,6 +33,7 @@ from proxy.desk.penalized import (
     WARN,
     WITHDRAWN,
     Penalty,
+    Subject,
     pack_penalty,
     unpack_penalty,
 )
@@ -54,8 +55,8 @@ class PenaltyBook:
         self._held: dict[int, Penalty] = {}
         self._live: dict[int, Penalty] = {}
         """Those that wait or are in force: asked several times a second."""
-        self._of: dict[tuple[str, str], dict[int, Penalty]] = {}
-        """By provider and trigger."""
+        self._of: dict[tuple[Subject, str], dict[int, Penalty]] = {}
+        """By whose messages, and trigger."""
         for _, body in sorted(papers.held.items()):
             self._enter(unpack_penalty(body))
 
@@ -69,9 +70,9 @@ class PenaltyBook:
         """The oldest first."""
         return iter(list(self._held.values()))
 
-    def of(self, provider: str, trigger: str) -> list[Penalty]:
-        """All of a provider that this rule proposed, the oldest first."""
-        return list(self._of.get((provider, trigger), {}).values())
+    def of(self, subject: Subject, trigger: str) -> list[Penalty]:
+        """All about these messages that this rule proposed, the oldest first."""
+        return list(self._of.get((subject, trigger), {}).values())
 
     def in_force(self) -> list[Penalty]:
         return [one for one in self._live.values() if one.state == IN_FORCE]
@@ -87,7 +88,11 @@ class PenaltyBook:
         if len(self._held) >= PENALTIES_MAX:
             self._make_room()
         if penalty.step == THROTTLE and not 0.01 <= penalty.share < 1:
-            raise Impossible("a throttle leaves a share from 0.01 to 0.99 of the provider's rate")
+            raise Impossible("a throttle leaves a share from 0.01 to 0.99 of the provider's rate: say --to 0.5")
+        if penalty.step == THROTTLE and penalty.by:
+            raise Impossible(
+                f"only all of a provider's messages have a rate to throttle: {penalty.by} {penalty.value} can be suspended"
+            )
         if penalty.for_s <= 0:
             raise Impossible("say for how long")
         draft = penalty._replace(id=self._papers.highest + 1, state=PROPOSED, events=())
@@ -108,7 +113,7 @@ class PenaltyBook:
     def _begin(self, one: Penalty, now: float, who: str) -> tuple[Penalty, int]:
         begun = one._replace(state=IN_FORCE, since=now, until=now + one.for_s)
         for lesser in self.in_force():
-            if lesser.provider == one.provider and lesser.trigger == one.trigger:
+            if lesser.subject == one.subject and lesser.trigger == one.trigger:
                 self._put(lesser._replace(state=RAISED), Event(now, RAISED, who, one.name))
         return self._put(begun, Event(now, "approved", who, ""))
 
@@ -125,6 +130,8 @@ class PenaltyBook:
 
     def appeal(self, number: int, now: float, who: str, why: str) -> tuple[Penalty, int]:
         one = self.find(number)
+        if not one.since:
+            raise Impossible(f"penalty {number} never came into force ({one.state}): there is nothing to appeal against")
         return self._put(one._replace(appeal=why), Event(now, "appealed", who, why))
 
     def lift(self, number: int, now: float, who: str, why: str) -> tuple[Penalty, int]:
@@ -156,7 +163,7 @@ class PenaltyBook:
     def _in(self, number: int, state: str) -> Penalty:
         one = self.find(number)
         if one.state != state:
-            raise Impossible(f"penalty {number} is {one.state}, not {state}")
+            raise Impossible(f"penalty {number} is {one.state}, not {state} (gate106 penalty show {number})")
         return one
 
     def _put(self, penalty: Penalty, event: Event | None) -> tuple[Penalty, int]:
@@ -167,7 +174,7 @@ class PenaltyBook:
         return self._enter(unpack_penalty(body)), sequence  # as a restart will read it
 
     def _enter(self, one: Penalty) -> Penalty:
-        self._held[one.id] = self._of.setdefault((one.provider, one.trigger), {})[one.id] = one
+        self._held[one.id] = self._of.setdefault((one.subject, one.trigger), {})[one.id] = one
         if one.state in UNSETTLED:
             self._live[one.id] = one
         else:
@@ -179,7 +186,7 @@ class PenaltyBook:
         if oldest is None:
             raise Impossible(f"{PENALTIES_MAX:,} penalties wait or are in force: settle some first")
         gone = self._held.pop(oldest)
-        self._of[gone.provider, gone.trigger].pop(oldest)
+        self._of[gone.subject, gone.trigger].pop(oldest)
         self._papers.drop(oldest)
 
 
@@ -191,7 +198,8 @@ def order_of(penalty: Penalty, now: float) -> Order | None:
     """What makes it act; None for a warning."""
     if penalty.step == WARN:
         return None
-    scope: tuple[tuple[str, tuple[str, ...]], ...] = (("provider", (penalty.provider,)),)
+    named = (("provider", penalty.provider), (penalty.by, penalty.value))
+    scope: tuple[tuple[str, tuple[str, ...]], ...] = tuple((word, (value,)) for word, value in named if value)
     kind = "suspension"
     if penalty.step == THROTTLE:
         kind, scope = "throttle", (*scope, (SHARE, (f"{penalty.share:g}",)))

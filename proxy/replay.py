@@ -159,6 +159,8 @@ def _papers(store: EmbeddedStore, item: Record) -> bool:
         store.penalties.put(penalized.unpack_penalty(body).id, body)
     elif item.kind == entries.COUNTED:
         store.hours.put(penalized.unpack_hour(body)[0] // 3600, body)
+    elif item.kind == entries.COUNTED_APART:
+        store.hours_apart.put(penalized.unpack_hour_apart(body)[0] // 3600, body)
     else:
         return False
     return True

@@ -9,6 +9,8 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 
+from proxy.apart import Apart
+
 SECONDS_BUCKETS: tuple[float, ...] = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 )  # fmt: skip
@@ -70,6 +72,7 @@ class Tally:
         self.bad_pdus = _ints()  # side, kind, peer
         self.bind_failures = _ints()  # cause, provider
         self.disturbances = _ints()  # side, cause, peer
+        self.apart = Apart()
         self.sent_after_optout = 0
         self.submit_seconds: defaultdict[str, Histogram] = defaultdict(Histogram)  # carrier
         self.gate_seconds = Histogram()

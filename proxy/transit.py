@@ -221,6 +221,8 @@ _TEMPORARY = (0x14, 0x58)  # ESME_RMSGQFUL, ESME_RTHROTTLED
 def count(tally: Tally, transit: Transit) -> None:
     """Counts one verdict, whoever gave it."""
     verdict, access = transit.verdict, transit.bind.access
+    if tally.apart.wanted and verdict is not None:
+        _count_apart(tally, transit, verdict)
     if transit.lane is not None:
         tally.submits[access.allowed[transit.category]] += 1
         tally.segments[access.label] += 1
@@ -242,15 +244,22 @@ def count(tally: Tally, transit: Transit) -> None:
 
 def count_allowed(tally: Tally, transits: list[Transit]) -> None:
     """``count`` for many that have a lane."""
-    submits, segments = tally.submits, tally.segments
+    submits, segments, apart = tally.submits, tally.segments, tally.apart.wanted
     for transit in transits:
         verdict = transit.verdict
-        if verdict is None or verdict.breaches or verdict.province == "unknown":
+        if apart or verdict is None or verdict.breaches or verdict.province == "unknown":
             count(tally, transit)
         else:  # nearly always
             access = transit.bind.access
             submits[access.allowed[transit.category]] += 1
             segments[access.label] += 1
+
+
+def _count_apart(tally: Tally, transit: Transit, verdict: Verdict) -> None:
+    """What went out, and what was refused for good, by signature."""
+    if transit.lane is not None or verdict.outcome is Outcome.REJECT:
+        provider = transit.bind.access.provider.name
+        tally.apart.judged(provider, verdict.facts.signature, transit.category, transit.reason)
 
 
 def put_all(transits: list[Transit]) -> None:

@@ -306,6 +306,7 @@ def test_the_keys_of_a_penalty_what_it_watches_and_its_steps_are_documented_and_
     text = re.sub(r"^```.*?^```$", "", section(RULES, "`penalties:`"), flags=re.MULTILINE | re.DOTALL)
     assert sorted(named(table(text, "key of a penalty"))) == sorted(penalties.KEYS)
     assert named(table(text, "word of `watch`")) == list(penalties.WATCHES)
+    assert named(table(text, "word of `by`")) == list(penalties.BY)
     steps = {code(row[0])[0]: row[1] for row in table(text, "key of a step")}
     assert set(steps) == set(penalties.STEP_KEYS)
     assert set(penalties.STEPS) <= set(code(steps["then"]))

@@ -6,15 +6,28 @@ from pathlib import Path
 
 import pytest
 
+from proxy.apart import Apart
 from proxy.approvals import Impossible
 from proxy.desk import entries
-from proxy.desk.penalized import Counts, Penalty, pack_hour, pack_penalty, unpack_hour, unpack_penalty
+from proxy.desk.penalized import (
+    Counts,
+    Penalty,
+    Subject,
+    pack_hour,
+    pack_hour_apart,
+    pack_penalty,
+    unpack_hour,
+    unpack_hour_apart,
+    unpack_penalty,
+)
+from proxy.hours import SIGNATURES_MAX, Hours, HoursApart
+from proxy.message import Category, hash48
 from proxy.penalties import PenaltyBook, order_of, shares
 from proxy.policy import load, moments
 from proxy.policy.penalties import Trigger
 from proxy.roles import Asker, Role
 from proxy.state.papers import Papers
-from proxy.triggers import Hours, Proposal, due
+from proxy.triggers import Counting, Proposal, due
 
 NOON = moments.moment("2026-11-11 12:00")[0]
 DAY, HOUR = 86_400.0, 3600.0
@@ -38,7 +51,10 @@ class Desk:
 
     def __init__(self, folder: Path, rules: str) -> None:
         (folder / "x.yaml").write_text(rules)
-        self.triggers = load(folder).desk.triggers
+        loaded = load(folder)
+        self.triggers, self.advertiser_of = loaded.desk.triggers, loaded.registry.advertiser_of
+        self.apart, self.apart_papers = Apart(), Papers()
+        self.hours_apart = HoursApart(self.apart_papers, self.write)
         self.papers, self.hour_papers = Papers(), Papers()
         self.written: list[tuple[int, bytes]] = []
         self.book = PenaltyBook(self.papers, self.write)
@@ -61,24 +77,35 @@ class Desk:
         self.optouts[key] = self.optouts.get(key, 0) + count
         self.hours.take(self.submits, self.optouts, at)
 
+    def sends_as(self, at: float, provider: str, signature: str, count: int, optouts: int = 0, reason: str = "") -> None:
+        """Under a signature, while that is counted."""
+        self.apart.wanted = True
+        for _ in range(count):
+            self.apart.judged(provider, signature, Category.MARKETING, reason)
+        for _ in range(optouts):
+            self.apart.refused(provider, hash48(signature))
+        self.hours_apart.take(self.apart, at)
+
     def complains(self, at: float, provider: str, count: int) -> None:
         self.valid.setdefault(provider, []).extend([at] * count)
 
-    def counted(self, provider: str, since: float, until: float) -> int:
-        return sum(since <= at < until for at in self.valid.get(provider, ()))
+    def counted(self, subject: Subject, since: float, until: float) -> int:
+        return sum(since <= at < until for at in self.valid.get(subject.words, ()))
 
     def due(self, at: float) -> list[Proposal]:
-        found = due(self.triggers, ["jia", "yi"], self.hours, self.counted, self.book.of, at)
+        counting = Counting(self.hours, self.hours_apart, self.counted, self.advertiser_of)
+        found = due(self.triggers, ["jia", "yi"], counting, self.book.of, at)
         return [one for one in found if one is not None]
 
     def proposed(self, at: float) -> list[tuple[str, str]]:
         """What is asked for, proposed and approved at once."""
         found = []
         for one in self.due(at):
-            draft = penalty(one.provider, one.step.then, one.step.to, one.step.for_s, one.trigger)
+            draft = penalty(one.subject.provider, one.step.then, one.step.to, one.step.for_s, one.trigger)
+            draft = draft._replace(by=one.subject.by, value=one.subject.value)
             made, _ = self.book.propose(draft, at, "rule", one.figure)
             self.book.approve(made.id, LI, {"li", "wang"}, at, "li")
-            found.append((one.provider, one.step.then))
+            found.append((one.subject.words, one.step.then))
         return found
 
 
@@ -163,6 +190,103 @@ def test_what_else_is_measured(rule: str, says: str, tmp_path: Path) -> None:
     desk.sends(NOON + 60, "jia", 1, reason="keyword")
     assert [one.figure for one in desk.due(NOON + 61)] == [says]
     assert desk.due(NOON + 26 * HOUR) == [], "it is over"
+
+
+BY_SIGNATURE = (
+    "watch: optouts, by: signature, per: 1h, least: {sent: 100}, steps: {above: 0.02, then: suspend-marketing, for: 1d}"
+)
+SIGNATURES = "signature,advertiser\n甲店,某公司\n甲店商城,某公司\n别家,别的公司\n"
+
+
+def by(rule: str, folder: Path) -> Desk:
+    (folder / "registries").mkdir()
+    (folder / "registries" / "signatures.csv").write_text(SIGNATURES)
+    return Desk(folder, f"penalties: [{{id: x, {rule}}}]")
+
+
+def test_a_campaign_that_people_leave_stops_and_the_provider_s_others_go_on(tmp_path: Path) -> None:
+    desk = by(BY_SIGNATURE, tmp_path)
+    desk.sends_as(NOON, "jia", "甲店", 100, optouts=3)
+    desk.sends_as(NOON, "jia", "别家", 100, optouts=2)
+    desk.sends_as(NOON, "yi", "甲店", 100)
+    (asked,) = desk.due(NOON + 60)
+    assert asked.subject == Subject("jia", "signature", "甲店")
+    assert asked.figure == "3 opt-outs by reply in 100 marketing messages since 2026-11-11 12:00:00: 3.00%"
+    assert desk.proposed(NOON + 60) == [("jia and signature 甲店", "suspend-marketing")]
+    assert desk.due(NOON + 120) == [], "it is in force"
+    order = order_of(next(desk.book.all()), NOON + 60)
+    assert order is not None
+    assert dict(order.scope) == {"provider": ("jia",), "signature": ("甲店",), "category": ("marketing",)}
+    desk.sends_as(NOON + 120, "jia", "别家", 0, optouts=1)
+    assert desk.proposed(NOON + 120) == [("jia and signature 别家", "suspend-marketing")], "each has a penalty of its own"
+    assert [one.state for one in desk.book.all()] == ["in-force", "in-force"]
+
+
+def test_an_advertiser_is_counted_over_all_providers_and_names_and_so_it_stops(tmp_path: Path) -> None:
+    desk = by(BY_SIGNATURE.replace("by: signature", "by: advertiser"), tmp_path)
+    desk.sends_as(NOON, "jia", "甲店", 60, optouts=2)
+    desk.sends_as(NOON, "yi", "甲店商城", 39, optouts=2)
+    assert desk.due(NOON + 60) == [], "99 are too few"
+    desk.sends_as(NOON, "yi", "甲店商城", 1)
+    desk.sends_as(NOON, "yi", "没报备", 100, optouts=3)
+    assert desk.proposed(NOON + 60) == [
+        ("advertiser 某公司", "suspend-marketing"), ("signature 没报备", "suspend-marketing"),
+    ]  # fmt: skip
+    orders = [order_of(one, NOON) for one in desk.book.all()]
+    assert [dict(one.scope)[word] for one, word in zip(orders, ("advertiser", "signature"), strict=True) if one] == [
+        ("某公司",), ("没报备",),
+    ]  # fmt: skip
+    assert all(one is not None and "provider" not in dict(one.scope) for one in orders)
+
+
+@pytest.mark.parametrize("watch", ["complaints", "refusals, reasons: [keyword]", "spike, against: 24h"])
+def test_everything_that_is_measured_is_measured_of_a_signature(watch: str, tmp_path: Path) -> None:
+    desk = by(f"watch: {watch}, by: signature, per: 1h, steps: {{above: 5, then: suspend-all, for: 1d}}", tmp_path)
+    desk.sends_as(NOON - 5 * HOUR, "jia", "甲店", 24)
+    desk.sends_as(NOON, "jia", "甲店", 100)
+    desk.sends_as(NOON, "jia", "甲店", 6, reason="keyword")
+    desk.complains(NOON, "jia and signature 甲店", 1)
+    assert [one.subject.words for one in desk.due(NOON + 60)] == ["jia and signature 甲店"]
+
+
+def test_a_restart_finds_what_was_counted_by_signature_for_a_week_and_bounded(tmp_path: Path) -> None:
+    desk = by(BY_SIGNATURE, tmp_path)
+    desk.sends_as(NOON, "jia", "甲店", 100)
+    again = HoursApart(desk.apart_papers, desk.write)
+    desk.hours_apart = again
+    desk.sends_as(NOON + 60, "jia", "甲店", 0, optouts=3)  # an answer only: whose hash it was is known from before
+    assert [one.subject.value for one in desk.due(NOON + 61)] == ["甲店"]
+    for number in range(SIGNATURES_MAX + 5):
+        desk.apart.judged("jia", f"店{number}", Category.MARKETING, "")
+    again.take(desk.apart, NOON + 70)
+    kept = dict.fromkeys(again.signed(NOON, NOON + 80))
+    assert (len(kept), ("jia", "甲店") in kept) == (SIGNATURES_MAX, True)
+    again.take(desk.apart, NOON + 8 * DAY)
+    assert (list(again.signed(NOON, NOON + 8 * DAY)), desk.apart_papers.held) == ([], {})
+
+
+def test_while_no_rule_asks_nothing_is_counted_by_signature_and_the_room_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    apart = Apart()
+    apart.refused("jia", 1)
+    assert not apart.optouts
+    monkeypatch.setattr("proxy.apart.KEYS_MAX", 2)
+    for signature in ("a", "b", "c", "a", ""):
+        apart.judged("jia", signature, Category.MARKETING, "")
+    assert (sum(apart.submits.values()), apart.missed) == (3, 2)
+
+
+def test_only_all_of_a_provider_has_a_rate_to_throttle(desk: Desk) -> None:
+    with pytest.raises(Impossible, match="signature 甲店 can be suspended"):
+        desk.book.propose(penalty("jia", "throttle", 0.5)._replace(by="signature", value="甲店"), NOON, "li", "x")
+
+
+@pytest.mark.parametrize("state", ["proposed", "rejected"])
+def test_nobody_appeals_against_what_never_came_into_force(desk: Desk, state: str) -> None:
+    made, _ = desk.book.propose(penalty("jia", "warn"), NOON, "li", "x")
+    if state == "rejected":
+        desk.book.reject(made.id, WANG, NOON, "wang", "duplicates")
+    with pytest.raises(Impossible, match=f"penalty 1 never came into force \\({state}\\)"):
+        desk.book.appeal(made.id, NOON, "li", "letter")
 
 
 def test_a_restart_finds_the_same_counts_and_what_the_new_process_counts_is_added(desk: Desk) -> None:
@@ -269,6 +393,11 @@ def test_layouts_of_the_journal() -> None:
     made = penalty("jia", "throttle", 0.5)._replace(id=3, since=NOON, until=NOON + 5, order=7, say="说", figure="f", appeal="a")
     assert unpack_penalty(pack_penalty(made)) == made
     assert unpack_penalty(pack_penalty(made._replace(figure_zh="量"))) == made._replace(figure_zh="量")
+    apart = made._replace(by="signature", value="甲店", step="suspend-all")
+    assert unpack_penalty(pack_penalty(apart)) == apart
+    assert unpack_penalty(pack_penalty(apart._replace(provider="", by="advertiser"))).subject.words == "advertiser 甲店"
+    signed = {("jia", "甲店"): Counts(1, 2, 3, {"keyword": 4}), ("yi", "甲店"): Counts()}
+    assert unpack_hour_apart(pack_hour_apart(7200, signed)) == (7200, signed)
     hour = {"jia": Counts(1, 2, 3, {"keyword": 4}), "yi": Counts()}
     assert unpack_hour(pack_hour(7200, hour)) == (7200, hour)
     assert pack_penalty(made).hex()[:16] == "0000000000000003"

@@ -39,10 +39,10 @@ def list_(
         tell(told, True, ())
         return
     table(
-        ("id", "state", "provider", "step", "until", "by", "why"),
+        ("id", "state", "of", "step", "until", "by", "why"),
         (
             (
-                one["id"], one["state"], one["provider"], _step(one), _until(one), one["author"],
+                one["id"], one["state"], one["of"], _step(one), _until(one), one["author"],
                 one["figure"] or one["events"][0]["why"],
             )
             for one in told["penalties"]
@@ -63,9 +63,16 @@ def show(penalty: Id, config: Config = CONFIG, control: Control = None, json: Js
     epilog='Example: gate106 penalty propose --provider jia --step throttle --to 0.5 --for 30d --why "12321, October"',
 )
 def propose(
-    provider: Annotated[str, typer.Option("--provider", help="Who is to bear it.")],
     step: Annotated[str, typer.Option("--step", help="warn, throttle, suspend-marketing or suspend-all.")],
     why: Why,
+    provider: Annotated[str | None, typer.Option("--provider", help="Who is to bear it.")] = None,
+    signature: Annotated[
+        str | None, typer.Option("--signature", help="Only what the provider sends under this signature.")
+    ] = None,
+    advertiser: Annotated[
+        str | None,
+        typer.Option("--advertiser", help="Instead of a provider: an advertiser, whichever provider brings its messages."),
+    ] = None,
     to: Annotated[float | None, typer.Option("--to", help="Of a throttle: what is left of the provider's rate (0.5).")] = None,
     lasts: Annotated[str, typer.Option("--for", help="How long, at most 366d.")] = "30d",
     lapses: Annotated[str, typer.Option("--lapses", help="A proposal that nobody has decided by then waits no more.")] = "7d",
@@ -79,12 +86,11 @@ def propose(
     if token_file is not None:
         speak_for(token_file)
     told = ask(
-        config, control, "penalty.propose", provider=provider, step=step, to=to, for_s=seconds(lasts), lapses_s=seconds(lapses),
+        config, control, "penalty.propose", provider=provider, signature=signature, advertiser=advertiser, step=step,
+        to=to, for_s=seconds(lasts), lapses_s=seconds(lapses),
         basis=basis, why=why,
     )  # fmt: skip
-    tell(
-        told, json, [f"penalty {told['id']}: {_step(told)} of {told['provider']} waits (gate106 penalty approve {told['id']})"]
-    )
+    tell(told, json, [f"penalty {told['id']}: {_step(told)} of {told['of']} waits (gate106 penalty approve {told['id']})"])
 
 
 @app.command("approve", epilog="Example: gate106 penalty approve 3 --token-file li.token")
@@ -100,12 +106,16 @@ def approve(
         if told["state"] == "in-force"
         else "waits for a second person, you stand for it"
     )
-    tell(told, json, [f"penalty {told['id']}: {_step(told)} of {told['provider']} {done}"])
+    tell(told, json, [f"penalty {told['id']}: {_step(told)} of {told['of']} {done}"])
 
 
 @app.command("reject", epilog='Example: gate106 penalty reject 3 --why "the complaints were duplicates"')
-def reject(penalty: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+def reject(
+    penalty: Id, why: Why, token_file: TokenFile = None, config: Config = CONFIG, control: Control = None, json: Json = False
+) -> None:
     """Turn a proposal down: what it was measured by is not held against the provider again."""
+    if token_file is not None:
+        speak_for(token_file)
     told = ask(config, control, "penalty.reject", id=penalty, why=why)
     tell(told, json, [f"penalty {told['id']}: rejected"])
 
@@ -129,8 +139,12 @@ def appeal(penalty: Id, why: Why, config: Config = CONFIG, control: Control = No
 
 
 @app.command("lift", epilog='Example: gate106 penalty lift 3 --why "appeal granted"')
-def lift(penalty: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
+def lift(
+    penalty: Id, why: Why, token_file: TokenFile = None, config: Config = CONFIG, control: Control = None, json: Json = False
+) -> None:
     """End a penalty before its time: what was taken is given back at once."""
+    if token_file is not None:
+        speak_for(token_file)
     told = ask(config, control, "penalty.lift", id=penalty, why=why)
     tell(told, json, [f"penalty {told['id']}: lifted"])
 
@@ -151,18 +165,19 @@ def letter(
 
     private.close_files()
     told = ask(config, control, "penalty.show", id=penalty)
-    cases = ask(config, control, "complaint.list", state="valid", provider=told["provider"], limit=1000)["cases"]
+    if not told["since"] and told["state"] != "proposed":
+        fail(f"penalty {told['id']} never came into force ({told['state']}): there is nothing to tell its provider")
+    whose = {"provider": told["provider"] or None} | ({told["by"]: told["value"]} if told["by"] else {})
     began = told["events"][0]["time"]
-    rests_on = [one for one in cases if began - ANNEX_S <= one["came"] <= began]
+    listed = ask(config, control, "complaint.list", state="valid", limit=1000, **whose)["cases"]
+    rests_on = [one for one in listed if began - ANNEX_S <= one["came"] <= began]
     try:
         out.write_bytes(paper.letter(told, rests_on, time.time()))
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
-    tell(
-        {"file": str(out), "cases": len(rests_on)},
-        json,
-        [f"{out}: penalty {told['id']} of {told['provider']}, {len(rests_on)} complaints"],
-    )
+    draft = " (a draft: nobody has approved it yet)" if told["state"] == "proposed" else ""
+    about = f"{out}: penalty {told['id']} of {told['of']}, {len(rests_on)} complaints{draft}"
+    tell({"file": str(out), "cases": len(rests_on), "draft": bool(draft)}, json, [about])
 
 
 def _step(told: Mapping[str, Any]) -> str:
@@ -175,7 +190,7 @@ def _until(told: Mapping[str, Any]) -> str:
 
 
 def _lines(told: Mapping[str, Any]) -> Iterator[str]:
-    yield f"penalty {told['id']} of {told['provider']}: {_step(told)}, {told['state']}"
+    yield f"penalty {told['id']} of {told['of']}: {_step(told)}, {told['state']}"
     if told["trigger"]:
         yield f"  rule     {told['trigger']}: {told['say']}"
     if told["basis"]:

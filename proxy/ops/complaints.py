@@ -16,7 +16,7 @@ from proxy.approvals import Impossible
 from proxy.cases import BATCH_MAX, DECISIONS, HIDDEN, CaseBook, Complaint, Due, Matched, digits_agree
 from proxy.desk import entries, operated
 from proxy.desk.cased import OPEN, STATES, WITHDRAWN, Case, Event
-from proxy.message import OptOut
+from proxy.message import OptOut, hash48
 from proxy.number import NotARecipient, mask, recipient_of
 from proxy.officer import Beside
 from proxy.ops import suppress
@@ -135,15 +135,17 @@ class _Complaints:
         """What is due first stands first; decided ones behind them, the newest first."""
         args = call.args
         state, provider, source = args.text("state", ""), args.text("provider", ""), args.text("source", "")
+        signature, advertiser = args.text("signature", ""), args.text("advertiser", "")
         overdue, limit = args.flag("overdue"), int(args.number("limit", 100, 1, LISTED_MAX))
         args.done()
         if state and state not in STATES:
             raise Refused(unknown("state", state, STATES))
-        now = self._gate.now()
+        now, advertiser_of = self._gate.now(), self._gate.relay.rules.registry.advertiser_of
         found = [
             case
             for case in (self._book.undecided() if state == OPEN or overdue else self._book.all())
             if state in ("", case.state) and provider in ("", case.provider) and source in ("", case.source)
+            and signature in ("", case.signature) and (not advertiser or advertiser_of(hash48(case.signature)) == advertiser)
             and (not overdue or _overdue(case, now))
         ]  # fmt: skip
         found.sort(key=lambda case: (case.state != OPEN, case.answer_by if case.state == OPEN else -case.decided, case.id))

@@ -15,17 +15,20 @@ from typing import Any, TypeVar
 import structlog
 
 from proxy.approvals import Impossible
-from proxy.desk.penalized import LADDER, PROPOSED, STATES, THROTTLE, WARN, Penalty
-from proxy.message import Order
+from proxy.desk.penalized import LADDER, PROPOSED, STATES, THROTTLE, WARN, Penalty, Subject
+from proxy.hours import Hours, HoursApart
+from proxy.message import Order, hash48
 from proxy.ops import consent
-from proxy.ops.control import Call, Handler, Refused
+from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.orders import TooMany
 from proxy.penalties import order_of
+from proxy.policy import NotInScope
 from proxy.policy.moments import Window
-from proxy.policy.penalties import LAPSES_S
+from proxy.policy.orders import scope_of
+from proxy.policy.penalties import ADVERTISER, LAPSES_S, PROVIDER, SIGNATURE
 from proxy.roles import NotAllowed
-from proxy.triggers import MILLION, Hours, Proposal, due
+from proxy.triggers import MILLION, Counting, Proposal, due
 from proxy.yamlfile import unknown
 
 log = structlog.get_logger()
@@ -55,7 +58,7 @@ def commands(gate: Gate, warden: Warden) -> Mapping[str, Handler]:
 def told(one: Penalty) -> dict[str, Any]:
     """A penalty, for programs and people."""
     said = one._asdict()
-    return said | {"name": one.name, "events": [event._asdict() for event in one.events]}
+    return said | {"name": one.name, "of": one.subject.words, "events": [event._asdict() for event in one.events]}
 
 
 def asked_of(what: Callable[[], T]) -> T:
@@ -66,9 +69,9 @@ def asked_of(what: Callable[[], T]) -> T:
 
 
 class Warden:
-    def __init__(self, gate: Gate, hours: Hours) -> None:
+    def __init__(self, gate: Gate, hours: Hours, apart: HoursApart) -> None:
         self._gate = gate
-        self._hours = hours
+        self._hours, self._apart = hours, apart
         self._next_s = 0.0
         self._again_s = self._said_s = -math.inf
         self._looking: asyncio.Task[None] | None = None
@@ -77,8 +80,14 @@ class Warden:
         self.consent_tasks: dict[tuple[str, ...], float] = {}
         """Consents whose proof is missing, by provider and state, as of the last look: there may be thousands, so not at every question."""
 
+    def count_apart(self) -> None:
+        """By signature it is counted while some rule asks for that."""
+        relay = self._gate.relay
+        relay.tally.apart.wanted = any(trigger.by != PROVIDER for trigger in relay.rules.desk.triggers)
+
     def tick(self, now: float, now_s: float) -> None:
         """A few times a second; ``now_s``: monotonic."""
+        self.count_apart()
         if now_s >= self._again_s:
             try:
                 self._keep_orders(now)
@@ -109,8 +118,7 @@ class Warden:
         """What was counted is put away, and what the rules ask for is proposed, or done; a provider at a time, so that messages do not
         wait: of each a month of hours is added up."""
         gate, rest = self._gate, asyncio.sleep
-        tally = gate.relay.tally
-        self._hours.take(tally.submits, tally.optouts, now)
+        self._take(now)
         gate.cases.sweep(now)
         providers, start = list(gate.relay.directory.providers), MONTH.start(now)
         ppm: dict[tuple[str, ...], float] = {}
@@ -121,27 +129,44 @@ class Warden:
         self.ppm = ppm
         self.consent_tasks = await consent.count_tasks(gate, now)
         rules = gate.relay.rules
-        for asked in due(rules.desk.triggers, providers, self._hours, gate.cases.valid, gate.penalties.of, now):
+        counting = Counting(self._hours, self._apart, self._valid, rules.registry.advertiser_of)
+        for asked in due(rules.desk.triggers, providers, counting, gate.penalties.of, now):
             if asked is not None:
                 self._propose(asked, rules.revision, now)
             await rest(0)
 
+    def _take(self, now: float) -> None:
+        tally = self._gate.relay.tally
+        self._hours.take(tally.submits, tally.optouts, now)
+        self._apart.take(tally.apart, now)
+        if tally.apart.missed:
+            log.warning("more signatures than can be counted in a minute", messages_missed=tally.apart.missed)
+            tally.apart.missed = 0
+
+    def _valid(self, subject: Subject, since: float, until: float) -> int:
+        """Valid complaints about somebody's messages."""
+        cases, advertiser_of = self._gate.cases, self._gate.relay.rules.registry.advertiser_of
+        if subject.by == SIGNATURE:
+            return cases.valid(subject.provider, since, until, lambda signature: signature == subject.value)
+        if subject.by == ADVERTISER:
+            return cases.valid("", since, until, lambda signature: advertiser_of(hash48(signature)) == subject.value)
+        return cases.valid(subject.provider, since, until)
+
     def put_away(self, now: float) -> None:
         """The gate is about to stop: what was counted since the last look is not lost."""
-        tally = self._gate.relay.tally
         with contextlib.suppress(Refused):
-            self._hours.take(tally.submits, tally.optouts, now)
+            self._take(now)
 
     def _propose(self, asked: Proposal, revision: str, now: float) -> None:
         trigger, step = asked.trigger, asked.step
         author = f"rule {trigger.id}"
         draft = Penalty(
-            0, PROPOSED, step.then, asked.provider, step.to, step.for_s, 0.0, now + trigger.lapses_s, 0, trigger.id, trigger.say, trigger.basis,
-            asked.figure, revision, author, "", (), asked.figure.zh,
+            0, PROPOSED, step.then, asked.subject.provider, step.to, step.for_s, 0.0, now + trigger.lapses_s, 0, trigger.id, trigger.say,
+            trigger.basis, asked.figure, revision, author, "", (), asked.figure.zh, asked.subject.by, asked.subject.value,
         )  # fmt: skip
         penalty, _ = self._gate.penalties.propose(draft, now, author, asked.figure)
         log.warning(
-            "a rule asks for a penalty", penalty=penalty.name, provider=penalty.provider, step=penalty.step, why=asked.figure
+            "a rule asks for a penalty", penalty=penalty.name, of=penalty.subject.words, step=penalty.step, why=asked.figure
         )
         if not trigger.approval:
             self._gate.penalties.begin(penalty.id, now, author)
@@ -152,10 +177,10 @@ class Warden:
         gate = self._gate
         for late in gate.penalties.lapse(now):
             log.warning(
-                "nobody decided a penalty in time, it has lapsed", penalty=late.name, provider=late.provider, step=late.step
+                "nobody decided a penalty in time, it has lapsed", penalty=late.name, of=late.subject.words, step=late.step
             )
         for over in gate.penalties.end(now):
-            log.info("a penalty is over", penalty=over.name, provider=over.provider, step=over.step)
+            log.info("a penalty is over", penalty=over.name, of=over.subject.words, step=over.step)
         there = {order.who: order for order in gate.book.of_kind("suspension", "throttle")}
         for penalty in gate.penalties.in_force():
             if penalty.step == WARN:
@@ -222,40 +247,43 @@ class _Penalties:
 
     async def propose(self, call: Call) -> Mapping[str, Any]:
         args, gate = call.args, self._gate
-        provider, step = args.text("provider"), args.text("step")
+        subject, step = self._subject(args), args.text("step")
         for_s = args.seconds("for_s", FOR_S, 1.0, FOR_S_MAX)
         share, lapses_s = args.number("to", 1.0, 0.01, 1.0), args.seconds("lapses_s", LAPSES_S, 1.0, FOR_S_MAX)
         basis, why = args.text("basis", ""), args.why()
         args.done()
-        if provider not in gate.relay.directory.providers:
-            raise Refused(unknown("provider of the settings", provider, gate.relay.directory.providers))
         if step not in LADDER:
             raise Refused(unknown("step", step, LADDER))
         if step != THROTTLE and share != 1.0:
             raise Refused(f"to: only a {THROTTLE} has it")
         who = call.asker.name
         draft = Penalty(
-            0,
-            PROPOSED,
-            step,
-            provider,
-            share,
-            int(for_s),
-            0.0,
-            gate.now() + lapses_s,
-            0,
-            "",
-            "",
-            basis,
-            "",
-            gate.relay.rules.revision,
-            who,
-            "",
-            (),
-        )
+            0, PROPOSED, step, subject.provider, share, int(for_s), 0.0, gate.now() + lapses_s, 0, "", "", basis, "",
+            gate.relay.rules.revision, who, "", (), "", subject.by, subject.value,
+        )  # fmt: skip
         penalty, sequence = asked_of(lambda: gate.penalties.propose(draft, gate.now(), call.who, why))
         await gate.safe(sequence)
         return told(penalty)
+
+    def _subject(self, args: Args) -> Subject:
+        """Whose messages somebody means: a provider's, of them those under a signature, or an advertiser's whoever brings them."""
+        relay = self._gate.relay
+        provider, signature, advertiser = (args.text(word, "") for word in (PROVIDER, SIGNATURE, ADVERTISER))
+        if provider and provider not in relay.directory.providers:
+            raise Refused(unknown("provider of the settings", provider, relay.directory.providers))
+        if bool(advertiser) is bool(provider) or (signature and advertiser):
+            raise Refused(
+                "say whose messages: a provider's (--provider), of them those under one --signature, or an --advertiser's"
+            )
+        try:
+            scope = scope_of(
+                {SIGNATURE: [signature] if signature else [], ADVERTISER: [advertiser] if advertiser else []},
+                relay.rules.registry,
+            )
+        except NotInScope as fault:
+            raise Refused(str(fault)) from None
+        (by, values), *_ = scope or [("", ("",))]
+        return Subject(provider, by, values[0])
 
     async def approve(self, call: Call) -> Mapping[str, Any]:
         number = _number(call)

@@ -30,7 +30,21 @@ CHILD_S = 25.0
 """Less than an answer may take."""
 WAITING_MAX = 16
 NOTICES = 20
-OF_A_PENALTY = ("name", "step", "state", "share", "since", "until", "say", "basis", "figure", "figure_zh", "appeal")
+OF_A_PENALTY = (
+    "name",
+    "by",
+    "value",
+    "step",
+    "state",
+    "share",
+    "since",
+    "until",
+    "say",
+    "basis",
+    "figure",
+    "figure_zh",
+    "appeal",
+)
 OF_AN_ORDER = ("name", "kind", "about", "since", "until", "why")
 OF_A_TASK = ("number", "advertiser", "category", "given", "until", "version", "file", "numbers", "due", "overdue")
 _NUMBER = re.compile("[0-9]{1,9}")

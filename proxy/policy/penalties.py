@@ -6,6 +6,7 @@ measurement (proxy/triggers.py), a penalty (proxy/penalties.py). ``judge`` knows
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ KEYS = (
     "basis",
     "note",
     "watch",
+    "by",
     "reasons",
     "per",
     "against",
@@ -35,6 +37,9 @@ KEYS = (
 )
 WATCHES = ("complaints", "optouts", "refusals", "spike")
 """Valid complaints in a million messages · opt-outs for each marketing message · messages refused · marketing against the same time before."""
+BY = PROVIDER, SIGNATURE, ADVERTISER = "provider", "signature", "advertiser"
+"""Whose messages are counted together, and what a step is about: all of a provider's · what a provider sends under one signature, which is
+a campaign: its texts differ in names and links · all of one advertiser's (registries/signatures.csv), whichever provider brings them."""
 STEP_KEYS = ("above", "then", "to", "for")
 AGAIN_KEYS = ("within", "then", "for")
 LEAST_KEYS = ("sent", "count")
@@ -49,6 +54,9 @@ FORWARD_DAYS, ANSWER_DAYS, DAYS_MAX = 5, 15, 60
 TRIGGERS_MAX = 100
 HOURS_KEPT = 62 * 24
 """Counts are kept so long: two months, so that a month can be measured against the one before."""
+APART_DAYS = 7
+APART_HOURS = APART_DAYS * 24
+"""Of counts by signature: there may be thousands an hour."""
 COUNT_MAX = 10_000_000_000
 _HOUR_S = 3600
 
@@ -85,6 +93,7 @@ class Trigger(NamedTuple):
     lapses_s: int  # a proposal that waits so long lapses
     file: str
     line: int
+    by: str = PROVIDER  # one of BY
 
 
 class Desk(NamedTuple):
@@ -114,6 +123,7 @@ def read_trigger(node: Node, file: str) -> Trigger | None:
     name = keys["id"].text("id", digits=True)
     watch = keys["watch"].word("watch", WATCHES)
     per = _window(keys["per"], "per")
+    by = keys["by"].word("by", BY) if "by" in keys else PROVIDER
     reasons = tuple(keys["reasons"].words("reasons", RULE_REASONS, "reason")) if "reasons" in keys else ()
     if (watch == "refusals") is not bool(reasons):
         raise RuleFault(node.line, "reasons: says which refusals are counted; watch: refusals needs it, others have none")
@@ -127,6 +137,8 @@ def read_trigger(node: Node, file: str) -> Trigger | None:
     approval = "approval" not in keys or keys["approval"].word("approval", APPROVALS) == "second-person"
     if "lapses" in keys and not approval:
         raise RuleFault(keys["lapses"].line, "lapses: with approval: none it waits for nobody")
+    if by != PROVIDER:
+        _apart(keys, by, max(per.seconds, against_s))
     least = keys["least"].mapping("least", LEAST_KEYS) if "least" in keys else {}
     least_sent, least_count = (
         least[word].integer(f"least: {word}", 1, COUNT_MAX) if word in least else 1 for word in LEAST_KEYS
@@ -139,13 +151,21 @@ def read_trigger(node: Node, file: str) -> Trigger | None:
         least_sent,
         least_count,
         tuple(keys["provider"].texts("provider", digits=True)) if "provider" in keys else (),
-        _steps(keys["steps"], per), _again(keys["again"]) if "again" in keys else None,
-        approval, _seconds(keys["lapses"], "lapses") if "lapses" in keys else LAPSES_S, file, keys["id"].line,
+        _steps(keys["steps"], per, by), _again(keys["again"]) if "again" in keys else None,
+        approval, _seconds(keys["lapses"], "lapses") if "lapses" in keys else LAPSES_S, file, keys["id"].line, by,
     )  # fmt: skip
     return trigger if "mode" not in keys or keys["mode"].word("mode", MODES, "mode") == "enforce" else None
 
 
-def _steps(node: Node, per: Window) -> tuple[Step, ...]:
+def _apart(keys: Mapping[str, Node], by: str, longest_s: int) -> None:
+    """What cannot be counted by signature or advertiser."""
+    if longest_s > APART_HOURS * _HOUR_S:
+        raise RuleFault(keys["by"].line, f"by: {by}: is counted over at most {APART_DAYS}d")
+    if by == ADVERTISER and "provider" in keys:
+        raise RuleFault(keys["provider"].line, "provider: by: advertiser counts over all providers")
+
+
+def _steps(node: Node, per: Window, by: str) -> tuple[Step, ...]:
     found = []
     for item in node.items():
         keys = item.mapping("step", STEP_KEYS)
@@ -161,6 +181,10 @@ def _steps(node: Node, per: Window) -> tuple[Step, ...]:
             )
         if (then == "warn") is ("for" in keys):
             raise RuleFault(item.line, "for: says how long (for: 30d); a warning has none, every other step needs it")
+        if then == "throttle" and by != PROVIDER:
+            raise RuleFault(
+                item.line, f"then: only all of a provider's messages have a rate to throttle: by: {by} warns or suspends"
+            )
         to = _share(keys["to"]) if "to" in keys else 1.0
         found.append(Step(float(above.value), then, to, _seconds(keys["for"], "for") if "for" in keys else per.seconds))
     if not found:

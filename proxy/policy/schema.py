@@ -98,7 +98,8 @@ def _penalty() -> Shape:
     return mapping(
         penalties.KEYS,
         {
-            "id": NAME, "say": NAME, "basis": NAME, "note": ANYTHING, "watch": among(penalties.WATCHES), "reasons": some(among(RULE_REASONS)),
+            "id": NAME, "say": NAME, "basis": NAME, "note": ANYTHING, "watch": among(penalties.WATCHES), "by": among(penalties.BY),
+            "reasons": some(among(RULE_REASONS)),
             "per": either(among(("hour", "day", "week", "month")), DURATION), "against": DURATION,
             "least": mapping(penalties.LEAST_KEYS, {"sent": count, "count": count}), "provider": some(NAME), "steps": some(step),
             "again": again, "approval": among(penalties.APPROVALS), "lapses": DURATION, "mode": among(penalties.MODES),

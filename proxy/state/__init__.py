@@ -114,6 +114,8 @@ class EmbeddedStore(Store, Protocol):
     penalties: Papers
     hours: Papers
     """What was counted of providers, by hours since 1970."""
+    hours_apart: Papers
+    """... by signature."""
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Replay's way in: applies a change to one record, no version asked."""

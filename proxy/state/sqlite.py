@@ -48,7 +48,7 @@ PIECE_BYTES = 1 << 20
 """Of records written and synced at a time: the journal waits for the same disk."""
 REST_S, RESTS_S = 0.05, 15.0
 """Between two pieces; of all together at most."""
-PAPERS = ("cases", "penalties", "hours")
+PAPERS = ("cases", "penalties", "hours", "hours_apart")
 """Tables of what the desk keeps by number."""
 SLICE_CHUNKS = 16
 """Chunks of lists collected in one go on the loop: 2 MB at most, a tenth of a millisecond."""
@@ -88,8 +88,8 @@ class SqliteStore:
         self.listed = Listed(self.consented, self.erased)
         self.orders = Orders()
         self.history = History()
-        self.cases, self.penalties, self.hours = (Papers() for _ in PAPERS)
-        self._papers = dict(zip(PAPERS, (self.cases, self.penalties, self.hours), strict=True))
+        self._papers = {name: Papers() for name in PAPERS}
+        self.cases, self.penalties, self.hours, self.hours_apart = self._papers.values()
         self._table: Table
         self._swept = -1
         self.refusals: dict[str, int] = {}

@@ -175,6 +175,53 @@ def test_a_proposal_is_taken_back_by_who_made_it_or_lapses_and_never_acts(gate: 
     assert [one["state"] for one in told(gate, "list")["penalties"]] == ["lapsed", "withdrawn"]
 
 
+LEFT = """\
+penalties:
+  - id: they-leave
+    say: 一小时内退订率超过四成的活动停一天
+    watch: optouts
+    by: signature
+    per: 1h
+    least: {sent: 2}
+    steps: {above: 0.4, then: suspend-marketing, for: 1d}
+    approval: none
+"""
+
+
+def test_the_campaign_that_people_leave_stops_by_itself_and_the_provider_s_others_go_on(gate: Gate, jia: Raw, carrier: Carrier):
+    gate.write_rules(LEFT)
+    restart(gate, signal.SIGTERM)
+    other = AD.replace("测试", "别家")
+    with Raw(gate.port) as client:
+        assert client.bind("jia").status == 0
+        assert [submit(client, AD, 1), submit(client, AD, 2), submit(client, other, 3), submit(client, other, 4)] == [0] * 4
+        for person in (1, 2):
+            carrier.acknowledged(carrier.reply(SHANGHAI.format(person), JIA, b"R"))
+        restart(gate, signal.SIGTERM)
+    until(lambda: told(gate, "list")["penalties"], "a penalty")
+    (made,) = told(gate, "list")["penalties"]
+    assert (made["of"], made["state"], made["by"], made["value"]) == ("jia and signature 测试", "in-force", "signature", "测试")
+    assert made["figure"].startswith("2 opt-outs by reply in 2 marketing messages since ")
+    with Raw(gate.port) as client:
+        assert client.bind("jia").status == 0
+        assert (submit(client, AD, 7), submit(client, other, 7)) == (SUSPENDED, 0)
+    assert told(gate, "lift", "1", "--why", "granted", "--token-file", gate.folder / "li.token")["state"] == "lifted"
+
+
+def test_a_person_proposes_a_penalty_of_a_signature_and_of_an_advertiser(gate: Gate):
+    li = ("--why", "x", "--token-file", gate.folder / "li.token")
+    asked = ("propose", "--step", "suspend-all")
+    assert "say whose messages" in refused(gate, *asked, *li)
+    assert "say whose messages" in refused(gate, *asked, "--signature", "测试", *li)
+    assert "unknown advertiser of registries/signatures.csv" in refused(gate, *asked, "--advertiser", "没有的公司", *li)
+    throttle = ("propose", "--step", "throttle", "--to", "0.5", "--provider", "jia", "--signature", "测试")
+    assert "signature 测试 can be suspended" in refused(gate, *throttle, *li)
+    assert told(gate, *asked, "--provider", "jia", "--signature", "【测试】", *li)["of"] == "jia and signature 测试"
+    wang = ("--token-file", gate.folder / "wang.token")
+    assert told(gate, "reject", "1", "--why", "no", *wang)["state"] == "rejected"
+    assert "penalty 1 never came into force (rejected)" in refused(gate, "letter", "1", "--out", gate.folder / "x.pdf")
+
+
 def restart(gate: Gate, how: signal.Signals) -> None:
     gate.signal(how)
     gate.wait()

@@ -11,6 +11,7 @@ import pytest
 from proxy.access import Directory
 from proxy.cases import CaseBook
 from proxy.desk.penalized import Penalty
+from proxy.hours import Hours, HoursApart
 from proxy.message import Order
 from proxy.ops.control import Refused
 from proxy.ops.penalties import Warden
@@ -21,7 +22,6 @@ from proxy.state.consented import Batch, Consented
 from proxy.state.orders import Orders
 from proxy.state.papers import Papers
 from proxy.tally import Tally
-from proxy.triggers import Hours
 
 NOON = 1_794_369_600.0
 LI = Asker("li", frozenset({Role.APPROVER}), by_token=True)
@@ -46,11 +46,12 @@ class Desk:
         self.penalties = PenaltyBook(self.papers, self.write)
         self.cases = CaseBook(Papers(), self.write)
         directory = SimpleNamespace(providers={"jia": None, "yi": None})
-        rules = SimpleNamespace(desk=SimpleNamespace(triggers=()), revision="r")
+        registry = SimpleNamespace(advertiser_of=lambda number: f"{number:012x}")
+        rules = SimpleNamespace(desk=SimpleNamespace(triggers=()), revision="r", registry=registry)
         self.relay = SimpleNamespace(tally=Tally(), directory=directory, rules=rules)
         self.store = SimpleNamespace(consented=self.consents)
         gate: Any = self
-        self.warden = Warden(gate, Hours(Papers(), self.write))
+        self.warden = Warden(gate, Hours(Papers(), self.write), HoursApart(Papers(), self.write))
 
     def write(self, records: Any) -> int:
         if self.writes_left < len(records):

@@ -306,6 +306,6 @@ EXEMPTIONS: tuple[Need, ...] = (
 WITH_THE_DESK = {
     "R31": "{id: R31, watch: complaints, per: month, least: {count: 3}, steps: [{above: 0.25, then: throttle, to: 0.5, for: 30d}, "
     "{above: 0.4, then: suspend-marketing, for: 30d}], again: {within: 90d, then: suspend-all, for: 90d}}",
-    "R32": "{id: R32, watch: optouts, per: 1h, least: {sent: 2000}, steps: {above: 0.02, then: suspend-marketing, for: 24h}, approval: none}",
+    "R32": "{id: R32, watch: optouts, by: signature, per: 1h, least: {sent: 2000}, steps: {above: 0.02, then: suspend-marketing, for: 24h}, approval: none}",
 }
 """Needs that are about providers, not about messages: what they ask for are dated orders (reason suspended), which are rules like R36."""

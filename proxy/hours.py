@@ -1,0 +1,178 @@
+"""Hours: what was counted of providers, and by signature where a rule asks, by the clock hour: as a restart finds it, too.
+
+In: the tally's running counts, Apart's sums, the time. Out: journal records; counts over a stretch of hours. Never: work for a message, the
+clock, what a count means (triggers.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from proxy.apart import Apart
+from proxy.desk import entries
+from proxy.desk.penalized import Counts, pack_hour, pack_hour_apart, unpack_hour, unpack_hour_apart
+from proxy.message import Category, hash48
+from proxy.policy.penalties import APART_HOURS, HOURS_KEPT
+from proxy.state.papers import Papers
+
+HOUR_S = 3600
+SIGNATURES_MAX = 2_000
+"""Kept of an hour, those of which most was sent: what a rule speaks of is among them. 168 hours of so many take some 80 MB."""
+Write = Callable[[Sequence[tuple[int, bytes]]], int]
+Signed = tuple[str, str]
+"""Provider, signature."""
+
+
+class Hours:
+    """By provider; two months of them."""
+
+    def __init__(self, papers: Papers, write: Write) -> None:
+        self._papers = papers
+        self._write = write
+        self._held = dict(unpack_hour(body) for _, body in sorted(papers.held.items()))
+        self._seen: dict[str, Counts] = {}
+        """What the tally had counted when it was last looked at: it begins anew with the process."""
+
+    def take(self, submits: Mapping[tuple[str, ...], int], optouts: Mapping[tuple[str, ...], int], now: float) -> None:
+        """What was counted since the last time, into this hour. JournalDown: then it is taken the next time."""
+        running = _running(submits, optouts)
+        more = {name: grown for name, counts in running.items() if (grown := _less(counts, self._seen.get(name, Counts())))}
+        if not more:
+            return
+        start = hour_of(now)
+        hour = dict(self._held.get(start, {}))
+        for name, counts in more.items():
+            hour[name] = added(hour.get(name, Counts()), counts)
+        body = pack_hour(start, hour)
+        self._write([(entries.COUNTED, body)])
+        self._held[start] = hour
+        self._papers.put(start // HOUR_S, body)
+        self._seen = running
+        for old in [one for one in self._held if one < start - HOURS_KEPT * HOUR_S]:
+            del self._held[old]
+            self._papers.drop(old // HOUR_S)
+
+    def of(self, provider: str, since: float, until: float) -> Counts:
+        """What it did in the hours that begin from ``since`` on and before ``until``."""
+        total = Counts()
+        for start in _starts(since, until):
+            counts = self._held.get(start, {}).get(provider)
+            if counts is not None:
+                total = added(total, counts)
+        return total
+
+
+class HoursApart:
+    """By provider and signature; a week of them."""
+
+    def __init__(self, papers: Papers, write: Write) -> None:
+        self._papers = papers
+        self._write = write
+        self._held = dict(unpack_hour_apart(body) for _, body in sorted(papers.held.items()))
+
+    def take(self, apart: Apart, now: float) -> None:
+        """What was counted since the last time, into this hour; ``apart`` is empty then. JournalDown: then it is taken the next time."""
+        start = hour_of(now)
+        self._forget(start - APART_HOURS * HOUR_S)
+        if not apart.submits and not apart.optouts:
+            return
+        hour = dict(self._held.get(start, {}))
+        for key, counts in _sums(apart, self._names).items():
+            hour[key] = added(hour.get(key, Counts()), counts)
+        if len(hour) > SIGNATURES_MAX:
+            most = sorted(hour, key=lambda key: hour[key].sent + sum(hour[key].refused.values()), reverse=True)
+            hour = {key: hour[key] for key in most[:SIGNATURES_MAX]}
+        body = pack_hour_apart(start, hour)
+        self._write([(entries.COUNTED_APART, body)])
+        self._held[start] = hour
+        self._papers.put(start // HOUR_S, body)
+        apart.clear()
+
+    def _names(self) -> dict[int, str]:
+        """Signatures of the last hours by hash, for those of which only answers came."""
+        latest = sorted(self._held)[-2:]
+        return {hash48(signature): signature for start in latest for _, signature in self._held[start]}
+
+    def _forget(self, before: int) -> None:
+        for old in [one for one in self._held if one < before]:
+            del self._held[old]
+            self._papers.drop(old // HOUR_S)
+
+    def signed(self, since: float, until: float) -> Iterator[Signed]:
+        """Who sent under which signature then, each once."""
+        return iter(dict.fromkeys(key for start in _starts(since, until) for key in self._held.get(start, ())))
+
+    def of(self, keys: Sequence[Signed], since: float, until: float) -> Counts:
+        """All of these together, in the hours that begin from ``since`` on and before ``until``."""
+        total = Counts()
+        for start in _starts(since, until):
+            hour = self._held.get(start)
+            for key in keys if hour else ():
+                if (counts := hour.get(key)) is not None:  # type: ignore[union-attr] # asked above
+                    total = added(total, counts)
+        return total
+
+
+def hour_of(now: float) -> int:
+    return int(now) // HOUR_S * HOUR_S
+
+
+def next_hour(at: float) -> float:
+    """The first whole hour from then on."""
+    return float(-(-int(at) // HOUR_S) * HOUR_S)
+
+
+def _starts(since: float, until: float) -> range:
+    return range(int(next_hour(since)), math.ceil(until), HOUR_S)
+
+
+def _running(submits: Mapping[tuple[str, ...], int], optouts: Mapping[tuple[str, ...], int]) -> dict[str, Counts]:
+    sent: dict[str, int] = {}
+    marketing: dict[str, int] = {}
+    refused: dict[str, dict[str, int]] = {}
+    for (provider, category, verdict, reason), count in submits.items():
+        if verdict == "allow":
+            sent[provider] = sent.get(provider, 0) + count
+            if category == "marketing":
+                marketing[provider] = marketing.get(provider, 0) + count
+        elif verdict == "reject" and reason:
+            by = refused.setdefault(provider, {})
+            by[reason] = by.get(reason, 0) + count
+    replied: dict[str, int] = {}
+    for (source, _, provider), count in optouts.items():
+        if source == "reply" and provider:
+            replied[provider] = replied.get(provider, 0) + count
+    names = sent.keys() | refused.keys() | replied.keys()
+    return {
+        name: Counts(sent.get(name, 0), marketing.get(name, 0), replied.get(name, 0), refused.get(name, {}))
+        for name in sorted(names - {""})
+    }
+
+
+def _sums(apart: Apart, names: Callable[[], Mapping[int, str]]) -> dict[Signed, Counts]:
+    found: dict[Signed, Counts] = {}
+    for (provider, signature, category, reason), count in apart.submits.items():
+        more = Counts(refused={reason: count}) if reason else Counts(count, count if category is Category.MARKETING else 0)
+        found[provider, signature] = added(found.get((provider, signature), Counts()), more)
+    if apart.optouts:
+        known = {**names(), **{hash48(signature): signature for _, signature in found}}
+        for (provider, number), count in apart.optouts.items():
+            if (name := known.get(number)) is not None:
+                found[provider, name] = added(found.get((provider, name), Counts()), Counts(optouts=count))
+    return found
+
+
+def _less(now: Counts, before: Counts) -> Counts | None:
+    """What has been added; None if nothing."""
+    if now == before:
+        return None
+    refused = {reason: more for reason, count in now.refused.items() if (more := count - before.refused.get(reason, 0))}
+    return Counts(now.sent - before.sent, now.marketing - before.marketing, now.optouts - before.optouts, refused)
+
+
+def added(one: Counts, other: Counts) -> Counts:
+    refused = dict(one.refused)
+    for reason, count in other.refused.items():
+        refused[reason] = refused.get(reason, 0) + count
+    return Counts(one.sent + other.sent, one.marketing + other.marketing, one.optouts + other.optouts, refused)
