@@ -16,6 +16,7 @@ from proxy.commands import Commands, ways
 from proxy.config import Account, Provider
 from proxy.desk import entries
 from proxy.desk.journal import Journal, MemoryDisk, Record, read
+from proxy.desk.sealing import Ring
 from proxy.message import Category
 from proxy.net.lane import Lane
 from proxy.relay import Relay
@@ -58,12 +59,20 @@ class Bind:
 
 
 class House:
-    def __init__(self, tmp_path: Path, *, rules: str = RULES, carriers: tuple[str, ...] = ("bj",), **provider: Any) -> None:
+    def __init__(
+        self,
+        tmp_path: Path,
+        *,
+        rules: str = RULES,
+        carriers: tuple[str, ...] = ("bj",),
+        ring: Ring | None = None,
+        **provider: Any,
+    ) -> None:
         folder = tmp_path / "rules"
         folder.mkdir(exist_ok=True)
         (folder / "rules.yaml").write_text(rules, encoding="utf-8")
         self.now = NOON
-        self.disk = MemoryDisk()
+        self.disk = MemoryDisk(ring)
         self.journal = Journal(self.disk, 0)
         self.store = open_store("sqlite::memory:")
         self.tally = Tally()

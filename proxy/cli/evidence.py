@@ -1,4 +1,4 @@
-"""evidence: ``gate106 evidence pack``, ``evidence verify``."""
+"""evidence: ``gate106 evidence pack``, ``evidence verify``, ``evidence verifier``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def pack(
     unmasked: Annotated[bool, typer.Option("--unmasked", help="With the person's whole number.")] = False,
     chain: Annotated[
         bool,
-        typer.Option("--chain", help="With the journal's own bytes up to the end of the day's table: others' messages, too."),
+        typer.Option("--chain", help="With the journal's own bytes up to the head of the day: others' messages, too."),
+    ] = False,
+    no_chain: Annotated[
+        bool, typer.Option("--no-chain", help="Also where the journal is sealed, whose bytes else come unasked.")
     ] = False,
     config: Config = CONFIG,
     journal: Annotated[Path | None, typer.Option("--journal", help="Its folder, if not the settings'.")] = None,
@@ -47,6 +50,9 @@ def pack(
     private.close_files()
     if (message is None) is (case is None):
         fail("pack: say --message or --case")
+    if chain and no_chain:
+        fail("pack: say --chain or --no-chain")
+    with_chain = True if chain else False if no_chain else None
     told = dict(ask(config, control, "complaint.show", id=case, unmasked=unmasked, why=why)) if case is not None else None
     wanted = told["message"] if told is not None else message
     if not wanted:
@@ -63,7 +69,9 @@ def pack(
         unmasked=unmasked,
     )
     given = _given(control or settings.control, found, _names(found, rules.get(found.verdict.revision)))
-    data = _packed(settings, journal or settings.journal, found, rules, told, given, time.time(), whole=unmasked, chain=chain)
+    data, proof = _packed(
+        settings, journal or settings.journal, found, rules, told, given, time.time(), whole=unmasked, chain=with_chain
+    )
     digest = hashlib.sha256(data).hexdigest()
     try:
         out.write_bytes(data)
@@ -72,7 +80,11 @@ def pack(
     if case is not None:
         ask(config, control, "complaint.note", id=case, what="evidence", why=f"{out.name}, SHA-256 {digest}: {why}"[:500])
     told_of = {"file": str(out), "message": place, "sha256": digest, "bytes": len(data), "masked": not unmasked}
-    tell(told_of, json, [f"{out}: message {place}, {len(data):,} bytes, SHA-256 {digest}"])
+    tell(
+        told_of | {"proves": proof.said["proves"]},
+        json,
+        [f"{out}: message {place}, {len(data):,} bytes, SHA-256 {digest}", proof.said["proves"]["en"]],
+    )
 
 
 @app.command("verify", epilog="Example: gate106 evidence verify case-17.zip --key head.pub")
@@ -83,25 +95,36 @@ def verify(
     json: Json = False,
 ) -> None:
     """Tell whether a pack is as it was made, and name what was altered. Needs no gate. Exit 1 if anything was."""
-    from proxy.evidence.checking import NotAPack, check
+    from proxy.evidence.alone import lines_of
+    from proxy.evidence.checking import NotAPack, check, key_of
 
-    public = None
-    if key is not None:
-        try:
-            public = bytes.fromhex(key.read_text().strip())
-        except (OSError, ValueError) as error:
-            fail(f"{key}: is no public key: {getattr(error, 'strerror', None) or error}")
     try:
-        found = check(file, public, head)
+        found = check(file, key_of(key) if key is not None else None, head)
     except NotAPack as error:
         fail(error)
     except OSError as error:
-        fail(f"{file}: {error.strerror or error}")
-    message = found.said.get("message")
-    place = message.get("message", "") if isinstance(message, dict) else ""
-    lines = [f"ALTERED: {fault}" for fault in found.faults] or [f"{file}: message {place}, as it was made"]
-    tell({"altered": list(found.faults), "notes": list(found.notes), "message": place}, json, [*lines, *map(str, found.notes)])
+        fail(f"{error.filename or file}: {error.strerror or error}")
+    tell(found.told(), json, lines_of(file, found))
     raise typer.Exit(1 if found.faults else 0)
+
+
+@app.command("verifier", epilog="Example: gate106 evidence verifier --out verify.pyz")
+def verifier(
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("verify.pyz"),
+    json: Json = False,
+) -> None:
+    """Write the one file that checks packs where there is no gate: `python3 verify.pyz case-17.zip` needs nothing else."""
+    import hashlib
+
+    from proxy.evidence import alone
+
+    data = alone.made()
+    try:
+        out.write_bytes(data)
+    except OSError as error:
+        fail(f"{out}: {error.strerror or error}")
+    digest = hashlib.sha256(data).hexdigest()
+    tell({"file": str(out), "bytes": len(data), "sha256": digest}, json, [f"{out}: {len(data):,} bytes, SHA-256 {digest}"])
 
 
 # -- what is in it
@@ -109,8 +132,8 @@ def verify(
 
 def _packed(
     settings: Settings, journal: Path, found: Found, rules: Mapping[str, RuleSet | None], case: dict[str, Any] | None,
-    given: list[dict[str, Any]] | None, now: float, *, whole: bool, chain: bool,
-) -> bytes:  # fmt: skip
+    given: list[dict[str, Any]] | None, now: float, *, whole: bool, chain: bool | None,
+) -> tuple[bytes, Proof]:  # fmt: skip
     from proxy.archive.keys import Keys, KeysError
     from proxy.archive.manifest import ManifestError
     from proxy.backtest import retold
@@ -152,7 +175,7 @@ def _packed(
     if proof.chain:
         files[CHAIN] = proof.chain
     about = {"message": said["message"]["message"], "masked": not whole, "made": moments.local(now), "node": settings.node}
-    return packed(files, about, keys)
+    return packed(files, about, keys), proof
 
 
 def _rules(found: Found, then: RuleSet | None) -> Iterator[dict[str, Any]]:

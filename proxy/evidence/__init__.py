@@ -5,4 +5,5 @@ written down; a digit of a code; an address or a file fetched while a page is dr
 
     proof.py    from a record to a day's head that was signed         pack.py     the ZIP: files, their digests, a signature
     paper.py    pages                                                 checking.py whether a pack is as it was made: needs nothing of the gate's
+    alone.py    that, as one file for any Python                      ed25519.py  a signature checked without a library
 """

@@ -1,7 +1,7 @@
 """Checking: whether a pack is as the gate made it, and what it says hangs together. Needs the pack, and what was published; nothing else.
 
 In: a ZIP from anybody, the public key or the head that were published. Out: a Checked: faults by file, and what was compared with what.
-Never: settings, a store, a journal; a file unpacked to disk; more memory than its bounds.
+Never: settings, a store, a journal; a file unpacked to disk; more memory than its bounds; anything but Python's own library (alone.py).
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.archive.keys import signed_by
 from proxy.desk.segment import Fault, groups, unpack_header
+from proxy.evidence.ed25519 import is_signed
 from proxy.evidence.pack import CHAIN, EVIDENCE, FORMAT, MANIFEST, PROOF, SIGNATURE, digest
 
 FILE_BYTES_MAX = 300 << 20
 FILES_MAX = 500
+KEY_BYTES = 32
 
 
 class NotAPack(Exception):
-    """It cannot be read as a pack at all."""
+    """It cannot be read as a pack, or as a key, at all."""
 
 
 class Checked(NamedTuple):
@@ -31,6 +32,27 @@ class Checked(NamedTuple):
     """What was compared, and what could not be."""
     said: dict[str, Any]
     """The evidence, if it can be read."""
+
+    @property
+    def message(self) -> str:
+        """Which one it is about, node:record; empty where that cannot be read."""
+        message = self.said.get("message")
+        return str(message.get("message", "")) if isinstance(message, dict) else ""
+
+    def told(self) -> dict[str, Any]:
+        """For programs."""
+        return {"altered": list(self.faults), "notes": list(self.notes), "message": self.message}
+
+
+def key_of(path: Path) -> bytes:
+    """The public key that was handed over: 64 hex digits. NotAPack, OSError."""
+    try:
+        key = bytes.fromhex(path.read_text("ascii").strip())
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise NotAPack(f"{path}: is no public key (head.pub of the gate's keys: {2 * KEY_BYTES} hex digits)")
+    return key
 
 
 def check(path: Path, public: bytes | None, head: str = "") -> Checked:
@@ -102,7 +124,7 @@ def _signature(files: dict[str, bytes], public: bytes | None, faults: list[str],
     if public is not None and own != public:
         faults.append(f"{SIGNATURE}: signed by another key ({own.hex()[:16]}…) than was given")
         return
-    if not signed_by(own, signature, files.get(MANIFEST, b"")):
+    if not is_signed(own, signature, files.get(MANIFEST, b"")):
         faults.append(f"{MANIFEST}: was altered: the signature is not good")
     elif public is None:
         notes.append(f"signed by key {own.hex()}: compare it with the one that was published, or give it (--key)")
@@ -121,9 +143,11 @@ def _proof(proof: dict[str, Any], chain: bytes, public: bytes | None, head: str,
             if head:
                 faults.append(f"{PROOF}: holds no head, so not the one that was published")
             return
+        if not chain:
+            notes.append(f"that record {record} leads to that head rests on the signature alone: there is no {CHAIN} to follow")
         wrapped = json.loads(line)
         said = json.loads(wrapped["said"])
-        if public is None or not signed_by(public, bytes.fromhex(wrapped["signature"]), wrapped["said"].encode()):
+        if public is None or not is_signed(public, bytes.fromhex(wrapped["signature"]), wrapped["said"].encode()):
             faults.append(f"{PROOF}: the head of {said['day']} is not signed by that key")
         found = blake2b(line.encode(), digest_size=32).hexdigest()
         if head and found != head.strip().lower():

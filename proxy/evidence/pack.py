@@ -14,9 +14,10 @@ import json
 import zipfile
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from proxy.archive.keys import Keys
+if TYPE_CHECKING:
+    from proxy.archive.keys import Keys
 
 MANIFEST, SIGNATURE, EVIDENCE, PROOF, CHAIN = "manifest.json", "signature.json", "evidence.json", "proof.json", "chain.bin"
 FORMAT = 1

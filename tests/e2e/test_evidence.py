@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +13,16 @@ from pathlib import Path
 import pytest
 
 from proxy.desk import entries, operated
-from proxy.desk.journal import OsDisk, read
+from proxy.desk.journal import Journal, OsDisk, read
+from proxy.desk.sealing import Ring, make
+from tests.archive.journals import nights
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import SUBMIT_SM, message, pdu
 from tests.e2e.raw import Raw
 from tests.e2e.test_complaints import batch, told
+from tests.house import SHANGHAI as PERSON
+from tests.house import House
 
 RULES = """\
 rules:
@@ -114,3 +120,43 @@ def test_a_case_has_its_pack_and_remembers_it_and_a_penalty_its_letter(gate: Gat
     done = told(gate, "penalty", "letter", "1", "--out", tmp_path / "letter.pdf")
     assert done["cases"] == 1
     assert (tmp_path / "letter.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_sealed_journal_s_pack_leads_to_the_head_unasked_and_a_bare_python_follows_it(
+    carrier: Carrier, make_gate: MakeGate, tmp_path: Path
+) -> None:
+    gate = make_gate(carrier.port, [provider("jia", "1069001")])
+    make(gate.folder / "journal.key")
+    gate.settings["sealing"] = {"keys": ["journal.key"]}
+    gate.write_settings()
+    ring = Ring.of_files([gate.folder / "journal.key"])
+    (gate.folder / "then").mkdir()
+    house = House(gate.folder / "then")
+    house.journal = house.relay.journal = Journal(OsDisk(gate.folder / "journal", ring), 0)
+    nights(house)
+    house.journal.close(house.now)
+    gate.start(more=("--accept-loss",))
+    rolled = run("journal", "roll", "--config", gate.config, "--json")
+    assert rolled.returncode == 0, rolled.stderr
+    (head, *_) = json.loads(rolled.stdout)["heads"]
+    first = next(one.sequence for one in read(OsDisk(gate.folder / "journal", ring), 1) if one.kind == entries.VERDICT)
+    packs = {name: tmp_path / f"{name}.zip" for name in ("sealed", "short")}
+    made = told(gate, "evidence", "pack", "--message", f"0:{first}", "--out", packs["sealed"], "--why", "court")
+    assert "anybody can follow the digests from the record's group to the head" in made["proves"]["en"]
+    made = told(gate, "evidence", "pack", "--message", f"0:{first}", "--out", packs["short"], "--no-chain", "--why", "court")
+    assert "rests on the gate's signature alone" in made["proves"]["en"]
+    line = run("evidence", "pack", "--message", f"0:{first}", "--out", packs["short"], "--why", "x", "--config", gate.config)
+    assert (line.returncode, "is there already: name another, or remove it" in line.stderr) == (2, True)
+    assert run("evidence", "verifier", "--out", tmp_path / "verify.pyz").returncode == 0
+    for name, says in (("sealed", "the chain holds over "), ("short", "rests on the signature alone")):
+        asked = [tmp_path / "verify.pyz", packs[name], "--key", gate.folder / "keys" / "head.pub", "--head", head["digest"]]
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", *asked], env={}, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        assert says in done.stdout
+        assert f"the head of {head['day']} is the one that was published" in done.stdout
+    with zipfile.ZipFile(packs["sealed"]) as packed:
+        chain = packed.read("chain.bin")
+    assert "【甲店】".encode("utf-16-be") not in chain
+    assert not any(str(PERSON + number).encode() in chain for number in range(4))

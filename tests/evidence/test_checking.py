@@ -17,6 +17,7 @@ from proxy.archive.keys import Keys
 from proxy.desk import entries
 from proxy.desk.erasing import erase
 from proxy.desk.sealing import Ring
+from proxy.desk.segment import Fault, groups, unpack_header
 from proxy.evidence import paper
 from proxy.evidence.checking import Checked, NotAPack, check
 from proxy.evidence.pack import CHAIN, EVIDENCE, MANIFEST, PROOF, SIGNATURE, as_bytes, packed
@@ -28,17 +29,21 @@ from tests.house import SHANGHAI, House
 class Desk:
     """A journal of two days of which the first is rolled and signed, and the pack of one of its messages."""
 
-    def __init__(self, tmp_path: Path, *, chain: bool = True) -> None:
-        self.house, self.shelf = House(tmp_path), Shelf(tmp_path)
+    def __init__(self, tmp_path: Path, *, chain: bool | None = True, sealed: bool = False) -> None:
+        self.house, self.shelf = House(tmp_path, ring=Ring([b"k" * 32]) if sealed else None), Shelf(tmp_path)
         self.path = tmp_path / "pack.zip"
         nights(self.house)
         self.heads: list[heads.Head] = []
         self.shelf.roll(self.house.disk, self.house.now)
         (self.head,) = (heads._read(path) for path in (self.shelf.folder / "node-0" / "heads").glob("*.json"))
         self.record = next(one.sequence for one in self.house.written() if one.kind == entries.VERDICT)
+        self.prove(chain=chain)
+
+    def prove(self, *, chain: bool | None) -> None:
+        """A pack of the record as it stands there now."""
         self.proof = prove(self.shelf.folder, self.house.disk, 0, self.record, chain=chain)
         self.files = {EVIDENCE: as_bytes({"message": {"message": f"0:{self.record}"}}), PROOF: as_bytes(self.proof.said)}
-        if chain:
+        if self.proof.chain:
             self.files[CHAIN] = self.proof.chain
         self.write(packed(self.files, {"masked": False}, self.shelf.keys))
 
@@ -179,11 +184,81 @@ def test_a_chain_over_groups_of_which_somebody_was_erased_proves_nothing_before_
     assert "of which somebody was erased, and proves nothing of what lies before them" in fault
 
 
-def test_without_the_groups_the_signature_vouches(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, chain=False)
+@pytest.mark.parametrize("chain", [None, False])
+def test_without_the_groups_the_signature_vouches_and_the_pack_says_so(tmp_path: Path, chain: bool | None) -> None:
+    desk = Desk(tmp_path, chain=chain)
     assert CHAIN not in desk.parts()
+    said = json.loads(desk.parts()[PROOF])["proves"]
+    assert "rests on the gate's signature alone" in said["en"]
+    assert "what other people were sent, and are not in this pack" in said["en"]
+    assert "只凭网关签名" in said["zh"]
     found = desk.check(head=desk.head.digest)
     assert found.faults == ()
+    assert any(
+        "leads to that head rests on the signature alone: there is no chain.bin to follow" in note for note in found.notes
+    )
+
+
+def test_a_sealed_journal_s_groups_come_unasked_lead_to_the_head_and_give_nothing_away(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, chain=None, sealed=True)
+    said = json.loads(desk.parts()[PROOF])["proves"]
+    assert "anybody can follow the digests from the record's group to the head" in said["en"]
+    assert "The groups are sealed" in said["en"]
+    found = desk.check(head=desk.head.digest)
+    assert found.faults == ()
+    assert any(note.startswith("the chain holds over ") and "they are sealed" in note for note in found.notes)
+    assert not any(str(SHANGHAI + person).encode() in desk.proof.chain for person in range(4))
+    assert "甲店".encode("utf-16-be") not in desk.proof.chain
+    assert "甲店".encode() not in desk.proof.chain
+    for at in range(0, len(desk.proof.chain), 197):
+        desk.write(packed(desk.files | {CHAIN: flipped(desk.proof.chain, at)}, {}, desk.shelf.keys))
+        assert desk.check(head=desk.head.digest).faults, at
+
+
+def test_a_chain_that_leads_elsewhere_than_to_the_head_is_found_also_where_it_is_sealed(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, chain=None, sealed=True)
+    header = desk.proof.chain[: len(desk.proof.chain) // 2]
+    cut = max(at for at in range(len(header)) if _ends(header[:at]))
+    desk.write(packed(desk.files | {CHAIN: header[:cut]}, {}, desk.shelf.keys))
+    assert desk.check().faults == ("chain.bin: does not lead to the end of the day's table",)
+
+
+def _ends(data: bytes) -> bool:
+    """Whether whole groups stand there."""
+    try:
+        return bool(list(groups(data, unpack_header(data))))
+    except Fault:
+        return False
+
+
+def test_groups_that_would_prove_nothing_do_not_come_along_and_it_is_said_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path, chain=None, sealed=True)
+    monkeypatch.setattr("proxy.evidence.proof.UNASKED_BYTES_MAX", 1000)
+    desk.prove(chain=None)
+    assert "the groups up to the head are more than 0 MB" in desk.proof.said["proves"]["en"]
+    monkeypatch.undo()
+    disk, last = desk.house.disk, desk.proof.said["table"][1]
+    name = max(name for name in disk.list() if int(name.partition(".")[0]) <= last)
+    found = erase(disk.read(name), disk.ring, SHANGHAI + 3)
+    assert found is not None
+    assert found.changes
+    disk._files[name] = bytearray(found.data)
+    desk.prove(chain=None)
+    assert (desk.proof.chain, CHAIN in desk.parts()) == (b"", False)
+    assert "somebody was erased from the groups up to the head since" in desk.proof.said["proves"]["en"]
+    assert desk.check(head=desk.head.digest).faults == ()
+    with pytest.raises(ValueError, match=r"--chain: somebody was erased .* so they prove nothing: leave it out"):
+        desk.prove(chain=True)
+
+
+def test_before_the_day_is_over_it_says_that_nothing_was_published(desk: Desk) -> None:
+    desk.record = [one.sequence for one in desk.house.written() if one.kind == entries.VERDICT][-1]
+    for chain in (None, True):
+        desk.prove(chain=chain)
+        assert "nothing about it was published" in desk.proof.said["proves"]["en"]
+        assert desk.check().faults == ()
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"no zip at all"])
@@ -227,6 +302,7 @@ def test_a_page_draws_what_strangers_wrote_and_obeys_nothing_of_it() -> None:
     penalty = {
         "id": 1, "name": "penalty-1", "provider": hostile, "step": "throttle", "share": 0.5, "state": "in-force", "figure": hostile, "say": hostile,
         "figure_zh": hostile, "trigger": hostile, "revision": "r", "basis": hostile, "since": 1.0, "until": 2.0, "appeal": hostile, "events": [{"why": hostile}],
+        "by": "signature", "value": hostile,
     }  # fmt: skip
     case = {
         "id": 1,

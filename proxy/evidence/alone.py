@@ -1,0 +1,68 @@
+"""Alone: checking a pack where there is no gate: one file that any Python runs, without a package. Made of the very files that check here.
+
+In: the house's own files (``made``); a pack and what was published (``main``). Out: a file, the same bytes for the same gate; lines, an exit
+code. Never: anything outside Python's own library.
+
+    python3 verify.pyz case-17.zip --key head.pub --head 5f0c…
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+from proxy.evidence.checking import Checked, NotAPack, check, key_of
+from proxy.shown import plain
+
+FILES = (
+    "__init__.py", "number.py", "shown.py", "desk/__init__.py", "desk/sealing.py", "desk/segment.py", "evidence/__init__.py",
+    "evidence/alone.py", "evidence/checking.py", "evidence/ed25519.py", "evidence/pack.py",
+)  # fmt: skip
+"""All that checking needs; a test runs them alone."""
+_MAIN = b"import sys\n\nfrom proxy.evidence.alone import main\n\nsys.exit(main(sys.argv[1:]))\n"
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+HERE = Path(__file__).parents[1]
+
+
+def made() -> bytes:
+    """The file: a ZIP that Python runs."""
+    out = io.BytesIO(b"#!/usr/bin/env python3\n")
+    out.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(out, "a", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
+        files = {f"proxy/{name}": (HERE / name).read_bytes() for name in FILES}
+        for name, data in {"__main__.py": _MAIN, **files}.items():
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            packed.writestr(info, data)
+    return out.getvalue()
+
+
+def lines_of(pack: Path, found: Checked) -> list[str]:
+    """What is told of a pack, whoever checks it."""
+    told = [f"ALTERED: {fault}" for fault in found.faults] or [f"{pack}: message {found.message}, as it was made"]
+    return [plain(line) for line in (*told, *found.notes)]
+
+
+def main(arguments: list[str]) -> int:
+    """0: as it was made; 1: something was altered; 2: it cannot be checked."""
+    asked = argparse.ArgumentParser("verify", description="Tell whether an evidence pack of gate106 is as it was made.")
+    asked.add_argument("pack", type=Path, help="the ZIP")
+    asked.add_argument("--key", type=Path, help="the public key that was handed over (head.pub)")
+    asked.add_argument("--head", default="", help="the digest of the day's head, as it was published")
+    asked.add_argument("--json", action="store_true", help="for programs")
+    said = asked.parse_args(arguments)
+    try:
+        found = check(said.pack, key_of(said.key) if said.key else None, said.head)
+    except NotAPack as error:
+        print(f"verify: {plain(str(error))}", file=sys.stderr)  # noqa: T201
+        return 2
+    except OSError as error:
+        print(f"verify: {error.filename or said.pack}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        return 2
+    told = found.told() if said.json else None
+    print(json.dumps(told, indent=2) if told is not None else "\n".join(lines_of(said.pack, found)))  # noqa: T201
+    return 1 if found.faults else 0
