@@ -2,11 +2,13 @@
 
 In: mappings as the pack has them. Out: bytes of a PDF, the same for the same. Never: markup, a picture, a file or an address.
 
-Chinese is set in a font that every reader brings along (STSong-Light), so none is embedded.
+Chinese is set in a font that every reader brings along (STSong-Light), so none is embedded; Latin letters and digits in Helvetica, for a reader
+that has another Chinese font instead draws its own Latin letters at the widths of this one.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any
@@ -18,15 +20,17 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from proxy.evidence.words import ANSWERS, CASES, CONSENTS, PENALTIES, REASONS, RECEIPTS, SCOPES, STEPS, both
 from proxy.policy import moments
 from proxy.shown import plain
 
-FONT = "STSong-Light"
+FONT, LATIN = "STSong-Light", "Helvetica"
 SOFT, LINE = colors.HexColor("#5f5e66"), colors.HexColor("#d9d8de")
-WIDTH = A4[0] - 36 * mm
+MARGIN, PADDING = 18 * mm, 6  # the frame's own padding, in points
+WIDTH = A4[0] - 2 * MARGIN - 2 * PADDING
 CHARS_MAX = 3000
 """Of one cell: more is in the JSON beside it."""
 CASES_MAX = 500
@@ -36,6 +40,7 @@ _TEXT = ParagraphStyle("text", fontName=FONT, fontSize=10, leading=15, wordWrap=
 _CELL = ParagraphStyle("cell", fontName=FONT, fontSize=8.5, leading=12, wordWrap="CJK")
 _SOFT = ParagraphStyle("soft", parent=_CELL, textColor=SOFT)
 
+_LATIN = re.compile("([\x21-\x7e]+(?: [\x21-\x7e]+)*)")
 Rows = Sequence[tuple[str, Any]]
 
 
@@ -53,10 +58,16 @@ def _document(title: str, parts: Iterator[Any]) -> bytes:
     pdfmetrics.registerFont(UnicodeCIDFont(FONT))
     out = BytesIO()
     document = SimpleDocTemplate(
-        out, pagesize=A4, leftMargin=18 * mm, rightMargin=18 * mm, topMargin=16 * mm, bottomMargin=16 * mm, title=title,
+        out, pagesize=A4, leftMargin=MARGIN, rightMargin=MARGIN, topMargin=16 * mm, bottomMargin=18 * mm, title=title,
         author="gate106", invariant=1,
     )  # fmt: skip
-    document.build([_paragraph(title, _BIG), Spacer(0, 3 * mm), *parts])
+
+    def foot(canvas: Canvas, page: Any) -> None:
+        canvas.setFont(LATIN, 8)
+        canvas.setFillColor(SOFT)
+        canvas.drawRightString(A4[0] - MARGIN - PADDING, 10 * mm, f"{title.partition(' ')[2]}, {page.page}")
+
+    document.build([_paragraph(title, _BIG), Spacer(0, 3 * mm), *parts], onFirstPage=foot, onLaterPages=foot)
     return out.getvalue()
 
 
@@ -72,23 +83,26 @@ def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
         ])  # fmt: skip
     yield _paragraph("短信 Message", _HEAD)
     yield _pairs([
-        ("记录 record", message["message"]), ("时间 time", message["at"]), ("通道商 provider", f"{message['provider']} ({message['account']})"),
+        ("记录 record", message["message"]), ("时间 time", _stamp(message["at"])),
+        ("通道商 provider", f"{message['provider']} ({message['account']})"),
         ("端口 from", message["from"]), ("接收人 to", message["to"]), ("类别 category", both(message["category"])),
         ("内容 text", message["text"]),
         ("结果 verdict", ", ".join(filter(None, (both(message["verdict"]), both(message["reason"], REASONS), message["rule"])))),
         ("规则版本 revision", message["revision"]),
-        ("运营商应答 answers", "; ".join(f"{one['at']} {both(one['effect'], ANSWERS)}" for one in message["answers"])),
-        ("回执 receipts", "; ".join(f"{one['at']} {both(one['state'], RECEIPTS)}" for one in message["receipts"])),
+        ("运营商应答 answers", "; ".join(f"{_stamp(one['at'])} {both(one['effect'], ANSWERS)}" for one in message["answers"])),
+        ("回执 receipts", "; ".join(f"{_stamp(one['at'])} {both(one['state'], RECEIPTS)}" for one in message["receipts"])),
     ])  # fmt: skip
     person = message["person"]
     refused = (
-        f"{both(one['scope'], SCOPES)} {one['value']} ({both(one['source'])}, {one['since']})" for one in person["refusals"]
+        f"{both(one['scope'], SCOPES)} {one['value']} ({both(one['source'])}, {_stamp(one['since'])})"
+        for one in person["refusals"]
     )
+    later = (f"{_stamp(one['at'])} {both(one['scope'], SCOPES)} {one['value']}" for one in person["refused_later"])
     yield _paragraph("当时此人的状态 The person then", _HEAD)
     yield _pairs([
         ("已拒收 refused", "; ".join(refused)),
         ("已收短信 received", f"{len(person['received'])}"),
-        ("之后拒收 refused later", "; ".join(f"{one['at']} {both(one['scope'], SCOPES)} {one['value']}" for one in person["refused_later"])),
+        ("之后拒收 refused later", "; ".join(later)),
     ])  # fmt: skip
     yield _paragraph("同意证明 Consent", _HEAD)
     yield _table(
@@ -98,19 +112,25 @@ def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
             for one in said["consents"]
         ],
         "没有登记的同意 No consent is registered",
+        (3, 2, 3, 3, 5),
     )
     yield _paragraph("规则 Rules", _HEAD)
     yield _table(
         ("规则 rule", "说明 say", "依据 basis", "判定 says"),
         [(one["rule"], one["say"], one["basis"], one["says"]) for one in said["rules"]],
         "当时的规则没有保留 The rules of then are not kept",
+        (3, 6, 4, 2),
     )
     yield _paragraph("日志链 Chain", _HEAD)
     yield _pairs([
         ("记录摘要 record", proof["record_digest"]), ("提交组 group", f"…{proof['group']['last']}: {proof['group']['digest']}"),
         ("日志段 segment", proof["segment"]), ("当日签名 head", _head(proof)),
+        ("证明了什么 proves", f"{proof['proves']['zh']} {proof['proves']['en']}"),
     ])  # fmt: skip
-    yield _paragraph("核验: gate106 evidence verify 此压缩包 (--key 公布的公钥, --head 公布的当日摘要)", _SOFT)
+    yield _paragraph(
+        "核验: python3 verify.pyz 此压缩包 (--key 公布的公钥, --head 公布的当日摘要); 装有 gate106 的机器: gate106 evidence verify",
+        _SOFT,
+    )
 
 
 def _head(proof: Mapping[str, Any]) -> str:
@@ -123,8 +143,10 @@ def _head(proof: Mapping[str, Any]) -> str:
 
 def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: float) -> Iterator[Any]:
     step = STEPS[penalty["step"]] + (f"至原速率的 {penalty['share']:.0%}" if penalty["step"] == "throttle" else "")
-    yield _paragraph(f"致: {penalty['provider']}", _TEXT)
-    yield _paragraph(f"编号: {penalty['name']}    日期: {_when(now)[:10]}    状态: {PENALTIES[penalty['state']]}", _SOFT)
+    if penalty["state"] == "proposed":
+        yield _paragraph("草稿: 尚未批准, 不生效 Draft: nobody has approved it yet", _TEXT)
+    yield _paragraph(f"致: {penalty['provider'] or penalty['value']}", _TEXT)
+    yield _paragraph(f"编号: {penalty['name']} | 日期: {_when(now)[:10]} | 状态: {PENALTIES[penalty['state']]}", _SOFT)
     yield Spacer(0, 2 * mm)
     figure = penalty["figure_zh"] or penalty["figure"]
     if figure or penalty["say"]:
@@ -134,12 +156,20 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
     if penalty["trigger"]:
         yield _paragraph(f"规则: {penalty['trigger']} {penalty['say']} (版本 {penalty['revision']})", _TEXT)
     yield _paragraph(f"依据: {penalty['basis'] or '合同与运营商管理规定'}", _TEXT)
+    if penalty["by"]:
+        yield _paragraph(
+            f"范围: {SCOPES[penalty['by']]} {penalty['value']}" + (", 不限通道商" if not penalty["provider"] else ""), _TEXT
+        )
     yield _paragraph(
         f"决定: {step}" + (f", 自 {_when(penalty['since'])} 至 {_when(penalty['until'])}" if penalty["since"] else ""), _TEXT
     )
     yield _paragraph("到期自动恢复. 如有异议, 请书面申诉并附证明; 申诉期间处罚继续执行.", _TEXT)
+    yield Spacer(0, 6 * mm)
+    yield _paragraph("签发单位 (盖章): ____________________ | 签发人: ______________ | 日期: ______________", _TEXT)
+    yield Spacer(0, 4 * mm)
     yield _pairs([
-        ("通道商 provider", penalty["provider"]), ("决定 decision", both(penalty["step"], STEPS)), ("自 from", _when(penalty["since"])),
+        ("通道商 provider", penalty["provider"]), ("范围 of", f"{both(penalty['by'], SCOPES)} {penalty['value']}".strip()),
+        ("决定 decision", both(penalty["step"], STEPS)), ("自 from", _when(penalty["since"])),
         ("至 to", _when(penalty["until"]) if penalty["since"] else ""), ("事实 measured", penalty["figure"]), ("依据 basis", penalty["basis"]),
         ("申诉 appeal", penalty["appeal"]),
     ])  # fmt: skip
@@ -151,6 +181,7 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
             for one in cases[:CASES_MAX]
         ],
         "没有 None",
+        (2, 4, 5, 4, 4, 3, 3),
     )
     if len(cases) > CASES_MAX:
         yield _paragraph(f"另有 {len(cases) - CASES_MAX} 件 more", _SOFT)
@@ -163,27 +194,40 @@ def _when(at: float) -> str:
     return moments.local(at) if at else ""
 
 
+def _stamp(written: str) -> str:
+    """A moment as the JSON has it (2026-11-11T10:00:00+08:00), as the other moments of the page."""
+    return written[:19].replace("T", " ")
+
+
 def _paragraph(text: object, style: ParagraphStyle) -> Paragraph:
-    """A stranger's words: without what is obeyed, and without markup."""
-    return Paragraph(escape(plain(str(text), " ")[:CHARS_MAX]), style)
+    """A stranger's words: without what is obeyed, and without markup but ours, which only says the font."""
+    words = plain(str(text), " ")[:CHARS_MAX]
+    pieces = (
+        f'<font face="{LATIN}">{escape(piece)}</font>' if piece.isascii() else escape(piece)
+        for piece in _LATIN.split(words)
+        if piece
+    )
+    return Paragraph("".join(pieces), style)
 
 
 def _pairs(rows: Rows) -> Table:
     shown = [(_paragraph(name, _SOFT), _paragraph(value, _CELL)) for name, value in rows if value not in (None, "")]
-    return _styled(Table(shown or [("", "")], colWidths=(38 * mm, WIDTH - 38 * mm)))
+    return _styled(Table(shown or [("", "")], colWidths=(38 * mm, WIDTH - 38 * mm), splitInRow=1))
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[object]], nothing: str) -> Any:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[object]], nothing: str, widths: Sequence[int]) -> Any:
+    """``widths``: of the columns, in proportion."""
     if not rows:
         return _paragraph(nothing, _SOFT)
-    cells = [[_paragraph(head, _SOFT) for head in heads], *([_paragraph(cell, _CELL) for cell in row] for row in rows)]
-    return _styled(Table(cells, colWidths=[WIDTH / len(heads)] * len(heads), repeatRows=1))
+    both_lines = [[_paragraph(part, _SOFT) for part in head.split(" ", 1)] for head in heads]
+    cells = [both_lines, *([_paragraph(cell, _CELL) for cell in row] for row in rows)]
+    return _styled(Table(cells, colWidths=[WIDTH * width / sum(widths) for width in widths], repeatRows=1, splitInRow=1))
 
 
 def _styled(table: Table) -> Table:
     table.setStyle(
         TableStyle([
-            ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE), ("LEFTPADDING", (0, 0), (-1, -1), 2),
+            ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE), ("LEFTPADDING", (0, 0), (-1, -1), 0),
             ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
         ])
     )  # fmt: skip

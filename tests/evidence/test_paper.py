@@ -22,6 +22,8 @@ from proxy.state.consented import STATES as PROOF_STATES
 from proxy.state.facts import SCOPES
 from proxy.wire.tables import MESSAGE_STATES
 
+PADDED = 6
+"""Points that a table keeps free at the right of each cell."""
 CHINESE = re.compile("[\u4e00-\u9fff]")
 LISTS: Mapping[str, tuple[Mapping[str, str], Iterable[str]]] = {
     "cases": (words.CASES, cased.STATES),
@@ -36,13 +38,17 @@ LISTS: Mapping[str, tuple[Mapping[str, str], Iterable[str]]] = {
 PENALTY: dict[str, Any] = {
     "id": 3, "name": "penalty-3", "provider": "jia", "step": "throttle", "share": 0.5, "state": "in-force", "trigger": "rate", "say": "投诉率",
     "figure": "5 valid complaints", "figure_zh": "有效投诉 5 件", "revision": "r", "basis": "合同", "since": 1e9, "until": 1e9 + 60,
-    "appeal": "", "events": [{"why": "5 valid complaints"}],
+    "appeal": "", "events": [{"why": "5 valid complaints"}], "by": "", "value": "",
 }  # fmt: skip
 MESSAGE: dict[str, Any] = {
-    "message": "0:1", "at": "2026", "provider": "jia", "account": "a", "from": "1069", "to": "138****0007", "category": "marketing", "text": "x",
-    "verdict": "reject", "reason": "keyword", "rule": "words", "revision": "r", "answers": [{"at": "2026", "effect": "late-part"}],
-    "receipts": [{"at": "2026", "state": "DELIVRD"}],
-    "person": {"refusals": [{"scope": "all", "value": "", "source": "reply", "since": "2026"}], "received": [], "refused_later": []},
+    "message": "0:1", "at": "2026-11-11T10:00:00+08:00", "provider": "jia", "account": "a", "from": "1069", "to": "138****0007", "category": "marketing", "text": "x",
+    "verdict": "reject", "reason": "keyword", "rule": "words", "revision": "r", "answers": [{"at": "2026-11-11T10:00:00+08:00", "effect": "late-part"}],
+    "receipts": [{"at": "2026-11-11T10:00:00+08:00", "state": "DELIVRD"}],
+    "person": {"refusals": [{"scope": "all", "value": "", "source": "reply", "since": "2026-11-11T10:00:00+08:00"}], "received": [], "refused_later": []},
+}  # fmt: skip
+PROOF: dict[str, Any] = {
+    "record_digest": "ab", "group": {"last": 1, "digest": "cd"}, "segment": "s", "head": "", "table": [],
+    "proves": {"en": "nothing was published", "zh": "还没有公布"},
 }  # fmt: skip
 
 
@@ -54,8 +60,14 @@ def texts(parts: Iterator[Any]) -> list[str]:
         if isinstance(part, Paragraph):
             found.append(part.getPlainText())
         elif isinstance(part, Table):
-            found += [cell.getPlainText() for row in part._cellvalues for cell in row]
+            found += [cell.getPlainText() for cell in cells(part)]
     return found
+
+
+def cells(table: Table) -> Iterator[Paragraph]:
+    for row in table._cellvalues:
+        for cell in row:
+            yield from cell if isinstance(cell, list | tuple) else [cell]
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -89,15 +101,37 @@ def test_what_a_person_measured_nothing_for_has_their_reason() -> None:
 
 
 def test_the_pages_of_a_pack_say_in_chinese_what_became_of_the_message() -> None:
-    proof = {
-        "record_digest": "ab", "group": {"last": 1, "digest": "cd"}, "segment": "s", "head": "", "table": [],
-    }  # fmt: skip
-    drawn = texts(paper._evidence({"message": MESSAGE, "proof": proof, "masked": True, "consents": [], "rules": []}))
+    drawn = texts(paper._evidence({"message": MESSAGE, "proof": PROOF, "masked": True, "consents": [], "rules": []}))
     for line in (
         "营销 marketing",
         "拒绝 reject, 禁发词 keyword, words",
-        "2026 其中一段迟到应答 late-part",
-        "2026 已送达 DELIVRD",
+        "2026-11-11 10:00:00 其中一段迟到应答 late-part",
+        "2026-11-11 10:00:00 已送达 DELIVRD",
+        "还没有公布 nothing was published",
     ):
         assert line in drawn
-    assert "全部营销 all (回复退订 reply, 2026)" in drawn
+    assert "全部营销 all (回复退订 reply, 2026-11-11 10:00:00)" in drawn
+
+
+def test_a_letter_that_nobody_has_approved_is_a_draft_and_one_about_an_advertiser_is_to_it() -> None:
+    drawn = texts(
+        paper._letter(PENALTY | {"state": "proposed", "provider": "", "by": "advertiser", "value": "某公司"}, [], 1e9)
+    )
+    assert drawn[0].startswith("草稿")
+    assert {"致: 某公司", "范围: 广告主 某公司, 不限通道商", "广告主 advertiser 某公司"} <= set(drawn)
+
+
+@pytest.mark.parametrize("word", ["x" * 300, "很" * 300, "https://example.invalid/" + "a1-" * 90, "【" * 80])
+def test_nothing_is_wider_than_its_column_and_what_is_higher_than_a_page_goes_on_on_the_next(word: str) -> None:
+    case = dict.fromkeys(("id", "reference", "to", "port", "signature", "message"), word) | {"at": 1e9}
+    pages = paper.letter(PENALTY | {"provider": word, "basis": word, "say": word, "trigger": word}, [case] * 40, 1e9)
+    assert pages.startswith(b"%PDF")
+    rule = dict.fromkeys(("rule", "say", "basis", "says"), word * 20)
+    said = {"message": MESSAGE | {"text": word * 20}, "proof": PROOF, "masked": True, "consents": [], "rules": [rule] * 3}
+    assert paper.evidence(said).startswith(b"%PDF")
+    for part in paper._letter(PENALTY | {"provider": word}, [case], 1e9):
+        width, _ = part.wrap(paper.WIDTH, 2000)
+        assert width <= paper.WIDTH
+        for cell in cells(part) if isinstance(part, Table) else ():
+            left = (line[0] if isinstance(line, tuple) else line.extraSpace for line in cell.blPara.lines)
+            assert min(left, default=0) >= -PADDED, "a mark of punctuation may hang over"
