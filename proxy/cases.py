@@ -187,9 +187,11 @@ class CaseBook:
     def _decided(self, number: int, state: str, of: int, provider: str) -> Case:
         case = self._open(number)
         if state == DUPLICATE:
-            first = self.find(of) if of else None
-            if first is None or first.id == case.id:
-                raise Impossible("say which case it repeats (--of)")
+            if not of:
+                raise Impossible(f"say which case {number} repeats (--of)")
+            if of == case.id:
+                raise Impossible(f"case {number} does not repeat itself: say which came before it (--of)")
+            first = self.find(of)
             if first.state == DUPLICATE:
                 raise Impossible(f"case {first.id} is a duplicate itself: name case {first.of}")
         elif of:

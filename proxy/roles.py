@@ -70,6 +70,7 @@ COMMANDS: Mapping[str, Permission] = {
     "complaint.note": Permission.ENTER,
     "complaint.reopen": Permission.ENTER,
     "complaint.show": Permission.LOOK,  # whole numbers: WHOLE
+    "complaint.stop": Permission.ENTER,
     "complaint.withdraw": Permission.ENTER,
     "consent": Permission.SEE,
     "consent.export": Permission.TAKE_OUT,

@@ -85,9 +85,13 @@ def test_a_case_may_be_decided_once_and_anew_after_it_was_reopened() -> None:
     book.decide(1, "valid", NOON, "li", "x")
     assert book.valid("jia", NOON - 1, NOON + 1) == 1
     assert book.valid("jia", NOON + 1, NOON + 2) == 0
+    assert book.valid("", NOON - 1, NOON + 1, HIT.signature.__eq__) == 1
+    assert book.valid("jia", NOON - 1, NOON + 1, "another".__eq__) == 0
     with pytest.raises(Impossible, match="reopen it first"):
         book.decide(1, "invalid", NOON, "li", "x")
-    with pytest.raises(Impossible, match="say which case it repeats"):
+    with pytest.raises(Impossible, match="say which case 2 repeats"):
+        book.decide(2, "duplicate", NOON, "li", "x")
+    with pytest.raises(Impossible, match="case 2 does not repeat itself"):
         book.decide(2, "duplicate", NOON, "li", "x", of=2)
     book.decide(2, "duplicate", NOON, "li", "x", of=1)
     with pytest.raises(Impossible, match="case 2 is a duplicate itself: name case 1"):

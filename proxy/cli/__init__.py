@@ -141,6 +141,11 @@ def when(at: float) -> str:
     return moments.local(at) if at else "-"
 
 
+def last_day(until: float) -> str:
+    """The last day of a term that is over at ``until``, a midnight: what is due by the end of the 3rd is not due on the 4th."""
+    return when(until - 1)[:10]
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
     """Rows under their heads, columns as wide as needed; ``nothing`` where there are none."""
     lines = [[plain(str(cell)) for cell in row] for row in rows]

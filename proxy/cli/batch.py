@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -34,6 +34,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 """What a column may be called."""
 NEEDED = ("number",)
 BAD_SHOWN = 20
+AHEAD_S = 86_400.0
+"""Clocks differ, and a day may be written without its hour."""
 _TIME = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]+(\d{1,2})[:时点](\d{1,2})(?:[:分](\d{1,2})?秒?)?分?)?")
 _PACKED = re.compile(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?)?")
 _HIDDEN = re.compile(r"[*xX＊●•·#]")
@@ -54,7 +56,8 @@ class Batch:
             self.problems.append(f"{self.name}:{line}: {what}")
 
 
-def read_batch(name: str, rows: Iterable[tuple[int, list[str]]]) -> Batch:
+def read_batch(name: str, rows: Iterable[tuple[int, list[str]]], now: float) -> Batch:
+    """``now``: nobody complains of what is yet to come."""
     batch = Batch(name)
     heads: dict[str, int] = {}
     for line, cells in rows:
@@ -71,7 +74,7 @@ def read_batch(name: str, rows: Iterable[tuple[int, list[str]]]) -> Batch:
                 return batch
             continue
         try:
-            batch.rows.append(_row({one: cells[place] for one, place in heads.items() if place < len(cells)}))
+            batch.rows.append(_row({one: cells[place] for one, place in heads.items() if place < len(cells)}, now))
         except ValueError as fault:
             batch.note(line, str(fault))
     if not heads:
@@ -89,12 +92,19 @@ def _heads(cells: list[str]) -> dict[str, int]:
     return found
 
 
-def _row(said: Mapping[str, str]) -> dict[str, Any]:
-    """What the gate takes; ValueError says what is wrong."""
-    row: dict[str, Any] = {"number": _number(said.get("number", ""))}
-    for name in ("at", "came"):
-        if said.get(name):
-            row[name] = _moment(said[name])
+def _row(said: Mapping[str, str], now: float) -> dict[str, Any]:
+    """What the gate takes; ValueError says all that is wrong."""
+    row, faults = dict[str, Any](), list[str]()
+    for name, read in _READ.items():
+        if name == "number" or said.get(name):
+            try:
+                row[name] = found = read(said.get(name, ""))
+                if name != "number" and found > now + AHEAD_S:
+                    faults.append(f"the time {said[name][:40]!r} is yet to come")
+            except ValueError as fault:
+                faults.append(str(fault))
+    if faults:
+        raise ValueError("; ".join(faults))
     for name in ("reference", "sender", "text"):
         if word := said.get(name, "").strip():
             row[name] = word
@@ -132,3 +142,6 @@ def _moment(written: str) -> float:
     except ValueError:
         raise ValueError(f"the time {written[:40]!r} is not in the calendar") from None
     return found.timestamp()
+
+
+_READ: Mapping[str, Callable[[str], Any]] = {"number": _number, "at": _moment, "came": _moment}

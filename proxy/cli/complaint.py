@@ -8,7 +8,24 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, Why, ask, fail, note, say, seconds, socket_of, table, tell, warn, when
+from proxy.cli import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    Why,
+    ask,
+    fail,
+    last_day,
+    note,
+    say,
+    seconds,
+    socket_of,
+    table,
+    tell,
+    warn,
+    when,
+)
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -30,6 +47,7 @@ def take(
 ) -> None:
     """File a batch of complaints as cases with due dates: all rows or none; what is a case already is not filed twice."""
     import hashlib
+    import time
 
     from proxy.cli.batch import read_batch
     from proxy.cli.tables import NotATable, rows_of
@@ -37,7 +55,7 @@ def take(
 
     try:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        batch = read_batch(file.name, rows_of(file))
+        batch = read_batch(file.name, rows_of(file), time.time())
     except NotATable as error:
         fail(error)
     except OSError as error:
@@ -86,7 +104,7 @@ def list_(
         (
             (
                 one["id"], one["state"], one["reference"] or "-", one["to"], one["provider"] or "-", one["message"] or "-",
-                "done" if one["forwarded"] else when(one["forward_by"])[:10], when(one["answer_by"])[:10],
+                "done" if one["forwarded"] else last_day(one["forward_by"]), last_day(one["answer_by"]),
             )
             for one in told["cases"]
         ),
@@ -189,7 +207,7 @@ def withdraw(case: Id, why: Why, config: Config = CONFIG, control: Control = Non
 def reopen(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Decide a case anew: it is open again, its dates stay."""
     told = ask(config, control, "complaint.reopen", id=case, why=why)
-    tell(told, json, [f"case {told['id']}: open, to be answered by {when(told['answer_by'])[:10]}"])
+    tell(told, json, [f"case {told['id']}: open, to be answered by {last_day(told['answer_by'])}"])
 
 
 @app.command("sweep", epilog='Example: gate106 complaint sweep 17 --stop signature --for 24h --why "bought numbers"')
@@ -213,14 +231,11 @@ def sweep(
     if not told["message"]:
         fail(f"case {told['id']} is matched to no message yet (gate106 complaint match {told['id']})")
     if stop is not None and stop not in ("signature", "port", "provider"):
-        fail("sweep: --stop signature, port or provider")
-    if stop == "signature" and not told["signature"]:
-        fail("sweep: the message has no signature: --stop port or provider")
+        fail(f"sweep: --stop {stop!r:.40}: say signature, port or provider")
     found = swept(told, seconds(within, "--within") or DAY_S, out, why, config, control)
     order: Mapping[str, Any] | None = None
     if stop is not None:
-        order = ask(config, control, "stop", **{stop: [told[stop]]}, for_s=seconds(lasts), why=f"case {told['id']}: {why}")
-        ask(config, control, "complaint.note", id=case, what="stopped", why=f"{order['name']}: {order['about']}")
+        order = ask(config, control, "complaint.stop", id=case, by=stop, for_s=seconds(lasts), why=why)["stopped"]
     lines = list(swept_lines(found, out))
     if order is not None:
         lines.append(f"{order['name']}: {order['about']}, until {when(order['until'])} (`gate106 stop lift {order['name']}`)")
@@ -280,9 +295,9 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
             f"{'【' + told['signature'] + '】' if told['signature'] else ''} {told['category']}"
         )
     forwarded = (
-        f"forwarded {when(told['forwarded'])}" if told["forwarded"] else f"to be forwarded by {when(told['forward_by'])}"
+        f"forwarded {when(told['forwarded'])}" if told["forwarded"] else f"to be forwarded by {last_day(told['forward_by'])}"
     )
-    yield f"  clocks   {forwarded}; to be answered by {when(told['answer_by'])}"
+    yield f"  clocks   {forwarded}; to be answered by {last_day(told['answer_by'])}"
     for event in told["events"]:
         yield f"  {when(event['time'])}  {event['what']}  {event['who']}: {event['why']}"
 

@@ -20,6 +20,7 @@ from proxy.cli import (
     ask,
     fail,
     group,
+    last_day,
     socket_of,
     table,
     tell,
@@ -76,7 +77,9 @@ def tasks(provider: Provider = None, config: Config = CONFIG, control: Control =
         as_json({"batches": found})
     else:
         _table(
-            found, "no proof is missing", ("until when", lambda one: when(one["due"]) + (" overdue" if one["overdue"] else ""))
+            found,
+            "no proof is missing",
+            ("until the end of", lambda one: last_day(one["due"]) + (" overdue" if one["overdue"] else "")),
         )
     raise typer.Exit(1 if any(one["overdue"] for one in found) else 0)
 
@@ -161,7 +164,7 @@ def take(
     told = {"file": file.name, "rows": people.rows, **told}
     if not told["enforced"]:
         warn(NOT_ENFORCED)
-    missing = f"; its proof is missing, until {when(told['due'])}" if told["due"] else ""
+    missing = f"; its proof is missing, until the end of {last_day(told['due'])}" if told["due"] else ""
     lines = [f"{file.name}: {told['rows']} rows, {told['numbers']} consents in batches {_span(told['batches'])}{missing}"]
     tell(told, json, lines)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
@@ -30,6 +31,9 @@ class NotATable(Exception):
 
 
 Row = tuple[int, list[str]]
+_OLD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
+_PIECE = 1 << 20
 
 
 def rows_of(path: Path) -> Iterator[Row]:
@@ -37,7 +41,10 @@ def rows_of(path: Path) -> Iterator[Row]:
     if path.stat().st_size > FILE_BYTES_MAX:
         raise NotATable(f"{path.name}: larger than {FILE_BYTES_MAX >> 20} MB: split it")
     with path.open("rb") as file:
-        packed = file.read(4) == b"PK\x03\x04"
+        begins = file.read(len(_OLD))
+    if begins == _OLD:
+        raise NotATable(f"{path.name}: an .xls as spreadsheets wrote it before 2007: save it as .xlsx or CSV")
+    packed = begins.startswith(b"PK\x03\x04")
     count = 0
     for line, cells in _sheet(path) if packed else _csv(path):
         if len(cells) > COLUMNS_MAX or any(len(cell) > CELL_CHARS_MAX for cell in cells):
@@ -70,6 +77,8 @@ def _sheet(path: Path) -> Iterator[Row]:
         with zipfile.ZipFile(path) as packed:
             if sum(part.file_size for part in packed.infolist()) > UNPACKED_BYTES_MAX:
                 raise NotATable(f"{path.name}: unpacks to more than {UNPACKED_BYTES_MAX >> 20} MB")
+            if _has_formulas(packed):
+                _calculated(path)
         book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
         try:
             for line, cells in enumerate(book.worksheets[0].iter_rows(values_only=True), 1):
@@ -82,6 +91,41 @@ def _sheet(path: Path) -> Iterator[Row]:
         raise
     except Exception as error:  # noqa: BLE001 # whatever somebody's XLSX does to the reader: it is no table
         raise NotATable(f"{path.name}: cannot be read as XLSX: {str(error) or type(error).__name__:.200}") from None
+
+
+def _has_formulas(packed: zipfile.ZipFile) -> bool:
+    """Whether any sheet has one; most have none."""
+    for part in packed.infolist():
+        if not part.filename.startswith("xl/worksheets/"):
+            continue
+        with packed.open(part) as sheet:
+            before = b""
+            while piece := sheet.read(_PIECE):
+                if _FORMULA.search(before + piece):
+                    return True
+                before = piece[-16:]
+    return False
+
+
+def _calculated(path: Path) -> None:
+    """A formula that nobody has calculated has no value, and would be read as an empty cell. NotATable."""
+    import openpyxl
+
+    formulas, values = (
+        openpyxl.load_workbook(path, read_only=True, data_only=only, keep_links=False) for only in (False, True)
+    )
+    try:
+        both = (book.worksheets[0].iter_rows(max_row=2 * ROWS_MAX, max_col=COLUMNS_MAX) for book in (formulas, values))
+        for written, found in zip(*both, strict=True):
+            for formula, cell in zip(written, found, strict=True):
+                if formula.data_type == "f" and cell.value is None:
+                    where = f"{path.name}:{formula.row}: {formula.coordinate}"
+                    raise NotATable(
+                        f"{where} is a formula without a value: calculate and save the file, or put the values in their place"
+                    )
+    finally:
+        formulas.close()
+        values.close()
 
 
 def _text(cell: object) -> str:

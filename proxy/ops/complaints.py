@@ -16,12 +16,13 @@ from proxy.approvals import Impossible
 from proxy.cases import BATCH_MAX, DECISIONS, HIDDEN, CaseBook, Complaint, Due, Matched, digits_agree
 from proxy.desk import entries, operated
 from proxy.desk.cased import OPEN, STATES, WITHDRAWN, Case, Event
-from proxy.message import OptOut, hash48
+from proxy.message import OptOut, Order, hash48
 from proxy.number import NotARecipient, mask, recipient_of
 from proxy.officer import Beside
-from proxy.ops import suppress
+from proxy.ops import orders, suppress
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
+from proxy.policy.orders import words_of
 from proxy.roles import Permission
 from proxy.state.facts import SCOPES
 from proxy.yamlfile import unknown
@@ -30,6 +31,7 @@ LISTED_MAX = 1000
 ROWS_A_LINE_MAX = 200
 TEXT_MAX, WORD_MAX = 2000, 200
 YEAR_3000_S = 32_503_680_000.0
+STOPPED_BY = ("signature", "port", "provider")
 SLICE = 50
 """Cases packed before traffic gets its turn: about a millisecond."""
 T = TypeVar("T")
@@ -48,6 +50,7 @@ def commands(gate: Gate, decided: Callable[[], None]) -> Mapping[str, Handler]:
         "complaint.withdraw": asked.withdraw,
         "complaint.reopen": asked.reopen,
         "complaint.note": asked.note,
+        "complaint.stop": asked.stop,
     }
 
 
@@ -255,6 +258,32 @@ class _Complaints:
         number, why = _number(call), call.args.why()
         call.args.done()
         return await self._done(asked_of(lambda: self._book.reopen(number, self._gate.now(), call.who, why)), counts=True)
+
+    async def stop(self, call: Call) -> Mapping[str, Any]:
+        """The campaign of a case's message: an order, and the case knows of it. Of the message's category alone: a shop's passwords go on."""
+        args, gate = call.args, self._gate
+        number, by = _number(call), args.text("by")
+        for_s, why = args.seconds("for_s", orders.STOP_S, orders.LEAST_S, orders.STOP_S_MAX), args.why()
+        args.done()
+        case = asked_of(lambda: self._book.find(number))
+        if by not in STOPPED_BY:
+            raise Refused(unknown("way to stop", by, STOPPED_BY))
+        if not case.message:
+            raise Refused(f"case {number} is matched to no message yet (gate106 complaint match {number})")
+        value = {"signature": case.signature, "port": case.port, "provider": case.provider}[by]
+        if not value:
+            raise Refused(
+                f"case {number}: its message has no {by}: stop by {' or '.join(one for one in STOPPED_BY if one != by)}"
+            )
+        scope = ((by, (value,)), *([("category", (case.category,))] if case.category else []))
+        now = gate.now()
+        draft = Order(0, "stop", scope, now, now + for_s, call.who, f"case {number}: {why}")
+
+        def noted(order: Order) -> int:
+            """Right behind the order, whose own words name the case: killed between the two, only the case would not name it."""
+            return asked_of(lambda: self._book.note(number, "stopped", now, call.who, f"{order.name}: {words_of(order)}"))[1]
+
+        return {"stopped": orders.told(await orders.give(gate, draft, noted))} | told(self._book.find(number))
 
     async def note(self, call: Call) -> Mapping[str, Any]:
         """Something was done beside the case: a stop, an evidence pack."""

@@ -7,7 +7,7 @@ In: what an operator says. Out: an order in the book, in force at once and synce
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from proxy.message import CATEGORY_WORDS, Order
@@ -68,13 +68,13 @@ def order_of(said: Mapping[str, Any]) -> Order:
     return Order(said["id"], said["kind"], (*scope, *marks), said["since"], said["until"], said["who"], said["why"])
 
 
-async def give(gate: Gate, order: Order) -> Order:
-    """Puts an order into force; returns when it is safe."""
+async def give(gate: Gate, order: Order, beside: Callable[[Order], int] | None = None) -> Order:
+    """Puts an order into force; returns when it is safe. ``beside``: what is written of it elsewhere, and where."""
     try:
         order, sequence = gate.book.give(order, gate.now())
     except TooMany as fault:
         raise Refused(str(fault)) from None
-    await gate.safe(sequence)
+    await gate.safe(sequence if beside is None else beside(order))
     return order
 
 

@@ -24,7 +24,7 @@ def read(path: Path, data: bytes) -> list[tuple[int, list[str]]]:
 
 
 def batch(*rows: list[str]):
-    return read_batch("a.csv", enumerate(rows, 1))
+    return read_batch("a.csv", enumerate(rows, 1), AT)
 
 
 @pytest.mark.parametrize("name", [name for names in COLUMNS.values() for name in names])
@@ -68,9 +68,11 @@ def test_a_number_is_read_also_with_digits_hidden(written: str, read_as: str) ->
         ([["手机号", "端口"], ["138****05000", "1"]], "a.csv:2: the complainant's number: of 11 digits at most 6 may be hidden (like 138****0500)"),
         ([["手机号", "端口"], ["01012345678", "1"]], "a.csv:2: the complainant's number: a landline"),
         ([["手机号", "时间"], ["13800210500", "2026-02-30"]], "a.csv:2: the time '2026-02-30' is not in the calendar"),
+        ([["手机号", "时间"], ["01012345678", "昨天"]], "a.csv:2: the complainant's number: a landline; the time '昨天' is none (like 2026-11-11 10:05)"),
+        ([["手机号", "时间"], ["13800210500", "2026-11-13"]], "a.csv:2: the time '2026-11-13' is yet to come"),
         ([], "a.csv:1: holds no rows"),
     ],
-    ids=range(7),
+    ids=range(9),
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_its_line(rows: list[list[str]], says: str) -> None:
     found = batch(*rows)
@@ -104,12 +106,34 @@ def test_an_xlsx_is_read_as_people_fill_it_in(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_formula_is_neither_run_nor_read(tmp_path: Path) -> None:
+def with_formula(path: Path, value: bytes = b"") -> Path:
+    """A sheet of one formula, with the value that a spreadsheet left beside it, if any."""
     book = openpyxl.Workbook()
     book.active.append(["手机号", "内容"])
     book.active.append(["13800210500", '=HYPERLINK("http://a/","x")'])
-    book.save(tmp_path / "a.xlsx")
-    assert list(rows_of(tmp_path / "a.xlsx"))[1] == (2, ["13800210500", ""])
+    book.save(path)
+    with zipfile.ZipFile(path) as made:
+        parts = {name: made.read(name) for name in made.namelist()}
+    name = "xl/worksheets/sheet1.xml"
+    sheet = parts[name].replace(b"<v></v>", value).replace(b"<v />", value).replace(b"<v/>", value)
+    parts[name] = sheet.replace(b'r="B2"', b'r="B2" t="str"') if value else sheet
+    path.write_bytes(bomb(parts))
+    return path
+
+
+def test_of_a_formula_the_value_is_read_and_nothing_is_run(tmp_path: Path) -> None:
+    path = with_formula(tmp_path / "a.xlsx", "<v>双11</v>".encode())
+    assert list(rows_of(path))[1] == (2, ["13800210500", "双11"])
+
+
+def test_a_formula_that_nobody_has_calculated_is_no_empty_cell(tmp_path: Path) -> None:
+    with pytest.raises(NotATable, match=r"a\.xlsx:2: B2 is a formula without a value: calculate and save the file"):
+        list(rows_of(with_formula(tmp_path / "a.xlsx")))
+
+
+def test_a_sheet_of_before_2007_is_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(NotATable, match=r"a\.xlsx: an \.xls as spreadsheets wrote it before 2007: save it as \.xlsx or CSV"):
+        read(tmp_path / "a.xlsx", bytes.fromhex("d0cf11e0a1b11ae1") + b"\0" * 600)
 
 
 def bomb(parts: dict[str, bytes]) -> bytes:
