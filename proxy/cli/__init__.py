@@ -72,9 +72,13 @@ def speak_for(token_file: Path) -> None:
 
     try:
         with token_file.open("rb") as file:
+            if os.fstat(file.fileno()).st_mode & 0o007:
+                fail(
+                    f"{token_file}: everybody on this machine may read it, so it says nothing of who you are (chmod 600 {token_file})"
+                )
             os.environ[TOKEN] = file.read(TOKEN_BYTES_MAX).decode().strip()
     except (OSError, ValueError) as error:
-        fail(f"{token_file}: {getattr(error, 'strerror', None) or 'is no token'}")
+        fail(f"{token_file}: {getattr(error, 'strerror', None) or 'is no token'} (--token-file or GATE106_TOKEN_FILE names it)")
 
 
 def socket_of(config: Path, control: Path | None) -> Path:

@@ -42,8 +42,8 @@ class Refusal(NamedTuple):
 
 
 NOT_LISTED = Refusal("address", 403, "not from this address (http.metrics_allow in the settings)")
-NO_TOKEN = Refusal("no token", 401, "not without a token (http.tokens and people in the settings)", _ASKS)
-WRONG = Refusal("token", 401, "this token is nobody's (http.tokens and people in the settings)", _ASKS)
+NO_TOKEN = Refusal("no token", 401, "not without a token (http.tokens, people and providers[].token in the settings)", _ASKS)
+WRONG = Refusal("token", 401, "this token is nobody's (http.tokens, people and providers[].token in the settings)", _ASKS)
 TOO_MANY = Refusal(
     "held-off", 429, "too many wrong tokens from this address", {"Retry-After": f"{HELD_OFF_S:.0f}", "Connection": "close"}
 )
@@ -87,12 +87,13 @@ class Guard:
     def asks(self, host: str, authorization: str | None, wanted: Permission, path: str, now: float) -> Asker | Refusal:
         """``host``: the peer's address, ``authorization``: that header's value."""
         listed = self._is_listed(host)
-        if listed and wanted in Role.VIEWER.may:
+        scheme, _, token = (authorization or "").strip().partition(" ")
+        given = scheme.lower() == "bearer"
+        if listed and wanted in Role.VIEWER.may and not (given and self._is_provider(token.strip())):
             return Asker(host, frozenset({Role.VIEWER}))
         if not self._stored and not listed:
             return NOT_LISTED
-        scheme, _, token = (authorization or "").strip().partition(" ")
-        if scheme.lower() != "bearer":
+        if not given:
             return NO_TOKEN
         asker = self._with_token(token.strip(), host, now)
         if isinstance(asker, Refusal):
@@ -111,6 +112,11 @@ class Guard:
             return TOO_MANY
         self._held.failed("", host, now)
         return WRONG
+
+    def _is_provider(self, token: str) -> bool:
+        """A provider that comes by way of a machine of ours (which puts TLS before the gate) is still a provider."""
+        asker = self._whose(token)
+        return asker is not None and Role.PROVIDER in asker.roles
 
     def _whose(self, given: str) -> Asker | None:
         hashed = hash_token(given[: TOKEN_MAX + 1])

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from proxy.ops import consent, orders
 from proxy.ops.gate import Gate
 from proxy.ops.http import Way
+from proxy.policy import moments
 from proxy.revisions import IN_FORCE
 from proxy.roles import Asker
 from proxy.shown import as_json
@@ -115,11 +116,15 @@ class ForProviders:
         """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``, ``skip``, ``limit``, ``lang``, ``format=csv``."""
         asked = dict(request.query_params)
         argv = ["refusals", _whose(request), "--config", str(self._config)]
+        if "day" in asked and "hour" in asked:
+            return _json({"error": "day or hour, not both"}, 400)
         csv = asked.pop("format", "json") == "csv"
         for name, value in asked.items():
             form = {"day": _MOMENT, "hour": _MOMENT, "skip": _NUMBER, "limit": _NUMBER, "lang": re.compile("zh|en")}.get(name)
             if form is None or not form.fullmatch(value):
                 return _json({"error": f"{name}: is not understood (day, hour, skip, limit, lang, format)"}, 400)
+            if form is _MOMENT and (fault := _not_in_the_calendar(value)):
+                return _json({"error": f"{name}: {fault}"}, 400)
             argv += [f"--{name}", value]
         if int(asked.get("limit", "1")) > PAGE_MAX:
             return _json({"error": f"limit: at most {PAGE_MAX}"}, 400)
@@ -134,6 +139,15 @@ class ForProviders:
         if code:
             return _json({"error": said}, 503)
         return Response(out, media_type="text/csv; charset=utf-8" if csv else "application/json")
+
+
+def _not_in_the_calendar(moment: str) -> str:
+    """What is wrong with a day, or a day and a time; empty if nothing is."""
+    try:
+        moments.moment(moment)
+    except ValueError as fault:
+        return str(fault)
+    return ""
 
 
 def _child(argv: list[str]) -> tuple[int, bytes, str]:

@@ -41,6 +41,13 @@ def provider(name: str, port: str, **more: object) -> dict[str, object]:
     return {"name": name, "system_id": name, "password": "secret", "ports": [port], "category": "notice", **more}
 
 
+def keep_secret(path: Path, text: str) -> Path:
+    """A file of a token: nobody else may read it."""
+    path.touch(0o600)
+    path.write_text(text)
+    return path
+
+
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """One command of the gate, to its end."""
     words = [*map(str, arguments)]

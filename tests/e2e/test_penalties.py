@@ -15,7 +15,7 @@ import pytest
 
 from proxy.ops.guard import hash_token
 from tests.e2e.carrier import Carrier
-from tests.e2e.gate import SHANGHAI, Gate, provider, run
+from tests.e2e.gate import SHANGHAI, Gate, keep_secret, provider, run
 from tests.e2e.pdus import SUBMIT_SM, message, pdu
 from tests.e2e.raw import Raw
 from tests.e2e.waiting import until
@@ -52,7 +52,7 @@ def gate(carrier: Carrier, make_gate: MakeGate) -> Gate:
         people=[*people, {"name": "desk", "user": ME, "roles": ["officer", "approver"], "token": hash_token("x" * 20)}],
     )
     for name, token in tokens.items():
-        (made.folder / f"{name}.token").write_text(token)
+        keep_secret(made.folder / f"{name}.token", token)
     made.write_rules(RULES)
     return made.start()
 
@@ -140,8 +140,10 @@ def test_a_throttle_halves_the_rate_at_once_and_gives_it_back_when_its_time_has_
     assert "li is the author of penalty-1: somebody else must approve it" in refused(
         gate, "approve", "1", "--token-file", gate.folder / "li.token"
     )
-    (gate.folder / "wrong.token").write_text("nobody-has-this")
+    wrong = keep_secret(gate.folder / "wrong.token", "nobody-has-this")
     assert "this token is nobody's" in refused(gate, "approve", "1", "--token-file", gate.folder / "wrong.token")
+    wrong.chmod(0o644)
+    assert "everybody on this machine may read it" in refused(gate, "approve", "1", "--token-file", wrong)
     assert [submit(jia, AD, number) for number in range(5)] == [0] * 5
     told(gate, "approve", "1", "--token-file", gate.folder / "wang.token")
     assert gate.metric("gate106_provider_tps_limit", provider="jia") == 1

@@ -90,8 +90,10 @@ def test_a_provider_sees_its_own_and_nothing_else(house: House, tmp_path: Path, 
     (row,) = csv.DictReader(text.splitlines())
     assert (row["reason"], row["from"], row["to"]) == ("region-ban", "1069002", "138****0009")
     assert house.asks("/provider/refusals", "of jia", day="2020-01-01")[1]["refusals"] == []
-    for query in ({"day": "--out"}, {"name": "yi"}, {"limit": "99999"}):
+    for query in ({"day": "--out"}, {"name": "yi"}, {"limit": "99999"}, {"day": "2026-11-11", "hour": "2026-11-11 10:00"}):
         assert house.asks("/provider/refusals", "of jia", **query)[0] == 400
+    wrong = house.asks("/provider/refusals", "of jia", day="2026-13-26")
+    assert wrong == (400, {"error": "day: '2026-13-26' is no date of the calendar"})
 
     out = tmp_path / "jia.csv"
     house.done("provider", "refusals", "jia", "--out", out)
@@ -121,4 +123,5 @@ def test_a_provider_sees_its_own_and_nothing_else(house: House, tmp_path: Path, 
     assert len(rules["changes"]) == 1
 
     assert house.asks("/provider/tasks", "nobody's")[0] == 401
-    assert [house.asks(path, "of jia")[0] for path in ("/optouts", "/provider", "/nothing")] == [403, 404, 404]
+    assert house.asks("/metrics", "of jia")[0] == 403, "though it comes by way of an address that may see them"
+    assert [house.asks(path, "of jia")[0] for path in ("/optouts", "/provider", "/nothing")] == [403] * 3

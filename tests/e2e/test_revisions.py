@@ -20,7 +20,7 @@ from proxy.desk.journal import OsDisk, read
 from proxy.desk.revised import Revised, unpack_revised
 from proxy.net.doorkeeper import hash_password
 from tests.e2e.carrier import Carrier
-from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider, run
+from tests.e2e.gate import BEIJING, SHANGHAI, Gate, keep_secret, provider, run
 from tests.e2e.raw import Raw
 from tests.e2e.waiting import until
 
@@ -104,7 +104,7 @@ def strict(make: Callable[..., House], tmp_path: Path) -> House:
     """Four eyes: the files' owner (who runs this test) has a token, and so has wang."""
     people = []
     for name in (ME, "wang"):
-        (tmp_path / f"{name}.token").write_text(f"token of {name}\n")
+        keep_secret(tmp_path / f"{name}.token", f"token of {name}\n")
         roles = ["officer", "approver", "admin"] if name == ME else ["approver"]
         people.append({"name": name, "token": hash_password(f"token of {name}"), "roles": roles})
     return make(people=people, revisions={"four_eyes": True}).start()  # type: ignore[return-value]
@@ -252,8 +252,7 @@ def test_a_second_person_puts_it_into_force_and_nobody_alone(strict: House, how:
     assert strict.banned() == ["北京"]
     assert strict.asked()["proposed"]["revision"] == second
     mine, theirs = token(strict, ME), token(strict, "wang")
-    wrong = strict.folder / "wrong.token"
-    wrong.write_text("guess")
+    wrong = keep_secret(strict.folder / "wrong.token", "guess")
     assert strict.refused("approve", second, "--token-file", wrong) == "this token is nobody's (settings: people)"
     assert strict.refused("approve", second, "--token-file", mine).startswith(f"{ME} is the author of {second}")
     assert strict.asked("reload")["proposed"] == second
@@ -270,7 +269,7 @@ def test_a_second_person_puts_it_into_force_and_nobody_alone(strict: House, how:
 
 def test_files_of_an_account_that_is_nobody_need_two_tokens(make: Callable[..., House], tmp_path: Path) -> None:
     for name in ("li", "wang"):
-        (tmp_path / f"{name}.token").write_text(f"token of {name}\n")
+        keep_secret(tmp_path / f"{name}.token", f"token of {name}\n")
     people = [{"name": name, "token": hash_password(f"token of {name}")} for name in ("li", "wang")]
     house = make(people=people, revisions={"four_eyes": True})
     house.start()
@@ -317,7 +316,7 @@ def test_two_persons_are_asked_for_from_the_settings_that_were_reloaded(house: H
     house.asked("reload")
     house.changed(BOTH)
     assert house.banned() == ["北京"]
-    (house.folder / "wang.token").write_text("wang")
+    keep_secret(house.folder / "wang.token", "wang")
     house.asked("approve", house.asked()["proposed"]["revision"], "--token-file", token(house, "wang"))
     assert house.banned() == ["北京", "上海"]
 

@@ -25,7 +25,7 @@ from proxy.net.doorkeeper import hash_password
 from proxy.ops.guard import hash_token, new_token
 from tests.e2e.asked import asked
 from tests.e2e.carrier import Carrier
-from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider
+from tests.e2e.gate import ROOT, SHANGHAI, Gate, keep_secret, provider
 from tests.e2e.pdus import ESME_RINVPASWD, ESME_ROK
 from tests.e2e.raw import Raw
 from tests.e2e.sockets import free_port
@@ -95,7 +95,7 @@ class House:
         self.trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         authority.configure_trust(self.trusting)
         (keep / "yi").write_text(self.marks["file"] + "\n")
-        (keep / "li.token").write_text(self.marks["person"] + "\n")
+        keep_secret(keep / "li.token", self.marks["person"] + "\n")
         monkeypatch.setenv("MARKED_PASSWORD", self.marks["environment"])
         hashes = {
             "hash": hash_password(self.marks["hashed"]),

@@ -110,6 +110,7 @@ def test_a_program_and_a_person_may_do_what_their_roles_say_and_an_address_only_
         "/metrics: to enter what people at the desk decide takes the role officer or admin, and li is auditor: "
         "wang can give it (settings: people[].roles)"
     )
+    assert refused(guarding, "127.0.0.1", f"Bearer {people}") is None
     said = refused(guarding, "127.0.0.1", None, wanted=Permission.ENTER)
     assert said is not None
     assert said.status == 401, "from a listed address, too, a token says who may do more than see"
