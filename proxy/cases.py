@@ -17,7 +17,7 @@ from typing import NamedTuple
 from proxy.approvals import Impossible
 from proxy.desk import entries
 from proxy.desk.cased import DUPLICATE, NOT_OURS, OPEN, STATES, VALID, WITHDRAWN, Case, Event, pack_case, unpack_case
-from proxy.number import about_people
+from proxy.number import about_people, mask
 from proxy.policy import moments
 from proxy.policy.holidays import Holidays
 from proxy.state.papers import Papers
@@ -219,6 +219,28 @@ class CaseBook:
     def note(self, number: int, what: str, now: float, who: str, why: str) -> tuple[Case, int]:
         """Something was done beside it (a suppression, a stop): kept with the case."""
         return self._put(self.find(number), Event(now, what, who, why))
+
+    def of(self, recipient: int) -> list[Case]:
+        """Those that a person has filed, as far as their whole number is known; the oldest first."""
+        return [case for case in self._cases.values() if case.recipient == recipient]
+
+    def forget(self, recipient: int, now: float, who: str, why: str) -> int:
+        """Takes a person's whole number out of their cases, all of them or none: what was complained of and decided stays, under the digits
+        that are shown. How many there were."""
+        found = self.of(recipient)
+        for case in found:
+            self._free(case.id)
+        bodies = {
+            case.id: pack_case(
+                case._replace(recipient=0, number=mask(recipient), events=(*case.events, Event(now, "forgotten", who, why)))
+            )
+            for case in found
+        }
+        if bodies:
+            self._write([(entries.CASED, body) for body in bodies.values()])
+        for number, body in bodies.items():
+            self._keep(number, body)
+        return len(bodies)
 
     def sweep(self, now: float) -> None:
         """Forgets what was decided long ago."""

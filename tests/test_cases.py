@@ -134,7 +134,6 @@ def test_a_restart_finds_every_case_as_it_was_also_from_the_journal_alone() -> N
         assert list(again.book.all()) == list(desk.book.all())
         assert again.files(complaint(), complaint("A3")) == (1, 1)
         assert again.book.find(3).reference == "A3"
-        break
 
 
 def test_a_case_remembers_how_it_began_and_what_came_last() -> None:
@@ -190,3 +189,19 @@ def test_a_batch_of_which_the_end_was_torn_off_is_not_there_at_all(tmp_path: Pat
         (tmp_path / name).write_bytes(whole[:size])
         found = [one for one in read(disk, 1) if one.kind == entries.CASED]
         assert len(found) == (40 if size == len(whole) else 0), size
+
+
+def test_of_who_is_forgotten_the_case_stays_without_the_number_and_a_restart_finds_it_so() -> None:
+    desk = Desk()
+    desk.files(complaint(), complaint("A2"))
+    desk.book.match(1, HIT, NOON, "li", "x")
+    person = desk.book.find(1).recipient
+    assert [case.id for case in desk.book.of(person)] == [1, 2]
+    assert desk.book.forget(person, NOON + 1, "li", "asked in writing") == 2
+    assert (desk.book.of(person), desk.book.forget(person, NOON + 2, "li", "again")) == ([], 0)
+    for case in (*desk.book.all(), *CaseBook(desk.papers, desk.write).all()):
+        assert (case.recipient, str(person) in repr(case), case.events[-1].what) == (0, False, "forgotten")
+    assert not any(person.to_bytes(8, "big") in body for body in desk.papers.held.values())
+    decided, _ = desk.book.decide(1, "valid", NOON + 3, "li", "no consent")
+    assert (decided.provider, decided.message) == (HIT.provider, HIT.message), "it goes on"
+    assert desk.book.new_ones("12321", [complaint()]) == ([], 1), "and is known again"

@@ -54,6 +54,9 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"{to}: asked for consent by {advertiser}"
     for one in told["texts_of_whom_they_refused"]:
         yield f"{to}: refused {one['advertiser']}, who said: {one['text']}"
+    for one in told["complaints"]:
+        about = f"of {one['provider']} " if one["provider"] else ""
+        yield f"{to}: complained {about}on {when(one['came'])} ({one['source']} {one['reference']}): case {one['id']}, {one['state']}"
     if told["forgotten"]:
         yield f"{to}: was forgotten, and gets no marketing"
     yield f"{to}: messages, answers and refusals are in the journal for {told['journal_days']} days (gate106 find)"

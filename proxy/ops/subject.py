@@ -11,13 +11,16 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from proxy.cases import KEEP_S
 from proxy.consents import PersonSays
 from proxy.desk import entries, operated
+from proxy.desk.cased import Case
 from proxy.desk.consents import Person
 from proxy.message import Category, Entry
 from proxy.names import Names
 from proxy.number import FIRST, LAST, Number, mask
 from proxy.ops import consent, suppress
+from proxy.ops.complaints import asked_of
 from proxy.ops.consent import befalls
 from proxy.ops.control import Call, Handler, Refused
 from proxy.ops.gate import Gate
@@ -81,6 +84,7 @@ class _Subject:
             "texts_of_whom_they_refused": [
                 {"advertiser": registry.advertiser_of(one.signature), "text": one.text} for one in seen.refused_texts()
             ],
+            "complaints": [_complaint(one) for one in gate.cases.of(person)],
             "forgotten": gate.store.erased.has(person),
             "journal_days": self._keeper.keep.days,
         }  # fmt: skip
@@ -103,6 +107,7 @@ class _Subject:
             raise Refused(f"{problem}: without a key nobody would know the person again, and they would get marketing")
         assert gate.store.erased.named is not None, "the key is there"
         _, before = (await gate.store.load([person]))[person]
+        complaints = asked_of(lambda: gate.cases.forget(person, gate.now(), call.who, why))
         change = await befalls(gate, Person(gate.now(), person, "erased", call.who, why, name=gate.store.erased.named(person)))
         gate.relay.refusals.forget(person)
         _, after = (await gate.store.load([person]))[person]
@@ -117,6 +122,7 @@ class _Subject:
                 "withdrawn": len(record.withdrawals(before)),
                 "asked_for_consent": len(record.Record(before).asked()),
                 "texts": len(record.Record(before).refused_texts()),
+                "numbers_in_complaints": complaints,
             },
             "stays": [
                 {
@@ -134,6 +140,7 @@ class _Subject:
                     "why": f"通信短信息服务管理规定: records are kept at least 6 months (retention.days: {days})",
                     "until": now + days * DAY_S,
                 },
+                *([_cases_stay(complaints, now)] if complaints else []),
             ],
         }
 
@@ -175,6 +182,18 @@ class _Subject:
                 gone += change.gone
                 self._gate.relay.refusals.forget(change.recipient)
         return gone
+
+
+def _complaint(case: Case) -> dict[str, Any]:
+    return {name: getattr(case, name) for name in ("id", "source", "reference", "came", "state", "provider", "message", "text")}
+
+
+def _cases_stay(count: int, now: float) -> dict[str, Any]:
+    return {
+        "what": f"{count} complaints and what was decided, under the digits that are shown",
+        "why": f"how a complaint was answered has to be shown: {KEEP_S / DAY_S:.0f} days from its decision on",
+        "until": now + KEEP_S,
+    }
 
 
 def _rows_of(said: Mapping[str, Any]) -> list[tuple[int, int]]:

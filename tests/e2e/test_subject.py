@@ -51,7 +51,10 @@ def test_all_that_is_known_is_told_and_then_forgotten_but_for_what_the_law_keeps
     house.said("suppress", "add", "--to", LI, "--scope", "provider", "--value", "jia", "--why", "case 4711")
     (tmp_path / "c.csv").write_text(f"number,given\n{LI},2026-01-01\n")
     house.said("consent", "import", tmp_path / "c.csv", "--source", "app", "--why", "x")
+    (tmp_path / "12321.csv").write_text(f"编号,投诉号码,短信内容\nA1,{LI},sale\nA2,{WANG},sale\n")
+    house.said("complaint", "import", tmp_path / "12321.csv", "--why", "x")
     shown = house.said("subject", "show", "--to", LI)
+    assert [(one["reference"], one["state"]) for one in shown["complaints"]] == [("A1", "open")]
     assert LI not in json.dumps(shown)
     assert (len(shown["received"]), len(shown["refusals"]), len(shown["consents"])) == (1, 1, 1)
     assert (shown["region"], shown["forgotten"], shown["journal_days"]) == ("上海", False, 190)
@@ -68,8 +71,15 @@ def test_all_that_is_known_is_told_and_then_forgotten_but_for_what_the_law_keeps
     assert "<b>sale" not in page, "what a stranger wrote is text"
 
     gone = house.said("subject", "erase", "--to", LI, "--why", "asked in writing")
-    assert gone["gone"] == {"refusals": 1, "consents_and_lists": 1, "withdrawn": 0, "asked_for_consent": 0, "texts": 0}
-    assert len(gone["stays"]) == 3
+    assert gone["gone"] == {
+        "refusals": 1,
+        "consents_and_lists": 1,
+        "withdrawn": 0,
+        "asked_for_consent": 0,
+        "texts": 0,
+        "numbers_in_complaints": 1,
+    }
+    assert [one["what"].split()[0] for one in gone["stays"]] == ["64", "when", "the", "1"]
     assert LI not in json.dumps(gone)
     for how in (None, signal.SIGKILL, signal.SIGTERM):
         if how is not None:
@@ -77,7 +87,10 @@ def test_all_that_is_known_is_told_and_then_forgotten_but_for_what_the_law_keeps
             house.wait()
             house.start()
         known = house.said("subject", "show", "--to", LI)
-        assert (known["refusals"], known["consents"], known["forgotten"]) == ([], [], True)
+        assert (known["refusals"], known["consents"], known["complaints"], known["forgotten"]) == ([], [], [], True)
+        case = house.said("complaint", "show", "1", "--unmasked", "--why", "x")
+        assert (case["to"], case["events"][-1]["what"]) == (f"{LI[:3]}****{LI[-4:]}", "forgotten")
+        assert house.said("complaint", "show", "2", "--unmasked", "--why", "x")["to"] == WANG
         assert house.statuses(LI, WANG) == [SUPPRESSED, 0], "who is forgotten still gets no marketing"
     house.said("suppress", "remove", "--to", LI, "--scope", "all", "--why", "they want it again")
     house.signal(signal.SIGKILL)
