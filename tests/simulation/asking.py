@@ -230,6 +230,7 @@ class Asking:
             raise Broken(f"{question} was refused with {status:#x}: it counts no second time")
         elif target is None or not (
             self.world.operators.may_hold_back(target)
+            or self.world.agreeing.may_hold_back(target)
             or any(covers(one, target) for one in self.world.on_disk().refused_by(target.recipient, question.asked.turns))
         ):
             raise Broken(f"{question} is held back though nobody refused it, or took it back")

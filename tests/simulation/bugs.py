@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from proxy.changes import Answer, Effect
-from proxy.desk import entries, operated
+from proxy.consents import Incoming, PersonSays
+from proxy.desk import consents, entries, operated
 from proxy.desk.journal import read
 from proxy.hearing import Manners
 from proxy.listing import Listing
@@ -63,7 +64,7 @@ def take_back_not_written(world: World) -> None:
 
 
 class _Silent:
-    def __init__(self, change: Answer | OfficerSays) -> None:
+    def __init__(self, change: Answer | OfficerSays | PersonSays) -> None:
         self.recipient, self.apply, self._change = change.recipient, change.apply, change
 
     def written(self, now: float) -> None:
@@ -634,6 +635,69 @@ def checkpoint_amid_a_list(world: World) -> None:
     cast("Any", world.operators).checkpoint = lambda: checkpoint() and None
 
 
+class _Unmoved(PersonSays):
+    """Is journalled and told, and alters nothing."""
+
+    __slots__ = ()
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        super().apply(data, now)
+        return data
+
+
+def withdrawal_not_applied(world: World) -> None:
+    """A consent that is taken back is journalled, told, and counts all the same."""
+    _spoil_changes(world, PersonSays, _Unmoved)
+
+
+def person_not_written(world: World) -> None:
+    """What befell a person is in memory and never journalled."""
+    change = world.relay.change
+
+    def silently(one: Any) -> None:
+        change(cast("Any", _Silent(one)) if isinstance(one, PersonSays) else one)
+
+    cast("Any", world.relay).change = silently
+
+
+def half_a_file_of_consents_is_believed(world: World) -> None:
+    """A restart puts into force what had come of a file."""
+    begun: dict[int, Incoming] = {}
+    for item in read(world.disk, 1) if world.restarts else ():
+        if item.kind == entries.CONSENT_FILE:
+            begun[item.sequence] = Incoming(item.sequence, consents.unpack_file(item.body))
+        elif item.kind == entries.CONSENTS:
+            begun[consents.unpack_chunk(item.body).file].add(item.body, 1)
+        elif item.kind == entries.CONSENT_EVENT:
+            del begun[consents.unpack_event(item.body).file]
+    for incoming in begun.values():
+        consented = world.store.consented
+        for _ in incoming.apply(incoming.whole(world.wall, consented.highest), consented):
+            pass
+
+
+def consents_not_in_the_checkpoint(world: World) -> None:
+    """The file keeps the position and not what people agreed to."""
+    cast("Any", world.store.consented).collect = lambda most: []
+
+
+def checkpoint_amid_a_file_of_consents(world: World) -> None:
+    """A checkpoint's place in the journal is behind the beginning of what is on its way in."""
+    checkpoint = world.agreeing.checkpoint
+    cast("Any", world.agreeing).checkpoint = lambda: checkpoint() and None
+
+
+def forgotten_and_not_known_again(world: World) -> None:
+    """Who was forgotten is so for a restart, too: nobody has the key."""
+    if world.restarts:
+        world.store.erased.named = lambda number: 0
+
+
+def consents_of_the_forgotten_stay(world: World) -> None:
+    """Only the record is cleared."""
+    cast("Any", world.store.consented).remove = lambda number: 0
+
+
 BUGS: list[Callable[[World], None]] = [
     acknowledged_before_synced,
     sent_before_written,
@@ -696,4 +760,11 @@ BUGS: list[Callable[[World], None]] = [
     half_a_list_is_believed,
     checkpoint_amid_a_list,
     end_of_an_order_not_written,
+    withdrawal_not_applied,
+    person_not_written,
+    half_a_file_of_consents_is_believed,
+    consents_not_in_the_checkpoint,
+    checkpoint_amid_a_file_of_consents,
+    forgotten_and_not_known_again,
+    consents_of_the_forgotten_stay,
 ]

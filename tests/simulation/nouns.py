@@ -35,6 +35,8 @@ CONFIRMED = "jia"
 """The provider whose people are told that their refusal is in force."""
 BEIJING = 13800100001
 PEOPLE = [13800210000 + n for n in range(6)] + [BEIJING]  # six in Shanghai
+CAREFUL = [13800210100 + n for n in range(3)]
+"""They get marketing only if they agreed to it (rules/rules.yaml: consent)."""
 PORTS = {"jia": "1069001", "yi": "1069002"}
 NOBODYS = "1069009"
 BANNED = "代开发票"

@@ -137,7 +137,7 @@ class Providers:
     def _check_held_back(self, submit: Submit, status: int) -> None:
         assert submit.asked is not None
         if status == SUPPRESSED and submit.long is None:  # a later part inherits, whatever the person takes back meanwhile
-            held_back = self.world.operators.may_hold_back(submit)
+            held_back = self.world.operators.may_hold_back(submit) or self.world.agreeing.may_hold_back(submit)
             refused = self.world.on_disk().refused_by(submit.recipient, submit.asked.turns)
             if not held_back and not any(covers(one, submit) for one in refused):
                 raise Broken(f"submit {submit.number} is held back though nobody refused it, or took it back")

@@ -13,7 +13,7 @@ from proxy.message import EntryState
 from proxy.replay import replay, settle_open
 from proxy.state.aggregates import Aggregates
 from proxy.state.mailbox import UNOWNED
-from tests.simulation.nouns import PEOPLE, Broken
+from tests.simulation.nouns import CAREFUL, PEOPLE, Broken
 from tests.simulation.store import SimStore, counted, refusals, states
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def check_records(world: World) -> None:
     if {item.number for item in fresh.mailbox.items()} != {item.number for item in world.store.mailbox.items()}:
         raise Broken("a replay of the journal gives another mailbox")
     world.operators.check_at_rest(fresh)
-    for person in PEOPLE:
+    world.agreeing.check_at_rest(fresh)
+    for person in (*PEOPLE, *CAREFUL):
         live = states(world.store.records.get(person))
         if refusals(fresh.records.get(person)) != refusals(world.store.records.get(person)):
             raise Broken(f"a replay of the journal gives other refusals for {person}")

@@ -66,5 +66,6 @@ def seen(world: World) -> dict[str, int]:
         "nobody's": sum(not d.owner for d in world.delivers),
         **{f"disk: {kind}": world.disk_failures[kind] for kind in ("full", "read-only", "sync fails")},
         **world.operators.seen,
+        **world.agreeing.seen,
         "power lost before a sync": sum(s.forgiven for s in world.submits),
     }

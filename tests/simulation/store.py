@@ -19,6 +19,7 @@ from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
 from proxy.state.papers import Papers
 from proxy.state.told import Told
+from tests.simulation.agreeing import named
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -46,6 +47,7 @@ class SimStore:
         self.versions = versions
         self.mailbox = Mailbox()
         self.consented, self.erased, self.told = Consented(), Erased(), Told()
+        self.erased.named = named
         self.listed = Listed(self.consented, self.erased)
         self.orders = Orders()
         self.history = History()

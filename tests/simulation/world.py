@@ -9,7 +9,7 @@ Here are the clock, the gate's lives and the disasters. The others have rooms of
     providers.py  what is sent, and told     longs.py   long messages            carrier.py  what leaves the gate
     people.py     what they reply            mail.py    the way back             store.py, disk.py  where things are kept
     asking.py     queries, cancels, replacements                                nouns.py    what all of them know
-    operators.py  what they stop, whom they suppress
+    operators.py  what they stop, whom they suppress                            agreeing.py  who agreed, took that back, was forgotten
     rest.py       what must hold at the end  bugs.py    what must be found
 """
 
@@ -42,6 +42,7 @@ from proxy.tally import Tally
 from proxy.transit import Transit
 from proxy.way_back import WayBack
 from tests.simulation import rest
+from tests.simulation.agreeing import Agreeing
 from tests.simulation.asking import Asking
 from tests.simulation.carrier import Carrier
 from tests.simulation.disk import OnDisk
@@ -93,7 +94,7 @@ class World:
             self.carriers.append(Carrier(self, "sh", "S1", self.random.choice(["dec", "hex"])))
         self.providers, self.longs, self.asking = Providers(self), Longs(self), Asking(self)
         self.people, self.mail = People(self), Mail(self)
-        self.operators = Operators(self, seed)
+        self.operators, self.agreeing = Operators(self, seed), Agreeing(self, seed)
         self.start()
 
     # ------------------------------------------------------------------ chance and time
@@ -153,6 +154,7 @@ class World:
             self.some_time(self.checkpoint)
             self.some_time(self.mail.provider_leaves)
         self.operators.begin()
+        self.agreeing.begin()
         self._plan_steps()
         while self.events:
             at, _, epoch, do = heapq.heappop(self.events)
@@ -199,6 +201,7 @@ class World:
             first_id=highest + ID_GAP,
         )
         self.operators.gate_starts()
+        self.agreeing.gate_starts()
         common = {carrier.name: carrier.lane for carrier in self.carriers}
         self.commands = Commands(self.relay, index, ways(common), self.ids.own, self.ids.coded, lambda: self.wall)
         manners = Manners(self.people.widen_after, 30, {CONFIRMED: "退订已生效"})
@@ -236,6 +239,7 @@ class World:
                 store.mailbox.restore(number, packed)
         index = SentIndex([carrier.name for carrier in self.carriers])
         self.operators.restore(store)
+        self.agreeing.restore(store)
         found = replay(cast("Any", store), read(self.disk, open_from), counted, Restoring(index))
         settle_open(cast("Any", store), found)
         self.ids.restore(found.learnt)
@@ -349,7 +353,8 @@ class World:
             self.mail_rows.update(rows)
         mailbox.thaw(done=True)
         self.mail_rows = {number: packed for number, packed in self.mail_rows.items() if packed}
-        open_from = min(open_from, self.operators.checkpoint() or open_from)
+        begun = (one for one in (self.operators.checkpoint(), self.agreeing.checkpoint()) if one is not None)
+        open_from = min(open_from, *begun, open_from)
         self.saved = (
             dict(self.store.records), dumped(self.store.counters), self.store.versions, counted, open_from, relay.highest_id,
             dict(self.mail_rows),
