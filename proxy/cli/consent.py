@@ -134,55 +134,26 @@ def take(
     json: Json = False,
 ) -> None:  # fmt: skip
     """Take consents in: all of a file or, with any bad row, nothing. They count when the command ends; their proof waits for a review."""
+    from proxy.cli.handing_in import hand_in
     from proxy.cli.people import read_people
-    from proxy.cli.suppress import progress_bar
-    from proxy.ops.client import CannotAsk
 
     default = Terms(advertiser, category, _day(given, "--given"), _day(until, "--until"), version)
-    path = socket_of(config, control)
     digest = _sha256(proof) if proof is not None else None
-    try:
-        with progress_bar() as progress:
-            reading = progress.add_task(f"reading {file.name}", total=max(1, file.stat().st_size))
-            people = read_people(file, default, lambda done: progress.update(reading, completed=done), COLUMNS, _terms)
-            if not people.bad and any(not terms.given for terms in people.by):
-                fail(f"{file}: when they agreed is said neither by a column `given` nor by --given: nothing was imported")
-            if people.bad or not people.rows:
-                progress.stop()
-                for problem in people.problems:
-                    warn(problem)
-                fail(f"{file}: {people.bad} bad rows of {people.bad + people.rows}: nothing was imported")
-            sending = progress.add_task("sending", total=people.numbers)
-            args = {
-                "source": source, "provider": provider, "proof": digest, "due_days": due, "file": file.name[:255], "why": why,
-            }  # fmt: skip
-            told = _send(path, people, args, lambda count: progress.advance(sending, count))
-    except OSError as error:
-        fail(f"{file}: {error.strerror or error}")
-    except CannotAsk as error:
-        fail(error)
-    told = {"file": file.name, "rows": people.rows, **told}
+    args = {"source": source, "provider": provider, "proof": digest, "due_days": due, "file": file.name[:255], "why": why}
+
+    def unfit(people: Any) -> str:
+        dateless = any(not terms.given for terms in people.by)
+        return "when they agreed is said neither by a column `given` nor by --given" if dateless else ""
+
+    told = hand_in(
+        file, socket_of(config, control), "consent.import", "batches", args,
+        lambda heard: read_people(file, default, heard, COLUMNS, _terms), unfit,
+    )  # fmt: skip
     if not told["enforced"]:
         warn(NOT_ENFORCED)
     missing = f"; its proof is missing, until the end of {last_day(told['due'])}" if told["due"] else ""
     lines = [f"{file.name}: {told['rows']} rows, {told['numbers']} consents in batches {_span(told['batches'])}{missing}"]
     tell(told, json, lines)
-
-
-def _send(path: Path, people: Any, args: dict[str, Any], tell: Any) -> dict[str, Any]:
-    from proxy.ops.chunks import lines_of
-    from proxy.ops.client import Conversation
-
-    keys = list(people.by)
-    with Conversation(path, "consent.import", {"batches": [one.as_args() for one in keys], **args}) as conversation:
-        conversation.hear()  # go
-        for place, key in enumerate(keys):
-            for chunk, lows in people.chunks(key):
-                for line in lines_of(place, chunk, lows):
-                    conversation.say(line)
-                tell(len(lows))
-        conversation.say({"end": True, "numbers": people.numbers})
-        return dict(conversation.answer())
 
 
 def _terms(said: Mapping[str, str], default: Terms) -> Terms:

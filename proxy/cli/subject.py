@@ -147,38 +147,27 @@ def recycled(
     json: Json = False,
 ) -> None:
     """End history, consents and refusals of numbers that are somebody else's since a day. All rows are read before anything is done."""
+    from proxy.cli.handing_in import handing, read_all
     from proxy.cli.people import read_people
-    from proxy.cli.suppress import progress_bar
-    from proxy.ops.client import CannotAsk, Conversation
+    from proxy.ops.client import Conversation
     from proxy.state.listed import CHUNK_BITS
 
-    try:
-        with progress_bar() as progress:
-            reading = progress.add_task(f"reading {file.name}", total=max(1, file.stat().st_size))
-            people = read_people(file, 0, lambda done: progress.update(reading, completed=done), HEADS, _date)
-            if not people.bad and (not people.rows or 0 in people.by):
-                fail(f"{file}: columns number and date are needed: nothing was done")
-            if people.bad:
-                progress.stop()
-                for problem in people.problems:
-                    warn(problem)
-                fail(f"{file}: {people.bad} bad rows of {people.bad + people.rows}: nothing was done")
-            sending = progress.add_task("sending", total=people.numbers)
-            args = {"file": file.name[:255], "why": why}
-            with Conversation(socket_of(config, control), "subject.recycled", args) as conversation:
-                conversation.hear()  # go
-                for date in people.by:
-                    for chunk, lows in people.chunks(date):
-                        numbers = [[(chunk << CHUNK_BITS) + low, date] for low in lows]
-                        for start in range(0, len(numbers), NUMBERS_A_LINE):
-                            conversation.say({"numbers": numbers[start : start + NUMBERS_A_LINE]})
-                        progress.advance(sending, len(numbers))
-                conversation.say({"end": True, "numbers": people.numbers})
-                told = dict(conversation.answer())
-    except OSError as error:
-        fail(f"{file}: {error.strerror or error}")
-    except CannotAsk as error:
-        fail(error)
+    with handing(file) as progress:
+        people = read_all(file, progress, lambda heard: read_people(file, 0, heard, HEADS, _date), "done")
+        if 0 in people.by:
+            fail(f"{file}: columns number and date are needed: nothing was done")
+        sending = progress.add_task("sending", total=people.numbers)
+        args = {"file": file.name[:255], "why": why}
+        with Conversation(socket_of(config, control), "subject.recycled", args) as conversation:
+            conversation.hear()  # go
+            for date in people.by:
+                for chunk, lows in people.chunks(date):
+                    numbers = [[(chunk << CHUNK_BITS) + low, date] for low in lows]
+                    for start in range(0, len(numbers), NUMBERS_A_LINE):
+                        conversation.say({"numbers": numbers[start : start + NUMBERS_A_LINE]})
+                    progress.advance(sending, len(numbers))
+            conversation.say({"end": True, "numbers": people.numbers})
+            told = dict(conversation.answer())
     tell(told, json, [f"{file.name}: {told['numbers']} numbers; {told['gone']} consents and listings of before ended"])
 
 

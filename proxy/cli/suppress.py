@@ -122,62 +122,21 @@ def take(
 ) -> None:
     """Take a list in, of any size: all of it or, with any bad row, nothing. In force and on disk when the command ends."""
     import time
+    from functools import partial
 
+    from proxy.cli.handing_in import hand_in
     from proxy.cli.people import Refusal, read_people
-    from proxy.ops.client import CannotAsk
 
     for_s = seconds(lasts)
     default = Refusal(scope, value or "", source, int(time.time() + for_s) if for_s else 0)
-    path = socket_of(config, control)
-    try:
-        with progress_bar() as progress:
-            reading = progress.add_task(f"reading {file.name}", total=max(1, file.stat().st_size))
-            people = read_people(file, default, lambda done: progress.update(reading, completed=done))
-            if people.bad or not people.rows:
-                progress.stop()
-                for problem in people.problems:
-                    warn(problem)
-                fail(f"{file}: {people.bad} bad rows of {people.bad + people.rows}: nothing was imported")
-            sending = progress.add_task("sending", total=people.numbers)
-            told = _send(
-                path, people, {"remove": off, "file": file.name[:255], "why": why}, lambda n: progress.advance(sending, n)
-            )
-    except OSError as error:
-        fail(f"{file}: {error.strerror or error}")
-    except CannotAsk as error:
-        fail(error)
-    told = {"file": file.name, "rows": people.rows, **told}
+    args = {"remove": off, "file": file.name[:255], "why": why}
+    told = hand_in(file, socket_of(config, control), "suppress.import", "keys", args, partial(read_people, file, default))
     _warn(told)
     if json:
         as_json(told)
     else:
         done = "taken off" if off else "new"
         say(f"{file.name}: {told['rows']} rows, {told['numbers']} numbers, {told['changed']} of them {done}; in force")
-
-
-def _send(path: Path, people: Any, args: dict[str, Any], tell: Any) -> dict[str, Any]:
-    from proxy.ops.chunks import lines_of
-    from proxy.ops.client import Conversation
-
-    keys = list(people.by)
-    with Conversation(path, "suppress.import", {"keys": [one.as_args() for one in keys], **args}) as conversation:
-        conversation.hear()  # go
-        for place, key in enumerate(keys):
-            for chunk, lows in people.chunks(key):
-                for line in lines_of(place, chunk, lows):
-                    conversation.say(line)
-                tell(len(lows))
-        conversation.say({"end": True, "numbers": people.numbers})
-        return dict(conversation.answer())
-
-
-def progress_bar() -> Any:
-    """A bar on stderr, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 @app.command("export", epilog='Example: gate106 suppress export --out suppressed.csv --why "handed to the new node"')

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
-from proxy.approvals import Impossible
 from proxy.cases import BATCH_MAX, DECISIONS, HIDDEN, CaseBook, Complaint, Due, Matched, digits_agree
 from proxy.desk import entries, operated
 from proxy.desk.cased import OPEN, STATES, WITHDRAWN, Case, Event
@@ -22,6 +21,7 @@ from proxy.officer import Beside
 from proxy.ops import orders, suppress
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
+from proxy.ops.papers import asked_of, number_in
 from proxy.policy.orders import words_of
 from proxy.roles import Permission
 from proxy.state.facts import SCOPES
@@ -34,7 +34,6 @@ YEAR_3000_S = 32_503_680_000.0
 STOPPED_BY = ("signature", "port", "provider")
 SLICE = 50
 """Cases packed before traffic gets its turn: about a millisecond."""
-T = TypeVar("T")
 
 
 def commands(gate: Gate, decided: Callable[[], None]) -> Mapping[str, Handler]:
@@ -60,13 +59,6 @@ def told(case: Case, *, whole: bool = False) -> dict[str, Any]:
     said.pop("recipient")
     shown = str(case.recipient) if whole and case.recipient else mask(case.recipient) if case.recipient else case.number
     return said | {"to": shown, "number": shown, "decided": case.decided, "events": [one._asdict() for one in case.events]}
-
-
-def asked_of(what: Callable[[], T]) -> T:
-    try:
-        return what()
-    except Impossible as error:
-        raise Refused(str(error)) from None
 
 
 class _Complaints:
@@ -161,7 +153,7 @@ class _Complaints:
 
     async def show(self, call: Call) -> Mapping[str, Any]:
         """With ``unmasked``, or ``to_find`` (for the client's search in the journal), it is written down who sees the number."""
-        number, unmasked, to_find = _number(call), call.args.flag("unmasked"), call.args.flag("to_find")
+        number, unmasked, to_find = number_in(call, "case", "complaint"), call.args.flag("unmasked"), call.args.flag("to_find")
         why = call.args.why() if unmasked else call.args.text("why", "")
         call.args.done()
         case = asked_of(lambda: self._book.find(number))
@@ -178,7 +170,7 @@ class _Complaints:
 
     async def match(self, call: Call) -> Mapping[str, Any]:
         args = call.args
-        number, message = _number(call), args.text("message", most=40)
+        number, message = number_in(call, "case", "complaint"), args.text("message", most=40)
         to = args.text("to", "", WORD_MAX)
         matched = Matched(
             message, _recipient(to) if to else 0, args.text("provider", most=WORD_MAX), args.text("port", "", WORD_MAX),
@@ -189,14 +181,14 @@ class _Complaints:
         return await self._done(asked_of(lambda: self._book.match(number, matched, self._gate.now(), call.who, why)))
 
     async def forward(self, call: Call) -> Mapping[str, Any]:
-        number, why = _number(call), call.args.why()
+        number, why = number_in(call, "case", "complaint"), call.args.why()
         call.args.done()
         return await self._done(asked_of(lambda: self._book.forward(number, self._gate.now(), call.who, why)))
 
     async def decide(self, call: Call) -> Mapping[str, Any]:
         """``suppress``: a scope; then the person's refusal is in the case's group of the journal, so that none is without the other."""
         args, gate = call.args, self._gate
-        number, state, of = _number(call), args.text("state"), int(args.number("of", 0, 0, 1e15))
+        number, state, of = number_in(call, "case", "complaint"), args.text("state"), int(args.number("of", 0, 0, 1e15))
         provider, why = args.text("provider", ""), args.why()
         scope, value, for_s = (
             args.text("suppress", ""),
@@ -250,19 +242,19 @@ class _Complaints:
         return told(book.find(case.id)) | {"suppressed": done}
 
     async def withdraw(self, call: Call) -> Mapping[str, Any]:
-        number, why = _number(call), call.args.why()
+        number, why = number_in(call, "case", "complaint"), call.args.why()
         call.args.done()
         return await self._done(asked_of(lambda: self._book.withdraw(number, self._gate.now(), call.who, why)), counts=True)
 
     async def reopen(self, call: Call) -> Mapping[str, Any]:
-        number, why = _number(call), call.args.why()
+        number, why = number_in(call, "case", "complaint"), call.args.why()
         call.args.done()
         return await self._done(asked_of(lambda: self._book.reopen(number, self._gate.now(), call.who, why)), counts=True)
 
     async def stop(self, call: Call) -> Mapping[str, Any]:
         """The campaign of a case's message: an order, and the case knows of it. Of the message's category alone: a shop's passwords go on."""
         args, gate = call.args, self._gate
-        number, by = _number(call), args.text("by")
+        number, by = number_in(call, "case", "complaint"), args.text("by")
         for_s, why = args.seconds("for_s", orders.STOP_S, orders.LEAST_S, orders.STOP_S_MAX), args.why()
         args.done()
         case = asked_of(lambda: self._book.find(number))
@@ -287,7 +279,7 @@ class _Complaints:
 
     async def note(self, call: Call) -> Mapping[str, Any]:
         """Something was done beside the case: a stop, an evidence pack."""
-        number, what, why = _number(call), call.args.text("what", most=40), call.args.why()
+        number, what, why = number_in(call, "case", "complaint"), call.args.text("what", most=40), call.args.why()
         call.args.done()
         return await self._done(asked_of(lambda: self._book.note(number, what, self._gate.now(), call.who, why)))
 
@@ -330,10 +322,3 @@ def _recipient(spelling: str) -> int:
         return recipient_of(spelling)
     except NotARecipient as fault:
         raise Refused(f"number: {fault}") from None
-
-
-def _number(call: Call) -> int:
-    said = call.args.text("id", most=40).removeprefix("case-")
-    if not (said.isascii() and said.isdigit() and len(said) < 18):
-        raise Refused(f"id: {said!r:.40} is no case's number (`gate106 complaint list` lists them)")
-    return int(said)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from proxy.consents import Incoming, PersonSays, apply_event
@@ -19,7 +20,7 @@ from proxy.desk import consents, entries, operated
 from proxy.desk.consents import ConsentFile, Event, Person, Terms
 from proxy.message import Category
 from proxy.number import Number
-from proxy.ops.chunks import numbers_of
+from proxy.ops.chunks import hear_numbers
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.ops.people import recipient as recipient_in
@@ -37,8 +38,6 @@ CATEGORIES = (Category.MARKETING.word, *SUBCATEGORIES[1:])
 BATCHES_A_FILE_MAX = 2_000
 NUMBERS_MAX = 300_000_000
 """Of one file: its chunks wait in memory, some two bytes a number, until all of it is there."""
-UNSYNCED_NUMBERS_MAX = 4_000_000
-"""So many numbers may be written and not synced: the disk sets the pace, not the client."""
 DUE_DAYS, DUE_DAYS_MAX = 5, 60
 """Working days within which a missing proof must come."""
 WRITTEN_S = 30.0
@@ -158,7 +157,8 @@ class _Consent:
         incoming = gate.listing = Incoming(gate.write(entries.CONSENT_FILE, body), consents.unpack_file(body))
         try:
             await call.say({"go": True})
-            await self._hear_numbers(call, incoming)
+            pack = partial(consents.pack_chunk, incoming.sequence)
+            await hear_numbers(gate, call, incoming, len(batches), NUMBERS_MAX, entries.CONSENTS, pack)
             return await self._put_in_force(incoming)
         finally:
             gate.listing = None
@@ -195,28 +195,6 @@ class _Consent:
         """The end of the last working day on which it is in time."""
         today = (int(now) + OFFSET_S) // DAY_S
         return (self._gate.relay.rules.registry.holidays.working_day_after(today, days) + 1) * DAY_S - OFFSET_S
-
-    async def _hear_numbers(self, call: Call, incoming: Incoming) -> None:
-        gate, unsynced = self._gate, 0
-        while True:
-            said = await call.hear()
-            if said.get("end") is True:
-                if said.get("numbers") != incoming.numbers:
-                    raise Refused(
-                        f"{incoming.numbers} numbers came, the client says {said.get('numbers')!r:.20}: nothing was imported"
-                    )
-                return
-            batch, chunk, lows = numbers_of(said, len(incoming.said.batches))
-            body = consents.pack_chunk(incoming.sequence, batch, chunk, lows.serialize())
-            sequence = gate.write(entries.CONSENTS, body)
-            incoming.add(body, len(lows))
-            if incoming.numbers > NUMBERS_MAX:
-                raise Refused(f"more than {NUMBERS_MAX:,} numbers: nothing was imported (split the file)")
-            unsynced += len(lows)
-            if unsynced > UNSYNCED_NUMBERS_MAX:
-                await gate.safe(sequence)
-                unsynced = 0
-            await asyncio.sleep(0)  # a reader that has everything already would never let traffic through
 
     async def _put_in_force(self, incoming: Incoming) -> Mapping[str, Any]:
         gate, consented, new = self._gate, self._gate.store.consented, 0

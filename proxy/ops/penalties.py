@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
@@ -21,13 +21,13 @@ from proxy.message import Order, hash48
 from proxy.ops import consent
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
+from proxy.ops.papers import asked_of, number_in
 from proxy.orders import TooMany
 from proxy.penalties import order_of
 from proxy.policy import NotInScope
 from proxy.policy.moments import Window
 from proxy.policy.orders import scope_of
 from proxy.policy.penalties import ADVERTISER, LAPSES_S, PROVIDER, SIGNATURE
-from proxy.roles import NotAllowed
 from proxy.triggers import MILLION, Counting, Proposal, due
 from proxy.yamlfile import unknown
 
@@ -38,7 +38,6 @@ LOOK_S = 60.0
 AGAIN_S = 1.0
 FOR_S, FOR_S_MAX = 30 * 86_400.0, 366 * 86_400.0
 MONTH = Window("month", 31 * 86_400)
-T = TypeVar("T")
 
 
 def commands(gate: Gate, warden: Warden) -> Mapping[str, Handler]:
@@ -59,13 +58,6 @@ def told(one: Penalty) -> dict[str, Any]:
     """A penalty, for programs and people."""
     said = one._asdict()
     return said | {"name": one.name, "of": one.subject.words, "events": [event._asdict() for event in one.events]}
-
-
-def asked_of(what: Callable[[], T]) -> T:
-    try:
-        return what()
-    except (Impossible, NotAllowed) as error:
-        raise Refused(str(error)) from None
 
 
 class Warden:
@@ -241,7 +233,7 @@ class _Penalties:
         return {"penalties": found[::-1][:1000]}
 
     async def show(self, call: Call) -> Mapping[str, Any]:
-        number = _number(call)
+        number = number_in(call, "penalty", "penalty")
         call.args.done()
         return told(asked_of(lambda: self._gate.penalties.find(number)))
 
@@ -286,38 +278,33 @@ class _Penalties:
         return Subject(provider, by, values[0])
 
     async def approve(self, call: Call) -> Mapping[str, Any]:
-        number = _number(call)
+        number = number_in(call, "penalty", "penalty")
         call.args.done()
         gate = self._gate
         penalty, sequence = asked_of(lambda: gate.penalties.approve(number, call.asker, call.known, gate.now(), call.who))
         return await self._settled(penalty, sequence)
 
     async def reject(self, call: Call) -> Mapping[str, Any]:
-        number, why = _number(call), call.args.why()
-        call.args.done()
-        gate = self._gate
-        penalty, sequence = asked_of(lambda: gate.penalties.reject(number, call.asker, gate.now(), call.who, why))
-        return await self._settled(penalty, sequence)
+        book = self._gate.penalties
+        return await self._decided(call, lambda number, why, now: book.reject(number, call.asker, now, call.who, why))
 
     async def withdraw(self, call: Call) -> Mapping[str, Any]:
-        number, why = _number(call), call.args.why()
-        call.args.done()
-        gate = self._gate
-        penalty, sequence = asked_of(lambda: gate.penalties.withdraw(number, call.asker, gate.now(), call.who, why))
-        return await self._settled(penalty, sequence)
+        book = self._gate.penalties
+        return await self._decided(call, lambda number, why, now: book.withdraw(number, call.asker, now, call.who, why))
 
     async def appeal(self, call: Call) -> Mapping[str, Any]:
-        number, why = _number(call), call.args.why()
-        call.args.done()
-        gate = self._gate
-        penalty, sequence = asked_of(lambda: gate.penalties.appeal(number, gate.now(), call.who, why))
-        return await self._settled(penalty, sequence)
+        book = self._gate.penalties
+        return await self._decided(call, lambda number, why, now: book.appeal(number, now, call.who, why))
 
     async def lift(self, call: Call) -> Mapping[str, Any]:
-        number, why = _number(call), call.args.why()
+        book = self._gate.penalties
+        return await self._decided(call, lambda number, why, now: book.lift(number, now, call.who, why))
+
+    async def _decided(self, call: Call, decide: Callable[[int, str, float], tuple[Penalty, int]]) -> Mapping[str, Any]:
+        """What takes a number and a why."""
+        number, why = number_in(call, "penalty", "penalty"), call.args.why()
         call.args.done()
-        gate = self._gate
-        penalty, sequence = asked_of(lambda: gate.penalties.lift(number, gate.now(), call.who, why))
+        penalty, sequence = asked_of(lambda: decide(number, why, self._gate.now()))
         return await self._settled(penalty, sequence)
 
     async def _settled(self, penalty: Penalty, sequence: int) -> Mapping[str, Any]:
@@ -325,10 +312,3 @@ class _Penalties:
         self._warden.settle(gate.now())
         await gate.safe(sequence)
         return told(gate.penalties.find(penalty.id))
-
-
-def _number(call: Call) -> int:
-    said = call.args.text("id", most=40).removeprefix("penalty-")
-    if not (said.isascii() and said.isdigit() and len(said) < 18):
-        raise Refused(f"id: {said!r:.40} is no penalty's number (`gate106 penalty list` lists them)")
-    return int(said)

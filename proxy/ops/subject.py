@@ -20,10 +20,10 @@ from proxy.message import Category, Entry
 from proxy.names import Names
 from proxy.number import FIRST, LAST, Number, mask
 from proxy.ops import consent, suppress
-from proxy.ops.complaints import asked_of
 from proxy.ops.consent import befalls
 from proxy.ops.control import Call, Handler, Refused
 from proxy.ops.gate import Gate
+from proxy.ops.papers import asked_of
 from proxy.ops.people import recipient as recipient_in
 from proxy.ops.retention import Keeper
 from proxy.policy.category import SUBCATEGORIES

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from proxy.desk import entries, operated
@@ -18,7 +19,7 @@ from proxy.listing import Listing
 from proxy.message import Category, OptOut
 from proxy.number import Number
 from proxy.officer import Beside, OfficerSays
-from proxy.ops.chunks import numbers_of
+from proxy.ops.chunks import hear_numbers
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.ops.people import recipient as recipient_in
@@ -38,8 +39,6 @@ WRITTEN_S = 30.0
 """A change of one person's record is written within so long, or whoever asked is told that it is not safe yet."""
 LISTING_NUMBERS_MAX = 300_000_000
 """Of one import: its chunks wait in memory, some two bytes a number, until all of it is there."""
-UNSYNCED_NUMBERS_MAX = 4_000_000
-"""So many numbers of a list may be written and not synced: the disk sets the pace, not the client."""
 ROWS_A_LINE = 500
 """Of an export."""
 
@@ -147,32 +146,11 @@ class _Suppress:
         listing = gate.listing = Listing(sequence, operated.unpack_listing(body))
         try:
             await call.say({"go": True})
-            await self._hear_numbers(call, listing)
+            pack = partial(operated.pack_listed, listing.sequence)
+            await hear_numbers(gate, call, listing, len(refusals), LISTING_NUMBERS_MAX, entries.LISTED, pack)
             return await self._put_in_force(listing)
         finally:
             gate.listing = None
-
-    async def _hear_numbers(self, call: Call, listing: Listing) -> None:
-        gate, unsynced = self._gate, 0
-        while True:
-            said = await call.hear()
-            if said.get("end") is True:
-                if said.get("numbers") != listing.numbers:
-                    raise Refused(
-                        f"{listing.numbers} numbers came, the client says {said.get('numbers')!r:.20}: nothing was imported"
-                    )
-                return
-            key, chunk, lows = numbers_of(said, len(listing.said.refusals))
-            body = operated.pack_listed(listing.sequence, key, chunk, lows.serialize())
-            sequence = gate.write(entries.LISTED, body)
-            listing.add(body, len(lows))
-            if listing.numbers > LISTING_NUMBERS_MAX:
-                raise Refused(f"more than {LISTING_NUMBERS_MAX} numbers: nothing was imported (split the file)")
-            unsynced += len(lows)
-            if unsynced > UNSYNCED_NUMBERS_MAX:
-                await gate.safe(sequence)
-                unsynced = 0
-            await asyncio.sleep(0)  # a reader that has everything already would never let traffic through
 
     async def _put_in_force(self, listing: Listing) -> Mapping[str, Any]:
         gate, changed = self._gate, 0
