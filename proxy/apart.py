@@ -8,6 +8,7 @@ While no rule asks, nothing is counted.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from proxy.message import Category
 
@@ -38,6 +39,8 @@ class Apart:
         if self.wanted and provider and len(self.optouts) < KEYS_MAX:
             self.optouts[provider, signature] += 1
 
-    def clear(self) -> None:
-        self.submits.clear()
-        self.optouts.clear()
+    def taken(self) -> tuple[Mapping[tuple[str, str, Category, str], int], Mapping[tuple[str, int], int]]:
+        """What was counted until now; from now on it is counted anew."""
+        counted = self.submits, self.optouts
+        self.submits, self.optouts = defaultdict(int), defaultdict(int)
+        return counted

@@ -9,7 +9,7 @@ held against the provider again; while one is in force, or waits, only a severer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -112,27 +112,36 @@ def due(
     """Penalties that are called for ``now`` and are not there; None between them, so that whoever asks can let others have their turn.
     ``held``: (subject, trigger) → those there were."""
     for trigger in triggers:
-        for subject, counted in _subjects(trigger, providers, counting, now):
-            yield _due(trigger, subject, counted, counting.valid, held(subject, trigger.id), now)
+        for found in _subjects(trigger, providers, counting, now):
+            yield None if found is None else _due(trigger, *found, counting.valid, held(found[0], trigger.id), now)
 
 
-def _subjects(trigger: Trigger, providers: Iterable[str], counting: Counting, now: float) -> Iterator[tuple[Subject, Counted]]:
-    """Whose messages a trigger looks at, and their counts; of signatures and advertisers those that sent anything lately."""
+def _subjects(
+    trigger: Trigger, providers: Iterable[str], counting: Counting, now: float
+) -> Iterator[tuple[Subject, Counted] | None]:
+    """Whose messages a trigger looks at, and their counts; of signatures and advertisers those that sent anything lately. None: a rest."""
     meant = [one for one in providers if not trigger.providers or one in trigger.providers]
     if trigger.by == PROVIDER:
         yield from ((Subject(one), partial(counting.hours.of, one)) for one in meant)
         return
-    together: dict[Subject, list[Signed]] = {}
-    for provider, signature in counting.apart.signed(begins(trigger, now), now + 1):
-        if trigger.by == SIGNATURE and provider in meant:
-            together[Subject(provider, SIGNATURE, signature)] = [(provider, signature)]
-        elif trigger.by == ADVERTISER:
-            who = counting.advertiser_of(number := hash48(signature))
-            registered = who != f"{number:012x}"  # else the signature stands for itself
-            subject = Subject("", ADVERTISER, who) if registered else Subject("", SIGNATURE, signature)
-            together.setdefault(subject, []).append((provider, signature))
+    together: dict[Subject, dict[Signed, None]] = {}
+    for hour in counting.apart.signed(begins(trigger, now), now + 1):
+        for signed in hour:
+            if (subject := _subject(trigger, signed, meant, counting.advertiser_of)) is not None:
+                together.setdefault(subject, {})[signed] = None
+        yield None
     for subject, keys in together.items():
-        yield subject, partial(counting.apart.of, keys)
+        yield subject, partial(counting.apart.of, tuple(keys))
+
+
+def _subject(trigger: Trigger, signed: Signed, meant: Collection[str], advertiser_of: Callable[[int], str]) -> Subject | None:
+    """Whose messages those of a provider under a signature are to a trigger; None where it does not look at them."""
+    provider, signature = signed
+    if trigger.by == SIGNATURE:
+        return Subject(provider, SIGNATURE, signature) if provider in meant else None
+    who = advertiser_of(number := hash48(signature))
+    registered = who != f"{number:012x}"  # else the signature stands for itself
+    return Subject("", ADVERTISER, who) if registered else Subject("", SIGNATURE, signature)
 
 
 def _due(

@@ -84,7 +84,7 @@ class Desk:
             self.apart.judged(provider, signature, Category.MARKETING, reason)
         for _ in range(optouts):
             self.apart.refused(provider, hash48(signature))
-        self.hours_apart.take(self.apart, at)
+        taken(self.hours_apart, self.apart, at)
 
     def complains(self, at: float, provider: str, count: int) -> None:
         self.valid.setdefault(provider, []).extend([at] * count)
@@ -107,6 +107,11 @@ class Desk:
             self.book.approve(made.id, LI, {"li", "wang"}, at, "li")
             found.append((one.subject.words, one.step.then))
         return found
+
+
+def taken(hours: HoursApart, apart: Apart, at: float) -> None:
+    for _ in hours.take(apart, at):
+        pass
 
 
 def penalty(
@@ -258,11 +263,31 @@ def test_a_restart_finds_what_was_counted_by_signature_for_a_week_and_bounded(tm
     assert [one.subject.value for one in desk.due(NOON + 61)] == ["甲店"]
     for number in range(SIGNATURES_MAX + 5):
         desk.apart.judged("jia", f"店{number}", Category.MARKETING, "")
-    again.take(desk.apart, NOON + 70)
-    kept = dict.fromkeys(again.signed(NOON, NOON + 80))
+    taken(again, desk.apart, NOON + 70)
+    (kept,) = again.signed(NOON, NOON + 80)
     assert (len(kept), ("jia", "甲店") in kept) == (SIGNATURES_MAX, True)
-    again.take(desk.apart, NOON + 8 * DAY)
-    assert (list(again.signed(NOON, NOON + 8 * DAY)), desk.apart_papers.held) == ([], {})
+    taken(again, desk.apart, NOON + 8 * DAY)
+    assert ([*again.signed(NOON, NOON + 8 * DAY)], desk.apart_papers.held) == ([], {})
+
+
+def test_what_a_journal_that_is_down_or_a_look_that_is_cut_off_left_is_counted_the_next_time(tmp_path: Path) -> None:
+    desk = by(BY_SIGNATURE, tmp_path)
+    desk.apart.wanted = True
+    for _ in range(50):
+        desk.apart.judged("jia", "甲店", Category.MARKETING, "")
+    next(desk.hours_apart.take(desk.apart, NOON))  # and nobody goes on
+
+    def down(records: object) -> int:
+        raise OSError("down")
+
+    desk.hours_apart._write = down
+    for _ in range(50):
+        desk.apart.judged("jia", "甲店", Category.MARKETING, "")
+    with pytest.raises(OSError, match="down"):
+        taken(desk.hours_apart, desk.apart, NOON + 60)
+    desk.hours_apart._write = desk.write
+    desk.sends_as(NOON + 120, "jia", "甲店", 0, optouts=3)
+    assert [one.figure.split(" since")[0] for one in desk.due(NOON + 121)] == ["3 opt-outs by reply in 100 marketing messages"]
 
 
 def test_while_no_rule_asks_nothing_is_counted_by_signature_and_the_room_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import structlog
@@ -110,7 +110,8 @@ class Warden:
         """What was counted is put away, and what the rules ask for is proposed, or done; a provider at a time, so that messages do not
         wait: of each a month of hours is added up."""
         gate, rest = self._gate, asyncio.sleep
-        self._take(now)
+        for _ in self._take(now):
+            await rest(0)
         gate.cases.sweep(now)
         providers, start = list(gate.relay.directory.providers), MONTH.start(now)
         ppm: dict[tuple[str, ...], float] = {}
@@ -127,10 +128,11 @@ class Warden:
                 self._propose(asked, rules.revision, now)
             await rest(0)
 
-    def _take(self, now: float) -> None:
+    def _take(self, now: float) -> Iterator[None]:
+        """What was counted, a piece at a time."""
         tally = self._gate.relay.tally
         self._hours.take(tally.submits, tally.optouts, now)
-        self._apart.take(tally.apart, now)
+        yield from self._apart.take(tally.apart, now)
         if tally.apart.missed:
             log.warning("more signatures than can be counted in a minute", messages_missed=tally.apart.missed)
             tally.apart.missed = 0
@@ -147,7 +149,8 @@ class Warden:
     def put_away(self, now: float) -> None:
         """The gate is about to stop: what was counted since the last look is not lost."""
         with contextlib.suppress(Refused):
-            self._take(now)
+            for _ in self._take(now):
+                pass
 
     def _propose(self, asked: Proposal, revision: str, now: float) -> None:
         trigger, step = asked.trigger, asked.step
