@@ -6,10 +6,12 @@ In: nothing, or paths. Out: the process's own limits; the paths that others may 
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 UMASK = 0o077
 """What the gate writes is its own user's only: messages, numbers, the journal. A umask that is stricter still stays."""
@@ -20,6 +22,15 @@ _PR_SET_DUMPABLE = 4  # prctl(2)
 def close_files() -> None:
     """Whatever this process makes from now on only its own user may open, whatever the shell or the unit said."""
     os.umask(os.umask(UMASK) | UMASK)
+
+
+def new_file(path: Path) -> BinaryIO:
+    """A file that was not there, for its owner alone: what others may read already, or have put a link to, is not written into. OSError, in
+    words that say what to do."""
+    try:
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, "is there already: name another, or remove it", str(path)) from None
 
 
 def hold_memory() -> str:

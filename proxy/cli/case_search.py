@@ -116,6 +116,7 @@ def swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str, 
     from proxy.cli.sealed import disk_of
     from proxy.cli.tables import write_table
     from proxy.desk.journal import JournalError
+    from proxy.shown import cell
 
     places = find.places_of(config)
     keys = find.keys_of(places)
@@ -139,7 +140,7 @@ def swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str, 
             persons=out is not None,
         )  # fmt: skip
         if out is not None:
-            rows = ([keys.unseal(sealed), provider, port, when(ms / 1000)] for sealed, provider, port, ms in found.sealed)
+            rows = ([keys.unseal(sealed), provider, cell(port), when(ms / 1000)] for sealed, provider, port, ms in found.sealed)
             write_table(out, ("number", "provider", "port", "time"), rows)
     except (TailError, ManifestError, NotAQuestion, JournalError, OSError, duckdb.Error) as error:
         fail(error)

@@ -74,7 +74,8 @@ def pack(
     )
     digest = hashlib.sha256(data).hexdigest()
     try:
-        out.write_bytes(data)
+        with private.new_file(out) as file:
+            file.write(data)
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
     if case is not None:
@@ -116,11 +117,13 @@ def verifier(
     """Write the one file that checks packs where there is no gate: `python3 verify.pyz case-17.zip` needs nothing else."""
     import hashlib
 
+    from proxy import private
     from proxy.evidence import alone
 
     data = alone.made()
     try:
-        out.write_bytes(data)
+        with private.new_file(out) as file:
+            file.write(data)
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
     digest = hashlib.sha256(data).hexdigest()

@@ -163,7 +163,6 @@ def letter(
     from proxy import private
     from proxy.evidence import paper
 
-    private.close_files()
     told = ask(config, control, "penalty.show", id=penalty)
     if not told["since"] and told["state"] != "proposed":
         fail(f"penalty {told['id']} never came into force ({told['state']}): there is nothing to tell its provider")
@@ -172,7 +171,8 @@ def letter(
     listed = ask(config, control, "complaint.list", state="valid", limit=1000, **whose)["cases"]
     rests_on = [one for one in listed if began - ANNEX_S <= one["came"] <= began]
     try:
-        out.write_bytes(paper.letter(told, rests_on, time.time()))
+        with private.new_file(out) as file:
+            file.write(paper.letter(told, rests_on, time.time()))
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
     draft = " (a draft: nobody has approved it yet)" if told["state"] == "proposed" else ""

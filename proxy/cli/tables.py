@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from proxy.cli.people import encoding_of
 from proxy.shown import cell_of, plain
@@ -142,7 +142,7 @@ def _text(cell: object) -> str:
     return cell_of(str(cell).strip())
 
 
-def write_sheet(path: Path, heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+def write_sheet(out: BinaryIO, heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """An XLSX of one sheet; every text stays a text, whatever it begins with. OSError."""
     import openpyxl
     from openpyxl.cell import WriteOnlyCell
@@ -158,18 +158,19 @@ def write_sheet(path: Path, heads: Iterable[str], rows: Iterable[Iterable[object
     sheet.append([cell(head) for head in heads])
     for row in rows:
         sheet.append([cell(value) for value in row])
-    book.save(path)
+    book.save(out)
 
 
 def write_table(file: Path, heads: tuple[str, ...], rows: Iterable[Iterable[object]]) -> None:
-    """CSV with a mark, so that spreadsheets read the Chinese in it; or XLSX. Only its owner may read it."""
+    """CSV with a mark, so that spreadsheets read the Chinese in it; or XLSX. A new file that only its owner may read. OSError."""
     from proxy import private
 
-    private.close_files()
-    if file.suffix.lower() == ".xlsx":
-        write_sheet(file, heads, rows)
-        return
-    with file.open("w", encoding="utf-8-sig", newline="") as out:
-        written = csv.writer(out)
-        written.writerow(heads)
-        written.writerows(rows)
+    private.close_files()  # a spreadsheet's parts lie in files for a moment, too
+    with private.new_file(file) as out:
+        if file.suffix.lower() == ".xlsx":
+            write_sheet(out, heads, rows)
+            return
+        with io.TextIOWrapper(out, "utf-8-sig", newline="") as text:
+            written = csv.writer(text)
+            written.writerow(heads)
+            written.writerows(rows)

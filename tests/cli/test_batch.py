@@ -180,7 +180,20 @@ def test_rows_and_cells_have_bounds(tmp_path: Path, text: str, monkeypatch: pyte
 
 
 def test_what_is_written_for_a_spreadsheet_stays_text(tmp_path: Path) -> None:
-    write_sheet(tmp_path / "a.xlsx", ("a", "b"), [["=1+1", "\x1b[31m红"], ["13800210500", 5]])
+    with (tmp_path / "a.xlsx").open("wb") as out:
+        write_sheet(out, ("a", "b"), [["=1+1", "\x1b[31m红"], ["13800210500", 5]])
     sheet = openpyxl.load_workbook(tmp_path / "a.xlsx").active
     assert [cell.data_type for row in sheet.iter_rows() for cell in row] == ["s"] * 6
     assert [list(row) for row in sheet.iter_rows(values_only=True)][1:] == [["=1+1", "[31m红"], ["13800210500", "5"]]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.xlsx"])
+def test_a_table_is_a_new_file_for_its_owner_alone(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    tables.write_table(path, ("a",), [["红"]])
+    assert (path.stat().st_mode & 0o777, list(rows_of(path))) == (0o600, [(1, ["a"]), (2, ["红"])])
+    (tmp_path / f"link-{name}").symlink_to(tmp_path / "elsewhere")
+    for there in (path, tmp_path / f"link-{name}"):
+        with pytest.raises(FileExistsError, match="is there already: name another, or remove it"):
+            tables.write_table(there, ("a",), [["绿"]])
+    assert not (tmp_path / "elsewhere").exists()

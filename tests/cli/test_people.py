@@ -130,7 +130,8 @@ def test_a_sheet_is_read_like_a_csv_and_what_is_no_sheet_is_named(tmp_path: Path
     from proxy.cli.tables import write_sheet
 
     file = tmp_path / "list.xlsx"
-    write_sheet(file, ("scope", "value", "号码", "number"), [("provider", "jia", "", 13800210500), ("", "", "", "1380021")])
+    with file.open("wb") as out:
+        write_sheet(out, ("scope", "value", "号码", "number"), [("provider", "jia", "", 13800210500), ("", "", "", "1380021")])
     people = read_people(file, ALL)
     assert (people.rows, people.problems) == (1, ["list.xlsx:3: no recipient: 7 digits instead of 11"])
     assert numbers(people, Refusal("provider", "jia", "import", 0)) == [13800210500]
