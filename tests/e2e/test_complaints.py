@@ -18,10 +18,12 @@ from proxy.desk import entries, operated
 from proxy.desk.cased import unpack_case
 from proxy.desk.journal import OsDisk, read
 from proxy.fields import CHINA
+from proxy.ops.client import CannotAsk, Conversation
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import SUBMIT_SM, message, pdu
 from tests.e2e.raw import Raw
+from tests.e2e.waiting import until
 
 RULES = """\
 rules:
@@ -206,3 +208,65 @@ def test_who_else_got_it_is_counted_and_the_campaign_is_stopped(gate: Gate, sent
     assert any(one.command == "complaint match" and one.details.endswith(ANNA) for one in looks)
     cases = [unpack_case(one.body) for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == entries.CASED]
     assert ANNA not in repr(cases[0])
+
+
+def rows(first: int, count: int) -> list[dict[str, object]]:
+    return [
+        {"reference": f"R{number}", "number": SHANGHAI.format(number), "text": "x"} for number in range(first, first + count)
+    ]
+
+
+def begun(gate: Gate, batch: str) -> Conversation:
+    talk = Conversation(gate.folder / "control.sock", "complaint.import", {"batch": batch, "why": "x"})
+    assert talk.hear()["go"]
+    return talk
+
+
+def test_a_batch_that_is_on_its_way_when_the_gate_is_killed_is_not_there_and_comes_again(gate: Gate):
+    with begun(gate, "a" * 64) as talk:
+        talk.say({"rows": rows(1, 100)})
+        with pytest.raises(CannotAsk, match="another batch is on its way in: try again when it is done"):
+            begun(gate, "b" * 64)
+        gate.signal(signal.SIGKILL)
+        gate.wait()
+    gate.start()
+    assert told(gate, "complaint", "list")["cases"] == []
+    with begun(gate, "a" * 64) as talk:
+        talk.say({"rows": rows(1, 100)})
+        talk.say({"end": True, "rows": 99})
+        with pytest.raises(CannotAsk, match="100 rows came, the client says 99: nothing was filed"):
+            talk.answer()
+    with begun(gate, "a" * 64) as talk:  # who hung up amid a batch is in nobody's way
+        talk.say({"rows": rows(1, 3)})
+    for filed, known in ((100, 0), (0, 100)):
+        with until(lambda: free(gate), "the batch before is over") as talk:
+            talk.say({"rows": rows(1, 100)})
+            talk.say({"end": True, "rows": 100})
+            done = talk.answer()
+            assert (done["filed"], done["known"]) == (filed, known)
+    assert len(told(gate, "complaint", "list")["cases"]) == 100
+
+
+def free(gate: Gate) -> Conversation | None:
+    try:
+        return begun(gate, "a" * 64)
+    except CannotAsk:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"number": "138002105000"}, "number: 12 digits instead of 11"),
+        ({"number": "13800210500", "text": "x" * 2001}, "text: must be text of 1 to 2000 characters"),
+        ({"number": "13800210500", "at": 1e300}, "at: must be a number"),
+        ({"number": "13800210500", "state": "valid"}, "unknown"),
+    ],
+    ids=["number", "text", "time", "key"],
+)
+def test_whoever_speaks_to_the_socket_files_nothing_that_is_no_complaint(gate: Gate, row: dict[str, object], says: str):
+    with begun(gate, "a" * 64) as talk:
+        talk.say({"rows": [row]})
+        with pytest.raises(CannotAsk, match=says):
+            talk.answer()
+    assert told(gate, "complaint", "list")["cases"] == []

@@ -8,6 +8,7 @@ import pwd
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,24 @@ def test_a_throttle_halves_the_rate_at_once_and_gives_it_back_when_its_time_has_
     until(lambda: gate.metric("gate106_provider_tps_limit", provider="jia") == 10, "the rate given back")
     assert told(gate, "list")["penalties"][0]["state"] == "over"
     assert [submit(jia, AD, number) for number in range(5)] == [0] * 5
+
+
+def test_of_two_who_approve_at_once_one_is_told_that_it_is_done_and_of_a_token_that_was_taken_away_nothing_is_left(gate: Gate):
+    li, wang = ("--token-file", gate.folder / "li.token"), ("--token-file", gate.folder / "wang.token")
+    told(gate, "propose", "--provider", "jia", "--step", "suspend-all", "--why", "x", "--token-file", gate.folder / "li.token")
+    words = ("penalty", "approve", "1", *wang, "--config", gate.config)
+    with ThreadPoolExecutor(2) as both:
+        done = list(both.map(lambda _: run(*words), range(2)))
+    assert sorted(one.returncode for one in done) == [0, 2]
+    assert "penalty 1 is in-force, not proposed" in "".join(one.stderr for one in done)
+    assert [event["what"] for event in told(gate, "show", "1")["events"]] == ["proposed", "approved"]
+    assert len(json.loads(run("stop", "list", "--config", gate.config, "--json").stdout)["orders"]) == 1
+    gate.settings["people"] = [one for one in gate.settings["people"] if one["name"] != "wang"]
+    gate.write_settings()
+    gate.signal(signal.SIGHUP)
+    until(lambda: gate.metric("gate106_settings_reload_total", result="ok") == 1, "a reload")
+    told(gate, "propose", "--provider", "jia", "--step", "warn", "--why", "x", *li)
+    assert "this token is nobody's" in refused(gate, "approve", "2", *wang)
 
 
 def test_a_penalty_whose_order_somebody_lifts_is_lifted(gate: Gate):
