@@ -251,6 +251,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 penalty letter": ["1", "--out", "letter.pdf"],
     "gate106 evidence pack": ["--message", "0:99999", "--out", "pack.zip", "--why", "x"],
     "gate106 evidence verify": ["people.csv"],
+    "gate106 evidence verifier": ["--out", "verify.pyz"],
     "gate106 rules": [],
     "gate106 rules reload": [],
     "gate106 rules history": [],
@@ -259,7 +260,17 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 rules rollback": ["--why", "x"],
     "gate106 rules take": ["--why", "x"],
 }  # fmt: skip
-ASKS_NO_GATE = {"evidence verify", "settings", "schema", "hash-password", "token", "sim", "journal verify", "journal key"}
+ASKS_NO_GATE = {
+    "evidence verify",
+    "evidence verifier",
+    "settings",
+    "schema",
+    "hash-password",
+    "token",
+    "sim",
+    "journal verify",
+    "journal key",
+}
 
 
 def test_every_command_is_among_those_that_are_run():
