@@ -65,9 +65,9 @@ COMMANDS: Mapping[str, Permission] = {
     "complaint.decide": Permission.ENTER,
     "complaint.forward": Permission.ENTER,
     "complaint.import": Permission.ENTER,
-    "complaint.list": Permission.LOOK,
+    "complaint.list": Permission.LOOK,  # for a file or a letter that leaves the house: TAKE_OUT
     "complaint.match": Permission.ENTER,
-    "complaint.note": Permission.ENTER,
+    "complaint.note": Permission.TAKE_OUT,
     "complaint.reopen": Permission.ENTER,
     "complaint.show": Permission.LOOK,  # whole numbers: WHOLE
     "complaint.stop": Permission.ENTER,

@@ -256,7 +256,7 @@ def export(
     """Write cases to a file, for whoever asked: reference, what was found, by whom, why. Numbers are masked."""
     from proxy.cli.tables import write_table
 
-    told = ask(config, control, "complaint.list", state=state, provider=provider, limit=EXPORT_ROWS)
+    told = ask(config, control, "complaint.list", export="complaint export", state=state, provider=provider, limit=EXPORT_ROWS)
     heads = (
         "case",
         "reference",

@@ -79,7 +79,7 @@ def pack(
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
     if case is not None:
-        ask(config, control, "complaint.note", id=case, what="evidence", why=f"{out.name}, SHA-256 {digest}: {why}"[:500])
+        ask(config, control, "complaint.note", id=case, why=f"{out.name}, SHA-256 {digest}: {why}"[:500])
     told_of = {"file": str(out), "message": place, "sha256": digest, "bytes": len(data), "masked": not unmasked}
     tell(
         told_of | {"proves": proof.said["proves"]},

@@ -168,7 +168,7 @@ def letter(
         fail(f"penalty {told['id']} never came into force ({told['state']}): there is nothing to tell its provider")
     whose = {"provider": told["provider"] or None} | ({told["by"]: told["value"]} if told["by"] else {})
     began = told["events"][0]["time"]
-    listed = ask(config, control, "complaint.list", state="valid", limit=1000, **whose)["cases"]
+    listed = ask(config, control, "complaint.list", export="penalty letter", state="valid", limit=1000, **whose)["cases"]
     rests_on = [one for one in listed if began - ANNEX_S <= one["came"] <= began]
     try:
         with private.new_file(out) as file:

@@ -127,8 +127,12 @@ class _Complaints:
     # -- seen
 
     async def list(self, call: Call) -> Mapping[str, Any]:
-        """What is due first stands first; decided ones behind them, the newest first."""
+        """What is due first stands first; decided ones behind them, the newest first. ``export``: as what they leave the house, which is
+        written down."""
         args = call.args
+        export = args.text("export", "", most=40)
+        if export:
+            call.demand(Permission.TAKE_OUT, f" ({export})")
         state, provider, source = args.text("state", ""), args.text("provider", ""), args.text("source", "")
         signature, advertiser = args.text("signature", ""), args.text("advertiser", "")
         overdue, limit = args.flag("overdue"), int(args.number("limit", 100, 1, LISTED_MAX))
@@ -143,6 +147,9 @@ class _Complaints:
             and signature in ("", case.signature) and (not advertiser or advertiser_of(hash48(case.signature)) == advertiser)
             and (not overdue or _overdue(case, now))
         ]  # fmt: skip
+        if export:
+            about = f"{len(found)} cases {' '.join(filter(None, (state, provider, signature, advertiser)))}".rstrip()
+            await self._gate.safe(self._gate.write(entries.OPERATED, operated.pack_operated(now, call.who, export, "", about)))
         found.sort(key=lambda case: (case.state != OPEN, case.answer_by if case.state == OPEN else -case.decided, case.id))
         late, unanswered = self._book.overdue(now)
         return {
@@ -278,10 +285,10 @@ class _Complaints:
         return {"stopped": orders.told(await orders.give(gate, draft, noted))} | told(self._book.find(number))
 
     async def note(self, call: Call) -> Mapping[str, Any]:
-        """Something was done beside the case: a stop, an evidence pack."""
-        number, what, why = number_in(call, "case", "complaint"), call.args.text("what", most=40), call.args.why()
+        """A pack was made of it: whoever may take it out may have that said of the case."""
+        number, why = number_in(call, "case", "complaint"), call.args.why()
         call.args.done()
-        return await self._done(asked_of(lambda: self._book.note(number, what, self._gate.now(), call.who, why)))
+        return await self._done(asked_of(lambda: self._book.note(number, "evidence", self._gate.now(), call.who, why)))
 
     async def _done(self, changed: tuple[Case, int], *, counts: bool = False) -> Mapping[str, Any]:
         case, sequence = changed

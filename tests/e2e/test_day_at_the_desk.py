@@ -235,6 +235,12 @@ def test_a_day_at_the_desk(day: Day, tmp_path: Path) -> None:
     assert history[0]["event"] == "approved"
     assert says("regulator", "complaint", "show", "1", "--unmasked", "--why", "检查")["to"] == ANNA
     assert says("regulator", "complaint", "export", tmp_path / "cases.xlsx")["cases"] == 5
+    assert says("regulator", "evidence", "pack", "--case", "1", "--out", tmp_path / "regulator.zip", "--why", "visit")["masked"]
+    assert says("regulator", "complaint", "show", "1")["events"][-1]["what"] == "evidence"
+    for words in (("complaint", "export", tmp_path / "x.csv"), ("penalty", "letter", "1", "--out", tmp_path / "x.pdf")):
+        assert "to take people's data out of the gate takes the role officer or auditor or admin" in says(
+            "zhao", *words, code=2
+        )
     assert says("regulator", "penalty", "show", "1")["events"][1]["who"].startswith("wang")
     assert "takes the role officer or admin" in says("regulator", "complaint", "reopen", "1", "--why", "x", code=2)
     assert "takes the role" in says("regulator", "stop", "--provider", "jia", "--why", "x", code=2)

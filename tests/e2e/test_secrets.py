@@ -243,12 +243,12 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 penalty propose": ["--provider", "jia", "--step", "warn", "--why", "x", "--token-file", "secrets/li.token"],
     "gate106 penalty list": [],
     "gate106 penalty show": ["1"],
+    "gate106 penalty letter": ["1", "--out", "letter.pdf"],  # a draft
     "gate106 penalty approve": ["1", "--token-file", "secrets/li.token"],
     "gate106 penalty reject": ["1", "--why", "x"],
     "gate106 penalty withdraw": ["1", "--why", "x"],
     "gate106 penalty appeal": ["1", "--why", "x"],
     "gate106 penalty lift": ["1", "--why", "x"],
-    "gate106 penalty letter": ["1", "--out", "letter.pdf"],
     "gate106 evidence pack": ["--message", "0:99999", "--out", "pack.zip", "--why", "x"],
     "gate106 evidence verify": ["people.csv"],
     "gate106 evidence verifier": ["--out", "verify.pyz"],
