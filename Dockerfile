@@ -15,6 +15,7 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     && /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.txt \
     && /opt/build/bin/pip wheel --require-hashes --no-deps --no-build-isolation --wheel-dir /wheels -r requirements.txt
 COPY pyproject.toml README.md ./
+COPY .build .build
 COPY proxy proxy
 COPY rules rules
 RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \

@@ -12,6 +12,8 @@ from collections.abc import Sized
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from proxy.compiled import compiled
+
 FIRST = 13_000_000_000
 """The lowest number that can be a mobile subscriber (prefix 13)."""
 LAST = 19_999_999_999
@@ -32,6 +34,7 @@ class NotARecipient(ValueError):
         self.why = why
 
 
+@compiled("recipient_of")
 def recipient_of(spelling: str | bytes) -> int:
     """The 11 national digits of any accepted spelling; raises NotARecipient. 11 or 13 plain digits cost about 0.15 µs."""
     length = len(spelling)

@@ -21,7 +21,7 @@ hypothesis.settings.register_profile("gate106", deadline=None, print_blob=True) 
 hypothesis.settings.load_profile("gate106")
 
 DEAREST = (
-    "crash/test_crash.py", "soak/test_reload.py", "grafana/test_real_prometheus.py", "simulation/test_simulation.py", "composed/test_composed.py",
+    "crash/test_crash.py", "test_compiled.py", "soak/test_reload.py", "grafana/test_real_prometheus.py", "simulation/test_simulation.py", "composed/test_composed.py",
     "grafana/test_alerts.py", "soak/test_soak.py", "upgrade/test_upgrade.py", "e2e/test_secrets.py", "sim/test_demo.py", "e2e/test_real_clients.py",
     "e2e/test_day_at_the_desk.py", "crash/test_operating.py", "crash/test_revising.py", "e2e/test_operating.py", "e2e/test_complaints.py",
 )  # fmt: skip

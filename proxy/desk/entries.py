@@ -12,6 +12,7 @@ from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
+from proxy.compiled import compiled
 from proxy.desk.body import U16 as _U16
 from proxy.desk.body import Reader as _Reader
 from proxy.desk.body import refusal as _refusal
@@ -222,6 +223,7 @@ def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP
     return b"".join((fixed, said, digest, packed, sender, breaches, takes, transit.data))
 
 
+@compiled("verdict_pieces")
 def verdict_pieces(now: float, transits: Iterable[Decided], revision: str, keep_s: int) -> Iterator[list[bytes]]:
     """``pack_verdict`` for one turn, each body in pieces behind an empty one (``Journal.extend``): most are allowed and differ in person,
     entry and text only."""

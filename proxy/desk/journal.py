@@ -26,6 +26,7 @@ from collections import deque
 from collections.abc import Iterable
 from zlib import crc32
 
+from proxy.compiled import compiled
 from proxy.desk.disk import Disk, MemoryDisk, OsDisk
 from proxy.desk.scan import (
     Cut,
@@ -154,6 +155,7 @@ class Journal:
         self._buffer += (pack_length_crc(len(body), crc32(said)), said)
         return sequence
 
+    @compiled("journal_extend")
     def extend(self, kind: int, bodies: Iterable[list[bytes]]) -> int:
         """``append`` for many, each body in pieces, of which the first is empty; returns the sequence of the first, the others follow
         it."""

@@ -16,6 +16,8 @@ from typing import NamedTuple
 import opencc
 from xxhash import xxh3_64_intdigest
 
+from proxy.compiled import compiled
+
 SIGNATURE_SHORTEST = 2
 SIGNATURE_LONGEST = 16
 
@@ -116,7 +118,9 @@ def _easy(character: str) -> str | None:
 SPLITTERS = "|/\\*·•.-_~^+=#&'\"` \t"
 """What is put between characters to split a word."""
 # spelt out: a search for \\s is slow
-_SPACES = "".join(f"\\u{ord(one):04x}" for one in map(chr, range(0x10000)) if one.isspace())
+_SPACE = "".join(one for one in map(chr, range(0x10000)) if one.isspace())
+_SPACES = "".join(f"\\u{ord(one):04x}" for one in _SPACE)
+MARKS = SPLITTERS + _SPACE
 _MARKS = rf"|/\\*·•.\-_~^+=#&'\"`{_SPACES}"
 _BETWEEN = re.compile(rf"[{_MARKS}](?<=[\u3400-\u9fff].)[{_MARKS}]{{0,2}}(?=[\u3400-\u9fff])", re.DOTALL)
 # the mark first, then what stands before it: the scan for a mark is the fast part
@@ -128,6 +132,7 @@ def fold(text: str) -> str:
     return folding(text)[0]
 
 
+@compiled("folding")
 def folding(text: str) -> tuple[str, bool]:
     """The text folded, and whether there was dressing in it."""
     touched = set(_TOUCHED.findall(text))
@@ -152,6 +157,7 @@ def undressed(text: str) -> str:
     return _SPACED.sub("", fold(folded))
 
 
+@compiled("squeeze")
 def squeeze(folded: str) -> str:
     """Without what was put between Chinese characters to split a word (贷|款, 减/肥)."""
     return _BETWEEN.sub("", folded)
@@ -173,6 +179,7 @@ def numberless(text: str) -> str:
     return without_numbers(masked(text)).decode("utf-8", "surrogatepass")
 
 
+@compiled("without_numbers")
 def without_numbers(mask: bytes) -> bytes:
     """A masked text with every number as one 0."""
     return _ZEROS.sub(b"0", mask)
@@ -346,6 +353,7 @@ def links(folded: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+@compiled("contacts")
 def contacts(folded: str) -> tuple[str, ...]:
     """Telephone numbers in the text, dashes dropped."""
     run = LONG_RUN.search(folded)

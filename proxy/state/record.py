@@ -23,6 +23,7 @@ import struct
 from collections.abc import Sequence
 from typing import cast
 
+from proxy.compiled import compiled
 from proxy.message import ENTRY, Category, Consent, Entry, EntryState, OptOut, Pick, RefusedText
 from proxy.state import asked, facts, withdrawn
 from proxy.state.facts import position
@@ -200,6 +201,7 @@ def add(data: bytes, entry: Entry, now: int, keep_s: int, most: int = ENTRIES_MA
     return add_packed(data, entry.pack(), now, keep_s, most)
 
 
+@compiled("add_packed")
 def add_packed(data: bytes, packed: bytes, now: int, keep_s: int, most: int = ENTRIES_MAX, *, fresh: bool = False) -> bytes:
     """``add`` for an entry that has been packed already (the journal holds the same 32 bytes). ``fresh``: its id is new."""
     count = data[6]

@@ -26,6 +26,7 @@ from itertools import islice
 from pathlib import Path
 
 from proxy import folders
+from proxy.compiled import compiled
 from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked
 from proxy.state.aggregates import Aggregates
 from proxy.state.checkpoint import CheckpointFile, Slice
@@ -160,16 +161,9 @@ class SqliteStore:
 
     def swap_now(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
         """``swap`` for callers without a coroutine."""
-        return self._table.exchange_all(self._versioned(items))
-
-    def _versioned(self, items: list[tuple[int, int, bytes]]) -> Iterator[tuple[int, bytes, bytes]]:
-        """(key, what must be there now, what is to be there): each gets a version of its own, also one that is refused."""
-        new = self._version
+        version = self._version
         self._version += len(items)
-        for key, version, data in items:
-            new += 1
-            held = version.to_bytes(6, "big") if version else b""
-            yield key, held, new.to_bytes(6, "big") + data[6:] if len(data) > 7 else b""
+        return self._table.exchange_all(_versioned(items, version))
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Applies a change to one record whatever its version (replay's way in)."""
@@ -421,6 +415,15 @@ def _slices(numbers: Iterator[int]) -> Iterator[list[int]]:
 
 def _as_meta(position: Position) -> dict[str, str]:
     return {name: str(value) for name, value in position._asdict().items()}
+
+
+@compiled("versioned")
+def _versioned(items: list[tuple[int, int, bytes]], version: int) -> Iterator[tuple[int, bytes, bytes]]:
+    """(key, what must be there now, what is to be there): each gets a version of its own behind this one, also one that is refused."""
+    for key, before, data in items:
+        version += 1
+        held = before.to_bytes(6, "big") if before else b""
+        yield key, held, version.to_bytes(6, "big") + data[6:] if len(data) > 7 else b""
 
 
 def open_url(url: str, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> SqliteStore:

@@ -16,6 +16,8 @@ import os
 import struct
 from collections.abc import Iterable, Iterator
 
+from proxy.compiled import compiled
+
 _HEAD = struct.Struct(">Q")  # key << 24 | length
 _head = _HEAD.unpack_from
 _pack_head = _HEAD.pack
@@ -65,6 +67,7 @@ class Table:
             at += head & 0xFFFFFF
         return b""
 
+    @compiled("table_get_all")
     def get_all(self, keys: Iterable[int]) -> list[bytes]:
         """``get`` for many."""
         buckets, mask, split, mix = self._buckets, self._mask, self._split, self._mix
@@ -117,6 +120,7 @@ class Table:
         """``put``, but only over a record that begins with ``prefix`` (``b""``: only where there is none; None: always)."""
         return self.exchange_all([(key, prefix, record)])[0]
 
+    @compiled("table_exchange_all")
     def exchange_all(self, items: Iterable[tuple[int, bytes | None, bytes]]) -> list[bool]:
         """``exchange`` for many, in order; ValueError at the first that a table cannot hold."""
         buckets, mix, done = self._buckets, self._mix, []

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from proxy.compiled import compiled
 from proxy.wire.frame import Frame, renumbered
 from proxy.wire.tables import GENERIC_NACK, RESPONSE, SEQUENCE_MAX
 
@@ -54,16 +55,10 @@ class Asked:
 
     def add_all(self, requests: Sequence[Request], now: float) -> list[bytes]:
         """``add`` for many, each its own ticket: the pieces of their PDUs under consecutive numbers, to be joined."""
-        pieces: list[bytes] = []
-        waiting, sequence = self.waiting, self._last
-        if self._round or sequence + len(requests) > SEQUENCE_MAX:  # some numbers may still be in use
+        if self._round or self._last + len(requests) > SEQUENCE_MAX:  # some numbers may still be in use
             return [self.add(request.data, request, now)[1] for request in requests]
-        for request in requests:
-            sequence += 1
-            data = request.data
-            waiting[sequence] = (request, now, RESPONSE | data[6] << 8 | data[7])
-            pieces += (data[:12], sequence.to_bytes(4, "big"), data[16:])
-        self._last = sequence
+        pieces = _pieces(requests, now, self.waiting, self._last)
+        self._last += len(requests)
         return pieces
 
     def add_own(self, data: bytes) -> bytes:
@@ -109,3 +104,15 @@ class Asked:
         tickets = [ticket for ticket, _, _ in self.waiting.values()]
         self.waiting.clear()
         return tickets
+
+
+@compiled("asked_pieces")
+def _pieces(requests: Sequence[Request], now: float, waiting: dict[int, tuple[Any, float, int]], sequence: int) -> list[bytes]:
+    """PDUs under the numbers behind ``sequence``, in pieces to be joined; adds them to what waits."""
+    pieces: list[bytes] = []
+    for request in requests:
+        sequence += 1
+        data = request.data
+        waiting[sequence] = (request, now, RESPONSE | data[6] << 8 | data[7])
+        pieces += (data[:12], sequence.to_bytes(4, "big"), data[16:])
+    return pieces

@@ -6,6 +6,9 @@ A frame whose body cannot be read is still a frame: it can be answered, counted 
 
 from __future__ import annotations
 
+import struct
+
+from proxy.compiled import compiled
 from proxy.wire.tables import (
     COMMANDS,
     ESME_RINVOPTPARSTREAM,
@@ -15,6 +18,8 @@ from proxy.wire.tables import (
     TLVS,
     status_name,
 )
+
+_header = struct.Struct(">IIII").unpack_from
 
 
 class Malformed(Exception):
@@ -62,6 +67,20 @@ class Frame:
     def __repr__(self) -> str:
         status = status_name(self.command_status)
         return f"<{self.name} {status} sequence {self.sequence_number}, {len(self.data)} bytes>"
+
+
+@compiled("whole_pdus")
+def whole_pdus(data: bytes, position: int, most_bytes: int) -> list[Frame]:
+    """The whole PDUs from ``position`` on, up to one that is not all here or whose length cannot be true (§4.3.1)."""
+    found: list[Frame] = []
+    end = len(data)
+    while end - position >= 16:
+        length, command_id, status, sequence = _header(data, position)
+        if not 16 <= length <= most_bytes or length > end - position:
+            break
+        found.append(Frame(command_id, status, sequence, data[position : position + length]))
+        position += length
+    return found
 
 
 def renumbered(data: bytes, sequence: int) -> bytes:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol
 from proxy.wire import build
 from proxy.wire.asked import Asked, Request
 from proxy.wire.fields import read_fields
-from proxy.wire.frame import Frame, Malformed
+from proxy.wire.frame import Frame, Malformed, whole_pdus
 from proxy.wire.tables import (
     ALERT_NOTIFICATION,
     BINDS,
@@ -194,36 +194,39 @@ class Session:
             data = self._rest + data
         waiting = self._asked.waiting
         accept = self._accept
-        position, end = 0, len(data)
-        while self.closing is None and end - position >= 16:
-            length, command_id, status, sequence = _header(data, position)
-            if not 16 <= length <= self._most_bytes:
-                break
-            stop = position + length
-            if stop > end:
-                break
-            frame = Frame(command_id, status, sequence, data[position:stop])
-            position = stop
-            if command_id in accept:
-                requests.append(frame)
-            elif command_id & RESPONSE:
-                sent = waiting.get(sequence)
+        position, read_on = 0, self.closing is None
+        while read_on:
+            read_on, most_bytes = False, self._most_bytes
+            for frame in whole_pdus(data, position, most_bytes):
+                command_id = frame.command_id
+                position += len(frame.data)
+                if command_id in accept:
+                    requests.append(frame)
+                    continue
+                sent = waiting.get(frame.sequence_number) if command_id & RESPONSE else None
                 if sent is not None and (command_id == sent[2] or command_id == GENERIC_NACK):
-                    del waiting[sequence]
+                    del waiting[frame.sequence_number]
                     answers.append((sent[0], frame))
-                else:
-                    self._unasked(frame, strays)
-                    accept = self._accept
-            else:
-                self.asides += 1
-                before = len(requests)
-                self._owed += before  # an unbind must know what came before it in the same read
-                self._request(frame, requests, now)
-                self._owed -= before
-                accept = self._accept
+                    continue
+                self._aside(frame, requests, strays, now)
+                accept, read_on = self._accept, self.closing is None
+                if not read_on or self._most_bytes != most_bytes:  # what is behind it is dropped, or read otherwise
+                    break
+                read_on = False
         self._owed += len(requests)
         self._keep(data, position)
         return Received(requests, answers, strays)
+
+    def _aside(self, frame: Frame, requests: list[Frame], strays: list[tuple[int, Frame]], now: float) -> None:
+        """What is neither a request to be handed out nor an answer that is waited for."""
+        if frame.command_id & RESPONSE:
+            self._unasked(frame, strays)
+            return
+        self.asides += 1
+        before = len(requests)
+        self._owed += before  # an unbind must know what came before it in the same read
+        self._request(frame, requests, now)
+        self._owed -= before
 
     def _keep(self, data: bytes, position: int) -> None:
         """Keeps an unfinished PDU; a length that cannot be true is seen as soon as the header is there (§4.3.1)."""

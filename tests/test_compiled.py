@@ -1,0 +1,267 @@
+"""The compiled twins do what the pure functions do, to the octet; what they cannot do they hand over.
+
+Each twin is asked beside its function. That the tests of their rooms pass without the twins, too, is a test of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy import compiled
+from proxy.compiled import PURE
+from proxy.desk.journal import Journal, MemoryDisk
+from proxy.message import ENTRY
+from proxy.number import NotARecipient
+from proxy.policy import text as _text  # noqa: F401 # registers its functions
+from proxy.state import record, sqlite  # noqa: F401 # likewise
+from proxy.state.table import KEY_MAX, Table
+from proxy.wire.frame import Frame
+from proxy.wire.tables import SEQUENCE_MAX
+from tests.needs import needs
+
+HERE = Path(__file__).resolve().parent
+ROOMS = [
+    "wire",
+    "state",
+    "desk/test_journal.py",
+    "desk/test_entries.py",
+    "policy/test_text.py",
+    "test_number.py",
+    "test_relay.py",
+]
+"""Tests of the rooms that have twins, and of what they carry."""
+
+
+def twin(name: str) -> Any:
+    return getattr(compiled._HOT, name)
+
+
+def said(function: Any, *given: Any, **named: Any) -> Any:
+    """What comes of it, a refusal included."""
+    try:
+        found = function(*given, **named)
+        return list(found) if hasattr(found, "send") else found
+    except Exception as error:  # noqa: BLE001 # whatever it is: the twin must raise the same
+        return type(error), str(error)
+
+
+@needs("gcc")
+def test_every_function_that_wants_a_twin_has_one() -> None:
+    assert compiled.BUILT
+    assert [name for name in PURE if not hasattr(compiled._HOT, name)] == []
+
+
+# ---------------------------------------------------------------------------------------------------------------- texts
+
+LETTERS = st.text(
+    st.one_of(
+        st.sampled_from("退订回复T券優惠Ａａ０аο贷丨款|·-_. \u3000\u200b\n①𝐀\ud800ﬁ㍿ßİ0019,，【】"),
+        st.characters(),
+    ),
+    max_size=60,
+)
+DIGITS = st.text("0123456789-x 贷", max_size=40)
+
+
+@needs("gcc")
+@given(LETTERS)
+def test_texts_are_folded_alike(text: str) -> None:
+    folded, dressed = PURE["folding"](text)
+    assert twin("folding")(text) == (folded, dressed)
+    assert (twin("folding")(text)[0] is text) == (folded is text) or not text
+
+
+@needs("gcc")
+@given(LETTERS, st.integers(1_900, 2_200))
+def test_texts_of_any_length_are_folded_alike(text: str, length: int) -> None:
+    long = (text * length)[:length]
+    assert twin("folding")(long) == PURE["folding"](long)
+
+
+@needs("gcc")
+def test_every_character_is_folded_alike() -> None:
+    for start in range(0, 0x11000, 7):
+        text = "".join(map(chr, range(start, start + 7)))
+        assert twin("folding")(text) == PURE["folding"](text), f"U+{start:04X}"
+
+
+@needs("gcc")
+@given(LETTERS)
+def test_what_splits_words_is_taken_out_alike(text: str) -> None:
+    assert twin("squeeze")(text) == PURE["squeeze"](text)
+    assert (twin("squeeze")(text) is text) == (PURE["squeeze"](text) is text)
+
+
+@needs("gcc")
+def test_every_mark_between_two_characters_is_taken_out_alike() -> None:
+    for code in range(0x10000):
+        for marks in (chr(code), f"{chr(code)}|.", f"||{chr(code)}|"):
+            text = f"贷{marks}款"
+            assert twin("squeeze")(text) == PURE["squeeze"](text), f"U+{code:04X}"
+
+
+@needs("gcc")
+@given(DIGITS)
+def test_numbers_are_found_alike(text: str) -> None:
+    assert twin("contacts")(text) == PURE["contacts"](text)
+    mask = text.encode()
+    assert twin("without_numbers")(mask) == PURE["without_numbers"](mask)
+
+
+@needs("gcc")
+@given(
+    st.one_of(
+        st.from_regex(r"(\+?86|0086)?1[3-9][0-9]{9}", fullmatch=True),
+        st.text("0123456789 -²", max_size=14),
+        st.from_regex(r"14400[0-9]{6}", fullmatch=True),
+        st.just("8699999999999"),
+    ),
+    st.booleans(),
+)
+def test_people_are_told_apart_alike(spelling: str, as_octets: bool) -> None:
+    spelt = spelling.encode() if as_octets else spelling
+    found, wanted = said(twin("recipient_of"), spelt), said(PURE["recipient_of"], spelt)
+    assert found == wanted
+    assert isinstance(found, int) or found[0] is NotARecipient
+
+
+# ---------------------------------------------------------------------------------------------------------------- records
+
+KEYS = st.one_of(
+    st.integers(0, 40), st.integers(13_000_000_000, 13_000_000_040), st.integers(-3, KEY_MAX + 3), st.just(1 << 70)
+)
+STEPS = st.lists(
+    st.tuples(KEYS, st.sampled_from([None, b"", b"a", b"ab", b"b"]), st.binary(max_size=3).map(b"a".__add__) | st.just(b""))
+)
+
+
+@needs("gcc")
+@given(STEPS, st.integers(1, (1 << 29) - 1))
+def test_tables_hold_the_same(steps: list[tuple[int, bytes | None, bytes]], mix: int) -> None:
+    one, other = Table(mix), Table(mix)
+    for step in steps:
+        assert said(twin("table_exchange_all"), one, [step]) == said(PURE["table_exchange_all"], other, [step])
+    asked = [key for key, _, _ in steps if 0 <= key <= KEY_MAX] + [7]
+    assert twin("table_get_all")(one, asked) == PURE["table_get_all"](other, asked)
+    assert (one._buckets, one.changed, len(one)) == (other._buckets, other.changed, len(other))
+
+
+@needs("gcc")
+def test_tables_grow_alike() -> None:
+    one, other = Table(12_345), Table(12_345)
+    items = [(13_000_000_000 + 7 * number, b"", b"x" * (1 + number % 5)) for number in range(30_000)]
+    twin("table_exchange_all")(one, items)
+    PURE["table_exchange_all"](other, items)
+    assert one._buckets == other._buckets
+    assert twin("table_get_all")(one, [key for key, _, _ in items]) == [data for _, _, data in items]
+
+
+RECORDS = st.tuples(KEYS, st.integers(0, (1 << 48) - 1), st.one_of(st.just(b"\0" * 7), st.binary(min_size=8, max_size=80)))
+
+
+@needs("gcc")
+@given(st.lists(RECORDS), st.integers(0, (1 << 47)))
+def test_records_get_the_same_versions(items: list[tuple[int, int, bytes]], version: int) -> None:
+    assert list(twin("versioned")(items, version)) == list(PURE["versioned"](items, version))
+
+
+@needs("gcc")
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 100), st.integers(0, 255)), max_size=70),
+    st.booleans(),
+    st.integers(0, 120),
+)
+def test_entries_are_added_alike(entries: list[tuple[int, int, int]], fresh: bool, now: int) -> None:
+    one = other = record.EMPTY
+    for number, (port, time, sort) in enumerate(entries, 1):
+        packed = ENTRY.pack(number << 16, sort, time, 1, port, 9)
+        one = twin("add_packed")(one, packed, now, 60, fresh=fresh)
+        other = PURE["add_packed"](other, packed, now, 60, fresh=fresh)
+        assert one == other
+
+
+# ---------------------------------------------------------------------------------------------------------------- journal and wire
+
+
+@needs("gcc")
+@given(st.lists(st.lists(st.binary(max_size=40), min_size=1, max_size=6)), st.integers(1, 255))
+def test_journals_are_the_same(bodies: list[list[bytes]], kind: int) -> None:
+    one, other = Journal(MemoryDisk(), 0), Journal(MemoryDisk(), 0)
+    first = twin("journal_extend")(one, kind, [[b"", *pieces] for pieces in bodies])
+    assert first == PURE["journal_extend"](other, kind, [[b"", *pieces] for pieces in bodies])
+    assert one._buffer == other._buffer
+    assert one._next == other._next
+
+
+def pdu(command_id: int, body: bytes, length: int | None = None) -> bytes:
+    head = (16 + len(body) if length is None else length, command_id, 0, 7)
+    return b"".join(one.to_bytes(4, "big") for one in head) + body
+
+
+PDUS = st.builds(
+    pdu, st.integers(0, (1 << 32) - 1), st.binary(max_size=30), st.one_of(st.none(), st.none(), st.integers(0, 60))
+)
+
+
+@needs("gcc")
+@given(st.lists(PDUS, max_size=5).map(b"".join), st.integers(0, 20), st.integers(0, 20), st.integers(16, 50))
+def test_octets_are_cut_into_the_same_frames(data: bytes, position: int, cut: int, most: int) -> None:
+    data = data[: max(0, len(data) - cut)]
+
+    def told(frames: list[Frame]) -> list[tuple[int, int, int, bytes]]:
+        return [(one.command_id, one.command_status, one.sequence_number, one.data) for one in frames]
+
+    assert told(twin("whole_pdus")(data, position, most)) == told(PURE["whole_pdus"](data, position, most))
+
+
+@needs("gcc")
+@given(st.lists(PDUS.filter(lambda data: len(data) >= 16), max_size=5), st.integers(0, SEQUENCE_MAX - 10))
+def test_requests_get_the_same_numbers(pdus: list[bytes], last: int) -> None:
+    requests = [SimpleNamespace(data=data) for data in pdus]
+    one: dict[int, Any] = {}
+    other: dict[int, Any] = {}
+    assert b"".join(twin("asked_pieces")(requests, 1.5, one, last)) == b"".join(
+        PURE["asked_pieces"](requests, 1.5, other, last)
+    )
+    assert one == other
+
+
+# ---------------------------------------------------------------------------------------------------------------- without
+
+
+def test_without_the_twins_their_rooms_tests_pass() -> None:
+    env = os.environ | {"GATE106_PURE": "1"}
+    env.pop("PYTEST_ADDOPTS", None)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+        *[str(HERE / room) for room in ROOMS],
+    ]
+    done = subprocess.run(command, cwd=HERE.parent, env=env, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+
+
+@needs("gcc")
+def test_twins_of_another_text_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled._HOT, "SOURCE", "0" * 16)
+    assert compiled._built() is None
+
+
+def test_whoever_wants_none_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATE106_PURE", "1")
+    assert compiled._built() is None
