@@ -41,7 +41,7 @@ def _build(root: Path) -> Path:
         "proxy.hot",
         [str(root / SOURCE)],
         define_macros=[("GATE106_SOURCE", f'"{digest}"')],
-        extra_compile_args=["-O2"],
+        extra_compile_args=["-O2", "-g0"],
     )
     with tempfile.TemporaryDirectory(prefix="gate106-build-") as folder:
         distribution = Distribution(

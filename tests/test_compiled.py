@@ -30,8 +30,12 @@ from tests.needs import needs
 
 HERE = Path(__file__).resolve().parent
 ROOMS = [
-    "wire",
-    "state",
+    "wire/test_session.py",
+    "wire/test_submit.py",
+    "wire/test_vectors.py",
+    "state/test_table.py",
+    "state/test_record.py",
+    "state/test_sqlite.py",
     "desk/test_journal.py",
     "desk/test_entries.py",
     "policy/test_text.py",
