@@ -37,7 +37,7 @@ PROGRAMS: dict[str, Program] = {
     "prometheus": Program(("prometheus", "promtool"), None, "apt-get install prometheus"),
     "alertmanager": Program(("prometheus-alertmanager", "amtool"), None, "apt-get install prometheus-alertmanager"),
     "wget": Program(("wget", "ip", "unshare"), None, "apt-get install wget iproute2"),
-    "gcc": Program(("gcc",), None, "apt-get install gcc python3-dev && rm .venv/.installed && make install"),
+    "gcc": Program(("gcc",), None, "apt-get install gcc libc6-dev && rm .venv/.installed && make install"),
     "tshark": Program(("tshark",), None, "apt-get install tshark"),
 }
 
