@@ -11,6 +11,9 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
     consented.py  who agreed to what, in bitmaps too        withdrawn.py   what a person took back of it
     erased.py  who was forgotten, by a keyed hash           told.py        requests that must not be dealt with twice
     sqlite.py  the embedded engine                          checkpoint.py  writes its file
+    valkey.py  the shared engine                            merging.py     what one node can vouch for, put back into a record
+    servers.py which server has which part of the records   connection.py  one connection to a server
+    functions.py  what the server does with them
 
 Errors:  StateError ─┬─ StoreLocked      another gate has it; says which process
                      ├─ StateMismatch    state and journal do not belong together, or a promise of the first start is broken
@@ -68,7 +71,8 @@ class Counting(Protocol):
 
 
 class Store(Protocol):
-    """Records by number with versions: 0 = absent; a version is never used twice, also across expiry and restarts."""
+    """Records by number with versions: 0 = absent; a version is never used twice, also across expiry and restarts. Below 0: what is known
+    here, for the store is out of reach."""
 
     waits: bool
     """Whether ``load`` and ``swap`` ever suspend: what comes for a person meanwhile must then wait its turn."""
@@ -77,6 +81,9 @@ class Store(Protocol):
     def counters(self) -> Counting: ...
     @property
     def listed(self) -> Listed: ...
+
+    async def open(self) -> None:
+        """Reaches what is not in this process. StateError where that cannot be."""
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         """(version, record) of each key; (0, EMPTY) for an absent one. OSError while the store is out of reach."""
@@ -156,8 +163,10 @@ def open_store(url: str, **options: Any) -> Any:
     scheme, found, _ = url.partition(":")
     name = scheme.partition("+")[0]
     listed = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    secure = name not in listed and name.endswith("s")
+    name = name.removesuffix("s") if secure else name
     module = importlib.import_module(f"{__name__}.{name}") if found and name in listed else None
-    if module is None or not hasattr(module, "open_url"):
+    if module is None or not hasattr(module, "open_url") or (secure and not getattr(module, "SECURE", False)):
         engines = [one for one in listed if hasattr(importlib.import_module(f"{__name__}.{one}"), "open_url")]
         raise StateError(f"store {url!r}: unknown engine {scheme!r} (one of {', '.join(engines)})")
     return module.open_url(url, **options)

@@ -93,3 +93,14 @@ def forgotten(data: bytes, refusal: OptOut, now: int) -> bytes:
         if one.name == name and one.confirmed <= now - CONFIRM_AGAIN_S:
             data = _cut(data, one)
     return data
+
+
+def with_replies_of(data: bytes, other: bytes) -> bytes:
+    """The record that also knows what another copy of it knows: to which ports refusals were sent, the later confirmation of each."""
+    for theirs in _all(other):
+        same = [one for one in _all(data) if (one.port, one.name) == (theirs.port, theirs.name)]
+        if not same:
+            data = _put(data, theirs.port, theirs.name, theirs.confirmed)
+        elif same[0].confirmed < theirs.confirmed:
+            data = _put(_cut(data, same[0]), theirs.port, theirs.name, theirs.confirmed)
+    return data

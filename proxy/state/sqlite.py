@@ -145,6 +145,9 @@ class SqliteStore:
 
     # -- the store
 
+    async def open(self) -> None:
+        """All is here."""
+
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         return self.load_now(keys)
 

@@ -1,0 +1,71 @@
+"""Functions: what Valkey itself does for the gate, in one library that is named by its own contents.
+
+In: nothing. Out: the library's source, its name, the names of what is in it. Never: a connection.
+
+A library is never replaced: one with other contents has another name, and so do its functions. While nodes of two versions run side by
+side each finds its own; what no gate calls any more may be deleted (``FUNCTION DELETE``).
+
+    swap(keys; seconds, flags, record…)     stores each record whose first six bytes are the version that is held; "1" or "0" for each
+    hold(key; owner, milliseconds)          the owner's from now on for so long, unless somebody else has it: then says who
+
+A version is the server's time in 10 µs since 2023, or one more than the version before where that is later: for one key it never comes
+twice. A record that became empty stays for a minute as a bare version, so that not even a clock that goes back a little gives out a
+version again while somebody may still hold it. Records have 48 bits for it: until 2112.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+TOMB_MS = 60_000
+"""A swap is never so long under way: its connection would have been dropped."""
+_SOURCE = f"""
+local ZERO = '\\0\\0\\0\\0\\0\\0'
+
+local function swap_NAME(keys, args)
+  local clock = redis.call('TIME')
+  local now = (clock[1] - 1700000000) * 100000 + math.floor(clock[2] / 10)
+  local seconds, flags, told = args[1], args[2], {{}}
+  for i, key in ipairs(keys) do
+    local new = args[i + 2]
+    local held = redis.call('GETRANGE', key, 0, 7)
+    local version = ZERO
+    if #held == 8 then version = string.sub(held, 1, 6) end
+    if version ~= string.sub(new, 1, 6) then
+      told[i] = '0'
+    else
+      local following = now
+      if #held >= 7 then
+        local before = struct.unpack('>I6', held)
+        if before >= following then following = before + 1 end
+      end
+      local record = struct.pack('>I6', following) .. string.sub(new, 7)
+      if #record > 7 then
+        if string.byte(flags, i) == 49 then
+          redis.call('SET', key, record, 'EX', seconds)
+        else
+          redis.call('SET', key, record)
+        end
+      elseif #held > 0 then
+        redis.call('SET', key, record, 'PX', {TOMB_MS})
+      end
+      told[i] = '1'
+    end
+  end
+  return table.concat(told)
+end
+
+local function hold_NAME(keys, args)
+  local held = redis.call('GET', keys[1])
+  if held and held ~= args[1] then return held end
+  redis.call('SET', keys[1], args[1], 'PX', args[2])
+  return args[1]
+end
+
+redis.register_function('g106_swap_NAME', swap_NAME)
+redis.register_function('g106_hold_NAME', hold_NAME)
+"""
+VERSION = sha256(_SOURCE.encode()).hexdigest()[:8]
+LIBRARY = f"g106_{VERSION}"
+SOURCE = f"#!lua name={LIBRARY}" + _SOURCE.replace("NAME", VERSION)
+SWAP, HOLD = f"g106_swap_{VERSION}", f"g106_hold_{VERSION}"

@@ -1,0 +1,479 @@
+"""valkey: the shared store. Records are in Valkey, where all nodes see them; this node keeps a copy of what it knows for when it cannot ask.
+
+In: numbers, versions, records. Out: the same; from the copy, with versions below 0, while the store is out of reach. Never: a person's
+number in Valkey (keys are made of a keyed hash), a second try inside ``load`` or ``swap``, a call that is taken back.
+
+    PREFIX{tag}<keyed hash>    a record, its version in front       PREFIX{tag}:born     drawn when this part was first used
+    PREFIX{tag}:node:N         who is node N at the moment          (tags: servers.py; what Valkey does with them: functions.py)
+
+The copy is the embedded store, all of it: this node's journal makes it safe, replay and checkpoints bring it back. What is no record (lists,
+orders, cases, the mailbox, aggregates) is in it alone. A record is written to the copy as soon as Valkey has taken it.
+
+**Out of reach** is one part or all: a call was overdue or refused. Nothing waits then: ``load`` gives the copy's records with versions below
+0, ``swap`` takes those. What was under way is judged again on the copy. When a part is reached again, what this node has noted since a
+minute before is *owed* to it: put back into records (merging.py) at once where they are asked for, for all others by a walk through the
+copy beside the traffic. That mends a failover that lost the last writes; a store that comes back empty gets all that its nodes know.
+
+The bound that remains: while nodes cannot ask, each counts only what it knows, so that a person may get what a cap allows once from each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+
+from proxy.state import StateError
+from proxy.state.connection import Address, Connection, Login, StoreDown, StoreRefused
+from proxy.state.functions import HOLD, SOURCE, SWAP
+from proxy.state.merging import merged, newest_of, with_words
+from proxy.state.record import EMPTY, REPLY_S
+from proxy.state.servers import Servers, settled
+from proxy.state.sqlite import SqliteStore
+
+log = structlog.get_logger()
+
+SECURE = True
+"""``valkeys://`` is this engine, too: over TLS."""
+PORT = 6379
+PREFIX = b"g106:"
+FORM = 1
+"""Of keys and records; a store of another form is refused."""
+HASH_BYTES = 12
+"""Of the keyed hash in a key: among a billion persons two alike have odds of 1 in 10**11."""
+NAMES_MAX = 50_000
+"""Keys that are remembered between ``load`` and ``swap``: hashing one takes longer than looking it up. Two generations."""
+KEYS_MAX = 256
+"""Of one call: more would keep the server from others for half a millisecond."""
+HELD_MS, HOLD_S = 10_000, 2.0
+"""A node's number is its own for so long after it was last heard of, and it is heard of so often."""
+OWED_BATCH = 128
+"""Persons whose records are mended in one go."""
+START_S = 900.0
+"""A start looks back so far: what was open at the end of the last life is unknown now, which matters for ten minutes."""
+DEADLINE_S, REASSERT_S, PARTS = 0.25, 60.0, 16
+_TAKEN = ord("1")
+_ENDS, _STAYS = ord("1"), ord("0")
+"""Whether time alone empties a record: one without a fact."""
+
+
+class ValkeyStore(SqliteStore):
+    """One node's view of the shared store, and its copy."""
+
+    waits = True
+
+    def __init__(
+        self,
+        addresses: Sequence[Address],
+        local: Path | None,
+        *,
+        secret: bytes,
+        login: Login = Login(),  # noqa: B008 # a frozen value
+        cluster: bool = False,
+        node: int = 0,
+        parts: int = PARTS,
+        deadline_s: float = DEADLINE_S,
+        reassert_s: float = REASSERT_S,
+        now: Callable[[], float] = time.time,
+        **options: Any,
+    ) -> None:
+        """``secret``: of the keyed hash, the same on all nodes. ``local``: the copy's file (see SqliteStore)."""
+        super().__init__(local, **options)
+        self._secret = hashlib.blake2b(secret, digest_size=32, person=b"gate106 people").digest()
+        self._hash = hashlib.blake2b(key=self._secret, digest_size=HASH_BYTES)
+        self._check = hashlib.blake2b(self._secret, digest_size=8, person=b"gate106 check").hexdigest()
+        self.node, self._parts, self._reassert_s, self._now = node, parts, reassert_s, now
+        self._identity = self._meta.get("identity") or os.urandom(16).hex()
+        self._names: dict[int, tuple[bytes, int]] = {}
+        self._older_names: dict[int, tuple[bytes, int]] = {}
+        self._keep_s = REPLY_S
+        self._owed: set[int] = set()
+        """Persons whose records may lack something."""
+        self._pushing: set[int] = set()
+        """... and are getting it at this moment."""
+        self._begun = int(now())
+        self._since = [int(now() - START_S)] * parts
+        """Since when this node's copy decides about its own, by part."""
+        self._walking = set(range(parts))
+        """Parts any of whose records may lack something."""
+        self._born: list[str] = [self._meta.get(f"born:{part}", "") for part in range(parts)]
+        self._note({"identity": self._identity})
+        self._tasks: list[asyncio.Task[None]] = []
+        self._owing = asyncio.Event()
+        self.mended = 0
+        """Records that lacked something, and got it back."""
+        self._servers = Servers(
+            addresses,
+            login,
+            cluster=cluster,
+            parts=parts,
+            deadline_s=deadline_s,
+            reached=self._reached,
+            lost=self._lost,
+        )
+        self._heads = [PREFIX + b"{" + tag + b"}" for tag in self._servers.tags]
+        if cut_off := self._meta.get("cut_off", ""):  # the process died amid it
+            self._since = [min(int(cut_off), *self._since)] * parts
+
+    # -- its life
+
+    async def open(self) -> None:
+        """Reaches the store. Raises StateError where it cannot be used; a node that has used it before starts cut off instead."""
+        try:
+            await self._servers.open()
+        except StoreRefused as error:
+            self._servers.close()
+            raise StateError(f"store: {error}") from None
+        except StoreDown as error:
+            if not all(self._born):
+                self._servers.close()
+                raise StateError(f"store: {error.strerror}: it must be in reach when a node first uses it") from None
+            log.warning("store out of reach: this node goes by what it knows", why=error.strerror)
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._hold_on()), loop.create_task(self._settle())]
+        self._owing.set()
+
+    def close(self) -> None:
+        self.halt()
+        super().close()
+
+    def halt(self) -> None:
+        """Lets go of the servers and nothing else: what others see of a process that died."""
+        for task in self._tasks:
+            task.cancel()
+        self._servers.close()
+
+    @property
+    def up(self) -> bool:
+        """Whether all parts are in reach."""
+        return self._servers.up
+
+    @property
+    def why(self) -> str:
+        """Why not; empty if they are."""
+        return self._servers.why
+
+    @property
+    def owed(self) -> int:
+        """Persons, and parts, whose records may lack something that this node knows."""
+        return len(self._owed) + len(self._pushing) + len(self._walking)
+
+    # -- the store
+
+    async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
+        found, cut_off = await self._fetch(tuple(keys))
+        if self._owed or self._walking or self._pushing:
+            self._mend(found)
+        for key in cut_off:
+            version, data = self.load_now((key,))[key]
+            found[key] = (-1 - version, data)
+        return found
+
+    async def _fetch(self, keys: Sequence[int]) -> tuple[dict[int, tuple[int, bytes]], list[int]]:
+        """What the store has, and whose record it could not be asked for."""
+        asked: list[tuple[list[int], asyncio.Future[Any], int]] = []
+        cut_off: list[int] = []
+        for part, some in self._by_part(keys):
+            if self._servers.at[part] is None:
+                cut_off += some
+            else:
+                names = [self._name(key)[0] for key in some]
+                asked.append((some, self._servers.call(part, "MGET", *names), part))
+        found: dict[int, tuple[int, bytes]] = {}
+        number = int.from_bytes
+        for some, answer, part in asked:
+            try:
+                rows = await answer
+            except (StoreDown, StoreRefused) as error:
+                self._servers.doubt(part, str(error))
+                cut_off += some
+                continue
+            for key, data in zip(some, rows, strict=True):
+                found[key] = (number(data[:6], "big"), data) if data is not None and len(data) > 7 else (0, EMPTY)
+        return found, cut_off
+
+    async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
+        done = await self._exchange(items)
+        hold = super().hold
+        amid = self._owed or self._pushing
+        for (key, version, data), taken in zip(items, done, strict=True):
+            if taken and version >= 0:
+                if amid and (key in self._owed or key in self._pushing):  # somebody told the copy something meanwhile
+                    data = with_words(data, self.held(key), self._since[self._name(key)[1]])
+                hold(key, data)
+        return done
+
+    async def _exchange(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
+        """``swap``; the copy learns only of what it decides alone."""
+        done = [False] * len(items)
+        shared: dict[int, list[int]] = {}
+        for place, (key, version, _) in enumerate(items):
+            if version < 0:
+                done[place] = self._swap_here(items[place])
+            else:
+                shared.setdefault(self._group(self._name(key)[1]), []).append(place)
+        asked = [
+            (places, self._ask_swap(part, [items[place] for place in places]), part)
+            for part, all_places in shared.items()
+            for places in _pieces(all_places)
+        ]
+        for places, answer, part in asked:
+            try:
+                said = await answer
+            except (
+                StoreDown,
+                StoreRefused,
+            ) as error:  # taken or not: it is judged again on the copy, and merging removes what was
+                self._servers.doubt(part, str(error))
+                self._owed.update(items[place][0] for place in places)
+                continue
+            for place, taken in zip(places, said, strict=True):
+                done[place] = taken == _TAKEN
+        return done
+
+    def _ask_swap(self, part: int, items: Sequence[tuple[int, int, bytes]]) -> asyncio.Future[Any]:
+        names = [self._name(key)[0] for key, _, _ in items]
+        records = [version.to_bytes(6, "big") + data[6:] for _, version, data in items]
+        flags = bytes(_ENDS if len(data) == 7 + data[6] * 32 else _STAYS for data in records)
+        return self._servers.call(part, "FCALL", SWAP, len(names), *names, self._keep_s, flags, *records)
+
+    def _swap_here(self, item: tuple[int, int, bytes]) -> bool:
+        key, version, data = item
+        taken = self.swap_now([(key, -1 - version, data)])[0]
+        if taken and self._servers.at[self._group(self._name(key)[1])] is not None:  # a walk may have passed it already
+            self._owe(key)
+        return taken
+
+    def hold(self, key: int, data: bytes) -> None:
+        """Changes the copy; what of it this node vouches for reaches the store afterwards."""
+        super().hold(key, data)
+        if self._tasks:  # before, all are walked through anyway
+            self._owe(key)
+
+    def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
+        self._keep_s = max(keep_s, REPLY_S)
+        return super().sweep(now, keep_s, buckets)
+
+    # -- keys and parts
+
+    def _name(self, key: int) -> tuple[bytes, int]:
+        """The key in the store, and its part."""
+        found = self._names.get(key) or self._older_names.get(key)
+        if found is None:
+            hashed = self._hash.copy()
+            hashed.update(key.to_bytes(6, "big"))
+            digest = hashed.digest()
+            part = digest[0] % self._parts
+            found = self._heads[part] + digest, part
+            if len(self._names) >= NAMES_MAX:
+                self._older_names, self._names = self._names, {}
+            self._names[key] = found
+        return found
+
+    def _group(self, part: int) -> int:
+        """The part by which a call about this part is known: one server takes calls about all of its parts together."""
+        return part if self._servers.cluster else 0
+
+    def _by_part(self, keys: Sequence[int]) -> Iterable[tuple[int, list[int]]]:
+        if self._servers.cluster:
+            parts: dict[int, list[int]] = {}
+            for key in keys:
+                parts.setdefault(self._name(key)[1], []).append(key)
+        else:
+            parts = {0: list(keys)}
+        for part, some in parts.items():
+            for at in range(0, len(some), KEYS_MAX):
+                yield part, some[at : at + KEYS_MAX]
+
+    # -- lost and reached
+
+    def _lost(self, parts: list[int]) -> None:
+        if self._servers.closed:
+            return
+        since = int(self._now() - self._reassert_s) - 1
+        log.warning("store out of reach: this node goes by what it knows", parts=len(parts), why=self._servers.why)
+        for part in parts:
+            self._since[part] = min(since, self._since[part]) if part in self._walking else since
+            self._walking.add(part)
+        if not self._meta.get("cut_off"):
+            self._note({"cut_off": str(since)})
+
+    async def _reached(self, connection: Connection, parts: list[int]) -> None:
+        """Makes sure that this is our store, and notes what it may lack."""
+        try:
+            await connection.call("FUNCTION", "LOAD", SOURCE)
+        except StoreRefused as error:
+            if "already exists" not in str(error):
+                raise
+        drawn = f"{FORM} {self._parts} {self._check} {os.urandom(8).hex()}"
+        answers = [connection.call("SET", self._heads[part] + b":born", drawn, "NX", "GET") for part in parts]
+        for part, said in zip(parts, await settled(answers), strict=True):
+            if isinstance(said, Exception):
+                raise said
+            self._recognise(part, said.decode() if said else drawn)
+        await self._claim(connection, parts[0])
+        self._owing.set()
+        log.info("store reached", server=str(connection.address), parts=len(parts))
+
+    def _recognise(self, part: int, born: str) -> None:
+        form, count, check, _ = [*born.split(" "), "", "", ""][:4]
+        if (form, count) != (str(FORM), str(self._parts)):
+            raise StoreRefused(
+                f"it was made with {count} parts, form {form}: this node has {self._parts} (shared.parts), form {FORM}"
+            )
+        if check != self._check:
+            raise StoreRefused("it was made with another secret: shared.secret must be the same on all nodes")
+        known = self._born[part]
+        if known and known != born:
+            log.warning("this part of the store has lost everything: it gets back what this node knows", part=part)
+            self._since[part] = 0
+            self._walking.add(part)
+        if known != born:
+            self._born[part] = born
+            self._note({f"born:{part}": born})
+
+    async def _claim(self, connection: Connection, part: int) -> None:
+        """The node's number is ours. One part of each server is asked: two nodes that share a number meet there."""
+        key = self._heads[part] + b":node:%d" % self.node
+        said = await connection.call("FCALL", HOLD, 1, key, self._identity, HELD_MS)
+        if said.decode() != self._identity:
+            raise StoreRefused(f"node {self.node} is another gate, on another copy of the state: give each its own `node:`")
+
+    async def _hold_on(self) -> None:
+        """Keeps the node's number, and notices when the store was emptied."""
+        while True:
+            await asyncio.sleep(HOLD_S)
+            for part, connection in {id(at): (part, at) for part, at in enumerate(self._servers.at)}.values():
+                if connection is None:
+                    continue
+                try:
+                    await self._claim(connection, part)
+                    born = await connection.call("GET", self._heads[part] + b":born")
+                except StoreDown:
+                    continue  # the connection has ended, and says so itself
+                except StoreRefused as error:
+                    log.error("node number lost", why=str(error))
+                    continue
+                if (born or b"").decode() != self._born[part]:
+                    connection.end(f"{connection.address} was emptied")
+
+    # -- what is owed
+
+    def _owe(self, key: int) -> None:
+        self._owed.add(key)
+        self._owing.set()
+
+    def _mend(self, found: dict[int, tuple[int, bytes]]) -> None:
+        """Puts what this node vouches for into what was loaded."""
+        for key, (version, data) in found.items():
+            part = self._name(key)[1]
+            if key in self._owed or part in self._walking or key in self._pushing:
+                found[key] = version, merged(data, self.held(key), self.node, self._since[part], self._begun)
+
+    async def _settle(self) -> None:
+        """Mends records in the background, as soon as there is something to mend and somebody to tell."""
+        while True:
+            await self._owing.wait()
+            try:
+                if any(self._servers.at[part] is not None for part in self._walking):
+                    await self._walk()
+                elif self._owed and self._servers.up:
+                    await self._push(self._some_owed())
+                else:
+                    if self._servers.up and self._meta.get("cut_off"):
+                        self._note({"cut_off": ""})
+                    self._owing.clear()
+                    continue
+            except Exception as error:  # whatever it is: the others must be told all the same
+                log.error("records not mended: a fault of gate106, please report it", exc_info=error)
+            await asyncio.sleep(0.001 if self._servers.up else 0.05)
+
+    def _some_owed(self) -> list[int]:
+        return [key for key, _ in zip(self._owed, range(OWED_BATCH), strict=False)]
+
+    async def _push(self, keys: list[int]) -> None:
+        """One load and one swap. Also where nothing is missing: a swap that is still under way somewhere is then too late."""
+        self._owed.difference_update(keys)
+        self._pushing.update(keys)
+        try:
+            self._owed.update(await self._pushed(keys))
+        except BaseException:
+            self._owed.update(keys)
+            raise
+        finally:
+            self._pushing.clear()
+
+    async def _pushed(self, keys: list[int]) -> list[int]:
+        """Persons who must be looked at again."""
+        found, again = await self._fetch(keys)
+        items, mine = [], {key: self.held(key) for key in found}
+        for key, (version, data) in found.items():
+            after = merged(data, mine[key], self.node, self._since[self._name(key)[1]], self._begun)
+            if version or after is not data:
+                items.append((key, version, after))
+                self.mended += after is not data
+        for (key, _, data), taken in zip(items, await self._exchange(items), strict=True):
+            if taken and self.held(key) == mine[key]:
+                super().hold(key, data)
+            else:
+                again.append(key)
+        return again
+
+    async def _walk(self) -> None:
+        """Everybody of whom this node has had something to say since the moment in question is owed."""
+        parts = {part: self._since[part] for part in self._walking if self._servers.at[part] is not None}
+        for records in self.walk():
+            for key, data in records:
+                since = parts.get(self._name(key)[1])
+                if since is not None and newest_of(data, self.node) >= since:
+                    self._owed.add(key)
+            while self._owed:
+                if any(self._servers.at[part] is None for part in parts):
+                    return  # from the beginning when they are back
+                await self._push(self._some_owed())
+            await asyncio.sleep(0)
+        self._walking.difference_update(part for part, since in parts.items() if self._since[part] == since)
+
+
+def _pieces(places: list[int]) -> Iterable[list[int]]:
+    for at in range(0, len(places), KEYS_MAX):
+        yield places[at : at + KEYS_MAX]
+
+
+def open_url(url: str, *, local: Path | None = None, secret: bytes = b"", **options: Any) -> ValkeyStore:
+    """``valkey[s][+cluster]://host[:port][,host[:port]…][/database]``. StateError where that is not what it says."""
+    parsed = urlsplit(url)
+    scheme, _, kind = parsed.scheme.partition("+")
+    if kind not in ("", "cluster"):
+        raise StateError(f"store {url!r}: {kind!r} is not known (valkey://, valkeys://, valkey+cluster://, valkeys+cluster://)")
+    if "@" in parsed.netloc:
+        raise StateError("store: no user or password in the URL, where others read it: say shared.user and shared.password")
+    database = parsed.path.strip("/") or "0"
+    addresses = [_parse(one, url) for one in parsed.netloc.split(",")]
+    if not database.isdecimal() or (kind and database != "0") or (not kind and len(addresses) > 1):
+        raise StateError(f"store {url!r}: one host and a database's number, or with +cluster several hosts and none")
+    if not secret:
+        raise StateError("store: shared.secret is needed: what keys are hashed with")
+    login: Login = options.pop("login", Login())
+    if (scheme == "valkeys") != (login.tls is not None):
+        raise StateError("store: certificates (shared.tls_…) go with valkeys://")
+    return ValkeyStore(
+        addresses, local, secret=secret, login=login._replace(database=int(database)), cluster=bool(kind), **options
+    )
+
+
+def _parse(text: str, url: str) -> Address:
+    host, found, port = text.rpartition(":")
+    if not found or text.endswith("]"):
+        host, port = text, str(PORT)
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise StateError(f"store {url!r}: {text!r} is no host:port")
+    return Address(host, int(port))
