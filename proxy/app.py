@@ -13,6 +13,7 @@ import contextlib
 import gc
 import os
 import signal
+import ssl
 import time
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -54,6 +55,7 @@ from proxy.replay import ID_GAP, replay, settle_open
 from proxy.revising import Revising
 from proxy.sent import Restoring, SentIndex
 from proxy.state import EmbeddedStore, StateError, open_store
+from proxy.state.connection import Login
 from proxy.state.mailbox import UNOWNED, Bounds
 from proxy.tally import Tally
 from proxy.way_back import WayBack
@@ -75,6 +77,8 @@ YOUNG_MAX = 200_000
 has on its way is a tenth of it."""
 RETRY_MS = 5000
 """A changed set of rules that could not be kept or written, because of the disk, is tried again so often."""
+STILL_S = 1.0
+"""New submits wait at most so long for a checkpoint's moment; then it is tried the next time."""
 CLOCK_STEP_S = 1.0
 """A wall clock that jumps by more is journalled."""
 
@@ -93,7 +97,7 @@ class Gate:
         self.gently = Gently()
         self.contexts = Contexts(settings)
         self.guard = Guard(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
-        self.store: EmbeddedStore = open_store(settings.store, accept_loss=accept_loss)
+        self.store: EmbeddedStore = open_store(settings.store, accept_loss=accept_loss, **shared_by(settings))
         self.journal, self.relay = self._restore(accept_loss)
         self.syncer = Syncer(loop, self.journal, self._synced)
         self.operating = Operating(
@@ -105,6 +109,8 @@ class Gate:
         self._tasks: list[asyncio.Task[None]] = []
         self._collected_s = loop.time()
         self._checkpointing = False
+        self._batches: set[asyncio.Task[None]] = set()
+        """Of the relay, while they wait for the store."""
         self.waiting: list[str] = []
         """What stands in the settings' file and is not in force before a restart."""
         self._parts_due_s = 0.0  # when a timer for parts of long messages goes off, 0 if none is set
@@ -138,7 +144,7 @@ class Gate:
             journal=journal,
             routes=routes_over(self.houses),
             tally=tally,
-            spawn=_drive,
+            spawn=self._spawn if self.store.waits else _drive,
             wake=self.turns.wake,
             sync=self._sync,
             on_judge_error=settings.on_judge_error,
@@ -180,6 +186,7 @@ class Gate:
         self._note(entries.START, entries.pack_start(now, settings.node, self.relay.highest_id))
         self.revising.note_start()
         await self._wait_synced(self.journal.written)
+        await self.store.open()
         await self.operating.start(settings.retention, Roller(self.path) if settings.archive.roll else None)
         self.http = HttpServer(self._metrics, self._not_ready, self.guard, self._notes, self.operating.paths(self.path))
         self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
@@ -235,6 +242,17 @@ class Gate:
 
     def _sync(self) -> None:
         self.syncer.kick()
+
+    def _spawn(self, batch: Coroutine[Any, Any, None]) -> None:
+        """Runs a batch that waits for the store, beside what comes meanwhile."""
+        task = self.loop.create_task(batch)
+        self._batches.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._batches.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a batch failed: a fault of gate106, please report it", exc_info=error)
 
     def _synced(self, sequence: int) -> None:
         self.turns.wake()
@@ -298,10 +316,12 @@ class Gate:
     async def checkpoint(self, *, hurry: bool = False) -> None:
         """Writes what changed to the store's file, with the place in the journal from which a restart goes on; in pieces with rests
         between them, so that the journal hardly waits for the disk, or in a hurry."""
-        if self._checkpointing or self.relay.amid:
+        if self._checkpointing:
             return
         self._checkpointing = True
         try:
+            if not await self._still():
+                return
             waiting = [transit.recorded for transit in self.relay.in_flight.values()]
             if self.operating.open_from is not None:
                 waiting.append(self.operating.open_from)
@@ -314,9 +334,22 @@ class Gate:
                 highest_id=self.relay.highest_id,
                 synced=self._all_synced,
                 hurry=hurry,
+                begun=self.relay.go_on,
             )
         finally:
+            self.relay.go_on()
             self._checkpointing = False
+
+    async def _still(self) -> bool:
+        """Whether records hold nothing now that the journal does not. A store that waits nearly always has something under way, so nothing
+        new is begun until that has come back: some milliseconds, at most a call's deadline."""
+        if not self.store.waits:
+            return not self.relay.amid
+        self.relay.hold_on()
+        deadline = self.loop.time() + STILL_S
+        while self.relay.amid and self.loop.time() < deadline:  # noqa: ASYNC110 # what it waits for has many ends
+            await asyncio.sleep(0.001)
+        return not self.relay.amid
 
     async def _all_synced(self, _: int) -> None:
         """Records are collected while messages pass: what they hold by now must be in the journal before it is in the store."""
@@ -440,6 +473,7 @@ class Gate:
     def _notes(self) -> list[str]:
         """What somebody should mend, though traffic may come."""
         notes = self._carriers_down() if any(house.lane.up for house in self.houses) else []
+        notes += [] if self.store.up else [f"store: {self.store.why}: rules go by what this node knows"]
         return (
             notes
             + [f"settings: {one}" for one in self.waiting]
@@ -477,7 +511,7 @@ class Gate:
             mailbox_oldest_s={(box.provider or "unowned",): box.age_s(now) for box in boxes},
             provider_tps_limit={(name,): limit for name, limit in self.relay.directory.limits.items()},
             provider_binds_limit={(name,): provider.binds for name, provider in self.relay.directory.providers.items()},
-            store_up=True,
+            store_up=self.store.up,
             journal_up=not self.relay.journal_down,
             journal_lag_s=self.journal.lag(now),
             journal_written_bytes=self.journal.written_bytes,
@@ -491,6 +525,31 @@ class Gate:
 
     def _metrics(self) -> Iterator[bytes]:
         return pieces(self.tally, self._gauges())
+
+
+def shared_by(settings: Settings) -> dict[str, Any]:
+    """What a shared store is opened with; nothing for an embedded one. StateError."""
+    shared = settings.shared
+    if shared is None:
+        return {}
+    context = None
+    if settings.store.startswith("valkeys"):
+        try:
+            context = ssl.create_default_context(cafile=str(shared.tls_ca) if shared.tls_ca else None)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if shared.tls_cert is not None and shared.tls_key is not None:
+                context.load_cert_chain(shared.tls_cert, shared.tls_key, password="")
+        except (OSError, ssl.SSLError) as error:
+            raise StateError(f"store: certificates (shared.tls_…): {error}") from None
+    return {
+        "local": shared.local,
+        "secret": shared.secret.encode(),
+        "login": Login(shared.user, shared.password, tls=context),
+        "node": settings.node,
+        "parts": shared.parts,
+        "deadline_s": shared.deadline_s,
+        "reassert_s": shared.reassert_s,
+    }
 
 
 def _manners(settings: Settings) -> Manners:
@@ -530,7 +589,8 @@ def serve(path: Path, accept_loss: bool = False) -> int:
 
 def _warn_of_open_files(settings: Settings, path: Path) -> None:
     """Of people's own, and of what an earlier version made: the gate does not change what somebody may have meant."""
-    files = [*secret_files(path), settings.journal, Path(settings.store.removeprefix("sqlite://"))]
+    store = Path(settings.store.removeprefix("sqlite://")) if settings.shared is None else settings.shared.local
+    files = [*secret_files(path), settings.journal, store]
     files += [settings.smpp.tls.key] if settings.smpp.tls is not None else []
     files += [carrier.tls_key for carrier in settings.carriers if carrier.tls_key is not None]
     for one in private.open_to_others(files):

@@ -95,7 +95,7 @@ class Relay:
         self._accepted: list[tuple[Transit, bytes]] = []
         """Submits the carrier took, with the body of its answer: nothing in the person's record changes."""
         self._unwritten_accepted: list[tuple[Transit, bytes]] = []
-        self._noted_first = False
+        self._noted_first = self._held = False
         self._jumped_s = 0.0
         """By how much the wall clock was set since that was last written."""
         self.questions = 0
@@ -248,9 +248,18 @@ class Relay:
 
     # ------------------------------------------------------------------ one turn
 
+    def hold_on(self) -> None:
+        """Nothing new is begun until ``go_on``: what is under way comes to its end, and for a moment all is written."""
+        self._held = True
+
+    def go_on(self) -> None:
+        if self._held:
+            self._held = False
+            self._wake()
+
     def turn(self, now: float) -> None:
         """Deals with everything that has arrived since the last turn."""
-        if self._submits or self._changes:
+        if (self._submits or self._changes) and not self._held:
             submits, self._submits = self._submits, []
             changes, self._changes = self._changes, []
             if self._later:

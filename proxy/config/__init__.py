@@ -29,6 +29,7 @@ from proxy.config.values import (
     Sealing,
     Settings,
     SettingsError,
+    Shared,
     Smpp,
     Timers,
     Tls,
@@ -39,6 +40,6 @@ from proxy.config.values import (
 __all__ = [
     "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX", "WINDOW_MAX",
     "Account", "Archive", "Carrier", "Hold", "Http", "Mailbox", "OptOutReplies", "Person", "Places", "Provider", "RestPlaces", "Retention",
-    "RuleRevisions", "Sealing", "Settings", "SettingsError", "Smpp", "Timers", "Tls", "Token", "Upstream", "control_path", "load",
+    "RuleRevisions", "Sealing", "Settings", "SettingsError", "Shared", "Smpp", "Timers", "Tls", "Token", "Upstream", "control_path", "load",
     "rest_places", "secret_files", "state_places",
 ]  # fmt: skip

@@ -37,7 +37,22 @@ MEANINGS = {
     "http.tokens[].name": "who else may read it, by a token: a name for people; at most 100",
     "http.tokens[].token": "the hash that `gate106 token` printed",
     "http.tokens[].role": "what else it may ask for over HTTP: [roles](commands.md#who-may-do-what)",
-    "store": "`sqlite:///path`: the file of the embedded store",
+    "store": "`sqlite:///path`: the file of the embedded store; `valkey://host:6379/0`: records of persons [shared by several "
+    "gates](many-gates.md), `valkeys://` over TLS, `valkey+cluster://host:6379,host:6379` (or `valkeys+cluster://`) in a cluster",
+    "shared.local": "with a shared store: the file of this node's own copy and of all that is not shared",
+    "shared.secret": "what persons' numbers are hashed with before they are keys in the store; the same on all nodes, 16 characters at least, "
+    "and never another: with another nobody's record is found",
+    "shared.user": "the account there (its ACL); the default user where nothing is said",
+    "shared.password": "its password",
+    "shared.tls_ca": "file of the certificates that sign the servers', in PEM",
+    "shared.tls_cert": "file of our own certificate, where they ask for one …",
+    "shared.tls_key": "… and of its key, without a password",
+    "shared.parts": "records lie in so many parts, over which a cluster's shards divide them: at least as many as there will ever be "
+    "shards; the same on all nodes, fixed when the store is first used",
+    "shared.deadline_s": "a call that takes longer is given up: the store is out of reach, and [rules go by what this node "
+    "knows](many-gates.md#when-the-store-is-out-of-reach)",
+    "shared.reassert_s": "when the store is in reach again, what this node noted since so long before is told to it again: more than a "
+    "failover of the store can lose",
     "journal": "folder of the journal",
     "rules": "folder of the rules",
     "control": (
@@ -179,6 +194,9 @@ MEANINGS = {
 DEFAULTS = {
     "retention.hold[].to": "for good",
     "control": "beside the store",
+    "shared.local": "`state.db` beside the journal",
+    "shared.user": "none",
+    "shared.tls_ca": "the system's",
     "revisions.folder": "beside the store",
     "archive.folder": "beside the store",
     "archive.keys": "beside the store",

@@ -35,6 +35,7 @@ from proxy.config.values import (
     Sealing,
     Settings,
     SettingsError,
+    Shared,
     Smpp,
     Timers,
     Tls,
@@ -49,9 +50,10 @@ CONFIRM = "退订已生效，您将不再收到此类营销短信。如需恢复
 DAYS_LEAST = 31
 """Records of people look back 30 days: a gate that has lost its state must find so much in the journal."""
 HOLDS_MAX = 1000
+SECRET_LEAST = 16
 KEYS_MAX = 100
 """One a year, and to spare."""
-SECRETS = ("password", "token")
+SECRETS = ("password", "token", "secret")
 """Keys whose value is a secret, …"""
 NOT_IN_CLEAR = ("scrypt$", "sha256$", "${")
 """… unless it begins so."""
@@ -60,6 +62,7 @@ retention: {hold: [{}]}
 people: [{}]
 http: {tokens: [{}]}
 smpp: {tls: {client_ca: x}}
+shared: {tls_ca: x, tls_cert: x, tls_key: x}
 carriers: [{tls_ca: x, tls_cert: x, tls_key: x}]
 providers:
   - {system_id: x, category: notice, confirm: x}
@@ -192,6 +195,7 @@ def _settings(top: Fields, document: Document) -> Settings:
         control=_control(top, store, journal),
         control_group=top.text("control_group", pattern=USER, what="a group of the operating system"),
         store=store,
+        shared=_shared(top, store, _beside(store, journal)),
         journal=journal,
         rules=rules,
         message_ids=top.word("message_ids", ("carrier", "coded"), "carrier"),
@@ -218,6 +222,33 @@ def _settings(top: Fields, document: Document) -> Settings:
         section.done()
     across(top, settings)
     return settings
+
+
+def _shared(top: Fields, store: str, beside: Path) -> Shared | None:
+    embedded = store.startswith("sqlite:") or not store
+    if embedded and not top.has("shared"):
+        return None
+    section = top.below("shared")
+    if embedded and store:
+        top.fault(("shared",), "has no meaning with an embedded store (store: valkey://…)")
+    found = Shared(
+        section.path("local", str(beside / "state.db")),
+        section.secret("secret"),
+        section.text("user", maximum=255),
+        section.secret("password", needed=False),
+        section.path("tls_ca", "") if section.has("tls_ca") else None,
+        section.path("tls_cert", "") if section.has("tls_cert") else None,
+        section.path("tls_key", "") if section.has("tls_key") else None,
+        section.whole("parts", 16, minimum=1, maximum=256),
+        section.number("deadline_s", 0.25, minimum=0.01, maximum=10),
+        section.number("reassert_s", 60, minimum=1, maximum=3600),
+    )
+    if (found.tls_cert is None) != (found.tls_key is None):
+        section.fault((), "tls_cert and tls_key go together")
+    if found.secret and len(found.secret) < SECRET_LEAST:
+        section.fault(("secret",), f"must have {SECRET_LEAST} characters at least: who guesses it can tell numbers from keys")
+    section.done()
+    return found
 
 
 def _retention(section: Fields) -> Retention:

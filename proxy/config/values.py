@@ -224,6 +224,27 @@ class Provider:
     """sha256$digest of what it asks over HTTP with; empty: it may not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """How a store that nodes share is reached, and this node's copy of it."""
+
+    local: Path
+    """The file of the copy."""
+    secret: str = field(repr=False)
+    """What persons' numbers are hashed with; the same on all nodes."""
+    user: str
+    password: str = field(repr=False)
+    tls_ca: Path | None
+    """Who signed the servers' certificates; None: whoever the system trusts."""
+    tls_cert: Path | None
+    tls_key: Path | None
+    parts: int
+    deadline_s: float
+    """A call that takes longer is given up, and the store is out of reach."""
+    reassert_s: float
+    """After that, what this node has noted since so long before is told again."""
+
+
 class Places(NamedTuple):
     """Where a gate keeps what it must not forget."""
 
@@ -243,6 +264,8 @@ class Settings:
     control_group: str
     """Who else may open the control socket, beside the gate's own user; empty: nobody."""
     store: str
+    shared: Shared | None
+    """None with an embedded store."""
     journal: Path
     rules: Path
     message_ids: str  # carrier | coded

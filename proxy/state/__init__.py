@@ -74,6 +74,9 @@ class Store(Protocol):
     """Records by number with versions: 0 = absent; a version is never used twice, also across expiry and restarts. Below 0: what is known
     here, for the store is out of reach."""
 
+    up: bool
+    """Whether all of it can be asked; ``why`` says why not."""
+    why: str
     waits: bool
     """Whether ``load`` and ``swap`` ever suspend: what comes for a person meanwhile must then wait its turn."""
 
@@ -153,9 +156,10 @@ class EmbeddedStore(Store, Protocol):
         highest_id: int,
         synced: Callable[[int], Awaitable[None]] | None = None,
         hurry: bool = False,
+        begun: Callable[[], None] | None = None,
     ) -> None:
-        """Writes what changed and the position, in slices beside the running loop; with ``hurry`` without rests. OSError when the disk
-        refuses."""
+        """Writes what changed and the position, in slices beside the running loop; with ``hurry`` without rests. ``begun`` is called when
+        what comes now belongs to the next one. OSError when the disk refuses."""
 
 
 def open_store(url: str, **options: Any) -> Any:

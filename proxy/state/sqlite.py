@@ -76,6 +76,7 @@ class SqliteStore:
     """One gate's state. Single-threaded but for the steps of a checkpoint."""
 
     waits = False
+    up, why = True, ""
 
     def __init__(self, path: Path | None, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> None:
         """Locks, then loads. Raises StoreLocked, StoreUnreadable. ``path`` None: nothing outlives the process but ``connection``."""
@@ -279,6 +280,7 @@ class SqliteStore:
         highest_id: int,
         synced: Callable[[int], Awaitable[None]] | None = None,
         hurry: bool = False,
+        begun: Callable[[], None] | None = None,
     ) -> None:
         """Beside the running loop: slices are collected here, written in a thread. ``synced`` is awaited before each commit and
         should return when everything written to the journal by then is synced. ``hurry``: without rests, for a gate that stops."""
@@ -288,6 +290,9 @@ class SqliteStore:
         steps = self._steps(Position(counted, open_from, highest_id))
         with contextlib.closing(steps):
             for step in steps:
+                if begun is not None:
+                    begun()
+                    begun = None
                 if step is Wait.SYNCED:
                     if synced is not None:
                         await synced(counted)

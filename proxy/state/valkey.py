@@ -151,12 +151,12 @@ class ValkeyStore(SqliteStore):
         self._servers.close()
 
     @property
-    def up(self) -> bool:
+    def up(self) -> bool:  # type: ignore[override] # the embedded one is always up
         """Whether all parts are in reach."""
         return self._servers.up
 
     @property
-    def why(self) -> str:
+    def why(self) -> str:  # type: ignore[override]
         """Why not; empty if they are."""
         return self._servers.why
 
