@@ -59,6 +59,8 @@ class Judging:
         """What is to be said of verdicts beside them, until they are written."""
         self._on_judge_error = on_judge_error
         self._listed = store.listed
+        self.cut_off = False
+        """Whether the store could not be asked for the record that is judged against: it is what this node knows."""
         self.proposal: Proposal | None = None
         """Rules that wait for approval: asked beside, never obeyed."""
 
@@ -79,7 +81,7 @@ class Judging:
         alone = listed.empty and listed.consented.empty and listed.erased.empty
         person = seen if alone else listed.beside(seen, message.recipient)
         try:
-            verdict = judge(message, person, self.rules, at, self.store.counters)
+            verdict = judge(message, person, self.rules.cut_off if self.cut_off else self.rules, at, self.store.counters)
         except Exception as error:  # noqa: BLE001 # whatever it is: counted, logged, and settled by on_judge_error
             verdict = self.failed(message, error)
         if self.proposal is not None:

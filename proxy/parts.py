@@ -202,7 +202,8 @@ class Parts:
         for take in own:
             counters.give_back(take, leader.entry_time)
         try:
-            return judge(message, others, judging.rules, max(now, others.newest()), counters)
+            rules = judging.rules.cut_off if judging.cut_off else judging.rules
+            return judge(message, others, rules, max(now, others.newest()), counters)
         finally:
             for take in own:
                 counters.take(take, leader.entry_time)

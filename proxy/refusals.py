@@ -48,6 +48,8 @@ class Refusals:
         self._repeats: Repeats | None = None
         self.people: dict[int, dict[Key, Kept]] = {}
         """By person: one look-up for everybody who was refused nothing."""
+        self.alone = True
+        """Whether no other gate changes records; else nothing is kept, for nobody would say that it may be allowed now."""
         self._rules: RuleSet | None = None
         self._order: deque[tuple[float, int, Key]] = deque()
         self._gone: list[tuple[dict[int, dict[Key, Kept]], deque[tuple[float, int, Key]]]] = []
@@ -90,7 +92,8 @@ class Refusals:
         """Notes a refusal that was written, if it is of the kind that stands."""
         message, verdict = transit.message, transit.verdict
         if (
-            message is None
+            not self.alone
+            or message is None
             or transit.long is not None
             or verdict is None
             or verdict.outcome is not Outcome.REJECT

@@ -106,6 +106,7 @@ class Relay:
         self.on_accepted: Callable[[list[tuple[Transit, bytes]]], None] | None = None
         """Who else wants to know what carriers took: once a turn, after it is written."""
         self.refusals = Refusals(self.judging.refuse, self.note, self.tell_refused)
+        self.refusals.alone = not store.waits
         self._refused = self.refusals.people
         self._outbox = Outbox()
         self.parts = Parts(
@@ -328,6 +329,7 @@ class Relay:
         judging, writes = self.judging, []
         for person, (changes, submits) in chains.items():
             version, before = loaded[person]
+            judging.cut_off = version < 0
             after = before
             for change in changes:
                 after = change.apply(after, now)

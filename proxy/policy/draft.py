@@ -12,6 +12,7 @@ from proxy.message import RULE_REASONS, Reason
 from . import moments
 from .condition import All, AnyOf, Not, Tree
 from .counted import Only, only
+from .cutoff import read_cut_off
 from .kinds import Context, when_kinds
 from .kinds.limit import THENS, Limit, read_limits
 from .problem import RuleFault
@@ -21,7 +22,7 @@ from .spans import Again, read_active, read_again, read_trial
 
 RULE_KEYS = (
     "id", "say", "basis", "note", "when", "limit", "active", "then", "reason", "mode", "exempt", "skip", "keep", "trial", "defer_until",
-    "jitter", "max_defer",
+    "jitter", "max_defer", "on_store_failure",
 )  # fmt: skip
 MODES = ("enforce", "shadow", "off")
 DEPTH_MAX = 8  # of any/not inside each other
@@ -50,6 +51,7 @@ class Draft:
     again: Again | None = None
     refused: Tree | None = None
     """Of a rule that asks for review: holds for texts that a clerk has refused."""
+    on_store_failure: str = "local"
 
 
 def read_draft(node: Node, file: str, context: Context) -> Draft:
@@ -85,11 +87,12 @@ def read_draft(node: Node, file: str, context: Context) -> Draft:
         keys["basis"].text("basis", digits=True) if "basis" in keys else "",
         mode, when, then, reason, limits, kept, exempt, listed["skip"], listed["keep"],
         read_trial(keys["trial"]) if "trial" in keys else -moments.NEVER, read_again(keys, then, limited=bool(limits)), refused,
+        read_cut_off(keys["on_store_failure"], limits) if "on_store_failure" in keys else "local",
     )  # fmt: skip
 
 
 def _check_exempt(keys: dict[str, Node], mode: str) -> None:
-    for word in ("then", "reason", "limit", "trial", *AGAIN_KEYS):
+    for word in ("then", "reason", "limit", "trial", "on_store_failure", *AGAIN_KEYS):
         if word in keys:
             raise RuleFault(keys[word].line, f"exempt: an exemption has no '{word}' (it switches other rules off: skip, keep)")
     if mode == "shadow":

@@ -269,7 +269,7 @@ class _Loading:
             draft.exempt, spares, draft.file, draft.line, compile_tree(draft.when, bits), breach, breaches,
             tuple(compile_tree(limit.of or All(()), bits) if limit.share else None for limit in draft.limits),
             draft.trial_until, draft.again, compile_tree(draft.refused, bits) if draft.refused else None,
-            any(isinstance(leaf, Person) and leaf.passing for leaf in leaves(draft.when)),
+            any(isinstance(leaf, Person) and leaf.passing for leaf in leaves(draft.when)), draft.on_store_failure,
         )  # fmt: skip
 
     def _named(self, nodes: list[Node]) -> int:

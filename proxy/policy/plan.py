@@ -45,6 +45,8 @@ class Rule:
     refused: Compiled | None = None
     passing: bool = False
     """Whether what it asks of the person may cease to hold at any minute."""
+    on_store_failure: str = "local"
+    """See cutoff.py."""
 
 
 class Cap(NamedTuple):

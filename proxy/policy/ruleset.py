@@ -20,6 +20,7 @@ from proxy.rest import Rest, no_rest, resting
 
 from .category import SUBCATEGORY_CODES
 from .condition import All, Bits, Compiled, Person, Test, Tree, leaves, of_bare, settle
+from .cutoff import cut_off
 from .kin import Kin, Kindred
 from .kinds import NumberList
 from .lexicon import Lexicon
@@ -67,6 +68,8 @@ _FIELDS: dict[str, Callable[[Facts, Traits, Registry, float], str]] = {
 
 class RuleSet:
     """Judge with ``judge(message, recipient, rules, now, counters)``; everything public here is read-only."""
+
+    _cut_off: RuleSet | None = None
 
     def __init__(
         self,
@@ -160,6 +163,28 @@ class RuleSet:
             self.reader,
             desk=self.desk,
         )
+
+    @property
+    def cut_off(self) -> RuleSet:
+        """These rules while the store is out of reach (cutoff.py); the very same where none says anything about that."""
+        if self._cut_off is None:
+            rules = tuple(cut_off(rule) for rule in self.rules)
+            if rules == self.rules:
+                return self
+            self._cut_off = RuleSet(
+                self.revision,
+                rules,
+                self._base,
+                self.regions,
+                self.registry,
+                self.lists,
+                self.lexicon,
+                self.category_tag,
+                self.orders,
+                self.reader,
+                desk=self.desk,
+            )
+        return self._cut_off
 
     # --- time
 
@@ -278,6 +303,7 @@ class RuleSet:
 
     def forget(self, rest: Rest = no_rest) -> None:
         """Lets go of what was learnt; for a set that is in force no more."""
+        self._cut_off = None
         for memo in (self.plans, self._known, self._decisions):
             memo.empty(rest)
         self.reader.forget(rest)

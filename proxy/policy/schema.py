@@ -10,7 +10,7 @@ from typing import Any
 
 from proxy.message import CATEGORY_WORDS, RULE_REASONS
 
-from . import moments, penalties
+from . import cutoff, moments, penalties
 from .check import OPTOUT_KEYS, REPEAT_MAX, STEP_KEYS, TEST_KEYS, WANT_KEYS
 from .draft import MODES, RULE_KEYS
 from .kinds import suppressed, text_state, when_kinds
@@ -71,7 +71,7 @@ def _rule() -> Shape:
             "id": NAME, "say": NAME, "basis": NAME, "note": ANYTHING, "when": _WHEN, "limit": some(_LIMIT), "active": some(active),
             "then": among(THENS), "reason": among(RULE_REASONS), "mode": among(MODES), "exempt": TRUTH, "skip": some(NAME),
             "keep": some(NAME), "trial": mapping(TRIAL_KEYS, {"until": DATE, "from": DATE, "for": DURATION}),
-            "defer_until": either(CLOCK, DATE), "jitter": DURATION, "max_defer": DURATION,
+            "defer_until": either(CLOCK, DATE), "jitter": DURATION, "max_defer": DURATION, "on_store_failure": among(cutoff.WORDS),
         },
         needs=("id",),
     )  # fmt: skip

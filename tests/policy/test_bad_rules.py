@@ -49,6 +49,8 @@ MISTAKES: list[tuple[str, str]] = [
     (rule("{id: a, when: {category: otp}, then: reject, reason: keyword, max_defer: 24h}"), "2: max_defer: is for a rule that defers (then: defer)"),
     (rule("{id: a, when: {category: otp}, then: tag, reason: keyword, jitter: 45m}"), "2: defer_until, jitter, max_defer: are for a rule that rejects or defers without a limit"),
     (rule("{id: a, when: {category: otp}, then: defer, reason: keyword, jitter: 45}"), "2: jitter: '45' is no text here: put it in quotes"),
+    (rule("{id: a, when: {category: otp}, then: reject, reason: keyword, on_store_failure: defer}"), "2: on_store_failure: is for limits on a person's messages (recipient in the key): no other rule needs the store"),
+    (rule("{id: a, limit: {count: 1, per: day, key: [recipient]}, then: reject, reason: recipient-cap, on_store_failure: alow}"), "2: on_store_failure: unknown value 'alow' (did you mean 'allow'?)"),
     (rule("{id: a, exempt: true, when: {category: otp}, trial: {until: 2026-12-01}}"), "2: exempt: an exemption has no 'trial' (it switches other rules off: skip, keep)"),
     (rule("{id: a, when: {category: otp}, then: reject, reason: region-bann}"), "2: reason: unknown reason 'region-bann' (did you mean 'region-ban'?)"),
     (rule("{id: a, when: {category: otp}, then: throttle}"), "2: then: throttle is for rates: a limit without recipient in its key"),
