@@ -58,6 +58,7 @@ class Gauges:
     rules_revision: str = ""
     rules_folder_ok: bool = True
     store_up: bool = True
+    store_owed: float = 0.0
     journal_up: bool = True
     journal_lag_s: float = 0.0
     journal_written_bytes: int = 0
@@ -164,6 +165,7 @@ SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
     ("penalties_waiting", "penalties_waiting", "Penalties that wait for approval"),
     ("shadowed", "shadowed", "1 while the whole set of rules is in shadow"),
     ("store_up", "store_up", "1 while the store answers"),
+    ("store_owed", "store_owed", "Persons, and parts of the store, that may lack something that this gate knows"),
     ("journal_up", "journal_up", "1 while the journal can be written"),
     ("journal_lag_s", "journal_lag_seconds", "Age of the oldest record that is not on disk yet"),
     ("journal_bytes", "journal_bytes", "Bytes of the journal's segments that are kept"),

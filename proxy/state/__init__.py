@@ -77,6 +77,8 @@ class Store(Protocol):
     up: bool
     """Whether all of it can be asked; ``why`` says why not."""
     why: str
+    owed: int
+    """Persons, and parts, of whom this process knows what the others may not."""
     waits: bool
     """Whether ``load`` and ``swap`` ever suspend: what comes for a person meanwhile must then wait its turn."""
 

@@ -76,7 +76,7 @@ class SqliteStore:
     """One gate's state. Single-threaded but for the steps of a checkpoint."""
 
     waits = False
-    up, why = True, ""
+    up, why, owed = True, "", 0
 
     def __init__(self, path: Path | None, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> None:
         """Locks, then loads. Raises StoreLocked, StoreUnreadable. ``path`` None: nothing outlives the process but ``connection``."""

@@ -161,7 +161,7 @@ class ValkeyStore(SqliteStore):
         return self._servers.why
 
     @property
-    def owed(self) -> int:
+    def owed(self) -> int:  # type: ignore[override]
         """Persons, and parts, whose records may lack something that this node knows."""
         return len(self._owed) + len(self._pushing) + len(self._walking)
 

@@ -43,7 +43,7 @@ def gate_on(folder: Path, node: int, carrier: Carrier, server: Valkey, rules: st
     gate = Gate(
         folder,
         carrier.port,
-        [provider("jia", "1069001", category="marketing", window=500, binds=8)],
+        [provider("jia", "1069001", category="marketing", window=500, binds=8), provider("yi", "1069002")],
         node=node,
         store=server.url,
         shared={"secret": SECRET.decode(), **shared},

@@ -1,0 +1,186 @@
+"""The shared store fails: gates go on by what they know, each rule as it says, and what they did meanwhile is counted afterwards."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import BEIJING, Gate
+from tests.e2e.pdus import ESME_RMSGQFUL
+from tests.e2e.raw import Raw
+from tests.e2e.test_shared import CAP, House, gate_on, people, send_all
+from tests.e2e.waiting import until
+from tests.needs import needs
+from tests.valkey import Valkey
+
+pytestmark = needs("valkey")
+RULES = f"""\
+rules:
+  - id: ban
+    when: {{province: 北京}}
+    then: reject
+    reason: region-ban
+  - id: daily-cap
+    when: {{category: marketing}}
+    limit: {{count: {CAP}, per: day, key: [recipient]}}
+    then: reject
+    reason: recipient-cap
+  - id: careful
+    when: {{provider: yi}}
+    limit: {{count: 2, per: day, key: [recipient]}}
+    then: reject
+    reason: recipient-cap
+    on_store_failure: defer
+"""
+DEADLINE_S = 0.25
+REGION_BAN = 0x400
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with ExitStack() as after:
+        server = Valkey(tmp_path / "valkey")
+        after.callback(server.kill)
+        carrier = Carrier()
+        after.callback(carrier.stop)
+        gates = [gate_on(tmp_path / f"node-{node}", node, carrier, server, RULES, deadline_s=DEADLINE_S) for node in (1, 2)]
+        for gate in gates:
+            gate.start()
+            after.callback(gate.stop)
+        yield House(server, carrier, gates)
+
+
+def send(gate: Gate, who: str, source: str, recipients: list[str]) -> list[int]:
+    """One submit to each, one after the other; their statuses."""
+    with Raw(gate.port) as client:
+        client.bind(who)
+        return [client.submit(source, recipient).status for recipient in recipients]
+
+
+def allowed(gate: Gate, recipients: list[str]) -> Counter[str]:
+    told: Counter[str] = Counter()
+    with Raw(gate.port) as client:
+        client.bind("jia")
+        send_all(client, recipients, told)
+    return +told
+
+
+def in_reach(gate: Gate) -> bool:
+    return gate.metric("gate106_store_up") == 1
+
+
+def mended(house: House) -> None:
+    until(lambda: all(in_reach(gate) for gate in house.gates), "the store in reach again", 20)
+    until(lambda: all(gate.metric("gate106_store_owed") == 0 for gate in house.gates), "all told again", 20)
+
+
+def pause(server: Valkey) -> None:
+    server.pause()
+
+
+def kill(server: Valkey) -> None:
+    server.kill()
+
+
+@pytest.mark.parametrize(
+    ("lose", "back"),
+    [(pause, Valkey.go_on), (kill, Valkey.start)],
+    ids=["paused", "killed"],
+)
+def test_while_the_store_is_lost_each_rule_does_what_it_says_and_all_of_it_counts_afterwards(
+    house: House, numbers: Iterator[int], lose: Callable[[Valkey], None], back: Callable[[Valkey], None]
+) -> None:
+    one, other = house.gates
+    recipients = people(numbers, 20)
+    assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
+    lose(house.server)
+    begun = time.monotonic()
+    assert allowed(one, recipients) == dict.fromkeys(recipients, 1)  # two, and both known here
+    assert time.monotonic() - begun < 10 * DEADLINE_S
+    assert not in_reach(one)
+    assert any("store" in note for note in one.notes())
+    begun = time.monotonic()
+    assert send(one, "yi", "1069002", recipients[:5]) == [ESME_RMSGQFUL] * 5  # the careful rule
+    assert time.monotonic() - begun < 5 * DEADLINE_S, "who knows that the store is away does not wait for it"
+    assert send(one, "jia", "1069001", [BEIJING.format(next(numbers))]) == [REGION_BAN]
+    back(house.server)
+    mended(house)
+    assert allowed(other, recipients) == dict.fromkeys(recipients, CAP - 2)
+    assert allowed(one, recipients) == {}
+    assert Counter(seen.fields.destination for seen in house.carrier.seen) == dict.fromkeys(recipients, CAP)
+
+
+def test_a_store_that_comes_back_empty_gets_back_what_each_gate_knows(house: House, numbers: Iterator[int]) -> None:
+    one, other = house.gates
+    recipients = people(numbers, 50)
+    assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
+    assert allowed(other, recipients[:25]) == dict.fromkeys(recipients[:25], 1)
+    house.server.kill()
+    house.server.forget()
+    house.server.start()
+    mended(house)
+    assert allowed(one, recipients * CAP) == {one: CAP - (2 if at < 25 else 1) for at, one in enumerate(recipients)}
+
+
+def test_a_store_that_is_emptied_under_way_is_noticed(house: House, numbers: Iterator[int]) -> None:
+    one, other = house.gates
+    recipients = people(numbers, 5)
+    assert allowed(one, recipients * CAP) == dict.fromkeys(recipients, CAP)
+    house.server.cli("flushall")
+    until(lambda: int(house.server.cli("dbsize")) > len(recipients), "records there again", 20)
+    mended(house)
+    assert allowed(other, recipients) == {}
+
+
+def test_a_slow_store_costs_one_deadline_and_not_one_for_each_message(house: House, numbers: Iterator[int]) -> None:
+    one, _ = house.gates
+    recipients = people(numbers, 30)
+    assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
+    house.server.cli("client", "pause", "1500", "all")
+    begun = time.monotonic()
+    assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
+    assert time.monotonic() - begun < 1.4, "not as long as the store"
+    mended(house)
+    assert allowed(one, recipients * CAP) == dict.fromkeys(recipients, CAP - 2)
+
+
+def test_a_gate_that_was_killed_while_it_was_cut_off_tells_afterwards(house: House, numbers: Iterator[int]) -> None:
+    one, other = house.gates
+    recipients = people(numbers, 10)
+    assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
+    house.server.kill()
+    until(lambda: not in_reach(one), "the store lost", 10)
+    assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
+    one.signal(signal.SIGKILL)
+    one.wait()
+    house.server.start()
+    one.start()
+    mended(house)
+    assert allowed(other, recipients * CAP) == dict.fromkeys(recipients, CAP - 2)
+
+
+def test_a_gate_may_start_while_the_store_is_away_but_not_for_the_first_time(house: House, numbers: Iterator[int]) -> None:
+    one, _ = house.gates
+    recipients = people(numbers, 3)
+    assert allowed(one, recipients * CAP) == dict.fromkeys(recipients, CAP)
+    one.stop()
+    house.server.kill()
+    one.start()
+    assert not in_reach(one)
+    assert allowed(one, recipients) == {}
+    new = gate_on(one.folder.parent / "new", 3, house.carrier, house.server)
+    with pytest.raises(AssertionError, match="must be in reach when a node first uses it"):
+        new.start()
+
+
+def test_two_gates_with_one_number_are_told_apart(house: House) -> None:
+    second = gate_on(house.gates[0].folder.parent / "second", 1, house.carrier, house.server)
+    with pytest.raises(AssertionError, match="node 1 is another gate"):
+        second.start()
