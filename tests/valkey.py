@@ -111,3 +111,51 @@ class Valkey:
     @property
     def url(self) -> str:
         return f"valkey{'s' if self.tls else ''}://127.0.0.1:{self.port}/0"
+
+
+class Cluster:
+    """Three primaries with a replica each; a primary that does not answer for a second is replaced."""
+
+    def __init__(self, folder: Path, count: int = 6) -> None:
+        self.nodes = [
+            Valkey(
+                folder / str(number),
+                more=("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", str(free_port()),
+                      "--repl-diskless-sync-delay", "0", "--cluster-allow-replica-migration", "no"),
+            )
+            for number in range(count)
+        ]  # fmt: skip
+        self.make()
+
+    def make(self) -> None:
+        places = [f"127.0.0.1:{node.port}" for node in self.nodes]
+        said = self.nodes[0].cli("--cluster", "create", *places, "--cluster-replicas", "1", "--cluster-yes")
+        assert "All 16384 slots covered" in said, said
+        deadline = time.monotonic() + 30
+        while not all(self._settled(node) for node in self.nodes):
+            assert time.monotonic() < deadline, "the cluster does not come together"
+            time.sleep(0.05)
+
+    def _settled(self, node: Valkey) -> bool:
+        known = node.cli("cluster", "nodes").splitlines()
+        linked = "master_link_status:up" in node.cli("info", "replication") or node in self.primaries()
+        return "cluster_state:ok" in node.cli("cluster", "info") and len(known) == len(self.nodes) and linked
+
+    def primaries(self) -> list[Valkey]:
+        """Those that say so, of those that answer."""
+        return [node for node in self.nodes if "role:master" in node.cli("info", "replication")]
+
+    def cli(self, *words: str) -> str:
+        return "\n".join(node.cli(*words) for node in self.primaries())
+
+    def kill(self) -> None:
+        for node in self.nodes:
+            node.kill()
+
+    @property
+    def folder(self) -> Path:
+        return self.nodes[0].folder.parent
+
+    @property
+    def url(self) -> str:
+        return "valkey+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:2])

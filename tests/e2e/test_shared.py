@@ -17,7 +17,7 @@ from tests.e2e.gate import SHANGHAI, Gate, provider
 from tests.e2e.pdus import ESME_ROK
 from tests.e2e.raw import Raw
 from tests.needs import needs
-from tests.valkey import SECRET, Valkey
+from tests.valkey import SECRET, Cluster, Valkey
 
 pytestmark = needs("valkey")
 CAP = 3
@@ -38,7 +38,7 @@ class House(NamedTuple):
     gates: list[Gate]
 
 
-def gate_on(folder: Path, node: int, carrier: Carrier, server: Valkey, rules: str = RULES, **shared: object) -> Gate:
+def gate_on(folder: Path, node: int, carrier: Carrier, server: Valkey | Cluster, rules: str = RULES, **shared: object) -> Gate:
     folder.mkdir()
     gate = Gate(
         folder,

@@ -18,7 +18,7 @@ from tests.e2e.raw import Raw
 from tests.e2e.test_shared import CAP, House, gate_on, people, send_all
 from tests.e2e.waiting import until
 from tests.needs import needs
-from tests.valkey import Valkey
+from tests.valkey import Cluster, Valkey
 
 pytestmark = needs("valkey")
 RULES = f"""\
@@ -184,3 +184,31 @@ def test_two_gates_with_one_number_are_told_apart(house: House) -> None:
     second = gate_on(house.gates[0].folder.parent / "second", 1, house.carrier, house.server)
     with pytest.raises(AssertionError, match="node 1 is another gate"):
         second.start()
+
+
+def test_a_primary_that_dies_is_replaced_and_what_its_replica_had_not_seen_is_told_again(
+    tmp_path: Path, numbers: Iterator[int]
+) -> None:
+    with ExitStack() as after:
+        cluster = Cluster(tmp_path / "cluster")
+        after.callback(cluster.kill)
+        carrier = Carrier()
+        after.callback(carrier.stop)
+        gates = [gate_on(tmp_path / f"node-{node}", node, carrier, cluster, RULES) for node in (1, 2)]
+        for gate in gates:
+            gate.start()
+            after.callback(gate.stop)
+        one, other = gates
+        recipients = people(numbers, 60)
+        assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
+        dying = cluster.primaries()[0]
+        dying.kill()
+        assert allowed(one, recipients) == dict.fromkeys(
+            recipients, 1
+        )  # those of two shards together, of the third what is known here
+        assert not in_reach(one)
+        until(lambda: all(in_reach(gate) for gate in gates), "the replica in its place", 30)
+        until(lambda: all(gate.metric("gate106_store_owed") == 0 for gate in gates), "all told again", 20)
+        assert allowed(other, recipients * CAP) == dict.fromkeys(recipients, CAP - 2)
+        assert allowed(one, recipients) == {}
+        assert Counter(seen.fields.destination for seen in carrier.seen) == dict.fromkeys(recipients, CAP)

@@ -22,7 +22,7 @@ from proxy.state.connection import Login
 from proxy.state.record import EMPTY
 from proxy.state.sqlite import Wait
 from tests.needs import needs
-from tests.valkey import PASSWORD, SECRET, USER, Valkey
+from tests.valkey import PASSWORD, SECRET, USER, Cluster, Valkey
 
 NOW = 1_700_000_000
 
@@ -77,20 +77,22 @@ class Shared(Embedded):
 
     shared = True
     tls = acl = False
-    servers: ClassVar[dict[type, Valkey]] = {}
+    servers: ClassVar[dict[type, Valkey | Cluster]] = {}
 
     def __init__(self) -> None:
         if type(self) not in self.servers:
-            folder = Path(tempfile.mkdtemp(prefix="gate106-valkey-"))
-            self.servers[type(self)] = Valkey(folder, tls=self.tls, acl=self.acl)
+            self.servers[type(self)] = self.serve(Path(tempfile.mkdtemp(prefix="gate106-valkey-")))
         self.server = self.servers[type(self)]
         self.server.cli("flushall")
         self.now = NOW - 1
         self.loop = asyncio.new_event_loop()
         super().__init__()
 
+    def serve(self, folder: Path) -> Valkey | Cluster:
+        return Valkey(folder, tls=self.tls, acl=self.acl)
+
     def open(self) -> None:
-        context = ssl.create_default_context(cafile=str(self.server.ca)) if self.tls else None
+        context = ssl.create_default_context(cafile=str(self.server.folder / "ca.pem")) if self.tls else None
         login = Login(USER if self.acl else "", PASSWORD if self.acl else "", tls=context)
         self.loop.run_until_complete(self._open(login))
 
@@ -127,7 +129,14 @@ class OverTls(Shared):
     tls = acl = True
 
 
-ENGINES: dict[str, type[Embedded]] = {"sqlite": Embedded, "valkey": Shared, "valkeys": OverTls}
+class Clustered(Shared):
+    """... spread over the three shards of a cluster."""
+
+    def serve(self, folder: Path) -> Cluster:
+        return Cluster(folder)
+
+
+ENGINES: dict[str, type[Embedded]] = {"sqlite": Embedded, "valkey": Shared, "valkeys": OverTls, "valkey+cluster": Clustered}
 NAMES = [pytest.param(name, marks=[] if name == "sqlite" else needs("valkey")) for name in ENGINES]
 
 
