@@ -17,7 +17,7 @@ import ssl
 import time
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import structlog
 import uvloop
@@ -54,6 +54,7 @@ from proxy.relay import Relay
 from proxy.replay import ID_GAP, replay, settle_open
 from proxy.revising import Revising
 from proxy.sent import Restoring, SentIndex
+from proxy.sharing import Log, Sharing
 from proxy.state import EmbeddedStore, StateError, open_store
 from proxy.state.connection import Login
 from proxy.state.mailbox import UNOWNED, Bounds
@@ -105,6 +106,7 @@ class Gate:
             self.revising, self.names, settings.people, settings.control_group,
         )  # fmt: skip
         self.revising.opened(self.operating)
+        self.sharing = self._share() if settings.shared is not None else None
         self.clock_skew_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._collected_s = loop.time()
@@ -131,7 +133,8 @@ class Gate:
         replacing = {provider.name for provider in settings.providers if provider.replace}
         ids = Restoring(index, replacing.__contains__) if replacing else None
         records = read(disk, position.open_from, position.counted)
-        found = replay(self.store, records, position.counted, ids)
+        found = replay(self.store, records, position.counted, ids, tells=self.store.waits)
+        self._replayed = found
         settle_open(self.store, found)
         self.ids.restore(found.learnt)
         self.revising = Revising(settings, self.store.history, self.gently, tally)
@@ -180,6 +183,20 @@ class Gate:
         self.way_back.open(_bounds(settings.mailbox), directory.providers)
         return journal, relay
 
+    def _share(self) -> Sharing:
+        """With the other gates on the store."""
+        assert self.settings.shared is not None
+        found, store = self._replayed, cast("Log", self.store)
+        assert found.listings is not None
+        store.heard = max(store.heard, found.heard)
+        told = [(one.sequence, one.kind, one.body) for one in found.told]
+        sharing = Sharing(
+            store, self.journal, found.listings, told, stale_s=self.settings.shared.stale_s, kick=self._sync,
+            heard=self.operating.heard, clock=time.time, monotonic=self.loop.time,
+        )  # fmt: skip
+        self.operating.sharing, self.relay.on_said = sharing, sharing.said
+        return sharing
+
     async def start(self) -> None:
         settings = self.settings
         now = time.time()
@@ -200,6 +217,8 @@ class Gate:
             self.loop.create_task(self._checkpoints()),
             self.loop.create_task(self._watch_rules()),
         ]
+        if self.sharing is not None:
+            self._tasks.append(self.loop.create_task(self.sharing.run()))
         self.providers.accepting = True
         log.info(
             "gate open", smpp=self.smpp_port, http=self.http_port, rules=self.revising.rules.revision, carriers=len(self.houses)
@@ -208,9 +227,11 @@ class Gate:
     def _note(self, kind: int, body: bytes) -> None:
         """A record of the gate's own, outside a turn."""
         with contextlib.suppress(JournalDown):  # which the relay notices with the next message
-            self.journal.append(kind, body)
+            sequence = self.journal.append(kind, body)
             self.journal.write(time.time())
             self.syncer.kick()
+            if self.sharing is not None:
+                self.sharing.said([(sequence, kind, body)])
 
     # -- one loop turn
 
@@ -278,6 +299,7 @@ class Gate:
             self.way_back.tick(now)
             self.operating.tick(now, now_s, now - step)
             self.store.sweep(now, self.relay.rules.window_s)
+            self.relay.judging.stale = self.sharing is not None and self.sharing.stale
             if self.relay.idle:
                 with contextlib.suppress(JournalDown):
                     self.journal.mark(now)
@@ -325,6 +347,8 @@ class Gate:
             waiting = [transit.recorded for transit in self.relay.in_flight.values()]
             if self.operating.open_from is not None:
                 waiting.append(self.operating.open_from)
+            if self.sharing is not None and self.sharing.open_from is not None:
+                waiting.append(self.sharing.open_from)
             written = self.journal.written
             if not self.ids.carry(self.journal, time.time()):
                 return
@@ -437,6 +461,8 @@ class Gate:
         deadline = min(deadline, self.loop.time() + ANSWERS_S)
         while self.store.mailbox.handed and self.loop.time() < deadline:  # noqa: ASYNC110 # likewise
             await asyncio.sleep(0.01)
+        if self.sharing is not None:
+            await self.sharing.told(self.journal.written)
         log.info("drained", left=len(relay.in_flight))
         providers.unbind_all()
         self.turns.flush()
@@ -513,6 +539,7 @@ class Gate:
             provider_binds_limit={(name,): provider.binds for name, provider in self.relay.directory.providers.items()},
             store_up=self.store.up,
             store_owed=float(self.store.owed),
+            **(self.sharing.gauges() if self.sharing is not None else {}),
             journal_up=not self.relay.journal_down,
             journal_lag_s=self.journal.lag(now),
             journal_written_bytes=self.journal.written_bytes,

@@ -40,10 +40,10 @@ class Incoming:
         self._chunks.append(consents.unpack_chunk(body))
         self.numbers += numbers
 
-    def whole(self, now: float, highest: int) -> Event:
-        """The end of it; ``highest``: the highest number a batch has."""
+    def whole(self, now: float, consented: Consented) -> Event:
+        """The end of it; its batches get the next numbers."""
         said = self.said
-        numbers = tuple(range(highest + 1, highest + 1 + len(said.batches)))
+        numbers = tuple(consented.numbered.behind(consented.highest, len(said.batches)))
         return Event(now, "whole", numbers, said.who, said.why, self._digest.hexdigest(), self.sequence, len(self._chunks))
 
     def apply(self, event: Event, consented: Consented) -> Iterator[int]:
@@ -67,6 +67,11 @@ class Incomings:
     def __init__(self, consented: Consented) -> None:
         self._consented = consented
         self._begun: dict[int, Incoming] = {}
+
+    @property
+    def amid(self) -> bool:
+        """Whether any has begun."""
+        return bool(self._begun)
 
     def read(self, sequence: int, kind: int, body: bytes) -> bool:
         """One record; whether it is of consents."""

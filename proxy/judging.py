@@ -59,6 +59,8 @@ class Judging:
         """What is to be said of verdicts beside them, until they are written."""
         self._on_judge_error = on_judge_error
         self._listed = store.listed
+        self.stale = False
+        """Whether this gate has not heard for too long what people said elsewhere: then nobody gets marketing."""
         self.cut_off = False
         """Whether the store could not be asked for the record that is judged against: it is what this node knows."""
         self.proposal: Proposal | None = None
@@ -92,6 +94,9 @@ class Judging:
             self.grounds.look_at(transit, verdict)
         if verdict.reason is not None:
             self.refuse(transit, verdict.reason)
+            return data
+        if self.stale and category is Category.MARKETING:
+            self.refuse(transit, GATE_REASONS["store-down"])
             return data
         lane = self.routes.lane(message, verdict)
         if lane is None or not lane.hold(category):

@@ -75,8 +75,27 @@ class Listings:
     def __init__(self, listed: Listed) -> None:
         self._listed = listed
         self._begun: dict[int, Listing] = {}
+        self._others: dict[int, Listings] = {}
         self.consents = Incomings(listed.consented)
         """Files of consents, likewise."""
+
+    def of(self, node: int) -> Listings:
+        """Those of another gate, which it names by its own journal."""
+        return self._others.setdefault(node, Listings(self._listed))
+
+    @property
+    def others_amid(self) -> bool:
+        """... of another gate."""
+        return any(one.amid for one in self._others.values())
+
+    def forget_others(self) -> None:
+        """What other gates had begun will not be whole."""
+        self._others.clear()
+
+    @property
+    def amid(self) -> bool:
+        """Whether any has begun, of whomever."""
+        return bool(self._begun) or self.consents.amid or self.others_amid
 
     def begin(self, sequence: int, body: bytes) -> None:
         self._begun[sequence] = Listing(sequence, operated.unpack_listing(body))

@@ -17,6 +17,7 @@ import structlog
 from proxy.cases import CaseBook
 from proxy.config import Person, Retention
 from proxy.consents import Incoming
+from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDown
 from proxy.hours import Hours, HoursApart
 from proxy.listing import Listing
@@ -55,6 +56,7 @@ from proxy.policy.orders import words_of
 from proxy.proposal import Proposal
 from proxy.relay import Relay
 from proxy.revising import Revising
+from proxy.sharing import Sharing
 from proxy.state import EmbeddedStore
 
 log = structlog.get_logger()
@@ -87,6 +89,8 @@ class Operating:
         self.store = store
         self.houses = houses
         self.listing: Listing | Incoming | None = None
+        self.sharing: Sharing | None = None
+        """With the other gates on a shared store."""
         self.revising = revising
         self._rules = revising.rules
         self._rules_since = time.time()
@@ -205,13 +209,16 @@ class Operating:
         try:
             if self.relay.journal_down:
                 raise JournalDown(self.relay.journal_down)
-            sequence = 0
+            sequence, said = 0, []
             for kind, body in records:
                 sequence = self._journal.append(kind, body)
+                said.append((sequence, kind, body))
             self._journal.write(time.time())  # one commit group: torn, all of it is torn
         except JournalDown as down:
             raise Refused(f"{down}: nothing was done") from None
         self._kick()
+        if self.sharing is not None:
+            self.sharing.said(said)
         return sequence
 
     async def safe(self, sequence: int) -> None:
@@ -224,6 +231,18 @@ class Operating:
                     await asyncio.sleep(0.001)
         except TimeoutError:
             raise Refused(f"the disk has not synced for {SAFE_S:g} s: it is done, but not safe on disk") from None
+        if self.sharing is not None:
+            await self.sharing.told(sequence)
+
+    @property
+    def away(self) -> str:
+        """Why nothing large may be brought in: other gates would not hear of it. Empty if they do."""
+        return "" if self.store.up else f"the shared store is out of reach ({self.store.why}): other gates would not hear of it"
+
+    def heard(self, kinds: frozenset[int]) -> None:
+        """Records of these kinds, of other gates, are in force."""
+        if entries.ORDERED in kinds or entries.LIFTED in kinds:
+            self.book.reread()
 
     async def reload(self, who: str) -> list[str]:
         return await self._reload("command", who)
@@ -239,10 +258,14 @@ class Operating:
 
     def notes(self) -> list[str]:
         """Orders in force, and what does not work beside the gate, for /readyz."""
-        return [
-            f"{order.name}: {words_of(order)}, until {moments.local(order.until)} ({order.who}: {order.why})"
-            for order in self.book.of_kind(*JUDGING, "drain", "throttle")
-        ] + (self._roller.notes() if self._roller is not None else [])
+        return (
+            [
+                f"{order.name}: {words_of(order)}, until {moments.local(order.until)} ({order.who}: {order.why})"
+                for order in self.book.of_kind(*JUDGING, "drain", "throttle")
+            ]
+            + (self.sharing.notes() if self.sharing is not None else [])
+            + (self._roller.notes() if self._roller is not None else [])
+        )
 
     def gauges(self) -> dict[str, Any]:
         """For ``ops.metrics.Gauges``."""

@@ -37,7 +37,7 @@ class OrderBook:
         """Puts an order into force under a number of its own; with where it is recorded. TooMany, JournalDown: then it is not."""
         if len(self._by_id) >= ORDERS_MAX:
             raise TooMany(f"{ORDERS_MAX} orders are in force: lift some first")
-        order = order._replace(id=self._orders.highest + 1)
+        order = order._replace(id=self._orders.next)
         body = operated.pack_order(now, order)
         order = operated.unpack_order(body)  # as a restart will read it
         sequence = self._write(entries.ORDERED, body)
@@ -45,6 +45,11 @@ class OrderBook:
         self._by_id[order.id] = order
         self._changed()
         return order, sequence
+
+    def reread(self) -> None:
+        """Another gate gave orders, or lifted some: what holds now is what the store says."""
+        self._by_id = {number: operated.unpack_order(body) for number, body in sorted(self._orders.held.items())}
+        self._changed()
 
     def lift(self, order: Order, now: float, who: str, why: str) -> int:
         """Ends an order before its time; where that is recorded. JournalDown: then it stays."""

@@ -105,6 +105,9 @@ class Relay:
         then its delivers wait, for a receipt must not come before the answer."""
         self.on_accepted: Callable[[list[tuple[Transit, bytes]]], None] | None = None
         """Who else wants to know what carriers took: once a turn, after it is written."""
+        self.on_said: Callable[[list[tuple[int, int, bytes]]], None] = _to_nobody
+        """Who else wants to know what changes said: (sequence, kind, body), once a turn, after it is written."""
+        self._said: list[tuple[int, int, bytes]] = []
         self.refusals = Refusals(self.judging.refuse, self.note, self.tell_refused)
         self.refusals.alone = not store.waits
         self._refused = self.refusals.people
@@ -410,12 +413,16 @@ class Relay:
         for change, sequence in zip(changed, sequences, strict=True):
             change.done(sequence)
             self._refused.pop(change.recipient, None)  # what was refused may be allowed now
+        self.on_said(self._said)
+        self._said = []
         self._sync()
 
     def _append(self, changed: list[Change], now: float) -> list[int]:
         """Appends what changes say, and what is to be said beside that: a text that was to be replaced was judged, too."""
         journal, grounds = self.journal, self.judging.grounds
-        sequences = [0 if (said := change.written(now)) is None else journal.append(*said) for change in changed]
+        said = [change.written(now) for change in changed]
+        sequences = [0 if one is None else journal.append(*one) for one in said]
+        self._said = [(sequence, *one) for sequence, one in zip(sequences, said, strict=True) if one is not None]
         if grounds.waiting:
             for change, sequence in zip(changed, sequences, strict=True):
                 grounds.write_of(journal, now, change, sequence)
@@ -426,6 +433,7 @@ class Relay:
     ) -> None:
         """The journal refused the group: nothing of it leaves. Entries are undone, answers and changes wait until it writes again."""
         self.journal_down = str(down)
+        self._said = []
         self.judging.grounds.waiting.clear()
         for transit in decided:
             if transit.packed and transit.message is not None:
@@ -529,6 +537,10 @@ class Relay:
 
 
 def _nothing() -> None:
+    return None
+
+
+def _to_nobody(said: list[tuple[int, int, bytes]]) -> None:
     return None
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from proxy.changes import Effect
 from proxy.consents import beside_changed, person_changed
-from proxy.desk import cased, consents, entries, grounds, mail, operated, penalized, shares, told
+from proxy.desk import cased, consents, entries, grounds, heard, mail, operated, penalized, shares, told
 from proxy.desk.journal import JournalNewer, Record
 from proxy.listing import Listings
 from proxy.message import EntryState, hash32
@@ -24,6 +24,12 @@ from proxy.state import EmbeddedStore, record, replied
 ID_GAP = 1 << 16
 """Ids skipped at a start: a power loss may have taken verdicts from the journal whose messages had left, and an answer to one of
 them must never settle another message. More than are given out between two syncs."""
+
+SHARED = frozenset({
+    entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.ORDERED, entries.LIFTED, entries.LISTING,
+    entries.LISTED, entries.LISTING_DONE, entries.CONSENT_FILE, entries.CONSENTS, entries.CONSENT_EVENT, entries.TOLD, entries.START,
+})  # fmt: skip
+"""What gates that share a store tell each other: what people said, and what was ordered, listed and agreed to."""
 
 
 @dataclass(slots=True)
@@ -40,6 +46,10 @@ class Replayed:
     """What carriers' answers taught about their ids, in order: for ``MessageIds.restore``."""
     touched: dict[int, tuple[float, int]] = field(default_factory=dict)
     """Persons whose record was added to, with the time and the keep_s to prune it by at the end."""
+    heard: tuple[int, int] = (0, 0)
+    """How far the shared log was read."""
+    told: list[Record] = field(default_factory=list)
+    """Records that other gates must hear of, and perhaps have."""
     listings: Listings | None = None
     """Lists that had begun and were not whole, for whoever reads on."""
 
@@ -64,17 +74,20 @@ def replay(
     ids: Ids | None = None,
     keep_least_s: int = 0,
     by_lives: bool = False,
+    tells: bool = False,
 ) -> Replayed:
     """Applies journal records to the store; takes of aggregates only from records after ``counted_from``. ``ids`` hears of what carriers
     took and of texts that were replaced. ``keep_least_s``: entries are kept at least so long, whatever the rules of then needed.
     ``by_lives``: what one life of the gate left open is unknown from the next start on, as it was then; else whoever asks settles it at the
-    end. Raises JournalNewer at a kind of record that a later gate brought."""
+    end. ``tells``: what other gates must hear is wanted. Raises JournalNewer at a kind of record that a later gate brought."""
     done = Replayed()
-    listings = done.listings = Listings(store.listed)
+    done.listings = Listings(store.listed)
     for item in journal:
         done.records += 1
         done.last_sequence = item.sequence
         counts = item.sequence > counted_from
+        if tells and item.kind in SHARED:
+            done.told.append(item)
         if item.kind == entries.VERDICT:
             said = entries.unpack_verdict(item.body)
             said = said if said.keep_s >= keep_least_s else said._replace(keep_s=keep_least_s)
@@ -82,24 +95,39 @@ def replay(
         elif item.kind in (entries.ANSWER, entries.ACCEPTED):
             _answers(store, item, counts, done, ids)
         elif item.kind == entries.START:
-            done.highest_id = max(done.highest_id, entries.unpack_start(item.body).first_id)
-            listings.abandon()
-            if by_lives:
-                settle_open(store, done)
-                done.open.clear()
-        elif item.kind == entries.IDS:
-            done.learnt.append(entries.unpack_ids(item.body))
+            _started(store, item, done, by_lives)
         elif item.kind == entries.UNREPLACED:
             _unreplaced(store, entries.unpack_unreplaced(item.body), counts, done, ids)
         elif item.kind == entries.SHARE:
             apply_share(store, shares.unpack_share(item.body), counts, done)
         elif item.kind not in entries.KINDS:  # whatever it did, this gate would forget
             raise JournalNewer(f"record {item.sequence}", f"its kind {item.kind} is newer than this gate knows")
-        elif not apply_person(store, item) and not apply_operated(store, item, listings) and counts:
+        elif not _learnt(store, item, done) and counts:
             _mail(store, item)
     for person, (time, keep_s) in done.touched.items():
         store.update(person, lambda data, at=int(time), keep=keep_s: record.prune(data, at, keep))  # type: ignore[misc]
     return done
+
+
+def _started(store: EmbeddedStore, item: Record, done: Replayed, by_lives: bool) -> None:
+    done.highest_id = max(done.highest_id, entries.unpack_start(item.body).first_id)
+    assert done.listings is not None
+    done.listings.abandon()
+    if by_lives:
+        settle_open(store, done)
+        done.open.clear()
+
+
+def _learnt(store: EmbeddedStore, item: Record, done: Replayed) -> bool:
+    """What is applied whenever it was written; whether the record is of such a kind."""
+    assert done.listings is not None
+    if item.kind == entries.IDS:
+        done.learnt.append(entries.unpack_ids(item.body))
+    elif item.kind == entries.HEARD:
+        done.heard = apply_heard(store, heard.unpack_heard(item.body), done.listings)
+    else:
+        return apply_person(store, item) or apply_operated(store, item, done.listings)
+    return True
 
 
 def apply_person(store: EmbeddedStore, item: Record) -> bool:
@@ -122,6 +150,16 @@ def apply_person(store: EmbeddedStore, item: Record) -> bool:
     else:
         return False
     return True
+
+
+def apply_heard(store: EmbeddedStore, said: heard.Heard, listings: Listings) -> tuple[int, int]:
+    """What another gate wrote: of the same effect here, but in a numbering of its own. Where the log is read on."""
+    inner, theirs = Record(said.sequence, said.kind, said.body), listings.of(said.node)
+    if said.kind == entries.START:
+        theirs.abandon()
+    elif not apply_person(store, inner):
+        apply_operated(store, inner, theirs)
+    return said.place
 
 
 def apply_operated(store: EmbeddedStore, item: Record, listings: Listings) -> bool:

@@ -50,7 +50,7 @@ class Desk:
             incoming.add(body, 1)
 
     def end(self, incoming: Incoming) -> tuple[int, ...]:
-        event = incoming.whole(NOW, self.store.consented.highest)
+        event = incoming.whole(NOW, self.store.consented)
         self.write(entries.CONSENT_EVENT, consents.pack_event(event))
         assert sum(incoming.apply(event, self.store.consented)) == incoming.numbers
         return event.batches

@@ -23,6 +23,7 @@ from proxy.backtest.replacing import Replacing
 from proxy.backtest.turns import Turn
 from proxy.changes import Answer, Change, Effect
 from proxy.desk import entries, operated, shares
+from proxy.desk.heard import unpack_heard
 from proxy.desk.journal import Record
 from proxy.listing import Listings
 from proxy.long import INHERIT_S
@@ -31,6 +32,7 @@ from proxy.officer import officer_changed, take_off
 from proxy.replay import (
     Replayed,
     apply_answer,
+    apply_heard,
     apply_operated,
     apply_person,
     apply_share,
@@ -71,6 +73,7 @@ OF_ITS_OWN = frozenset(
         entries.CONSENT_FILE,
         entries.CONSENTS,
         entries.CONSENT_EVENT,
+        entries.HEARD,
     )
 )
 _REPLACE = REPLACE_SM.to_bytes(4, "big")
@@ -367,10 +370,16 @@ class Rerun:
         elif item.kind == entries.CLOCK:
             self._stepped_s += entries.unpack_clock(body).step_s
         else:
-            apply_operated(self.store, item, self._listings)
-            if item.kind == entries.ORDERED:
+            kind = item.kind
+            if kind == entries.HEARD:  # of another gate
+                said = unpack_heard(body)
+                apply_heard(self.store, said, self._listings)
+                kind, body = said.kind, said.body
+            else:
+                apply_operated(self.store, item, self._listings)
+            if kind == entries.ORDERED:
                 self._bench.order(operated.unpack_order(body))
-            elif item.kind == entries.LIFTED:
+            elif kind == entries.LIFTED:
                 self._bench.lift(operated.unpack_lifted(body).order)
 
     def _started(self) -> None:

@@ -53,6 +53,8 @@ MEANINGS = {
     "knows](many-gates.md#when-the-store-is-out-of-reach)",
     "shared.reassert_s": "when the store is in reach again, what this node noted since so long before is told to it again: more than a "
     "failover of the store can lose",
+    "shared.stale_s": "who has heard nothing from the other gates for so long does not know whom they were told to leave alone: [marketing is "
+    "deferred](many-gates.md#when-the-store-is-out-of-reach)",
     "journal": "folder of the journal",
     "rules": "folder of the rules",
     "control": (

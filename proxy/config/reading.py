@@ -242,6 +242,7 @@ def _shared(top: Fields, store: str, beside: Path) -> Shared | None:
         section.whole("parts", 16, minimum=1, maximum=256),
         section.number("deadline_s", 0.25, minimum=0.01, maximum=10),
         section.number("reassert_s", 60, minimum=1, maximum=3600),
+        section.number("stale_s", 300, minimum=1, maximum=86_400),
     )
     if (found.tls_cert is None) != (found.tls_key is None):
         section.fault((), "tls_cert and tls_key go together")

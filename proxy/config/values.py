@@ -243,6 +243,8 @@ class Shared:
     """A call that takes longer is given up, and the store is out of reach."""
     reassert_s: float
     """After that, what this node has noted since so long before is told again."""
+    stale_s: float
+    """Who has heard nothing from the others for so long defers marketing."""
 
 
 class Places(NamedTuple):

@@ -38,6 +38,7 @@ CONSENT_FILE, CONSENTS, CONSENT_EVENT, PERSON = 41, 42, 43, 44  # consents.py
 TOLD = 45  # told.py
 CASED = 46  # cased.py
 PENALIZED, COUNTED, COUNTED_APART = 47, 48, 49  # penalized.py
+HEARD = 50  # heard.py
 KINDS = {
     VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
     RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
@@ -50,7 +51,7 @@ KINDS = {
     LISTING: "listing", LISTED: "listed", LISTING_DONE: "listing-done",
     REMOVED: "removed", SHARE: "share", ERASED: "erased", ERASURE: "erasure",
     CONSENT_FILE: "consent-file", CONSENTS: "consents", CONSENT_EVENT: "consent-event", PERSON: "person", TOLD: "told",
-    CASED: "cased", PENALIZED: "penalized", COUNTED: "counted", COUNTED_APART: "counted-apart",
+    CASED: "cased", PENALIZED: "penalized", COUNTED: "counted", COUNTED_APART: "counted-apart", HEARD: "heard",
 }  # fmt: skip
 KEEP_S = 30 * 86_400
 """How long a record keeps entries if nothing else is said: at least as long as replies may refer to them."""

@@ -149,6 +149,8 @@ class _Consent:
         if not rows:
             raise Refused("batches: must be a list of what the numbers agreed to")
         batches = tuple(self._terms(one, now) for one in rows)
+        if gate.away:
+            raise Refused(gate.away)
         if gate.listing is not None:
             raise Refused("another list of people is on its way in: try again when it is done")
         body = consents.pack_file(
@@ -202,7 +204,7 @@ class _Consent:
             consented.make_room(len(incoming.said.batches))
         except TooManyBatches as fault:
             raise Refused(f"{fault}: nothing was imported") from None
-        event = incoming.whole(gate.now(), consented.highest)
+        event = incoming.whole(gate.now(), consented)
         sequence = gate.write(entries.CONSENT_EVENT, consents.pack_event(event))
         for numbers in incoming.apply(event, consented):
             new += numbers

@@ -87,6 +87,10 @@ class Gate(Protocol):
     """The list of people that is on its way in: a checkpoint leaves the journal readable from its first record on."""
 
     @property
+    def away(self) -> str:
+        """Why nothing large may be brought in; empty if it may."""
+
+    @property
     def relay(self) -> Relay: ...
     @property
     def book(self) -> OrderBook: ...

@@ -59,6 +59,9 @@ class Gauges:
     rules_folder_ok: bool = True
     store_up: bool = True
     store_owed: float = 0.0
+    store_untold: float = 0.0
+    store_heard: float = 0.0
+    store_silence_s: float = 0.0
     journal_up: bool = True
     journal_lag_s: float = 0.0
     journal_written_bytes: int = 0
@@ -166,6 +169,9 @@ SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
     ("shadowed", "shadowed", "1 while the whole set of rules is in shadow"),
     ("store_up", "store_up", "1 while the store answers"),
     ("store_owed", "store_owed", "Persons, and parts of the store, that may lack something that this gate knows"),
+    ("store_untold", "store_untold_records", "Records that other gates on a shared store must hear and have not"),
+    ("store_heard", "store_heard_records", "Records of other gates that were put in force since the start"),
+    ("store_silence_s", "store_silence_seconds", "Since when this gate does not know what other gates were told"),
     ("journal_up", "journal_up", "1 while the journal can be written"),
     ("journal_lag_s", "journal_lag_seconds", "Age of the oldest record that is not on disk yet"),
     ("journal_bytes", "journal_bytes", "Bytes of the journal's segments that are kept"),

@@ -139,6 +139,8 @@ class _Suppress:
         refusals = [refusal_of(self._gate, one) for one in keys]
         for one in keys:
             one.done()
+        if gate.away:
+            raise Refused(gate.away)
         if gate.listing is not None:
             raise Refused("another list is on its way in: try again when it is done")
         body = operated.pack_listing(gate.now(), takes_off, refusals, call.who, why, file)

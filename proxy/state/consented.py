@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 from pyroaring import BitMap
 
+from proxy.state.numbering import Numbering
+
 CHUNK_BITS = 20
 LOW_MASK = (1 << CHUNK_BITS) - 1
 BATCHES_MAX = 20_000
@@ -74,6 +76,7 @@ class Consented:
         self.empty = True
         """Whether there is no consent at all: then nobody need ask."""
         self.highest = 0
+        self.numbered = Numbering()
         self._batches: dict[int, Batch] = {}
         self._by: dict[tuple[str, str], list[int]] = {}
         """Batches by advertiser and category, the newest consent first."""

@@ -7,6 +7,8 @@ side each finds its own; what no gate calls any more may be deleted (``FUNCTION 
 
     swap(keys; seconds, flags, record…)     stores each record whose first six bytes are the version that is held; "1" or "0" for each
     hold(key; owner, milliseconds)          the owner's from now on for so long, unless somebody else has it: then says who
+    tell(stream, told; journal, most, sequence, record…)
+                                            adds those to the log that are not in it yet; the last sequence that is
 
 A version is the server's time in 10 µs since 2023, or one more than the version before where that is later: for one key it never comes
 twice. A record that became empty stays for a minute as a bare version, so that not even a clock that goes back a little gives out a
@@ -62,10 +64,24 @@ local function hold_NAME(keys, args)
   return args[1]
 end
 
+local function tell_NAME(keys, args)
+  local last = tonumber(redis.call('HGET', keys[2], args[1]) or '0')
+  for i = 3, #args, 2 do
+    local sequence = tonumber(args[i])
+    if sequence > last then
+      redis.call('XADD', keys[1], 'MAXLEN', '~', args[2], '*', 'r', args[i + 1])
+      last = sequence
+    end
+  end
+  if #args > 2 then redis.call('HSET', keys[2], args[1], last) end
+  return last
+end
+
+redis.register_function('g106_tell_NAME', tell_NAME)
 redis.register_function('g106_swap_NAME', swap_NAME)
 redis.register_function('g106_hold_NAME', hold_NAME)
 """
 VERSION = sha256(_SOURCE.encode()).hexdigest()[:8]
 LIBRARY = f"g106_{VERSION}"
 SOURCE = f"#!lua name={LIBRARY}" + _SOURCE.replace("NAME", VERSION)
-SWAP, HOLD = f"g106_swap_{VERSION}", f"g106_hold_{VERSION}"
+SWAP, HOLD, TELL = (f"g106_{word}_{VERSION}" for word in ("swap", "hold", "tell"))

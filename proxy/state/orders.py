@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from proxy.state.numbering import Numbering
+
 _HIGHEST = 0
 """The row that holds the highest number: orders count from 1."""
 
@@ -15,6 +17,7 @@ class Orders:
     def __init__(self) -> None:
         self.held: dict[int, bytes] = {}
         self.highest = 0
+        self.numbered = Numbering()
         self.changed = False
         """Since the last checkpoint."""
 
@@ -22,6 +25,11 @@ class Orders:
         self.held[number] = body
         self.highest = max(self.highest, number)
         self.changed = True
+
+    @property
+    def next(self) -> int:
+        """The number of the next order."""
+        return self.numbered.behind(self.highest)[0]
 
     def drop(self, number: int) -> None:
         """It is lifted or over; nothing happens where it is not known."""

@@ -319,7 +319,7 @@ class SqliteStore:
             "erased": self.erased,
             "told": self.told,
         }
-        version = str(self._version)
+        version, beside = str(self._version), self._beside()
         regrouped = self._regroup()
         frozen = table.take_changed()
         groups = table.groups
@@ -350,7 +350,13 @@ class SqliteStore:
                 yield partial(file.write, Slice(name, few[name].rows()))
             yield from self._paper_steps()
             yield Wait.SYNCED
-            meta = {"version": version, "groups": str(groups), "refusals": json.dumps(self.refusals), **_as_meta(position)}
+            meta = {
+                **beside,
+                "version": version,
+                "groups": str(groups),
+                "refusals": json.dumps(self.refusals),
+                **_as_meta(position),
+            }
             yield partial(file.commit, meta)
             self.position, self._saved_groups = position, groups
             done = True
@@ -364,6 +370,10 @@ class SqliteStore:
                     few[name].changed = True
                 table.put_back(frozen)
                 file.rollback()
+
+    def _beside(self) -> dict[str, str]:
+        """What an engine made of this one keeps with the position."""
+        return {}
 
     def _paper_steps(self) -> Iterator[Step]:
         for name, papers in self._papers.items():

@@ -20,10 +20,11 @@ The bound that remains: while nodes cannot ask, each counts only what it knows, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,11 +32,13 @@ from urllib.parse import urlsplit
 import structlog
 
 from proxy.state import StateError
-from proxy.state.connection import Address, Connection, Login, StoreDown, StoreRefused
+from proxy.state.connection import Address, Connection, Login, StoreDown, StoreRefused, Word
 from proxy.state.functions import HOLD, SOURCE, SWAP
 from proxy.state.merging import merged, newest_of, with_words
+from proxy.state.numbering import Numbering
 from proxy.state.record import EMPTY, REPLY_S
 from proxy.state.servers import Servers, settled
+from proxy.state.sharedlog import Place, SharedLog, Told, spelt
 from proxy.state.sqlite import SqliteStore
 
 log = structlog.get_logger()
@@ -56,6 +59,8 @@ HELD_MS, HOLD_S = 10_000, 2.0
 """A node's number is its own for so long after it was last heard of, and it is heard of so often."""
 OWED_BATCH = 128
 """Persons whose records are mended in one go."""
+NODES = 256
+"""As many as an entry's id can tell apart."""
 START_S = 900.0
 """A start looks back so far: what was open at the end of the last life is unknown now, which matters for ten minutes."""
 DEADLINE_S, REASSERT_S, PARTS = 0.25, 60.0, 16
@@ -105,6 +110,11 @@ class ValkeyStore(SqliteStore):
         """Parts any of whose records may lack something."""
         self._born: list[str] = [self._meta.get(f"born:{part}", "") for part in range(parts)]
         self._note({"identity": self._identity})
+        before = self._meta.get("heard", "0-0").split("-")
+        self.heard: Place = (int(before[0]), int(before[1]))
+        """How far the log was read; with the checkpoint it is kept."""
+        self._hearing = self._reaches_back = False
+        self.orders.numbered = self.consented.numbered = Numbering(NODES, node)
         self._tasks: list[asyncio.Task[None]] = []
         self._owing = asyncio.Event()
         self.mended = 0
@@ -118,6 +128,8 @@ class ValkeyStore(SqliteStore):
             reached=self._reached,
             lost=self._lost,
         )
+        key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 told").digest()
+        self._log_key = key
         self._heads = [PREFIX + b"{" + tag + b"}" for tag in self._servers.tags]
         if cut_off := self._meta.get("cut_off", ""):  # the process died amid it
             self._since = [min(int(cut_off), *self._since)] * parts
@@ -126,6 +138,7 @@ class ValkeyStore(SqliteStore):
 
     async def open(self) -> None:
         """Reaches the store. Raises StateError where it cannot be used; a node that has used it before starts cut off instead."""
+        self._log = SharedLog(self._heads[0], self.node, self._meta.get("journal", self._identity), self._log_key)
         try:
             await self._servers.open()
         except StoreRefused as error:
@@ -254,7 +267,7 @@ class ValkeyStore(SqliteStore):
     def hold(self, key: int, data: bytes) -> None:
         """Changes the copy; what of it this node vouches for reaches the store afterwards."""
         super().hold(key, data)
-        if self._tasks:  # before, all are walked through anyway
+        if self._tasks and not self._hearing:  # before, all are walked through anyway
             self._owe(key)
 
     def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
@@ -299,6 +312,7 @@ class ValkeyStore(SqliteStore):
             return
         since = int(self._now() - self._reassert_s) - 1
         log.warning("store out of reach: this node goes by what it knows", parts=len(parts), why=self._servers.why)
+        self._reaches_back = False
         for part in parts:
             self._since[part] = min(since, self._since[part]) if part in self._walking else since
             self._walking.add(part)
@@ -363,6 +377,42 @@ class ValkeyStore(SqliteStore):
                     continue
                 if (born or b"").decode() != self._born[part]:
                     connection.end(f"{connection.address} was emptied")
+
+    # -- the log
+
+    async def tell(self, records: Sequence[tuple[int, int, bytes]] = ()) -> int:
+        """Tells (sequence, kind, body) to the other nodes, in order, each once; the last sequence that is in the log. StoreDown."""
+        return int(await self._about_log(self._log.tell(records)))
+
+    async def hear(self) -> list[Told]:
+        """What any node told behind ``heard``, at most HEAR_MAX. StoreDown; Missed where some of it is not there any more."""
+        if not self._reaches_back:
+            try:
+                self._log.check(await self._about_log(self._log.about()), self.heard)
+            except StoreRefused as error:
+                if "no such key" not in str(error):
+                    raise
+            self._reaches_back = True
+        return self._log.opened(await self._about_log(self._log.hear(self.heard)))
+
+    async def _about_log(self, words: list[Word]) -> Any:
+        try:
+            return await self._servers.call(0, *words)
+        except StoreDown as error:
+            self._servers.doubt(0, str(error))
+            raise
+
+    @contextlib.contextmanager
+    def hearing(self) -> Iterator[None]:
+        """What is held amid this the store has already from whoever told it."""
+        self._hearing = True
+        try:
+            yield
+        finally:
+            self._hearing = False
+
+    def _beside(self) -> dict[str, str]:
+        return {"heard": spelt(self.heard)}
 
     # -- what is owed
 

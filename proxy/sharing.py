@@ -1,0 +1,250 @@
+"""Sharing: gates on one store tell each other what people said and what was ordered, listed and agreed to, and obey it in one order.
+
+In: records of this gate's journal as they are written; the shared log. Out: the same in the log once they are synced; what others told in this
+gate's journal (kind HEARD) and in force. Never: a record that is not on this gate's own disk told to others; a decision.
+
+A gate does what it is told at once, by itself, and then tells the others. All of them, it too, go by the order of the log in the end: where
+others told something between this gate's doing and the log's hearing of it, it does it again behind theirs. Everything shared is by a
+number or a name of its own, so that doing it twice is doing it once. A list's chunks are not done again: of two gates that put the same
+numbers on the same list and take them off within a second, each may have its own last word.
+
+Told is what was not told yet, also after a kill: a checkpoint keeps the place of the first record that is not in the log. Who has heard
+nothing for ``stale_s`` does not know any more whom it may send marketing to, and says so (``stale``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import structlog
+
+from proxy.desk import entries
+from proxy.desk.heard import Heard, pack_heard
+from proxy.desk.journal import Journal, JournalDown
+from proxy.listing import Listings
+from proxy.replay import SHARED, apply_heard
+from proxy.state import EmbeddedStore
+from proxy.state.connection import StoreRefused
+from proxy.state.sharedlog import HEAR_MAX, Missed, Place, Told
+
+log = structlog.get_logger()
+
+POLL_S, SOON_S = 0.05, 0.002
+"""Between two looks into the log, and when there is something to tell: others know of a refusal within a tenth of a second."""
+TELL_MAX, TELL_BYTES = 200, 1 << 20
+"""Records of one call."""
+WAITING_MAX = 200_000
+"""Records that wait to be told: some 60 MB, weeks of a desk. More are in the journal, and are told after a restart."""
+RECENT_S, RECENT_MAX = 60.0, 20_000
+"""So much is told again to a store that lost it."""
+TOLD_S = 2.0
+"""Who asked for something waits so long for the log to have it."""
+LISTS_S = 3600.0
+"""Half a list of a gate that has not said a word of it for so long is forgotten."""
+IN_PIECES = frozenset((entries.LISTING, entries.LISTED, entries.LISTING_DONE, entries.CONSENT_FILE, entries.CONSENTS))
+
+Said = tuple[int, int, bytes]
+"""Sequence, kind, body."""
+
+
+class Log(EmbeddedStore, Protocol):
+    """What a shared store offers beside what every store does (state/valkey.py)."""
+
+    node: int
+    heard: Place
+
+    async def tell(self, records: Sequence[Said] = ()) -> int: ...
+    async def hear(self) -> list[Told]: ...
+    def hearing(self) -> AbstractContextManager[None]: ...
+
+
+class Sharing:
+    def __init__(
+        self,
+        store: Log,
+        journal: Journal,
+        listings: Listings,
+        told: Iterable[Said],
+        *,
+        stale_s: float,
+        kick: Callable[[], None],
+        heard: Callable[[frozenset[int]], None],
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        """``listings`` and ``told``: what replay left of half lists, and found that others must hear. ``kick``: something is to be synced;
+        ``heard``: records of these kinds are in force."""
+        self._store, self._journal, self._listings = store, journal, listings
+        self._stale_s, self._kick, self._heard, self._clock, self._monotonic = stale_s, kick, heard, clock, monotonic
+        self._waiting: deque[Said] = deque(told)
+        self._recent: deque[tuple[float, Said]] = deque(maxlen=RECENT_MAX)
+        self._own: dict[int, int] = {}
+        """Own records that did not come back from the log yet: how many of others' had come when they were done."""
+        self._others = 0
+        self._asked = False
+        """Whether it is known, on this connection, what the log has of ours."""
+        self._overflown = False
+        self._heard_s: float | None = None
+        self._amid_from = max(1, store.position.open_from) if listings.amid else None
+        self._amid_s = self._begun_s = monotonic()
+        self.problem = ""
+        """What somebody must mend; empty if nothing."""
+
+    # -- this gate's own
+
+    def said(self, records: Iterable[Said]) -> None:
+        """These were written to the journal."""
+        for record in records:
+            if record[1] in SHARED:
+                if len(self._waiting) >= WAITING_MAX:
+                    self._overflown = True
+                    return
+                self._waiting.append(record)
+                self._own[record[0]] = self._others
+
+    async def told(self, sequence: int) -> bool:
+        """Whether all up to a record is in the log; waits a moment for it."""
+        deadline_s = self._monotonic() + TOLD_S
+        while self._waiting and self._waiting[0][0] <= sequence:
+            if not self._store.up or self._monotonic() > deadline_s:
+                return False
+            await asyncio.sleep(SOON_S)
+        return True
+
+    @property
+    def open_from(self) -> int | None:
+        """The record from which on the journal must be read for what was not told, or not heard to its end; None if nothing is."""
+        places = [self._waiting[0][0]] if self._waiting else []
+        return min([*places, *([self._amid_from] if self._amid_from is not None else [])], default=None)
+
+    @property
+    def stale(self) -> bool:
+        """Whether others may have said for too long what this gate has not heard."""
+        return self._heard_s is None or self._monotonic() - self._heard_s > self._stale_s
+
+    def gauges(self) -> dict[str, Any]:
+        """For ``ops.metrics.Gauges``."""
+        silence_s = self._monotonic() - (self._begun_s if self._heard_s is None else self._heard_s)
+        return {
+            "store_untold": float(len(self._waiting)),
+            "store_heard": float(self._others),
+            "store_silence_s": max(0.0, silence_s),
+        }
+
+    def notes(self) -> list[str]:
+        """What somebody should mend."""
+        found = [f"shared log: {self.problem}"] if self.problem else []
+        if self._overflown:
+            found.append(f"shared log: more than {WAITING_MAX:,} records wait: when the store is back, restart this gate")
+        if self.stale:
+            found.append(f"shared log: nothing heard for {self._stale_s:g} s: marketing is deferred")
+        return found
+
+    # -- the log
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._tell()
+                await self._hear()
+                self.problem = ""
+            except OSError:
+                self._asked = False
+            except Missed:
+                self._trouble("it does not reach back to where this gate stopped: start it on a copy of another gate's state")
+            except StoreRefused as error:
+                self._trouble(str(error))
+            except JournalDown:
+                pass  # which the relay says
+            except Exception as error:  # whatever it is: others must be heard all the same
+                log.error("what other gates told failed: a fault of gate106, please report it", exc_info=error)
+                await asyncio.sleep(1)
+            await asyncio.sleep(SOON_S if self._waiting and self._asked else POLL_S)
+
+    def _trouble(self, problem: str) -> None:
+        if problem != self.problem:
+            log.error("shared log", problem=problem)
+        self.problem = problem
+
+    async def _tell(self) -> None:
+        store, waiting = self._store, self._waiting
+        if not self._asked:
+            last = await store.tell()
+            self._asked = True
+            again = [one for _, one in self._recent if one[0] > last]
+            if again:  # it was there, and is not any more
+                self._recent.clear()
+                waiting.extendleft(reversed(again))
+            while waiting and waiting[0][0] <= last:
+                waiting.popleft()
+        some = list(self._some())
+        if some:
+            await store.tell(some)
+            now_s = self._monotonic()
+            for one in some:
+                waiting.popleft()
+                self._recent.append((now_s, one))
+        while self._recent and self._recent[0][0] < self._monotonic() - RECENT_S:
+            self._recent.popleft()
+
+    def _some(self) -> Iterator[Said]:
+        """The next ones that are on our own disk."""
+        left = TELL_BYTES
+        for count, one in enumerate(self._waiting):
+            left -= len(one[2])
+            if count >= TELL_MAX or one[0] > self._journal.synced or (left < 0 and count):
+                return
+            yield one
+
+    async def _hear(self) -> None:
+        while True:
+            told = await self._store.hear()
+            self._apply(told)
+            self._heard_s = self._monotonic()
+            if len(told) < HEAR_MAX:
+                break
+            await asyncio.sleep(0)
+        if self._amid_from is not None and self._monotonic() - self._amid_s > LISTS_S:
+            self._listings.forget_others()
+            self._amid_from = None
+
+    def _apply(self, told: Sequence[Told]) -> None:
+        """Into the journal, and in force. JournalDown: then neither."""
+        now, new = self._clock(), [one for one in told if not self._is_done(one)]
+        if new:
+            heard = [Heard(now, one.place, one.node, one.sequence, one.kind, one.body) for one in new]
+            first = self._journal.append(entries.HEARD, pack_heard(heard[0]))
+            for record in heard[1:]:
+                self._journal.append(entries.HEARD, pack_heard(record))
+            self._journal.write(now)
+            self._kick()
+            with self._store.hearing():
+                for record in heard:
+                    apply_heard(self._store, record, self._listings)
+            self._keep_place(first, {one.kind for one in new})
+        for one in told:
+            if one.node == self._store.node:
+                self._own.pop(one.sequence, None)
+        if told:
+            self._others += len(new)
+            self._store.heard = told[-1].place
+        if new:
+            self._heard(frozenset(one.kind for one in new))
+
+    def _is_done(self, one: Told) -> bool:
+        """Own, and nothing of others came between the doing and the log; or in pieces, which are done once."""
+        if one.node != self._store.node or one.sequence not in self._own:
+            return False
+        return one.kind in IN_PIECES or one.kind == entries.START or self._own[one.sequence] == self._others
+
+    def _keep_place(self, first: int, kinds: set[int]) -> None:
+        if not self._listings.others_amid:
+            self._amid_from = None
+        elif kinds & IN_PIECES:
+            self._amid_s = self._monotonic()
+            if self._amid_from is None:
+                self._amid_from = first

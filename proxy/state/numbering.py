@@ -1,0 +1,21 @@
+"""Numbering: which numbers a node gives to what it makes (orders, batches of consents), so that no two nodes give the same.
+
+In: the highest number that anybody is known to have given. Out: the next ones of this node. Never: a number of another node.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Numbering(NamedTuple):
+    step: int = 1
+    """So many nodes may share what is numbered."""
+    first: int = 0
+    """This one's remainder."""
+
+    def behind(self, highest: int, count: int = 1) -> list[int]:
+        """So many numbers behind it."""
+        start = highest + 1
+        start += (self.first - start) % self.step
+        return [start + place * self.step for place in range(count)]

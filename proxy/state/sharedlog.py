@@ -1,0 +1,97 @@
+"""Sharedlog: what gates tell each other, in one order for all of them: a stream in the shared store.
+
+In: records of this node's journal; a place in the stream. Out: what others told since, opened. Never: what a record means; a record that
+the store could read (each is sealed: AES-GCM under a key made of the secret).
+
+    PREFIX{tag}:log      a stream, one entry a record             PREFIX{tag}:told    by journal, the last of its records in the stream
+
+A record goes in once: the server compares its sequence with the last one told from the same journal. The stream is bounded: LOG_MAX entries,
+and who was away for longer than they last has missed something, and is told so.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from proxy.state.connection import StoreRefused, Word
+from proxy.state.functions import TELL
+
+LOG_MAX = 200_000
+"""About a month of a busy desk; some 60 MB. A list that is imported takes one for every 65,536 numbers' worth of a chunk."""
+HEAR_MAX = 500
+"""Of one call: it is applied in one go on the loop, a few milliseconds."""
+NONCE_BYTES = 12
+_HEAD = struct.Struct(">BQB")  # node, sequence there, kind
+
+Place = tuple[int, int]
+"""In the stream: milliseconds, number."""
+
+
+class Missed(Exception):
+    """The log does not reach back to where this node stopped reading."""
+
+
+class Told(NamedTuple):
+    place: Place
+    node: int
+    sequence: int
+    kind: int
+    body: bytes
+
+
+class SharedLog:
+    """The words of commands, and what their answers mean."""
+
+    def __init__(self, head: bytes, node: int, journal: str, key: bytes) -> None:
+        self._stream, self._told = head + b":log", head + b":told"
+        self._node, self._journal = node, journal.encode()
+        self._cipher = AESGCM(key)
+
+    def tell(self, records: Iterable[tuple[int, int, bytes]]) -> list[Word]:
+        """Puts (sequence, kind, body) into the log, those that are not there yet; the answer is the last sequence that is. None only ask."""
+        words: list[Word] = ["FCALL", TELL, 2, self._stream, self._told, self._journal, LOG_MAX]
+        for sequence, kind, body in records:
+            nonce = os.urandom(NONCE_BYTES)
+            sealed = self._cipher.encrypt(nonce, _HEAD.pack(self._node, sequence, kind) + body, self._stream)
+            words += (sequence, nonce + sealed)
+        return words
+
+    def hear(self, after: Place) -> list[Word]:
+        return ["XREAD", "COUNT", HEAR_MAX, "STREAMS", self._stream, spelt(after)]
+
+    def about(self) -> list[Word]:
+        return ["XINFO", "STREAM", self._stream]
+
+    def check(self, about: Sequence[bytes], after: Place) -> None:
+        """``about``: the answer to that question. Missed where entries behind ``after`` are gone."""
+        known = dict(zip(about[::2], about[1::2], strict=True))
+        if _place(known[b"max-deleted-entry-id"]) > after:
+            raise Missed
+
+    def opened(self, answer: Sequence[tuple[bytes, Sequence[tuple[bytes, Sequence[bytes]]]]] | None) -> list[Told]:
+        """StoreRefused where something was not sealed by a gate with our secret."""
+        found = []
+        for _, entries in answer or ():
+            for place, (_, sealed) in entries:
+                try:
+                    said = self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], self._stream)
+                except InvalidTag:
+                    raise StoreRefused(f"entry {place.decode()} of the log was not written by a gate with our secret") from None
+                node, sequence, kind = _HEAD.unpack_from(said)
+                found.append(Told(_place(place), node, sequence, kind, said[_HEAD.size :]))
+        return found
+
+
+def spelt(place: Place) -> str:
+    return f"{place[0]}-{place[1]}"
+
+
+def _place(text: bytes) -> Place:
+    milliseconds, _, number = text.partition(b"-")
+    return int(milliseconds), int(number)

@@ -1,0 +1,167 @@
+"""What one gate is told the others obey: at once, after they were cut off, and whatever died in between."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import Gate, run
+from tests.e2e.pdus import ESME_RMSGQFUL, ESME_ROK
+from tests.e2e.raw import Raw
+from tests.e2e.test_shared import House, gate_on, people
+from tests.e2e.waiting import until
+from tests.needs import needs
+from tests.valkey import Valkey
+
+pytestmark = needs("valkey")
+SUPPRESSED, STOPPED = 0x420, 0x473
+AT_ONCE_S = 1.0
+RULES = """\
+rules:
+  - {id: refused, when: {category: marketing, suppressed: true}, then: reject, reason: suppressed}
+"""
+
+
+def house_of(folder: Path, after: ExitStack, **shared: object) -> House:
+    server = Valkey(folder / "valkey")
+    after.callback(server.kill)
+    carrier = Carrier()
+    after.callback(carrier.stop)
+    gates = [gate_on(folder / f"node-{node}", node, carrier, server, RULES, **shared) for node in (1, 2)]
+    for gate in gates:
+        gate.start()
+        after.callback(gate.stop)
+    return House(server, carrier, gates)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with ExitStack() as after:
+        yield house_of(tmp_path, after)
+
+
+def status(gate: Gate, recipient: str, who: str = "jia") -> int:
+    with Raw(gate.port) as client:
+        client.bind(who)
+        return client.submit("1069001" if who == "jia" else "1069002", recipient).status
+
+
+def tell(gate: Gate, *words: str | Path) -> str:
+    done = run(*words, "--config", gate.config, "--why", "a test")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def soon(gate: Gate, recipient: str, wanted: int) -> None:
+    begun = time.monotonic()
+    until(lambda: status(gate, recipient) == wanted, f"status {wanted:#x}", 10)
+    assert time.monotonic() - begun < AT_ONCE_S
+
+
+def cut_off(house: House) -> None:
+    house.server.kill()
+    until(lambda: all(gate.metric("gate106_store_up") == 0 for gate in house.gates), "the store lost", 10)
+
+
+def together_again(house: House) -> None:
+    until(lambda: all(gate.metric("gate106_store_up") == 1 for gate in house.gates), "the store back", 20)
+
+
+def test_who_refuses_at_one_gate_hears_no_more_from_the_others_though_the_store_is_lost(
+    house: House, numbers: Iterator[int]
+) -> None:
+    one, other = house.gates
+    li, wang = people(numbers, 2)
+    assert status(one, li) == ESME_ROK
+    house.carrier.reply(li, "1069001", b"TD")
+    soon(one, li, SUPPRESSED)
+    tell(one, "suppress", "add", "--to", wang)
+    soon(other, wang, SUPPRESSED)
+    until(lambda: one.metric("gate106_store_untold_records") == 0, "all told", 10)
+    until(lambda: other.metric("gate106_store_heard_records") >= 3, "all heard", 10)  # that it started, and two refusals
+    cut_off(house)
+    assert [status(gate, person) for gate in house.gates for person in (li, wang)] == [SUPPRESSED] * 4
+
+
+def test_what_is_told_while_the_store_is_away_is_told_to_the_others_when_it_is_back(
+    house: House, numbers: Iterator[int]
+) -> None:
+    one, other = house.gates
+    (li,) = people(numbers, 1)
+    cut_off(house)
+    tell(one, "suppress", "add", "--to", li)
+    assert status(one, li) == SUPPRESSED
+    assert status(other, li) == ESME_ROK  # it cannot know
+    one.signal(signal.SIGKILL)
+    one.wait()
+    house.server.start()
+    one.start()
+    together_again(house)
+    until(lambda: other.metric("gate106_store_heard_records") > 0, "the other told", 10)
+    cut_off(house)
+    assert status(other, li) == SUPPRESSED
+
+
+def test_a_stop_at_one_gate_stops_all_and_may_be_lifted_at_any(house: House, numbers: Iterator[int]) -> None:
+    one, other = house.gates
+    (li,) = people(numbers, 1)
+    tell(one, "stop", "--province", "上海", "--for", "1h")
+    soon(other, li, STOPPED)
+    other.signal(signal.SIGKILL)
+    other.wait()
+    other.start()
+    assert status(other, li) == STOPPED
+    (order,) = json.loads(run("stop", "list", "--config", other.config, "--json").stdout)["orders"]
+    tell(other, "stop", "lift", str(order["id"]))
+    soon(one, li, ESME_ROK)
+
+
+def test_a_list_that_is_imported_at_one_gate_holds_at_all(house: House, numbers: Iterator[int], tmp_path: Path) -> None:
+    one, other = house.gates
+    listed = people(numbers, 50)
+    file = tmp_path / "list.csv"
+    file.write_text("number\n" + "\n".join(listed))
+    tell(one, "suppress", "import", file)
+    soon(other, listed[-1], SUPPRESSED)
+    other.stop()
+    other.start()
+    assert status(other, listed[0]) == SUPPRESSED
+    cut_off(house)
+    done = run("suppress", "import", file, "--config", one.config, "--why", "x")
+    assert (done.returncode, "other gates would not hear of it" in done.stderr) == (2, True)
+
+
+def test_a_new_gate_hears_all_that_was_told_before_it_came(house: House, numbers: Iterator[int]) -> None:
+    (li,) = people(numbers, 1)
+    tell(house.gates[0], "suppress", "add", "--to", li)
+    new = gate_on(house.gates[0].folder.parent / "new", 3, house.carrier, house.server, RULES)
+    new.start()
+    try:
+        until(
+            lambda: new.metric("gate106_suppressed_numbers", kept="record") == 1 or status(new, li) == SUPPRESSED, "heard", 10
+        )
+        cut_off(house)
+        assert status(new, li) == SUPPRESSED
+    finally:
+        new.stop()
+
+
+def test_who_has_heard_nothing_for_too_long_defers_marketing_and_nothing_else(tmp_path: Path, numbers: Iterator[int]) -> None:
+    with ExitStack() as after:
+        house = house_of(tmp_path, after, stale_s=1)
+        one, _ = house.gates
+        (li,) = people(numbers, 1)
+        assert status(one, li) == ESME_ROK
+        cut_off(house)
+        until(lambda: status(one, li) == ESME_RMSGQFUL, "marketing deferred", 5)
+        assert status(one, li, "yi") == ESME_ROK
+        assert any("marketing is deferred" in note for note in one.notes())
+        house.server.start()
+        until(lambda: status(one, li) == ESME_ROK, "marketing again", 20)
