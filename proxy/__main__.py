@@ -183,6 +183,7 @@ def bench(
     latency_rate: Annotated[float, typer.Option(help="Besides, own latency at this rate; 0 = do not.")] = 0.0,
     memory: Annotated[bool, typer.Option(help="Only measure what one person with three entries costs in memory.")] = False,
     sealed: Annotated[bool, typer.Option(help="Whether the gate's journal is sealed.")] = False,
+    store: Annotated[str, typer.Option(help="A shared store that runs already (valkey://…) instead of the gate's own.")] = "",
     half_year: Annotated[
         Path | None, typer.Option("--journal", help="Only make a journal at rest of half a year in this folder, and ask it.")
     ] = None,
@@ -223,6 +224,7 @@ def bench(
         baselines=baselines,
         latency_rate=latency_rate,
         sealed=sealed,
+        store=store,
     )
     try:
         result = measure.run(options)

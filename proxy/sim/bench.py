@@ -56,6 +56,8 @@ class Options:
     warmup_s: float = 2.0
     latency_rate: float = 0.0
     sealed: bool = False
+    store: str = ""
+    """The URL of a shared store that runs already; empty: the gate has one of its own."""
     keep: Path | None = None
     """Where to leave the gate's folder (settings, journal, log); None = in a temporary one that is removed."""
 
@@ -64,7 +66,12 @@ class Options:
         """The command line that measures the same again."""
         said = f"gate106 bench --mix {self.mix} --seconds {self.seconds:g} --binds {self.binds} --window {self.window}"
         said += f" --rate {self.rate:g} --rules {self.rules} --recipients {self.recipients}"
-        return said + ("" if self.baselines else " --no-baselines") + (" --sealed" if self.sealed else "")
+        return (
+            said
+            + ("" if self.baselines else " --no-baselines")
+            + (" --sealed" if self.sealed else "")
+            + (f" --store {self.store}" if self.store else "")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +177,7 @@ def _measure_gate(options: Options, folder: Path, driver: _Driver, runs: dict[st
         count = options.rules
     providers = [Provider(name, (prefix,), PASSWORD, window=options.window) for name, prefix in PROVIDERS.items()]
     side = CarrierSide(driver.carrier, window=max(64, options.binds * options.window))
-    subject = Gate(folder, *gate.write_settings(folder, [side], providers, sealed=options.sealed))
+    subject = Gate(folder, *gate.write_settings(folder, [side], providers, sealed=options.sealed, store=options.store))
     try:
         subject.start(measure.apart(os.sched_getaffinity(0))[0])
         metrics = f"http://127.0.0.1:{subject.http}/metrics"

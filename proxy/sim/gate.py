@@ -100,6 +100,7 @@ def environment(code: Path = CODE) -> dict[str, str]:
 PORTS = range(15_000, 32_000)
 """Below those that the kernel lends to outgoing connections (from 32768): one of them might take a port before its listener does."""
 _turn = itertools.count(random.SystemRandom().randrange(len(PORTS)))
+SECRET = "of simulations, which keep nothing"  # noqa: S105
 
 
 def free_port() -> int:
@@ -119,9 +120,10 @@ def write_settings(
     response_s: float = 10.0,
     rules: Path | None = None,
     sealed: bool = False,
+    store: str = "",
 ) -> tuple[Path, int, int]:
     """Writes ``gate106.yaml`` into the folder, and the key that its journal is sealed with; returns (its path, the SMPP port, the HTTP port).
-    JSON is YAML."""
+    JSON is YAML. ``store``: the URL of a shared one instead of the embedded."""
     smpp, http = free_port(), free_port()
     settings = {
         "smpp": {"listen": f"127.0.0.1:{smpp}"},
@@ -134,6 +136,8 @@ def write_settings(
         "carriers": [carrier.as_settings() for carrier in carriers],
         "providers": [provider.as_settings() for provider in providers],
     }
+    if store:
+        settings |= {"store": store, "shared": {"secret": SECRET}}
     if sealed:
         make(folder / KEY)
         settings["sealing"] = {"keys": [KEY]}
