@@ -27,7 +27,7 @@ Rooms, in the order a message walks through them (imports go down this list only
     report     the sheet of a day                    charts     pages that open offline
     cases      complaints on their way through the desk; penalties (what providers bear) and triggers (what asks for one)
     evidence   one message, case or penalty on paper, with what proves it
-    sharing    gates on one store tell each other what people said and what was ordered
+    sharing    gates on one store tell each other what people said and what was ordered; post: and hand each other delivers
     gently     long work in slices between the turns of the loop, so that messages notice little of it
 
 ``sim`` stands beside the house: a carrier, providers, 双11, and the measurements.

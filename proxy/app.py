@@ -15,7 +15,7 @@ import os
 import signal
 import ssl
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -50,6 +50,7 @@ from proxy.ops.http import HttpServer
 from proxy.ops.metrics import Gauges, pieces
 from proxy.ops.roller import Roller
 from proxy.ops.systemd import Manager
+from proxy.post import Mail, Post
 from proxy.relay import Relay
 from proxy.replay import ID_GAP, replay, settle_open
 from proxy.revising import Revising
@@ -59,7 +60,7 @@ from proxy.state import EmbeddedStore, StateError, open_store
 from proxy.state.connection import Login
 from proxy.state.mailbox import UNOWNED, Bounds
 from proxy.tally import Tally
-from proxy.way_back import WayBack
+from proxy.way_back import Receiver, WayBack
 
 log = structlog.get_logger()
 
@@ -107,6 +108,7 @@ class Gate:
         )  # fmt: skip
         self.revising.opened(self.operating)
         self.sharing = self._share() if settings.shared is not None else None
+        self.post: Post | None = None
         self.clock_skew_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._collected_s = loop.time()
@@ -173,7 +175,7 @@ class Gate:
             self.hearing,
             tally,
             self.store.mailbox,
-            self.providers.receivers,
+            self._receivers,
             {carrier.name: carrier.strip for carrier in settings.carriers if carrier.strip},
             frozenset(carrier.name for carrier in settings.carriers if carrier.receipts_by_text),
             time.time,
@@ -218,11 +220,21 @@ class Gate:
             self.loop.create_task(self._watch_rules()),
         ]
         if self.sharing is not None:
-            self._tasks.append(self.loop.create_task(self.sharing.run()))
+            self.post = Post(cast("Mail", self.store), self.way_back, self._bound, self.turns.wake, self.loop.time)
+            self._tasks += [self.loop.create_task(one.run()) for one in (self.sharing, self.post)]
         self.providers.accepting = True
         log.info(
             "gate open", smpp=self.smpp_port, http=self.http_port, rules=self.revising.rules.revision, carriers=len(self.houses)
         )
+
+    def _receivers(self, provider: str) -> Iterable[Receiver]:
+        """Binds here; where there are none, the gates at which there are."""
+        here: list[Receiver] = list(self.providers.receivers(provider))
+        return here or (self.post.ways(provider) if self.post is not None else ())
+
+    def _bound(self) -> list[str]:
+        """Providers with a bind here that receives."""
+        return [name for name, links in self.providers.bound.items() if any(link.session.can_receive for link in links)]
 
     def _note(self, kind: int, body: bytes) -> None:
         """A record of the gate's own, outside a turn."""

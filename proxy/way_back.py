@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from proxy.desk import entries, mail
 from proxy.hearing import Hearing
@@ -28,7 +28,7 @@ from proxy.replies import Heard
 from proxy.state.box import Item
 from proxy.state.mailbox import UNOWNED, Bounds, Mailbox
 from proxy.tally import Tally
-from proxy.transit import Bind, Link
+from proxy.transit import Link
 from proxy.wire import Frame, Malformed, deliver_sm_resp, read_deliver
 
 SAFE_WITHIN_S = 0.85
@@ -45,6 +45,14 @@ PACKED: Mapping[int, Callable[[float, Sequence[Any]], bytes]] = {
 }
 HAND_MAX = 500
 """Items handed to one provider in one loop turn: about a millisecond."""
+
+
+class Receiver(Protocol):
+    """Who can be handed delivers: a bind, or another gate."""
+
+    @property
+    def room(self) -> int: ...
+    def hand(self, data: bytes, ticket: Item) -> None: ...
 
 
 class Arrival:
@@ -177,7 +185,7 @@ class WayBack:
         hearing: Hearing,
         tally: Tally,
         mailbox: Mailbox,
-        receivers: Callable[[str], Iterable[Bind]],
+        receivers: Callable[[str], Iterable[Receiver]],
         strip: dict[str, str],
         by_text: frozenset[str],
         clock: Callable[[], float],

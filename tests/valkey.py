@@ -14,7 +14,7 @@ from tests.needs import path_of
 
 SECRET = b"a secret of tests, the same on all nodes"
 USER, PASSWORD = "gate106", "spoken-softly"
-ACL = "~g106:* resetchannels -@all +mget +get +set +getrange +fcall +time +xadd +xread +xinfo|stream +hget +hset +function|load +auth +select +ping +cluster|slots"
+ACL = "~g106:* resetchannels -@all +mget +get +set +getrange +fcall +time +xadd +xread +xtrim +xinfo|stream +hget +hset +function|load +auth +select +ping +cluster|slots"
 """What a gate needs, and no more: the guide says the same."""
 
 

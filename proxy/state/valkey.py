@@ -38,7 +38,7 @@ from proxy.state.merging import merged, newest_of, with_words
 from proxy.state.numbering import Numbering
 from proxy.state.record import EMPTY, REPLY_S
 from proxy.state.servers import Servers, settled
-from proxy.state.sharedlog import Place, SharedLog, Told, spelt
+from proxy.state.sharedlog import NODES, Letter, Place, SharedLog, Told, spelt
 from proxy.state.sqlite import SqliteStore
 
 log = structlog.get_logger()
@@ -59,8 +59,6 @@ HELD_MS, HOLD_S = 10_000, 2.0
 """A node's number is its own for so long after it was last heard of, and it is heard of so often."""
 OWED_BATCH = 128
 """Persons whose records are mended in one go."""
-NODES = 256
-"""As many as an entry's id can tell apart."""
 START_S = 900.0
 """A start looks back so far: what was open at the end of the last life is unknown now, which matters for ten minutes."""
 DEADLINE_S, REASSERT_S, PARTS = 0.25, 60.0, 16
@@ -401,6 +399,28 @@ class ValkeyStore(SqliteStore):
         except StoreDown as error:
             self._servers.doubt(0, str(error))
             raise
+
+    # -- letters to one gate, and who is where (post.py)
+
+    async def say_here(self, names: Iterable[str]) -> dict[str, list[int]]:
+        """Says who is bound here; who is bound where. StoreDown."""
+        _, found = await asyncio.gather(*map(self._about_log, (self._log.say_here(names), self._log.ask_where())))
+        return self._log.where(found)
+
+    async def post(self, node: int, letters: Sequence[bytes]) -> None:
+        """StoreDown: nobody knows which of them are there."""
+        for answer in await settled([self._servers.call(0, *self._log.post(node, one)) for one in letters]):
+            if isinstance(answer, Exception):
+                self._servers.doubt(0, str(answer))
+                raise answer
+
+    async def collect(self, after: Place) -> list[Letter]:
+        """Letters to this gate behind a place. StoreDown."""
+        return self._log.letters(await self._about_log(self._log.collect(after)))
+
+    async def clear(self, upto: Place) -> None:
+        """These are done with. StoreDown."""
+        await self._about_log(self._log.clear(upto))
 
     @contextlib.contextmanager
     def hearing(self) -> Iterator[None]:
