@@ -206,6 +206,9 @@ class Gate:
         self.revising.note_start()
         await self._wait_synced(self.journal.written)
         await self.store.open()
+        if self.sharing is not None:
+            await self.sharing.once()
+            self.relay.judging.stale = self.sharing.stale
         await self.operating.start(settings.retention, Roller(self.path) if settings.archive.roll else None)
         self.http = HttpServer(self._metrics, self._not_ready, self.guard, self._notes, self.operating.paths(self.path))
         self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)

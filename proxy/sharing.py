@@ -148,22 +148,25 @@ class Sharing:
 
     async def run(self) -> None:
         while True:
-            try:
-                await self._tell()
-                await self._hear()
-                self.problem = ""
-            except OSError:
-                self._asked = False
-            except Missed:
-                self._trouble("it does not reach back to where this gate stopped: start it on a copy of another gate's state")
-            except StoreRefused as error:
-                self._trouble(str(error))
-            except JournalDown:
-                pass  # which the relay says
-            except Exception as error:  # whatever it is: others must be heard all the same
-                log.error("what other gates told failed: a fault of gate106, please report it", exc_info=error)
-                await asyncio.sleep(1)
+            await self.once()
             await asyncio.sleep(SOON_S if self._waiting and self._asked else POLL_S)
+
+    async def once(self) -> None:
+        """Tells what is to be told, and hears what there is. Before a gate takes messages it has heard everything, if it can."""
+        try:
+            await self._tell()
+            await self._hear()
+            self.problem = ""
+        except OSError:
+            self._asked = False
+        except Missed:
+            self._trouble("it does not reach back to where this gate stopped: start it on a copy of another gate's state")
+        except StoreRefused as error:
+            self._trouble(str(error))
+        except JournalDown:
+            pass  # which the relay says
+        except Exception as error:  # whatever it is: others must be heard all the same
+            log.error("what other gates told failed: a fault of gate106, please report it", exc_info=error)
 
     def _trouble(self, problem: str) -> None:
         if problem != self.problem:
