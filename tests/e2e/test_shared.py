@@ -46,7 +46,7 @@ def gate_on(folder: Path, node: int, carrier: Carrier, server: Valkey | Cluster,
         [provider("jia", "1069001", category="marketing", window=500, binds=8), provider("yi", "1069002")],
         node=node,
         store=server.url,
-        shared={"secret": SECRET.decode(), **shared},
+        shared={"secret": SECRET.decode()} | shared,
     )
     gate.write_rules(rules)
     return gate

@@ -18,7 +18,7 @@ from tests.e2e.raw import Raw
 from tests.e2e.test_shared import House, gate_on, people
 from tests.e2e.waiting import until
 from tests.needs import needs
-from tests.valkey import Valkey
+from tests.valkey import PASSWORD, USER, Valkey
 
 pytestmark = needs("valkey")
 SUPPRESSED, STOPPED = 0x420, 0x473
@@ -165,3 +165,38 @@ def test_who_has_heard_nothing_for_too_long_defers_marketing_and_nothing_else(tm
         assert any("marketing is deferred" in note for note in one.notes())
         house.server.start()
         until(lambda: status(one, li) == ESME_ROK, "marketing again", 20)
+
+
+def test_a_store_over_tls_with_the_least_rights_sees_no_number_of_a_person(tmp_path: Path, numbers: Iterator[int]) -> None:
+    with ExitStack() as after:
+        server = Valkey(tmp_path / "valkey", tls=True, acl=True)
+        after.callback(server.kill)
+        carrier = Carrier()
+        after.callback(carrier.stop)
+        shared = {"user": USER, "password": PASSWORD, "tls_ca": str(server.ca)}
+        gates = [gate_on(tmp_path / f"node-{node}", node, carrier, server, RULES, **shared) for node in (1, 2)]
+        for gate in gates:
+            gate.start()
+            after.callback(gate.stop)
+        li, wang = people(numbers, 2)
+        assert status(gates[0], li) == ESME_ROK
+        carrier.reply(li, "1069001", b"TD")
+        soon(gates[0], li, SUPPRESSED)
+        tell(gates[0], "suppress", "add", "--to", wang)
+        soon(gates[1], wang, SUPPRESSED)
+        until(lambda: gates[1].metric("gate106_store_heard_records") >= 3, "all heard", 10)
+        server.cli("bgrewriteaof")  # all that is there, in one file
+        until(lambda: "aof_rewrite_in_progress:0" in server.cli("info", "persistence"), "it is written", 10)
+        kept = b"".join(file.read_bytes() for file in (server.folder / "appendonlydir").iterdir())
+        assert len(kept) > 500
+        for person in (li, wang):
+            for form in (person.encode(), int(person).to_bytes(5, "big"), int(person).to_bytes(8, "little")):
+                assert form not in kept
+        wrong = gate_on(tmp_path / "wrong", 3, carrier, server, RULES, **shared | {"password": "guessed"})
+        with pytest.raises(AssertionError, match="does not let us in"):
+            wrong.start()
+        other = gate_on(
+            tmp_path / "other", 4, carrier, server, RULES, **shared | {"secret": "another secret of the same length"}
+        )
+        with pytest.raises(AssertionError, match="made with another secret"):
+            other.start()
