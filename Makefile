@@ -71,6 +71,7 @@ numbers: install
 	.venv/bin/gate106 bench --mix standard --seconds 15 --rules 500 --no-baselines --json > tests/data/numbers/rules-500.json
 	.venv/bin/gate106 bench --memory --json > tests/data/numbers/memory.json
 	.venv/bin/python -m tests.soak.sizes --seconds 30 > tests/data/numbers/disk.json
+	.venv/bin/python -m tests.soak.shared > tests/data/numbers/shared-store.json
 
 # Half a year of two nodes in HALF_YEAR, which stays there: a second run goes on, or only asks.
 half-year: install

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import trustme
 
+from tests.e2e.sockets import free_port
 from tests.needs import path_of
 
 SECRET = b"a secret of tests, the same on all nodes"
 USER, PASSWORD = "gate106", "spoken-softly"
 ACL = "~g106:* resetchannels -@all +mget +get +set +getrange +fcall +time +xadd +xread +xtrim +xinfo|stream +hget +hset +function|load +auth +select +ping +cluster|slots"
 """What a gate needs, and no more: the guide says the same."""
-
-
-def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
 
 
 class Valkey:
