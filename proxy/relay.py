@@ -109,7 +109,7 @@ class Relay:
         """Who else wants to know what changes said: (sequence, kind, body), once a turn, after it is written."""
         self._said: list[tuple[int, int, bytes]] = []
         self.refusals = Refusals(self.judging.refuse, self.note, self.tell_refused)
-        self.refusals.alone = not store.waits
+        self.refusals.alone = not store.shared
         self._refused = self.refusals.people
         self._outbox = Outbox()
         self.parts = Parts(

@@ -79,6 +79,8 @@ class Store(Protocol):
     why: str
     owed: int
     """Persons, and parts, of whom this process knows what the others may not."""
+    shared: bool
+    """Whether other gates change its records, too."""
     waits: bool
     """Whether ``load`` and ``swap`` ever suspend: what comes for a person meanwhile must then wait its turn."""
 

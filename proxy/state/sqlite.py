@@ -75,7 +75,7 @@ class Wait(Enum):
 class SqliteStore:
     """One gate's state. Single-threaded but for the steps of a checkpoint."""
 
-    waits = False
+    waits = shared = False
     up, why, owed = True, "", 0
 
     def __init__(self, path: Path | None, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> None:

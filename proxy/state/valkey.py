@@ -70,7 +70,7 @@ _ENDS, _STAYS = ord("1"), ord("0")
 class ValkeyStore(SqliteStore):
     """One node's view of the shared store, and its copy."""
 
-    waits = True
+    waits = shared = True
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -200,3 +201,31 @@ def test_a_store_over_tls_with_the_least_rights_sees_no_number_of_a_person(tmp_p
         )
         with pytest.raises(AssertionError, match="made with another secret"):
             other.start()
+
+
+def test_what_two_gates_are_told_at_the_same_time_ends_alike_at_both(house: House, numbers: Iterator[int]) -> None:
+    (li,) = people(numbers, 1)
+
+    def say(gate: Gate) -> None:
+        for _ in range(3):
+            tell(gate, "suppress", "add", "--to", li)
+            run("suppress", "remove", "--to", li, "--scope", "all", "--config", gate.config, "--why", "a test")
+            tell(gate, "stop", "--province", "上海", "--for", "1h")
+
+    threads = [threading.Thread(target=say, args=(gate,)) for gate in house.gates]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    until(lambda: all(gate.metric("gate106_store_untold_records") == 0 for gate in house.gates), "all told", 10)
+
+    def orders(gate: Gate) -> list[object]:
+        return list(json.loads(run("stop", "list", "--config", gate.config, "--json").stdout)["orders"])
+
+    def numbered(gate: Gate) -> list[int]:
+        return sorted(int(str(one["id"])) for one in orders(gate))  # type: ignore[index]
+
+    until(lambda: numbered(house.gates[0]) == numbered(house.gates[1]), "the same orders", 10)
+    assert len(set(numbered(house.gates[0]))) == 6
+    cut_off(house)
+    assert status(house.gates[0], li) == status(house.gates[1], li)

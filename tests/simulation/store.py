@@ -39,6 +39,7 @@ class SimStore:
     """A store that takes its time, refuses swaps when another node was faster, and is sometimes away."""
 
     waits = True
+    shared = False
 
     def __init__(self, world: World, records: dict[int, tuple[int, bytes]], counters: Aggregates, versions: int) -> None:
         self.world = world
