@@ -136,7 +136,7 @@ class Agreeing:
             for person in self._going:
                 self.begun.setdefault(person, self.world.now)
                 self.last_begun[person] = self.world.now
-            event = incoming.whole(self.world.wall, self.world.store.consented.highest)
+            event = incoming.whole(self.world.wall, self.world.store.consented)
             sequence = write(entries.CONSENT_EVENT, consents.pack_event(event))
         except JournalDown:
             self.incoming, self._going = None, []

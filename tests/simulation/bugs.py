@@ -672,7 +672,7 @@ def half_a_file_of_consents_is_believed(world: World) -> None:
             del begun[consents.unpack_event(item.body).file]
     for incoming in begun.values():
         consented = world.store.consented
-        for _ in incoming.apply(incoming.whole(world.wall, consented.highest), consented):
+        for _ in incoming.apply(incoming.whole(world.wall, consented), consented):
             pass
 
 
