@@ -82,17 +82,19 @@ class Incomings:
             if incoming is not None:  # else it belongs to one that was whole before what is read
                 incoming.add(body, 0)
         elif kind == entries.CONSENT_EVENT:
-            self._happened(consents.unpack_event(body))
+            for _ in self.happening(consents.unpack_event(body)):
+                pass
         else:
             return False
         return True
 
-    def _happened(self, event: Event) -> None:
+    def happening(self, event: Event) -> Iterator[int]:
+        """What became of batches, or the end of a file chunk by chunk; how many consents each brought."""
         if event.event != "whole":
             apply_event(self._consented, event)
-        elif (incoming := self._begun.pop(event.file, None)) is not None:
-            for _ in incoming.apply(event, self._consented):
-                pass
+        elif (incoming := self._begun.get(event.file)) is not None:
+            yield from incoming.apply(event, self._consented)
+            del self._begun[event.file]
 
     def abandon(self) -> None:
         """The gate was started anew: what was not whole by then never will be."""

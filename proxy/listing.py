@@ -107,12 +107,17 @@ class Listings:
             listing.add(body, 0)
 
     def done(self, body: bytes) -> None:
+        for _ in self.finishing(body):
+            pass
+
+    def finishing(self, body: bytes) -> Iterator[int]:
+        """... chunk by chunk, for who has other things to do meanwhile; how many numbers each changed."""
         said = operated.unpack_listing_done(body)
-        listing = self._begun.pop(said.listing, None)
+        listing = self._begun.get(said.listing)
         if listing is not None:
             listing.check(said)
-            for _ in listing.apply(self._listed):
-                pass
+            yield from listing.apply(self._listed)
+            del self._begun[said.listing]
 
     def abandon(self) -> None:
         """The gate was started anew: what was not whole by then never will be."""

@@ -7,10 +7,13 @@ mailbox are exact at ``counted_from`` and only what is written later is applied 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from proxy import consents as consents_of
+from proxy import listing
 from proxy.changes import Effect
 from proxy.consents import beside_changed, person_changed
 from proxy.desk import cased, consents, entries, grounds, heard, mail, operated, penalized, shares, told
@@ -157,8 +160,9 @@ def apply_heard(store: EmbeddedStore, said: heard.Heard, listings: Listings) -> 
     inner, theirs = Record(said.sequence, said.kind, said.body), listings.of(said.node)
     if said.kind == entries.START:
         theirs.abandon()
-    elif not apply_person(store, inner):
-        apply_operated(store, inner, theirs)
+    else:
+        with contextlib.suppress(listing.NotWhole, consents_of.NotWhole):  # it was told so when it came, and went on without it
+            _ = apply_person(store, inner) or apply_operated(store, inner, theirs)
     return said.place
 
 

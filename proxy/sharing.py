@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import structlog
 
 from proxy.desk import entries
+from proxy.desk.consents import unpack_event
 from proxy.desk.heard import Heard, pack_heard
 from proxy.desk.journal import Journal, JournalDown
 from proxy.listing import Listings
@@ -45,6 +46,8 @@ TOLD_S = 2.0
 """Who asked for something waits so long for the log to have it."""
 LISTS_S = 3600.0
 """Half a list of a gate that has not said a word of it for so long is forgotten."""
+SLICE_CHUNKS = 16
+"""Chunks of a list put in force in one go on the loop: a millisecond at most."""
 IN_PIECES = frozenset((entries.LISTING, entries.LISTED, entries.LISTING_DONE, entries.CONSENT_FILE, entries.CONSENTS))
 
 Said = tuple[int, int, bytes]
@@ -206,7 +209,7 @@ class Sharing:
     async def _hear(self) -> None:
         while True:
             told = await self._store.hear()
-            self._apply(told)
+            await self._apply(told)
             self._heard_s = self._monotonic()
             if len(told) < HEAR_MAX:
                 break
@@ -215,8 +218,8 @@ class Sharing:
             self._listings.forget_others()
             self._amid_from = None
 
-    def _apply(self, told: Sequence[Told]) -> None:
-        """Into the journal, and in force. JournalDown: then neither."""
+    async def _apply(self, told: Sequence[Told]) -> None:
+        """Into the journal, and in force; whole lists in slices. JournalDown: then neither."""
         now, new = self._clock(), [one for one in told if not self._is_done(one)]
         if new:
             heard = [Heard(now, one.place, one.node, one.sequence, one.kind, one.body) for one in new]
@@ -225,10 +228,15 @@ class Sharing:
                 self._journal.append(entries.HEARD, pack_heard(record))
             self._journal.write(now)
             self._kick()
-            with self._store.hearing():
-                for record in heard:
-                    apply_heard(self._store, record, self._listings)
-            self._keep_place(first, {one.kind for one in new})
+            kinds = {one.kind for one in new}
+            if kinds & IN_PIECES and self._amid_from is None:  # until all of them are whole a restart begins here
+                self._amid_from = first
+            for record in heard:
+                try:
+                    await self._obey(record)
+                except ValueError as error:  # the others go on without it, too
+                    log.error("what another gate told cannot be obeyed", node=record.node, kind=record.kind, why=str(error))
+            self._keep_place(kinds)
         for one in told:
             if one.node == self._store.node:
                 self._own.pop(one.sequence, None)
@@ -238,16 +246,28 @@ class Sharing:
         if new:
             self._heard(frozenset(one.kind for one in new))
 
+    async def _obey(self, record: Heard) -> None:
+        theirs = self._listings.of(record.node)
+        if record.kind == entries.LISTING_DONE:
+            chunks = theirs.finishing(record.body)
+        elif record.kind == entries.CONSENT_EVENT:
+            chunks = theirs.consents.happening(unpack_event(record.body))
+        else:
+            with self._store.hearing():
+                apply_heard(self._store, record, self._listings)
+            return
+        for number, _ in enumerate(chunks, 1):
+            if number % SLICE_CHUNKS == 0:
+                await asyncio.sleep(0)
+
     def _is_done(self, one: Told) -> bool:
         """Own, and nothing of others came between the doing and the log; or in pieces, which are done once."""
         if one.node != self._store.node or one.sequence not in self._own:
             return False
         return one.kind in IN_PIECES or one.kind == entries.START or self._own[one.sequence] == self._others
 
-    def _keep_place(self, first: int, kinds: set[int]) -> None:
+    def _keep_place(self, kinds: set[int]) -> None:
         if not self._listings.others_amid:
             self._amid_from = None
         elif kinds & IN_PIECES:
             self._amid_s = self._monotonic()
-            if self._amid_from is None:
-                self._amid_from = first
