@@ -63,6 +63,10 @@ def top(
         Path | None,
         typer.Option("--token-file", envvar="GATE106_TOKEN_FILE", help="Your token, in a file that nobody else may read."),
     ] = None,
+    worker: Annotated[
+        int | None,
+        typer.Option("--worker", min=1, max=64, help="Of a gate of several workers: look at this one's journal, ask this one."),
+    ] = None,
 ) -> None:
     """The carrier's gate for 106 bulk SMS: an SMPP 3.4 proxy that decides every message by rules kept in files.
 
@@ -70,6 +74,8 @@ def top(
     """
     if token_file is not None:
         speak_for(token_file)
+    if worker is not None:
+        os.environ["GATE106_WORKER"] = str(worker)
 
 
 app.add_typer(sim, name="sim")
@@ -104,13 +110,19 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 def serve(
     config: Annotated[Path, typer.Option(help="The settings (YAML).")] = Path("gate106.yaml"),
     accept_loss: Annotated[bool, typer.Option(help="Start although state and journal do not belong together.")] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="So many processes behind one port; more than one need a store that they share.")
+    ] = 1,
 ) -> None:
     """Run the gate. SIGTERM drains and stops; SIGHUP reloads rules and accounts."""
     from proxy import app as gate
+    from proxy.workers import supervisor
 
     try:
-        code = gate.serve(config, accept_loss=accept_loss)
-    except gate.StartError as error:
+        code = supervisor.serve(config, workers) if workers > 1 else gate.serve(config, accept_loss=accept_loss)
+    except supervisor.WorkerSaid as said:
+        raise typer.Exit(said.code) from None
+    except (gate.StartError, supervisor.StartError) as error:
         first, *others = str(error).splitlines()
         warn(f"gate106: {first}")
         for line in others:

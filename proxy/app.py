@@ -15,7 +15,7 @@ import os
 import signal
 import ssl
 import time
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,7 +26,7 @@ import watchfiles
 from proxy import logs, policy, private
 from proxy.access import Directory
 from proxy.commands import Commands, ways
-from proxy.config import Mailbox, Settings, SettingsError, load, secret_files
+from proxy.config import Mailbox, Settings, SettingsError, Worker, load, secret_files, worker_of
 from proxy.config.described import waiting
 from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDamaged, JournalDown, OsDisk, read
@@ -36,7 +36,7 @@ from proxy.hearing import Hearing, Manners
 from proxy.ids import MessageIds
 from proxy.message import Category
 from proxy.names import Names
-from proxy.net.accounts import by_carrier, houses_of, moved, routes_over
+from proxy.net.accounts import by_carrier, houses_of, moved, own_of, routes_over
 from proxy.net.carrier import CarrierHouse
 from proxy.net.doors import doors_of, room_for
 from proxy.net.link import Turns
@@ -47,6 +47,8 @@ from proxy.operating import Operating
 from proxy.ops.control import ControlError
 from proxy.ops.guard import Guard
 from proxy.ops.http import HttpServer
+from proxy.ops.lifeline import VARIABLE as LIFELINE
+from proxy.ops.lifeline import WorkerEnd
 from proxy.ops.metrics import Gauges, pieces
 from proxy.ops.roller import Roller
 from proxy.ops.systemd import Manager
@@ -90,8 +92,16 @@ class StartError(Exception):
 
 
 class Gate:
-    def __init__(self, settings: Settings, path: Path, loop: asyncio.AbstractEventLoop, accept_loss: bool = False) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        path: Path,
+        loop: asyncio.AbstractEventLoop,
+        accept_loss: bool = False,
+        worker: Worker | None = None,
+    ) -> None:
+        """``worker``: which of several processes of one gate this is; None: it is the gate."""
+        self.settings, self.worker = settings, worker
         self.path = path
         self.loop = loop
         self.tally = Tally()
@@ -104,7 +114,7 @@ class Gate:
         self.syncer = Syncer(loop, self.journal, self._synced)
         self.operating = Operating(
             settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.houses, self.reload,
-            self.revising, self.names, settings.people, settings.control_group,
+            self.revising, self.names, settings.people, settings.control_group, front=os.getppid() if worker is not None else 0,
         )  # fmt: skip
         self.revising.opened(self.operating)
         self.sharing = self._share() if settings.shared is not None else None
@@ -117,6 +127,8 @@ class Gate:
         """Of the relay, while they wait for the store."""
         self.waiting: list[str] = []
         """What stands in the settings' file and is not in force before a restart."""
+        self.last_words: dict[str, Any] = {}
+        """What ``state`` says in the end."""
         self._parts_due_s = 0.0  # when a timer for parts of long messages goes off, 0 if none is set
 
     # -- start
@@ -127,6 +139,9 @@ class Gate:
         self.names = Names(settings.archive.keys, self.store.erased)
         self.ids = MessageIds(settings.message_ids, settings.carriers)
         self.houses = houses_of(settings, self.turns, tally, self.ids.of)
+        if self.worker is not None:
+            for house in self.houses:
+                own_of(house, self.worker)
         disk = OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))
         self.store.belongs_to(disk, accept_loss)
         self.store.pin("message_ids", settings.message_ids)
@@ -162,8 +177,14 @@ class Gate:
                 "too few file descriptors for smpp.connections: raise LimitNOFILE or ulimit -n", wanted=wanted, room=room
             )
         self.providers = Providers(directory, relay, self.turns, tally, settings.timers, room)
+        if self.worker is not None:
+            self.providers.number_by(self.worker.number, self.worker.of)
         self.door, self.tls_door = doors_of(
-            settings, self.providers.serve, self.providers.turned_away, self.providers.is_strained
+            settings,
+            self.providers.serve,
+            self.providers.turned_away,
+            self.providers.is_strained,
+            shared=self.worker is not None,
         )
         self._use_contexts()
         common = {house.carrier.name: house.lane for house in self.houses if not house.owner}
@@ -211,7 +232,9 @@ class Gate:
             self.relay.judging.stale = self.sharing.stale
         await self.operating.start(settings.retention, Roller(self.path) if settings.archive.roll else None)
         self.http = HttpServer(self._metrics, self._not_ready, self.guard, self._notes, self.operating.paths(self.path))
-        self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
+        self.http_port = 0
+        if self.worker is None:  # else the supervisor listens, and asks
+            self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
         self.smpp_port = await self.door.open(settings.smpp.listen)
         if self.tls_door is not None and settings.smpp.tls is not None:
             await self.tls_door.open(settings.smpp.tls.listen)
@@ -492,6 +515,7 @@ class Gate:
         self._note(entries.STOP, entries.pack_stop(now, len(relay.in_flight)))
         await self._wait_synced(self.journal.written)
         await self.checkpoint(hurry=True)
+        self.last_words = await self.state()
         self.syncer.stop()
         self.journal.close(now)
         self.store.close()
@@ -542,12 +566,12 @@ class Gate:
             binds=binds,
             carrier_links=by_carrier(houses, CarrierHouse.states),
             window_in_use=by_carrier(houses, lambda house: {"": house.window_in_use()}),
-            window_limit=by_carrier(houses, lambda house: {"": house.carrier.window * house.carrier.links}),
+            window_limit=by_carrier(houses, lambda house: {"": house.window_limit()}),
             queue_messages=by_carrier(
                 houses, lambda house: {category.word: house.lane.waiting(category) for category in Category}
             ),
             queue_limit=by_carrier(houses, lambda house: {category.word: house.lane.limit(category) for category in Category}),
-            carrier_tps_limit=by_carrier(houses, lambda house: {"": house.carrier.tps}),
+            carrier_tps_limit=by_carrier(houses, lambda house: {"": house.pacer.tps}),
             mailbox_messages={(box.provider or "unowned",): box.count for box in boxes},
             mailbox_oldest_s={(box.provider or "unowned",): box.age_s(now) for box in boxes},
             provider_tps_limit={(name,): limit for name, limit in self.relay.directory.limits.items()},
@@ -568,6 +592,28 @@ class Gate:
 
     def _metrics(self) -> Iterator[bytes]:
         return pieces(self.tally, self._gauges())
+
+    # -- what a supervisor asks
+
+    async def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One question over the lifeline."""
+        what = asked["ask"]
+        if what == "state":
+            return await self.state()
+        if what == "http":
+            return await self.http.answer(asked)
+        if what == "reload":
+            problems = await self.reload()
+            return {"left": [*problems, *self.waiting]}
+        raise ValueError(f"unknown question {what!r}")
+
+    async def state(self) -> dict[str, Any]:
+        """How it stands, with its metrics as of one moment."""
+        text = []
+        for piece in self._metrics():
+            text.append(piece.decode())
+            await asyncio.sleep(0)  # traffic first
+        return {"why": self._not_ready(), "notes": self._notes(), "metrics": "".join(text)}
 
 
 def shared_by(settings: Settings) -> dict[str, Any]:
@@ -623,11 +669,12 @@ def serve(path: Path, accept_loss: bool = False) -> int:
             "a core of this process could be dumped; LimitCORE=0, or no program in kernel.core_pattern, prevents it", why=why
         )
     try:
+        worker = worker_of(os.environ)
         settings = load(path)
     except SettingsError as error:
         raise StartError(error) from error
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(settings, path, accept_loss))
+        return runner.run(_serve(settings, path, accept_loss, worker))
 
 
 def _warn_of_open_files(settings: Settings, path: Path) -> None:
@@ -640,12 +687,12 @@ def _warn_of_open_files(settings: Settings, path: Path) -> None:
         log.warning("everybody on this machine may look into it: chmod o-rwx", file=str(one))
 
 
-async def _serve(settings: Settings, path: Path, accept_loss: bool) -> int:
+async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Worker | None) -> int:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(logs.heard)
     manager = Manager(os.environ)
     try:
-        gate = Gate(settings, path, loop, accept_loss)
+        gate = Gate(settings, path, loop, accept_loss, worker)
         await gate.start()
     except policy.RulesError as error:
         raise StartError("\n".join(str(problem) for problem in error.problems)) from error
@@ -657,6 +704,9 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    lifeline = WorkerEnd(int(os.environ[LIFELINE]), gate.answer, stop.set) if LIFELINE in os.environ else None
+    if lifeline is not None:
+        await lifeline.open()
     reloads: set[asyncio.Task[None]] = set()
 
     async def reload() -> None:
@@ -677,6 +727,8 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool) -> int:
     await stop.wait()
     manager.stopping()
     await gate.stop()
+    if lifeline is not None:
+        await lifeline.close(gate.last_words)
     watchdog.cancel()
     manager.close()
     return 0

@@ -83,8 +83,10 @@ class Operating:
         names: Names,
         people: Sequence[Person] = (),
         group: str = "",
+        front: int = 0,
     ) -> None:
-        """``kick``: something is to be synced. ``reload``: by what and by whom → what is wrong with the files."""
+        """``kick``: something is to be synced. ``reload``: by what and by whom → what is wrong with the files. ``front``: the process of the
+        supervisor, which asks for others; 0: there is none."""
         self.relay = relay
         self.store = store
         self.houses = houses
@@ -128,6 +130,7 @@ class Operating:
             },
             self.door,
             group=group,
+            front=front,
         )
         self.book.sweep(self.now())
         self._obey()

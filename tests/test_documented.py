@@ -42,6 +42,9 @@ from proxy.policy.kinds import consent, day, limit, preferences, suppressed, tem
 from proxy.tally import Tally
 from proxy.wire import status_name
 from proxy.wire.tables import BAD_KINDS
+from proxy.workers.crew import Crew
+from proxy.workers.front import Front
+from proxy.workers.merging import text_of
 from tests.guide import PAGE as PAGE_OF_SETTINGS
 from tests.guide import settings_page
 
@@ -502,7 +505,8 @@ def exposed() -> dict[str, set[str]]:
     tally.submit_seconds["carrier"].observe(1.0)
     gauges = Gauges(**{attribute: {labels: 1.0} for attribute, _, labels, _ in GAUGES})  # type: ignore[arg-type]
     found: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(exposition(tally, gauges).decode()):
+    text = exposition(tally, gauges) + text_of(Front(Crew(2, [])).own())
+    for family in text_string_to_metric_families(text.decode()):
         for sample in family.samples:
             name = re.sub("_(bucket|sum|count)$", "", sample.name) if family.type == "histogram" else sample.name
             found.setdefault(name, set()).update(set(sample.labels) - {"le"})

@@ -5,6 +5,7 @@ every fault. Never: a password in a repr or an error, an unknown key taken in si
 
     values.py    the frozen values             reading.py   the file, section by section
     peers.py     carriers and providers        across.py    what no single field can say
+    worker.py    what is one worker's own of them
     described.py   each setting as people read of it, from what reading.py asks for
 
     SettingsError    str() = "gate106.yaml:14: carriers[0]: unknown key 'windw' (did you mean 'window'?)"
@@ -36,9 +37,12 @@ from proxy.config.values import (
     Token,
     Upstream,
 )
+from proxy.config.worker import VARIABLE as WORKER_VARIABLE
+from proxy.config.worker import WORKERS_MAX, Worker, faults_of_many, of_worker, part, worker_of
 
 __all__ = [
     "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX", "WINDOW_MAX",
+    "WORKERS_MAX", "WORKER_VARIABLE", "Worker", "faults_of_many", "of_worker", "part", "worker_of",
     "Account", "Archive", "Carrier", "Hold", "Http", "Mailbox", "OptOutReplies", "Person", "Places", "Provider", "RestPlaces", "Retention",
     "RuleRevisions", "Sealing", "Settings", "SettingsError", "Shared", "Smpp", "Timers", "Tls", "Token", "Upstream", "control_path", "load",
     "rest_places", "secret_files", "state_places",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +41,7 @@ from proxy.config.values import (
     Timers,
     Tls,
 )
+from proxy.config.worker import Worker, control_of, journal_of, of_worker, worker_of
 from proxy.fields import Address, Asking, Fault, Fields, faults_of
 from proxy.message import Category, Outcome
 from proxy.yamlfile import Document, Value, YamlError
@@ -72,14 +74,15 @@ providers:
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 
 
-def load(path: Path | str) -> Settings:
-    """Read a settings file. Raises SettingsError with every fault in it."""
-    path = Path(path)
+def load(path: Path | str, worker: Worker | None = None) -> Settings:
+    """Read a settings file, as it is for one worker where the environment or the caller names one. Raises SettingsError with every fault
+    in it."""
+    path, worker = Path(path), worker or worker_of(os.environ)
     document, top, faults = _open(path)
     settings = _settings(top, document)
     if faults:
         raise _refusal(path, faults)
-    return settings
+    return of_worker(settings, worker) if worker is not None else settings
 
 
 def control_path(path: Path | str) -> Path:
@@ -89,7 +92,8 @@ def control_path(path: Path | str) -> Path:
     control = _control(top, top.text("store", maximum=4096), top.path("journal", "journal"))
     if faults:
         raise _refusal(path, faults)
-    return control
+    worker = worker_of(os.environ)
+    return control_of(control, worker) if worker is not None else control
 
 
 def state_places(path: Path | str) -> Places:
@@ -152,7 +156,22 @@ def rest_places(path: Path | str) -> RestPlaces:
     )  # fmt: skip
     if faults:
         raise _refusal(path, faults)
-    return found
+    worker = worker_of(os.environ)
+    if worker is None:
+        _one_journal(path, found)
+        return found
+    own = journal_of(found.journal, found.node, worker)
+    return found._replace(journal=own, control=control_of(found.control, worker), node=found.node + worker.number - 1)
+
+
+def _one_journal(path: Path, places: RestPlaces) -> None:
+    """Raises SettingsError where the gate's workers have one each, and nobody says whose is meant."""
+    nodes = sorted(places.journal.glob("node-*")) if places.journal.is_dir() else []
+    if nodes:
+        names = ", ".join(one.name for one in nodes)
+        raise SettingsError(
+            [f"{path}: each worker of this gate has a journal of its own ({names}): say whose you mean (gate106 --worker 1 …)"]
+        )
 
 
 def asked() -> Asking:

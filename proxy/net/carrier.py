@@ -99,7 +99,7 @@ class CarrierLink(Link):
         super().tick()
         if (self.session.state, self.session.closing is None) != self._seen:
             self._changed()
-        if self.slot in self.house.drained and self.in_flight == 0 and self.session.bound:
+        if self.slot in self.house.off and self.in_flight == 0 and self.session.bound:
             self.session.unbind()  # all it had sent is answered
 
     side = "carrier"
@@ -152,7 +152,7 @@ class CarrierLink(Link):
     @property
     def sends(self) -> bool:
         session = self.session
-        return session.can_send and not self.lost and session.closing is None and self.slot not in self.house.drained
+        return session.can_send and not self.lost and session.closing is None and self.slot not in self.house.off
 
     def send(self, transit: Transit) -> None:
         """Sends now, or as soon as this link has window."""
@@ -199,7 +199,11 @@ class CarrierHouse:
         self.pacer = Pacer(carrier.tps, self._flow, turns.flush)
         self.lane = Lane(carrier.name, carrier.code, carrier.tps, self.pacer.wake)
         self.drained: frozenset[int] = frozenset()
-        """Slots that take no submit, and stay unbound once theirs are answered."""
+        """Slots that orders keep unbound, …"""
+        self.held: frozenset[int] = frozenset(range(1, self.slots + 1))
+        """… those that are ours and no other process's, …"""
+        self.off: frozenset[int] = frozenset()
+        """… and those that for either reason take no submit, and stay unbound once theirs are answered."""
         self.tls: ssl.SSLContext | None = None
         """For links from now on; None where they are not encrypted."""
         self.relay: Relay
@@ -247,11 +251,27 @@ class CarrierHouse:
 
     def drain(self, slots: frozenset[int]) -> None:
         """These slots are drained from now on, all others are not."""
-        if slots == self.drained:
-            return
         self.drained = slots
+        self._switch()
+
+    def hold(self, links: Iterable[int]) -> None:
+        """These of the account's links (from 1) are ours from now on, the others another process's."""
+        kinds = len(self._kinds)
+        self.held = frozenset((link - 1) * kinds + place for link in links for place in range(1, kinds + 1))
+        self._switch()
+
+    def pace(self, tps: float) -> None:
+        """So many of the account's messages a second are ours from now on."""
+        self.pacer.limit(tps)
+        self.lane.limit_to(tps)
+
+    def _switch(self) -> None:
+        off = self.drained | (frozenset(range(1, self.slots + 1)) - self.held)
+        if off == self.off:
+            return
+        self.off = off
         for slot, enabled in enumerate(self._enabled, 1):
-            if slot in slots:
+            if slot in off:
                 enabled.clear()
             else:
                 enabled.set()
@@ -273,7 +293,7 @@ class CarrierHouse:
                 if link.session.refused_status:
                     status = status_name(link.session.refused_status)
                     log.error("carrier refused our bind", carrier=self.account, kind=kind, status=status)
-                elif slot in self.drained:
+                elif slot in self.off:
                     log.info("carrier link drained", carrier=self.account, kind=kind)
                 elif not self._stopping:
                     log.warning("carrier link down", carrier=self.account, kind=kind, why=link.session.closing or "closed")
@@ -419,9 +439,12 @@ class CarrierHouse:
 
     def states(self) -> dict[str, int]:
         up = sum(link.session.bound for link in self.links)
-        down = self.slots - up
-        drained = min(down, len(self.drained))  # one that still waits for answers is up
+        down = max(0, len(self.held) - up)
+        drained = min(down, len(self.drained & self.held))  # one that still waits for answers is up
         return {"up": up, "down": down - drained, "drained": drained}
+
+    def window_limit(self) -> int:
+        return self.carrier.window * len(self.held) // len(self._kinds)
 
     def window_in_use(self) -> int:
         return sum(link.session.window - link.session.free for link in self.links if link.session.can_send)

@@ -51,15 +51,18 @@ class Door:
         balancers: Sequence[Network] | None = None,
         within_s: float = 10.0,
         strained: Callable[[], bool] = lambda: False,
+        shared: bool = False,
     ) -> None:
         """``failed`` hears why somebody was turned away; ``balancers``: whose header is believed and asked for (none listed: anybody's),
-        None where there is none; ``within_s``: how long header and handshake may take; ``strained``: whether most who come do no good."""
+        None where there is none; ``within_s``: how long header and handshake may take; ``strained``: whether most who come do no good;
+        ``shared``: other processes of this gate listen on the same port, and the kernel divides who comes among them (SO_REUSEPORT)."""
         self.context = context
         self._serve = serve
         self._failed = failed
         self._balancers = balancers
         self._within_s = within_s
         self._strained = strained
+        self._shared = shared
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._waiting: set[asyncio.Task[None]] = set()
@@ -68,7 +71,7 @@ class Door:
         """Listens; returns the port. OSError says what is in the way."""
         loop = asyncio.get_running_loop()
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        listening = socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
+        listening = socket.create_server((address.host, address.port), family=family, backlog=BACKLOG, reuse_port=self._shared)
         for buffer in (
             socket.SO_RCVBUF,
             socket.SO_SNDBUF,
@@ -186,13 +189,13 @@ def room_for(connections: int) -> int:
 
 
 def doors_of(
-    settings: Settings, serve: Serve, failed: Callable[[str], None], strained: Callable[[], bool]
+    settings: Settings, serve: Serve, failed: Callable[[str], None], strained: Callable[[], bool], shared: bool = False
 ) -> tuple[Door, Door | None]:
     """The door for all, and the one for TLS if there is to be one; its context is to be set."""
     smpp = settings.smpp
     balancers = smpp.proxy_from if smpp.proxy_protocol else None
 
     def door() -> Door:
-        return Door(serve, failed, balancers=balancers, within_s=settings.timers.bind_s, strained=strained)
+        return Door(serve, failed, balancers=balancers, within_s=settings.timers.bind_s, strained=strained, shared=shared)
 
     return door(), door() if smpp.tls is not None else None

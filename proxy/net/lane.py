@@ -83,16 +83,20 @@ class Lane:
         """Requests on their way that hear of their own fate (transit.Apart)."""
         self.debt = 0
         """Messages that left within others: still to be counted against the rate."""
-        self.bound = max(QUEUE_MIN, round(tps * QUEUE_S))
         self.held = [0] * len(Category)
         """Places kept or filled, by class."""
         self._total = 0
-        self._most = [self.bound * SHARE[category] for category in Category]
+        self.limit_to(tps)
         self._fresh: list[Transit] = []
         self._queues = [FairQueue() for _ in Category]
         self._queued = 0
         self._turn = 0
         self._wake = wake
+
+    def limit_to(self, tps: float) -> None:
+        """So many a second leave from now on: a second's worth may wait."""
+        self.bound = max(QUEUE_MIN, round(tps * QUEUE_S))
+        self._most = [self.bound * SHARE[category] for category in Category]
 
     @property
     def size(self) -> int:

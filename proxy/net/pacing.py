@@ -43,6 +43,13 @@ class Pacer:
         self._throttler.period = period
         self._throttler.rate_limit = max(1, int(grains_per_s * period + 1e-9))
 
+    def limit(self, tps: float) -> None:
+        """Another rate from now on; what the carrier asked to slow down by stays."""
+        if tps != self.tps:
+            self.rate, self.tps = self.rate * tps / self.tps, tps
+            self._grain = max(1, round(tps / GRAINS_PER_S))
+            self._apply()
+
     def wake(self) -> None:
         """The lane has something, or a link has window again."""
         self._ready.set()

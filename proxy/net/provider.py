@@ -88,8 +88,16 @@ class Providers:
         self._next_receiver = 0
         self._to_tick: list[ProviderLink] = []
         """Links whose timers are still to be seen to in this round."""
-        self.next_number = 1
+        self.next_number, self._number_step = 1, 1
         """Of the next bind: people call binds by number."""
+
+    def number_by(self, first: int, step: int) -> None:
+        """Binds are numbered so, before the first comes: those of several workers must not have the same."""
+        self.next_number, self._number_step = first, step
+
+    def take_number(self) -> int:
+        number, self.next_number = self.next_number, self.next_number + self._number_step
+        return number
 
     def serve(self, peer: str) -> ProviderLink:
         """Whoever came in at a door; ``peer``: their address, empty where the transport knows it."""
@@ -371,7 +379,7 @@ class ProviderLink(Link):
         self.session.accept_bind(frame, NAME)
         self.session.window = access.provider.window
         self.kind = self.session.state.removeprefix("bound_")
-        self.number, providers.next_number = providers.next_number, providers.next_number + 1
+        self.number = providers.take_number()
         self.since, self._counted = time.time(), (self._taken, self.turns.loop.time())
         self.peer_version = self.session.interface_version
         access.binds += 1

@@ -47,6 +47,8 @@ HEAR_S = 30.0
 """… each further line within so long, …"""
 SAY_S = 30.0
 """… and reads what it is told within so long."""
+SPEAKS_FOR = "for"
+"""Key of a supervisor's request: [account, uid, pid] of whom it speaks for."""
 WHY_MAX = 500
 """Characters of a reason."""
 PATH_BYTES_MAX = 107  # unix(7): sun_path
@@ -170,7 +172,7 @@ class Call:
 
     async def say(self, said: Mapping[str, Any]) -> None:
         """One more line; Refused where the client does not read it in time."""
-        self._writer.write(_line(said))
+        self._writer.write(as_line(said))
         try:
             async with asyncio.timeout(SAY_S):
                 await self._writer.drain()
@@ -179,7 +181,7 @@ class Call:
 
     async def hear(self) -> Mapping[str, Any]:
         """One more line of the client; Refused where none comes in time, or it is none."""
-        return _read(await _next_line(self._reader, HEAR_S))
+        return read_line(await next_line(self._reader, HEAR_S))
 
     @property
     def gone(self) -> bool:
@@ -190,26 +192,19 @@ class Call:
 Handler = Callable[[Call], Awaitable[Mapping[str, Any]]]
 
 
-class ControlServer:
+class ControlSocket:
+    """The socket itself: 0600, or 0660 for a group; it is removed in the end if it is still ours."""
+
     def __init__(
-        self,
-        path: Path,
-        commands: Mapping[str, Handler],
-        door: Door | None = None,
-        wanted: Mapping[str, Permission] = COMMANDS,
-        group: str = "",
+        self, path: Path, group: str, accept: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
     ) -> None:
-        """``wanted``: what each command asks for; one without an entry is not served. ``group``: whose accounts may open it, too."""
         self.path = path
-        self._commands = commands
-        self._door, self._wanted = door or Door(), wanted
-        self._group = group
+        self._group, self._accept = group, accept
         self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.Task[None]] = set()
         self._inode = 0
 
-    async def start(self) -> None:
-        """Opens the socket (0600, or 0660 for a group). Raises ControlError: another gate answers there, or something else is in the way."""
+    async def open(self) -> None:
+        """ControlError: another gate answers there, or something else is in the way."""
         await asyncio.to_thread(_make_way, self.path)
         try:
             found = _bound(self.path, self._group)
@@ -220,18 +215,50 @@ class ControlServer:
         except OSError as error:
             raise ControlError(f"control {self.path}: cannot listen there: {error.strerror or error}") from error
 
-    async def stop(self) -> None:
-        """Hangs up on everybody, and takes the socket away if it is still ours."""
+    def close(self) -> None:
+        """Nobody new is let in."""
+        if self._server is not None:
+            self._server.close()
+
+    def remove(self) -> None:
         if self._server is None:
             return
-        self._server.close()
-        for task in list(self._clients):
-            task.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
         with contextlib.suppress(OSError):
             if self.path.lstat().st_ino == self._inode:
                 self.path.unlink()
         self._server = None
+
+
+class ControlServer:
+    def __init__(
+        self,
+        path: Path,
+        commands: Mapping[str, Handler],
+        door: Door | None = None,
+        wanted: Mapping[str, Permission] = COMMANDS,
+        group: str = "",
+        front: int = 0,
+    ) -> None:
+        """``wanted``: what each command asks for; one without an entry is not served. ``group``: whose accounts may open it, too.
+        ``front``: the process of the gate's supervisor, which says whom it speaks for; 0 where there is none."""
+        self.path = path
+        self._commands = commands
+        self._door, self._wanted = door or Door(), wanted
+        self._front = front
+        self._socket = ControlSocket(path, group, self._accept)
+        self._clients: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Opens the socket. Raises ControlError."""
+        await self._socket.open()
+
+    async def stop(self) -> None:
+        """Hangs up on everybody, and takes the socket away if it is still ours."""
+        self._socket.close()
+        for task in list(self._clients):
+            task.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+        self._socket.remove()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -241,7 +268,7 @@ class ControlServer:
         try:
             answer = await self._answer(reader, writer)
             if answer is not None:
-                writer.write(_line({"v": VERSION, **answer}))
+                writer.write(as_line({"v": VERSION, **answer}))
                 async with asyncio.timeout(SAY_S):
                     await writer.drain()
         except (OSError, TimeoutError, asyncio.CancelledError):
@@ -259,7 +286,7 @@ class ControlServer:
             return {"error": f"{CLIENTS_MAX} commands are being served already: try again"}
         name = "?"
         try:
-            asked = _read(await _next_line(reader, REQUEST_S))
+            asked = read_line(await next_line(reader, REQUEST_S))
             if asked.get("v") != VERSION:
                 raise Refused(f"this gate speaks version {VERSION} of the control protocol, not {asked.get('v')!r:.20}")
             name, args = str(asked.get("command")), asked.get("args", {})
@@ -267,7 +294,7 @@ class ControlServer:
                 raise Refused(unknown("command", name, self._commands))
             if not isinstance(args, dict):
                 raise Refused("args: must be a mapping")
-            peer, token = peer_of(writer), Args(asked).text("token", "", most=TOKEN_MAX)
+            peer, token = self._peer(writer, asked), Args(asked).text("token", "", most=TOKEN_MAX)
             asker = await self._door.asker(peer.account, token)
             self._door.demand(asker, self._wanted[name], name)
             return {"ok": await self._commands[name](Call(name, Args(args), asker, peer, self._door, reader, writer))}
@@ -278,6 +305,16 @@ class ControlServer:
         except Exception as error:  # whatever it is, traffic goes on and the client is told
             log.error("a command failed: a fault of gate106, please report it", command=name, exc_info=error)
             return {"error": f"{name}: failed inside the gate, the log has more (a fault of gate106, please report it)"}
+
+    def _peer(self, writer: asyncio.StreamWriter, asked: Mapping[str, Any]) -> Peer:
+        """Who asks. Refused where somebody else than the supervisor says whom they speak for."""
+        peer = peer_of(writer)
+        if SPEAKS_FOR not in asked:
+            return peer
+        if not self._front or (peer.uid, peer.pid) != (os.geteuid(), self._front):
+            raise Refused(f"{SPEAKS_FOR}: only the supervisor of this gate speaks for others")
+        account, uid, pid = asked[SPEAKS_FOR]
+        return Peer(str(account), int(uid), int(pid))
 
 
 def peer_of(writer: asyncio.StreamWriter) -> Peer:
@@ -294,11 +331,11 @@ def peer_of(writer: asyncio.StreamWriter) -> Peer:
 # ------------------------------------------------------------------------------------------------------------------ lines
 
 
-def _line(said: Mapping[str, Any]) -> bytes:
+def as_line(said: Mapping[str, Any]) -> bytes:
     return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
 
 
-async def _next_line(reader: asyncio.StreamReader, within_s: float) -> bytes:
+async def next_line(reader: asyncio.StreamReader, within_s: float) -> bytes:
     try:
         async with asyncio.timeout(within_s):
             line = await reader.readline()
@@ -311,7 +348,7 @@ async def _next_line(reader: asyncio.StreamReader, within_s: float) -> bytes:
     return line
 
 
-def _read(line: bytes) -> Mapping[str, Any]:
+def read_line(line: bytes) -> Mapping[str, Any]:
     try:
         said = json.loads(line)
     except (ValueError, RecursionError):

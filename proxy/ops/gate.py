@@ -61,6 +61,8 @@ class CarrierHouse(Protocol):
     """One account at a carrier."""
 
     drained: frozenset[int]
+    held: frozenset[int]
+    """Slots that are this process's."""
 
     @property
     def name(self) -> str: ...

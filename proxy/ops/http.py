@@ -10,10 +10,11 @@ exit it. Every connection has a deadline at every moment: for the head of a requ
 from __future__ import annotations
 
 import asyncio
+import base64
 import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -28,7 +29,7 @@ from uvicorn.server import ServerState
 from proxy.logs import Seldom
 from proxy.ops.guard import Guard
 from proxy.ops.metrics import CONTENT_TYPE
-from proxy.roles import PATHS, Asker, Permission
+from proxy.roles import PATHS, Asker, Permission, Role
 from proxy.shown import as_json
 
 CONNECTIONS_MAX = 64  # Prometheus, probes, a few people; more are an attack, and traffic needs the descriptors
@@ -40,6 +41,8 @@ ANSWER_S = 30.0
 STOP_S = 1.0
 REFUSALS_S, REFUSALS_AT_ONCE = 0.1, 10.0
 """So many refusals a second are in the log, after so many at once."""
+PASSED_ON = frozenset(("content-type", "content-length", "idempotency-key", "accept"))
+"""Headers that an endpoint of ours may want to see."""
 
 Metrics = Callable[[], bytes | Iterable[bytes]]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -126,6 +129,23 @@ class HttpServer:
         own = {"/healthz": _healthz, "/readyz": self._readyz, "/metrics": self._show_metrics}
         return {path: Way("GET", endpoint) for path, endpoint in own.items()} | self._more
 
+    async def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A request that came in elsewhere, and whose asker is known there (a supervisor hands it to a worker): ``as_asked`` makes
+        it, ``as_heard`` reads the answer."""
+        way = self.paths().get(asked["path"])
+        if way is None or way.method != asked["method"]:
+            return _as_told(PlainTextResponse("Not Found", 404))
+        body = base64.b64decode(asked["body"])
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in asked["headers"]]
+        asker = Asker(asked["asker"], frozenset(Role(role) for role in asked["roles"]), by_token=True)
+        scope = {"type": "http", "method": way.method, "path": asked["path"], "headers": headers, "asker": asker}
+        scope["query_string"] = asked["query"].encode("latin-1")
+        return _as_told(await way.endpoint(Request(scope, receive)))
+
     def _asks(self, request: Request) -> Asker | Response:
         """Who asks for more than is open, or what they are told who may not."""
         now, host, path = asyncio.get_running_loop().time(), request.client.host if request.client else "", request.url.path
@@ -146,6 +166,35 @@ class HttpServer:
         if isinstance(found, bytes):
             return Response(found, media_type=CONTENT_TYPE)
         return StreamingResponse(_taking_turns(found), media_type=CONTENT_TYPE)
+
+
+async def as_asked(request: Request, most: int) -> Mapping[str, Any]:
+    """A request as ``HttpServer.answer`` takes it. ValueError where its body has more than ``most`` octets."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most:
+            raise ValueError(f"the body has more than {most} bytes")
+    asker: Asker = request.scope["asker"]
+    return {
+        "method": request.method,
+        "path": request.url.path,
+        "query": request.url.query,
+        "headers": [(name, value) for name, value in request.headers.items() if name in PASSED_ON],
+        "body": base64.b64encode(body).decode(),
+        "asker": asker.name,
+        "roles": [role.value for role in asker.roles],
+    }
+
+
+def as_heard(told: Mapping[str, Any]) -> Response:
+    """What ``HttpServer.answer`` told, as a response."""
+    return Response(base64.b64decode(told["body"]), told["status"], dict(told["headers"]))
+
+
+def _as_told(response: Response) -> Mapping[str, Any]:
+    headers = [(name, value) for name, value in response.headers.items() if name != "content-length"]
+    return {"status": response.status_code, "headers": headers, "body": base64.b64encode(response.body).decode()}
 
 
 async def _healthz(_: Request) -> Response:

@@ -51,7 +51,7 @@ class _Links:
 
     async def list(self, call: Call) -> Mapping[str, Any]:
         call.args.done()
-        return {"links": [_told(house, slot) for house in self._gate.houses for slot in range(1, house.slots + 1)]}
+        return {"links": [_told(house, slot) for house in self._gate.houses for slot in sorted(house.held)]}
 
     async def drain(self, call: Call) -> Mapping[str, Any]:
         args = call.args

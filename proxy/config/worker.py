@@ -1,0 +1,91 @@
+"""Worker: one of the processes that a gate may consist of (``gate106 serve --workers N``), and what of the settings is its own.
+
+In: settings, which worker of how many. Out: that worker's settings. Never: a process, a file.
+
+All workers share the listeners of SMPP, the store, the rules, the tables of the journal at rest. Each is a node of its own: worker 2 of a gate
+whose ``node`` is 8 is node 9, its journal is the folder ``node-9`` below the configured one. Totals (``links``, ``tps``, ``binds``) stay what
+they are: who divides them must know them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from proxy.config.values import RuleRevisions, Settings, SettingsError
+
+VARIABLE = "GATE106_WORKER"
+"""Of the environment: ``2/4`` makes a process the second of four workers; ``2`` has a command look at that worker's journal."""
+WORKERS_MAX = 64
+"""More than cores of the machines people have; each takes a number of the 256 that nodes share."""
+NODE_MAX = 255
+
+
+class Worker(NamedTuple):
+    number: int  # from 1
+    of: int  # 0: somebody who only wants to look at what is that worker's
+
+    @property
+    def name(self) -> str:
+        return f"worker {self.number}"
+
+
+def worker_of(environment: Mapping[str, str]) -> Worker | None:
+    """Which worker the environment says; None where it says none. SettingsError where it says nonsense."""
+    said = environment.get(VARIABLE, "")
+    if not said:
+        return None
+    number, _, of = said.partition("/")
+    found = Worker(int(number), int(of or 0)) if number.isdecimal() and (of.isdecimal() or "/" not in said) else Worker(0, 0)
+    if not 1 <= found.number <= (found.of or WORKERS_MAX) <= WORKERS_MAX:
+        raise SettingsError([f"{VARIABLE}={said:.20}: must be a worker's number (1 to {WORKERS_MAX}), or like 2/4"])
+    return found
+
+
+def journal_of(journal: Path, node: int, worker: Worker) -> Path:
+    """Where a worker's journal is; ``node``: of the settings."""
+    return journal / f"node-{node + worker.number - 1}"
+
+
+def control_of(control: Path, worker: Worker) -> Path:
+    """Where a worker takes commands itself: beside the gate's own socket."""
+    return control.with_name(f"{control.stem}-{worker.number}{control.suffix}")
+
+
+def faults_of_many(settings: Settings, workers: int) -> list[str]:
+    """Why these settings cannot be those of so many workers; empty where they can."""
+    found = []
+    scheme = settings.store.partition(":")[0]
+    if scheme == "sqlite":
+        found.append(
+            f"store: {settings.store} is the embedded store, which serves one process: {workers} workers need one that they share "
+            "(valkey://host:6379/0); without --workers this one will do"
+        )
+    if settings.node + workers - 1 > NODE_MAX:
+        found.append(
+            f"node: {workers} workers are nodes {settings.node} to {settings.node + workers - 1}: the last may be {NODE_MAX}"
+        )
+    accounts = [(f"carriers: {one.name}", one.links) for one in settings.carriers]
+    accounts += [(f"providers: {one.name}: upstream", one.upstream.links) for one in settings.providers if one.upstream]
+    return found + [
+        f"{account}: links: {links} cannot be divided among {workers} workers" for account, links in accounts if links < workers
+    ]
+
+
+def of_worker(settings: Settings, worker: Worker) -> Settings:
+    """The settings of one worker. Of a gate that ``faults_of_many`` has nothing against."""
+    revisions = settings.revisions
+    return replace(
+        settings,
+        node=settings.node + worker.number - 1,
+        journal=journal_of(settings.journal, settings.node, worker),
+        control=control_of(settings.control, worker),
+        revisions=RuleRevisions(revisions.folder / f"worker-{worker.number}", revisions.keep, revisions.four_eyes),
+    )
+
+
+def part(total: int, worker: Worker) -> range:
+    """Which of ``total`` numbered things (from 1) are this worker's: runs that differ by one at most, and leave nothing out."""
+    return range((worker.number - 1) * total // worker.of + 1, worker.number * total // worker.of + 1)

@@ -1,0 +1,138 @@
+"""Lifeline: the pair of sockets that ties a worker to its supervisor: questions and answers as JSON lines, and the end of either.
+
+    supervisor  {"id": 7, "ask": "state"}        worker  {"id": 7, "ok": {"why": [], "notes": [], "metrics": "…"}}
+                                                 worker  {"id": 0, "ok": {…}}                 its last words, which nobody asked for
+
+In: an open socket; on the worker's side what it answers. Out: answers. Never: what a question means, a worker that outlives its supervisor:
+a line that ends tells each of them that the other is gone, however it went.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
+
+VARIABLE = "GATE106_LIFELINE"
+"""Of a worker's environment: the number of the file that is its end."""
+LINE_BYTES_MAX = 64 << 20
+"""The metrics of a gate with 10,000 providers are some 10 MB."""
+
+Said = Mapping[str, Any]
+Answer = Callable[[Said], Awaitable[Said]]
+
+
+class Gone(Exception):
+    """The other end is not there any more."""
+
+
+class WorkerEnd:
+    """``answer``: question → answer; ``gone``: called once when the supervisor is no more."""
+
+    def __init__(self, file: int, answer: Answer, gone: Callable[[], None]) -> None:
+        self._socket = socket.socket(fileno=file)
+        self._answer, self._gone = answer, gone
+        self._writer: asyncio.StreamWriter
+        self._serving: asyncio.Task[None]
+
+    async def open(self) -> None:
+        self._socket.setblocking(False)
+        reader, self._writer = await asyncio.open_connection(sock=self._socket, limit=LINE_BYTES_MAX)
+        self._serving = asyncio.get_running_loop().create_task(self._serve(reader))
+
+    async def _serve(self, reader: asyncio.StreamReader) -> None:
+        while (asked := await _next(reader)) is not None:
+            try:
+                told: Said = {"ok": await self._answer(asked)}
+            except Exception as error:  # whatever it is, traffic goes on
+                log.error("a question of the supervisor failed: a fault of gate106, please report it", exc_info=error)
+                told = {"error": f"{asked.get('ask')}: failed inside the gate, the log has more"}
+            _write(self._writer, {"id": asked.get("id"), **told})
+        self._gone()
+
+    async def close(self, last_words: Said) -> None:
+        """Says them, and hangs up."""
+        self._serving.cancel()
+        await asyncio.gather(self._serving, return_exceptions=True)
+        _write(self._writer, {"id": 0, "ok": last_words})
+        self._writer.close()
+        try:
+            await self._writer.wait_closed()
+        except OSError:
+            return  # nobody is there to hear them
+
+
+class SupervisorEnd:
+    """``last_words``: of the worker, once they have come."""
+
+    def __init__(self, mine: socket.socket) -> None:
+        self.last_words: Said | None = None
+        self._socket = mine
+        self._waiting: dict[int, asyncio.Future[Said]] = {}
+        self._next_id = 0
+        self._writer: asyncio.StreamWriter | None = None
+        self._hearing: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        self._socket.setblocking(False)
+        reader, self._writer = await asyncio.open_connection(sock=self._socket, limit=LINE_BYTES_MAX)
+        self._hearing = asyncio.get_running_loop().create_task(self._hear(reader))
+
+    async def ask(self, what: str, within_s: float, **more: Any) -> Said:
+        """The worker's answer. Gone, TimeoutError, RuntimeError where the worker failed over it."""
+        if self._writer is None or self._hearing is None or self._hearing.done():
+            raise Gone
+        self._next_id += 1
+        number, answered = self._next_id, asyncio.get_running_loop().create_future()
+        self._waiting[number] = answered
+        try:
+            _write(self._writer, {"id": number, "ask": what, **more})
+            async with asyncio.timeout(within_s):
+                told: Said = await answered
+        finally:
+            self._waiting.pop(number, None)
+        if "error" in told:
+            raise RuntimeError(told["error"])
+        ok: Said = told["ok"]
+        return ok
+
+    async def _hear(self, reader: asyncio.StreamReader) -> None:
+        while (told := await _next(reader)) is not None:
+            if told.get("id") == 0:
+                self.last_words = told["ok"]
+            elif (waits := self._waiting.get(told.get("id", -1))) is not None and not waits.done():
+                waits.set_result(told)
+        for waits in self._waiting.values():
+            if not waits.done():
+                waits.set_exception(Gone())
+
+    async def close(self) -> None:
+        """Hangs up, once what the worker still said is heard."""
+        if self._writer is not None and self._hearing is not None:
+            await asyncio.wait([self._hearing], timeout=1.0)
+            self._hearing.cancel()
+            self._writer.close()
+        else:
+            self._socket.close()
+
+
+def _write(writer: asyncio.StreamWriter, said: Said) -> None:
+    writer.write(json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+
+
+async def _next(reader: asyncio.StreamReader) -> dict[str, Any] | None:
+    """None: the other end hung up."""
+    try:
+        line = await reader.readline()
+    except (OSError, ValueError):
+        return None
+    if not line.endswith(b"\n"):
+        return None
+    said: dict[str, Any] = json.loads(line)
+    return said

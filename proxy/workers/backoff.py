@@ -1,0 +1,26 @@
+"""Backoff: when a worker that has ended is begun again. Pure: the time is an argument.
+
+In: when it was begun, when it ended. Out: when to begin it again. Never: a clock; giving up: what has ended a worker may be over by
+the next time.
+"""
+
+from __future__ import annotations
+
+FIRST_S, MOST_S = 0.5, 30.0
+"""The first wait and the longest: each is twice the one before."""
+STEADY_S = 60.0
+"""A worker that ran for so long is begun again as if it had never ended before."""
+
+
+class Backoff:
+    def __init__(self) -> None:
+        self.wait_s = 0.0
+        """The last wait; 0 before the first."""
+
+    def ended(self, ran_s: float) -> float:
+        """It ended after so long; how long to wait before it is begun again."""
+        if ran_s >= STEADY_S or not self.wait_s:
+            self.wait_s = FIRST_S
+        else:
+            self.wait_s = min(MOST_S, self.wait_s * 2)
+        return self.wait_s

@@ -1,0 +1,159 @@
+"""Counter: the control socket before all workers: a command goes to one of them or to all, their answers come back as one.
+
+In: commands of people on this machine. Out: the same to workers, with who asked; lines and one last line back. Never: a right of its own to say
+yes (each worker looks at who asks), a command's logic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from proxy.ops.control import (
+    LINE_BYTES_MAX,
+    REQUEST_S,
+    SPEAKS_FOR,
+    VERSION,
+    ControlSocket,
+    Refused,
+    as_line,
+    next_line,
+    peer_of,
+    reachable,
+    read_line,
+)
+from proxy.workers.answers import is_for_all, one_answer
+
+CLIENTS_MAX = 16
+"""As many as a worker serves: more would be told so by it."""
+
+
+class Served(NamedTuple):
+    """A worker that takes commands."""
+
+    name: str
+    control: Path
+
+
+class Counter:
+    def __init__(self, path: Path, group: str, workers: Callable[[], Sequence[Served]]) -> None:
+        """``workers``: those that can be spoken to now."""
+        self._socket = ControlSocket(path, group, self._accept)
+        self._workers = workers
+        self._clients: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """ControlError says what is in the way."""
+        await self._socket.open()
+
+    async def stop(self) -> None:
+        self._socket.close()
+        for task in list(self._clients):
+            task.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+        self._socket.remove()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients.add(task)
+        writer.transport.set_write_buffer_limits(0)
+        try:
+            if last := await self._serve(reader, writer):
+                writer.write(as_line({"v": VERSION, **last}))
+                await writer.drain()
+        except (OSError, asyncio.CancelledError):
+            pass  # it is gone, or the gate is about to be
+        finally:
+            self._clients.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any] | None:
+        """The last line, where it has not been passed on."""
+        if len(self._clients) > CLIENTS_MAX:
+            return {"error": f"{CLIENTS_MAX} commands are being served already: try again"}
+        try:
+            asked = read_line(await next_line(reader, REQUEST_S))
+        except Refused as refused:
+            return {"error": str(refused)}
+        if SPEAKS_FOR in asked:
+            return {"error": f"{SPEAKS_FOR}: nobody speaks for others here"}
+        workers = self._workers()
+        if not workers:
+            return {"error": "no worker of this gate can take commands now: try again"}
+        first = as_line({**asked, SPEAKS_FOR: list(peer_of(writer))})
+        command = str(asked.get("command"))
+        if not is_for_all(command):
+            await _pass_on(workers[0], first, reader, writer)
+            return None
+        asking = asyncio.create_task(_ask_all(workers, first, writer))
+        gone = asyncio.create_task(reader.read(1))  # whoever asks hangs up: then nobody need go on
+        gone.add_done_callback(lambda _: asking.cancel())
+        try:
+            return one_answer(command, await asking)
+        finally:
+            gone.cancel()
+
+
+async def _connect(worker: Served) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    with reachable(worker.control) as there:
+        return await asyncio.open_unix_connection(there, limit=LINE_BYTES_MAX)
+
+
+async def _pass_on(worker: Served, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """One conversation with one worker, byte for byte."""
+    try:
+        hears, says = await _connect(worker)
+    except OSError as error:
+        writer.write(as_line({"v": VERSION, "error": f"{worker.name} does not take commands: {error.strerror or error}"}))
+        return
+    says.write(first)
+    there, back = (asyncio.create_task(_pump(*pair)) for pair in ((reader, says), (hears, writer)))
+    try:
+        await back
+    finally:
+        there.cancel()
+        says.close()
+        await asyncio.gather(there, return_exceptions=True)
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await source.read(65_536):
+            sink.write(data)
+            await sink.drain()
+        if sink.can_write_eof():
+            sink.write_eof()
+
+
+async def _ask_all(
+    workers: Sequence[Served], first: bytes, writer: asyncio.StreamWriter
+) -> list[tuple[str, Mapping[str, Any]]]:
+    said = await asyncio.gather(*(_ask(worker, first, writer) for worker in workers))
+    return [(worker.name, one) for worker, one in zip(workers, said, strict=True)]
+
+
+async def _ask(worker: Served, first: bytes, writer: asyncio.StreamWriter) -> Mapping[str, Any]:
+    """A worker's last line; those before it are passed on as they come."""
+    try:
+        hears, says = await _connect(worker)
+    except OSError as error:
+        return {"error": f"does not take commands: {error.strerror or error}"}
+    try:
+        says.write(first)
+        while True:
+            line = await hears.readline()
+            if not line.endswith(b"\n"):
+                return {"error": "hung up"}
+            said = read_line(line)
+            if "ok" in said or "error" in said:
+                return said
+            writer.write(line)
+            await writer.drain()
+    except (OSError, ValueError) as error:
+        return {"error": f"hung up: {error}"}
+    finally:
+        says.close()

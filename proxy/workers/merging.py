@@ -1,0 +1,147 @@
+"""Merging: the metrics of several workers as those of one gate. Pure.
+
+In: what each worker's /metrics would say (text in Prometheus' format), what workers that are gone had counted. Out: one such text. Never: a
+process, a clock, a metric that nobody has said how to merge.
+
+Counters and histograms are summed, those of workers that are gone included, so that they never fall. Of a gauge the table below says what it is
+over several: a part of the whole (``sum``), the same everywhere or the worst somewhere (``max``, ``min``, ``widest``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
+
+PREFIX = "gate106_"
+
+OVER_WORKERS: Mapping[str, str] = {
+    "binds": "sum",
+    "carrier_links": "sum",
+    "window_in_use": "sum",
+    "window_limit": "sum",
+    "queue_messages": "sum",
+    "queue_limit": "sum",
+    "carrier_tps_limit": "sum",
+    "mailbox_messages": "sum",
+    "mailbox_oldest_seconds": "max",
+    "provider_tps_limit": "max",  # a total over all of them, which each knows
+    "suspended": "max",  # orders, cases and lists are the same everywhere
+    "complaint_ppm": "max",
+    "penalties": "max",
+    "complaints_overdue": "max",
+    "consent_tasks": "max",
+    "suppressed_numbers": "max",
+    "provider_binds_limit": "max",
+    "certificate_expiry_timestamp_seconds": "min",
+    "journal_head_info": "max",
+    "rules_waiting": "max",
+    "stops": "max",
+    "penalties_waiting": "max",
+    "shadowed": "max",
+    "store_up": "min",
+    "journal_up": "min",
+    "journal_lag_seconds": "max",
+    "journal_bytes": "sum",
+    "journal_free_bytes": "min",  # of one disk, as a rule
+    "journal_oldest_timestamp_seconds": "min",
+    "journal_chain_ok": "min",
+    "rules_folder_ok": "min",
+    "clock_skew_seconds": "widest",
+    "time_seconds": "max",
+    "rules_info": "max",
+    "workers": "sum",
+    "process_virtual_memory_bytes": "sum",
+    "process_resident_memory_bytes": "sum",
+    "process_open_fds": "sum",
+    "process_max_fds": "sum",
+    "process_start_time_seconds": "min",
+}
+"""How each gauge is merged, by its name without the prefix."""
+
+_HOW: Mapping[str, Callable[[float, float], float]] = {
+    "sum": lambda one, other: one + other,
+    "max": max,
+    "min": min,
+    "widest": lambda one, other: max(one, other, key=abs),
+}
+SUMMED = ("counter", "histogram")
+
+
+class Key(NamedTuple):
+    sample: str
+    labels: tuple[tuple[str, str], ...]  # in the order of the text: by name
+
+
+class Family:
+    """One metric, of one worker or of several."""
+
+    def __init__(self, name: str, text: str, kind: str) -> None:
+        self.name, self.text, self.kind = name, text, kind
+        self.samples: dict[Key, float] = {}
+
+    def add(self, key: Key, value: float) -> None:
+        before = self.samples.get(key)
+        if before is None:
+            self.samples[key] = value
+        else:
+            self.samples[key] = _HOW[self.how](before, value)
+
+    @property
+    def how(self) -> str:
+        return "sum" if self.kind in SUMMED else OVER_WORKERS.get(self.name.removeprefix(PREFIX), "max")
+
+
+Families = dict[str, Family]
+
+
+def read(text: str) -> Families:
+    """What one worker said; an empty text: nothing."""
+    found: Families = {}
+    for metric in text_string_to_metric_families(text):
+        name = metric.name.removesuffix("_total") if metric.type == "counter" else metric.name  # one without samples keeps it
+        family = found[name] = Family(name, metric.documentation, metric.type)
+        for sample in metric.samples:
+            family.samples[Key(sample.name, tuple(sample.labels.items()))] = sample.value
+    return found
+
+
+def merged(of_workers: Iterable[Families]) -> Families:
+    """All of them as one."""
+    found: Families = {}
+    for families in of_workers:
+        for name, family in families.items():
+            into = found.get(name)
+            if into is None:
+                into = found[name] = Family(name, family.text, family.kind)
+            for key, value in family.samples.items():
+                into.add(key, value)
+    return found
+
+
+def counted(families: Families) -> Families:
+    """What of a worker that is gone must not be forgotten: what it counted."""
+    return {name: family for name, family in families.items() if family.kind in SUMMED}
+
+
+def text_of(families: Families) -> bytes:
+    """As Prometheus reads it."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Merged(families))
+    return generate_latest(registry)
+
+
+class _Merged(Collector):
+    def __init__(self, families: Families) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        for family in self._families.values():
+            metric = Metric(family.name, family.text, family.kind)
+            metric.samples = [Sample(key.sample, dict(key.labels), value) for key, value in family.samples.items()]
+            yield metric

@@ -1,0 +1,69 @@
+"""A gate of several processes, run for a test: started, watched, told what to do, as tests/e2e/gate.py does for one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.gate import ROOT, START_S, Gate, _environment, run
+from tests.e2e.waiting import until
+
+
+class Crewed(Gate):
+    """``store``: which engine; without one each worker has its own (apart.py)."""
+
+    def __init__(
+        self, folder: Path, carrier_port: int, providers: list[dict[str, object]], workers: int, store: str = "", **more: Any
+    ) -> None:
+        self.workers, self._apart = workers, not store
+        more["carrier"] = {"links": workers, **more.pop("carrier", {})}
+        super().__init__(folder, carrier_port, providers, store=store or f"apart://{folder}/stores", **more)
+
+    def command(self) -> list[str]:
+        if self._apart:
+            return [sys.executable, "-m", "tests.workers.apart", "serve", str(self.config), str(self.workers)]
+        return [sys.executable, "-m", "proxy", "serve", "--config", str(self.config), "--workers", str(self.workers)]
+
+    def start(self, ready: bool = True, more: tuple[str, ...] = ()) -> Crewed:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen([*self.command(), *more], cwd=ROOT, stdout=log, stderr=log, env=_environment())
+        try:
+            until(lambda: self._exited() or self._all_up(ready), lambda: f"the gate up: {self.said()}", START_S)
+            assert not self._exited(), f"the gate ended with {self._process.returncode}: {self.said()}"
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _all_up(self, ready: bool) -> bool:
+        return self._up(ready) and (not ready or self.metric("gate106_workers", state="up") == self.workers)
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")[-6000:]
+
+    # -- its workers
+
+    def pids(self) -> dict[int, int]:
+        """Worker → its process now."""
+        found = {}
+        for line in self.log.read_text(errors="replace").splitlines():
+            if "worker open" in line:
+                words = (
+                    dict(word.split("=", 1) for word in line.split() if "=" in word) if "{" not in line else json.loads(line)
+                )
+                found[int(words["worker"])] = int(words["pid"])
+        return found
+
+    def ask(self, *arguments: str) -> Any:
+        """A command's answer as JSON."""
+        done = run(*arguments, "--config", self.config, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def refused(self, *arguments: str) -> str:
+        done = run(*arguments, "--config", self.config)
+        assert done.returncode == 2, done.stdout
+        return done.stderr

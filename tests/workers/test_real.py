@@ -1,0 +1,212 @@
+"""Several processes as one gate, tried from outside: one port, one set of metrics, one health, one control socket; workers that die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.ops import client
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import SHANGHAI, provider, run
+from tests.e2e.raw import Raw
+from tests.e2e.sockets import free_port
+from tests.e2e.waiting import until
+from tests.workers.crewed import Crewed
+
+PORT = "1069001"
+Make = Callable[..., Crewed]
+Bind = Callable[[Crewed], list[Raw]]
+
+
+@pytest.fixture
+def carrier() -> Iterator[Carrier]:
+    found = Carrier()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def make(tmp_path: Path, carrier: Carrier) -> Iterator[Make]:
+    made: list[Crewed] = []
+
+    def make(workers: int = 2, **more: Any) -> Crewed:
+        made.append(Crewed(tmp_path, carrier.port, [provider("jia", PORT, binds=40)], workers, **more))
+        return made[-1]
+
+    yield make
+    for gate in made:
+        if gate.started:
+            gate.stop()
+
+
+@pytest.fixture
+def bound_everywhere() -> Iterator[Bind]:
+    made: list[Raw] = []
+
+    def bind(gate: Crewed) -> list[Raw]:
+        clients = _bound_everywhere(gate)
+        made.extend(clients)
+        return clients
+
+    yield bind
+    for one in made:
+        one.__exit__()
+
+
+def ask(gate: Crewed, command: str, **more: object) -> Any:
+    return client.ask(gate.folder / "control.sock", command, **more)
+
+
+def _bound_everywhere(gate: Crewed) -> list[Raw]:
+    """Clients until each worker has two binds at least: the kernel chooses where each goes."""
+    clients: list[Raw] = []
+    while True:
+        clients.append(Raw(gate.port))
+        assert clients[-1].bind("jia").status == 0
+        held = [bind["id"] % gate.workers for bind in ask(gate, "binds")["binds"]]
+        if all(held.count(worker) >= 2 for worker in range(gate.workers)):
+            return clients
+        assert len(clients) < 40
+
+
+def test_many_processes_look_like_one_gate(make: Make, bound_everywhere: Bind):
+    gate = make(3).start()
+    clients = bound_everywhere(gate)
+    for number, one in enumerate(clients):
+        assert one.submit(PORT, SHANGHAI.format(number)).status == 0
+    assert gate.metric("gate106_submits_total", verdict="allow") == len(clients)
+    assert gate.metric("gate106_binds") == len(clients)
+    assert gate.metric("gate106_carrier_links", state="up") == 3
+    assert gate.metric("gate106_carrier_tps_limit") == 2000
+    assert gate.get("/healthz") == (200, "ok\n")
+
+    binds = gate.ask("binds")["binds"]
+    assert len(binds) == len({bind["id"] for bind in binds}) == len(clients)
+    assert [link["name"] for link in gate.ask("links")["links"]] == ["bj/1", "bj/2", "bj/3"]
+
+    kicked = gate.ask("binds", "kick", "--id", str(binds[-1]["id"]), "--why", "a test")["kicked"]
+    assert [one["id"] for one in kicked] == [binds[-1]["id"]]
+    until(lambda: gate.metric("gate106_binds") == len(clients) - 1, "one bind less")
+    assert "no such bind" in gate.refused("binds", "kick", "--id", "99999", "--why", "a test")
+    assert gate.stop() == 0
+
+
+def test_a_worker_that_is_killed_comes_back_and_nothing_counted_is_lost(make: Make, bound_everywhere: Bind):
+    gate = make(2).start()
+    clients = bound_everywhere(gate)
+    for number, one in enumerate(clients):
+        assert one.submit(PORT, SHANGHAI.format(number)).status == 0
+    assert gate.metric("gate106_submits_total") == len(clients)  # which asks every worker
+    victim = gate.pids()[1]
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: gate.metric("gate106_workers", state="up") == 1, "one worker less")
+    assert gate.why() == []
+    assert any("worker 1" in note for note in gate.notes())
+    lost: list[Raw] = []
+    kept: list[Raw] = []
+    for one in clients:
+        (kept if still_there(one) else lost).append(one)
+    assert lost
+    assert kept
+    assert gate.metric("gate106_submits_total") == len(clients)
+    until(lambda: gate.metric("gate106_workers", state="up") == 2, gate.said, 30)
+    assert gate.pids()[1] != victim
+    assert gate.metric("gate106_worker_restarts_total") == 1
+    for one in bound_everywhere(gate):
+        assert one.submit(PORT, SHANGHAI.format(99)).status == 0
+    assert gate.metric("gate106_submits_total") > len(clients)
+    assert gate.stop() == 0
+
+
+def still_there(one: Raw) -> bool:
+    try:
+        return one.alive()
+    except (AssertionError, OSError):
+        return False
+
+
+def test_who_is_told_to_end_lets_no_answer_fall(make: Make, carrier: Carrier, bound_everywhere: Bind):
+    gate = make(2).start()
+    clients = bound_everywhere(gate)
+    carrier.hold(SHANGHAI.format(7))
+    for one in clients:
+        one.send(one.submit_bytes(PORT, SHANGHAI.format(7)))
+    until(lambda: carrier.held(SHANGHAI.format(7)) == len(clients), "all at the carrier")
+    gate.signal(signal.SIGTERM)
+    until(lambda: gate.why() == ["draining"], "draining")
+    carrier.release(SHANGHAI.format(7))
+    for one in clients:
+        answer = one.next()
+        assert answer is not None
+        assert answer.status == 0
+    assert gate.wait() == 0
+    assert [one.status for one in carrier.to(SHANGHAI.format(7))] == [0] * len(clients)
+
+
+def test_a_reload_reaches_all(make: Make, bound_everywhere: Bind):
+    gate = make(2).start()
+    clients = bound_everywhere(gate)
+    gate.settings["providers"].append(provider("yi", "1069002"))
+    gate.write_settings()
+    gate.signal(signal.SIGHUP)
+    until(lambda: gate.metric("gate106_settings_reload_total", result="ok") == 2, "both have read it")
+    assert clients[0].alive()
+    assert ask(gate, "rules.reload")["problems"] == []
+    gate.settings["carriers"][0]["windw"] = 5
+    gate.write_settings()
+    assert any("windw" in problem for problem in ask(gate, "rules.reload")["problems"])
+    assert gate.metric("gate106_settings_reload_total", result="failed") == 2
+
+
+def test_workers_do_not_outlive_their_supervisor(make: Make):
+    gate = make(2).start()
+    workers = gate.pids().values()
+    os.kill(gate.pid, signal.SIGKILL)
+    gate.wait()
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "no worker left", 20)
+
+
+def test_another_cannot_take_the_port_and_what_stops_a_worker_stops_the_start(make: Make, carrier: Carrier):
+    gate = make(2)
+    gate.settings["smpp"]["listen"] = f"127.0.0.1:{carrier.port}"
+    gate.write_settings()
+    assert ended(gate) == 2
+    (line,) = gate.said().splitlines()
+    assert f"gate106: smpp: cannot listen on 127.0.0.1:{carrier.port}" in line
+
+    gate.settings["smpp"]["listen"] = f"127.0.0.1:{free_port()}"
+    gate.write_settings()
+    gate.write_rules("rules: [{id: x, wenn: {}}]\n")
+    gate.log.unlink()
+    assert ended(gate) == 2
+    (line,) = [line for line in gate.said().splitlines() if line.startswith("gate106: ")]
+    assert "'wenn'" in line
+
+
+def ended(gate: Crewed) -> int:
+    with gate.log.open("ab") as log:
+        return subprocess.run(gate.command(), stdout=log, stderr=log, check=False, timeout=30).returncode
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda settings: settings.update(store="sqlite:////tmp/x.db"), "is the embedded store, which serves one process"),
+        (lambda settings: settings["carriers"][0].update(links=1), "links: 1 cannot be divided among 2 workers"),
+        (lambda settings: settings.update(node=255), "nodes 255 to 256"),
+    ],
+)
+def test_what_cannot_be_several_processes_is_refused_in_a_line(make: Make, change, says):
+    gate = make(2, store="valkey://127.0.0.1:1/0")
+    change(gate.settings)
+    gate.write_settings()
+    done = run("serve", "--config", gate.config, "--workers", "2")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert done.stderr.startswith(f"gate106: {gate.config}: ")
+    assert says in done.stderr
