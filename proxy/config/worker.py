@@ -3,8 +3,8 @@
 In: settings, which worker of how many. Out: that worker's settings. Never: a process, a file.
 
 All workers share the listeners of SMPP, the store, the rules, the tables of the journal at rest. Each is a node of its own: worker 2 of a gate
-whose ``node`` is 8 is node 9, its journal is the folder ``node-9`` below the configured one. Totals (``links``, ``tps``, ``binds``) stay what
-they are: who divides them must know them.
+whose ``node`` is 8 is node 9, its journal is the folder ``node-9`` below the configured one, its copy of the store ``state-9.db``. Totals
+(``links``, ``tps``, ``binds``) stay what they are: who divides them must know them.
 """
 
 from __future__ import annotations
@@ -76,12 +76,15 @@ def faults_of_many(settings: Settings, workers: int) -> list[str]:
 
 def of_worker(settings: Settings, worker: Worker) -> Settings:
     """The settings of one worker. Of a gate that ``faults_of_many`` has nothing against."""
-    revisions = settings.revisions
+    revisions, shared, node = settings.revisions, settings.shared, settings.node + worker.number - 1
     return replace(
         settings,
-        node=settings.node + worker.number - 1,
+        node=node,
         journal=journal_of(settings.journal, settings.node, worker),
         control=control_of(settings.control, worker),
+        shared=replace(shared, local=shared.local.with_name(f"{shared.local.stem}-{node}{shared.local.suffix}"))
+        if shared
+        else None,
         revisions=RuleRevisions(revisions.folder / f"worker-{worker.number}", revisions.keep, revisions.four_eyes),
     )
 

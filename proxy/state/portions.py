@@ -2,10 +2,10 @@
 
 In: what nodes have taken and how many more they need, the time. Out: portions. Never: a clock, a question for each message.
 
-The book of a counter stands in the store: what was taken, in buckets of time, and what each node was handed and has not reported yet. What is
-handed out counts as taken, so a limit is never passed, whatever is late, lost or repeated. A node asks when it has none left for a message (the
-message waits for that, and is judged again), and a few times a second for all counters it uses. A portion is what the node needs, at most the part
-of what is left that PARTS says: near the limit portions shrink to single messages. A node gives back what it has not used for IDLE_S.
+The book of a counter stands in the store: what was taken, in buckets of time, and what each node was handed and has not reported yet. What
+is handed out counts as taken, so a limit is never passed, whatever is late, lost or repeated. A node asks when it has none left for a message
+(which waits for that, and is judged again), and a few times a second for the counters it uses. A portion is what the node needs, at most the
+part of what is left that PARTS says: near the limit portions shrink to single messages. What a node does not use it gives back.
 
     limit 1,000 ── taken 900 ── handed out: 20 to node 1, 12 to node 2 ── left 68: the next portion has 17 at most with two nodes
 
@@ -52,9 +52,7 @@ class Book:
         """Start of a bucket → what was taken in it."""
         self.portions: dict[int, Portion] = {}
 
-    def report(
-        self, node: int, number: int, taken: dict[int, int], wants: int, limits: tuple[Limit, ...], now_ms: int
-    ) -> Told:
+    def report(self, node: int, number: int, taken: dict[int, int], wants: int, limits: tuple[Limit, ...], now_ms: int) -> Told:
         """``taken``: by start of bucket, since the last report that was answered (negative: given back); ``wants``: how many more it
         wants to hold; 0: it gives back what it holds."""
         self._bury(now_ms)

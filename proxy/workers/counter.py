@@ -25,7 +25,7 @@ from proxy.ops.control import (
     reachable,
     read_line,
 )
-from proxy.workers.answers import is_for_all, one_answer
+from proxy.workers.answers import NOT_THERE, is_for_all, one_answer
 
 CLIENTS_MAX = 16
 """As many as a worker serves: more would be told so by it."""
@@ -86,16 +86,12 @@ class Counter:
             return {"error": "no worker of this gate can take commands now: try again"}
         first = as_line({**asked, SPEAKS_FOR: list(peer_of(writer))})
         command = str(asked.get("command"))
+        if why := NOT_THERE.get(command):
+            return {"error": why}
         if not is_for_all(command):
             await _pass_on(workers[0], first, reader, writer)
             return None
-        asking = asyncio.create_task(_ask_all(workers, first, writer))
-        gone = asyncio.create_task(reader.read(1))  # whoever asks hangs up: then nobody need go on
-        gone.add_done_callback(lambda _: asking.cancel())
-        try:
-            return one_answer(command, await asking)
-        finally:
-            gone.cancel()
+        return one_answer(command, await _ask_all(workers, first, reader, writer, all_lines=command == "trace"))
 
 
 async def _connect(worker: Served) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -130,20 +126,49 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 
 async def _ask_all(
-    workers: Sequence[Served], first: bytes, writer: asyncio.StreamWriter
+    workers: Sequence[Served], first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, all_lines: bool
 ) -> list[tuple[str, Mapping[str, Any]]]:
-    said = await asyncio.gather(*(_ask(worker, first, writer) for worker in workers))
+    """The last line of each. What the client says further all of them hear; of their lines before the last it hears the first worker's, or
+    all of them. A client that hangs up ends it for all."""
+    ears: list[asyncio.StreamWriter] = []
+    asking = [
+        asyncio.create_task(_ask(worker, first, ears, writer if all_lines or worker is workers[0] else None))
+        for worker in workers
+    ]
+    telling = asyncio.create_task(_tell_all(reader, ears))
+    try:
+        said = await asyncio.gather(*asking)
+    finally:
+        telling.cancel()
+        for one in asking:
+            one.cancel()
+        await asyncio.gather(telling, *asking, return_exceptions=True)
     return [(worker.name, one) for worker, one in zip(workers, said, strict=True)]
 
 
-async def _ask(worker: Served, first: bytes, writer: asyncio.StreamWriter) -> Mapping[str, Any]:
-    """A worker's last line; those before it are passed on as they come."""
+async def _tell_all(reader: asyncio.StreamReader, ears: list[asyncio.StreamWriter]) -> None:
+    """Until the client hangs up: then all are hung up on."""
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65_536):
+            for ear in ears:
+                ear.write(data)
+            for ear in ears:
+                await ear.drain()
+    for ear in ears:
+        ear.close()
+
+
+async def _ask(
+    worker: Served, first: bytes, ears: list[asyncio.StreamWriter], writer: asyncio.StreamWriter | None
+) -> Mapping[str, Any]:
+    """A worker's last line; those before it are passed on as they come, if there is somebody to hear them."""
     try:
         hears, says = await _connect(worker)
     except OSError as error:
         return {"error": f"does not take commands: {error.strerror or error}"}
     try:
         says.write(first)
+        ears.append(says)
         while True:
             line = await hears.readline()
             if not line.endswith(b"\n"):
@@ -151,8 +176,9 @@ async def _ask(worker: Served, first: bytes, writer: asyncio.StreamWriter) -> Ma
             said = read_line(line)
             if "ok" in said or "error" in said:
                 return said
-            writer.write(line)
-            await writer.drain()
+            if writer is not None:
+                writer.write(line)
+                await writer.drain()
     except (OSError, ValueError) as error:
         return {"error": f"hung up: {error}"}
     finally:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.e2e.gate import ROOT, START_S, Gate, _environment, run
 from tests.e2e.waiting import until
+from tests.valkey import SECRET
 
 
 class Crewed(Gate):
@@ -20,7 +21,8 @@ class Crewed(Gate):
     ) -> None:
         self.workers, self._apart = workers, not store
         more["carrier"] = {"links": workers, **more.pop("carrier", {})}
-        super().__init__(folder, carrier_port, providers, store=store or f"apart://{folder}/stores", **more)
+        shared = {"secret": SECRET.decode(), "local": str(folder / "state.db")}
+        super().__init__(folder, carrier_port, providers, store=store or f"apart://{folder}/stores", shared=shared, **more)
 
     def command(self) -> list[str]:
         if self._apart:

@@ -1,0 +1,164 @@
+"""Workers on a store that they share; gates and workers that are replaced one by one, under load."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import SHANGHAI, Gate, provider
+from tests.e2e.pdus import ESME_RMSGQFUL, ESME_ROK
+from tests.e2e.raw import Raw
+from tests.e2e.waiting import until
+from tests.needs import needs
+from tests.valkey import SECRET, Valkey
+from tests.workers.crewed import Crewed
+from tests.workers.roaming import Roaming
+
+pytestmark = needs("valkey")
+CAP, PORT = 3, "1069001"
+RULES = f"""\
+rules:
+  - id: daily-cap
+    when: {{category: marketing}}
+    limit: {{count: {CAP}, per: day, key: [recipient]}}
+    then: reject
+    reason: recipient-cap
+"""
+NO_RULES = "rules: []\n"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Valkey]:
+    found = Valkey(tmp_path / "valkey")
+    yield found
+    found.kill()
+
+
+@pytest.fixture
+def carrier() -> Iterator[Carrier]:
+    found = Carrier()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def crew(tmp_path: Path, server: Valkey, carrier: Carrier) -> Iterator[Crewed]:
+    folder = tmp_path / "gate"
+    folder.mkdir()
+    jia = provider("jia", PORT, category="marketing", binds=40, window=500)
+    gate = Crewed(folder, carrier.port, [jia], 2, server.url, node=8)
+    yield gate
+    if gate.started:
+        gate.stop()
+
+
+def spread(gate: Crewed, least: int = 2) -> list[Raw]:
+    """Clients until each worker has so many: the kernel chooses."""
+    clients: list[Raw] = []
+    while True:
+        clients.append(Raw(gate.port))
+        assert clients[-1].bind("jia").status == ESME_ROK
+        held = Counter(bind["id"] % 2 for bind in gate.ask("binds")["binds"])
+        if min(held[0], held[1]) >= least:
+            return clients
+        assert len(clients) < 40
+
+
+def sent_once(carrier: Carrier, clients: list[Roaming]) -> None:
+    """What each client was told is what the carrier got."""
+    taken = Counter(int(seen.fields.short_message) for seen in carrier.seen)
+    done = Counter(number for client in clients for number in client.done)
+    assert set(done.values()) == {1}
+    assert taken == done
+    assert [client.lost for client in clients] == [[] for _ in clients]
+
+
+def test_a_person_gets_what_the_cap_allows_over_all_workers_also_when_one_is_killed(crew: Crewed, carrier: Carrier):
+    crew.write_rules(RULES)
+    crew.start()
+    clients = spread(crew)
+    told: Counter[str] = Counter()
+    people = [SHANGHAI.format(number) for number in range(30)]
+    for round_, client in enumerate(clients):
+        for person in people[round_ % 2 :: 2]:
+            told[person] += client.submit(PORT, person).status == ESME_ROK
+    os.kill(crew.pids()[2], signal.SIGKILL)
+    until(lambda: crew.metric("gate106_workers", state="up") == 1, "one worker less")
+    for client in clients:
+        client.__exit__()
+    until(lambda: crew.metric("gate106_workers", state="up") == 2, crew.said, 30)
+    clients = spread(crew)
+    for client in clients:
+        for person in people:
+            told[person] += client.submit(PORT, person).status == ESME_ROK
+    assert told == dict.fromkeys(people, CAP)
+    assert Counter(seen.fields.destination for seen in carrier.seen) == told
+    assert {path.name for path in (crew.folder / "journal").iterdir()} == {"node-8", "node-9"}
+    for client in clients:
+        client.__exit__()
+    assert crew.stop() == 0
+
+
+def test_workers_are_replaced_one_by_one_under_load_and_every_submit_is_answered_once(crew: Crewed, carrier: Carrier):
+    crew.write_rules(NO_RULES)
+    crew.start()
+    clients = [Roaming("jia", PORT, [crew.port], first * 1_000_000) for first in range(4)]
+    for client in clients:
+        client.start()
+    until(lambda: all(len(client.done) > 50 for client in clients), "traffic")
+    for worker in (1, 2):
+        before = crew.pids()[worker]
+        os.kill(before, signal.SIGTERM)
+        until(lambda worker=worker, before=before: crew.pids()[worker] != before, crew.said, 30)  # type: ignore[misc]
+        so_far = [len(client.done) for client in clients]
+        until(lambda so_far=so_far: all(len(one.done) > n + 50 for one, n in zip(clients, so_far, strict=True)), "traffic")  # type: ignore[misc]
+    for client in clients:
+        client.finish()
+    assert sum(client.binds for client in clients) >= 6, "every bind had to move once at least"
+    sent_once(carrier, clients)
+    assert crew.stop() == 0
+
+
+def test_a_gate_is_replaced_under_load_its_binds_move_and_nothing_is_lost_or_sent_twice(
+    tmp_path: Path, server: Valkey, carrier: Carrier
+):
+    """Two gates, as of two versions, on one store: one is drained, and comes back."""
+    gates = []
+    for node in (1, 2):
+        folder = tmp_path / f"node-{node}"
+        folder.mkdir()
+        gate = Gate(
+            folder,
+            carrier.port,
+            [provider("jia", PORT, binds=8)],
+            node=node,
+            store=server.url,
+            shared={"secret": SECRET.decode()},
+        )
+        gate.write_rules(NO_RULES)
+        gates.append(gate.start())
+    old, new = gates
+    clients = [Roaming("jia", PORT, [old.port, new.port], first * 1_000_000) for first in range(3)]
+    try:
+        for client in clients:
+            client.start()
+        until(lambda: all(len(client.done) > 100 for client in clients), "traffic at the old one")
+        assert new.metric("gate106_binds") == 0
+        old.signal(signal.SIGTERM)
+        assert old.wait() == 0
+        so_far = [len(client.done) for client in clients]
+        until(lambda: all(len(one.done) > n + 100 for one, n in zip(clients, so_far, strict=True)), "traffic at the new one")
+        assert new.metric("gate106_binds") == len(clients)
+        for client in clients:
+            client.finish()
+    finally:
+        for gate in gates:
+            gate.stop()
+    sent_once(carrier, clients)
+    assert set().union(*(client.statuses for client in clients)) <= {ESME_ROK, ESME_RMSGQFUL}
