@@ -6,6 +6,7 @@ A library is never replaced: one with other contents has another name, and so do
 side each finds its own; what no gate calls any more may be deleted (``FUNCTION DELETE``).
 
     swap(keys; seconds, flags, record…)     stores each record whose first six bytes are the version that is held; "1" or "0" for each
+    shares, places, portions                leasing.py
     hold(key; owner, milliseconds)          the owner's from now on for so long, unless somebody else has it: then says who
     tell(stream, told; journal, most, sequence, record…)
                                             adds those to the log that are not in it yet; the last sequence that is
@@ -19,9 +20,12 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from proxy.state import leasing
+
 TOMB_MS = 60_000
 """A swap is never so long under way: its connection would have been dropped."""
-_SOURCE = f"""
+_SOURCE = (
+    f"""
 local ZERO = '\\0\\0\\0\\0\\0\\0'
 
 local function swap_NAME(keys, args)
@@ -81,7 +85,10 @@ redis.register_function('g106_tell_NAME', tell_NAME)
 redis.register_function('g106_swap_NAME', swap_NAME)
 redis.register_function('g106_hold_NAME', hold_NAME)
 """
+    + leasing.SOURCE
+)
 VERSION = sha256(_SOURCE.encode()).hexdigest()[:8]
 LIBRARY = f"g106_{VERSION}"
 SOURCE = f"#!lua name={LIBRARY}" + _SOURCE.replace("NAME", VERSION)
 SWAP, HOLD, TELL = (f"g106_{word}_{VERSION}" for word in ("swap", "hold", "tell"))
+SHARES, PLACES, PORTIONS = (f"g106_{word}_{VERSION}" for word in ("shares", "places", "portions"))

@@ -46,8 +46,9 @@ class Told(NamedTuple):
 class Book:
     """One counter over all nodes."""
 
-    def __init__(self, width_s: int) -> None:
-        self.width_s = width_s
+    def __init__(self, width_s: int, keep_s: int) -> None:
+        """``keep_s``: after so long a count no longer matters."""
+        self.width_s, self.keep_s = width_s, keep_s
         self.counts: dict[int, int] = {}
         """Start of a bucket → what was taken in it."""
         self.portions: dict[int, Portion] = {}
@@ -97,3 +98,6 @@ class Book:
                 start = second - second % self.width_s
                 self.counts[start] = self.counts.get(start, 0) + one.left
             del self.portions[node]
+        oldest = now_ms // 1000 - self.keep_s - self.width_s
+        for start in [start for start in self.counts if start < oldest]:
+            del self.counts[start]

@@ -31,7 +31,7 @@ class World:
     nodes: int
     dice: random.Random
     lost: float = 0.0
-    book: Book = field(default_factory=lambda: Book(WIDTH_S))
+    book: Book = field(default_factory=lambda: Book(WIDTH_S, 2 * WIDTH_S))
     now_ms: int = 1_000_000
     passed: int = 0
     """Messages that went out, over all nodes."""
@@ -139,7 +139,7 @@ def test_what_the_carrier_refused_is_there_again():
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(1, 5)), max_size=30), st.integers(60, 400))
 def test_a_window_that_moves_on_frees_what_is_behind_it(takes, window_s):
-    book, number, now_s, model = Book(1), 0, 10_000, []
+    book, number, now_s, model = Book(1, 1000), 0, 10_000, []
     for later_s, count in takes:
         now_s += later_s
         number += 1
