@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from proxy.config import Account, Provider, Settings
 from proxy.message import CATEGORY_WORDS, Sender
+from proxy.state.leases import LeasedRate
 from proxy.state.rate import Rate
 from proxy.wire import source_of
 
@@ -19,7 +20,7 @@ SENDERS_MAX = 65_536
 class Access:
     """One account's rights, shared by all its binds."""
 
-    def __init__(self, provider: Provider, account: Account, rates: tuple[Rate, ...], ports: Ports) -> None:
+    def __init__(self, provider: Provider, account: Account, rates: tuple[Rate | LeasedRate, ...], ports: Ports) -> None:
         self.provider = provider
         self.account = account
         self.rates = rates
@@ -96,7 +97,12 @@ class Ports:
 class Directory:
     """All accounts of the settings. A reload makes a new one; rates and bind counts of accounts that stay are kept."""
 
-    def __init__(self, settings: Settings, before: Directory | None = None) -> None:
+    def __init__(self, settings: Settings, before: Directory | None = None, *, shares: bool = False) -> None:
+        """``shares``: rates are totals over several nodes, and somebody (net/allotting.py) asks for our share of each."""
+        self.shares: bool = before.shares if before else shares
+        self.leased: dict[str, LeasedRate] = {}
+        """Rates of which we have a share, by ``p:`` and the provider's name, or ``a:`` and the account's."""
+        kept_rates = before.leased if before else {}
         self.ports = Ports(settings.providers)
         self.providers = {provider.name: provider for provider in settings.providers}
         self.provider_binds: dict[str, int] = before.provider_binds if before else {}
@@ -106,9 +112,10 @@ class Directory:
         self._shares: dict[str, float] = {}
         self._full_tps = sum(carrier.tps for carrier in settings.carriers)
         for provider in settings.providers:
-            shared = _rate(provider.tps)
+            shared = self._rate(f"p:{provider.name}", provider.tps, kept_rates)
             for account in provider.accounts:
-                rates = tuple(rate for rate in (_rate(account.tps), shared) if rate is not None)
+                own = self._rate(f"a:{account.system_id}", account.tps, kept_rates)
+                rates = tuple(rate for rate in (own, shared) if rate is not None)
                 access = Access(provider, account, rates, self.ports)
                 kept = before.accesses.get(account.system_id) if before else None
                 if kept is not None:
@@ -124,16 +131,23 @@ class Directory:
                 continue
             limit = provider.tps if share == 1.0 else (provider.tps or self._full_tps) * share
             self.limits[name] = limit
-            shared = _rate(limit)
+            shared = self._rate(f"p:{name}", limit, self.leased)
             for access in self.accesses.values():
                 if access.provider.name == name:
-                    access.rates = tuple(rate for rate in (_rate(access.account.tps), shared) if rate is not None)
+                    own = self._rate(f"a:{access.account.system_id}", access.account.tps, self.leased)
+                    access.rates = tuple(rate for rate in (own, shared) if rate is not None)
         self._shares = dict(shares)
+
+    def _rate(self, name: str, tps: float | None, kept: Mapping[str, LeasedRate]) -> Rate | LeasedRate | None:
+        if not tps:
+            self.leased.pop(name, None)
+            return None
+        if not self.shares:
+            return Rate(tps, max(1, round(tps)))
+        found = self.leased[name] = kept.get(name) or LeasedRate(tps)
+        found.over(tps)
+        return found
 
     def owner(self, port: str) -> str:
         """Name of the provider that owns a port, empty if nobody does."""
         return self.ports.longest(port)[1]
-
-
-def _rate(tps: float | None) -> Rate | None:
-    return Rate(tps, max(1, round(tps))) if tps else None

@@ -41,6 +41,7 @@ from proxy.net.carrier import CarrierHouse
 from proxy.net.doors import doors_of, room_for
 from proxy.net.link import Turns
 from proxy.net.provider import Providers
+from proxy.net.allotting import Allotting
 from proxy.net.syncer import Syncer
 from proxy.net.tls import Contexts, TlsError
 from proxy.operating import Operating
@@ -120,6 +121,7 @@ class Gate:
         self.sharing = self._share() if settings.shared is not None else None
         self.post: Post | None = None
         self.clock_skew_s = 0.0
+        self.allotting: Allotting | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._collected_s = loop.time()
         self._checkpointing = False
@@ -135,11 +137,11 @@ class Gate:
 
     def _restore(self, accept_loss: bool) -> tuple[Journal, Relay]:
         settings, tally = self.settings, self.tally
-        directory = Directory(settings)
+        directory = Directory(settings, shares=self.store.leases is not None)
         self.names = Names(settings.archive.keys, self.store.erased)
         self.ids = MessageIds(settings.message_ids, settings.carriers)
         self.houses = houses_of(settings, self.turns, tally, self.ids.of)
-        if self.worker is not None:
+        if self.worker is not None and self.store.leases is None:
             for house in self.houses:
                 own_of(house, self.worker)
         disk = OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))
@@ -235,6 +237,10 @@ class Gate:
         self.http_port = 0
         if self.worker is None:  # else the supervisor listens, and asks
             self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
+        if self.store.leases is not None:
+            self.allotting = Allotting(self.store.leases, self.providers, self.houses, self.worker or Worker(1, 1))
+            self.providers.may_bind = self.allotting.may_bind
+            await self.allotting.begin()
         self.smpp_port = await self.door.open(settings.smpp.listen)
         if self.tls_door is not None and settings.smpp.tls is not None:
             await self.tls_door.open(settings.smpp.tls.listen)
@@ -248,6 +254,8 @@ class Gate:
         if self.sharing is not None:
             self.post = Post(cast("Mail", self.store), self.way_back, self._bound, self.turns.wake, self.loop.time)
             self._tasks += [self.loop.create_task(one.run()) for one in (self.sharing, self.post)]
+        if self.allotting is not None:
+            self._tasks.append(self.loop.create_task(self.allotting.run()))
         self.providers.accepting = True
         log.info(
             "gate open", smpp=self.smpp_port, http=self.http_port, rules=self.revising.rules.revision, carriers=len(self.houses)

@@ -87,7 +87,7 @@ class Judging:
         except Exception as error:  # noqa: BLE001 # whatever it is: counted, logged, and settled by on_judge_error
             verdict = self.failed(message, error)
         if self.proposal is not None:
-            self.proposal.look(message, person, verdict, at, self.store.counters)
+            self.proposal.look(message, person, verdict, at, self.store.counters.as_seen)
         transit.verdict = verdict
         transit.category = category = verdict.facts.category
         if verdict.breaches:

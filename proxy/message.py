@@ -415,8 +415,9 @@ class Recipient(Protocol):
 class Counters(Protocol):
     """Counts that are about no single person (limits whose key lacks ``recipient``)."""
 
-    def count(self, key: int, after: float) -> int:
-        """How much was taken under this 64-bit key later than ``after``."""
+    def count(self, key: int, after: float, most: int = 0) -> int:
+        """How much was taken under this 64-bit key later than ``after``. ``most``: what the caller compares it with, 0 where it only wants to
+        know: counters over several nodes hand out what is left of it."""
 
 
 class Take(NamedTuple):

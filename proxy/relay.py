@@ -329,30 +329,44 @@ class Relay:
     async def _attempt(self, chains: dict[int, Chain], now: float) -> dict[int, Chain]:
         """One load and one swap for a batch; returns the chains whose swap was refused, undone."""
         loaded = await self.store.load(chains)
-        judging, writes = self.judging, []
+        judging, counters, writes = self.judging, self.store.counters, []
+        refused: dict[int, Chain] = {}
         for person, (changes, submits) in chains.items():
             version, before = loaded[person]
             judging.cut_off = version < 0
-            after = before
-            for change in changes:
-                after = change.apply(after, now)
-            for transit in submits:
-                after = judging.judge(transit, after, now) if transit.long is None else self.parts.judge(transit, after, now)
-            if after is not before:
+            short = counters.short
+            after = self._left_by(changes, submits, before, now)
+            if counters.short != short:  # it is judged again once it is known what limits leave
+                refused[person] = self._undone(chains[person])
+            elif after is not before:
                 writes.append((person, version, after))
-        refused: dict[int, Chain] = {}
+        filled = self.store.fill() if refused else None
         if writes:
             taken = await self.store.swap(writes)
             if not all(taken):
                 for (person, _, _), ok in zip(writes, taken, strict=True):
                     if not ok:
-                        refused[person] = chains[person]
-                        for transit in chains[person][1]:
-                            self.judging.put_back(transit)
+                        refused[person] = self._undone(chains[person])
+        if filled is not None:
+            await filled
         for person, (changes, _) in chains.items():
             if changes and person not in refused:
                 self._changed.extend(changes)
         return refused
+
+    def _left_by(self, changes: Iterable[Change], submits: Iterable[Transit], data: bytes, now: float) -> bytes:
+        """The record as what came for one person leaves it."""
+        for change in changes:
+            data = change.apply(data, now)
+        for transit in submits:
+            data = self.judging.judge(transit, data, now) if transit.long is None else self.parts.judge(transit, data, now)
+        return data
+
+    def _undone(self, chain: Chain) -> Chain:
+        """What its submits have reserved is given back."""
+        for transit in chain[1]:
+            self.judging.put_back(transit)
+        return chain
 
     def _give_up(self, chains: dict[int, Chain], why: str = "store-conflict") -> None:
         """The store did not take these: submits are asked to come again, changes stay until they are taken."""

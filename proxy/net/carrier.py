@@ -200,6 +200,7 @@ class CarrierHouse:
         self.lane = Lane(carrier.name, carrier.code, carrier.tps, self.pacer.wake)
         self.drained: frozenset[int] = frozenset()
         """Slots that orders keep unbound, …"""
+        self.held_links = tuple(range(1, carrier.links + 1))
         self.held: frozenset[int] = frozenset(range(1, self.slots + 1))
         """… those that are ours and no other process's, …"""
         self.off: frozenset[int] = frozenset()
@@ -256,9 +257,14 @@ class CarrierHouse:
 
     def hold(self, links: Iterable[int]) -> None:
         """These of the account's links (from 1) are ours from now on, the others another process's."""
-        kinds = len(self._kinds)
-        self.held = frozenset((link - 1) * kinds + place for link in links for place in range(1, kinds + 1))
+        kinds, self.held_links = len(self._kinds), tuple(links)
+        self.held = frozenset((link - 1) * kinds + place for link in self.held_links for place in range(1, kinds + 1))
         self._switch()
+
+    @property
+    def links_used(self) -> int:
+        """How many of the account's links are ours, those included that are still up though we gave them up."""
+        return len({(link.slot - 1) // len(self._kinds) + 1 for link in self.links} | set(self.held_links))
 
     def pace(self, tps: float) -> None:
         """So many of the account's messages a second are ours from now on."""

@@ -83,6 +83,8 @@ class Lane:
         """Requests on their way that hear of their own fate (transit.Apart)."""
         self.debt = 0
         """Messages that left within others: still to be counted against the rate."""
+        self.came = 0
+        """How many have been put so far."""
         self.held = [0] * len(Category)
         """Places kept or filled, by class."""
         self._total = 0
@@ -123,11 +125,13 @@ class Lane:
 
     def put(self, transit: Transit) -> None:
         self._fresh.append(transit)
+        self.came += 1
         if len(self._fresh) == 1:
             self._wake()
 
     def put_all(self, transits: list[Transit]) -> None:
         self._fresh += transits
+        self.came += len(transits)
         self._wake()
 
     def take(self, most: int) -> list[Transit]:

@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from proxy.access import Access, Directory
 from proxy.commands import Commands
@@ -80,6 +80,8 @@ class Providers:
         self.held_off = HeldOff()
         self._refusals, self._disturbances, self._binds = (Seldom(REFUSALS_S, REFUSALS_AT_ONCE) for _ in range(3))
         self.commands: Commands
+        self.may_bind: Callable[[Access], Awaitable[bool]] | None = None
+        """Asks all nodes whether an account may have one more bind; None where this one knows."""
         self.accepting = False
         self.why_not_accepting = "loading"
         self.failures = 0
@@ -360,12 +362,29 @@ class ProviderLink(Link):
         good = await verdict
         self._checking = None
         if not self.lost:
-            cause, status = self._may_bind(access)
-            if cause:
-                self._refuse(frame, cause, status, access)
-            else:
-                self._checked(frame, access, good)
+            self._again(frame, access, good)
             self.turns.has_output(self)
+
+    def _again(self, frame: Frame, access: Access, good: bool) -> None:
+        """What was true a moment ago may not be any more."""
+        cause, status = self._may_bind(access)
+        if cause:
+            self._refuse(frame, cause, status, access)
+        else:
+            self._checked(frame, access, good)
+
+    async def _elsewhere(self, frame: Frame, access: Access, may_bind: Callable[[Access], Awaitable[bool]]) -> None:
+        """Other nodes may hold all the binds there are."""
+        given = await may_bind(access)
+        self._checking = None
+        if self.lost:
+            return
+        cause, status = self._may_bind(access) if given else ("too-many-binds", ESME_RBINDFAIL)
+        if cause:
+            self._refuse(frame, cause, status, access)
+        else:
+            self._accept(frame, access)
+        self.turns.has_output(self)
 
     def _checked(self, frame: Frame, access: Access, good: bool) -> None:
         providers = self.providers
@@ -374,6 +393,13 @@ class ProviderLink(Link):
             self._refuse(frame, "password", ESME_RINVPASWD, access)
             return
         providers.held_off.passed(access.account.system_id, self.peer)
+        if providers.may_bind is None:
+            self._accept(frame, access)
+        else:
+            self._checking = self.turns.loop.create_task(self._elsewhere(frame, access, providers.may_bind))
+
+    def _accept(self, frame: Frame, access: Access) -> None:
+        providers = self.providers
         name = access.provider.name
         self.access, self.window = access, access.provider.window
         self.session.accept_bind(frame, NAME)

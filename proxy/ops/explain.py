@@ -46,7 +46,7 @@ class _Explain:
         _, data = (await gate.store.load([number]))[number]
         person = gate.store.listed.beside(Record(data), number)
         message = Message(sender, number, content)
-        told = explain(message, person, gate.relay.rules, gate.now(), gate.store.counters)
+        told = explain(message, person, gate.relay.rules, gate.now(), gate.store.counters.as_seen)
         found = told.as_dict()
         rows: list[Any] = found.pop("rules") if wanted == JSON else as_text(told, wanted).splitlines()
         for start in range(0, len(rows), ROWS_A_LINE):

@@ -70,7 +70,7 @@ class Counts:
     def __init__(self) -> None:
         self._times: defaultdict[int, list[int]] = defaultdict(list)
 
-    def count(self, key: int, after: float) -> int:
+    def count(self, key: int, after: float, most: int = 0) -> int:
         return sum(time > after for time in self._times.get(key, ()))
 
     def take(self, take: Take, at: float) -> None:

@@ -98,7 +98,7 @@ class Standing:
         limit, key = rule.limits[place], self._key(rule, place)
         if key is None:
             return lambda at: self._cap_used(rule, place, at) >= limit.most
-        return lambda at: limit.reached(self.counters.count, key, 0, at)
+        return lambda at: limit.reached(lambda one, after, _: self.counters.count(one, after), key, 0, at)
 
     def _key(self, rule: Rule, place: int) -> int | None:
         """The counter of a limit; None for one that the person's record answers."""

@@ -14,6 +14,9 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
     valkey.py  the shared engine                            merging.py     what one node can vouch for, put back into a record
     servers.py which server has which part of the records   connection.py  one connection to a server
     functions.py  what the server does with them
+    leases.py  rates and binds over many nodes              portions.py    limits without recipient over many nodes
+    leasing.py both as the server does them                 leased.py      a node's way to ask for them
+    counting.py  counters of a node that holds portions
 
 Errors:  StateError ─┬─ StoreLocked      another gate has it; says which process
                      ├─ StateMismatch    state and journal do not belong together, or a promise of the first start is broken
@@ -25,9 +28,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from proxy.message import Take
+from proxy.message import Counters, Take
 from proxy.state.consented import Consented
 from proxy.state.erased import Erased
 from proxy.state.history import History
@@ -36,6 +39,9 @@ from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
 from proxy.state.papers import Papers
 from proxy.state.told import Told
+
+if TYPE_CHECKING:  # it speaks to servers, which nothing else here does
+    from proxy.state.leased import Leases
 
 
 class StateError(Exception):
@@ -65,7 +71,14 @@ class Position(NamedTuple):
 class Counting(Protocol):
     """Aggregates: message.Counters with the writing side."""
 
-    def count(self, key: int, after: float) -> int: ...
+    short: int
+    """How often ``count`` could not tell whether ``most`` was reached, and said that it was: after ``fill`` it can."""
+
+    @property
+    def as_seen(self) -> Counters:
+        """For who only wants to know."""
+
+    def count(self, key: int, after: float, most: int = 0) -> int: ...
     def take(self, take: Take, at: float, n: int = 1) -> None: ...
     def give_back(self, take: Take, at: float, n: int = 1) -> None: ...
 
@@ -81,6 +94,8 @@ class Store(Protocol):
     """Persons, and parts, of whom this process knows what the others may not."""
     shared: bool
     """Whether other gates change its records, too."""
+    leases: Leases | None
+    """Where nodes ask for their part of what they share; None where there is one process only."""
     waits: bool
     """Whether ``load`` and ``swap`` ever suspend: what comes for a person meanwhile must then wait its turn."""
 
@@ -88,6 +103,9 @@ class Store(Protocol):
     def counters(self) -> Counting: ...
     @property
     def listed(self) -> Listed: ...
+
+    async def fill(self) -> None:
+        """Asks for what counters were ``short`` of; whoever was judged meanwhile is judged again."""
 
     async def open(self) -> None:
         """Reaches what is not in this process. StateError where that cannot be."""

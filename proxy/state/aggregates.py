@@ -61,7 +61,15 @@ class Aggregates:
     def __len__(self) -> int:
         return len(self._series)
 
-    def count(self, key: int, after: float) -> int:
+    short = 0
+    """How often a ``count`` could not tell: here never."""
+
+    @property
+    def as_seen(self) -> Aggregates:
+        """For who only wants to know."""
+        return self
+
+    def count(self, key: int, after: float, most: int = 0) -> int:
         """How much was taken under ``key`` later than ``after``."""
         series = self._series.get(key)
         if series is None:

@@ -69,21 +69,23 @@ def fair_parts(total: float, demands: Sequence[float]) -> list[float]:
     return [part + left / many for part in parts]
 
 
-def ask_place(book: dict[int, Places], node: int, most: int, held: int, now_ms: int) -> bool:
-    """Whether ``node``, which holds ``held``, may have one more of ``most``; then it holds it."""
-    put_places(book, node, held, now_ms)
-    if sum(one.held for one in book.values()) >= most:
-        return False
-    book[node] = Places(held + 1, now_ms + LEASE_MS)
-    return True
+class Placed(NamedTuple):
+    """What a node learns."""
+
+    given: bool  # whether it got one more
+    held: int  # by all nodes
+    nodes: int  # how many there are
+    rank: int  # its own place among them, from 0
 
 
-def put_places(book: dict[int, Places], node: int, held: int, now_ms: int) -> int:
-    """``node`` holds so many now; how many all hold."""
+def ask_place(book: dict[int, Places], node: int, most: int, held: int, more: bool, now_ms: int) -> Placed:
+    """``node`` holds ``held`` of ``most``, and perhaps wants one more."""
     for one in [one for one, places in book.items() if places.until_ms <= now_ms]:
         del book[one]
     book[node] = Places(held, now_ms + LEASE_MS)
-    return sum(one.held for one in book.values())
+    given = more and sum(one.held for one in book.values()) < most
+    book[node] = Places(held + given, now_ms + LEASE_MS)
+    return Placed(given, sum(one.held for one in book.values()), len(book), sorted(book).index(node))
 
 
 class LeasedRate:
@@ -102,6 +104,17 @@ class LeasedRate:
         self._until_s = float("inf")
         self._tokens, self._at_s = 1.0, now_s
         self._asked, self._beats, self._beat_s = 0, [0.0] * round(1 / BEAT_S), now_s
+
+    def over(self, total: float) -> None:
+        """Another total from now on; the share is the same part of it."""
+        self.tps *= total / self.total
+        self._local *= total / self.total
+        self.total = total
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody asked since the last beat."""
+        return self._asked > 0
 
     def allow(self, now_s: float, n: int = 1) -> bool:
         """Whether ``n`` more may go now (monotonic); if so they are counted."""

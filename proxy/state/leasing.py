@@ -1,10 +1,10 @@
 """Leasing: what Valkey does of leases.py and portions.py, in Lua, and the words of each call.
 
-In: nothing. Out: source for the library (functions.py), arguments, answers read back. Never: another outcome than its twin in Python, which tests
-hold it against.
+In: nothing. Out: source for the library (functions.py), arguments, answers read back. Never: another outcome than its twin in Python has: tests
+compare them.
 
     shares(key of each rate; node, {total, demand} of each)                       → "share nodes" of each
-    places(key of each; node, {most, held, one more?} of each)                    → "given held-by-all" of each
+    places(key of each; node, {most, held, one more?} of each)                    → "given held-by-all nodes rank" of each
     portions(key of each counter; node, one word of each, see ``report_word``)    → "taken left" of each
 
 A book is one string of numbers: rates and places hold ``node a b until;…``, counters ``start count;…|node left until report;…``.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from proxy.state.leases import FLOOR, LEASE_MS
+from proxy.state.leases import FLOOR, LEASE_MS, Placed
 from proxy.state.portions import PARTS, Limit, Told
 
 SOURCE = f"""
@@ -103,7 +103,12 @@ local function places_NAME(keys, args)
       all = all + 1
     end
     write_book(key, book, nodes)
-    told[i] = (given and '1 ' or '0 ') .. all
+    table.sort(nodes)
+    local rank = 0
+    for place, node in ipairs(nodes) do
+      if node == me then rank = place - 1 end
+    end
+    told[i] = (given and '1 ' or '0 ') .. all .. ' ' .. #nodes .. ' ' .. rank
   end
   return told
 end
@@ -207,10 +212,9 @@ def share_told(answer: bytes) -> tuple[float, int]:
     return float(share), int(nodes)
 
 
-def place_told(answer: bytes) -> tuple[bool, int]:
-    """(whether one more was given, how many all hold)"""
-    given, held = answer.split()
-    return given == b"1", int(held)
+def place_told(answer: bytes) -> Placed:
+    given, held, nodes, rank = answer.split()
+    return Placed(given == b"1", int(held), int(nodes), int(rank))
 
 
 def portion_told(answer: bytes) -> Told:

@@ -24,6 +24,7 @@ from enum import Enum, auto
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from proxy import folders
 from proxy.compiled import compiled
@@ -40,6 +41,9 @@ from proxy.state.papers import Papers
 from proxy.state.record import EMPTY, Record, is_empty, is_stale
 from proxy.state.table import Table, marked
 from proxy.state.told import Told
+
+if TYPE_CHECKING:
+    from proxy.state.leased import Leases
 
 SLICE_ROWS = 400
 """Aggregates collected in one go on the loop: about half a millisecond."""
@@ -77,13 +81,14 @@ class SqliteStore:
 
     waits = shared = False
     up, why, owed = True, "", 0
+    leases: Leases | None = None
 
     def __init__(self, path: Path | None, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> None:
         """Locks, then loads. Raises StoreLocked, StoreUnreadable. ``path`` None: nothing outlives the process but ``connection``."""
         self.path = path
         self.accept_loss = accept_loss
         self._lock_file = -1
-        self.counters = Aggregates()
+        self.counters = self._counters()
         self.mailbox = Mailbox()
         self.consented = Consented()
         self.erased, self.told = Erased(), Told()
@@ -104,6 +109,12 @@ class SqliteStore:
         except BaseException:
             self.unlock()
             raise
+
+    def _counters(self) -> Aggregates:
+        return Aggregates()
+
+    async def fill(self) -> None:
+        """Counters of one process are never short."""
 
     def _load(self) -> None:
         meta = self._meta

@@ -32,8 +32,11 @@ from urllib.parse import urlsplit
 import structlog
 
 from proxy.state import StateError
+from proxy.state.aggregates import Aggregates
 from proxy.state.connection import Address, Connection, Login, StoreDown, StoreRefused, Word
+from proxy.state.counting import SharedCounters
 from proxy.state.functions import HOLD, SOURCE, SWAP
+from proxy.state.leased import Leases
 from proxy.state.merging import merged, newest_of, with_words
 from proxy.state.numbering import Numbering
 from proxy.state.record import EMPTY, REPLY_S
@@ -62,6 +65,8 @@ OWED_BATCH = 128
 START_S = 900.0
 """A start looks back so far: what was open at the end of the last life is unknown now, which matters for ten minutes."""
 DEADLINE_S, REASSERT_S, PARTS = 0.25, 60.0, 16
+COUNT_S = 0.2
+"""What was taken from counters is reported so often."""
 _TAKEN = ord("1")
 _ENDS, _STAYS = ord("1"), ord("0")
 """Whether time alone empties a record: one without a fact."""
@@ -128,7 +133,9 @@ class ValkeyStore(SqliteStore):
         )
         key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 told").digest()
         self._log_key = key
+        self._exchanging = asyncio.Lock()
         self._heads = [PREFIX + b"{" + tag + b"}" for tag in self._servers.tags]
+        self.leases: Leases = Leases(self._servers, self._heads, node)
         if cut_off := self._meta.get("cut_off", ""):  # the process died amid it
             self._since = [min(int(cut_off), *self._since)] * parts
 
@@ -148,8 +155,43 @@ class ValkeyStore(SqliteStore):
                 raise StateError(f"store: {error.strerror}: it must be in reach when a node first uses it") from None
             log.warning("store out of reach: this node goes by what it knows", why=error.strerror)
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._hold_on()), loop.create_task(self._settle())]
+        self._tasks = [loop.create_task(one) for one in (self._hold_on(), self._settle(), self._count_on())]
         self._owing.set()
+
+    # -- counters about no single person
+
+    def _counters(self) -> Aggregates:
+        return SharedCounters(time.time_ns() // 1000)
+
+    async def fill(self) -> None:
+        await self._exchange_counts(all_used=False)
+
+    async def _count_on(self) -> None:
+        """Reports what was taken, a few times a second, and notices whether the store is in reach."""
+        while True:
+            await self._exchange_counts(all_used=True)
+            await asyncio.sleep(COUNT_S)
+
+    async def _exchange_counts(self, *, all_used: bool) -> None:
+        counters = self.counters
+        assert isinstance(counters, SharedCounters)
+        async with self._exchanging:
+            counters.now_s = asyncio.get_running_loop().time()
+            if not self.up:
+                counters.on = False
+                return
+            if not counters.on:
+                counters.back()
+                counters.on = True
+            keys = counters.due(all_used=all_used)
+            if not keys:
+                return
+            for key, told in zip(keys, await self.leases.portions(keys, counters.words(keys)), strict=True):
+                if told is None:
+                    counters.on = False
+                    counters.lost([key])
+                else:
+                    counters.told(key, told)
 
     def close(self) -> None:
         self.halt()

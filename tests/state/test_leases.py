@@ -20,7 +20,6 @@ from proxy.state.leases import (
     ask_place,
     ask_share,
     fair_parts,
-    put_places,
 )
 
 STEP_S = 0.01
@@ -221,19 +220,19 @@ def test_no_more_places_are_held_than_there_are_and_those_of_the_dead_come_back(
         now_ms += later_ms
         for one in range(4):  # who lives beats often enough
             if one != node and held[one] and now_ms - last_ms[one] >= LEASE_MS / 2:
-                put_places(book, one, held[one], now_ms)
+                ask_place(book, one, most, held[one], False, now_ms)
                 last_ms[one] = now_ms
         if now_ms - last_ms[node] >= LEASE_MS:
             held[node] = 0  # it was dead, and nobody holds what it held
         last_ms[node] = now_ms
         if what == "bind":
             living = sum(count for one, count in enumerate(held) if now_ms - last_ms[one] < LEASE_MS)
-            given = ask_place(book, node, most, held[node], now_ms)
+            given = ask_place(book, node, most, held[node], True, now_ms).given
             assert given == (living < most)
             held[node] += given
         elif what == "leave" and held[node]:
             held[node] -= 1
-            put_places(book, node, held[node], now_ms)
+            ask_place(book, node, most, held[node], False, now_ms)
         elif what == "die":
             last_ms[node] = now_ms - LEASE_MS
             held[node] = 0
@@ -243,6 +242,6 @@ def test_no_more_places_are_held_than_there_are_and_those_of_the_dead_come_back(
 
 def test_a_dead_nodes_places_are_back_after_its_lease():
     book: dict[int, Places] = {}
-    assert [ask_place(book, 1, 2, held, 0) for held in (0, 1, 2)] == [True, True, False]
-    assert not ask_place(book, 2, 2, 0, LEASE_MS - 1)
-    assert ask_place(book, 2, 2, 0, LEASE_MS)
+    assert [ask_place(book, 1, 2, held, True, 0).given for held in (0, 1, 2)] == [True, True, False]
+    assert not ask_place(book, 2, 2, 0, True, LEASE_MS - 1).given
+    assert ask_place(book, 2, 2, 0, True, LEASE_MS) == (True, 1, 1, 0)

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.state import leasing
 from proxy.state.connection import Address, Login, connect
-from proxy.state.leases import LEASE_MS, Places, Share, ask_place, ask_share, put_places
+from proxy.state.leases import LEASE_MS, Places, Share, ask_place, ask_share
 from proxy.state.leasing import place_told, portion_told, report_word, share_told
 from proxy.state.portions import Book, Limit
 from tests.needs import needs
@@ -82,14 +82,10 @@ def test_places_are_those_of_the_twin(server: Server, seed: int):
     for _ in range(150):
         now_ms += dice.choice((0, 10, 200, 900, LEASE_MS))
         node, more = dice.randrange(4), dice.random() < 0.6
-        given, all_held = place_told(server.ask(now_ms, "places", f"place{seed}", node, 5, held[node], int(more)))
-        if more:
-            assert given == ask_place(book, node, 5, held[node], now_ms)
-        else:
-            assert not given
-            put_places(book, node, held[node], now_ms)
-        assert all_held == sum(one.held for one in book.values())
-        held[node] = max(0, held[node] + given - (dice.random() < 0.3))
+        told = place_told(server.ask(now_ms, "places", f"place{seed}", node, 5, held[node], int(more)))
+        assert told == ask_place(book, node, 5, held[node], more, now_ms)
+        assert told.held == sum(one.held for one in book.values())
+        held[node] = max(0, held[node] + told.given - (dice.random() < 0.3))
 
 
 @pytest.mark.parametrize("seed", range(12))

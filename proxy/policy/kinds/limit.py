@@ -59,16 +59,17 @@ class Limit(NamedTuple):
         width_s = max(1, seconds // 128) if unit == "rolling" else min(seconds, 3600)
         return Take(key, width_s, (seconds * BURST_WINDOWS if self.burst else seconds) + width_s)
 
-    def reached(self, count: Callable[[int, float], int], key: int, total: int, now: float) -> bool:
+    def reached(self, count: Callable[[int, float, int], int], key: int, total: int, now: float) -> bool:
         """Whether a counter (message.Counters.count) has no room for one more; ``total``: the counter of what ``share`` is a part of."""
         after = self.window.after(now)
         if self.share:
-            mine = count(key, after) + 1
-            return mine > self.least and mine > self.share * (count(total, after) + 1)
+            mine = count(key, after, COUNT_MAX) + 1
+            return mine > self.least and mine > self.share * (count(total, after, COUNT_MAX) + 1)
         if not self.burst:
-            return count(key, after) >= self.most
+            return count(key, after, self.most) >= self.most
         long = int(now) - self.window.seconds * BURST_WINDOWS
-        return count(key, after) >= self.burst or count(key, long) >= self.most * BURST_WINDOWS
+        long_most = self.most * BURST_WINDOWS
+        return count(key, after, self.burst) >= self.burst or count(key, long, long_most) >= long_most
 
     @property
     def words(self) -> Said:

@@ -1,0 +1,81 @@
+"""Leased: a node's way to ask the store for its part of what nodes share: rates, places, portions.
+
+In: asks, many at once. Out: the answer to each; None where the store is out of reach. Never: a second try, a wait for one message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from proxy.state.connection import StoreDown, StoreRefused
+from proxy.state.functions import PLACES, PORTIONS, SHARES
+from proxy.state.leases import Placed
+from proxy.state.leasing import place_told, portion_told, share_told
+from proxy.state.portions import Told
+from proxy.state.servers import Servers, slot_of
+
+Answer = TypeVar("Answer")
+KEYS_MAX = 128
+"""Of one call."""
+
+
+class Rated(NamedTuple):
+    name: str
+    total: float
+    demand: float
+
+
+class Wanted(NamedTuple):
+    name: str
+    most: int
+    held: int
+    more: bool = False
+
+
+class Leases:
+    def __init__(self, servers: Servers, heads: Sequence[bytes], node: int) -> None:
+        self._servers, self._heads, self._node = servers, heads, node
+
+    @property
+    def up(self) -> bool:
+        return self._servers.up
+
+    async def shares(self, asks: Sequence[Rated]) -> list[tuple[float, int] | None]:
+        """(share, nodes) of each."""
+        names = [b":rate:" + ask.name.encode() for ask in asks]
+        return await self._ask(SHARES, names, [(repr(ask.total), repr(ask.demand)) for ask in asks], share_told)
+
+    async def places(self, asks: Sequence[Wanted]) -> list[Placed | None]:
+        names = [b":place:" + ask.name.encode() for ask in asks]
+        return await self._ask(PLACES, names, [(ask.most, ask.held, int(ask.more)) for ask in asks], place_told)
+
+    async def portions(self, keys: Sequence[int], words: Sequence[str]) -> list[Told | None]:
+        names = [b":count:%016x" % key for key in keys]
+        return await self._ask(PORTIONS, names, [(word,) for word in words], portion_told)
+
+    async def _ask(
+        self, function: str, names: Sequence[bytes], args: Sequence[tuple[Any, ...]], read: Callable[[bytes], Answer]
+    ) -> list[Answer | None]:
+        by_part: dict[int, list[int]] = {}
+        parts = len(self._heads)
+        for place, name in enumerate(names):
+            by_part.setdefault(slot_of(name) % parts, []).append(place)
+        found: list[Answer | None] = [None] * len(names)
+        calls = []
+        for part, places in by_part.items():
+            for start in range(0, len(places), KEYS_MAX):
+                some = places[start : start + KEYS_MAX]
+                keys = [self._heads[part] + names[place] for place in some]
+                said = [word for place in some for word in args[place]]
+                calls.append((part, some, self._servers.call(part, "FCALL", function, len(keys), *keys, self._node, *said)))
+        for part, some, call in calls:
+            try:
+                answers = await asyncio.shield(call)
+            except (StoreDown, StoreRefused) as error:
+                self._servers.doubt(part, str(error))
+                continue
+            for place, answer in zip(some, answers, strict=True):
+                found[place] = read(answer)
+        return found
