@@ -31,6 +31,7 @@ class Report(NamedTuple):
 
     number: int
     taken: dict[int, int]
+    wants: int = 0
 
 
 class _Held:
@@ -38,10 +39,11 @@ class _Held:
 
     __slots__ = (
         "width_s", "keep_s", "limits", "taken", "left", "since", "wants", "portion", "used", "asked_s", "used_s", "told_s", "report",
+        "exhausted",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.width_s, self.keep_s = 1, 1
+        self.width_s, self.keep_s = 0, 0  # until something is taken
         self.limits: dict[int, float] = {}
         self.taken = self.left = self.since = self.wants = self.portion = 0
         self.used: dict[int, int] = {}
@@ -49,6 +51,8 @@ class _Held:
         self.asked_s = self.used_s = 0.0
         self.told_s = float("-inf")
         self.report: Report | None = None
+        self.exhausted = False
+        """The store said that nothing is left."""
 
 
 class SharedCounters(Aggregates):
@@ -82,7 +86,7 @@ class SharedCounters(Aggregates):
         held.limits[most] = after
         if held.left > 0:
             return min(most - 1, max(own, held.taken + held.since))
-        if self.now_s - held.told_s < FRESH_S and held.wants == 0:
+        if held.exhausted and self.now_s - held.told_s < FRESH_S:
             return max(most, own)
         held.wants += 1
         self.short += 1
@@ -141,6 +145,7 @@ class SharedCounters(Aggregates):
             taken = held.report.taken
             lately = max(0, sum(taken.values()))
             wants = held.wants + 2 * lately if held.wants or held.used_s >= self.now_s - IDLE_S else 0
+            held.report = held.report._replace(wants=wants)
             limits = [Limit(most, after) for most, after in list(held.limits.items())[-LIMITS_MAX:]]
             found.append(report_word(held.report.number, wants, held.width_s, held.keep_s, limits, taken))
         return found
@@ -148,6 +153,7 @@ class SharedCounters(Aggregates):
     def told(self, key: int, told: Told) -> None:
         held = self._held[key]
         since = sum(held.used.values())  # taken while the report was on its way
+        held.exhausted = held.report is not None and held.report.wants > 0 and told.left <= 0
         held.report, held.wants, held.told_s = None, 0, self.now_s
         held.taken, held.left, held.since, held.portion = told.taken, told.left - since, since, told.left
 

@@ -7,7 +7,7 @@ compare them.
     places(key of each; node, {most, held, one more?} of each)                    → "given held-by-all nodes rank" of each
     portions(key of each counter; node, one word of each, see ``report_word``)    → "taken left" of each
 
-A book is one string of numbers: rates and places hold ``node a b until;…``, counters ``start count;…|node left until report;…``.
+A book is one string of numbers: rates and places hold ``node a b until;…``, counters ``width keep|start count;…|node left until report;…``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from proxy.state.leases import FLOOR, LEASE_MS, Placed
 from proxy.state.portions import PARTS, Limit, Told
 
+UNKNOWN_S = 60
+"""A counter stays so long beyond what its window needs: also one of which nobody has said how long that is."""
 SOURCE = f"""
 local function time_ms()
   local clock = redis.call('TIME')
@@ -117,7 +119,11 @@ local function portion(key, me, word, now)
   local head, limits_said, taken_said = string.match(word, '^([^|]*)|([^|]*)|([^|]*)$')
   local report, wants, width, keep = string.match(head, '(%S+) (%S+) (%S+) (%S+)')
   report, wants, width, keep = tonumber(report), tonumber(wants), tonumber(width), tonumber(keep)
-  local counts_said, portions_said = string.match(redis.call('GET', key) or '|', '^([^|]*)|([^|]*)$')
+  local form, counts_said, portions_said = string.match(redis.call('GET', key) or '1 0||', '^([^|]*)|([^|]*)|([^|]*)$')
+  if keep == 0 then
+    width, keep = string.match(form, '(%S+) (%S+)')
+    width, keep = tonumber(width), tonumber(keep)
+  end
   local counts, portions, nodes = {{}}, {{}}, 0
   for start, count in string.gmatch(counts_said, '(%S+) (%S+);') do counts[tonumber(start)] = tonumber(count) end
   for node, left, untill, last in string.gmatch(portions_said, '(%S+) (%S+) (%S+) (%S+);') do
@@ -133,7 +139,7 @@ local function portion(key, me, word, now)
   end
   local oldest = math.floor(now / 1000) - keep - width
   for start in pairs(counts) do
-    if start < oldest then counts[start] = nil end
+    if keep > 0 and start < oldest then counts[start] = nil end
   end
   local held = portions[me]
   if not held then
@@ -177,13 +183,13 @@ local function portion(key, me, word, now)
     end
   end
   portions[me] = {{left, now + {LEASE_MS}, math.max(report, held[3])}}
-  local rows = {{}}
+  local rows = {{number(width) .. ' ' .. number(keep) .. '|'}}
   for start, count in pairs(counts) do rows[#rows + 1] = number(start) .. ' ' .. number(count) .. ';' end
   rows[#rows + 1] = '|'
   for node, one in pairs(portions) do
     rows[#rows + 1] = number(node) .. ' ' .. number(one[1]) .. ' ' .. number(one[2]) .. ' ' .. number(one[3]) .. ';'
   end
-  redis.call('SET', key, table.concat(rows), 'EX', keep + width + {LEASE_MS // 1000})
+  redis.call('SET', key, table.concat(rows), 'EX', keep + width + {UNKNOWN_S})
   return number(counted) .. ' ' .. number(left)
 end
 

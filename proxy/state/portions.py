@@ -46,16 +46,28 @@ class Told(NamedTuple):
 class Book:
     """One counter over all nodes."""
 
-    def __init__(self, width_s: int, keep_s: int) -> None:
-        """``keep_s``: after so long a count no longer matters."""
-        self.width_s, self.keep_s = width_s, keep_s
+    def __init__(self) -> None:
+        self.width_s, self.keep_s = 1, 0
+        """How wide buckets are, and after how long a count no longer matters; 0 until a node has taken something and knows."""
         self.counts: dict[int, int] = {}
         """Start of a bucket → what was taken in it."""
         self.portions: dict[int, Portion] = {}
 
-    def report(self, node: int, number: int, taken: dict[int, int], wants: int, limits: tuple[Limit, ...], now_ms: int) -> Told:
+    def report(
+        self,
+        node: int,
+        number: int,
+        taken: dict[int, int],
+        wants: int,
+        limits: tuple[Limit, ...],
+        now_ms: int,
+        width_s: int = 0,
+        keep_s: int = 0,
+    ) -> Told:
         """``taken``: by start of bucket, since the last report that was answered (negative: given back); ``wants``: how many more it
-        wants to hold; 0: it gives back what it holds."""
+        wants to hold; 0: it gives back what it holds. ``width_s``, ``keep_s``: of the counter, 0 where the node does not know them."""
+        if keep_s:
+            self.width_s, self.keep_s = width_s, keep_s
         self._bury(now_ms)
         held = self.portions.get(node, Portion(0, 0, 0))
         left = held.left
@@ -99,5 +111,7 @@ class Book:
                 self.counts[start] = self.counts.get(start, 0) + one.left
             del self.portions[node]
         oldest = now_ms // 1000 - self.keep_s - self.width_s
+        if not self.keep_s:
+            return
         for start in [start for start in self.counts if start < oldest]:
             del self.counts[start]

@@ -92,7 +92,7 @@ def test_places_are_those_of_the_twin(server: Server, seed: int):
 def test_portions_are_those_of_the_twin(server: Server, seed: int):
     dice = random.Random(seed)
     width_s, window_s, most = dice.choice((1, 60, 3600)), dice.choice((60, 86_400)), dice.choice((1, 7, 100, 5000))
-    book, now_ms = Book(width_s, window_s), 1_700_000_000_000
+    book, now_ms = Book(), 1_700_000_000_000
     numbers, holds = [0] * 4, [0] * 4
     for _ in range(150):
         now_ms += dice.choice((0, 10, 200, 900, LEASE_MS, 1000 * width_s))
@@ -103,7 +103,8 @@ def test_portions_are_those_of_the_twin(server: Server, seed: int):
         taken = {second - second % width_s: used} if used else {}
         wants = dice.choice((0, 1, 5, 200))
         limits = tuple(Limit(most * factor, second - window_s / factor) for factor in ((), (1,), (1, 2))[dice.randrange(3)])
-        word = report_word(numbers[node], wants, width_s, window_s, limits, taken)
+        form = (width_s, window_s) if taken or dice.random() < 0.5 else (0, 0)
+        word = report_word(numbers[node], wants, *form, limits, taken)
         told = portion_told(server.ask(now_ms, "portions", f"count{seed}", node, word))
-        assert told == book.report(node, numbers[node], taken, wants, limits, now_ms)
+        assert told == book.report(node, numbers[node], taken, wants, limits, now_ms, *form)
         holds[node] = told.left

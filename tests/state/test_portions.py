@@ -31,7 +31,7 @@ class World:
     nodes: int
     dice: random.Random
     lost: float = 0.0
-    book: Book = field(default_factory=lambda: Book(WIDTH_S, 2 * WIDTH_S))
+    book: Book = field(default_factory=Book)
     now_ms: int = 1_000_000
     passed: int = 0
     """Messages that went out, over all nodes."""
@@ -51,7 +51,16 @@ class World:
     def _report(self, node: Node, wants: int):
         limits = (Limit(self.most, self.now_ms / 1000 - WIDTH_S),)
         start = self.now_ms // 1000 // WIDTH_S * WIDTH_S
-        return self.book.report(node.number, node.report, {start: node.taken} if node.taken else {}, wants, limits, self.now_ms)
+        return self.book.report(
+            node.number,
+            node.report,
+            {start: node.taken} if node.taken else {},
+            wants,
+            limits,
+            self.now_ms,
+            WIDTH_S,
+            2 * WIDTH_S,
+        )
 
     def message(self, node: Node, burst: int) -> int:
         """``burst`` messages come in at once; how many went out."""
@@ -139,15 +148,15 @@ def test_what_the_carrier_refused_is_there_again():
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(1, 5)), max_size=30), st.integers(60, 400))
 def test_a_window_that_moves_on_frees_what_is_behind_it(takes, window_s):
-    book, number, now_s, model = Book(1, 1000), 0, 10_000, []
+    book, number, now_s, model = Book(), 0, 10_000, []
     for later_s, count in takes:
         now_s += later_s
         number += 1
         limits = (Limit(20, now_s - window_s),)
-        told = book.report(1, number, {}, count, limits, now_s * 1000)
+        told = book.report(1, number, {}, count, limits, now_s * 1000, 1, 1000)
         out = min(count, told.left)
         number += 1
-        book.report(1, number, {now_s: out} if out else {}, 0, limits, now_s * 1000)
+        book.report(1, number, {now_s: out} if out else {}, 0, limits, now_s * 1000, 1, 1000)
         model += [now_s] * out
         inside = sum(at > now_s - window_s for at in model)
         assert inside <= 20

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from tests.e2e.gate import ROOT, START_S, Gate, _environment, run
+from tests.e2e.pdus import ESME_ROK
+from tests.e2e.raw import Raw
 from tests.e2e.waiting import until
 from tests.valkey import SECRET
+
+PORT = "1069001"
 
 
 class Crewed(Gate):
@@ -69,3 +74,15 @@ class Crewed(Gate):
         done = run(*arguments, "--config", self.config)
         assert done.returncode == 2, done.stdout
         return done.stderr
+
+
+def spread(gate: Crewed, least: int = 2) -> list[Raw]:
+    """Clients until each worker has so many: the kernel chooses."""
+    clients: list[Raw] = []
+    while True:
+        clients.append(Raw(gate.port))
+        assert clients[-1].bind("jia").status == ESME_ROK
+        held = Counter(bind["id"] % 2 for bind in gate.ask("binds")["binds"])
+        if min(held[0], held[1]) >= least:
+            return clients
+        assert len(clients) < 40

@@ -25,13 +25,6 @@ Bind = Callable[[Crewed], list[Raw]]
 
 
 @pytest.fixture
-def carrier() -> Iterator[Carrier]:
-    found = Carrier()
-    yield found
-    found.stop()
-
-
-@pytest.fixture
 def make(tmp_path: Path, carrier: Carrier) -> Iterator[Make]:
     made: list[Crewed] = []
 

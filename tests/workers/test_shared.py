@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider
 from tests.e2e.pdus import ESME_RMSGQFUL, ESME_ROK
-from tests.e2e.raw import Raw
 from tests.e2e.waiting import until
 from tests.needs import needs
 from tests.valkey import SECRET, Valkey
-from tests.workers.crewed import Crewed
+from tests.workers.crewed import Crewed, spread
 from tests.workers.roaming import Roaming
 
 pytestmark = needs("valkey")
@@ -31,43 +27,6 @@ rules:
     reason: recipient-cap
 """
 NO_RULES = "rules: []\n"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Valkey]:
-    found = Valkey(tmp_path / "valkey")
-    yield found
-    found.kill()
-
-
-@pytest.fixture
-def carrier() -> Iterator[Carrier]:
-    found = Carrier()
-    yield found
-    found.stop()
-
-
-@pytest.fixture
-def crew(tmp_path: Path, server: Valkey, carrier: Carrier) -> Iterator[Crewed]:
-    folder = tmp_path / "gate"
-    folder.mkdir()
-    jia = provider("jia", PORT, category="marketing", binds=40, window=500)
-    gate = Crewed(folder, carrier.port, [jia], 2, server.url, node=8)
-    yield gate
-    if gate.started:
-        gate.stop()
-
-
-def spread(gate: Crewed, least: int = 2) -> list[Raw]:
-    """Clients until each worker has so many: the kernel chooses."""
-    clients: list[Raw] = []
-    while True:
-        clients.append(Raw(gate.port))
-        assert clients[-1].bind("jia").status == ESME_ROK
-        held = Counter(bind["id"] % 2 for bind in gate.ask("binds")["binds"])
-        if min(held[0], held[1]) >= least:
-            return clients
-        assert len(clients) < 40
 
 
 def sent_once(carrier: Carrier, clients: list[Roaming]) -> None:
