@@ -558,6 +558,8 @@ class Gate:
     def _carriers_down(self) -> list[str]:
         return [
             f"carrier {house.account}: no link is up (look for 'carrier unreachable' in the log)"
+            if house.held
+            else f"carrier {house.account}: other nodes hold all its links (settings: links: {house.carrier.links}, over all nodes)"
             for house in self.houses
             if not house.lane.up
         ]

@@ -61,7 +61,8 @@ class SharedCounters(Aggregates):
     def __init__(self, first_number: int) -> None:
         """``first_number``: of reports, higher than all of this node's earlier lives."""
         super().__init__()
-        self.on = False
+        self.on = self.reported = False
+        """``reported``: what is taken is to be told to the others, now or when the store is back: not what a start replays."""
         self.now_s = 0.0
         self.short = 0
         self._held: dict[int, _Held] = {}
@@ -80,6 +81,8 @@ class SharedCounters(Aggregates):
         if most == 0:
             return own if held is None else max(own, held.taken + held.since)
         if held is None:
+            if len(self._held) >= self.keys_max:
+                return own
             held = self._held[key] = _Held()
         held.asked_s = self.now_s
         held.limits.pop(most, None)
@@ -102,9 +105,11 @@ class SharedCounters(Aggregates):
         self._use(take, at, -n)
 
     def _use(self, take: Take, at: float, n: int) -> None:
-        if not self.on:
+        if not self.reported:
             return
         held = self._held.get(take.key)
+        if held is None and len(self._held) >= self.keys_max:
+            return
         if held is None:  # it is compared with nothing yet (of a rule in shadow, say), or was forgotten
             held = self._held[take.key] = _Held()
             held.asked_s = self.now_s
@@ -163,7 +168,9 @@ class SharedCounters(Aggregates):
             self._held[key].wants = 0
 
     def back(self) -> None:
-        """The store is in reach again: what this node had been handed, if that was too long ago, counts there as taken by now."""
+        """The store is in reach, for the first time or again: what this node had been handed, if that was too long ago, counts there as
+        taken by now."""
+        self.on = self.reported = True
         for held in self._held.values():
             if self.now_s - held.told_s < LEASE_MS / 1000:
                 continue

@@ -182,7 +182,6 @@ class ValkeyStore(SqliteStore):
                 return
             if not counters.on:
                 counters.back()
-                counters.on = True
             keys = counters.due(all_used=all_used)
             if not keys:
                 return

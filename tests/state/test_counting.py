@@ -34,7 +34,6 @@ class Store:
         counters.now_s = self.now_s
         if not counters.on:
             counters.back()
-            counters.on = True
         keys = counters.due(all_used=all_used)
         for key, word in zip(keys, counters.words(keys), strict=True):
             self.asked += 1

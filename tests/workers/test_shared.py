@@ -97,6 +97,7 @@ def test_a_gate_is_replaced_under_load_its_binds_move_and_nothing_is_lost_or_sen
             carrier.port,
             [provider("jia", PORT, binds=8)],
             node=node,
+            carrier={"links": 2},
             store=server.url,
             shared={"secret": SECRET.decode()},
         )
