@@ -36,12 +36,12 @@ from proxy.hearing import Hearing, Manners
 from proxy.ids import MessageIds
 from proxy.message import Category
 from proxy.names import Names
-from proxy.net.accounts import by_carrier, houses_of, moved, own_of, routes_over
+from proxy.net.accounts import by_carrier, houses_of, moved, routes_over
+from proxy.net.allotting import Allotting
 from proxy.net.carrier import CarrierHouse
 from proxy.net.doors import doors_of, room_for
 from proxy.net.link import Turns
 from proxy.net.provider import Providers
-from proxy.net.allotting import Allotting
 from proxy.net.syncer import Syncer
 from proxy.net.tls import Contexts, TlsError
 from proxy.operating import Operating
@@ -84,6 +84,8 @@ RETRY_MS = 5000
 """A changed set of rules that could not be kept or written, because of the disk, is tried again so often."""
 STILL_S = 1.0
 """New submits wait at most so long for a checkpoint's moment; then it is tried the next time."""
+LINK_S = 3.0
+"""A worker that has no link yet takes connections after so long all the same: it says why it cannot serve them."""
 CLOCK_STEP_S = 1.0
 """A wall clock that jumps by more is journalled."""
 
@@ -141,9 +143,6 @@ class Gate:
         self.names = Names(settings.archive.keys, self.store.erased)
         self.ids = MessageIds(settings.message_ids, settings.carriers)
         self.houses = houses_of(settings, self.turns, tally, self.ids.of)
-        if self.worker is not None and self.store.leases is None:
-            for house in self.houses:
-                own_of(house, self.worker)
         disk = OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))
         self.store.belongs_to(disk, accept_loss)
         self.store.pin("message_ids", settings.message_ids)
@@ -241,11 +240,13 @@ class Gate:
             self.allotting = Allotting(self.store.leases, self.providers, self.houses, self.worker or Worker(1, 1))
             self.providers.may_bind = self.allotting.may_bind
             await self.allotting.begin()
-        self.smpp_port = await self.door.open(settings.smpp.listen)
-        if self.tls_door is not None and settings.smpp.tls is not None:
-            await self.tls_door.open(settings.smpp.tls.listen)
+        if self.worker is None:
+            await self._open_doors()
         for house in self.houses:
             house.start(self.relay, self.way_back)
+        if self.worker is not None:
+            await self._some_link()
+            await self._open_doors()
         self._tasks = [
             self.loop.create_task(self._ticks()),
             self.loop.create_task(self._checkpoints()),
@@ -269,6 +270,19 @@ class Gate:
     def _bound(self) -> list[str]:
         """Providers with a bind here that receives."""
         return [name for name, links in self.providers.bound.items() if any(link.session.can_receive for link in links)]
+
+    async def _open_doors(self) -> None:
+        smpp = self.settings.smpp
+        self.smpp_port = await self.door.open(smpp.listen)
+        if self.tls_door is not None and smpp.tls is not None:
+            await self.tls_door.open(smpp.tls.listen)
+
+    async def _some_link(self) -> None:
+        """Waits for a link to a carrier: the kernel gives connections to all workers that listen, so one that can send nothing had better
+        not listen yet."""
+        deadline = self.loop.time() + LINK_S
+        while self.houses and not any(house.lane.up for house in self.houses) and self.loop.time() < deadline:  # noqa: ASYNC110 # once
+            await asyncio.sleep(0.01)
 
     def _note(self, kind: int, body: bytes) -> None:
         """A record of the gate's own, outside a turn."""

@@ -84,7 +84,7 @@ MEANINGS = {
         "`carrier`: the carrier's own ids; `coded`: with the carrier's code before them, see [Message "
         "ids](messages.md#message-ids-and-receipts); fixed at the first start"
     ),
-    "node": "number of this gate",
+    "node": "number of this gate; with `--workers` of the first worker, the others have the following ones",
     "category_tag": "number of the optional parameter in which a client declares `otp`, `notice` or `marketing`",
     "optout.widen_after": (
         "refusals by reply of so many advertisers within `widen_days` stop all marketing to the person; `0`: never"
@@ -125,9 +125,9 @@ MEANINGS = {
     "carriers[].system_id": "our account there",
     "carriers[].password": "its password",
     "carriers[].bind": "one bind both ways, or one for each way",
-    "carriers[].links": "connections; with `transmitter+receiver` so many of each",
+    "carriers[].links": "connections, over all gates of a shared store; with `transmitter+receiver` so many of each",
     "carriers[].window": "submits that may be unanswered on one link",
-    "carriers[].tps": "messages a second, over all links",
+    "carriers[].tps": "messages a second, over all links and gates",
     "carriers[].routes.province": (
         "provinces it serves; with neither these nor `prefixes`: everyone for whom no more specific carrier is up"
     ),
@@ -160,8 +160,8 @@ MEANINGS = {
         "as it stands"
     ),
     "providers[].allow_ips": "addresses and networks it may bind from; a reload asks binds from elsewhere to leave",
-    "providers[].tps": "messages a second, over all binds",
-    "providers[].binds": "binds at once",
+    "providers[].tps": "messages a second, over all binds and gates",
+    "providers[].binds": "binds at once, over all gates",
     "providers[].window": "submits that may be unanswered on one bind",
     "providers[].category": "what it sends where nothing else declares it; none counts as `marketing`",
     "providers[].statuses": "a rule's refusal has the status of its reason; `standard`: ESME_RSUBMITFAIL",

@@ -87,8 +87,3 @@ def of_worker(settings: Settings, worker: Worker) -> Settings:
         else None,
         revisions=RuleRevisions(revisions.folder / f"worker-{worker.number}", revisions.keep, revisions.four_eyes),
     )
-
-
-def part(total: int, worker: Worker) -> range:
-    """Which of ``total`` numbered things (from 1) are this worker's: runs that differ by one at most, and leave nothing out."""
-    return range((worker.number - 1) * total // worker.of + 1, worker.number * total // worker.of + 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from proxy.config import Settings, Worker, part
+from proxy.config import Settings
 from proxy.ids import CarrierIds
 from proxy.net.carrier import CarrierHouse
 from proxy.net.link import Turns
@@ -38,12 +38,6 @@ def routes_over(houses: Sequence[CarrierHouse]) -> Routes:
         {house.carrier.name: house.lane for house in common},
         {house.owner: house.lane for house in houses if house.owner},
     )
-
-
-def own_of(house: CarrierHouse, worker: Worker) -> None:
-    """Of the account's links and its rate a worker takes its part."""
-    house.hold(part(house.carrier.links, worker))
-    house.pace(house.carrier.tps / worker.of)
 
 
 def moved(before: Settings, after: Settings) -> str:

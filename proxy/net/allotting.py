@@ -151,8 +151,9 @@ class Allotting:
             if told is None:
                 continue
             house, mine = self._houses[place], list(self._houses[place].held_links)
-            each, over = divmod(house.carrier.links, told.nodes)
-            self._quotas[place] = each + (told.rank < over)
+            alone = told.nodes < self._worker.of  # the other workers are about to come
+            each, over = divmod(house.carrier.links, self._worker.of if alone else told.nodes)
+            self._quotas[place] = each + ((self._worker.number - 1 if alone else told.rank) < over)
             if told.given:
                 mine.append(next(link for link in self._order(house) if link not in mine))
             elif len(mine) > self._quotas[place]:

@@ -2,8 +2,8 @@
 
 In: a command's name, what each worker answered. Out: whom to ask, and one answer or one refusal. Never: a socket.
 
-What is known in one place only (a worker's binds and links, what passes it) is asked of all. What each keeps for itself and must hold for all
-(orders, lists, consents, rules) is told to all. What is in the shared store (a person's record) is asked of one, and so are cases.
+What is known in one place only (a worker's binds and links, what passes it) is asked of all, and rules are told to all. What workers tell each
+other (orders, lists, consents), or keep in the shared store, is asked of one: always the first, so that cases have one place.
 """
 
 from __future__ import annotations
@@ -16,19 +16,9 @@ Said = Mapping[str, Any]
 LISTS: Mapping[str, str] = {"binds": "binds", "links": "links", "binds.kick": "kicked"}
 """Commands whose answers are lists that belong together, and under which key."""
 EVERYWHERE = frozenset(
-    (
-        *LISTS, "trace", "rules", "rules.approve", "rules.reject", "rules.reload", "rules.rollback", "rules.take",
-        "stop", "stop.lift", "suspend", "resume", "shadow", "shadow.off", "links.drain", "links.enable",
-        "suppress.import", "consent.import", "consent.proof", "consent.review", "consent.withdraw",
-        "subject.erase", "subject.recycled",
-    )
-)  # fmt: skip
-"""Commands of which every worker hears. All others go to one."""
-_PENALTIES = (
-    "penalties are not shared by workers yet: order what is to be done (gate106 binds suspend --provider …), or run one process"
+    (*LISTS, "trace", "rules", "rules.approve", "rules.reject", "rules.reload", "rules.rollback", "rules.take")
 )
-NOT_THERE = dict.fromkeys(("penalty.propose", "penalty.approve", "penalty.lift", "penalty.appeal"), _PENALTIES)
-"""Commands that would hold at one worker only."""
+"""Commands of which every worker hears. All others go to one."""
 
 
 def is_for_all(command: str) -> bool:

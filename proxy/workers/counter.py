@@ -25,7 +25,7 @@ from proxy.ops.control import (
     reachable,
     read_line,
 )
-from proxy.workers.answers import NOT_THERE, is_for_all, one_answer
+from proxy.workers.answers import is_for_all, one_answer
 
 CLIENTS_MAX = 16
 """As many as a worker serves: more would be told so by it."""
@@ -86,8 +86,6 @@ class Counter:
             return {"error": "no worker of this gate can take commands now: try again"}
         first = as_line({**asked, SPEAKS_FOR: list(peer_of(writer))})
         command = str(asked.get("command"))
-        if why := NOT_THERE.get(command):
-            return {"error": why}
         if not is_for_all(command):
             await _pass_on(workers[0], first, reader, writer)
             return None

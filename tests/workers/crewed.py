@@ -19,19 +19,16 @@ PORT = "1069001"
 
 
 class Crewed(Gate):
-    """``store``: which engine; without one each worker has its own (apart.py)."""
+    """``store``: which they share."""
 
     def __init__(
-        self, folder: Path, carrier_port: int, providers: list[dict[str, object]], workers: int, store: str = "", **more: Any
+        self, folder: Path, carrier_port: int, providers: list[dict[str, object]], workers: int, store: str, **more: Any
     ) -> None:
-        self.workers, self._apart = workers, not store
+        self.workers = workers
         more["carrier"] = {"links": workers, **more.pop("carrier", {})}
-        shared = {"secret": SECRET.decode(), "local": str(folder / "state.db")}
-        super().__init__(folder, carrier_port, providers, store=store or f"apart://{folder}/stores", shared=shared, **more)
+        super().__init__(folder, carrier_port, providers, store=store, shared={"secret": SECRET.decode()}, **more)
 
     def command(self) -> list[str]:
-        if self._apart:
-            return [sys.executable, "-m", "tests.workers.apart", "serve", str(self.config), str(self.workers)]
         return [sys.executable, "-m", "proxy", "serve", "--config", str(self.config), "--workers", str(self.workers)]
 
     def start(self, ready: bool = True, more: tuple[str, ...] = ()) -> Crewed:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from proxy import config
 from proxy.config import SettingsError, Worker, worker_of
-from proxy.config.worker import faults_of_many, part
+from proxy.config.worker import faults_of_many
 from proxy.workers.backoff import FIRST_S, MOST_S, STEADY_S, Backoff
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "gate106.example.yaml"
@@ -35,13 +34,6 @@ def test_the_environment_says_which_worker_this_is(said, found):
 def test_a_worker_that_cannot_be_is_refused(said):
     with pytest.raises(SettingsError, match="GATE106_WORKER"):
         worker_of({"GATE106_WORKER": said})
-
-
-@given(st.integers(0, 200), st.integers(1, 64))
-def test_parts_leave_nothing_out_and_differ_by_one_at_most(total, workers):
-    parts = [part(total, Worker(number, workers)) for number in range(1, workers + 1)]
-    assert [one for some in parts for one in some] == list(range(1, total + 1))
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +70,6 @@ def test_who_reads_a_journal_of_several_is_asked_whose(tmp_path, monkeypatch):
 
 
 def test_the_embedded_store_serves_one_process():
-    (fault, *_) = faults_of_many(config.load(EXAMPLE), 2)
+    (fault, *_) = faults_of_many(replace(config.load(EXAMPLE), store="sqlite:///state.db"), 2)
     assert "embedded store" in fault
     assert "valkey://host:6379/0" in fault
