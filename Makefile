@@ -72,6 +72,8 @@ numbers: install
 	.venv/bin/gate106 bench --memory --json > tests/data/numbers/memory.json
 	.venv/bin/python -m tests.soak.sizes --seconds 30 > tests/data/numbers/disk.json
 	.venv/bin/python -m tests.soak.shared > tests/data/numbers/shared-store.json
+	.venv/bin/python -m tests.soak.shared_sizes --persons 100000 > tests/data/numbers/shared.json
+	.venv/bin/python -m tests.soak.shared_sizes --persons 20000 --batch 1 > tests/data/numbers/shared-alone.json
 
 # Half a year of two nodes in HALF_YEAR, which stays there: a second run goes on, or only asks.
 half-year: install
