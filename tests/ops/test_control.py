@@ -88,6 +88,25 @@ async def test_a_command_is_answered_and_the_gate_knows_who_asked(ask: Ask, serv
     assert stat.S_IMODE(server.path.stat().st_mode) == 0o600
 
 
+async def test_only_the_supervisor_speaks_for_others(tmp_path: Path) -> None:
+    def asked(path: Path, extra: dict[str, Any]) -> Any:
+        with socket.socket(socket.AF_UNIX) as one:
+            one.connect(str(path))
+            one.sendall(json.dumps({"v": 1, "command": "echo", "args": {"text": "x"}, **extra}).encode() + b"\n")
+            return json.loads(one.makefile("rb").readline())
+
+    other = {"for": ["li", 4711, 12]}
+    for front, told in ((0, False), (os.getppid(), False), (os.getpid(), True)):
+        made = ControlServer(tmp_path / "control.sock", COMMANDS, wanted=WANTED, front=front)
+        await made.start()
+        said = await asyncio.to_thread(asked, made.path, other)
+        if told:
+            assert said["ok"]["who"] == "li (uid 4711, pid 12)"
+        else:
+            assert "only the supervisor of this gate speaks for others" in said["error"]
+        await made.stop()
+
+
 @pytest.mark.parametrize(
     ("command", "args", "says"),
     [

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,9 @@ from typing import Any
 import pytest
 
 from proxy.ops import client
+from proxy.ops.guard import hash_token, new_token
 from tests.e2e.carrier import Carrier
-from tests.e2e.gate import SHANGHAI, provider, run
+from tests.e2e.gate import BEIJING, SHANGHAI, provider, run
 from tests.e2e.raw import Raw
 from tests.e2e.sockets import free_port
 from tests.e2e.waiting import until
@@ -22,6 +26,8 @@ from tests.valkey import Valkey
 from tests.workers.crewed import PORT, Crewed
 
 pytestmark = needs("valkey")
+NOT_PERMITTED = 0x420
+SUPPRESSED = "rules: [{id: suppressed, when: {suppressed: true}, then: reject, reason: suppressed}]\n"
 Make = Callable[..., Crewed]
 Bind = Callable[[Crewed], list[Raw]]
 
@@ -142,6 +148,40 @@ def test_who_is_told_to_end_lets_no_answer_fall(make: Make, carrier: Carrier, bo
         assert answer.status == 0
     assert gate.wait() == 0
     assert [one.status for one in carrier.to(SHANGHAI.format(7))] == [0] * len(clients)
+
+
+def test_the_journal_says_who_asked_and_what_is_told_over_http_holds_at_all_workers(make: Make):
+    told = new_token()
+    token = {"name": "hotline", "token": hash_token(told), "role": "officer"}
+    gate = make(2)
+    gate.settings["http"]["tokens"] = [token]
+    gate.settings["providers"][0]["category"] = "marketing"
+    gate.write_settings()
+    gate.write_rules(SUPPRESSED)
+    gate.start()
+    ask(gate, "stop", province=["北京"], for_s=3600, why="a test")
+    (order,) = ask(gate, "stop.list")["orders"]
+    assert f"(uid {os.getuid()}, pid {os.getpid()})" in order["who"]
+
+    body = json.dumps({"channel": "hotline", "optouts": [{"number": SHANGHAI.format(5), "scope": "all"}]}).encode()
+    headers = {"Authorization": f"Bearer {told}", "Idempotency-Key": "1", "Content-Type": "application/json"}
+    address = f"http://127.0.0.1:{gate.settings['http']['listen'].rpartition(':')[2]}/optouts"
+    request = urllib.request.Request(address, body, headers)
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+        assert json.load(answer) == {"optouts": 1, "repeated": False}
+    del headers["Authorization"]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            urllib.request.Request(address, body, headers), timeout=10
+        )
+
+    clients = _bound_everywhere(gate)
+    until(
+        lambda: all(one.submit(PORT, SHANGHAI.format(5)).status == NOT_PERMITTED for one in clients), "refused at each worker"
+    )
+    assert all(one.submit(PORT, BEIJING.format(5)).status != 0 for one in clients)
+    for one in clients:
+        one.__exit__()
 
 
 def test_a_reload_reaches_all(make: Make, bound_everywhere: Bind):
