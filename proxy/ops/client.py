@@ -32,7 +32,8 @@ class NobodyAnswers(CannotAsk):
 class Conversation:
     """One command: ``say`` more lines, ``hear`` what comes, or just ask for the ``answer``."""
 
-    def __init__(self, path: Path, command: str, args: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, command: str, args: Mapping[str, Any], token: str | None = None) -> None:
+        """``token``: whose command it is; None: as the environment says."""
         self.path = path
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(CONNECT_S)
@@ -48,7 +49,8 @@ class Conversation:
         self._socket.settimeout(ANSWER_S)
         self._lines = self._socket.makefile("rb")
         said = {"v": VERSION, "command": command, "args": {name: one for name, one in args.items() if one is not None}}
-        token = os.environ.get(TOKEN, "").strip()
+        if token is None:
+            token = os.environ.get(TOKEN, "").strip()
         self.say(said | {"token": token} if token else said)
 
     def __enter__(self) -> Self:

@@ -1,18 +1,13 @@
 """HTTP: /healthz, /readyz and /metrics, in the gate's own loop.
 
-In: callables for metrics and readiness, who may read more than those two open paths. Out: answers. Never: a signal handler, an exit, a
-forwarded address believed, a connection or request without a bound, a path for which nobody has decided who may read it.
-
-Starlette answers, uvicorn's h11 protocol speaks; uvicorn's Server is left out on purpose: it takes the process's signals and may
-exit it. Every connection has a deadline at every moment: for the head of a request, then for its answer.
+In: callables for metrics and readiness, who may read more than those two open paths. Out: answers. Never: a forwarded address believed, a
+path for which nobody has decided who may read it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import functools
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -22,23 +17,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
 
 from proxy.logs import Seldom
 from proxy.ops.guard import Guard
+from proxy.ops.listener import Listener
 from proxy.ops.metrics import CONTENT_TYPE
 from proxy.roles import PATHS, Asker, Permission, Role
 from proxy.shown import as_json
 
-CONNECTIONS_MAX = 64  # Prometheus, probes, a few people; more are an attack, and traffic needs the descriptors
-HEAD_BYTES_MAX = 16 * 1024
-HEAD_S = 10.0
-"""So long a connection may take to send (the rest of) a request, the next one too."""
-ANSWER_S = 30.0
-"""So long an answer may take, the reader's slowness included."""
-STOP_S = 1.0
 REFUSALS_S, REFUSALS_AT_ONCE = 0.1, 10.0
 """So many refusals a second are in the log, after so many at once."""
 PASSED_ON = frozenset(("content-type", "content-length", "idempotency-key", "accept"))
@@ -73,48 +59,15 @@ class HttpServer:
         self._notes = notes
         self._more = dict(more or {})
         self._refusals = Seldom(REFUSALS_S, REFUSALS_AT_ONCE)
-        self.state = ServerState()
-        self._server: asyncio.Server | None = None
+        self.listener = Listener(self.app(), "http")
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port (a free one for 0). OSError says what is in the way."""
-        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # a stranger's bad request is no line in our log
-        config = Config(
-            self.app(),
-            http=_Connection,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,
-            h11_max_incomplete_event_size=HEAD_BYTES_MAX,
-            timeout_keep_alive=int(HEAD_S) + 1,  # ours comes first
-        )
-        config.load()
-        loop = asyncio.get_running_loop()
-        protocol = functools.partial(_Connection, config=config, server_state=self.state, app_state={}, _loop=loop)
-        try:
-            self._server = await loop.create_server(protocol, host, port)
-        except OSError as error:
-            raise OSError(error.errno, f"http: cannot listen on {host}:{port}: {error.strerror or error}") from error
-        bound: int = self._server.sockets[0].getsockname()[1]
-        return bound
+        return await self.listener.start(host, port)
 
     async def stop(self) -> None:
         """Close the listener and idle connections; answers under way get a second."""
-        if self._server is None:
-            return
-        self._server.close()
-        for connection in list(self.state.connections):
-            connection.shutdown()
-        tasks = list(self.state.tasks)
-        if tasks:
-            await asyncio.wait(tasks, timeout=STOP_S)
-        for connection in list(self.state.connections):
-            connection.transport.abort()
-        self._server = None
+        await self.listener.stop()
 
     def app(self) -> Starlette:
         found = Starlette(
@@ -224,51 +177,3 @@ class _Watched:
             return
         scope["asker"] = asker
         await self._app(scope, receive, send)
-
-
-class _Connection(H11Protocol):
-    """uvicorn's connection with a deadline and a bound on how many there are.
-
-    When all are taken, the one gives way that has let us wait for its request the longest: somebody who opens connections and says nothing
-    keeps no probe out, for a probe says what it wants at once.
-    """
-
-    _deadline: asyncio.TimerHandle | None = None
-    _waits_since: float | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS_MAX and not self._make_way():
-            transport.abort()
-            return
-        self._expect(HEAD_S)
-
-    def _make_way(self) -> bool:
-        waiting = [one for one in self.connections if isinstance(one, _Connection) and one._waits_since is not None]
-        longest = min(waiting, key=lambda one: one._waits_since or 0.0, default=None)
-        if longest is None:
-            return False
-        longest._waits_since = None  # it is chosen once
-        longest.transport.abort()
-        return True
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        before = self.cycle
-        super().data_received(data)
-        if self.cycle is not before:
-            self._expect(ANSWER_S)
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()  # may begin the next request of a pipeline
-        self._expect(HEAD_S if self.cycle.response_complete else ANSWER_S)
-
-    def _expect(self, seconds: float) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._waits_since = self.loop.time() if seconds == HEAD_S else None
-        self._deadline = self.loop.call_later(seconds, self.transport.abort)

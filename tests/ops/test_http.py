@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from proxy.config import Token
 from proxy.fields import Network
-from proxy.ops import http
+from proxy.ops import listener
 from proxy.ops.guard import Guard, hash_token, new_token
 from proxy.ops.http import HttpServer, Way
 from proxy.roles import PATHS, Role
@@ -248,7 +248,7 @@ def test_requests_in_one_packet_are_answered_in_order() -> None:
     ],
 )
 def test_who_does_not_go_on_is_disconnected(start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "HEAD_S", 0.05)
+    monkeypatch.setattr(listener, "HEAD_S", 0.05)
 
     async def conversation() -> None:
         async with serving() as port:
@@ -259,7 +259,7 @@ def test_who_does_not_go_on_is_disconnected(start: bytes, monkeypatch: pytest.Mo
 
 
 def test_a_head_that_trickles_is_cut_off_however_lively_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "HEAD_S", 0.05)
+    monkeypatch.setattr(listener, "HEAD_S", 0.05)
 
     async def conversation() -> None:
         async with serving() as port:
@@ -276,7 +276,7 @@ def test_a_head_that_trickles_is_cut_off_however_lively_it_is(monkeypatch: pytes
 
 
 def test_who_does_not_read_the_answer_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "ANSWER_S", 0.05)
+    monkeypatch.setattr(listener, "ANSWER_S", 0.05)
 
     async def conversation() -> None:
         house = House()
@@ -286,14 +286,14 @@ def test_who_does_not_read_the_answer_is_disconnected(monkeypatch: pytest.Monkey
                 deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
                 assert await get(port, "/healthz") == (200, b"ok\n")  # others are served meanwhile
                 assert house.server is not None
-                await asyncio.gather(*house.server.state.tasks)  # ends only when the answer is given up; run() bounds it
-                assert not house.server.state.connections
+                await asyncio.gather(*house.server.listener.state.tasks)  # ends only when the answer is given up; run() bounds it
+                assert not house.server.listener.state.connections
 
     run(conversation)
 
 
 def test_connections_are_bounded_and_who_says_nothing_the_longest_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "CONNECTIONS_MAX", 3)
+    monkeypatch.setattr(listener, "CONNECTIONS_MAX", 3)
 
     async def conversation() -> None:
         async with serving(house := House()) as port:
@@ -306,7 +306,7 @@ def test_connections_are_bounded_and_who_says_nothing_the_longest_gives_way(monk
             for reader, _ in held:
                 assert await reader.read() == b"", "the first went first"
             assert house.server is not None
-            assert len(house.server.state.connections) <= 3
+            assert len(house.server.listener.state.connections) <= 3
             for _, writer in held + silent:
                 writer.close()
 
@@ -314,7 +314,7 @@ def test_connections_are_bounded_and_who_says_nothing_the_longest_gives_way(monk
 
 
 def test_who_is_being_answered_gives_way_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "CONNECTIONS_MAX", 2)
+    monkeypatch.setattr(listener, "CONNECTIONS_MAX", 2)
 
     async def conversation() -> None:
         house = House()
@@ -329,7 +329,7 @@ def test_who_is_being_answered_gives_way_to_nobody(monkeypatch: pytest.MonkeyPat
                 assert await reader.readexactly(100)
                 writer.close()
             assert house.server is not None
-            await asyncio.gather(*house.server.state.tasks)  # ends only when both are given up; run() bounds it
+            await asyncio.gather(*house.server.listener.state.tasks)  # ends only when both are given up; run() bounds it
             assert await get(port, "/healthz") == (200, b"ok\n")
 
     run(conversation)
@@ -372,7 +372,7 @@ def test_the_gate_s_own_signal_handlers_stay_in_place() -> None:
 
 
 def test_stopping_ends_idle_and_busy_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "STOP_S", 0.05)
+    monkeypatch.setattr(listener, "STOP_S", 0.05)
 
     async def conversation() -> None:
         house = House()
