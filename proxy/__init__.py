@@ -8,6 +8,7 @@ Rooms, in the order a message walks through them (imports go down this list only
 
     __main__   the commands                          app        wiring: the one file that names concrete parts
     workers    one gate of several processes: what stands before them
+    console    pages for people of the desk: a process of its own, which asks the gate as the commands do
     net        asyncio: links to providers/carriers  ops        metrics and the HTTP side
     commands   the others: multi (submit_multi), replacing (replace_sm), sent (what an id names); refusals: what comes again
     hearing    what a person answers, and the one sentence they get back

@@ -24,6 +24,7 @@ from proxy.cli import (
     binds,
     complaint,
     consent,
+    console,
     evidence,
     explain,
     fail,
@@ -99,6 +100,7 @@ backup.add_to(app)
 backtest.add_to(app)
 report.add_to(app)
 explain.add_to(app)
+console.add_to(app)
 find.add_to(app)
 precheck.add_to(app)
 

@@ -45,6 +45,7 @@ from proxy.net.provider import Providers
 from proxy.net.syncer import Syncer
 from proxy.net.tls import Contexts, TlsError
 from proxy.operating import Operating
+from proxy.ops.console import Console
 from proxy.ops.control import ControlError
 from proxy.ops.guard import Guard
 from proxy.ops.http import HttpServer
@@ -231,7 +232,11 @@ class Gate:
         if self.sharing is not None:
             await self.sharing.once()
             self.relay.judging.stale = self.sharing.stale
-        await self.operating.start(settings.retention, Roller(self.path) if settings.archive.roll else None)
+        await self.operating.start(
+            settings.retention,
+            Roller(self.path) if settings.archive.roll else None,
+            _console(settings, self.path) if self.worker is None else None,
+        )
         self.http = HttpServer(self._metrics, self._not_ready, self.guard, self._notes, self.operating.paths(self.path))
         self.http_port = 0
         if self.worker is None:  # else the supervisor listens, and asks
@@ -669,6 +674,10 @@ def _manners(settings: Settings) -> Manners:
     optout = settings.optout
     confirm = {one.name: optout.confirm if one.confirm is None else one.confirm for one in settings.providers}
     return Manners(optout.widen_after, optout.widen_days, confirm)
+
+
+def _console(settings: Settings, path: Path) -> Console | None:
+    return Console(path) if settings.console.listen is not None else None
 
 
 def _bounds(mailbox: Mailbox) -> Bounds:

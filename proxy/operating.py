@@ -31,6 +31,7 @@ from proxy.ops import (
     binds,
     complaints,
     consent,
+    counters,
     erasing,
     explain,
     links,
@@ -43,8 +44,10 @@ from proxy.ops import (
     subject,
     suppress,
     trace,
+    whoami,
 )
 from proxy.ops import rules as ops_rules
+from proxy.ops.console import Console
 from proxy.ops.control import ControlServer, Refused
 from proxy.ops.door import Door
 from proxy.ops.http import Way
@@ -107,6 +110,7 @@ class Operating:
         self._lately = ops_rules.Lately(relay.tally)
         self.keeper = retention.Keeper(self, journal)
         self._roller: Roller | None = None
+        self._console: Console | None = None
         self._regular: list[asyncio.Task[None]] = []
         self._doorkeeper = Doorkeeper()
         self.door = Door(people, self._doorkeeper.check)
@@ -116,6 +120,7 @@ class Operating:
                 **binds.commands(self),
                 **complaints.commands(self, self.warden.soon),
                 **consent.commands(self),
+                **counters.commands(self),
                 **explain.commands(self),
                 **links.commands(self),
                 **looks.commands(self),
@@ -127,6 +132,7 @@ class Operating:
                 **ops_rules.commands(self, self._lately),
                 **retention.commands(self.keeper),
                 **erasing.commands(self, self.keeper),
+                **whoami.commands(),
             },
             self.door,
             group=group,
@@ -135,8 +141,9 @@ class Operating:
         self.book.sweep(self.now())
         self._obey()
 
-    async def start(self, keep: Retention, roller: Roller | None = None) -> None:
-        """Opens the socket; ControlError says what is in the way. ``keep``: how long the journal is kept; ``roller``: who has it rolled."""
+    async def start(self, keep: Retention, roller: Roller | None = None, console: Console | None = None) -> None:
+        """Opens the socket; ControlError says what is in the way. ``keep``: how long the journal is kept; ``roller``: who has it rolled;
+        ``console``: who keeps the console up."""
         await self._server.start()
         self.warden.count_apart()  # before the first message
         self.keeper.keep = keep
@@ -145,6 +152,9 @@ class Operating:
         if roller is not None:
             self._roller = roller
             self._regular.append(loop.create_task(roller.run()))
+        if console is not None:
+            self._console = console
+            self._regular.append(loop.create_task(console.run()))
 
     async def stop(self) -> None:
         self.warden.stop()
@@ -267,7 +277,7 @@ class Operating:
                 for order in self.book.of_kind(*JUDGING, "drain", "throttle")
             ]
             + (self.sharing.notes() if self.sharing is not None else [])
-            + (self._roller.notes() if self._roller is not None else [])
+            + [note for one in (self._roller, self._console) if one is not None for note in one.notes()]
         )
 
     def gauges(self) -> dict[str, Any]:

@@ -80,6 +80,7 @@ COMMANDS: Mapping[str, Permission] = {
     "consent.show": Permission.LOOK,
     "consent.tasks": Permission.SEE,
     "consent.withdraw": Permission.ENTER,
+    "counters": Permission.SEE,
     "explain": Permission.LOOK,
     "journal.erase": Permission.OPERATE,
     "journal.erased": Permission.OPERATE,
@@ -121,6 +122,7 @@ COMMANDS: Mapping[str, Permission] = {
     "suppress.show": Permission.LOOK,
     "suspend": Permission.ENTER,
     "trace": Permission.OPERATE,
+    "whoami": Permission.SEE,
 }
 """What each command of the control socket asks for."""
 
@@ -129,6 +131,7 @@ PATHS: Mapping[str, Permission | None] = {
     "/readyz": None,
     "/metrics": Permission.SEE,
     "/optouts": Permission.ENTER,
+    "/provider": Permission.OWN,
     "/provider/penalties": Permission.OWN,
     "/provider/refusals": Permission.OWN,
     "/provider/rules": Permission.OWN,

@@ -7,6 +7,7 @@ unmasked that the gate did not send so.
     binds.py  links.py  stop.py (and shadow)  suppress.py  trace.py  rules.py  journal.py  settings.py (asks no gate)
     optout.py  explain.py  precheck.py (with campaign.py)    one message, a campaign; with the gate's orders where there is one
     backtest.py  message.py (of explain)          what was sent, judged again from the journal; one message of it
+    console.py                                    the pages of the desk
     report.py  looked.py                          the sheet of a day; who saw a whole number
 """
 

@@ -13,11 +13,22 @@ every fault. Never: a password in a repr or an error, an unknown key taken in si
 
 from proxy.config.across import UNOWNED, UPSTREAMS_MAX
 from proxy.config.peers import CARRIERS_MAX, PORTS_MAX, PROVIDERS_MAX, PROVINCES, TPS_MAX, WINDOW_MAX
-from proxy.config.reading import CONFIRM, RestPlaces, control_path, load, rest_places, secret_files, state_places
+from proxy.config.reading import (
+    CONFIRM,
+    ConsolePlaces,
+    RestPlaces,
+    console_places,
+    control_path,
+    load,
+    rest_places,
+    secret_files,
+    state_places,
+)
 from proxy.config.values import (
     Account,
     Archive,
     Carrier,
+    Console,
     Hold,
     Http,
     Mailbox,
@@ -43,7 +54,7 @@ from proxy.config.worker import WORKERS_MAX, Worker, faults_of_many, of_worker, 
 __all__ = [
     "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX", "WINDOW_MAX",
     "WORKERS_MAX", "WORKER_VARIABLE", "Worker", "faults_of_many", "of_worker", "worker_of",
-    "Account", "Archive", "Carrier", "Hold", "Http", "Mailbox", "OptOutReplies", "Person", "Places", "Provider", "RestPlaces", "Retention",
-    "RuleRevisions", "Sealing", "Settings", "SettingsError", "Shared", "Smpp", "Timers", "Tls", "Token", "Upstream", "control_path", "load",
+    "Account", "Archive", "Carrier", "Console", "ConsolePlaces", "Hold", "Http", "Mailbox", "OptOutReplies", "Person", "Places", "Provider", "RestPlaces", "Retention",
+    "RuleRevisions", "Sealing", "Settings", "SettingsError", "Shared", "Smpp", "Timers", "Tls", "Token", "Upstream", "console_places", "control_path", "load",
     "rest_places", "secret_files", "state_places",
 ]  # fmt: skip

@@ -37,6 +37,10 @@ MEANINGS = {
     "http.tokens[].name": "who else may read it, by a token: a name for people; at most 100",
     "http.tokens[].token": "the hash that `gate106 token` printed",
     "http.tokens[].role": "what else it may ask for over HTTP: [roles](commands.md#who-may-do-what)",
+    "console.listen": "where [the console](console.md) is, for people who work in a browser; a process of its own that the gate starts. "
+    "Needs `people`",
+    "console.origin": "what stands before each path in their browsers, where TLS is ended before it: `https://gate.example.cn`",
+    "console.proxies": "addresses and networks of what ends TLS before it: these may say in `X-Forwarded-For` whom they speak for",
     "store": "`sqlite:///path`: the file of the embedded store; `valkey://host:6379/0`: records of persons [shared by several "
     "gates](many-gates.md), `valkeys://` over TLS, `valkey+cluster://host:6379,host:6379` (or `valkeys+cluster://`) in a cluster",
     "shared.local": "with a shared store: the file of this node's own copy and of all that is not shared",
@@ -195,6 +199,8 @@ MEANINGS = {
 """Markdown, as the guide has it."""
 DEFAULTS = {
     "retention.hold[].to": "for good",
+    "console.listen": "nowhere",
+    "console.origin": "where it listens",
     "control": "beside the store",
     "shared.local": "`state.db` beside the journal",
     "shared.user": "none",

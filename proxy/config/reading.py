@@ -26,6 +26,7 @@ from proxy.config.peers import (
 )
 from proxy.config.values import (
     Archive,
+    Console,
     Hold,
     Http,
     Mailbox,
@@ -49,6 +50,7 @@ from proxy.yamlfile import load as load_yaml
 
 CONFIRM = "退订已生效，您将不再收到此类营销短信。如需恢复，请回复START。"
 """What a person is told who refuses, if nothing else is set."""
+ORIGIN = r"https?://[a-z0-9.\[\]:-]+/?"
 DAYS_LEAST = 31
 """Records of people look back 30 days: a gate that has lost its state must find so much in the journal."""
 HOLDS_MAX = 1000
@@ -63,6 +65,7 @@ _ONE_OF_EACH = """
 retention: {hold: [{}]}
 people: [{}]
 http: {tokens: [{}]}
+console: {listen: x}
 smpp: {tls: {client_ca: x}}
 shared: {tls_ca: x, tls_cert: x, tls_key: x}
 carriers: [{tls_ca: x, tls_cert: x, tls_key: x}]
@@ -131,6 +134,28 @@ def secret_files(path: Path | str) -> list[Path]:
             elif not one.startswith(NOT_IN_CLEAR):
                 found.add(path)
     return sorted(found)
+
+
+class ConsolePlaces(NamedTuple):
+    """What the console needs to know."""
+
+    console: Console
+    control: Path
+    http: Address
+    """Where the gate answers over HTTP: providers ask there for what is their own."""
+
+
+def console_places(path: Path | str) -> ConsolePlaces:
+    """Reads no other key: the console need not know the gate's passwords. SettingsError."""
+    path = Path(path)
+    _, top, faults = _open(path)
+    control = _control(top, top.text("store", maximum=4096), top.path("journal", "journal"))
+    found = ConsolePlaces(
+        _console(top.below("console")), control, top.below("http").address("listen", Address("127.0.0.1", 9106))
+    )
+    if faults:
+        raise _refusal(path, faults)
+    return found
 
 
 class RestPlaces(NamedTuple):
@@ -211,6 +236,7 @@ def _settings(top: Fields, document: Document) -> Settings:
             http.networks("metrics_allow", _LOOPBACK, 1000),
             tuple(token_of(row) for row in http.rows("tokens", TOKENS_MAX)),
         ),
+        console=_console(top.below("console")),
         control=_control(top, store, journal),
         control_group=top.text("control_group", pattern=USER, what="a group of the operating system"),
         store=store,
@@ -338,6 +364,16 @@ def _tls(smpp: Fields) -> Tls | None:
     listen = tls.address("listen", Address("127.0.0.1", 3550))
     found = Tls(listen, tls.path("cert", ""), tls.path("key", ""), tls.path("client_ca", "") if tls.has("client_ca") else None)
     tls.done()
+    return found
+
+
+def _console(section: Fields) -> Console:
+    found = Console(
+        section.address("listen", Address("127.0.0.1", 9107)) if section.has("listen") else None,
+        section.text("origin", pattern=ORIGIN, what="http:// or https:// and a host, without a path").rstrip("/"),
+        section.networks("proxies", (), 100),
+    )
+    section.done()
     return found
 
 

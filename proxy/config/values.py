@@ -61,6 +61,18 @@ class Http:
 
 
 @dataclass(frozen=True, slots=True)
+class Console:
+    """Where people of the desk work in a browser."""
+
+    listen: Address | None
+    """None: nowhere."""
+    origin: str
+    """What stands before each path in their browsers: ``https://gate.example.cn``; empty: where it listens."""
+    proxies: tuple[Network, ...]
+    """Who may say whom they speak for: what stands before it and ends TLS."""
+
+
+@dataclass(frozen=True, slots=True)
 class Timers:
     bind_s: float
     enquire_s: float
@@ -262,6 +274,7 @@ class Places(NamedTuple):
 class Settings:
     smpp: Smpp
     http: Http
+    console: Console
     control: Path
     control_group: str
     """Who else may open the control socket, beside the gate's own user; empty: nobody."""

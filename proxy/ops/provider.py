@@ -60,11 +60,16 @@ class ForProviders:
 
     def paths(self) -> dict[str, Way]:
         return {
+            "/provider": Way("GET", self._name),
             "/provider/refusals": Way("GET", self._refusals),
             "/provider/tasks": Way("GET", self._tasks),
             "/provider/penalties": Way("GET", self._penalties),
             "/provider/rules": Way("GET", self._rules),
         }
+
+    async def _name(self, request: Request) -> Response:
+        """Whose token it is."""
+        return _json({"provider": _whose(request)})
 
     async def _tasks(self, request: Request) -> Response:
         """Proofs of consents that are missing."""

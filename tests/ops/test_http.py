@@ -286,7 +286,9 @@ def test_who_does_not_read_the_answer_is_disconnected(monkeypatch: pytest.Monkey
                 deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
                 assert await get(port, "/healthz") == (200, b"ok\n")  # others are served meanwhile
                 assert house.server is not None
-                await asyncio.gather(*house.server.listener.state.tasks)  # ends only when the answer is given up; run() bounds it
+                await asyncio.gather(
+                    *house.server.listener.state.tasks
+                )  # ends only when the answer is given up; run() bounds it
                 assert not house.server.listener.state.connections
 
     run(conversation)

@@ -1,0 +1,26 @@
+"""console: ``gate106 console``: the pages of the desk, in a process of their own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from proxy.cli import CONFIG, Config, fail
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("console", epilog="Example: gate106 console --config gate106.yaml")(console)
+
+
+def console(
+    tied: Annotated[bool, typer.Option("--tied", help="End when standard input does: so the gate starts it.")] = False,
+    config: Config = CONFIG,
+) -> None:
+    """Serve the console at `console.listen` of the settings. `gate106 serve` starts it by itself."""
+    from proxy.console import serving
+
+    try:
+        serving.serve(config, tied)
+    except serving.CannotServe as error:
+        fail(error)

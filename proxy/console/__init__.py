@@ -1,0 +1,18 @@
+"""console: what the command line can do, for people who work in a browser; Chinese first, English too.
+
+In: requests of browsers, a personal token at login. Out: pages. Never: a decision, a right or a record of its own: every page asks the
+running gate through the control socket with the token of whoever looks, as the command line does, so that roles, approvals and the journal of
+who saw what are kept in one place; anything loaded from elsewhere, a script or a style inside a page.
+
+It is a process of its own (``ops/console.py`` of the gate starts it): pages, charts and searches cost tens of milliseconds of Python each, and
+the gate's loop must not be held for one.
+
+    page.py      a Page is what stands under one path; a Visit is one request to it, and all that a page may do
+    pages/       one page each: today.py, today.html beside it, today.yaml with its words: THE FILE NAME IS THE REGISTRATION
+    asking.py    the ways to the gate: commands, programs of the command line, a provider's own HTTP
+    app.py       pages, login and files as one application     sessions.py   who is logged in
+    login.py     who says who they are                         guarding.py   what holds for every request: hosts, headers, bounds
+    words.py     every word in both languages                  render.py     templates (Jinja2, escaped), moments, numbers
+    sampling.py  counters over time                            figures.py    small charts as SVG
+    serving.py   the process
+"""

@@ -1,0 +1,107 @@
+"""Login: who says who they are. A name and a personal token: of the desk's people, or of a provider, who sees its own page only.
+
+In: a form. Out: a session. Never: a difference told between a name and a token that is wrong; a guess that costs whoever guesses nothing: after
+five for one name from one address that pair waits, and an address that tries many names is slowed down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+
+import structlog
+from starlette.requests import Request
+
+from proxy.console.asking import Asking
+from proxy.console.sessions import Sessions
+from proxy.heldoff import HeldOff
+from proxy.logs import Seldom
+from proxy.ops.client import CannotAsk, NobodyAnswers
+from proxy.roles import Asker, Role
+from proxy.shown import plain
+from proxy.state.rate import Rate
+
+NAME_MAX, TOKEN_MAX = 100, 255
+TRIES_S, TRIES_AT_ONCE = 0.2, 20.0
+"""Of one address, whatever names it gives: one in five seconds, after twenty."""
+ADDRESSES_MAX = 10_000
+AT_ONCE = 2
+"""A wrong token is compared with every password there is, in the gate: 50 ms each."""
+NOBODYS = "this token is nobody's"
+
+log = structlog.get_logger()
+
+
+class TryLater(Exception):
+    """Somebody guessed too often."""
+
+
+class Login:
+    def __init__(self, asking: Asking, sessions: Sessions, clock: Callable[[], float]) -> None:
+        self._asking, self._sessions, self._clock = asking, sessions, clock
+        self._held = HeldOff()
+        self._rates: OrderedDict[str, Rate] = OrderedDict()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._refusals = Seldom(0.1, 10.0)
+
+    # -- the form's own mark, before there is a session
+
+    def mark(self) -> tuple[str, str]:
+        """(for a cookie, for the form)."""
+        cookie = secrets.token_urlsafe(16)
+        return cookie, self._sessions.signed(f"login:{cookie}")
+
+    def is_marked(self, cookie: str, form: str) -> bool:
+        return bool(cookie) and hmac.compare_digest(self._sessions.signed(f"login:{cookie}").encode(), form.encode())
+
+    # -- who it is
+
+    async def enter(self, request: Request, name: str, token: str) -> str | None:
+        """A session's cookie; None where the two are nobody's. TryLater; CannotAsk where the gate cannot say."""
+        peer, now = str(request.scope["peer"]), self._clock()
+        if self._held.held_off(name, peer, now) or not self._rate(peer).allow(now):
+            self._refusals.warning(now, "console: login held off", peer=peer)
+            raise TryLater
+        if not name or not token or len(name) > NAME_MAX or len(token) > TOKEN_MAX or not token.isprintable():
+            asker = None
+        else:
+            async with self._turns:
+                asker = await who_is(self._asking, token)
+        if asker is None or asker.name != name:
+            self._held.failed(name, peer, now)
+            self._refusals.warning(now, "console: login refused", peer=peer)
+            return None
+        self._held.passed(name, peer)
+        log.info("console: somebody is logged in", who=plain(name), peer=peer)
+        return self._sessions.open(asker, token, now)
+
+    def _rate(self, peer: str) -> Rate:
+        rate = self._rates.pop(peer, None) or Rate(TRIES_S, TRIES_AT_ONCE)
+        self._rates[peer] = rate
+        while len(self._rates) > ADDRESSES_MAX:
+            self._rates.popitem(last=False)
+        return rate
+
+
+async def who_is(asking: Asking, token: str) -> Asker | None:
+    """Whose token it is, of the people or of a provider; None: nobody's. CannotAsk where the gate cannot say."""
+    try:
+        told = await asking.ask(token, "whoami")
+    except NobodyAnswers:
+        raise
+    except CannotAsk as error:
+        if not str(error).startswith(NOBODYS):
+            raise
+        return await _provider(asking, token)
+    return Asker(told["name"], frozenset(Role(role) for role in told["roles"]), True) if told["by_token"] else None
+
+
+async def _provider(asking: Asking, token: str) -> Asker | None:
+    try:
+        told = await asking.own(token, "/provider")
+    except CannotAsk:
+        return None
+    return Asker(told["provider"], frozenset({Role.PROVIDER}), True)

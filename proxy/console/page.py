@@ -1,0 +1,139 @@
+"""Page: what stands under one path, and Visit: one request to it. A page needs no other file of this room.
+
+In: a request, whose session was found. Out: what a page answers. Never: a page shown to whose role does not take it there, a change without
+the session's own mark (CSRF); the gate's own refusal hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from proxy.console.asking import Asking, Ran
+from proxy.console.sessions import Session
+from proxy.console.words import Speech
+from proxy.ops.client import Conversation
+from proxy.roles import Permission
+
+if TYPE_CHECKING:
+    from proxy.console.app import House
+
+FORM_BYTES_MAX = 256 * 1024
+"""A form without files; ``Page.post(body_max=…)`` says otherwise."""
+
+T = TypeVar("T")
+Handler = Callable[["Visit"], Awaitable[Response]]
+
+
+class Way:
+    """One method and path of a page."""
+
+    def __init__(self, method: str, path: str, handler: Handler, wants: Permission, body_max: int) -> None:
+        self.method, self.path, self.handler, self.wants, self.body_max = method, path, handler, wants, body_max
+
+
+class Page:
+    def __init__(self, name: str, path: str, wants: Permission, place: int = 0) -> None:
+        """``name``: of its files. ``wants``: what whoever opens it must be allowed. ``place``: where it stands in the menu; 0: not there."""
+        self.name, self.path, self.wants, self.place = name, path, wants, place
+        self.ways: list[Way] = []
+
+    def get(self, below: str = "", wants: Permission | None = None) -> Callable[[Handler], Handler]:
+        return self._way("GET", below, wants, 0)
+
+    def post(
+        self, below: str = "", wants: Permission | None = None, body_max: int = FORM_BYTES_MAX
+    ) -> Callable[[Handler], Handler]:
+        """For what changes something. ``wants``: more than the page itself; ``body_max``: bytes of the form, its files included."""
+        return self._way("POST", below, wants, body_max)
+
+    def _way(self, method: str, below: str, wants: Permission | None, body_max: int) -> Callable[[Handler], Handler]:
+        path = f"{self.path.rstrip('/')}/{below}" if below else self.path
+
+        def keep(handler: Handler) -> Handler:
+            self.ways.append(Way(method, path, handler, wants or self.wants, body_max))
+            return handler
+
+        return keep
+
+
+class Visit:
+    """One request of somebody who is logged in."""
+
+    def __init__(self, house: House, page: Page, request: Request, session: Session, speech: Speech, form: FormData) -> None:
+        self.house, self.page, self.request, self.session, self.form_data = house, page, request, session, form
+        self.t = speech
+        self.lang = speech.language
+        self.asking: Asking = house.asking
+        self.query = request.query_params
+
+    # -- who looks, and what they sent
+
+    @property
+    def who(self) -> str:
+        return self.session.asker.name
+
+    @property
+    def csrf(self) -> str:
+        return self.session.csrf
+
+    def may(self, wanted: Permission | str) -> bool:
+        """In templates: ``visit.may("ENTER")``. The gate decides; this hides what it would refuse."""
+        return self.session.asker.may(Permission[wanted] if isinstance(wanted, str) else wanted)
+
+    @property
+    def partial(self) -> bool:
+        """Whether htmx asks, for a part of the page."""
+        return "hx-request" in self.request.headers
+
+    def path(self, name: str) -> str:
+        """A value out of the path."""
+        return str(self.request.path_params[name])
+
+    def form(self, name: str) -> str:
+        """A field of the form, trimmed; empty where it is missing."""
+        found = self.form_data.get(name)
+        return found.strip() if isinstance(found, str) else ""
+
+    def upload(self, name: str) -> UploadFile | None:
+        found = self.form_data.get(name)
+        return found if isinstance(found, UploadFile) and found.filename else None
+
+    # -- the gate
+
+    async def ask(self, command: str, **args: Any) -> dict[str, Any]:
+        return await self.asking.ask(self.session.token, command, **args)
+
+    async def lines(self, command: str, **args: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        return await self.asking.lines(self.session.token, command, **args)
+
+    async def talk(self, command: str, what: Callable[[Conversation], T], **args: Any) -> T:
+        return await self.asking.talk(self.session.token, command, what, **args)
+
+    async def run(self, *argv: str, **how: Any) -> Ran:
+        return await self.asking.run(self.session.token, *argv, **how)
+
+    async def own(self, path: str, **query: str) -> dict[str, Any]:
+        return await self.asking.own(self.session.token, path, **query)
+
+    # -- answers
+
+    def render(self, template: str = "", status: int = 200, **values: Any) -> Response:
+        """The whole page: ``pages/NAME.html``, or another template."""
+        return self.house.render(self, template or f"{self.page.name}.html", status, values)
+
+    def part(self, block: str, template: str = "", status: int = 200, **values: Any) -> Response:
+        """One block of the page's template: for htmx."""
+        return self.house.render(self, template or f"{self.page.name}.html", status, values, block)
+
+    def go(self, path: str, said: str = "", kind: str = "done") -> Response:
+        """See another page, which tells ``said`` first."""
+        if said:
+            self.session.tell(kind, said)
+        if self.partial:
+            return Response(status_code=204, headers={"HX-Redirect": path})
+        return RedirectResponse(path, 303)

@@ -1,0 +1,42 @@
+"""Own: what a provider may know of itself: its refusals with what to do, what holds against it, proofs it owes, rules and their changes.
+
+In: the provider's own token. Out: what the gate tells it over HTTP, as tables. Never: another provider's; anything the gate would not tell it.
+"""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from proxy.console.page import Page, Visit
+from proxy.policy import moments
+from proxy.roles import Permission
+
+page = Page("own", "/own", wants=Permission.OWN, place=1)
+
+LIMIT = 50
+
+
+@page.get()
+async def show(visit: Visit) -> Response:
+    return visit.render(
+        day=_day(visit), bears=await visit.own("/provider/penalties"), tasks=(await visit.own("/provider/tasks"))["tasks"]
+    )
+
+
+@page.get("refusals")
+async def refusals(visit: Visit) -> Response:
+    """Read from the journal: it may take a moment."""
+    skip = visit.query.get("skip", "0")
+    told = await visit.own("/provider/refusals", day=_day(visit), skip=skip, limit=str(LIMIT), lang=visit.lang)
+    return visit.part(
+        "refusals", day=_day(visit), rows=told["refusals"], skip=int(skip), more=told["next"] is not None, limit=LIMIT
+    )
+
+
+@page.get("rules")
+async def rules(visit: Visit) -> Response:
+    return visit.render("own_rules.html", **await visit.own("/provider/rules"))
+
+
+def _day(visit: Visit) -> str:
+    return visit.query.get("day") or moments.local(visit.house.wall())[:10]

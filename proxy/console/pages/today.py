@@ -1,0 +1,79 @@
+"""Today: how the gate does now: what it lets through and refuses, who sends, which rules object.
+
+In: the counters of the last minutes, sampled in the console. Out: tiles, small charts, three short tables; renewed every other second. Never: a
+number of a person, a text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from proxy.console.page import Page, Visit
+from proxy.console.sampling import VERDICTS, Sampling, sums
+from proxy.policy import moments
+from proxy.roles import Permission
+
+page = Page("today", "/", wants=Permission.SEE, place=10)
+
+ROWS = 8
+SPARK = 150
+"""Moments of the lines: five minutes."""
+COLUMNS = 60
+"""Minutes of the columns."""
+
+
+@page.get()
+async def show(visit: Visit) -> Response:
+    return visit.render(**await seen(visit))
+
+
+@page.get("today/live")
+async def live(visit: Visit) -> Response:
+    return visit.part("live", **await seen(visit))
+
+
+async def seen(visit: Visit) -> dict[str, Any]:
+    sampling = visit.house.sampling
+    sampling.look()
+    if not sampling.now:
+        await sampling.sample()
+    return (
+        {"now": sampling.now, "failed": sampling.failed, **figures(sampling)}
+        if sampling.now
+        else {"now": {}, "failed": sampling.failed}
+    )
+
+
+def figures(sampling: Sampling) -> dict[str, Any]:
+    now = sampling.now
+    by_verdict = sums(now)
+    total = sum(by_verdict.values())
+    recent = list(sampling.recent)[-SPARK:]
+    return {
+        "total": total,
+        "by_verdict": by_verdict,
+        "per_s": sampling.per_s,
+        "rate": [sum(one.per_s.values()) for one in recent],
+        "refused": [one.per_s["reject"] + one.per_s["defer"] for one in recent],
+        "minutes": [
+            (moments.local(one.at)[11:16], [(verdict, one.counted[verdict]) for verdict in VERDICTS])
+            for one in list(sampling.minutes)[-COLUMNS:]
+        ],
+        "providers": [_provider(*row) for row in now["providers"][:ROWS]],
+        "rules": now["rules"][:ROWS],
+        "shadow": now["shadow"][:ROWS],
+        "since": sampling.since,
+        "links_up": sum(up for _, up, _, _ in now["links"]),
+        "links_all": sum(slots for _, _, slots, _ in now["links"]),
+    }
+
+
+def _provider(name: str, verdicts: dict[str, int], binds: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "binds": binds,
+        "sent": sum(verdicts.values()),
+        **{verdict: verdicts.get(verdict, 0) for verdict in VERDICTS},
+    }

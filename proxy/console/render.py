@@ -1,0 +1,109 @@
+"""Render: templates, which escape whatever is put into them, and how moments and numbers look.
+
+In: a template's name, values. Out: HTML. Never: a text of a stranger's taken for markup, or with what turns its reading direction; a template
+that overlooks a value that is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from proxy.console import figures
+from proxy.console.words import SHARED, Speech, load
+from proxy.policy import moments
+from proxy.shown import plain
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+FILES: Mapping[str, str] = {
+    "console.css": "text/css; charset=utf-8",
+    "console.js": "text/javascript; charset=utf-8",
+    "htmx.min.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+"""All that browsers load beside pages."""
+
+
+def digest(name: str) -> str:
+    """What changes with the file, for its address: browsers keep it for good."""
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+def count(number: float | None) -> str:
+    """``12,345``; a dash for none."""
+    return "–" if number is None else f"{number:,.0f}" if number == int(number) or abs(number) >= 100 else f"{number:,.1f}"
+
+
+def share(part: float, whole: float) -> str:
+    """``1.2 %``; a dash where there is nothing to have a share of."""
+    return f"{part / whole * 100:.1f} %" if whole else "–"
+
+
+def moment(at: float | None, short: bool = False) -> Markup:
+    """A moment as people in China read it, with the machine's spelling beside it; a dash for none."""
+    if not at:
+        return Markup("–")
+    said = moments.local(at)
+    shown = said[5:16] if short else said
+    return Markup('<time datetime="{}+08:00">{}</time>').format(said.replace(" ", "T"), shown)
+
+
+def clean(text: object) -> str:
+    """A stranger's text without what hides or turns it; escaping is the template's."""
+    return plain(str(text), "�")
+
+
+class Templates:
+    """One environment for each language, with the same files."""
+
+    def __init__(self, languages: Sequence[str]) -> None:
+        versions = {name: digest(name) for name in FILES}
+        shared = load(SHARED)
+        self._environments = {language: _environment(Speech(language, shared), versions) for language in languages}
+
+    def render(self, language: str, name: str, values: Mapping[str, Any], block: str = "") -> str:
+        template = self._environments[language].get_template(name)
+        if not block:
+            return template.render(values)
+        return "".join(template.blocks[block](template.new_context(dict(values))))
+
+
+def _environment(shared: Speech, versions: Mapping[str, str]) -> Environment:
+    found = Environment(
+        loader=FileSystemLoader([HERE / "pages", HERE / "templates"]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    found.filters.update(count=count, moment=moment, clean=clean)
+    found.globals.update(
+        t=shared,
+        lang=shared.language,
+        share=share,
+        spark=_drawn(figures.spark),
+        columns=_drawn(figures.columns),
+        bar=_drawn(figures.bar),
+        static=lambda name: f"/static/{name}?v={versions[name]}",
+        address=address,
+    )
+    found.globals["m"] = found.get_template("macros.html").module
+    return found
+
+
+def _drawn(figure: Callable[..., str]) -> Callable[..., Markup]:
+    return lambda *given: Markup(figure(*given))  # noqa: S704 # figures.py has escaped what stands in it
+
+
+def address(path: str, query: Mapping[str, object] | None = None, **changed: object) -> str:
+    """A path with a query, in which ``None`` and the empty text leave a name out."""
+    said = {name: value for name, value in {**(query or {}), **changed}.items() if value not in (None, "")}
+    return f"{path}?{urlencode(said)}" if said else path

@@ -1,0 +1,107 @@
+"""Sampling: the gate's counters over the last minutes and hours, kept in the console: what a page shows as a line.
+
+In: what the command ``counters`` says, every other second while somebody looks, every ten otherwise. Out: the newest, and what was counted
+between. Never: a counter that falls taken for a fall: a gate that starts again counts from 0; a series without end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from proxy.console.asking import Asking, CannotAsk
+
+OFTEN_S, SELDOM_S = 2.0, 10.0
+LOOKED_S = 30.0
+"""So long after a page was shown somebody looks."""
+RECENT_MAX = 300
+"""Ten minutes of every other second."""
+MINUTE_S = 60.0
+MINUTES_MAX = 24 * 60
+VERDICTS = ("allow", "defer", "reject")
+
+
+class Moment(NamedTuple):
+    at: float
+    per_s: Mapping[str, float]
+    """By verdict, since the moment before."""
+
+
+class Minute(NamedTuple):
+    at: float
+    """Its beginning, on the clock."""
+    counted: dict[str, float]
+
+
+class Sampling:
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+        self.now: dict[str, Any] = {}
+        """What the gate said last; empty before it has."""
+        self.failed = ""
+        self.since = time.time()
+        self.recent: deque[Moment] = deque(maxlen=RECENT_MAX)
+        self.minutes: deque[Minute] = deque(maxlen=MINUTES_MAX)
+        self._looked = float("-inf")
+        self._wake = asyncio.Event()
+
+    def look(self) -> None:
+        """Somebody looks: sample often for a while."""
+        if time.monotonic() - self._looked > LOOKED_S:
+            self._wake.set()
+        self._looked = time.monotonic()
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            await self.sample()
+            wait_s = OFTEN_S if time.monotonic() - self._looked <= LOOKED_S else SELDOM_S
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def sample(self) -> None:
+        try:
+            told = await self._asking.ask("", "counters")  # by the account the console runs as: a viewer's right is enough
+        except CannotAsk as error:
+            self.failed = str(error)
+            return
+        self.failed = ""
+        self.take(told)
+
+    def take(self, told: dict[str, Any]) -> None:
+        before, self.now = self.now, told
+        if not before:
+            return
+        was, now = sums(before), sums(told)
+        took = told["at"] - before["at"]
+        if took <= 0:
+            return
+        more = {verdict: now[verdict] - was[verdict] for verdict in VERDICTS}
+        if min(more.values()) < 0:  # the gate has started again
+            more = now
+        self.recent.append(Moment(told["at"], {verdict: number / took for verdict, number in more.items()}))
+        minute = told["at"] // MINUTE_S * MINUTE_S
+        if not self.minutes or self.minutes[-1].at != minute:
+            self.minutes.append(Minute(minute, dict.fromkeys(VERDICTS, 0.0)))
+        for verdict, number in more.items():
+            self.minutes[-1].counted[verdict] += number
+
+    @property
+    def per_s(self) -> float:
+        """Messages a second, over the last ten seconds or so."""
+        lately = [one for one in self.recent if self.recent[-1].at - one.at <= SELDOM_S]
+        return sum(sum(one.per_s.values()) for one in lately) / len(lately) if lately else 0.0
+
+
+def sums(told: Mapping[str, Any]) -> dict[str, float]:
+    found = dict.fromkeys(VERDICTS, 0.0)
+    for _, verdict, number in told["verdicts"]:
+        found[verdict] = found.get(verdict, 0.0) + number
+    return found

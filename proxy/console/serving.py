@@ -1,0 +1,69 @@
+"""serving: the console's process.
+
+In: the settings' path. Out: pages, until SIGTERM or, tied to a gate, until that is gone. Never: a core dump, for it holds people's tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from proxy import logs, private
+from proxy.config import SettingsError, console_places
+from proxy.console.app import House
+from proxy.console.asking import Asking
+from proxy.console.sampling import Sampling
+from proxy.ops.listener import Listener
+
+log = structlog.get_logger()
+
+
+class CannotServe(Exception):
+    """The console cannot start: the text says whose fault it is and what to do."""
+
+
+def serve(config: Path, tied: bool) -> None:
+    """``tied``: ends when standard input does. CannotServe."""
+    logs.use()
+    private.close_files()
+    private.hold_memory()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config, tied))
+
+
+async def _serve(config: Path, tied: bool) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(logs.heard)
+    try:
+        places = console_places(config)
+    except SettingsError as error:
+        raise CannotServe(error) from None
+    if places.console.listen is None:
+        raise CannotServe(f"{config}: console.listen is missing: it says where the console is")
+    asking = Asking(places, config)
+    sampling = Sampling(asking)
+    listener = Listener(House(places.console, asking, sampling).app(), "console")
+    try:
+        port = await listener.start(*places.console.listen)
+    except OSError as error:
+        raise CannotServe(error) from None
+    log.info("console open", port=port)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if tied:
+        loop.add_reader(sys.stdin.fileno(), lambda: stop.set() if not os.read(sys.stdin.fileno(), 1) else None)
+    sampler = loop.create_task(sampling.run())
+    await stop.wait()
+    sampler.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sampler
+    await listener.stop()
+    asking.close()

@@ -1,0 +1,102 @@
+"""A world for pages: a real gate with a few messages, people and providers; the console's application asks it through its control socket.
+
+In: a folder. Out: browsers that are logged in. Never: a gate that is none.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from proxy.config import console_places
+from proxy.console.app import House
+from proxy.console.asking import Asking
+from proxy.console.sampling import Sampling
+from proxy.ops.guard import hash_token
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider
+from tests.e2e.pdus import SUBMIT_SM, message, pdu
+from tests.e2e.raw import Raw
+
+PEOPLE = {
+    "chen": ["officer"], "lin": ["approver"], "wu": ["viewer"], "zhou": ["auditor"], "song": ["admin"], "tang": ["officer", "approver"],
+}  # fmt: skip
+ANNA, BOB = SHANGHAI.format(1), BEIJING.format(2)
+PORTS = {"jia": "1069001", "yi": "1069002"}
+AD = "【青禾】双11优惠券满300减50 拒收请回复R"
+
+
+def token_of(name: str) -> str:
+    return f"{name}'s token, long enough"
+
+
+_ADDRESSES = itertools.count(1)
+
+
+class World:
+    def __init__(self, folder: Path) -> None:
+        self.carrier = Carrier()
+        self.gate = Gate(
+            folder,
+            self.carrier.port,
+            [provider(name, port, token=hash_token(token_of(name))) for name, port in PORTS.items()],
+            people=[{"name": name, "token": hash_token(token_of(name)), "roles": roles} for name, roles in PEOPLE.items()],
+        )
+        self.gate.start()
+        places = console_places(self.gate.config)
+        asking = Asking(places, self.gate.config)
+        self.house = House(places.console, asking, Sampling(asking))
+        self.app = self.house.app()
+
+    def send(self, account: str, to: str, text: str) -> int:
+        """The status of its answer."""
+        with Raw(self.gate.port) as client:
+            assert client.bind(account).status == 0
+            body = message(PORTS[account].encode(), to.encode(), text.encode("utf-16-be"), data_coding=8)
+            return client.ask(pdu(SUBMIT_SM, 7, body)).status
+
+    def stop(self) -> None:
+        self.gate.stop()
+        self.carrier.stop()
+
+
+class Browser:
+    """Somebody at the console; ``client`` is Starlette's."""
+
+    def __init__(self, world: World, name: str = "", language: str = "zh", address: str = "") -> None:
+        """``address``: where it is; its own where nothing is said."""
+        at = address or f"2001:db8::{next(_ADDRESSES):x}"
+        self.client = TestClient(world.app, base_url="http://127.0.0.1:9107", follow_redirects=False, client=(at, 50_000))
+        self.client.cookies.set("gate106-language", language)
+        if name:
+            answer = self.log_in(name, token_of(name))
+            assert answer.status_code == 303, answer.text
+
+    def log_in(self, name: str, token: str, **more: str) -> Any:
+        mark = hidden(self.client.get("/login").text, "mark")
+        return self.client.post("/login", data={"name": name, "token": token, "mark": mark, **more})
+
+    def get(self, path: str, **query: str) -> Any:
+        return self.client.get(path, params=query or None)
+
+    def part(self, path: str, **query: str) -> Any:
+        """As htmx asks."""
+        return self.client.get(path, params=query or None, headers={"HX-Request": "true"})
+
+    @property
+    def csrf(self) -> str:
+        return hidden(self.client.get("/", follow_redirects=True).text, "csrf")
+
+    def post(self, path: str, files: Any = None, **form: str) -> Any:
+        """With the session's own mark, as its forms send it."""
+        return self.client.post(path, data={"csrf": self.csrf, **form}, files=files)
+
+
+def hidden(html: str, name: str) -> str:
+    found = re.search(f'name="{name}" value="([^"]+)"', html)
+    assert found is not None, html
+    return found[1]
