@@ -171,7 +171,9 @@ def rules(tmp_path: Path) -> Path:
 
 WHEN = table(section(RULES, "`when`"), "key")
 LIMIT = section(RULES, "`limit`")
-SETTINGS_BLOCKS = [block for block in blocks("yaml") if keys_of(block) & {"store", "http", "retention", "smpp", "people", "console"}]
+SETTINGS_BLOCKS = [
+    block for block in blocks("yaml") if keys_of(block) & {"store", "http", "retention", "smpp", "people", "console"}
+]
 SCRAPE_BLOCKS = [block for block in blocks("yaml") if "scrape_configs" in keys_of(block)]
 RULE_BLOCKS = [block for block in blocks("yaml") if block not in SETTINGS_BLOCKS + SCRAPE_BLOCKS]
 

@@ -11,9 +11,18 @@ from pathlib import Path
 
 import yaml
 
+from proxy.evidence import words as paper
+from proxy.policy.spoken import WORDS
+
 LANGUAGES = ("zh", "en")
 """The first is spoken where nobody chose."""
 SHARED = Path(__file__).parent / "templates" / "shared.yaml"
+
+CLOSED: Mapping[str, Mapping[str, str]] = {
+    "answer": paper.ANSWERS, "case": paper.CASES, "consent": paper.CONSENTS, "penalty": paper.PENALTIES, "reason": paper.REASONS,
+    "receipt": paper.RECEIPTS, "scope": paper.SCOPES, "step": paper.STEPS,
+}  # fmt: skip
+"""Lists of the gate's own words, in Chinese as they stand on paper; in English each is its own word."""
 
 Words = Mapping[str, Mapping[str, str]]
 
@@ -40,8 +49,12 @@ class Speech:
         return text.format(**values) if values else text
 
     def of(self, kind: str, word: str) -> str:
-        """A word of the gate's (``verdict``, ``reject``) as people say it; as it stands where nobody has put it into words."""
-        return self._found(f"{kind}.{word}") or word
+        """A word of the gate's (``verdict``, ``reject``) as people say it: ``kind.word`` of the files, else of CLOSED, else what rules call it
+        in Chinese; as it stands where nobody has put it into words."""
+        found = self._found(f"{kind}.{word}")
+        if found is not None or self.language != "zh":
+            return found or word
+        return CLOSED.get(kind, {}).get(word) or WORDS.get(word, word)
 
     def _found(self, name: str) -> str | None:
         for words in self._words:

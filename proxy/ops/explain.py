@@ -20,7 +20,7 @@ from proxy.yamlfile import unknown
 
 TEXT_MAX = 20 * 153
 """Characters: a message has at most 20 parts."""
-ROWS_A_LINE = 200
+ROWS_A_LINE = 100
 """Rules told in one line of the answer."""
 JSON = "json"
 

@@ -25,7 +25,7 @@ from .plan import Rule
 from .reading import Page
 from .registry import HASH
 from .ruleset import RuleSet
-from .spoken import AND, FIELDS, OR, THEN, Said, any_of, as_written, both, joined, term
+from .spoken import AND, FIELDS, OR, THEN, Said, any_of, as_written, both, in_language, joined, term
 from .standing import Standing
 
 WORDS_SHOWN = 10  # of those found in a text
@@ -42,6 +42,14 @@ class Part:
     why: Said
     change: Said
     """Of a rule that objects: what would have to change for it not to."""
+
+    def as_dict(self) -> dict[str, str]:
+        """In English, and in Chinese what differs: whoever reads JSON may show it to people."""
+        return {
+            "rule": self.rule, "say": self.say, "mode": self.mode, "says": str(self.says), "why": str(self.why),
+            "change": str(self.change), "says_zh": in_language(self.says, "zh"), "why_zh": in_language(self.why, "zh"),
+            "change_zh": in_language(self.change, "zh"),
+        }  # fmt: skip
 
 
 @about_people
@@ -79,7 +87,7 @@ class Explanation:
                 (moments.local(again) for b in verdict.breaches if (again := b.again(self.number)) and b.rule == verdict.rule),
                 None,
             ),
-            "rules": [{"rule": p.rule, "say": p.say, "mode": p.mode, "says": p.says, "why": p.why} for p in self.parts],
+            "rules": [part.as_dict() for part in self.parts],
         }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.responses import Response
 
 from proxy.console.page import Page, Visit
-from proxy.console.sampling import VERDICTS, Sampling, sums
+from proxy.console.sampling import MINUTE_S, VERDICTS, Sampling, sums
 from proxy.policy import moments
 from proxy.roles import Permission
 
@@ -57,10 +57,9 @@ def figures(sampling: Sampling) -> dict[str, Any]:
         "per_s": sampling.per_s,
         "rate": [sum(one.per_s.values()) for one in recent],
         "refused": [one.per_s["reject"] + one.per_s["defer"] for one in recent],
-        "minutes": [
-            (moments.local(one.at)[11:16], [(verdict, one.counted[verdict]) for verdict in VERDICTS])
-            for one in list(sampling.minutes)[-COLUMNS:]
-        ],
+        "minutes": _minutes(sampling, now["at"]),
+        "peak": max((sum(one.per_s.values()) for one in recent), default=0.0),
+        "allowed": [one.per_s["allow"] for one in recent],
         "providers": [_provider(*row) for row in now["providers"][:ROWS]],
         "rules": now["rules"][:ROWS],
         "shadow": now["shadow"][:ROWS],
@@ -68,6 +67,13 @@ def figures(sampling: Sampling) -> dict[str, Any]:
         "links_up": sum(up for _, up, _, _ in now["links"]),
         "links_all": sum(slots for _, _, slots, _ in now["links"]),
     }
+
+
+def _minutes(sampling: Sampling, now: float) -> list[tuple[str, list[tuple[str, float]]]]:
+    """The last hour, minutes without a word included: a column keeps its place."""
+    known, last = {one.at: one.counted for one in sampling.minutes}, now // MINUTE_S * MINUTE_S
+    hour = [last - MINUTE_S * back for back in reversed(range(COLUMNS))]
+    return [(moments.local(at)[11:16], [(verdict, known.get(at, {}).get(verdict, 0.0)) for verdict in VERDICTS]) for at in hour]
 
 
 def _provider(name: str, verdicts: dict[str, int], binds: int) -> dict[str, Any]:

@@ -33,7 +33,7 @@
       return;
     }
     const button = event.submitter;
-    if (button && event.target.method === "post") {
+    if (button && event.target.method === "post" && !("keeps" in event.target.dataset)) { // a download leaves the page as it is
       window.setTimeout(function () { button.disabled = true; }, 0); // a double click is one
     }
   }, true);
