@@ -11,6 +11,7 @@ the gate's loop must not be held for one.
     pages/       one page each: today.py, today.html beside it, today.yaml with its words: THE FILE NAME IS THE REGISTRATION
     asking.py    the ways to the gate: commands, programs of the command line, a provider's own HTTP
     app.py       pages, login and files as one application     sessions.py   who is logged in
+    nursery.py   programs that begin at once
     login.py     who says who they are                         guarding.py   what holds for every request: hosts, headers, bounds
     words.py     every word in both languages                  render.py     templates (Jinja2, escaped), moments, numbers
     sampling.py  counters over time                            figures.py    small charts as SVG

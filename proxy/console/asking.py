@@ -15,9 +15,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +22,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from proxy.config import ConsolePlaces
-from proxy.ops.client import TOKEN, CannotAsk, Conversation
+from proxy.console.nursery import OUT_BYTES_MAX, CannotStart, Nursery, TookTooLong
+from proxy.ops.client import CannotAsk, Conversation
 
 __all__ = ["Asking", "CannotAsk", "Ran"]
 
@@ -35,8 +33,6 @@ PROGRAMS_AT_ONCE = 2
 RUN_S = 25.0
 """Less than an answer may take."""
 OWN_S = 28.0
-OUT_BYTES_MAX = 16 * 1024 * 1024
-NICE = 10
 
 T = TypeVar("T")
 
@@ -57,6 +53,7 @@ class Asking:
         self._places, self._config = places, config
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="asking")
         self._programs = asyncio.Semaphore(PROGRAMS_AT_ONCE)
+        self._nursery = Nursery()
 
     async def ask(self, token: str, command: str, **args: Any) -> dict[str, Any]:
         """Its answer; arguments that are None are left out."""
@@ -86,22 +83,15 @@ class Asking:
             return await asyncio.to_thread(self._run, token, argv, within_s, fine)
 
     def _run(self, token: str, argv: tuple[str, ...], within_s: float, fine: tuple[int, ...]) -> Ran:
-        command = [sys.executable, "-m", "proxy", *argv, "--config", str(self._config)]
-        env = {**os.environ, TOKEN: token, "NO_COLOR": "1"}
         try:
-            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)  # noqa: S603 # our own program, and no shell
-        except (OSError, ValueError) as error:
+            code, out, said = self._nursery.run([*argv, "--config", str(self._config)], token, within_s)
+        except TookTooLong:
+            raise CannotAsk(f"it took longer than {within_s:g} s: ask for less at a time") from None
+        except CannotStart as error:
             raise CannotAsk(str(error)) from None
-        with child:
-            os.setpriority(os.PRIO_PROCESS, child.pid, NICE)
-            try:
-                out, said = child.communicate(timeout=within_s)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                raise CannotAsk(f"it took longer than {within_s:g} s: ask for less at a time") from None
-        if child.returncode not in fine or len(out) > OUT_BYTES_MAX:
-            raise CannotAsk(said.decode("utf-8", "replace").strip().removeprefix("gate106: ") or "it ended without a word")
-        return Ran(child.returncode, out)
+        if code not in fine:
+            raise CannotAsk(said.strip().removeprefix("gate106: ") or "it ended without a word")
+        return Ran(code, out)
 
     async def own(self, token: str, path: str, **query: str) -> dict[str, Any]:
         """JSON of the gate's HTTP, by the provider's token."""
@@ -125,7 +115,12 @@ class Asking:
             raise CannotAsk(_wrong(said))
         return said
 
+    def warm(self) -> None:
+        """Programs can begin at once from now on."""
+        self._nursery.warm()
+
     def close(self) -> None:
+        self._nursery.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

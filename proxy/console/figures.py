@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html import escape
 
 WIDTH, HEIGHT = 240, 48
-WIDE, HIGH, BELOW = 720, 140, 22
+WIDE, HIGH, BELOW = 960, 150, 24
 NAMED_MAX = 12
 
 
@@ -48,7 +48,8 @@ def columns(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], title: str)
                 body.append(f'<rect class="{escape(kind)}" {place_of}/>')
         body.append("</g>")
         if place % every == 0:
-            body.append(f'<text x="{x + room / 2:.1f}" y="{HIGH + 15}">{escape(name)}</text>')
+            kind = "second" if place // every % 2 else "first"  # on a phone there is room for half of them
+            body.append(f'<text class="{kind}" x="{x + room / 2:.1f}" y="{HIGH + 17}">{escape(name)}</text>')
     return _svg("columns", WIDE, HIGH + BELOW, title, "".join(body))
 
 

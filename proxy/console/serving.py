@@ -54,6 +54,7 @@ async def _serve(config: Path, tied: bool) -> None:
         port = await listener.start(*places.console.listen)
     except OSError as error:
         raise CannotServe(error) from None
+    asking.warm()
     log.info("console open", port=port)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -48,8 +48,8 @@ class World:
         )
         self.gate.start()
         places = console_places(self.gate.config)
-        asking = Asking(places, self.gate.config)
-        self.house = House(places.console, asking, Sampling(asking))
+        self.asking = Asking(places, self.gate.config)
+        self.house = House(places.console, self.asking, Sampling(self.asking))
         self.app = self.house.app()
 
     def send(self, account: str, to: str, text: str) -> int:
@@ -60,6 +60,7 @@ class World:
             return client.ask(pdu(SUBMIT_SM, 7, body)).status
 
     def stop(self) -> None:
+        self.asking.close()
         self.gate.stop()
         self.carrier.stop()
 

@@ -1,0 +1,197 @@
+"""nursery: programs of the command line begin as copies of a process that has imported what they need: a start takes some milliseconds
+instead of more than a second, in which a page would wait.
+
+In: a command line, whose token, two files, from the console. Out: a process of its own, its number, then how it ended. Never: anything but the
+import done before the copy: no file read, no thread, no loop; two programs in one process.
+
+    console ── command line, files ──▶ the one that has imported ── fork ▶ minder ── fork ▶ the program
+            ◀────────────── its number; its exit code ────────────────────┘
+
+The minder waits for the program, as whoever starts one must, and keeps its number from being given to another until the console has heard.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from typing import NoReturn
+
+from proxy.ops.client import TOKEN
+
+REQUEST_BYTES_MAX = 128 * 1024
+OUT_BYTES_MAX = 16 * 1024 * 1024
+ERROR_BYTES_MAX = 4096
+NICE = 10
+COMMANDS = "proxy.__main__"
+"""By name: what is up there is another program, which is started and not called."""
+IMPORTS = (
+    COMMANDS, "proxy.archive.finding", "proxy.archive.looked", "proxy.backtest.inquest", "proxy.backtest.retold", "proxy.policy.check",
+    "proxy.cli.case_search", "proxy.evidence.paper", "proxy.report.sheet", "proxy.config", "proxy.ops.client",
+)  # fmt: skip
+"""What the programs behind pages import when they are called."""
+_NUMBER = struct.Struct(">i")
+
+
+class TookTooLong(Exception):
+    """A program was ended because of its time."""
+
+
+class CannotStart(Exception):
+    """No program can be started; the text says why."""
+
+
+# -- in the console
+
+
+class Nursery:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._mine: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self, argv: Sequence[str], token: str, within_s: float) -> tuple[int, bytes, str]:
+        """(exit code, what it said, its errors). TookTooLong, CannotStart."""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+            code = self._to_its_end({"argv": list(argv), "token": token}, out.fileno(), errors.fileno(), within_s)
+            out.seek(0)
+            errors.seek(0)
+            return code, out.read(OUT_BYTES_MAX), errors.read(ERROR_BYTES_MAX).decode("utf-8", "replace")
+
+    def _to_its_end(self, request: dict[str, object], out: int, errors: int, within_s: float) -> int:
+        told, theirs = socket.socketpair()
+        with told:
+            with theirs:
+                self._ask(json.dumps(request).encode(), [out, errors, theirs.fileno()])
+            try:
+                told.settimeout(within_s)
+                pid = _NUMBER.unpack(_heard(told))[0]
+                try:
+                    return int(_NUMBER.unpack(_heard(told))[0])
+                except TimeoutError:
+                    os.kill(pid, signal.SIGKILL)  # it is still its number: the minder has not let go of it
+                    raise TookTooLong from None
+            except (OSError, struct.error) as error:
+                raise CannotStart(f"a program could not be started: {error}") from None
+
+    def _ask(self, request: bytes, files: list[int]) -> None:
+        if len(request) > REQUEST_BYTES_MAX:
+            raise CannotStart("the command line is too long")
+        with self._lock:
+            for _ in range(2):  # once more, where the one that has imported has died
+                try:
+                    socket.send_fds(self._alive(), [request], files)
+                    return
+                except OSError:
+                    self._end()
+        raise CannotStart("programs cannot be started: memory or processes are used up")
+
+    def _alive(self) -> socket.socket:
+        if self._mine is None:
+            mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * REQUEST_BYTES_MAX)
+            with theirs:
+                command = [sys.executable, "-m", "proxy.console.nursery", str(theirs.fileno())]
+                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])  # noqa: S603 # our own
+            self._mine = mine
+        return self._mine
+
+    def warm(self) -> None:
+        """Begin before anybody asks."""
+        with self._lock, contextlib.suppress(OSError):
+            self._alive()
+
+    def close(self) -> None:
+        with self._lock:
+            self._end()
+
+    def _end(self) -> None:
+        if self._mine is not None:
+            self._mine.close()
+            self._mine = None
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+
+
+def _heard(told: socket.socket) -> bytes:
+    """One number; struct.error in its reader where nothing more comes."""
+    return told.recv(_NUMBER.size, socket.MSG_WAITALL)
+
+
+# -- on the other side
+
+
+def main() -> None:
+    """Copies itself for each request, until the console is gone."""
+    from proxy import private  # noqa: PLC0415 # as all of it: only this side of the file needs it
+
+    private.hold_memory()
+    os.nice(NICE)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in IMPORTS:
+        importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for minders
+    with socket.socket(fileno=int(sys.argv[1])) as requests:
+        while True:
+            asked, files, _, _ = socket.recv_fds(requests, REQUEST_BYTES_MAX, 3)
+            if not asked:
+                return
+            if os.fork() == 0:
+                requests.close()
+                _mind(json.loads(asked), *files)
+            for file in files:
+                os.close(file)
+
+
+def _mind(asked: dict[str, object], out: int, errors: int, told: int) -> NoReturn:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    program = os.fork()
+    if not program:
+        os.close(told)
+        _be(asked, out, errors)
+    with contextlib.suppress(OSError):
+        os.write(told, _NUMBER.pack(program))
+        done = os.waitid(os.P_PID, program, os.WEXITED | os.WNOWAIT)
+        code = done.si_status if done is not None and done.si_code == os.CLD_EXITED else -1
+        os.write(told, _NUMBER.pack(code))
+        os.read(told, 1)  # the console has let go
+    os._exit(0)
+
+
+def _be(asked: dict[str, object], out: int, errors: int) -> NoReturn:
+    gate = importlib.import_module(COMMANDS)  # long since
+    code = 1
+    try:
+        os.dup2(out, 1)
+        os.dup2(errors, 2)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.environ[TOKEN] = str(asked["token"])
+        os.environ["NO_COLOR"] = "1"
+        sys.modules["__main__"] = gate  # which names the program in its usage
+        sys.argv = ["gate106", *asked["argv"]]  # type: ignore[misc]
+        gate.main()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+    except BaseException as error:  # noqa: BLE001 # there is nobody above us; what it quotes may be a stranger's
+        print(f"it failed inside ({type(error).__name__}): a fault of gate106, please report it", file=sys.stderr)  # noqa: T201
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
