@@ -13,6 +13,7 @@ The minder waits for the program, as whoever starts one must, and keeps its numb
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -25,6 +26,8 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from typing import NoReturn
+
+import typer.main
 
 from proxy.ops.client import TOKEN
 
@@ -141,6 +144,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in IMPORTS:
         importlib.import_module(name)
+    typer.main.get_command(importlib.import_module(COMMANDS).app)  # which imports more
+    gc.freeze()  # the collector of a copy walks nothing that is shared
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for minders
     with socket.socket(fileno=int(sys.argv[1])) as requests:
         while True:
