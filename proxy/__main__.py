@@ -136,7 +136,12 @@ def serve(
 @app.command(epilog="Example: gate106 demo --seconds 30")
 def demo(
     seconds: Annotated[float, typer.Option(min=5, max=3600, help="How long traffic runs.")] = 30.0,
-    keep: Annotated[bool, typer.Option(help="Keep the folder with settings, journal and state.")] = False,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            help="Leave the gate and its console up afterwards, until Ctrl-C, and the folder with settings, journal and state."
+        ),
+    ] = False,
 ) -> None:
     """双11 in a minute: simulated carrier and providers over real SMPP on loopback; ends with a reconciled table."""
     from proxy.sim import demo as scenario

@@ -26,7 +26,8 @@ WELL_S = 30.0
 STOP_S = 2.0
 NICE = 10
 """Messages first, where both want a core."""
-WORDS_MAX = 300
+WORDS_MAX = 1000
+"""Of what it said last: bytes."""
 
 
 class Console:
@@ -55,12 +56,12 @@ class Console:
         """One process, to its end."""
         try:
             self._process = await asyncio.to_thread(self._begin)
-            _, said = await asyncio.to_thread(self._process.communicate)
+            said = await asyncio.to_thread(_its_end, self._process)
         except OSError as error:
             self.failed = str(error)
             return
         lines = said.decode("utf-8", "replace").strip().splitlines()
-        last = lines[-1].removeprefix("gate106: ")[:WORDS_MAX] if lines else ""
+        last = lines[-1].removeprefix("gate106: ") if lines else ""
         self.failed = last or f"it ended with {self._process.returncode}"
         self._process = None
 
@@ -84,3 +85,16 @@ class Console:
     def notes(self) -> list[str]:
         """For /readyz."""
         return [f"console: it does not stay up: {self.failed}"] if self.failed and self._process is None else []
+
+
+def _its_end(process: subprocess.Popen[bytes]) -> bytes:
+    """Waits for it; what it said last on standard error. Its standard input stays open until then."""
+    assert process.stderr is not None
+    said = b""
+    while more := process.stderr.read1(WORDS_MAX):
+        said = (said + more)[-WORDS_MAX:]
+    process.wait()
+    assert process.stdin is not None
+    process.stdin.close()
+    process.stderr.close()
+    return said

@@ -32,7 +32,8 @@ from smpplib import exceptions
 
 from proxy.sim import closing, measure
 from proxy.sim.carrier import Carrier, Conduct
-from proxy.sim.gate import CHINA, KEY, CarrierSide, Gate, GateFailed, copy_rules, write_settings
+from proxy.sim.desk import Desk
+from proxy.sim.gate import CHINA, KEY, CarrierSide, Gate, GateFailed, copy_rules, free_port, write_settings
 from proxy.sim.provider import SimProvider
 from proxy.sim.reconcile import Difference, Witnesses, reconcile
 from proxy.sim.scenario import CARRIER_TPS, OUTAGE_S, RESPONSE_S, Reply, Scenario, scenario
@@ -126,12 +127,25 @@ def demo(seconds: float, keep: bool) -> int:
         sys.stdout.reconfigure(errors="replace")  # 双11 on a terminal or in a log that knows no Chinese
     console = Console()
     with interruptible():
-        return stage(console, seconds, keep)
+        return stage(console, seconds, keep, stay=_until_interrupted if keep else None)
 
 
-def stage(console: Console, seconds: float, keep: bool, watch: Callable[[Gate], None] | None = None) -> int:
+def _until_interrupted() -> None:
+    with contextlib.suppress(Interrupted):
+        while True:
+            signal.pause()
+
+
+def stage(
+    console: Console,
+    seconds: float,
+    keep: bool,
+    watch: Callable[[Gate], None] | None = None,
+    stay: Callable[[], None] | None = None,
+) -> int:
     """Builds the world, plays, concludes, and leaves nothing behind but, if asked or if something is wrong, the folder. ``watch`` is
-    told of the gate before the traffic begins: for whoever wants to read its /metrics meanwhile."""
+    told of the gate before the traffic begins: for whoever wants to read its /metrics meanwhile. ``stay`` is called when all is told, with
+    the gate up again: for whoever wants to look around in the console."""
     folder = Path(tempfile.mkdtemp(prefix="gate106-demo-"))
     cast = scenario(seconds, SEED, datetime.now(CHINA))
     carrier = CarrierThread(cast.conduct)
@@ -139,16 +153,21 @@ def stage(console: Console, seconds: float, keep: bool, watch: Callable[[Gate], 
     try:
         rules = copy_rules(folder / "rules", datetime.now(CHINA), cast.ports)
         side = CarrierSide(carrier.start(), links=2, window=64, tps=CARRIER_TPS, more={"receipt_id": "dec"})
-        settings = write_settings(
-            folder, [side], [actor.settings for actor in cast.actors], response_s=RESPONSE_S, rules=rules, sealed=True
-        )
+        desk = Desk.opened(free_port(), [actor.name for actor in cast.actors])
+        sides = [actor.settings for actor in cast.actors]
+        settings = write_settings(folder, [side], sides, response_s=RESPONSE_S, rules=rules, sealed=True, desk=desk)
         gate = Gate(folder, *settings)
         gate.start()
         if watch is not None:
             watch(gate)
+        _tell(console, desk.lines(everybody=False))
         witnesses, differences = play(console, cast, carrier, gate, seconds)
         good = closing.conclude(console, witnesses, differences, seconds)
         keep = keep or not good
+        if stay is not None:
+            gate.start()
+            _tell(console, [*desk.lines(everybody=True), "the gate is up again, with all that was sent; Ctrl-C ends it"])
+            stay()
         return 0 if good else 1
     except Interrupted as interrupted:
         console.print("gate106 demo: interrupted", style="red")
@@ -162,10 +181,14 @@ def stage(console: Console, seconds: float, keep: bool, watch: Callable[[Gate], 
             gate.kill()
         carrier.stop()
         if keep:
-            said = f"settings, journal, state and the gate's log are in {folder}"
-            console.print(said, markup=False, highlight=False, soft_wrap=True)
+            _tell(console, [f"settings, journal, state and the gate's log are in {folder}"])
         else:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tell(console: Console, lines: Sequence[str]) -> None:
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def play(

@@ -31,6 +31,7 @@ from proxy.desk.sealing import make
 from proxy.message import Category
 from proxy.shipped import shipped
 from proxy.sim import measure
+from proxy.sim.desk import Desk
 
 CHINA = ZoneInfo("Asia/Shanghai")
 KEY = "journal.key"
@@ -121,11 +122,12 @@ def write_settings(
     rules: Path | None = None,
     sealed: bool = False,
     store: str = "",
+    desk: Desk | None = None,
 ) -> tuple[Path, int, int]:
     """Writes ``gate106.yaml`` into the folder, and the key that its journal is sealed with; returns (its path, the SMPP port, the HTTP port).
-    JSON is YAML. ``store``: the URL of a shared one instead of the embedded."""
+    ``store``: the URL of a shared one instead of the embedded. ``desk``: who may open a console. JSON is YAML."""
     smpp, http = free_port(), free_port()
-    settings = {
+    settings: dict[str, Any] = {
         "smpp": {"listen": f"127.0.0.1:{smpp}"},
         "http": {"listen": f"127.0.0.1:{http}"},
         "store": f"sqlite://{folder / 'state.db'}",
@@ -138,6 +140,8 @@ def write_settings(
     }
     if store:
         settings |= {"store": store, "shared": {"secret": SECRET}}
+    if desk is not None:
+        settings |= desk.settings(settings["providers"])
     if sealed:
         make(folder / KEY)
         settings["sealing"] = {"keys": [KEY]}

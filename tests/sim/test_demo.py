@@ -2,6 +2,7 @@
 
 import copy
 import io
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
+import httpx2
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
@@ -31,6 +33,7 @@ from proxy.sim import closing, demo, gate, measure, scenario, view
 from proxy.sim.carrier import Carrier
 from proxy.sim.provider import SimProvider
 from proxy.sim.reconcile import reconcile
+from tests.e2e.waiting import until
 
 SECONDS = 5  # the least the command takes
 PLAY = demo.play
@@ -45,8 +48,20 @@ class Run:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(tempfile, "tempdir", str(folder))
             patch.setattr(demo, "play", self._play)
-            self.code = demo.stage(self.console, SECONDS, keep=True)
+            self.code = demo.stage(self.console, SECONDS, keep=True, stay=self._look)
         self.text = self.out.getvalue()
+
+    def _look(self):
+        """At the console, as somebody with one of the logins that were told."""
+        text = self.out.getvalue()
+        address, token = (
+            re.findall(r"console: (\S+)$", text, re.MULTILINE)[-1],
+            re.findall(r"^  li +(\S+) ", text, re.MULTILINE)[0],
+        )
+        with httpx2.Client(base_url=address, timeout=30, follow_redirects=True) as client:
+            until(lambda: answers(client), lambda: text)
+            mark = re.findall(r'name="mark" value="([^"]+)"', client.get("/login").text)[0]
+            self.page = client.post("/login", data={"name": "li", "token": token, "mark": mark}).text
 
     def _play(self, console, cast, *others):
         self.owners = cast.owners
@@ -70,6 +85,14 @@ def run(another, tmp_path_factory):
     return Run(tmp_path_factory.mktemp("demo"))
 
 
+def answers(client):
+    """Whether the console is up: it starts beside the gate."""
+    try:
+        return client.get("/login").status_code == 200
+    except httpx2.ConnectError:
+        return False
+
+
 def gates():
     """Gate processes of demos that live now."""
     found = []
@@ -91,6 +114,11 @@ def test_the_shortest_demo_reconciles_without_a_terminal_and_keeps_its_folder_if
     kept = Path(lines[-1].rpartition(" ")[2])
     assert (kept / "journal").is_dir()
     assert not [said for said in gates() if str(kept).encode() in said]
+
+
+def test_whoever_asks_it_to_keep_finds_the_console_up_with_the_logins_that_were_told(run):
+    assert "<b>li</b>" in run.page
+    assert "admin" in run.text
 
 
 def test_its_journal_judged_again_by_the_same_rules_gives_no_difference(run):
@@ -220,15 +248,19 @@ def test_a_reason_that_did_not_occur_is_a_failure_too(run):
 
 def test_an_interruption_ends_it_with_130_and_leaves_no_process_and_no_folder(another):
     process, folder = another
+    assert b"console: http://127.0.0.1:" in process.stdout.readline()
     assert b"traffic" in process.stdout.readline()
     born = measure.descendants(process.pid)
-    assert len(born) == 2
+    assert len(born) >= 2
     process.send_signal(signal.SIGINT)
     said, complaint = process.communicate(timeout=20)
     assert process.returncode == 130
     assert b"interrupted" in said
     assert b"Traceback" not in complaint
-    assert not [pid for pid in born if Path(f"/proc/{pid}").exists()]
+    until(
+        lambda: not [pid for pid in born if Path(f"/proc/{pid}").exists()],
+        lambda: "all gone; the console sees that the gate is",
+    )
     assert list(folder.iterdir()) == []
 
 
