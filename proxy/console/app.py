@@ -12,7 +12,7 @@ import pkgutil
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import structlog
 from starlette.applications import Starlette
@@ -288,15 +288,8 @@ def _bounded(receive: Receive, most: int) -> Receive:
 
 def _own_path(path: str) -> str:
     """Where to go next, if it is on this site; else the front page."""
-    parts = urlsplit(path)
-    ours = (
-        path.startswith("/")
-        and not path.startswith(("//", "/\\"))
-        and not parts.scheme
-        and not parts.netloc
-        and path.isprintable()
-    )
-    return path if ours and "\\" not in path else "/"
+    ours = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if ours else "/"
 
 
 def _is(expected: str, given: str) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from proxy.shown import plain
+
 WIDTH, HEIGHT = 240, 48
 WIDE, HIGH, BELOW = 960, 150, 24
 NAMED_MAX = 12
@@ -38,7 +40,7 @@ def columns(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], title: str)
     body = [f'<line class="axis" x1="0" x2="{WIDE}" y1="{HIGH}" y2="{HIGH}"/>']
     for place, (name, parts) in enumerate(rows):
         x, y = place * room, float(HIGH)
-        said = escape(f"{name}: " + ", ".join(f"{number:,.0f}" for _, number in parts))
+        said = _text(f"{name}: " + ", ".join(f"{number:,.0f}" for _, number in parts))
         body.append(f"<g><title>{said}</title>")
         for kind, number in parts:
             high = number / top * (HIGH - 8)
@@ -49,7 +51,7 @@ def columns(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], title: str)
         body.append("</g>")
         if place % every == 0:
             kind = "second" if place // every % 2 else "first"  # on a phone there is room for half of them
-            body.append(f'<text class="{kind}" x="{x + room / 2:.1f}" y="{HIGH + 17}">{escape(name)}</text>')
+            body.append(f'<text class="{kind}" x="{x + room / 2:.1f}" y="{HIGH + 17}">{_text(name)}</text>')
     return _svg("columns", WIDE, HIGH + BELOW, title, "".join(body))
 
 
@@ -64,7 +66,11 @@ def bar(parts: Sequence[tuple[str, float]], whole: float, title: str) -> str:
     return _svg("bar", 100, 6, title, "".join(body), stretched=True)
 
 
+def _text(text: str) -> str:
+    return escape(plain(text, "�"), quote=True)
+
+
 def _svg(kind: str, width: int, height: int, title: str, body: str, stretched: bool = False) -> str:
     more = ' preserveAspectRatio="none"' if stretched or kind == "spark" else ""
-    label = escape(title, quote=True)
+    label = _text(title)
     return f'<svg class="{kind}" viewBox="0 0 {width} {height}"{more} role="img" aria-label="{label}">{body}</svg>'

@@ -8,6 +8,7 @@ nobody trusts.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -32,6 +33,7 @@ ALWAYS: Mapping[str, str] = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z.-]+)(?::[0-9]{1,5})?")
 HSTS = "max-age=31536000"
 
 
@@ -79,9 +81,10 @@ class Guarding:
 
     def _is_ours(self, host: str) -> bool:
         """Our own name, this machine, or an address: a name that others control can lead here, an address cannot be theirs."""
-        name = urlsplit(f"//{host}").hostname if host.isascii() and "@" not in host else None
-        if not name:
+        said = _HOST.fullmatch(host.lower())
+        if said is None:
             return False
+        name = said[1].removeprefix("[").removesuffix("]")
         if name == "localhost" or (self._origin and name == urlsplit(self._origin).hostname):
             return True
         try:

@@ -91,7 +91,7 @@ def _its_end(process: subprocess.Popen[bytes]) -> bytes:
     """Waits for it; what it said last on standard error. Its standard input stays open until then."""
     assert process.stderr is not None
     said = b""
-    while more := process.stderr.read1(WORDS_MAX):
+    while more := os.read(process.stderr.fileno(), WORDS_MAX):
         said = (said + more)[-WORDS_MAX:]
     process.wait()
     assert process.stdin is not None

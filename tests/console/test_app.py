@@ -183,7 +183,7 @@ def test_a_form_that_is_too_large_is_not_read(browser: Open) -> None:
 
 
 @pytest.mark.parametrize(
-    "to", ["//elsewhere.example", "https://elsewhere.example", "/\\elsewhere.example", "/\\/x", "elsewhere", "/a\nb", ""]
+    "to", ["//elsewhere.example", "https://elsewhere.example", "/\\elsewhere.example", "/\\/x", "//[", "elsewhere", "/a\nb", ""]
 )
 def test_after_a_login_nobody_is_led_elsewhere(to: str) -> None:
     assert _own_path(to) == "/"

@@ -16,6 +16,7 @@ from proxy.config import console_places
 from proxy.console.app import House
 from proxy.console.asking import Asking
 from proxy.console.sampling import Sampling
+from proxy.ops import client
 from proxy.ops.guard import hash_token
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider
@@ -58,6 +59,11 @@ class World:
             assert client.bind(account).status == 0
             body = message(PORTS[account].encode(), to.encode(), text.encode("utf-16-be"), data_coding=8)
             return client.ask(pdu(SUBMIT_SM, 7, body)).status
+
+    def ask(self, who: str, command: str, **args: Any) -> Any:
+        """What somebody does at the command line."""
+        with client.Conversation(self.gate.folder / "control.sock", command, args, token_of(who)) as talk:
+            return talk.answer()
 
     def stop(self) -> None:
         self.asking.close()

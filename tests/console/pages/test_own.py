@@ -1,0 +1,49 @@
+"""Own: a provider sees its refusals with what to do, what holds against it, and rules; nothing of another's, and no reason about a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.console.world import BOB, Browser, World
+
+Open = Callable[..., Browser]
+
+
+def test_it_sees_its_own_refusals_with_what_to_do_and_no_other_s(browser: Open) -> None:
+    jia, yi = browser("jia").part("/own/refusals").text, browser("yi").part("/own/refusals").text
+    assert f"{BOB[:3]}****{BOB[-4:]}" in jia
+    assert "该类短信不得发往该地区" in jia
+    assert BOB not in jia
+    assert "这一天没有被拒绝的短信" in yi
+
+
+def test_it_sees_no_page_of_the_desk(browser: Open) -> None:
+    here = browser("jia")
+    assert here.get("/").headers["location"] == "/own"
+    for path in ("/find", "/today/live"):
+        assert here.get(path).status_code == 403
+
+
+def test_nobody_of_the_desk_sees_it(browser: Open) -> None:
+    assert browser("song").get("/own").status_code == 403
+
+
+def test_a_stop_that_names_it_alone_is_told(world: World, browser: Open) -> None:
+    assert "目前没有针对您的" in browser("yi").get("/own").text
+    world.ask("chen", "stop", provider=["yi"], for_s=3600, why="投诉激增")
+    text = browser("yi").get("/own").text
+    assert "停发" in text
+    assert "投诉激增" in text
+    assert "投诉激增" not in browser("jia").get("/own").text
+
+
+def test_it_reads_the_rules_in_words(browser: Open) -> None:
+    text = browser("jia", "en").get("/own/rules").text
+    assert "北京归属地号码不得接收" in text
+    assert "Rules in force" in text
+
+
+def test_a_day_that_is_none_is_told_so(browser: Open) -> None:
+    answer = browser("jia").part("/own/refusals", day="yesterday")
+    assert answer.status_code == 409
+    assert "day: is not understood" in answer.text

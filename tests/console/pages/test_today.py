@@ -1,0 +1,44 @@
+"""Today: what the gate has counted is on the page, in both languages, for whoever may see how the gate does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.console.world import Browser, World
+
+Open = Callable[..., Browser]
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("zh", ["放行", "规则命中", "运营商链路"]), ("en", ["Allowed", "Rules that objected", "Carrier links"])],
+)
+def test_it_shows_what_the_gate_has_counted(language: str, words: list[str], world: World, browser: Open) -> None:
+    here = browser("wu", language)
+    world.house.sampling.now = {}
+    text = here.get("/").text
+    for said in (*words, "jia", "beijing-ban", "1 / 1"):
+        assert said in text, said
+    assert 'hx-trigger="every 2s"' in text
+
+
+def test_its_renewed_part_is_that_part_alone(browser: Open) -> None:
+    text = browser("wu").part("/today/live").text
+    assert text.lstrip().startswith('<div id="live"')
+    assert "<html" not in text
+
+
+def test_a_rule_s_name_is_no_markup(world: World, browser: Open) -> None:
+    sampling = world.house.sampling
+    browser("wu").get("/")
+    before = sampling.now
+    sampling.now = {**before, "rules": [["<b>x</b>\u202e", 3]], "sent_after_optout": 1}
+    try:
+        text = browser("wu").part("/today/live").text
+    finally:
+        sampling.now = before
+    assert "&lt;b&gt;x&lt;/b&gt;" in text
+    assert "\u202e" not in text
+    assert "tile bad" in text
