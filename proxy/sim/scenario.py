@@ -163,7 +163,7 @@ class _Stage:
         shuffled = rng.sample(people.PROVINCES, len(people.PROVINCES))
         self._provinces = cycle(shuffled)
         reached = [province for province in shuffled if province != "北京"]
-        self._targets = cycle([self._person(reached[place]) for place in range(max(3, int(seconds / 5)))])
+        self._targets = cycle([self._person(reached[place % len(reached)]) for place in range(max(3, int(seconds / 5)))])
         """People whom several shops write to in turn: they reach the cap."""
 
     def shop(self) -> Actor:

@@ -26,7 +26,7 @@ def test_the_scenario_is_the_same_for_a_seed_and_has_at_least_five_providers():
     assert len(first.actors) >= 5
 
 
-@pytest.mark.parametrize("seconds", [5, 30])
+@pytest.mark.parametrize("seconds", [5, 30, 600])
 def test_every_part_of_the_scenario_falls_into_its_time(seconds):
     cast = scenario(seconds, 1, NOON)
     for actor in cast.actors:
