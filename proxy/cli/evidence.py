@@ -140,6 +140,7 @@ def _packed(
     from proxy.archive.keys import Keys, KeysError
     from proxy.archive.manifest import ManifestError
     from proxy.backtest import retold
+    from proxy.cli.find import are_made_now
     from proxy.cli.sealed import disk_of
     from proxy.desk.journal import JournalError
     from proxy.desk.sealing import SealingError
@@ -150,7 +151,7 @@ def _packed(
 
     then = rules.get(found.verdict.revision)
     try:
-        keys = Keys(settings.archive.keys)
+        keys = Keys(settings.archive.keys, make=are_made_now(settings.archive.folder, journal))
         proof: Proof = prove(
             settings.archive.folder, disk_of(journal, settings.sealing), settings.node, found.meant.sequence, chain=chain
         )

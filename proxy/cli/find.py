@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -125,9 +126,17 @@ def keys_of(places: RestPlaces) -> Keys:
     from proxy.archive.keys import Keys, KeysError
 
     try:
-        return Keys(places.archive.keys)
+        return Keys(places.archive.keys, make=are_made_now(places.archive.folder, places.journal))
     except KeysError as error:
         fail(error)
+
+
+def are_made_now(archive: Path, journal: Path) -> bool:
+    """Whether keys that are missing may be made, as the first roll would: no table was made with others yet, and whoever the gate is makes
+    them. A gate that has just begun rolls nothing for an hour, and is asked all the same."""
+    from proxy.archive.manifest import nodes
+
+    return not nodes(archive) and journal.is_dir() and journal.stat().st_uid == os.geteuid()
 
 
 def look_through(places: RestPlaces, keys: Keys, question: Question, now: float, *, thorough: bool = False) -> Found:

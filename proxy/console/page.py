@@ -90,6 +90,12 @@ class Visit:
         """Whether htmx asks, for a part of the page."""
         return "hx-request" in self.request.headers
 
+    @property
+    def here(self) -> str:
+        """This page's address: where somebody who only changes the language comes back to."""
+        url = self.request.url
+        return f"{url.path}?{url.query}" if url.query and self.request.method == "GET" else url.path
+
     def path(self, name: str) -> str:
         """A value out of the path."""
         return str(self.request.path_params[name])

@@ -36,6 +36,18 @@ def looks(gate: Gate) -> list[operated.Operated]:
     return [operated.unpack_operated(one.body) for one in records if one.kind == entries.OPERATED]
 
 
+def test_a_gate_that_has_rolled_nothing_yet_is_asked_all_the_same_and_what_is_rolled_later_is_found_by_the_same_keys(
+    gate: Gate,
+) -> None:
+    with Raw(gate.port) as client:
+        assert client.bind("jia").status == 0
+        assert client.ask(pdu(SUBMIT_SM, 7, message(b"1069001", PERSON.encode(), b"hello there"))).status == 0
+    (hit,) = find(gate, "--to", PERSON)["messages"]
+    assert gate.stop() == 0
+    assert run("journal", "roll", "--config", gate.config).returncode == 0
+    assert find(gate, "--to", PERSON)["messages"][0]["id"] == hit["id"]
+
+
 def test_a_message_is_found_beside_a_running_gate_which_writes_down_who_asked(gate: Gate) -> None:
     with Raw(gate.port) as client:
         assert client.bind("jia").status == 0

@@ -16,7 +16,7 @@ from typing import Any
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from proxy.console.asking import CannotAsk, Ran
+from proxy.console.asking import Ran
 from proxy.console.page import Page, Visit
 from proxy.ops.client import Conversation
 from proxy.policy import moments
@@ -28,7 +28,6 @@ FIELDS = ("to", "at", "within", "from", "text", "signature", "provider", "verdic
 WITHIN = ("10m", "1h", "6h", "1d", "30d")
 LIMIT = 50
 PACK_S = 28.0
-NO_KEYS = "gate106 journal roll"
 OBJECTS = ("refuses", "would refuse", "defers", "would defer", "exempts")
 """What a rule says that had a part in it."""
 UNTIL = ("30d", "180d", "")
@@ -44,7 +43,7 @@ async def show(visit: Visit) -> Response:
 async def found(visit: Visit) -> Response:
     given = asked(visit.query)
     argv = [f"--{name}={value}" for name, value in given.items() if value and (name != "within" or given["at"])]
-    ran = await _read(visit, "find", *argv, f"--limit={LIMIT}", "--json")
+    ran = await visit.run("find", *argv, f"--limit={LIMIT}", "--json")
     return visit.part("found", limit=LIMIT, **ran.json)
 
 
@@ -139,17 +138,6 @@ def asked(query: QueryParams) -> dict[str, str]:
     found["at"] = found["at"].replace("T", " ")
     found["within"] = found["within"] if found["within"] in WITHIN else WITHIN[0]
     return found
-
-
-async def _read(visit: Visit, *argv: str) -> Ran:
-    """A program that reads the journal at rest. Its keys are made with the first tables, which a gate that has just begun has not made yet."""
-    try:
-        return await visit.run(*argv)
-    except CannotAsk as error:
-        if NO_KEYS not in str(error):
-            raise
-    await visit.run("journal", "roll", "--gently", "--json")
-    return await visit.run(*argv)
 
 
 async def _explained(visit: Visit, *more: str) -> Ran:
