@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from proxy.console.asking import Ran
 from proxy.console.page import Page, Visit
+from proxy.number import NotARecipient, recipient_of
 from proxy.ops.client import Conversation
 from proxy.policy import moments
 from proxy.roles import Permission
@@ -42,6 +43,11 @@ async def show(visit: Visit) -> Response:
 @page.get("found")
 async def found(visit: Visit) -> Response:
     given = asked(visit.query)
+    if given["to"]:
+        try:
+            recipient_of(given["to"])
+        except NotARecipient:
+            return visit.part("problem", "problem.html", 400, why=visit.t("bad_number"))
     argv = [f"--{name}={value}" for name, value in given.items() if value and (name != "within" or given["at"])]
     ran = await visit.run("find", *argv, f"--limit={LIMIT}", "--json")
     return visit.part("found", limit=LIMIT, **ran.json)

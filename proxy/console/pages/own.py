@@ -35,7 +35,15 @@ async def refusals(visit: Visit) -> Response:
 
 @page.get("rules")
 async def rules(visit: Visit) -> Response:
-    return visit.render("own_rules.html", **await visit.own("/provider/rules"))
+    told = await visit.own("/provider/rules")
+    changes = [{"at": one["at"], "rules": [_changed(said) for said in one["rules"]]} for one in told["changes"]]
+    return visit.render("own_rules.html", rules=told["rules"], changes=changes)
+
+
+def _changed(said: str) -> tuple[str, str]:
+    """``rule daily-cap: added`` → (daily-cap, added)."""
+    rule, _, what = said.removeprefix("rule ").partition(": ")
+    return rule, what
 
 
 def _day(visit: Visit) -> str:

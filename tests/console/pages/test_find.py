@@ -56,7 +56,8 @@ def test_a_question_that_is_none_says_what_is_missing(browser: Open) -> None:
     answer = browser("chen").part("/find/found")
     assert answer.status_code == 409
     assert "say what is looked for" in answer.text
-    assert "NotARecipient" not in browser("chen").part("/find/found", to="no number").text
+    answer = browser("chen").part("/find/found", to="no number")
+    assert (answer.status_code, "这不是有效的手机号码" in answer.text) == (400, True)
 
 
 def test_a_viewer_finds_nobody(browser: Open) -> None:
