@@ -94,7 +94,7 @@ class House:
 
     def _endpoint(self, page: Page, way: Way) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            session = await self._session(request)
+            session = await self._session(request, used=not way.renews)
             if session is None:
                 return self._to_login(request)
             speech = self.speech[page.name, self._language(request)]
@@ -153,9 +153,9 @@ class House:
 
     # -- who it is
 
-    async def _session(self, request: Request) -> Session | None:
+    async def _session(self, request: Request, *, used: bool) -> Session | None:
         now, cookie = self.clock(), request.cookies.get(self._cookie, "")
-        session = self.sessions.find(cookie, now) if cookie else None
+        session = self.sessions.find(cookie, now, used=used) if cookie else None
         if session is None or now - session.checked < CHECK_S:
             return session
         try:

@@ -32,8 +32,9 @@ Handler = Callable[["Visit"], Awaitable[Response]]
 class Way:
     """One method and path of a page."""
 
-    def __init__(self, method: str, path: str, handler: Handler, wants: Permission, body_max: int) -> None:
-        self.method, self.path, self.handler, self.wants, self.body_max = method, path, handler, wants, body_max
+    def __init__(self, method: str, path: str, handler: Handler, wants: Permission, body_max: int, renews: bool) -> None:
+        self.method, self.path, self.handler = method, path, handler
+        self.wants, self.body_max, self.renews = wants, body_max, renews
 
 
 class Page:
@@ -42,20 +43,23 @@ class Page:
         self.name, self.path, self.wants, self.place = name, path, wants, place
         self.ways: list[Way] = []
 
-    def get(self, below: str = "", wants: Permission | None = None) -> Callable[[Handler], Handler]:
-        return self._way("GET", below, wants, 0)
+    def get(self, below: str = "", wants: Permission | None = None, renews: bool = False) -> Callable[[Handler], Handler]:
+        """``renews``: the page asks for it by itself, again and again: no sign that somebody is there."""
+        return self._way("GET", below, wants, 0, renews)
 
     def post(
         self, below: str = "", wants: Permission | None = None, body_max: int = FORM_BYTES_MAX
     ) -> Callable[[Handler], Handler]:
         """For what changes something. ``wants``: more than the page itself; ``body_max``: bytes of the form, its files included."""
-        return self._way("POST", below, wants, body_max)
+        return self._way("POST", below, wants, body_max, False)
 
-    def _way(self, method: str, below: str, wants: Permission | None, body_max: int) -> Callable[[Handler], Handler]:
+    def _way(
+        self, method: str, below: str, wants: Permission | None, body_max: int, renews: bool
+    ) -> Callable[[Handler], Handler]:
         path = f"{self.path.rstrip('/')}/{below}" if below else self.path
 
         def keep(handler: Handler) -> Handler:
-            self.ways.append(Way(method, path, handler, wants or self.wants, body_max))
+            self.ways.append(Way(method, path, handler, wants or self.wants, body_max, renews))
             return handler
 
         return keep

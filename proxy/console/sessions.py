@@ -64,8 +64,9 @@ class Sessions:
         self._open[name] = Session(asker, token, secrets.token_urlsafe(32), now, now, now)
         return self.signed(name)
 
-    def find(self, cookie: str, now: float) -> Session | None:
-        """The session of a cookie, which has been seen now; None where there is none any more."""
+    def find(self, cookie: str, now: float, *, used: bool = True) -> Session | None:
+        """The session of a cookie; None where there is none any more. ``used``: somebody does something with it, which a page that renews
+        itself does not say."""
         name = self.unsigned(cookie)
         session = self._open.get(name)
         if session is None:
@@ -73,6 +74,8 @@ class Sessions:
         if now - session.seen > IDLE_S or now - session.opened > LIFE_S:
             del self._open[name]
             return None
+        if not used:
+            return session
         session.seen = now
         self._open.move_to_end(name)
         return session

@@ -5,21 +5,29 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
-from proxy.console.app import _own_path, found_pages
+from proxy.config import Console, ConsolePlaces
+from proxy.console import app
+from proxy.console.app import House, _own_path, found_pages
+from proxy.console.asking import Asking
 from proxy.console.guarding import ALWAYS
 from proxy.console.login import TRIES_AT_ONCE
 from proxy.console.render import FILES, STATIC
+from proxy.console.sampling import Sampling
+from proxy.fields import Address
 from proxy.heldoff import FAILURES_MAX
-from proxy.roles import Role
-from tests.console.world import PEOPLE, PORTS, Browser, hidden, token_of
+from proxy.roles import Asker, Role
+from tests.console.world import PEOPLE, PORTS, Browser, World, hidden, token_of
 
 Open = Callable[..., Browser]
 HTMX = ("2.0.7", "60231ae6ba9db3825eb15a261122d5f55921c4d53b66bf637dc18b4ee27c79f9")
-EVERYBODY = [*PEOPLE, *PORTS]
+EVERYBODY = [*(name for name in PEOPLE if name != "guo"), *PORTS]
+"""Guo is taken out of the settings on the way."""
 
 
 def test_htmx_is_the_file_that_its_version_is_known_by() -> None:
@@ -49,8 +57,8 @@ def test_every_page_of_the_menu_opens_in_both_languages(name: str, browser: Open
 
 
 def test_a_page_that_a_role_does_not_take_anybody_to_is_not_shown_whatever_is_typed(browser: Open) -> None:
-    for name, roles in [*PEOPLE.items(), ("jia", ["provider"])]:
-        here, may = browser(name), {one for role in roles for one in Role(role).may}
+    for name in EVERYBODY:
+        here, may = browser(name), {one for role in PEOPLE.get(name, ["provider"]) for one in Role(role).may}
         for page in found_pages():
             for way in page.ways:
                 if way.method == "GET" and "{" not in way.path and way.wants not in may:
@@ -199,3 +207,57 @@ def test_after_a_login_the_page_is_shown_that_was_asked_for(browser: Open) -> No
 
 def test_a_page_that_is_not_there_says_so(browser: Open) -> None:
     assert browser("wu").get("/nowhere").status_code == 404
+
+
+def test_behind_tls_cookies_stay_with_tls_and_with_this_host(world: World) -> None:
+    house = House(Console(None, "https://gate.example.cn", ()), world.asking, world.house.sampling)
+    here = TestClient(house.app(), base_url="https://gate.example.cn", follow_redirects=False)
+    mark = hidden(here.get("/login").text, "mark")
+    answer = here.post("/login", data={"name": "wu", "token": token_of("wu"), "mark": mark})
+    cookie = next(one for one in answer.headers.get_list("set-cookie") if one.startswith("__Host-gate106="))
+    assert "; Secure" in cookie
+    assert "Path=/" in cookie
+    assert "Domain" not in cookie
+    assert here.get("/").status_code == 200
+
+
+def test_who_is_taken_out_of_the_settings_is_out_at_once(world: World, browser: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = browser("guo")
+    assert here.get("/").status_code == 200
+    world.gate.settings["people"] = [one for one in world.gate.settings["people"] if one["name"] != "guo"]
+    world.gate.write_settings()
+    world.ask("song", "rules.reload")
+    monkeypatch.setattr(app, "CHECK_S", 0.0)
+    assert here.get("/").headers["location"] == "/login"
+    assert browser().log_in("guo", token_of("guo")).status_code == 401
+
+
+def test_a_role_that_was_taken_away_is_gone_from_the_menu(world: World, browser: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = browser("tang")
+    assert here.get("/find").status_code == 200
+    before = world.gate.settings["people"]
+    world.gate.settings["people"] = [one | {"roles": ["viewer"]} if one["name"] == "tang" else one for one in before]
+    try:
+        world.gate.write_settings()
+        world.ask("song", "rules.reload")
+        monkeypatch.setattr(app, "CHECK_S", 0.0)
+        assert here.get("/find").status_code == 403
+        assert "/find" not in here.get("/").text
+    finally:
+        world.gate.settings["people"] = before
+        world.gate.write_settings()
+        world.ask("song", "rules.reload")
+
+
+def test_a_page_says_so_while_the_gate_does_not_answer(world: World, tmp_path: Path) -> None:
+    asking = Asking(
+        ConsolePlaces(Console(None, "", ()), tmp_path / "nobody.sock", Address("127.0.0.1", 9)), tmp_path / "gate106.yaml"
+    )
+    house = House(Console(None, "", ()), asking, Sampling(asking))
+    here = TestClient(house.app(), base_url="http://127.0.0.1", follow_redirects=False)
+    mark = hidden(here.get("/login").text, "mark")
+    assert here.post("/login", data={"name": "wu", "token": token_of("wu"), "mark": mark}).status_code == 503
+    here.cookies.set("gate106", house.sessions.open(Asker("wu", frozenset({Role.OFFICER}), True), "x", house.clock()))
+    page = here.get("/")
+    assert (page.status_code, "网关没有应答" in page.text) == (200, True)
+    asking.close()

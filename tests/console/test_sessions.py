@@ -25,6 +25,14 @@ def test_a_session_that_nobody_uses_is_over() -> None:
     assert sessions.find(cookie, IDLE_S) is None, "it does not come back"
 
 
+def test_a_page_that_renews_itself_keeps_no_session_open() -> None:
+    sessions = Sessions()
+    cookie = sessions.open(CHEN, "t", 0.0)
+    for second in range(0, int(IDLE_S), 60):
+        assert sessions.find(cookie, second, used=False) is not None
+    assert sessions.find(cookie, IDLE_S + 1, used=False) is None
+
+
 def test_ending_one_ends_it_here_whatever_the_browser_keeps() -> None:
     sessions = Sessions()
     cookie, other = sessions.open(CHEN, "t", 0.0), sessions.open(CHEN, "t", 0.0)

@@ -25,6 +25,7 @@ from tests.e2e.raw import Raw
 
 PEOPLE = {
     "chen": ["officer"], "lin": ["approver"], "wu": ["viewer"], "zhou": ["auditor"], "song": ["admin"], "tang": ["officer", "approver"],
+    "guo": ["viewer"],
 }  # fmt: skip
 ANNA, BOB = SHANGHAI.format(1), BEIJING.format(2)
 PORTS = {"jia": "1069001", "yi": "1069002"}

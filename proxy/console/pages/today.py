@@ -29,7 +29,7 @@ async def show(visit: Visit) -> Response:
     return visit.render(**await seen(visit))
 
 
-@page.get("today/live")
+@page.get("today/live", renews=True)
 async def live(visit: Visit) -> Response:
     return visit.part("live", **await seen(visit))
 
