@@ -89,6 +89,10 @@ class Visit:
         """In templates: ``visit.may("ENTER")``. The gate decides; this hides what it would refuse."""
         return self.session.asker.may(Permission[wanted] if isinstance(wanted, str) else wanted)
 
+    def leads_to(self, name: str) -> bool:
+        """Whether there is a page of this name for whoever looks: then links to it are shown."""
+        return any(page.name == name and self.may(page.wants) for page in self.house.pages)
+
     @property
     def partial(self) -> bool:
         """Whether htmx asks, for a part of the page."""

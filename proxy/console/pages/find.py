@@ -108,9 +108,10 @@ async def case(visit: Visit) -> Response:
     batch = hashlib.sha256(f"{name} {visit.form('reference')}".encode()).hexdigest()[:16]
     cases = await visit.talk("complaint.import", file, source=visit.form("source") or "12321", batch=batch, why=why)
     if not cases:
-        return visit.go(f"/find/message/{name}", visit.t("case_known"))
+        return visit.go(f"/find/message/{name}", visit.t("case_known"), "note")
     await visit.run("complaint", "match", str(cases[0]), f"--message={name}", f"--why={why}", "--json")
-    return visit.go(f"/find/message/{name}", visit.t("case_filed", number=cases[0]))
+    path = f"/complaints/case/{cases[0]}" if visit.leads_to("complaints") else f"/find/message/{name}"
+    return visit.go(path, visit.t("case_filed", number=cases[0]))
 
 
 @page.post("message/{name}/evidence", wants=Permission.TAKE_OUT)
