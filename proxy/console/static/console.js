@@ -33,7 +33,8 @@
       return;
     }
     const button = event.submitter;
-    if (button && event.target.method === "post" && !("keeps" in event.target.dataset)) { // a download leaves the page as it is
+    const stays = "keeps" in event.target.dataset || event.target.hasAttribute("hx-post"); // a download, a part: the page is there afterwards
+    if (button && event.target.method === "post" && !stays) {
       window.setTimeout(function () { button.disabled = true; }, 0); // a double click is one
     }
   }, true);
