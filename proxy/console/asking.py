@@ -98,20 +98,24 @@ class Asking:
         found: dict[str, Any] = json.loads(await asyncio.to_thread(self._own, token, path, query))
         return found
 
-    def _own(self, token: str, path: str, query: dict[str, str]) -> bytes:
+    async def ready(self) -> dict[str, Any]:
+        """``why`` traffic should go elsewhere, and ``notes`` of what somebody should mend: as whoever watches the gate is told."""
+        found: dict[str, Any] = json.loads(await asyncio.to_thread(self._own, "", "/readyz", {}, (200, 503)))
+        return found
+
+    def _own(self, token: str, path: str, query: dict[str, str], fine: tuple[int, ...] = (200,)) -> bytes:
         host, port = self._places.http
         connection = http.client.HTTPConnection(_reached(host), port, timeout=OWN_S)
+        who = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            connection.request(
-                "GET", f"{path}?{urlencode(query)}" if query else path, headers={"Authorization": f"Bearer {token}"}
-            )
+            connection.request("GET", f"{path}?{urlencode(query)}" if query else path, headers=who)
             answer = connection.getresponse()
             said = answer.read(OUT_BYTES_MAX)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise CannotAsk(f"the gate does not answer over HTTP: {error}") from None
         finally:
             connection.close()
-        if answer.status != 200:
+        if answer.status not in fine:
             raise CannotAsk(_wrong(said))
         return said
 

@@ -6,6 +6,7 @@ number of a person, a text.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.responses import Response
@@ -32,6 +33,25 @@ async def show(visit: Visit) -> Response:
 @page.get("today/live", renews=True)
 async def live(visit: Visit) -> Response:
     return visit.part("live", **await seen(visit))
+
+
+@page.get("today/waits", renews=True)
+async def waits(visit: Visit) -> Response:
+    """What somebody must look at: it changes seldom, and takes some questions."""
+    ready, rules, penalties = await asyncio.gather(
+        visit.asking.ready(), visit.ask("rules"), visit.ask("penalty.list", state="proposed")
+    )
+    overdue = 0
+    if visit.may(Permission.LOOK):
+        overdue = sum((await visit.ask("complaint.list", overdue=True, limit=1))["overdue"].values())
+    return visit.part(
+        "waits",
+        why=ready["why"],
+        notes=ready["notes"],
+        proposed=rules["proposed"],
+        penalties=len(penalties["penalties"]),
+        overdue=overdue,
+    )
 
 
 async def seen(visit: Visit) -> dict[str, Any]:

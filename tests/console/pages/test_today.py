@@ -42,3 +42,16 @@ def test_a_rule_s_name_is_no_markup(world: World, browser: Open) -> None:
     assert "&lt;b&gt;x&lt;/b&gt;" in text
     assert "\u202e" not in text
     assert "tile bad" in text
+
+
+def test_what_waits_for_somebody_stands_there_with_what_the_gate_says_of_itself(world: World, browser: Open) -> None:
+    world.ask("chen", "penalty.propose", provider="yi", step="warn", why="by hand")
+    world.ask("chen", "stop", province=["北京"], for_s=3600, why="tonight")
+    text = browser("wu").part("/today/waits").text
+    assert "项处罚等待审批" in text
+    assert "北京" in text
+    assert "tonight" in text
+    assert "网关暂不接收" not in text
+    (stop,) = [one["name"] for one in world.ask("chen", "stop.list")["orders"] if one["why"] == "tonight"]
+    world.ask("chen", "stop.lift", name=stop, why="over")
+    assert "tonight" not in browser("wu").part("/today/waits").text
