@@ -32,8 +32,8 @@ def spark(values: Sequence[float], title: str) -> str:
     return _svg("spark", WIDTH, HEIGHT, title, body)
 
 
-def columns(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], title: str) -> str:
-    """Columns over time: (name, ((class, number), …) one upon the other)."""
+def columns(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], title: str, first: int = 0) -> str:
+    """Columns over time: (name, ((class, number), …) one upon the other). ``first``: the place of the first that is named."""
     top = max((sum(number for _, number in parts) for _, parts in rows), default=0.0) or 1.0
     room = WIDE / max(1, len(rows))
     every = -(-len(rows) // NAMED_MAX)
@@ -49,8 +49,8 @@ def columns(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], title: str)
                 place_of = f'x="{x + room * 0.12:.1f}" y="{y:.1f}" width="{room * 0.76:.1f}" height="{max(high, 0.6):.1f}"'
                 body.append(f'<rect class="{escape(kind)}" {place_of}/>')
         body.append("</g>")
-        if place % every == 0:
-            kind = "second" if place // every % 2 else "first"  # on a phone there is room for half of them
+        if (place - first) % every == 0:
+            kind = "second" if (place - first) // every % 2 else "first"  # on a phone there is room for half of them
             body.append(f'<text class="{kind}" x="{x + room / 2:.1f}" y="{HIGH + 17}">{_text(name)}</text>')
     return _svg("columns", WIDE, HIGH + BELOW, title, "".join(body))
 

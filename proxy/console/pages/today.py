@@ -7,6 +7,7 @@ number of a person, a text.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from starlette.responses import Response
@@ -23,6 +24,9 @@ SPARK = 150
 """Moments of the lines: five minutes."""
 COLUMNS = 60
 """Minutes of the columns."""
+NAMED = 5
+"""One of so many minutes is named: those of a clock's face."""
+ACCOUNT = re.compile(r" \(uid \d+, pid \d+\)")
 
 
 @page.get()
@@ -47,7 +51,7 @@ async def waits(visit: Visit) -> Response:
     return visit.part(
         "waits",
         why=ready["why"],
-        notes=ready["notes"],
+        notes=[ACCOUNT.sub("", one) for one in ready["notes"]],
         proposed=rules["proposed"],
         penalties=len(penalties["penalties"]),
         overdue=overdue,
@@ -78,6 +82,7 @@ def figures(sampling: Sampling) -> dict[str, Any]:
         "rate": [sum(one.per_s.values()) for one in recent],
         "refused": [one.per_s["reject"] + one.per_s["defer"] for one in recent],
         "minutes": _minutes(sampling, now["at"]),
+        "first": int(-(now["at"] // MINUTE_S - COLUMNS + 1) % NAMED),
         "peak": max((sum(one.per_s.values()) for one in recent), default=0.0),
         "allowed": [one.per_s["allow"] for one in recent],
         "providers": [_provider(*row) for row in now["providers"][:ROWS]],

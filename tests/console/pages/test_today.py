@@ -50,8 +50,8 @@ def test_what_waits_for_somebody_stands_there_with_what_the_gate_says_of_itself(
     text = browser("wu").part("/today/waits").text
     assert "项处罚等待审批" in text
     assert "北京" in text
-    assert "tonight" in text
+    assert "chen: tonight" in text
     assert "网关暂不接收" not in text
     (stop,) = [one["name"] for one in world.ask("chen", "stop.list")["orders"] if one["why"] == "tonight"]
-    world.ask("chen", "stop.lift", name=stop, why="over")
+    world.ask("chen", "stop.lift", id=stop, why="over")
     assert "tonight" not in browser("wu").part("/today/waits").text
