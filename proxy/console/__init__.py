@@ -10,7 +10,8 @@ the gate's loop must not be held for one.
     page.py      a Page is what stands under one path; a Visit is one request to it, and all that a page may do
     pages/       one page each: today.py, today.html beside it, today.yaml with its words: THE FILE NAME IS THE REGISTRATION
     asking.py    the ways to the gate: commands, programs of the command line, a provider's own HTTP
-    app.py       pages, login and files as one application     sessions.py   who is logged in
+    app.py       all of it as one application                  sessions.py   who is logged in
+    entrance.py  the ways in and out, languages, files         receiving.py  forms within bounds
     nursery.py   programs that begin at once
     login.py     who says who they are                         guarding.py   what holds for every request: hosts, headers, bounds
     words.py     every word in both languages                  render.py     templates (Jinja2, escaped), moments, numbers

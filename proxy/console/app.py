@@ -6,7 +6,6 @@ failed at shown to anybody but the log.
 
 from __future__ import annotations
 
-import hmac
 import importlib
 import pkgutil
 import time
@@ -18,21 +17,22 @@ import structlog
 from starlette.applications import Starlette
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive
+from starlette.types import ASGIApp
 
 from proxy.config import Console
 from proxy.console import pages
 from proxy.console.asking import Asking, CannotAsk
+from proxy.console.entrance import Entrance, is_same, language_of
 from proxy.console.guarding import Guarding
-from proxy.console.login import NOBODYS, Login, TryLater, who_is
+from proxy.console.login import NOBODYS, Login, who_is
 from proxy.console.page import Page, Visit, Way
-from proxy.console.render import FILES, STATIC, Templates
+from proxy.console.receiving import NoForm, form_of
+from proxy.console.render import STATIC, Templates
 from proxy.console.sampling import Sampling
-from proxy.console.sessions import LIFE_S, Session, Sessions
+from proxy.console.sessions import Session, Sessions
 from proxy.console.words import LANGUAGES, SHARED, Speech, load
 from proxy.ops.client import NobodyAnswers
 
@@ -40,9 +40,6 @@ log = structlog.get_logger()
 
 CHECK_S = 60.0
 """So often the gate is asked whether a token still counts, and what it may: each command asks anyway."""
-LANGUAGE, LANGUAGE_S = "gate106-language", 365 * 86_400
-LOGIN_BYTES_MAX = 4096
-FOREVER = "public, max-age=31536000, immutable"
 
 
 def found_pages() -> list[Page]:
@@ -74,17 +71,10 @@ class House:
         shared = load(SHARED)
         files = {page.name: load(STATIC.parent / "pages" / f"{page.name}.yaml") for page in self.pages}
         self.speech = {(page, lang): Speech(lang, words, shared) for page, words in files.items() for lang in LANGUAGES}
-        self._common = {lang: Speech(lang, shared) for lang in LANGUAGES}
+        self.common = {lang: Speech(lang, shared) for lang in LANGUAGES}
 
     def app(self) -> ASGIApp:
-        routes = [
-            Route("/login", self._show_login, methods=["GET"]),
-            Route("/login", self._log_in, methods=["POST"]),
-            Route("/logout", self._log_out, methods=["POST"]),
-            Route("/language", self._choose_language, methods=["GET"]),
-            Route("/static/{name}", _file, methods=["GET"]),
-            Route("/favicon.ico", _no_icon, methods=["GET"]),
-        ]
+        routes = Entrance(self, self._cookie, self._secure).routes()
         routes += [Route(way.path, self._endpoint(page, way), methods=[way.method]) for page in self.pages for way in page.ways]
         found = Starlette(routes=routes, exception_handlers={HTTPException: self._no_such_page})
         found.router.redirect_slashes = False
@@ -97,13 +87,15 @@ class House:
             session = await self._session(request, used=not way.renews)
             if session is None:
                 return self._to_login(request)
-            speech = self.speech[page.name, self._language(request)]
+            speech = self.speech[page.name, language_of(request)]
             try:
-                form = await _form(request, way.body_max) if way.method == "POST" else FormData()
-            except (ValueError, MultiPartException) as error:
+                form = await form_of(request, way.body_max) if way.method == "POST" else FormData()
+            except NoForm as error:
                 return self._plain(request, "wrong", str(error), 413)
             visit = Visit(self, page, request, session, speech, form)
-            if way.method == "POST" and not _is(session.csrf, visit.form("csrf") or request.headers.get("x-csrf-token", "")):
+            if way.method == "POST" and not is_same(
+                session.csrf, visit.form("csrf") or request.headers.get("x-csrf-token", "")
+            ):
                 return self._problem(visit, speech("csrf"), 403)
             if not session.asker.may(way.wants):
                 return self._elsewhere(visit, way)
@@ -129,7 +121,7 @@ class House:
 
     def _refused(self, visit: Visit, error: CannotAsk) -> Response:
         if str(error).startswith(NOBODYS):
-            self.sessions.close(visit.request.cookies.get(self._cookie, ""))
+            self.close(visit.request)
             return self._to_login(visit.request)
         if isinstance(error, NobodyAnswers):
             return self._problem(visit, visit.t("no_gate"), 503)
@@ -153,6 +145,13 @@ class House:
 
     # -- who it is
 
+    def session_of(self, request: Request) -> Session | None:
+        cookie = request.cookies.get(self._cookie, "")
+        return self.sessions.find(cookie, self.clock()) if cookie else None
+
+    def close(self, request: Request) -> None:
+        self.sessions.close(request.cookies.get(self._cookie, ""))
+
     async def _session(self, request: Request, *, used: bool) -> Session | None:
         now, cookie = self.clock(), request.cookies.get(self._cookie, "")
         session = self.sessions.find(cookie, now, used=used) if cookie else None
@@ -174,123 +173,17 @@ class House:
         path = request.url.path if request.method == "GET" else "/"
         return RedirectResponse("/login" if path == "/" else f"/login?to={quote(path)}", 303)
 
-    async def _show_login(self, request: Request) -> Response:
-        return self._login_page(request)
+    # -- for whoever is not logged in
 
-    def _login_page(self, request: Request, problem: str = "", status: int = 200, name: str = "") -> Response:
-        cookie, mark = self.login.mark()
-        to = request.query_params.get("to", "")
-        answer = self._common_page(request, "login.html", status, mark=mark, problem=problem, name=name, to=to)
-        answer.set_cookie("gate106-login", cookie, path="/login", httponly=True, samesite="strict", secure=self._secure)
-        return answer
-
-    async def _log_in(self, request: Request) -> Response:
-        t = self._common[self._language(request)]
-        try:
-            form = await _form(request, LOGIN_BYTES_MAX)
-        except (ValueError, MultiPartException):
-            return self._login_page(request, t("login.wrong"), 413)
-        given = {name: value.strip() for name in ("name", "token", "mark") if isinstance(value := form.get(name, ""), str)}
-        if not self.login.is_marked(request.cookies.get("gate106-login", ""), given.get("mark", "")):
-            return self._login_page(request, t("login.again"), 403, given.get("name", ""))
-        try:
-            cookie = await self.login.enter(request, given.get("name", ""), given.get("token", ""))
-        except TryLater:
-            return self._login_page(request, t("login.later"), 429, given.get("name", ""))
-        except CannotAsk:
-            return self._login_page(request, t("no_gate"), 503, given.get("name", ""))
-        if cookie is None:
-            return self._login_page(request, t("login.wrong"), 401, given.get("name", ""))
-        answer = RedirectResponse(_own_path(request.query_params.get("to", "")), 303)
-        answer.set_cookie(
-            self._cookie, cookie, max_age=int(LIFE_S), path="/", httponly=True, samesite="strict", secure=self._secure
-        )
-        answer.delete_cookie("gate106-login", path="/login", httponly=True, samesite="strict", secure=self._secure)
-        return answer
-
-    async def _log_out(self, request: Request) -> Response:
-        cookie = request.cookies.get(self._cookie, "")
-        session = self.sessions.find(cookie, self.clock()) if cookie else None
-        form = await _form(request, LOGIN_BYTES_MAX)
-        if session is not None and _is(session.csrf, str(form.get("csrf", ""))):
-            self.sessions.close(cookie)
-        answer = RedirectResponse("/login", 303)
-        answer.delete_cookie(self._cookie, path="/", httponly=True, samesite="strict", secure=self._secure)
-        return answer
-
-    # -- languages, and pages for whoever is not logged in
-
-    def _language(self, request: Request) -> str:
-        chosen = request.cookies.get(LANGUAGE, "")
-        return chosen if chosen in LANGUAGES else LANGUAGES[0]
-
-    async def _choose_language(self, request: Request) -> Response:
-        answer = RedirectResponse(_own_path(request.query_params.get("to", "")), 303)
-        chosen = request.query_params.get("is", "")
-        if chosen in LANGUAGES:
-            answer.set_cookie(
-                LANGUAGE, chosen, max_age=LANGUAGE_S, path="/", httponly=True, samesite="lax", secure=self._secure
-            )
-        return answer
-
-    def _common_page(self, request: Request, template: str, status: int, **values: Any) -> Response:
-        language = self._language(request)
-        given = {"visit": None, "t": self._common[language], "menu": [], "said": [], "path": request.url.path, **values}
+    def common_page(self, request: Request, template: str, status: int, **values: Any) -> Response:
+        language = language_of(request)
+        given = {"visit": None, "t": self.common[language], "menu": [], "said": [], "path": request.url.path, **values}
         return HTMLResponse(self._templates.render(language, template, given), status)
 
     def _plain(self, request: Request, name: str, why: str, status: int) -> Response:
-        t = self._common[self._language(request)]
-        return self._common_page(request, "problem.html", status, why=t(name, why=why))
+        t = self.common[language_of(request)]
+        return self.common_page(request, "problem.html", status, why=t(name, why=why))
 
     async def _no_such_page(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         return self._plain(request, "no_such_page", "", status)
-
-
-# -- small things
-
-
-async def _file(request: Request) -> Response:
-    name = request.path_params["name"]
-    if name not in FILES:
-        return Response(status_code=404)
-    return Response((STATIC / name).read_bytes(), media_type=FILES[name], headers={"Cache-Control": FOREVER})
-
-
-async def _no_icon(_: Request) -> Response:
-    return Response(status_code=404)
-
-
-async def _form(request: Request, most: int) -> FormData:
-    """ValueError where it is larger than it may be."""
-    try:
-        declared = int(request.headers.get("content-length", "0"))
-    except ValueError:
-        declared = most + 1
-    if declared > most:
-        raise ValueError(f"more than {most:,} bytes")
-    return await Request(request.scope, _bounded(request.receive, most)).form(max_files=10, max_fields=1000, max_part_size=most)
-
-
-def _bounded(receive: Receive, most: int) -> Receive:
-    came = 0
-
-    async def within() -> Message:
-        nonlocal came
-        message = await receive()
-        came += len(message.get("body", b""))
-        if came > most:
-            raise ValueError(f"more than {most:,} bytes")
-        return message
-
-    return within
-
-
-def _own_path(path: str) -> str:
-    """Where to go next, if it is on this site; else the front page."""
-    ours = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
-    return path if ours else "/"
-
-
-def _is(expected: str, given: str) -> bool:
-    return hmac.compare_digest(expected.encode(), given.encode())

@@ -13,8 +13,9 @@ from starlette.testclient import TestClient
 
 from proxy.config import Console, ConsolePlaces
 from proxy.console import app
-from proxy.console.app import House, _own_path, found_pages
+from proxy.console.app import House, found_pages
 from proxy.console.asking import Asking
+from proxy.console.entrance import own_path
 from proxy.console.guarding import ALWAYS
 from proxy.console.login import TRIES_AT_ONCE
 from proxy.console.render import FILES, STATIC
@@ -185,16 +186,29 @@ def test_a_file_is_kept_by_browsers_under_an_address_that_changes_with_it(name: 
     assert "immutable" in answer.headers["cache-control"]
 
 
-def test_a_form_that_is_too_large_is_not_read(browser: Open) -> None:
+def test_a_form_that_is_too_large_or_none_is_not_read(browser: Open) -> None:
     here = browser()
     assert here.client.post("/login", data={"name": "x" * 5000}).status_code == 413
+    assert here.client.post("/login", content=iter([b"x" * 3000] * 2), headers={"content-type": "text/plain"}).status_code in (
+        403,
+        413,
+    )
+    for path in ("/login", "/logout"):
+        for body in (
+            b"--b\r\nrubbish",
+            b"--b\r\nContent-Disposition: form-data; name=\xff\r\n\r\nx\r\n--b--",
+            b"name=%ff%fe&&&=%",
+        ):
+            for kind in ("multipart/form-data; boundary=b", "multipart/form-data", "application/x-www-form-urlencoded"):
+                answer = here.client.post(path, content=body, headers={"content-type": kind})
+                assert answer.status_code in (303, 403, 413), (path, body, kind)
 
 
 @pytest.mark.parametrize(
     "to", ["//elsewhere.example", "https://elsewhere.example", "/\\elsewhere.example", "/\\/x", "//[", "elsewhere", "/a\nb", ""]
 )
 def test_after_a_login_nobody_is_led_elsewhere(to: str) -> None:
-    assert _own_path(to) == "/"
+    assert own_path(to) == "/"
 
 
 def test_after_a_login_the_page_is_shown_that_was_asked_for(browser: Open) -> None:
