@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import random
+import re
 import signal
 import ssl
 import subprocess
@@ -17,6 +18,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import httpx2
 import pytest
 import trustme
 import yaml
@@ -121,6 +123,7 @@ class House:
             {"name": "li", "token": hashes["hash of li"]} | me,
             {"name": "wang", "token": hash_password("x")},
         ]
+        gate.settings["console"] = {"listen": f"127.0.0.1:{free_port()}"}
         gate.settings["http"] |= {"metrics_allow": [], "tokens": [{"name": "p", "token": hashes["hash of http"]}]}
         gate.write_settings()
 
@@ -157,6 +160,20 @@ def house(make_gate: Make, carrier: Carrier, monkeypatch: pytest.MonkeyPatch) ->
     return House(make_gate(carrier.port, []), carrier, monkeypatch)
 
 
+def at_the_console(house: House) -> None:
+    """Somebody logs in with a wrong token, then with the right one, and looks at pages; what they are told is searched, too."""
+    with httpx2.Client(base_url=f"http://{house.gate.settings['console']['listen']}", timeout=30) as client:
+        until(lambda: "console open" in house.gate.log.read_text(), house.gate.said)
+        for token, status in ((house.marks["tried"], 401), (house.marks["person"], 303)):
+            mark = re.findall(r'name="mark" value="([^"]+)"', client.get("/login").text)[0]
+            answer = client.post("/login", data={"name": "li", "token": token, "mark": mark})
+            assert answer.status_code == status, answer.text
+            house.out.append(answer.content + str(answer.headers).encode())
+        for path in ("/", "/today/waits", "/find/found?provider=jia", "/find/message/0:1/told", "/nowhere"):
+            answer = client.get(path)
+            house.out.append(answer.content + str(answer.headers).encode())
+
+
 def binds(house: House, numbers: Iterator[int]) -> None:
     """Right and wrong ones of every kind, in clear and over TLS."""
     gate, marks = house.gate, house.marks
@@ -179,6 +196,7 @@ def gate_port(name: str) -> str:
 INVOCATIONS: dict[str, list[str]] = {
     "gate106 trace": [],  # beside the others, below
     "gate106 serve": [],  # the gate itself
+    "gate106 console": [],  # which the gate starts
     "gate106 settings": [],
     "gate106 schema": [],
     "gate106 backup": ["copy"],
@@ -297,12 +315,13 @@ def test_no_secret_is_in_anything_that_the_gate_and_its_commands_say_or_write(ho
         assert one.stderr is not None
         assert b"watching" in one.stderr.readline()
     binds(house, numbers)
+    at_the_console(house)
     assert [house.read("/metrics", token) for token in ("", house.wrong, house.http)] == [401, 401, 200]
     gate.signal(signal.SIGHUP)
     argvs = []
     for name, options in INVOCATIONS.items():
         words = name.split()[1:]
-        if name in ("gate106 trace", "gate106 serve"):
+        if name in ("gate106 trace", "gate106 serve", "gate106 console"):
             continue
         asks = [] if any(name.startswith(f"gate106 {word}") for word in ASKS_NO_GATE) else ["--config", str(gate.config)]
         argvs.append(
