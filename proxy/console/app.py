@@ -93,13 +93,13 @@ class House:
             except NoForm as error:
                 return self._plain(request, "wrong", str(error), 413)
             visit = Visit(self, page, request, session, speech, form)
-            if way.method == "POST" and not is_same(
-                session.csrf, visit.form("csrf") or request.headers.get("x-csrf-token", "")
-            ):
-                return self._problem(visit, speech("csrf"), 403)
-            if not session.asker.may(way.wants):
-                return self._elsewhere(visit, way)
             try:
+                if way.method == "POST" and not is_same(
+                    session.csrf, visit.form("csrf") or request.headers.get("x-csrf-token", "")
+                ):
+                    return self._problem(visit, speech("csrf"), 403)
+                if not session.asker.may(way.wants):
+                    return self._elsewhere(visit, way)
                 return await way.handler(visit)
             except CannotAsk as error:
                 return self._refused(visit, error)
