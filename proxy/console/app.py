@@ -88,6 +88,8 @@ class House:
             if session is None:
                 return self._to_login(request)
             speech = self.speech[page.name, language_of(request)]
+            if not session.asker.may(way.wants):  # whose form that is need not be read
+                return self._elsewhere(Visit(self, page, request, session, speech, FormData()), way)
             try:
                 form = await form_of(request, way.body_max) if way.method == "POST" else FormData()
             except NoForm as error:
@@ -98,8 +100,6 @@ class House:
                     session.csrf, visit.form("csrf") or request.headers.get("x-csrf-token", "")
                 ):
                     return self._problem(visit, speech("csrf"), 403)
-                if not session.asker.may(way.wants):
-                    return self._elsewhere(visit, way)
                 return await way.handler(visit)
             except CannotAsk as error:
                 return self._refused(visit, error)
