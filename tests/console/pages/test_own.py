@@ -28,13 +28,14 @@ def test_nobody_of_the_desk_sees_it(browser: Open) -> None:
     assert browser("song").get("/own").status_code == 403
 
 
-def test_a_stop_that_names_it_alone_is_told(world: World, browser: Open) -> None:
-    assert "目前没有针对您的" in browser("yi").get("/own").text
-    world.ask("chen", "stop", provider=["yi"], for_s=3600, why="投诉激增")
+def test_a_stop_that_names_it_alone_is_told_to_it_alone(world: World, browser: Open) -> None:
+    stop = world.ask("chen", "stop", provider=["yi"], for_s=3600, why="投诉激增")
     text = browser("yi").get("/own").text
     assert "停发" in text
     assert "投诉激增" in text
     assert "投诉激增" not in browser("jia").get("/own").text
+    world.ask("chen", "stop.lift", id=stop["name"], why="over")
+    assert "投诉激增" not in browser("yi").get("/own").text
 
 
 def test_it_reads_the_rules_in_words(browser: Open) -> None:
