@@ -52,9 +52,10 @@ from proxy.config.worker import VARIABLE as WORKER_VARIABLE
 from proxy.config.worker import WORKERS_MAX, Worker, faults_of_many, of_worker, worker_of
 
 __all__ = [
-    "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX", "WINDOW_MAX",
-    "WORKERS_MAX", "WORKER_VARIABLE", "Worker", "faults_of_many", "of_worker", "worker_of",
-    "Account", "Archive", "Carrier", "Console", "ConsolePlaces", "Hold", "Http", "Mailbox", "OptOutReplies", "Person", "Places", "Provider", "RestPlaces", "Retention",
-    "RuleRevisions", "Sealing", "Settings", "SettingsError", "Shared", "Smpp", "Timers", "Tls", "Token", "Upstream", "console_places", "control_path", "load",
-    "rest_places", "secret_files", "state_places",
+    "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX",
+    "WINDOW_MAX", "WORKERS_MAX", "WORKER_VARIABLE", "Account", "Archive", "Carrier", "Console", "ConsolePlaces", "Hold",
+    "Http", "Mailbox", "OptOutReplies", "Person", "Places", "Provider", "RestPlaces", "Retention", "RuleRevisions",
+    "Sealing", "Settings", "SettingsError", "Shared", "Smpp", "Timers", "Tls", "Token", "Upstream", "Worker",
+    "console_places", "control_path", "faults_of_many", "load", "of_worker", "rest_places", "secret_files",
+    "state_places", "worker_of",
 ]  # fmt: skip
