@@ -50,6 +50,7 @@ from proxy.ops import rules as ops_rules
 from proxy.ops.console import Console
 from proxy.ops.control import ControlServer, Refused
 from proxy.ops.door import Door
+from proxy.ops.hits import Hits
 from proxy.ops.http import Way
 from proxy.ops.roller import Roller
 from proxy.orders import OrderBook
@@ -108,6 +109,7 @@ class Operating:
         self.warden = penalties.Warden(self, Hours(store.hours, self.write_all), HoursApart(store.hours_apart, self.write_all))
         self._taps = Taps(providers.turns)
         self._lately = ops_rules.Lately(relay.tally)
+        self._hits = Hits(relay.tally, self._rules_since)
         self.keeper = retention.Keeper(self, journal)
         self._roller: Roller | None = None
         self._console: Console | None = None
@@ -129,7 +131,7 @@ class Operating:
                 **penalties.commands(self, self.warden),
                 **suppress.commands(self),
                 **trace.commands(self, self),
-                **ops_rules.commands(self, self._lately),
+                **ops_rules.commands(self, self._lately, self._hits),
                 **retention.commands(self.keeper),
                 **erasing.commands(self, self.keeper),
                 **whoami.commands(),
@@ -193,6 +195,7 @@ class Operating:
         for order in self.book.sweep(now, before):
             log.info("an order is over", order=order.name, about=words_of(order))
         self._lately.tick(now_s)
+        self._hits.tick(now)
         self.warden.tick(now, now_s)
 
     @property

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import pwd
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,6 +38,9 @@ from proxy.state.history import History
 from proxy.tally import Tally
 
 log = structlog.get_logger()
+
+PROBLEMS_SHOWN = 20
+NO_FILES: Mapping[str, bytes] = {}
 
 
 class House(Protocol):
@@ -169,15 +172,44 @@ class Revising:
     async def approve(self, revision: str, asker: Asker) -> Revised:
         async with self._one:
             known = {one.name for one in self._people}
-            event = self._asked(lambda: self.revisions.approved(revision, asker, known, time.time()))
+            event = self._asked(lambda: self.revisions.approved(revision, asker, known, time.time(), self._folder))
             await self._happened(event, self._waiting)
             return event
 
     async def reject(self, revision: str, asker: Asker, who: str, why: str) -> Revised:
         async with self._one:
-            event = self._asked(lambda: self.revisions.rejected(revision, asker, who, why, time.time()))
+            event = self._asked(lambda: self.revisions.rejected(revision, asker, who, why, time.time(), self._folder))
             await self._happened(event, None)
             return event
+
+    async def withdraw(self, revision: str, asker: Asker, who: str, why: str) -> Revised:
+        async with self._one:
+            event = self._asked(lambda: self.revisions.withdrawn(revision, asker, who, why, time.time(), self._folder))
+            await self._happened(event, None)
+            return event
+
+    async def push(self, on: str, files: Mapping[str, bytes], who: str, why: str) -> Revised:
+        """A set made of another, some of whose rules files are as they are given here; the folder stays as it is."""
+        async with self._one:
+            base = self._base(on)
+            try:
+                found = await self._gently.run(lambda rest: self._load(self.kept.path(base), self.rules, rest, files))
+            except RulesError as error:
+                raise Refused("\n".join(map(str, error.problems[:PROBLEMS_SHOWN]))) from None
+            changed, revision = changes(self._current.contents, found.contents), found.rules.revision
+            event = self._asked(
+                lambda: self.revisions.pushed(
+                    revision, base, who, why, changed, self._folder, time.time(), four_eyes=self._four_eyes
+                )
+            )
+            await self._happened(event, found)
+            return event
+
+    def _base(self, on: str) -> str:
+        try:
+            return self.revisions.base(on)
+        except Impossible as error:
+            raise Refused(str(error)) from None
 
     async def roll_back(self, revision: str, who: str, why: str) -> Revised:
         async with self._one:
@@ -267,8 +299,10 @@ class Revising:
 
     # -- reading
 
-    def _load(self, folder: Path, before: RuleSet | None = None, rest: Rest = no_rest) -> Loaded:
-        found = policy.load_all(folder, category_tag=self._category_tag, before=before, rest=rest)
+    def _load(
+        self, folder: Path, before: RuleSet | None = None, rest: Rest = no_rest, instead: Mapping[str, bytes] = NO_FILES
+    ) -> Loaded:
+        found = policy.load_all(folder, category_tag=self._category_tag, before=before, rest=rest, instead=instead)
         if before is not None and found.rules.revision != before.revision:
             found.rules.learn_from(before, rest)
         return found
@@ -303,7 +337,7 @@ class Revising:
                 "revision": now.proposed, "author": now.author, "since": now.time, "rules": len(proposal.rules.rules),
                 "judged": proposal.judged, "stricter": proposal.stricter, "milder": proposal.milder, "errors": proposal.errors,
             }  # fmt: skip
-        return {"problem": self.problem, "proposed": waits, "kept_out": now.kept_out}
+        return {"problem": self.problem, "proposed": waits, "kept_out": now.kept_out, "four_eyes": self._four_eyes}
 
     def notes(self) -> list[str]:
         """For /readyz."""

@@ -1,11 +1,12 @@
 """Revisions: which set of rules is in force, which one waits, which one is kept out; and who may say so. Pure.
 
-In: what the folder holds, what people say, the time. Out: the event that follows (a Revised), to be journalled and then noted here; or
+In: what the folder holds, what people push and say, the time. Out: the event that follows (a Revised), to be journalled and then noted here; or
 Impossible. Never: files, the clock, the rules themselves.
 
     folder changed ─▶ accepted ────────────────────────────────▶ in force          four eyes off
     folder changed ─▶ proposed ─▶ (vouched ─▶) approved ───────▶ in force          four eyes on
                                └▶ rejected ─▶ kept out until the folder changes, or somebody takes it
+    pushed by command ─▶ as above; what the folder holds is kept out from there on, and is not what waits before
     rollback ──────────────────▶ an earlier set in force, the folder's kept out likewise
 """
 
@@ -52,6 +53,20 @@ class Revisions:
     ) -> Revised | None:
         """The folder was read without a mistake. None: that changes nothing."""
         now = self.now
+        if now.beside and revision == now.beside:
+            return None
+        if now.beside and revision == now.in_force:  # what was pushed waits on
+            return now._replace(
+                time=at,
+                event="withdrawn",
+                revision=now.beside,
+                who=who,
+                how=how,
+                why=why,
+                changes=(),
+                kept_out="",
+                beside=revision,
+            )
         if revision == now.in_force:
             if not now.proposed and not now.kept_out:
                 return None
@@ -59,6 +74,38 @@ class Revisions:
         if revision == now.kept_out or (revision == now.proposed and four_eyes):
             return None
         return self._taken(revision, who, how, changes, at, four_eyes=four_eyes, why=why)
+
+    def pushed(
+        self, revision: str, on: str, who: str, why: str, changes: tuple[str, ...], folder: str, at: float, *, four_eyes: bool
+    ) -> Revised:
+        """Somebody brings a set by command. ``on``: which one it was made of; ``folder``: what the folder holds, empty where nobody can
+        tell."""
+        now = self.now
+        self.base(on)
+        if revision in (now.in_force, now.proposed):
+            raise Impossible(
+                f"{revision} {'is in force' if revision == now.in_force else 'waits'} already: nothing was changed"
+            )
+        beside = folder or now.kept_out or now.in_force
+        if four_eyes and now.in_force:
+            author, kept_out = who.partition(" (")[0], beside if beside not in (now.in_force, revision) else ""
+            return Revised(
+                at, "proposed", revision, who, "push", why, changes, now.in_force, revision, author, kept_out, beside
+            )
+        kept_out = beside if beside != revision else ""
+        return Revised(at, "accepted", revision, who, "push", why, changes, revision, "", "", kept_out)
+
+    def base(self, on: str) -> str:
+        """The whole name of the set that something new may be made of: what waits, or what is in force where nothing does."""
+        now = self.now
+        wanted = now.proposed or now.in_force
+        if len(on) >= SHORTEST and wanted.startswith(on):
+            return wanted
+        if now.proposed:
+            raise Impossible(
+                f"{now.proposed} by {now.author} waits already: it is approved, rejected or taken back first, or the new set is made of it"
+            )
+        raise Impossible(f"'{on}' is not in force any more, {now.in_force} is: make the new set of that")
 
     def taken(self, who: str, why: str, changes: tuple[str, ...], at: float, *, four_eyes: bool) -> Revised:
         """Somebody wants the set that is kept out after all."""
@@ -75,20 +122,33 @@ class Revisions:
             return Revised(at, "proposed", revision, who, how, why, changes, before, revision, author, "")
         return Revised(at, "accepted", revision, who, how, why, changes, revision, "", "", "")
 
-    def approved(self, revision: str, asker: Asker, known: Collection[str], at: float) -> Revised:
-        """A person with a token agrees (proxy/approvals.py). ``known``: all who have one."""
+    def approved(self, revision: str, asker: Asker, known: Collection[str], at: float, folder: str = "") -> Revised:
+        """A person with a token agrees (proxy/approvals.py). ``known``: all who have one; ``folder``: what the folder holds, where that
+        is known."""
         now, person = self._waiting(revision), asker.name
         if approvals.approve(_waits(now), asker, known, at) is Follows.VOUCHED:
             return now._replace(
                 time=at, event="vouched", revision=now.proposed, who=person, how="command", why="", changes=(), author=person
             )
-        return Revised(at, "approved", now.proposed, person, "command", "", (), now.proposed, "", "", "")
+        kept_out = self._held_beside(folder, now.proposed)
+        return Revised(at, "approved", now.proposed, person, "command", "", (), now.proposed, "", "", kept_out)
 
-    def rejected(self, revision: str, asker: Asker, who: str, why: str, at: float) -> Revised:
-        """``who``: whoever asks, as the journal names them."""
+    def rejected(self, revision: str, asker: Asker, who: str, why: str, at: float, folder: str = "") -> Revised:
+        """``who``: whoever asks, as the journal names them; ``folder``: as above."""
         now = self._waiting(revision)
         approvals.reject(_waits(now), asker, why, at)
-        return Revised(at, "rejected", now.proposed, who, "command", why, (), now.in_force, "", "", now.proposed)
+        return self._dropped("rejected", who, why, at, folder)
+
+    def withdrawn(self, revision: str, asker: Asker, who: str, why: str, at: float, folder: str = "") -> Revised:
+        """Its author takes back what waits."""
+        now = self._waiting(revision)
+        approvals.withdraw(_waits(now), asker, why, at)
+        return self._dropped("withdrawn", who, why, at, folder)
+
+    def _dropped(self, event: str, who: str, why: str, at: float, folder: str) -> Revised:
+        now = self.now
+        kept_out = self._held_beside(folder, now.in_force) if now.beside else now.proposed
+        return Revised(at, event, now.proposed, who, "command", why, (), now.in_force, "", "", kept_out)
 
     def rolled_back(self, revision: str, who: str, why: str, folder: str, at: float) -> Revised:
         """An earlier set, the last one before the one in force where none is named. ``folder``: what the folder holds now."""
@@ -107,6 +167,11 @@ class Revisions:
                 raise Impossible("there is no earlier set to go back to")
             return found[0]
         return _named(revision, once, "a set that has been in force (gate106 rules history lists them)")
+
+    def _held_beside(self, folder: str, in_force: str) -> str:
+        """What is to be kept out of what the folder holds, once what was pushed is decided; empty: nothing is."""
+        held = (folder or self.now.beside) if self.now.beside else ""
+        return held if held != in_force else ""
 
     def _waiting(self, revision: str) -> Revised:
         now = self.now

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from proxy.desk.revised import Revised, pack_revised, unpack_revised
 from proxy.revisions import IN_FORCE, Impossible, Revisions
-from proxy.roles import Asker, Role
+from proxy.roles import Asker, NotAllowed, Role
 from proxy.state.history import EVENTS_MAX, History
 
 OLD, NEW, THIRD = "0" * 16, "1" * 16, "1" * 15 + "2"
@@ -27,6 +29,7 @@ class Desk(Revisions):
         self.kept = history or History()
         super().__init__(self.kept)
         self.four_eyes = four_eyes
+        self.folder = ""
         self.at = 1_700_000_000.0
 
     def do(self, event: Revised | None) -> Revised | None:
@@ -36,13 +39,24 @@ class Desk(Revisions):
         return event
 
     def holds(self, revision: str, who: str = "li", how: str = "files") -> Revised | None:
+        self.folder = revision
         return self.do(self.folder_holds(revision, who, how, (f"rule {revision}: added",), self.at, four_eyes=self.four_eyes))
 
-    def approve(self, person: str, revision: str = NEW) -> Revised | None:
-        return self.do(self.approved(revision, approver(person), PEOPLE, self.at))
+    def approve(self, person: str, revision: str = NEW, folder: str = "") -> Revised | None:
+        return self.do(self.approved(revision, approver(person), PEOPLE, self.at, folder))
+
+    def push(self, revision: str, on: str = OLD, who: str = "li") -> Revised | None:
+        """The folder holds what it held when it was read last."""
+        changed = (f"rule {revision}: added",)
+        return self.do(self.pushed(revision, on, who, "x", changed, self.folder, self.at, four_eyes=self.four_eyes))
+
+    def withdraw(self, person: str = "li", revision: str = NEW) -> Revised | None:
+        return self.do(
+            self.withdrawn(revision, approver(person), f"{person} (uid 7, pid 8)", "a mistake", self.at, self.folder)
+        )
 
     def reject(self, revision: str = NEW) -> Revised | None:
-        return self.do(self.rejected(revision, approver("ops"), "ops (uid 7, pid 8)", "no", self.at))
+        return self.do(self.rejected(revision, approver("ops"), "ops (uid 7, pid 8)", "no", self.at, self.folder))
 
     def back(self, revision: str = "", folder: str = NEW) -> Revised | None:
         return self.do(self.rolled_back(revision, "ops (uid 7, pid 8)", "codes refused", folder, self.at))
@@ -190,6 +204,92 @@ def test_a_name_that_means_nothing_or_two_things_is_told(given: str, said: str) 
     assert desk.state == (THIRD, "", "")
 
 
+def test_what_is_pushed_waits_beside_the_folder_which_has_no_say_until_it_changes() -> None:
+    desk = Desk(four_eyes=True)
+    desk.holds(OLD)
+    event = desk.push(NEW)
+    assert event is not None
+    assert (event.event, event.author, event.how, desk.state) == ("proposed", "li", "push", (OLD, NEW, ""))
+    assert desk.holds(OLD) is None, "the folder is read again: nothing new"
+    with pytest.raises(Impossible, match="li is the author"):
+        desk.approve("li")
+    desk.approve("wang")
+    assert desk.state == (NEW, "", OLD), "the folder's set is kept out"
+    assert desk.holds(OLD) is None
+    desk.holds(THIRD)
+    assert desk.state == (NEW, THIRD, "")
+
+
+def test_what_was_pushed_and_turned_down_or_taken_back_leaves_the_folder_as_it_was() -> None:
+    for drop in (Desk.reject, Desk.withdraw):
+        desk = Desk(four_eyes=True)
+        desk.holds(OLD)
+        desk.push(NEW)
+        drop(desk)
+        assert desk.state == (OLD, "", "")
+        assert desk.holds(OLD) is None
+        desk.push(NEW)
+        assert desk.state == (OLD, NEW, ""), "it may be pushed again"
+
+
+def test_only_its_author_takes_back_what_waits(two: Desk) -> None:
+    with pytest.raises(Impossible, match="is li's, and only they take it back"):
+        two.withdraw("wang")
+    two.withdraw("li")
+    assert two.state == (OLD, "", NEW), "of the folder's: kept out, as if it had been turned down"
+
+
+def test_what_is_pushed_is_made_of_what_waits_or_is_in_force_and_of_nothing_else(two: Desk) -> None:
+    with pytest.raises(Impossible, match=f"{NEW} by li waits already"):
+        two.push(THIRD, on=OLD)
+    two.push(THIRD, on=NEW)
+    assert two.state == (OLD, THIRD, NEW), "the folder's set waits no more, and does not come back by itself"
+    assert two.holds(NEW) is None
+    two.approve("wang", THIRD)
+    assert two.state == (THIRD, "", NEW)
+    with pytest.raises(Impossible, match=f"'{OLD}' is not in force any more, {THIRD} is"):
+        two.push(NEW, on=OLD)
+    with pytest.raises(Impossible, match="is in force already"):
+        two.push(THIRD, on=THIRD)
+
+
+def test_a_folder_that_comes_to_hold_what_was_pushed_is_kept_out_no_more() -> None:
+    desk = Desk(four_eyes=True)
+    desk.holds(OLD)
+    desk.push(NEW)
+    assert desk.holds(NEW) is None
+    desk.approve("wang", folder=NEW)
+    assert desk.state == (NEW, "", "")
+
+
+def test_a_folder_that_goes_back_leaves_what_was_pushed_waiting() -> None:
+    desk = Desk(four_eyes=True)
+    desk.holds(OLD)
+    desk.holds(NEW)
+    desk.push(THIRD, on=NEW)
+    event = desk.holds(OLD)
+    assert event is not None
+    assert (event.event, event.revision, desk.state) == ("withdrawn", NEW, (OLD, THIRD, ""))
+    assert desk.holds(OLD) is None
+
+
+def test_where_nobody_need_agree_what_is_pushed_is_in_force_at_once() -> None:
+    desk = Desk()
+    desk.holds(OLD)
+    desk.push(NEW)
+    assert desk.state == (NEW, "", OLD)
+    assert desk.holds(OLD) is None
+    assert desk.now == unpack_revised(pack_revised(desk.now))
+
+
+def test_an_event_of_a_gate_that_knew_no_push_is_read() -> None:
+    event = Revised(1.0, "proposed", NEW, "li", "files", "", (), OLD, NEW, "li", "")
+    body = pack_revised(event)
+    older = body[:8] + body[8:].replace(b',""]', b"]")
+    assert older != body
+    assert unpack_revised(older) == event
+
+
 def test_there_is_nothing_to_go_back_to_at_first() -> None:
     desk = Desk()
     desk.holds(OLD)
@@ -242,7 +342,7 @@ class Any(RuleBasedStateMachine):
     def approve(self, person: str, revision: str) -> None:
         before = self.desk.now
         try:
-            event = self.desk.approve(person, revision)
+            event = self.desk.approve(person, revision, self.folder)
         except Impossible:
             return
         assert event is not None
@@ -263,6 +363,20 @@ class Any(RuleBasedStateMachine):
         except Impossible:
             return
 
+    @rule(target=revisions, number=st.integers(0, 5), who=st.sampled_from((*PEOPLE, "deploy")))
+    def push(self, number: int, who: str) -> str:
+        pushed = f"{number:04x}" * 4
+        with contextlib.suppress(Impossible):
+            self.desk.push(pushed, self.desk.now.proposed or self.desk.now.in_force, who)
+        return pushed
+
+    @rule(person=st.sampled_from(PEOPLE), revision=revisions)
+    def withdraw(self, person: str, revision: str) -> None:
+        try:
+            self.desk.withdraw(person, revision)
+        except (Impossible, NotAllowed):
+            return
+
     @rule()
     def take(self) -> None:
         try:
@@ -274,6 +388,7 @@ class Any(RuleBasedStateMachine):
     def restart(self) -> None:
         state, four_eyes = self.desk.now, self.desk.four_eyes
         self.desk = Desk(self.desk.kept, four_eyes=four_eyes)
+        self.desk.folder = self.folder
         assert self.desk.now == state
         assert self.desk.holds(self.folder) is None, "a start with the same folder changes nothing"
 
@@ -281,7 +396,7 @@ class Any(RuleBasedStateMachine):
     def what_holds_always(self) -> None:
         in_force, proposed, kept_out = self.desk.state
         assert self.folder in (in_force, proposed, kept_out), "the folder's set is one of the three"
-        assert not (proposed and kept_out)
+        assert not (proposed and kept_out) or self.desk.now.beside, "unless what waits was pushed"
         assert in_force not in (proposed, kept_out)
         if self.desk.four_eyes:
             for event in self.desk.events[1:]:

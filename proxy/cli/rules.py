@@ -1,4 +1,4 @@
-"""rules: ``gate106 rules``, ``rules reload``, ``history``, ``approve``, ``reject``, ``rollback``, ``take``."""
+"""rules: ``gate106 rules``, ``rules reload``, ``history``, ``push``, ``approve``, ``reject``, ``withdraw``, ``rollback``, ``take``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,30 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, Why, about, as_json, ask, group, say, speak_for, table, warn, when
+from proxy.cli import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    Why,
+    about,
+    as_json,
+    ask,
+    fail,
+    group,
+    say,
+    socket_of,
+    speak_for,
+    table,
+    warn,
+    when,
+)
 
 Revision = Annotated[str, typer.Argument(metavar="REVISION", help="Which set: its revision, or the first digits of it.")]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token-file", help="Your token, in a file that nobody else may read; else GATE106_TOKEN_FILE."),
+]
 
 app = group()
 
@@ -86,10 +107,7 @@ def history(
 @app.command("approve", epilog="Example: gate106 rules approve 0123456789abcdef --token-file ~/gate106.token")
 def approve(
     revision: Revision,
-    token_file: Annotated[
-        Path | None,
-        typer.Option("--token-file", help="Your token, in a file that nobody else may read; else GATE106_TOKEN_FILE."),
-    ] = None,
+    token_file: TokenFile = None,
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
@@ -98,6 +116,58 @@ def approve(
     if token_file is not None:
         speak_for(token_file)
     _done(ask(config, control, "rules.approve", revision=revision), json)
+
+
+@app.command("push", epilog="Example: gate106 rules push rules/caps.yaml --why 'a tighter cap from December'")
+def push(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Rules files; others stay as they are in force.")],
+    why: Why,
+    on: Annotated[str, typer.Option("--on", help="What they were made of; default: what waits, or is in force.")] = "",
+    token_file: TokenFile = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Bring rules files to the gate without writing them into its folder: with two persons they wait for the second, else they are
+    in force when the command ends. The folder's own set is kept out then, until its files change."""
+    from proxy.ops.client import CannotAsk, Conversation, push_files
+
+    if token_file is not None:
+        speak_for(token_file)
+    if not on:
+        told = ask(config, control, "rules")
+        on = told["proposed"]["revision"] if told["proposed"] else told["revision"]
+    texts = {path.name: _text(path) for path in files}
+    try:
+        with Conversation(socket_of(config, control), "rules.push", {"on": on, "why": why}) as said:
+            push_files(said, texts)
+            _done(said.answer(), json)
+    except CannotAsk as error:
+        fail(error)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
+    except UnicodeDecodeError:
+        fail(f"{path}: is no UTF-8")
+
+
+@app.command("withdraw", epilog="Example: gate106 rules withdraw 0123456789abcdef --why 'the wrong province'")
+def withdraw(
+    revision: Revision,
+    why: Why,
+    token_file: TokenFile = None,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Take back a set of rules that waits and is your own."""
+    if token_file is not None:
+        speak_for(token_file)
+    _done(ask(config, control, "rules.withdraw", revision=revision, why=why), json)
 
 
 @app.command("reject", epilog="Example: gate106 rules reject 0123456789abcdef --why 'the cap is too low'")

@@ -31,6 +31,8 @@ class Revised(NamedTuple):
     proposed: str  # revision that waits, empty if none does
     author: str  # of what waits
     kept_out: str  # revision of the folder that is not taken though it is there, empty if none is
+    beside: str = ""
+    """Where what waits was pushed: what the folder holds meanwhile, which has no say in it. Empty: what waits is the folder's own."""
 
 
 def pack_revised(one: Revised) -> bytes:

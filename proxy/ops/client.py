@@ -17,6 +17,8 @@ from proxy.ops.control import VERSION, reachable
 CONNECT_S = 5.0
 TOKEN = "GATE106_TOKEN"  # noqa: S105 # the name of the variable
 """Who has a token says so in the environment, never on a command line, which everybody on the machine can read."""
+PIECE_CHARACTERS = 40_000
+"""Of a text in one line: at most four bytes each, six where they are escaped."""
 ANSWER_S = 120.0
 """A gate that says nothing for so long does not work."""
 
@@ -99,6 +101,14 @@ class Conversation:
             pass
         ending: Mapping[str, Any] = self.ending
         return ending
+
+
+def push_files(conversation: Conversation, texts: Mapping[str, str]) -> None:
+    """What ``rules.push`` hears: rules files by name, in lines that are not too long."""
+    for name, text in texts.items():
+        for start in range(0, max(1, len(text)), PIECE_CHARACTERS):
+            conversation.say({"file": name, "text": text[start : start + PIECE_CHARACTERS]})
+    conversation.say({"end": True})
 
 
 def ask(path: Path, command: str, **args: Any) -> Mapping[str, Any]:

@@ -1,11 +1,12 @@
-"""Rules: what is in force, where it comes from, how often each rule has spoken lately; read the folder again, agree, go back.
+"""Rules: what is in force, where it comes from, how often each rule has spoken lately; read the folder again, push, agree, go back.
 
-In: revisions, tokens, reasons. Out: the same as a console would show; what is wrong with the files. Never: rules of its own (they come from
-the folder, or are kept), a token in a log or the journal.
+In: revisions, tokens, reasons, files that are pushed. Out: the same as a console would show; what is wrong with the files. Never: rules of
+its own (they come from the folder, are pushed, or are kept), a file of the folder written, a token in a log or the journal.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
@@ -13,13 +14,19 @@ from typing import Any
 from proxy.desk import entries, operated
 from proxy.desk.revised import Revised
 from proxy.ops import orders
-from proxy.ops.control import Call, Handler
+from proxy.ops.control import Call, Handler, Refused
 from proxy.ops.gate import Gate
+from proxy.ops.hits import Hits
 from proxy.state.history import EVENTS_MAX
 from proxy.tally import Tally
 
 LATELY_S = 60.0
 HISTORY_SHOWN = 20
+RULES_A_LINE = 50
+FILE = re.compile(r"[\w][\w.-]{0,60}\.ya?ml")
+"""A rules file's name: none of another folder, none that hides."""
+FILES_MAX, PUSHED_MAX = 50, 2_000_000
+"""Of one push: files, and characters in all of them."""
 EVERY_S = 10.0
 """How often hits are looked at: of a few thousand counts a millisecond's work."""
 
@@ -51,8 +58,8 @@ class Lately:
         return found
 
 
-def commands(gate: Gate, lately: Lately) -> Mapping[str, Handler]:
-    asked = _Rules(gate, lately)
+def commands(gate: Gate, lately: Lately, hits: Hits) -> Mapping[str, Handler]:
+    asked = _Rules(gate, lately, hits)
     return {
         "rules": asked.show,
         "rules.reload": asked.reload,
@@ -61,6 +68,9 @@ def commands(gate: Gate, lately: Lately) -> Mapping[str, Handler]:
         "rules.reject": asked.reject,
         "rules.rollback": asked.roll_back,
         "rules.take": asked.take,
+        "rules.hits": asked.hits,
+        "rules.push": asked.push,
+        "rules.withdraw": asked.withdraw,
     }
 
 
@@ -70,9 +80,9 @@ def told(event: Revised) -> dict[str, Any]:
 
 
 class _Rules:
-    def __init__(self, gate: Gate, lately: Lately) -> None:
+    def __init__(self, gate: Gate, lately: Lately, hits: Hits) -> None:
         self._gate = gate
-        self._lately = lately
+        self._lately, self._hits = lately, hits
 
     async def show(self, call: Call) -> Mapping[str, Any]:
         call.args.done()
@@ -128,7 +138,51 @@ class _Rules:
         call.args.done()
         return told(await self._gate.revising.roll_back(revision, call.who, why))
 
+    async def hits(self, call: Call) -> Mapping[str, Any]:
+        """Of the last day, one line for some rules each: ``hits`` by province, ``shadow`` by what it would have said."""
+        call.args.done()
+        told, shadow = self._hits.lately(), self._hits.shadow_lately()
+        names = sorted(told.keys() | shadow.keys())
+        for start in range(0, len(names), RULES_A_LINE):
+            few = names[start : start + RULES_A_LINE]
+            await call.say(
+                {"rules": [{"rule": name, "hits": told.get(name, {}), "shadow": shadow.get(name, {})} for name in few]}
+            )
+        return {"since": self._hits.since, "until": self._gate.now()}
+
+    async def push(self, call: Call) -> Mapping[str, Any]:
+        """Lines behind the command are the files: ``{"file": "caps.yaml", "text": "…"}``, a long one in several; then ``{"end": true}``."""
+        on, why = call.args.text("on", most=16), call.args.why()
+        call.args.done()
+        files = await _files(call)
+        return told(await self._gate.revising.push(on, files, call.who, why))
+
+    async def withdraw(self, call: Call) -> Mapping[str, Any]:
+        revision, why = call.args.text("revision", most=16), call.args.why()
+        call.args.done()
+        return told(await self._gate.revising.withdraw(revision, call.asker, call.who, why))
+
     async def take(self, call: Call) -> Mapping[str, Any]:
         why = call.args.why()
         call.args.done()
         return told(await self._gate.revising.take(call.who, why))
+
+
+async def _files(call: Call) -> dict[str, bytes]:
+    """Rules files by name; Refused where something is none, or too much."""
+    found: dict[str, str] = {}
+    while True:
+        said = await call.hear()
+        if said.get("end"):
+            break
+        name, text = said.get("file"), said.get("text")
+        if not isinstance(name, str) or not FILE.fullmatch(name):
+            raise Refused("file: must be the name of a rules file, like caps.yaml (letters, digits, . _ -)")
+        if not isinstance(text, str):
+            raise Refused(f"{name}: 'text' is missing")
+        found[name] = found.get(name, "") + text
+        if len(found) > FILES_MAX or sum(map(len, found.values())) > PUSHED_MAX:
+            raise Refused(f"more than {FILES_MAX} files or {PUSHED_MAX:,} characters: put them into the folder of the rules")
+    if not found:
+        raise Refused("no file was given")
+    return {name: text.encode("utf-8", "replace") for name, text in found.items()}

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from proxy.message import Category
 
-from .check import Report, check
+from .check import Report, check, check_loaded, run_test
 from .explain import Explanation, explain, explain_text
 from .judge import facts, judge, takes_of
 from .loader import Loaded, load, load_all
@@ -48,6 +48,7 @@ CATEGORIES = tuple(Category)
 
 __all__ = [
     "CATEGORIES", "Declared", "LANGUAGES", "Explanation", "Loaded", "NotInScope", "Problem", "Regions", "Reply", "Report", "Rule",
-    "RuleSet", "RulesError", "as_text", "asks", "check", "explain", "explain_text", "facts", "judge", "judge_text", "load", "load_all",
-    "read_reply", "refused_text", "review_key", "schema", "takes_of",
+    "RuleSet", "RulesError", "as_text", "asks", "check", "check_loaded",
+    "explain", "explain_text", "facts", "judge", "judge_text", "load", "load_all",
+    "read_reply", "refused_text", "review_key", "run_test", "schema", "takes_of",
 ]  # fmt: skip

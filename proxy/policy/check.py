@@ -28,7 +28,7 @@ from .history import Counts, Past
 from .judge import judge
 from .kinds import suppressed, text_state
 from .lint import lint
-from .loader import load_all
+from .loader import Loaded, load_all
 from .problem import Problem, RuleFault, RulesError
 from .renamed import refused_by, refused_text
 from .ruleset import RuleSet
@@ -81,6 +81,11 @@ def check(folder: Path, providers: Iterable[Provider] | None = None, now: float 
         loaded = load_all(folder)
     except RulesError as error:
         return Report(error.problems)
+    return check_loaded(loaded, folder, providers, now)
+
+
+def check_loaded(loaded: Loaded, folder: Path, providers: Iterable[Provider] | None = None, now: float | None = None) -> Report:
+    """The same of a folder that is read already, a draft of it perhaps."""
     problems = crosscheck(loaded.rules, folder.resolve().name, providers) + lint(loaded.rules)
     report = Report(
         problems, len(loaded.rules.rules), len(loaded.tests), sorted(doubts(loaded.rules, loaded.tests, now, loaded.lists))

@@ -1,6 +1,7 @@
 """Folder: the files of the rules folder, read once, with a hash over all that was read.
 
-In: a path. Out: bytes, rows, lists of words and of people; Problems with file and line.
+In: a path, perhaps what is to stand instead of some of its files: a draft. Out: bytes, rows, lists of words and of people; Problems with
+file and line.
 Never: a file outside the folder, whatever a rule names.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -35,6 +36,7 @@ PIECE_CHARACTERS = 32_768
 """Of a file that is read line by line."""
 
 
+NOTHING: Mapping[str, bytes] = {}
 _BEGINNING = re.compile(r"1[3-9][0-9]{1,8}\*")
 
 
@@ -75,9 +77,11 @@ def shipped_words() -> tuple[str, bytes]:
 
 
 class Folder:
-    def __init__(self, path: Path, rest: Rest = no_rest) -> None:
+    def __init__(self, path: Path, rest: Rest = no_rest, instead: Mapping[str, bytes] = NOTHING) -> None:
+        """``instead``: rules files (by name) as they are not written yet; they may be new ones."""
         self.path = path
         self.rest = rest
+        self._instead = instead
         self.root = path.resolve()
         self.problems: list[Problem] = []
         self.files: dict[str, bytes] = {}
@@ -90,7 +94,8 @@ class Folder:
     def yaml_files(self) -> list[str]:
         """Names of all rules files, in order."""
         try:
-            return sorted(one.name for one in self.root.iterdir() if one.suffix in (".yaml", ".yml") and one.is_file())
+            found = {one.name for one in self.root.iterdir() if one.suffix in (".yaml", ".yml") and one.is_file()}
+            return sorted(found | self._instead.keys())
         except OSError as fault:
             raise RulesError([Problem(str(self.path), 1, f"no folder of rules: {fault.strerror}")]) from None
 
@@ -99,7 +104,8 @@ class Folder:
         path = (self.root / relative).resolve()
         if not self._inside(relative):
             raise RulesError([Problem(self.label(relative), 1, "leads out of the rules folder")])
-        data = self.files[relative] = path.read_bytes()
+        said = self._instead.get(relative)
+        data = self.files[relative] = path.read_bytes() if said is None else said
         return data
 
     def _inside(self, relative: str) -> bool:

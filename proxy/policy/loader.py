@@ -16,7 +16,7 @@ from proxy.yamlfile import unknown
 from .condition import All, Bits, Person, compile_tree, leaves
 from .contents import Contents, contents_of
 from .draft import MODES, Draft, read_draft
-from .folder import Folder
+from .folder import NOTHING, Folder
 from .kinds import Context, NumberList, suppressed
 from .kinds.limit import Limit
 from .penalties import TRIGGERS_MAX, Desk, Trigger, read_complaints, read_trigger
@@ -66,10 +66,11 @@ def load_all(
     category_tag: int | None = None,
     before: RuleSet | None = None,
     rest: Rest = no_rest,
+    instead: Mapping[str, bytes] = NOTHING,
 ) -> Loaded:
     """The same with what else was read. Beside traffic, in a thread: ``before`` is the set in force meanwhile, ``rest`` is called every
-    few milliseconds of work."""
-    return _Loading(Folder(folder, rest), regions, category_tag, before, rest).loaded()
+    few milliseconds of work. ``instead``: rules files of a draft, by name."""
+    return _Loading(Folder(folder, rest, instead), regions, category_tag, before, rest).loaded()
 
 
 class _Loading:

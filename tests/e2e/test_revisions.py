@@ -169,6 +169,45 @@ def test_a_gate_goes_back_though_the_folder_is_broken_and_starts_so(house: House
     assert any("rules/rules.yaml:" in note for note in house.notes())
 
 
+def test_what_is_pushed_waits_for_a_second_person_and_writes_no_file(strict: House) -> None:
+    first = strict.asked()["revision"]
+    mine = strict.folder / "more.yaml"
+    mine.write_text(ban("北京", "上海").replace("ban-", "more-"))
+    done = strict.asked("push", mine, "--why", "上海也停", "--token-file", token(strict, ME))
+    pushed = done["revision"]
+    assert (done["event"], done["how"], done["author"], done["in_force"]) == ("proposed", "push", ME, first)
+    assert {"rule more-0: added", "rule more-1: added"} < set(done["changes"])
+    assert [one.name for one in strict.rules.iterdir()] == ["rules.yaml"]
+    strict.again()
+    assert strict.banned() == ["北京"], "it waits, also over a crash"
+    assert "is the author of" in strict.refused("approve", pushed, "--token-file", token(strict, ME))
+    strict.asked("approve", pushed, "--token-file", token(strict, "wang"))
+    assert strict.banned() == ["北京", "上海"]
+    strict.again()
+    assert strict.banned() == ["北京", "上海"], "the folder's set stays out"
+    assert strict.asked()["kept_out"] == first
+    strict.changed(ONLY_SHANGHAI)
+    assert strict.asked()["proposed"] is not None, "a change of the folder is a proposal again"
+
+
+def test_what_is_pushed_with_a_mistake_or_on_an_older_set_is_not_taken(strict: House) -> None:
+    first = strict.asked()["revision"]
+    mine = strict.folder / "more.yaml"
+    mine.write_text("rules:\n  - {id: x, whem: {province: 北京}, then: reject, reason: region-ban}\n")
+    mine_is = token(strict, ME)
+    assert "rules/more.yaml:2: rule: unknown key 'whem'" in strict.refused("push", mine, "--why", "x", "--token-file", mine_is)
+    mine.write_text(ban("上海").replace("ban-", "more-"))
+    assert "'beef' is not in force" in strict.refused("push", mine, "--why", "x", "--on", "beef", "--token-file", mine_is)
+    odd = strict.folder / ".x.yaml"
+    odd.write_text("rules: []\n")
+    assert "must be the name of a rules file" in strict.refused("push", odd, "--why", "x", "--token-file", mine_is)
+    assert "takes the role" in strict.refused("push", mine, "--why", "x", "--token-file", token(strict, "wang"))
+    pushed = strict.asked("push", mine, "--why", "x", "--token-file", mine_is)["revision"]
+    assert strict.asked("withdraw", pushed, "--why", "x", "--token-file", mine_is)["event"] == "withdrawn"
+    told = strict.asked()
+    assert (told["revision"], told["proposed"], told["kept_out"]) == (first, None, "")
+
+
 def test_nobody_else_may_read_what_is_kept_and_it_is_bounded(make: Callable[..., House]) -> None:
     house = make(revisions={"keep": 2})
     house.start()
