@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from proxy.backtest.run import Answer, Question
     from proxy.config import Settings
 
+STEP = 0.01
+"""So much further each line of ``--progress``."""
 SHORTEST = 4
 """A revision may be named by so many of its first digits."""
 
@@ -40,6 +42,9 @@ def backtest(
             "--processes", min=0, max=64, help="At most so many; rules that count over people need one. 0: all cores."
         ),
     ] = 1,
+    progress: Annotated[
+        bool, typer.Option("--progress", help="Say on stderr how far it is, a share of 1 a line: for programs.")
+    ] = False,
     lang: Language = None,
     json: Json = False,
 ) -> None:
@@ -57,7 +62,7 @@ def backtest(
     if html is not None:
         _writable(html)
     try:
-        answer = _with_progress(question, processes)
+        answer = _with_progress(question, processes, progress)
     except run.CannotBacktest as error:
         fail(error)
     if html is not None:
@@ -118,14 +123,23 @@ def _writable(html: Path) -> None:
         fail(f"{html}: {error.strerror}")
 
 
-def _with_progress(question: Question, processes: int) -> Answer:
-    """A bar on a terminal's stderr; nothing where nobody looks."""
+def _with_progress(question: Question, processes: int, plain: bool) -> Answer:
+    """A bar on a terminal's stderr; nothing where nobody looks. ``plain``: lines."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     from proxy.backtest.run import backtest as run
 
     console = Console(stderr=True)
+    if plain:
+        told = [-1.0]
+
+        def tell(share: float) -> None:
+            if share - told[0] >= STEP:
+                told[0] = share
+                console.print(f"{share:.2f}", highlight=False)
+
+        return run(question, processes or os.cpu_count() or 1, tell)
     columns = TextColumn("judging again"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=1.0)

@@ -15,6 +15,7 @@ the gate's loop must not be held for one.
     nursery.py   programs that begin at once
     login.py     who says who they are                         guarding.py   what holds for every request: hosts, headers, bounds
     words.py     every word in both languages                  render.py     templates (Jinja2, escaped), moments, numbers
+    workshop.py  sets of rules and drafts of them, read in a process beside (sets.py)    jobs.py  backtests that run for minutes
     sampling.py  counters over time                            figures.py    small charts as SVG
     serving.py   the process
 """

@@ -8,6 +8,7 @@ time than the gate serves.
     run    a program of the command line that reads files by itself (find, explain --message, evidence, report, backtest), in a process of low
            priority; it writes down who looks, as it does in a terminal
     own    what a provider may know of itself, over the gate's HTTP
+    workshop, jobs   sets of rules in words, drafts of them (sets.py); backtests: both read files, and the page asks whether its visitor may
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from proxy.config import ConsolePlaces
+from proxy.console.jobs import Jobs
 from proxy.console.nursery import OUT_BYTES_MAX, CannotStart, Nursery, TookTooLong
+from proxy.console.workshop import Workshop
 from proxy.ops.client import CannotAsk, Conversation
 
 __all__ = ["Asking", "CannotAsk", "Ran"]
@@ -54,6 +57,7 @@ class Asking:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="asking")
         self._programs = asyncio.Semaphore(PROGRAMS_AT_ONCE)
         self._nursery = Nursery()
+        self.workshop, self.jobs = Workshop(config), Jobs(config)
 
     async def ask(self, token: str, command: str, **args: Any) -> dict[str, Any]:
         """Its answer; arguments that are None are left out."""
@@ -122,9 +126,12 @@ class Asking:
     def warm(self) -> None:
         """Programs can begin at once from now on."""
         self._nursery.warm()
+        self.workshop.warm()
 
     def close(self) -> None:
         self._nursery.close()
+        self.workshop.close()
+        self.jobs.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

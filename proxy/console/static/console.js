@@ -39,6 +39,41 @@
     }
   }, true);
 
+  // Editors: numbers beside the lines, those with a mistake marked; a button that names a line leads to it.
+  function numbered(editor) {
+    const text = editor.querySelector("textarea");
+    const gutter = editor.querySelector(".gutter");
+    const wrong = new Set(Array.from(document.querySelectorAll(".wrong [data-line]"), function (one) { return Number(one.dataset.line); }));
+    gutter.replaceChildren();
+    const count = text.value.split("\n").length;
+    for (let line = 1; line <= count; line++) {
+      const one = document.createElement(wrong.has(line) ? "b" : "span");
+      one.textContent = line + "\n";
+      gutter.append(one);
+    }
+    gutter.scrollTop = text.scrollTop;
+  }
+  function goTo(text, line) {
+    const lines = text.value.split("\n");
+    const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+    text.focus();
+    text.setSelectionRange(start, start + (lines[line - 1] || "").length);
+    text.scrollTop = Math.max(0, (text.scrollHeight / lines.length) * (line - 4));
+  }
+  document.querySelectorAll("[data-editor]").forEach(function (editor) {
+    const text = editor.querySelector("textarea");
+    numbered(editor);
+    text.addEventListener("input", function () { numbered(editor); });
+    text.addEventListener("scroll", function () { editor.querySelector(".gutter").scrollTop = text.scrollTop; });
+    new ResizeObserver(function () { editor.querySelector(".gutter").style.height = text.offsetHeight + "px"; }).observe(text);
+    document.addEventListener("htmx:afterSwap", function () { numbered(editor); });
+    document.addEventListener("click", function (event) {
+      const button = event.target.closest("[data-line]");
+      if (button) goTo(text, Number(button.dataset.line));
+    });
+    if (editor.dataset.at) goTo(text, Number(editor.dataset.at));
+  });
+
   // A page that the browser kept is as old as it looks: buttons work again.
   window.addEventListener("pageshow", function (event) {
     if (event.persisted) window.location.reload();

@@ -1,0 +1,224 @@
+"""guided: the commonest rules from a form: a ban, a cap, quiet hours; as YAML, with the test that goes with it, put into a file's text. Pure.
+
+In: what somebody chose, a file as it is. Out: the file with the rule and its test in it. Never: another rule touched, a line of the file lost.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+KINDS = ("ban", "cap", "quiet")
+TRIALS: Mapping[str, timedelta] = {
+    "10m": timedelta(minutes=10),
+    "1h": timedelta(hours=1),
+    "24h": timedelta(days=1),
+    "7d": timedelta(days=7),
+}
+PERIODS = ("day", "week", "month", "24h", "7d", "30d")
+WHOSE = ("all", "advertiser", "signature", "provider")
+COUNT_MAX = 1000
+FILES: Mapping[str, str] = {"ban": "regions.yaml", "cap": "caps.yaml", "quiet": "hours.yaml"}
+NEW_FILE = "desk.yaml"
+PLACES: Mapping[str, str] = {"北京": "13800100500", "上海": "13800210500", "天津": "13800220500", "重庆": "13800230500"}
+"""Whose number a test of a ban takes; of other provinces there is none."""
+ANYWHERE = "13800210500"
+TEXTS: Mapping[str, str] = {
+    "marketing": "【测试】新品上架 拒收请回复R", "notice": "【测试】您的快件已到驿站", "otp": "【测试】您的验证码是482913, 5分钟内有效",
+}  # fmt: skip
+CALLED: Mapping[str, str] = {"marketing": "营销短信", "notice": "通知短信", "otp": "验证码短信"}
+PER: Mapping[str, str] = {
+    "day": "每天", "week": "每周", "month": "每月", "24h": "任意24小时", "7d": "任意7天", "30d": "任意30天",
+}  # fmt: skip
+OF: Mapping[str, str] = {"all": "", "advertiser": "同一广告主的", "signature": "同一签名的", "provider": "同一通道商的"}
+
+
+ORDER = (
+    "北京", "天津", "河北", "山西", "内蒙古", "辽宁", "吉林", "黑龙江", "上海", "江苏", "浙江", "安徽", "福建", "江西", "山东", "河南",
+    "湖北", "湖南", "广东", "广西", "海南", "重庆", "四川", "贵州", "云南", "西藏", "陕西", "甘肃", "青海", "宁夏", "新疆",
+)  # fmt: skip
+"""As GB/T 2260 lists them, and everybody in China expects."""
+
+
+class Unclear(ValueError):
+    """The form does not say enough: ``args[0]`` is the name of the words for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the form says."""
+
+    kind: str
+    category: str
+    subcategory: str
+    provinces: tuple[str, ...]
+    since: str
+    """``2026-11-26 18:00``, a day, or empty: at once."""
+    until: str
+    basis: str
+    say: str
+    trial: str
+    """Of TRIALS; ``shadow``: until somebody says otherwise; empty: it decides at once."""
+    count: int = 0
+    per: str = "day"
+    whose: str = "all"
+    quiet_from: str = "21:00"
+    quiet_to: str = "08:00"
+
+
+def chosen(form: Mapping[str, str], provinces: Sequence[str], known: Collection[str]) -> Chosen:
+    """Unclear where something is missing or is none."""
+    kind = form.get("kind", "ban")
+    if kind not in KINDS or form.get("category", "marketing") not in TEXTS:
+        raise Unclear("unclear_kind")
+    if not set(provinces) <= set(known):
+        raise Unclear("unclear_province")
+    if kind == "ban" and not provinces:
+        raise Unclear("no_province")
+    count = form.get("count", "") or "0"
+    if kind == "cap" and not (count.isascii() and count.isdigit() and 1 <= int(count) <= COUNT_MAX):
+        raise Unclear("no_count")
+    since, until = (_moment(form.get(word, "")) for word in ("since", "until"))
+    if since and until and until <= since:
+        raise Unclear("until_before")
+    hours = [form.get(word) or default for word, default in (("quiet_from", "21:00"), ("quiet_to", "08:00"))]
+    if not all(re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", hour) for hour in hours) or hours[0] == hours[1]:
+        raise Unclear("no_hours")
+    found = Chosen(
+        kind, form.get("category", "marketing"), form.get("subcategory", ""), tuple(provinces), since, until,
+        form.get("basis", ""), form.get("say", ""), form.get("trial", ""), int(count) if kind == "cap" else 0,
+        form.get("per", "day"), form.get("whose", "all"), *hours,
+    )  # fmt: skip
+    if found.per not in PERIODS or found.whose not in WHOSE or found.trial not in ("", "shadow", *TRIALS):
+        raise Unclear("unclear_kind")
+    if found.subcategory and not re.fullmatch("[a-z-]+", found.subcategory):
+        raise Unclear("unclear_kind")
+    return found
+
+
+def _moment(text: str) -> str:
+    """As rules spell it: without the letter that browsers put between."""
+    if not text:
+        return ""
+    try:
+        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        raise Unclear("no_moment") from None
+
+
+def in_order(provinces: Collection[str]) -> list[str]:
+    """Without those of which nothing is known."""
+    return [*(name for name in ORDER if name in provinces), *sorted(set(provinces) - {*ORDER, "unknown"})]
+
+
+def says(one: Chosen) -> str:
+    """The rule in a sentence, where its author gives none."""
+    where = "、".join(one.provinces) + ("归属地号码" if one.provinces else "所有号码")
+    span = (
+        (f"{one.since} 起" if one.since else "")
+        + (f"至 {one.until} 止" if one.until else "")
+        + (", " if one.since or one.until else "")
+    )
+    if one.kind == "ban":
+        return f"{span}{where}不得接收{CALLED[one.category]}"
+    if one.kind == "cap":
+        who = "同一号码" if not one.provinces else f"{where}, 每个号码"
+        return f"{span}{who}{PER[one.per]}最多收{one.count}条{OF[one.whose]}{CALLED[one.category]}"
+    return (
+        f"{span}{where}在 {one.quiet_from} 到次日 {one.quiet_to} 不收{CALLED[one.category]}"
+        if one.quiet_from > one.quiet_to
+        else (f"{span}{where}在 {one.quiet_from} 到 {one.quiet_to} 不收{CALLED[one.category]}")
+    )
+
+
+def named(one: Chosen, taken: Collection[str], today: str) -> str:
+    """An id that no rule has: ``ban-20261126``, ``ban-20261126-2``."""
+    base = f"{one.kind}-{(one.since or today)[:10].replace('-', '')}"
+    return next(
+        name for number in range(1, len(taken) + 2) if (name := base if number == 1 else f"{base}-{number}") not in taken
+    )
+
+
+def rule_of(one: Chosen, name: str, now: str) -> list[str]:
+    """Lines of YAML, the first with a dash. ``now``: a trial begins then where nothing else is said."""
+    when = [f"category: {one.category}"]
+    if one.subcategory:
+        when.append(f"subcategory: {one.subcategory}")
+    if one.provinces:
+        when.append(f"province: {one.provinces[0] if len(one.provinces) == 1 else _listed(one.provinces)}")
+    if one.kind == "quiet":
+        when.append(f"time: {one.quiet_from}-{one.quiet_to}")
+    lines = [f"- id: {name}", f"  say: {_text(one.say or says(one))}"]
+    if one.basis:
+        lines.append(f"  basis: {_text(one.basis)}")
+    lines.append(f"  when: {{{', '.join(when)}}}")
+    if one.kind == "cap":
+        keys = ["recipient", *([one.whose] if one.whose != "all" else [])]
+        lines.append(f"  limit: {{count: {one.count}, per: {one.per}, key: {_listed(keys)}}}")
+    if dates := [f'{word}: "{at}"' for word, at in (("from", one.since), ("to", one.until)) if at]:
+        lines.append(f"  active: {{{', '.join(dates)}}}")
+    if one.trial == "shadow":
+        lines.append("  mode: shadow")
+    elif one.trial:
+        lines.append(f'  trial: {{from: "{one.since or now}", for: {one.trial}}}')
+    reason = {
+        "ban": "region-ban",
+        "cap": "advertiser-cap" if one.whose == "advertiser" else "recipient-cap",
+        "quiet": "quiet-hours",
+    }[one.kind]
+    return [*lines, "  then: reject", f"  reason: {reason}"]
+
+
+def test_of(one: Chosen, name: str, now: str) -> list[str]:
+    """A message that it must refuse; none where nobody can make one up."""
+    to = ANYWHERE if not one.provinces else next((PLACES[place] for place in one.provinces if place in PLACES), "")
+    if one.trial == "shadow" or one.subcategory or not to:
+        return []
+    begins = datetime.fromisoformat(one.since or now) + TRIALS.get(one.trial, timedelta())
+    hour, minute = map(int, one.quiet_from.split(":")) if one.kind == "quiet" else (10, 0)
+    at = begins.replace(hour=hour, minute=minute, second=0)
+    at += timedelta(days=1) if at < begins else timedelta()
+    if one.until and at >= datetime.fromisoformat(one.until):
+        at = begins
+    step = f'{{at: "{at:%Y-%m-%d %H:%M}", to: "{to}", from: "10690001", category: {one.category}, text: {_text(TEXTS[one.category])}'
+    steps = [f"    - {step}, want: {{reject: {name}}}}}"]
+    if one.kind == "cap":
+        steps.insert(0, f"    - {step}, repeat: {one.count}, want: allow}}")
+    return [f"- note: {_text(f'{name}: 该拒的被拒')}", "  messages:", *steps]
+
+
+def placed(text: str, rule: Sequence[str], test: Sequence[str]) -> str:
+    """The file with them at the ends of its lists."""
+    lines = text.rstrip("\n").split("\n") if text.strip() else []
+    lines = _added(lines, "rules", rule)
+    return "\n".join(_added(lines, "tests", test) if test else lines) + "\n"
+
+
+def _added(lines: list[str], key: str, item: Sequence[str]) -> list[str]:
+    start = next((place for place, line in enumerate(lines) if re.match(rf"{key}:\s*(#.*)?$", line)), None)
+    if start is None:
+        lines = [line for line in lines if not re.match(rf"{key}:\s*(\[\s*\]|null|~)?\s*$", line)]
+        gap = [""] if lines else []
+        return [*lines, *gap, f"{key}:", *("  " + line for line in item)]
+    end = start + 1
+    for place in range(start + 1, len(lines)):
+        if re.match(r"[^\s#-]", lines[place]):
+            break
+        if lines[place].strip() and not re.match("#", lines[place]):
+            end = place + 1
+    first = next((line for line in lines[start + 1 : end] if line.lstrip().startswith("-")), "  -")
+    inset = " " * (len(first) - len(first.lstrip()))
+    gap = [""] if key == "rules" and end > start + 1 else []
+    return [*lines[:end], *gap, *(inset + line for line in item), *lines[end:]]
+
+
+def _listed(words: Sequence[str]) -> str:
+    return f"[{', '.join(words)}]"
+
+
+def _text(words: str) -> str:
+    """A text in double quotes: JSON is YAML."""
+    return json.dumps(" ".join(words.split()), ensure_ascii=False)

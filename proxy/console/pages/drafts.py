@@ -1,0 +1,256 @@
+"""Drafts: a rules file that is being changed: written by a form or by hand, checked while it is written, asked about a message, tried on the
+last day, proposed.
+
+In: a file's text, and the set it was made of. Out: the problems that ``gate106 check`` finds, verdicts under the draft, what would have been
+otherwise, a proposal. Never: a file of the gate written; a draft kept: it lives in its author's browser.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from proxy.console import guided
+from proxy.console.asking import CannotAsk
+from proxy.console.jobs import Job, scratch
+from proxy.console.page import Page, Visit
+from proxy.ops.client import Conversation, push_files
+from proxy.ops.rules import FILE
+from proxy.policy import moments
+from proxy.roles import Permission
+
+page = Page("drafts", "/drafts", wants=Permission.ENTER)
+
+DRAFT_BYTES_MAX = 2 << 20
+SPANS = ("1h", "6h", "24h", "7d")
+PARTS_SHOWN = 60
+SAMPLE = "【测试】双11优惠券满300减50 拒收请回复R"
+
+
+@page.get("new")
+async def new(visit: Visit) -> Response:
+    """The form for the commonest rules."""
+    told = await visit.asking.workshop.told(await base_of(visit))
+    kind = visit.query.get("kind", "ban")
+    if kind not in guided.KINDS:
+        raise HTTPException(404)
+    return _form(visit, told, kind, form={}, problem="")
+
+
+@page.post("written")
+async def written(visit: Visit) -> Response:
+    """The rule that the form means, while it is filled in."""
+    try:
+        made = await _made(visit)
+    except guided.Unclear as error:
+        return visit.part("written", "drafts_new.html", made=None, unclear=str(error.args[0]))
+    return visit.part("written", "drafts_new.html", made=made, unclear="")
+
+
+@page.post("write")
+async def write(visit: Visit) -> Response:
+    """Into the editor with it."""
+    try:
+        made = await _made(visit)
+    except guided.Unclear as error:
+        told = await visit.asking.workshop.told(await base_of(visit))
+        form = {name: visit.form(name) for name in visit.form_data}
+        kind = form["kind"] if form.get("kind") in guided.KINDS else "ban"
+        return _form(visit, told, kind, 422, form=form, problem=visit.t(str(error.args[0])))
+    return await _editor(visit, made["base"], made["file"], made["text"], made["rule"])
+
+
+@page.get("edit")
+async def edit(visit: Visit) -> Response:
+    base = await base_of(visit)
+    told = await visit.asking.workshop.told(base)
+    files = told["files"]
+    file = visit.query.get("file") or next(iter(files), guided.NEW_FILE)
+    if file not in files:
+        raise HTTPException(404)
+    return await _editor(visit, base, file, files[file], visit.query.get("rule", ""))
+
+
+@page.post("check", body_max=DRAFT_BYTES_MAX)
+async def check(visit: Visit) -> Response:
+    """What is wrong with the draft, what of that is new, and which of its rules are new or other than they were."""
+    return visit.part("check", **await _checked(visit))
+
+
+@page.get("beside", wants=Permission.LOOK)
+async def beside(visit: Visit) -> Response:
+    """To try a set that waits: a message, a backtest; and the newest result of one."""
+    base = visit.query.get("base", "")
+    told = await visit.asking.workshop.told(base)
+    return visit.part(
+        "beside", base=base, providers=told["providers"], moment_now=_now(visit).replace(" ", "T"), wrong="", spans=SPANS,
+        job=visit.asking.jobs.of(base), sample=SAMPLE,
+    )  # fmt: skip
+
+
+@page.post("try", wants=Permission.LOOK, body_max=DRAFT_BYTES_MAX)
+async def try_one(visit: Visit) -> Response:
+    message = {name: visit.form(f"try_{name}") for name in ("to", "from", "text", "provider", "category")}
+    message["at"] = visit.form("try_at").replace("T", " ")
+    try:
+        verdict = await visit.asking.workshop.tried(visit.form("base"), _instead(visit), message)
+    except CannotAsk as error:
+        return visit.part("tried", verdict=None, wrong=str(error))
+    parts = sorted(verdict["rules"], key=lambda part: not part["objects"])[:PARTS_SHOWN]
+    return visit.part("tried", verdict=verdict, parts=parts, wrong="")
+
+
+@page.post("backtest", wants=Permission.LOOK, body_max=DRAFT_BYTES_MAX)
+async def backtest(visit: Visit) -> Response:
+    since = visit.form("since") if visit.form("since") in SPANS else "24h"
+    instead, workshop = _instead(visit), visit.asking.workshop
+    folder = None
+    try:
+        if instead:
+            folder = scratch()
+            revision = await workshop.spread(visit.form("base"), instead, folder / "rules")
+        else:
+            revision = (await workshop.told(visit.form("base")))["revision"]
+        job = visit.asking.jobs.start(visit.who, visit.session.token, revision, folder, since)
+    except CannotAsk as error:
+        return visit.part("job", job=None, wrong=str(error), spans=SPANS)
+    return visit.part("job", job=job, wrong="", spans=SPANS)
+
+
+@page.get("job/{name}", wants=Permission.LOOK)
+async def job(visit: Visit) -> Response:
+    return visit.part("job", job=_job(visit), wrong="", spans=SPANS)
+
+
+@page.post("job/{name}/cancel", wants=Permission.LOOK)
+async def cancel(visit: Visit) -> Response:
+    found = _job(visit)
+    visit.asking.jobs.cancel(found)
+    return visit.part("job", job=found, wrong="", spans=SPANS)
+
+
+@page.post("propose", body_max=DRAFT_BYTES_MAX)
+async def propose(visit: Visit) -> Response:
+    base, file, text = visit.form("base"), visit.form("file"), _text(visit)
+    checked = await _checked(visit)
+    if checked["broken"] or (checked["failing"] and not visit.form("seen")):
+        problem = visit.t("broken_first" if checked["broken"] else "see_first")
+        return await _editor(visit, base, file, text, "", problem=problem, why=visit.form("why"), status=422)
+
+    def push(said: Conversation) -> dict[str, Any]:
+        push_files(said, {file: text})
+        return dict(said.answer())
+
+    try:
+        event = await visit.talk("rules.push", push, on=base, why=visit.form("why"))
+    except CannotAsk as error:
+        return await _editor(visit, base, file, text, "", problem=str(error), why=visit.form("why"), status=409)
+    if event["proposed"]:
+        return visit.go("/proposal", visit.t("proposed"))
+    return visit.go("/rules", visit.t("in_force_now", revision=event["in_force"][:8]))
+
+
+# -- what all of them need
+
+
+async def base_of(visit: Visit) -> str:
+    """What a new draft is made of: what waits, else what is in force."""
+    now = await visit.ask("rules")
+    return str(now["proposed"]["revision"] if now["proposed"] else now["revision"])
+
+
+def _now(visit: Visit) -> str:
+    return moments.local(visit.house.wall())[:16]
+
+
+def _text(visit: Visit) -> str:
+    """As browsers send it, but with the ends of lines as files have them."""
+    found = visit.form_data.get("text")
+    text = found.replace("\r\n", "\n") if isinstance(found, str) else ""
+    return text if text.endswith("\n") or not text else text + "\n"
+
+
+def _instead(visit: Visit) -> dict[str, str]:
+    """{} where no file is changed: a set that waits is tried as it is."""
+    file = visit.form("file")
+    if file and not FILE.fullmatch(file):
+        raise CannotAsk(visit.t("no_such_file"))
+    return {file: _text(visit)} if file else {}
+
+
+async def _checked(visit: Visit) -> dict[str, Any]:
+    workshop, base = visit.asking.workshop, visit.form("base")
+    told, before = await workshop.told(base, _instead(visit)), await workshop.told(base)
+    known = {(file, text) for file, _, text in before["problems"]}
+    loads = bool(told["revision"])
+    return {
+        "told": told,
+        "file": visit.form("file"),
+        "broken": [] if loads else told["problems"],
+        "failing": [one for one in told["problems"] if loads and (one[0], one[2]) not in known],
+        "older": [one for one in told["problems"] if loads and (one[0], one[2]) in known],
+        "changed": changed(before["rules"], told["rules"]) if told["revision"] else [],
+    }
+
+
+def changed(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rules that are ``added``, ``changed`` or ``removed``, each in words as it will be (or was)."""
+    old, new = ({one["rule"]: one for one in rules} for rules in (before, after))
+    found = [{**one, "how": "added"} for name, one in new.items() if name not in old]
+    found += [{**one, "how": "changed"} for name, one in new.items() if name in old and one["text"] != old[name]["text"]]
+    return found + [{**one, "how": "removed"} for name, one in old.items() if name not in new]
+
+
+async def _made(visit: Visit) -> dict[str, Any]:
+    """The file with the rule in it, as the form says. Unclear where it does not."""
+    base, workshop = visit.form("base"), visit.asking.workshop
+    told = await workshop.told(base)
+    provinces = [one for one in visit.form_data.getlist("province") if isinstance(one, str)]
+    form = {name: visit.form(name) for name in visit.form_data}
+    one, now = guided.chosen(form, provinces, told["provinces"]), _now(visit)
+    name = guided.named(one, {rule["rule"] for rule in told["rules"]}, now)
+    file = guided.FILES[one.kind] if guided.FILES[one.kind] in told["files"] else guided.NEW_FILE
+    rule, test = guided.rule_of(one, name, now), guided.test_of(one, name, now)
+    before = told["files"].get(file, "")
+    text = guided.placed(before, rule, test)
+    known = {(one[0], one[2]) for one in told["problems"]}
+    found = await workshop.told(base, {file: text})
+    mine = [test for test in found["tests"] if name in test["rules"] and test["wrong"]]
+    if mine or (test and not found["revision"]):  # other rules refuse the message that was made up
+        test, text = [], guided.placed(before, rule, [])
+        found = await workshop.told(base, {file: text})
+    in_words = next((one for one in found["rules"] if one["rule"] == name), None)
+    return {
+        "base": base, "file": file, "text": text, "rule": name, "yaml": "\n".join([*rule, *(["", *test] if test else [])]),
+        "words": in_words, "tested": bool(test), "problems": [one for one in found["problems"] if (one[0], one[2]) not in known],
+    }  # fmt: skip
+
+
+def _form(visit: Visit, told: dict[str, Any], kind: str, status: int = 200, **more: Any) -> Response:
+    provinces, ticked = guided.in_order(told["provinces"]), visit.form_data.getlist("province")
+    return visit.render(
+        "drafts_new.html", status, told=told, provinces=provinces, ticked=ticked, kind=kind, kinds=guided.KINDS, **more
+    )
+
+
+async def _editor(
+    visit: Visit, base: str, file: str, text: str, rule: str, problem: str = "", why: str = "", status: int = 200
+) -> Response:
+    now = await visit.ask("rules")
+    told = await visit.asking.workshop.told(base)
+    lines = text.split("\n")
+    at = next((place + 1 for place, line in enumerate(lines) if rule and line.strip().startswith(f"- id: {rule}")), 0)
+    return visit.render(
+        "drafts.html", status, now=now, base=base, file=file, text=text, at=at, files=sorted({*told["files"], file}),
+        providers=told["providers"], problem=problem, why=why, job=None, wrong="", spans=SPANS, moment_now=_now(visit).replace(" ", "T"),
+        sample=SAMPLE,
+    )  # fmt: skip
+
+
+def _job(visit: Visit) -> Job:
+    found = visit.asking.jobs.find(visit.path("name"))
+    if found is None:
+        raise HTTPException(404)
+    return found
