@@ -40,13 +40,15 @@ _ADDRESSES = itertools.count(1)
 
 
 class World:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **more: Any) -> None:
+        """``more``: goes into the settings."""
         self.carrier = Carrier()
         self.gate = Gate(
             folder,
             self.carrier.port,
             [provider(name, port, token=hash_token(token_of(name))) for name, port in PORTS.items()],
             people=[{"name": name, "token": hash_token(token_of(name)), "roles": roles} for name, roles in PEOPLE.items()],
+            **more,
         )
         self.gate.start()
         places = console_places(self.gate.config)

@@ -183,16 +183,21 @@ def _instead(visit: Visit) -> dict[str, str]:
 async def _checked(visit: Visit) -> dict[str, Any]:
     workshop, base = visit.asking.workshop, visit.form("base")
     told, before = await workshop.told(base, _instead(visit)), await workshop.told(base)
-    known = {(file, text) for file, _, text in before["problems"]}
-    loads = bool(told["revision"])
+    loads, new = bool(told["revision"]), new_problems(before, told)
     return {
         "told": told,
         "file": visit.form("file"),
         "broken": [] if loads else told["problems"],
-        "failing": [one for one in told["problems"] if loads and (one[0], one[2]) not in known],
-        "older": [one for one in told["problems"] if loads and (one[0], one[2]) in known],
+        "failing": new if loads else [],
+        "older": [one for one in told["problems"] if one not in new] if loads else [],
         "changed": changed(before["rules"], told["rules"]) if told["revision"] else [],
     }
+
+
+def new_problems(before: dict[str, Any], after: dict[str, Any]) -> list[list[Any]]:
+    """[file, line, text] that a check finds of a set and not of the one before it; lines move."""
+    known = {(file, text) for file, _, text in before["problems"]}
+    return [one for one in after["problems"] if (one[0], one[2]) not in known]
 
 
 def changed(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -215,7 +220,6 @@ async def _made(visit: Visit) -> dict[str, Any]:
     rule, test = guided.rule_of(one, name, now), guided.test_of(one, name, now)
     before = told["files"].get(file, "")
     text = guided.placed(before, rule, test)
-    known = {(one[0], one[2]) for one in told["problems"]}
     found = await workshop.told(base, {file: text})
     mine = [test for test in found["tests"] if name in test["rules"] and test["wrong"]]
     if mine or (test and not found["revision"]):  # other rules refuse the message that was made up
@@ -224,7 +228,7 @@ async def _made(visit: Visit) -> dict[str, Any]:
     in_words = next((one for one in found["rules"] if one["rule"] == name), None)
     return {
         "base": base, "file": file, "text": text, "rule": name, "yaml": "\n".join([*rule, *(["", *test] if test else [])]),
-        "words": in_words, "tested": bool(test), "problems": [one for one in found["problems"] if (one[0], one[2]) not in known],
+        "words": in_words, "tested": bool(test), "problems": new_problems(told, found),
     }  # fmt: skip
 
 

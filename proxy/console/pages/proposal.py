@@ -11,7 +11,7 @@ from typing import Any
 from starlette.responses import Response
 
 from proxy.console.page import Page, Visit
-from proxy.console.pages.drafts import changed
+from proxy.console.pages.drafts import changed, new_problems
 from proxy.roles import Permission
 
 page = Page("proposal", "/proposal", wants=Permission.SEE)
@@ -32,7 +32,8 @@ async def show(visit: Visit) -> Response:
         why=_why(events, waits["revision"]),
         rules=changed(before["rules"], after["rules"]),
         before={one["rule"]: one for one in before["rules"]},
-        failing=after["problems"],
+        failing=new_problems(before, after),
+        wrong=sum(bool(one["wrong"]) for one in after["tests"]),
         tests=after["tests"],
         files=await workshop.differs(now["revision"], waits["revision"]),
     )

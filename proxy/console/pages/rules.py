@@ -6,6 +6,7 @@ before put back. Never: a rule changed (drafts.py proposes), a list of people sh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from proxy.roles import Permission
 page = Page("rules", "/rules", wants=Permission.SEE, place=30)
 
 EVENTS = 100
+CHANGE = re.compile(r"(?P<rule>rule )?(?P<name>.+?): (?P<how>added|changed|removed)(, (?P<lines>\S+ → \S+) lines)?")
 MODES = ("enforce", "shadow", "off")
 
 
@@ -33,8 +35,8 @@ async def show(visit: Visit) -> Response:
     modes = {name: sum(one["mode"] == name for one in told["rules"]) for name in MODES}
     failed = sum(bool(one["wrong"]) for one in told["tests"])
     return visit.render(
-        now=now, told=told, files=files, hits=counted["hits"], since=counted["since"], modes=modes, failed=failed, asked=asked, mode=mode,
-        tested=tested(told), at=visit.house.wall(),
+        now=now, told=told, files=files, hits=counted["hits"], shadow=counted["shadow"], since=counted["since"], modes=modes,
+        failed=failed, asked=asked, mode=mode, tested=tested(told), at=visit.house.wall(),
     )  # fmt: skip
 
 
@@ -104,7 +106,7 @@ def past(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     """Of one rule, the newest first: each change of it, and what became of the set it came with."""
     found = []
     for one in compared(events):
-        said = [change.partition(": ")[2] for change in one["changes"] if change.startswith(f"rule {name}: ")]
+        said = [change["how"] for change in one["changes"] if change["rule"] and change["name"] == name]
         if said and one["event"] in ("accepted", "proposed", "rolled-back"):
             decided = next(
                 (
@@ -125,8 +127,18 @@ def compared(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for place, one in enumerate(events):
         before = events[place + 1]["in_force"] if place + 1 < len(events) else ""
-        found.append({**one, "before": before if before != one["revision"] else ""})
+        changes = [in_words(said) for said in one["changes"]]
+        found.append({**one, "changes": changes, "before": before if before != one["revision"] else ""})
     return found
+
+
+def in_words(said: str) -> dict[str, str]:
+    """A change as the gate notes it, for people: ``rule daily-cap: added``, ``caps.yaml: changed, 100 → 120 lines``; ``how`` is empty
+    where it is none of these (``… 7 more``)."""
+    found = CHANGE.fullmatch(said)
+    if found is None:
+        return {"name": said, "how": "", "lines": "", "rule": ""}
+    return {word: found[word] or "" for word in ("name", "how", "lines", "rule")}
 
 
 def earlier(events: list[dict[str, Any]], in_force: str) -> list[dict[str, Any]]:
