@@ -98,12 +98,15 @@ def store_of(settings: Settings) -> Path | None:
 
 def _folder_of(rules: str, settings: Settings) -> Path:
     """Where the rules lie that are meant."""
-    from proxy.kept import Kept
-
     if not rules:
         return settings.rules
-    if Path(rules).is_dir():
-        return Path(rules)
+    return Path(rules) if Path(rules).is_dir() else kept_folder(rules, settings)
+
+
+def kept_folder(rules: str, settings: Settings) -> Path:
+    """The folder of a set that the gate keeps, by its first digits; the process ends where there is none."""
+    from proxy.kept import Kept
+
     kept = Kept(settings.revisions.folder, settings.revisions.keep)
     found = [name for name in kept.all() if name.startswith(rules)] if len(rules) >= SHORTEST else []
     if len(found) > 1:

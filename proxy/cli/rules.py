@@ -1,4 +1,4 @@
-"""rules: ``gate106 rules``, ``rules reload``, ``history``, ``push``, ``approve``, ``reject``, ``withdraw``, ``rollback``, ``take``."""
+"""rules: ``gate106 rules`` and what is done with sets of rules: ``reload``, ``history``, ``push``, ``approve``, ``reject``, ``rollback`` …"""
 
 from __future__ import annotations
 
@@ -186,6 +186,34 @@ def rollback(
 ) -> None:
     """Put an earlier set of rules into force, at once. The folder's is kept out until its files change."""
     _done(ask(config, control, "rules.rollback", revision=revision, why=why), json)
+
+
+@app.command("export", epilog="Example: gate106 rules export rules/")
+def export(
+    folder: Annotated[Path, typer.Argument(help="Where to: a folder, of rules perhaps. Files of other names stay.")],
+    revision: Annotated[str, typer.Option("--revision", help="Of which set; default: what is in force.")] = "",
+    config: Config = CONFIG,
+    control: Control = None,
+) -> None:
+    """Write the files of a set that the gate keeps into a folder: what was pushed reaches the folder of the rules, and its history."""
+    from proxy.cli.backtest import kept_folder
+    from proxy.cli.explain import settings_of
+    from proxy.kept import Kept
+
+    settings = settings_of(config)
+    assert settings is not None
+    name = kept_folder(revision or ask(config, control, "rules")["revision"], settings).parent.name
+    written = []
+    try:
+        for file, data in Kept(settings.revisions.folder, settings.revisions.keep).files(name).items():
+            path = folder / file
+            if not path.is_file() or path.read_bytes() != data:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+                written.append(file)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+    say(f"{name} is in {folder}" + (f"; written: {', '.join(sorted(written))}" if written else "; nothing was to be written"))
 
 
 @app.command("take", epilog="Example: gate106 rules take --why 'it was the right one after all'")

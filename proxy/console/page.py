@@ -38,9 +38,10 @@ class Way:
 
 
 class Page:
-    def __init__(self, name: str, path: str, wants: Permission, place: int = 0) -> None:
-        """``name``: of its files. ``wants``: what whoever opens it must be allowed. ``place``: where it stands in the menu; 0: not there."""
-        self.name, self.path, self.wants, self.place = name, path, wants, place
+    def __init__(self, name: str, path: str, wants: Permission, place: int = 0, under: str = "") -> None:
+        """``name``: of its files. ``wants``: what whoever opens it must be allowed. ``place``: where it stands in the menu; 0: not there, but
+        ``under`` that page."""
+        self.name, self.path, self.wants, self.place, self.under = name, path, wants, place, under or name
         self.ways: list[Way] = []
 
     def get(self, below: str = "", wants: Permission | None = None, renews: bool = False) -> Callable[[Handler], Handler]:

@@ -276,6 +276,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 rules approve": ["0123456789abcdef", "--token-file", "secrets/li.token"],
     "gate106 rules reject": ["0123456789abcdef", "--why", "x"],
     "gate106 rules push": ["rules/rules.yaml", "--why", "x", "--token-file", "secrets/li.token"],
+    "gate106 rules export": ["exported"],
     "gate106 rules withdraw": ["0123456789abcdef", "--why", "x", "--token-file", "secrets/li.token"],
     "gate106 rules rollback": ["--why", "x"],
     "gate106 rules take": ["--why", "x"],

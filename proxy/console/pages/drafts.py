@@ -21,7 +21,7 @@ from proxy.ops.rules import FILE
 from proxy.policy import moments
 from proxy.roles import Permission
 
-page = Page("drafts", "/drafts", wants=Permission.ENTER)
+page = Page("drafts", "/drafts", wants=Permission.ENTER, under="rules")
 
 DRAFT_BYTES_MAX = 2 << 20
 SPANS = ("1h", "6h", "24h", "7d")

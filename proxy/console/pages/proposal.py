@@ -14,7 +14,7 @@ from proxy.console.page import Page, Visit
 from proxy.console.pages.drafts import changed, new_problems
 from proxy.roles import Permission
 
-page = Page("proposal", "/proposal", wants=Permission.SEE)
+page = Page("proposal", "/proposal", wants=Permission.SEE, under="rules")
 
 
 @page.get()
