@@ -119,7 +119,7 @@ async def backtest(visit: Visit) -> Response:
     return visit.part("job", job=job, wrong="", spans=SPANS)
 
 
-@page.get("job/{name}", wants=Permission.LOOK)
+@page.get("job/{name}", wants=Permission.LOOK, renews=True)
 async def job(visit: Visit) -> Response:
     return visit.part("job", job=_job(visit), wrong="", spans=SPANS)
 

@@ -39,7 +39,7 @@ async def show(visit: Visit) -> Response:
     )
 
 
-@page.get("tried")
+@page.get("tried", renews=True)
 async def tried(visit: Visit) -> Response:
     """How it does beside the set in force, message by message."""
     now = await visit.ask("rules")
