@@ -8,6 +8,7 @@ JSON each. Never: a set put into force, a file written but into a folder it is t
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import os
@@ -48,11 +49,16 @@ class Sets:
         self._config = config
         self._settings: tuple[float, Settings] | None = None
         self._read: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
+        self._first: tuple[str, dict[str, Any]] | None = None
+        """What is likely to be asked first: told before anybody does."""
 
     # -- what is asked
 
     def told(self, revision: str, instead: Mapping[str, str]) -> dict[str, Any]:
         """All of a set; where it cannot be used: its ``problems`` and nothing else."""
+        first, self._first = self._first, None
+        if first is not None and not instead and revision == first[0]:
+            return first[1]
         folder = self._folder(revision)
         try:
             loaded = self._loaded(revision, instead)
@@ -124,6 +130,12 @@ class Sets:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.write_bytes(data)
         return loaded.rules.revision
+
+    def begin(self) -> None:
+        """Reads the youngest set, which is in force or waits; whatever is wrong with it is told when it is asked for."""
+        with contextlib.suppress(Wrong, OSError):
+            if names := self._kept().all():
+                self._first = names[-1], self.told(names[-1], {})
 
     # -- reading
 
@@ -282,6 +294,7 @@ def main() -> None:
     private.hold_memory()
     os.nice(NICE)
     sets = Sets(Path(sys.argv[1]))
+    sets.begin()
     ways: Mapping[str, Callable[..., Any]] = {
         "told": sets.told,
         "tried": sets.tried,

@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +21,8 @@ from proxy.ops.client import CannotAsk
 
 WITHIN_S = 20.0
 """Large sets take some seconds; what takes longer is ended."""
-TOLD_MAX = 6
-"""Sets that are not asked for again."""
+TOLD_MAX, TOLD_S = 6, 300.0
+"""Sets that are not asked for again, for so long: what a check finds depends on the settings and the day, too."""
 NO_FILES: Mapping[str, str] = {}
 
 
@@ -30,16 +31,17 @@ class Workshop:
         self._config = config
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._told: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._told: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
 
     async def told(self, revision: str, instead: Mapping[str, str] = NO_FILES) -> dict[str, Any]:
         """All of a set, in words: see sets.py."""
-        if not instead and revision in self._told:
-            self._told.move_to_end(revision)
-            return self._told[revision]
+        now = time.monotonic()
+        if not instead and (known := self._told.get(revision)) is not None and now - known[0] < TOLD_S:
+            return known[1]
         found: dict[str, Any] = await self._ask("told", revision=revision, instead=instead)
         if not instead:
-            self._told[revision] = found
+            self._told[revision] = now, found
+            self._told.move_to_end(revision)
             while len(self._told) > TOLD_MAX:
                 self._told.popitem(last=False)
         return found
@@ -94,6 +96,7 @@ class Workshop:
 
     def _alive(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
+            self._end()
             command = [sys.executable, "-m", "proxy.console.sets", str(self._config)]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 # our own program
         return self._process

@@ -26,6 +26,8 @@ page = Page("drafts", "/drafts", wants=Permission.ENTER, under="rules")
 DRAFT_BYTES_MAX = 2 << 20
 SPANS = ("1h", "6h", "24h", "7d")
 PARTS_SHOWN = 60
+PROBLEMS_SHOWN = 40
+"""Of each sort: who has more mends these first."""
 SAMPLE = "【测试】双11优惠券满300减50 拒收请回复R"
 
 
@@ -60,6 +62,13 @@ async def write(visit: Visit) -> Response:
         kind = form["kind"] if form.get("kind") in guided.KINDS else "ban"
         return _form(visit, told, kind, 422, form=form, problem=visit.t(str(error.args[0])))
     return await _editor(visit, made["base"], made["file"], made["text"], made["rule"])
+
+
+@page.get("write")
+@page.get("propose")
+async def again(visit: Visit) -> Response:
+    """Whoever comes back to the address of a form, or only changes the language."""
+    return visit.go("/drafts/edit")
 
 
 @page.get("edit")
@@ -186,6 +195,7 @@ async def _checked(visit: Visit) -> dict[str, Any]:
     loads, new = bool(told["revision"]), new_problems(before, told)
     return {
         "told": told,
+        "most": PROBLEMS_SHOWN,
         "file": visit.form("file"),
         "broken": [] if loads else told["problems"],
         "failing": new if loads else [],
