@@ -24,6 +24,8 @@ from proxy import folders
 
 RULES = "rules"
 """The folder's name inside, so that errors name files as people know them."""
+RULES_FILE = re.compile(r"[A-Za-z0-9_][\w.-]{0,60}\.ya?ml", re.ASCII)
+"""The name of a file with rules that may be pushed: none of another folder, none that hides."""
 PIECE_BYTES, REST_S = 64 * 1024, 0.002
 """Synced at a time, and the rest after it: the journal of the running gate waits for the same disk."""
 _NAME = re.compile("[0-9a-f]{16}")

@@ -350,8 +350,9 @@ class Revising:
             )
         if now.kept_out:
             found.append(
-                f"rules: the folder's set {now.kept_out} is kept out, {now.in_force} is in force ({now.event} by {now.who}: {now.why}); "
-                "a change of the files is taken, and so are they with gate106 rules take"
+                f"rules: the folder's set {now.kept_out} is kept out, {now.in_force} is in force ({now.event} by {now.who}"
+                f"{': ' + now.why if now.why else ''}); a change of the files is taken, and so are they with gate106 rules take "
+                "(gate106 rules export writes there what is in force)"
             )
         return found
 

@@ -194,6 +194,7 @@ def export(
     revision: Annotated[str, typer.Option("--revision", help="Of which set; default: what is in force.")] = "",
     config: Config = CONFIG,
     control: Control = None,
+    json: Json = False,
 ) -> None:
     """Write the files of a set that the gate keeps into a folder: what was pushed reaches the folder of the rules, and its history."""
     from proxy.cli.backtest import kept_folder
@@ -213,6 +214,9 @@ def export(
                 written.append(file)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
+    if json:
+        as_json({"revision": name, "written": sorted(written)})
+        return
     say(f"{name} is in {folder}" + (f"; written: {', '.join(sorted(written))}" if written else "; nothing was to be written"))
 
 

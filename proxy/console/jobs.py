@@ -1,6 +1,6 @@
 """jobs: backtests that run for minutes in processes of their own while pages are looked at: how far each is, its result, its end.
 
-In: which rules, whose token. Out: Jobs. Never: more at a time than the machine bears, a result kept for good, the running gate asked.
+In: which rules, who asks. Out: Jobs. Never: more at a time than the machine bears, a result kept for good, the running gate asked.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from proxy.console.nursery import NICE
-from proxy.ops.client import TOKEN, CannotAsk
+from proxy.ops.client import CannotAsk
 
 AT_ONCE = 1
 """They judge with all the processor they get, and count people in memory."""
@@ -65,7 +65,7 @@ class Jobs:
             (job for job in reversed(self._jobs.values()) if job.revision == revision and job.state != "cancelled"), None
         )
 
-    def start(self, who: str, token: str, revision: str, folder: Path | None, since: str = "24h") -> Job:
+    def start(self, who: str, revision: str, folder: Path | None, since: str = "24h") -> Job:
         """``folder``: where a draft's files are, removed afterwards; None: the gate keeps this revision."""
         job = Job(who, revision, since)
         argv = ["backtest", "--rules", str(folder / "rules") if folder else revision, "--since", since, "--json", "--progress"]
@@ -75,7 +75,7 @@ class Jobs:
                 if sum(not one.over for one in self._jobs.values()) >= AT_ONCE:
                     raise CannotAsk("another backtest is running: wait for it, or cancel it")
                 out = tempfile.TemporaryFile()  # noqa: SIM115 # the thread closes it
-                env = {**os.environ, TOKEN: token, "NO_COLOR": "1"}
+                env = {**os.environ, "NO_COLOR": "1"}
                 job.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, env=env)  # noqa: S603 # ours
                 os.setpriority(os.PRIO_PROCESS, job.process.pid, NICE)
             except (OSError, CannotAsk) as error:

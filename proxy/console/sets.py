@@ -9,35 +9,30 @@ JSON each. Never: a set put into force, a file written but into a folder it is t
 from __future__ import annotations
 
 import contextlib
-import difflib
 import json
 import os
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from proxy import policy, private
 from proxy.config import Settings, SettingsError
 from proxy.config import load as load_settings
+from proxy.console.worded import YAML, difference, rule_in_words, rules_files, spoken, tests_of, written
 from proxy.kept import Kept
 from proxy.message import Category
 from proxy.number import NotARecipient
-from proxy.policy import Loaded, Problem, RulesError, moments
+from proxy.policy import Loaded, RulesError, moments
 from proxy.policy.category import SUBCATEGORIES
-from proxy.policy.condition import All, Test, Tree
-from proxy.policy.explain import plainly
-from proxy.policy.source import Node, read
-from proxy.policy.spoken import both
 
 NICE = 5
 READ_MAX = 6
 """Sets that are kept as they were read: some MB each."""
 LINES_MAX = 4000
 """Of a difference that is shown."""
-YAML = (".yaml", ".yml")
 
 
 class Wrong(Exception):
@@ -65,14 +60,14 @@ class Sets:
         except RulesError as error:
             return {"revision": "", "problems": [list(one) for one in error.problems], "warnings": [], "rules": [], "tests": []}
         report = policy.check_loaded(loaded, folder, self.settings.providers, time.time())
-        written = dict(_written(loaded.files, folder.name))
+        texts = dict(written(loaded.files, folder.name))
         return {
             "revision": loaded.rules.revision,
             "problems": [list(one) for one in report.problems],
             "warnings": [list(one) for one in report.warnings],
-            "rules": [{**_rule(one), "text": written.get(one.id, "")} for one in loaded.rules.rules],
-            "tests": list(_tests(loaded, report.problems)),
-            "files": {name: data.decode("utf-8", "replace") for name, data in _rules_files(loaded.files)},
+            "rules": [{**rule_in_words(one), "text": texts.get(one.id, "")} for one in loaded.rules.rules],
+            "tests": list(tests_of(loaded, report.problems)),
+            "files": {name: data.decode("utf-8", "replace") for name, data in rules_files(loaded.files)},
             "provinces": sorted({name for name, _ in loaded.rules.regions.places if name}),
             "subcategories": [name for name in SUBCATEGORIES if name],
             "providers": [one.name for one in self.settings.providers],
@@ -99,7 +94,7 @@ class Sets:
         found["rules"] = [
             {
                 "rule": part.rule, "say": part.say, "mode": part.mode, "objects": bool(part.change),
-                "says": _spoken(part.says), "why": _spoken(part.why), "change": _spoken(part.change),
+                "says": spoken(part.says), "why": spoken(part.why), "change": spoken(part.change),
             }
             for part in told.parts
         ]  # fmt: skip
@@ -114,7 +109,7 @@ class Sets:
             left, right = old.get(name, b""), new.get(name, b"")
             if left == right:
                 continue
-            rows = list(_difference(left, right)) if name.endswith(YAML) and "/" not in name else []
+            rows = list(difference(left, right)) if name.endswith(YAML) and "/" not in name else []
             counted = {"before": left.count(b"\n"), "after": right.count(b"\n")}
             found.append({"file": name, "rows": rows[:LINES_MAX], "more": len(rows) > LINES_MAX, **counted})
         return found
@@ -179,114 +174,6 @@ class Sets:
         while len(self._read) > READ_MAX:
             self._read.popitem(last=False)
         return found
-
-
-# -- a rule in words
-
-
-def _spoken(words: str) -> list[str]:
-    """[Chinese, English]."""
-    said = both(words)
-    return [said.zh, str(said)]
-
-
-def _rule(rule: policy.Rule) -> dict[str, Any]:
-    parts = list(_parts(rule.when))
-    dates = [part for part in parts if isinstance(part, Test) and part.word == "active"]
-    return {
-        "rule": rule.id,
-        "say": rule.say,
-        "basis": rule.basis,
-        "mode": rule.mode,
-        "file": rule.file.rpartition("/")[2],
-        "line": rule.line,
-        "when": [_spoken(plainly(part)) for part in parts if part not in dates],
-        "dates": [_spoken(plainly(part)) for part in dates],
-        "limits": [_spoken(limit.words) for limit in rule.limits],
-        "then": rule.then or next((limit.then for limit in rule.limits if limit.then), ""),
-        "exempt": rule.exempt,
-        "reason": rule.reason.name if rule.reason else "",
-        "trial_until": max(0.0, rule.trial_until),
-    }
-
-
-def _parts(when: Tree) -> Iterator[Tree]:
-    """What must hold together."""
-    if isinstance(when, All):
-        for part in when.parts:
-            yield from _parts(part)
-    else:
-        yield when
-
-
-def _rules_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
-    return ((name, data) for name, data in files.items() if name.endswith(YAML) and "/" not in name)
-
-
-def _written(files: Mapping[str, bytes], folder: str) -> Iterator[tuple[str, str]]:
-    """Each rule as it stands in its file, by id."""
-    for name, data in _rules_files(files):
-        root = read(data, f"{folder}/{name}")
-        rules = root.value.get("rules") if isinstance(root.value, dict) else None
-        if rules is None or not isinstance(rules.value, list):
-            continue
-        lines = data.decode("utf-8", "replace").splitlines()
-        starts = [one.line for one in rules.value]
-        for one, first in zip(rules.value, starts, strict=True):
-            if isinstance(one.value, dict) and "id" in one.value:
-                yield str(one.value["id"].value), "\n".join(_block(lines, first))
-
-
-def _block(lines: list[str], first: int) -> list[str]:
-    """From a list's item on, as long as lines are further in than its dash."""
-    found = [lines[first - 1]]
-    wide = len(found[0]) - len(found[0].lstrip())
-    for line in lines[first:]:
-        if line.strip() and len(line) - len(line.lstrip()) <= wide:
-            break
-        found.append(line)
-    while found and not found[-1].strip():
-        found.pop()
-    return [line[wide:] for line in found]
-
-
-def _tests(loaded: Loaded, problems: list[Problem]) -> Iterator[dict[str, Any]]:
-    failed = {(one.file, one.line): one.text for one in problems}
-    for file, node in loaded.tests:
-        lines = sorted(_lines(node))
-        wrong = next((failed[file, line] for line in lines if (file, line) in failed), "")
-        note = node.value.get("note") if isinstance(node.value, dict) else None
-        yield {
-            "note": str(note.value) if note is not None else "",
-            "file": file.rpartition("/")[2],
-            "line": node.line,
-            "rules": sorted(set(_wanted(node))),
-            "wrong": wrong,
-        }
-
-
-def _lines(node: Node) -> Iterator[int]:
-    yield node.line
-    for one in node.value if isinstance(node.value, list) else node.value.values() if isinstance(node.value, dict) else ():
-        yield from _lines(one)
-
-
-def _wanted(node: Node) -> Iterator[str]:
-    """Rules that a test names."""
-    if not isinstance(node.value, dict) or not isinstance((steps := node.value.get("messages", node)).value, list):
-        return
-    for step in steps.value:
-        want = step.value.get("want") if isinstance(step.value, dict) else None
-        if want is not None and isinstance(want.value, dict):
-            yield from (str(one.value) for one in want.value.values())
-
-
-def _difference(left: bytes, right: bytes) -> Iterator[list[str]]:
-    """[how, line]: ``-``, ``+``, a blank for what stayed, ``@`` for what was left out between."""
-    old, new = (data.decode("utf-8", "replace").splitlines() for data in (left, right))
-    for place, line in enumerate(difflib.unified_diff(old, new, lineterm="", n=3)):
-        if place >= 2:  # behind the names
-            yield ["@", line.split("@@")[1].strip()] if line.startswith("@@") else [line[0], line[1:]]
 
 
 def main() -> None:

@@ -6,13 +6,13 @@ its own (they come from the folder, are pushed, or are kept), a file of the fold
 
 from __future__ import annotations
 
-import re
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
 
 from proxy.desk import entries, operated
 from proxy.desk.revised import Revised
+from proxy.kept import RULES_FILE
 from proxy.ops import orders
 from proxy.ops.control import Call, Handler, Refused
 from proxy.ops.gate import Gate
@@ -23,8 +23,6 @@ from proxy.tally import Tally
 LATELY_S = 60.0
 HISTORY_SHOWN = 20
 RULES_A_LINE = 50
-FILE = re.compile(r"[\w][\w.-]{0,60}\.ya?ml")
-"""A rules file's name: none of another folder, none that hides."""
 FILES_MAX, PUSHED_MAX = 50, 2_000_000
 """Of one push: files, and characters in all of them."""
 EVERY_S = 10.0
@@ -176,7 +174,7 @@ async def _files(call: Call) -> dict[str, bytes]:
         if said.get("end"):
             break
         name, text = said.get("file"), said.get("text")
-        if not isinstance(name, str) or not FILE.fullmatch(name):
+        if not isinstance(name, str) or not RULES_FILE.fullmatch(name):
             raise Refused("file: must be the name of a rules file, like caps.yaml (letters, digits, . _ -)")
         if not isinstance(text, str):
             raise Refused(f"{name}: 'text' is missing")

@@ -14,10 +14,11 @@ from starlette.responses import Response
 
 from proxy.console import guided
 from proxy.console.asking import CannotAsk
+from proxy.console.compared import changed, new_problems
 from proxy.console.jobs import Job, scratch
 from proxy.console.page import Page, Visit
+from proxy.kept import RULES_FILE
 from proxy.ops.client import Conversation, push_files
-from proxy.ops.rules import FILE
 from proxy.policy import moments
 from proxy.roles import Permission
 
@@ -85,7 +86,10 @@ async def edit(visit: Visit) -> Response:
 @page.post("check", body_max=DRAFT_BYTES_MAX)
 async def check(visit: Visit) -> Response:
     """What is wrong with the draft, what of that is new, and which of its rules are new or other than they were."""
-    return visit.part("check", **await _checked(visit))
+    try:
+        return visit.part("check", wrong="", **await _checked(visit))
+    except CannotAsk as error:
+        return visit.part("check", status=409, wrong=str(error))
 
 
 @page.get("beside", wants=Permission.LOOK)
@@ -122,7 +126,7 @@ async def backtest(visit: Visit) -> Response:
             revision = await workshop.spread(visit.form("base"), instead, folder / "rules")
         else:
             revision = (await workshop.told(visit.form("base")))["revision"]
-        job = visit.asking.jobs.start(visit.who, visit.session.token, revision, folder, since)
+        job = visit.asking.jobs.start(visit.who, revision, folder, since)
     except CannotAsk as error:
         return visit.part("job", job=None, wrong=str(error), spans=SPANS)
     return visit.part("job", job=job, wrong="", spans=SPANS)
@@ -184,7 +188,7 @@ def _text(visit: Visit) -> str:
 def _instead(visit: Visit) -> dict[str, str]:
     """{} where no file is changed: a set that waits is tried as it is."""
     file = visit.form("file")
-    if file and not FILE.fullmatch(file):
+    if file and not RULES_FILE.fullmatch(file):
         raise CannotAsk(visit.t("no_such_file"))
     return {file: _text(visit)} if file else {}
 
@@ -202,20 +206,6 @@ async def _checked(visit: Visit) -> dict[str, Any]:
         "older": [one for one in told["problems"] if one not in new] if loads else [],
         "changed": changed(before["rules"], told["rules"]) if told["revision"] else [],
     }
-
-
-def new_problems(before: dict[str, Any], after: dict[str, Any]) -> list[list[Any]]:
-    """[file, line, text] that a check finds of a set and not of the one before it; lines move."""
-    known = {(file, text) for file, _, text in before["problems"]}
-    return [one for one in after["problems"] if (one[0], one[2]) not in known]
-
-
-def changed(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rules that are ``added``, ``changed`` or ``removed``, each in words as it will be (or was)."""
-    old, new = ({one["rule"]: one for one in rules} for rules in (before, after))
-    found = [{**one, "how": "added"} for name, one in new.items() if name not in old]
-    found += [{**one, "how": "changed"} for name, one in new.items() if name in old and one["text"] != old[name]["text"]]
-    return found + [{**one, "how": "removed"} for name, one in old.items() if name not in new]
 
 
 async def _made(visit: Visit) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from proxy.console.compared import changed, new_problems
 from proxy.console.page import Page, Visit
-from proxy.console.pages.drafts import changed, new_problems
 from proxy.roles import Permission
 
 page = Page("proposal", "/proposal", wants=Permission.SEE, under="rules")

@@ -6,20 +6,19 @@ before put back. Never: a rule changed (drafts.py proposes), a list of people sh
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from proxy.console.compared import compared, earlier, past
 from proxy.console.page import Page, Visit
 from proxy.roles import Permission
 
 page = Page("rules", "/rules", wants=Permission.SEE, place=30)
 
 EVENTS = 100
-CHANGE = re.compile(r"(?P<rule>rule )?(?P<name>.+?): (?P<how>added|changed|removed)(, (?P<lines>\S+ → \S+) lines)?")
 MODES = ("enforce", "shadow", "off")
 
 
@@ -100,51 +99,3 @@ def tested(told: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
             count, wrong = found.get(name, (0, 0))
             found[name] = count + 1, wrong + bool(test["wrong"])
     return found
-
-
-def past(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    """Of one rule, the newest first: each change of it, and what became of the set it came with."""
-    found = []
-    for one in compared(events):
-        said = [change["how"] for change in one["changes"] if change["rule"] and change["name"] == name]
-        if said and one["event"] in ("accepted", "proposed", "rolled-back"):
-            decided = next(
-                (
-                    later
-                    for later in reversed(events)
-                    if later["revision"] == one["revision"]
-                    and later["time"] >= one["time"]
-                    and later["event"] in ("approved", "rejected", "withdrawn")
-                ),
-                None,
-            )
-            found.append({**one, "said": said[0], "decided": decided if one["event"] == "proposed" else None})
-    return found
-
-
-def compared(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """With the set each is to be compared with: the one in force before it."""
-    found = []
-    for place, one in enumerate(events):
-        before = events[place + 1]["in_force"] if place + 1 < len(events) else ""
-        changes = [in_words(said) for said in one["changes"]]
-        found.append({**one, "changes": changes, "before": before if before != one["revision"] else ""})
-    return found
-
-
-def in_words(said: str) -> dict[str, str]:
-    """A change as the gate notes it, for people: ``rule daily-cap: added``, ``caps.yaml: changed, 100 → 120 lines``; ``how`` is empty
-    where it is none of these (``… 7 more``)."""
-    found = CHANGE.fullmatch(said)
-    if found is None:
-        return {"name": said, "how": "", "lines": "", "rule": ""}
-    return {word: found[word] or "" for word in ("name", "how", "lines", "rule")}
-
-
-def earlier(events: list[dict[str, Any]], in_force: str) -> list[dict[str, Any]]:
-    """Sets that were in force once, the newest first."""
-    found: dict[str, dict[str, Any]] = {}
-    for one in events:
-        if one["in_force"] != in_force:
-            found.setdefault(one["in_force"], one)
-    return list(found.values())

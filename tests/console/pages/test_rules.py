@@ -241,9 +241,9 @@ def test_a_backtest_is_cancelled_and_another_is_not_begun_beside_one(two: World)
     revision = run("rules", "--config", two.gate.config, "--json").stdout
     name = re.search(r'"revision": ?"(\w+)"', revision)
     assert name is not None
-    job = jobs.start("chen", "", name[1], None)
+    job = jobs.start("chen", name[1], None)
     with pytest.raises(Exception, match="another backtest is running"):
-        jobs.start("lin", "", name[1], None)
+        jobs.start("lin", name[1], None)
     jobs.cancel(job)
     assert (job.state, jobs.of(name[1])) == ("cancelled", None)
     assert job.process is not None
