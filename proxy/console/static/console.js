@@ -59,19 +59,25 @@
     text.focus();
     text.setSelectionRange(start, start + (lines[line - 1] || "").length);
     text.scrollTop = Math.max(0, (text.scrollHeight / lines.length) * (line - 4));
+    text.scrollIntoView({ block: "nearest" });
   }
   document.querySelectorAll("[data-editor]").forEach(function (editor) {
     const text = editor.querySelector("textarea");
     numbered(editor);
     text.addEventListener("input", function () { numbered(editor); });
     text.addEventListener("scroll", function () { editor.querySelector(".gutter").scrollTop = text.scrollTop; });
-    new ResizeObserver(function () { editor.querySelector(".gutter").style.height = text.offsetHeight + "px"; }).observe(text);
     document.addEventListener("htmx:afterSwap", function () { numbered(editor); });
     document.addEventListener("click", function (event) {
       const button = event.target.closest("[data-line]");
       if (button) goTo(text, Number(button.dataset.line));
     });
     if (editor.dataset.at) goTo(text, Number(editor.dataset.at));
+    const came = text.value;
+    let sent = false;
+    text.form.addEventListener("submit", function () { sent = true; });
+    window.addEventListener("beforeunload", function (event) { // a draft lives here only
+      if (text.value !== came && !sent) event.preventDefault();
+    });
   });
 
   // A page that the browser kept is as old as it looks: buttons work again.
