@@ -89,7 +89,7 @@ def chosen(form: Mapping[str, str], provinces: Sequence[str], known: Collection[
         raise Unclear("no_hours")
     found = Chosen(
         kind, form.get("category", "marketing"), form.get("subcategory", ""), tuple(provinces), since, until,
-        form.get("basis", ""), form.get("say", ""), form.get("trial", ""), int(count) if kind == "cap" else 0,
+        _line(form.get("basis", "")), _line(form.get("say", "")), form.get("trial", ""), int(count) if kind == "cap" else 0,
         form.get("per", "day"), form.get("whose", "all"), *hours,
     )  # fmt: skip
     if found.per not in PERIODS or found.whose not in WHOSE or found.trial not in ("", "shadow", *TRIALS):
@@ -219,6 +219,11 @@ def _listed(words: Sequence[str]) -> str:
     return f"[{', '.join(words)}]"
 
 
+def _line(words: str) -> str:
+    """What was typed, as one line that a file may hold."""
+    return " ".join("".join(one if one.isprintable() else " " for one in words).split())
+
+
 def _text(words: str) -> str:
     """A text in double quotes: JSON is YAML."""
-    return json.dumps(" ".join(words.split()), ensure_ascii=False)
+    return json.dumps(words, ensure_ascii=False)
