@@ -46,6 +46,7 @@ from proxy.ops import (
     trace,
     whoami,
 )
+from proxy.ops import providers as providers_told
 from proxy.ops import rules as ops_rules
 from proxy.ops.console import Console
 from proxy.ops.control import ControlServer, Refused
@@ -110,6 +111,7 @@ class Operating:
         self._taps = Taps(providers.turns)
         self._lately = ops_rules.Lately(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
+        self._paces = providers_told.Paces(relay.tally)
         self.keeper = retention.Keeper(self, journal)
         self._roller: Roller | None = None
         self._console: Console | None = None
@@ -129,6 +131,7 @@ class Operating:
                 **orders.commands(self),
                 **subject.commands(self, self.keeper, names),
                 **penalties.commands(self, self.warden),
+                **providers_told.commands(self, self.warden, self._paces),
                 **suppress.commands(self),
                 **trace.commands(self, self),
                 **ops_rules.commands(self, self._lately, self._hits),
@@ -196,6 +199,7 @@ class Operating:
             log.info("an order is over", order=order.name, about=words_of(order))
         self._lately.tick(now_s)
         self._hits.tick(now)
+        self._paces.tick(now, now_s)
         self.warden.tick(now, now_s)
 
     @property

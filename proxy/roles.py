@@ -98,6 +98,8 @@ COMMANDS: Mapping[str, Permission] = {
     "penalty.reject": Permission.APPROVE,
     "penalty.show": Permission.SEE,
     "penalty.withdraw": Permission.ENTER,
+    "providers": Permission.SEE,
+    "providers.show": Permission.SEE,
     "resume": Permission.ENTER,
     "rules": Permission.SEE,
     "rules.approve": Permission.APPROVE,

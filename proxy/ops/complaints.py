@@ -22,12 +22,15 @@ from proxy.ops import orders, suppress
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.ops.papers import asked_of, number_in
+from proxy.policy.holidays import Holidays
+from proxy.policy.moments import DAY_S, OFFSET_S
 from proxy.policy.orders import words_of
 from proxy.roles import Permission
 from proxy.state.facts import SCOPES
 from proxy.yamlfile import unknown
 
 LISTED_MAX = 1000
+SKIPPED_MAX = 1_000_000
 ROWS_A_LINE_MAX = 200
 TEXT_MAX, WORD_MAX = 2000, 200
 YEAR_3000_S = 32_503_680_000.0
@@ -136,6 +139,7 @@ class _Complaints:
         state, provider, source = args.text("state", ""), args.text("provider", ""), args.text("source", "")
         signature, advertiser = args.text("signature", ""), args.text("advertiser", "")
         overdue, limit = args.flag("overdue"), int(args.number("limit", 100, 1, LISTED_MAX))
+        skip = int(args.number("skip", 0, 0, SKIPPED_MAX))
         args.done()
         if state and state not in STATES:
             raise Refused(unknown("state", state, STATES))
@@ -153,8 +157,8 @@ class _Complaints:
         found.sort(key=lambda case: (case.state != OPEN, case.answer_by if case.state == OPEN else -case.decided, case.id))
         late, unanswered = self._book.overdue(now)
         return {
-            "cases": [told(case) for case in found[:limit]],
-            "more": max(0, len(found) - limit),
+            "cases": [self._with_clocks(case) for case in found[skip : skip + limit]],
+            "more": max(0, len(found) - skip - limit),
             "overdue": {"forward": late, "answer": unanswered},
         }
 
@@ -171,7 +175,16 @@ class _Complaints:
                 self._gate.now(), call.who, command, why, f"case {number}: {case.recipient or case.number}"
             )
             await self._gate.safe(self._gate.write(entries.OPERATED, said))
-        return told(case, whole=unmasked or to_find)
+        return self._with_clocks(case, whole=unmasked or to_find)
+
+    def _with_clocks(self, case: Case, *, whole: bool = False) -> dict[str, Any]:
+        """And how many working days are left: to forward it, to answer it; below 0 what has passed. None where a clock has stopped."""
+        holidays, now = self._gate.relay.rules.registry.holidays, self._gate.now()
+        running = case.state == OPEN
+        return told(case, whole=whole) | {
+            "forward_days": _days_left(holidays, now, case.forward_by) if running and not case.forwarded else None,
+            "answer_days": _days_left(holidays, now, case.answer_by) if running else None,
+        }
 
     # -- what becomes of one
 
@@ -300,6 +313,12 @@ class _Complaints:
     def _counted(self, case: Case) -> None:
         self._gate.relay.tally.complaints[case.provider, case.state] += 1
         self._decided()
+
+
+def _days_left(holidays: Holidays, now: float, by: float) -> int:
+    """``by``: the midnight behind the last day."""
+    today, last = (int(now) + OFFSET_S) // DAY_S, (int(by) - 1 + OFFSET_S) // DAY_S
+    return holidays.working_days_left(today, last)
 
 
 def _overdue(case: Case, now: float) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from proxy.approvals import Impossible
-from proxy.desk.penalized import LADDER, PROPOSED, STATES, THROTTLE, WARN, Penalty, Subject
+from proxy.desk.penalized import LADDER, PROPOSED, STATES, THROTTLE, WARN, Counts, Penalty, Subject
 from proxy.hours import Hours, HoursApart
 from proxy.message import Order, hash48
 from proxy.ops import consent
@@ -145,6 +145,10 @@ class Warden:
         if subject.by == ADVERTISER:
             return cases.valid("", since, until, lambda signature: advertiser_of(hash48(signature)) == subject.value)
         return cases.valid(subject.provider, since, until)
+
+    def counted(self, provider: str, hour: float) -> Counts:
+        """What a provider did in the clock hour that begins then, as of the last look."""
+        return self._hours.of(provider, hour, hour + 1)
 
     def put_away(self, now: float) -> None:
         """The gate is about to stop: what was counted since the last look is not lost."""

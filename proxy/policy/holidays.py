@@ -57,3 +57,10 @@ class Holidays:
             day += 1
             left -= self.is_a("workday", day)
         return day
+
+    def working_days_left(self, day: int, last: int) -> int:
+        """How many days after this one are worked, up to the ``last``, which counts; below 0: so many since that have passed, this one
+        included. Bounded: a year at most is counted."""
+        if last < day:
+            return -sum(self.is_a("workday", one) for one in range(max(last, day - 366) + 1, day + 1)) or -1
+        return sum(self.is_a("workday", one) for one in range(day + 1, min(last, day + 366) + 1))
