@@ -83,6 +83,12 @@ def of_day(archive: Path, day: str) -> list[Head]:
     return [_read(path) for folder in nodes(archive) for path in sorted((folder / FOLDER).glob(f"{day}-*.json"))]
 
 
+def latest(archive: Path, most: int) -> list[Head]:
+    """Of all nodes that are here, at most so many of each, the newest first. OSError, ValueError, KeyError."""
+    found = [_read(path) for folder in nodes(archive) for path in sorted((folder / FOLDER).glob("*.json"))[-most:]]
+    return sorted(found, key=lambda head: (head.day, head.node, head.last), reverse=True)
+
+
 def erased(keys: Keys, was: Table, now: Table) -> tuple[str, str, str]:
     """What a manifest keeps of a signed day of which something was erased."""
     before, after = _digest(was), _digest(now)

@@ -1,4 +1,4 @@
-"""journal: ``gate106 journal verify | roll | person | expire | erase | key``."""
+"""journal: ``gate106 journal verify | roll | heads | person | expire | erase | key``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from proxy import private
 from proxy.cli import CONFIG, Config, Control, Json, as_json, ask, fail, note, say, when
 from proxy.cli.erase import erase
+from proxy.cli.heads import heads
 from proxy.cli.sealed import disk_of
 
 if TYPE_CHECKING:
@@ -318,6 +319,7 @@ def _as_told(one: Any) -> dict[str, Any]:
     return {**one._asdict(), "digest": one.digest.hex()}
 
 
+app.command("heads", epilog="Example: gate106 journal heads --days 7")(heads)
 app.command("erase", epilog="Example: gate106 journal erase --to 13800210500 --why 'asked for in letter 4711'")(erase)
 
 

@@ -132,6 +132,19 @@ def test_a_head_with_another_signature_is_none(house: House, shelf: Shelf, tmp_p
     assert faults(house, shelf, keys=False) == []  # without the keys, or a head from outside, nobody can tell
 
 
+def test_the_newest_heads_are_listed_of_each_node_the_newest_first(house: House, shelf: Shelf) -> None:
+    nights(house, 3)
+    shelf.roll(house.disk, house.now)
+    found = heads.latest(shelf.folder, 1000)
+    assert [head.day for head in found] == sorted((head.day for head in found), reverse=True)
+    assert heads.latest(shelf.folder, 1) == [
+        head for head in found if head.day == max(one.day for one in found if one.node == head.node)
+    ]
+    assert {head.digest for head in found if head.day == found[0].day} <= {
+        head.digest for head in heads.of_day(shelf.folder, found[0].day)
+    }
+
+
 def test_a_day_that_was_taken_out_is_missed_by_the_heads_of_the_others(house: House, shelf: Shelf) -> None:
     nights(house, 3)
     shelf.roll(house.disk, house.now)
