@@ -18,6 +18,7 @@ from rapidfuzz import fuzz
 from proxy.archive.asking import LIMIT_MAX, Question
 from proxy.archive.finding import Found, Hit
 from proxy.number import about_people
+from proxy.policy.spoken import Said
 from proxy.policy.text import fold, squeeze
 
 WINDOWS_S = (600.0, 3600.0, 6 * 3600.0, 24 * 3600.0, 72 * 3600.0)
@@ -53,7 +54,7 @@ class Candidate(NamedTuple):
     hit: Hit
     number: int
     score: int  # 0 to 100
-    why: tuple[str, ...]
+    why: tuple[Said, ...]
 
 
 class Matched(NamedTuple):
@@ -110,22 +111,25 @@ def _piece(text: str) -> str:
 
 def _scored(wanted: Wanted, hit: Hit, number: int, agrees: Callable[[str, int], bool]) -> Candidate | None:
     """None: it went to somebody else."""
-    score, most, why = 0.0, 0.0, []
+    score, most, why = 0.0, 0.0, list[Said]()
     if wanted.recipient:
         if number and number != wanted.recipient:
             return None
         most, score = most + _NUMBER, score + _NUMBER
-        why.append("the number is the same")
+        why.append(Said("the number is the same", "号码一致"))
     elif wanted.number:
         if not number or not agrees(wanted.number, number):
             return None
         most, score = most + _HIDDEN_NUMBER, score + _HIDDEN_NUMBER
-        why.append("the digits that are shown agree")
+        why.append(Said("the digits that are shown agree", "显示的数字一致"))
     if wanted.at:
         most += _TIME
         drift = abs(hit.at - wanted.at)
         score += _TIME * max(0.0, 1.0 - max(0.0, drift - WINDOWS_S[0]) / WINDOWS_S[-1])
-        why.append(f"{_spelt(drift)} {'later' if hit.at > wanted.at else 'earlier'} than was said")
+        later, spelt = hit.at > wanted.at, _spelt(drift)
+        why.append(
+            Said(f"{spelt} {'later' if later else 'earlier'} than was said", f"比所述时间{'晚' if later else '早'} {spelt.zh}")
+        )
     if wanted.sender:
         most += _SENDER
         worth, words = _of_sender(wanted.sender, hit.port)
@@ -135,21 +139,21 @@ def _scored(wanted: Wanted, hit: Hit, number: int, agrees: Callable[[str, int], 
         most += _TEXT
         alike = likeness(wanted.text, hit.text)
         score += _TEXT * alike
-        why.append(f"the text is {alike:.0%} alike")
+        why.append(Said(f"the text is {alike:.0%} alike", f"内容相似 {alike:.0%}"))
     if hit.verdict != "allow":
         score *= 0.5
-        why.append("it was refused: the person did not get it")
+        why.append(Said("it was refused: the person did not get it", "已被拒绝，本人没有收到"))
     return Candidate(hit, number, round(100 * score / most) if most else 0, tuple(why))
 
 
-def _of_sender(said: str, port: str) -> tuple[float, str]:
+def _of_sender(said: str, port: str) -> tuple[float, Said]:
     if said == port:
-        return 1.0, "the port is the same"
+        return 1.0, Said("the port is the same", "端口一致")
     if len(said) >= 5 and port.startswith(said):
-        return 0.9, "the port begins with what was said"
+        return 0.9, Said("the port begins with what was said", "端口以所述号码开头")
     if len(said) >= 4 and (port.endswith(said) or said in port or said.endswith(port)):
-        return 0.7, "the port holds what was said"
-    return 0.0, f"another port ({port})"
+        return 0.7, Said("the port holds what was said", "端口包含所述号码")
+    return 0.0, Said(f"another port ({port})", f"端口不同（{port}）")
 
 
 def likeness(said: str, text: str) -> float:
@@ -170,10 +174,12 @@ def _plain(text: str) -> str:
     return _DIGIT.sub("*", squeeze("".join(fold(text).split())))
 
 
-def _spelt(seconds: float) -> str:
+def _spelt(seconds: float) -> Said:
     if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+        return Said(f"{seconds:.0f} s", f"{seconds:.0f} 秒")
+    if seconds < 7200:
+        return Said(f"{seconds / 60:.0f} min", f"{seconds / 60:.0f} 分钟")
+    return Said(f"{seconds / 3600:.1f} h", f"{seconds / 3600:.1f} 小时")
 
 
 def ambiguous(candidates: Sequence[Candidate]) -> bool:

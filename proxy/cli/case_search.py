@@ -63,7 +63,8 @@ def _candidate(one: Candidate) -> dict[str, Any]:
 
     hit = one.hit
     return {
-        "message": hit.name, "score": one.score, "why": list(one.why), "at": hit.at, "to": mask(one.number) if one.number else "",
+        "message": hit.name, "score": one.score, "why": list(one.why), "why_zh": [words.zh for words in one.why],
+        "at": hit.at, "to": mask(one.number) if one.number else "",
         "provider": hit.provider, "from": hit.port, "signature": hit.signature, "category": hit.category, "text": hit.text,
         "verdict": hit.verdict, "reason": hit.reason,
     }  # fmt: skip
