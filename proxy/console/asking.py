@@ -59,11 +59,11 @@ class Asking:
         self._nursery = Nursery()
         self.workshop, self.jobs = Workshop(config), Jobs(config)
 
-    async def ask(self, token: str, command: str, **args: Any) -> dict[str, Any]:
+    async def ask(self, token: str, command: str, /, **args: Any) -> dict[str, Any]:
         """Its answer; arguments that are None are left out."""
         return await self.talk(token, command, lambda said: dict(said.answer()), **args)
 
-    async def lines(self, token: str, command: str, **args: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    async def lines(self, token: str, command: str, /, **args: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Lines before the last one, and that."""
 
         def hear(said: Conversation) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -72,7 +72,7 @@ class Asking:
 
         return await self.talk(token, command, hear, **args)
 
-    async def talk(self, token: str, command: str, what: Callable[[Conversation], T], **args: Any) -> T:
+    async def talk(self, token: str, command: str, what: Callable[[Conversation], T], /, **args: Any) -> T:
         """``what`` is called in a thread, with the conversation; whatever it returns."""
 
         def at_it() -> T:

@@ -120,13 +120,13 @@ class Visit:
 
     # -- the gate
 
-    async def ask(self, command: str, **args: Any) -> dict[str, Any]:
+    async def ask(self, command: str, /, **args: Any) -> dict[str, Any]:
         return await self.asking.ask(self.session.token, command, **args)
 
-    async def lines(self, command: str, **args: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    async def lines(self, command: str, /, **args: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         return await self.asking.lines(self.session.token, command, **args)
 
-    async def talk(self, command: str, what: Callable[[Conversation], T], **args: Any) -> T:
+    async def talk(self, command: str, what: Callable[[Conversation], T], /, **args: Any) -> T:
         return await self.asking.talk(self.session.token, command, what, **args)
 
     async def run(self, *argv: str, **how: Any) -> Ran:
