@@ -39,7 +39,8 @@ COMMANDS = "proxy.__main__"
 """By name: what is up there is another program, which is started and not called."""
 IMPORTS = (
     COMMANDS, "proxy.archive.finding", "proxy.archive.looked", "proxy.backtest.inquest", "proxy.backtest.retold", "proxy.policy.check",
-    "proxy.cli.case_search", "proxy.evidence.paper", "proxy.report.sheet", "proxy.config", "proxy.ops.client",
+    "proxy.cli.case_search", "proxy.evidence.paper", "proxy.report.sheet", "proxy.report.told", "proxy.optout_trace", "proxy.archive.heads",
+    "proxy.archive.sweeping", "proxy.cli.batch", "proxy.cli.tables", "proxy.cli.people", "proxy.config", "proxy.ops.client",
 )  # fmt: skip
 """What the programs behind pages import when they are called."""
 _NUMBER = struct.Struct(">i")

@@ -55,6 +55,11 @@ def moment(at: float | None, short: bool = False) -> Markup:
     return Markup('<time datetime="{}+08:00">{}</time>').format(said.replace(" ", "T"), shown)
 
 
+def day(at: float | None) -> str:
+    """A day as people in China call it; a dash for none."""
+    return moments.local(at)[:10] if at else "–"
+
+
 def clean(text: object) -> str:
     """A stranger's text without what hides or turns it; escaping is the template's."""
     return plain(str(text), "�")
@@ -84,7 +89,7 @@ def _environment(shared: Speech, versions: Mapping[str, str]) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    found.filters.update(count=count, moment=moment, clean=clean)
+    found.filters.update(count=count, moment=moment, day=day, clean=clean)
     found.globals.update(
         t=shared,
         lang=shared.language,
