@@ -1,0 +1,112 @@
+"""Penalties and approvals: what waits for a second person, who may agree, what follows; against a real gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.console.world import Browser, World
+
+Open = Callable[..., Browser]
+LAID_OUT = "%PDF-"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A gate of this module's own: others' orders would be in the way."""
+    found = World(tmp_path_factory.mktemp("penalties"))
+    try:
+        yield found
+    finally:
+        found.stop()
+
+
+def propose(world: World, who: str = "chen", step: str = "suspend-marketing") -> int:
+    said = {"provider": "yi", "step": step, "for_s": 86_400.0, "why": f"proposed by {who}", "basis": "contract 12"}
+    return int(world.ask(who, "penalty.propose", **said)["id"])
+
+
+@pytest.fixture
+def proposed(world: World) -> int:
+    return propose(world)
+
+
+def test_what_waits_is_in_one_list_and_its_author_gets_no_button_to_agree(world: World, browser: Open, proposed: int) -> None:
+    approver, author = browser("tang"), browser("chen")
+    for language, words in (("zh", "待另一人处理"), ("en", "Waits for a second person")):
+        assert words in browser("wu", language).get("/penalties").text
+    assert f'action="/penalties/one/{proposed}/approve"' in approver.get("/penalties").text
+    text = author.get("/penalties").text
+    assert f'action="/penalties/one/{proposed}/approve"' not in text
+    assert f'action="/penalties/one/{proposed}/withdraw"' in text
+    assert author.post(f"/penalties/one/{proposed}/withdraw", why="the wrong month").status_code == 303
+    assert world.ask("wu", "penalty.show", id=str(proposed))["state"] == "withdrawn"
+
+
+def test_a_second_person_agrees_it_is_appealed_and_lifted(world: World, browser: Open, proposed: int) -> None:
+    approver, officer = browser("lin"), browser("chen")
+    answer = approver.post(f"/penalties/one/{proposed}/approve")
+    assert answer.headers["location"] == f"/penalties/one/{proposed}"
+    assert "处罚已生效" in approver.get(f"/penalties/one/{proposed}").text
+    assert world.ask("wu", "providers.show", provider="yi")["penalties"][0]["step"] == "suspend-marketing"
+    assert officer.post(f"/penalties/one/{proposed}/appeal", why="letter of 14 November").status_code == 303
+    text = approver.get("/penalties").text
+    assert "letter of 14 November" in text
+    assert "有申诉" in text
+    assert "有申诉" in approver.get("/penalties", state="appealed").text
+    assert approver.post(f"/penalties/one/{proposed}/lift", why="appeal granted").status_code == 303
+    assert world.ask("wu", "providers.show", provider="yi")["orders"] == []
+    assert "解除" in approver.get(f"/penalties/one/{proposed}").text
+
+
+def test_nobody_agrees_to_their_own_whatever_is_sent(world: World, browser: Open) -> None:
+    number = propose(world, "tang")
+    here = browser("tang")
+    assert f'action="/penalties/one/{number}/approve"' not in here.get(f"/penalties/one/{number}").text
+    answer = here.post(f"/penalties/one/{number}/approve")
+    assert (answer.status_code, "somebody else must approve it" in answer.text) == (409, True)
+    assert world.ask("wu", "penalty.show", id=str(number))["state"] == "proposed"
+    assert browser("lin").post(f"/penalties/one/{number}/reject", why="they were duplicates").status_code == 303
+    assert "未通过" in browser("lin").get(f"/penalties/one/{number}").text
+
+
+def test_a_reason_is_asked_for(browser: Open, world: World, proposed: int) -> None:
+    answer = browser("lin").post(f"/penalties/one/{proposed}/reject")
+    assert (answer.status_code, "why: must be text" in answer.text) == (409, True)
+    world.ask("chen", "penalty.withdraw", id=str(proposed), why="the test is over")
+
+
+def test_the_letter_is_a_pdf(browser: Open, world: World, proposed: int) -> None:
+    answer = browser("chen").post(f"/penalties/one/{proposed}/letter")
+    assert answer.headers.get("content-type") == "application/pdf", answer.text
+    assert answer.content.startswith(LAID_OUT.encode())
+    assert browser("wu").post(f"/penalties/one/{proposed}/letter").status_code == 403
+    world.ask("chen", "penalty.withdraw", id=str(proposed), why="the test is over")
+
+
+def test_lists_are_told_apart_by_state_and_provider(browser: Open) -> None:
+    here = browser("wu")
+    assert "/penalties/one/" in here.get("/penalties", provider="yi").text
+    assert "没有符合条件的处罚" in here.get("/penalties", provider="jia", state="raised").text
+    assert here.get("/penalties/one/99999").status_code == 409
+
+
+def test_a_new_set_of_rules_waits_here_and_comes_into_force_by_a_second_person(tmp_path: Path) -> None:
+    two = World(tmp_path, revisions={"four_eyes": True})
+    try:
+        new = "  - {id: later, say: 一条新规则, when: {province: 上海}, then: reject, reason: region-ban}\n"
+        two.gate.write_rules((two.gate.rules / "rules.yaml").read_text() + new)
+        revision = two.ask("song", "rules.reload")["proposed"]
+        path = f"/penalties/rules/{revision}"
+        here = Browser(two, "lin")
+        assert f'action="{path}/approve"' in here.get("/penalties").text
+        assert f'action="{path}/approve"' not in Browser(two, "song").get("/penalties").text, "song brought it"
+        assert Browser(two, "wu").post(f"{path}/approve").status_code == 403
+        assert here.post(f"{path}/reject").status_code == 409, "it takes a reason"
+        assert here.post(f"{path}/approve").status_code == 303
+        assert "新规则已生效" in here.get("/penalties").text
+        assert two.ask("wu", "rules")["revision"] == revision
+    finally:
+        two.stop()
