@@ -186,9 +186,9 @@ def test_what_is_pushed_waits_for_a_second_person_and_writes_no_file(strict: Hou
     strict.again()
     assert strict.banned() == ["北京", "上海"], "the folder's set stays out"
     assert strict.asked()["kept_out"] == first
-    done = run("rules", "export", strict.rules, "--config", strict.config)
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    assert "written: lexicon/words.csv, more.yaml" in done.stdout
+    exported = run("rules", "export", strict.rules, "--config", strict.config)
+    assert (exported.returncode, exported.stderr) == (0, ""), exported.stderr
+    assert "written: lexicon/words.csv, more.yaml" in exported.stdout
     until(lambda: strict.asked()["kept_out"] == "", strict.said)
     assert (strict.asked()["revision"], strict.asked()["proposed"]) == (pushed, None), "the same, and nothing new"
     strict.changed(ONLY_SHANGHAI)

@@ -9,6 +9,7 @@ import pytest
 
 from proxy.access import Directory
 from proxy.config import Account, Provider
+from proxy.hours import Hours
 from proxy.message import Category
 from proxy.ops import providers
 from proxy.ops.control import Args, Refused
@@ -18,7 +19,6 @@ from proxy.policy.holidays import HolidayRow, Holidays
 from proxy.state.orders import Orders
 from proxy.state.papers import Papers
 from proxy.tally import Tally
-from proxy.triggers import Hours
 from tests.house import NOON
 
 

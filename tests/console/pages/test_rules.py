@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from proxy.console.jobs import Jobs
-from tests.console.world import AD, BEIJING, SHANGHAI, Browser, World, hidden
-from tests.e2e.gate import RULES, run
+from tests.console.world import AD, Browser, World, hidden
+from tests.e2e.gate import BEIJING, RULES, SHANGHAI, run
 from tests.e2e.waiting import until
 
 Open = Callable[..., Browser]
