@@ -1,4 +1,4 @@
-"""Heard: what another gate wrote and told this one, as a journal record and back: kind 49.
+"""Heard: what another gate wrote and told this one, as a journal record and back: kind 50.
 
 In: where it stands in the shared log, who wrote it where, its kind and body. Out: a body, a value. Never: what the inner record means.
 
