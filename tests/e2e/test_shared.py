@@ -45,7 +45,7 @@ def gate_on(folder: Path, node: int, carrier: Carrier, server: Valkey | Cluster,
         carrier.port,
         [provider("jia", "1069001", category="marketing", window=500, binds=8), provider("yi", "1069002")],
         node=node,
-        carrier={"links": 2},  # one for each gate
+        carrier={"links": 4},  # one for each gate at least
         store=server.url,
         shared={"secret": SECRET.decode()} | shared,
     )
