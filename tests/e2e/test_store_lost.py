@@ -123,6 +123,7 @@ def test_a_store_that_comes_back_empty_gets_back_what_each_gate_knows(house: Hou
     assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
     assert allowed(other, recipients[:25]) == dict.fromkeys(recipients[:25], 1)
     house.server.kill()
+    until(lambda: not any(in_reach(gate) for gate in house.gates), "the store lost", 10)
     house.server.forget()
     house.server.start()
     mended(house)
