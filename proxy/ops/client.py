@@ -24,7 +24,11 @@ ANSWER_S = 120.0
 
 
 class CannotAsk(Exception):
-    """The gate cannot be asked, or says no; the text is what people read."""
+    """The gate cannot be asked, or says no; the text is what people read. ``cause``: a word of ``door.CAUSES``, where the gate says one."""
+
+    def __init__(self, text: object, cause: str = "") -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 class NobodyAnswers(CannotAsk):
@@ -86,7 +90,7 @@ class Conversation:
             raise CannotAsk(f"{self.path}: the gate hung up before it answered (the log has more)")
         said: Mapping[str, Any] = json.loads(line)
         if "error" in said:
-            raise CannotAsk(said["error"])
+            raise CannotAsk(said["error"], said.get("cause", ""))
         return said
 
     def lines(self) -> Iterator[Mapping[str, Any]]:

@@ -4,7 +4,7 @@ In: lines of a client on this machine. Out: lines for it: ``{"ok": …}`` at the
 (one file for each group of them), a client without deadline, a line without bound, a socket that others than its owner may open.
 
     client  {"v": 1, "command": "stop", "args": {"province": ["北京"], "for_s": 86400, "why": "…"}}
-    gate    {"v": 1, "ok": {…}}                 or    {"v": 1, "error": "what is wrong, and what to do"}
+    gate    {"v": 1, "ok": {…}}                 or    {"v": 1, "error": "what is wrong, and what to do", "cause": "role"}
 
 A command that tells much says lines of its own before the last one, a command that is told much hears some; each says so. Who asks is
 what the kernel says (SO_PEERCRED), or whose ``token`` stands beside the command; it is journalled with what was done, and must have the
@@ -283,7 +283,7 @@ class ControlServer:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any] | None:
         """What the client is told in the end; None where it said nothing."""
         if len(self._clients) > CLIENTS_MAX:
-            return {"error": f"{CLIENTS_MAX} commands are being served already: try again"}
+            return {"error": f"{CLIENTS_MAX} commands are being served already: try again", "cause": "busy"}
         name = "?"
         try:
             asked = read_line(await next_line(reader, REQUEST_S))
@@ -299,12 +299,13 @@ class ControlServer:
             self._door.demand(asker, self._wanted[name], name)
             return {"ok": await self._commands[name](Call(name, Args(args), asker, peer, self._door, reader, writer))}
         except Refused as refused:
-            return {"error": str(refused)}
+            return {"error": str(refused), **({"cause": refused.cause} if refused.cause else {})}
         except (OSError, TimeoutError):
             return None
         except Exception as error:  # whatever it is, traffic goes on and the client is told
             log.error("a command failed: a fault of gate106, please report it", command=name, exc_info=error)
-            return {"error": f"{name}: failed inside the gate, the log has more (a fault of gate106, please report it)"}
+            said = f"{name}: failed inside the gate, the log has more (a fault of gate106, please report it)"
+            return {"error": said, "cause": "fault"}
 
     def _peer(self, writer: asyncio.StreamWriter, asked: Mapping[str, Any]) -> Peer:
         """Who asks. Refused where somebody else than the supervisor says whom they speak for."""

@@ -20,12 +20,19 @@ log = structlog.get_logger()
 TOKEN_MAX = 255
 """Characters."""
 
+CAUSES = ("token", "role", "busy", "fault")
+"""Why a command was not done, where it is not for what was asked: whose token it is, what they may, too much at a time, the gate itself."""
+
 Check = Callable[[str, str, str], "bool | Awaitable[bool] | None"]
 """(the stored hash, the token, whose) → whether it is theirs, at once or later; None: too many are being looked at."""
 
 
 class Refused(Exception):
-    """A command cannot be done: the text says whose fault it is and what to do."""
+    """A command cannot be done: the text says whose fault it is and what to do. ``cause``: a word of CAUSES, for programs that must tell."""
+
+    def __init__(self, text: object, cause: str = "") -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 class Door:
@@ -60,12 +67,12 @@ class Door:
             elif await self._is_password(person, token):
                 return with_token(person)
         log.warning("a command came with a token that is nobody's", account=account)
-        raise Refused("this token is nobody's (settings: people)")
+        raise Refused("this token is nobody's (settings: people)", "token")
 
     async def _is_password(self, person: Person, token: str) -> bool:
         found = self._check(person.token, token, person.name) if self._check is not None else False
         if found is None:
-            raise Refused("too many tokens are being looked at: try again")
+            raise Refused("too many tokens are being looked at: try again", "busy")
         return found if isinstance(found, bool) else await found
 
     def demand(self, asker: Asker, wanted: Permission, what: str) -> None:
@@ -73,4 +80,4 @@ class Door:
         try:
             demand(asker, wanted, what, self._people)
         except NotAllowed as fault:
-            raise Refused(str(fault)) from None
+            raise Refused(str(fault), "role") from None
