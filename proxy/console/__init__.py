@@ -9,6 +9,7 @@ the gate's loop must not be held for one.
 
     page.py      a Page is what stands under one path; a Visit is one request to it, and all that a page may do
     pages/       one page each: today.py, today.html beside it, today.yaml with its words: THE FILE NAME IS THE REGISTRATION
+    api/         the same for programs: one table of operations, JSON, tokens
     asking.py    the ways to the gate: commands, programs of the command line, a provider's own HTTP
     app.py       all of it as one application                  sessions.py   who is logged in
     entrance.py  the ways in and out, languages, files         receiving.py  forms within bounds

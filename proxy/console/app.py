@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 
 from proxy.config import Console
 from proxy.console import pages
+from proxy.console.api.routes import Api
 from proxy.console.asking import Asking, CannotAsk
 from proxy.console.entrance import Entrance, is_same, language_of
 from proxy.console.guarding import Guarding
@@ -76,6 +77,7 @@ class House:
     def app(self) -> ASGIApp:
         routes = Entrance(self, self._cookie, self._secure).routes()
         routes += [Route(way.path, self._endpoint(page, way), methods=[way.method]) for page in self.pages for way in page.ways]
+        routes += Api(self.asking, self.clock).routes()
         found = Starlette(routes=routes, exception_handlers={HTTPException: self._no_such_page})
         found.router.redirect_slashes = False
         return Guarding(found, self._console)
