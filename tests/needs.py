@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+AXE = Path(__file__).parent / "browser" / "node"
 NODE_CLIENT = Path(__file__).parent / "clients" / "node"
 
 
@@ -31,6 +32,8 @@ PROGRAMS: dict[str, Program] = {
     "node-smpp": Program(
         ("node",), NODE_CLIENT / "node_modules" / "smpp", "apt-get install nodejs npm && npm ci --prefix tests/clients/node"
     ),
+    "chromium": Program(("chromium",), None, "apt-get install chromium fonts-noto-cjk"),
+    "axe-core": Program((), AXE / "node_modules" / "axe-core", "apt-get install npm && npm ci --prefix tests/browser/node"),
     "docker-compose": Program(("docker-compose",), None, "apt-get install docker-compose"),
     "sqlite3": Program(("sqlite3",), None, "apt-get install sqlite3"),
     "systemd-analyze": Program(("systemd-analyze",), None, "apt-get install systemd"),

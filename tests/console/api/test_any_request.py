@@ -20,8 +20,8 @@ from proxy.console.api.document import document
 from proxy.console.api.table import OPERATIONS, Command, Operation
 from tests.console.world import token_of
 
-REQUESTS = int(os.environ.get("GATE106_REQUESTS", "8"))
-"""For each operation; a program of the command line takes a second, so those get an eighth of it."""
+REQUESTS = int(os.environ.get("GATE106_REQUESTS", "6"))
+"""For each operation; a program of the command line takes a second, so those get a sixth of it."""
 
 
 def _schema() -> Any:
@@ -34,7 +34,7 @@ SCHEMA = _schema()
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda one: one.value)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
 def test_any_request_is_answered_as_the_document_says(operation: Operation, mode: GenerationMode, address: str) -> None:
-    most = REQUESTS if isinstance(operation.by, Command) else max(1, REQUESTS // 8)
+    most = REQUESTS if isinstance(operation.by, Command) else max(1, REQUESTS // 6)
     strategy = SCHEMA[operation.path][operation.method].as_strategy(generation_mode=mode)
 
     @hypothesis.given(case=strategy)

@@ -1,0 +1,111 @@
+"""Every page before a real browser: in both languages, on a desk's screen and on a phone, with a keyboard alone, for every role."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from proxy.console.app import found_pages
+from tests.browser.street import PEOPLE
+from tests.browser.visitor import PHONE, WIDE, Visitor
+from tests.needs import needs
+
+pytestmark = [needs("chromium"), needs("axe-core")]
+
+Come = Callable[..., Visitor]
+EVERYTHING = {page.path for page in found_pages() if page.place}
+"""What stands in anybody's menu."""
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["1280", "390"])
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("name", ["song", "jia"])
+def test_a_page_keeps_nobody_out_and_fits(name: str, language: str, size: dict[str, int], visit: Come) -> None:
+    here = visit(language=language, size=size).open("/login")
+    assert here.axe() == []
+    here.log_in(name)
+    found = {}
+    for path in here.settled().menu():
+        here.open(path)
+        assert (here.page.locator("html").get_attribute("lang") or "")[:2] == language
+        found[path] = [*here.axe(), *([f"{here.too_wide()} px too wide"] if here.too_wide() > 0 else [])]
+    assert {path: faults for path, faults in found.items() if faults} == {}
+    assert found
+
+
+@pytest.mark.parametrize("name", [*PEOPLE, "jia"])
+def test_a_role_sees_its_own_pages_and_is_told_no_at_others(name: str, visit: Come) -> None:
+    here = visit(name)
+    own = here.settled().menu()
+    assert set(own) <= EVERYTHING
+    for path in sorted(EVERYTHING - {"/"}):
+        here.open(path)
+        if path in own:
+            assert here.page.locator("main .problem").count() == 0, path
+        else:
+            here.sees("没有")
+            here.faults = [fault for fault in here.faults if "403" not in fault]  # that it was refused is what was to be seen
+
+
+def test_the_language_is_chosen_once_and_stays(visit: Come) -> None:
+    here = visit("chen").settled()
+    assert CHINESE.search(here.heading())
+    here.page.get_by_text("English").click()
+    here.settled()
+    assert not CHINESE.search(here.heading())
+    here.open("/find")
+    assert not CHINESE.search(here.heading())
+    here.page.get_by_text("中文").click()
+    assert CHINESE.search(here.settled().heading())
+
+
+def test_who_is_not_known_learns_nothing(visit: Come) -> None:
+    here = visit().log_in("chen", "a guess")
+    here.faults.clear()  # the browser says 401 aloud
+    assert here.page.locator("[role=alert]").count() == 1
+    assert here.menu() == []
+    here.open("/find")
+    assert "/login?to=/find" in here.page.url
+
+
+def test_all_of_it_can_be_done_by_keyboard(visit: Come) -> None:
+    here = visit().open("/login")
+    here.page.keyboard.type("song")
+    here.page.keyboard.press("Tab")
+    here.page.keyboard.type("song's token, long enough")
+    here.page.keyboard.press("Enter")
+    here.settled()
+    for path in here.menu():
+        here.open(path)
+        here.page.keyboard.press("Tab")
+        assert here.page.evaluate("document.activeElement.className") == "skip", path
+        here.page.keyboard.press("Enter")
+        assert here.page.evaluate("document.activeElement.id") == "content", path
+        unseen = here.page.evaluate(WALK)
+        assert unseen == [], path
+
+
+WALK = """() => {
+    const wrong = [];
+    for (const one of document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')) {
+        if (!one.checkVisibility() || one.disabled) continue;
+        one.focus({focusVisible: true});
+        if (document.activeElement !== one) { wrong.push('cannot be reached: ' + one.outerHTML.slice(0, 120)); continue; }
+        if (one.tabIndex < 0) wrong.push('is left out: ' + one.outerHTML.slice(0, 120));
+        const style = getComputedStyle(one);
+        const seen = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0 || style.boxShadow !== 'none';
+        if (!seen) wrong.push('is not seen where one is: ' + one.outerHTML.slice(0, 120));
+    }
+    return wrong;
+}"""
+"""All that can be used on a page, one after the other: it must be reachable, and seen to be where one is."""
+
+
+def test_a_key_leads_to_the_search_and_another_closes_what_was_opened(visit: Come) -> None:
+    here = visit("chen").open("/find")
+    here.page.keyboard.press("/")
+    assert here.page.evaluate("document.activeElement.name") == "to"
+    assert here.page.input_value("[name=to]") == "", "the key itself is not typed"

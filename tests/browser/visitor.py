@@ -1,0 +1,104 @@
+"""Visitor: somebody before a real browser. What a browser finds wrong with a page is kept, and every story ends without any of it.
+
+In: a context of chromium, an address. Out: pages opened, forms filled in; faults. Never: a page's inside.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Locator, Page, Request, Response, expect
+
+from tests.browser.street import token_of
+
+AXE = Path(__file__).parent / "node" / "node_modules" / "axe-core" / "axe.min.js"
+GRAVE = ("serious", "critical")
+WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
+
+
+class Visitor:
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.address = address
+        self.faults: list[str] = []
+        self.page: Page = context.new_page()
+        self.page.on("console", lambda said: self.faults.append(f"{said.type}: {said.text}") if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.faults.append(f"script: {error}"))
+        self.page.on("request", self._asked)
+        self.page.on("response", self._answered)
+        self.page.on("dialog", lambda dialog: dialog.accept())
+        self._context = context
+
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith(f"{self.address}/"):
+            self.faults.append(f"asked elsewhere: {request.url}")
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 500:
+            self.faults.append(f"{response.status}: {response.url}")
+
+    # -- going about
+
+    def log_in(self, name: str, token: str = "") -> Visitor:
+        self.open("/login")
+        self.page.fill("input[name=name]", name)
+        self.page.fill("input[name=token]", token or token_of(name))
+        self.page.click("form button.main")
+        return self
+
+    def open(self, path: str) -> Visitor:
+        self.page.goto(self.address + path)
+        return self.settled()
+
+    def settled(self) -> Visitor:
+        """What the page asks for by itself is there."""
+        self.page.wait_for_load_state()
+        self.page.wait_for_function("() => !document.querySelector('[hx-trigger=load], .htmx-request')", timeout=30_000)
+        return self
+
+    def speak(self, language: str) -> Visitor:
+        self._context.add_cookies([{"name": "gate106-language", "value": language, "url": self.address}])
+        return self
+
+    def menu(self) -> list[str]:
+        return [str(one.get_attribute("href")) for one in self.page.locator("nav li a").all()]
+
+    def heading(self) -> str:
+        return str(self.page.locator("h1").inner_text())
+
+    def text(self) -> str:
+        return str(self.page.locator("main").inner_text())
+
+    def sees(self, words: str | re.Pattern[str], within_s: float = 10.0) -> Visitor:
+        expect(self.page.locator("main")).to_contain_text(words, timeout=within_s * 1000)
+        return self
+
+    def sheet(self, label: str, within: str = "main") -> Locator:
+        """Opens the form under a button with this label; the form."""
+        opener = self.page.locator(f"{within} details.dialog").filter(
+            has=self.page.locator("summary", has_text=re.compile(f"^{label}$"))
+        )
+        opener.first.locator("summary").click()
+        return opener.first.locator("form")
+
+    # -- what is wrong with a page
+
+    def axe(self) -> list[str]:
+        """Serious and critical faults for who cannot see or use a mouse."""
+        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found: dict[str, Any] = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{one['id']}: {node['html'][:200]} ({node['failureSummary'].splitlines()[-1].strip()})"
+            for one in found["violations"]
+            if one["impact"] in GRAVE
+            for node in one["nodes"]
+        ]
+
+    def too_wide(self) -> int:
+        """Pixels by which the page is wider than the screen."""
+        return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+    def leave(self) -> None:
+        assert self.faults == []
+        self.page.close()
