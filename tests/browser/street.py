@@ -125,7 +125,7 @@ class Street:
 
     def reply(self, to: str, name: str, text: str) -> None:
         """Somebody answers what they got from a company."""
-        self.carrier.deliver(message(to.encode(), PORTS[name].encode(), text.encode("utf-16-be"), data_coding=8))
+        self.carrier.reply(to, PORTS[name], text.encode("utf-16-be"), data_coding=8)
 
     def run(self, who: str, *words: str) -> Any:
         """What somebody does at the command line."""

@@ -74,13 +74,29 @@ class Visitor:
         expect(self.page.locator("main")).to_contain_text(words, timeout=within_s * 1000)
         return self
 
-    def sheet(self, label: str, within: str = "main") -> Locator:
-        """Opens the form under a button with this label; the form."""
-        opener = self.page.locator(f"{within} details.dialog").filter(
-            has=self.page.locator("summary", has_text=re.compile(f"^{label}$"))
-        )
-        opener.first.locator("summary").click()
-        return opener.first.locator("form")
+    def form(self, action: str) -> Locator:
+        """The form that leads there, opened if it lies under a button."""
+        closed = self.page.locator(f"details.dialog:not([open]):has(form[action$='{action}'])")
+        if closed.count():
+            closed.first.locator("summary").first.click()
+        return self.page.locator(f"form[action$='{action}']").first
+
+    def send(self, action: str, **fields: str) -> Visitor:
+        """Fills a form in and sends it by its first button."""
+        form = self.form(action)
+        for name, value in fields.items():
+            field = form.locator(f"[name={name}]").first
+            if field.evaluate("one => one.tagName") == "SELECT":
+                field.select_option(value)
+            else:
+                field.fill(value)
+        form.locator("button:not([type=button])").first.click()
+        return self.settled()
+
+    def count(self, words: str) -> int:
+        """The number of a tile with these words."""
+        shown = self.page.locator(".tile").filter(has_text=words).locator("b").first.inner_text()
+        return int(shown.replace(",", "").replace("–", "0"))
 
     # -- what is wrong with a page
 

@@ -1,0 +1,146 @@
+"""Stories of the desk in a real browser, before a gate with traffic: a ban at 17:40, a complaint up to its evidence, an opt-out that did
+not work."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.street import ADS, Street
+from tests.browser.visitor import PHONE, Visitor
+from tests.e2e.gate import BEIJING, SHANGHAI, run
+from tests.e2e.waiting import until
+from tests.needs import needs
+
+pytestmark = [needs("chromium"), needs("axe-core")]
+
+Come = Callable[..., Visitor]
+AD = ADS[0]
+_NUMBERS = itertools.count(100)
+
+
+def somebody(where: str = SHANGHAI) -> str:
+    """A person whom no other story knows."""
+    return where.format(next(_NUMBERS))
+
+
+def test_17_40_no_marketing_to_beijing_from_tonight(street: Street, visit: Come) -> None:
+    chen = visit("chen").open("/rules")
+    chen.page.click("a[href^='/drafts/new']")
+    chen.settled()
+    chen.page.check("#guided [name=province][value=北京]")
+    chen.page.fill("#guided [name=say]", "今晚起北京归属地号码不得接收营销短信")
+    expect(chen.page.locator("#written pre")).to_contain_text("北京")
+    assert chen.axe() == []
+    chen.page.click("#guided button.main")
+    chen.settled()
+
+    chen.form("/drafts/backtest").locator("button").click()  # its impact on the last 24 hours
+    expect(chen.page.locator("#job .tiles")).to_be_visible(timeout=60_000)
+    assert chen.count("新增拒绝") > 0
+    assert chen.axe() == []
+    chen.page.fill("[name=why]", "17:40 总部通知")
+    chen.page.click("button.main[form=draft]")
+    chen.settled()
+
+    assert chen.page.url.endswith("/proposal")
+    assert chen.page.locator("form[action$='/approve']").count() == 0, "nobody agrees to what is their own"
+    expect(chen.page.locator("#beside-live .tiles b").nth(1)).not_to_have_text(re.compile("^(0|–)$"), timeout=20_000)
+    assert street.send("jia", somebody(BEIJING), AD) == 0, "it is tried beside, and refuses nothing yet"
+
+    lin = visit("lin").open("/rules")
+    lin.page.click("main a[href='/proposal']")
+    lin.settled().sees("17:40 总部通知").sees("北京")
+    assert lin.axe() == []
+    lin.send("/proposal/approve")
+    assert street.send("jia", somebody(BEIJING), AD) != 0
+    assert street.send("jia", somebody(), AD) == 0
+
+    wall = visit("wu", size=PHONE).open("/")
+    until(lambda: "今晚起北京" in wall.text() or "ban" in wall.text(), wall.text, 20)
+    before = refused(wall)
+    until(lambda: refused(wall) > before, lambda: f"{before} refused, and no more: {wall.text()}", 20)
+
+
+def refused(wall: Visitor) -> int:
+    """Messages that were refused, as the wall says now: it renews itself."""
+    return wall.count("拒绝")
+
+
+def test_a_complaint_from_its_batch_to_its_evidence(street: Street, visit: Come, tmp_path: Path) -> None:
+    whose = somebody()
+    assert street.send("jia", whose, AD) == 0
+    chen = visit("chen").open("/complaints")
+    rows = f"投诉编号,投诉号码,被举报号码,短信内容\n12321-17,{whose},1069001,{AD}\n"
+    chen.form("/complaints/import").locator("[name=file]").set_input_files(
+        {"name": "batch.csv", "mimeType": "text/csv", "buffer": rows.encode()}
+    )
+    chen.send("/complaints/import", why="11月12日批次")
+    chen.page.click("a[href^='/complaints/case/']")
+    chen.settled()
+    assert whose not in chen.text(), "masked"
+    assert chen.axe() == []
+
+    chen.send("/match", why="时间和内容一致")
+    chen.sees("jia")
+    chen.send("/decide", state="valid", suppress="provider", why="没有同意")
+    assert street.send("jia", whose, AD) != 0, "no more of this provider"
+    assert street.send("yi", whose, AD) == 0
+    assert chen.axe() == []
+
+    form = next(one for one in ("/complaints/evidence/1", "/evidence") if chen.page.locator(f"form[action*='{one}']").count())
+    opened = chen.page.locator(f"details.dialog:has(form[action*='{form}'])").first
+    opened.locator("summary").first.click()
+    opened.locator("[name=why]").fill("12321 要求")
+    with chen.page.expect_download() as coming:
+        opened.locator("button").first.click()
+    pack = tmp_path / "pack.zip"
+    coming.value.save_as(pack)
+    assert whose.encode() not in zipfile.ZipFile(io.BytesIO(pack.read_bytes())).read("evidence.json")
+    assert run("evidence", "verify", pack).returncode == 0
+
+
+def test_an_opt_out_that_did_not_work(street: Street, visit: Come) -> None:
+    whose = somebody()
+    assert street.send("yi", whose, AD) == 0
+    street.reply(whose, "yi", "怎么退订")
+    until(
+        lambda: "怎么退订" in street.run("chen", "optout", "trace", "--to", whose, "--json").stdout, "the reply in the journal"
+    )
+    assert street.send("yi", whose, ADS[1]) == 0, "that was a question"
+
+    chen = visit("chen").open("/optouts")
+    chen.page.fill("[name=to]", whose)
+    chen.page.keyboard.press("Enter")
+    chen.settled().sees("怎么退订")
+    assert chen.axe() == []
+    chen.send("/optouts/add", source="hotline", why="本人来电: 退订没有用")
+    assert street.send("yi", whose, AD) != 0
+    assert street.send("jia", whose, AD) != 0, "of nobody"
+    chen.sees("本人来电")
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_message_found_says_why_it_was_refused(language: str, street: Street, visit: Come) -> None:
+    whose = somebody()
+    for _ in range(3):
+        assert street.send("jia", whose, AD) == 0
+    assert street.send("yi", whose, ADS[1]) != 0, "the fourth of a day, whoever sends it"
+    chen = visit("chen", language).open("/find")
+    chen.page.keyboard.press("/")
+    chen.page.keyboard.type(whose)
+    chen.page.keyboard.press("Enter")
+    chen.settled()
+    assert chen.page.locator("#found tbody tr").count() == 4
+    chen.page.locator("tr:has(.badge.reject) a[href^='/find/message/']").click()
+    chen.settled().sees("daily-cap")
+    assert whose not in chen.text(), "masked"
+    assert chen.axe() == []
+    chen.send("/whole", why="核对号码").sees(whose)
