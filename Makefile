@@ -5,6 +5,7 @@ SEEDS ?= 10000
 CRASHES ?= 150
 RATE ?= 2000
 ROUNDS ?= 5
+LOOKS_S ?= 30
 LASTS ?= 300
 FUZZ_S ?= 60
 ROWS ?= 100000000
@@ -13,7 +14,7 @@ SOAK_S ?= 7200
 AT_ONCE ?= 2
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install demo test bench numbers half-year campaign neighbours way-back reload soak fuzz image-check grafana recording pictures guide lock clean clickhouse rejudged
+.PHONY: help install demo test bench numbers half-year campaign neighbours way-back reload soak fuzz image-check grafana recording pictures console-times console-pictures guide lock clean clickhouse rejudged
 .DELETE_ON_ERROR:
 
 help:
@@ -32,6 +33,8 @@ help:
 	@echo "make half-year makes a journal at rest of 190 days and two nodes (ROWS=100000000: 3.4 GB, a quarter of an hour) and asks it"
 	@echo "make bench    measures it beside two relays without rules"
 	@echo "make grafana  writes the dashboards anew; make pictures draws them from a recorded run (make recording)"
+	@echo "make console-times measures the console's pages beside traffic, and the gate beside a crowd at the console (LOOKS_S=30)"
+	@echo "make console-pictures draws the README's pages anew (Debian's chromium)"
 	@echo "make guide    writes the table of settings anew"
 	@echo "make install  only builds .venv from the pinned requirements"
 	@echo "make lock     pins the requirements anew"
@@ -125,6 +128,14 @@ image-check: install
 # The boards from grafana/boards; a test compares.
 grafana: install
 	.venv/bin/python -m grafana.boards
+
+# Each page on the demo's data while its traffic runs; the gate's own 99th percentile without and with many at the console.
+console-times: install
+	mkdir -p tests/data/numbers
+	.venv/bin/python -m tests.browser.times --seconds $(LOOKS_S) --json tests/data/numbers/console.json
+
+console-pictures: install
+	.venv/bin/python -m tests.browser.pictures
 
 # The table of settings, from what the code says of them; a test compares.
 guide: install

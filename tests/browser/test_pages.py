@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from proxy.console.app import found_pages
-from tests.browser.street import PEOPLE
+from tests.browser.street import PEOPLE, Street, token_of
+from tests.browser.times import Looking, Times, as_text, slow, times_of
 from tests.browser.visitor import PHONE, WIDE, Visitor
 from tests.needs import needs
 
@@ -109,3 +110,13 @@ def test_a_key_leads_to_the_search_and_another_closes_what_was_opened(visit: Com
     here.page.keyboard.press("/")
     assert here.page.evaluate("document.activeElement.name") == "to"
     assert here.page.input_value("[name=to]") == "", "the key itself is not typed"
+
+
+def test_what_measures_pages_opens_all_of_them_and_their_parts(street: Street) -> None:
+    looking = Looking(street.address, "song", token_of("song"))
+    times = times_of(looking, lambda: True)
+    looking.close()
+    assert {one.path for one in times if one.path in EVERYTHING} == EVERYTHING - {"/own"}
+    assert "/today/live" in {one.path for one in times}
+    assert slow([Times("/slow", False, 301.0, 301.0, 1), Times("/read", True, 900.0, 900.0, 1)]) == ["/slow took 301 ms"]
+    assert len(as_text(times)) == len(times) + 1
