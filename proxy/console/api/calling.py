@@ -35,10 +35,11 @@ async def _command(asking: Asking, token: str, command: Command, values: Mapping
     lines, ending = await asking.lines(token, command.name, **values)
     if len(lines) > LINES_MAX:
         raise CannotAsk(f"more than {LINES_MAX:,} lines: ask for less, or by the command line")
-    if command.lines == "lines":
-        return {**ending, "lines": lines}
-    joined = [row for line in lines for row in line[command.lines]]
-    return {**ending, ("rules" if command.lines == "rows" else command.lines): joined}
+    rows: list[Any] = []
+    for line in lines:
+        found = line if command.lines == "*" else line[command.lines]
+        rows += found if isinstance(found, list) else [found]
+    return {**ending, command.under or command.lines: rows}
 
 
 async def _program(

@@ -39,7 +39,9 @@ class Command(NamedTuple):
 
     name: str
     lines: str = ""
-    """Where its lines before the last one go in the answer: those of this name joined, else all of them."""
+    """What each line before the last one holds: rows, or one; ``*``: the line itself."""
+    under: str = ""
+    """Where they stand in the answer, together; the same name where nothing is said."""
 
 
 class Program(NamedTuple):
@@ -72,14 +74,16 @@ class Operation(NamedTuple):
         return self.path.removeprefix("/api/").replace("/", ".")
 
 
-def _told(name: str, say: str, *args: Arg, answer: Any, lines: str = "") -> Operation:
+def _told(name: str, say: str, *args: Arg, answer: Any, lines: str = "", under: str = "") -> Operation:
     """A command of the socket by GET."""
-    return Operation(f"/api/{name.replace('.', '/')}", Command(name, lines), COMMANDS[name], say, args, answer, reads=True)
+    return Operation(
+        f"/api/{name.replace('.', '/')}", Command(name, lines, under), COMMANDS[name], say, args, answer, reads=True
+    )
 
 
-def _done(name: str, say: str, *args: Arg, answer: Any, lines: str = "") -> Operation:
+def _done(name: str, say: str, *args: Arg, answer: Any, lines: str = "", under: str = "") -> Operation:
     """A command of the socket by POST."""
-    return Operation(f"/api/{name.replace('.', '/')}", Command(name, lines), COMMANDS[name], say, args, answer)
+    return Operation(f"/api/{name.replace('.', '/')}", Command(name, lines, under), COMMANDS[name], say, args, answer)
 
 
 def _run(words: str, wants: Permission, say: str, *args: Arg, answer: Any = object, path: str = "", **how: Any) -> Operation:
@@ -141,7 +145,7 @@ _GATE = (
         _text("provider", "Only a provider's."), _text("carrier", "Only a carrier account's."), _text("to", "Only a person's.", 100),
         _text("address", "Only from this address or network.", 100), _seconds("For so long.", WATCH_S_MAX, True, least=0.1),
         Arg("count", Whole(1, 10_000), "At most so many."), Arg("full", Flag(), "Numbers and texts whole; needs `why`."), WHY_LOOKS,
-        answer={"lines": [object], "shown": int, "not_shown": int}, lines="lines",
+        answer={"lines": [object], "shown": int, "not_shown": int}, lines="*", under="lines",
     ),
     _done(
         "journal.expire", "Removes segments of the journal that are older than they are kept.",
@@ -213,7 +217,7 @@ _MESSAGES = (
             "category": str, "declared": str, "classified": str, "subcategory": str | None, "signature": str | None, "keyword": str | None,
             "marketing": object, "features": [object], "not_before": str | None, "rules": [object],
         },
-        lines="rows",
+        lines="rows", under="rules",
     ),
     _run(
         "explain", Permission.LOOK, "Why a message that was sent was decided so, and what today's rules would say.",
