@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Locator, Page, Request, Response, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response, expect
 
 from tests.browser.street import token_of
 
@@ -23,19 +23,24 @@ class Visitor:
         self.address = address
         self.faults: list[str] = []
         self.page: Page = context.new_page()
-        self.page.on("console", lambda said: self.faults.append(f"{said.type}: {said.text}") if said.type == "error" else None)
+        self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.faults.append(f"script: {error}"))
         self.page.on("request", self._asked)
         self.page.on("response", self._answered)
         self.page.on("dialog", lambda dialog: dialog.accept())
         self._context = context
 
+    def _said(self, said: ConsoleMessage) -> None:
+        """What the browser complains about; of answers that went wrong ``_answered`` knows more."""
+        if said.type == "error" and not said.text.startswith("Failed to load resource"):
+            self.faults.append(f"{said.type}: {said.text}")
+
     def _asked(self, request: Request) -> None:
         if not request.url.startswith(f"{self.address}/"):
             self.faults.append(f"asked elsewhere: {request.url}")
 
     def _answered(self, response: Response) -> None:
-        if response.status >= 500:
+        if response.status >= 400:
             self.faults.append(f"{response.status}: {response.url}")
 
     # -- going about
@@ -63,6 +68,11 @@ class Visitor:
 
     def menu(self) -> list[str]:
         return [str(one.get_attribute("href")) for one in self.page.locator("nav li a").all()]
+
+    def links(self) -> list[str]:
+        """Where the page itself leads, on this site; to pages, not to files."""
+        found = [str(one.get_attribute("href")) for one in self.page.locator("main a[href^='/']:not([download])").all()]
+        return [path for path in found if not path.startswith("/language") and "/file/" not in path]
 
     def heading(self) -> str:
         return str(self.page.locator("h1").inner_text())
