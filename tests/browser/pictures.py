@@ -50,8 +50,7 @@ def ban(here: Visitor) -> None:
 
 def message(here: Visitor) -> None:
     here.open("/find?verdict=reject")
-    here.page.locator("#found a[href^='/find/message/']").first.click()
-    here.settled()
+    here.follow(here.page.locator("#found a[href^='/find/message/']").first.click)
 
 
 def providers(here: Visitor) -> None:

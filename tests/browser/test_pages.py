@@ -63,13 +63,12 @@ def test_a_role_sees_its_own_pages_and_is_told_no_at_others(name: str, visit: Co
 def test_the_language_is_chosen_once_and_stays(visit: Come) -> None:
     here = visit("chen").settled()
     assert CHINESE.search(here.heading())
-    here.page.get_by_text("English").click()
-    here.settled()
+    here.follow(here.page.get_by_text("English").click)
     assert not CHINESE.search(here.heading())
     here.open("/find")
     assert not CHINESE.search(here.heading())
-    here.page.get_by_text("中文").click()
-    assert CHINESE.search(here.settled().heading())
+    here.follow(here.page.get_by_text("中文").click)
+    assert CHINESE.search(here.heading())
 
 
 def test_who_is_not_known_learns_nothing(visit: Come) -> None:
@@ -86,8 +85,7 @@ def test_all_of_it_can_be_done_by_keyboard(visit: Come) -> None:
     here.page.keyboard.type("song")
     here.page.keyboard.press("Tab")
     here.page.keyboard.type("song's token, long enough")
-    here.page.keyboard.press("Enter")
-    here.settled()
+    here.follow(lambda: here.page.keyboard.press("Enter"))
     for path in here.menu():
         here.open(path)
         here.page.keyboard.press("Tab")

@@ -33,22 +33,19 @@ def somebody(where: str = SHANGHAI) -> str:
 
 def test_17_40_no_marketing_to_beijing_from_tonight(street: Street, visit: Come) -> None:
     chen = visit("chen").open("/rules")
-    chen.page.click("a[href^='/drafts/new']")
-    chen.settled()
+    chen.follow(lambda: chen.page.click("a[href^='/drafts/new']"))
     chen.page.check("#guided [name=province][value=北京]")
     chen.page.fill("#guided [name=say]", "今晚起北京归属地号码不得接收营销短信")
     expect(chen.page.locator("#written pre")).to_contain_text("北京")
     assert chen.axe() == []
-    chen.page.click("#guided button.main")
-    chen.settled()
+    chen.follow(lambda: chen.page.click("#guided button.main"))
 
     chen.form("/drafts/backtest").locator("button").click()  # its impact on the last 24 hours
     expect(chen.page.locator("#job .tiles")).to_be_visible(timeout=60_000)
     assert chen.count("新增拒绝") > 0
     assert chen.axe() == []
     chen.page.fill("[name=why]", "17:40 总部通知")
-    chen.page.click("button.main[form=draft]")
-    chen.settled()
+    chen.follow(lambda: chen.page.click("button.main[form=draft]"))
 
     assert chen.page.url.endswith("/proposal")
     assert chen.page.locator("form[action$='/approve']").count() == 0, "nobody agrees to what is their own"
@@ -56,8 +53,7 @@ def test_17_40_no_marketing_to_beijing_from_tonight(street: Street, visit: Come)
     assert street.send("jia", somebody(BEIJING), AD) == 0, "it is tried beside, and refuses nothing yet"
 
     lin = visit("lin").open("/rules")
-    lin.page.click("main a[href='/proposal']")
-    lin.settled().sees("17:40 总部通知").sees("北京")
+    lin.follow(lambda: lin.page.click("main a[href='/proposal']")).sees("17:40 总部通知").sees("北京")
     assert lin.axe() == []
     lin.send("/proposal/approve")
     assert street.send("jia", somebody(BEIJING), AD) != 0
@@ -83,8 +79,7 @@ def test_a_complaint_from_its_batch_to_its_evidence(street: Street, visit: Come,
         {"name": "batch.csv", "mimeType": "text/csv", "buffer": rows.encode()}
     )
     chen.send("/complaints/import", why="11月12日批次")
-    chen.page.click("a[href^='/complaints/case/']")
-    chen.settled()
+    chen.follow(lambda: chen.page.click("a[href^='/complaints/case/']"))
     assert whose not in chen.text(), "masked"
     assert chen.axe() == []
 
@@ -118,8 +113,7 @@ def test_an_opt_out_that_did_not_work(street: Street, visit: Come) -> None:
 
     chen = visit("chen").open("/optouts")
     chen.page.fill("[name=to]", whose)
-    chen.page.keyboard.press("Enter")
-    chen.settled().sees("怎么退订")
+    chen.follow(lambda: chen.page.keyboard.press("Enter")).sees("怎么退订")
     assert chen.axe() == []
     chen.send("/optouts/add", source="hotline", why="本人来电: 退订没有用")
     assert street.send("yi", whose, AD) != 0
@@ -136,11 +130,9 @@ def test_a_message_found_says_why_it_was_refused(language: str, street: Street, 
     chen = visit("chen", language).open("/find")
     chen.page.keyboard.press("/")
     chen.page.keyboard.type(whose)
-    chen.page.keyboard.press("Enter")
-    chen.settled()
+    chen.follow(lambda: chen.page.keyboard.press("Enter"))
     assert chen.page.locator("#found tbody tr").count() == 4
-    chen.page.locator("tr:has(.badge.reject) a[href^='/find/message/']").click()
-    chen.settled().sees("daily-cap")
+    chen.follow(chen.page.locator("tr:has(.badge.reject) a[href^='/find/message/']").click).sees("daily-cap")
     assert whose not in chen.text(), "masked"
     assert chen.axe() == []
     chen.send("/whole", why="核对号码").sees(whose)

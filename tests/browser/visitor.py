@@ -6,6 +6,7 @@ In: a context of chromium, an address. Out: pages opened, forms filled in; fault
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,16 @@ class Visitor:
         self.open("/login")
         self.page.fill("input[name=name]", name)
         self.page.fill("input[name=token]", token or token_of(name))
-        self.page.click("form button.main")
-        return self
+        return self.follow(lambda: self.page.click("form button.main"))
 
     def open(self, path: str) -> Visitor:
         self.page.goto(self.address + path)
+        return self.settled()
+
+    def follow(self, act: Callable[[], object]) -> Visitor:
+        """Does what leads to another page, and waits until that is there."""
+        with self.page.expect_navigation():
+            act()
         return self.settled()
 
     def settled(self) -> Visitor:
@@ -100,7 +106,10 @@ class Visitor:
                 field.select_option(value)
             else:
                 field.fill(value)
-        form.locator("button:not([type=button])").first.click()
+        button = form.locator("button:not([type=button])").first
+        if form.get_attribute("hx-post") is None:
+            return self.follow(button.click)
+        button.click()
         return self.settled()
 
     def count(self, words: str) -> int:
