@@ -15,6 +15,7 @@ from typing import Any
 from proxy.console.api.forms import Arg
 from proxy.console.api.table import Command, Operation, Program
 from proxy.console.asking import Asking, CannotAsk
+from proxy.ops.client import Conversation, push_files
 
 XLSX = b"PK\x03\x04"
 LINES_MAX = 20_000
@@ -30,6 +31,10 @@ async def call(asking: Asking, token: str, operation: Operation, values: Mapping
 
 
 async def _command(asking: Asking, token: str, command: Command, values: Mapping[str, Any]) -> Any:
+    if "files" in values:
+        files: dict[str, str] = values["files"]
+        rest = {name: value for name, value in values.items() if name != "files"}
+        return await asking.talk(token, command.name, lambda said: _pushed(said, files), **rest)
     if not command.lines:
         return await asking.ask(token, command.name, **values)
     lines, ending = await asking.lines(token, command.name, **values)
@@ -40,6 +45,11 @@ async def _command(asking: Asking, token: str, command: Command, values: Mapping
         found = line if command.lines == "*" else line[command.lines]
         rows += found if isinstance(found, list) else [found]
     return {**ending, command.under or command.lines: rows}
+
+
+def _pushed(said: Conversation, files: dict[str, str]) -> dict[str, Any]:
+    push_files(said, files)
+    return dict(said.answer())
 
 
 async def _program(

@@ -138,6 +138,29 @@ class Texts(Form):
 
 
 @dataclass(frozen=True)
+class Files(Form):
+    """Rules files: texts by name."""
+
+    most: int = 50
+
+    def schema(self) -> Schema:
+        names = {"pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*\.yaml$", "maxLength": 100}
+        of = {"type": "object", "minProperties": 1, "maxProperties": self.most}
+        return {**of, "propertyNames": names, "additionalProperties": {"type": "string"}}
+
+    def read(self, value: Any) -> dict[str, str]:
+        names = self.schema()["propertyNames"]
+        if not isinstance(value, dict) or not 0 < len(value) <= self.most:
+            raise ValueError(f"must be 1 to {self.most} texts by name")
+        for name, text in value.items():
+            if not re.search(names["pattern"], name) or len(name) > names["maxLength"] or name.endswith("\n"):
+                raise ValueError(f"{name[:60]!r} is no name of a rules file (caps.yaml)")
+            if not isinstance(text, str):
+                raise ValueError(f"{name}: must be text")  # noqa: TRY004 # as above
+        return value
+
+
+@dataclass(frozen=True)
 class Arg:
     """One value of a request, by name."""
 

@@ -74,7 +74,11 @@ ORDER_OF = {
     "everything": bool, "trial": bool,
 }  # fmt: skip
 ORDER = Named("Order", ORDER_OF | {"hits?": int, "seconds?": float, "would_refuse?": int, "of?": int})
-CASE = Named("Case", _of(Case, ("recipient",), to=str, decided=float) | {"suppressed?": object})
+CASE = Named(
+    "Case",
+    _of(Case, ("recipient",), to=str, decided=float)
+    | {"suppressed?": object, "forward_days?": int | None, "answer_days?": int | None},
+)
 PENALTY = Named("Penalty", _of(Penalty, name=str))
 REVISED = Named("Revised", Revised)
 REFUSAL_OF = {"scope": str, "value": str, "source": str, "since": int, "until": int}

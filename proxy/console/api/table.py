@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from proxy.cases import DECISIONS
-from proxy.console.api.forms import WHY_MAX, Arg, Flag, Number, OneOf, Text, Texts, Whole
+from proxy.console.api.forms import WHY_MAX, Arg, Files, Flag, Number, OneOf, Text, Texts, Whole
 from proxy.console.api.shapes import BATCH, BIND, CASE, LINK, ORDER, PENALTY, REFUSAL, REVISED, WITHDRAWAL
 from proxy.desk.cased import STATES as CASE_STATES
 from proxy.desk.cased import WITHDRAWN
@@ -134,6 +134,9 @@ _GATE = (
         "binds.kick", "Ends connections: of a provider, an account, or one.",
         OF_PROVIDER, _text("account", "Only of this account."), Arg("id", Whole(1, 2**53), "Only this one."), WHY, answer={"kicked": [BIND]},
     ),
+    _told("providers", "How each provider does, about an hour back.", answer={"at": float, "since": float, "providers": [object]},
+          lines="provider", under="providers"),
+    _told("providers.show", "One of them, minute by minute.", PROVIDER, answer=object),
     _told("links", "Connections to carriers.", answer={"links": [LINK]}),
     _done(
         "links.drain", "A link, or all of an account, takes no new message and unbinds when it has its answers.",
@@ -152,6 +155,8 @@ _GATE = (
         Arg("dry_run", Flag(), "Only tell what would go."), WHY_LOOKS,
         answer={"dry_run": bool, "removed": object, "kept": object, "stays_for": str},
     ),
+    _run("journal heads", Permission.LOOK, "The signed heads of days, the newest first.", Arg("days", Whole(1, 1000), "So many of each node."),
+         answer={"heads": [{"day": str, "node": int, "last": int, "digest": str}]}),
     _run("journal verify", Permission.LOOK, "Whether every record and table is as it was written.", answer=object),
 )  # fmt: skip
 
@@ -176,13 +181,19 @@ _RULES = (
     _told(
         "rules", "Which rules are in force, and how often each spoke in the last minute.",
         answer={
-            "revision": str, "since": float, "problem": str, "proposed": Any, "kept_out": str,
+            "revision": str, "since": float, "problem": str, "proposed": Any, "kept_out": str, "four_eyes?": bool,
             "files": [{"file": str, "rules": int}], "orders": [ORDER],
             "rules": [{"rule": str, "mode": str, "say": str, "where": str, "hits_last_minute": int}],
         },
     ),
     _told("rules.history", "Which sets came and went, the newest first.", Arg("last", Whole(1, 100), "So many."),
           answer={"events": [REVISED], "kept": int}),
+    _told("rules.hits", "What each rule objected to in the last day.",
+          answer={"since": float, "until": float, "rules": [{"rule": str, "hits": object, "shadow": object}]}, lines="rules"),
+    _done("rules.push", "Rules files, without writing them into the gate's folder: with two persons they wait for the second.",
+          Arg("files", Files(), "Names and texts; others stay as they are.", True),
+          _text("on", "The revision they were made of.", 16, needed=True, pattern="[0-9a-f]{16}"), WHY, answer=REVISED),
+    _done("rules.withdraw", "Takes back the set that you have proposed.", REVISION, WHY, answer=REVISED),
     _done("rules.reload", "Reads rules and accounts again.", answer={"revision": str, "changed": bool, "proposed": str, "problems": [str]}),
     _done("rules.approve", "Agrees, as a second person, to the set that waits.", REVISION, answer=REVISED),
     _done("rules.reject", "Turns the set down that waits.", REVISION, WHY, answer=REVISED),
@@ -295,7 +306,8 @@ _COMPLAINTS = (
          Arg("check", Flag(), "File nothing."), WHY, answer={"filed": int, "would_file": int, "known": int, "cases": [int]}, takes=True),
     _told(
         "complaint.list", "Cases, what is due first.", Arg("state", OneOf(tuple(CASE_STATES)), "Only these."), OF_PROVIDER,
-        _text("source", "Only of this one.", 200), Arg("overdue", Flag(), "Only those whose time has passed."), Arg("limit", Whole(1, 1000), "So many."),
+        _text("source", "Only of this one.", 200), Arg("overdue", Flag(), "Only those whose time has passed."),
+        Arg("skip", Whole(0, 1_000_000), "So many first."), Arg("limit", Whole(1, 1000), "So many."),
         answer={"cases": [CASE], "more": int, "overdue": {"forward": int, "answer": int}},
     ),
     _done("complaint.show", "A case and what was done with it.", CASE_ID, UNMASKED, WHY_LOOKS, answer=CASE),
