@@ -351,6 +351,7 @@ OPERATIONS: tuple[Operation, ...] = (*_GATE, *_ORDERS, *_RULES, *_MESSAGES, *_PE
 NOT_HERE: Mapping[str, str] = {
     "complaint.import": "complaint import reads the file",
     "complaint.match": "complaint match looks in the journal, too",
+    "complaint.stop": "a step of complaint sweep, which knows what the campaign is",
     "consent.export": "consent export makes it a file",
     "consent.import": "consent import reads the file",
     "journal.erase": "a step of journal erase, which rewrites files where the gate runs",

@@ -16,7 +16,7 @@ from tests.guide import DOCUMENT, document_page
 ELSEWHERE = {
     "serve", "demo", "bench", "console", "sim carrier", "sim provider",  # they are the gate, and what stands beside it
     "backup", "restore", "hash-password", "token", "schema", "settings", "check-settings",  # of files where the gate runs
-    "evidence verify",  # needs no gate
+    "evidence verify", "evidence verifier",  # need no gate
     "journal erase", "journal hold", "journal key", "journal looked", "journal person", "journal release", "journal roll", "journal seal",
     "provider refusals",  # GET /provider/refusals
     "rules export",  # writes into a folder where the gate runs
