@@ -20,6 +20,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from proxy.number import about_people
 from proxy.state.connection import StoreRefused, Word
 from proxy.state.functions import TELL
 
@@ -51,6 +52,7 @@ class Told(NamedTuple):
     body: bytes
 
 
+@about_people
 class Letter(NamedTuple):
     place: Place
     node: int
