@@ -34,6 +34,8 @@ SKIPPED_MAX = 1_000_000
 ROWS_A_LINE_MAX = 200
 TEXT_MAX, WORD_MAX = 2000, 200
 YEAR_3000_S = 32_503_680_000.0
+NOTES = EVIDENCE, PROPOSED = "evidence", "proposed"
+"""What was done because of a case, beside it."""
 STOPPED_BY = ("signature", "port", "provider")
 SLICE = 50
 """Cases packed before traffic gets its turn: about a millisecond."""
@@ -298,10 +300,15 @@ class _Complaints:
         return {"stopped": orders.told(await orders.give(gate, draft, noted))} | told(self._book.find(number))
 
     async def note(self, call: Call) -> Mapping[str, Any]:
-        """A pack was made of it: whoever may take it out may have that said of the case."""
-        number, why = number_in(call, "case", "complaint"), call.args.why()
+        """A pack was made of it: whoever may take it out may have that said of the case. Or a penalty was proposed because of it, which who
+        enters may have said."""
+        number, what, why = number_in(call, "case", "complaint"), call.args.text("what", EVIDENCE), call.args.why()
         call.args.done()
-        return await self._done(asked_of(lambda: self._book.note(number, "evidence", self._gate.now(), call.who, why)))
+        if what not in NOTES:
+            raise Refused(unknown("what", what, NOTES))
+        if what == PROPOSED:
+            call.demand(Permission.ENTER, f" {what}")
+        return await self._done(asked_of(lambda: self._book.note(number, what, self._gate.now(), call.who, why)))
 
     async def _done(self, changed: tuple[Case, int], *, counts: bool = False) -> Mapping[str, Any]:
         case, sequence = changed
