@@ -1,4 +1,5 @@
-"""One gate for all tests of pages: starting it is what takes time. A test that changes something takes people and numbers of its own."""
+"""One gate for each file of tests: what one file orders, files or enters would be seen by others. Within it a test that changes something takes
+people and numbers of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import pytest
 from tests.console.world import AD, ANNA, BOB, Browser, World
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     found = World(tmp_path_factory.mktemp("console"))
     try:

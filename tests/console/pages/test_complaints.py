@@ -132,7 +132,10 @@ def test_who_else_got_it_is_counted_and_the_campaign_is_stopped_in_one_step(worl
     assert "1069001" in text
     assert here.post(f"/complaints/case/{matched}/stop", stop="signature", lasts="4h", why="bought numbers").status_code == 303
     order = world.ask("wu", "stop.list")["orders"][0]
-    assert (order["scope"], order["why"]) == ({"signature": ["青禾"]}, f"case {matched}: bought numbers")
+    assert (order["scope"], order["why"]) == (
+        {"signature": ["青禾"], "category": ["marketing"]},
+        f"case {matched}: bought numbers",
+    )
     assert "已停发" in here.get(f"/complaints/case/{matched}").text
     world.ask("chen", "stop.lift", id=order["name"], why="the test is over")
 
