@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
+from proxy import compiled
+
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _VERSIONS = (
     "uvloop",
@@ -106,7 +108,7 @@ def machine() -> dict[str, object]:
 
 
 def versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "hot functions": "compiled" if compiled.BUILT else "pure"}
     for name in _VERSIONS:
         try:
             found[name] = metadata.version(name)
