@@ -111,8 +111,10 @@ class Result:
         headings = f"{'':14}{'messages/s':>12}{'CPU µs/msg':>12}{'core busy':>11}{'p50 ms':>9}{'p99 ms':>9}{'p99.9 ms':>10}"
         lines = [
             f"{what}, {self.rules} rules, {options['seconds']:g} s each{rate}",
-            f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}, Python {self.versions['python']}, "
-            f"hot functions {self.versions['hot functions']}; {disk}",
+            (
+                f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}, Python {self.versions['python']}, "
+                f"hot functions {self.versions['hot functions']}; {disk}"
+            ),
             "",
             headings + f"{'own p50':>9}{'own p99':>9}{'refused':>9}{'driver µs':>11}",
         ]
