@@ -327,7 +327,7 @@ _COMPLAINTS = (
     _run("complaint sweep", Permission.LOOK, "Who else got the text; stops the campaign if it is told to.", CASE_ID,
          _text("within", "How far around the message.", 8, pattern=_DURATION), Arg("stop", OneOf(("signature", "port", "provider")), "By what."),
          _text("for", "For so long.", 8, pattern=_DURATION), WHY_LOOKS, answer=object),
-    _run("complaint export", COMMANDS["complaint.list"], "Cases as CSV, numbers masked.", Arg("state", OneOf(tuple(CASE_STATES)), "Only these."), OF_PROVIDER,
+    _run("complaint export", Permission.TAKE_OUT, "Cases as CSV, numbers masked.", Arg("state", OneOf(tuple(CASE_STATES)), "Only these."), OF_PROVIDER,
          out="-", media=CSV),
 )  # fmt: skip
 
