@@ -44,6 +44,7 @@ class Missed(Exception):
     """The log does not reach back to where this node stopped reading."""
 
 
+@about_people
 class Told(NamedTuple):
     place: Place
     node: int
