@@ -49,6 +49,7 @@ rules:
 
 class Store:
     waits = False
+    shared = False
 
     def __init__(self) -> None:
         self.records: dict[int, tuple[int, bytes]] = {}

@@ -19,7 +19,7 @@ from proxy.evidence.checking import Checked, NotAPack, check, key_of
 from proxy.shown import plain
 
 FILES = (
-    "__init__.py", "number.py", "shown.py", "desk/__init__.py", "desk/sealing.py", "desk/segment.py", "evidence/__init__.py",
+    "__init__.py", "compiled.py", "number.py", "shown.py", "desk/__init__.py", "desk/sealing.py", "desk/segment.py", "evidence/__init__.py",
     "evidence/alone.py", "evidence/checking.py", "evidence/ed25519.py", "evidence/pack.py",
 )  # fmt: skip
 """All that checking needs; a test runs them alone."""

@@ -38,7 +38,9 @@ def house(tmp_path: Path) -> Iterator[House]:
         carriers = [Carrier(), Carrier()]
         for carrier in carriers:
             after.callback(carrier.stop)
-        gates = [gate_on(tmp_path / f"node-{node}", node, carrier, server) for node, carrier in enumerate(carriers, 1)]
+        gates = [  # with one link each: what arrives over several is in no order
+            gate_on(tmp_path / f"node-{node}", node, carrier, server, links=2) for node, carrier in enumerate(carriers, 1)
+        ]
         for gate in gates:
             gate.start()
             after.callback(gate.stop)

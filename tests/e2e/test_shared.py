@@ -38,14 +38,17 @@ class House(NamedTuple):
     gates: list[Gate]
 
 
-def gate_on(folder: Path, node: int, carrier: Carrier, server: Valkey | Cluster, rules: str = RULES, **shared: object) -> Gate:
+def gate_on(
+    folder: Path, node: int, carrier: Carrier, server: Valkey | Cluster, rules: str = RULES, links: object = 4, **shared: object
+) -> Gate:
+    """``links``: of the carrier's account, over all gates: one for each at least."""
     folder.mkdir()
     gate = Gate(
         folder,
         carrier.port,
         [provider("jia", "1069001", category="marketing", window=500, binds=8), provider("yi", "1069002")],
         node=node,
-        carrier={"links": 4},  # one for each gate at least
+        carrier={"links": links},
         store=server.url,
         shared={"secret": SECRET.decode()} | shared,
     )
