@@ -328,6 +328,28 @@ def _record(say: Tongue) -> Iterator[Panel]:
         f"min(gate106_certificate_expiry_timestamp_seconds{{{GATE}}} - time())",
         unit="s", span=3, height=6, steps=((None, RED), (14 * 86400, GREEN)), course=False, empty=say("未用 TLS", "no TLS"),
     )  # fmt: skip
+    yield lines(
+        say("其他网关的音讯", "Silence of other gates"),
+        say(
+            "共享存储：多久没有听到其他网关的退订与停发；超过 30 秒即告警，超过 shared.stale_s 营销暂缓。",
+            "With a shared store: how long nothing was heard of what other gates were told; beyond 30 s an alert fires, beyond shared.stale_s marketing is deferred.",
+        ),
+        [query(f"gate106_store_silence_seconds{{{GATE}}}", "{{instance}}")],
+        unit="s", span=12, height=6, steps=((None, GREEN), (30, RED)),
+    )  # fmt: skip
+    yield lines(
+        say("网关之间的记录", "Records between gates"),
+        say(
+            "owed 存储尚缺的本网关记录；untold 其他网关尚未收到的退订、停发与名单；heard 已生效的其他网关的记录。",
+            "owed: of this gate, that the store lacks; untold: refusals, orders and lists that the others have not; heard: of others, in force here.",
+        ),
+        [
+            query(f"sum(gate106_store_owed{{{GATE}}})", "owed"),
+            query(f"sum(gate106_store_untold_records{{{GATE}}})", "untold"),
+            query(f"sum(gate106_store_heard_records{{{GATE}}})", "heard"),
+        ],
+        span=12, height=6,
+    )  # fmt: skip
     yield rows(
         say("日志链头", "Journal heads"),
         say(

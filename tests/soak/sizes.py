@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import re
 import shutil
@@ -23,11 +24,15 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rich.console import Console
+
 from proxy.desk import entries
 from proxy.desk.disk import OsDisk
 from proxy.desk.journal import read
+from proxy.desk.sealing import Ring
 from proxy.desk.segment import RECORD_HEAD_BYTES
 from proxy.sim import bench, gate
+from proxy.sim.demo import stage
 from proxy.state.sqlite import SqliteStore
 
 START_S = 600.0
@@ -81,12 +86,13 @@ def _weigh(journal: Path) -> tuple[int, int]:
 
 def _receipt_bytes() -> float:
     """What a receipt or a reply takes: as it came, and that it was delivered."""
-    done = subprocess.run(
-        [sys.executable, "-m", "proxy", "demo", "--seconds", "10", "--keep"], capture_output=True, text=True, check=True, env=gate.environment()
-    )  # fmt: skip
-    folder = Path(re.findall(r"/\S+", done.stdout.strip().splitlines()[-1])[0])
+    out = io.StringIO()
+    if code := stage(Console(file=out), 10.0, keep=True):
+        raise SystemExit(f"the demo ended with {code}: {out.getvalue()}")
+    folder = Path(re.findall(r"/\S+", out.getvalue().strip().splitlines()[-1])[0])
     came = weight = 0
-    for record in read(OsDisk(next(folder.rglob("*.journal")).parent)):
+    ring = Ring.of_files([folder / gate.KEY])
+    for record in read(OsDisk(next(folder.rglob("*.journal")).parent, ring)):
         if record.kind in (entries.DELIVER, entries.DELIVERED):
             came += record.kind == entries.DELIVER
             weight += RECORD_HEAD_BYTES + len(record.body)
