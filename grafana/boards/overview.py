@@ -348,7 +348,7 @@ def _record(say: Tongue) -> Iterator[Panel]:
             query(f"sum(gate106_store_untold_records{{{GATE}}})", "untold"),
             query(f"sum(gate106_store_heard_records{{{GATE}}})", "heard"),
         ],
-        span=12, height=6,
+        unit="short", span=12, height=6,
     )  # fmt: skip
     yield rows(
         say("日志链头", "Journal heads"),
