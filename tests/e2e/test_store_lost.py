@@ -76,9 +76,18 @@ def in_reach(gate: Gate) -> bool:
     return gate.metric("gate106_store_up") == 1
 
 
+PEOPLE = """
+local people = 0
+for _, key in ipairs(redis.call('keys', 'g106:{*}*')) do
+  if not string.find(key, '}:%l') then people = people + 1 end
+end
+return people
+"""
+"""How many people the store knows: behind the tag of their keys is a hash, behind that of all others a word."""
+
+
 def records(server: Valkey) -> int:
-    """How many people the store knows: their keys end in a hash of twelve octets, all others are shorter."""
-    return int(server.cli("eval", f"return #redis.call('keys', 'g106:{{*}}{'?' * 12}')", "0"))
+    return int(server.cli("eval", PEOPLE, "0"))
 
 
 def mended(house: House) -> None:
