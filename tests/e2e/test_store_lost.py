@@ -151,6 +151,11 @@ def test_a_store_that_is_emptied_under_way_is_noticed(house: House, numbers: Ite
     assert records(house.server) == len(recipients)
     house.server.cli("flushall")
     until(lambda: records(house.server) == len(recipients), "records there again", 20)
+    until(
+        lambda: all("has lost everything" in gate.said() for gate in house.gates),
+        "both have noticed, and let go of it for a moment",
+        20,
+    )
     mended(house)
     assert allowed(other, recipients) == {}
 
