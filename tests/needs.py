@@ -41,6 +41,7 @@ PROGRAMS: dict[str, Program] = {
     "alertmanager": Program(("prometheus-alertmanager", "amtool"), None, "apt-get install prometheus-alertmanager"),
     "wget": Program(("wget", "ip", "unshare"), None, "apt-get install wget iproute2"),
     "gcc": Program(("gcc",), None, "apt-get install gcc libc6-dev && rm .venv/.installed && make install"),
+    "valgrind": Program(("valgrind",), None, "apt-get install valgrind"),
     "valkey": Program(("valkey-server", "valkey-cli"), None, "apt-get install valkey-server"),
     "tshark": Program(("tshark",), None, "apt-get install tshark"),
 }

@@ -1,0 +1,57 @@
+"""A message takes no more instructions than it did: against what smpplib's PDU classes take for the same submits, in the same run.
+
+The figures kept in tests/data/instructions.json are shares of that; ``python -m tests.cost.test_instructions`` writes them anew, which a
+commit that makes the gate dearer has to explain.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+import pytest
+
+from proxy.compiled import BUILT
+from tests.cost.instructions import instructions
+from tests.needs import needs
+
+KEPT = Path(__file__).parents[1] / "data" / "instructions.json"
+WITHIN = 0.03
+"""What a run differs from another, and a little; other builds of Python differ by more."""
+WITHIN_ELSEWHERE = 0.25
+MESSAGES = 640
+CASES = ("repeated", "standard", "standard, pure")
+
+
+def share(case: str, relay: float) -> float:
+    """Instructions of the gate for one message, by those of the relay."""
+    mix, _, pure = case.partition(", ")
+    return instructions(mix, messages=MESSAGES, pure=bool(pure))["all"] / relay
+
+
+@pytest.fixture(scope="module")
+def relay() -> float:
+    return instructions("relay", messages=MESSAGES)["all"]
+
+
+@needs("valgrind", "gcc")
+@pytest.mark.parametrize("case", CASES)
+def test_a_message_takes_no_more_instructions_than_it_did(case: str, relay: float) -> None:
+    if not BUILT and "pure" not in case:
+        pytest.skip("the compiled functions are not built here")
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))
+    within = WITHIN if platform.python_version() == kept["python"] else WITHIN_ELSEWHERE
+    found = share(case, relay)
+    assert found <= kept["shares"][case] * (1 + within), f"{found:.4f} of what the relay takes"
+    assert found >= kept["shares"][case] * (1 - within - 0.05), f"it is cheaper now: keep {found:.4f}, so that it stays so"
+
+
+if __name__ == "__main__":
+    os.chdir(Path(__file__).parents[2])
+    beside = instructions("relay", messages=MESSAGES)["all"]
+    found = {case: round(share(case, beside), 4) for case in CASES}
+    KEPT.write_text(json.dumps({"python": platform.python_version(), "shares": found}, indent=2) + "\n", encoding="utf-8")
+    sys.stdout.write(KEPT.read_text(encoding="utf-8"))

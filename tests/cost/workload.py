@@ -1,0 +1,203 @@
+"""Workload: the same submits each time, from a provider's octets to the carrier's and back, without sockets, disk and clock.
+
+    python -m tests.cost.workload repeated|standard|relay MESSAGES [MARKS [FUNCTION …]]
+
+In: a mix of texts (``relay``: what smpplib's PDU classes take for the standard one), how many messages, the library that tells callgrind
+what to count (instructions.py builds it), functions that are counted alone (``proxy.relay:Relay.submit``). Out: octets at both ends, which
+nobody keeps. Never: a number of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+from proxy import policy
+from proxy.message import Category
+from proxy.sim.baseline import rewrite_by_smpplib
+from proxy.sim.deck import FILLINGS, Ports, deck, recipients
+from proxy.sim.gate import CHINA, copy_rules
+from proxy.transit import Transit
+from proxy.wire import Session, build, submit_sm_resp
+from proxy.wire.session import Timers
+from proxy.wire.tables import BIND_TRANSCEIVER
+from tests.house import NOON, Bind, House
+
+PORTS = Ports.under("1069001")
+PEOPLE = 20_000
+TURN = 64
+"""Submits of one loop turn: what a client with a full window brings in one read."""
+WARM_UP = 100
+"""Turns before anything is counted."""
+PER_S = 20_000
+
+
+def submits(mix: str) -> Iterator[bytes]:
+    """Endless, in the deck's order; parts of a long text go to one person."""
+    cards, people = deck(mix, PORTS), recipients([13800210000 + 7 * place for place in range(PEOPLE)])
+    number = person = 0
+    while True:
+        for card in cards:
+            person += card.fresh
+            number += 1
+            filling = card.fillings[(person * 2_654_435_761) & (FILLINGS - 1)]
+            sequence = (number & 0x7FFFFFFF).to_bytes(4, "big")
+            yield b"".join(
+                (card.header, sequence, card.address, people[person * 7919 % PEOPLE], card.before, filling, card.after)
+            )
+
+
+class Line(Bind):
+    """A provider's bind whose PDUs go through a session, as they do at a link (net/provider.py)."""
+
+    def __init__(self, access: Any) -> None:
+        super().__init__(access, window=10**9)
+        self.session = Session("provider", Timers(), 0.0, 0)
+
+    def answer_all(self, answers: list[bytes]) -> None:
+        self.session.write_all(answers)
+
+
+class Road:
+    """A gate with the shipped rules, one bind and one link."""
+
+    def __init__(self, folder: Path) -> None:
+        self.house = house = House(folder)
+        at = datetime.fromtimestamp(NOON, CHINA)
+        owned = [(PORTS.of(category), "", category) for category in (Category.OTP, Category.NOTICE)]
+        house.relay.rules = policy.load(copy_rules(folder / "shipped", at, owned))
+        self.line = Line(house.binds["jia"].access)
+        self.link = Session("carrier", Timers(), 0.0, 10**9)
+        self.now = NOON
+        (bound,) = self.line.session.receive(build.bind("transceiver", "jia", "secret"), 0.0).requests
+        self.line.session.accept_bind(bound, "gate106")
+        self.link.start_bind("transceiver", "gate", "secret")
+        self.link.receive(build.response(BIND_TRANSCEIVER, 0, int.from_bytes(self.link.output()[12:16], "big"), b"bj\0"), 0.0)
+        self.line.session.output()
+
+    def carry(self, data: bytes) -> int:
+        """One read of a provider's submits until they are answered; how many the carrier got."""
+        house, relay, line, link = self.house, self.house.relay, self.line, self.link
+        self.now = now = self.now + TURN / PER_S
+        for frame in line.session.receive(data, now).requests:
+            relay.submit(cast("Any", line), frame, now, now)
+        self._turn()
+        transits = house.lanes["bj"].take(10 * TURN)
+        link.send_all(transits, now)
+        self._synced()
+        answers = b"".join(_answers(link.output()))
+        relay.answered_all(link.receive(answers, now).answers, now)
+        self._turn()
+        self._synced()
+        line.session.output()
+        relay.handed.clear()
+        relay.told.clear()
+        return len(transits)
+
+    def _turn(self) -> None:
+        self.house.relay.turn(self.now)
+
+    def _synced(self) -> None:
+        journal = self.house.journal
+        journal.note_synced(journal.sync())
+        self._turn()
+
+
+def _answers(sent: bytes) -> Iterator[bytes]:
+    """What a carrier that takes everything says."""
+    place = 0
+    while place < len(sent):
+        sequence = int.from_bytes(sent[place + 12 : place + 16], "big")
+        yield submit_sm_resp(sequence, 0, b"%010d\0" % sequence)
+        place += int.from_bytes(sent[place : place + 4], "big")
+
+
+class Marks:
+    """What callgrind counts: all of a piece of work, or what some function of it does, whatever it calls included."""
+
+    def __init__(self, library: str) -> None:
+        self._library = ctypes.CDLL(library)
+        self._library.begin()
+
+    def all_of(self, work: Callable[[], object]) -> None:
+        self._library.toggle()
+        work()
+        self._library.toggle()
+        self._library.dump(b"all")
+
+    def one_of(self, named: str, work: Callable[[], object]) -> None:
+        module, _, path = named.partition(":")
+        owner: Any = import_module(module)
+        *within, name = path.split(".")
+        for step in within:
+            owner = getattr(owner, step)
+        function, toggle, deep = getattr(owner, name), self._library.toggle, [0]
+
+        def counted(*given: Any, **more: Any) -> Any:
+            if deep[0]:  # it calls itself
+                return function(*given, **more)
+            deep[0] = 1
+            toggle()
+            try:
+                return function(*given, **more)
+            finally:
+                toggle()
+                deep[0] = 0
+
+        before = vars(owner)[name]
+        setattr(owner, name, staticmethod(counted) if isinstance(before, staticmethod) else counted)
+        work()
+        setattr(owner, name, before)
+        self._library.dump(named.encode())
+
+
+def relayed(pdus: list[bytes]) -> None:
+    """What a relay on smpplib's PDU classes does to each: decode and encode it, and its answer."""
+    for place, data in enumerate(pdus, 1):
+        rewrite_by_smpplib(data, place)
+        rewrite_by_smpplib(submit_sm_resp(place, 0, b"%010d\0" % place), place)
+
+
+def main() -> int:
+    mix, count, functions = sys.argv[1], int(sys.argv[2]), sys.argv[4:]
+    stream = submits("standard" if mix == "relay" else mix)
+    with tempfile.TemporaryDirectory() as folder:
+        if mix == "relay":
+            relayed(list(islice(stream, WARM_UP)))
+            pdus = list(islice(stream, count))
+
+            def work() -> None:
+                relayed(pdus)
+        else:
+            road = Road(Path(folder))
+            for _ in range(WARM_UP):  # what is made once for all, and what is kept of each text
+                road.carry(b"".join(islice(stream, TURN)))
+
+            def work() -> None:
+                for _ in range(count // TURN):
+                    road.carry(reads.pop())
+
+        gc.collect()
+        gc.disable()  # the gate collects when it has time
+        marks = Marks(sys.argv[3]) if len(sys.argv) > 3 else None
+        for name in ("", *functions):
+            reads = [b"".join(islice(stream, TURN)) for _ in range(count // TURN)][::-1]
+            if marks is None:
+                work()
+            elif name:
+                marks.one_of(name, work)
+            else:
+                marks.all_of(work)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
