@@ -25,7 +25,6 @@ from proxy.message import Category
 from proxy.sim.baseline import rewrite_by_smpplib
 from proxy.sim.deck import FILLINGS, Ports, deck, recipients
 from proxy.sim.gate import CHINA, copy_rules
-from proxy.transit import Transit
 from proxy.wire import Session, build, submit_sm_resp
 from proxy.wire.session import Timers
 from proxy.wire.tables import BIND_TRANSCEIVER
