@@ -8,6 +8,7 @@
     scenario.py   who sends what in the demo, and why             demo.py       the demo                view.py     what it shows
     story.py      what the journal tells of a run                 closing.py    what the demo ends with
     reconcile.py  four witnesses of the same traffic, compared    gate.py       settings and process of a gate under test
+    ports.py      where it listens: no two processes are given the same
 
 Nothing in the house imports from here, except the commands.
 """

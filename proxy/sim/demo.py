@@ -33,7 +33,8 @@ from smpplib import exceptions
 from proxy.sim import closing, measure
 from proxy.sim.carrier import Carrier, Conduct
 from proxy.sim.desk import Desk
-from proxy.sim.gate import CHINA, KEY, CarrierSide, Gate, GateFailed, copy_rules, free_port, write_settings
+from proxy.sim.gate import CHINA, KEY, CarrierSide, Gate, GateFailed, copy_rules, write_settings
+from proxy.sim.ports import free_port
 from proxy.sim.provider import SimProvider
 from proxy.sim.reconcile import Difference, Witnesses, reconcile
 from proxy.sim.scenario import CARRIER_TPS, OUTAGE_S, RESPONSE_S, Reply, Scenario, scenario

@@ -6,16 +6,12 @@ gate's insides; it is known only by its settings, its sockets and its journal.
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import itertools
 import json
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -32,6 +28,7 @@ from proxy.message import Category
 from proxy.shipped import shipped
 from proxy.sim import measure
 from proxy.sim.desk import Desk
+from proxy.sim.ports import free_port
 
 CHINA = ZoneInfo("Asia/Shanghai")
 KEY = "journal.key"
@@ -98,19 +95,7 @@ def environment(code: Path = CODE) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": path}
 
 
-PORTS = range(15_000, 32_000)
-"""Below those that the kernel lends to outgoing connections (from 32768): one of them might take a port before its listener does."""
-_turn = itertools.count(random.SystemRandom().randrange(len(PORTS)))
 SECRET = "of simulations, which keep nothing"  # noqa: S105
-
-
-def free_port() -> int:
-    """A port nobody listens on just now, and nobody is likely to before the caller does: another each time, from a place of each process."""
-    while True:
-        port = PORTS[next(_turn) % len(PORTS)]
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def write_settings(

@@ -9,7 +9,7 @@ import contextlib
 import socket
 import threading
 
-from proxy.sim.gate import free_port
+from proxy.sim.ports import free_port
 
 __all__ = ["Server", "free_port", "hang_up"]
 
