@@ -3,7 +3,8 @@
 In: the process's own calls of fsync, fdatasync, rename and unlink. Out: which names each folder has on the medium, and how much of each
 file. Never: a guess in the gate's favour: a name that was made, changed or removed counts only once its folder has been synced.
 
-The store's file is SQLite's, which does its own syncing in C: of it the last committed checkpoint is kept, or what is there.
+The store's file is SQLite's, which does its own syncing in C: of it the last committed checkpoint is kept, or what is there. A copy of it
+is made at each commit, beside the one before: the process may die while it is made, in another thread than the one that dies.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from proxy.state.checkpoint import CheckpointFile
 
 SHADOW = ".shadow"
 Kept = dict[str, Any]
-"""As death.json has it: ``sizes`` by inode, ``names`` with their inodes by folder."""
+"""As death.json has it: ``sizes`` by inode, ``names`` with their inodes by folder, ``store``: which of the two copies is whole."""
 
 
 class Medium:
@@ -34,6 +35,8 @@ class Medium:
         for folder in (root, *(path for path in root.rglob("*") if path.is_dir() and shadow not in (path, *path.parents))):
             self.names[str(folder)] = _listing(folder)
             self.sizes |= {path.stat().st_ino: path.stat().st_size for path in folder.iterdir() if path.is_file()}
+        self.store = 1
+        self._committed()
 
     def watch(self) -> None:
         """From now on."""
@@ -45,12 +48,12 @@ class Medium:
 
         def committed(file: CheckpointFile, values: dict[str, str]) -> None:
             commit(file, values)
-            self._checkpoint()
+            self._committed()
 
         CheckpointFile.commit = committed  # type: ignore[assignment,method-assign]
 
     def kept(self) -> Kept:
-        return {"sizes": self.sizes, "names": self.names}
+        return {"sizes": self.sizes, "names": self.names, "store": self.store}
 
     def _synced(self, sync: Callable[[Any], None]) -> Callable[[Any], None]:
         def method(file: Any) -> None:
@@ -79,10 +82,16 @@ class Medium:
 
         return method
 
-    def _checkpoint(self) -> None:
+    def _committed(self) -> None:
+        """What the store's files hold is on the medium."""
+        other = 1 - self.store
+        copy = _copy_of_store(self.shadow, other)
+        shutil.rmtree(copy, ignore_errors=True)
+        copy.mkdir()
         for file in self.root.glob("state.db*"):
-            if not file.name.endswith("-shm"):  # SQLite makes it anew
-                shutil.copy(file, self.shadow / file.name)
+            if not file.name.endswith(("-shm", ".lock")):  # which are made anew
+                shutil.copy(file, copy / file.name)
+        self.store = other
 
 
 def lose_power(root: Path, shadow: Path, kept: Kept, rng: Random) -> None:
@@ -90,6 +99,12 @@ def lose_power(root: Path, shadow: Path, kept: Kept, rng: Random) -> None:
 
     A system may keep more than it promised: whether names survive is drawn for each folder, how many octets for each file.
     """
+    lose_names_and_octets(root, shadow, kept, rng)
+    lose_store(root, shadow, kept, rng)
+
+
+def lose_names_and_octets(root: Path, shadow: Path, kept: Kept, rng: Random) -> None:
+    """Of all but the store."""
     sizes = {int(inode): size for inode, size in kept["sizes"].items()}
     for folder in sorted(path for path in (root, *root.rglob("*")) if path.is_dir() and shadow not in (path, *path.parents)):
         if not folder.exists():
@@ -111,11 +126,18 @@ def lose_power(root: Path, shadow: Path, kept: Kept, rng: Random) -> None:
             if copy.exists() and not (folder / name).exists():
                 os.link(copy, folder / name)
                 os.truncate(folder / name, min(copy.stat().st_size, sizes.get(inode, 0)))
-    if rng.random() < 0.5 and (shadow / "state.db").exists():
+
+
+def lose_store(root: Path, shadow: Path, kept: Kept, rng: Random) -> None:
+    if rng.random() < 0.5:
         for file in root.glob("state.db*"):
             file.unlink()
-        for file in shadow.glob("state.db*"):
+        for file in _copy_of_store(shadow, kept["store"]).iterdir():
             shutil.copy(file, root / file.name)
+
+
+def _copy_of_store(shadow: Path, which: int) -> Path:
+    return shadow / f"store-{which}"
 
 
 def _listing(folder: Path) -> dict[str, int]:
