@@ -1,6 +1,6 @@
 """Folders: made so that a power loss does not take them, with all that was synced inside.
 
-In: a path. Out: the folder, its own name and those of all that had to be made above it safe on the medium. Never: a file.
+In: a path. Out: the folder, its own name and those of all above it safe on the medium. Never: a file.
 """
 
 from __future__ import annotations
@@ -10,11 +10,19 @@ from pathlib import Path
 
 
 def make(path: Path) -> None:
-    """Makes the folder if it is missing, for its owner alone, and what is missing above it; OSError as the system gives it."""
-    missing = [one for one in (path, *path.parents) if not one.exists()]
+    """Makes the folder if it is missing, for its owner alone, and what is missing above it; OSError as the system gives it.
+
+    What is there may have been made a moment ago, by hand or by a process that was killed: it is synced, too, where that is allowed.
+    """
+    above = (path, *path.parents)
+    missing = [one for one in above if not one.exists()]
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for one in missing:
-        sync(one.parent)
+    for one in above:
+        try:
+            sync(one.parent)
+        except OSError:
+            if one in missing:
+                raise
 
 
 def sync(folder: Path) -> None:

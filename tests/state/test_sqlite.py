@@ -170,6 +170,14 @@ def test_what_the_first_start_fixed_stays_fixed(path):
     store.close()
 
 
+def test_what_is_committed_is_synced_each_time(path):
+    """In WAL, NORMAL would sync only now and then: tests/crash counts on FULL."""
+    store = opened(path)
+    said = {name: store._file._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
+    assert said == {"journal_mode": "wal", "synchronous": 2}
+    store.close()
+
+
 # -- checkpoints beside a running loop
 
 
