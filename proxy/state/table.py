@@ -12,11 +12,11 @@ Whoever saves it saves *groups*: all records whose mixed keys end in the same bi
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterable, Iterator
 
 from proxy.compiled import compiled
+from proxy.state import mixing
 
 _HEAD = struct.Struct(">Q")  # key << 24 | length
 _head = _HEAD.unpack_from
@@ -25,8 +25,8 @@ _KEY_BITS = 40
 KEY_MAX = (1 << _KEY_BITS) - 1
 LENGTH_MAX = (1 << 24) - 1
 _FIRST_BUCKETS = 1024
-_LOAD = 2
-"""Records per bucket: fewer cost memory, more cost time."""
+_LOAD = mixing.LOAD
+"""Fewer cost memory, more cost time."""
 _GROUP_BUCKETS = 16
 """Buckets of a group, at least (a table between two doublings has up to twice as many): 32 to 64 records, 3 to 6 KB."""
 
@@ -41,8 +41,7 @@ class Table:
         self._buckets: list[bytes] = [b""] * _FIRST_BUCKETS
         self._mask = _FIRST_BUCKETS - 1
         self._split = 0  # buckets below it have been split in this round
-        # Drawn at random, so that nobody can choose numbers that all fall into one bucket; 29 bits, for speed.
-        self._mix = mix or int.from_bytes(os.urandom(4), "big") >> 3 | 1 << 28 | 1
+        self._mix = mix or mixing.drawn()
         self._count = 0
         self._groups = _FIRST_BUCKETS // _GROUP_BUCKETS
         self.changed = bytearray(self._groups)
