@@ -183,11 +183,12 @@ class Evidence:
         self.surprises: list[str] = []
         """What must not happen at all."""
         self.life = 0
-        self._events = 0
+        self.events = 0
+        """How many there were: while it grows, something goes on."""
 
     def now(self) -> int:
-        self._events += 1
-        return self._events
+        self.events += 1
+        return self.events
 
     def message(self, provider: str, recipient: str, parts: int = 1) -> Message:
         """One is begun; its submits are to follow."""

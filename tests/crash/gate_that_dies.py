@@ -40,7 +40,7 @@ def prepare(plan: Plan) -> Death:
 
     app.Gate.start = started  # type: ignore[method-assign]
     app.CHECKPOINT_S = plan.checkpoint_s
-    sqlite.PIECE_BYTES, sqlite.SLICE_GROUPS, sqlite.REST_S = 500, 8, 0.005
+    sqlite.PIECE_BYTES, sqlite.SLICE_GROUPS, sqlite.REST_S = plan.piece_bytes, 8, 0.005
     Journal.__init__.__kwdefaults__["segment_bytes"] = plan.segment_bytes  # type: ignore[index]
     return death
 

@@ -35,6 +35,8 @@ class Plan:
     """The file that is written just before."""
     checkpoint_s: float = 0.1
     segment_bytes: int = 64 << 20
+    piece_bytes: int = 500
+    """Of a checkpoint, committed on their own."""
     medium: str = ""
     """The folder of which a power loss will leave what is on the medium; empty: there will be none."""
     clock: tuple[tuple[float, float], ...] = ()

@@ -67,6 +67,8 @@ class Point(NamedTuple):
     """It needs checkpoints to come quickly."""
     sigterm: bool = False
     """It occurs while the gate is being stopped."""
+    whole: bool = False
+    """Checkpoints are not to be cut into pieces: between them all that was in a mailbox may have left it."""
 
 
 POINTS: dict[str, Point] = {
@@ -173,6 +175,7 @@ POINTS: dict[str, Point] = {
         after(CheckpointFile, "write", lambda *a: a[1].table == "mailbox"),
         3,
         checkpoints=True,
+        whole=True,
     ),
     "checkpoint-written": Point(
         "when a checkpoint is written and not committed",

@@ -16,14 +16,14 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.crash.carrier import Carrier
 from tests.crash.evidence import Evidence, Submit
-from tests.crash.house import CAP, PORTS, QUOTA, SIGNS, SMALL, WITHIN_S, House, until
+from tests.crash.house import CAP, PORTS, QUOTA, SIGNS, SMALL, House, until
 from tests.crash.medium import SHADOW, lose_power
 from tests.crash.mix import Mix
 from tests.crash.places import Plan
@@ -57,19 +57,6 @@ class Chosen:
 
     point: str
     nth: int
-
-
-async def side_by_side(jobs: Iterable[Coroutine[Any, Any, object]]) -> None:
-    """Does them all, some at once."""
-    left = iter(jobs)
-
-    async def some() -> None:
-        for job in left:
-            await job
-
-    async with asyncio.timeout(WITHIN_S), asyncio.TaskGroup() as group:
-        for _ in range(WINDOW):
-            group.create_task(some())
 
 
 class World:
@@ -153,7 +140,9 @@ class World:
         assert self.house.exited is None, f"the last gate ended at once: {self.house.said()}"
         await self._try_everything()
         mail = self.evidence.mail
-        await until(lambda: all(one.acknowledged and one.got for one in mail), "receipts and replies with their providers")
+        await self._until(
+            lambda: all(one.acknowledged and one.got for one in mail), "receipts and replies with their providers"
+        )
         code = await self.house.stop()
         assert code == 0, f"the last gate ended with {code}: {self.house.said()}"
 
@@ -165,15 +154,17 @@ class World:
         checkpoint_s = 0.05 if point.checkpoints else 60.0 if replays else self.rng.choice((0.03, 0.2, 60.0))
         root = house.journal.parent
         clock = self._clock() if self.clock else ()
-        plan = Plan(chosen.point, chosen.nth, str(house.death), checkpoint_s, 16_000, str(root) if self.power else "", clock)
+        pieces = {"segment_bytes": 16_000, "piece_bytes": 1 << 20 if point.whole else 500}
+        medium = str(root) if self.power else ""
+        plan = Plan(chosen.point, chosen.nth, str(house.death), checkpoint_s, **pieces, medium=medium, clock=clock)
         house.waits_for(HURRIED_S)
         self.start(plan)
         traffic, looking = asyncio.create_task(self._traffic(point.sigterm)), asyncio.create_task(self._look())
         try:
-            await until(lambda: house.exited is not None or traffic.done(), f"death at {plan}")
+            await self._until(lambda: house.exited is not None or traffic.done(), f"death at {plan}")
             if traffic.done():
                 traffic.result()
-            await until(lambda: house.exited is not None, f"death at {plan}, no occurrence: {house.said()}", 2.0)
+            await self._until(lambda: house.exited is not None, f"death at {plan}, no occurrence: {house.said()}")
         finally:
             traffic.cancel()
             looking.cancel()
@@ -210,7 +201,7 @@ class World:
             for provider in self.providers:
                 group.create_task(self._send(provider, first + most))
             if then_stop and self.house.process is not None:
-                await until(lambda: len(self.evidence.submits) >= first + BEFORE_SIGTERM, "traffic")
+                await self._until(lambda: len(self.evidence.submits) >= first + BEFORE_SIGTERM, "traffic")
                 self.house.process.send_signal(signal.SIGTERM)
 
     async def _send(self, provider: Provider, most: int) -> None:
@@ -226,19 +217,35 @@ class World:
     async def _try_everything(self) -> None:
         """Opt-outs that nobody acknowledged come again; then everybody is sent to until the gate refuses."""
         refusals = self.evidence.refusals
-        await until(lambda: all(one.acknowledged for one in self.evidence.mail), "all opt-outs acknowledged")
+        await self._until(lambda: all(one.acknowledged for one in self.evidence.mail), "all opt-outs acknowledged")
         by_name = {provider.name: provider for provider in self.providers}
         people = sorted({message.recipient for message in self.evidence.messages} - refusals.keys())
         people = self.rng.sample(people, min(FILLED_MAX, len(people)))
         gone = {person: refusal.provider for person, refusal in refusals.items() if person not in self.evidence.returns}
-        await side_by_side(self._try_again(by_name[name], person) for person, name in gone.items())
+        await self._side_by_side(self._try_again(by_name[name], person) for person, name in gone.items())
         for person in refusals.keys() - gone.keys():  # who may be written to again is, by whom they had refused
             self.room[person] += await self._more(by_name[refusals[person].provider], person)
         for first in range(0, len(people) // MANY_OF, MANY):
             await self._more_of(people[first : first + MANY])
-        await side_by_side(self._ask_about(by_name[submit.provider], submit) for submit in self._told_once())
-        await side_by_side(self._fill(person, gone.get(person, "")) for person in [*refusals, *people])
-        await side_by_side(self._one_more(by_name[SMALL], number) for number in range(QUOTA + 1))
+        await self._side_by_side(self._ask_about(by_name[submit.provider], submit) for submit in self._told_once())
+        await self._side_by_side(self._fill(person, gone.get(person, "")) for person in [*refusals, *people])
+        await self._side_by_side(self._one_more(by_name[SMALL], number) for number in range(QUOTA + 1))
+
+    async def _until(self, look: Callable[[], object], what: str) -> None:
+        """As long as anything goes on between the gate, its carrier and its providers."""
+        await until(look, what, events=lambda: self.evidence.events)
+
+    async def _side_by_side(self, jobs: Iterable[Coroutine[Any, Any, object]]) -> None:
+        """Does them all, some at once."""
+        left = iter(jobs)
+
+        async def some() -> None:
+            for job in left:
+                await job
+
+        async with asyncio.TaskGroup() as group:
+            doing = [group.create_task(some()) for _ in range(WINDOW)]
+            await self._until(lambda: all(one.done() for one in doing), "all that is tried in the last life")
 
     async def _try_again(self, provider: Provider, person: str) -> None:
         """One who has refused is written to, at length by some."""
