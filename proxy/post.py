@@ -40,6 +40,8 @@ ANSWER_S = 10.0
 KNOWN_MAX = 50_000
 """Letters that are remembered, so that one that comes twice is taken once."""
 ACKS_MAX = 1000
+AFTER_FAULT_S = 1.0
+"""A fault of its own that stays is told once a second, not at every look."""
 _DELIVER, _ACKS = b"d", b"a"
 _HEAD = struct.Struct(">QQ")
 
@@ -188,7 +190,7 @@ class Post:
             except Exception as error:  # whatever it is: the next letters must come
                 log.error("the post failed: a fault of gate106, please report it", exc_info=error)
                 self._closed()
-                await asyncio.sleep(1)
+                await asyncio.sleep(AFTER_FAULT_S)
             await asyncio.sleep(POLL_S)
 
     def _closed(self) -> None:
@@ -230,6 +232,8 @@ class Post:
                 self._take(letter)
             except (ValueError, struct.error) as error:
                 log.error("a letter of another gate cannot be read", node=letter.node, why=str(error))
+            except Exception as error:  # its sender sends it again; those behind it must not wait for it
+                log.error("a letter was not taken: a fault of gate106, please report it", node=letter.node, exc_info=error)
         if found:
             self._place = found[-1].place
             self._wake()
@@ -248,7 +252,11 @@ class Post:
         came = Came(self, letter)
         if (synced := self._known.get(came.name)) is None:
             self._known[came.name] = False
-            self.way_back.relay.note(came)
+            try:
+                self.way_back.relay.note(came)
+            except Exception:
+                self.forget(came)
+                raise
         elif synced:
             self._acks.setdefault(letter.node, []).append(came.name[1])
 

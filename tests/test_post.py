@@ -1,0 +1,86 @@
+"""post: a letter that goes wrong is its sender's to send again, and no other letter's trouble."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+from proxy.post import Came, Post, pack_deliver
+from proxy.state.box import Item
+from proxy.state.sharedlog import Letter, Place
+from proxy.way_back import WayBack
+from tests.crash.house import until
+from tests.e2e.pdus import DELIVER_SM, message, pdu
+
+OTHER, HERE = 1, 2
+
+
+class Letters:
+    """The streams of two gates, in memory; this one is the second."""
+
+    node, up = HERE, True
+
+    def __init__(self) -> None:
+        self.stream: list[Letter] = []
+        self.sent: list[bytes] = []
+
+    def put(self, number: int, body: bytes) -> None:
+        self.stream.append(Letter((number, 0), OTHER, body))
+
+    async def say_here(self, names: Iterable[str]) -> dict[str, list[int]]:
+        return {}
+
+    async def post(self, node: int, letters: Sequence[bytes]) -> None:
+        self.sent += letters
+
+    async def collect(self, after: Place) -> list[Letter]:
+        return [one for one in self.stream if one.place > after]
+
+    async def clear(self, upto: Place) -> None:
+        self.stream = [one for one in self.stream if one.place > upto]
+
+
+class Taken:
+    """Stands where the way back does: notes letters, and has them synced when it is told to. One provider's it stumbles over."""
+
+    def __init__(self) -> None:
+        self.came: list[str] = []
+        self.post: Post
+        self.relay = SimpleNamespace(note=self.note)
+        self.due: set[str] = set()
+
+    def note(self, came: Came) -> None:
+        name = came.written(0)[1].decode(errors="replace")
+        if "faulty" in name:
+            raise KeyError("a fault")
+        self.came.append(name)
+        self.post.acknowledge(came)
+
+
+def deliver(provider: str, number: int) -> bytes:
+    item = cast("Any", SimpleNamespace(number=number, at=0.0, kind="reply", box=SimpleNamespace(provider=provider)))
+    return pack_deliver(cast("Item", item), pdu(DELIVER_SM, 1, message(b"13800210001", b"1069001", b"R")))
+
+
+def test_a_letter_that_this_gate_stumbles_over_holds_up_none_behind_it_and_none_stays_in_the_stream() -> None:
+    letters, taken = Letters(), Taken()
+    for number, provider in enumerate(("jia", "faulty", "yi"), 1):
+        letters.put(number, deliver(provider, number))
+
+    async def live() -> None:
+        loop = asyncio.get_running_loop()
+        taken.post = post = Post(letters, cast("WayBack", taken), list, lambda: None, loop.time)
+        running = loop.create_task(post.run())
+        await until(lambda: letters.sent and not letters.stream, "all taken")
+        assert [("jia" in one, "yi" in one) for one in taken.came] == [(True, False), (False, True)]
+        letters.sent.clear()
+        letters.put(4, deliver("faulty", 2))  # its sender had no answer
+        letters.put(5, deliver("jia", 1))
+        await until(lambda: letters.sent and not letters.stream, "all taken")
+        assert len(taken.came) == 2, "what was taken is not taken again, but said to be"
+        running.cancel()
+        await asyncio.wait([running])
+
+    asyncio.run(live())
