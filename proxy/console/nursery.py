@@ -1,13 +1,13 @@
 """nursery: programs of the command line begin as copies of a process that has imported what they need: a start takes some milliseconds
 instead of more than a second, in which a page would wait.
 
-In: a command line, whose token, two files, from the console. Out: a process of its own, its number, then how it ended. Never: anything but the
+In: a command line, whose token, two files, from the console. Out: a process of its own, and how it ended. Never: anything but the
 import done before the copy: no file read, no thread, no loop; two programs in one process.
 
     console ── command line, files ──▶ the one that has imported ── fork ▶ minder ── fork ▶ the program
-            ◀────────────── its number; its exit code ────────────────────┘
+            ◀───────────────────── its exit code ─────────────────────────┘
 
-The minder waits for the program, as whoever starts one must, and keeps its number from being given to another until the console has heard.
+The minder waits for the program, as whoever starts one must, and ends it when the console lets go: because it takes too long, or is gone.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -78,12 +79,9 @@ class Nursery:
                 self._ask(json.dumps(request).encode(), [out, errors, theirs.fileno()])
             try:
                 told.settimeout(within_s)
-                pid = _NUMBER.unpack(_heard(told))[0]
-                try:
-                    return int(_NUMBER.unpack(_heard(told))[0])
-                except TimeoutError:
-                    os.kill(pid, signal.SIGKILL)  # it is still its number: the minder has not let go of it
-                    raise TookTooLong from None
+                return int(_NUMBER.unpack(told.recv(_NUMBER.size, socket.MSG_WAITALL))[0])
+            except TimeoutError:
+                raise TookTooLong from None  # its minder ends it when we let go
             except (OSError, struct.error) as error:
                 raise CannotStart(f"a program could not be started: {error}") from None
 
@@ -128,11 +126,6 @@ class Nursery:
             self._process = None
 
 
-def _heard(told: socket.socket) -> bytes:
-    """One number; struct.error in its reader where nothing more comes."""
-    return told.recv(_NUMBER.size, socket.MSG_WAITALL)
-
-
 # -- on the other side
 
 
@@ -166,13 +159,19 @@ def _mind(asked: dict[str, object], out: int, errors: int, told: int) -> NoRetur
     if not program:
         os.close(told)
         _be(asked, out, errors)
+    if not _ended_first(program, told):
+        os.kill(program, signal.SIGKILL)
+    _, status = os.waitpid(program, 0)
     with contextlib.suppress(OSError):
-        os.write(told, _NUMBER.pack(program))
-        done = os.waitid(os.P_PID, program, os.WEXITED | os.WNOWAIT)
-        code = done.si_status if done is not None and done.si_code == os.CLD_EXITED else -1
-        os.write(told, _NUMBER.pack(code))
-        os.read(told, 1)  # the console has let go
+        os.write(told, _NUMBER.pack(os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1))
     os._exit(0)
+
+
+def _ended_first(program: int, told: int) -> bool:
+    """Before the console let go."""
+    ended = os.pidfd_open(program)
+    ready, _, _ = select.select([ended, told], [], [])
+    return ended in ready
 
 
 def _be(asked: dict[str, object], out: int, errors: int) -> NoReturn:

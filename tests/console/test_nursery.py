@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from proxy.console.nursery import CannotStart, Nursery, TookTooLong
+from proxy.console.nursery import NICE, CannotStart, Nursery, TookTooLong
+
+FOR_EVER = ["sim", "carrier", "--port", "0"]
+TRIES = 4
+WITHIN_S = 100.0
+"""The first request waits until all is imported, and gives way to everybody else on the machine."""
 
 
 @pytest.fixture(scope="module")
@@ -22,31 +31,54 @@ def nursery() -> Iterator[Nursery]:
 
 def test_a_program_says_what_it_would_say_in_a_terminal_and_how_it_ended(nursery: Nursery, tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("rules: [{id: ban, when: {province: 北京}, then: reject, reason: region-ban}]\n")
-    code, out, errors = nursery.run(["check", str(tmp_path)], "", 30)
+    code, out, errors = nursery.run(["check", str(tmp_path)], "", WITHIN_S)
     assert (code, out.decode(), errors) == (0, f"{tmp_path}: 1 rules, 0 tests, 0 problems, 1 warnings\n", errors)
-    code, out, errors = nursery.run(["check", str(tmp_path / "none")], "", 30)
+    code, out, errors = nursery.run(["check", str(tmp_path / "none")], "", WITHIN_S)
     assert (code, out, errors) == (
         2,
         b"",
         f"gate106: {tmp_path}/none: no such folder (name the folder that holds your rules)\n",
     )
-    assert nursery.run(["no-such-command"], "", 30)[0] == 2
+    assert nursery.run(["no-such-command"], "", WITHIN_S)[0] == 2
 
 
 def test_once_it_has_imported_a_program_takes_no_time_to_begin(nursery: Nursery) -> None:
-    nursery.run(["settings", "node"], "", 30)
-    took = []
-    for _ in range(3):
-        before = time.monotonic()
-        assert nursery.run(["settings", "node"], "", 30)[0] == 0
-        took.append(time.monotonic() - before)
-    assert min(took) < 0.5, "an interpreter and its imports alone take longer"
+    """Beside one that is started, as kindly to others: a busy machine keeps both waiting."""
+    words = ["settings", "node"]
+    nursery.run(words, "", WITHIN_S)
+    told: list[tuple[float, float]] = []
+    while not any(begun_s < started_s / 3 for begun_s, started_s in told):
+        assert len(told) < TRIES, told
+        told.append((took_s(lambda: nursery.run(words, "", WITHIN_S)), took_s(lambda: started(words))))
 
 
-def test_a_program_that_takes_too_long_is_ended(nursery: Nursery) -> None:
+def took_s(run: Callable[[], object]) -> float:
+    before_s = time.monotonic()
+    run()
+    return time.monotonic() - before_s
+
+
+def started(words: list[str]) -> None:
+    command = [sys.executable, "-m", "proxy", *words]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True, preexec_fn=lambda: os.nice(NICE))
+
+
+@pytest.mark.parametrize("within_s", [0.3, 1e-6], ids=["it has begun", "it has not begun yet"])
+def test_a_program_that_takes_too_long_is_ended(nursery: Nursery, within_s: float) -> None:
     with pytest.raises(TookTooLong):
-        nursery.run(["sim", "carrier", "--port", "0"], "", 0.3)
-    assert nursery.run(["settings", "node"], "", 30)[0] == 0
+        nursery.run(FOR_EVER, "", within_s)
+    assert nursery.run(["settings", "node"], "", WITHIN_S)[0] == 0
+
+
+def test_a_program_is_ended_when_the_console_is_no_more(nursery: Nursery) -> None:
+    """It alone holds what its output goes to: that ends with it."""
+    output, its = os.pipe()
+    told, theirs = socket.socketpair()
+    with told, theirs:
+        nursery._ask(json.dumps({"argv": FOR_EVER, "token": ""}).encode(), [its, its, theirs.fileno()])
+    os.close(its)
+    with os.fdopen(output, "rb") as said:
+        said.read()
 
 
 def test_a_token_is_in_no_command_line_and_in_no_other_program(nursery: Nursery) -> None:
@@ -60,11 +92,11 @@ def test_a_token_is_in_no_command_line_and_in_no_other_program(nursery: Nursery)
 def test_where_the_one_that_copies_itself_dies_another_takes_its_place() -> None:
     nursery = Nursery()
     try:
-        assert nursery.run(["settings", "node"], "", 30)[0] == 0
+        assert nursery.run(["settings", "node"], "", WITHIN_S)[0] == 0
         assert nursery._process is not None
         os.kill(nursery._process.pid, signal.SIGKILL)
         nursery._process.wait()
-        assert nursery.run(["settings", "node"], "", 30)[0] == 0
+        assert nursery.run(["settings", "node"], "", WITHIN_S)[0] == 0
     finally:
         nursery.close()
 
