@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from proxy.ops import retention
 from proxy.ops.retention import Keeper
 
 EVERY_S = 1.0
+LEAK_EVERY_S = 0.02
+"""Little by little: a line through it is a line also where the machine is busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,12 @@ def prepare(hurry: Hurry) -> None:
     run: Callable[[Keeper], Any] = Keeper.run
 
     async def ran(self: Keeper) -> None:
-        telling = asyncio.create_task(_tell(hurry))
+        beside = [asyncio.create_task(one) for one in (_tell(hurry), _leak(hurry.leak_bytes_s))]
         try:
             await run(self)
         finally:
-            telling.cancel()
+            for one in beside:
+                one.cancel()
 
     def hurried(disk: Any, keep: Retention, _: float, now: float, open_from: int, most: int) -> Plan:
         return plan(disk, Retention(hurry.keep_s / DAY_S, keep.holds), 0.0, now, open_from, most)  # type: ignore[arg-type]
@@ -62,14 +66,22 @@ def prepare(hurry: Hurry) -> None:
 
 async def _tell(hurry: Hurry) -> None:
     inside = Path(hurry.inside)
-    leaked: list[bytes] = []
     while True:
         told = {"tasks": len(asyncio.all_tasks()), "blocks": sys.getallocatedblocks()}
         fresh = inside.with_suffix(".fresh")
         fresh.write_text(json.dumps(told))
         fresh.replace(inside)
-        leaked.append(b"\1" * int(hurry.leak_bytes_s * EVERY_S))
         await asyncio.sleep(EVERY_S)
+
+
+async def _leak(bytes_s: int) -> None:
+    leaked: list[bytes] = []
+    before_s = time.monotonic()
+    while bytes_s:
+        await asyncio.sleep(LEAK_EVERY_S)
+        now_s = time.monotonic()
+        leaked.append(b"\1" * int(bytes_s * (now_s - before_s)))
+        before_s = now_s
 
 
 def main() -> int:

@@ -109,7 +109,8 @@ class Soak:
             leak_bytes_s=plan.leak_bytes_s,
         )
         self._began = 0.0
-        self._over = asyncio.Event()
+        self._over, self._settled = asyncio.Event(), asyncio.Event()
+        """The load; and what came of it."""
 
     async def run(self) -> Report:
         port = await self.smsc.start()
@@ -137,8 +138,9 @@ class Soak:
         self._began = time.monotonic()
         first = await self._at_rest()
         before_s, self._began = measure.cpu_s(self.gate.pid), time.monotonic()
+        sampling = asyncio.create_task(self._each(plan.every(10, 0.1), self._sampled, self._settled))
         troubles = [
-            self._each(plan.every(10, 0.5), self._sampled),
+            self._each(plan.every(10, 0.5), self._scraped),
             self._each(plan.every(60), self._reload),
             self._each(plan.every(97), self._cut),
             self._each(plan.every(120), self._slow_spell),
@@ -151,6 +153,8 @@ class Soak:
         self._over.set()
         await asyncio.gather(*tasks)
         await self._settle()
+        self._settled.set()
+        await sampling
         last = await self._at_rest()
         cpu_s = measure.cpu_s(self.gate.pid) - before_s
         metrics = measure.samples(await self._metrics())
@@ -233,11 +237,12 @@ class Soak:
 
     # -- what is done to the gate
 
-    async def _each(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
-        """Again and again until the load is over; what has begun then is led to its end."""
-        while not self._over.is_set():
+    async def _each(self, seconds: float, act: Callable[[], Awaitable[None]], over: asyncio.Event | None = None) -> None:
+        """Again and again until the load is over, or what is told; what has begun then is led to its end."""
+        over = over or self._over
+        while not over.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), seconds)
+                await asyncio.wait_for(over.wait(), seconds)
                 return
             await act()
 
@@ -306,8 +311,11 @@ class Soak:
         if len(self.samples) % TELL_EVERY == 0:
             told = f"{sample.memory_mib:.1f} MiB, {sample.descriptors} descriptors, {sample.tasks} tasks, journal {sample.journal_mib:.0f} MiB"
             print(f"{sample.at_s:7.0f} s: {sample.sent:,} sent, {sample.answered:,} answered; {told}", file=sys.stderr)
+
+    async def _scraped(self) -> None:
+        """As by Prometheus."""
         try:
-            await asyncio.to_thread(self.gate.metrics)  # as Prometheus would
+            await asyncio.to_thread(self.gate.metrics)
         except (OSError, HTTPException):  # on a busy machine
             self.done["scrapes that had no answer in time"] += 1
 
