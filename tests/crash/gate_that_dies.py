@@ -1,7 +1,7 @@
 """A gate that dies: the real gate with one method replaced, so that at the n-th occurrence of a named point it kills itself with SIGKILL.
 
 In: a plan (which point, which occurrence, what the clock does) as JSON. Out: the gate's usual life up to that point, and a file that says
-which point it was and what was on the medium by then. Never: a hook in the production code, or a change to what the gate does before.
+which point it was. Never: a hook in the production code, or a change to what the gate does before.
 
     python -m tests.crash.gate_that_dies '{"point": "written", "nth": 3, …}' gate106.yaml
 """
@@ -27,8 +27,7 @@ def prepare(plan: Plan) -> Death:
     death = Death(plan, point.from_start)
     point.place(death)
     if plan.medium:
-        death.medium = Medium(Path(plan.medium), Path(plan.medium) / SHADOW)
-        death.medium.watch()
+        Medium(Path(plan.medium), Path(plan.medium) / SHADOW).watch()
     start = app.Gate.start
 
     async def started(self: app.Gate) -> None:

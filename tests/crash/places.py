@@ -22,7 +22,6 @@ from proxy.desk.disk import OsDisk
 from proxy.net.link import Link
 from proxy.transit import Outbox, Transit
 from proxy.wire import Session
-from tests.crash.medium import Medium
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,6 @@ class Death:
         self.left = plan.nth
         self.armed = from_start
         self.gate: app.Gate | None = None
-        self.medium: Medium | None = None
 
     def occurs(self, last_act: Callable[[], object] | None = None) -> None:
         if not self.armed:
@@ -61,7 +59,7 @@ class Death:
             return
         if last_act is not None:
             last_act()
-        Path(self.plan.death).write_text(json.dumps(asdict(self.plan) | (self.medium.kept() if self.medium else {})))
+        Path(self.plan.death).write_text(json.dumps(asdict(self.plan)))
         os.kill(os.getpid(), signal.SIGKILL)
 
     def push(self, session: Session) -> None:

@@ -1,14 +1,13 @@
 """A start that dies: a store and a journal begin in an empty folder as a gate's do, up to the n-th thing that is asked of the medium.
 
-In: the folder, n. Out: death by SIGKILL just before that, and a file that says what was on the medium by then; exit 0 where the first record
-was synced before it came to that. Never: anything else of a gate.
+In: the folder, n. Out: death by SIGKILL just before that, and the medium's shadow; exit 0 where the first record was synced before it came to
+that. Never: anything else of a gate.
 
     python -m tests.crash.start_that_dies FOLDER 3
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -23,7 +22,6 @@ from proxy.state.checkpoint import CheckpointFile
 from proxy.state.sqlite import SqliteStore
 from tests.crash.medium import SHADOW, Medium
 
-DEATH = "death.json"
 ASKED = (*((os, name) for name in ("fsync", "fdatasync", "unlink", "remove", "rename", "replace")), (CheckpointFile, "commit"))
 
 
@@ -44,14 +42,12 @@ def write(journal: Journal) -> None:
 
 
 def prepare(folder: Path, nth: int) -> None:
-    medium = Medium(folder, folder / SHADOW)
-    medium.watch()
+    Medium(folder, folder / SHADOW).watch()
     moments = count(1)
 
     def unless(change: Callable[..., Any]) -> Callable[..., Any]:
         def method(*args: Any, **more: Any) -> Any:
             if next(moments) == nth:
-                (folder / DEATH).write_text(json.dumps(medium.kept()))
                 os.kill(os.getpid(), signal.SIGKILL)
             return change(*args, **more)
 
@@ -66,7 +62,6 @@ def main() -> int:
     prepare(folder, int(sys.argv[2]))
     _, journal = start(folder)
     write(journal)
-    (folder / DEATH).write_text("")
     return 0
 
 

@@ -174,7 +174,7 @@ class World:
         assert (died["point"], died["nth"]) == (chosen.point, chosen.nth)
         await until(lambda: not any(provider.bound for provider in self.providers) and not self.carrier.lines, "lines cut")
         if self.power:
-            lose_power(root, root / SHADOW, died, self.rng)
+            lose_power(root, root / SHADOW, self.rng)
 
     async def _look(self) -> None:
         """On a machine with other things to do providers may answer too late: what comes again then is not the gate's fault."""
