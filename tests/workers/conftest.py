@@ -34,5 +34,6 @@ def crew(tmp_path: Path, server: Valkey, carrier: Carrier) -> Iterator[Crewed]:
     jia = provider("jia", PORT, category="marketing", binds=40, window=500)
     gate = Crewed(folder, carrier.port, [jia], 2, server.url, node=8)
     yield gate
+    gate.hang_up()
     if gate.started:
         gate.stop()

@@ -27,6 +27,7 @@ class Crewed(Gate):
         self.workers = workers
         more["carrier"] = {"links": workers, **more.pop("carrier", {})}
         super().__init__(folder, carrier_port, providers, store=store, shared={"secret": SECRET.decode()}, **more)
+        self._clients: list[Raw] = []
 
     def command(self) -> list[str]:
         return [sys.executable, "-m", "proxy", "serve", "--config", str(self.config), "--workers", str(self.workers)]
@@ -44,6 +45,15 @@ class Crewed(Gate):
 
     def _all_up(self, ready: bool) -> bool:
         return self._up(ready) and (not ready or self.metric("gate106_workers", state="up") == self.workers)
+
+    def client(self) -> Raw:
+        """A connection, which ends with the test, also where that fails."""
+        self._clients.append(found := Raw(self.port))
+        return found
+
+    def hang_up(self) -> None:
+        for client in self._clients:
+            client.__exit__()
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")[-6000:]
@@ -77,7 +87,7 @@ def spread(gate: Crewed, least: int = 2) -> list[Raw]:
     """Clients until each worker has so many: the kernel chooses."""
     clients: list[Raw] = []
     while True:
-        clients.append(Raw(gate.port))
+        clients.append(gate.client())
         assert clients[-1].bind("jia").status == ESME_ROK
         held = Counter(bind["id"] % 2 for bind in gate.ask("binds")["binds"])
         if min(held[0], held[1]) >= least:

@@ -30,7 +30,7 @@ AT_ONCE = 20
 
 
 def bound(gate: Crewed) -> tuple[Raw, int]:
-    client = Raw(gate.port)
+    client = gate.client()
     return client, client.bind("jia").status
 
 
