@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from proxy import folders
 
 
 @pytest.fixture
-def synced(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[Path]]:
+def synced(monkeypatch: pytest.MonkeyPatch) -> set[Path]:
     """Folders whose names were synced."""
     found: set[Path] = set()
     sync: Callable[[int], None] = os.fsync

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 import yaml
 
-from proxy.sim.gate import free_port
+from proxy.sim.ports import free_port
 
 SETTINGS = Path(__file__).parent.parent / "prometheus" / "prometheus.yml"
 READY_S = 20.0

@@ -32,6 +32,7 @@ from rich.console import Console
 
 from proxy.sim import bench, demo, gate, measure
 from proxy.sim.desk import Desk
+from proxy.sim.ports import free_port
 from tests.e2e.waiting import until
 
 PAGE_MS_MAX = 300.0
@@ -168,7 +169,7 @@ def own_p99_ms(seconds: float) -> dict[str, float]:
         folder = Path(temporary)
         gate.copy_rules(folder / "rules", datetime.now(gate.CHINA))
         providers = [gate.Provider(name, (prefix,), bench.PASSWORD, window=50) for name, prefix in bench.PROVIDERS.items()]
-        desk = Desk.opened(gate.free_port(), list(bench.PROVIDERS))
+        desk = Desk.opened(free_port(), list(bench.PROVIDERS))
         subject = gate.Gate(folder, *gate.write_settings(folder, [gate.CarrierSide(driver.carrier)], providers, desk=desk))
         try:
             mine, others = measure.apart(os.sched_getaffinity(0))
