@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import os
 import resource
 import socket
 import ssl
@@ -71,7 +72,12 @@ class Door:
         """Listens; returns the port. OSError says what is in the way."""
         loop = asyncio.get_running_loop()
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        listening = socket.create_server((address.host, address.port), family=family, backlog=BACKLOG, reuse_port=self._shared)
+        where = address.host, address.port
+        try:
+            listening = socket.create_server(where, family=family, backlog=BACKLOG, reuse_port=self._shared)
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
+            raise OSError(f"smpp: cannot listen on {address.host}:{address.port}: {why}") from error
         for buffer in (
             socket.SO_RCVBUF,
             socket.SO_SNDBUF,

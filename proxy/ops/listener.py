@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
 
 from starlette.types import ASGIApp
 from uvicorn import Config
@@ -55,7 +56,8 @@ class Listener:
         try:
             self._server = await loop.create_server(protocol, host, port)
         except OSError as error:
-            raise OSError(error.errno, f"{self._called}: cannot listen on {host}:{port}: {error.strerror or error}") from error
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
+            raise OSError(f"{self._called}: cannot listen on {host}:{port}: {why}") from error
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
 
