@@ -99,6 +99,9 @@ class World:
             for chosen in self.deaths:
                 await self._live_and_die(chosen)
             await self.last_life()
+        except BaseException as error:
+            error.add_note(f"its last gate, in life {self.evidence.life}: ended with {self.house.exited}; {self.house.said()}")
+            raise
         finally:
             await self.close()
 
