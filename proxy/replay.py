@@ -31,8 +31,11 @@ them must never settle another message. More than are given out between two sync
 SHARED = frozenset({
     entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.ORDERED, entries.LIFTED, entries.LISTING,
     entries.LISTED, entries.LISTING_DONE, entries.CONSENT_FILE, entries.CONSENTS, entries.CONSENT_EVENT, entries.TOLD, entries.START,
+    entries.REFUSED_SAID,
 })  # fmt: skip
 """What gates that share a store tell each other: what people said, and what was ordered, listed and agreed to."""
+PERSONAL = frozenset({entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.REFUSED_SAID})
+"""What is about one person, and changes their record."""
 
 
 @dataclass(slots=True)

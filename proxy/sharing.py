@@ -4,9 +4,10 @@ In: records of this gate's journal as they are written; the shared log. Out: the
 gate's journal (kind HEARD) and in force. Never: a record that is not on this gate's own disk told to others; a decision.
 
 A gate does what it is told at once, by itself, and then tells the others. All of them, it too, go by the order of the log in the end: where
-others told something between this gate's doing and the log's hearing of it, it does it again behind theirs. Everything shared is by a
-number or a name of its own, so that doing it twice is doing it once. A list's chunks are not done again: of two gates that put the same
-numbers on the same list and take them off within a second, each may have its own last word.
+others told something between this gate's writing and the log's hearing of it, it does it again behind theirs. Everything shared is by a
+number or a name of its own, so that doing it twice is doing it once. What is about one person is always done again: it is in force before
+it is written, and what others told may come in between. A list's chunks are not done again: of two gates that put the same numbers on the
+same list and take them off within a second, each may have its own last word.
 
 Told is what was not told yet, also after a kill: a checkpoint keeps the place of the first record that is not in the log. Who has heard
 nothing for ``stale_s`` does not know any more whom it may send marketing to, and says so (``stale``).
@@ -27,7 +28,7 @@ from proxy.desk.consents import unpack_event
 from proxy.desk.heard import Heard, pack_heard
 from proxy.desk.journal import Journal, JournalDown
 from proxy.listing import Listings
-from proxy.replay import SHARED, apply_heard
+from proxy.replay import PERSONAL, SHARED, apply_heard
 from proxy.state import EmbeddedStore
 from proxy.state.connection import StoreRefused
 from proxy.state.sharedlog import HEAR_MAX, Missed, Place, Told
@@ -86,7 +87,7 @@ class Sharing:
         self._waiting: deque[Said] = deque(told)
         self._recent: deque[tuple[float, Said]] = deque(maxlen=RECENT_MAX)
         self._own: dict[int, int] = {}
-        """Own records that did not come back from the log yet: how many of others' had come when they were done."""
+        """Own records that did not come back from the log yet: how many of others' had come when they were written."""
         self._others = 0
         self._asked = False
         """Whether it is known, on this connection, what the log has of ours."""
@@ -220,22 +221,26 @@ class Sharing:
 
     async def _apply(self, told: Sequence[Told]) -> None:
         """Into the journal, and in force; whole lists in slices. JournalDown: then neither."""
-        now, new = self._clock(), [one for one in told if not self._is_done(one)]
+        now, new = self._clock(), self._new(told)
+        heard = [Heard(now, *one) for one in told]
+        kinds = {told[index].kind for index in new}
         if new:
-            heard = [Heard(now, one.place, one.node, one.sequence, one.kind, one.body) for one in new]
-            first = self._journal.append(entries.HEARD, pack_heard(heard[0]))
-            for record in heard[1:]:
-                self._journal.append(entries.HEARD, pack_heard(record))
+            first = self._journal.append(entries.HEARD, pack_heard(heard[new[0]]))
+            for index in new[1:]:
+                self._journal.append(entries.HEARD, pack_heard(heard[index]))
             self._journal.write(now)
             self._kick()
-            kinds = {one.kind for one in new}
             if kinds & IN_PIECES and self._amid_from is None:  # until all of them are whole a restart begins here
                 self._amid_from = first
-            for record in heard:
-                try:
-                    await self._obey(record)
-                except ValueError as error:  # the others go on without it, too
-                    log.error("what another gate told cannot be obeyed", node=record.node, kind=record.kind, why=str(error))
+        fresh = frozenset(new)
+        for index, record in enumerate(heard):
+            if index not in fresh and record.kind not in PERSONAL:
+                continue
+            try:
+                await self._obey(record)
+            except ValueError as error:  # the others go on without it, too
+                log.error("what another gate told cannot be obeyed", node=record.node, kind=record.kind, why=str(error))
+        if new:
             self._keep_place(kinds)
         for one in told:
             if one.node == self._store.node:
@@ -244,7 +249,7 @@ class Sharing:
             self._others += len(new)
             self._store.heard = told[-1].place
         if new:
-            self._heard(frozenset(one.kind for one in new))
+            self._heard(frozenset(kinds))
 
     async def _obey(self, record: Heard) -> None:
         theirs = self._listings.of(record.node)
@@ -260,14 +265,29 @@ class Sharing:
             if number % SLICE_CHUNKS == 0:
                 await asyncio.sleep(0)
 
-    def _is_done(self, one: Told) -> bool:
-        """Own, and nothing of others came between the doing and the log; or in pieces, which are done once."""
+    def _new(self, told: Sequence[Told]) -> list[int]:
+        """Which of these do anything, in order: what others told, and own ones behind which others' came."""
+        new: list[int] = []
+        for index, one in enumerate(told):
+            if not self._is_done(one, self._others + len(new)):
+                new.append(index)
+        return new
+
+    def _is_done(self, one: Told, others: int) -> bool:
+        """Own, and nothing of others came between the writing and the log, or it is done but once."""
         if one.node != self._store.node or one.sequence not in self._own:
             return False
-        return one.kind in IN_PIECES or one.kind == entries.START or self._own[one.sequence] == self._others
+        return self._own[one.sequence] == others or _once(one)
 
     def _keep_place(self, kinds: set[int]) -> None:
         if not self._listings.others_amid:
             self._amid_from = None
         elif kinds & IN_PIECES:
             self._amid_s = self._monotonic()
+
+
+def _once(one: Told) -> bool:
+    """In pieces, or about them."""
+    if one.kind == entries.CONSENT_EVENT:
+        return unpack_event(one.body).event == "whole"
+    return one.kind in IN_PIECES or one.kind == entries.START

@@ -1,0 +1,243 @@
+"""Told: gates as far as they tell each other things: each with a store and a journal of its own in memory, on one log; without a wire.
+
+In: which gate does what, tells, hears, is killed. Out: what each knows. Never: a process, a disk, time that passes by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from pyroaring import BitMap
+
+from proxy.changes import Change
+from proxy.consents import Incoming, PersonSays, apply_event
+from proxy.desk import consents, entries, operated
+from proxy.desk import told as told_of
+from proxy.desk.consents import ConsentFile, Event, Person, Terms
+from proxy.desk.disk import MemoryDisk
+from proxy.desk.journal import Journal, read
+from proxy.listing import Listing
+from proxy.message import OptOut, Order, hash32
+from proxy.officer import OfficerSays
+from proxy.orders import OrderBook
+from proxy.replay import replay
+from proxy.replies import Confirmation, Heard, RefusedSaid, Widening
+from proxy.sharing import Said, Sharing
+from proxy.state import record, replied
+from proxy.state.listed import CHUNK_BITS, LOW_MASK
+from proxy.state.numbering import Numbering
+from proxy.state.sharedlog import NODES, Place, Told
+from proxy.state.sqlite import SqliteStore
+
+PORT, PROVIDER, WIDEN_AFTER = "10690011", "jia", 3
+PEOPLE = (13_800_138_000, 13_800_138_001)
+FAR = 2_000_000_000
+"""Seconds since 1970."""
+
+
+class Stream:
+    """What all were told, in order: the shared log."""
+
+    def __init__(self) -> None:
+        self.told: list[Told] = []
+        self.last: dict[int, int] = {}
+
+
+class Copy(SqliteStore):
+    """A gate's own copy and its way to the log; nobody else's records."""
+
+    shared = True
+
+    def __init__(self, stream: Stream, node: int) -> None:
+        super().__init__(None)
+        self.stream, self.node = stream, node
+        self.heard: Place = (0, 0)
+        self.hears_max = 500
+        """Of one call, as the log's reader hands them out."""
+        self.orders.numbered = self.consented.numbered = Numbering(NODES, node)
+
+    async def tell(self, records: Sequence[Said] = ()) -> int:
+        for sequence, kind, body in records:
+            if sequence > self.stream.last.get(self.node, 0):
+                self.stream.told.append(Told((1, len(self.stream.told) + 1), self.node, sequence, kind, body))
+                self.stream.last[self.node] = sequence
+        return self.stream.last.get(self.node, 0)
+
+    async def hear(self) -> list[Told]:
+        return [one for one in self.stream.told if one.place > self.heard][: self.hears_max]
+
+    def hearing(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class Node:
+    """``opened``: its store, as it is after a start, from nothing but its journal."""
+
+    def __init__(self, opened: Callable[[], Any], clock: Callable[[], float]) -> None:
+        self._opened, self.now = opened, clock
+        self.disk = MemoryDisk()
+        self._done: list[Change] = []
+        """In force, and not written."""
+        self.begin()
+
+    def begin(self) -> None:
+        """A life of it: what was written is replayed."""
+        self.store, self.journal = self._opened(), Journal(self.disk)
+        found = replay(self.store, read(self.disk, 1), 0, tells=True)
+        assert found.listings is not None
+        self.store.heard = max(self.store.heard, found.heard)
+        self.sharing = Sharing(
+            self.store, self.journal, found.listings, [(one.sequence, one.kind, one.body) for one in found.told], stale_s=60,
+            kick=self.sync, heard=lambda _: self.book.reread(), clock=self.now, monotonic=self.now,
+        )  # fmt: skip
+        self.book = OrderBook(self.store.orders, self.write, lambda: None)
+        self.write(entries.START, entries.pack_start(self.now(), self.store.node, 0))
+
+    def kill(self) -> None:
+        """It is gone between two turns; what it had written is there."""
+        self.hand_over()
+        self.store.halt() if hasattr(self.store, "halt") else None
+        self.begin()
+
+    def sync(self) -> None:
+        self.journal.note_synced(self.journal.sync())
+
+    def write(self, kind: int, body: bytes) -> int:
+        sequence = self.journal.append(kind, body)
+        self.journal.write(self.now())
+        self.sharing.said([(sequence, kind, body)])
+        return sequence
+
+    async def talk(self) -> None:
+        """Tells what is synced, hears what there is."""
+        await self.sharing.once()
+        assert not self.sharing.problem
+
+    # -- a person
+
+    async def change(self, *changes: Change) -> None:
+        """As the relay does it: into the record, and written a turn later."""
+        person = changes[0].recipient
+        for _ in range(20):
+            version, data = (await self.store.load([person]))[person]
+            after = data
+            for one in changes:
+                after = one.apply(after, self.now())
+            if after is data or (await self.store.swap([(person, version, after)]))[0]:
+                break
+        else:
+            raise AssertionError("never taken")
+        self._done += changes
+
+    def hand_over(self) -> None:
+        """Writes what changes say, and tells."""
+        done, self._done = self._done, []
+        said = [one.written(self.now()) for one in done]
+        sequences = [0 if one is None else self.journal.append(*one) for one in said]
+        self.journal.write(self.now())
+        for one, sequence in zip(done, sequences, strict=True):
+            one.done(sequence)
+        self.sharing.said([(sequence, *one) for sequence, one in zip(sequences, said, strict=True) if one is not None])
+
+    async def officer(self, person: int, added: Sequence[OptOut], off: str = "") -> None:
+        """``off``: the scope of what is taken back."""
+        wanted = (lambda one: one.scope == off) if off else None
+        await self.change(OfficerSays(person, added, wanted, self.store.listed, "li", "asked", _nothing))
+
+    async def reply(self, person: int, text: str) -> None:
+        heard = Heard(str(person), text, PORT, PORT[:7], PROVIDER, _nothing)
+        heard.recipient = person
+        more: list[Change] = [RefusedSaid(heard, lambda template: f"text {template}"), Widening(heard, self._widened, _nothing)]
+        await self.change(heard, *more)
+        if heard.opt_out is not None:
+            await self.change(Confirmation(heard, "done", _nothing))
+
+    def _widened(self, refusals: Sequence[OptOut], now: float) -> OptOut | None:
+        many = len([one for one in refusals if one.source == "reply" and one.scope != "category"]) >= WIDEN_AFTER
+        return OptOut("category", "marketing", int(now), "reply", 0) if many else None
+
+    async def befalls(self, person: int, event: str) -> None:
+        said = Person(self.now(), person, event, "li", "asked", before=int(self.now()) - 1, name=person)
+        await self.change(PersonSays(said, self.store, _nothing))
+
+    # -- the house
+
+    def order(self) -> None:
+        self.book.give(Order(0, "throttle", (), self.now(), FAR, "li", "too many complaints"), self.now())
+
+    def lift(self, place: int) -> None:
+        """One of the orders that it knows."""
+        if orders := self.book.of_kind("throttle"):
+            self.book.lift(orders[place % len(orders)], self.now(), "li", "over")
+
+    def agree(self) -> None:
+        """A file of consents."""
+        said = ConsentFile(self.now(), (Terms("a", "", 0, 0, ""),), "web", "", "", "file.csv", 0, "li", "asked")
+        incoming = Incoming(self.write(entries.CONSENT_FILE, consents.pack_file(said)), said)
+        chunk = consents.pack_chunk(incoming.sequence, 0, PEOPLE[0] >> CHUNK_BITS, _bits(PEOPLE))
+        self.write(entries.CONSENTS, chunk)
+        incoming.add(chunk, len(PEOPLE))
+        event = incoming.whole(self.now(), self.store.consented)
+        self.write(entries.CONSENT_EVENT, consents.pack_event(event))
+        for _ in incoming.apply(event, self.store.consented):
+            pass
+
+    def review(self, place: int, verdict: str) -> None:
+        if batches := self.store.consented.batches():
+            number = batches[place % len(batches)][0].number
+            event = Event(self.now(), "reviewed", (number,), f"node {self.store.node}", "seen", verdict)
+            self.write(entries.CONSENT_EVENT, consents.pack_event(event))
+            apply_event(self.store.consented, event)
+
+    def ask(self, key: int) -> None:
+        """Somebody's request with an Idempotency-Key was dealt with."""
+        body = told_of.pack_told(told_of.Told(self.now(), bytes([key]) * 16, bytes(16), self.store.node, "app", "app"))
+        self.write(entries.TOLD, body)
+        self.store.told.put(bytes([key]) * 16, body)
+
+    def list_all(self) -> None:
+        """A list with everybody on it."""
+        refusal = OptOut("all", "", int(self.now()), "import", 0)
+        body = operated.pack_listing(self.now(), False, (refusal,), "li", "asked", "list.csv")
+        listing = Listing(self.write(entries.LISTING, body), operated.unpack_listing(body))
+        chunk = operated.pack_listed(listing.sequence, 0, PEOPLE[0] >> CHUNK_BITS, _bits(PEOPLE))
+        self.write(entries.LISTED, chunk)
+        listing.add(chunk, len(PEOPLE))
+        self.write(entries.LISTING_DONE, listing.done(self.now()))
+        for _ in listing.apply(self.store.listed):
+            pass
+
+    # -- what it knows
+
+    def knows(self) -> dict[str, Any]:
+        store = self.store
+        return {
+            "people": {person: words(store.held(person)) for person in PEOPLE},
+            "lists": {person: sorted(store.listed.refusals(person)) for person in PEOPLE},
+            "forgotten": [store.erased.has(person) for person in PEOPLE],
+            "orders": store.orders.held,
+            "consents": [(batch, count) for batch, count in store.consented.batches()],
+            "asked": store.told.held,
+        }
+
+
+def words(data: bytes) -> dict[str, Any]:
+    """What a person said, as their record has it."""
+    held = record.opt_outs(data)
+    return {
+        "refusals": sorted(held),
+        "withdrawals": sorted(record.withdrawals(data)),
+        "texts": sorted(record.Record(data).refused_texts()),
+        "confirmed": [replied.confirmed(data, one) for one in sorted(held)],
+        "sent to": sorted(one for one in held if replied.name_of(one) in replied.refused_at(data, hash32(PORT))),
+    }
+
+
+def _bits(people: Sequence[int]) -> bytes:
+    return BitMap([person & LOW_MASK for person in people]).serialize()
+
+
+def _nothing(*_: Any) -> None:
+    return None
