@@ -142,17 +142,21 @@ def apply_person(store: EmbeddedStore, item: Record) -> bool:
         _refused(store, entries.unpack_optout(item.body))
     elif item.kind == entries.RESTORED:
         back = entries.unpack_restored(item.body)
-        store.update(back.recipient, lambda data: lift(data, back.lifted, int(back.time)))
+        store.say(back.recipient, lambda data: lift(data, back.lifted, int(back.time)))
     elif item.kind == entries.SAID:
         said = entries.unpack_said(item.body)
-        store.update(said.recipient, lambda data: replied.with_confirmed(data, said.refusal, int(said.time)))
+        store.say(said.recipient, lambda data: replied.with_confirmed(data, said.refusal, int(said.time)))
     elif item.kind == entries.PERSON:
         befell = consents.unpack_person(item.body)
-        store.update(befell.recipient, lambda data: person_changed(data, befell))
+        store.say(befell.recipient, lambda data: person_changed(data, befell))
         beside_changed(store, befell)
+    elif item.kind == entries.SUPPRESSED:
+        ordered = operated.unpack_suppressed(item.body)
+        store.say(ordered.recipient, lambda data: officer_changed(data, ordered.added, ordered.lifted, int(ordered.time)))
+        take_off(store.listed, ordered.recipient, ordered.lifted)
     elif item.kind == entries.REFUSED_SAID:
         kept = grounds.unpack_said(item.body)
-        store.update(kept.recipient, lambda data: keep_texts(data, kept.texts))
+        store.say(kept.recipient, lambda data: keep_texts(data, kept.texts))
     else:
         return False
     return True
@@ -178,10 +182,6 @@ def apply_operated(store: EmbeddedStore, item: Record, listings: Listings) -> bo
         store.history.put(item.sequence, body)
     elif item.kind == entries.LIFTED:
         store.orders.drop(operated.unpack_lifted(body).order)
-    elif item.kind == entries.SUPPRESSED:
-        said = operated.unpack_suppressed(body)
-        store.update(said.recipient, lambda data: officer_changed(data, said.added, said.lifted, int(said.time)))
-        take_off(store.listed, said.recipient, said.lifted)
     elif item.kind == entries.LISTING:
         listings.begin(item.sequence, body)
     elif item.kind == entries.LISTED:
@@ -257,7 +257,7 @@ def _refused(store: EmbeddedStore, said: entries.OptedOut) -> None:
         refused = record.opt_out(data, said.opt_out)
         return replied.replied(refused, said.opt_out, hash32(said.port)) if said.port else refused
 
-    store.update(said.recipient, put)
+    store.say(said.recipient, put)
 
 
 def _answers(

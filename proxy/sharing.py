@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import structlog
@@ -26,9 +25,9 @@ import structlog
 from proxy.desk import entries
 from proxy.desk.consents import unpack_event
 from proxy.desk.heard import Heard, pack_heard
-from proxy.desk.journal import Journal, JournalDown
+from proxy.desk.journal import Journal, JournalDown, Record
 from proxy.listing import Listings
-from proxy.replay import PERSONAL, SHARED, apply_heard
+from proxy.replay import PERSONAL, SHARED, apply_heard, apply_person
 from proxy.state import EmbeddedStore
 from proxy.state.connection import StoreRefused
 from proxy.state.sharedlog import HEAR_MAX, Missed, Place, Told
@@ -60,10 +59,10 @@ class Log(EmbeddedStore, Protocol):
 
     node: int
     heard: Place
+    abreast: bool
 
     async def tell(self, records: Sequence[Said] = ()) -> int: ...
     async def hear(self) -> list[Told]: ...
-    def hearing(self) -> AbstractContextManager[None]: ...
 
 
 class Sharing:
@@ -95,6 +94,7 @@ class Sharing:
         self._heard_s: float | None = None
         self._amid_from = max(1, store.position.open_from) if listings.amid else None
         self._amid_s = self._begun_s = monotonic()
+        store.abreast = False
         self.problem = ""
         """What somebody must mend; empty if nothing."""
 
@@ -103,6 +103,8 @@ class Sharing:
     def said(self, records: Iterable[Said]) -> None:
         """These were written to the journal."""
         for record in records:
+            if record[1] in PERSONAL and not self._store.up:  # its record of them must get that yet
+                apply_person(self._store, Record(*record))
             if record[1] in SHARED:
                 if len(self._waiting) >= WAITING_MAX:
                     self._overflown = True
@@ -162,7 +164,7 @@ class Sharing:
             await self._hear()
             self.problem = ""
         except OSError:
-            self._asked = False
+            self._asked = self._store.abreast = False
         except Missed:
             self._trouble("it does not reach back to where this gate stopped: start it on a copy of another gate's state")
         except StoreRefused as error:
@@ -170,12 +172,13 @@ class Sharing:
         except JournalDown:
             pass  # which the relay says
         except Exception as error:  # whatever it is: others must be heard all the same
+            self._store.abreast = True
             log.error("what other gates told failed: a fault of gate106, please report it", exc_info=error)
 
     def _trouble(self, problem: str) -> None:
         if problem != self.problem:
             log.error("shared log", problem=problem)
-        self.problem = problem
+        self.problem, self._store.abreast = problem, True  # it will not be told anything that it could wait for
 
     async def _tell(self) -> None:
         store, waiting = self._store, self._waiting
@@ -213,6 +216,7 @@ class Sharing:
             await self._apply(told)
             self._heard_s = self._monotonic()
             if len(told) < HEAR_MAX:
+                self._store.abreast = True
                 break
             await asyncio.sleep(0)
         if self._amid_from is not None and self._monotonic() - self._amid_s > LISTS_S:
@@ -258,8 +262,7 @@ class Sharing:
         elif record.kind == entries.CONSENT_EVENT:
             chunks = theirs.consents.happening(unpack_event(record.body))
         else:
-            with self._store.hearing():
-                apply_heard(self._store, record, self._listings)
+            apply_heard(self._store, record, self._listings)
             return
         for number, _ in enumerate(chunks, 1):
             if number % SLICE_CHUNKS == 0:

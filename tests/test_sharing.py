@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.message import OptOut
-from tests.told import PEOPLE, Copy, Node, Stream
+from tests.told import PEOPLE, Clock, Copy, Node, Stream
 
-NOW = 1_700_000_000
 SCOPES = (("all", ""), ("port", "1069001"), ("category", "marketing"), ("advertiser", "0123456789ab"))
 people, places = st.sampled_from(PEOPLE), st.integers(0, 3)
 PERSONS = st.one_of(
@@ -48,17 +48,11 @@ def steps_of(does: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrategy[list
 STEPS = st.one_of(steps_of(PERSONS), steps_of(HOUSE))
 
 
-class Clock:
-    now = float(NOW)
-
-    def __call__(self) -> float:
-        return self.now
-
-
 async def step(node: Node, what: str, *about: Any) -> None:
     match what:
         case "add":
-            await node.officer(about[0], (OptOut(*about[1], int(node.now()), "officer", 0),))
+            scope, value = about[1]
+            await node.officer(about[0], (OptOut(scope, value, int(node.now()), "officer", 0),))
         case "off":
             await node.officer(about[0], (), about[1])
         case "reply":
@@ -78,7 +72,7 @@ async def step(node: Node, what: str, *about: Any) -> None:
         case "killed":
             node.kill()
         case "a second":
-            node.now.now += 1
+            node.now.pass_a_second()
         case "order" | "lift" | "agree" | "review" | "ask" | "list_all":
             getattr(node, what)(*about)
 
@@ -101,7 +95,7 @@ def alike(nodes: list[Node]) -> None:
 
 async def story(count: int, steps: list[tuple[int, tuple[Any, ...]]]) -> list[Node]:
     stream, clock = Stream(), Clock()
-    nodes = [Node(lambda node=node: Copy(stream, node), clock) for node in range(1, count + 1)]
+    nodes = [Node(partial(Copy, stream, node), clock) for node in range(1, count + 1)]
     for who, what in steps:
         await step(nodes[who % count], *what)
     await all_heard(nodes)

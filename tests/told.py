@@ -6,7 +6,6 @@ In: which gate does what, tells, hears, is killed. Out: what each knows. Never: 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pyroaring import BitMap
@@ -37,6 +36,19 @@ FAR = 2_000_000_000
 """Seconds since 1970."""
 
 
+class Clock:
+    """All gates' watches: whole seconds, as what is said of people has them."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_a_second(self) -> None:
+        self.now += 1
+
+
 class Stream:
     """What all were told, in order: the shared log."""
 
@@ -48,7 +60,7 @@ class Stream:
 class Copy(SqliteStore):
     """A gate's own copy and its way to the log; nobody else's records."""
 
-    shared = True
+    shared, abreast = True, True
 
     def __init__(self, stream: Stream, node: int) -> None:
         super().__init__(None)
@@ -68,14 +80,11 @@ class Copy(SqliteStore):
     async def hear(self) -> list[Told]:
         return [one for one in self.stream.told if one.place > self.heard][: self.hears_max]
 
-    def hearing(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
 
 class Node:
     """``opened``: its store, as it is after a start, from nothing but its journal."""
 
-    def __init__(self, opened: Callable[[], Any], clock: Callable[[], float]) -> None:
+    def __init__(self, opened: Callable[[], Any], clock: Clock) -> None:
         self._opened, self.now = opened, clock
         self.disk = MemoryDisk()
         self._done: list[Change] = []

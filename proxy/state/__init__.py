@@ -12,6 +12,7 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
     erased.py  who was forgotten, by a keyed hash           told.py        requests that must not be dealt with twice
     sqlite.py  the embedded engine                          checkpoint.py  writes its file
     valkey.py  the shared engine                            merging.py     what one node can vouch for, put back into a record
+    words.py   what was said, on its way into its records
     servers.py which server has which part of the records   connection.py  one connection to a server
     functions.py  what the server does with them
     leases.py  rates and binds over many nodes              portions.py    limits without recipient over many nodes
@@ -151,6 +152,9 @@ class EmbeddedStore(Store, Protocol):
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Replay's way in: applies a change to one record, no version asked."""
+
+    def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
+        """``update`` for what was said of a person and is done again wherever it is heard: a shared store's record gets it, too."""
 
     def held(self, key: int) -> bytes:
         """A record as it is now, for callers that change it at once."""

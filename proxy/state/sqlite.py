@@ -187,6 +187,10 @@ class SqliteStore:
         if after is not before:
             self.hold(key, after)
 
+    def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
+        """There is no other record of this person than this one."""
+        self.update(key, change)
+
     def held(self, key: int) -> bytes:
         """A record as it is now, for callers that change it with ``hold`` at once."""
         return self._table.get(key) or EMPTY

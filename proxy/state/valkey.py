@@ -7,7 +7,8 @@ number in Valkey (keys are made of a keyed hash), a second try inside ``load`` o
     PREFIX{tag}:node:N         who is node N at the moment          (tags: servers.py; what Valkey does with them: functions.py)
 
 The copy is the embedded store, all of it: this node's journal makes it safe, replay and checkpoints bring it back. What is no record (lists,
-orders, cases, the mailbox, aggregates) is in it alone. A record is written to the copy as soon as Valkey has taken it.
+orders, cases, the mailbox, aggregates) is in it alone. A record is written to the copy as soon as Valkey has taken it. What was said of a
+person and comes from a journal or from the log (``say``) is done to the copy, and then to Valkey's record, by every node that hears it.
 
 **Out of reach** is one part or all: a call was overdue or refused. Nothing waits then: ``load`` gives the copy's records with versions below
 0, ``swap`` takes those. What was under way is judged again on the copy. When a part is reached again, what this node has noted since a
@@ -20,11 +21,11 @@ The bound that remains: while nodes cannot ask, each counts only what it knows, 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,6 +44,7 @@ from proxy.state.record import EMPTY, REPLY_S
 from proxy.state.servers import Servers, settled
 from proxy.state.sharedlog import NODES, Letter, Place, SharedLog, Told, spelt
 from proxy.state.sqlite import SqliteStore
+from proxy.state.words import Words
 
 log = structlog.get_logger()
 
@@ -106,6 +108,9 @@ class ValkeyStore(SqliteStore):
         """Persons whose records may lack something."""
         self._pushing: set[int] = set()
         """... and are getting it at this moment."""
+        self._words = Words()
+        self._worded: dict[int, int] = {}
+        """Persons of whom something was to be said when their record was loaded, with the newest that it says."""
         self._begun = int(now())
         self._since = [int(now() - START_S)] * parts
         """Since when this node's copy decides about its own, by part."""
@@ -116,7 +121,10 @@ class ValkeyStore(SqliteStore):
         before = self._meta.get("heard", "0-0").split("-")
         self.heard: Place = (int(before[0]), int(before[1]))
         """How far the log was read; with the checkpoint it is kept."""
-        self._hearing = self._reaches_back = False
+        self._reaches_back = False
+        self.abreast = True
+        """Whether this node has heard all that others told: until then it puts nothing back that they may have taken back. Says who hears
+        the log for it."""
         self.orders.numbered = self.consented.numbered = Numbering(NODES, node)
         self._tasks: list[asyncio.Task[None]] = []
         self._owing = asyncio.Event()
@@ -215,13 +223,13 @@ class ValkeyStore(SqliteStore):
     @property
     def owed(self) -> int:  # type: ignore[override]
         """Persons, and parts, whose records may lack something that this node knows."""
-        return len(self._owed) + len(self._pushing) + len(self._walking)
+        return len(self._owed) + len(self._pushing) + len(self._walking) + len(self._words)
 
     # -- the store
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         found, cut_off = await self._fetch(tuple(keys))
-        if self._owed or self._walking or self._pushing:
+        if self._owed or self._walking or self._pushing or self._words:
             self._mend(found)
         for key in cut_off:
             version, data = self.load_now((key,))[key]
@@ -254,11 +262,14 @@ class ValkeyStore(SqliteStore):
     async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
         done = await self._exchange(items)
         hold = super().hold
-        amid = self._owed or self._pushing
+        amid = self._owed or self._pushing or self._words
         for (key, version, data), taken in zip(items, done, strict=True):
             if taken and version >= 0:
-                if amid and (key in self._owed or key in self._pushing):  # somebody told the copy something meanwhile
-                    data = with_words(data, self.held(key), self._since[self._name(key)[1]])
+                if amid:  # somebody may have told the copy something meanwhile
+                    if key in self._owed or key in self._pushing:
+                        data = with_words(data, self.held(key), self._since[self._name(key)[1]])
+                    self._words.done(key, self._worded.pop(key, 0))
+                    data = self._words.said(key, data)
                 hold(key, data)
         return done
 
@@ -306,8 +317,18 @@ class ValkeyStore(SqliteStore):
     def hold(self, key: int, data: bytes) -> None:
         """Changes the copy; what of it this node vouches for reaches the store afterwards."""
         super().hold(key, data)
-        if self._tasks and not self._hearing:  # before, all are walked through anyway
+        if self._tasks:  # before, all are walked through anyway
             self._owe(key)
+
+    def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
+        """Changes the copy, and the store's record as soon as that can be."""
+        before = self.held(key)
+        after = change(before)
+        if after is not before:
+            super().hold(key, after)
+        if (over := self._words.add(key, change)) is not None:
+            self._owed.add(over)
+        self._owing.set()
 
     def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
         self._keep_s = max(keep_s, REPLY_S)
@@ -463,15 +484,6 @@ class ValkeyStore(SqliteStore):
         """These are done with. StoreDown."""
         await self._about_log(self._log.clear(upto))
 
-    @contextlib.contextmanager
-    def hearing(self) -> Iterator[None]:
-        """What is held amid this the store has already from whoever told it."""
-        self._hearing = True
-        try:
-            yield
-        finally:
-            self._hearing = False
-
     def _beside(self) -> dict[str, str]:
         return {"heard": spelt(self.heard)}
 
@@ -486,20 +498,27 @@ class ValkeyStore(SqliteStore):
         for key, (version, data) in found.items():
             part = self._name(key)[1]
             if key in self._owed or part in self._walking or key in self._pushing:
-                found[key] = version, merged(data, self.held(key), self.node, self._since[part], self._begun)
+                data = merged(data, self.held(key), self.node, self._since[part], self._begun)
+            if key in self._words:
+                data, self._worded[key] = self._words.said(key, data), self._words.last
+            found[key] = version, data
 
     async def _settle(self) -> None:
         """Mends records in the background, as soon as there is something to mend and somebody to tell."""
         while True:
             await self._owing.wait()
             try:
-                if any(self._servers.at[part] is not None for part in self._walking):
+                if not self.abreast:
+                    await asyncio.sleep(0.01)
+                elif any(self._servers.at[part] is not None for part in self._walking):
                     await self._walk()
-                elif self._owed and self._servers.up:
+                elif (self._owed or self._words) and self._servers.up:
                     await self._push(self._some_owed())
                 else:
                     if self._servers.up and self._meta.get("cut_off"):
                         self._note({"cut_off": ""})
+                    if not self._words:
+                        self._worded.clear()
                     self._owing.clear()
                     continue
             except Exception as error:  # whatever it is: the others must be told all the same
@@ -507,33 +526,43 @@ class ValkeyStore(SqliteStore):
             await asyncio.sleep(0.001 if self._servers.up else 0.05)
 
     def _some_owed(self) -> list[int]:
-        return [key for key, _ in zip(self._owed, range(OWED_BATCH), strict=False)]
+        return list(dict.fromkeys(islice(chain(self._owed, self._words), OWED_BATCH)))
 
     async def _push(self, keys: list[int]) -> None:
-        """One load and one swap. Also where nothing is missing: a swap that is still under way somewhere is then too late."""
-        self._owed.difference_update(keys)
-        self._pushing.update(keys)
+        """One load and one swap. Also where nothing is missing of what a copy holds: a swap that is still under way somewhere is then too
+        late."""
+        owed = self._owed.intersection(keys)
+        self._owed -= owed
+        self._pushing |= owed
         try:
             self._owed.update(await self._pushed(keys))
         except BaseException:
-            self._owed.update(keys)
+            self._owed.update(owed)
             raise
         finally:
             self._pushing.clear()
 
     async def _pushed(self, keys: list[int]) -> list[int]:
         """Persons who must be looked at again."""
-        found, again = await self._fetch(keys)
-        items, mine = [], {key: self.held(key) for key in found}
+        found, away = await self._fetch(keys)
+        again = [key for key in away if key in self._pushing]
+        items, mine, last = [], {}, self._words.last
         for key, (version, data) in found.items():
-            after = merged(data, mine[key], self.node, self._since[self._name(key)[1]], self._begun)
-            if version or after is not data:
+            after, mine[key] = data, self.held(key)
+            if key in self._pushing:
+                after = merged(data, mine[key], self.node, self._since[self._name(key)[1]], self._begun)
+            after = self._words.said(key, after)
+            if after is not data or (version and key in self._pushing):
                 items.append((key, version, after))
                 self.mended += after is not data
+            else:
+                self._words.done(key, last)
         for (key, _, data), taken in zip(items, await self._exchange(items), strict=True):
+            if taken:
+                self._words.done(key, last)
             if taken and self.held(key) == mine[key]:
                 super().hold(key, data)
-            else:
+            elif key in self._pushing:
                 again.append(key)
         return again
 

@@ -110,6 +110,30 @@ def test_what_is_told_while_the_store_is_away_is_told_to_the_others_when_it_is_b
     assert status(other, li) == SUPPRESSED
 
 
+def test_what_is_taken_back_while_the_store_is_away_stays_so_when_it_is_back(house: House, numbers: Iterator[int]) -> None:
+    one, other = house.gates
+    li, wang = people(numbers, 2)
+    for person in (li, wang):
+        tell(one, "suppress", "add", "--to", person)
+        soon(other, person, SUPPRESSED)
+    cut_off(house)
+    for person, gate in ((li, one), (wang, other)):
+        tell(gate, "suppress", "remove", "--to", person, "--scope", "all")
+        assert status(gate, person) == ESME_ROK
+    one.signal(signal.SIGKILL)
+    one.wait()
+    house.server.start()
+    one.start()
+    together_again(house)
+    for gate in house.gates:
+        soon(gate, li, ESME_ROK)
+        soon(gate, wang, ESME_ROK)
+    until(lambda: all(gate.metric("gate106_store_owed") == 0 for gate in house.gates), "all told again", 20)
+    assert [status(gate, person) for gate in house.gates for person in (li, wang)] == [ESME_ROK] * 4
+    cut_off(house)
+    assert [status(gate, person) for gate in house.gates for person in (li, wang)] == [ESME_ROK] * 4
+
+
 def test_a_stop_at_one_gate_stops_all_and_may_be_lifted_at_any(house: House, numbers: Iterator[int]) -> None:
     one, other = house.gates
     (li,) = people(numbers, 1)
@@ -219,13 +243,16 @@ def test_what_two_gates_are_told_at_the_same_time_ends_alike_at_both(house: Hous
         thread.join()
     until(lambda: all(gate.metric("gate106_store_untold_records") == 0 for gate in house.gates), "all told", 10)
 
-    def orders(gate: Gate) -> list[object]:
-        return list(json.loads(run("stop", "list", "--config", gate.config, "--json").stdout)["orders"])
+    def ordered(gate: Gate) -> list[int]:
+        found = json.loads(run("stop", "list", "--config", gate.config, "--json").stdout)["orders"]
+        return sorted(int(one["id"]) for one in found)
 
-    def numbered(gate: Gate) -> list[int]:
-        return sorted(int(str(one["id"])) for one in orders(gate))  # type: ignore[index]
-
-    until(lambda: numbered(house.gates[0]) == numbered(house.gates[1]), "the same orders", 10)
-    assert len(set(numbered(house.gates[0]))) == 6
+    one, other = house.gates
+    for gate, to in ((one, other), (other, one)):  # who knows of an order has heard all that stands before it in the log
+        tell(gate, "stop", "--province", "上海", "--for", "1h")
+        until(lambda gate=gate, to=to: ordered(gate) == ordered(to), "the same orders", 10)  # type: ignore[misc]
+    assert len(set(ordered(one))) == 8
+    until(lambda: all(gate.metric("gate106_store_owed") == 0 for gate in house.gates), "all told", 10)
+    together = status(one, li)
     cut_off(house)
-    assert status(house.gates[0], li) == status(house.gates[1], li)
+    assert [status(gate, li) for gate in house.gates] == [together] * 2

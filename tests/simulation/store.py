@@ -74,6 +74,9 @@ class SimStore:
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         self._put(key, change(self.records.get(key, (0, record.EMPTY))[1]))
 
+    def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
+        self.update(key, change)
+
     def _put(self, key: int, data: bytes) -> None:
         self.versions += 1
         self.records[key] = (self.versions, data)
