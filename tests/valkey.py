@@ -66,19 +66,26 @@ class Valkey:
 
     def start(self) -> None:
         self.process = subprocess.Popen(self._words(), stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        self._launched()
         deadline = time.monotonic() + 20
         while self.cli("ping") != "PONG":
             assert self.process.poll() is None, "valkey-server did not start"
             assert time.monotonic() < deadline, "valkey-server does not answer"
             time.sleep(0.02)
 
+    def _launched(self) -> None:
+        """It is a process, and does not answer yet."""
+
+    def _inside(self) -> list[str]:
+        """In front of a command that is to be done where the server is."""
+        return []
+
     def cli(self, *words: str) -> str:
         program = path_of("valkey-cli")
         assert program is not None
         tls = ["--tls", "--cacert", str(self.ca)] if self.tls else []
-        done = subprocess.run(
-            [program, "-p", str(self.port), *tls, *words], capture_output=True, text=True, check=False, timeout=20
-        )
+        command = [*self._inside(), program, "-p", str(self.port), *tls, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
         return done.stdout.strip()
 
     def signal(self, number: int) -> None:

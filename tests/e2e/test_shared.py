@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.e2e.gate import SHANGHAI, Gate, provider
 from tests.e2e.pdus import ESME_ROK
 from tests.e2e.raw import Raw
 from tests.needs import needs
-from tests.valkey import SECRET, Cluster, Valkey
+from tests.valkey import SECRET, Valkey
 
 pytestmark = needs("valkey")
 CAP = 3
@@ -38,15 +38,26 @@ class House(NamedTuple):
     gates: list[Gate]
 
 
+class Reached(Protocol):
+    """A store, as a gate is told of it."""
+
+    @property
+    def url(self) -> str: ...
+
+
 def gate_on(
-    folder: Path, node: int, carrier: Carrier, server: Valkey | Cluster, rules: str = RULES, links: object = 4, **shared: object
+    folder: Path, node: int, carrier: Carrier, server: Reached, rules: str = RULES, links: object = 4, **shared: object
 ) -> Gate:
     """``links``: of the carrier's account, over all gates: one for each at least."""
     folder.mkdir()
     gate = Gate(
         folder,
         carrier.port,
-        [provider("jia", "1069001", category="marketing", window=500, binds=8), provider("yi", "1069002")],
+        [
+            provider("jia", "1069001", category="marketing", window=500, binds=8),
+            provider("yi", "1069002"),
+            provider("bing", "1069003"),
+        ],
         node=node,
         carrier={"links": links},
         store=server.url,

@@ -1,0 +1,231 @@
+"""The cable between one gate and the store is pulled out, or the way to the store is slow: what each rule does, and that nothing is lost."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from queue import Queue
+from typing import NamedTuple
+
+import pytest
+
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import BEIJING, Gate, run
+from tests.e2e.networks import Apart, network
+from tests.e2e.pdus import ESME_RMSGQFUL, ESME_ROK
+from tests.e2e.raw import Raw
+from tests.e2e.sockets import Server, hang_up
+from tests.e2e.test_shared import CAP, Reached, gate_on, people, send_all
+from tests.e2e.waiting import until
+from tests.needs import needs
+from tests.valkey import Valkey
+
+pytestmark = [needs("valkey"), needs("iproute2")]
+DEADLINE_S, SLOW_S = 0.5, 1.0
+MANY = 60
+REGION_BAN, RECIPIENT_CAP, SUPPRESSED, STOPPED = 0x400, 0x410, 0x420, 0x473
+RULES = f"""\
+rules:
+  - {{id: ban, when: {{province: 北京}}, then: reject, reason: region-ban}}
+  - {{id: refused, when: {{category: marketing, suppressed: true}}, then: reject, reason: suppressed}}
+  - id: local
+    when: {{provider: jia}}
+    limit: {{count: {CAP}, per: day, key: [recipient]}}
+    then: reject
+    reason: recipient-cap
+  - id: careful
+    when: {{provider: yi}}
+    limit: {{count: 1, per: day, key: [recipient]}}
+    then: reject
+    reason: recipient-cap
+    on_store_failure: defer
+  - id: generous
+    when: {{provider: bing}}
+    limit: {{count: 1, per: day, key: [recipient]}}
+    then: reject
+    reason: recipient-cap
+    on_store_failure: allow
+"""
+PORTS = {"jia": "1069001", "yi": "1069002", "bing": "1069003"}
+
+
+class House(NamedTuple):
+    server: Apart
+    gates: list[Gate]
+    carriers: list[Carrier]
+    """Each gate's own, so that one knows to which a reply goes."""
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs root, and networks of its own (unshare)")
+    with network(), ExitStack() as after:
+        server = Apart(tmp_path / "valkey", 2)
+        after.callback(server.kill)
+        carriers, gates = [Carrier(), Carrier()], []
+        for node, (carrier, cable) in enumerate(zip(carriers, server.cables, strict=True), 1):
+            after.callback(carrier.stop)
+            gates.append(gate_on(tmp_path / f"node-{node}", node, carrier, cable, RULES, deadline_s=DEADLINE_S))
+            gates[-1].start()
+            after.callback(gates[-1].stop)
+        yield House(server, gates, carriers)
+
+
+def send(gate: Gate, who: str, *recipients: str) -> list[int]:
+    """One submit to each, one after the other."""
+    with Raw(gate.port) as client:
+        client.bind(who)
+        return [client.submit(PORTS[who], recipient).status for recipient in recipients]
+
+
+def allowed(gate: Gate, recipients: list[str]) -> Counter[str]:
+    """One submit to each, all at once."""
+    told: Counter[str] = Counter()
+    with Raw(gate.port) as client:
+        client.bind("jia")
+        send_all(client, recipients, told)
+    return +told
+
+
+def up(gate: Gate) -> bool:
+    return gate.metric("gate106_store_up") == 1
+
+
+def tell(gate: Gate, *words: str) -> None:
+    done = run(*words, "--config", gate.config, "--why", "a test")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_gate_whose_cable_is_pulled_out_goes_by_its_rules_and_loses_nothing(house: House, numbers: Iterator[int]) -> None:
+    one, other = house.gates
+    cable = house.server.cables[1]
+    recipients = people(numbers, MANY)
+    li, wang, zhao, qian, sun = people(numbers, 5)
+    assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
+    assert allowed(other, recipients) == dict.fromkeys(recipients, 1)
+    tell(one, "suppress", "add", "--to", wang)
+    until(lambda: send(other, "jia", wang) == [SUPPRESSED], "told", 10)
+    assert send(other, "yi", li) == send(other, "bing", li) == send(one, "jia", sun) == [ESME_ROK]
+
+    cable.pull_out()
+    begun = time.monotonic()
+    assert allowed(other, recipients * 2) == dict.fromkeys(recipients, 1), "what it had seen of them counts"
+    waited_s = time.monotonic() - begun
+    print(f"\nthe first answers, for {2 * MANY} at once, took {waited_s:.2f} s of {2 * DEADLINE_S:.2f} s and the machine's own")
+    assert waited_s < 10 * DEADLINE_S, "a deadline for all of them, not for each"
+    assert not up(other)
+    assert up(one)
+    begun = time.monotonic()
+    assert send(other, "yi", li, zhao) == [ESME_RMSGQFUL] * 2
+    assert send(other, "bing", li, zhao, zhao) == [ESME_ROK] * 3
+    assert send(other, "jia", BEIJING.format(next(numbers)), wang) == [REGION_BAN, SUPPRESSED]
+    assert time.monotonic() - begun < 8 * DEADLINE_S, "who knows that the store is away does not wait for it"
+    house.carriers[1].reply(sun, PORTS["jia"], b"TD")
+    until(lambda: send(other, "jia", sun) == [SUPPRESSED], "refused where it is known", 10)
+    tell(other, "suppress", "remove", "--to", wang, "--scope", "all")
+    tell(other, "suppress", "add", "--to", qian)
+    tell(one, "stop", "--province", "广东", "--for", "1h")
+    assert send(one, "jia", wang, qian, qian) == [SUPPRESSED, ESME_ROK, ESME_ROK], "the others cannot know"
+    assert send(one, "jia", *recipients[:4]) == [ESME_ROK] * 4, "nor of what was sent there"
+
+    cable.plug_in()
+    begun = time.monotonic()
+    until(lambda: up(other), "the store in reach", 20)
+    print(f"in reach again after {time.monotonic() - begun:.2f} s")
+    until(lambda: all(gate.metric("gate106_store_owed") == 0 for gate in house.gates), "all counted", 20)
+    until(lambda: all(gate.metric("gate106_store_untold_records") == 0 for gate in house.gates), "all told", 20)
+    for gate in house.gates:
+        until(lambda gate=gate: send(gate, "jia", sun, qian) == [SUPPRESSED] * 2, "refused at both", 10)  # type: ignore[misc]
+        until(lambda gate=gate: send(gate, "jia", "13800200500") == [STOPPED], "stopped at both", 10)  # type: ignore[misc]
+    assert send(one, "jia", wang) == send(other, "jia", wang) == [ESME_ROK], "taken back"
+    assert send(one, "bing", zhao) == [RECIPIENT_CAP], "what was let through counts"
+    assert send(one, "yi", li, zhao) == [RECIPIENT_CAP, ESME_ROK]
+    assert allowed(one, recipients) == {}
+    sent = Counter(seen.fields.destination for carrier in house.carriers for seen in carrier.seen)
+    assert [sent[one] for one in recipients] == [CAP + 1] * 4 + [CAP] * (MANY - 4), "what a cap allows, once from each side"
+
+
+class Slow(Server):
+    """A way to the store on which every answer comes so much later."""
+
+    def __init__(self, to_port: int) -> None:
+        super().__init__()
+        self._to_port, self.late_s = to_port, 0.0
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"valkey://127.0.0.1:{self.port}/0"
+
+    def serve(self, connection: socket.socket) -> None:
+        onward = self.keep(socket.create_connection(("127.0.0.1", self._to_port)))
+        under_way: Queue[tuple[float, bytes]] = Queue()
+        self.spawn(self._questions, connection, onward)
+        self.spawn(self._arrive, under_way, connection)
+        with suppress(OSError):
+            while data := onward.recv(1 << 20):
+                under_way.put((time.monotonic() + self.late_s, data))
+        under_way.put((0.0, b""))
+
+    @staticmethod
+    def _questions(connection: socket.socket, onward: socket.socket) -> None:
+        with suppress(OSError):
+            while data := connection.recv(1 << 20):
+                onward.sendall(data)
+        hang_up(onward)
+
+    @staticmethod
+    def _arrive(under_way: Queue[tuple[float, bytes]], connection: socket.socket) -> None:
+        with suppress(OSError):
+            while (one := under_way.get())[1]:
+                time.sleep(max(0.0, one[0] - time.monotonic()))  # which is what this is about
+                connection.sendall(one[1])
+        hang_up(connection)
+
+
+def test_a_way_that_is_slow_costs_time_and_one_that_is_too_slow_is_given_up(tmp_path: Path, numbers: Iterator[int]) -> None:
+    with ExitStack() as after:
+        server = Valkey(tmp_path / "valkey")
+        after.callback(server.kill)
+        carrier = Carrier()
+        after.callback(carrier.stop)
+        slow = Slow(server.port)
+        after.callback(slow.stop)
+        ways: tuple[Reached, Reached] = (server, slow)
+        gates = []
+        for node, way in enumerate(ways, 1):
+            gates.append(gate_on(tmp_path / f"node-{node}", node, carrier, way, RULES, deadline_s=SLOW_S))
+            gates[-1].start()
+            after.callback(gates[-1].stop)
+        one, other = gates
+        recipients = people(numbers, MANY)
+
+        slow.late_s = SLOW_S / 10
+        begun = time.monotonic()
+        assert allowed(other, recipients) == dict.fromkeys(recipients, 1)
+        waited_s = time.monotonic() - begun
+        print(f"\n{MANY} persons at once took {waited_s:.2f} s, with {slow.late_s:.2f} s for an answer")
+        assert waited_s < MANY * slow.late_s, "not for each"
+        assert up(other)
+        assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
+        assert send(other, "jia", recipients[0], recipients[0]) == [ESME_ROK, RECIPIENT_CAP], "counted together all the while"
+
+        slow.late_s = 2 * SLOW_S
+        begun = time.monotonic()
+        assert allowed(other, recipients[1:] * 2) == dict.fromkeys(recipients[1:], CAP - 1), "it knows of its own ones"
+        waited_s = time.monotonic() - begun
+        print(f"with {slow.late_s:.2f} s for an answer it took {waited_s:.2f} s; the deadline is {SLOW_S:.2f} s")
+        assert waited_s < 5 * SLOW_S, "a deadline for all of them, not for each"
+        assert not up(other)
+        assert send(other, "yi", recipients[0]) == [ESME_RMSGQFUL]
+
+        slow.late_s = 0.0
+        until(lambda: up(other), "the store in reach", 20)
+        until(lambda: other.metric("gate106_store_owed") == 0, "all counted", 20)
+        assert allowed(one, recipients) == {}
