@@ -8,6 +8,7 @@ mailbox are exact at ``counted_from`` and only what is written later is applied 
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,7 +17,8 @@ from proxy import consents as consents_of
 from proxy import listing
 from proxy.changes import Effect
 from proxy.consents import beside_changed, person_changed
-from proxy.desk import cased, consents, entries, grounds, heard, mail, operated, penalized, shares, told
+from proxy.desk import cased, consents, entries, grounds, heard, mail, operated, penalized, shares
+from proxy.desk import told as told_of
 from proxy.desk.journal import JournalNewer, Record
 from proxy.listing import Listings
 from proxy.message import EntryState, hash32
@@ -36,6 +38,10 @@ SHARED = frozenset({
 """What gates that share a store tell each other: what people said, and what was ordered, listed and agreed to."""
 PERSONAL = frozenset({entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.REFUSED_SAID})
 """What is about one person, and changes their record."""
+
+
+class NotUnderstood(ValueError):
+    """Another gate, of a newer version, told something that this one has no word for."""
 
 
 @dataclass(slots=True)
@@ -130,7 +136,10 @@ def _learnt(store: EmbeddedStore, item: Record, done: Replayed) -> bool:
     if item.kind == entries.IDS:
         done.learnt.append(entries.unpack_ids(item.body))
     elif item.kind == entries.HEARD:
-        done.heard = apply_heard(store, heard.unpack_heard(item.body), done.listings)
+        told = heard.unpack_heard(item.body)
+        done.heard = told.place
+        with contextlib.suppress(NotUnderstood):  # as it was when it came
+            apply_heard(store, told, done.listings)
     else:
         return apply_person(store, item) or apply_operated(store, item, done.listings)
     return True
@@ -162,15 +171,21 @@ def apply_person(store: EmbeddedStore, item: Record) -> bool:
     return True
 
 
-def apply_heard(store: EmbeddedStore, said: heard.Heard, listings: Listings) -> tuple[int, int]:
-    """What another gate wrote: of the same effect here, but in a numbering of its own. Where the log is read on."""
+def apply_heard(store: EmbeddedStore, said: heard.Heard, listings: Listings) -> None:
+    """What another gate wrote: of the same effect here, but in a numbering of its own. NotUnderstood, before anything is changed."""
     inner, theirs = Record(said.sequence, said.kind, said.body), listings.of(said.node)
     if said.kind == entries.START:
         theirs.abandon()
+    elif said.kind not in SHARED:
+        raise NotUnderstood(f"kind {said.kind}")
     else:
-        with contextlib.suppress(listing.NotWhole, consents_of.NotWhole):  # it was told so when it came, and went on without it
-            _ = apply_person(store, inner) or apply_operated(store, inner, theirs)
-    return said.place
+        try:
+            with contextlib.suppress(
+                listing.NotWhole, consents_of.NotWhole
+            ):  # it was told so when it came, and went on without it
+                _ = apply_person(store, inner) or apply_operated(store, inner, theirs)
+        except (LookupError, TypeError, struct.error, UnicodeError) as error:
+            raise NotUnderstood(f"kind {said.kind}: {error!r}") from error
 
 
 def apply_operated(store: EmbeddedStore, item: Record, listings: Listings) -> bool:
@@ -189,7 +204,7 @@ def apply_operated(store: EmbeddedStore, item: Record, listings: Listings) -> bo
     elif item.kind == entries.LISTING_DONE:
         listings.done(body)
     elif item.kind == entries.TOLD:
-        store.told.put(told.unpack_told(body).key, body)
+        store.told.put(told_of.unpack_told(body).key, body)
     elif not listings.consents.read(item.sequence, item.kind, body) and not _papers(store, item):
         return item.kind == entries.OPERATED
     return True

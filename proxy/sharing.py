@@ -27,7 +27,7 @@ from proxy.desk.consents import unpack_event
 from proxy.desk.heard import Heard, pack_heard
 from proxy.desk.journal import Journal, JournalDown, Record
 from proxy.listing import Listings
-from proxy.replay import PERSONAL, SHARED, apply_heard, apply_person
+from proxy.replay import PERSONAL, SHARED, NotUnderstood, apply_heard, apply_person
 from proxy.state import EmbeddedStore
 from proxy.state.connection import StoreRefused
 from proxy.state.sharedlog import HEAR_MAX, Missed, Place, Told
@@ -91,6 +91,8 @@ class Sharing:
         self._asked = False
         """Whether it is known, on this connection, what the log has of ours."""
         self._overflown = False
+        self._newer: dict[int, int] = {}
+        """By gate, how much of what it told was not understood."""
         self._heard_s: float | None = None
         self._amid_from = max(1, store.position.open_from) if listings.amid else None
         self._amid_s = self._begun_s = monotonic()
@@ -146,6 +148,10 @@ class Sharing:
         found = [f"shared log: {self.problem}"] if self.problem else []
         if self._overflown:
             found.append(f"shared log: more than {WAITING_MAX:,} records wait: when the store is back, restart this gate")
+        found += [
+            f"shared log: node {node} has told {count} things that this gate does not know: it is of a newer version; use that here, too"
+            for node, count in sorted(self._newer.items())
+        ]
         if self.stale:
             found.append(f"shared log: nothing heard for {self._stale_s:g} s: marketing is deferred")
         return found
@@ -238,12 +244,8 @@ class Sharing:
                 self._amid_from = first
         fresh = frozenset(new)
         for index, record in enumerate(heard):
-            if index not in fresh and record.kind not in PERSONAL:
-                continue
-            try:
-                await self._obey(record)
-            except ValueError as error:  # the others go on without it, too
-                log.error("what another gate told cannot be obeyed", node=record.node, kind=record.kind, why=str(error))
+            if index in fresh or record.kind in PERSONAL:
+                await self._try(record)
         if new:
             self._keep_place(kinds)
         for one in told:
@@ -254,6 +256,21 @@ class Sharing:
             self._store.heard = told[-1].place
         if new:
             self._heard(frozenset(kinds))
+
+    async def _try(self, record: Heard) -> None:
+        """Obeys, or says why not: the others go on without it, too, and what cannot be done now cannot be done later."""
+        try:
+            await self._obey(record)
+        except NotUnderstood as error:
+            self._strange(record, str(error))
+        except Exception as error:
+            log.error("what another gate told cannot be obeyed", node=record.node, kind=record.kind, exc_info=error)
+
+    def _strange(self, record: Heard, what: str) -> None:
+        """Told by a gate of a newer version."""
+        if record.node not in self._newer:
+            log.error("another gate tells what this version does not know: use it here, too", node=record.node, what=what)
+        self._newer[record.node] = self._newer.get(record.node, 0) + 1
 
     async def _obey(self, record: Heard) -> None:
         theirs = self._listings.of(record.node)

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.message import OptOut
+from proxy.desk import entries, operated
+from proxy.message import OptOut, Order
+from proxy.replay import SHARED
 from tests.told import PEOPLE, Clock, Copy, Node, Stream
 
 SCOPES = (("all", ""), ("port", "1069001"), ("category", "marketing"), ("advertiser", "0123456789ab"))
+LATER_KIND = 254
 people, places = st.sampled_from(PEOPLE), st.integers(0, 3)
 PERSONS = st.one_of(
     st.tuples(st.just("add"), people, st.sampled_from(SCOPES)),
@@ -146,6 +149,26 @@ def test_of_two_who_look_at_the_same_consents_the_later_word_in_the_log_stands()
     for tells, stands in (([(0, TELLS), (1, TELLS)], "withdrawn"), ([(1, TELLS), (0, TELLS)], "accepted")):
         nodes = asyncio.run(story(2, agreed + said + tells))
         assert [node.knows()["consents"][0][0].state for node in nodes] == [stands, stands]
+
+
+def test_what_a_newer_gate_tells_in_words_of_its_own_is_said_so_and_everything_else_is_done(monkeypatch):
+    monkeypatch.setattr("proxy.sharing.log.error", lambda *_, **__: None)
+
+    async def meets() -> Node:
+        newer, older = nodes = await story(2, [])
+        newer.write(LATER_KIND, b"what nobody here knows")
+        body = operated.pack_order(newer.now(), Order(257, "stop", (), 0.0, 9e9, "li", "x"))
+        newer.write(entries.ORDERED, body[:32] + bytes((LATER_KIND,)) + body[33:])  # a kind of order
+        newer.order()
+        await all_heard(nodes)
+        return older
+
+    monkeypatch.setattr("proxy.sharing.SHARED", SHARED | {LATER_KIND})
+    older = asyncio.run(meets())
+    assert len(older.store.orders.held) == 1
+    assert any("node 1 has told 2 things that this gate does not know" in note for note in older.sharing.notes())
+    older.kill()
+    assert len(older.store.orders.held) == 1
 
 
 @settings(max_examples=200)

@@ -12,6 +12,7 @@ that order.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ from proxy.long import INHERIT_S
 from proxy.message import GATE_REASONS, Message, Take
 from proxy.officer import officer_changed, take_off
 from proxy.replay import (
+    NotUnderstood,
     Replayed,
     apply_answer,
     apply_heard,
@@ -373,7 +375,8 @@ class Rerun:
             kind = item.kind
             if kind == entries.HEARD:  # of another gate
                 said = unpack_heard(body)
-                apply_heard(self.store, said, self._listings)
+                with contextlib.suppress(NotUnderstood):  # as it was when it came
+                    apply_heard(self.store, said, self._listings)
                 kind, body = said.kind, said.body
             else:
                 apply_operated(self.store, item, self._listings)
