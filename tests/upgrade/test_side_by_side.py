@@ -1,0 +1,185 @@
+"""A gate of an earlier version and today's on one store: each counts what the other sent and obeys what it was told, and one takes the
+other's place without a loss.
+
+The earlier gate is a real one, out of the repository's history: the last whose functions in the store were not today's.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import ROOT, START_S, Gate, _environment, provider, run
+from tests.e2e.pdus import ESME_RMSGQFUL, ESME_ROK
+from tests.e2e.raw import Raw
+from tests.e2e.test_post import arrive, delivered
+from tests.e2e.test_shared import CAP, at_once, people
+from tests.e2e.test_told import RULES as REFUSED
+from tests.e2e.test_told import STOPPED, SUPPRESSED, status
+from tests.e2e.waiting import until
+from tests.needs import needs
+from tests.valkey import SECRET, Valkey
+from tests.workers.roaming import Roaming
+
+pytestmark = needs("valkey")
+FUNCTIONS = "proxy/state/functions.py"
+CODE = ("proxy", "rules", "pyproject.toml")
+RULES = REFUSED + (
+    f"  - {{id: cap, when: {{category: marketing}}, limit: {{count: {CAP}, per: day, key: [recipient]}}, "
+    "then: reject, reason: recipient-cap}\n"
+)
+ROAMING = "1069002"
+
+
+def git(*words: str) -> bytes:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The code of an earlier gate."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("needs the repository with its history (git clone)")
+    if git("rev-parse", "--is-shallow-repository").strip() == b"true":
+        pytest.skip("needs the whole history (git fetch --unshallow)")
+    changed = git("log", "-1", "--format=%H", "--", FUNCTIONS).decode().strip()
+    folder = tmp_path_factory.mktemp("earlier")
+    with tarfile.open(fileobj=io.BytesIO(git("archive", f"{changed}^", *CODE))) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def gate_on(kind: type[Gate], folder: Path, node: int, carrier: Carrier, store: str) -> Gate:
+    folder.mkdir(exist_ok=True)
+    providers = [
+        provider("jia", "1069001", category="marketing", window=500, binds=8),
+        provider("yi", ROAMING, binds=8),
+    ]
+    shared = {"secret": SECRET.decode()}
+    gate = kind(folder, carrier.port, providers, node=node, carrier={"links": 4}, store=store, shared=shared)
+    gate.write_rules(RULES)
+    return gate
+
+
+class Earlier(Gate):
+    """The gate of that code."""
+
+    code = ROOT
+
+    def start(self, ready: bool = True, more: tuple[str, ...] = ()) -> Gate:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(self._words("serve", *more), stdout=log, stderr=log, cwd=self.code, env=self._env)
+        until(lambda: self._exited() or self._up(ready), lambda: f"the gate up: {self.said()}", START_S)
+        assert not self._exited(), self.said()
+        return self
+
+    @property
+    def _env(self) -> dict[str, str]:
+        return _environment() | {"PYTHONPATH": str(self.code)}
+
+    def _words(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "proxy", *words, "--config", str(self.config)]
+
+    def tell(self, *words: str) -> None:
+        """A command of the same version."""
+        done = subprocess.run(
+            self._words(*words), cwd=self.code, env=self._env, capture_output=True, text=True, check=False, timeout=START_S
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def stopping(gate: Gate) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        gate.stop()
+
+
+def tell(gate: Gate, *words: str) -> None:
+    words = (*words, "--why", "a test")
+    if isinstance(gate, Earlier):
+        gate.tell(*words)
+    else:
+        done = run(*words, "--config", gate.config)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def house(tmp_path: Path, earlier: Path) -> Iterator[tuple[Valkey, list[Carrier], Gate, Gate]]:
+    Earlier.code = earlier
+    with ExitStack() as after:
+        server = Valkey(tmp_path / "valkey")
+        after.callback(server.kill)
+        carriers, gates = [Carrier(), Carrier()], list[Gate]()
+        for node, (kind, carrier) in enumerate(zip((Earlier, Gate), carriers, strict=True), 1):
+            after.callback(carrier.stop)
+            gates.append(gate_on(kind, tmp_path / f"node-{node}", node, carrier, server.url))
+            gates[-1].start()
+            after.callback(gates[-1].stop)
+        then, today = gates
+        yield server, carriers, then, today
+
+
+def test_two_versions_count_together_and_tell_each_other_and_one_takes_the_others_place(
+    house: tuple[Valkey, list[Carrier], Gate, Gate],
+) -> None:
+    server, carriers, then, today = house
+    numbers = count(100)
+    assert server.cli("function", "list").count("library_name") == 2
+
+    many = people(numbers, 40)
+    assert at_once([then, today] * 2, many, 2) == dict.fromkeys(many, CAP)
+    li, wang, zhao = people(numbers, 3)
+    for teller, hearer, person in ((then, today, li), (today, then, wang)):
+        tell(teller, "suppress", "add", "--to", person)
+        until(lambda hearer=hearer, person=person: status(hearer, person) == SUPPRESSED, "refused at both", 10)  # type: ignore[misc]
+        tell(hearer, "suppress", "remove", "--to", person, "--scope", "all")
+        until(lambda teller=teller, person=person: status(teller, person) == ESME_ROK, "taken back at both", 10)  # type: ignore[misc]
+        tell(teller, "stop", "--province", "广东", "--for", "1h")
+        until(lambda hearer=hearer: status(hearer, "13800200500") == STOPPED, "stopped at both", 10)  # type: ignore[misc]
+        (order,) = json.loads(run("stop", "list", "--config", today.config, "--json").stdout)["orders"]
+        tell(hearer, "stop", "lift", str(order["id"]))
+        until(lambda teller=teller: status(teller, "13800200500") == ESME_ROK, "lifted at both", 10)  # type: ignore[misc]
+    tell(today, "suppress", "add", "--to", zhao)
+    for carrier, gate in zip(carriers, (today, then), strict=True):
+        with Raw(gate.port) as bound:
+            bound.bind("jia")
+            arrive(carrier, "hello", "hello again")
+            assert delivered(bound, 2) == ["hello", "hello again"], "of what came to the other"
+
+    clients = [Roaming("yi", ROAMING, [then.port, today.port], first * 1_000_000) for first in range(2)]
+    for client in clients:
+        client.start()
+    until(lambda: all(len(client.done) > 50 for client in clients), "traffic at the earlier one")
+    then.signal(signal.SIGTERM)
+    assert then.wait() == 0
+    so_far = [len(client.done) for client in clients]
+    until(lambda: all(len(one.done) > n + 50 for one, n in zip(clients, so_far, strict=True)), "traffic at today's")
+    then = gate_on(Gate, then.folder, 1, carriers[0], server.url)  # the same folder and number, brought up to date
+    with stopping(then.start()):
+        for client in clients:
+            client.finish()
+        assert [client.lost for client in clients] == [[], []]
+        assert set().union(*(client.statuses for client in clients)) <= {ESME_ROK, ESME_RMSGQFUL}
+        done = Counter(number for client in clients for number in client.done)
+        seen = [one.fields for carrier in carriers for one in carrier.seen]
+        sent = Counter(int(one.short_message) for one in seen if one.source == ROAMING)
+        assert sent == done == dict.fromkeys(done, 1)
+
+        assert at_once([then, today], many, 1) == {}
+        assert [status(gate, zhao) for gate in (then, today)] == [SUPPRESSED] * 2
+        assert not any("shared log" in note for gate in (then, today) for note in gate.notes())
