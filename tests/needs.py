@@ -40,7 +40,7 @@ PROGRAMS: dict[str, Program] = {
     "prometheus": Program(("prometheus", "promtool"), None, "apt-get install prometheus"),
     "alertmanager": Program(("prometheus-alertmanager", "amtool"), None, "apt-get install prometheus-alertmanager"),
     "wget": Program(("wget", "ip", "unshare"), None, "apt-get install wget iproute2"),
-    "iproute2": Program(("ip", "unshare", "nsenter"), None, "apt-get install iproute2 util-linux"),
+    "iproute2": Program(("ip", "unshare", "nsenter"), None, "apt-get install iproute2"),
     "gcc": Program(("gcc",), None, "apt-get install gcc libc6-dev && rm .venv/.installed && make install"),
     "valgrind": Program(("valgrind",), None, "apt-get install valgrind"),
     "valkey": Program(("valkey-server", "valkey-cli"), None, "apt-get install valkey-server"),

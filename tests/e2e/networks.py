@@ -25,11 +25,15 @@ START_S = 20.0
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def possible() -> bool:
+    """Whether this machine lets us make networks, and cables between them."""
+    words = ["unshare", "--net", str(path_of("ip")), "link", "add", "gate1", "type", "veth", "peer", "name", "store1"]
+    return not os.geteuid() and not subprocess.run(words, capture_output=True, check=False).returncode
+
+
 @contextmanager
 def network() -> Iterator[None]:
     """This thread, and whatever it starts, has a network of its own, of which it knows nothing but loopback. (Python 3.12 has os.unshare.)"""
-    if os.geteuid():
-        pytest.skip("needs root: a network of its own")
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
         _called(_libc.unshare(CLONE_NEWNET))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ import pytest
 
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, Gate, run
-from tests.e2e.networks import Apart, network
+from tests.e2e.networks import Apart, network, possible
 from tests.e2e.pdus import ESME_RMSGQFUL, ESME_ROK
 from tests.e2e.raw import Raw
 from tests.e2e.sockets import Server, hang_up
@@ -63,8 +62,8 @@ class House(NamedTuple):
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("needs root, and networks of its own (unshare)")
+    if not possible():
+        pytest.skip("needs root, and networks of its own with cables between them (unshare, veth)")
     with network(), ExitStack() as after:
         server = Apart(tmp_path / "valkey", 2)
         after.callback(server.kill)
