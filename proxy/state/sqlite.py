@@ -120,6 +120,7 @@ class SqliteStore:
         meta = self._meta
         self._table = table = Table(int(meta.get("mix", "0")))
         self._saved_groups = int(meta.get("groups", "0"))
+        table.make_room(groups=self._saved_groups)
         try:
             for _, data in self._file.rows("records"):
                 table.load_group(data)
@@ -154,6 +155,10 @@ class SqliteStore:
 
     def __len__(self) -> int:
         return len(self._table)
+
+    def expect(self, people: int) -> None:
+        """So many will come, to a store that knows nobody yet: it need not grow for each."""
+        self._table.make_room(records=people)
 
     # -- the store
 

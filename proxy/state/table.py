@@ -12,6 +12,7 @@ Whoever saves it saves *groups*: all records whose mixed keys end in the same bi
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterable, Iterator
 
@@ -213,18 +214,54 @@ class Table:
         """All records of a group, each behind its key and length; for ``load_group``."""
         return b"".join(self._buckets[number :: self._groups])
 
+    def make_room(self, groups: int = 0, records: int = 0) -> None:
+        """Before so many groups (a power of two), or records, come into a table that holds nothing: the buckets they need, so that none is
+        split."""
+        buckets = max(groups * _GROUP_BUCKETS, 1 << (records // _LOAD).bit_length() if records else 0)
+        if not self._count and buckets > len(self._buckets) and not buckets & buckets - 1:
+            self._buckets, self._mask, self._split = [b""] * buckets, buckets - 1, 0
+
     def load_group(self, data: bytes) -> None:
-        """Puts back what ``group`` gave, whatever groups there are now. ValueError when it is no such thing."""
-        at, end = 0, len(data)
+        """Puts back what ``group`` gave, whatever groups there are now. ValueError when it is no such thing.
+
+        Records of one bucket lie beside each other and mostly go into one that is empty: they are put there as they lie.
+        """
+        mix, mask, split = self._mix, self._mask, self._split
+        wide, at, end, last, begun, count = mask << 1 | 1, 0, len(data), -1, 0, 0
+        runs: dict[int, list[bytes]] = {}
         while at < end:
-            if end - at < _HEAD.size:
+            if end - at < 8:
                 raise ValueError("a group of records ends amid a key")
             (head,) = _head(data, at)
+            mixed = (head >> 24) * mix >> 20
+            index = mixed & mask
+            if index < split:
+                index = mixed & wide
+            if index != last:
+                if at:
+                    runs.setdefault(last, []).append(data[begun:at])
+                last, begun = index, at
             after = at + 8 + (head & 0xFFFFFF)
             if after > end or after == at + 8:
                 raise ValueError("a group of records ends amid a record")
-            self.put(head >> 24, data[at + 8 : after])
+            count += 1
             at = after
+        if data:
+            runs.setdefault(last, []).append(data[begun:])
+        self._take_runs(runs, count)
+
+    def _take_runs(self, runs: dict[int, list[bytes]], count: int) -> None:
+        """Records by bucket, ``count`` in all."""
+        buckets = self._buckets
+        if len(buckets) * _LOAD * 2 < self._count + count or any(buckets[index] for index in runs):
+            for data in itertools.chain.from_iterable(runs.values()):
+                for key, record in _records(data):
+                    self.put(key, record)
+            return
+        self._count += count
+        for index, lying in runs.items():
+            buckets[index] = lying[0] if len(lying) == 1 else b"".join(lying)
+            self.changed[index & self._groups - 1] = 1
 
     @property
     def buckets(self) -> int:
@@ -232,18 +269,21 @@ class Table:
 
     def bucket(self, index: int) -> Iterator[tuple[int, bytes]]:
         """(key, record) of one bucket, as it is now: for whoever walks the table in steps."""
-        bucket = self._buckets[index]
-        at, end = 0, len(bucket)
-        while at < end:
-            (head,) = _head(bucket, at)
-            after = at + 8 + (head & 0xFFFFFF)
-            yield head >> 24, bucket[at + 8 : after]
-            at = after
+        return _records(self._buckets[index])
 
     def items(self) -> Iterator[tuple[int, bytes]]:
         """All (key, record), in no order; the table must not change meanwhile."""
         for index in range(len(self._buckets)):
             yield from self.bucket(index)
+
+
+def _records(bucket: bytes) -> Iterator[tuple[int, bytes]]:
+    at, end = 0, len(bucket)
+    while at < end:
+        (head,) = _head(bucket, at)
+        after = at + 8 + (head & 0xFFFFFF)
+        yield head >> 24, bucket[at + 8 : after]
+        at = after
 
 
 def marked(marks: bytearray) -> Iterator[int]:

@@ -81,6 +81,56 @@ def test_groups_hold_everybody_once_and_make_the_same_table_again(people: dict[i
     assert [again.group(number) for number in range(again.groups)] == groups
 
 
+@pytest.mark.parametrize("count", [0, 1, 2_000, 40_000, 70_000])
+def test_a_table_that_made_room_beforehand_is_filled_bucket_by_bucket_and_goes_on_as_any_other(count: int):
+    draw = random.Random(count)
+    people = {draw.randrange(KEY_MAX): draw.randbytes(draw.randint(1, 40)) for _ in range(count)}
+    table = Table()
+    for key, data in people.items():
+        table.put(key, data)
+    table.regroup()
+    again = Table(table.mix)
+    again.make_room(groups=table.groups)
+    for number in range(table.groups):
+        again.load_group(table.group(number))
+    assert len(again) == len(people)
+    assert dict(again.items()) == people
+    assert again.get_all(people) == list(people.values())
+    again.regroup(table.groups)
+    assert [len(again.group(number)) for number in range(again.groups)] == [
+        len(table.group(number)) for number in range(table.groups)
+    ]
+    for key in list(people)[::2]:
+        people[key] = b"other"
+        again.put(key, b"other")
+    for key in range(count):
+        people[key] = b"new"
+        again.put(key, b"new")
+    assert dict(again.items()) == people
+    assert again.get_all(people) == list(people.values())
+
+
+def test_a_group_that_is_loaded_twice_counts_once():
+    table = Table()
+    for key in range(50_000):
+        table.put(key, b"x")
+    table.regroup()
+    again = Table(table.mix)
+    again.make_room(groups=table.groups)
+    for number in [*range(table.groups), 3, 3]:
+        again.load_group(table.group(number))
+    assert len(again) == 50_000
+    assert dict(again.items()) == dict(table.items())
+
+
+def test_a_table_that_holds_somebody_keeps_its_room():
+    table = Table()
+    table.put(106, b"x")
+    table.make_room(records=1_000_000)
+    assert table.get(106) == b"x"
+    assert table.buckets == Table().buckets
+
+
 def test_only_the_group_of_what_was_written_counts_as_changed_also_while_the_table_grows():
     table, draw = Table(), random.Random(7)
     people = [draw.randrange(KEY_MAX) for _ in range(30_000)]
