@@ -114,7 +114,7 @@ way-back: install
 
 # Rules and a long list changed under load: how long no answer came; fails beyond 20 ms. For a machine that does nothing else.
 reload: install
-	.venv/bin/python -m tests.soak.reload --rate $(RATE)
+	.venv/bin/python -m proxy.sim.reload --rate $(RATE)
 
 # Two hours; a table, and all samples in soak.json. Memory is judged from half an hour on.
 soak: RATE = 500

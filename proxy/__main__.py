@@ -21,6 +21,7 @@ from proxy.cli import as_json as tell_json
 from proxy.cli import (
     backtest,
     backup,
+    bench,
     binds,
     complaint,
     consent,
@@ -43,7 +44,6 @@ from proxy.cli import (
     stop,
     subject,
     suppress,
-    tell,
     trace,
     warn,
 )
@@ -103,6 +103,7 @@ explain.add_to(app)
 console.add_to(app)
 find.add_to(app)
 precheck.add_to(app)
+bench.add_to(app)
 
 CHINA = ZoneInfo("Asia/Shanghai")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -187,69 +188,6 @@ def schema() -> None:
     from proxy import policy
 
     typer.echo(json.dumps(policy.schema(), ensure_ascii=False, indent=2))
-
-
-@app.command(epilog="Example: gate106 bench --mix standard --seconds 60 --json > result.json")
-def bench(
-    mix: Annotated[str, typer.Option(help="repeated or standard.")] = "standard",
-    seconds: Annotated[float, typer.Option(min=2, max=3600)] = 10.0,
-    binds: Annotated[int, typer.Option(min=1, max=256)] = 8,
-    window: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
-    rate: Annotated[float, typer.Option(help="Messages per second; 0 = as fast as answers come.")] = 0.0,
-    rules: Annotated[int, typer.Option(help="Generate rules until there are so many; 0 = the shipped set.")] = 0,
-    recipients: Annotated[int, typer.Option(min=1, help="Different recipients.")] = 1_000_000,
-    baselines: Annotated[bool, typer.Option(help="Measure the two baseline relays in the same run.")] = True,
-    latency_rate: Annotated[float, typer.Option(help="Besides, own latency at this rate; 0 = do not.")] = 0.0,
-    memory: Annotated[bool, typer.Option(help="Only measure what one person with three entries costs in memory.")] = False,
-    sealed: Annotated[bool, typer.Option(help="Whether the gate's journal is sealed.")] = False,
-    store: Annotated[str, typer.Option(help="A shared store that runs already (valkey://…) instead of the gate's own.")] = "",
-    half_year: Annotated[
-        Path | None, typer.Option("--journal", help="Only make a journal at rest of half a year in this folder, and ask it.")
-    ] = None,
-    rows: Annotated[
-        int, typer.Option(min=10_000, max=1_000_000_000, help="Rows of it; 100 million are some 3.4 GB.")
-    ] = 2_000_000,
-    as_json: Json = False,
-) -> None:
-    """Measure the gate between a simulated carrier and a load generator, beside two relays without rules."""
-    from proxy.sim import bench as measure
-
-    if half_year is not None:
-        from proxy.sim import half_year as rest
-
-        try:
-            told = rest.measure(half_year, rows, lambda text: typer.echo(text, err=True))
-        except OSError as error:
-            fail(error)
-        tell(told, as_json, rest.as_text(told).splitlines())
-        return
-    if memory:
-        from proxy.sim.memory import bytes_a_person
-
-        found = {
-            "command": f"gate106 bench --memory --recipients {recipients}",
-            "bytes_a_person": round(bytes_a_person(recipients)),
-        }
-        typer.echo(json.dumps(found, indent=2) if as_json else f"{found['bytes_a_person']} bytes a person with 3 entries")
-        return
-    options = measure.Options(
-        mix=mix,
-        seconds=seconds,
-        binds=binds,
-        window=window,
-        rate=rate,
-        rules=rules,
-        recipients=recipients,
-        baselines=baselines,
-        latency_rate=latency_rate,
-        sealed=sealed,
-        store=store,
-    )
-    try:
-        result = measure.run(options)
-    except measure.BenchFailed as error:
-        fail(error)
-    typer.echo(json.dumps(result.as_dict(), ensure_ascii=False, indent=2) if as_json else result.as_text())
 
 
 @app.command("hash-password", epilog="Example: gate106 hash-password < password.txt")

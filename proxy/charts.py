@@ -11,6 +11,7 @@ from math import ceil, log10
 from typing import NamedTuple
 
 ROW, LABEL, BARS_WIDTH = 26, 178, 500
+WIDE_LABEL = 450
 NAME_CHARS = 26
 WIDTH, HEIGHT, LEFT, TICKS = 1000, 240, 64, 4
 HOURS_NAMED = 12
@@ -60,14 +61,17 @@ class Column(NamedTuple):
     lines: tuple[tuple[str, int], ...]  # (class, number), each a column of its own
 
 
-def bars(rows: Sequence[Bar], title: str) -> str:
-    """Horizontal bars, the longest as wide as there is room."""
+def bars(rows: Sequence[Bar], title: str, *, wide: bool = False) -> str:
+    """Horizontal bars, the longest as wide as there is room. ``wide``: over the whole page, with names of up to 66 characters."""
     most = max((sum(number for _, number in row.parts) for row in rows), default=0) or 1
-    room = BARS_WIDTH - LABEL - 110
+    whole, label, told = (WIDTH, WIDE_LABEL, 240) if wide else (BARS_WIDTH, LABEL, 110)
+    room = whole - label - told
     body = []
     for place, row in enumerate(rows):
-        y, x = place * ROW, float(LABEL)
-        body.append(f'<text class="name" x="{LABEL - 10}" y="{y + 17}">{escape(_short(row.name))}</text>')
+        y, x = place * ROW, float(label)
+        body.append(
+            f'<text class="name" x="{label - 10}" y="{y + 17}">{escape(_short(row.name, label * NAME_CHARS // LABEL))}</text>'
+        )
         for kind, number in row.parts:
             width = number / most * room
             if width:
@@ -76,11 +80,11 @@ def bars(rows: Sequence[Bar], title: str) -> str:
                 )
             x += max(width, 1 if number else 0)
         body.append(f'<text x="{x + 8:.1f}" y="{y + 17}">{escape(row.told)}</text>')
-    return _svg("".join(body), BARS_WIDTH, max(ROW, len(rows) * ROW), title)
+    return _svg("".join(body), whole, max(ROW, len(rows) * ROW), title)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= NAME_CHARS else name[: NAME_CHARS - 1] + "…"
+def _short(name: str, most: int) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def columns(rows: Sequence[Column], title: str) -> str:

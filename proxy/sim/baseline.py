@@ -4,7 +4,8 @@
     smpplib   the same, but every submit and answer is decoded and encoded by smpplib's PDU classes: what people run today
 
 In: ``python -m proxy.sim.baseline raw|smpplib --carrier PORT --window N``; prints its own port as a line of JSON, ends with SIGTERM.
-Out: traffic. Never: a verdict, a journal, a person's record.
+``--cert PEM``: providers come over TLS. Out: traffic; a receipt goes to any of the providers, and is answered at once. Never: a verdict, a
+journal, a person's record.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import asyncio
 import json
 import logging
 import signal
+import ssl
 import sys
 from collections import deque
 from typing import Any, cast
@@ -79,6 +81,10 @@ class Upstream(asyncio.Protocol):
             if command == pdus.SUBMIT_SM_RESP:
                 owner, number = pending.pop(sequence)
                 owner.answer(data[place : place + length], number)
+            elif command == pdus.DELIVER_SM:
+                self.relay.deliver(data[place : place + length])
+                self._out += (_ACK, data[place + 12 : place + 16], b"\0")
+                self.relay.has_output(self)
             elif command & pdus.RESPONSE and not self.bound.done():
                 self.bound.set_result(None)
             place += length
@@ -97,9 +103,11 @@ class Downstream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self.relay.providers.append(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
+        self.relay.providers.remove(self)
 
     def answer(self, data: bytes, number: bytes) -> None:
         if self.relay.rewrite is None:
@@ -141,6 +149,8 @@ class Relay:
         self.window = window
         self.rewrite = rewrite_by_smpplib if kind == "smpplib" else None
         self.links: list[Upstream] = []
+        self.providers: list[Downstream] = []
+        self._delivered = 0
         self._queue: deque[tuple[bytes, Downstream, bytes]] = deque()
         self._dirty: dict[Upstream | Downstream, None] = {}
 
@@ -155,6 +165,13 @@ class Relay:
             self._queue.append((data, owner, number))
         else:
             owner.answer(pdus.pdu(pdus.SUBMIT_SM_RESP, 0x14, 0), number)
+
+    def deliver(self, data: bytes) -> None:
+        """A receipt, to one provider after the other."""
+        if self.providers:
+            self._delivered += 1
+            owner = self.providers[self._delivered % len(self.providers)]
+            owner.answer(data, (self._delivered & 0x7FFFFFFF or 1).to_bytes(4, "big"))
 
     def pump(self) -> None:
         queue = self._queue
@@ -183,6 +200,7 @@ class _Numbering:
 
 
 _NUMBERING = _Numbering()
+_ACK = HEADER.pack(17, pdus.DELIVER_SM_RESP, 0, 0)[:12]
 
 
 def rewrite_by_smpplib(data: bytes, sequence: int) -> bytes:
@@ -198,14 +216,14 @@ def rewrite_by_smpplib(data: bytes, sequence: int) -> bytes:
     return generated
 
 
-async def _run(kind: str, carrier: int, window: int) -> None:
+async def _run(kind: str, carrier: int, window: int, tls: ssl.SSLContext | None) -> None:
     loop = asyncio.get_running_loop()
     relay = Relay(kind, window)
     for _ in range(LINKS):
         _, link = await loop.create_connection(lambda: Upstream(relay), "127.0.0.1", carrier)
         await asyncio.wait_for(link.bound, 10)
         relay.links.append(link)
-    server = await loop.create_server(lambda: Downstream(relay), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: Downstream(relay), "127.0.0.1", 0, ssl=tls)
     print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -218,9 +236,14 @@ def main() -> int:
     parser.add_argument("kind", choices=("raw", "smpplib"))
     parser.add_argument("--carrier", type=int, required=True, help="the carrier's port on loopback")
     parser.add_argument("--window", type=int, default=200, help="unanswered submits per link to the carrier")
+    parser.add_argument("--cert", help="certificate and key, in one file")
     options = parser.parse_args()
+    tls = None
+    if options.cert:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(options.cert)
     logging.disable(logging.WARNING)  # smpplib logs every optional parameter it does not know
-    uvloop.run(_run(options.kind, options.carrier, options.window))
+    uvloop.run(_run(options.kind, options.carrier, options.window, tls))
     return 0
 
 

@@ -3,8 +3,8 @@ sends receipts and replies, and remembers what it received.
 
 In: connections. Out: answers, deliver_sm, a log. Never: a decision of the gate's; it knows nothing of rules for people.
 
-Two paths: without a delay, rules or a log a submit costs a few bytes of concatenation (the bench); otherwise each one is read,
-judged by ``Conduct.rule`` and logged (the demo, tests).
+Two paths: without a delay, rules or a log a submit costs a few bytes of concatenation, and its receipt some more (the bench); otherwise
+each one is read, judged by ``Conduct.rule`` and logged (the demo, tests).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 import signal
+import ssl
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -57,6 +58,8 @@ class Conduct:
     log: bool = False
     receipt_after_s: float | None = None
     """Send a receipt so long after a submit that asked for one (registered_delivery); None = never."""
+    receipts_at_once: bool = False
+    """Send the receipt behind the answer, on the same connection, unlogged; what is refused is sent again. For the bench."""
     first_id: int = 1
     hex_answers: bool = False
     """Answers write the id in hexadecimal, receipts in decimal without leading zeros, as many carriers do."""
@@ -125,9 +128,9 @@ class Carrier:
         self._waiting: deque[tuple[Delivered, bytes]] = deque()
         self._server: asyncio.Server | None = None
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
+    async def start(self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> int:
         """Listens; returns the port."""
-        self._server = await asyncio.get_running_loop().create_server(lambda: CarrierLine(self), host, port)
+        self._server = await asyncio.get_running_loop().create_server(lambda: CarrierLine(self), host, port, ssl=tls)
         self.port = int(self._server.sockets[0].getsockname()[1])
         return self.port
 
@@ -213,6 +216,7 @@ class CarrierLine(asyncio.Protocol):
         self.unanswered: dict[int, Delivered] = {}
         self._rest = b""
         self._sequence = 0
+        self._receipts: Receipts | None = Receipts(conduct.window) if conduct.receipts_at_once else None
         self._fast = not (
             conduct.delay_s or conduct.rule or conduct.log or conduct.hex_answers or conduct.receipt_after_s is not None
         )
@@ -256,7 +260,7 @@ class CarrierLine(asyncio.Protocol):
             data = self._rest + data
         place, end = 0, len(data)
         answers: list[bytes] = []
-        unpack, fast, carrier = HEADER.unpack_from, self._fast and self.kind, self.carrier
+        unpack, fast, carrier, receipts = HEADER.unpack_from, self._fast and self.kind, self.carrier, self._receipts
         number = carrier.next_id
         while place + 16 <= end:
             length, command, _, _ = unpack(data, place)
@@ -268,7 +272,11 @@ class CarrierLine(asyncio.Protocol):
                 break
             if command == 4 and fast:
                 answers.append(_TAKEN + data[place + 12 : place + 16] + b"%010d\0" % number)
+                if receipts is not None:
+                    receipts.owe(data[place : place + length], number)
                 number += 1
+            elif command == pdus.DELIVER_SM_RESP and receipts is not None:
+                receipts.answered(data[place : place + 16])
             else:
                 carrier.received += number - carrier.next_id
                 carrier.next_id = number
@@ -278,6 +286,8 @@ class CarrierLine(asyncio.Protocol):
         carrier.received += number - carrier.next_id
         carrier.next_id = number
         self._rest = data[place:]
+        if receipts is not None:
+            answers += receipts.next_ones()
         if answers:
             self.write(b"".join(answers))
 
@@ -359,6 +369,43 @@ class CarrierLine(asyncio.Protocol):
         delivered.sent_s = time.monotonic()
         self.unanswered[self._sequence] = delivered
         self.write(data[:12] + self._sequence.to_bytes(4, "big") + data[16:])
+
+
+class Receipts:
+    """Receipts of one connection, as the bench wants them: many, and none lost. ``window``: unanswered at once."""
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._waiting: deque[bytes] = deque()
+        self._unanswered: dict[bytes, bytes] = {}  # by sequence number, as it stands in a header
+        self._sequence = 0
+        self._second, self._when = -1, ""
+
+    def owe(self, submit: bytes, number: int) -> None:
+        """A submit was taken under this id."""
+        sms = pdus.read(submit)
+        if not sms.registered & 1:
+            return
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._when = second, time.strftime("%y%m%d%H%M")
+        self._waiting.append(pdus.receipt(sms, f"{number:010d}", "DELIVRD", self._when, 0))
+
+    def answered(self, header: bytes) -> None:
+        """A receipt was taken, or is to come again."""
+        receipt = self._unanswered.pop(header[12:16], b"")
+        if header[8:12] != b"\0\0\0\0" and receipt:
+            self._waiting.append(receipt)
+
+    def next_ones(self) -> list[bytes]:
+        """Those for which there is room."""
+        found = []
+        while self._waiting and len(self._unanswered) < self._window:
+            self._sequence = self._sequence + 1 if self._sequence < 0x7FFFFFFF else 1
+            number, receipt = self._sequence.to_bytes(4, "big"), self._waiting.popleft()
+            self._unanswered[number] = receipt
+            found.append(receipt[:12] + number + receipt[16:])
+        return found
 
 
 _TAKEN = HEADER.pack(27, pdus.SUBMIT_SM_RESP, 0, 0)[:12]

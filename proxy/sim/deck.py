@@ -57,16 +57,17 @@ def recipients(numbers: Sequence[int]) -> list[bytes]:
     return [b"86%d\0" % number for number in numbers]
 
 
-def deck(mix: str, ports: Ports, seed: int = 106) -> list[Card]:
-    """Shuffled cards of a mix (``repeated`` or ``standard``); parts of a long text follow each other."""
-    templates = MIXES[mix](seed)
+def deck(mix: str, ports: Ports, seed: int = 106, *, long: float | None = None, registered: int = 0) -> list[Card]:
+    """Shuffled cards of a mix (a name of ``texts.MIXES``); parts of a long text follow each other. ``long``: see there; ``registered``: 1
+    where each asks for a receipt."""
+    templates = MIXES[mix](seed, long)
     rng = random.Random(seed * 31 + int(ports.marketing))
     fillings = _fillings(rng)
     cards: list[Card] = []
     while len(cards) < CARDS:
         rng.shuffle(templates)
         for template in templates:
-            cards += _cards(template, ports, fillings, rng)
+            cards += _cards(template, ports, fillings, rng, registered)
     del cards[CARDS:]
     if not cards[-1].fresh or not cards[0].fresh:
         cards[-1] = next(card for card in cards if card.fresh)
@@ -79,7 +80,9 @@ def _fillings(rng: random.Random) -> dict[str, list[bytes]]:
     return tables
 
 
-def _cards(template: Template, ports: Ports, fillings: dict[str, list[bytes]], rng: random.Random) -> list[Card]:
+def _cards(
+    template: Template, ports: Ports, fillings: dict[str, list[bytes]], rng: random.Random, registered: int
+) -> list[Card]:
     address = pdus.head(ports.of(template.category))
     table = fillings[template.varied]
     letters = len(table[0]) // 2
@@ -91,7 +94,7 @@ def _cards(template: Template, ports: Ports, fillings: dict[str, list[bytes]], r
         bodies, esm_class = parts(text, rng.randint(0, 255)), pdus.UDHI
     cards = []
     for place, body in enumerate(bodies):
-        whole = pdus.tail(body, esm_class=esm_class)
+        whole = pdus.tail(body, esm_class=esm_class, registered=registered)
         before, found, after = whole.partition(mark) if mark else (whole, b"", b"")
         used = table if found else fillings[""]
         if not found and _MARK.encode("utf-16-be") in whole:  # the hole was cut in two: this text is not varied

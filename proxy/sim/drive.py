@@ -13,20 +13,26 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import ssl
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import uvloop
 
 from proxy.sim import measure, people
-from proxy.sim.carrier import Carrier
+from proxy.sim.carrier import Carrier, Conduct
 from proxy.sim.deck import Card, Ports, deck, recipients
 from proxy.sim.load import Load
 
 GATE_SECONDS = "gate106_gate_seconds"
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
+CURVE = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999)
+"""Of the whole way, for a plot."""
+RECEIPTS_WINDOW = 500
+DRIVER_FULL, SUBJECT_FREE = 0.9, 0.95
+"""Where the driver is as busy as this and what is measured is not, the figure is the driver's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,11 @@ class Plan:
     providers: dict[str, str]  # system_id → port prefix
     password: str
     seed: int = 106
+    refused: float | None = None
+    long: float | None = None
+    receipts: bool = False
+    pem: str = ""
+    """Certificate and key of what is bound to over TLS; empty: without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,55 +80,99 @@ class Run:
     lost: int
     """Submits never answered."""
     memory_mib: float
+    receipts: int = 0
+    """Receipts the load generator got."""
+    curve_ms: list[tuple[float, float]] = field(default_factory=list)
+    """(share, what so many answers did not exceed), of the whole way."""
+    store_cpu_us: float = 0.0
+    """CPU µs per message of a shared store's server; 0 where the bench did not start one."""
+    others_busy: float = 0.0
+    """Cores that other programs used meanwhile, and those that the machine's host kept from it: what this figure may be wrong by."""
+    limited_by: str = ""
+    """``driver``: the load generator was at its end, not what is measured; ``rate``: no more was asked for."""
+    slowest_ms: float = 0.0
+    """The whole way of the slowest; at a fixed rate no pause can be longer."""
+    all_messages: int = 0
+    """Answers since the binds, warm-up included."""
+    life_cpu_us: float = 0.0
+    """CPU µs per message of a gate from when it was ready to its end, the last checkpoint included; 0 where it is not known."""
 
 
 class Driver:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.carrier = Carrier()
+        conduct = Conduct(receipts_at_once=plan.receipts, window=RECEIPTS_WINDOW)
+        self.carrier = Carrier(conduct)
+        self.straight = Carrier(conduct) if plan.pem else self.carrier
+        """For the ceiling: it is bound to as what is measured is."""
+        self._tls = ssl.create_default_context(cafile=plan.pem) if plan.pem else None
         self.decks: dict[str, list[Card]] = {}
         self.people: list[bytes] = []
         self._first = 0
         """Where the next run begins among the people: the gate remembers whom it wrote to in the run before, and caps hold."""
 
     async def prepare(self) -> int:
-        for name, prefix in self.plan.providers.items():
-            self.decks[name] = deck(self.plan.mix, Ports.under(prefix), self.plan.seed)
-        self.people = recipients(people.crowd(self.plan.recipients, self.plan.seed))
+        plan = self.plan
+        for name, prefix in plan.providers.items():
+            asked = int(plan.receipts)
+            self.decks[name] = deck(plan.mix, Ports.under(prefix), plan.seed, long=plan.long, registered=asked)
+        self.people = recipients(people.crowd(plan.recipients, plan.seed, plan.refused))
         gc.collect()
         gc.freeze()
+        if self.plan.pem:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(plan.pem)
+            await self.straight.start(tls=tls)
         return await self.carrier.start()
 
-    async def run(self, name: str, port: int | None, pid: int | None, metrics: str | None, rate: float | None) -> Run:
-        """One measurement: binds, warm-up, the measured time, answers waited for."""
+    async def run(
+        self,
+        name: str,
+        port: int | None,
+        pid: int | None,
+        metrics: str | None = None,
+        rate: float | None = None,
+        store: int | None = None,
+    ) -> Run:
+        """One measurement: binds, warm-up, the measured time, answers waited for. ``store``: the process of a shared store's server."""
         plan = self.plan
-        load = Load(plan.window, plan.rate if rate is None else rate)
+        carrier = self.carrier if port else self.straight
+        load = Load(plan.window, plan.rate if rate is None else rate, receipts=plan.receipts)
         names = list(plan.providers)
         for number in range(plan.binds):
             who = names[number % len(names)]
             first = self._first + number * len(self.people) // plan.binds
-            await load.add("127.0.0.1", port or self.carrier.port, who, plan.password, self.decks[who], self.people, first)
+            cards = self.decks[who]
+            await load.add("127.0.0.1", port or carrier.port, who, plan.password, cards, self.people, first, tls=self._tls)
         load.go()
         await self._sleep(load, plan.warmup_s)
         before = measure.samples(await asyncio.to_thread(measure.fetch, metrics)) if metrics else {}
         load.fresh_counts()
-        cpu, own_cpu, start, forwarded = (
+        cpu, store_cpu, own_cpu, busy_s, start, forwarded = (
             measure.cpu_s(pid) if pid else 0.0,
+            measure.cpu_s(store) if store else 0.0,
             time.process_time(),
+            measure.busy_s(),
             time.perf_counter(),
-            self.carrier.received,
+            carrier.received,
         )
         await self._sleep(load, plan.seconds)
-        counts, load.counts = load.counts, type(load.counts)()
+        counts = load.counts
+        load.fresh_counts()
         took = time.perf_counter() - start
         used = measure.cpu_s(pid) - cpu if pid else 0.0
-        own_used, forwarded = time.process_time() - own_cpu, self.carrier.received - forwarded
+        store_used = measure.cpu_s(store) - store_cpu if store else 0.0
+        own_used, forwarded = time.process_time() - own_cpu, carrier.received - forwarded
+        others = measure.busy_s() - busy_s - used - store_used - own_used
         after = measure.samples(await asyncio.to_thread(measure.fetch, metrics)) if metrics else {}
         memory = measure.memory_bytes(pid) if pid else 0
         lost = await load.stop()
         self._first += load.furthest
         quantiles = {key: measure.bucket_quantile_s(before, after, GATE_SECONDS, share) for key, share in QUANTILES.items()}
         messages = max(counts.answered, 1)
+        limited = "rate" if load.rate else ""
+        if pid and (own_used + store_used) / took >= DRIVER_FULL and used / took < SUBJECT_FREE:
+            limited = "driver"
         return Run(
             name=name,
             seconds=round(took, 3),
@@ -133,6 +188,13 @@ class Driver:
             forwarded=forwarded,
             lost=lost,
             memory_mib=round(memory / 1024**2, 1),
+            receipts=counts.delivers,
+            curve_ms=[(share, round(counts.quantile_s(share) * 1e3, 3)) for share in CURVE],
+            store_cpu_us=round(store_used / messages * 1e6, 2),
+            others_busy=round(max(0.0, others / took), 3),
+            limited_by=limited,
+            slowest_ms=round(counts.quantile_s(1.0) * 1e3, 1),
+            all_messages=load.before + load.counts.answered,
         )
 
     @staticmethod
@@ -148,7 +210,7 @@ async def _serve(plan: Plan) -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
         order: dict[str, Any] = json.loads(line)
         try:
-            run = await driver.run(order["name"], order.get("port"), order.get("pid"), order.get("metrics"), order.get("rate"))
+            run = await driver.run(**order)
             print(json.dumps(asdict(run)), flush=True)
         except (RuntimeError, OSError, TimeoutError) as error:
             print(json.dumps({"name": order["name"], "problem": f"{type(error).__name__}: {error}"}), flush=True)

@@ -108,9 +108,11 @@ def write_settings(
     sealed: bool = False,
     store: str = "",
     desk: Desk | None = None,
+    pem: Path | None = None,
 ) -> tuple[Path, int, int]:
     """Writes ``gate106.yaml`` into the folder, and the key that its journal is sealed with; returns (its path, the SMPP port, the HTTP port).
-    ``store``: the URL of a shared one instead of the embedded. ``desk``: who may open a console. JSON is YAML."""
+    ``store``: the URL of a shared one instead of the embedded. ``desk``: who may open a console. ``pem``: certificate and key, where
+    providers are to come over TLS; that port is returned then. JSON is YAML."""
     smpp, http = free_port(), free_port()
     settings: dict[str, Any] = {
         "smpp": {"listen": f"127.0.0.1:{smpp}"},
@@ -123,6 +125,10 @@ def write_settings(
         "carriers": [carrier.as_settings() for carrier in carriers],
         "providers": [provider.as_settings() for provider in providers],
     }
+    if pem is not None:
+        tls = free_port()
+        settings["smpp"]["tls"] = {"listen": f"127.0.0.1:{tls}", "cert": str(pem), "key": str(pem)}
+        smpp = tls
     if store:
         settings |= {"store": store, "shared": {"secret": SECRET}}
     if desk is not None:
@@ -213,7 +219,7 @@ class Gate:
     def log(self) -> Path:
         return self.folder / "gate.log"
 
-    def start(self, cores: set[int] | None = None) -> None:
+    def start(self, cores: set[int] | None = None, ready_s: float = READY_S) -> None:
         """Starts it (on these cores only) and waits until it says it is ready; raises GateFailed with its last words."""
         command = [sys.executable, "-m", *self._program, str(self._settings)]
         with self.log.open("ab") as out:
@@ -222,7 +228,7 @@ class Gate:
             )
         if cores is not None:
             os.sched_setaffinity(self._process.pid, cores)  # its threads come later, and inherit it
-        deadline = time.monotonic() + READY_S
+        deadline = time.monotonic() + ready_s
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise GateFailed(f"the gate ended with {self._process.returncode}: {self.last_words()}")
@@ -233,7 +239,7 @@ class Gate:
             else:
                 return
         self.kill()
-        raise GateFailed(f"the gate was not ready after {READY_S:.0f} s: {self.last_words()}")
+        raise GateFailed(f"the gate was not ready after {ready_s:.0f} s: {self.last_words()}")
 
     def metrics(self) -> str:
         return measure.fetch(f"http://127.0.0.1:{self.http}/metrics")

@@ -3,13 +3,15 @@
 In: a deck, recipients, binds, a window. Out: counts and a histogram of the whole way (submit written → answer read). Never: reading what
 a text says; what costs time here is taken from the process under test when both share a machine.
 
-Closed loop: every answer is followed by the next submit, ``window`` unanswered per bind. Fixed rate: submits fall due every
+Closed loop: every answer is followed by the next submit, ``window`` unanswered per bind; where each submit asks for a receipt, as long as
+the receipts keep up. Fixed rate: submits fall due every
 millisecond; one that finds no window waits, and its time counts from when it was due, so a stalled gate cannot hide.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,6 +29,9 @@ BUCKETS = 200_000
 """Latencies from 0 to 2 s in steps of 10 µs; slower ones count in the last."""
 TICK_S = 0.001
 """uvloop's timers have a resolution of 1 ms."""
+BEHIND_MIN, BEHIND_WINDOWS = 1000, 4
+"""So many receipts may be missing, or four windows of all binds if that is more, before no more submits are sent."""
+_ACK = HEADER.pack(17, pdus.DELIVER_SM_RESP, 0, 0)[:12]
 _NUMBERS = [sequence.to_bytes(4, "big") for sequence in range(SEQUENCES + 1)]
 
 
@@ -58,14 +63,21 @@ def quantile(histogram: Sequence[int], share: float) -> int:
 
 
 class Load:
-    """All binds of one run. ``rate`` 0 = closed loop."""
+    """All binds of one run. ``rate`` 0 = closed loop. ``receipts``: one is to come for each submit that is taken."""
 
-    def __init__(self, window: int, rate: float = 0.0) -> None:
+    def __init__(self, window: int, rate: float = 0.0, *, receipts: bool = False) -> None:
         if not 1 <= window < SEQUENCES // 2:
             raise ValueError(f"a window of {window} is not between 1 and {SEQUENCES // 2 - 1}")
         self.window = window
         self.rate = rate
+        self.receipts = receipts
+        self.missing = 0
+        """Receipts that have not come yet."""
+        self.stalled = False
+        """Whether some bind waits for receipts."""
         self.counts = Counts()
+        self.before = 0
+        """Answers that came before ``fresh_counts``."""
         self.lines: list[LoadLine] = []
         self.going = False
         self.problem = ""
@@ -81,14 +93,15 @@ class Load:
         cards: Sequence[Card],
         people: Sequence[bytes],
         first: int = 0,
-        kind: str = "transmitter",
+        kind: str = "",
         timeout_s: float = 10.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """One more bind, writing to ``people`` from place ``first`` on; raises ConnectionError when it is refused."""
         loop = asyncio.get_running_loop()
         line = LoadLine(self, cards, people, first)
-        await loop.create_connection(lambda: line, host, port)
-        line.write(pdus.bind(kind, system_id, password))
+        await loop.create_connection(lambda: line, host, port, ssl=tls)
+        line.write(pdus.bind(kind or ("transceiver" if self.receipts else "transmitter"), system_id, password))
         await asyncio.wait_for(line.bound, timeout_s)
         self.lines.append(line)
 
@@ -103,6 +116,7 @@ class Load:
 
     def fresh_counts(self) -> None:
         """Begins a measurement: what came before is warm-up."""
+        self.before += self.counts.answered
         self.counts = Counts()
 
     async def stop(self, wait_s: float = 5.0) -> int:
@@ -115,6 +129,18 @@ class Load:
         for line in self.lines:
             line.close()
         return left
+
+    @property
+    def behind(self) -> bool:
+        """Whether too many receipts are missing."""
+        return self.missing > max(BEHIND_MIN, BEHIND_WINDOWS * self.window * len(self.lines))
+
+    def go_on(self) -> None:
+        """Receipts came: who waited for them sends again."""
+        self.stalled, now = False, perf_counter()
+        for line in self.lines:
+            if line.in_flight < self.window:
+                line.send(self.window - line.in_flight, now)
 
     @property
     def in_flight(self) -> int:
@@ -219,9 +245,10 @@ class LoadLine(asyncio.Protocol):
         now = perf_counter()
         if self._rest:
             data = self._rest + data
-        place, end, done = 0, len(data), 0
+        place, end, done, refused = 0, len(data), 0, 0
         unpack, sent_at, counts = HEADER.unpack_from, self._sent_at, self.load.counts
         histogram = counts.histogram
+        acks: list[bytes] = []
         while place + 16 <= end:
             length, command, status, sequence = unpack(data, place)
             if place + length > end:
@@ -229,19 +256,39 @@ class LoadLine(asyncio.Protocol):
             if command == 0x8000_0004:
                 done += 1
                 if status:
+                    refused += 1
                     counts.refused[status] += 1
                 bucket = int((now - sent_at[sequence]) / BUCKET_S)
                 histogram[bucket if bucket < BUCKETS else BUCKETS] += 1  # noqa: FURB136  # a call of min() costs as much as the rest
+            elif command == 5:
+                acks += (_ACK, data[place + 12 : place + 16], b"\0")
             else:
                 self._other(data[place : place + length], command, status)
             place += length
         self._rest = data[place:]
         self.in_flight -= done
         counts.answered += done
-        if not self.load.going:
+        if acks:
+            counts.delivers += len(acks) // 3
+            self.write(b"".join(acks))
+        self._next(done, done - refused - len(acks) // 3)
+
+    def _next(self, done: int, missing: int) -> None:
+        """What follows so many answers, and so many more receipts that have not come (fewer, if negative)."""
+        load = self.load
+        if load.receipts:
+            load.missing += missing
+        if not load.going:
             return
-        if self.load.rate:
+        if load.rate:
             self._pay()
+        elif not load.receipts:
+            if done:
+                self.send(done, perf_counter())
+        elif load.behind:
+            load.stalled = True
+        elif load.stalled:
+            load.go_on()
         elif done:
             self.send(done, perf_counter())
 
@@ -251,9 +298,6 @@ class LoadLine(asyncio.Protocol):
                 self.bound.set_exception(ConnectionError(f"the bind was refused with status 0x{status:08x}"))
             else:
                 self.bound.set_result(None)
-        elif command == pdus.DELIVER_SM:
-            self.load.counts.delivers += 1
-            self.write(pdus.pdu(command | pdus.RESPONSE, 0, int.from_bytes(data[12:16], "big"), b"\0"))
         elif command in (pdus.ENQUIRE_LINK, pdus.UNBIND):
             self.write(pdus.pdu(command | pdus.RESPONSE, 0, int.from_bytes(data[12:16], "big")))
         elif command == pdus.GENERIC_NACK:

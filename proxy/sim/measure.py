@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import statistics
+import subprocess
 import tempfile
 import time
 import urllib.request
@@ -60,6 +61,13 @@ def cpu_s(pid: int) -> float:
     return total
 
 
+def busy_s() -> float:
+    """CPU seconds of all cores since the machine started, whoever used them, also another machine on the same host (steal)."""
+    words = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]
+    user, nice, system, _, _, interrupts, soft, steal = map(int, words)  # idle and iowait are not work: proc(5)
+    return (user + nice + system + interrupts + soft + steal) * _TICK_S
+
+
 def apart(cores: set[int]) -> tuple[set[int], set[int]]:
     """(one core for what is measured, the others for what measures it): a process that moves to and fro pays for cold caches each time.
     Where there is one core only, both have it."""
@@ -96,15 +104,40 @@ def sync_s(folder: Path, times: int = 50) -> tuple[float, float]:
 
 def machine() -> dict[str, object]:
     """What a reader must know of the machine to judge a figure."""
-    cpu = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    told = Path("/proc/cpuinfo").read_text()
+    cpu = re.search(r"model name\s*:\s*(.+)", told)
+    clock = re.search(r"cpu MHz\s*:\s*([\d.]+)", told)
     memory = re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())
     return {
         "cpu": cpu[1].strip() if cpu else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
+        "mhz": round(float(clock[1])) if clock else 0,
+        "virtual": bool(re.search(r"^flags\s*:.*\bhypervisor\b", told, re.MULTILINE)),
         "memory_gib": round(int(memory[1]) / 1024**2, 1) if memory else 0,
         "system": f"{platform.system()} {platform.release()}",
+        "disk": _file_system(Path(tempfile.gettempdir())),
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def _file_system(folder: Path) -> str:
+    """Of what kind the file system is on which a folder lies."""
+    kinds = {}
+    for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
+        _, place, kind, *_ = line.split()
+        kinds[Path(place)] = kind
+    return next((kinds[place] for place in (folder.resolve(), *folder.resolve().parents) if place in kinds), "")
+
+
+def commit(code: Path) -> str:
+    """Which one of the project is measured, ``+`` behind it where files were changed since; empty where that is not known."""
+    ask = ("git", "-C", str(code))
+    try:
+        said = subprocess.run([*ask, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S603
+        changed = subprocess.run([*ask, "diff", "--quiet", "HEAD", "--", "proxy", "rules"], check=False, capture_output=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return said.stdout.strip() + ("+" if changed.returncode else "")
 
 
 def versions() -> dict[str, str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import islice
 
 from proxy.policy.regions import SEGMENT_FIRST, UNKNOWN, Regions
 
@@ -54,10 +53,30 @@ def province_of(number: int) -> str:
     return Regions.load(None).of(number)[0]
 
 
-def crowd(count: int, seed: int = 106) -> list[int]:
-    """``count`` different numbers, the same for the same seed."""
+BANNED, SPARED = "西藏", ("北京", "河北", "上海")
+"""Where those live who are to be refused; and where nobody lives then, for the shipped rules have something against it."""
+TAILS = range(10_000)
+
+
+def crowd(count: int, seed: int = 106, refused: float | None = None) -> list[int]:
+    """``count`` different numbers, the same for the same seed. ``refused``: so many in a hundred live in ``BANNED``, spread evenly, and none
+    in ``SPARED``."""
+    rng = random.Random(seed)
+    if refused is None:
+        return list(_different(rng, PROVINCES, count))
+    few = round(count * refused / 100)
+    banned = _different(rng, (BANNED,), few)
+    others = _different(rng, [one for one in PROVINCES if one != BANNED and one not in SPARED], count - few)
+    return [next(banned if (place + 1) * few // count > place * few // count else others) for place in range(count)]
+
+
+def _different(rng: random.Random, provinces: Sequence[str], count: int) -> Iterator[int]:
+    """Numbers of these provinces, as often as they have segments. ValueError where there are not so many."""
+    known = [segment for province in provinces for segment in segments()[province]]
+    if count > len(known) * len(TAILS) // 2:
+        raise ValueError(f"no more than {len(known) * len(TAILS) // 2:,} people of {', '.join(provinces)} can be drawn")
     chosen: dict[int, None] = {}
-    source = anyone(random.Random(seed))
-    while len(chosen) < count:
-        chosen.update(dict.fromkeys(islice(source, count - len(chosen))))
-    return list(chosen)
+    while (wanted := count - len(chosen)) > 0:
+        drawn = zip(rng.choices(known, k=wanted), rng.choices(TAILS, k=wanted), strict=True)
+        chosen.update(dict.fromkeys(segment * 10_000 + tail for segment, tail in drawn))
+    return iter(chosen)

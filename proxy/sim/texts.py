@@ -1,9 +1,10 @@
 """Texts: synthetic 双11 traffic. Nobody's real message: brands, names, codes and links are made up from word lists.
 
-In: a seed. Out: templates of advertisements, notices and one-time codes, and the two mixes of DESIGN §13. Never: a clock; the
-same seed gives the same texts.
+In: a seed. Out: templates of advertisements, notices and one-time codes, and mixes of them, two of which are those of DESIGN §13. Never: a
+clock; the same seed gives the same texts.
 
     repeated   500 advertisement templates, word for word
+    varied     5,000 advertisement templates, in each of which a name, a code or a link is varied: hardly a text comes twice
     standard   5,000 templates: 20 % one-time codes, 20 % notices, 60 % advertisements; in 70 % of the texts a name, a code or a
                link is varied; 10 % are long (two or three parts with a user data header)
 """
@@ -146,28 +147,43 @@ def template(
     return Template(number, category, subcategory, text, kind, _KEYWORDS.get(notice, ""), long)
 
 
-def repeated(seed: int = 106) -> list[Template]:
-    """500 different advertisements, word for word."""
-    return _distinct(REPEATED_TEMPLATES, seed, lambda rng, number: template(rng, number, Category.MARKETING))
+def repeated(seed: int = 106, long: float | None = None) -> list[Template]:
+    """500 different advertisements, word for word. ``long``: so many in a hundred need two or three parts; None: as the mix has it."""
+    return _distinct(REPEATED_TEMPLATES, seed, partial(_advertisement, long=long or 0, varied=False))
 
 
-def standard(seed: int = 106) -> list[Template]:
+def varied(seed: int = 106, long: float | None = None) -> list[Template]:
+    """5,000 different advertisements with a hole."""
+    return _distinct(STANDARD_TEMPLATES, seed, partial(_advertisement, long=long or 0, varied=True))
+
+
+def standard(seed: int = 106, long: float | None = None) -> list[Template]:
     """5,000 different templates with the shares of DESIGN §13."""
-    return _distinct(STANDARD_TEMPLATES, seed, _standard_one)
+    return _distinct(STANDARD_TEMPLATES, seed, partial(_standard_one, long=long))
 
 
-MIXES = {"repeated": repeated, "standard": standard}
+MIXES = {"repeated": repeated, "varied": varied, "standard": standard}
 
 
-def _standard_one(rng: random.Random, number: int) -> Template:
+def _among(number: int, in_a_hundred: float) -> bool:
+    """Whether it is one of so many in a hundred, spread evenly."""
+    return int((number + 1) * in_a_hundred / 100) > int(number * in_a_hundred / 100)
+
+
+def _advertisement(rng: random.Random, number: int, *, long: float, varied: bool) -> Template:
+    return template(rng, number, Category.MARKETING, varied=varied, long=_among(number, long))
+
+
+def _standard_one(rng: random.Random, number: int, *, long: float | None) -> Template:
     share = number % 10  # 0-1 one-time codes, 2-3 notices, 4-9 advertisements
+    lengthy = share == 4 if long is None else _among(number, long)
     if share < 2:
-        return template(rng, number, Category.OTP, varied=True)
+        return template(rng, number, Category.OTP, varied=True, long=lengthy and long is not None)
     category = Category.NOTICE if share < 4 else Category.MARKETING
     varied = number // 10 % 8 < 5  # 5/8 of these 80 % and all one-time codes: 70 % in all
     special = share == 9 and not varied and rng.random() < 0.6
     subcategory = rng.choice(("loan", "estate", "medical", "recruiting")) if special else ""
-    return template(rng, number, category, subcategory=subcategory, varied=varied, long=share == 4)
+    return template(rng, number, category, subcategory=subcategory, varied=varied, long=lengthy)
 
 
 def _distinct(count: int, seed: int, make: Callable[[random.Random, int], Template]) -> list[Template]:

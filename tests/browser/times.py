@@ -31,6 +31,7 @@ import httpx2
 from rich.console import Console
 
 from proxy.sim import bench, demo, gate, measure
+from proxy.sim.bench.driver import driver
 from proxy.sim.desk import Desk
 from proxy.sim.ports import free_port
 from tests.e2e.waiting import until
@@ -165,12 +166,12 @@ def answers(address: str) -> bool:
 def own_p99_ms(seconds: float) -> dict[str, float]:
     """``alone`` and ``beside`` a crowd at the console, in one run of one gate."""
     options = bench.Options(seconds=seconds, baselines=False)
-    with tempfile.TemporaryDirectory(prefix="gate106-times-") as temporary, bench._driver(options) as driver:
+    with tempfile.TemporaryDirectory(prefix="gate106-times-") as temporary, driver(options) as beside_it:
         folder = Path(temporary)
         gate.copy_rules(folder / "rules", datetime.now(gate.CHINA))
         providers = [gate.Provider(name, (prefix,), bench.PASSWORD, window=50) for name, prefix in bench.PROVIDERS.items()]
         desk = Desk.opened(free_port(), list(bench.PROVIDERS))
-        subject = gate.Gate(folder, *gate.write_settings(folder, [gate.CarrierSide(driver.carrier)], providers, desk=desk))
+        subject = gate.Gate(folder, *gate.write_settings(folder, [gate.CarrierSide(beside_it.carrier)], providers, desk=desk))
         try:
             mine, others = measure.apart(os.sched_getaffinity(0))
             subject.start(mine)
@@ -180,7 +181,7 @@ def own_p99_ms(seconds: float) -> dict[str, float]:
             metrics = f"http://127.0.0.1:{subject.http}/metrics"
 
             def measured(name: str) -> float:
-                return driver.order(name, subject.smpp, subject.pid, metrics, RATE).own_ms["p99"]
+                return beside_it.order(name, subject.smpp, subject.pid, metrics, RATE).own_ms["p99"]
 
             alone = measured("alone")
             with crowd(desk) as opened:

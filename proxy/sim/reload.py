@@ -3,7 +3,7 @@
 In: a rate, how often. Out: for each change how long the gate took, the longest time without an answer, the slowest answer; beside them the
 same figures without any change. Never: a promise about a machine that does something else, too.
 
-    python -m tests.soak.reload --rate 1000 --times 5 [--words 100000] [--rules 500]        (make reload)
+    python -m proxy.sim.reload --rate 1000 --times 5 [--words 100000] [--rules 500]        (make reload)
 
 The first change brings the whole list, the second another list altogether, the others a hundred words more or fewer.
 """

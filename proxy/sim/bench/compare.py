@@ -1,0 +1,167 @@
+"""Compare: two results, figure by figure: how many times as much the second is, within which bounds, and what else was not alike.
+
+In: what ``gate106 bench --json`` printed, twice, each of one kind (a bench, or a matrix). Out: a Comparison. Never: "faster" of what the
+rounds do not tell apart, or two files of different kinds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from proxy.sim.bench.options import BenchFailed
+
+FIGURES = (
+    ("cpu_us", "CPU µs/msg"),
+    ("life_cpu_us", "… with checkpoints"),
+    ("per_s", "messages/s"),
+    ("whole_ms.p50", "p50 ms"),
+    ("whole_ms.p99", "p99 ms"),
+    ("own_ms.p99", "own p99 ms"),
+    ("store_cpu_us", "store's CPU µs/msg"),
+    ("memory_mib", "memory MiB"),
+)
+NOISE = 0.2
+"""Of one round nobody knows the spread: this machine was seen to vary by a fifth from minute to minute."""
+FILE_BYTES_MAX = 64 << 20
+ALIKE = frozenset(("load_before", "mhz"))
+"""What no two runs have in common."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One figure of one run in both. ``least`` and ``most``: what the ratio of medians may be, by the spread of the rounds, or by NOISE."""
+
+    run: str
+    figure: str
+    first: float
+    second: float
+    ratio: float
+    least: float
+    most: float
+
+    @property
+    def tells(self) -> bool:
+        """Whether the two differ by more than their rounds among themselves."""
+        return not self.least <= 1 <= self.most
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    lines: tuple[Line, ...]
+    differs: tuple[tuple[str, str, str], ...]
+    """(what, in the first, in the second): options, machine, versions, commit."""
+    guessed: bool
+    """Whether a spread had to be guessed: one of the two has one round only."""
+
+    def as_dict(self) -> dict[str, Any]:
+        figures = [{name: getattr(line, name) for name in (*Line.__slots__, "tells")} for line in self.lines]
+        return {
+            "kind": "comparison",
+            "figures": figures,
+            "differs": [list(one) for one in self.differs],
+            "guessed": self.guessed,
+        }
+
+    def as_text(self) -> str:
+        """A table for people."""
+        found = [f"{'':30}{'':20}{'A':>12}{'B':>12}{'B / A':>9}  {'between':15}"]
+        for line in self.lines:
+            said = "" if line.tells else "within the spread"
+            between = f"{line.least:.2f}–{line.most:.2f}"
+            found.append(
+                f"{line.run:30}{line.figure:20}{line.first:>12,.2f}{line.second:>12,.2f}{line.ratio:>8.2f}×  {between:15}{said}"
+            )
+        if self.guessed:
+            found += [
+                "",
+                f"one of them has a single round: its spread is taken to be {NOISE:.0%} to either side (--rounds 5 would tell)",
+            ]
+        found += ["", "what else differs:"] if self.differs else ["", "nothing else differs"]
+        found += [f"  {what}: {first} → {second}" for what, first, second in self.differs]
+        return "\n".join(found)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What a bench has printed. Raises BenchFailed."""
+    try:
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise BenchFailed(f"{path}: larger than {FILE_BYTES_MAX >> 20} MB, so no result of a bench")
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BenchFailed(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise BenchFailed(f"{path}: not JSON ({error}); what `gate106 bench --json` prints is wanted") from error
+    if not isinstance(told, dict) or not ({"runs", "rows"} & told.keys()):
+        raise BenchFailed(f"{path}: no result of a bench; what `gate106 bench --json` prints is wanted")
+    return told
+
+
+def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
+    """Of two results as ``read`` gives them. Raises BenchFailed where they are not of one kind, or have nothing in common."""
+    if ("rows" in first) != ("rows" in second):
+        raise BenchFailed("one of the two is a matrix, the other a single bench: they have nothing in common to compare")
+    lines = tuple(_rows(first, second) if "rows" in first else _runs(first, second))
+    if not lines:
+        raise BenchFailed("the two have no figure in common")
+    guessed = any(not one.get("spread") for one in (first, second))
+    return Comparison(lines, tuple(_differences(first, second)), guessed)
+
+
+def _runs(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Line]:
+    for name in first["runs"]:
+        if name not in second["runs"]:
+            continue
+        for figure, words in FIGURES:
+            line = _line(name, words, *(_figure(one, name, figure) for one in (first, second)))
+            if line is not None:
+                yield line
+
+
+def _rows(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Line]:
+    others = {row["name"]: row for row in second["rows"]}
+    for row in first["rows"]:
+        other = others.get(row["name"])
+        if other is not None and row["measured"] is not None and other["measured"] is not None:
+            both = [(one["measured"], *(one.get("spread") or _noise(one["measured"]))) for one in (row, other)]
+            line = _line(row["name"], row["unit"], *both)
+            if line is not None:
+                yield line
+
+
+def _figure(result: Mapping[str, Any], run: str, figure: str) -> tuple[float, float, float]:
+    """(median, least, most)."""
+    found: Any = result["runs"][run]
+    for key in figure.split("."):
+        found = found.get(key, 0) if isinstance(found, Mapping) else 0
+    return found, *result.get("spread", {}).get(run, {}).get(figure, _noise(found))
+
+
+def _noise(value: float) -> tuple[float, float]:
+    return value / (1 + NOISE), value * (1 + NOISE)
+
+
+def _line(run: str, figure: str, first: tuple[float, float, float], second: tuple[float, float, float]) -> Line | None:
+    if min(*first, *second) <= 0:
+        return None
+    a, a_least, a_most = first
+    b, b_least, b_most = second
+    return Line(run, figure, a, b, round(b / a, 3), round(b_least / a_most, 3), round(b_most / a_least, 3))
+
+
+def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for part in ("options", "machine", "versions"):
+        here, there = first.get(part, {}), second.get(part, {})
+        for key in sorted({*here, *there} - ALIKE):
+            if here.get(key) != there.get(key):
+                yield f"{part}: {key}", _said(here.get(key)), _said(there.get(key))
+    for key in ("rules", "commit"):
+        if first.get(key) != second.get(key):
+            yield key, _said(first.get(key)), _said(second.get(key))
+
+
+def _said(value: object) -> str:
+    return "unknown" if value is None or value == "" else str(value)

@@ -1,0 +1,174 @@
+"""House: the gate under test: its rules, its settings, its store, whom it knows already.
+
+In: Options, the carrier's port. Out: a gate that can be started and stopped; figures of its start and of its end. Never: traffic.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from proxy.message import Category
+from proxy.sim import gate, measure
+from proxy.sim.bench import known
+from proxy.sim.bench.options import EMBEDDED, OWN_VALKEY, PASSWORD, PROVIDERS, WINDOW_MAX, BenchFailed, Options
+from proxy.sim.bench.rules import count_rules, extra_rules, refusing
+from proxy.sim.deck import Ports
+from proxy.sim.gate import CHINA, CarrierSide, Gate, GateFailed, Provider
+
+START_S = 300.0
+"""A gate that knows tens of millions of people takes a while."""
+VALKEY_S = 10.0
+VALKEY_PROGRAM = "valkey-server"
+
+
+@dataclass(slots=True)
+class House:
+    """One gate, for one round."""
+
+    gate: Gate
+    rules: int
+    start_s: float
+    store: int | None
+    """The process of its shared store's server, where that is the bench's own."""
+    ready_cpu_s: float = 0.0
+    life_cpu_s: float = 0.0
+    """CPU it used between being ready and its end; known when it has ended."""
+
+    @property
+    def metrics(self) -> str:
+        return f"http://127.0.0.1:{self.gate.http}/metrics"
+
+
+@contextmanager
+def house(
+    options: Options, folder: Path, carrier: int, pem: Path | None = None, program: tuple[str, ...] | None = None
+) -> Iterator[House]:
+    """A gate that is ready; it is drained afterwards. Raises BenchFailed. ``program``: the module instead of ``proxy serve``."""
+    with _store(options, folder) as (url, server):
+        rules, count = _rules(options, folder)
+        binds = max(16, -(-options.binds // len(PROVIDERS)))
+        providers = [
+            Provider(name, (prefix,), PASSWORD, window=options.window, binds=binds) for name, prefix in PROVIDERS.items()
+        ]
+        side = CarrierSide(carrier, window=min(WINDOW_MAX, max(64, options.binds * options.window)))
+        settings = gate.write_settings(folder, [side], providers, rules=rules, sealed=options.sealed, store=url, pem=pem)
+        if options.known:
+            known.fill(folder / "state.db", folder / "journal", options.recipients, options.refused)
+        crew = ("--workers", str(options.workers)) if options.workers > 1 else ()
+        subject = Gate(folder, *settings, program=program or ("proxy", "serve", *crew, "--config"))
+        children = _children_s()
+        try:
+            started = time.monotonic()
+            subject.start(measure.apart(os.sched_getaffinity(0))[0], START_S)
+            one = House(subject, count, round(time.monotonic() - started, 2), server, measure.cpu_s(subject.pid))
+            children = _children_s()
+            yield one
+            if code := subject.stop():
+                raise BenchFailed(f"the gate drained with exit code {code}: {subject.last_words()}")
+            one.life_cpu_s = _children_s() - children - one.ready_cpu_s
+        except GateFailed as error:
+            raise BenchFailed(str(error)) from error
+        finally:
+            subject.kill()
+
+
+def _children_s() -> float:
+    """CPU seconds of children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _rules(options: Options, folder: Path) -> tuple[Path, int]:
+    ports = [
+        (Ports.under(prefix).of(category), "", category)
+        for prefix in PROVIDERS.values()
+        for category in (Category.OTP, Category.NOTICE)
+    ]
+    rules = gate.copy_rules(folder / "rules", datetime.now(CHINA), ports)
+    if options.refused is not None:
+        (rules / "sim-refused.yaml").write_text(refusing(), encoding="utf-8")
+    count = count_rules(rules)
+    if options.rules > count:
+        (rules / "sim-extra.yaml").write_text(extra_rules(options.rules - count), encoding="utf-8")
+        count = options.rules
+    return rules, count
+
+
+@contextmanager
+def _store(options: Options, folder: Path) -> Iterator[tuple[str, int | None]]:
+    """(its URL, empty for the embedded one; the process of the server where it is the bench's own)."""
+    if options.store != OWN_VALKEY:
+        yield "" if options.store == EMBEDDED else options.store, None
+        return
+    program = shutil.which(VALKEY_PROGRAM)
+    if program is None:
+        raise BenchFailed(
+            f"--store {OWN_VALKEY}: there is no {VALKEY_PROGRAM} here (install it, or name one that runs: --store valkey://…)"
+        )
+    data, port = folder / "valkey", gate.free_port()
+    data.mkdir()
+    words = f"--bind 127.0.0.1 --port {port} --save '' --appendonly yes --appendfsync everysec --loglevel warning --dir".split()
+    server = subprocess.Popen(  # noqa: S603  # a program of the system, words of ours
+        [program, *(word.strip("'") for word in words), str(data)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    try:
+        os.sched_setaffinity(server.pid, measure.apart(os.sched_getaffinity(0))[1])
+        _wait_for(server, port)
+        yield f"valkey://127.0.0.1:{port}/0", server.pid
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + VALKEY_S
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 1) as probe:
+                probe.sendall(b"PING\r\n")
+                if probe.recv(16).startswith(b"+PONG"):
+                    return
+        except OSError:
+            pass
+        time.sleep(0.02)
+    raise BenchFailed(f"{VALKEY_PROGRAM} did not begin to answer within {VALKEY_S:.0f} s")
+
+
+def certificate(folder: Path) -> Path:
+    """A file with a certificate for 127.0.0.1 that signs itself, good for a day, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gate106 bench")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "bench.pem"
+    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.touch(mode=0o600)
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + secret)
+    return path

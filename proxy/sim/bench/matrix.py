@@ -1,0 +1,248 @@
+"""Matrix: all rows that were agreed on, briefly, one after the other on one machine: what is measured beside what was aimed at.
+
+In: Options (seconds and rounds of each are taken from them). Out: rows, in one dictionary. Never: a run that a goal is judged by though the
+generator was at its end, without saying so.
+
+What a row compares is measured one after the other, so that the machine is the same to both as far as it can be.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from proxy import compiled
+from proxy.sim import gate, measure
+from proxy.sim.bench import suppressed
+from proxy.sim.bench.driver import driver
+from proxy.sim.bench.house import certificate, house
+from proxy.sim.bench.options import OWN_VALKEY, BenchFailed, Options
+from proxy.sim.bench.result import BUSY_ELSEWHERE, told_of_machine
+from proxy.sim.bench.rounds import folder_of, without_gate
+from proxy.sim.bench.rows import ROWS, Figures, Row
+from proxy.sim.drive import Run
+from proxy.sim.gate import CHINA
+from proxy.sim.memory import bytes_a_person
+from proxy.sim.reload import reload_under_load
+
+FEW, SOME, MANY = 10_000, 1_000_000, 10_000_000
+MEMORY_OF = 300_000
+LATENCY_RATE = 5000.0
+RELOAD_RATE, RELOAD_TIMES, RELOAD_RULES, RELOAD_WORDS = 1000.0, 2, 500, 100_000
+CONFLICTS = "gate106_store_conflicts_total"
+
+Tell = Callable[[str], None]
+Part = Callable[[Options, Tell], dict[str, float]]
+
+
+def measured(options: Options, tell: Tell = lambda text: None, parts: Mapping[str, Part] | None = None) -> dict[str, Any]:
+    """All rows; what cannot be measured here says why. ``parts``: only these."""
+    facts, began = measure.machine(), datetime.now(CHINA)
+    base = replace(options, baselines=False, warmup_s=min(2.0, options.seconds / 2), rounds=1)
+    with folder_of(options) as folder:
+        median_s, worst_s = measure.sync_s(folder)
+    rounds: list[Figures] = []
+    problems: dict[str, str] = {}
+    for number in range(1, options.rounds + 1):
+        figures: dict[str, float] = {}
+        for name, part in (PARTS if parts is None else parts).items():
+            tell(f"{name}" + (f" (round {number} of {options.rounds})" if options.rounds > 1 else ""))
+            try:
+                figures |= part(base, tell)
+            except BenchFailed as failed:
+                problems[name] = str(failed)
+        rounds.append(figures)
+    return {
+        "kind": "matrix",
+        "command": f"gate106 bench --matrix --seconds {options.seconds:g}"
+        + (f" --rounds {options.rounds}" if options.rounds > 1 else ""),
+        "at": began.isoformat(timespec="seconds"),
+        "took_s": round((datetime.now(CHINA) - began).total_seconds()),
+        "commit": measure.commit(gate.CODE),
+        "machine": facts,
+        "versions": measure.versions(),
+        "sync_ms": {"median": round(median_s * 1e3, 3), "worst": round(worst_s * 1e3, 3)},
+        "options": {"seconds": options.seconds, "rounds": options.rounds},
+        "rows": [_row(row, rounds) for row in ROWS],
+        "figures": {name: round(statistics.median(one[name] for one in rounds if name in one), 3) for name in _names(rounds)},
+        "problems": problems,
+        "spread": options.rounds > 1,
+    }
+
+
+def _names(rounds: list[Figures]) -> list[str]:
+    return list({name: None for one in rounds for name in one})
+
+
+def _row(row: Row, rounds: list[Figures]) -> dict[str, Any]:
+    found = []
+    for figures in rounds:
+        try:
+            found.append(row.of(figures))
+        except (KeyError, ZeroDivisionError):
+            continue
+    value = round(statistics.median(found), 3) if found else None
+    return {
+        "name": row.name,
+        "unit": row.unit,
+        "goal": row.goal_for(compiled.BUILT),
+        "most": row.most,
+        "measured": value,
+        "met": None if value is None else row.met(value, compiled.BUILT),
+        "spread": [round(min(found), 3), round(max(found), 3)] if len(found) > 1 else None,
+        "note": row.note,
+    }
+
+
+def as_text(told: Mapping[str, Any]) -> list[str]:
+    """A table for people."""
+    lines = [told_of_machine(told["machine"], told["versions"], told["sync_ms"]), "", f"{'':62}{'measured':>14}{'goal':>14}  "]
+    for row in told["rows"]:
+        spread = f"  ({row['spread'][0]:g}–{row['spread'][1]:g})" if row["spread"] else ""
+        lines.append(f"{row['name']:62}{_shown(row['measured'], row['unit']):>14}{goal_of(row):>14}  {verdict_of(row)}{spread}")
+    lines += [f"not measured: {name}: {why}" for name, why in told["problems"].items()]
+    return [*lines, *remarks(told), "", f"{told['command']}    ({told['took_s']} s)"]
+
+
+def remarks(told: Mapping[str, Any]) -> list[str]:
+    """What a reader must know of the whole, and of single figures."""
+    figures = told["figures"]
+    found = []
+    if limited := sorted(name.split(".")[0] for name, value in figures.items() if name.endswith(".limited") and value):
+        found.append(f"the load generator was at its end, not the gate: {', '.join(limited)}")
+    busy = max((value for name, value in figures.items() if name.endswith(".others_busy")), default=0)
+    if busy >= BUSY_ELSEWHERE:
+        found.append(
+            f"this machine did other work meanwhile, up to {busy:.2f} of its {told['machine']['cores']} cores: measure again when it does not"
+        )
+    return found
+
+
+def goal_of(row: Mapping[str, Any]) -> str:
+    return "–" if row["goal"] is None else f"{'≤' if row['most'] else '≥'} {_shown(row['goal'], row['unit'])}"
+
+
+def verdict_of(row: Mapping[str, Any]) -> str:
+    return {None: "", True: "met", False: "not met"}[row["met"]]
+
+
+def _shown(value: float | None, unit: str) -> str:
+    if value is None:
+        return "–"
+    told = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.2f}"
+    return f"{told} {unit}".strip() if unit not in ("×", "%", "/s") else told + unit
+
+
+shown = _shown
+
+# -- parts
+
+
+def _figures(name: str, run: Run) -> dict[str, float]:
+    return {
+        f"{name}.cpu_us": run.cpu_us,
+        f"{name}.per_s": run.per_s,
+        f"{name}.others_busy": run.others_busy,
+        f"{name}.limited": float(run.limited_by == "driver"),
+        f"{name}.refused": sum(run.refused.values()) / max(1, run.messages),
+    }
+
+
+def _of(name: str, **changes: Any) -> Part:
+    """One gate, as fast as answers come."""
+
+    def part(base: Options, tell: Tell) -> dict[str, float]:
+        options = replace(base, **changes)
+        with folder_of(options) as folder:
+            pem = certificate(folder) if options.tls else None
+            with driver(options, pem) as beside, house(options, folder, beside.carrier, pem) as one:
+                run = beside.order("gate", one.gate.smpp, one.gate.pid, one.metrics, store=one.store)
+                scraped = measure.samples(measure.fetch(one.metrics))
+        conflicts = sum(value for (metric, _), value in scraped.items() if metric == CONFLICTS)
+        return _figures(name, run) | {
+            f"{name}.start_s": one.start_s,
+            f"{name}.store_cpu_us": run.store_cpu_us,
+            f"{name}.conflicts": round(conflicts / max(1, run.all_messages) * 100, 3),
+            f"{name}.life_cpu_us": round(one.life_cpu_s / max(1, run.all_messages) * 1e6, 2),
+            f"{name}.receipts": run.receipts,
+        }
+
+    return part
+
+
+def _standard(base: Options, tell: Tell) -> dict[str, float]:
+    """The standard mix, beside the generator alone and the relays; then its own latency."""
+    options = replace(base, baselines=True)
+    with folder_of(options) as folder, driver(options) as beside:
+        runs = without_gate(options, beside, None, lambda text: None)
+        with house(options, folder, beside.carrier) as one:
+            run = beside.order("gate", one.gate.smpp, one.gate.pid, one.metrics)
+        with house(options, _fresh(folder), beside.carrier) as other:
+            slow = beside.order("gate", other.gate.smpp, other.gate.pid, other.metrics, LATENCY_RATE)
+    return {
+        **_figures("standard", run),
+        "standard.life_cpu_us": round(one.life_cpu_s / max(1, run.all_messages) * 1e6, 2),
+        **{key: value for name in ("raw", "smpplib", "ceiling") for key, value in _figures(name, runs[name]).items()},
+        "latency.own_p99_ms": slow.own_ms["p99"],
+        "latency.others_busy": slow.others_busy,
+    }
+
+
+def _fresh(folder: Any) -> Any:
+    other = folder / "other"
+    other.mkdir()
+    return other
+
+
+def _memory(base: Options, tell: Tell) -> dict[str, float]:
+    return {"memory.bytes_a_person": round(bytes_a_person(MEMORY_OF))}
+
+
+def _suppressed(base: Options, tell: Tell) -> dict[str, float]:
+    told = suppressed.measured(suppressed.NUMBERS, base.seconds, lambda text: None)
+    names = (
+        "lookup_us",
+        "lookup_other_us",
+        "load_s",
+        "load_cpu_s",
+        "start_s",
+        "slowest_ms",
+        "import_s",
+        "memory_mib",
+        "state_mb",
+    )
+    return {f"suppressed.{name}": told[name] for name in names}
+
+
+def _reload(base: Options, tell: Tell) -> dict[str, float]:
+    with folder_of(base) as folder:
+        report = reload_under_load(folder, rate=RELOAD_RATE, times=RELOAD_TIMES, words=RELOAD_WORDS, rules=RELOAD_RULES)
+    return {"reload.worst_ms": report.worst_ms, "reload.lost": report.unanswered}
+
+
+PARTS: Mapping[str, Part] = {
+    "repeated texts": _of("repeated", mix="repeated"),
+    "the standard mix, beside relays without rules": _standard,
+    "Valkey": _of("valkey", store=OWN_VALKEY),
+    "Valkey, two workers": _of("workers-2", store=OWN_VALKEY, workers=2),
+    "the shipped rules": _of("rules"),
+    "500 rules": _of("rules-500", rules=500),
+    "nobody refused": _of("refused-none", refused=0.0),
+    "receipts": _of("receipts", refused=0.0, receipts=True),
+    "everybody refused": _of("refused-all", refused=100.0),
+    "10 k people known": _of("known-few", recipients=FEW, known=True),
+    "1 M people known": _of("known-some", recipients=SOME, known=True),
+    "10 M people known": _of("known-many", recipients=MANY, known=True),
+    "memory of a person": _memory,
+    "100 M suppressed": _suppressed,
+    "rules and words changed": _reload,
+    "TLS": _of("tls", tls=True),
+    "long texts": _of("long", long=100.0),
+    "varied texts": _of("varied", mix="varied"),
+    "64 binds": _of("binds-64", binds=64, window=10),
+    "500 binds": _of("binds-500", binds=500, window=1),
+    "1 bind": _of("binds-1", binds=1, window=1),
+}

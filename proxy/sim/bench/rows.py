@@ -1,0 +1,81 @@
+"""Rows: what was agreed on for a gate's speed (DESIGN §13), each with its goal and how it follows from figures.
+
+In: figures by name (``standard.cpu_us``). Out: a number beside its goal. Never: a measurement.
+
+Goals are those of a gate with its hot functions compiled; where it runs without, those beside them. ``most``: no more than the goal is
+wanted, else no less. A row without a goal is told for whoever plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+Figures = Mapping[str, float]
+
+
+class Row(NamedTuple):
+    name: str
+    unit: str
+    of: Callable[[Figures], float]
+    """KeyError where what it follows from was not measured."""
+    goal: float | None = None
+    pure: float | None = None
+    """The goal without compiled functions, where it is another."""
+    most: bool = True
+    note: str = ""
+
+    def goal_for(self, compiled: bool) -> float | None:
+        return self.goal if compiled or self.pure is None else self.pure
+
+    def met(self, measured: float, compiled: bool) -> bool | None:
+        goal = self.goal_for(compiled)
+        return None if goal is None else measured <= goal if self.most else measured >= goal
+
+
+def _one(name: str) -> Callable[[Figures], float]:
+    return lambda figures: figures[name]
+
+
+def _ratio(above: str, below: str) -> Callable[[Figures], float]:
+    return lambda figures: figures[above] / figures[below]
+
+
+ROWS: tuple[Row, ...] = (
+    Row("CPU per submit, repeated texts", "µs", _one("repeated.cpu_us"), 6, 11),
+    Row("CPU per submit, standard mix", "µs", _one("standard.cpu_us"), 10, 20),
+    Row("the same with all checkpoints, the last one included", "µs", _one("standard.life_cpu_us")),
+    Row("throughput against a relay on smpplib's PDU classes", "×", _ratio("standard.per_s", "smpplib.per_s"), 6, 3, most=False),
+    Row("own latency at 5,000/s, 99th percentile", "ms", _one("latency.own_p99_ms"), 3),
+    Row("CPU, 500 rules against the shipped ones", "×", _ratio("rules-500.cpu_us", "rules.cpu_us"), 1.1, note="the shipped are 47"),
+    Row(
+        "CPU, 10 M people known against 10 k", "×", _ratio("known-many.cpu_us", "known-few.cpu_us"), 1.4,
+        note="of 10 k most are refused soon, which is cheaper: the next row has none of that",
+    ),
+    Row("CPU, 10 M people known against 1 M", "×", _ratio("known-many.cpu_us", "known-some.cpu_us")),
+    Row("start with 10 M people known", "s", _one("known-many.start_s"), 10),
+    Row("memory of a person with three messages", "bytes", _one("memory.bytes_a_person"), 160, 200),
+    Row("CPU of a refused submit against an allowed one", "×", _ratio("refused-all.cpu_us", "refused-none.cpu_us"), 0.8),
+    Row(
+        "CPU of a receipt against an allowed submit", "×",
+        lambda figures: figures["receipts.cpu_us"] / figures["refused-none.cpu_us"] - 1, 0.6,
+        note="what a submit with its receipt costs more than one without",
+    ),
+    Row("look-up among 100 M suppressed, who is not listed", "µs", _one("suppressed.lookup_other_us"), 2.5),
+    Row("… who is listed", "µs", _one("suppressed.lookup_us")),
+    Row("100 M suppressed from the checkpoint", "s", _one("suppressed.load_s"), 10),
+    Row("… until the gate is ready", "s", _one("suppressed.start_s"), 10),
+    Row("… 100,000 more beside 1,000 submits a second, slowest answer", "ms", _one("suppressed.slowest_ms")),
+    Row("Valkey: extra CPU of the gate per submit", "µs", lambda figures: figures["valkey.cpu_us"] - figures["standard.cpu_us"], 6),
+    Row("… CPU of its server per submit", "µs", _one("valkey.store_cpu_us")),
+    Row("… CPU per submit, two workers against one", "×", _ratio("workers-2.cpu_us", "valkey.cpu_us"), 1.15),
+    Row("… conflicts, of a hundred submits, two workers", "%", _one("workers-2.conflicts"), 1),
+    Row("longest pause while 500 rules and 100,000 words change", "ms", _one("reload.worst_ms"), 20, note="at 1,000/s"),
+    Row("submits lost meanwhile", "", _one("reload.lost"), 0),
+    Row("CPU per submit over TLS", "µs", _one("tls.cpu_us")),
+    Row("CPU per submit, all texts long", "µs", _one("long.cpu_us"), note="a submit is a part"),
+    Row("CPU per submit, hardly a text twice", "µs", _one("varied.cpu_us")),
+    Row("CPU per submit, 64 binds × window 10", "µs", _one("binds-64.cpu_us")),
+    Row("CPU per submit, 500 binds × window 1", "µs", _one("binds-500.cpu_us")),
+    Row("submits per second, 1 bind × window 1", "/s", _one("binds-1.per_s"), note="each waits for a sync of its own"),
+)  # fmt: skip

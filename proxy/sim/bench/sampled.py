@@ -1,0 +1,167 @@
+"""Sampled: where a message's microseconds go: the real gate under full load, asked every two milliseconds of processor time what it is at.
+
+In: Options. Out: µs a message by step. Never: a second way to do anything: it is ``proxy serve``, with a timer beside it.
+
+    python -m proxy.sim.bench.sampled /tmp/x/spent.json gate106.yaml
+
+is that gate: SIGUSR1 begins, SIGUSR2 ends and writes what was counted. A function in C (hot.pyx, a library) is counted where it was called, a
+call of the kernel where Python goes on behind it: sockets are read before the next frame of ``net`` and written within it. What threads
+beside the loop take (syncs, checkpoints) is told apart by the kernel's own count.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+from proxy import app
+from proxy.sim import gate, measure
+from proxy.sim.bench.driver import driver
+from proxy.sim.bench.house import certificate, house
+from proxy.sim.bench.options import BenchFailed, Options
+from proxy.sim.bench.rounds import folder_of
+
+SAMPLE_S = 0.002
+TOLD_S = 10.0
+STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("wire: octets as PDUs, fields, numbers", ("wire/", "number.py", "transit.py:read", "relay.py:_read", "relay.py:submit", "access.py")),
+    (
+        "text: letters folded, signature, notice, links, words",
+        ("policy/text.py", "policy/reading.py", "policy/shards.py", "policy/scanner.py", "policy/spans.py", "policy/contents.py"),
+    ),
+    ("region: where the person is at home", ("policy/regions.py",)),
+    ("category: what kind of message it is", ("policy/category.py",)),
+    ("judge: the rules", ("policy/",)),
+    ("record: what is known of the person", ("state/record.py", "state/facts.py", "state/asked.py", "state/listed.py", "state/consented.py")),
+    ("store: records found and put back", ("state/",)),
+    ("judging: what a verdict takes, and notes", ("judging.py", "grounds.py", "message.py", "tally.py", "changes.py", "refusals.py")),
+    ("long messages", ("parts.py", "long.py")),
+    ("journal: verdicts and answers packed, chained, written", ("desk/", "relay.py:_hand_over", "relay.py:_append")),
+    ("relay: turns, order, who is answered", ("relay.py", "transit.py", "sent.py", "commands.py")),
+    ("way back: receipts and replies", ("way_back.py", "hearing.py", "replies.py", "ids.py")),
+    ("sockets: reading, writing, pacing", ("net/",)),
+)  # fmt: skip
+"""What the innermost frame of ours says a sample was spent on: a file, or a function of it; the first that fits."""
+REST, THREADS = "the loop, the clock, the rest", "threads: syncs, checkpoints"
+
+
+def step_of(code: CodeType) -> str | None:
+    """The step that a function of the gate belongs to; None of one that is not the gate's."""
+    _, ours, place = code.co_filename.rpartition("/proxy/")
+    if not ours:
+        return None
+    named = f"{place}:{code.co_name}"
+    return next((step for step, places in STEPS if any(_fits(one, place, named) for one in places)), REST)
+
+
+def _fits(one: str, place: str, named: str) -> bool:
+    return named == one if ":" in one else place.startswith(one)
+
+
+def spent(options: Options, tell: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+    """One gate, as fast as answers come. Raises BenchFailed."""
+    facts = measure.machine()
+    with folder_of(options) as folder:
+        pem, out = certificate(folder) if options.tls else None, folder / "spent.json"
+        tell("the gate, sampled")
+        program = ("proxy.sim.bench.sampled", str(out))
+        with driver(options, pem) as beside, house(options, folder, beside.carrier, pem, program) as one:
+            os.kill(one.gate.pid, signal.SIGUSR1)
+            run = beside.order("gate", one.gate.smpp, one.gate.pid, one.metrics)
+            os.kill(one.gate.pid, signal.SIGUSR2)
+            said = _told(out)
+    messages = max(1, run.all_messages)
+    found = {step: round(seconds / messages * 1e6, 2) for step, seconds in said["spent_s"].items()}
+    return {
+        "kind": "where",
+        "command": f"{options.command} --where",
+        "at": datetime.now(gate.CHINA).isoformat(timespec="seconds"),
+        "commit": measure.commit(gate.CODE),
+        "machine": facts,
+        "versions": measure.versions(),
+        "options": {key: value for key, value in asdict(options).items() if key != "keep"},
+        "messages": messages,
+        "samples": said["samples"],
+        "cpu_us": round(sum(found.values()), 2),
+        "spent_us": found,
+    }
+
+
+def as_text(told: dict[str, Any]) -> list[str]:
+    """The longest first."""
+    whole = told["cpu_us"] or 1.0
+    lines = [f"{step:56}{us:>8.2f} µs{us / whole:>7.0%}" for step, us in told["spent_us"].items()]
+    return [*lines, f"{'':56}{whole:>8.2f} µs of processor a message, {told['samples']:,} samples", "", told["command"]]
+
+
+def _told(out: Path) -> dict[str, Any]:
+    deadline = time.monotonic() + TOLD_S
+    while not out.exists():
+        if time.monotonic() > deadline:
+            raise BenchFailed("the gate that is sampled did not tell what it was at")
+        time.sleep(0.02)
+    return dict(json.loads(out.read_text(encoding="utf-8")))
+
+
+# -- in the gate
+
+
+class Sampler:
+    """Counts what the main thread is at."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._steps: dict[CodeType, str | None] = {}
+        self._counted: Counter[str] = Counter()
+        self._began = self._loop_began = 0.0
+
+    def begin(self, number: int, frame: FrameType | None) -> None:
+        self._counted.clear()
+        self._began, self._loop_began = time.process_time(), time.thread_time()
+        signal.setitimer(signal.ITIMER_PROF, SAMPLE_S, SAMPLE_S)
+
+    def sample(self, number: int, frame: FrameType | None) -> None:
+        steps = self._steps
+        while frame is not None:
+            code = frame.f_code
+            step = steps.get(code, "")
+            if step == "":
+                step = steps[code] = step_of(code)
+            if step is not None:
+                self._counted[step] += 1
+                return
+            frame = frame.f_back
+
+    def end(self, number: int, frame: FrameType | None) -> None:
+        """Seconds by step: the loop's own time by its samples, and what other threads used."""
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        loop_s = time.thread_time() - self._loop_began
+        others_s = time.process_time() - self._began - loop_s
+        samples = sum(self._counted.values()) or 1
+        shares = {step: count / samples * loop_s for step, count in self._counted.most_common()} | {THREADS: others_s}
+        told = {"samples": samples, "spent_s": dict(sorted(shares.items(), key=lambda one: -one[1]))}
+        fresh = self._out.with_suffix(".fresh")
+        fresh.write_text(json.dumps(told), encoding="utf-8")
+        fresh.rename(self._out)
+
+
+def main() -> int:
+    sampler = Sampler(Path(sys.argv[1]))
+    for number, do in ((signal.SIGUSR1, sampler.begin), (signal.SIGPROF, sampler.sample), (signal.SIGUSR2, sampler.end)):
+        signal.signal(number, do)
+        signal.siginterrupt(number, False)
+    return app.serve(Path(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
