@@ -5,6 +5,7 @@ SEEDS ?= 10000
 CRASHES ?= 150
 RATE ?= 2000
 ROUNDS ?= 5
+BRIEFLY_S ?= 6
 LOOKS_S ?= 30
 LASTS ?= 300
 FUZZ_S ?= 60
@@ -14,7 +15,7 @@ SOAK_S ?= 7200
 AT_ONCE ?= 2
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install demo test bench numbers half-year campaign neighbours way-back reload soak fuzz image-check grafana recording pictures console-times console-pictures guide lock clean clickhouse rejudged
+.PHONY: help install demo test bench numbers numbers-all half-year campaign neighbours way-back reload soak fuzz image-check grafana recording pictures console-times console-pictures guide lock clean clickhouse rejudged
 .DELETE_ON_ERROR:
 
 help:
@@ -30,12 +31,13 @@ help:
 	@echo "make soak     hours of load, changed rules, lost binds and links: memory, descriptors, nothing lost (SOAK_S=7200 RATE=500)"
 	@echo "make image-check builds the image and runs it without a container engine (root, Debian's buildah; it says what it needs)"
 	@echo "make numbers  measures all that tests/data/numbers holds"
+	@echo "make numbers-all measures every row that was agreed on, briefly, and where the microseconds go (BRIEFLY_S=6: some ten minutes)"
 	@echo "make half-year makes a journal at rest of 190 days and two nodes (ROWS=100000000: 3.4 GB, a quarter of an hour) and asks it"
 	@echo "make bench    measures it beside two relays without rules"
 	@echo "make grafana  writes the dashboards anew; make pictures draws them from a recorded run (make recording)"
 	@echo "make console-times measures the console's pages beside traffic, and the gate beside a crowd at the console (LOOKS_S=30)"
 	@echo "make console-pictures draws the README's pages anew (Debian's chromium)"
-	@echo "make guide    writes the table of settings anew"
+	@echo "make guide    writes the tables of settings and of performance anew"
 	@echo "make install  only builds .venv from the pinned requirements"
 	@echo "make lock     pins the requirements anew"
 
@@ -77,6 +79,14 @@ numbers: install
 	.venv/bin/python -m tests.soak.shared > tests/data/numbers/shared-store.json
 	.venv/bin/python -m tests.soak.shared_sizes --persons 100000 > tests/data/numbers/shared.json
 	.venv/bin/python -m tests.soak.shared_sizes --persons 20000 --batch 1 > tests/data/numbers/shared-alone.json
+
+# The tables of the guide's page on performance, on a machine that does nothing else: BRIEFLY_S for each row, of which there are some twenty.
+numbers-all: install
+	mkdir -p tests/data/numbers
+	.venv/bin/gate106 bench --matrix --seconds $(BRIEFLY_S) --page matrix.html --json > tests/data/numbers/matrix.json
+	.venv/bin/gate106 bench --where --mix standard --seconds 20 --json > tests/data/numbers/where-standard.json
+	.venv/bin/gate106 bench --where --mix repeated --seconds 20 --json > tests/data/numbers/where-repeated.json
+	.venv/bin/python -m tests.guide
 
 # Half a year of two nodes in HALF_YEAR, which stays there: a second run goes on, or only asks.
 half-year: install
@@ -137,7 +147,7 @@ console-times: install
 console-pictures: install
 	.venv/bin/python -m tests.browser.pictures
 
-# The table of settings, from what the code says of them; a test compares.
+# The table of settings, from what the code says of them, and those of performance, from what was measured; tests compare.
 guide: install
 	.venv/bin/python -m tests.guide
 

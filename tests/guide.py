@@ -1,20 +1,27 @@
-"""Guide: what of the guide is made from the code: the table of settings, and the document of the API: ``make guide``.
+"""Guide: what of the guide is made from the code, or from what was measured: ``make guide``.
 
-In: what the gate itself says of its settings, and of what it can be asked. Out: .github/guide/settings.md, of which only the table is touched;
-.github/guide/openapi.json. Tests say when they are not what this would write. Never: a word of its own.
+In: what the gate itself says of its settings, and of what it can be asked; tests/data/numbers. Out: .github/guide/settings.md and
+performance.md, of which only the tables are touched; .github/guide/openapi.json. Tests say when they are not what this would write. Never: a
+figure that was not measured.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from proxy.config.described import Setting, settings
 from proxy.console.api.document import document
+from proxy.sim.bench import matrix, result
 
 PAGE = Path(__file__).parent.parent / ".github" / "guide" / "settings.md"
 DOCUMENT = PAGE.with_name("openapi.json")
+PERFORMANCE = PAGE.with_name("performance.md")
+NUMBERS = Path(__file__).parent / "data" / "numbers"
+MIXES = {"standard": "varied texts, codes, long messages", "repeated": "500 texts word for word"}
 BEGIN, END = "<!-- made by `make guide`, from proxy/config/described.py -->\n\n", "\n<!-- up to here -->\n"
 
 
@@ -37,6 +44,55 @@ def document_page() -> str:
     return marked.replace('"paths": "here"', f'"paths": {{\n{paths}\n}}') + "\n"
 
 
+def performance_page(text: str) -> str:
+    """The page, with what was measured last."""
+    for made, rows in (("matrix", _matrix()), ("where-*", _where())):
+        begin = f"<!-- made by `make guide`, from tests/data/numbers/{made}.json -->\n"
+        before, behind = text.split(begin)
+        text = f"{before}{begin}\n{rows}\n{END}{behind.split(END, 1)[1]}"
+    return text
+
+
+def _kept(name: str) -> dict[str, Any] | None:
+    path = NUMBERS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _matrix() -> str:
+    told = _kept("matrix")
+    if told is None:
+        return "Not measured yet: `make numbers-all`."
+    rows = ["| what | measured | goal | |", "|---|---|---|---|"]
+    for row in told["rows"]:
+        between = f" ({row['spread'][0]:,g} to {row['spread'][1]:,g})" if row["spread"] else ""
+        said = [matrix.verdict_of(row), row["note"]]
+        measured = f"{matrix.shown(row['measured'], row['unit'])}{between}"
+        rows.append(f"| {row['name']} | {measured} | {matrix.goal_of(row)} | {'; '.join(filter(None, said))} |")
+    doubts = [f"{one[0].upper()}{one[1:]}." for one in matrix.remarks(told)]
+    missing = [f"Not measured: {name} ({why})." for name, why in told["problems"].items()]
+    return "\n".join([*rows, "", _measured_on(told), *doubts, *missing])
+
+
+def _measured_on(told: Mapping[str, Any]) -> str:
+    machine = result.told_of_machine(told["machine"], told["versions"], told["sync_ms"])
+    return f"Measured {told['at'][:10]} by `{told['command']}`, commit {told['commit'] or 'unknown'}, on {machine}."
+
+
+def _where() -> str:
+    found = {mix: told for mix in MIXES if (told := _kept(f"where-{mix}")) is not None}
+    if not found:
+        return "Not measured yet: `make numbers-all`."
+    steps = list({step: None for told in found.values() for step in told["spent_us"]})
+    rows = [f"| µs a submit | {' | '.join(MIXES[mix] for mix in found)} |", "|---|" + "---|" * len(found)]
+    rows += [
+        f"| {step} | {' | '.join(format(told['spent_us'].get(step, 0), '.2f') for told in found.values())} |" for step in steps
+    ]
+    rows.append(f"| **all of it** | {' | '.join(format(told['cpu_us'], '.2f') for told in found.values())} |")
+    loads = ", ".join(f"{told['machine']['load_before']} before `{told['command']}`" for told in found.values())
+    return "\n".join([*rows, "", f"Load of the machine: {loads}."])
+
+
 if __name__ == "__main__":
     PAGE.write_text(settings_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     DOCUMENT.write_text(document_page(), encoding="utf-8")
+    PERFORMANCE.write_text(performance_page(PERFORMANCE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -46,7 +46,7 @@ from proxy.workers.crew import Crew
 from proxy.workers.front import Front
 from proxy.workers.merging import text_of
 from tests.guide import PAGE as PAGE_OF_SETTINGS
-from tests.guide import settings_page
+from tests.guide import PERFORMANCE, performance_page, settings_page
 
 TOP = Path(__file__).parent.parent
 README, RULES, METRICS = (TOP / name for name in ("README.md", "rules/README.md", "grafana/README.md"))
@@ -148,6 +148,18 @@ def test_every_figure_of_sizing_is_the_one_that_was_measured(row: list[str]) -> 
     for key in place.split("."):
         found = found[key]
     assert row[1].split()[0] == f"{found:,}"
+
+
+def test_the_tables_of_performance_are_what_was_measured() -> None:
+    text = PERFORMANCE.read_text(encoding="utf-8")
+    assert performance_page(text) == text, "make guide"
+
+
+def test_every_option_of_the_bench_is_explained_on_the_page_of_performance_or_is_not_about_it() -> None:
+    explained = {flag for row in table(PERFORMANCE.read_text(encoding="utf-8"), "option") for flag in code(row[0])}
+    known = {one.opts[0] for one in COMMANDS["gate106 bench"].params}
+    assert known - explained == {"--seconds", "--baselines", "--journal", "--rows", "--json"}
+    assert explained <= known
 
 
 def test_what_the_guide_quotes_of_errors_stands_in_the_code() -> None:

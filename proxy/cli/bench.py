@@ -76,7 +76,10 @@ def bench(
         fail(f"{' and '.join(map(_flag, only))}: one of them at a time")
     try:
         options = Options(**{one.name: asked[one.name] for one in fields(Options) if one.name in asked})
-        told, lines = _measured(only[0] if only else "", options, asked)
+        what = only[0] if only else ""
+        if page is not None:
+            _can_draw(what, page)
+        told, lines = _measured(what, options, asked)
         if page is not None:
             _draw(page, told)
     except Unfit as unfit:
@@ -143,6 +146,14 @@ def _half_year(folder: Path, rows: int, tell: Callable[[str], None]) -> Told:
 
     told = half_year.measure(folder, rows, tell)
     return told, half_year.as_text(told).splitlines()
+
+
+def _can_draw(what: str, page: Path) -> None:
+    """Before hours are spent on what cannot be drawn afterwards."""
+    if what in ("memory", "suppressed", "half_year"):
+        fail(f"--page: there is no plot of {_flag(what)}")
+    if page.is_dir() or not page.absolute().parent.is_dir():
+        fail(f"--page: {page} cannot be written: there is no such folder, or it is one")
 
 
 def _draw(page: Path, told: Mapping[str, Any]) -> None:

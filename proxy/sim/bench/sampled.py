@@ -34,7 +34,7 @@ from proxy.sim.bench.rounds import folder_of
 SAMPLE_S = 0.002
 TOLD_S = 10.0
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("wire: octets as PDUs, fields, numbers", ("wire/", "number.py", "transit.py:read", "relay.py:_read", "relay.py:submit", "access.py")),
+    ("wire: octets as PDUs, fields, numbers", ("wire/", "number.py", "relay.py:_read", "relay.py:submit", "access.py")),
     (
         "text: letters folded, signature, notice, links, words",
         ("policy/text.py", "policy/reading.py", "policy/shards.py", "policy/scanner.py", "policy/spans.py", "policy/contents.py"),

@@ -47,10 +47,14 @@ LOOKS = 200_000
 RATE = 1000.0
 ADDED, WAIT_S = 100_000, 120.0
 """How many numbers are put on a list while it runs."""
+BEFORE_S = 0.5
+"""From the first submits to that."""
 
 
-def measured(numbers: int, seconds: float, tell: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
-    """All figures, of a gate on a store of its own. Raises BenchFailed."""
+def measured(
+    numbers: int, seconds: float, tell: Callable[[str], None] = lambda text: None, added: int = ADDED
+) -> dict[str, Any]:
+    """All figures, of a gate on a store of its own. ``added``: so many are put on a list while it runs. Raises BenchFailed."""
     options = Options(mix="standard", seconds=seconds, rate=RATE, recipients=100_000, baselines=False, warmup_s=1.0)
     facts = measure.machine()
     with folder_of(options) as folder:
@@ -59,9 +63,9 @@ def measured(numbers: int, seconds: float, tell: Callable[[str], None] = lambda 
         tell("a gate starts with them")
         with driver(options) as beside, house(options, folder, beside.carrier) as one:
             memory = round(measure.memory_bytes(one.gate.pid) / 1024**2)
-            tell(f"{ADDED:,} more are put on a list while it runs")
-            changed = _changed(folder, beside, one, seconds)
-            found = {**filled, "numbers": numbers, "start_s": one.start_s, "memory_mib": memory, **changed}
+            tell(f"{added:,} more are put on a list while it runs")
+            changed = _changed(folder, beside, one, added)
+            found = {**filled, "numbers": numbers, "added": added, "start_s": one.start_s, "memory_mib": memory, **changed}
     command = f"gate106 bench --suppressed {numbers} --seconds {seconds:g}"
     return {
         "kind": "suppressed",
@@ -78,7 +82,7 @@ def as_text(told: dict[str, Any]) -> list[str]:
         f"look-up {told['lookup_us']:.2f} µs of one who is listed, {told['lookup_other_us']:.2f} µs of one who is not",
         f"from the checkpoint in {told['load_s']:.1f} s ({told['load_cpu_s']:.1f} s of CPU), the gate ready after {told['start_s']:.1f} s",
         (
-            f"{ADDED:,} more beside {RATE:,.0f} submits a second in {told['import_s']:.1f} s; "
+            f"{told['added']:,} more beside {RATE:,.0f} submits a second in {told['import_s']:.1f} s; "
             f"the slowest answer meanwhile {told['slowest_ms']:.1f} ms"
         ),
         told["command"],
@@ -95,10 +99,10 @@ def _filled(folder: Path, numbers: int) -> dict[str, Any]:
     return dict(json.loads(made.stdout))
 
 
-def _changed(folder: Path, beside: Driver, one: House, seconds: float) -> dict[str, Any]:
+def _changed(folder: Path, beside: Driver, one: House, added: int) -> dict[str, Any]:
     """A list comes in, beside traffic."""
     rows = folder / "more.csv"
-    drawn = people.crowd(ADDED, 7)
+    drawn = people.crowd(added, 7)
     rows.write_text("\n".join(map(str, drawn)) + "\n", encoding="ascii")
     command = [
         sys.executable,
@@ -115,7 +119,7 @@ def _changed(folder: Path, beside: Driver, one: House, seconds: float) -> dict[s
     said: dict[str, Any] = {}
 
     def take() -> None:
-        time.sleep(min(1.0, seconds / 4))
+        time.sleep(BEFORE_S)
         began = time.monotonic()
         with subprocess.Popen(  # noqa: S603  # our own interpreter and module
             command, env=gate.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

@@ -1,0 +1,138 @@
+"""What a bench may be asked for, and what it says of what it cannot do."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from proxy.__main__ import app
+from proxy.sim import people, texts
+from proxy.sim.bench import Options, Unfit
+from proxy.sim.bench.rules import refusing
+from proxy.yamlfile import load
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"mix": "standart"}, "--mix: unknown mix 'standart' (did you mean 'standard'?)"),
+        ({"binds": 0}, "--binds: 0 is not from 1 to 1,000"),
+        ({"window": 10_001}, "--window: 10001 is not from 1 to 10,000"),
+        ({"refused": 101}, "--refused: 101 is not from 0 to 100"),
+        ({"long": -1}, "--long: -1 is not from 0 to 100"),
+        ({"rate": -5}, "--rate: -5 is less than nothing"),
+        ({"rounds": 0}, "--rounds: 0 is not from 1 to 1,000"),
+        ({"store": "redis://x"}, "--store: 'redis://x' is neither embedded, valkey nor an address such as valkey://host:6379/0"),
+        ({"workers": 2}, "--workers 2: several workers need a store that they share (--store valkey)"),
+        ({"known": True, "store": "valkey"}, "--known: only the embedded store can be filled beforehand (leave out --store)"),
+        ({"known": True, "recipients": 60_000_000}, "--known: at most 50,000,000 recipients, not 60,000,000"),
+        ({"refused": 100, "recipients": 6_000_000}, "--refused: at most 5,000,000 recipients can be refused; take fewer --recipients than 6,000,000"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_before_anything_is_started(asked: dict[str, Any], said: str):
+    with pytest.raises(Unfit) as caught:
+        Options(**asked)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"refused": 30.0, "long": 12.5, "receipts": True, "tls": True, "rounds": 5},
+        {"known": True, "sealed": True, "baselines": False, "latency_rate": 5000.0},
+        {"store": "valkey", "workers": 2, "mix": "varied", "rate": 100.0, "rules": 500},
+        {"store": "valkey://h 1:6379/0"},
+    ],
+)
+def test_the_command_of_a_result_measures_the_same_again(changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
+    options = replace(Options(), **changed)
+    asked: list[Options] = []
+
+    def run(said: Options, tell: object) -> object:
+        asked.append(said)
+        raise Unfit("enough")
+
+    monkeypatch.setattr("proxy.sim.bench.run", run)
+    words = shlex.split(options.command)
+    assert words[:2] == ["gate106", "bench"]
+    result = CliRunner().invoke(app, words[1:])
+    assert "enough" in result.output
+    assert asked == [options]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--binds", "2000"], "--binds: 2000 is not from 1 to 1,000"),
+        (["--matrix", "--memory"], "--matrix and --memory: one of them at a time"),
+        (["--compare", "/nowhere/a.json", "/nowhere/b.json"], "/nowhere/a.json: No such file or directory"),
+        (["--show", "{tmp}"], "no result of a bench"),
+        (["--memory", "--page", "{tmp}.html"], "--page: there is no plot of --memory"),
+        (["--page", "/nowhere/x.html"], "--page: /nowhere/x.html cannot be written"),
+    ],
+)
+def test_a_command_that_cannot_be_done_is_one_clear_line_and_exit_2(words: list[str], said: str, tmp_path: Path):
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({"command": "something else"}), encoding="utf-8")
+    result = CliRunner().invoke(app, ["bench", *(word.replace("{tmp}", str(other)) for word in words)])
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.startswith("gate106: ")
+    assert result.stderr.count("\n") == 1
+    assert not Path(f"{other}.html").exists()
+
+
+# -- who is written to, and with what
+
+
+def test_of_those_who_are_refused_there_are_as_many_as_asked_for_at_any_point_of_the_way():
+    crowd = people.crowd(10_000, refused=30)
+    (rule,) = json.loads(refusing())["rules"]
+    at_home = [people.province_of(number) for number in crowd]
+    assert rule["when"] == {"province": people.BANNED}
+    assert at_home.count(people.BANNED) == 3000
+    assert 290 <= at_home[5000:6000].count(people.BANNED) <= 310
+    assert not set(people.SPARED) & set(at_home)
+    assert len(set(crowd)) == len(crowd)
+    assert crowd == people.crowd(10_000, refused=30)
+
+
+def test_where_the_spared_live_is_where_shipped_rules_refuse_by_province():
+    named = set()
+    for path in Path("rules").glob("*.yaml"):
+        told: Any = load(path).value
+        for rule in told.get("rules", ()):
+            named |= {word for word in people.PROVINCES if word in str(rule.get("when")) and "port" not in rule["id"]}
+    assert named <= set(people.SPARED)
+
+
+@pytest.mark.parametrize("share", [0, 100])
+def test_nobody_or_everybody_can_be_refused(share: float):
+    homes = {people.province_of(number) for number in people.crowd(500, refused=share)}
+    assert (homes == {people.BANNED}) == (share == 100)
+    assert (people.BANNED in homes) == (share == 100)
+
+
+def test_no_more_people_are_drawn_than_there_are():
+    with pytest.raises(ValueError, match="no more than"):
+        people.crowd(10_000_000, refused=100)
+
+
+@pytest.mark.parametrize("mix", texts.MIXES)
+@pytest.mark.parametrize("share", [0, 25, 100])
+def test_so_many_texts_are_long_as_are_asked_for(mix: str, share: float):
+    found = texts.MIXES[mix](106, share)
+    assert sum(one.long for one in found) == len(found) * share // 100
+
+
+def test_in_the_varied_mix_every_text_has_something_that_changes():
+    found = texts.varied(106)
+    assert all(one.varied for one in found)
+    assert len({one.text for one in found}) == len(found)
