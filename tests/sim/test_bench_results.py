@@ -169,7 +169,7 @@ def test_a_file_that_is_no_result_is_named_with_what_is_wanted(tmp_path: Path, c
 
 
 def matrix_of(figures: dict[str, float], **said: Any) -> dict[str, Any]:
-    parts = {"all": lambda options, tell: figures}
+    parts = {"all": lambda options, drivers: figures}
     return matrix.measured(Options(rounds=said.pop("rounds", 1)), parts=parts)
 
 
@@ -205,10 +205,10 @@ def test_a_goal_is_met_from_the_side_it_stands_on():
 
 
 def test_what_cannot_be_measured_here_says_why_and_the_rest_is_measured():
-    def fails(options: Options, tell: Any) -> dict[str, float]:
+    def fails(options: Options, drivers: Any) -> dict[str, float]:
         raise BenchFailed("there is no valkey-server here")
 
-    told = matrix.measured(Options(), parts={"Valkey": fails, "other": lambda options, tell: {"repeated.cpu_us": 5.5}})
+    told = matrix.measured(Options(), parts={"Valkey": fails, "other": lambda options, drivers: {"repeated.cpu_us": 5.5}})
     assert told["problems"] == {"Valkey": "there is no valkey-server here"}
     assert told["rows"][0]["measured"] == 5.5
     assert "not measured: Valkey: there is no valkey-server here" in matrix.as_text(told)
@@ -216,7 +216,7 @@ def test_what_cannot_be_measured_here_says_why_and_the_rest_is_measured():
 
 def test_rounds_of_a_matrix_give_medians_with_what_they_lay_between():
     values = iter((5.0, 9.0, 6.0))
-    told = matrix.measured(Options(rounds=3), parts={"x": lambda options, tell: {"repeated.cpu_us": next(values)}})
+    told = matrix.measured(Options(rounds=3), parts={"x": lambda options, drivers: {"repeated.cpu_us": next(values)}})
     assert (told["rows"][0]["measured"], told["rows"][0]["spread"]) == (6.0, [5.0, 9.0])
     found = compare.compare(told, told).lines
     assert (found[0].ratio, found[0].tells) == (1.0, False)

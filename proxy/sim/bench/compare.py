@@ -68,12 +68,13 @@ class Comparison:
 
     def as_text(self) -> str:
         """A table for people."""
-        found = [f"{'':30}{'':20}{'A':>12}{'B':>12}{'B / A':>9}  {'between':15}"]
+        wide = max(len(line.run) for line in self.lines) + 2
+        found = [f"{'':{wide}}{'':20}{'A':>12}{'B':>12}{'B / A':>9}  {'between':15}"]
         for line in self.lines:
             said = "" if line.tells else "within the spread"
             between = f"{line.least:.2f}–{line.most:.2f}"
             found.append(
-                f"{line.run:30}{line.figure:20}{line.first:>12,.2f}{line.second:>12,.2f}{line.ratio:>8.2f}×  {between:15}{said}"
+                f"{line.run:{wide}}{line.figure:20}{line.first:>12,.2f}{line.second:>12,.2f}{line.ratio:>8.2f}×  {between:15}{said}"
             )
         if self.guessed:
             found += [

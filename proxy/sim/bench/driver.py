@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,33 @@ class Driver:
 @contextmanager
 def driver(options: Options, pem: Path | None = None) -> Iterator[Driver]:
     """Started, with all it sends made beforehand. ``pem``: the certificate of what it binds to."""
-    plan = Plan(
+    cores = measure.apart(os.sched_getaffinity(0))[1]
+    with _child([sys.executable, "-m", "proxy.sim.drive", json.dumps(asdict(_plan(options, pem)))], cores) as process:
+        yield Driver(process, int(_line_of(process, "the load generator")["carrier"]))
+
+
+class Drivers:
+    """One after the other, but one only as long as what it is to send stays the same: to make that takes seconds."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._plan: Plan | None = None
+        self._driver: Driver
+
+    def driver(self, options: Options, pem: Path | None = None) -> Driver:
+        plan = _plan(options, pem)
+        if plan != self._plan:
+            self.close()
+            self._driver, self._plan = self._stack.enter_context(driver(options, pem)), plan
+        return self._driver
+
+    def close(self) -> None:
+        self._plan = None
+        self._stack.close()
+
+
+def _plan(options: Options, pem: Path | None) -> Plan:
+    return Plan(
         mix=options.mix,
         binds=options.binds,
         window=options.window,
@@ -66,9 +92,6 @@ def driver(options: Options, pem: Path | None = None) -> Iterator[Driver]:
         receipts=options.receipts,
         pem=str(pem or ""),
     )
-    cores = measure.apart(os.sched_getaffinity(0))[1]
-    with _child([sys.executable, "-m", "proxy.sim.drive", json.dumps(asdict(plan))], cores) as process:
-        yield Driver(process, int(_line_of(process, "the load generator")["carrier"]))
 
 
 @contextmanager

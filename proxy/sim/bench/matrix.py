@@ -17,7 +17,7 @@ from typing import Any
 from proxy import compiled
 from proxy.sim import gate, measure
 from proxy.sim.bench import suppressed
-from proxy.sim.bench.driver import driver
+from proxy.sim.bench.driver import Drivers
 from proxy.sim.bench.house import certificate, house
 from proxy.sim.bench.options import OWN_VALKEY, BenchFailed, Options
 from proxy.sim.bench.result import BUSY_ELSEWHERE, told_of_machine
@@ -35,26 +35,31 @@ RELOAD_RATE, RELOAD_TIMES, RELOAD_RULES, RELOAD_WORDS = 1000.0, 2, 500, 100_000
 CONFLICTS = "gate106_store_conflicts_total"
 
 Tell = Callable[[str], None]
-Part = Callable[[Options, Tell], dict[str, float]]
+Part = Callable[[Options, Drivers], dict[str, float]]
 
 
 def measured(options: Options, tell: Tell = lambda text: None, parts: Mapping[str, Part] | None = None) -> dict[str, Any]:
     """All rows; what cannot be measured here says why. ``parts``: only these."""
     facts, began = measure.machine(), datetime.now(CHINA)
-    base = replace(options, baselines=False, warmup_s=min(2.0, options.seconds / 2), rounds=1)
+    base = replace(options, baselines=False, warmup_s=min(2.0, options.seconds / 4), rounds=1)
     with folder_of(options) as folder:
         median_s, worst_s = measure.sync_s(folder)
     rounds: list[Figures] = []
     problems: dict[str, str] = {}
-    for number in range(1, options.rounds + 1):
-        figures: dict[str, float] = {}
-        for name, part in (PARTS if parts is None else parts).items():
-            tell(f"{name}" + (f" (round {number} of {options.rounds})" if options.rounds > 1 else ""))
-            try:
-                figures |= part(base, tell)
-            except BenchFailed as failed:
-                problems[name] = str(failed)
-        rounds.append(figures)
+    drivers = Drivers()
+    try:
+        for number in range(1, options.rounds + 1):
+            figures: dict[str, float] = {}
+            for name, part in (PARTS if parts is None else parts).items():
+                tell(f"{name}" + (f" (round {number} of {options.rounds})" if options.rounds > 1 else ""))
+                try:
+                    figures |= part(base, drivers)
+                except BenchFailed as failed:
+                    problems[name] = str(failed)
+                    drivers.close()  # it may be that one which failed
+            rounds.append(figures)
+    finally:
+        drivers.close()
     return {
         "kind": "matrix",
         "command": f"gate106 bench --matrix --seconds {options.seconds:g}"
@@ -154,16 +159,18 @@ def _figures(name: str, run: Run) -> dict[str, float]:
 def _of(name: str, **changes: Any) -> Part:
     """One gate, as fast as answers come."""
 
-    def part(base: Options, tell: Tell) -> dict[str, float]:
+    def part(base: Options, drivers: Drivers) -> dict[str, float]:
         options = replace(base, **changes)
         with folder_of(options) as folder:
             pem = certificate(folder) if options.tls else None
-            with driver(options, pem) as beside, house(options, folder, beside.carrier, pem) as one:
+            beside = drivers.driver(options, pem)
+            with house(options, folder, beside.carrier, pem) as one:
                 run = beside.order("gate", one.gate.smpp, one.gate.pid, one.metrics, store=one.store)
                 scraped = measure.samples(measure.fetch(one.metrics))
         conflicts = sum(value for (metric, _), value in scraped.items() if metric == CONFLICTS)
         return _figures(name, run) | {
             f"{name}.start_s": one.start_s,
+            f"{name}.start_cpu_s": round(one.ready_cpu_s, 2),
             f"{name}.store_cpu_us": run.store_cpu_us,
             f"{name}.conflicts": round(conflicts / max(1, run.all_messages) * 100, 3),
             f"{name}.life_cpu_us": round(one.life_cpu_s / max(1, run.all_messages) * 1e6, 2),
@@ -173,15 +180,15 @@ def _of(name: str, **changes: Any) -> Part:
     return part
 
 
-def _standard(base: Options, tell: Tell) -> dict[str, float]:
+def _standard(base: Options, drivers: Drivers) -> dict[str, float]:
     """The standard mix, beside the generator alone and the relays; then its own latency."""
     options = replace(base, baselines=True)
-    with folder_of(options) as folder, driver(options) as beside:
-        runs = without_gate(options, beside, None, lambda text: None)
-        with house(options, folder, beside.carrier) as one:
-            run = beside.order("gate", one.gate.smpp, one.gate.pid, one.metrics)
-        with house(options, _fresh(folder), beside.carrier) as other:
-            slow = beside.order("gate", other.gate.smpp, other.gate.pid, other.metrics, LATENCY_RATE)
+    beside = drivers.driver(options)
+    runs = without_gate(options, beside, None, lambda text: None)
+    with folder_of(options) as folder, house(options, folder, beside.carrier) as one:
+        run = beside.order("gate", one.gate.smpp, one.gate.pid, one.metrics)
+    with folder_of(options) as folder, house(options, folder, beside.carrier) as other:
+        slow = beside.order("gate", other.gate.smpp, other.gate.pid, other.metrics, LATENCY_RATE)
     return {
         **_figures("standard", run),
         "standard.life_cpu_us": round(one.life_cpu_s / max(1, run.all_messages) * 1e6, 2),
@@ -191,17 +198,11 @@ def _standard(base: Options, tell: Tell) -> dict[str, float]:
     }
 
 
-def _fresh(folder: Any) -> Any:
-    other = folder / "other"
-    other.mkdir()
-    return other
-
-
-def _memory(base: Options, tell: Tell) -> dict[str, float]:
+def _memory(base: Options, drivers: Drivers) -> dict[str, float]:
     return {"memory.bytes_a_person": round(bytes_a_person(MEMORY_OF))}
 
 
-def _suppressed(base: Options, tell: Tell) -> dict[str, float]:
+def _suppressed(base: Options, drivers: Drivers) -> dict[str, float]:
     told = suppressed.measured(suppressed.NUMBERS, base.seconds, lambda text: None)
     names = (
         "lookup_us",
@@ -217,32 +218,32 @@ def _suppressed(base: Options, tell: Tell) -> dict[str, float]:
     return {f"suppressed.{name}": told[name] for name in names}
 
 
-def _reload(base: Options, tell: Tell) -> dict[str, float]:
+def _reload(base: Options, drivers: Drivers) -> dict[str, float]:
     with folder_of(base) as folder:
         report = reload_under_load(folder, rate=RELOAD_RATE, times=RELOAD_TIMES, words=RELOAD_WORDS, rules=RELOAD_RULES)
     return {"reload.worst_ms": report.worst_ms, "reload.lost": report.unanswered}
 
 
 PARTS: Mapping[str, Part] = {
-    "repeated texts": _of("repeated", mix="repeated"),
     "the standard mix, beside relays without rules": _standard,
+    "500 rules": _of("rules-500", rules=500),
     "Valkey": _of("valkey", store=OWN_VALKEY),
     "Valkey, two workers": _of("workers-2", store=OWN_VALKEY, workers=2),
-    "the shipped rules": _of("rules"),
-    "500 rules": _of("rules-500", rules=500),
-    "nobody refused": _of("refused-none", refused=0.0),
-    "receipts": _of("receipts", refused=0.0, receipts=True),
-    "everybody refused": _of("refused-all", refused=100.0),
-    "10 k people known": _of("known-few", recipients=FEW, known=True),
     "1 M people known": _of("known-some", recipients=SOME, known=True),
     "10 M people known": _of("known-many", recipients=MANY, known=True),
-    "memory of a person": _memory,
-    "100 M suppressed": _suppressed,
-    "rules and words changed": _reload,
+    "10 k people known": _of("known-few", recipients=FEW, known=True),
+    "repeated texts": _of("repeated", mix="repeated"),
+    "varied texts": _of("varied", mix="varied"),
+    "nobody refused": _of("refused-none", refused=0.0),
+    "everybody refused": _of("refused-all", refused=100.0),
+    "receipts": _of("receipts", refused=0.0, receipts=True),
     "TLS": _of("tls", tls=True),
     "long texts": _of("long", long=100.0),
-    "varied texts": _of("varied", mix="varied"),
     "64 binds": _of("binds-64", binds=64, window=10),
     "500 binds": _of("binds-500", binds=500, window=1),
     "1 bind": _of("binds-1", binds=1, window=1),
+    "memory of a person": _memory,
+    "rules and words changed": _reload,
+    "100 M suppressed": _suppressed,
 }
+"""Those beside each other that a row compares; of those that send the same the generator goes on."""
