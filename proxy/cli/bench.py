@@ -68,7 +68,7 @@ def bench(
     json: Json = False,
 ) -> None:
     """Measure the gate between a simulated carrier and a load generator, beside two relays without rules."""
-    from proxy.sim.bench import BenchFailed, Options, Unfit
+    from proxy.sim.bench import BenchFailed, Options
 
     asked = locals()
     only = [name for name in ("matrix", "where", "memory", "suppressed", "half_year", "compare", "shown") if asked[name]]
@@ -82,8 +82,6 @@ def bench(
         told, lines = _measured(what, options, asked)
         if page is not None:
             _draw(page, told)
-    except Unfit as unfit:
-        fail(unfit)
     except (BenchFailed, OSError) as error:
         fail(error)
     if json:
@@ -128,9 +126,17 @@ def _measured(what: str, options: Options, asked: Mapping[str, Any]) -> Told:
 
 def _lines(told: Mapping[str, Any]) -> list[str]:
     """A result that was kept, for people."""
-    from proxy.sim.bench import matrix, result
+    from proxy.sim.bench import matrix, result, sampled, suppressed
 
-    return matrix.as_text(told) if "rows" in told else result.of(told).as_text().splitlines()
+    match told["kind"]:
+        case "matrix":
+            return matrix.as_text(told)
+        case "where":
+            return sampled.as_text(told)
+        case "suppressed":
+            return suppressed.as_text(told)
+        case _:
+            return result.of(told).as_text().splitlines()
 
 
 def _memory(recipients: int) -> Told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -136,3 +137,34 @@ def test_in_the_varied_mix_every_text_has_something_that_changes():
     found = texts.varied(106)
     assert all(one.varied for one in found)
     assert len({one.text for one in found}) == len(found)
+
+
+# -- what was kept
+
+WHERE = {
+    "kind": "where",
+    "command": "gate106 bench --where",
+    "cpu_us": 20.0,
+    "samples": 9,
+    "spent_us": {"wire": 12.0, "judge": 8.0},
+}
+
+
+def test_what_was_kept_is_shown_drawn_and_compared_and_nothing_is_measured(tmp_path: Path):
+    kept, where, drawn = tmp_path / "a.json", tmp_path / "where.json", tmp_path / "a.html"
+    kept.write_bytes((Path(__file__).parents[1] / "data" / "numbers" / "standard.json").read_bytes())
+    where.write_text(json.dumps(WHERE), encoding="utf-8")
+
+    shown = CliRunner().invoke(app, ["bench", "--show", str(kept), "--page", str(drawn)])
+    assert shown.exit_code == 0, shown.output
+    assert "gate against: throughput vs raw" in shown.stdout
+    assert "<svg" in drawn.read_text(encoding="utf-8")
+
+    compared = CliRunner().invoke(app, ["bench", "--compare", str(kept), str(kept), "--json"])
+    assert compared.exit_code == 0, compared.output
+    told = json.loads(compared.stdout)
+    assert {one["ratio"] for one in told["figures"]} == {1.0}
+    assert told["differs"] == []
+
+    spent = CliRunner().invoke(app, ["bench", "--show", str(where)])
+    assert re.search(r"^wire +12\.00 µs +60%$", spent.stdout, re.MULTILINE)

@@ -218,3 +218,48 @@ async def test_one_message_can_be_sent_from_the_command_line(start):
     log = await asyncio.to_thread(send_once, "127.0.0.1", carrier.port, "jia", "secret", steps, 0.3)
     assert [(one.status, one.message_id) for one in log.sent] == [(0, "0000000001")]
     assert len(log.got) == 1
+
+
+@pytest.mark.parametrize("window", [2, 500])
+async def test_under_full_load_each_submit_that_asks_gets_its_receipt_and_one_that_is_refused_comes_again(start, window):
+    carrier = await start(receipts_at_once=True, window=window)
+    talk = await start.bind(carrier)
+    for number in range(1, 4):
+        talk.say(pdus.submit_sm("10690001", "8613800138000", b"x", data_coding=0, registered=int(number != 2), sequence=number))
+    heard = [await talk.hear() for _ in range(5)]
+    answers = [one for one in heard if one[0] == pdus.SUBMIT_SM_RESP]
+    delivers = [one for one in heard if one[0] == pdus.DELIVER_SM]
+    assert [one[2] for one in answers] == [1, 2, 3]
+    assert [one[2] for one in delivers] == [1, 2]
+    assert b"id:0000000001 " in delivers[0][3]
+    assert b"id:0000000003 " in delivers[1][3]
+    talk.say(pdus.pdu(pdus.DELIVER_SM_RESP, 0x14, 1, b"\0"))
+    again = await talk.hear()
+    assert (again[0], again[2], again[3]) == (pdus.DELIVER_SM, 3, delivers[0][3])
+
+
+async def test_the_load_generator_waits_for_receipts_that_are_far_behind_and_goes_on_when_they_come(start, monkeypatch):
+    monkeypatch.setattr("proxy.sim.load.BEHIND_MIN", 20)
+    carrier = await start()  # which sends none
+    load = Load(window=4, receipts=True)
+    await load.add(
+        "127.0.0.1",
+        carrier.port,
+        "jia",
+        "secret",
+        deck("repeated", Ports.under("10690001"), registered=1),
+        recipients(people.crowd(50)),
+    )
+    load.go()
+    async with asyncio.timeout(10):
+        while not load.stalled:  # noqa: ASYNC110  # the generator has no event for it
+            await asyncio.sleep(0.005)
+        assert 20 < load.counts.answered == load.missing <= 20 + 4 * 4
+        (line,) = carrier.lines
+        for number in range(1, 16):
+            line.write(pdus.deliver_sm("8613800138000", "10690001", b"x", data_coding=0, sequence=number))
+        before = load.counts.answered
+        while load.counts.answered == before:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    assert load.counts.delivers == 15
+    assert await load.stop() == 0

@@ -27,6 +27,8 @@ FIGURES = (
 NOISE = 0.2
 """Of one round nobody knows the spread: this machine was seen to vary by a fifth from minute to minute."""
 FILE_BYTES_MAX = 64 << 20
+KINDS = ("bench", "matrix", "where", "suppressed")
+"""What a file may hold; the first two can be compared."""
 ALIKE = frozenset(("load_before", "mhz"))
 """What no two runs have in common."""
 
@@ -96,16 +98,21 @@ def read(path: Path) -> dict[str, Any]:
         raise BenchFailed(f"{path}: {error.strerror or error}") from error
     except ValueError as error:
         raise BenchFailed(f"{path}: not JSON ({error}); what `gate106 bench --json` prints is wanted") from error
-    if not isinstance(told, dict) or not ({"runs", "rows"} & told.keys()):
+    kind = (told.get("kind") or ("bench" if "runs" in told else "")) if isinstance(told, dict) else ""
+    if kind not in KINDS:
         raise BenchFailed(f"{path}: no result of a bench; what `gate106 bench --json` prints is wanted")
-    return told
+    return {**told, "kind": kind}
 
 
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
     """Of two results as ``read`` gives them. Raises BenchFailed where they are not of one kind, or have nothing in common."""
-    if ("rows" in first) != ("rows" in second):
-        raise BenchFailed("one of the two is a matrix, the other a single bench: they have nothing in common to compare")
-    lines = tuple(_rows(first, second) if "rows" in first else _runs(first, second))
+    if first["kind"] != second["kind"]:
+        raise BenchFailed(
+            f"one of the two is a {first['kind']}, the other a {second['kind']}: they have nothing in common to compare"
+        )
+    if first["kind"] not in KINDS[:2]:
+        raise BenchFailed(f"only results of a bench or of a matrix are compared, not of --{first['kind']}")
+    lines = tuple(_rows(first, second) if first["kind"] == "matrix" else _runs(first, second))
     if not lines:
         raise BenchFailed("the two have no figure in common")
     guessed = any(not one.get("spread") for one in (first, second))

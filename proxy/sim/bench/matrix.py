@@ -104,10 +104,10 @@ def _row(row: Row, rounds: list[Figures]) -> dict[str, Any]:
 
 def as_text(told: Mapping[str, Any]) -> list[str]:
     """A table for people."""
-    lines = [told_of_machine(told["machine"], told["versions"], told["sync_ms"]), "", f"{'':62}{'measured':>14}{'goal':>14}  "]
+    lines = [told_of_machine(told["machine"], told["versions"], told["sync_ms"]), "", f"{'':64}{'measured':>14}{'goal':>14}  "]
     for row in told["rows"]:
         spread = f"  ({row['spread'][0]:g}–{row['spread'][1]:g})" if row["spread"] else ""
-        lines.append(f"{row['name']:62}{_shown(row['measured'], row['unit']):>14}{goal_of(row):>14}  {verdict_of(row)}{spread}")
+        lines.append(f"{row['name']:64}{shown(row['measured'], row['unit']):>14}{goal_of(row):>14}  {verdict_of(row)}{spread}")
     lines += [f"not measured: {name}: {why}" for name, why in told["problems"].items()]
     return [*lines, *remarks(told), "", f"{told['command']}    ({told['took_s']} s)"]
 
@@ -127,21 +127,19 @@ def remarks(told: Mapping[str, Any]) -> list[str]:
 
 
 def goal_of(row: Mapping[str, Any]) -> str:
-    return "–" if row["goal"] is None else f"{'≤' if row['most'] else '≥'} {_shown(row['goal'], row['unit'])}"
+    return "–" if row["goal"] is None else f"{'≤' if row['most'] else '≥'} {shown(row['goal'], row['unit'])}"
 
 
 def verdict_of(row: Mapping[str, Any]) -> str:
     return {None: "", True: "met", False: "not met"}[row["met"]]
 
 
-def _shown(value: float | None, unit: str) -> str:
+def shown(value: float | None, unit: str) -> str:
     if value is None:
         return "–"
     told = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.2f}"
     return f"{told} {unit}".strip() if unit not in ("×", "%", "/s") else told + unit
 
-
-shown = _shown
 
 # -- parts
 

@@ -15,7 +15,7 @@ from proxy.sim.bench import matrix
 from proxy.sim.bench.options import BenchFailed
 from proxy.sim.bench.result import described, of, remarks, told_of_machine
 
-WIDTH, HEIGHT, LEFT, BELOW = 1000, 300, 70, 40
+WIDTH, HEIGHT, LEFT, RIGHT, BELOW = 1000, 300, 70, 40, 40
 CURVES = ("now", "allowed", "otherwise", "refused", "then")
 """Colours of the house, in the order in which curves take them."""
 SCALE = 1000
@@ -80,7 +80,7 @@ def _matrix(told: Mapping[str, Any]) -> str:
     said = _lines(*matrix.remarks(told), *(f"not measured: {name}: {why}" for name, why in told["problems"].items()))
     return (
         head
-        + _card("How much of each goal is used up (shorter is better)", bars(goals, "goals", wide=True))
+        + _card("How much of each goal is used up, up to twice of it", bars(goals, "goals", wide=True))
         + table
         + said
         + _command(told["command"])
@@ -163,7 +163,7 @@ def curve(curves: Sequence[tuple[str, Sequence[tuple[float, float]]]], title: st
     nines = max(-log10(1 - share) for share, _ in points)
 
     def x(share: float) -> float:
-        return LEFT - log10(1 - share) / nines * (WIDTH - LEFT - 20)
+        return LEFT - log10(1 - share) / nines * (WIDTH - LEFT - RIGHT)
 
     def y(ms: float) -> float:
         return 10 + (high - log10(ms)) / (high - low) * HEIGHT

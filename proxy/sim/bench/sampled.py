@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -97,7 +97,7 @@ def spent(options: Options, tell: Callable[[str], None] = lambda text: None) -> 
     }
 
 
-def as_text(told: dict[str, Any]) -> list[str]:
+def as_text(told: Mapping[str, Any]) -> list[str]:
     """The longest first."""
     whole = told["cpu_us"] or 1.0
     lines = [f"{step:56}{us:>8.2f} µs{us / whole:>7.0%}" for step, us in told["spent_us"].items()]

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def measured(
     } | found
 
 
-def as_text(told: dict[str, Any]) -> list[str]:
+def as_text(told: Mapping[str, Any]) -> list[str]:
     return [
         f"{told['numbers']:,} numbers on {len(KEYS)} lists, {told['state_mb']:,} MB on disk, {told['memory_mib']:,} MiB with the gate's own",
         f"look-up {told['lookup_us']:.2f} µs of one who is listed, {told['lookup_other_us']:.2f} µs of one who is not",
