@@ -31,7 +31,7 @@ help:
 	@echo "make soak     hours of load, changed rules, lost binds and links: memory, descriptors, nothing lost (SOAK_S=7200 RATE=500)"
 	@echo "make image-check builds the image and runs it without a container engine (root, Debian's buildah; it says what it needs)"
 	@echo "make numbers  measures all that tests/data/numbers holds"
-	@echo "make numbers-all measures every row that was agreed on, briefly, and where the microseconds go (BRIEFLY_S=6: some ten minutes)"
+	@echo "make numbers-all measures every row that was agreed on, briefly, and where the microseconds go (BRIEFLY_S=6 seconds each)"
 	@echo "make half-year makes a journal at rest of 190 days and two nodes (ROWS=100000000: 3.4 GB, a quarter of an hour) and asks it"
 	@echo "make bench    measures it beside two relays without rules"
 	@echo "make grafana  writes the dashboards anew; make pictures draws them from a recorded run (make recording)"

@@ -261,17 +261,17 @@ class Gate:
     def ended(self) -> bool:
         return self._process is None or self._process.poll() is not None
 
-    def stop(self) -> int:
-        """Drains it with SIGTERM, if it lives; returns its exit code."""
+    def stop(self, drain_s: float = DRAIN_S) -> int:
+        """Drains it with SIGTERM, if it lives; returns its exit code. GateFailed after so long."""
         if self._process is None:
             return 0
         if not self.ended():
             self.terminate()
         try:
-            return self._process.wait(DRAIN_S)
+            return self._process.wait(drain_s)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise GateFailed(f"the gate did not drain within {DRAIN_S:.0f} s: {self.last_words()}") from None
+            raise GateFailed(f"the gate did not drain within {drain_s:.0f} s: {self.last_words()}") from None
 
     def kill(self) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -31,8 +31,8 @@ from proxy.sim.bench.rules import count_rules, extra_rules, refusing
 from proxy.sim.deck import Ports
 from proxy.sim.gate import CHINA, CarrierSide, Gate, GateFailed, Provider
 
-START_S = 300.0
-"""A gate that knows tens of millions of people takes a while."""
+START_S, STOP_S = 300.0, 120.0
+"""A gate that knows tens of millions of people takes a while, and its last checkpoint may write all of them."""
 VALKEY_S = 10.0
 VALKEY_PROGRAM = "valkey-server"
 
@@ -47,6 +47,9 @@ class House:
     store: int | None
     """The process of its shared store's server, where that is the bench's own."""
     ready_cpu_s: float = 0.0
+    """CPU it used until it was ready."""
+    stop_s: float = 0.0
+    """From SIGTERM to its end; known when it has ended."""
     life_cpu_s: float = 0.0
     """CPU it used between being ready and its end; known when it has ended."""
 
@@ -79,7 +82,10 @@ def house(
             one = House(subject, count, round(time.monotonic() - started, 2), server, measure.cpu_s(subject.pid))
             children = _children_s()
             yield one
-            if code := subject.stop():
+            stopped = time.monotonic()
+            code = subject.stop(STOP_S)
+            one.stop_s = round(time.monotonic() - stopped, 2)
+            if code:
                 raise BenchFailed(f"the gate drained with exit code {code}: {subject.last_words()}")
             one.life_cpu_s = _children_s() - children - one.ready_cpu_s
         except GateFailed as error:

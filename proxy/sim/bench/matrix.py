@@ -168,6 +168,7 @@ def _of(name: str, **changes: Any) -> Part:
         conflicts = sum(value for (metric, _), value in scraped.items() if metric == CONFLICTS)
         return _figures(name, run) | {
             f"{name}.start_s": one.start_s,
+            f"{name}.stop_s": one.stop_s,
             f"{name}.start_cpu_s": round(one.ready_cpu_s, 2),
             f"{name}.store_cpu_us": run.store_cpu_us,
             f"{name}.conflicts": round(conflicts / max(1, run.all_messages) * 100, 3),
