@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.cli import Json, as_json, fail, say, warn
+from proxy.cli import Json, fail, tell, warn
 
 if TYPE_CHECKING:
     from proxy.sim.bench import Options
@@ -80,15 +80,11 @@ def bench(
         if page is not None:
             _can_draw(what, page)
         told, lines = _measured(what, options, asked)
+        tell(told, json, lines)  # before it is drawn: what took minutes is not to be lost
         if page is not None:
             _draw(page, told)
     except (BenchFailed, OSError) as error:
         fail(error)
-    if json:
-        as_json(told)
-    else:
-        for line in lines:
-            say(line)
 
 
 def _flag(name: str) -> str:

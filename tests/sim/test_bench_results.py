@@ -21,7 +21,7 @@ TOP = Path(__file__).parents[2]
 
 def run_of(name: str = "gate", **said: Any) -> Run:
     whole = {"p50": 1.0, "p99": 2.0, "p999": 3.0}
-    curve = [(0.5, 1.0), (0.9, 1.5), (0.99, 2.0), (0.999, 3.0)]
+    curve = [(0.5, 1.0), (0.9, 1.5), (0.99, 2.0), (0.999, 3.0), (0.9999, 4.0)]
     run = Run(
         name,
         1.0,
@@ -71,7 +71,7 @@ def test_of_several_rounds_each_figure_is_its_own_median_and_what_they_lay_betwe
     told = result.of(result_of(*rounds))
     assert (told.runs["gate"].cpu_us, told.runs["gate"].per_s) == (20.0, 300.0)
     assert told.runs["gate"].refused == {"0x400": 1, "0x411": 0}
-    assert list(told.runs["gate"].curve_ms[0]) == [0.5, 1.0]
+    assert [list(one) for one in told.runs["gate"].curve_ms][::4] == [[0.5, 1.0], [0.9999, 4.0]]
     assert told.spread["gate"]["cpu_us"] == (10.0, 30.0)
     assert told.spread["gate"]["own_ms.p99"] == (1.0, 1.0)
     assert told.spread["ratios"]["throughput_vs_smpplib"] == (1.0, 9.0)
