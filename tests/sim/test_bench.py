@@ -20,6 +20,8 @@ from proxy.state import record
 from proxy.state.sqlite import SqliteStore
 from tests.needs import needs
 
+pytestmark = pytest.mark.timeout(300)
+"""Where many others are at work, too: each starts several processes."""
 SHORT = Options(mix="repeated", seconds=0.5, warmup_s=0.2, binds=4, window=10, recipients=5_000, baselines=False)
 
 
@@ -105,14 +107,14 @@ def test_the_certificate_is_good_for_this_machine_and_its_key_for_its_owner_only
 
 
 def test_numbers_on_lists_are_counted_found_again_and_more_come_in_beside_traffic():
-    told = suppressed.measured(20_000, 2.0, added=2_000)
-    assert told["numbers"] == 20_000
+    told = suppressed.measured(2_000, 2.0, added=2_000)
+    assert told["numbers"] == 2_000
     assert told["lost"] == 0
     assert (
         min(told[name] for name in ("lookup_us", "lookup_other_us", "load_s", "start_s", "import_s", "slowest_ms", "state_mb"))
         > 0
     )
-    assert "20,000 numbers on 4 lists" in suppressed.as_text(told)[0]
+    assert "2,000 numbers on 4 lists" in suppressed.as_text(told)[0]
 
 
 def test_as_many_numbers_are_listed_as_were_asked_for_and_those_that_are_looked_for_are_on_a_list(tmp_path: Path):

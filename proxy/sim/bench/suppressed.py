@@ -182,6 +182,8 @@ def _put_on_lists(store: SqliteStore, numbers: int) -> list[int]:
             owed += each
             count = int(owed)
             owed -= count
+            if not count:
+                continue
             drawn = array("I", rng.randbytes(4 * count))
             lows = BitMap([one & LOW_MASK for one in drawn])
             store.listed.add(key, now, place, lows)
