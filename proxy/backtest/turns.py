@@ -38,10 +38,14 @@ def turns_of(disk: Disk, tell: Callable[[float], None] = nobody_waits, first: in
         yield from segment
 
 
-def segment_with(disk: Disk, sequence: int) -> int:
-    """The first record of the segment that holds a record, 0 where there is none."""
-    names = [name for name in disk.list() if name <= segment_name(sequence)]
-    return int(names[-1].split(".")[0]) if names else 0
+def turns_up_to(disk: Disk, sequence: int) -> Iterator[Turn]:
+    """Those of the segment that holds a record, up to it; all of the oldest where that has gone. Raises as ``turns_of``."""
+    held = [name for name in disk.list() if name <= segment_name(sequence)]
+    for placed in Scan(disk, sequence + 1 if held else 0):
+        if placed.group.records:
+            yield Turn(placed.group.time_ms / 1000, placed.group.records)
+            if placed.group.last >= sequence:
+                return
 
 
 def octets_before(disk: Disk, moment: float) -> int:

@@ -86,14 +86,14 @@ def inquest_of(
 def _meant(wanted: str, disk: OsDisk, node: int) -> Meant:
     """The one message that an id means; where it may mean several, which they are."""
     from proxy.backtest.named import MEANT_MAX, PLACE, meant_by
-    from proxy.backtest.turns import segment_with, turns_of
+    from proxy.backtest.turns import turns_of, turns_up_to
 
     if not wanted:
         fail("--message: is empty")
     place = PLACE.fullmatch(wanted)
     if place is not None and int(place[1]) != node:
         fail(f"--message: {wanted} is of node {place[1]}, the settings are those of node {node}")
-    found = meant_by(turns_of(disk, first=segment_with(disk, int(place[2])) if place is not None else 0), wanted)
+    found = meant_by(turns_up_to(disk, int(place[2])) if place is not None else turns_of(disk), wanted)
     if not found:
         what = "no verdict stands there" if place is not None else "no message of the journal is called so"
         fail(f"--message: {what}: a refused message has no id of the carrier's, gate106 find names it by its record")

@@ -1,8 +1,8 @@
 """nursery: programs of the command line begin as copies of a process that has imported what they need: a start takes some milliseconds
 instead of more than a second, in which a page would wait.
 
-In: a command line, whose token, two files, from the console. Out: a process of its own, and how it ended. Never: anything but the
-import done before the copy: no file read, no thread, no loop; two programs in one process.
+In: a command line, whose token, two files, from the console. Out: a process of its own, and how it ended. Never: anything done before
+the copy but what needs only the package (imports, options, the table of regions): no thread, no loop; two programs in one process.
 
     console ── command line, files ──▶ the one that has imported ── fork ▶ minder ── fork ▶ the program
             ◀───────────────────── its exit code ─────────────────────────┘
@@ -26,9 +26,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from typing import Any, NoReturn, cast
-
-import typer.main
+from typing import NoReturn
 
 from proxy.ops.client import TOKEN
 
@@ -44,6 +42,8 @@ IMPORTS = (
     "proxy.archive.sweeping", "proxy.cli.batch", "proxy.cli.tables", "proxy.cli.people", "proxy.config", "proxy.ops.client",
 )  # fmt: skip
 """What the programs behind pages import when they are called."""
+PARSED = ("find", "explain")
+"""Commands whose options are understood once before anybody asks: that is half of what a short question costs."""
 _NUMBER = struct.Struct(">i")
 
 
@@ -129,6 +129,16 @@ class Nursery:
 # -- on the other side
 
 
+def ready() -> None:
+    """All that a program would make of the package's own files before it looks at anything else."""
+    for name in IMPORTS:
+        importlib.import_module(name)
+    commands = importlib.import_module(COMMANDS).whole().commands
+    for name in PARSED:
+        commands[name].make_context(name, [])
+    importlib.import_module("proxy.policy.regions").Regions.load()
+
+
 def main() -> None:
     """Copies itself for each request, until the console is gone."""
     from proxy import private  # noqa: PLC0415 # as all of it: only this side of the file needs it
@@ -136,9 +146,7 @@ def main() -> None:
     private.hold_memory()
     os.nice(NICE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in IMPORTS:
-        importlib.import_module(name)
-    _read(["settings", "node"])
+    ready()
     gc.freeze()  # the collector of a copy walks nothing that is shared
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for minders
     with socket.socket(fileno=int(sys.argv[1])) as requests:
@@ -151,14 +159,6 @@ def main() -> None:
                 _mind(json.loads(asked), *files)
             for file in files:
                 os.close(file)
-
-
-def _read(argv: list[str]) -> None:
-    """A command line, as far as to what would be called: which imports more."""
-    tree = cast("Any", typer.main.get_command(importlib.import_module(COMMANDS).app))
-    with tree.make_context("gate106", list(argv)) as above:
-        name, command, left = tree.resolve_command(above, argv)
-        command.make_context(name, left, parent=above).close()
 
 
 def _mind(asked: dict[str, object], out: int, errors: int, told: int) -> NoReturn:

@@ -30,6 +30,7 @@ from proxy.sim.bench.options import EMBEDDED, OWN_VALKEY, PASSWORD, PROVIDERS, W
 from proxy.sim.bench.rules import count_rules, extra_rules, refusing
 from proxy.sim.deck import Ports
 from proxy.sim.gate import CHINA, CarrierSide, Gate, GateFailed, Provider
+from proxy.sim.ports import free_port
 
 START_S, STOP_S = 300.0, 120.0
 """A gate that knows tens of millions of people takes a while, and its last checkpoint may write all of them."""
@@ -127,7 +128,7 @@ def _store(options: Options, folder: Path) -> Iterator[tuple[str, int | None]]:
         raise BenchFailed(
             f"--store {OWN_VALKEY}: there is no {VALKEY_PROGRAM} here (install it, or name one that runs: --store valkey://…)"
         )
-    data, port = folder / "valkey", gate.free_port()
+    data, port = folder / "valkey", free_port()
     data.mkdir()
     words = f"--bind 127.0.0.1 --port {port} --save '' --appendonly yes --appendfsync everysec --loglevel warning --dir".split()
     server = subprocess.Popen(  # noqa: S603  # a program of the system, words of ours
