@@ -15,7 +15,8 @@ changed, a number in the clear, anything a running gate waits for (it is another
     rolling.py   segments → hours → days; crash and go on                       proving.py  the first record that is not as it was
     heads.py     the daily signed head                                          finding.py  questions (asking.py) and answers; covering.py:
     erasing.py   a person taken out of it
-    looked.py    who looked                                                     how much they stand on; tail.py: what is in no table yet
+    looked.py    who looked                                                     how much they stand on; tail.py: what is in no table yet,
+                                                                                 ahead.py where in it who is told of
     engine.py    DuckDB, held short                                             steady.py   whole files or none
     bloom.py     which words are in no row of a table
 

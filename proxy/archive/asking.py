@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from proxy.archive.rows import Row
 from proxy.message import REASONS, Outcome
 from proxy.number import about_people
 
@@ -77,6 +78,20 @@ class Question(NamedTuple):
                 said.append(condition)
                 values[name] = value
         return " AND ".join(said), values
+
+    def fitted_by(self, row: Row) -> bool:
+        """The same of a row that is in no table."""
+        return (
+            row.kind == "verdict"
+            and (not self.since or row.time_ms >= int(self.since * 1000))
+            and (not self.until or row.time_ms <= int(self.until * 1000))
+            and self.sender in row.port
+            and self.signature in row.signature
+            and self.text in row.text
+            and self.provider in ("", row.provider)
+            and self.verdict in ("", row.outcome)
+            and self.reason in ("", row.reason)
+        )
 
     def may_touch(self, since_ms: int, until_ms: int) -> bool:
         """Whether records of this time can have to do with it: the messages, or what became of them."""

@@ -13,6 +13,7 @@ A row is a submit (``verdict``), what became of it (``answer``), a receipt, some
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
@@ -33,6 +34,7 @@ EFFECTS = (
     "accepted", "taken-back", "unknown", "late-accepted", "late-taken-back", "still-unknown", "late-still-unknown", "part-refused", "late-part",
 )  # fmt: skip
 """By number, as changes.Effect."""
+_U64 = struct.Struct(">Q")
 _DIGIT = re.compile(r"\d")
 _PLAIN_RECEIPT = re.compile(
     rb"id:([0-9A-Za-z._~-]{1,64}) sub:\d{3} dlvrd:\d{3} submit date:\d{10,12} done date:\d{10,12} stat:([A-Z]{1,7}) err:"
@@ -191,6 +193,29 @@ class Reader:
                 said.recipient, _ms(said.time), record.sequence, 0, "officer", text=f"{said.who}: {said.why}", state="; ".join(changed)
             ),
         )  # fmt: skip
+
+
+def persons_of(record: Record) -> Sequence[int]:
+    """Whom rows of a record are about, or may be; its body begins with when that was (ms). ValueError, struct.error."""
+    kind, body = record.kind, record.body
+    if kind == entries.VERDICT:
+        return _U64.unpack_from(body, 8)
+    if kind == entries.ACCEPTED:
+        return entries.recipients_of(body)
+    if kind == entries.DELIVER:
+        return (_number(entries.unpack_deliver(body).source),)
+    read = _WHOSE.get(kind)
+    return (read(body),) if read is not None else ()
+
+
+_WHOSE: dict[int, Callable[[bytes], int]] = {
+    entries.ANSWER: lambda body: entries.unpack_answer(body).recipient,
+    entries.OPTOUT: lambda body: entries.unpack_optout(body).recipient,
+    entries.RESTORED: lambda body: entries.unpack_restored(body).recipient,
+    entries.SAID: lambda body: entries.unpack_said(body).recipient,
+    entries.SUPPRESSED: lambda body: operated.unpack_suppressed(body).recipient,
+    entries.PERSON: lambda body: consents.unpack_person(body).recipient,
+}
 
 
 def _receipt(data: bytes) -> tuple[str, str, str]:

@@ -20,11 +20,13 @@ import duckdb
 import pyarrow as pa
 
 from proxy.archive import bloom, tables
+from proxy.archive.ahead import Ahead
 from proxy.archive.asking import LATER_S, Question
 from proxy.archive.covering import Covered, Here, covered
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import Manifest, home_of, load, node_folder, nodes
+from proxy.archive.rows import Row
 from proxy.archive.tail import NO_TAIL, Tail, tail
 from proxy.desk.disk import Disk
 from proxy.message import Category
@@ -95,29 +97,58 @@ class Found:
 
 
 def find(
-    archive: Path, disk: Disk | None, node: int, keys: Keys, question: Question, now: float, *, thorough: bool = False
+    archive: Path,
+    disk: Disk | None,
+    node: int,
+    keys: Keys,
+    question: Question,
+    now: float,
+    *,
+    thorough: bool = False,
+    ahead: Ahead | None = None,
 ) -> Found:
-    """``disk``: the journal of ``node``, None where it is not at hand. ``thorough``: no filter is believed.
+    """``disk``: the journal of ``node``, None where it is not at hand. ``thorough``: no filter is believed. ``ahead``: what was read of
+    that journal before.
     Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
     manifests = [(folder, load(folder)) for folder in nodes(archive)]
     home = home_of(archive, node, disk.identity()) if disk is not None else node_folder(archive, node)
     own = next((one for folder, one in manifests if folder == home), Manifest(node))
-    rest = tail(disk, own.last, question, own.rules) if disk is not None else NO_TAIL
+    rest = ahead.tail(own.last, question, own.rules) if ahead is not None and not thorough else None
+    if rest is None:
+        rest = tail(disk, own.last, question, own.rules) if disk is not None else NO_TAIL
     coverage = covered(manifests, question, own, rest)
     with engine() as asked:
-        asked.register("tail", _arrow(rest, node, keys))
-        looking = _Looking(asked, coverage.files, question, home.name, thorough=thorough)
+        looking = _Looking(asked, coverage.files, question, home.name, _Rest(rest, node, keys), thorough=thorough)
         fits, others = looking.for_person(keys.person(question.to)) if question.to else looking.for_anybody()
     hits = _hits(fits[: question.limit], others, now)
     events = _join(hits, others)
     return Found(hits, len(fits) > question.limit, events[-EVENTS_MAX:] if question.to else [], coverage, looking.passed_over)
 
 
-def _arrow(rest: Tail, node: int, keys: Keys) -> Any:
-    return pa.Table.from_batches(tables.batches(rest.rows, node, keys), tables.SCHEMA)
-
-
 Rows = list[dict[str, Any]]
+
+
+class _Rest:
+    """What is in no table yet, as if it were one."""
+
+    def __init__(self, rest: Tail, node: int, keys: Keys) -> None:
+        self._rest, self._node, self._keys = rest, node, keys
+
+    def table(self) -> Any:
+        return self._arrow(self._rest.rows)
+
+    def with_more_about(self, shown: Rows) -> Any:
+        """What became of messages came after them, but for the parts of a long one."""
+        about, oldest = self._rest.about, shown[-1]["time_ms"]
+        if about is None:
+            return self.table()
+        since = {row["person"]: oldest for row in shown} | {
+            row["person"]: oldest - PARTS_MS for row in shown if row["parts"] > 1
+        }
+        return self._arrow([*self._rest.rows, *about(since)])
+
+    def _arrow(self, rows: Sequence[Row]) -> Any:
+        return pa.Table.from_batches(tables.batches(rows, self._node, self._keys), tables.SCHEMA)
 
 
 class _Looking:
@@ -130,11 +161,13 @@ class _Looking:
         files: Sequence[Here],
         question: Question,
         home: str,
+        rest: _Rest,
         *,
         thorough: bool,
     ) -> None:
-        """``home``: the folder that the rows of ``tail`` will be in."""
-        self._engine, self._files, self._question, self._home = asked, files, question, home
+        """``home``: the folder that the rows of ``rest`` will be in."""
+        self._engine, self._files, self._question, self._home, self._rest = asked, files, question, home, rest
+        self._engine.register("tail", rest.table())
         self._thorough = thorough
         self.passed_over = 0
         self._fits, self._values = question.fits()
@@ -166,6 +199,7 @@ class _Looking:
             return fits, []
         begin, later = shown[-1]["time_ms"] - PARTS_MS, shown[0]["time_ms"] + int(LATER_S * 1000)
         files = [one.path for one in self._files if any(_near(one, row) for row in shown)]
+        self._engine.register("tail", self._rest.with_more_about(shown))
         where = f"person IN ({', '.join(map(str, persons))}) AND time_ms BETWEEN $begin AND $later"
         return fits, self._rows(files, where, {"begin": begin, "later": later}, _COLUMNS, PERSON_ROWS_MAX)
 

@@ -28,6 +28,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
+from proxy.archive.manifest import nodes
+
 PERSON, NUMBER, HEAD, PUBLIC = "person.key", "number.key", "head.key", "head.pub"
 KEY_BYTES = 32
 SEALED_BYTES = 16
@@ -103,6 +105,12 @@ def public_of(folder: Path) -> bytes:
         return bytes.fromhex((folder / PUBLIC).read_text())
     except (OSError, ValueError) as error:
         raise KeysError(f"{folder / PUBLIC}: {error} (the public half of what signs the journal's heads)") from None
+
+
+def are_made_now(archive: Path, journal: Path) -> bool:
+    """Whether keys that are missing may be made, as the first roll would: no table was made with others yet, and whoever the gate is makes
+    them. A gate that has just begun rolls nothing for an hour, and is asked all the same."""
+    return not nodes(archive) and journal.is_dir() and journal.stat().st_uid == os.geteuid()
 
 
 def _secret(path: Path) -> bytes:

@@ -6,7 +6,7 @@ In: a journal's disk, behind which record to begin, a question. Out: rows; how f
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from proxy.archive.asking import Question
@@ -34,6 +34,8 @@ class Tail(NamedTuple):
     until_ms: int
     previous: str  # hex digests of groups: before its first record, and of its last
     chain: str
+    about: Callable[[Mapping[int, int]], list[Row]] | None = None
+    """What else is told of persons (by their hashes) since a moment of each (ms), where ``rows`` are not all that may matter."""
 
 
 NO_TAIL = Tail([], 0, 0, 0, 0, "", "")
@@ -69,12 +71,12 @@ def _tail(disk: Disk, behind: int, question: Question, rules: Mapping[str, Seque
             first, since, previous = group.records[0].sequence, group.time_ms, before
         until = max(until, group.time_ms)
         near = question.may_touch(group.time_ms, group.time_ms)
-        kept += _wanted(group.records, question, near=near)
+        kept += wanted(group.records, question, near=near)
     rows = _rows(kept, question, rules)
     return Tail(rows, first, scan.last, since, until, previous.hex(), chain.hex()) if first else NO_TAIL
 
 
-def _wanted(records: Sequence[Record], question: Question, *, near: bool) -> Iterator[Record]:
+def wanted(records: Sequence[Record], question: Question, *, near: bool) -> Iterator[Record]:
     """Those that may matter, and what names the rules. A record that is about somebody else costs a search for some bytes."""
     number, digits = _U64.pack(question.to), str(question.to).encode()
     for record in records:

@@ -137,10 +137,9 @@ def _packed(
     settings: Settings, journal: Path, found: Found, rules: Mapping[str, RuleSet | None], case: dict[str, Any] | None,
     given: list[dict[str, Any]] | None, now: float, *, whole: bool, chain: bool | None,
 ) -> tuple[bytes, Proof]:  # fmt: skip
-    from proxy.archive.keys import Keys, KeysError
+    from proxy.archive.keys import Keys, KeysError, are_made_now
     from proxy.archive.manifest import ManifestError
     from proxy.backtest import retold
-    from proxy.cli.find import are_made_now
     from proxy.cli.sealed import disk_of
     from proxy.desk.journal import JournalError
     from proxy.desk.sealing import SealingError

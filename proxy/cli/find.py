@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -123,7 +122,7 @@ def places_of(config: Path) -> RestPlaces:
 
 
 def keys_of(places: RestPlaces) -> Keys:
-    from proxy.archive.keys import Keys, KeysError
+    from proxy.archive.keys import Keys, KeysError, are_made_now
 
     try:
         return Keys(places.archive.keys, make=are_made_now(places.archive.folder, places.journal))
@@ -131,25 +130,19 @@ def keys_of(places: RestPlaces) -> Keys:
         fail(error)
 
 
-def are_made_now(archive: Path, journal: Path) -> bool:
-    """Whether keys that are missing may be made, as the first roll would: no table was made with others yet, and whoever the gate is makes
-    them. A gate that has just begun rolls nothing for an hour, and is asked all the same."""
-    from proxy.archive.manifest import nodes
-
-    return not nodes(archive) and journal.is_dir() and journal.stat().st_uid == os.geteuid()
-
-
 def look_through(places: RestPlaces, keys: Keys, question: Question, now: float, *, thorough: bool = False) -> Found:
     import duckdb
 
     from proxy.archive import finding
+    from proxy.archive.ahead import held
     from proxy.archive.manifest import ManifestError
     from proxy.archive.tail import TailError
     from proxy.desk.journal import JournalError
 
     disk = disk_of(places.journal, places.sealing) if places.journal.is_dir() else None
     try:
-        return finding.find(places.archive.folder, disk, places.node, keys, question, now, thorough=thorough)
+        known = held(disk) if disk is not None else None
+        return finding.find(places.archive.folder, disk, places.node, keys, question, now, thorough=thorough, ahead=known)
     except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
         fail(error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from proxy.cli.sealed import disk_of
 if TYPE_CHECKING:
     from proxy.backtest.inquest import Found
     from proxy.backtest.named import Meant
+    from proxy.backtest.turns import Turn
     from proxy.config import Settings
     from proxy.desk.disk import OsDisk
     from proxy.policy import RuleSet
@@ -86,14 +88,14 @@ def inquest_of(
 def _meant(wanted: str, disk: OsDisk, node: int) -> Meant:
     """The one message that an id means; where it may mean several, which they are."""
     from proxy.backtest.named import MEANT_MAX, PLACE, meant_by
-    from proxy.backtest.turns import turns_of, turns_up_to
+    from proxy.backtest.turns import turns_of
 
     if not wanted:
         fail("--message: is empty")
     place = PLACE.fullmatch(wanted)
     if place is not None and int(place[1]) != node:
         fail(f"--message: {wanted} is of node {place[1]}, the settings are those of node {node}")
-    found = meant_by(turns_up_to(disk, int(place[2])) if place is not None else turns_of(disk), wanted)
+    found = meant_by(_turns_with(disk, int(place[2])) if place is not None else turns_of(disk), wanted)
     if not found:
         what = "no verdict stands there" if place is not None else "no message of the journal is called so"
         fail(f"--message: {what}: a refused message has no id of the carrier's, gate106 find names it by its record")
@@ -102,6 +104,16 @@ def _meant(wanted: str, disk: OsDisk, node: int) -> Meant:
         several = ", ".join(f"{node}:{one.sequence} (about {when(one.about)})" for one in found)
         fail(f"--message: '{wanted}' may be several, say which: {several}{more}")
     return found[0]
+
+
+def _turns_with(disk: OsDisk, sequence: int) -> Iterable[Turn]:
+    """Some turns, among them the one with a record."""
+    from proxy.archive.ahead import held
+    from proxy.backtest.turns import Turn, turns_up_to
+
+    known = held(disk)
+    found = known.with_record(sequence) if known is not None else []
+    return [Turn(group.time_ms / 1000, group.records) for group in found] or turns_up_to(disk, sequence)
 
 
 def _inquired(meant: Meant, disk: OsDisk, settings: Settings, today: RuleSet, loaded: dict[str, RuleSet | None]) -> Found:

@@ -56,7 +56,7 @@ class Asking:
         self._places, self._config = places, config
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="asking")
         self._programs = asyncio.Semaphore(PROGRAMS_AT_ONCE)
-        self._nursery = Nursery()
+        self._nursery = Nursery(config)
         self.workshop, self.jobs = Workshop(config), Jobs(config)
 
     async def ask(self, token: str, command: str, /, **args: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 instead of more than a second, in which a page would wait.
 
 In: a command line, whose token, two files, from the console. Out: a process of its own, and how it ended. Never: anything done before
-the copy but what needs only the package (imports, options, the table of regions): no thread, no loop; two programs in one process.
+the copy but what only reads (the package; foresight.py): no thread, no loop; two programs in one process.
 
     console ── command line, files ──▶ the one that has imported ── fork ▶ minder ── fork ▶ the program
             ◀───────────────────── its exit code ─────────────────────────┘
@@ -26,6 +26,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from proxy.ops.client import TOKEN
@@ -34,8 +35,9 @@ REQUEST_BYTES_MAX = 128 * 1024
 OUT_BYTES_MAX = 16 * 1024 * 1024
 ERROR_BYTES_MAX = 4096
 NICE = 10
+FORESIGHT = "proxy.console.foresight"
 COMMANDS = "proxy.__main__"
-"""By name: what is up there is another program, which is started and not called."""
+"""By name: the console needs neither, and what is up there is another program, which is started and not called."""
 IMPORTS = (
     COMMANDS, "proxy.archive.finding", "proxy.archive.looked", "proxy.backtest.inquest", "proxy.backtest.retold", "proxy.policy.check",
     "proxy.cli.case_search", "proxy.evidence.paper", "proxy.report.sheet", "proxy.report.told", "proxy.optout_trace", "proxy.archive.heads",
@@ -59,7 +61,9 @@ class CannotStart(Exception):
 
 
 class Nursery:
-    def __init__(self) -> None:
+    def __init__(self, config: Path | None = None) -> None:
+        """``config``: the settings of the gate whose journal programs are asked about."""
+        self._config = config
         self._lock = threading.Lock()
         self._mine: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -103,6 +107,7 @@ class Nursery:
             mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * REQUEST_BYTES_MAX)
             with theirs:
                 command = [sys.executable, "-m", "proxy.console.nursery", str(theirs.fileno())]
+                command += [str(self._config)] if self._config is not None else []
                 self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])  # noqa: S603 # our own
             self._mine = mine
         return self._mine
@@ -147,16 +152,23 @@ def main() -> None:
     os.nice(NICE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ready()
+    foresight = importlib.import_module(FORESIGHT).Foresight(Path(sys.argv[2])) if len(sys.argv) > 2 else None
     gc.freeze()  # the collector of a copy walks nothing that is shared
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for minders
     with socket.socket(fileno=int(sys.argv[1])) as requests:
         while True:
+            if foresight is not None and not select.select([requests], [], [], foresight.wait_s)[0]:
+                foresight.read_on()
+                continue
             asked, files, _, _ = socket.recv_fds(requests, REQUEST_BYTES_MAX, 3)
             if not asked:
                 return
+            request = json.loads(asked)
+            if foresight is not None:
+                foresight.asked(request["argv"])
             if os.fork() == 0:
                 requests.close()
-                _mind(json.loads(asked), *files)
+                _mind(request, *files)
             for file in files:
                 os.close(file)
 

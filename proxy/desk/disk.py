@@ -27,7 +27,8 @@ class Disk(Protocol):
 
     def list(self) -> list[str]: ...
 
-    def read(self, name: str, size: int = -1) -> bytes: ...
+    def read(self, name: str, size: int = -1, at: int = 0) -> bytes:
+        """So many bytes from an offset on, fewer where the segment ends; -1: all of them."""
 
     def size(self, name: str) -> int:
         """Bytes of the segment."""
@@ -76,8 +77,10 @@ class OsDisk:
     def list(self) -> list[str]:
         return sorted(file.name for file in self.path.iterdir() if file.name.endswith(SUFFIX))
 
-    def read(self, name: str, size: int = -1) -> bytes:
+    def read(self, name: str, size: int = -1, at: int = 0) -> bytes:
         with (self.path / name).open("rb") as file:
+            if at:
+                file.seek(at)
             return file.read(size)
 
     def size(self, name: str) -> int:
@@ -204,9 +207,9 @@ class MemoryDisk:
     def list(self) -> list[str]:
         return sorted(self._files)
 
-    def read(self, name: str, size: int = -1) -> bytes:
+    def read(self, name: str, size: int = -1, at: int = 0) -> bytes:
         data = self._files[name]
-        return bytes(data if size < 0 else data[:size])
+        return bytes(data[at:] if size < 0 else data[at : at + size])
 
     def size(self, name: str) -> int:
         return len(self._files[name])

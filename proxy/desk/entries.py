@@ -447,6 +447,16 @@ def verdicts_of(body: bytes) -> list[int]:
     return found
 
 
+def recipients_of(body: bytes) -> list[int]:
+    """Whom it is about, likewise."""
+    at, end, found = _TIME.size, len(body), []
+    while at < end:
+        _, recipient, _, size = _unpack_taken(body, at)
+        found.append(recipient)
+        at += _TAKEN.size + size
+    return found
+
+
 def accepted_without(body: bytes, recipient: int) -> bytes:
     """A body of kind ACCEPTED without what is about one person: itself where nothing is, empty where all is."""
     at, end, kept = _TIME.size, len(body), list[bytes]()

@@ -8,10 +8,14 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
 from proxy.console.nursery import CannotStart, Nursery, TookTooLong
+from proxy.desk.disk import OsDisk
+from proxy.desk.journal import Journal
+from tests.house import SHANGHAI, House
 
 FOR_EVER = ["sim", "carrier", "--port", "0"]
 IMPORTS_MAX = 20
@@ -94,3 +98,30 @@ def test_where_the_one_that_copies_itself_dies_another_takes_its_place() -> None
 def test_a_command_line_that_is_too_long_is_refused(nursery: Nursery) -> None:
     with pytest.raises(CannotStart, match="too long"):
         nursery.run(["x" * 200_000], "", 1)
+
+
+def test_what_was_read_for_one_question_is_known_to_the_next_and_what_came_since_is_found_too(tmp_path: Path) -> None:
+    config = tmp_path / "gate106.yaml"
+    config.write_text("store: sqlite:///state.db\njournal: journal\n")
+    house = House(tmp_path)
+    house.journal = house.relay.journal = Journal(OsDisk(tmp_path / "journal"), 0)
+    nursery = Nursery(config)
+
+    def found() -> list[str]:
+        code, out, errors = nursery.run(["find", "--provider=jia", "--json", "--config", str(config)], "", 30)
+        assert code in (0, 1), errors
+        return [one["text"] for one in json.loads(out)["messages"]]
+
+    try:
+        told = list[str]()
+        for number in range(3):
+            assert found() == told
+            text = f"【甲店】第{number}号上新 拒收请回复R"
+            house.submit("jia", SHANGHAI + number, text)
+            told.insert(0, text)
+            house.now += 1
+        assert found() == told
+        rmtree(tmp_path / "journal")
+        assert found() == [], "another gate's, or none's"
+    finally:
+        nursery.close()
