@@ -36,7 +36,7 @@ help:
 	@echo "make bench    measures it beside two relays without rules"
 	@echo "make grafana  writes the dashboards anew; make pictures draws them from a recorded run (make recording)"
 	@echo "make console-times measures the console's pages beside traffic, and the gate beside a crowd at the console (LOOKS_S=30)"
-	@echo "make console-pictures draws the README's pages anew (Debian's chromium)"
+	@echo "make console-pictures runs the stories of the desk, which draw the README's pages anew (Debian's chromium)"
 	@echo "make guide    writes the tables of settings and of performance anew"
 	@echo "make install  only builds .venv from the pinned requirements"
 	@echo "make lock     pins the requirements anew"
@@ -144,8 +144,9 @@ console-times: install
 	mkdir -p tests/data/numbers
 	.venv/bin/python -m tests.browser.times --seconds $(LOOKS_S) --json tests/data/numbers/console.json
 
+# The stories of the desk, which leave what they see in .github/guide/pictures.
 console-pictures: install
-	.venv/bin/python -m tests.browser.pictures
+	GATE106_PICTURES=1 .venv/bin/python -m pytest tests/browser/test_stories.py
 
 # The table of settings, from what the code says of them, and those of performance, from what was measured; tests compare.
 guide: install

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser.album import Album
 from tests.browser.street import Street
 from tests.browser.visitor import WIDE, Visitor
 from tests.needs import path_of
@@ -33,6 +35,15 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path_of("chromium"), args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def album(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Album]:
+    """What a story that is marked ``takes("today-zh", …)`` sees, kept; all of it, or the story fails."""
+    mark = request.node.get_closest_marker("takes")
+    found = Album(tmp_path / "pictures", mark.args if mark is not None else ())
+    yield found
+    assert not found.left, "not taken"
 
 
 @pytest.fixture

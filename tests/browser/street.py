@@ -23,6 +23,16 @@ PEOPLE = {
     "chen": ["officer"], "lin": ["approver"], "wu": ["viewer"], "zhou": ["auditor"], "song": ["admin"], "tang": ["officer", "approver"],
 }  # fmt: skip
 PORTS = {"jia": "1069001", "yi": "1069002"}
+"""Whom the stories are about."""
+OTHERS = {"hengyun": "1069011", "lanjing": "1069012", "qinghe": "1069013", "tongda": "1069014"}
+SAY = {
+    "hengyun": ("【恒运】您的快件已到驿站, 取件码 22-8-1106", "【恒运】代开发票, 诚信经营 拒收请回复R"),
+    "lanjing": ("【蓝鲸】会员日满200减40 拒收请回复R", "【蓝鲸】预售今晚开始 拒收请回复R", "【蓝鲸】新品上架, 全场九折"),
+    "qinghe": ("【青禾】您的订单已发货, 请留意查收",),
+    "tongda": ("【通达】积分兑换好礼 拒收请回复R", "【通达】本周到店有礼"),
+}
+"""What they send, one after the other."""
+ALL = PORTS | OTHERS
 ADS = (
     "【青禾】双11优惠券满300减50 拒收请回复R",
     "【青禾】最后2小时, 家电低至五折 拒收请回复R",
@@ -47,6 +57,29 @@ rules:
     limit: {count: 3, per: day, key: [recipient]}
     then: reject
     reason: recipient-cap
+  - id: banned-words
+    say: 代开发票、博彩等禁发词, 拆字、全角、繁体也算
+    basis: carrier policy
+    when: {text: {words: [代开发票, 六合彩]}}
+    then: reject
+    reason: keyword
+  - id: notice-missing
+    say: 营销短信末尾必须有退订方式
+    basis: 通信短信息服务管理规定
+    when: {category: marketing, provider: [lanjing, tongda], not: {notice: tail}}
+    then: reject
+    reason: notice-missing
+  - id: presale
+    say: 预售短信等到晚上八点以后
+    when: {text: {words: [预售]}}
+    then: defer
+    reason: quiet-hours
+  - id: machine-ports
+    say: 1064 物联网端口不得发营销
+    basis: 电信网编号计划
+    when: {category: marketing, port: "1064"}
+    then: reject
+    reason: port-scope
 tests:
   - note: 第四条被拒
     messages:
@@ -63,7 +96,7 @@ def token_of(name: str) -> str:
 
 
 class Crowd:
-    """Companies that send advertisements to people everywhere, every third to Beijing, until they are stopped."""
+    """Companies that send to people everywhere, every third time to Beijing, until they are stopped."""
 
     def __init__(self, port: int) -> None:
         self._port, self._over = port, threading.Event()
@@ -71,7 +104,7 @@ class Crowd:
         self._thread.start()
 
     def _send(self) -> None:
-        links = {name: Raw(self._port) for name in PORTS}
+        links = {name: Raw(self._port) for name in ALL}
         for name, link in links.items():
             assert link.bind(name).status == 0
         sent = 0
@@ -80,6 +113,8 @@ class Crowd:
             name = ("jia", "yi")[sent % 2]
             to = (SHANGHAI, SHANGHAI, BEIJING)[sent % 3].format(sent % 4000 + 5000)
             links[name].ask(submit(name, to, ADS[sent % len(ADS)]))
+            other = list(OTHERS)[sent % len(OTHERS)]
+            links[other].ask(submit(other, to, SAY[other][sent // len(OTHERS) % len(SAY[other])]))
         for link in links.values():
             link.__exit__()
 
@@ -89,7 +124,7 @@ class Crowd:
 
 
 def submit(name: str, to: str, text: str) -> bytes:
-    return pdu(SUBMIT_SM, 7, message(PORTS[name].encode(), to.encode(), text.encode("utf-16-be"), data_coding=8))
+    return pdu(SUBMIT_SM, 7, message(ALL[name].encode(), to.encode(), text.encode("utf-16-be"), data_coding=8))
 
 
 class Street:
@@ -99,7 +134,15 @@ class Street:
         self.gate = Gate(
             folder,
             self.carrier.port,
-            [provider(name, prefix, token=hash_token(token_of(name)), category="marketing") for name, prefix in PORTS.items()],
+            [
+                provider(
+                    name,
+                    prefix,
+                    token=hash_token(token_of(name)),
+                    category="marketing" if name in PORTS else "notice",
+                )
+                for name, prefix in ALL.items()
+            ],
             people=[{"name": name, "token": hash_token(token_of(name)), "roles": roles} for name, roles in PEOPLE.items()],
             console={"listen": f"127.0.0.1:{port}"},
             revisions={"four_eyes": True},

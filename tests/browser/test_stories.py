@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.album import Album
 from tests.browser.street import ADS, Street
 from tests.browser.visitor import PHONE, Visitor
 from tests.e2e.gate import BEIJING, SHANGHAI, run
@@ -31,12 +32,15 @@ def somebody(where: str = SHANGHAI) -> str:
     return where.format(next(_NUMBERS))
 
 
-def test_17_40_no_marketing_to_beijing_from_tonight(street: Street, visit: Come) -> None:
+@pytest.mark.takes("rules-zh", "ban-zh", "today-zh", "today-phone-en")
+def test_17_40_no_marketing_to_beijing_from_tonight(street: Street, visit: Come, album: Album) -> None:
     chen = visit("chen").open("/rules")
+    album.take("rules-zh", chen)
     chen.follow(lambda: chen.page.click("a[href^='/drafts/new']"))
     chen.page.check("#guided [name=province][value=北京]")
     chen.page.fill("#guided [name=say]", "今晚起北京归属地号码不得接收营销短信")
     expect(chen.page.locator("#written pre")).to_contain_text("北京")
+    album.take("ban-zh", chen)
     assert chen.axe() == []
     chen.follow(lambda: chen.page.click("#guided button.main"))
 
@@ -63,6 +67,8 @@ def test_17_40_no_marketing_to_beijing_from_tonight(street: Street, visit: Come)
     until(lambda: "今晚起北京" in wall.text() or "ban" in wall.text(), wall.text, 20)
     before = refused(wall)
     until(lambda: refused(wall) > before, lambda: f"{before} refused, and no more: {wall.text()}", 20)
+    album.take("today-zh", visit("wu").open("/"))
+    album.take("today-phone-en", visit("wu", "en", PHONE).open("/"))
 
 
 def refused(wall: Visitor) -> int:
@@ -121,8 +127,8 @@ def test_an_opt_out_that_did_not_work(street: Street, visit: Come) -> None:
     chen.sees("本人来电")
 
 
-@pytest.mark.parametrize("language", ["zh", "en"])
-def test_a_message_found_says_why_it_was_refused(language: str, street: Street, visit: Come) -> None:
+@pytest.mark.parametrize("language", ["zh", pytest.param("en", marks=pytest.mark.takes("message-en", "providers-en"))])
+def test_a_message_found_says_why_it_was_refused(language: str, street: Street, visit: Come, album: Album) -> None:
     whose = somebody()
     for _ in range(3):
         assert street.send("jia", whose, AD) == 0
@@ -135,4 +141,8 @@ def test_a_message_found_says_why_it_was_refused(language: str, street: Street, 
     chen.follow(chen.page.locator("tr:has(.badge.reject) a[href^='/find/message/']").click).sees("daily-cap")
     assert whose not in chen.text(), "masked"
     assert chen.axe() == []
+    if language == "en":
+        album.take("message-en", chen)
     chen.send("/whole", why="核对号码").sees(whose)
+    if language == "en":
+        album.take("providers-en", chen.open("/providers"))

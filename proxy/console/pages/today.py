@@ -27,6 +27,8 @@ COLUMNS = 60
 NAMED = 5
 """One of so many minutes is named: those of a clock's face."""
 ACCOUNT = re.compile(r" \(uid \d+, pid \d+\)")
+KEPT_OUT = "rules: the folder's set"
+"""How the note begins that the page has words of its own for."""
 
 
 @page.get()
@@ -51,7 +53,9 @@ async def waits(visit: Visit) -> Response:
     return visit.part(
         "waits",
         why=ready["why"],
-        notes=[ACCOUNT.sub("", one) for one in ready["notes"]],
+        notes=[ACCOUNT.sub("", one) for one in ready["notes"] if not (rules["kept_out"] and one.startswith(KEPT_OUT))],
+        kept_out=rules["kept_out"],
+        in_force=rules["revision"],
         proposed=rules["proposed"],
         penalties=len(penalties["penalties"]),
         overdue=overdue,
