@@ -2,7 +2,8 @@
 
 In: the settings, how many workers. Out: an exit code. Never: a message, a store, a journal; a worker that outlives it (proxy/ops/lifeline.py).
 
-Start: reserve the ports → worker 1 opens → the others open → HTTP, control socket. Stop (SIGTERM): /readyz fails → all drain → exit 0.
+Start: reserve the ports → worker 1 opens → the others open → HTTP, control socket → the console beside.
+Stop (SIGTERM): /readyz fails → all drain → exit 0.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from proxy import logs, private
 from proxy.config import Settings, SettingsError, faults_of_many, load
 from proxy.config.worker import control_of
 from proxy.fields import Address
+from proxy.ops.console import Console
 from proxy.ops.control import ControlError
 from proxy.ops.guard import Guard
 from proxy.ops.http import HttpServer
@@ -53,11 +55,15 @@ class Supervisor:
         self.crew = Crew(workers, command, self._tell)
         self.front = Front(self.crew)
         self.guard = Guard(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
-        self.http = HttpServer(bytes, self.front.not_ready, self.guard, self.front.notes, self.front.paths())
+        self.console = Console(path) if settings.console.listen is not None else None
+        self.http = HttpServer(bytes, self.front.not_ready, self.guard, self._notes, self.front.paths())
         self.counter = Counter(settings.control, settings.control_group, self._serving)
         self.stop = asyncio.Event()
         self._reserved: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def _notes(self) -> list[str]:
+        return self.front.notes() + (self.console.notes() if self.console is not None else [])
 
     def _serving(self) -> list[Served]:
         return [Served(member.worker.name, control_of(self.settings.control, member.worker)) for member in self.crew.up()]
@@ -95,6 +101,8 @@ class Supervisor:
             if starting.done():
                 starting.result()
                 self._tell()
+                if self.console is not None:
+                    self._spawn(self.console.run())
                 await stopped
         finally:
             stopped.cancel()
@@ -108,9 +116,11 @@ class Supervisor:
         return 0
 
     async def close(self) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks]
+        for task in tasks:
             task.cancel()
         await self.crew.stop()
+        await asyncio.gather(*tasks, return_exceptions=True)  # the console's process goes before this one
         await self.counter.stop()
         await self.http.stop()
         for one in self._reserved:

@@ -22,6 +22,7 @@ from tests.e2e.raw import Raw
 from tests.e2e.sockets import free_port
 from tests.e2e.waiting import until
 from tests.needs import needs
+from tests.ops.test_console import consoles
 from tests.valkey import Valkey
 from tests.workers.crewed import PORT, Crewed
 
@@ -96,6 +97,23 @@ def test_many_processes_look_like_one_gate(make: Make, bound_everywhere: Bind):
     until(lambda: gate.metric("gate106_binds") == len(clients) - 1, "one bind less")
     assert "no such bind" in gate.refused("binds", "kick", "--id", "99999", "--why", "a test")
     assert gate.stop() == 0
+
+
+def test_one_console_stands_before_all_of_them_and_goes_with_the_gate(make: Make):
+    port, token = free_port(), new_token()
+    people = [{"name": "li", "token": hash_token(token), "roles": ["officer"]}]
+    gate = make(2, people=people, console={"listen": f"127.0.0.1:{port}"}).start()
+    until(lambda: "console open" in gate.said(), gate.said, 30)
+    asked = {"Authorization": f"Bearer {token}"}
+    with urllib.request.urlopen(
+        urllib.request.Request(f"http://127.0.0.1:{port}/api/links", headers=asked), timeout=30
+    ) as answer:
+        assert [link["name"] for link in json.load(answer)["links"]] == ["bj/1", "bj/2"]
+    (console,) = consoles(gate)
+    os.kill(console, signal.SIGKILL)
+    until(lambda: gate.said().count("console open") == 2, gate.said, 60)
+    assert gate.stop() == 0
+    until(lambda: not consoles(gate), gate.said, 30)
 
 
 def test_a_worker_that_is_killed_comes_back_and_nothing_counted_is_lost(make: Make, bound_everywhere: Bind):
