@@ -120,6 +120,7 @@ class Gate:
             settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.houses, self.reload,
             self.revising, self.names, settings.people, settings.control_group, front=os.getppid() if worker is not None else 0,
         )  # fmt: skip
+        self.operating.door.use(settings.people, settings.http.tokens)
         self.revising.opened(self.operating)
         self.sharing = self._share() if settings.shared is not None else None
         self.post: Post | None = None
@@ -496,7 +497,7 @@ class Gate:
         self.hearing.manners = _manners(settings)
         self.revising.use(settings)
         self.guard.use(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
-        self.operating.door.use(settings.people)
+        self.operating.door.use(settings.people, settings.http.tokens)
         self.providers.commands.use()
         self.way_back.disown(directory.providers)
         self.operating.keeper.keep = settings.retention

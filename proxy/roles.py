@@ -168,6 +168,8 @@ class Asker(NamedTuple):
     roles: frozenset[Role]
     by_token: bool = False
     """Whether a personal token says so, and not only the account: an agreement needs one."""
+    program: bool = False
+    """Whether it is a program of ``http.tokens``, and no person."""
 
     def may(self, wanted: Permission) -> bool:
         return any(wanted in role.may for role in self.roles)

@@ -190,23 +190,36 @@ def rollback(
 
 @app.command("export", epilog="Example: gate106 rules export rules/")
 def export(
-    folder: Annotated[Path, typer.Argument(help="Where to: a folder, of rules perhaps. Files of other names stay.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Where to: a folder, of rules perhaps (files of other names stay), or a new file.zip.")
+    ],
     revision: Annotated[str, typer.Option("--revision", help="Of which set; default: what is in force.")] = "",
+    why: Annotated[
+        str, typer.Option("--why", help="Why, of a file.zip: lists of numbers are in it, and the journal keeps it.")
+    ] = "",
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Write the files of a set that the gate keeps into a folder: what was pushed reaches the folder of the rules, and its history."""
+    """Write the files of a set that the gate keeps into a folder: what was pushed reaches the folder of the rules, and its history. As a ZIP
+    they are for somebody else."""
     from proxy.cli.backtest import kept_folder
+    from proxy.cli.carried import ZIP, carry
     from proxy.cli.explain import settings_of
     from proxy.kept import Kept
 
     settings = settings_of(config)
     assert settings is not None
     name = kept_folder(revision or ask(config, control, "rules")["revision"], settings).parent.name
-    written = []
+    written = list[str]()
     try:
-        for file, data in Kept(settings.revisions.folder, settings.revisions.keep).files(name).items():
+        files = Kept(settings.revisions.folder, settings.revisions.keep).files(name)
+        if folder.suffix == ZIP:
+            ask(config, control, "look", what="rules export", unmasked=True, why=why, details=name)
+            carry(folder, files)
+            written += files
+            files = {}
+        for file, data in files.items():
             path = folder / file
             if not path.is_file() or path.read_bytes() != data:
                 path.parent.mkdir(parents=True, exist_ok=True)

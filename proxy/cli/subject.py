@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as jsonlib
-import os
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
@@ -65,7 +64,7 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
 @app.command("export", epilog='Example: gate106 subject export --to 13800210500 --out person --why "asked for it in writing"')
 def export(
     to: To,
-    out: Annotated[Path, typer.Option("--out", help="A new folder: person.json, and person.html to be read.")],
+    out: Annotated[Path, typer.Option("--out", help="A new folder, or a file.zip: person.json, and person.html to be read.")],
     why: Why,
     unmasked: Annotated[bool, typer.Option("--unmasked", help="With the whole number.")] = False,
     config: Config = CONFIG,
@@ -79,11 +78,11 @@ def export(
         warn(
             "gate106: note: there is no journal at rest yet: the messages of the last hour or so are not in it (gate106 journal roll)"
         )
+    from proxy.cli.carried import carry
+
+    files = {"person.json": jsonlib.dumps(told, ensure_ascii=False, indent=2), "person.html": _page(told)}
     try:
-        out.mkdir(mode=0o700)
-        for name, text in (("person.json", jsonlib.dumps(told, ensure_ascii=False, indent=2)), ("person.html", _page(told))):
-            with os.fdopen(os.open(out / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                file.write(text)
+        carry(out, {name: text.encode() for name, text in files.items()})
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
     said = {"folder": str(out), "messages": len(told["messages"] or ())}

@@ -28,7 +28,7 @@ from proxy.console.api.routes import Api
 from proxy.console.asking import Asking, CannotAsk
 from proxy.console.entrance import Entrance, is_same, language_of
 from proxy.console.guarding import Guarding
-from proxy.console.login import NOBODYS, Login, who_is
+from proxy.console.login import NOBODYS, Login, spelt, who_is
 from proxy.console.page import Page, Visit, Way
 from proxy.console.receiving import NoForm, form_of
 from proxy.console.render import STATIC, Templates
@@ -160,7 +160,9 @@ class House:
         if session is None or now - session.checked < CHECK_S:
             return session
         try:
-            asker = await who_is(self.asking, session.token)
+            asker = await who_is(
+                self.asking, session.token if session.token.startswith(":") else spelt(session.token), session.token
+            )
         except CannotAsk:
             return session  # it cannot say now: the page will tell
         if asker is None or asker.name != session.asker.name:

@@ -15,9 +15,9 @@ from proxy.ops.people import recipient
 from proxy.roles import Permission
 from proxy.yamlfile import unknown
 
-COMMANDS = ("complaint sweep", "evidence pack", "explain --message", "find", "journal person", "optout trace")
+COMMANDS = ("complaint sweep", "evidence pack", "explain --message", "find", "journal person", "optout trace", "rules export")
 """Those that read by themselves and say so here."""
-TAKES_OUT = ("evidence pack",)
+TAKES_OUT = ("evidence pack", "rules export")
 """Those that write files for others."""
 UNMASKED = " --unmasked"
 WORDS_MAX = 2000

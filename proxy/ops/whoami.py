@@ -18,4 +18,9 @@ def commands() -> Mapping[str, Handler]:
 async def _whoami(call: Call) -> Mapping[str, Any]:
     call.args.done()
     asker = call.asker
-    return {"name": asker.name, "roles": sorted(role.value for role in asker.roles), "by_token": asker.by_token}
+    return {
+        "name": asker.name,
+        "roles": sorted(role.value for role in asker.roles),
+        "by_token": asker.by_token,
+        "program": asker.program,
+    }

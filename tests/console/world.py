@@ -16,6 +16,7 @@ from proxy.config import console_places
 from proxy.console.app import House
 from proxy.console.asking import Asking
 from proxy.console.sampling import Sampling
+from proxy.net.doorkeeper import hash_password
 from proxy.ops import client
 from proxy.ops.guard import hash_token
 from tests.e2e.carrier import Carrier
@@ -28,6 +29,9 @@ PEOPLE = {
     "guo": ["viewer"],
 }  # fmt: skip
 ANNA, BOB = SHANGHAI.format(1), BEIJING.format(2)
+PROGRAMS = {"ledger": "officer", "prometheus": "viewer"}
+CHOSEN = {"name": "he", "roles": ["viewer"], "password": "chosen by herself"}
+"""Somebody who has a password, and no token that a machine made."""
 PORTS = {"jia": "1069001", "yi": "1069002"}
 AD = "【青禾】双11优惠券满300减50 拒收请回复R"
 
@@ -47,9 +51,15 @@ class World:
             folder,
             self.carrier.port,
             [provider(name, port, token=hash_token(token_of(name))) for name, port in PORTS.items()],
-            people=[{"name": name, "token": hash_token(token_of(name)), "roles": roles} for name, roles in PEOPLE.items()],
+            people=[
+                *({"name": name, "token": hash_token(token_of(name)), "roles": roles} for name, roles in PEOPLE.items()),
+                {"name": CHOSEN["name"], "token": hash_password(str(CHOSEN["password"])), "roles": CHOSEN["roles"]},
+            ],
             **more,
         )
+        tokens = [{"name": name, "token": hash_token(token_of(name)), "role": role} for name, role in PROGRAMS.items()]
+        self.gate.settings["http"]["tokens"] = tokens
+        self.gate.write_settings()
         self.gate.start()
         places = console_places(self.gate.config)
         self.asking = Asking(places, self.gate.config)

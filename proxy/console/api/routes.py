@@ -19,10 +19,11 @@ from starlette.routing import Route
 
 from proxy.console.api.calling import call
 from proxy.console.api.document import BODY, JSON, document
-from proxy.console.api.forms import Wrong, read, spelt
+from proxy.console.api.forms import Wrong, read
+from proxy.console.api.forms import spelt as words_of
 from proxy.console.api.table import FILE_BYTES_MAX, OPERATIONS, Operation, Program
 from proxy.console.asking import Asking, CannotAsk
-from proxy.console.login import TOKEN_MAX, who_is
+from proxy.console.login import TOKEN_MAX, spelt, who_is
 from proxy.heldoff import HELD_OFF_S, HeldOff
 from proxy.ops.client import NobodyAnswers
 from proxy.roles import Asker, NotAllowed, demand
@@ -35,6 +36,9 @@ STATUS_OF = {"token": 401, "role": 403, "busy": 503, "fault": 500}
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 """All that are answered here; for those that an operation has not: 405."""
 KNOWN_MAX = 1000
+NOBODYS = (
+    "this token is nobody's (people and http.tokens in the settings; a password that a person chose goes as NAME:PASSWORD)"
+)
 ASKS = {"WWW-Authenticate": 'Bearer realm="gate106"'}
 
 log = structlog.get_logger()
@@ -109,22 +113,22 @@ class Api:
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not 0 < len(token) <= TOKEN_MAX or not (token.isascii() and token.isprintable()):
-            raise _Told(401, "not without a token (people in the settings)", ASKS)
+            raise _Told(401, "not without a token (people and http.tokens in the settings)", ASKS)
         digest = hashlib.sha256(token.encode()).digest()
         if digest not in self._known and self._held.held_off("", peer, now):
             raise _Told(429, "too many wrong tokens from this address", {"Retry-After": f"{HELD_OFF_S:.0f}"})
         try:
-            asker = await who_is(self._asking, token)
+            asker = await who_is(self._asking, spelt(token), token)
         except CannotAsk as error:
             raise _Told(503, str(error)) from None
         if asker is None:
             self._known.pop(digest, None)
             self._held.failed("", peer, now)
-            raise _Told(401, "this token is nobody's (people in the settings)", ASKS)
+            raise _Told(401, NOBODYS, ASKS)
         self._known[digest] = None
         while len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)
-        return token, asker
+        return spelt(token), asker
 
 
 def _may(asker: Asker, operation: Operation) -> None:
@@ -138,7 +142,7 @@ async def _given(request: Request, operation: Operation) -> tuple[dict[str, Any]
     """Values, and a file if it takes one."""
     takes_file = isinstance(operation.by, Program) and operation.by.takes
     if operation.reads or takes_file:
-        values = read(operation.args, spelt(operation.args, request.query_params.multi_items()))
+        values = read(operation.args, words_of(operation.args, request.query_params.multi_items()))
         return values, await _file(request) if takes_file else b""
     if request.query_params:
         raise Wrong("nothing is said in the address here: what is asked for stands in the body")

@@ -120,7 +120,7 @@ REVISION = _text("revision", "Of a set of rules.", 16, needed=True, pattern="[0-
 _LANG = Arg("lang", OneOf(("zh", "en")), "The language of words for people.")
 
 _GATE = (
-    _told("whoami", "Whom the gate takes you for.", answer={"name": str, "roles": [str], "by_token": bool}),
+    _told("whoami", "Whom the gate takes you for.", answer={"name": str, "roles": [str], "by_token": bool, "program": bool}),
     _told(
         "counters", "What was counted since the gate started, and what it holds now.",
         answer={
@@ -200,6 +200,8 @@ _RULES = (
     _done("rules.rollback", "Puts an earlier set into force.",
           _text("revision", "Which; the one before where none is named.", 16, pattern="[0-9a-f]{16}"), WHY, answer=REVISED),
     _done("rules.take", "Takes the folder's set though it was rolled back or turned down.", WHY, answer=REVISED),
+    _run("rules export", Permission.TAKE_OUT, "The files of a set, with its lists of numbers, as a ZIP.",
+         _text("revision", "Which; what is in force.", 16, pattern="[0-9a-f]{4,16}"), WHY, out="-", media=ZIP),
     _run("check", Permission.SEE, "What is wrong with the folder's rules, and whether their tests hold.", answer=object),
     _run(
         "backtest", Permission.LOOK, "What other rules would have made of what was sent.",
@@ -296,6 +298,8 @@ _PEOPLE = (
     ),
     _run("consent export", COMMANDS["consent.export"], "Consents as CSV with whole numbers.", WHY, out="--out", media=CSV),
     _done("subject.show", "All that is known of a person; the journal keeps that somebody looked.", TO, UNMASKED, WHY_LOOKS, answer=object),
+    _run("subject export", Permission.TAKE_OUT, "All that is known of a person, to be handed to them, as a ZIP; the journal keeps that.",
+         TO, UNMASKED, WHY, out="--out", media=ZIP),
     _done("subject.erase", "Forgets a person.", TO, WHY, answer={"to": str, "gone": object, "stays": [object]}),
     _run("subject recycled", COMMANDS["subject.recycled"], "Numbers that are somebody else's since a day.", WHY,
          answer={"numbers": int, "gone": int}, takes=True),

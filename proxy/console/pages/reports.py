@@ -59,7 +59,12 @@ async def file(visit: Visit) -> Response:
     if kind not in KINDS:
         return visit.render("problem.html", 404, why=visit.t("no_such_page"))
     argv = ["report", f"--day={day}", f"--lang={visit.lang}"]
-    return await forms.made(visit, f"report-{day}.{kind}", lambda out: [*argv, f"{KINDS[kind]}={out}", "--json"])
+    try:
+        return await forms.made(visit, f"report-{day}.{kind}", lambda out: [*argv, f"{KINDS[kind]}={out}", "--json"])
+    except CannotAsk as error:
+        if NOTHING not in str(error):
+            raise
+        return visit.render("problem.html", 404, why=f"{day}: {visit.t('nothing')}")
 
 
 @page.get("heads")

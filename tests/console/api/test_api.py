@@ -11,10 +11,13 @@ import pytest
 
 from proxy.console.api.routes import JSON_BYTES_MAX
 from proxy.console.api.table import OPERATIONS, Operation, Program
+from proxy.desk import entries, operated
+from proxy.desk.disk import OsDisk
+from proxy.desk.journal import read
 from proxy.heldoff import FAILURES_MAX
 from proxy.roles import Permission, Role
 from tests.console.api.conftest import Caller
-from tests.console.world import AD, ANNA, PEOPLE, World, token_of
+from tests.console.world import AD, ANNA, CHOSEN, PEOPLE, Browser, World, token_of
 from tests.e2e.gate import SHANGHAI
 
 Open = Callable[..., Caller]
@@ -52,9 +55,50 @@ def test_a_provider_s_token_is_no_key_to_the_desk(program: Open) -> None:
         assert ask(program("jia"), one) == 403, one.path
 
 
+def test_a_program_of_the_settings_may_what_its_role_may_and_is_nobody_at_the_console(program: Open, world: World) -> None:
+    told = program("ledger").get("whoami").json()
+    assert told == {"name": "ledger", "roles": ["officer"], "by_token": False, "program": True}
+    assert program("ledger").post("suppress/show", to=ANNA).status_code == 200
+    assert program("prometheus").get("counters").status_code == 200
+    assert program("prometheus").post("suppress/show", to=ANNA).status_code == 403
+    assert Browser(world).log_in("ledger", token_of("ledger")).status_code == 401
+
+
+def test_a_password_that_a_person_chose_goes_with_their_name(program: Open, world: World) -> None:
+    name, password = str(CHOSEN["name"]), str(CHOSEN["password"])
+    assert program(token=f"{name}:{password}").get("whoami").json()["name"] == name
+    bare = program(token=password, address=ADDRESS.format(0xBA2E)).get("whoami")
+    assert bare.status_code == 401
+    assert "NAME:PASSWORD" in bare.json()["error"]
+    assert program(token=f"chen:{password}", address=ADDRESS.format(0xBA2E)).get("whoami").status_code == 401
+    assert Browser(world).log_in(name, password).status_code == 303
+    assert Browser(world).log_in("chen", password).status_code == 401
+
+
+def test_a_set_of_rules_and_what_is_known_of_a_person_are_taken_away_as_files(program: Open, world: World) -> None:
+    rules = program("chen").post("rules/export", why="给审计")
+    assert rules.headers["content-type"] == "application/zip"
+    assert zipfile.ZipFile(io.BytesIO(rules.content)).read("rules.yaml") == (world.gate.rules / "rules.yaml").read_bytes()
+    assert program("chen").post("rules/export", why="给审计", revision="ffff").status_code == 409
+    person = program("zhou").post("subject/export", to=ANNA, why="本人书面申请")
+    files = zipfile.ZipFile(io.BytesIO(person.content))
+    assert files.namelist() == ["person.html", "person.json"]
+    assert ANNA not in files.read("person.json").decode()
+    looked = world.gate.folder / "journal"
+    said = [operated.unpack_operated(one.body) for one in read(OsDisk(looked)) if one.kind == entries.OPERATED]
+    assert {("chen", "rules export --unmasked", "给审计"), ("zhou", "subject export", "本人书面申请")} <= {
+        (one.who.split(" ")[0], one.command, one.why) for one in said
+    }
+
+
 def test_who_guesses_waits_and_keeps_nobody_out_whose_token_was_right_before(program: Open) -> None:
     here = ADDRESS.format(0xFFFF)
-    assert program("wu", address=here).get("whoami").json() == {"name": "wu", "roles": ["viewer"], "by_token": True}
+    assert program("wu", address=here).get("whoami").json() == {
+        "name": "wu",
+        "roles": ["viewer"],
+        "by_token": True,
+        "program": False,
+    }
     for _ in range(FAILURES_MAX):
         assert program(token="a guess", address=here).get("whoami").status_code == 401
     waits = program(token="a guess", address=here).get("whoami")

@@ -19,8 +19,6 @@ ELSEWHERE = {
     "evidence verify", "evidence verifier",  # need no gate
     "journal erase", "journal hold", "journal key", "journal looked", "journal person", "journal release", "journal roll", "journal seal",
     "provider refusals",  # GET /provider/refusals
-    "rules export",  # writes into a folder where the gate runs
-    "subject export",  # a folder; subject show has the same
 }  # fmt: skip
 
 

@@ -52,6 +52,9 @@ def test_the_sheet_is_taken_away_on_paper_and_as_a_page(world: World, browser: O
     assert page.headers["content-disposition"].startswith("attachment")
     assert "<html" in page.text
     assert here.get("/reports/file/exe", day=today(world)).status_code == 404
+    for kind in ("pdf", "html"):
+        nothing = here.get(f"/reports/file/{kind}", day="2020-01-01")
+        assert (nothing.status_code, "2020-01-01: 这一天没有记录" in nothing.text) == (404, True)
 
 
 def test_heads_of_days_are_listed_as_they_were_published(world: World, browser: Open) -> None:
