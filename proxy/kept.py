@@ -25,7 +25,17 @@ from proxy import folders
 RULES = "rules"
 """The folder's name inside, so that errors name files as people know them."""
 RULES_FILE = re.compile(r"[A-Za-z0-9_][\w.-]{0,60}\.ya?ml", re.ASCII)
-"""The name of a file with rules that may be pushed: none of another folder, none that hides."""
+REGISTRIES = ("signatures", "advertisers", "ports", "templates", "contacts", "campaigns", "holidays", "reviewed")
+"""Those that are about nobody: people (consents, preferences, lists of numbers) are entered and imported, and stand on no page."""
+_ONE = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,60}"
+TABLE_FILE = re.compile(rf"registries/(?:{'|'.join(REGISTRIES)})\.csv|lexicon/{_ONE}\.csv|lists/{_ONE}\.txt")
+
+
+def may_be_pushed(name: str) -> bool:
+    """Whether it is the name of a file of rules, a registry or a list of words: none of another folder, none that hides, none about people."""
+    return bool(RULES_FILE.fullmatch(name) or TABLE_FILE.fullmatch(name))
+
+
 PIECE_BYTES, REST_S = 64 * 1024, 0.002
 """Synced at a time, and the rest after it: the journal of the running gate waits for the same disk."""
 _NAME = re.compile("[0-9a-f]{16}")

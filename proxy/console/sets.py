@@ -21,16 +21,19 @@ from typing import Any
 from proxy import policy, private
 from proxy.config import Settings, SettingsError
 from proxy.config import load as load_settings
-from proxy.console.worded import YAML, difference, rule_in_words, rules_files, spoken, tests_of, written
-from proxy.kept import Kept
+from proxy.console.worded import difference, rule_in_words, rules_files, spoken, tests_of, written
+from proxy.kept import REGISTRIES, TABLE_FILE, Kept, may_be_pushed
 from proxy.message import Category
 from proxy.number import NotARecipient
 from proxy.policy import Loaded, RulesError, moments
 from proxy.policy.category import SUBCATEGORIES
+from proxy.policy.tables import COLUMNS
 
 NICE = 5
 READ_MAX = 6
 """Sets that are kept as they were read: some MB each."""
+TABLE_BYTES_MAX = 1 << 20
+"""What a browser sends back and forth while it is changed; larger ones go by files."""
 LINES_MAX = 4000
 """Of a difference that is shown."""
 
@@ -109,10 +112,19 @@ class Sets:
             left, right = old.get(name, b""), new.get(name, b"")
             if left == right:
                 continue
-            rows = list(difference(left, right)) if name.endswith(YAML) and "/" not in name else []
+            rows = list(difference(left, right)) if may_be_pushed(name) else []
             counted = {"before": left.count(b"\n"), "after": right.count(b"\n")}
             found.append({"file": name, "rows": rows[:LINES_MAX], "more": len(rows) > LINES_MAX, **counted})
         return found
+
+    def tables(self, revision: str) -> dict[str, Any]:
+        """Registries and lists of words as they stand in a set, those that could be there too; ``None`` where one is too large for a page."""
+        files = {f"registries/{name}.csv": f"{','.join(COLUMNS[name])}\n".encode() for name in REGISTRIES}
+        files |= {name: data for name, data in self._files(revision).items() if TABLE_FILE.fullmatch(name)}
+        return {
+            name: data.decode("utf-8", "replace").removeprefix("\ufeff") if len(data) <= TABLE_BYTES_MAX else None
+            for name, data in files.items()
+        }
 
     def spread(self, revision: str, instead: Mapping[str, str], into: str) -> str:
         """Writes the set into a folder; its revision."""
@@ -186,6 +198,7 @@ def main() -> None:
         "told": sets.told,
         "tried": sets.tried,
         "differs": sets.differs,
+        "tables": sets.tables,
         "spread": sets.spread,
     }
     for line in sys.stdin.buffer:

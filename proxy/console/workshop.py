@@ -54,6 +54,10 @@ class Workshop:
         found: list[dict[str, Any]] = await self._ask("differs", before=before, after=after, instead=instead)
         return found
 
+    async def tables(self, revision: str) -> dict[str, str | None]:
+        found: dict[str, str | None] = await self._ask("tables", revision=revision)
+        return found
+
     async def spread(self, revision: str, instead: Mapping[str, str], into: Path) -> str:
         return str(await self._ask("spread", revision=revision, instead=instead, into=str(into)))
 

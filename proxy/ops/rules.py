@@ -12,7 +12,7 @@ from typing import Any
 
 from proxy.desk import entries, operated
 from proxy.desk.revised import Revised
-from proxy.kept import RULES_FILE
+from proxy.kept import may_be_pushed
 from proxy.ops import orders
 from proxy.ops.control import Call, Handler, Refused
 from proxy.ops.gate import Gate
@@ -174,8 +174,10 @@ async def _files(call: Call) -> dict[str, bytes]:
         if said.get("end"):
             break
         name, text = said.get("file"), said.get("text")
-        if not isinstance(name, str) or not RULES_FILE.fullmatch(name):
-            raise Refused("file: must be the name of a rules file, like caps.yaml (letters, digits, . _ -)")
+        if not isinstance(name, str) or not may_be_pushed(name):
+            raise Refused(
+                "file: must be the name of a rules file, a registry or a list of words: caps.yaml, registries/ports.csv"
+            )
         if not isinstance(text, str):
             raise Refused(f"{name}: 'text' is missing")
         found[name] = found.get(name, "") + text

@@ -78,7 +78,7 @@ def shipped_words() -> tuple[str, bytes]:
 
 class Folder:
     def __init__(self, path: Path, rest: Rest = no_rest, instead: Mapping[str, bytes] = NOTHING) -> None:
-        """``instead``: rules files (by name) as they are not written yet; they may be new ones."""
+        """``instead``: files (by name) as they are not written yet; they may be new ones."""
         self.path = path
         self.rest = rest
         self._instead = instead
@@ -95,7 +95,7 @@ class Folder:
         """Names of all rules files, in order."""
         try:
             found = {one.name for one in self.root.iterdir() if one.suffix in (".yaml", ".yml") and one.is_file()}
-            return sorted(found | self._instead.keys())
+            return sorted(found | {name for name in self._instead if name.endswith((".yaml", ".yml")) and "/" not in name})
         except OSError as fault:
             raise RulesError([Problem(str(self.path), 1, f"no folder of rules: {fault.strerror}")]) from None
 
@@ -201,7 +201,8 @@ class Folder:
     def lexicon(self) -> Lexicon:
         """The words of ``lexicon/*.csv``; where ``lexicon/words.csv`` is missing, the one that ships takes its place."""
         folder = self.root / "lexicon"
-        names = sorted(one.name for one in folder.glob("*.csv") if one.is_file())
+        drafts = {name.removeprefix("lexicon/") for name in self._instead if name.startswith("lexicon/")}
+        names = sorted(drafts | {one.name for one in folder.glob("*.csv") if one.is_file()})
         files = [(self.label(f"lexicon/{name}"), self.read(f"lexicon/{name}")) for name in names if name != MAIN]
         if MAIN in names:
             main = (self.label(f"lexicon/{MAIN}"), self.read(f"lexicon/{MAIN}"))

@@ -146,3 +146,34 @@ def test_a_message_found_says_why_it_was_refused(language: str, street: Street, 
     chen.send("/whole", why="核对号码").sees(whose)
     if language == "en":
         album.take("providers-en", chen.open("/providers"))
+
+
+@pytest.mark.takes("tables-zh")
+def test_a_signature_is_registered_and_another_ends(street: Street, visit: Come, album: Album) -> None:
+    chen = visit("chen").open("/tables").sees("签名")
+    assert chen.axe() == []
+    chen.follow(chen.page.locator("a[href*='signatures']").click)
+    for name in ("青禾", "山月"):
+        chen.page.get_by_role("button", name="新增一行").first.click()
+        chen.page.fill("[name=cell_0]", name)
+        chen.page.fill("[name=cell_1]", f"{name}贸易有限公司")
+        chen.page.select_option("[name=cell_5]", "approved")
+        assert chen.axe() == []
+        chen.follow(chen.page.get_by_role("button", name="写进草稿").click)
+    expect(chen.page.locator("#check")).to_contain_text("没有问题", timeout=20_000)
+    chen.page.fill("[name=q]", "山月")
+    expect(chen.page.locator("#rows tbody tr")).to_have_count(1)
+    chen.page.get_by_role("button", name="改: 山月").click()
+    chen.follow(chen.page.get_by_role("button", name="今天到期").click)
+    expect(chen.page.locator("#check")).to_contain_text("没有问题", timeout=20_000)
+    album.take("tables-zh", chen)
+    assert chen.axe() == []
+    chen.page.fill("[name=why]", "双11 前登记")
+    chen.follow(chen.page.locator("button.main[form=draft]", has_text="提交审批").click)
+
+    lin = visit("lin").open("/proposal").sees("青禾,青禾贸易有限公司")
+    lin.send("/proposal/approve")
+    wall = visit("wu", "en", PHONE).open("/tables/one?file=registries/signatures.csv").sees("青禾贸易有限公司")
+    assert wall.too_wide() <= 0
+    assert wall.axe() == []
+    assert wall.page.get_by_role("button", name="New row").count() == 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ _ADDRESSES = itertools.count(1)
 
 
 class World:
-    def __init__(self, folder: Path, **more: Any) -> None:
-        """``more``: goes into the settings."""
+    def __init__(self, folder: Path, before: Callable[[Gate], None] = lambda _: None, **more: Any) -> None:
+        """``before``: is shown the gate before it starts. ``more``: goes into the settings."""
         self.carrier = Carrier()
         self.gate = Gate(
             folder,
@@ -60,6 +61,7 @@ class World:
         tokens = [{"name": name, "token": hash_token(token_of(name)), "role": role} for name, role in PROGRAMS.items()]
         self.gate.settings["http"]["tokens"] = tokens
         self.gate.write_settings()
+        before(self.gate)
         self.gate.start()
         places = console_places(self.gate.config)
         self.asking = Asking(places, self.gate.config)

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from proxy.kept import REGISTRIES
+
 Schema = dict[str, Any]
 
 TEXT_MAX = 1000
@@ -139,12 +141,14 @@ class Texts(Form):
 
 @dataclass(frozen=True)
 class Files(Form):
-    """Rules files: texts by name."""
+    """Rules files, registries and lists of words: texts by name."""
 
     most: int = 50
 
     def schema(self) -> Schema:
-        names = {"pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*\.yaml$", "maxLength": 100}
+        one = "[A-Za-z0-9][A-Za-z0-9._-]*"
+        tables = rf"registries/(?:{'|'.join(REGISTRIES)})\.csv|lexicon/{one}\.csv|lists/{one}\.txt"
+        names = {"pattern": rf"^(?:{one}\.yaml|{tables})$", "maxLength": 70}
         of = {"type": "object", "minProperties": 1, "maxProperties": self.most}
         return {**of, "propertyNames": names, "additionalProperties": {"type": "string"}}
 
@@ -154,7 +158,7 @@ class Files(Form):
             raise ValueError(f"must be 1 to {self.most} texts by name")
         for name, text in value.items():
             if not re.search(names["pattern"], name) or len(name) > names["maxLength"] or name.endswith("\n"):
-                raise ValueError(f"{name[:60]!r} is no name of a rules file (caps.yaml)")
+                raise ValueError(f"{name[:60]!r} is no name of a rules file (caps.yaml), a registry or a list of words")
             if not isinstance(text, str):
                 raise ValueError(f"{name}: must be text")  # noqa: TRY004 # as above
         return value

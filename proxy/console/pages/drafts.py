@@ -14,21 +14,17 @@ from starlette.responses import Response
 
 from proxy.console import guided
 from proxy.console.asking import CannotAsk
-from proxy.console.compared import changed, new_problems
+from proxy.console.compared import new_problems
+from proxy.console.drafting import DRAFT_BYTES_MAX, base_of, checked, instead_of, push, text_of
 from proxy.console.jobs import Job, scratch
 from proxy.console.page import Page, Visit
-from proxy.kept import RULES_FILE
-from proxy.ops.client import Conversation, push_files
 from proxy.policy import moments
 from proxy.roles import Permission
 
 page = Page("drafts", "/drafts", wants=Permission.ENTER, under="rules")
 
-DRAFT_BYTES_MAX = 2 << 20
 SPANS = ("1h", "6h", "24h", "7d")
 PARTS_SHOWN = 60
-PROBLEMS_SHOWN = 40
-"""Of each sort: who has more mends these first."""
 SAMPLE = "【测试】双11优惠券满300减50 拒收请回复R"
 
 
@@ -85,9 +81,8 @@ async def edit(visit: Visit) -> Response:
 
 @page.post("check", body_max=DRAFT_BYTES_MAX)
 async def check(visit: Visit) -> Response:
-    """What is wrong with the draft, what of that is new, and which of its rules are new or other than they were."""
     try:
-        return visit.part("check", wrong="", **await _checked(visit))
+        return visit.part("check", wrong="", **await checked(visit))
     except CannotAsk as error:
         return visit.part("check", status=409, wrong=str(error))
 
@@ -108,7 +103,7 @@ async def try_one(visit: Visit) -> Response:
     message = {name: visit.form(f"try_{name}") for name in ("to", "from", "text", "provider", "category")}
     message["at"] = visit.form("try_at").replace("T", " ")
     try:
-        verdict = await visit.asking.workshop.tried(visit.form("base"), _instead(visit), message)
+        verdict = await visit.asking.workshop.tried(visit.form("base"), instead_of(visit), message)
     except CannotAsk as error:
         return visit.part("tried", verdict=None, wrong=str(error))
     parts = sorted(verdict["rules"], key=lambda part: not part["objects"])[:PARTS_SHOWN]
@@ -118,7 +113,7 @@ async def try_one(visit: Visit) -> Response:
 @page.post("backtest", wants=Permission.LOOK, body_max=DRAFT_BYTES_MAX)
 async def backtest(visit: Visit) -> Response:
     since = visit.form("since") if visit.form("since") in SPANS else "24h"
-    instead, workshop = _instead(visit), visit.asking.workshop
+    instead, workshop = instead_of(visit), visit.asking.workshop
     folder = None
     try:
         if instead:
@@ -146,18 +141,14 @@ async def cancel(visit: Visit) -> Response:
 
 @page.post("propose", body_max=DRAFT_BYTES_MAX)
 async def propose(visit: Visit) -> Response:
-    base, file, text = visit.form("base"), visit.form("file"), _text(visit)
-    checked = await _checked(visit)
-    if checked["broken"] or (checked["failing"] and not visit.form("seen")):
-        problem = visit.t("broken_first" if checked["broken"] else "see_first")
+    base, file, text = visit.form("base"), visit.form("file"), text_of(visit)
+    found = await checked(visit)
+    if found["broken"] or (found["failing"] and not visit.form("seen")):
+        problem = visit.t("broken_first" if found["broken"] else "see_first")
         return await _editor(visit, base, file, text, "", problem=problem, why=visit.form("why"), status=422)
 
-    def push(said: Conversation) -> dict[str, Any]:
-        push_files(said, {file: text})
-        return dict(said.answer())
-
     try:
-        event = await visit.talk("rules.push", push, on=base, why=visit.form("why"))
+        event = await push(visit, base, {file: text})
     except CannotAsk as error:
         return await _editor(visit, base, file, text, "", problem=str(error), why=visit.form("why"), status=409)
     if event["proposed"]:
@@ -168,44 +159,8 @@ async def propose(visit: Visit) -> Response:
 # -- what all of them need
 
 
-async def base_of(visit: Visit) -> str:
-    """What a new draft is made of: what waits, else what is in force."""
-    now = await visit.ask("rules")
-    return str(now["proposed"]["revision"] if now["proposed"] else now["revision"])
-
-
 def _now(visit: Visit) -> str:
     return moments.local(visit.house.wall())[:16]
-
-
-def _text(visit: Visit) -> str:
-    """As browsers send it, but with the ends of lines as files have them."""
-    found = visit.form_data.get("text")
-    text = found.replace("\r\n", "\n") if isinstance(found, str) else ""
-    return text if text.endswith("\n") or not text else text + "\n"
-
-
-def _instead(visit: Visit) -> dict[str, str]:
-    """{} where no file is changed: a set that waits is tried as it is."""
-    file = visit.form("file")
-    if file and not RULES_FILE.fullmatch(file):
-        raise CannotAsk(visit.t("no_such_file"))
-    return {file: _text(visit)} if file else {}
-
-
-async def _checked(visit: Visit) -> dict[str, Any]:
-    workshop, base = visit.asking.workshop, visit.form("base")
-    told, before = await workshop.told(base, _instead(visit)), await workshop.told(base)
-    loads, new = bool(told["revision"]), new_problems(before, told)
-    return {
-        "told": told,
-        "most": PROBLEMS_SHOWN,
-        "file": visit.form("file"),
-        "broken": [] if loads else told["problems"],
-        "failing": new if loads else [],
-        "older": [one for one in told["problems"] if one not in new] if loads else [],
-        "changed": changed(before["rules"], told["rules"]) if told["revision"] else [],
-    }
 
 
 async def _made(visit: Visit) -> dict[str, Any]:
