@@ -5,12 +5,12 @@ In: a form with ``base``, ``file`` and ``text``. Out: what the workshop says of 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from proxy.console.asking import CannotAsk
 from proxy.console.compared import changed, new_problems
 from proxy.console.page import Visit
-from proxy.kept import may_be_pushed
 from proxy.ops.client import Conversation, push_files
 
 DRAFT_BYTES_MAX = 2 << 20
@@ -31,18 +31,18 @@ def text_of(visit: Visit) -> str:
     return text if text.endswith("\n") or not text else text + "\n"
 
 
-def instead_of(visit: Visit) -> dict[str, str]:
-    """{} where no file is changed: a set that waits is tried as it is."""
+def instead_of(visit: Visit, of: re.Pattern[str]) -> dict[str, str]:
+    """``of``: names of the files that are changed here. {} where none is: a set that waits is tried as it is."""
     file = visit.form("file")
-    if file and not may_be_pushed(file):
+    if file and not of.fullmatch(file):
         raise CannotAsk(visit.t("no_such_file"))
     return {file: text_of(visit)} if file else {}
 
 
-async def checked(visit: Visit) -> dict[str, Any]:
+async def checked(visit: Visit, of: re.Pattern[str]) -> dict[str, Any]:
     """What is wrong with the draft, what of that is new, and which of its rules are new or other than they were."""
     workshop, base = visit.asking.workshop, visit.form("base")
-    told, before = await workshop.told(base, instead_of(visit)), await workshop.told(base)
+    told, before = await workshop.told(base, instead_of(visit, of)), await workshop.told(base)
     loads, new = bool(told["revision"]), new_problems(before, told)
     return {
         "told": told,

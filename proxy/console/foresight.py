@@ -14,14 +14,12 @@ from pathlib import Path
 
 from proxy import policy
 from proxy.archive import ahead
-from proxy.archive.keys import Keys, KeysError, are_made_now
-from proxy.archive.manifest import ManifestError, home_of, load
-from proxy.config import RestPlaces, SettingsError, rest_places
+from proxy.archive.keys import Keys, are_made_now
+from proxy.archive.manifest import home_of, load
+from proxy.config import RestPlaces, rest_places
 from proxy.config import load as config_of
 from proxy.desk.disk import OsDisk
-from proxy.desk.journal import JournalError
-from proxy.desk.sealing import Ring, SealingError
-from proxy.policy import RulesError
+from proxy.desk.sealing import Ring
 
 QUESTIONS = frozenset(("find", "explain"))
 AT_ONCE_S = 0.05
@@ -37,7 +35,7 @@ class Foresight:
         self._ahead: ahead.Ahead | None = None
         self._asked_s = -LATELY_S
         self._done = True
-        with contextlib.suppress(SettingsError, RulesError, OSError):
+        with contextlib.suppress(Exception):  # the program that needs them says what is wrong
             policy.load(config_of(config).rules)
 
     def asked(self, argv: Sequence[str]) -> None:
@@ -60,7 +58,7 @@ class Foresight:
                 self._ahead = _ahead_of(rest_places(self._config))
                 ahead.hold(self._ahead)
             self._done = self._ahead is None or self._ahead.read_on(time.monotonic() + AT_ONCE_S)
-        except (SettingsError, KeysError, SealingError, ManifestError, JournalError, OSError):
+        except Exception:  # noqa: BLE001 # as above: here nobody is told, and the next program must begin all the same
             self._ahead, self._done = None, True
             ahead.hold(None)
 

@@ -18,6 +18,7 @@ from proxy.console.compared import new_problems
 from proxy.console.drafting import DRAFT_BYTES_MAX, base_of, checked, instead_of, push, text_of
 from proxy.console.jobs import Job, scratch
 from proxy.console.page import Page, Visit
+from proxy.kept import RULES_FILE
 from proxy.policy import moments
 from proxy.roles import Permission
 
@@ -82,7 +83,7 @@ async def edit(visit: Visit) -> Response:
 @page.post("check", body_max=DRAFT_BYTES_MAX)
 async def check(visit: Visit) -> Response:
     try:
-        return visit.part("check", wrong="", **await checked(visit))
+        return visit.part("check", wrong="", **await checked(visit, RULES_FILE))
     except CannotAsk as error:
         return visit.part("check", status=409, wrong=str(error))
 
@@ -103,7 +104,7 @@ async def try_one(visit: Visit) -> Response:
     message = {name: visit.form(f"try_{name}") for name in ("to", "from", "text", "provider", "category")}
     message["at"] = visit.form("try_at").replace("T", " ")
     try:
-        verdict = await visit.asking.workshop.tried(visit.form("base"), instead_of(visit), message)
+        verdict = await visit.asking.workshop.tried(visit.form("base"), instead_of(visit, RULES_FILE), message)
     except CannotAsk as error:
         return visit.part("tried", verdict=None, wrong=str(error))
     parts = sorted(verdict["rules"], key=lambda part: not part["objects"])[:PARTS_SHOWN]
@@ -113,7 +114,7 @@ async def try_one(visit: Visit) -> Response:
 @page.post("backtest", wants=Permission.LOOK, body_max=DRAFT_BYTES_MAX)
 async def backtest(visit: Visit) -> Response:
     since = visit.form("since") if visit.form("since") in SPANS else "24h"
-    instead, workshop = instead_of(visit), visit.asking.workshop
+    instead, workshop = instead_of(visit, RULES_FILE), visit.asking.workshop
     folder = None
     try:
         if instead:
@@ -142,7 +143,7 @@ async def cancel(visit: Visit) -> Response:
 @page.post("propose", body_max=DRAFT_BYTES_MAX)
 async def propose(visit: Visit) -> Response:
     base, file, text = visit.form("base"), visit.form("file"), text_of(visit)
-    found = await checked(visit)
+    found = await checked(visit, RULES_FILE)
     if found["broken"] or (found["failing"] and not visit.form("seen")):
         problem = visit.t("broken_first" if found["broken"] else "see_first")
         return await _editor(visit, base, file, text, "", problem=problem, why=visit.form("why"), status=422)

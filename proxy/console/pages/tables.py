@@ -18,6 +18,7 @@ from proxy.console.asking import CannotAsk
 from proxy.console.drafting import DRAFT_BYTES_MAX, base_of, checked, push, text_of
 from proxy.console.page import Page, Visit
 from proxy.console.worded import difference
+from proxy.kept import TABLE_FILE
 from proxy.message import CATEGORY_WORDS
 from proxy.policy import moments
 from proxy.policy.registry import STATES
@@ -95,7 +96,7 @@ async def change(visit: Visit) -> Response:
 @page.post("check", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
 async def check(visit: Visit) -> Response:
     try:
-        return visit.part("check", "tables_one.html", wrong="", **await checked(visit))
+        return visit.part("check", "tables_one.html", wrong="", **await checked(visit, TABLE_FILE))
     except CannotAsk as error:
         return visit.part("check", "tables_one.html", 409, wrong=str(error))
 
@@ -104,7 +105,7 @@ async def check(visit: Visit) -> Response:
 async def propose(visit: Visit) -> Response:
     base, file, text = visit.form("base"), visit.form("file"), text_of(visit)
     before = await _before(visit, base, file)
-    said = await checked(visit)
+    said = await checked(visit, TABLE_FILE)
     if said["broken"] or (said["failing"] and not visit.form("seen")):
         problem = visit.t("broken_first" if said["broken"] else "see_first")
         return await _table(visit, base, file, before, text, problem=problem, status=422)
