@@ -439,22 +439,20 @@ def unpack_answers(record: Record) -> list[Answer]:
 
 def verdicts_of(body: bytes) -> list[int]:
     """Where the verdicts stand that a record of kind ACCEPTED is about, without unpacking the rest."""
-    at, end, found = _TIME.size, len(body), []
-    while at < end:
-        _, _, sequence, size = _unpack_taken(body, at)
-        found.append(sequence)
-        at += _TAKEN.size + size
-    return found
+    return [sequence for _, sequence in _taken(body)]
 
 
 def recipients_of(body: bytes) -> list[int]:
     """Whom it is about, likewise."""
-    at, end, found = _TIME.size, len(body), []
+    return [recipient for recipient, _ in _taken(body)]
+
+
+def _taken(body: bytes) -> Iterator[tuple[int, int]]:
+    at, end = _TIME.size, len(body)
     while at < end:
-        _, recipient, _, size = _unpack_taken(body, at)
-        found.append(recipient)
+        _, recipient, sequence, size = _unpack_taken(body, at)
+        yield recipient, sequence
         at += _TAKEN.size + size
-    return found
 
 
 def accepted_without(body: bytes, recipient: int) -> bytes:
