@@ -15,7 +15,8 @@ the gate's loop must not be held for one.
     entrance.py  the ways in and out, languages, files         receiving.py  forms within bounds
     nursery.py   programs that begin at once
     login.py     who says who they are                         guarding.py   what holds for every request: hosts, headers, bounds
-    words.py     every word in both languages                  render.py     templates (Jinja2, escaped), moments, numbers
+    words.py     every word in both languages; what the gate says: proxy/phrasebook.py
+    render.py     templates (Jinja2, escaped), moments, numbers
     workshop.py  sets of rules and drafts of them, read in a process beside: sets.py, in words: worded.py, what differs: compared.py
     guided.py    the commonest rules from a form       jobs.py    backtests that run for minutes
     sampling.py  counters over time                            figures.py    small charts as SVG

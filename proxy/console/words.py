@@ -11,18 +11,13 @@ from pathlib import Path
 
 import yaml
 
-from proxy.evidence import words as paper
-from proxy.policy.spoken import WORDS
+from proxy import phrasebook
+from proxy.phrasebook import CLOSED
+from proxy.policy.spoken import LANGUAGES, WORDS
 
-LANGUAGES = ("zh", "en")
-"""The first is spoken where nobody chose."""
+__all__ = ["LANGUAGES", "SHARED", "Speech", "load"]
+
 SHARED = Path(__file__).parent / "templates" / "shared.yaml"
-
-CLOSED: Mapping[str, Mapping[str, str]] = {
-    "answer": paper.ANSWERS, "case": paper.CASES, "consent": paper.CONSENTS, "penalty": paper.PENALTIES, "reason": paper.REASONS,
-    "receipt": paper.RECEIPTS, "scope": paper.SCOPES, "step": paper.STEPS,
-}  # fmt: skip
-"""Lists of the gate's own words, in Chinese as they stand on paper; in English each is its own word."""
 
 Words = Mapping[str, Mapping[str, str]]
 
@@ -55,6 +50,10 @@ class Speech:
         if found is not None or self.language != "zh":
             return found or word
         return CLOSED.get(kind, {}).get(word) or WORDS.get(word, word)
+
+    def said(self, text: str) -> str:
+        """What the gate said in English, a refusal or what is wrong, in this language; what is no sentence of the gate's as it stands."""
+        return phrasebook.in_language(text, self.language)
 
     def _found(self, name: str) -> str | None:
         for words in self._words:
