@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from proxy.console.words import LANGUAGES, SHARED, load
+from proxy.phrasebook import BOOK, ROLES
 from proxy.roles import Permission, Role
 
 ROOM = Path(__file__).parents[2] / "proxy" / "console"
-FILES = sorted(ROOM.rglob("*.yaml"))
+FILES = sorted(path for path in ROOM.rglob("*.yaml") if path.name != BOOK)
 TEMPLATES = sorted(ROOM.rglob("*.html"))
 CHINESE = re.compile("[\u4e00-\u9fff]")
 NAMES_OF_LANGUAGES = ("中文",)
@@ -52,3 +53,6 @@ def test_every_role_and_permission_has_words() -> None:
     shared = load(SHARED)
     assert {f"role.{role.value}" for role in Role} <= shared.keys()
     assert {f"permission.{one.name}" for one in Permission} <= shared.keys()
+    assert {role.value: shared[f"role.{role.value}"]["zh"] for role in Role} == {
+        name: ROLES[name] for name in ROLES if name != "nobody"
+    }

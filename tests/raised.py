@@ -1,0 +1,97 @@
+"""raised: every sentence in the source that a refusal, a fault or a mistake is told with.
+
+In: files of ``proxy/``. Out: sentences with ANYTHING where a value stands. Never: what is said to logs, to programs, or beside ``--help``.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+ANYTHING = "77777"
+"""It is a number, a name and a text at once, and no word of any language."""
+
+NOT_FOR_PEOPLE = {
+    "AssertionError", "AttributeError", "ConnectionResetError", "FileNotFoundError", "IndexError", "KeyError", "OSError", "RuntimeError",
+    "StopIteration", "SystemExit", "TypeError", "HTTPException",
+    "JournalNewer", "NotWhole", "StateError", "Unclear",
+}  # fmt: skip
+"""Faults of the source, and what ends a start: no page shows them. Unclear's text is the name of a page's words."""
+SAYS = {
+    "fail": 0, "note": 0, "Problem": 2, "RuleFault": 1, "RowFault": 0, "Fault": 1, "fault": 1, "error": 1, "of_rule": 1, "Wrong": 0, "_Wrong": 1,
+    "_Told": 1, "unknown": 0, "word": 2, "words": 2,
+}  # fmt: skip
+"""Functions that tell people, and which of their arguments says it."""
+SORTS = {"unknown", "word", "words"}
+"""Of these: what sort of word it is that nobody knows."""
+SPEAKERS = {
+    "_differs", "_fault", "_heading", "_separator", "_why_not", "_decides_first", "_said", "_faults", "_category", "_signed", "_place",
+    "shape", "notes", "_carriers_down", "away", "faults_of", "fault_of", "_absent", "_unreached",
+}  # fmt: skip
+"""Functions whose result is a sentence, or a part of one."""
+
+
+class Raised(NamedTuple):
+    path: Path
+    line: int
+    text: str
+
+
+def raised(path: Path) -> Iterator[Raised]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        for said in _said(node):
+            sort = isinstance(node, ast.Call) and _name(node.func) in SORTS
+            for text in variants(said):
+                whole = re.sub(f"({ANYTHING})+", ANYTHING, f"unknown {text} '{ANYTHING}'" if sort else text)
+                if re.search("[A-Za-z]", whole.replace(ANYTHING, "")) and " " in whole.strip() and "unknown  " not in whole:
+                    yield Raised(path, said.lineno, whole)
+
+
+def _said(node: ast.AST) -> Iterator[ast.expr]:
+    """What of it people are told."""
+    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and _name(node.exc.func) not in {*NOT_FOR_PEOPLE, *SAYS}:
+        yield from node.exc.args
+    elif isinstance(node, ast.Call) and (place := SAYS.get(_name(node.func))) is not None and len(node.args) > place:
+        yield node.args[place]
+    elif isinstance(node, ast.FunctionDef) and node.name in SPEAKERS:
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Return | ast.Yield) and inner.value is not None:
+                yield inner.value
+
+
+def _name(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+
+
+def variants(node: ast.expr) -> list[str]:
+    """What a text may be; [] where it is all a value's."""
+    if isinstance(node, ast.Constant):
+        return [node.value] if isinstance(node.value, str) else []
+    if isinstance(node, ast.IfExp):
+        return [*variants(node.body), *variants(node.orelse)]
+    if isinstance(node, ast.JoinedStr):
+        return ["".join(parts) for parts in product(*map(_part, node.values))]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return ["".join(parts) for parts in product(*(variants(one) or [ANYTHING] for one in (node.left, node.right)))]
+    if isinstance(node, ast.Tuple | ast.List):
+        return [text for one in node.elts for text in variants(one)]
+    return []
+
+
+def _part(node: ast.expr) -> list[str]:
+    if not isinstance(node, ast.FormattedValue):
+        return variants(node)
+    if isinstance(node.value, ast.IfExp | ast.JoinedStr):
+        return _ifs(node.value)
+    return [f"'{ANYTHING}'" if node.conversion == ord("r") else ANYTHING]
+
+
+def _ifs(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.IfExp):
+        return [*_ifs(node.body), *_ifs(node.orelse)]
+    return variants(node) or [ANYTHING]
