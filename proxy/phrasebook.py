@@ -10,6 +10,7 @@ REGISTRATION. One line has both wordings:
 
     {number}        whatever stands there: it is left as it is
     {fault:said}    a sentence or a noun of the books
+    {which:names}   names, "or" or "and" between them
     {state:case}    a word of a closed list: CLOSED
     {found:any}     one of the books where they have it, else left as it is
     {where:key}     a place in a file: limit, carriers[0].window
@@ -50,7 +51,7 @@ CLOSED: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 """Lists of the gate's own words, as they stand on paper."""
 
-SAID, ANY, KEY, LINE = "said", "any", "key", "line"
+SAID, ANY, NAMES, KEY, LINE = "said", "any", "names", "key", "line"
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""
 _BETWEEN = re.compile("( or | and )")
@@ -189,10 +190,10 @@ class Reading:
             return self.line(value, depth + 1)
         if kind == ANY:
             return self.line(value, depth + 1)[0], True
-        if kind in self._book.closed:
-            words = _BETWEEN.split(value)  # one, or several with "or" or "and" between them
-            known = {**self._book.closed[kind], " or ": "或", " and ": "、"}
-            return "".join(known.get(word, word) for word in words), all(word in known for word in words)
+        if kind == NAMES or kind in self._book.closed:
+            words = _BETWEEN.split(value)  # of closed lists, too, there may be several
+            known = {**self._book.closed.get(kind, {}), " or ": "或", " and ": "、"}
+            return "".join(known.get(word, word) for word in words), kind == NAMES or all(word in known for word in words)
         return value, True
 
 

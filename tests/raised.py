@@ -23,7 +23,7 @@ NOT_FOR_PEOPLE = {
 """Faults of the source, and what ends a start: no page shows them. Unclear's text is the name of a page's words."""
 SAYS = {
     "fail": 0, "note": 0, "Problem": 2, "RuleFault": 1, "RowFault": 0, "Fault": 1, "fault": 1, "error": 1, "of_rule": 1, "Wrong": 0, "_Wrong": 1,
-    "_Told": 1, "unknown": 0, "word": 2, "words": 2,
+    "Told": 1, "unknown": 0, "word": 2, "words": 2,
 }  # fmt: skip
 """Functions that tell people, and which of their arguments says it."""
 SORTS = {"unknown", "word", "words"}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from proxy import phrasebook, yamlfile
 from proxy.number import NotARecipient, recipient_of
-from proxy.phrasebook import ANY, CLOSED, SAID, SENTENCE_CHARACTERS_MAX, Phrase, Reading, all_books, books, in_language
+from proxy.phrasebook import ANY, CLOSED, NAMES, SAID, SENTENCE_CHARACTERS_MAX, Phrase, Reading, all_books, books, in_language
 from proxy.roles import PEOPLE, Asker, NotAllowed, Permission, Role, demand
 from tests.policy.test_bad_rules import MISTAKES as IN_RULES
 from tests.policy.test_mistakes import MISTAKES as IN_FILES
@@ -100,7 +100,7 @@ def test_both_wordings_have_the_same_places_to_fill_in(path: Path) -> None:
         names = [slot.name for slot in phrase.slots]
         assert len(names) == len(set(names)), english
         assert set(names) == set(re.findall(r"\{(\w+)(?::\w+)?\}", chinese)), english
-        assert {slot.kind for slot in phrase.slots} <= {"", SAID, ANY, *phrasebook.FITS, *CLOSED}, english
+        assert {slot.kind for slot in phrase.slots} <= {"", SAID, ANY, NAMES, *phrasebook.FITS, *CLOSED}, english
         assert not CHINESE.search(re.sub("【signature】|（|\\(端口, .*\\)|清明|江苏|微|薇|威", "", english)), english
         literal = re.sub(r"\{\w+(:\w+)?\}|--?\w+|^optouts|^day|^hour|^skip|^limit|^lang|^format|^by", "", chinese)
         assert CHINESE.search(literal) or not re.search("[A-Za-z]", literal), chinese

@@ -16,6 +16,7 @@ the gate's loop must not be held for one.
     nursery.py   programs that begin at once
     login.py     who says who they are                         guarding.py   what holds for every request: hosts, headers, bounds
     words.py     every word in both languages; what the gate says: proxy/phrasebook.py
+    speaking.py  in which of them somebody is answered
     render.py     templates (Jinja2, escaped), moments, numbers
     workshop.py  sets of rules and drafts of them, read in a process beside: sets.py, in words: worded.py, what differs: compared.py
     guided.py    the commonest rules from a form       jobs.py    backtests that run for minutes

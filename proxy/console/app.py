@@ -26,7 +26,7 @@ from proxy.config import Console
 from proxy.console import pages
 from proxy.console.api.routes import Api
 from proxy.console.asking import Asking, CannotAsk
-from proxy.console.entrance import Entrance, is_same, language_of
+from proxy.console.entrance import Entrance, is_same
 from proxy.console.guarding import Guarding
 from proxy.console.login import NOBODYS, Login, spelt, who_is
 from proxy.console.page import Page, Visit, Way
@@ -34,6 +34,7 @@ from proxy.console.receiving import NoForm, form_of
 from proxy.console.render import STATIC, Templates
 from proxy.console.sampling import Sampling
 from proxy.console.sessions import Session, Sessions
+from proxy.console.speaking import language_of
 from proxy.console.words import LANGUAGES, SHARED, Speech, load
 from proxy.ops.client import NobodyAnswers
 

@@ -18,9 +18,10 @@ from proxy.console.login import Login, TryLater
 from proxy.console.receiving import NoForm, form_of
 from proxy.console.render import FILES, STATIC
 from proxy.console.sessions import LIFE_S, Session
+from proxy.console.speaking import LANGUAGE, language_of
 from proxy.console.words import LANGUAGES, Speech
 
-LANGUAGE, LANGUAGE_S = "gate106-language", 365 * 86_400
+LANGUAGE_S = 365 * 86_400
 MARK = "gate106-login"
 LOGIN_BYTES_MAX = 4096
 FOREVER = "public, max-age=31536000, immutable"
@@ -106,11 +107,6 @@ class Entrance:
         if chosen in LANGUAGES:
             answer.set_cookie(LANGUAGE, chosen, max_age=LANGUAGE_S, path="/", **(self._flags | {"samesite": "lax"}))
         return answer
-
-
-def language_of(request: Request) -> str:
-    chosen = request.cookies.get(LANGUAGE, "")
-    return chosen if chosen in LANGUAGES else LANGUAGES[0]
 
 
 def own_path(path: str) -> str:

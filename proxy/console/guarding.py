@@ -13,10 +13,13 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from proxy import phrasebook
 from proxy.config import Console
+from proxy.console.speaking import language_of
 from proxy.fields import Network
 
 SAFE = ("GET", "HEAD")
@@ -59,7 +62,8 @@ class Guarding:
             await send(message)
 
         if why := self._wrong(scope["method"], headers):
-            await PlainTextResponse(f"{why}\n", 403)(scope, receive, with_headers)
+            said = phrasebook.in_language(why, language_of(Request(scope)))
+            await PlainTextResponse(f"{said}\n", 403)(scope, receive, with_headers)
             return
         scope["peer"] = peer_of(
             scope["client"][0] if scope.get("client") else "", headers.getlist("x-forwarded-for"), self._proxies

@@ -9,4 +9,5 @@ Never: a right, a decision or a record of its own (the gate is asked, as pages a
     calling.py   one operation carried out: a command of the socket, or a program of the command line
     document.py  the table as OpenAPI 3.1
     routes.py    tokens, bodies, statuses
+    telling.py   answers, and what is wrong in the language that was asked for
 """

@@ -71,7 +71,10 @@ async def _program(
         if arg.name in values:
             for word in _said(arg, values[arg.name]):
                 (last if arg.option == "-" else argv).append(word)
-    ran = await asking.run(token, *argv, *last)
+    try:
+        ran = await asking.run(token, *argv, *last)
+    except CannotAsk as error:  # whoever sent the file does not know where it was put
+        raise CannotAsk(str(error).replace(f"{folder}/", "")) from None
     if not program.out:
         return ran.json
     try:

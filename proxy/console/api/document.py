@@ -38,7 +38,8 @@ def document() -> dict[str, Any]:
             "title": "gate106",
             "version": "1",
             "summary": "What the command line of a gate can do, over HTTP.",
-            "description": "Roles, approvals and the journal are those of the command line.",
+            "description": "Roles, approvals and the journal are those of the command line. What is wrong is said in English, or in "
+            "Chinese where Accept-Language asks for that: programs go by the status.",
         },
         "paths": paths,
         "components": {

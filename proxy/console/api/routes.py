@@ -22,12 +22,12 @@ from proxy.console.api.document import BODY, JSON, document
 from proxy.console.api.forms import Wrong, read
 from proxy.console.api.forms import spelt as words_of
 from proxy.console.api.table import FILE_BYTES_MAX, OPERATIONS, Operation, Program
+from proxy.console.api.telling import Told, answered, wrong
 from proxy.console.asking import Asking, CannotAsk
 from proxy.console.login import TOKEN_MAX, spelt, who_is
 from proxy.heldoff import HELD_OFF_S, HeldOff
 from proxy.ops.client import NobodyAnswers
 from proxy.roles import Asker, NotAllowed, demand
-from proxy.shown import as_json
 
 JSON_BYTES_MAX = 128 * 1024
 """A line to the gate has 256 KiB, and nothing of a request is twice as long there."""
@@ -44,14 +44,6 @@ ASKS = {"WWW-Authenticate": 'Bearer realm="gate106"'}
 log = structlog.get_logger()
 
 
-class _Told(Exception):
-    """What a request is answered with instead."""
-
-    def __init__(self, status: int, why: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(why)
-        self.answer = _json({"error": why}, status, headers)
-
-
 class Api:
     def __init__(self, asking: Asking, clock: Callable[[], float]) -> None:
         self._asking, self._clock = asking, clock
@@ -60,26 +52,26 @@ class Api:
         self._document = json.dumps(document(), ensure_ascii=False).encode()
 
     def routes(self) -> list[Route]:
-        found = [Route(DOCUMENT, self._show_document, methods=["GET"])]
+        routes = [Route(DOCUMENT, self._show_document, methods=["GET"])]
         for path in dict.fromkeys(one.path for one in OPERATIONS):
             ways = {one.method: one for one in OPERATIONS if one.path == path}
-            found.append(Route(path, self._endpoint(ways), methods=METHODS))
-        return [*found, Route("/api/{rest:path}", self._nothing_there, methods=METHODS)]
+            routes.append(Route(path, self._endpoint(ways), methods=METHODS))
+        return [*routes, Route("/api/{rest:path}", self._nothing_there, methods=METHODS)]
 
     async def _show_document(self, request: Request) -> Response:
         """Open to who has a token: what there is, is nobody else's business."""
         try:
             await self._whose(request)
-        except _Told as told:
-            return told.answer
+        except Told as told:
+            return wrong(request, str(told), told.status, told.headers)
         return Response(self._document, media_type=JSON)
 
     async def _nothing_there(self, request: Request) -> Response:
         try:
             await self._whose(request)
-        except _Told as told:
-            return told.answer
-        return _json({"error": f"no such operation ({DOCUMENT} says which there are)"}, 404)
+        except Told as told:
+            return wrong(request, str(told), told.status, told.headers)
+        return wrong(request, f"no such operation ({DOCUMENT} says which there are)", 404)
 
     def _endpoint(self, ways: dict[str, Operation]) -> Callable[[Request], Awaitable[Response]]:
         allowed = ", ".join(ways)
@@ -89,42 +81,42 @@ class Api:
             try:
                 token, asker = await self._whose(request)
                 if operation is None:
-                    raise _Told(405, f"not by {request.method:.20}: by {allowed}", {"Allow": allowed})
+                    raise Told(405, f"not by {request.method:.20}: by {allowed}", {"Allow": allowed})
                 _may(asker, operation)
                 values, file = await _given(request, operation)
-                return _said(operation, await call(self._asking, token, operation, values, file))
-            except _Told as told:
-                return told.answer
-            except Wrong as wrong:
-                return _json({"error": str(wrong)}, 400)
+                return answered(operation, await call(self._asking, token, operation, values, file))
+            except Told as told:
+                return wrong(request, str(told), told.status, told.headers)
+            except Wrong as fault:
+                return wrong(request, str(fault), 400)
             except CannotAsk as error:
-                return _refused(error)
+                return wrong(request, str(error), 503 if isinstance(error, NobodyAnswers) else STATUS_OF.get(error.cause, 409))
             except ClientDisconnect:
                 return Response(status_code=400)
             except Exception as error:  # whatever it is, others go on
                 log.error("an operation failed: a fault of gate106, please report it", path=request.url.path, exc_info=error)
-                return _json({"error": "it failed: a fault of gate106, please report it (the log has more)"}, 500)
+                return wrong(request, "it failed: a fault of gate106, please report it (the log has more)", 500)
 
         return answer
 
     async def _whose(self, request: Request) -> tuple[str, Asker]:
-        """The token, and who has it; _Told where nobody has. Who guesses keeps nobody else at that address out whose token was right before."""
+        """The token, and who has it; Told where nobody has. Who guesses keeps nobody else at that address out whose token was right before."""
         peer, now = str(request.scope["peer"]), self._clock()
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not 0 < len(token) <= TOKEN_MAX or not (token.isascii() and token.isprintable()):
-            raise _Told(401, "not without a token (people and http.tokens in the settings)", ASKS)
+            raise Told(401, "not without a token (people and http.tokens in the settings)", ASKS)
         digest = hashlib.sha256(token.encode()).digest()
         if digest not in self._known and self._held.held_off("", peer, now):
-            raise _Told(429, "too many wrong tokens from this address", {"Retry-After": f"{HELD_OFF_S:.0f}"})
+            raise Told(429, "too many wrong tokens from this address", {"Retry-After": f"{HELD_OFF_S:.0f}"})
         try:
             asker = await who_is(self._asking, spelt(token), token)
         except CannotAsk as error:
-            raise _Told(503, str(error)) from None
+            raise Told(503, str(error)) from None
         if asker is None:
             self._known.pop(digest, None)
             self._held.failed("", peer, now)
-            raise _Told(401, NOBODYS, ASKS)
+            raise Told(401, NOBODYS, ASKS)
         self._known[digest] = None
         while len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)
@@ -135,7 +127,7 @@ def _may(asker: Asker, operation: Operation) -> None:
     try:
         demand(asker, operation.wants, operation.name)
     except NotAllowed as fault:
-        raise _Told(403, str(fault)) from None
+        raise Told(403, str(fault)) from None
 
 
 async def _given(request: Request, operation: Operation) -> tuple[dict[str, Any], bytes]:
@@ -162,42 +154,24 @@ def _said_in(body: bytes) -> dict[str, Any]:
 
 async def _file(request: Request) -> bytes:
     if request.headers.get("content-type", BODY).partition(";")[0].strip().lower() != BODY:
-        raise _Told(415, f"the body is a file: {BODY}")
+        raise Told(415, f"the body is a file: {BODY}")
     return await _body(request, FILE_BYTES_MAX)
 
 
 def _is_json(headers: Headers) -> bool:
     if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        raise _Told(415, f"the body is {JSON}")
+        raise Told(415, f"the body is {JSON}")
     return True
 
 
 async def _body(request: Request, most: int) -> bytes:
-    found = bytearray()
+    body = bytearray()
     async for piece in request.stream():
-        found += piece
-        if len(found) > most:
-            raise _Told(413, f"the body is larger than {most:,} bytes")
-    return bytes(found)
+        body += piece
+        if len(body) > most:
+            raise Told(413, f"the body is larger than {most:,} bytes")
+    return bytes(body)
 
 
 def _no_constant(word: str) -> Any:
     raise ValueError(f"{word} is no JSON")
-
-
-def _refused(error: CannotAsk) -> Response:
-    if isinstance(error, NobodyAnswers):
-        return _json({"error": str(error)}, 503)
-    return _json({"error": str(error)}, STATUS_OF.get(error.cause, 409))
-
-
-def _said(operation: Operation, found: Any) -> Response:
-    if isinstance(found, bytes):
-        assert isinstance(operation.by, Program)
-        name = f"gate106-{operation.name.replace('.', '-')}.{operation.by.media.partition('/')[2]}"
-        return Response(found, media_type=operation.by.media, headers={"Content-Disposition": f'attachment; filename="{name}"'})
-    return _json(found, 200)
-
-
-def _json(told: Any, status: int, headers: dict[str, str] | None = None) -> Response:
-    return Response(as_json(told, None), status, headers, media_type=JSON)
