@@ -43,6 +43,7 @@ from proxy.cli import (
     say,
     settings,
     speak_for,
+    speaks,
     stop,
     subject,
     suppress,
@@ -158,11 +159,13 @@ def check(
         Path | None, typer.Argument(help="The folder with rules; default rules/, or what the settings say.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Compare with these settings, too.")] = None,
+    lang: Annotated[str, typer.Option("--lang", help="zh or en: what is wrong, in Chinese or English.")] = "en",
     as_json: Json = False,
 ) -> None:
     """Lint rules, compare registries and run tests; every problem as file:line. Exit 1 if there is any; warnings do not count."""
     from proxy import config as house
     from proxy import policy
+    from proxy.phrasebook import in_language
 
     try:
         settings = house.load(config) if config is not None else None
@@ -171,16 +174,18 @@ def check(
     rules = rules or (settings.rules if settings else Path("rules"))
     if not rules.is_dir():
         fail(f"{rules}: no such folder (name the folder that holds your rules)")
+    language = speaks(lang)
     report = policy.check(rules, settings.providers if settings else None, datetime.now(CHINA).timestamp())
     if as_json:
         tell_json(report.as_dict())
         raise typer.Exit(1 if report.problems else 0)
     for problem in report.problems:
-        warn(problem)
+        warn(f"{problem.file}:{problem.line}: {in_language(problem.text, language)}")
     for doubt in report.warnings:
-        warn(f"{doubt.file}:{doubt.line}: warning: {doubt.text}")
+        warn(f"{doubt.file}:{doubt.line}: {in_language(f'warning: {doubt.text}', language)}")
     beside = f", {len(report.warnings)} warnings" if report.warnings else ""
-    say(f"{rules}: {report.rules} rules, {report.tests} tests, {len(report.problems)} problems{beside}")
+    counted = f"{report.rules} rules, {report.tests} tests, {len(report.problems)} problems{beside}"
+    say(f"{rules}: {in_language(counted, language)}")
     raise typer.Exit(1 if report.problems else 0)
 
 
