@@ -41,15 +41,41 @@ class Raised(NamedTuple):
     text: str
 
 
+Named = dict[str, list[str]]
+"""What a function says under names of its own: ``why = "no such thing" if … else f"…"``."""
+
+
 def raised(path: Path) -> Iterator[Raised]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    yield from _within(tree, path, {})
+
+
+def _within(scope: ast.AST, path: Path, named: Named) -> Iterator[Raised]:
+    for node in _own(scope):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _within(node, path, _named(node))
         for said in _said(node):
             sort = isinstance(node, ast.Call) and _name(node.func) in SORTS
-            for text in variants(said):
+            for text in variants(said, named):
                 whole = re.sub(f"({ANYTHING})+", ANYTHING, f"unknown {text} '{ANYTHING}'" if sort else text)
                 if re.search("[A-Za-z]", whole.replace(ANYTHING, "")) and " " in whole.strip() and "unknown  " not in whole:
                     yield Raised(path, said.lineno, whole)
+
+
+def _own(scope: ast.AST) -> Iterator[ast.AST]:
+    """All that is in it, but not what is in its functions."""
+    for node in ast.iter_child_nodes(scope):
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _own(node)
+
+
+def _named(function: ast.AST) -> Named:
+    found: Named = {}
+    for node in _own(function):
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            found.setdefault(node.targets[0].id, []).extend(text for text in variants(node.value, {}) if text)
+    return found
 
 
 def _said(node: ast.AST) -> Iterator[ast.expr]:
@@ -68,30 +94,27 @@ def _name(function: ast.expr) -> str:
     return function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
 
 
-def variants(node: ast.expr) -> list[str]:
+def variants(node: ast.expr, named: Named) -> list[str]:
     """What a text may be; [] where it is all a value's."""
     if isinstance(node, ast.Constant):
         return [node.value] if isinstance(node.value, str) else []
+    if isinstance(node, ast.Name):
+        return named.get(node.id, [])
     if isinstance(node, ast.IfExp):
-        return [*variants(node.body), *variants(node.orelse)]
+        return [*variants(node.body, named), *variants(node.orelse, named)]
     if isinstance(node, ast.JoinedStr):
-        return ["".join(parts) for parts in product(*map(_part, node.values))]
+        return ["".join(parts) for parts in product(*(_part(one, named) for one in node.values))]
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return ["".join(parts) for parts in product(*(variants(one) or [ANYTHING] for one in (node.left, node.right)))]
+        return ["".join(parts) for parts in product(*(variants(one, named) or [ANYTHING] for one in (node.left, node.right)))]
     if isinstance(node, ast.Tuple | ast.List):
-        return [text for one in node.elts for text in variants(one)]
+        return [text for one in node.elts for text in variants(one, named)]
     return []
 
 
-def _part(node: ast.expr) -> list[str]:
+def _part(node: ast.expr, named: Named) -> list[str]:
+    """Of a text with values in it."""
     if not isinstance(node, ast.FormattedValue):
-        return variants(node)
-    if isinstance(node.value, ast.IfExp | ast.JoinedStr):
-        return _ifs(node.value)
-    return [f"'{ANYTHING}'" if node.conversion == ord("r") else ANYTHING]
-
-
-def _ifs(node: ast.expr) -> list[str]:
-    if isinstance(node, ast.IfExp):
-        return [*_ifs(node.body), *_ifs(node.orelse)]
-    return variants(node) or [ANYTHING]
+        return variants(node, named)
+    if isinstance(node.value, ast.IfExp):
+        return [text for one in (node.value.body, node.value.orelse) for text in variants(one, named) or [ANYTHING]]
+    return variants(node.value, named) or [f"'{ANYTHING}'" if node.conversion == ord("r") else ANYTHING]
