@@ -6,7 +6,7 @@ Never: a sentence changed where it is raised (logs, the journal and programs kee
 A sentence is its own name. The books are files named ``sentences.yaml``, each in the room that says what stands in it: THE FILE NAME IS THE
 REGISTRATION. One line has both wordings:
 
-    "there is no batch {number} (gate106 consent lists them)": "没有批次 {number}（用 gate106 consent 查看）"
+    "there is no batch {number} (gate106 consent lists them)": "没有批次 {number}（请在同意批次中核对）"
 
     {number}        whatever stands there: it is left as it is
     {fault:said}    a sentence or a noun of the books
@@ -14,6 +14,7 @@ REGISTRATION. One line has both wordings:
     {state:case}    a word of a closed list: CLOSED
     {found:any}     one of the books where they have it, else left as it is
     {where:key}     a place in a file: limit, carriers[0].window
+    {name:field}    what a command is told, as forms call it, too: FIELDS
     {line:line}     a line's number
 
 Whoever changes a sentence changes its line in the book; a test reads every sentence out of the source, and finds it.
@@ -45,18 +46,26 @@ ROLES: Mapping[str, str] = {
     "viewer": "只读", "officer": "合规专员", "approver": "审批人", "auditor": "审计员", "admin": "管理员", "provider": "通道商",
     "nobody": "无角色",
 }  # fmt: skip
+FIELDS: Mapping[str, str] = {
+    "why": "原因", "to": "号码", "for": "期限", "for_s": "期限", "until": "截止", "scope": "范围", "value": "对象",
+    "source": "来源", "id": "编号", "provider": "通道商", "account": "账号", "province": "省份", "category": "类别",
+    "subcategory": "细分类别", "signature": "签名", "advertiser": "广告主", "group": "集团", "port": "端口", "step": "处罚措施",
+    "basis": "依据", "state": "状态", "message": "短信", "of": "重复案件", "text": "文案", "file": "文件", "batches": "批次",
+    "proof": "凭证", "given": "同意时间", "revision": "版本", "on": "所改的版本",
+}  # fmt: skip
+"""What commands are told, as it is called on pages."""
 CLOSED: Mapping[str, Mapping[str, str]] = {
     "answer": paper.ANSWERS, "case": paper.CASES, "consent": paper.CONSENTS, "penalty": paper.PENALTIES, "reason": paper.REASONS,
     "receipt": paper.RECEIPTS, "role": ROLES, "scope": paper.SCOPES, "step": paper.STEPS, "word": WORDS,
 }  # fmt: skip
 """Lists of the gate's own words, as they stand on paper."""
 
-SAID, ANY, NAMES, KEY, LINE = "said", "any", "names", "key", "line"
+SAID, ANY, NAMES, KEY, FIELD, LINE = "said", "any", "names", "key", "field", "line"
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""
 _BETWEEN = re.compile("( or | and )")
-_CHINESE = re.compile("[\u4e00-\u9fff]")
-FITS: Mapping[str, str] = {KEY: r"[^\s:'\"]+", LINE: r"\d+"}
+_CHINESE = re.compile("[\u4e00-\u9fff“”]")
+FITS: Mapping[str, str] = {KEY: r"[^\s:'\"]+", FIELD: r"[^\s:'\"]+", LINE: r"\d+"}
 """What a slot of this kind takes; of any other, any text."""
 
 
@@ -190,6 +199,8 @@ class Reading:
             return self.line(value, depth + 1)
         if kind == ANY:
             return self.line(value, depth + 1)[0], True
+        if kind == FIELD:
+            return (f"{FIELDS[value]}（{value}）" if value in FIELDS else value), True
         if kind == NAMES or kind in self._book.closed:
             words = _BETWEEN.split(value)  # of closed lists, too, there may be several
             known = {**self._book.closed.get(kind, {}), " or ": "或", " and ": "、"}

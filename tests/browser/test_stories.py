@@ -177,3 +177,17 @@ def test_a_signature_is_registered_and_another_ends(street: Street, visit: Come,
     assert wall.too_wide() <= 0
     assert wall.axe() == []
     assert wall.page.get_by_role("button", name="New row").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("zh", "无法识别的键“wen”（是否应为“when”？）"), ("en", "unknown key 'wen' (did you mean 'when'?)")],
+    ids=["zh", "en"],
+)
+def test_a_mistake_is_taught_in_the_reader_s_language_while_it_is_typed(language: str, said: str, visit: Come) -> None:
+    chen = visit("chen", language).open("/drafts/edit")
+    chen.page.fill("textarea[name=text]", "rules:\n  - {id: a, wen: {category: otp}}\n")
+    expect(chen.page.locator("#check .wrong")).to_contain_text(said, timeout=20_000)
+    assert chen.axe() == []
+    chen.page.locator("#check .wrong button").click()
+    assert chen.page.evaluate("document.activeElement.name") == "text", "its line is where one goes on typing"

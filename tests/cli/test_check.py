@@ -31,7 +31,7 @@ def test_mistakes_are_told_in_english_whatever_the_locale_says(rules: Path) -> N
 def test_they_are_told_in_chinese_where_that_is_asked_for(rules: Path) -> None:
     told = CliRunner().invoke(app, ["check", str(rules), "--lang", "zh"])
     assert told.exit_code == 1
-    assert "rules/unknown-key.yaml:3: rule：无法识别的键 'wehn'（是否应为 'when'？）" in told.stderr
+    assert "rules/unknown-key.yaml:3: rule：无法识别的键“wehn”（是否应为“when”？）" in told.stderr
     assert told.stdout.endswith("条规则，0 个测试，1 处错误\n")
 
 
@@ -41,8 +41,8 @@ def test_what_may_be_meant_is_told_in_chinese_too(rules: Path) -> None:
     )
     told = CliRunner().invoke(app, ["check", str(rules), "--lang", "zh"])
     assert told.exit_code == 0
-    assert "rules/unknown-key.yaml:2: 请留意：规则 'a' 没有测试（请在 tests 中加一条短信，写 want: {reject: a}）" in told.stderr
-    assert "rules/unknown-key.yaml:2: 请留意：规则 'a' 已不再适用：有效期已过（请删去，或关闭）" in told.stderr
+    assert "rules/unknown-key.yaml:2: 请留意：规则“a”没有测试（请在 tests 中加一条短信，写 want: {reject: a}）" in told.stderr
+    assert "rules/unknown-key.yaml:2: 请留意：规则“a”已不再适用：有效期已过（请删去，或关闭）" in told.stderr
     assert told.stdout.endswith("1 条规则，0 个测试，0 处错误，2 条提醒\n")
 
 

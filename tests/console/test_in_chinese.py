@@ -108,18 +108,18 @@ def test_what_is_looked_for_is_found_in_english() -> None:
 
 
 REFUSED: list[tuple[str, str, dict[str, str], str]] = [
-    ("song", "/complaints/case/999/decide", {"state": "valid", "why": "x"}, "没有案件 999（用 gate106 complaint list 查看）"),
+    ("song", "/complaints/case/999/decide", {"state": "valid", "why": "x"}, "没有案件 999（请在投诉列表中核对）"),
     ("song", "/optouts/remove", {"to": ANNA, "scope": "provider", "value": "jia", "why": "x"}, "没有这样的退订"),
     ("song", "/optouts/add", {"to": ANNA, "scope": "signature", "value": "", "why": "x"}, "范围“签名”须填写对象"),
-    ("song", "/optouts/add", {"to": ANNA, "scope": "category", "value": "loans", "why": "x"}, "无法识别的营销细分类别 'loans'（是否应为 'loan'？）"),
+    ("song", "/optouts/add", {"to": ANNA, "scope": "category", "value": "loans", "why": "x"}, "无法识别的营销细分类别“loans”（是否应为“loan”？）"),
     ("song", "/optouts/add", {"to": ANNA, "scope": "all", "value": "x", "why": "x"}, "“全部营销”不填对象"),
-    ("song", "/optouts/add", {"to": ANNA, "scope": "all"}, "why：须为 1 至 500 个字的文字"),
-    ("song", "/optouts/consents/7/review", {"verdict": "accepted", "why": "x"}, "没有批次 7（用 gate106 consent 查看）"),
-    ("song", "/penalties/one/77/lift", {"why": "x"}, "没有处罚 77（用 gate106 penalty list 查看）"),
+    ("song", "/optouts/add", {"to": ANNA, "scope": "all"}, "原因（why）：须为 1 至 500 个字的文字"),
+    ("song", "/optouts/consents/7/review", {"verdict": "accepted", "why": "x"}, "没有批次 7（请在同意批次中核对）"),
+    ("song", "/penalties/one/77/lift", {"why": "x"}, "没有处罚 77（请在处罚列表中核对）"),
     ("song", "/providers/stop", {"why": "x"}, "请写明停发什么"),
-    ("song", "/providers/stop", {"why": "x", "provider": "ja"}, "设置中没有通道商 'ja'"),
-    ("song", "/providers/orders/stop-99/lift", {"why": "x"}, "没有正在生效的指令 'stop-99'"),
-    ("song", "/providers/one/jia/resume", {"why": "x"}, "'jia' 没有正在生效的暂停"),
+    ("song", "/providers/stop", {"why": "x", "provider": "ja"}, "设置中没有通道商“ja”"),
+    ("song", "/providers/orders/stop-99/lift", {"why": "x"}, "没有正在生效的指令“stop-99”"),
+    ("song", "/providers/one/jia/resume", {"why": "x"}, "“jia”没有正在生效的暂停"),
     ("song", "/providers/one/jia/kick", {"why": "x"}, "没有这个连接"),
     ("song", "/providers/one/jia/penalty", {"step": "throttle", "why": "x"}, "限速须保留通道商速率的 0.01 至 0.99"),
     ("song", "/rules/rollback", {"revision": "f" * 16, "why": "x"}, "不是生效过的版本"),
@@ -141,12 +141,12 @@ def test_a_refusal_is_said_as_an_officer_would_and_in_english_to_who_reads_that(
 def test_bad_rows_are_said_one_by_one_with_file_and_line(desk: Desk) -> None:
     here = desk("song")
     for path, name, rows, words in (
-        ("/complaints/import", "12321.csv", "投诉号码,接收时间\n12,\n138****0500,昨天\n", ["12321.csv 第 2 行：投诉号码：2 位数字，应为 11 位", "12321.csv 第 3 行：'昨天' 不是时间（如 2026-11-11 10:05）", "2 行有误，没有立案"]),
+        ("/complaints/import", "12321.csv", "投诉号码,接收时间\n12,\n138****0500,昨天\n", ["12321.csv 第 2 行：投诉号码：2 位数字，应为 11 位", "12321.csv 第 3 行：“昨天”不是时间（如 2026-11-11 10:05）", "2 行有误，没有立案"]),
         ("/complaints/import", "12321.csv", "编号,内容\n1,x\n", ["没有投诉号码一列"]),
         ("/optouts/lists/import", "list.csv", "12\n13800210500\n4001234567\n", ["list.csv 第 1 行：不是有效的手机号码：2 位数字，应为 11 位", "400 客服号码，不是个人号码", "共 3 行，2 行有误：没有导入"]),
         ("/optouts/lists/import", "list.csv", "", ["list.csv：没有号码：没有导入"]),
         ("/optouts/lists/import", "list.xls", "\u00d0\u00cf", ["list.xls"]),
-        ("/optouts/consents/import", "consents.csv", "number,given\n13800210500,明天\n", ["consents.csv 第 2 行：given：'明天' 不是日期"]),
+        ("/optouts/consents/import", "consents.csv", "number,given\n13800210500,明天\n", ["consents.csv 第 2 行：given：“明天”不是日期"]),
     ):  # fmt: skip
         answer = here.post(path, files={"file": (name, rows.encode())}, why="一批", source="import", provider="jia")
         assert answer.status_code == 409, answer.text
@@ -158,8 +158,8 @@ def test_bad_rows_are_said_one_by_one_with_file_and_line(desk: Desk) -> None:
 def test_a_draft_s_mistakes_are_taught_in_chinese_while_it_is_written(desk: Desk) -> None:
     here = desk("tang")
     for text, words in (
-        ("rules:\n  - {id: a, wen: {category: otp}}\n", "无法识别的键 'wen'（是否应为 'when'？）"),
-        ("rules:\n  - {id: a, when: {category: otp}, then: reject, reason: keyword}\n", "规则 'a' 没有测试"),
+        ("rules:\n  - {id: a, wen: {category: otp}}\n", "无法识别的键“wen”（是否应为“when”？）"),
+        ("rules:\n  - {id: a, when: {category: otp}, then: reject, reason: keyword}\n", "规则“a”没有测试"),
         ("rules:\n\t- a\n", "这里有制表符：请用空格缩进"),
         ("rules: [", "缺少内容：[ ] 或 { } 没有写完"),
     ):

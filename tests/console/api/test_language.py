@@ -61,7 +61,7 @@ def test_every_refusal_of_an_operation_is_said_in_chinese_where_that_is_asked_fo
 def test_what_the_gate_itself_refuses_comes_in_both_languages(program: Open) -> None:
     here = program("chen")
     for language, words in (
-        ("zh", "没有正在生效的指令 'stop-999'"),
+        ("zh", "没有正在生效的指令“stop-999”"),
         ("en", "no order 'stop-999' is in force"),
         ("de", "no order"),
     ):
@@ -74,13 +74,13 @@ def test_what_the_gate_itself_refuses_comes_in_both_languages(program: Open) -> 
 @pytest.mark.parametrize(
     ("path", "said", "words"),
     [
-        ("stop", {"province": ["北京区"], "why": "x"}, "无法识别的省份 '北京区'"),
-        ("stop", {"provider": ["ja"], "why": "x"}, "设置中没有通道商 'ja'"),
+        ("stop", {"province": ["北京区"], "why": "x"}, "无法识别的省份“北京区”"),
+        ("stop", {"provider": ["ja"], "why": "x"}, "设置中没有通道商“ja”"),
         ("stop", {"why": "x"}, "请写明停发什么"),
         ("complaint/decide", {"id": "77", "state": "valid", "why": "x"}, "没有案件 77"),
         ("penalty/propose", {"provider": "jia", "step": "throttle", "why": "x"}, "限速须保留通道商速率"),
         ("consent/review", {"batches": ["7"], "verdict": "accepted", "why": "x"}, "没有批次 7"),
-        ("suppress/add", {"to": "13800210500", "scope": "category", "value": "loans", "why": "x"}, "无法识别的营销细分类别 'loans'"),
+        ("suppress/add", {"to": "13800210500", "scope": "category", "value": "loans", "why": "x"}, "无法识别的营销细分类别“loans”"),
         ("suppress/add", {"to": "4001234567", "why": "x"}, "to：400 客服号码，不是个人号码"),
         ("suppress/remove", {"to": "13800210501", "why": "x"}, "没有这样的退订"),
         ("explain", {"to": "12", "from": "1069001", "text": "x"}, "2 位数字，应为 11 位"),

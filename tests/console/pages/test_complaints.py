@@ -87,8 +87,8 @@ def test_a_batch_with_bad_rows_names_them_and_files_nothing(world: World, browse
     answer = browser("chen").post("/complaints/import", files=files, why="x")
     assert answer.status_code == 409
     assert "没有导入" in answer.text
-    assert "12321-batch.csv:3:" in answer.text
-    assert "12321-batch.csv:4:" in answer.text
+    assert "12321-batch.csv 第 3 行：" in answer.text
+    assert "12321-batch.csv 第 4 行：" in answer.text
     assert newest(world)["id"] == before
 
 
@@ -201,7 +201,7 @@ def test_a_decision_that_cannot_be_stands_beside_the_form(browser: Open, case: A
         f"/complaints/case/{number}/decide", state="valid", suppress="all", provider="yi", why="x", do="decide"
     )
     assert answer.status_code == 409
-    assert "match it to a message first" in answer.text
+    assert "请先匹配短信" in answer.text
     assert 'value="yi"' in answer.text
 
 

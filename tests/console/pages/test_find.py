@@ -55,7 +55,7 @@ def test_nothing_found_says_what_was_looked_through(browser: Open) -> None:
 def test_a_question_that_is_none_says_what_is_missing(browser: Open) -> None:
     answer = browser("chen").part("/find/found")
     assert answer.status_code == 409
-    assert "say what is looked for" in answer.text
+    assert "请写明查什么" in answer.text
     answer = browser("chen").part("/find/found", to="no number")
     assert (answer.status_code, "这不是有效的手机号码" in answer.text) == (400, True)
 

@@ -74,7 +74,7 @@ def test_a_refusal_is_entered_and_taken_back(world: World, browser: Open) -> Non
 def test_what_the_gate_refuses_stands_beside_the_form(browser: Open) -> None:
     answer = browser("chen").post("/optouts/add", to=DORA, scope="provider", value="jai", why="x", do="add")
     assert answer.status_code == 409
-    assert "did you mean &#39;jia&#39;" in answer.text
+    assert "是否应为“jia”？" in answer.text
     assert 'value="jai"' in answer.text
 
 
@@ -112,8 +112,8 @@ def test_bad_rows_are_named_by_line_and_nothing_is_taken_in(world: World, browse
         "/optouts/lists/import", files={"file": ("../../etc/十月 list.csv", rows)}, scope="all", source="import", why="x"
     )
     assert answer.status_code == 409
-    assert "十月_list.csv:3:" in answer.text
-    assert "十月_list.csv:4:" in answer.text
+    assert "十月_list.csv 第 3 行：" in answer.text
+    assert "十月_list.csv 第 4 行：" in answer.text
     assert "gate106-came" not in answer.text, "where this machine had put it is nobody's business"
     assert world.ask("wu", "suppress.lists") == before
 
@@ -148,7 +148,7 @@ def test_consents_come_without_proof_get_it_and_somebody_else_looks_at_it(world:
         == 303
     )
     answer = here.post(f"/optouts/consents/{number}/review", verdict="accepted", **form)
-    assert (answer.status_code, "somebody else must look at its proof" in answer.text) == (409, True)
+    assert (answer.status_code, "凭证须由另一人审核" in answer.text) == (409, True)
     assert browser("tang").post(f"/optouts/consents/{number}/review", verdict="accepted", **form).status_code == 303
     person = browser("wu")
     assert person.get("/optouts", to=CLARA).status_code == 403
@@ -176,7 +176,7 @@ def test_consents_with_a_bad_row_are_not_taken_in(world: World, browser: Open) -
     rows = f"number,given\n{CLARA},2025-11-01\n{DORA},someday\n".encode()
     answer = browser("chen").post("/optouts/consents/import", files={"file": ("c.csv", rows)}, source="app", why="x")
     assert answer.status_code == 409
-    assert "c.csv:3: given:" in answer.text
+    assert "c.csv 第 3 行：given：" in answer.text
     assert batches(world) == before
 
 

@@ -32,6 +32,8 @@ def test_a_stop_that_names_it_alone_is_told_to_it_alone(world: World, browser: O
     stop = world.ask("chen", "stop", provider=["yi"], for_s=3600, why="投诉激增")
     text = browser("yi").get("/own").text
     assert "停发" in text
+    assert "通道商 yi" in text
+    assert "provider yi" in browser("yi", "en").get("/own").text
     assert "投诉激增" in text
     assert "投诉激增" not in browser("jia").get("/own").text
     world.ask("chen", "stop.lift", id=stop["name"], why="over")
@@ -47,4 +49,4 @@ def test_it_reads_the_rules_in_words(browser: Open) -> None:
 def test_a_day_that_is_none_is_told_so(browser: Open) -> None:
     answer = browser("jia").part("/own/refusals", day="yesterday")
     assert answer.status_code == 409
-    assert "day: is not understood" in answer.text
+    assert "day：无法识别" in answer.text

@@ -66,7 +66,7 @@ def test_nobody_agrees_to_their_own_whatever_is_sent(world: World, browser: Open
     here = browser("tang")
     assert f'action="/penalties/one/{number}/approve"' not in here.get(f"/penalties/one/{number}").text
     answer = here.post(f"/penalties/one/{number}/approve")
-    assert (answer.status_code, "somebody else must approve it" in answer.text) == (409, True)
+    assert (answer.status_code, "须由另一人批准" in answer.text) == (409, True)
     assert world.ask("wu", "penalty.show", id=str(number))["state"] == "proposed"
     assert browser("lin").post(f"/penalties/one/{number}/reject", why="they were duplicates").status_code == 303
     assert "未通过" in browser("lin").get(f"/penalties/one/{number}").text
@@ -74,7 +74,7 @@ def test_nobody_agrees_to_their_own_whatever_is_sent(world: World, browser: Open
 
 def test_a_reason_is_asked_for(browser: Open, world: World, proposed: int) -> None:
     answer = browser("lin").post(f"/penalties/one/{proposed}/reject")
-    assert (answer.status_code, "why: must be text" in answer.text) == (409, True)
+    assert (answer.status_code, "原因（why）：须为" in answer.text) == (409, True)
     world.ask("chen", "penalty.withdraw", id=str(proposed), why="the test is over")
 
 

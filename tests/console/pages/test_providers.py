@@ -63,7 +63,7 @@ def test_one_provider_says_why_it_was_refused_who_is_connected_and_what_it_may(w
 def test_a_provider_that_nobody_knows_is_told_so(browser: Open) -> None:
     answer = browser("wu").get("/providers/one/jai")
     assert answer.status_code == 409
-    assert "did you mean &#39;jia&#39;" in answer.text
+    assert "是否应为“jia”？" in answer.text
 
 
 def test_a_suspension_is_in_force_when_the_page_comes_back_and_is_lifted_again(world: World, browser: Open) -> None:
@@ -82,7 +82,7 @@ def test_a_suspension_is_in_force_when_the_page_comes_back_and_is_lifted_again(w
 def test_what_the_gate_refuses_stands_beside_the_form_and_nothing_is_done(world: World, browser: Open) -> None:
     answer = browser("chen").post("/providers/one/yi/suspend", what="all", lasts="4h", do="suspend")
     assert answer.status_code == 409
-    assert "why: must be text" in answer.text
+    assert "原因（why）：须为" in answer.text
     assert '<details class="dialog" name="dialogs" open>' in answer.text
     assert world.ask("chen", "providers.show", provider="yi")["orders"] == []
 
