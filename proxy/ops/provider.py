@@ -46,7 +46,7 @@ OF_A_PENALTY = (
     "figure_zh",
     "appeal",
 )
-OF_AN_ORDER = ("name", "kind", "about", "since", "until", "why")
+OF_AN_ORDER = ("name", "kind", "about", "scope", "since", "until", "why")
 OF_A_TASK = ("number", "advertiser", "category", "given", "until", "version", "file", "numbers", "due", "overdue")
 _NUMBER = re.compile("[0-9]{1,9}")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2})?")
