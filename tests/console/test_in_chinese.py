@@ -14,6 +14,7 @@ from proxy.console.page import FORM_BYTES_MAX, Way
 from tests.console.pages.test_rules import draft
 from tests.console.world import AD, ANNA, BOB, PEOPLE, Browser, World
 from tests.e2e.gate import SHANGHAI, run
+from tests.e2e.waiting import until
 
 Desk = Callable[..., Browser]
 CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -190,3 +191,22 @@ def test_a_stranger_s_words_are_not_taken_for_ours(desk: Desk) -> None:
 def test_people_of_the_desk_have_roles_here() -> None:
     assert "admin" in PEOPLE["song"]
     assert SHANGHAI.format(1) == ANNA
+
+
+def test_what_somebody_should_mend_stands_on_the_front_page_in_chinese(desk: Desk, two: World) -> None:
+    rules = two.gate.rules / "rules.yaml"
+    before = rules.read_text(encoding="utf-8")
+    two.gate.write_rules(before.replace("then: reject", "then: rejekt"))
+    try:
+        assert two.ask("song", "rules.reload")["problems"]
+        two.carrier.stop()
+        until(lambda: "没有可用链路" in desk("song").part("/today/waits").text, "the carrier is away")
+        for path, words in (
+            ("/today/waits", "then：无法识别的值“rejekt”（是否应为“reject”？）"),
+            ("/rules", "是否应为“reject”"),
+        ):
+            text = desk("song").part(path).text
+            assert words in text, shown(text)
+            assert not english(text), english(text)
+    finally:
+        two.gate.write_rules(before)
