@@ -42,6 +42,9 @@ DEPTH_MAX = 8
 LOOKS_MAX = 1000
 """Sentences that a line is compared with; a test knows that this is enough for all of them."""
 
+SENTENCES_KEPT = 500
+"""As they were said lately: pages are read again and again."""
+
 ROLES: Mapping[str, str] = {
     "viewer": "只读", "officer": "合规专员", "approver": "审批人", "auditor": "审计员", "admin": "管理员", "provider": "通道商",
     "nobody": "无角色",
@@ -64,6 +67,8 @@ SAID, ANY, NAMES, KEY, FIELD, LINE = "said", "any", "names", "key", "field", "li
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""
 _BETWEEN = re.compile("( or | and )")
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half a character: what has one is no text of ours, and no pattern takes it."""
 _CHINESE = re.compile("[\u4e00-\u9fff“”]")
 FITS: Mapping[str, str] = {KEY: r"[^\s:'\"]+", FIELD: r"[^\s:'\"]+", LINE: r"\d+"}
 """What a slot of this kind takes; of any other, any text."""
@@ -162,11 +167,12 @@ class Reading:
     def __init__(self, book: Phrasebook) -> None:
         self._book = book
         self._read: dict[tuple[str, int], tuple[str, bool]] = {}
-        self._left = LOOKS_MAX
+        self.left = LOOKS_MAX
+        """Sentences that it may still be compared with."""
 
     def line(self, text: str, depth: int = 0) -> tuple[str, bool]:
         """Its Chinese; whether nothing of it was missing."""
-        if not text or len(text) > SENTENCE_CHARACTERS_MAX or depth > DEPTH_MAX:
+        if not text or len(text) > SENTENCE_CHARACTERS_MAX or depth > DEPTH_MAX or _HALF.search(text):
             return text, not text
         found = self._read.get((text, depth))
         if found is None:
@@ -178,8 +184,8 @@ class Reading:
         for phrase in self._book.phrases:
             if not phrase.may_be(text):
                 continue
-            self._left -= 1
-            if self._left < 0:
+            self.left -= 1
+            if self.left < 0:
                 break
             for values in phrase.values(text):
                 filled, whole, tells = {}, True, phrase.tells
@@ -226,7 +232,7 @@ def all_books() -> Phrasebook:
     return Phrasebook({english: chinese for path in books() for english, chinese in read(path).items()})
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=SENTENCES_KEPT)
 def _chinese(text: str) -> str:
     return all_books().chinese(text)
 

@@ -13,7 +13,19 @@ from hypothesis import strategies as st
 
 from proxy import phrasebook, yamlfile
 from proxy.number import NotARecipient, recipient_of
-from proxy.phrasebook import ANY, CLOSED, NAMES, SAID, SENTENCE_CHARACTERS_MAX, Phrase, Reading, all_books, books, in_language
+from proxy.phrasebook import (
+    ANY,
+    CLOSED,
+    LOOKS_MAX,
+    NAMES,
+    SAID,
+    SENTENCE_CHARACTERS_MAX,
+    Phrase,
+    Reading,
+    all_books,
+    books,
+    in_language,
+)
 from proxy.roles import PEOPLE, Asker, NotAllowed, Permission, Role, demand
 from tests.policy.test_bad_rules import MISTAKES as IN_RULES
 from tests.policy.test_mistakes import MISTAKES as IN_FILES
@@ -205,9 +217,17 @@ def test_what_is_no_sentence_is_no_work() -> None:
         "viewer or b and " * 100,
         "\0" * 1000,
         "(" * 1000,
+        "\ud800 is no JSON",
     ):
         assert book.chinese(text) == text
     assert book.chinese("unknown 'b' of the settings " * 60)
+
+
+def test_no_sentence_comes_near_the_bound_of_looking_up() -> None:
+    for _, said in (*IN_FILES, *IN_RULES):
+        reading = Reading(all_books())
+        reading.line(f"rules/x.yaml:3: {said}")
+        assert reading.left > LOOKS_MAX / 2, said
 
 
 @given(st.text(max_size=200))
