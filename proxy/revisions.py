@@ -8,6 +8,8 @@ Impossible. Never: files, the clock, the rules themselves.
                                └▶ rejected ─▶ kept out until the folder changes, or somebody takes it
     pushed by command ─▶ as above; what the folder holds is kept out from there on, and is not what waits before
     rollback ──────────────────▶ an earlier set in force, the folder's kept out likewise
+
+Among gates that share a store each of these is one event of all of them (proxy/agreed.py).
 """
 
 from __future__ import annotations
@@ -49,9 +51,11 @@ class Revisions:
     # -- what follows
 
     def folder_holds(
-        self, revision: str, who: str, how: str, changes: tuple[str, ...], at: float, *, four_eyes: bool, why: str = ""
-    ) -> Revised | None:
-        """The folder was read without a mistake. None: that changes nothing."""
+        self, revision: str, who: str, how: str, changes: tuple[str, ...], at: float, *, four_eyes: bool, why: str = "",
+        among_others: bool = False,
+    ) -> Revised | None:  # fmt: skip
+        """The folder was read without a mistake. None: that changes nothing. ``among_others``: other gates judge by the same set, each with a
+        folder of its own: then one that did not hold what is in force before it was edited has no say."""
         now = self.now
         if now.beside and revision == now.beside:
             return None
@@ -73,6 +77,11 @@ class Revisions:
             return Revised(at, "withdrawn", now.proposed or now.kept_out, who, how, why, (), revision, "", "", "")
         if revision == now.kept_out or (revision == now.proposed and four_eyes):
             return None
+        if among_others and (now.kept_out or (now.beside and now.beside != now.in_force)):
+            return now._replace(
+                time=at, event="kept-out", revision=revision, who=who, how=how, why=why, changes=changes, kept_out=revision,
+                beside=now.beside and revision,
+            )  # fmt: skip
         return self._taken(revision, who, how, changes, at, four_eyes=four_eyes, why=why)
 
     def pushed(

@@ -11,7 +11,7 @@ import struct
 from typing import NamedTuple
 
 _TIME = struct.Struct(">Q")
-EVENTS = ("accepted", "proposed", "vouched", "approved", "rejected", "rolled-back", "withdrawn")
+EVENTS = ("accepted", "proposed", "vouched", "approved", "rejected", "rolled-back", "withdrawn", "kept-out")
 
 
 class Revised(NamedTuple):
@@ -21,7 +21,8 @@ class Revised(NamedTuple):
     event: str
     """``accepted``: in force. ``proposed``: waits for a second person. ``vouched``: a person has put the name to a proposal whose files
     belong to nobody known. ``approved``: in force, a second person agreed. ``rejected``: a proposal is turned down. ``rolled-back``: an
-    earlier set is in force again. ``withdrawn``: the folder holds what is in force again."""
+    earlier set is in force again. ``withdrawn``: the folder holds what is in force again. ``kept-out``: the folder of a gate that shares a
+    store holds what the gates have not agreed on."""
     revision: str  # which it is about
     who: str
     how: str  # what brought it: first start, start, files, reload, command
@@ -33,12 +34,19 @@ class Revised(NamedTuple):
     kept_out: str  # revision of the folder that is not taken though it is there, empty if none is
     beside: str = ""
     """Where what waits was pushed: what the folder holds meanwhile, which has no say in it. Empty: what waits is the folder's own."""
+    serial: int = 0
+    """Of the decisions that gates on one store have agreed on, the last one; 0 where there are no others."""
+    node: int = -1
+    """The gate at which that was decided; -1: this one, which is alone."""
+
+
+_ALONE = 2
+"""Fields at the end that a gate without others does not write."""
 
 
 def pack_revised(one: Revised) -> bytes:
-    return _TIME.pack(int(one.time * 1000)) + json.dumps(one[1:], ensure_ascii=False, separators=(",", ":")).encode(
-        "utf-8", "surrogatepass"
-    )
+    said = json.dumps(one[1:] if one.serial else one[1:-_ALONE], ensure_ascii=False, separators=(",", ":"))
+    return _TIME.pack(int(one.time * 1000)) + said.encode("utf-8", "surrogatepass")
 
 
 def unpack_revised(body: bytes) -> Revised:
