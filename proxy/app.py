@@ -157,7 +157,7 @@ class Gate:
         self._replayed = found
         settle_open(self.store, found)
         self.ids.restore(found.learnt)
-        self.revising = Revising(settings, self.store.history, self.gently, tally)
+        self.revising = Revising(settings, self.store.history, self.gently, tally, self.store.rules)
         journal = Journal(disk, settings.node)
         log.info("journal replayed", records=found.records, open=len(found.open), at=journal.written)
         relay = Relay(
@@ -232,6 +232,7 @@ class Gate:
         await self.store.open()
         if self.sharing is not None:
             await self.sharing.once()
+            await self.revising.begin()
             self.relay.judging.stale = self.sharing.stale
         await self.operating.start(
             settings.retention,
@@ -260,7 +261,7 @@ class Gate:
         ]
         if self.sharing is not None:
             self.post = Post(cast("Mail", self.store), self.way_back, self._bound, self.turns.wake, self.loop.time)
-            self._tasks += [self.loop.create_task(one.run()) for one in (self.sharing, self.post)]
+            self._tasks += [self.loop.create_task(one.run()) for one in (self.sharing, self.post, self.revising)]
         if self.allotting is not None:
             self._tasks.append(self.loop.create_task(self.allotting.run()))
         self.providers.accepting = True

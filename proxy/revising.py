@@ -5,6 +5,9 @@ In: the folder, what people command. Out: the set in force and the one that wait
 
 A set is in force in this order: its files are kept and synced → RULES and REVISED are written → messages are judged by it → both are
 synced → whoever asked is told. Killed anywhere between, the next start goes on from what the journal has.
+
+Among gates that share a store (agreed.py) the store takes the decision behind the keeping: what it has taken all gates come to judge by, this
+one too, also after a kill. What others decided is an event of this gate like its own.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import asyncio
 import contextlib
 import pwd
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +24,8 @@ from typing import Any, Protocol
 import structlog
 
 from proxy import policy
+from proxy.agreed import Follows, as_heard, decision, follows, objection
+from proxy.agreeing import Agreeing, Apart, Shared
 from proxy.config import Settings
 from proxy.desk import entries
 from proxy.desk.revised import Revised, pack_revised
@@ -34,12 +39,17 @@ from proxy.rest import Rest, no_rest
 from proxy.revisions import Impossible, Revisions
 from proxy.roles import Asker, NotAllowed, at_account
 from proxy.state import StateError
+from proxy.state.connection import StoreDown
 from proxy.state.history import History
 from proxy.tally import Tally
 
 log = structlog.get_logger()
 
 PROBLEMS_SHOWN = 20
+LOOK_S = 0.1
+"""How often it is asked whether other gates have decided something."""
+TRIES = 5
+"""Of a look at what is decided: each is lost only where another gate decided at that very moment."""
 NO_FILES: Mapping[str, bytes] = {}
 
 
@@ -51,10 +61,18 @@ class House(Protocol):
     def use(self, rules: RuleSet, proposal: Proposal | None) -> None: ...
 
 
+class Overtaken(Refused):
+    """Another gate decided something at this very moment."""
+
+
 class Revising:
-    def __init__(self, settings: Settings, history: History, gently: Gently, tally: Tally) -> None:
+    def __init__(
+        self, settings: Settings, history: History, gently: Gently, tally: Tally, shared: Shared | None = None
+    ) -> None:
+        """``shared``: where other gates agree on rules; None: there are none."""
         self.revisions = Revisions(history)
         self.kept = Kept(settings.revisions.folder, settings.revisions.keep)
+        self.agreeing = Agreeing(shared, self.kept, self.revisions.now.serial) if shared is not None else None
         self.proposal: Proposal | None = None
         """The set that waits, and what it would have done."""
         self.problem = ""
@@ -66,6 +84,8 @@ class Revising:
         self._gently, self._tally = gently, tally
         self._one = asyncio.Lock()
         self._waiting: Loaded | None = None
+        self._serial = self.revisions.now.serial
+        """Of the last decision that this gate judges by, or that is the same."""
         self._folder = ""
         """The revision of what the folder held when it was last read without a mistake."""
         self._house: House
@@ -80,6 +100,8 @@ class Revising:
     def use(self, settings: Settings) -> None:
         """Other settings: who has a token, and whether two persons are needed."""
         self._people, self._four_eyes = settings.people, settings.revisions.four_eyes
+        if self.agreeing is not None:
+            self.agreeing.try_again()
 
     # -- the start
 
@@ -94,7 +116,7 @@ class Revising:
                 raise
             self.problem = str(error.problems[0])
         sets = {found.rules.revision: found} if found is not None else {}
-        if found is not None:
+        if found is not None and not (self.agreeing and now.in_force):  # what others decided meanwhile comes first: ``begin``
             if self.kept.has(now.in_force) and now.in_force not in sets:
                 with contextlib.suppress(StateError):  # then nobody can tell what has changed, which may not matter
                     sets[now.in_force] = self._load_kept(now.in_force)
@@ -129,6 +151,140 @@ class Revising:
             return
         self._forget_files()
 
+    # -- among others
+
+    async def begin(self) -> None:
+        """The store is open, and nobody is judged yet: this gate judges by what the gates agreed on, if it can."""
+        if self.agreeing is None:
+            return
+        await self.look()
+        now = self.revisions.now
+        if self._folder not in (
+            "",
+            now.kept_out or now.beside or now.proposed or now.in_force,
+        ):  # it was edited while the gate was down
+            await self.reload("start")
+
+    async def run(self) -> None:
+        """Follows what other gates decide."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.look()
+
+    async def look(self) -> None:
+        agreeing = self.agreeing
+        assert agreeing is not None
+        now_s = asyncio.get_running_loop().time()
+        try:
+            if await agreeing.changed(now_s) or self._mine.serial > agreeing.serial:
+                async with self._one:
+                    await self._catch_up()
+        except StoreDown:
+            agreeing.look_again()
+        except Apart as why:
+            agreeing.stay(why, now_s)
+        except Refused as error:
+            agreeing.stay(Apart(str(error)), now_s)
+        except Exception as error:  # whatever it is: the next decision must be seen
+            log.error("what other gates decided was not seen: a fault of gate106, please report it", exc_info=error)
+
+    @property
+    def _mine(self) -> Revised:
+        """The last decision as this gate knows it."""
+        return self.revisions.now._replace(serial=max(self.revisions.now.serial, self._serial))
+
+    async def _catch_up(self) -> None:
+        """This gate judges by what the gates agreed on, and they know what it alone knew. StoreDown, Apart; Refused: the journal."""
+        agreeing = self.agreeing
+        assert agreeing is not None
+        for _ in range(TRIES):
+            theirs, mine = await agreeing.theirs(), self._mine
+            if theirs is not None and follows(mine, theirs) is not Follows.PUT:
+                await self._follow(mine, theirs)
+                break
+            if await agreeing.put(mine if mine.serial else mine._replace(serial=1, node=agreeing.node)):
+                self._serial = agreeing.serial
+                break
+        else:
+            raise Apart("other gates decide all the time")
+        agreeing.together()
+        await agreeing.mend()
+
+    async def _follow(self, mine: Revised, theirs: Revised) -> None:
+        """What the store has is in force here, too."""
+        if decision(theirs) != decision(mine):
+            if why := objection(mine, theirs, four_eyes=self._four_eyes):
+                raise Apart(f"the set {theirs.in_force}: {why}", lasting=True)
+            found = {revision: await self._set(revision) for revision in filter(None, (theirs.in_force, theirs.proposed))}
+            changed = changes(self._current.contents, found[theirs.proposed or theirs.in_force].contents)
+            await self._enter(as_heard(mine, theirs, self._folder, changed, time.time()), found)
+        self._serial = theirs.serial
+
+    async def _set(self, revision: str) -> Loaded:
+        """One that another gate names. Apart: this gate cannot have it."""
+        assert self.agreeing is not None
+        for one in (self._current, self._waiting):
+            if one is not None and one.rules.revision == revision:
+                return one
+        came = await self.agreeing.fetch(revision)
+        path, before = self.kept.path(revision), self.rules
+        try:
+            found = await self._gently.run(lambda rest: self._load(path, before, rest))
+            if found.rules.revision == revision:
+                return found
+            wrong = f"it is {found.rules.revision} when it is read here"
+        except RulesError as error:
+            wrong = str(error.problems[0])
+        if came:
+            self.kept.remove(revision)
+        raise Apart(f"the set {revision}: {wrong} (other gates take it: is one of another version?)", lasting=True)
+
+    async def _agree(self, event: Revised) -> Revised:
+        """The gates' store takes a decision of this one; what decides nothing they need not know. Overtaken, Refused: then it is none."""
+        agreeing = self.agreeing
+        if agreeing is None:
+            return event
+        mine = self._mine
+        if decision(event) == decision(mine):
+            return event._replace(serial=mine.serial, node=mine.node)
+        event = event._replace(serial=agreeing.serial + 1, node=agreeing.node)
+        try:
+            if not agreeing.up:
+                raise StoreDown(0, agreeing.why)
+            if not await agreeing.put(event):
+                raise Overtaken(
+                    "another gate has decided something about the rules this moment: see gate106 rules, and say it again"
+                )
+        except StoreDown as error:
+            agreeing.look_again()
+            if event.event != "rolled-back":
+                raise Refused(self._away(error)) from None
+            log.warning("gone back here alone: the other gates hear of it when the store is in reach", why=error.strerror)
+        except Apart as why:
+            raise Refused(str(why)) from None
+        return event
+
+    @staticmethod
+    def _away(error: StoreDown) -> str:
+        return (
+            f"the shared store is out of reach ({error.strerror}): other gates would not hear of it "
+            "(gate106 rules rollback goes back here all the same)"
+        )
+
+    @contextlib.asynccontextmanager
+    async def _deciding(self, *, alone: bool = False) -> AsyncIterator[None]:
+        """Somebody decides something, upon what all gates have decided by now. ``alone``: also where nobody can tell what that is."""
+        async with self._one:
+            try:
+                if self.agreeing is not None:
+                    await self._catch_up()
+            except StoreDown as error:
+                if not alone:
+                    raise Refused(self._away(error)) from None
+            except Apart as why:
+                raise Refused(f"this gate does not judge by what the gates agreed on, decide at another: {why}") from None
+            yield
+
     # -- the folder
 
     async def reload(self, how: str, who: str = "") -> list[str]:
@@ -143,16 +299,14 @@ class Revising:
                 log.error("rules not loaded, the old set stays in force", problem=self.problem, problems=len(error.problems))
                 return [str(problem) for problem in error.problems]
             self._folder = found.rules.revision
-            event = self._follows(found, self._current.contents, how, who)
             try:
-                if event is not None:
-                    await self._happened(event, found)
-                elif self.unsettled:
-                    self._write_rules(self._current)
+                event = await self._take_in(found, how, who)
             except Refused as error:
-                self.problem, self.unsettled = f"the set {found.rules.revision}: {error}", True
+                before, self.problem = self.problem, f"the set {found.rules.revision}: {error}"
+                self.unsettled = True
                 self._tally.rules_reload["failed",] += 1
-                log.error("rules not taken", problem=self.problem)
+                if self.problem != before:
+                    log.error("rules not taken", problem=self.problem)
                 return [self.problem]
             self.problem, self.unsettled = "", False
             if event is None:
@@ -161,36 +315,56 @@ class Revising:
                 self._tally.rules_reload["ok",] += 1
             return []
 
+    async def _take_in(self, found: Loaded, how: str, who: str) -> Revised | None:
+        """What the folder holds has its effect, if it has one. Refused."""
+        for _ in range(TRIES):
+            if self.agreeing is not None:
+                with contextlib.suppress(StoreDown, Apart):  # whoever decides something then is told so
+                    await self._catch_up()
+            event = self._follows(found, self._current.contents, how, who)
+            try:
+                if event is not None:
+                    await self._happened(event, found)
+                elif self.unsettled:
+                    self._write_rules(self._current)
+            except Overtaken:  # perhaps by a gate whose folder was edited likewise
+                continue
+            return event
+        raise Refused("other gates decide all the time")
+
     def _follows(self, found: Loaded, before: Contents, how: str, who: str) -> Revised | None:
         """What follows from what the folder holds."""
         author = who or at_account(_owner(self._folder_path, changed_files(before, found.contents)), self._people).name
         changed = changes(before, found.contents)
-        return self.revisions.folder_holds(found.rules.revision, author, how, changed, time.time(), four_eyes=self._four_eyes)
+        return self.revisions.folder_holds(
+            found.rules.revision, author, how, changed, time.time(), four_eyes=self._four_eyes,
+            among_others=self.agreeing is not None,
+        )  # fmt: skip
 
     # -- what people command
 
     async def approve(self, revision: str, asker: Asker) -> Revised:
-        async with self._one:
+        async with self._deciding():
             known = {one.name for one in self._people}
             event = self._asked(lambda: self.revisions.approved(revision, asker, known, time.time(), self._folder))
             await self._happened(event, self._waiting)
             return event
 
     async def reject(self, revision: str, asker: Asker, who: str, why: str) -> Revised:
-        async with self._one:
+        async with self._deciding():
             event = self._asked(lambda: self.revisions.rejected(revision, asker, who, why, time.time(), self._folder))
             await self._happened(event, None)
             return event
 
     async def withdraw(self, revision: str, asker: Asker, who: str, why: str) -> Revised:
-        async with self._one:
+        async with self._deciding():
             event = self._asked(lambda: self.revisions.withdrawn(revision, asker, who, why, time.time(), self._folder))
             await self._happened(event, None)
             return event
 
     async def push(self, on: str, files: Mapping[str, bytes], who: str, why: str) -> Revised:
         """A set made of another, some of whose rules files are as they are given here; the folder stays as it is."""
-        async with self._one:
+        async with self._deciding():
             base = self._base(on)
             try:
                 found = await self._gently.run(lambda rest: self._load(self.kept.path(base), self.rules, rest, files))
@@ -212,7 +386,7 @@ class Revising:
             raise Refused(str(error)) from None
 
     async def roll_back(self, revision: str, who: str, why: str) -> Revised:
-        async with self._one:
+        async with self._deciding(alone=True):
             event = self._asked(lambda: self.revisions.rolled_back(revision, who, why, self._folder, time.time()))
             try:
                 found = await self._gently.run(lambda rest: self._load_kept(event.revision, self.rules, rest))
@@ -224,7 +398,7 @@ class Revising:
 
     async def take(self, who: str, why: str) -> Revised:
         """The folder's set, though it is kept out."""
-        async with self._one:
+        async with self._deciding():
             try:
                 found = await self._gently.run(self._load_beside(self._folder_path))
             except RulesError as error:
@@ -246,26 +420,37 @@ class Revising:
     # -- what it brings
 
     async def _happened(self, event: Revised, found: Loaded | None) -> None:
-        """Keeps, journals, puts into force, syncs. ``found``: the set it is about, where it is to be in force or to wait. Refused: the
-        text says that nothing was done, or that it is not safe yet."""
-        before = self._current
-        in_force = event.in_force != before.rules.revision
-        if found is not None and (in_force or event.proposed == found.rules.revision):
+        """Keeps the set, has the other gates agree, and what follows. ``found``: the set it is about, where it is to be in force or to wait.
+        Refused: the text says that nothing was done, or that it is not safe yet."""
+        if found is not None and found.rules.revision in (event.in_force, event.proposed):
             try:
                 await asyncio.to_thread(self.kept.save, found.rules.revision, found.files)
             except OSError as error:
                 raise Refused(f"{self._cannot_keep(error)}: nothing was done") from None
-        if found is not None and (in_force or self.unsettled):
-            self._write_rules(found)
+        event = await self._agree(event)
+        try:
+            await self._enter(event, {found.rules.revision: found} if found is not None else {})
+        except Refused:
+            if self.agreeing is not None:  # the others have it: so will this one, when it can
+                self.agreeing.look_again()
+            raise
+        self._serial = max(self._serial, event.serial)
+
+    async def _enter(self, event: Revised, found: Mapping[str, Loaded]) -> None:
+        """Journals it, puts it into force, syncs. ``found``: the sets that come into force by it, or wait, as far as they are new."""
+        before, waiting = self._current, self._waiting
+        in_force = event.in_force != before.rules.revision
+        come = found.get(event.in_force) if in_force else next(iter(found.values()), None)
+        if come is not None and (in_force or self.unsettled):
+            self._write_rules(come)
         sequence = self._note(event)
         if in_force:
-            assert found is not None, "what comes into force was read"
-            self._current = _lean(found)
-        waiting = self._waiting
+            assert come is not None, "what comes into force was read"
+            self._current = _lean(come)
         if not event.proposed:
             self._waiting = self.proposal = None
-        elif found is not None and found is not waiting and found.rules.revision == event.proposed:
-            self._propose(found)
+        elif (waits := found.get(event.proposed)) is not None and waits is not waiting:
+            self._propose(waits)
         self._house.use(self.rules, self.proposal)
         await self._house.safe(sequence)
         said = "rules in force" if in_force else f"rules {event.event}"
@@ -337,12 +522,19 @@ class Revising:
                 "revision": now.proposed, "author": now.author, "since": now.time, "rules": len(proposal.rules.rules),
                 "judged": proposal.judged, "stricter": proposal.stricter, "milder": proposal.milder, "errors": proposal.errors,
             }  # fmt: skip
-        return {"problem": self.problem, "proposed": waits, "kept_out": now.kept_out, "four_eyes": self._four_eyes}
+        return {
+            "problem": self.problem, "proposed": waits, "kept_out": now.kept_out, "four_eyes": self._four_eyes,
+            "apart": self.agreeing.apart if self.agreeing is not None else "",
+        }  # fmt: skip
 
     def notes(self) -> list[str]:
         """For /readyz."""
         now = self.revisions.now
         found = [f"rules: {self.problem} (the set {now.in_force} stays in force)"] if self.problem else []
+        if self.agreeing is not None and self.agreeing.apart:
+            found.append(
+                f"rules: this gate does not judge by what the gates agreed on: {self.agreeing.apart} (the set {now.in_force} stays in force)"
+            )
         if now.proposed:
             found.append(
                 f"rules: {now.proposed} by {now.author} waits for a second person since {moments.local(now.time)} "
@@ -351,16 +543,23 @@ class Revising:
         if now.kept_out:
             found.append(
                 f"rules: the folder's set {now.kept_out} is kept out, {now.in_force} is in force ({now.event} by {now.who}"
-                f"{': ' + now.why if now.why else ''}); a change of the files is taken, and so are they with gate106 rules take "
+                f"{': ' + now.why if now.why else ''}); {self._way_in} with gate106 rules take "
                 "(gate106 rules export writes there what is in force)"
             )
         return found
+
+    @property
+    def _way_in(self) -> str:
+        return (
+            "a change of the files is taken, and so are they" if self.agreeing is None else "it comes into force at all gates"
+        )
 
     def gauges(self) -> dict[str, Any]:
         now = self.revisions.now
         return {
             "rules_revision": self.rules.revision,
             "rules_folder_ok": not self.problem,
+            "rules_agreed": self.agreeing is None or not self.agreeing.apart,
             "rules_waiting": {("approval",): float(bool(now.proposed)), ("kept-out",): float(bool(now.kept_out))},
         }
 

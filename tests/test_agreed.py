@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ NOW = 1_700_000_000.0
 
 
 def event(
-    what: str = "accepted", in_force: str = NEW, proposed: str = "", author: str = "", *, serial: int = 1, **more: object
+    what: str = "accepted", in_force: str = NEW, proposed: str = "", author: str = "", *, serial: int = 1, **more: Any
 ) -> Revised:
     made = Revised(NOW, what, proposed or in_force, "li", "push", "x", (), in_force, proposed, author, "", "", serial, 1)
     return made._replace(**more)

@@ -49,6 +49,8 @@ def rules(context: typer.Context, config: Config = CONFIG, control: Control = No
     say(f"revision {told['revision']} since {when(told['since'])}: {files}")
     if told["problem"]:
         say(f"the folder holds another set, which is not taken: {told['problem']}")
+    if told["apart"]:
+        say(f"this gate does not judge by what the gates agreed on: {told['apart']}")
     if told["kept_out"]:
         say(f"the folder's set {told['kept_out']} is kept out until its files change, or: gate106 rules take")
     if (waits := told["proposed"]) is not None:
@@ -97,7 +99,8 @@ def history(
         return
     for one in told["events"]:
         why = f": {one['why']}" if one["why"] else ""
-        say(f"{when(one['time'])}  {one['event']} {one['revision']} by {one['who']} ({one['how']}){why}")
+        how = f"{one['how']}, at node {one['node']}" if one["serial"] else one["how"]
+        say(f"{when(one['time'])}  {one['event']} {one['revision']} by {one['who']} ({how}){why}")
         for change in one["changes"]:
             say(f"    {change}")
     if not told["events"]:

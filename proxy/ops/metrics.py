@@ -57,6 +57,7 @@ class Gauges:
     certificate_expiry: Labelled = field(default_factory=dict)  # name
     rules_revision: str = ""
     rules_folder_ok: bool = True
+    rules_agreed: bool = True
     store_up: bool = True
     store_owed: float = 0.0
     store_untold: float = 0.0
@@ -179,6 +180,11 @@ SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
     ("journal_oldest_s", "journal_oldest_timestamp_seconds", "When the oldest of them was begun, in seconds since 1970"),
     ("journal_chain_ok", "journal_chain_ok", "1 unless the journal's chain was found broken"),
     ("rules_folder_ok", "rules_folder_ok", "1 unless the rules in the folder have a mistake and are not in force"),
+    (
+        "rules_agreed",
+        "rules_agreed",
+        "1 unless gates on the shared store have agreed on rules that this gate does not judge by",
+    ),
     ("clock_skew_s", "clock_skew_seconds", "The last step of the wall clock against the monotonic one"),
     ("time_s", "time_seconds", "The wall clock, in seconds since 1970: whoever asks can see whether it is right"),
 )

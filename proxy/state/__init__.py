@@ -17,7 +17,8 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
     functions.py  what the server does with them
     leases.py  rates and binds over many nodes              portions.py    limits without recipient over many nodes
     leasing.py both as the server does them                 leased.py      a node's way to ask for them
-    counting.py  counters of a node that holds portions
+    counting.py  counters of a node that holds portions     sharedlog.py   what gates tell each other
+    sharedrules.py  the rules that gates agreed on
 
 Errors:  StateError ─┬─ StoreLocked      another gate has it; says which process
                      ├─ StateMismatch    state and journal do not belong together, or a promise of the first start is broken
@@ -43,6 +44,7 @@ from proxy.state.told import Told
 
 if TYPE_CHECKING:  # it speaks to servers, which nothing else here does
     from proxy.state.leased import Leases
+    from proxy.state.sharedrules import SharedRules
 
 
 class StateError(Exception):
@@ -97,6 +99,8 @@ class Store(Protocol):
     """Whether other gates change its records, too."""
     leases: Leases | None
     """Where nodes ask for their part of what they share; None where there is one process only."""
+    rules: SharedRules | None
+    """Where nodes agree on rules; None likewise."""
     waits: bool
     """Whether ``load`` and ``swap`` ever suspend: what comes for a person meanwhile must then wait its turn."""
 

@@ -44,6 +44,7 @@ from proxy.state.told import Told
 
 if TYPE_CHECKING:
     from proxy.state.leased import Leases
+    from proxy.state.sharedrules import SharedRules
 
 SLICE_ROWS = 400
 """Aggregates collected in one go on the loop: about half a millisecond."""
@@ -82,6 +83,7 @@ class SqliteStore:
     waits = shared = False
     up, why, owed = True, "", 0
     leases: Leases | None = None
+    rules: SharedRules | None = None
 
     def __init__(self, path: Path | None, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> None:
         """Locks, then loads. Raises StoreLocked, StoreUnreadable. ``path`` None: nothing outlives the process but ``connection``."""

@@ -43,6 +43,7 @@ from proxy.state.numbering import Numbering
 from proxy.state.record import EMPTY, REPLY_S
 from proxy.state.servers import Servers, settled
 from proxy.state.sharedlog import NODES, Letter, Place, SharedLog, Told, spelt
+from proxy.state.sharedrules import SharedRules
 from proxy.state.sqlite import SqliteStore
 from proxy.state.words import Words
 
@@ -144,6 +145,8 @@ class ValkeyStore(SqliteStore):
         self._exchanging = asyncio.Lock()
         self._heads = [PREFIX + b"{" + tag + b"}" for tag in self._servers.tags]
         self.leases: Leases = Leases(self._servers, self._heads, node)
+        key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 rules").digest()
+        self.rules: SharedRules = SharedRules(self._servers, self._heads[0], key, node)
         if cut_off := self._meta.get("cut_off", ""):  # the process died amid it
             self._since = [min(int(cut_off), *self._since)] * parts
 

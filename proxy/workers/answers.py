@@ -2,8 +2,8 @@
 
 In: a command's name, what each worker answered. Out: whom to ask, and one answer or one refusal. Never: a socket.
 
-What is known in one place only (a worker's binds and links, what passes it) is asked of all, and rules are told to all. What workers tell each
-other (orders, lists, consents), or keep in the shared store, is asked of one: always the first, so that cases have one place.
+What is known in one place only (a worker's binds and links, what passes it, by which rules it judges) is asked of all. What workers tell each
+other (orders, lists, consents, cases, penalties), or agree on in the shared store (rules), is asked of one: always the first.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ Said = Mapping[str, Any]
 
 LISTS: Mapping[str, str] = {"binds": "binds", "links": "links", "binds.kick": "kicked"}
 """Commands whose answers are lists that belong together, and under which key."""
-EVERYWHERE = frozenset(
-    (*LISTS, "trace", "rules", "rules.approve", "rules.reject", "rules.reload", "rules.rollback", "rules.take")
-)
+EVERYWHERE = frozenset((*LISTS, "trace", "rules", "rules.reload"))
 """Commands of which every worker hears. All others go to one."""
 
 

@@ -56,6 +56,7 @@ OVER_WORKERS: Mapping[str, str] = {
     "journal_oldest_timestamp_seconds": "min",
     "journal_chain_ok": "min",
     "rules_folder_ok": "min",
+    "rules_agreed": "min",
     "clock_skew_seconds": "widest",
     "time_seconds": "max",
     "rules_info": "max",

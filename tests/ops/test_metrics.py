@@ -33,7 +33,7 @@ complaints_total{provider,validity} complaint_ppm{provider} complaints_overdue{c
 consent_tasks{provider,state} store_untold_records store_heard_records store_silence_seconds
 stops shadowed suspended{provider} suppressed_numbers{scope,kept}
 settings_reload_total{result} queue_limit{carrier,class} carrier_tps_limit{carrier} provider_binds_limit{provider}
-journal_up journal_written_bytes_total journal_bytes journal_free_bytes journal_oldest_timestamp_seconds rules_folder_ok
+journal_up journal_written_bytes_total journal_bytes journal_free_bytes journal_oldest_timestamp_seconds rules_folder_ok rules_agreed
 rules_waiting{why} journal_head_info{day,head} time_seconds disturbances_total{side,cause,peer}
 """
 """What is counted beside the design's: by the way back, by operators' commands, and for boards and alerts."""
@@ -167,8 +167,10 @@ def test_a_provider_without_a_rate_has_no_limit_to_show() -> None:
 
 
 def test_what_is_down_or_broken_is_zero() -> None:
-    found = values(Tally(), Gauges(store_up=False, journal_up=False, journal_chain_ok=False, rules_folder_ok=False))
-    for name in ("store_up", "journal_up", "journal_chain_ok", "rules_folder_ok"):
+    found = values(
+        Tally(), Gauges(store_up=False, journal_up=False, journal_chain_ok=False, rules_folder_ok=False, rules_agreed=False)
+    )
+    for name in ("store_up", "journal_up", "journal_chain_ok", "rules_folder_ok", "rules_agreed"):
         assert found[f"gate106_{name}", ()] == 0
 
 

@@ -181,7 +181,7 @@ _RULES = (
     _told(
         "rules", "Which rules are in force, and how often each spoke in the last minute.",
         answer={
-            "revision": str, "since": float, "problem": str, "proposed": Any, "kept_out": str, "four_eyes?": bool,
+            "revision": str, "since": float, "problem": str, "proposed": Any, "kept_out": str, "apart": str, "four_eyes?": bool,
             "files": [{"file": str, "rules": int}], "orders": [ORDER],
             "rules": [{"rule": str, "mode": str, "say": str, "where": str, "hits_last_minute": int}],
         },

@@ -1,0 +1,175 @@
+"""Agreeing: this gate's side of what gates on one store have agreed on about rules: looks there, puts there, brings a set's files.
+
+In: the shared store, the sets that are kept here, decisions. Out: what the store has; a decision taken or not; files that are kept here then.
+Never: which of two decisions counts (agreed.py), a set in force (revising.py).
+
+Files are in the store before the decision that names them, and go from there some while after the last one that did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+import structlog
+
+from proxy.agreed import Unfit, pack_files, unpack_files
+from proxy.desk.revised import Revised, pack_revised, unpack_revised
+from proxy.kept import Kept
+from proxy.state.connection import StoreDown, StoreRefused
+from proxy.state.sharedrules import Held
+
+log = structlog.get_logger()
+
+AGAIN_S, AGAIN_SAME_S = 5.0, 60.0
+"""A gate that does not judge as the others tries again so often: where something may have mended itself, and where nothing will."""
+OLD_S = 120.0
+"""A set that no decision names any more stays so long in the store: somebody may be fetching it, or going back to it."""
+
+
+class Apart(Exception):
+    """This gate cannot do as the gates agreed; the text says why. ``lasting``: and cannot unless something is changed here."""
+
+    def __init__(self, why: str, *, lasting: bool = False) -> None:
+        super().__init__(why)
+        self.lasting = lasting
+
+
+class Shared(Protocol):
+    """What a shared store keeps of rules (state/sharedrules.py). Each call may raise StoreDown."""
+
+    node: int
+
+    @property
+    def up(self) -> bool: ...
+    @property
+    def why(self) -> str: ...
+    async def version(self) -> bytes: ...
+    async def load(self) -> Held: ...
+    async def swap(self, version: bytes, body: bytes) -> bool: ...
+    async def has_set(self, revision: str) -> bool: ...
+    async def put_set(self, revision: str, packed: bytes) -> None: ...
+    async def get_set(self, revision: str) -> bytes | None: ...
+    async def drop_set(self, revision: str) -> None: ...
+
+
+class Agreeing:
+    def __init__(self, shared: Shared, kept: Kept, serial: int) -> None:
+        """``serial``: of the last decision that this gate knows."""
+        self._shared, self._kept = shared, kept
+        self.node = shared.node
+        self.serial = serial
+        """Of the last decision that was seen in the store."""
+        self.apart = ""
+        """Why this gate does not judge by what the gates agreed on; empty if it does."""
+        self._version: bytes | None = None
+        """Of the decision that was looked at last."""
+        self._named: set[str] = set()
+        """The sets that it names."""
+        self._old: dict[str, float] = {}
+        """Sets in the store that no decision names since, and from when on they may go."""
+        self._again_s = 0.0
+
+    @property
+    def up(self) -> bool:
+        return self._shared.up
+
+    @property
+    def why(self) -> str:
+        return self._shared.why
+
+    async def changed(self, now_s: float) -> bool:
+        """Whether somebody has decided something since the last look, or it is time to try again. StoreDown."""
+        version = await self._shared.version()
+        return version != self._version or (bool(self.apart) and now_s >= self._again_s)
+
+    async def theirs(self) -> Revised | None:
+        """The last decision that is in the store. StoreDown; Apart where it is none that this gate can read."""
+        try:
+            held = await self._shared.load()
+            found = unpack_revised(held.body) if held.body else None
+        except (StoreRefused, ValueError, TypeError) as error:
+            raise Apart(f"what the store holds cannot be read: {error}", lasting=True) from None
+        self._seen(held.version, found)
+        return found
+
+    def _seen(self, version: bytes | None, found: Revised | None) -> None:
+        named = {found.in_force, found.proposed} - {""} if found is not None else set()
+        now_s = asyncio.get_running_loop().time()
+        self._old |= dict.fromkeys(self._named - named, now_s + OLD_S)
+        for revision in named:
+            self._old.pop(revision, None)
+        self._version, self._named = version, named
+        self.serial = found.serial if found is not None else 0
+
+    async def put(self, event: Revised) -> bool:
+        """A decision upon the one that was looked at last; False: somebody was faster. StoreDown: nobody knows. Apart: it cannot travel."""
+        assert self._version is not None, "somebody looked before"
+        version, self._version = self._version, None  # it is another one from here on, whoever decides
+        for revision in filter(None, (event.in_force, event.proposed)):
+            await self._give(revision)
+        if not await self._shared.swap(version, pack_revised(event)):
+            return False
+        self._seen(None, event)
+        return True
+
+    async def mend(self) -> None:
+        """Gives what the last decision names and the store lacks, where it is kept here; lets go of what is old. StoreDown."""
+        for revision in self._named:
+            if self._kept.has(revision):
+                await self._give(revision)
+        now_s = asyncio.get_running_loop().time()
+        for revision in [one for one, due_s in self._old.items() if due_s <= now_s]:
+            del self._old[revision]
+            await self._shared.drop_set(revision)
+
+    async def _give(self, revision: str) -> None:
+        if await self._shared.has_set(revision):
+            return
+        try:
+            packed = await asyncio.to_thread(lambda: pack_files(self._kept.files(revision)))
+            await self._shared.put_set(revision, packed)
+        except (Unfit, StoreRefused) as error:
+            raise Apart(f"the set {revision} cannot be given to other gates: {error}", lasting=True) from None
+        except StoreDown:
+            raise
+        except OSError as error:
+            raise Apart(f"the set {revision} cannot be given to other gates: {error.strerror or error}") from None
+
+    async def fetch(self, revision: str) -> bool:
+        """The files of a set are kept here when it returns; whether they came from the store. StoreDown, Apart."""
+        if self._kept.has(revision):
+            return False
+        try:
+            packed = await self._shared.get_set(revision)
+            if packed is None:
+                raise Apart(f"the files of {revision} are not in the store, and are not kept here")
+            files = await asyncio.to_thread(unpack_files, packed)
+            await asyncio.to_thread(self._kept.save, revision, files)
+        except (Unfit, StoreRefused) as error:
+            raise Apart(f"the files of {revision} in the store: {error}", lasting=True) from None
+        except StoreDown:
+            raise
+        except OSError as error:
+            raise Apart(f"the files of {revision} cannot be kept: {error.strerror or error}") from None
+        return True
+
+    def stay(self, why: Apart, now_s: float) -> None:
+        """This gate does not do as the others, and is to try again some time."""
+        if self.apart != str(why):
+            log.error("this gate does not judge by the rules that the gates agreed on", why=str(why))
+        self.apart = str(why)
+        self._again_s = now_s + (AGAIN_SAME_S if why.lasting else AGAIN_S)
+
+    def together(self) -> None:
+        if self.apart:
+            log.info("this gate judges by the rules that the gates agreed on again")
+        self.apart = ""
+
+    def try_again(self) -> None:
+        """Something was changed here: perhaps this gate can do as the others now."""
+        self._again_s = 0.0
+
+    def look_again(self) -> None:
+        """Whatever the store's version is."""
+        self._version = None

@@ -1,0 +1,126 @@
+"""Sharedrules: what gates on one store have agreed on about rules, in the store: the last decision, and the files of the sets it names.
+
+In: bodies, a version, packed sets. Out: the same; whether a decision was taken. Never: what a decision means, a body that the store could
+read (AES-GCM under a key made of the secret: lists of people are among the files), a second try.
+
+    PREFIX{tag}:rules          the last decision, its version in front        PREFIX{tag}:set:REVISION[:N]   a set's files, in pieces
+
+A decision is stored like a person's record: only where the version is still the one that was read (functions.py: swap). A set is there when
+its first piece is, which is written last.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import Any, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from proxy.state.connection import StoreDown, StoreRefused, Word
+from proxy.state.functions import SWAP
+from proxy.state.servers import Servers
+
+PIECE_BYTES = 256 << 10
+"""Of one call: some milliseconds on a network of 1 Gbit/s."""
+PIECES_MAX = 512
+NONCE_BYTES = 12
+VERSION_BYTES = 6
+ABSENT = bytes(VERSION_BYTES)
+_COUNT = struct.Struct(">H")
+_STAYS = "0"
+
+
+class Held(NamedTuple):
+    version: bytes
+    body: bytes
+    """Empty: nothing was ever agreed on."""
+
+
+class SharedRules:
+    """Every call may raise StoreDown: nobody knows then whether it was done."""
+
+    def __init__(self, servers: Servers, head: bytes, key: bytes, node: int) -> None:
+        self._servers, self.node = servers, node
+        self._name, self._sets = head + b":rules", head + b":set:"
+        self._cipher = AESGCM(key)
+
+    @property
+    def up(self) -> bool:
+        return self._servers.at[0] is not None
+
+    @property
+    def why(self) -> str:
+        return self._servers.why
+
+    async def version(self) -> bytes:
+        """Of the last decision: cheap, to be asked for often."""
+        return await self._call("GETRANGE", self._name, 0, VERSION_BYTES - 1) or ABSENT
+
+    async def load(self) -> Held:
+        (data,) = await self._call("MGET", self._name)
+        if data is None or len(data) <= VERSION_BYTES + 1:
+            return Held(ABSENT if data is None else data[:VERSION_BYTES], b"")
+        return Held(data[:VERSION_BYTES], self._open(data[VERSION_BYTES + 1 :], self._name))
+
+    async def swap(self, version: bytes, body: bytes) -> bool:
+        """Whether it was taken: only where the version is still that."""
+        record = version + b"\0" + self._seal(body, self._name)
+        return bool(await self._call("FCALL", SWAP, 1, self._name, 60, _STAYS, record) == b"1")
+
+    # -- sets
+
+    async def has_set(self, revision: str) -> bool:
+        return await self._pieces(revision) > 0
+
+    async def put_set(self, revision: str, packed: bytes) -> None:
+        """``packed``: at most PIECES_MAX pieces."""
+        pieces = [packed[at : at + PIECE_BYTES] for at in range(0, max(1, len(packed)), PIECE_BYTES)]
+        if len(pieces) > PIECES_MAX:
+            raise StoreRefused(f"the set {revision} has {len(packed)} octets, more than gates give each other")
+        head = _COUNT.pack(len(pieces))
+        for number, piece in reversed(list(enumerate(pieces))):
+            name = self._piece(revision, number)
+            await self._call("SET", name, head + self._seal(piece, name))
+
+    async def get_set(self, revision: str) -> bytes | None:
+        """None: it is not there, or not any more."""
+        found = []
+        for number in range(await self._pieces(revision)):
+            name = self._piece(revision, number)
+            (data,) = await self._call("MGET", name)
+            if not data:
+                return None
+            found.append(self._open(data[_COUNT.size :], name))
+        return b"".join(found) or None
+
+    async def drop_set(self, revision: str) -> None:
+        for number in range(await self._pieces(revision)):
+            await self._call("SET", self._piece(revision, number), "", "PX", 1)
+
+    async def _pieces(self, revision: str) -> int:
+        data = await self._call("GETRANGE", self._piece(revision, 0), 0, _COUNT.size - 1)
+        return min(int(_COUNT.unpack(data)[0]), PIECES_MAX) if len(data) == _COUNT.size else 0
+
+    def _piece(self, revision: str, number: int) -> bytes:
+        return self._sets + (f"{revision}:{number}" if number else revision).encode()
+
+    # --
+
+    async def _call(self, *words: Word) -> Any:
+        try:
+            return await self._servers.call(0, *words)
+        except StoreDown as error:
+            self._servers.doubt(0, str(error))
+            raise
+
+    def _seal(self, body: bytes, name: bytes) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, body, name)
+
+    def _open(self, sealed: bytes, name: bytes) -> bytes:
+        try:
+            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name)
+        except InvalidTag:
+            raise StoreRefused(f"{name!r} was not written by a gate with our secret") from None

@@ -1,0 +1,346 @@
+"""Gates on one store judge by one set of rules: what is pushed, approved, gone back from at one holds at all, whatever dies in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.desk import entries
+from proxy.desk.journal import OsDisk, read
+from proxy.desk.revised import Revised, unpack_revised
+from proxy.net.doorkeeper import hash_password
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import BEIJING, SHANGHAI, Gate, keep_secret, run
+from tests.e2e.raw import Raw
+from tests.e2e.test_shared import House, gate_on
+from tests.e2e.waiting import until
+from tests.needs import needs
+from tests.valkey import Valkey
+
+pytestmark = needs("valkey")
+ME = pwd.getpwuid(os.getuid()).pw_name
+BANNED = 0x400
+AT_ONCE_S = 1.0
+PLACES = {"北京": BEIJING, "上海": SHANGHAI}
+
+
+def ban(*provinces: str, name: str = "ban") -> str:
+    rules = (f"  - {{id: {name}-{one}, when: {{province: {one}}}, then: reject, reason: region-ban}}\n" for one in provinces)
+    return "rules:\n" + "".join(rules)
+
+
+ONLY_BEIJING, BOTH, ONLY_SHANGHAI = ban("北京"), ban("北京", "上海"), ban("上海")
+
+
+def made(folder: Path, after: ExitStack, *, count: int = 2, **more: Any) -> House:
+    """Gates that are not started."""
+    server = Valkey(folder / "valkey")
+    after.callback(server.kill)
+    carrier = Carrier()
+    after.callback(carrier.stop)
+    house = House(server, carrier, [])
+    for node in range(1, count + 1):
+        one_more(folder, after, house, node, **more)
+    return house
+
+
+def one_more(folder: Path, after: ExitStack, house: House, node: int, rules: str = ONLY_BEIJING, **more: Any) -> Gate:
+    gate = gate_on(folder / f"node-{node}", node, house.carrier, house.server, rules, links=8)
+    gate.settings |= more
+    gate.write_settings()
+    after.callback(lambda: gate.stop() if gate.started else None)
+    house.gates.append(gate)
+    return gate
+
+
+@pytest.fixture
+def after() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def house(tmp_path: Path, after: ExitStack) -> House:
+    house = made(tmp_path, after)
+    for gate in house.gates:
+        gate.start()
+    return house
+
+
+@pytest.fixture
+def strict(tmp_path: Path, after: ExitStack) -> House:
+    """Two persons are asked for at both gates."""
+    people = []
+    for name in (ME, "wang"):
+        keep_secret(tmp_path / f"{name}.token", f"token of {name}\n")
+        people.append({"name": name, "token": hash_password(f"token of {name}"), "roles": ["officer", "approver", "admin"]})
+    house = made(tmp_path, after, people=people, revisions={"four_eyes": True})
+    for gate in house.gates:
+        gate.start()
+    return house
+
+
+def by(gate: Gate, name: str) -> tuple[str, str]:
+    return "--token-file", str(gate.folder.parent / f"{name}.token")
+
+
+def asked(gate: Gate, *words: str | Path) -> dict[str, Any]:
+    done = run("rules", *words, "--config", gate.config, "--json")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def refused(gate: Gate, *words: str | Path) -> str:
+    done = run("rules", *words, "--config", gate.config)
+    assert done.returncode == 2, done.stdout
+    return done.stderr.removeprefix("gate106: ").strip()
+
+
+def pushed(gate: Gate, text: str, *more: str, name: str = "rules.yaml") -> dict[str, Any]:
+    file = gate.folder / name
+    file.write_text(text)
+    return asked(gate, "push", file, "--why", "a test", *more)
+
+
+def revision(gate: Gate) -> str:
+    return str(asked(gate)["revision"])
+
+
+def banned(gate: Gate) -> list[str]:
+    """Where nobody may send to now."""
+    with Raw(gate.port) as yi:
+        assert yi.bind("yi").status == 0
+        return [name for name, number in PLACES.items() if yi.submit("1069002", number.format(1), b"code 1").status == BANNED]
+
+
+def refuses(gate: Gate, number: str) -> bool:
+    with Raw(gate.port) as yi:
+        assert yi.bind("yi").status == 0
+        return yi.submit("1069002", number, b"code").status != 0
+
+
+def soon(gate: Gate, *wanted: str) -> None:
+    begun = time.monotonic()
+    until(lambda: banned(gate) == list(wanted), lambda: f"{wanted} banned: {gate.said()}", 10)
+    assert time.monotonic() - begun < AT_ONCE_S
+
+
+def journalled(gate: Gate) -> list[Revised]:
+    return [unpack_revised(one.body) for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == entries.REVISED]
+
+
+def cut_off(house: House) -> None:
+    house.server.kill()
+    until(lambda: all(gate.metric("gate106_store_up") == 0 for gate in house.gates), "the store lost", 10)
+
+
+def together_again(house: House) -> None:
+    house.server.start()
+    until(lambda: all(gate.metric("gate106_store_up") == 1 for gate in house.gates), "the store back", 20)
+
+
+def again(gate: Gate, how: signal.Signals = signal.SIGKILL) -> None:
+    gate.signal(how)
+    gate.wait()
+    gate.start()
+
+
+def test_what_is_pushed_at_one_gate_refuses_at_the_other_and_is_journalled_there_as_if_pushed_there(house: House) -> None:
+    one, other = house.gates
+    done = pushed(one, BOTH)
+    soon(other, "北京", "上海")
+    assert banned(one) == ["北京", "上海"]
+    last = journalled(other)[-1]
+    assert (last.event, last.revision, last.who, last.why, last.how, last.node) == (
+        "accepted",
+        done["revision"],
+        done["who"],
+        "a test",
+        "push",
+        1,
+    )
+    assert "rule ban-上海: added" in last.changes
+    again(other)
+    assert banned(other) == ["北京", "上海"]
+    back = asked(other, "rollback", "--why", "a mistake")
+    soon(one, "北京")
+    assert asked(one)["revision"] == back["in_force"]
+    words = run("rules", "history", "--config", one.config).stdout
+    assert f"rolled-back {back['in_force']} by {back['who']} (command, at node 2): a mistake" in words
+
+
+def test_what_one_gate_proposes_a_second_person_approves_at_another(strict: House) -> None:
+    one, other = strict.gates
+    made = pushed(one, BOTH, *by(one, ME))
+    assert made["event"] == "proposed"
+    until(lambda: asked(other)["proposed"], "it waits at the other gate, too")
+    assert (banned(one), banned(other)) == (["北京"], ["北京"])
+    assert asked(other)["proposed"]["author"] == ME
+    assert f"{ME} is the author" in refused(other, "approve", made["revision"], *by(other, ME))
+    done = asked(other, "approve", made["revision"], *by(other, "wang"))
+    assert (done["event"], done["who"]) == ("approved", "wang")
+    soon(one, "北京", "上海")
+    assert "no set waits for approval" in refused(one, "approve", made["revision"], *by(one, "wang"))
+    third = pushed(other, ONLY_SHANGHAI, *by(other, ME))["revision"]
+    until(lambda: asked(one)["proposed"], "it waits")
+    asked(one, "reject", third, "--why", "no")
+    until(lambda: asked(other)["proposed"] is None, "it is turned down")
+    assert banned(other) == ["北京", "上海"]
+    assert [event.event for event in journalled(one)] == ["accepted", "proposed", "approved", "proposed", "rejected"]
+
+
+def test_a_gate_that_was_cut_off_follows_what_was_decided_without_it(house: House) -> None:
+    one, other = house.gates
+    other.signal(signal.SIGSTOP)
+    try:
+        pushed(one, BOTH)
+        pushed(one, ONLY_SHANGHAI)
+    finally:
+        other.signal(signal.SIGCONT)
+    soon_enough = lambda: banned(other) == ["上海"]  # noqa: E731 # said twice
+    until(soon_enough, other.said)
+    other.stop()
+    pushed(one, BOTH)
+    other.start()
+    assert banned(other) == ["北京", "上海"], "before it takes messages it knows"
+    cut_off(house)
+    assert "the shared store is out of reach" in refused(one, "push", one.folder / "rules.yaml", "--why", "x")
+    again(other)
+    assert banned(other) == ["北京", "上海"], "what it knew it judges by"
+
+
+def test_a_gate_goes_back_though_it_is_cut_off_and_tells_the_others_unless_they_have_decided_meanwhile(house: House) -> None:
+    one, other = house.gates
+    pushed(one, BOTH)
+    soon(other, "北京", "上海")
+    cut_off(house)
+    asked(one, "rollback", "--why", "nobody gets a code")
+    assert (banned(one), banned(other)) == (["北京"], ["北京", "上海"])
+    again(one)
+    assert banned(one) == ["北京"]
+    together_again(house)
+    until(lambda: banned(other) == ["北京"], other.said)
+    assert journalled(other)[-1].why == "nobody gets a code"
+
+
+def test_a_store_that_comes_back_empty_learns_what_the_gates_agreed_on(house: House) -> None:
+    one, other = house.gates
+    pushed(one, BOTH)
+    soon(other, "北京", "上海")
+    cut_off(house)
+    house.server.forget()
+    together_again(house)
+    until(lambda: "1" in house.server.cli("exists", *house.server.cli("keys", "g106:*:rules").split()), "it is there again")
+    pushed(other, ONLY_SHANGHAI)
+    soon(one, "上海")
+
+
+def test_files_that_are_edited_where_they_are_in_force_hold_at_all_gates_and_others_are_kept_out(house: House) -> None:
+    one, other = house.gates
+    one.write_rules(BOTH)
+    until(lambda: banned(one) == ["北京", "上海"], one.said)
+    soon(other, "北京", "上海")
+    (note,) = other.notes()
+    assert "the folder's set" in note
+    assert "it comes into force at all gates with gate106 rules take" in note
+    other.write_rules(ONLY_SHANGHAI)
+    until(lambda: journalled(other)[-1].event == "kept-out", other.said)
+    assert banned(other) == ["北京", "上海"], "it was not what is in force that somebody edited there"
+    again(other, signal.SIGTERM)
+    assert banned(other) == ["北京", "上海"]
+    asked(other, "take", "--why", "it is right")
+    soon(one, "上海")
+    other.write_rules(BOTH)
+    until(lambda: banned(one) == ["北京", "上海"], one.said)
+    one.stop()
+    one.write_rules(ONLY_BEIJING)
+    one.start()
+    assert banned(one) == ["北京"], "its folder held what was in force, and was edited while it was down"
+    soon(other, "北京")
+
+
+def test_two_gates_whose_folders_are_edited_alike_at_once_agree(house: House) -> None:
+    for text in (BOTH, ONLY_SHANGHAI, ONLY_BEIJING):
+        for gate in house.gates:
+            gate.write_rules(text)
+        wanted = [name for name in PLACES if name in text]
+        until(lambda wanted=wanted: [banned(gate) for gate in house.gates] == [wanted] * 2, house.gates[1].said)  # type: ignore[misc]
+    until(lambda: [gate.notes() for gate in house.gates] == [[], []], "nothing is kept out", 10)
+
+
+def test_a_new_gate_judges_by_what_the_others_agreed_on_and_not_by_its_folder(
+    house: House, tmp_path: Path, after: ExitStack
+) -> None:
+    pushed(house.gates[0], BOTH)
+    new = one_more(tmp_path, after, house, 3, ONLY_SHANGHAI).start()
+    assert banned(new) == ["北京", "上海"]
+    assert any("is kept out" in note for note in new.notes())
+    pushed(new, ONLY_BEIJING)
+    for gate in house.gates:
+        soon(gate, "北京")
+
+
+def test_a_gate_that_cannot_take_it_says_so_keeps_the_old_one_and_takes_it_when_it_can(
+    house: House, tmp_path: Path, after: ExitStack
+) -> None:
+    """This one asks for a second person, the others do not."""
+    people = [{"name": name, "token": hash_password(name), "roles": ["officer", "approver", "admin"]} for name in (ME, "wang")]
+    strict = one_more(tmp_path, after, house, 3, people=people, revisions={"four_eyes": True}).start()
+    done = pushed(house.gates[0], BOTH)
+    soon(house.gates[1], "北京", "上海")
+    until(lambda: strict.metric("gate106_rules_agreed") == 0, strict.said)
+    assert banned(strict) == ["北京"]
+    assert [gate.metric("gate106_rules_agreed") for gate in house.gates[:2]] == [1, 1]
+    assert any("does not judge by what the gates agreed on" in note and done["revision"] in note for note in strict.notes())
+    assert "without a second person" in run("rules", "--config", strict.config).stdout
+    assert "decide at another" in refused(strict, "rollback", "--why", "x")
+    again(strict, signal.SIGTERM)
+    assert banned(strict) == ["北京"]
+    strict.settings["revisions"] = {"four_eyes": False}
+    strict.write_settings()
+    strict.signal(signal.SIGHUP)
+    until(lambda: banned(strict) == ["北京", "上海"], strict.said)
+    until(lambda: strict.metric("gate106_rules_agreed") == 1, strict.said)
+
+
+def test_of_two_who_decide_at_the_same_time_one_is_told_so_and_all_gates_end_alike(house: House) -> None:
+    one, other = house.gates
+    for gate, text in ((one, BOTH), (other, ONLY_SHANGHAI)):
+        (gate.folder / "rules.yaml").write_text(text)
+    base = revision(one)
+    with ThreadPoolExecutor(2) as both:
+        words = ("--why", "x", "--on", base)
+        done = list(
+            both.map(
+                lambda gate: run("rules", "push", gate.folder / "rules.yaml", *words, "--config", gate.config), house.gates
+            )
+        )
+    assert sorted(one.returncode for one in done) == [0, 2], [one.stderr for one in done]
+    until(lambda: revision(one) == revision(other), "alike", 10)
+    assert revision(one) != base
+
+
+def test_lists_of_people_are_not_readable_in_the_store(house: House) -> None:
+    one, other = house.gates
+    (one.rules / "lists").mkdir()
+    (one.rules / "lists" / "left.csv").write_text("number\n13800210007\n")
+    rules = "lists: {left: {file: lists/left.csv}}\nrules:\n"
+    one.write_rules(rules + "  - {id: left, when: {recipient_in: left}, then: reject, reason: suppressed}\n")
+    until(lambda: refuses(other, "13800210007"), other.said)
+    house.server.cli("bgrewriteaof")
+    until(lambda: "aof_rewrite_in_progress:0" in house.server.cli("info", "persistence"), "it is written", 10)
+    kept = b"".join(file.read_bytes() for file in (house.server.folder / "appendonlydir").iterdir())
+    assert b":set:" in kept
+    for text in (b"13800210007", b"left.csv", b"recipient_in"):
+        assert text not in kept
