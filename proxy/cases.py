@@ -78,6 +78,7 @@ class CaseBook:
         """Their decision is on its way into the journal, beside something else."""
         for _, body in sorted(papers.held.items()):
             self._enter(unpack_case(body))
+        papers.news()
 
     def __len__(self) -> int:
         return len(self._cases)
@@ -87,6 +88,11 @@ class CaseBook:
         if found is None:
             raise Impossible(f"there is no case {number} (`gate106 complaint list` lists them)")
         return found
+
+    def reread(self) -> None:
+        """Another gate filed some, or did something with them: they are as the store says."""
+        for _, body in self._papers.news():
+            self._replace(unpack_case(body))
 
     def all(self) -> Iterator[Case]:
         """The oldest first."""
@@ -118,9 +124,8 @@ class CaseBook:
         why: str,
     ) -> Iterator[tuple[Case, bytes]]:
         """Cases of these complaints, numbered from the next on, with the record of each: not filed yet, so it may take its time."""
-        number = self._papers.highest
-        for one in complaints:
-            number += 1
+        complaints = list(complaints)
+        for number, one in zip(self._papers.following(len(complaints)), complaints, strict=True):
             forward_by, answer_by = due_dates(one.came or now, due, holidays)
             case = Case(
                 number, OPEN, source, one.reference, batch, now, one.came or now, forward_by, answer_by, 0.0, one.recipient, one.number,
@@ -133,7 +138,7 @@ class CaseBook:
         """All of them or none; where the last is recorded. Impossible: there are too many."""
         if len(self._cases) + len(drafts) > CASES_MAX:
             raise Impossible(f"more than {CASES_MAX:,} cases would be kept: decide old ones first")
-        if drafts and drafts[0][0].id != self._papers.highest + 1:
+        if any(case.id in self._papers.held for case, _ in drafts):
             raise Impossible("another batch was filed meanwhile: import this one again")
         sequence = self._write([(entries.CASED, body) for _, body in drafts])
         for case, body in drafts:
@@ -256,13 +261,11 @@ class CaseBook:
 
     # -- counted
 
-    def valid(self, provider: str, since: float, until: float, signed: Callable[[str], bool] | None = None) -> int:
-        """Valid cases against a provider (empty: any), of complaints that came then; ``signed``: of messages with such a signature."""
+    def valid(self, provider: str, since: float, until: float, about: Callable[[Case], bool] | None = None) -> int:
+        """Valid cases against a provider (empty: any), of complaints that came then; ``about``: of those only such."""
         against = [self._valid.get(provider, {})] if provider else self._valid.values()
         return sum(
-            since <= case.came < until and (signed is None or signed(case.signature))
-            for cases in against
-            for case in cases.values()
+            since <= case.came < until and (about is None or about(case)) for cases in against for case in cases.values()
         )
 
     def undecided(self) -> Iterator[Case]:
@@ -293,10 +296,13 @@ class CaseBook:
 
     def _keep(self, number: int, body: bytes) -> Case:
         self._papers.put(number, body)
-        before = self._cases.get(number)
+        return self._replace(unpack_case(body))  # as a restart will read it
+
+    def _replace(self, case: Case) -> Case:
+        before = self._cases.get(case.id)
         if before is not None:
             self._unindex(before)
-        return self._enter(unpack_case(body))  # as a restart will read it
+        return self._enter(case)
 
     def _enter(self, case: Case) -> Case:
         self._cases[case.id] = case

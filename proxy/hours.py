@@ -14,9 +14,11 @@ from proxy.desk import entries
 from proxy.desk.penalized import Counts, pack_hour, pack_hour_apart, unpack_hour, unpack_hour_apart
 from proxy.message import Category, hash48
 from proxy.policy.penalties import APART_HOURS, HOURS_KEPT
-from proxy.state.papers import Papers
+from proxy.state.papers import Papers, hour_of_node, node_of_hour
 
 HOUR_S = 3600
+TELL_S = 300.0
+"""Other gates hear so often what was counted here, and at once of an hour that has ended: every minute would fill their log."""
 SIGNATURES_MAX = 2_000
 """Kept of an hour, those of which most was sent: what a rule speaks of is among them. 168 hours of so many take some 80 MB."""
 PIECE = 500
@@ -28,12 +30,21 @@ Signed = tuple[str, str]
 
 
 class Hours:
-    """By provider; two months of them."""
+    """By provider; two months of them. With gates that share a store, what each of them counted."""
 
-    def __init__(self, papers: Papers, write: Write) -> None:
+    def __init__(self, papers: Papers, write: Write, tell: Write | None = None, node: int = -1) -> None:
+        """``tell``: writes, and has the other gates hear of it; None: there are none. ``node``: this gate's number among them."""
         self._papers = papers
-        self._write = write
-        self._held = dict(unpack_hour(body) for _, body in sorted(papers.held.items()))
+        self._write, self._tell, self._node = write, tell, node
+        self._held: dict[int, dict[str, Counts]] = {}
+        self._others: dict[int, dict[int, Mapping[str, Counts]]] = {}
+        """Hour → gate → what it had counted then when it last said so."""
+        for number, body in sorted(papers.held.items()):
+            self._enter(number, body)
+        papers.news()
+        self._last: tuple[int, bytes] | None = None
+        """The hour that was counted into last; None after a start."""
+        self._told_at = -math.inf
         self._seen: dict[str, Counts] = {}
         """What the tally had counted when it was last looked at: it begins anew with the process."""
 
@@ -48,21 +59,52 @@ class Hours:
         for name, counts in more.items():
             hour[name] = added(hour.get(name, Counts()), counts)
         body = pack_hour(start, hour)
-        self._write([(entries.COUNTED, body)])
+        self._note(start, body, now)
         self._held[start] = hour
         self._papers.put(start // HOUR_S, body)
         self._seen = running
-        for old in [one for one in self._held if one < start - HOURS_KEPT * HOUR_S]:
+        self._forget(start - HOURS_KEPT * HOUR_S)
+
+    def _note(self, start: int, body: bytes, now: float) -> None:
+        """Into the journal, and now and then to the other gates, always all of an hour."""
+        ended = [(entries.COUNTED, self._last[1])] if self._last is not None and self._last[0] != start else []
+        if self._tell is not None and (ended or not 0 <= now - self._told_at < TELL_S):
+            self._tell([*ended, (entries.COUNTED, body)])
+            self._told_at = now
+        else:
+            self._write([(entries.COUNTED, body)])
+        self._last = start, body
+
+    def reread(self) -> None:
+        """Another gate said what it has counted."""
+        for number, body in self._papers.news():
+            self._enter(number, body)
+
+    def _enter(self, number: int, body: bytes) -> None:
+        node, (start, hour) = node_of_hour(number), unpack_hour(body)
+        if node < 0:
+            self._held[start] = hour
+        elif node == self._node:  # it came back, and stands there as this gate's own
+            self._papers.drop(number)
+        else:
+            self._others.setdefault(start, {})[node] = hour
+
+    def _forget(self, before: int) -> None:
+        for old in [one for one in self._held if one < before]:
             del self._held[old]
             self._papers.drop(old // HOUR_S)
+        for old in [one for one in self._others if one < before]:
+            for node in self._others.pop(old):
+                self._papers.drop(hour_of_node(node, old))
 
     def of(self, provider: str, since: float, until: float) -> Counts:
         """What it did in the hours that begin from ``since`` on and before ``until``."""
         total = Counts()
         for start in _starts(since, until):
-            counts = self._held.get(start, {}).get(provider)
-            if counts is not None:
-                total = added(total, counts)
+            at_others = self._others.get(start, {}).values() if self._others else ()
+            for hour in (self._held.get(start, {}), *at_others):
+                if (counts := hour.get(provider)) is not None:
+                    total = added(total, counts)
         return total
 
 

@@ -107,7 +107,8 @@ class Operating:
         self.book = OrderBook(store.orders, self.write, self._obey)
         self.cases = CaseBook(store.cases, self.write_all)
         self.penalties = PenaltyBook(store.penalties, self.write_all)
-        self.warden = penalties.Warden(self, Hours(store.hours, self.write_all), HoursApart(store.hours_apart, self.write_all))
+        hours = Hours(store.hours, self.write_untold, self.write_all if store.shared else None, store.node)
+        self.warden = penalties.Warden(self, hours, HoursApart(store.hours_apart, self.write_all))
         self._taps = Taps(providers.turns)
         self._lately = ops_rules.Lately(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
@@ -226,6 +227,13 @@ class Operating:
         return self.write_all([(kind, body)])
 
     def write_all(self, records: Sequence[tuple[int, bytes]]) -> int:
+        return self._write(records, told=True)
+
+    def write_untold(self, records: Sequence[tuple[int, bytes]]) -> int:
+        """Of which other gates need not hear."""
+        return self._write(records, told=False)
+
+    def _write(self, records: Sequence[tuple[int, bytes]], *, told: bool) -> int:
         try:
             if self.relay.journal_down:
                 raise JournalDown(self.relay.journal_down)
@@ -237,7 +245,7 @@ class Operating:
         except JournalDown as down:
             raise Refused(f"{down}: nothing was done") from None
         self._kick()
-        if self.sharing is not None:
+        if told and self.sharing is not None:
             self.sharing.said(said)
         return sequence
 
@@ -263,6 +271,13 @@ class Operating:
         """Records of these kinds, of other gates, are in force."""
         if entries.ORDERED in kinds or entries.LIFTED in kinds:
             self.book.reread()
+        if entries.PENALIZED in kinds:
+            self.penalties.reread()
+        if entries.CASED in kinds:
+            self.cases.reread()
+            self.warden.soon()
+        if entries.COUNTED in kinds:
+            self.warden.reread()
 
     async def reload(self, who: str) -> list[str]:
         return await self._reload("command", who)

@@ -59,12 +59,25 @@ class PenaltyBook:
         """By whose messages, and trigger."""
         for _, body in sorted(papers.held.items()):
             self._enter(unpack_penalty(body))
+        papers.news()
 
     def find(self, number: int) -> Penalty:
         found = self._held.get(number)
         if found is None:
             raise Impossible(f"there is no penalty {number} (`gate106 penalty list` lists them)")
         return found
+
+    def reread(self) -> None:
+        """Another gate decided something: they are as the store says."""
+        for _, body in self._papers.news():
+            self._enter(unpack_penalty(body))
+
+    def get(self, number: int) -> Penalty | None:
+        return self._held.get(number)
+
+    def is_own(self, number: int) -> bool:
+        """Whether this gate gave the number."""
+        return self._papers.numbered.gave(number)
 
     def all(self) -> Iterator[Penalty]:
         """The oldest first."""
@@ -95,7 +108,7 @@ class PenaltyBook:
             )
         if penalty.for_s <= 0:
             raise Impossible("say for how long")
-        draft = penalty._replace(id=self._papers.highest + 1, state=PROPOSED, events=())
+        draft = penalty._replace(id=self._papers.following()[0], state=PROPOSED, events=())
         return self._put(draft, Event(now, PROPOSED, who, why))
 
     def approve(self, number: int, asker: Asker, known: Collection[str], now: float, who: str) -> tuple[Penalty, int]:

@@ -25,6 +25,7 @@ from proxy.message import EntryState, hash32
 from proxy.officer import officer_changed, take_off
 from proxy.replies import keep_texts, lift
 from proxy.state import EmbeddedStore, record, replied
+from proxy.state.papers import hour_of_node
 
 ID_GAP = 1 << 16
 """Ids skipped at a start: a power loss may have taken verdicts from the journal whose messages had left, and an answer to one of
@@ -33,9 +34,10 @@ them must never settle another message. More than are given out between two sync
 SHARED = frozenset({
     entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.ORDERED, entries.LIFTED, entries.LISTING,
     entries.LISTED, entries.LISTING_DONE, entries.CONSENT_FILE, entries.CONSENTS, entries.CONSENT_EVENT, entries.TOLD, entries.START,
-    entries.REFUSED_SAID,
+    entries.REFUSED_SAID, entries.CASED, entries.PENALIZED, entries.COUNTED,
 })  # fmt: skip
-"""What gates that share a store tell each other: what people said, and what was ordered, listed and agreed to."""
+"""What gates that share a store tell each other: what people said, what was ordered, listed and agreed to; cases and penalties, and what was
+counted of providers."""
 PERSONAL = frozenset({entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.REFUSED_SAID})
 """What is about one person, and changes their record."""
 
@@ -180,9 +182,10 @@ def apply_heard(store: EmbeddedStore, said: heard.Heard, listings: Listings) -> 
         raise NotUnderstood(f"kind {said.kind}")
     else:
         try:
-            with contextlib.suppress(
-                listing.NotWhole, consents_of.NotWhole
-            ):  # it was told so when it came, and went on without it
+            if said.kind == entries.COUNTED:
+                store.hours.hear(hour_of_node(said.node, penalized.unpack_hour(said.body)[0]), said.body)
+                return
+            with contextlib.suppress(listing.NotWhole, consents_of.NotWhole):  # it was told so when it came, and went on without it
                 _ = apply_person(store, inner) or apply_operated(store, inner, theirs)
         except (LookupError, TypeError, struct.error, UnicodeError) as error:
             raise NotUnderstood(f"kind {said.kind}: {error!r}") from error
@@ -214,9 +217,9 @@ def _papers(store: EmbeddedStore, item: Record) -> bool:
     """What the desk keeps of complaints, penalties and providers."""
     body = item.body
     if item.kind == entries.CASED:
-        store.cases.put(cased.unpack_case(body).id, body)
+        store.cases.hear(cased.unpack_case(body).id, body)
     elif item.kind == entries.PENALIZED:
-        store.penalties.put(penalized.unpack_penalty(body).id, body)
+        store.penalties.hear(penalized.unpack_penalty(body).id, body)
     elif item.kind == entries.COUNTED:
         store.hours.put(penalized.unpack_hour(body)[0] // 3600, body)
     elif item.kind == entries.COUNTED_APART:

@@ -14,6 +14,7 @@ from proxy.desk.cased import EVENTS_MAX, unpack_case
 from proxy.desk.journal import Journal, OsDisk, read
 from proxy.policy import moments
 from proxy.policy.holidays import HolidayRow, Holidays
+from proxy.state.numbering import Numbering
 from proxy.state.papers import Papers
 
 NOON = moments.moment("2026-11-11 12:00")[0]
@@ -66,6 +67,52 @@ def test_due_dates_count_days_that_are_worked(came: str, forward: str, answer: s
     assert all(moments.local(at).endswith("00:00:00") for at in dates)
 
 
+def told(one: Desk, other: Desk) -> None:
+    for kind, body in one.written:
+        assert kind == entries.CASED
+        other.papers.hear(unpack_case(body).id, body)
+    one.written.clear()
+    other.book.reread()
+
+
+def test_two_gates_never_give_two_complaints_one_number_and_know_of_each_other_s() -> None:
+    one, other = Desk(), Desk()
+    one.papers.numbered, other.papers.numbered = Numbering(256, 1), Numbering(256, 2)
+    one.files(complaint("A1"), complaint("A2"))
+    other.files(complaint("B1"))
+    told(one, other)
+    told(other, one)
+    assert [case.id for case in one.book.all()] == [1, 257, 2]
+    assert other.files(complaint("A1"), complaint("B2")) == (1, 1), "one of them was filed there"
+    told(other, one)
+    assert sorted(case.id for case in one.book.all()) == sorted(case.id for case in other.book.all()) == [1, 2, 257, 258]
+
+
+def test_what_is_decided_at_one_gate_counts_and_is_decided_at_the_other() -> None:
+    one, other = Desk(), Desk()
+    one.files(complaint())
+    told(one, other)
+    other.book.match(1, HIT, NOON, "wang", "x")
+    other.book.decide(1, "valid", NOON, "wang", "x")
+    told(other, one)
+    assert (one.book.valid("jia", 0, 2 * NOON), list(one.book.undecided())) == (1, [])
+    with pytest.raises(Impossible, match="case 1 is decided"):
+        one.book.decide(1, "invalid", NOON, "li", "x")
+    again = CaseBook(one.papers, one.write)
+    assert list(again.all()) == list(other.book.all()), "as a restart finds it"
+    one.book.reopen(1, NOON + 1, "li", "x")
+    told(one, other)
+    assert (other.book.valid("jia", 0, 2 * NOON), len(list(other.book.undecided()))) == (0, 1)
+
+
+def test_a_batch_whose_numbers_were_taken_meanwhile_is_not_filed() -> None:
+    desk = Desk()
+    drafts = list(desk.book.drafts("12321", "b", [complaint("A1")], Due(5, 15), Holidays(), NOON, "li", "x"))
+    desk.files(complaint("A2"))
+    with pytest.raises(Impossible, match="another batch was filed meanwhile"):
+        desk.book.file(drafts)
+
+
 def test_two_complaints_are_one_by_their_reference_or_else_by_all_they_say() -> None:
     desk = Desk()
     assert desk.files(complaint(), complaint(text="other"), complaint("")) == (2, 1)
@@ -85,8 +132,8 @@ def test_a_case_may_be_decided_once_and_anew_after_it_was_reopened() -> None:
     book.decide(1, "valid", NOON, "li", "x")
     assert book.valid("jia", NOON - 1, NOON + 1) == 1
     assert book.valid("jia", NOON + 1, NOON + 2) == 0
-    assert book.valid("", NOON - 1, NOON + 1, HIT.signature.__eq__) == 1
-    assert book.valid("jia", NOON - 1, NOON + 1, "another".__eq__) == 0
+    assert book.valid("", NOON - 1, NOON + 1, lambda case: case.signature == HIT.signature) == 1
+    assert book.valid("jia", NOON - 1, NOON + 1, lambda case: case.signature == "another") == 0
     with pytest.raises(Impossible, match="reopen it first"):
         book.decide(1, "invalid", NOON, "li", "x")
     with pytest.raises(Impossible, match="say which case 2 repeats"):

@@ -20,13 +20,13 @@ from proxy.desk.penalized import (
     unpack_hour_apart,
     unpack_penalty,
 )
-from proxy.hours import SIGNATURES_MAX, Hours, HoursApart
+from proxy.hours import SIGNATURES_MAX, TELL_S, Hours, HoursApart
 from proxy.message import Category, hash48
 from proxy.penalties import PenaltyBook, order_of, shares
 from proxy.policy import load, moments
 from proxy.policy.penalties import Trigger
 from proxy.roles import Asker, Role
-from proxy.state.papers import Papers
+from proxy.state.papers import Papers, hour_of_node
 from proxy.triggers import Counting, Proposal, due
 
 NOON = moments.moment("2026-11-11 12:00")[0]
@@ -324,6 +324,58 @@ def test_a_restart_finds_the_same_counts_and_what_the_new_process_counts_is_adde
     again.take({("jia", "marketing", "allow", ""): 7}, {}, NOON + 60)
     assert again.of("jia", NOON, NOON + 1).sent == 107
     assert again.of("jia", NOON + HOUR, NOON + 2 * HOUR) == Counts()
+
+
+def test_gates_that_share_a_store_measure_what_all_of_them_counted_and_tell_it_now_and_then() -> None:
+    papers, told = (Papers(), Papers()), ([], [])  # type: ignore[var-annotated]
+    kept: list[tuple[int, bytes]] = []
+
+    def write(records) -> int:
+        kept.extend(records)
+        return 1
+
+    def teller(mine: list[bytes]):
+        def tell(records) -> int:
+            mine.extend(body for _, body in records)
+            return 1
+
+        return tell
+
+    gates = [Hours(papers[node], write, teller(told[node]), node) for node in (0, 1)]
+
+    def exchange() -> None:
+        for node in (0, 1):
+            for body in told[node]:
+                for at in papers:  # a gate hears its own, too
+                    at.hear(hour_of_node(node, unpack_hour(body)[0]), body)
+            told[node].clear()
+        for gate in gates:
+            gate.reread()
+
+    def sends(node: int, total: int, at: float) -> None:
+        gates[node].take({("jia", "marketing", "allow", ""): total}, {}, at)
+
+    sends(0, 100, NOON)
+    sends(1, 10, NOON)
+    assert (len(told[0]), len(told[1])) == (1, 1)
+    exchange()
+    assert [gate.of("jia", NOON, NOON + 1).sent for gate in gates] == [110, 110]
+    sends(0, 150, NOON + 60)
+    assert told[0] == [], "every minute it would fill their log"
+    assert gates[0].of("jia", NOON, NOON + 1).sent == 160
+    sends(0, 200, NOON + TELL_S)
+    exchange()
+    assert [gate.of("jia", NOON, NOON + 1).sent for gate in gates] == [210, 210]
+    sends(0, 260, NOON + TELL_S + 60)
+    sends(0, 270, NOON + HOUR + 1)
+    assert len(told[0]) == 2, "an hour that has ended is told as it ended"
+    exchange()
+    for gate in gates:
+        assert (gate.of("jia", NOON, NOON + 1).sent, gate.of("jia", NOON + HOUR, NOON + HOUR + 1).sent) == (270, 10)
+    again = Hours(papers[1], write, teller(told[1]), 1)
+    assert again.of("jia", NOON, NOON + 1).sent == 270
+    again.take({("jia", "marketing", "allow", ""): 1}, {}, NOON + 70 * DAY)
+    assert len(papers[1].held) == 1, "others' are forgotten likewise"
 
 
 def test_counts_of_long_ago_are_forgotten(desk: Desk) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -33,6 +34,9 @@ from proxy.yamlfile import unknown
 
 log = structlog.get_logger()
 
+SOON_S, LATER_S = 1.0, 5.0
+"""Gates that share a store hear of a penalty and of its order one after the other: what does not fit is mended by the gate that numbered the
+penalty when it is still so after the shorter time, by any after the longer: it may have died between the two."""
 LOOK_S = 60.0
 """How often the rules' triggers are looked at; what is measured is counted by the hour."""
 AGAIN_S = 1.0
@@ -67,6 +71,8 @@ class Warden:
         self._next_s = 0.0
         self._again_s = self._said_s = -math.inf
         self._looking: asyncio.Task[None] | None = None
+        self._odd: dict[int, float] = {}
+        """Penalties whose order does not fit, since when."""
         self.ppm: dict[tuple[str, ...], float] = {}
         """Valid complaints of this month in a million messages, by provider."""
         self.consent_tasks: dict[tuple[str, ...], float] = {}
@@ -138,12 +144,18 @@ class Warden:
             tally.apart.missed = 0
 
     def _valid(self, subject: Subject, since: float, until: float) -> int:
-        """Valid complaints about somebody's messages."""
+        """Valid complaints about somebody's messages; by signature about those of this gate, for only those are counted here."""
         cases, advertiser_of = self._gate.cases, self._gate.relay.rules.registry.advertiser_of
+        mine = f"{self._gate.store.node}:" if self._gate.store.shared else ""
         if subject.by == SIGNATURE:
-            return cases.valid(subject.provider, since, until, lambda signature: signature == subject.value)
+            return cases.valid(
+                subject.provider, since, until, lambda case: case.signature == subject.value and case.message.startswith(mine)
+            )
         if subject.by == ADVERTISER:
-            return cases.valid("", since, until, lambda signature: advertiser_of(hash48(signature)) == subject.value)
+            return cases.valid(
+                "", since, until,
+                lambda case: advertiser_of(hash48(case.signature)) == subject.value and case.message.startswith(mine),
+            )  # fmt: skip
         return cases.valid(subject.provider, since, until)
 
     def counted(self, provider: str, hour: float) -> Counts:
@@ -168,11 +180,11 @@ class Warden:
             "a rule asks for a penalty", penalty=penalty.name, of=penalty.subject.words, step=penalty.step, why=asked.figure
         )
         if not trigger.approval:
-            self._gate.penalties.begin(penalty.id, now, author)
-            self._keep_orders(now)
+            self.settle(self._gate.penalties.begin(penalty.id, now, author)[0], now)
 
-    def _keep_orders(self, now: float) -> None:
-        """Each penalty in force has its order, and no order outlives its penalty: also after a kill between the two."""
+    def _keep_orders(self, now: float, done: Penalty | None = None) -> None:
+        """Each penalty in force has its order, and no order outlives its penalty: also after a kill between the two. ``done``: what somebody
+        has just decided here."""
         gate = self._gate
         for late in gate.penalties.lapse(now):
             log.warning(
@@ -181,19 +193,38 @@ class Warden:
         for over in gate.penalties.end(now):
             log.info("a penalty is over", penalty=over.name, of=over.subject.words, step=over.step)
         there = {order.who: order for order in gate.book.of_kind("suspension", "throttle")}
+        odd: list[tuple[int, Penalty | None, Callable[[], object]]] = []
         for penalty in gate.penalties.in_force():
-            if penalty.step == WARN:
-                continue
             order = there.pop(penalty.name, None)
-            if order is None and penalty.order:
-                gate.penalties.lift(penalty.id, now, "", f"order {penalty.order} was lifted")
-            elif order is None:
-                self._give(penalty, now)
-            elif not penalty.order:
-                gate.penalties.acts_by(penalty.id, order.id)
+            if penalty.step != WARN and (order is None or not penalty.order):
+                odd.append((penalty.id, penalty, partial(self._mend, penalty, order, now)))
         for who, order in there.items():
             if who.startswith("penalty-"):
-                gate.book.lift(order, now, who, "its penalty has ended")
+                number = int(who.removeprefix("penalty-"))
+                lift = partial(gate.book.lift, order, now, who, "its penalty has ended")
+                odd.append((number, gate.penalties.get(number), lift))
+        since, self._odd = self._odd, {}
+        for number, about, mend in odd:
+            self._odd[number] = since.get(number, now)
+            if self._may_mend(number, about, now, done):
+                mend()
+
+    def _may_mend(self, number: int, penalty: Penalty | None, now: float, done: Penalty | None) -> bool:
+        """Whether it is this gate's to mend, now."""
+        if not self._gate.store.shared:
+            return True
+        if done is not None and penalty is not None and (penalty.subject, penalty.trigger) == (done.subject, done.trigger):
+            return True
+        wait_s = SOON_S if self._gate.penalties.is_own(number) else LATER_S
+        return not 0 <= now - self._odd[number] < wait_s
+
+    def _mend(self, penalty: Penalty, order: Order | None, now: float) -> None:
+        if order is not None:
+            self._gate.penalties.acts_by(penalty.id, order.id)
+        elif penalty.order:
+            self._gate.penalties.lift(penalty.id, now, "", f"order {penalty.order} was lifted")
+        else:
+            self._give(penalty, now)
 
     def _give(self, penalty: Penalty, now: float) -> None:
         order: Order | None = order_of(penalty, now)
@@ -205,9 +236,13 @@ class Warden:
             raise Refused(str(fault)) from None
         self._gate.penalties.acts_by(penalty.id, given.id)
 
-    def settle(self, now: float) -> None:
-        """After a command: what it asks for is in force when it is answered."""
-        self._keep_orders(now)
+    def settle(self, penalty: Penalty, now: float) -> None:
+        """After a decision: what it asks for is in force when it is answered."""
+        self._keep_orders(now, penalty)
+
+    def reread(self) -> None:
+        """Another gate said what it has counted."""
+        self._hours.reread()
 
     def gauges(self) -> dict[str, Any]:
         """For ``ops.metrics.Gauges``."""
@@ -316,6 +351,6 @@ class _Penalties:
 
     async def _settled(self, penalty: Penalty, sequence: int) -> Mapping[str, Any]:
         gate = self._gate
-        self._warden.settle(gate.now())
+        self._warden.settle(penalty, gate.now())
         await gate.safe(sequence)
         return told(gate.penalties.find(penalty.id))

@@ -101,6 +101,8 @@ class Store(Protocol):
     """Where nodes ask for their part of what they share; None where there is one process only."""
     rules: SharedRules | None
     """Where nodes agree on rules; None likewise."""
+    node: int
+    """This gate's number among those that share the store; -1 where there are no others."""
     waits: bool
     """Whether ``load`` and ``swap`` ever suspend: what comes for a person meanwhile must then wait its turn."""
 

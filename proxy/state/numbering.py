@@ -14,6 +14,9 @@ class Numbering(NamedTuple):
     first: int = 0
     """This one's remainder."""
 
+    def gave(self, number: int) -> bool:
+        return number % self.step == self.first % self.step
+
     def behind(self, highest: int, count: int = 1) -> list[int]:
         """So many numbers behind it."""
         start = highest + 1

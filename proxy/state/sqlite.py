@@ -84,6 +84,7 @@ class SqliteStore:
     up, why, owed = True, "", 0
     leases: Leases | None = None
     rules: SharedRules | None = None
+    node = -1
 
     def __init__(self, path: Path | None, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> None:
         """Locks, then loads. Raises StoreLocked, StoreUnreadable. ``path`` None: nothing outlives the process but ``connection``."""

@@ -126,7 +126,8 @@ class ValkeyStore(SqliteStore):
         self.abreast = True
         """Whether this node has heard all that others told: until then it puts nothing back that they may have taken back. Says who hears
         the log for it."""
-        self.orders.numbered = self.consented.numbered = Numbering(NODES, node)
+        for numbers in (self.orders, self.consented, self.cases, self.penalties):
+            numbers.numbered = Numbering(NODES, node)
         self._tasks: list[asyncio.Task[None]] = []
         self._owing = asyncio.Event()
         self.mended = 0

@@ -10,15 +10,17 @@ import pytest
 
 from proxy.access import Directory
 from proxy.cases import CaseBook
-from proxy.desk.penalized import Penalty
+from proxy.desk import entries, operated
+from proxy.desk.penalized import Penalty, unpack_penalty
 from proxy.hours import Hours, HoursApart
 from proxy.message import Order
 from proxy.ops.control import Refused
-from proxy.ops.penalties import Warden
+from proxy.ops.penalties import LATER_S, Warden
 from proxy.orders import OrderBook
 from proxy.penalties import PenaltyBook, shares
 from proxy.roles import Asker, Role
 from proxy.state.consented import Batch, Consented
+from proxy.state.numbering import Numbering
 from proxy.state.orders import Orders
 from proxy.state.papers import Papers
 from proxy.tally import Tally
@@ -34,9 +36,12 @@ class Killed(Exception):
 class Desk:
     """All that outlives a kill, and the gate around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, node: int = -1) -> None:
         self.orders, self.papers, self.now = Orders(), Papers(), NOON
-        self.consents = Consented()
+        self.consents, self.node = Consented(), node
+        self.told: list[tuple[int, bytes]] = []
+        if node >= 0:
+            self.orders.numbered = self.papers.numbered = Numbering(256, node)
         self.writes_left = 1000
         self.born()
 
@@ -49,7 +54,7 @@ class Desk:
         registry = SimpleNamespace(advertiser_of=lambda number: f"{number:012x}")
         rules = SimpleNamespace(desk=SimpleNamespace(triggers=()), revision="r", registry=registry)
         self.relay = SimpleNamespace(tally=Tally(), directory=directory, rules=rules)
-        self.store = SimpleNamespace(consented=self.consents)
+        self.store = SimpleNamespace(consented=self.consents, shared=self.node >= 0, node=self.node)
         gate: Any = self
         self.warden = Warden(gate, Hours(Papers(), self.write), HoursApart(Papers(), self.write))
 
@@ -57,7 +62,20 @@ class Desk:
         if self.writes_left < len(records):
             raise Killed
         self.writes_left -= len(records)
+        self.told += records
         return 1
+
+    def hear(self, kind: int, body: bytes) -> None:
+        """What another gate told, as proxy/replay.py and proxy/operating.py have it."""
+        if kind == entries.PENALIZED:
+            self.papers.hear(unpack_penalty(body).id, body)
+            self.penalties.reread()
+            return
+        if kind == entries.ORDERED:
+            self.orders.put(operated.unpack_order(body).id, body)
+        elif kind == entries.LIFTED:
+            self.orders.drop(operated.unpack_lifted(body).order)
+        self.book.reread()
 
     def tick(self) -> None:
         self.warden.tick(self.now, float("-inf"))
@@ -193,6 +211,76 @@ def test_a_severer_penalty_takes_the_place_of_its_own_rule_s_milder_one(desk: De
         desk.tick()
     assert desk.kinds() == ["suspension"]
     assert [one.state for one in desk.penalties.all()] == ["raised", "in-force"]
+
+
+def exchange(one: Desk, other: Desk) -> None:
+    """Each hears what the other told, a record at a time, and looks after its orders between any two."""
+    while one.told or other.told:
+        for teller, hearer in ((one, other), (other, one)):
+            if teller.told:
+                hearer.hear(*teller.told.pop(0))
+            hearer.tick()
+
+
+def agree(one: Desk, other: Desk) -> None:
+    assert list(one.penalties.all()) == list(other.penalties.all())
+    assert one.orders.held == other.orders.held
+
+
+@pytest.mark.parametrize("step", ["suspend-all", "throttle", "warn"])
+def test_of_gates_that_share_a_store_one_orders_what_a_penalty_asks_for_and_all_obey(step: str) -> None:
+    one, other = Desk(1), Desk(2)
+    made = one.penalty(step)
+    exchange(one, other)
+    approved, _ = other.penalties.approve(made.id, LI, {"li"}, other.now, "li")
+    other.warden.settle(approved, other.now)
+    wanted = [] if step == "warn" else ["throttle" if step == "throttle" else "suspension"]
+    assert other.kinds() == wanted, "in force when the command is answered"
+    exchange(one, other)
+    assert one.kinds() == wanted
+    agree(one, other)
+    one.penalties.appeal(made.id, one.now, "li", "letter")
+    lifted, _ = one.penalties.lift(made.id, one.now + 1, "li", "granted")
+    one.warden.settle(lifted, one.now)
+    exchange(one, other)
+    assert (one.kinds(), other.kinds()) == ([], [])
+    assert [event.what for event in other.penalties.find(made.id).events] == ["proposed", "approved", "appealed", "lifted"]
+    agree(one, other)
+
+
+def test_it_ends_at_both_with_its_time_though_their_clocks_differ() -> None:
+    one, other = Desk(1), Desk(2)
+    approved, _ = one.penalties.approve(one.penalty("throttle").id, LI, {"li"}, one.now, "li")
+    one.warden.settle(approved, one.now)
+    exchange(one, other)
+    one.now += 61
+    one.book.sweep(one.now)
+    one.tick()
+    exchange(one, other)
+    other.now += 61
+    other.book.sweep(other.now)
+    other.tick()
+    exchange(one, other)
+    assert [desk.penalties.find(approved.id).state for desk in (one, other)] == ["over", "over"]
+    agree(one, other)
+
+
+def test_a_gate_that_dies_between_a_penalty_and_its_order_leaves_the_order_to_another() -> None:
+    one, other = Desk(1), Desk(2)
+    made = one.penalty()
+    one.writes_left = 1
+    approved, _ = one.penalties.approve(made.id, LI, {"li"}, one.now, "li")
+    with pytest.raises(Killed):
+        one.warden.settle(approved, one.now)
+    for record in one.told:
+        other.hear(*record)
+    other.tick()
+    assert other.kinds() == [], "the one that decided it may only be slow to tell"
+    other.now += LATER_S
+    other.tick()
+    assert other.kinds() == ["suspension"]
+    other.tick()
+    assert other.kinds() == ["suspension"]
 
 
 def test_a_provider_without_a_rate_keeps_its_share_of_what_the_carriers_take() -> None:
