@@ -104,7 +104,8 @@ class Agreeing:
 
     async def put(self, event: Revised) -> bool:
         """A decision upon the one that was looked at last; False: somebody was faster. StoreDown: nobody knows. Apart: it cannot travel."""
-        assert self._version is not None, "somebody looked before"
+        if self._version is None:  # nobody could look
+            return False
         version, self._version = self._version, None  # it is another one from here on, whoever decides
         for revision in filter(None, (event.in_force, event.proposed)):
             await self._give(revision)

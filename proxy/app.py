@@ -58,6 +58,7 @@ from proxy.post import Mail, Post
 from proxy.relay import Relay
 from proxy.replay import ID_GAP, replay, settle_open
 from proxy.revising import Revising
+from proxy.revising_together import RevisingTogether
 from proxy.sent import Restoring, SentIndex
 from proxy.sharing import Log, Sharing
 from proxy.state import EmbeddedStore, StateError, open_store
@@ -157,7 +158,8 @@ class Gate:
         self._replayed = found
         settle_open(self.store, found)
         self.ids.restore(found.learnt)
-        self.revising = Revising(settings, self.store.history, self.gently, tally, self.store.rules)
+        parts = settings, self.store.history, self.gently, tally
+        self.revising = RevisingTogether(*parts, self.store.rules) if self.store.rules is not None else Revising(*parts)
         journal = Journal(disk, settings.node)
         log.info("journal replayed", records=found.records, open=len(found.open), at=journal.written)
         relay = Relay(
@@ -261,7 +263,9 @@ class Gate:
         ]
         if self.sharing is not None:
             self.post = Post(cast("Mail", self.store), self.way_back, self._bound, self.turns.wake, self.loop.time)
-            self._tasks += [self.loop.create_task(one.run()) for one in (self.sharing, self.post, self.revising)]
+            self._tasks += [self.loop.create_task(one.run()) for one in (self.sharing, self.post)]
+        if isinstance(self.revising, RevisingTogether):
+            self._tasks.append(self.loop.create_task(self.revising.run()))
         if self.allotting is not None:
             self._tasks.append(self.loop.create_task(self.allotting.run()))
         self.providers.accepting = True

@@ -5,9 +5,6 @@ In: the folder, what people command. Out: the set in force and the one that wait
 
 A set is in force in this order: its files are kept and synced → RULES and REVISED are written → messages are judged by it → both are
 synced → whoever asked is told. Killed anywhere between, the next start goes on from what the journal has.
-
-Among gates that share a store (agreed.py) the store takes the decision behind the keeping: what it has taken all gates come to judge by, this
-one too, also after a kill. What others decided is an event of this gate like its own.
 """
 
 from __future__ import annotations
@@ -24,8 +21,6 @@ from typing import Any, Protocol
 import structlog
 
 from proxy import policy
-from proxy.agreed import Follows, as_heard, decision, follows, objection
-from proxy.agreeing import Agreeing, Apart, Shared
 from proxy.config import Settings
 from proxy.desk import entries
 from proxy.desk.revised import Revised, pack_revised
@@ -39,15 +34,12 @@ from proxy.rest import Rest, no_rest
 from proxy.revisions import Impossible, Revisions
 from proxy.roles import Asker, NotAllowed, at_account
 from proxy.state import StateError
-from proxy.state.connection import StoreDown
 from proxy.state.history import History
 from proxy.tally import Tally
 
 log = structlog.get_logger()
 
 PROBLEMS_SHOWN = 20
-LOOK_S = 0.1
-"""How often it is asked whether other gates have decided something."""
 TRIES = 5
 """Of a look at what is decided: each is lost only where another gate decided at that very moment."""
 NO_FILES: Mapping[str, bytes] = {}
@@ -66,13 +58,9 @@ class Overtaken(Refused):
 
 
 class Revising:
-    def __init__(
-        self, settings: Settings, history: History, gently: Gently, tally: Tally, shared: Shared | None = None
-    ) -> None:
-        """``shared``: where other gates agree on rules; None: there are none."""
+    def __init__(self, settings: Settings, history: History, gently: Gently, tally: Tally) -> None:
         self.revisions = Revisions(history)
         self.kept = Kept(settings.revisions.folder, settings.revisions.keep)
-        self.agreeing = Agreeing(shared, self.kept, self.revisions.now.serial) if shared is not None else None
         self.proposal: Proposal | None = None
         """The set that waits, and what it would have done."""
         self.problem = ""
@@ -80,12 +68,10 @@ class Revising:
         self.unsettled = False
         """They could not be taken though nothing is wrong with them: to be tried again."""
         self._folder_path, self._category_tag = settings.rules, settings.category_tag
-        self.use(settings)
+        self._people, self._four_eyes = settings.people, settings.revisions.four_eyes
         self._gently, self._tally = gently, tally
         self._one = asyncio.Lock()
         self._waiting: Loaded | None = None
-        self._serial = self.revisions.now.serial
-        """Of the last decision that this gate judges by, or that is the same."""
         self._folder = ""
         """The revision of what the folder held when it was last read without a mistake."""
         self._house: House
@@ -100,8 +86,6 @@ class Revising:
     def use(self, settings: Settings) -> None:
         """Other settings: who has a token, and whether two persons are needed."""
         self._people, self._four_eyes = settings.people, settings.revisions.four_eyes
-        if self.agreeing is not None:
-            self.agreeing.try_again()
 
     # -- the start
 
@@ -116,7 +100,7 @@ class Revising:
                 raise
             self.problem = str(error.problems[0])
         sets = {found.rules.revision: found} if found is not None else {}
-        if found is not None and not (self.agreeing and now.in_force):  # what others decided meanwhile comes first: ``begin``
+        if found is not None and not (self.among_others and now.in_force):  # what they decided meanwhile comes first
             if self.kept.has(now.in_force) and now.in_force not in sets:
                 with contextlib.suppress(StateError):  # then nobody can tell what has changed, which may not matter
                     sets[now.in_force] = self._load_kept(now.in_force)
@@ -151,138 +135,28 @@ class Revising:
             return
         self._forget_files()
 
-    # -- among others
+    # -- among others (revising_together.py)
+
+    among_others = False
+    """Whether other gates judge by the same set."""
 
     async def begin(self) -> None:
-        """The store is open, and nobody is judged yet: this gate judges by what the gates agreed on, if it can."""
-        if self.agreeing is None:
-            return
-        await self.look()
-        now = self.revisions.now
-        if self._folder not in (
-            "",
-            now.kept_out or now.beside or now.proposed or now.in_force,
-        ):  # it was edited while the gate was down
-            await self.reload("start")
+        """The store is open, and nobody is judged yet."""
 
-    async def run(self) -> None:
-        """Follows what other gates decide."""
-        while True:
-            await asyncio.sleep(LOOK_S)
-            await self.look()
-
-    async def look(self) -> None:
-        agreeing = self.agreeing
-        assert agreeing is not None
-        now_s = asyncio.get_running_loop().time()
-        try:
-            if await agreeing.changed(now_s) or self._mine.serial > agreeing.serial:
-                async with self._one:
-                    await self._catch_up()
-        except StoreDown:
-            agreeing.look_again()
-        except Apart as why:
-            agreeing.stay(why, now_s)
-        except Refused as error:
-            agreeing.stay(Apart(str(error)), now_s)
-        except Exception as error:  # whatever it is: the next decision must be seen
-            log.error("what other gates decided was not seen: a fault of gate106, please report it", exc_info=error)
-
-    @property
-    def _mine(self) -> Revised:
-        """The last decision as this gate knows it."""
-        return self.revisions.now._replace(serial=max(self.revisions.now.serial, self._serial))
-
-    async def _catch_up(self) -> None:
-        """This gate judges by what the gates agreed on, and they know what it alone knew. StoreDown, Apart; Refused: the journal."""
-        agreeing = self.agreeing
-        assert agreeing is not None
-        for _ in range(TRIES):
-            theirs, mine = await agreeing.theirs(), self._mine
-            if theirs is not None and follows(mine, theirs) is not Follows.PUT:
-                await self._follow(mine, theirs)
-                break
-            if await agreeing.put(mine if mine.serial else mine._replace(serial=1, node=agreeing.node)):
-                self._serial = agreeing.serial
-                break
-        else:
-            raise Apart("other gates decide all the time")
-        agreeing.together()
-        await agreeing.mend()
-
-    async def _follow(self, mine: Revised, theirs: Revised) -> None:
-        """What the store has is in force here, too."""
-        if decision(theirs) != decision(mine):
-            if why := objection(mine, theirs, four_eyes=self._four_eyes):
-                raise Apart(f"the set {theirs.in_force}: {why}", lasting=True)
-            found = {revision: await self._set(revision) for revision in filter(None, (theirs.in_force, theirs.proposed))}
-            changed = changes(self._current.contents, found[theirs.proposed or theirs.in_force].contents)
-            await self._enter(as_heard(mine, theirs, self._folder, changed, time.time()), found)
-        self._serial = theirs.serial
-
-    async def _set(self, revision: str) -> Loaded:
-        """One that another gate names. Apart: this gate cannot have it."""
-        assert self.agreeing is not None
-        for one in (self._current, self._waiting):
-            if one is not None and one.rules.revision == revision:
-                return one
-        came = await self.agreeing.fetch(revision)
-        path, before = self.kept.path(revision), self.rules
-        try:
-            found = await self._gently.run(lambda rest: self._load(path, before, rest))
-            if found.rules.revision == revision:
-                return found
-            wrong = f"it is {found.rules.revision} when it is read here"
-        except RulesError as error:
-            wrong = str(error.problems[0])
-        if came:
-            self.kept.remove(revision)
-        raise Apart(f"the set {revision}: {wrong} (other gates take it: is one of another version?)", lasting=True)
+    async def _know(self) -> None:
+        """What other gates decided is in force here, as far as it is known and can be."""
 
     async def _agree(self, event: Revised) -> Revised:
-        """The gates' store takes a decision of this one; what decides nothing they need not know. Overtaken, Refused: then it is none."""
-        agreeing = self.agreeing
-        if agreeing is None:
-            return event
-        mine = self._mine
-        if decision(event) == decision(mine):
-            return event._replace(serial=mine.serial, node=mine.node)
-        event = event._replace(serial=agreeing.serial + 1, node=agreeing.node)
-        try:
-            if not agreeing.up:
-                raise StoreDown(0, agreeing.why)
-            if not await agreeing.put(event):
-                raise Overtaken(
-                    "another gate has decided something about the rules this moment: see gate106 rules, and say it again"
-                )
-        except StoreDown as error:
-            agreeing.look_again()
-            if event.event != "rolled-back":
-                raise Refused(self._away(error)) from None
-            log.warning("gone back here alone: the other gates hear of it when the store is in reach", why=error.strerror)
-        except Apart as why:
-            raise Refused(str(why)) from None
+        """The other gates agree to it. Overtaken, Refused: then nothing was decided."""
         return event
 
-    @staticmethod
-    def _away(error: StoreDown) -> str:
-        return (
-            f"the shared store is out of reach ({error.strerror}): other gates would not hear of it "
-            "(gate106 rules rollback goes back here all the same)"
-        )
+    def _unnoted(self) -> None:
+        """What was agreed on could not be written here."""
 
     @contextlib.asynccontextmanager
     async def _deciding(self, *, alone: bool = False) -> AsyncIterator[None]:
-        """Somebody decides something, upon what all gates have decided by now. ``alone``: also where nobody can tell what that is."""
+        """Somebody decides something. ``alone``: also where nobody can tell what other gates have decided."""
         async with self._one:
-            try:
-                if self.agreeing is not None:
-                    await self._catch_up()
-            except StoreDown as error:
-                if not alone:
-                    raise Refused(self._away(error)) from None
-            except Apart as why:
-                raise Refused(f"this gate does not judge by what the gates agreed on, decide at another: {why}") from None
             yield
 
     # -- the folder
@@ -318,9 +192,7 @@ class Revising:
     async def _take_in(self, found: Loaded, how: str, who: str) -> Revised | None:
         """What the folder holds has its effect, if it has one. Refused."""
         for _ in range(TRIES):
-            if self.agreeing is not None:
-                with contextlib.suppress(StoreDown, Apart):  # whoever decides something then is told so
-                    await self._catch_up()
+            await self._know()
             event = self._follows(found, self._current.contents, how, who)
             try:
                 if event is not None:
@@ -338,7 +210,7 @@ class Revising:
         changed = changes(before, found.contents)
         return self.revisions.folder_holds(
             found.rules.revision, author, how, changed, time.time(), four_eyes=self._four_eyes,
-            among_others=self.agreeing is not None,
+            among_others=self.among_others,
         )  # fmt: skip
 
     # -- what people command
@@ -431,10 +303,8 @@ class Revising:
         try:
             await self._enter(event, {found.rules.revision: found} if found is not None else {})
         except Refused:
-            if self.agreeing is not None:  # the others have it: so will this one, when it can
-                self.agreeing.look_again()
+            self._unnoted()
             raise
-        self._serial = max(self._serial, event.serial)
 
     async def _enter(self, event: Revised, found: Mapping[str, Loaded]) -> None:
         """Journals it, puts it into force, syncs. ``found``: the sets that come into force by it, or wait, as far as they are new."""
@@ -524,16 +394,16 @@ class Revising:
             }  # fmt: skip
         return {
             "problem": self.problem, "proposed": waits, "kept_out": now.kept_out, "four_eyes": self._four_eyes,
-            "apart": self.agreeing.apart if self.agreeing is not None else "",
+            "apart": self._apart,
         }  # fmt: skip
 
     def notes(self) -> list[str]:
         """For /readyz."""
         now = self.revisions.now
         found = [f"rules: {self.problem} (the set {now.in_force} stays in force)"] if self.problem else []
-        if self.agreeing is not None and self.agreeing.apart:
+        if self._apart:
             found.append(
-                f"rules: this gate does not judge by what the gates agreed on: {self.agreeing.apart} (the set {now.in_force} stays in force)"
+                f"rules: this gate does not judge by what the gates agreed on: {self._apart} (the set {now.in_force} stays in force)"
             )
         if now.proposed:
             found.append(
@@ -550,16 +420,19 @@ class Revising:
 
     @property
     def _way_in(self) -> str:
-        return (
-            "a change of the files is taken, and so are they" if self.agreeing is None else "it comes into force at all gates"
-        )
+        return "it comes into force at all gates" if self.among_others else "a change of the files is taken, and so are they"
+
+    @property
+    def _apart(self) -> str:
+        """Why this gate does not judge as the others."""
+        return ""
 
     def gauges(self) -> dict[str, Any]:
         now = self.revisions.now
         return {
             "rules_revision": self.rules.revision,
             "rules_folder_ok": not self.problem,
-            "rules_agreed": self.agreeing is None or not self.agreeing.apart,
+            "rules_agreed": not self._apart,
             "rules_waiting": {("approval",): float(bool(now.proposed)), ("kept-out",): float(bool(now.kept_out))},
         }
 

@@ -304,6 +304,11 @@ def test_a_gate_that_cannot_take_it_says_so_keeps_the_old_one_and_takes_it_when_
     assert [gate.metric("gate106_rules_agreed") for gate in house.gates[:2]] == [1, 1]
     assert any("does not judge by what the gates agreed on" in note and done["revision"] in note for note in strict.notes())
     assert "without a second person" in run("rules", "--config", strict.config).stdout
+    strict.write_rules(ONLY_SHANGHAI)
+    until(lambda: any("rules: the set" in note for note in strict.notes()), strict.said)
+    assert [banned(gate) for gate in house.gates] == [["北京", "上海"], ["北京", "上海"], ["北京"]], "it has no say meanwhile"
+    assert all(asked(gate)["proposed"] is None for gate in house.gates)
+    strict.write_rules(ONLY_BEIJING)
     assert "decide at another" in refused(strict, "rollback", "--why", "x")
     again(strict, signal.SIGTERM)
     assert banned(strict) == ["北京"]
