@@ -8,8 +8,9 @@ from collections import Counter
 from pathlib import Path
 
 from tests.e2e.carrier import Carrier
-from tests.e2e.gate import SHANGHAI, Gate, provider
+from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider
 from tests.e2e.pdus import ESME_RMSGQFUL, ESME_ROK
+from tests.e2e.raw import Raw
 from tests.e2e.waiting import until
 from tests.needs import needs
 from tests.valkey import SECRET, Valkey
@@ -17,7 +18,7 @@ from tests.workers.crewed import Crewed, spread
 from tests.workers.roaming import Roaming
 
 pytestmark = needs("valkey")
-CAP, PORT = 3, "1069001"
+CAP, PORT, BANNED = 3, "1069001", 0x400
 RULES = f"""\
 rules:
   - id: daily-cap
@@ -122,3 +123,29 @@ def test_a_gate_is_replaced_under_load_its_binds_move_and_nothing_is_lost_or_sen
             gate.stop()
     sent_once(carrier, clients)
     assert set().union(*(client.statuses for client in clients)) <= {ESME_ROK, ESME_RMSGQFUL}
+
+
+def banned(clients: list[Raw]) -> set[tuple[bool, ...]]:
+    """At each client's worker: whether 上海, whether 北京 is."""
+    return {tuple(one.submit(PORT, place.format(7)).status == BANNED for place in (SHANGHAI, BEIJING)) for one in clients}
+
+
+def test_rules_that_are_pushed_or_edited_hold_at_all_workers_and_what_is_gone_back_from_at_none(crew: Crewed):
+    rule = "rules: [{{id: ban, when: {{province: {}}}, then: reject, reason: region-ban}}]\n"
+    crew.write_rules(NO_RULES)
+    crew.start()
+    clients = spread(crew, 1)
+    pushed = crew.folder / "rules.yaml"
+    pushed.write_text(rule.format("上海"))
+    crew.ask("rules", "push", str(pushed), "--why", "x")
+    until(lambda: banned(clients) == {(True, False)}, crew.said)
+    crew.ask("rules", "rollback", "--why", "x")
+    until(lambda: banned(clients) == {(False, False)}, crew.said)
+    assert "differing" not in crew.ask("rules")
+    crew.write_rules(rule.format("北京"))  # their folder holds what is in force, and is edited: one file, two workers
+    until(lambda: banned(clients) == {(False, True)}, crew.said)
+    assert crew.notes() == []
+    assert crew.metric("gate106_rules_agreed") == 1
+    for one in clients:
+        one.__exit__()
+    assert crew.stop() == 0
