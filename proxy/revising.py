@@ -219,20 +219,17 @@ class Revising:
         async with self._deciding():
             known = {one.name for one in self._people}
             event = self._asked(lambda: self.revisions.approved(revision, asker, known, time.time(), self._folder))
-            await self._happened(event, self._waiting)
-            return event
+            return await self._happened(event, self._waiting)
 
     async def reject(self, revision: str, asker: Asker, who: str, why: str) -> Revised:
         async with self._deciding():
             event = self._asked(lambda: self.revisions.rejected(revision, asker, who, why, time.time(), self._folder))
-            await self._happened(event, None)
-            return event
+            return await self._happened(event, None)
 
     async def withdraw(self, revision: str, asker: Asker, who: str, why: str) -> Revised:
         async with self._deciding():
             event = self._asked(lambda: self.revisions.withdrawn(revision, asker, who, why, time.time(), self._folder))
-            await self._happened(event, None)
-            return event
+            return await self._happened(event, None)
 
     async def push(self, on: str, files: Mapping[str, bytes], who: str, why: str) -> Revised:
         """A set made of another, some of whose rules files are as they are given here; the folder stays as it is."""
@@ -248,8 +245,7 @@ class Revising:
                     revision, base, who, why, changed, self._folder, time.time(), four_eyes=self._four_eyes
                 )
             )
-            await self._happened(event, found)
-            return event
+            return await self._happened(event, found)
 
     def _base(self, on: str) -> str:
         try:
@@ -265,8 +261,7 @@ class Revising:
             except StateError as error:
                 raise Refused(str(error)) from None
             event = event._replace(changes=changes(self._current.contents, found.contents))
-            await self._happened(event, found)
-            return event
+            return await self._happened(event, found)
 
     async def take(self, who: str, why: str) -> Revised:
         """The folder's set, though it is kept out."""
@@ -279,8 +274,7 @@ class Revising:
             event = self._asked(lambda: self.revisions.taken(who, why, changed, time.time(), four_eyes=self._four_eyes))
             if event.revision != found.rules.revision:
                 raise Refused("the folder has changed meanwhile: see gate106 rules")
-            await self._happened(event, found)
-            return event
+            return await self._happened(event, found)
 
     @staticmethod
     def _asked(what: Callable[[], Revised]) -> Revised:
@@ -291,8 +285,8 @@ class Revising:
 
     # -- what it brings
 
-    async def _happened(self, event: Revised, found: Loaded | None) -> None:
-        """Keeps the set, has the other gates agree, and what follows. ``found``: the set it is about, where it is to be in force or to wait.
+    async def _happened(self, event: Revised, found: Loaded | None) -> Revised:
+        """Keeps the set, has the other gates agree, and what follows; the event as it is journalled. ``found``: the set it is about, where it is to be in force or to wait.
         Refused: the text says that nothing was done, or that it is not safe yet."""
         if found is not None and found.rules.revision in (event.in_force, event.proposed):
             try:
@@ -305,6 +299,7 @@ class Revising:
         except Refused:
             self._unnoted()
             raise
+        return event
 
     async def _enter(self, event: Revised, found: Mapping[str, Loaded]) -> None:
         """Journals it, puts it into force, syncs. ``found``: the sets that come into force by it, or wait, as far as they are new."""

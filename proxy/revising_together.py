@@ -76,10 +76,8 @@ class RevisingTogether(Revising):
                     await self._catch_up()
         except StoreDown:
             agreeing.look_again()
-        except Apart as why:
-            agreeing.stay(why, now_s)
-        except Refused as error:
-            agreeing.stay(Apart(str(error)), now_s)
+        except (Apart, Refused):
+            pass  # it is said, and tried again
         except Exception as error:  # whatever it is: the next decision must be seen
             log.error("what other gates decided was not seen: a fault of gate106, please report it", exc_info=error)
 
@@ -90,6 +88,20 @@ class RevisingTogether(Revising):
 
     async def _catch_up(self) -> None:
         """This gate judges by what the gates agreed on, and they know what it alone knew. StoreDown, Apart; Refused: the journal."""
+        agreeing, now_s = self.agreeing, asyncio.get_running_loop().time()
+        try:
+            await self._come_together()
+        except Apart as why:
+            agreeing.stay(why, now_s)
+            raise
+        except Refused as error:
+            agreeing.stay(Apart(str(error)), now_s)
+            raise
+        except BaseException:  # it was looked at, and not followed
+            agreeing.look_again()
+            raise
+
+    async def _come_together(self) -> None:
         agreeing = self.agreeing
         for _ in range(TRIES):
             theirs, mine = await agreeing.theirs(), self._mine

@@ -1,0 +1,280 @@
+"""Gates that agree on rules, in one thread with faults drawn from a seed: cut off, killed between any two steps, answers that are lost, people
+who decide at the same time. In the end all judge by what the store has, and nobody's decision that was confirmed is undone by nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from proxy.agreed import decision
+from proxy.config import Person
+from proxy.desk import entries
+from proxy.desk.revised import Revised, unpack_revised
+from proxy.ops.control import Refused
+from proxy.policy import Loaded
+from proxy.policy.contents import Contents
+from proxy.revising_together import RevisingTogether
+from proxy.roles import Asker, Role
+from proxy.state.connection import StoreDown
+from proxy.state.history import History
+from proxy.state.sharedrules import ABSENT, Held
+from proxy.tally import Tally
+
+PEOPLE = ("li", "wang", "zhao")
+
+
+class Killed(BaseException):
+    """The gate's process is gone."""
+
+
+class Server:
+    """What state/sharedrules.py does with a Valkey (tests/state/test_sharedrules.py holds that to it)."""
+
+    def __init__(self) -> None:
+        self.version, self.body = 0, b""
+        self.sets: dict[str, bytes] = {}
+        self.taken: list[Revised | None] = []
+        """None: all was lost."""
+
+    def swap(self, version: bytes, body: bytes) -> bool:
+        if version != self.version.to_bytes(6, "big"):
+            return False
+        self.version, self.body = self.version + 1, body
+        self.taken.append(unpack_revised(body))
+        return True
+
+    def forget(self) -> None:
+        self.version, self.body, self.sets = self.version + 1000, b"", {}
+        self.taken.append(None)
+
+
+class Line:
+    """One gate's way to the server."""
+
+    def __init__(self, server: Server, node: int, chance: random.Random) -> None:
+        self.server, self.node, self.chance = server, node, chance
+        self.cut_off = False
+        self.lossy = 0.0
+        self.why = "cut off"
+
+    @property
+    def up(self) -> bool:
+        return not self.cut_off
+
+    async def _ask(self, what: Callable[[], Any]) -> Any:
+        await asyncio.sleep(0)
+        if self.cut_off or self.chance.random() < self.lossy:
+            raise StoreDown(0, "nobody answered")
+        found = what()
+        await asyncio.sleep(0)
+        if self.chance.random() < self.lossy:  # it was done, and nobody heard so
+            raise StoreDown(0, "nobody answered")
+        return found
+
+    async def version(self) -> bytes:
+        return await self._ask(lambda: self.server.version.to_bytes(6, "big") if self.server.body else ABSENT)  # type: ignore[no-any-return]
+
+    async def load(self) -> Held:
+        return await self._ask(lambda: Held(self.server.version.to_bytes(6, "big"), self.server.body))  # type: ignore[no-any-return]
+
+    async def swap(self, version: bytes, body: bytes) -> bool:
+        return await self._ask(lambda: self.server.swap(version, body))  # type: ignore[no-any-return]
+
+    async def has_set(self, revision: str) -> bool:
+        return await self._ask(lambda: revision in self.server.sets)  # type: ignore[no-any-return]
+
+    async def put_set(self, revision: str, packed: bytes) -> None:
+        await self._ask(lambda: self.server.sets.update({revision: packed}))
+
+    async def get_set(self, revision: str) -> bytes | None:
+        return await self._ask(lambda: self.server.sets.get(revision))  # type: ignore[no-any-return]
+
+    async def drop_set(self, revision: str) -> None:
+        await self._ask(lambda: self.server.sets.pop(revision, None))
+
+
+class Rules:
+    """A set of which only its name matters."""
+
+    def __init__(self, revision: str) -> None:
+        self.revision, self.rules = revision, ()
+
+    def forget(self, rest: object) -> None: ...
+
+
+class Reading(RevisingTogether):
+    """Reads a folder of one file, whose text is the revision."""
+
+    def _load(self, folder: Path, before: Any = None, rest: Any = None, instead: Mapping[str, bytes] | None = None) -> Any:
+        data = (instead or {}).get("rules.yaml") or (folder / "rules.yaml").read_bytes()
+        contents = Contents({}, {"rules.yaml": (data, 1)})
+        rules: Any = Rules(data.decode())
+        return Loaded(rules, [], {}, {"rules.yaml": data}, contents)
+
+
+class AtOnce:
+    async def run(self, work: Callable[[Any], Any]) -> Any:
+        await asyncio.sleep(0)
+        return work(lambda: None)
+
+
+class Gate:
+    def __init__(self, folder: Path, server: Server, node: int, chance: random.Random, *, four_eyes: bool) -> None:
+        (folder / "rules").mkdir(parents=True)
+        self.folder, self.chance = folder / "rules", chance
+        self.line = Line(server, node, chance)
+        self.journal: list[tuple[int, bytes]] = []
+        self.deadly = 0.0
+        revisions = SimpleNamespace(folder=folder / "kept", keep=50, four_eyes=four_eyes)
+        people = [Person(name, name, "", frozenset({Role.APPROVER})) for name in PEOPLE]
+        self.settings: Any = SimpleNamespace(revisions=revisions, rules=self.folder, category_tag=None, people=people)
+
+    def edit(self, revision: str) -> None:
+        (self.folder / "rules.yaml").write_text(revision)
+
+    async def start(self) -> None:
+        history = History()
+        for place, (kind, body) in enumerate(self.journal):
+            if kind == entries.REVISED:
+                history.put(place, body)
+        gently: Any = AtOnce()
+        self.revising = Reading(self.settings, history, gently, Tally(), self.line)
+        self.revising.opened(self)
+        self.revising.note_start()
+        await self.revising.begin()
+
+    # -- the house around it
+
+    def write(self, kind: int, body: bytes) -> int:
+        self._may_die()
+        self.journal.append((kind, body))
+        self._may_die()
+        return len(self.journal) - 1
+
+    async def safe(self, sequence: int) -> None:
+        await asyncio.sleep(0)
+        self._may_die()
+
+    def use(self, rules: Any, proposal: Any) -> None: ...
+
+    def _may_die(self) -> None:
+        if self.chance.random() < self.deadly:
+            raise Killed
+
+    # -- what people do
+
+    async def acts(self, number: int, confirmed: list[Revised]) -> None:
+        """``confirmed``: what was decided, and somebody was told so."""
+        revising, now = self.revising, self.revising.revisions.now
+        who = self.chance.choice(PEOPLE)
+        asker = Asker(who, frozenset({Role.APPROVER}), by_token=True)
+        wanted = f"{number:016x}"
+
+        async def edits() -> Revised | None:
+            self.edit(wanted)
+            await revising.reload("files", who)
+            return None
+
+        deeds: list[Callable[[], Awaitable[Revised | None]]] = [
+            lambda: revising.push(now.proposed or now.in_force, {"rules.yaml": wanted.encode()}, who, "x"),
+            lambda: revising.roll_back("", who, "x"),
+            lambda: revising.approve(now.proposed, asker),
+            lambda: revising.reject(now.proposed, asker, who, "x"),
+            lambda: revising.take(who, "x"),
+            edits,
+        ]
+        with contextlib.suppress(Refused):
+            if (event := await self.chance.choice(deeds)()) is not None:
+                confirmed.append(event)
+
+    @property
+    def in_force(self) -> str:
+        return self.revising.rules.revision
+
+
+async def at_once(work: Callable[..., Any], *arguments: Any) -> Any:
+    await asyncio.sleep(0)
+    return work(*arguments)
+
+
+def agreed(server: Server, gates: list[Gate], confirmed: list[Revised]) -> None:
+    """When all can hear each other."""
+    held = unpack_revised(server.body)
+    for gate in gates:
+        assert gate.revising.told()["apart"] == ""
+        assert decision(gate.revising.revisions.now) == decision(held)
+        assert gate.in_force == held.in_force
+    assert {held.in_force, held.proposed} - {""} <= server.sets.keys(), "whoever comes now finds the files"
+    for before, after in pairwise(server.taken):
+        if before is not None and after is not None and decision(before) != decision(after):
+            assert after.serial > before.serial, "a later decision counts more"
+    taken = {(one.serial, decision(one)) for one in server.taken if one is not None}
+    for event in confirmed:
+        if event.event != "rolled-back":  # that alone may be decided cut off
+            assert (event.serial, decision(event)) in taken
+
+
+async def world(folder: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    server, four_eyes = Server(), chance.random() < 0.5
+    gates = [Gate(folder / str(node), server, node, chance, four_eyes=four_eyes) for node in range(3)]
+    for gate in gates:
+        gate.edit(f"{chance.choice([0xA, 0xB]):016x}")
+        await gate.start()
+    confirmed: list[Revised] = []
+    number = 0x100
+
+    async def alive(gate: Gate, what: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await what()
+        except Killed:
+            gate.deadly = 0.0
+            await gate.start()
+
+    for _ in range(30):
+        number += 1
+        for gate in gates:
+            gate.line.cut_off = chance.random() < 0.15
+            gate.line.lossy = chance.choice([0.0, 0.0, 0.1])
+            gate.deadly = chance.choice([0.0, 0.0, 0.05])
+        if chance.random() < 0.05:
+            server.forget()
+        acting = chance.sample(gates, chance.choice([1, 2, 3]))
+        turns = [alive(gate, lambda gate=gate, n=number: gate.acts(n * 16 + gate.line.node, confirmed)) for gate in acting]  # type: ignore[misc]
+        turns += [alive(gate, gate.revising.look) for gate in gates if gate not in acting]
+        await asyncio.gather(*turns)
+        for gate in gates:
+            now = gate.revising.revisions.now
+            assert gate.in_force == now.in_force, "what is journalled is judged by"
+            assert not four_eyes or now.event != "accepted" or now.how == "first start"
+    for gate in gates:
+        gate.line.cut_off, gate.line.lossy, gate.deadly = False, 0.0, 0.0
+    for _ in range(3):
+        for gate in gates:
+            await gate.revising.look()
+    agreed(server, gates, confirmed)
+    new = Gate(folder / "new", server, 9, chance, four_eyes=four_eyes)
+    new.edit("f" * 16)
+    await new.start()
+    assert decision(new.revising.revisions.now) == decision(unpack_revised(server.body))
+
+
+@pytest.mark.parametrize("first", range(0, 40, 20))
+def test_whatever_fails_all_gates_end_at_what_the_store_has(
+    tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asyncio, "to_thread", at_once)  # else the order were the threads' and not the seed's
+    for seed in range(first, first + 20):
+        try:
+            asyncio.run(world(tmp_path / str(seed), seed))
+        except BaseException as error:
+            error.add_note(f"seed {seed}")
+            raise
