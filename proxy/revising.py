@@ -286,8 +286,8 @@ class Revising:
     # -- what it brings
 
     async def _happened(self, event: Revised, found: Loaded | None) -> Revised:
-        """Keeps the set, has the other gates agree, and what follows; the event as it is journalled. ``found``: the set it is about, where it is to be in force or to wait.
-        Refused: the text says that nothing was done, or that it is not safe yet."""
+        """Keeps the set, has the other gates agree, and what follows; the event as it is journalled. ``found``: the set it is about, where it
+        is to be in force or to wait. Refused: the text says that nothing was done, or that it is not safe yet."""
         if found is not None and found.rules.revision in (event.in_force, event.proposed):
             try:
                 await asyncio.to_thread(self.kept.save, found.rules.revision, found.files)

@@ -71,7 +71,7 @@ class RevisingTogether(Revising):
         agreeing = self.agreeing
         now_s = asyncio.get_running_loop().time()
         try:
-            if await agreeing.changed(now_s) or self._mine.serial > agreeing.serial:
+            if await agreeing.changed(now_s):
                 async with self._one:
                     await self._catch_up()
         except StoreDown:
