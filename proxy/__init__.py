@@ -21,7 +21,8 @@ Rooms, in the order a message walks through them (imports go down this list only
     tally      plain integers that /metrics shows    config     settings as frozen values
     shown      what strangers wrote, made harmless   logs       how the gate's own lines look
     heldoff    who guessed wrong too often           private    no core, no file for others
-    revising   sets of rules that come and go: revisions (which may), kept (their files), proposal (one that waits is tried beside)
+    revising   sets of rules that come and go: revisions (which may), kept (their files), proposal (one that waits is tried beside);
+               revising_together: of gates on one store; agreed (whose decision counts), agreeing (what the store has of it)
     consents   files of them, what becomes of them    names      the key by which who was forgotten is known again
     roles      who may do what, in one table         approvals  what waits for a second person
     hints      what a provider is told to do about a refusal
@@ -30,7 +31,7 @@ Rooms, in the order a message walks through them (imports go down this list only
     report     the sheet of a day                    charts     pages that open offline
     cases      complaints on their way through the desk; penalties (what providers bear) and triggers (what asks for one)
     evidence   one message, case or penalty on paper, with what proves it
-    sharing    gates on one store tell each other what people said and what was ordered; post: and hand each other delivers
+    sharing    gates on one store tell each other what people said, what was ordered, and the desk's papers; post: and hand each other delivers
     gently     long work in slices between the turns of the loop, so that messages notice little of it
 
 ``sim`` stands beside the house: a carrier, providers, 双11, and the measurements.

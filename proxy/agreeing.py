@@ -9,6 +9,7 @@ Files are in the store before the decision that names them, and go from there so
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Protocol
 
 import structlog
@@ -79,8 +80,11 @@ class Agreeing:
         return self._shared.why
 
     async def changed(self, now_s: float) -> bool:
-        """Whether somebody has decided something since the last look, or it is time to try again. StoreDown."""
-        version = await self._shared.version()
+        """Whether somebody has decided something since the last look, or it is time to try again. StoreDown, Apart."""
+        try:
+            version = await self._shared.version()
+        except StoreRefused as error:
+            raise Apart(f"the store does not say: {error}") from None
         return version != self._version or (bool(self.apart) and now_s >= self._again_s)
 
     async def theirs(self) -> Revised | None:
@@ -109,8 +113,11 @@ class Agreeing:
         version, self._version = self._version, None  # it is another one from here on, whoever decides
         for revision in filter(None, (event.in_force, event.proposed)):
             await self._give(revision)
-        if not await self._shared.swap(version, pack_revised(event)):
-            return False
+        try:
+            if not await self._shared.swap(version, pack_revised(event)):
+                return False
+        except StoreRefused as error:  # it has no room, as a rule
+            raise Apart(f"the store does not take it: {error}") from None
         self._seen(None, event)
         return True
 
@@ -122,12 +129,13 @@ class Agreeing:
         now_s = asyncio.get_running_loop().time()
         for revision in [one for one, due_s in self._old.items() if due_s <= now_s]:
             del self._old[revision]
-            await self._shared.drop_set(revision)
+            with contextlib.suppress(StoreRefused):  # then it stays
+                await self._shared.drop_set(revision)
 
     async def _give(self, revision: str) -> None:
-        if await self._shared.has_set(revision):
-            return
         try:
+            if await self._shared.has_set(revision):
+                return
             packed = await asyncio.to_thread(lambda: pack_files(self._kept.files(revision)))
             await self._shared.put_set(revision, packed)
         except (Unfit, StoreRefused) as error:

@@ -76,7 +76,9 @@ class RevisingTogether(Revising):
                     await self._catch_up()
         except StoreDown:
             agreeing.look_again()
-        except (Apart, Refused):
+        except Apart as why:
+            agreeing.stay(why, now_s)
+        except Refused:
             pass  # it is said, and tried again
         except Exception as error:  # whatever it is: the next decision must be seen
             log.error("what other gates decided was not seen: a fault of gate106, please report it", exc_info=error)

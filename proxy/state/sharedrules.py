@@ -109,10 +109,12 @@ class SharedRules:
     # --
 
     async def _call(self, *words: Word) -> Any:
+        if not self.up:
+            raise StoreDown(0, self._servers.why or "out of reach")
         try:
             return await self._servers.call(0, *words)
         except StoreDown as error:
-            self._servers.doubt(0, str(error))
+            self._servers.doubt(0, error.strerror or str(error))
             raise
 
     def _seal(self, body: bytes, name: bytes) -> bytes:

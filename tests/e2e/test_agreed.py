@@ -336,6 +336,18 @@ def test_of_two_who_decide_at_the_same_time_one_is_told_so_and_all_gates_end_ali
     assert revision(one) != base
 
 
+def test_a_store_without_room_refuses_a_decision_and_says_why(house: House) -> None:
+    one, other = house.gates
+    house.server.cli("config", "set", "maxmemory", "1mb")
+    (one.folder / "rules.yaml").write_text(BOTH)
+    assert "OOM" in refused(one, "push", one.folder / "rules.yaml", "--why", "x")
+    assert [banned(gate) for gate in house.gates] == [["北京"], ["北京"]]
+    house.server.cli("config", "set", "maxmemory", "0")
+    until(lambda: all(gate.metric("gate106_store_up") == 1 for gate in house.gates), "the store in reach", 20)
+    pushed(one, BOTH)
+    soon(other, "北京", "上海")
+
+
 def test_lists_of_people_are_not_readable_in_the_store(house: House) -> None:
     one, other = house.gates
     (one.rules / "lists").mkdir()
