@@ -267,12 +267,12 @@ async def world(folder: Path, seed: int) -> None:
     assert decision(new.revising.revisions.now) == decision(unpack_revised(server.body))
 
 
-@pytest.mark.parametrize("first", range(0, 40, 20))
+@pytest.mark.parametrize("first", range(0, 30, 15))
 def test_whatever_fails_all_gates_end_at_what_the_store_has(
     tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asyncio, "to_thread", at_once)  # else the order were the threads' and not the seed's
-    for seed in range(first, first + 20):
+    for seed in range(first, first + 15):
         try:
             asyncio.run(world(tmp_path / str(seed), seed))
         except BaseException as error:
