@@ -185,7 +185,9 @@ def apply_heard(store: EmbeddedStore, said: heard.Heard, listings: Listings) -> 
             if said.kind == entries.COUNTED:
                 store.hours.hear(hour_of_node(said.node, penalized.unpack_hour(said.body)[0]), said.body)
                 return
-            with contextlib.suppress(listing.NotWhole, consents_of.NotWhole):  # it was told so when it came, and went on without it
+            with contextlib.suppress(
+                listing.NotWhole, consents_of.NotWhole
+            ):  # it was told so when it came, and went on without it
                 _ = apply_person(store, inner) or apply_operated(store, inner, theirs)
         except (LookupError, TypeError, struct.error, UnicodeError) as error:
             raise NotUnderstood(f"kind {said.kind}: {error!r}") from error
