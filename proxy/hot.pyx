@@ -6,6 +6,8 @@ In, Out, Never: those of the twins. What is rare is handed to the twin.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.unicode cimport PyUnicode_FromKindAndData, PyUnicode_2BYTE_KIND
 from libc.string cimport memchr, memcmp, memcpy
@@ -100,6 +102,39 @@ cdef bytes _with(bytes bucket, Py_ssize_t at, Py_ssize_t after, u64 key, bytes r
     return whole
 
 
+def table_grow(self):
+    cdef list buckets = self._buckets
+    cdef u64 mix = self._mix, split = self._split, mask = self._mask, wide = mask << 1 | 1, head
+    cdef bytes bucket = <bytes>buckets[<Py_ssize_t>split], stay, go
+    cdef const octet *start = <const octet *>PyBytes_AS_STRING(bucket)
+    cdef Py_ssize_t at = 0, after, end = PyBytes_GET_SIZE(bucket), staying = 0
+    cdef char *to_stay
+    cdef char *to_go
+    while at < end:
+        head = _u64_at(start + at)
+        after = at + 8 + <Py_ssize_t>(head & 0xFFFFFF)
+        if (((head >> 24) * mix) >> 20) & wide == split:
+            staying += after - at
+        at = after
+    stay, go = PyBytes_FromStringAndSize(NULL, staying), PyBytes_FromStringAndSize(NULL, end - staying)
+    to_stay, to_go, at = PyBytes_AS_STRING(stay), PyBytes_AS_STRING(go), 0
+    while at < end:
+        head = _u64_at(start + at)
+        after = at + 8 + <Py_ssize_t>(head & 0xFFFFFF)
+        if (((head >> 24) * mix) >> 20) & wide == split:
+            memcpy(to_stay, start + at, after - at)
+            to_stay += after - at
+        else:
+            memcpy(to_go, start + at, after - at)
+            to_go += after - at
+        at = after
+    buckets[<Py_ssize_t>split] = stay
+    buckets.append(go)
+    self._split = split + 1
+    if split + 1 > mask:
+        self._mask, self._split = wide, 0
+
+
 def table_exchange_all(self, items):
     cdef list buckets = self._buckets, done = []
     cdef u64 mix = self._mix, group_mask = self._groups - 1, mask = self._mask, split = self._split
@@ -139,7 +174,7 @@ def table_exchange_all(self, items):
                 buckets[<Py_ssize_t>index] = _with(bucket, end, end, <u64>key, record)
                 self._count += 1
                 if self._count > len(buckets) * LOAD:
-                    self._grow()
+                    table_grow(self)
                     mask, split = self._mask, self._split
             continue
         if prefix is None:
@@ -190,33 +225,52 @@ def versioned(items, u64 version):
 # ---------------------------------------------------------------------------------------------------------------- desk/journal.py
 
 
+cdef inline void _close_record(list buffer, bytes said, u64 sequence, int kind):
+    """Numbers a record whose body stands from its tenth octet on, and puts it and what stands before it into the buffer."""
+    cdef octet *to = <octet *>PyBytes_AS_STRING(said)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(said)
+    cdef bytes head = PyBytes_FromStringAndSize(NULL, 8)
+    _put_u64(to, sequence)
+    to[8] = kind
+    to = <octet *>PyBytes_AS_STRING(head)
+    _put_u32(to, <unsigned int>(size - 9))
+    _put_u32(to + 4, <unsigned int>crc32(said))
+    buffer.append(head)
+    buffer.append(said)
+
+
+cdef bytes _joined_record(list pieces):
+    """Nine octets of room, and the pieces behind the first."""
+    cdef Py_ssize_t total = 9, number, at = 9
+    cdef bytes said, piece
+    cdef octet *to
+    for number in range(1, len(pieces)):
+        total += PyBytes_GET_SIZE(<bytes?>pieces[number])
+    said = PyBytes_FromStringAndSize(NULL, total)
+    to = <octet *>PyBytes_AS_STRING(said)
+    for number in range(1, len(pieces)):
+        piece = <bytes>pieces[number]
+        memcpy(to + at, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
+        at += PyBytes_GET_SIZE(piece)
+    return said
+
+
 def journal_extend(self, int kind, bodies):
     cdef u64 first = self._next + 1, sequence = first
-    cdef list buffer = self._buffer, pieces
-    cdef bytes piece, said, head
-    cdef octet *to
-    cdef Py_ssize_t total, at, number
-    for one in bodies:
-        pieces = <list?>one
-        total = 9
-        for number in range(1, len(pieces)):
-            total += PyBytes_GET_SIZE(<bytes?>pieces[number])
-        said = PyBytes_FromStringAndSize(NULL, total)
-        to = <octet *>PyBytes_AS_STRING(said)
-        _put_u64(to, sequence)
-        to[8] = kind
-        at = 9
-        for number in range(1, len(pieces)):
-            piece = <bytes>pieces[number]
-            memcpy(to + at, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
-            at += PyBytes_GET_SIZE(piece)
-        head = PyBytes_FromStringAndSize(NULL, 8)
-        to = <octet *>PyBytes_AS_STRING(head)
-        _put_u32(to, <unsigned int>(total - 9))
-        _put_u32(to + 4, <unsigned int>crc32(said))
-        buffer.append(head)
-        buffer.append(said)
-        sequence += 1
+    cdef list buffer = self._buffer
+    cdef Verdicts verdicts
+    if type(bodies) is Verdicts:
+        verdicts = bodies
+        for transit in verdicts.transits:
+            said = verdicts.plain_record(transit)
+            if said is None:
+                said = _joined_record([b"", verdicts.packed(transit)])
+            _close_record(buffer, <bytes>said, sequence, kind)
+            sequence += 1
+    else:
+        for one in bodies:
+            _close_record(buffer, _joined_record(<list?>one), sequence, kind)
+            sequence += 1
     self._next = sequence - 1
     return first
 
@@ -337,35 +391,52 @@ def contacts(str folded):
 
 # ---------------------------------------------------------------------------------------------------------------- wire/
 
-cdef object _Frame = None
-
-
 cdef inline unsigned int _u32_at(const octet *at) noexcept:
     return <unsigned int>at[0] << 24 | <unsigned int>at[1] << 16 | <unsigned int>at[2] << 8 | <unsigned int>at[3]
 
 
-def whole_pdus(bytes data, Py_ssize_t position, Py_ssize_t most):
-    """wire/frame.py"""
-    global _Frame
-    if _Frame is None:
-        from proxy.wire.frame import Frame
+cdef inline object _frame(const octet *at, Py_ssize_t size, object command_id):
+    frame = _frame_type.tp_alloc(_frame_type, 0)
+    _hold(frame, _frame_id, command_id)
+    _hold(frame, _frame_status, _u32_at(at + 8))
+    _hold(frame, _frame_sequence, _u32_at(at + 12))
+    _hold(frame, _frame_data, PyBytes_FromStringAndSize(<const char *>at, size))
+    return frame
 
-        _Frame = Frame
-    cdef list found = []
+
+def sort_pdus(bytes data, Py_ssize_t position, Py_ssize_t most, accept, dict waiting, list requests, list answers):
+    """wire/frame.py"""
     cdef const octet *start = <const octet *>PyBytes_AS_STRING(data)
     cdef const octet *at
-    cdef Py_ssize_t end = PyBytes_GET_SIZE(data)
-    cdef Py_ssize_t length
-    cdef bytes pdu
+    cdef Py_ssize_t end = PyBytes_GET_SIZE(data), length
+    cdef unsigned int command_id, known = 0
+    cdef bint accepted = _zero in accept
+    cdef object name = _zero
+    if not _placed:
+        _learn_places()
     while end - position >= 16:
         at = start + position
         length = _u32_at(at)
         if not 16 <= length <= most or length > end - position:
             break
-        pdu = PyBytes_FromStringAndSize(<const char *>at, length)
-        found.append(_Frame(_u32_at(at + 4), _u32_at(at + 8), _u32_at(at + 12), pdu))
+        command_id = _u32_at(at + 4)
+        if command_id != known:  # one after another is of the same kind
+            known, name = command_id, command_id
+            accepted = name in accept
+        frame = _frame(at, length, name)
         position += length
-    return found
+        if accepted:
+            requests.append(frame)
+            continue
+        if command_id & 0x80000000:
+            sequence = _held(frame, _frame_sequence)
+            sent = _get(waiting, sequence)
+            if sent is not None and (command_id == <unsigned int>(<tuple>sent)[2] or command_id == 0x80000000):
+                del waiting[sequence]
+                answers.append(((<tuple>sent)[0], frame))
+                continue
+        return position, frame
+    return position, None
 
 
 def asked_pieces(requests, double now, dict waiting, long long sequence):
@@ -419,38 +490,75 @@ def recipient_of(spelling):
 # ---------------------------------------------------------------------------------------------------------------- desk/entries.py
 
 
+cdef inline octet *_put(octet *to, bytes piece):
+    memcpy(to, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
+    return to + PyBytes_GET_SIZE(piece)
+
+
+cdef class Verdicts:
+    """What ``verdict_pieces`` yields; ``journal_extend`` makes records of it without the pieces."""
+
+    cdef object now, revision, keep_s, transits
+    cdef u64 time_ms
+    cdef tuple plain
+    cdef dict senders
+
+    def __iter__(self):
+        for transit in self.transits:
+            said = self.plain_record(transit)
+            yield [b"", self.packed(transit) if said is None else (<bytes>said)[9:]]
+
+    cdef bytes packed(self, transit):
+        from proxy.desk import entries
+
+        return entries.pack_verdict(self.now, transit, self.revision, self.keep_s)
+
+    cdef object plain_record(self, transit):
+        """The body of an allowed submit behind nine octets of room; None for any other."""
+        cdef bytes said, packed, digest, data, fixed, who
+        cdef octet *to
+        if Py_TYPE(transit) is not _transit_type:
+            return None
+        message, verdict = _held(transit, _t_message), _held(transit, _t_verdict)
+        packed = _held(transit, _t_packed)
+        if (
+            Py_TYPE(message) is not _message_type
+            or Py_TYPE(verdict) is not _verdict_type
+            or not PyBytes_GET_SIZE(packed)
+            or _held(verdict, _v_breaches)
+            or _held(transit, _t_takes)
+            or _held(transit, _t_late)
+            or _held(transit, _t_adopted) is not None
+        ):
+            return None
+        who = _get(self.senders, _held(message, _m_sender))
+        content, facts = _held(message, _m_content), _held(verdict, _v_facts)
+        if who is None or Py_TYPE(content) is not _content_type or Py_TYPE(facts) is not _facts_type:
+            return None
+        fixed = <bytes>self.plain[<Py_ssize_t>_held(facts, _f_category)]
+        digest, data = _held(content, _c_digest), _held(transit, _t_data)
+        said = PyBytes_FromStringAndSize(
+            NULL,
+            25 + PyBytes_GET_SIZE(fixed) + PyBytes_GET_SIZE(digest) + PyBytes_GET_SIZE(packed) + PyBytes_GET_SIZE(who)
+            + PyBytes_GET_SIZE(data),
+        )
+        to = <octet *>PyBytes_AS_STRING(said) + 9
+        _put_u64(to, self.time_ms)
+        _put_u64(to + 8, <u64>_held(message, _m_recipient))
+        _put(_put(_put(_put(_put(to + 16, fixed), digest), packed), who), data)
+        return said
+
+
 def verdict_pieces(now, transits, revision, keep_s):
     from proxy.desk import entries
 
-    cdef u64 time_ms = <u64>(<double>now * 1000)
-    cdef tuple plain = entries._plain(revision, keep_s)
-    cdef dict senders = entries._senders
-    cdef bytes who
-    cdef octet *to
-    for transit in transits:
-        message, verdict = transit.message, transit.verdict
-        packed = transit.packed
-        if (
-            message is None
-            or verdict is None
-            or not packed
-            or verdict.breaches
-            or transit.takes
-            or transit.late
-            or transit.adopts
-        ):
-            yield [b"", entries.pack_verdict(now, transit, revision, keep_s)]
-        else:
-            sender = message.sender
-            who = PyBytes_FromStringAndSize(NULL, 16)
-            to = <octet *>PyBytes_AS_STRING(who)
-            _put_u64(to, time_ms)
-            _put_u64(to + 8, <u64>message.recipient)
-            said = senders.get(sender)
-            yield [
-                b"", who, plain[verdict.facts.category], message.content.digest, packed,
-                said if said is not None else entries._sender(sender), transit.data,
-            ]
+    cdef Verdicts made = Verdicts()
+    if not _placed:
+        _learn_places()
+    made.now, made.transits, made.revision, made.keep_s = now, transits, revision, keep_s
+    made.time_ms = <u64>(<double>now * 1000)
+    made.plain, made.senders = entries._plain(revision, keep_s), entries._senders
+    return made
 
 
 # ---------------------------------------------------------------------------------------------------------------- state/record.py
@@ -482,3 +590,556 @@ def add_packed(bytes data, bytes packed, now, keep_s, int most = 64, *, bint fre
 
         return prune(whole, now, keep_s, most)
     return PURE["add_packed"](data, packed, now, keep_s, most, fresh=fresh)
+
+
+# ---------------------------------------------------------------------------------------------------------------- slots
+#
+# What is made of every message is of plain classes with __slots__: their fields lie at fixed places, which the descriptors know. Reading
+# one there takes three instructions instead of eighty. Whatever is not exactly of the class that is expected is the twin's.
+
+cdef extern from "structmember.h":
+    ctypedef struct PyMemberDef:
+        Py_ssize_t offset
+
+cdef extern from "Python.h":
+    ctypedef struct PyMemberDescrObject:
+        PyMemberDef *d_member
+
+    ctypedef object (*allocfunc)(PyTypeObject *, Py_ssize_t)
+
+    ctypedef struct PyTypeObject:
+        allocfunc tp_alloc
+
+    PyTypeObject *Py_TYPE(object)
+    PyObject *PyDict_GetItemWithError(dict, object) except? NULL
+
+
+cdef Py_ssize_t _place(kind, str name) except -1:
+    """Where a class keeps a field."""
+    descriptor = kind.__dict__[name]
+    if type(descriptor).__name__ != "member_descriptor":
+        raise TypeError(f"{kind.__name__}.{name} is no slot")
+    return (<PyMemberDescrObject *><PyObject *>descriptor).d_member.offset
+
+
+cdef inline object _held(object one, Py_ssize_t place):
+    cdef PyObject *held = (<PyObject **>(<char *><PyObject *>one + place))[0]
+    if held is NULL:
+        raise AttributeError("a field that was never set")
+    return <object>held
+
+
+cdef inline void _hold(object one, Py_ssize_t place, object value):
+    """Sets a field, whatever it held."""
+    cdef PyObject **at = <PyObject **>(<char *><PyObject *>one + place)
+    cdef PyObject *before = at[0]
+    Py_INCREF(value)
+    at[0] = <PyObject *>value
+    Py_XDECREF(before)
+
+
+cdef inline object _get(dict held, object key):
+    cdef PyObject *found = PyDict_GetItemWithError(held, key)
+    return None if found is NULL else <object>found
+
+
+cdef bint _placed = False
+cdef object _Person, _unseen, _Malformed, _say, _part_with
+cdef PyTypeObject *_record_type
+cdef Py_ssize_t _rec_rows, _rec_data, _rec_held, _rec_bare
+cdef PyTypeObject *_transit_type
+cdef PyTypeObject *_message_type
+cdef PyTypeObject *_verdict_type
+cdef PyTypeObject *_frame_type
+cdef PyTypeObject *_content_type
+cdef PyTypeObject *_sender_type
+cdef PyTypeObject *_reading_type
+cdef PyTypeObject *_kin_type
+cdef PyTypeObject *_plan_type
+cdef PyTypeObject *_facts_type
+cdef Py_ssize_t _frame_data, _frame_id, _frame_status, _memo_young
+cdef Py_ssize_t _t_bind, _t_sequence, _t_data, _t_arrived, _t_answered, _t_message, _t_verdict, _t_category, _t_status, _t_reason, _t_lane
+cdef Py_ssize_t _t_recorded, _t_packed, _t_entry_id, _t_entry_time, _t_adopted, _t_takes, _t_long, _t_late, _t_own
+cdef Py_ssize_t _frame_sequence
+cdef Py_ssize_t _m_sender, _m_recipient, _m_content
+cdef Py_ssize_t _c_digest, _c_part, _c_scheduled, _c_read_by, _c_reading
+cdef Py_ssize_t _s_prefix, _s_provider_hash, _s_port_hash
+cdef Py_ssize_t _r_traits, _r_template
+cdef Py_ssize_t _k_places
+cdef Py_ssize_t _f_category, _f_keyword_hash, _f_packed
+cdef Py_ssize_t _p_facts, _p_outcome, _p_reason, _p_rule, _p_breaches, _p_caps, _p_oldest, _p_fewest, _p_counters, _p_sparing, _p_asks, _p_bare
+cdef Py_ssize_t _p_persons, _p_within
+cdef Py_ssize_t _v_outcome, _v_reason, _v_rule, _v_breaches, _v_facts, _v_province, _v_template, _v_takes
+cdef Py_ssize_t _j_rules, _j_routes, _j_store, _j_highest, _j_stale, _j_cut_off, _j_proposal, _j_listed
+cdef object _strictest, _allow, _marketing, _ask_person, _nothing = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
+cdef Py_ssize_t _segment_first
+
+
+cdef int _learn_places() except -1:
+    global _placed, _say, _part_with, _Person, _record_type, _rec_rows, _rec_data, _rec_held, _rec_bare, _unseen, _Malformed, _memo_young, _ask_person, _allow, _marketing, _segment_first
+    global _transit_type, _message_type, _verdict_type, _frame_type, _content_type, _sender_type, _reading_type, _kin_type, _plan_type
+    global _facts_type, _frame_data, _frame_sequence, _frame_id, _frame_status
+    global _t_bind, _t_sequence, _t_data, _t_arrived, _t_answered, _t_message, _t_verdict, _t_category, _t_status, _t_reason, _t_lane
+    global _t_recorded, _t_packed, _t_entry_id, _t_entry_time, _t_adopted, _t_takes, _t_long, _t_late, _t_own
+    global _m_sender, _m_recipient, _m_content, _c_digest, _c_part, _c_scheduled, _c_read_by, _c_reading
+    global _s_prefix, _s_provider_hash, _s_port_hash, _r_traits, _r_template, _k_places, _f_category, _f_keyword_hash, _f_packed
+    global _p_facts, _p_outcome, _p_reason, _p_rule, _p_breaches, _p_caps, _p_oldest, _p_fewest, _p_counters, _p_sparing, _p_asks, _p_bare
+    global _p_persons, _p_within, _v_outcome, _v_reason, _v_rule, _v_breaches, _v_facts, _v_province, _v_template, _v_takes
+    global _j_rules, _j_routes, _j_store, _j_highest, _j_stale, _j_cut_off, _j_proposal, _j_listed
+    from proxy.judging import Judging
+    from proxy.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
+    from proxy.policy.condition import Person, ask_person
+    from proxy.policy.kin import Kin
+    from proxy.policy.plan import Plan
+    from proxy.policy.reading import Reading
+    from proxy.policy.regions import SEGMENT_FIRST
+    from proxy.state.record import Record
+    from proxy.transit import Transit, part_with
+    from proxy.transit import _say as say
+    from proxy.wire.frame import Frame, Malformed
+    from proxy.wire.submit import Memo
+    from proxy.wire.submit import _unseen as unseen
+
+    _Person, _ask_person, _unseen, _Malformed = Person, ask_person, unseen, Malformed
+    _record_type, _say, _part_with = <PyTypeObject *>Record, say, part_with
+    _rec_rows, _rec_data, _rec_held, _rec_bare = _place(Record, "_rows"), _place(Record, "data"), _place(Record, "held"), _place(Record, "bare")
+    _memo_young = _place(Memo, "young")
+    _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
+    _transit_type, _message_type, _verdict_type = <PyTypeObject *>Transit, <PyTypeObject *>Message, <PyTypeObject *>Verdict
+    _frame_type, _content_type, _sender_type = <PyTypeObject *>Frame, <PyTypeObject *>Content, <PyTypeObject *>Sender
+    _reading_type, _kin_type, _plan_type = <PyTypeObject *>Reading, <PyTypeObject *>Kin, <PyTypeObject *>Plan
+    _facts_type = <PyTypeObject *>Facts
+    _frame_data, _frame_sequence = _place(Frame, "data"), _place(Frame, "sequence_number")
+    _frame_id, _frame_status = _place(Frame, "command_id"), _place(Frame, "command_status")
+    _t_bind, _t_sequence, _t_data = _place(Transit, "bind"), _place(Transit, "sequence"), _place(Transit, "data")
+    _t_arrived, _t_answered = _place(Transit, "arrived_s"), _place(Transit, "answered_s")
+    _t_message, _t_verdict, _t_category = _place(Transit, "message"), _place(Transit, "verdict"), _place(Transit, "category")
+    _t_status, _t_reason, _t_lane = _place(Transit, "status"), _place(Transit, "reason"), _place(Transit, "lane")
+    _t_recorded, _t_packed = _place(Transit, "recorded"), _place(Transit, "packed")
+    _t_entry_id, _t_entry_time = _place(Transit, "entry_id"), _place(Transit, "entry_time")
+    _t_adopted, _t_takes, _t_long = _place(Transit, "adopted"), _place(Transit, "takes"), _place(Transit, "long")
+    _t_late, _t_own = _place(Transit, "late"), _place(Transit, "own_s")
+    _m_sender, _m_recipient, _m_content = _place(Message, "sender"), _place(Message, "recipient"), _place(Message, "content")
+    _c_digest, _c_part, _c_scheduled = _place(Content, "digest"), _place(Content, "part"), _place(Content, "scheduled")
+    _c_read_by, _c_reading = _place(Content, "read_by"), _place(Content, "reading")
+    _s_prefix = _place(Sender, "prefix")
+    _s_provider_hash, _s_port_hash = _place(Sender, "provider_hash"), _place(Sender, "port_hash")
+    _r_traits, _r_template, _k_places = _place(Reading, "traits"), _place(Reading, "template"), _place(Kin, "places")
+    _f_category, _f_keyword_hash, _f_packed = _place(Facts, "category"), _place(Facts, "keyword_hash"), _place(Facts, "packed")
+    _p_facts, _p_outcome, _p_reason, _p_rule = _place(Plan, "facts"), _place(Plan, "outcome"), _place(Plan, "reason"), _place(Plan, "rule")
+    _p_breaches, _p_caps, _p_oldest = _place(Plan, "breaches"), _place(Plan, "caps"), _place(Plan, "oldest_s")
+    _p_fewest, _p_counters, _p_sparing = _place(Plan, "fewest"), _place(Plan, "counters"), _place(Plan, "sparing")
+    _p_asks, _p_bare, _p_persons = _place(Plan, "asks"), _place(Plan, "bare_persons"), _place(Plan, "persons")
+    _p_within = _place(Plan, "within")
+    _v_outcome, _v_reason, _v_rule = _place(Verdict, "outcome"), _place(Verdict, "reason"), _place(Verdict, "rule")
+    _v_breaches, _v_facts, _v_province = _place(Verdict, "breaches"), _place(Verdict, "facts"), _place(Verdict, "province")
+    _v_template, _v_takes = _place(Verdict, "template"), _place(Verdict, "takes")
+    _j_rules, _j_routes, _j_store = _place(Judging, "rules"), _place(Judging, "routes"), _place(Judging, "store")
+    _j_highest, _j_stale, _j_cut_off = _place(Judging, "highest_id"), _place(Judging, "stale"), _place(Judging, "cut_off")
+    _j_proposal, _j_listed = _place(Judging, "proposal"), _place(Judging, "_listed")
+    _placed = True
+    return 0
+
+
+# ---------------------------------------------------------------------------------------------------------------- relay.py
+
+cdef inline u64 _recipient(const octet *at, Py_ssize_t size) noexcept:
+    """The number that 11 or 13 plain digits spell; 0 where that is not so simple."""
+    cdef u64 number = 0
+    cdef Py_ssize_t place
+    if size != 11 and size != 13:
+        return 0
+    for place in range(size):
+        if not c"0" <= at[place] <= c"9":
+            return 0
+        number = number * 10 + (at[place] - <octet>c"0")
+    if size == 13:
+        if number < <u64>8600000000000:
+            return 0
+        number -= <u64>8600000000000
+    return number if <u64>13000000000 <= number <= <u64>19999999999 and number // 1000000 != 14400 else 0
+
+
+cdef inline Py_ssize_t _zero_at(const octet *data, Py_ssize_t size, Py_ssize_t first, Py_ssize_t end) noexcept:
+    """Where the first NUL stands from ``first`` on and before ``end``; -1: nowhere."""
+    cdef const octet *found
+    if end > size:
+        end = size
+    if first >= end:
+        return -1
+    found = <const octet *>memchr(data + first, 0, end - first)
+    return -1 if found is NULL else found - data
+
+
+cdef object _plain_submit(object bind, object frame, object now, object arrived_s, object memo, dict senders):
+    """The Transit of a submit of one part whose sender is known; None for any other, and for a malformed one."""
+    cdef bytes data = <bytes>_held(frame, _frame_data)
+    cdef const octet *at = <const octet *>PyBytes_AS_STRING(data)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(data), service, source, end
+    cdef u64 number
+    service = _zero_at(at, size, 16, 22)
+    if service < 0:
+        return None
+    source = _zero_at(at, size, service + 3, service + 24)
+    if source < 0:
+        return None
+    end = _zero_at(at, size, source + 3, source + 24)
+    if end < 0:
+        return None
+    number = _recipient(at + source + 3, end - source - 3)
+    if not number:
+        return None
+    tail = PyBytes_FromStringAndSize(<const char *>at + end + 1, size - end - 1)
+    content = _get(<dict>_held(memo, _memo_young), tail)
+    if content is None:
+        try:
+            content = _unseen(tail, memo, now)
+        except _Malformed:
+            return None
+    if Py_TYPE(content) is not _content_type or _held(content, _c_part) is not None:
+        return None
+    sender = _get(senders, PyBytes_FromStringAndSize(<const char *>at + 16, source - 15))
+    if sender is None or Py_TYPE(sender) is not _sender_type or not _held(sender, _s_prefix):
+        return None
+    message = _message_type.tp_alloc(_message_type, 0)
+    _hold(message, _m_sender, sender)
+    _hold(message, _m_recipient, number)
+    _hold(message, _m_content, content)
+    transit = _transit_type.tp_alloc(_transit_type, 0)
+    _hold(transit, _t_bind, bind)
+    _hold(transit, _t_sequence, _held(frame, _frame_sequence))
+    _hold(transit, _t_data, data)
+    _hold(transit, _t_arrived, arrived_s)
+    _hold(transit, _t_answered, arrived_s)
+    _hold(transit, _t_message, message)
+    _hold(transit, _t_verdict, None)
+    _hold(transit, _t_category, _marketing)
+    _hold(transit, _t_status, _zero)
+    _hold(transit, _t_reason, _no_text)
+    _hold(transit, _t_lane, None)
+    _hold(transit, _t_recorded, _zero)
+    _hold(transit, _t_packed, _no_bytes)
+    _hold(transit, _t_entry_id, _zero)
+    _hold(transit, _t_entry_time, _zero)
+    _hold(transit, _t_adopted, None)
+    _hold(transit, _t_takes, _nothing)
+    _hold(transit, _t_long, None)
+    _hold(transit, _t_late, False)
+    _hold(transit, _t_own, _zero_s)
+    return transit
+
+
+def relay_submit_all(self, bind, frames, now, arrived_s):
+    cdef Py_ssize_t window, unanswered
+    cdef list submits
+    cdef dict senders
+    if not _placed:
+        _learn_places()
+    access = bind.access
+    if self.draining or self.journal_down or access.rates:
+        for frame in frames:
+            self.submit(bind, frame, now, arrived_s)
+        return
+    window, unanswered = bind.window, bind.unanswered
+    submits, memo, senders = self._submits, self._memo, access._young
+    for frame in frames:
+        transit = None
+        if unanswered < window and Py_TYPE(frame) is _frame_type:
+            transit = _plain_submit(bind, frame, now, arrived_s, memo, senders)
+        if transit is not None:
+            unanswered += 1
+            submits.append(transit)
+            continue
+        bind.unanswered = unanswered
+        self.submit(bind, frame, now, arrived_s)
+        unanswered = bind.unanswered
+        submits, senders = self._submits, access._young
+    bind.unanswered = unanswered
+
+
+# ---------------------------------------------------------------------------------------------------------------- judging.py
+
+
+cdef object _bare_record(bytes data, Py_ssize_t held):
+    """The Record of somebody of whom there are entries only."""
+    record = _record_type.tp_alloc(_record_type, 0)
+    _hold(record, _rec_data, data)
+    _hold(record, _rec_held, held)
+    _hold(record, _rec_bare, True)
+    _hold(record, _rec_rows, None)
+    return record
+
+
+cdef Py_ssize_t _count(
+    const octet *record, Py_ssize_t held, unsigned int after, tuple pick, object ports, object template, Py_ssize_t enough
+) except -1:
+    """How many entries newer than ``after`` match; stops at ``enough`` (state/record.py, Record.count)."""
+    cdef object categories = pick[0], subcategories = pick[1], signatures = pick[2], providers = pick[3]
+    cdef bint of_template = template is not None
+    cdef unsigned int wanted = template if of_template else 0
+    cdef const octet *at = record + 7 + held * 32
+    cdef Py_ssize_t found = 0
+    cdef u64 flags
+    while held:
+        at -= 32
+        held -= 1
+        if _u32_at(at + 16) <= after:
+            break
+        if of_template and _u32_at(at + 28) != wanted:
+            continue
+        flags = _u64_at(at + 8)
+        if (
+            (categories is None or (flags >> 2 & 3) in categories)
+            and (signatures is None or (flags >> 16) in signatures)
+            and (ports is None or _u32_at(at + 24) in ports)
+            and (providers is None or _u32_at(at + 20) in providers)
+            and (subcategories is None or (flags >> 4 & 63) in subcategories)
+        ):
+            found += 1
+            if found >= enough:
+                break
+    return found
+
+
+cdef bint _within_caps(
+    object plan, object message, const octet *record, Py_ssize_t held, object template, double at, object when
+) except -1:
+    """Whether no cap can be reached, but for those that somebody has to be asked about (policy/judge.py, _over_caps)."""
+    cdef tuple within = _held(plan, _p_within), cap, pick
+    cdef tuple caps = within[held] if held < len(within) else _held(plan, _p_caps)
+    cdef Py_ssize_t most
+    cdef long long after, rolling
+    for one in caps:
+        cap = <tuple>one
+        most, after = cap[0], cap[1]
+        if held < most:
+            continue
+        if not after:
+            rolling = cap[2]
+            after = <long long>at - rolling if rolling else cap[6].window.after(when)
+        if <long long>_u32_at(record + 7 + (held - most) * 32 + 16) <= after:
+            continue
+        pick = cap[3]
+        ports, text = pick[4], pick[5]
+        if cap[4]:
+            ports = (_held(_held(message, _m_sender), _s_port_hash),) if "port" in cap[6].keys else None
+            text = template if cap[8] else None
+        if _count(record, held, <unsigned int>(after if after > 0 else 0), pick, ports, text, most) >= most:
+            return False
+    return True
+
+
+cdef object _plain_verdict(object self, object message, bytes data, double at, object when, object seen):
+    """What ``judge`` says of a message that nothing stands against, and of which only caps and lists are to be asked; None for any other.
+    ``seen``: the person, where somebody has to be asked about them: None, and it is the bare record."""
+    cdef u64 number
+    cdef const octet *record = <const octet *>PyBytes_AS_STRING(data)
+    cdef Py_ssize_t held = record[6], fewest
+    cdef int cell
+    content, sender = _held(message, _m_content), _held(message, _m_sender)
+    if Py_TYPE(content) is not _content_type or _held(content, _c_scheduled) is not None:
+        return None
+    rules = _held(self, _j_rules)
+    if not rules.since <= when < rules.until:
+        return None
+    reader = rules.reader
+    reading = _held(content, _c_reading) if _held(content, _c_read_by) is reader.mark else reader.read(content)
+    if Py_TYPE(reading) is not _reading_type:
+        return None
+    number = _held(message, _m_recipient)
+    cell = rules.cells[number // 10000 - _segment_first]
+    kin = _get(<dict>rules.senders.young, sender)
+    if kin is None or Py_TYPE(kin) is not _kin_type:
+        return None
+    place = (<tuple>_held(kin, _k_places))[cell]
+    plan = _get(<dict>rules.plans.young, (kin, place, _held(reading, _r_traits)))
+    if plan is None or Py_TYPE(plan) is not _plan_type:
+        return None
+    facts = _held(plan, _p_facts)
+    if _held(plan, _p_outcome) is not _allow or Py_TYPE(facts) is not _facts_type:
+        return None
+    if _held(plan, _p_breaches) or _held(plan, _p_counters) or _held(plan, _p_reason) is not None:
+        return None
+    template = _held(reading, _r_template)
+    if _held(plan, _p_asks):
+        if _held(plan, _p_persons):
+            for ask, breach in _held(plan, _p_bare):
+                if seen is None:
+                    seen = _bare_record(data, held)
+                if ask.holds(message, seen, facts, when) if type(ask) is _Person else _ask_person(ask, message, seen, facts, when):
+                    return None
+        fewest = _held(plan, _p_fewest)
+        if held >= fewest and _held(plan, _p_caps):
+            if <double>_u32_at(record + 7 + (held - fewest) * 32 + 16) > at - <double>_held(plan, _p_oldest):
+                if not _within_caps(plan, message, record, held, template, at, when):
+                    return None
+    verdict = _verdict_type.tp_alloc(_verdict_type, 0)
+    _hold(verdict, _v_outcome, _allow)
+    _hold(verdict, _v_reason, None)
+    _hold(verdict, _v_rule, _held(plan, _p_rule))
+    _hold(verdict, _v_breaches, _nothing)
+    _hold(verdict, _v_facts, facts)
+    _hold(verdict, _v_province, (<list>rules.provinces)[cell])
+    _hold(verdict, _v_template, template)
+    _hold(verdict, _v_takes, _nothing)
+    return verdict
+
+
+def judging_judge(self, transit, bytes data, now, adopted=None):
+    cdef const octet *record = <const octet *>PyBytes_AS_STRING(data)
+    cdef octet *to
+    cdef Py_ssize_t held
+    cdef double at = now
+    cdef u64 entry, packed_facts
+    cdef bytes packed
+    if not _placed:
+        _learn_places()
+    held = record[6] if PyBytes_GET_SIZE(data) > 6 else 0
+    if (
+        adopted is not None
+        or Py_TYPE(transit) is not _transit_type
+        or PyBytes_GET_SIZE(data) != 7 + held * 32
+        or _held(self, _j_proposal) is not None
+        or _held(self, _j_cut_off)
+        or _held(self, _j_stale)
+    ):
+        return PURE["judging_judge"](self, transit, data, now, adopted)
+    message = _held(transit, _t_message)
+    if Py_TYPE(message) is not _message_type:
+        return PURE["judging_judge"](self, transit, data, now, adopted)
+    when = now
+    if held and <double>_u32_at(record + 7 + held * 32 - 16) > at:
+        when = _u32_at(record + 7 + held * 32 - 16)
+        at = when
+    listed, seen = _held(self, _j_listed), None
+    if not (listed.empty and listed.consented.empty and listed.erased.empty):
+        seen = listed.beside(_bare_record(data, held), _held(message, _m_recipient))
+        if not seen.bare:
+            return PURE["judging_judge"](self, transit, data, now, adopted)
+    try:
+        verdict = _plain_verdict(self, message, data, at, when, seen)
+    except Exception:  # the twin meets it again, and says what becomes of it
+        verdict = None
+    if verdict is None:
+        return PURE["judging_judge"](self, transit, data, now, adopted)
+    facts = _held(verdict, _v_facts)
+    category = _held(facts, _f_category)
+    _hold(transit, _t_verdict, verdict)
+    _hold(transit, _t_category, category)
+    lane = _held(self, _j_routes).lane(message, verdict)
+    if lane is None or not lane.hold(category):
+        from proxy.message import GATE_REASONS
+
+        self.refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
+        return data
+    _hold(transit, _t_lane, lane)
+    entry = _held(self, _j_highest)
+    entry += 1
+    number = entry
+    _hold(self, _j_highest, number)
+    _hold(transit, _t_entry_id, number)
+    time = <u64>at
+    _hold(transit, _t_entry_time, time)
+    packed = PyBytes_FromStringAndSize(NULL, 32)
+    to = <octet *>PyBytes_AS_STRING(packed)
+    sender = _held(message, _m_sender)
+    packed_facts = _held(facts, _f_packed)
+    _put_u64(to, entry << 16 | <u64>_held(facts, _f_keyword_hash))
+    _put_u64(to + 8, packed_facts)
+    _put_u32(to + 16, <unsigned int><u64>at)
+    _put_u32(to + 20, <unsigned int><u64>_held(sender, _s_provider_hash))
+    _put_u32(to + 24, <unsigned int><u64>_held(sender, _s_port_hash))
+    _put_u32(to + 28, <unsigned int><u64>_held(verdict, _v_template))
+    _hold(transit, _t_packed, packed)
+    return add_packed(data, packed, <u64>at, _held(self, _j_rules).window_s, fresh=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------- transit.py
+
+
+cdef bytes _accepted_resp(object sequence, bytes body):
+    """The submit_sm_resp that a carrier's answer becomes, where it is one with a message id."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
+    cdef bytes answer = PyBytes_FromStringAndSize(NULL, 16 + size)
+    cdef octet *to = <octet *>PyBytes_AS_STRING(answer)
+    _put_u32(to, <unsigned int>(16 + size))
+    _put_u32(to + 4, 0x80000004)
+    _put_u32(to + 8, 0)
+    _put_u32(to + 12, <unsigned int>sequence)
+    memcpy(to + 16, PyBytes_AS_STRING(body), size)
+    return answer
+
+
+def outbox_release(self, long long synced, list told):
+    cdef dict said = {}
+    cdef list answers = None
+    cdef object last = None
+    if not _placed:
+        _learn_places()
+    popleft = self.popleft
+    while self:
+        item = <tuple>self[0]
+        if (<tuple>item)[0] > synced:
+            break
+        popleft()
+        transit, what = (<tuple>item)[1], (<tuple>item)[2]
+        if transit is None:
+            _say(said)
+            last = None
+            what()
+            continue
+        if (
+            Py_TYPE(transit) is _transit_type
+            and not _held(transit, _t_status)
+            and type(what) is bytes
+            and PyBytes_GET_SIZE(<bytes>what)
+            and memchr(PyBytes_AS_STRING(<bytes>what), 0, PyBytes_GET_SIZE(<bytes>what)) is not NULL
+        ):
+            bind = _held(transit, _t_bind)
+            answer = _accepted_resp(_held(transit, _t_sequence), <bytes>what)
+        else:
+            bind = transit.bind
+            answer = transit.respond(transit.sequence, transit.status, what)
+        if bind is not last:
+            last = bind
+            answers = said.get(bind)
+            if answers is None:
+                answers = said[bind] = []
+        answers.append(answer)
+        told.append(transit)
+        if transit.long is not None:
+            _part_with(transit)
+    _say(said)
+
+
+def count_allowed(tally, list transits):
+    cdef object last = None, label = None, category = None, key = None
+    cdef Py_ssize_t count = 0
+    if not _placed:
+        _learn_places()
+    if tally.apart.wanted:
+        PURE["count_allowed"](tally, transits)
+        return
+    submits, all_segments = tally.submits, tally.segments
+    for transit in transits:
+        verdict = transit.verdict
+        if (
+            Py_TYPE(transit) is not _transit_type
+            or Py_TYPE(verdict) is not _verdict_type
+            or _held(verdict, _v_breaches)
+            or _held(verdict, _v_province) == "unknown"
+        ):
+            PURE["count_allowed"](tally, [transit])
+            continue
+        bind = _held(transit, _t_bind)
+        if bind is not last or _held(transit, _t_category) is not category:  # one after another is alike
+            if count:
+                submits[key] += count
+                all_segments[label] += count
+            last, category, count = bind, _held(transit, _t_category), 0
+            access = bind.access
+            key, label = access.allowed[category], access.label
+        count += 1
+    if count:
+        submits[key] += count
+        all_segments[label] += count

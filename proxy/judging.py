@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from proxy.changes import fingerprint, refused_before
+from proxy.compiled import compiled
 from proxy.grounds import Grounds
 from proxy.message import GATE_REASONS, Category, Entry, Facts, Message, Outcome, Reason, Verdict, pack_entry
 from proxy.policy import RuleSet, judge
@@ -37,6 +38,12 @@ ON_JUDGE_ERROR: Mapping[Category, Outcome] = {
 
 
 class Judging:
+    __slots__ = (
+        "rules", "store", "routes", "tally", "highest_id", "error", "grounds", "stale", "cut_off", "proposal", "_on_judge_error", "_listed",
+        "__dict__",
+    )  # fmt: skip
+    # fields at fixed places, which the compiled twin reads (hot.pyx); the dictionary is for what tests put over methods
+
     def __init__(
         self,
         *,
@@ -66,6 +73,7 @@ class Judging:
         self.proposal: Proposal | None = None
         """Rules that wait for approval: asked beside, never obeyed."""
 
+    @compiled("judging_judge")
     def judge(self, transit: Transit, data: bytes, now: float, adopted: Entry | None = None) -> bytes:
         """One submit against the record as the earlier ones left it; returns the record with what this one adds. ``adopted``: what it
         stands in for, and is not in the record any more."""

@@ -17,11 +17,12 @@ swap, one write to the journal, one joined write to each peer. What is safe befo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from proxy.access import Directory
 from proxy.changes import Answer, Change, Effect, Undo
+from proxy.compiled import compiled
 from proxy.desk import entries
 from proxy.desk.entries import ACCEPTED, VERDICT, pack_accepted, verdict_pieces
 from proxy.desk.journal import Journal, JournalDown
@@ -137,6 +138,12 @@ class Relay:
             bind.noise += reason not in OUR_FAULT
             self.judging.refuse(transit, GATE_REASONS[reason])
             self._decided.append(transit)
+
+    @compiled("relay_submit_all")
+    def submit_all(self, bind: Bind, frames: Sequence[Frame], now: float, arrived_s: float) -> None:
+        """``submit`` for all that one read brought."""
+        for frame in frames:
+            self.submit(bind, frame, now, arrived_s)
 
     def refuse(self, transit: Transit, reason: str) -> None:
         """Something of a provider is refused by the gate as it stands, unread."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from proxy.access import Access
+from proxy.compiled import compiled
 from proxy.long import LongMessage
 from proxy.message import CATEGORY_WORDS, REASONS, Category, Entry, Message, Outcome, Take, Verdict
 from proxy.state.box import Item
@@ -80,35 +81,42 @@ class Routes(Protocol):
         """The lane with a link up that should carry this message, or None."""
 
 
+_NO_TAKES: tuple[Take, ...] = ()
+
+
 class Transit:
     """One submit from its arrival at a bind to the answer it gets."""
 
-    # What every submit starts with stands on the class: one is made for every message, and most of it is set once or never.
-    message: Message | None = None
+    __slots__ = (
+        "bind", "sequence", "data", "arrived_s", "answered_s", "message", "verdict", "category", "status", "reason", "lane", "recorded",
+        "packed", "entry_id", "entry_time", "adopted", "takes", "long", "late", "own_s", "__weakref__",
+    )  # fmt: skip
+
+    message: Message | None
     """None while, or because, it cannot be read."""
-    verdict: Verdict | None = None
-    category = Category.MARKETING
+    verdict: Verdict | None
+    category: Category
     """Effective; until it is judged, the strictest."""
-    status = 0
+    status: int
     """What the provider is answered with, if the gate itself answers."""
-    reason = ""
+    reason: str
     """Why, by name; empty when allowed."""
-    lane: Lane | None = None
-    recorded = 0
+    lane: Lane | None
+    recorded: int
     """The journal's sequence of its verdict."""
-    packed = b""
+    packed: bytes
     """What it added to the person's record (message.Entry, packed); empty if nothing."""
-    entry_id = 0
-    entry_time = 0
-    adopted: Entry | None = None
+    entry_id: int
+    entry_time: int
+    adopted: Entry | None
     """The unknown entry this identical submit stands in for."""
-    takes: tuple[Take, ...] = ()
+    takes: tuple[Take, ...]
     """What it took from aggregates."""
-    long: LongMessage[Transit] | None = None
+    long: LongMessage[Transit] | None
     """The long message it is a part of, until its fate is known (see part_with)."""
-    late = False
+    late: bool
     """Whether it is a part that came between its message's judgement and the writing of that."""
-    own_s = 0.0
+    own_s: float
     """Our own part of the way there, in seconds; below 0 by what a part has waited for the others, until it is handed to its lane."""
 
     read = staticmethod(read_submit)
@@ -121,6 +129,11 @@ class Transit:
         self.sequence = sequence  # the provider's own
         self.data = data  # the PDU as it came: what leaves differs in four bytes
         self.arrived_s = self.answered_s = arrived_s  # monotonic: when its last byte was read; when the carrier's answer was
+        self.message = self.verdict = self.lane = self.adopted = self.long = None
+        self.category = Category.MARKETING
+        self.status = self.recorded = self.entry_id = self.entry_time = 0
+        self.reason, self.packed, self.takes = "", b"", _NO_TAKES
+        self.late, self.own_s = False, 0.0
 
     @property
     def adopts(self) -> int:
@@ -169,6 +182,7 @@ class Outbox(deque[tuple[int, Transit | None, bytes | Callable[[], None]]]):
     """What providers and carriers are told, in order: the journal sequence that must be synced first; then a submit with the body of
     its answer, or something to do. One queue for all, so that a receipt never overtakes the answer to its submit."""
 
+    @compiled("outbox_release")
     def release(self, synced: int, told: list[Transit]) -> None:
         """Lets out what the journal has made safe; adds submits that were answered to ``told``."""
         said: dict[Bind, list[bytes]] = {}
@@ -242,6 +256,7 @@ def count(tally: Tally, transit: Transit) -> None:
             tally.rule_hits[breach.rule, verdict.province] += 1
 
 
+@compiled("count_allowed")
 def count_allowed(tally: Tally, transits: list[Transit]) -> None:
     """``count`` for many that have a lane."""
     submits, segments, apart = tally.submits, tally.segments, tally.apart.wanted

@@ -122,7 +122,7 @@ class House:
         """A provider's PDU is read, and dealt with."""
         frame, bind = Frame.of(data), self.binds[name]
         if frame.command_id == SUBMIT_SM:
-            self.relay.submit(cast("Any", bind), frame, self.now, self.now)
+            self.relay.submit_all(cast("Any", bind), [frame], self.now, self.now)
         else:
             assert self.commands.take(cast("Any", bind), frame, self.now, self.now)
         self.turn()

@@ -24,7 +24,6 @@ from proxy.number import NotARecipient
 from proxy.policy import text as _text  # noqa: F401 # registers its functions
 from proxy.state import record, sqlite  # noqa: F401 # likewise
 from proxy.state.table import KEY_MAX, Table
-from proxy.wire.frame import Frame
 from proxy.wire.tables import SEQUENCE_MAX
 from tests.needs import needs
 
@@ -160,6 +159,18 @@ def test_tables_hold_the_same(steps: list[tuple[int, bytes | None, bytes]], mix:
 
 
 @needs("gcc")
+def test_buckets_are_split_alike() -> None:
+    one, other = Table(12_345), Table(12_345)
+    for table in (one, other):
+        for number in range(5_000):
+            table.put(13_000_000_000 + 7 * number, b"x" * (1 + number % 5))
+    for _ in range(3_000):
+        twin("table_grow")(one)
+        PURE["table_grow"](other)
+    assert (one._buckets, one._mask, one._split) == (other._buckets, other._mask, other._split)
+
+
+@needs("gcc")
 def test_tables_grow_alike() -> None:
     one, other = Table(12_345), Table(12_345)
     items = [(13_000_000_000 + 7 * number, b"", b"x" * (1 + number % 5)) for number in range(30_000)]
@@ -217,14 +228,32 @@ PDUS = st.builds(
 
 
 @needs("gcc")
-@given(st.lists(PDUS, max_size=5).map(b"".join), st.integers(0, 20), st.integers(0, 20), st.integers(16, 50))
-def test_octets_are_cut_into_the_same_frames(data: bytes, position: int, cut: int, most: int) -> None:
+@given(
+    st.lists(PDUS, max_size=5).map(b"".join),
+    st.integers(0, 20),
+    st.integers(0, 20),
+    st.integers(16, 50),
+    st.frozensets(st.sampled_from([0, 1, 4, 5])),
+    st.dictionaries(st.just(7), st.tuples(st.just("ticket"), st.just(0.0), st.sampled_from([0x80000004, 0x80000005]))),
+)
+def test_octets_are_sorted_into_the_same_frames(
+    data: bytes, position: int, cut: int, most: int, accept: frozenset[int], waiting: dict[int, tuple[Any, float, int]]
+) -> None:
     data = data[: max(0, len(data) - cut)]
 
-    def told(frames: list[Frame]) -> list[tuple[int, int, int, bytes]]:
-        return [(one.command_id, one.command_status, one.sequence_number, one.data) for one in frames]
+    def told(sort: Any) -> Any:
+        waits, requests, answers = dict(waiting), [], []  # type: ignore[var-annotated]
+        at, aside = sort(data, position, most, accept, waits, requests, answers)
+        frames = [*requests, *(frame for _, frame in answers), *([aside] if aside else [])]
+        return (
+            at,
+            aside is None,
+            waits,
+            len(requests),
+            [(one.command_id, one.command_status, one.sequence_number, one.data) for one in frames],
+        )
 
-    assert told(twin("whole_pdus")(data, position, most)) == told(PURE["whole_pdus"](data, position, most))
+    assert told(twin("sort_pdus")) == told(PURE["sort_pdus"])
 
 
 @needs("gcc")
@@ -237,6 +266,22 @@ def test_requests_get_the_same_numbers(pdus: list[bytes], last: int) -> None:
         PURE["asked_pieces"](requests, 1.5, other, last)
     )
     assert one == other
+
+
+# ---------------------------------------------------------------------------------------------------------------- lives
+
+
+def lives(*, pure: bool) -> str:
+    env = os.environ | ({"GATE106_PURE": "1"} if pure else {})
+    command = [sys.executable, "-m", "tests.lives", "900", "60", "30"]
+    return subprocess.run(command, cwd=HERE.parent, env=env, capture_output=True, text=True, timeout=600, check=True).stdout
+
+
+@needs("gcc")
+def test_worlds_and_loads_leave_the_same_behind_with_the_twins_and_without() -> None:
+    """Journal, records, and what providers were told, to the octet: the twins of the relay do the plain cases by themselves, and lives have
+    all the others beside them."""
+    assert lives(pure=False) == lives(pure=True)
 
 
 # ---------------------------------------------------------------------------------------------------------------- without

@@ -133,7 +133,7 @@ class House:
         """Hands a submit in without looking after it; its sequence number."""
         number = next(self.numbers)
         frame = Frame.of(pdu[:12] + number.to_bytes(4, "big") + pdu[16:])
-        self.relay.submit(cast("Any", bind or self.first), frame, self.now, self.now_s)
+        self.relay.submit_all(cast("Any", bind or self.first), [frame], self.now, self.now_s)
         return number
 
     def turns(self, seconds: float = 0.0) -> None:

@@ -224,19 +224,28 @@ class ProviderLink(Link):
         self.providers.way_back.unanswered([item for _, item in tickets])
 
     def on_received(self, received: Received, now: float) -> None:
-        relay, arrived_s = self.providers.relay, time.monotonic()
-        self._taken += len(received.requests)
-        for frame in received.requests:
-            if frame.command_id == SUBMIT_SM:
-                relay.submit(self, frame, now, arrived_s)
-            else:
-                self._other(frame, now, arrived_s)
+        arrived_s = time.monotonic()
+        requests = received.requests
+        self._taken += len(requests)
+        if requests:
+            self._deal_with_all(requests, now, arrived_s)
         if received.answers:
             self.providers.way_back.answered(received.answers, now)
         for sequence, frame in received.strays:
             item = self._late.pop(sequence, None)
             if item is not None and frame.command_status == ESME_ROK:
                 self.providers.way_back.delivered(item)
+
+    def _deal_with_all(self, requests: list[Frame], now: float, arrived_s: float) -> None:
+        relay = self.providers.relay
+        if all([frame.command_id == SUBMIT_SM for frame in requests]):  # noqa: C419 # a list costs half as much
+            relay.submit_all(self, requests, now, arrived_s)
+            return
+        for frame in requests:
+            if frame.command_id == SUBMIT_SM:
+                relay.submit(self, frame, now, arrived_s)
+            else:
+                self._other(frame, now, arrived_s)
 
     def tick(self) -> None:
         super().tick()

@@ -158,6 +158,7 @@ class Table:
                 self._count -= not record
         return done
 
+    @compiled("table_grow")
     def _grow(self) -> None:
         """Splits one bucket in two."""
         wide = self._mask << 1 | 1

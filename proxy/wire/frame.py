@@ -7,6 +7,7 @@ A frame whose body cannot be read is still a frame: it can be answered, counted 
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 from proxy.compiled import compiled
 from proxy.wire.tables import (
@@ -14,7 +15,9 @@ from proxy.wire.tables import (
     ESME_RINVOPTPARSTREAM,
     ESME_RINVPARLEN,
     ESME_ROPTPARNOTALLWD,
+    GENERIC_NACK,
     REPEATABLE,
+    RESPONSE,
     TLVS,
     status_name,
 )
@@ -69,18 +72,34 @@ class Frame:
         return f"<{self.name} {status} sequence {self.sequence_number}, {len(self.data)} bytes>"
 
 
-@compiled("whole_pdus")
-def whole_pdus(data: bytes, position: int, most_bytes: int) -> list[Frame]:
-    """The whole PDUs from ``position`` on, up to one that is not all here or whose length cannot be true (§4.3.1)."""
-    found: list[Frame] = []
+@compiled("sort_pdus")
+def sort_pdus(
+    data: bytes,
+    position: int,
+    most_bytes: int,
+    accept: frozenset[int],
+    waiting: dict[int, tuple[Any, float, int]],
+    requests: list[Frame],
+    answers: list[tuple[Any, Frame]],
+) -> tuple[int, Frame | None]:
+    """Whole PDUs from ``position`` on, up to one that is not all here or whose length cannot be true (§4.3.1): commands that are accepted
+    to ``requests``, responses that are waited for to ``answers`` with their ticket. Where it stopped, and the PDU that is neither."""
     end = len(data)
     while end - position >= 16:
         length, command_id, status, sequence = _header(data, position)
         if not 16 <= length <= most_bytes or length > end - position:
             break
-        found.append(Frame(command_id, status, sequence, data[position : position + length]))
+        frame = Frame(command_id, status, sequence, data[position : position + length])
         position += length
-    return found
+        if command_id in accept:
+            requests.append(frame)
+            continue
+        sent = waiting.get(sequence) if command_id & RESPONSE else None
+        if sent is None or command_id not in (sent[2], GENERIC_NACK):
+            return position, frame
+        del waiting[sequence]
+        answers.append((sent[0], frame))
+    return position, None
 
 
 def renumbered(data: bytes, sequence: int) -> bytes:

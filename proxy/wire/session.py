@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol
 from proxy.wire import build
 from proxy.wire.asked import Asked, Request
 from proxy.wire.fields import read_fields
-from proxy.wire.frame import Frame, Malformed, whole_pdus
+from proxy.wire.frame import Frame, Malformed, sort_pdus
 from proxy.wire.tables import (
     ALERT_NOTIFICATION,
     BINDS,
@@ -192,27 +192,12 @@ class Session:
         self._enquired = None
         if self._rest:
             data = self._rest + data
-        waiting = self._asked.waiting
-        accept = self._accept
-        position, read_on = 0, self.closing is None
-        while read_on:
-            read_on, most_bytes = False, self._most_bytes
-            for frame in whole_pdus(data, position, most_bytes):
-                command_id = frame.command_id
-                position += len(frame.data)
-                if command_id in accept:
-                    requests.append(frame)
-                    continue
-                sent = waiting.get(frame.sequence_number) if command_id & RESPONSE else None
-                if sent is not None and (command_id == sent[2] or command_id == GENERIC_NACK):
-                    del waiting[frame.sequence_number]
-                    answers.append((sent[0], frame))
-                    continue
-                self._aside(frame, requests, strays, now)
-                accept, read_on = self._accept, self.closing is None
-                if not read_on or self._most_bytes != most_bytes:  # what is behind it is dropped, or read otherwise
-                    break
-                read_on = False
+        waiting, position = self._asked.waiting, 0
+        while self.closing is None:
+            position, aside = sort_pdus(data, position, self._most_bytes, self._accept, waiting, requests, answers)
+            if aside is None:
+                break
+            self._aside(aside, requests, strays, now)
         self._owed += len(requests)
         self._keep(data, position)
         return Received(requests, answers, strays)

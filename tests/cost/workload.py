@@ -31,7 +31,8 @@ from proxy.wire.tables import BIND_TRANSCEIVER
 from tests.house import NOON, Bind, House
 
 PORTS = Ports.under("1069001")
-PEOPLE = 20_000
+PEOPLE = 5_000
+"""Fewer than the turns before have submits: each has had one."""
 TURN = 64
 """Submits of one loop turn: what a client with a full window brings in one read."""
 WARM_UP = 100
@@ -49,9 +50,7 @@ def submits(mix: str) -> Iterator[bytes]:
             number += 1
             filling = card.fillings[(person * 2_654_435_761) & (FILLINGS - 1)]
             sequence = (number & 0x7FFFFFFF).to_bytes(4, "big")
-            yield b"".join(
-                (card.header, sequence, card.address, people[person * 7919 % PEOPLE], card.before, filling, card.after)
-            )
+            yield b"".join((card.header, sequence, card.address, people[person % PEOPLE], card.before, filling, card.after))
 
 
 class Line(Bind):
@@ -69,7 +68,7 @@ class Road:
     """A gate with the shipped rules, one bind and one link."""
 
     def __init__(self, folder: Path) -> None:
-        self.house = house = House(folder)
+        self.house = house = House(folder, replace=False)
         at = datetime.fromtimestamp(NOON, CHINA)
         owned = [(PORTS.of(category), "", category) for category in (Category.OTP, Category.NOTICE)]
         house.relay.rules = policy.load(copy_rules(folder / "shipped", at, owned))
@@ -86,8 +85,7 @@ class Road:
         """One read of a provider's submits until they are answered; how many the carrier got."""
         house, relay, line, link = self.house, self.house.relay, self.line, self.link
         self.now = now = self.now + TURN / PER_S
-        for frame in line.session.receive(data, now).requests:
-            relay.submit(cast("Any", line), frame, now, now)
+        relay.submit_all(cast("Any", line), line.session.receive(data, now).requests, now, now)
         self._turn()
         transits = house.lanes["bj"].take(10 * TURN)
         link.send_all(transits, now)

@@ -73,7 +73,11 @@ class Providers:
         self.world.submits.append(submit)
         submit.asked = self.world.moment
         bind.asked[submit.number] = submit
-        self.world.relay.submit(cast("Any", bind), Frame.of(submit.frame), self.world.wall, self.world.now, kind)
+        world, frame = self.world, Frame.of(submit.frame)
+        if kind is Transit:
+            world.relay.submit_all(cast("Any", bind), [frame], world.wall, world.now)
+        else:
+            world.relay.submit(cast("Any", bind), frame, world.wall, world.now, kind)
         self.world.wake()
 
     def submit_to_many(self, name: str, text: str, advertiser: str) -> None:

@@ -1,0 +1,54 @@
+"""Lives: what simulated worlds and loads leave behind, in a few octets each: with the compiled functions and without, it is the same.
+
+    python -m tests.lives FIRST SEEDS TURNS      prints a line for each world, and one for each mix of texts
+
+In: seeds, how many turns of load. Out: digests of the journal, of all that providers were told, of the records. Never: an opinion.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from proxy.desk.journal import read
+from tests.cost.workload import TURN, Road, submits
+from tests.simulation.world import World
+
+
+def of_world(seed: int) -> str:
+    world = World(seed)
+    world.run()
+    told = [(one.told, one.told_id, one.carrier_said, one.entry) for one in world.submits]
+    return _digest(world.disk, sorted(world.store.records.items()), told)
+
+
+def of_load(mix: str, turns: int) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        road, stream = Road(Path(folder)), submits(mix)
+        taken = [road.carry(b"".join(islice(stream, TURN))) for _ in range(turns)]
+        house = road.house
+        records = sorted(pair for index in range(house.store._table.buckets) for pair in house.store._table.bucket(index))
+        return _digest(house.disk, records, (taken, sorted(house.tally.submits.items()), sorted(house.tally.segments.items())))
+
+
+def _digest(disk: Any, records: Any, told: Any) -> str:
+    written = [(one.sequence, one.kind, one.body) for one in read(disk, 1)]  # the journal's own name is drawn by lot
+    parts = [repr(written).encode(), repr(records).encode(), repr(told).encode()]
+    return " ".join(f"{len(part)}:{blake2b(part, digest_size=6).hexdigest()}" for part in parts)
+
+
+def main() -> int:
+    first, seeds, turns = map(int, sys.argv[1:])
+    for seed in range(first, first + seeds):
+        print("world", seed, of_world(seed))
+    for mix in ("repeated", "standard"):
+        print(mix, of_load(mix, turns))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
