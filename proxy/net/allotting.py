@@ -20,9 +20,12 @@ from proxy.config import Worker
 from proxy.net.carrier import CarrierHouse
 from proxy.net.provider import Providers
 from proxy.state.leased import Leases, Rated, Wanted
-from proxy.state.leases import BEAT_S, FLOOR, LEASE_MS
+from proxy.state.leases import BEAT_S, LEASE_MS
 
 log = structlog.get_logger()
+
+STANDSTILL = 0.001
+"""A pacer needs some rate: a message in 1,000 s while others still have all of it."""
 
 
 class Allotting:
@@ -37,6 +40,8 @@ class Allotting:
         self._came = [0] * len(houses)
         self._beat_s = self._loop_s()
         self._told_s = [self._loop_s()] * len(houses)
+        self._shares = [0.0] * len(houses)
+        """What flows at each: nothing before the store was asked."""
         self._nodes = [1] * len(houses)
         self._known: set[str] = set()
         """Names of binds that the store counts for us."""
@@ -48,13 +53,15 @@ class Allotting:
         """The first shares, before anything flows."""
         for house in self._houses:
             house.hold(())
-            house.pace(house.carrier.tps / self._worker.of)
+            house.pace(STANDSTILL)
         while await self._links():
             pass
         await self.beat()
         if not self._leases.up:  # it goes by what it may have at most
-            for house, quota in zip(self._houses, self._quotas, strict=True):
+            for place, (house, quota) in enumerate(zip(self._houses, self._quotas, strict=True)):
                 house.hold(self._order(house)[:quota])
+                self._shares[place] = house.carrier.tps / self._worker.of
+                house.pace(self._shares[place])
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -81,7 +88,11 @@ class Allotting:
         if not names:
             return
         leased, now_s = self._providers.directory.leased, self._loop_s()
-        asks = [Rated(name, leased[name].total, leased[name].demand(now_s)) for name in names]
+        asks = []
+        for name in names:
+            rate = leased[name]
+            demand = rate.demand(now_s)
+            asks.append(Rated(name, rate.total, demand, rate.tps))
         for name, told in zip(names, await self._leases.shares(asks), strict=True):
             if told is not None and name in leased:
                 leased[name].grant(self._loop_s(), *told, now_s)
@@ -94,15 +105,15 @@ class Allotting:
         asks = []
         for place, house in enumerate(self._houses):
             came, self._came[place] = house.lane.came - self._came[place], house.lane.came
-            asks.append(Rated(f"c:{house.name}", house.carrier.tps, came / took_s + house.lane.size))
+            asks.append(Rated(f"c:{house.name}", house.carrier.tps, came / took_s + house.lane.size, self._shares[place]))
         for place, told in enumerate(await self._leases.shares(asks)):
             house = self._houses[place]
             if told is not None:
-                share, self._nodes[place] = told
+                self._shares[place], self._nodes[place] = told
                 self._told_s[place] = now_s
-                house.pace(max(share, FLOOR * house.carrier.tps / self._nodes[place]))
             elif now_s - self._told_s[place] >= LEASE_MS / 1000:
-                house.pace(house.carrier.tps / self._nodes[place])
+                self._shares[place] = house.carrier.tps / self._nodes[place]
+            house.pace(max(self._shares[place], STANDSTILL))
 
     # -- binds
 

@@ -25,6 +25,7 @@ class Rated(NamedTuple):
     name: str
     total: float
     demand: float
+    using: float  # the share that it goes by now
 
 
 class Wanted(NamedTuple):
@@ -45,7 +46,9 @@ class Leases:
     async def shares(self, asks: Sequence[Rated]) -> list[tuple[float, int] | None]:
         """(share, nodes) of each."""
         names = [b":rate:" + ask.name.encode() for ask in asks]
-        return await self._ask(SHARES, names, [(repr(ask.total), repr(ask.demand)) for ask in asks], share_told)
+        return await self._ask(
+            SHARES, names, [(repr(ask.total), repr(ask.demand), repr(ask.using)) for ask in asks], share_told
+        )
 
     async def places(self, asks: Sequence[Wanted]) -> list[Placed | None]:
         names = [b":place:" + ask.name.encode() for ask in asks]

@@ -4,8 +4,9 @@ In: who asks for what, the time. Out: what they may have, and until when. Never:
 
 The book of a name stands in the store; functions of the store do to it, line for line, what is done to it here (tests compare them).
 
-    rates    each node says how much it would send (``demand``); its share is the fair part of the total, but never what others still hold:
-             shares never sum up to more than the total, and move within two beats: of who gives, and of who takes
+    rates    each node says how much it would send (``demand``), and by what share it sends now (``using``); its new share is the fair part of
+             the total, but never what others may still be using: a share that became smaller is others' when its node has said that it
+             knows. What all send by never sums up to more than the total at any moment; it moves within three beats, two of who gives
     places   each node says how many it holds; one more is given while all together hold fewer than the most
 
 What a node holds is its own for LEASE_MS and no longer: a node that has died, or cannot reach the store, has given it back by then. A node
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 BEAT_S = 0.2
-"""A node asks so often: a share that is not used goes to others within twice this."""
+"""A node asks so often: a share that is not used goes to others within three times this."""
 LEASE_MS = 3000
 """So long what a node holds stays its own without a word of it: what a dead node held is back after this and one beat."""
 FLOOR = 0.04
@@ -29,7 +30,7 @@ cannot have because of that stays within the 5 % that are promised."""
 class Share(NamedTuple):
     """What one node holds of a rate."""
 
-    share: float
+    share: float  # the most that it may be using
     demand: float
     until_ms: int
 
@@ -41,11 +42,12 @@ class Places(NamedTuple):
     until_ms: int
 
 
-def ask_share(book: dict[int, Share], node: int, total: float, demand: float, now_ms: int) -> tuple[float, int]:
-    """``node`` would send ``demand`` a second of ``total``: (its share from now on, how many nodes there are)."""
+def ask_share(book: dict[int, Share], node: int, total: float, demand: float, using: float, now_ms: int) -> tuple[float, int]:
+    """``node`` sends by a share of ``using``, and would send ``demand`` a second of ``total``: (its share from now on, how many nodes there
+    are)."""
     for one in [one for one, held in book.items() if held.until_ms <= now_ms]:
         del book[one]
-    book[node] = Share(book[node].share if node in book else 0.0, demand, now_ms + LEASE_MS)
+    book[node] = Share(using, demand, now_ms + LEASE_MS)
     nodes = sorted(book)
     fair = fair_parts(total, [book[one].demand for one in nodes])[nodes.index(node)]
     others = 0.0
@@ -53,7 +55,7 @@ def ask_share(book: dict[int, Share], node: int, total: float, demand: float, no
         if one != node:
             others += book[one].share
     share = max(0.0, min(fair, total - others))
-    book[node] = Share(share, demand, now_ms + LEASE_MS)
+    book[node] = Share(max(share, using), demand, now_ms + LEASE_MS)
     return share, len(nodes)
 
 
@@ -132,7 +134,8 @@ class LeasedRate:
         self._tokens -= 1.0
 
     def demand(self, now_s: float) -> float:
-        """How many a second were asked for lately; once a beat."""
+        """How many a second were asked for lately; once a beat, before ``tps`` is told to the store."""
+        self._settle(now_s)
         took_s, self._beat_s = max(now_s - self._beat_s, 1e-3), now_s
         self._beats = [*self._beats[1:], float(self._asked)]
         now = self._asked / max(took_s, BEAT_S)

@@ -3,7 +3,7 @@
 In: nothing. Out: source for the library (functions.py), arguments, answers read back. Never: another outcome than its twin in Python has: tests
 compare them.
 
-    shares(key of each rate; node, {total, demand} of each)                       → "share nodes" of each
+    shares(key of each rate; node, {total, demand, using} of each)                → "share nodes" of each
     places(key of each; node, {most, held, one more?} of each)                    → "given held-by-all nodes rank" of each
     portions(key of each counter; node, one word of each, see ``report_word``)    → "taken left" of each
 
@@ -70,20 +70,17 @@ end
 local function shares_NAME(keys, args)
   local now, me, told = time_ms(), tonumber(args[1]), {{}}
   for i, key in ipairs(keys) do
-    local total, demand = tonumber(args[2 * i]), tonumber(args[2 * i + 1])
+    local total, demand, using = tonumber(args[3 * i - 1]), tonumber(args[3 * i]), tonumber(args[3 * i + 1])
     local book, nodes = read_book(key, now)
-    if not book[me] then
-      nodes[#nodes + 1] = me
-      book[me] = {{0, demand, 0}}
-    end
-    book[me] = {{book[me][1], demand, now + {LEASE_MS}}}
+    if not book[me] then nodes[#nodes + 1] = me end
+    book[me] = {{using, demand, now + {LEASE_MS}}}
     table.sort(nodes)
     local others, mine = 0, 0
     for place, node in ipairs(nodes) do
       if node == me then mine = place else others = others + book[node][1] end
     end
     local share = math.max(0, math.min(fair_part(total, nodes, book, mine), total - others))
-    book[me][1] = share
+    book[me][1] = math.max(share, using)
     write_book(key, book, nodes)
     told[i] = number(share) .. ' ' .. #nodes
   end

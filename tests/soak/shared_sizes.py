@@ -100,7 +100,7 @@ async def measured(server: Valkey, persons: int, batch: int) -> dict[str, Any]:
 
     meter.start()
     for _ in range(BEATS):
-        await store.leases.shares([Rated(f"p:{name}", 100.0, 80.0) for name in range(NAMES)])
+        await store.leases.shares([Rated(f"p:{name}", 100.0, 80.0, 80.0) for name in range(NAMES)])
         await store.leases.places([Wanted(f"p:{name}", 8, 4) for name in range(NAMES)])
     found["rate_and_binds_once"] = meter.since(BEATS * NAMES)
 

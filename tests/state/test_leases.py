@@ -39,17 +39,36 @@ def test_fair_parts_sum_up_to_the_total_and_nobody_gets_less_than_an_equal_part_
         assert part >= FLOOR * equal - 1e-6 * total
 
 
-@given(st.lists(st.tuples(st.integers(0, 4), st.floats(0, 500), st.integers(0, LEASE_MS)), max_size=60), st.floats(1, 200))
-def test_whatever_is_asked_when_what_is_held_never_sums_up_to_more_than_the_total(asks, total):
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.floats(0, 500), st.integers(0, LEASE_MS), st.booleans()), max_size=60),
+    st.floats(1, 200),
+)
+def test_whatever_is_asked_when_what_nodes_use_never_sums_up_to_more_than_the_total(asks, total):
+    """Also while the answer that takes some of a share away has not come, or never does."""
     book: dict[int, Share] = {}
-    now_ms = 0
-    for node, demand, later_ms in asks:
+    using, until_ms, now_ms = dict.fromkeys(range(5), 0.0), dict.fromkeys(range(5), 0), 0
+    for node, demand, later_ms, comes in asks:
         now_ms += later_ms
-        share, nodes = ask_share(book, node, total, demand, now_ms)
+        if until_ms[node] <= now_ms:
+            using[node] = 0.0  # it has not heard for so long
+        share, nodes = ask_share(book, node, total, demand, using[node], now_ms)
         assert 0 <= share <= total + 1e-9
         held = [one.share for one in book.values() if one.until_ms > now_ms]
         assert len(held) == nodes
         assert sum(held) <= total + 1e-6
+        if comes:
+            using[node], until_ms[node] = share, now_ms + LEASE_MS
+        assert sum(using[one] for one in using if until_ms[one] > now_ms) <= total + 1e-6
+
+
+def test_a_share_that_became_smaller_is_others_when_its_node_has_said_that_it_knows():
+    book: dict[int, Share] = {}
+    assert ask_share(book, 1, 100, 100, 0.0, 0) == (100.0, 1)
+    assert ask_share(book, 2, 100, 100, 0.0, 10) == (0.0, 2)
+    assert ask_share(book, 1, 100, 100, 100.0, 200) == (50.0, 2)
+    assert ask_share(book, 2, 100, 100, 0.0, 210) == (0.0, 2), "the answer to the other may not have come yet"
+    assert ask_share(book, 1, 100, 100, 50.0, 400) == (50.0, 2)
+    assert ask_share(book, 2, 100, 100, 0.0, 410) == (50.0, 2)
 
 
 # --- a second of many nodes
@@ -98,6 +117,8 @@ class World:
                     node.rate.grant(self.now_s, share, many, asked_s)
             for node in self.all:
                 self._step(node)
+            using = sum(node.rate.tps for node in self.all if node.alive)
+            assert using <= self.total + 1e-6 or any(node.cut_off for node in self.all), f"at {self.now_s:.2f} s"
         return len(self.sent) - before
 
     def _step(self, node: Node) -> None:
@@ -108,7 +129,7 @@ class World:
             demand = node.rate.demand(self.now_s)
             if not node.cut_off:
                 arrives_s = self.now_s + self.dice.uniform(0, self.delay_s / 2)
-                answer = ask_share(self.book, node.number, self.total, demand, round(arrives_s * 1000))
+                answer = ask_share(self.book, node.number, self.total, demand, node.rate.tps, round(arrives_s * 1000))
                 if self.dice.random() >= self.lost:
                     self._counter += 1
                     back_s = arrives_s + self.dice.uniform(0, self.delay_s / 2)
@@ -230,8 +251,8 @@ def test_no_more_places_are_held_than_there_are_and_those_of_the_dead_come_back(
             given = ask_place(book, node, most, held[node], True, now_ms).given
             assert given == (living < most)
             held[node] += given
-        elif what == "leave" and held[node]:
-            held[node] -= 1
+        elif what in ("leave", "beat"):
+            held[node] -= what == "leave" and held[node] > 0
             ask_place(book, node, most, held[node], False, now_ms)
         elif what == "die":
             last_ms[node] = now_ms - LEASE_MS

@@ -69,11 +69,13 @@ def test_shares_are_those_of_the_twin(server: Server, seed: int):
         1_700_000_000_000,
         10 ** random.Random(seed).uniform(0, 4),
     )
+    using = [0.0] * 6
     for _ in range(150):
         now_ms += dice.choice((0, 10, 200, 900, LEASE_MS))
         node, demand = dice.randrange(6), dice.choice((0.0, dice.uniform(0, 2 * total)))
-        told = server.ask(now_ms, "shares", f"rate{seed}", node, repr(total), repr(demand))
-        assert share_told(told) == pytest.approx(ask_share(book, node, total, demand, now_ms), rel=1e-12, abs=1e-9)
+        told = share_told(server.ask(now_ms, "shares", f"rate{seed}", node, repr(total), repr(demand), repr(using[node])))
+        assert told == pytest.approx(ask_share(book, node, total, demand, using[node], now_ms), rel=1e-12, abs=1e-9)
+        using[node] = dice.choice((told[0], using[node]))
 
 
 @pytest.mark.parametrize("seed", range(6))
