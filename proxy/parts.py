@@ -197,16 +197,10 @@ class Parts:
     def _as_if_new(self, long: LongMessage[Transit], leader: Transit, message: Message, data: bytes, now: float) -> Verdict:
         """The whole verdict, with what the message itself added to the record and to aggregates left out."""
         judging, own = self._judging, long.takes or leader.takes
-        counters = judging.store.counters
+        counters = judging.store.counters.without(own, leader.entry_time)
         others = judging.store.listed.beside(record.Record(record.remove(data, leader.entry_id)), message.recipient)
-        for take in own:
-            counters.give_back(take, leader.entry_time)
-        try:
-            rules = judging.rules.cut_off if judging.cut_off else judging.rules
-            return judge(message, others, rules, max(now, others.newest()), counters)
-        finally:
-            for take in own:
-                counters.take(take, leader.entry_time)
+        rules = judging.rules.cut_off if judging.cut_off else judging.rules
+        return judge(message, others, rules, max(now, others.newest()), counters)
 
     # -- written, or not
 

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from proxy.message import Counters, Take
@@ -80,6 +80,9 @@ class Counting(Protocol):
     @property
     def as_seen(self) -> Counters:
         """For who only wants to know."""
+
+    def without(self, takes: Sequence[Take], at: float) -> Counters:
+        """... what was if these had not been taken."""
 
     def count(self, key: int, after: float, most: int = 0) -> int: ...
     def take(self, take: Take, at: float, n: int = 1) -> None: ...

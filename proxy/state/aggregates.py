@@ -10,7 +10,7 @@ aside before it changes: the checkpoint is exact at one position in the journal 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from proxy.message import Take
 
@@ -68,6 +68,10 @@ class Aggregates:
     def as_seen(self) -> Aggregates:
         """For who only wants to know."""
         return self
+
+    def without(self, takes: Sequence[Take], at: float) -> Aggregates:
+        """For who only wants to know what was if these had not been taken."""
+        return _Without(self.as_seen, takes, at)
 
     def count(self, key: int, after: float, most: int = 0) -> int:
         """How much was taken under ``key`` later than ``after``."""
@@ -206,3 +210,18 @@ class Aggregates:
     def restore(self, key: int, packed: bytes) -> None:
         """Puts back what a checkpoint held."""
         self._series[key] = _Series.unpack(packed)
+
+
+class _Without(Aggregates):
+    """Counts of others, less some takes."""
+
+    def __init__(self, counters: Aggregates, takes: Sequence[Take], at: float) -> None:
+        super().__init__()
+        self._counters, self._takes, self._second = counters, takes, int(at)
+
+    def count(self, key: int, after: float, most: int = 0) -> int:
+        found, second = self._counters.count(key, after, most), self._second
+        for take in self._takes:
+            if take.key == key and second - second % take.width_s > after + 1 - take.width_s:
+                found -= 1
+        return max(0, found)

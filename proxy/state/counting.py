@@ -3,7 +3,11 @@
 In: takes, as proxy.state.aggregates has them; what the store told (portions.py). Out: counts; words for the next report. Never: a clock, a
 wait: a counter that holds nothing for a message says that it is ``short``, and the message is judged again once the store has been asked.
 
-What this node itself took is counted here as ever (and kept with its copy): by that it goes while the store is out of reach.
+A portion is used until the store may think that its holder is silent, and what goes back is not used from the moment that this is said: so
+all that is used stands in the store's book as this node's, whatever becomes of the answers.
+
+What this node itself took is counted here as ever (and kept with its copy). While the store is out of reach a portion in hand is used up; then
+what counts is what this node took, and what it had heard of the others.
 """
 
 from __future__ import annotations
@@ -14,59 +18,103 @@ from typing import NamedTuple
 from proxy.message import Take
 from proxy.state.aggregates import Aggregates
 from proxy.state.leasing import report_word
-from proxy.state.portions import LEASE_MS, Limit, Told
+from proxy.state.portions import LEASE_MS, NOBODY, Limit, Report, Told
 
+COUNT_S = 0.2
+"""So often it is looked which counters are to be reported."""
+REPORT_S = 1.0
+"""What was taken from a portion in hand is reported so often, or when the portion runs low: it counts as taken already."""
 FRESH_S = 0.5
 """A counter of which the store said that nothing is left is not asked about again for so long."""
 IDLE_S = 1.0
 """What a node holds and has not used for so long it gives back."""
 FORGET_S = LEASE_MS / 1000 + 1.0
 """A counter that was not asked for so long, and holds nothing, is forgotten here."""
+SPARE_BEATS = 3
+"""A portion is for so many times what was taken between two looks."""
 LIMITS_MAX = 4
 """What one counter is compared with at most: a limit and its burst, before and after a reload."""
+ENDLESS = 10**12
+"""What is compared with so much is looked at, not limited (a share of something): it is told at each look."""
+LOST_S = 10.0
+"""A primary that fails has not lost what it was told longer ago than this."""
 
 
-class Report(NamedTuple):
-    """What is on its way to the store."""
+class _Sent(NamedTuple):
+    """Reports that were answered in one second."""
 
-    number: int
+    second: int
+    number: int  # of the last
     taken: dict[int, int]
-    wants: int = 0
 
 
 class _Held:
     """One counter, as this node knows it."""
 
     __slots__ = (
-        "width_s", "keep_s", "limits", "taken", "left", "since", "wants", "portion", "used", "asked_s", "used_s", "told_s", "report",
-        "exhausted",
+        "width_s", "keep_s", "limits", "told_limits", "taken", "room", "left", "surplus", "need", "used", "since", "out", "asked_s",
+        "used_s", "said_s", "told_s", "until_s", "report", "reached", "exhausted", "answered", "sent",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.width_s, self.keep_s = 0, 0  # until something is taken
         self.limits: dict[int, float] = {}
-        self.taken = self.left = self.since = self.wants = self.portion = 0
+        """What it was compared with since the last report: most → after."""
+        self.told_limits: dict[int, float] = {}
+        """What the store compared with when it told what may be used."""
+        self.taken = self.room = 0
+        """As told: what counts, of others and of this node; what this node might have had."""
+        self.left = self.surplus = 0
+        """Held: to be used, not to be used."""
+        self.need = 0
+        """Messages that wait for an answer."""
         self.used: dict[int, int] = {}
-        """Taken and not reported, by start of bucket."""
+        """Taken and in no report, by start of bucket."""
+        self.since = self.out = 0
+        """Since the report that was answered last: taken, less what was given back; what ``left`` lost by that."""
         self.asked_s = self.used_s = 0.0
-        self.told_s = float("-inf")
+        self.said_s = self.told_s = self.until_s = float("-inf")
+        """``until_s``: what is left may be used before that."""
         self.report: Report | None = None
+        """On its way to the store, or to be said again."""
+        self.reached = True
         self.exhausted = False
-        """The store said that nothing is left."""
+        """The store had less than messages needed."""
+        self.answered = 0
+        """The last report that was."""
+        self.sent: list[_Sent] = []
+        """The youngest that were."""
+
+    def in_hand(self, now_s: float) -> int:
+        """How much may be taken without asking."""
+        return self.left if now_s < self.until_s else 0
+
+    def note(self, report: Report, now_s: float) -> None:
+        """Keeps what an answered report said, for a store that loses it."""
+        if not report.taken:
+            return
+        second, sent = int(now_s), self.sent
+        if sent and sent[-1].second == second:
+            for start, n in report.taken.items():
+                sent[-1].taken[start] = sent[-1].taken.get(start, 0) + n
+            sent[-1] = sent[-1]._replace(number=report.number)
+        else:
+            self.sent = [one for one in sent if one.second > now_s - LOST_S]
+            self.sent.append(_Sent(second, report.number, dict(report.taken)))
 
 
 class SharedCounters(Aggregates):
-    """``on`` while the store is in reach; ``now_s`` is monotonic, and set by whoever runs it."""
+    """``on`` while any part of the store is in reach; ``now_s`` is monotonic, and set by whoever runs it before anything is judged."""
 
-    def __init__(self, first_number: int) -> None:
-        """``first_number``: of reports, higher than all of this node's earlier lives."""
+    def __init__(self, life: int) -> None:
+        """``life``: when this life of the node began, in microseconds since 1970."""
         super().__init__()
         self.on = self.reported = False
         """``reported``: what is taken is to be told to the others, now or when the store is back: not what a start replays."""
         self.now_s = 0.0
         self.short = 0
         self._held: dict[int, _Held] = {}
-        self._number = first_number
+        self._life, self._number = life, 0
         self._wanted: set[int] = set()
 
     @property
@@ -75,26 +123,27 @@ class SharedCounters(Aggregates):
 
     def count(self, key: int, after: float, most: int = 0) -> int:
         own = super().count(key, after)
-        if not self.on:
-            return own
         held = self._held.get(key)
         if most == 0:
-            return own if held is None else max(own, held.taken + held.since)
+            return max(own, held.taken + held.since) if held is not None and self.on else own
         if held is None:
-            if len(self._held) >= self.keys_max:
+            if not self.on or len(self._held) >= self.keys_max:
                 return own
             held = self._held[key] = _Held()
         held.asked_s = self.now_s
-        held.limits.pop(most, None)
         held.limits[most] = after
-        if held.left > 0:
-            return min(most - 1, max(own, held.taken + held.since))
-        if held.exhausted and self.now_s - held.told_s < FRESH_S:
-            return max(most, own)
-        held.wants += 1
+        if own >= most:
+            return own
+        if held.in_hand(self.now_s) > 0 and most in held.told_limits:
+            return max(own, min(most - 1, held.taken + held.since))
+        if not (self.on and held.reached):
+            return max(own, _last_heard(held, after, most))
+        if held.exhausted and self.now_s - held.told_s < FRESH_S and most in held.told_limits:
+            return most
+        held.need += 1
         self.short += 1
         self._wanted.add(key)
-        return max(most, own)
+        return most
 
     def take(self, take: Take, at: float, n: int = 1) -> None:
         super().take(take, at, n)
@@ -116,10 +165,20 @@ class SharedCounters(Aggregates):
         held.width_s, held.keep_s = take.width_s, take.keep_s
         second = int(at)
         start = second - second % take.width_s
-        held.used[start] = held.used.get(start, 0) + n
-        held.left -= n
+        before = held.used.get(start, 0)
+        held.used[start] = before + n
         held.since += n
-        held.used_s = self.now_s
+        if n > 0:
+            held.used_s = self.now_s
+        elif before + n < 0:
+            return  # what was reported is there again when the store says so: before that nothing stands for it
+        held.left -= n
+        held.out += n
+
+    def in_hand(self, key: int) -> int:
+        """How much this node may take of a counter without asking."""
+        held = self._held.get(key)
+        return held.in_hand(self.now_s) if held is not None else 0
 
     # -- with the store
 
@@ -129,54 +188,98 @@ class SharedCounters(Aggregates):
             found, self._wanted = list(self._wanted), set()
             return found
         self._wanted.clear()
-        idle_s, forget_s = self.now_s - IDLE_S, self.now_s - FORGET_S
+        idle_s, forget_s, report_s = self.now_s - IDLE_S, self.now_s - FORGET_S, self.now_s - REPORT_S
         found = []
         for key, held in list(self._held.items()):
-            if held.report is not None or held.used or held.wants or (held.left > 0 and held.used_s < idle_s):
+            if held.used:
+                waits = held.told_s > report_s and held.told_limits and ENDLESS not in held.told_limits
+                low = held.since > 1 and held.left <= held.since
+                due = not waits or low
+            else:
+                due = held.left > 0 and held.used_s < idle_s
+            if due or held.report is not None or held.need or held.surplus:
                 found.append(key)
-            elif held.left <= 0 and held.asked_s < forget_s:
+            elif not held.used and held.left <= 0 and held.asked_s < forget_s:
                 del self._held[key]
         return found
 
     def words(self, keys: Iterable[int]) -> list[str]:
         """The reports of these; until ``told`` or ``lost`` each is on its way."""
-        found = []
-        for key in keys:
-            held = self._held[key]
-            if held.report is None:
-                self._number += 1
-                held.report = Report(self._number, {start: n for start, n in held.used.items() if n})
-                held.used = {}
-            taken = held.report.taken
-            lately = max(0, sum(taken.values()))
-            wants = held.wants + 2 * lately if held.wants or held.used_s >= self.now_s - IDLE_S else 0
-            held.report = held.report._replace(wants=wants)
-            limits = [Limit(most, after) for most, after in list(held.limits.items())[-LIMITS_MAX:]]
-            found.append(report_word(held.report.number, wants, held.width_s, held.keep_s, limits, taken))
-        return found
+        return [report_word(self._report(self._held[key])) for key in keys]
+
+    def _report(self, held: _Held) -> Report:
+        if held.report is None:
+            self._number += 1
+            taken, held.used, held.out = {start: n for start, n in held.used.items() if n}, {}, 0
+            back, held.surplus = held.surplus, 0
+            if not held.need and held.used_s < self.now_s - IDLE_S:
+                back += max(0, held.left)
+                held.left = min(0, held.left)
+            limits = tuple(Limit(most, after) for most, after in held.told_limits.items())
+            held.report = Report(self._life, self._number, taken, back, 0, 0, limits)
+        lately = max(0, sum(held.report.taken.values())) * COUNT_S / max(COUNT_S, self.now_s - held.told_s)
+        spare = round(SPARE_BEATS * lately) if held.need or held.used_s >= self.now_s - IDLE_S else 0
+        limits = held.report.limits
+        if held.limits:
+            limits, held.limits = tuple(Limit(most, after) for most, after in list(held.limits.items())[-LIMITS_MAX:]), {}
+        held.said_s = self.now_s
+        held.report = held.report._replace(need=held.need, spare=spare, limits=limits, width_s=held.width_s, keep_s=held.keep_s)
+        return held.report
 
     def told(self, key: int, told: Told) -> None:
         held = self._held[key]
-        since = sum(held.used.values())  # taken while the report was on its way
-        held.exhausted = held.report is not None and held.report.wants > 0 and told.left <= 0
-        held.report, held.wants, held.told_s = None, 0, self.now_s
-        held.taken, held.left, held.since, held.portion = told.taken, told.left - since, since, told.left
+        report, held.report = held.report, None
+        assert report is not None
+        usable = min(told.left, told.room)
+        held.taken, held.room, held.left, held.surplus = told.taken, told.room, usable - held.out, told.left - usable
+        held.since = sum(held.used.values())
+        held.exhausted = usable < report.need
+        held.need = max(0, held.need - report.need)
+        held.told_limits = {limit.most: limit.after_s for limit in report.limits}
+        held.told_s, held.until_s, held.reached = self.now_s, held.said_s + LEASE_MS / 1000, True
+        if told.had < held.answered or told.had == NOBODY:
+            self._say_again(key, held, report, told)
+        held.answered = report.number
+        held.note(report, self.now_s)
 
-    def lost(self, keys: Iterable[int]) -> None:
+    def _say_again(self, key: int, held: _Held, report: Report, told: Told) -> None:
+        """The store knows nothing of this node, or has lost its last reports: what it handed out it handed out too much of, perhaps."""
+        lost: dict[int, int] = {}
+        if told.had == NOBODY:
+            series = self._series.get(key)
+            if series is not None:
+                lost = dict(zip(series.starts, series.counts, strict=True))
+                for start, n in (*report.taken.items(), *held.used.items()):
+                    lost[start] = lost.get(start, 0) - n
+        else:
+            for sent in held.sent:
+                if sent.number > told.had:
+                    for start, n in sent.taken.items():
+                        lost[start] = lost.get(start, 0) + n
+        lost = {start: n for start, n in lost.items() if n > 0}
+        if not lost:
+            return
+        for start, n in lost.items():
+            held.used[start] = held.used.get(start, 0) + n
+        held.left, held.surplus, held.exhausted = -held.out, told.left, False
+
+    def lost(self, key: int) -> None:
         """No answer came: nobody knows whether the report was taken, so the same goes again."""
-        for key in keys:
-            self._held[key].wants = 0
+        held = self._held[key]
+        held.need, held.reached = 0, False
 
     def back(self) -> None:
-        """The store is in reach, for the first time or again: what this node had been handed, if that was too long ago, counts there as
-        taken by now."""
+        """The store is in reach, for the first time or again."""
         self.on = self.reported = True
-        for held in self._held.values():
-            if self.now_s - held.told_s < LEASE_MS / 1000:
-                continue
-            covered, held.report, held.left, held.wants, held.told_s = held.portion, None, 0, 0, float("-inf")
-            for start, n in list(held.used.items()):
-                covered, held.used[start] = max(0, covered - n), max(0, n - covered)
+
+
+def _last_heard(held: _Held, after: float, most: int) -> int:
+    """As if others had had all that was theirs when the store told last, and nothing since; in a window that moves on that passes."""
+    then = held.told_limits.get(most)
+    if then is None:
+        return 0
+    passed = min(1.0, max(0.0, after - then) / max(1, held.keep_s - held.width_s))
+    return round(most - held.room - held.taken * passed) + held.since
 
 
 class _AsSeen(Aggregates):

@@ -55,7 +55,7 @@ class Leases:
         return await self._ask(PLACES, names, [(ask.most, ask.held, int(ask.more)) for ask in asks], place_told)
 
     async def portions(self, keys: Sequence[int], words: Sequence[str]) -> list[Told | None]:
-        names = [b":count:%016x" % key for key in keys]
+        names = [b":total:%016x" % key for key in keys]
         return await self._ask(PORTIONS, names, [(word,) for word in words], portion_told)
 
     async def _ask(

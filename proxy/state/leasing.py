@@ -5,17 +5,16 @@ compare them.
 
     shares(key of each rate; node, {total, demand, using} of each)                → "share nodes" of each
     places(key of each; node, {most, held, one more?} of each)                    → "given held-by-all nodes rank" of each
-    portions(key of each counter; node, one word of each, see ``report_word``)    → "taken left" of each
+    portions(key of each counter; node, one word of each, see ``report_word``)    → "taken left room had" of each
 
-A book is one string of numbers: rates and places hold ``node a b until;…``, counters ``width keep|start count;…|node left until report;…``.
+A book is one string of numbers: rates and places hold ``node a b until;…``, counters
+``width keep|start count;…|node life report left until;…``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from proxy.state.leases import FLOOR, LEASE_MS, Placed
-from proxy.state.portions import PARTS, Limit, Told
+from proxy.state.portions import NOBODY, PARTS, Report, Told
 
 UNKNOWN_S = 60
 """A counter stays so long beyond what its window needs: also one of which nobody has said how long that is."""
@@ -114,80 +113,87 @@ end
 
 local function portion(key, me, word, now)
   local head, limits_said, taken_said = string.match(word, '^([^|]*)|([^|]*)|([^|]*)$')
-  local report, wants, width, keep = string.match(head, '(%S+) (%S+) (%S+) (%S+)')
-  report, wants, width, keep = tonumber(report), tonumber(wants), tonumber(width), tonumber(keep)
+  local life, report, back, need, spare, width, keep = string.match(head, '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)')
+  report, back, need, spare = tonumber(report), tonumber(back), tonumber(need), tonumber(spare)
+  width, keep = tonumber(width), tonumber(keep)
   local form, counts_said, portions_said = string.match(redis.call('GET', key) or '1 0||', '^([^|]*)|([^|]*)|([^|]*)$')
   if keep == 0 then
     width, keep = string.match(form, '(%S+) (%S+)')
     width, keep = tonumber(width), tonumber(keep)
   end
-  local counts, portions, nodes = {{}}, {{}}, 0
-  for start, count in string.gmatch(counts_said, '(%S+) (%S+);') do counts[tonumber(start)] = tonumber(count) end
-  for node, left, untill, last in string.gmatch(portions_said, '(%S+) (%S+) (%S+) (%S+);') do
-    node, left, untill, last = tonumber(node), tonumber(left), tonumber(untill), tonumber(last)
-    if untill > now then
-      portions[node] = {{left, untill, last}}
-      nodes = nodes + 1
-    elseif left > 0 then
-      local second = math.floor(untill / 1000)
-      local start = second - second % width
-      counts[start] = (counts[start] or 0) + left
-    end
+  local function start_of(at)
+    local second = math.floor(at / 1000)
+    return second - second % width
   end
   local oldest = math.floor(now / 1000) - keep - width
-  for start in pairs(counts) do
-    if keep > 0 and start < oldest then counts[start] = nil end
+  local counts, rows, nodes, others, silent = {{}}, {{}}, 1, 0, {{}}
+  local had, last, left = {NOBODY}, 0, 0
+  for start, count in string.gmatch(counts_said, '(%S+) (%S+);') do
+    start = tonumber(start)
+    if keep == 0 or start >= oldest then counts[start] = tonumber(count) end
   end
-  local held = portions[me]
-  if not held then
-    held = {{0, 0, 0}}
-    nodes = nodes + 1
-  end
-  local left = held[1]
-  if report > held[3] then
-    for start, count in string.gmatch(taken_said, '(%S+) (%S+);') do
-      start, count = tonumber(start), tonumber(count)
-      counts[start] = math.max(0, (counts[start] or 0) + count)
-      left = left - count
+  for row, node, its, number_said, held, untill in string.gmatch(portions_said, '((%S+) (%S+) (%S+) (%S+) (%S+);)') do
+    held, untill = tonumber(held), tonumber(untill)
+    if keep > 0 and math.floor(untill / 1000) < oldest then
+      -- with the window it has passed
+    elseif tonumber(node) ~= me then
+      rows[#rows + 1] = row
+      if untill > now then
+        nodes, others = nodes + 1, others + held
+      elseif held > 0 then
+        silent[#silent + 1] = {{start_of(untill), held}}
+      end
+    elseif its == life then
+      had, last, left = tonumber(number_said), tonumber(number_said), held
+    else
+      had = 0
+      local start = start_of(math.min(untill, now))
+      counts[start] = (counts[start] or 0) + held
     end
-    left = math.max(0, left)
   end
-  local others = 0
-  for node, one in pairs(portions) do
-    if node ~= me then others = others + one[1] end
+  if report > last then
+    last = report
+    for start, count in string.gmatch(taken_said, '(%S+) (%S+);') do
+      start = tonumber(start)
+      local before = counts[start] or 0
+      local after = math.max(0, before + tonumber(count))
+      counts[start], left = after, left - (after - before)
+    end
+    left = math.max(0, left - back)
+  end
+  local function inside(latest)
+    local found = others
+    for start, count in pairs(counts) do
+      if start > latest then found = found + count end
+    end
+    for _, one in ipairs(silent) do
+      if one[1] > latest then found = found + one[2] end
+    end
+    return found
   end
   local room, counted = nil, 0
   for most, after in string.gmatch(limits_said, '(%S+) (%S+);') do
-    local inside, latest = others, tonumber(after) + 1 - width
-    for start, count in pairs(counts) do
-      if start > latest then inside = inside + count end
-    end
-    local here = tonumber(most) - inside
-    if not room or here < room then room, counted = here, inside end
+    local found = inside(tonumber(after) + 1 - width)
+    local here = tonumber(most) - found
+    if not room or here < room then room, counted = here, found end
   end
   if not room then
-    left, counted = 0, others
-    for _, count in pairs(counts) do counted = counted + count end
-  elseif wants <= 0 then
-    left = 0
+    room, counted = 0, inside(-math.huge)
   else
     room = math.max(0, room)
-    if left > room then
-      left = room
-    elseif left < wants then
-      local more = math.max(1, math.floor((room - left) / ({PARTS} * nodes)))
-      left = math.min(room, math.max(left, math.min(wants, left + more)))
+    if left < need then left = math.max(left, math.min(room, need)) end
+    if left < need + spare then
+      left = math.max(left, math.min(need + spare, left + math.floor((room - left) / ({PARTS} * nodes))))
     end
   end
-  portions[me] = {{left, now + {LEASE_MS}, math.max(report, held[3])}}
-  local rows = {{number(width) .. ' ' .. number(keep) .. '|'}}
-  for start, count in pairs(counts) do rows[#rows + 1] = number(start) .. ' ' .. number(count) .. ';' end
-  rows[#rows + 1] = '|'
-  for node, one in pairs(portions) do
-    rows[#rows + 1] = number(node) .. ' ' .. number(one[1]) .. ' ' .. number(one[2]) .. ' ' .. number(one[3]) .. ';'
+  rows[#rows + 1] = string.format('%d %s %d %d %d;', me, life, last, left, now + {LEASE_MS})
+  local said = {{}}
+  for start, count in pairs(counts) do
+    if count > 0 then said[#said + 1] = string.format('%d %d;', start, count) end
   end
-  redis.call('SET', key, table.concat(rows), 'EX', keep + width + {UNKNOWN_S})
-  return number(counted) .. ' ' .. number(left)
+  local text = string.format('%d %d|', width, keep) .. table.concat(said) .. '|' .. table.concat(rows)
+  redis.call('SET', key, text, 'EX', keep + width + {UNKNOWN_S})
+  return string.format('%d %d %d %d', counted, left, room, had)
 end
 
 local function portions_NAME(keys, args)
@@ -202,11 +208,12 @@ redis.register_function('g106_portions_NAME', portions_NAME)
 """
 
 
-def report_word(number: int, wants: int, width_s: int, keep_s: int, limits: Sequence[Limit], taken: Mapping[int, int]) -> str:
+def report_word(said: Report) -> str:
     """What one counter's part of a call says."""
-    said = "".join(f"{limit.most} {limit.after_s:.17g};" for limit in limits)
-    counts = "".join(f"{start} {count};" for start, count in taken.items())
-    return f"{number} {wants} {width_s} {keep_s}|{said}|{counts}"
+    limits = "".join(f"{limit.most} {limit.after_s:.17g};" for limit in said.limits)
+    counts = "".join(f"{start} {count};" for start, count in said.taken.items())
+    head = f"{said.life} {said.number} {said.back} {said.need} {said.spare} {said.width_s} {said.keep_s}"
+    return f"{head}|{limits}|{counts}"
 
 
 def share_told(answer: bytes) -> tuple[float, int]:
@@ -221,5 +228,4 @@ def place_told(answer: bytes) -> Placed:
 
 
 def portion_told(answer: bytes) -> Told:
-    taken, left = answer.split()
-    return Told(int(float(taken)), int(float(left)))
+    return Told(*map(int, answer.split()))

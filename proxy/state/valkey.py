@@ -35,7 +35,7 @@ import structlog
 from proxy.state import StateError
 from proxy.state.aggregates import Aggregates
 from proxy.state.connection import Address, Connection, Login, StoreDown, StoreRefused, Word
-from proxy.state.counting import SharedCounters
+from proxy.state.counting import COUNT_S, SharedCounters
 from proxy.state.functions import HOLD, SOURCE, SWAP
 from proxy.state.leased import Leases
 from proxy.state.merging import merged, newest_of, with_words
@@ -68,8 +68,6 @@ OWED_BATCH = 128
 START_S = 900.0
 """A start looks back so far: what was open at the end of the last life is unknown now, which matters for ten minutes."""
 DEADLINE_S, REASSERT_S, PARTS = 0.25, 60.0, 16
-COUNT_S = 0.2
-"""What was taken from counters is reported so often."""
 _TAKEN = ord("1")
 _ENDS, _STAYS = ord("1"), ord("0")
 """Whether time alone empties a record: one without a fact."""
@@ -172,8 +170,12 @@ class ValkeyStore(SqliteStore):
 
     # -- counters about no single person
 
+    totals: SharedCounters
+    """``counters``, as what they are here."""
+
     def _counters(self) -> Aggregates:
-        return SharedCounters(time.time_ns() // 1000)
+        self.totals = SharedCounters(time.time_ns() // 1000)
+        return self.totals
 
     async def fill(self) -> None:
         await self._exchange_counts(all_used=False)
@@ -185,22 +187,19 @@ class ValkeyStore(SqliteStore):
             await asyncio.sleep(COUNT_S)
 
     async def _exchange_counts(self, *, all_used: bool) -> None:
-        counters = self.counters
-        assert isinstance(counters, SharedCounters)
+        counters = self.totals
         async with self._exchanging:
             counters.now_s = asyncio.get_running_loop().time()
-            if not self.up:
+            if not any(self._servers.at):
                 counters.on = False
                 return
-            if not counters.on:
-                counters.back()
+            counters.back()
             keys = counters.due(all_used=all_used)
             if not keys:
                 return
             for key, told in zip(keys, await self.leases.portions(keys, counters.words(keys)), strict=True):
                 if told is None:
-                    counters.on = False
-                    counters.lost([key])
+                    counters.lost(key)
                 else:
                     counters.told(key, told)
 
@@ -238,6 +237,7 @@ class ValkeyStore(SqliteStore):
         for key in cut_off:
             version, data = self.load_now((key,))[key]
             found[key] = (-1 - version, data)
+        self.totals.now_s = asyncio.get_running_loop().time()  # what follows is judged by these
         return found
 
     async def _fetch(self, keys: Sequence[int]) -> tuple[dict[int, tuple[int, bytes]], list[int]]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import random
+from copy import deepcopy
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.message import Take
 from proxy.state.counting import FRESH_S, IDLE_S, SharedCounters
-from proxy.state.portions import LEASE_MS, Book, Limit
+from proxy.state.portions import LEASE_MS, Book, Limit, Report, Told
 
 HOUR_S = 3600
 START_S = 1_700_000_000
 AFTER_S = START_S - HOUR_S
 TAKE = Take(7, 60, HOUR_S)
 TRIES = 5
+LIFE = START_S * 1_000_000
 
 
 @dataclass
@@ -32,36 +35,35 @@ class Store:
     def exchange(self, node: int, counters: SharedCounters, *, all_used: bool) -> None:
         """As the engine does it."""
         counters.now_s = self.now_s
-        if not counters.on:
-            counters.back()
+        counters.back()
         keys = counters.due(all_used=all_used)
         for key, word in zip(keys, counters.words(keys), strict=True):
             self.asked += 1
             lost = self.dice.random() < self.lost
             if lost and self.dice.random() < 0.5:  # the question
-                counters.on = False
-                counters.lost([key])
+                counters.lost(key)
                 continue
             told = self._report(node, key, word)
             if lost:  # the answer
-                counters.on = False
-                counters.lost([key])
+                counters.lost(key)
             else:
                 counters.told(key, told)
 
-    def _report(self, node: int, key: int, word: str):
-        head, limits, taken = word.split("|")
-        number, wants, width_s, keep_s = map(int, head.split())
-        read = [one.split() for one in limits.split(";") if one]
-        counts = {int(start): int(n) for start, n in (one.split() for one in taken.split(";") if one)}
-        return self.books.setdefault(key, Book()).report(
-            node, number, counts, wants, tuple(Limit(int(most), float(after)) for most, after in read),
-            round((START_S + self.now_s) * 1000), width_s, keep_s,
-        )  # fmt: skip
+    def _report(self, node: int, key: int, word: str) -> Told:
+        return self.books.setdefault(key, Book()).report(node, read_word(word), round((START_S + self.now_s) * 1000))
 
 
-def turn(store: Store, node: int, counters: SharedCounters, messages: int, most: int) -> int:
-    """So many messages in one turn, judged again while counters are short; how many went out."""
+def read_word(word: str) -> Report:
+    head, limits, taken = word.split("|")
+    life, number, back, need, spare, width_s, keep_s = map(int, head.split())
+    read = [one.split() for one in limits.split(";") if one]
+    counts = {int(start): int(n) for start, n in (one.split() for one in taken.split(";") if one)}
+    most = tuple(Limit(int(most), float(after)) for most, after in read)
+    return Report(life, number, counts, back, need, spare, most, width_s, keep_s)
+
+
+def turn(store: Store, node: int, counters: SharedCounters, messages: int, most: int, alone: list[int] | None = None) -> int:
+    """So many messages in one turn, judged again while counters are short; how many went out. ``alone``: gets those that were in no portion."""
     left, out = messages, 0
     counters.now_s = store.now_s  # the engine does a few times a second
     for _ in range(TRIES):
@@ -69,6 +71,8 @@ def turn(store: Store, node: int, counters: SharedCounters, messages: int, most:
         for _ in range(left):
             before = counters.short
             if counters.count(TAKE.key, AFTER_S, most) < most:
+                if alone is not None:
+                    alone.append(counters.in_hand(TAKE.key) <= 0)
                 counters.take(TAKE, START_S + store.now_s)
                 out += 1
             elif counters.short != before:
@@ -83,7 +87,7 @@ def turn(store: Store, node: int, counters: SharedCounters, messages: int, most:
 def begun(store: Store, count: int) -> list[SharedCounters]:
     found = []
     for node in range(count):
-        found.append(SharedCounters(1000 * node))
+        found.append(SharedCounters(LIFE + node))
         store.exchange(node, found[-1], all_used=True)
     return found
 
@@ -128,17 +132,14 @@ def test_answers_that_are_lost_cost_at_most_what_was_counted_alone_meanwhile(mos
     """While a node cannot ask, it goes by its own counts: that is all by which a limit may be passed."""
     store = Store(random.Random(seed), lost=lost)
     all_counters = begun(store, nodes)
-    passed = alone = 0
+    passed, alone = 0, list[int]()
     for _ in range(200):
         store.now_s += 0.1
         node = store.dice.randrange(nodes)
         counters = all_counters[node]
-        before = counters.on
-        out = turn(store, node, counters, store.dice.randint(1, 10), most)
-        passed += out
-        alone += out if not (before and counters.on) else 0
+        passed += turn(store, node, counters, store.dice.randint(1, 10), most, alone)
         store.exchange(node, counters, all_used=True)
-    assert passed - alone <= most
+        assert passed - sum(alone) <= most
 
 
 def test_a_message_asks_the_store_only_where_nothing_is_held():
@@ -160,7 +161,7 @@ def test_a_message_asks_the_store_only_where_nothing_is_held():
 def test_what_is_used_up_is_not_asked_about_for_a_moment_and_what_idles_is_given_back():
     store = Store(random.Random(1))
     one, other = begun(store, 2)
-    assert sum(turn(store, 0, one, 1, 10) for _ in range(10)) + sum(turn(store, 1, other, 1, 10) for _ in range(10)) == 10
+    assert [turn(store, 0, one, 6, 10), turn(store, 1, other, 6, 10)] == [6, 4]
     turn(store, 0, one, 1, 10)
     asked = store.asked
     assert turn(store, 0, one, 5, 10) == 0
@@ -193,7 +194,7 @@ def test_what_goes_back_may_be_taken_again_also_over_a_time_without_the_store():
     assert one.count(TAKE.key, AFTER_S, 2) == 1
     one.take(TAKE, START_S + store.now_s)
     store.exchange(0, one, all_used=True)
-    assert store.books[TAKE.key].count(AFTER_S) >= 2
+    assert store.books[TAKE.key].inside(AFTER_S, round((START_S + store.now_s) * 1000)) >= 2
 
 
 def test_who_only_wants_to_know_asks_for_nothing():
@@ -207,3 +208,118 @@ def test_who_only_wants_to_know_asks_for_nothing():
     store.exchange(1, other, all_used=True)
     assert store.asked == asked
     assert (one.short, other.short) == (one.short, 0)
+
+
+def test_what_is_given_back_is_not_used_while_the_answer_is_on_its_way():
+    store = Store(random.Random(1))
+    idle, busy = begun(store, 2)
+    passed = turn(store, 0, idle, 30, 100)
+    turn(store, 0, idle, 1, 100)  # it is handed some more to spare
+    passed += 1
+    assert idle.in_hand(TAKE.key) > 0
+    store.now_s += IDLE_S + 0.1
+    idle.now_s = store.now_s
+    (word,) = idle.words(idle.due(all_used=True))
+    assert read_word(word).back > 0
+    assert idle.in_hand(TAKE.key) == 0
+    told = store._report(0, TAKE.key, word)
+    passed += turn(store, 1, busy, 100, 100)
+    before = idle.short
+    assert idle.count(TAKE.key, AFTER_S, 100) == 100
+    assert idle.short == before + 1, "it waits for the answer"
+    idle.told(TAKE.key, told)
+    assert turn(store, 0, idle, 10, 100) == 0
+    assert passed == 100
+
+
+def test_a_limit_that_was_lowered_holds_at_once_and_one_that_was_raised_soon():
+    store = Store(random.Random(1))
+    (counters,) = begun(store, 1)
+    assert turn(store, 0, counters, 20, 10) == 10
+    turn(store, 0, counters, 1, 15)
+    store.now_s += FRESH_S
+    assert turn(store, 0, counters, 20, 15) == 5
+    turn(store, 0, counters, 1, 1000)
+    store.now_s += FRESH_S
+    assert turn(store, 0, counters, 100, 1000) == 100
+    turn(store, 0, counters, 1, 1000)
+    assert counters.in_hand(TAKE.key) > 0
+    assert turn(store, 0, counters, 50, 120) == 120 - 116
+
+
+def test_a_node_that_was_killed_has_nothing_left_and_what_it_had_counts():
+    store = Store(random.Random(1))
+    one, other = begun(store, 2)
+    assert turn(store, 0, one, 40, 100) == 40
+    heir = SharedCounters(LIFE + 99)
+    store.exchange(0, heir, all_used=True)
+    assert turn(store, 0, heir, 10, 100) + turn(store, 1, other, 200, 100) == 60
+
+
+def test_while_it_cannot_ask_a_node_goes_by_what_it_heard_last():
+    store = Store(random.Random(1))
+    one, other = begun(store, 2)
+    turn(store, 0, one, 5, 100)
+    turn(store, 1, other, 80, 100)
+    store.now_s += IDLE_S
+    for node, counters in enumerate((one, other)):
+        store.exchange(node, counters, all_used=True)
+        store.exchange(node, counters, all_used=True)
+    turn(store, 0, one, 1, 100)
+    store.exchange(0, one, all_used=True)
+    store.lost = 1.0
+    assert turn(store, 0, one, 100, 100) == 100 - 86
+
+
+@pytest.mark.parametrize("forgets", ["all", "the last"])
+def test_a_store_that_lost_what_it_was_told_is_told_again(forgets):
+    store = Store(random.Random(1))
+    one, other = begun(store, 2)
+    kept = deepcopy(store.books)
+    taken = 0
+    for at in range(6):
+        store.now_s = 0.5 * at
+        taken += turn(store, 0, one, 5, 100) + turn(store, 1, other, 5, 100)
+        for node, counters in enumerate((one, other)):
+            store.exchange(node, counters, all_used=True)
+        if at == 3 and forgets == "the last":
+            kept = deepcopy(store.books)
+    store.books = kept
+    for _ in range(4):
+        store.now_s += 0.6
+        for node, counters in enumerate((one, other)):
+            taken += turn(store, node, counters, 1, 100)
+            store.exchange(node, counters, all_used=True)
+    store.now_s += FRESH_S
+    taken += turn(store, 0, one, 100, 100) + turn(store, 1, other, 100, 100)
+    assert 98 <= taken <= 100
+
+
+def test_of_many_counters_that_are_used_now_and_then_each_costs_two_questions():
+    """One for the message, one that says afterwards that it was taken."""
+    store = Store(random.Random(1))
+    (counters,) = begun(store, 1)
+    store.now_s = 100.0
+    counters.now_s = 100.0
+    for key in range(1000, 1100):
+        take = Take(key, 60, HOUR_S)
+        assert counters.count(key, AFTER_S, 50) == 50
+        store.exchange(0, counters, all_used=False)
+        assert counters.count(key, AFTER_S, 50) < 50
+        counters.take(take, START_S + 100)
+    for _ in range(30):
+        store.now_s += 0.2
+        store.exchange(0, counters, all_used=True)
+    assert store.asked == 200
+
+
+def test_what_was_handed_out_is_not_used_after_a_long_sleep_before_the_store_was_asked():
+    store = Store(random.Random(1))
+    asleep, awake = begun(store, 2)
+    turn(store, 0, asleep, 5, 100)
+    turn(store, 0, asleep, 1, 100)
+    assert asleep.in_hand(TAKE.key) > 0
+    store.now_s += LEASE_MS / 1000
+    asleep.now_s = store.now_s
+    assert asleep.in_hand(TAKE.key) == 0
+    assert turn(store, 0, asleep, 3, 100) + turn(store, 1, awake, 200, 100) + asleep.in_hand(TAKE.key) == 94
