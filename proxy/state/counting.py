@@ -116,6 +116,8 @@ class SharedCounters(Aggregates):
         self._held: dict[int, _Held] = {}
         self._life, self._number = life, 0
         self._wanted: set[int] = set()
+        self.alone: set[int] = set()
+        """Counters about which the store could not be asked."""
 
     @property
     def as_seen(self) -> Aggregates:
@@ -237,6 +239,7 @@ class SharedCounters(Aggregates):
         held.need = max(0, held.need - report.need)
         held.told_limits = {limit.most: limit.after_s for limit in report.limits}
         held.told_s, held.until_s, held.reached = self.now_s, held.said_s + LEASE_MS / 1000, True
+        self.alone.discard(key)
         if told.had < held.answered or told.had == NOBODY:
             self._say_again(key, held, report, told)
         held.answered = report.number
@@ -267,10 +270,14 @@ class SharedCounters(Aggregates):
         """No answer came: nobody knows whether the report was taken, so the same goes again."""
         held = self._held[key]
         held.need, held.reached = 0, False
+        self.alone.add(key)
 
     def back(self) -> None:
-        """The store is in reach, for the first time or again."""
+        """The store is in reach, for the first time or again: the next message of each counter that had to do without asks it."""
         self.on = self.reported = True
+        for key in self.alone:
+            self._held[key].reached = True
+        self.alone.clear()
 
 
 def _last_heard(held: _Held, after: float, most: int) -> int:

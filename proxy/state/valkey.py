@@ -193,7 +193,8 @@ class ValkeyStore(SqliteStore):
             if not any(self._servers.at):
                 counters.on = False
                 return
-            counters.back()
+            if self._servers.up or not counters.on:
+                counters.back()
             keys = counters.due(all_used=all_used)
             if not keys:
                 return
@@ -237,7 +238,10 @@ class ValkeyStore(SqliteStore):
         for key in cut_off:
             version, data = self.load_now((key,))[key]
             found[key] = (-1 - version, data)
-        self.totals.now_s = asyncio.get_running_loop().time()  # what follows is judged by these
+        totals = self.totals  # what follows is judged by these
+        totals.now_s = asyncio.get_running_loop().time()
+        if (totals.alone or not totals.on) and self._servers.up:
+            totals.back()
         return found
 
     async def _fetch(self, keys: Sequence[int]) -> tuple[dict[int, tuple[int, bytes]], list[int]]:
