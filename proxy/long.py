@@ -16,7 +16,7 @@ import heapq
 from itertools import count
 from typing import Generic, Protocol, TypeVar
 
-from proxy.message import Content, Message, Take, Verdict
+from proxy.message import Content, Message, Take
 from proxy.wire import joined
 
 WAIT_S = 0.3
@@ -51,7 +51,7 @@ class LongMessage(Generic[Sent]):
 
     __slots__ = (
         "key", "contents", "last", "waiting", "first_s", "last_s", "until_s", "batch", "leader", "alive", "unknown", "doubted",
-        "instead", "before", "earlier", "packed", "verdict", "takes", "judged_at", "revision",
+        "instead", "before", "earlier", "takes", "judged_at", "revision",
     )  # fmt: skip
 
     def __init__(self, key: Key, now_s: float) -> None:
@@ -70,8 +70,6 @@ class LongMessage(Generic[Sent]):
         # attempts not decided yet, and the entry as it was without them
         self.before: dict[Sent, tuple[bytes, int | None]] = {}
         self.earlier: dict[Sent, Content | None] = {}  # attempts not decided yet, and what was known of their parts before them
-        self.packed = b""  # the entry in the person's record, as the last part left it
-        self.verdict: Verdict | None = None  # with which its last part went out: facts grow with the text
         self.takes: tuple[Take, ...] = ()  # what the message took from aggregates
         self.judged_at = 0.0  # wall clock
         self.revision = ""  # of the rules that judged it

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from proxy.changes import Amended, Answer, Change, Effect, Undo
 from proxy.judging import Judging
 from proxy.long import PARTS_MAX, Assembler, LongMessage
-from proxy.message import GATE_REASONS, RULE_REASONS, EntryState, Message, Reason, Verdict, pack_entry
+from proxy.message import GATE_REASONS, RULE_REASONS, Entry, EntryState, Message, Reason, Verdict, pack_entry
 from proxy.policy import facts, judge, judge_text
 from proxy.state import record
 from proxy.transit import Transit
@@ -150,8 +150,9 @@ class Parts:
         if not record.has(data, leader.entry_id):  # adopted or erased meanwhile
             judging.refuse(transit, GATE_REASONS["store-conflict"])
             return data
-        packed = long.packed or leader.packed
-        said = self._ask_again(long, leader, message, data, now)
+        before = record.entry_and_print(data, leader.entry_id)
+        packed = before[0]
+        said = self._ask_again(long, leader, message, data, now, packed)
         if said is not None:
             self._judging.grounds.look_at(transit, said)
             verdict = transit.verdict = said
@@ -165,7 +166,7 @@ class Parts:
         if lane is None or not lane.hold(transit.category):
             judging.refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
             return data
-        long.before[transit] = before = record.entry_and_print(data, leader.entry_id)
+        long.before[transit] = before
         settled = (
             before[0][15] & 3 == EntryState.ACCEPTED
         )  # by a late answer, perhaps in this turn: a replay hears of it behind this
@@ -174,12 +175,12 @@ class Parts:
         return record.amend(data, transit.packed)
 
     def _ask_again(
-        self, long: LongMessage[Transit], leader: Transit, message: Message, data: bytes, now: float
+        self, long: LongMessage[Transit], leader: Transit, message: Message, data: bytes, now: float, packed: bytes
     ) -> Verdict | None:
         """What rules say now that there is more of the text, None if nothing new is to be asked. Once it is whole, those that read it;
-        and if it turns out to be of a stricter category, or somebody else's (the signature has come), all: suppression and caps too."""
-        judging, judged = self._judging, long.verdict or leader.verdict
-        assert judged is not None
+        and if it turns out to be of a stricter category, or somebody else's (the signature has come), than the entry says (``packed``),
+        all: suppression and caps too."""
+        judging = self._judging
         try:
             said = None
             if message.content.complete:
@@ -187,8 +188,8 @@ class Parts:
                 said = judge_text(message, judging.rules, long.judged_at, person)
                 if said.reason is not None:
                     return said
-            known, new = judged.facts, facts(message, judging.rules, now)
-            if new.category > known.category or new.signature_hash != known.signature_hash:
+            known, new = Entry.unpack(packed), facts(message, judging.rules, now)
+            if new.category > known.category or new.signature_hash != known.signature:
                 said = self._as_if_new(long, leader, message, data, now)
         except Exception as error:  # noqa: BLE001 # as in judging.py
             said = judging.failed(message, error)
@@ -218,7 +219,6 @@ class Parts:
             long.earlier.pop(transit, None)
             if transit.lane is None:
                 continue
-            long.packed, long.verdict = transit.packed, transit.verdict
             long.instead.pop(transit, None)
             if transit.takes:
                 long.takes, transit.takes = transit.takes, ()
