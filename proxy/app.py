@@ -124,6 +124,9 @@ class Gate:
         self.operating.door.use(settings.people, settings.http.tokens)
         self.revising.opened(self.operating)
         self.sharing = self._share() if settings.shared is not None else None
+        if self.store.sheets is not None:
+            life = settings.node << 48 | time.time_ns() // 1_000_000
+            self.relay.share(self.store.sheets, life, time.time, time.monotonic)
         self.post: Post | None = None
         self.clock_skew_s = 0.0
         self.allotting: Allotting | None = None

@@ -94,27 +94,34 @@ def refused_before(
 class Answer:
     """The fate of one entry, told by the carrier or by the lack of an answer."""
 
-    __slots__ = ("transit", "effect", "status", "carrier_id", "recipient", "_told", "_then", "_part")
+    __slots__ = ("transit", "effect", "status", "carrier_id", "recipient", "long", "_told", "_then")
 
     def __init__(
-        self, transit: Transit, effect: Effect, status: int, carrier_id: bytes, then: Callable[[Answer, int], None]
+        self,
+        transit: Transit,
+        effect: Effect | Callable[[], Effect],
+        status: int,
+        carrier_id: bytes,
+        then: Callable[[Answer, int], None],
     ) -> None:
+        """``effect``: or who knows it once the record is here."""
         assert transit.message is not None
         self.transit = transit
-        self.effect = self._told = effect
+        self._told = effect
+        self.effect = Effect.PART_REFUSED if callable(effect) else effect
         self.status = status
         self.carrier_id = carrier_id
         self.recipient = transit.message.recipient
         self._then = then
-        self._part = transit.long is not None  # it is answered, and forgets its message, before this is written
+        self.long = transit.long  # it is answered, and forgets its message, before this is written
 
     def apply(self, data: bytes, now: float) -> bytes:
         entry_id, message = self.transit.entry_id, self.transit.message
         assert message is not None
-        self.effect = self._told
+        self.effect = self._told() if callable(self._told) else self._told
         if self.effect.takes_back:
             without = record.remove(data, entry_id)
-            if without is data and (self.effect.late or self._part):
+            if without is data and (self.effect.late or self.long is not None):
                 # an identical submit stands in for it, and what it took with it
                 self.effect = Effect.LATE_STILL_UNKNOWN if self.effect.late else Effect.STILL_UNKNOWN
             return without

@@ -13,10 +13,12 @@ starts a new message unless its last attempt was refused or its outcome is unkno
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping
 from itertools import count
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from proxy.message import Content, Message, Take
+from proxy.sheet import Holder, Posted
 from proxy.wire import joined
 
 WAIT_S = 0.3
@@ -30,6 +32,8 @@ PARTS_MAX = 20
 OPEN_MAX = 1_000
 """Open messages of one provider: some 10 MB if all have 20 parts."""
 
+NOBODY: Holder = (0, 0)
+_NONE: Mapping[Any, Any] = {}
 Key = tuple[str, str, int, int, int]
 """Provider, source, recipient, reference, total."""
 
@@ -51,7 +55,8 @@ class LongMessage(Generic[Sent]):
 
     __slots__ = (
         "key", "contents", "last", "waiting", "first_s", "last_s", "until_s", "batch", "leader", "alive", "unknown", "doubted",
-        "instead", "before", "earlier", "takes", "judged_at", "revision",
+        "instead", "before", "earlier", "takes", "judged_at", "revision", "settled",
+        "again", "theirs", "holder", "posted", "shown", "asked", "alone",
     )  # fmt: skip
 
     def __init__(self, key: Key, now_s: float) -> None:
@@ -73,6 +78,17 @@ class LongMessage(Generic[Sent]):
         self.takes: tuple[Take, ...] = ()  # what the message took from aggregates
         self.judged_at = 0.0  # wall clock
         self.revision = ""  # of the rules that judged it
+        self.settled = False  # that is written
+        # where several gates share a store (board.py); replaced, never changed, for nearly every message has none of it:
+        self.again: Mapping[int, tuple[Sent, ...]] = (
+            _NONE  # attempts of which nobody knew for a while, and that were sent again, by part
+        )
+        self.theirs: Mapping[int, Content] = _NONE  # parts that other gates hold
+        self.shown: frozenset[Sent] = frozenset()  # attempts that were judged in the sight of others
+        self.holder: Holder = NOBODY  # as whom this gate puts up its parts
+        self.posted: Posted | None = None  # what was on the board when it was last looked at
+        self.asked = False  # whether a part that comes must be put up before anything is done with it
+        self.alone = False  # whether this gate goes by its own parts, come what may
 
     @property
     def total(self) -> int:
@@ -93,6 +109,8 @@ class LongMessage(Generic[Sent]):
 
     def add(self, transit: Sent, index: int, content: Content, now_s: float) -> None:
         before = self.last.get(index)
+        if before in self.alive:
+            self.again = {**self.again, index: (*self.again.get(index, ()), before)}
         if before in self.unknown:  # this attempt stands in for it: the same part to the same person
             self.unknown.discard(before)
             self.instead[transit] = before
@@ -113,9 +131,20 @@ class LongMessage(Generic[Sent]):
         else:
             self.contents[index] = earlier
 
+    def content(self, index: int) -> Content | None:
+        """A part, if it is here or at another gate."""
+        return self.contents.get(index) or self.theirs.get(index)
+
+    @property
+    def whole(self) -> bool:
+        if not self.theirs:
+            return len(self.contents) == self.total
+        return all(self.content(index) is not None for index in range(1, self.total + 1))
+
     def message(self, of: Message) -> Message:
-        """The joined message, as far as it is here."""
-        return Message(of.sender, of.recipient, joined([self.contents.get(index) for index in range(1, self.total + 1)]))
+        """The joined message, as far as it is here, or known to be at other gates."""
+        here = self.content if self.theirs else self.contents.get
+        return Message(of.sender, of.recipient, joined([here(index) for index in range(1, self.total + 1)]))
 
 
 class Assembler(Generic[Sent]):
@@ -150,9 +179,9 @@ class Assembler(Generic[Sent]):
         """Whether the rate refused another part of this message just now."""
         return bool(self._turned_away) and self._turned_away.get(_key(transit), 0.0) > now_s
 
-    def arrive(self, transit: Sent, now_s: float) -> tuple[LongMessage[Sent], list[Sent]]:
+    def arrive(self, transit: Sent, now_s: float, *, anew: bool = False) -> tuple[LongMessage[Sent], list[Sent]]:
         """A part was read; returns its message and the parts to be judged now, which may be another message's too. The caller has
-        refused what has more than PARTS_MAX."""
+        refused what has more than PARTS_MAX. ``anew``: it is known to begin a new message."""
         message = transit.message
         assert message is not None
         part = message.content.part
@@ -160,7 +189,7 @@ class Assembler(Generic[Sent]):
         key = _key(transit)
         ready: list[Sent] = []
         long = self._find(key, now_s)
-        if long is not None and not long.takes_part(part.index):
+        if long is not None and (anew or not long.takes_part(part.index)):
             self._drop(long)
             if long.waiting:
                 ready = self._judge(long, now_s)
@@ -174,7 +203,7 @@ class Assembler(Generic[Sent]):
             transit.message = long.message(message)
             return long, [*ready, transit]
         self.waiting += 1
-        if not kept or len(long.contents) == long.total:
+        if not kept or long.whole:
             return long, ready + self._judge(long, now_s)
         if len(long.contents) == 1:
             heapq.heappush(self._due, (long.due_s, next(self._numbers), long))
@@ -210,6 +239,10 @@ class Assembler(Generic[Sent]):
         waiting = [long for _, _, long in sorted(self._due, key=lambda row: row[:2]) if long.waiting]
         return [transit for long in waiting for transit in self._judge(long, now_s)]
 
+    def keeps(self, long: LongMessage[Sent]) -> bool:
+        """Whether it is remembered, or was whole at once: else its provider has too many."""
+        return not long.batch or long.whole or self._open.get(long.key[0], {}).get(long.key) is long
+
     # -- what became of parts
 
     def failed(self, long: LongMessage[Sent]) -> None:
@@ -221,6 +254,10 @@ class Assembler(Generic[Sent]):
     def close(self, long: LongMessage[Sent]) -> None:
         """Nothing of it stands any more: what comes is a new message."""
         self._drop(long)
+
+    def judge(self, long: LongMessage[Sent], now_s: float) -> list[Sent]:
+        """The parts of a message that waits no longer, because of what is at other gates; none if it did not."""
+        return self._judge(long, now_s) if long.waiting else []
 
     # -- inside
 

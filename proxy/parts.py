@@ -15,13 +15,16 @@ stricter. A breach refuses that part (a handset shows nothing with a part missin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from proxy.board import Board, alone
 from proxy.changes import Amended, Answer, Change, Effect, Undo
+from proxy.decided import Led, led
 from proxy.judging import Judging
 from proxy.long import PARTS_MAX, Assembler, LongMessage
 from proxy.message import GATE_REASONS, RULE_REASONS, Entry, EntryState, Message, Reason, Verdict, pack_entry
 from proxy.policy import facts, judge, judge_text
+from proxy.sheet import Holder
 from proxy.state import record
 from proxy.transit import Transit
 
@@ -34,6 +37,8 @@ class Parts:
         """``hand_in``: these are judged in the coming turn; ``change``: this alters a record in it."""
         self._judging, self._to_turn, self._changes = judging, hand_in, change
         self._assembler: Assembler[Transit] = Assembler()
+        self.board: Board | None = None
+        """Where gates that share a store put up what is not whole; None where there is one gate."""
         self.undecided = 0
         """Parts that are being judged: their fate is not written yet."""
 
@@ -50,9 +55,23 @@ class Parts:
             return "too-long"
         if self._assembler.is_turned_away(transit, now_s):
             return "rate-exceeded"
-        transit.long, ready = self._assembler.arrive(transit, now_s)
-        self._hand_in(ready, now_s)
+        board = self.board
+        if board is not None and (known := self._assembler.find(transit, now_s)) is not None and known.asked:
+            board.ask(known, transit)
+            return ""
+        self._arrives(transit, now_s)
         return ""
+
+    def _arrives(self, transit: Transit, now_s: float, *, anew: bool = False) -> LongMessage[Transit]:
+        transit.long, ready = self._assembler.arrive(transit, now_s, anew=anew)
+        long, board = transit.long, self.board
+        if board is not None:
+            if not self._assembler.keeps(long):  # there are too many
+                alone(long)
+            elif long.waiting and len(long.last) == 1 and not anew:
+                board.linger(long, now_s)
+        self._hand_in(ready, now_s)
+        return long
 
     def owe(self, transit: Transit, now_s: float) -> str:
         """The provider's rate is used up: a part whose message has begun goes all the same, on account. The gate's reason, or nothing."""
@@ -67,6 +86,8 @@ class Parts:
 
     def due(self, now_s: float) -> bool:
         """Hands in what has waited long enough; whether anything was."""
+        if self.board is not None:
+            self.board.due(now_s)
         return self._hand_in(self._assembler.due(now_s), now_s)
 
     def drain(self, now_s: float = 0.0) -> bool:
@@ -76,11 +97,46 @@ class Parts:
     @property
     def next_s(self) -> float | None:
         """When ``due`` should be called next (monotonic), None while nothing waits."""
-        return self._assembler.next_s
+        next_s, board = self._assembler.next_s, self.board
+        if board is None or (board_s := board.next_s) is None:
+            return next_s
+        return board_s if next_s is None else min(next_s, board_s)
 
     @property
     def waiting(self) -> int:
-        return self._assembler.waiting
+        return self._assembler.waiting + (self.board.waiting if self.board is not None else 0)
+
+    # -- what other gates hold (board.Heirs)
+
+    def share(self, board: Board, now_s: Callable[[], float]) -> None:
+        """From now on other gates may hold parts of the same messages. ``now_s``: monotonic."""
+        self.board, self._now_s = board, now_s
+
+    def seen(self, long: LongMessage[Transit], *, grown: bool) -> None:
+        posted = long.posted
+        if long.waiting and posted is not None and (posted.decision is not None or (grown and long.whole)):
+            self._hand_in(self._assembler.judge(long, self._now_s()), self._now_s())
+
+    def admitted(self, transit: Transit, holder: Holder | None) -> None:
+        long = self._arrives(transit, self._now_s(), anew=holder is not None)
+        if holder is not None:
+            long.holder, long.asked = holder, not long.alone
+
+    def regrown(self, long: LongMessage[Transit], mine: Sequence[Transit]) -> None:
+        for transit in mine:
+            assert transit.message is not None
+            transit.message = long.message(transit.message)
+
+    def inherit(self, long: LongMessage[Transit], by: Transit) -> None:
+        decision = long.posted.decision if long.posted is not None else None
+        if decision is None or long.settled or isinstance(long.leader, Led):
+            return
+        long.leader, long.batch = led(decision, long, by, self._judging.rules, self._judging.refuse), []
+        long.judged_at, long.revision, long.takes = decision.judged_at, decision.revision, decision.takes
+
+    def _by_itself(self, long: LongMessage[Transit], transit: Transit) -> None:
+        """Another gate's verdict was to be inherited, and the store that knows of it is out of reach."""
+        long.leader, long.batch, long.takes = transit, [transit], ()
 
     # -- for whoever judges again what was judged before (backtest), and knows what belonged together
 
@@ -96,6 +152,9 @@ class Parts:
         for transit in ready if now_s else ():
             transit.own_s = transit.arrived_s - now_s  # it has waited for the other parts, not for us
         self.undecided += len(ready)
+        if self.board is not None:
+            for transit in ready:
+                self.board.mark(transit.message.recipient)  # type: ignore[union-attr] # it has been read
         self._to_turn(ready)
         return bool(ready)
 
@@ -148,6 +207,12 @@ class Parts:
             transit.reason, transit.status = leader.reason, leader.status
             return data
         if not record.has(data, leader.entry_id):  # adopted or erased meanwhile
+            if judging.cut_off and isinstance(leader, Led):
+                self._by_itself(long, transit)
+                return self._lead(long, transit, data, now)
+            judging.refuse(transit, GATE_REASONS["store-conflict"])
+            return data
+        if long.posted is not None and self._came_elsewhere(long, transit):
             judging.refuse(transit, GATE_REASONS["store-conflict"])
             return data
         before = record.entry_and_print(data, leader.entry_id)
@@ -170,9 +235,15 @@ class Parts:
         settled = (
             before[0][15] & 3 == EntryState.ACCEPTED
         )  # by a late answer, perhaps in this turn: a replay hears of it behind this
-        state = EntryState.UNKNOWN if long.unknown else EntryState.ACCEPTED if settled else EntryState.OPEN
+        state = EntryState.UNKNOWN if self._unknown(long) else EntryState.ACCEPTED if settled else EntryState.OPEN
         transit.lane, transit.packed = lane, packed[:15] + bytes((packed[15] & 0xFC | state,)) + packed[16:]
         return record.amend(data, transit.packed)
+
+    @staticmethod
+    def _came_elsewhere(long: LongMessage[Transit], transit: Transit) -> bool:
+        """Whether the same part was sent to another gate and has gone out there, while this one had not come for the verdict."""
+        assert long.posted is not None
+        return any(last is transit and long.posted.replaced(long.holder, index) for index, last in long.last.items())
 
     def _ask_again(
         self, long: LongMessage[Transit], leader: Transit, message: Message, data: bytes, now: float, packed: bytes
@@ -229,6 +300,7 @@ class Parts:
     def _count(self, long: LongMessage[Transit], transit: Transit) -> None:
         outcomes, message = self._judging.tally.long_messages, transit.message
         if transit is long.leader:
+            long.settled = True
             assert message is not None
             outcomes["complete" if message.content.complete else "incomplete",] += 1
         elif transit not in long.batch:
@@ -248,12 +320,13 @@ class Parts:
             long.take_out(transit)
         if before is not None:  # nothing stands in for it now
             long.unknown.add(before)
-            self._changes(Answer(before, Effect.UNKNOWN, ESME_RSYSERR, b"", _nothing))
+            self.change(Answer(before, Effect.UNKNOWN, ESME_RSYSERR, b"", _nothing))
         if long.alive:
             self._assembler.failed(long)
         else:  # the carrier had refused all the others
             transit.entry_id, transit.entry_time = leader.entry_id, leader.entry_time
-            self._changes(Answer(transit, self._taken_back(long, transit, late=False), transit.status, b"", self._given_back))
+            effect = self._taken_back(long, transit, late=False)
+            self.change(Answer(transit, effect, transit.status, b"", self._given_back))
 
     def undo(self, transit: Transit) -> Change:
         """The verdict of a part could not be written: the record as it was without it."""
@@ -266,24 +339,56 @@ class Parts:
 
     # -- what the carrier said
 
-    def answered(self, transit: Transit, status: int, *, late: bool) -> Effect:
-        """What the carrier's answer to a part does to the message's entry: anything but a yes in time."""
+    def change(self, change: Answer) -> None:
+        """What a carrier's answer does to the entry of a message, in the coming turn."""
+        if self.board is not None and change.long is not None:
+            self.board.mark(change.recipient)
+        self._changes(change)
+
+    def answered(self, transit: Transit, status: int, *, late: bool) -> Effect | Callable[[], Effect]:
+        """What the carrier's answer to a part does to the message's entry: anything but a yes in time. Where other gates may hold parts of it,
+        that is known once what they hold is."""
         long = transit.long
         assert long is not None
         long.unknown.discard(transit)
         if not status:
-            return Effect.LATE_PART if long.unknown else Effect.LATE_ACCEPTED
+            return self._if(long, lambda: Effect.LATE_PART if self._unknown(long) else Effect.LATE_ACCEPTED)
         long.alive.discard(transit)
         if long.alive:
             self._assembler.failed(long)
             return Effect.LATE_PART if late else Effect.PART_REFUSED
         return self._taken_back(long, transit, late=late)
 
-    def _taken_back(self, long: LongMessage[Transit], transit: Transit, *, late: bool) -> Effect:
-        self._assembler.close(long)
-        transit.takes, long.takes = long.takes, ()
+    def _taken_back(self, long: LongMessage[Transit], transit: Transit, *, late: bool) -> Effect | Callable[[], Effect]:
+        """Nothing of it stands here."""
         leader = long.leader
-        return Effect.of(1, late=late, adopts=leader is not None and leader.adopted is not None)
+        adopts = leader is not None and leader.adopted is not None
+
+        def effect() -> Effect:
+            if long.posted is not None and long.posted.stands(long.holder):
+                self._assembler.failed(long)
+                if transit.takes:
+                    long.takes, transit.takes = transit.takes, ()
+                return Effect.LATE_PART if late else Effect.PART_REFUSED
+            self._assembler.close(long)
+            if long.takes:
+                transit.takes, long.takes = long.takes, ()
+            return Effect.of(1, late=late, adopts=adopts)
+
+        return self._if(long, effect)
+
+    def _if(self, long: LongMessage[Transit], effect: Callable[[], Effect]) -> Effect | Callable[[], Effect]:
+        """Now, where nobody else can hold parts of a message."""
+        return effect() if self.board is None or long.alone else effect
+
+    @staticmethod
+    def _unknown(long: LongMessage[Transit]) -> bool:
+        """Whether nobody knows what became of some part of it."""
+        posted = long.posted
+        if posted is None:
+            return bool(long.unknown)
+        here = any(last in long.unknown and not posted.replaced(long.holder, index) for index, last in long.last.items())
+        return here or posted.unknown(long.holder)
 
     def _given_back(self, answer: Answer, recorded: int) -> None:
         if answer.effect.takes_back:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from proxy.access import Directory
+from proxy.board import Board, Sheets, Sight
 from proxy.changes import Answer, Change, Effect, Undo
 from proxy.compiled import compiled
 from proxy.desk import entries
@@ -120,6 +121,11 @@ class Relay:
         )
         """Long messages whose parts come one by one."""
 
+    def share(self, sheets: Sheets, life: int, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
+        """Parts of one long message may come to other gates, too. ``life``: a number no other gate has, nor this one had in another life."""
+        board = Board(sheets, self.parts, life, spawn=self._spawn, wake=self._wake, clock=clock, monotonic=monotonic)
+        self.parts.share(board, monotonic)
+
     # ------------------------------------------------------------------ arrival
 
     def submit(self, bind: Bind, frame: Frame, now: float, arrived_s: float, kind: type[Transit] = Transit) -> None:
@@ -201,7 +207,14 @@ class Relay:
         if status == 0:
             self._accepted.append((transit, frame.data[16:]))
         else:
-            self._changes.append(Answer(transit, self._effect(transit, status), status, frame.data[16:], self._tell))
+            self._said_no(Answer(transit, self._effect(transit, status), status, frame.data[16:], self._tell))
+
+    def _said_no(self, answer: Answer) -> None:
+        """Anything but a plain yes in time."""
+        if answer.long is None:
+            self._changes.append(answer)
+        else:
+            self.parts.change(answer)
 
     def unanswered(self, transit: Transit) -> None:
         """No answer came in time, or the link was lost: nobody knows whether the person will get the message."""
@@ -210,23 +223,23 @@ class Relay:
         if transit.long is not None:
             self.parts.unanswered(transit)
         if transit.entry_id:
-            self._changes.append(Answer(transit, Effect.UNKNOWN, ESME_RSYSERR, b"", self._tell))
+            self._said_no(Answer(transit, Effect.UNKNOWN, ESME_RSYSERR, b"", self._tell))
 
     def answered_late(self, transit: Transit, frame: Frame) -> None:
         """An answer after the provider was told that the outcome is unknown: it settles the entry and is not forwarded."""
         if (isinstance(transit, Apart) and transit.answered_late(frame)) or not transit.entry_id:
             return
         status = frame.command_status
-        self._changes.append(Answer(transit, self._effect(transit, status, late=True), status, frame.data[16:], self._tell))
+        self._said_no(Answer(transit, self._effect(transit, status, late=True), status, frame.data[16:], self._tell))
 
     def unsent(self, transit: Transit, reason: str) -> None:
         """A submit left its lane without having been sent (no link any more): taken back, and the provider may try again."""
         if (isinstance(transit, Apart) and transit.unsent(reason)) or not transit.entry_id:
             return
         status = GATE_REASONS[reason].status
-        self._changes.append(Answer(transit, self._effect(transit, status), status, b"", self._tell))
+        self._said_no(Answer(transit, self._effect(transit, status), status, b"", self._tell))
 
-    def _effect(self, transit: Transit, status: int, late: bool = False) -> Effect:
+    def _effect(self, transit: Transit, status: int, late: bool = False) -> Effect | Callable[[], Effect]:
         """What an answer that is not a plain yes does to the entry."""
         if transit.long is not None:
             return self.parts.answered(transit, status, late=late)
@@ -326,6 +339,9 @@ class Relay:
             self._give_up(left, "store-down")
         for _, submits in chains.values():
             self._decided.extend(submits)
+        board = self.parts.board
+        if board is not None and board.people:
+            board.through(chains)
         if waits:
             for person in chains:
                 changes, submits = self._busy.pop(person)
@@ -336,6 +352,34 @@ class Relay:
     async def _attempt(self, chains: dict[int, Chain], now: float) -> dict[int, Chain]:
         """One load and one swap for a batch; returns the chains whose swap was refused, undone."""
         loaded = await self.store.load(chains)
+        board = self.parts.board
+        sights = await board.see(chains, loaded) if board is not None and board.people else None
+        writes, refused = self._judged(chains, loaded, sights, now)
+        filled = self.store.fill() if refused else None
+        if writes:
+            taken = await self.store.swap(writes)
+            if not all(taken):
+                for (person, _, _), ok in zip(writes, taken, strict=True):
+                    if not ok:
+                        refused[person] = self._undone(chains[person])
+        if sights and board is not None:
+            for person in await board.show(sights, chains):
+                refused[person] = self._undone(chains[person])
+        if filled is not None:
+            await filled
+        for person, (changes, _) in chains.items():
+            if changes and person not in refused:
+                self._changed.extend(changes)
+        return refused
+
+    def _judged(
+        self,
+        chains: dict[int, Chain],
+        loaded: Mapping[int, tuple[int, bytes]],
+        sights: Mapping[int, Sight] | None,
+        now: float,
+    ) -> tuple[list[tuple[int, int, bytes]], dict[int, Chain]]:
+        """What is to be swapped, and who must be judged again."""
         judging, counters, writes = self.judging, self.store.counters, []
         refused: dict[int, Chain] = {}
         for person, (changes, submits) in chains.items():
@@ -345,21 +389,11 @@ class Relay:
             after = self._left_by(changes, submits, before, now)
             if counters.short != short:  # it is judged again once it is known what limits leave
                 refused[person] = self._undone(chains[person])
+            elif sights and person in sights:
+                sights[person].left(after if after is not before else None, version)
             elif after is not before:
                 writes.append((person, version, after))
-        filled = self.store.fill() if refused else None
-        if writes:
-            taken = await self.store.swap(writes)
-            if not all(taken):
-                for (person, _, _), ok in zip(writes, taken, strict=True):
-                    if not ok:
-                        refused[person] = self._undone(chains[person])
-        if filled is not None:
-            await filled
-        for person, (changes, _) in chains.items():
-            if changes and person not in refused:
-                self._changed.extend(changes)
-        return refused
+        return writes, refused
 
     def _left_by(self, changes: Iterable[Change], submits: Iterable[Transit], data: bytes, now: float) -> bytes:
         """The record as what came for one person leaves it."""
@@ -383,6 +417,8 @@ class Relay:
                 self.judging.put_back(transit)
                 self.judging.refuse(transit, GATE_REASONS[why])
             self._later.extend(changes)
+            if self.parts.board is not None:
+                self.parts.board.mark_again(changes)
 
     # ------------------------------------------------------------------ written, then handed over
 

@@ -25,6 +25,7 @@ from proxy.message import EntryState, hash32
 from proxy.officer import officer_changed, take_off
 from proxy.replies import keep_texts, lift
 from proxy.state import EmbeddedStore, record, replied
+from proxy.state.merging import NODE_SHIFT
 from proxy.state.papers import hour_of_node
 
 ID_GAP = 1 << 16
@@ -256,7 +257,10 @@ def apply_verdict(store: EmbeddedStore, said: entries.Verdict, sequence: int, co
     entry = said.entry
     if entry is None:
         return
-    done.highest_id = max(done.highest_id, entry.id)
+    if (
+        not store.shared or entry.id >> NODE_SHIFT == store.node
+    ):  # another node may have given it, to a part of the same long message
+        done.highest_id = max(done.highest_id, entry.id)
     done.open[sequence] = said
     done.touched[said.recipient] = said.time, said.keep_s
 

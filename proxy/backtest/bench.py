@@ -222,7 +222,8 @@ class Bench:
         if effect is Effect.UNKNOWN:
             self._parts.unanswered(case)
             return effect
-        return self._parts.answered(case, told.status, late=effect.late)
+        said = self._parts.answered(case, told.status, late=effect.late)
+        return said() if callable(said) else said
 
     def give_back(self, transit: Transit) -> None:
         if self._judging is not None:

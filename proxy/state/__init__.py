@@ -18,7 +18,7 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
     leases.py  rates and binds over many nodes              portions.py    limits without recipient over many nodes
     leasing.py both as the server does them                 leased.py      a node's way to ask for them
     counting.py  counters of a node that holds portions     sharedlog.py   what gates tell each other
-    sharedrules.py  the rules that gates agreed on
+    sharedrules.py  the rules that gates agreed on          sheets.py      what nodes put up of long messages
 
 Errors:  StateError ─┬─ StoreLocked      another gate has it; says which process
                      ├─ StateMismatch    state and journal do not belong together, or a promise of the first start is broken
@@ -45,6 +45,7 @@ from proxy.state.told import Told
 if TYPE_CHECKING:  # it speaks to servers, which nothing else here does
     from proxy.state.leased import Leases
     from proxy.state.sharedrules import SharedRules
+    from proxy.state.sheets import Sheets
 
 
 class StateError(Exception):
@@ -100,12 +101,14 @@ class Store(Protocol):
     """Persons, and parts, of whom this process knows what the others may not."""
     shared: bool
     """Whether other gates change its records, too."""
+    node: int
+    """This gate's number among those that share the store; -1 where there are no others."""
     leases: Leases | None
     """Where nodes ask for their part of what they share; None where there is one process only."""
     rules: SharedRules | None
     """Where nodes agree on rules; None likewise."""
-    node: int
-    """This gate's number among those that share the store; -1 where there are no others."""
+    sheets: Sheets | None
+    """Where nodes put up parts of long messages; likewise."""
     waits: bool
     """Whether ``load`` and ``swap`` ever suspend: what comes for a person meanwhile must then wait its turn."""
 

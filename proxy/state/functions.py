@@ -6,6 +6,8 @@ A library is never replaced: one with other contents has another name, and so do
 side each finds its own; what no gate calls any more may be deleted (``FUNCTION DELETE``).
 
     swap(keys; seconds, flags, record…)     stores each record whose first six bytes are the version that is held; "1" or "0" for each
+    both(keys; seconds, seconds of sheets, sizes, flags, record…)
+                                            likewise for groups of so many keys, each stored whole or not at all; flag 2: a sheet
     shares, places, portions                leasing.py
     hold(key; owner, milliseconds)          the owner's from now on for so long, unless somebody else has it: then says who
     tell(stream, told; journal, most, sequence, record…)
@@ -28,35 +30,63 @@ _SOURCE = (
     f"""
 local ZERO = '\\0\\0\\0\\0\\0\\0'
 
-local function swap_NAME(keys, args)
+local function clock_version()
   local clock = redis.call('TIME')
-  local now = (clock[1] - 1700000000) * 100000 + math.floor(clock[2] / 10)
-  local seconds, flags, told = args[1], args[2], {{}}
+  return (clock[1] - 1700000000) * 100000 + math.floor(clock[2] / 10)
+end
+
+local function stands(held, new)
+  local version = ZERO
+  if #held == 8 then version = string.sub(held, 1, 6) end
+  return version == string.sub(new, 1, 6)
+end
+
+local function store(key, held, new, following, seconds)
+  if #held >= 7 then
+    local before = struct.unpack('>I6', held)
+    if before >= following then following = before + 1 end
+  end
+  local record = struct.pack('>I6', following) .. string.sub(new, 7)
+  if #record > 7 then
+    if seconds then
+      redis.call('SET', key, record, 'EX', seconds)
+    else
+      redis.call('SET', key, record)
+    end
+  elseif #held > 0 then
+    redis.call('SET', key, record, 'PX', {TOMB_MS})
+  end
+end
+
+local function swap_NAME(keys, args)
+  local now, seconds, flags, told = clock_version(), args[1], args[2], {{}}
   for i, key in ipairs(keys) do
     local new = args[i + 2]
     local held = redis.call('GETRANGE', key, 0, 7)
-    local version = ZERO
-    if #held == 8 then version = string.sub(held, 1, 6) end
-    if version ~= string.sub(new, 1, 6) then
-      told[i] = '0'
-    else
-      local following = now
-      if #held >= 7 then
-        local before = struct.unpack('>I6', held)
-        if before >= following then following = before + 1 end
-      end
-      local record = struct.pack('>I6', following) .. string.sub(new, 7)
-      if #record > 7 then
-        if string.byte(flags, i) == 49 then
-          redis.call('SET', key, record, 'EX', seconds)
-        else
-          redis.call('SET', key, record)
-        end
-      elseif #held > 0 then
-        redis.call('SET', key, record, 'PX', {TOMB_MS})
-      end
+    if stands(held, new) then
+      store(key, held, new, now, string.byte(flags, i) == 49 and seconds)
       told[i] = '1'
+    else
+      told[i] = '0'
     end
+  end
+  return table.concat(told)
+end
+
+local function both_NAME(keys, args)
+  local now, flags, told, first = clock_version(), args[4], {{}}, 1
+  local seconds = {{[49] = args[1], [50] = args[2]}}
+  for size in string.gmatch(args[3], '%d+') do
+    local last, all, held = first + size - 1, true, {{}}
+    for i = first, last do
+      held[i] = redis.call('GETRANGE', keys[i], 0, 7)
+      all = all and stands(held[i], args[i + 4])
+    end
+    for i = first, all and last or 0 do
+      store(keys[i], held[i], args[i + 4], now, seconds[string.byte(flags, i)])
+    end
+    told[#told + 1] = all and '1' or '0'
+    first = last + 1
   end
   return table.concat(told)
 end
@@ -83,6 +113,7 @@ end
 
 redis.register_function('g106_tell_NAME', tell_NAME)
 redis.register_function('g106_swap_NAME', swap_NAME)
+redis.register_function('g106_both_NAME', both_NAME)
 redis.register_function('g106_hold_NAME', hold_NAME)
 """
     + leasing.SOURCE
@@ -90,5 +121,5 @@ redis.register_function('g106_hold_NAME', hold_NAME)
 VERSION = sha256(_SOURCE.encode()).hexdigest()[:8]
 LIBRARY = f"g106_{VERSION}"
 SOURCE = f"#!lua name={LIBRARY}" + _SOURCE.replace("NAME", VERSION)
-SWAP, HOLD, TELL = (f"g106_{word}_{VERSION}" for word in ("swap", "hold", "tell"))
+SWAP, BOTH, HOLD, TELL = (f"g106_{word}_{VERSION}" for word in ("swap", "both", "hold", "tell"))
 SHARES, PLACES, PORTIONS = (f"g106_{word}_{VERSION}" for word in ("shares", "places", "portions"))

@@ -45,6 +45,7 @@ from proxy.state.told import Told
 if TYPE_CHECKING:
     from proxy.state.leased import Leases
     from proxy.state.sharedrules import SharedRules
+    from proxy.state.sheets import Sheets
 
 SLICE_ROWS = 400
 """Aggregates collected in one go on the loop: about half a millisecond."""
@@ -82,9 +83,10 @@ class SqliteStore:
 
     waits = shared = False
     up, why, owed = True, "", 0
+    node = -1
     leases: Leases | None = None
     rules: SharedRules | None = None
-    node = -1
+    sheets: Sheets | None = None
 
     def __init__(self, path: Path | None, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> None:
         """Locks, then loads. Raises StoreLocked, StoreUnreadable. ``path`` None: nothing outlives the process but ``connection``."""

@@ -4,7 +4,9 @@ In: numbers, versions, records. Out: the same; from the copy, with versions belo
 number in Valkey (keys are made of a keyed hash), a second try inside ``load`` or ``swap``, a call that is taken back.
 
     PREFIX{tag}<keyed hash>    a record, its version in front       PREFIX{tag}:born     drawn when this part was first used
-    PREFIX{tag}:node:N         who is node N at the moment          (tags: servers.py; what Valkey does with them: functions.py)
+    PREFIX{tag}:node:N         who is node N at the moment          PREFIX{tag}:long:…   a long message that is not whole (sheets.py)
+
+Tags: servers.py. What Valkey does with all of them: functions.py.
 
 The copy is the embedded store, all of it: this node's journal makes it safe, replay and checkpoints bring it back. What is no record (lists,
 orders, cases, the mailbox, aggregates) is in it alone. A record is written to the copy as soon as Valkey has taken it. What was said of a
@@ -44,6 +46,7 @@ from proxy.state.record import EMPTY, REPLY_S
 from proxy.state.servers import Servers, settled
 from proxy.state.sharedlog import NODES, Letter, Place, SharedLog, Told, spelt
 from proxy.state.sharedrules import SharedRules
+from proxy.state.sheets import Argument, Sheets
 from proxy.state.sqlite import SqliteStore
 from proxy.state.words import Words
 
@@ -146,6 +149,10 @@ class ValkeyStore(SqliteStore):
         self.leases: Leases = Leases(self._servers, self._heads, node)
         key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 rules").digest()
         self.rules: SharedRules = SharedRules(self._servers, self._heads[0], key, node)
+        self.sheets: Sheets = Sheets(
+            self._servers, secret, part_of=lambda person: self._name(person)[1], heads=self._heads, said=self._said,
+            keep_s=lambda: self._keep_s, took=self._took, doubted=self._owed.update,
+        )  # fmt: skip
         if cut_off := self._meta.get("cut_off", ""):  # the process died amid it
             self._since = [min(int(cut_off), *self._since)] * parts
 
@@ -269,6 +276,11 @@ class ValkeyStore(SqliteStore):
 
     async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
         done = await self._exchange(items)
+        self._took(items, done)
+        return done
+
+    def _took(self, items: Sequence[tuple[int, int, bytes]], done: Sequence[bool]) -> None:
+        """What was stored stands in the copy, too."""
         hold = super().hold
         amid = self._owed or self._pushing or self._words
         for (key, version, data), taken in zip(items, done, strict=True):
@@ -279,7 +291,6 @@ class ValkeyStore(SqliteStore):
                     self._words.done(key, self._worded.pop(key, 0))
                     data = self._words.said(key, data)
                 hold(key, data)
-        return done
 
     async def _exchange(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
         """``swap``; the copy learns only of what it decides alone."""
@@ -314,6 +325,12 @@ class ValkeyStore(SqliteStore):
         records = [version.to_bytes(6, "big") + data[6:] for _, version, data in items]
         flags = bytes(_ENDS if len(data) == 7 + data[6] * 32 else _STAYS for data in records)
         return self._servers.call(part, "FCALL", SWAP, len(names), *names, self._keep_s, flags, *records)
+
+    def _said(self, item: tuple[int, int, bytes]) -> Argument:
+        """A record's words where it is swapped together with others."""
+        key, version, data = item
+        ends = len(data) == 7 + data[6] * 32
+        return Argument(self._name(key)[0], "1" if ends else "0", version.to_bytes(6, "big") + data[6:])
 
     def _swap_here(self, item: tuple[int, int, bytes]) -> bool:
         key, version, data = item
