@@ -320,17 +320,10 @@ class Board:
             else:
                 del self.people[person]
 
-    async def see(self, chains: Mapping[int, Chain], loaded: Mapping[int, tuple[int, bytes]]) -> dict[int, Sight]:
-        """What is up of the messages whose parts are to be judged, or whose entries are to be changed."""
-        sights: dict[int, Sight] = {}
-        for person in chains.keys() & self.people.keys():
-            longs = [one for one in dict.fromkeys(_longs(*chains[person])) if one is not None and not one.alone]
-            longs = [one for one in longs if one.asked or not one.whole or one.settled]
-            if loaded[person][0] < 0:
-                for one in longs:
-                    alone(one)
-            elif longs:
-                sights[person] = Sight(longs)
+    async def load(self, chains: Mapping[int, Chain]) -> dict[int, Sight]:
+        """What is up of the messages whose parts are to be judged, or whose entries are to be changed: before the records are loaded, so that
+        what is said here to be decided has its entry there."""
+        sights = {person: Sight(longs) for person in chains.keys() & self.people.keys() if (longs := _shown(*chains[person]))}
         keys = list(dict.fromkeys(key_of(long) for sight in sights.values() for long in sight.longs))
         if not keys:
             return {}
@@ -338,28 +331,33 @@ class Board:
             found = await self._sheets.load(keys)
         except OSError:
             found = {}
-        now = self._clock()
-        return {
-            person: sight for person, sight in sights.items() if self._looked_at(sight, chains[person][1], found, now)
-        }  # fmt: skip
+        for sight in sights.values():
+            try:
+                sight.sheets = {key: (found[key][0], unpack(found[key][1])) for key in map(key_of, sight.longs)}
+            except (KeyError, TooLong):
+                sight.sheets = {}
+        return sights
 
-    def _looked_at(self, sight: Sight, submits: Sequence[Transit], found: Mapping[Key, tuple[int, bytes]], now: float) -> bool:
-        """Notes for each message what others hold, and who has decided it; whether there is anything to be swapped with the record."""
-        try:
-            sheets = {key_of(long): (found[key_of(long)][0], unpack(found[key_of(long)][1])) for long in sight.longs}
-        except (KeyError, TooLong):
-            for long in sight.longs:
-                alone(long)
-            return False
+    def see(self, sights: dict[int, Sight], chains: Mapping[int, Chain], loaded: Mapping[int, tuple[int, bytes]]) -> None:
+        """Notes of each message what others hold, and who has decided it. Who could not be asked about is judged alone."""
+        now = self._clock()
+        for person in list(sights):
+            if loaded[person][0] < 0 or not sights[person].sheets:
+                for long in sights.pop(person).longs:
+                    alone(long)
+            else:
+                self._see(sights[person], chains[person][1], now)
+
+    def _see(self, sight: Sight, submits: Sequence[Transit], now: float) -> None:
         for long in sight.longs:
-            version, sheet = sheets[key_of(long)]
+            version, sheet = sight.sheets[key_of(long)]
             holder, rows = self._holder(long), rows_of(long)
             if long.settled and find(sheet, holder) is None:  # it was whole here, and one of its parts failed
                 before = Posted(long.judged_at, decision=decision_of(long))
             else:
                 before = settle(sheet, holder, [row.index for row in rows], now)
-            after = before.with_rows(holder, rows)
-            sheets[key_of(long)] = version, put(sheet, before, after)
+            after = before.with_rows(holder, _rows(long, before))
+            sight.sheets[key_of(long)] = version, put(sheet, before, after)
             knew = long.theirs
             look(long, after)
             mine = [transit for transit in submits if transit.long is long]
@@ -367,8 +365,6 @@ class Board:
                 self._heirs.regrown(long, mine)
             if mine and after.decision is not None:
                 self._heirs.inherit(long, mine[0])
-        sight.sheets = sheets
-        return True
 
     async def show(self, sights: Mapping[int, Sight], chains: Mapping[int, Chain]) -> list[int]:
         """Stores what was judged in the sight of others, record and sheets together; persons who must be judged again, for something has
@@ -395,11 +391,11 @@ class Board:
                 version, sheet = sheets[key]
                 before = find(sheet, long.holder)
                 assert before is not None
-                after = before.with_rows(long.holder, rows_of(long, submits))
+                after = before.with_rows(long.holder, _rows(long, before, submits))
                 if after.decision is None and long.leader in submits:
                     decision = decision_of(long)
                     after = after._replace(decision=decision, closed=passing(decision))
-                if long in over:
+                if long in over or (long.posted is not None and long.posted.closed):
                     after = after._replace(closed=True)
                 sheets[key] = version, put(sheet, before, after)
             shown = tuple((key, version, pack(sheet)) for key, (version, sheet) in sheets.items())
@@ -441,6 +437,17 @@ def rows_of(long: LongMessage[Transit], judged: Sequence[Transit] = ()) -> list[
     ]
 
 
+def _rows(long: LongMessage[Transit], posted: Posted, judged: Sequence[Transit] = ()) -> list[Row]:
+    """... beside those that are up and of which this gate has not heard yet that they are."""
+    rows = {row.index: row for row in rows_of(long, judged)}
+    for row in posted.rows:
+        if row.holder == long.holder and row.state == WAITING:
+            mine = rows.get(row.index)
+            if mine is None or (mine.state in (REFUSED, UNKNOWN, LATE) and long.last[row.index] not in judged):
+                rows[row.index] = row
+    return list(rows.values())
+
+
 def _state(long: LongMessage[Transit], index: int, transit: Transit, judged: Sequence[Transit]) -> int:
     refused = transit not in long.alive
     if transit in judged:
@@ -453,6 +460,12 @@ def _state(long: LongMessage[Transit], index: int, transit: Transit, judged: Seq
     if transit in long.instead or any(one in long.unknown for one in earlier):
         return UNKNOWN
     return LATE if earlier else REFUSED
+
+
+def _shown(changes: Iterable[Change], submits: Iterable[Transit]) -> list[LongMessage[Transit]]:
+    """Messages that are up, or have to be: all but those that are whole here and have not failed."""
+    longs = dict.fromkeys(_longs(changes, submits))
+    return [one for one in longs if one is not None and not one.alone and (one.asked or one.settled or not one.whole)]
 
 
 def _longs(changes: Iterable[Change], submits: Iterable[Transit]) -> Iterable[LongMessage[Transit] | None]:

@@ -24,7 +24,7 @@ from proxy.judging import Judging
 from proxy.long import PARTS_MAX, Assembler, LongMessage
 from proxy.message import GATE_REASONS, RULE_REASONS, Entry, EntryState, Message, Reason, Verdict, pack_entry
 from proxy.policy import facts, judge, judge_text
-from proxy.sheet import Holder
+from proxy.sheet import LATE, THERE, Holder
 from proxy.state import record
 from proxy.transit import Transit
 
@@ -210,6 +210,9 @@ class Parts:
             if judging.cut_off and isinstance(leader, Led):
                 self._by_itself(long, transit)
                 return self._lead(long, transit, data, now)
+            if long.posted is not None:  # another message stands in its place
+                long.posted = long.posted._replace(closed=True)
+                self._assembler.close(long)
             judging.refuse(transit, GATE_REASONS["store-conflict"])
             return data
         if long.posted is not None and self._came_elsewhere(long, transit):
@@ -243,7 +246,7 @@ class Parts:
     def _came_elsewhere(long: LongMessage[Transit], transit: Transit) -> bool:
         """Whether the same part was sent to another gate and has gone out there, while this one had not come for the verdict."""
         assert long.posted is not None
-        return any(last is transit and long.posted.replaced(long.holder, index) for index, last in long.last.items())
+        return any(last is transit and long.posted.went(long.holder, index) for index, last in long.last.items())
 
     def _ask_again(
         self, long: LongMessage[Transit], leader: Transit, message: Message, data: bytes, now: float, packed: bytes
@@ -365,7 +368,7 @@ class Parts:
         adopts = leader is not None and leader.adopted is not None
 
         def effect() -> Effect:
-            if long.posted is not None and long.posted.stands(long.holder):
+            if long.alive or (long.posted is not None and long.posted.stands(long.holder)):
                 self._assembler.failed(long)
                 if transit.takes:
                     long.takes, transit.takes = transit.takes, ()
@@ -387,7 +390,9 @@ class Parts:
         posted = long.posted
         if posted is None:
             return bool(long.unknown)
-        here = any(last in long.unknown and not posted.replaced(long.holder, index) for index, last in long.last.items())
+        here = any(
+            last in long.unknown and not posted.went(long.holder, index, (THERE, LATE)) for index, last in long.last.items()
+        )
         return here or posted.unknown(long.holder)
 
     def _given_back(self, answer: Answer, recorded: int) -> None:

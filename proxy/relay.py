@@ -351,9 +351,11 @@ class Relay:
 
     async def _attempt(self, chains: dict[int, Chain], now: float) -> dict[int, Chain]:
         """One load and one swap for a batch; returns the chains whose swap was refused, undone."""
-        loaded = await self.store.load(chains)
         board = self.parts.board
-        sights = await board.see(chains, loaded) if board is not None and board.people else None
+        sights = await board.load(chains) if board is not None and board.people else None
+        loaded = await self.store.load(chains)
+        if sights and board is not None:
+            board.see(sights, chains, loaded)
         writes, refused = self._judged(chains, loaded, sights, now)
         filled = self.store.fill() if refused else None
         if writes:

@@ -123,9 +123,9 @@ class Posted(NamedTuple):
         there = {row.index for row in self.rows if row.state in (WAITING, THERE, LATE)}
         return any(row.state == UNKNOWN and row.index not in there for row in self.others(holder))
 
-    def replaced(self, holder: Holder, index: int) -> bool:
-        """Whether another sent a part again of which this one does not know what became."""
-        return any(row.index == index and row.state in (THERE, LATE) for row in self.others(holder))
+    def went(self, holder: Holder, index: int, states: Sequence[int] = (THERE,)) -> bool:
+        """Whether another has sent this part on."""
+        return any(row.index == index and row.state in states for row in self.others(holder))
 
     def fits(self, holder: Holder, index: int) -> bool:
         """Whether a part of this number, sent now, belongs here."""

@@ -19,9 +19,10 @@ from typing import Any, cast
 
 from proxy import policy
 from proxy.access import Access, Ports
-from proxy.board import Sheets
+from proxy.board import LINGER_S, LOOK_S, Sheets
 from proxy.desk import entries
 from proxy.desk.journal import Journal, MemoryDisk, read
+from proxy.long import WAIT_MAX_S
 from proxy.message import RULE_REASONS, Category
 from proxy.net.lane import Lane
 from proxy.relay import Relay
@@ -43,11 +44,15 @@ NOON = 1_762_833_600.0
 CAP, BANNED, PORT = 3, "代开发票", "1069001"
 PEOPLE = [13800210500 + number for number in range(4)]
 RUN_S, REST_S = 20.0, 90.0
+AT_ONCE_S = 0.1
+SOON_S = 0.2
+"""What the store and a turn take."""
 REFUSED, RMSGQFUL, SYSERR = 0x58, 0x14, 0x08
 KEYWORD = RULE_REASONS["keyword"].status
 RULES = f"""
 rules:
   - {{id: cap, say: x, when: {{category: marketing}}, limit: {{count: {CAP}, per: day, key: [recipient]}}, then: reject, reason: recipient-cap}}
+  - {{id: quota, say: x, limit: {{count: 1000, per: day, key: [provider]}}, then: reject, reason: provider-quota}}
   - {{id: words, say: x, when: {{text: {BANNED}}}, then: reject, reason: keyword}}
 """
 
@@ -65,6 +70,7 @@ class Part:
     long: Long
     index: int
     gate: Gate
+    sent_at: float
     transit: Transit | None = None
     told: int | None = None
     at_carrier: bool = False
@@ -84,6 +90,8 @@ class Long:
     attempts: list[Part] = field(default_factory=list)
     clean: bool = True
     """Nothing happened that may make more than one message of it."""
+    at_once: bool = False
+    """All its parts come within AT_ONCE_S."""
 
     def of(self, index: int) -> list[Part]:
         return [part for part in self.attempts if part.index == index]
@@ -97,7 +105,7 @@ class GateStore:
     def __init__(self, world: Gates, node: int) -> None:
         self.world, self.node = world, node
         self.copy: dict[int, tuple[int, bytes]] = {}
-        self.counters = Aggregates()
+        self.counters = world.counters
         self.mailbox, self.listed, self.orders = Mailbox(), Listed(), Orders()
         self.away = False
 
@@ -261,6 +269,7 @@ class Gates:
         self.events: list[tuple[float, int, Callable[[], None]]] = []
         self.records: dict[int, tuple[int, bytes]] = {}
         self.sheets: dict[Key, tuple[int, bytes]] = {}
+        self.counters = Aggregates()
         self.rules = the_rules(folder)
         self.ports = Ports(cast("Any", (SimpleNamespace(name="jia", ports=(PORT,)),)))
         provider = SimpleNamespace(
@@ -274,6 +283,8 @@ class Gates:
         self.seen: Counter[str] = Counter()
         self.silent = self.random.choice((0.0, 0.1))
         self.refusing = self.random.choice((0.0, 0.2, 0.6))
+        self.run_s, self.people = self.random.choice(((RUN_S, PEOPLE), (RUN_S, PEOPLE), (0.3, PEOPLE[:2])))
+        self.careless = self.random.choice((0.0, 0.1, 0.5))
         self.lives = 0
         self.bug = bug
         self.gates = [self._gate(node) for node in range(1, self.random.randint(2, 3) + 1)]
@@ -301,12 +312,12 @@ class Gates:
 
     def run(self) -> Counter[str]:
         for _ in range(self.random.randint(5, 12)):
-            self.later(self.random.uniform(0, RUN_S), self.provider_sends)
+            self.later(self.random.uniform(0, self.run_s), self.provider_sends)
         if not self.calm:
             for _ in range(self.random.randint(0, 2)):
-                self.later(self.random.uniform(0, RUN_S), self.gate_dies)
+                self.later(self.random.uniform(0, self.run_s), self.gate_dies)
             if self.random.random() < 0.4:
-                self.later(self.random.uniform(0, RUN_S), self.gate_is_cut_off)
+                self.later(self.random.uniform(0, self.run_s), self.gate_is_cut_off)
         end = self.now + RUN_S + REST_S
         while self.events and self.events[0][0] < end:
             at, _, do = heapq.heappop(self.events)
@@ -347,11 +358,11 @@ class Gates:
     def provider_sends(self) -> None:
         dice = self.random
         self.number += 1
-        total, banned, person = dice.randint(2, 4), dice.random() < 0.25, dice.choice(PEOPLE)
+        total, banned, person = dice.choice((1, 2, 2, 3, 3, 4)), dice.random() < 0.25, dice.choice(self.people)
         text = f"【青禾】双11第{self.number}张券" + (BANNED if banned else "") + " 拒收请回复R"
         octets = text.encode("utf-16-be")
         cuts = [0, *sorted(dice.sample(range(2, len(octets) - 1), total - 1)), len(octets)]
-        frames = {
+        frames = {1: submit_sm(PORT, f"86{person}", octets, data_coding=8)} if total == 1 else {
             index: submit_sm(
                 PORT, f"86{person}", bytes((5, 0, 3, self.number % 256, total, index)) + octets[cuts[index - 1] : cuts[index]],
                 data_coding=8, esm_class=0x40,
@@ -364,17 +375,18 @@ class Gates:
             long.clean = False
         order = list(frames)
         dice.shuffle(order)
-        if dice.random() < 0.15:
+        if dice.random() < self.careless:
             order.insert(dice.randrange(len(order) + 1), dice.choice(order))
             long.clean = False
         if dice.random() < 0.1:
             order.pop()
         spread_s = dice.choice((0.0, 0.0, 0.01, 0.1, 0.6, 3.0))
+        long.at_once = len(order) == total and spread_s <= AT_ONCE_S
         for index in order:
             self.later(dice.uniform(0, spread_s), partial(self.send, long, index))
 
     def send(self, long: Long, index: int) -> None:
-        part = Part(long, index, self.random.choice(self.gates))
+        part = Part(long, index, self.random.choice(self.gates), self.now)
         long.attempts.append(part)
         self.parts.append(part)
         part.gate.takes(part)
@@ -388,6 +400,9 @@ class Gates:
         if part.told is not None:
             raise Broken(f"part {part.index} of message {part.long.number} was answered twice")
         part.told = status
+        adopted = any(one.transit is not None and one.transit.adopts for one in part.long.attempts)
+        if self.calm and part.long.clean and status == RMSGQFUL and not adopted:
+            raise Broken(f"part {part.index} of message {part.long.number} was put off, and nothing stood in its way")
         temporary = status in (REFUSED, RMSGQFUL, SYSERR)
         if temporary and len(part.long.of(part.index)) < 4 and part.long.of(part.index)[-1] is part:
             self.later(self.random.uniform(0.05, 1.0), partial(self.send, part.long, part.index))
@@ -434,6 +449,14 @@ class Gates:
     def check_sent(self, part: Part) -> None:
         """A part goes out."""
         assert part.transit is not None
+        if self.calm and self.now - part.sent_at > WAIT_MAX_S + SOON_S:
+            raise Broken(f"part {part.index} of message {part.long.number} has waited {self.now - part.sent_at:.1f} s")
+        if self.calm and part.long.clean and part.long.at_once and len(part.long.attempts) == part.long.total:
+            waited_s = self.now - part.sent_at
+            if waited_s > AT_ONCE_S + LINGER_S + LOOK_S + SOON_S / 2:
+                raise Broken(f"part {part.index} of message {part.long.number} has waited {waited_s:.2f} s for nothing")
+        if part.long.clean and part.long.banned and part.long.at_once:
+            raise Broken(f"part {part.index} of message {part.long.number} went out, though all was there to be read")
         long, entry = part.long, part.transit.entry_id
         self.seen["sent"] += 1
         sent = [one for one in long.attempts if one.at_carrier and one is not part]
@@ -489,6 +512,10 @@ class Gates:
             raise Broken(f"message {long.number} was refused in part: {ended}")
 
     def _check_counts(self) -> None:
+        held = sum(sum(series.counts) for series in self.counters._series.values())
+        known_to_all = sum(len(record.entries(data)) for _, data in self.records.values())
+        if held != known_to_all:
+            raise Broken(f"{known_to_all} messages are counted, and {held} in the quota")
         adopted = {part.transit.adopts for part in self.parts if part.transit is not None}
         for person, sent in self.standing().items():
             standing = sent.keys() - adopted

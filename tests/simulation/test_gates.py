@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.simulation.gates import Gates
+from proxy import sheet
+from proxy.board import Board
+from proxy.long import LongMessage
+from proxy.parts import Parts
+from proxy.sheet import Group, Key, Posted
+from proxy.state.record import EMPTY
+from tests.simulation.gates import Gates, GateSheets, GateStore
+from tests.simulation.nouns import Broken
 
-SEEDS = 150
+SEEDS, SOUGHT = 40, 300
 
 
 @pytest.mark.parametrize("calm", [True, False], ids=["calm", "with deaths and cuts"])
@@ -20,3 +29,134 @@ def test_no_seed_breaks_a_promise(tmp_path: Path, calm: bool):
     assert seen["over two gates"] > SEEDS
     assert seen["clean and whole"] > SEEDS / 2
     assert min(seen["at the cap"], seen["taken back"]) > 0 if calm else min(seen["died"], seen["cut off"]) > 0
+
+
+# ---------------------------------------------------------------------------------------------------------------- planted bugs
+
+
+def nobody_inherits(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Parts, "inherit", lambda self, long, by: None)
+
+
+def record_and_sheet_are_stored_apart(patch: pytest.MonkeyPatch) -> None:
+    whole = GateSheets.swap
+
+    async def apart(self: GateSheets, groups: Sequence[Group]) -> list[bool]:
+        records = [self.store.stored(one.record) if one.record is not None else True for one in groups]
+        await whole(self, [Group(None, one.sheets) for one in groups])
+        return records
+
+    patch.setattr(GateSheets, "swap", apart)
+
+
+def the_record_is_stored_whatever_became_of_it(patch: pytest.MonkeyPatch) -> None:
+    whole = GateSheets.swap
+
+    async def swap(self: GateSheets, groups: Sequence[Group]) -> list[bool]:
+        done = []
+        for one in groups:
+            if one.record is not None:
+                version = self.world.records.get(one.record[0], (0, EMPTY))[0]
+                one = one._replace(record=(one.record[0], version, one.record[2]))  # that is the bug
+            done += await whole(self, [one])
+        return done
+
+    patch.setattr(GateSheets, "swap", swap)
+
+
+def texts_of_others_are_not_read(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Posted, "theirs", lambda self, holder: {})
+
+
+def a_repeat_is_taken_for_the_same_message(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Posted, "fits", lambda self, holder, index: True)
+
+
+def what_others_hold_does_not_count(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Posted, "stands", lambda self, holder: False)
+
+
+def nothing_is_ever_taken_back(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Posted, "stands", lambda self, holder: True)
+
+
+def each_gate_begins_its_own(patch: pytest.MonkeyPatch) -> None:
+    def settle(found: Any, holder: Any, indexes: Any, now: float) -> Posted:
+        return sheet.find(found, holder) or Posted(now)
+
+    patch.setattr("proxy.board.settle", settle)
+
+
+def what_was_taken_back_goes_on(patch: pytest.MonkeyPatch) -> None:
+    open_to = Posted.open_to
+
+    def opened(self: Posted, *rest: Any) -> bool:
+        return open_to(self._replace(closed=False), *rest)
+
+    patch.setattr(Posted, "open_to", opened)
+
+
+def nobody_looks_again(patch: pytest.MonkeyPatch) -> None:
+    gathered = Board._gathered
+
+    def blind(self: Board) -> Any:
+        self._looked.clear()
+        return gathered(self)
+
+    patch.setattr(Board, "_gathered", blind)
+    patch.setattr(Parts, "seen", lambda self, long, *, grown: None)
+
+
+def a_failed_part_is_kept_to_itself(patch: pytest.MonkeyPatch) -> None:
+    load = Board.load
+
+    async def loaded(self: Board, chains: Mapping[int, Any]) -> Any:
+        return await load(self, {person: ([], chain[1]) for person, chain in chains.items()})
+
+    patch.setattr(Board, "load", loaded)
+
+
+def records_are_loaded_before_sheets(patch: pytest.MonkeyPatch) -> None:
+    load_sheets, load_records, before = GateSheets.load, GateStore.load, dict[GateStore, dict[int, tuple[int, bytes]]]()
+
+    async def sheets(self: GateSheets, keys: Sequence[Key]) -> Any:
+        before[self.store] = dict(self.world.records)
+        return await load_sheets(self, keys)
+
+    async def records(self: GateStore, keys: Iterable[int]) -> Any:
+        found = await load_records(self, keys)
+        known = before.pop(self, None)
+        return found if known is None or self.away else {key: known.get(key, (0, EMPTY)) for key in found}
+
+    patch.setattr(GateSheets, "load", sheets)
+    patch.setattr(GateStore, "load", records)
+
+
+def what_it_took_goes_back_nowhere(patch: pytest.MonkeyPatch) -> None:
+    inherit = Parts.inherit
+
+    def inherited(self: Parts, long: LongMessage[Any], by: Any) -> None:
+        takes = long.takes
+        inherit(self, long, by)
+        long.takes = takes
+
+    patch.setattr(Parts, "inherit", inherited)
+
+
+BUGS: list[Callable[[pytest.MonkeyPatch], None]] = [
+    nobody_inherits, record_and_sheet_are_stored_apart, the_record_is_stored_whatever_became_of_it, texts_of_others_are_not_read,
+    a_repeat_is_taken_for_the_same_message, what_others_hold_does_not_count,
+    nothing_is_ever_taken_back, each_gate_begins_its_own, what_was_taken_back_goes_on, nobody_looks_again, a_failed_part_is_kept_to_itself,
+    what_it_took_goes_back_nowhere, records_are_loaded_before_sheets,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.__name__)
+def test_a_planted_bug_is_found(bug: Callable[[pytest.MonkeyPatch], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    bug(monkeypatch)
+    for seed in range(SOUGHT):
+        try:
+            Gates(seed, tmp_path, calm=seed % 2 == 0).run()
+        except Broken:
+            return
+    pytest.fail(f"not found in {SOUGHT} worlds: {bug.__name__}")
