@@ -174,7 +174,7 @@ def put(sheet: Sheet, before: Posted, after: Posted) -> Sheet:
     """The sheet with a message as it is now; ``before``: as it was there, or one that is new to it."""
     if any(posted is before for posted in sheet):
         return tuple(after if posted is before else posted for posted in sheet)
-    return tuple(sorted((*sheet, after), key=lambda posted: posted.begun)[-POSTED_MAX:])
+    return tuple(sorted((*sheet[-POSTED_MAX + 1 :], after), key=lambda posted: posted.begun))
 
 
 # ------------------------------------------------------------------------------------------------------------------- octets

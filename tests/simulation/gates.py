@@ -466,7 +466,7 @@ class Gates:
             assert one.transit is not None
             if one.index == part.index and one.transit.entry_id == entry and one.fate == "taken" and one.told == 0:
                 raise Broken(f"part {part.index} of message {long.number} went out twice as one message")
-        if long.clean and not any(one.fate in ("refused", "silent") for one in sent):
+        if long.total > 1 and long.clean and not any(one.fate in ("refused", "silent") for one in sent):
             known = {one.transit.entry_id for one in sent if one.transit is not None} | {entry}
             if len(known) > 1:
                 raise Broken(f"message {long.number} has the entries {sorted(known)}")
@@ -527,7 +527,8 @@ class Gates:
             self.seen["at the cap"] += len(standing) == CAP
             for entry in known - standing:
                 parts = [one for one in self.parts if one.transit is not None and one.transit.entry_id == entry]
-                if parts and all(one.long.clean for one in parts):
+                stood_in = any(one.transit is not None and one.transit.adopts for one in parts)  # for one that may have arrived
+                if parts and not stood_in and all(one.long.clean for one in parts):
                     raise Broken(f"{person} is counted {entry}, of which the carrier refused every part")
             self.seen["taken back"] += len({
                 part.transit.entry_id for part in self.parts
