@@ -215,12 +215,11 @@ class Board:
             key = key_of(one.long)
             version, data = found[key]
             try:
-                before = unpack(data)
-                after = self._with(one, before, now)
-                if after == before:
+                after = pack(self._with(one, unpack(data), now))
+                if after == data:
                     self._tell(one)
                 else:
-                    groups.append(Group(None, ((key, version, pack(after)),)))
+                    groups.append(Group(None, ((key, version, after),)))
                     swapped.append(one)
             except TooLong:
                 self._by_itself(one)

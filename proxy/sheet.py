@@ -149,7 +149,8 @@ class Posted(NamedTuple):
 
     def with_rows(self, holder: Holder, rows: Iterable[Row]) -> Posted:
         holders = self.holders if holder in self.holders else (*self.holders, holder)
-        return self._replace(holders=holders, rows=(*self.others(holder), *rows))
+        ordered = sorted((*self.others(holder), *rows), key=lambda row: row[:2])
+        return self._replace(holders=holders, rows=tuple(ordered))
 
 
 Sheet = tuple[Posted, ...]

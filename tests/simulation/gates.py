@@ -154,6 +154,7 @@ class GateSheets:
 
     async def swap(self, groups: Sequence[Group]) -> list[bool]:
         await self.world.pause()
+        self.world.swapped += len(groups)
         done = []
         for group in groups:
             stands = not self.store.away and all(self.world.sheets.get(key, (0, b""))[0] == at for key, at, _ in group.sheets)
@@ -270,6 +271,8 @@ class Gates:
         self.records: dict[int, tuple[int, bytes]] = {}
         self.sheets: dict[Key, tuple[int, bytes]] = {}
         self.counters = Aggregates()
+        self.swapped = 0
+        """Groups that gates tried to store."""
         self.rules = the_rules(folder)
         self.ports = Ports(cast("Any", (SimpleNamespace(name="jia", ports=(PORT,)),)))
         provider = SimpleNamespace(
@@ -318,13 +321,17 @@ class Gates:
                 self.later(self.random.uniform(0, self.run_s), self.gate_dies)
             if self.random.random() < 0.4:
                 self.later(self.random.uniform(0, self.run_s), self.gate_is_cut_off)
-        end = self.now + RUN_S + REST_S
+        self.passes(RUN_S + REST_S)
+        self.check_at_rest()
+        return self.seen
+
+    def passes(self, seconds: float) -> None:
+        end = self.now + seconds
         while self.events and self.events[0][0] < end:
             at, _, do = heapq.heappop(self.events)
             self.now = max(self.now, at)
             do()
-        self.check_at_rest()
-        return self.seen
+        self.now = end
 
     # ------------------------------------------------------------------ disasters
 

@@ -15,7 +15,8 @@ from proxy.long import LongMessage
 from proxy.parts import Parts
 from proxy.sheet import Group, Key, Posted
 from proxy.state.record import EMPTY
-from tests.simulation.gates import Gates, GateSheets, GateStore
+from proxy.wire import submit_sm
+from tests.simulation.gates import PEOPLE, PORT, Gates, GateSheets, GateStore, Long, Part
 from tests.simulation.nouns import Broken
 
 SEEDS, SOUGHT = 40, 300
@@ -29,6 +30,48 @@ def test_no_seed_breaks_a_promise(tmp_path: Path, calm: bool):
     assert seen["over two gates"] > SEEDS
     assert seen["clean and whole"] > SEEDS / 2
     assert min(seen["at the cap"], seen["taken back"]) > 0 if calm else min(seen["died"], seen["cut off"]) > 0
+
+
+def send(world: Gates, long: Long, index: int, gate: int) -> Part:
+    part = Part(long, index, world.gates[gate], world.now)
+    long.attempts.append(part)
+    world.parts.append(part)
+    part.gate.takes(part)
+    return part
+
+
+def message(world: Gates, total: int) -> Long:
+    octets = "【青禾】双11优惠券满300减40 拒收请回复R".encode("utf-16-be")
+    frames = {
+        index: submit_sm(
+            PORT, f"86{PEOPLE[0]}", bytes((5, 0, 3, 7, total, index)) + octets[index * 2 :], data_coding=8, esm_class=0x40
+        )
+        for index in range(1, total + 1)
+    }
+    world.longs.append(Long(1, PEOPLE[0], total, False, frames))
+    return world.longs[0]
+
+
+def test_who_only_looks_changes_nothing_in_the_store(tmp_path: Path):
+    world = Gates(1, tmp_path, calm=True)
+    long = message(world, 3)
+    one, two = send(world, long, 1, 0), send(world, long, 2, 1)
+    world.passes(0.25)
+    assert (one.at_carrier, two.at_carrier, len(world.sheets)) == (False, False, 1)
+    assert 2 <= world.swapped <= 4, "each put up its part, and perhaps once more because of the other"
+    world.passes(3)
+    assert one.at_carrier
+    assert two.at_carrier
+    assert world.swapped <= 8
+
+
+def test_what_is_whole_at_one_gate_is_never_put_up(tmp_path: Path):
+    world = Gates(1, tmp_path, calm=True)
+    long = message(world, 3)
+    sent = [send(world, long, index, 0) for index in (1, 2, 3)]
+    world.passes(0.05)
+    assert [part.at_carrier for part in sent] == [True] * 3
+    assert (world.sheets, world.swapped) == ({}, 0)
 
 
 # ---------------------------------------------------------------------------------------------------------------- planted bugs

@@ -11,6 +11,7 @@ from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider
 from tests.e2e.pdus import ESME_RMSGQFUL, ESME_ROK
 from tests.e2e.raw import Raw
+from tests.e2e.test_long import RECIPIENT_CAP, TEXT, parts
 from tests.e2e.waiting import until
 from tests.needs import needs
 from tests.valkey import SECRET, Valkey
@@ -28,6 +29,10 @@ rules:
     reason: recipient-cap
 """
 NO_RULES = "rules: []\n"
+ONE_A_DAY = """\
+rules:
+  - {id: cap, limit: {count: 1, per: day, key: [recipient]}, then: reject, reason: recipient-cap}
+"""
 
 
 def sent_once(carrier: Carrier, clients: list[Roaming]) -> None:
@@ -60,6 +65,28 @@ def test_a_person_gets_what_the_cap_allows_over_all_workers_also_when_one_is_kil
     assert told == dict.fromkeys(people, CAP)
     assert Counter(seen.fields.destination for seen in carrier.seen) == told
     assert {path.name for path in (crew.folder / "journal").iterdir()} == {"node-8", "node-9"}
+    for client in clients:
+        client.__exit__()
+    assert crew.stop() == 0
+
+
+def test_parts_that_come_to_two_workers_are_one_message_that_counts_once(crew: Crewed, carrier: Carrier):
+    crew.write_rules(ONE_A_DAY)
+    crew.start()
+    clients = spread(crew, 1)
+    workers = {bind["id"] % 2: bind["id"] for bind in crew.ask("binds")["binds"]}
+    assert len(workers) == 2
+    for number in range(12):
+        person = SHANGHAI.format(number)
+        sent = parts(PORT, person, TEXT, 3, reference=1 + number % 200)
+        ways = [clients[(number + place) % len(clients)] for place in range(3)]
+        for client, part in zip(ways, sent, strict=True):
+            client.send(part)
+        assert [found.status for client in ways if (found := client.next())] == [ESME_ROK] * 3
+        assert clients[number % len(clients)].submit(PORT, person).status == RECIPIENT_CAP
+    assert Counter(seen.fields.destination for seen in carrier.seen) == {SHANGHAI.format(number): 3 for number in range(12)}
+    outcomes = [crew.metric("gate106_long_messages_total", outcome=outcome) for outcome in ("complete", "incomplete")]
+    assert sum(outcomes) == 12
     for client in clients:
         client.__exit__()
     assert crew.stop() == 0
