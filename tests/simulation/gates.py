@@ -286,7 +286,7 @@ class Gates:
         self.seen: Counter[str] = Counter()
         self.silent = self.random.choice((0.0, 0.1))
         self.refusing = self.random.choice((0.0, 0.2, 0.6))
-        self.run_s, self.people = self.random.choice(((RUN_S, PEOPLE), (RUN_S, PEOPLE), (0.3, PEOPLE[:2])))
+        self.run_s, self.people = self.random.choice(((RUN_S, PEOPLE), (RUN_S, PEOPLE), (0.1, PEOPLE[:1])))
         self.careless = self.random.choice((0.0, 0.1, 0.5))
         self.lives = 0
         self.bug = bug
