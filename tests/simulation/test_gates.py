@@ -19,6 +19,11 @@ from proxy.wire import submit_sm
 from tests.simulation.gates import PEOPLE, PORT, Gates, GateSheets, GateStore, Long, Part
 from tests.simulation.nouns import Broken
 
+# a gate that died, or a world in which something was found, leaves work that nobody ends
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 SEEDS, SOUGHT = 40, 300
 
 
