@@ -212,6 +212,7 @@ class Gate:
         self.world.later(seconds, lambda: do() if self.alive else None)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self.world.begun.append(coroutine)
         self.later(0.0, partial(self._step, coroutine))
 
     def _step(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -271,6 +272,7 @@ class Gates:
         self.records: dict[int, tuple[int, bytes]] = {}
         self.sheets: dict[Key, tuple[int, bytes]] = {}
         self.counters = Aggregates()
+        self.begun: list[Coroutine[Any, Any, None]] = []
         self.swapped = 0
         """Groups that gates tried to store."""
         self.rules = the_rules(folder)
@@ -321,9 +323,17 @@ class Gates:
                 self.later(self.random.uniform(0, self.run_s), self.gate_dies)
             if self.random.random() < 0.4:
                 self.later(self.random.uniform(0, self.run_s), self.gate_is_cut_off)
-        self.passes(RUN_S + REST_S)
-        self.check_at_rest()
+        try:
+            self.passes(RUN_S + REST_S)
+            self.check_at_rest()
+        finally:
+            self.ends()
         return self.seen
+
+    def ends(self) -> None:
+        """What a gate that died, or a world that was left, had begun is over."""
+        while self.begun:
+            self.begun.pop().close()
 
     def passes(self, seconds: float) -> None:
         end = self.now + seconds

@@ -19,11 +19,6 @@ from proxy.wire import submit_sm
 from tests.simulation.gates import PEOPLE, PORT, Gates, GateSheets, GateStore, Long, Part
 from tests.simulation.nouns import Broken
 
-# a gate that died, or a world in which something was found, leaves work that nobody ends
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
 SEEDS, SOUGHT = 40, 300
 
 
@@ -68,6 +63,7 @@ def test_who_only_looks_changes_nothing_in_the_store(tmp_path: Path):
     assert one.at_carrier
     assert two.at_carrier
     assert world.swapped <= 8
+    world.ends()
 
 
 def test_what_is_whole_at_one_gate_is_never_put_up(tmp_path: Path):
@@ -77,6 +73,7 @@ def test_what_is_whole_at_one_gate_is_never_put_up(tmp_path: Path):
     world.passes(0.05)
     assert [part.at_carrier for part in sent] == [True] * 3
     assert (world.sheets, world.swapped) == ({}, 0)
+    world.ends()
 
 
 # ---------------------------------------------------------------------------------------------------------------- planted bugs
