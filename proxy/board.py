@@ -235,6 +235,10 @@ class Board:
         holder, rows = self._holder(long), rows_of(long)
         one.first = find(sheet, holder) is None
         before = settle(sheet, holder, [row.index for row in rows], now)
+        known = {
+            row.index: row for row in before.rows if row.holder == holder
+        }  # judged a moment ago, and not heard of here yet
+        rows = [known.get(row.index, row) if row.state == WAITING else row for row in rows]
         after = before.with_rows(holder, rows)
         sheet = put(sheet, before, after)
         one.holders, one.posted = [], [after]
