@@ -18,9 +18,9 @@ ANYTHING = "77777"
 NOT_FOR_PEOPLE = {
     "AssertionError", "AttributeError", "ConnectionResetError", "FileNotFoundError", "IndexError", "KeyError", "OSError", "RuntimeError",
     "StopIteration", "SystemExit", "TypeError", "HTTPException",
-    "JournalNewer", "NotWhole", "StateError", "Unclear",
+    "JournalNewer", "NotUnderstood", "NotWhole", "Stale", "StateError", "Unclear",
 }  # fmt: skip
-"""Faults of the source, and what ends a start: no page shows them. Unclear's text is the name of a page's words."""
+"""Faults of the source, what ends a start, and what only makes a room go another way: no page shows them. Unclear's text is the name of a page's words."""
 SAYS = {
     "fail": 0, "note": 0, "Problem": 2, "RuleFault": 1, "RowFault": 0, "Fault": 1, "fault": 1, "error": 1, "of_rule": 1, "Wrong": 0, "_Wrong": 1,
     "Told": 1, "unknown": 0, "word": 2, "words": 2,
@@ -29,7 +29,7 @@ SAYS = {
 SORTS = {"unknown", "word", "words"}
 """Of these: what sort of word it is that nobody knows."""
 SPEAKERS = {
-    "_differs", "_fault", "_heading", "_separator", "_why_not", "_decides_first", "_said", "_faults", "_category", "_signed", "_place",
+    "_differs", "_fault", "_way_in", "_heading", "_separator", "_why_not", "_decides_first", "_said", "_faults", "_category", "_signed", "_place",
     "shape", "notes", "_carriers_down", "away", "faults_of", "fault_of", "_absent", "_unreached",
 }  # fmt: skip
 """Functions whose result is a sentence, or a part of one."""

@@ -26,10 +26,7 @@ class Case(Transit):
     """One message as it was sent and decided then; its verdict now is what judging leaves on it, as on any Transit."""
 
     def __init__(self, bind: Bind, message: Message, said: entries.Verdict, number: int) -> None:
-        self.bind = bind
-        self.sequence = 0
-        self.data = said.data
-        self.arrived_s = self.answered_s = said.time
+        super().__init__(bind, 0, said.data, said.time)
         self.message = message
         self.said = said
         self.recorded = number
