@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from proxy.number import about_people
 from proxy.state.connection import StoreDown, StoreRefused, Word
 from proxy.state.functions import SWAP
 from proxy.state.servers import Servers
@@ -32,6 +33,7 @@ _COUNT = struct.Struct(">H")
 _STAYS = "0"
 
 
+@about_people
 class Held(NamedTuple):
     version: bytes
     body: bytes

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from proxy.number import about_people
 from proxy.sheet import Group, Key
 from proxy.state.connection import StoreDown, StoreRefused, Word
 from proxy.state.functions import BOTH
@@ -33,6 +34,7 @@ Item = tuple[int, int, bytes]
 """(person, version, record)"""
 
 
+@about_people
 class Argument(NamedTuple):
     """One record as a swap says it."""
 
