@@ -32,7 +32,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, NoReturn
 
 ROOT = Path(__file__).parents[1]
 REQUEST_BYTES_MAX = 1 << 20
@@ -234,7 +234,31 @@ def main() -> None:
     program = importlib.import_module(str(asked["module"]))
     sys.modules["__main__"] = program  # which names the program in its usage
     sys.argv = [str(program.__file__), *asked["arguments"]]  # type: ignore[misc]
-    sys.exit(program.main())
+    _end(_lived(program))
+
+
+def _lived(program: Any) -> object:
+    try:
+        return program.main()
+    except SystemExit as ended:
+        return ended.code
+    except Exception:  # noqa: BLE001 # as the interpreter would say it
+        sys.excepthook(*sys.exc_info())
+        return 1
+
+
+def _end(code: object) -> NoReturn:
+    """As the interpreter ends, but that nothing is freed: the system does that at once, and the copy would first have to make all of it its
+    own, which takes longer than most commands."""
+    if not isinstance(code, int | None):
+        sys.stderr.write(f"{code}\n")
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined] # waits for threads that are no daemons
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit((code or 0) & 0xFF)
 
 
 if __name__ == "__main__":

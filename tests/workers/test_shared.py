@@ -171,7 +171,7 @@ def test_rules_that_are_pushed_or_edited_hold_at_all_workers_and_what_is_gone_ba
     assert "differing" not in crew.ask("rules")
     crew.write_rules(rule.format("北京"))  # their folder holds what is in force, and is edited: one file, two workers
     until(lambda: banned(clients) == {(False, True)}, crew.said)
-    assert crew.notes() == []
+    until(lambda: crew.notes() == [], "nothing left to be said")
     assert crew.metric("gate106_rules_agreed") == 1
     for one in clients:
         one.__exit__()
