@@ -115,7 +115,11 @@ class Gate:
         self.contexts = Contexts(settings)
         self.guard = Guard(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
         self.store: EmbeddedStore = open_store(settings.store, accept_loss=accept_loss, **shared_by(settings))
-        self.journal, self.relay = self._restore(accept_loss)
+        try:
+            self.journal, self.relay = self._restore(accept_loss)
+        except BaseException:
+            self.store.abandon()
+            raise
         self.syncer = Syncer(loop, self.journal, self._synced)
         self.operating = Operating(
             settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.houses, self.reload,

@@ -113,7 +113,7 @@ class Allotting:
                 self._told_s[place] = now_s
             elif now_s - self._told_s[place] >= LEASE_MS / 1000:
                 self._shares[place] = house.carrier.tps / self._nodes[place]
-            house.pace(max(self._shares[place], STANDSTILL))
+            house.pace(max(self._shares[place], STANDSTILL), house.carrier.tps / self._nodes[place])
 
     # -- binds
 

@@ -266,10 +266,11 @@ class CarrierHouse:
         """How many of the account's links are ours, those included that are still up though we gave them up."""
         return len({(link.slot - 1) // len(self._kinds) + 1 for link in self.links} | set(self.held_links))
 
-    def pace(self, tps: float) -> None:
-        """So many of the account's messages a second are ours from now on."""
+    def pace(self, tps: float, part: float = 0.0) -> None:
+        """So many of the account's messages a second are ours from now on; of our equal ``part`` a second's worth may wait even so: what is
+        ours follows what is wanted within three beats, and nobody is sent away meanwhile."""
         self.pacer.limit(tps)
-        self.lane.limit_to(tps)
+        self.lane.limit_to(max(tps, part))
 
     def _switch(self) -> None:
         off = self.drained | (frozenset(range(1, self.slots + 1)) - self.held)

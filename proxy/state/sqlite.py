@@ -428,6 +428,10 @@ class SqliteStore:
         """Lets go of the file and the lock. What was not checkpointed is in the journal."""
         with contextlib.suppress(OSError):
             self._file.set_meta({"stopped": "clean", "version": str(self._version)})
+        self.abandon()
+
+    def abandon(self) -> None:
+        """``close`` without a word in the file: a start that is refused leaves it as it was, with nothing beside it."""
         self._file.close()
         self.unlock()
 
