@@ -374,6 +374,8 @@ class RuleSet:
             tried = at < rule.trial_until
             if tried:
                 self._holds_until(rule.trial_until, day)
+            elif day is not None:  # nor does it hold before: the clock may go back over the end of a trial
+                self.since = max(self.since, rule.trial_until)
             if rule.limits:
                 is_spared = bool(spared >> rule.number & 1)
                 for place, (limit, breach) in enumerate(zip(rule.limits, rule.limit_breaches, strict=True)):
