@@ -39,8 +39,9 @@ def test_who_has_much_to_say_says_a_piece_in_turn_with_others():
 
 
 def test_the_noisy_are_heard_to_the_end_and_only_after_the_quiet():
+    heard: list[str] = []
     for _ in range(3):  # a machine that holds the process up amid a turn ends the slice in which the quiet are heard
-        heard: list[str] = []
+        heard = []
         uvloop.run(_heard(Speaker("noisy", 200, heard, noisy=True), Speaker("quiet", 20, heard)))
         assert heard.count("noisy") == 200
         if heard[:20] == ["quiet"] * 20:
