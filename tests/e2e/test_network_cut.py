@@ -14,12 +14,13 @@ from typing import NamedTuple
 import pytest
 
 from tests.e2e.carrier import Carrier
-from tests.e2e.gate import BEIJING, Gate, run
+from tests.e2e.gate import BEIJING, Gate
 from tests.e2e.networks import Apart, network, possible
 from tests.e2e.pdus import ESME_RMSGQFUL, ESME_ROK
 from tests.e2e.raw import Raw
 from tests.e2e.sockets import Server, hang_up
 from tests.e2e.test_shared import CAP, Reached, gate_on, people, send_all
+from tests.e2e.test_told import all_heard, tell
 from tests.e2e.waiting import until
 from tests.needs import needs
 from tests.valkey import Valkey
@@ -96,11 +97,6 @@ def up(gate: Gate) -> bool:
     return gate.metric("gate106_store_up") == 1
 
 
-def tell(gate: Gate, *words: str) -> None:
-    done = run(*words, "--config", gate.config, "--why", "a test")
-    assert done.returncode == 0, done.stderr
-
-
 def test_a_gate_whose_cable_is_pulled_out_goes_by_its_rules_and_loses_nothing(house: House, numbers: Iterator[int]) -> None:
     one, other = house.gates
     cable = house.server.cables[1]
@@ -109,7 +105,8 @@ def test_a_gate_whose_cable_is_pulled_out_goes_by_its_rules_and_loses_nothing(ho
     assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
     assert allowed(other, recipients) == dict.fromkeys(recipients, 1)
     tell(one, "suppress", "add", "--to", wang)
-    until(lambda: send(other, "jia", wang) == [SUPPRESSED], "told", 10)
+    all_heard(one, other)
+    assert send(other, "jia", wang) == [SUPPRESSED]
     assert send(other, "yi", li) == send(other, "bing", li) == send(one, "jia", sun) == [ESME_ROK]
 
     cable.pull_out()
