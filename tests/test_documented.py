@@ -133,6 +133,16 @@ def test_every_link_leads_somewhere(path: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{file}#{anchor}"
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(TOP)))
+def test_nothing_stands_twice_and_no_row_of_a_table_lost_its_beginning(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ .+$", text, re.MULTILINE)
+    paragraphs = [one for one in text.split("\n\n") if len(one) > 80]
+    for pieces in (headings, paragraphs):
+        assert not [one for one in set(pieces) if pieces.count(one) > 1]
+    assert not [line for line in text.splitlines() if line.endswith(" |") and not line.startswith("|")]
+
+
 def test_every_page_of_the_guide_is_linked_from_the_README() -> None:
     linked = set(re.findall(r"\]\((.github/guide/[\w.-]+)\)", README.read_text(encoding="utf-8")))
     assert {TOP / name for name in linked} == set(GUIDE.glob("*.md"))
