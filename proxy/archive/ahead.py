@@ -20,7 +20,7 @@ import struct
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -379,15 +379,15 @@ def _from(header: Header, first: int, chain: bytes) -> Header:
 
 # -- in a process that is copied for each question
 
-_held: Ahead | None = None
+_held: tuple[Ahead, ...] = ()
 
 
-def hold(one: Ahead | None) -> None:
-    """From now on this process, and its copies, ask it."""
+def hold(ones: Iterable[Ahead]) -> None:
+    """From now on this process, and its copies, ask these."""
     global _held  # noqa: PLW0603 # what a copy of a process knows is what its memory holds
-    _held = one
+    _held = tuple(ones)
 
 
 def held(disk: OsDisk) -> Ahead | None:
     """What was read ahead of this journal, if anything was."""
-    return _held if _held is not None and (_held.disk.path, _held.disk.ring.ids) == (disk.path, disk.ring.ids) else None
+    return next((one for one in _held if (one.disk.path, one.disk.ring.ids) == (disk.path, disk.ring.ids)), None)

@@ -1,6 +1,6 @@
 """Covering: how much of the journal an answer stands on, so that "not found" is an answer, too.
 
-In: manifests of all nodes, what is in no table yet, a question. Out: a ``Covered``: from when to when each node's records are there,
+In: manifests of all nodes, what is in no table yet (rests.py), a question. Out: a ``Covered``: from when to when each node's records are there,
 whether they hang together, which files can matter. Never: a file's content (proving.py reads it).
 """
 
@@ -15,6 +15,7 @@ from typing import NamedTuple
 from proxy.archive.asking import Question
 from proxy.archive.heads import newest
 from proxy.archive.manifest import File, Manifest
+from proxy.archive.rests import Stock
 from proxy.archive.tail import Tail
 
 CHINA = timezone(timedelta(hours=8))
@@ -57,11 +58,13 @@ class Covered(NamedTuple):
     """Where the question reaches further than the records of a node."""
 
 
-def covered(manifests: Sequence[tuple[Path, Manifest]], question: Question, own: Manifest, rest: Tail) -> Covered:
+def covered(stock: Stock, question: Question) -> Covered:
+    manifests, rests = stock
+    live = {id(rest.own): rest.tail for rest in rests}
     spans, faults, missing = list[Span](), list[str](), list[str]()
     files = list[Here]()
     for folder, manifest in manifests:
-        spans.append(_span(manifest, rest if manifest is own else None))
+        spans.append(_span(manifest, live.pop(id(manifest), None)))
         faults += faults_of(manifest)
         for table in manifest.tables:
             if question.may_touch(table.since_ms, table.until_ms):
@@ -71,10 +74,11 @@ def covered(manifests: Sequence[tuple[Path, Manifest]], question: Question, own:
                     else:
                         filtered = file.name in manifest.blooms
                         files.append(Here(folder / file.name, file, table.since_ms, table.until_ms, filtered))
-    if not any(manifest is own for _, manifest in manifests) and rest.last:
-        spans.append(_span(own, rest))
-    if own.chain and rest.first and (rest.first != own.last + 1 or rest.previous != own.chain):
-        faults.append(f"node {own.node}: record {rest.first} does not follow record {own.last}: the chain is broken")
+    for own, _, rest in rests:
+        if id(own) in live and rest.last:  # there is no table of it yet
+            spans.append(_span(own, rest))
+        if own.chain and rest.first and (rest.first != own.last + 1 or rest.previous != own.chain):
+            faults.append(f"node {own.node}: record {rest.first} does not follow record {own.last}: the chain is broken")
     files.sort(key=lambda one: -one.since_ms)
     missing += _absent([folder for folder, _ in manifests])
     unreached = [said for span in spans for said in _unreached(span, question)]

@@ -1,6 +1,6 @@
 """Finding: which messages fit a question, what became of them, and how much of the journal the answer stands on.
 
-In: the archive, a journal whose newest records are in no table yet, the keys, a question, the time. Out: a ``Found``. Never: a full number
+In: the archive, journals whose newest records are in no table yet, the keys, a question, the time. Out: a ``Found``. Never: a full number
 (``Keys.unseal`` is the caller's, who journals it first); a one-time password younger than 15 minutes; a "not found" that does not say
 what was looked through.
 
@@ -17,18 +17,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
-import pyarrow as pa
 
 from proxy.archive import bloom, tables
-from proxy.archive.ahead import Ahead
 from proxy.archive.asking import LATER_S, Question
 from proxy.archive.covering import Covered, Here, covered
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import Manifest, home_of, load, node_folder, nodes
-from proxy.archive.rows import Row
-from proxy.archive.tail import NO_TAIL, Tail, tail
-from proxy.desk.disk import Disk
+from proxy.archive.rests import AtHand, Stock, stock
 from proxy.message import Category
 from proxy.number import about_people
 
@@ -97,28 +92,14 @@ class Found:
 
 
 def find(
-    archive: Path,
-    disk: Disk | None,
-    node: int,
-    keys: Keys,
-    question: Question,
-    now: float,
-    *,
-    thorough: bool = False,
-    ahead: Ahead | None = None,
+    archive: Path, journals: Iterable[AtHand], keys: Keys, question: Question, now: float, *, thorough: bool = False
 ) -> Found:
-    """``disk``: the journal of ``node``, None where it is not at hand. ``thorough``: no filter is believed. ``ahead``: what was read of
-    that journal before.
+    """``journals``: those that are at hand. ``thorough``: neither a filter nor what was read before is believed.
     Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
-    manifests = [(folder, load(folder)) for folder in nodes(archive)]
-    home = home_of(archive, node, disk.identity()) if disk is not None else node_folder(archive, node)
-    own = next((one for folder, one in manifests if folder == home), Manifest(node))
-    rest = ahead.tail(own.last, question, own.rules) if ahead is not None and not thorough else None
-    if rest is None:
-        rest = tail(disk, own.last, question, own.rules) if disk is not None else NO_TAIL
-    coverage = covered(manifests, question, own, rest)
+    stands_on = stock(archive, journals, question, thorough=thorough)
+    coverage = covered(stands_on, question)
     with engine() as asked:
-        looking = _Looking(asked, coverage.files, question, home.name, _Rest(rest, node, keys), thorough=thorough)
+        looking = _Looking(asked, coverage.files, question, _Rests(stands_on, keys), thorough=thorough)
         fits, others = looking.for_person(keys.person(question.to)) if question.to else looking.for_anybody()
     hits = _hits(fits[: question.limit], others, now)
     events = _join(hits, others)
@@ -128,27 +109,23 @@ def find(
 Rows = list[dict[str, Any]]
 
 
-class _Rest:
+class _Rests:
     """What is in no table yet, as if it were one."""
 
-    def __init__(self, rest: Tail, node: int, keys: Keys) -> None:
-        self._rest, self._node, self._keys = rest, node, keys
+    def __init__(self, stands_on: Stock, keys: Keys) -> None:
+        self.home = stands_on.home
+        self._stock, self._keys = stands_on, keys
 
     def table(self) -> Any:
-        return self._arrow(self._rest.rows)
+        return self._stock.table(self._keys)
 
     def with_more_about(self, shown: Rows) -> Any:
         """What became of messages came after them, but for the parts of a long one."""
-        about, oldest = self._rest.about, shown[-1]["time_ms"]
-        if about is None:
-            return self.table()
+        oldest = shown[-1]["time_ms"]
         since = {row["person"]: oldest for row in shown} | {
             row["person"]: oldest - PARTS_MS for row in shown if row["parts"] > 1
         }
-        return self._arrow([*self._rest.rows, *about(since)])
-
-    def _arrow(self, rows: Sequence[Row]) -> Any:
-        return pa.Table.from_batches(tables.batches(rows, self._node, self._keys), tables.SCHEMA)
+        return self._stock.table(self._keys, lambda tail: tail.rows if tail.about is None else [*tail.rows, *tail.about(since)])
 
 
 class _Looking:
@@ -160,14 +137,12 @@ class _Looking:
         asked: duckdb.DuckDBPyConnection,
         files: Sequence[Here],
         question: Question,
-        home: str,
-        rest: _Rest,
+        rests: _Rests,
         *,
         thorough: bool,
     ) -> None:
-        """``home``: the folder that the rows of ``rest`` will be in."""
-        self._engine, self._files, self._question, self._home, self._rest = asked, files, question, home, rest
-        self._engine.register("tail", rest.table())
+        self._engine, self._files, self._question, self._rests = asked, files, question, rests
+        self._engine.register("tail", rests.table())
         self._thorough = thorough
         self.passed_over = 0
         self._fits, self._values = question.fits()
@@ -199,7 +174,7 @@ class _Looking:
             return fits, []
         begin, later = shown[-1]["time_ms"] - PARTS_MS, shown[0]["time_ms"] + int(LATER_S * 1000)
         files = [one.path for one in self._files if any(_near(one, row) for row in shown)]
-        self._engine.register("tail", self._rest.with_more_about(shown))
+        self._engine.register("tail", self._rests.with_more_about(shown))
         where = f"person IN ({', '.join(map(str, persons))}) AND time_ms BETWEEN $begin AND $later"
         return fits, self._rows(files, where, {"begin": begin, "later": later}, _COLUMNS, PERSON_ROWS_MAX)
 
@@ -228,7 +203,7 @@ class _Looking:
         names = [column[0] for column in said.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in said.fetchall()]
         for row in rows:
-            row["home"] = Path(row["filename"]).parts[-3] if row["filename"] else self._home
+            row["home"] = Path(row["filename"]).parts[-3] if row["filename"] else self._rests.home(row["node"])
         return rows
 
 

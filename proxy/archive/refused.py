@@ -1,24 +1,20 @@
 """Refused: what of one provider's messages was refused in some hours, a page at a time: for the provider itself.
 
-In: the archive, a journal whose newest records are in no table yet, the keys, a provider, a time, where to go on. Out: a page. Never: another
+In: the archive, journals whose newest records are in no table yet, the keys, a provider, a time, where to go on. Out: a page. Never: another
 provider's message; a reason that says something about a person; a number that is not masked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-
-from proxy.archive import tables
 from proxy.archive.asking import Question
 from proxy.archive.covering import covered
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import Manifest, home_of, load, node_folder, nodes
-from proxy.archive.tail import NO_TAIL, tail
-from proxy.desk.disk import Disk
+from proxy.archive.rests import AtHand, stock
 from proxy.hints import outside
 from proxy.number import mask
 
@@ -45,15 +41,12 @@ class Page(NamedTuple):
 
 
 def refused(
-    archive: Path, disk: Disk | None, node: int, keys: Keys, provider: str, since: float, until: float, skip: int, limit: int
+    archive: Path, journals: Iterable[AtHand], keys: Keys, provider: str, since: float, until: float, skip: int, limit: int
 ) -> Page:
     """In order of time; ``skip``: so many come before this page. Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
     question = Question(since=since, until=until, provider=provider)
-    manifests = [(folder, load(folder)) for folder in nodes(archive)]
-    home = home_of(archive, node, disk.identity()) if disk is not None else node_folder(archive, node)
-    own = next((one for folder, one in manifests if folder == home), Manifest(node))
-    rest = tail(disk, own.last, question, own.rules) if disk is not None else NO_TAIL
-    files = [str(one.path) for one in covered(manifests, question, own, rest).files]
+    stands_on = stock(archive, journals, question)
+    files = [str(one.path) for one in covered(stands_on, question).files]
     where = "kind = 'verdict' AND provider = $provider AND outcome <> 'allow' AND time_ms >= $since AND time_ms < $until"
     order = "time_ms, node, sequence, place"
     said = f"SELECT {_COLUMNS}, node, sequence, place FROM tail WHERE {where}"  # noqa: S608 # names of ours; what was asked for are values
@@ -62,7 +55,7 @@ def refused(
         said += f" UNION ALL SELECT {_COLUMNS}, node, sequence, place FROM read_parquet($files) WHERE {where}"  # noqa: S608 # likewise
         values["files"] = files
     with engine() as asked:
-        asked.register("tail", pa.Table.from_batches(tables.batches(rest.rows, node, keys), tables.SCHEMA))
+        asked.register("tail", stands_on.table(keys))
         found = asked.execute(f"SELECT * FROM ({said}) ORDER BY {order} LIMIT {limit + 1} OFFSET {skip}", values)  # noqa: S608 # likewise
         rows = found.fetchall()
     return Page([_refusal(row, keys) for row in rows[:limit]], len(rows) > limit)

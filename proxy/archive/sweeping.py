@@ -1,6 +1,6 @@
 """Sweeping: who else got this text: of the messages around one, those that say the same, counted by who sent them.
 
-In: the archive, a journal whose newest records are in no table yet, the keys, the message, the time. Out: counts by provider, port and
+In: the archive, journals whose newest records are in no table yet, the keys, the message, the time. Out: counts by provider, port and
 signature; the persons' sealed numbers where they were asked for. Never: a whole number.
 
 The same is: the same signature or the same port and a text that is nearly alike (a name, a code, a link differ); or the very same text,
@@ -16,15 +16,12 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from proxy.archive import tables
 from proxy.archive.asking import Question
 from proxy.archive.covering import Covered, covered
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import Manifest, home_of, load, node_folder, nodes
 from proxy.archive.matching import alike
-from proxy.archive.tail import NO_TAIL, tail
-from proxy.desk.disk import Disk
+from proxy.archive.rests import AtHand, stock
 
 ALIKE = 0.85
 TEXTS_MAX = 200_000
@@ -53,20 +50,17 @@ class Swept(NamedTuple):
 
 
 def sweep(
-    archive: Path, disk: Disk | None, node: int, keys: Keys, *, text: str, signature: str, port: str, since: float, until: float,
+    archive: Path, journals: Iterable[AtHand], keys: Keys, *, text: str, signature: str, port: str, since: float, until: float,
     persons: bool = False,
 ) -> Swept:  # fmt: skip
     """Errors are those of ``finding.find``."""
     question = Question(since=since, until=until, text=text).checked()
-    manifests = [(folder, load(folder)) for folder in nodes(archive)]
-    home = home_of(archive, node, disk.identity()) if disk is not None else node_folder(archive, node)
-    own = next((one for folder, one in manifests if folder == home), Manifest(node))
     everything = question._replace(text="")
-    rest = tail(disk, own.last, everything, own.rules) if disk is not None else NO_TAIL
-    coverage = covered(manifests, everything, own, rest)
+    stands_on = stock(archive, journals, everything)
+    coverage = covered(stands_on, everything)
     files = [str(one.path) for one in coverage.files]
     with engine() as asked:
-        asked.register("tail", pa.Table.from_batches(tables.batches(rest.rows, node, keys), tables.SCHEMA))
+        asked.register("tail", stands_on.table(keys))
         _gather(asked, files, {
             "since": int(since * 1000), "until": int(until * 1000), "text": text, "signature": signature, "port": port,
         })  # fmt: skip

@@ -51,9 +51,12 @@ def backtest(
     """Judge again what was sent, by other rules, each message against what the earlier ones left, and say what is otherwise: by rule,
     provider, province and category, with masked examples. Nothing is sent, and no gate is asked. Exit 1 if anything is otherwise."""
     from proxy.backtest import run, told
+    from proxy.config import fault_of_several
 
     settings = settings_of(config)
     assert settings is not None
+    if journal is None and (fault := fault_of_several(config, settings.journal)):
+        fail(fault)
     folder = journal or settings.journal
     if not folder.is_dir():
         fail(f"{folder}: no such folder (a gate that has run leaves its journal there)")

@@ -114,7 +114,6 @@ def swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str, 
     from proxy.archive.tail import TailError
     from proxy.cli import find
     from proxy.cli.looked import write_down
-    from proxy.cli.sealed import disk_of
     from proxy.cli.tables import write_table
     from proxy.desk.journal import JournalError
     from proxy.shown import cell
@@ -136,7 +135,7 @@ def swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str, 
         )
     try:
         found = sweeping.sweep(
-            places.archive.folder, disk_of(places.journal, places.sealing) if places.journal.is_dir() else None, places.node, keys, text=text,
+            places.archive.folder, find.journals_of(places), keys, text=text,
             signature=told["signature"], port=told["port"], since=told["sent"] - around_s, until=told["sent"] + around_s,
             persons=out is not None,
         )  # fmt: skip

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from proxy.archive.covering import Covered
     from proxy.archive.finding import Fate, Found, Hit
     from proxy.archive.keys import Keys
+    from proxy.archive.rests import AtHand
     from proxy.config import RestPlaces
 
 COMMAND = "find"
@@ -113,10 +114,11 @@ def _span(at: str | None, within: str, since: str | None, until: str | None) -> 
 
 
 def places_of(config: Path) -> RestPlaces:
+    """Of a gate of several workers those of all, where nobody says whose are meant."""
     from proxy.config import SettingsError, rest_places
 
     try:
-        return rest_places(config)
+        return rest_places(config, every=True)
     except SettingsError as error:
         fail(error)
 
@@ -130,19 +132,25 @@ def keys_of(places: RestPlaces) -> Keys:
         fail(error)
 
 
+def journals_of(places: RestPlaces) -> list[AtHand]:
+    """With what this process has read of them before."""
+    from proxy.archive.ahead import held
+    from proxy.archive.rests import AtHand
+
+    disks = ((disk_of(folder, places.sealing), node) for folder, node in places.journals)
+    return [AtHand(disk, node, held(disk)) for disk, node in disks]
+
+
 def look_through(places: RestPlaces, keys: Keys, question: Question, now: float, *, thorough: bool = False) -> Found:
     import duckdb
 
     from proxy.archive import finding
-    from proxy.archive.ahead import held
     from proxy.archive.manifest import ManifestError
     from proxy.archive.tail import TailError
     from proxy.desk.journal import JournalError
 
-    disk = disk_of(places.journal, places.sealing) if places.journal.is_dir() else None
     try:
-        known = held(disk) if disk is not None else None
-        return finding.find(places.archive.folder, disk, places.node, keys, question, now, thorough=thorough, ahead=known)
+        return finding.find(places.archive.folder, journals_of(places), keys, question, now, thorough=thorough)
     except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
         fail(error)
 

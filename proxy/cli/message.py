@@ -58,8 +58,9 @@ def inquest_of(
     """What there is about one message, and the sets of rules that were read for it, by revision (None: not kept). Exit 2 where it cannot
     be had."""
     import struct
+    from dataclasses import replace
 
-    from proxy.config import SettingsError, load
+    from proxy.config import SettingsError, every_worker, load
     from proxy.desk.scan import JournalDamaged
     from proxy.desk.sealing import SealingError
     from proxy.state import StateError
@@ -68,13 +69,15 @@ def inquest_of(
         settings = load(config)
     except SettingsError as error:
         fail(error)
-    folder = journal or settings.journal
+    gates = [replace(settings, journal=journal)] if journal is not None else every_worker(settings)
+    folder = gates[0].journal
     if not folder.is_dir():
         fail(f"{folder}: no such folder (a gate that has run leaves its journal there)")
-    today, disk = _loaded(rules or settings.rules, settings), disk_of(folder, settings.sealing)
+    today = _loaded(rules or settings.rules, settings)
     loaded: dict[str, RuleSet | None] = {today.revision: today}
     try:
-        return settings, _inquired(_meant(wanted.strip(), disk, settings.node), disk, settings, today, loaded), loaded
+        settings, disk, meant = _meant(wanted.strip(), [(gate, disk_of(gate.journal, gate.sealing)) for gate in gates])
+        return settings, _inquired(meant, disk, settings, today, loaded), loaded
     except JournalDamaged as error:
         fail(f"{error} (while a gate writes it, run it again)")
     except (StateError, SealingError) as error:
@@ -85,23 +88,30 @@ def inquest_of(
         fail(f"{folder}: the journal cannot be read: {error}")
 
 
-def _meant(wanted: str, disk: OsDisk, node: int) -> Meant:
-    """The one message that an id means; where it may mean several, which they are."""
+def _meant(wanted: str, gates: list[tuple[Settings, OsDisk]]) -> tuple[Settings, OsDisk, Meant]:
+    """The one message that an id means, and in which worker's journal it is; where it may mean several, which they are."""
     from proxy.backtest.named import MEANT_MAX, PLACE, meant_by
     from proxy.backtest.turns import turns_of
 
     if not wanted:
         fail("--message: is empty")
     place = PLACE.fullmatch(wanted)
-    if place is not None and int(place[1]) != node:
-        fail(f"--message: {wanted} is of node {place[1]}, the settings are those of node {node}")
-    found = meant_by(_turns_with(disk, int(place[2])) if place is not None else turns_of(disk), wanted)
+    if place is not None:
+        nodes = " and ".join(str(gate.node) for gate, _ in gates)
+        gates = [(gate, disk) for gate, disk in gates if gate.node == int(place[1])]
+        if not gates:
+            fail(f"--message: {wanted} is of node {place[1]}, the settings are those of node {nodes}")
+    found = [
+        (gate, disk, one)
+        for gate, disk in gates
+        for one in meant_by(_turns_with(disk, int(place[2])) if place is not None else turns_of(disk), wanted)
+    ]
     if not found:
         what = "no verdict stands there" if place is not None else "no message of the journal is called so"
         fail(f"--message: {what}: a refused message has no id of the carrier's, gate106 find names it by its record")
     if len(found) > 1:
-        more = " …" if len(found) == MEANT_MAX else ""
-        several = ", ".join(f"{node}:{one.sequence} (about {when(one.about)})" for one in found)
+        more = " …" if len(found) >= MEANT_MAX else ""
+        several = ", ".join(f"{gate.node}:{one.sequence} (about {when(one.about)})" for gate, _, one in found)
         fail(f"--message: '{wanted}' may be several, say which: {several}{more}")
     return found[0]
 

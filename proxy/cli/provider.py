@@ -94,16 +94,14 @@ def _page(
     from proxy.archive.refused import refused
     from proxy.archive.tail import TailError
     from proxy.cli import find
-    from proxy.cli.sealed import disk_of
     from proxy.desk.journal import JournalError
     from proxy.hints import hint
 
     private.close_files()
     places = find.places_of(config)
-    disk = disk_of(places.journal, places.sealing) if places.journal.is_dir() else None
     keys = find.keys_of(places)
     try:
-        page = refused(places.archive.folder, disk, places.node, keys, name, since, until, skip, limit)
+        page = refused(places.archive.folder, find.journals_of(places), keys, name, since, until, skip, limit)
     except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
         fail(error)
     rows = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,8 +17,8 @@ from proxy.cli.sealed import disk_of
 
 if TYPE_CHECKING:
     from proxy.archive.heads import Head
-    from proxy.config import Settings
-    from proxy.report.sheet import NamesOf, Sheet
+    from proxy.config import Sealing, Settings
+    from proxy.report.sheet import Counting, NamesOf, Sheet
 
 REPEATS_S = 900
 """So long before the day reading begins: repeats of what was refused before midnight name it."""
@@ -34,18 +36,20 @@ def report(
 ) -> None:
     """Tell a day: what was sent, refused and put off, by reason, province, provider and signature; rates of opt-outs, unknown regions,
     what shadow rules would have stopped. No number of anybody and no text is in it, and small counts are not told apart."""
+    from proxy.config import every_worker
     from proxy.report.told import View, as_dict, as_text
 
     language = speaks(lang)
     settings = settings_of(config)
     assert settings is not None
-    folder = journal or settings.journal
-    if not folder.is_dir():
-        fail(f"{folder}: no such folder (a gate that has run leaves its journal there)")
+    gates = [replace(settings, journal=journal)] if journal is not None else every_worker(settings)
+    for gate in gates:
+        if not gate.journal.is_dir():
+            fail(f"{gate.journal}: no such folder (a gate that has run leaves its journal there)")
     since = _midnight(day)
-    sheet = _counted(folder, settings, since, since + 86_400)
+    sheet = _counted(gates, since, since + 86_400)
     if not sheet.records:
-        fail(f"{folder}: the journal has nothing of that day")
+        fail(f"{journal or settings.journal}: the journal has nothing of that day")
     view = View(sheet, least, _heads(settings, since))
     if html is not None:
         from proxy.report.page import page
@@ -72,21 +76,30 @@ def _midnight(day: str | None) -> float:
     return datetime(of.year, of.month, of.day, tzinfo=CHINA).timestamp()
 
 
-def _counted(folder: Path, settings: Settings, since: float, until: float) -> Sheet:
+def _counted(gates: Sequence[Settings], since: float, until: float) -> Sheet:
+    """Of all workers of a gate, or of the one that there is."""
     from proxy import policy
+    from proxy.report.sheet import Counting
+
+    first = gates[0]
+    try:
+        rules = policy.load(first.rules, category_tag=first.category_tag)
+    except policy.RulesError as error:
+        fail(f"{first.rules}: the rules cannot be loaded: {error.problems[0]}")
+    names = _names({rules.revision: tuple(rule.id for rule in rules.rules)}, first)
+    counting = Counting(since, until, rules.regions, names)
+    for gate in gates:
+        _count(counting, gate.journal, gate.sealing, since)
+    return counting.sheet
+
+
+def _count(counting: Counting, folder: Path, sealing: Sealing, since: float) -> None:
     from proxy.backtest.turns import turns_since
     from proxy.desk.scan import JournalDamaged
     from proxy.desk.sealing import SealingError
-    from proxy.report.sheet import Counting
 
     try:
-        rules = policy.load(settings.rules, category_tag=settings.category_tag)
-        names = _names({rules.revision: tuple(rule.id for rule in rules.rules)}, settings)
-        return Counting(since, until, rules.regions, names).read(
-            turns_since(disk_of(folder, settings.sealing), since - REPEATS_S)
-        )
-    except policy.RulesError as error:
-        fail(f"{settings.rules}: the rules cannot be loaded: {error.problems[0]}")
+        counting.read(turns_since(disk_of(folder, sealing), since - REPEATS_S))
     except JournalDamaged as error:
         fail(f"{error} (while a gate writes it, run it again)")
     except SealingError as error:

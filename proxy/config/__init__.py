@@ -49,13 +49,13 @@ from proxy.config.values import (
     Upstream,
 )
 from proxy.config.worker import VARIABLE as WORKER_VARIABLE
-from proxy.config.worker import WORKERS_MAX, Worker, faults_of_many, of_worker, worker_of
+from proxy.config.worker import WORKERS_MAX, Worker, every_worker, fault_of_several, faults_of_many, of_worker, worker_of
 
 __all__ = [
     "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX",
     "WINDOW_MAX", "WORKERS_MAX", "WORKER_VARIABLE", "Account", "Archive", "Carrier", "Console", "ConsolePlaces", "Hold",
     "Http", "Mailbox", "OptOutReplies", "Person", "Places", "Provider", "RestPlaces", "Retention", "RuleRevisions",
     "Sealing", "Settings", "SettingsError", "Shared", "Smpp", "Timers", "Tls", "Token", "Upstream", "Worker",
-    "console_places", "control_path", "faults_of_many", "load", "of_worker", "rest_places", "secret_files",
+    "console_places", "control_path", "every_worker", "fault_of_several", "faults_of_many", "load", "of_worker", "rest_places", "secret_files",
     "state_places", "worker_of",
 ]  # fmt: skip

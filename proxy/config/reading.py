@@ -42,7 +42,7 @@ from proxy.config.values import (
     Timers,
     Tls,
 )
-from proxy.config.worker import Worker, control_of, journal_of, of_worker, worker_of
+from proxy.config.worker import Worker, control_of, fault_of_several, journal_of, journals_of_workers, of_worker, worker_of
 from proxy.fields import Address, Asking, Fault, Fields, faults_of
 from proxy.message import Category, Outcome
 from proxy.yamlfile import Document, Value, YamlError
@@ -166,10 +166,18 @@ class RestPlaces(NamedTuple):
     control: Path
     node: int
     sealing: Sealing
+    others: tuple[tuple[Path, int], ...] = ()
+    """Journals of the gate's further workers, with their nodes."""
+
+    @property
+    def journals(self) -> tuple[tuple[Path, int], ...]:
+        """All that were asked for and are there, with their nodes."""
+        return tuple(one for one in ((self.journal, self.node), *self.others) if one[0].is_dir())
 
 
-def rest_places(path: Path | str) -> RestPlaces:
-    """Reads no other key: whoever searches need not know the gate's passwords. SettingsError."""
+def rest_places(path: Path | str, *, every: bool = False) -> RestPlaces:
+    """Reads no other key: whoever searches need not know the gate's passwords. Of a gate of several workers: those of the one that the
+    environment names; where it names none, of ``every`` one. SettingsError."""
     path = Path(path)
     _, top, faults = _open(path)
     store, journal = top.text("store", maximum=4096), top.path("journal", "journal")
@@ -183,20 +191,21 @@ def rest_places(path: Path | str) -> RestPlaces:
         raise _refusal(path, faults)
     worker = worker_of(os.environ)
     if worker is None:
-        _one_journal(path, found)
-        return found
+        return _of_every_worker(found) if every else _of_the_only_one(path, found)
     own = journal_of(found.journal, found.node, worker)
     return found._replace(journal=own, control=control_of(found.control, worker), node=found.node + worker.number - 1)
 
 
-def _one_journal(path: Path, places: RestPlaces) -> None:
+def _of_the_only_one(path: Path, places: RestPlaces) -> RestPlaces:
     """Raises SettingsError where the gate's workers have one each, and nobody says whose is meant."""
-    nodes = sorted(places.journal.glob("node-*")) if places.journal.is_dir() else []
-    if nodes:
-        names = ", ".join(one.name for one in nodes)
-        raise SettingsError(
-            [f"{path}: each worker of this gate has a journal of its own ({names}): say whose you mean (gate106 --worker 1 …)"]
-        )
+    if fault := fault_of_several(path, places.journal):
+        raise SettingsError([fault])
+    return places
+
+
+def _of_every_worker(places: RestPlaces) -> RestPlaces:
+    first, *others = journals_of_workers(places.journal) or [(places.journal, places.node)]
+    return places._replace(journal=first[0], node=first[1], others=tuple(others))
 
 
 def asked() -> Asking:

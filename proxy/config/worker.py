@@ -49,6 +49,21 @@ def journal_of(journal: Path, node: int, worker: Worker) -> Path:
     return journal / f"node-{node + worker.number - 1}"
 
 
+def journals_of_workers(journal: Path) -> list[tuple[Path, int]]:
+    """Of all workers that there are or ever were, with their nodes, in the order of these; none of a gate that has no workers."""
+    found = journal.glob("node-*") if journal.is_dir() else ()
+    numbered = ((one, one.name.removeprefix("node-")) for one in found)
+    return sorted(((one, int(number)) for one, number in numbered if number.isdecimal()), key=lambda one: one[1])
+
+
+def fault_of_several(path: Path, journal: Path) -> str:
+    """What to say to somebody who needs one journal, where the gate of these settings (``path``) has several; empty where it has not."""
+    names = ", ".join(folder.name for folder, _ in journals_of_workers(journal))
+    if not names:
+        return ""
+    return f"{path}: each worker of this gate has a journal of its own ({names}): say whose you mean (gate106 --worker 1 …)"
+
+
 def control_of(control: Path, worker: Worker) -> Path:
     """Where a worker takes commands itself: beside the gate's own socket."""
     return control.with_name(f"{control.stem}-{worker.number}{control.suffix}")
@@ -72,6 +87,12 @@ def faults_of_many(settings: Settings, workers: int) -> list[str]:
     return found + [
         f"{account}: links: {links} cannot be divided among {workers} workers" for account, links in accounts if links < workers
     ]
+
+
+def every_worker(settings: Settings) -> list[Settings]:
+    """Those of each worker that has left a journal behind; these themselves of a gate that has no workers, or of one of them."""
+    numbers = [node - settings.node + 1 for _, node in journals_of_workers(settings.journal)]
+    return [of_worker(settings, Worker(number, 0)) for number in numbers if 1 <= number <= WORKERS_MAX] or [settings]
 
 
 def of_worker(settings: Settings, worker: Worker) -> Settings:

@@ -32,7 +32,8 @@ LATELY_S = 600.0
 class Foresight:
     def __init__(self, config: Path) -> None:
         self._config = config
-        self._ahead: ahead.Ahead | None = None
+        self._ahead: list[ahead.Ahead] | None = None
+        """Of each journal of the gate; None: not looked for yet."""
         self._asked_s = -LATELY_S
         self._done = True
         with contextlib.suppress(Exception):  # the program that needs them says what is wrong
@@ -55,22 +56,26 @@ class Foresight:
     def read_on(self) -> None:
         try:
             if self._ahead is None:
-                self._ahead = _ahead_of(rest_places(self._config))
-                ahead.hold(self._ahead)
-            self._done = self._ahead is None or self._ahead.read_on(time.monotonic() + AT_ONCE_S)
+                self._ahead = _ahead_of(rest_places(self._config, every=True)) or None
+                ahead.hold(self._ahead or ())
+            until = time.monotonic() + AT_ONCE_S
+            self._done = all(one.read_on(until) for one in self._ahead or ())
         except Exception:  # noqa: BLE001 # as above: here nobody is told, and the next program must begin all the same
             self._ahead, self._done = None, True
-            ahead.hold(None)
+            ahead.hold(())
 
 
-def _ahead_of(places: RestPlaces) -> ahead.Ahead | None:
-    if not places.journal.is_dir():
-        return None
-    disk, folder = OsDisk(places.journal, Ring.of_files(places.sealing.keys)), places.archive.folder
+def _ahead_of(places: RestPlaces) -> list[ahead.Ahead]:
+    if not places.journals:
+        return []
+    folder, ring = places.archive.folder, Ring.of_files(places.sealing.keys)
     keys = Keys(places.archive.keys, make=are_made_now(folder, places.journal))
 
-    def rolled() -> int:
-        home = home_of(folder, places.node, disk.identity())
-        return load(home).last if home.is_dir() else 0
+    def one(disk: OsDisk, node: int) -> ahead.Ahead:
+        def rolled() -> int:
+            home = home_of(folder, node, disk.identity())
+            return load(home).last if home.is_dir() else 0
 
-    return ahead.Ahead(disk, keys, rolled)
+        return ahead.Ahead(disk, keys, rolled)
+
+    return [one(OsDisk(journal, ring), node) for journal, node in places.journals]

@@ -101,13 +101,15 @@ class Counting:
         self._fates: dict[int, Fate] = {}  # of refusals, for their repeats
 
     def read(self, turns: Iterable[Turn]) -> Sheet:
+        """One journal; of a gate of several workers one after the other."""
         sheet = self.sheet
+        self._fates.clear()  # whose places are those of this journal
         for turn in turns:
             if turn.time >= sheet.until:
                 break
             inside = turn.time >= sheet.since
             if inside:
-                sheet.first, sheet.last = sheet.first or turn.time, turn.time
+                sheet.first, sheet.last = min(sheet.first or turn.time, turn.time), max(sheet.last, turn.time)
                 sheet.records += len(turn.records)
             for item in turn.records:
                 self._look(item, inside)
@@ -115,6 +117,8 @@ class Counting:
             sheet.hits[self._rule(revision, number)] += count
         for (revision, number, wants), count in self._shadow.items():
             sheet.shadow[self._rule(revision, number), wants] += count
+        self._hits.clear()
+        self._shadow.clear()
         return sheet
 
     def _look(self, item: Record, inside: bool) -> None:

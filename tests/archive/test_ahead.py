@@ -12,6 +12,7 @@ from proxy.archive.ahead import Ahead
 from proxy.archive.asking import Question
 from proxy.archive.columns import Reader, persons_of
 from proxy.archive.manifest import load, node_folder
+from proxy.archive.rests import AtHand
 from proxy.archive.rows import Row
 from proxy.archive.tail import tail
 from proxy.desk import entries
@@ -147,7 +148,7 @@ class World:
             assert self.find(question, self.ahead) == self.find(question, None), question
 
     def find(self, question: Question, one: Ahead | None) -> finding.Found:
-        return finding.find(self.shelf.folder, self.disk, 0, self.shelf.keys, question, self.house.now, ahead=one)
+        return finding.find(self.shelf.folder, [AtHand(self.disk, 0, one)], self.shelf.keys, question, self.house.now)
 
     def known(self) -> bool:
         """Whether it was answered by who had read ahead."""

@@ -15,6 +15,7 @@ from proxy.archive.asking import Question
 from proxy.archive.finding import Found, find
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import File
+from proxy.archive.rests import AtHand
 from proxy.archive.rows import Row
 from tests.archive.journals import DAY, Shelf, busy, nights
 from tests.house import NOON, SHANGHAI, House
@@ -33,7 +34,9 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 def ask(house: House, shelf: Shelf, thorough: bool = False, **asked: Any) -> Found:
-    return find(shelf.folder, house.disk, 0, shelf.keys, Question(**asked).checked(), NOON + 10 * DAY, thorough=thorough)
+    return find(
+        shelf.folder, [AtHand(house.disk, 0)], shelf.keys, Question(**asked).checked(), NOON + 10 * DAY, thorough=thorough
+    )
 
 
 def table_of(folder: Path, rows: list[Row]) -> tuple[Path, File]:

@@ -11,6 +11,7 @@ import pytest
 from proxy.archive import finding, manifest
 from proxy.archive.asking import NotAQuestion, Question
 from proxy.archive.finding import HIDDEN, Found
+from proxy.archive.rests import AtHand
 from proxy.desk import entries
 from proxy.desk.journal import Journal, MemoryDisk
 from proxy.message import Category, OptOut
@@ -32,7 +33,7 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 def ask(house: House, shelf: Shelf, now: float = NOON + 10 * DAY, **asked: Any) -> Found:
-    return finding.find(shelf.folder, house.disk, 0, shelf.keys, Question(**asked).checked(), now)
+    return finding.find(shelf.folder, [AtHand(house.disk, 0)], shelf.keys, Question(**asked).checked(), now)
 
 
 def receipt_comes(house: House, person: int, message_id: str, stat: str = "DELIVRD") -> None:
@@ -186,20 +187,20 @@ def test_where_a_table_was_taken_out_of_the_manifest_the_chain_does_not_hold(hou
 def test_where_a_question_reaches_further_than_a_nodes_records_the_answer_says_so(tmp_path: Path) -> None:
     shelf, _ = two_nodes(tmp_path)
     asked = Question(to=SHANGHAI + 99, since=NOON - DAY, until=NOON + 3 * DAY)
-    found = finding.find(shelf.folder, None, 255, shelf.keys, asked, NOON + 3 * DAY)
+    found = finding.find(shelf.folder, [], shelf.keys, asked, NOON + 3 * DAY)
     assert [said.partition(" is there")[0] for said in found.covered.unreached] == [
         f"node {node}: nothing" for node in (0, 0, 1, 1)
     ]
     assert "from before 2025-11-11 23:00:00" in found.covered.unreached[0]
     assert "found on that node" in found.covered.unreached[1]
     inside = asked._replace(since=NOON + 12 * HOUR, until=NOON + 13 * HOUR)
-    assert finding.find(shelf.folder, None, 255, shelf.keys, inside, NOON + 3 * DAY).covered.unreached == ()
+    assert finding.find(shelf.folder, [], shelf.keys, inside, NOON + 3 * DAY).covered.unreached == ()
 
 
 def test_a_node_that_was_taken_away_is_missed_where_another_ones_head_names_it(tmp_path: Path) -> None:
     shelf, _ = two_nodes(tmp_path)
     (shelf.folder / "node-0").rename(tmp_path / "taken")
-    found = finding.find(shelf.folder, None, 255, shelf.keys, Question(text="没有"), NOON + 3 * DAY)
+    found = finding.find(shelf.folder, [], shelf.keys, Question(text="没有"), NOON + 3 * DAY)
     assert found.covered.missing == (
         "node-0 was there when node 1 signed 2025-11-11, and is not here any more: what it sent was not looked through",
     )
@@ -215,12 +216,34 @@ def test_two_nodes_are_looked_through_as_one(tmp_path: Path, shelf: Shelf) -> No
         busy(house, 3, people=1, start=node)
         shelf.roll(house.disk, house.now)
         found[node] = house
-    both = finding.find(shelf.folder, found[1].disk, 1, shelf.keys, Question(to=SHANGHAI).checked(), NOON + DAY)
+    both = finding.find(shelf.folder, [AtHand(found[1].disk, 1)], shelf.keys, Question(to=SHANGHAI).checked(), NOON + DAY)
     assert {(hit.node, hit.text) for hit in both.hits if "第1号" in hit.text} == {
         (1, "【甲店】第1号上新 拒收请回复R"),
         (0, "【甲店】第1号上新 拒收请回复R"),
     }
     assert [(span.node, span.live) for span in both.covered.spans] == [(0, False), (1, True)]
+    at_hand = [AtHand(found[node].disk, node) for node in (0, 1)]
+    every = finding.find(shelf.folder, at_hand, shelf.keys, Question(to=SHANGHAI).checked(), NOON + DAY)
+    assert [(span.node, span.live) for span in every.covered.spans] == [(0, True), (1, True)]
+    assert {hit.name for hit in every.hits} > {hit.name for hit in both.hits}, "the last hour of node 0 is in no table"
+    assert not every.covered.faults
+
+
+def test_of_journals_without_tables_each_has_its_messages_and_its_answers(tmp_path: Path, shelf: Shelf) -> None:
+    at_hand = []
+    for node in (8, 9):
+        (tmp_path / str(node)).mkdir()
+        house = House(tmp_path / str(node))
+        house.disk = MemoryDisk()
+        house.journal = house.relay.journal = Journal(house.disk, node)
+        busy(house, 1, people=1, start=node)
+        at_hand.append(AtHand(house.disk, node))
+    found = finding.find(shelf.folder, at_hand, shelf.keys, Question(to=SHANGHAI).checked(), NOON + DAY)
+    assert {(hit.node, hit.text[4:8], hit.fates[0].what) for hit in found.hits} == {
+        (8, "第8号上", "answer"),
+        (9, "第9号上", "answer"),
+    }
+    assert [(span.node, span.live) for span in found.covered.spans] == [(8, True), (9, True)]
 
 
 def test_a_journal_that_was_begun_anew_is_looked_through_beside_the_tables_of_the_old_one(tmp_path: Path, shelf: Shelf) -> None:

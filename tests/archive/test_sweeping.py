@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.archive.rests import AtHand
 from proxy.archive.sweeping import Swept, sweep
 from tests.archive.journals import Shelf, nights, synced
 from tests.house import SHANGHAI, House
@@ -26,8 +27,7 @@ def shelf(tmp_path: Path) -> Shelf:
 def swept(house: House, shelf: Shelf, text: str = TEXT, signature: str = "甲店", persons: bool = False) -> Swept:
     return sweep(
         shelf.folder,
-        house.disk,
-        0,
+        [AtHand(house.disk, 0)],
         shelf.keys,
         text=text,
         signature=signature,

@@ -65,8 +65,11 @@ def test_who_reads_a_journal_of_several_is_asked_whose(tmp_path, monkeypatch):
     (tmp_path / "journal" / "node-9").mkdir()
     with pytest.raises(SettingsError, match=r"node-8, node-9\): say whose you mean \(gate106 --worker 1"):
         config.rest_places(settings)
+    every = config.rest_places(settings, every=True)
+    assert every.journals == ((tmp_path / "journal" / "node-8", 8), (tmp_path / "journal" / "node-9", 9))
     monkeypatch.setenv("GATE106_WORKER", "2")
-    assert config.rest_places(settings).journal == tmp_path / "journal" / "node-9"
+    for own in (config.rest_places(settings), config.rest_places(settings, every=True)):
+        assert own.journals == ((tmp_path / "journal" / "node-9", 9),)
 
 
 def test_the_embedded_store_serves_one_process():

@@ -9,11 +9,13 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy.fields import CHINA
 from proxy.ops import client
 from proxy.ops.guard import hash_token, new_token
 from tests.e2e.carrier import Carrier
@@ -87,6 +89,7 @@ def test_many_processes_look_like_one_gate(make: Make, bound_everywhere: Bind):
     assert gate.metric("gate106_carrier_links", state="up") == 3
     until(lambda: gate.metric("gate106_carrier_tps_limit") == pytest.approx(2000), "the whole rate is shared out", 10)
     assert gate.get("/healthz") == (200, "ok\n")
+    everywhere_found(gate, len(clients))
 
     binds = gate.ask("binds")["binds"]
     assert len(binds) == len({bind["id"] for bind in binds}) == len(clients)
@@ -97,6 +100,28 @@ def test_many_processes_look_like_one_gate(make: Make, bound_everywhere: Bind):
     until(lambda: gate.metric("gate106_binds") == len(clients) - 1, "one bind less")
     assert "no such bind" in gate.refused("binds", "kick", "--id", "99999", "--why", "a test")
     assert gate.stop() == 0
+
+
+def everywhere_found(gate: Crewed, sent: int) -> None:
+    """Whichever worker decided: a message is found, explained and proved without saying whose it is."""
+    found = gate.ask("find", "--provider", "jia", "--limit", "100")
+    assert len(found["messages"]) == sent
+    assert found["covered"]["chain_holds"]
+    by_node = {one["id"].partition(":")[0]: one["id"] for one in found["messages"]}
+    assert sorted(by_node) == ["0", "1", "2"] == [str(span["node"]) for span in found["covered"]["nodes"]]
+    for name in by_node.values():
+        assert gate.ask("explain", "--message", name)["message"] == name
+        pack = gate.folder / f"{name.replace(':', '-')}.zip"
+        assert gate.ask("evidence", "pack", "--message", name, "--out", str(pack), "--why", "a test")["message"] == name
+        assert run("evidence", "verify", pack).returncode == 0
+    assert "is of node 7, the settings are those of node 0 and 1 and 2" in gate.refused("explain", "--message", "7:1")
+    today = datetime.now(CHINA).date().isoformat()
+    assert gate.ask("report", "--day", today, "--least", "1")["submits"]["sent"] == sent
+    assert "node-0, node-1, node-2): say whose you mean" in gate.refused("backtest")
+    (only,) = json.loads(run("--worker", "2", "find", "--provider", "jia", "--config", gate.config, "--json").stdout)[
+        "covered"
+    ]["nodes"]
+    assert only["node"] == 1
 
 
 def test_one_console_stands_before_all_of_them_and_goes_with_the_gate(make: Make):
