@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
 
 from proxy.apart import Apart
 from proxy.desk import entries
@@ -21,23 +22,26 @@ TELL_S = 300.0
 """Other gates hear so often what was counted here, and at once of an hour that has ended: every minute would fill their log."""
 SIGNATURES_MAX = 2_000
 """Kept of an hour, those of which most was sent: what a rule speaks of is among them. 168 hours of so many take some 80 MB."""
+TOLD_MAX = 200
+"""Of an hour that still runs, of which other gates hear: some 10 KB. Of one that has ended they hear all that is kept."""
 PIECE = 500
 """Sums between two rests: about 2 ms."""
 Taken = tuple[Mapping[tuple[str, str, Category, str], int], Mapping[tuple[str, int], int]]
-Write = Callable[[Sequence[tuple[int, bytes]]], int]
+Records = Sequence[tuple[int, bytes]]
+Write = Callable[[Records], int]
+TellPart = Callable[[Records, Records], int]
 Signed = tuple[str, str]
 """Provider, signature."""
+Key = TypeVar("Key")
 
 
-class Hours:
-    """By provider; two months of them. With gates that share a store, what each of them counted."""
+class _OfGates(Generic[Key]):
+    """Hours of this gate, and with gates that share a store what each of them counted."""
 
-    def __init__(self, papers: Papers, write: Write, tell: Write | None = None, node: int = -1) -> None:
-        """``tell``: writes, and has the other gates hear of it; None: there are none. ``node``: this gate's number among them."""
-        self._papers = papers
-        self._write, self._tell, self._node = write, tell, node
-        self._held: dict[int, dict[str, Counts]] = {}
-        self._others: dict[int, dict[int, Mapping[str, Counts]]] = {}
+    def __init__(self, papers: Papers, node: int, unpack: Callable[[bytes], tuple[int, dict[Key, Counts]]]) -> None:
+        self._papers, self._node, self._unpack = papers, node, unpack
+        self._held: dict[int, dict[Key, Counts]] = {}
+        self._others: dict[int, dict[int, Mapping[Key, Counts]]] = {}
         """Hour → gate → what it had counted then when it last said so."""
         for number, body in sorted(papers.held.items()):
             self._enter(number, body)
@@ -45,6 +49,53 @@ class Hours:
         self._last: tuple[int, bytes] | None = None
         """The hour that was counted into last; None after a start."""
         self._told_at = -math.inf
+
+    def reread(self) -> None:
+        """Another gate said what it has counted."""
+        for number, body in self._papers.news():
+            self._enter(number, body)
+
+    def _enter(self, number: int, body: bytes) -> None:
+        node, (start, hour) = node_of_hour(number), self._unpack(body)
+        if node < 0:
+            self._held[start] = hour
+        elif node == self._node:  # it came back, and stands there as this gate's own
+            self._papers.drop(number)
+        else:
+            self._others.setdefault(start, {})[node] = hour
+
+    def _ended(self, start: int) -> list[bytes]:
+        """The hour before this one, where it is not the one that was counted into last."""
+        return [self._last[1]] if self._last is not None and self._last[0] != start else []
+
+    def _put(self, start: int, hour: dict[Key, Counts], body: bytes) -> None:
+        self._last = start, body
+        self._held[start] = hour
+        self._papers.put(start // HOUR_S, body)
+
+    def _forget(self, before: int) -> None:
+        for old in [one for one in self._held if one < before]:
+            del self._held[old]
+            self._papers.drop(old // HOUR_S)
+        for old in [one for one in self._others if one < before]:
+            for node in self._others.pop(old):
+                self._papers.drop(hour_of_node(node, old))
+
+    def _at(self, start: int) -> Iterator[Mapping[Key, Counts]]:
+        """What each gate counted in an hour."""
+        if (own := self._held.get(start)) is not None:
+            yield own
+        if self._others:
+            yield from self._others.get(start, {}).values()
+
+
+class Hours(_OfGates[str]):
+    """By provider; two months of them."""
+
+    def __init__(self, papers: Papers, write: Write, tell: Write | None = None, node: int = -1) -> None:
+        """``tell``: writes, and has the other gates hear of it; None: there are none. ``node``: this gate's number among them."""
+        super().__init__(papers, node, unpack_hour)
+        self._write, self._tell = write, tell
         self._seen: dict[str, Counts] = {}
         """What the tally had counted when it was last looked at: it begins anew with the process."""
 
@@ -60,61 +111,36 @@ class Hours:
             hour[name] = added(hour.get(name, Counts()), counts)
         body = pack_hour(start, hour)
         self._note(start, body, now)
-        self._held[start] = hour
-        self._papers.put(start // HOUR_S, body)
+        self._put(start, hour, body)
         self._seen = running
         self._forget(start - HOURS_KEPT * HOUR_S)
 
     def _note(self, start: int, body: bytes, now: float) -> None:
         """Into the journal, and now and then to the other gates, always all of an hour."""
-        ended = [(entries.COUNTED, self._last[1])] if self._last is not None and self._last[0] != start else []
+        ended = [(entries.COUNTED, one) for one in self._ended(start)]
         if self._tell is not None and (ended or not 0 <= now - self._told_at < TELL_S):
             self._tell([*ended, (entries.COUNTED, body)])
             self._told_at = now
         else:
             self._write([(entries.COUNTED, body)])
-        self._last = start, body
-
-    def reread(self) -> None:
-        """Another gate said what it has counted."""
-        for number, body in self._papers.news():
-            self._enter(number, body)
-
-    def _enter(self, number: int, body: bytes) -> None:
-        node, (start, hour) = node_of_hour(number), unpack_hour(body)
-        if node < 0:
-            self._held[start] = hour
-        elif node == self._node:  # it came back, and stands there as this gate's own
-            self._papers.drop(number)
-        else:
-            self._others.setdefault(start, {})[node] = hour
-
-    def _forget(self, before: int) -> None:
-        for old in [one for one in self._held if one < before]:
-            del self._held[old]
-            self._papers.drop(old // HOUR_S)
-        for old in [one for one in self._others if one < before]:
-            for node in self._others.pop(old):
-                self._papers.drop(hour_of_node(node, old))
 
     def of(self, provider: str, since: float, until: float) -> Counts:
         """What it did in the hours that begin from ``since`` on and before ``until``."""
         total = Counts()
         for start in _starts(since, until):
-            at_others = self._others.get(start, {}).values() if self._others else ()
-            for hour in (self._held.get(start, {}), *at_others):
+            for hour in self._at(start):
                 if (counts := hour.get(provider)) is not None:
                     total = added(total, counts)
         return total
 
 
-class HoursApart:
+class HoursApart(_OfGates[Signed]):
     """By provider and signature; a week of them."""
 
-    def __init__(self, papers: Papers, write: Write) -> None:
-        self._papers = papers
-        self._write = write
-        self._held = dict(unpack_hour_apart(body) for _, body in sorted(papers.held.items()))
+    def __init__(self, papers: Papers, write: Write, tell: TellPart | None = None, node: int = -1) -> None:
+        """``tell``: writes two lots together, of which the other gates hear the first; None: there are none."""
+        super().__init__(papers, node, unpack_hour_apart)
+        self._write, self._tell = write, tell
         self._untaken: list[Taken] = []
         """What was counted and is in no hour yet."""
 
@@ -136,38 +162,47 @@ class HoursApart:
             if place % PIECE == 0:
                 yield
         if len(hour) > SIGNATURES_MAX:
-            most = sorted(hour, key=lambda key: hour[key].sent + sum(hour[key].refused.values()), reverse=True)
-            hour = {key: hour[key] for key in most[:SIGNATURES_MAX]}
+            hour = _most(hour, SIGNATURES_MAX)
             yield
         body = pack_hour_apart(start, hour)
-        self._write([(entries.COUNTED_APART, body)])
-        self._held[start] = hour
-        self._papers.put(start // HOUR_S, body)
+        self._note(start, hour, body, now)
+        self._put(start, hour, body)
         self._untaken.clear()
+
+    def _note(self, start: int, hour: dict[Signed, Counts], body: bytes, now: float) -> None:
+        """Into the journal. The other gates hear now and then of what most was sent of, and when an hour has ended of all of it."""
+        ended = [(entries.COUNTED_APART, one) for one in self._ended(start)]
+        if self._tell is not None and (ended or not 0 <= now - self._told_at < TELL_S):
+            most = body if len(hour) <= TOLD_MAX else pack_hour_apart(start, _most(hour, TOLD_MAX))
+            self._tell([*ended, (entries.COUNTED_APART, most)], [(entries.COUNTED_APART, body)])
+            self._told_at = now
+        else:
+            self._write([(entries.COUNTED_APART, body)])
 
     def _names(self) -> dict[int, str]:
         """Signatures of the last hours by hash, for those of which only answers came."""
-        latest = sorted(self._held)[-2:]
-        return {hash48(signature): signature for start in latest for _, signature in self._held[start]}
-
-    def _forget(self, before: int) -> None:
-        for old in [one for one in self._held if one < before]:
-            del self._held[old]
-            self._papers.drop(old // HOUR_S)
+        latest = sorted(self._held.keys() | self._others.keys())[-2:]
+        return {hash48(signature): signature for start in latest for hour in self._at(start) for _, signature in hour}
 
     def signed(self, since: float, until: float) -> Iterator[Collection[Signed]]:
-        """Who sent under which signature then, hour by hour."""
-        return (self._held[start].keys() for start in _starts(since, until) if start in self._held)
+        """Who sent under which signature then, hour by hour and gate by gate."""
+        return (hour.keys() for start in _starts(since, until) for hour in self._at(start))
 
     def of(self, keys: Sequence[Signed], since: float, until: float) -> Counts:
         """All of these together, in the hours that begin from ``since`` on and before ``until``."""
         total = Counts()
         for start in _starts(since, until):
-            hour = self._held.get(start)
-            for key in keys if hour else ():
-                if (counts := hour.get(key)) is not None:  # type: ignore[union-attr] # asked above
-                    total = added(total, counts)
+            for hour in self._at(start):
+                for key in keys:
+                    if (counts := hour.get(key)) is not None:
+                        total = added(total, counts)
         return total
+
+
+def _most(hour: Mapping[Signed, Counts], count: int) -> dict[Signed, Counts]:
+    """Those under which most was tried to be sent."""
+    most = sorted(hour, key=lambda key: hour[key].sent + sum(hour[key].refused.values()), reverse=True)
+    return {key: hour[key] for key in most[:count]}
 
 
 def hour_of(now: float) -> int:

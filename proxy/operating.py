@@ -108,7 +108,11 @@ class Operating:
         self.cases = CaseBook(store.cases, self.write_all)
         self.penalties = PenaltyBook(store.penalties, self.write_all)
         hours = Hours(store.hours, self.write_untold, self.write_all if store.shared else None, store.node)
-        self.warden = penalties.Warden(self, hours, HoursApart(store.hours_apart, self.write_all))
+        self.warden = penalties.Warden(
+            self,
+            hours,
+            HoursApart(store.hours_apart, self.write_untold, self.write_partly_told if store.shared else None, store.node),
+        )
         self._taps = Taps(providers.turns)
         self._lately = ops_rules.Lately(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
@@ -227,13 +231,18 @@ class Operating:
         return self.write_all([(kind, body)])
 
     def write_all(self, records: Sequence[tuple[int, bytes]]) -> int:
-        return self._write(records, told=True)
+        return self._write(records, told=len(records))
 
     def write_untold(self, records: Sequence[tuple[int, bytes]]) -> int:
         """Of which other gates need not hear."""
-        return self._write(records, told=False)
+        return self._write(records, told=0)
 
-    def _write(self, records: Sequence[tuple[int, bytes]], *, told: bool) -> int:
+    def write_partly_told(self, told: Sequence[tuple[int, bytes]], own: Sequence[tuple[int, bytes]]) -> int:
+        """In one commit group; other gates hear of the first."""
+        return self._write([*told, *own], told=len(told))
+
+    def _write(self, records: Sequence[tuple[int, bytes]], *, told: int) -> int:
+        """``told``: of so many, from the first on, other gates hear."""
         try:
             if self.relay.journal_down:
                 raise JournalDown(self.relay.journal_down)
@@ -246,7 +255,7 @@ class Operating:
             raise Refused(f"{down}: nothing was done") from None
         self._kick()
         if told and self.sharing is not None:
-            self.sharing.said(said)
+            self.sharing.said(said[:told])
         return sequence
 
     async def safe(self, sequence: int) -> None:
@@ -276,7 +285,7 @@ class Operating:
         if entries.CASED in kinds:
             self.cases.reread()
             self.warden.soon()
-        if entries.COUNTED in kinds:
+        if entries.COUNTED in kinds or entries.COUNTED_APART in kinds:
             self.warden.reread()
 
     async def reload(self, who: str) -> list[str]:

@@ -36,6 +36,7 @@ SHARED = frozenset({
     entries.OPTOUT, entries.RESTORED, entries.SAID, entries.PERSON, entries.SUPPRESSED, entries.ORDERED, entries.LIFTED, entries.LISTING,
     entries.LISTED, entries.LISTING_DONE, entries.CONSENT_FILE, entries.CONSENTS, entries.CONSENT_EVENT, entries.TOLD, entries.START,
     entries.REFUSED_SAID, entries.CASED, entries.PENALIZED, entries.COUNTED,
+    entries.COUNTED_APART,
 })  # fmt: skip
 """What gates that share a store tell each other: what people said, what was ordered, listed and agreed to; cases and penalties, and what was
 counted of providers."""
@@ -185,6 +186,9 @@ def apply_heard(store: EmbeddedStore, said: heard.Heard, listings: Listings) -> 
         try:
             if said.kind == entries.COUNTED:
                 store.hours.hear(hour_of_node(said.node, penalized.unpack_hour(said.body)[0]), said.body)
+                return
+            if said.kind == entries.COUNTED_APART:
+                store.hours_apart.hear(hour_of_node(said.node, penalized.unpack_hour_apart(said.body)[0]), said.body)
                 return
             with contextlib.suppress(
                 listing.NotWhole, consents_of.NotWhole

@@ -378,6 +378,75 @@ def test_gates_that_share_a_store_measure_what_all_of_them_counted_and_tell_it_n
     assert len(papers[1].held) == 1, "others' are forgotten likewise"
 
 
+class Signing:
+    """Two gates on one store that count by signature."""
+
+    def __init__(self) -> None:
+        self.papers, self.told = (Papers(), Papers()), ([], [])  # type: ignore[var-annotated]
+        self.kept: list[bytes] = []
+        self.gates = [self.gate(node) for node in (0, 1)]
+        self.apart = Apart()
+        self.apart.wanted = True
+
+    def gate(self, node: int) -> HoursApart:
+        def write(records) -> int:
+            self.kept += (body for _, body in records)
+            return 1
+
+        def tell(heard, own) -> int:
+            self.told[node].extend(body for _, body in heard)
+            return write([*heard, *own])
+
+        return HoursApart(self.papers[node], write, tell, node)
+
+    def sends(self, node: int, at: float, **counts: int) -> None:
+        for signature, count in counts.items():
+            for _ in range(count):
+                self.apart.judged("jia", signature, Category.MARKETING, "")
+        taken(self.gates[node], self.apart, at)
+
+    def exchange(self) -> None:
+        for node in (0, 1):
+            for body in self.told[node]:
+                for at in self.papers:  # a gate hears its own, too
+                    at.hear(hour_of_node(node, unpack_hour_apart(body)[0]), body)
+            self.told[node].clear()
+        for gate in self.gates:
+            gate.reread()
+
+    def counted(self, signature: str, at: float = NOON) -> list[int]:
+        return [gate.of([("jia", signature)], at, at + 1).sent for gate in self.gates]
+
+
+def test_by_signature_others_hear_of_the_most_sent_and_of_ended_hours_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.hours.TOLD_MAX", 2)
+    both = Signing()
+    both.sends(0, NOON, 甲=5, 乙=3, 丙=1)
+    both.sends(1, NOON, 甲=10)
+    both.exchange()
+    assert both.counted("甲") == [15, 15]
+    assert both.counted("丙") == [1, 0], "few of it, and the hour still runs"
+    assert {one for _, one in unpack_hour_apart(both.kept[1])[1]} == set("甲乙丙"), "its own journal has all of it, last"
+    both.sends(0, NOON + 60, 丙=1)
+    assert both.told[0] == [], "every minute it would fill their log"
+    both.sends(0, NOON + HOUR + 1, 甲=1)
+    both.exchange()
+    assert both.counted("丙") == [2, 2]
+    assert both.counted("甲", NOON + HOUR) == [1, 1]
+    assert {one for hour in both.gates[1].signed(NOON, NOON + 1) for _, one in hour} == set("甲乙丙")
+
+
+def test_by_signature_a_reply_counts_at_whichever_gate_it_comes_in() -> None:
+    both = Signing()
+    both.sends(0, NOON, 丙=1)
+    both.exchange()
+    both.apart.refused("jia", hash48("丙"))
+    both.sends(1, NOON + 60)
+    both.exchange()
+    assert [gate.of([("jia", "丙")], NOON, NOON + 1).optouts for gate in both.gates] == [1, 1]
+    assert both.gate(1).of([("jia", "丙")], NOON, NOON + 1) == Counts(1, 1, 1), "also after a restart"
+
+
 def test_counts_of_long_ago_are_forgotten(desk: Desk) -> None:
     desk.sends(NOON, "jia", 1)
     desk.sends(NOON + 63 * DAY, "jia", 1)

@@ -144,18 +144,12 @@ class Warden:
             tally.apart.missed = 0
 
     def _valid(self, subject: Subject, since: float, until: float) -> int:
-        """Valid complaints about somebody's messages; by signature about those of this gate, for only those are counted here."""
+        """Valid complaints about somebody's messages."""
         cases, advertiser_of = self._gate.cases, self._gate.relay.rules.registry.advertiser_of
-        mine = f"{self._gate.store.node}:" if self._gate.store.shared else ""
         if subject.by == SIGNATURE:
-            return cases.valid(
-                subject.provider, since, until, lambda case: case.signature == subject.value and case.message.startswith(mine)
-            )
+            return cases.valid(subject.provider, since, until, lambda case: case.signature == subject.value)
         if subject.by == ADVERTISER:
-            return cases.valid(
-                "", since, until,
-                lambda case: advertiser_of(hash48(case.signature)) == subject.value and case.message.startswith(mine),
-            )  # fmt: skip
+            return cases.valid("", since, until, lambda case: advertiser_of(hash48(case.signature)) == subject.value)
         return cases.valid(subject.provider, since, until)
 
     def counted(self, provider: str, hour: float) -> Counts:
@@ -243,6 +237,7 @@ class Warden:
     def reread(self) -> None:
         """Another gate said what it has counted."""
         self._hours.reread()
+        self._apart.reread()
 
     def gauges(self) -> dict[str, Any]:
         """For ``ops.metrics.Gauges``."""
