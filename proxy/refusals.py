@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from proxy.desk import entries
 from proxy.message import GATE_REASONS, ORDER_NUMBERS_FROM, Message, Outcome, Reason, Verdict
-from proxy.policy import RuleSet
+from proxy.policy import Rule, RuleSet
 from proxy.transit import Transit
 
 REPEAT_S = 600.0
@@ -51,6 +51,8 @@ class Refusals:
         self.alone = True
         """Whether no other gate changes records; else nothing is kept, for nobody would say that it may be allowed now."""
         self._rules: RuleSet | None = None
+        self._stand: dict[int, bool] = {}
+        """By the number of a rule in force: whether what it refuses stands."""
         self._order: deque[tuple[float, int, Key]] = deque()
         self._gone: list[tuple[dict[int, dict[Key, Kept]], deque[tuple[float, int, Key]]]] = []
         """What stood under other rules, until it is swept away."""
@@ -97,21 +99,39 @@ class Refusals:
             or transit.long is not None
             or verdict is None
             or verdict.outcome is not Outcome.REJECT
-            or not _stands(message, verdict, rules)
+            or message.content.part is not None
+            or message.content.scheduled is not None
         ):
             return
         if rules is not self._rules:
             self.clear()
             self._rules = rules
-        ends = [breach.not_before for breach in verdict.breaches if breach.not_before is not None]
-        until = min([now + REPEAT_S, rules.until, *ends])
+        until = now + REPEAT_S if verdict.breaches else now
+        until = min(until, rules.until)
+        stand = self._stand
+        for breach in verdict.breaches:
+            number, end = breach.number, breach.not_before
+            if not (stand[number] if number in stand else self._stands(number)):
+                return
+            if end is not None and end < until:
+                until = end
         if until <= now:
             return
-        key = _key(message)
-        self.people.setdefault(message.recipient, {})[key] = Kept(until, transit.recorded, verdict)
-        self._order.append((until, message.recipient, key))
+        person, key = message.recipient, _key(message)
+        known = self.people.get(person)
+        if known is None:
+            self.people[person] = known = {}
+        known[key] = Kept(until, transit.recorded, verdict)
+        self._order.append((until, person, key))
         while self._order and (self._order[0][0] <= now or len(self._order) > REFUSALS_MAX):
             self._drop(*self._order.popleft())
+
+    def _stands(self, number: int) -> bool:
+        """Whether what the rule refuses it would refuse again, whatever happens to others."""
+        assert self._rules is not None
+        # an order has no limits, and its end is among the rules' moments
+        found = self._stand[number] = number >= ORDER_NUMBERS_FROM or _is_steady(self._rules.rules[number])
+        return found
 
     def _drop(self, until: float, person: int, key: Key) -> None:
         known = self.people.get(person)
@@ -131,6 +151,7 @@ class Refusals:
             self.people.clear()  # which frees nothing yet; the relay looks into this very dict
             self._order = deque()
         self._rules = None
+        self._stand.clear()
 
     def sweep(self) -> None:
         """A few times a second: gives back some of the memory of what no longer stands."""
@@ -152,15 +173,8 @@ def _key(message: Message) -> Key:
     return sender.provider, sender.port, message.content.digest
 
 
-def _stands(message: Message, verdict: Verdict, rules: RuleSet) -> bool:
-    content = message.content
-    if content.part is not None or content.scheduled is not None or not verdict.breaches:
-        return False
-    # an order has no limits, and its end is among the rules' moments
-    breached = [rules.rules[breach.number] for breach in verdict.breaches if breach.number < ORDER_NUMBERS_FROM]
-    return not any(rule.passing for rule in breached) and all(
-        "recipient" in limit.keys and limit.window.unit != "rolling" for rule in breached for limit in rule.limits
-    )
+def _is_steady(rule: Rule) -> bool:
+    return not rule.passing and all("recipient" in one.keys and one.window.unit != "rolling" for one in rule.limits)
 
 
 class Repeats:

@@ -188,6 +188,9 @@ def _refused(
     for ask, mask in plan.sparing:
         if ask_person(ask, message, recipient, plan.facts, now):
             spared |= mask
+    if not spared and not breaches:  # nearly always where something stands against everybody
+        kept = takes if plan.outcome is Outcome.ALLOW else _NO_TAKES
+        return Verdict(plan.outcome, plan.reason, plan.rule, plan.breaches, plan.facts, province, template, kept)
     found = sorted((b for b in (*plan.breaches, *breaches) if not spared >> b.number & 1), key=strictness)
     outcome, reason, rule = reported(tuple(found))
     kept = takes if outcome is Outcome.ALLOW else _NO_TAKES

@@ -47,7 +47,7 @@ def instructions(mix: str, functions: Sequence[str] = (), messages: int = MESSAG
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Instructions a message, counted by callgrind.")
-    parser.add_argument("--mix", choices=("repeated", "standard", "relay"), default="repeated")
+    parser.add_argument("--mix", choices=("repeated", "standard", "refused", "relay"), default="repeated")
     parser.add_argument("--messages", type=int, default=MESSAGES)
     parser.add_argument("functions", nargs="*", help="module:Class.name")
     asked = parser.parse_args()

@@ -1,8 +1,9 @@
 """Workload: the same submits each time, from a provider's octets to the carrier's and back, without sockets, disk and clock.
 
-    python -m tests.cost.workload repeated|standard|relay MESSAGES [MARKS [FUNCTION …]]
+    python -m tests.cost.workload repeated|standard|refused|relay MESSAGES [MARKS [FUNCTION …]]
 
-In: a mix of texts (``relay``: what smpplib's PDU classes take for the standard one), how many messages, the library that tells callgrind
+In: a mix of texts (``refused``: repeated ones to people whom a rule lets nothing through to; ``relay``: what smpplib's PDU classes take
+for the standard one), how many messages, the library that tells callgrind
 what to count (instructions.py builds it), functions that are counted alone (``proxy.relay:Relay.submit``). Out: octets at both ends, which
 nobody keeps. Never: a number of its own.
 """
@@ -31,6 +32,7 @@ from proxy.wire.tables import BIND_TRANSCEIVER
 from tests.house import NOON, Bind, House
 
 PORTS = Ports.under("1069001")
+SHANGHAI, BEIJING = 13800210000, 13800100000
 PEOPLE = 5_000
 """Fewer than the turns before have submits: each has had one."""
 TURN = 64
@@ -42,7 +44,8 @@ PER_S = 20_000
 
 def submits(mix: str) -> Iterator[bytes]:
     """Endless, in the deck's order; parts of a long text go to one person."""
-    cards, people = deck(mix, PORTS), recipients([13800210000 + 7 * place for place in range(PEOPLE)])
+    cards = deck("repeated" if mix == "refused" else mix, PORTS)
+    people = recipients([(BEIJING if mix == "refused" else SHANGHAI) + 7 * place for place in range(PEOPLE)])
     number = person = 0
     while True:
         for card in cards:

@@ -25,9 +25,11 @@ def condition(node: Node, context: Context) -> Tree:
             raise RuleFault(item.line, f"recipient_in: {told}; lists: at the top of a file names them")
     sets = tuple(context.lists[name].numbers for name in names)
 
+    numbers = sets[0] if len(sets) == 1 else None
+
     def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
         number = message.recipient
-        return any(number in numbers for numbers in sets)
+        return number in numbers if numbers is not None else any(number in one for one in sets)
 
     said = as_written(names)
     words = Said(f"the recipient is on {said}", f"号码在名单 {said.zh} 上")
