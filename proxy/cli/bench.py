@@ -54,6 +54,9 @@ def bench(
     suppressed: Annotated[
         int, typer.Option(min=0, max=300_000_000, help="Only what so many numbers on lists of refusals cost.")
     ] = 0,
+    more: Annotated[
+        int, typer.Option(min=1, max=100_000_000, help="With --suppressed: so many more come from a file, beside traffic.")
+    ] = 100_000,
     half_year: Annotated[
         Path | None, typer.Option("--journal", help="Only make a journal at rest of half a year in this folder, and ask it.")
     ] = None,
@@ -109,7 +112,7 @@ def _measured(what: str, options: Options, asked: Mapping[str, Any]) -> Told:
             told = sampled.spent(options, warn)
             return told, sampled.as_text(told)
         case "suppressed":
-            told = suppressed.measured(asked["suppressed"], options.seconds, warn)
+            told = suppressed.measured(asked["suppressed"], options.seconds, warn, asked["more"])
             return told, suppressed.as_text(told)
         case "memory":
             return _memory(options.recipients)

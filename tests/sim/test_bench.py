@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from proxy.desk.disk import OsDisk
+from proxy.number import recipient_of
 from proxy.sim import measure, people
 from proxy.sim.bench import BenchFailed, Options, known, matrix, run, sampled, suppressed
 from proxy.sim.bench.house import certificate
@@ -115,6 +116,12 @@ def test_numbers_on_lists_are_counted_found_again_and_more_come_in_beside_traffi
         > 0
     )
     assert "2,000 numbers on 4 lists" in suppressed.as_text(told)[0]
+
+
+def test_numbers_of_a_file_are_different_people_and_as_many_as_were_asked_for(tmp_path: Path):
+    last = suppressed._write_spread(tmp_path / "more.csv", 70_001)
+    numbers = [recipient_of(line) for line in (tmp_path / "more.csv").read_text("ascii").splitlines()]
+    assert (len(numbers), len(set(numbers)), numbers[-1]) == (70_001, 70_001, last)
 
 
 def test_as_many_numbers_are_listed_as_were_asked_for_and_those_that_are_looked_for_are_on_a_list(tmp_path: Path):

@@ -20,13 +20,14 @@ import threading
 import time
 from array import array
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pyroaring import BitMap
 
 from proxy.desk.disk import OsDisk
-from proxy.sim import gate, measure, people
+from proxy.sim import gate, measure
 from proxy.sim.bench.driver import Driver, driver
 from proxy.sim.bench.house import House, house
 from proxy.sim.bench.options import BenchFailed, Options
@@ -45,8 +46,11 @@ KEYS = (
 )
 LOOKS = 200_000
 RATE = 1000.0
-ADDED, WAIT_S = 100_000, 120.0
+ADDED = 100_000
 """How many numbers are put on a list while it runs."""
+WAIT_S, WAIT_EACH_S = 120.0, 5e-6
+"""So long that may take, and for each of them."""
+PIECE = 1_000_000
 BEFORE_S = 0.5
 """From the first submits to that."""
 
@@ -66,7 +70,7 @@ def measured(
             tell(f"{added:,} more are put on a list while it runs")
             changed = _changed(folder, beside, one, added)
             found = {**filled, "numbers": numbers, "added": added, "start_s": one.start_s, "memory_mib": memory, **changed}
-    command = f"gate106 bench --suppressed {numbers} --seconds {seconds:g}"
+    command = f"gate106 bench --suppressed {numbers} --seconds {seconds:g}" + (f" --more {added}" if added != ADDED else "")
     return {
         "kind": "suppressed",
         "command": command,
@@ -102,8 +106,7 @@ def _filled(folder: Path, numbers: int) -> dict[str, Any]:
 def _changed(folder: Path, beside: Driver, one: House, added: int) -> dict[str, Any]:
     """A list comes in, beside traffic."""
     rows = folder / "more.csv"
-    drawn = people.crowd(added, 7)
-    rows.write_text("\n".join(map(str, drawn)) + "\n", encoding="ascii")
+    last = _write_spread(rows, added)
     command = [
         sys.executable,
         "-m",
@@ -117,6 +120,7 @@ def _changed(folder: Path, beside: Driver, one: House, added: int) -> dict[str, 
         "bench",
     ]
     said: dict[str, Any] = {}
+    wait_s = WAIT_S + added * WAIT_EACH_S
 
     def take() -> None:
         time.sleep(BEFORE_S)
@@ -127,23 +131,37 @@ def _changed(folder: Path, beside: Driver, one: House, added: int) -> dict[str, 
             os.sched_setaffinity(
                 taking.pid, measure.apart(os.sched_getaffinity(0))[1]
             )  # beside the gate's core, as the generator
-            _, problem = taking.communicate(timeout=WAIT_S)
+            _, problem = taking.communicate(timeout=wait_s)
         said["import_s"] = round(time.monotonic() - began, 2)
         said["problem"] = problem.strip().splitlines()[-1:] if taking.returncode else []
 
     taking = threading.Thread(target=take)
     taking.start()
     run = beside.order("gate", one.gate.smpp, one.gate.pid, one.metrics)
-    taking.join(WAIT_S)
+    taking.join(wait_s)
     if said.get("problem", ["it did not end"]):
         raise BenchFailed(f"the list was not taken in: {said.get('problem')}")
     shown = subprocess.run(  # noqa: S603  # likewise
-        [sys.executable, "-m", "proxy", "suppress", "show", "--to", str(drawn[-1]), "--config", str(folder / "gate106.yaml"), "--json"],
+        [sys.executable, "-m", "proxy", "suppress", "show", "--to", str(last), "--config", str(folder / "gate106.yaml"), "--json"],
         env=gate.environment(), capture_output=True, text=True, check=False, timeout=WAIT_S,
     )  # fmt: skip
     if "import" not in shown.stdout:
         raise BenchFailed(f"a number that was taken in is not on any list: {shown.stderr.strip()}")
     return {"import_s": said["import_s"], "slowest_ms": run.slowest_ms, "rate": run.per_s, "lost": run.lost}
+
+
+def _write_spread(file: Path, count: int) -> int:
+    """Different numbers, evenly over 130 … 199 but for those of machines, one a line; the last of them."""
+    step, skipped = (LAST - FIRST) // (count + 2 * count // 1000 + 1), range(14_400_000_000, 14_401_000_000)
+    numbers = (number for number in range(FIRST, LAST, max(1, step)) if number not in skipped)
+    last = 0
+    with file.open("w", encoding="ascii") as out:
+        left = count
+        while piece := list(islice(numbers, min(PIECE, left))):
+            out.write("\n".join(map(str, piece)) + "\n")
+            left -= len(piece)
+            last = piece[-1]
+    return last
 
 
 # -- in a process of its own
