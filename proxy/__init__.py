@@ -7,6 +7,10 @@
 Rooms, in the order a message walks through them (imports go down this list only):
 
     __main__   the commands                          app        wiring: the one file that names concrete parts
+    process    the gate as a process: signals, the exit code
+    standing   how the gate stands, as others see it reloading  settings read again while messages pass
+    upkeep     what is done by the clock             driving    the relay on the loop
+    checkpoints of the store, beside traffic         resuming   the store as it stood when the gate ended
     workers    one gate of several processes: what stands before them
     console    pages for people of the desk: a process of its own, which asks the gate as the commands do
     net        asyncio: links to providers/carriers  ops        metrics and the HTTP side

@@ -121,14 +121,14 @@ def serve(
     ] = 1,
 ) -> None:
     """Run the gate. SIGTERM drains and stops; SIGHUP reloads rules and accounts."""
-    from proxy import app as gate
+    from proxy import process
     from proxy.workers import supervisor
 
     try:
-        code = supervisor.serve(config, workers) if workers > 1 else gate.serve(config, accept_loss=accept_loss)
+        code = supervisor.serve(config, workers) if workers > 1 else process.serve(config, accept_loss=accept_loss)
     except supervisor.WorkerSaid as said:
         raise typer.Exit(said.code) from None
-    except (gate.StartError, supervisor.StartError) as error:
+    except (process.StartError, supervisor.StartError) as error:
         first, *others = str(error).splitlines()
         warn(f"gate106: {first}")
         for line in others:

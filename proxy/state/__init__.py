@@ -199,6 +199,9 @@ class EmbeddedStore(Store, Protocol):
         """Writes what changed and the position, in slices beside the running loop; with ``hurry`` without rests. ``begun`` is called when
         what comes now belongs to the next one. OSError when the disk refuses."""
 
+    def abandon(self) -> None:
+        """``close`` for a start that is refused: the store is left as it was."""
+
 
 def open_store(url: str, **options: Any) -> Any:
     """The store a URL names; its scheme is the engine's file name (``sqlite:///var/lib/gate106/state.db``). Raises StateError."""

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from proxy import app
+from proxy import app, checkpoints, process
 from proxy.desk.journal import Journal
 from proxy.state import sqlite
 from tests.crash.medium import SHADOW, Medium
@@ -38,7 +38,7 @@ def prepare(plan: Plan) -> Death:
             self.loop.call_later(after_s, _jump, seconds)
 
     app.Gate.start = started  # type: ignore[method-assign]
-    app.CHECKPOINT_S = plan.checkpoint_s
+    checkpoints.CHECKPOINT_S = plan.checkpoint_s
     sqlite.PIECE_BYTES, sqlite.SLICE_GROUPS, sqlite.REST_S = plan.piece_bytes, 8, 0.005
     Journal.__init__.__kwdefaults__["segment_bytes"] = plan.segment_bytes  # type: ignore[index]
     return death
@@ -52,7 +52,7 @@ def _jump(seconds: float) -> None:
 
 def main() -> int:
     prepare(Plan(**json.loads(sys.argv[1])))
-    return app.serve(Path(sys.argv[2]))
+    return process.serve(Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

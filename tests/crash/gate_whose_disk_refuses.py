@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from proxy import app
+from proxy import process
 from proxy.desk.disk import OsDisk
 
 READ_ONLY, BROKEN = "EROFS", "EIO"
@@ -35,7 +35,7 @@ def main() -> int:
     for method in ("append", "rewrite"):
         setattr(OsDisk, method, refusing(getattr(OsDisk, method), READ_ONLY, flag))
     OsDisk.sync = refusing(OsDisk.sync, BROKEN, flag)  # type: ignore[method-assign]
-    return app.serve(Path(sys.argv[2]))
+    return process.serve(Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proxy import app
+from proxy import process
 from proxy.config import Retention
 from proxy.desk.journal import Journal
 from proxy.desk.retention import DAY_S, Plan, plan
@@ -86,7 +86,7 @@ async def _leak(bytes_s: int) -> None:
 
 def main() -> int:
     prepare(Hurry(**json.loads(sys.argv[1])))
-    return app.serve(Path(sys.argv[2]))
+    return process.serve(Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

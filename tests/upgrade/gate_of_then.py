@@ -14,9 +14,9 @@ def main() -> int:
     ago_s, now = float(sys.argv[1]), time.time
     time.time = lambda: now() - ago_s  # before any room of the gate takes it by name
 
-    from proxy import app
+    from proxy import process
 
-    return app.serve(Path(sys.argv[2]))
+    return process.serve(Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.app import StartError, serve
 from proxy.desk.entries import CLOCK, pack_clock
 from proxy.desk.journal import Journal, OsDisk
 from proxy.desk.segment import HEADER_BYTES, REDACTED, UNDER_SEAL
+from proxy.process import StartError, serve
 from proxy.state.checkpoint import FORMAT
 from tests.upgrade.ends import AD, NOTICE, REJECTED, ROOT, Ends, until
 from tests.upgrade.people import (

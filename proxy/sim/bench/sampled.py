@@ -24,7 +24,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from proxy import app
+from proxy import process
 from proxy.sim import gate, measure
 from proxy.sim.bench.driver import driver
 from proxy.sim.bench.house import certificate, house
@@ -160,7 +160,7 @@ def main() -> int:
     for number, do in ((signal.SIGUSR1, sampler.begin), (signal.SIGPROF, sampler.sample), (signal.SIGUSR2, sampler.end)):
         signal.signal(number, do)
         signal.siginterrupt(number, False)
-    return app.serve(Path(sys.argv[2]))
+    return process.serve(Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,80 @@
+"""Driving: the relay at work on the event loop: its turns, batches that wait for a store, parts that have waited long enough.
+
+In: the relay, the way back, the loop. Out: their turns taken, own times counted. Never: a decision about a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+from proxy.relay import Relay
+from proxy.tally import Tally
+from proxy.way_back import WayBack
+
+log = structlog.get_logger()
+
+
+class Turning:
+    """What is done at the end of a turn of the loop in which something came."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, relay: Relay, way_back: WayBack, tally: Tally) -> None:
+        self._loop, self._relay, self._way_back, self._tally = loop, relay, way_back, tally
+        self._parts_due_s = 0.0  # when a timer for parts of long messages goes off, 0 if none is set
+
+    def turn(self) -> None:
+        relay, now = self._relay, time.time()
+        relay.turn(now)
+        self._way_back.turn(now)
+        handed, told = relay.handed, relay.told
+        if handed or told:
+            now_s = time.monotonic()  # the loop's own clock counts whole milliseconds
+            for transit in handed:
+                transit.own_s += now_s - transit.arrived_s
+            self._tally.gate_seconds.observe_all([transit.own_s + now_s - transit.answered_s for transit in told])
+            handed.clear()
+            told.clear()
+        self._time_parts()
+
+    def _time_parts(self) -> None:
+        """A timer for when parts of long messages have waited long enough."""
+        next_s = self._relay.parts.next_s
+        if next_s is not None and next_s != self._parts_due_s:
+            self._parts_due_s = next_s
+            self._loop.call_at(next_s, self._parts_are_due)
+
+    def _parts_are_due(self) -> None:
+        self._parts_due_s = 0.0
+        self._relay.due(time.monotonic())
+        self._time_parts()
+
+
+class Batches:
+    """The relay's, while they wait for the store, beside what comes meanwhile."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    def spawn(self, batch: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(batch)
+        self._waiting.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._waiting.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a batch failed: a fault of gate106, please report it", exc_info=error)
+
+
+def drive(batch: Coroutine[Any, Any, None]) -> None:
+    """Runs a batch to its end at once: the embedded store never waits."""
+    try:
+        batch.send(None)
+    except StopIteration:
+        return
+    raise RuntimeError("the embedded store waited for something")

@@ -1,0 +1,113 @@
+"""Process: the gate as one process of the system: from the settings' file to an exit code.
+
+In: a path, the environment. Out: a gate that runs until SIGTERM or SIGINT and reloads on SIGHUP; what systemd and a supervisor are told.
+Never: a part of the gate (app.py has them).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from proxy import logs, policy, private
+from proxy.app import Gate
+from proxy.config import Settings, SettingsError, Worker, load, secret_files, worker_of
+from proxy.desk.journal import JournalDamaged, JournalDown
+from proxy.desk.sealing import SealingError
+from proxy.net.tls import TlsError
+from proxy.ops.control import ControlError
+from proxy.ops.lifeline import VARIABLE as LIFELINE
+from proxy.ops.lifeline import WorkerEnd
+from proxy.ops.systemd import Manager
+from proxy.state import StateError
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The gate cannot start; the text says whose fault it is and what to do."""
+
+
+def serve(path: Path, accept_loss: bool = False) -> int:
+    """Runs the gate until SIGTERM or SIGINT; returns the exit code. StartError."""
+    logs.use()
+    private.close_files()
+    if why := private.hold_memory():
+        log.warning(
+            "a core of this process could be dumped; LimitCORE=0, or no program in kernel.core_pattern, prevents it", why=why
+        )
+    try:
+        worker = worker_of(os.environ)
+        settings = load(path)
+    except SettingsError as error:
+        raise StartError(error) from error
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(settings, path, accept_loss, worker))
+
+
+async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Worker | None) -> int:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(logs.heard)
+    manager = Manager(os.environ)
+    gate = await _open(settings, path, accept_loss, worker)
+    _warn_of_open_files(settings, path)
+    gc.freeze()  # what was loaded stays: the collector need not walk it again
+    gc.disable()  # Upkeep chooses the moments
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    lifeline = WorkerEnd(int(os.environ[LIFELINE]), gate.answer, stop.set) if LIFELINE in os.environ else None
+    if lifeline is not None:
+        await lifeline.open()
+    reloads: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        manager.reloading()
+        problems = await gate.reload()
+        if not stop.is_set():
+            left = [*problems, *gate.reloading.waiting]
+            manager.ready(f"open; not taken over: {left[0]}" if left else "open")
+
+    def hang_up() -> None:
+        task = loop.create_task(reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    manager.ready("open")
+    watchdog = loop.create_task(manager.watchdog())
+    await stop.wait()
+    manager.stopping()
+    last_words = await gate.stop()
+    if lifeline is not None:
+        await lifeline.close(last_words)
+    watchdog.cancel()
+    manager.close()
+    return 0
+
+
+async def _open(settings: Settings, path: Path, accept_loss: bool, worker: Worker | None) -> Gate:
+    try:
+        gate = Gate(settings, path, asyncio.get_running_loop(), accept_loss, worker)
+        await gate.start()
+    except policy.RulesError as error:
+        raise StartError("\n".join(str(problem) for problem in error.problems)) from error
+    except (StateError, JournalDamaged, JournalDown, SealingError, ControlError, TlsError, OSError) as error:
+        raise StartError(error) from error
+    return gate
+
+
+def _warn_of_open_files(settings: Settings, path: Path) -> None:
+    """Of people's own, and of what an earlier version made: the gate does not change what somebody may have meant."""
+    store = Path(settings.store.removeprefix("sqlite://")) if settings.shared is None else settings.shared.local
+    files = [*secret_files(path), settings.journal, store]
+    files += [settings.smpp.tls.key] if settings.smpp.tls is not None else []
+    files += [carrier.tls_key for carrier in settings.carriers if carrier.tls_key is not None]
+    for one in private.open_to_others(files):
+        log.warning("everybody on this machine may look into it: chmod o-rwx", file=str(one))

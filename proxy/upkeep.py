@@ -1,0 +1,125 @@
+"""Upkeep: what the gate does by the clock, whether messages come or not. Wiring beside app.py.
+
+In: parts of the gate. Out: timers of sessions, orders and lists looked at; steps of the wall clock noticed; garbage collected at chosen
+moments; changed files of rules read. Never: a decision about a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import watchfiles
+
+from proxy.desk.journal import Journal, JournalDown
+from proxy.net.carrier import CarrierHouse
+from proxy.net.link import Turns
+from proxy.net.provider import Providers
+from proxy.net.syncer import Syncer
+from proxy.operating import Operating
+from proxy.relay import Relay
+from proxy.revising import Revising
+from proxy.sharing import Sharing
+from proxy.state import EmbeddedStore
+from proxy.tally import Tally
+from proxy.way_back import WayBack
+
+log = structlog.get_logger()
+
+TICK_S = 0.1
+"""How often timers of sessions are looked at: a tenth of the shortest (1 s) anybody would set."""
+GARBAGE_S, GARBAGE_IDLE_S = 3600.0, 60.0
+"""A full garbage collection at least so often, and so often when nothing is on its way."""
+YOUNG_MAX = 200_000
+"""Objects made and not freed since the last collection, past which the young ones are collected: some 50 MB. What a second of full load
+has on its way is a tenth of it."""
+RETRY_MS = 5000
+"""A changed set of rules that could not be kept or written, because of the disk, is tried again so often."""
+CLOCK_STEP_S = 1.0
+"""A wall clock that jumps by more is journalled."""
+
+
+@dataclass
+class Upkeep:
+    relay: Relay
+    store: EmbeddedStore
+    journal: Journal
+    syncer: Syncer
+    providers: Providers
+    houses: Sequence[CarrierHouse]
+    way_back: WayBack
+    operating: Operating
+    sharing: Sharing | None
+    turns: Turns
+    tally: Tally
+    clock_skew_s: float = 0.0
+    """The last step of the wall clock."""
+    _collected_s: float = 0.0
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        wall, mono = time.time(), loop.time()
+        self._collected_s = mono
+        while True:
+            await asyncio.sleep(TICK_S)
+            now, now_s = time.time(), loop.time()
+            step = (now - wall) - (now_s - mono)
+            wall, mono = now, now_s
+            if abs(step) > CLOCK_STEP_S:
+                self.clock_skew_s = step
+                self.relay.clock_jumped(step)
+                log.warning("the clock jumped", seconds=round(step, 3))
+            self._tick(now, now_s, step)
+
+    def _tick(self, now: float, now_s: float, step: float) -> None:
+        self.providers.tick()
+        for house in self.houses:
+            house.tick()
+        self.relay.due(now_s)
+        self.relay.tick(now)
+        self.way_back.tick(now)
+        self.operating.tick(now, now_s, now - step)
+        self.store.sweep(now, self.relay.rules.window_s)
+        self.relay.judging.stale = self.sharing is not None and self.sharing.stale
+        if self.relay.idle:
+            with contextlib.suppress(JournalDown):
+                self.journal.mark(now)
+                self.syncer.kick()
+        self._log_judge_error()
+        self._collect_garbage(now_s)
+        self.turns.wake()
+
+    def _log_judge_error(self) -> None:
+        """The last exception of ``judge``, at most once per tick: the counter says how many there were."""
+        error, self.relay.judging.error = self.relay.judging.error, None
+        if error is not None:
+            log.error("judge failed: a fault of gate106, please report it", exc_info=error, total=self.tally.judge_errors[()])
+
+    def _collect_garbage(self, now_s: float) -> None:
+        """All objects when nothing is going on; young ones only when many are about.
+
+        What the gate makes for a message is freed without the collector (tests/test_parts.py; none unreachable after 15 s of full load of
+        the standard mix). Its own full runs walk every object the caches hold and were measured to stop the loop for 0.3 s.
+        """
+        if now_s - self._collected_s >= GARBAGE_S or (self.relay.idle and now_s - self._collected_s >= GARBAGE_IDLE_S):
+            self._collected_s = now_s
+            gc.collect()
+        elif gc.get_count()[0] > YOUNG_MAX:
+            gc.collect(0)
+
+
+async def watch_rules(folder: Path, revising: Revising) -> None:
+    """Reads the folder again whenever its files have changed."""
+    watch = watchfiles.awatch(folder, debounce=100, step=20, recursive=True, rust_timeout=RETRY_MS, yield_on_timeout=True)
+    async for changed in watch:
+        try:
+            if changed or revising.unsettled:
+                await revising.reload("files")
+        except Exception as error:  # whatever it is: the next change must be seen
+            log.error("rules not loaded: a fault of gate106, please report it", exc_info=error)
