@@ -25,7 +25,7 @@ from proxy.access import Directory
 from proxy.checkpoints import Checkpoints, Holding
 from proxy.commands import Commands, ways
 from proxy.config import Mailbox, Settings, Worker
-from proxy.desk import entries
+from proxy.desk import entries, itself
 from proxy.desk.journal import Journal, JournalDown
 from proxy.driving import Batches, Turning, drive
 from proxy.gently import Gently
@@ -203,7 +203,7 @@ class Gate:
     async def start(self) -> None:
         settings = self.settings
         now = time.time()
-        self._note(entries.START, entries.pack_start(now, settings.node, self.relay.highest_id))
+        self._note(entries.START, itself.pack_start(now, settings.node, self.relay.highest_id))
         self.revising.note_start()
         await self._wait_synced(self.journal.written)
         await self.store.open()
@@ -325,7 +325,7 @@ class Gate:
         )  # a checkpoint's thread ends its step before the file is closed
         self.turning.turn()
         now = time.time()
-        self._note(entries.STOP, entries.pack_stop(now, len(relay.in_flight)))
+        self._note(entries.STOP, itself.pack_stop(now, len(relay.in_flight)))
         await self._wait_synced(self.journal.written)
         await self.checkpoints.write(hurry=True)
         last_words = await self.standing.told()

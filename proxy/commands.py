@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from proxy.desk import entries
+from proxy.desk import entries, requested
 from proxy.message import GATE_REASONS, Category, Content, Message, Sender
 from proxy.multi import submit_multi
 from proxy.number import NotARecipient, recipient_of
@@ -256,7 +256,7 @@ class Commands:
         """What became of a question: journalled, then answered."""
         access, lane = question.bind.access, question.lane
         said = partial(
-            entries.pack_asked,
+            requested.pack_asked,
             provider=access.provider.name,
             account=access.account.system_id,
             port=question.asking.source if question.asking else "",

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
-from proxy.desk import entries
+from proxy.desk import entries, itself
 from proxy.desk.journal import Journal, JournalDown
 from proxy.wire.receipted import Receipted
 
@@ -115,7 +115,7 @@ class Learnt:
         return data
 
     def written(self, now: float) -> tuple[int, bytes]:
-        return entries.IDS, entries.pack_ids(now, self._carrier, self._width, self._capitals, self._digested)
+        return entries.IDS, itself.pack_ids(now, self._carrier, self._width, self._capitals, self._digested)
 
     def done(self, recorded: int) -> None:
         return None
@@ -238,7 +238,7 @@ class CarrierIds:
             return None
         return Learnt(self.name, self._width, self._capitals, tuple(self._digests.values()))
 
-    def restore(self, learnt: entries.Ids) -> None:
+    def restore(self, learnt: itself.Ids) -> None:
         if not self._fixed:
             self._width = learnt.width
         self._capitals = learnt.capitals
@@ -287,7 +287,7 @@ class MessageIds:
         own = ids.own(told) if ids is not None else None
         return Own(ids.name, own) if ids is not None and own is not None else None
 
-    def restore(self, learnt: Iterable[entries.Ids]) -> None:
+    def restore(self, learnt: Iterable[itself.Ids]) -> None:
         """What the journal says was learnt, in its order."""
         for one in learnt:
             if one.carrier in self.of:

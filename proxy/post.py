@@ -20,7 +20,7 @@ from typing import Protocol
 
 import structlog
 
-from proxy.desk import entries
+from proxy.desk import entries, returned
 from proxy.desk.body import Reader, word
 from proxy.state.box import Item
 from proxy.state.connection import StoreRefused
@@ -117,7 +117,7 @@ class Came:
             source, port = seen.source, seen.destination
         except Malformed:  # which is between the carrier and the provider
             source = port = ""
-        return entries.DELIVER, entries.pack_deliver(now, self._kind, source, port, self._provider, self._data)
+        return entries.DELIVER, returned.pack_deliver(now, self._kind, source, port, self._provider, self._data)
 
     def done(self, recorded: int) -> None:
         way_back = self._post.way_back

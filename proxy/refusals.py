@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from proxy.desk import entries
+from proxy.desk import entries, requested
 from proxy.message import GATE_REASONS, ORDER_NUMBERS_FROM, Message, Outcome, Reason, Verdict
 from proxy.policy import Rule, RuleSet
 from proxy.transit import Transit
@@ -199,7 +199,7 @@ class Repeats:
 
     def written(self, now: float) -> tuple[int, bytes]:
         self.open = False
-        return entries.REPEATED, entries.pack_repeated(now, self._counts)
+        return entries.REPEATED, requested.pack_repeated(now, self._counts)
 
     def done(self, recorded: int) -> None:
         for transit in self._again:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from proxy.desk import entries, shares
+from proxy.desk import entries, requested, shares
 from proxy.desk.entries import VERDICT, pack_verdict
 from proxy.message import GATE_REASONS, Entry, Message, Take
 from proxy.relay import Relay
@@ -208,7 +208,7 @@ class Restore:
     def written(self, now: float) -> tuple[int, bytes] | None:
         if self._status is None:
             return None
-        return entries.UNREPLACED, entries.pack_unreplaced(
+        return entries.UNREPLACED, requested.pack_unreplaced(
             now, self.recipient, self._id, self._sequence, self._status, self._entry
         )
 

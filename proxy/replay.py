@@ -17,7 +17,7 @@ from proxy import consents as consents_of
 from proxy import listing
 from proxy.changes import Effect
 from proxy.consents import beside_changed, person_changed
-from proxy.desk import cased, consents, entries, grounds, heard, mail, operated, penalized, shares
+from proxy.desk import cased, consents, entries, grounds, heard, itself, mail, operated, penalized, requested, returned, shares
 from proxy.desk import told as told_of
 from proxy.desk.journal import JournalNewer, Record
 from proxy.listing import Listings
@@ -58,7 +58,7 @@ class Replayed:
     open: dict[int, entries.Verdict] = field(default_factory=dict)
     """Allowed, sent or about to be, and never answered: by the verdict's place in the journal, because the parts of a long message
     share one entry. ``settle_open`` makes it unknown."""
-    learnt: list[entries.Ids] = field(default_factory=list)
+    learnt: list[itself.Ids] = field(default_factory=list)
     """What carriers' answers taught about their ids, in order: for ``MessageIds.restore``."""
     touched: dict[int, tuple[float, int]] = field(default_factory=dict)
     """Persons whose record was added to, with the time and the keep_s to prune it by at the end."""
@@ -79,7 +79,7 @@ class Ids(Protocol):
     def accepted(self, said: entries.Verdict, told: entries.Answer) -> None:
         """The carrier took it."""
 
-    def unreplaced(self, told: entries.Unreplaced) -> None:
+    def unreplaced(self, told: requested.Unreplaced) -> None:
         """The carrier refused the new text."""
 
 
@@ -113,7 +113,7 @@ def replay(
         elif item.kind == entries.START:
             _started(store, item, done, by_lives)
         elif item.kind == entries.UNREPLACED:
-            _unreplaced(store, entries.unpack_unreplaced(item.body), counts, done, ids)
+            _unreplaced(store, requested.unpack_unreplaced(item.body), counts, done, ids)
         elif item.kind == entries.SHARE:
             apply_share(store, shares.unpack_share(item.body), counts, done)
         elif item.kind not in entries.KINDS:  # whatever it did, this gate would forget
@@ -126,7 +126,7 @@ def replay(
 
 
 def _started(store: EmbeddedStore, item: Record, done: Replayed, by_lives: bool) -> None:
-    done.highest_id = max(done.highest_id, entries.unpack_start(item.body).first_id)
+    done.highest_id = max(done.highest_id, itself.unpack_start(item.body).first_id)
     assert done.listings is not None
     done.listings.abandon()
     if by_lives:
@@ -138,7 +138,7 @@ def _learnt(store: EmbeddedStore, item: Record, done: Replayed) -> bool:
     """What is applied whenever it was written; whether the record is of such a kind."""
     assert done.listings is not None
     if item.kind == entries.IDS:
-        done.learnt.append(entries.unpack_ids(item.body))
+        done.learnt.append(itself.unpack_ids(item.body))
     elif item.kind == entries.HEARD:
         told = heard.unpack_heard(item.body)
         done.heard = told.place
@@ -152,12 +152,12 @@ def _learnt(store: EmbeddedStore, item: Record, done: Replayed) -> bool:
 def apply_person(store: EmbeddedStore, item: Record) -> bool:
     """What people said, and what was kept of it; whether the record is of such a kind."""
     if item.kind == entries.OPTOUT:
-        _refused(store, entries.unpack_optout(item.body))
+        _refused(store, returned.unpack_optout(item.body))
     elif item.kind == entries.RESTORED:
-        back = entries.unpack_restored(item.body)
+        back = returned.unpack_restored(item.body)
         store.say(back.recipient, lambda data: lift(data, back.lifted, int(back.time)))
     elif item.kind == entries.SAID:
-        said = entries.unpack_said(item.body)
+        said = returned.unpack_said(item.body)
         store.say(said.recipient, lambda data: replied.with_confirmed(data, said.refusal, int(said.time)))
     elif item.kind == entries.PERSON:
         befell = consents.unpack_person(item.body)
@@ -240,7 +240,7 @@ def _mail(store: EmbeddedStore, item: Record) -> None:
     """The mailbox is exact at ``counted_from``: what was delivered before is not in it, and must not come again."""
     box, body = store.mailbox, item.body
     if item.kind == entries.DELIVER:
-        came = entries.unpack_deliver(body)
+        came = returned.unpack_deliver(body)
         box.put(item.sequence, came.provider, came.time, came.kind, came.data)
     elif item.kind == entries.DELIVERED:
         box.settle(mail.unpack_delivered(body).numbers)
@@ -280,7 +280,7 @@ def apply_verdict(store: EmbeddedStore, said: entries.Verdict, sequence: int, co
             store.counters.take(take, entry.time)
 
 
-def _refused(store: EmbeddedStore, said: entries.OptedOut) -> None:
+def _refused(store: EmbeddedStore, said: returned.OptedOut) -> None:
     def put(data: bytes) -> bytes:
         refused = record.opt_out(data, said.opt_out)
         return replied.replied(refused, said.opt_out, hash32(said.port)) if said.port else refused
@@ -316,13 +316,13 @@ def apply_answer(store: EmbeddedStore, told: entries.Answer, counts: bool, done:
         store.update(told.recipient, lambda data: record.settle(data, told.entry_id, EntryState.ACCEPTED))
 
 
-def _unreplaced(store: EmbeddedStore, told: entries.Unreplaced, counts: bool, done: Replayed, ids: Ids | None) -> None:
+def _unreplaced(store: EmbeddedStore, told: requested.Unreplaced, counts: bool, done: Replayed, ids: Ids | None) -> None:
     apply_unreplaced(store, told, counts, done)
     if ids is not None:
         ids.unreplaced(told)
 
 
-def apply_unreplaced(store: EmbeddedStore, told: entries.Unreplaced, counts: bool, done: Replayed) -> None:
+def apply_unreplaced(store: EmbeddedStore, told: requested.Unreplaced, counts: bool, done: Replayed) -> None:
     said = done.open.pop(told.verdict_sequence, None)
     stood = False
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from proxy.desk import entries, grounds
+from proxy.desk import entries, grounds, returned
 from proxy.message import Category, Entry, EntryState, OptOut, RefusedText, hash16, hash32
 from proxy.policy import Declared, read_reply, refused_text
 from proxy.state import asked, record, replied
@@ -145,11 +145,11 @@ class Heard:
 
     def written(self, now: float) -> tuple[int, bytes] | None:
         if self.opt_out is not None:
-            return entries.OPTOUT, entries.pack_optout(
+            return entries.OPTOUT, returned.pack_optout(
                 now, self.recipient, self.opt_out, self.port, self.provider, self.keyword
             )
         if self.kind == "restore":
-            return entries.RESTORED, entries.pack_restored(
+            return entries.RESTORED, returned.pack_restored(
                 self.at, self.recipient, self.port, self.provider, self.keyword, self.lifted
             )
         return None
@@ -231,7 +231,9 @@ class Widening:
         if self.opt_out is None:
             return None
         heard = self._heard
-        return entries.OPTOUT, entries.pack_optout(now, self.recipient, self.opt_out, heard.port, heard.provider, heard.keyword)
+        return entries.OPTOUT, returned.pack_optout(
+            now, self.recipient, self.opt_out, heard.port, heard.provider, heard.keyword
+        )
 
     def done(self, recorded: int) -> None:
         if self.opt_out is not None:
@@ -275,7 +277,7 @@ class Confirmation:
         refusal, heard = self.heard.opt_out, self.heard
         if not self.due or refusal is None:
             return None
-        return entries.SAID, entries.pack_said(self.at, self.recipient, refusal, heard.port, heard.provider, self.text)
+        return entries.SAID, returned.pack_said(self.at, self.recipient, refusal, heard.port, heard.provider, self.text)
 
     def done(self, recorded: int) -> None:
         if self.due:

@@ -22,7 +22,7 @@ import structlog
 
 from proxy import policy
 from proxy.config import Settings
-from proxy.desk import entries
+from proxy.desk import entries, itself
 from proxy.desk.revised import Revised, pack_revised
 from proxy.gently import Gently
 from proxy.kept import Kept
@@ -332,7 +332,7 @@ class Revising:
 
     def _write_rules(self, found: Loaded) -> None:
         rules = found.rules
-        self._house.write(entries.RULES, entries.pack_rules(time.time(), rules.revision, [rule.id for rule in rules.rules]))
+        self._house.write(entries.RULES, itself.pack_rules(time.time(), rules.revision, [rule.id for rule in rules.rules]))
 
     def _cannot_keep(self, error: OSError) -> str:
         return f"{error.filename or self.kept.folder}: its files cannot be kept: {error.strerror or error} (settings: revisions.folder)"

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from proxy.desk import entries
+from proxy.desk import entries, requested
 from proxy.message import Content, Take, hash32
 from proxy.number import about_people
 from proxy.transit import Transit
@@ -176,7 +176,7 @@ class Restoring:
         if self._replaces(said.provider):
             self._index.restore(said, told)
 
-    def unreplaced(self, told: entries.Unreplaced) -> None:
+    def unreplaced(self, told: requested.Unreplaced) -> None:
         """The old text stands, unless another has taken the place of the new one meanwhile."""
         message_id, before = self._replacing.pop(told.entry_id, (b"", ()))
         sent = self._index.find(message_id) if message_id else None

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from proxy.desk import entries, mail
+from proxy.desk import entries, mail, returned
 from proxy.hearing import Hearing
 from proxy.ids import CarrierIds
 from proxy.relay import Relay
@@ -113,7 +113,7 @@ class Arrival:
             return None
         if self.heard is not None:
             self.kind = self.heard.kind
-        return entries.DELIVER, entries.pack_deliver(now, self.kind, self.source, self.port, self.owner, self.data)
+        return entries.DELIVER, returned.pack_deliver(now, self.kind, self.source, self.port, self.owner, self.data)
 
     def done(self, recorded: int) -> None:
         if not self.open:

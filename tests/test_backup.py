@@ -11,7 +11,7 @@ import pytest
 from proxy import backup
 from proxy.backup import BackupError
 from proxy.config import Places, Retention
-from proxy.desk import entries, retention
+from proxy.desk import entries, itself, retention
 from proxy.desk.journal import Journal, OsDisk, read
 from proxy.desk.segment import HEADER_BYTES, REDACTED, pack_header, unpack_header
 from proxy.kept import Kept
@@ -102,7 +102,7 @@ def test_a_tail_that_a_power_loss_took_and_a_restart_wrote_anew_is_copied_anew(h
     newest.write_bytes(torn[:-20])
     house.desk.close()
     house.desk = Journal(OsDisk(house.journal), 0, segment_bytes=SEGMENT_BYTES)
-    house.desk.append(entries.STOP, entries.pack_stop(9.0, 0))
+    house.desk.append(entries.STOP, itself.pack_stop(9.0, 0))
     house.desk.write(9.0)
     backup.update(house.places, house.copy)
     assert house.segments(house.copy / "journal") == house.segments()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.commands import ways
-from proxy.desk import entries
+from proxy.desk import entries, requested
 from proxy.message import EntryState, OptOut
 from proxy.replay import replay, settle_open
 from proxy.state import open_store, record
@@ -41,8 +41,8 @@ def sent(house: House, name: str = "jia", text: str = TEXT, person: int = SHANGH
     assert house.told(name)[0].command_status == 0
 
 
-def asked(house: House) -> list[entries.Asked]:
-    return [entries.unpack_asked(one.body) for one in house.written() if one.kind == entries.ASKED]
+def asked(house: House) -> list[requested.Asked]:
+    return [requested.unpack_asked(one.body) for one in house.written() if one.kind == entries.ASKED]
 
 
 def status(house: House, name: str) -> int:

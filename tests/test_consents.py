@@ -10,7 +10,7 @@ from pyroaring import BitMap
 
 from proxy import policy
 from proxy.consents import Incoming, NotWhole, PersonSays, apply_event
-from proxy.desk import consents, entries
+from proxy.desk import consents, entries, itself
 from proxy.desk.consents import ConsentFile, Event, Person, Terms
 from proxy.desk.journal import Record
 from proxy.message import Category, Content, Message, OptOut, Sender
@@ -160,7 +160,7 @@ def test_a_refusal_takes_back_what_was_agreed_to_before_it(
 def test_half_a_file_is_none_also_after_a_restart(desk: Desk) -> None:
     incoming = desk.begin(agreed(), agreed("乙公司"))
     desk.numbers(incoming, 0, LI)
-    desk.write(entries.START, entries.pack_start(NOW, 0, 1))
+    desk.write(entries.START, itself.pack_start(NOW, 0, 1))
     store = desk.again()
     assert len(store.consented) == 0
     assert store.consented.of(LI) == []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from proxy import policy
 from proxy.access import Access, Ports
-from proxy.desk import entries
+from proxy.desk import entries, returned
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.hearing import Hearing, Manners
 from proxy.message import Category, Entry, EntryState, OptOut, hash16, hash32, hash48
@@ -165,7 +165,7 @@ class House:
     def note(self, refusal: OptOut) -> None:
         """Somebody at a desk, or another node, notes a refusal of 明."""
         self.store.update(MING, lambda data: record.opt_out(data, refusal))
-        self.journal.append(entries.OPTOUT, entries.pack_optout(NOON, MING, refusal))
+        self.journal.append(entries.OPTOUT, returned.pack_optout(NOON, MING, refusal))
 
     # -- as the carrier's link
 
@@ -188,7 +188,7 @@ class House:
         return [item.body for item in read(self.disk) if item.kind == kind]
 
     def kinds(self) -> list[str]:
-        return [entries.unpack_deliver(body).kind for body in self.journalled(entries.DELIVER)]
+        return [returned.unpack_deliver(body).kind for body in self.journalled(entries.DELIVER)]
 
 
 def _access(name: str, ports: Ports, category: Category) -> Access:
@@ -473,7 +473,7 @@ def test_what_was_stopped_elsewhere_or_by_an_officer_stays_so(house: House) -> N
     house.note(OptOut("port", JIA, int(NOON), "officer", 0))
     house.reply(MING, JIA, "START")
     assert house.refused() == [("port", JIA), ("advertiser", f"{hash48('甲店'):012x}")]
-    assert entries.unpack_restored(house.journalled(entries.RESTORED)[0]).lifted == ()
+    assert returned.unpack_restored(house.journalled(entries.RESTORED)[0]).lifted == ()
 
 
 def test_a_refusal_of_all_marketing_that_grew_from_replies_ends_with_the_first_start(house: House) -> None:

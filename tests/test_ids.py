@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.desk import entries
+from proxy.desk import entries, itself
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.ids import DIGESTS_MAX, CarrierIds, MessageIds, Own, coded, decoded
 from proxy.wire import Frame, deliver_sm, read_deliver, receipt_text, submit_sm_resp
@@ -234,7 +234,7 @@ def test_an_answer_that_is_no_number_of_the_settings_is_told_once():
 def restarted(ids: CarrierIds, *learnt: bytes) -> CarrierIds:
     again = CarrierIds(ids.name, "B1", "dec")
     for body in learnt:
-        again.restore(entries.unpack_ids(body))
+        again.restore(itself.unpack_ids(body))
     return again
 
 
@@ -253,7 +253,7 @@ def test_habits_are_journalled_when_they_change_and_only_then():
     assert journalled(ids) == []
     told(ids, "000A")
     first = journalled(ids)
-    assert [entries.unpack_ids(body) for body in first] == [entries.Ids(1.5, "bj", 4, True, ())]
+    assert [itself.unpack_ids(body) for body in first] == [itself.Ids(1.5, "bj", 4, True, ())]
     told(ids, "000B")
     assert journalled(ids) == []
     again = restarted(ids, *first)
@@ -265,7 +265,7 @@ def test_a_width_of_the_settings_is_not_learnt_nor_restored():
     ids = CarrierIds("bj", "", "dec", 6)
     told(ids, "00a")
     assert ids.news == []
-    ids.restore(entries.Ids(1.0, "bj", 3, True, ()))
+    ids.restore(itself.Ids(1.0, "bj", 3, True, ()))
     assert names(ids.receipt(receipt("10")))[0] == "00000A"
 
 
@@ -274,7 +274,7 @@ def test_what_a_digest_stands_for_is_journalled_kept_and_carried_past_a_checkpoi
     own = "&" * 64
     seen = told(ids, own)
     first = journalled(ids)
-    assert entries.unpack_ids(first[0]).digested == (own.encode(),)
+    assert itself.unpack_ids(first[0]).digested == (own.encode(),)
     assert told(ids, own) == seen
     assert journalled(ids) == []
     carried = ids.carry()
@@ -294,7 +294,7 @@ def test_the_memory_of_digests_is_bounded_and_the_newest_stay():
     assert ids.own(seen[-1].encode()) == f"{DIGESTS_MAX:&>64}".encode()
     carried = ids.carry()
     assert carried is not None
-    assert len(entries.unpack_ids(carried.written(0)[1]).digested) == DIGESTS_MAX
+    assert len(itself.unpack_ids(carried.written(0)[1]).digested) == DIGESTS_MAX
 
 
 # --- all carriers
@@ -322,11 +322,11 @@ def test_without_codes_an_id_is_the_lone_carriers_or_does_not_say():
 
 def test_what_was_learnt_of_a_carrier_that_is_gone_is_let_go():
     ids = MessageIds("carrier", [Setting("bj", receipt_id="dec")])
-    ids.restore([entries.Ids(1.0, "gone", 4, True, (b"x",)), entries.Ids(1.0, "bj", 4, True, (b"x",))])
+    ids.restore([itself.Ids(1.0, "gone", 4, True, (b"x",)), itself.Ids(1.0, "bj", 4, True, (b"x",))])
     disk = MemoryDisk()
     assert ids.carry(Journal(disk, 0), 3.0)
-    (carried,) = [entries.unpack_ids(one.body) for one in read(disk, 1)]
-    assert carried == entries.Ids(3.0, "bj", 4, True, ())
+    (carried,) = [itself.unpack_ids(one.body) for one in read(disk, 1)]
+    assert carried == itself.Ids(3.0, "bj", 4, True, ())
     assert names(ids.of["bj"].receipt(receipt("10")))[0] == "000A"
 
 

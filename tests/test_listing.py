@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyroaring import BitMap
 
-from proxy.desk import entries, operated
+from proxy.desk import entries, itself, operated
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.listing import Listing, NotWhole
 from proxy.message import OptOut
@@ -77,7 +77,7 @@ def test_what_a_gate_left_half_does_not_become_whole_in_another_life() -> None:
     disk = MemoryDisk()
     half = Import(disk)
     half.chunk(SHANGHAI)
-    half.write(entries.START, entries.pack_start(NOON, 0, 0))
+    half.write(entries.START, itself.pack_start(NOON, 0, 0))
     half.done()
     assert restarted(disk).empty
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy import policy, refusals
-from proxy.desk import entries
+from proxy.desk import entries, requested
 from proxy.message import OptOut
 from proxy.state import record
 from tests.e2e.pdus import pdu, tlv
@@ -24,7 +24,7 @@ def statuses(house: House, name: str = "jia") -> list[int]:
 
 
 def repeats(house: House) -> list[dict[int, int]]:
-    return [entries.unpack_repeated(one.body).counts for one in house.written() if one.kind == entries.REPEATED]
+    return [requested.unpack_repeated(one.body).counts for one in house.written() if one.kind == entries.REPEATED]
 
 
 def accept(house: House) -> None:

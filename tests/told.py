@@ -12,7 +12,7 @@ from pyroaring import BitMap
 
 from proxy.changes import Change
 from proxy.consents import Incoming, PersonSays, apply_event
-from proxy.desk import consents, entries, operated
+from proxy.desk import consents, entries, itself, operated
 from proxy.desk import told as told_of
 from proxy.desk.consents import ConsentFile, Event, Person, Terms
 from proxy.desk.disk import MemoryDisk
@@ -102,7 +102,7 @@ class Node:
             kick=self.sync, heard=lambda _: self.book.reread(), clock=self.now, monotonic=self.now,
         )  # fmt: skip
         self.book = OrderBook(self.store.orders, self.write, lambda: None)
-        self.write(entries.START, entries.pack_start(self.now(), self.store.node, 0))
+        self.write(entries.START, itself.pack_start(self.now(), self.store.node, 0))
 
     def kill(self) -> None:
         """It is gone between two turns; what it had written is there."""

@@ -19,7 +19,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from proxy.archive.rows import Row
-from proxy.desk import consents, entries, operated
+from proxy.desk import consents, entries, itself, operated, returned
 from proxy.desk.segment import Record
 from proxy.message import CATEGORY_WORDS, Category, OptOut, Outcome
 from proxy.number import NotARecipient, recipient_of
@@ -131,14 +131,14 @@ class Reader:
         ]  # fmt: skip
 
     def _named(self, record: Record) -> Sequence[Row]:
-        said = entries.unpack_rules(record.body)
+        said = itself.unpack_rules(record.body)
         self.rules[said.revision[:16].rjust(16, "0")] = said.ids
         return ()
 
     # -- on the way back
 
     def _deliver(self, record: Record) -> Sequence[Row]:
-        said = entries.unpack_deliver(record.body)
+        said = returned.unpack_deliver(record.body)
         message_id, state, text = _receipt(said.data) if said.kind == "receipt" else ("", "", _text(said.data))
         return (
             _row((
@@ -148,7 +148,7 @@ class Reader:
         )  # fmt: skip
 
     def _stopped(self, record: Record) -> Sequence[Row]:
-        said = entries.unpack_optout(record.body)
+        said = returned.unpack_optout(record.body)
         return (
             Row(
                 said.recipient, _ms(said.time), record.sequence, 0, "stopped", said.provider, port=said.port, text=said.keyword,
@@ -157,7 +157,7 @@ class Reader:
         )  # fmt: skip
 
     def _restored(self, record: Record) -> Sequence[Row]:
-        said = entries.unpack_restored(record.body)
+        said = returned.unpack_restored(record.body)
         return (
             Row(
                 said.recipient, _ms(said.time), record.sequence, 0, "restored", said.provider, port=said.port, text=said.keyword,
@@ -166,7 +166,7 @@ class Reader:
         )  # fmt: skip
 
     def _confirmed(self, record: Record) -> Sequence[Row]:
-        said = entries.unpack_said(record.body)
+        said = returned.unpack_said(record.body)
         return (
             Row(
                 said.recipient, _ms(said.time), record.sequence, 0, "confirmed", said.provider, port=said.port, text=said.text,
@@ -203,16 +203,16 @@ def persons_of(record: Record) -> Sequence[int]:
     if kind == entries.ACCEPTED:
         return entries.recipients_of(body)
     if kind == entries.DELIVER:
-        return (_number(entries.unpack_deliver(body).source),)
+        return (_number(returned.unpack_deliver(body).source),)
     read = _WHOSE.get(kind)
     return (read(body),) if read is not None else ()
 
 
 _WHOSE: dict[int, Callable[[bytes], int]] = {
     entries.ANSWER: lambda body: entries.unpack_answer(body).recipient,
-    entries.OPTOUT: lambda body: entries.unpack_optout(body).recipient,
-    entries.RESTORED: lambda body: entries.unpack_restored(body).recipient,
-    entries.SAID: lambda body: entries.unpack_said(body).recipient,
+    entries.OPTOUT: lambda body: returned.unpack_optout(body).recipient,
+    entries.RESTORED: lambda body: returned.unpack_restored(body).recipient,
+    entries.SAID: lambda body: returned.unpack_said(body).recipient,
     entries.SUPPRESSED: lambda body: operated.unpack_suppressed(body).recipient,
     entries.PERSON: lambda body: consents.unpack_person(body).recipient,
 }

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from proxy.backtest.case import AWAY, Case, Skipped
 from proxy.backtest.house import FULL
-from proxy.desk import entries, operated
+from proxy.desk import entries, itself, operated, requested
 from proxy.desk.segment import Record
 from proxy.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, RULE_REASONS, Category, Outcome
 from proxy.number import about_people, mask
@@ -107,13 +107,13 @@ class Differing:
     def note(self, item: Record) -> None:
         """Any record of the journal."""
         if item.kind == entries.RULES:
-            said = entries.unpack_rules(item.body)
+            said = itself.unpack_rules(item.body)
             self._rules[said.revision] = said.ids
         elif item.kind == entries.ORDERED:
             order = operated.unpack_order(item.body)
             self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
         elif item.kind == entries.REPEATED:
-            again = entries.unpack_repeated(item.body)
+            again = requested.unpack_repeated(item.body)
             if again.time >= self.since:
                 self.repeated += sum(again.counts.values()) if self.counts_repeats else 0
                 self.needless += sum(count for number, count in again.counts.items() if number in self._passed)

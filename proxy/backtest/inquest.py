@@ -19,7 +19,7 @@ from proxy.backtest.past import stood, window_s
 from proxy.backtest.rerun import Rerun
 from proxy.backtest.run import RUN_IN_S, readings
 from proxy.backtest.turns import Turn
-from proxy.desk import entries, grounds, operated
+from proxy.desk import entries, grounds, itself, operated, requested, returned
 from proxy.desk.disk import Disk
 from proxy.desk.journal import Record
 from proxy.message import ORDER_NUMBERS_FROM, Entry, OptOut
@@ -58,7 +58,7 @@ class Found:
     """What counted for the person then, the oldest first."""
     alike: bool = True
     """Whether judging again gave what the journal says."""
-    refused_later: list[entries.OptedOut] = field(default_factory=list)
+    refused_later: list[returned.OptedOut] = field(default_factory=list)
 
     @property
     def verdict(self) -> entries.Verdict:
@@ -108,7 +108,7 @@ class _Story:
     def _deliver(self, item: Record) -> None:
         if not any(one in item.body for one in self._ids):
             return
-        came = entries.unpack_deliver(item.body)
+        came = returned.unpack_deliver(item.body)
         if came.kind != "receipt":
             return
         try:
@@ -127,11 +127,11 @@ class _Story:
             self._found.evidence.append(said)
 
     def _repeated(self, item: Record) -> None:
-        again = entries.unpack_repeated(item.body).counts
+        again = requested.unpack_repeated(item.body).counts
         self._found.repeats += sum(again.get(number, 0) for number in self._found.said)
 
     def _rules(self, item: Record) -> None:
-        said = entries.unpack_rules(item.body)
+        said = itself.unpack_rules(item.body)
         self._found.names[said.revision] = said.ids
 
     def _ordered(self, item: Record) -> None:
@@ -140,7 +140,7 @@ class _Story:
 
     def _refused(self, item: Record) -> None:
         if self._found.said:
-            said = entries.unpack_optout(item.body)
+            said = returned.unpack_optout(item.body)
             if said.recipient == self._found.verdict.recipient:
                 self._found.refused_later.append(said)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from pyroaring import BitMap
 
 from proxy.backtest.turns import turns_since
-from proxy.desk import entries, operated
+from proxy.desk import entries, operated, returned
 from proxy.desk.disk import Disk
 from proxy.desk.segment import Record
 from proxy.listing import key_of
@@ -41,7 +41,7 @@ def older(path: Path, disk: Disk, moment: float) -> SqliteStore:
             store.update(person, lambda data: as_of(data, moment))
     for item in records_since(disk, moment):
         if item.kind == entries.RESTORED:
-            back = entries.unpack_restored(item.body)
+            back = returned.unpack_restored(item.body)
             _put_back(store, back.recipient, back.lifted, moment)
         elif item.kind == entries.SUPPRESSED:
             said = operated.unpack_suppressed(item.body)

@@ -23,7 +23,7 @@ from proxy.backtest.house import Senders, read_case
 from proxy.backtest.replacing import Replacing
 from proxy.backtest.turns import Turn
 from proxy.changes import Answer, Change, Effect
-from proxy.desk import entries, operated, shares
+from proxy.desk import entries, operated, requested, shares
 from proxy.desk.heard import unpack_heard
 from proxy.desk.journal import Record
 from proxy.listing import Listings
@@ -337,7 +337,7 @@ class Rerun:
 
     def _unreplaced(self, item: Record, now: float, after: list[Callable[[], None]]) -> None:
         """The carrier refused to replace a message."""
-        told = entries.unpack_unreplaced(item.body)
+        told = requested.unpack_unreplaced(item.body)
         number, replacing = told.verdict_sequence, self._replacing
         case = self._in_flight.pop(number, None) or self._doubted.pop(number, None)
         if case is None or case.named is None or replacing is None:

@@ -25,7 +25,7 @@ from proxy.backtest.older import older
 from proxy.backtest.past import ADOPTED_S, counts, stood, window_s
 from proxy.backtest.rerun import Rerun
 from proxy.backtest.turns import Turn, begins_whole, nobody_waits, octets_before, turns_of, turns_since
-from proxy.desk import entries
+from proxy.desk import entries, itself
 from proxy.desk.disk import Disk, OsDisk
 from proxy.desk.scan import JournalDamaged, Scan
 from proxy.desk.sealing import Ring, SealingError
@@ -103,7 +103,7 @@ class _Edges:
             self.ends = placed.group.time_ms / 1000
             for item in placed.group.records:
                 if item.kind == entries.RULES:
-                    self.in_force = entries.unpack_rules(item.body).revision
+                    self.in_force = itself.unpack_rules(item.body).revision
                 elif item.kind == entries.VERDICT:
                     self.in_force = entries.revision_of(item.body) or self.in_force
 

@@ -1,4 +1,4 @@
-"""Entries: what a journal record says, by kind, as bytes and back.
+"""Entries: the kinds of journal records, and those that the relay writes as messages pass, as bytes and back: verdicts, answers, clock.
 
 In: what was decided and what came of it. Out: bodies for ``Journal.append``, and typed values from ``Record.body``. Never: files, a clock.
 Numbers are big-endian; words are UTF-8 behind a 16-bit length. A kind's layout never changes: a new layout is a new kind.
@@ -7,27 +7,24 @@ Numbers are big-endian; words are UTF-8 behind a 16-bit length. A kind's layout 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from hashlib import blake2b
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from proxy.compiled import compiled
-from proxy.desk.body import U16 as _U16
 from proxy.desk.body import Reader as _Reader
-from proxy.desk.body import refusal as _refusal
-from proxy.desk.body import refusal_of as _refusal_of
 from proxy.desk.body import word as _word
 from proxy.desk.segment import Record
-from proxy.message import ENTRY, Category, Entry, Message, OptOut, Outcome, Sender, Take
-from proxy.message import Verdict as Decision
+from proxy.desk.settled import Decided, Taken
+from proxy.message import ENTRY, Category, Entry, Outcome, Sender, Take
 from proxy.number import about_people
 
-VERDICT, ANSWER, DELIVER, OPTOUT, RULES, START, STOP, CLOCK = range(1, 9)
+VERDICT, ANSWER, CLOCK, ACCEPTED = 1, 2, 8, 24
+DELIVER, OPTOUT, RESTORED, SAID = 3, 4, 15, 16  # returned.py
+REPEATED, ASKED, UNREPLACED = 18, 19, 20  # requested.py
+RULES, START, STOP, IDS = 5, 6, 7, 22  # itself.py
 DELIVERED, DROPPED, DISOWNED = 9, 10, 11  # mail.py
-RESTORED, SAID = 15, 16
-REPEATED, ASKED, UNREPLACED = 18, 19, 20
-IDS, ACCEPTED = 22, 24
 ORDERED, LIFTED, OPERATED, SUPPRESSED, LISTING, LISTED, LISTING_DONE = range(25, 32)  # operated.py
 EVIDENCE, REVIEW, REFUSED_SAID = 32, 33, 34  # grounds.py
 REMOVED = 36  # retention.py
@@ -68,53 +65,6 @@ def fingerprint_of(provider: str, port: str, digest: bytes) -> int:
 
 
 # ---------------------------------------------------------------------------------------------------------------- verdict
-
-
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
-class _Account(Protocol):
-    @property
-    def system_id(self) -> str: ...
-
-
-class _Access(Protocol):
-    @property
-    def provider(self) -> _Named: ...
-    @property
-    def account(self) -> _Account: ...
-
-
-class _Bind(Protocol):
-    @property
-    def access(self) -> _Access: ...
-
-
-class Decided(Protocol):
-    """A submit whose fate is settled, as the relay holds it."""
-
-    @property
-    def bind(self) -> _Bind: ...
-    @property
-    def data(self) -> bytes: ...
-    @property
-    def message(self) -> Message | None: ...
-    @property
-    def verdict(self) -> Decision | None: ...
-    @property
-    def status(self) -> int: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def packed(self) -> bytes: ...
-    @property
-    def adopts(self) -> int: ...
-    @property
-    def takes(self) -> tuple[Take, ...]: ...
-    @property
-    def late(self) -> bool: ...
 
 
 @about_people
@@ -392,18 +342,6 @@ def pack_answer(
     return fixed + carrier_id
 
 
-class Taken(Protocol):
-    """A submit that the carrier took, as the relay holds it."""
-
-    @property
-    def entry_id(self) -> int: ...
-    @property
-    def message(self) -> Message | None: ...
-    @property
-    def recorded(self) -> int:
-        """The sequence of its verdict."""
-
-
 def pack_accepted(now: float, accepted: Iterable[tuple[Taken, bytes]]) -> Iterator[list[bytes]]:
     """What most submits end with, for one turn in as few bodies as fit: the carrier took them, and nothing else changes.
 
@@ -479,229 +417,7 @@ def unpack_answer(body: bytes) -> Answer:
     )
 
 
-# ------------------------------------------------------------------------------------------------- the way back, opt-outs
-
-
-@about_people
-class Deliver(NamedTuple):
-    time: float
-    kind: str  # receipt, reply, optout, restore, review
-    source: str
-    port: str
-    provider: str  # who owns the port, empty if nobody
-    data: bytes  # the PDU as the provider gets it
-
-
-def pack_deliver(now: float, kind: str, source: str, port: str, provider: str, data: bytes) -> bytes:
-    return b"".join((_U64(int(now * 1000)), _known(kind), _word(source), _known(port), _known(provider), data))
-
-
-_known = lru_cache(maxsize=16_384)(_word)
-"""Ports and names are few; a person's number is new each time."""
-
-
-def unpack_deliver(body: bytes) -> Deliver:
-    reader = _Reader(body)
-    (time_ms,) = reader.take(_TIME)
-    return Deliver(time_ms / 1000, reader.word(), reader.word(), reader.word(), reader.word(), reader.rest())
-
-
-@about_people
-class OptedOut(NamedTuple):
-    time: float
-    recipient: int
-    opt_out: OptOut
-    port: str  # which the reply was sent to, empty if it was no reply
-    provider: str
-    keyword: str
-
-
-_OPTOUT = struct.Struct(">QQQQ")
-
-
-def pack_optout(now: float, recipient: int, opt_out: OptOut, port: str = "", provider: str = "", keyword: str = "") -> bytes:
-    scope, value, time, source, expiry = opt_out
-    words = (scope, value, source, port, provider, keyword)
-    return _OPTOUT.pack(int(now * 1000), recipient, time, expiry) + b"".join(map(_word, words))
-
-
-def unpack_optout(body: bytes) -> OptedOut:
-    reader = _Reader(body)
-    time_ms, recipient, time, expiry = reader.take(_OPTOUT)
-    scope, value, source, port, provider, keyword = (reader.word() for _ in range(6))
-    return OptedOut(time_ms / 1000, recipient, OptOut(scope, value, time, source, expiry), port, provider, keyword)
-
-
-@about_people
-class Restored(NamedTuple):
-    """A person asked a port to go on: these refusals ended."""
-
-    time: float
-    recipient: int
-    port: str
-    provider: str
-    keyword: str
-    lifted: tuple[OptOut, ...]
-
-
-@about_people
-class Said(NamedTuple):
-    """The gate confirmed a refusal to the person, in its own words."""
-
-    time: float
-    recipient: int
-    refusal: OptOut
-    port: str  # which it was sent from
-    provider: str
-    text: str
-
-
-_RESTORED = struct.Struct(">QQB")
-
-
-def pack_restored(now: float, recipient: int, port: str, provider: str, keyword: str, lifted: Sequence[OptOut]) -> bytes:
-    fixed = _RESTORED.pack(int(now * 1000), recipient, len(lifted))
-    return b"".join((fixed, _word(port), _word(provider), _word(keyword), *map(_refusal, lifted)))
-
-
-def unpack_restored(body: bytes) -> Restored:
-    reader = _Reader(body)
-    time_ms, recipient, count = reader.take(_RESTORED)
-    port, provider, keyword = reader.word(), reader.word(), reader.word()
-    return Restored(time_ms / 1000, recipient, port, provider, keyword, tuple(_refusal_of(reader) for _ in range(count)))
-
-
-_SAID = struct.Struct(">QQ")
-
-
-def pack_said(now: float, recipient: int, refusal: OptOut, port: str, provider: str, text: str) -> bytes:
-    return _SAID.pack(int(now * 1000), recipient) + _refusal(refusal) + _word(port) + _word(provider) + _word(text)
-
-
-def unpack_said(body: bytes) -> Said:
-    reader = _Reader(body)
-    time_ms, recipient = reader.take(_SAID)
-    return Said(time_ms / 1000, recipient, _refusal_of(reader), reader.word(), reader.word(), reader.word())
-
-
-class Ids(NamedTuple):
-    """What a carrier's answers taught about its message ids (proxy/ids.py)."""
-
-    time: float
-    carrier: str
-    width: int  # digits of its answers that begin with 0, 0 if none did
-    capitals: bool  # whether its hexadecimal answers are in capitals
-    digested: tuple[bytes, ...]  # its own ids for which providers see a digest
-
-
-_IDS = struct.Struct(">QBBH")
-
-
-def pack_ids(now: float, carrier: str, width: int, capitals: bool, digested: Sequence[bytes]) -> bytes:
-    fixed = _IDS.pack(int(now * 1000), width, capitals, len(digested))
-    return fixed + _word(carrier) + b"".join([_U16.pack(len(one)) + one for one in digested])
-
-
-def unpack_ids(body: bytes) -> Ids:
-    reader = _Reader(body)
-    time_ms, width, capitals, count = reader.take(_IDS)
-    carrier = reader.word()
-    digested = tuple(reader.raw(reader.take(_U16)[0]) for _ in range(count))
-    return Ids(time_ms / 1000, carrier, width, bool(capitals), digested)
-
-
-# -------------------------------------------------------------------------------------------- repeats, and other commands
-
-
-class Repeated(NamedTuple):
-    """Refused submits that came again and were answered as before."""
-
-    time: float
-    counts: dict[int, int]  # the verdict's sequence in the journal → how often
-
-
-@about_people
-class Asked(NamedTuple):
-    """What a provider asked about a message it had sent: query_sm, cancel_sm, or a replace_sm that was not judged."""
-
-    time: float
-    provider: str
-    account: str
-    port: str
-    carrier: str  # which was asked, empty if none
-    reason: str  # why the gate itself answered, empty if it did not
-    status: int  # what the provider was answered with
-    data: bytes  # the PDU as the provider sent it
-    body: bytes  # of the answer
-
-
-@about_people
-class Unreplaced(NamedTuple):
-    """The carrier refused to replace a message: the entry that stood for the new text gives way to that of the old one."""
-
-    time: float
-    recipient: int
-    entry_id: int  # which is no more
-    verdict_sequence: int  # where the verdict that made it stands in the journal
-    status: int
-    entry: Entry  # as it was
-
-
-_REPEAT = struct.Struct(">QI")
-_ASKED = struct.Struct(">QII")
-_UNREPLACED = struct.Struct(">QQQQI")
-
-
-def pack_repeated(now: float, counts: Mapping[int, int]) -> bytes:
-    return _TIME.pack(int(now * 1000)) + b"".join([_REPEAT.pack(*pair) for pair in counts.items()])
-
-
-def unpack_repeated(body: bytes) -> Repeated:
-    (time_ms,) = _TIME.unpack_from(body)
-    return Repeated(time_ms / 1000, dict(_REPEAT.iter_unpack(body[_TIME.size :])))
-
-
-def pack_asked(
-    now: float, provider: str, account: str, port: str, carrier: str, reason: str, status: int, data: bytes, body: bytes
-) -> bytes:
-    words = b"".join(map(_word, (provider, account, port, carrier, reason)))
-    return _ASKED.pack(int(now * 1000), status, len(data)) + words + data + body
-
-
-def unpack_asked(body: bytes) -> Asked:
-    reader = _Reader(body)
-    time_ms, status, size = reader.take(_ASKED)
-    words = [reader.word() for _ in range(5)]
-    return Asked(time_ms / 1000, words[0], words[1], words[2], words[3], words[4], status, reader.raw(size), reader.rest())
-
-
-def pack_unreplaced(now: float, recipient: int, entry_id: int, verdict_sequence: int, status: int, entry: Entry) -> bytes:
-    return _UNREPLACED.pack(int(now * 1000), recipient, entry_id, verdict_sequence, status) + entry.pack()
-
-
-def unpack_unreplaced(body: bytes) -> Unreplaced:
-    time_ms, recipient, entry_id, verdict_sequence, status = _UNREPLACED.unpack_from(body)
-    return Unreplaced(time_ms / 1000, recipient, entry_id, verdict_sequence, status, Entry.unpack(body, _UNREPLACED.size))
-
-
-# ---------------------------------------------------------------------------------------------------------- the gate itself
-
-
-class Rules(NamedTuple):
-    time: float
-    revision: str
-    ids: tuple[str, ...]  # a rule's number in this revision is its place here
-
-
-class Start(NamedTuple):
-    time: float
-    node: int
-    first_id: int  # ids of this life are greater: synced before traffic, so that a life that leaves no other trace reuses none
-
-
-class Stop(NamedTuple):
-    time: float
-    left: int  # messages still without an answer
+# ------------------------------------------------------------------------------------------------------------------ clock
 
 
 class Clock(NamedTuple):
@@ -709,37 +425,7 @@ class Clock(NamedTuple):
     step_s: float  # by how much the wall clock jumped
 
 
-_COUNTED = struct.Struct(">QI")
-_START = struct.Struct(">QIQ")
 _CLOCK = struct.Struct(">Qd")
-
-
-def pack_rules(now: float, revision: str, ids: Sequence[str]) -> bytes:
-    return _COUNTED.pack(int(now * 1000), len(ids)) + _word(revision) + b"".join(map(_word, ids))
-
-
-def unpack_rules(body: bytes) -> Rules:
-    reader = _Reader(body)
-    time_ms, count = reader.take(_COUNTED)
-    return Rules(time_ms / 1000, reader.word(), tuple(reader.word() for _ in range(count)))
-
-
-def pack_start(now: float, node: int, first_id: int = 0) -> bytes:
-    return _START.pack(int(now * 1000), node, first_id)
-
-
-def unpack_start(body: bytes) -> Start:
-    time_ms, node, first_id = _START.unpack(body)
-    return Start(time_ms / 1000, node, first_id)
-
-
-def pack_stop(now: float, left: int) -> bytes:
-    return _COUNTED.pack(int(now * 1000), left)
-
-
-def unpack_stop(body: bytes) -> Stop:
-    time_ms, left = _COUNTED.unpack(body)
-    return Stop(time_ms / 1000, left)
 
 
 def pack_clock(now: float, step_s: float) -> bytes:

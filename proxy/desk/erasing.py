@@ -21,7 +21,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from proxy.desk import entries
+from proxy.desk import entries, returned
 from proxy.desk.body import Reader, word
 from proxy.desk.sealing import Ring, Sealer
 from proxy.desk.segment import (
@@ -140,7 +140,7 @@ class _About:
             return entries.unpack_verdict(body).recipient == self._person
         if kind == entries.DELIVER:
             try:
-                return recipient_of(entries.unpack_deliver(body).source) == self._person
+                return recipient_of(returned.unpack_deliver(body).source) == self._person
             except NotARecipient:
                 return False
         return self._number in body or kind == entries.ASKED

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
-from proxy.desk import consents, entries, operated
+from proxy.desk import consents, entries, operated, returned
 from proxy.desk.segment import Record
 from proxy.message import Category, OptOut
 from proxy.number import NotARecipient, Number, about_people, recipient_of
@@ -120,7 +120,7 @@ def trace(journal: Iterable[Record], recipient: int, read: Read) -> Trace:
 
 
 def _received(found: Trace, body: bytes, read: Read) -> None:
-    said = entries.unpack_deliver(body)
+    said = returned.unpack_deliver(body)
     if said.kind not in _REPLIES:
         return
     try:
@@ -139,7 +139,7 @@ def _received(found: Trace, body: bytes, read: Read) -> None:
 
 
 def _stopped(found: Trace, body: bytes, read: Read) -> None:
-    said = entries.unpack_optout(body)
+    said = returned.unpack_optout(body)
     one = said.opt_out
     found.in_force[one.scope, one.value] = one
     found.events.append(
@@ -151,7 +151,7 @@ def _stopped(found: Trace, body: bytes, read: Read) -> None:
 
 
 def _restored(found: Trace, body: bytes, read: Read) -> None:
-    said = entries.unpack_restored(body)
+    said = returned.unpack_restored(body)
     for one in said.lifted:
         found.in_force.pop((one.scope, one.value), None)
     words = "; ".join(_words(one) for one in said.lifted) or "nothing had been stopped here"
@@ -200,7 +200,7 @@ def _befell(found: Trace, body: bytes, read: Read) -> None:
 
 
 def _confirmed(found: Trace, body: bytes, read: Read) -> None:
-    said = entries.unpack_said(body)
+    said = returned.unpack_said(body)
     found.events.append(
         Event(said.time, "confirmed", said.port, said.provider, f"“{_printable(said.text)}”", {"text": said.text})
     )

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from proxy.backtest.house import read_case
 from proxy.backtest.turns import Turn
 from proxy.changes import Effect
-from proxy.desk import entries, operated
+from proxy.desk import entries, itself, operated, requested, returned
 from proxy.desk.segment import Record
 from proxy.message import ORDER_NUMBERS_FROM, Category, Outcome, hash48
 from proxy.policy import Regions
@@ -124,7 +124,7 @@ class Counting:
     def _look(self, item: Record, inside: bool) -> None:
         kind = item.kind
         if kind == entries.RULES:
-            said = entries.unpack_rules(item.body)
+            said = itself.unpack_rules(item.body)
             self._rules[said.revision] = said.ids
         elif kind == entries.ORDERED:
             order = operated.unpack_order(item.body)
@@ -138,9 +138,9 @@ class Counting:
         elif kind == entries.ANSWER:
             self.sheet.answers[_word(Effect(entries.unpack_answer(item.body).effect))] += 1
         elif kind == entries.OPTOUT:
-            self._opted_out(entries.unpack_optout(item.body))
+            self._opted_out(returned.unpack_optout(item.body))
         elif kind == entries.REPEATED:
-            for number, count in entries.unpack_repeated(item.body).counts.items():
+            for number, count in requested.unpack_repeated(item.body).counts.items():
                 if (fate := self._fates.get(number)) is not None:
                     self.sheet.submits[fate] += count
 
@@ -180,7 +180,7 @@ class Counting:
             return self._names.setdefault(hash48(name), name) if len(self._names) < SIGNATURES_MAX else OTHERS
         return "" if content is None or content.part is None or content.part.index == 1 else OTHERS
 
-    def _opted_out(self, said: entries.OptedOut) -> None:
+    def _opted_out(self, said: returned.OptedOut) -> None:
         if said.opt_out.source == "reply":
             value = said.opt_out.value if said.opt_out.scope == "advertiser" else ""
             name = self._names.get(int(value, 16), OTHERS) if len(value) == 12 else value

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.desk import entries, mail
+from proxy.desk import entries, itself, mail, requested, returned
 from proxy.desk.journal import OsDisk, read
 from proxy.desk.sealing import Ring
 from proxy.message import GATE_REASONS
@@ -138,31 +138,31 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
             story.verdicts.append(judged)
             by_sequence[record.sequence] = judged
         elif record.kind == entries.REPEATED:
-            story.verdicts += _again(entries.unpack_repeated(record.body), by_sequence, place)
+            story.verdicts += _again(requested.unpack_repeated(record.body), by_sequence, place)
         elif record.kind in (entries.ANSWER, entries.ACCEPTED):
             for answer in entries.unpack_answers(record):
                 message_id = answer.carrier_id.partition(b"\0")[0].decode("latin-1")
                 story.answers.append(Settled(answer.verdict_sequence, answer.effect, answer.status, message_id, answer.time))
         elif record.kind == entries.DELIVER:
-            deliver = entries.unpack_deliver(record.body)
+            deliver = returned.unpack_deliver(record.body)
             story.delivers.append(Handed(deliver.kind, deliver.provider, record.sequence))
         elif record.kind == entries.DELIVERED:
             story.delivered.update(mail.unpack_delivered(record.body).numbers)
         elif record.kind == entries.DROPPED:
             story.dropped.update(mail.unpack_dropped(record.body).numbers)
         elif record.kind == entries.OPTOUT:
-            said = entries.unpack_optout(record.body)
+            said = returned.unpack_optout(record.body)
             story.optouts.append(OptedOut(said.recipient, said.port, said.keyword, place))
         elif record.kind == entries.SAID:
-            own = entries.unpack_said(record.body)
+            own = returned.unpack_said(record.body)
             story.confirmed.append(Confirmed(own.recipient, own.port, own.text, own.time))
         elif record.kind == entries.RULES:
-            loaded = entries.unpack_rules(record.body)
+            loaded = itself.unpack_rules(record.body)
             rules[loaded.revision[:16].rjust(16, "0")] = loaded.ids
     return story
 
 
-def _again(said: entries.Repeated, by_sequence: dict[int, Judged], place: int) -> Iterator[Judged]:
+def _again(said: requested.Repeated, by_sequence: dict[int, Judged], place: int) -> Iterator[Judged]:
     """What came again after it was refused: each time as a verdict of its own."""
     for sequence, count in said.counts.items():
         yield from [by_sequence[sequence]._replace(at=said.time, place=place)] * count

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from proxy.desk import entries
+from proxy.desk import entries, returned
 from proxy.desk.journal import Journal, MemoryDisk
 from proxy.message import OptOut
 from proxy.wire import deliver_sm, receipt_text
@@ -92,9 +92,9 @@ def _refuses(house: House) -> None:
     """Somebody got a receipt, refuses, and is sent more; then hours pass."""
     text = receipt_text("B1", "DELIVRD", submit_date="2511120100", done_date="2511120101")
     data = deliver_sm(str(SHANGHAI), "1069001", text.encode(), esm_class=ESM_RECEIPT)
-    house.journal.append(entries.DELIVER, entries.pack_deliver(house.now, "receipt", str(SHANGHAI), "1069001", "jia", data))
+    house.journal.append(entries.DELIVER, returned.pack_deliver(house.now, "receipt", str(SHANGHAI), "1069001", "jia", data))
     refusal = OptOut("signature", "甲店", int(house.now), "reply", 0)
-    house.journal.append(entries.OPTOUT, entries.pack_optout(house.now, SHANGHAI, refusal, "1069001", "jia", "R"))
+    house.journal.append(entries.OPTOUT, returned.pack_optout(house.now, SHANGHAI, refusal, "1069001", "jia", "R"))
     house.now += 60
     house.submit("jia", SHANGHAI, "【甲店】还有上新 拒收请回复R")
     synced(house)

@@ -15,7 +15,7 @@ from proxy.archive.manifest import load, node_folder
 from proxy.archive.rests import AtHand
 from proxy.archive.rows import Row
 from proxy.archive.tail import tail
-from proxy.desk import entries
+from proxy.desk import entries, returned
 from proxy.desk.disk import OsDisk
 from proxy.desk.erasing import erase
 from proxy.desk.journal import Journal, JournalDamaged, read
@@ -83,14 +83,14 @@ class World:
         )
         data = deliver_sm(str(to), "1069001", text.encode(), esm_class=ESM_RECEIPT)
         self.house.journal.append(
-            entries.DELIVER, entries.pack_deliver(self.house.now, "receipt", f"+86{to}", "1069001", "jia", data)
+            entries.DELIVER, returned.pack_deliver(self.house.now, "receipt", f"+86{to}", "1069001", "jia", data)
         )
         self.house.journal.write(self.house.now)
 
     def refuses(self) -> None:
         refusal = OptOut("all", "", int(self.house.now), "reply", 0)
         person = SHANGHAI + self.random.randrange(PEOPLE)
-        self.house.journal.append(entries.OPTOUT, entries.pack_optout(self.house.now, person, refusal, "1069001", "jia", "R"))
+        self.house.journal.append(entries.OPTOUT, returned.pack_optout(self.house.now, person, refusal, "1069001", "jia", "R"))
         self.house.journal.write(self.house.now)
 
     def passes(self) -> None:

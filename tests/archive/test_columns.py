@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.archive import columns
-from proxy.desk import entries
+from proxy.desk import entries, returned
 from proxy.desk.segment import Record
 from proxy.wire import deliver_sm, receipt_text, tlv
 from proxy.wire.tables import ESM_RECEIPT, RECEIPTED_MESSAGE_ID
@@ -22,7 +22,7 @@ NEVER = re.compile(rb"(?!)")
 def read(text: bytes, coding: int = 0, tlvs: bytes = b"") -> tuple[str, str]:
     data = deliver_sm("13800210500", "1069001", text, esm_class=ESM_RECEIPT, data_coding=coding) + tlvs
     data = len(data).to_bytes(4, "big") + data[4:]
-    body = entries.pack_deliver(0.0, "receipt", "13800210500", "1069001", "jia", data)
+    body = returned.pack_deliver(0.0, "receipt", "13800210500", "1069001", "jia", data)
     (row,) = columns.Reader({}).rows(Record(1, entries.DELIVER, body))
     return row.message_id, row.state
 

@@ -13,7 +13,7 @@ from proxy.archive import erasing, proving, steady
 from proxy.archive.keys import signed_by
 from proxy.archive.rolling import RollError
 from proxy.config import Hold
-from proxy.desk import entries
+from proxy.desk import entries, returned
 from proxy.desk.disk import OsDisk
 from proxy.desk.erasing import Change, Erasure, pack_erasure, signed, unaccounted, unpack_erasure
 from proxy.desk.journal import Journal, read, verify
@@ -40,7 +40,7 @@ class Case:
         self.shelf = Shelf(folder)
         busy(self.house, 2, people=3, start=10)
         refusal = OptOut("all", "", int(self.house.now), "reply", 0)
-        self.house.journal.append(entries.OPTOUT, entries.pack_optout(self.house.now, PERSON, refusal, "1069001", "jia", "R"))
+        self.house.journal.append(entries.OPTOUT, returned.pack_optout(self.house.now, PERSON, refusal, "1069001", "jia", "R"))
         busy(self.house, 3, people=3, start=12)
         self.shelf.roll(self.disk, self.house.now + DAY)
 

@@ -12,7 +12,7 @@ from proxy.archive import finding, manifest
 from proxy.archive.asking import NotAQuestion, Question
 from proxy.archive.finding import HIDDEN, Found
 from proxy.archive.rests import AtHand
-from proxy.desk import entries
+from proxy.desk import entries, returned
 from proxy.desk.journal import Journal, MemoryDisk
 from proxy.message import Category, OptOut
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
@@ -39,7 +39,7 @@ def ask(house: House, shelf: Shelf, now: float = NOON + 10 * DAY, **asked: Any) 
 def receipt_comes(house: House, person: int, message_id: str, stat: str = "DELIVRD") -> None:
     text = receipt_text(message_id, stat, submit_date="2511111200", done_date="2511111201")
     data = deliver_sm(str(person), "1069001", text.encode(), esm_class=ESM_RECEIPT)
-    house.journal.append(entries.DELIVER, entries.pack_deliver(house.now, "receipt", str(person), "1069001", "jia", data))
+    house.journal.append(entries.DELIVER, returned.pack_deliver(house.now, "receipt", str(person), "1069001", "jia", data))
     house.journal.write(house.now)
 
 
@@ -128,7 +128,7 @@ def test_where_there_are_more_the_newest_are_told_and_that_there_are_more(house:
 def test_what_a_person_did_is_told_beside_their_messages(house: House, shelf: Shelf) -> None:
     busy(house, 2, people=1)
     refusal = OptOut("signature", "甲店", int(house.now), "reply", 0)
-    house.journal.append(entries.OPTOUT, entries.pack_optout(house.now, SHANGHAI, refusal, "1069001", "jia", "R"))
+    house.journal.append(entries.OPTOUT, returned.pack_optout(house.now, SHANGHAI, refusal, "1069001", "jia", "R"))
     house.journal.write(house.now)
     synced(house)
     found = ask(house, shelf, to=SHANGHAI)

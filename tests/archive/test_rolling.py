@@ -16,7 +16,7 @@ from proxy.archive import rolling, steady, tables
 from proxy.archive.manifest import File, load
 from proxy.archive.rows import Row
 from proxy.config import Retention
-from proxy.desk import entries, retention
+from proxy.desk import entries, itself, retention
 from proxy.desk.disk import MemoryDisk, OsDisk
 from proxy.desk.journal import Journal, JournalDamaged, read, verify
 from proxy.message import Category
@@ -78,7 +78,7 @@ def test_a_row_says_what_the_record_said(house: House, shelf: Shelf) -> None:
 
 def test_rules_have_their_names_where_the_journal_told_them(house: House, shelf: Shelf) -> None:
     rules = house.relay.rules
-    house.journal.append(entries.RULES, entries.pack_rules(NOON, rules.revision, [rule.id for rule in rules.rules]))
+    house.journal.append(entries.RULES, itself.pack_rules(NOON, rules.revision, [rule.id for rule in rules.rules]))
     busy(house, 5, people=1)
     shelf.roll(house.disk, house.now)
     assert shelf.rows("rules", "outcome = 'reject'") == [("cap",)]

@@ -13,7 +13,7 @@ from proxy.backtest.house import Known, Senders
 from proxy.backtest.past import stood, window_s
 from proxy.backtest.rerun import Rerun
 from proxy.backtest.turns import turns_of
-from proxy.desk import entries
+from proxy.desk import entries, itself
 from proxy.long import WAIT_S
 from proxy.message import Category, Order
 from proxy.orders import OrderBook
@@ -47,7 +47,7 @@ def again(house: House, rules: RuleSet, *, since: float = 0.0, now: float = 1e12
 def noted(house: House) -> None:
     """As a start does: the names of its rules."""
     rules = house.relay.rules
-    house.journal.append(entries.RULES, entries.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
+    house.journal.append(entries.RULES, itself.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
     house.journal.write(house.now)
 
 

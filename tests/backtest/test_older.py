@@ -12,7 +12,7 @@ from proxy.backtest.house import Known
 from proxy.backtest.older import older
 from proxy.backtest.run import Answer, Question, backtest
 from proxy.backtest.told import notes
-from proxy.desk import entries, operated
+from proxy.desk import entries, itself, operated
 from proxy.desk.disk import OsDisk
 from proxy.desk.journal import MemoryDisk, read
 from proxy.message import Category, OptOut
@@ -35,7 +35,7 @@ class Gate:
         self.folder = folder
         self.house = house = House(folder)
         rules = house.relay.rules
-        self.writes(entries.RULES, entries.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
+        self.writes(entries.RULES, itself.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
         self.refuses(EARLY)
         self.refuses(BACK)
         self.lists(LISTED)

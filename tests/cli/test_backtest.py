@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.__main__ import app
-from proxy.desk import entries
+from proxy.desk import entries, itself
 from proxy.kept import Kept
 from tests.house import BEIJING, RULES, SHANGHAI, House
 
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     """Settings, rules and a journal: six messages, of which two were refused."""
     house = House(tmp_path)
     rules = house.relay.rules
-    house.journal.append(entries.RULES, entries.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
+    house.journal.append(entries.RULES, itself.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
     house.journal.write(house.now)
     for person in (SHANGHAI, SHANGHAI, SHANGHAI, SHANGHAI, SHANGHAI + 1, BEIJING):
         house.now += 700

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.__main__ import app
-from proxy.desk import entries, operated
+from proxy.desk import entries, itself, operated, returned
 from proxy.desk.journal import OsDisk, read
 from proxy.kept import Kept
 from proxy.message import OptOut
@@ -34,7 +34,7 @@ class Desk:
 
     def noted(self) -> None:
         rules, house = self.house.relay.rules, self.house
-        house.journal.append(entries.RULES, entries.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
+        house.journal.append(entries.RULES, itself.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
         house.journal.write(house.now)
 
     def sends(self, text: str = AD, person: int = SHANGHAI, answer: bytes = b"") -> str:
@@ -169,13 +169,13 @@ def test_refusals_of_then_the_receipt_and_what_was_refused_later_are_told(desk: 
     house = desk.house
     refusal = OptOut("provider", "yi", int(house.now), "reply", 0)
     house.store.update(SHANGHAI, lambda data: record.opt_out(data, refusal))
-    desk.writes(entries.OPTOUT, entries.pack_optout(house.now, SHANGHAI, refusal, "1069002", "yi", "R"))
+    desk.writes(entries.OPTOUT, returned.pack_optout(house.now, SHANGHAI, refusal, "1069002", "yi", "R"))
     desk.sends(answer=b"c0ffee")
     said = receipt_text("c0ffee", "UNDELIV", submit_date="2511111200", done_date="2511111201", err="004")
     receipt = deliver_sm(str(SHANGHAI), "1069001", said.encode(), esm_class=4, sequence=9)
-    desk.writes(entries.DELIVER, entries.pack_deliver(house.now + 1, "receipt", str(SHANGHAI), "1069001", "jia", receipt))
+    desk.writes(entries.DELIVER, returned.pack_deliver(house.now + 1, "receipt", str(SHANGHAI), "1069001", "jia", receipt))
     later = OptOut("port", "1069001", int(house.now) + 60, "reply", 0)
-    desk.writes(entries.OPTOUT, entries.pack_optout(house.now + 60, SHANGHAI, later, "1069001", "jia", "R"))
+    desk.writes(entries.OPTOUT, returned.pack_optout(house.now + 60, SHANGHAI, later, "1069001", "jia", "R"))
     told = desk.told("c0ffee")
     assert [(one["scope"], one["value"], one["source"]) for one in told["person"]["refusals"]] == [("provider", "yi", "reply")]
     assert [(one["state"], one["error"]) for one in told["receipts"]] == [("UNDELIV", "004")]

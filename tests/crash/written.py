@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from proxy.changes import Effect
-from proxy.desk import entries, mail
+from proxy.desk import entries, mail, requested
 from proxy.desk.journal import OsDisk, Record, read
 from proxy.desk.sealing import Ring
 from tests.crash.evidence import Evidence, Message, Submit
@@ -67,12 +67,12 @@ class Written:
             for told in entries.unpack_answers(record):
                 self._answer(told)
         elif record.kind == entries.UNREPLACED:
-            undone = entries.unpack_unreplaced(record.body)
+            undone = requested.unpack_unreplaced(record.body)
             self.unreplaced.add(self._submits[undone.verdict_sequence].serial)
             if self._remove(undone.entry_id):
                 self._standing[self._owners[undone.entry.id]].add(undone.entry.id)
         elif record.kind == entries.ASKED:
-            asked = entries.unpack_asked(record.body)
+            asked = requested.unpack_asked(record.body)
             self.asked[asked.provider, asked.data] += 1
         elif record.kind == entries.DELIVER:
             self.waiting.add(record.sequence)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.desk import entries, shares
+from proxy.desk import entries, itself, requested, returned, shares
 from proxy.message import REASONS, Breach, Category, Content, Entry, Facts, Message, OptOut, Outcome, Sender, Take, Verdict
 
 NOW = 1_700_000_000.123
@@ -134,35 +134,37 @@ def test_an_answer_comes_back_whole(now, entry_id, recipient, effect, status, ca
 
 @given(times, words, words, words, words, st.binary(max_size=300))
 def test_a_deliver_comes_back_whole(now, kind, source, port, provider, data):
-    said = entries.unpack_deliver(entries.pack_deliver(now, kind=kind, source=source, port=port, provider=provider, data=data))
+    said = returned.unpack_deliver(
+        returned.pack_deliver(now, kind=kind, source=source, port=port, provider=provider, data=data)
+    )
     assert said[1:] == (kind, source, port, provider, data)
 
 
 @given(times, u64, st.builds(OptOut, words, words, u64, words, u64), words, words, words)
 def test_an_opt_out_comes_back_whole(now, recipient, opt_out, port, provider, keyword):
-    said = entries.unpack_optout(entries.pack_optout(now, recipient, opt_out, port, provider, keyword))
+    said = returned.unpack_optout(returned.pack_optout(now, recipient, opt_out, port, provider, keyword))
     assert said[1:] == (recipient, opt_out, port, provider, keyword)
 
 
 @given(times, words, st.lists(words, max_size=20), u32, st.floats(allow_nan=False))
 def test_what_the_gate_says_of_itself_comes_back_whole(now, revision, ids, number, step):
-    assert entries.unpack_rules(entries.pack_rules(now, revision, ids))[1:] == (revision, tuple(ids))
-    assert entries.unpack_start(entries.pack_start(now, number, number << 16))[1:] == (number, number << 16)
-    assert entries.unpack_stop(entries.pack_stop(now, number))[1:] == (number,)
+    assert itself.unpack_rules(itself.pack_rules(now, revision, ids))[1:] == (revision, tuple(ids))
+    assert itself.unpack_start(itself.pack_start(now, number, number << 16))[1:] == (number, number << 16)
+    assert itself.unpack_stop(itself.pack_stop(now, number))[1:] == (number,)
     assert entries.unpack_clock(entries.pack_clock(now, step))[1:] == (step,)
 
 
 @given(times, words, words, words, words, words, u32, st.binary(max_size=300), st.binary(max_size=70))
 def test_a_question_comes_back_whole(now, provider, account, port, carrier, reason, status, data, body):
-    said = entries.unpack_asked(entries.pack_asked(now, provider, account, port, carrier, reason, status, data, body))
+    said = requested.unpack_asked(requested.pack_asked(now, provider, account, port, carrier, reason, status, data, body))
     assert said[1:] == (provider, account, port, carrier, reason, status, data, body)
 
 
 @given(times, st.dictionaries(u64, u32, max_size=20), u64, u64, u32)
 def test_repeats_and_a_unreplaced_entry_come_back_whole(now, counts, recipient, entry_id, status):
-    assert entries.unpack_repeated(entries.pack_repeated(now, counts)).counts == counts
+    assert requested.unpack_repeated(requested.pack_repeated(now, counts)).counts == counts
     entry = Entry(7, 8, 9, 10, 11, Category.NOTICE, 1, 12, 13, 1)
-    assert entries.unpack_unreplaced(entries.pack_unreplaced(now, recipient, entry_id, 7, status, entry))[1:] == (
+    assert requested.unpack_unreplaced(requested.pack_unreplaced(now, recipient, entry_id, 7, status, entry))[1:] == (
         recipient, entry_id, 7, status, entry,
     )  # fmt: skip
 
@@ -178,8 +180,8 @@ def test_what_a_message_has_in_aggregates_comes_back_whole(now, verdict_sequence
 
 
 UNPACKS = [
-    entries.unpack_answer, entries.unpack_deliver, entries.unpack_optout, entries.unpack_rules, entries.unpack_verdict,
-    entries.unpack_asked, entries.unpack_repeated, entries.unpack_unreplaced, shares.unpack_share,
+    entries.unpack_answer, returned.unpack_deliver, returned.unpack_optout, itself.unpack_rules, entries.unpack_verdict,
+    requested.unpack_asked, requested.unpack_repeated, requested.unpack_unreplaced, shares.unpack_share,
 ]  # fmt: skip
 
 

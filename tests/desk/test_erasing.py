@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proxy.archive.keys import signed_by
-from proxy.desk import entries
+from proxy.desk import entries, returned
 from proxy.desk.disk import MemoryDisk
 from proxy.desk.erasing import Change, Erased, Erasure, erase, in_pieces, pack_erasure, signed, unaccounted, unpack_erasure
 from proxy.desk.journal import Journal, JournalDamaged, JournalSealed, Record, read, verify
@@ -31,7 +31,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryDisk:
         house.submit("jia", person, text)
     for transit in house.at_carrier():
         house.carrier_says(transit, submit_sm_resp(1, 0, b"B1"))
-    house.journal.append(entries.OPTOUT, entries.pack_optout(house.now, SHANGHAI, REFUSAL, "1069001", "jia", "R"))
+    house.journal.append(entries.OPTOUT, returned.pack_optout(house.now, SHANGHAI, REFUSAL, "1069001", "jia", "R"))
     house.journal.write(house.now)
     taken = [one.body for one in read(house.disk) if one.kind == entries.ACCEPTED]
     both = taken[0] + b"".join(body[8:] for body in taken[1:])  # accepts of one turn are one record
@@ -85,7 +85,7 @@ def test_a_person_is_gone_and_all_others_are_as_they_were_record_for_record(disk
 
 def test_what_the_person_refused_stays_for_a_gate_built_anew_must_not_send_to_them(disk: MemoryDisk) -> None:
     erased(disk)
-    (refusal,) = [entries.unpack_optout(one.body) for one in records_of(disk) if one.kind == entries.OPTOUT]
+    (refusal,) = [returned.unpack_optout(one.body) for one in records_of(disk) if one.kind == entries.OPTOUT]
     assert (refusal.recipient, refusal.opt_out) == (SHANGHAI, REFUSAL)
 
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.__main__ import app
-from proxy.desk import consents, entries
+from proxy.desk import consents, entries, itself, returned
 from proxy.desk.consents import Person
 from proxy.desk.journal import Journal, OsDisk, Record
 from proxy.desk.optouts import SENT_SHOWN_MAX, Read, Trace, trace
@@ -42,18 +42,18 @@ def verdict(at: float, category: Category, sign: str, person: int = MING, allowe
 
 
 def deliver(at: float, text: str, kind: str, source: str = f"+86{MING}") -> bytes:
-    return entries.pack_deliver(
+    return returned.pack_deliver(
         at, kind, source, PORT, "jia", deliver_sm(source, PORT, text.encode("utf-16-be"), data_coding=8)
     )
 
 
 STORY = [
-    (entries.START, entries.pack_start(NOON - 3600, 0)),
+    (entries.START, itself.pack_start(NOON - 3600, 0)),
     (entries.VERDICT, verdict(NOON - 60, Category.MARKETING, "甲店")),
-    (entries.OPTOUT, entries.pack_optout(NOON, MING, SHOP, PORT, "jia", "TD")),
+    (entries.OPTOUT, returned.pack_optout(NOON, MING, SHOP, PORT, "jia", "TD")),
     (entries.DELIVER, deliver(NOON, "ＴＤ\u202e\x1b[31m", "optout")),
-    (entries.OPTOUT, entries.pack_optout(NOON, HONG, ALL, PORT, "jia", "TD")),
-    (entries.SAID, entries.pack_said(NOON + 1, MING, SHOP, PORT, "jia", "退订已生效")),
+    (entries.OPTOUT, returned.pack_optout(NOON, HONG, ALL, PORT, "jia", "TD")),
+    (entries.SAID, returned.pack_said(NOON + 1, MING, SHOP, PORT, "jia", "退订已生效")),
     (entries.VERDICT, verdict(NOON + 60, Category.OTP, "甲店")),
     (entries.VERDICT, verdict(NOON + 120, Category.MARKETING, "乙店")),
     (entries.VERDICT, verdict(NOON + 180, Category.MARKETING, "甲店", allowed=False)),
@@ -61,7 +61,7 @@ STORY = [
     (entries.DELIVER, deliver(NOON + 200, "怎么退订", "review", f"86{MING}")),
     (entries.DELIVER, deliver(NOON + 210, "id:1 stat:DELIVRD", "receipt", f"86{MING}")),
     (entries.DELIVER, deliver(NOON + 220, "谢谢", "reply", f"86{HONG}")),
-    (entries.RESTORED, entries.pack_restored(NOON + 240, MING, PORT, "jia", "START", (SHOP,))),
+    (entries.RESTORED, returned.pack_restored(NOON + 240, MING, PORT, "jia", "START", (SHOP,))),
     (entries.DELIVER, deliver(NOON + 240, "START", "restore", str(MING))),
     (entries.VERDICT, verdict(NOON + 300, Category.MARKETING, "甲店")),
 ]
@@ -124,7 +124,7 @@ def test_what_went_out_against_a_refusal_cannot_be_overlooked(folder: Path) -> N
 )  # fmt: skip
 def test_a_refusal_speaks_of_what_it_says(tmp_path: Path, refusal: OptOut, against: bool) -> None:
     story = [
-        (entries.OPTOUT, entries.pack_optout(NOON - 9, MING, refusal)),
+        (entries.OPTOUT, returned.pack_optout(NOON - 9, MING, refusal)),
         (entries.VERDICT, verdict(NOON, Category.MARKETING, "甲店")),
     ]
     assert told(written(tmp_path / "journal", story)).wrong == against
@@ -138,7 +138,7 @@ def test_a_person_of_whom_nothing_is_known_is_told_so_with_what_the_journal_cove
 
 def test_thousands_of_messages_are_counted_and_not_all_listed(tmp_path: Path) -> None:
     one = (entries.VERDICT, verdict(NOON + 60, Category.OTP, "甲店"))
-    story = [(entries.OPTOUT, entries.pack_optout(NOON, MING, SHOP))] + [one] * (SENT_SHOWN_MAX + 5)
+    story = [(entries.OPTOUT, returned.pack_optout(NOON, MING, SHOP))] + [one] * (SENT_SHOWN_MAX + 5)
     found = told(written(tmp_path / "journal", story))
     assert (found.sent, len(found.events)) == (SENT_SHOWN_MAX + 5, SENT_SHOWN_MAX + 1)
     assert "… and 5 messages more" in found.as_text(whole_number=False)
@@ -232,13 +232,13 @@ def test_a_torn_tail_hides_nothing_that_stands_before_it(folder: Path, tmp_path:
 
 
 def test_bodies_come_back_as_they_were_packed() -> None:
-    restored = entries.unpack_restored(entries.pack_restored(NOON, MING, PORT, "jia", "START", (SHOP, ALL)))
+    restored = returned.unpack_restored(returned.pack_restored(NOON, MING, PORT, "jia", "START", (SHOP, ALL)))
     assert restored == (NOON, MING, PORT, "jia", "START", (SHOP, ALL))
-    said = entries.unpack_said(entries.pack_said(NOON, MING, SHOP, PORT, "jia", "退订已生效"))
+    said = returned.unpack_said(returned.pack_said(NOON, MING, SHOP, PORT, "jia", "退订已生效"))
     assert said == (NOON, MING, SHOP, PORT, "jia", "退订已生效")
     for body, unpack in (
-        (entries.pack_restored(NOON, MING, PORT, "jia", "START", (SHOP,)), entries.unpack_restored),
-        (entries.pack_said(NOON, MING, SHOP, PORT, "jia", "退订已生效"), entries.unpack_said),
+        (returned.pack_restored(NOON, MING, PORT, "jia", "START", (SHOP,)), returned.unpack_restored),
+        (returned.pack_said(NOON, MING, SHOP, PORT, "jia", "退订已生效"), returned.unpack_said),
     ):
         for end in range(len(body)):
             with pytest.raises((ValueError, struct.error)):

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from proxy import config, policy
 from proxy.cli.campaign import BadCampaign, read_campaign
-from proxy.desk import entries
+from proxy.desk import entries, itself
 from proxy.desk.journal import Journal, JournalDamaged, MemoryDisk, read
 from proxy.desk.scan import segment_name
 from proxy.desk.segment import Header, Record, pack_header
@@ -321,8 +321,8 @@ def _segments() -> Iterator[bytes]:
 
 def _entries() -> Iterator[bytes]:
     yield entries.pack_clock(1.0, 0.5)
-    yield entries.pack_start(1.0, 0, 1)
-    yield entries.pack_rules(1.0, "0123456789abcdef", ["a", "b"])
+    yield itself.pack_start(1.0, 0, 1)
+    yield itself.pack_rules(1.0, "0123456789abcdef", ["a", "b"])
     yield bytes(80)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.archive.heads import Head
 from proxy.backtest.turns import turns_of
-from proxy.desk import entries
+from proxy.desk import entries, itself, requested, returned
 from proxy.message import OptOut, hash48
 from proxy.report.page import page
 from proxy.report.paper import paper
@@ -28,7 +28,7 @@ UNKNOWN = 19900000000
 def house(tmp_path: Path) -> House:
     house = House(tmp_path, rules=RULES + SHADOW)
     rules = house.relay.rules
-    house.journal.append(entries.RULES, entries.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
+    house.journal.append(entries.RULES, itself.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
     house.journal.write(house.now)
     return house
 
@@ -77,7 +77,7 @@ def test_opt_outs_are_rated_by_the_advertisements_of_that_signature_and_provider
     port = OptOut("port", "1069001", int(house.now), "reply", 0)
     entered = OptOut("all", "", int(house.now), "officer", 0)
     for person, one in enumerate([refusal] * 10 + [port] * 2 + [entered]):
-        house.journal.append(entries.OPTOUT, entries.pack_optout(house.now, SHANGHAI + person, one, "1069001", "jia", "R"))
+        house.journal.append(entries.OPTOUT, returned.pack_optout(house.now, SHANGHAI + person, one, "1069001", "jia", "R"))
     house.journal.write(house.now)
     view = View(sheet_of(house))
     assert [(one.name, one.count, one.sent, one.per_10k) for one in view.optouts_by_provider()] == [("jia", 12, 200, 600.0)]
@@ -104,7 +104,7 @@ def test_only_that_day_is_counted_and_repeats_of_what_was_refused_before_midnigh
     house.submit("jia", SHANGHAI + 1, AD)
     house.journal.append(
         entries.REPEATED,
-        entries.pack_repeated(
+        requested.pack_repeated(
             house.now + 120, {max(one.sequence for one in house.written() if one.kind == entries.VERDICT) - 1: 3}
         ),
     )

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from proxy.changes import Effect
-from proxy.desk import entries, mail, operated
+from proxy.desk import entries, mail, operated, requested, returned
 from proxy.desk.disk import MemoryDisk
-from proxy.desk.entries import OptedOut, Restored, Said, Verdict
+from proxy.desk.entries import Verdict
+from proxy.desk.returned import OptedOut, Restored, Said
 from proxy.desk.scan import segment_name
 from proxy.desk.segment import GROUP, HEADER_BYTES, RECORD_HEAD_BYTES, Record
 from proxy.desk.segment import _unpack_record as unpack_record
@@ -72,7 +73,7 @@ class OnDisk:
         if item.kind == entries.VERDICT:
             self._verdict(item.sequence, entries.unpack_verdict(item.body))
         elif item.kind == entries.REPEATED:
-            for sequence, count in entries.unpack_repeated(item.body).counts.items():
+            for sequence, count in requested.unpack_repeated(item.body).counts.items():
                 self.refused[self._refusals[sequence]] += count
         for answer in entries.unpack_answers(item):
             if answer.status == CARRIER_REFUSES:
@@ -103,23 +104,23 @@ class OnDisk:
 
     def _turn(self, item: Record) -> None:
         if item.kind == entries.OPTOUT:
-            refusal = entries.unpack_optout(item.body)
+            refusal = returned.unpack_optout(item.body)
             self.refusals.append(refusal)
             self.refused_in.append(self.groups)
             self.turns.append(refusal)
         elif item.kind == entries.RESTORED:
-            back = entries.unpack_restored(item.body)
+            back = returned.unpack_restored(item.body)
             self.restored.append(back)
             self.turns.append(back)
         elif item.kind == entries.UNREPLACED:
-            self.unreplaced.add(entries.unpack_unreplaced(item.body).entry_id)
+            self.unreplaced.add(requested.unpack_unreplaced(item.body).entry_id)
         elif item.kind == entries.SAID:
-            self.said.append(entries.unpack_said(item.body))
+            self.said.append(returned.unpack_said(item.body))
 
     def _deliver(self, item: Record) -> None:
         """What the way back wrote."""
         if item.kind == entries.DELIVER:
-            data = entries.unpack_deliver(item.body).data
+            data = returned.unpack_deliver(item.body).data
             self.delivers.setdefault(Frame.of(data).sequence_number, set()).add(item.sequence)
             self.recorded.add(item.sequence)
             self.waiting.add(item.sequence)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Container
 from typing import TYPE_CHECKING
 
-from proxy.desk.entries import OptedOut
+from proxy.desk.returned import OptedOut
 from proxy.replies import ALL_MARKETING
 from proxy.state.mailbox import UNOWNED
 from proxy.transit import Transit

@@ -27,7 +27,7 @@ from typing import Any, cast
 from proxy import policy
 from proxy.access import Access, Ports
 from proxy.commands import Commands, ways
-from proxy.desk import entries
+from proxy.desk import entries, itself
 from proxy.desk.journal import Journal, JournalDown, MemoryDisk, read
 from proxy.hearing import Hearing, Manners
 from proxy.ids import MessageIds
@@ -219,7 +219,7 @@ class World:
         )
         self.way_back.open(Bounds(), PORTS)
         self.mail.gate_starts()
-        self.journal.append(entries.START, entries.pack_start(self.wall, 0, self.relay.highest_id))
+        self.journal.append(entries.START, itself.pack_start(self.wall, 0, self.relay.highest_id))
         self.journal.write(self.wall)
         self.journal.note_synced(self.journal.sync())
         if self.bug is not None:

@@ -32,7 +32,7 @@ from proxy.sim.measure import machine
 SAMPLE_S = 0.002
 STEPS = (
     ("the segments: checksums, the chain, records", ("desk/scan.py", "desk/segment.py", "desk/disk.py")),
-    ("records as values", ("desk/entries.py", "desk/body.py")),
+    ("records as values", ("desk/entries.py", "desk/returned.py", "desk/requested.py", "desk/itself.py", "desk/body.py")),
     ("octets as a text", ("wire/",)),
     ("reading the text: words, signature, notice, links", ("policy/reading.py", "policy/text.py", "policy/shards.py", "policy/scanner.py")),
     ("the rules", ("policy/",)),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.desk import entries, mail
+from proxy.desk import entries, mail, returned
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.replay import replay
 from proxy.state import open_store
@@ -46,7 +46,7 @@ class Life:
         return sequence
 
     def comes(self, provider: str) -> int:
-        body = entries.pack_deliver(NOW, "receipt", "13800210001", "106", provider, b"pdu")
+        body = returned.pack_deliver(NOW, "receipt", "13800210001", "106", provider, b"pdu")
         number = self.write(entries.DELIVER, body)
         self.mailbox.ready(self.mailbox.put(number, provider, NOW, "receipt", b"pdu"))
         return number
@@ -187,7 +187,7 @@ def test_with_accepted_loss_of_the_journal_the_mailbox_stays_and_new_numbers_do_
     store, disk = opened(tmp_path / "state.db"), MemoryDisk()
     store.belongs_to(disk)
     journal = Journal(disk)
-    journal.append(entries.DELIVER, entries.pack_deliver(NOW, "reply", "1", "106", "jia", b"old"))
+    journal.append(entries.DELIVER, returned.pack_deliver(NOW, "reply", "1", "106", "jia", b"old"))
     journal.close(NOW)
     store.mailbox.open(Bounds(), PROVIDERS)
     store.mailbox.put(1, "jia", NOW, "reply", b"old")
@@ -197,7 +197,7 @@ def test_with_accepted_loss_of_the_journal_the_mailbox_stays_and_new_numbers_do_
     again = opened(tmp_path / "state.db", accept_loss=True)
     again.belongs_to(another)
     journal = Journal(another)
-    journal.append(entries.DELIVER, entries.pack_deliver(NOW, "reply", "1", "106", "jia", b"new"))
+    journal.append(entries.DELIVER, returned.pack_deliver(NOW, "reply", "1", "106", "jia", b"new"))
     journal.append(entries.DELIVERED, mail.pack_delivered(NOW, [1]))
     journal.close(NOW)
     replay(again, read(another, 1), 0)

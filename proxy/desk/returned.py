@@ -1,0 +1,121 @@
+"""Returned: what came back, as journal records and back: receipts and replies, what people refuse by them, what the gate says to that.
+
+In: what was heard. Out: bodies of the kinds DELIVER, OPTOUT, RESTORED and SAID (entries.py), and typed values. Never: files, a clock.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from proxy.desk import body as values
+from proxy.desk.body import Reader, refusal_of, word
+from proxy.message import OptOut
+from proxy.number import about_people
+
+_TIME = struct.Struct(">Q")
+_pack_time = _TIME.pack
+
+
+@about_people
+class Deliver(NamedTuple):
+    time: float
+    kind: str  # receipt, reply, optout, restore, review
+    source: str
+    port: str
+    provider: str  # who owns the port, empty if nobody
+    data: bytes  # the PDU as the provider gets it
+
+
+def pack_deliver(now: float, kind: str, source: str, port: str, provider: str, data: bytes) -> bytes:
+    return b"".join((_pack_time(int(now * 1000)), _known(kind), word(source), _known(port), _known(provider), data))
+
+
+_known = lru_cache(maxsize=16_384)(word)
+"""Ports and names are few; a person's number is new each time."""
+
+
+def unpack_deliver(body: bytes) -> Deliver:
+    reader = Reader(body)
+    (time_ms,) = reader.take(_TIME)
+    return Deliver(time_ms / 1000, reader.word(), reader.word(), reader.word(), reader.word(), reader.rest())
+
+
+@about_people
+class OptedOut(NamedTuple):
+    time: float
+    recipient: int
+    opt_out: OptOut
+    port: str  # which the reply was sent to, empty if it was no reply
+    provider: str
+    keyword: str
+
+
+_OPTOUT = struct.Struct(">QQQQ")
+
+
+def pack_optout(now: float, recipient: int, opt_out: OptOut, port: str = "", provider: str = "", keyword: str = "") -> bytes:
+    scope, value, time, source, expiry = opt_out
+    words = (scope, value, source, port, provider, keyword)
+    return _OPTOUT.pack(int(now * 1000), recipient, time, expiry) + b"".join(map(word, words))
+
+
+def unpack_optout(body: bytes) -> OptedOut:
+    reader = Reader(body)
+    time_ms, recipient, time, expiry = reader.take(_OPTOUT)
+    scope, value, source, port, provider, keyword = (reader.word() for _ in range(6))
+    return OptedOut(time_ms / 1000, recipient, OptOut(scope, value, time, source, expiry), port, provider, keyword)
+
+
+@about_people
+class Restored(NamedTuple):
+    """A person asked a port to go on: these refusals ended."""
+
+    time: float
+    recipient: int
+    port: str
+    provider: str
+    keyword: str
+    lifted: tuple[OptOut, ...]
+
+
+@about_people
+class Said(NamedTuple):
+    """The gate confirmed a refusal to the person, in its own words."""
+
+    time: float
+    recipient: int
+    refusal: OptOut
+    port: str  # which it was sent from
+    provider: str
+    text: str
+
+
+_RESTORED = struct.Struct(">QQB")
+
+
+def pack_restored(now: float, recipient: int, port: str, provider: str, keyword: str, lifted: Sequence[OptOut]) -> bytes:
+    fixed = _RESTORED.pack(int(now * 1000), recipient, len(lifted))
+    return b"".join((fixed, word(port), word(provider), word(keyword), *map(values.refusal, lifted)))
+
+
+def unpack_restored(body: bytes) -> Restored:
+    reader = Reader(body)
+    time_ms, recipient, count = reader.take(_RESTORED)
+    port, provider, keyword = reader.word(), reader.word(), reader.word()
+    return Restored(time_ms / 1000, recipient, port, provider, keyword, tuple(refusal_of(reader) for _ in range(count)))
+
+
+_SAID = struct.Struct(">QQ")
+
+
+def pack_said(now: float, recipient: int, refusal: OptOut, port: str, provider: str, text: str) -> bytes:
+    return _SAID.pack(int(now * 1000), recipient) + values.refusal(refusal) + word(port) + word(provider) + word(text)
+
+
+def unpack_said(body: bytes) -> Said:
+    reader = Reader(body)
+    time_ms, recipient = reader.take(_SAID)
+    return Said(time_ms / 1000, recipient, refusal_of(reader), reader.word(), reader.word(), reader.word())
