@@ -57,12 +57,19 @@ class Conversation:
         said = {"v": VERSION, "command": command, "args": {name: one for name, one in args.items() if one is not None}}
         if token is None:
             token = os.environ.get(TOKEN, "").strip()
-        self.say(said | {"token": token} if token else said)
+        try:
+            self.say(said | {"token": token} if token else said)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._lines.close()
         self._socket.close()
 

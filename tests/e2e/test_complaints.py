@@ -7,6 +7,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -217,8 +218,12 @@ def rows(first: int, count: int) -> list[dict[str, object]]:
 
 
 def begun(gate: Gate, batch: str) -> Conversation:
-    talk = Conversation(gate.folder / "control.sock", "complaint.import", {"batch": batch, "why": "x"})
-    assert talk.hear()["go"]
+    """Whoever is told no has hung up."""
+    with ExitStack() as undone:
+        talk = Conversation(gate.folder / "control.sock", "complaint.import", {"batch": batch, "why": "x"})
+        undone.enter_context(talk)
+        assert talk.hear()["go"]
+        undone.pop_all()
     return talk
 
 
