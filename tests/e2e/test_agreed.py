@@ -19,13 +19,11 @@ from proxy.desk import entries
 from proxy.desk.journal import OsDisk, read
 from proxy.desk.revised import Revised, unpack_revised
 from proxy.net.doorkeeper import hash_password
-from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, keep_secret, run
 from tests.e2e.raw import Raw
-from tests.e2e.test_shared import House, gate_on
+from tests.e2e.sharing import House, gate_on, server_and_carrier
 from tests.e2e.waiting import until
 from tests.needs import needs
-from tests.valkey import Valkey
 
 pytestmark = needs("valkey")
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -44,10 +42,7 @@ ONLY_BEIJING, BOTH, ONLY_SHANGHAI = ban("北京"), ban("北京", "上海"), ban(
 
 def made(folder: Path, after: ExitStack, *, count: int = 2, **more: Any) -> House:
     """Gates that are not started."""
-    server = Valkey(folder / "valkey")
-    after.callback(server.kill)
-    carrier = Carrier()
-    after.callback(carrier.stop)
+    server, carrier = server_and_carrier(folder, after)
     house = House(server, carrier, [])
     for node in range(1, count + 1):
         one_more(folder, after, house, node, **more)

@@ -15,14 +15,12 @@ from typing import Any
 import pytest
 
 from proxy.ops.guard import hash_token
-from tests.e2e.carrier import Carrier
 from tests.e2e.gate import Gate, keep_secret, run
 from tests.e2e.pdus import ESME_ROK, ESME_RTHROTTLED
 from tests.e2e.raw import Raw
-from tests.e2e.test_shared import House, gate_on
+from tests.e2e.sharing import House, gate_on, server_and_carrier
 from tests.e2e.waiting import until
 from tests.needs import needs
-from tests.valkey import Valkey
 
 pytestmark = needs("valkey")
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -46,10 +44,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     for name, token in tokens.items():
         keep_secret(tmp_path / f"{name}.token", token)
     with ExitStack() as after:
-        server = Valkey(tmp_path / "valkey")
-        after.callback(server.kill)
-        carrier = Carrier()
-        after.callback(carrier.stop)
+        server, carrier = server_and_carrier(tmp_path, after)
         gates = [gate_on(tmp_path / f"node-{node}", node, carrier, server, RULES) for node in (1, 2)]
         for gate in gates:
             gate.settings["people"] = [*people, desk]

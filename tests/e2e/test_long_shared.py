@@ -5,18 +5,16 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import NamedTuple
 
 import pytest
 
-from tests.e2e.carrier import Carrier
-from tests.e2e.gate import SHANGHAI, Gate
+from tests.e2e.gate import SHANGHAI
 from tests.e2e.raw import Raw
+from tests.e2e.sharing import House, house_of
 from tests.e2e.test_long import TEXT, parts
-from tests.e2e.test_shared import gate_on
 from tests.e2e.waiting import until
 from tests.needs import needs
-from tests.valkey import PASSWORD, USER, Valkey
+from tests.valkey import PASSWORD, USER
 
 pytestmark = needs("valkey")
 PORT, KEYWORD, CAP = "1069001", 0x450, 0x410
@@ -27,27 +25,10 @@ rules:
 """
 
 
-class House(NamedTuple):
-    server: Valkey
-    carrier: Carrier
-    gates: list[Gate]
-
-
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("house")
     with ExitStack() as after:
-        server = Valkey(folder / "valkey", acl=True)
-        after.callback(server.kill)
-        carrier = Carrier()
-        after.callback(carrier.stop)
-        gates = [
-            gate_on(folder / f"node-{node}", node, carrier, server, RULES, user=USER, password=PASSWORD) for node in (1, 2)
-        ]
-        for gate in gates:
-            gate.start()
-            after.callback(gate.stop)
-        yield House(server, carrier, gates)
+        yield house_of(tmp_path_factory.mktemp("house"), after, RULES, acl=True, user=USER, password=PASSWORD)
 
 
 @pytest.fixture

@@ -17,13 +17,11 @@ from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, Gate
 from tests.e2e.networks import Apart, network, possible
 from tests.e2e.pdus import ESME_RMSGQFUL, ESME_ROK
-from tests.e2e.raw import Raw
+from tests.e2e.sharing import CAP, PORTS, allowed, in_reach, people, send, server_and_carrier, started
 from tests.e2e.sockets import Server, hang_up
-from tests.e2e.test_shared import CAP, Reached, gate_on, people, send_all
 from tests.e2e.test_told import all_heard, tell
 from tests.e2e.waiting import until
 from tests.needs import needs
-from tests.valkey import Valkey
 
 pytestmark = [needs("valkey"), needs("iproute2")]
 DEADLINE_S, SLOW_S = 1.0, 2.0
@@ -51,7 +49,6 @@ rules:
     reason: recipient-cap
     on_store_failure: allow
 """
-PORTS = {"jia": "1069001", "yi": "1069002", "bing": "1069003"}
 
 
 class House(NamedTuple):
@@ -68,33 +65,11 @@ def house(tmp_path: Path) -> Iterator[House]:
     with network(), ExitStack() as after:
         server = Apart(tmp_path / "valkey", 2)
         after.callback(server.kill)
-        carriers, gates = [Carrier(), Carrier()], []
-        for node, (carrier, cable) in enumerate(zip(carriers, server.cables, strict=True), 1):
+        carriers = [Carrier(), Carrier()]
+        for carrier in carriers:
             after.callback(carrier.stop)
-            gates.append(gate_on(tmp_path / f"node-{node}", node, carrier, cable, RULES, deadline_s=DEADLINE_S))
-            gates[-1].start()
-            after.callback(gates[-1].stop)
+        gates = started(after, tmp_path, carriers, server.cables, RULES, deadline_s=DEADLINE_S)
         yield House(server, gates, carriers)
-
-
-def send(gate: Gate, who: str, *recipients: str) -> list[int]:
-    """One submit to each, one after the other."""
-    with Raw(gate.port) as client:
-        client.bind(who)
-        return [client.submit(PORTS[who], recipient).status for recipient in recipients]
-
-
-def allowed(gate: Gate, recipients: list[str]) -> Counter[str]:
-    """One submit to each, all at once."""
-    told: Counter[str] = Counter()
-    with Raw(gate.port) as client:
-        client.bind("jia")
-        send_all(client, recipients, told)
-    return +told
-
-
-def up(gate: Gate) -> bool:
-    return gate.metric("gate106_store_up") == 1
 
 
 def test_a_gate_whose_cable_is_pulled_out_goes_by_its_rules_and_loses_nothing(house: House, numbers: Iterator[int]) -> None:
@@ -115,8 +90,8 @@ def test_a_gate_whose_cable_is_pulled_out_goes_by_its_rules_and_loses_nothing(ho
     waited_s = time.monotonic() - begun
     print(f"\nthe first answers, for {2 * MANY} at once, took {waited_s:.2f} s of {2 * DEADLINE_S:.2f} s and the machine's own")
     assert waited_s < 10 * DEADLINE_S, "a deadline for all of them, not for each"
-    assert not up(other)
-    assert up(one)
+    assert not in_reach(other)
+    assert in_reach(one)
     begun = time.monotonic()
     assert send(other, "yi", li, zhao) == [ESME_RMSGQFUL] * 2
     assert send(other, "bing", li, zhao, zhao) == [ESME_ROK] * 3
@@ -132,7 +107,7 @@ def test_a_gate_whose_cable_is_pulled_out_goes_by_its_rules_and_loses_nothing(ho
 
     cable.plug_in()
     begun = time.monotonic()
-    until(lambda: up(other), "the store in reach", 20)
+    until(lambda: in_reach(other), "the store in reach", 20)
     print(f"in reach again after {time.monotonic() - begun:.2f} s")
     until(lambda: all(gate.metric("gate106_store_owed") == 0 for gate in house.gates), "all counted", 20)
     until(lambda: all(gate.metric("gate106_store_untold_records") == 0 for gate in house.gates), "all told", 20)
@@ -187,18 +162,10 @@ class Slow(Server):
 
 def test_a_way_that_is_slow_costs_time_and_one_that_is_too_slow_is_given_up(tmp_path: Path, numbers: Iterator[int]) -> None:
     with ExitStack() as after:
-        server = Valkey(tmp_path / "valkey")
-        after.callback(server.kill)
-        carrier = Carrier()
-        after.callback(carrier.stop)
+        server, carrier = server_and_carrier(tmp_path, after)
         slow = Slow(server.port)
         after.callback(slow.stop)
-        ways: tuple[Reached, Reached] = (server, slow)
-        gates = []
-        for node, way in enumerate(ways, 1):
-            gates.append(gate_on(tmp_path / f"node-{node}", node, carrier, way, RULES, deadline_s=SLOW_S))
-            gates[-1].start()
-            after.callback(gates[-1].stop)
+        gates = started(after, tmp_path, [carrier] * 2, [server, slow], RULES, deadline_s=SLOW_S)
         one, other = gates
         recipients = people(numbers, MANY)
 
@@ -208,7 +175,7 @@ def test_a_way_that_is_slow_costs_time_and_one_that_is_too_slow_is_given_up(tmp_
         waited_s = time.monotonic() - begun
         print(f"\n{MANY} persons at once took {waited_s:.2f} s, with {slow.late_s:.2f} s for an answer")
         assert waited_s < MANY * slow.late_s, "not for each"
-        assert up(other)
+        assert in_reach(other)
         assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
         assert send(other, "jia", recipients[0], recipients[0]) == [ESME_ROK, RECIPIENT_CAP], "counted together all the while"
 
@@ -218,10 +185,10 @@ def test_a_way_that_is_slow_costs_time_and_one_that_is_too_slow_is_given_up(tmp_
         waited_s = time.monotonic() - begun
         print(f"with {slow.late_s:.2f} s for an answer it took {waited_s:.2f} s; the deadline is {SLOW_S:.2f} s")
         assert waited_s < 5 * SLOW_S, "a deadline for all of them, not for each"
-        assert not up(other)
+        assert not in_reach(other)
         assert send(other, "yi", recipients[0]) == [ESME_RMSGQFUL]
 
         slow.late_s = 0.0
-        until(lambda: up(other), "the store in reach", 20)
+        until(lambda: in_reach(other), "the store in reach", 20)
         until(lambda: other.metric("gate106_store_owed") == 0, "all counted", 20)
         assert allowed(one, recipients) == {}

@@ -14,7 +14,7 @@ from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate
 from tests.e2e.pdus import read_message
 from tests.e2e.raw import Raw
-from tests.e2e.test_shared import gate_on
+from tests.e2e.sharing import started
 from tests.e2e.waiting import until
 from tests.needs import needs
 from tests.valkey import Valkey
@@ -38,12 +38,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         carriers = [Carrier(), Carrier()]
         for carrier in carriers:
             after.callback(carrier.stop)
-        gates = [  # with one link each: what arrives over several is in no order
-            gate_on(tmp_path / f"node-{node}", node, carrier, server, links=2) for node, carrier in enumerate(carriers, 1)
-        ]
-        for gate in gates:
-            gate.start()
-            after.callback(gate.stop)
+        gates = started(after, tmp_path, carriers, [server] * 2, links=2)  # one each: what arrives over several is in no order
         yield House(server, carriers, gates)
 
 

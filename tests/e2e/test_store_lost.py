@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.carrier import Carrier
-from tests.e2e.gate import BEIJING, Gate
+from tests.e2e.gate import BEIJING
 from tests.e2e.pdus import ESME_RMSGQFUL
-from tests.e2e.raw import Raw
-from tests.e2e.test_shared import CAP, House, gate_on, people, send_all
+from tests.e2e.sharing import CAP, House, allowed, gate_on, house_of, in_reach, people, send, started
 from tests.e2e.waiting import until
 from tests.needs import needs
 from tests.valkey import Cluster, Valkey
@@ -46,34 +45,7 @@ REGION_BAN = 0x400
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     with ExitStack() as after:
-        server = Valkey(tmp_path / "valkey")
-        after.callback(server.kill)
-        carrier = Carrier()
-        after.callback(carrier.stop)
-        gates = [gate_on(tmp_path / f"node-{node}", node, carrier, server, RULES, deadline_s=DEADLINE_S) for node in (1, 2)]
-        for gate in gates:
-            gate.start()
-            after.callback(gate.stop)
-        yield House(server, carrier, gates)
-
-
-def send(gate: Gate, who: str, source: str, recipients: list[str]) -> list[int]:
-    """One submit to each, one after the other; their statuses."""
-    with Raw(gate.port) as client:
-        client.bind(who)
-        return [client.submit(source, recipient).status for recipient in recipients]
-
-
-def allowed(gate: Gate, recipients: list[str]) -> Counter[str]:
-    told: Counter[str] = Counter()
-    with Raw(gate.port) as client:
-        client.bind("jia")
-        send_all(client, recipients, told)
-    return +told
-
-
-def in_reach(gate: Gate) -> bool:
-    return gate.metric("gate106_store_up") == 1
+        yield house_of(tmp_path, after, RULES, deadline_s=DEADLINE_S)
 
 
 PEOPLE = """
@@ -121,9 +93,9 @@ def test_while_the_store_is_lost_each_rule_does_what_it_says_and_all_of_it_count
     assert not in_reach(one)
     assert any("store" in note for note in one.notes())
     begun = time.monotonic()
-    assert send(one, "yi", "1069002", recipients[:5]) == [ESME_RMSGQFUL] * 5  # the careful rule
+    assert send(one, "yi", *recipients[:5]) == [ESME_RMSGQFUL] * 5  # the careful rule
     assert time.monotonic() - begun < 5 * DEADLINE_S, "who knows that the store is away does not wait for it"
-    assert send(one, "jia", "1069001", [BEIJING.format(next(numbers))]) == [REGION_BAN]
+    assert send(one, "jia", BEIJING.format(next(numbers))) == [REGION_BAN]
     back(house.server)
     mended(house)
     assert allowed(other, recipients) == dict.fromkeys(recipients, CAP - 2)
@@ -215,18 +187,15 @@ def test_a_primary_that_dies_is_replaced_and_what_its_replica_had_not_seen_is_to
         after.callback(cluster.kill)
         carrier = Carrier()
         after.callback(carrier.stop)
-        gates = [gate_on(tmp_path / f"node-{node}", node, carrier, cluster, RULES) for node in (1, 2)]
-        for gate in gates:
-            gate.start()
-            after.callback(gate.stop)
+        gates = started(after, tmp_path, [carrier] * 2, [cluster] * 2, RULES)
         one, other = gates
         recipients = people(numbers, 60)
         assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
         dying = cluster.primaries()[0]
         dying.kill()
-        assert allowed(one, recipients) == dict.fromkeys(
-            recipients, 1
-        )  # those of two shards together, of the third what is known here
+        assert allowed(one, recipients) == dict.fromkeys(recipients, 1), (
+            "of two shards together, of the third what is known here"
+        )
         assert not in_reach(one)
         until(lambda: all(in_reach(gate) for gate in gates), "the replica in its place", 30)
         until(lambda: all(gate.metric("gate106_store_owed") == 0 for gate in gates), "all told again", 20)

@@ -16,7 +16,7 @@ from tests.e2e.carrier import Carrier
 from tests.e2e.gate import Gate, run
 from tests.e2e.pdus import ESME_RMSGQFUL, ESME_ROK
 from tests.e2e.raw import Raw
-from tests.e2e.test_shared import House, gate_on, people
+from tests.e2e.sharing import House, gate_on, house_of, people
 from tests.e2e.waiting import until
 from tests.needs import needs
 from tests.valkey import PASSWORD, USER, Valkey
@@ -30,22 +30,10 @@ rules:
 """
 
 
-def house_of(folder: Path, after: ExitStack, **shared: object) -> House:
-    server = Valkey(folder / "valkey")
-    after.callback(server.kill)
-    carrier = Carrier()
-    after.callback(carrier.stop)
-    gates = [gate_on(folder / f"node-{node}", node, carrier, server, RULES, **shared) for node in (1, 2)]
-    for gate in gates:
-        gate.start()
-        after.callback(gate.stop)
-    return House(server, carrier, gates)
-
-
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     with ExitStack() as after:
-        yield house_of(tmp_path, after)
+        yield house_of(tmp_path, after, RULES)
 
 
 def status(gate: Gate, recipient: str, who: str = "jia") -> int:
@@ -185,7 +173,7 @@ def test_a_new_gate_hears_all_that_was_told_before_it_came(house: House, numbers
 
 def test_who_has_heard_nothing_for_too_long_defers_marketing_and_nothing_else(tmp_path: Path, numbers: Iterator[int]) -> None:
     with ExitStack() as after:
-        house = house_of(tmp_path, after, stale_s=1)
+        house = house_of(tmp_path, after, RULES, stale_s=1)
         one, _ = house.gates
         (li,) = people(numbers, 1)
         assert status(one, li) == ESME_ROK

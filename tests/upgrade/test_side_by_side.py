@@ -25,8 +25,8 @@ from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, START_S, Gate, _environment, provider, run
 from tests.e2e.pdus import ESME_RMSGQFUL, ESME_ROK
 from tests.e2e.raw import Raw
+from tests.e2e.sharing import CAP, at_once, people
 from tests.e2e.test_post import arrive, delivered
-from tests.e2e.test_shared import CAP, at_once, people
 from tests.e2e.test_told import RULES as REFUSED
 from tests.e2e.test_told import STOPPED, SUPPRESSED, status
 from tests.e2e.waiting import until
