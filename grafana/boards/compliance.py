@@ -10,7 +10,21 @@ from collections.abc import Iterator
 from grafana_foundation_sdk.builders import dashboard
 
 from grafana.boards.frame import Panel, fill, start, variable
-from grafana.boards.panels import GOOD_IS_ZERO, GREEN, ORANGE, PURPLE, RED, YELLOW, bars, cloud, figure, lines, query, rows
+from grafana.boards.panels import (
+    GOOD_IS_ZERO,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RED,
+    YELLOW,
+    bars,
+    cloud,
+    figure,
+    lines,
+    query,
+    rates,
+    rows,
+)
 from grafana.boards.words import Tongue
 
 GATE = 'instance=~"$instance"'
@@ -135,7 +149,7 @@ def _rules(say: Tongue) -> Iterator[Panel]:
     yield lines(
         say("规则命中走势", "Rule hits over time"),
         say("每秒命中，按规则。", "Objections a second, by rule."),
-        [query(f"sum by (rule) (rate(gate106_rule_hits_total{{{HITS}}}[$__rate_interval]))", "{{rule}}")],
+        [rates(f"gate106_rule_hits_total{{{HITS}}}", "rule")],
         unit=say.per_second, span=12, stacked=True,
     )  # fmt: skip
     yield bars(
@@ -170,7 +184,7 @@ def _caps(say: Tongue) -> Iterator[Panel]:
     yield lines(
         say("因频次被拒", "Refused by a cap"),
         say("因同一号码收到过多而拒绝的短信，按上限种类。", "Messages refused because a person got enough already, by the kind of cap."),
-        [query(f"sum by (reason) (rate({capped}[$__rate_interval]))", "{{reason}}")],
+        [rates(capped, "reason")],
         unit=say.per_second, span=12, stacked=True,
     )  # fmt: skip
     yield bars(

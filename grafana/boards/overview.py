@@ -24,6 +24,7 @@ from grafana.boards.panels import (
     figure,
     lines,
     query,
+    rates,
     rows,
     verdicts,
 )
@@ -128,20 +129,20 @@ def _traffic(say: Tongue) -> Iterator[Panel]:
     yield lines(
         say("判定", "Verdicts"),
         say("每秒放行、要求稍后再试、拒绝的短信。", "Messages a second that are let through, told to try later, refused."),
-        [query(f"sum by (verdict) (rate(gate106_submits_total{{{SENT}}}[$__rate_interval]))", "{{verdict}}")],
+        [rates(f"gate106_submits_total{{{SENT}}}", "verdict")],
         unit=say.per_second, span=8, stacked=True, named=verdicts(say),
     )  # fmt: skip
     yield lines(
         say("类别", "Categories"),
         say("按判定时的类别：验证码、通知、营销；未读即被拒的单列。", "By category as judged; what was refused unread stands apart."),
-        [query(f"sum by (category) (rate(gate106_submits_total{{{SENT}}}[$__rate_interval]))", "{{category}}")],
+        [rates(f"gate106_submits_total{{{SENT}}}", "category")],
         unit=say.per_second, span=8, stacked=True, named=categories(say),
     )  # fmt: skip
     yield _to_provider(
         lines(
             say("通道商", "Providers"),
             say("各通道商每秒提交的短信；点击可打开该通道商的看板。", "What each provider submits a second; a click opens its board."),
-            [query(f"sum by (provider) (rate(gate106_submits_total{{{SENT}}}[$__rate_interval]))", "{{provider}}")],
+            [rates(f"gate106_submits_total{{{SENT}}}", "provider")],
             unit=say.per_second, span=8,
         ),
         say,
@@ -150,7 +151,7 @@ def _traffic(say: Tongue) -> Iterator[Panel]:
     yield lines(
         say("未放行的原因", "Why not let through"),
         say("每秒未放行的短信，按原因（见 rules/README.md 的原因表）。", "Messages a second that do not pass, by reason (table of reasons in rules/README.md)."),
-        [query(f"sum by (reason) (rate({refused}[$__rate_interval]))", "{{reason}}")],
+        [rates(refused, "reason")],
         unit=say.per_second, span=16, height=9, stacked=True,
     )  # fmt: skip
     yield bars(
@@ -208,7 +209,7 @@ def _carrier(say: Tongue) -> Iterator[Panel]:
         say("速率与上限", "Rate and limit"),
         say("运营商每秒应答的提交，与其允许的每秒条数。", "What the carrier answers a second, and how many a second it takes."),
         [
-            query(f"sum by (carrier) (rate(gate106_carrier_responses_total{{{LINE}}}[$__rate_interval]))", "{{carrier}}"),
+            rates(f"gate106_carrier_responses_total{{{LINE}}}", "carrier"),
             query(f"sum by (carrier) (gate106_carrier_tps_limit{{{LINE}}})", say("上限 {{carrier}}", "limit {{carrier}}")),
         ],
         unit=say.per_second, span=6, bound="/^(上限|limit)/",
@@ -228,7 +229,7 @@ def _carrier(say: Tongue) -> Iterator[Panel]:
     yield lines(
         say("运营商应答", "The carrier's answers"),
         say("运营商对提交的应答，按状态。", "The carrier's answers to submits, by status."),
-        [query(f"sum by (status) (rate(gate106_carrier_responses_total{{{LINE}}}[$__rate_interval]))", "{{status}}")],
+        [rates(f"gate106_carrier_responses_total{{{LINE}}}", "status")],
         unit=say.per_second, span=12, stacked=True, named={"ESME_ROK": ("ESME_ROK", GREEN)},
     )  # fmt: skip
     yield lines(
@@ -237,7 +238,7 @@ def _carrier(say: Tongue) -> Iterator[Panel]:
             "settled 运营商接收；taken_back 被运营商拒绝，额度退还；unknown 未及时应答；adopted 代替了结局未知的一条。",
             "settled: accepted; taken_back: refused by the carrier, the allowance given back; unknown: not answered in time; adopted: stood in for an unknown one.",
         ),
-        [query(f"sum by (event) (rate(gate106_entries_total{{{GATE}}}[$__rate_interval]))", "{{event}}")],
+        [rates(f"gate106_entries_total{{{GATE}}}", "event")],
         unit=say.per_second, span=12, named={"settled": ("settled", GREEN), "taken_back": ("taken_back", ORANGE), "unknown": ("unknown", RED)},
     )  # fmt: skip
 
@@ -246,7 +247,7 @@ def _way_back(say: Tongue) -> Iterator[Panel]:
     yield lines(
         say("运营商下发", "What the carrier delivers"),
         say("回执与上行：receipt 回执，reply 普通回复，optout 退订，restore 恢复，review 待人工查看。", "Receipts and replies: optout refuses, restore takes that back, review is for a person to read."),
-        [query(f"sum by (kind) (rate(gate106_delivers_total{{{SENT}}}[$__rate_interval]))", "{{kind}}")],
+        [rates(f"gate106_delivers_total{{{SENT}}}", "kind")],
         unit=say.per_second, span=8, stacked=True,
     )  # fmt: skip
     yield lines(
@@ -295,7 +296,7 @@ def _record(say: Tongue) -> Iterator[Panel]:
     yield lines(
         say("存储冲突", "Store conflicts"),
         say("未能写入的用户记录：again 已重试，gave-up 已要求稍后再试。", "Records that could not be written: again: tried again; gave-up: told to come later."),
-        [query(f"sum by (result) (rate(gate106_store_conflicts_total{{{GATE}}}[$__rate_interval]))", "{{result}}")],
+        [rates(f"gate106_store_conflicts_total{{{GATE}}}", "result")],
         unit=say.per_second, span=6, height=6,
     )  # fmt: skip
     yield figure(
@@ -368,19 +369,19 @@ def _process(say: Tongue) -> Iterator[Panel]:
     yield lines(
         say("畸形 PDU", "Broken PDUs"),
         say("违反 SMPP 3.4 的报文，按来源与种类。", "PDUs that break SMPP 3.4, by whose they are and how."),
-        [query(f"sum by (side, peer, kind) (rate(gate106_bad_pdus_total{{{GATE}}}[$__rate_interval]))", "{{side}} {{peer}} {{kind}}")],
+        [rates(f"gate106_bad_pdus_total{{{GATE}}}", "side", "peer", "kind")],
         unit=say.per_second, span=6,
     )  # fmt: skip
     yield lines(
         say("绑定被拒", "Binds refused"),
         say("被拒绝的绑定，按原因。", "Binds that were refused, by cause."),
-        [query(f"sum by (cause) (rate(gate106_bind_failures_total{{{GATE}}}[$__rate_interval]))", "{{cause}}")],
+        [rates(f"gate106_bind_failures_total{{{GATE}}}", "cause")],
         unit=say.per_second, span=6,
     )  # fmt: skip
     yield lines(
         say("长短信", "Long messages"),
         say("complete 收齐后判定；incomplete 未收齐即判定；inherited 沿用已有判定的后续分段；late-breach 后到分段违规；too-long 超过 20 段。", "complete: judged with all parts; incomplete: with what was there; inherited: a part that came later; late-breach: a late part broke a rule; too-long: over 20 parts."),
-        [query(f"sum by (outcome) (rate(gate106_long_messages_total{{{GATE}}}[$__rate_interval]))", "{{outcome}}")],
+        [rates(f"gate106_long_messages_total{{{GATE}}}", "outcome")],
         unit=say.per_second, span=6,
     )  # fmt: skip
     yield lines(

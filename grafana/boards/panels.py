@@ -70,6 +70,13 @@ def query(expr: str, legend: str = "", *, instant: bool = False, shape: str = "t
     return asked.instant() if instant else asked.range()
 
 
+def rates(series: str, *labels: str) -> prometheus.Dataquery:
+    """What is counted a second, a line for each of ``labels``, named by them."""
+    return query(
+        f"sum by ({', '.join(labels)}) (rate({series}[$__rate_interval]))", " ".join(f"{{{{{label}}}}}" for label in labels)
+    )
+
+
 def limits(steps: Steps) -> dashboard.ThresholdsConfig:
     found = [models.Threshold(value=value, color=color) for value, color in steps]
     return dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(found)

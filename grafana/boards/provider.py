@@ -23,6 +23,7 @@ from grafana.boards.panels import (
     figure,
     lines,
     query,
+    rates,
     verdicts,
 )
 from grafana.boards.words import Tongue
@@ -129,13 +130,13 @@ def _traffic(say: Tongue) -> Iterator[Panel]:
     yield lines(
         say("判定", "Verdicts"),
         say("每秒放行、要求稍后再试、拒绝的短信。", "Messages a second that are let through, told to try later, refused."),
-        [query(f"sum by (verdict) (rate(gate106_submits_total{{{ITS}}}[$__rate_interval]))", "{{verdict}}")],
+        [rates(f"gate106_submits_total{{{ITS}}}", "verdict")],
         unit=say.per_second, span=6, stacked=True, named=verdicts(say),
     )  # fmt: skip
     yield lines(
         say("类别", "Categories"),
         say("按判定时的类别。", "By category as judged."),
-        [query(f"sum by (category) (rate(gate106_submits_total{{{ITS}}}[$__rate_interval]))", "{{category}}")],
+        [rates(f"gate106_submits_total{{{ITS}}}", "category")],
         unit=say.per_second, span=6, stacked=True, named=categories(say),
     )  # fmt: skip
 
@@ -145,7 +146,7 @@ def _refusals(say: Tongue) -> Iterator[Panel]:
     yield lines(
         say("未放行的原因", "Why not let through"),
         say("每秒未放行的短信，按原因。", "Messages a second that do not pass, by reason."),
-        [query(f"sum by (reason) (rate({refused}[$__rate_interval]))", "{{reason}}")],
+        [rates(refused, "reason")],
         unit=say.per_second, span=12, stacked=True,
     )  # fmt: skip
     yield bars(
@@ -225,7 +226,7 @@ def _way_back(say: Tongue) -> Iterator[Panel]:
     yield lines(
         say("收到的下发", "Delivered for it"),
         say("运营商发给它的回执与上行，按读法。", "Receipts and replies that the carrier delivered for it, by how they were read."),
-        [query(f"sum by (kind) (rate(gate106_delivers_total{{{ITS}}}[$__rate_interval]))", "{{kind}}")],
+        [rates(f"gate106_delivers_total{{{ITS}}}", "kind")],
         unit=say.per_second, span=6, height=7, stacked=True,
     )  # fmt: skip
     yield lines(
