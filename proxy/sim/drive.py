@@ -17,7 +17,7 @@ import ssl
 import sys
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 import uvloop
 
@@ -54,6 +54,19 @@ class Plan:
     receipts: bool = False
     pem: str = ""
     """Certificate and key of what is bound to over TLS; empty: without."""
+
+
+class Order(NamedTuple):
+    """One measurement: binds, warm-up, the measured time, answers waited for."""
+
+    name: str
+    port: int | None
+    """Where what is measured listens; None: the driver's own carrier."""
+    pid: int | None
+    metrics: str | None = None
+    rate: float | None = None
+    store: int | None = None
+    """The process of a shared store's server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +138,8 @@ class Driver:
             await self.straight.start(tls=tls)
         return await self.carrier.start()
 
-    async def run(
-        self,
-        name: str,
-        port: int | None,
-        pid: int | None,
-        metrics: str | None = None,
-        rate: float | None = None,
-        store: int | None = None,
-    ) -> Run:
-        """One measurement: binds, warm-up, the measured time, answers waited for. ``store``: the process of a shared store's server."""
+    async def run(self, order: Order) -> Run:
+        name, port, pid, metrics, rate, store = order
         plan = self.plan
         carrier = self.carrier if port else self.straight
         load = Load(plan.window, plan.rate if rate is None else rate, receipts=plan.receipts)
@@ -208,12 +213,12 @@ async def _serve(plan: Plan) -> None:
     driver = Driver(plan)
     print(json.dumps({"carrier": await driver.prepare()}), flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
-        order: dict[str, Any] = json.loads(line)
+        order = Order(**json.loads(line))
         try:
-            run = await driver.run(**order)
+            run = await driver.run(order)
             print(json.dumps(asdict(run)), flush=True)
         except (RuntimeError, OSError, TimeoutError) as error:
-            print(json.dumps({"name": order["name"], "problem": f"{type(error).__name__}: {error}"}), flush=True)
+            print(json.dumps({"name": order.name, "problem": f"{type(error).__name__}: {error}"}), flush=True)
 
 
 if __name__ == "__main__":

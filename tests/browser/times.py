@@ -35,6 +35,7 @@ from rich.console import Console
 from proxy.sim import bench, demo, gate, measure
 from proxy.sim.bench.driver import driver
 from proxy.sim.desk import Desk
+from proxy.sim.drive import Order
 from proxy.sim.ports import free_port
 from tests.e2e.waiting import until
 
@@ -201,7 +202,7 @@ def own_p99_ms(seconds: float) -> dict[str, float]:
             metrics = f"http://127.0.0.1:{subject.http}/metrics"
 
             def measured(name: str) -> float:
-                return beside_it.order(name, subject.smpp, subject.pid, metrics, RATE).own_ms["p99"]
+                return beside_it.order(Order(name, subject.smpp, subject.pid, metrics, RATE)).own_ms["p99"]
 
             alone = measured("alone")
             with crowd(desk) as opened:

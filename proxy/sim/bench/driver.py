@@ -18,7 +18,7 @@ from typing import Any
 
 from proxy.sim import gate, measure
 from proxy.sim.bench.options import PASSWORD, PROVIDERS, BenchFailed, Options
-from proxy.sim.drive import Plan, Run
+from proxy.sim.drive import Order, Plan, Run
 
 
 class Driver:
@@ -28,23 +28,14 @@ class Driver:
         self._process = process
         self.carrier = carrier
 
-    def order(
-        self,
-        name: str,
-        port: int | None,
-        pid: int | None,
-        metrics: str | None = None,
-        rate: float | None = None,
-        store: int | None = None,
-    ) -> Run:
-        """One measurement of the process ``pid`` behind ``port`` (None: of the driver itself). Raises BenchFailed."""
+    def order(self, order: Order) -> Run:
+        """Raises BenchFailed."""
         assert self._process.stdin is not None
-        order = {"name": name, "port": port, "pid": pid, "metrics": metrics, "rate": rate, "store": store}
-        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.write(json.dumps(order._asdict()) + "\n")
         self._process.stdin.flush()
         said = _line_of(self._process, "the load generator")
         if "problem" in said:
-            raise BenchFailed(f"{name}: {said['problem']}")
+            raise BenchFailed(f"{order.name}: {said['problem']}")
         return Run(**said)
 
 

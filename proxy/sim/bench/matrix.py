@@ -23,7 +23,7 @@ from proxy.sim.bench.options import OWN_VALKEY, BenchFailed, Options
 from proxy.sim.bench.result import BUSY_ELSEWHERE, told_of_machine
 from proxy.sim.bench.rounds import folder_of, without_gate
 from proxy.sim.bench.rows import ROWS, Figures, Row
-from proxy.sim.drive import Run
+from proxy.sim.drive import Order, Run
 from proxy.sim.gate import CHINA
 from proxy.sim.memory import bytes_a_person
 from proxy.sim.reload import reload_under_load
@@ -163,7 +163,7 @@ def _of(name: str, **changes: Any) -> Part:
             pem = certificate(folder) if options.tls else None
             beside = drivers.driver(options, pem)
             with house(options, folder, beside.carrier, pem) as one:
-                run = beside.order("gate", one.gate.smpp, one.gate.pid, one.metrics, store=one.store)
+                run = beside.order(Order("gate", one.gate.smpp, one.gate.pid, one.metrics, store=one.store))
                 scraped = measure.samples(measure.fetch(one.metrics))
         conflicts = sum(value for (metric, _), value in scraped.items() if metric == CONFLICTS)
         return _figures(name, run) | {
@@ -185,9 +185,9 @@ def _standard(base: Options, drivers: Drivers) -> dict[str, float]:
     beside = drivers.driver(options)
     runs = without_gate(options, beside, None, lambda text: None)
     with folder_of(options) as folder, house(options, folder, beside.carrier) as one:
-        run = beside.order("gate", one.gate.smpp, one.gate.pid, one.metrics)
+        run = beside.order(Order("gate", one.gate.smpp, one.gate.pid, one.metrics))
     with folder_of(options) as folder, house(options, folder, beside.carrier) as other:
-        slow = beside.order("gate", other.gate.smpp, other.gate.pid, other.metrics, LATENCY_RATE)
+        slow = beside.order(Order("gate", other.gate.smpp, other.gate.pid, other.metrics, LATENCY_RATE))
     return {
         **_figures("standard", run),
         "standard.life_cpu_us": round(one.life_cpu_s / max(1, run.all_messages) * 1e6, 2),

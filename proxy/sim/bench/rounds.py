@@ -21,7 +21,7 @@ from proxy.sim.bench.driver import Driver, baseline, driver
 from proxy.sim.bench.house import House, certificate, house
 from proxy.sim.bench.options import Options
 from proxy.sim.bench.result import Result, median, spread_of
-from proxy.sim.drive import Run
+from proxy.sim.drive import Order, Run
 from proxy.sim.gate import CHINA
 
 BASELINES = ("raw", "smpplib")
@@ -84,11 +84,11 @@ def _of_round(folder: Path, number: int) -> Iterator[Path]:
 def without_gate(options: Options, beside: Driver, pem: Path | None, tell: Tell) -> dict[str, Run]:
     """The generator by itself, and relays without rules."""
     tell("the load generator's own ceiling")
-    runs = {"ceiling": beside.order("ceiling", None, None)}
+    runs = {"ceiling": beside.order(Order("ceiling", None, None))}
     for name in BASELINES if options.baselines else ():
         tell(f"baseline: {name}")
         with baseline(name, beside.carrier, pem) as (port, pid):
-            runs[name] = beside.order(name, port, pid)
+            runs[name] = beside.order(Order(name, port, pid))
     return runs
 
 
@@ -96,11 +96,11 @@ def _measure_gate(options: Options, folder: Path, beside: Driver, runs: dict[str
     """Starts the gate, measures it, ends it."""
     with house(options, folder, beside.carrier, pem) as one:
         subject = one.gate
-        runs["gate"] = beside.order("gate", subject.smpp, subject.pid, one.metrics, store=one.store)
+        runs["gate"] = beside.order(Order("gate", subject.smpp, subject.pid, one.metrics, store=one.store))
         answers = runs["gate"].all_messages
         if options.latency_rate:
             name = f"gate at {options.latency_rate:g}/s"
-            runs[name] = beside.order(name, subject.smpp, subject.pid, one.metrics, options.latency_rate, one.store)
+            runs[name] = beside.order(Order(name, subject.smpp, subject.pid, one.metrics, options.latency_rate, one.store))
             answers += runs[name].all_messages
     if not options.latency_rate:
         runs["gate"] = replace(runs["gate"], life_cpu_us=round(one.life_cpu_s / max(1, answers) * 1e6, 2))

@@ -30,6 +30,7 @@ from proxy.sim.bench.driver import driver
 from proxy.sim.bench.house import certificate, house
 from proxy.sim.bench.options import BenchFailed, Options
 from proxy.sim.bench.rounds import folder_of
+from proxy.sim.drive import Order
 
 SAMPLE_S = 0.002
 TOLD_S = 10.0
@@ -77,7 +78,7 @@ def spent(options: Options, tell: Callable[[str], None] = lambda text: None) -> 
         program = ("proxy.sim.bench.sampled", str(out))
         with driver(options, pem) as beside, house(options, folder, beside.carrier, pem, program) as one:
             os.kill(one.gate.pid, signal.SIGUSR1)
-            run = beside.order("gate", one.gate.smpp, one.gate.pid, one.metrics)
+            run = beside.order(Order("gate", one.gate.smpp, one.gate.pid, one.metrics))
             os.kill(one.gate.pid, signal.SIGUSR2)
             said = _told(out)
     messages = max(1, run.all_messages)

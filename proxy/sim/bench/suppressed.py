@@ -32,6 +32,7 @@ from proxy.sim.bench.driver import Driver, driver
 from proxy.sim.bench.house import House, house
 from proxy.sim.bench.options import BenchFailed, Options
 from proxy.sim.bench.rounds import folder_of
+from proxy.sim.drive import Order
 from proxy.sim.gate import CODE
 from proxy.state.listed import CHUNK_BITS, LOW_MASK, Key
 from proxy.state.sqlite import SqliteStore
@@ -137,7 +138,7 @@ def _changed(folder: Path, beside: Driver, one: House, added: int) -> dict[str, 
 
     taking = threading.Thread(target=take)
     taking.start()
-    run = beside.order("gate", one.gate.smpp, one.gate.pid, one.metrics)
+    run = beside.order(Order("gate", one.gate.smpp, one.gate.pid, one.metrics))
     taking.join(wait_s)
     if said.get("problem", ["it did not end"]):
         raise BenchFailed(f"the list was not taken in: {said.get('problem')}")
