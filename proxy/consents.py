@@ -6,7 +6,7 @@ what was sent; persons taken out of them. Never: half a file; the journal, the c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 
 from pyroaring import BitMap
@@ -162,8 +162,3 @@ class PersonSays:
 
     def unwritten(self) -> bool:
         return True  # it is in force in memory, so it must be written: whoever asked is not answered until then
-
-
-def people_in(batches: Sequence[tuple[Batch, int]]) -> int:
-    """How many consents there are."""
-    return sum(numbers for _, numbers in batches)

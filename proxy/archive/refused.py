@@ -18,7 +18,6 @@ from proxy.archive.rests import AtHand, stock
 from proxy.hints import outside
 from proxy.number import mask
 
-PAGE, PAGE_MAX = 1_000, 10_000
 _COLUMNS = "time_ms, account, port, sealed, category, signature, reason, status, part, parts"
 
 

@@ -9,7 +9,7 @@ as if they had counted what was sent before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -137,8 +137,3 @@ def window_s(rules: RuleSet) -> int:
 def counts(rules: RuleSet) -> bool:
     """Whether any limit is about more than one person: then people cannot be looked at apart from each other."""
     return any("recipient" not in limit.keys for rule in rules.rules if rule.mode != "off" for limit in rule.limits)
-
-
-def first_of(turns: Iterable[Turn]) -> float:
-    """When a journal begins, 0 where it is empty."""
-    return next((turn.time for turn in turns), 0.0)

@@ -40,7 +40,6 @@ ROWS_A_MESSAGE = 2.8
 PERSONS_A_BATCH = 500_000
 PROVIDERS = 12
 DAYS, NODES = 190, 2
-ROWS_LEAST, ROWS_MAX = 10_000, 1_000_000_000
 TRIES = 5
 """Questions of each kind, each about something else."""
 

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from proxy.compiled import compiled
-from proxy.message import ENTRY, Category, Consent, Entry, EntryState, OptOut, Pick, RefusedText
+from proxy.message import ENTRY, Consent, Entry, EntryState, OptOut, Pick, RefusedText
 from proxy.state import asked, facts, withdrawn
 from proxy.state.facts import position
 
@@ -36,8 +36,7 @@ REPLAY_MAX = 192
 REPLY_S = 30 * 86_400
 """A reply is read as an answer to what came from that port in the last 30 days."""
 VERSION_BYTES = 6
-_HEAD, _ENTRY_BYTES, _TIME_AT = 7, 32, 16
-_MARKETING = int(Category.MARKETING)
+_HEAD, _ENTRY_BYTES = 7, 32
 _RARE = 8 << 4
 """From here on the byte that holds state, category and the low bits of the sub-category may be that of a request for consent."""
 _Row = tuple[int, int, int, int, int, int]
