@@ -1,12 +1,15 @@
 """Builds proxy/hot.pyx where there is a C compiler; where there is none, what is installed is pure Python, and says so.
 
 In: hatchling's call, for a wheel or an editable install. Out: the module in proxy/, and its place in the wheel. Never: a failed install.
+
+A module that is younger than what it is made of stays, as make would have it; run by itself, this compiles all the same.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 import tempfile
 from hashlib import blake2b
 from pathlib import Path
@@ -21,13 +24,21 @@ class Hot(BuildHookInterface):  # type: ignore[type-arg,misc] # hatchling's own 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if os.environ.get("GATE106_PURE"):
             return
+        root = Path(self.root)
         try:
-            built = _build(Path(self.root))
+            built = _fresh(root) or _build(root)
         except (Exception, SystemExit) as error:  # noqa: BLE001 # whatever it is: the pure functions do the same
             self.app.display_warning(f"gate106: {SOURCE} was not compiled, the pure functions stay in its place: {error}")
             return
         build_data["pure_python"], build_data["infer_tag"] = False, True
         build_data["artifacts"].append(f"/{built.relative_to(self.root)}")
+
+
+def _fresh(root: Path) -> Path | None:
+    """The module, where it is younger than what it is made of; None where it must be built."""
+    built = root / "proxy" / f"hot{sysconfig.get_config_var('EXT_SUFFIX')}"
+    made_of = max((root / SOURCE).stat().st_mtime, Path(__file__).stat().st_mtime)
+    return built if built.exists() and built.stat().st_mtime > made_of else None
 
 
 def _build(root: Path) -> Path:
