@@ -56,6 +56,11 @@ class Visitor:
         self.page.goto(self.address + path)
         return self.settled()
 
+    def screen(self, size: dict[str, int]) -> None:
+        """Turns the page into one on a screen of that size, unless it is one."""
+        if self.page.viewport_size != size:
+            self.page.set_viewport_size(size)  # type: ignore[arg-type]
+
     def follow(self, act: Callable[[], object]) -> Visitor:
         """Does what leads to another page, and waits until that is there."""
         with self.page.expect_navigation():
@@ -121,7 +126,8 @@ class Visitor:
 
     def axe(self) -> list[str]:
         """Serious and critical faults for who cannot see or use a mouse."""
-        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text(encoding="utf-8"))
         found: dict[str, Any] = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [
             f"{one['id']}: {node['html'][:200]} ({node['failureSummary'].splitlines()[-1].strip()})"
