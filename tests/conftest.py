@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -31,10 +32,18 @@ _bytecode = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Some hundred processes are started: the first compiles what they import, for all of them, and nowhere in the tree."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:  # its workers inherit the folder
-        config.stash[_bytecode] = os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="gate106-bytecode-")
+    """Some hundred processes are started: the first compiles what they import, for all of them, and nowhere in the tree. Beside the
+    environment it stays for the next run; a file that has changed is compiled again, as Python does."""
+    if "PYTHONPYCACHEPREFIX" not in os.environ:  # else somebody has said where; workers inherit the folder
+        kept = Path(sys.prefix) / "bytecode"
+        try:
+            kept.mkdir(exist_ok=True)
+        except OSError:
+            kept = Path(tempfile.mkdtemp(prefix="gate106-bytecode-"))
+            config.stash[_bytecode] = str(kept)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(kept)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.pycache_prefix, sys.dont_write_bytecode = os.environ["PYTHONPYCACHEPREFIX"], False  # tests themselves, too
     if (
         signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     ):  # begun in a script's background: what we start could not be interrupted
