@@ -41,6 +41,8 @@ LOOK_S = 0.0005
 """How often the answers are counted."""
 WORTH_A_LOOK_S = 0.005
 """A gap from so long on is compared with what the processes waited for a processor; /proc is read as often."""
+STILL_S = 3.0
+"""Before the changes and behind them, for comparison."""
 IN_FORCE_S = 60.0
 STRICT_S = 0.02
 """What nobody may notice: DESIGN of the gate's numbers."""
@@ -152,12 +154,14 @@ class Watch:
         )
 
 
-def reload_under_load(folder: Path, *, rate: float, times: int, words: int, rules: int, look_s: float = LOOK_S) -> Report:
+def reload_under_load(
+    folder: Path, *, rate: float, times: int, words: int, rules: int, look_s: float = LOOK_S, still_s: float = STILL_S
+) -> Report:
     """Runs it all; AssertionError where something was lost."""
-    return uvloop.run(_run(folder, rate=rate, times=times, words=words, rules=rules, look_s=look_s))
+    return uvloop.run(_run(folder, rate=rate, times=times, words=words, rules=rules, look_s=look_s, still_s=still_s))
 
 
-async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int, look_s: float) -> Report:
+async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int, look_s: float, still_s: float) -> Report:
     ports = Ports.under(PREFIX)
     shipped = copy_rules(
         folder / "rules", datetime.now(CHINA), [(ports.of(one), "", one) for one in (Category.OTP, Category.NOTICE)]
@@ -182,7 +186,7 @@ async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int,
             await load.add("127.0.0.1", gate.smpp, "jia", "secret", cards, people, number * 997)
         gc.collect()
         gc.freeze()  # no gap is to be the generator's own
-        return await _measured(gate, shipped, load, held, rate, look_s)
+        return await _measured(gate, shipped, load, held, rate, look_s, still_s)
     finally:
         os.sched_setaffinity(0, cores)  # or all that this process does later had one core
         load.going = False
@@ -190,12 +194,14 @@ async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int,
         await carrier.stop()
 
 
-async def _measured(gate: Gate, rules: Path, load: Load, held: list[list[str]], rate: float, look_s: float) -> Report:
+async def _measured(
+    gate: Gate, rules: Path, load: Load, held: list[list[str]], rate: float, look_s: float, still_s: float
+) -> Report:
     watch = Watch(load, gate.pid, look_s)
     looking = asyncio.create_task(watch.look())
     load.go()
-    await asyncio.sleep(3)
-    windows = [await watch.over("no change", asyncio.sleep(3))]
+    await asyncio.sleep(still_s)
+    windows = [await watch.over("no change", asyncio.sleep(still_s))]
     for number, list_ in enumerate(held, 1):
         fresh = rules / "lists" / ".long.fresh"
         await asyncio.to_thread(fresh.write_text, "\n".join(list_) + "\n", encoding="utf-8")
@@ -203,7 +209,7 @@ async def _measured(gate: Gate, rules: Path, load: Load, held: list[list[str]], 
         fresh.rename(rules / "lists" / "long.txt")
         windows.append(await watch.over(f"change {number}", _in_force(gate, number)))
         await asyncio.sleep(1)
-    windows.append(await watch.over("no change", asyncio.sleep(3)))
+    windows.append(await watch.over("no change", asyncio.sleep(still_s)))
     left = await load.stop()
     looking.cancel()
     assert not load.problem, load.problem
