@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from proxy.config import Account, Provider, Settings
 from proxy.message import CATEGORY_WORDS, Sender
-from proxy.state.leases import LeasedRate
 from proxy.state.rate import Rate
+from proxy.state.shares import LeasedRate
 from proxy.wire import source_of
 
 SENDERS_MAX = 65_536

@@ -19,8 +19,9 @@ from proxy.access import Access
 from proxy.config import Worker
 from proxy.net.carrier import CarrierHouse
 from proxy.net.provider import Providers
-from proxy.state.leased import Leases, Rated, Wanted
-from proxy.state.leases import BEAT_S, LEASE_MS
+from proxy.state.leased import Leases, Wanted
+from proxy.state.leases import BEAT_S, Ask
+from proxy.state.shares import LeasedFlow
 
 log = structlog.get_logger()
 
@@ -37,12 +38,8 @@ class Allotting:
         self._worker = worker
         self._quotas = [-(-house.carrier.links // worker.of) for house in houses]
         """How many links of each account are ours in the end."""
-        self._came = [0] * len(houses)
-        self._beat_s = self._loop_s()
-        self._told_s = [self._loop_s()] * len(houses)
-        self._shares = [0.0] * len(houses)
+        self._flows = [LeasedFlow(self._loop_s()) for _ in houses]
         """What flows at each: nothing before the store was asked."""
-        self._nodes = [1] * len(houses)
         self._known: set[str] = set()
         """Names of binds that the store counts for us."""
 
@@ -60,8 +57,8 @@ class Allotting:
         if not self._leases.up:  # it goes by what it may have at most
             for place, (house, quota) in enumerate(zip(self._houses, self._quotas, strict=True)):
                 house.hold(self._order(house)[:quota])
-                self._shares[place] = house.carrier.tps / self._worker.of
-                house.pace(self._shares[place])
+                self._flows[place].alone(house.carrier.tps / self._worker.of)
+                house.pace(self._flows[place].pace)
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -88,32 +85,37 @@ class Allotting:
         if not names:
             return
         leased, now_s = self._providers.directory.leased, self._loop_s()
-        asks = []
-        for name in names:
-            rate = leased[name]
-            demand = rate.demand(now_s)
-            asks.append(Rated(name, rate.total, demand, rate.tps))
-        for name, told in zip(names, await self._leases.shares(asks), strict=True):
-            if told is not None and name in leased:
-                leased[name].grant(self._loop_s(), *told, now_s)
+        asks = [(name, leased[name].ask(now_s)) for name in names]
+        for _ in range(2):
+            for (name, _), told in zip(asks, await self._leases.shares(asks), strict=True):
+                if told is not None and name in leased:
+                    leased[name].grant(self._loop_s(), told, now_s)
+            now_s = self._loop_s()
+            asks = [(name, said) for name, _ in asks if name in leased and (said := leased[name].again()) is not None]
+            if not asks:
+                return
 
     # -- what carriers take
 
     async def _lanes(self) -> None:
-        now_s = self._loop_s()
-        took_s, self._beat_s = max(now_s - self._beat_s, BEAT_S), now_s
-        asks = []
-        for place, house in enumerate(self._houses):
-            came, self._came[place] = house.lane.came - self._came[place], house.lane.came
-            asks.append(Rated(f"c:{house.name}", house.carrier.tps, came / took_s + house.lane.size, self._shares[place]))
-        for place, told in enumerate(await self._leases.shares(asks)):
-            house = self._houses[place]
-            if told is not None:
-                self._shares[place], self._nodes[place] = told
-                self._told_s[place] = now_s
-            elif now_s - self._told_s[place] >= LEASE_MS / 1000:
-                self._shares[place] = house.carrier.tps / self._nodes[place]
-            house.pace(max(self._shares[place], STANDSTILL), house.carrier.tps / self._nodes[place])
+        now_s, names = self._loop_s(), [f"c:{house.name}" for house in self._houses]
+        asks: list[tuple[int, Ask]] = []
+        for place, (house, flow) in enumerate(zip(self._houses, self._flows, strict=True)):
+            asks.append((place, flow.ask(now_s, house.carrier.tps, house.lane.came, house.lane.size)))
+            self._flow(place)
+        for _ in range(2):
+            for (place, _), told in zip(asks, await self._leases.shares([(names[at], said) for at, said in asks]), strict=True):
+                if told is not None:
+                    self._flows[place].grant(told, now_s)
+                    self._flow(place)
+            now_s = self._loop_s()
+            asks = [(place, said) for place, _ in asks if (said := self._flows[place].again()) is not None]
+            if not asks:
+                return
+
+    def _flow(self, place: int) -> None:
+        house, flow = self._houses[place], self._flows[place]
+        house.pace(max(flow.pace, STANDSTILL), house.carrier.tps / flow.nodes)
 
     # -- binds
 

@@ -17,6 +17,7 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
     functions.py  what the server does with them
     leases.py  rates and binds over many nodes              portions.py    limits without recipient over many nodes
     leasing.py both as the server does them                 leased.py      a node's way to ask for them
+    shares.py  what a node does with its part of a rate
     counting.py  counters of a node that holds portions     sharedlog.py   what gates tell each other
     sharedrules.py  the rules that gates agreed on          sheets.py      what nodes put up of long messages
 

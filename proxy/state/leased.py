@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from proxy.state.connection import StoreDown, StoreRefused
 from proxy.state.functions import PLACES, PORTIONS, SHARES
-from proxy.state.leases import Placed
+from proxy.state.leases import Ask, Given, Placed
 from proxy.state.leasing import place_told, portion_told, share_told
 from proxy.state.portions import Told
 from proxy.state.servers import Servers, slot_of
@@ -19,13 +19,6 @@ from proxy.state.servers import Servers, slot_of
 Answer = TypeVar("Answer")
 KEYS_MAX = 128
 """Of one call."""
-
-
-class Rated(NamedTuple):
-    name: str
-    total: float
-    demand: float
-    using: float  # the share that it goes by now
 
 
 class Wanted(NamedTuple):
@@ -43,12 +36,10 @@ class Leases:
     def up(self) -> bool:
         return self._servers.up
 
-    async def shares(self, asks: Sequence[Rated]) -> list[tuple[float, int] | None]:
-        """(share, nodes) of each."""
-        names = [b":rate:" + ask.name.encode() for ask in asks]
-        return await self._ask(
-            SHARES, names, [(repr(ask.total), repr(ask.demand), repr(ask.using)) for ask in asks], share_told
-        )
+    async def shares(self, asks: Sequence[tuple[str, Ask]]) -> list[Given | None]:
+        """Of each rate, by its name."""
+        names = [b":rate:" + name.encode() for name, _ in asks]
+        return await self._ask(SHARES, names, [tuple(map(repr, said)) for _, said in asks], share_told)
 
     async def places(self, asks: Sequence[Wanted]) -> list[Placed | None]:
         names = [b":place:" + ask.name.encode() for ask in asks]

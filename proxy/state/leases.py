@@ -7,6 +7,8 @@ The book of a name stands in the store; functions of the store do to it, line fo
     rates    each node says how much it would send (``demand``), and by what share it sends now (``using``); its new share is the fair part of
              the total, but never what others may still be using: a share that became smaller is others' when its node has said that it
              knows. What all send by never sums up to more than the total at any moment; it moves within three beats, two of who gives
+    spares   what is in nobody's share between two beats, and what nodes give back because others lack it, is lent to those, message by
+             message: so a total is used up though some claim more than they send
     places   each node says how many it holds; one more is given while all together hold fewer than the most
 
 What a node holds is its own for LEASE_MS and no longer: a node that has died, or cannot reach the store, has given it back by then. A node
@@ -22,9 +24,11 @@ BEAT_S = 0.2
 """A node asks so often: a share that is not used goes to others within three times this."""
 LEASE_MS = 3000
 """So long what a node holds stays its own without a word of it: what a dead node held is back after this and one beat."""
-FLOOR = 0.04
+FLOOR = 0.01
 """Of the total, divided among all who hold some: so much each keeps though it uses nothing, so that its first messages pass. What others
-cannot have because of that stays within the 5 % that are promised."""
+cannot have because of that stays well within the 5 % that are promised."""
+SPARE_S = 0.025
+"""Of the total, or one message for each node: so much is there to be lent at most, and so much may a second bring beyond the total."""
 
 
 class Share(NamedTuple):
@@ -35,6 +39,33 @@ class Share(NamedTuple):
     until_ms: int
 
 
+class Spare(NamedTuple):
+    """What nobody uses of a rate."""
+
+    messages: float
+    free: float  # what is in no share, a second
+    at_ms: int
+
+
+class Ask(NamedTuple):
+    """What one node says of a rate."""
+
+    total: float
+    demand: float
+    using: float  # the share that it goes by
+    back: float = 0.0  # messages that it might have sent, and lets others send
+    want: float = 0.0  # messages that it might have sent beyond its share
+
+
+class Given(NamedTuple):
+    """What a node learns."""
+
+    share: float
+    nodes: int
+    lent: float  # messages, once
+    lack: float  # how much more than their shares others would send
+
+
 class Places(NamedTuple):
     """How many places one node holds."""
 
@@ -42,21 +73,36 @@ class Places(NamedTuple):
     until_ms: int
 
 
-def ask_share(book: dict[int, Share], node: int, total: float, demand: float, using: float, now_ms: int) -> tuple[float, int]:
-    """``node`` sends by a share of ``using``, and would send ``demand`` a second of ``total``: (its share from now on, how many nodes there
-    are)."""
-    for one in [one for one, held in book.items() if held.until_ms <= now_ms]:
-        del book[one]
-    book[node] = Share(using, demand, now_ms + LEASE_MS)
-    nodes = sorted(book)
-    fair = fair_parts(total, [book[one].demand for one in nodes])[nodes.index(node)]
-    others = 0.0
-    for one in nodes:
-        if one != node:
-            others += book[one].share
-    share = max(0.0, min(fair, total - others))
-    book[node] = Share(max(share, using), demand, now_ms + LEASE_MS)
-    return share, len(nodes)
+class RateBook:
+    """The book of one rate: who holds how much of it, and what is to be lent."""
+
+    def __init__(self) -> None:
+        self.held: dict[int, Share] = {}
+        self.spare = Spare(0.0, 0.0, 0)
+
+    def ask(self, node: int, said: Ask, now_ms: int) -> Given:
+        held, total = self.held, said.total
+        for one in [one for one, its in held.items() if its.until_ms <= now_ms]:
+            del held[one]
+        free = total
+        for one in sorted(held):
+            free -= held[one].share
+        since_s = min(max(0, now_ms - self.spare.at_ms), LEASE_MS) / 1000
+        spare = self.spare.messages + said.back + since_s * min(max(0.0, free), self.spare.free)
+        held[node] = Share(said.using, said.demand, now_ms + LEASE_MS)
+        nodes = sorted(held)
+        fair = fair_parts(total, [held[one].demand for one in nodes])[nodes.index(node)]
+        others = lack = 0.0
+        for one in nodes:
+            if one != node:
+                others += held[one].share
+                lack += max(0.0, held[one].demand - held[one].share)
+        share = max(0.0, min(fair, total - others))
+        held[node] = Share(max(share, said.using), said.demand, now_ms + LEASE_MS)
+        spare = min(spare, max(len(nodes), SPARE_S * total))
+        lent = min(spare, said.want)
+        self.spare = Spare(spare - lent, max(0.0, total - others - held[node].share), now_ms)
+        return Given(share, len(nodes), lent, lack)
 
 
 def fair_parts(total: float, demands: Sequence[float]) -> list[float]:
@@ -88,79 +134,3 @@ def ask_place(book: dict[int, Places], node: int, most: int, held: int, more: bo
     given = more and sum(one.held for one in book.values()) < most
     book[node] = Places(held + given, now_ms + LEASE_MS)
     return Placed(given, sum(one.held for one in book.values()), len(book), sorted(book).index(node))
-
-
-class LeasedRate:
-    """A node's own part of a rate: what ``proxy.state.rate.Rate`` is for one process, with a rate that is given to it.
-
-    A bucket that holds a second of the share, and one message at least. A share that grows brings no messages with it, one that shrinks takes
-    what does not fit any more: so all nodes together send no more than one process with the whole rate would.
-    """
-
-    __slots__ = ("total", "tps", "_asked", "_beats", "_until_s", "_local", "_tokens", "_at_s", "_beat_s")
-
-    def __init__(self, total: float, now_s: float = 0.0) -> None:
-        """``total``: a second, over all nodes. Until the first grant one message may go."""
-        self.total, self.tps = total, 0.0
-        self._local = 0.0
-        self._until_s = float("inf")
-        self._tokens, self._at_s = 1.0, now_s
-        self._asked, self._beats, self._beat_s = 0, [0.0] * round(1 / BEAT_S), now_s
-
-    def over(self, total: float) -> None:
-        """Another total from now on; the share is the same part of it."""
-        self.tps *= total / self.total
-        self._local *= total / self.total
-        self.total = total
-
-    @property
-    def asked(self) -> bool:
-        """Whether somebody asked since the last beat."""
-        return self._asked > 0
-
-    def allow(self, now_s: float, n: int = 1) -> bool:
-        """Whether ``n`` more may go now (monotonic); if so they are counted."""
-        self._asked += n
-        self._settle(now_s)
-        if self._tokens < n - 1e-9:
-            return False
-        self._tokens -= n
-        return True
-
-    def owe(self, now_s: float) -> None:
-        """Counts one more that goes whether or not there is room for it."""
-        self._asked += 1
-        self._settle(now_s)
-        self._tokens -= 1.0
-
-    def demand(self, now_s: float) -> float:
-        """How many a second were asked for lately; once a beat, before ``tps`` is told to the store."""
-        self._settle(now_s)
-        took_s, self._beat_s = max(now_s - self._beat_s, 1e-3), now_s
-        self._beats = [*self._beats[1:], float(self._asked)]
-        now = self._asked / max(took_s, BEAT_S)
-        self._asked = 0
-        return max(now, sum(self._beats))
-
-    def grant(self, now_s: float, share: float, nodes: int, asked_s: float) -> None:
-        """So much is ours, as of when it was asked for."""
-        self._settle(now_s)
-        self._until_s = asked_s + LEASE_MS / 1000
-        self._local = self.total / max(1, nodes)
-        self._turn_to(share)
-
-    def _settle(self, now_s: float) -> None:
-        if now_s >= self._until_s:  # nobody has told us for so long: an equal part, as many as there were
-            self._fill(self._until_s)
-            self._until_s = float("inf")
-            self._turn_to(self._local)
-        self._fill(now_s)
-
-    def _fill(self, now_s: float) -> None:
-        if now_s > self._at_s:
-            self._tokens = min(max(1.0, self.tps), self._tokens + (now_s - self._at_s) * self.tps)
-            self._at_s = now_s
-
-    def _turn_to(self, tps: float) -> None:
-        self.tps = tps
-        self._tokens = min(self._tokens, max(1.0, tps))

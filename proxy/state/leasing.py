@@ -3,17 +3,18 @@
 In: nothing. Out: source for the library (functions.py), arguments, answers read back. Never: another outcome than its twin in Python has: tests
 compare them.
 
-    shares(key of each rate; node, {total, demand, using} of each)                → "share nodes" of each
+    shares(key of each rate; node, {total, demand, using, back, want} of each)    → "share nodes lent lack" of each
     places(key of each; node, {most, held, one more?} of each)                    → "given held-by-all nodes rank" of each
     portions(key of each counter; node, one word of each, see ``report_word``)    → "taken left room had" of each
 
 A book is one string of numbers: rates and places hold ``node a b until;…``, counters
-``width keep|start count;…|node life report left until;…``.
+``width keep|start count;…|node life report left until;…``. After its nodes a rate's has ``spare,free,at``, which gates of an older version pass
+over when they read, and leave out when they write: then nothing is lent.
 """
 
 from __future__ import annotations
 
-from proxy.state.leases import FLOOR, LEASE_MS, Placed
+from proxy.state.leases import FLOOR, LEASE_MS, SPARE_S, Given, Placed
 from proxy.state.portions import NOBODY, PARTS, Report, Told
 
 UNKNOWN_S = 60
@@ -28,24 +29,25 @@ local function number(value) return string.format('%.17g', value) end
 
 local function read_book(key, now)
   local book, nodes = {{}}, {{}}
-  for node, a, b, untill in string.gmatch(redis.call('GET', key) or '', '(%S+) (%S+) (%S+) (%S+);') do
+  local text = redis.call('GET', key) or ''
+  for node, a, b, untill in string.gmatch(text, '(%S+) (%S+) (%S+) (%S+);') do
     node, untill = tonumber(node), tonumber(untill)
     if untill > now then
       book[node] = {{tonumber(a), tonumber(b), untill}}
       nodes[#nodes + 1] = node
     end
   end
-  return book, nodes
+  return book, nodes, text
 end
 
-local function write_book(key, book, nodes)
+local function write_book(key, book, nodes, rest)
   table.sort(nodes)
   local rows = {{}}
   for i, node in ipairs(nodes) do
     local held = book[node]
     rows[i] = number(node) .. ' ' .. number(held[1]) .. ' ' .. number(held[2]) .. ' ' .. number(held[3]) .. ';'
   end
-  redis.call('SET', key, table.concat(rows), 'PX', {2 * LEASE_MS})
+  redis.call('SET', key, table.concat(rows) .. (rest or ''), 'PX', {2 * LEASE_MS})
 end
 
 local function fair_part(total, nodes, book, mine)
@@ -66,22 +68,46 @@ local function fair_part(total, nodes, book, mine)
   return parts[mine] + left / many
 end
 
+local function spares(text)
+  local messages, free, at = string.match(text, ';([^;,]+),([^;,]+),([^;,]+)$')
+  if not messages then return 0, 0, 0 end
+  return tonumber(messages), tonumber(free), tonumber(at)
+end
+
+local function share(key, me, total, demand, using, back, want, now)
+  local book, nodes, text = read_book(key, now)
+  local messages, free_then, at = spares(text)
+  local free = total
+  for _, node in ipairs(nodes) do free = free - book[node][1] end
+  local since = math.min(math.max(0, now - at), {LEASE_MS}) / 1000
+  local spare = messages + back + since * math.min(math.max(0, free), free_then)
+  if not book[me] then nodes[#nodes + 1] = me end
+  book[me] = {{using, demand, now + {LEASE_MS}}}
+  table.sort(nodes)
+  local others, lack, mine = 0, 0, 0
+  for place, node in ipairs(nodes) do
+    if node == me then
+      mine = place
+    else
+      others = others + book[node][1]
+      lack = lack + math.max(0, book[node][2] - book[node][1])
+    end
+  end
+  local part = math.max(0, math.min(fair_part(total, nodes, book, mine), total - others))
+  book[me][1] = math.max(part, using)
+  spare = math.min(spare, math.max(#nodes, {SPARE_S} * total))
+  local lent = math.min(spare, want)
+  local rest = {{number(spare - lent), number(math.max(0, total - others - book[me][1])), number(now)}}
+  write_book(key, book, nodes, table.concat(rest, ','))
+  return number(part) .. ' ' .. #nodes .. ' ' .. number(lent) .. ' ' .. number(lack)
+end
+
 local function shares_NAME(keys, args)
   local now, me, told = time_ms(), tonumber(args[1]), {{}}
   for i, key in ipairs(keys) do
-    local total, demand, using = tonumber(args[3 * i - 1]), tonumber(args[3 * i]), tonumber(args[3 * i + 1])
-    local book, nodes = read_book(key, now)
-    if not book[me] then nodes[#nodes + 1] = me end
-    book[me] = {{using, demand, now + {LEASE_MS}}}
-    table.sort(nodes)
-    local others, mine = 0, 0
-    for place, node in ipairs(nodes) do
-      if node == me then mine = place else others = others + book[node][1] end
-    end
-    local share = math.max(0, math.min(fair_part(total, nodes, book, mine), total - others))
-    book[me][1] = math.max(share, using)
-    write_book(key, book, nodes)
-    told[i] = number(share) .. ' ' .. #nodes
+    local said = {{}}
+    for j = 1, 5 do said[j] = tonumber(args[5 * i - 4 + j]) end
+    told[i] = share(key, me, said[1], said[2], said[3], said[4], said[5], now)
   end
   return told
 end
@@ -216,10 +242,9 @@ def report_word(said: Report) -> str:
     return f"{head}|{limits}|{counts}"
 
 
-def share_told(answer: bytes) -> tuple[float, int]:
-    """(share, nodes)"""
-    share, nodes = answer.split()
-    return float(share), int(nodes)
+def share_told(answer: bytes) -> Given:
+    share, nodes, lent, lack = answer.split()
+    return Given(float(share), int(nodes), float(lent), float(lack))
 
 
 def place_told(answer: bytes) -> Placed:

@@ -26,7 +26,8 @@ import uvloop
 from proxy.message import Category, Entry, Take
 from proxy.sim.measure import machine
 from proxy.state import open_store, record
-from proxy.state.leased import Rated, Wanted
+from proxy.state.leased import Wanted
+from proxy.state.leases import Ask
 from proxy.state.valkey import ValkeyStore
 from tests.valkey import SECRET, Valkey
 
@@ -100,7 +101,7 @@ async def measured(server: Valkey, persons: int, batch: int) -> dict[str, Any]:
 
     meter.start()
     for _ in range(BEATS):
-        await store.leases.shares([Rated(f"p:{name}", 100.0, 80.0, 80.0) for name in range(NAMES)])
+        await store.leases.shares([(f"p:{name}", Ask(100.0, 80.0, 80.0)) for name in range(NAMES)])
         await store.leases.places([Wanted(f"p:{name}", 8, 4) for name in range(NAMES)])
     found["rate_and_binds_once"] = meter.since(BEATS * NAMES)
 

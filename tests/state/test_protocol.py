@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -24,7 +23,6 @@ from proxy.state.portions import Book, Told
 from tests.needs import needs
 from tests.state.leasing_server import LeasingServer
 from tests.state.test_counting import read_word
-from tests.valkey import Valkey
 
 START_S = 1_700_000_000
 KEY = 7
@@ -228,16 +226,6 @@ def in_python() -> Ask:
     return lambda node, word, now_ms: book.report(node, read_word(word), now_ms)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LeasingServer]:
-    folder: Path = tmp_path_factory.mktemp("valkey")
-    valkey = Valkey(folder)
-    found = LeasingServer(valkey.port)
-    yield found
-    found.close()
-    valkey.kill()
-
-
 ROUGH = Chances(lost=0.05, late=0.05, sleeps=0.15, dies=0.1, goes_back=0.1)
 WINDOWS = (2, 60, 86_400)
 
@@ -253,11 +241,11 @@ def test_no_limit_is_passed_by_what_was_handed_out(seed: int):
 
 @needs("valkey")
 @pytest.mark.parametrize("seed", range(9))
-def test_no_limit_is_passed_on_a_real_store(server: LeasingServer, seed: int):
+def test_no_limit_is_passed_on_a_real_store(leasing: LeasingServer, seed: int):
     key = f"protocol{seed}"
 
     def ask(node: int, word: str, now_ms: int) -> Told:
-        return portion_told(server.ask(now_ms, "portions", key, node, word))
+        return portion_told(leasing.ask(now_ms, "portions", key, node, word))
 
     world = World(ask, seed, most=(40, 300, 600)[seed % 3], window_s=WINDOWS[seed // 3], nodes=3, chances=ROUGH)
     world.load(12.0, a_second=100.0)

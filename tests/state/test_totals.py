@@ -14,8 +14,7 @@ from xxhash import xxh3_64_intdigest
 
 from proxy.message import Take
 from proxy.state.counting import REPORT_S
-from proxy.state.leased import Rated
-from proxy.state.leases import BEAT_S, LEASE_MS
+from proxy.state.leases import BEAT_S, LEASE_MS, Ask
 from proxy.state.valkey import ValkeyStore, open_url
 from tests.needs import needs
 from tests.valkey import SECRET, Cluster
@@ -90,10 +89,10 @@ class House:
             turn += 1
             asked_s = loop.time()
             demand = 2 * TOTAL if turn // 5 % NODES == node else 0.0
-            told = await self.stores[node].leases.shares([Rated(name, TOTAL, demand, mine[name]) for name in RATES])
+            told = await self.stores[node].leases.shares([(name, Ask(TOTAL, demand, mine[name])) for name in RATES])
             for name, one in zip(RATES, told, strict=True):
                 if one is not None:
-                    mine[name], until_s[name] = one[0], asked_s + LEASE_MS / 1000
+                    mine[name], until_s[name] = one.share, asked_s + LEASE_MS / 1000
                 elif loop.time() >= until_s[name]:
                     mine[name] = 0.0  # it has none, and goes by an equal part of its own
                 self.most[name] = max(self.most[name], sum(each[name] for each in self.using))
