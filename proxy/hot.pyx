@@ -397,10 +397,10 @@ cdef inline unsigned int _u32_at(const octet *at) noexcept:
 
 cdef inline object _frame(const octet *at, Py_ssize_t size, object command_id):
     frame = _frame_type.tp_alloc(_frame_type, 0)
-    _hold(frame, _frame_id, command_id)
-    _hold(frame, _frame_status, _u32_at(at + 8))
-    _hold(frame, _frame_sequence, _u32_at(at + 12))
-    _hold(frame, _frame_data, PyBytes_FromStringAndSize(<const char *>at, size))
+    _set(&(<FrameFields *>frame).command_id, command_id)
+    _set(&(<FrameFields *>frame).command_status, _u32_at(at + 8))
+    _set(&(<FrameFields *>frame).sequence_number, _u32_at(at + 12))
+    _set(&(<FrameFields *>frame).data, PyBytes_FromStringAndSize(<const char *>at, size))
     return frame
 
 
@@ -412,8 +412,8 @@ def sort_pdus(bytes data, Py_ssize_t position, Py_ssize_t most, accept, dict wai
     cdef unsigned int command_id, known = 0
     cdef bint accepted = _zero in accept
     cdef object name = _zero
-    if not _placed:
-        _learn_places()
+    if _transit_type is NULL:
+        _learn_fields()
     while end - position >= 16:
         at = start + position
         length = _u32_at(at)
@@ -429,7 +429,7 @@ def sort_pdus(bytes data, Py_ssize_t position, Py_ssize_t most, accept, dict wai
             requests.append(frame)
             continue
         if command_id & 0x80000000:
-            sequence = _held(frame, _frame_sequence)
+            sequence = <object>(<FrameFields *>frame).sequence_number
             sent = _get(waiting, sequence)
             if sent is not None and (command_id == <unsigned int>(<tuple>sent)[2] or command_id == 0x80000000):
                 del waiting[sequence]
@@ -519,24 +519,24 @@ cdef class Verdicts:
         cdef octet *to
         if Py_TYPE(transit) is not _transit_type:
             return None
-        message, verdict = _held(transit, _t_message), _held(transit, _t_verdict)
-        packed = _held(transit, _t_packed)
+        message, verdict = <object>(<TransitFields *>transit).message, <object>(<TransitFields *>transit).verdict
+        packed = <object>(<TransitFields *>transit).packed
         if (
             Py_TYPE(message) is not _message_type
             or Py_TYPE(verdict) is not _verdict_type
             or not PyBytes_GET_SIZE(packed)
-            or _held(verdict, _v_breaches)
-            or _held(transit, _t_takes)
-            or _held(transit, _t_late)
-            or _held(transit, _t_adopted) is not None
+            or <object>(<VerdictFields *>verdict).breaches
+            or <object>(<TransitFields *>transit).takes
+            or <object>(<TransitFields *>transit).late
+            or <object>(<TransitFields *>transit).adopted is not None
         ):
             return None
-        who = _get(self.senders, _held(message, _m_sender))
-        content, facts = _held(message, _m_content), _held(verdict, _v_facts)
+        who = _get(self.senders, <object>(<MessageFields *>message).sender)
+        content, facts = <object>(<MessageFields *>message).content, <object>(<VerdictFields *>verdict).facts
         if who is None or Py_TYPE(content) is not _content_type or Py_TYPE(facts) is not _facts_type:
             return None
-        fixed = <bytes>self.plain[<Py_ssize_t>_held(facts, _f_category)]
-        digest, data = _held(content, _c_digest), _held(transit, _t_data)
+        fixed = <bytes>self.plain[<Py_ssize_t><object>(<FactsFields *>facts).category]
+        digest, data = <object>(<ContentFields *>content).digest, <object>(<TransitFields *>transit).data
         said = PyBytes_FromStringAndSize(
             NULL,
             25 + PyBytes_GET_SIZE(fixed) + PyBytes_GET_SIZE(digest) + PyBytes_GET_SIZE(packed) + PyBytes_GET_SIZE(who)
@@ -544,7 +544,7 @@ cdef class Verdicts:
         )
         to = <octet *>PyBytes_AS_STRING(said) + 9
         _put_u64(to, self.time_ms)
-        _put_u64(to + 8, <u64>_held(message, _m_recipient))
+        _put_u64(to + 8, <u64><object>(<MessageFields *>message).recipient)
         _put(_put(_put(_put(_put(to + 16, fixed), digest), packed), who), data)
         return said
 
@@ -553,8 +553,8 @@ def verdict_pieces(now, transits, revision, keep_s):
     from proxy.desk import entries
 
     cdef Verdicts made = Verdicts()
-    if not _placed:
-        _learn_places()
+    if _transit_type is NULL:
+        _learn_fields()
     made.now, made.transits, made.revision, made.keep_s = now, transits, revision, keep_s
     made.time_ms = <u64>(<double>now * 1000)
     made.plain, made.senders = entries._plain(revision, keep_s), entries._senders
@@ -594,8 +594,8 @@ def add_packed(bytes data, bytes packed, now, keep_s, int most = 64, *, bint fre
 
 # ---------------------------------------------------------------------------------------------------------------- slots
 #
-# What is made of every message is of plain classes with __slots__: their fields lie at fixed places, which the descriptors know. Reading
-# one there takes three instructions instead of eighty. Whatever is not exactly of the class that is expected is the twin's.
+# What is made of every message is of plain classes with __slots__: their fields lie at fixed places, which structs name and ``_learn_fields``
+# checks. Reading one there takes an instruction instead of eighty. Whatever is not exactly of the class that is expected is the twin's.
 
 cdef extern from "structmember.h":
     ctypedef struct PyMemberDef:
@@ -614,28 +614,90 @@ cdef extern from "Python.h":
     PyObject *PyDict_GetItemWithError(dict, object) except? NULL
 
 
-cdef Py_ssize_t _place(kind, str name) except -1:
-    """Where a class keeps a field."""
-    descriptor = kind.__dict__[name]
-    if type(descriptor).__name__ != "member_descriptor":
-        raise TypeError(f"{kind.__name__}.{name} is no slot")
-    return (<PyMemberDescrObject *><PyObject *>descriptor).d_member.offset
+ctypedef PyObject *slot
+
+# In the order of the alphabet, in which they lie.
+
+cdef struct TransitFields:
+    PyObject head
+    slot adopted, answered_s, arrived_s, bind, category, data, entry_id, entry_time, lane, late, long, message, own_s, packed, reason
+    slot recorded, sequence, status, takes, verdict
+
+cdef struct MessageFields:
+    PyObject head
+    slot content, recipient, sender
+
+cdef struct ContentFields:
+    PyObject head
+    slot complete, digest, extra, octets, part, read_by, reading, scheduled, state, text
+
+cdef struct SenderFields:
+    PyObject head
+    slot account, category, port, port_hash, prefix, provider, provider_hash, since
+
+cdef struct FactsFields:
+    PyObject head
+    slot category, classified, declared, keyword, keyword_hash, owners, packed, sender, signature, signature_hash, subcategory
+    slot subcategory_code
+
+cdef struct VerdictFields:
+    PyObject head
+    slot breaches, facts, outcome, province, reason, rule, takes, template
+
+cdef struct ReadingFields:
+    PyObject head
+    slot template, traits
+
+cdef struct KinFields:
+    PyObject head
+    slot bits, places, port, sender
+
+cdef struct PlanFields:
+    PyObject head
+    slot asks, bare_persons, breaches, caps, counters, facts, fewest, most, oldest_s, outcome, persons, reason, rule, sparing, within
+
+cdef struct RecordFields:
+    PyObject head
+    slot _rows, bare, data, held
+
+cdef struct FrameFields:
+    PyObject head
+    slot command_id, command_status, data, sequence_number
+
+cdef struct MemoFields:
+    PyObject head
+    slot old, young
+
+cdef struct JudgingFields:
+    PyObject head
+    slot _listed, _on_judge_error, cut_off, error, grounds, highest_id, proposal, routes, rules, stale, store, tally
 
 
-cdef inline object _held(object one, Py_ssize_t place):
-    cdef PyObject *held = (<PyObject **>(<char *><PyObject *>one + place))[0]
-    if held is NULL:
-        raise AttributeError("a field that was never set")
-    return <object>held
+cdef PyTypeObject *_laid(kind, str names, size_t size) except NULL:
+    """A class whose fields lie as a struct of that size has them; TypeError for any other."""
+    cdef Py_ssize_t place = sizeof(PyObject)
+    for name in names.split():
+        field = kind.__dict__.get(name)
+        if type(field).__name__ != "member_descriptor" or (<PyMemberDescrObject *>field).d_member.offset != place:
+            raise TypeError(f"{kind.__name__}.{name} is not where it should be")
+        place += sizeof(slot)
+    if place != <Py_ssize_t>size:
+        raise TypeError(f"{kind.__name__} has other fields")
+    return <PyTypeObject *>kind
 
 
-cdef inline void _hold(object one, Py_ssize_t place, object value):
+cdef inline void _set(slot *at, object value) noexcept:
     """Sets a field, whatever it held."""
-    cdef PyObject **at = <PyObject **>(<char *><PyObject *>one + place)
-    cdef PyObject *before = at[0]
+    cdef slot before = at[0]
     Py_INCREF(value)
     at[0] = <PyObject *>value
     Py_XDECREF(before)
+
+
+cdef inline void _fill(slot *at, object value) noexcept:
+    """Sets a field of what was just made."""
+    Py_INCREF(value)
+    at[0] = <PyObject *>value
 
 
 cdef inline object _get(dict held, object key):
@@ -643,49 +705,26 @@ cdef inline object _get(dict held, object key):
     return None if found is NULL else <object>found
 
 
-cdef bint _placed = False
-cdef object _Person, _unseen, _Malformed, _say, _part_with
-cdef PyTypeObject *_record_type
-cdef Py_ssize_t _rec_rows, _rec_data, _rec_held, _rec_bare
-cdef PyTypeObject *_transit_type
+cdef PyTypeObject *_transit_type = NULL  # until all are known
 cdef PyTypeObject *_message_type
-cdef PyTypeObject *_verdict_type
-cdef PyTypeObject *_frame_type
 cdef PyTypeObject *_content_type
 cdef PyTypeObject *_sender_type
+cdef PyTypeObject *_facts_type
+cdef PyTypeObject *_verdict_type
 cdef PyTypeObject *_reading_type
 cdef PyTypeObject *_kin_type
 cdef PyTypeObject *_plan_type
-cdef PyTypeObject *_facts_type
-cdef Py_ssize_t _frame_data, _frame_id, _frame_status, _memo_young
-cdef Py_ssize_t _t_bind, _t_sequence, _t_data, _t_arrived, _t_answered, _t_message, _t_verdict, _t_category, _t_status, _t_reason, _t_lane
-cdef Py_ssize_t _t_recorded, _t_packed, _t_entry_id, _t_entry_time, _t_adopted, _t_takes, _t_long, _t_late, _t_own
-cdef Py_ssize_t _frame_sequence
-cdef Py_ssize_t _m_sender, _m_recipient, _m_content
-cdef Py_ssize_t _c_digest, _c_part, _c_scheduled, _c_read_by, _c_reading
-cdef Py_ssize_t _s_prefix, _s_provider_hash, _s_port_hash
-cdef Py_ssize_t _r_traits, _r_template
-cdef Py_ssize_t _k_places
-cdef Py_ssize_t _f_category, _f_keyword_hash, _f_packed
-cdef Py_ssize_t _p_facts, _p_outcome, _p_reason, _p_rule, _p_breaches, _p_caps, _p_oldest, _p_fewest, _p_counters, _p_sparing, _p_asks, _p_bare
-cdef Py_ssize_t _p_persons, _p_within
-cdef Py_ssize_t _v_outcome, _v_reason, _v_rule, _v_breaches, _v_facts, _v_province, _v_template, _v_takes
-cdef Py_ssize_t _j_rules, _j_routes, _j_store, _j_highest, _j_stale, _j_cut_off, _j_proposal, _j_listed
-cdef object _strictest, _allow, _marketing, _ask_person, _nothing = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
+cdef PyTypeObject *_record_type
+cdef PyTypeObject *_frame_type
+cdef object _Person, _ask_person, _unseen, _Malformed, _say, _part_with, _allow, _marketing
+cdef object _nothing = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
 cdef Py_ssize_t _segment_first
 
 
-cdef int _learn_places() except -1:
-    global _placed, _say, _part_with, _Person, _record_type, _rec_rows, _rec_data, _rec_held, _rec_bare, _unseen, _Malformed, _memo_young, _ask_person, _allow, _marketing, _segment_first
-    global _transit_type, _message_type, _verdict_type, _frame_type, _content_type, _sender_type, _reading_type, _kin_type, _plan_type
-    global _facts_type, _frame_data, _frame_sequence, _frame_id, _frame_status
-    global _t_bind, _t_sequence, _t_data, _t_arrived, _t_answered, _t_message, _t_verdict, _t_category, _t_status, _t_reason, _t_lane
-    global _t_recorded, _t_packed, _t_entry_id, _t_entry_time, _t_adopted, _t_takes, _t_long, _t_late, _t_own
-    global _m_sender, _m_recipient, _m_content, _c_digest, _c_part, _c_scheduled, _c_read_by, _c_reading
-    global _s_prefix, _s_provider_hash, _s_port_hash, _r_traits, _r_template, _k_places, _f_category, _f_keyword_hash, _f_packed
-    global _p_facts, _p_outcome, _p_reason, _p_rule, _p_breaches, _p_caps, _p_oldest, _p_fewest, _p_counters, _p_sparing, _p_asks, _p_bare
-    global _p_persons, _p_within, _v_outcome, _v_reason, _v_rule, _v_breaches, _v_facts, _v_province, _v_template, _v_takes
-    global _j_rules, _j_routes, _j_store, _j_highest, _j_stale, _j_cut_off, _j_proposal, _j_listed
+cdef int _learn_fields() except -1:
+    """Where all that lies, once."""
+    global _transit_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _kin_type, _plan_type
+    global _record_type, _frame_type, _Person, _ask_person, _unseen, _Malformed, _say, _part_with, _allow, _marketing, _segment_first
     from proxy.judging import Judging
     from proxy.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
     from proxy.policy.condition import Person, ask_person
@@ -700,44 +739,40 @@ cdef int _learn_places() except -1:
     from proxy.wire.submit import Memo
     from proxy.wire.submit import _unseen as unseen
 
-    _Person, _ask_person, _unseen, _Malformed = Person, ask_person, unseen, Malformed
-    _record_type, _say, _part_with = <PyTypeObject *>Record, say, part_with
-    _rec_rows, _rec_data, _rec_held, _rec_bare = _place(Record, "_rows"), _place(Record, "data"), _place(Record, "held"), _place(Record, "bare")
-    _memo_young = _place(Memo, "young")
+    _Person, _ask_person, _unseen, _Malformed, _say, _part_with = Person, ask_person, unseen, Malformed, say, part_with
     _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
-    _transit_type, _message_type, _verdict_type = <PyTypeObject *>Transit, <PyTypeObject *>Message, <PyTypeObject *>Verdict
-    _frame_type, _content_type, _sender_type = <PyTypeObject *>Frame, <PyTypeObject *>Content, <PyTypeObject *>Sender
-    _reading_type, _kin_type, _plan_type = <PyTypeObject *>Reading, <PyTypeObject *>Kin, <PyTypeObject *>Plan
-    _facts_type = <PyTypeObject *>Facts
-    _frame_data, _frame_sequence = _place(Frame, "data"), _place(Frame, "sequence_number")
-    _frame_id, _frame_status = _place(Frame, "command_id"), _place(Frame, "command_status")
-    _t_bind, _t_sequence, _t_data = _place(Transit, "bind"), _place(Transit, "sequence"), _place(Transit, "data")
-    _t_arrived, _t_answered = _place(Transit, "arrived_s"), _place(Transit, "answered_s")
-    _t_message, _t_verdict, _t_category = _place(Transit, "message"), _place(Transit, "verdict"), _place(Transit, "category")
-    _t_status, _t_reason, _t_lane = _place(Transit, "status"), _place(Transit, "reason"), _place(Transit, "lane")
-    _t_recorded, _t_packed = _place(Transit, "recorded"), _place(Transit, "packed")
-    _t_entry_id, _t_entry_time = _place(Transit, "entry_id"), _place(Transit, "entry_time")
-    _t_adopted, _t_takes, _t_long = _place(Transit, "adopted"), _place(Transit, "takes"), _place(Transit, "long")
-    _t_late, _t_own = _place(Transit, "late"), _place(Transit, "own_s")
-    _m_sender, _m_recipient, _m_content = _place(Message, "sender"), _place(Message, "recipient"), _place(Message, "content")
-    _c_digest, _c_part, _c_scheduled = _place(Content, "digest"), _place(Content, "part"), _place(Content, "scheduled")
-    _c_read_by, _c_reading = _place(Content, "read_by"), _place(Content, "reading")
-    _s_prefix = _place(Sender, "prefix")
-    _s_provider_hash, _s_port_hash = _place(Sender, "provider_hash"), _place(Sender, "port_hash")
-    _r_traits, _r_template, _k_places = _place(Reading, "traits"), _place(Reading, "template"), _place(Kin, "places")
-    _f_category, _f_keyword_hash, _f_packed = _place(Facts, "category"), _place(Facts, "keyword_hash"), _place(Facts, "packed")
-    _p_facts, _p_outcome, _p_reason, _p_rule = _place(Plan, "facts"), _place(Plan, "outcome"), _place(Plan, "reason"), _place(Plan, "rule")
-    _p_breaches, _p_caps, _p_oldest = _place(Plan, "breaches"), _place(Plan, "caps"), _place(Plan, "oldest_s")
-    _p_fewest, _p_counters, _p_sparing = _place(Plan, "fewest"), _place(Plan, "counters"), _place(Plan, "sparing")
-    _p_asks, _p_bare, _p_persons = _place(Plan, "asks"), _place(Plan, "bare_persons"), _place(Plan, "persons")
-    _p_within = _place(Plan, "within")
-    _v_outcome, _v_reason, _v_rule = _place(Verdict, "outcome"), _place(Verdict, "reason"), _place(Verdict, "rule")
-    _v_breaches, _v_facts, _v_province = _place(Verdict, "breaches"), _place(Verdict, "facts"), _place(Verdict, "province")
-    _v_template, _v_takes = _place(Verdict, "template"), _place(Verdict, "takes")
-    _j_rules, _j_routes, _j_store = _place(Judging, "rules"), _place(Judging, "routes"), _place(Judging, "store")
-    _j_highest, _j_stale, _j_cut_off = _place(Judging, "highest_id"), _place(Judging, "stale"), _place(Judging, "cut_off")
-    _j_proposal, _j_listed = _place(Judging, "proposal"), _place(Judging, "_listed")
-    _placed = True
+    _message_type = _laid(Message, "content recipient sender", sizeof(MessageFields))
+    _content_type = _laid(
+        Content, "complete digest extra octets part read_by reading scheduled state text", sizeof(ContentFields)
+    )
+    _sender_type = _laid(Sender, "account category port port_hash prefix provider provider_hash since", sizeof(SenderFields))
+    _facts_type = _laid(
+        Facts,
+        "category classified declared keyword keyword_hash owners packed sender signature signature_hash subcategory subcategory_code",
+        sizeof(FactsFields),
+    )
+    _verdict_type = _laid(Verdict, "breaches facts outcome province reason rule takes template", sizeof(VerdictFields))
+    _reading_type = _laid(Reading, "template traits", sizeof(ReadingFields))
+    _kin_type = _laid(Kin, "bits places port sender", sizeof(KinFields))
+    _plan_type = _laid(
+        Plan,
+        "asks bare_persons breaches caps counters facts fewest most oldest_s outcome persons reason rule sparing within",
+        sizeof(PlanFields),
+    )
+    _record_type = _laid(Record, "_rows bare data held", sizeof(RecordFields))
+    _frame_type = _laid(Frame, "command_id command_status data sequence_number", sizeof(FrameFields))
+    _laid(Memo, "old young", sizeof(MemoFields))
+    _laid(
+        Judging,
+        "_listed _on_judge_error cut_off error grounds highest_id proposal routes rules stale store tally",
+        sizeof(JudgingFields),
+    )
+    _transit_type = _laid(
+        Transit,
+        "adopted answered_s arrived_s bind category data entry_id entry_time lane late long message own_s packed reason recorded"
+        " sequence status takes verdict",
+        sizeof(TransitFields),
+    )
     return 0
 
 
@@ -773,7 +808,7 @@ cdef inline Py_ssize_t _zero_at(const octet *data, Py_ssize_t size, Py_ssize_t f
 
 cdef object _plain_submit(object bind, object frame, object now, object arrived_s, object memo, dict senders):
     """The Transit of a submit of one part whose sender is known; None for any other, and for a malformed one."""
-    cdef bytes data = <bytes>_held(frame, _frame_data)
+    cdef bytes data = <bytes><object>(<FrameFields *>frame).data
     cdef const octet *at = <const octet *>PyBytes_AS_STRING(data)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data), service, source, end
     cdef u64 number
@@ -790,42 +825,42 @@ cdef object _plain_submit(object bind, object frame, object now, object arrived_
     if not number:
         return None
     tail = PyBytes_FromStringAndSize(<const char *>at + end + 1, size - end - 1)
-    content = _get(<dict>_held(memo, _memo_young), tail)
+    content = _get(<dict><object>(<MemoFields *>memo).young, tail)
     if content is None:
         try:
             content = _unseen(tail, memo, now)
         except _Malformed:
             return None
-    if Py_TYPE(content) is not _content_type or _held(content, _c_part) is not None:
+    if Py_TYPE(content) is not _content_type or <object>(<ContentFields *>content).part is not None:
         return None
     sender = _get(senders, PyBytes_FromStringAndSize(<const char *>at + 16, source - 15))
-    if sender is None or Py_TYPE(sender) is not _sender_type or not _held(sender, _s_prefix):
+    if sender is None or Py_TYPE(sender) is not _sender_type or not <object>(<SenderFields *>sender).prefix:
         return None
     message = _message_type.tp_alloc(_message_type, 0)
-    _hold(message, _m_sender, sender)
-    _hold(message, _m_recipient, number)
-    _hold(message, _m_content, content)
+    _set(&(<MessageFields *>message).sender, sender)
+    _set(&(<MessageFields *>message).recipient, number)
+    _set(&(<MessageFields *>message).content, content)
     transit = _transit_type.tp_alloc(_transit_type, 0)
-    _hold(transit, _t_bind, bind)
-    _hold(transit, _t_sequence, _held(frame, _frame_sequence))
-    _hold(transit, _t_data, data)
-    _hold(transit, _t_arrived, arrived_s)
-    _hold(transit, _t_answered, arrived_s)
-    _hold(transit, _t_message, message)
-    _hold(transit, _t_verdict, None)
-    _hold(transit, _t_category, _marketing)
-    _hold(transit, _t_status, _zero)
-    _hold(transit, _t_reason, _no_text)
-    _hold(transit, _t_lane, None)
-    _hold(transit, _t_recorded, _zero)
-    _hold(transit, _t_packed, _no_bytes)
-    _hold(transit, _t_entry_id, _zero)
-    _hold(transit, _t_entry_time, _zero)
-    _hold(transit, _t_adopted, None)
-    _hold(transit, _t_takes, _nothing)
-    _hold(transit, _t_long, None)
-    _hold(transit, _t_late, False)
-    _hold(transit, _t_own, _zero_s)
+    _set(&(<TransitFields *>transit).bind, bind)
+    _set(&(<TransitFields *>transit).sequence, <object>(<FrameFields *>frame).sequence_number)
+    _set(&(<TransitFields *>transit).data, data)
+    _set(&(<TransitFields *>transit).arrived_s, arrived_s)
+    _set(&(<TransitFields *>transit).answered_s, arrived_s)
+    _set(&(<TransitFields *>transit).message, message)
+    _set(&(<TransitFields *>transit).verdict, None)
+    _set(&(<TransitFields *>transit).category, _marketing)
+    _set(&(<TransitFields *>transit).status, _zero)
+    _set(&(<TransitFields *>transit).reason, _no_text)
+    _set(&(<TransitFields *>transit).lane, None)
+    _set(&(<TransitFields *>transit).recorded, _zero)
+    _set(&(<TransitFields *>transit).packed, _no_bytes)
+    _set(&(<TransitFields *>transit).entry_id, _zero)
+    _set(&(<TransitFields *>transit).entry_time, _zero)
+    _set(&(<TransitFields *>transit).adopted, None)
+    _set(&(<TransitFields *>transit).takes, _nothing)
+    _set(&(<TransitFields *>transit).long, None)
+    _set(&(<TransitFields *>transit).late, False)
+    _set(&(<TransitFields *>transit).own_s, _zero_s)
     return transit
 
 
@@ -833,8 +868,8 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
     cdef Py_ssize_t window, unanswered
     cdef list submits
     cdef dict senders
-    if not _placed:
-        _learn_places()
+    if _transit_type is NULL:
+        _learn_fields()
     access = bind.access
     if self.draining or self.journal_down or access.rates:
         for frame in frames:
@@ -863,10 +898,10 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
 cdef object _bare_record(bytes data, Py_ssize_t held):
     """The Record of somebody of whom there are entries only."""
     record = _record_type.tp_alloc(_record_type, 0)
-    _hold(record, _rec_data, data)
-    _hold(record, _rec_held, held)
-    _hold(record, _rec_bare, True)
-    _hold(record, _rec_rows, None)
+    _set(&(<RecordFields *>record).data, data)
+    _set(&(<RecordFields *>record).held, held)
+    _set(&(<RecordFields *>record).bare, True)
+    _set(&(<RecordFields *>record)._rows, None)
     return record
 
 
@@ -905,8 +940,8 @@ cdef bint _within_caps(
     object plan, object message, const octet *record, Py_ssize_t held, object template, double at, object when
 ) except -1:
     """Whether no cap can be reached, but for those that somebody has to be asked about (policy/judge.py, _over_caps)."""
-    cdef tuple within = _held(plan, _p_within), cap, pick
-    cdef tuple caps = within[held] if held < len(within) else _held(plan, _p_caps)
+    cdef tuple within = <object>(<PlanFields *>plan).within, cap, pick
+    cdef tuple caps = within[held] if held < len(within) else <object>(<PlanFields *>plan).caps
     cdef Py_ssize_t most
     cdef long long after, rolling
     for one in caps:
@@ -922,7 +957,7 @@ cdef bint _within_caps(
         pick = cap[3]
         ports, text = pick[4], pick[5]
         if cap[4]:
-            ports = (_held(_held(message, _m_sender), _s_port_hash),) if "port" in cap[6].keys else None
+            ports = (<object>(<SenderFields *>(<object>(<MessageFields *>message).sender)).port_hash,) if "port" in cap[6].keys else None
             text = template if cap[8] else None
         if _count(record, held, <unsigned int>(after if after > 0 else 0), pick, ports, text, most) >= most:
             return False
@@ -936,52 +971,52 @@ cdef object _plain_verdict(object self, object message, bytes data, double at, o
     cdef const octet *record = <const octet *>PyBytes_AS_STRING(data)
     cdef Py_ssize_t held = record[6], fewest
     cdef int cell
-    content, sender = _held(message, _m_content), _held(message, _m_sender)
-    if Py_TYPE(content) is not _content_type or _held(content, _c_scheduled) is not None:
+    content, sender = <object>(<MessageFields *>message).content, <object>(<MessageFields *>message).sender
+    if Py_TYPE(content) is not _content_type or <object>(<ContentFields *>content).scheduled is not None:
         return None
-    rules = _held(self, _j_rules)
+    rules = <object>(<JudgingFields *>self).rules
     if not rules.since <= when < rules.until:
         return None
     reader = rules.reader
-    reading = _held(content, _c_reading) if _held(content, _c_read_by) is reader.mark else reader.read(content)
+    reading = <object>(<ContentFields *>content).reading if <object>(<ContentFields *>content).read_by is reader.mark else reader.read(content)
     if Py_TYPE(reading) is not _reading_type:
         return None
-    number = _held(message, _m_recipient)
+    number = <object>(<MessageFields *>message).recipient
     cell = rules.cells[number // 10000 - _segment_first]
     kin = _get(<dict>rules.senders.young, sender)
     if kin is None or Py_TYPE(kin) is not _kin_type:
         return None
-    place = (<tuple>_held(kin, _k_places))[cell]
-    plan = _get(<dict>rules.plans.young, (kin, place, _held(reading, _r_traits)))
+    place = (<tuple><object>(<KinFields *>kin).places)[cell]
+    plan = _get(<dict>rules.plans.young, (kin, place, <object>(<ReadingFields *>reading).traits))
     if plan is None or Py_TYPE(plan) is not _plan_type:
         return None
-    facts = _held(plan, _p_facts)
-    if _held(plan, _p_outcome) is not _allow or Py_TYPE(facts) is not _facts_type:
+    facts = <object>(<PlanFields *>plan).facts
+    if <object>(<PlanFields *>plan).outcome is not _allow or Py_TYPE(facts) is not _facts_type:
         return None
-    if _held(plan, _p_breaches) or _held(plan, _p_counters) or _held(plan, _p_reason) is not None:
+    if <object>(<PlanFields *>plan).breaches or <object>(<PlanFields *>plan).counters or <object>(<PlanFields *>plan).reason is not None:
         return None
-    template = _held(reading, _r_template)
-    if _held(plan, _p_asks):
-        if _held(plan, _p_persons):
-            for ask, breach in _held(plan, _p_bare):
+    template = <object>(<ReadingFields *>reading).template
+    if <object>(<PlanFields *>plan).asks:
+        if <object>(<PlanFields *>plan).persons:
+            for ask, breach in <object>(<PlanFields *>plan).bare_persons:
                 if seen is None:
                     seen = _bare_record(data, held)
                 if ask.holds(message, seen, facts, when) if type(ask) is _Person else _ask_person(ask, message, seen, facts, when):
                     return None
-        fewest = _held(plan, _p_fewest)
-        if held >= fewest and _held(plan, _p_caps):
-            if <double>_u32_at(record + 7 + (held - fewest) * 32 + 16) > at - <double>_held(plan, _p_oldest):
+        fewest = <object>(<PlanFields *>plan).fewest
+        if held >= fewest and <object>(<PlanFields *>plan).caps:
+            if <double>_u32_at(record + 7 + (held - fewest) * 32 + 16) > at - <double><object>(<PlanFields *>plan).oldest_s:
                 if not _within_caps(plan, message, record, held, template, at, when):
                     return None
     verdict = _verdict_type.tp_alloc(_verdict_type, 0)
-    _hold(verdict, _v_outcome, _allow)
-    _hold(verdict, _v_reason, None)
-    _hold(verdict, _v_rule, _held(plan, _p_rule))
-    _hold(verdict, _v_breaches, _nothing)
-    _hold(verdict, _v_facts, facts)
-    _hold(verdict, _v_province, (<list>rules.provinces)[cell])
-    _hold(verdict, _v_template, template)
-    _hold(verdict, _v_takes, _nothing)
+    _set(&(<VerdictFields *>verdict).outcome, _allow)
+    _set(&(<VerdictFields *>verdict).reason, None)
+    _set(&(<VerdictFields *>verdict).rule, <object>(<PlanFields *>plan).rule)
+    _set(&(<VerdictFields *>verdict).breaches, _nothing)
+    _set(&(<VerdictFields *>verdict).facts, facts)
+    _set(&(<VerdictFields *>verdict).province, (<list>rules.provinces)[cell])
+    _set(&(<VerdictFields *>verdict).template, template)
+    _set(&(<VerdictFields *>verdict).takes, _nothing)
     return verdict
 
 
@@ -992,28 +1027,28 @@ def judging_judge(self, transit, bytes data, now, adopted=None):
     cdef double at = now
     cdef u64 entry, packed_facts
     cdef bytes packed
-    if not _placed:
-        _learn_places()
+    if _transit_type is NULL:
+        _learn_fields()
     held = record[6] if PyBytes_GET_SIZE(data) > 6 else 0
     if (
         adopted is not None
         or Py_TYPE(transit) is not _transit_type
         or PyBytes_GET_SIZE(data) != 7 + held * 32
-        or _held(self, _j_proposal) is not None
-        or _held(self, _j_cut_off)
-        or _held(self, _j_stale)
+        or <object>(<JudgingFields *>self).proposal is not None
+        or <object>(<JudgingFields *>self).cut_off
+        or <object>(<JudgingFields *>self).stale
     ):
         return PURE["judging_judge"](self, transit, data, now, adopted)
-    message = _held(transit, _t_message)
+    message = <object>(<TransitFields *>transit).message
     if Py_TYPE(message) is not _message_type:
         return PURE["judging_judge"](self, transit, data, now, adopted)
     when = now
     if held and <double>_u32_at(record + 7 + held * 32 - 16) > at:
         when = _u32_at(record + 7 + held * 32 - 16)
         at = when
-    listed, seen = _held(self, _j_listed), None
+    listed, seen = <object>(<JudgingFields *>self)._listed, None
     if not (listed.empty and listed.consented.empty and listed.erased.empty):
-        seen = listed.beside(_bare_record(data, held), _held(message, _m_recipient))
+        seen = listed.beside(_bare_record(data, held), <object>(<MessageFields *>message).recipient)
         if not seen.bare:
             return PURE["judging_judge"](self, transit, data, now, adopted)
     try:
@@ -1022,36 +1057,36 @@ def judging_judge(self, transit, bytes data, now, adopted=None):
         verdict = None
     if verdict is None:
         return PURE["judging_judge"](self, transit, data, now, adopted)
-    facts = _held(verdict, _v_facts)
-    category = _held(facts, _f_category)
-    _hold(transit, _t_verdict, verdict)
-    _hold(transit, _t_category, category)
-    lane = _held(self, _j_routes).lane(message, verdict)
+    facts = <object>(<VerdictFields *>verdict).facts
+    category = <object>(<FactsFields *>facts).category
+    _set(&(<TransitFields *>transit).verdict, verdict)
+    _set(&(<TransitFields *>transit).category, category)
+    lane = (<object>(<JudgingFields *>self).routes).lane(message, verdict)
     if lane is None or not lane.hold(category):
         from proxy.message import GATE_REASONS
 
         self.refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
         return data
-    _hold(transit, _t_lane, lane)
-    entry = _held(self, _j_highest)
+    _set(&(<TransitFields *>transit).lane, lane)
+    entry = <object>(<JudgingFields *>self).highest_id
     entry += 1
     number = entry
-    _hold(self, _j_highest, number)
-    _hold(transit, _t_entry_id, number)
+    _set(&(<JudgingFields *>self).highest_id, number)
+    _set(&(<TransitFields *>transit).entry_id, number)
     time = <u64>at
-    _hold(transit, _t_entry_time, time)
+    _set(&(<TransitFields *>transit).entry_time, time)
     packed = PyBytes_FromStringAndSize(NULL, 32)
     to = <octet *>PyBytes_AS_STRING(packed)
-    sender = _held(message, _m_sender)
-    packed_facts = _held(facts, _f_packed)
-    _put_u64(to, entry << 16 | <u64>_held(facts, _f_keyword_hash))
+    sender = <object>(<MessageFields *>message).sender
+    packed_facts = <object>(<FactsFields *>facts).packed
+    _put_u64(to, entry << 16 | <u64><object>(<FactsFields *>facts).keyword_hash)
     _put_u64(to + 8, packed_facts)
     _put_u32(to + 16, <unsigned int><u64>at)
-    _put_u32(to + 20, <unsigned int><u64>_held(sender, _s_provider_hash))
-    _put_u32(to + 24, <unsigned int><u64>_held(sender, _s_port_hash))
-    _put_u32(to + 28, <unsigned int><u64>_held(verdict, _v_template))
-    _hold(transit, _t_packed, packed)
-    return add_packed(data, packed, <u64>at, _held(self, _j_rules).window_s, fresh=True)
+    _put_u32(to + 20, <unsigned int><u64><object>(<SenderFields *>sender).provider_hash)
+    _put_u32(to + 24, <unsigned int><u64><object>(<SenderFields *>sender).port_hash)
+    _put_u32(to + 28, <unsigned int><u64><object>(<VerdictFields *>verdict).template)
+    _set(&(<TransitFields *>transit).packed, packed)
+    return add_packed(data, packed, <u64>at, (<object>(<JudgingFields *>self).rules).window_s, fresh=True)
 
 
 # ---------------------------------------------------------------------------------------------------------------- transit.py
@@ -1074,8 +1109,8 @@ def outbox_release(self, long long synced, list told):
     cdef dict said = {}
     cdef list answers = None
     cdef object last = None
-    if not _placed:
-        _learn_places()
+    if _transit_type is NULL:
+        _learn_fields()
     popleft = self.popleft
     while self:
         item = <tuple>self[0]
@@ -1090,13 +1125,13 @@ def outbox_release(self, long long synced, list told):
             continue
         if (
             Py_TYPE(transit) is _transit_type
-            and not _held(transit, _t_status)
+            and not <object>(<TransitFields *>transit).status
             and type(what) is bytes
             and PyBytes_GET_SIZE(<bytes>what)
             and memchr(PyBytes_AS_STRING(<bytes>what), 0, PyBytes_GET_SIZE(<bytes>what)) is not NULL
         ):
-            bind = _held(transit, _t_bind)
-            answer = _accepted_resp(_held(transit, _t_sequence), <bytes>what)
+            bind = <object>(<TransitFields *>transit).bind
+            answer = _accepted_resp(<object>(<TransitFields *>transit).sequence, <bytes>what)
         else:
             bind = transit.bind
             answer = transit.respond(transit.sequence, transit.status, what)
@@ -1115,8 +1150,8 @@ def outbox_release(self, long long synced, list told):
 def count_allowed(tally, list transits):
     cdef object last = None, label = None, category = None, key = None
     cdef Py_ssize_t count = 0
-    if not _placed:
-        _learn_places()
+    if _transit_type is NULL:
+        _learn_fields()
     if tally.apart.wanted:
         PURE["count_allowed"](tally, transits)
         return
@@ -1126,17 +1161,17 @@ def count_allowed(tally, list transits):
         if (
             Py_TYPE(transit) is not _transit_type
             or Py_TYPE(verdict) is not _verdict_type
-            or _held(verdict, _v_breaches)
-            or _held(verdict, _v_province) == "unknown"
+            or <object>(<VerdictFields *>verdict).breaches
+            or <object>(<VerdictFields *>verdict).province == "unknown"
         ):
             PURE["count_allowed"](tally, [transit])
             continue
-        bind = _held(transit, _t_bind)
-        if bind is not last or _held(transit, _t_category) is not category:  # one after another is alike
+        bind = <object>(<TransitFields *>transit).bind
+        if bind is not last or <object>(<TransitFields *>transit).category is not category:  # one after another is alike
             if count:
                 submits[key] += count
                 all_segments[label] += count
-            last, category, count = bind, _held(transit, _t_category), 0
+            last, category, count = bind, <object>(<TransitFields *>transit).category, 0
             access = bind.access
             key, label = access.allowed[category], access.label
         count += 1
