@@ -14,6 +14,7 @@ import structlog
 
 from proxy.relay import Relay
 from proxy.tally import Tally
+from proxy.transit import spent
 from proxy.way_back import WayBack
 
 log = structlog.get_logger()
@@ -33,9 +34,7 @@ class Turning:
         handed, told = relay.handed, relay.told
         if handed or told:
             now_s = time.monotonic()  # the loop's own clock counts whole milliseconds
-            for transit in handed:
-                transit.own_s += now_s - transit.arrived_s
-            self._tally.gate_seconds.observe_all([transit.own_s + now_s - transit.answered_s for transit in told])
+            self._tally.gate_seconds.observe_all(spent(handed, told, now_s))
             handed.clear()
             told.clear()
         self._time_parts()

@@ -5,14 +5,13 @@ and which takes over wherever this has not been built (compiled.py): what they d
 In, Out, Never: those of the twins. What is rare is handed to the twin.
 """
 
+from cpython.array cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.unicode cimport PyUnicode_FromKindAndData, PyUnicode_2BYTE_KIND
 from libc.string cimport memchr, memcmp, memcpy
-
-from zlib import crc32
 
 from proxy.compiled import PURE
 
@@ -41,6 +40,13 @@ cdef inline u64 _u64_at(const octet *at) noexcept:
 cdef inline void _put_u64(octet *at, u64 value) noexcept:
     cdef int place
     for place in range(7, -1, -1):
+        at[place] = value & 0xFF
+        value >>= 8
+
+
+cdef inline void _put_u48(octet *at, u64 value) noexcept:
+    cdef int place
+    for place in range(5, -1, -1):
         at[place] = value & 0xFF
         value >>= 8
 
@@ -191,85 +197,150 @@ def table_exchange_all(self, items):
     return done
 
 
-def versioned(items, u64 version):
-    """state/sqlite.py"""
+# ---------------------------------------------------------------------------------------------------------------- state/sqlite.py
+
+cdef inline bytes _number48(u64 number):
+    cdef bytes said = PyBytes_FromStringAndSize(NULL, 6)
+    _put_u48(<octet *>PyBytes_AS_STRING(said), number)
+    return said
+
+
+def versioned(list items, u64 version):
+    cdef list given = []
+    cdef tuple item
     cdef bytes data, whole, held
     cdef u64 before
-    cdef octet *to
     cdef Py_ssize_t size
-    cdef int place
-    for key, old, record in items:
+    for one in items:
+        item = <tuple>one
         version += 1
-        before = old
-        held = b""
-        if before:
-            held = PyBytes_FromStringAndSize(NULL, 6)
-            to = <octet *>PyBytes_AS_STRING(held)
-            for place in range(5, -1, -1):
-                to[place] = before & 0xFF
-                before >>= 8
-        data = <bytes?>record
+        before = item[1]
+        held = _number48(before) if before else b""
+        data = <bytes?>item[2]
         size = PyBytes_GET_SIZE(data)
         whole = b""
         if size > 7:
             whole = PyBytes_FromStringAndSize(NULL, size)
-            to = <octet *>PyBytes_AS_STRING(whole)
-            memcpy(to + 6, PyBytes_AS_STRING(data) + 6, size - 6)
-            before = version
-            for place in range(5, -1, -1):
-                to[place] = before & 0xFF
-                before >>= 8
-        yield key, held, whole
+            memcpy(PyBytes_AS_STRING(whole) + 6, PyBytes_AS_STRING(data) + 6, size - 6)
+            _put_u48(<octet *>PyBytes_AS_STRING(whole), version)
+        given.append((item[0], held, whole))
+    return given
+
+
+def with_versions(tuple keys, list records):
+    cdef dict found = {}
+    cdef bytes record
+    cdef Py_ssize_t place
+    cdef u64 version
+    for place in range(len(keys)):
+        record = <bytes>records[place]
+        if PyBytes_GET_SIZE(record):
+            version = _u64_at(<const octet *>PyBytes_AS_STRING(record)) >> 16
+            found[keys[place]] = (version, record)
+        else:
+            found[keys[place]] = _absent()
+    return found
+
+
+cdef object _ABSENT = None
+
+
+cdef inline object _absent():
+    global _ABSENT
+    if _ABSENT is None:
+        from proxy.state.sqlite import _ABSENT as absent
+
+        _ABSENT = absent
+    return _ABSENT
 
 
 # ---------------------------------------------------------------------------------------------------------------- desk/journal.py
 
 
-cdef inline void _close_record(list buffer, bytes said, u64 sequence, int kind):
-    """Numbers a record whose body stands from its tenth octet on, and puts it and what stands before it into the buffer."""
-    cdef octet *to = <octet *>PyBytes_AS_STRING(said)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(said)
-    cdef bytes head = PyBytes_FromStringAndSize(NULL, 8)
-    _put_u64(to, sequence)
-    to[8] = kind
-    to = <octet *>PyBytes_AS_STRING(head)
-    _put_u32(to, <unsigned int>(size - 9))
-    _put_u32(to + 4, <unsigned int>crc32(said))
-    buffer.append(head)
-    buffer.append(said)
+cdef enum:
+    HEAD = 17  # octets of a record before its body: length, checksum, sequence, kind
+
+cdef unsigned int[8][256] _crcs
+
+
+cdef void _make_crcs() noexcept:
+    cdef unsigned int value, place, number
+    for number in range(256):
+        value = number
+        for place in range(8):
+            value = 0xEDB88320 ^ value >> 1 if value & 1 else value >> 1
+        _crcs[0][number] = value
+    for place in range(1, 8):
+        for number in range(256):
+            value = _crcs[place - 1][number]
+            _crcs[place][number] = _crcs[0][value & 0xFF] ^ value >> 8
+
+
+_make_crcs()
+
+
+cdef unsigned int _crc32(const octet *at, Py_ssize_t size) noexcept:
+    """zlib.crc32, eight octets at a step."""
+    cdef unsigned int crc = 0xFFFFFFFF, low, high
+    while size >= 8:
+        low = crc ^ (<unsigned int>at[0] | <unsigned int>at[1] << 8 | <unsigned int>at[2] << 16 | <unsigned int>at[3] << 24)
+        high = <unsigned int>at[4] | <unsigned int>at[5] << 8 | <unsigned int>at[6] << 16 | <unsigned int>at[7] << 24
+        crc = (
+            _crcs[7][low & 0xFF] ^ _crcs[6][low >> 8 & 0xFF] ^ _crcs[5][low >> 16 & 0xFF] ^ _crcs[4][low >> 24]
+            ^ _crcs[3][high & 0xFF] ^ _crcs[2][high >> 8 & 0xFF] ^ _crcs[1][high >> 16 & 0xFF] ^ _crcs[0][high >> 24]
+        )
+        at += 8
+        size -= 8
+    while size:
+        crc = _crcs[0][(crc ^ at[0]) & 0xFF] ^ crc >> 8
+        at += 1
+        size -= 1
+    return ~crc
+
+
+cdef inline bytes _closed(bytes record, u64 sequence, int kind):
+    """A record whose body stands behind room for its head."""
+    cdef octet *to = <octet *>PyBytes_AS_STRING(record)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(record)
+    _put_u32(to, <unsigned int>(size - HEAD))
+    _put_u64(to + 8, sequence)
+    to[16] = kind
+    _put_u32(to + 4, _crc32(to + 8, size - 8))
+    return record
 
 
 cdef bytes _joined_record(list pieces):
-    """Nine octets of room, and the pieces behind the first."""
-    cdef Py_ssize_t total = 9, number, at = 9
-    cdef bytes said, piece
+    """Room for its head, and the pieces behind the first."""
+    cdef Py_ssize_t total = HEAD, number, at = HEAD
+    cdef bytes record, piece
     cdef octet *to
     for number in range(1, len(pieces)):
         total += PyBytes_GET_SIZE(<bytes?>pieces[number])
-    said = PyBytes_FromStringAndSize(NULL, total)
-    to = <octet *>PyBytes_AS_STRING(said)
+    record = PyBytes_FromStringAndSize(NULL, total)
+    to = <octet *>PyBytes_AS_STRING(record)
     for number in range(1, len(pieces)):
         piece = <bytes>pieces[number]
         memcpy(to + at, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
         at += PyBytes_GET_SIZE(piece)
-    return said
+    return record
 
 
 def journal_extend(self, int kind, bodies):
     cdef u64 first = self._next + 1, sequence = first
     cdef list buffer = self._buffer
     cdef Verdicts verdicts
+    cdef bytes record
     if type(bodies) is Verdicts:
         verdicts = bodies
         for transit in verdicts.transits:
-            said = verdicts.plain_record(transit)
-            if said is None:
-                said = _joined_record([b"", verdicts.packed(transit)])
-            _close_record(buffer, <bytes>said, sequence, kind)
+            record = verdicts.plain_record(transit)
+            if record is None:
+                record = _joined_record([b"", verdicts.packed(transit)])
+            buffer.append(_closed(record, sequence, kind))
             sequence += 1
     else:
         for one in bodies:
-            _close_record(buffer, _joined_record(<list?>one), sequence, kind)
+            buffer.append(_closed(_joined_record(<list?>one), sequence, kind))
             sequence += 1
     self._next = sequence - 1
     return first
@@ -506,47 +577,54 @@ cdef class Verdicts:
     def __iter__(self):
         for transit in self.transits:
             said = self.plain_record(transit)
-            yield [b"", self.packed(transit) if said is None else (<bytes>said)[9:]]
+            yield [b"", self.packed(transit) if said is None else (<bytes>said)[HEAD:]]
 
     cdef bytes packed(self, transit):
         from proxy.desk import entries
 
         return entries.pack_verdict(self.now, transit, self.revision, self.keep_s)
 
-    cdef object plain_record(self, transit):
-        """The body of an allowed submit behind nine octets of room; None for any other."""
-        cdef bytes said, packed, digest, data, fixed, who
+    cdef bytes plain_record(self, object one):
+        """The body of an allowed submit behind room for its head; None for any other."""
+        cdef TransitFields *transit = <TransitFields *>one
+        cdef MessageFields *message
+        cdef VerdictFields *verdict
+        cdef ContentFields *content
+        cdef bytes record, digest, data, fixed, who
         cdef octet *to
-        if Py_TYPE(transit) is not _transit_type:
-            return None
-        message, verdict = <object>(<TransitFields *>transit).message, <object>(<TransitFields *>transit).verdict
-        packed = <object>(<TransitFields *>transit).packed
         if (
-            Py_TYPE(message) is not _message_type
-            or Py_TYPE(verdict) is not _verdict_type
-            or not PyBytes_GET_SIZE(packed)
-            or <object>(<VerdictFields *>verdict).breaches
-            or <object>(<TransitFields *>transit).takes
-            or <object>(<TransitFields *>transit).late
-            or <object>(<TransitFields *>transit).adopted is not None
+            Py_TYPE(one) is not _transit_type
+            or Py_TYPE(<object>transit.message) is not _message_type
+            or Py_TYPE(<object>transit.verdict) is not _verdict_type
         ):
             return None
-        who = _get(self.senders, <object>(<MessageFields *>message).sender)
-        content, facts = <object>(<MessageFields *>message).content, <object>(<VerdictFields *>verdict).facts
-        if who is None or Py_TYPE(content) is not _content_type or Py_TYPE(facts) is not _facts_type:
+        message, verdict = <MessageFields *>transit.message, <VerdictFields *>transit.verdict
+        content = <ContentFields *>message.content
+        if (
+            not PyBytes_GET_SIZE(<bytes>transit.packed)
+            or <object>verdict.breaches
+            or <object>transit.takes
+            or <object>transit.late
+            or transit.adopted is not <PyObject *>None
+            or Py_TYPE(<object>message.content) is not _content_type
+            or Py_TYPE(<object>verdict.facts) is not _facts_type
+        ):
             return None
-        fixed = <bytes>self.plain[<Py_ssize_t><object>(<FactsFields *>facts).category]
-        digest, data = <object>(<ContentFields *>content).digest, <object>(<TransitFields *>transit).data
-        said = PyBytes_FromStringAndSize(
+        who = _get(self.senders, <object>message.sender)
+        if who is None:
+            return None
+        fixed = <bytes>self.plain[<Py_ssize_t><object>(<FactsFields *>verdict.facts).category]
+        digest, data = <bytes>content.digest, <bytes>transit.data
+        record = PyBytes_FromStringAndSize(
             NULL,
-            25 + PyBytes_GET_SIZE(fixed) + PyBytes_GET_SIZE(digest) + PyBytes_GET_SIZE(packed) + PyBytes_GET_SIZE(who)
-            + PyBytes_GET_SIZE(data),
+            HEAD + 16 + PyBytes_GET_SIZE(fixed) + PyBytes_GET_SIZE(digest) + PyBytes_GET_SIZE(<bytes>transit.packed)
+            + PyBytes_GET_SIZE(who) + PyBytes_GET_SIZE(data),
         )
-        to = <octet *>PyBytes_AS_STRING(said) + 9
+        to = <octet *>PyBytes_AS_STRING(record) + HEAD
         _put_u64(to, self.time_ms)
-        _put_u64(to + 8, <u64><object>(<MessageFields *>message).recipient)
-        _put(_put(_put(_put(_put(to + 16, fixed), digest), packed), who), data)
-        return said
+        _put_u64(to + 8, <u64><object>message.recipient)
+        _put(_put(_put(_put(_put(to + 16, fixed), digest), <bytes>transit.packed), who), data)
+        return record
 
 
 def verdict_pieces(now, transits, revision, keep_s):
@@ -561,10 +639,58 @@ def verdict_pieces(now, transits, revision, keep_s):
     return made
 
 
+cdef enum:
+    TAKEN = 26  # octets of one submit that the carrier took, before the carrier's own id
+
+
+def pack_accepted(now, list accepted):
+    from proxy.desk.entries import ACCEPTED_BYTES_MAX
+
+    cdef list bodies = []
+    cdef Py_ssize_t first = 0, end, size, most = ACCEPTED_BYTES_MAX
+    if _transit_type is NULL:
+        _learn_fields()
+    while first < len(accepted):
+        size, end = 0, first
+        while end < len(accepted) and size <= most:
+            size += TAKEN + PyBytes_GET_SIZE(<bytes?>(<tuple>accepted[end])[1])
+            end += 1
+        bodies.append([b"", _accepted_body(<u64>(<double>now * 1000), accepted, first, end, size)])
+        first = end
+    return bodies
+
+
+cdef bytes _accepted_body(u64 time_ms, list accepted, Py_ssize_t first, Py_ssize_t end, Py_ssize_t size):
+    cdef bytes body = PyBytes_FromStringAndSize(NULL, 8 + size), carrier_id
+    cdef octet *to = <octet *>PyBytes_AS_STRING(body)
+    cdef tuple one
+    cdef Py_ssize_t place, length
+    _put_u64(to, time_ms)
+    to += 8
+    for place in range(first, end):
+        one = <tuple>accepted[place]
+        transit, carrier_id = one[0], <bytes>one[1]
+        length = PyBytes_GET_SIZE(carrier_id)
+        if Py_TYPE(transit) is _transit_type and Py_TYPE(<object>(<TransitFields *>transit).message) is _message_type:
+            _put_u64(to, <object>(<TransitFields *>transit).entry_id)
+            _put_u64(to + 8, <object>(<MessageFields *>(<TransitFields *>transit).message).recipient)
+            _put_u64(to + 16, <object>(<TransitFields *>transit).recorded)
+        else:
+            _put_u64(to, transit.entry_id)
+            _put_u64(to + 8, transit.message.recipient)
+            _put_u64(to + 16, transit.recorded)
+        if length > 0xFFFF:
+            raise ValueError("a carrier's id is too long")
+        to[24], to[25] = length >> 8, length & 0xFF
+        to = _put(to + TAKEN, carrier_id)
+    return body
+
+
 # ---------------------------------------------------------------------------------------------------------------- state/record.py
 
 
-def add_packed(bytes data, bytes packed, now, keep_s, int most = 64, *, bint fresh = False):
+cdef bytes _with_entry(bytes data, bytes packed, long long now, long long keep_s, int most):
+    """A record of entries only with one more, where that is newer than all others; None where it is not so simple."""
     cdef const octet *old = <const octet *>PyBytes_AS_STRING(data)
     cdef const octet *new = <const octet *>PyBytes_AS_STRING(packed)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
@@ -572,24 +698,28 @@ def add_packed(bytes data, bytes packed, now, keep_s, int most = 64, *, bint fre
     cdef bytes whole
     cdef octet *to
     if (
-        fresh
-        and size == 7 + count * 32
-        and PyBytes_GET_SIZE(packed) == 32
-        and count < most
-        and new[15] < 128
-        and (not count or memcmp(new + 16, old + size - 16, 4) >= 0)
+        size != 7 + count * 32
+        or PyBytes_GET_SIZE(packed) != 32
+        or count >= most
+        or new[15] >= 128
+        or (count and memcmp(new + 16, old + size - 16, 4) < 0)
     ):
-        whole = PyBytes_FromStringAndSize(NULL, size + 32)
-        to = <octet *>PyBytes_AS_STRING(whole)
-        memcpy(to, old, size)
-        to[6] = count + 1
-        memcpy(to + size, new, 32)
-        if not count or <long long>_u32_at(to + 23) > <long long>now - <long long>keep_s:
-            return whole
-        from proxy.state.record import prune
+        return None
+    whole = PyBytes_FromStringAndSize(NULL, size + 32)
+    to = <octet *>PyBytes_AS_STRING(whole)
+    memcpy(to, old, size)
+    to[6] = count + 1
+    memcpy(to + size, new, 32)
+    if not count or <long long>_u32_at(to + 23) > now - keep_s:
+        return whole
+    from proxy.state.record import prune
 
-        return prune(whole, now, keep_s, most)
-    return PURE["add_packed"](data, packed, now, keep_s, most, fresh=fresh)
+    return prune(whole, now, keep_s, most)
+
+
+def add_packed(bytes data, bytes packed, now, keep_s, int most = 64, *, bint fresh = False):
+    cdef bytes whole = _with_entry(data, packed, now, keep_s, most) if fresh else None
+    return PURE["add_packed"](data, packed, now, keep_s, most, fresh=fresh) if whole is None else whole
 
 
 # ---------------------------------------------------------------------------------------------------------------- slots
@@ -664,9 +794,21 @@ cdef struct FrameFields:
     PyObject head
     slot command_id, command_status, data, sequence_number
 
-cdef struct MemoFields:
+cdef struct TextsFields:
     PyObject head
     slot old, young
+
+cdef struct MemoFields:
+    PyObject head
+    slot most, old, young
+
+cdef struct PersonFields:
+    PyObject head
+    slot evidence, holds, names, numbers, passing, reads, spares_bare, word, words
+
+cdef struct LaneFields:
+    PyObject head
+    slot _fresh, _most, _queued, _queues, _total, _turn, _wake, apart, bound, came, code, debt, held, name, up
 
 cdef struct JudgingFields:
     PyObject head
@@ -716,7 +858,11 @@ cdef PyTypeObject *_kin_type
 cdef PyTypeObject *_plan_type
 cdef PyTypeObject *_record_type
 cdef PyTypeObject *_frame_type
-cdef object _Person, _ask_person, _unseen, _Malformed, _say, _part_with, _allow, _marketing
+cdef PyTypeObject *_policy_memo_type
+cdef PyTypeObject *_person_type
+cdef PyTypeObject *_lane_type
+cdef PyTypeObject *_judging_type
+cdef object _ask_person, _unseen, _Malformed, _say, _part_with, _allow, _marketing
 cdef object _nothing = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
 cdef Py_ssize_t _segment_first
 
@@ -724,11 +870,13 @@ cdef Py_ssize_t _segment_first
 cdef int _learn_fields() except -1:
     """Where all that lies, once."""
     global _transit_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _kin_type, _plan_type
-    global _record_type, _frame_type, _Person, _ask_person, _unseen, _Malformed, _say, _part_with, _allow, _marketing, _segment_first
+    global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _ask_person, _unseen, _Malformed, _say, _part_with, _allow, _marketing, _segment_first
     from proxy.judging import Judging
+    from proxy.net.lane import Lane
     from proxy.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
     from proxy.policy.condition import Person, ask_person
     from proxy.policy.kin import Kin
+    from proxy.policy.memo import Memo as PolicyMemo
     from proxy.policy.plan import Plan
     from proxy.policy.reading import Reading
     from proxy.policy.regions import SEGMENT_FIRST
@@ -739,7 +887,7 @@ cdef int _learn_fields() except -1:
     from proxy.wire.submit import Memo
     from proxy.wire.submit import _unseen as unseen
 
-    _Person, _ask_person, _unseen, _Malformed, _say, _part_with = Person, ask_person, unseen, Malformed, say, part_with
+    _ask_person, _unseen, _Malformed, _say, _part_with = ask_person, unseen, Malformed, say, part_with
     _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
     _message_type = _laid(Message, "content recipient sender", sizeof(MessageFields))
     _content_type = _laid(
@@ -761,8 +909,13 @@ cdef int _learn_fields() except -1:
     )
     _record_type = _laid(Record, "_rows bare data held", sizeof(RecordFields))
     _frame_type = _laid(Frame, "command_id command_status data sequence_number", sizeof(FrameFields))
-    _laid(Memo, "old young", sizeof(MemoFields))
-    _laid(
+    _laid(Memo, "old young", sizeof(TextsFields))
+    _policy_memo_type = _laid(PolicyMemo, "most old young", sizeof(MemoFields))
+    _person_type = _laid(Person, "evidence holds names numbers passing reads spares_bare word words", sizeof(PersonFields))
+    _lane_type = _laid(
+        Lane, "_fresh _most _queued _queues _total _turn _wake apart bound came code debt held name up", sizeof(LaneFields)
+    )
+    _judging_type = _laid(
         Judging,
         "_listed _on_judge_error cut_off error grounds highest_id proposal routes rules stale store tally",
         sizeof(JudgingFields),
@@ -825,7 +978,7 @@ cdef object _plain_submit(object bind, object frame, object now, object arrived_
     if not number:
         return None
     tail = PyBytes_FromStringAndSize(<const char *>at + end + 1, size - end - 1)
-    content = _get(<dict><object>(<MemoFields *>memo).young, tail)
+    content = _get(<dict><object>(<TextsFields *>memo).young, tail)
     if content is None:
         try:
             content = _unseen(tail, memo, now)
@@ -892,16 +1045,90 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
     bind.unanswered = unanswered
 
 
+def relay_answered_all(self, answers, now_s):
+    cdef list accepted = self._accepted
+    cdef tuple pair
+    cdef FrameFields *frame
+    cdef bytes data
+    if _transit_type is NULL:
+        _learn_fields()
+    for one in answers:
+        pair = <tuple>one
+        transit, frame = pair[0], <FrameFields *>pair[1]
+        if (
+            Py_TYPE(transit) is not _transit_type
+            or Py_TYPE(pair[1]) is not _frame_type
+            or <object>frame.command_status
+            or not <object>(<TransitFields *>transit).entry_id
+        ):
+            PURE["relay_answered_all"](self, (pair,), now_s)
+            continue
+        _set(&(<TransitFields *>transit).answered_s, now_s)
+        data = <bytes>frame.data
+        accepted.append((transit, PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + 16, PyBytes_GET_SIZE(data) - 16)))
+
+
+def relay_add_to(self, dict chains, list submits, now):
+    cdef dict refused = self._refused
+    if _transit_type is NULL:
+        _learn_fields()
+    if self._busy or refused or chains:
+        PURE["relay_add_to"](self, chains, submits, now)
+        return
+    for transit in submits:
+        if Py_TYPE(transit) is _transit_type and Py_TYPE(<object>(<TransitFields *>transit).message) is _message_type:
+            person = <object>(<MessageFields *>(<TransitFields *>transit).message).recipient
+        else:
+            person = transit.message.recipient
+        chain = _get(chains, person)
+        if chain is None:
+            chains[person] = ([], [transit])
+        else:
+            (<list>(<tuple>chain)[1]).append(transit)
+
+
+def relay_written(self, list decided, verdict, now):
+    cdef list allowed = []
+    cdef dict in_flight = self.in_flight
+    cdef u64 number = verdict
+    if _transit_type is NULL:
+        _learn_fields()
+    for transit in decided:
+        sequence = number
+        if Py_TYPE(transit) is _transit_type and (<TransitFields *>transit).lane is not <PyObject *>None:
+            _set(&(<TransitFields *>transit).recorded, sequence)
+            in_flight[sequence] = transit
+            allowed.append(transit)
+        else:
+            allowed.extend(PURE["relay_written"](self, [transit], sequence, now))
+        number += 1
+    return allowed
+
+
+def settled(list accepted, dict in_flight):
+    cdef list told = []
+    cdef tuple pair
+    if _transit_type is NULL:
+        _learn_fields()
+    for one in accepted:
+        pair = <tuple>one
+        transit = pair[0]
+        sequence = <object>(<TransitFields *>transit).recorded if Py_TYPE(transit) is _transit_type else transit.recorded
+        in_flight.pop(sequence, None)
+        told.append((sequence, transit, pair[1]))
+    return told
+
+
 # ---------------------------------------------------------------------------------------------------------------- judging.py
 
 
 cdef object _bare_record(bytes data, Py_ssize_t held):
     """The Record of somebody of whom there are entries only."""
     record = _record_type.tp_alloc(_record_type, 0)
-    _set(&(<RecordFields *>record).data, data)
-    _set(&(<RecordFields *>record).held, held)
-    _set(&(<RecordFields *>record).bare, True)
-    _set(&(<RecordFields *>record)._rows, None)
+    _fill(&(<RecordFields *>record).data, data)
+    _fill(&(<RecordFields *>record).held, held)
+    _fill(&(<RecordFields *>record).bare, True)
+    _fill(&(<RecordFields *>record)._rows, None)
     return record
 
 
@@ -937,11 +1164,11 @@ cdef Py_ssize_t _count(
 
 
 cdef bint _within_caps(
-    object plan, object message, const octet *record, Py_ssize_t held, object template, double at, object when
+    PlanFields *plan, MessageFields *message, const octet *record, Py_ssize_t held, object template, double at, object when
 ) except -1:
     """Whether no cap can be reached, but for those that somebody has to be asked about (policy/judge.py, _over_caps)."""
-    cdef tuple within = <object>(<PlanFields *>plan).within, cap, pick
-    cdef tuple caps = within[held] if held < len(within) else <object>(<PlanFields *>plan).caps
+    cdef tuple within = <tuple>plan.within, cap, pick
+    cdef tuple caps = <tuple>within[held] if held < len(within) else <tuple>plan.caps
     cdef Py_ssize_t most
     cdef long long after, rolling
     for one in caps:
@@ -957,136 +1184,256 @@ cdef bint _within_caps(
         pick = cap[3]
         ports, text = pick[4], pick[5]
         if cap[4]:
-            ports = (<object>(<SenderFields *>(<object>(<MessageFields *>message).sender)).port_hash,) if "port" in cap[6].keys else None
+            ports = (<object>(<SenderFields *>message.sender).port_hash,) if "port" in cap[6].keys else None
             text = template if cap[8] else None
         if _count(record, held, <unsigned int>(after if after > 0 else 0), pick, ports, text, most) >= most:
             return False
     return True
 
 
-cdef object _plain_verdict(object self, object message, bytes data, double at, object when, object seen):
-    """What ``judge`` says of a message that nothing stands against, and of which only caps and lists are to be asked; None for any other.
-    ``seen``: the person, where somebody has to be asked about them: None, and it is the bare record."""
-    cdef u64 number
-    cdef const octet *record = <const octet *>PyBytes_AS_STRING(data)
-    cdef Py_ssize_t held = record[6], fewest
-    cdef int cell
-    content, sender = <object>(<MessageFields *>message).content, <object>(<MessageFields *>message).sender
-    if Py_TYPE(content) is not _content_type or <object>(<ContentFields *>content).scheduled is not None:
-        return None
-    rules = <object>(<JudgingFields *>self).rules
-    if not rules.since <= when < rules.until:
-        return None
-    reader = rules.reader
-    reading = <object>(<ContentFields *>content).reading if <object>(<ContentFields *>content).read_by is reader.mark else reader.read(content)
-    if Py_TYPE(reading) is not _reading_type:
-        return None
-    number = <object>(<MessageFields *>message).recipient
-    cell = rules.cells[number // 10000 - _segment_first]
-    kin = _get(<dict>rules.senders.young, sender)
-    if kin is None or Py_TYPE(kin) is not _kin_type:
-        return None
-    place = (<tuple><object>(<KinFields *>kin).places)[cell]
-    plan = _get(<dict>rules.plans.young, (kin, place, <object>(<ReadingFields *>reading).traits))
-    if plan is None or Py_TYPE(plan) is not _plan_type:
-        return None
-    facts = <object>(<PlanFields *>plan).facts
-    if <object>(<PlanFields *>plan).outcome is not _allow or Py_TYPE(facts) is not _facts_type:
-        return None
-    if <object>(<PlanFields *>plan).breaches or <object>(<PlanFields *>plan).counters or <object>(<PlanFields *>plan).reason is not None:
-        return None
-    template = <object>(<ReadingFields *>reading).template
-    if <object>(<PlanFields *>plan).asks:
-        if <object>(<PlanFields *>plan).persons:
-            for ask, breach in <object>(<PlanFields *>plan).bare_persons:
-                if seen is None:
-                    seen = _bare_record(data, held)
-                if ask.holds(message, seen, facts, when) if type(ask) is _Person else _ask_person(ask, message, seen, facts, when):
+cdef bint _is_anybody_against(
+    PlanFields *plan, object message, object facts, bytes data, Py_ssize_t held, object seen, object when
+) except -1:
+    """Whether a rule that asks for the person objects. ``seen``: the person; None: it is the bare record."""
+    cdef PersonFields *ask
+    cdef tuple pair
+    for one in <tuple>plan.bare_persons:
+        pair = <tuple>one
+        if Py_TYPE(pair[0]) is not _person_type:
+            if _ask_person(pair[0], message, _bare_record(data, held) if seen is None else seen, facts, when):
+                return True
+            continue
+        ask = <PersonFields *>pair[0]
+        if ask.numbers is not <PyObject *>None:
+            if <object>(<MessageFields *>message).recipient in <object>ask.numbers:
+                return True
+        elif (<object>ask.holds)(message, _bare_record(data, held) if seen is None else seen, facts, when):
+            return True
+    return False
+
+
+cdef class _Court:
+    """What judging asks that is the same for all messages of a turn: looked up once, and again after whatever may have changed it."""
+
+    cdef object judging, rules, reader, listed, routes, only, now
+    cdef PyObject *mark
+    cdef list provinces
+    cdef array cells
+    cdef MemoFields *senders
+    cdef MemoFields *plans
+    cdef double at, since, until
+    cdef long long keep_s
+    cdef bint plain, alone, open
+
+    cdef int look(self) except -1:
+        cdef JudgingFields *judging = <JudgingFields *>self.judging
+        self.plain = (
+            judging.proposal is <PyObject *>None
+            and not <object>judging.cut_off
+            and not <object>judging.stale
+        )
+        self.rules = rules = <object>judging.rules
+        self.since, self.until, self.keep_s = rules.since, rules.until, rules.window_s
+        self.reader, self.cells, self.provinces = rules.reader, rules.cells, rules.provinces
+        mark = self.reader.mark
+        self.mark = <PyObject *>mark
+        senders, plans = rules.senders, rules.plans
+        if Py_TYPE(senders) is not _policy_memo_type or Py_TYPE(plans) is not _policy_memo_type or self.cells.ob_descr.typecode != c"H":
+            self.plain = False
+        self.senders, self.plans = <MemoFields *>senders, <MemoFields *>plans
+        self.listed = listed = <object>judging._listed
+        self.alone = listed.empty and listed.consented.empty and listed.erased.empty
+        self.routes = <object>judging.routes
+        self.only = getattr(self.routes, "only", None)
+        self.open = self.only is not None and self.only.up
+        return 0
+
+    cdef object verdict(self, MessageFields *message, bytes data, const octet *record, Py_ssize_t held, double at, object when, object seen):
+        """What ``judge`` says of a message that nothing stands against, and of which only caps and lists are to be asked; None for any
+        other."""
+        cdef ContentFields *content = <ContentFields *>message.content
+        cdef ReadingFields *reading
+        cdef PlanFields *plan
+        cdef VerdictFields *made
+        cdef u64 number
+        cdef Py_ssize_t fewest
+        cdef Py_ssize_t place
+        cdef int cell
+        if Py_TYPE(<object>message.content) is not _content_type or content.scheduled is not <PyObject *>None:
+            return None
+        if not self.since <= at < self.until:
+            return None
+        if content.read_by is not self.mark:
+            self.reader.read(<object>message.content)
+        if content.read_by is not self.mark or Py_TYPE(<object>content.reading) is not _reading_type:
+            return None
+        reading = <ReadingFields *>content.reading
+        number = <object>message.recipient
+        place = <Py_ssize_t>(number // 10000) - _segment_first
+        if not 0 <= place < len(self.cells):
+            return None
+        cell = self.cells.data.as_ushorts[place]
+        kin = _get(<dict>self.senders.young, <object>message.sender)
+        if Py_TYPE(kin) is not _kin_type:
+            return None
+        found = _get(
+            <dict>self.plans.young, (kin, (<tuple>(<KinFields *>kin).places)[cell], <object>reading.traits)
+        )
+        if Py_TYPE(found) is not _plan_type:
+            return None
+        plan = <PlanFields *>found
+        if plan.outcome is not <PyObject *>_allow or Py_TYPE(<object>plan.facts) is not _facts_type:
+            return None
+        if <object>plan.breaches or <object>plan.counters or plan.reason is not <PyObject *>None:
+            return None
+        if <object>plan.asks:
+            if <object>plan.persons and _is_anybody_against(plan, <object><PyObject *>message, <object>plan.facts, data, held, seen, when):
+                return None
+            if <object>plan.caps:
+                fewest = <object>plan.fewest
+                if (
+                    held >= fewest
+                    and <double>_u32_at(record + 7 + (held - fewest) * 32 + 16) > at - <double><object>plan.oldest_s
+                    and not _within_caps(plan, message, record, held, <object>reading.template, at, when)
+                ):
                     return None
-        fewest = <object>(<PlanFields *>plan).fewest
-        if held >= fewest and <object>(<PlanFields *>plan).caps:
-            if <double>_u32_at(record + 7 + (held - fewest) * 32 + 16) > at - <double><object>(<PlanFields *>plan).oldest_s:
-                if not _within_caps(plan, message, record, held, template, at, when):
-                    return None
-    verdict = _verdict_type.tp_alloc(_verdict_type, 0)
-    _set(&(<VerdictFields *>verdict).outcome, _allow)
-    _set(&(<VerdictFields *>verdict).reason, None)
-    _set(&(<VerdictFields *>verdict).rule, <object>(<PlanFields *>plan).rule)
-    _set(&(<VerdictFields *>verdict).breaches, _nothing)
-    _set(&(<VerdictFields *>verdict).facts, facts)
-    _set(&(<VerdictFields *>verdict).province, (<list>rules.provinces)[cell])
-    _set(&(<VerdictFields *>verdict).template, template)
-    _set(&(<VerdictFields *>verdict).takes, _nothing)
-    return verdict
+        verdict = _verdict_type.tp_alloc(_verdict_type, 0)
+        made = <VerdictFields *>verdict
+        _fill(&made.outcome, _allow)
+        _fill(&made.reason, None)
+        _fill(&made.rule, <object>plan.rule)
+        _fill(&made.breaches, _nothing)
+        _fill(&made.facts, <object>plan.facts)
+        _fill(&made.province, self.provinces[cell])
+        _fill(&made.template, <object>reading.template)
+        _fill(&made.takes, _nothing)
+        return verdict
+
+    cdef bytes judged(self, object one, bytes data):
+        """The record with what a plain submit adds to it; None, and nothing is done, where it is not so plain or refused."""
+        cdef JudgingFields *judging = <JudgingFields *>self.judging
+        cdef TransitFields *transit = <TransitFields *>one
+        cdef MessageFields *message
+        cdef SenderFields *sender
+        cdef FactsFields *facts
+        cdef const octet *record = <const octet *>PyBytes_AS_STRING(data)
+        cdef octet *to
+        cdef Py_ssize_t held = record[6] if PyBytes_GET_SIZE(data) > 6 else 0
+        cdef double at = self.at
+        cdef u64 entry
+        cdef bytes packed
+        if not self.plain or Py_TYPE(one) is not _transit_type or PyBytes_GET_SIZE(data) != 7 + held * 32:
+            return None
+        if Py_TYPE(<object>transit.message) is not _message_type:
+            return None
+        message = <MessageFields *>transit.message
+        when, seen = self.now, None
+        if held and <double>_u32_at(record + 7 + held * 32 - 16) > at:
+            when = _u32_at(record + 7 + held * 32 - 16)
+            at = when
+        if not self.alone:
+            seen = self.listed.beside(_bare_record(data, held), <object>message.recipient)
+            if not seen.bare:
+                return None
+        try:
+            verdict = self.verdict(message, data, record, held, at, when, seen)
+        except Exception:  # the twin meets it again, and says what becomes of it
+            return None
+        if verdict is None:
+            return None
+        facts = <FactsFields *>(<VerdictFields *>verdict).facts
+        category = <object>facts.category
+        if self.only is not None:
+            lane = self.only if self.open else None
+        else:
+            lane = self.routes.lane(<object>transit.message, verdict)
+        if lane is None or not _hold_place(lane, category):
+            return None
+        entry = <object>judging.highest_id
+        entry += 1
+        number, time = entry, <u64>at
+        _set(&judging.highest_id, number)
+        packed = PyBytes_FromStringAndSize(NULL, 32)
+        to = <octet *>PyBytes_AS_STRING(packed)
+        sender = <SenderFields *>message.sender
+        _put_u64(to, entry << 16 | <u64><object>facts.keyword_hash)
+        _put_u64(to + 8, <u64><object>facts.packed)
+        _put_u32(to + 16, <unsigned int><u64>at)
+        _put_u32(to + 20, <unsigned int><object>sender.provider_hash)
+        _put_u32(to + 24, <unsigned int><object>sender.port_hash)
+        _put_u32(to + 28, <unsigned int><object>(<VerdictFields *>verdict).template)
+        _set(&transit.verdict, verdict)
+        _set(&transit.category, category)
+        _set(&transit.lane, lane)
+        _set(&transit.entry_id, number)
+        _set(&transit.entry_time, time)
+        _set(&transit.packed, packed)
+        after = _with_entry(data, packed, <u64>at, self.keep_s, 64)
+        return PURE["add_packed"](data, packed, time, self.rules.window_s, fresh=True) if after is None else after
+
+
+cdef _Court _court(object judging, object now):
+    """None where somebody has put something over what judging does."""
+    cdef _Court court
+    if _transit_type is NULL:
+        _learn_fields()
+    if Py_TYPE(judging) is not _judging_type:
+        return None
+    court = _Court.__new__(_Court)
+    court.judging, court.now, court.at = judging, now, now
+    court.look()
+    return court
+
+
+cdef bint _hold_place(object lane, object category) except -1:
+    """net/lane.py, Lane.hold"""
+    cdef LaneFields *fields = <LaneFields *>lane
+    cdef Py_ssize_t total, place
+    if Py_TYPE(lane) is not _lane_type:
+        return lane.hold(category)
+    total, place = <object>fields._total, category
+    if <double>total >= <double>(<list>fields._most)[place]:
+        return False
+    _set(&fields._total, total + 1)
+    (<list>fields.held)[place] += 1
+    return True
 
 
 def judging_judge(self, transit, bytes data, now, adopted=None):
-    cdef const octet *record = <const octet *>PyBytes_AS_STRING(data)
-    cdef octet *to
-    cdef Py_ssize_t held
-    cdef double at = now
-    cdef u64 entry, packed_facts
-    cdef bytes packed
-    if _transit_type is NULL:
-        _learn_fields()
-    held = record[6] if PyBytes_GET_SIZE(data) > 6 else 0
-    if (
-        adopted is not None
-        or Py_TYPE(transit) is not _transit_type
-        or PyBytes_GET_SIZE(data) != 7 + held * 32
-        or <object>(<JudgingFields *>self).proposal is not None
-        or <object>(<JudgingFields *>self).cut_off
-        or <object>(<JudgingFields *>self).stale
-    ):
-        return PURE["judging_judge"](self, transit, data, now, adopted)
-    message = <object>(<TransitFields *>transit).message
-    if Py_TYPE(message) is not _message_type:
-        return PURE["judging_judge"](self, transit, data, now, adopted)
-    when = now
-    if held and <double>_u32_at(record + 7 + held * 32 - 16) > at:
-        when = _u32_at(record + 7 + held * 32 - 16)
-        at = when
-    listed, seen = <object>(<JudgingFields *>self)._listed, None
-    if not (listed.empty and listed.consented.empty and listed.erased.empty):
-        seen = listed.beside(_bare_record(data, held), <object>(<MessageFields *>message).recipient)
-        if not seen.bare:
-            return PURE["judging_judge"](self, transit, data, now, adopted)
-    try:
-        verdict = _plain_verdict(self, message, data, at, when, seen)
-    except Exception:  # the twin meets it again, and says what becomes of it
-        verdict = None
-    if verdict is None:
-        return PURE["judging_judge"](self, transit, data, now, adopted)
-    facts = <object>(<VerdictFields *>verdict).facts
-    category = <object>(<FactsFields *>facts).category
-    _set(&(<TransitFields *>transit).verdict, verdict)
-    _set(&(<TransitFields *>transit).category, category)
-    lane = (<object>(<JudgingFields *>self).routes).lane(message, verdict)
-    if lane is None or not lane.hold(category):
-        from proxy.message import GATE_REASONS
+    cdef _Court court = _court(self, now) if adopted is None else None
+    cdef bytes after = None if court is None else court.judged(transit, data)
+    return PURE["judging_judge"](self, transit, data, now, adopted) if after is None else after
 
-        self.refuse(transit, GATE_REASONS["no-route" if lane is None else "queue-full"])
-        return data
-    _set(&(<TransitFields *>transit).lane, lane)
-    entry = <object>(<JudgingFields *>self).highest_id
-    entry += 1
-    number = entry
-    _set(&(<JudgingFields *>self).highest_id, number)
-    _set(&(<TransitFields *>transit).entry_id, number)
-    time = <u64>at
-    _set(&(<TransitFields *>transit).entry_time, time)
-    packed = PyBytes_FromStringAndSize(NULL, 32)
-    to = <octet *>PyBytes_AS_STRING(packed)
-    sender = <object>(<MessageFields *>message).sender
-    packed_facts = <object>(<FactsFields *>facts).packed
-    _put_u64(to, entry << 16 | <u64><object>(<FactsFields *>facts).keyword_hash)
-    _put_u64(to + 8, packed_facts)
-    _put_u32(to + 16, <unsigned int><u64>at)
-    _put_u32(to + 20, <unsigned int><u64><object>(<SenderFields *>sender).provider_hash)
-    _put_u32(to + 24, <unsigned int><u64><object>(<SenderFields *>sender).port_hash)
-    _put_u32(to + 28, <unsigned int><u64><object>(<VerdictFields *>verdict).template)
-    _set(&(<TransitFields *>transit).packed, packed)
-    return add_packed(data, packed, <u64>at, (<object>(<JudgingFields *>self).rules).window_s, fresh=True)
+
+def relay_judged(self, dict chains, dict loaded, sights, now):
+    cdef _Court court
+    cdef list writes = [], submits
+    cdef dict refused = {}
+    cdef tuple chain, found
+    cdef bytes before, after
+    judging = self.judging
+    court = None if sights else _court(judging, now)
+    if court is None or judging.__dict__:
+        return PURE["relay_judged"](self, chains, loaded, sights, now)
+    if <object>(<JudgingFields *>judging).cut_off:
+        judging.cut_off = False
+        court.look()
+    for person, one in chains.items():
+        chain, found = <tuple>one, <tuple>loaded[person]
+        submits, before, after = <list>chain[1], <bytes>found[1], None
+        if len(submits) == 1 and not chain[0] and <long long>found[0] >= 0:
+            transit = submits[0]
+            if Py_TYPE(transit) is _transit_type and (<TransitFields *>transit).long is <PyObject *>None:
+                after = court.judged(transit, before)
+        if after is not None:
+            writes.append((person, found[0], after))
+            continue
+        more, again = PURE["relay_judged"](self, {person: chain}, loaded, None, now)
+        writes.extend(more)
+        refused.update(again)
+        judging.cut_off = False
+        court.look()  # rules may have turned
+    return writes, refused
 
 
 # ---------------------------------------------------------------------------------------------------------------- transit.py
@@ -1178,3 +1525,78 @@ def count_allowed(tally, list transits):
     if count:
         submits[key] += count
         all_segments[label] += count
+
+
+def spent(list handed, list told, double now_s):
+    cdef list found = []
+    cdef TransitFields *transit
+    if _transit_type is NULL:
+        _learn_fields()
+    for one in handed:
+        transit = <TransitFields *>one
+        if Py_TYPE(one) is _transit_type:
+            own = <double><object>transit.own_s + (now_s - <double><object>transit.arrived_s)
+            _set(&transit.own_s, own)
+        else:
+            one.own_s += now_s - <double>one.arrived_s
+    for one in told:
+        transit = <TransitFields *>one
+        if Py_TYPE(one) is _transit_type:
+            found.append(<double><object>transit.own_s + now_s - <double><object>transit.answered_s)
+        else:
+            found.append(<double>one.own_s + now_s - <double>one.answered_s)
+    return found
+
+
+def waited(list answers, double now_s):
+    cdef list took = [], bad = []
+    cdef tuple pair
+    if _transit_type is NULL:
+        _learn_fields()
+    for one in answers:
+        pair = <tuple>one
+        transit, frame = pair[0], pair[1]
+        if Py_TYPE(transit) is _transit_type:
+            took.append(now_s - <double><object>(<TransitFields *>transit).arrived_s)
+        else:
+            took.append(now_s - <double>transit.arrived_s)
+        status = <object>(<FrameFields *>frame).command_status if Py_TYPE(frame) is _frame_type else frame.command_status
+        if status:
+            bad.append(status)
+    return took, bad
+
+
+def by_person(list transits, Py_ssize_t shares):
+    cdef list found = [[] for _ in range(shares)]
+    cdef u64 number
+    if _transit_type is NULL:
+        _learn_fields()
+    for one in transits:
+        if Py_TYPE(one) is _transit_type and Py_TYPE(<object>(<TransitFields *>one).message) is _message_type:
+            number = <object>(<MessageFields *>(<TransitFields *>one).message).recipient
+        else:
+            number = one.message.recipient
+        (<list>found[<Py_ssize_t>(number % <u64>shares)]).append(one)
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------------------- net/lane.py
+
+
+def lane_leave(list taken, list held, *, bint sort):
+    cdef Py_ssize_t[3] left = [0, 0, 0]
+    cdef Py_ssize_t category, before = 0
+    if _transit_type is NULL:
+        _learn_fields()
+    for one in taken:
+        if Py_TYPE(one) is not _transit_type:
+            return PURE["lane_leave"](taken, held, sort=sort)
+        category = <object>(<TransitFields *>one).category
+        if sort and category < before:
+            return PURE["lane_leave"](taken, held, sort=sort)
+        before = category
+        left[category] += 1
+    for category in range(3):
+        if left[category]:
+            held[category] -= left[category]
+    return taken

@@ -189,6 +189,7 @@ class Relay:
             return "bad-recipient"
         return "" if sender.prefix else "port-not-owned"
 
+    @compiled("relay_answered_all")
     def answered_all(self, answers: Iterable[tuple[Transit, Frame]], now_s: float) -> None:
         """The carrier answered these submits of ours (``now_s``: monotonic)."""
         accepted = self._accepted
@@ -301,16 +302,23 @@ class Relay:
         self._later.extend(change for change in changes if change.recipient in waiting)
         return [change for change in changes if change.recipient not in waiting]
 
-    def _chains(self, submits: Iterable[Transit], changes: Iterable[Change], now: float) -> dict[int, Chain]:
+    def _chains(self, submits: list[Transit], changes: list[Change], now: float) -> dict[int, Chain]:
         """Work by person; what comes for a person whose record is under way waits for it, in arrival order."""
         chains: dict[int, Chain] = {}
-        busy, refused = self._busy, self._refused
+        busy = self._busy
         for change in changes:
             person = change.recipient
             chain = busy.get(person) or chains.get(person)
             if chain is None:
                 chains[person] = chain = ([], [])
             chain[0].append(change)
+        self._add_to(chains, submits, now)
+        return chains
+
+    @compiled("relay_add_to")
+    def _add_to(self, chains: dict[int, Chain], submits: list[Transit], now: float) -> None:
+        """Submits of a turn behind its changes; what was refused a few minutes ago is in no chain."""
+        busy, refused = self._busy, self._refused
         for transit in submits:
             person = transit.message.recipient  # type: ignore[union-attr] # _read made it
             chain = busy.get(person) or chains.get(person)
@@ -318,7 +326,6 @@ class Relay:
                 chain[1].append(transit)
             elif person not in refused or not self.refusals.again(transit, self.rules, now):
                 chains[person] = ([], [transit])
-        return chains
 
     async def _decide(self, chains: dict[int, Chain], now: float) -> None:
         """Load, judge, swap; judge again what changed under us. Nothing is forwarded from here."""
@@ -374,6 +381,7 @@ class Relay:
                 self._changed.extend(changes)
         return refused
 
+    @compiled("relay_judged")
     def _judged(
         self,
         chains: dict[int, Chain],
@@ -442,24 +450,12 @@ class Relay:
         except JournalDown as down:
             self._not_safe(decided, accepted, changed, down)
             return
-        outbox, in_flight = self._outbox, self.in_flight
+        outbox, tally = self._outbox, self.tally
         if self._noted_first:
             self._noted_first = False
             outbox.append((journal.written, None, _nothing))  # what is behind it waits
-        for transit, body in accepted:
-            in_flight.pop(transit.recorded, None)
-            outbox.append((transit.recorded, transit, body))
-        tally, allowed = self.tally, []
-        for transit in decided:
-            transit.recorded = verdict
-            if transit.lane is None:
-                count(tally, transit)
-                outbox.append((0, transit, detail(transit)))
-                self.refusals.keep(transit, self.rules, now)
-            else:
-                in_flight[verdict] = transit
-                allowed.append(transit)
-            verdict += 1
+        outbox.extend(_settled(accepted, self.in_flight))
+        allowed = self._written(decided, verdict, now)
         count_allowed(tally, allowed)
         put_all(allowed)
         self.handed += allowed
@@ -475,6 +471,22 @@ class Relay:
         self.on_said(self._said)
         self._said = []
         self._sync()
+
+    @compiled("relay_written")
+    def _written(self, decided: Iterable[Transit], verdict: int, now: float) -> list[Transit]:
+        """The journal has these verdicts, from this sequence on: refusals may be told; what is allowed is returned."""
+        allowed = []
+        for transit in decided:
+            transit.recorded = verdict
+            if transit.lane is None:
+                count(self.tally, transit)
+                self._outbox.append((0, transit, detail(transit)))
+                self.refusals.keep(transit, self.rules, now)
+            else:
+                self.in_flight[verdict] = transit
+                allowed.append(transit)
+            verdict += 1
+        return allowed
 
     def _append(self, changed: list[Change], now: float) -> list[int]:
         """Appends what changes say, and what is to be said beside that: a text that was to be replaced was judged, too."""
@@ -593,6 +605,14 @@ class Relay:
         """Whether nothing is on its way any more."""
         waiting = self._submits or self._changes or self._accepted or self._decided or self._changed
         return not (self.in_flight or self.questions or waiting or self._busy or self._outbox or self.parts.waiting)
+
+
+@compiled("settled")
+def _settled(accepted: list[tuple[Transit, bytes]], in_flight: dict[int, Transit]) -> list[tuple[int, Transit, bytes]]:
+    """What the carrier took, for the outbox: it is not in flight any more."""
+    for transit, _ in accepted:
+        in_flight.pop(transit.recorded, None)
+    return [(transit.recorded, transit, body) for transit, body in accepted]
 
 
 def _nothing() -> None:

@@ -77,6 +77,10 @@ class Lane(Protocol):
 
 
 class Routes(Protocol):
+    @property
+    def only(self) -> Lane | None:
+        """The lane that every message takes while it is up; None where each has to be asked."""
+
     def lane(self, message: Message, verdict: Verdict) -> Lane | None:
         """The lane with a link up that should carry this message, or None."""
 
@@ -275,6 +279,30 @@ def _count_apart(tally: Tally, transit: Transit, verdict: Verdict) -> None:
     if transit.lane is not None or verdict.outcome is Outcome.REJECT:
         provider = transit.bind.access.provider.name
         tally.apart.judged(provider, verdict.facts.signature, transit.category, transit.reason)
+
+
+@compiled("spent")
+def spent(handed: list[Transit], told: list[Transit], now_s: float) -> list[float]:
+    """Notes on those handed to their lanes at ``now_s`` (monotonic) what was our own part; says what it was of those told."""
+    for transit in handed:
+        transit.own_s += now_s - transit.arrived_s
+    return [transit.own_s + now_s - transit.answered_s for transit in told]
+
+
+@compiled("waited")
+def waited(answers: list[tuple[Transit, Frame]], now_s: float) -> tuple[list[float], list[int]]:
+    """How long each has been on its way, and the statuses of those that the carrier did not take."""
+    took = [now_s - transit.arrived_s for transit, _ in answers]
+    return took, [frame.command_status for _, frame in answers if frame.command_status]
+
+
+@compiled("by_person")
+def by_person(transits: list[Transit], shares: int) -> list[list[Transit]]:
+    """Shared out so that one person's keep together, and in order."""
+    found: list[list[Transit]] = [[] for _ in range(shares)]
+    for transit in transits:
+        found[transit.message.recipient % shares].append(transit)  # type: ignore[union-attr] # it was judged
+    return found
 
 
 def put_all(transits: list[Transit]) -> None:

@@ -95,6 +95,8 @@ class Way:
     """The one way to the carrier (Routes, and its one Lane): as open as it was for the message at hand."""
 
     name, apart, debt = "then", 0, 0
+    only = None
+    """Each message has to ask."""
 
     def __init__(self) -> None:
         self.reason = ""

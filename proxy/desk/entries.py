@@ -342,6 +342,7 @@ def pack_answer(
     return fixed + carrier_id
 
 
+@compiled("pack_accepted")
 def pack_accepted(now: float, accepted: Iterable[tuple[Taken, bytes]]) -> Iterator[list[bytes]]:
     """What most submits end with, for one turn in as few bodies as fit: the carrier took them, and nothing else changes.
 

@@ -43,6 +43,7 @@ from proxy.desk.scan import (
 from proxy.desk.segment import (
     HEADER_BYTES,
     PLAIN,
+    RECORD_HEAD_BYTES,
     SEQUENCE_KIND_BYTES,
     UNDER_SEAL,
     Header,
@@ -50,6 +51,7 @@ from proxy.desk.segment import (
     close_group,
     pack_header,
     pack_length_crc,
+    pack_record,
     pack_sequence_kind,
     seal_group,
 )
@@ -96,7 +98,7 @@ class Journal:
         self.chain = scan.chain
         self.written = scan.last
         self._claim = scan.safe
-        self._buffer: list[bytes] = []  # two for each record: length and crc, then the rest
+        self._buffer: list[bytes] = []  # packed records
         self._next = self.written
         self._unsynced: deque[tuple[int, str, int, bytes, float]] = deque()  # last sequence, segment, offset, bytes, when
         self._unsynced_bytes = 0
@@ -151,8 +153,7 @@ class Journal:
     def append(self, kind: int, body: bytes) -> int:
         """Buffers one record for the next ``write``; returns its sequence."""
         self._next = sequence = self._next + 1
-        said = pack_sequence_kind(sequence, kind) + body  # pack_record, spelt out: this runs twice a message
-        self._buffer += (pack_length_crc(len(body), crc32(said)), said)
+        self._buffer.append(pack_record(sequence, kind, body))
         return sequence
 
     @compiled("journal_extend")
@@ -163,8 +164,8 @@ class Journal:
         buffer = self._buffer
         for pieces in bodies:
             pieces[0] = pack_sequence_kind(sequence, kind)
-            said = b"".join(pieces)
-            buffer += (pack_length_crc(len(said) - SEQUENCE_KIND_BYTES, crc32(said)), said)
+            said = b"".join(pieces)  # pack_record, spelt out: this runs for each message
+            buffer.append(pack_length_crc(len(said) - SEQUENCE_KIND_BYTES, crc32(said)) + said)
             sequence += 1
         self._next = sequence - 1
         return first
@@ -181,7 +182,7 @@ class Journal:
 
     def _write(self, now: float) -> None:
         time_ms = int(now * 1000)
-        last, count = self._next, len(self._buffer) // 2
+        last, count = self._next, len(self._buffer)
         try:
             if self._unsynced_bytes > UNSYNCED_BYTES_MAX:
                 raise OSError(0, "the disk does not sync")
@@ -194,7 +195,7 @@ class Journal:
             data = records + closing
             self.disk.append(self._segment, self._size, data)
         except OSError as error:
-            dropped = [(said[8], said[9:]) for said in self._buffer[1::2]]
+            dropped = [(said[RECORD_HEAD_BYTES - 1], said[RECORD_HEAD_BYTES:]) for said in self._buffer]
             self._buffer.clear()
             self._next = self.written
             raise JournalDown(f"journal {self.disk}: {error.strerror or error}", dropped) from error

@@ -22,7 +22,7 @@ from proxy.net.link import Link, Turns
 from proxy.net.pacing import Pacer
 from proxy.relay import Relay
 from proxy.tally import Tally
-from proxy.transit import Apart, Transit
+from proxy.transit import Apart, Transit, by_person, waited
 from proxy.way_back import WayBack
 from proxy.wire import Frame, Received, Session
 from proxy.wire.tables import DELIVER_SM, ESME_RINVCMDID, ESME_RMSGQFUL, ESME_RTHROTTLED, status_name
@@ -368,11 +368,7 @@ class CarrierHouse:
         if len(up) == 1:
             up[0].send_all(transits, now_s)
             return
-        shares: list[list[Transit]] = [[] for _ in up]
-        links = len(up)
-        for transit in transits:
-            shares[transit.message.recipient % links].append(transit)  # type: ignore[union-attr] # it was judged
-        for link, share in zip(up, shares, strict=True):
+        for link, share in zip(up, by_person(transits, len(up)), strict=True):
             if share:
                 link.send_all(share, now_s)
 
@@ -389,12 +385,12 @@ class CarrierHouse:
         if self.ids is not None:
             answers = self.as_told(answers)
         responses, name = self.tally.carrier_responses, self.carrier.name
-        self.tally.submit_seconds[name].observe_all([now_s - transit.arrived_s for transit, _ in answers])
+        took, bad = waited(answers, now_s)
+        self.tally.submit_seconds[name].observe_all(took)
         if self.lane.apart:
             self._answered_apart(answers, now_s)
         else:
             self.relay.answered_all(answers, now_s)
-        bad = [frame.command_status for _, frame in answers if frame.command_status]
         if len(bad) < len(answers):
             responses[name, "ESME_ROK"] += len(answers) - len(bad)
         for status in bad:

@@ -20,13 +20,13 @@ class Routes:
         """``lanes`` by carrier, ``own`` by provider."""
         self._own = own or {}
         lone = len(carriers) == 1 and not self._own and not _specific(carriers[0])
-        self._single = lanes[carriers[0].name] if lone else None
+        self.only = lanes[carriers[0].name] if lone else None
         self._ways = [(carrier, lanes[carrier.name]) for carrier in carriers]
 
     def lane(self, message: Message, verdict: Verdict) -> Lane | None:
-        single = self._single
-        if single is not None:
-            return single if single.up else None
+        only = self.only
+        if only is not None:
+            return only if only.up else None
         own = self._own.get(message.sender.provider)
         if own is not None:
             return own if own.up else None

@@ -11,7 +11,7 @@ Three sorts of leaf:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -72,6 +72,8 @@ class Person:
     """``owners``: whose links and numbers the text has (Facts.owners); ``texts``: what other texts said (Reader.texts); or both."""
     names: tuple[str, ...] = ()
     """Lists of the folder that it looks into, by name."""
+    numbers: Container[int] | None = None
+    """Holds for whoever is on this list, and for nobody else."""
     evidence: Callable[[Message, Recipient, Facts, float], str] | None = None
     """What it rests on, in words, asked when it holds: for the journal and explain."""
 

@@ -178,11 +178,8 @@ class SqliteStore:
 
     def load_now(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         """``load`` for callers without a coroutine."""
-        keys, number = tuple(keys), int.from_bytes
-        return {
-            key: (number(data[:6], "big"), data) if data else _ABSENT
-            for key, data in zip(keys, self._table.get_all(keys), strict=True)
-        }
+        keys = tuple(keys)
+        return _with_versions(keys, self._table.get_all(keys))
 
     def swap_now(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
         """``swap`` for callers without a coroutine."""
@@ -464,13 +461,22 @@ def _as_meta(position: Position) -> dict[str, str]:
     return {name: str(value) for name, value in position._asdict().items()}
 
 
+@compiled("with_versions")
+def _with_versions(keys: tuple[int, ...], records: list[bytes]) -> dict[int, tuple[int, bytes]]:
+    """By key: (version, record) of what the table holds for each."""
+    number = int.from_bytes
+    return {key: (number(data[:6], "big"), data) if data else _ABSENT for key, data in zip(keys, records, strict=True)}
+
+
 @compiled("versioned")
-def _versioned(items: list[tuple[int, int, bytes]], version: int) -> Iterator[tuple[int, bytes, bytes]]:
+def _versioned(items: list[tuple[int, int, bytes]], version: int) -> list[tuple[int, bytes, bytes]]:
     """(key, what must be there now, what is to be there): each gets a version of its own behind this one, also one that is refused."""
+    given = []
     for key, before, data in items:
         version += 1
         held = before.to_bytes(6, "big") if before else b""
-        yield key, held, version.to_bytes(6, "big") + data[6:] if len(data) > 7 else b""
+        given.append((key, held, version.to_bytes(6, "big") + data[6:] if len(data) > 7 else b""))
+    return given
 
 
 def open_url(url: str, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> SqliteStore:

@@ -104,7 +104,8 @@ def _on_list(one: NumberList) -> Tree:
     def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
         return message.recipient in numbers
 
-    listed = Person(holds, Said(f"the recipient is on the list {one.name}", f"号码在名单 {one.name} 上"), "suppressed")
+    words = Said(f"the recipient is on the list {one.name}", f"号码在名单 {one.name} 上")
+    listed = Person(holds, words, "suppressed", numbers=numbers)
     return All((OneOf("category", frozenset(("marketing",))), listed))
 
 
