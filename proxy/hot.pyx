@@ -518,9 +518,11 @@ def asked_pieces(requests, double now, dict waiting, long long sequence):
     cdef octet *to
     cdef Py_ssize_t size
     cdef object when = now
+    if _transit_type is NULL:
+        _learn_fields()
     for request in requests:
         sequence += 1
-        data = <bytes?>request.data
+        data = <bytes>(<TransitFields *>request).data if Py_TYPE(request) is _transit_type else <bytes?>request.data
         at = <const octet *>PyBytes_AS_STRING(data)
         size = PyBytes_GET_SIZE(data)
         waiting[sequence] = (request, when, 0x80000000 | <unsigned int>at[6] << 8 | <unsigned int>at[7])
@@ -594,20 +596,20 @@ cdef class Verdicts:
         cdef octet *to
         if (
             Py_TYPE(one) is not _transit_type
-            or Py_TYPE(<object>transit.message) is not _message_type
-            or Py_TYPE(<object>transit.verdict) is not _verdict_type
+            or _type_of(transit.message) is not _message_type
+            or _type_of(transit.verdict) is not _verdict_type
         ):
             return None
         message, verdict = <MessageFields *>transit.message, <VerdictFields *>transit.verdict
         content = <ContentFields *>message.content
         if (
             not PyBytes_GET_SIZE(<bytes>transit.packed)
-            or <object>verdict.breaches
-            or <object>transit.takes
-            or <object>transit.late
+            or len(<tuple>verdict.breaches)
+            or len(<tuple>transit.takes)
+            or transit.late is _true
             or transit.adopted is not <PyObject *>None
-            or Py_TYPE(<object>message.content) is not _content_type
-            or Py_TYPE(<object>verdict.facts) is not _facts_type
+            or _type_of(message.content) is not _content_type
+            or _type_of(verdict.facts) is not _facts_type
         ):
             return None
         who = _get(self.senders, <object>message.sender)
@@ -671,7 +673,7 @@ cdef bytes _accepted_body(u64 time_ms, list accepted, Py_ssize_t first, Py_ssize
         one = <tuple>accepted[place]
         transit, carrier_id = one[0], <bytes>one[1]
         length = PyBytes_GET_SIZE(carrier_id)
-        if Py_TYPE(transit) is _transit_type and Py_TYPE(<object>(<TransitFields *>transit).message) is _message_type:
+        if Py_TYPE(transit) is _transit_type and _type_of((<TransitFields *>transit).message) is _message_type:
             _put_u64(to, <object>(<TransitFields *>transit).entry_id)
             _put_u64(to + 8, <object>(<MessageFields *>(<TransitFields *>transit).message).recipient)
             _put_u64(to + 16, <object>(<TransitFields *>transit).recorded)
@@ -741,6 +743,7 @@ cdef extern from "Python.h":
         allocfunc tp_alloc
 
     PyTypeObject *Py_TYPE(object)
+    PyTypeObject *_type_of "Py_TYPE"(PyObject *)
     PyObject *PyDict_GetItemWithError(dict, object) except? NULL
 
 
@@ -784,7 +787,8 @@ cdef struct KinFields:
 
 cdef struct PlanFields:
     PyObject head
-    slot asks, bare_persons, breaches, caps, counters, facts, fewest, most, oldest_s, outcome, persons, reason, rule, sparing, within
+    slot asks, bare_persons, breaches, caps, counters, facts, fewest, most, oldest_s, outcome, persons, plain, reason, rule, sparing
+    slot within
 
 cdef struct RecordFields:
     PyObject head
@@ -865,6 +869,9 @@ cdef PyTypeObject *_judging_type
 cdef object _ask_person, _unseen, _Malformed, _say, _part_with, _allow, _marketing
 cdef object _nothing = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
 cdef Py_ssize_t _segment_first
+cdef object _is = True
+cdef PyObject *_true = <PyObject *>_is
+cdef PyObject *_naught = <PyObject *>_zero  # there is one such number
 
 
 cdef int _learn_fields() except -1:
@@ -904,7 +911,7 @@ cdef int _learn_fields() except -1:
     _kin_type = _laid(Kin, "bits places port sender", sizeof(KinFields))
     _plan_type = _laid(
         Plan,
-        "asks bare_persons breaches caps counters facts fewest most oldest_s outcome persons reason rule sparing within",
+        "asks bare_persons breaches caps counters facts fewest most oldest_s outcome persons plain reason rule sparing within",
         sizeof(PlanFields),
     )
     _record_type = _laid(Record, "_rows bare data held", sizeof(RecordFields))
@@ -984,10 +991,10 @@ cdef object _plain_submit(object bind, object frame, object now, object arrived_
             content = _unseen(tail, memo, now)
         except _Malformed:
             return None
-    if Py_TYPE(content) is not _content_type or <object>(<ContentFields *>content).part is not None:
+    if Py_TYPE(content) is not _content_type or (<ContentFields *>content).part is not <PyObject *>None:
         return None
     sender = _get(senders, PyBytes_FromStringAndSize(<const char *>at + 16, source - 15))
-    if sender is None or Py_TYPE(sender) is not _sender_type or not <object>(<SenderFields *>sender).prefix:
+    if sender is None or Py_TYPE(sender) is not _sender_type or not len(<str>(<SenderFields *>sender).prefix):
         return None
     message = _message_type.tp_alloc(_message_type, 0)
     _set(&(<MessageFields *>message).sender, sender)
@@ -1058,8 +1065,8 @@ def relay_answered_all(self, answers, now_s):
         if (
             Py_TYPE(transit) is not _transit_type
             or Py_TYPE(pair[1]) is not _frame_type
-            or <object>frame.command_status
-            or not <object>(<TransitFields *>transit).entry_id
+            or frame.command_status is not _naught
+            or (<TransitFields *>transit).entry_id is _naught
         ):
             PURE["relay_answered_all"](self, (pair,), now_s)
             continue
@@ -1072,19 +1079,21 @@ def relay_add_to(self, dict chains, list submits, now):
     cdef dict refused = self._refused
     if _transit_type is NULL:
         _learn_fields()
-    if self._busy or refused or chains:
+    if self._busy or chains:
         PURE["relay_add_to"](self, chains, submits, now)
         return
     for transit in submits:
-        if Py_TYPE(transit) is _transit_type and Py_TYPE(<object>(<TransitFields *>transit).message) is _message_type:
+        if Py_TYPE(transit) is _transit_type and _type_of((<TransitFields *>transit).message) is _message_type:
             person = <object>(<MessageFields *>(<TransitFields *>transit).message).recipient
         else:
             person = transit.message.recipient
         chain = _get(chains, person)
-        if chain is None:
-            chains[person] = ([], [transit])
-        else:
+        if chain is not None:
             (<list>(<tuple>chain)[1]).append(transit)
+        elif refused and person in refused:
+            PURE["relay_add_to"](self, chains, [transit], now)
+        else:
+            chains[person] = ([], [transit])
 
 
 def relay_written(self, list decided, verdict, now):
@@ -1259,13 +1268,13 @@ cdef class _Court:
         cdef Py_ssize_t fewest
         cdef Py_ssize_t place
         cdef int cell
-        if Py_TYPE(<object>message.content) is not _content_type or content.scheduled is not <PyObject *>None:
+        if _type_of(message.content) is not _content_type or content.scheduled is not <PyObject *>None:
             return None
         if not self.since <= at < self.until:
             return None
         if content.read_by is not self.mark:
             self.reader.read(<object>message.content)
-        if content.read_by is not self.mark or Py_TYPE(<object>content.reading) is not _reading_type:
+        if content.read_by is not self.mark or _type_of(content.reading) is not _reading_type:
             return None
         reading = <ReadingFields *>content.reading
         number = <object>message.recipient
@@ -1282,14 +1291,14 @@ cdef class _Court:
         if Py_TYPE(found) is not _plan_type:
             return None
         plan = <PlanFields *>found
-        if plan.outcome is not <PyObject *>_allow or Py_TYPE(<object>plan.facts) is not _facts_type:
+        if plan.plain is not _true or _type_of(plan.facts) is not _facts_type:
             return None
-        if <object>plan.breaches or <object>plan.counters or plan.reason is not <PyObject *>None:
-            return None
-        if <object>plan.asks:
-            if <object>plan.persons and _is_anybody_against(plan, <object><PyObject *>message, <object>plan.facts, data, held, seen, when):
+        if plan.asks is _true:
+            if len(<tuple>plan.bare_persons) and _is_anybody_against(
+                plan, <object><PyObject *>message, <object>plan.facts, data, held, seen, when
+            ):
                 return None
-            if <object>plan.caps:
+            if held and len(<tuple>plan.caps):
                 fewest = <object>plan.fewest
                 if (
                     held >= fewest
@@ -1324,7 +1333,7 @@ cdef class _Court:
         cdef bytes packed
         if not self.plain or Py_TYPE(one) is not _transit_type or PyBytes_GET_SIZE(data) != 7 + held * 32:
             return None
-        if Py_TYPE(<object>transit.message) is not _message_type:
+        if _type_of(transit.message) is not _message_type:
             return None
         message = <MessageFields *>transit.message
         when, seen = self.now, None
@@ -1456,29 +1465,33 @@ def outbox_release(self, long long synced, list told):
     cdef dict said = {}
     cdef list answers = None
     cdef object last = None
+    cdef TransitFields *fields
+    cdef tuple item
     if _transit_type is NULL:
         _learn_fields()
     popleft = self.popleft
     while self:
         item = <tuple>self[0]
-        if (<tuple>item)[0] > synced:
+        if <long long>item[0] > synced:
             break
         popleft()
-        transit, what = (<tuple>item)[1], (<tuple>item)[2]
+        transit, what = item[1], item[2]
         if transit is None:
             _say(said)
             last = None
             what()
             continue
+        fields = <TransitFields *>transit
         if (
             Py_TYPE(transit) is _transit_type
-            and not <object>(<TransitFields *>transit).status
+            and fields.status is _naught
+            and fields.long is <PyObject *>None
             and type(what) is bytes
             and PyBytes_GET_SIZE(<bytes>what)
             and memchr(PyBytes_AS_STRING(<bytes>what), 0, PyBytes_GET_SIZE(<bytes>what)) is not NULL
         ):
-            bind = <object>(<TransitFields *>transit).bind
-            answer = _accepted_resp(<object>(<TransitFields *>transit).sequence, <bytes>what)
+            bind = <object>fields.bind
+            answer = _accepted_resp(<object>fields.sequence, <bytes>what)
         else:
             bind = transit.bind
             answer = transit.respond(transit.sequence, transit.status, what)
@@ -1489,13 +1502,17 @@ def outbox_release(self, long long synced, list told):
                 answers = said[bind] = []
         answers.append(answer)
         told.append(transit)
-        if transit.long is not None:
-            _part_with(transit)
+        if Py_TYPE(transit) is not _transit_type or fields.long is not <PyObject *>None:
+            if transit.long is not None:
+                _part_with(transit)
     _say(said)
 
 
 def count_allowed(tally, list transits):
-    cdef object last = None, label = None, category = None, key = None
+    cdef object label = None, key = None
+    cdef TransitFields *fields
+    cdef slot bind = NULL
+    cdef slot category = NULL
     cdef Py_ssize_t count = 0
     if _transit_type is NULL:
         _learn_fields()
@@ -1504,23 +1521,22 @@ def count_allowed(tally, list transits):
         return
     submits, all_segments = tally.submits, tally.segments
     for transit in transits:
-        verdict = transit.verdict
+        fields = <TransitFields *>transit
         if (
             Py_TYPE(transit) is not _transit_type
-            or Py_TYPE(verdict) is not _verdict_type
-            or <object>(<VerdictFields *>verdict).breaches
-            or <object>(<VerdictFields *>verdict).province == "unknown"
+            or _type_of(fields.verdict) is not _verdict_type
+            or len(<tuple>(<VerdictFields *>fields.verdict).breaches)
+            or <str>(<VerdictFields *>fields.verdict).province == "unknown"
         ):
             PURE["count_allowed"](tally, [transit])
             continue
-        bind = <object>(<TransitFields *>transit).bind
-        if bind is not last or <object>(<TransitFields *>transit).category is not category:  # one after another is alike
+        if fields.bind is not bind or fields.category is not category:  # one after another is alike
             if count:
                 submits[key] += count
                 all_segments[label] += count
-            last, category, count = bind, <object>(<TransitFields *>transit).category, 0
-            access = bind.access
-            key, label = access.allowed[category], access.label
+            bind, category, count = fields.bind, fields.category, 0
+            access = (<object>bind).access
+            key, label = access.allowed[<object>category], access.label
         count += 1
     if count:
         submits[key] += count
@@ -1572,7 +1588,7 @@ def by_person(list transits, Py_ssize_t shares):
     if _transit_type is NULL:
         _learn_fields()
     for one in transits:
-        if Py_TYPE(one) is _transit_type and Py_TYPE(<object>(<TransitFields *>one).message) is _message_type:
+        if Py_TYPE(one) is _transit_type and _type_of((<TransitFields *>one).message) is _message_type:
             number = <object>(<MessageFields *>(<TransitFields *>one).message).recipient
         else:
             number = one.message.recipient

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -18,12 +18,16 @@ from hypothesis import strategies as st
 
 from proxy import compiled
 from proxy.compiled import PURE
+from proxy.desk import entries
 from proxy.desk.journal import Journal, MemoryDisk
-from proxy.message import ENTRY
+from proxy.message import ENTRY, Category, Message
+from proxy.net import lane as _lane  # noqa: F401 # registers its functions
 from proxy.number import NotARecipient
 from proxy.policy import text as _text  # noqa: F401 # registers its functions
 from proxy.state import record, sqlite  # noqa: F401 # likewise
 from proxy.state.table import KEY_MAX, Table
+from proxy.transit import Transit
+from proxy.wire import Frame
 from proxy.wire.tables import SEQUENCE_MAX
 from tests.needs import needs
 
@@ -186,7 +190,10 @@ RECORDS = st.tuples(KEYS, st.integers(0, (1 << 48) - 1), st.one_of(st.just(b"\0"
 @needs("gcc")
 @given(st.lists(RECORDS), st.integers(0, (1 << 47)))
 def test_records_get_the_same_versions(items: list[tuple[int, int, bytes]], version: int) -> None:
-    assert list(twin("versioned")(items, version)) == list(PURE["versioned"](items, version))
+    assert twin("versioned")(items, version) == PURE["versioned"](items, version)
+    records = [b"" if number % 3 == 0 else data for number, (_, _, data) in enumerate(items)]
+    keys = tuple(key for key, _, _ in items)
+    assert twin("with_versions")(keys, records) == PURE["with_versions"](keys, records)
 
 
 @needs("gcc")
@@ -266,6 +273,73 @@ def test_requests_get_the_same_numbers(pdus: list[bytes], last: int) -> None:
         PURE["asked_pieces"](requests, 1.5, other, last)
     )
     assert one == other
+
+
+# ---------------------------------------------------------------------------------------------------------------- on their way
+
+
+class Other(Transit):
+    """What is no plain submit: the twins ask it as anybody would."""
+
+
+def on_their_way(made: list[tuple[int, int, bool]]) -> list[Transit]:
+    """(person, category, whether it is a plain submit), each twice as old as the one before."""
+    found: list[Transit] = []
+    for number, (person, category, plain) in enumerate(made, 1):
+        one = (Transit if plain else Other)(cast("Any", None), number, pdu(4, b"%d" % number), 2.0**number)
+        one.message = Message(cast("Any", None), 13_800_210_000 + person, cast("Any", None))
+        one.category, one.recorded, one.entry_id = Category(category), 100 + number, 7 * number
+        found.append(one)
+    return found
+
+
+MADE = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.booleans()), max_size=12)
+
+
+@needs("gcc")
+@given(MADE, st.lists(st.binary(max_size=70), min_size=12, max_size=12), st.integers(1, 400))
+def test_what_the_carrier_took_is_packed_alike(made: list[tuple[int, int, bool]], ids: list[bytes], most: int) -> None:
+    accepted = list(zip(on_their_way(made), ids, strict=False))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entries, "ACCEPTED_BYTES_MAX", most)
+        wanted = [b"".join(pieces) for pieces in PURE["pack_accepted"](5.25, accepted)]
+        assert [b"".join(pieces) for pieces in twin("pack_accepted")(5.25, accepted)] == wanted
+
+
+@needs("gcc")
+@given(MADE)
+def test_what_is_settled_is_in_flight_no_more(made: list[tuple[int, int, bool]]) -> None:
+    accepted = [(one, b"%d" % one.sequence) for one in on_their_way(made)]
+    one, other = ({transit.recorded: transit for transit, _ in accepted[::2]} | {1: None} for _ in range(2))
+    assert twin("settled")(accepted, one) == PURE["settled"](accepted, other)
+    assert one == other == {1: None}
+
+
+@needs("gcc")
+@given(MADE, st.integers(1, 4))
+def test_what_goes_to_one_person_keeps_to_one_link_alike(made: list[tuple[int, int, bool]], links: int) -> None:
+    transits = on_their_way(made)
+    assert twin("by_person")(transits, links) == PURE["by_person"](transits, links)
+
+
+@needs("gcc")
+@given(MADE, st.booleans())
+def test_places_are_given_back_alike(made: list[tuple[int, int, bool]], sort: bool) -> None:
+    one, other = [20, 20, 20], [20, 20, 20]
+    transits = on_their_way(made)
+    assert twin("lane_leave")([*transits], one, sort=sort) == PURE["lane_leave"]([*transits], other, sort=sort)
+    assert one == other
+
+
+@needs("gcc")
+@given(MADE, MADE, st.lists(st.sampled_from([0, 0, 0x58]), min_size=12, max_size=12))
+def test_time_is_taken_alike(made: list[tuple[int, int, bool]], told: list[tuple[int, int, bool]], statuses: list[int]) -> None:
+    one, other = on_their_way(made), on_their_way(made)
+    answered = on_their_way(told)
+    assert twin("spent")(one, answered, 9.5) == PURE["spent"](other, answered, 9.5)
+    assert [transit.own_s for transit in one] == [transit.own_s for transit in other]
+    answers = [(transit, Frame(0x80000004, status, 1, b"")) for transit, status in zip(answered, statuses, strict=False)]
+    assert twin("waited")(answers, 9.5) == PURE["waited"](answers, 9.5)
 
 
 # ---------------------------------------------------------------------------------------------------------------- lives

@@ -126,7 +126,7 @@ class Plan:
 
     __slots__ = (
         "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "most", "counters", "sparing",
-        "asks", "bare_persons", "within",
+        "asks", "bare_persons", "within", "plain",
     )  # fmt: skip
 
     def __init__(self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[Counter, ...]) -> None:
@@ -144,6 +144,8 @@ class Plan:
         self.counters = counters
         self.sparing = decision.sparing
         self.asks = bool(self.persons or caps or counters or (self.sparing and self.breaches))
+        self.plain = self.outcome is Outcome.ALLOW and not (self.breaches or counters) and self.reason is None
+        """Whether a message goes out, as far as neither the person nor a cap objects, and no more is to be said of it."""
 
 
 def plan_of(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> Plan:

@@ -72,6 +72,7 @@ class Road:
 
     def __init__(self, folder: Path) -> None:
         self.house = house = House(folder, replace=False)
+        cast("Any", house.relay.judging.routes).only = house.lanes["bj"]
         at = datetime.fromtimestamp(NOON, CHINA)
         owned = [(PORTS.of(category), "", category) for category in (Category.OTP, Category.NOTICE)]
         house.relay.rules = policy.load(copy_rules(folder / "shipped", at, owned))
