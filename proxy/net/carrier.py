@@ -196,7 +196,7 @@ class CarrierHouse:
         self.links: list[CarrierLink] = []
         self.up: list[CarrierLink] = []
         """Links that can send now."""
-        self.pacer = Pacer(carrier.tps, self._flow, turns.flush)
+        self.pacer = Pacer(carrier.tps, self._flow, turns.flush, self._waiting)
         self.lane = Lane(carrier.name, carrier.code, carrier.tps, self.pacer.wake)
         self.drained: frozenset[int] = frozenset()
         """Slots that orders keep unbound, …"""
@@ -353,6 +353,10 @@ class CarrierHouse:
             for link in self.up:
                 self.turns.has_output(link)
         return sent
+
+    def _waiting(self) -> int:
+        """How many submits are to leave, or to be paid for."""
+        return self.lane.size + self.lane.debt
 
     def _room(self) -> int:
         """How many submits may go whoever they are for; 1 where some link would have to park its own; 0 for none."""

@@ -27,12 +27,13 @@ FLOOR = 0.05
 
 
 class Pacer:
-    def __init__(self, tps: float, flow: Callable[[int], int], flush: Callable[[], None]) -> None:
-        """``flow`` hands at most so many submits to links and says how many; fewer when the lane is empty or no link has window."""
+    def __init__(self, tps: float, flow: Callable[[int], int], flush: Callable[[], None], waiting: Callable[[], int]) -> None:
+        """``flow`` hands at most so many submits to links and says how many; fewer when the lane is empty or no link has window.
+        ``waiting``: how many there are."""
         self.tps = tps
         self.rate = tps
         """Messages per second now: ``tps`` unless the carrier asked to slow down."""
-        self._flow, self._flush = flow, flush
+        self._flow, self._flush, self._waiting = flow, flush, waiting
         self._grain = max(1, round(tps / GRAINS_PER_S))
         self._throttler = Throttler(1, period=PERIOD_S, retry_interval=RETRY_S)
         self._ready = asyncio.Event()
@@ -75,9 +76,12 @@ class Pacer:
         while True:
             await self._ready.wait()
             self._ready.clear()
-            while (sent := self._flow(credit)) == credit:
+            while (waiting := self._waiting()) > 0:
+                if credit < min(waiting, self._grain):  # what is left of a grain is no reason to part what came together
+                    await self._throttler.acquire()  # type: ignore[no-untyped-call] # the library has no annotation here
+                    credit += self._grain
+                sent = self._flow(credit)
+                credit -= sent
                 self._flush()  # what has been sent so far need not wait for the throttler
-                await self._throttler.acquire()  # type: ignore[no-untyped-call] # the library has no annotation here
-                credit = self._grain
-            credit -= sent
-            self._flush()
+                if credit or not sent:  # the lane is empty, or no link has window
+                    break

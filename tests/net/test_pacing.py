@@ -1,4 +1,4 @@
-"""How evenly, and how fast, a lane flows: on a clock that only runs while everybody waits for it."""
+"""How evenly, and how fast, a lane flows, on a clock that only runs while everybody waits for it; and that what came together is not parted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proxy.net.pacing import Pacer
+from proxy.net.pacing import GRAINS_PER_S, Pacer
 
 RATES = (0.5, 5, 7.3, 19.9, 20, 21, 30, 39, 39.9, 64, 81, 150, 333, 999, 1000, 1499, 2000, 10_000)
 
@@ -53,7 +53,7 @@ def full_lane(tps: float) -> tuple[Pacer, list[float]]:
         sent.extend([time.monotonic()] * most)
         return most
 
-    pacer = Pacer(tps, flow, lambda: None)
+    pacer = Pacer(tps, flow, lambda: None, lambda: 1_000_000)
     pacer.wake()
     return pacer, sent
 
@@ -91,3 +91,71 @@ def test_a_rate_that_changes_with_every_beat_is_what_flows_on_average(monkeypatc
 
     with clock(monkeypatch) as runner:
         runner.run(run())
+
+
+TPS = 100 * GRAINS_PER_S
+"""A grain is 100 messages."""
+
+
+class Mouth:
+    """A lane and links in one: what waits, how much the links take, and what went each time."""
+
+    def __init__(self, tps: float) -> None:
+        self.waits, self.takes = 0, 10**9
+        self.went: list[int] = []
+        self.empty = asyncio.Event()
+        self.pacer = Pacer(tps, self.flow, lambda: None, lambda: self.waits)
+        self.task = asyncio.create_task(self.pacer.run())
+
+    def flow(self, most: int) -> int:
+        sent = min(most, self.waits, self.takes)
+        self.waits -= sent
+        if sent:
+            self.went.append(sent)
+        if not self.waits:
+            self.empty.set()
+        return sent
+
+    async def bring(self, count: int) -> None:
+        """So many come together; returns when all are gone."""
+        self.waits += count
+        self.empty.clear()
+        self.pacer.wake()
+        await asyncio.wait_for(self.empty.wait(), 60)
+
+
+async def test_what_came_together_goes_together_whatever_is_left_of_a_grain() -> None:
+    mouth = Mouth(TPS)
+    for _ in range(20):
+        await mouth.bring(70)
+    assert mouth.went == [70] * 20
+    mouth.task.cancel()
+
+
+async def test_more_than_a_grain_goes_by_grains() -> None:
+    mouth = Mouth(TPS)
+    await mouth.bring(250)
+    assert mouth.went == [100, 100, 50]
+    mouth.task.cancel()
+
+
+async def test_no_more_leave_than_the_rate_allows() -> None:
+    mouth, begun_s = Mouth(50), time.monotonic()
+    await mouth.bring(25)
+    assert time.monotonic() - begun_s >= 20 / 50, "25 messages at 50 a second, of which two or three may go at once"
+    assert mouth.went == [1] * 25
+    mouth.task.cancel()
+
+
+async def test_what_no_link_takes_waits_for_the_next_word() -> None:
+    mouth = Mouth(TPS)
+    mouth.takes = 0
+    mouth.waits = 5
+    mouth.pacer.wake()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert (mouth.went, mouth.waits) == ([], 5)
+    mouth.takes = 10
+    await mouth.bring(1)
+    assert mouth.went == [6]
+    mouth.task.cancel()
