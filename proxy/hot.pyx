@@ -1190,7 +1190,7 @@ cdef bint _within_caps(
             after = <long long>at - rolling if rolling else cap[6].window.after(when)
         if <long long>_u32_at(record + 7 + (held - most) * 32 + 16) <= after:
             continue
-        pick = cap[3]
+        pick = <tuple>cap[3]  # a named one
         ports, text = pick[4], pick[5]
         if cap[4]:
             ports = (<object>(<SenderFields *>message.sender).port_hash,) if "port" in cap[6].keys else None
