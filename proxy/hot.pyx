@@ -11,7 +11,8 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.unicode cimport PyUnicode_FromKindAndData, PyUnicode_2BYTE_KIND
-from libc.string cimport memchr, memcmp, memcpy
+from libc.stdlib cimport calloc, free
+from libc.string cimport memchr, memcmp, memcpy, memmove
 
 from proxy.compiled import PURE
 
@@ -934,6 +935,629 @@ cdef int _learn_fields() except -1:
         sizeof(TransitFields),
     )
     return 0
+
+
+# ---------------------------------------------------------------------------------------------------------------- policy/scanner.py
+
+
+cdef class Trie:
+    """Words, character by character. A child is found by its parent and the character: in ``first`` for the root, else in an open table."""
+
+    cdef unsigned int *first
+    cdef u64 *keys
+    cdef unsigned int *kids
+    cdef unsigned int *words
+    cdef octet *inner
+    cdef u64 mask
+    cdef unsigned int nodes
+
+    def __dealloc__(self):
+        free(self.first)
+        free(self.keys)
+        free(self.kids)
+        free(self.words)
+        free(self.inner)
+
+    cdef int room(self, Py_ssize_t letters) except -1:
+        """For words of so many letters together."""
+        cdef u64 slots = 64
+        while slots < 2 * <u64>letters:
+            slots <<= 1
+        self.mask = slots - 1
+        self.first = <unsigned int *>calloc(65536, sizeof(unsigned int))
+        self.keys = <u64 *>calloc(slots, sizeof(u64))
+        self.kids = <unsigned int *>calloc(slots, sizeof(unsigned int))
+        self.words = <unsigned int *>calloc(letters + 2, sizeof(unsigned int))
+        self.inner = <octet *>calloc(letters + 2, 1)
+        if not (self.first and self.keys and self.kids and self.words and self.inner):
+            raise MemoryError
+        return 0
+
+    cdef inline u64 slot(self, u64 key) noexcept nogil:
+        """Where a key stands, or would."""
+        cdef u64 at = ((key * <u64>0x9E3779B97F4A7C15) >> 32) & self.mask
+        while self.keys[at] and self.keys[at] != key:
+            at = (at + 1) & self.mask
+        return at
+
+    cdef int add(self, str word, unsigned int place) except -1:
+        cdef unsigned int node = 0
+        cdef u64 at
+        cdef Py_UCS4 one
+        for one in word:
+            if not node:
+                if not self.first[one]:
+                    self.nodes += 1
+                    self.first[one] = self.nodes
+                node = self.first[one]
+                continue
+            self.inner[node] = 1
+            at = self.slot(<u64>node << 16 | <u64>one)
+            if not self.keys[at]:
+                self.nodes += 1
+                self.keys[at], self.kids[at] = <u64>node << 16 | <u64>one, self.nodes
+            node = self.kids[at]
+        self.words[node] = place + 1
+        return 0
+
+    cdef int found(self, const unsigned short *text, Py_ssize_t size, unsigned int *places) noexcept:
+        """Which words stand in a text, in order, each once; how many, FOUND_MOST if there may be more."""
+        cdef Py_ssize_t start, at
+        cdef unsigned int node
+        cdef int many = 0
+        cdef u64 slot
+        for start in range(size):
+            node = self.first[text[start]]
+            at = start + 1
+            while node:
+                if self.words[node]:
+                    many = _set_in(places, many, self.words[node] - 1)
+                    if many == FOUND_MOST:
+                        return many
+                if not self.inner[node] or at == size:
+                    break
+                slot = self.slot(<u64>node << 16 | <u64>text[at])
+                node = self.kids[slot]  # 0, where nothing stands
+                at += 1
+        return many
+
+
+cdef inline int _set_in(unsigned int *places, int many, unsigned int place) noexcept:
+    cdef int at = many
+    while at and places[at - 1] > place:
+        at -= 1
+    if at and places[at - 1] == place:
+        return many
+    memmove(places + at + 1, places + at, (many - at) * sizeof(unsigned int))
+    places[at] = place
+    return many + 1
+
+
+def trie_of(places, rest):
+    cdef Trie made = Trie()
+    cdef list words = []
+    cdef Py_ssize_t letters = 0
+    if len(places) > WORDS_MOST:  # its memory grows with them, and the automaton's speed does not
+        return None
+    for number, pattern in enumerate(places):
+        word = (<bytes>pattern).decode("utf-8", "surrogatepass")
+        if not word:
+            return None
+        if max(word) < "\U00010000":  # a text with others is the twin's
+            words.append((word, places[pattern]))
+            letters += len(word)
+        if number % 250 == 249:
+            rest()
+    made.room(letters)
+    for number, (word, place) in enumerate(words):
+        made.add(word, place)
+        if number % 250 == 249:
+            rest()
+    return made
+
+
+# ---------------------------------------------------------------------------------------------------------------- policy/reading.py
+
+cdef bint _read_placed = False
+cdef octet[65536] _sort  # of a folded character
+cdef enum:
+    MARK = 1
+    DIGIT = 2
+    DOT = 4
+    REFUSES = 8
+    BRACKET = 16
+    COLON = 32
+    CHINESE = 64
+    FOUND_MOST = 255
+    WORDS_MOST = 32768
+    TAIL_UNITS = 127
+cdef PyTypeObject *_reader_type
+cdef PyTypeObject *_page_type
+cdef PyTypeObject *_scanner_type
+cdef PyTypeObject *_sense_type
+cdef PyTypeObject *_memo_type
+cdef Py_ssize_t _c_text, _c_state, _c_extra, _c_octets, _c_complete
+cdef Py_ssize_t _memo2_young, _memo2_old, _memo2_most, _sc_trie, _sc_matches, _wire_old
+cdef Py_ssize_t _pg_text, _pg_folded, _pg_squeezed, _pg_dressed, _pg_signature, _pg_notice, _pg_links, _pg_contacts
+cdef Py_ssize_t _rd_mark, _rd_lately, _rd_texts, _rd_scanner, _rd_tag, _rd_templates, _rd_owners, _rd_reviewed, _rd_asked, _rd_domains
+cdef Py_ssize_t _rd_numbers, _rd_digits, _rd_contacts, _rd_digit_words, _rd_digit_masks, _rd_masks, _rd_traits, _rd_senses
+cdef object _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of
+cdef object _blake2b, _with_numbers, _readable = "readable"
+cdef Py_ssize_t _tail_known, _verb_before
+cdef octet[256] _is_ucs2
+
+
+cdef int _learn_to_read() except -1:
+    global _read_placed, _reader_type, _page_type, _scanner_type, _sense_type, _memo_type, _c_text, _c_state, _c_extra, _c_octets, _c_complete
+    global _memo2_young, _memo2_old, _memo2_most, _sc_trie, _sc_matches, _wire_old
+    global _pg_text, _pg_folded, _pg_squeezed, _pg_dressed, _pg_signature, _pg_notice, _pg_links, _pg_contacts
+    global _rd_mark, _rd_lately, _rd_texts, _rd_scanner, _rd_tag, _rd_templates, _rd_owners, _rd_reviewed, _rd_asked, _rd_domains
+    global _rd_numbers, _rd_digits, _rd_contacts, _rd_digit_words, _rd_digit_masks, _rd_masks, _rd_traits, _rd_senses
+    global _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of
+    global _blake2b, _readable, _with_numbers, _tail_known, _verb_before
+    from hashlib import blake2b
+
+    from proxy.message import Content
+    from proxy.policy import reading, reviewed, text
+    from proxy.policy.memo import Memo
+    from proxy.policy.scanner import Scanner
+    from proxy.wire import charset, submit
+
+    if not _placed:
+        _learn_places()
+    if not _marks_known:
+        _learn_marks()
+    _blake2b, _readable, _with_numbers = blake2b, charset.READABLE, reading._with_numbers
+    _tail_known, _verb_before = text._TAIL_KNOWN, text._VERB_BEFORE
+    _reader_type, _page_type, _memo_type = <PyTypeObject *>reading.Reader, <PyTypeObject *>reading.Page, <PyTypeObject *>Memo
+    _scanner_type, _sense_type = <PyTypeObject *>Scanner, <PyTypeObject *>reading.Sense
+    _c_text, _c_state, _c_extra = _place(Content, "text"), _place(Content, "state"), _place(Content, "extra")
+    _c_octets, _c_complete = _place(Content, "octets"), _place(Content, "complete")
+    _memo2_young, _memo2_old, _memo2_most = _place(Memo, "young"), _place(Memo, "old"), _place(Memo, "most")
+    _sc_trie, _sc_matches, _wire_old = _place(Scanner, "trie"), _place(Scanner, "matches"), _place(submit.Memo, "old")
+    page, reader = reading.Page, reading.Reader
+    _pg_text, _pg_folded, _pg_squeezed, _pg_dressed = _place(page, "text"), _place(page, "folded"), _place(page, "squeezed"), _place(page, "is_dressed")
+    _pg_signature, _pg_notice, _pg_links, _pg_contacts = _place(page, "signature"), _place(page, "notice"), _place(page, "links"), _place(page, "_contacts")
+    _rd_mark, _rd_lately, _rd_texts, _rd_scanner = _place(reader, "mark"), _place(reader, "lately"), _place(reader, "texts"), _place(reader, "scanner")
+    _rd_tag, _rd_templates, _rd_owners, _rd_reviewed = _place(reader, "_tag"), _place(reader, "_templates"), _place(reader, "_owners"), _place(reader, "_reviewed")
+    _rd_asked, _rd_domains, _rd_numbers, _rd_digits = _place(reader, "_asked"), _place(reader, "_domains"), _place(reader, "_numbers"), _place(reader, "_digits_matter")
+    _rd_contacts, _rd_digit_words, _rd_digit_masks = _place(reader, "_reads_contacts"), _place(reader, "_digit_words"), _place(reader, "_digit_masks")
+    _rd_masks, _rd_traits, _rd_senses = _place(reader, "_masks"), _place(reader, "_traits"), _place(reader, "_senses")
+    _Traits, _domain_bits, _key_of, _nobody = reading.Traits, reading._domain_bits, reviewed.key_of, reading._NOBODY
+    _leading, _signature, _tail_notice, _notice = text._leading, text.signature, text._tail_notice, text._notice
+    _no_notice, _no_signature, _xxh = text.NO_NOTICE, text.NO_SIGNATURE, text.xxh3_64_intdigest
+    for code in range(65536):
+        one = chr(code)
+        _sort[code] = (
+            (MARK if _mark[code] else 0) | (CHINESE if 0x3400 <= code <= 0x9FFF else 0) | (DIGIT if "0" <= one <= "9" else 0)
+            | (DOT if one == "." else 0) | (REFUSES if one in "退拒取屏" else 0) | (BRACKET if one == "【" else 0)
+            | (COLON if one == ":" else 0)
+        )
+    for code in range(256):
+        _is_ucs2[code] = charset.KINDS[code] == charset.UCS_2
+    _read_placed = True
+    return 0
+
+
+cdef inline object _memo_find(object memo, object key):
+    found = _get(<dict>_held(memo, _memo2_young), key)
+    if found is None:
+        found = (<dict>_held(memo, _memo2_old)).pop(key, None)
+        if found is not None:
+            _memo_put(memo, key, found)
+    return found
+
+
+cdef int _memo_put(object memo, object key, object value) except -1:
+    cdef dict young = <dict>_held(memo, _memo2_young)
+    if len(young) >= <Py_ssize_t>_held(memo, _memo2_most):
+        _hold(memo, _memo2_old, young)
+        young = {}
+        _hold(memo, _memo2_young, young)
+    young[key] = value
+    return 0
+
+
+cdef inline octet *_utf8(octet *to, unsigned int one) noexcept:
+    """One character below 65536."""
+    if one < 0x80:
+        to[0] = one
+        return to + 1
+    if one < 0x800:
+        to[0], to[1] = 0xC0 | one >> 6, 0x80 | one & 0x3F
+        return to + 2
+    to[0], to[1], to[2] = 0xE0 | one >> 12, 0x80 | (one >> 6) & 0x3F, 0x80 | one & 0x3F
+    return to + 3
+
+
+def masked(str text):
+    cdef octet[3 * LONGEST] octets
+    cdef octet *to = octets
+    cdef Py_UCS4 one
+    if len(text) > LONGEST:
+        return PURE["masked"](text)
+    for one in text:
+        if one >= 65536:
+            return PURE["masked"](text)
+        to = _utf8(to, 48 if c"1" <= one <= c"9" else <unsigned int>one)
+    return PyBytes_FromStringAndSize(<const char *>octets, to - octets)
+
+
+cdef inline bint _in_host(Py_UCS4 one) noexcept:
+    return c"a" <= one <= c"z" or c"0" <= one <= c"9" or one == c"-" or one == c"."
+
+
+cdef inline object _string(const unsigned short *text, Py_ssize_t start, Py_ssize_t end):
+    return PyUnicode_FromKindAndData(PyUnicode_2BYTE_KIND, text + start, end - start)
+
+
+cdef object _links_in(const unsigned short *text, Py_ssize_t size, bint addresses):
+    """policy/text.py, links; ``addresses``: whether there may be a ://"""
+    cdef Py_ssize_t at = 0, run, end, dot, letters
+    cdef bint doubled
+    cdef list found = [], hosts = []
+    while at < size:
+        if not (c"a" <= text[at] <= c"z" or c"0" <= text[at] <= c"9"):
+            at += 1
+            continue
+        run = at + 1
+        dot = -1
+        while run < size and _in_host(text[run]):
+            run += 1
+        end = run - 1
+        while end > at:  # the last dot before two to eighteen letters that nothing of a name follows
+            if text[end] == c".":
+                letters = end + 1
+                while letters < size and letters - end <= 18 and c"a" <= text[letters] <= c"z":
+                    letters += 1
+                if letters - end > 2 and not (
+                    letters < size and (_in_host(text[letters]) and text[letters] != c"." or text[letters] == c"@")
+                ):
+                    dot = end
+                    break
+            end -= 1
+        if dot < 0:
+            at = run
+            continue
+        doubled = False
+        for end in range(at + 1, dot + 1):
+            if text[end] == c"." and text[end - 1] == c".":
+                doubled = True
+        if not doubled:
+            found.append(_string(text, at, letters))
+        at = letters
+    if addresses:
+        at = 0
+        while at + 3 < size:
+            if not (text[at] == c":" and text[at + 1] == c"/" and text[at + 2] == c"/"):
+                at += 1
+                continue
+            at += 3
+            run = at + 1 if text[at] == c"[" else at
+            end = run
+            while end < size and (_in_host(text[end]) or text[end] == c"_" or text[end] == c":"):
+                end += 1
+            if end == run:
+                continue
+            at = end
+            letters = run
+            while letters < end and text[letters] != c":":
+                letters += 1
+            while run < letters and text[run] == c".":
+                run += 1
+            while letters > run and text[letters - 1] == c".":
+                letters -= 1
+            host = _string(text, run, letters)
+            if host not in found:
+                hosts.append(host)
+    return tuple(found + hosts)
+
+
+cdef bint _may_call(const unsigned short *text, Py_ssize_t size) noexcept:
+    """Whether there may be a telephone number: what begins like one, with as many digits behind it as the shortest has."""
+    cdef Py_ssize_t at = 0, end, digits
+    while at < size:
+        if not c"0" <= text[at] <= c"9":
+            at += 1
+            continue
+        end, digits = at, 0
+        while end < size and (c"0" <= text[end] <= c"9" or text[end] == c"-"):
+            digits += text[end] != c"-"
+            end += 1
+        if digits >= 5:
+            while at < end:
+                if c"0" <= text[at] <= c"9" and not (at and c"0" <= text[at - 1] <= c"9") and at + 1 < end:
+                    if text[at] == c"1":
+                        if c"3" <= text[at + 1] <= c"9" and digits >= 11:
+                            return True
+                    elif text[at] == c"0":
+                        if text[at + 1] != c"0" and digits >= 10:
+                            return True
+                    elif text[at] == c"4" or text[at] == c"8":
+                        if text[at + 1] == c"0" and digits >= 10:
+                            return True
+                    elif text[at] == c"9" and (text[at + 1] == c"5" or text[at + 1] == c"6"):
+                        return True
+                at += 1
+        at = end
+    return False
+
+
+cdef bint _has_digit(str text):
+    cdef Py_UCS4 one
+    for one in text:
+        if c"0" <= one <= c"9":
+            return True
+    return False
+
+
+cdef bint _have_digits(tuple texts):
+    for one in texts:
+        if _has_digit(one):
+            return True
+    return False
+
+
+cdef object _notice_of(const unsigned short *folded, Py_ssize_t size, Py_ssize_t gate, object whole):
+    cdef Py_ssize_t first, start = gate
+    if gate < 0:
+        return _notice(whole, -1) if "to " in whole or " unsub" in whole else _no_notice
+    if size - start > _tail_known or folded[size - 1] == 0x3011:
+        return _notice(whole, start)
+    first = start - _verb_before if start > _verb_before else 0
+    while first < start and not (folded[first] == 0x56DE or folded[first] == 0x53D1 or folded[first] == 0x590D or folded[first] == 0x7F16):
+        first += 1
+    return _tail_notice(_string(folded, first, size), start - first)
+
+
+cdef inline bint _refuses(const unsigned short *text, Py_ssize_t at, Py_ssize_t size) noexcept:
+    """退订, 退阅, 拒收, 屏蔽, 取消订阅"""
+    if at + 1 >= size:
+        return False
+    if text[at] == 0x9000:
+        return text[at + 1] == 0x8BA2 or text[at + 1] == 0x9605
+    if text[at] == 0x62D2:
+        return text[at + 1] == 0x6536
+    if text[at] == 0x5C4F:
+        return text[at + 1] == 0x853D
+    return text[at + 1] == 0x6D88 and at + 3 < size and text[at + 2] == 0x8BA2 and text[at + 3] == 0x9605
+
+
+def reader_analyse(self, content, mask, tagged):
+    cdef unsigned short[LONGEST] folded
+    cdef unsigned short[LONGEST] squeezed
+    cdef octet[3 * LONGEST] octets
+    cdef unsigned int[FOUND_MOST + 1] places
+    cdef octet *to = octets
+    cdef Py_ssize_t size, at = 0, held = 0, gate = -1, brackets = 0, many = 0, closing
+    cdef int marks = -1, sort, sorts = 0, number
+    cdef bint touched = False, squeezes = False
+    cdef Py_UCS4 one, plain, last = 0
+    cdef str text, whole, short
+    if not _read_placed:
+        _learn_to_read()
+    if Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type:
+        return PURE["reader_analyse"](self, content, mask, tagged)
+    scanner, text = _held(self, _rd_scanner), _held(content, _c_text)
+    size = len(text)
+    if not 0 < size <= LONGEST or Py_TYPE(scanner) is not _scanner_type or type(_held(scanner, _sc_trie)) is not Trie:
+        return PURE["reader_analyse"](self, content, mask, tagged)
+    for one in text:  # folded and squeezed, and looked at on the way
+        if one >= 65536:
+            return PURE["reader_analyse"](self, content, mask, tagged)
+        plain = _folded[one]
+        if plain == 0:
+            plain = _learn(one)
+        if plain == HARD:
+            return PURE["reader_analyse"](self, content, mask, tagged)
+        touched |= plain != one
+        folded[at] = squeezed[held] = <unsigned short>plain
+        at += 1
+        held += 1
+        sort = _sort[plain]
+        if sort == CHINESE and marks <= 0:  # nearly always
+            marks = 0
+            continue
+        sorts |= sort
+        if sort & CHINESE:
+            if 0 < marks <= 3:  # what was put between two Chinese characters
+                for number in range(marks):
+                    if squeezed[held - 2 - number] != c" ":  # a word may be hidden
+                        return PURE["reader_analyse"](self, content, mask, tagged)
+                held -= marks
+                squeezed[held - 1] = <unsigned short>plain
+                squeezes = True
+            marks = 0
+            continue
+        if marks >= 0:
+            marks = marks + 1 if sort & MARK else -1
+        brackets += one == 0x3010
+    whole = _string(folded, 0, size) if touched else text
+    short = _string(squeezed, 0, held) if squeezes else whole
+    if sorts & REFUSES:
+        for at in range(size):
+            if _sort[folded[at]] & REFUSES and _refuses(folded, at, size):
+                gate = at
+                break
+    page = _page_type.tp_alloc(_page_type, 0)
+    links = _links_in(folded, size, sorts & COLON) if sorts & DOT or (sorts & COLON and "." in whole) else _nothing
+    notice = _notice_of(folded, size, gate, whole)
+    signature = _no_signature
+    if brackets:
+        signature = None
+        if text[0] == 0x3010 and text[size - 1] != 0x3011 and brackets == 1:
+            for closing in range(1, size):
+                if text[closing] == 0x3011:
+                    signature = _leading(text[1:closing])
+                    break
+        if signature is None:
+            signature = _signature(text)
+    contacts = _nothing
+    if sorts & DIGIT and _may_call(squeezed, held):
+        contacts = PURE["contacts"](short)
+    _hold(page, _pg_text, text)
+    _hold(page, _pg_folded, whole)
+    _hold(page, _pg_squeezed, short)
+    _hold(page, _pg_dressed, False)
+    _hold(page, _pg_signature, signature)
+    _hold(page, _pg_notice, notice)
+    _hold(page, _pg_links, links)
+    _hold(page, _pg_contacts, contacts)
+    # what the scanner reads: every number one 0
+    for at in range(held):
+        plain = squeezed[at]
+        if c"0" <= plain <= c"9":
+            plain = c"0"
+            if last == c"0":
+                continue
+        last = plain
+        folded[many] = <unsigned short>plain
+        many += 1
+        to = _utf8(to, <unsigned int>plain)
+    data = PyBytes_FromStringAndSize(<const char *>octets, to - octets)
+    # the words in it
+    number = (<Trie>_held(scanner, _sc_trie)).found(folded, many, places)
+    if number == FOUND_MOST:
+        return PURE["reader_analyse"](self, content, mask, tagged)
+    keyword = (<tuple>notice)[0]
+    places[number] = (1 if links else 0) | (2 if keyword else 0)
+    key = PyBytes_FromStringAndSize(<const char *>places, (number + 1) * sizeof(unsigned int))
+    sense = _memo_find(_held(self, _rd_senses), key)
+    if sense is None:
+        found = frozenset([places[at] for at in range(number)])
+        sense = self._made((found, bool(links), bool(keyword), False), data, _held(scanner, _sc_matches)(data))
+        if not scanner.is_exact(found):
+            _memo_put(_held(self, _rd_senses), key, sense)
+    weighed, bits = (<tuple>sense)[0], (<tuple>sense)[1]
+    # what else rules ask
+    name = (<tuple>signature)[0]
+    digits = False
+    if sorts & DIGIT:
+        if _held(self, _rd_digits) or _has_digit(name) or _has_digit(keyword) or _have_digits(<tuple>links):
+            digits = True
+        elif contacts and _held(self, _rd_contacts):
+            digits = page.contact_spans() or True
+    digit_words = _held(self, _rd_digit_words)
+    if digit_words and _held(self, _rd_digit_masks).matches(mask if short is text else masked(short)):
+        digits = True
+        for word, bit in (<dict>digit_words).items():
+            if word in short:
+                bits |= bit
+    for bit, holds in <list>_held(self, _rd_asked):
+        if holds(page):
+            bits |= bit
+    if links:
+        domains = _held(self, _rd_domains)
+        if domains:
+            for link in <tuple>links:
+                bits |= _domain_bits(link, domains)
+    if contacts:
+        numbers = _held(self, _rd_numbers)
+        if numbers:
+            for contact in <tuple>contacts:
+                bits |= numbers.get(contact) or 0
+    reviewed = _held(self, _rd_reviewed)
+    if reviewed:
+        bits |= reviewed.get(_key_of(page)) or 0
+    classified = (<tuple>weighed)[0] if (<tuple>weighed)[1] is None else weighed.of(short)
+    category = (<tuple>classified)[0]
+    templates, texts = _held(self, _rd_templates), _held(self, _rd_texts)
+    complete = _held(content, _c_complete)
+    key = (
+        _held(content, _c_state), name, keyword, category, (<tuple>classified)[1], (<tuple>classified)[2], bits, tagged, complete,
+        templates.fitting(name, text) if templates is not None else None,
+        self._owners_of(page) if _held(self, _rd_owners) is not None and (links or contacts) else _nobody,
+    )
+    traits = _memo_find(_held(self, _rd_traits), key)
+    if traits is None:
+        traits = _Traits(*key)
+        _memo_put(_held(self, _rd_traits), key, traits)
+    template = _xxh(data) & 0xFFFFFFFF
+    if texts is not None and complete and category is _marketing:
+        _memo_put(texts, template, text)
+    reading = _reading_type.tp_alloc(_reading_type, 0)
+    _hold(reading, _r_traits, traits)
+    _hold(reading, _r_template, template)
+    return reading, digits
+
+
+def reader_fresh(self, content):
+    if not _read_placed:
+        _learn_to_read()
+    if Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type:
+        return PURE["reader_fresh"](self, content)
+    tag = _held(self, _rd_tag)
+    if tag is not None and _held(content, _c_extra) or _held(content, _c_state) != _readable or not _held(content, _c_complete):
+        return PURE["reader_fresh"](self, content)
+    mask, memo = masked(_held(content, _c_text)), _held(self, _rd_masks)
+    found = _memo_find(memo, mask)
+    if found is None:
+        found, digits = self._analyse(content, mask, None)
+        if digits is False:
+            _memo_put(memo, mask, found)
+        elif digits is not True:
+            _memo_put(memo, mask, digits)
+            _memo_put(memo, _with_numbers(_held(content, _c_text), mask, digits), found)
+        return found
+    return found if Py_TYPE(found) is _reading_type else PURE["reader_fresh"](self, content)
+
+
+def reader_read(self, content):
+    if not _read_placed:
+        _learn_to_read()
+    if Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type:
+        return PURE["reader_read"](self, content)
+    mark = _held(self, _rd_mark)
+    if _held(content, _c_read_by) is not mark:
+        _hold(content, _c_reading, self._fresh(content))
+        _hold(content, _c_read_by, mark)
+        _held(self, _rd_lately).append(content)
+    return _held(content, _c_reading)
+
+
+# ---------------------------------------------------------------------------------------------------------------- wire/submit.py
+
+
+cdef object _plain_text(const octet *at, Py_ssize_t units):
+    """UTF-16BE of whole characters; None where there is half a pair, or a whole one."""
+    cdef unsigned short[TAIL_UNITS] text
+    cdef unsigned int one
+    cdef Py_ssize_t place
+    for place in range(units):
+        one = <unsigned int>at[2 * place] << 8 | at[2 * place + 1]
+        if one & 0xF800 == 0xD800:
+            return None
+        text[place] = <unsigned short>one
+    return _string(text, 0, units)
+
+
+def submit_unseen(bytes tail, memo, now, digest=b""):
+    cdef const octet *at = <const octet *>PyBytes_AS_STRING(tail)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(tail)
+    cdef dict young
+    if not _read_placed:
+        _learn_to_read()
+    if not (
+        size > 10 and size == 10 + at[9] and at[9] <= 2 * TAIL_UNITS and not at[9] & 1 and not (at[0] & 0x40 or at[3] or at[4])
+        and _is_ucs2[at[7]] and tail not in <dict>_held(memo, _wire_old)
+    ):
+        return PURE["submit_unseen"](tail, memo, now, digest)
+    text = _plain_text(at + 10, at[9] >> 1)
+    if text is None:
+        return PURE["submit_unseen"](tail, memo, now, digest)
+    content = _content_type.tp_alloc(_content_type, 0)
+    _hold(content, _c_text, text)
+    _hold(content, _c_state, _readable)
+    _hold(content, _c_digest, digest or _blake2b(tail, digest_size=16).digest())
+    _hold(content, _c_part, None)
+    _hold(content, _c_scheduled, None)
+    _hold(content, _c_extra, _nothing)
+    _hold(content, _c_octets, None)
+    _hold(content, _c_complete, True)
+    _hold(content, _c_read_by, None)
+    _hold(content, _c_reading, None)
+    memo.add(tail, content)
+    return content
 
 
 # ---------------------------------------------------------------------------------------------------------------- relay.py

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from proxy.compiled import compiled
 from proxy.message import Category, Content, hash16, hash48
 from proxy.rest import Rest, no_rest, resting
 
@@ -164,6 +165,12 @@ def _has_marks_less(folded: str, squeezed: str) -> bool:
 class Reader:
     """Reads texts for one set of rules."""
 
+    __slots__ = (
+        "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_domains", "_numbers",
+        "_digits_matter", "_reads_contacts", "_digit_words", "_digit_masks", "_meanings", "_masks", "_traits", "_senses",
+        "__weakref__",
+    )  # fmt: skip
+
     def __init__(
         self,
         bits: Bits,
@@ -189,11 +196,13 @@ class Reader:
         self._reviewed = _by_word(bits.tests.get("reviewed", []))
         self.texts: Memo[int, str] | None = Memo(TEXTS_MAX) if texts else None
         """Texts by their fingerprint, as they were first read."""
-        self._tests: list[tuple[int, Test]] = bits.tests.get("text", [])
+        tests = bits.tests.get("text", [])
+        self._asked: list[tuple[int, Callable[..., bool]]] = [(bit, test.holds) for bit, test in tests]
+        """What texts are asked one by one, each with its bit."""
         words = _by_word(bits.tests.get("words", []), rest)
         self._domains = _by_word(bits.tests.get("links", []))
         self._numbers = _by_word(bits.tests.get("contacts", []))
-        read = {test.reads for _, test in self._tests}
+        read = {test.reads for _, test in tests}
         self._digits_matter = "digits" in read
         self._reads_contacts = "contacts" in read or bool(self._numbers) or owners or bool(self._reviewed)
         # the scanner sees no digits: a word with digits is looked for by itself, where the text with its digits masked has one like it
@@ -210,8 +219,9 @@ class Reader:
         words.forget(rest)
         self._masks: Memo[bytes, Reading | Spans] = Memo(MASKS_MAX)
         self._traits: Memo[TraitsKey, Traits] = Memo(TRAITS_MAX)
-        self._senses: Memo[tuple[frozenset[int], bool, bool, bool], Sense] = Memo(SENSES_MAX)
+        self._senses: Memo[tuple[frozenset[int], bool, bool, bool] | bytes, Sense] = Memo(SENSES_MAX)  # octets: the twin's
 
+    @compiled("reader_read")
     def read(self, content: Content) -> Reading:
         """The reading of a content, which keeps it: the octets it was made of are remembered once, by whoever made it."""
         if content.read_by is not self.mark:
@@ -238,6 +248,7 @@ class Reader:
             memo.empty(rest)
         self.scanner.forget(rest)
 
+    @compiled("reader_fresh")
     def _fresh(self, content: Content) -> Reading:
         mask = masked(content.text)
         tagged = None if self._tag is None else _tagged(content, self._tag)
@@ -256,6 +267,7 @@ class Reader:
             self._masks.put(_with_numbers(content.text, mask, digits), reading)
         return reading
 
+    @compiled("reader_analyse")
     def _analyse(self, content: Content, mask: bytes, tagged: Category | None) -> tuple[Reading, bool | Spans]:
         """The reading, and whether another text with the same mask may read differently: if so, perhaps only where it has other
         telephone numbers in the same places."""
@@ -270,8 +282,8 @@ class Reader:
             for word, bit in self._digit_words.items():
                 if word in page.squeezed:
                     bits |= bit
-        for bit, test in self._tests:
-            if test.holds(page):
+        for bit, holds in self._asked:
+            if holds(page):
                 bits |= bit
         for link in page.links if self._domains else ():
             bits |= _domain_bits(link, self._domains)

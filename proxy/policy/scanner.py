@@ -9,8 +9,9 @@ nothing (优惠政策) it does not count there, but does elsewhere. A Latin word
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+from proxy.compiled import compiled
 from proxy.rest import Rest, no_rest, resting
 
 from .lexicon import Lexicon
@@ -22,7 +23,7 @@ from .spread import Spread
 class Scanner:
     """Words have places: those of the lexicon first, in its order, then the rules'."""
 
-    __slots__ = ("lexicon", "matches", "patterns", "places", "shards", "_inside", "_exact")
+    __slots__ = ("lexicon", "matches", "patterns", "places", "shards", "trie", "_inside", "_exact")
 
     def __init__(self, lexicon: Lexicon, words: Iterable[str], before: Scanner | None = None, rest: Rest = no_rest) -> None:
         """``before``, ``rest``: see shards.py; they are for a set that is loaded beside traffic."""
@@ -38,6 +39,8 @@ class Scanner:
         self.shards: Shards = Shards(self.places, before.shards if before is not None else None, rest)
         self.matches: Callable[[bytes], list[Match]] = self.shards.matches
         """Every word wherever it stands, by the end, the longest first."""
+        self.trie = trie_of(self.places, rest)
+        """The words as the twin looks for them."""
         self._inside: dict[int, list[int]] = {}
         """place of a word → places of the shorter ones in it"""
         exact: list[int] = []
@@ -91,6 +94,13 @@ class Scanner:
     def total(self, counted: Iterable[int]) -> int:
         """What these words of the lexicon say, added up."""
         return sum(map(self.lexicon.values.__getitem__, counted))
+
+
+@compiled("trie_of")
+def trie_of(places: Mapping[bytes, int], rest: Rest) -> object | None:
+    """The words in a form that their places are found by in C; None: in none, and ``matches`` is asked. It says which words there are,
+    not where they stand."""
+    return None
 
 
 def _is_letter(byte: int) -> bool:

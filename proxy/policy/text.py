@@ -166,6 +166,7 @@ def squeeze(folded: str) -> str:
 _DIGITS_MASKED = bytes.maketrans(b"123456789", b"000000000")
 
 
+@compiled("masked")
 def masked(text: str) -> bytes:
     """The text with each ASCII digit as 0 (same length): what differs in digits only has one mask."""
     return text.encode("utf-8", "surrogatepass").translate(_DIGITS_MASKED)
@@ -267,6 +268,7 @@ _ENGLISH = re.compile(
 )
 _NOTICE_GATE = re.compile("退[订阅]|拒收|取消订阅|屏蔽")
 _VERB = re.compile("[回发复编]")  # each of _REPLY holds one
+_VERB_BEFORE = 16  # characters before the gate: no verb of a notice stands farther away
 _TAIL_KNOWN = 40
 _TAIL_SLACK = 6  # characters after a notice that still leave it at the tail: 短信, 资讯, brackets, a full stop
 _TAIL_TRIM = " \t\r\n.。!！,，;；、)）]】>》\"'”’~"
@@ -286,23 +288,24 @@ def notice(folded: str) -> Notice:
     if gate is None:
         return _notice(folded, -1) if "to " in folded or " unsub" in folded else NO_NOTICE
     start = gate.start()
-    # the words of a notice are always the same and stand last; if nothing before them belongs to it, the answer is known
-    tail = folded[start:]
-    if len(tail) > _TAIL_KNOWN or tail[-1] == "】" or _VERB.search(folded, max(0, start - 16), start):
+    # the words of a notice are always the same and stand last; all that can belong to them begins with a verb or with the word itself
+    verb = _VERB.search(folded, max(0, start - _VERB_BEFORE), start)
+    first = verb.start() if verb is not None else start
+    if len(folded) - start > _TAIL_KNOWN or folded[-1] == "】":
         return _notice(folded, start)
-    return _tail_notice(tail)
+    return _tail_notice(folded[first:], start - first)
 
 
 @lru_cache(maxsize=8_192)
-def _tail_notice(tail: str) -> Notice:
-    return _notice(tail, 0)
+def _tail_notice(tail: str, start: int) -> Notice:
+    return _notice(tail, start)
 
 
 def _notice(folded: str, start: int) -> Notice:
     found: re.Match[str] | None = None
     if start >= 0:
         found = _last(_REFUSE_FIRST, folded, start, None)
-        found = _last(_REPLY_FIRST, folded, max(0, start - 16), found)  # 回复 and the keyword stand before 退订
+        found = _last(_REPLY_FIRST, folded, max(0, start - _VERB_BEFORE), found)  # 回复 and the keyword stand before 退订
     else:
         found = _last(_ENGLISH, folded, 0, None)
     if found is None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from proxy.compiled import compiled
 from proxy.message import Content
 from proxy.number import about_people
 from proxy.wire.content import read_content
@@ -99,6 +100,7 @@ def data_coding_of(data: bytes) -> int | None:
     return data[data.index(0, validity) + 3]
 
 
+@compiled("submit_unseen")
 def _unseen(tail: bytes, memo: Memo, now: float, digest: bytes = b"") -> Content:
     """A tail the young generation does not know."""
     content = memo.old.get(tail)

@@ -11,6 +11,7 @@ import pytest
 from proxy.message import Content
 from proxy.policy import RulesError, RuleSet, load, load_all
 from proxy.policy.folder import PIECE_CHARACTERS, lines_of
+from proxy.policy.reading import Reader
 
 RULE = "rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n"
 
@@ -41,7 +42,7 @@ def test_texts_that_were_read_lately_are_read_before_the_new_set_is_in_force(
     after = load_all(folder, before=before).rules
     after.learn_from(before)
     assert not before.reader.read(content).traits.bits, "the set in force is not disturbed"
-    monkeypatch.setattr(after.reader, "_analyse", None)
+    monkeypatch.setattr(Reader, "_analyse", None)
     assert after.reader.read(content).traits.bits, "it is remembered as the new rules have it"
 
 
