@@ -1070,7 +1070,8 @@ cdef enum:
     CHINESE = 64
     FOUND_MOST = 255
     WORDS_MOST = 32768
-    TAIL_UNITS = 127
+    SHORT_MOST = 254
+    PARTS_MOST = 20
 cdef PyTypeObject *_reader_type
 cdef PyTypeObject *_page_type
 cdef PyTypeObject *_scanner_type
@@ -1082,7 +1083,7 @@ cdef Py_ssize_t _pg_text, _pg_folded, _pg_squeezed, _pg_dressed, _pg_signature, 
 cdef Py_ssize_t _rd_mark, _rd_lately, _rd_texts, _rd_scanner, _rd_tag, _rd_templates, _rd_owners, _rd_reviewed, _rd_asked, _rd_domains
 cdef Py_ssize_t _rd_numbers, _rd_digits, _rd_contacts, _rd_digit_words, _rd_digit_masks, _rd_masks, _rd_traits, _rd_senses
 cdef object _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of
-cdef object _blake2b, _with_numbers, _readable = "readable"
+cdef object _blake2b, _part_of, _with_numbers, _readable = "readable"
 cdef Py_ssize_t _tail_known, _verb_before
 cdef octet[256] _is_ucs2
 
@@ -1094,10 +1095,11 @@ cdef int _learn_to_read() except -1:
     global _rd_mark, _rd_lately, _rd_texts, _rd_scanner, _rd_tag, _rd_templates, _rd_owners, _rd_reviewed, _rd_asked, _rd_domains
     global _rd_numbers, _rd_digits, _rd_contacts, _rd_digit_words, _rd_digit_masks, _rd_masks, _rd_traits, _rd_senses
     global _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of
-    global _blake2b, _readable, _with_numbers, _tail_known, _verb_before
+    global _blake2b, _part_of, _readable, _with_numbers, _tail_known, _verb_before
+    from functools import partial
     from hashlib import blake2b
 
-    from proxy.message import Content
+    from proxy.message import Content, Part
     from proxy.policy import reading, reviewed, text
     from proxy.policy.memo import Memo
     from proxy.policy.scanner import Scanner
@@ -1108,6 +1110,7 @@ cdef int _learn_to_read() except -1:
     if not _marks_known:
         _learn_marks()
     _blake2b, _readable, _with_numbers = blake2b, charset.READABLE, reading._with_numbers
+    _part_of = partial(tuple.__new__, Part)
     _tail_known, _verb_before = text._TAIL_KNOWN, text._VERB_BEFORE
     _reader_type, _page_type, _memo_type = <PyTypeObject *>reading.Reader, <PyTypeObject *>reading.Page, <PyTypeObject *>Memo
     _scanner_type, _sense_type = <PyTypeObject *>Scanner, <PyTypeObject *>reading.Sense
@@ -1448,16 +1451,16 @@ def reader_analyse(self, content, mask, tagged):
             bits |= bit
     if links:
         domains = _held(self, _rd_domains)
-        if domains:
+        if domains is not None:
             for link in <tuple>links:
                 bits |= _domain_bits(link, domains)
     if contacts:
         numbers = _held(self, _rd_numbers)
-        if numbers:
+        if numbers is not None:
             for contact in <tuple>contacts:
                 bits |= numbers.get(contact) or 0
     reviewed = _held(self, _rd_reviewed)
-    if reviewed:
+    if reviewed is not None:
         bits |= reviewed.get(_key_of(page)) or 0
     classified = (<tuple>weighed)[0] if (<tuple>weighed)[1] is None else weighed.of(short)
     category = (<tuple>classified)[0]
@@ -1519,8 +1522,8 @@ def reader_read(self, content):
 
 
 cdef object _plain_text(const octet *at, Py_ssize_t units):
-    """UTF-16BE of whole characters; None where there is half a pair, or a whole one."""
-    cdef unsigned short[TAIL_UNITS] text
+    """UTF-16BE of at most LONGEST whole characters; None where there is half a pair, or a whole one."""
+    cdef unsigned short[LONGEST] text
     cdef unsigned int one
     cdef Py_ssize_t place
     for place in range(units):
@@ -1531,33 +1534,97 @@ cdef object _plain_text(const octet *at, Py_ssize_t units):
     return _string(text, 0, units)
 
 
-def submit_unseen(bytes tail, memo, now, digest=b""):
-    cdef const octet *at = <const octet *>PyBytes_AS_STRING(tail)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(tail)
-    cdef dict young
-    if not _read_placed:
-        _learn_to_read()
-    if not (
-        size > 10 and size == 10 + at[9] and at[9] <= 2 * TAIL_UNITS and not at[9] & 1 and not (at[0] & 0x40 or at[3] or at[4])
-        and _is_ucs2[at[7]] and tail not in <dict>_held(memo, _wire_old)
-    ):
-        return PURE["submit_unseen"](tail, memo, now, digest)
-    text = _plain_text(at + 10, at[9] >> 1)
-    if text is None:
-        return PURE["submit_unseen"](tail, memo, now, digest)
+cdef object _content(object text, bytes digest, object part, object octets):
+    """One that can be read, and is all there."""
     content = _content_type.tp_alloc(_content_type, 0)
     _hold(content, _c_text, text)
     _hold(content, _c_state, _readable)
-    _hold(content, _c_digest, digest or _blake2b(tail, digest_size=16).digest())
-    _hold(content, _c_part, None)
+    _hold(content, _c_digest, digest)
+    _hold(content, _c_part, part)
     _hold(content, _c_scheduled, None)
     _hold(content, _c_extra, _nothing)
-    _hold(content, _c_octets, None)
+    _hold(content, _c_octets, octets)
     _hold(content, _c_complete, True)
     _hold(content, _c_read_by, None)
     _hold(content, _c_reading, None)
+    return content
+
+
+def submit_unseen(bytes tail, memo, now, digest=b""):
+    cdef const octet *at = <const octet *>PyBytes_AS_STRING(tail)
+    cdef const octet *header = at + 10
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(tail)
+    cdef int length = 0
+    if not _read_placed:
+        _learn_to_read()
+    if (
+        size < 10 or size != 10 + at[9] or at[9] > SHORT_MOST or at[3] or at[4] or not _is_ucs2[at[7]]
+        or tail in <dict>_held(memo, _wire_old)
+    ):
+        return PURE["submit_unseen"](tail, memo, now, digest)
+    part = octets = None
+    if at[0] & 0x40:  # a part, by a header that says nothing else
+        if size > 16 and header[0] == 5 and header[1] == 0 and header[2] == 3:
+            length = 6
+            reference = <long>header[3]
+        elif size > 17 and header[0] == 6 and header[1] == 8 and header[2] == 4:
+            length = 7
+            reference = 0x10000 | <long>header[3] << 8 | <long>header[4]
+        if not length or not 1 <= header[length - 1] <= header[length - 2] or header[length - 2] == 1:
+            return PURE["submit_unseen"](tail, memo, now, digest)
+        part = _part_of((reference, <long>header[length - 2], <long>header[length - 1]))
+        digest = b""
+    size -= 10 + length
+    if not size or size & 1:
+        return PURE["submit_unseen"](tail, memo, now, digest)
+    text = _plain_text(header + length, size >> 1)
+    if text is None:
+        return PURE["submit_unseen"](tail, memo, now, digest)
+    if length:
+        octets = (<long>at[7], PyBytes_FromStringAndSize(<const char *>header + length, size))
+    content = _content(text, digest or _blake2b(tail, digest_size=16).digest(), part, octets)
     memo.add(tail, content)
     return content
+
+
+# ---------------------------------------------------------------------------------------------------------------- wire/joined.py
+
+
+def joined(list parts):
+    cdef octet[2 * LONGEST] octets
+    cdef octet[PARTS_MOST * 17 + 1] prints
+    cdef Py_ssize_t size = 0, total = len(parts), place, more
+    cdef int coding = -1
+    cdef bytes piece
+    if not _read_placed:
+        _learn_to_read()
+    if not 0 < total <= PARTS_MOST:
+        return PURE["joined"](parts)
+    prints[0] = total
+    for place in range(total):
+        part = parts[place]
+        if Py_TYPE(part) is not _content_type or _held(part, _c_scheduled) is not None or _held(part, _c_extra):
+            return PURE["joined"](parts)
+        held, piece = _held(part, _c_octets), <bytes>_held(part, _c_digest)
+        if held is None or PyBytes_GET_SIZE(piece) != 16:
+            return PURE["joined"](parts)
+        prints[1 + 17 * place] = place
+        memcpy(prints + 2 + 17 * place, PyBytes_AS_STRING(piece), 16)
+        piece = <bytes>(<tuple>held)[1]
+        more = PyBytes_GET_SIZE(piece)
+        if coding < 0:
+            coding = (<tuple>held)[0]
+        if coding != <int>(<tuple>held)[0] or size + more > 2 * LONGEST:
+            return PURE["joined"](parts)
+        memcpy(octets + size, PyBytes_AS_STRING(piece), more)
+        size += more
+    if not size or size & 1 or not _is_ucs2[coding]:
+        return PURE["joined"](parts)
+    text = _plain_text(octets, size >> 1)
+    if text is None:
+        return PURE["joined"](parts)
+    digest = _blake2b(PyBytes_FromStringAndSize(<const char *>prints, 1 + 17 * total), digest_size=16).digest()
+    return _content(text, digest, None, None)
 
 
 # ---------------------------------------------------------------------------------------------------------------- relay.py

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from proxy import policy
-from proxy.policy.reading import Reader
+from proxy.message import Content
+from proxy.policy.reading import Reader, Reading
 from proxy.proposal import Proposal
 from tests.house import BEIJING, SHANGHAI, House
 
@@ -62,7 +63,12 @@ def test_it_takes_nothing_from_counters(house: House) -> None:
 def test_a_text_stays_read_by_the_set_in_force(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.submit("jia", SHANGHAI, OFFER)
     fresh, asked = Reader._fresh, []
-    monkeypatch.setattr(Reader, "_fresh", lambda reader, content: asked.append(reader) or fresh(reader, content))
+
+    def reads(reader: Reader, content: Content) -> Reading:
+        asked.append(reader)
+        return fresh(reader, content)
+
+    monkeypatch.setattr(Reader, "_fresh", reads)
     house.submit("jia", SHANGHAI + 1, OFFER)
     assert asked == [proposal(house).rules.reader]
     assert (proposal(house).judged, proposal(house).stricter) == (2, 2)

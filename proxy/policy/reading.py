@@ -193,18 +193,18 @@ class Reader:
         known = registry is not None and (registry.templates.tell_more or "template" in bits.fields)
         self._templates = registry.templates if registry is not None and known else None
         self._owners = registry.owners if registry is not None and owners else None
-        self._reviewed = _by_word(bits.tests.get("reviewed", []))
+        self._reviewed = _by_word(bits.tests.get("reviewed", [])) or None
         self.texts: Memo[int, str] | None = Memo(TEXTS_MAX) if texts else None
         """Texts by their fingerprint, as they were first read."""
         tests = bits.tests.get("text", [])
         self._asked: list[tuple[int, Callable[..., bool]]] = [(bit, test.holds) for bit, test in tests]
         """What texts are asked one by one, each with its bit."""
         words = _by_word(bits.tests.get("words", []), rest)
-        self._domains = _by_word(bits.tests.get("links", []))
-        self._numbers = _by_word(bits.tests.get("contacts", []))
+        self._domains = _by_word(bits.tests.get("links", [])) or None
+        self._numbers = _by_word(bits.tests.get("contacts", [])) or None
         read = {test.reads for _, test in tests}
         self._digits_matter = "digits" in read
-        self._reads_contacts = "contacts" in read or bool(self._numbers) or owners or bool(self._reviewed)
+        self._reads_contacts = "contacts" in read or owners or not (self._numbers is None and self._reviewed is None)
         # the scanner sees no digits: a word with digits is looked for by itself, where the text with its digits masked has one like it
         self._digit_words = {word: bits for word, bits in resting(words.items(), rest) if _DIGIT.search(word)}
         masks = {mask: place for place, mask in enumerate({masked(word): None for word in self._digit_words})}
@@ -285,11 +285,11 @@ class Reader:
         for bit, holds in self._asked:
             if holds(page):
                 bits |= bit
-        for link in page.links if self._domains else ():
+        for link in page.links if self._domains is not None else ():
             bits |= _domain_bits(link, self._domains)
-        for number in page.contacts if self._numbers else ():
+        for number in page.contacts if self._numbers is not None else ():
             bits |= self._numbers.get(number) or 0
-        if self._reviewed:
+        if self._reviewed is not None:
             bits |= self._reviewed.get(key_of(page)) or 0
         category, band, subcategory, _ = weighed.of(page.squeezed)
         name = page.signature.name

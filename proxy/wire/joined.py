@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from itertools import groupby
 
+from proxy.compiled import compiled
 from proxy.message import Content
 from proxy.wire.charset import EMPTY, READABLE, decode
 
@@ -21,7 +22,8 @@ none begins or ends beside it: of 【甲店】 not even 【店】 is left, and a
 because the text before it is not here."""
 
 
-def joined(parts: Sequence[Content | None]) -> Content:
+@compiled("joined")
+def joined(parts: list[Content | None]) -> Content:
     """What a person reads once all is there; not ``complete`` while a part is missing. ValueError if all are.
 
     The digest is that of all parts in their places, so that the same parts make the same message again; the delivery time is the
