@@ -1075,57 +1075,54 @@ cdef enum:
 cdef PyTypeObject *_reader_type
 cdef PyTypeObject *_page_type
 cdef PyTypeObject *_scanner_type
-cdef PyTypeObject *_sense_type
-cdef PyTypeObject *_memo_type
-cdef Py_ssize_t _c_text, _c_state, _c_extra, _c_octets, _c_complete
-cdef Py_ssize_t _memo2_young, _memo2_old, _memo2_most, _sc_trie, _sc_matches, _wire_old
-cdef Py_ssize_t _pg_text, _pg_folded, _pg_squeezed, _pg_dressed, _pg_signature, _pg_notice, _pg_links, _pg_contacts
-cdef Py_ssize_t _rd_mark, _rd_lately, _rd_texts, _rd_scanner, _rd_tag, _rd_templates, _rd_owners, _rd_reviewed, _rd_asked, _rd_domains
-cdef Py_ssize_t _rd_numbers, _rd_digits, _rd_contacts, _rd_digit_words, _rd_digit_masks, _rd_masks, _rd_traits, _rd_senses
+
+cdef struct ReaderFields:
+    PyObject head
+    slot _asked, _digit_masks, _digit_words, _digits_matter, _domains, _masks, _meanings, _numbers, _owners, _reads_contacts, _reviewed
+    slot _senses, _tag, _templates, _traits, lately, mark, scanner, texts
+
+cdef struct PageFields:
+    PyObject head
+    slot _contacts, folded, is_dressed, links, notice, signature, squeezed, text
+
+cdef struct ScannerFields:
+    PyObject head
+    slot _exact, _inside, lexicon, matches, patterns, places, shards, trie
+
 cdef object _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of
-cdef object _blake2b, _part_of, _with_numbers, _readable = "readable"
-cdef Py_ssize_t _tail_known, _verb_before
+cdef object _blake2b, _part_of, _WireMemo, _with_numbers, _readable = "readable"
+cdef Py_ssize_t _tail_known, _verb_before, _wire_most
 cdef octet[256] _is_ucs2
 
 
 cdef int _learn_to_read() except -1:
-    global _read_placed, _reader_type, _page_type, _scanner_type, _sense_type, _memo_type, _c_text, _c_state, _c_extra, _c_octets, _c_complete
-    global _memo2_young, _memo2_old, _memo2_most, _sc_trie, _sc_matches, _wire_old
-    global _pg_text, _pg_folded, _pg_squeezed, _pg_dressed, _pg_signature, _pg_notice, _pg_links, _pg_contacts
-    global _rd_mark, _rd_lately, _rd_texts, _rd_scanner, _rd_tag, _rd_templates, _rd_owners, _rd_reviewed, _rd_asked, _rd_domains
-    global _rd_numbers, _rd_digits, _rd_contacts, _rd_digit_words, _rd_digit_masks, _rd_masks, _rd_traits, _rd_senses
+    global _read_placed, _reader_type, _page_type, _scanner_type
     global _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of
-    global _blake2b, _part_of, _readable, _with_numbers, _tail_known, _verb_before
+    global _blake2b, _part_of, _readable, _with_numbers, _tail_known, _verb_before, _wire_most, _WireMemo
     from functools import partial
     from hashlib import blake2b
 
     from proxy.message import Content, Part
     from proxy.policy import reading, reviewed, text
-    from proxy.policy.memo import Memo
     from proxy.policy.scanner import Scanner
     from proxy.wire import charset, submit
 
-    if not _placed:
-        _learn_places()
+    if _transit_type is NULL:
+        _learn_fields()
     if not _marks_known:
         _learn_marks()
     _blake2b, _readable, _with_numbers = blake2b, charset.READABLE, reading._with_numbers
+    _wire_most, _WireMemo = submit.MEMO_ENTRIES_MAX, submit.Memo
     _part_of = partial(tuple.__new__, Part)
     _tail_known, _verb_before = text._TAIL_KNOWN, text._VERB_BEFORE
-    _reader_type, _page_type, _memo_type = <PyTypeObject *>reading.Reader, <PyTypeObject *>reading.Page, <PyTypeObject *>Memo
-    _scanner_type, _sense_type = <PyTypeObject *>Scanner, <PyTypeObject *>reading.Sense
-    _c_text, _c_state, _c_extra = _place(Content, "text"), _place(Content, "state"), _place(Content, "extra")
-    _c_octets, _c_complete = _place(Content, "octets"), _place(Content, "complete")
-    _memo2_young, _memo2_old, _memo2_most = _place(Memo, "young"), _place(Memo, "old"), _place(Memo, "most")
-    _sc_trie, _sc_matches, _wire_old = _place(Scanner, "trie"), _place(Scanner, "matches"), _place(submit.Memo, "old")
-    page, reader = reading.Page, reading.Reader
-    _pg_text, _pg_folded, _pg_squeezed, _pg_dressed = _place(page, "text"), _place(page, "folded"), _place(page, "squeezed"), _place(page, "is_dressed")
-    _pg_signature, _pg_notice, _pg_links, _pg_contacts = _place(page, "signature"), _place(page, "notice"), _place(page, "links"), _place(page, "_contacts")
-    _rd_mark, _rd_lately, _rd_texts, _rd_scanner = _place(reader, "mark"), _place(reader, "lately"), _place(reader, "texts"), _place(reader, "scanner")
-    _rd_tag, _rd_templates, _rd_owners, _rd_reviewed = _place(reader, "_tag"), _place(reader, "_templates"), _place(reader, "_owners"), _place(reader, "_reviewed")
-    _rd_asked, _rd_domains, _rd_numbers, _rd_digits = _place(reader, "_asked"), _place(reader, "_domains"), _place(reader, "_numbers"), _place(reader, "_digits_matter")
-    _rd_contacts, _rd_digit_words, _rd_digit_masks = _place(reader, "_reads_contacts"), _place(reader, "_digit_words"), _place(reader, "_digit_masks")
-    _rd_masks, _rd_traits, _rd_senses = _place(reader, "_masks"), _place(reader, "_traits"), _place(reader, "_senses")
+    _reader_type = _laid(
+        reading.Reader,
+        "_asked _digit_masks _digit_words _digits_matter _domains _masks _meanings _numbers _owners _reads_contacts _reviewed"
+        " _senses _tag _templates _traits lately mark scanner texts",
+        sizeof(ReaderFields),
+    )
+    _page_type = _laid(reading.Page, "_contacts folded is_dressed links notice signature squeezed text", sizeof(PageFields))
+    _scanner_type = _laid(Scanner, "_exact _inside lexicon matches patterns places shards trie", sizeof(ScannerFields))
     _Traits, _domain_bits, _key_of, _nobody = reading.Traits, reading._domain_bits, reviewed.key_of, reading._NOBODY
     _leading, _signature, _tail_notice, _notice = text._leading, text.signature, text._tail_notice, text._notice
     _no_notice, _no_signature, _xxh = text.NO_NOTICE, text.NO_SIGNATURE, text.xxh3_64_intdigest
@@ -1143,20 +1140,20 @@ cdef int _learn_to_read() except -1:
 
 
 cdef inline object _memo_find(object memo, object key):
-    found = _get(<dict>_held(memo, _memo2_young), key)
+    found = _get(<dict><object>(<MemoFields *>memo).young, key)
     if found is None:
-        found = (<dict>_held(memo, _memo2_old)).pop(key, None)
+        found = (<dict><object>(<MemoFields *>memo).old).pop(key, None)
         if found is not None:
             _memo_put(memo, key, found)
     return found
 
 
 cdef int _memo_put(object memo, object key, object value) except -1:
-    cdef dict young = <dict>_held(memo, _memo2_young)
-    if len(young) >= <Py_ssize_t>_held(memo, _memo2_most):
-        _hold(memo, _memo2_old, young)
+    cdef dict young = <dict><object>(<MemoFields *>memo).young
+    if len(young) >= <Py_ssize_t><object>(<MemoFields *>memo).most:
+        _set(&(<MemoFields *>memo).old, young)
         young = {}
-        _hold(memo, _memo2_young, young)
+        _set(&(<MemoFields *>memo).young, young)
     young[key] = value
     return 0
 
@@ -1301,6 +1298,17 @@ cdef bint _have_digits(tuple texts):
     return False
 
 
+cdef object _owners_in(object owners_of, tuple links, tuple contacts):
+    found = _nobody
+    if owners_of is not None:
+        for way, held in (("domain", links), ("phone", contacts)):
+            for contact in <tuple>held:
+                owners = owners_of(contact)
+                if owners is not None:
+                    found |= {(way, advertiser) for advertiser in owners.advertisers}
+    return found
+
+
 cdef object _notice_of(const unsigned short *folded, Py_ssize_t size, Py_ssize_t gate, object whole):
     cdef Py_ssize_t first, start = gate
     if gate < 0:
@@ -1341,9 +1349,9 @@ def reader_analyse(self, content, mask, tagged):
         _learn_to_read()
     if Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type:
         return PURE["reader_analyse"](self, content, mask, tagged)
-    scanner, text = _held(self, _rd_scanner), _held(content, _c_text)
+    scanner, text = <object>(<ReaderFields *>self).scanner, <object>(<ContentFields *>content).text
     size = len(text)
-    if not 0 < size <= LONGEST or Py_TYPE(scanner) is not _scanner_type or type(_held(scanner, _sc_trie)) is not Trie:
+    if not 0 < size <= LONGEST or Py_TYPE(scanner) is not _scanner_type or type(<object>(<ScannerFields *>scanner).trie) is not Trie:
         return PURE["reader_analyse"](self, content, mask, tagged)
     for one in text:  # folded and squeezed, and looked at on the way
         if one >= 65536:
@@ -1398,14 +1406,14 @@ def reader_analyse(self, content, mask, tagged):
     contacts = _nothing
     if sorts & DIGIT and _may_call(squeezed, held):
         contacts = PURE["contacts"](short)
-    _hold(page, _pg_text, text)
-    _hold(page, _pg_folded, whole)
-    _hold(page, _pg_squeezed, short)
-    _hold(page, _pg_dressed, False)
-    _hold(page, _pg_signature, signature)
-    _hold(page, _pg_notice, notice)
-    _hold(page, _pg_links, links)
-    _hold(page, _pg_contacts, contacts)
+    _fill(&(<PageFields *>page).text, text)
+    _fill(&(<PageFields *>page).folded, whole)
+    _fill(&(<PageFields *>page).squeezed, short)
+    _fill(&(<PageFields *>page).is_dressed, False)
+    _fill(&(<PageFields *>page).signature, signature)
+    _fill(&(<PageFields *>page).notice, notice)
+    _fill(&(<PageFields *>page).links, links)
+    _fill(&(<PageFields *>page)._contacts, contacts)
     # what the scanner reads: every number one 0
     for at in range(held):
         plain = squeezed[at]
@@ -1419,68 +1427,68 @@ def reader_analyse(self, content, mask, tagged):
         to = _utf8(to, <unsigned int>plain)
     data = PyBytes_FromStringAndSize(<const char *>octets, to - octets)
     # the words in it
-    number = (<Trie>_held(scanner, _sc_trie)).found(folded, many, places)
+    number = (<Trie><object>(<ScannerFields *>scanner).trie).found(folded, many, places)
     if number == FOUND_MOST:
         return PURE["reader_analyse"](self, content, mask, tagged)
     keyword = (<tuple>notice)[0]
     places[number] = (1 if links else 0) | (2 if keyword else 0)
     key = PyBytes_FromStringAndSize(<const char *>places, (number + 1) * sizeof(unsigned int))
-    sense = _memo_find(_held(self, _rd_senses), key)
+    sense = _memo_find(<object>(<ReaderFields *>self)._senses, key)
     if sense is None:
         found = frozenset([places[at] for at in range(number)])
-        sense = self._made((found, bool(links), bool(keyword), False), data, _held(scanner, _sc_matches)(data))
+        sense = self._made((found, bool(links), bool(keyword), False), data, (<object>(<ScannerFields *>scanner).matches)(data))
         if not scanner.is_exact(found):
-            _memo_put(_held(self, _rd_senses), key, sense)
+            _memo_put(<object>(<ReaderFields *>self)._senses, key, sense)
     weighed, bits = (<tuple>sense)[0], (<tuple>sense)[1]
     # what else rules ask
     name = (<tuple>signature)[0]
     digits = False
     if sorts & DIGIT:
-        if _held(self, _rd_digits) or _has_digit(name) or _has_digit(keyword) or _have_digits(<tuple>links):
+        if <object>(<ReaderFields *>self)._digits_matter or _has_digit(name) or _has_digit(keyword) or _have_digits(<tuple>links):
             digits = True
-        elif contacts and _held(self, _rd_contacts):
+        elif contacts and <object>(<ReaderFields *>self)._reads_contacts:
             digits = page.contact_spans() or True
-    digit_words = _held(self, _rd_digit_words)
-    if digit_words and _held(self, _rd_digit_masks).matches(mask if short is text else masked(short)):
+    digit_words = <object>(<ReaderFields *>self)._digit_words
+    if digit_words and (<object>(<ReaderFields *>self)._digit_masks).matches(mask if short is text else masked(short)):
         digits = True
         for word, bit in (<dict>digit_words).items():
             if word in short:
                 bits |= bit
-    for bit, holds in <list>_held(self, _rd_asked):
+    for bit, holds in <list><object>(<ReaderFields *>self)._asked:
         if holds(page):
             bits |= bit
     if links:
-        domains = _held(self, _rd_domains)
+        domains = <object>(<ReaderFields *>self)._domains
         if domains is not None:
             for link in <tuple>links:
                 bits |= _domain_bits(link, domains)
     if contacts:
-        numbers = _held(self, _rd_numbers)
+        numbers = <object>(<ReaderFields *>self)._numbers
         if numbers is not None:
             for contact in <tuple>contacts:
                 bits |= numbers.get(contact) or 0
-    reviewed = _held(self, _rd_reviewed)
+    reviewed = <object>(<ReaderFields *>self)._reviewed
     if reviewed is not None:
         bits |= reviewed.get(_key_of(page)) or 0
     classified = (<tuple>weighed)[0] if (<tuple>weighed)[1] is None else weighed.of(short)
     category = (<tuple>classified)[0]
-    templates, texts = _held(self, _rd_templates), _held(self, _rd_texts)
-    complete = _held(content, _c_complete)
+    templates, texts = <object>(<ReaderFields *>self)._templates, <object>(<ReaderFields *>self).texts
+    complete = <object>(<ContentFields *>content).complete
     key = (
-        _held(content, _c_state), name, keyword, category, (<tuple>classified)[1], (<tuple>classified)[2], bits, tagged, complete,
+        <object>(<ContentFields *>content).state, name, keyword, category, (<tuple>classified)[1], (<tuple>classified)[2], bits, tagged, complete,
         templates.fitting(name, text) if templates is not None else None,
-        self._owners_of(page) if _held(self, _rd_owners) is not None and (links or contacts) else _nobody,
+        _owners_in(<object>(<ReaderFields *>self)._owners, <tuple>links, <tuple>contacts) if links or contacts else _nobody,
     )
-    traits = _memo_find(_held(self, _rd_traits), key)
+    traits = _memo_find(<object>(<ReaderFields *>self)._traits, key)
     if traits is None:
         traits = _Traits(*key)
-        _memo_put(_held(self, _rd_traits), key, traits)
+        _memo_put(<object>(<ReaderFields *>self)._traits, key, traits)
     template = _xxh(data) & 0xFFFFFFFF
     if texts is not None and complete and category is _marketing:
         _memo_put(texts, template, text)
     reading = _reading_type.tp_alloc(_reading_type, 0)
-    _hold(reading, _r_traits, traits)
-    _hold(reading, _r_template, template)
+    _fill(&(<ReadingFields *>reading).traits, traits)
+    _fill(&(<ReadingFields *>reading).template, template)
     return reading, digits
 
 
@@ -1489,10 +1497,10 @@ def reader_fresh(self, content):
         _learn_to_read()
     if Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type:
         return PURE["reader_fresh"](self, content)
-    tag = _held(self, _rd_tag)
-    if tag is not None and _held(content, _c_extra) or _held(content, _c_state) != _readable or not _held(content, _c_complete):
+    tag = <object>(<ReaderFields *>self)._tag
+    if tag is not None and <object>(<ContentFields *>content).extra or <object>(<ContentFields *>content).state != _readable or not <object>(<ContentFields *>content).complete:
         return PURE["reader_fresh"](self, content)
-    mask, memo = masked(_held(content, _c_text)), _held(self, _rd_masks)
+    mask, memo = masked(<object>(<ContentFields *>content).text), <object>(<ReaderFields *>self)._masks
     found = _memo_find(memo, mask)
     if found is None:
         found, digits = self._analyse(content, mask, None)
@@ -1500,7 +1508,7 @@ def reader_fresh(self, content):
             _memo_put(memo, mask, found)
         elif digits is not True:
             _memo_put(memo, mask, digits)
-            _memo_put(memo, _with_numbers(_held(content, _c_text), mask, digits), found)
+            _memo_put(memo, _with_numbers(<object>(<ContentFields *>content).text, mask, digits), found)
         return found
     return found if Py_TYPE(found) is _reading_type else PURE["reader_fresh"](self, content)
 
@@ -1510,12 +1518,12 @@ def reader_read(self, content):
         _learn_to_read()
     if Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type:
         return PURE["reader_read"](self, content)
-    mark = _held(self, _rd_mark)
-    if _held(content, _c_read_by) is not mark:
-        _hold(content, _c_reading, self._fresh(content))
-        _hold(content, _c_read_by, mark)
-        _held(self, _rd_lately).append(content)
-    return _held(content, _c_reading)
+    mark = <object>(<ReaderFields *>self).mark
+    if (<ContentFields *>content).read_by is not <PyObject *>mark:
+        _set(&(<ContentFields *>content).reading, self._fresh(content))
+        _set(&(<ContentFields *>content).read_by, mark)
+        (<object>(<ReaderFields *>self).lately).append(content)
+    return <object>(<ContentFields *>content).reading
 
 
 # ---------------------------------------------------------------------------------------------------------------- wire/submit.py
@@ -1537,16 +1545,16 @@ cdef object _plain_text(const octet *at, Py_ssize_t units):
 cdef object _content(object text, bytes digest, object part, object octets):
     """One that can be read, and is all there."""
     content = _content_type.tp_alloc(_content_type, 0)
-    _hold(content, _c_text, text)
-    _hold(content, _c_state, _readable)
-    _hold(content, _c_digest, digest)
-    _hold(content, _c_part, part)
-    _hold(content, _c_scheduled, None)
-    _hold(content, _c_extra, _nothing)
-    _hold(content, _c_octets, octets)
-    _hold(content, _c_complete, True)
-    _hold(content, _c_read_by, None)
-    _hold(content, _c_reading, None)
+    _fill(&(<ContentFields *>content).text, text)
+    _fill(&(<ContentFields *>content).state, _readable)
+    _fill(&(<ContentFields *>content).digest, digest)
+    _fill(&(<ContentFields *>content).part, part)
+    _fill(&(<ContentFields *>content).scheduled, None)
+    _fill(&(<ContentFields *>content).extra, _nothing)
+    _fill(&(<ContentFields *>content).octets, octets)
+    _fill(&(<ContentFields *>content).complete, True)
+    _fill(&(<ContentFields *>content).read_by, None)
+    _fill(&(<ContentFields *>content).reading, None)
     return content
 
 
@@ -1558,8 +1566,8 @@ def submit_unseen(bytes tail, memo, now, digest=b""):
     if not _read_placed:
         _learn_to_read()
     if (
-        size < 10 or size != 10 + at[9] or at[9] > SHORT_MOST or at[3] or at[4] or not _is_ucs2[at[7]]
-        or tail in <dict>_held(memo, _wire_old)
+        size < 10 or size != 10 + at[9] or at[9] > SHORT_MOST or at[3] or at[4] or not _is_ucs2[at[7]] or type(memo) is not _WireMemo
+        or tail in <dict><object>(<TextsFields *>memo).old
     ):
         return PURE["submit_unseen"](tail, memo, now, digest)
     part = octets = None
@@ -1583,29 +1591,33 @@ def submit_unseen(bytes tail, memo, now, digest=b""):
     if length:
         octets = (<long>at[7], PyBytes_FromStringAndSize(<const char *>header + length, size))
     content = _content(text, digest or _blake2b(tail, digest_size=16).digest(), part, octets)
-    memo.add(tail, content)
+    if len(<dict><object>(<TextsFields *>memo).young) >= _wire_most:
+        memo.add(tail, content)
+    else:
+        (<dict><object>(<TextsFields *>memo).young)[tail] = content
     return content
 
 
 # ---------------------------------------------------------------------------------------------------------------- wire/joined.py
 
 
-def joined(list parts):
+def joined(parts):
     cdef octet[2 * LONGEST] octets
     cdef octet[PARTS_MOST * 17 + 1] prints
-    cdef Py_ssize_t size = 0, total = len(parts), place, more
+    cdef Py_ssize_t size = 0, total, place, more
     cdef int coding = -1
     cdef bytes piece
     if not _read_placed:
         _learn_to_read()
-    if not 0 < total <= PARTS_MOST:
+    if type(parts) is not list or not 0 < len(<list>parts) <= PARTS_MOST:
         return PURE["joined"](parts)
+    total = len(<list>parts)
     prints[0] = total
     for place in range(total):
-        part = parts[place]
-        if Py_TYPE(part) is not _content_type or _held(part, _c_scheduled) is not None or _held(part, _c_extra):
+        part = (<list>parts)[place]
+        if Py_TYPE(part) is not _content_type or <object>(<ContentFields *>part).scheduled is not None or <object>(<ContentFields *>part).extra:
             return PURE["joined"](parts)
-        held, piece = _held(part, _c_octets), <bytes>_held(part, _c_digest)
+        held, piece = <object>(<ContentFields *>part).octets, <bytes><object>(<ContentFields *>part).digest
         if held is None or PyBytes_GET_SIZE(piece) != 16:
             return PURE["joined"](parts)
         prints[1 + 17 * place] = place
@@ -1658,7 +1670,7 @@ cdef inline Py_ssize_t _zero_at(const octet *data, Py_ssize_t size, Py_ssize_t f
 
 
 cdef object _plain_submit(object bind, object frame, object now, object arrived_s, object memo, dict senders):
-    """The Transit of a submit of one part whose sender is known; None for any other, and for a malformed one."""
+    """The Transit of a submit whose sender is known; None for any other, and for a malformed one."""
     cdef bytes data = <bytes><object>(<FrameFields *>frame).data
     cdef const octet *at = <const octet *>PyBytes_AS_STRING(data)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data), service, source, end
@@ -1682,7 +1694,7 @@ cdef object _plain_submit(object bind, object frame, object now, object arrived_
             content = _unseen(tail, memo, now)
         except _Malformed:
             return None
-    if Py_TYPE(content) is not _content_type or (<ContentFields *>content).part is not <PyObject *>None:
+    if Py_TYPE(content) is not _content_type:
         return None
     sender = _get(senders, PyBytes_FromStringAndSize(<const char *>at + 16, source - 15))
     if sender is None or Py_TYPE(sender) is not _sender_type or not len(<str>(<SenderFields *>sender).prefix):
@@ -1734,10 +1746,16 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
             transit = _plain_submit(bind, frame, now, arrived_s, memo, senders)
         if transit is not None:
             unanswered += 1
-            submits.append(transit)
-            continue
-        bind.unanswered = unanswered
-        self.submit(bind, frame, now, arrived_s)
+            if <object>(<ContentFields *>(<MessageFields *>(<TransitFields *>transit).message).content).part is None:
+                submits.append(transit)
+                continue
+            bind.unanswered = unanswered
+            reason = self.parts.take(transit, arrived_s)
+            if reason:
+                self._turned_away(transit, reason)
+        else:
+            bind.unanswered = unanswered
+            self.submit(bind, frame, now, arrived_s)
         unanswered = bind.unanswered
         submits, senders = self._submits, access._young
     bind.unanswered = unanswered
@@ -2199,18 +2217,28 @@ def outbox_release(self, long long synced, list told):
     _say(said)
 
 
+cdef int _counted(object tally, object bind, Py_ssize_t *counts) except -1:
+    """What one bind sent, by category."""
+    cdef int category
+    access, submits = bind.access, tally.submits
+    tally.segments[access.label] += counts[0] + counts[1] + counts[2]
+    for category in range(3):
+        if counts[category]:
+            submits[(<tuple>access.allowed)[category]] += counts[category]
+            counts[category] = 0
+    return 0
+
+
 def count_allowed(tally, list transits):
-    cdef object label = None, key = None
     cdef TransitFields *fields
     cdef slot bind = NULL
-    cdef slot category = NULL
-    cdef Py_ssize_t count = 0
+    cdef Py_ssize_t[3] counts = [0, 0, 0]
+    cdef Py_ssize_t category
     if _transit_type is NULL:
         _learn_fields()
     if tally.apart.wanted:
         PURE["count_allowed"](tally, transits)
         return
-    submits, all_segments = tally.submits, tally.segments
     for transit in transits:
         fields = <TransitFields *>transit
         if (
@@ -2221,17 +2249,14 @@ def count_allowed(tally, list transits):
         ):
             PURE["count_allowed"](tally, [transit])
             continue
-        if fields.bind is not bind or fields.category is not category:  # one after another is alike
-            if count:
-                submits[key] += count
-                all_segments[label] += count
-            bind, category, count = fields.bind, fields.category, 0
-            access = (<object>bind).access
-            key, label = access.allowed[<object>category], access.label
-        count += 1
-    if count:
-        submits[key] += count
-        all_segments[label] += count
+        if fields.bind is not bind:  # one after another is alike
+            if bind is not NULL:
+                _counted(tally, <object>bind, counts)
+            bind = fields.bind
+        category = <object>fields.category
+        counts[category] += 1
+    if bind is not NULL:
+        _counted(tally, <object>bind, counts)
 
 
 def spent(list handed, list told, double now_s):

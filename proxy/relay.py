@@ -141,9 +141,13 @@ class Relay:
         elif reason == "rate-exceeded" and not self._read(transit, frame, now):
             reason = self.parts.owe(transit, arrived_s)
         if reason:
-            bind.noise += reason not in OUR_FAULT
-            self.judging.refuse(transit, GATE_REASONS[reason])
-            self._decided.append(transit)
+            self._turned_away(transit, reason)
+
+    def _turned_away(self, transit: Transit, reason: str) -> None:
+        """What was read is refused by the gate."""
+        transit.bind.noise += reason not in OUR_FAULT
+        self.judging.refuse(transit, GATE_REASONS[reason])
+        self._decided.append(transit)
 
     @compiled("relay_submit_all")
     def submit_all(self, bind: Bind, frames: Sequence[Frame], now: float, arrived_s: float) -> None:
@@ -154,9 +158,7 @@ class Relay:
     def refuse(self, transit: Transit, reason: str) -> None:
         """Something of a provider is refused by the gate as it stands, unread."""
         transit.bind.unanswered += 1
-        transit.bind.noise += reason not in OUR_FAULT
-        self.judging.refuse(transit, GATE_REASONS[reason])
-        self._decided.append(transit)
+        self._turned_away(transit, reason)
 
     def admit(self, bind: Bind, now_s: float) -> str:
         """The gate's reason to refuse before reading, or an empty string."""

@@ -23,7 +23,7 @@ because the text before it is not here."""
 
 
 @compiled("joined")
-def joined(parts: list[Content | None]) -> Content:
+def joined(parts: Sequence[Content | None]) -> Content:
     """What a person reads once all is there; not ``complete`` while a part is missing. ValueError if all are.
 
     The digest is that of all parts in their places, so that the same parts make the same message again; the delivery time is the
