@@ -10,7 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.long cimport PyLong_AsLongLongAndOverflow
-from cpython.unicode cimport PyUnicode_FromKindAndData, PyUnicode_2BYTE_KIND
+from cpython.unicode cimport PyUnicode_2BYTE_KIND, PyUnicode_4BYTE_KIND, PyUnicode_DATA, PyUnicode_FromKindAndData, PyUnicode_KIND
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
@@ -1183,6 +1183,28 @@ def masked(str text):
     return PyBytes_FromStringAndSize(<const char *>octets, to - octets)
 
 
+cdef object _mask(str text):
+    """The text with each digit as 0, of two octets a character and one more, which is in no other mask: for a memory that nobody but
+    the twin looks into."""
+    cdef unsigned short[LONGEST + 1] units
+    cdef Py_ssize_t at = 0, size = len(text)
+    cdef int kind = PyUnicode_KIND(text)
+    cdef const unsigned short *data
+    cdef Py_UCS4 one
+    if size > LONGEST or kind == PyUnicode_4BYTE_KIND:
+        return masked(text)
+    if kind == PyUnicode_2BYTE_KIND:
+        data = <const unsigned short *>PyUnicode_DATA(text)
+        for at in range(size):
+            units[at] = 48 if <unsigned short>(data[at] - 48) < 10 else data[at]
+    else:
+        for one in text:
+            units[at] = 48 if c"0" <= one <= c"9" else <unsigned short>one
+            at += 1
+    units[size] = 0xFFFF
+    return PyBytes_FromStringAndSize(<const char *>units, 2 * size + 1)
+
+
 cdef inline bint _in_host(Py_UCS4 one) noexcept:
     return c"a" <= one <= c"z" or c"0" <= one <= c"9" or one == c"-" or one == c"."
 
@@ -1340,7 +1362,7 @@ def reader_analyse(self, content, mask, tagged):
     cdef octet[3 * LONGEST] octets
     cdef unsigned int[FOUND_MOST + 1] places
     cdef octet *to = octets
-    cdef Py_ssize_t size, at = 0, held = 0, gate = -1, brackets = 0, many = 0, closing
+    cdef Py_ssize_t size, at = 0, held = 0, gate = -1, first = -1, brackets = 0, many = 0, closing
     cdef int marks = -1, sort, sorts = 0, number
     cdef bint touched = False, squeezes = False
     cdef Py_UCS4 one, plain, last = 0
@@ -1379,14 +1401,16 @@ def reader_analyse(self, content, mask, tagged):
                 squeezed[held - 1] = <unsigned short>plain
                 squeezes = True
             marks = 0
+            if sort & REFUSES and first < 0:
+                first = at - 1
             continue
         if marks >= 0:
             marks = marks + 1 if sort & MARK else -1
         brackets += one == 0x3010
     whole = _string(folded, 0, size) if touched else text
     short = _string(squeezed, 0, held) if squeezes else whole
-    if sorts & REFUSES:
-        for at in range(size):
+    if first >= 0:
+        for at in range(first, size):
             if _sort[folded[at]] & REFUSES and _refuses(folded, at, size):
                 gate = at
                 break
@@ -1449,7 +1473,7 @@ def reader_analyse(self, content, mask, tagged):
         elif contacts and <object>(<ReaderFields *>self)._reads_contacts:
             digits = page.contact_spans() or True
     digit_words = <object>(<ReaderFields *>self)._digit_words
-    if digit_words and (<object>(<ReaderFields *>self)._digit_masks).matches(mask if short is text else masked(short)):
+    if digit_words and (<object>(<ReaderFields *>self)._digit_masks).matches(masked(short)):
         digits = True
         for word, bit in (<dict>digit_words).items():
             if word in short:
@@ -1500,17 +1524,19 @@ def reader_fresh(self, content):
     tag = <object>(<ReaderFields *>self)._tag
     if tag is not None and <object>(<ContentFields *>content).extra or <object>(<ContentFields *>content).state != _readable or not <object>(<ContentFields *>content).complete:
         return PURE["reader_fresh"](self, content)
-    mask, memo = masked(<object>(<ContentFields *>content).text), <object>(<ReaderFields *>self)._masks
+    text, memo = <object>(<ContentFields *>content).text, <object>(<ReaderFields *>self)._masks
+    mask = _mask(<str>text)
     found = _memo_find(memo, mask)
-    if found is None:
-        found, digits = self._analyse(content, mask, None)
+    if type(found) is tuple:
+        found = _memo_find(memo, _with_numbers(text, mask, found))
+    if Py_TYPE(found) is not _reading_type:
+        found, digits = self._analyse(content, None, None)
         if digits is False:
             _memo_put(memo, mask, found)
         elif digits is not True:
             _memo_put(memo, mask, digits)
-            _memo_put(memo, _with_numbers(<object>(<ContentFields *>content).text, mask, digits), found)
-        return found
-    return found if Py_TYPE(found) is _reading_type else PURE["reader_fresh"](self, content)
+            _memo_put(memo, _with_numbers(text, mask, digits), found)
+    return found
 
 
 def reader_read(self, content):

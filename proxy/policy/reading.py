@@ -268,11 +268,11 @@ class Reader:
         return reading
 
     @compiled("reader_analyse")
-    def _analyse(self, content: Content, mask: bytes, tagged: Category | None) -> tuple[Reading, bool | Spans]:
-        """The reading, and whether another text with the same mask may read differently: if so, perhaps only where it has other
-        telephone numbers in the same places."""
+    def _analyse(self, content: Content, mask: bytes | None, tagged: Category | None) -> tuple[Reading, bool | Spans]:
+        """The reading, and whether another text with the same mask (of the content's text, None: not known) may read differently: if so,
+        perhaps only where it has other telephone numbers in the same places."""
         page = Page(content)
-        if page.squeezed is not content.text:
+        if mask is None or page.squeezed is not content.text:
             mask = masked(page.squeezed)
         data = without_numbers(mask)
         weighed, bits = self._sense(page, data)
@@ -285,10 +285,12 @@ class Reader:
         for bit, holds in self._asked:
             if holds(page):
                 bits |= bit
-        for link in page.links if self._domains is not None else ():
-            bits |= _domain_bits(link, self._domains)
-        for number in page.contacts if self._numbers is not None else ():
-            bits |= self._numbers.get(number) or 0
+        if self._domains is not None:
+            for link in page.links:
+                bits |= _domain_bits(link, self._domains)
+        if self._numbers is not None:
+            for number in page.contacts:
+                bits |= self._numbers.get(number) or 0
         if self._reviewed is not None:
             bits |= self._reviewed.get(key_of(page)) or 0
         category, band, subcategory, _ = weighed.of(page.squeezed)
