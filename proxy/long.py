@@ -109,11 +109,12 @@ class LongMessage(Generic[Sent]):
 
     def add(self, transit: Sent, index: int, content: Content, now_s: float) -> None:
         before = self.last.get(index)
-        if before in self.alive:
-            self.again = {**self.again, index: (*self.again.get(index, ()), before)}
-        if before in self.unknown:  # this attempt stands in for it: the same part to the same person
-            self.unknown.discard(before)
-            self.instead[transit] = before
+        if before is not None:
+            if before in self.alive:
+                self.again = {**self.again, index: (*self.again.get(index, ()), before)}
+            if before in self.unknown:  # this attempt stands in for it: the same part to the same person
+                self.unknown.discard(before)
+                self.instead[transit] = before
         self.earlier[transit] = self.contents.get(index)
         self.contents[index] = content
         self.last[index] = transit

@@ -149,6 +149,8 @@ class Parts:
         self._assembler.close(long)
 
     def _hand_in(self, ready: list[Transit], now_s: float) -> bool:
+        if not ready:
+            return False
         for transit in ready if now_s else ():
             transit.own_s = transit.arrived_s - now_s  # it has waited for the other parts, not for us
         self.undecided += len(ready)
@@ -156,7 +158,7 @@ class Parts:
             for transit in ready:
                 self.board.mark(transit.message.recipient)  # type: ignore[union-attr] # it has been read
         self._to_turn(ready)
-        return bool(ready)
+        return True
 
     # -- the verdict
 
