@@ -27,6 +27,8 @@ from proxy.sim import pdus
 
 IDLE_S = 0.02
 """How long a provider looks for answers before it looks at its steps again."""
+ANSWERS_S = 15.0
+"""``send_once`` waits so long for answers: longer than a gate waits for its carrier."""
 LOG_MAX = 200_000
 """Submits one provider may log: hours of a demo."""
 
@@ -286,6 +288,9 @@ def send_once(host: str, port: int, system_id: str, password: str, steps: Sequen
     provider.connect()
     provider.start()
     while not provider.sent_all:
+        time.sleep(IDLE_S)
+    deadline = time.monotonic() + ANSWERS_S
+    while provider.open and provider.is_alive() and time.monotonic() < deadline:
         time.sleep(IDLE_S)
     deadline = time.monotonic() + wait_s
     while time.monotonic() < deadline:
