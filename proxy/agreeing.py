@@ -3,13 +3,15 @@
 In: the shared store, the sets that are kept here, decisions. Out: what the store has; a decision taken or not; files that are kept here then.
 Never: which of two decisions counts (agreed.py), a set in force (revising.py).
 
-Files are in the store before the decision that names them, and go from there some while after the last one that did.
+Files are in the store before the decision that names them, and go from there some while after the last one that did, or after a decision that
+was not taken. A large set is announced before it is decided on, and read by then wherever a gate looks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from typing import Protocol
 
 import structlog
@@ -18,7 +20,7 @@ from proxy.agreed import Unfit, pack_files, unpack_files
 from proxy.desk.revised import Revised, pack_revised, unpack_revised
 from proxy.kept import Kept
 from proxy.state.connection import StoreDown, StoreRefused
-from proxy.state.sharedrules import Held
+from proxy.state.sharedrules import Coming, Held
 
 log = structlog.get_logger()
 
@@ -26,6 +28,11 @@ AGAIN_S, AGAIN_SAME_S = 5.0, 60.0
 """A gate that does not judge as the others tries again so often: where something may have mended itself, and where nothing will."""
 OLD_S = 120.0
 """A set that no decision names any more stays so long in the store: somebody may be fetching it, or going back to it."""
+
+SEEN_S = 0.5
+"""A gate that reads an announced set beforehand has said so by then: all look ten times a second."""
+READ_S = 20.0
+"""Whoever decides waits no longer for others to read it."""
 
 
 class Apart(Exception):
@@ -52,6 +59,9 @@ class Shared(Protocol):
     async def put_set(self, revision: str, packed: bytes) -> None: ...
     async def get_set(self, revision: str) -> bytes | None: ...
     async def drop_set(self, revision: str) -> None: ...
+    async def announce(self, revision: str, seconds: float) -> None: ...
+    async def coming(self) -> Coming: ...
+    async def report(self, revision: str, *, has: bool) -> None: ...
 
 
 class Agreeing:
@@ -70,6 +80,8 @@ class Agreeing:
         self._old: dict[str, float] = {}
         """Sets in the store that no decision names since, and from when on they may go."""
         self._again_s = 0.0
+        self._announced = ""
+        """The set that this gate is about to put into force."""
 
     @property
     def up(self) -> bool:
@@ -111,33 +123,83 @@ class Agreeing:
         if self._version is None:  # nobody could look
             return False
         version, self._version = self._version, None  # it is another one from here on, whoever decides
-        for revision in filter(None, (event.in_force, event.proposed)):
-            await self._give(revision)
+        given = [revision for revision in filter(None, (event.in_force, event.proposed)) if await self._give(revision)]
+        taken = False
         try:
-            if not await self._shared.swap(version, pack_revised(event)):
-                return False
+            taken = await self._shared.swap(version, pack_revised(event))
         except StoreRefused as error:  # it has no room, as a rule
             raise Apart(f"the store does not take it: {error}") from None
-        self._seen(None, event)
-        return True
+        finally:
+            if not taken:
+                self._is_old(given)
+        if taken:
+            self._seen(None, event)
+        return taken
+
+    async def prepare(self, revision: str) -> None:
+        """Gives a set that is about to be decided on, and waits until the gates that look have read it. StoreDown, Apart."""
+        if await self._give(revision):
+            self._is_old([revision])  # until a decision names it
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
+        self._announced = revision
+        try:
+            await self._shared.announce(revision, READ_S + SEEN_S)
+            while (waited_s := loop.time() - begun_s) < READ_S:
+                await asyncio.sleep(SEEN_S / 10)
+                coming = await self._shared.coming()
+                if coming.revision != revision or (waited_s >= SEEN_S and all(coming.readers.values())):
+                    return
+        except StoreRefused as error:
+            raise Apart(f"the store does not take it: {error}") from None
+
+    async def decided(self) -> None:
+        """Nothing that this gate has announced is about to be decided on any more."""
+        announced, self._announced = self._announced, ""
+        if announced:
+            with contextlib.suppress(StoreDown, StoreRefused):  # then it is forgotten by and by
+                if (await self._shared.coming()).revision == announced:
+                    await self._shared.announce("", 0)
+
+    async def coming(self) -> str:
+        """The set that another gate is about to put into force; empty: none. StoreDown."""
+        try:
+            revision = (await self._shared.coming()).revision
+        except StoreRefused:
+            return ""
+        return revision if revision != self._announced else ""
+
+    async def reads(self, revision: str, *, has: bool) -> None:
+        """Whoever announced it need not wait for this gate any more once it has read it, or cannot."""
+        with contextlib.suppress(StoreDown, StoreRefused):
+            await self._shared.report(revision, has=has)
+
+    def _is_old(self, revisions: Iterable[str]) -> None:
+        due_s = asyncio.get_running_loop().time() + OLD_S
+        self._old |= {revision: due_s for revision in revisions if revision not in self._named}
 
     async def mend(self) -> None:
         """Gives what the last decision names and the store lacks, where it is kept here; lets go of what is old. StoreDown."""
         for revision in self._named:
             if self._kept.has(revision):
                 await self._give(revision)
-        now_s = asyncio.get_running_loop().time()
+        await self.let_go(asyncio.get_running_loop().time())
+
+    async def let_go(self, now_s: float) -> None:
+        """Of sets that are old. To be called when the last decision is known. StoreDown."""
         for revision in [one for one, due_s in self._old.items() if due_s <= now_s]:
             del self._old[revision]
             with contextlib.suppress(StoreRefused):  # then it stays
                 await self._shared.drop_set(revision)
 
-    async def _give(self, revision: str) -> None:
+    async def _give(self, revision: str) -> bool:
+        """Whether it was not there."""
         try:
             if await self._shared.has_set(revision):
-                return
+                return False
             packed = await asyncio.to_thread(lambda: pack_files(self._kept.files(revision)))
             await self._shared.put_set(revision, packed)
+            return True
         except (Unfit, StoreRefused) as error:
             raise Apart(f"the set {revision} cannot be given to other gates: {error}", lasting=True) from None
         except StoreDown:

@@ -146,8 +146,8 @@ class Revising:
     async def _know(self) -> None:
         """What other gates decided is in force here, as far as it is known and can be."""
 
-    async def _agree(self, event: Revised) -> Revised:
-        """The other gates agree to it. Overtaken, Refused: then nothing was decided."""
+    async def _agree(self, event: Revised, found: Loaded | None) -> Revised:
+        """The other gates agree to it; ``found``: the set it is about, where it is new. Overtaken, Refused: then nothing was decided."""
         return event
 
     def _unnoted(self) -> None:
@@ -293,7 +293,7 @@ class Revising:
                 await asyncio.to_thread(self.kept.save, found.rules.revision, found.files)
             except OSError as error:
                 raise Refused(f"{self._cannot_keep(error)}: nothing was done") from None
-        event = await self._agree(event)
+        event = await self._agree(event, found)
         try:
             await self._enter(event, {found.rules.revision: found} if found is not None else {})
         except Refused:

@@ -3,9 +3,9 @@
 In: what the store says was decided, what people command here. Out: the same set in force at all gates; decisions told. Never: which of two
 decisions counts (agreed.py).
 
-A set is in force in this order: its files are kept here → and are in the store → the store takes the decision, upon the one before → RULES and
-REVISED are written → messages are judged by it → both are synced → whoever asked is told. What the store has taken all gates come to judge by,
-this one too, also after a kill.
+A set is in force in this order: its files are kept here → and are in the store → where they are many, all gates read them → the store takes the
+decision, upon the one before → RULES and REVISED are written → messages are judged by it → both are synced → whoever asked is told. What the
+store has taken all gates come to judge by, this one too, also after a kill.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 import structlog
 
@@ -24,7 +25,7 @@ from proxy.desk.revised import Revised
 from proxy.gently import Gently
 from proxy.ops.control import Refused
 from proxy.policy import Loaded, RulesError
-from proxy.policy.contents import changes
+from proxy.policy.contents import changed_files, changes
 from proxy.revising import TRIES, Overtaken, Revising
 from proxy.state.connection import StoreDown
 from proxy.state.history import History
@@ -34,6 +35,16 @@ log = structlog.get_logger()
 
 LOOK_S = 0.1
 """How often it is asked whether other gates have decided something."""
+LARGE_BYTES = 64 << 10
+"""Of files that are not as they were: so large a set is read by all gates before it is decided on. A smaller one takes none of them longer than
+a look, and no decision waits for it."""
+
+
+class Ahead(NamedTuple):
+    """A set that another gate is about to put into force, and is read here already."""
+
+    revision: str
+    reading: asyncio.Task[Loaded | None]
 
 
 class RevisingTogether(Revising):
@@ -44,6 +55,7 @@ class RevisingTogether(Revising):
         self.agreeing = Agreeing(shared, self.kept, self.revisions.now.serial)
         self._serial = self.revisions.now.serial
         """Of the last decision that this gate judges by, or that is the same."""
+        self._ahead: Ahead | None = None
 
     def use(self, settings: Settings) -> None:
         super().use(settings)
@@ -63,9 +75,12 @@ class RevisingTogether(Revising):
 
     async def run(self) -> None:
         """Follows what other gates decide."""
-        while True:
-            await asyncio.sleep(LOOK_S)
-            await self.look()
+        try:
+            while True:
+                await asyncio.sleep(LOOK_S)
+                await self.look()
+        finally:
+            self._forget_ahead()
 
     async def look(self) -> None:
         agreeing = self.agreeing
@@ -74,6 +89,8 @@ class RevisingTogether(Revising):
             if await agreeing.changed(now_s):
                 async with self._one:
                     await self._catch_up()
+            await self._look_ahead()
+            await agreeing.let_go(now_s)
         except StoreDown:
             agreeing.look_again()
         except Apart as why:
@@ -133,6 +150,11 @@ class RevisingTogether(Revising):
         for one in (self._current, self._waiting):
             if one is not None and one.rules.revision == revision:
                 return one
+        if (found := await self._read_ahead_of(revision)) is not None:
+            return found
+        return await self._fetched(revision)
+
+    async def _fetched(self, revision: str) -> Loaded:
         came = await self.agreeing.fetch(revision)
         path, before = self.kept.path(revision), self.rules
         try:
@@ -146,7 +168,58 @@ class RevisingTogether(Revising):
             self.kept.remove(revision)
         raise Apart(f"the set {revision}: {wrong} (other gates take it: is one of another version?)", lasting=True)
 
-    async def _agree(self, event: Revised) -> Revised:
+    # -- what is about to be decided elsewhere
+
+    async def _look_ahead(self) -> None:
+        """Reads what another gate is about to put into force. StoreDown."""
+        revision = await self.agreeing.coming()
+        if revision == (self._ahead.revision if self._ahead is not None else ""):
+            return
+        self._forget_ahead()
+        known = [one.rules.revision for one in (self._current, self._waiting) if one is not None]
+        if revision and revision not in known:
+            self._ahead = Ahead(revision, asyncio.create_task(self._read_ahead(revision)))
+
+    async def _read_ahead(self, revision: str) -> Loaded | None:
+        """None: it cannot be read, which whoever needs it then is told."""
+        await self.agreeing.reads(revision, has=False)
+        try:
+            return await self._fetched(revision)
+        except (StoreDown, Apart):
+            return None
+        finally:
+            await self.agreeing.reads(revision, has=True)
+
+    async def _read_ahead_of(self, revision: str) -> Loaded | None:
+        """What was read of it, or is being read; another one is not wanted any more."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return None
+        try:
+            return await ahead.reading if ahead.revision == revision else None
+        finally:
+            ahead.reading.cancel()
+
+    def _forget_ahead(self) -> None:
+        if self._ahead is not None:
+            self._ahead.reading.cancel()
+            self._ahead = None
+
+    async def _have_it_read(self, mine: Revised, event: Revised, found: Loaded | None) -> Revised:
+        """All gates have read what is to be in force with the next decision, where that takes a while; the event as of then. Who goes back
+        waits for nobody."""
+        known = (mine.in_force, mine.proposed)
+        if found is None or event.event == "rolled-back" or found.rules.revision != event.in_force or event.in_force in known:
+            return event
+        new = changed_files(self._current.contents, found.contents)
+        if sum(len(found.files.get(name, b"")) for name in new) < LARGE_BYTES:
+            return event
+        await self.agreeing.prepare(event.in_force)
+        return event._replace(time=time.time())
+
+    # --
+
+    async def _agree(self, event: Revised, found: Loaded | None) -> Revised:
         """The gates' store takes a decision of this one; what decides nothing they need not know. Overtaken, Refused: then it is none."""
         agreeing = self.agreeing
         mine = self._mine
@@ -160,6 +233,7 @@ class RevisingTogether(Revising):
         try:
             if not agreeing.up:
                 raise StoreDown(0, agreeing.why)
+            event = await self._have_it_read(mine, event, found)
             if not await agreeing.put(event):
                 raise Overtaken(
                     "another gate has decided something about the rules this moment: see gate106 rules, and say it again"
@@ -171,6 +245,8 @@ class RevisingTogether(Revising):
             log.warning("gone back here alone: the other gates hear of it when the store is in reach", why=error.strerror)
         except Apart as why:
             raise Refused(str(why)) from None
+        finally:
+            await agreeing.decided()
         return event
 
     @staticmethod

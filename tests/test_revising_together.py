@@ -25,7 +25,7 @@ from proxy.revising_together import RevisingTogether
 from proxy.roles import Asker, Role
 from proxy.state.connection import StoreDown
 from proxy.state.history import History
-from proxy.state.sharedrules import ABSENT, Held
+from proxy.state.sharedrules import ABSENT, Coming, Held
 from proxy.tally import Tally
 
 PEOPLE = ("li", "wang", "zhao")
@@ -41,6 +41,7 @@ class Server:
     def __init__(self) -> None:
         self.version, self.body = 0, b""
         self.sets: dict[str, bytes] = {}
+        self.coming = Coming("", {})
         self.taken: list[Revised | None] = []
         """None: all was lost."""
 
@@ -99,6 +100,19 @@ class Line:
 
     async def drop_set(self, revision: str) -> None:
         await self._ask(lambda: self.server.sets.pop(revision, None))
+
+    async def announce(self, revision: str, seconds: float) -> None:
+        await self._ask(lambda: setattr(self.server, "coming", Coming(revision, {})))
+
+    async def coming(self) -> Coming:
+        return await self._ask(lambda: self.server.coming)  # type: ignore[no-any-return]
+
+    async def report(self, revision: str, *, has: bool) -> None:
+        def do() -> None:
+            if self.server.coming.revision == revision:
+                self.server.coming.readers[self.node] = has
+
+        await self._ask(do)
 
 
 class Rules:
@@ -222,7 +236,7 @@ def agreed(server: Server, gates: list[Gate], confirmed: list[Revised]) -> None:
             assert (event.serial, decision(event)) in taken
 
 
-async def world(folder: Path, seed: int) -> None:
+async def world(folder: Path, seed: int, patch: pytest.MonkeyPatch) -> None:
     chance = random.Random(seed)
     server, four_eyes = Server(), chance.random() < 0.5
     gates = [Gate(folder / str(node), server, node, chance, four_eyes=four_eyes) for node in range(3)]
@@ -239,6 +253,7 @@ async def world(folder: Path, seed: int) -> None:
             gate.deadly = 0.0
             await gate.start()
 
+    patch.setattr("proxy.revising_together.LARGE_BYTES", chance.choice([0, 1000]))
     for _ in range(30):
         number += 1
         for gate in gates:
@@ -272,9 +287,136 @@ def test_whatever_fails_all_gates_end_at_what_the_store_has(
     tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asyncio, "to_thread", at_once)  # else the order were the threads' and not the seed's
+    monkeypatch.setattr("proxy.agreeing.SEEN_S", 0.0)
+    monkeypatch.setattr("proxy.agreeing.READ_S", 0.004)
     for seed in range(first, first + 15):
         try:
-            asyncio.run(world(tmp_path / str(seed), seed))
+            asyncio.run(world(tmp_path / str(seed), seed, monkeypatch))
         except BaseException as error:
             error.add_note(f"seed {seed}")
             raise
+
+
+A, B, C = (f"{number:016x}" for number in (0xA, 0xB, 0xC))
+
+
+async def two(folder: Path, server: Server) -> list[Gate]:
+    chance = random.Random(1)
+    gates = [Gate(folder / str(node), server, node, chance, four_eyes=False) for node in (1, 2)]
+    for gate in gates:
+        gate.edit(A)
+        await gate.start()
+    return gates
+
+
+async def pushes(gate: Gate, revision: str) -> Revised:
+    return await gate.revising.push(gate.in_force, {"rules.yaml": revision.encode()}, "li", "x")
+
+
+async def looking(gates: list[Gate]) -> None:
+    while True:
+        for gate in gates:
+            await gate.revising.look()
+        await asyncio.sleep(0.001)
+
+
+def test_a_large_set_is_read_by_all_gates_before_it_is_decided_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.revising_together.LARGE_BYTES", 1)
+    monkeypatch.setattr("proxy.agreeing.SEEN_S", 0.05)
+
+    async def story() -> None:
+        server = Server()
+        one, other = await two(tmp_path, server)
+        read: list[tuple[str, int]] = []
+        load = other.revising._load
+
+        def loads(folder: Path, *rest: Any) -> Any:
+            found = load(folder, *rest)
+            read.append((found.rules.revision, len(server.taken)))
+            return found
+
+        monkeypatch.setattr(other.revising, "_load", loads)
+        decisions = len(server.taken)
+        looks = asyncio.create_task(looking([other]))
+        await pushes(one, B)
+        looks.cancel()
+        assert read == [(B, decisions)], "before the store took the decision"
+        assert server.coming.revision == ""
+        await other.revising.look()
+        assert other.in_force == B
+        assert len(read) == 1, "and not again"
+
+    asyncio.run(story())
+
+
+def test_nobody_waits_for_a_gate_that_does_not_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.revising_together.LARGE_BYTES", 1)
+    monkeypatch.setattr("proxy.agreeing.SEEN_S", 0.05)
+
+    async def story() -> None:
+        one, other = await two(tmp_path, Server())
+        await pushes(one, B)
+        assert (one.in_force, other.in_force) == (B, A)
+        await other.revising.look()
+        assert other.in_force == B
+
+    asyncio.run(story())
+
+
+def test_who_goes_back_and_who_brings_little_waits_for_nobody(tmp_path: Path) -> None:
+    async def story() -> None:
+        server = Server()
+        one, _ = await two(tmp_path, server)
+
+        async def announced(revision: str, seconds: float) -> None:
+            pytest.fail(f"{revision} was announced")
+
+        one.line.announce = announced  # type: ignore[method-assign] # it fails
+        await pushes(one, B)
+        await one.revising.roll_back("", "li", "x")
+        assert one.in_force == A
+
+    asyncio.run(story())
+
+
+def test_what_is_announced_gives_way_to_what_is_decided(tmp_path: Path) -> None:
+    """The gate that announced died, or was overtaken."""
+
+    async def story() -> None:
+        server = Server()
+        one, other = await two(tmp_path, server)
+        await one.line.announce(C, 20.0)
+        await other.revising.look()
+        await pushes(one, B)
+        await other.revising.look()
+        assert other.in_force == B
+        await one.line.announce("", 0.0)
+        await other.revising.look()
+        assert other.revising._ahead is None
+
+    asyncio.run(story())
+
+
+def test_the_files_of_a_decision_that_was_not_taken_go_from_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        server = Server()
+        one, other = await two(tmp_path, server)
+        swap = one.line.swap
+
+        async def overtaken(version: bytes, body: bytes) -> bool:
+            await pushes(other, C)
+            return await swap(version, body)
+
+        one.line.swap = overtaken  # type: ignore[method-assign] # another is faster
+        with pytest.raises(Refused, match="another gate has decided"):
+            await pushes(one, B)
+        assert {A, B, C} == server.sets.keys()
+        await one.revising.look()
+        assert one.in_force == C
+        assert B in server.sets, "somebody may be fetching it"
+        one.revising.agreeing._old = dict.fromkeys(one.revising.agreeing._old, 0.0)
+        await one.revising.look()
+        assert B not in server.sets
+        assert C in server.sets
+
+    asyncio.run(story())

@@ -10,6 +10,7 @@ side each finds its own; what no gate calls any more may be deleted (``FUNCTION 
                                             likewise for groups of so many keys, each stored whole or not at all; flag 2: a sheet
     shares, places, portions                leasing.py
     hold(key; owner, milliseconds)          the owner's from now on for so long, unless somebody else has it: then says who
+    report(key; revision, word)             adds the word to what stands there, where that begins with the revision; "1" or "0"
     tell(stream, told; journal, most, sequence, record…)
                                             adds those to the log that are not in it yet; the last sequence that is
 
@@ -98,6 +99,13 @@ local function hold_NAME(keys, args)
   return args[1]
 end
 
+local function report_NAME(keys, args)
+  local text = redis.call('GET', keys[1]) or ''
+  if string.sub(text, 1, #args[1]) ~= args[1] then return '0' end
+  redis.call('SET', keys[1], text .. args[2], 'KEEPTTL')
+  return '1'
+end
+
 local function tell_NAME(keys, args)
   local last = tonumber(redis.call('HGET', keys[2], args[1]) or '0')
   for i = 3, #args, 2 do
@@ -115,11 +123,12 @@ redis.register_function('g106_tell_NAME', tell_NAME)
 redis.register_function('g106_swap_NAME', swap_NAME)
 redis.register_function('g106_both_NAME', both_NAME)
 redis.register_function('g106_hold_NAME', hold_NAME)
+redis.register_function('g106_report_NAME', report_NAME)
 """
     + leasing.SOURCE
 )
 VERSION = sha256(_SOURCE.encode()).hexdigest()[:8]
 LIBRARY = f"g106_{VERSION}"
 SOURCE = f"#!lua name={LIBRARY}" + _SOURCE.replace("NAME", VERSION)
-SWAP, BOTH, HOLD, TELL = (f"g106_{word}_{VERSION}" for word in ("swap", "both", "hold", "tell"))
+SWAP, BOTH, HOLD, TELL, REPORT = (f"g106_{word}_{VERSION}" for word in ("swap", "both", "hold", "tell", "report"))
 SHARES, PLACES, PORTIONS = (f"g106_{word}_{VERSION}" for word in ("shares", "places", "portions"))

@@ -4,6 +4,7 @@ In: bodies, a version, packed sets. Out: the same; whether a decision was taken.
 read (AES-GCM under a key made of the secret: lists of people are among the files), a second try.
 
     PREFIX{tag}:rules          the last decision, its version in front        PREFIX{tag}:set:REVISION[:N]   a set's files, in pieces
+    PREFIX{tag}:coming         a set that somebody is about to put into force, and who reads it beforehand: ``REVISION;NODE reads;NODE has;``
 
 A decision is stored like a person's record: only where the version is still the one that was read (functions.py: swap). A set is there when
 its first piece is, which is written last.
@@ -12,6 +13,7 @@ its first piece is, which is written last.
 from __future__ import annotations
 
 import os
+import re
 import struct
 from typing import Any, NamedTuple
 
@@ -20,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from proxy.number import about_people
 from proxy.state.connection import StoreDown, StoreRefused, Word
-from proxy.state.functions import SWAP
+from proxy.state.functions import REPORT, SWAP
 from proxy.state.servers import Servers
 
 PIECE_BYTES = 256 << 10
@@ -31,6 +33,7 @@ VERSION_BYTES = 6
 ABSENT = bytes(VERSION_BYTES)
 _COUNT = struct.Struct(">H")
 _STAYS = "0"
+_READER = re.compile(rb"(\d+) (reads|has);")
 
 
 @about_people
@@ -40,12 +43,21 @@ class Held(NamedTuple):
     """Empty: nothing was ever agreed on."""
 
 
+class Coming(NamedTuple):
+    """A set that is about to be decided on."""
+
+    revision: str
+    """Empty: there is none."""
+    readers: dict[int, bool]
+    """Gates that read it beforehand, and whether they have."""
+
+
 class SharedRules:
     """Every call may raise StoreDown: nobody knows then whether it was done."""
 
     def __init__(self, servers: Servers, head: bytes, key: bytes, node: int) -> None:
         self._servers, self.node = servers, node
-        self._name, self._sets = head + b":rules", head + b":set:"
+        self._name, self._sets, self._coming = head + b":rules", head + b":set:", head + b":coming"
         self._cipher = AESGCM(key)
 
     @property
@@ -70,6 +82,21 @@ class SharedRules:
         """Whether it was taken: only where the version is still that."""
         record = version + b"\0" + self._seal(body, self._name)
         return bool(await self._call("FCALL", SWAP, 1, self._name, 60, _STAYS, record) == b"1")
+
+    # -- sets that are about to be decided on
+
+    async def announce(self, revision: str, seconds: float) -> None:
+        """So long gates know of it; empty: of none."""
+        await self._call("SET", self._coming, f"{revision};" if revision else "", "PX", max(1, round(seconds * 1000)))
+
+    async def coming(self) -> Coming:
+        (data,) = await self._call("MGET", self._coming)
+        revision, _, words = (data or b"").partition(b";")
+        return Coming(revision.decode("ascii", "replace"), {int(node): what == b"has" for node, what in _READER.findall(words)})
+
+    async def report(self, revision: str, *, has: bool) -> None:
+        """This gate reads it, or has."""
+        await self._call("FCALL", REPORT, 1, self._coming, f"{revision};", f"{self.node} {'has' if has else 'reads'};")
 
     # -- sets
 

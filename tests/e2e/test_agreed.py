@@ -19,7 +19,9 @@ from proxy.desk import entries
 from proxy.desk.journal import OsDisk, read
 from proxy.desk.revised import Revised, unpack_revised
 from proxy.net.doorkeeper import hash_password
+from proxy.sim.reload import words_of
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, keep_secret, run
+from tests.e2e.pdus import SUBMIT_SM, message, pdu
 from tests.e2e.raw import Raw
 from tests.e2e.sharing import House, gate_on, server_and_carrier
 from tests.e2e.waiting import until
@@ -341,6 +343,28 @@ def test_a_store_without_room_refuses_a_decision_and_says_why(house: House) -> N
     until(lambda: all(gate.metric("gate106_store_up") == 1 for gate in house.gates), "the store in reach", 20)
     pushed(one, BOTH)
     soon(other, "北京", "上海")
+
+
+def test_a_set_with_a_long_list_comes_into_force_at_all_gates_at_once(house: House) -> None:
+    """It takes each of them seconds to read: they have read it when it is decided on."""
+    one, other = house.gates
+    words, before = words_of(50_000, 1), revision(one)
+    assert [gate.metric("gate106_rules_info", revision=before) for gate in house.gates] == [1, 1]
+    (one.rules / "lists").mkdir()
+    (one.rules / "lists" / "words.txt").write_text("\n".join(words))
+    one.write_rules("rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n")
+
+    def changed() -> list[bool]:
+        return [gate.metric("gate106_rules_info", revision=before) == 0 for gate in house.gates]
+
+    until(lambda: any(changed()), one.said, 60)
+    begun = time.monotonic()
+    until(lambda: all(changed()), other.said, 60)
+    assert time.monotonic() - begun < AT_ONCE_S
+    with Raw(other.port) as yi:
+        assert yi.bind("yi").status == 0
+        data = message(b"1069002", SHANGHAI.format(1).encode(), words[0].encode("utf-16-be"), data_coding=8)
+        assert yi.ask(pdu(SUBMIT_SM, 7, data)).status != 0
 
 
 def test_lists_of_people_are_not_readable_in_the_store(house: House) -> None:

@@ -270,7 +270,7 @@ def test_nodes_with_a_message_now_and_then_cost_the_others_nothing(total, few, s
         node.arrivals = weight * total / nodes
     world.run(3.0)
     before = world.one_sent
-    seconds = max(6.0, 200 / total)
+    seconds = max(6.0, 100 / total)
     sent = world.run(seconds)
     assert sent >= 0.95 * (world.one_sent - before) - nodes
     assert sent <= 1.05 * total * seconds + total + nodes

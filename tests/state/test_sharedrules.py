@@ -130,6 +130,29 @@ def test_who_has_another_secret_reads_nothing_and_pieces_cannot_change_places(on
     on(talk, SECRET, b"another secret, of thirty-two octets and more")
 
 
+def test_what_is_announced_is_known_with_its_readers_until_something_else_is(on: Callable[..., Any]) -> None:
+    async def talk(one: SharedRules, other: SharedRules) -> None:
+        assert await one.coming() == ("", {})
+        await other.report("a" * 16, has=False)
+        assert await one.coming() == ("", {}), "nobody has announced that"
+        await one.announce("a" * 16, 60)
+        await one.report("a" * 16, has=True)
+        await other.report("a" * 16, has=False)
+        assert await other.coming() == ("a" * 16, {0: True, 1: False})
+        await other.report("a" * 16, has=True)
+        assert (await one.coming()).readers == {0: True, 1: True}
+        await one.announce("b" * 16, 60)
+        await other.report("a" * 16, has=True)
+        assert await other.coming() == ("b" * 16, {})
+        await one.announce("", 0)
+        for _ in range(1000):
+            if not (await one.coming()).revision:
+                break
+        assert await one.coming() == ("", {})
+
+    on(talk, SECRET, SECRET)
+
+
 def test_what_cannot_be_asked_says_so_and_is_out_of_reach_then(tmp_path: Path) -> None:
     server = Valkey(tmp_path)
     try:
