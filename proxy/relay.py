@@ -354,8 +354,8 @@ class Relay:
         if waits:
             for person in chains:
                 changes, submits = self._busy.pop(person)
-                self._changes.extend(changes)
-                self._submits.extend(submits)
+                self._changes[:0] = changes  # before what came after them in this turn
+                self._submits[:0] = submits
             self._wake()
 
     async def _attempt(self, chains: dict[int, Chain], now: float) -> dict[int, Chain]:
