@@ -429,7 +429,9 @@ def look(long: LongMessage[Transit], posted: Posted) -> None:
 
 
 def alone(long: LongMessage[Transit]) -> None:
-    """From now on a message is what is here."""
+    """From now on a message is what is here, but for what is known to have gone out elsewhere: sent again, that is another message."""
+    if long.posted is not None:
+        long.elsewhere = frozenset(row.index for row in long.posted.others(long.holder) if row.state == THERE)
     long.alone, long.asked, long.posted, long.theirs = True, False, None, {}
 
 

@@ -34,6 +34,7 @@ OPEN_MAX = 1_000
 
 NOBODY: Holder = (0, 0)
 _NONE: Mapping[Any, Any] = {}
+_NOWHERE: frozenset[int] = frozenset()
 Key = tuple[str, str, int, int, int]
 """Provider, source, recipient, reference, total."""
 
@@ -56,7 +57,7 @@ class LongMessage(Generic[Sent]):
     __slots__ = (
         "key", "contents", "last", "waiting", "first_s", "last_s", "until_s", "batch", "leader", "alive", "unknown", "doubted",
         "instead", "before", "earlier", "takes", "judged_at", "revision", "settled",
-        "again", "theirs", "holder", "posted", "shown", "asked", "alone",
+        "again", "theirs", "holder", "posted", "shown", "asked", "alone", "elsewhere",
     )  # fmt: skip
 
     def __init__(self, key: Key, now_s: float) -> None:
@@ -89,6 +90,7 @@ class LongMessage(Generic[Sent]):
         self.posted: Posted | None = None  # what was on the board when it was last looked at
         self.asked = False  # whether a part that comes must be put up before anything is done with it
         self.alone = False  # whether this gate goes by its own parts, come what may
+        self.elsewhere: frozenset[int] = _NOWHERE  # parts of which it knows all the same that they went out at another
 
     @property
     def total(self) -> int:
@@ -102,7 +104,7 @@ class LongMessage(Generic[Sent]):
         """Whether a part of this number belongs here, or starts a new message."""
         last = self.last.get(index)
         if last is None:
-            return True
+            return index not in self.elsewhere
         if self.waiting or self.leader is None or not self.leader.packed:  # what was refused as a whole is judged anew
             return False
         return last not in self.alive or last in self.doubted

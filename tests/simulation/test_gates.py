@@ -16,7 +16,7 @@ from proxy.parts import Parts
 from proxy.sheet import Group, Key, Posted
 from proxy.state.record import EMPTY
 from proxy.wire import submit_sm
-from tests.simulation.gates import PEOPLE, PORT, Gates, GateSheets, GateStore, Long, Part
+from tests.simulation.gates import CAP, PEOPLE, PORT, Gate, Gates, GateSheets, GateStore, Long, Part
 from tests.simulation.nouns import Broken
 
 SEEDS, SOUGHT = 40, 300
@@ -73,6 +73,61 @@ def test_what_is_whole_at_one_gate_is_never_put_up(tmp_path: Path):
     world.passes(0.05)
     assert [part.at_carrier for part in sent] == [True] * 3
     assert (world.sheets, world.swapped) == ({}, 0)
+    world.ends()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_comes_for_one_person_while_the_store_is_asked_is_judged_in_the_order_in_which_it_came(tmp_path: Path, seed: int):
+    world = Gates(seed, tmp_path)
+    world.send = lambda long, index: None  # type: ignore[method-assign] # nobody but this test sends
+    refused: list[int] = []
+    told = world.told
+
+    def tells(gate: Gate, number: int, status: int) -> None:
+        if status:
+            refused.append(number)
+        told(gate, number, status)
+
+    world.told = tells  # type: ignore[method-assign] # it listens
+    world.silent, world.refusing = 0.0, 0.0
+    sent: list[Part] = []
+    for number in range(1, 60):
+        octets = f"【青禾】双11第{number}张券 拒收请回复R".encode("utf-16-be")
+        long = Long(number, PEOPLE[0], 1, False, {1: submit_sm(PORT, f"86{PEOPLE[0]}", octets, data_coding=8)})
+        world.longs.append(long)
+        world.later(number * 0.0003, lambda long=long: sent.append(send(world, long, 1, 0)))  # type: ignore[misc]
+    world.passes(2)
+    assert [part.at_carrier for part in sent] == [True] * CAP + [False] * (len(sent) - CAP), "the first, up to the cap"
+    assert refused == sorted(refused)
+    world.ends()
+
+
+def test_a_part_that_went_out_elsewhere_is_not_sent_again_as_the_same_message_by_a_gate_that_is_cut_off(tmp_path: Path):
+    world = Gates(1, tmp_path)
+    world.silent, world.refusing = 0.0, 0.0
+    world.send = lambda long, index: None  # type: ignore[method-assign] # nobody but this test sends
+    long = message(world, 3)
+    long.clean = False
+    first = [send(world, long, 3, 0), send(world, long, 2, 1)]
+    reaches = world.reaches_carrier
+
+    def silent_to_the_third(gate: Gate, transit: Any) -> None:
+        world.silent = float(gate.in_hand[transit.sequence].index == 3)
+        reaches(gate, transit)
+
+    world.reaches_carrier = silent_to_the_third  # type: ignore[method-assign] # its fate is given, not drawn
+    world.passes(0.8)
+    assert [part.fate for part in first] == ["silent", "taken"]
+    world.refusing = 1.0
+    again = send(world, long, 2, 0)
+    world.passes(1)
+    assert again.fate == "refused"
+    world.refusing, world.gates[0].store.away = 0.0, True
+    once_more = send(world, long, 2, 0)
+    world.passes(1)
+    assert once_more.transit is not None
+    assert first[0].transit is not None
+    assert once_more.transit.entry_id != first[0].transit.entry_id
     world.ends()
 
 
