@@ -20,14 +20,14 @@ class Demand:
     def __init__(self) -> None:
         self._beats = [0.0] * round(1 / BEAT_S)
         self.now = self.lately = self.most = 0.0
-        """Of the last beat; of the last second; of the last second, but no more than the last beat makes likely."""
+        """Of the last beat; of the last second; as many as the last beat may have been by chance."""
 
     def note(self, came: int, took_s: float) -> None:
         """``took_s``: since the last beat; less than one counts as one."""
         took_s = max(took_s, BEAT_S)
         self._beats = [*self._beats[1:], float(came)]
         self.now, self.lately = came / took_s, sum(self._beats)
-        self.most = min(self.lately, (came + 2 * came**0.5 + 1) / took_s)
+        self.most = (came + 2 * came**0.5 + 1) / took_s
 
 
 class LeasedRate:
@@ -92,8 +92,11 @@ class LeasedRate:
         self._tokens -= 1.0
 
     def ask(self, now_s: float) -> Ask:
-        """What to tell the store, once a beat. What is given back with it is not ours any more, whether or not an answer comes."""
+        """What to tell the store, once a beat. What is given back with it is not ours any more, whether or not an answer comes. Asked again
+        within half a beat (somebody binds) it says what it said."""
         self._settle(now_s)
+        if now_s - self._beat_s < BEAT_S / 2:
+            return self._said._replace(total=self.total, using=self.tps, back=0.0, want=0.0)
         came, refused, over = self._asked, self._refused, self._over
         self._asked, self._refused, self._over = 0, 0, 0.0
         self._demand.note(came, now_s - self._beat_s)
@@ -105,7 +108,7 @@ class LeasedRate:
         if self._lack > 0 and refused:
             wanted, back = max(lately, (now + lately) / 2), over  # what is claimed and not sent comes back a beat later
         elif self._lack > 0:
-            wanted = self._demand.most
+            wanted = min(max(lately, (now + lately) / 2), self._demand.most)
             kept = min(self._tokens, max(1.0, KEPT_S * self.tps))
             self._tokens, back = kept, over + self._tokens - kept
             self.tps = min(self.tps, wanted)
@@ -172,7 +175,7 @@ class LeasedFlow:
         self._demand.note(new, took_s)
         wanted, back = max(self._demand.now, self._demand.lately) + waiting, 0.0
         if self._lack > 0 and not waiting:
-            wanted, back = self._demand.most, max(0.0, might - sent)
+            wanted, back = min(self._demand.lately, self._demand.most), max(0.0, might - sent)
             self.share = min(self.share, wanted)
         self.pace = self.share
         self._said = Ask(total, wanted, self.share, back, max(0.0, waiting - self.share * BEAT_S))

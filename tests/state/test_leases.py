@@ -344,6 +344,20 @@ def test_a_share_that_grows_brings_no_messages_with_it():
     assert sum(rate.allow(2.5) for _ in range(100)) == 45
 
 
+def test_many_who_bind_at_once_do_not_make_a_rate_forget_what_it_was_asked_for():
+    rate = LeasedRate(100)
+    rate.grant(0.0, Given(50, 2, 0.0, 100.0), 0.0)
+    said = Ask(100, 0, 0)
+    for beat in range(1, 6):
+        for message in range(8):
+            rate.allow(beat * BEAT_S - 0.1 + message / 100)
+        said = rate.ask(beat * BEAT_S)
+        rate.grant(beat * BEAT_S, Given(50, 2, 0.0, 100.0), beat * BEAT_S)
+    assert said.demand == 40
+    assert [rate.ask(1.0 + bind / 1000).demand for bind in range(10)] == [40] * 10
+    assert rate.tps == 50
+
+
 def test_a_long_message_may_owe_and_pays_later():
     rate = LeasedRate(10)
     rate.grant(0.0, Given(10, 1, 0.0, 0.0), 0.0)
