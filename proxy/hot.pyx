@@ -511,6 +511,15 @@ def sort_pdus(bytes data, Py_ssize_t position, Py_ssize_t most, accept, dict wai
     return position, None
 
 
+def are_all(list frames, command_id):
+    if _transit_type is NULL:
+        _learn_fields()
+    for frame in frames:
+        if Py_TYPE(frame) is not _frame_type or (<FrameFields *>frame).command_id is not <PyObject *>command_id:
+            return PURE["are_all"](frames, command_id)
+    return True
+
+
 def asked_pieces(requests, double now, dict waiting, long long sequence):
     """wire/asked.py"""
     cdef list pieces = []
@@ -2159,24 +2168,31 @@ def relay_judged(self, dict chains, dict loaded, sights, now):
     court = None if sights else _court(judging, now)
     if court is None or judging.__dict__:
         return PURE["relay_judged"](self, chains, loaded, sights, now)
+    counters = self.store.counters
     if <object>(<JudgingFields *>judging).cut_off:
         judging.cut_off = False
         court.look()
     for person, one in chains.items():
         chain, found = <tuple>one, <tuple>loaded[person]
-        submits, before, after = <list>chain[1], <bytes>found[1], None
-        if len(submits) == 1 and not chain[0] and <long long>found[0] >= 0:
-            transit = submits[0]
-            if Py_TYPE(transit) is _transit_type and (<TransitFields *>transit).long is <PyObject *>None:
-                after = court.judged(transit, before)
-        if after is not None:
-            writes.append((person, found[0], after))
+        submits, before = <list>chain[1], <bytes>found[1]
+        transit = submits[0] if len(submits) == 1 and not len(<list>chain[0]) and <long long>found[0] >= 0 else None
+        if Py_TYPE(transit) is not _transit_type or (<TransitFields *>transit).long is not <PyObject *>None:
+            more, again = PURE["relay_judged"](self, {person: chain}, loaded, None, now)
+            writes.extend(more)
+            refused.update(again)
+            judging.cut_off = False
+            court.look()  # rules may have turned
             continue
-        more, again = PURE["relay_judged"](self, {person: chain}, loaded, None, now)
-        writes.extend(more)
-        refused.update(again)
-        judging.cut_off = False
-        court.look()  # rules may have turned
+        after = court.judged(transit, before)
+        if after is None:
+            short = counters.short
+            after = PURE["judging_judge"](judging, transit, before, now)
+            court.look()
+            if counters.short != short:
+                refused[person] = self._undone(chain)
+                continue
+        if after is not before:
+            writes.append((person, found[0], after))
     return writes, refused
 
 

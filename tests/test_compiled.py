@@ -264,6 +264,13 @@ def test_octets_are_sorted_into_the_same_frames(
 
 
 @needs("gcc")
+@given(st.lists(st.sampled_from([4, 4, 4, 5, 0x80000004]), max_size=4), st.sampled_from([4, 0x80000004]))
+def test_frames_are_alike_or_not(commands: list[int], command_id: int) -> None:
+    frames = [Frame(command, 0, number, b"") for number, command in enumerate(commands)]
+    assert twin("are_all")(frames, command_id) is PURE["are_all"](frames, command_id)
+
+
+@needs("gcc")
 @given(st.lists(PDUS.filter(lambda data: len(data) >= 16), max_size=5), st.integers(0, SEQUENCE_MAX - 10))
 def test_requests_get_the_same_numbers(pdus: list[bytes], last: int) -> None:
     requests = [SimpleNamespace(data=data) for data in pdus]

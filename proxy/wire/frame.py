@@ -72,6 +72,12 @@ class Frame:
         return f"<{self.name} {status} sequence {self.sequence_number}, {len(self.data)} bytes>"
 
 
+@compiled("are_all")
+def are_all(frames: list[Frame], command_id: int) -> bool:
+    """Whether all are of one command."""
+    return all([frame.command_id == command_id for frame in frames])  # noqa: C419 # a list costs half as much
+
+
 @compiled("sort_pdus")
 def sort_pdus(
     data: bytes,
