@@ -1976,7 +1976,8 @@ cdef class _Court:
     cdef MemoFields *plans
     cdef double at, since, until
     cdef long long keep_s
-    cdef bint plain, alone, open
+    cdef bint plain, alone, open, usual
+    cdef PyObject *lane  # the one that was looked at last; usual: nothing has been put over its methods
 
     cdef int look(self) except -1:
         cdef JudgingFields *judging = <JudgingFields *>self.judging
@@ -1999,7 +2000,24 @@ cdef class _Court:
         self.routes = <object>judging.routes
         self.only = getattr(self.routes, "only", None)
         self.open = self.only is not None and self.only.up
+        self.lane = NULL
         return 0
+
+    cdef bint hold(self, object lane, object category) except -1:
+        """net/lane.py, Lane.hold"""
+        cdef LaneFields *fields = <LaneFields *>lane
+        cdef Py_ssize_t total, place
+        if self.lane is not <PyObject *>lane:
+            self.lane = <PyObject *>lane
+            self.usual = Py_TYPE(lane) is _lane_type and not lane.__dict__
+        if not self.usual:
+            return lane.hold(category)
+        total, place = <object>fields._total, category
+        if <double>total >= <double>(<list>fields._most)[place]:
+            return False
+        _set(&fields._total, total + 1)
+        (<list>fields.held)[place] += 1
+        return True
 
     cdef object verdict(self, MessageFields *message, bytes data, const octet *record, Py_ssize_t held, double at, object when, object seen):
         """What ``judge`` says of a message that nothing stands against, and of which only caps and lists are to be asked; None for any
@@ -2100,7 +2118,7 @@ cdef class _Court:
             lane = self.only if self.open else None
         else:
             lane = self.routes.lane(<object>transit.message, verdict)
-        if lane is None or not _hold_place(lane, category):
+        if lane is None or not self.hold(lane, category):
             return None
         entry = <object>judging.highest_id
         entry += 1
@@ -2136,20 +2154,6 @@ cdef _Court _court(object judging, object now):
     court.judging, court.now, court.at = judging, now, now
     court.look()
     return court
-
-
-cdef bint _hold_place(object lane, object category) except -1:
-    """net/lane.py, Lane.hold"""
-    cdef LaneFields *fields = <LaneFields *>lane
-    cdef Py_ssize_t total, place
-    if Py_TYPE(lane) is not _lane_type:
-        return lane.hold(category)
-    total, place = <object>fields._total, category
-    if <double>total >= <double>(<list>fields._most)[place]:
-        return False
-    _set(&fields._total, total + 1)
-    (<list>fields.held)[place] += 1
-    return True
 
 
 def judging_judge(self, transit, bytes data, now, adopted=None):
