@@ -285,14 +285,7 @@ class Reader:
         for bit, holds in self._asked:
             if holds(page):
                 bits |= bit
-        if self._domains is not None:
-            for link in page.links:
-                bits |= _domain_bits(link, self._domains)
-        if self._numbers is not None:
-            for number in page.contacts:
-                bits |= self._numbers.get(number) or 0
-        if self._reviewed is not None:
-            bits |= self._reviewed.get(key_of(page)) or 0
+        bits |= self._looked_up(page)
         category, band, subcategory, _ = weighed.of(page.squeezed)
         name = page.signature.name
         key = (
@@ -305,6 +298,19 @@ class Reader:
         if self.texts is not None and content.complete and category is Category.MARKETING:
             self.texts.put(template, content.text)
         return Reading(traits, template), digits
+
+    def _looked_up(self, page: Page) -> int:
+        """Bits of the leaves that name one of its links or numbers, or the whole text."""
+        bits = 0
+        if self._domains is not None:
+            for link in page.links:
+                bits |= _domain_bits(link, self._domains)
+        if self._numbers is not None:
+            for number in page.contacts:
+                bits |= self._numbers.get(number) or 0
+        if self._reviewed is not None:
+            bits |= self._reviewed.get(key_of(page)) or 0
+        return bits
 
     def _owners_of(self, page: Page) -> frozenset[tuple[str, str]]:
         """Advertisers for whom the links and numbers of a text are registered."""
