@@ -138,16 +138,15 @@ class LeasedRate:
 
     def _fill(self, now_s: float) -> None:
         if now_s > self._at_s:
-            self._tokens += (now_s - self._at_s) * self.tps
-            self._at_s = now_s
-            self._spill()
+            tokens, most = self._tokens + (now_s - self._at_s) * self.tps, max(1.0, self.tps)
+            if tokens > most:
+                self._over += tokens - most
+                tokens = most
+            self._tokens, self._at_s = tokens, now_s
 
     def _turn_to(self, tps: float) -> None:
         self.tps = tps
-        self._spill()
-
-    def _spill(self) -> None:
-        if (over := self._tokens - max(1.0, self.tps)) > 0:
+        if (over := self._tokens - max(1.0, tps)) > 0:
             self._tokens -= over
             self._over += over
 
