@@ -17,7 +17,7 @@ Rooms, in the order a message walks through them (imports go down this list only
     commands   the others: multi (submit_multi), replacing (replace_sm), sent (what an id names); refusals: what comes again
     hearing    what a person answers, and the one sentence they get back
     relay      one message from arrival to answer: READ THIS FIRST; judging: one submit against one record; parts: of long messages;
-               board: parts that came to other gates (sheet, decided: what is said of them there)
+               board: parts that came to other gates (sheet, decided: what is said of them there); underway: what is on its way to a store
     wire       bytes ⇄ frames, SMPP 3.4 as tables    policy     rules → verdicts
     state      what is known of a person             desk       the journal and what is read from it
     message    the shared nouns                      number     one person, however the number is spelt

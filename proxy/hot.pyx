@@ -1823,7 +1823,7 @@ def relay_add_to(self, dict chains, list submits, now):
     cdef dict refused = self._refused
     if _transit_type is NULL:
         _learn_fields()
-    if self._busy or chains:
+    if self._under_way.people or chains:
         PURE["relay_add_to"](self, chains, submits, now)
         return
     for transit in submits:

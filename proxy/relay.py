@@ -17,7 +17,7 @@ swap, one write to the journal, one joined write to each peer. What is safe befo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from proxy.access import Directory
@@ -36,6 +36,7 @@ from proxy.refusals import Refusals
 from proxy.state import Store
 from proxy.tally import Tally
 from proxy.transit import Apart, Bind, Outbox, Routes, Transit, count, count_allowed, detail, put_all
+from proxy.underway import Chain, UnderWay
 from proxy.wire import Frame, Malformed, Memo
 
 SWAPS_MAX = 5
@@ -43,10 +44,6 @@ SWAPS_MAX = 5
 ESME_RSYSERR = 0x08
 OUR_FAULT = frozenset(("journal-down", "draining"))
 """Refusals for which no provider is called noisy."""
-
-
-Chain = tuple[list[Change], list[Transit]]
-"""What one turn brings for one person: changes, which come first, then submits in the order in which they came."""
 
 
 class Relay:
@@ -86,8 +83,7 @@ class Relay:
         self._memo = Memo()
         self._submits: list[Transit] = []
         self._changes: list[Change] = []
-        self._busy: dict[int, Chain] = {}
-        """Persons whose record is being loaded or swapped, and what came for them meanwhile."""
+        self._under_way = UnderWay()
         self._decided: list[Transit] = []
         self._changed: list[Change] = []
         self._later: list[Change] = []
@@ -286,16 +282,22 @@ class Relay:
 
     def turn(self, now: float) -> None:
         """Deals with everything that has arrived since the last turn."""
-        if (self._submits or self._changes) and not self._held:
+        come = len(self._submits) + len(self._changes)
+        if come and not self._held and not self._under_way.gathers(come, now):
             submits, self._submits = self._submits, []
             changes, self._changes = self._changes, []
             if self._later:
                 changes = self._behind_later(changes)
             chains = self._chains(submits, changes, now)
             if chains:
-                self._spawn(self._decide(chains, now))
+                self._begin(chains, now)
         self._hand_over(now)
         self._outbox.release(self.journal.synced, self.told)
+
+    def _begin(self, chains: dict[int, Chain], now: float) -> None:
+        if self.store.waits:
+            self._under_way.begins(chains, now)
+        self._spawn(self._decide(chains, now))
 
     def _behind_later(self, changes: list[Change]) -> list[Change]:
         """Those that may go now: what comes for a person for whom the store did not take something waits behind that, or a refusal would
@@ -307,34 +309,29 @@ class Relay:
     def _chains(self, submits: list[Transit], changes: list[Change], now: float) -> dict[int, Chain]:
         """Work by person; what comes for a person whose record is under way waits for it, in arrival order."""
         chains: dict[int, Chain] = {}
-        busy = self._busy
+        busy, behind = self._under_way.people, self._under_way.behind
         for change in changes:
             person = change.recipient
-            chain = busy.get(person) or chains.get(person)
-            if chain is None:
-                chains[person] = chain = ([], [])
-            chain[0].append(change)
+            (behind if person in busy else chains).setdefault(person, ([], []))[0].append(change)
         self._add_to(chains, submits, now)
         return chains
 
     @compiled("relay_add_to")
     def _add_to(self, chains: dict[int, Chain], submits: list[Transit], now: float) -> None:
         """Submits of a turn behind its changes; what was refused a few minutes ago is in no chain."""
-        busy, refused = self._busy, self._refused
+        busy, behind, refused = self._under_way.people, self._under_way.behind, self._refused
         for transit in submits:
             person = transit.message.recipient  # type: ignore[union-attr] # _read made it
-            chain = busy.get(person) or chains.get(person)
+            chain = chains.get(person)
             if chain is not None:
                 chain[1].append(transit)
+            elif person in busy:
+                behind.setdefault(person, ([], []))[1].append(transit)
             elif person not in refused or not self.refusals.again(transit, self.rules, now):
                 chains[person] = ([], [transit])
 
     async def _decide(self, chains: dict[int, Chain], now: float) -> None:
         """Load, judge, swap; judge again what changed under us. Nothing is forwarded from here."""
-        waits = self.store.waits
-        if waits:
-            for person in chains:
-                self._busy[person] = ([], [])
         left = chains
         try:
             for _ in range(SWAPS_MAX):
@@ -346,17 +343,21 @@ class Relay:
                 self._give_up(left)
         except OSError:
             self._give_up(left, "store-down")
+        finally:
+            if self.store.waits:
+                self._go_on_behind(chains)
         for _, submits in chains.values():
             self._decided.extend(submits)
         board = self.parts.board
         if board is not None and board.people:
             board.through(chains)
-        if waits:
-            for person in chains:
-                changes, submits = self._busy.pop(person)
-                self._changes[:0] = changes  # before what came after them in this turn
-                self._submits[:0] = submits
-            self._wake()
+
+    def _go_on_behind(self, people: Collection[int]) -> None:
+        """These are no longer under way: what waited for them is dealt with in the coming turn, before what came after it."""
+        for changes, submits in self._under_way.ends(people):
+            self._changes[:0] = changes
+            self._submits[:0] = submits
+        self._wake()
 
     async def _attempt(self, chains: dict[int, Chain], now: float) -> dict[int, Chain]:
         """One load and one swap for a batch; returns the chains whose swap was refused, undone."""
@@ -600,13 +601,13 @@ class Relay:
     @property
     def amid(self) -> bool:
         """Whether records hold something that the journal does not: no moment for a checkpoint."""
-        return bool(self._busy or self._decided or self._changed or self._later or self.journal_down)
+        return bool(self._under_way.people or self._decided or self._changed or self._later or self.journal_down)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is on its way any more."""
         waiting = self._submits or self._changes or self._accepted or self._decided or self._changed
-        return not (self.in_flight or self.questions or waiting or self._busy or self._outbox or self.parts.waiting)
+        return not (self.in_flight or self.questions or waiting or self._under_way.people or self._outbox or self.parts.waiting)
 
 
 @compiled("settled")
