@@ -24,7 +24,9 @@ from proxy.message import ENTRY, Category, Message
 from proxy.net import lane as _lane  # noqa: F401 # registers its functions
 from proxy.number import NotARecipient
 from proxy.policy import text as _text  # noqa: F401 # registers its functions
-from proxy.state import record, sqlite  # noqa: F401 # likewise
+from proxy.state import connection, record, sqlite  # noqa: F401 # likewise
+from proxy.state.keys import Keys
+from proxy.state.records import Records  # noqa: F401 # likewise
 from proxy.state.table import KEY_MAX, Table
 from proxy.transit import Transit
 from proxy.wire import Frame
@@ -36,6 +38,7 @@ ROOMS = [
     "wire/test_session.py",
     "wire/test_submit.py",
     "wire/test_vectors.py",
+    "state/test_keys.py",
     "state/test_table.py",
     "state/test_record.py",
     "state/test_sqlite.py",
@@ -194,6 +197,25 @@ def test_records_get_the_same_versions(items: list[tuple[int, int, bytes]], vers
     records = [b"" if number % 3 == 0 else data for number, (_, _, data) in enumerate(items)]
     keys = tuple(key for key, _, _ in items)
     assert twin("with_versions")(keys, records) == PURE["with_versions"](keys, records)
+
+
+@needs("gcc")
+@given(st.lists(RECORDS))
+def test_a_swap_says_the_same(items: list[tuple[int, int, bytes]]) -> None:
+    assert twin("shared_records")(items) == PURE["shared_records"](items)
+
+
+@needs("gcc")
+@given(st.lists(KEYS), st.binary(min_size=32, max_size=32), st.integers(1, 256))
+def test_persons_have_the_same_names(people: list[int], key: bytes, parts: int) -> None:
+    keys = Keys(key, [b"g106:{%d}" % part for part in range(parts)])
+    assert said(twin("shared_names"), keys, people) == said(PURE["shared_names"], keys, people)
+
+
+@needs("gcc")
+@given(st.lists(st.one_of(st.binary(max_size=1200), st.text(st.characters(codec="utf-8")), st.integers()), max_size=120))
+def test_a_command_has_the_same_octets(words: list[bytes | str | int]) -> None:
+    assert twin("resp_command")(tuple(words)) == PURE["resp_command"](tuple(words))
 
 
 @needs("gcc")

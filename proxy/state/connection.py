@@ -21,6 +21,8 @@ from typing import Any, NamedTuple, cast
 
 import hiredis
 
+from proxy.compiled import compiled
+
 LATE_S = 0.05
 """A timer that is later than this was not waiting for the server: the process slept."""
 PENDING_MAX = 10_000
@@ -51,6 +53,13 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@compiled("resp_command")
+def command(words: tuple[Word, ...]) -> bytes:
+    """A command's octets (RESP: an array of bulk strings)."""
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # a tuple of any length
+    return packed
+
+
 class Connection(asyncio.Protocol):
     """``call`` after ``connect``; ``lost`` is called once, when it ends."""
 
@@ -78,7 +87,7 @@ class Connection(asyncio.Protocol):
         self._pending.append((answer, due_s))
         if self._timer is None:
             self._timer = self._loop.call_at(due_s, self._look, due_s, False)
-        self._transport.write(hiredis.pack_command(words))  # type: ignore[arg-type] # a tuple of any length
+        self._transport.write(command(words))
         return answer
 
     def _look(self, due_s: float, again: bool) -> None:

@@ -3,7 +3,7 @@
 In: numbers, versions, records. Out: the same; from the copy, with versions below 0, while the store is out of reach. Never: a person's
 number in Valkey (keys are made of a keyed hash), a second try inside ``load`` or ``swap``, a call that is taken back.
 
-    PREFIX{tag}<keyed hash>    a record, its version in front       PREFIX{tag}:born     drawn when this part was first used
+    PREFIX{tag}<keyed hash>    a record (records.py, keys.py)        PREFIX{tag}:born     drawn when this part was first used
     PREFIX{tag}:node:N         who is node N at the moment          PREFIX{tag}:long:…   a long message that is not whole (sheets.py)
 
 Tags: servers.py. What Valkey does with all of them: functions.py.
@@ -38,15 +38,17 @@ from proxy.state import StateError
 from proxy.state.aggregates import Aggregates
 from proxy.state.connection import Address, Connection, Login, StoreDown, StoreRefused, Word
 from proxy.state.counting import COUNT_S, SharedCounters
-from proxy.state.functions import HOLD, SOURCE, SWAP
+from proxy.state.functions import HOLD, SOURCE
+from proxy.state.keys import Keys
 from proxy.state.leased import Leases
 from proxy.state.merging import merged, newest_of, with_words
 from proxy.state.numbering import Numbering
-from proxy.state.record import EMPTY, REPLY_S
+from proxy.state.record import REPLY_S
+from proxy.state.records import Records
 from proxy.state.servers import Servers, settled
 from proxy.state.sharedlog import NODES, Letter, Place, SharedLog, Told, spelt
 from proxy.state.sharedrules import SharedRules
-from proxy.state.sheets import Argument, Sheets
+from proxy.state.sheets import Sheets
 from proxy.state.sqlite import SqliteStore
 from proxy.state.words import Words
 
@@ -58,12 +60,6 @@ PORT = 6379
 PREFIX = b"g106:"
 FORM = 1
 """Of keys and records; a store of another form is refused."""
-HASH_BYTES = 12
-"""Of the keyed hash in a key: among a billion persons two alike have odds of 1 in 10**11."""
-NAMES_MAX = 50_000
-"""Keys that are remembered between ``load`` and ``swap``: hashing one takes longer than looking it up. Two generations."""
-KEYS_MAX = 256
-"""Of one call: more would keep the server from others for half a millisecond."""
 HELD_MS, HOLD_S = 10_000, 2.0
 """A node's number is its own for so long after it was last heard of, and it is heard of so often."""
 OWED_BATCH = 128
@@ -71,9 +67,6 @@ OWED_BATCH = 128
 START_S = 900.0
 """A start looks back so far: what was open at the end of the last life is unknown now, which matters for ten minutes."""
 DEADLINE_S, REASSERT_S, PARTS = 0.25, 60.0, 16
-_TAKEN = ord("1")
-_ENDS, _STAYS = ord("1"), ord("0")
-"""Whether time alone empties a record: one without a fact."""
 
 
 class ValkeyStore(SqliteStore):
@@ -99,13 +92,9 @@ class ValkeyStore(SqliteStore):
         """``secret``: of the keyed hash, the same on all nodes. ``local``: the copy's file (see SqliteStore)."""
         super().__init__(local, **options)
         self._secret = hashlib.blake2b(secret, digest_size=32, person=b"gate106 people").digest()
-        self._hash = hashlib.blake2b(key=self._secret, digest_size=HASH_BYTES)
         self._check = hashlib.blake2b(self._secret, digest_size=8, person=b"gate106 check").hexdigest()
         self.node, self._parts, self._reassert_s, self._now = node, parts, reassert_s, now
         self._identity = self._meta.get("identity") or os.urandom(16).hex()
-        self._names: dict[int, tuple[bytes, int]] = {}
-        self._older_names: dict[int, tuple[bytes, int]] = {}
-        self._keep_s = REPLY_S
         self._owed: set[int] = set()
         """Persons whose records may lack something."""
         self._pushing: set[int] = set()
@@ -146,12 +135,14 @@ class ValkeyStore(SqliteStore):
         self._log_key = key
         self._exchanging = asyncio.Lock()
         self._heads = [PREFIX + b"{" + tag + b"}" for tag in self._servers.tags]
+        self._keys = Keys(self._secret, self._heads)
+        self._records = Records(self._servers, self._keys, self._owed.update)
         self.leases: Leases = Leases(self._servers, self._heads, node)
         key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 rules").digest()
         self.rules: SharedRules = SharedRules(self._servers, self._heads[0], key, node)
         self.sheets: Sheets = Sheets(
-            self._servers, secret, part_of=lambda person: self._name(person)[1], heads=self._heads, said=self._said,
-            keep_s=lambda: self._keep_s, took=self._took, doubted=self._owed.update,
+            self._servers, secret, part_of=self._keys.part, heads=self._heads, said=self._records.said,
+            keep_s=lambda: self._records.keep_s, took=self._took, doubted=self._owed.update,
         )  # fmt: skip
         if cut_off := self._meta.get("cut_off", ""):  # the process died amid it
             self._since = [min(int(cut_off), *self._since)] * parts
@@ -239,7 +230,7 @@ class ValkeyStore(SqliteStore):
     # -- the store
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
-        found, cut_off = await self._fetch(tuple(keys))
+        found, cut_off = await self._records.load(tuple(keys))
         if self._owed or self._walking or self._pushing or self._words:
             self._mend(found)
         for key in cut_off:
@@ -251,91 +242,42 @@ class ValkeyStore(SqliteStore):
             totals.back()
         return found
 
-    async def _fetch(self, keys: Sequence[int]) -> tuple[dict[int, tuple[int, bytes]], list[int]]:
-        """What the store has, and whose record it could not be asked for."""
-        asked: list[tuple[list[int], asyncio.Future[Any], int]] = []
-        cut_off: list[int] = []
-        for part, some in self._by_part(keys):
-            if self._servers.at[part] is None:
-                cut_off += some
-            else:
-                names = [self._name(key)[0] for key in some]
-                asked.append((some, self._servers.call(part, "MGET", *names), part))
-        found: dict[int, tuple[int, bytes]] = {}
-        number = int.from_bytes
-        for some, answer, part in asked:
-            try:
-                rows = await answer
-            except (StoreDown, StoreRefused) as error:
-                self._servers.doubt(part, str(error))
-                cut_off += some
-                continue
-            for key, data in zip(some, rows, strict=True):
-                found[key] = (number(data[:6], "big"), data) if data is not None and len(data) > 7 else (0, EMPTY)
-        return found, cut_off
-
     async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
-        done = await self._exchange(items)
+        here = [place for place, item in enumerate(items) if item[1] < 0]
+        if here:
+            done = await self._swap_apart(items, here)
+        else:
+            done = await self._records.swap(items)
         self._took(items, done)
+        return done
+
+    async def _swap_apart(self, items: list[tuple[int, int, bytes]], here: list[int]) -> list[bool]:
+        """``swap`` where some are decided by the copy alone."""
+        done = [False] * len(items)
+        for place in here:
+            done[place] = self._swap_here(items[place])
+        there = [place for place, item in enumerate(items) if item[1] >= 0]
+        for place, taken in zip(there, await self._records.swap([items[place] for place in there]), strict=True):
+            done[place] = taken
         return done
 
     def _took(self, items: Sequence[tuple[int, int, bytes]], done: Sequence[bool]) -> None:
         """What was stored stands in the copy, too."""
-        hold = super().hold
-        amid = self._owed or self._pushing or self._words
-        for (key, version, data), taken in zip(items, done, strict=True):
-            if taken and version >= 0:
-                if amid:  # somebody may have told the copy something meanwhile
+        if self._owed or self._pushing or self._words:  # somebody may have told the copy something meanwhile
+            for (key, version, data), taken in zip(items, done, strict=True):
+                if taken and version >= 0:
                     if key in self._owed or key in self._pushing:
-                        data = with_words(data, self.held(key), self._since[self._name(key)[1]])
+                        data = with_words(data, self.held(key), self._since[self._keys.part(key)])
                     self._words.done(key, self._worded.pop(key, 0))
-                    data = self._words.said(key, data)
-                hold(key, data)
-
-    async def _exchange(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
-        """``swap``; the copy learns only of what it decides alone."""
-        done = [False] * len(items)
-        shared: dict[int, list[int]] = {}
-        for place, (key, version, _) in enumerate(items):
-            if version < 0:
-                done[place] = self._swap_here(items[place])
-            else:
-                shared.setdefault(self._group(self._name(key)[1]), []).append(place)
-        asked = [
-            (places, self._ask_swap(part, [items[place] for place in places]), part)
-            for part, all_places in shared.items()
-            for places in _pieces(all_places)
-        ]
-        for places, answer, part in asked:
-            try:
-                said = await answer
-            except (
-                StoreDown,
-                StoreRefused,
-            ) as error:  # taken or not: it is judged again on the copy, and merging removes what was
-                self._servers.doubt(part, str(error))
-                self._owed.update(items[place][0] for place in places)
-                continue
-            for place, taken in zip(places, said, strict=True):
-                done[place] = taken == _TAKEN
-        return done
-
-    def _ask_swap(self, part: int, items: Sequence[tuple[int, int, bytes]]) -> asyncio.Future[Any]:
-        names = [self._name(key)[0] for key, _, _ in items]
-        records = [version.to_bytes(6, "big") + data[6:] for _, version, data in items]
-        flags = bytes(_ENDS if len(data) == 7 + data[6] * 32 else _STAYS for data in records)
-        return self._servers.call(part, "FCALL", SWAP, len(names), *names, self._keep_s, flags, *records)
-
-    def _said(self, item: tuple[int, int, bytes]) -> Argument:
-        """A record's words where it is swapped together with others."""
-        key, version, data = item
-        ends = len(data) == 7 + data[6] * 32
-        return Argument(self._name(key)[0], "1" if ends else "0", version.to_bytes(6, "big") + data[6:])
+                    super().hold(key, self._words.said(key, data))
+        else:
+            self.hold_all([item for item, taken in zip(items, done, strict=True) if taken and item[1] >= 0])
 
     def _swap_here(self, item: tuple[int, int, bytes]) -> bool:
         key, version, data = item
         taken = self.swap_now([(key, -1 - version, data)])[0]
-        if taken and self._servers.at[self._group(self._name(key)[1])] is not None:  # a walk may have passed it already
+        part = self._keys.part(key) if self._servers.cluster else 0
+        if taken and self._servers.at[part] is not None:  # a walk may have passed it already
             self._owe(key)
         return taken
 
@@ -356,39 +298,8 @@ class ValkeyStore(SqliteStore):
         self._owing.set()
 
     def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
-        self._keep_s = max(keep_s, REPLY_S)
+        self._records.keep_s = max(keep_s, REPLY_S)
         return super().sweep(now, keep_s, buckets)
-
-    # -- keys and parts
-
-    def _name(self, key: int) -> tuple[bytes, int]:
-        """The key in the store, and its part."""
-        found = self._names.get(key) or self._older_names.get(key)
-        if found is None:
-            hashed = self._hash.copy()
-            hashed.update(key.to_bytes(6, "big"))
-            digest = hashed.digest()
-            part = digest[0] % self._parts
-            found = self._heads[part] + digest, part
-            if len(self._names) >= NAMES_MAX:
-                self._older_names, self._names = self._names, {}
-            self._names[key] = found
-        return found
-
-    def _group(self, part: int) -> int:
-        """The part by which a call about this part is known: one server takes calls about all of its parts together."""
-        return part if self._servers.cluster else 0
-
-    def _by_part(self, keys: Sequence[int]) -> Iterable[tuple[int, list[int]]]:
-        if self._servers.cluster:
-            parts: dict[int, list[int]] = {}
-            for key in keys:
-                parts.setdefault(self._name(key)[1], []).append(key)
-        else:
-            parts = {0: list(keys)}
-        for part, some in parts.items():
-            for at in range(0, len(some), KEYS_MAX):
-                yield part, some[at : at + KEYS_MAX]
 
     # -- lost and reached
 
@@ -521,7 +432,7 @@ class ValkeyStore(SqliteStore):
     def _mend(self, found: dict[int, tuple[int, bytes]]) -> None:
         """Puts what this node vouches for into what was loaded."""
         for key, (version, data) in found.items():
-            part = self._name(key)[1]
+            part = self._keys.part(key)
             if key in self._owed or part in self._walking or key in self._pushing:
                 data = merged(data, self.held(key), self.node, self._since[part], self._begun)
             if key in self._words:
@@ -569,20 +480,20 @@ class ValkeyStore(SqliteStore):
 
     async def _pushed(self, keys: list[int]) -> list[int]:
         """Persons who must be looked at again."""
-        found, away = await self._fetch(keys)
+        found, away = await self._records.load(keys)
         again = [key for key in away if key in self._pushing]
         items, mine, last = [], {}, self._words.last
         for key, (version, data) in found.items():
             after, mine[key] = data, self.held(key)
             if key in self._pushing:
-                after = merged(data, mine[key], self.node, self._since[self._name(key)[1]], self._begun)
+                after = merged(data, mine[key], self.node, self._since[self._keys.part(key)], self._begun)
             after = self._words.said(key, after)
             if after is not data or (version and key in self._pushing):
                 items.append((key, version, after))
                 self.mended += after is not data
             else:
                 self._words.done(key, last)
-        for (key, _, data), taken in zip(items, await self._exchange(items), strict=True):
+        for (key, _, data), taken in zip(items, await self._records.swap(items), strict=True):
             if taken:
                 self._words.done(key, last)
             if taken and self.held(key) == mine[key]:
@@ -596,7 +507,7 @@ class ValkeyStore(SqliteStore):
         parts = {part: self._since[part] for part in self._walking if self._servers.at[part] is not None}
         for records in self.walk():
             for key, data in records:
-                since = parts.get(self._name(key)[1])
+                since = parts.get(self._keys.part(key))
                 if since is not None and newest_of(data, self.node) >= since:
                     self._owed.add(key)
             while self._owed:
@@ -605,11 +516,6 @@ class ValkeyStore(SqliteStore):
                 await self._push(self._some_owed())
             await asyncio.sleep(0)
         self._walking.difference_update(part for part, since in parts.items() if self._since[part] == since)
-
-
-def _pieces(places: list[int]) -> Iterable[list[int]]:
-    for at in range(0, len(places), KEYS_MAX):
-        yield places[at : at + KEYS_MAX]
 
 
 def open_url(url: str, *, local: Path | None = None, secret: bytes = b"", **options: Any) -> ValkeyStore:

@@ -64,7 +64,7 @@ class Nodes:
 
 
 async def left_ms(store: ValkeyStore, key: tuple[int, bytes]) -> int:
-    found: int = await store._servers.call(store._name(key[0])[1], "PTTL", store.sheets._name(key))
+    found: int = await store._servers.call(store._keys.part(key[0]), "PTTL", store.sheets._name(key))
     return found
 
 
