@@ -285,11 +285,18 @@ class Board:
         one.queued = []
 
     def _by_itself(self, one: _Asked) -> None:
-        """The store cannot be asked: this gate goes by its own parts."""
-        alone(one.long)
+        """The store cannot be asked: this gate goes by its own parts. What it has seen that others hold still begins a new message."""
+        long, posted = one.long, one.long.posted
+        alone(long)
         for transit in one.queued:
             self.waiting -= 1
-            self._heirs.admitted(transit, None)
+            index, _ = _part(transit)
+            there = posted is not None and long is one.long and not posted.fits(long.holder, index)
+            self._heirs.admitted(transit, self._next_holder() if there else None)
+            assert transit.long is not None
+            if there:
+                long = transit.long
+                alone(long)
         one.queued = []
 
     def _holder(self, long: LongMessage[Transit]) -> Holder:
