@@ -53,17 +53,20 @@ class Leases:
         self, function: str, names: Sequence[bytes], args: Sequence[tuple[Any, ...]], read: Callable[[bytes], Answer]
     ) -> list[Answer | None]:
         by_part: dict[int, list[int]] = {}
-        parts = len(self._heads)
+        parts, cluster = len(self._heads), self._servers.cluster
+        keys = []
         for place, name in enumerate(names):
-            by_part.setdefault(slot_of(name) % parts, []).append(place)
+            part = slot_of(name) % parts
+            keys.append(self._heads[part] + name)
+            by_part.setdefault(part if cluster else 0, []).append(place)  # one server takes a call about all of its parts
         found: list[Answer | None] = [None] * len(names)
         calls = []
         for part, places in by_part.items():
             for start in range(0, len(places), KEYS_MAX):
                 some = places[start : start + KEYS_MAX]
-                keys = [self._heads[part] + names[place] for place in some]
                 said = [word for place in some for word in args[place]]
-                calls.append((part, some, self._servers.call(part, "FCALL", function, len(keys), *keys, self._node, *said)))
+                asked = [keys[place] for place in some]
+                calls.append((part, some, self._servers.call(part, "FCALL", function, len(asked), *asked, self._node, *said)))
         for part, some, call in calls:
             try:
                 answers = await asyncio.shield(call)
