@@ -2441,6 +2441,9 @@ cdef extern from *:
     void blake_compress(u64 *h, const u64 *m, u64 counted, int last) noexcept
 
 
+cdef object _absent = (0, bytes(7))
+
+
 def shared_names(self, persons):
     cdef list found = [], heads = self._heads
     cdef bytes key = self._key, head, name
@@ -2480,6 +2483,23 @@ def shared_names(self, persons):
         for place in range(12):
             to[size + place] = h[place >> 3] >> 8 * (place & 7) & 0xFF
         found.append(name)
+    return found
+
+
+def shared_found(persons, list rows):
+    cdef dict found = {}
+    cdef Py_ssize_t place = 0
+    cdef const octet *data
+    if len(persons) != len(rows):
+        raise ValueError(f"{len(persons)} persons, {len(rows)} records")
+    for person in persons:
+        row = rows[place]
+        place += 1
+        if row is not None and PyBytes_GET_SIZE(<bytes?>row) > 7:
+            data = <const octet *>PyBytes_AS_STRING(<bytes>row)
+            found[person] = (_u64_at(data) >> 16, row)
+        else:
+            found[person] = _absent
     return found
 
 

@@ -206,6 +206,13 @@ def test_a_swap_says_the_same(items: list[tuple[int, int, bytes]]) -> None:
 
 
 @needs("gcc")
+@given(st.lists(st.tuples(KEYS, st.one_of(st.none(), st.binary(max_size=80)))))
+def test_what_a_store_has_is_read_alike(rows: list[tuple[int, bytes | None]]) -> None:
+    given_rows = [key for key, _ in rows], [data for _, data in rows]
+    assert twin("shared_found")(*given_rows) == PURE["shared_found"](*given_rows)
+
+
+@needs("gcc")
 @given(st.lists(KEYS), st.binary(min_size=32, max_size=32), st.integers(1, 256))
 def test_persons_have_the_same_names(people: list[int], key: bytes, parts: int) -> None:
     keys = Keys(key, [b"g106:{%d}" % part for part in range(parts)])

@@ -23,6 +23,7 @@ from proxy.state.sheets import Argument
 KEYS_MAX = 256
 """Of one call: more would keep the server from others for half a millisecond."""
 _TAKEN = ord("1")
+_ABSENT = (0, EMPTY)
 
 Item = tuple[int, int, bytes]
 """(person, version as loaded, record)"""
@@ -38,14 +39,13 @@ class Records:
     async def load(self, persons: Sequence[int]) -> tuple[dict[int, tuple[int, bytes]], list[int]]:
         """What the store has, and whose record it could not be asked for."""
         servers, found, cut_off = self._servers, dict[int, tuple[int, bytes]](), list[int]()
-        asked: list[tuple[int, list[int], Future[Any]]] = []
+        asked: list[tuple[int, Sequence[int], Future[Any]]] = []
         for part, places, names in self._pieces(persons):
-            some = [persons[place] for place in places]
+            some = persons if len(places) == len(persons) else [persons[place] for place in places]
             if servers.at[part] is None:
                 cut_off += some
             else:
                 asked.append((part, some, servers.call(part, "MGET", *names)))
-        number = int.from_bytes
         for part, some, answer in asked:
             try:
                 rows = await answer
@@ -53,8 +53,7 @@ class Records:
                 servers.doubt(part, str(error))
                 cut_off += some
                 continue
-            for person, data in zip(some, rows, strict=True):
-                found[person] = (number(data[:6], "big"), data) if data is not None and len(data) > 7 else (0, EMPTY)
+            found.update(self.read(some, rows))
         return found, cut_off
 
     async def swap(self, items: Sequence[Item]) -> list[bool]:
@@ -75,6 +74,16 @@ class Records:
             for place, taken in zip(places, said, strict=True):
                 done[place] = taken == _TAKEN
         return done
+
+    @staticmethod
+    @compiled("shared_found")
+    def read(persons: Sequence[int], rows: Sequence[bytes | None]) -> dict[int, tuple[int, bytes]]:
+        """(version, record) of each, as the store has it: nothing, a bare version (functions.py), or a record with its version in front."""
+        number = int.from_bytes
+        return {
+            person: (number(data[:6], "big"), data) if data is not None and len(data) > 7 else _ABSENT
+            for person, data in zip(persons, rows, strict=True)
+        }
 
     def said(self, item: Item) -> Argument:
         """A record's words where it is swapped together with others (sheets.py)."""
