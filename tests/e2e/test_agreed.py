@@ -20,12 +20,16 @@ from proxy.desk.journal import OsDisk, read
 from proxy.desk.revised import Revised, unpack_revised
 from proxy.net.doorkeeper import hash_password
 from proxy.sim.reload import words_of
+from proxy.state.servers import tag_of
+from proxy.state.valkey import PARTS
+from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, keep_secret, run
 from tests.e2e.pdus import SUBMIT_SM, message, pdu
 from tests.e2e.raw import Raw
 from tests.e2e.sharing import House, gate_on, server_and_carrier
 from tests.e2e.waiting import until
 from tests.needs import needs
+from tests.valkey import Cluster, Valkey
 
 pytestmark = needs("valkey")
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -380,3 +384,35 @@ def test_lists_of_people_are_not_readable_in_the_store(house: House) -> None:
     assert b":set:" in kept
     for text in (b"13800210007", b"left.csv", b"recipient_in"):
         assert text not in kept
+
+
+def test_over_a_cluster_what_was_decided_holds_though_the_primary_that_knew_it_dies_at_once(
+    tmp_path: Path, after: ExitStack
+) -> None:
+    cluster = Cluster(tmp_path / "cluster")
+    after.callback(cluster.kill)
+    carrier = Carrier()
+    after.callback(carrier.stop)
+    gates = [gate_on(tmp_path / f"node-{node}", node, carrier, cluster, ONLY_BEIJING, links=8) for node in (1, 2)]
+    for gate in gates:
+        gate.start()
+        after.callback(gate.stop)
+    one, other = gates
+    pushed(one, BOTH)
+    soon(other, "北京", "上海")
+    done = pushed(other, ONLY_SHANGHAI)
+    primary_of(cluster, 0).kill()  # whether its replica has heard of it or not
+    until(lambda: banned(one) == ["上海"], one.said, 30)
+    until(lambda: all(gate.metric("gate106_store_up") == 1 for gate in gates), "the replica in its place", 30)
+    assert [revision(gate) for gate in gates] == [done["revision"]] * 2
+    back = asked(one, "rollback", "--why", "a mistake")
+    soon(other, "北京", "上海")
+    again(other)
+    assert revision(other) == revision(one) == back["in_force"]
+    assert banned(other) == ["北京", "上海"]
+
+
+def primary_of(cluster: Cluster, part: int) -> Valkey:
+    """Where a part of the store lies."""
+    born = f"g106:{{{tag_of(part, PARTS).decode()}}}:born"
+    return next(node for node in cluster.primaries() if not node.cli("get", born).startswith("MOVED"))
