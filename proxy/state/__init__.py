@@ -14,6 +14,7 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
     valkey.py  the shared engine                            merging.py     what one node can vouch for, put back into a record
     words.py   what was said, on its way into its records
     records.py many records in one call                     keys.py        what a record is called there
+    owing.py   what those may lack, until it is there       telling.py     how the store tells gates what others said
     servers.py which server has which part of the records   connection.py  one connection to a server
     functions.py  what the server does with them
     leases.py  rates and binds over many nodes              portions.py    limits without recipient over many nodes

@@ -27,7 +27,6 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,21 +35,21 @@ import structlog
 
 from proxy.state import StateError
 from proxy.state.aggregates import Aggregates
-from proxy.state.connection import Address, Connection, Login, StoreDown, StoreRefused, Word
+from proxy.state.connection import Address, Connection, Login, StoreDown, StoreRefused
 from proxy.state.counting import COUNT_S, SharedCounters
 from proxy.state.functions import HOLD, SOURCE
 from proxy.state.keys import Keys
 from proxy.state.leased import Leases
-from proxy.state.merging import merged, newest_of, with_words
 from proxy.state.numbering import Numbering
+from proxy.state.owing import Owing
 from proxy.state.record import REPLY_S
 from proxy.state.records import Records
 from proxy.state.servers import Servers, settled
-from proxy.state.sharedlog import NODES, Letter, Place, SharedLog, Told, spelt
+from proxy.state.sharedlog import NODES, Place, SharedLog, spelt
 from proxy.state.sharedrules import SharedRules
 from proxy.state.sheets import Sheets
 from proxy.state.sqlite import SqliteStore
-from proxy.state.words import Words
+from proxy.state.telling import Telling
 
 log = structlog.get_logger()
 
@@ -62,14 +61,12 @@ FORM = 1
 """Of keys and records; a store of another form is refused."""
 HELD_MS, HOLD_S = 10_000, 2.0
 """A node's number is its own for so long after it was last heard of, and it is heard of so often."""
-OWED_BATCH = 128
-"""Persons whose records are mended in one go."""
 START_S = 900.0
 """A start looks back so far: what was open at the end of the last life is unknown now, which matters for ten minutes."""
 DEADLINE_S, REASSERT_S, PARTS = 0.25, 60.0, 16
 
 
-class ValkeyStore(SqliteStore):
+class ValkeyStore(Telling, SqliteStore):
     """One node's view of the shared store, and its copy."""
 
     waits = shared = True
@@ -95,18 +92,6 @@ class ValkeyStore(SqliteStore):
         self._check = hashlib.blake2b(self._secret, digest_size=8, person=b"gate106 check").hexdigest()
         self.node, self._parts, self._reassert_s, self._now = node, parts, reassert_s, now
         self._identity = self._meta.get("identity") or os.urandom(16).hex()
-        self._owed: set[int] = set()
-        """Persons whose records may lack something."""
-        self._pushing: set[int] = set()
-        """... and are getting it at this moment."""
-        self._words = Words()
-        self._worded: dict[int, int] = {}
-        """Persons of whom something was to be said when their record was loaded, with the newest that it says."""
-        self._begun = int(now())
-        self._since = [int(now() - START_S)] * parts
-        """Since when this node's copy decides about its own, by part."""
-        self._walking = set(range(parts))
-        """Parts any of whose records may lack something."""
         self._born: list[str] = [self._meta.get(f"born:{part}", "") for part in range(parts)]
         self._note({"identity": self._identity})
         before = self._meta.get("heard", "0-0").split("-")
@@ -119,9 +104,6 @@ class ValkeyStore(SqliteStore):
         for numbers in (self.orders, self.consented, self.cases, self.penalties):
             numbers.numbered = Numbering(NODES, node)
         self._tasks: list[asyncio.Task[None]] = []
-        self._owing = asyncio.Event()
-        self.mended = 0
-        """Records that lacked something, and got it back."""
         self._servers = Servers(
             addresses,
             login,
@@ -136,16 +118,21 @@ class ValkeyStore(SqliteStore):
         self._exchanging = asyncio.Lock()
         self._heads = [PREFIX + b"{" + tag + b"}" for tag in self._servers.tags]
         self._keys = Keys(self._secret, self._heads)
-        self._records = Records(self._servers, self._keys, self._owed.update)
+        self._records = Records(self._servers, self._keys, self._doubt)
+        since = int(now() - START_S)
+        if cut_off := self._meta.get("cut_off", ""):  # the process died amid it
+            since = min(int(cut_off), since)
+        self._owing = Owing(
+            self._servers, self._keys, self._records, self, node=node, begun=int(now()), since=[since] * parts,
+            may=lambda: self.abreast, done=self._nothing_owed,
+        )  # fmt: skip
         self.leases: Leases = Leases(self._servers, self._heads, node)
         key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 rules").digest()
         self.rules: SharedRules = SharedRules(self._servers, self._heads[0], key, node)
         self.sheets: Sheets = Sheets(
             self._servers, secret, part_of=self._keys.part, heads=self._heads, said=self._records.said,
-            keep_s=lambda: self._records.keep_s, took=self._took, doubted=self._owed.update,
+            keep_s=lambda: self._records.keep_s, took=self._took, doubted=self._doubt,
         )  # fmt: skip
-        if cut_off := self._meta.get("cut_off", ""):  # the process died amid it
-            self._since = [min(int(cut_off), *self._since)] * parts
 
     # -- its life
 
@@ -163,8 +150,8 @@ class ValkeyStore(SqliteStore):
                 raise StateError(f"store: {error.strerror}: it must be in reach when a node first uses it") from None
             log.warning("store out of reach: this node goes by what it knows", why=error.strerror)
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(one) for one in (self._hold_on(), self._settle(), self._count_on())]
-        self._owing.set()
+        self._tasks = [loop.create_task(one) for one in (self._hold_on(), self._owing.run(), self._count_on())]
+        self._owing.reached()
 
     # -- counters about no single person
 
@@ -225,14 +212,13 @@ class ValkeyStore(SqliteStore):
     @property
     def owed(self) -> int:  # type: ignore[override]
         """Persons, and parts, whose records may lack something that this node knows."""
-        return len(self._owed) + len(self._pushing) + len(self._walking) + len(self._words)
+        return len(self._owing)
 
     # -- the store
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         found, cut_off = await self._records.load(tuple(keys))
-        if self._owed or self._walking or self._pushing or self._words:
-            self._mend(found)
+        self._owing.mend(found)
         for key in cut_off:
             version, data = self.load_now((key,))[key]
             found[key] = (-1 - version, data)
@@ -263,39 +249,39 @@ class ValkeyStore(SqliteStore):
 
     def _took(self, items: Sequence[tuple[int, int, bytes]], done: Sequence[bool]) -> None:
         """What was stored stands in the copy, too."""
-        if self._owed or self._pushing or self._words:  # somebody may have told the copy something meanwhile
-            for (key, version, data), taken in zip(items, done, strict=True):
-                if taken and version >= 0:
-                    if key in self._owed or key in self._pushing:
-                        data = with_words(data, self.held(key), self._since[self._keys.part(key)])
-                    self._words.done(key, self._worded.pop(key, 0))
-                    super().hold(key, self._words.said(key, data))
-        else:
-            self.hold_all([item for item, taken in zip(items, done, strict=True) if taken and item[1] >= 0])
+        items = [item for item, taken in zip(items, done, strict=True) if taken and item[1] >= 0]
+        if self._owing.amid:
+            items = [(key, version, self._owing.stored(key, data)) for key, version, data in items]
+        self.hold_all(items)
+
+    def _doubt(self, people: Iterable[int]) -> None:
+        self._owing.doubt(people)
 
     def _swap_here(self, item: tuple[int, int, bytes]) -> bool:
         key, version, data = item
         taken = self.swap_now([(key, -1 - version, data)])[0]
         part = self._keys.part(key) if self._servers.cluster else 0
         if taken and self._servers.at[part] is not None:  # a walk may have passed it already
-            self._owe(key)
+            self._owing.owe(key)
         return taken
 
     def hold(self, key: int, data: bytes) -> None:
         """Changes the copy; what of it this node vouches for reaches the store afterwards."""
-        super().hold(key, data)
+        self.hold_here(key, data)
         if self._tasks:  # before, all are walked through anyway
-            self._owe(key)
+            self._owing.owe(key)
+
+    def hold_here(self, key: int, data: bytes) -> None:
+        """Changes the copy alone."""
+        super().hold(key, data)
 
     def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Changes the copy, and the store's record as soon as that can be."""
         before = self.held(key)
         after = change(before)
         if after is not before:
-            super().hold(key, after)
-        if (over := self._words.add(key, change)) is not None:
-            self._owed.add(over)
-        self._owing.set()
+            self.hold_here(key, after)
+        self._owing.say(key, change)
 
     def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
         self._records.keep_s = max(keep_s, REPLY_S)
@@ -310,8 +296,7 @@ class ValkeyStore(SqliteStore):
         log.warning("store out of reach: this node goes by what it knows", parts=len(parts), why=self._servers.why)
         self._reaches_back = False
         for part in parts:
-            self._since[part] = min(since, self._since[part]) if part in self._walking else since
-            self._walking.add(part)
+            self._owing.lost(part, since)
         if not self._meta.get("cut_off"):
             self._note({"cut_off": str(since)})
 
@@ -329,7 +314,7 @@ class ValkeyStore(SqliteStore):
                 raise said
             self._recognise(part, said.decode() if said else drawn)
         await self._claim(connection, parts[0])
-        self._owing.set()
+        self._owing.reached()
         log.info("store reached", server=str(connection.address), parts=len(parts))
 
     def _recognise(self, part: int, born: str) -> None:
@@ -343,8 +328,7 @@ class ValkeyStore(SqliteStore):
         known = self._born[part]
         if known and known != born:
             log.warning("this part of the store has lost everything: it gets back what this node knows", part=part)
-            self._since[part] = 0
-            self._walking.add(part)
+            self._owing.emptied(part)
         if known != born:
             self._born[part] = born
             self._note({f"born:{part}": born})
@@ -374,148 +358,12 @@ class ValkeyStore(SqliteStore):
                 if (born or b"").decode() != self._born[part]:
                     connection.end(f"{connection.address} was emptied")
 
-    # -- the log
-
-    async def tell(self, records: Sequence[tuple[int, int, bytes]] = ()) -> int:
-        """Tells (sequence, kind, body) to the other nodes, in order, each once; the last sequence that is in the log. StoreDown."""
-        return int(await self._about_log(self._log.tell(records)))
-
-    async def hear(self) -> list[Told]:
-        """What any node told behind ``heard``, at most HEAR_MAX. StoreDown; Missed where some of it is not there any more."""
-        if not self._reaches_back:
-            try:
-                self._log.check(await self._about_log(self._log.about()), self.heard)
-            except StoreRefused as error:
-                if "no such key" not in str(error):
-                    raise
-            self._reaches_back = True
-        return self._log.opened(await self._about_log(self._log.hear(self.heard)))
-
-    async def _about_log(self, words: list[Word]) -> Any:
-        try:
-            return await self._servers.call(0, *words)
-        except StoreDown as error:
-            self._servers.doubt(0, str(error))
-            raise
-
-    # -- letters to one gate, and who is where (post.py)
-
-    async def say_here(self, names: Iterable[str]) -> dict[str, list[int]]:
-        """Says who is bound here; who is bound where. StoreDown."""
-        _, found = await asyncio.gather(*map(self._about_log, (self._log.say_here(names), self._log.ask_where())))
-        return self._log.where(found)
-
-    async def post(self, node: int, letters: Sequence[bytes]) -> None:
-        """StoreDown: nobody knows which of them are there."""
-        for answer in await settled([self._servers.call(0, *self._log.post(node, one)) for one in letters]):
-            if isinstance(answer, Exception):
-                self._servers.doubt(0, str(answer))
-                raise answer
-
-    async def collect(self, after: Place) -> list[Letter]:
-        """Letters to this gate behind a place. StoreDown."""
-        return self._log.letters(await self._about_log(self._log.collect(after)))
-
-    async def clear(self, upto: Place) -> None:
-        """These are done with. StoreDown."""
-        await self._about_log(self._log.clear(upto))
-
     def _beside(self) -> dict[str, str]:
         return {"heard": spelt(self.heard)}
 
-    # -- what is owed
-
-    def _owe(self, key: int) -> None:
-        self._owed.add(key)
-        self._owing.set()
-
-    def _mend(self, found: dict[int, tuple[int, bytes]]) -> None:
-        """Puts what this node vouches for into what was loaded."""
-        for key, (version, data) in found.items():
-            part = self._keys.part(key)
-            if key in self._owed or part in self._walking or key in self._pushing:
-                data = merged(data, self.held(key), self.node, self._since[part], self._begun)
-            if key in self._words:
-                data, self._worded[key] = self._words.said(key, data), self._words.last
-            found[key] = version, data
-
-    async def _settle(self) -> None:
-        """Mends records in the background, as soon as there is something to mend and somebody to tell."""
-        while True:
-            await self._owing.wait()
-            try:
-                if not self.abreast:
-                    await asyncio.sleep(0.01)
-                elif any(self._servers.at[part] is not None for part in self._walking):
-                    await self._walk()
-                elif (self._owed or self._words) and self._servers.up:
-                    await self._push(self._some_owed())
-                else:
-                    if self._servers.up and self._meta.get("cut_off"):
-                        self._note({"cut_off": ""})
-                    if not self._words:
-                        self._worded.clear()
-                    self._owing.clear()
-                    continue
-            except Exception as error:  # whatever it is: the others must be told all the same
-                log.error("records not mended: a fault of gate106, please report it", exc_info=error)
-            await asyncio.sleep(0.001 if self._servers.up else 0.05)
-
-    def _some_owed(self) -> list[int]:
-        return list(dict.fromkeys(islice(chain(self._owed, self._words), OWED_BATCH)))
-
-    async def _push(self, keys: list[int]) -> None:
-        """One load and one swap. Also where nothing is missing of what a copy holds: a swap that is still under way somewhere is then too
-        late."""
-        owed = self._owed.intersection(keys)
-        self._owed -= owed
-        self._pushing |= owed
-        try:
-            self._owed.update(await self._pushed(keys))
-        except BaseException:
-            self._owed.update(owed)
-            raise
-        finally:
-            self._pushing.clear()
-
-    async def _pushed(self, keys: list[int]) -> list[int]:
-        """Persons who must be looked at again."""
-        found, away = await self._records.load(keys)
-        again = [key for key in away if key in self._pushing]
-        items, mine, last = [], {}, self._words.last
-        for key, (version, data) in found.items():
-            after, mine[key] = data, self.held(key)
-            if key in self._pushing:
-                after = merged(data, mine[key], self.node, self._since[self._keys.part(key)], self._begun)
-            after = self._words.said(key, after)
-            if after is not data or (version and key in self._pushing):
-                items.append((key, version, after))
-                self.mended += after is not data
-            else:
-                self._words.done(key, last)
-        for (key, _, data), taken in zip(items, await self._records.swap(items), strict=True):
-            if taken:
-                self._words.done(key, last)
-            if taken and self.held(key) == mine[key]:
-                super().hold(key, data)
-            elif key in self._pushing:
-                again.append(key)
-        return again
-
-    async def _walk(self) -> None:
-        """Everybody of whom this node has had something to say since the moment in question is owed."""
-        parts = {part: self._since[part] for part in self._walking if self._servers.at[part] is not None}
-        for records in self.walk():
-            for key, data in records:
-                since = parts.get(self._keys.part(key))
-                if since is not None and newest_of(data, self.node) >= since:
-                    self._owed.add(key)
-            while self._owed:
-                if any(self._servers.at[part] is None for part in parts):
-                    return  # from the beginning when they are back
-                await self._push(self._some_owed())
-            await asyncio.sleep(0)
-        self._walking.difference_update(part for part, since in parts.items() if self._since[part] == since)
+    def _nothing_owed(self) -> None:
+        if self._meta.get("cut_off"):
+            self._note({"cut_off": ""})
 
 
 def open_url(url: str, *, local: Path | None = None, secret: bytes = b"", **options: Any) -> ValkeyStore:
