@@ -13,8 +13,8 @@ from collections.abc import Collection
 from proxy.changes import Change
 from proxy.transit import Transit
 
-ENOUGH = 64
-"""So much begins at once."""
+ENOUGH = 256
+"""So much begins at once: a call takes no more (state/records.py)."""
 LONG_S = 0.01
 """Whoever is so far from the store does not wait for each answer."""
 
