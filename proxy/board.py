@@ -324,7 +324,7 @@ class Board:
         """These are."""
         for person in chains.keys() & self.people.keys():
             changes, submits = chains[person]
-            left = self.people[person] - sum(long is not None for long in _longs(changes, submits))
+            left = self.people[person] - len(_longs(changes, submits))
             if left > 0:
                 self.people[person] = left
             else:
@@ -478,13 +478,20 @@ def _state(long: LongMessage[Transit], index: int, transit: Transit, judged: Seq
 
 def _shown(changes: Iterable[Change], submits: Iterable[Transit]) -> list[LongMessage[Transit]]:
     """Messages that are up, or have to be: all but those that are whole here and have not failed."""
-    longs = dict.fromkeys(_longs(changes, submits))
-    return [one for one in longs if one is not None and not one.alone and (one.asked or one.settled or not one.whole)]
+    found: dict[LongMessage[Transit], None] = {}
+    last = None
+    for long in _longs(changes, submits):
+        if long is not last:  # parts of one message come one after the other
+            last = long
+            if not long.alone and (long.asked or long.settled or not long.whole):
+                found[long] = None
+    return list(found)
 
 
-def _longs(changes: Iterable[Change], submits: Iterable[Transit]) -> Iterable[LongMessage[Transit] | None]:
-    yield from (getattr(change, "long", None) for change in changes)
-    yield from (transit.long for transit in submits)
+def _longs(changes: Iterable[Change], submits: Iterable[Transit]) -> list[LongMessage[Transit]]:
+    """Of each that is of a long message."""
+    longs = [long for change in changes if (long := getattr(change, "long", None)) is not None]
+    return longs + [transit.long for transit in submits if transit.long is not None]
 
 
 def _part(transit: Transit) -> tuple[int, Content]:
