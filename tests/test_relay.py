@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from proxy.desk import entries
 from tests.house import SHANGHAI, House
 
@@ -35,3 +37,19 @@ def test_jumps_that_the_journal_could_not_take_are_told_once_it_writes_again(tmp
     house.relay.tick(house.now)
     assert jumps(house) == [4.0]
     assert not house.relay.journal_down
+
+
+def test_a_batch_that_fails_by_a_fault_holds_up_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(tmp_path)
+    house.store.waits = True
+
+    async def faulty(keys: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.store, "load", faulty)
+        with pytest.raises(RuntimeError, match="of ours"):
+            house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R")
+    house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R", 2)
+    house.turn()
+    assert [transit.sequence for transit in house.lanes["bj"].take(10)] == [2]

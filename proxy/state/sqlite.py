@@ -19,7 +19,7 @@ import os
 import sqlite3
 import struct
 from collections import Counter
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from enum import Enum, auto
 from functools import partial
 from itertools import islice
@@ -207,11 +207,11 @@ class SqliteStore:
         self._version += 1
         self._table.put(key, b"" if is_empty(data) else self._version.to_bytes(6, "big") + data[6:])
 
-    def hold_all(self, items: Sequence[tuple[int, int, bytes]]) -> None:
+    def hold_all(self, items: list[tuple[int, int, bytes]]) -> None:
         """``hold`` for many (key, whatever, record)."""
         version = self._version
         self._version += len(items)
-        self._table.exchange_all((key, None, data) for key, _, data in _versioned(items, version))
+        self._table.exchange_all([(key, None, data) for key, _, data in _versioned(items, version)])
 
     def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
         """Drops what time alone has emptied and counts refusals, looking at so many buckets; regular calls come round to all."""

@@ -134,6 +134,23 @@ def test_a_part_that_went_out_elsewhere_is_not_sent_again_as_the_same_message_by
     assert once_more.transit is not None
     assert first[0].transit is not None
     assert once_more.transit.entry_id != first[0].transit.entry_id
+
+
+def test_a_gate_that_is_cut_off_does_not_send_on_as_the_same_message_what_it_has_seen_another_send(tmp_path: Path):
+    world = Gates(1, tmp_path, calm=True)
+    world.silent = world.refusing = 0.0
+    long = message(world, 3)
+    one, two = send(world, long, 1, 0), send(world, long, 2, 1)
+    world.passes(2)
+    assert one.transit is not None
+    assert two.transit is not None
+    assert one.transit.entry_id == two.transit.entry_id
+    world.gates[0].store.away, long.clean = True, False
+    again, third = send(world, long, 2, 0), send(world, long, 3, 0)
+    world.passes(2)
+    assert again.transit is not None
+    assert third.transit is not None
+    assert again.transit.entry_id == third.transit.entry_id != one.transit.entry_id, "they are a new message, and counted"
     world.ends()
 
 
