@@ -2380,20 +2380,6 @@ def lane_leave(list taken, list held, *, bint sort):
     return taken
 
 
-        bind = _held(transit, _t_bind)
-        if bind is not last or _held(transit, _t_category) is not category:  # one after another is alike
-            if count:
-                submits[key] += count
-                all_segments[label] += count
-            last, category, count = bind, _held(transit, _t_category), 0
-            access = bind.access
-            key, label = access.allowed[category], access.label
-        count += 1
-    if count:
-        submits[key] += count
-        all_segments[label] += count
-
-
 # ---------------------------------------------------------------------------------------------------------------- state/keys.py
 
 cdef extern from *:
@@ -2441,7 +2427,7 @@ cdef extern from *:
     void blake_compress(u64 *h, const u64 *m, u64 counted, int last) noexcept
 
 
-cdef object _absent = (0, bytes(7))
+cdef object _no_record = (0, bytes(7))
 
 
 def shared_names(self, persons):
@@ -2499,7 +2485,7 @@ def shared_found(persons, list rows):
             data = <const octet *>PyBytes_AS_STRING(<bytes>row)
             found[person] = (_u64_at(data) >> 16, row)
         else:
-            found[person] = _absent
+            found[person] = _no_record
     return found
 
 
