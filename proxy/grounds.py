@@ -10,14 +10,13 @@ from collections.abc import Iterator, Sequence
 
 from proxy.desk import entries, grounds, shares
 from proxy.desk.journal import Journal
-from proxy.message import Message, Verdict
+from proxy.message import IN_REVIEW, Message, Verdict
 from proxy.policy import review_key
 from proxy.transit import Transit
 
 REVIEWS_MAX = 16_384
 """Texts remembered as told to the clerk: past it one may be told twice."""
 TEXT_MAX = 1_000
-IN_REVIEW = "in-review"
 
 
 class Grounds:
@@ -28,7 +27,7 @@ class Grounds:
 
     def look_at(self, transit: Transit, verdict: Verdict) -> None:
         """Somebody objected: notes the submit if more is to be said of that than which rules."""
-        if any(breach.evidence or breach.reason.name == IN_REVIEW for breach in verdict.breaches):
+        if any(breach.wants_a_word for breach in verdict.breaches):
             self.waiting[id(transit)] = transit
 
     def inherits(self, transit: Transit) -> None:

@@ -584,7 +584,7 @@ cdef class Verdicts:
     cdef object now, revision, keep_s, transits
     cdef u64 time_ms
     cdef tuple plain
-    cdef dict senders
+    cdef dict senders, reasons
 
     def __iter__(self):
         for transit in self.transits:
@@ -597,7 +597,7 @@ cdef class Verdicts:
         return entries.pack_verdict(self.now, transit, self.revision, self.keep_s)
 
     cdef bytes plain_record(self, object one):
-        """The body of an allowed submit behind room for its head; None for any other."""
+        """The body of an allowed submit, or of one that a rule refused, behind room for its head; None for any other."""
         cdef TransitFields *transit = <TransitFields *>one
         cdef MessageFields *message
         cdef VerdictFields *verdict
@@ -613,9 +613,7 @@ cdef class Verdicts:
         message, verdict = <MessageFields *>transit.message, <VerdictFields *>transit.verdict
         content = <ContentFields *>message.content
         if (
-            not PyBytes_GET_SIZE(<bytes>transit.packed)
-            or len(<tuple>verdict.breaches)
-            or len(<tuple>transit.takes)
+            len(<tuple>transit.takes)
             or transit.late is _true
             or transit.adopted is not <PyObject *>None
             or _type_of(message.content) is not _content_type
@@ -627,6 +625,10 @@ cdef class Verdicts:
             return None
         fixed = <bytes>self.plain[<Py_ssize_t><object>(<FactsFields *>verdict.facts).category]
         digest, data = <bytes>content.digest, <bytes>transit.data
+        if not PyBytes_GET_SIZE(<bytes>transit.packed):
+            return self.refused_record(transit, message, verdict, fixed, digest, who, data)
+        if len(<tuple>verdict.breaches):
+            return None
         record = PyBytes_FromStringAndSize(
             NULL,
             HEAD + 16 + PyBytes_GET_SIZE(fixed) + PyBytes_GET_SIZE(digest) + PyBytes_GET_SIZE(<bytes>transit.packed)
@@ -638,6 +640,39 @@ cdef class Verdicts:
         _put(_put(_put(_put(_put(to + 16, fixed), digest), <bytes>transit.packed), who), data)
         return record
 
+    cdef bytes refused_record(
+        self, TransitFields *transit, MessageFields *message, VerdictFields *verdict, bytes fixed, bytes digest, bytes who, bytes data
+    ):
+        """``fixed``: of an allowed one, which it differs from in what _FIXED calls status, outcome, breaches and reason."""
+        cdef tuple breaches = <tuple>verdict.breaches, breach
+        cdef bytes record, said
+        cdef octet *to
+        cdef Py_ssize_t size, many = len(breaches)
+        cdef unsigned int number
+        reason = _get(self.reasons, <object>transit.reason)
+        if reason is None or verdict.reason is <PyObject *>None or many > 255 or PyBytes_GET_SIZE(digest) != 16:
+            return None
+        said = <bytes>reason
+        size = 16 + PyBytes_GET_SIZE(fixed)
+        record = PyBytes_FromStringAndSize(
+            NULL,
+            HEAD + size + PyBytes_GET_SIZE(said) + 16 + PyBytes_GET_SIZE(who) + 3 * many + PyBytes_GET_SIZE(data),
+        )
+        to = <octet *>PyBytes_AS_STRING(record) + HEAD
+        _put_u64(to, self.time_ms)
+        _put_u64(to + 8, <u64><object>message.recipient)
+        _put(to + 16, fixed)
+        _put_u32(to + 32, <unsigned int><object>transit.status)
+        to[40], to[42], to[45] = <octet><int><object>verdict.outcome, <octet>many, <octet>PyBytes_GET_SIZE(said)
+        to = _put(_put(_put(to + size, said), digest), who)
+        for one in breaches:
+            breach = <tuple>one  # a named one
+            number = breach[1]
+            to[0], to[1], to[2] = number >> 8, number & 0xFF, <octet><int>breach[2] | (0x80 if breach[4] else 0)
+            to += 3
+        _put(to, data)
+        return record
+
 
 def verdict_pieces(now, transits, revision, keep_s):
     from proxy.desk import entries
@@ -647,7 +682,7 @@ def verdict_pieces(now, transits, revision, keep_s):
         _learn_fields()
     made.now, made.transits, made.revision, made.keep_s = now, transits, revision, keep_s
     made.time_ms = <u64>(<double>now * 1000)
-    made.plain, made.senders = entries._plain(revision, keep_s), entries._senders
+    made.plain, made.senders, made.reasons = entries._plain(revision, keep_s), entries._senders, entries._reasons
     return made
 
 
@@ -798,7 +833,7 @@ cdef struct KinFields:
 cdef struct PlanFields:
     PyObject head
     slot asks, bare_persons, breaches, caps, counters, facts, fewest, most, oldest_s, outcome, persons, plain, reason, rule, sparing
-    slot within
+    slot stands, within
 
 cdef struct RecordFields:
     PyObject head
@@ -876,7 +911,7 @@ cdef PyTypeObject *_policy_memo_type
 cdef PyTypeObject *_person_type
 cdef PyTypeObject *_lane_type
 cdef PyTypeObject *_judging_type
-cdef object _ask_person, _unseen, _Malformed, _say, _part_with, _allow, _marketing
+cdef object _ask_person, _unseen, _Malformed, _say, _part_with, _count_one, _detail, _allow, _marketing
 cdef object _nothing = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
 cdef Py_ssize_t _segment_first
 cdef object _is = True
@@ -887,7 +922,8 @@ cdef PyObject *_naught = <PyObject *>_zero  # there is one such number
 cdef int _learn_fields() except -1:
     """Where all that lies, once."""
     global _transit_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _kin_type, _plan_type
-    global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _ask_person, _unseen, _Malformed, _say, _part_with, _allow, _marketing, _segment_first
+    global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _ask_person, _unseen, _Malformed, _say, _part_with, _count_one, _detail
+    global _allow, _marketing, _segment_first
     from proxy.judging import Judging
     from proxy.net.lane import Lane
     from proxy.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
@@ -898,13 +934,14 @@ cdef int _learn_fields() except -1:
     from proxy.policy.reading import Reading
     from proxy.policy.regions import SEGMENT_FIRST
     from proxy.state.record import Record
-    from proxy.transit import Transit, part_with
+    from proxy.transit import Transit, count, detail, part_with
     from proxy.transit import _say as say
     from proxy.wire.frame import Frame, Malformed
     from proxy.wire.submit import Memo
     from proxy.wire.submit import _unseen as unseen
 
     _ask_person, _unseen, _Malformed, _say, _part_with = ask_person, unseen, Malformed, say, part_with
+    _count_one, _detail = count, detail
     _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
     _message_type = _laid(Message, "content recipient sender", sizeof(MessageFields))
     _content_type = _laid(
@@ -921,7 +958,7 @@ cdef int _learn_fields() except -1:
     _kin_type = _laid(Kin, "bits places port sender", sizeof(KinFields))
     _plan_type = _laid(
         Plan,
-        "asks bare_persons breaches caps counters facts fewest most oldest_s outcome persons plain reason rule sparing within",
+        "asks bare_persons breaches caps counters facts fewest most oldest_s outcome persons plain reason rule sparing stands within",
         sizeof(PlanFields),
     )
     _record_type = _laid(Record, "_rows bare data held", sizeof(RecordFields))
@@ -1844,6 +1881,7 @@ def relay_written(self, list decided, verdict, now):
     cdef list allowed = []
     cdef dict in_flight = self.in_flight
     cdef u64 number = verdict
+    tally, outbox, keep, rules = self.tally, self._outbox, self.refusals.keep, self.rules
     if _transit_type is NULL:
         _learn_fields()
     for transit in decided:
@@ -1852,6 +1890,11 @@ def relay_written(self, list decided, verdict, now):
             _set(&(<TransitFields *>transit).recorded, sequence)
             in_flight[sequence] = transit
             allowed.append(transit)
+        elif Py_TYPE(transit) is _transit_type:
+            _set(&(<TransitFields *>transit).recorded, sequence)
+            _count_one(tally, transit)
+            outbox.append((0, transit, _detail(transit)))
+            keep(transit, rules, now)
         else:
             allowed.extend(PURE["relay_written"](self, [transit], sequence, now))
         number += 1
@@ -2020,8 +2063,8 @@ cdef class _Court:
         return True
 
     cdef object verdict(self, MessageFields *message, bytes data, const octet *record, Py_ssize_t held, double at, object when, object seen):
-        """What ``judge`` says of a message that nothing stands against, and of which only caps and lists are to be asked; None for any
-        other."""
+        """What ``judge`` says of a message of which only caps and lists are to be asked, and which then goes out; or that is refused whatever
+        they say, where they say nothing. None for any other."""
         cdef ContentFields *content = <ContentFields *>message.content
         cdef ReadingFields *reading
         cdef PlanFields *plan
@@ -2053,7 +2096,7 @@ cdef class _Court:
         if Py_TYPE(found) is not _plan_type:
             return None
         plan = <PlanFields *>found
-        if plan.plain is not _true or _type_of(plan.facts) is not _facts_type:
+        if (plan.plain is not _true and plan.stands is not _true) or _type_of(plan.facts) is not _facts_type:
             return None
         if plan.asks is _true:
             if len(<tuple>plan.bare_persons) and _is_anybody_against(
@@ -2068,12 +2111,18 @@ cdef class _Court:
                     and not _within_caps(plan, message, record, held, <object>reading.template, at, when)
                 ):
                     return None
+            if plan.stands is _true:
+                for ask, _ in <tuple>plan.sparing:
+                    if _ask_person(
+                        ask, <object><PyObject *>message, _bare_record(data, held) if seen is None else seen, <object>plan.facts, when
+                    ):
+                        return None
         verdict = _verdict_type.tp_alloc(_verdict_type, 0)
         made = <VerdictFields *>verdict
-        _fill(&made.outcome, _allow)
-        _fill(&made.reason, None)
+        _fill(&made.outcome, <object>plan.outcome)
+        _fill(&made.reason, <object>plan.reason)
         _fill(&made.rule, <object>plan.rule)
-        _fill(&made.breaches, _nothing)
+        _fill(&made.breaches, <object>plan.breaches)
         _fill(&made.facts, <object>plan.facts)
         _fill(&made.province, self.provinces[cell])
         _fill(&made.template, <object>reading.template)
@@ -2081,7 +2130,8 @@ cdef class _Court:
         return verdict
 
     cdef bytes judged(self, object one, bytes data):
-        """The record with what a plain submit adds to it; None, and nothing is done, where it is not so plain or refused."""
+        """The record with what a plain submit adds to it, the same where it is plainly refused; None, and nothing is done, where it is not
+        so plain."""
         cdef JudgingFields *judging = <JudgingFields *>self.judging
         cdef TransitFields *transit = <TransitFields *>one
         cdef MessageFields *message
@@ -2114,6 +2164,11 @@ cdef class _Court:
             return None
         facts = <FactsFields *>(<VerdictFields *>verdict).facts
         category = <object>facts.category
+        if (<VerdictFields *>verdict).reason is not <PyObject *>None:
+            _set(&transit.verdict, verdict)
+            _set(&transit.category, category)
+            (<object>self.judging).refuse(one, <object>(<VerdictFields *>verdict).reason)
+            return data
         if self.only is not None:
             lane = self.only if self.open else None
         else:

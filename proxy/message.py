@@ -428,6 +428,10 @@ class Take(NamedTuple):
     keep_s: int  # after this long a count no longer matters
 
 
+IN_REVIEW = "in-review"
+"""The reason of a rule that has a clerk look at texts."""
+
+
 class Breach(NamedTuple):
     """One rule that objects."""
 
@@ -439,6 +443,11 @@ class Breach(NamedTuple):
     not_before: float | None = None  # when to try again, if that is known
     spread_s: int = 0  # over so long behind it people are spread out (错峰)
     evidence: str = ""  # what it rests on where the facts of the message do not say it (a renamed sender)
+
+    @property
+    def wants_a_word(self) -> bool:
+        """Whether more is to be said of it than which rule it was: what it rests on, or a text that somebody should see."""
+        return bool(self.evidence) or self.reason.name == IN_REVIEW
 
     def again(self, recipient: int) -> float | None:
         """When to try again for one person: the same moment however often it is asked."""

@@ -45,7 +45,7 @@ def main() -> int:
     first, seeds, turns = map(int, sys.argv[1:])
     for seed in range(first, first + seeds):
         print("world", seed, of_world(seed))
-    for mix in ("repeated", "standard"):
+    for mix in ("repeated", "standard", "refused"):
         print(mix, of_load(mix, turns))
     return 0
 

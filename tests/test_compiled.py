@@ -20,7 +20,7 @@ from proxy import compiled
 from proxy.compiled import PURE
 from proxy.desk import entries
 from proxy.desk.journal import Journal, MemoryDisk
-from proxy.message import ENTRY, Category, Message
+from proxy.message import ENTRY, RULE_REASONS, Breach, Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.net import lane as _lane  # noqa: F401 # registers its functions
 from proxy.number import NotARecipient
 from proxy.policy import text as _text  # noqa: F401 # registers its functions
@@ -330,6 +330,46 @@ def on_their_way(made: list[tuple[int, int, bool]]) -> list[Transit]:
 
 
 MADE = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.booleans()), max_size=12)
+
+
+BREACHES = st.lists(
+    st.builds(
+        Breach, st.just("a-rule"), st.integers(0, 0xFFFF), st.sampled_from(list(Outcome)), st.sampled_from(list(RULE_REASONS.values())),
+        st.booleans(),
+    ),
+    max_size=3,
+)  # fmt: skip
+
+
+@needs("gcc")
+@given(MADE, st.lists(BREACHES, min_size=12, max_size=12), st.sampled_from((0, 1)), st.booleans())
+def test_verdicts_are_written_alike(
+    made: list[tuple[int, int, bool]], objections: list[list[Breach]], has_entry: int, late: bool
+) -> None:
+    transits = on_their_way(made)
+    for transit, breaches in zip(transits, objections, strict=False):
+        sender = Sender.of("jia", "a", f"106900{len(breaches)}", "106900")
+        transit.message = Message(sender, 13_800_210_000, Content("", "readable", b"%016d" % transit.sequence))
+        enforced = [one for one in breaches if not one.shadow and one.outcome is not Outcome.ALLOW]
+        reported = enforced[0] if enforced else None
+        facts = Facts(sender, transit.category, transit.category, transit.category)
+        transit.verdict = Verdict(
+            reported.outcome if reported else Outcome.ALLOW,
+            reported.reason if reported else None,
+            "",
+            tuple(breaches),
+            facts,
+            "北京",
+            7,
+            (),
+        )
+        if reported is not None:
+            transit.reason, transit.status = reported.reason.name, reported.reason.status
+        elif has_entry:
+            transit.packed = bytes(range(32))
+        transit.late = late and transit.sequence % 3 == 0
+    wanted = [b"".join(pieces) for pieces in PURE["verdict_pieces"](5.25, transits, "0123456789abcdef", 86_400)]
+    assert [b"".join(pieces) for pieces in twin("verdict_pieces")(5.25, transits, "0123456789abcdef", 86_400)] == wanted
 
 
 @needs("gcc")

@@ -126,7 +126,7 @@ class Plan:
 
     __slots__ = (
         "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "most", "counters", "sparing",
-        "asks", "bare_persons", "within", "plain",
+        "asks", "bare_persons", "within", "plain", "stands",
     )  # fmt: skip
 
     def __init__(self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[Counter, ...]) -> None:
@@ -146,6 +146,9 @@ class Plan:
         self.asks = bool(self.persons or caps or counters or (self.sparing and self.breaches))
         self.plain = self.outcome is Outcome.ALLOW and not (self.breaches or counters) and self.reason is None
         """Whether a message goes out, as far as neither the person nor a cap objects, and no more is to be said of it."""
+        self.stands = self.outcome is not Outcome.ALLOW and not counters and not any(one.wants_a_word for one in self.breaches)
+        """Whether it is refused, and where neither the person nor a cap objects as well, nor an exemption spares them, no more is to be said
+        than which rules do."""
 
 
 def plan_of(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> Plan:
