@@ -53,6 +53,10 @@ class Outcome(enum.IntEnum):
         return self.name.lower()
 
 
+OUTCOME_WORDS = tuple(outcome.word for outcome in Outcome)
+"""Likewise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why a message was refused. ``status`` is what the provider's client is answered with."""

@@ -12,7 +12,7 @@ from typing import Protocol
 from proxy.access import Access
 from proxy.compiled import compiled
 from proxy.long import LongMessage
-from proxy.message import CATEGORY_WORDS, REASONS, Category, Entry, Message, Outcome, Take, Verdict
+from proxy.message import CATEGORY_WORDS, OUTCOME_WORDS, REASONS, Category, Entry, Message, Outcome, Take, Verdict
 from proxy.state.box import Item
 from proxy.tally import Tally
 from proxy.wire import Frame, read_submit, submit_sm_resp, why
@@ -255,7 +255,7 @@ def count(tally: Tally, transit: Transit) -> None:
         tally.unknown_region[access.label] += 1
     for breach in verdict.breaches:
         if breach.shadow:
-            tally.shadow[breach.rule, breach.outcome.word] += 1
+            tally.shadow[breach.rule, OUTCOME_WORDS[breach.outcome]] += 1
         else:
             tally.rule_hits[breach.rule, verdict.province] += 1
 
@@ -323,5 +323,5 @@ def put_all(transits: list[Transit]) -> None:
 def _word(transit: Transit) -> str:
     """The verdict's word: defer for what the provider may try again, reject otherwise."""
     if transit.verdict is not None and transit.verdict.outcome is not Outcome.ALLOW:
-        return transit.verdict.outcome.word
+        return OUTCOME_WORDS[transit.verdict.outcome]
     return "defer" if transit.status in _TEMPORARY else "reject"
