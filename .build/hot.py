@@ -17,7 +17,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = Path("proxy/hot.pyx")
+SOURCE, PARTS = Path("proxy/hot.pyx"), "proxy/twins/*.pxi"
 
 
 class Hot(BuildHookInterface):  # type: ignore[type-arg,misc] # hatchling's own type is of no use here
@@ -37,8 +37,12 @@ class Hot(BuildHookInterface):  # type: ignore[type-arg,misc] # hatchling's own 
 def _fresh(root: Path) -> Path | None:
     """The module, where it is younger than what it is made of; None where it must be built."""
     built = root / "proxy" / f"hot{sysconfig.get_config_var('EXT_SUFFIX')}"
-    made_of = max((root / SOURCE).stat().st_mtime, Path(__file__).stat().st_mtime)
+    made_of = max(one.stat().st_mtime for one in (*_texts(root), Path(__file__)))
     return built if built.exists() and built.stat().st_mtime > made_of else None
+
+
+def _texts(root: Path) -> list[Path]:
+    return [root / SOURCE, *sorted(root.glob(PARTS))]
 
 
 def _build(root: Path) -> Path:
@@ -47,7 +51,9 @@ def _build(root: Path) -> Path:
     from setuptools import Distribution, Extension  # noqa: PLC0415 # likewise
     from setuptools.command.build_ext import build_ext  # noqa: PLC0415 # likewise
 
-    digest = blake2b((root / SOURCE).read_bytes(), digest_size=8).hexdigest()
+    digest = blake2b(
+        b"".join(one.read_bytes() for one in _texts(root)), digest_size=8
+    ).hexdigest()  # as compiled.py asks for it
     module = Extension(
         "proxy.hot",
         [str(root / SOURCE)],

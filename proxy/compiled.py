@@ -1,4 +1,4 @@
-"""Compiled: a few hot functions have twins in C (hot.pyx). Where those have been built they do the work, else the functions themselves.
+"""Compiled: hot functions have twins in C (hot.pyx, twins/). Where those have been built they do the work, else the functions themselves.
 
 In: a function. Out: its twin, or the function. Never: a difference that anybody could see but in time: the tests run over both.
 
@@ -29,9 +29,10 @@ def _built() -> ModuleType | None:
         hot = import_module("proxy.hot")
     except ImportError:
         return None
-    source = Path(__file__).with_name("hot.pyx")
+    here = Path(__file__).parent
     with suppress(OSError):
-        if blake2b(source.read_bytes(), digest_size=8).hexdigest() != hot.SOURCE:
+        texts = (here / "hot.pyx", *sorted((here / "twins").glob("*.pxi")))
+        if blake2b(b"".join(one.read_bytes() for one in texts), digest_size=8).hexdigest() != hot.SOURCE:
             return None  # compiled from another text than the one that lies here: somebody has changed it since
     return hot
 

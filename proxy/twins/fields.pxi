@@ -1,0 +1,212 @@
+# slots
+#
+# What is made of every message is of plain classes with __slots__: their fields lie at fixed places, which structs name and ``_learn_fields``
+# checks. Reading one there takes an instruction instead of eighty. Whatever is not exactly of the class that is expected is the twin's.
+
+cdef extern from "structmember.h":
+    ctypedef struct PyMemberDef:
+        Py_ssize_t offset
+
+cdef extern from "Python.h":
+    ctypedef struct PyMemberDescrObject:
+        PyMemberDef *d_member
+
+    ctypedef object (*allocfunc)(PyTypeObject *, Py_ssize_t)
+
+    ctypedef struct PyTypeObject:
+        allocfunc tp_alloc
+
+    PyTypeObject *Py_TYPE(object)
+    PyTypeObject *_type_of "Py_TYPE"(PyObject *)
+    PyObject *PyDict_GetItemWithError(dict, object) except? NULL
+
+
+ctypedef PyObject *slot
+
+# In the order of the alphabet, in which they lie.
+
+cdef struct TransitFields:
+    PyObject head
+    slot adopted, answered_s, arrived_s, bind, category, data, entry_id, entry_time, lane, late, long, message, own_s, packed, reason
+    slot recorded, sequence, status, takes, verdict
+
+cdef struct MessageFields:
+    PyObject head
+    slot content, recipient, sender
+
+cdef struct ContentFields:
+    PyObject head
+    slot complete, digest, extra, octets, part, read_by, reading, scheduled, state, text
+
+cdef struct SenderFields:
+    PyObject head
+    slot account, category, port, port_hash, prefix, provider, provider_hash, since
+
+cdef struct FactsFields:
+    PyObject head
+    slot category, classified, declared, keyword, keyword_hash, owners, packed, sender, signature, signature_hash, subcategory
+    slot subcategory_code
+
+cdef struct VerdictFields:
+    PyObject head
+    slot breaches, facts, outcome, province, reason, rule, takes, template
+
+cdef struct ReadingFields:
+    PyObject head
+    slot template, traits
+
+cdef struct KinFields:
+    PyObject head
+    slot bits, places, port, sender
+
+cdef struct PlanFields:
+    PyObject head
+    slot asks, bare_persons, breaches, caps, counters, facts, fewest, most, oldest_s, outcome, persons, plain, reason, rule, sparing
+    slot stands, within
+
+cdef struct RecordFields:
+    PyObject head
+    slot _rows, bare, data, held
+
+cdef struct FrameFields:
+    PyObject head
+    slot command_id, command_status, data, sequence_number
+
+cdef struct TextsFields:
+    PyObject head
+    slot old, young
+
+cdef struct MemoFields:
+    PyObject head
+    slot most, old, young
+
+cdef struct PersonFields:
+    PyObject head
+    slot evidence, holds, names, numbers, passing, reads, spares_bare, word, words
+
+cdef struct LaneFields:
+    PyObject head
+    slot _fresh, _most, _queued, _queues, _total, _turn, _wake, apart, bound, came, code, debt, held, name, up
+
+cdef struct JudgingFields:
+    PyObject head
+    slot _listed, _on_judge_error, cut_off, error, grounds, highest_id, proposal, routes, rules, stale, store, tally
+
+
+cdef PyTypeObject *_laid(kind, str names, size_t size) except NULL:
+    """A class whose fields lie as a struct of that size has them; TypeError for any other."""
+    cdef Py_ssize_t place = sizeof(PyObject)
+    for name in names.split():
+        field = kind.__dict__.get(name)
+        if type(field).__name__ != "member_descriptor" or (<PyMemberDescrObject *>field).d_member.offset != place:
+            raise TypeError(f"{kind.__name__}.{name} is not where it should be")
+        place += sizeof(slot)
+    if place != <Py_ssize_t>size:
+        raise TypeError(f"{kind.__name__} has other fields")
+    return <PyTypeObject *>kind
+
+
+cdef inline void _set(slot *at, object value) noexcept:
+    """Sets a field, whatever it held."""
+    cdef slot before = at[0]
+    Py_INCREF(value)
+    at[0] = <PyObject *>value
+    Py_XDECREF(before)
+
+
+cdef inline void _fill(slot *at, object value) noexcept:
+    """Sets a field of what was just made."""
+    Py_INCREF(value)
+    at[0] = <PyObject *>value
+
+
+cdef inline object _get(dict held, object key):
+    cdef PyObject *found = PyDict_GetItemWithError(held, key)
+    return None if found is NULL else <object>found
+
+
+cdef PyTypeObject *_transit_type = NULL  # until all are known
+cdef PyTypeObject *_message_type
+cdef PyTypeObject *_content_type
+cdef PyTypeObject *_sender_type
+cdef PyTypeObject *_facts_type
+cdef PyTypeObject *_verdict_type
+cdef PyTypeObject *_reading_type
+cdef PyTypeObject *_kin_type
+cdef PyTypeObject *_plan_type
+cdef PyTypeObject *_record_type
+cdef PyTypeObject *_frame_type
+cdef PyTypeObject *_policy_memo_type
+cdef PyTypeObject *_person_type
+cdef PyTypeObject *_lane_type
+cdef PyTypeObject *_judging_type
+cdef object _ask_person, _unseen, _Malformed, _say, _part_with, _count_one, _detail, _allow, _marketing
+cdef object _nothing = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
+cdef Py_ssize_t _segment_first
+cdef object _is = True
+cdef PyObject *_true = <PyObject *>_is
+cdef PyObject *_naught = <PyObject *>_zero  # there is one such number
+
+
+cdef int _learn_fields() except -1:
+    """Where all that lies, once."""
+    global _transit_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _kin_type, _plan_type
+    global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _ask_person, _unseen, _Malformed, _say, _part_with, _count_one, _detail
+    global _allow, _marketing, _segment_first
+    from proxy.judging import Judging
+    from proxy.net.lane import Lane
+    from proxy.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
+    from proxy.policy.condition import Person, ask_person
+    from proxy.policy.kin import Kin
+    from proxy.policy.memo import Memo as PolicyMemo
+    from proxy.policy.plan import Plan
+    from proxy.policy.reading import Reading
+    from proxy.policy.regions import SEGMENT_FIRST
+    from proxy.state.record import Record
+    from proxy.transit import Transit, count, detail, part_with
+    from proxy.transit import _say as say
+    from proxy.wire.frame import Frame, Malformed
+    from proxy.wire.submit import Memo
+    from proxy.wire.submit import _unseen as unseen
+
+    _ask_person, _unseen, _Malformed, _say, _part_with = ask_person, unseen, Malformed, say, part_with
+    _count_one, _detail = count, detail
+    _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
+    _message_type = _laid(Message, "content recipient sender", sizeof(MessageFields))
+    _content_type = _laid(
+        Content, "complete digest extra octets part read_by reading scheduled state text", sizeof(ContentFields)
+    )
+    _sender_type = _laid(Sender, "account category port port_hash prefix provider provider_hash since", sizeof(SenderFields))
+    _facts_type = _laid(
+        Facts,
+        "category classified declared keyword keyword_hash owners packed sender signature signature_hash subcategory subcategory_code",
+        sizeof(FactsFields),
+    )
+    _verdict_type = _laid(Verdict, "breaches facts outcome province reason rule takes template", sizeof(VerdictFields))
+    _reading_type = _laid(Reading, "template traits", sizeof(ReadingFields))
+    _kin_type = _laid(Kin, "bits places port sender", sizeof(KinFields))
+    _plan_type = _laid(
+        Plan,
+        "asks bare_persons breaches caps counters facts fewest most oldest_s outcome persons plain reason rule sparing stands within",
+        sizeof(PlanFields),
+    )
+    _record_type = _laid(Record, "_rows bare data held", sizeof(RecordFields))
+    _frame_type = _laid(Frame, "command_id command_status data sequence_number", sizeof(FrameFields))
+    _laid(Memo, "old young", sizeof(TextsFields))
+    _policy_memo_type = _laid(PolicyMemo, "most old young", sizeof(MemoFields))
+    _person_type = _laid(Person, "evidence holds names numbers passing reads spares_bare word words", sizeof(PersonFields))
+    _lane_type = _laid(
+        Lane, "_fresh _most _queued _queues _total _turn _wake apart bound came code debt held name up", sizeof(LaneFields)
+    )
+    _judging_type = _laid(
+        Judging,
+        "_listed _on_judge_error cut_off error grounds highest_id proposal routes rules stale store tally",
+        sizeof(JudgingFields),
+    )
+    _transit_type = _laid(
+        Transit,
+        "adopted answered_s arrived_s bind category data entry_id entry_time lane late long message own_s packed reason recorded"
+        " sequence status takes verdict",
+        sizeof(TransitFields),
+    )
+    return 0

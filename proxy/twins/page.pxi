@@ -1,0 +1,298 @@
+# policy/reading.py: what is found in a text
+
+cdef bint _read_placed = False
+cdef octet[65536] _sort  # of a folded character
+cdef enum:
+    MARK = 1
+    DIGIT = 2
+    DOT = 4
+    REFUSES = 8
+    BRACKET = 16
+    COLON = 32
+    CHINESE = 64
+    FOUND_MOST = 255
+    WORDS_MOST = 32768
+    SHORT_MOST = 254
+    PARTS_MOST = 20
+cdef PyTypeObject *_reader_type
+cdef PyTypeObject *_page_type
+cdef PyTypeObject *_scanner_type
+
+cdef struct ReaderFields:
+    PyObject head
+    slot _asked, _digit_masks, _digit_words, _digits_matter, _domains, _masks, _meanings, _numbers, _owners, _reads_contacts, _reviewed
+    slot _senses, _tag, _templates, _traits, lately, mark, scanner, texts
+
+cdef struct PageFields:
+    PyObject head
+    slot _contacts, folded, is_dressed, links, notice, signature, squeezed, text
+
+cdef struct ScannerFields:
+    PyObject head
+    slot _exact, _inside, lexicon, matches, patterns, places, shards, trie
+
+cdef object _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of
+cdef object _blake2b, _part_of, _WireMemo, _with_numbers, _readable = "readable"
+cdef Py_ssize_t _tail_known, _verb_before, _wire_most
+cdef octet[256] _is_ucs2
+
+
+cdef int _learn_to_read() except -1:
+    global _read_placed, _reader_type, _page_type, _scanner_type
+    global _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of
+    global _blake2b, _part_of, _readable, _with_numbers, _tail_known, _verb_before, _wire_most, _WireMemo
+    from functools import partial
+    from hashlib import blake2b
+
+    from proxy.message import Content, Part
+    from proxy.policy import reading, reviewed, text
+    from proxy.policy.scanner import Scanner
+    from proxy.wire import charset, submit
+
+    if _transit_type is NULL:
+        _learn_fields()
+    if not _marks_known:
+        _learn_marks()
+    _blake2b, _readable, _with_numbers = blake2b, charset.READABLE, reading._with_numbers
+    _wire_most, _WireMemo = submit.MEMO_ENTRIES_MAX, submit.Memo
+    _part_of = partial(tuple.__new__, Part)
+    _tail_known, _verb_before = text._TAIL_KNOWN, text._VERB_BEFORE
+    _reader_type = _laid(
+        reading.Reader,
+        "_asked _digit_masks _digit_words _digits_matter _domains _masks _meanings _numbers _owners _reads_contacts _reviewed"
+        " _senses _tag _templates _traits lately mark scanner texts",
+        sizeof(ReaderFields),
+    )
+    _page_type = _laid(reading.Page, "_contacts folded is_dressed links notice signature squeezed text", sizeof(PageFields))
+    _scanner_type = _laid(Scanner, "_exact _inside lexicon matches patterns places shards trie", sizeof(ScannerFields))
+    _Traits, _domain_bits, _key_of, _nobody = reading.Traits, reading._domain_bits, reviewed.key_of, reading._NOBODY
+    _leading, _signature, _tail_notice, _notice = text._leading, text.signature, text._tail_notice, text._notice
+    _no_notice, _no_signature, _xxh = text.NO_NOTICE, text.NO_SIGNATURE, text.xxh3_64_intdigest
+    for code in range(65536):
+        one = chr(code)
+        _sort[code] = (
+            (MARK if _mark[code] else 0) | (CHINESE if 0x3400 <= code <= 0x9FFF else 0) | (DIGIT if "0" <= one <= "9" else 0)
+            | (DOT if one == "." else 0) | (REFUSES if one in "退拒取屏" else 0) | (BRACKET if one == "【" else 0)
+            | (COLON if one == ":" else 0)
+        )
+    for code in range(256):
+        _is_ucs2[code] = charset.KINDS[code] == charset.UCS_2
+    _read_placed = True
+    return 0
+
+
+cdef inline object _memo_find(object memo, object key):
+    found = _get(<dict><object>(<MemoFields *>memo).young, key)
+    if found is None:
+        found = (<dict><object>(<MemoFields *>memo).old).pop(key, None)
+        if found is not None:
+            _memo_put(memo, key, found)
+    return found
+
+
+cdef int _memo_put(object memo, object key, object value) except -1:
+    cdef dict young = <dict><object>(<MemoFields *>memo).young
+    if len(young) >= <Py_ssize_t><object>(<MemoFields *>memo).most:
+        _set(&(<MemoFields *>memo).old, young)
+        young = {}
+        _set(&(<MemoFields *>memo).young, young)
+    young[key] = value
+    return 0
+
+
+cdef inline octet *_utf8(octet *to, unsigned int one) noexcept:
+    """One character below 65536."""
+    if one < 0x80:
+        to[0] = one
+        return to + 1
+    if one < 0x800:
+        to[0], to[1] = 0xC0 | one >> 6, 0x80 | one & 0x3F
+        return to + 2
+    to[0], to[1], to[2] = 0xE0 | one >> 12, 0x80 | (one >> 6) & 0x3F, 0x80 | one & 0x3F
+    return to + 3
+
+
+def masked(str text):
+    cdef octet[3 * LONGEST] octets
+    cdef octet *to = octets
+    cdef Py_UCS4 one
+    if len(text) > LONGEST:
+        return PURE["masked"](text)
+    for one in text:
+        if one >= 65536:
+            return PURE["masked"](text)
+        to = _utf8(to, 48 if c"1" <= one <= c"9" else <unsigned int>one)
+    return PyBytes_FromStringAndSize(<const char *>octets, to - octets)
+
+
+cdef object _mask(str text):
+    """The text with each digit as 0, of two octets a character and one more, which is in no other mask: for a memory that nobody but
+    the twin looks into."""
+    cdef unsigned short[LONGEST + 1] units
+    cdef Py_ssize_t at = 0, size = len(text)
+    cdef int kind = PyUnicode_KIND(text)
+    cdef const unsigned short *data
+    cdef Py_UCS4 one
+    if size > LONGEST or kind == PyUnicode_4BYTE_KIND:
+        return masked(text)
+    if kind == PyUnicode_2BYTE_KIND:
+        data = <const unsigned short *>PyUnicode_DATA(text)
+        for at in range(size):
+            units[at] = 48 if <unsigned short>(data[at] - 48) < 10 else data[at]
+    else:
+        for one in text:
+            units[at] = 48 if c"0" <= one <= c"9" else <unsigned short>one
+            at += 1
+    units[size] = 0xFFFF
+    return PyBytes_FromStringAndSize(<const char *>units, 2 * size + 1)
+
+
+cdef inline bint _in_host(Py_UCS4 one) noexcept:
+    return c"a" <= one <= c"z" or c"0" <= one <= c"9" or one == c"-" or one == c"."
+
+
+cdef inline object _string(const unsigned short *text, Py_ssize_t start, Py_ssize_t end):
+    return PyUnicode_FromKindAndData(PyUnicode_2BYTE_KIND, text + start, end - start)
+
+
+cdef object _links_in(const unsigned short *text, Py_ssize_t size, bint addresses):
+    """policy/text.py, links; ``addresses``: whether there may be a ://"""
+    cdef Py_ssize_t at = 0, run, end, dot, letters
+    cdef bint doubled
+    cdef list found = [], hosts = []
+    while at < size:
+        if not (c"a" <= text[at] <= c"z" or c"0" <= text[at] <= c"9"):
+            at += 1
+            continue
+        run = at + 1
+        dot = -1
+        while run < size and _in_host(text[run]):
+            run += 1
+        end = run - 1
+        while end > at:  # the last dot before two to eighteen letters that nothing of a name follows
+            if text[end] == c".":
+                letters = end + 1
+                while letters < size and letters - end <= 18 and c"a" <= text[letters] <= c"z":
+                    letters += 1
+                if letters - end > 2 and not (
+                    letters < size and (_in_host(text[letters]) and text[letters] != c"." or text[letters] == c"@")
+                ):
+                    dot = end
+                    break
+            end -= 1
+        if dot < 0:
+            at = run
+            continue
+        doubled = False
+        for end in range(at + 1, dot + 1):
+            if text[end] == c"." and text[end - 1] == c".":
+                doubled = True
+        if not doubled:
+            found.append(_string(text, at, letters))
+        at = letters
+    if addresses:
+        at = 0
+        while at + 3 < size:
+            if not (text[at] == c":" and text[at + 1] == c"/" and text[at + 2] == c"/"):
+                at += 1
+                continue
+            at += 3
+            run = at + 1 if text[at] == c"[" else at
+            end = run
+            while end < size and (_in_host(text[end]) or text[end] == c"_" or text[end] == c":"):
+                end += 1
+            if end == run:
+                continue
+            at = end
+            letters = run
+            while letters < end and text[letters] != c":":
+                letters += 1
+            while run < letters and text[run] == c".":
+                run += 1
+            while letters > run and text[letters - 1] == c".":
+                letters -= 1
+            host = _string(text, run, letters)
+            if host not in found:
+                hosts.append(host)
+    return tuple(found + hosts)
+
+
+cdef bint _may_call(const unsigned short *text, Py_ssize_t size) noexcept:
+    """Whether there may be a telephone number: what begins like one, with as many digits behind it as the shortest has."""
+    cdef Py_ssize_t at = 0, end, digits
+    while at < size:
+        if not c"0" <= text[at] <= c"9":
+            at += 1
+            continue
+        end, digits = at, 0
+        while end < size and (c"0" <= text[end] <= c"9" or text[end] == c"-"):
+            digits += text[end] != c"-"
+            end += 1
+        if digits >= 5:
+            while at < end:
+                if c"0" <= text[at] <= c"9" and not (at and c"0" <= text[at - 1] <= c"9") and at + 1 < end:
+                    if text[at] == c"1":
+                        if c"3" <= text[at + 1] <= c"9" and digits >= 11:
+                            return True
+                    elif text[at] == c"0":
+                        if text[at + 1] != c"0" and digits >= 10:
+                            return True
+                    elif text[at] == c"4" or text[at] == c"8":
+                        if text[at + 1] == c"0" and digits >= 10:
+                            return True
+                    elif text[at] == c"9" and (text[at + 1] == c"5" or text[at + 1] == c"6"):
+                        return True
+                at += 1
+        at = end
+    return False
+
+
+cdef bint _has_digit(str text):
+    cdef Py_UCS4 one
+    for one in text:
+        if c"0" <= one <= c"9":
+            return True
+    return False
+
+
+cdef bint _have_digits(tuple texts):
+    for one in texts:
+        if _has_digit(one):
+            return True
+    return False
+
+
+cdef object _owners_in(object owners_of, tuple links, tuple contacts):
+    found = _nobody
+    if owners_of is not None:
+        for way, held in (("domain", links), ("phone", contacts)):
+            for contact in <tuple>held:
+                owners = owners_of(contact)
+                if owners is not None:
+                    found |= {(way, advertiser) for advertiser in owners.advertisers}
+    return found
+
+
+cdef object _notice_of(const unsigned short *folded, Py_ssize_t size, Py_ssize_t gate, object whole):
+    cdef Py_ssize_t first, start = gate
+    if gate < 0:
+        return _notice(whole, -1) if "to " in whole or " unsub" in whole else _no_notice
+    if size - start > _tail_known or folded[size - 1] == 0x3011:
+        return _notice(whole, start)
+    first = start - _verb_before if start > _verb_before else 0
+    while first < start and not (folded[first] == 0x56DE or folded[first] == 0x53D1 or folded[first] == 0x590D or folded[first] == 0x7F16):
+        first += 1
+    return _tail_notice(_string(folded, first, size), start - first)
+
+
+cdef inline bint _refuses(const unsigned short *text, Py_ssize_t at, Py_ssize_t size) noexcept:
+    """退订, 退阅, 拒收, 屏蔽, 取消订阅"""
+    if at + 1 >= size:
+        return False
+    if text[at] == 0x9000:
+        return text[at + 1] == 0x8BA2 or text[at + 1] == 0x9605
+    if text[at] == 0x62D2:
+        return text[at + 1] == 0x6536
+    if text[at] == 0x5C4F:
+        return text[at + 1] == 0x853D
+    return text[at + 1] == 0x6D88 and at + 3 < size and text[at + 2] == 0x8BA2 and text[at + 3] == 0x9605

@@ -1,0 +1,197 @@
+# policy/reading.py: the reading itself
+
+
+def reader_analyse(self, content, mask, tagged):
+    cdef unsigned short[LONGEST] folded
+    cdef unsigned short[LONGEST] squeezed
+    cdef octet[3 * LONGEST] octets
+    cdef unsigned int[FOUND_MOST + 1] places
+    cdef octet *to = octets
+    cdef Py_ssize_t size, at = 0, held = 0, gate = -1, first = -1, brackets = 0, many = 0, closing
+    cdef int marks = -1, sort, sorts = 0, number
+    cdef bint touched = False, squeezes = False
+    cdef Py_UCS4 one, plain, last = 0
+    cdef str text, whole, short
+    if not _read_placed:
+        _learn_to_read()
+    if Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type:
+        return PURE["reader_analyse"](self, content, mask, tagged)
+    scanner, text = <object>(<ReaderFields *>self).scanner, <object>(<ContentFields *>content).text
+    size = len(text)
+    if not 0 < size <= LONGEST or Py_TYPE(scanner) is not _scanner_type or type(<object>(<ScannerFields *>scanner).trie) is not Trie:
+        return PURE["reader_analyse"](self, content, mask, tagged)
+    for one in text:  # folded and squeezed, and looked at on the way
+        if one >= 65536:
+            return PURE["reader_analyse"](self, content, mask, tagged)
+        plain = _folded[one]
+        if plain == 0:
+            plain = _learn(one)
+        if plain == HARD:
+            return PURE["reader_analyse"](self, content, mask, tagged)
+        touched |= plain != one
+        folded[at] = squeezed[held] = <unsigned short>plain
+        at += 1
+        held += 1
+        sort = _sort[plain]
+        if sort == CHINESE and marks <= 0:  # nearly always
+            marks = 0
+            continue
+        sorts |= sort
+        if sort & CHINESE:
+            if 0 < marks <= 3:  # what was put between two Chinese characters
+                for number in range(marks):
+                    if squeezed[held - 2 - number] != c" ":  # a word may be hidden
+                        return PURE["reader_analyse"](self, content, mask, tagged)
+                held -= marks
+                squeezed[held - 1] = <unsigned short>plain
+                squeezes = True
+            marks = 0
+            if sort & REFUSES and first < 0:
+                first = at - 1
+            continue
+        if marks >= 0:
+            marks = marks + 1 if sort & MARK else -1
+        brackets += one == 0x3010
+    whole = _string(folded, 0, size) if touched else text
+    short = _string(squeezed, 0, held) if squeezes else whole
+    if first >= 0:
+        for at in range(first, size):
+            if _sort[folded[at]] & REFUSES and _refuses(folded, at, size):
+                gate = at
+                break
+    page = _page_type.tp_alloc(_page_type, 0)
+    links = _links_in(folded, size, sorts & COLON) if sorts & DOT or (sorts & COLON and "." in whole) else _nothing
+    notice = _notice_of(folded, size, gate, whole)
+    signature = _no_signature
+    if brackets:
+        signature = None
+        if text[0] == 0x3010 and text[size - 1] != 0x3011 and brackets == 1:
+            for closing in range(1, size):
+                if text[closing] == 0x3011:
+                    signature = _leading(text[1:closing])
+                    break
+        if signature is None:
+            signature = _signature(text)
+    contacts = _nothing
+    if sorts & DIGIT and _may_call(squeezed, held):
+        contacts = PURE["contacts"](short)
+    _fill(&(<PageFields *>page).text, text)
+    _fill(&(<PageFields *>page).folded, whole)
+    _fill(&(<PageFields *>page).squeezed, short)
+    _fill(&(<PageFields *>page).is_dressed, False)
+    _fill(&(<PageFields *>page).signature, signature)
+    _fill(&(<PageFields *>page).notice, notice)
+    _fill(&(<PageFields *>page).links, links)
+    _fill(&(<PageFields *>page)._contacts, contacts)
+    # what the scanner reads: every number one 0
+    for at in range(held):
+        plain = squeezed[at]
+        if c"0" <= plain <= c"9":
+            plain = c"0"
+            if last == c"0":
+                continue
+        last = plain
+        folded[many] = <unsigned short>plain
+        many += 1
+        to = _utf8(to, <unsigned int>plain)
+    data = PyBytes_FromStringAndSize(<const char *>octets, to - octets)
+    # the words in it
+    number = (<Trie><object>(<ScannerFields *>scanner).trie).found(folded, many, places)
+    if number == FOUND_MOST:
+        return PURE["reader_analyse"](self, content, mask, tagged)
+    keyword = (<tuple>notice)[0]
+    places[number] = (1 if links else 0) | (2 if keyword else 0)
+    key = PyBytes_FromStringAndSize(<const char *>places, (number + 1) * sizeof(unsigned int))
+    sense = _memo_find(<object>(<ReaderFields *>self)._senses, key)
+    if sense is None:
+        found = frozenset([places[at] for at in range(number)])
+        sense = self._made((found, bool(links), bool(keyword), False), data, (<object>(<ScannerFields *>scanner).matches)(data))
+        if not scanner.is_exact(found):
+            _memo_put(<object>(<ReaderFields *>self)._senses, key, sense)
+    weighed, bits = (<tuple>sense)[0], (<tuple>sense)[1]
+    # what else rules ask
+    name = (<tuple>signature)[0]
+    digits = False
+    if sorts & DIGIT:
+        if <object>(<ReaderFields *>self)._digits_matter or _has_digit(name) or _has_digit(keyword) or _have_digits(<tuple>links):
+            digits = True
+        elif contacts and <object>(<ReaderFields *>self)._reads_contacts:
+            digits = page.contact_spans() or True
+    digit_words = <object>(<ReaderFields *>self)._digit_words
+    if digit_words and (<object>(<ReaderFields *>self)._digit_masks).matches(masked(short)):
+        digits = True
+        for word, bit in (<dict>digit_words).items():
+            if word in short:
+                bits |= bit
+    for bit, holds in <list><object>(<ReaderFields *>self)._asked:
+        if holds(page):
+            bits |= bit
+    if links:
+        domains = <object>(<ReaderFields *>self)._domains
+        if domains is not None:
+            for link in <tuple>links:
+                bits |= _domain_bits(link, domains)
+    if contacts:
+        numbers = <object>(<ReaderFields *>self)._numbers
+        if numbers is not None:
+            for contact in <tuple>contacts:
+                bits |= numbers.get(contact) or 0
+    reviewed = <object>(<ReaderFields *>self)._reviewed
+    if reviewed is not None:
+        bits |= reviewed.get(_key_of(page)) or 0
+    classified = (<tuple>weighed)[0] if (<tuple>weighed)[1] is None else weighed.of(short)
+    category = (<tuple>classified)[0]
+    templates, texts = <object>(<ReaderFields *>self)._templates, <object>(<ReaderFields *>self).texts
+    complete = <object>(<ContentFields *>content).complete
+    key = (
+        <object>(<ContentFields *>content).state, name, keyword, category, (<tuple>classified)[1], (<tuple>classified)[2], bits, tagged, complete,
+        templates.fitting(name, text) if templates is not None else None,
+        _owners_in(<object>(<ReaderFields *>self)._owners, <tuple>links, <tuple>contacts) if links or contacts else _nobody,
+    )
+    traits = _memo_find(<object>(<ReaderFields *>self)._traits, key)
+    if traits is None:
+        traits = _Traits(*key)
+        _memo_put(<object>(<ReaderFields *>self)._traits, key, traits)
+    template = _xxh(data) & 0xFFFFFFFF
+    if texts is not None and complete and category is _marketing:
+        _memo_put(texts, template, text)
+    reading = _reading_type.tp_alloc(_reading_type, 0)
+    _fill(&(<ReadingFields *>reading).traits, traits)
+    _fill(&(<ReadingFields *>reading).template, template)
+    return reading, digits
+
+
+def reader_fresh(self, content):
+    if not _read_placed:
+        _learn_to_read()
+    if Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type:
+        return PURE["reader_fresh"](self, content)
+    tag = <object>(<ReaderFields *>self)._tag
+    if tag is not None and <object>(<ContentFields *>content).extra or <object>(<ContentFields *>content).state != _readable or not <object>(<ContentFields *>content).complete:
+        return PURE["reader_fresh"](self, content)
+    text, memo = <object>(<ContentFields *>content).text, <object>(<ReaderFields *>self)._masks
+    mask = _mask(<str>text)
+    found = _memo_find(memo, mask)
+    if type(found) is tuple:
+        found = _memo_find(memo, _with_numbers(text, mask, found))
+    if Py_TYPE(found) is not _reading_type:
+        found, digits = self._analyse(content, None, None)
+        if digits is False:
+            _memo_put(memo, mask, found)
+        elif digits is not True:
+            _memo_put(memo, mask, digits)
+            _memo_put(memo, _with_numbers(text, mask, digits), found)
+    return found
+
+
+def reader_read(self, content):
+    if not _read_placed:
+        _learn_to_read()
+    if Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type:
+        return PURE["reader_read"](self, content)
+    mark = <object>(<ReaderFields *>self).mark
+    if (<ContentFields *>content).read_by is not <PyObject *>mark:
+        _set(&(<ContentFields *>content).reading, self._fresh(content))
+        _set(&(<ContentFields *>content).read_by, mark)
+        (<object>(<ReaderFields *>self).lately).append(content)
+    return <object>(<ContentFields *>content).reading

@@ -1,0 +1,202 @@
+# relay.py
+
+cdef inline u64 _recipient(const octet *at, Py_ssize_t size) noexcept:
+    """The number that 11 or 13 plain digits spell; 0 where that is not so simple."""
+    cdef u64 number = 0
+    cdef Py_ssize_t place
+    if size != 11 and size != 13:
+        return 0
+    for place in range(size):
+        if not c"0" <= at[place] <= c"9":
+            return 0
+        number = number * 10 + (at[place] - <octet>c"0")
+    if size == 13:
+        if number < <u64>8600000000000:
+            return 0
+        number -= <u64>8600000000000
+    return number if <u64>13000000000 <= number <= <u64>19999999999 and number // 1000000 != 14400 else 0
+
+
+cdef inline Py_ssize_t _zero_at(const octet *data, Py_ssize_t size, Py_ssize_t first, Py_ssize_t end) noexcept:
+    """Where the first NUL stands from ``first`` on and before ``end``; -1: nowhere."""
+    cdef const octet *found
+    if end > size:
+        end = size
+    if first >= end:
+        return -1
+    found = <const octet *>memchr(data + first, 0, end - first)
+    return -1 if found is NULL else found - data
+
+
+cdef object _plain_submit(object bind, object frame, object now, object arrived_s, object memo, dict senders):
+    """The Transit of a submit whose sender is known; None for any other, and for a malformed one."""
+    cdef bytes data = <bytes><object>(<FrameFields *>frame).data
+    cdef const octet *at = <const octet *>PyBytes_AS_STRING(data)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(data), service, source, end
+    cdef u64 number
+    service = _zero_at(at, size, 16, 22)
+    if service < 0:
+        return None
+    source = _zero_at(at, size, service + 3, service + 24)
+    if source < 0:
+        return None
+    end = _zero_at(at, size, source + 3, source + 24)
+    if end < 0:
+        return None
+    number = _recipient(at + source + 3, end - source - 3)
+    if not number:
+        return None
+    tail = PyBytes_FromStringAndSize(<const char *>at + end + 1, size - end - 1)
+    content = _get(<dict><object>(<TextsFields *>memo).young, tail)
+    if content is None:
+        try:
+            content = _unseen(tail, memo, now)
+        except _Malformed:
+            return None
+    if Py_TYPE(content) is not _content_type:
+        return None
+    sender = _get(senders, PyBytes_FromStringAndSize(<const char *>at + 16, source - 15))
+    if sender is None or Py_TYPE(sender) is not _sender_type or not len(<str>(<SenderFields *>sender).prefix):
+        return None
+    message = _message_type.tp_alloc(_message_type, 0)
+    _set(&(<MessageFields *>message).sender, sender)
+    _set(&(<MessageFields *>message).recipient, number)
+    _set(&(<MessageFields *>message).content, content)
+    transit = _transit_type.tp_alloc(_transit_type, 0)
+    _set(&(<TransitFields *>transit).bind, bind)
+    _set(&(<TransitFields *>transit).sequence, <object>(<FrameFields *>frame).sequence_number)
+    _set(&(<TransitFields *>transit).data, data)
+    _set(&(<TransitFields *>transit).arrived_s, arrived_s)
+    _set(&(<TransitFields *>transit).answered_s, arrived_s)
+    _set(&(<TransitFields *>transit).message, message)
+    _set(&(<TransitFields *>transit).verdict, None)
+    _set(&(<TransitFields *>transit).category, _marketing)
+    _set(&(<TransitFields *>transit).status, _zero)
+    _set(&(<TransitFields *>transit).reason, _no_text)
+    _set(&(<TransitFields *>transit).lane, None)
+    _set(&(<TransitFields *>transit).recorded, _zero)
+    _set(&(<TransitFields *>transit).packed, _no_bytes)
+    _set(&(<TransitFields *>transit).entry_id, _zero)
+    _set(&(<TransitFields *>transit).entry_time, _zero)
+    _set(&(<TransitFields *>transit).adopted, None)
+    _set(&(<TransitFields *>transit).takes, _nothing)
+    _set(&(<TransitFields *>transit).long, None)
+    _set(&(<TransitFields *>transit).late, False)
+    _set(&(<TransitFields *>transit).own_s, _zero_s)
+    return transit
+
+
+def relay_submit_all(self, bind, frames, now, arrived_s):
+    cdef Py_ssize_t window, unanswered
+    cdef list submits
+    cdef dict senders
+    if _transit_type is NULL:
+        _learn_fields()
+    access = bind.access
+    if self.draining or self.journal_down or access.rates:
+        for frame in frames:
+            self.submit(bind, frame, now, arrived_s)
+        return
+    window, unanswered = bind.window, bind.unanswered
+    submits, memo, senders = self._submits, self._memo, access._young
+    for frame in frames:
+        transit = None
+        if unanswered < window and Py_TYPE(frame) is _frame_type:
+            transit = _plain_submit(bind, frame, now, arrived_s, memo, senders)
+        if transit is not None:
+            unanswered += 1
+            if <object>(<ContentFields *>(<MessageFields *>(<TransitFields *>transit).message).content).part is None:
+                submits.append(transit)
+                continue
+            bind.unanswered = unanswered
+            reason = self.parts.take(transit, arrived_s)
+            if reason:
+                self._turned_away(transit, reason)
+        else:
+            bind.unanswered = unanswered
+            self.submit(bind, frame, now, arrived_s)
+        unanswered = bind.unanswered
+        submits, senders = self._submits, access._young
+    bind.unanswered = unanswered
+
+
+def relay_answered_all(self, answers, now_s):
+    cdef list accepted = self._accepted
+    cdef tuple pair
+    cdef FrameFields *frame
+    cdef bytes data
+    if _transit_type is NULL:
+        _learn_fields()
+    for one in answers:
+        pair = <tuple>one
+        transit, frame = pair[0], <FrameFields *>pair[1]
+        if (
+            Py_TYPE(transit) is not _transit_type
+            or Py_TYPE(pair[1]) is not _frame_type
+            or frame.command_status is not _naught
+            or (<TransitFields *>transit).entry_id is _naught
+        ):
+            PURE["relay_answered_all"](self, (pair,), now_s)
+            continue
+        _set(&(<TransitFields *>transit).answered_s, now_s)
+        data = <bytes>frame.data
+        accepted.append((transit, PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + 16, PyBytes_GET_SIZE(data) - 16)))
+
+
+def relay_add_to(self, dict chains, list submits, now):
+    cdef dict refused = self._refused
+    if _transit_type is NULL:
+        _learn_fields()
+    if self._under_way.people or chains:
+        PURE["relay_add_to"](self, chains, submits, now)
+        return
+    for transit in submits:
+        if Py_TYPE(transit) is _transit_type and _type_of((<TransitFields *>transit).message) is _message_type:
+            person = <object>(<MessageFields *>(<TransitFields *>transit).message).recipient
+        else:
+            person = transit.message.recipient
+        chain = _get(chains, person)
+        if chain is not None:
+            (<list>(<tuple>chain)[1]).append(transit)
+        elif refused and person in refused:
+            PURE["relay_add_to"](self, chains, [transit], now)
+        else:
+            chains[person] = ([], [transit])
+
+
+def relay_written(self, list decided, verdict, now):
+    cdef list allowed = []
+    cdef dict in_flight = self.in_flight
+    cdef u64 number = verdict
+    tally, outbox, keep, rules = self.tally, self._outbox, self.refusals.keep, self.rules
+    if _transit_type is NULL:
+        _learn_fields()
+    for transit in decided:
+        sequence = number
+        if Py_TYPE(transit) is _transit_type and (<TransitFields *>transit).lane is not <PyObject *>None:
+            _set(&(<TransitFields *>transit).recorded, sequence)
+            in_flight[sequence] = transit
+            allowed.append(transit)
+        elif Py_TYPE(transit) is _transit_type:
+            _set(&(<TransitFields *>transit).recorded, sequence)
+            _count_one(tally, transit)
+            outbox.append((0, transit, _detail(transit)))
+            keep(transit, rules, now)
+        else:
+            allowed.extend(PURE["relay_written"](self, [transit], sequence, now))
+        number += 1
+    return allowed
+
+
+def settled(list accepted, dict in_flight):
+    cdef list told = []
+    cdef tuple pair
+    if _transit_type is NULL:
+        _learn_fields()
+    for one in accepted:
+        pair = <tuple>one
+        transit = pair[0]
+        sequence = <object>(<TransitFields *>transit).recorded if Py_TYPE(transit) is _transit_type else transit.recorded
+        in_flight.pop(sequence, None)
+        told.append((sequence, transit, pair[1]))
+    return told

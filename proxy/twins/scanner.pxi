@@ -1,0 +1,117 @@
+# policy/scanner.py
+
+
+cdef class Trie:
+    """Words, character by character. A child is found by its parent and the character: in ``first`` for the root, else in an open table."""
+
+    cdef unsigned int *first
+    cdef u64 *keys
+    cdef unsigned int *kids
+    cdef unsigned int *words
+    cdef octet *inner
+    cdef u64 mask
+    cdef unsigned int nodes
+
+    def __dealloc__(self):
+        free(self.first)
+        free(self.keys)
+        free(self.kids)
+        free(self.words)
+        free(self.inner)
+
+    cdef int room(self, Py_ssize_t letters) except -1:
+        """For words of so many letters together."""
+        cdef u64 slots = 64
+        while slots < 2 * <u64>letters:
+            slots <<= 1
+        self.mask = slots - 1
+        self.first = <unsigned int *>calloc(65536, sizeof(unsigned int))
+        self.keys = <u64 *>calloc(slots, sizeof(u64))
+        self.kids = <unsigned int *>calloc(slots, sizeof(unsigned int))
+        self.words = <unsigned int *>calloc(letters + 2, sizeof(unsigned int))
+        self.inner = <octet *>calloc(letters + 2, 1)
+        if not (self.first and self.keys and self.kids and self.words and self.inner):
+            raise MemoryError
+        return 0
+
+    cdef inline u64 slot(self, u64 key) noexcept nogil:
+        """Where a key stands, or would."""
+        cdef u64 at = ((key * <u64>0x9E3779B97F4A7C15) >> 32) & self.mask
+        while self.keys[at] and self.keys[at] != key:
+            at = (at + 1) & self.mask
+        return at
+
+    cdef int add(self, str word, unsigned int place) except -1:
+        cdef unsigned int node = 0
+        cdef u64 at
+        cdef Py_UCS4 one
+        for one in word:
+            if not node:
+                if not self.first[one]:
+                    self.nodes += 1
+                    self.first[one] = self.nodes
+                node = self.first[one]
+                continue
+            self.inner[node] = 1
+            at = self.slot(<u64>node << 16 | <u64>one)
+            if not self.keys[at]:
+                self.nodes += 1
+                self.keys[at], self.kids[at] = <u64>node << 16 | <u64>one, self.nodes
+            node = self.kids[at]
+        self.words[node] = place + 1
+        return 0
+
+    cdef int found(self, const unsigned short *text, Py_ssize_t size, unsigned int *places) noexcept:
+        """Which words stand in a text, in order, each once; how many, FOUND_MOST if there may be more."""
+        cdef Py_ssize_t start, at
+        cdef unsigned int node
+        cdef int many = 0
+        cdef u64 slot
+        for start in range(size):
+            node = self.first[text[start]]
+            at = start + 1
+            while node:
+                if self.words[node]:
+                    many = _set_in(places, many, self.words[node] - 1)
+                    if many == FOUND_MOST:
+                        return many
+                if not self.inner[node] or at == size:
+                    break
+                slot = self.slot(<u64>node << 16 | <u64>text[at])
+                node = self.kids[slot]  # 0, where nothing stands
+                at += 1
+        return many
+
+
+cdef inline int _set_in(unsigned int *places, int many, unsigned int place) noexcept:
+    cdef int at = many
+    while at and places[at - 1] > place:
+        at -= 1
+    if at and places[at - 1] == place:
+        return many
+    memmove(places + at + 1, places + at, (many - at) * sizeof(unsigned int))
+    places[at] = place
+    return many + 1
+
+
+def trie_of(places, rest):
+    cdef Trie made = Trie()
+    cdef list words = []
+    cdef Py_ssize_t letters = 0
+    if len(places) > WORDS_MOST:  # its memory grows with them, and the automaton's speed does not
+        return None
+    for number, pattern in enumerate(places):
+        word = (<bytes>pattern).decode("utf-8", "surrogatepass")
+        if not word:
+            return None
+        if max(word) < "\U00010000":  # a text with others is the twin's
+            words.append((word, places[pattern]))
+            letters += len(word)
+        if number % 250 == 249:
+            rest()
+    made.room(letters)
+    for number, (word, place) in enumerate(words):
+        made.add(word, place)
+        if number % 250 == 249:
+            rest()
+    return made

@@ -1,0 +1,111 @@
+# wire/submit.py
+
+
+cdef object _plain_text(const octet *at, Py_ssize_t units):
+    """UTF-16BE of at most LONGEST whole characters; None where there is half a pair, or a whole one."""
+    cdef unsigned short[LONGEST] text
+    cdef unsigned int one
+    cdef Py_ssize_t place
+    for place in range(units):
+        one = <unsigned int>at[2 * place] << 8 | at[2 * place + 1]
+        if one & 0xF800 == 0xD800:
+            return None
+        text[place] = <unsigned short>one
+    return _string(text, 0, units)
+
+
+cdef object _content(object text, bytes digest, object part, object octets):
+    """One that can be read, and is all there."""
+    content = _content_type.tp_alloc(_content_type, 0)
+    _fill(&(<ContentFields *>content).text, text)
+    _fill(&(<ContentFields *>content).state, _readable)
+    _fill(&(<ContentFields *>content).digest, digest)
+    _fill(&(<ContentFields *>content).part, part)
+    _fill(&(<ContentFields *>content).scheduled, None)
+    _fill(&(<ContentFields *>content).extra, _nothing)
+    _fill(&(<ContentFields *>content).octets, octets)
+    _fill(&(<ContentFields *>content).complete, True)
+    _fill(&(<ContentFields *>content).read_by, None)
+    _fill(&(<ContentFields *>content).reading, None)
+    return content
+
+
+def submit_unseen(bytes tail, memo, now, digest=b""):
+    cdef const octet *at = <const octet *>PyBytes_AS_STRING(tail)
+    cdef const octet *header = at + 10
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(tail)
+    cdef int length = 0
+    if not _read_placed:
+        _learn_to_read()
+    if (
+        size < 10 or size != 10 + at[9] or at[9] > SHORT_MOST or at[3] or at[4] or not _is_ucs2[at[7]] or type(memo) is not _WireMemo
+        or tail in <dict><object>(<TextsFields *>memo).old
+    ):
+        return PURE["submit_unseen"](tail, memo, now, digest)
+    part = octets = None
+    if at[0] & 0x40:  # a part, by a header that says nothing else
+        if size > 16 and header[0] == 5 and header[1] == 0 and header[2] == 3:
+            length = 6
+            reference = <long>header[3]
+        elif size > 17 and header[0] == 6 and header[1] == 8 and header[2] == 4:
+            length = 7
+            reference = 0x10000 | <long>header[3] << 8 | <long>header[4]
+        if not length or not 1 <= header[length - 1] <= header[length - 2] or header[length - 2] == 1:
+            return PURE["submit_unseen"](tail, memo, now, digest)
+        part = _part_of((reference, <long>header[length - 2], <long>header[length - 1]))
+        digest = b""
+    size -= 10 + length
+    if not size or size & 1:
+        return PURE["submit_unseen"](tail, memo, now, digest)
+    text = _plain_text(header + length, size >> 1)
+    if text is None:
+        return PURE["submit_unseen"](tail, memo, now, digest)
+    if length:
+        octets = (<long>at[7], PyBytes_FromStringAndSize(<const char *>header + length, size))
+    content = _content(text, digest or _blake2b(tail, digest_size=16).digest(), part, octets)
+    if len(<dict><object>(<TextsFields *>memo).young) >= _wire_most:
+        memo.add(tail, content)
+    else:
+        (<dict><object>(<TextsFields *>memo).young)[tail] = content
+    return content
+
+
+# wire/joined.py
+
+
+def joined(parts):
+    cdef octet[2 * LONGEST] octets
+    cdef octet[PARTS_MOST * 17 + 1] prints
+    cdef Py_ssize_t size = 0, total, place, more
+    cdef int coding = -1
+    cdef bytes piece
+    if not _read_placed:
+        _learn_to_read()
+    if type(parts) is not list or not 0 < len(<list>parts) <= PARTS_MOST:
+        return PURE["joined"](parts)
+    total = len(<list>parts)
+    prints[0] = total
+    for place in range(total):
+        part = (<list>parts)[place]
+        if Py_TYPE(part) is not _content_type or <object>(<ContentFields *>part).scheduled is not None or <object>(<ContentFields *>part).extra:
+            return PURE["joined"](parts)
+        held, piece = <object>(<ContentFields *>part).octets, <bytes><object>(<ContentFields *>part).digest
+        if held is None or PyBytes_GET_SIZE(piece) != 16:
+            return PURE["joined"](parts)
+        prints[1 + 17 * place] = place
+        memcpy(prints + 2 + 17 * place, PyBytes_AS_STRING(piece), 16)
+        piece = <bytes>(<tuple>held)[1]
+        more = PyBytes_GET_SIZE(piece)
+        if coding < 0:
+            coding = (<tuple>held)[0]
+        if coding != <int>(<tuple>held)[0] or size + more > 2 * LONGEST:
+            return PURE["joined"](parts)
+        memcpy(octets + size, PyBytes_AS_STRING(piece), more)
+        size += more
+    if not size or size & 1 or not _is_ucs2[coding]:
+        return PURE["joined"](parts)
+    text = _plain_text(octets, size >> 1)
+    if text is None:
+        return PURE["joined"](parts)
+    digest = _blake2b(PyBytes_FromStringAndSize(<const char *>prints, 1 + 17 * total), digest_size=16).digest()
+    return _content(text, digest, None, None)

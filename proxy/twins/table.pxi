@@ -1,0 +1,197 @@
+# state/table.py
+
+cdef u64 KEY_MAX = (1 << 40) - 1
+cdef Py_ssize_t LENGTH_MAX = (1 << 24) - 1
+cdef Py_ssize_t LOAD = 2
+
+
+def table_get_all(self, keys):
+    cdef list buckets = self._buckets, found = []
+    cdef u64 mask = self._mask, split = self._split, mix = self._mix, wide = mask << 1 | 1
+    cdef u64 mixed, index, head
+    cdef long long key
+    cdef int overflow
+    cdef bytes bucket, record
+    cdef const octet *start
+    cdef Py_ssize_t at, end, length
+    for one in keys:
+        key = PyLong_AsLongLongAndOverflow(one, &overflow)
+        record = b""
+        if not overflow and key >= 0:
+            mixed = (<u64>key * mix) >> 20  # its upper bits are lost; no table is so large that it would see them
+            index = mixed & mask
+            bucket = <bytes>buckets[<Py_ssize_t>(index if index >= split else mixed & wide)]
+            start = <const octet *>PyBytes_AS_STRING(bucket)
+            at, end = 0, PyBytes_GET_SIZE(bucket)
+            while at < end:
+                head = _u64_at(start + at)
+                length = head & 0xFFFFFF
+                at += 8
+                if head >> 24 == <u64>key:
+                    record = PyBytes_FromStringAndSize(<const char *>(start + at), length)
+                    break
+                at += length
+        found.append(record)
+    return found
+
+
+cdef bytes _with(bytes bucket, Py_ssize_t at, Py_ssize_t after, u64 key, bytes record):
+    """The bucket with this record from ``at`` to ``after``; without any, where the record is empty."""
+    cdef Py_ssize_t length = PyBytes_GET_SIZE(record), rest = PyBytes_GET_SIZE(bucket) - after
+    cdef Py_ssize_t place = at
+    cdef bytes whole = PyBytes_FromStringAndSize(NULL, at + (8 + length if length else 0) + rest)
+    cdef octet *to = <octet *>PyBytes_AS_STRING(whole)
+    cdef const char *old = PyBytes_AS_STRING(bucket)
+    memcpy(to, old, at)
+    if length:
+        _put_u64(to + place, key << 24 | <u64>length)
+        memcpy(to + place + 8, PyBytes_AS_STRING(record), length)
+        place += 8 + length
+    memcpy(to + place, old + after, rest)
+    return whole
+
+
+def table_grow(self):
+    cdef list buckets = self._buckets
+    cdef u64 mix = self._mix, split = self._split, mask = self._mask, wide = mask << 1 | 1, head
+    cdef bytes bucket = <bytes>buckets[<Py_ssize_t>split], stay, go
+    cdef const octet *start = <const octet *>PyBytes_AS_STRING(bucket)
+    cdef Py_ssize_t at = 0, after, end = PyBytes_GET_SIZE(bucket), staying = 0
+    cdef char *to_stay
+    cdef char *to_go
+    while at < end:
+        head = _u64_at(start + at)
+        after = at + 8 + <Py_ssize_t>(head & 0xFFFFFF)
+        if (((head >> 24) * mix) >> 20) & wide == split:
+            staying += after - at
+        at = after
+    stay, go = PyBytes_FromStringAndSize(NULL, staying), PyBytes_FromStringAndSize(NULL, end - staying)
+    to_stay, to_go, at = PyBytes_AS_STRING(stay), PyBytes_AS_STRING(go), 0
+    while at < end:
+        head = _u64_at(start + at)
+        after = at + 8 + <Py_ssize_t>(head & 0xFFFFFF)
+        if (((head >> 24) * mix) >> 20) & wide == split:
+            memcpy(to_stay, start + at, after - at)
+            to_stay += after - at
+        else:
+            memcpy(to_go, start + at, after - at)
+            to_go += after - at
+        at = after
+    buckets[<Py_ssize_t>split] = stay
+    buckets.append(go)
+    self._split = split + 1
+    if split + 1 > mask:
+        self._mask, self._split = wide, 0
+
+
+def table_exchange_all(self, items):
+    cdef list buckets = self._buckets, done = []
+    cdef u64 mix = self._mix, group_mask = self._groups - 1, mask = self._mask, split = self._split
+    cdef u64 mixed, index, head
+    cdef long long key
+    cdef int overflow
+    cdef bint taken, there
+    cdef bytes bucket, record
+    cdef const octet *start
+    cdef Py_ssize_t at, after, end, size
+    changed = self.changed
+    cdef octet[::1] marks = changed
+    for one, prefix, data in items:
+        key = PyLong_AsLongLongAndOverflow(one, &overflow)
+        record = <bytes?>data
+        if overflow or not 0 <= key <= <long long>KEY_MAX or PyBytes_GET_SIZE(record) > LENGTH_MAX:
+            raise ValueError(f"a table cannot hold {len(record)} bytes under {one}")
+        mixed = (<u64>key * mix) >> 20
+        index = mixed & mask
+        if index < split:
+            index = mixed & (mask << 1 | 1)
+        bucket = <bytes>buckets[<Py_ssize_t>index]
+        start = <const octet *>PyBytes_AS_STRING(bucket)
+        at, after, end, there = 0, 0, PyBytes_GET_SIZE(bucket), False
+        while at < end:
+            head = _u64_at(start + at)
+            after = at + 8 + <Py_ssize_t>(head & 0xFFFFFF)
+            if head >> 24 == <u64>key:
+                there = True
+                break
+            at = after
+        if not there:
+            taken = not prefix
+            done.append(taken)
+            if taken and PyBytes_GET_SIZE(record):
+                marks[<Py_ssize_t>(mixed & group_mask)] = 1
+                buckets[<Py_ssize_t>index] = _with(bucket, end, end, <u64>key, record)
+                self._count += 1
+                if self._count > len(buckets) * LOAD:
+                    table_grow(self)
+                    mask, split = self._mask, self._split
+            continue
+        if prefix is None:
+            taken = True
+        else:
+            size = PyBytes_GET_SIZE(<bytes?>prefix)
+            taken = size != 0 and at + 8 + size <= end and memcmp(start + at + 8, PyBytes_AS_STRING(<bytes>prefix), size) == 0
+        done.append(taken)
+        if taken:
+            marks[<Py_ssize_t>(mixed & group_mask)] = 1
+            buckets[<Py_ssize_t>index] = _with(bucket, at, after, <u64>key, record)
+            if not PyBytes_GET_SIZE(record):
+                self._count -= 1
+    return done
+
+
+# state/sqlite.py
+
+cdef inline bytes _number48(u64 number):
+    cdef bytes said = PyBytes_FromStringAndSize(NULL, 6)
+    _put_u48(<octet *>PyBytes_AS_STRING(said), number)
+    return said
+
+
+def versioned(list items, u64 version):
+    cdef list given = []
+    cdef tuple item
+    cdef bytes data, whole, held
+    cdef u64 before
+    cdef Py_ssize_t size
+    for one in items:
+        item = <tuple>one
+        version += 1
+        before = item[1]
+        held = _number48(before) if before else b""
+        data = <bytes?>item[2]
+        size = PyBytes_GET_SIZE(data)
+        whole = b""
+        if size > 7:
+            whole = PyBytes_FromStringAndSize(NULL, size)
+            memcpy(PyBytes_AS_STRING(whole) + 6, PyBytes_AS_STRING(data) + 6, size - 6)
+            _put_u48(<octet *>PyBytes_AS_STRING(whole), version)
+        given.append((item[0], held, whole))
+    return given
+
+
+def with_versions(tuple keys, list records):
+    cdef dict found = {}
+    cdef bytes record
+    cdef Py_ssize_t place
+    cdef u64 version
+    for place in range(len(keys)):
+        record = <bytes>records[place]
+        if PyBytes_GET_SIZE(record):
+            version = _u64_at(<const octet *>PyBytes_AS_STRING(record)) >> 16
+            found[keys[place]] = (version, record)
+        else:
+            found[keys[place]] = _absent()
+    return found
+
+
+cdef object _ABSENT = None
+
+
+cdef inline object _absent():
+    global _ABSENT
+    if _ABSENT is None:
+        from proxy.state.sqlite import _ABSENT as absent
+
+        _ABSENT = absent
+    return _ABSENT

@@ -1,0 +1,178 @@
+# transit.py
+
+
+cdef bytes _accepted_resp(object sequence, bytes body):
+    """The submit_sm_resp that a carrier's answer becomes, where it is one with a message id."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
+    cdef bytes answer = PyBytes_FromStringAndSize(NULL, 16 + size)
+    cdef octet *to = <octet *>PyBytes_AS_STRING(answer)
+    _put_u32(to, <unsigned int>(16 + size))
+    _put_u32(to + 4, 0x80000004)
+    _put_u32(to + 8, 0)
+    _put_u32(to + 12, <unsigned int>sequence)
+    memcpy(to + 16, PyBytes_AS_STRING(body), size)
+    return answer
+
+
+def outbox_release(self, long long synced, list told):
+    cdef dict said = {}
+    cdef list answers = None
+    cdef object last = None
+    cdef TransitFields *fields
+    cdef tuple item
+    if _transit_type is NULL:
+        _learn_fields()
+    popleft = self.popleft
+    while self:
+        item = <tuple>self[0]
+        if <long long>item[0] > synced:
+            break
+        popleft()
+        transit, what = item[1], item[2]
+        if transit is None:
+            _say(said)
+            last = None
+            what()
+            continue
+        fields = <TransitFields *>transit
+        if (
+            Py_TYPE(transit) is _transit_type
+            and fields.status is _naught
+            and fields.long is <PyObject *>None
+            and type(what) is bytes
+            and PyBytes_GET_SIZE(<bytes>what)
+            and memchr(PyBytes_AS_STRING(<bytes>what), 0, PyBytes_GET_SIZE(<bytes>what)) is not NULL
+        ):
+            bind = <object>fields.bind
+            answer = _accepted_resp(<object>fields.sequence, <bytes>what)
+        else:
+            bind = transit.bind
+            answer = transit.respond(transit.sequence, transit.status, what)
+        if bind is not last:
+            last = bind
+            answers = said.get(bind)
+            if answers is None:
+                answers = said[bind] = []
+        answers.append(answer)
+        told.append(transit)
+        if Py_TYPE(transit) is not _transit_type or fields.long is not <PyObject *>None:
+            if transit.long is not None:
+                _part_with(transit)
+    _say(said)
+
+
+cdef int _counted(object tally, object bind, Py_ssize_t *counts) except -1:
+    """What one bind sent, by category."""
+    cdef int category
+    access, submits = bind.access, tally.submits
+    tally.segments[access.label] += counts[0] + counts[1] + counts[2]
+    for category in range(3):
+        if counts[category]:
+            submits[(<tuple>access.allowed)[category]] += counts[category]
+            counts[category] = 0
+    return 0
+
+
+def count_allowed(tally, list transits):
+    cdef TransitFields *fields
+    cdef slot bind = NULL
+    cdef Py_ssize_t[3] counts = [0, 0, 0]
+    cdef Py_ssize_t category
+    if _transit_type is NULL:
+        _learn_fields()
+    if tally.apart.wanted:
+        PURE["count_allowed"](tally, transits)
+        return
+    for transit in transits:
+        fields = <TransitFields *>transit
+        if (
+            Py_TYPE(transit) is not _transit_type
+            or _type_of(fields.verdict) is not _verdict_type
+            or len(<tuple>(<VerdictFields *>fields.verdict).breaches)
+            or <str>(<VerdictFields *>fields.verdict).province == "unknown"
+        ):
+            PURE["count_allowed"](tally, [transit])
+            continue
+        if fields.bind is not bind:  # one after another is alike
+            if bind is not NULL:
+                _counted(tally, <object>bind, counts)
+            bind = fields.bind
+        category = <object>fields.category
+        counts[category] += 1
+    if bind is not NULL:
+        _counted(tally, <object>bind, counts)
+
+
+def spent(list handed, list told, double now_s):
+    cdef list found = []
+    cdef TransitFields *transit
+    if _transit_type is NULL:
+        _learn_fields()
+    for one in handed:
+        transit = <TransitFields *>one
+        if Py_TYPE(one) is _transit_type:
+            own = <double><object>transit.own_s + (now_s - <double><object>transit.arrived_s)
+            _set(&transit.own_s, own)
+        else:
+            one.own_s += now_s - <double>one.arrived_s
+    for one in told:
+        transit = <TransitFields *>one
+        if Py_TYPE(one) is _transit_type:
+            found.append(<double><object>transit.own_s + now_s - <double><object>transit.answered_s)
+        else:
+            found.append(<double>one.own_s + now_s - <double>one.answered_s)
+    return found
+
+
+def waited(list answers, double now_s):
+    cdef list took = [], bad = []
+    cdef tuple pair
+    if _transit_type is NULL:
+        _learn_fields()
+    for one in answers:
+        pair = <tuple>one
+        transit, frame = pair[0], pair[1]
+        if Py_TYPE(transit) is _transit_type:
+            took.append(now_s - <double><object>(<TransitFields *>transit).arrived_s)
+        else:
+            took.append(now_s - <double>transit.arrived_s)
+        status = <object>(<FrameFields *>frame).command_status if Py_TYPE(frame) is _frame_type else frame.command_status
+        if status:
+            bad.append(status)
+    return took, bad
+
+
+def by_person(list transits, Py_ssize_t shares):
+    cdef list found = [[] for _ in range(shares)]
+    cdef u64 number
+    if _transit_type is NULL:
+        _learn_fields()
+    for one in transits:
+        if Py_TYPE(one) is _transit_type and _type_of((<TransitFields *>one).message) is _message_type:
+            number = <object>(<MessageFields *>(<TransitFields *>one).message).recipient
+        else:
+            number = one.message.recipient
+        (<list>found[<Py_ssize_t>(number % <u64>shares)]).append(one)
+    return found
+
+
+# net/lane.py
+
+
+def lane_leave(list taken, list held, *, bint sort):
+    cdef Py_ssize_t[3] left = [0, 0, 0]
+    cdef Py_ssize_t category, before = 0
+    if _transit_type is NULL:
+        _learn_fields()
+    for one in taken:
+        if Py_TYPE(one) is not _transit_type:
+            return PURE["lane_leave"](taken, held, sort=sort)
+        category = <object>(<TransitFields *>one).category
+        if sort and category < before:
+            return PURE["lane_leave"](taken, held, sort=sort)
+        before = category
+        left[category] += 1
+    for category in range(3):
+        if left[category]:
+            held[category] -= left[category]
+    return taken

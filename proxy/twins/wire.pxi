@@ -1,0 +1,107 @@
+# wire/
+
+cdef inline unsigned int _u32_at(const octet *at) noexcept:
+    return <unsigned int>at[0] << 24 | <unsigned int>at[1] << 16 | <unsigned int>at[2] << 8 | <unsigned int>at[3]
+
+
+cdef inline object _frame(const octet *at, Py_ssize_t size, object command_id):
+    frame = _frame_type.tp_alloc(_frame_type, 0)
+    _set(&(<FrameFields *>frame).command_id, command_id)
+    _set(&(<FrameFields *>frame).command_status, _u32_at(at + 8))
+    _set(&(<FrameFields *>frame).sequence_number, _u32_at(at + 12))
+    _set(&(<FrameFields *>frame).data, PyBytes_FromStringAndSize(<const char *>at, size))
+    return frame
+
+
+def sort_pdus(bytes data, Py_ssize_t position, Py_ssize_t most, accept, dict waiting, list requests, list answers):
+    """wire/frame.py"""
+    cdef const octet *start = <const octet *>PyBytes_AS_STRING(data)
+    cdef const octet *at
+    cdef Py_ssize_t end = PyBytes_GET_SIZE(data), length
+    cdef unsigned int command_id, known = 0
+    cdef bint accepted = _zero in accept
+    cdef object name = _zero
+    if _transit_type is NULL:
+        _learn_fields()
+    while end - position >= 16:
+        at = start + position
+        length = _u32_at(at)
+        if not 16 <= length <= most or length > end - position:
+            break
+        command_id = _u32_at(at + 4)
+        if command_id != known:  # one after another is of the same kind
+            known, name = command_id, command_id
+            accepted = name in accept
+        frame = _frame(at, length, name)
+        position += length
+        if accepted:
+            requests.append(frame)
+            continue
+        if command_id & 0x80000000:
+            sequence = <object>(<FrameFields *>frame).sequence_number
+            sent = _get(waiting, sequence)
+            if sent is not None and (command_id == <unsigned int>(<tuple>sent)[2] or command_id == 0x80000000):
+                del waiting[sequence]
+                answers.append(((<tuple>sent)[0], frame))
+                continue
+        return position, frame
+    return position, None
+
+
+def are_all(list frames, command_id):
+    if _transit_type is NULL:
+        _learn_fields()
+    for frame in frames:
+        if Py_TYPE(frame) is not _frame_type or (<FrameFields *>frame).command_id is not <PyObject *>command_id:
+            return PURE["are_all"](frames, command_id)
+    return True
+
+
+def asked_pieces(requests, double now, dict waiting, long long sequence):
+    """wire/asked.py"""
+    cdef list pieces = []
+    cdef bytes data, middle
+    cdef const octet *at
+    cdef octet *to
+    cdef Py_ssize_t size
+    cdef object when = now
+    if _transit_type is NULL:
+        _learn_fields()
+    for request in requests:
+        sequence += 1
+        data = <bytes>(<TransitFields *>request).data if Py_TYPE(request) is _transit_type else <bytes?>request.data
+        at = <const octet *>PyBytes_AS_STRING(data)
+        size = PyBytes_GET_SIZE(data)
+        waiting[sequence] = (request, when, 0x80000000 | <unsigned int>at[6] << 8 | <unsigned int>at[7])
+        middle = PyBytes_FromStringAndSize(NULL, size)
+        to = <octet *>PyBytes_AS_STRING(middle)
+        memcpy(to, at, size)
+        _put_u32(to + 12, <unsigned int>sequence)
+        pieces.append(middle)
+    return pieces
+
+
+# number.py
+
+
+def recipient_of(spelling):
+    cdef const octet *at
+    cdef Py_ssize_t size, place
+    cdef u64 number = 0
+    if type(spelling) is not bytes:
+        return PURE["recipient_of"](spelling)
+    size = PyBytes_GET_SIZE(<bytes>spelling)
+    if size != 11 and size != 13:
+        return PURE["recipient_of"](spelling)
+    at = <const octet *>PyBytes_AS_STRING(<bytes>spelling)
+    for place in range(size):
+        if not c"0" <= at[place] <= c"9":
+            return PURE["recipient_of"](spelling)
+        number = number * 10 + (at[place] - <octet>c"0")
+    if size == 13:
+        if number < <u64>8600000000000:
+            return PURE["recipient_of"](spelling)
+        number -= <u64>8600000000000
+    if <u64>13000000000 <= number <= <u64>19999999999 and number // 1000000 != 14400:
+        return number
+    return PURE["recipient_of"](spelling)
