@@ -30,7 +30,6 @@ from proxy.desk.journal import Journal, JournalDown
 from proxy.driving import Batches, Turning, drive
 from proxy.gently import Gently
 from proxy.hearing import Hearing
-from proxy.names import Names
 from proxy.net.accounts import houses_of, routes_over
 from proxy.net.allotting import Allotting
 from proxy.net.doors import doors_of, room_for
@@ -113,7 +112,7 @@ class Gate:
         """Accounts and doors around the relay."""
         settings, tally, found = self.settings, self.tally, self.resumed.found
         directory = Directory(settings, shares=self.store.leases is not None)
-        self.names = Names(settings.archive.keys, self.store.erased)
+        self.names = self.resumed.names
         self.houses = houses_of(settings, self.turns, tally, self.ids.of)
         parts = settings, self.store.history, self.gently, tally
         self.revising = RevisingTogether(*parts, self.store.rules) if self.store.rules is not None else Revising(*parts)

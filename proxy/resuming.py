@@ -15,6 +15,7 @@ from proxy.config import Settings, Shared
 from proxy.desk.journal import OsDisk, read
 from proxy.desk.sealing import Ring
 from proxy.ids import MessageIds
+from proxy.names import Names
 from proxy.replay import ID_GAP, Replayed, replay, settle_open
 from proxy.sent import Restoring, SentIndex
 from proxy.state import EmbeddedStore, StateError, open_store
@@ -29,6 +30,7 @@ class Resumed(NamedTuple):
     found: Replayed
     ids: MessageIds
     sent: SentIndex
+    names: Names
     first_id: int
     """Greater than all of earlier lives."""
 
@@ -44,6 +46,7 @@ def resume(settings: Settings, accept_loss: bool = False) -> Resumed:
 
 
 def _resume(settings: Settings, store: EmbeddedStore, accept_loss: bool) -> Resumed:
+    names = Names(settings.archive.keys, store.erased)  # before the journal is read: who comes back must be known again
     ids = MessageIds(settings.message_ids, settings.carriers)
     disk = OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))
     store.belongs_to(disk, accept_loss)
@@ -57,7 +60,7 @@ def _resume(settings: Settings, store: EmbeddedStore, accept_loss: bool) -> Resu
     settle_open(store, found)
     ids.restore(found.learnt)
     first_id = max(found.highest_id, position.highest_id, settings.node << 40) + ID_GAP
-    return Resumed(store, disk, found, ids, index, first_id)
+    return Resumed(store, disk, found, ids, index, names, first_id)
 
 
 def _shared_by(settings: Settings) -> dict[str, Any]:

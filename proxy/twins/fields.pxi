@@ -140,7 +140,7 @@ cdef PyTypeObject *_policy_memo_type
 cdef PyTypeObject *_person_type
 cdef PyTypeObject *_lane_type
 cdef PyTypeObject *_judging_type
-cdef object _ask_person, _unseen, _Malformed, _say, _part_with, _count_one, _detail, _allow, _marketing
+cdef object _ask_person, _unseen, _Malformed, _say, _part_with, _relay, _detail, _allow, _marketing
 cdef object _nothing = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
 cdef Py_ssize_t _segment_first
 cdef object _is = True
@@ -151,7 +151,7 @@ cdef PyObject *_naught = <PyObject *>_zero  # there is one such number
 cdef int _learn_fields() except -1:
     """Where all that lies, once."""
     global _transit_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _kin_type, _plan_type
-    global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _ask_person, _unseen, _Malformed, _say, _part_with, _count_one, _detail
+    global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _ask_person, _unseen, _Malformed, _say, _part_with, _relay, _detail
     global _allow, _marketing, _segment_first
     from proxy.judging import Judging
     from proxy.net.lane import Lane
@@ -163,14 +163,15 @@ cdef int _learn_fields() except -1:
     from proxy.policy.reading import Reading
     from proxy.policy.regions import SEGMENT_FIRST
     from proxy.state.record import Record
-    from proxy.transit import Transit, count, detail, part_with
+    from proxy import relay
+    from proxy.transit import Transit, detail, part_with
     from proxy.transit import _say as say
     from proxy.wire.frame import Frame, Malformed
     from proxy.wire.submit import Memo
     from proxy.wire.submit import _unseen as unseen
 
     _ask_person, _unseen, _Malformed, _say, _part_with = ask_person, unseen, Malformed, say, part_with
-    _count_one, _detail = count, detail
+    _relay, _detail = relay, detail
     _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
     _message_type = _laid(Message, "content recipient sender", sizeof(MessageFields))
     _content_type = _laid(

@@ -307,13 +307,13 @@ def relay_judged(self, dict chains, dict loaded, sights, now):
     cdef tuple chain, found
     cdef bytes before, after
     judging = self.judging
-    court = None if sights else _court(judging, now)
-    if court is None or judging.__dict__:
+    if _transit_type is NULL:
+        _learn_fields()
+    if sights or Py_TYPE(judging) is not _judging_type or judging.__dict__:
         return PURE["relay_judged"](self, chains, loaded, sights, now)
+    court = None  # until somebody is to be judged
     counters = self.store.counters
-    if <object>(<JudgingFields *>judging).cut_off:
-        judging.cut_off = False
-        court.look()
+    judging.cut_off = False
     for person, one in chains.items():
         chain, found = <tuple>one, <tuple>loaded[person]
         submits, before = <list>chain[1], <bytes>found[1]
@@ -323,13 +323,15 @@ def relay_judged(self, dict chains, dict loaded, sights, now):
             writes.extend(more)
             refused.update(again)
             judging.cut_off = False
-            court.look()  # rules may have turned
+            court = None  # rules may have turned
             continue
+        if court is None:
+            court = _court(judging, now)
         after = court.judged(transit, before)
         if after is None:
             short = counters.short
             after = PURE["judging_judge"](judging, transit, before, now)
-            court.look()
+            court = None
             if counters.short != short:
                 refused[person] = self._undone(chain)
                 continue

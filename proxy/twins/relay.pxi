@@ -168,6 +168,7 @@ def relay_written(self, list decided, verdict, now):
     cdef list allowed = []
     cdef dict in_flight = self.in_flight
     cdef u64 number = verdict
+    count = _relay.count
     tally, outbox, keep, rules = self.tally, self._outbox, self.refusals.keep, self.rules
     if _transit_type is NULL:
         _learn_fields()
@@ -179,7 +180,7 @@ def relay_written(self, list decided, verdict, now):
             allowed.append(transit)
         elif Py_TYPE(transit) is _transit_type:
             _set(&(<TransitFields *>transit).recorded, sequence)
-            _count_one(tally, transit)
+            count(tally, transit)
             outbox.append((0, transit, _detail(transit)))
             keep(transit, rules, now)
         else:
