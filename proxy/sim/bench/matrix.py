@@ -240,7 +240,7 @@ PARTS: Mapping[str, Part] = {
     "long texts": _of("long", long=100.0),
     "64 binds": _of("binds-64", binds=64, window=10),
     "500 binds": _of("binds-500", binds=500, window=1),
-    "1 bind": _of("binds-1", binds=1, window=1),
+    "1 bind": _of("binds-1", binds=1, window=1, long=0.0),
     "memory of a person": _memory,
     "rules and words changed": _reload,
     "100 M suppressed": _suppressed,
