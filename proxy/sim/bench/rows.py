@@ -79,5 +79,8 @@ ROWS: tuple[Row, ...] = (
     Row("CPU per submit, hardly a text twice", "µs", _one("varied.cpu_us")),
     Row("CPU per submit, 64 binds × window 10", "µs", _one("binds-64.cpu_us")),
     Row("CPU per submit, 500 binds × window 1", "µs", _one("binds-500.cpu_us")),
-    Row("submits per second, 1 bind × window 1", "/s", _one("binds-1.per_s"), note="each waits for a sync of its own; no long texts, whose parts would wait for each other"),
+    Row(
+        "submits per second, 1 bind × window 1", "/s", _one("binds-1.per_s"),
+        note="each waits for a sync of its own; no long texts, whose parts would wait for each other",
+    ),
 )  # fmt: skip
