@@ -2,7 +2,7 @@
 
 In: hatchling's call, for a wheel or an editable install. Out: the module in proxy/, and its place in the wheel. Never: a failed install.
 
-A module that is younger than what it is made of stays, as make would have it; run by itself, this compiles all the same.
+A module that was compiled from the very texts that lie here stays; run by itself, this compiles all the same.
 """
 
 from __future__ import annotations
@@ -35,14 +35,17 @@ class Hot(BuildHookInterface):  # type: ignore[type-arg,misc] # hatchling's own 
 
 
 def _fresh(root: Path) -> Path | None:
-    """The module, where it is younger than what it is made of; None where it must be built."""
+    """The module, where it was made of these texts, by this file as it is; None where it must be built."""
     built = root / "proxy" / f"hot{sysconfig.get_config_var('EXT_SUFFIX')}"
-    made_of = max(one.stat().st_mtime for one in (*_texts(root), Path(__file__)))
-    return built if built.exists() and built.stat().st_mtime > made_of else None
+    if not built.exists() or built.stat().st_mtime < Path(__file__).stat().st_mtime:
+        return None
+    return built if _digest(root).encode() in built.read_bytes() else None
 
 
-def _texts(root: Path) -> list[Path]:
-    return [root / SOURCE, *sorted(root.glob(PARTS))]
+def _digest(root: Path) -> str:
+    """As compiled.py asks for it."""
+    texts = [root / SOURCE, *sorted(root.glob(PARTS))]
+    return blake2b(b"".join(one.read_bytes() for one in texts), digest_size=8).hexdigest()
 
 
 def _build(root: Path) -> Path:
@@ -51,13 +54,10 @@ def _build(root: Path) -> Path:
     from setuptools import Distribution, Extension  # noqa: PLC0415 # likewise
     from setuptools.command.build_ext import build_ext  # noqa: PLC0415 # likewise
 
-    digest = blake2b(
-        b"".join(one.read_bytes() for one in _texts(root)), digest_size=8
-    ).hexdigest()  # as compiled.py asks for it
     module = Extension(
         "proxy.hot",
         [str(root / SOURCE)],
-        define_macros=[("GATE106_SOURCE", f'"{digest}"')],
+        define_macros=[("GATE106_SOURCE", f'"{_digest(root)}"')],
         extra_compile_args=["-O2", "-g0"],
     )
     with tempfile.TemporaryDirectory(prefix="gate106-build-") as folder:

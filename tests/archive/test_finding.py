@@ -206,16 +206,20 @@ def test_a_node_that_was_taken_away_is_missed_where_another_ones_head_names_it(t
     )
 
 
+def house_of(folder: Path, node: int, hours: int) -> House:
+    """One of several nodes, in which somebody got something each hour from that of its number on."""
+    (folder / str(node)).mkdir()
+    house = House(folder / str(node))
+    house.disk = MemoryDisk()
+    house.journal = house.relay.journal = Journal(house.disk, node)
+    busy(house, hours, people=1, start=node)
+    return house
+
+
 def test_two_nodes_are_looked_through_as_one(tmp_path: Path, shelf: Shelf) -> None:
-    found = {}
-    for node in (0, 1):
-        (tmp_path / str(node)).mkdir()
-        house = House(tmp_path / str(node))
-        house.disk = MemoryDisk()
-        house.journal = house.relay.journal = Journal(house.disk, node)
-        busy(house, 3, people=1, start=node)
+    found = {node: house_of(tmp_path, node, 3) for node in (0, 1)}
+    for house in found.values():
         shelf.roll(house.disk, house.now)
-        found[node] = house
     both = finding.find(shelf.folder, [AtHand(found[1].disk, 1)], shelf.keys, Question(to=SHANGHAI).checked(), NOON + DAY)
     assert {(hit.node, hit.text) for hit in both.hits if "第1号" in hit.text} == {
         (1, "【甲店】第1号上新 拒收请回复R"),
@@ -230,14 +234,7 @@ def test_two_nodes_are_looked_through_as_one(tmp_path: Path, shelf: Shelf) -> No
 
 
 def test_of_journals_without_tables_each_has_its_messages_and_its_answers(tmp_path: Path, shelf: Shelf) -> None:
-    at_hand = []
-    for node in (8, 9):
-        (tmp_path / str(node)).mkdir()
-        house = House(tmp_path / str(node))
-        house.disk = MemoryDisk()
-        house.journal = house.relay.journal = Journal(house.disk, node)
-        busy(house, 1, people=1, start=node)
-        at_hand.append(AtHand(house.disk, node))
+    at_hand = [AtHand(house_of(tmp_path, node, 1).disk, node) for node in (8, 9)]
     found = finding.find(shelf.folder, at_hand, shelf.keys, Question(to=SHANGHAI).checked(), NOON + DAY)
     assert {(hit.node, hit.text[4:8], hit.fates[0].what) for hit in found.hits} == {
         (8, "第8号上", "answer"),
