@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from proxy.ops.control import VERSION, reachable
+from proxy.ops.lines import VERSION, reachable
 
 CONNECT_S = 5.0
 TOKEN = "GATE106_TOKEN"  # noqa: S105 # the name of the variable

@@ -12,23 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.ops.control import (
-    LINE_BYTES_MAX,
-    REQUEST_S,
-    SPEAKS_FOR,
-    VERSION,
-    ControlSocket,
-    Refused,
-    as_line,
-    next_line,
-    peer_of,
-    reachable,
-    read_line,
-)
+from proxy.ops.control import SPEAKS_FOR, Refused
+from proxy.ops.lines import LINE_BYTES_MAX, REQUEST_S, ControlSocket, as_line, next_line, peer_of, reachable, read_line
 from proxy.workers.answers import is_for_all, one_answer
-
-CLIENTS_MAX = 16
-"""As many as a worker serves: more would be told so by it."""
 
 
 class Served(NamedTuple):
@@ -41,40 +27,18 @@ class Served(NamedTuple):
 class Counter:
     def __init__(self, path: Path, group: str, workers: Callable[[], Sequence[Served]]) -> None:
         """``workers``: those that can be spoken to now."""
-        self._socket = ControlSocket(path, group, self._accept)
+        self._socket = ControlSocket(path, group, self._serve)
         self._workers = workers
-        self._clients: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """ControlError says what is in the way."""
-        await self._socket.open()
+        await self._socket.start()
 
     async def stop(self) -> None:
-        self._socket.close()
-        for task in list(self._clients):
-            task.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
-        self._socket.remove()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._clients.add(task)
-        writer.transport.set_write_buffer_limits(0)
-        try:
-            if last := await self._serve(reader, writer):
-                writer.write(as_line({"v": VERSION, **last}))
-                await writer.drain()
-        except (OSError, asyncio.CancelledError):
-            pass  # it is gone, or the gate is about to be
-        finally:
-            self._clients.discard(task)
-            writer.close()
+        await self._socket.stop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any] | None:
         """The last line, where it has not been passed on."""
-        if len(self._clients) > CLIENTS_MAX:
-            return {"error": f"{CLIENTS_MAX} commands are being served already: try again"}
         try:
             asked = read_line(await next_line(reader, REQUEST_S))
         except Refused as refused:
@@ -87,8 +51,7 @@ class Counter:
         first = as_line({**asked, SPEAKS_FOR: list(peer_of(writer))})
         command = str(asked.get("command"))
         if not is_for_all(command):
-            await _pass_on(workers[0], first, reader, writer)
-            return None
+            return await _pass_on(workers[0], first, reader, writer)
         return one_answer(command, await _ask_all(workers, first, reader, writer, all_lines=command == "trace"))
 
 
@@ -97,13 +60,14 @@ async def _connect(worker: Served) -> tuple[asyncio.StreamReader, asyncio.Stream
         return await asyncio.open_unix_connection(there, limit=LINE_BYTES_MAX)
 
 
-async def _pass_on(worker: Served, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One conversation with one worker, byte for byte."""
+async def _pass_on(
+    worker: Served, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> Mapping[str, Any] | None:
+    """One conversation with one worker, byte for byte; what to say where there is none."""
     try:
         hears, says = await _connect(worker)
     except OSError as error:
-        writer.write(as_line({"v": VERSION, "error": f"{worker.name} does not take commands: {error.strerror or error}"}))
-        return
+        return {"error": f"{worker.name} does not take commands: {error.strerror or error}"}
     says.write(first)
     there, back = (asyncio.create_task(_pump(*pair)) for pair in ((reader, says), (hears, writer)))
     try:
@@ -112,6 +76,7 @@ async def _pass_on(worker: Served, first: bytes, reader: asyncio.StreamReader, w
         there.cancel()
         says.close()
         await asyncio.gather(there, return_exceptions=True)
+    return None
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from proxy.config import Person
 from proxy.net.doorkeeper import Doorkeeper, hash_password
-from proxy.ops import client, control
+from proxy.ops import client, control, lines
 from proxy.ops.control import Args, Call, ControlError, ControlServer, Refused
 from proxy.ops.door import Door
 from proxy.ops.guard import hash_token, new_token
@@ -140,11 +140,11 @@ async def test_a_command_may_say_and_hear_more_than_one_line(ask: Ask, server: C
 async def test_a_client_that_does_not_read_does_not_hold_the_gate(
     server: ControlServer, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "SAY_S", 0.2)
+    monkeypatch.setattr(lines, "SAY_S", 0.2)
     _, writer = await asyncio.open_unix_connection(server.path)
     writer.write(b'{"v": 1, "command": "count", "args": {"to": 100000}}\n')
     assert (await ask("echo"))["text"] == ""
-    while len(server._clients):  # noqa: ASYNC110 # until the gate has had enough
+    while server.clients:  # noqa: ASYNC110 # until the gate has had enough
         await asyncio.sleep(0.01)
     writer.close()
 
@@ -159,11 +159,11 @@ async def test_a_client_that_says_nothing_is_told_so(server: ControlServer, monk
 
 async def test_more_clients_than_there_is_room_for_are_told_to_come_again(server: ControlServer, ask: Ask) -> None:
     writers = []
-    for _ in range(control.CLIENTS_MAX):
+    for _ in range(lines.CLIENTS_MAX):
         _, writer = await asyncio.open_unix_connection(server.path)
         writer.write(b'{"v": 1, "command": "sleeps"}\n')
         writers.append(writer)
-    while len(server._clients) < control.CLIENTS_MAX:  # noqa: ASYNC110
+    while server.clients < lines.CLIENTS_MAX:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     with pytest.raises(client.CannotAsk, match="16 commands are being served already"):
         await ask("echo")
@@ -177,7 +177,7 @@ async def test_a_gate_that_stops_hangs_up_and_takes_its_socket_away(tmp_path: Pa
     await server.start()
     reader, writer = await asyncio.open_unix_connection(server.path)
     writer.write(b'{"v": 1, "command": "sleeps"}\n')
-    while not server._clients:  # noqa: ASYNC110
+    while not server.clients:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     await server.stop()
     assert await reader.read() == b""

@@ -7,8 +7,8 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-from proxy.ops.control import LINE_BYTES_MAX
 from proxy.ops.counters import ROWS_MAX, SLICE, counted
+from proxy.ops.lines import LINE_BYTES_MAX
 from proxy.tally import Tally
 
 
