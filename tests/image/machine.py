@@ -29,7 +29,6 @@ cd /src
 step install; set -e
 {install}
 for name in bj jia yi; do echo secret > /etc/gate106/secrets/$name; done
-/opt/gate106/bin/gate106 journal key /etc/gate106/secrets/journal
 {enable}
 set +e; echo installed
 step start; systemctl start gate106; echo $?
@@ -84,9 +83,9 @@ def boot(root: Path, must: Callable[[object, str], None]) -> None:
     score = re.search(r"Overall exposure level for \S+ ([\d.]+)", scored)
     must(score is not None and float(score[1]) < 2, f"systemd-analyze security: exposure {score[1] if score else scored}")
     told = _run(root)
-    confined = dict(line.split(":\t") for line in told["confined"])
     installed = told["install"][-1:] == ["installed"]
     must(installed, f"it is installed by the guide's own lines {'' if installed else told['install'][-3:]}".rstrip())
+    confined = dict(line.split(":\t") for line in told["confined"])
     must(told["start"] == ["0"], "systemctl start waits until the gate is open")
     must(told["status"] == ["open", "gate106"], "systemctl status shows that it is open; it runs as gate106")
     must(not any(int(value, 16) for name, value in confined.items() if name.startswith("Cap")), "it has no capability")
