@@ -1,6 +1,6 @@
 """Instructions: how many a message takes, counted by callgrind: the same on a busy machine and on a quiet one.
 
-    python -m tests.cost.instructions [--mix standard] [FUNCTION …]      prints instructions a message, of all and of each function
+    python -m tests.cost.instructions [--mix standard] [--rules 500] [FUNCTION …]      prints instructions a message, of all and of each function
 
 In: a workload (workload.py), functions to be counted alone. Out: instructions a message. Never: time.
 """
@@ -22,15 +22,17 @@ _TRIGGER = re.compile(r"^desc: Trigger: Client Request: (.*)$", re.MULTILINE)
 _TOTAL = re.compile(r"^totals: (\d+)$", re.MULTILINE)
 
 
-def instructions(mix: str, functions: Sequence[str] = (), messages: int = MESSAGES, *, pure: bool = False) -> dict[str, float]:
-    """``all``, and each function (``module:Class.name``) with what it calls → instructions a message. For ``mix`` see workload.py.
-    ``pure``: without the compiled functions."""
+def instructions(
+    mix: str, functions: Sequence[str] = (), messages: int = MESSAGES, *, rules: int = 0, pure: bool = False
+) -> dict[str, float]:
+    """``all``, and each function (``module:Class.name``) with what it calls → instructions a message. For ``mix`` and ``rules`` see
+    workload.py. ``pure``: without the compiled functions."""
     with tempfile.TemporaryDirectory() as folder:
         marks, out = Path(folder, "marks.so"), Path(folder, "out")
         subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", marks, HERE / "marks.c"], check=True)
         counted = [
             "valgrind", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no", "--quiet",
-            f"--callgrind-out-file={out}", sys.executable, "-m", "tests.cost.workload", mix, str(messages), str(marks), *functions,
+            f"--callgrind-out-file={out}", sys.executable, "-m", "tests.cost.workload", mix, str(messages), str(rules), str(marks), *functions,
         ]  # fmt: skip
         said = {"PYTHONHASHSEED": "0"} | ({"GATE106_PURE": "1"} if pure else {})
         done = subprocess.run(counted, check=False, env=os.environ | said, capture_output=True, text=True)
@@ -49,9 +51,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Instructions a message, counted by callgrind.")
     parser.add_argument("--mix", choices=("repeated", "standard", "refused", "relay"), default="repeated")
     parser.add_argument("--messages", type=int, default=MESSAGES)
+    parser.add_argument("--rules", type=int, default=0, help="so many, a bench's beside the shipped ones")
     parser.add_argument("functions", nargs="*", help="module:Class.name")
     asked = parser.parse_args()
-    for name, count in instructions(asked.mix, asked.functions, asked.messages).items():
+    for name, count in instructions(asked.mix, asked.functions, asked.messages, rules=asked.rules).items():
         print(f"{count:12,.0f}  {name}")
     return 0
 

@@ -1,9 +1,9 @@
 """Workload: the same submits each time, from a provider's octets to the carrier's and back, without sockets, disk and clock.
 
-    python -m tests.cost.workload repeated|standard|refused|relay MESSAGES [MARKS [FUNCTION …]]
+    python -m tests.cost.workload repeated|standard|refused|relay MESSAGES RULES [MARKS [FUNCTION …]]
 
 In: a mix of texts (``refused``: repeated ones to people whom a rule lets nothing through to; ``relay``: what smpplib's PDU classes take
-for the standard one), how many messages, the library that tells callgrind
+for the standard one), how many messages, how many rules (0: the shipped ones), the library that tells callgrind
 what to count (instructions.py builds it), functions that are counted alone (``proxy.relay:Relay.submit``). Out: octets at both ends, which
 nobody keeps. Never: a number of its own.
 """
@@ -24,6 +24,7 @@ from typing import Any, cast
 from proxy import policy
 from proxy.message import Category
 from proxy.sim.baseline import rewrite_by_smpplib
+from proxy.sim.bench.rules import count_rules, extra_rules
 from proxy.sim.deck import FILLINGS, Ports, deck, recipients
 from proxy.sim.gate import CHINA, copy_rules
 from proxy.wire import Session, build, submit_sm_resp
@@ -68,14 +69,17 @@ class Line(Bind):
 
 
 class Road:
-    """A gate with the shipped rules, one bind and one link."""
+    """A gate with the shipped rules, and more of a bench's until there are ``rules``; one bind and one link."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rules: int = 0) -> None:
         self.house = house = House(folder, replace=False)
         cast("Any", house.relay.judging.routes).only = house.lanes["bj"]
         at = datetime.fromtimestamp(NOON, CHINA)
         owned = [(PORTS.of(category), "", category) for category in (Category.OTP, Category.NOTICE)]
-        house.relay.rules = policy.load(copy_rules(folder / "shipped", at, owned))
+        shipped = copy_rules(folder / "shipped", at, owned)
+        if (more := rules - count_rules(shipped)) > 0:
+            (shipped / "sim-extra.yaml").write_text(extra_rules(more), encoding="utf-8")
+        house.relay.rules = policy.load(shipped)
         self.line = Line(house.binds["jia"].access)
         self.link = Session("carrier", Timers(), 0.0, 10**9)
         self.now = NOON
@@ -168,7 +172,7 @@ def relayed(pdus: list[bytes]) -> None:
 
 
 def main() -> int:
-    mix, count, functions = sys.argv[1], int(sys.argv[2]), sys.argv[4:]
+    mix, count, rules, functions = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[5:]
     stream = submits("standard" if mix == "relay" else mix)
     with tempfile.TemporaryDirectory() as folder:
         if mix == "relay":
@@ -178,7 +182,7 @@ def main() -> int:
             def work() -> None:
                 relayed(pdus)
         else:
-            road = Road(Path(folder))
+            road = Road(Path(folder), rules)
             for _ in range(WARM_UP):  # what is made once for all, and what is kept of each text
                 road.carry(b"".join(islice(stream, TURN)))
 
@@ -188,7 +192,7 @@ def main() -> int:
 
         gc.collect()
         gc.disable()  # the gate collects when it has time
-        marks = Marks(sys.argv[3]) if len(sys.argv) > 3 else None
+        marks = Marks(sys.argv[4]) if len(sys.argv) > 4 else None
         for name in ("", *functions):
             reads = [b"".join(islice(stream, TURN)) for _ in range(count // TURN)][::-1]
             if marks is None:
