@@ -4,8 +4,8 @@ In: a message, the person's record, a rule set, the time, the counters. Out: a V
 Never: input or output, logging, changes to what was passed in (the rule set remembers texts and decisions, which changes nothing
 it answers).
 
-On the way: content → Reading (which it keeps), sender → Kin (memo), kin + place + traits → Plan (memo); then per message only what
-the person's record and the counters can answer: suppression, lists, caps.
+On the way: content → Reading (which it keeps), sender → Kin (memo), kin + traits → Known (memo), its Plan for the place; then per message
+only what the person's record and the counters can answer: suppression, lists, caps.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def judge(message: Message, recipient: Recipient, rules: RuleSet, now: float, co
         plan = rules.plan_at(sender, number, reading.traits, content.scheduled)
     else:
         kin = rules.senders.young.get(sender) or rules.kin(sender, now)
-        place = kin.places[cell]
-        plan = rules.plans.young.get((kin, place, reading.traits)) or rules.plan(kin, place, reading.traits, now)
+        known = rules.known.young.get((kin, reading.traits)) or rules.know(kin, reading.traits)
+        plan = known.plans[known.sorts[cell]] or rules.plan(known, cell, now)
     takes = _NO_TAKES
     if plan.asks:
         breaches: list[Breach] | None = None
@@ -87,7 +87,7 @@ def takes_of(message: Message, recipient: Recipient, rules: RuleSet, now: float)
     reading = rules.reader.read(message.content)
     cell = rules.cells[message.recipient // 10_000 - SEGMENT_FIRST]
     kin = rules.kin(message.sender, now)
-    plan = rules.plan(kin, kin.places[cell], reading.traits, now)
+    plan = rules.plan(rules.know(kin, reading.traits), cell, now)
     return tuple(
         one.limit.take(counter_of(one.key, one.limit, message, rules.provinces[cell], reading.template))
         for one in plan.counters

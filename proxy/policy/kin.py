@@ -14,6 +14,7 @@ from proxy.message import Category, Sender
 
 from .condition import Bits
 from .memo import Memo
+from .places import Places
 from .regions import Regions
 from .registry import PortRow, Registry
 
@@ -26,12 +27,11 @@ class Kin:
 
     __slots__ = ("sender", "bits", "port", "places")
 
-    def __init__(self, sender: Sender, bits: int, port: PortRow | None, places: tuple[int, ...]) -> None:
+    def __init__(self, sender: Sender, bits: int, port: PortRow | None, places: Places) -> None:
         self.sender = sender  # any one of them
         self.bits = bits
         self.port = port
         self.places = places
-        """By the number a cell of the table of regions holds: the bits of conditions about place."""
 
 
 class Kindred:
@@ -46,9 +46,9 @@ class Kindred:
         self.ages = bits.tests.get("age", [])
         self._provinces = [province for province, _ in regions.places]
         provinces, cities = bits.fields.get("province", {}), bits.fields.get("city", {})
-        self._places = tuple(provinces.get(province, 0) | cities.get(city, 0) for province, city in regions.places)
+        self._places = Places(tuple(provinces.get(province, 0) | cities.get(city, 0) for province, city in regions.places))
         self._place_tests = bits.tests.get("place", [])
-        self._places_from: dict[str | None, tuple[int, ...]] = {}  # by the province a port is registered for: some 36 at most
+        self._places_from: dict[str | None, Places] = {}  # by the province a port is registered for: some 36 at most
         self.senders: Memo[Sender, Kin] = Memo(SENDERS_MAX)
         self._kins: Memo[tuple[object, ...], Kin] = Memo(KINS_MAX)
 
@@ -78,7 +78,7 @@ class Kindred:
         kin = self._kins.find(key)
         return kin if kin is not None else self._kins.put(key, Kin(sender, bits, port, self._seen_from(port)))
 
-    def _seen_from(self, port: PortRow | None) -> tuple[int, ...]:
+    def _seen_from(self, port: PortRow | None) -> Places:
         if not self._place_tests:
             return self._places
         home = None if port is None else port.province
@@ -88,6 +88,6 @@ class Kindred:
                 province: sum(bit for bit, test in self._place_tests if test.holds(port, province))
                 for province in set(self._provinces)
             }
-            pairs = zip(self._places, self._provinces, strict=True)
-            places = self._places_from[home] = tuple(bits | held[province] for bits, province in pairs)
+            pairs = zip(self._places.bits, self._provinces, strict=True)
+            places = self._places_from[home] = Places(tuple(bits | held[province] for bits, province in pairs))
         return places

@@ -34,10 +34,14 @@ class Memo(Generic[Key, Value]):
 
     def put(self, key: Key, value: Value) -> Value:
         if len(self.young) >= self.most:
-            self.old = self.young
-            self.young = {}
+            self.age()
         self.young[key] = value
         return value
+
+    def age(self) -> None:
+        """What is not used from now on goes when this is called again."""
+        self.old = self.young
+        self.young = {}
 
     def empty(self, rest: Rest) -> None:
         """Drops everything, some hundred a time."""

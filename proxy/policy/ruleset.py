@@ -6,7 +6,7 @@ In: rules and tables from the loader. Out: the Plan for a message: its facts and
     bits        one integer: which conditions of all rules hold for these facts at this time
     Decision    what rules make of those bits, whoever the message is for; cached per bits
     Known       Facts and their bits; cached per (kin, traits): kin.py says who is alike, reading.py which texts are
-    Plan        a Decision bound to Facts (whose signature, which counter); cached per (kin, bits of the place, traits)
+    Plan        a Decision bound to Facts (whose signature, which counter); kept with what is known, by sort of place (places.py)
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ from .moments import NEVER, next_midnight
 from .orders import Shadows, rules_of
 from .partial import left_over, undecided
 from .penalties import Desk
+from .places import Telling
 from .plan import Decision, Limited, Plan, Rule, by_window, cap_of, is_fixed, plan_of, reported, strictness
 from .reading import Reader, Traits
 from .regions import SEGMENT_FIRST, SEGMENTS, Regions
 from .registry import PortRow, Registry
 from .templates import TemplateRow
 
-PLANS_MAX = 32_768  # per generation, about 300 bytes each
+PLANS_MAX = 32_768  # per generation of what is known, about 300 bytes each
 KNOWN_MAX = 16_384
 DECISIONS_MAX = 4_096
 HISTORY_LEAST_S = 86_400
@@ -46,8 +47,14 @@ NOT_BEFORE_STEPS = 64  # changes of time conditions looked ahead: a month of qui
 class Known(NamedTuple):
     facts: Facts
     bits: int
-    plans: dict[int, Plan]
-    """By the bits that decide: places that no rule tells apart share a plan."""
+    complete: bool
+    """See Traits."""
+    sorts: tuple[int, ...]
+    """By the number a cell of the table of regions holds: the sort of place it is to the rules that may still hold …"""
+    places: tuple[int, ...]
+    """… by that the bits of the place …"""
+    plans: list[Plan | None]
+    """… and what was planned for it."""
 
 
 _FIELDS: dict[str, Callable[[Facts, Traits, Registry, float], str]] = {
@@ -134,15 +141,15 @@ class RuleSet:
         self.senders = self.kindred.senders
         self._edgy = bool(self.kindred.ages) or any(rule.again or rule.trial_until > -NEVER for rule in live)
         """Whether decisions change at moments that no condition on time knows."""
-        self.plans: Memo[tuple[Kin, int, Traits], Plan] = Memo(PLANS_MAX)
-        self._known: Memo[tuple[Kin, Traits], Known] = Memo(KNOWN_MAX)
+        self.telling = Telling(resting(live, rest), bits)
+        self.known: Memo[tuple[Kin, Traits], Known] = Memo(KNOWN_MAX)
+        self.plans_max, self._planned = PLANS_MAX, 0
         self._decisions: Memo[int, Decision] = Memo(DECISIONS_MAX)
         self._fields = [(_FIELDS[field], index) for field, index in bits.fields.items() if field in _FIELDS]
         self._times: list[tuple[int, Test]] = bits.tests.get("time", [])
         self._time_mask = sum(bit for bit, _ in self._times)
         self._order_mask = sum(bit for bit, test in self._times if test.word == "order")
-        self._time_bits = 0
-        self._turns_at = 0.0
+        self._time_bits, self._turns_at = 0, 0.0
         self.since = 0.0
         """Plans in memory hold from here …"""
         self.until = 0.0
@@ -194,8 +201,9 @@ class RuleSet:
         if (bits, until) == (self._time_bits, self._turns_at) and now < self.until and not self._edgy:
             self.since = now
             return
-        for memo in (self.plans, self._known, self._decisions, self.kindred):
+        for memo in (self.known, self._decisions, self.kindred, self.telling.told):
             memo.clear()
+        self._planned = 0
         self._time_bits, self._turns_at = bits, until
         self.since, self.until = now, until
 
@@ -230,51 +238,61 @@ class RuleSet:
         return self.senders.put(sender, self.kindred.of(sender, now))
 
     def facts(self, sender: Sender, traits: Traits, now: float) -> Facts:
-        return self._know(self.kin(sender, now), traits).facts
+        return self.know(self.kin(sender, now), traits).facts
 
-    def plan(self, kin: Kin, place: int, traits: Traits, now: float) -> Plan:
-        """The plan for kin and place (bits) ``now``. Where that holds for a while only, it narrows the span for which memory holds."""
-        key = (kin, place, traits)
-        found = self.plans.find(key)
-        if found is not None:
-            return found
-        known = self._know(kin, traits)
-        held = self._time_bits | known.bits | place
-        plan = known.plans.get(held)
+    def know(self, kin: Kin, traits: Traits) -> Known:
+        """What a text from kin says, whoever it is for; with the plans that were made for it."""
+        key = (kin, traits)
+        known = self.known.find(key)
+        if known is None:
+            facts, bits = self._knowing(kin, traits, self.since)
+            sorts, places = kin.places.sorted_by(self.telling.matters(self._time_bits | bits))
+            known = self.known.put(key, Known(facts, bits, traits.complete, sorts, places, [None] * len(places)))
+        return known
+
+    def plan(self, known: Known, cell: int, now: float) -> Plan:
+        """The plan for a place (its cell) ``now``. Where that holds for a while only, it narrows the span for which memory holds."""
+        sort = known.sorts[cell]
+        plan = known.plans[sort]
         if plan is None:
-            asked = held if traits.complete else ~held
+            held = self._time_bits | known.bits | known.places[sort]
+            asked = held if known.complete else ~held
             decision = self._decisions.find(asked)
             if decision is None:
-                decision = self._decisions.put(asked, self._decide(held, now, now, complete=traits.complete))
-            plan = known.plans[held] = plan_of(known.facts, decision, self.registry, now)
-        return self.plans.put(key, plan)
+                decision = self._decisions.put(asked, self._decide(held, now, now, complete=known.complete))
+            plan = known.plans[sort] = plan_of(known.facts, decision, self.registry, now)
+            self._planned += 1
+            if self._planned >= self.plans_max:
+                self._planned = 0
+                self.known.age()
+        return plan
 
     def plan_at(self, sender: Sender, number: int, traits: Traits, at: float) -> Plan:
         """The plan at some other time (scheduled delivery), not remembered. What is ordered now holds all the same: a stop is not
         evaded by a date."""
-        known = self._knowing(self.kindred.of(sender, at), traits, at)
+        facts, _ = self._knowing(self.kindred.of(sender, at), traits, at)
         held = self.held(sender, number, traits, at) | self._time_bits & self._order_mask
         decision = self._decide(held, at, None, complete=traits.complete)
-        return plan_of(known.facts, decision, self.registry, None)
+        return plan_of(facts, decision, self.registry, None)
 
     def whole_text(self, message: Message, traits: Traits, now: float) -> tuple[Facts, Decision]:
         """What is left to decide of a message that was judged ``now``, before its text was whole; not remembered."""
         at = max(now, message.content.scheduled or 0.0)
-        known = self._knowing(self.kindred.of(message.sender, at), traits, at)
+        facts, _ = self._knowing(self.kindred.of(message.sender, at), traits, at)
         held = self.held(message.sender, message.recipient, traits, at) | self.orders_at(now)
-        return known.facts, self._decide_by(self._left_over, self._exempt, held, at, None)
+        return facts, self._decide_by(self._left_over, self._exempt, held, at, None)
 
     def held(self, sender: Sender, number: int, traits: Traits, at: float) -> int:
         """The bits of all conditions that hold, not remembered."""
         kin = self.kindred.of(sender, at)
-        return self.time_bits(at) | self._knowing(kin, traits, at).bits | kin.places[self._cell(number)]
+        return self.time_bits(at) | self._knowing(kin, traits, at)[1] | kin.places.bits[self._cell(number)]
 
     def decisions(self, sender: Sender, traits: Traits, at: float) -> Iterator[tuple[frozenset[int], Decision]]:
         """For everybody: by where people live (numbers of regions.places) what is decided of a text, not remembered."""
         kin = self.kindred.of(sender, at)
-        known = self.time_bits(at) | self._knowing(kin, traits, at).bits
+        known = self.time_bits(at) | self._knowing(kin, traits, at)[1]
         together: dict[int, set[int]] = {}
-        for place, bits in enumerate(kin.places):
+        for place, bits in enumerate(kin.places.bits):
             together.setdefault(bits, set()).add(place)
         for bits, places in together.items():
             yield frozenset(places), self._decide(known | bits, at, None, complete=traits.complete)
@@ -304,7 +322,7 @@ class RuleSet:
     def forget(self, rest: Rest = no_rest) -> None:
         """Lets go of what was learnt; for a set that is in force no more."""
         self._cut_off = None
-        for memo in (self.plans, self._known, self._decisions):
+        for memo in (self.known, self._decisions):
             memo.empty(rest)
         self.reader.forget(rest)
 
@@ -312,12 +330,8 @@ class RuleSet:
         segment = number // 10_000 - SEGMENT_FIRST
         return self.cells[segment] if 0 <= segment < SEGMENTS else 0
 
-    def _know(self, kin: Kin, traits: Traits) -> Known:
-        key = (kin, traits)
-        known = self._known.find(key)
-        return known if known is not None else self._known.put(key, self._knowing(kin, traits, self.since))
-
-    def _knowing(self, kin: Kin, traits: Traits, at: float) -> Known:
+    def _knowing(self, kin: Kin, traits: Traits, at: float) -> tuple[Facts, int]:
+        """The facts, and the bits of all conditions on sender and text that hold."""
         registry = self.registry
         form = registry.templates.form(traits.forms, kin.sender.provider) if traits.forms else None
         declared = _declared(kin.sender, traits, kin.port, form)
@@ -330,7 +344,7 @@ class RuleSet:
         held = kin.bits | traits.bits
         for field, index in self._fields:
             held |= index.get(field(facts, traits, registry, at), 0)
-        return Known(facts, held, {})
+        return facts, held
 
     # --- decisions
 

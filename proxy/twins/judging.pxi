@@ -99,7 +99,7 @@ cdef class _Court:
     cdef list provinces
     cdef array cells
     cdef MemoFields *senders
-    cdef MemoFields *plans
+    cdef MemoFields *known
     cdef double at, since, until
     cdef long long keep_s
     cdef bint plain, alone, open, usual
@@ -117,10 +117,10 @@ cdef class _Court:
         self.reader, self.cells, self.provinces = rules.reader, rules.cells, rules.provinces
         mark = self.reader.mark
         self.mark = <PyObject *>mark
-        senders, plans = rules.senders, rules.plans
-        if Py_TYPE(senders) is not _policy_memo_type or Py_TYPE(plans) is not _policy_memo_type or self.cells.ob_descr.typecode != c"H":
+        senders, known = rules.senders, rules.known
+        if Py_TYPE(senders) is not _policy_memo_type or Py_TYPE(known) is not _policy_memo_type or self.cells.ob_descr.typecode != c"H":
             self.plain = False
-        self.senders, self.plans = <MemoFields *>senders, <MemoFields *>plans
+        self.senders, self.known = <MemoFields *>senders, <MemoFields *>known
         self.listed = listed = <object>judging._listed
         self.alone = listed.empty and listed.consented.empty and listed.erased.empty
         self.routes = <object>judging.routes
@@ -173,9 +173,10 @@ cdef class _Court:
         kin = _get(<dict>self.senders.young, <object>message.sender)
         if Py_TYPE(kin) is not _kin_type:
             return None
-        found = _get(
-            <dict>self.plans.young, (kin, (<tuple>(<KinFields *>kin).places)[cell], <object>reading.traits)
-        )
+        known = _get(<dict>self.known.young, (kin, <object>reading.traits))
+        if known is None:
+            return None
+        found = (<list>(<tuple>known)[5])[<Py_ssize_t>(<tuple>(<tuple>known)[3])[cell]]  # its plan for this sort of place
         if Py_TYPE(found) is not _plan_type:
             return None
         plan = <PlanFields *>found

@@ -1,8 +1,9 @@
 """Workload: the same submits each time, from a provider's octets to the carrier's and back, without sockets, disk and clock.
 
-    python -m tests.cost.workload repeated|standard|refused|relay MESSAGES RULES [MARKS [FUNCTION …]]
+    python -m tests.cost.workload repeated|standard|everywhere|refused|relay MESSAGES RULES [MARKS [FUNCTION …]]
 
-In: a mix of texts (``refused``: repeated ones to people whom a rule lets nothing through to; ``relay``: what smpplib's PDU classes take
+In: a mix of texts (``everywhere``: the standard one to people of all provinces, else of one; ``refused``: repeated ones to people whom a rule
+lets nothing through to; ``relay``: what smpplib's PDU classes take
 for the standard one), how many messages, how many rules (0: the shipped ones), the library that tells callgrind
 what to count (instructions.py builds it), functions that are counted alone (``proxy.relay:Relay.submit``). Out: octets at both ends, which
 nobody keeps. Never: a number of its own.
@@ -27,6 +28,7 @@ from proxy.sim.baseline import rewrite_by_smpplib
 from proxy.sim.bench.rules import count_rules, extra_rules
 from proxy.sim.deck import FILLINGS, Ports, deck, recipients
 from proxy.sim.gate import CHINA, copy_rules
+from proxy.sim.people import crowd
 from proxy.wire import Session, build, submit_sm_resp
 from proxy.wire.session import Timers
 from proxy.wire.tables import BIND_TRANSCEIVER
@@ -45,8 +47,11 @@ PER_S = 20_000
 
 def submits(mix: str) -> Iterator[bytes]:
     """Endless, in the deck's order; parts of a long text go to one person."""
-    cards = deck("repeated" if mix == "refused" else mix, PORTS)
-    people = recipients([(BEIJING if mix == "refused" else SHANGHAI) + 7 * place for place in range(PEOPLE)])
+    cards = deck({"refused": "repeated", "everywhere": "standard"}.get(mix, mix), PORTS)
+    if mix == "everywhere":
+        people = recipients(crowd(PEOPLE))
+    else:
+        people = recipients([(BEIJING if mix == "refused" else SHANGHAI) + 7 * place for place in range(PEOPLE)])
     number = person = 0
     while True:
         for card in cards:
