@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import NamedTuple
 
 from proxy.compiled import compiled
@@ -22,7 +23,7 @@ from .memo import Memo
 from .registry import Registry
 from .reviewed import key_of
 from .scanner import Scanner
-from .shards import Match, Shards
+from .shards import Match
 from .spread import Spread
 from .text import (
     LONG_RUN,
@@ -35,6 +36,7 @@ from .text import (
     links,
     masked,
     notice,
+    numberless,
     signature,
     squeeze,
     undressed,
@@ -121,6 +123,11 @@ class Sense(NamedTuple):
 
     weighed: Weighed
     bits: int  # of the rules' leaves whose words are among them
+    numbered: tuple[DigitWords, ...] = ()  # words with digits that may be in such a text
+
+
+DigitWords = dict[bytes, list[tuple[str, int]]]
+"""Words with digits, by the word with its digits masked: each with the bits of the leaves that name it."""
 
 
 class Page:
@@ -167,7 +174,7 @@ class Reader:
 
     __slots__ = (
         "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_domains", "_numbers",
-        "_digits_matter", "_reads_contacts", "_digit_words", "_digit_masks", "_meanings", "_masks", "_traits", "_senses",
+        "_digits_matter", "_reads_contacts", "_digit_words", "_meanings", "_masks", "_traits", "_senses",
         "__weakref__",
     )  # fmt: skip
 
@@ -205,17 +212,21 @@ class Reader:
         read = {test.reads for _, test in tests}
         self._digits_matter = "digits" in read
         self._reads_contacts = "contacts" in read or owners or not (self._numbers is None and self._reviewed is None)
-        # the scanner sees no digits: a word with digits is looked for by itself, where the text with its digits masked has one like it
-        self._digit_words = {word: bits for word, bits in resting(words.items(), rest) if _DIGIT.search(word)}
-        masks = {mask: place for place, mask in enumerate({masked(word): None for word in self._digit_words})}
-        self._digit_masks: Shards = Shards(masks, before._digit_masks if before is not None else None, rest)
-        rest()
-        plain = [word for word in resting(words, rest) if word not in self._digit_words]
-        self.scanner: Scanner = Scanner(lexicon, plain, before.scanner if before is not None else None, rest)
+        # the scanner sees every number as one 0: of a word with digits it finds where the word may be, which is looked for by itself there
+        numbered: dict[str, DigitWords] = {}
+        for word, bits_of_it in resting(words.items(), rest):
+            if _DIGIT.search(word):
+                numbered.setdefault(numberless(word), {}).setdefault(masked(word), []).append((word, bits_of_it))
+        plain = [word for word in resting(words, rest) if not _DIGIT.search(word)]
+        self.scanner: Scanner = Scanner(lexicon, chain(plain, numbered), before.scanner if before is not None else None, rest)
         places = self.scanner.places
         self._meanings = [0] * len(self.scanner.patterns)
         for word in resting(plain, rest):
             self._meanings[places[word.encode("utf-8", "surrogatepass")]] = words[word]
+        self._digit_words = {
+            places[word.encode("utf-8", "surrogatepass")]: held for word, held in resting(numbered.items(), rest)
+        }
+        """By the place of what the scanner finds of them."""
         words.forget(rest)
         self._masks: Memo[bytes, Reading | Spans] = Memo(MASKS_MAX)
         self._traits: Memo[TraitsKey, Traits] = Memo(TRAITS_MAX)
@@ -275,13 +286,11 @@ class Reader:
         if mask is None or page.squeezed is not content.text:
             mask = masked(page.squeezed)
         data = without_numbers(mask)
-        weighed, bits = self._sense(page, data)
+        weighed, bits, numbered = self._sense(page, data)
         digits: bool | Spans = b"0" in mask and self._digits_decide(page)
-        if self._digit_words and self._digit_masks.matches(mask):
+        if numbered and (named := words_with_digits(numbered, mask, page.squeezed)) is not None:
             digits = True
-            for word, bit in self._digit_words.items():
-                if word in page.squeezed:
-                    bits |= bit
+            bits |= named
         for bit, holds in self._asked:
             if holds(page):
                 bits |= bit
@@ -344,7 +353,8 @@ class Reader:
         bits = 0
         for place in found:
             bits |= self._meanings[place]
-        return Sense(weigh(total, has_link=has_link, has_notice=has_notice, evades=evades), bits)
+        numbered = tuple(self._digit_words[place] for place in sorted(found) if place in self._digit_words)
+        return Sense(weigh(total, has_link=has_link, has_notice=has_notice, evades=evades), bits, numbered)
 
     def classified(self, page: Page) -> Classified:
         """What a text says it is."""
@@ -368,6 +378,19 @@ class Reader:
         if not (self._reads_contacts and page.contacts):
             return False
         return page.contact_spans() or True
+
+
+def words_with_digits(numbered: Iterable[DigitWords], mask: bytes, text: str) -> int | None:
+    """The bits of those that are in a text (``mask``: with its digits masked); None: whatever its digits were, none of them would be."""
+    bits: int | None = None
+    for held in numbered:
+        for masked_word, words in held.items():
+            if masked_word in mask:
+                bits = bits or 0
+                for word, bit in words:
+                    if word in text:
+                        bits |= bit
+    return bits
 
 
 def _with_numbers(text: str, mask: bytes, spans: Spans) -> bytes:

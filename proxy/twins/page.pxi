@@ -20,7 +20,7 @@ cdef PyTypeObject *_scanner_type
 
 cdef struct ReaderFields:
     PyObject head
-    slot _asked, _digit_masks, _digit_words, _digits_matter, _domains, _masks, _meanings, _numbers, _owners, _reads_contacts, _reviewed
+    slot _asked, _digit_words, _digits_matter, _domains, _masks, _meanings, _numbers, _owners, _reads_contacts, _reviewed
     slot _senses, _tag, _templates, _traits, lately, mark, scanner, texts
 
 cdef struct PageFields:
@@ -31,7 +31,7 @@ cdef struct ScannerFields:
     PyObject head
     slot _exact, _inside, lexicon, matches, patterns, places, shards, trie
 
-cdef object _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of
+cdef object _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of, _words_with_digits
 cdef object _blake2b, _part_of, _WireMemo, _with_numbers, _readable = "readable"
 cdef Py_ssize_t _tail_known, _verb_before, _wire_most
 cdef octet[256] _is_ucs2
@@ -39,7 +39,7 @@ cdef octet[256] _is_ucs2
 
 cdef int _learn_to_read() except -1:
     global _read_placed, _reader_type, _page_type, _scanner_type
-    global _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of
+    global _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of, _words_with_digits
     global _blake2b, _part_of, _readable, _with_numbers, _tail_known, _verb_before, _wire_most, _WireMemo
     from functools import partial
     from hashlib import blake2b
@@ -59,13 +59,14 @@ cdef int _learn_to_read() except -1:
     _tail_known, _verb_before = text._TAIL_KNOWN, text._VERB_BEFORE
     _reader_type = _laid(
         reading.Reader,
-        "_asked _digit_masks _digit_words _digits_matter _domains _masks _meanings _numbers _owners _reads_contacts _reviewed"
+        "_asked _digit_words _digits_matter _domains _masks _meanings _numbers _owners _reads_contacts _reviewed"
         " _senses _tag _templates _traits lately mark scanner texts",
         sizeof(ReaderFields),
     )
     _page_type = _laid(reading.Page, "_contacts folded is_dressed links notice signature squeezed text", sizeof(PageFields))
     _scanner_type = _laid(Scanner, "_exact _inside lexicon matches patterns places shards trie", sizeof(ScannerFields))
     _Traits, _domain_bits, _key_of, _nobody = reading.Traits, reading._domain_bits, reviewed.key_of, reading._NOBODY
+    _words_with_digits = reading.words_with_digits
     _leading, _signature, _tail_notice, _notice = text._leading, text.signature, text._tail_notice, text._notice
     _no_notice, _no_signature, _xxh = text.NO_NOTICE, text.NO_SIGNATURE, text.xxh3_64_intdigest
     for code in range(65536):

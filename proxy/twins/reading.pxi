@@ -108,7 +108,7 @@ def reader_analyse(self, content, mask, tagged):
         sense = self._made((found, bool(links), bool(keyword), False), data, (<object>(<ScannerFields *>scanner).matches)(data))
         if not scanner.is_exact(found):
             _memo_put(<object>(<ReaderFields *>self)._senses, key, sense)
-    weighed, bits = (<tuple>sense)[0], (<tuple>sense)[1]
+    weighed, bits, numbered = (<tuple>sense)[0], (<tuple>sense)[1], (<tuple>sense)[2]
     # what else rules ask
     name = (<tuple>signature)[0]
     digits = False
@@ -117,12 +117,11 @@ def reader_analyse(self, content, mask, tagged):
             digits = True
         elif contacts and <object>(<ReaderFields *>self)._reads_contacts:
             digits = page.contact_spans() or True
-    digit_words = <object>(<ReaderFields *>self)._digit_words
-    if digit_words and (<object>(<ReaderFields *>self)._digit_masks).matches(masked(short)):
-        digits = True
-        for word, bit in (<dict>digit_words).items():
-            if word in short:
-                bits |= bit
+    if len(<tuple>numbered):
+        named = _words_with_digits(numbered, masked(short), short)
+        if named is not None:
+            digits = True
+            bits |= named
     for bit, holds in <list><object>(<ReaderFields *>self)._asked:
         if holds(page):
             bits |= bit
