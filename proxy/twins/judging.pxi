@@ -129,6 +129,14 @@ cdef class _Court:
         self.lane = NULL
         return 0
 
+    cdef int again(self) except -1:
+        """After a twin has judged, which may have turned the rules."""
+        rules = self.rules
+        if (<JudgingFields *>self.judging).rules is not <PyObject *>rules:
+            return self.look()
+        self.since, self.until = rules.since, rules.until
+        return 0
+
     cdef bint hold(self, object lane, object category) except -1:
         """net/lane.py, Lane.hold"""
         cdef LaneFields *fields = <LaneFields *>lane

@@ -1,0 +1,119 @@
+# relay.py: a turn's submits, where the store is at hand
+
+
+cdef type _AtHand = None
+cdef bytes _nobody_known = bytes(7)
+
+
+def relay_at_once(self, list submits, now):
+    cdef dict people = {}, refused = self._refused
+    cdef list buckets, decided = [], some
+    cdef bytes bucket, before, after, whole
+    cdef const octet *start
+    cdef _Court court
+    cdef Py_ssize_t at, behind, end
+    cdef u64 mix, mask, split, group_mask, mixed, index, head, key, version
+    cdef bint there
+    global _AtHand
+    if _transit_type is NULL:
+        _learn_fields()
+    if _AtHand is None:
+        from proxy.state.sqlite import SqliteStore
+
+        _AtHand = SqliteStore
+    store, judging, parts = self.store, self.judging, self.parts
+    if type(store) is not _AtHand or self._under_way.people or parts.board is not None or Py_TYPE(judging) is not _judging_type or judging.__dict__:
+        return False
+    own = store.__dict__
+    if "load" in own or "swap" in own:  # somebody has put something over them
+        return False
+    for transit in submits:
+        if Py_TYPE(transit) is _transit_type and _type_of((<TransitFields *>transit).message) is _message_type:
+            person = <object>(<MessageFields *>(<TransitFields *>transit).message).recipient
+        else:
+            person = transit.message.recipient
+        what = _get(people, person)
+        if what is None:
+            if refused and person in refused and self.refusals.again(transit, self.rules, now):
+                continue
+            people[person] = transit
+        elif type(what) is list:
+            (<list>what).append(transit)
+        else:
+            people[person] = [what, transit]
+    if not people:
+        return True
+    judging.cut_off = False
+    court = _court(judging, now)
+    table, version = store._table, store._version
+    buckets, mix, mask, split, group_mask = table._buckets, table._mix, table._mask, table._split, table._groups - 1
+    cdef octet[::1] marks = table.changed
+    try:
+        for person, what in people.items():
+            key = person
+            mixed = (key * mix) >> 20
+            index = mixed & mask
+            if index < split:
+                index = mixed & (mask << 1 | 1)
+            bucket = <bytes>buckets[<Py_ssize_t>index]
+            start = <const octet *>PyBytes_AS_STRING(bucket)
+            at, behind, end, there = 0, 0, PyBytes_GET_SIZE(bucket), False
+            before = _nobody_known
+            while at < end:
+                head = _u64_at(start + at)
+                behind = at + 8 + <Py_ssize_t>(head & 0xFFFFFF)
+                if head >> 24 == key:
+                    there = True
+                    before = PyBytes_FromStringAndSize(<const char *>(start + at + 8), behind - at - 8)
+                    break
+                at = behind
+            if type(what) is list:
+                some = <list>what
+                after = before
+                for transit in some:
+                    after = _judged_one(court, parts, transit, after, now)
+                decided += some
+            else:
+                after = _judged_one(court, parts, what, before, now)
+                decided.append(what)
+            if after is before:
+                continue
+            version += 1
+            if PyBytes_GET_SIZE(after) <= 7:
+                after = b""
+            if not there:
+                if not after:
+                    continue
+                at = behind = end
+            marks[<Py_ssize_t>(mixed & group_mask)] = 1
+            whole = _with(bucket, at, behind, key, after)
+            buckets[<Py_ssize_t>index] = whole
+            if after:
+                _put_u48(<octet *>PyBytes_AS_STRING(whole) + at + 8, version)
+                if not there:
+                    table._count += 1
+                    if table._count > len(buckets) * LOAD:
+                        table_grow(table)
+                        mask, split = table._mask, table._split
+            else:
+                table._count -= 1
+    finally:
+        store._version = version
+    self._decided += decided
+    return True
+
+
+cdef bytes _judged_one(_Court court, object parts, object transit, bytes data, object now):
+    """The record as one submit leaves it."""
+    cdef bytes after
+    if Py_TYPE(transit) is _transit_type and (<TransitFields *>transit).long is <PyObject *>None:
+        after = court.judged(transit, data)
+        if after is not None:
+            return after
+        after = PURE["judging_judge"](court.judging, transit, data, now)
+    elif transit.long is None:
+        after = court.judging.judge(transit, data, now)
+    else:
+        after = parts.judge(transit, data, now)
+    court.again()  # rules may have turned
+    return after

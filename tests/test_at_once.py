@@ -1,0 +1,105 @@
+"""A turn's submits are decided about at once where the store is at hand, and what comes of it is what chains make of the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from proxy.compiled import PURE
+from proxy.desk.journal import read
+from proxy.relay import Relay
+from proxy.wire import Frame, submit_sm, submit_sm_resp
+from tests.house import BEIJING, SHANGHAI, House
+from tests.needs import needs
+
+TEXT = "【青禾】双11优惠券满300减40 点击领取 拒收请回复R"
+LONG = TEXT + "，满减活动今晚截止" * 12
+LI, WANG = SHANGHAI + 1, SHANGHAI + 2
+
+
+def submit(number: int, person: int, text: str, part: tuple[int, int] | None = None, port: str = "1069001") -> Frame:
+    octets = text.encode("utf-16-be")
+    if part is not None:
+        octets = bytes((5, 0, 3, 7, part[1], part[0])) + octets
+    return Frame.of(submit_sm(port, str(person), octets, data_coding=8, sequence=number, esm_class=0x40 if part else 0))
+
+
+READS: list[list[Frame]] = [
+    [submit(1, LI, TEXT), submit(2, WANG, TEXT), submit(3, LI, TEXT + "1")],  # one person twice, with somebody between
+    [submit(4, BEIJING, TEXT), submit(5, SHANGHAI, TEXT)],  # refused, and known to be from now on
+    [submit(6, WANG, TEXT + "2"), submit(7, BEIJING, TEXT), submit(8, BEIJING, TEXT + "3")],  # a repeat of it
+    [
+        submit(9, LI, LONG[:60], (1, 2)),
+        submit(10, WANG, TEXT + "4"),
+        submit(11, LI, LONG[60:], (2, 2)),
+        submit(12, LI, TEXT + "5"),
+    ],
+    [
+        submit(13, LI, TEXT + "6"),
+        submit(14, WANG, "六合彩"),
+        submit(15, WANG, TEXT + "7"),
+        submit(16, WANG, TEXT + "8"),
+    ],  # the cap
+    [submit(17 + place, SHANGHAI + 10 + place, TEXT) for place in range(3000)],  # the table grows
+]
+
+
+def carried(folder: Path) -> tuple[Any, ...]:
+    """What is left behind by all reads, each answered by the carrier before the next."""
+    folder.mkdir()
+    house = House(folder)
+    cast("Any", house.store)._table._mix = (1 << 28) + 12_345
+    bind, told = house.binds["jia"], []
+    bind.window = 10_000
+    for frames in READS:
+        house.relay.submit_all(cast("Any", bind), frames, house.now, house.now)
+        house.turn()
+        told += [(one.sequence_number, one.command_status) for one in house.told("jia")]
+        for transit in house.lanes["bj"].take(10_000):
+            told.append((transit.sequence, transit.entry_id))
+            house.relay.answered(transit, Frame.of(submit_sm_resp(transit.sequence, 0, b"%d\0" % transit.sequence)))
+        house.turn()
+        told += [(one.sequence_number, one.command_status) for one in house.told("jia")]
+        house.now += 1.0
+    assert house.relay.idle
+    assert house.lanes["bj"].held == [0, 0, 0]
+    table = cast("Any", house.store)._table
+    return told, list(read(house.disk, 1)), table._buckets, len(table), bytes(table.changed), house.relay.highest_id
+
+
+@needs("gcc")
+def test_what_is_decided_at_once_is_what_chains_would_make_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = carried(tmp_path / "one")
+    monkeypatch.setattr(Relay, "_at_once", PURE["relay_at_once"])
+    assert carried(tmp_path / "other") == at_once
+
+
+@needs("gcc")
+def test_nothing_of_a_plain_turn_goes_by_chains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def chained(*given: Any) -> None:
+        raise AssertionError("chains")
+
+    house = House(tmp_path)
+    frames = [submit(number, SHANGHAI + number, TEXT) for number in range(1, 5)]
+    house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
+    monkeypatch.setattr(Relay, "_chains", chained)
+    monkeypatch.setitem(PURE, "judging_judge", chained)
+    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
+    house.turn()
+    assert len(house.verdicts()) == 5
+
+
+@needs("gcc")
+def test_a_store_whose_ways_somebody_has_changed_is_asked_in_these_ways(tmp_path: Path) -> None:
+    house, asked = House(tmp_path), []
+    swap = house.store.swap
+
+    def counted(items: Any) -> Any:
+        asked.append(len(items))
+        return swap(items)
+
+    house.store.swap = counted
+    house.submit("jia", SHANGHAI, TEXT)
+    assert asked == [1]
