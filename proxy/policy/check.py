@@ -106,7 +106,7 @@ def run_test(rules: RuleSet, file: str, test: Node) -> list[Problem]:
         for step in keys["messages"].items():
             bench.step(step)
     except RuleFault as fault:
-        return [Problem(file, fault.line, fault.text)]
+        return fault.problems(file)
     return []
 
 

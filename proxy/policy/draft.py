@@ -5,7 +5,9 @@ In: the Node of a rule. Out: a Draft, or a RuleFault with the line of the mistak
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from proxy.message import RULE_REASONS, Reason
 
@@ -15,7 +17,7 @@ from .counted import Only, only
 from .cutoff import read_cut_off
 from .kinds import Context, when_kinds
 from .kinds.limit import THENS, Limit, read_limits
-from .problem import RuleFault
+from .problem import Faults, RuleFault, each
 from .source import Node
 from .spans import KEYS as AGAIN_KEYS
 from .spans import Again, read_active, read_again, read_trial
@@ -54,24 +56,53 @@ class Draft:
     on_store_failure: str = "local"
 
 
+_PARTS: Mapping[str, Callable[[Node, Context], Any]] = {
+    "id": lambda node, _: node.text("id", digits=True),
+    "say": lambda node, _: node.text("say", digits=True),
+    "basis": lambda node, _: node.text("basis", digits=True),
+    "mode": lambda node, _: node.word("mode", MODES, "mode"),
+    "exempt": lambda node, _: node.truth("exempt"),
+    "when": lambda node, context: _when(node, context, 0),
+    "active": lambda node, context: read_active(node, context.registry),
+    "limit": lambda node, context: read_limits(node, lambda of: _when(of, context, 0)),
+    "then": lambda node, _: node.word("then", THENS),
+    "reason": lambda node, _: RULE_REASONS[node.word("reason", RULE_REASONS, "reason")],
+    "trial": lambda node, _: read_trial(node),
+}
+"""What is read of a rule key by key, whatever its other keys say."""
+
+
 def read_draft(node: Node, file: str, context: Context) -> Draft:
-    keys = node.mapping("rule", RULE_KEYS)
-    if "id" not in keys:
-        raise RuleFault(node.line, "rule: 'id' is missing")
-    name = keys["id"].text("id", digits=True)
-    exempt = "exempt" in keys and keys["exempt"].truth("exempt")
-    mode = keys["mode"].word("mode", MODES, "mode") if "mode" in keys else "enforce"
-    parts = [_when(keys["when"], context, 0)] if "when" in keys else []
-    if "active" in keys:
-        parts.append(read_active(keys["active"], context.registry))
-    limits = read_limits(keys["limit"], lambda node: _when(node, context, 0)) if "limit" in keys else ()
+    """The rule; raises all that is wrong in its keys at once (RuleFault, or RulesError of a file it names), else the first that is wrong
+    between them."""
+    faults = Faults()
+    keys = node.mapping("rule", RULE_KEYS, faults)
+    said: dict[str, Any] = {}
+    for word, read in _PARTS.items():
+        if word in keys:
+            with faults:
+                said[word] = read(keys[word], context)
+    with faults:
+        if "id" not in keys:
+            raise RuleFault(node.line, "rule: 'id' is missing")
+    faults.settle()
+    return _draft(node, file, context, keys, said)
+
+
+def _draft(node: Node, file: str, context: Context, keys: dict[str, Node], said: dict[str, Any]) -> Draft:
+    """Puts together what a rule's keys say each; RuleFault where they do not go together."""
+    name, mode, exempt = said["id"], said.get("mode", "enforce"), said.get("exempt", False)
+    parts = [said[word] for word in ("when", "active") if word in said]
+    limits: tuple[Limit, ...] = said.get("limit", ())
     if exempt:
         _check_exempt(keys, mode)
     elif not parts and not limits:
         raise RuleFault(
             node.line, f"rule '{name}': neither when nor limit: it would refuse everything (say whom it is about in when)"
         )
-    then, reason = ("", None) if exempt else _consequence(keys, node, name, limits)
+    then, reason = said.get("then", ""), said.get("reason")
+    if not exempt:
+        _check_consequence(keys, node, name, limits, then)
     refused = None
     if then == "review":
         refused = context.registry.reviewed.tree("refused")
@@ -82,11 +113,8 @@ def read_draft(node: Node, file: str, context: Context) -> Draft:
     kept = only(when, context.registry, keys["limit"].line) if counted else Only()
     listed = {word: keys[word].items() if word in keys else None for word in ("skip", "keep")}
     return Draft(
-        file, keys["id"].line, name,
-        keys["say"].text("say", digits=True) if "say" in keys else "",
-        keys["basis"].text("basis", digits=True) if "basis" in keys else "",
-        mode, when, then, reason, limits, kept, exempt, listed["skip"], listed["keep"],
-        read_trial(keys["trial"]) if "trial" in keys else -moments.NEVER, read_again(keys, then, limited=bool(limits)), refused,
+        file, keys["id"].line, name, said.get("say", ""), said.get("basis", ""), mode, when, then, reason, limits, kept, exempt,
+        listed["skip"], listed["keep"], said.get("trial", -moments.NEVER), read_again(keys, then, limited=bool(limits)), refused,
         read_cut_off(keys["on_store_failure"], limits) if "on_store_failure" in keys else "local",
     )  # fmt: skip
 
@@ -101,28 +129,21 @@ def _check_exempt(keys: dict[str, Node], mode: str) -> None:
         raise RuleFault(keys["exempt"].line, "exempt: 'when' is missing: it would switch all rules off")
 
 
-def _consequence(keys: dict[str, Node], node: Node, name: str, limits: tuple[Limit, ...]) -> tuple[str, Reason | None]:
+def _check_consequence(keys: dict[str, Node], node: Node, name: str, limits: tuple[Limit, ...], then: str) -> None:
     for word in ("skip", "keep"):
         if word in keys:
             raise RuleFault(keys[word].line, f"{word}: only an exemption has it (exempt: true)")
-    thens = {limit.then for limit in limits} or {""}
-    then = ""
-    if "then" in keys:
-        then = keys["then"].word("then", THENS)
-        if then == "review" and limits:
-            raise RuleFault(keys["then"].line, "then: review is about what a text says: a limit refuses (reject) or defers")
-    elif "" in thens:
+    if then == "review" and limits:
+        raise RuleFault(keys["then"].line, "then: review is about what a text says: a limit refuses (reject) or defers")
+    thens = {limit.then or then for limit in limits} or {then}
+    if "" in thens:
         raise RuleFault(node.line, f"rule '{name}': 'then' is missing (one of {', '.join(THENS)})")
-    thens = {one or then for one in thens}
     for limit in limits or (None,):
         if (limit.then if limit and limit.then else then) == "throttle" and (limit is None or "recipient" in limit.keys):
             line = limit.line if limit else keys["then"].line
             raise RuleFault(line, "then: throttle is for rates: a limit without recipient in its key")
-    if "reason" in keys:
-        return then, RULE_REASONS[keys["reason"].word("reason", RULE_REASONS, "reason")]
-    if thens != {"throttle"}:
+    if "reason" not in keys and thens != {"throttle"}:
         raise RuleFault(node.line, f"rule '{name}': 'reason' is missing (like region-ban, recipient-cap, keyword)")
-    return then, None
 
 
 def _when(node: Node, context: Context, depth: int) -> Tree:
@@ -130,18 +151,26 @@ def _when(node: Node, context: Context, depth: int) -> Tree:
     if depth > DEPTH_MAX:
         raise RuleFault(node.line, f"when: any and not inside each other more than {DEPTH_MAX} deep")
     kinds = when_kinds()
-    keys = node.mapping("when", [*kinds, "not", "any"])
-    if not keys:
-        raise RuleFault(node.line, "when: says nothing (leave it out, or say what it is about)")
+    faults = Faults()
+    keys = node.mapping("when", [*kinds, "not", "any"], faults)
     parts: list[Tree] = []
     for word, item in keys.items():
-        if word == "not":
-            parts.append(Not(_when(item, context, depth + 1)))
-        elif word == "any":
-            choices = [_when(choice, context, depth + 1) for choice in item.items()]
-            if not choices:
-                raise RuleFault(item.line, "any: an empty list matches nothing")
-            parts.append(AnyOf(tuple(choices)))
-        else:
-            parts.append(kinds[word].condition(item, context))
+        with faults:
+            if word == "not":
+                parts.append(Not(_when(item, context, depth + 1)))
+            elif word == "any":
+                parts.append(_any(item, context, depth))
+            else:
+                parts.append(kinds[word].condition(item, context))
+    faults.settle()
+    if not parts:
+        raise RuleFault(node.line, "when: says nothing (leave it out, or say what it is about)")
     return parts[0] if len(parts) == 1 else All(tuple(parts))
+
+
+def _any(node: Node, context: Context, depth: int) -> Tree:
+    """A list of mappings of which one holds."""
+    choices = each(node.items(), lambda choice: _when(choice, context, depth + 1))
+    if not choices:
+        raise RuleFault(node.line, "any: an empty list matches nothing")
+    return AnyOf(tuple(choices))

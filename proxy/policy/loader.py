@@ -5,13 +5,12 @@ In: a folder (all its YAML files are read together). Out: RuleSet, and the rule 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.message import GATE_REASONS, RULE_REASONS, Breach, Outcome, Reason
 from proxy.rest import Rest, no_rest
-from proxy.yamlfile import unknown
 
 from .condition import All, Bits, Person, compile_tree, leaves
 from .contents import Contents, contents_of
@@ -21,7 +20,7 @@ from .kinds import Context, NumberList, suppressed
 from .kinds.limit import Limit
 from .penalties import TRIGGERS_MAX, Desk, Trigger, read_complaints, read_trigger
 from .plan import Rule
-from .problem import Problem, RuleFault, RulesError
+from .problem import Faults, Problem, RuleFault, RulesError, each
 from .regions import Regions
 from .ruleset import RuleSet
 from .source import Node, read
@@ -88,6 +87,8 @@ class _Loading:
         self.drafts: list[Draft] = []
         self.written: list[tuple[str, Node]] = []
         """Rules as they stand in the files, by id."""
+        self.unread: dict[str, set[str]] = {"id": set(), "reason": set()}
+        """What rules with mistakes are called, and their reasons."""
         self.tests: list[tuple[str, Node]] = []
         self.lists: dict[str, NumberList] = {}
         self.list_lines: dict[str, tuple[str, int]] = {}
@@ -107,7 +108,7 @@ class _Loading:
             except RulesError as error:
                 self.problems += error.problems
             except RuleFault as fault:
-                self.problems.append(Problem(label, fault.line, fault.text))
+                self.problems += fault.problems(label)
         try:
             regions, registry, lexicon = self.regions or folder.regions(), folder.registry(), folder.lexicon()
             for label, root in roots:
@@ -152,7 +153,7 @@ class _Loading:
                 scope, value = self._suppress(keys.get("suppress"))
                 self.lists[name] = NumberList(name, self.folder.people(keys["file"], "lists: file"), scope, value)
             except RuleFault as fault:
-                self.problems.append(Problem(label, fault.line, fault.text))
+                self.problems += fault.problems(label)
 
     @staticmethod
     def _suppress(node: Node | None) -> tuple[str, str]:
@@ -182,7 +183,7 @@ class _Loading:
                 self.set_mode, self.mode_said = mode, (label, root["mode"].line)
             self._desk(label, root)
         except RuleFault as fault:
-            self.problems.append(Problem(label, fault.line, fault.text))
+            self.problems += fault.problems(label)
         for key in ("rules", "tests"):
             node = root.get(key)
             if node is None or node.value is None:
@@ -200,9 +201,16 @@ class _Loading:
                         self.drafts.append(read_draft(item, label, context))
                         self.written.append((self.drafts[-1].id, item))
                     except RuleFault as fault:
-                        self.problems.append(Problem(label, fault.line, fault.text))
+                        self._unread(item, fault.problems(label))
                     except RulesError as error:  # a file that the rule names
-                        self.problems += error.problems
+                        self._unread(item, error.problems)
+
+    def _unread(self, item: Node, problems: Iterable[Problem]) -> None:
+        """A rule with mistakes: exemptions may name it all the same."""
+        self.problems += problems
+        for word, names in self.unread.items():
+            if isinstance(item.value, dict) and word in item.value and isinstance(name := item.value[word].value, str):
+                names.add(name)
 
     def _desk(self, label: str, root: dict[str, Node]) -> None:
         """What the file says to the desk: RuleFault at the first mistake of ``complaints``, every one of ``penalties`` is noted."""
@@ -211,7 +219,7 @@ class _Loading:
             try:
                 self._trigger(item, label)
             except RuleFault as fault:
-                self.problems.append(Problem(label, fault.line, fault.text))
+                self.problems += fault.problems(label)
         if "complaints" in root:
             due = read_complaints(root["complaints"])
             if self.due is not None and due != self.due:
@@ -256,10 +264,9 @@ class _Loading:
         spares = 0
         if draft.exempt:
             try:
-                spares = self._named(draft.skip) if draft.skip else (1 << len(self.drafts)) - 1
-                spares &= ~self._named(draft.keep) if draft.keep else -1
+                spares = self._spares(draft)
             except RuleFault as fault:
-                self.problems.append(Problem(draft.file, fault.line, fault.text))
+                self.problems += fault.problems(draft.file)
         shadow = mode == "shadow"
         breaches = tuple(_breach(draft, number, limit.then or draft.then, limit, shadow) for limit in draft.limits)
         breach = None if draft.exempt or draft.limits else _breach(draft, number, draft.then, None, shadow)
@@ -273,14 +280,24 @@ class _Loading:
             any(isinstance(leaf, Person) and leaf.passing for leaf in leaves(draft.when)), draft.on_store_failure,
         )  # fmt: skip
 
+    def _spares(self, draft: Draft) -> int:
+        """Rules (as bits by number) that an exemption switches off."""
+        faults = Faults()
+        skip, keep = (1 << len(self.drafts)) - 1, 0
+        with faults:
+            skip = self._named(draft.skip) if draft.skip else skip
+        with faults:
+            keep = self._named(draft.keep) if draft.keep else 0
+        faults.settle()
+        return skip & ~keep
+
     def _named(self, nodes: list[Node]) -> int:
         """Rules (as bits by number) that skip or keep names by id or by reason."""
         found = 0
-        known = {draft.id for draft in self.drafts} | {draft.reason.name for draft in self.drafts if draft.reason}
-        for node in nodes:
-            name = node.text("exempt")
-            if name not in known:
-                raise RuleFault(node.line, f"exempt: {unknown('rule or reason', name, known)}")
+        reasons = {draft.reason.name for draft in self.drafts if draft.reason}
+        reasons |= self.unread["reason"] & RULE_REASONS.keys()
+        known = sorted({draft.id for draft in self.drafts} | self.unread["id"] | reasons)
+        for name in each(nodes, lambda node: node.word("exempt", known, "rule or reason")):
             for number, draft in enumerate(self.drafts):
                 if name == draft.id or (draft.reason and name == draft.reason.name):
                     found |= 1 << number

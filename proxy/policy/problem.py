@@ -5,12 +5,18 @@ Never: a traceback for the people who write rules. All errors of this room:
 
     RulesError    the folder cannot be used; holds every Problem found
     RuleFault     one rule, list or test cannot be used; caught by the loader, which goes on with the next
+
+Whoever reads something of several parts gathers what is wrong in each (``Faults``): an author hears of all mistakes at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import NamedTuple, Self, TypeVar
+
+Part = TypeVar("Part")
+Found = TypeVar("Found")
 
 
 class Problem(NamedTuple):
@@ -33,9 +39,51 @@ class RulesError(Exception):
 
 
 class RuleFault(Exception):
-    """What is wrong at one place of one file."""
+    """What is wrong at one place of one file, and what else is wrong beside it."""
 
-    def __init__(self, line: int, text: str) -> None:
+    def __init__(self, line: int, text: str, others: Sequence[RuleFault | RulesError] = ()) -> None:
         super().__init__(text)
         self.line = line
         self.text = text
+        self.others = others
+
+    def problems(self, file: str) -> list[Problem]:
+        """All of it, of the file with this label."""
+        beside = [one.problems if isinstance(one, RulesError) else one.problems(file) for one in self.others]
+        return [Problem(file, self.line, self.text), *(problem for problems in beside for problem in problems)]
+
+
+class Faults:
+    """What is wrong in several parts: ``with faults:`` around the reading of each, ``settle`` behind them."""
+
+    def __init__(self) -> None:
+        self._faults: list[RuleFault] = []
+        self._errors: list[RulesError] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+        if isinstance(error, RuleFault):
+            self._faults.append(error)
+        elif isinstance(error, RulesError):  # of a file that the part names
+            self._errors.append(error)
+        return isinstance(error, (RuleFault, RulesError))
+
+    def settle(self) -> None:
+        """Raises one RuleFault, or RulesError, with all that was gathered; nothing if all is well."""
+        if self._faults:
+            first, *others = self._faults
+            raise RuleFault(first.line, first.text, (*first.others, *others, *self._errors))
+        if self._errors:
+            raise RulesError([problem for error in self._errors for problem in error.problems])
+
+
+def each(parts: Iterable[Part], read: Callable[[Part], Found]) -> list[Found]:
+    """What ``read`` makes of each part; raises what is wrong in any of them, together."""
+    faults, found = Faults(), []
+    for part in parts:
+        with faults:
+            found.append(read(part))
+    faults.settle()
+    return found

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from proxy import yamlfile
 from proxy.rest import Rest, no_rest, resting
 
-from .problem import Problem, RuleFault, RulesError
+from .problem import Faults, Problem, RuleFault, RulesError, each
 
 Value = None | bool | int | float | str | list["Node"] | dict[str, "Node"]
 
@@ -24,15 +24,21 @@ class Node:
         self.value = value
         self.line = line
 
-    def mapping(self, what: str, allowed: Iterable[str]) -> dict[str, Node]:
-        """The mapping, every key of it in ``allowed``."""
+    def mapping(self, what: str, allowed: Iterable[str], faults: Faults | None = None) -> dict[str, Node]:
+        """The mapping, every key of it in ``allowed``. With ``faults`` other keys are noted there and left out."""
         if not isinstance(self.value, dict):
             raise RuleFault(self.line, f"{what}: must be a mapping (key: value), not {self.shape}")
         known = list(allowed)
-        for key, item in self.value.items():
-            if key not in known:
+        strange = {key: item for key, item in self.value.items() if key not in known}
+        if not strange:
+            return self.value
+        noted = Faults() if faults is None else faults
+        for key, item in strange.items():
+            with noted:
                 raise RuleFault(item.line, f"{what}: {yamlfile.unknown('key', key, known)}")
-        return self.value
+        if faults is None:
+            noted.settle()
+        return {key: item for key, item in self.value.items() if key not in strange}
 
     def items(self) -> list[Node]:
         """The list, or the single value as a list of one."""
@@ -50,7 +56,7 @@ class Node:
 
     def texts(self, what: str, *, digits: bool = False) -> list[str]:
         """One text or a list of them; at least one."""
-        found = [item.text(what, digits=digits) for item in self.items()]
+        found = each(self.items(), lambda item: item.text(what, digits=digits))
         if not found:
             raise RuleFault(
                 self.line, f"{what}: an empty list matches nothing (leave the key out, or name what it should match)"
@@ -68,7 +74,7 @@ class Node:
         """One or several of a closed list of words."""
         known = list(allowed)
         self.texts(what, digits=True)
-        return [item.word(what, known, kind) for item in self.items()]
+        return each(self.items(), lambda item: item.word(what, known, kind))
 
     def integer(self, what: str, least: int, most: int) -> int:
         if type(self.value) is not int or not least <= self.value <= most:

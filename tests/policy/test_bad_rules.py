@@ -151,6 +151,62 @@ def test_each_mistake_has_its_line_and_its_words(write: Callable[..., Any], text
     assert [str(problem) for problem in refused.value.problems] == [f"rules/x.yaml:{said}"]
 
 
+MANY = """\
+rules:
+  - id: a
+    say: [不发]
+    when:
+      categry: otp
+      category: market
+      province: [火星, 江苏, 木星]
+      any:
+        - {time: 9:00-10:00}
+        - {text: {file: lists/none.txt}}
+      not: {day: weekends}
+    limit:
+      - {count: 0, per: dya, key: [recipent, provider, porvider], then: rejct}
+      - {cuont: 3}
+    active: {from: 2026-02-30}
+    then: refuse
+    reason: keywrd
+    mode: on
+    activ: {}
+  - id: b
+    exempt: true
+    when: {category: otp}
+    skip: [a, c]
+    keep: [d]
+"""
+
+
+def test_all_mistakes_of_one_rule_are_told_at_once(write: Callable[..., Any]) -> None:
+    with pytest.raises(RulesError) as refused:
+        load(write(MANY))
+    assert [str(problem).removeprefix("rules/x.yaml:") for problem in refused.value.problems] == [
+        "3: say: must be a word or a text, not a list",
+        "5: when: unknown key 'categry' (did you mean 'category'?)",
+        "6: category: unknown category 'market' (did you mean 'marketing'?)",
+        "7: province: unknown province '木星'; write its short name (江苏), or unknown",
+        "7: province: unknown province '火星'; write its short name (江苏), or unknown",
+        "9: time: '9:00' is no time of day (like 08:00, two digits each) (write 21:00-08:00)",
+        "10: text: file: 'lists/none.txt' cannot be read: No such file or directory",
+        "11: day: unknown day 'weekends' (did you mean 'weekend'?)",
+        "13: limit: count: must be a whole number from 1 to 1000000000000, not '0'",
+        "13: limit: key: unknown key 'porvider' (did you mean 'provider'?)",
+        "13: limit: key: unknown key 'recipent' (did you mean 'recipient'?)",
+        "13: limit: per: unknown window 'dya' (did you mean 'day'?), or a duration like 59s, 24h, 7d",
+        "13: limit: then: unknown value 'rejct' (did you mean 'reject'?)",
+        "14: limit: unknown key 'cuont' (did you mean 'count'?)",
+        "15: active: '2026-02-30' is no date of the calendar",
+        "16: then: unknown value 'refuse' (one of reject, defer, review, tag, throttle)",
+        "17: reason: unknown reason 'keywrd' (did you mean 'keyword'?)",
+        "18: mode: unknown mode 'on' (one of enforce, shadow, off)",
+        "19: rule: unknown key 'activ' (did you mean 'active'?)",
+        "23: exempt: unknown rule or reason 'c' (one of a, b)",
+        "24: exempt: unknown rule or reason 'd' (one of a, b)",
+    ]
+
+
 def test_all_problems_of_all_files_are_told_at_once(write: Callable[..., Any]) -> None:
     folder = write(
         when("{categry: otp}"),

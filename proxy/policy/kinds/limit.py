@@ -19,7 +19,7 @@ from typing import NamedTuple
 from proxy.message import Take
 from proxy.policy import moments
 from proxy.policy.condition import Person, Tree, leaves
-from proxy.policy.problem import RuleFault
+from proxy.policy.problem import Faults, RuleFault, each
 from proxy.policy.source import Node
 from proxy.policy.spoken import COMMA, NOTHING, Said, both, joined, term
 from proxy.yamlfile import unknown
@@ -83,7 +83,7 @@ class Limit(NamedTuple):
 
 def read_limits(node: Node, when: Callable[[Node], Tree]) -> tuple[Limit, ...]:
     """The limits of one rule; ``when`` reads conditions. Raises RuleFault."""
-    found = tuple(_read(item, when) for item in node.items())
+    found = tuple(each(node.items(), lambda item: _read(item, when)))
     if not found:
         raise RuleFault(node.line, "limit: an empty list limits nothing")
     return found
@@ -94,9 +94,18 @@ def _read(node: Node, when: Callable[[Node], Tree]) -> Limit:
     for needed in ("share" if "share" in keys else "count", "per", "key"):
         if needed not in keys:
             raise RuleFault(node.line, f"limit: '{needed}' is missing (like {{count: 3, per: day, key: [recipient]}})")
-    window = _window(keys["per"])
-    key = frozenset(keys["key"].words("limit: key", KEYS, "key"))
-    then = keys["then"].word("limit: then", THENS) if "then" in keys else ""
+    faults = Faults()
+    count, then = 0, ""
+    with faults:
+        if "share" not in keys:
+            count = keys["count"].integer("limit: count", 1, COUNT_MAX)
+    with faults:
+        window = _window(keys["per"])
+    with faults:
+        key = frozenset(keys["key"].words("limit: key", KEYS, "key"))
+    with faults:
+        then = keys["then"].word("limit: then", THENS) if "then" in keys else ""
+    faults.settle()
     if then == "review":
         raise RuleFault(keys["then"].line, "limit: then: review is about what a text says, not about counts")
     if "share" in keys:
@@ -104,7 +113,6 @@ def _read(node: Node, when: Callable[[Node], Tree]) -> Limit:
     for word in ("of", "least"):
         if word in keys:
             raise RuleFault(keys[word].line, f"limit: {word}: is for a share (share: 0.3)")
-    count = keys["count"].integer("limit: count", 1, COUNT_MAX)
     line = keys["count"].line
     if "recipient" in key:
         if count > ENTRIES_KEPT:

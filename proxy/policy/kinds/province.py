@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.policy.condition import AnyOf, OneOf, Test, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.problem import RuleFault
+from proxy.policy.problem import RuleFault, each
 from proxy.policy.regions import PROVINCE_CODES, UNKNOWN, province_of
 from proxy.policy.registry import PortRow
 from proxy.policy.shape import some, suggested
@@ -22,21 +22,25 @@ SHAPE = some(suggested(WORDS))
 def condition(node: Node, context: Context) -> Tree:
     names: set[str] = set()
     parts: list[Tree] = []
-    for item in node.items():
-        written = item.text("province", digits=True)
-        if written == "port":
+    for name in each(node.items(), _province):
+        if name == "port":
             parts.append(OF_THE_PORT)
-        elif found := province_of(written):
-            names.add(found)
         else:
-            raise RuleFault(
-                item.line, f"province: {unknown('province', written, WORDS)}; write its short name (江苏), or unknown"
-            )
+            names.add(name)
     if names:
         parts.append(OneOf("province", frozenset(names)))
     if not parts:
         node.texts("province")
     return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
+
+
+def _province(node: Node) -> str:
+    """The province's short name, ``unknown`` or ``port``."""
+    written = node.text("province", digits=True)
+    found = written if written == "port" else province_of(written)
+    if not found:
+        raise RuleFault(node.line, f"province: {unknown('province', written, WORDS)}; write its short name (江苏), or unknown")
+    return found
 
 
 def _of_the_port(port: PortRow | None, province: str) -> bool:
