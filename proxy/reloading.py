@@ -52,6 +52,8 @@ class Reloading:
     tally: Tally
     waiting: list[str] = field(default_factory=list)
     """What stands in the settings' file and is not in force before a restart."""
+    refused: str = ""
+    """What was not taken over when last read, if so, in the words of the log; not why: whoever asks ``/readyz`` need not be known."""
 
     async def reload(self, how: str, who: str) -> list[str]:
         """``how``: SIGHUP, or the command of ``who``. What is wrong with the files, empty when all is in force."""
@@ -72,13 +74,20 @@ class Reloading:
             )
         self.use_contexts()
         self._use(settings)
+        self.refused = ""
         self.tally.settings_reload["ok",] += 1
         return problems
 
     def _refused(self, what: str, problem: str, problems: list[str]) -> list[str]:
         self.tally.settings_reload["failed",] += 1
+        self.refused = what
         log.error(what, problem=problem)
         return problems
+
+    def notes(self) -> list[str]:
+        """What of the settings is not in force."""
+        refused = [f"{self.refused} (look for that in the log)"] if self.refused else []
+        return refused + [f"settings: {one}" for one in self.waiting]
 
     def use_contexts(self) -> None:
         """Connections from now on are made by these."""

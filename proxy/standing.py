@@ -62,13 +62,7 @@ class Standing:
         """What somebody should mend, though traffic may come."""
         notes = self._carriers_down() if any(house.lane.up for house in self.houses) else []
         notes += [] if self.store.up else [f"store: {self.store.why}: rules go by what this node knows"]
-        return (
-            notes
-            + [f"settings: {one}" for one in self.reloading.waiting]
-            + self.revising.notes()
-            + self.operating.notes()
-            + self.names.notes()
-        )
+        return notes + self.reloading.notes() + self.revising.notes() + self.operating.notes() + self.names.notes()
 
     def _carriers_down(self) -> list[str]:
         return [

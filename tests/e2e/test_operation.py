@@ -322,7 +322,13 @@ def test_sighup_with_wrong_settings_keeps_the_old_ones(carrier: Carrier, make_ga
         until(lambda: "windw" in gate.said(), "the fault in the log")
         assert gate.metric("gate106_settings_reload_total", result="failed") == 1
         assert gate.metric("gate106_settings_reload_total", result="ok") == 0
+        assert gate.notes() == ["settings not loaded, the old ones stay in force (look for that in the log)"]
+        assert gate.why() == []
         assert client.submit("1069001", SOMEBODY).status == 0
+        del gate.settings["providers"][0]["windw"]
+        gate.write_settings()
+        gate.signal(signal.SIGHUP)
+        until(lambda: not gate.notes(), "no note once they are mended")
 
 
 def refuses_connections(port: int) -> bool:
