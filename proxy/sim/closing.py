@@ -1,4 +1,4 @@
-"""Closing: what the demo ends with: verdicts by provider, category and reason; what shadow rules would have done; what is missing,
+"""Closing: what the demo ends with: verdicts by category, reason and provider; what shadow rules would have done; what is missing,
 what differs, and whether all is well.
 
 In: the four witnesses, their differences. Out: tables for rich, lines, a yes or no. Never: a full number, a text.
@@ -26,31 +26,31 @@ CATEGORIES = ("otp", "notice", "marketing", "unread")
 
 def verdicts(journal: JournalStory, *, wide: bool) -> Table:
     """Verdicts by category and reason, a column for each provider, as the journal has them."""
-    counts = Counter((one.verdict, one.reason, one.category, one.provider) for one in journal.verdicts)
+    counts = Counter((one.category, one.verdict, one.reason, one.provider) for one in journal.verdicts)
     providers = sorted({one.provider for one in journal.verdicts})
     table = Table(
         title="verdicts, as the journal has them", box=box.SIMPLE_HEAD, padding=(0, int(wide), 0, 0), title_justify="left"
     )
     table.add_column("verdict", no_wrap=True)
-    table.add_column("category", no_wrap=True)
     for heading in (*providers, "all"):
         table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
     if wide:
         table.add_column("how it comes about", overflow="ellipsis", no_wrap=True)
-    rows = sorted({key[:3] for key in counts}, key=lambda row: (OUTCOMES.index(row[0]), row[1], CATEGORIES.index(row[2])))
-    before, said = "", ""
-    for outcome, reason, category in rows:
-        if before and outcome != before:
-            table.add_section()
-        before = outcome
-        name = reason or outcome
-        row = [counts[outcome, reason, category, provider] for provider in providers]
-        how = [EXPECTED.get(reason, "") if name != said else ""] if wide else []
-        table.add_row(name if name != said else "", category, *(str(count or "") for count in row), str(sum(row)), *how)
-        said = name
-    table.add_section()
+
+    def add(name: str, row: Sequence[int], how: str = "") -> None:
+        table.add_row(name, *(str(count or "") for count in row), str(sum(row)), *([how] if wide else []))
+
+    for category in CATEGORIES:
+        rows = sorted({key[1:3] for key in counts if key[0] == category}, key=lambda row: (OUTCOMES.index(row[0]), row[1]))
+        if not rows:
+            continue
+        add(category, [sum(counts[category, *row, provider] for row in rows) for provider in providers])
+        for outcome, reason in rows:
+            row = [counts[category, outcome, reason, provider] for provider in providers]
+            add(f"  {reason or outcome}", row, EXPECTED.get(reason, ""))
+        table.add_section()
     sums = Counter(one.provider for one in journal.verdicts)
-    table.add_row("all", "", *(str(sums[provider]) for provider in providers), str(sums.total()))
+    add("all", [sums[provider] for provider in providers])
     return table
 
 

@@ -166,6 +166,13 @@ def test_its_closing_tables_are_whole_in_eighty_columns(run):
     assert "…" not in shown
     for word in (*scenario.EXPECTED, *scenario.SHADOWS, *run.witnesses.providers):
         assert word in shown
+    verdicts = run.witnesses.journal.verdicts
+    counted = Counter(one.provider for one in verdicts)
+    (sums,) = [line.split() for line in shown.splitlines() if line.startswith(" all ")]
+    assert sums == ["all", *(str(counted[name]) for name in sorted(counted)), str(len(verdicts))], "no figure is cut off"
+    for category, count in Counter(one.category for one in verdicts).items():
+        (said,) = [line.split() for line in shown.splitlines() if line.startswith(f" {category} ")]
+        assert said[-1] == str(count)
 
 
 def test_parts_come_late_in_it_and_some_break_a_rule(run):
