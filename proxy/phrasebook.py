@@ -10,12 +10,14 @@ REGISTRATION. One line has both wordings:
 
     {number}        whatever stands there: it is left as it is
     {fault:said}    a sentence or a noun of the books
+    {all:each}      such, with a semicolon between each and the next
     {which:names}   names, "or" or "and" between them
     {state:case}    a word of a closed list: CLOSED
     {found:any}     one of the books where they have it, else left as it is
     {where:key}     a place in a file: limit, carriers[0].window
     {name:field}    what a command is told, as forms call it, too: FIELDS
-    {line:line}     a line's number
+    {line:line}     a number: a line's, a case's
+    {what:about}    what an order or a refusal is about: ``signature 甲店 and category marketing``; values without blanks: no sentence is one
 
 Whoever changes a sentence changes its line in the book; a test reads every sentence out of the source, and finds it.
 """
@@ -57,21 +59,32 @@ FIELDS: Mapping[str, str] = {
     "proof": "凭证", "given": "同意时间", "revision": "版本", "on": "所改的版本",
 }  # fmt: skip
 """What commands are told, as it is called on pages."""
+DIMENSIONS: Mapping[str, str] = {
+    name: FIELDS[name] for name in ("province", "provider", "account", "port", "signature", "advertiser", "group", "category", "subcategory")
+} | {"rule": "规则", "link": "链路", "share": "保留速率"}  # fmt: skip
+"""What orders and refusals are about."""
 CLOSED: Mapping[str, Mapping[str, str]] = {
     "answer": paper.ANSWERS, "case": paper.CASES, "consent": paper.CONSENTS, "penalty": paper.PENALTIES, "reason": paper.REASONS,
     "receipt": paper.RECEIPTS, "role": ROLES, "scope": paper.SCOPES, "step": paper.STEPS, "word": WORDS,
 }  # fmt: skip
 """Lists of the gate's own words, as they stand on paper."""
 
-SAID, ANY, NAMES, KEY, FIELD, LINE = "said", "any", "names", "key", "field", "line"
+SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH = "said", "any", "names", "key", "field", "line", "about", "each"
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""
 _BETWEEN = re.compile("( or | and )")
 _HALF = re.compile("[\ud800-\udfff]")
 """Half a character: what has one is no text of ours, and no pattern takes it."""
 _CHINESE = re.compile("[\u4e00-\u9fff“”]")
-FITS: Mapping[str, str] = {KEY: r"[^\s:'\"]+", FIELD: r"[^\s:'\"]+", LINE: r"\d+"}
+_BARE = r"[^\s:'\"]+"
+_ONE = f"(?:{'|'.join(DIMENSIONS)}) {_BARE}(?: or {_BARE})*"
+FITS: Mapping[str, str] = {KEY: _BARE, FIELD: _BARE, LINE: r"\d+", ABOUT: f"{_ONE}(?: and {_ONE})*"}
 """What a slot of this kind takes; of any other, any text."""
+
+
+def _about(dimension: str, values: str) -> str:
+    words = WORDS if dimension in ("category", "subcategory") else {}
+    return f"{DIMENSIONS[dimension]} {'或'.join(words.get(one, one) for one in values.split(' or '))}"
 
 
 class Slot(NamedTuple):
@@ -207,6 +220,11 @@ class Reading:
             return self.line(value, depth + 1)[0], True
         if kind == FIELD:
             return (f"{FIELDS[value]}（{value}）" if value in FIELDS else value), True
+        if kind == EACH:
+            found = [self.line(one, depth + 1) for one in value.split("; ")]
+            return "；".join(chinese for chinese, _ in found), all(known for _, known in found)
+        if kind == ABOUT:
+            return "、".join(_about(*one.split(" ", 1)) for one in value.split(" and ")), True
         if kind == NAMES or kind in self._book.closed:
             words = _BETWEEN.split(value)  # of closed lists, too, there may be several
             known = {**self._book.closed.get(kind, {}), " or ": "或", " and ": "、"}

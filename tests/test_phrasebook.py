@@ -16,6 +16,7 @@ from proxy.number import NotARecipient, recipient_of
 from proxy.phrasebook import (
     ANY,
     CLOSED,
+    EACH,
     LOOKS_MAX,
     NAMES,
     SAID,
@@ -113,7 +114,7 @@ def test_both_wordings_have_the_same_places_to_fill_in(path: Path) -> None:
         assert len(names) == len(set(names)), english
         once = {"same", "command"}  # what stands in a command that pages do not name
         assert set(names) - once == set(re.findall(r"\{(\w+)(?::\w+)?\}", chinese)) - once, english
-        assert {slot.kind for slot in phrase.slots} <= {"", SAID, ANY, NAMES, *phrasebook.FITS, *CLOSED}, english
+        assert {slot.kind for slot in phrase.slots} <= {"", SAID, ANY, EACH, NAMES, *phrasebook.FITS, *CLOSED}, english
         assert not CHINESE.search(re.sub("【signature】|（|\\(端口, .*\\)|清明|江苏|微|薇|威", "", english)), english
         literal = re.sub(r"\{\w+(:\w+)?\}|--?\w+|^optouts|^day|^hour|^skip|^limit|^lang|^format|^by", "", chinese)
         assert CHINESE.search(literal) or not re.search("[A-Za-z]", literal), chinese
@@ -154,6 +155,15 @@ def test_a_sentence_is_said_in_chinese_with_its_values_as_they_are() -> None:
             "a.csv 第 3 行：投诉号码：12 位数字，应为 11 位；时间“2030-01-01”晚于现在",
         ),
         ("jia.csv: 2 bad rows of 9: nothing was imported", "jia.csv：共 9 行，2 行有误：没有导入"),
+        (
+            "stop-1: signature 青禾 and category marketing or otp, until 2026-11-27 17:49:28 (li: case 1: and more)",
+            "stop-1：签名 青禾、类别 营销或验证码，至 2026-11-27 17:49:28（li：case 1: and more）",
+        ),
+        ("provider jia or yi", "通道商 jia或yi"),
+        (
+            "0:5079: look alike (score 98: the number is the same; 1.5 h earlier than was said; another port (10690); the text is 97% alike)",
+            "0:5079：look alike（吻合 98：号码一致；比所述时间早 1.5 小时；端口不同（10690）；内容相似 97%）",
+        ),
         ("x:3: time: '22:00' is no span of time (write 21:00-08:00)", "x 第 3 行：time：“22:00”不是时段（写作 21:00-08:00）"),
     ):  # fmt: skip
         assert in_language(english, "zh") == chinese

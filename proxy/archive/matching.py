@@ -128,7 +128,9 @@ def _scored(wanted: Wanted, hit: Hit, number: int, agrees: Callable[[str, int], 
         score += _TIME * max(0.0, 1.0 - max(0.0, drift - WINDOWS_S[0]) / WINDOWS_S[-1])
         later, spelt = hit.at > wanted.at, _spelt(drift)
         why.append(
-            Said(f"{spelt} {'later' if later else 'earlier'} than was said", f"比所述时间{'晚' if later else '早'} {spelt.zh}")
+            Said(f"{spelt} later than was said", f"比所述时间晚 {spelt.zh}")
+            if later
+            else Said(f"{spelt} earlier than was said", f"比所述时间早 {spelt.zh}")
         )
     if wanted.sender:
         most += _SENDER

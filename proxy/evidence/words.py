@@ -46,8 +46,13 @@ REASONS: Mapping[str, str] = {
     "keyword": "禁发词", "link-unregistered": "链接没登记", "port-misuse": "端口用途不符", "text-unreadable": "文本读不出",
     "in-review": "等人工审核", "quiet-hours": "这个时段不发", "holiday-hours": "这一天不发", "provider-quota": "通道商额度用完",
     "probation": "通道商新入网或被观察", "suspended": "通道商或签名被暂停", "stopped": "这类被紧急停发",
+    "malformed": "PDU 不合 SMPP 3.4", "port-not-owned": "主叫号码不是该通道商的", "bad-recipient": "不是大陆手机号",
+    "too-long": "超过 20 段的长短信", "late-breach": "晚到的一段让整条违规", "not-replaceable": "要替换的短信已不认识, 或只是其中一部分",
+    "window-full": "未应答的超过窗口", "rate-exceeded": "超过通道商速率或限速规则", "draining": "网关正在停",
+    "no-route": "没有到运营商的链路", "queue-full": "这一类排队太多, 或限速用完", "store-conflict": "号码记录一直在变",
+    "store-down": "存储读写不了", "journal-down": "日志写不了(磁盘满或只读)", "judge-error": "网关自身故障",
 }  # fmt: skip
-"""As rules/README.md has them."""
+"""As rules/README.md has them: rules', then the gate's own."""
 
 
 def both(word: str | None, of: Mapping[str, str] = WORDS) -> str:

@@ -193,6 +193,42 @@ def test_people_of_the_desk_have_roles_here() -> None:
     assert SHANGHAI.format(1) == ANNA
 
 
+def test_what_was_done_with_a_case_is_told_in_chinese_too(desk: Desk, two: World) -> None:
+    """Matched, suppressed, its campaign stopped, proof handed out, the person forgotten: the gate's own words, though an officer's stay as they are."""
+    chen, song = desk("chen"), desk("song")
+    rows = f"投诉编号,投诉号码,端口,短信内容\nZ1,{ANNA},1069001,{AD}\n"
+    filed = chen.post("/complaints/import", files={"file": ("b.csv", rows.encode())}, why="一批", source="12321")
+    assert filed.status_code == 303, problems(filed)
+    number = max(int(one["id"]) for one in two.ask("chen", "complaint.list", limit=1000)["cases"])
+    at = f"/complaints/case/{number}"
+    (message,) = re.findall(r'name="message" value="([^"]+)"', chen.part(f"{at}/candidates").text)
+    for path, form in (
+        (f"{at}/match", {"message": message, "why": "look alike"}),
+        (f"{at}/decide", {"state": "valid", "suppress": "provider", "lasts": "30d", "why": "没有同意"}),
+        (f"{at}/stop", {"stop": "signature", "lasts": "24h", "why": "没有同意"}),
+        (f"/complaints/evidence/{number}", {"why": "来函"}),
+        (f"/complaints/penalty/{number}", {"step": "warn", "lasts": "30d", "why": "没有同意"}),
+    ):
+        done = chen.post(path, **form)
+        assert done.status_code in (200, 303), (path, problems(done))
+    two.ask("song", "subject.erase", to=ANNA, why="本人要求")
+    for _ in range(3):
+        two.send("jia", BOB, AD)
+    shown_of = {
+        path: song.get(path).text for path in (at, "/providers", "/providers/one/jia", "/penalties", "/find?provider=jia")
+    }
+    shown_of |= {path: song.part(path).text for path in ("/today/waits", f"{at}/candidates")}
+    for path, text in shown_of.items():
+        assert not english(text.replace("look alike", "")), (path, english(text))
+    case = shown(shown_of[at])
+    for words in ("look alike（吻合 ", "号码一致", "通道商 jia", "stop-1：签名 青禾、类别 营销", "本人信息已删除"):
+        assert words in case, case
+    assert "stop-1：签名 青禾、类别 营销，至 " in shown(shown_of["/today/waits"])
+    assert "look alike (score " in shown(desk("song", "en").get(at).text)
+    for order in two.ask("song", "stop.list")["orders"]:
+        two.ask("song", "stop.lift", id=order["name"], why="试")
+
+
 def test_what_somebody_should_mend_stands_on_the_front_page_in_chinese(desk: Desk, two: World) -> None:
     rules = two.gate.rules / "rules.yaml"
     before = rules.read_text(encoding="utf-8")

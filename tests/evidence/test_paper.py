@@ -16,7 +16,7 @@ from proxy.changes import Effect
 from proxy.desk import cased, penalized
 from proxy.evidence import paper, words
 from proxy.evidence.words import both
-from proxy.message import CATEGORY_WORDS, RULE_REASONS, Outcome
+from proxy.message import CATEGORY_WORDS, REASONS, Outcome
 from proxy.policy.people import CONSENT_STATES
 from proxy.state.consented import STATES as PROOF_STATES
 from proxy.state.facts import SCOPES
@@ -31,7 +31,7 @@ LISTS: Mapping[str, tuple[Mapping[str, str], Iterable[str]]] = {
     "steps": (words.STEPS, penalized.LADDER),
     "answers": (words.ANSWERS, [one.name.lower().replace("_", "-") for one in Effect]),
     "receipts": (words.RECEIPTS, MESSAGE_STATES.values()),
-    "reasons": (words.REASONS, RULE_REASONS),
+    "reasons": (words.REASONS, REASONS),
     "consents": (words.CONSENTS, [*CONSENT_STATES, *PROOF_STATES]),
     "scopes": (words.SCOPES, SCOPES),
 }
@@ -83,8 +83,8 @@ def test_verdicts_and_categories_have_theirs_from_the_words_of_explanations() ->
 
 def test_reasons_are_called_what_the_rules_page_calls_them() -> None:
     page = Path("rules/README.md").read_text(encoding="utf-8")
-    table = dict(re.findall(r"^\| `([a-z-]+)` \| 0x4.. \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE))
-    assert table == words.REASONS
+    table = re.findall(r"^\| `([a-z-]+)` \| (?:0x|of the )[^|]+ \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE)
+    assert dict(table) == words.REASONS
 
 
 def test_a_letter_says_in_chinese_what_was_measured_and_what_follows() -> None:
