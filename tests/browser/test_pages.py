@@ -50,6 +50,7 @@ def faults(here: Visitor, sizes: Sequence[dict[str, int]]) -> list[str]:
         found += [f"{size['width']}: {fault}" for fault in here.axe()]
         if (more := here.too_wide()) > 0:
             found.append(f"{size['width']}: {more} px too wide")
+        found += [f"{size['width']}: {fault}" for fault in here.unreadable()]
     return found
 
 

@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 
 from tests.browser.album import Album
 from tests.browser.street import ADS, Street
-from tests.browser.visitor import PHONE, Visitor
+from tests.browser.visitor import PHONE, WIDE, Visitor
 from tests.e2e.gate import BEIJING, SHANGHAI, run
 from tests.e2e.waiting import until
 from tests.needs import needs
@@ -95,6 +95,12 @@ def test_a_complaint_from_its_batch_to_its_evidence(street: Street, visit: Come,
     assert street.send("jia", whose, AD) != 0, "no more of this provider"
     assert street.send("yi", whose, AD) == 0
     assert chen.axe() == []
+
+    proposing = chen.page.locator("form[action*='/complaints/penalty/']").get_attribute("action")
+    chen.send(str(proposing), step="throttle", why="没有同意")
+    for size in (PHONE, WIDE):
+        chen.screen(size)
+        assert chen.unreadable() == []
 
     form = next(one for one in ("/complaints/evidence/1", "/evidence") if chen.page.locator(f"form[action*='{one}']").count())
     opened = chen.page.locator(f"details.dialog:has(form[action*='{form}'])").first

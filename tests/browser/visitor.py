@@ -16,6 +16,13 @@ from tests.browser.street import token_of
 
 AXE = Path(__file__).parent / "node" / "node_modules" / "axe-core" / "axe.min.js"
 GRAVE = ("serious", "critical")
+LETTERS_PX_MIN = 9
+UNREADABLE = """least => [
+    ...[...document.querySelectorAll('main .table')].filter(one => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1)
+        .map(one => 'a table is cut off: ' + one.innerText.slice(0, 80)),
+    ...[...document.querySelectorAll('main svg text')].filter(one => one.checkVisibility() && one.getBoundingClientRect().height < least)
+        .map(one => 'too small to read: ' + one.textContent),
+]"""
 WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 
 
@@ -139,6 +146,10 @@ class Visitor:
     def too_wide(self) -> int:
         """Pixels by which the page is wider than the screen."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+    def unreadable(self) -> list[str]:
+        """Tables of which a part lies outside their card, letters of charts that are too small."""
+        return list(self.page.evaluate(UNREADABLE, LETTERS_PX_MIN))
 
     def leave(self) -> None:
         assert self.faults == []
