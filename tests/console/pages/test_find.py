@@ -14,6 +14,8 @@ from proxy.desk import entries, operated
 from proxy.desk.journal import OsDisk, read
 from tests.console.world import AD, ANNA, BOB, Browser, World
 from tests.e2e.gate import BEIJING
+from tests.e2e.pdus import SUBMIT_SM, message, pdu, tlv
+from tests.e2e.raw import Raw
 
 Open = Callable[..., Browser]
 MASKED = f"{BOB[:3]}****{BOB[-4:]}"
@@ -44,6 +46,21 @@ def test_a_message_is_found_by_its_number_and_the_journal_keeps_who_looked(world
     assert "该省号码不得接收" in text
     assert "链完整" in text
     assert f"to={BOB}" in looks(world, "chen")[-1].details
+
+
+def test_what_was_refused_before_it_was_read_is_called_neither_wrong_nor_a_code(world: World, browser: Open) -> None:
+    with Raw(world.gate.port) as client:
+        assert client.bind("yi").status == 0
+        body = message(b"1069002", BOB.encode(), b"hello", tail=tlv(0x1401, b"otp\0") * 2)
+        assert client.ask(pdu(SUBMIT_SM, 7, body)).status != 0
+    here = browser("chen")
+    found = here.part("/find/found", provider="yi", reason="malformed").text
+    (name,) = re.findall(r'href="/find/message/([^"]+)"', found)
+    assert "号码未读取" in found
+    assert "PDU 不合 SMPP 3.4" in found
+    told = here.part(f"/find/message/{name}/told").text
+    assert "文案没有读取：此前已被拒绝。" in told
+    assert "验证码不给任何人看" not in told
 
 
 def test_nothing_found_says_what_was_looked_through(browser: Open) -> None:
