@@ -21,6 +21,7 @@ from proxy.desk.sealing import Ring
 from proxy.desk.segment import Fault, groups, unpack_header
 from proxy.evidence import checking, paper
 from proxy.evidence.checking import Checked, NotAPack, check
+from proxy.evidence.ed25519 import is_signed
 from proxy.evidence.pack import CHAIN, EVIDENCE, MANIFEST, PROOF, SIGNATURE, as_bytes, packed
 from proxy.evidence.proof import prove
 from tests.archive.journals import Shelf, nights
@@ -74,7 +75,7 @@ def desk(tmp_path: Path) -> Desk:
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A signature that was looked at is not looked at again: so every byte can have its turn, whatever keys were drawn, and not only some."""
-    monkeypatch.setattr(checking, "is_signed", cache(checking.is_signed))
+    monkeypatch.setattr(checking, "is_signed", cache(is_signed))
 
 
 @pytest.fixture
