@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 
 from proxy.board import Board, alone
 from proxy.changes import Amended, Answer, Change, Effect, Undo
+from proxy.compiled import compiled
 from proxy.decided import Led, led
 from proxy.judging import Judging
 from proxy.long import PARTS_MAX, Assembler, LongMessage
@@ -189,10 +190,14 @@ class Parts:
             if not leader.lane.hold(leader.category):
                 for _ in range(held):
                     leader.lane.release(leader.category)
-                judging.put_back(leader)
-                judging.refuse(leader, GATE_REASONS["queue-full"])
+                self._without_room(leader)
                 return data
         return after
+
+    def _without_room(self, leader: Transit) -> None:
+        """Its lane has no room for all parts."""
+        self._judging.put_back(leader)
+        self._judging.refuse(leader, GATE_REASONS["queue-full"])
 
     def _inherit(self, long: LongMessage[Transit], leader: Transit, transit: Transit, data: bytes, now: float) -> bytes:
         """A part that came after its message was judged."""
@@ -281,26 +286,30 @@ class Parts:
 
     # -- written, or not
 
+    @compiled("parts_settle")
     def settle(self, decided: list[Transit]) -> None:
         """The fate of these is written (or the journal refused them, and they are refused)."""
         for transit in decided:
-            long = transit.long
-            if long is None:
-                continue
-            self.undecided -= 1
-            long.before.pop(transit, None)
-            self._count(long, transit)
-            if transit.lane is None:
-                self._refused(long, transit)
-            long.earlier.pop(transit, None)
-            if transit.lane is None:
-                continue
-            long.instead.pop(transit, None)
-            if transit.takes:
-                long.takes, transit.takes = transit.takes, ()
+            if transit.long is not None:
+                self._settle(transit)
         for transit in decided:
             if transit.long is not None:
                 transit.long.batch = []
+
+    def _settle(self, transit: Transit) -> None:
+        long = transit.long
+        assert long is not None
+        self.undecided -= 1
+        long.before.pop(transit, None)
+        self._count(long, transit)
+        if transit.lane is None:
+            self._refused(long, transit)
+        long.earlier.pop(transit, None)
+        if transit.lane is None:
+            return
+        long.instead.pop(transit, None)
+        if transit.takes:
+            long.takes, transit.takes = transit.takes, ()
 
     def _count(self, long: LongMessage[Transit], transit: Transit) -> None:
         outcomes, message = self._judging.tally.long_messages, transit.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,13 +10,16 @@ import pytest
 
 from proxy.compiled import PURE
 from proxy.desk.journal import read
+from proxy.parts import Parts
 from proxy.relay import Relay
+from proxy.transit import Outbox
 from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.house import BEIJING, SHANGHAI, House
 from tests.needs import needs
 
 TEXT = "【青禾】双11优惠券满300减40 点击领取 拒收请回复R"
 LONG = TEXT + "，满减活动今晚截止" * 12
+PORTS = ("1069001", "1069001", "10690011")
 LI, WANG = SHANGHAI + 1, SHANGHAI + 2
 
 
@@ -46,12 +50,26 @@ READS: list[list[Frame]] = [
 ]
 
 
+def left_behind(house: House, told: list[Any]) -> tuple[Any, ...]:
+    table = cast("Any", house.store)._table
+    written, counted = list(read(house.disk, 1)), sorted(house.tally.long_messages.items())
+    return (
+        told,
+        written,
+        table._buckets,
+        len(table),
+        bytes(table.changed),
+        house.relay.highest_id,
+        counted,
+        house.lanes["bj"].held,
+    )
+
+
 def carried(folder: Path) -> tuple[Any, ...]:
     """What is left behind by all reads, each answered by the carrier before the next."""
-    folder.mkdir()
-    house = House(folder)
-    cast("Any", house.store)._table._mix = (1 << 28) + 12_345
-    bind, told = house.binds["jia"], []
+    house = mixed_alike(folder)
+    told: list[Any] = []
+    bind = house.binds["jia"]
     bind.window = 10_000
     for frames in READS:
         house.relay.submit_all(cast("Any", bind), frames, house.now, house.now)
@@ -65,15 +83,94 @@ def carried(folder: Path) -> tuple[Any, ...]:
         house.now += 1.0
     assert house.relay.idle
     assert house.lanes["bj"].held == [0, 0, 0]
-    table = cast("Any", house.store)._table
-    return told, list(read(house.disk, 1)), table._buckets, len(table), bytes(table.changed), house.relay.highest_id
+    return left_behind(house, told)
+
+
+def mixed_alike(folder: Path) -> House:
+    folder.mkdir()
+    house = House(folder)
+    cast("Any", house.store)._table._mix = (1 << 28) + 12_345
+    return house
+
+
+def lived(folder: Path, seed: int) -> tuple[Any, ...]:
+    """What is left behind by reads that are drawn: parts in order and out of it, some missing, some twice, some refused; a narrow lane, a
+    narrow window, a carrier that says no or nothing."""
+    house, draw = mixed_alike(folder), random.Random(seed)
+    told: list[Any] = []
+    bind, lane, number = house.binds["jia"], house.lanes["bj"], 0
+    bind.window, out = draw.choice((6, 40)), []
+    lane.limit_to(draw.choice((1, 1000)))
+    for _ in range(12):
+        frames = []
+        for _ in range(draw.randint(1, 8)):
+            person, text = SHANGHAI + draw.randrange(6), draw.choice((TEXT, TEXT + "1", TEXT + "六合彩"))
+            total = draw.choice((1, 1, 2, 3, 30))
+            places = [*range(1, min(total, 4) + 1)]
+            if draw.random() < 0.3:
+                draw.shuffle(places)
+            if draw.random() < 0.3:
+                places.append(places.pop() if draw.random() < 0.5 else draw.choice(places))
+            for place in places if draw.random() < 0.8 else places[:-1]:
+                number += 1
+                frames.append(submit(number, person, text, (place, total) if total > 1 else None, draw.choice(PORTS)))
+        house.relay.submit_all(cast("Any", bind), frames, house.now, house.now)
+        house.turn()
+        taken = lane.take(draw.choice((3, 100)))
+        told += [(transit.sequence, transit.entry_id, transit.packed, transit.own_s) for transit in taken]
+        out += taken
+        draw.shuffle(out)
+        for transit in [out.pop() for _ in range(draw.randint(0, len(out)))]:
+            if draw.random() < 0.2:
+                house.relay.unanswered(transit)
+            else:
+                status = draw.choice((0, 0, 0x58, 0x45))
+                house.relay.answered(transit, Frame.of(submit_sm_resp(transit.sequence, status, b"%d\0" % transit.sequence)))
+        house.turn()
+        house.now += draw.choice((0.0, 0.1, 0.4, 3.0, 70.0))
+        house.relay.due(house.now)
+        house.turn()
+        told += [(one.sequence_number, one.command_status, one.data) for one in house.told("jia")]
+    return left_behind(house, told)
+
+
+def without(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Relay, "_at_once", PURE["relay_at_once"])
+    patch.setattr(Relay, "submit_all", PURE["relay_submit_all"])
+    patch.setattr(Parts, "settle", PURE["parts_settle"])
+    patch.setattr(Outbox, "release", PURE["outbox_release"])
 
 
 @needs("gcc")
 def test_what_is_decided_at_once_is_what_chains_would_make_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = carried(tmp_path / "one")
-    monkeypatch.setattr(Relay, "_at_once", PURE["relay_at_once"])
+    without(monkeypatch)
     assert carried(tmp_path / "other") == at_once
+
+
+@needs("gcc")
+@pytest.mark.parametrize("seeds", [range(first, first + 25) for first in (0, 25, 50, 75)], ids=lambda seeds: f"from {seeds[0]}")
+def test_parts_fare_alike_however_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range) -> None:
+    at_once = [lived(tmp_path / f"one-{seed}", seed) for seed in seeds]
+    without(monkeypatch)
+    for seed, wanted in zip(seeds, at_once, strict=True):
+        assert lived(tmp_path / f"other-{seed}", seed) == wanted, f"seed {seed}"
+
+
+@needs("gcc")
+def test_a_message_that_comes_whole_waits_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*given: Any) -> None:
+        raise AssertionError("part by part")
+
+    house = House(tmp_path)
+    house.submit("jia", SHANGHAI, LONG[:60] + LONG[60:120])  # the plan is made by this
+    for name in ("take", "judge", "_settle", "_count"):
+        monkeypatch.setattr(Parts, name, asked)
+    frames = [submit(1, LI, LONG[:60], (1, 2)), submit(2, LI, LONG[60:120], (2, 2)), submit(3, WANG, TEXT)]
+    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
+    house.turn()
+    assert [transit.sequence for transit in house.at_carrier()] == [1, 1, 2, 3]
+    assert house.tally.long_messages["complete",] == 1
 
 
 @needs("gcc")

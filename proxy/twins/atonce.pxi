@@ -114,6 +114,9 @@ cdef bytes _judged_one(_Court court, object parts, object transit, bytes data, o
     elif transit.long is None:
         after = court.judging.judge(transit, data, now)
     else:
+        after = _judged_part(court, parts, transit, data, now)
+        if after is not None:
+            return after
         after = parts.judge(transit, data, now)
     court.again()  # rules may have turned
     return after

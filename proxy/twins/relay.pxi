@@ -88,8 +88,9 @@ cdef object _plain_submit(object bind, object frame, object now, object arrived_
 
 def relay_submit_all(self, bind, frames, now, arrived_s):
     cdef Py_ssize_t window, unanswered
-    cdef list submits
+    cdef list submits, together = []  # parts of one message, as far as they have come one behind the other
     cdef dict senders
+    cdef tuple part
     if _transit_type is NULL:
         _learn_fields()
     access = bind.access
@@ -105,19 +106,35 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
             transit = _plain_submit(bind, frame, now, arrived_s, memo, senders)
         if transit is not None:
             unanswered += 1
-            if <object>(<ContentFields *>(<MessageFields *>(<TransitFields *>transit).message).content).part is None:
+            part = <tuple>_part(transit)  # a named one
+            if part is None and not together:
                 submits.append(transit)
                 continue
             bind.unanswered = unanswered
-            reason = self.parts.take(transit, arrived_s)
-            if reason:
-                self._turned_away(transit, reason)
+            if together and (part is None or not _is_next(together, transit)):
+                _take_each(self, together, arrived_s)
+                together = []
+            if part is None:
+                self._submits.append(transit)
+            elif together or part[2] == 1 and 1 < part[1] <= PARTS_MOST:
+                together.append(transit)
+                if len(together) == part[1]:
+                    if not _is_all(self, together, arrived_s):
+                        _take_each(self, together, arrived_s)
+                    together = []
+            else:
+                _take_each(self, [transit], arrived_s)
         else:
             bind.unanswered = unanswered
+            if together:
+                _take_each(self, together, arrived_s)
+                together = []
             self.submit(bind, frame, now, arrived_s)
         unanswered = bind.unanswered
         submits, senders = self._submits, access._young
     bind.unanswered = unanswered
+    if together:
+        _take_each(self, together, arrived_s)
 
 
 def relay_answered_all(self, answers, now_s):

@@ -38,7 +38,6 @@ def outbox_release(self, long long synced, list told):
         if (
             Py_TYPE(transit) is _transit_type
             and fields.status is _naught
-            and fields.long is <PyObject *>None
             and type(what) is bytes
             and PyBytes_GET_SIZE(<bytes>what)
             and memchr(PyBytes_AS_STRING(<bytes>what), 0, PyBytes_GET_SIZE(<bytes>what)) is not NULL
@@ -55,8 +54,13 @@ def outbox_release(self, long long synced, list told):
                 answers = said[bind] = []
         answers.append(answer)
         told.append(transit)
-        if Py_TYPE(transit) is not _transit_type or fields.long is not <PyObject *>None:
+        if Py_TYPE(transit) is not _transit_type:
             if transit.long is not None:
+                _part_with(transit)
+        elif fields.long is not <PyObject *>None:
+            if _type_of(fields.long) is _long_type and not len(<set>(<LongFields *>fields.long).doubted):
+                _set(&fields.long, None)
+            else:
                 _part_with(transit)
     _say(said)
 

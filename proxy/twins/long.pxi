@@ -1,0 +1,233 @@
+# long.py, parts.py: a long message all of whose parts came in one read, one behind the other
+
+cdef struct LongFields:
+    PyObject head
+    slot again, alive, alone, asked, batch, before, contents, doubted, earlier, elsewhere, first_s, holder, instead, judged_at, key, last
+    slot last_s, leader, posted, revision, settled, shown, takes, theirs, unknown, until_s, waiting
+
+cdef PyTypeObject *_long_type = NULL
+cdef type _Parts, _Assembler
+cdef object _long, _nobody_holds, _nothing_there, _nowhere, _shown_to_nobody = frozenset()
+
+
+cdef int _learn_long() except -1:
+    global _long_type, _Parts, _Assembler, _long, _nobody_holds, _nothing_there, _nowhere
+    from proxy import long as room
+    from proxy.parts import Parts
+
+    _long, _Parts, _Assembler = room, Parts, room.Assembler
+    _nobody_holds, _nothing_there, _nowhere = room.NOBODY, room._NONE, room._NOWHERE
+    _long_type = _laid(
+        room.LongMessage,
+        "again alive alone asked batch before contents doubted earlier elsewhere first_s holder instead judged_at key last last_s leader"
+        " posted revision settled shown takes theirs unknown until_s waiting",
+        sizeof(LongFields),
+    )
+    return 0
+
+
+cdef inline object _part(object transit):
+    """Of a message that _plain_submit made."""
+    return <object>(<ContentFields *>(<MessageFields *>(<TransitFields *>transit).message).content).part
+
+
+cdef bint _is_next(list first, object transit) except -1:
+    """Whether a part is the one behind those, of the same message."""
+    cdef MessageFields *one = <MessageFields *>(<TransitFields *>first[0]).message
+    cdef MessageFields *other = <MessageFields *>(<TransitFields *>transit).message
+    cdef tuple part = <tuple>_part(first[0]), another = <tuple>_part(transit)
+    cdef Py_ssize_t index
+    if one.sender is not other.sender:
+        return False
+    index = another[2]
+    return (
+        index == len(first) + 1
+        and <u64><object>one.recipient == <u64><object>other.recipient
+        and part[0] == another[0]
+        and part[1] == another[1]
+    )
+
+
+cdef bint _is_all(object relay, list together, object now_s) except -1:
+    """Takes a message of which all is here, and no part waits or is remembered; False, and nothing is done, where it is not so simple."""
+    cdef TransitFields *leader = <TransitFields *>together[0]
+    cdef MessageFields *own = <MessageFields *>leader.message
+    cdef SenderFields *sender = <SenderFields *>own.sender
+    cdef LongFields *fields
+    cdef tuple part = <tuple>_part(together[0]), key
+    cdef list contents = []
+    cdef dict by_place = {}, last = {}, earlier = {}
+    cdef set alive = set()
+    if _long_type is NULL:
+        _learn_long()
+    parts = relay.parts
+    assembler = parts._assembler
+    if (
+        type(parts) is not _Parts or len(parts.__dict__) != 6 or parts.board is not None  # or somebody has put something over a method
+        or type(assembler) is not _Assembler or len(assembler.__dict__) != 5 or assembler._turned_away
+    ):
+        return False
+    key = (<object>sender.provider, <object>sender.port, <object>own.recipient, part[0], part[1])
+    held = (<dict>assembler._open).get(<object>sender.provider)
+    if held is not None and (key in held or len(held) >= _long.OPEN_MAX):
+        return False
+    for place, transit in enumerate(together, 1):
+        content = <object>(<MessageFields *>(<TransitFields *>transit).message).content
+        contents.append(content)
+        by_place[place], last[place], earlier[transit] = content, transit, None
+        alive.add(transit)
+    message = _message_type.tp_alloc(_message_type, 0)
+    _fill(&(<MessageFields *>message).sender, <object>own.sender)
+    _fill(&(<MessageFields *>message).recipient, <object>own.recipient)
+    _fill(&(<MessageFields *>message).content, joined(contents))
+    long = _long_type.tp_alloc(_long_type, 0)
+    fields = <LongFields *>long
+    _fill(&fields.key, key)
+    _fill(&fields.contents, by_place)
+    _fill(&fields.last, last)
+    _fill(&fields.waiting, False)
+    _fill(&fields.first_s, now_s)
+    _fill(&fields.last_s, now_s)
+    _fill(&fields.until_s, now_s + _long.INHERIT_S)
+    _fill(&fields.batch, list(together))
+    _fill(&fields.leader, together[0])
+    _fill(&fields.alive, alive)
+    _fill(&fields.unknown, set())
+    _fill(&fields.doubted, set())
+    _fill(&fields.instead, {})
+    _fill(&fields.before, {})
+    _fill(&fields.earlier, earlier)
+    _fill(&fields.takes, _nothing)
+    _fill(&fields.judged_at, _zero_s)
+    _fill(&fields.revision, _no_text)
+    _fill(&fields.settled, False)
+    _fill(&fields.again, _nothing_there)
+    _fill(&fields.theirs, _nothing_there)
+    _fill(&fields.shown, _shown_to_nobody)
+    _fill(&fields.holder, _nobody_holds)
+    _fill(&fields.posted, None)
+    _fill(&fields.asked, False)
+    _fill(&fields.alone, False)
+    _fill(&fields.elsewhere, _nowhere)
+    for transit in together:
+        _set(&(<TransitFields *>transit).message, message)
+        _set(&(<TransitFields *>transit).long, long)
+    parts.undecided += len(together)
+    (<list>relay._submits).extend(together)
+    return True
+
+
+cdef int _take_each(object relay, list together, object now_s) except -1:
+    """What turned out to be no whole message, part by part."""
+    for transit in together:
+        reason = relay.parts.take(transit, now_s)
+        if reason:
+            relay._turned_away(transit, reason)
+    return 0
+
+
+cdef bytes _judged_part(_Court court, object parts, object one, bytes data, object now):
+    """parts.py, judge: a part judged together with all others; None, and nothing is done, for any other."""
+    cdef TransitFields *transit = <TransitFields *>one
+    cdef TransitFields *leader
+    cdef LongFields *long
+    cdef bytes after
+    cdef Py_ssize_t more, place
+    if _long_type is NULL:
+        _learn_long()
+    if Py_TYPE(one) is not _transit_type or _type_of(transit.long) is not _long_type or type(parts) is not _Parts or len(parts.__dict__) != 6:
+        return None
+    long = <LongFields *>transit.long
+    if _type_of(long.leader) is not _transit_type:
+        return None
+    leader = <TransitFields *>long.leader
+    if leader is not transit:
+        for other in <list>long.batch:
+            if other is one:
+                break
+        else:
+            return None
+        _set(&transit.verdict, <object>leader.verdict)
+        _set(&transit.category, <object>leader.category)
+        _set(&transit.entry_id, <object>leader.entry_id)
+        _set(&transit.entry_time, <object>leader.entry_time)
+        _set(&transit.lane, <object>leader.lane)
+        _set(&transit.packed, <object>leader.packed)
+        _set(&transit.adopted, <object>leader.adopted)
+        _set(&transit.reason, <object>leader.reason)
+        _set(&transit.status, <object>leader.status)
+        return data
+    _set(&long.judged_at, now)
+    _set(&long.revision, (<object>(<JudgingFields *>court.judging).rules).revision)
+    after = court.judged(one, data)
+    if after is None:
+        return None
+    lane, category = <object>transit.lane, <object>transit.category
+    if lane is None:
+        return data
+    more = len(<list>long.batch) - 1
+    for place in range(more):
+        if not court.hold(lane, category):
+            for _ in range(place):
+                lane.release(category)
+            parts._without_room(one)
+            return data
+    return after
+
+
+def parts_settle(self, list decided):
+    cdef TransitFields *transit
+    cdef LongFields *long
+    cdef Py_ssize_t complete = 0, incomplete = 0
+    cdef bint settled = False
+    if _long_type is NULL:
+        _learn_long()
+    if _transit_type is NULL:
+        _learn_fields()
+    if type(self) is not _Parts or len(self.__dict__) != 6:
+        PURE["parts_settle"](self, decided)
+        return
+    for one in decided:
+        transit = <TransitFields *>one
+        if Py_TYPE(one) is _transit_type and transit.long is <PyObject *>None:
+            continue
+        if one.long is None:
+            continue
+        if Py_TYPE(one) is not _transit_type or transit.lane is <PyObject *>None or _type_of(transit.long) is not _long_type:
+            self._settle(one)
+            settled = True
+            continue
+        settled = True
+        long = <LongFields *>transit.long
+        self.undecided -= 1
+        if len(<dict>long.before):
+            (<dict>long.before).pop(one, None)
+        if long.leader is <PyObject *>one:
+            _set(&long.settled, True)
+            complete += one.message.content.complete
+            incomplete += not one.message.content.complete
+        elif not _is_among(<list>long.batch, one):
+            self._count(<object>transit.long, one)
+        (<dict>long.earlier).pop(one, None)
+        if len(<dict>long.instead):
+            (<dict>long.instead).pop(one, None)
+        if len(<tuple>transit.takes):
+            _set(&long.takes, <object>transit.takes)
+            _set(&transit.takes, _nothing)
+    outcomes = self._judging.tally.long_messages
+    if complete:
+        outcomes["complete",] += complete
+    if incomplete:
+        outcomes["incomplete",] += incomplete
+    if settled:
+        for one in decided:
+            if one.long is not None:
+                one.long.batch = []
+
+
+cdef bint _is_among(list some, object one) noexcept:
+    cdef Py_ssize_t place
+    for place in range(len(some)):
+        if <PyObject *>some[place] is <PyObject *>one:
+            return True
+    return False
