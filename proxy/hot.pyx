@@ -15,7 +15,7 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.unicode cimport PyUnicode_2BYTE_KIND, PyUnicode_4BYTE_KIND, PyUnicode_DATA, PyUnicode_FromKindAndData, PyUnicode_KIND
 from libc.stdlib cimport calloc, free
-from libc.string cimport memchr, memcmp, memcpy, memmove
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 from proxy.compiled import PURE
 
@@ -31,6 +31,7 @@ SOURCE = (<bytes>GATE106_SOURCE).decode()
 """Digest of the text that this was compiled from."""
 
 include "twins/octets.pxi"
+include "twins/blake2.pxi"
 include "twins/table.pxi"
 include "twins/journal.pxi"
 include "twins/text.pxi"

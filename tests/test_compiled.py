@@ -6,6 +6,7 @@ Each twin is asked beside its function. That the tests of their rooms pass witho
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -417,6 +418,17 @@ def test_time_is_taken_alike(made: list[tuple[int, int, bool]], told: list[tuple
     assert [transit.own_s for transit in one] == [transit.own_s for transit in other]
     answers = [(transit, Frame(0x80000004, status, 1, b"")) for transit, status in zip(answered, statuses, strict=False)]
     assert twin("waited")(answers, 9.5) == PURE["waited"](answers, 9.5)
+
+
+@needs("gcc")
+def test_chains_are_hashed_alike() -> None:
+    draw = random.Random(106)
+    for size in (*range(520), 4_095, 70_001):
+        previous, records, claim = (draw.randbytes(length) for length in (32, size, size % 200))
+        assert twin("chain_digest")(previous, records, claim) == PURE["chain_digest"](previous, records, claim), size
+        assert twin("chain_digest")(previous, memoryview(records), claim) == PURE["chain_digest"](previous, records, claim), (
+            size
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------------- lives

@@ -62,7 +62,7 @@ def submit_unseen(bytes tail, memo, now, digest=b""):
         return PURE["submit_unseen"](tail, memo, now, digest)
     if length:
         octets = (<long>at[7], PyBytes_FromStringAndSize(<const char *>header + length, size))
-    content = _content(text, digest or _blake2b(tail, digest_size=16).digest(), part, octets)
+    content = _content(text, digest or _digest16(at, PyBytes_GET_SIZE(tail)), part, octets)
     if len(<dict><object>(<TextsFields *>memo).young) >= _wire_most:
         memo.add(tail, content)
     else:
@@ -107,5 +107,4 @@ def joined(parts):
     text = _plain_text(octets, size >> 1)
     if text is None:
         return PURE["joined"](parts)
-    digest = _blake2b(PyBytes_FromStringAndSize(<const char *>prints, 1 + 17 * total), digest_size=16).digest()
-    return _content(text, digest, None, None)
+    return _content(text, _digest16(prints, 1 + 17 * total), None, None)

@@ -1,0 +1,129 @@
+# blake2b (RFC 7693) without a key, where the processor has AVX2: four of the sixteen words of its state in one register
+
+cdef extern from *:
+    """
+    #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+    #include <string.h>
+    typedef unsigned long long words __attribute__((vector_size(32)));
+    typedef unsigned char octets __attribute__((vector_size(32)));
+
+    static int gate106_has_vectors(void) { return __builtin_cpu_supports("avx2"); }
+
+    #define LANES(a, b, c, d) ((words){a, b, c, d})
+    #define ROLLED(x, by) ((words)__builtin_shuffle((octets)(x), (octets){ \
+        by, (by + 1) % 8, (by + 2) % 8, (by + 3) % 8, (by + 4) % 8, (by + 5) % 8, (by + 6) % 8, (by + 7) % 8, \
+        8 + by, 8 + (by + 1) % 8, 8 + (by + 2) % 8, 8 + (by + 3) % 8, 8 + (by + 4) % 8, 8 + (by + 5) % 8, 8 + (by + 6) % 8, 8 + (by + 7) % 8, \
+        16 + by, 16 + (by + 1) % 8, 16 + (by + 2) % 8, 16 + (by + 3) % 8, 16 + (by + 4) % 8, 16 + (by + 5) % 8, 16 + (by + 6) % 8, 16 + (by + 7) % 8, \
+        24 + by, 24 + (by + 1) % 8, 24 + (by + 2) % 8, 24 + (by + 3) % 8, 24 + (by + 4) % 8, 24 + (by + 5) % 8, 24 + (by + 6) % 8, 24 + (by + 7) % 8}))
+    /* to the right, by whole octets */
+    #define MIX(x, y) \
+        a = a + (x) + b; d = ROLLED(d ^ a, 4); c += d; b = ROLLED(b ^ c, 3); \
+        a = a + (y) + b; d = ROLLED(d ^ a, 2); c += d; b ^= c; b = (b + b) | (b >> 63);
+    #define SLID(x, i, j, k, l) __builtin_shuffle(x, LANES(i, j, k, l))
+    /* b is known last, so it stays where it is, and the others slide past it */
+    #define ROUND(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15) \
+        MIX(LANES(m[s0], m[s2], m[s4], m[s6]), LANES(m[s1], m[s3], m[s5], m[s7])) \
+        a = SLID(a, 3, 0, 1, 2); c = SLID(c, 1, 2, 3, 0); d = SLID(d, 2, 3, 0, 1); \
+        MIX(LANES(m[s14], m[s8], m[s10], m[s12]), LANES(m[s15], m[s9], m[s11], m[s13])) \
+        a = SLID(a, 1, 2, 3, 0); c = SLID(c, 3, 0, 1, 2); d = SLID(d, 2, 3, 0, 1);
+
+    /* Takes a block of 128 octets into the state; ``count``: octets so far, this block's included. */
+    __attribute__((target("avx2"))) static void gate106_blake2b_block(
+        unsigned long long *state, const unsigned char *block, unsigned long long count, int is_last)
+    {
+        unsigned long long m[16];
+        const words first = LANES(0x6A09E667F3BCC908ULL, 0xBB67AE8584CAA73BULL, 0x3C6EF372FE94F82BULL, 0xA54FF53A5F1D36F1ULL);
+        const words second = LANES(0x510E527FADE682D1ULL, 0x9B05688C2B3E6C1FULL, 0x1F83D9ABFB41BD6BULL, 0x5BE0CD19137E2179ULL);
+        words a, b, c = first, d = second ^ LANES(count, 0, is_last ? ~0ULL : 0, 0), upper, lower;
+        memcpy(m, block, 128);
+        memcpy(&upper, state, 32);
+        memcpy(&lower, state + 4, 32);
+        a = upper;
+        b = lower;
+        ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+        ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3)
+        ROUND(11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4)
+        ROUND(7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8)
+        ROUND(9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13)
+        ROUND(2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9)
+        ROUND(12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11)
+        ROUND(13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10)
+        ROUND(6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5)
+        ROUND(10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0)
+        ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+        ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3)
+        upper ^= a ^ c;
+        lower ^= b ^ d;
+        memcpy(state, &upper, 32);
+        memcpy(state + 4, &lower, 32);
+    }
+    #else
+    static int gate106_has_vectors(void) { return 0; }
+    static void gate106_blake2b_block(unsigned long long *state, const unsigned char *block, unsigned long long count, int is_last) {}
+    #endif
+    """
+    bint gate106_has_vectors() noexcept
+    void gate106_blake2b_block(u64 *state, const octet *block, u64 count, bint is_last) noexcept
+
+cdef bint _has_vectors = gate106_has_vectors()
+
+
+cdef struct Blake2:
+    u64[8] state
+    u64 count
+    octet[128] block  # what is not taken into the state yet: the last block is told that it is
+    Py_ssize_t held
+
+
+cdef void _begin_digest(Blake2 *digest, int size) noexcept:
+    digest.state[0], digest.state[1] = 0x6A09E667F3BCC908 ^ 0x01010000 ^ <u64>size, <u64>0xBB67AE8584CAA73B
+    digest.state[2], digest.state[3] = 0x3C6EF372FE94F82B, <u64>0xA54FF53A5F1D36F1
+    digest.state[4], digest.state[5] = 0x510E527FADE682D1, <u64>0x9B05688C2B3E6C1F
+    digest.state[6], digest.state[7] = 0x1F83D9ABFB41BD6B, 0x5BE0CD19137E2179
+    digest.count, digest.held = 0, 0
+
+
+cdef void _add_to_digest(Blake2 *digest, const octet *at, Py_ssize_t size) noexcept:
+    cdef Py_ssize_t some
+    while size:
+        if digest.held == 128:
+            digest.count += 128
+            gate106_blake2b_block(digest.state, digest.block, digest.count, False)
+            digest.held = 0
+        while not digest.held and size > 128:
+            digest.count += 128
+            gate106_blake2b_block(digest.state, at, digest.count, False)
+            at += 128
+            size -= 128
+        some = min(size, 128 - digest.held)
+        memcpy(digest.block + digest.held, at, some)
+        digest.held += some
+        at += some
+        size -= some
+
+
+cdef bytes _end_digest(Blake2 *digest, int size):
+    memset(digest.block + digest.held, 0, 128 - digest.held)
+    gate106_blake2b_block(digest.state, digest.block, digest.count + <u64>digest.held, True)
+    return PyBytes_FromStringAndSize(<const char *>digest.state, size)
+
+
+cdef bytes _digest16(const octet *at, Py_ssize_t size):
+    cdef Blake2 digest
+    if not _has_vectors:
+        return _blake2b(PyBytes_FromStringAndSize(<const char *>at, size), digest_size=16).digest()
+    _begin_digest(&digest, 16)
+    _add_to_digest(&digest, at, size)
+    return _end_digest(&digest, 16)
+
+
+def chain_digest(bytes previous, records, bytes claim):
+    """desk/segment.py"""
+    cdef Blake2 digest
+    if not _has_vectors or type(records) is not bytes:
+        return PURE["chain_digest"](previous, records, claim)
+    _begin_digest(&digest, 32)
+    _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(previous), PyBytes_GET_SIZE(previous))
+    _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(<bytes>records), PyBytes_GET_SIZE(<bytes>records))
+    _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(claim), PyBytes_GET_SIZE(claim))
+    return _end_digest(&digest, 32)
