@@ -13,7 +13,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.long cimport PyLong_AsLongLongAndOverflow
+from cpython.tuple cimport PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_2BYTE_KIND, PyUnicode_4BYTE_KIND, PyUnicode_DATA, PyUnicode_FromKindAndData, PyUnicode_KIND
+from libc.math cimport INFINITY
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
@@ -42,7 +44,9 @@ include "twins/scanner.pxi"
 include "twins/page.pxi"
 include "twins/reading.pxi"
 include "twins/submit.pxi"
+include "twins/refusals.pxi"
 include "twins/relay.pxi"
+include "twins/judge.pxi"
 include "twins/judging.pxi"
 include "twins/long.pxi"
 include "twins/atonce.pxi"

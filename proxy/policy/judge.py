@@ -10,7 +10,7 @@ only what the person's record and the counters can answer: suppression, lists, c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from proxy.message import (
     Breach,
@@ -26,7 +26,8 @@ from proxy.message import (
 from .condition import Person, ask_person, evidence_of
 from .counted import counter_of
 from .kinds.limit import Limit
-from .plan import Cap, Plan, reported, strictness
+from .moments import NEVER
+from .plan import Cap, Objected, Plan, reported, strictness
 from .reading import Reading
 from .regions import SEGMENT_FIRST
 from .ruleset import RuleSet
@@ -114,7 +115,7 @@ def _over_caps(
     second = int(now)
     held, within = len(times), plan.within
     for cap in within[held] if held < len(within) else plan.caps:
-        most, after, rolling_s, pick, late, ask, limit, breach, textual, marks = cap
+        most, after, rolling_s, pick, late, ask, limit, breach, textual, marks, _ = cap
         if held < most:
             continue
         if not after:
@@ -191,7 +192,49 @@ def _refused(
     if not spared and not breaches:  # nearly always where something stands against everybody
         kept = takes if plan.outcome is Outcome.ALLOW else _NO_TAKES
         return Verdict(plan.outcome, plan.reason, plan.rule, plan.breaches, plan.facts, province, template, kept)
-    found = sorted((b for b in (*plan.breaches, *breaches) if not spared >> b.number & 1), key=strictness)
-    outcome, reason, rule = reported(tuple(found))
+    found = _left(plan, breaches, spared)
+    outcome, reason, rule = reported(found)
     kept = takes if outcome is Outcome.ALLOW else _NO_TAKES
-    return Verdict(outcome, reason, rule, tuple(found), plan.facts, province, template, kept)
+    return Verdict(outcome, reason, rule, found, plan.facts, province, template, kept)
+
+
+def _left(plan: Plan, breaches: Iterable[Breach], spared: int) -> tuple[Breach, ...]:
+    """In order, what is not spared; ``spared``: bits, by the numbers of rules."""
+    return tuple(sorted((b for b in (*plan.breaches, *breaches) if not spared >> b.number & 1), key=strictness))
+
+
+OBJECTED_MAX = 64
+"""Remembered of one decision, some 400 bytes each: usually it is one or two caps that are reached, and seldom others."""
+
+
+def objected(plan: Plan, which: int, now: float) -> Objected | None:
+    """What becomes of a message where these caps are reached, these rules about the person hold and these exemptions: for the compiled twin,
+    which counts and asks by itself. Remembered.
+
+    ``which`` has a bit for each of ``plan.caps``, ``plan.persons``, ``plan.bare_persons`` and ``plan.sparing``, in this order. None where
+    more is to be said of it than which rules object.
+    """
+    places = (place for place in range(which.bit_length()) if which >> place & 1)
+    caps = len(plan.caps)
+    asked = (*plan.persons, *plan.bare_persons)
+    reached, breaches, spared = [], None, 0
+    for place in places:
+        if place < caps:
+            reached.append(plan.caps[place])
+        elif place < caps + len(asked):
+            breaches = [*(breaches or ()), asked[place - caps][1]]
+        else:
+            spared |= plan.sparing[place - caps - len(asked)][1]
+    since, until = -NEVER, NEVER
+    for cap in reached:
+        breaches = _with(breaches, cap.breach, cap.limit, now)
+        window = cap.limit.window
+        end = window.end(now)
+        if end is not None:
+            since, until = max(since, float(window.start(now))), min(until, float(end))
+    left = _left(plan, breaches or (), spared)
+    found = None if any(one.wants_a_word for one in left) else Objected(since, until, *reported(left), left)
+    if len(plan.objected) >= OBJECTED_MAX:
+        plan.objected.clear()
+    plan.objected[which] = found
+    return found

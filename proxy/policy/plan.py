@@ -66,6 +66,8 @@ class Cap(NamedTuple):
     """Whether the template of the message is put into the pick."""
     marks: tuple[bytes, ...]
     """One of these is in every entry that counts, as it is packed; empty where nothing so short says it."""
+    categories: int
+    """Bits: of which categories entries count."""
 
     def since(self, now: float) -> int:
         """Entries later than this count."""
@@ -102,6 +104,18 @@ class Limited(NamedTuple):
     spared: bool
 
 
+class Objected(NamedTuple):
+    """What becomes of messages to which the same rules object beside those that stand."""
+
+    since: float
+    until: float
+    """While it holds (until: excluded): its windows end then."""
+    outcome: Outcome
+    reason: Reason | None
+    rule: str
+    breaches: tuple[Breach, ...]
+
+
 class Decision(NamedTuple):
     """What the rules make of one set of conditions. ``ask`` is what is left to ask about the person."""
 
@@ -119,6 +133,8 @@ class Decision(NamedTuple):
     sparing: tuple[tuple[Tree, int], ...]
     bare_persons: tuple[tuple[Tree, Breach], ...]
     """What is left of ``persons`` for a person of whom there are entries only."""
+    objected: dict[int, Objected | None]
+    """What was worked out already for all plans of this decision: see ``objected`` of judge.py."""
 
 
 class Plan:
@@ -126,7 +142,7 @@ class Plan:
 
     __slots__ = (
         "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "most", "counters", "sparing",
-        "asks", "bare_persons", "within", "plain", "stands",
+        "asks", "bare_persons", "within", "plain", "objected",
     )  # fmt: skip
 
     def __init__(self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[Counter, ...]) -> None:
@@ -144,11 +160,9 @@ class Plan:
         self.counters = counters
         self.sparing = decision.sparing
         self.asks = bool(self.persons or caps or counters or (self.sparing and self.breaches))
-        self.plain = self.outcome is Outcome.ALLOW and not (self.breaches or counters) and self.reason is None
-        """Whether a message goes out, as far as neither the person nor a cap objects, and no more is to be said of it."""
-        self.stands = self.outcome is not Outcome.ALLOW and not counters and not any(one.wants_a_word for one in self.breaches)
-        """Whether it is refused, and where neither the person nor a cap objects as well, nor an exemption spares them, no more is to be said
-        than which rules do."""
+        self.plain = not counters and not any(one.wants_a_word for one in self.breaches)
+        """Whether no more is to be said of a message than which rules object, as far as neither the person nor a cap does as well."""
+        self.objected = decision.objected
 
 
 def plan_of(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> Plan:
@@ -198,6 +212,8 @@ def is_fixed(limit: Limit) -> bool:
 _FIXED = LATE | {"recipient"}
 WITHIN_MAX = 12
 """Of a person with more entries each cap is looked at: few have so many."""
+CATEGORIES = range(4)
+"""As entries may say them (message.py)."""
 MARKS_MAX = 8
 """Of an advertiser with more signatures the entries are looked at at once."""
 
@@ -213,6 +229,7 @@ def cap_of(
     textual = not limit.keys.isdisjoint(("content", "template"))
     signatures = chosen.signatures or ()
     marks = tuple(one.to_bytes(6, "big") for one in sorted(signatures)) if len(signatures) <= MARKS_MAX else ()
-    return Cap(
-        limit.most, after, seconds if unit == "rolling" else 0, chosen, textual or "port" in limit.keys, ask, limit, breach, textual, marks
-    )  # fmt: skip
+    rolling_s = seconds if unit == "rolling" else 0
+    categories = sum(1 << category for category in (CATEGORIES if chosen.categories is None else chosen.categories))
+    late = textual or "port" in limit.keys
+    return Cap(limit.most, after, rolling_s, chosen, late, ask, limit, breach, textual, marks, categories)

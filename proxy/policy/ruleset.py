@@ -421,6 +421,7 @@ class RuleSet:
             tuple(one for one in limited if "recipient" not in one.limit.keys),
             tuple(sparing),
             tuple((left, breach) for ask, breach in persons if (left := of_bare(ask)) is not None),
+            {},
         )  # fmt: skip
 
     def _breach(self, rule: Rule, held: int, at: float, day: float | None) -> Breach:

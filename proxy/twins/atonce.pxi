@@ -34,7 +34,12 @@ def relay_at_once(self, list submits, now):
             person = transit.message.recipient
         what = _get(people, person)
         if what is None:
-            if refused and person in refused and self.refusals.again(transit, self.rules, now):
+            if (
+                refused
+                and person in refused
+                and _may_be_again(self.refusals, refused, transit, self.rules)
+                and self.refusals.again(transit, self.rules, now)
+            ):
                 continue
             people[person] = transit
         elif type(what) is list:

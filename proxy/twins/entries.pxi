@@ -6,6 +6,17 @@ cdef inline octet *_put(octet *to, bytes piece):
     return to + PyBytes_GET_SIZE(piece)
 
 
+cdef octet *_put_breaches(octet *to, tuple breaches) except NULL:
+    cdef tuple breach
+    cdef unsigned int number
+    for one in breaches:
+        breach = <tuple>one  # a named one
+        number = breach[1]
+        to[0], to[1], to[2] = number >> 8, number & 0xFF, <octet><int>breach[2] | (0x80 if breach[4] else 0)
+        to += 3
+    return to
+
+
 cdef class Verdicts:
     """What ``verdict_pieces`` yields; ``journal_extend`` makes records of it without the pieces."""
 
@@ -32,6 +43,7 @@ cdef class Verdicts:
         cdef ContentFields *content
         cdef bytes record, digest, data, fixed, who
         cdef octet *to
+        cdef Py_ssize_t many
         if (
             Py_TYPE(one) is not _transit_type
             or _type_of(transit.message) is not _message_type
@@ -55,28 +67,33 @@ cdef class Verdicts:
         digest, data = <bytes>content.digest, <bytes>transit.data
         if not PyBytes_GET_SIZE(<bytes>transit.packed):
             return self.refused_record(transit, message, verdict, fixed, digest, who, data)
-        if len(<tuple>verdict.breaches):
+        many = len(<tuple>verdict.breaches)
+        if many > 255:
             return None
         record = PyBytes_FromStringAndSize(
             NULL,
             HEAD + 16 + PyBytes_GET_SIZE(fixed) + PyBytes_GET_SIZE(digest) + PyBytes_GET_SIZE(<bytes>transit.packed)
-            + PyBytes_GET_SIZE(who) + PyBytes_GET_SIZE(data),
+            + PyBytes_GET_SIZE(who) + 3 * many + PyBytes_GET_SIZE(data),
         )
         to = <octet *>PyBytes_AS_STRING(record) + HEAD
         _put_u64(to, self.time_ms)
         _put_u64(to + 8, <u64><object>message.recipient)
-        _put(_put(_put(_put(_put(to + 16, fixed), digest), <bytes>transit.packed), who), data)
+        _put(to + 16, fixed)
+        to[42] = <octet>many
+        to = _put(_put(_put(to + 16 + PyBytes_GET_SIZE(fixed), digest), <bytes>transit.packed), who)
+        if many:
+            to = _put_breaches(to, <tuple>verdict.breaches)
+        _put(to, data)
         return record
 
     cdef bytes refused_record(
         self, TransitFields *transit, MessageFields *message, VerdictFields *verdict, bytes fixed, bytes digest, bytes who, bytes data
     ):
         """``fixed``: of an allowed one, which it differs from in what _FIXED calls status, outcome, breaches and reason."""
-        cdef tuple breaches = <tuple>verdict.breaches, breach
+        cdef tuple breaches = <tuple>verdict.breaches
         cdef bytes record, said
         cdef octet *to
         cdef Py_ssize_t size, many = len(breaches)
-        cdef unsigned int number
         reason = _get(self.reasons, <object>transit.reason)
         if reason is None or verdict.reason is <PyObject *>None or many > 255 or PyBytes_GET_SIZE(digest) != 16:
             return None
@@ -93,12 +110,7 @@ cdef class Verdicts:
         _put_u32(to + 32, <unsigned int><object>transit.status)
         to[40], to[42], to[45] = <octet><int><object>verdict.outcome, <octet>many, <octet>PyBytes_GET_SIZE(said)
         to = _put(_put(_put(to + size, said), digest), who)
-        for one in breaches:
-            breach = <tuple>one  # a named one
-            number = breach[1]
-            to[0], to[1], to[2] = number >> 8, number & 0xFF, <octet><int>breach[2] | (0x80 if breach[4] else 0)
-            to += 3
-        _put(to, data)
+        _put(_put_breaches(to, breaches), data)
         return record
 
 

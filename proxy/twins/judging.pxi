@@ -1,109 +1,21 @@
 # judging.py
 
 
-cdef object _bare_record(bytes data, Py_ssize_t held):
-    """The Record of somebody of whom there are entries only."""
-    record = _record_type.tp_alloc(_record_type, 0)
-    _fill(&(<RecordFields *>record).data, data)
-    _fill(&(<RecordFields *>record).held, held)
-    _fill(&(<RecordFields *>record).bare, True)
-    _fill(&(<RecordFields *>record)._rows, None)
-    return record
+cdef enum:
+    VENDOR_FIRST = 0x400
+    VENDOR_END = 0x500
 
 
-cdef Py_ssize_t _count(
-    const octet *record, Py_ssize_t held, unsigned int after, tuple pick, object ports, object template, Py_ssize_t enough
-) except -1:
-    """How many entries newer than ``after`` match; stops at ``enough`` (state/record.py, Record.count)."""
-    cdef object categories = pick[0], subcategories = pick[1], signatures = pick[2], providers = pick[3]
-    cdef bint of_template = template is not None
-    cdef unsigned int wanted = template if of_template else 0
-    cdef const octet *at = record + 7 + held * 32
-    cdef Py_ssize_t found = 0
-    cdef u64 flags
-    while held:
-        at -= 32
-        held -= 1
-        if _u32_at(at + 16) <= after:
-            break
-        if of_template and _u32_at(at + 28) != wanted:
-            continue
-        flags = _u64_at(at + 8)
-        if (
-            (categories is None or (flags >> 2 & 3) in categories)
-            and (signatures is None or (flags >> 16) in signatures)
-            and (ports is None or _u32_at(at + 24) in ports)
-            and (providers is None or _u32_at(at + 20) in providers)
-            and (subcategories is None or (flags >> 4 & 63) in subcategories)
-        ):
-            found += 1
-            if found >= enough:
-                break
-    return found
-
-
-cdef bint _within_caps(
-    PlanFields *plan, MessageFields *message, const octet *record, Py_ssize_t held, object template, double at, object when
-) except -1:
-    """Whether no cap can be reached, but for those that somebody has to be asked about (policy/judge.py, _over_caps)."""
-    cdef tuple within = <tuple>plan.within, cap, pick
-    cdef tuple caps = <tuple>within[held] if held < len(within) else <tuple>plan.caps
-    cdef Py_ssize_t most
-    cdef long long after, rolling
-    for one in caps:
-        cap = <tuple>one
-        most, after = cap[0], cap[1]
-        if held < most:
-            continue
-        if not after:
-            rolling = cap[2]
-            after = <long long>at - rolling if rolling else cap[6].window.after(when)
-        if <long long>_u32_at(record + 7 + (held - most) * 32 + 16) <= after:
-            continue
-        pick = <tuple>cap[3]  # a named one
-        ports, text = pick[4], pick[5]
-        if cap[4]:
-            ports = (<object>(<SenderFields *>message.sender).port_hash,) if "port" in cap[6].keys else None
-            text = template if cap[8] else None
-        if _count(record, held, <unsigned int>(after if after > 0 else 0), pick, ports, text, most) >= most:
-            return False
-    return True
-
-
-cdef bint _is_anybody_against(
-    PlanFields *plan, object message, object facts, bytes data, Py_ssize_t held, object seen, object when
-) except -1:
-    """Whether a rule that asks for the person objects. ``seen``: the person; None: it is the bare record."""
-    cdef PersonFields *ask
-    cdef tuple pair
-    for one in <tuple>plan.bare_persons:
-        pair = <tuple>one
-        if Py_TYPE(pair[0]) is not _person_type:
-            if _ask_person(pair[0], message, _bare_record(data, held) if seen is None else seen, facts, when):
-                return True
-            continue
-        ask = <PersonFields *>pair[0]
-        if ask.numbers is not <PyObject *>None:
-            if <object>(<MessageFields *>message).recipient in <object>ask.numbers:
-                return True
-        elif (<object>ask.holds)(message, _bare_record(data, held) if seen is None else seen, facts, when):
-            return True
-    return False
-
-
-cdef class _Court:
+cdef class _Court(_Judge):
     """What judging asks that is the same for all messages of a turn: looked up once, and again after whatever may have changed it."""
 
-    cdef object judging, rules, reader, listed, routes, only, now
-    cdef PyObject *mark
-    cdef list provinces
-    cdef array cells
-    cdef MemoFields *senders
-    cdef MemoFields *known
-    cdef double at, since, until
+    cdef object judging, listed, routes, only, now
+    cdef double at
     cdef long long keep_s
     cdef bint plain, alone, open, usual
     cdef PyObject *lane  # the one that was looked at last; usual: nothing has been put over its methods
+    cdef PyObject *bind  # likewise; vendor: its provider is told statuses of the vendor's range
+    cdef bint vendor, own
 
     cdef int look(self) except -1:
         cdef JudgingFields *judging = <JudgingFields *>self.judging
@@ -126,7 +38,8 @@ cdef class _Court:
         self.routes = <object>judging.routes
         self.only = getattr(self.routes, "only", None)
         self.open = self.only is not None and self.only.up
-        self.lane = NULL
+        self.lane = self.bind = NULL
+        self.own = not self.judging.__dict__
         return 0
 
     cdef int again(self) except -1:
@@ -153,77 +66,29 @@ cdef class _Court:
         (<list>fields.held)[place] += 1
         return True
 
-    cdef object verdict(self, MessageFields *message, bytes data, const octet *record, Py_ssize_t held, double at, object when, object seen):
-        """What ``judge`` says of a message of which only caps and lists are to be asked, and which then goes out; or that is refused whatever
-        they say, where they say nothing. None for any other."""
-        cdef ContentFields *content = <ContentFields *>message.content
-        cdef ReadingFields *reading
-        cdef PlanFields *plan
-        cdef VerdictFields *made
-        cdef u64 number
-        cdef Py_ssize_t fewest
-        cdef Py_ssize_t place
-        cdef int cell
-        if _type_of(message.content) is not _content_type or content.scheduled is not <PyObject *>None:
-            return None
-        if not self.since <= at < self.until:
-            return None
-        if content.read_by is not self.mark:
-            self.reader.read(<object>message.content)
-        if content.read_by is not self.mark or _type_of(content.reading) is not _reading_type:
-            return None
-        reading = <ReadingFields *>content.reading
-        number = <object>message.recipient
-        place = <Py_ssize_t>(number // 10000) - _segment_first
-        if not 0 <= place < len(self.cells):
-            return None
-        cell = self.cells.data.as_ushorts[place]
-        kin = _get(<dict>self.senders.young, <object>message.sender)
-        if Py_TYPE(kin) is not _kin_type:
-            return None
-        known = _get(<dict>self.known.young, (kin, <object>reading.traits))
-        if known is None:
-            return None
-        found = (<list>(<tuple>known)[5])[<Py_ssize_t>(<tuple>(<tuple>known)[3])[cell]]  # its plan for this sort of place
-        if Py_TYPE(found) is not _plan_type:
-            return None
-        plan = <PlanFields *>found
-        if (plan.plain is not _true and plan.stands is not _true) or _type_of(plan.facts) is not _facts_type:
-            return None
-        if plan.asks is _true:
-            if len(<tuple>plan.bare_persons) and _is_anybody_against(
-                plan, <object><PyObject *>message, <object>plan.facts, data, held, seen, when
-            ):
-                return None
-            if held and len(<tuple>plan.caps):
-                fewest = <object>plan.fewest
-                if (
-                    held >= fewest
-                    and <double>_u32_at(record + 7 + (held - fewest) * 32 + 16) > at - <double><object>plan.oldest_s
-                    and not _within_caps(plan, message, record, held, <object>reading.template, at, when)
-                ):
-                    return None
-            if plan.stands is _true:
-                for ask, _ in <tuple>plan.sparing:
-                    if _ask_person(
-                        ask, <object><PyObject *>message, _bare_record(data, held) if seen is None else seen, <object>plan.facts, when
-                    ):
-                        return None
-        verdict = _verdict_type.tp_alloc(_verdict_type, 0)
-        made = <VerdictFields *>verdict
-        _fill(&made.outcome, <object>plan.outcome)
-        _fill(&made.reason, <object>plan.reason)
-        _fill(&made.rule, <object>plan.rule)
-        _fill(&made.breaches, <object>plan.breaches)
-        _fill(&made.facts, <object>plan.facts)
-        _fill(&made.province, self.provinces[cell])
-        _fill(&made.template, <object>reading.template)
-        _fill(&made.takes, _nothing)
-        return verdict
+    cdef int refuse(self, object one, PyObject *reason) except -1:
+        """judging.py, Judging.refuse, for the reason of a rule"""
+        cdef TransitFields *transit = <TransitFields *>one
+        cdef ReasonFields *why = <ReasonFields *>reason
+        cdef long status
+        if not self.own or _type_of(reason) is not _reason_type:
+            self.judging.refuse(one, <object>reason)
+            return 0
+        said = <object>why.status
+        status = said
+        if VENDOR_FIRST <= status < VENDOR_END:
+            if transit.bind is not self.bind:
+                self.bind = transit.bind
+                self.vendor = (<object>transit.bind).access.vendor_statuses
+            if not self.vendor:
+                said = _submit_failed
+        _set(&transit.reason, <object>why.name)
+        _set(&transit.status, said)
+        return 0
 
     cdef bytes judged(self, object one, bytes data):
-        """The record with what a plain submit adds to it, the same where it is plainly refused; None, and nothing is done, where it is not
-        so plain."""
+        """The record with what a submit adds to it, the same where it is refused; None, and nothing is done, where more is to be said or
+        asked of it."""
         cdef JudgingFields *judging = <JudgingFields *>self.judging
         cdef TransitFields *transit = <TransitFields *>one
         cdef MessageFields *message
@@ -234,22 +99,27 @@ cdef class _Court:
         cdef Py_ssize_t held = record[6] if PyBytes_GET_SIZE(data) > 6 else 0
         cdef double at = self.at
         cdef u64 entry
+        cdef bint bare = PyBytes_GET_SIZE(data) == 7 + held * 32
         cdef bytes packed
-        if not self.plain or Py_TYPE(one) is not _transit_type or PyBytes_GET_SIZE(data) != 7 + held * 32:
+        if not self.plain or Py_TYPE(one) is not _transit_type or PyBytes_GET_SIZE(data) < 7 + held * 32:
             return None
         if _type_of(transit.message) is not _message_type:
             return None
         message = <MessageFields *>transit.message
-        when, seen = self.now, None
+        self.data, self.held, self.seen = data, held, None
+        when = self.now
         if held and <double>_u32_at(record + 7 + held * 32 - 16) > at:
             when = _u32_at(record + 7 + held * 32 - 16)
             at = when
-        if not self.alone:
-            seen = self.listed.beside(_bare_record(data, held), <object>message.recipient)
-            if not seen.bare:
-                return None
         try:
-            verdict = self.verdict(message, data, record, held, at, when, seen)
+            if not bare:
+                if _has_unknown(data):
+                    return None
+                self.seen = _whole_record(data)
+            if not self.alone:
+                self.seen = self.listed.beside(self.person(), <object>message.recipient)
+                bare = self.seen.bare
+            verdict = self.verdict(message, at, when, bare)
         except Exception:  # the twin meets it again, and says what becomes of it
             return None
         if verdict is None:
@@ -259,8 +129,10 @@ cdef class _Court:
         if (<VerdictFields *>verdict).reason is not <PyObject *>None:
             _set(&transit.verdict, verdict)
             _set(&transit.category, category)
-            (<object>self.judging).refuse(one, <object>(<VerdictFields *>verdict).reason)
+            self.refuse(one, (<VerdictFields *>verdict).reason)
             return data
+        if not bare:  # another look is taken at what the person refused
+            return None
         if self.only is not None:
             lane = self.only if self.open else None
         else:

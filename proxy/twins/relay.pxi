@@ -162,6 +162,7 @@ def relay_answered_all(self, answers, now_s):
 
 def relay_add_to(self, dict chains, list submits, now):
     cdef dict refused = self._refused
+    refusals, rules = self.refusals, self.rules
     if _transit_type is NULL:
         _learn_fields()
     if self._under_way.people or chains:
@@ -175,7 +176,7 @@ def relay_add_to(self, dict chains, list submits, now):
         chain = _get(chains, person)
         if chain is not None:
             (<list>(<tuple>chain)[1]).append(transit)
-        elif refused and person in refused:
+        elif refused and person in refused and _may_be_again(refusals, refused, transit, rules):
             PURE["relay_add_to"](self, chains, [transit], now)
         else:
             chains[person] = ([], [transit])
@@ -185,8 +186,8 @@ def relay_written(self, list decided, verdict, now):
     cdef list allowed = []
     cdef dict in_flight = self.in_flight
     cdef u64 number = verdict
-    count = _relay.count
-    tally, outbox, keep, rules = self.tally, self._outbox, self.refusals.keep, self.rules
+    cdef _Refused refused = None
+    tally, outbox = self.tally, self._outbox
     if _transit_type is NULL:
         _learn_fields()
     for transit in decided:
@@ -195,11 +196,13 @@ def relay_written(self, list decided, verdict, now):
             _set(&(<TransitFields *>transit).recorded, sequence)
             in_flight[sequence] = transit
             allowed.append(transit)
-        elif Py_TYPE(transit) is _transit_type:
+        elif _is_refused(transit):
+            if refused is None:
+                refused = _Refused(tally, self.refusals, self.rules, now)
             _set(&(<TransitFields *>transit).recorded, sequence)
-            count(tally, transit)
-            outbox.append((0, transit, _detail(transit)))
-            keep(transit, rules, now)
+            refused.count(transit, <TransitFields *>transit)
+            outbox.append((0, transit, refused.detail(transit, <TransitFields *>transit)))
+            refused.keep(<TransitFields *>transit)
         else:
             allowed.extend(PURE["relay_written"](self, [transit], sequence, now))
         number += 1

@@ -14,6 +14,17 @@ cdef bytes _accepted_resp(object sequence, bytes body):
     return answer
 
 
+cdef bytes _refused_resp(object sequence, object status):
+    """A submit_sm_resp that says no and nothing else (SMPP 3.4 §4.4.2)."""
+    cdef bytes answer = PyBytes_FromStringAndSize(NULL, 16)
+    cdef octet *to = <octet *>PyBytes_AS_STRING(answer)
+    _put_u32(to, 16)
+    _put_u32(to + 4, 0x80000004)
+    _put_u32(to + 8, <unsigned int>status)
+    _put_u32(to + 12, <unsigned int>sequence)
+    return answer
+
+
 def outbox_release(self, long long synced, list told):
     cdef dict said = {}
     cdef list answers = None
@@ -36,6 +47,14 @@ def outbox_release(self, long long synced, list told):
             continue
         fields = <TransitFields *>transit
         if (
+            Py_TYPE(transit) is _transit_type
+            and fields.status is not _naught
+            and type(what) is bytes
+            and not PyBytes_GET_SIZE(<bytes>what)
+        ):
+            bind = <object>fields.bind
+            answer = _refused_resp(<object>fields.sequence, <object>fields.status)
+        elif (
             Py_TYPE(transit) is _transit_type
             and fields.status is _naught
             and type(what) is bytes
@@ -92,7 +111,6 @@ def count_allowed(tally, list transits):
         if (
             Py_TYPE(transit) is not _transit_type
             or _type_of(fields.verdict) is not _verdict_type
-            or len(<tuple>(<VerdictFields *>fields.verdict).breaches)
             or <str>(<VerdictFields *>fields.verdict).province == "unknown"
         ):
             PURE["count_allowed"](tally, [transit])
@@ -103,6 +121,8 @@ def count_allowed(tally, list transits):
             bind = fields.bind
         category = <object>fields.category
         counts[category] += 1
+        if len(<tuple>(<VerdictFields *>fields.verdict).breaches):
+            _count_breaches(tally, <VerdictFields *>fields.verdict)
     if bind is not NULL:
         _counted(tally, <object>bind, counts)
 

@@ -33,4 +33,4 @@ def condition(node: Node, context: Context) -> Tree:
 
     said = as_written(names)
     words = Said(f"the recipient is on {said}", f"号码在名单 {said.zh} 上")
-    return Person(holds, words, "recipient_in", names=tuple(names))
+    return Person(holds, words, "recipient_in", names=tuple(names), numbers=numbers)

@@ -1,0 +1,222 @@
+# policy/judge.py
+
+
+cdef enum:
+    MOST_ASKED = 62  # bits of what objects and spares: a plan with more is the twin's
+
+
+cdef object _bare_record(bytes data, Py_ssize_t held):
+    """The Record of somebody of whom there are entries only."""
+    record = _record_type.tp_alloc(_record_type, 0)
+    _fill(&(<RecordFields *>record).data, data)
+    _fill(&(<RecordFields *>record).held, held)
+    _fill(&(<RecordFields *>record).bare, True)
+    _fill(&(<RecordFields *>record)._rows, None)
+    return record
+
+
+cdef bint _is_marked(const octet *signature, tuple marks) noexcept:
+    for one in marks:
+        if memcmp(signature, PyBytes_AS_STRING(<bytes>one), 6) == 0:
+            return True
+    return False
+
+
+cdef Py_ssize_t _count(
+    const octet *record, Py_ssize_t held, unsigned int after, tuple cap, object port, object template, Py_ssize_t enough
+) except -1:
+    """How many entries newer than ``after`` a cap counts, of this port and this template where it asks for them; stops at ``enough``
+    (state/record.py, Record.count)."""
+    cdef tuple pick = <tuple>cap[3], marks = <tuple>cap[9]  # named ones
+    cdef object subcategories = pick[1], signatures = None if len(marks) else pick[2], providers = pick[3]
+    cdef bint of_port = port is not None, of_template = template is not None, marked = len(marks) != 0
+    cdef unsigned int wanted_port = port if of_port else 0, wanted = template if of_template else 0
+    cdef int categories = cap[10]
+    cdef const octet *at = record + 7 + held * 32
+    cdef Py_ssize_t found = 0
+    while held:
+        at -= 32
+        held -= 1
+        if _u32_at(at + 16) <= after:
+            break
+        if (
+            categories >> (at[15] >> 2 & 3) & 1
+            and (not of_template or _u32_at(at + 28) == wanted)
+            and (not of_port or _u32_at(at + 24) == wanted_port)
+            and (not marked or _is_marked(at + 8, marks))
+            and (signatures is None or (_u64_at(at + 8) >> 16) in signatures)
+            and (providers is None or _u32_at(at + 20) in providers)
+            and (subcategories is None or (_u64_at(at + 8) >> 4 & 63) in subcategories)
+        ):
+            found += 1
+            if found >= enough:
+                break
+    return found
+
+
+cdef class _Judge:
+    """What ``judge`` asks of one person at a time; ``look`` of its heir sets what is the same for all messages of a turn."""
+
+    cdef object rules, reader
+    cdef PyObject *mark
+    cdef list provinces
+    cdef array cells
+    cdef MemoFields *senders
+    cdef MemoFields *known
+    cdef double since, until
+    cdef object seen  # the person, once somebody asked
+    cdef bytes data
+    cdef Py_ssize_t held
+
+    cdef object person(self):
+        if self.seen is None:
+            self.seen = _bare_record(self.data, self.held)
+        return self.seen
+
+    cdef bint asks(self, object tree, MessageFields *message, object facts, object when) except -1:
+        """policy/condition.py, ask_person"""
+        if Py_TYPE(tree) is not _person_type:
+            return _ask_person(tree, <object><PyObject *>message, self.person(), facts, when)
+        if (<PersonFields *>tree).numbers is not <PyObject *>None:
+            return <object>message.recipient in <object>(<PersonFields *>tree).numbers
+        return (<object>(<PersonFields *>tree).holds)(<object><PyObject *>message, self.person(), facts, when)
+
+    cdef bint adds(self, object tree, MessageFields *message, object facts, object when) except -1:
+        """Whether more is to be said of a rule that holds for the person than that it does (policy/condition.py, evidence_of)."""
+        if Py_TYPE(tree) is _person_type:
+            if (<PersonFields *>tree).evidence is <PyObject *>None:
+                return False
+            tree_said = (<object>(<PersonFields *>tree).evidence)(<object><PyObject *>message, self.person(), facts, when)
+        else:
+            tree_said = _evidence_of(tree, <object><PyObject *>message, self.person(), facts, when)
+        return bool(tree_said)
+
+    cdef long long persons(self, tuple persons, MessageFields *message, object facts, object when) except -2:
+        """Bits: which rules that ask for the person object. -1: of one of them more is to be said."""
+        cdef long long found = 0
+        cdef Py_ssize_t place
+        for place in range(len(persons)):
+            tree = (<tuple>persons[place])[0]
+            if self.asks(tree, message, facts, when):
+                if self.adds(tree, message, facts, when):
+                    return -1
+                found |= 1LL << place
+        return found
+
+    cdef long long caps(self, PlanFields *plan, MessageFields *message, object template, double at, object when) except -2:
+        """Bits: which caps are reached (policy/judge.py, _over_caps)."""
+        cdef const octet *record = <const octet *>PyBytes_AS_STRING(self.data)
+        cdef tuple caps = <tuple>plan.caps, cap
+        cdef Py_ssize_t held = self.held, most, place
+        cdef long long after, rolling, found = 0
+        for place in range(len(caps)):
+            cap = <tuple>caps[place]  # a named one
+            most = cap[0]
+            if held < most:
+                continue
+            after = cap[1]
+            if not after:
+                rolling = cap[2]
+                after = <long long>at - rolling if rolling else cap[6].window.after(when)
+            if <long long>_u32_at(record + 7 + (held - most) * 32 + 16) <= after:
+                continue
+            port = text = None
+            if cap[4]:
+                port = <object>(<SenderFields *>message.sender).port_hash if "port" in cap[6].keys else None
+                text = template if cap[8] else None
+            if _count(record, held, <unsigned int>(after if after > 0 else 0), cap, port, text, most) < most:
+                continue
+            if cap[5] is not None and not self.asks(cap[5], message, <object>plan.facts, when):
+                continue
+            found |= 1LL << place
+        return found
+
+    cdef object verdict(self, MessageFields *message, double at, object when, bint bare):
+        """What ``judge`` says of a message of which only the person, caps and lists are to be asked, and no more is to be said than which
+        rules object. None for any other."""
+        cdef ContentFields *content = <ContentFields *>message.content
+        cdef ReadingFields *reading
+        cdef PlanFields *plan
+        cdef VerdictFields *made
+        cdef PyObject *told
+        cdef u64 number
+        cdef Py_ssize_t fewest, place, caps, persons, before
+        cdef long long which = 0, some
+        cdef int cell
+        cdef tuple objected = None, asked
+        if _type_of(message.content) is not _content_type or content.scheduled is not <PyObject *>None:
+            return None
+        if not self.since <= at < self.until:
+            return None
+        if content.read_by is not self.mark:
+            self.reader.read(<object>message.content)
+        if content.read_by is not self.mark or _type_of(content.reading) is not _reading_type:
+            return None
+        reading = <ReadingFields *>content.reading
+        number = <object>message.recipient
+        place = <Py_ssize_t>(number // 10000) - _segment_first
+        if not 0 <= place < len(self.cells):
+            return None
+        cell = self.cells.data.as_ushorts[place]
+        kin = _get(<dict>self.senders.young, <object>message.sender)
+        if Py_TYPE(kin) is not _kin_type:
+            return None
+        known = _get(<dict>self.known.young, (kin, <object>reading.traits))
+        if known is None:
+            return None
+        found = (<list>(<tuple>known)[5])[<Py_ssize_t>(<tuple>(<tuple>known)[3])[cell]]  # its plan for this sort of place
+        if Py_TYPE(found) is not _plan_type:
+            return None
+        plan = <PlanFields *>found
+        if plan.plain is not _true or _type_of(plan.facts) is not _facts_type:
+            return None
+        if plan.asks is _true:
+            caps, persons = len(<tuple>plan.caps), len(<tuple>plan.persons)
+            before = caps + persons + len(<tuple>plan.bare_persons)
+            if before + len(<tuple>plan.sparing) > MOST_ASKED:
+                return None
+            asked = <tuple>(plan.bare_persons if bare else plan.persons)
+            if len(asked):
+                some = self.persons(asked, message, <object>plan.facts, when)
+                if some < 0:
+                    return None
+                which = some << (caps + persons if bare else caps)
+            if self.held and caps:
+                fewest = <object>plan.fewest
+                if (
+                    self.held >= fewest
+                    and <double>_u32_at(<const octet *>PyBytes_AS_STRING(self.data) + 7 + (self.held - fewest) * 32 + 16)
+                    > at - <double><object>plan.oldest_s
+                ):
+                    which |= self.caps(plan, message, <object>reading.template, at, when)
+            if which or len(<tuple>plan.breaches):
+                for place in range(len(<tuple>plan.sparing)):
+                    if self.asks((<tuple>(<tuple>plan.sparing)[place])[0], message, <object>plan.facts, when):
+                        which |= 1LL << (before + place)
+            if which:
+                told = PyDict_GetItemWithError(<dict>plan.objected, which)
+                if told is not NULL and told is not <PyObject *>None:
+                    objected = <tuple><object>told  # a named one
+                    if not <double>objected[0] <= at < <double>objected[1]:
+                        told = NULL
+                if told is NULL:
+                    objected = <tuple>_objected(found, which, when)
+                if objected is None:
+                    return None
+        verdict = _verdict_type.tp_alloc(_verdict_type, 0)
+        made = <VerdictFields *>verdict
+        if objected is None:
+            _fill(&made.outcome, <object>plan.outcome)
+            _fill(&made.reason, <object>plan.reason)
+            _fill(&made.rule, <object>plan.rule)
+            _fill(&made.breaches, <object>plan.breaches)
+        else:
+            _fill(&made.outcome, objected[2])
+            _fill(&made.reason, objected[3])
+            _fill(&made.rule, objected[4])
+            _fill(&made.breaches, objected[5])
+        _fill(&made.facts, <object>plan.facts)
+        _fill(&made.province, self.provinces[cell])
+        _fill(&made.template, <object>reading.template)
+        _fill(&made.takes, _nothing)
+        return verdict

@@ -1,0 +1,188 @@
+# refusals.py, and what is counted of what was refused (transit.py)
+
+
+cdef inline int _add(dict counts, object key, Py_ssize_t more=1) except -1:
+    cdef PyObject *found = PyDict_GetItemWithError(counts, key)
+    counts[key] = more if found is NULL else <object>found + more
+    return 0
+
+
+cdef inline double _seconds(object moment) except? -1:
+    return <double><long long>moment if type(moment) is int else <double>moment
+
+
+cdef int _count_breaches(object tally, VerdictFields *verdict) except -1:
+    """Who objected, and a region nobody knows (transit.py, count)."""
+    cdef tuple breach
+    cdef dict hits = <dict>tally.rule_hits, shadows = <dict>tally.shadow
+    for one in <tuple>verdict.breaches:
+        breach = <tuple>one  # a named one
+        if breach[4]:
+            _add(shadows, (breach[0], (<tuple>_outcome_words)[<Py_ssize_t>breach[2]]))
+        else:
+            _add(hits, (breach[0], <object>verdict.province))
+    return 0
+
+
+cdef inline bint _is_refused(object one) noexcept:
+    """Whether a rule refused it, and it is a submit of its own."""
+    cdef TransitFields *transit = <TransitFields *>one
+    return (
+        Py_TYPE(one) is _transit_type
+        and transit.long is <PyObject *>None
+        and _type_of(transit.verdict) is _verdict_type
+        and (<VerdictFields *>transit.verdict).reason is not <PyObject *>None
+        and (<VerdictFields *>transit.verdict).outcome is not <PyObject *>_allow
+        and _type_of(transit.message) is _message_type
+        and _type_of((<MessageFields *>transit.message).content) is _content_type
+    )
+
+
+cdef inline tuple _key_of_refusal(MessageFields *message):
+    return (
+        <object>(<SenderFields *>message.sender).provider,
+        <object>(<SenderFields *>message.sender).port,
+        <object>(<ContentFields *>message.content).digest,
+    )
+
+
+cdef class _Refused:
+    """What is asked alike for all that were refused in a turn, looked up once."""
+
+    cdef object tally, refusals, rules, now, until, order, append
+    cdef dict submits, people, stand
+    cdef PyObject *bind  # the one that was looked at last
+    cdef object provider, label
+    cdef bint apart, details, keeps, looked
+    cdef double now_s, until_s, first_s  # when what was kept first ends
+    cdef Py_ssize_t most
+
+    def __cinit__(self, tally, refusals, rules, now):
+        self.tally, self.refusals, self.rules, self.now, self.now_s = tally, refusals, rules, now, now
+        self.submits = <dict>tally.submits
+        self.apart, self.keeps, self.looked = tally.apart.wanted, refusals.alone, False
+        self.bind = NULL
+
+    cdef int meet(self, PyObject *bind) except -1:
+        if bind is not self.bind:
+            access = (<object>bind).access
+            self.provider, self.label, self.details = access.provider.name, access.label, access.detail
+            self.bind = bind
+        return 0
+
+    cdef int count(self, object one, TransitFields *transit) except -1:
+        """transit.py, count"""
+        cdef VerdictFields *verdict = <VerdictFields *>transit.verdict
+        if self.apart:
+            _relay.count(self.tally, one)
+            return 0
+        self.meet(transit.bind)
+        _add(
+            self.submits,
+            (
+                self.provider,
+                (<tuple>_category_words)[<Py_ssize_t><object>transit.category],
+                (<tuple>_outcome_words)[<Py_ssize_t><object>verdict.outcome],
+                <object>transit.reason,
+            ),
+        )
+        if <str>verdict.province == "unknown":
+            _add(<dict>self.tally.unknown_region, self.label)
+        _count_breaches(self.tally, verdict)
+        return 0
+
+    cdef object detail(self, object one, TransitFields *transit):
+        self.meet(transit.bind)
+        return _detail(one) if self.details else _no_bytes
+
+    cdef int look(self) except -1:
+        refusals = self.refusals
+        if refusals._rules is not self.rules:
+            refusals.clear()
+            refusals._rules = self.rules
+        self.looked, self.most = True, _refusals.REFUSALS_MAX
+        self.people, self.stand, self.order = refusals.people, refusals._stand, refusals._order
+        self.append = self.order.append
+        self.until = min(self.now + _refusals.REPEAT_S, self.rules.until)
+        self.until_s = self.until
+        self.first_s = -INFINITY  # to be looked at
+        return 0
+
+    cdef int keep(self, TransitFields *transit) except -1:
+        """refusals.py, Refusals.keep"""
+        cdef MessageFields *message = <MessageFields *>transit.message
+        cdef ContentFields *content = <ContentFields *>message.content
+        cdef VerdictFields *verdict = <VerdictFields *>transit.verdict
+        cdef tuple breach, key
+        cdef PyObject *found
+        cdef double until_s, end_s
+        if (
+            not self.keeps
+            or verdict.outcome is not <PyObject *>_reject
+            or content.part is not <PyObject *>None
+            or content.scheduled is not <PyObject *>None
+        ):
+            return 0
+        if not self.looked:
+            self.look()
+        if not len(<tuple>verdict.breaches):
+            return 0
+        until, until_s = self.until, self.until_s
+        for one in <tuple>verdict.breaches:
+            breach = <tuple>one  # a named one
+            found = PyDict_GetItemWithError(self.stand, breach[1])
+            if not (self.refusals._stands(breach[1]) if found is NULL else <object>found):
+                return 0
+            if breach[5] is not None:
+                end_s = _seconds(breach[5])
+                if end_s < until_s:
+                    until, until_s = breach[5], end_s
+        if until_s <= self.now_s:
+            return 0
+        person, key = <object>message.recipient, _key_of_refusal(message)
+        known = _get(self.people, person)
+        if known is None:
+            self.people[person] = known = {}
+        kept = _kept_type.tp_alloc(_kept_type, 3)
+        _fill_item(kept, 0, until)
+        _fill_item(kept, 1, <object>transit.recorded)
+        _fill_item(kept, 2, <object>transit.verdict)
+        (<dict>known)[key] = kept
+        self.append((until, person, key))
+        while self.first_s <= self.now_s or until_s < self.first_s or len(self.order) > self.most:
+            self.first_s = _seconds(self.order[0][0])
+            if self.first_s > self.now_s and len(self.order) <= self.most:
+                break
+            self.drop(<tuple>self.order.popleft())
+            self.first_s = -INFINITY
+        return 0
+
+    cdef int drop(self, tuple row) except -1:
+        """refusals.py, Refusals._drop"""
+        known = _get(self.people, row[1])
+        if known is None:
+            return 0
+        kept = _get(<dict>known, row[2])
+        if kept is not None and (<tuple>kept)[0] == row[0]:
+            del (<dict>known)[row[2]]
+            if not known:
+                del self.people[row[1]]
+        return 0
+
+
+cdef inline void _fill_item(object row, Py_ssize_t place, object value) noexcept:
+    Py_INCREF(value)
+    PyTuple_SET_ITEM(row, place, value)
+
+
+cdef bint _may_be_again(object refusals, dict people, object one, object rules) except -1:
+    """Whether it may have been refused a few minutes ago."""
+    cdef TransitFields *transit = <TransitFields *>one
+    cdef MessageFields *message
+    cdef ContentFields *content
+    if Py_TYPE(one) is not _transit_type or transit.long is not <PyObject *>None or _type_of(transit.message) is not _message_type:
+        return True
+    message = <MessageFields *>transit.message
+    if refusals._rules is not rules or _type_of(message.content) is not _content_type:
+        return True
+    return PyDict_GetItemWithError(<dict>people[<object>message.recipient], _key_of_refusal(message)) is not NULL
