@@ -480,7 +480,10 @@ class Relay:
             self._refused.pop(change.recipient, None)  # what was refused may be allowed now
         self.on_said(self._said)
         self._said = []
-        self._sync()
+        if (
+            allowed or changed
+        ):  # for what carriers took, and for refusals, nobody waits: the next sync takes them, or the next tick
+            self._sync()
 
     @compiled("relay_written")
     def _written(self, decided: Iterable[Transit], verdict: int, now: float) -> list[Transit]:
@@ -533,8 +536,9 @@ class Relay:
             self._wake()
 
     def tick(self, now: float) -> None:
-        """A few times a second: tries again what the journal or the store did not take."""
+        """A few times a second: tries again what the journal or the store did not take; syncs what nobody waited for."""
         self.refusals.sweep()
+        self._sync()
         self._changes[:0] = self._later
         self._later.clear()
         if self.journal_down or self._jumped_s:

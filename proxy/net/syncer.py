@@ -1,6 +1,6 @@
-"""Syncer: a thread that syncs the journal while the loop goes on. At once when idle; what is written meanwhile goes with the next.
+"""Syncer: a thread that syncs the journal while the loop goes on. At once when idle; what is asked for meanwhile goes with the next.
 
-In: ``kick`` after each write. Out: ``done(sequence)`` on the loop. Never: writing.
+In: ``kick`` after each write that somebody waits for. Out: ``done(sequence)`` on the loop. Never: writing.
 """
 
 from __future__ import annotations
@@ -22,14 +22,21 @@ class Syncer:
         self._loop = loop
         self._journal = journal
         self._done = done
-        self._running = False
+        self._running = self._asked = False
         self._wanted: SimpleQueue[bool] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
         self._thread.start()
 
     def kick(self) -> None:
-        """Something was written: sync it, unless a sync is running (its end starts the next)."""
-        if not self._running and self._journal.sync_wanted():
+        """Somebody waits for what was written: sync it, unless a sync is running (its end starts the next)."""
+        self._asked = True
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._running:
+            return
+        asked, self._asked = self._asked, False
+        if asked and self._journal.sync_wanted():
             self._running = True
             self._wanted.put(True)
 
@@ -51,5 +58,7 @@ class Syncer:
         self._running = False
         if sequence:
             self._journal.note_synced(sequence)
-        self.kick()
+        else:
+            self._asked = True
+        self._begin()
         self._done(sequence)

@@ -1,0 +1,106 @@
+"""The thread that syncs the journal: at once where it is idle, once more for what was asked for meanwhile, and for nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+
+from proxy.desk.journal import JournalDown
+from proxy.net.syncer import Syncer
+
+PATIENCE_S = 30.0
+
+
+class Disk:
+    """A journal as the syncer sees it, whose syncs end when they are let."""
+
+    def __init__(self) -> None:
+        self.written = self.synced = 0
+        self.begun: list[int] = []
+        self.fails = 0
+        self._may_end = threading.Semaphore(0)
+
+    def sync_wanted(self) -> bool:
+        return self.written > self.synced
+
+    def sync(self) -> int:
+        upto = self.written
+        self.begun.append(upto)
+        assert self._may_end.acquire(timeout=PATIENCE_S)
+        if self.fails:
+            self.fails -= 1
+            raise JournalDown("no room")
+        return upto
+
+    def note_synced(self, sequence: int) -> None:
+        self.synced = sequence
+
+    def ends(self) -> None:
+        """One sync, whether it has begun or not."""
+        self._may_end.release()
+
+
+class Desk:
+    def __init__(self) -> None:
+        self.disk = Disk()
+        self.done: asyncio.Queue[int] = asyncio.Queue()
+        self.syncer = Syncer(asyncio.get_running_loop(), cast("Any", self.disk), self.done.put_nowait)
+
+    async def ended(self) -> int:
+        self.disk.ends()
+        return await asyncio.wait_for(self.done.get(), PATIENCE_S)
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    found = Desk()
+    yield found
+    found.disk.ends()
+    found.syncer.stop()
+
+
+async def test_what_is_asked_for_while_a_sync_runs_goes_with_the_next(desk: Desk):
+    desk.disk.written = 1
+    desk.syncer.kick()
+    desk.disk.written = 2
+    desk.syncer.kick()
+    desk.syncer.kick()
+    assert await desk.ended() in (1, 2), "the thread may have begun a little later"
+    if desk.disk.synced == 1:
+        assert await desk.ended() == 2
+    assert desk.disk.begun[-1] == 2
+    assert len(desk.disk.begun) <= 2
+
+
+async def test_what_nobody_asked_for_is_not_synced_behind_a_sync(desk: Desk):
+    desk.disk.written = 1
+    desk.syncer.kick()
+    assert await desk.ended() == 1
+    desk.disk.written = 2  # what a carrier took: nobody waits for it
+    assert desk.disk.begun == [1]
+    desk.disk.written = 3
+    desk.syncer.kick()
+    assert await desk.ended() == 3
+    assert desk.disk.begun == [1, 3], "both with one sync"
+
+
+async def test_where_nothing_is_written_a_kick_is_forgotten(desk: Desk):
+    desk.syncer.kick()
+    desk.disk.written = 1
+    assert not desk.disk.begun
+    desk.syncer.kick()
+    assert await desk.ended() == 1
+    assert desk.disk.begun == [1]
+
+
+async def test_a_sync_that_failed_is_tried_again_unasked(desk: Desk):
+    desk.disk.written, desk.disk.fails = 1, 1
+    desk.syncer.kick()
+    assert await desk.ended() == 0
+    assert desk.disk.synced == 0
+    assert await desk.ended() == 1
+    assert desk.disk.synced == 1
