@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -23,8 +23,12 @@ log = structlog.get_logger()
 class Turning:
     """What is done at the end of a turn of the loop in which something came."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, relay: Relay, way_back: WayBack, tally: Tally) -> None:
-        self._loop, self._relay, self._way_back, self._tally = loop, relay, way_back, tally
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, relay: Relay, way_back: WayBack, tally: Tally, wake: Callable[[], None]
+    ) -> None:
+        """``wake``: there is to be a turn."""
+        self._loop, self._relay, self._way_back, self._tally, self._wake = loop, relay, way_back, tally, wake
+        self._gathers = False  # whether a timer is set for what waits for more
         self._parts_due_s = 0.0  # when a timer for parts of long messages goes off, 0 if none is set
 
     def turn(self) -> None:
@@ -37,7 +41,14 @@ class Turning:
             self._tally.gate_seconds.observe_all(spent(handed, told, now_s))
             handed.clear()
             told.clear()
+        if relay.gathers_until and not self._gathers:
+            self._gathers = True
+            self._loop.call_later(relay.gathers_until - now, self._gathered)
         self._time_parts()
+
+    def _gathered(self) -> None:
+        self._gathers = False
+        self._wake()
 
     def _time_parts(self) -> None:
         """A timer for when parts of long messages have waited long enough."""

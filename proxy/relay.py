@@ -283,7 +283,9 @@ class Relay:
     def turn(self, now: float) -> None:
         """Deals with everything that has arrived since the last turn."""
         come = len(self._submits) + len(self._changes)
-        if come and not self._held and not self._under_way.gathers(come, now):
+        if self.store.waits and self._under_way.gathers(come, self._passed, now):
+            pass  # a little later there will be more
+        elif come and not self._held:
             submits, self._submits = self._submits, []
             changes, self._changes = self._changes, []
             if self._later:
@@ -608,6 +610,16 @@ class Relay:
     def highest_id(self) -> int:
         """The last entry id given out."""
         return self.judging.highest_id
+
+    @property
+    def _passed(self) -> int:
+        """How many were judged and are not answered yet."""
+        return len(self._decided) + len(self.in_flight) + len(self._outbox)
+
+    @property
+    def gathers_until(self) -> float:
+        """When (wall clock) what has come waits no longer for more: then somebody must ``wake``; 0 where nothing else is waited for."""
+        return self._under_way.until if self._submits or self._changes else 0.0
 
     @property
     def amid(self) -> bool:

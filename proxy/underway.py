@@ -4,6 +4,10 @@ In: persons, how much has come, the time. Out: whether a batch may begin; what c
 
 A call of a few costs the gate and the store nearly as much as one of many. So what has come waits for more while another batch is on its
 way: until there is enough, or that batch ends, or turns out to be a long way (the turns go on meanwhile). At rest nothing waits.
+
+Under load it goes on waiting behind a batch of many, at most for as long as that took: while more is on its way back from the carrier and
+the disk than has come, whose senders will soon have the room for more. Of several gates on one store each has a part of what is on its
+way, and would make smaller batches of it.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ ENOUGH = 256
 """So much begins at once: a call takes no more (state/records.py)."""
 LONG_S = 0.01
 """Whoever is so far from the store does not wait for each answer."""
+MANY = 32
+"""A batch of so many is one of a gate under load: at 5,000 a second it would have been under way for 6 ms."""
 
 Chain = tuple[list[Change], list[Transit]]
 """What one turn brings for one person: changes, which come first, then submits in the order in which they came."""
@@ -28,16 +34,26 @@ class UnderWay:
         """Their records are being loaded or swapped …"""
         self.behind: dict[int, Chain] = {}
         """… and this came for them meanwhile."""
-        self._batches, self._begun = 0, 0.0
+        self._batches, self._begun, self._many = 0, 0.0, False
+        self.until = 0.0
+        """So long (wall clock) what has come waits though nothing is under way; 0 if it does not."""
 
-    def gathers(self, count: int, now: float) -> bool:
-        """Whether so much waits for more."""
-        return self._batches > 0 and count < ENOUGH and abs(now - self._begun) < LONG_S
+    def gathers(self, count: int, others: int, now: float) -> bool:
+        """Whether so much waits for more. To be asked each turn. ``others``: as many went by before, and are not answered yet."""
+        if self._batches:
+            return count < ENOUGH and abs(now - self._begun) < LONG_S
+        if self._many:  # it has just ended
+            self._many = False
+            self.until = now + min(abs(now - self._begun), LONG_S)
+        if self.until and not (count < min(ENOUGH, others) and 0 < self.until - now < 2 * LONG_S):
+            self.until = 0.0
+        return self.until > 0
 
     def begins(self, people: Collection[int], now: float) -> None:
         self.people.update(people)
         self._batches += 1
-        self._begun = now
+        self._begun, self.until = now, 0.0
+        self._many = len(people) >= MANY
 
     def ends(self, people: Collection[int]) -> list[Chain]:
         """What came for these people meanwhile."""

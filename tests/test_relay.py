@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from proxy.desk import entries
+from proxy.driving import drive
+from proxy.underway import MANY
+from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.house import SHANGHAI, House
 
 
@@ -53,3 +57,53 @@ def test_a_batch_that_fails_by_a_fault_holds_up_nobody_else(tmp_path: Path, monk
     house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R", 2)
     house.turn()
     assert [transit.sequence for transit in house.lanes["bj"].take(10)] == [2]
+
+
+def test_only_what_somebody_waits_for_is_synced_at_once(tmp_path: Path) -> None:
+    """The provider's answer waits for the entry; what the carrier said of it, and refusals, only have to be written."""
+    house = House(tmp_path)
+    asked: list[int] = []
+    cast("Any", house.relay)._sync = lambda: asked.append(house.journal.written)
+    house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R", 1)
+    assert asked == [house.journal.written]
+    (transit,) = house.at_carrier()
+    house.carrier_says(transit, submit_sm_resp(1, 0, b"m1\0"))
+    assert [one.command_status for one in house.told("jia")] == [0]
+    house.relay.draining = True
+    house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R", 2)
+    assert [one.command_status for one in house.told("jia")] != [0]
+    assert len(asked) == 1
+    house.relay.tick(house.now)
+    assert asked[1:] == [house.journal.written], "a tick later that is safe, too"
+
+
+def test_behind_a_batch_of_many_what_comes_waits_for_more_and_no_longer_than_that_took(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.store.waits = True
+    relay, batches = cast("Any", house.relay), list[Any]()
+    relay._spawn = batches.append
+
+    def come(first: int, count: int) -> None:
+        for number in range(first, first + count):
+            pdu = submit_sm("1069001", str(SHANGHAI + 7 * number), b"hello", sequence=number)
+            relay.submit_all(house.binds["jia"], [Frame.of(pdu)], house.now, house.now)
+        relay.turn(house.now)
+
+    come(1, MANY)
+    took_s = 0.004
+    house.now += took_s
+    drive(batches.pop())
+    relay.turn(house.now)
+    assert len(house.at_carrier()) == MANY
+    come(100, 3)
+    assert not batches, "more is on its way back than has come"
+    assert relay.gathers_until == pytest.approx(house.now + took_s)
+    house.now += took_s
+    come(200, 1)
+    (batch,) = batches
+    drive(batch)
+    relay.turn(house.now)
+    assert [transit.sequence for transit in house.at_carrier()] == [100, 101, 102, 200]
+    come(300, 1)
+    assert len(batches) == 2, "behind few nothing waits"
+    drive(batches[1])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, cast
 
-from proxy.underway import ENOUGH, LONG_S, UnderWay
+import pytest
+
+from proxy.underway import ENOUGH, LONG_S, MANY, UnderWay
 
 NOW = 1_762_833_600.0
 ANNA, BERT, CLARA = 13800210001, 13800210002, 13800210003
@@ -12,31 +15,85 @@ ANNA, BERT, CLARA = 13800210001, 13800210002, 13800210003
 
 def test_at_rest_nothing_waits():
     under_way = UnderWay()
-    assert not under_way.gathers(1, NOW)
+    assert not under_way.gathers(1, 0, NOW)
     under_way.begins([ANNA], NOW)
     under_way.ends([ANNA])
-    assert not under_way.gathers(1, NOW)
+    assert not under_way.gathers(1, 0, NOW)
 
 
 def test_few_wait_while_another_batch_is_on_its_way():
     under_way = UnderWay()
     under_way.begins([ANNA], NOW)
-    assert under_way.gathers(ENOUGH - 1, NOW + LONG_S / 2)
-    assert not under_way.gathers(ENOUGH, NOW + LONG_S / 2)
+    assert under_way.gathers(ENOUGH - 1, 0, NOW + LONG_S / 2)
+    assert not under_way.gathers(ENOUGH, 0, NOW + LONG_S / 2)
 
 
 def test_a_store_that_is_far_away_is_asked_again_before_it_has_answered():
     under_way = UnderWay()
     under_way.begins([ANNA], NOW)
-    assert not under_way.gathers(1, NOW + 2 * LONG_S)
+    assert not under_way.gathers(1, 0, NOW + 2 * LONG_S)
     under_way.begins([BERT], NOW + 2 * LONG_S)
-    assert under_way.gathers(1, NOW + 2 * LONG_S)
+    assert under_way.gathers(1, 0, NOW + 2 * LONG_S)
 
 
 def test_a_clock_that_is_set_back_holds_nothing_up():
     under_way = UnderWay()
     under_way.begins([ANNA], NOW)
-    assert not under_way.gathers(1, NOW - 3600)
+    assert not under_way.gathers(1, 0, NOW - 3600)
+
+
+TOOK_S = LONG_S / 4
+CROWD = range(BERT, BERT + MANY)
+
+
+def after(people: Collection[int]) -> UnderWay:
+    """A batch has just ended that took ``TOOK_S``."""
+    under_way = UnderWay()
+    under_way.begins(people, NOW)
+    under_way.ends(people)
+    return under_way
+
+
+def test_behind_a_batch_of_many_fewer_than_are_on_their_way_back_wait_as_long_as_it_took():
+    under_way = after(CROWD)
+    ended = NOW + TOOK_S
+    assert under_way.gathers(50, 60, ended)
+    assert under_way.until == pytest.approx(ended + TOOK_S)
+    assert under_way.gathers(55, 60, ended + TOOK_S / 2)
+    assert not under_way.gathers(55, 60, ended + 1.1 * TOOK_S)
+    assert not under_way.gathers(1, 60, ended + 1.1 * TOOK_S), "once for each batch"
+
+
+def test_behind_a_batch_that_was_long_under_way_nothing_waits_longer_than_for_one():
+    under_way = after(CROWD)
+    ended = NOW + 100 * LONG_S
+    assert under_way.gathers(50, 60, ended)
+    assert under_way.until == pytest.approx(ended + LONG_S)
+    assert not under_way.gathers(50, 60, ended + 1.1 * LONG_S)
+
+
+def test_as_many_as_are_on_their_way_back_go_at_once():
+    under_way = after(CROWD)
+    assert under_way.gathers(50, 60, NOW + TOOK_S)
+    assert not under_way.gathers(60, 60, NOW + TOOK_S)
+    assert not under_way.until
+    assert not after(CROWD).gathers(ENOUGH, 10 * ENOUGH, NOW + TOOK_S)
+
+
+def test_behind_a_batch_of_few_nothing_waits():
+    assert not after(CROWD[1:]).gathers(1, 60, NOW + TOOK_S)
+
+
+def test_nobody_waits_for_what_comes_after_a_lull():
+    under_way = after(CROWD)
+    assert under_way.gathers(0, 60, NOW + TOOK_S), "the turn in which the batch has ended"
+    assert not under_way.gathers(1, 60, NOW + 1.0)
+
+
+def test_a_clock_that_is_set_back_lets_go_of_what_waits_for_more():
+    under_way = after(CROWD)
+    assert under_way.gathers(50, 60, NOW + TOOK_S)
+    assert not under_way.gathers(50, 60, NOW - 3600)
 
 
 def test_what_came_for_a_person_meanwhile_is_given_back_once_in_the_order_in_which_it_came():
