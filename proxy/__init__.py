@@ -38,6 +38,7 @@ Rooms, in the order a message walks through them (imports go down this list only
     evidence   one message, case or penalty on paper, with what proves it
     sharing    gates on one store tell each other what people said, what was ordered, and the desk's papers; post: and hand each other delivers
     gently     long work in slices between the turns of the loop, so that messages notice little of it
+    beats      what is done many times a second is done at the same moments
 
 ``sim`` stands beside the house: a carrier, providers, 双11, and the measurements.
 """

@@ -20,6 +20,7 @@ from typing import Protocol
 
 import structlog
 
+from proxy.beats import until_beat
 from proxy.desk import entries, returned
 from proxy.desk.body import Reader, word
 from proxy.state.box import Item
@@ -191,7 +192,7 @@ class Post:
                 log.error("the post failed: a fault of gate106, please report it", exc_info=error)
                 self._closed()
                 await asyncio.sleep(AFTER_FAULT_S)
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(until_beat(self.monotonic(), POLL_S))
 
     def _closed(self) -> None:
         """Nobody can be reached: what was under way goes again, here or there."""

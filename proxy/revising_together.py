@@ -20,6 +20,7 @@ import structlog
 
 from proxy.agreed import Follows, as_heard, decision, follows, objection
 from proxy.agreeing import Agreeing, Apart, Shared
+from proxy.beats import until_beat
 from proxy.config import Settings
 from proxy.desk.revised import Revised
 from proxy.gently import Gently
@@ -77,7 +78,7 @@ class RevisingTogether(Revising):
         """Follows what other gates decide."""
         try:
             while True:
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(until_beat(asyncio.get_running_loop().time(), LOOK_S))
                 await self.look()
         finally:
             self._forget_ahead()

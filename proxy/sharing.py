@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from proxy.beats import until_beat
 from proxy.desk import entries
 from proxy.desk.consents import unpack_event
 from proxy.desk.heard import Heard, pack_heard
@@ -161,7 +162,8 @@ class Sharing:
     async def run(self) -> None:
         while True:
             await self.once()
-            await asyncio.sleep(SOON_S if self._waiting and self._asked else POLL_S)
+            soon = self._waiting and self._asked
+            await asyncio.sleep(SOON_S if soon else until_beat(self._monotonic(), POLL_S))
 
     async def once(self) -> None:
         """Tells what is to be told, and hears what there is. Before a gate takes messages it has heard everything, if it can."""

@@ -17,6 +17,7 @@ from pathlib import Path
 import structlog
 import watchfiles
 
+from proxy.beats import until_beat
 from proxy.desk.journal import Journal, JournalDown
 from proxy.net.carrier import CarrierHouse
 from proxy.net.link import Turns
@@ -39,6 +40,8 @@ GARBAGE_S, GARBAGE_IDLE_S = 3600.0, 60.0
 YOUNG_MAX = 200_000
 """Objects made and not freed since the last collection, past which the young ones are collected: some 50 MB. What a second of full load
 has on its way is a tenth of it."""
+WATCH_MS = 100
+"""So long after the last change of a file its folder is read; and so often the watching thread looks, for which it asks for the interpreter."""
 RETRY_MS = 5000
 """A changed set of rules that could not be kept or written, because of the disk, is tried again so often."""
 CLOCK_STEP_S = 1.0
@@ -67,7 +70,7 @@ class Upkeep:
         wall, mono = time.time(), loop.time()
         self._collected_s = mono
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(until_beat(loop.time(), TICK_S))
             now, now_s = time.time(), loop.time()
             step = (now - wall) - (now_s - mono)
             wall, mono = now, now_s
@@ -116,7 +119,9 @@ class Upkeep:
 
 async def watch_rules(folder: Path, revising: Revising) -> None:
     """Reads the folder again whenever its files have changed."""
-    watch = watchfiles.awatch(folder, debounce=100, step=20, recursive=True, rust_timeout=RETRY_MS, yield_on_timeout=True)
+    watch = watchfiles.awatch(
+        folder, debounce=WATCH_MS, step=WATCH_MS, recursive=True, rust_timeout=RETRY_MS, yield_on_timeout=True
+    )
     async for changed in watch:
         try:
             if changed or revising.unsettled:
