@@ -1,4 +1,5 @@
-"""Opt-out trace: the journal of a gate, running or not, asked about one person's refusals (``gate106 optout trace``).
+"""Opt-out trace: the journal of a gate, running or not, asked about one person's refusals (``gate106 optout trace``): of a gate of several
+workers those of all, for a reply may come to another than what was sent.
 
 In: a number, where the journal is. Out: a ``Trace``, or ``CannotTrace`` with whose fault it is. Never: a byte changed, the store.
 """
@@ -6,11 +7,12 @@ In: a number, where the journal is. Out: a ``Trace``, or ``CannotTrace`` with wh
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 from proxy.config import Sealing, SettingsError, rest_places
 from proxy.desk.journal import JournalDamaged
-from proxy.desk.optouts import Read, Trace, trace
+from proxy.desk.optouts import Read, Trace, in_order, trace
 from proxy.desk.sealing import Ring, SealingError
 from proxy.number import NotARecipient, recipient_of
 from proxy.overtaken import Walk
@@ -28,31 +30,33 @@ class CannotTrace(Exception):
 def trace_optouts(number: str, config: Path, folder: Path | None) -> Trace:
     """What became of this person's refusals. ``folder``: the journal's, instead of what the settings say."""
     recipient = person_of(number)
+    folders = [] if folder is None else [folder]
     sealing = Sealing(())
     try:
-        places = rest_places(config)
-        folder, sealing = folder or places.journal, places.sealing
+        places = rest_places(config, every=True)
+        folders, sealing = folders or [one for one, _ in places.journals] or [places.journal], places.sealing
     except SettingsError as error:
         if folder is None:
             raise CannotTrace(f"{error} (or name the journal's folder: --journal)") from None
-    if not folder.is_dir():
-        raise CannotTrace(f"{folder}: no such folder (a gate that has run leaves its journal there)")
+    if not folders[0].is_dir():
+        raise CannotTrace(f"{folders[0]}: no such folder (a gate that has run leaves its journal there)")
     try:
-        return _traced(folder, Ring.of_files(sealing.keys), recipient)
+        return _traced(folders, Ring.of_files(sealing.keys), recipient)
     except SealingError as error:
         raise CannotTrace(error) from None
 
 
-def _traced(folder: Path, ring: Ring, recipient: int) -> Trace:
+def _traced(folders: Sequence[Path], ring: Ring, recipient: int) -> Trace:
     left = TRIES
     while True:
         left -= 1
         try:
-            walk = Walk(folder, ring)
-            found = trace(walk, recipient, Read(_text, _signature))
-            if walk.unexplained:
-                raise CannotTrace(f"{folder}: {walk.unexplained}")
-            found.missing = [(hole.first, hole.last) for hole in walk.holes]
+            walks = [Walk(folder, ring) for folder in folders]
+            found = trace(in_order(walks), recipient, Read(_text, _signature))
+            for folder, walk in zip(folders, walks, strict=True):
+                if walk.unexplained:
+                    raise CannotTrace(f"{folder}: {walk.unexplained}")
+                found.missing += [(hole.first, hole.last) for hole in walk.holes]
             return found
         except JournalDamaged as damage:
             if not left:
@@ -61,7 +65,7 @@ def _traced(folder: Path, ring: Ring, recipient: int) -> Trace:
             if not left:
                 raise CannotTrace(f"{gone.filename}: is gone while the journal is read (run it again)") from None
         except (OSError, ValueError, struct.error) as error:
-            raise CannotTrace(f"{folder}: the journal cannot be read: {error}") from None
+            raise CannotTrace(f"{folders[0]}: the journal cannot be read: {error}") from None
 
 
 def person_of(number: str) -> int:

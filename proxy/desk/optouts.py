@@ -10,11 +10,13 @@ other signatures that the registry leads to the same advertiser.
 
 from __future__ import annotations
 
+import heapq
 import struct
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from proxy.desk import consents, entries, operated, returned
@@ -117,6 +119,22 @@ def trace(journal: Iterable[Record], recipient: int, read: Read) -> Trace:
         key=lambda one: (one.at, one.what != "received")
     )  # of one moment the cause first, then the journal's order
     return found
+
+
+def in_order(journals: Sequence[Iterable[Record]]) -> Iterable[Record]:
+    """Records of several journals by their times, of each in its own order."""
+    if len(journals) == 1:
+        return journals[0]
+    return (item for _, item in heapq.merge(*map(_timed, journals), key=itemgetter(0)))
+
+
+def _timed(journal: Iterable[Record]) -> Iterator[tuple[int, Record]]:
+    """With the time in ms up to which it has come: of a record that says none, that of those before it."""
+    reached = 0
+    for item in journal:
+        if item.kind in _DATED and len(item.body) >= 8:
+            reached = max(reached, _U64.unpack_from(item.body)[0])
+        yield reached, item
 
 
 def _received(found: Trace, body: bytes, read: Read) -> None:

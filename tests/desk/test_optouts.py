@@ -16,7 +16,7 @@ from proxy.__main__ import app
 from proxy.desk import consents, entries, itself, returned
 from proxy.desk.consents import Person
 from proxy.desk.journal import Journal, OsDisk, Record
-from proxy.desk.optouts import SENT_SHOWN_MAX, Read, Trace, trace
+from proxy.desk.optouts import SENT_SHOWN_MAX, Read, Trace, in_order, trace
 from proxy.message import Category, Content, Entry, Message, OptOut, Outcome, Sender, hash48
 from proxy.optout_trace import CannotTrace, trace_optouts
 from proxy.wire import deliver_sm, submit_sm
@@ -104,6 +104,23 @@ def test_it_tells_what_was_received_as_what_it_was_read_what_stopped_and_what_we
     assert (found.sent, found.wrong, found.in_force) == (3, 0, {})
     (stopped,) = [one for one in found.events if one.what == "stopped"]
     assert stopped.details["effective"] == "2025-11-11T12:00:00.000+08:00"
+
+
+def test_of_several_workers_what_one_heard_and_another_sent_is_one_story(folder: Path, tmp_path: Path) -> None:
+    """A reply comes over whichever link the carrier chooses."""
+    sent = [one for one in STORY if one[0] == entries.VERDICT]
+    written(tmp_path / "workers" / "node-0", sent)
+    written(tmp_path / "workers" / "node-1", [one for one in STORY if one not in sent])
+    config = tmp_path / "gate106.yaml"
+    config.write_text("store: valkey://127.0.0.1:6379/0\njournal: workers\n", encoding="utf-8")
+    assert trace_optouts(str(MING), config, None) == told(folder)
+
+
+def test_a_record_without_a_time_stays_behind_those_before_it() -> None:
+    dated = [(entries.STOP, struct.pack(">Q", at)) for at in (10, 30, 20)]
+    first = [Record(1, *dated[0]), Record(2, *dated[1]), Record(3, 99, b"says no time"), Record(4, *dated[2])]
+    second = [Record(11, 99, b""), Record(12, entries.STOP, struct.pack(">Q", 30)), Record(13, *dated[0])]
+    assert [one.sequence for one in in_order([first, second])] == [11, 1, 2, 3, 4, 12, 13]
 
 
 def test_what_went_out_against_a_refusal_cannot_be_overlooked(folder: Path) -> None:
