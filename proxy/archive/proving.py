@@ -9,7 +9,7 @@ the chain at its ends; the segments' chain each record. A file that is not as it
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,6 +61,13 @@ def prove(
 ) -> list[Proved]:
     """All nodes. ``disk``, ``identity``: a journal that is at hand: its tables are held against it. ``keys``: without them the first record
     that differs cannot be named where only a person's hash does. Raises OSError."""
+    return prove_all(archive, {identity: disk} if disk is not None else {}, keys, seen)
+
+
+def prove_all(
+    archive: Path, journals: Mapping[str, Disk], keys: Keys | None, seen: Callable[[File], None] = lambda _: None
+) -> list[Proved]:
+    """``prove`` with several journals at hand, by their identities."""
     found = []
     for folder in nodes(archive):
         try:
@@ -68,8 +75,7 @@ def prove(
         except ManifestError as error:
             found.append(Proved(-1, 0, 0, 0, 0, 0, (str(error),), ()))
             continue
-        own = disk if disk is not None and manifest.identity == identity else None
-        found.append(_node(folder, manifest, own, keys, seen))
+        found.append(_node(folder, manifest, journals.get(manifest.identity), keys, seen))
     return found
 
 

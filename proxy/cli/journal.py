@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -42,47 +42,36 @@ def verify(
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
-    """Check every record, the chain over all commit groups, and the tables made of them. Exit 1 if anything was altered, or is missing with
-    no record of its removal: the first such record is named. A sealed journal needs no key for its chain; with it, each group is opened."""
-    from proxy.desk import retention
-    from proxy.overtaken import NO_KEY, unexplained
-
+    """Check every record, the chain over all commit groups, and the tables made of them; of a gate of several workers all their journals.
+    Exit 1 if anything was altered, or is missing with no record of its removal: the first such record is named. A sealed journal needs no
+    key for its chain; with it, each group is opened."""
     keys_folder, sealing = None, tuple(key or ())
+    folders = [] if folder is None else [folder]
     if folder is None:
-        places = _places(config)
-        folder, archive, keys_folder = places.journal, places.archive.folder, places.archive.keys
+        places = _places(config, every=True)
+        folders, archive, keys_folder = (
+            [one for one, _ in places.journals] or [places.journal],
+            places.archive.folder,
+            places.archive.keys,
+        )
         archive, sealing = archive if archive.is_dir() else None, sealing or places.sealing.keys
-    for one in (folder, archive):
+    for one in (*folders, archive):
         if one is not None and not one.is_dir():
             fail(f"{one}: no such folder")
     ring = _ring(sealing)
-    report, removed = _verified(folder, ring)
-    missing = retention.unaccounted(report.first, bytes.fromhex(report.previous), removed)
-    missing = missing or unexplained(report.holes, removed)
-    if missing and report.closed and report.sealed:
-        missing += NO_KEY
-    damage = str(report.damage) if report.damage else missing or _altered(folder, ring, report, keys_folder) or None
-    proved = _proved(_disk(folder, ring), archive, keys_folder) if archive is not None else []
+    chains = [_chain(one, ring, keys_folder) for one in folders]
+    proved = _proved([_disk(one, ring) for one in folders], archive, keys_folder) if archive is not None else []
     faults = [fault for one in proved for fault in one.faults]
     looks = _looks(archive, ring) if archive is not None else None
     if looks is not None and looks.damage:
         faults.append(f"who looked while no gate ran: {looks.damage}")
     if json:
-        cut = report.cut._asdict() if report.cut else None
-        tables = [one._asdict() for one in proved]
-        holes = [one._asdict() for one in report.holes]
-        told: dict[str, Any] = {
-            "holes": holes,
-            "damage": damage,
-            "cut": cut,
-            "removed": [_as_told(one) for one in removed],
-            "tables": tables,
-            "faults": faults,
-        }
-        told["redactions"] = [[last, before.hex(), now.hex()] for last, before, now in report.redactions]
-        as_json(report._asdict() | told)
+        tables = {"tables": [one._asdict() for one in proved], "faults": faults}
+        (first, *more) = [chain.as_dict() for chain in chains]
+        as_json({"journals": [first, *more]} | tables if more else first | tables)
     else:
-        _tell_verified(folder, report, damage, removed)
+        for chain in chains:
+            _tell_verified(chain)
         _tell_proved(proved)
         if looks is not None:
             say(
@@ -90,10 +79,44 @@ def verify(
                 if looks.damage
                 else f"who looked while no gate ran: {looks.records} records; the chain holds: {looks.chain}"
             )
-    raise typer.Exit(1 if damage or faults else 0)
+    raise typer.Exit(1 if faults or any(chain.damage for chain in chains) else 0)
 
 
-def _tell_verified(folder: Path, report: Report, damage: str | None, removed: list[Removed]) -> None:
+class Chain(NamedTuple):
+    """What one journal's bytes say."""
+
+    folder: Path
+    report: Report
+    removed: list[Removed]
+    damage: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        report = self.report
+        return report._asdict() | {
+            "folder": str(self.folder),
+            "holes": [one._asdict() for one in report.holes],
+            "damage": self.damage,
+            "cut": report.cut._asdict() if report.cut else None,
+            "removed": [_as_told(one) for one in self.removed],
+            "redactions": [[last, before.hex(), now.hex()] for last, before, now in report.redactions],
+        }
+
+
+def _chain(folder: Path, ring: Ring, keys_folder: Path | None) -> Chain:
+    from proxy.desk import retention
+    from proxy.overtaken import NO_KEY, unexplained
+
+    report, removed = _verified(folder, ring)
+    missing = retention.unaccounted(report.first, bytes.fromhex(report.previous), removed)
+    missing = missing or unexplained(report.holes, removed)
+    if missing and report.closed and report.sealed:
+        missing += NO_KEY
+    damage = str(report.damage) if report.damage else missing or _altered(folder, ring, report, keys_folder) or None
+    return Chain(folder, report, removed, damage)
+
+
+def _tell_verified(chain: Chain) -> None:
+    folder, report, removed, damage = chain
     if damage:
         say(damage)
         return
@@ -167,8 +190,8 @@ def _disk(folder: Path, ring: Ring) -> OsDisk:
     return OsDisk(folder, ring)
 
 
-def _proved(disk: OsDisk, archive: Path, keys_folder: Path | None) -> list[Proved]:
-    """What the tables say, held against the journal that is at hand."""
+def _proved(disks: Sequence[OsDisk], archive: Path, keys_folder: Path | None) -> list[Proved]:
+    """What the tables say, held against the journals that are at hand."""
     from proxy.archive import proving
     from proxy.archive.keys import Keys, KeysError
 
@@ -179,7 +202,7 @@ def _proved(disk: OsDisk, archive: Path, keys_folder: Path | None) -> list[Prove
         except KeysError as error:
             note(f"{error}: what is wrong with a row that only tells a person cannot be named")
     try:
-        return proving.prove(archive, disk, disk.identity(), keys)
+        return proving.prove_all(archive, {disk.identity(): disk for disk in disks}, keys)
     except OSError as error:
         fail(f"{error.filename or archive}: {error.strerror or error}")
 
@@ -192,11 +215,11 @@ def _looks(archive: Path, ring: Ring) -> Report | None:
     return _verified(folder, ring)[0] if folder.is_dir() else None
 
 
-def _places(config: Path) -> RestPlaces:
+def _places(config: Path, *, every: bool = False) -> RestPlaces:
     from proxy.config import SettingsError, rest_places
 
     try:
-        return rest_places(config)
+        return rest_places(config, every=every)
     except SettingsError as error:
         fail(f"{error} (or name the journal's folder)")
 

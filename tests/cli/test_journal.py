@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,18 @@ HOUR = 3600.0
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    return written(tmp_path / "journal")
+
+
+def written(folder: Path, node: int = 0) -> Path:
     """A journal of three hours."""
-    journal = Journal(OsDisk(tmp_path / "journal"))
+    journal = Journal(OsDisk(folder), node)
     for hour in range(3):
         journal.append(entries.CLOCK, entries.pack_clock(1_700_000_000 + hour * HOUR, 1.0))
         journal.write(1_700_000_000 + hour * HOUR)
+        journal.note_synced(journal.sync())
     journal.close()
-    return tmp_path / "journal"
+    return folder
 
 
 def losing(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
@@ -61,3 +67,26 @@ def test_what_may_not_be_read_is_one_line_and_exit_2(folder: Path, monkeypatch: 
     monkeypatch.setattr(OsDisk, "read", refuses)
     done = CliRunner().invoke(app, ["journal", "verify", str(folder)])
     assert (done.exit_code, done.output.rstrip().endswith("Permission denied")) == (2, True)
+
+
+def test_of_several_workers_every_journal_is_checked_and_one_that_was_altered_is_enough(tmp_path: Path) -> None:
+    whole, altered = written(tmp_path / "journal" / "node-4", 4), written(tmp_path / "journal" / "node-5", 5)
+    config = tmp_path / "gate106.yaml"
+    config.write_text("store: valkey://127.0.0.1:6379/0\njournal: journal\nnode: 4\n", encoding="utf-8")
+    asked = ["journal", "verify", "--config", str(config)]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.output
+    for one in (whole, altered):
+        assert f"{one}: 3 records (1 to 3)" in done.output
+
+    segment = min(altered.glob("*.journal"))
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.write_bytes(data)
+    done = CliRunner().invoke(app, [*asked, "--json"])
+    assert done.exit_code == 1, done.output
+    told = {Path(one["folder"]): one["damage"] for one in json.loads(done.stdout)["journals"]}
+    assert told[whole] is None
+    assert str(segment.name) in told[altered]
+    done = CliRunner().invoke(app, [*asked, "--json"], env={"GATE106_WORKER": "1"})
+    assert (done.exit_code, json.loads(done.stdout)["folder"]) == (0, str(whole)), "one's alone, as before"

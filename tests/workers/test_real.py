@@ -116,6 +116,9 @@ def everywhere_found(gate: Crewed, sent: int) -> None:
         assert run("evidence", "verify", pack).returncode == 0
     assert "is of node 7, the settings are those of node 0 and 1 and 2" in gate.refused("explain", "--message", "7:1")
     today = datetime.now(CHINA).date().isoformat()
+    chains = gate.ask("journal", "verify")["journals"]
+    assert [Path(one["folder"]).name for one in chains] == ["node-0", "node-1", "node-2"]
+    assert not any(one["damage"] for one in chains)
     assert gate.ask("report", "--day", today, "--least", "1")["submits"]["sent"] == sent
     assert "node-0, node-1, node-2): say whose you mean" in gate.refused("backtest")
     (only,) = json.loads(run("--worker", "2", "find", "--provider", "jia", "--config", gate.config, "--json").stdout)[
