@@ -19,6 +19,9 @@ from proxy.way_back import WayBack
 
 log = structlog.get_logger()
 
+TIMER_S = 0.001
+"""The loop's timers go by whole milliseconds: one that is early leads to a turn for nothing."""
+
 
 class Turning:
     """What is done at the end of a turn of the loop in which something came."""
@@ -43,12 +46,13 @@ class Turning:
             told.clear()
         if relay.gathers_until and not self._gathers:
             self._gathers = True
-            self._loop.call_later(relay.gathers_until - now, self._gathered)
+            self._loop.call_later(relay.gathers_until - now + TIMER_S, self._gathered)
         self._time_parts()
 
     def _gathered(self) -> None:
         self._gathers = False
-        self._wake()
+        if self._relay.gathers_until:  # else it has begun with as much as was to come
+            self._wake()
 
     def _time_parts(self) -> None:
         """A timer for when parts of long messages have waited long enough."""
