@@ -283,9 +283,8 @@ class Relay:
     def turn(self, now: float) -> None:
         """Deals with everything that has arrived since the last turn."""
         come = len(self._submits) + len(self._changes)
-        if self.store.waits and self._under_way.gathers(come, self._passed, now):
-            pass  # a little later there will be more
-        elif come and not self._held:
+        gathers = self.store.waits and self._under_way.gathers(come, self._passed, now)
+        if come and not gathers and not self._held:
             submits, self._submits = self._submits, []
             changes, self._changes = self._changes, []
             if self._later:
@@ -296,6 +295,8 @@ class Relay:
                     self._begin(chains, now)
         self._hand_over(now)
         self._outbox.release(self.journal.synced, self.told)
+        if (self._changes or self._submits) and not gathers and not self._held:  # what was handed over has led to them
+            self._wake()
 
     @compiled("relay_at_once")
     def _at_once(self, submits: list[Transit], now: float) -> bool:
