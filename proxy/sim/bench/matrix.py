@@ -228,6 +228,7 @@ PARTS: Mapping[str, Part] = {
     "500 rules": _of("rules-500", rules=500),
     "Valkey": _of("valkey", store=OWN_VALKEY),
     "Valkey, two workers": _of("workers-2", store=OWN_VALKEY, workers=2),
+    "Valkey, two workers, twice the binds": _of("workers-2-each", store=OWN_VALKEY, workers=2, binds=16),
     "1 M people known": _of("known-some", recipients=SOME, known=True),
     "10 M people known": _of("known-many", recipients=MANY, known=True),
     "10 k people known": _of("known-few", recipients=FEW, known=True),

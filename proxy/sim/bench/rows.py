@@ -71,6 +71,11 @@ ROWS: tuple[Row, ...] = (
     Row("Valkey: extra CPU of the gate per submit", "µs", lambda figures: figures["valkey.cpu_us"] - figures["standard.cpu_us"], 6),
     Row("Valkey: CPU of its server per submit", "µs", _one("valkey.store_cpu_us")),
     Row("Valkey: CPU per submit, two workers against one", "×", _ratio("workers-2.cpu_us", "valkey.cpu_us"), 1.15),
+    Row(
+        "Valkey: CPU per submit, two workers against one, each with as much on its way as that", "×",
+        _ratio("workers-2-each.cpu_us", "valkey.cpu_us"),
+        note="the row above has one worker's load for both, on one core: smaller batches, and caches that two processes share",
+    ),
     Row("Valkey: conflicts, of a hundred submits, two workers", "%", _one("workers-2.conflicts"), 1),
     Row("longest pause while 500 rules and 100,000 words change", "ms", _one("reload.worst_ms"), 20, note="at 1,000/s"),
     Row("submits lost while they change", "", _one("reload.lost"), 0),
