@@ -483,9 +483,7 @@ class Relay:
             self._refused.pop(change.recipient, None)  # what was refused may be allowed now
         self.on_said(self._said)
         self._said = []
-        if (
-            allowed or changed
-        ):  # for what carriers took, and for refusals, nobody waits: the next sync takes them, or the next tick
+        if allowed or changed:  # nobody waits for refusals, nor for what carriers took: the next sync has them, or a tick's
             self._sync()
 
     @compiled("relay_written")
