@@ -202,6 +202,7 @@ RULE_BLOCKS = [block for block in blocks("yaml") if block not in SETTINGS_BLOCKS
 
 RECIPES = section(RULES, "Ten recipes")
 CHINESE = re.compile("[一-鿿]")
+SHIPPED = sorted(path.name for path in (TOP / "rules").glob("*.yaml"))
 
 
 def test_there_are_ten_recipes_each_in_both_languages_with_a_test_for_every_rule(rules: Path) -> None:
@@ -220,6 +221,39 @@ def test_there_are_ten_recipes_each_in_both_languages_with_a_test_for_every_rule
     for number, text in enumerate(texts):
         (rules / f"recipe-{number}.yaml").write_text(text, encoding="utf-8")
     assert len(load(rules).rules) == 13, "all of them together are a set, too"
+
+
+def test_each_recipe_works_in_the_set_that_ships_in_place_of_the_rules_that_it_says_are_there_already(tmp_path: Path) -> None:
+    shipped = {name: yamlfile.load(TOP / "rules" / name).value for name in SHIPPED}
+    for number, recipe in enumerate(re.split(r"^### ", RECIPES, flags=re.MULTILINE)[1:], start=1):
+        (text,) = re.findall(r"^```yaml\n(.*?)^```$", recipe, re.MULTILINE | re.DOTALL)
+        already = re.search(r"There already: (.+) in `(\w+\.yaml)`", recipe)
+        names = set(code(already[1])) if already else set()
+        folder = tmp_path / str(number)
+        shutil.copytree(TOP / "rules", folder)
+        for name, said in shipped.items():
+            kept = without(said, names) if already and name == already[2] else said
+            assert already is None or (kept == said) == (name != already[2]), f"{name} has {names}"
+            (folder / name).write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")  # which is YAML, too
+        (folder / "mine.yaml").write_text(text, encoding="utf-8")
+        report = check(folder, now=moments.moment("2026-11-25")[0])
+        assert (report.problems, report.warnings) == ([], []), text
+
+
+def without(said: Any, names: set[str]) -> Any:
+    """A file of rules without some, and without the tests that are about them."""
+    assert names <= {rule["id"] for rule in said["rules"]}
+    about = [{name for step in test["messages"] for name in wanted(step)} for test in said["tests"]]
+    return said | {
+        "rules": [rule for rule in said["rules"] if rule["id"] not in names],
+        "tests": [test for test, rules in zip(said["tests"], about, strict=True) if not rules & names],
+    }
+
+
+def wanted(step: Any) -> list[str]:
+    """The rule that a step of a test wants to decide."""
+    want = step.get("want", {})
+    return [] if want == "allow" else list(want.values())
 
 
 def test_the_guide_speaks_chinese_in_every_section_and_in_every_row_of_a_table() -> None:
