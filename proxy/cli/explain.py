@@ -116,7 +116,9 @@ def explain(
     try:
         declared = Category.of(category) if category else declared
         told = policy.explain_text(house.rules, to, sender, text, provider, declared, moment(at), since)
-    except (NotARecipient, ValueError) as error:
+    except NotARecipient as error:
+        fail(f"--to: {error}")
+    except ValueError as error:
         fail(error)
     for one in house.notes:
         note(one)

@@ -230,6 +230,12 @@ def test_a_whole_number_is_shown_only_once_it_is_written_down_who_saw_it(desk: D
         (("--message", "x", "--to", "13800210500"), "--message: the journal says the rest"),
         (("--message", "x", "--record"), "--message: the journal says the rest"),
         (("--message", "x", "--journal", "/nowhere"), "/nowhere: no such folder"),
+        (("--to", "", "--from", "1069", "--text", "x"), "--to: empty"),
+        (("--to", "me", "--from", "1069", "--text", "x"), "--to: holds characters that are no digits, spaces or dashes"),
+        (
+            ("--to", "13800210500", "--from", "1069", "--text", "x", "--category", "ad"),
+            "unknown category 'ad' (one of otp, notice, ",
+        ),
         (("--to", "13800210500", "--text", "x"), "explain: say --to, --from and --text, or --message"),
         (("--to", "13800210500", "--from", "1069", "--text", "x", "--journal", "j"), "--journal: goes with --message"),
     ],
