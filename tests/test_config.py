@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import pkgutil
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -10,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy import config
+from proxy import config, state
 from proxy.config import Settings, SettingsError, described, load
+from proxy.config.reading import STORES
 from proxy.fields import Address
 from proxy.message import Category, Outcome
 
@@ -164,6 +167,8 @@ def test_no_password_is_ever_shown() -> None:
     ("text", "problem"),
     [
         (added("windw: 64", "port: 2776"), "gate106.yaml:8: carriers[0]: unknown key 'windw' (did you mean 'window'?)"),
+        (changed("sqlite:", "valky:"), "gate106.yaml:1: store: unknown engine 'valky' (did you mean 'valkey'?)"),
+        (changed("sqlite:", "mongo:"), "gate106.yaml:1: store: unknown engine 'mongo' (one of sqlite, valkey, valkeys, valkey+cluster, valkeys+cluster)"),
         (changed("store:", "stroe:"), "gate106.yaml:1: unknown key 'stroe' (did you mean 'store'?)"),
         (changed("127.0.0.1\n", "127.0.0.1\n    host: a\n"), "gate106.yaml:7: a key stands here twice: 'host'"),
         (changed("port: 2776", "port: 70000"), "gate106.yaml:7: carriers[0].port: must be a whole number from 1 to 65535, not 70000"),
@@ -250,6 +255,23 @@ def test_a_file_that_is_missing_or_no_YAML_is_one_line() -> None:
     with pytest.raises(SettingsError, match=r"^nowhere.yaml:1: cannot be read: No such file or directory$"):
         load("nowhere.yaml")
     assert problems("a: [\n") == ["gate106.yaml:2: did not find expected node content"]
+
+
+def test_every_engine_of_a_store_may_be_named_and_no_other() -> None:
+    engines = {scheme.partition("+")[0].removesuffix("s") for scheme in STORES}
+    assert engines == {one.name for one in pkgutil.iter_modules(state.__path__) if has_engine(one.name)}
+    for scheme in STORES[1:]:
+        assert (
+            read(
+                changed("sqlite:///var/lib/gate106/state.db", f"{scheme}://h:6379") + "shared: {secret: 0123456789abcdef}\n"
+            ).store
+            == f"{scheme}://h:6379"
+        )
+
+
+def has_engine(name: str) -> bool:
+    """Whether a file of that room answers for a scheme."""
+    return hasattr(importlib.import_module(f"proxy.state.{name}"), "open_url")
 
 
 def test_the_environment_fills_in_texts_and_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

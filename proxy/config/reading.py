@@ -45,7 +45,7 @@ from proxy.config.values import (
 from proxy.config.worker import Worker, control_of, fault_of_several, journal_of, journals_of_workers, of_worker, worker_of
 from proxy.fields import Address, Asking, Fault, Fields, faults_of
 from proxy.message import Category, Outcome
-from proxy.yamlfile import Document, Value, YamlError
+from proxy.yamlfile import Document, Value, YamlError, unknown
 from proxy.yamlfile import load as load_yaml
 
 CONFIRM = "退订已生效，您将不再收到此类营销短信。如需恢复，请回复START。"
@@ -57,6 +57,8 @@ HOLDS_MAX = 1000
 SECRET_LEAST = 16
 KEYS_MAX = 100
 """One a year, and to spare."""
+STORES = ("sqlite", "valkey", "valkeys", "valkey+cluster", "valkeys+cluster")
+"""Schemes of ``store``, as engines in proxy/state answer for them."""
 SECRETS = ("password", "token", "secret")
 """Keys whose value is a secret, …"""
 NOT_IN_CLEAR = ("scrypt$", "sha256$", "${")
@@ -234,6 +236,9 @@ def _settings(top: Fields, document: Document) -> Settings:
     smpp, http, timers = top.below("smpp"), top.below("http"), top.below("timers")
     store = top.text("store", pattern=r"[a-z][a-z+]*:.+", what="scheme://… (sqlite:///var/lib/gate106/state.db)", maximum=4096)
     top.need("store")
+    scheme = store.partition(":")[0]
+    if store and scheme not in STORES:
+        top.fault(("store",), unknown("engine", scheme, STORES))
     for key in ("journal", "rules"):
         top.need(key)
     journal, rules = top.path("journal", "journal"), top.path("rules", "rules")
@@ -279,8 +284,9 @@ def _settings(top: Fields, document: Document) -> Settings:
 
 
 def _shared(top: Fields, store: str, beside: Path) -> Shared | None:
-    embedded = store.startswith("sqlite:") or not store
-    if embedded and not top.has("shared"):
+    scheme = store.partition(":")[0]
+    embedded = scheme == "sqlite" or not store
+    if not top.has("shared") and (embedded or scheme not in STORES):
         return None
     section = top.below("shared")
     if embedded and store:
