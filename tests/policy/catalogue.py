@@ -309,3 +309,17 @@ WITH_THE_DESK = {
     "R32": "{id: R32, watch: optouts, by: signature, per: 1h, least: {sent: 2000}, steps: {above: 0.02, then: suspend-marketing, for: 24h}, approval: none}",
 }
 """Needs that are about providers, not about messages: what they ask for are dated orders (reason suspended), which are rules like R36."""
+
+
+SHIPPED = {
+    "R01": "public-good", "R02": "test-numbers", "R03": "beijing-marketing-ban", "R04": "two-sessions", "R05": "province-ports",
+    "R06": "unknown-region-marketing", "R07": "daily-cap", "R08": "weekly-cap monthly-cap", "R09": "signature-weekly-cap",
+    "R10": "advertiser-cap", "R11": "loan-weekly-cap estate-weekly-cap", "R12": "same-content", "R13": "otp-cap",
+    "R14": "suppressed", "R15": "renamed-sender", "R16": "suppressed", "R17": "complained", "R18": "consent-missing",
+    "R19": "consent-request consent-once", "R20": "notice-missing", "R21": "signature-missing signature-void signature-unregistered",
+    "R22": "signature-misuse", "R23": "port-misuse", "R24": "banned-words misspelt-words", "R25": "links-unregistered",
+    "R26": "quiet-hours quiet-hours-put-off", "R27": "holiday-hours", "R28": "campaign-cap", "R29": "provider-quota",
+    "R30": "probation-volume probation-share", "R31": "complaint-rate", "R32": "optout-spike", "R33": "sublet-port",
+    "R35": "protected", "R36": "stopped",
+}  # fmt: skip
+"""Which rules of ``rules/`` meet a need; R34 is about every new rule (``trial``, and ``revisions`` of the settings)."""

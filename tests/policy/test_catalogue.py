@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+import proxy
+from proxy import yamlfile
 from proxy.message import Verdict
-from tests.policy.catalogue import EXEMPTIONS, NEEDS, WITH_THE_DESK, Need, Step
+from tests.policy.catalogue import EXEMPTIONS, NEEDS, SHIPPED, WITH_THE_DESK, Need, Step
 from tests.policy.conftest import Bench, Make
+
+RULES = Path(proxy.__file__).parent.parent / "rules"
 
 
 def rules_of(need: Need, mode: str) -> str:
@@ -61,3 +68,12 @@ def test_without_the_exemption_more_is_refused(make: Make, need: Need) -> None:
 def test_every_need_stands_here_or_waits_for_the_desk() -> None:
     ids = {need.id for need in (*NEEDS, *EXEMPTIONS)} | set(WITH_THE_DESK)
     assert {f"R{number:02d}" for number in range(1, 37)} <= ids
+
+
+def test_every_need_has_its_rule_in_the_set_that_ships_with_words_and_ground() -> None:
+    assert set(SHIPPED) | {"R34"} == {f"R{number:02d}" for number in range(1, 37)}
+    files: list[Any] = [yamlfile.load(path).value for path in RULES.glob("*.yaml")]
+    rules = [rule for file in files for rule in (*file["rules"], *file.get("penalties", []))]
+    written = {rule["id"]: bool(rule.get("say") and ("exempt" in rule or rule.get("basis"))) for rule in rules}
+    asked = {name for names in SHIPPED.values() for name in names.split()}
+    assert {name: written.get(name) for name in asked} == dict.fromkeys(asked, True)
