@@ -86,6 +86,7 @@ MISTAKES: list[tuple[str, str]] = [
     (when('{text: " | "}'), "3: text: a word of nothing but spaces and marks would match every text"),
     (when("{text: {}}"), "3: text: says nothing to look for (words, all, patterns or file)"),
     (when("{text: {patterns: '(a'}}"), "3: text: pattern '(a' is not understood: missing ): (a (RE2 syntax, no back references)"),
+    (when("{text: {patterns: 'x*'}}"), "3: text: pattern 'x*' fits every text"),
     (when("{text: {file: lists/none.txt}}"), "3: text: file: 'lists/none.txt' cannot be read: No such file or directory"),
     (when("{text: {file: ../../etc/passwd}}"), "3: text: file: '../../etc/passwd' leads out of the rules folder"),
     (when("{text: {file: /etc/passwd}}"), "3: text: file: '/etc/passwd' leads out of the rules folder"),

@@ -69,6 +69,9 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("{text: 代开发票}", {"text": "发票已开"}, "allow"),
     ('{text: {patterns: "q{2}\\\\d{5}"}}', {"text": "加QQ12345"}, "reject it"),
     ('{text: {patterns: "q{2}\\\\d{5}"}}', {"text": "加QQ123"}, "allow"),
+    ('{text: {patterns: "刻.?章辦證"}}', {"text": "刻丨章办证"}, "reject it"),  # a pattern is read as texts are
+    ('{text: {patterns: "加.{0,3}ＶＸ（"}}', {"text": "加我VX(免费"}, "reject it"),
+    ('{text: {patterns: "[^一-龥]证"}}', {"text": "办证"}, "allow"),
     ('{text: {patterns: "代.票"}}', {"text": "代开票 \ud83d"}, "reject it"),  # half an emoji stops no pattern
     ("{text_state: [unreadable, compressed]}", {"text": "", "state": "compressed"}, "reject it"),
     ("{text_state: [unreadable, compressed]}", {}, "allow"),

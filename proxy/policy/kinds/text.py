@@ -1,8 +1,8 @@
 """text: the words say one of these: ``text: [代开发票, 六合彩]``, or ``{words: …, patterns: …, file: lists/banned.txt}``; ``{all: …}``: each
 of these. A file may be YAML (wordlist.py): words in groups, with the characters that are written for others.
 
-Words are looked for in the normalised text (full width, traditional, zero-width and split forms do not help); patterns are RE2, in lower case
-on the same text.
+Words are looked for in the normalised text (full width, traditional, zero-width and split forms do not help); patterns are RE2, on the same
+text, and may be written in any of these forms.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _pattern(node: Node) -> Test:
     options.log_errors = False
     options.case_sensitive = False
     try:
-        compiled = re2.compile(written, options)
+        compiled = re2.compile(_as_read(written), options)
     except re2.error as fault:
         said = fault.args[0] if fault.args else ""
         said = said.decode() if isinstance(said, bytes) else str(said)
@@ -83,7 +83,19 @@ def _pattern(node: Node) -> Test:
             node.line, f"text: pattern '{written}' is not understood: {said} (RE2 syntax, no back references)"
         ) from None
 
+    if compiled.search("") and compiled.search("字"):
+        raise RuleFault(node.line, f"text: pattern '{written}' fits every text")
+
     def holds(page: Page) -> bool:
         return compiled.search(page.squeezed) is not None
 
     return Test("text", holds, Said(f"text matches {written}", f"文本匹配 {written}"), "text", reads="digits")
+
+
+def _as_read(pattern: str) -> str:
+    """The pattern in the form in which texts are read: who writes 刻章辦證 means 刻章办证, too. A span of characters (一-龥) stays as it is."""
+    read = [
+        mark if mark.isascii() or "-" in pattern[max(place - 1, 0) : place + 2] else fold(mark)
+        for place, mark in enumerate(pattern)
+    ]
+    return "".join(new if new == old else re2.escape(new) for old, new in zip(pattern, read, strict=True))
