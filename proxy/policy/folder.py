@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import cast
@@ -32,6 +33,8 @@ SMALL_LIST = 10_000
 """Up to here a frozenset (50 ns a look-up, 80 bytes a number); beyond, a BitMap64 (0.5 µs, some 2 bytes)."""
 WORDS_MAX = 200_000
 BAD_ROWS_SHOWN = 20
+FILE_BYTES_MAX = 256 * 1024 * 1024
+"""A list of twenty million numbers; who has more imports them (``gate106 suppress import``)."""
 PIECE_CHARACTERS = 32_768
 """Of a file that is read line by line."""
 
@@ -100,13 +103,21 @@ class Folder:
             raise RulesError([Problem(str(self.path), 1, f"no folder of rules: {fault.strerror}")]) from None
 
     def read(self, relative: str) -> bytes:
-        """A file inside the folder; OSError when there is none, RulesError when its path leads outside."""
-        path = (self.root / relative).resolve()
+        """A file inside the folder; OSError when there is none, RulesError when its path leads outside or it is nothing to be read whole."""
         if not self._inside(relative):
             raise RulesError([Problem(self.label(relative), 1, "leads out of the rules folder")])
         said = self._instead.get(relative)
-        data = self.files[relative] = path.read_bytes() if said is None else said
+        data = self.files[relative] = self._whole(relative) if said is None else said
         return data
+
+    def _whole(self, relative: str) -> bytes:
+        path = (self.root / relative).resolve()
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would keep whoever reads it for ever
+            raise RulesError([Problem(self.label(relative), 1, "is no plain file")])
+        if found.st_size > FILE_BYTES_MAX:
+            raise RulesError([Problem(self.label(relative), 1, f"larger than {FILE_BYTES_MAX // (1024 * 1024)} MiB")])
+        return path.read_bytes()
 
     def _inside(self, relative: str) -> bool:
         """Whether a file lies in the folder, and would in a copy of it."""

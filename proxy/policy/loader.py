@@ -154,6 +154,8 @@ class _Loading:
                 self.lists[name] = NumberList(name, self.folder.people(keys["file"], "lists: file"), scope, value)
             except RuleFault as fault:
                 self.problems += fault.problems(label)
+            except RulesError as error:  # of the file
+                self.problems += error.problems
 
     @staticmethod
     def _suppress(node: Node | None) -> tuple[str, str]:

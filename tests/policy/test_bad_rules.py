@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from proxy.policy import RulesError, check, load
+from proxy.policy.folder import FILE_BYTES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,6 +207,27 @@ def test_all_mistakes_of_one_rule_are_told_at_once(write: Callable[..., Any]) ->
         "19: rule: unknown key 'activ' (did you mean 'active'?)",
         "23: exempt: unknown rule or reason 'c' (one of a, b)",
         "24: exempt: unknown rule or reason 'd' (one of a, b)",
+    ]
+
+
+def test_what_cannot_be_read_whole_is_named_and_keeps_nobody_waiting(write: Callable[..., Any]) -> None:
+    folder = write("lists: {a: {file: lists/a.csv}, b: {file: lists/b.csv}, c: {file: lists/c.csv}, d: {file: lists/d.csv}}")
+    for name in ("lists", "registries"):
+        (folder / name).mkdir(exist_ok=True)
+    os.mkfifo(folder / "lists/a.csv")
+    (folder / "lists/b.csv").mkdir()
+    with (folder / "lists/c.csv").open("wb") as large:
+        large.truncate(FILE_BYTES_MAX + 1)  # of nothing: it takes no place on the disk
+    (folder / "lists/d.csv").symlink_to("/dev/zero")
+    os.mkfifo(folder / "registries/signatures.csv")
+    said = [str(problem) for problem in check(folder).problems]
+    assert said == ["rules/registries/signatures.csv:1: is no plain file"]
+    (folder / "registries/signatures.csv").unlink()
+    assert [str(problem) for problem in check(folder).problems] == [
+        "rules/lists/a.csv:1: is no plain file",
+        "rules/lists/b.csv:1: is no plain file",
+        "rules/lists/c.csv:1: larger than 256 MiB",
+        "rules/x.yaml:1: lists: file: 'lists/d.csv' leads out of the rules folder",
     ]
 
 
