@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import re2
 import yaml
 
-from proxy.evidence import words as paper
+from proxy import wording
 from proxy.policy.spoken import LANGUAGES, WORDS
 
 BOOK = "sentences.yaml"
@@ -64,10 +64,10 @@ DIMENSIONS: Mapping[str, str] = {
 } | {"rule": "规则", "link": "链路", "share": "保留速率"}  # fmt: skip
 """What orders and refusals are about."""
 CLOSED: Mapping[str, Mapping[str, str]] = {
-    "answer": paper.ANSWERS, "case": paper.CASES, "consent": paper.CONSENTS, "penalty": paper.PENALTIES, "reason": paper.REASONS,
-    "receipt": paper.RECEIPTS, "role": ROLES, "scope": paper.SCOPES, "step": paper.STEPS, "word": WORDS,
+    "answer": wording.ANSWERS, "case": wording.CASES, "consent": wording.CONSENTS, "penalty": wording.PENALTIES, "reason": wording.REASONS,
+    "receipt": wording.RECEIPTS, "role": ROLES, "scope": wording.SCOPES, "step": wording.STEPS, "word": WORDS,
 }  # fmt: skip
-"""Lists of the gate's own words, as they stand on paper."""
+"""Lists of the gate's own words, as they stand on wording."""
 
 SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH = "said", "any", "names", "key", "field", "line", "about", "each"
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")

@@ -8,14 +8,11 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from proxy.console.words import LANGUAGES
+from proxy.tongues import preferred
 
 LANGUAGE = "gate106-language"
 """The cookie of who chose."""
 API = "/api/"
-TO_PROGRAMS = "en"
-"""Where they ask for no language that is spoken here."""
-ASKED_MAX = 20
-"""Languages of one request that are looked at."""
 
 
 def language_of(request: Request) -> str:
@@ -23,24 +20,3 @@ def language_of(request: Request) -> str:
         return preferred(request.headers.get("accept-language", ""))
     chosen = request.cookies.get(LANGUAGE, "")
     return chosen if chosen in LANGUAGES else LANGUAGES[0]
-
-
-def preferred(asked: str) -> str:
-    """``zh-CN,zh;q=0.9,en;q=0.8`` → ``zh``: the dearest that is spoken here (RFC 9110 §12.5.4), the first among equals."""
-    best, dearest = TO_PROGRAMS, 0.0
-    for one in asked.split(",")[:ASKED_MAX]:
-        name, _, quality = one.partition(";")
-        language = name.strip().lower().partition("-")[0]
-        if language in LANGUAGES and (dear := _quality(quality.strip())) > dearest:
-            best, dearest = language, dear
-    return best
-
-
-def _quality(said: str) -> float:
-    """``q=0.8``; 0: not wanted, or said in a way nobody understands."""
-    name, _, number = said.partition("=")
-    try:
-        found = 1.0 if not said else float(number) if name.strip().lower() == "q" else 0.0
-    except ValueError:
-        return 0.0
-    return found if 0.0 < found <= 1.0 else 0.0

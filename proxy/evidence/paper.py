@@ -23,9 +23,9 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-from proxy.evidence.words import ANSWERS, CASES, CONSENTS, PENALTIES, REASONS, RECEIPTS, SCOPES, STEPS, both
 from proxy.policy import moments
 from proxy.shown import plain
+from proxy.wording import ANSWERS, CASES, CONSENTS, PENALTIES, REASONS, RECEIPTS, SCOPES, STEPS, both
 
 FONT, LATIN = "STSong-Light", "Helvetica"
 SOFT, LINE = colors.HexColor("#5f5e66"), colors.HexColor("#d9d8de")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -22,12 +23,19 @@ from proxy.logs import Seldom
 from proxy.ops.guard import Guard
 from proxy.ops.listener import Listener
 from proxy.ops.metrics import CONTENT_TYPE
+from proxy.phrasebook import in_language
+from proxy.policy.spoken import LANGUAGES
 from proxy.roles import PATHS, Asker, Permission, Role
 from proxy.shown import as_json
+from proxy.state.rate import Rate
+from proxy.tongues import TO_PROGRAMS, preferred
 
 REFUSALS_S, REFUSALS_AT_ONCE = 0.1, 10.0
 """So many refusals a second are in the log, after so many at once."""
-PASSED_ON = frozenset(("content-type", "content-length", "idempotency-key", "accept"))
+SPOKEN_S, SPOKEN_AT_ONCE = 0.5, 20.0
+"""So many refusals a second are said in another language than theirs, after so many at once: of a new one a thread looks some 20 ms for its
+words, and traffic takes turns with it."""
+PASSED_ON = frozenset(("content-type", "content-length", "idempotency-key", "accept", "accept-language"))
 """Headers that an endpoint of ours may want to see."""
 
 Metrics = Callable[[], bytes | Iterable[bytes]]
@@ -59,6 +67,7 @@ class HttpServer:
         self._notes = notes
         self._more = dict(more or {})
         self._refusals = Seldom(REFUSALS_S, REFUSALS_AT_ONCE)
+        self._spoken = Rate(SPOKEN_S, SPOKEN_AT_ONCE)
         self.listener = Listener(self.app(), "http")
 
     async def start(self, host: str, port: int) -> int:
@@ -72,7 +81,7 @@ class HttpServer:
     def app(self) -> Starlette:
         found = Starlette(
             routes=[Route(path, way.endpoint, methods=[way.method]) for path, way in self.paths().items()],
-            middleware=[Middleware(_Watched, self._asks)],
+            middleware=[Middleware(_Watched, self._asks, self.spoken)],
         )
         found.router.redirect_slashes = False
         return found
@@ -80,7 +89,25 @@ class HttpServer:
     def paths(self) -> dict[str, Way]:
         """All there are; proxy/roles.py says who may ask for each."""
         own = {"/healthz": _healthz, "/readyz": self._readyz, "/metrics": self._show_metrics}
-        return {path: Way("GET", endpoint) for path, endpoint in own.items()} | self._more
+        ways = {path: Way("GET", endpoint) for path, endpoint in own.items()} | self._more
+        return {path: way._replace(endpoint=self._in_tongue(way.endpoint)) for path, way in ways.items()}
+
+    def _in_tongue(self, endpoint: Endpoint) -> Endpoint:
+        async def answer(request: Request) -> Response:
+            return await self.spoken(request, await endpoint(request))
+
+        return answer
+
+    async def spoken(self, request: Request, answer: Response) -> Response:
+        """A refusal in the language that was asked for (``?lang=zh``, else Accept-Language); anything else as it is."""
+        language = request.query_params.get("lang", "")
+        language = language if language in LANGUAGES else preferred(request.headers.get("accept-language", ""))
+        refused = answer.status_code >= 400 and not isinstance(answer, StreamingResponse)
+        if language == TO_PROGRAMS or not refused or not self._spoken.allow(asyncio.get_running_loop().time()):
+            return answer
+        said = await asyncio.to_thread(_said_in, language, answer)
+        headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
+        return Response(said, answer.status_code, headers | {"Content-Language": language})
 
     async def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """A request that came in elsewhere, and whose asker is known there (a supervisor hands it to a worker): ``as_asked`` makes
@@ -119,6 +146,19 @@ class HttpServer:
         if isinstance(found, bytes):
             return Response(found, media_type=CONTENT_TYPE)
         return StreamingResponse(_taking_turns(found), media_type=CONTENT_TYPE)
+
+
+def _said_in(language: str, answer: Response) -> bytes:
+    """What a refusal tells: a line, or JSON with ``error`` and ``problems``."""
+    body = bytes(answer.body)
+    if not answer.headers.get("content-type", "").startswith("application/json"):
+        return (in_language(body.decode().rstrip("\n"), language) + "\n").encode()
+    told = json.loads(body)
+    if "error" in told:
+        told["error"] = in_language(told["error"], language)
+    if "problems" in told:
+        told["problems"] = [in_language(one, language) for one in told["problems"]]
+    return as_json(told, None).encode()
 
 
 async def as_asked(request: Request, most: int) -> Mapping[str, Any]:
@@ -164,8 +204,13 @@ async def _taking_turns(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
 class _Watched:
     """Stands before all that is routed, and before what is not: a stranger does not learn what is."""
 
-    def __init__(self, app: ASGIApp, asks: Callable[[Request], Asker | Response]) -> None:
-        self._app, self._asks = app, asks
+    def __init__(
+        self,
+        app: ASGIApp,
+        asks: Callable[[Request], Asker | Response],
+        spoken: Callable[[Request, Response], Awaitable[Response]],
+    ) -> None:
+        self._app, self._asks, self._spoken = app, asks, spoken
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if PATHS.get(scope.get("path", ""), Permission.SEE) is None:
@@ -173,7 +218,8 @@ class _Watched:
             return
         asker = self._asks(Request(scope))
         if isinstance(asker, Response):
-            await asker(scope, receive, send)
+            refused = await self._spoken(Request(scope), asker)
+            await refused(scope, receive, send)
             return
         scope["asker"] = asker
         await self._app(scope, receive, send)

@@ -29,9 +29,9 @@ LI = SHANGHAI.format(1)
 
 
 class House(Gate):
-    def asks(self, path: str, token: str, **query: str) -> tuple[int, Any]:
+    def asks(self, path: str, token: str, language: str = "", **query: str) -> tuple[int, Any]:
         url = f"http://{self.settings['http']['listen']}{path}?{urllib.parse.urlencode(query)}"
-        asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+        asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}", "Accept-Language": language})
         try:
             with urllib.request.urlopen(asked, timeout=40) as answer:
                 data = answer.read().decode()
@@ -94,6 +94,11 @@ def test_a_provider_sees_its_own_and_nothing_else(house: House, tmp_path: Path, 
         assert house.asks("/provider/refusals", "of jia", **query)[0] == 400
     wrong = house.asks("/provider/refusals", "of jia", day="2026-13-26")
     assert wrong == (400, {"error": "day: '2026-13-26' is no date of the calendar"})
+    wrong = house.asks("/provider/refusals", "of jia", "zh-CN,zh;q=0.9", day="2026-13-26")
+    assert wrong == (400, {"error": "day：“2026-13-26”不是日历上有的日期"})
+    assert house.asks("/provider/refusals", "of jia", lang="zh", limit="99999") == (400, {"error": "limit：最多 10000"})
+    assert house.asks("/provider", "nobody's", lang="zh")[1].startswith("没有人使用这个令牌")
+    assert "jia 的角色是通道商" in house.asks("/metrics", "of jia", "zh")[1]
 
     out = tmp_path / "jia.csv"
     house.done("provider", "refusals", "jia", "--out", out)

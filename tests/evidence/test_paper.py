@@ -12,10 +12,10 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Paragraph, Table
 
+from proxy import wording
 from proxy.changes import Effect
 from proxy.desk import cased, penalized
-from proxy.evidence import paper, words
-from proxy.evidence.words import both
+from proxy.evidence import paper
 from proxy.message import CATEGORY_WORDS, REASONS, Outcome
 from proxy.policy.people import CONSENT_STATES
 from proxy.state.consented import STATES as PROOF_STATES
@@ -26,14 +26,14 @@ PADDED = 6
 """Points that a table keeps free at the right of each cell."""
 CHINESE = re.compile("[\u4e00-\u9fff]")
 LISTS: Mapping[str, tuple[Mapping[str, str], Iterable[str]]] = {
-    "cases": (words.CASES, cased.STATES),
-    "penalties": (words.PENALTIES, penalized.STATES),
-    "steps": (words.STEPS, penalized.LADDER),
-    "answers": (words.ANSWERS, [one.name.lower().replace("_", "-") for one in Effect]),
-    "receipts": (words.RECEIPTS, MESSAGE_STATES.values()),
-    "reasons": (words.REASONS, REASONS),
-    "consents": (words.CONSENTS, [*CONSENT_STATES, *PROOF_STATES]),
-    "scopes": (words.SCOPES, SCOPES),
+    "cases": (wording.CASES, cased.STATES),
+    "penalties": (wording.PENALTIES, penalized.STATES),
+    "steps": (wording.STEPS, penalized.LADDER),
+    "answers": (wording.ANSWERS, [one.name.lower().replace("_", "-") for one in Effect]),
+    "receipts": (wording.RECEIPTS, MESSAGE_STATES.values()),
+    "reasons": (wording.REASONS, REASONS),
+    "consents": (wording.CONSENTS, [*CONSENT_STATES, *PROOF_STATES]),
+    "scopes": (wording.SCOPES, SCOPES),
 }
 PENALTY: dict[str, Any] = {
     "id": 3, "name": "penalty-3", "provider": "jia", "step": "throttle", "share": 0.5, "state": "in-force", "trigger": "rate", "say": "投诉率",
@@ -78,13 +78,13 @@ def test_every_word_of_a_closed_list_has_its_chinese(name: str) -> None:
 
 def test_verdicts_and_categories_have_theirs_from_the_words_of_explanations() -> None:
     there = [*(one.word for one in Outcome), *CATEGORY_WORDS]
-    assert [word for word in there if not CHINESE.match(both(word))] == []
+    assert [word for word in there if not CHINESE.match(wording.both(word))] == []
 
 
 def test_reasons_are_called_what_the_rules_page_calls_them() -> None:
     page = Path("rules/README.md").read_text(encoding="utf-8")
     table = re.findall(r"^\| `([a-z-]+)` \| (?:0x|of the )[^|]+ \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE)
-    assert dict(table) == words.REASONS
+    assert dict(table) == wording.REASONS
 
 
 def test_a_letter_says_in_chinese_what_was_measured_and_what_follows() -> None:

@@ -19,7 +19,7 @@ from proxy.config import Token
 from proxy.fields import Network
 from proxy.ops import listener
 from proxy.ops.guard import Guard, hash_token, new_token
-from proxy.ops.http import HttpServer, Way
+from proxy.ops.http import SPOKEN_AT_ONCE, HttpServer, Way
 from proxy.roles import PATHS, Role
 
 HERE: Sequence[Network] = (ip_network("127.0.0.0/8"),)
@@ -100,6 +100,42 @@ def test_readiness_says_why_not() -> None:
             status, body = await get(port, "/readyz")
             assert (status, json.loads(body)) == (503, {"ready": False, "why": ["carrier bj: no link is up"], "notes": []})
             assert await get(port, "/healthz") == (200, b"ok\n")  # not ready is not dead
+
+    run(conversation)
+
+
+@pytest.mark.parametrize(
+    ("path", "head", "chinese"),
+    [
+        ("/nothing", "Accept-Language: zh-CN,zh;q=0.9\r\n", True),
+        ("/nothing?lang=zh", "", True),
+        ("/nothing?lang=en", "Accept-Language: zh\r\n", False),
+        ("/nothing?lang=fr", "Accept-Language: zh\r\n", True),
+        ("/nothing", "", False),
+    ],
+)
+def test_who_is_refused_is_told_in_the_language_that_was_asked_for(path: str, head: str, chinese: bool) -> None:
+    async def conversation() -> None:
+        async with serving(allow=(), tokens=["right"]) as port:
+            status, body = await get(port, path, head)
+            assert status == 401
+            assert body.decode() == (
+                "须带令牌（设置：http.tokens、people、providers[].token）\n"
+                if chinese
+                else "not without a token (http.tokens, people and providers[].token in the settings)\n"
+            )
+
+    run(conversation)
+
+
+def test_of_many_who_ask_in_chinese_at_once_some_are_answered_in_english_rather_than_held_up() -> None:
+    """Looking a sentence up takes milliseconds that traffic wants."""
+
+    async def conversation() -> None:
+        async with serving(allow=(), tokens=["right"]) as port:
+            said = [(await get(port, f"/{number}?lang=zh"))[1].decode() for number in range(3 * int(SPOKEN_AT_ONCE))]
+            assert said[0].startswith("须带令牌")
+            assert any(one.startswith("not without a token") for one in said)
 
     run(conversation)
 

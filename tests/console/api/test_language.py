@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from proxy.console.api.table import OPERATIONS, Operation, Program
-from proxy.console.speaking import preferred
 from proxy.phrasebook import all_books
+from proxy.tongues import preferred
 from tests.console.api.conftest import Caller
 
 Open = Callable[..., Caller]

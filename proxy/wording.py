@@ -1,4 +1,4 @@
-"""Words: what stands on paper in two languages: the words of closed lists, Chinese first, ours beside it.
+"""Wording: the words of closed lists in two languages, Chinese first, ours beside it: as paper, pages and refusals have them.
 
 In: a word of ours. Out: both, or the word alone where it is a name. Never: a stranger's text (whatever it looks like, it is no word of ours).
 """
