@@ -24,6 +24,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from proxy.policy import moments
+from proxy.policy.telling import FEATURES
 from proxy.shown import plain
 from proxy.wording import ANSWERS, CASES, CONSENTS, PENALTIES, REASONS, RECEIPTS, SCOPES, STEPS, both
 
@@ -34,6 +35,13 @@ WIDTH = A4[0] - 2 * MARGIN - 2 * PADDING
 CHARS_MAX = 3000
 """Of one cell: more is in the JSON beside it."""
 CASES_MAX = 500
+OFF = "off"
+"""What a rule says that is switched off."""
+NEVER_HELD: Mapping[str, str] = {
+    "proposed": "草稿: 尚未批准, 不生效 Draft: nobody has approved it yet", "rejected": "未获批准, 从未生效 Rejected: it was never in force",
+    "withdrawn": "已撤回, 从未生效 Withdrawn: it was never in force", "lapsed": "逾期未批, 从未生效 Lapsed: it was never in force",
+}  # fmt: skip
+HOLDS_NO_MORE: Mapping[str, str] = {"lifted": "解除", "over": "到期", "raised": "由更重的处罚取代"}
 _BIG = ParagraphStyle("big", fontName=FONT, fontSize=17, leading=23)
 _HEAD = ParagraphStyle("head", fontName=FONT, fontSize=11, leading=15, spaceBefore=10, spaceAfter=4, textColor=SOFT)
 _TEXT = ParagraphStyle("text", fontName=FONT, fontSize=10, leading=15, wordWrap="CJK", spaceAfter=5)
@@ -85,10 +93,10 @@ def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
     yield _pairs([
         ("记录 record", message["message"]), ("时间 time", _stamp(message["at"])),
         ("通道商 provider", f"{message['provider']} ({message['account']})"),
-        ("端口 from", message["from"]), ("接收人 to", message["to"]), ("类别 category", both(message["category"])),
+        ("端口 from", message["from"]), ("接收人 to", message["to"]), *_read(message),
         ("内容 text", message["text"]),
         ("结果 verdict", ", ".join(filter(None, (both(message["verdict"]), both(message["reason"], REASONS), message["rule"])))),
-        ("规则版本 revision", message["revision"]),
+        ("规则版本 revision", message["revision"]), ("今日规则 today", _today(message)),
         ("运营商应答 answers", "; ".join(f"{_stamp(one['at'])} {both(one['effect'], ANSWERS)}" for one in message["answers"])),
         ("回执 receipts", "; ".join(f"{_stamp(one['at'])} {both(one['state'], RECEIPTS)}" for one in message["receipts"])),
     ])  # fmt: skip
@@ -115,12 +123,19 @@ def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
         (3, 2, 3, 3, 5),
     )
     yield _paragraph("规则 Rules", _HEAD)
+    off = [one["rule"] for one in said["rules"] if one["says_en"] == OFF]
     yield _table(
         ("规则 rule", "说明 say", "依据 basis", "判定 says"),
-        [(one["rule"], one["say"], one["basis"], one["says"]) for one in said["rules"]],
-        "当时的规则没有保留 The rules of then are not kept",
-        (3, 6, 4, 2),
+        [
+            (one["rule"], one["say"], one["basis"], f"{one['says']}: {one['why']}")
+            for one in said["rules"]
+            if one["says_en"] != OFF
+        ],
+        "没有启用的规则 No rule was on" if off else "当时的规则没有保留 The rules of then are not kept",
+        (3, 5, 3, 5),
     )
+    if off:
+        yield _paragraph(f"已关闭 off: {', '.join(off)}", _SOFT)
     yield _paragraph("日志链 Chain", _HEAD)
     yield _pairs([
         ("记录摘要 record", proof["record_digest"]), ("提交组 group", f"…{proof['group']['last']}: {proof['group']['digest']}"),
@@ -133,6 +148,33 @@ def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
     )
 
 
+def _read(message: Mapping[str, Any]) -> Rows:
+    """What was read out of the message; its category alone where the rules of then are not kept."""
+    then = message.get("then")
+    if then is None:
+        return [("类别 category", both(message["category"]))]
+    declared, classified = both(then["declared"]), both(then["classified"])
+    found = (f"{FEATURES.get(one['kind'], one['kind'])} {one['what']} ({one['weight']})" for one in then["features"])
+    return [
+        ("归属地 region", f"{then['province']} {then['city'] or ''}".rstrip()),
+        ("签名 signature", then["signature"]), ("广告主 advertiser", then["advertiser"]),
+        (
+            "类别 category",
+            f"{both(then['category'])} (申报 declared: {declared}; 内容判定 classified: {classified}, 得分 score {then['marketing']['score']})",
+        ),
+        ("判定所据 found", "; ".join(found)),
+    ]  # fmt: skip
+
+
+def _today(message: Mapping[str, Any]) -> str:
+    today = message.get("today")
+    if today is None:
+        return ""
+    if today["revision"] == message["revision"]:
+        return "规则未变 the rules are the same"
+    return ", ".join(filter(None, (both(today["verdict"]), both(today["reason"], REASONS))))
+
+
 def _head(proof: Mapping[str, Any]) -> str:
     return (
         f"{proof['table'][7]}, records {proof['table'][0]}–{proof['table'][1]}"
@@ -143,8 +185,8 @@ def _head(proof: Mapping[str, Any]) -> str:
 
 def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: float) -> Iterator[Any]:
     step = STEPS[penalty["step"]] + (f"至原速率的 {penalty['share']:.0%}" if penalty["step"] == "throttle" else "")
-    if penalty["state"] == "proposed":
-        yield _paragraph("草稿: 尚未批准, 不生效 Draft: nobody has approved it yet", _TEXT)
+    if first := _standing(penalty):
+        yield _paragraph(first, _TEXT)
     yield _paragraph(f"致: {penalty['provider'] or penalty['value']}", _TEXT)
     yield _paragraph(f"编号: {penalty['name']} | 日期: {_when(now)[:10]} | 状态: {PENALTIES[penalty['state']]}", _SOFT)
     yield Spacer(0, 2 * mm)
@@ -163,7 +205,8 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
     yield _paragraph(
         f"决定: {step}" + (f", 自 {_when(penalty['since'])} 至 {_when(penalty['until'])}" if penalty["since"] else ""), _TEXT
     )
-    yield _paragraph("到期自动恢复. 如有异议, 请书面申诉并附证明; 申诉期间处罚继续执行.", _TEXT)
+    if penalty["state"] in ("proposed", "in-force"):
+        yield _paragraph("到期自动恢复. 如有异议, 请书面申诉并附证明; 申诉期间处罚继续执行.", _TEXT)
     yield Spacer(0, 6 * mm)
     yield _paragraph("签发单位 (盖章): ____________________ | 签发人: ______________ | 日期: ______________", _TEXT)
     yield Spacer(0, 4 * mm)
@@ -185,6 +228,17 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
     )
     if len(cases) > CASES_MAX:
         yield _paragraph(f"另有 {len(cases) - CASES_MAX} 件 more", _SOFT)
+
+
+def _standing(penalty: Mapping[str, Any]) -> str:
+    """What a reader must know before anything else: that it is not in force, since when and why; empty where it is."""
+    state, last = penalty["state"], penalty["events"][-1] if penalty["events"] else {}
+    if state in NEVER_HELD:
+        return NEVER_HELD[state]
+    if state not in HOLDS_NO_MORE:
+        return ""
+    ended, why = HOLDS_NO_MORE[state], f": {last['why']}" if last.get("why") else ""
+    return f"本处罚已于 {_when(last['time'])} {ended}{why} It is no longer in force"
 
 
 # -- pieces

@@ -62,6 +62,8 @@ class Explanation:
     parts: tuple[Part, ...]
     recipient: Number
     number: int = 0
+    advertiser: str = ""
+    """Who answers for the signature, if it is registered."""
 
     def as_dict(self) -> dict[str, Any]:
         """What ``gate106 explain --json`` prints."""
@@ -80,6 +82,7 @@ class Explanation:
             "classified": facts.classified.word,
             "subcategory": facts.subcategory or None,
             "signature": facts.signature or None,
+            "advertiser": self.advertiser or None,
             "keyword": facts.keyword or None,
             "marketing": {"band": found.band, "score": found.score, "likely_from": LIKELY, "surely_from": SURELY},
             "features": [feature.as_dict() for feature in self.evidence.features],
@@ -99,6 +102,7 @@ def explain(message: Message, recipient: Recipient, rules: RuleSet, now: float, 
     return Explanation(
         verdict, province, city, evidence(rules.reader, message.content),
         tuple(telling.part(rule) for rule in (*rules.rules, *rules.ordered)), Number(message.recipient), message.recipient,
+        "" if HASH.fullmatch(owner := rules.registry.advertiser_of(verdict.facts.signature_hash)) else owner,
     )  # fmt: skip
 
 

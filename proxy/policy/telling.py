@@ -35,7 +35,8 @@ def _english(told: Explanation) -> Iterator[str]:
     yield f"{told.recipient}: {head}" + (f", not before {found['not_before']}" if found["not_before"] else "")
     yield f"  region    {told.province} {told.city}"
     yield f"  category  {found['category']} (declared {found['declared']}, the text says {found['classified']})"
-    yield f"  text      signature {found['signature'] or 'none'}, opt-out keyword {found['keyword'] or 'none'}"
+    of = f" of {told.advertiser}" if told.advertiser else ""
+    yield f"  text      signature {found['signature'] or 'none'}{of}, opt-out keyword {found['keyword'] or 'none'}"
     yield f"  marketing {classified.band} (score {classified.score}; likely from {LIKELY}, surely from {SURELY})"
     yield from (f"  found     {feature}" for feature in told.evidence.features)
 
@@ -46,7 +47,8 @@ def _chinese(told: Explanation) -> Iterator[str]:
     yield f"{told.recipient}: {head}" + (f", {found['not_before']} 之前不行" if found["not_before"] else "")
     yield f"  归属地    {_zh(told.province)} {_zh(told.city)}"
     yield f"  类别      {_zh(found['category'])}(申报{_zh(found['declared'])}, 内容判定{_zh(found['classified'])})"
-    yield f"  文本      签名 {found['signature'] or '无'}, 退订关键字 {found['keyword'] or '无'}"
+    of = f"(广告主 {told.advertiser})" if told.advertiser else ""
+    yield f"  文本      签名 {found['signature'] or '无'}{of}, 退订关键字 {found['keyword'] or '无'}"
     yield f"  营销判定  {_zh(classified.band)}(得分 {classified.score}; {LIKELY} 分起很可能, {SURELY} 分起肯定)"
     yield from (f"  依据      {_feature(feature)}" for feature in told.evidence.features)
 

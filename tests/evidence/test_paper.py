@@ -113,6 +113,66 @@ def test_the_pages_of_a_pack_say_in_chinese_what_became_of_the_message() -> None
     assert "全部营销 all (回复退订 reply, 2026-11-11 10:00:00)" in drawn
 
 
+def test_the_pages_of_a_pack_say_who_sent_it_what_was_found_in_it_and_each_rule_with_its_count() -> None:
+    """What an officer would read aloud: signature and advertiser, region, category with its words, counters, what today's rules say."""
+    then = {
+        "province": "上海", "city": "上海", "category": "marketing", "declared": "notice", "classified": "marketing", "signature": "青禾会员",
+        "advertiser": "青禾公司", "marketing": {"score": 9}, "features": [{"kind": "ad", "what": "满300减50", "weight": 4}],
+    }  # fmt: skip
+    rules = [
+        {"rule": "words", "say": "禁发词", "basis": "通知", "says": "拒绝", "says_en": "refuses", "why": "文本含 代开发票"},
+        {
+            "rule": "cap",
+            "say": "每天3条",
+            "basis": "办法",
+            "says": "未超限",
+            "says_en": "is within",
+            "why": "已用 1, 上限: 同一号码每天 3 条",
+        },
+        {"rule": "night", "say": "夜里不发", "basis": "", "says": "关闭", "says_en": "off", "why": "规则已关闭"},
+        {"rule": "loans", "say": "贷款", "basis": "", "says": "关闭", "says_en": "off", "why": "规则已关闭"},
+    ]
+    today = {"revision": "s", "verdict": "allow", "reason": None}
+    said = {"message": MESSAGE | {"then": then, "today": today}, "proof": PROOF, "masked": True, "consents": [], "rules": rules}
+    drawn = texts(paper._evidence(said))
+    for line in (
+        "上海 上海",
+        "青禾会员",
+        "青禾公司",
+        "营销 marketing (申报 declared: 通知 notice; 内容判定 classified: 营销 marketing, 得分 score 9)",
+        "营销用语 满300减50 (4)",
+        "放行 allow",
+        "拒绝: 文本含 代开发票",
+        "未超限: 已用 1, 上限: 同一号码每天 3 条",
+        "已关闭 off: night, loans",
+    ):
+        assert line in drawn, drawn
+    assert "夜里不发" not in drawn, "what was switched off had no part in it"
+    same = texts(paper._evidence(said | {"message": MESSAGE | {"then": then, "today": today | {"revision": "r"}}}))
+    assert "规则未变 the rules are the same" in same
+
+
+@pytest.mark.parametrize(
+    ("state", "events", "begins"),
+    [
+        ("lifted", [{"time": 2e9, "what": "lifted", "who": "wang", "why": "申诉成立"}], "本处罚已于 2033-05-18 11:33:20 解除: 申诉成立"),
+        ("over", [{"time": 2e9, "what": "over", "who": "", "why": ""}], "本处罚已于 2033-05-18 11:33:20 到期"),
+        ("raised", [{"time": 2e9, "what": "raised", "who": "wang", "why": "penalty-9"}], "本处罚已于 2033-05-18 11:33:20 由更重的处罚取代: penalty-9"),
+        ("rejected", [{"time": 2e9, "what": "rejected", "who": "wang", "why": "x"}], "未获批准, 从未生效"),
+        ("withdrawn", [{"time": 2e9, "what": "withdrawn", "who": "li", "why": "x"}], "已撤回, 从未生效"),
+        ("lapsed", [{"time": 2e9, "what": "lapsed", "who": "", "why": ""}], "逾期未批, 从未生效"),
+    ],
+)  # fmt: skip
+def test_a_letter_about_what_holds_no_longer_says_so_first(state: str, events: list[dict[str, Any]], begins: str) -> None:
+    """Nobody hands out a letter that reads as if a penalty were in force which was lifted, or never was."""
+    began = [] if "从未生效" in begins else [{"time": 1e9, "what": "approved", "who": "wang", "why": ""}]
+    since = 1e9 if began else 0.0
+    drawn = texts(paper._letter(PENALTY | {"state": state, "since": since, "events": [{"why": "x"}, *began, *events]}, [], 2e9))
+    assert drawn[0].startswith(begins), drawn[:3]
+    assert not any("申诉期间处罚继续执行" in one for one in drawn), "there is nothing to go on with"
+    assert any("申诉期间处罚继续执行" in one for one in texts(paper._letter(PENALTY, [], 1e9)))
+
+
 def test_a_letter_that_nobody_has_approved_is_a_draft_and_one_about_an_advertiser_is_to_it() -> None:
     drawn = texts(
         paper._letter(PENALTY | {"state": "proposed", "provider": "", "by": "advertiser", "value": "某公司"}, [], 1e9)
@@ -126,7 +186,7 @@ def test_nothing_is_wider_than_its_column_and_what_is_higher_than_a_page_goes_on
     case = dict.fromkeys(("id", "reference", "to", "port", "signature", "message"), word) | {"at": 1e9}
     pages = paper.letter(PENALTY | {"provider": word, "basis": word, "say": word, "trigger": word}, [case] * 40, 1e9)
     assert pages.startswith(b"%PDF")
-    rule = dict.fromkeys(("rule", "say", "basis", "says"), word * 20)
+    rule = dict.fromkeys(("rule", "say", "basis", "says", "says_en", "why"), word * 20)
     said = {"message": MESSAGE | {"text": word * 20}, "proof": PROOF, "masked": True, "consents": [], "rules": [rule] * 3}
     assert paper.evidence(said).startswith(b"%PDF")
     for part in paper._letter(PENALTY | {"provider": word}, [case], 1e9):

@@ -83,10 +83,13 @@ NIGHT = moments.moment("2026-11-11 22:00")[0]
 SIGNATURES = {"registries/signatures.csv": "青禾商城,青禾公司\n青禾会员,青禾公司\n"}
 
 
-def change(bench: Any, rule: str, *, at: float = AT, text: str = AD, category: Category | None = Category.MARKETING) -> Any:
+def told_of(bench: Any, text: str, at: float = AT, category: Category | None = Category.MARKETING) -> Any:
     message = Message(Sender.of("jia", "jia", "10690001", "", category), 13800250500, Content(text, "readable", b""))
-    told = explain(message, bench.people[13800250500], bench.rules, at, bench.counts)
-    return next(part for part in told.parts if part.rule == rule)
+    return explain(message, bench.people[13800250500], bench.rules, at, bench.counts)
+
+
+def change(bench: Any, rule: str, *, at: float = AT, text: str = AD, category: Category | None = Category.MARKETING) -> Any:
+    return next(part for part in told_of(bench, text, at, category).parts if part.rule == rule)
 
 
 CHANGES = [
@@ -117,6 +120,17 @@ def test_a_rule_that_refuses_says_what_it_saw_and_what_would_have_to_change(
     part = change(bench, "it", at=NIGHT, text=text)
     assert (str(part.says), str(part.why), part.why.zh, part.change.zh) == ("refuses", english, chinese, mend)
     assert part.change != part.change.zh, "there is English, too"
+
+
+def test_who_answers_for_the_signature_is_told_where_it_is_registered(make: Callable[..., Any]) -> None:
+    bench = make("- {id: it, when: {category: otp}, then: reject, reason: keyword}", SIGNATURES)
+    told = told_of(bench, "【青禾会员】上新")
+    assert told.as_dict()["advertiser"] == "青禾公司"
+    assert "signature 青禾会员 of 青禾公司, opt-out" in as_text(told)
+    assert "签名 青禾会员(广告主 青禾公司), 退订" in as_text(told, "zh")
+    unknown = told_of(bench, "【无名】上新")
+    assert unknown.as_dict()["advertiser"] is None
+    assert "signature 无名, opt-out" in as_text(unknown)
 
 
 def test_a_renamed_sender_is_told_in_both_languages(make: Callable[..., Any]) -> None:
