@@ -227,8 +227,8 @@ _MESSAGES = (
         TO, Arg("from", Text(20), "The port (source address).", True), _text("text", "What it says.", 3060), OF_PROVIDER, CATEGORY,
         answer={
             "revision": str, "verdict": str, "reason": str | None, "public_reason": str | None, "rule": str | None, "province": str, "city": str,
-            "category": str, "declared": str, "classified": str, "subcategory": str | None, "signature": str | None, "keyword": str | None,
-            "marketing": object, "features": [object], "not_before": str | None, "rules": [object],
+            "category": str, "declared": str, "classified": str, "subcategory": str | None, "signature": str | None,
+            "advertiser": str | None, "keyword": str | None, "marketing": object, "features": [object], "not_before": str | None, "rules": [object],
         },
         lines="rows", under="rules",
     ),
