@@ -24,7 +24,8 @@ from proxy import folders
 
 RULES = "rules"
 """The folder's name inside, so that errors name files as people know them."""
-RULES_FILE = re.compile(r"[A-Za-z0-9_][\w.-]{0,60}\.ya?ml", re.ASCII)
+RULES_FILE = re.compile(r"(?:lists/)?[A-Za-z0-9_][\w.-]{0,60}\.ya?ml", re.ASCII)
+"""Rules, and lists of words with groups and look-alike characters: whatever is written as YAML."""
 REGISTRIES = ("signatures", "advertisers", "ports", "templates", "contacts", "campaigns", "holidays", "reviewed")
 """Those that are about nobody: people (consents, preferences, lists of numbers) are entered and imported, and stand on no page."""
 _ONE = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,60}"

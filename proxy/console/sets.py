@@ -21,7 +21,7 @@ from typing import Any
 from proxy import policy, private
 from proxy.config import Settings, SettingsError
 from proxy.config import load as load_settings
-from proxy.console.worded import difference, rule_in_words, rules_files, spoken, tests_of, written
+from proxy.console.worded import difference, rule_in_words, spoken, tests_of, written, yaml_files
 from proxy.kept import REGISTRIES, TABLE_FILE, Kept, may_be_pushed
 from proxy.message import Category
 from proxy.number import NotARecipient
@@ -70,7 +70,7 @@ class Sets:
             "warnings": [list(one) for one in report.warnings],
             "rules": [{**rule_in_words(one), "text": texts.get(one.id, "")} for one in loaded.rules.rules],
             "tests": list(tests_of(loaded, report.problems)),
-            "files": {name: data.decode("utf-8", "replace") for name, data in rules_files(loaded.files)},
+            "files": {name: data.decode("utf-8", "replace") for name, data in yaml_files(loaded.files)},
             "provinces": sorted({name for name, _ in loaded.rules.regions.places if name}),
             "subcategories": [name for name in SUBCATEGORIES if name],
             "providers": [one.name for one in self.settings.providers],

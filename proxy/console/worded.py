@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from proxy import policy
+from proxy.kept import RULES_FILE
 from proxy.policy import Loaded, Problem
 from proxy.policy.condition import All, Test, Tree
 from proxy.policy.explain import plainly
@@ -52,6 +53,12 @@ def _parts(when: Tree) -> Iterator[Tree]:
             yield from _parts(part)
     else:
         yield when
+
+
+def yaml_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    """Rules first, then lists of words: what is written in the editor."""
+    yield from rules_files(files)
+    yield from sorted((name, data) for name, data in files.items() if "/" in name and RULES_FILE.fullmatch(name))
 
 
 def rules_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:

@@ -98,7 +98,7 @@ class Folder:
         """Names of all rules files, in order."""
         try:
             found = {one.name for one in self.root.iterdir() if one.suffix in (".yaml", ".yml") and one.is_file()}
-            return sorted(found | {name for name in self._instead if name.endswith((".yaml", ".yml"))})
+            return sorted(found | {name for name in self._instead if name.endswith((".yaml", ".yml")) and "/" not in name})
         except OSError as fault:
             raise RulesError([Problem(str(self.path), 1, f"no folder of rules: {fault.strerror}")]) from None
 

@@ -46,8 +46,9 @@ async def show(visit: Visit) -> Response:
         (name, len(rows.read(name, text).rows) if text is not None else None, name.partition("/")[0])
         for name, text in found.items()
     ]
-    now = await visit.ask("rules")
-    return visit.render(tables=counted, now=now, waits=now["proposed"])
+    now, told = await visit.ask("rules"), await visit.asking.workshop.told(base)
+    written = sorted(name for name in told.get("files", {}) if "/" in name)
+    return visit.render(tables=counted, written=written, now=now, waits=now["proposed"])
 
 
 @page.get("one")

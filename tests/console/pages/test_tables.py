@@ -30,8 +30,21 @@ rules:
     when: {text: {file: lists/banned.txt}}
     then: reject
     reason: keyword
+  - id: misspelt-words
+    say: 禁发词的谐音也算
+    basis: carrier policy
+    when: {text: {file: lists/misspelt.yaml}}
+    then: reject
+    reason: keyword
 """
-UNREGISTERED = 0x442
+MISSPELT = """\
+# 谐音、形近的写法
+alike:
+  票: [漂]
+words:
+  invoice: [代开发票]
+"""
+UNREGISTERED, KEYWORD = 0x442, 0x450
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +58,7 @@ def with_rules(gate: Any) -> None:
     gate.write_rules(RULES)
     (gate.rules / "lists").mkdir()
     (gate.rules / "lists" / "banned.txt").write_text("# one a line\n代开发票\n六合彩\n")
+    (gate.rules / "lists" / "misspelt.yaml").write_text(MISSPELT)
     (gate.rules / "lists" / "protected.csv").write_text("recipient\n13800210999\n")
 
 
@@ -157,3 +171,31 @@ def test_the_gate_takes_no_file_about_people_and_none_elsewhere(two: World, file
 
     with pytest.raises(client.CannotAsk, match="must be the name of a rules file, a registry or a list of words"):
         push()
+
+
+def test_a_list_of_words_in_yaml_stands_there_too_and_is_written_in_the_editor(desk: Open, two: World) -> None:
+    """One with groups and look-alike characters is no table: it opens as the rules' files do, is checked as they are, and goes their way."""
+    here = desk("tang")
+    page = here.get("/tables").text
+    assert 'href="/drafts/edit?file=lists/misspelt.yaml"' in page.replace("%2F", "/")
+    assert "/drafts/edit" not in desk("wu").get("/tables").text, "a viewer sees that it is there"
+    assert "misspelt.yaml" in desk("wu").get("/tables").text
+    draft = written(here.get("/drafts/edit", file="lists/misspelt.yaml").text)
+    assert draft["text"] == MISSPELT
+    wrong = here.post("/drafts/check", **draft | {"text": MISSPELT.replace("alike:", "alikee:")})
+    assert "无法识别的键“alikee”（是否应为“alike”？）" in in_words(wrong.text)
+    assert two.send("jia", SHANGHAI.format(61), "刻嶂办证") != KEYWORD
+    more = MISSPELT.replace("[代开发票]", "[代开发票, 刻章办证]").replace("  票: [漂]", "  票: [漂]\n  章: [嶂]")
+    answer = here.post("/drafts/propose", **draft | {"text": more}, why="新的写法", seen="yes")
+    assert answer.status_code == 303, in_words(answer.text)
+    waits = two.ask("lin", "rules")["proposed"]["revision"]
+    assert "刻章办证" in desk("lin").get("/proposal").text
+    two.ask("lin", "rules.approve", revision=waits)
+    assert two.send("jia", SHANGHAI.format(62), "刻嶂办证") == KEYWORD
+
+
+def written(page: str) -> dict[str, str]:
+    """What the editor's form holds."""
+    found = re.search(r'<textarea name="text"[^>]*>\n?(.*?)</textarea>', page, re.DOTALL)
+    assert found is not None, page
+    return {"base": hidden(page, "base"), "file": hidden(page, "file"), "text": html.unescape(found[1])}
