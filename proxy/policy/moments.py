@@ -28,6 +28,7 @@ CALENDAR_S = {"minute": 60, "hour": 3600, "day": DAY_S, "week": 7 * DAY_S, "mont
 
 DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": DAY_S, "w": 7 * DAY_S}
+_IN_CHINESE = {"s": "秒", "m": "分钟", "h": "小时", "d": "天"}
 CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|(24):(00)")
 _OFFSET = re.compile(r"([+-])([01][0-9]):([0-5][0-9])")
 WHEN = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2})?)(Z|[+-]\d{2}:\d{2})?)?")
@@ -74,6 +75,12 @@ def spell(seconds: int) -> str:
         if seconds % _UNIT_S[unit] == 0:
             return f"{seconds // _UNIT_S[unit]}{unit}"
     return f"{seconds}s"
+
+
+def spell_in_chinese(seconds: int) -> str:
+    """``7 天``, ``59 秒``; a day is 24 小时, as it is not one of the calendar's."""
+    spelt = spell(seconds) if seconds != DAY_S else f"{DAY_S // _UNIT_S['h']}h"
+    return f"{spelt[:-1]} {_IN_CHINESE[spelt[-1]]}"
 
 
 def duration(text: str) -> int:

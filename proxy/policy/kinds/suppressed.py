@@ -86,8 +86,8 @@ def _told(asked: _Asked) -> Said:
         by = any_of(sorted(asked.sources))
         parts.append(Said(f"by {by}", f"来自{by.zh}"))
     if asked.max_age_s:
-        age = moments.spell(asked.max_age_s)
-        parts.append(Said(f"in the last {age}", f"最近 {age} 内"))
+        age, chinese = moments.spell(asked.max_age_s), moments.spell_in_chinese(asked.max_age_s)
+        parts.append(Said(f"in the last {age}", f"最近 {chinese}内"))
     if asked.ways != _USUAL:
         ways = joined(COMMA, (term(way) for way in WAYS if way in asked.ways))
         parts.append(Said(f"known again by {ways}", f"按{ways.zh}认出"))
