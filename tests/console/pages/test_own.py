@@ -40,6 +40,21 @@ def test_a_stop_that_names_it_alone_is_told_to_it_alone(world: World, browser: O
     assert "投诉激增" not in browser("yi").get("/own").text
 
 
+def test_a_penalty_that_was_lifted_is_told_as_one_that_was_and_not_as_in_force(world: World, browser: Open) -> None:
+    made = world.ask("chen", "penalty.propose", provider="yi", step="throttle", to=0.5, why="投诉激增")
+    world.ask("lin", "penalty.approve", id=str(made["id"]))
+    text = browser("yi").get("/own").text
+    assert "正在生效的处理" in text
+    assert "限速" in text
+    world.ask("lin", "penalty.lift", id=str(made["id"]), why="申诉成立")
+    text = browser("yi").get("/own").text
+    assert "正在生效的处理" not in text, "nothing is"
+    past = text[text.index("以往的处罚") :]
+    assert "已解除" in past
+    assert "限速" in past
+    assert "截至" not in past.partition("</section>")[0], "it did not last until then"
+
+
 def test_it_reads_the_rules_in_words(browser: Open) -> None:
     text = browser("jia", "en").get("/own/rules").text
     assert "北京归属地号码不得接收" in text
