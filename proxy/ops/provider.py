@@ -77,7 +77,8 @@ class ForProviders:
         return _json({"tasks": [{name: one[name] for name in OF_A_TASK} for one in found]})
 
     async def _penalties(self, request: Request) -> Response:
-        """What came into force against it, with what was measured; and orders that name it alone."""
+        """What came into force against it, with what was measured, or why somebody proposed it (as its letter says); and orders that name
+        it alone."""
         whose, now = _whose(request), self._gate.now()
         borne = [one for one in self._gate.penalties.all() if one.provider == whose and one.since]
         by_penalty = {one.order for one in borne}
@@ -89,7 +90,10 @@ class ForProviders:
         ]
         return _json(
             {
-                "penalties": [{name: getattr(one, name) for name in OF_A_PENALTY} for one in borne],
+                "penalties": [
+                    {name: getattr(one, name) for name in OF_A_PENALTY} | {"why": "" if one.trigger else one.events[0].why}
+                    for one in borne
+                ],
                 "orders": [{name: one[name] for name in OF_AN_ORDER} for one in mine],
             }
         )

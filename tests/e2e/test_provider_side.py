@@ -117,6 +117,7 @@ def test_a_provider_sees_its_own_and_nothing_else(house: House, tmp_path: Path, 
     monkeypatch.delenv("GATE106_TOKEN")
     (penalty,) = house.asks("/provider/penalties", "of jia")[1]["penalties"]
     assert (penalty["step"], penalty["state"]) == ("warn", "in-force")
+    assert penalty["why"] == "too many complaints", "nothing was measured: it is told what somebody meant"
     assert house.asks("/provider/penalties", "of yi")[1] == {"penalties": [], "orders": []}
     (tmp_path / "c.csv").write_text(f"number,given\n{LI},2026-01-01\n")
     house.done("consent", "import", tmp_path / "c.csv", "--source", "app", "--provider", "jia", "--why", "x")

@@ -46,6 +46,7 @@ def test_a_penalty_that_was_lifted_is_told_as_one_that_was_and_not_as_in_force(w
     text = browser("yi").get("/own").text
     assert "正在生效的处理" in text
     assert "限速" in text
+    assert "投诉激增" in text, "a provider is told why"
     world.ask("lin", "penalty.lift", id=str(made["id"]), why="申诉成立")
     text = browser("yi").get("/own").text
     assert "正在生效的处理" not in text, "nothing is"
