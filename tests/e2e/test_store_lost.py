@@ -136,10 +136,10 @@ def test_a_slow_store_costs_one_deadline_and_not_one_for_each_message(house: Hou
     one, _ = house.gates
     recipients = people(numbers, 30)
     assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
-    house.server.cli("client", "pause", "1500", "all")
+    house.server.cli("client", "pause", "4000", "all")
     begun = time.monotonic()
     assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
-    assert time.monotonic() - begun < 1.4, "not as long as the store"
+    assert time.monotonic() - begun < 3.9, "not as long as the store"
     mended(house)
     assert allowed(one, recipients * CAP) == dict.fromkeys(recipients, CAP - 2)
 
