@@ -111,7 +111,7 @@ def today() -> str:
 
 @pytest.mark.timeout(300)  # some fifty commands, each a process
 def test_a_day_at_the_desk(day: Day, tmp_path: Path) -> None:
-    says, sends, jia, yi = day.says, day.sends, day.jia, day.yi
+    says, sends, jia, yi, evening = day.says, day.sends, day.jia, day.yi, today()
     # The night before: a campaign of jia's, one of yi's under nearly the same name, a code.
     assert [sends(jia, person, AD.format(number)) for number, person in enumerate((ANNA, BOB, CARL))] == [0, 0, 0]
     assert (sends(yi, ANNA, AGAIN.format(7)), sends(jia, ANNA, CODE)) == (0, 0)
@@ -119,8 +119,8 @@ def test_a_day_at_the_desk(day: Day, tmp_path: Path) -> None:
     assert says("wang", "journal", "roll", "--gently")
 
     # 1. Morning: the sheet, and what is due.
-    sheet = says("li", "report", "--day", today())
-    assert sheet["submits"]["sent"] == 5
+    sheets = [says("li", "report", "--day", one) for one in {evening, today()}]  # midnight may have passed
+    assert sum(sheet["submits"]["sent"] for sheet in sheets) == 5
     assert says("li", "complaint", "list", "--overdue")["cases"] == []
 
     # 2. A batch of 12321 arrives, in GBK, one number with digits hidden, one row twice.
@@ -183,7 +183,7 @@ def test_a_day_at_the_desk(day: Day, tmp_path: Path) -> None:
     assert says("wang", "penalty", "approve", "1")["state"] == "in-force"
     other = "【别的】秋季上新全场五折 拒收请回复R"
     assert sends(jia, CARL, other) == SUSPENDED
-    assert (sends(jia, CARL, CODE), sends(yi, CARL, other)) in ((0, 0), (SUSPENDED, 0))
+    assert (sends(jia, CARL, CODE), sends(yi, CARL, other)) == (SUSPENDED, 0), "what jia declares nothing of is marketing"
     says("li", "penalty", "appeal", "1", "--why", "来函: 附同意证明")
     letter = tmp_path / "letter.pdf"
     assert says("li", "penalty", "letter", "1", "--out", letter)["cases"] == 1
@@ -220,12 +220,13 @@ def test_a_day_at_the_desk(day: Day, tmp_path: Path) -> None:
     assert sends(yi, at_beijing, other + "2") == BANNED
 
     # 14. The eve of 双11: a cap with a beginning and an end, tried before it comes.
-    days = CAMPAIGN % (today(), today())
+    eve = today()
+    days = CAMPAIGN % (eve, eve)
     trial = tmp_path / "eve"
     trial.mkdir()
     (trial / "rules.yaml").write_text(RULES.replace("penalties:", f"{BAN}{days}penalties:") + (
-        f"tests:\n  - messages:\n      - {{at: \"{today()} 10:00\", to: \"{ANNA}\", from: \"{YI}\", category: marketing, text: {other}, want: allow}}\n"
-        f"      - {{at: \"{today()} 11:00\", to: \"{ANNA}\", from: \"{YI}\", category: marketing, text: {other}, want: {{reject: eleven}}}}\n"
+        f"tests:\n  - messages:\n      - {{at: \"{eve} 10:00\", to: \"{ANNA}\", from: \"{YI}\", category: marketing, text: {other}, want: allow}}\n"
+        f"      - {{at: \"{eve} 11:00\", to: \"{ANNA}\", from: \"{YI}\", category: marketing, text: {other}, want: {{reject: eleven}}}}\n"
     ))  # fmt: skip
     report = run("check", trial, "--json")
     assert (report.returncode, json.loads(report.stdout)["problems"]) == (0, []), report.stdout
