@@ -22,7 +22,7 @@ def relay_at_once(self, list submits, now):
 
         _AtHand = SqliteStore
     store, judging, parts = self.store, self.judging, self.parts
-    if type(store) is not _AtHand or self._under_way.people or parts.board is not None or Py_TYPE(judging) is not _judging_type or judging.__dict__:
+    if type(store) is not _AtHand or store.waits or self._under_way.people or parts.board is not None or Py_TYPE(judging) is not _judging_type or judging.__dict__:
         return False
     own = store.__dict__
     if "load" in own or "swap" in own:  # somebody has put something over them
