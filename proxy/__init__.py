@@ -30,7 +30,7 @@ Rooms, in the order a message walks through them (imports go down this list only
                revising_together: of gates on one store; agreed (whose decision counts), agreeing (what the store has of it)
     consents   files of them, what becomes of them    names      the key by which who was forgotten is known again
     roles      who may do what, in one table         approvals  what waits for a second person
-    hints      what a provider is told to do about a refusal
+    hints      what a provider is told to do about a refusal        said  one sentence in both languages
     phrasebook what the gate says, in Chinese: sentences.yaml in each room, for whoever shows it (the console, the API, check);
                wording: closed lists in both languages; tongues: which of the two a request asks for
     backtest   what other rules would have made of the journal; one message of it, explained

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, Why, ask, fail, say, tell
+from proxy.cli import CONFIG, Config, Control, Json, Why, ask, fail, say, speaks, tell
 
 if TYPE_CHECKING:
     from proxy.backtest.inquest import Found
@@ -93,19 +93,23 @@ def verify(
     file: Annotated[Path, typer.Argument(metavar="PACK", help="The ZIP.")],
     key: Annotated[Path | None, typer.Option("--key", help="The public key that was handed over (head.pub).")] = None,
     head: Annotated[str, typer.Option("--head", help="The digest of the day's head, as it was published.")] = "",
+    lang: Annotated[
+        str | None, typer.Option("--lang", help="zh or en; default: of the locale, en where it is neither.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Tell whether a pack is as it was made, and name what was altered. Needs no gate. Exit 1 if anything was."""
-    from proxy.evidence.alone import lines_of
+    from proxy.evidence.alone import language_here, lines_of
     from proxy.evidence.checking import NotAPack, check, key_of
 
+    language = speaks(lang) if lang else language_here()
     try:
         found = check(file, key_of(key) if key is not None else None, head)
     except NotAPack as error:
-        fail(error)
+        fail(error.why.zh if language == "zh" else error)
     except OSError as error:
         fail(f"{error.filename or file}: {error.strerror or error}")
-    tell(found.told(), json, lines_of(file, found))
+    tell(found.told(), json, lines_of(file, found, language))
     raise typer.Exit(1 if found.faults else 0)
 
 

@@ -11,20 +11,24 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import sys
 import zipfile
 from pathlib import Path
 
 from proxy.evidence.checking import Checked, NotAPack, check, key_of
+from proxy.said import Said
 from proxy.shown import plain
 
 FILES = (
-    "__init__.py", "compiled.py", "number.py", "shown.py", "desk/__init__.py", "desk/sealing.py", "desk/segment.py", "evidence/__init__.py",
-    "evidence/alone.py", "evidence/checking.py", "evidence/ed25519.py", "evidence/pack.py",
+    "__init__.py", "compiled.py", "number.py", "said.py", "shown.py", "desk/__init__.py", "desk/sealing.py", "desk/segment.py",
+    "evidence/__init__.py", "evidence/alone.py", "evidence/checking.py", "evidence/ed25519.py", "evidence/pack.py",
 )  # fmt: skip
 """All that checking needs; a test runs them alone."""
 _MAIN = b"import sys\n\nfrom proxy.evidence.alone import main\n\nsys.exit(main(sys.argv[1:]))\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+CHINESE = "zh"
+LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
 HERE = Path(__file__).parents[1]
 
 
@@ -41,10 +45,21 @@ def made() -> bytes:
     return out.getvalue()
 
 
-def lines_of(pack: Path, found: Checked) -> list[str]:
-    """What is told of a pack, whoever checks it."""
-    told = [f"ALTERED: {fault}" for fault in found.faults] or [f"{pack}: message {found.message}, as it was made"]
-    return [plain(line) for line in (*told, *found.notes)]
+def lines_of(pack: Path, found: Checked, language: str) -> list[str]:
+    """What is told of a pack, whoever checks it. ``language``: zh or en."""
+    fine = Said(f"{pack}: message {found.message}, as it was made", f"{pack}：短信 {found.message}，与制作时一致")
+    told = [Said(f"ALTERED: {fault}", f"被改动：{fault.zh}") for fault in found.faults] or [fine]
+    return [plain(_in(line, language)) for line in (*told, *found.notes)]
+
+
+def _in(said: Said, language: str) -> str:
+    return said.zh if language == CHINESE else str(said)
+
+
+def language_here() -> str:
+    """Of the machine: zh, or en where it is any other."""
+    said = next((found for name in LOCALE if (found := os.environ.get(name))), "")
+    return CHINESE if said.startswith(CHINESE) else "en"
 
 
 def main(arguments: list[str]) -> int:
@@ -54,15 +69,21 @@ def main(arguments: list[str]) -> int:
     asked.add_argument("--key", type=Path, help="the public key that was handed over (head.pub)")
     asked.add_argument("--head", default="", help="the digest of the day's head, as it was published")
     asked.add_argument("--json", action="store_true", help="for programs")
+    asked.add_argument(
+        "--lang", choices=("zh", "en"), default=language_here(), help="what is told in which language; else the machine's"
+    )
     said = asked.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # where a terminal has no such letters
     try:
         found = check(said.pack, key_of(said.key) if said.key else None, said.head)
     except NotAPack as error:
-        print(f"verify: {plain(str(error))}", file=sys.stderr)  # noqa: T201
+        print(f"verify: {plain(_in(error.why, said.lang))}", file=sys.stderr)  # noqa: T201
         return 2
     except OSError as error:
         print(f"verify: {error.filename or said.pack}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
         return 2
     told = found.told() if said.json else None
-    print(json.dumps(told, indent=2) if told is not None else "\n".join(lines_of(said.pack, found)))  # noqa: T201
+    print(json.dumps(told, indent=2) if told is not None else "\n".join(lines_of(said.pack, found, said.lang)))  # noqa: T201
     return 1 if found.faults else 0

@@ -7,24 +7,22 @@ prints does that), a translation made by pieces.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Self
+
+from proxy.said import Said
+
+__all__ = [
+    "AND",
+    "COMMA",
+    "FIELDS",
+    "LANGUAGES",
+    "NOTHING",
+    "OR",
+    "THEN",
+    "WORDS",
+    "Said",
+]
 
 LANGUAGES = ("zh", "en")
-
-
-class Said(str):
-    """English, and the same in Chinese as ``zh``."""
-
-    __slots__ = ("zh",)
-    zh: str
-
-    def __new__(cls, english: str, chinese: str) -> Self:
-        said = super().__new__(cls, english)
-        said.zh = chinese
-        return said
-
-    def __reduce__(self) -> tuple[type[Said], tuple[str, str]]:
-        return Said, (str(self), self.zh)
 
 
 NOTHING = Said("", "")

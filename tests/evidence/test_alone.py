@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.__main__ import app
-from proxy.evidence import alone
+from proxy.evidence import alone, checking
 from tests.evidence.test_checking import Desk
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 def cli(*words: str | Path) -> Result:
@@ -30,10 +33,13 @@ class Away:
         self.pack.write_bytes(desk.path.read_bytes())
         self.verifier.write_bytes(alone.made())
 
-    def asks(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    def asks(self, *words: str | Path, language: str = "") -> subprocess.CompletedProcess[str]:
         """``-I -S``: neither this project nor anything that was installed can be found."""
-        command = [sys.executable, "-I", "-S", str(self.verifier), *map(str, words)]
-        return subprocess.run(command, cwd=self.folder, env={}, capture_output=True, text=True, timeout=60, check=False)
+        env = {"LANG": language} if language else {}
+        command = [sys.executable, "-X", "utf8", "-I", "-S", str(self.verifier), *map(str, words)]
+        return subprocess.run(
+            command, cwd=self.folder, env=env, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False
+        )
 
 
 @pytest.fixture
@@ -53,6 +59,32 @@ def test_a_bare_python_follows_the_record_to_the_head_that_was_published(away: A
     assert first == f"{away.pack}: message 0:{desk.record}, as it was made"
     assert any(note.startswith("the chain holds over") for note in notes)
     assert f"the head of {desk.head.day} is the one that was published" in notes
+
+
+@pytest.mark.parametrize(("words", "language"), [(["--lang", "zh"], ""), ([], "zh_CN.UTF-8")], ids=["asked", "of the machine"])
+def test_who_reads_chinese_is_told_in_chinese(away: Away, desk: Desk, words: list[str], language: str) -> None:
+    """Packs go to courts and to 12321."""
+    done = away.asks(away.pack, "--key", away.key, "--head", desk.head.digest, *words, language=language)
+    first, *notes = done.stdout.splitlines()
+    assert first == f"{away.pack}：短信 0:{desk.record}，与制作时一致"
+    assert f"{desk.head.day} 的摘要就是公布的那一个" in notes
+    assert all(CHINESE.search(note) for note in notes)
+    parts = desk.parts()
+    parts["evidence.json"] = parts["evidence.json"].replace(b"0:", b"1:")
+    parts.pop("proof.json")
+    desk.rewrite(parts)
+    away.pack.write_bytes(desk.path.read_bytes())
+    done = away.asks(away.pack, "--key", away.key, *words, language=language)
+    assert done.returncode == 1
+    assert {"被改动：evidence.json：被改动", "被改动：proof.json：被取走"} <= set(done.stdout.splitlines())
+    away.pack.write_bytes(b"none")
+    assert away.asks(away.pack, *words, language=language).stderr.startswith(f"verify: {away.pack}：不是可读的 ZIP")
+
+
+def test_every_sentence_has_its_chinese() -> None:
+    source = Path(checking.__file__).read_text(encoding="utf-8")
+    said = re.findall(r"(?:faults|notes)\.append\(\s*(\w+)|raise NotAPack\(\s*(\w+)", source)
+    assert {one or other for one, other in said} == {"Said"}
 
 
 def test_it_says_what_the_gate_s_own_command_says(away: Away) -> None:
