@@ -75,7 +75,7 @@ def take(
     except client.CannotAsk as error:
         fail(error)
     cases = told["cases"]
-    span = f": cases {cases[0]} to {cases[-1]}" if cases else ""
+    span = "" if not cases else f": case {cases[0]}" if len(cases) == 1 else f": cases {cases[0]} to {cases[-1]}"
     would = f"{told['would_file']} would be filed" if check else f"{told['filed']} filed{span}"
     tell(told, json, [f"{file.name}: {len(batch.rows)} rows, {would}, {told['known']} known already"])
 

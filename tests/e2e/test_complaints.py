@@ -113,6 +113,10 @@ def test_a_batch_becomes_cases_with_due_dates_once_however_often_it_is_sent(gate
     gate.start()
     assert [one["reference"] for one in told(gate, "complaint", "list")["cases"]] == ["A1", "A2"]
     assert told(gate, "complaint", "import", file, "--why", "x")["known"] == 2
+    single = run(
+        "complaint", "import", batch(gate, "b.csv", ("A3", BOB, JIA, moment(), "x")), "--why", "x", "--config", gate.config
+    )
+    assert "1 filed: case 3, 0 known already" in single.stdout
 
 
 def test_bad_rows_are_listed_with_their_line_and_nothing_is_filed(gate: Gate):

@@ -99,6 +99,8 @@ def day(carrier: Carrier, make_gate: MakeGate) -> Iterator[Day]:
         revisions={"four_eyes": True},
     )  # fmt: skip
     gate.write_rules(RULES)
+    (gate.rules / "registries").mkdir()
+    (gate.rules / "registries" / "signatures.csv").write_text("青禾,青禾贸易公司\n")
     gate.start()
     with Raw(gate.port) as jia, Raw(gate.port) as yi:
         assert (jia.bind("jia").status, yi.bind("yi").status) == (0, 0)
@@ -149,7 +151,9 @@ def test_a_day_at_the_desk(day: Day, tmp_path: Path) -> None:
     # 4. Who was it, and 5. why did it pass?
     known = says("li", "explain", "--message", hit["message"])
     assert (known["provider"], known["account"], known["from"], known["category"]) == ("jia", "jia", JIA, "marketing")
-    assert known["then"]["signature"] == "青禾"
+    assert (known["then"]["signature"], known["then"]["advertiser"]) == ("青禾", "青禾贸易公司")
+    assert (known["then"]["declared"], known["then"]["classified"]) == ("marketing", "marketing")
+    assert "满300减50" in {one["written"] for one in known["then"]["features"]}, "the words that were found"
     assert {one["rule"]: one["says"] for one in known["then"]["rules"]}.keys() == {"refused", "night"}
     assert known["today"]["verdict"] == "allow"
     assert known["answers"][0]["effect"] == "accepted"
@@ -175,7 +179,7 @@ def test_a_day_at_the_desk(day: Day, tmp_path: Path) -> None:
     assert [(one["provider"], one["passed"], one["persons"]) for one in swept["campaign"]] == [("jia", 3, 3)]
     assert sends(jia, BOB, AD.format(9)) == STOPPED
 
-    # 10. The rules ask for a penalty; Wang agrees; jia appeals; it is granted, and the next one is Wang's own idea, so Li must agree.
+    # 10. The rules ask for a penalty; Wang agrees; jia appeals; it is granted.
     until(lambda: says("li", "penalty", "list")["penalties"], "what the rules ask for", 90)
     (penalty,) = says("li", "penalty", "list")["penalties"]
     assert (penalty["provider"], penalty["step"], penalty["state"]) == ("jia", "suspend-marketing", "proposed")
