@@ -43,6 +43,10 @@ NOTHING: Mapping[str, bytes] = {}
 _BEGINNING = re.compile(r"1[3-9][0-9]{1,8}\*")
 
 
+WORDS = re.compile(r"lists/[^/]+")
+"""A draft of these is a list of words, and no file of rules."""
+
+
 class Beginnings:
     """Numbers, and all that begin in one of some ways."""
 
@@ -95,10 +99,12 @@ class Folder:
         return f"{self.root.name}/{relative}"
 
     def yaml_files(self) -> list[str]:
-        """Names of all rules files, in order."""
+        """Names of all rules files, in order; drafts of them wherever they say that they lie: ``read`` refuses those that lead out."""
         try:
             found = {one.name for one in self.root.iterdir() if one.suffix in (".yaml", ".yml") and one.is_file()}
-            return sorted(found | {name for name in self._instead if name.endswith((".yaml", ".yml")) and "/" not in name})
+            return sorted(
+                found | {name for name in self._instead if name.endswith((".yaml", ".yml")) and not WORDS.fullmatch(name)}
+            )
         except OSError as fault:
             raise RulesError([Problem(str(self.path), 1, f"no folder of rules: {fault.strerror}")]) from None
 

@@ -101,8 +101,9 @@ def test_who_guesses_too_often_waits_and_nobody_else_does(browser: Open) -> None
     assert browser().log_in("tang", token_of("tang")).status_code == 303, "nobody can lock another out"
 
 
-def test_an_address_that_tries_many_names_is_slowed_down(browser: Open) -> None:
-    here = "198.51.100.8"
+def test_an_address_that_tries_many_names_is_slowed_down(world: World, browser: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, now = "198.51.100.8", world.house.clock()
+    monkeypatch.setattr(world.house.login, "_clock", lambda: now)  # a busy machine takes so long that it may try once more
     for number in range(int(TRIES_AT_ONCE)):
         assert browser(address=here).log_in(f"name{number}", "a guess").status_code == 401
     assert browser(address=here).log_in("another", "a guess").status_code == 429
