@@ -31,8 +31,10 @@ def of_load(mix: str, turns: int) -> str:
         road, stream = Road(Path(folder)), submits(mix)
         taken = [road.carry(b"".join(islice(stream, TURN))) for _ in range(turns)]
         house = road.house
+        tally = house.tally
+        counts = [sorted(one.items()) for one in (tally.submits, tally.segments, tally.rule_hits, tally.shadow)]
         records = sorted(pair for index in range(house.store._table.buckets) for pair in house.store._table.bucket(index))
-        return _digest(house.disk, records, (taken, sorted(house.tally.submits.items()), sorted(house.tally.segments.items())))
+        return _digest(house.disk, records, (taken, counts))
 
 
 def _digest(disk: Any, records: Any, told: Any) -> str:
@@ -45,7 +47,7 @@ def main() -> int:
     first, seeds, turns = map(int, sys.argv[1:])
     for seed in range(first, first + seeds):
         print("world", seed, of_world(seed))
-    for mix in ("repeated", "standard", "refused"):
+    for mix in ("repeated", "standard", "refused", "capped"):
         print(mix, of_load(mix, turns))
     return 0
 

@@ -49,7 +49,9 @@ def instructions(
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Instructions a message, counted by callgrind.")
-    parser.add_argument("--mix", choices=("repeated", "standard", "everywhere", "refused", "relay"), default="repeated")
+    parser.add_argument(
+        "--mix", choices=("repeated", "standard", "everywhere", "refused", "capped", "relay"), default="repeated"
+    )
     parser.add_argument("--messages", type=int, default=MESSAGES)
     parser.add_argument("--rules", type=int, default=0, help="so many, a bench's beside the shipped ones")
     parser.add_argument("functions", nargs="*", help="module:Class.name")

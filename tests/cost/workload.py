@@ -1,12 +1,11 @@
 """Workload: the same submits each time, from a provider's octets to the carrier's and back, without sockets, disk and clock.
 
-    python -m tests.cost.workload repeated|standard|everywhere|refused|relay MESSAGES RULES [MARKS [FUNCTION …]]
+    python -m tests.cost.workload repeated|standard|everywhere|refused|capped|relay MESSAGES RULES [MARKS [FUNCTION …]]
 
 In: a mix of texts (``everywhere``: the standard one to people of all provinces, else of one; ``refused``: repeated ones to people whom a rule
-lets nothing through to; ``relay``: what smpplib's PDU classes take
-for the standard one), how many messages, how many rules (0: the shipped ones), the library that tells callgrind
-what to count (instructions.py builds it), functions that are counted alone (``proxy.relay:Relay.submit``). Out: octets at both ends, which
-nobody keeps. Never: a number of its own.
+lets nothing through to; ``capped``: to people who have had a day's already; ``relay``: what smpplib's PDU classes take for the standard one),
+how many messages, how many rules (0: the shipped ones), the library that tells callgrind what to count (instructions.py builds it), functions
+that are counted alone (``proxy.relay:Relay.submit``). Out: octets at both ends, which nobody keeps. Never: a number of its own.
 """
 
 from __future__ import annotations
@@ -38,6 +37,8 @@ PORTS = Ports.under("1069001")
 SHANGHAI, BEIJING = 13800210000, 13800100000
 PEOPLE = 5_000
 """Fewer than the turns before have submits: each has had one."""
+CAPPED = 500
+"""So few that each has reached a day's cap by then."""
 TURN = 64
 """Submits of one loop turn: what a client with a full window brings in one read."""
 WARM_UP = 100
@@ -47,11 +48,12 @@ PER_S = 20_000
 
 def submits(mix: str) -> Iterator[bytes]:
     """Endless, in the deck's order; parts of a long text go to one person."""
-    cards = deck({"refused": "repeated", "everywhere": "standard"}.get(mix, mix), PORTS)
+    cards = deck({"refused": "repeated", "capped": "repeated", "everywhere": "standard"}.get(mix, mix), PORTS)
     if mix == "everywhere":
         people = recipients(crowd(PEOPLE))
     else:
-        people = recipients([(BEIJING if mix == "refused" else SHANGHAI) + 7 * place for place in range(PEOPLE)])
+        first, many = BEIJING if mix == "refused" else SHANGHAI, CAPPED if mix == "capped" else PEOPLE
+        people = recipients([first + 7 * place for place in range(many)])
     number = person = 0
     while True:
         for card in cards:
@@ -59,7 +61,9 @@ def submits(mix: str) -> Iterator[bytes]:
             number += 1
             filling = card.fillings[(person * 2_654_435_761) & (FILLINGS - 1)]
             sequence = (number & 0x7FFFFFFF).to_bytes(4, "big")
-            yield b"".join((card.header, sequence, card.address, people[person % PEOPLE], card.before, filling, card.after))
+            yield b"".join(
+                (card.header, sequence, card.address, people[person % len(people)], card.before, filling, card.after)
+            )
 
 
 class Line(Bind):
