@@ -222,6 +222,8 @@ KINDS: dict[str, tuple[list[str], dict[str, int], list[int]]] = {
     "a standing one, deferred": ([TEXTS[3]], {}, [0x14]),
     "several at once": ([AD, AD, AD], {}, [0x414]),
     "in shadow": ([AD, OTHER], {}, []),
+    "a person who refused": ([AD], {"people": SUPPRESSED, "step": 0}, [0x420]),
+    "a password for who refused": ([OTP], {"people": SUPPRESSED, "step": 0, "waits": 100}, []),
 }
 
 

@@ -48,13 +48,14 @@ _TIMES = [struct.Struct(">" + "16xI12x" * count).unpack_from for count in range(
 class Record:
     """One person's record as policy sees it (message.Recipient), read without unpacking more than is asked for."""
 
-    __slots__ = ("_rows", "data", "held", "bare")
+    __slots__ = ("_rows", "_refused", "data", "held", "bare")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.held = held = data[6]
         self.bare = len(data) == 7 + held * 32
         self._rows: list[_Row] | None = None
+        self._refused: Sequence[OptOut] | None = None
 
     def newest(self) -> int:
         """Time of the newest entry in seconds, 0 if there is none."""
@@ -103,9 +104,12 @@ class Record:
 
     def opt_outs(self) -> Sequence[OptOut]:
         """Refusals on file, oldest first, expired ones included."""
-        data = self.data
-        end = 7 + data[6] * 32
-        return facts.opt_outs(data[end:]) if len(data) > end else ()
+        found = self._refused
+        if found is None:  # every rule about that asks
+            data = self.data
+            end = 7 + data[6] * 32
+            found = self._refused = facts.opt_outs(data[end:]) if len(data) > end else ()
+        return found
 
     def asked(self) -> Sequence[int]:
         """Signatures (hash48) under which the person was asked for consent, ever."""

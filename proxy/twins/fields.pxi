@@ -70,7 +70,7 @@ cdef struct ReasonFields:
 
 cdef struct RecordFields:
     PyObject head
-    slot _rows, bare, data, held
+    slot _refused, _rows, bare, data, held
 
 cdef struct FrameFields:
     PyObject head
@@ -146,7 +146,8 @@ cdef PyTypeObject *_lane_type
 cdef PyTypeObject *_judging_type
 cdef PyTypeObject *_reason_type
 cdef PyTypeObject *_kept_type
-cdef object _ask_person, _evidence_of, _has_unknown, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
+cdef PyTypeObject *_any_type
+cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
 cdef object _refusals, _unseen, _Malformed, _say, _part_with, _relay, _detail, _allow, _marketing
 cdef object _nothing = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
 cdef Py_ssize_t _segment_first
@@ -158,20 +159,20 @@ cdef PyObject *_naught = <PyObject *>_zero  # there is one such number
 cdef int _learn_fields() except -1:
     """Where all that lies, once."""
     global _transit_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _kin_type, _plan_type
-    global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _reason_type, _kept_type
-    global _ask_person, _evidence_of, _has_unknown, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
+    global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _reason_type, _kept_type, _any_type
+    global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
     global _refusals, _unseen, _Malformed, _say, _part_with, _relay, _detail, _allow, _marketing, _segment_first
     from proxy.judging import ESME_RSUBMITFAIL, Judging
     from proxy.net.lane import Lane
     from proxy.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Content, Facts, Message, Outcome, Reason, Sender, Verdict
-    from proxy.policy.condition import Person, ask_person, evidence_of
+    from proxy.policy.condition import AnyOf, Person, ask_person, evidence_of
     from proxy.policy.judge import objected
     from proxy.policy.kin import Kin
     from proxy.policy.memo import Memo as PolicyMemo
     from proxy.policy.plan import Plan
     from proxy.policy.reading import Reading
     from proxy.policy.regions import SEGMENT_FIRST
-    from proxy.state.record import Record, has_unknown
+    from proxy.state.record import Record
     from proxy import refusals, relay
     from proxy.transit import Transit, detail, part_with
     from proxy.transit import _say as say
@@ -179,10 +180,10 @@ cdef int _learn_fields() except -1:
     from proxy.wire.submit import Memo
     from proxy.wire.submit import _unseen as unseen
 
-    _ask_person, _evidence_of, _objected, _has_unknown, _whole_record = ask_person, evidence_of, objected, has_unknown, Record
+    _ask_person, _evidence_of, _objected, _whole_record = ask_person, evidence_of, objected, Record
     _unseen, _Malformed, _say, _part_with, _refusals = unseen, Malformed, say, part_with, refusals
     _submit_failed, _reject, _outcome_words, _category_words = ESME_RSUBMITFAIL, Outcome.REJECT, OUTCOME_WORDS, CATEGORY_WORDS
-    _kept_type = <PyTypeObject *>refusals.Kept
+    _kept_type, _any_type = <PyTypeObject *>refusals.Kept, <PyTypeObject *>AnyOf
     _reason_type = _laid(Reason, "name public rank status", sizeof(ReasonFields))
     _relay, _detail = relay, detail
     _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
@@ -204,7 +205,7 @@ cdef int _learn_fields() except -1:
         "asks bare_persons breaches caps counters facts fewest most objected oldest_s outcome persons plain reason rule sparing within",
         sizeof(PlanFields),
     )
-    _record_type = _laid(Record, "_rows bare data held", sizeof(RecordFields))
+    _record_type = _laid(Record, "_refused _rows bare data held", sizeof(RecordFields))
     _frame_type = _laid(Frame, "command_id command_status data sequence_number", sizeof(FrameFields))
     _laid(Memo, "old young", sizeof(TextsFields))
     _policy_memo_type = _laid(PolicyMemo, "most old young", sizeof(MemoFields))

@@ -12,6 +12,7 @@ cdef object _bare_record(bytes data, Py_ssize_t held):
     _fill(&(<RecordFields *>record).held, held)
     _fill(&(<RecordFields *>record).bare, True)
     _fill(&(<RecordFields *>record)._rows, None)
+    _fill(&(<RecordFields *>record)._refused, None)
     return record
 
 
@@ -75,6 +76,11 @@ cdef class _Judge:
 
     cdef bint asks(self, object tree, MessageFields *message, object facts, object when) except -1:
         """policy/condition.py, ask_person"""
+        if Py_TYPE(tree) is _any_type:
+            for part in <tuple>tree.parts:
+                if self.asks(part, message, facts, when):
+                    return True
+            return False
         if Py_TYPE(tree) is not _person_type:
             return _ask_person(tree, <object><PyObject *>message, self.person(), facts, when)
         if (<PersonFields *>tree).numbers is not <PyObject *>None:
@@ -86,10 +92,13 @@ cdef class _Judge:
         if Py_TYPE(tree) is _person_type:
             if (<PersonFields *>tree).evidence is <PyObject *>None:
                 return False
-            tree_said = (<object>(<PersonFields *>tree).evidence)(<object><PyObject *>message, self.person(), facts, when)
-        else:
-            tree_said = _evidence_of(tree, <object><PyObject *>message, self.person(), facts, when)
-        return bool(tree_said)
+            return bool((<object>(<PersonFields *>tree).evidence)(<object><PyObject *>message, self.person(), facts, when))
+        if Py_TYPE(tree) is _any_type:
+            for part in <tuple>tree.parts:
+                if self.adds(part, message, facts, when):
+                    return True
+            return False
+        return bool(_evidence_of(tree, <object><PyObject *>message, self.person(), facts, when))
 
     cdef long long persons(self, tuple persons, MessageFields *message, object facts, object when) except -2:
         """Bits: which rules that ask for the person object. -1: of one of them more is to be said."""

@@ -4,6 +4,16 @@
 cdef enum:
     VENDOR_FIRST = 0x400
     VENDOR_END = 0x500
+    UNKNOWN_FACT = 2  # state/facts.py
+
+
+cdef bint _may_be_unknown(const octet *record, Py_ssize_t at, Py_ssize_t size) noexcept:
+    """Whether any outcome is unknown (state/record.py, has_unknown), or that cannot be told."""
+    while at < size:
+        if record[at] == UNKNOWN_FACT or at + 1 == size:
+            return True
+        at += 2 + record[at + 1]
+    return False
 
 
 cdef class _Court(_Judge):
@@ -113,7 +123,7 @@ cdef class _Court(_Judge):
             at = when
         try:
             if not bare:
-                if _has_unknown(data):
+                if _may_be_unknown(record, 7 + held * 32, PyBytes_GET_SIZE(data)):
                     return None
                 self.seen = _whole_record(data)
             if not self.alone:
@@ -131,7 +141,7 @@ cdef class _Court(_Judge):
             _set(&transit.category, category)
             self.refuse(one, (<VerdictFields *>verdict).reason)
             return data
-        if not bare:  # another look is taken at what the person refused
+        if not bare and category is _marketing:  # another look is taken at what the person refused
             return None
         if self.only is not None:
             lane = self.only if self.open else None

@@ -59,11 +59,20 @@ def condition(node: Node, context: Context) -> Tree:
     asked = _asked(node)
     lists = tuple(one for one in context.lists.values() if asked.lists and one.scope in asked.scopes)
     registry = context.registry
+    means = {"all" if one == "global" else one for one in asked.scopes}
 
     def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
+        if not lists:  # nearly always
+            for one in record.opt_outs():
+                if one.scope in means:
+                    break
+            else:
+                return False
         return next(_found(asked, lists, message, record, facts, registry, now), None) is not None
 
     def evidence(message: Message, record: Recipient, facts: Facts, now: float) -> str:
+        if not lists and not any(one.scope == "advertiser" for one in record.opt_outs()):
+            return NOTHING  # of others nothing is to be shown
         found = _found(asked, lists, message, record, facts, registry, now)
         return joined(THEN, dict.fromkeys(words for _, words in found))
 
