@@ -55,6 +55,49 @@ cdef Py_ssize_t _count(
     return found
 
 
+cdef enum:
+    KNOWN_LATELY = 1024
+
+cdef struct Lately:
+    PyObject *sender
+    PyObject *traits
+    PyObject *known
+
+cdef Lately[KNOWN_LATELY] _lately
+"""What was asked for lately of what rules know, each at a place that sender and text say: two look-ups in great dictionaries less."""
+cdef dict _lately_from = None, _lately_in = None  # the generations of the memories that it is in
+
+
+cdef void _forget_lately(dict senders, dict known) noexcept:
+    global _lately_from, _lately_in
+    cdef Py_ssize_t place
+    for place in range(KNOWN_LATELY):
+        Py_XDECREF(_lately[place].sender)
+        Py_XDECREF(_lately[place].traits)
+        Py_XDECREF(_lately[place].known)
+        _lately[place].sender = _lately[place].traits = _lately[place].known = NULL
+    _lately_from, _lately_in = senders, known
+
+
+cdef object _known_of(MemoFields *senders, MemoFields *memory, PyObject *sender, PyObject *traits):
+    """What is known of a sender and a text; None where that is not remembered."""
+    cdef Lately *lately
+    if senders.young is not <PyObject *>_lately_from or memory.young is not <PyObject *>_lately_in:
+        _forget_lately(<dict>senders.young, <dict>memory.young)
+    lately = &_lately[(((<u64>sender >> 4) * <u64>0x9E3779B97F4A7C15) ^ ((<u64>traits >> 4) * <u64>0xC2B2AE3D27D4EB4F)) >> 54]
+    if lately.sender is sender and lately.traits is traits:
+        return <object>lately.known
+    kin = _get(<dict>senders.young, <object>sender)
+    if Py_TYPE(kin) is not _kin_type:
+        return None
+    known = _get(<dict>memory.young, (kin, <object>traits))
+    if known is not None:
+        _set(&lately.sender, <object>sender)
+        _set(&lately.traits, <object>traits)
+        _set(&lately.known, known)
+    return known
+
+
 cdef class _Judge:
     """What ``judge`` asks of one person at a time; ``look`` of its heir sets what is the same for all messages of a turn."""
 
@@ -167,10 +210,7 @@ cdef class _Judge:
         if not 0 <= place < len(self.cells):
             return None
         cell = self.cells.data.as_ushorts[place]
-        kin = _get(<dict>self.senders.young, <object>message.sender)
-        if Py_TYPE(kin) is not _kin_type:
-            return None
-        known = _get(<dict>self.known.young, (kin, <object>reading.traits))
+        known = _known_of(self.senders, self.known, message.sender, reading.traits)
         if known is None:
             return None
         found = (<list>(<tuple>known)[5])[<Py_ssize_t>(<tuple>(<tuple>known)[3])[cell]]  # its plan for this sort of place

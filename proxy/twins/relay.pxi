@@ -142,7 +142,7 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
     cdef dict senders
     cdef tuple part
     cdef Source last
-    last.sender = NULL
+    last.at, last.size, last.sender = NULL, 0, NULL
     if _transit_type is NULL:
         _learn_fields()
     access = bind.access
