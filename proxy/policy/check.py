@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from proxy.config import Provider
 from proxy.message import Category, Content, Entry, Message, OptOut, Outcome, Sender, Verdict
@@ -29,7 +29,7 @@ from .judge import judge
 from .kinds import suppressed, text_state
 from .lint import lint
 from .loader import Loaded, load_all
-from .problem import Problem, RuleFault, RulesError
+from .problem import Faults, Problem, RuleFault, RulesError, each
 from .renamed import refused_by, refused_text
 from .ruleset import RuleSet
 from .source import Node
@@ -97,17 +97,57 @@ def check_loaded(loaded: Loaded, folder: Path, providers: Iterable[Provider] | N
 
 
 def run_test(rules: RuleSet, file: str, test: Node) -> list[Problem]:
-    """One test on an empty past; its first failing step is its problem."""
+    """One test on an empty past; all that is wrong in how it is written, else its first failing step."""
     try:
         keys = test.mapping("test", TEST_KEYS)
         if "messages" not in keys or not keys["messages"].items():
             raise RuleFault(test.line, "test: 'messages' is missing")
         bench = _Bench(rules)
-        for step in keys["messages"].items():
-            bench.step(step)
+        for step in each(keys["messages"].items(), lambda node: _step(node, rules)):
+            bench.take(step)
     except RuleFault as fault:
         return fault.problems(file)
     return []
+
+
+class _Step(NamedTuple):
+    """A step as it is written. A refusal by the person has no message."""
+
+    line: int  # of its time
+    at: float
+    number: int
+    refusal: OptOut | None = None
+    message: Message | None = None
+    repeat: int = 1
+    want: tuple[str, str] = ("", "")  # the verdict, and the rule that decides it
+    want_line: int = 0
+
+
+def _step(node: Node, rules: RuleSet) -> _Step:
+    """RuleFault with all that is wrong in it."""
+    keys = node.mapping("test", STEP_KEYS)
+    for needed in ("at", "to") if "optout" in keys else ("at", "to", "from", "want"):
+        if needed not in keys:
+            raise RuleFault(node.line, f"test: '{needed}' is missing")
+    faults = Faults()
+    at, number = 0.0, 0
+    with faults:
+        at = _moment(keys["at"])
+    with faults:
+        number = _number(keys["to"])
+    step = _Step(keys["at"].line, at, number)
+    if "optout" in keys:
+        with faults:
+            step = step._replace(refusal=_refusal(keys["optout"], int(at)))
+    else:
+        with faults:
+            step = step._replace(message=_message(keys, number))
+        with faults:
+            step = step._replace(want=_want(keys["want"], rules), want_line=keys["want"].line)
+        with faults:
+            step = step._replace(repeat=keys["repeat"].integer("test: repeat", 1, REPEAT_MAX) if "repeat" in keys else 1)
+    faults.settle()
+    return step
 
 
 @dataclass
@@ -119,31 +159,22 @@ class _Bench:
     now: float = 0.0
     sent: int = 0
 
-    def step(self, node: Node) -> None:
-        keys = node.mapping("test", STEP_KEYS)
-        for needed in ("at", "to") if "optout" in keys else ("at", "to", "from", "want"):
-            if needed not in keys:
-                raise RuleFault(node.line, f"test: '{needed}' is missing")
-        at = _moment(keys["at"])
-        if at < self.now:
-            raise RuleFault(keys["at"].line, "test: at: steps go forward in time")
-        self.now = at
-        try:
-            number = recipient_of(keys["to"].text("test: to", digits=True))
-        except NotARecipient as refused:
-            raise RuleFault(keys["to"].line, f"test: to: {refused.why}") from None
-        if "optout" in keys:
-            past = self.people[number]
-            past.refusals.append(_refusal(keys["optout"], int(at)))
+    def take(self, step: _Step) -> None:
+        """RuleFault where it goes otherwise than the step wants."""
+        if step.at < self.now:
+            raise RuleFault(step.line, "test: at: steps go forward in time")
+        self.now = step.at
+        if step.refusal is not None:
+            past = self.people[step.number]
+            past.refusals.append(step.refusal)
             self._remember(past)
+        if step.message is None:
             return
-        message = _message(keys, number)
-        repeat = keys["repeat"].integer("test: repeat", 1, REPEAT_MAX) if "repeat" in keys else 1
-        for turn in range(repeat):
-            verdict = self._send(message)
-            if fault := _differs(keys["want"], verdict, self.rules):
-                which = f" (message {turn + 1} of {repeat})" if repeat > 1 else ""
-                raise RuleFault(keys["want"].line, f"test: {fault}{which}")
+        for turn in range(step.repeat):
+            verdict = self._send(step.message)
+            if fault := _differs(step.want, verdict):
+                which = f" (message {turn + 1} of {step.repeat})" if step.repeat > 1 else ""
+                raise RuleFault(step.want_line, f"test: {fault}{which}")
 
     def _remember(self, past: Past) -> None:
         """What those said who were refused, as the gate keeps it with a refusal."""
@@ -188,6 +219,13 @@ def _message(keys: dict[str, Node], number: int) -> Message:
     return Message(sender, number, Content(text, state, b"", scheduled=scheduled))
 
 
+def _number(node: Node) -> int:
+    try:
+        return recipient_of(node.text("test: to", digits=True))
+    except NotARecipient as refused:
+        raise RuleFault(node.line, f"test: to: {refused.why}") from None
+
+
 def _moment(node: Node) -> float:
     try:
         return moments.moment(node.text("test: at"))[0]
@@ -205,18 +243,25 @@ def _refusal(node: Node, time: int) -> OptOut:
     return OptOut("all" if scope == "global" else scope, value, time, source, 0)
 
 
-def _differs(want: Node, verdict: Verdict, rules: RuleSet) -> str:
-    """How a verdict differs from what was wanted; empty if it does not."""
-    got = verdict.outcome.word + (f" by '{verdict.rule}' ({verdict.reason.name})" if verdict.reason else "")
-    if not isinstance(want.value, dict):
-        want.word("test: want", ("allow",))
-        return "" if verdict.outcome is Outcome.ALLOW else f"wanted allow, got {got}"
-    keys = want.mapping("test: want", WANT_KEYS)
+def _want(node: Node, rules: RuleSet) -> tuple[str, str]:
+    """What a step wants: the verdict's word, and the rule that decides it (empty where it is allowed)."""
+    if not isinstance(node.value, dict):
+        return node.word("test: want", ("allow",)), ""
+    keys = node.mapping("test: want", WANT_KEYS)
     if len(keys) != 1:
-        raise RuleFault(want.line, "test: want: allow, {reject: rule-id} or {defer: rule-id}")
+        raise RuleFault(node.line, "test: want: allow, {reject: rule-id} or {defer: rule-id}")
     ((word, rule),) = keys.items()
     name = rule.text("test: want", digits=True)
     known = [one.id for one in rules.rules]
     if name not in known:
         raise RuleFault(rule.line, f"test: want: {unknown('rule', name, known)}")
-    return "" if (verdict.outcome.word, verdict.rule) == (word, name) else f"wanted {word} by '{name}', got {got}"
+    return word, name
+
+
+def _differs(want: tuple[str, str], verdict: Verdict) -> str:
+    """How a verdict differs from what was wanted; empty if it does not."""
+    word, name = want
+    if verdict.outcome.word == word and (word == "allow" or verdict.rule == name):
+        return ""
+    got = verdict.outcome.word + (f" by '{verdict.rule}' ({verdict.reason.name})" if verdict.reason else "")
+    return f"wanted {word} by '{name}', got {got}" if name else f"wanted allow, got {got}"

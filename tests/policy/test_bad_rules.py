@@ -210,6 +210,24 @@ def test_all_mistakes_of_one_rule_are_told_at_once(write: Callable[..., Any]) ->
     ]
 
 
+def test_all_mistakes_of_one_test_are_told_at_once_before_it_is_tried(write: Callable[..., Any]) -> None:
+    steps = (
+        "tests:\n  - messages:\n"
+        '    - {at: soon, to: "138", from: "1069", category: ad, repeat: 0, want: {rejct: a}}\n'
+        '    - {at: "2026-11-11 10:00", to: "13800210500", optout: {scope: globel}}\n'
+        '    - {at: "2026-11-10 10:00", to: "13800210500", from: "1069", want: {reject: b}}\n'
+    )
+    assert [str(problem) for problem in check(write(when("{category: otp}") + steps)).problems] == [
+        "rules/x.yaml:8: test: 'soon' is no date (like 2026-11-11, or 2026-11-11 21:00)",
+        "rules/x.yaml:8: test: category: unknown category 'ad' (one of otp, notice, marketing)",
+        "rules/x.yaml:8: test: repeat: must be a whole number from 1 to 1000, not '0'",
+        "rules/x.yaml:8: test: to: 3 digits instead of 11",
+        "rules/x.yaml:8: test: want: unknown key 'rejct' (did you mean 'reject'?)",
+        "rules/x.yaml:9: test: optout: scope: unknown scope 'globel' (did you mean 'global'?)",
+        "rules/x.yaml:10: test: want: unknown rule 'b' (one of a)",
+    ]
+
+
 def test_what_cannot_be_read_whole_is_named_and_keeps_nobody_waiting(write: Callable[..., Any]) -> None:
     folder = write("lists: {a: {file: lists/a.csv}, b: {file: lists/b.csv}, c: {file: lists/c.csv}, d: {file: lists/d.csv}}")
     for name in ("lists", "registries"):
