@@ -72,7 +72,7 @@ ROWS: tuple[Row, ...] = (
     Row("Valkey: CPU of its server per submit", "µs", _one("valkey.store_cpu_us")),
     Row("Valkey: CPU per submit, two workers against one", "×", _ratio("workers-2.cpu_us", "valkey.cpu_us"), 1.15),
     Row(
-        "Valkey: CPU per submit, two workers against one, each with as much on its way as that", "×",
+        "Valkey: CPU per submit, two workers, each loaded as the one", "×",
         _ratio("workers-2-each.cpu_us", "valkey.cpu_us"),
         note="the row above has one worker's load for both, on one core: smaller batches, and caches that two processes share",
     ),
