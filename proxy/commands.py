@@ -19,9 +19,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from proxy.desk import entries, requested
-from proxy.message import GATE_REASONS, Category, Content, Message, Sender
+from proxy.message import Category, Content, Message, Sender
 from proxy.multi import submit_multi
 from proxy.number import NotARecipient, recipient_of
+from proxy.reasons import GATE_REASONS
 from proxy.relay import Relay
 from proxy.replacing import Replacing
 from proxy.sent import SentIndex

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from proxy.desk import entries, grounds, shares
 from proxy.desk.journal import Journal
-from proxy.message import IN_REVIEW, Message, Verdict
+from proxy.message import Message, Verdict
 from proxy.policy import review_key
+from proxy.reasons import IN_REVIEW
 from proxy.transit import Transit
 
 REVIEWS_MAX = 16_384

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from proxy.message import REASONS
+from proxy.reasons import REASONS
 
 LANGUAGES = ("zh", "en")
 

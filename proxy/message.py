@@ -1,4 +1,4 @@
-"""The shared nouns: a Message, who sent it, what may be said of it (Verdict) and why (Reason).
+"""The shared nouns: a Message, who sent it, what is known of the person (Entry, OptOut, Recipient), and what may be said of it (Verdict).
 
 In: nothing. Out: values that every room may hold. Never: protocol field names (a second protocol is coming),
 input or output, the clock. Times are seconds since 1970 (UTC) unless a name says otherwise.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import enum
 import hashlib
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from proxy.number import about_people
+from proxy.reasons import IN_REVIEW, Reason
 
 
 class Category(enum.IntEnum):
@@ -55,83 +56,6 @@ class Outcome(enum.IntEnum):
 
 OUTCOME_WORDS = tuple(outcome.word for outcome in Outcome)
 """Likewise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a message was refused. ``status`` is what the provider's client is answered with."""
-
-    name: str
-    status: int
-    public: str
-    """What may be told outside the gate: a reason that would reveal something about the person is not-permitted."""
-    rank: int
-    """Among equally strict rules the smallest rank is reported."""
-
-
-def _reasons(rows: Sequence[tuple[str, int, str]]) -> dict[str, Reason]:
-    return {name: Reason(name, status, public or name, rank) for rank, (name, status, public) in enumerate(rows)}
-
-
-RULE_REASONS: Mapping[str, Reason] = _reasons(
-    [  # the vendor range of SMPP 3.4 §5.1.3 (0x400-0x4FF)
-        ("region-ban", 0x400, ""),
-        ("region-unknown", 0x401, ""),
-        ("port-scope", 0x402, ""),
-        ("recipient-cap", 0x410, ""),
-        ("advertiser-cap", 0x411, ""),
-        ("category-cap", 0x412, ""),
-        ("otp-cap", 0x413, ""),
-        ("same-content", 0x414, ""),
-        ("campaign-cap", 0x415, ""),
-        ("suppressed", 0x420, "not-permitted"),
-        ("renamed-sender", 0x420, "not-permitted"),
-        ("complaint", 0x420, "not-permitted"),
-        ("protected", 0x420, "not-permitted"),
-        ("consent-missing", 0x420, "not-permitted"),
-        ("consent-repeat", 0x420, "not-permitted"),
-        ("notice-missing", 0x440, ""),
-        ("signature-missing", 0x441, ""),
-        ("signature-unregistered", 0x442, ""),
-        ("signature-misuse", 0x443, ""),
-        ("template-mismatch", 0x444, ""),
-        ("keyword", 0x450, ""),
-        ("link-unregistered", 0x451, ""),
-        ("port-misuse", 0x452, ""),
-        ("text-unreadable", 0x453, ""),
-        ("in-review", 0x454, ""),
-        ("quiet-hours", 0x460, ""),
-        ("holiday-hours", 0x461, ""),
-        ("provider-quota", 0x470, ""),
-        ("probation", 0x471, ""),
-        ("suspended", 0x472, ""),
-        ("stopped", 0x473, ""),
-    ]
-)
-"""Reasons a rule may name, in the order in which they are reported."""
-
-GATE_REASONS: Mapping[str, Reason] = _reasons(
-    [  # standard statuses that real clients tolerate (SMPP 3.4 §5.1.3)
-        ("malformed", 0x00, ""),  # the answer carries the status of the fault itself
-        ("port-not-owned", 0x0A, ""),  # ESME_RINVSRCADR
-        ("bad-recipient", 0x0B, ""),  # ESME_RINVDSTADR
-        ("too-long", 0x01, ""),  # ESME_RINVMSGLEN: more parts than a long message may have
-        ("late-breach", 0x00, ""),  # a late part made the text break a rule: the answer carries that rule's status
-        ("not-replaceable", 0x13, ""),  # ESME_RREPLACEFAIL: the message is not known any more, or only a part of something
-        ("window-full", 0x58, ""),  # ESME_RTHROTTLED: the provider's own window
-        ("rate-exceeded", 0x58, ""),  # ESME_RTHROTTLED: the provider's own rate
-        ("draining", 0x14, ""),  # ESME_RMSGQFUL, as all that follow: temporary
-        ("no-route", 0x14, ""),  # no carrier link is up for this message
-        ("queue-full", 0x14, ""),  # a second's worth of this class is waiting already
-        ("store-conflict", 0x14, ""),  # the record changed under us five times
-        ("store-down", 0x14, ""),
-        ("journal-down", 0x14, ""),  # nothing is acknowledged unsafely: disk full, or read-only
-        ("judge-error", 0x14, ""),
-    ]
-)
-"""Reasons of the gate itself: nothing a rule says."""
-
-REASONS: Mapping[str, Reason] = {**RULE_REASONS, **GATE_REASONS}
 
 
 def hash48(text: str) -> int:
@@ -430,10 +354,6 @@ class Take(NamedTuple):
     key: int  # 64 bit: rule, key values
     width_s: int  # grain at which counts may be summed up
     keep_s: int  # after this long a count no longer matters
-
-
-IN_REVIEW = "in-review"
-"""The reason of a rule that has a clerk look at texts."""
 
 
 class Breach(NamedTuple):

@@ -23,8 +23,9 @@ from proxy.compiled import compiled
 from proxy.decided import Led, led
 from proxy.judging import Judging
 from proxy.long import PARTS_MAX, Assembler, LongMessage
-from proxy.message import GATE_REASONS, RULE_REASONS, Entry, EntryState, Message, Reason, Verdict, pack_entry
+from proxy.message import Entry, EntryState, Message, Verdict, pack_entry
 from proxy.policy import facts, judge, judge_text
+from proxy.reasons import GATE_REASONS, RULE_REASONS, Reason
 from proxy.sheet import LATE, THERE, Holder
 from proxy.state import record
 from proxy.transit import Transit

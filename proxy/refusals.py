@@ -16,8 +16,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from proxy.desk import entries, requested
-from proxy.message import GATE_REASONS, ORDER_NUMBERS_FROM, Message, Outcome, Reason, Verdict
+from proxy.message import ORDER_NUMBERS_FROM, Message, Outcome, Verdict
 from proxy.policy import Rule, RuleSet
+from proxy.reasons import GATE_REASONS, Reason
 from proxy.transit import Transit
 
 REPEAT_S = 600.0

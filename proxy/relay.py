@@ -28,10 +28,11 @@ from proxy.desk import entries
 from proxy.desk.entries import ACCEPTED, VERDICT, pack_accepted, verdict_pieces
 from proxy.desk.journal import Journal, JournalDown
 from proxy.judging import ON_JUDGE_ERROR, Judging
-from proxy.message import GATE_REASONS, Category, Message, Outcome
+from proxy.message import Category, Message, Outcome
 from proxy.number import NotARecipient, recipient_of
 from proxy.parts import Parts
 from proxy.policy import RuleSet
+from proxy.reasons import GATE_REASONS
 from proxy.refusals import Refusals
 from proxy.state import Store
 from proxy.tally import Tally

@@ -16,7 +16,8 @@ from functools import partial
 
 from proxy.desk import entries, requested, shares
 from proxy.desk.entries import VERDICT, pack_verdict
-from proxy.message import GATE_REASONS, Entry, Message, Take
+from proxy.message import Entry, Message, Take
+from proxy.reasons import GATE_REASONS
 from proxy.relay import Relay
 from proxy.sent import KNOWN_S, Sent, SentIndex
 from proxy.state import Counting, record

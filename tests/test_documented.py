@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy import config, yamlfile
 from proxy.__main__ import app
 from proxy.fields import Fields
-from proxy.message import GATE_REASONS, RULE_REASONS, Category
+from proxy.message import Category
 from proxy.ops.metrics import COUNTERS, GAUGES, Gauges, exposition
 from proxy.policy import (
     RulesError,
@@ -39,6 +39,7 @@ from proxy.policy.check import STEP_KEYS
 from proxy.policy.draft import MODES, RULE_KEYS
 from proxy.policy.holidays import WORDS as CALENDAR_WORDS
 from proxy.policy.kinds import consent, day, limit, preferences, suppressed, template, text_state, when_kinds
+from proxy.reasons import GATE_REASONS, RULE_REASONS
 from proxy.tally import Tally
 from proxy.wire import status_name
 from proxy.wire.tables import BAD_KINDS

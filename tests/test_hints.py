@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.hints import HINTS, LANGUAGES, hint, outside
-from proxy.message import REASONS, RULE_REASONS
+from proxy.reasons import REASONS, RULE_REASONS
 
 
 def test_every_reason_that_is_told_outside_has_a_hint_and_no_other():

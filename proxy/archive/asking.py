@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from proxy.archive.rows import Row
-from proxy.message import REASONS, Outcome
+from proxy.message import Outcome
 from proxy.number import about_people
+from proxy.reasons import REASONS
 
 LATER_S = 3 * 86_400.0
 """Answers and receipts are looked for so long behind the message: carriers keep trying two days or so."""

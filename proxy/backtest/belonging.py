@@ -6,7 +6,7 @@ In: Cases of parts, in the order of the journal. Out: yes or no. Never: a clock:
 from __future__ import annotations
 
 from proxy.backtest.case import Case
-from proxy.message import RULE_REASONS
+from proxy.reasons import RULE_REASONS
 from proxy.transit import Transit
 
 

@@ -14,9 +14,10 @@ from proxy.backtest.replacing import Named, Replacing
 from proxy.changes import Change, Effect
 from proxy.desk import entries, operated
 from proxy.judging import ON_JUDGE_ERROR, Judging
-from proxy.message import GATE_REASONS, ORDER_KINDS, Order, Take
+from proxy.message import ORDER_KINDS, Order, Take
 from proxy.parts import Parts
 from proxy.policy import RuleSet
+from proxy.reasons import GATE_REASONS
 from proxy.state import EmbeddedStore, record
 from proxy.tally import Tally
 from proxy.transit import Transit

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from proxy.backtest.house import FULL
 from proxy.backtest.replacing import Named
 from proxy.desk import entries
-from proxy.message import GATE_REASONS, Message
+from proxy.message import Message
 from proxy.policy import RuleSet
+from proxy.reasons import GATE_REASONS
 from proxy.state import EmbeddedStore
 from proxy.transit import Bind, Transit
 

@@ -14,9 +14,10 @@ from proxy.backtest.case import AWAY, Case, Skipped
 from proxy.backtest.house import FULL
 from proxy.desk import entries, itself, operated, requested
 from proxy.desk.segment import Record
-from proxy.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, RULE_REASONS, Category, Outcome
+from proxy.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Category, Outcome
 from proxy.number import about_people, mask
 from proxy.policy import RuleSet
+from proxy.reasons import RULE_REASONS
 from proxy.shown import plain
 
 EXAMPLES_MAX = 5

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from proxy.backtest.house import Senders
 from proxy.desk import entries
 from proxy.judging import Judging
-from proxy.message import GATE_REASONS, Content, Message, Take
+from proxy.message import Content, Message, Take
+from proxy.reasons import GATE_REASONS
 from proxy.sent import KNOWN_S, Restoring, Sent, SentIndex
 from proxy.state import EmbeddedStore, record
 from proxy.transit import Transit

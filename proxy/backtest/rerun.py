@@ -28,8 +28,9 @@ from proxy.desk.heard import unpack_heard
 from proxy.desk.journal import Record
 from proxy.listing import Listings
 from proxy.long import INHERIT_S
-from proxy.message import GATE_REASONS, Message, Take
+from proxy.message import Message, Take
 from proxy.officer import officer_changed, take_off
+from proxy.reasons import GATE_REASONS
 from proxy.replay import (
     NotUnderstood,
     Replayed,

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.message import GATE_REASONS, Breach, Outcome
+from proxy.message import Breach, Outcome
+from proxy.reasons import GATE_REASONS
 
 from .kinds.limit import Limit
 from .plan import Rule

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.message import RULE_REASONS, Reason
+from proxy.reasons import RULE_REASONS, Reason
 
 from . import moments
 from .condition import All, AnyOf, Not, Tree

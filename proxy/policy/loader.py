@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.message import GATE_REASONS, RULE_REASONS, Breach, Outcome, Reason
+from proxy.message import Breach, Outcome
+from proxy.reasons import GATE_REASONS, RULE_REASONS, Reason
 from proxy.rest import Rest, no_rest
 
 from .condition import All, Bits, Person, compile_tree, leaves

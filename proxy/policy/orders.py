@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from proxy.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, RULE_REASONS, Breach, Order, Outcome, Sender
+from proxy.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Breach, Order, Outcome, Sender
+from proxy.reasons import RULE_REASONS
 from proxy.yamlfile import unknown
 
 from . import moments

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
-from proxy.message import RULE_REASONS
+from proxy.reasons import RULE_REASONS
 
 from . import moments
 from .moments import Window

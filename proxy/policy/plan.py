@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from proxy.message import Breach, Facts, Message, Outcome, Pick, Reason
+from proxy.message import Breach, Facts, Message, Outcome, Pick
+from proxy.reasons import Reason
 
 from .condition import Compiled, Tree
 from .counted import Only, counter_key, pick

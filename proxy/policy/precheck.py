@@ -14,8 +14,9 @@ from functools import reduce
 from operator import or_
 from typing import Any, NamedTuple
 
-from proxy.message import RULE_REASONS, Breach, Content, Entry, Message, Outcome, Sender
+from proxy.message import Breach, Content, Entry, Message, Outcome, Sender
 from proxy.number import Number
+from proxy.reasons import RULE_REASONS
 
 from .explain import Part, explain, plainly
 from .history import Counts, Past

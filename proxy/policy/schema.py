@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.message import CATEGORY_WORDS, RULE_REASONS
+from proxy.message import CATEGORY_WORDS
+from proxy.reasons import RULE_REASONS
 
 from . import cutoff, moments, penalties
 from .check import OPTOUT_KEYS, REPEAT_MAX, STEP_KEYS, TEST_KEYS, WANT_KEYS

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from proxy.desk import entries, itself, mail, requested, returned
 from proxy.desk.journal import OsDisk, read
 from proxy.desk.sealing import Ring
-from proxy.message import GATE_REASONS
+from proxy.reasons import GATE_REASONS
 from proxy.sim import pdus
 
 ACCEPTED, TAKEN_BACK, UNKNOWN, LATE_ACCEPTED, LATE_TAKEN_BACK, STILL_UNKNOWN, LATE_STILL_UNKNOWN, PART_REFUSED, LATE_PART = (

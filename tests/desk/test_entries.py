@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.desk import entries, itself, requested, returned, shares
-from proxy.message import REASONS, Breach, Category, Content, Entry, Facts, Message, OptOut, Outcome, Sender, Take, Verdict
+from proxy.message import Breach, Category, Content, Entry, Facts, Message, OptOut, Outcome, Sender, Take, Verdict
+from proxy.reasons import REASONS
 
 NOW = 1_700_000_000.123
 SENDER = Sender.of("jia", "jia-1", "1069012345", "1069012")

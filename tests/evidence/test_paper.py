@@ -16,8 +16,9 @@ from proxy import wording
 from proxy.changes import Effect
 from proxy.desk import cased, penalized
 from proxy.evidence import paper
-from proxy.message import CATEGORY_WORDS, REASONS, Outcome
+from proxy.message import CATEGORY_WORDS, Outcome
 from proxy.policy.people import CONSENT_STATES
+from proxy.reasons import REASONS
 from proxy.state.consented import STATES as PROOF_STATES
 from proxy.state.facts import SCOPES
 from proxy.wire.tables import MESSAGE_STATES

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from proxy import policy
-from proxy.message import GATE_REASONS, Category, Content, Message, Outcome, Sender
+from proxy.message import Category, Content, Message, Outcome, Sender
 from proxy.policy import judge
 from proxy.policy.history import Past
+from proxy.reasons import GATE_REASONS
 
 NOON = 1_762_833_600.0
 RULE = """

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.message import Breach, Category, Content, Outcome, Reason
+from proxy.message import Breach, Category, Content, Outcome
 from proxy.policy import RulesError, explain, load, moments, review_key
 from proxy.policy.history import NOTHING, Counts
 from proxy.policy.kinds.limit import Limit
 from proxy.policy.moments import Window
 from proxy.policy.templates import TemplateRow, Templates
+from proxy.reasons import Reason
 from tests.policy.catalogue import AD, BEIJING, CODE, NANJING
 from tests.policy.conftest import Make, Write
 

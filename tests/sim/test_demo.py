@@ -27,7 +27,7 @@ from proxy.config import load
 from proxy.desk.disk import OsDisk
 from proxy.desk.scan import verify
 from proxy.desk.sealing import Ring
-from proxy.message import GATE_REASONS
+from proxy.reasons import GATE_REASONS
 from proxy.report.sheet import SENT, Counting
 from proxy.sim import closing, demo, gate, measure, scenario, view
 from proxy.sim.carrier import Carrier

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from proxy import policy
-from proxy.message import GATE_REASONS, REASONS, Category
+from proxy.message import Category
 from proxy.policy import read_reply
+from proxy.reasons import GATE_REASONS, REASONS
 from proxy.sim import bench, gate, measure, pdus
 from proxy.sim.drive import Run
 from proxy.sim.scenario import EXPECTED, FATES, NOT_STAGED, REFUSALS, SHADOWS, scenario

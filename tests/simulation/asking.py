@@ -12,7 +12,7 @@ from proxy.changes import Effect
 from proxy.desk import entries
 from proxy.desk.entries import Verdict
 from proxy.desk.journal import read
-from proxy.message import RULE_REASONS
+from proxy.reasons import RULE_REASONS
 from proxy.transit import Transit
 from proxy.wire import Frame, read_fields
 from proxy.wire.tables import (

@@ -23,8 +23,9 @@ from proxy.board import LINGER_S, LOOK_S, Sheets
 from proxy.desk import entries
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.long import WAIT_MAX_S
-from proxy.message import RULE_REASONS, Category
+from proxy.message import Category
 from proxy.net.lane import Lane
+from proxy.reasons import RULE_REASONS
 from proxy.relay import Relay
 from proxy.replay import replay, settle_open
 from proxy.sheet import Group, Key

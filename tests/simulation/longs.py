@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from proxy.long import WAIT_MAX_S
-from proxy.message import RULE_REASONS
+from proxy.reasons import RULE_REASONS
 from proxy.transit import Transit
 from proxy.wire import renumbered, submit_sm
 from tests.simulation.nouns import BANNED, PORTS, WORDS, Broken, Submit

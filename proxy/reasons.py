@@ -1,0 +1,90 @@
+"""Reasons: why a message is refused, as tables: those that rules may name, and those of the gate itself.
+
+In: nothing. Out: ``Reason`` by name, with the status a provider's client is answered with and what may be told outside the gate. Never: who
+objects, or to whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a message was refused. ``status`` is what the provider's client is answered with."""
+
+    name: str
+    status: int
+    public: str
+    """What may be told outside the gate: a reason that would reveal something about the person is not-permitted."""
+    rank: int
+    """Among equally strict rules the smallest rank is reported."""
+
+
+def _reasons(rows: Sequence[tuple[str, int, str]]) -> dict[str, Reason]:
+    return {name: Reason(name, status, public or name, rank) for rank, (name, status, public) in enumerate(rows)}
+
+
+RULE_REASONS: Mapping[str, Reason] = _reasons(
+    [  # the vendor range of SMPP 3.4 §5.1.3 (0x400-0x4FF)
+        ("region-ban", 0x400, ""),
+        ("region-unknown", 0x401, ""),
+        ("port-scope", 0x402, ""),
+        ("recipient-cap", 0x410, ""),
+        ("advertiser-cap", 0x411, ""),
+        ("category-cap", 0x412, ""),
+        ("otp-cap", 0x413, ""),
+        ("same-content", 0x414, ""),
+        ("campaign-cap", 0x415, ""),
+        ("suppressed", 0x420, "not-permitted"),
+        ("renamed-sender", 0x420, "not-permitted"),
+        ("complaint", 0x420, "not-permitted"),
+        ("protected", 0x420, "not-permitted"),
+        ("consent-missing", 0x420, "not-permitted"),
+        ("consent-repeat", 0x420, "not-permitted"),
+        ("notice-missing", 0x440, ""),
+        ("signature-missing", 0x441, ""),
+        ("signature-unregistered", 0x442, ""),
+        ("signature-misuse", 0x443, ""),
+        ("template-mismatch", 0x444, ""),
+        ("keyword", 0x450, ""),
+        ("link-unregistered", 0x451, ""),
+        ("port-misuse", 0x452, ""),
+        ("text-unreadable", 0x453, ""),
+        ("in-review", 0x454, ""),
+        ("quiet-hours", 0x460, ""),
+        ("holiday-hours", 0x461, ""),
+        ("provider-quota", 0x470, ""),
+        ("probation", 0x471, ""),
+        ("suspended", 0x472, ""),
+        ("stopped", 0x473, ""),
+    ]
+)
+"""Reasons a rule may name, in the order in which they are reported."""
+
+GATE_REASONS: Mapping[str, Reason] = _reasons(
+    [  # standard statuses that real clients tolerate (SMPP 3.4 §5.1.3)
+        ("malformed", 0x00, ""),  # the answer carries the status of the fault itself
+        ("port-not-owned", 0x0A, ""),  # ESME_RINVSRCADR
+        ("bad-recipient", 0x0B, ""),  # ESME_RINVDSTADR
+        ("too-long", 0x01, ""),  # ESME_RINVMSGLEN: more parts than a long message may have
+        ("late-breach", 0x00, ""),  # a late part made the text break a rule: the answer carries that rule's status
+        ("not-replaceable", 0x13, ""),  # ESME_RREPLACEFAIL: the message is not known any more, or only a part of something
+        ("window-full", 0x58, ""),  # ESME_RTHROTTLED: the provider's own window
+        ("rate-exceeded", 0x58, ""),  # ESME_RTHROTTLED: the provider's own rate
+        ("draining", 0x14, ""),  # ESME_RMSGQFUL, as all that follow: temporary
+        ("no-route", 0x14, ""),  # no carrier link is up for this message
+        ("queue-full", 0x14, ""),  # a second's worth of this class is waiting already
+        ("store-conflict", 0x14, ""),  # the record changed under us five times
+        ("store-down", 0x14, ""),
+        ("journal-down", 0x14, ""),  # nothing is acknowledged unsafely: disk full, or read-only
+        ("judge-error", 0x14, ""),
+    ]
+)
+"""Reasons of the gate itself: nothing a rule says."""
+
+REASONS: Mapping[str, Reason] = {**RULE_REASONS, **GATE_REASONS}
+
+IN_REVIEW = "in-review"
+"""The reason of a rule that has a clerk look at texts."""
