@@ -164,7 +164,8 @@ cdef int _learn_fields() except -1:
     global _refusals, _unseen, _Malformed, _say, _part_with, _relay, _detail, _allow, _marketing, _segment_first
     from proxy.judging import ESME_RSUBMITFAIL, Judging
     from proxy.net.lane import Lane
-    from proxy.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Content, Facts, Message, Outcome, Reason, Sender, Verdict
+    from proxy.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Content, Facts, Message, Outcome, Sender, Verdict
+    from proxy.reasons import Reason
     from proxy.policy.condition import AnyOf, Person, ask_person, evidence_of
     from proxy.policy.judge import objected
     from proxy.policy.kin import Kin
