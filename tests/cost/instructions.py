@@ -1,6 +1,7 @@
 """Instructions: how many a message takes, counted by callgrind: the same on a busy machine and on a quiet one.
 
     python -m tests.cost.instructions [--mix standard] [--rules 500] [FUNCTION …]      prints instructions a message, of all and of each function
+                                                                                       (--mix receipts: and of a receipt)
 
 In: a workload (workload.py), functions to be counted alone. Out: instructions a message. Never: time.
 """
@@ -47,17 +48,24 @@ def instructions(
     return {name: found[name] for name in ("all", *functions)}
 
 
+def of_a_receipt(messages: int = MESSAGES, *, pure: bool = False) -> float:
+    """What a submit with its receipt takes more than one without."""
+    beside = instructions("standard", messages=messages, pure=pure)["all"]
+    return instructions("receipts", messages=messages, pure=pure)["all"] - beside
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Instructions a message, counted by callgrind.")
-    parser.add_argument(
-        "--mix", choices=("repeated", "standard", "everywhere", "refused", "capped", "relay"), default="repeated"
-    )
+    mixes = ("repeated", "standard", "everywhere", "receipts", "refused", "capped", "relay")
+    parser.add_argument("--mix", choices=mixes, default="repeated")
     parser.add_argument("--messages", type=int, default=MESSAGES)
     parser.add_argument("--rules", type=int, default=0, help="so many, a bench's beside the shipped ones")
     parser.add_argument("functions", nargs="*", help="module:Class.name")
     asked = parser.parse_args()
     for name, count in instructions(asked.mix, asked.functions, asked.messages, rules=asked.rules).items():
         print(f"{count:12,.0f}  {name}")
+    if asked.mix == "receipts":
+        print(f"{of_a_receipt(asked.messages):12,.0f}  a receipt")
     return 0
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from proxy.compiled import BUILT
-from tests.cost.instructions import instructions
+from tests.cost.instructions import instructions, of_a_receipt
 from tests.needs import needs
 
 KEPT = Path(__file__).parents[1] / "data" / "instructions.json"
@@ -23,11 +23,13 @@ WITHIN = 0.03
 """What a run differs from another, and a little; other builds of Python differ by more."""
 WITHIN_ELSEWHERE = 0.25
 MESSAGES = 640
-CASES = ("repeated", "standard", "refused", "standard, pure")
+CASES = ("repeated", "standard", "refused", "a receipt", "standard, pure")
 
 
 def share(case: str, relay: float) -> float:
     """Instructions of the gate for one message, by those of the relay."""
+    if case == "a receipt":
+        return of_a_receipt(MESSAGES) / relay
     mix, _, pure = case.partition(", ")
     return instructions(mix, messages=MESSAGES, pure=bool(pure))["all"] / relay
 

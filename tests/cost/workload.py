@@ -1,11 +1,12 @@
 """Workload: the same submits each time, from a provider's octets to the carrier's and back, without sockets, disk and clock.
 
-    python -m tests.cost.workload repeated|standard|everywhere|refused|capped|relay MESSAGES RULES [MARKS [FUNCTION …]]
+    python -m tests.cost.workload repeated|standard|everywhere|receipts|refused|capped|relay MESSAGES RULES [MARKS [FUNCTION …]]
 
-In: a mix of texts (``everywhere``: the standard one to people of all provinces, else of one; ``refused``: repeated ones to people whom a rule
-lets nothing through to; ``capped``: to people who have had a day's already; ``relay``: what smpplib's PDU classes take for the standard one),
-how many messages, how many rules (0: the shipped ones), the library that tells callgrind what to count (instructions.py builds it), functions
-that are counted alone (``proxy.relay:Relay.submit``). Out: octets at both ends, which nobody keeps. Never: a number of its own.
+In: a mix of texts (``everywhere``: the standard one to people of all provinces, else of one; ``receipts``: the standard one, and a receipt for
+each submit that was taken, until its provider has acknowledged it; ``refused``: repeated ones to people whom a rule lets nothing through to;
+``capped``: to people who have had a day's already; ``relay``: what smpplib's PDU classes take for the standard one), how many messages, how many rules (0: the shipped ones), the library that
+tells callgrind what to count (instructions.py builds it), functions that are counted alone (``proxy.relay:Relay.submit``). Out: octets at both
+ends, which nobody keeps. Never: a number of its own.
 """
 
 from __future__ import annotations
@@ -22,15 +23,20 @@ from pathlib import Path
 from typing import Any, cast
 
 from proxy import policy
+from proxy.hearing import Hearing, Manners
 from proxy.message import Category
+from proxy.sim import pdus
 from proxy.sim.baseline import rewrite_by_smpplib
 from proxy.sim.bench.rules import count_rules, extra_rules
 from proxy.sim.deck import FILLINGS, Ports, deck, recipients
 from proxy.sim.gate import CHINA, copy_rules
 from proxy.sim.people import crowd
-from proxy.wire import Session, build, submit_sm_resp
+from proxy.state.box import Item
+from proxy.state.mailbox import Bounds
+from proxy.way_back import WayBack
+from proxy.wire import Session, build, deliver_sm_resp, submit_sm_resp
 from proxy.wire.session import Timers
-from proxy.wire.tables import BIND_TRANSCEIVER
+from proxy.wire.tables import BIND_TRANSCEIVER, DELIVER_SM
 from tests.house import NOON, Bind, House
 
 PORTS = Ports.under("1069001")
@@ -44,11 +50,13 @@ TURN = 64
 WARM_UP = 100
 """Turns before anything is counted."""
 PER_S = 20_000
+TEXTS = {"refused": "repeated", "capped": "repeated", "everywhere": "standard", "receipts": "standard"}
+"""Mixes that have the texts of another."""
 
 
 def submits(mix: str) -> Iterator[bytes]:
     """Endless, in the deck's order; parts of a long text go to one person."""
-    cards = deck({"refused": "repeated", "capped": "repeated", "everywhere": "standard"}.get(mix, mix), PORTS)
+    cards = deck(TEXTS.get(mix, mix), PORTS, registered=int(mix == "receipts"))
     if mix == "everywhere":
         people = recipients(crowd(PEOPLE))
     else:
@@ -66,6 +74,10 @@ def submits(mix: str) -> Iterator[bytes]:
             )
 
 
+def at_once(work: Callable[[], bytes]) -> bytes:
+    return work()
+
+
 class Line(Bind):
     """A provider's bind whose PDUs go through a session, as they do at a link (net/provider.py)."""
 
@@ -76,11 +88,38 @@ class Line(Bind):
     def answer_all(self, answers: list[bytes]) -> None:
         self.session.write_all(answers)
 
+    @property
+    def room(self) -> int:  # type: ignore[override] # nobody delivers to those of a house
+        return self.session.free
+
+    def hand(self, data: bytes, ticket: Item) -> None:
+        self.session.send(data, ticket, 0.0)
+
+
+class Far:
+    """The link to the carrier, as the way back asks for it (net/carrier.py)."""
+
+    carrier, owner = "bj", ""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def answer(self, data: bytes) -> None:
+        self.session.write(data)
+
 
 class Road:
-    """A gate with the shipped rules, and more of a bench's until there are ``rules``; one bind and one link."""
+    """A gate with the shipped rules, and more of a bench's until there are ``rules``; one bind and one link. ``receipts``: of each submit that is
+    taken. ``beside``: does what is no work of the gate's, uncounted."""
 
-    def __init__(self, folder: Path, rules: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rules: int = 0,
+        *,
+        receipts: bool = False,
+        beside: Callable[[Callable[[], bytes]], bytes] = at_once,
+    ) -> None:
         self.house = house = House(folder, replace=False)
         cast("Any", house.relay.judging.routes).only = house.lanes["bj"]
         at = datetime.fromtimestamp(NOON, CHINA)
@@ -97,6 +136,19 @@ class Road:
         self.link.start_bind("transceiver", "gate", "secret")
         self.link.receive(build.response(BIND_TRANSCEIVER, 0, int.from_bytes(self.link.output()[12:16], "big"), b"bj\0"), 0.0)
         self.line.session.output()
+        self.far, self.beside, self.receipts = Far(self.link), beside, receipts
+        relay, tally = house.relay, house.tally
+        self.way_back = WayBack(
+            relay,
+            Hearing(relay, tally, Manners(), lambda: self.now, lambda: self.now),
+            tally,
+            house.store.mailbox,
+            lambda provider: cast("Any", (self.line,)),
+            {},
+            frozenset(),
+            lambda: self.now,
+        )
+        self.way_back.open(Bounds(), ["jia", "yi"])
 
     def carry(self, data: bytes) -> int:
         """One read of a provider's submits until they are answered; how many the carrier got."""
@@ -107,17 +159,29 @@ class Road:
         transits = house.lanes["bj"].take(10 * TURN)
         link.send_all(transits, now)
         self._synced()
-        answers = b"".join(_answers(link.output()))
-        relay.answered_all(link.receive(answers, now).answers, now)
+        sent = link.output()
+        answers = b"".join(_answers(sent))
+        if self.receipts:
+            answers += self.beside(lambda: b"".join(_receipts(sent)))
+        received = link.receive(answers, now)
+        relay.answered_all(received.answers, now)
+        for frame in received.requests:
+            self.way_back.deliver(self.far, frame, now)
         self._turn()
         self._synced()
-        line.session.output()
+        told = line.session.output()
+        if self.receipts:
+            link.output()
+            taken = self.beside(lambda: b"".join(_acknowledged(told)))
+            self.way_back.answered(line.session.receive(taken, now).answers, now)  # written with the next turn
         relay.handed.clear()
         relay.told.clear()
         return len(transits)
 
     def _turn(self) -> None:
         self.house.relay.turn(self.now)
+        if self.receipts:
+            self.way_back.turn(self.now)
 
     def _synced(self) -> None:
         journal = self.house.journal
@@ -134,17 +198,45 @@ def _answers(sent: bytes) -> Iterator[bytes]:
         place += int.from_bytes(sent[place : place + 4], "big")
 
 
+def _receipts(sent: bytes) -> Iterator[bytes]:
+    """What that carrier says next."""
+    for data in pdus.split(sent)[0]:
+        sequence = int.from_bytes(data[12:16], "big")
+        yield pdus.receipt(pdus.read(data), f"{sequence:010d}", "DELIVRD", "2511111200", sequence)
+
+
+def _acknowledged(told: bytes) -> Iterator[bytes]:
+    """What a provider that takes everything says."""
+    for data in pdus.split(told)[0]:
+        if int.from_bytes(data[4:8], "big") == DELIVER_SM:
+            yield deliver_sm_resp(int.from_bytes(data[12:16], "big"), 0)
+
+
 class Marks:
     """What callgrind counts: all of a piece of work, or what some function of it does, whatever it calls included."""
 
     def __init__(self, library: str) -> None:
         self._library = ctypes.CDLL(library)
+        self._all = False
+
+    def begin(self) -> None:
         self._library.begin()
 
+    def beside(self, work: Callable[[], bytes]) -> bytes:
+        """What is not counted, amid what is."""
+        if not self._all:
+            return work()
+        self._library.toggle()
+        done = work()
+        self._library.toggle()
+        return done
+
     def all_of(self, work: Callable[[], object]) -> None:
+        self._all = True
         self._library.toggle()
         work()
         self._library.toggle()
+        self._all = False
         self._library.dump(b"all")
 
     def one_of(self, named: str, work: Callable[[], object]) -> None:
@@ -173,9 +265,9 @@ class Marks:
         self._library.dump(named.encode())
 
 
-def relayed(pdus: list[bytes]) -> None:
+def relayed(submitted: list[bytes]) -> None:
     """What a relay on smpplib's PDU classes does to each: decode and encode it, and its answer."""
-    for place, data in enumerate(pdus, 1):
+    for place, data in enumerate(submitted, 1):
         rewrite_by_smpplib(data, place)
         rewrite_by_smpplib(submit_sm_resp(place, 0, b"%010d\0" % place), place)
 
@@ -183,15 +275,17 @@ def relayed(pdus: list[bytes]) -> None:
 def main() -> int:
     mix, count, rules, functions = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[5:]
     stream = submits("standard" if mix == "relay" else mix)
+    marks = Marks(sys.argv[4]) if len(sys.argv) > 4 else None
     with tempfile.TemporaryDirectory() as folder:
         if mix == "relay":
             relayed(list(islice(stream, WARM_UP)))
-            pdus = list(islice(stream, count))
+            counted = list(islice(stream, count))
 
             def work() -> None:
-                relayed(pdus)
+                relayed(counted)
         else:
-            road = Road(Path(folder), rules)
+            beside = marks.beside if marks is not None else at_once
+            road = Road(Path(folder), rules, receipts=mix == "receipts", beside=beside)
             for _ in range(WARM_UP):  # what is made once for all, and what is kept of each text
                 road.carry(b"".join(islice(stream, TURN)))
 
@@ -201,7 +295,8 @@ def main() -> int:
 
         gc.collect()
         gc.disable()  # the gate collects when it has time
-        marks = Marks(sys.argv[4]) if len(sys.argv) > 4 else None
+        if marks is not None:
+            marks.begin()
         for name in ("", *functions):
             reads = [b"".join(islice(stream, TURN)) for _ in range(count // TURN)][::-1]
             if marks is None:
