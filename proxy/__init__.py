@@ -15,6 +15,7 @@ Rooms, in the order a message walks through them (imports go down this list only
     console    pages for people of the desk: a process of its own, which asks the gate as the commands do
     net        asyncio: links to providers/carriers  ops        metrics and the HTTP side
     commands   the others: multi (submit_multi), replacing (replace_sm), sent (what an id names); refusals: what comes again
+    arrivals   delivers on their way from the carrier into the mailbox
     hearing    what a person answers, and the one sentence they get back
     relay      one message from arrival to answer: READ THIS FIRST; judging: one submit against one record; parts: of long messages;
                board: parts that came to other gates (sheet, decided: what is said of them there); underway: what is on its way to a store

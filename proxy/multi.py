@@ -13,7 +13,7 @@ group leaves on the link of its first person, so that another person's single me
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 from proxy.access import Access
@@ -103,7 +103,7 @@ class Group:
 
     room = 0
 
-    def hand(self, data: bytes, ticket: Item) -> None:
+    def hand_all(self, items: Sequence[Item]) -> None:
         raise NotImplementedError("it has no room for a deliver")
 
     def answer_all(self, answers: list[bytes]) -> None:

@@ -72,9 +72,11 @@ class Way:
     def room(self) -> int:
         return ROOM - len(self.handed) if self._post.open else 0
 
-    def hand(self, data: bytes, ticket: Item) -> None:
-        self.handed[ticket.number] = ticket, self._post.monotonic()
-        self._post.letters.setdefault(self.node, []).append(pack_deliver(ticket, data))
+    def hand_all(self, items: Sequence[Item]) -> None:
+        now_s, letters = self._post.monotonic(), self._post.letters.setdefault(self.node, [])
+        for item in items:
+            self.handed[item.number] = item, now_s
+            letters.append(pack_deliver(item))
 
     def answered(self, numbers: Iterable[int]) -> None:
         for number in numbers:
@@ -262,5 +264,6 @@ class Post:
             self._acks.setdefault(letter.node, []).append(came.name[1])
 
 
-def pack_deliver(item: Item, data: bytes) -> bytes:
-    return b"".join((_DELIVER, _HEAD.pack(item.number, int(item.at * 1000)), word(item.kind), word(item.box.provider), data))
+def pack_deliver(item: Item) -> bytes:
+    head = _HEAD.pack(item.number, int(item.at * 1000))
+    return b"".join((_DELIVER, head, word(item.kind), word(item.box.provider), item.data))

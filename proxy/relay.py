@@ -506,9 +506,18 @@ class Relay:
     def _append(self, changed: list[Change], now: float) -> list[int]:
         """Appends what changes say, and what is to be said beside that: a text that was to be replaced was judged, too."""
         journal, grounds = self.journal, self.judging.grounds
-        said = [change.written(now) for change in changed]
-        sequences = [0 if one is None else journal.append(*one) for one in said]
-        self._said = [(sequence, *one) for sequence, one in zip(sequences, said, strict=True) if one is not None]
+        sequences, told = [], []
+        for change in changed:
+            said, sequence = change.written(now), 0
+            if said is not None:
+                kind, body = said
+                if isinstance(body, bytes):
+                    sequence = journal.append(kind, body)
+                    told.append((sequence, kind, body))
+                else:
+                    sequence = journal.extend(kind, body)
+            sequences.append(sequence)
+        self._said = told
         if grounds.waiting:
             for change, sequence in zip(changed, sequences, strict=True):
                 grounds.write_of(journal, now, change, sequence)

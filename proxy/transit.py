@@ -6,7 +6,7 @@ In: what was decided. Out: nouns; answers in order, no earlier than they are saf
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from proxy.access import Access
@@ -38,8 +38,8 @@ class Bind(Protocol):
     def room(self) -> int:
         """How many delivers this bind takes now: what its window has left, 0 if it cannot receive."""
 
-    def hand(self, data: bytes, ticket: Item) -> None:
-        """Hand a deliver to the provider; what becomes of it is told with its ticket."""
+    def hand_all(self, items: Sequence[Item]) -> None:
+        """Hand delivers to the provider, no more than there is room for; what becomes of each is told with it."""
 
 
 class Link(Protocol):
@@ -51,6 +51,9 @@ class Link(Protocol):
 
     def answer(self, data: bytes) -> None:
         """Put a whole response on the way to the carrier."""
+
+    def answer_all(self, answers: Sequence[bytes]) -> None:
+        """``answer`` for many."""
 
 
 class Lane(Protocol):

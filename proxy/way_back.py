@@ -3,8 +3,8 @@
 In: deliver_sm frames of the carrier, providers' answers to them. Out: opt-outs recorded, the carrier acknowledged, the provider
 handed what is its own. Never: sockets, the clock.
 
-A deliver's story is ``deliver`` → the journal (``Arrival``) → the mailbox → synced → ``Arrival.safe``: the carrier is acknowledged,
-and the deliver waits for its turn → ``turn`` hands it to a bind of the owner with room → ``answered``. What is safe before what:
+A deliver's story is ``deliver_all`` → the journal (arrivals.py) → the mailbox → synced → ``Arrival.safe``, ``Brought.safe``: the carrier is
+acknowledged, and the deliver waits for its turn → ``turn`` hands it to a bind of the owner with room → ``answered``. What is safe before what:
 
     what a reply stops or restores is synced   before the carrier is acknowledged, whoever owns the port, there or not (hearing.py)
     the deliver is synced                      before the carrier is acknowledged, and before the provider gets it
@@ -20,20 +20,22 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from proxy.desk import entries, mail, returned
+from proxy.arrivals import ESME_ROK, ESME_RX_T_APPN, RECEIPT, Arrival, Brought, Route
+from proxy.compiled import compiled
+from proxy.desk import entries, mail
+from proxy.desk.body import word
 from proxy.hearing import Hearing
 from proxy.ids import CarrierIds
 from proxy.relay import Relay
-from proxy.replies import Heard
 from proxy.state.box import Item
 from proxy.state.mailbox import UNOWNED, Bounds, Mailbox
 from proxy.tally import Tally
 from proxy.transit import Link
-from proxy.wire import Frame, Malformed, deliver_sm_resp, read_deliver
+from proxy.wire import Frame, Malformed, deliver_sm_resp, read_deliver, receipt_addresses
 
 SAFE_WITHIN_S = 0.85
 """With the time between two ticks it makes the second in which a carrier is answered (DESIGN §4)."""
-ESME_ROK, ESME_RMSGQFUL, ESME_RTHROTTLED, ESME_RX_T_APPN = 0x00, 0x14, 0x58, 0x64
+ESME_RMSGQFUL, ESME_RTHROTTLED = 0x14, 0x58
 LATER = frozenset((ESME_RX_T_APPN, ESME_RMSGQFUL, ESME_RTHROTTLED))
 """A provider that answers so is asked again; any other refusal is for good."""
 NEWS_MAX = 10_000
@@ -45,6 +47,10 @@ PACKED: Mapping[int, Callable[[float, Sequence[Any]], bytes]] = {
 }
 HAND_MAX = 500
 """Items handed to one provider in one loop turn: about a millisecond."""
+RUN = 16
+"""So many go to one bind before the next gets some: a few items are one write, and one read of their answers."""
+ROUTES_MAX = 65_536
+"""Ports remembered for each of a carrier's accounts: extensions are the providers' to choose."""
 
 
 class Receiver(Protocol):
@@ -52,104 +58,7 @@ class Receiver(Protocol):
 
     @property
     def room(self) -> int: ...
-    def hand(self, data: bytes, ticket: Item) -> None: ...
-
-
-class Arrival:
-    """A deliver on its way into the mailbox. In the journal it changes no record; a reply that does comes right before it."""
-
-    __slots__ = (
-        "recipient",
-        "sequence",
-        "data",
-        "kind",
-        "source",
-        "port",
-        "owner",
-        "at",
-        "read_s",
-        "item",
-        "heard",
-        "_way",
-        "_link",
-        "open",
-    )
-
-    def __init__(
-        self,
-        way: WayBack,
-        link: Link,
-        frame: Frame,
-        data: bytes,
-        source: str,
-        port: str,
-        owner: str,
-        now: float,
-        heard: Heard | None,
-    ) -> None:
-        self.recipient = heard.recipient if heard is not None else 0
-        self.sequence = frame.sequence_number
-        self.data = data  # as the provider will get it
-        self.kind = "receipt" if heard is None else heard.kind
-        self.source = source
-        self.port = port
-        self.owner = owner
-        self.at = now
-        self.read_s = way.hearing.monotonic()
-        self.item: Item | None = None
-        self.open = True
-        """Whether the carrier waits for our answer."""
-        self.heard = heard  # what a reply says, settled before this is written; None for a receipt
-        self._way = way
-        self._link = link
-
-    # -- a Change, for the relay
-
-    def apply(self, data: bytes, now: float) -> bytes:
-        return data
-
-    def written(self, now: float) -> tuple[int, bytes] | None:
-        if not self.open:  # given up while the store was away: the carrier brings it again
-            return None
-        if self.heard is not None:
-            self.kind = self.heard.kind
-        return entries.DELIVER, returned.pack_deliver(now, self.kind, self.source, self.port, self.owner, self.data)
-
-    def done(self, recorded: int) -> None:
-        if not self.open:
-            return
-        way = self._way
-        self.item = way.mailbox.put(recorded, self.owner, self.at, self.kind, self.data)
-        way.relay.when_synced(recorded, self.safe)
-
-    def unwritten(self) -> bool:
-        self.give_up()
-        return False
-
-    # -- its two ends
-
-    def safe(self) -> None:
-        """It is synced, and so is what it changed, which stands before it: the carrier is acknowledged, and the provider's turn comes."""
-        if not self.open:
-            return
-        self.open = False
-        self._link.answer(deliver_sm_resp(self.sequence, ESME_ROK))
-        way, owner, item = self._way, self.owner, self.item
-        way.tally.delivers[owner or "unowned", self.kind] += 1
-        assert item is not None  # it was written, or it would not be synced
-        way.mailbox.ready(item)
-        way.due.add(item.box.provider)
-
-    def give_up(self) -> None:
-        """It cannot be made safe in time: the carrier keeps it and tries again, and so we do not."""
-        if not self.open:
-            return
-        self.open = False
-        self._link.answer(deliver_sm_resp(self.sequence, ESME_RX_T_APPN))
-        way = self._way
-        way.tally.delivers_returned[self.owner or "unowned",] += 1
-        if self.item is not None:
-            way.mailbox.drop(self.item, "returned")
+    def hand_all(self, items: Sequence[Item]) -> None: ...
 
 
 class _Said:
@@ -207,30 +116,87 @@ class WayBack:
         self._by_text = by_text
         self._clock = clock
         self._ids = ids or {}
-        self._arrivals: deque[Arrival] = deque()  # for which the carrier may be waiting, oldest first
+        self._arrivals: deque[Arrival | Brought] = deque()  # for which the carrier may be waiting, oldest first
+        self._brought: Brought | None = None
+        """Which takes more receipts, for the journal has none of them yet."""
+        self._routes: dict[tuple[str, str], dict[bytes, Route]] = {}
+        """Of links of a carrier and an owner: by the port as it is spelt."""
+        self._routed_by: object = None  # the directory whose ports these are
         self._said: dict[int, _Said] = {}  # by kind: news for the journal that are not written yet
 
     # ------------------------------------------------------------------ from the carrier
 
+    @compiled("way_back_deliver_all")
+    def deliver_all(self, link: Link, frames: Sequence[Frame], now: float) -> None:
+        """``deliver`` for all that one read brought."""
+        for frame in frames:
+            self.deliver(link, frame, now)
+
     def deliver(self, link: Link, frame: Frame, now: float) -> None:
         """A deliver_sm was read from a carrier."""
+        plain = receipt_addresses(frame)
+        if plain is not None:
+            self._receipt(link, frame, *plain, now)
+            return
         try:
             deliver = read_deliver(frame)
         except Malformed as fault:
             self.tally.bad_pdus["carrier", fault.kind, link.carrier] += 1
             link.answer(deliver_sm_resp(frame.sequence_number, fault.status))
             return
+        if link.carrier in self._by_text and deliver.looks_like_receipt:
+            self._receipt(link, frame, deliver.source.encode("latin-1"), deliver.destination.encode("latin-1"), now)
+            return
         port = deliver.destination.removeprefix(self._strip.get(link.carrier, ""))
         prefix, owner = self._owner(link, port)
-        receipt = deliver.is_receipt or (link.carrier in self._by_text and deliver.looks_like_receipt)
-        seen = self._ids[link.carrier].receipt(frame.data) if receipt and link.carrier in self._ids else frame.data
-        heard = None if receipt else self.hearing.hear(deliver, port, prefix, owner, now)
-        arrival = Arrival(self, link, frame, seen, deliver.source, port, owner, now, heard)
+        heard = self.hearing.hear(deliver, port, prefix, owner, now)
+        arrival = Arrival(self, link, frame, deliver.source, port, owner, now, self.hearing.monotonic(), heard)
         self._arrivals.append(arrival)
+        self._brought = None  # what comes behind it stays there
         if arrival.recipient:
             self.relay.change(arrival)  # behind what the reply changes, into the same commit group
         else:
             self.relay.note(arrival)
+
+    def _receipt(self, link: Link, frame: Frame, source: bytes, destination: bytes, now: float) -> None:
+        routes = self.routes(link)
+        route = routes.get(destination) or self.route(link, destination, routes)
+        ids, brought = self._ids.get(link.carrier), self.brought(link)
+        data = frame.data if ids is None else ids.receipt(frame.data)
+        brought.items.append(Item(0, now, RECEIPT, data, route.box))
+        brought.routes.append(route)
+        brought.people.append(word(source.decode("latin-1")))
+        brought.sequences.append(frame.sequence_number)
+
+    def brought(self, link: Link) -> Brought:
+        """What this link has brought in this turn."""
+        found = self._brought
+        if found is None or found.link is not link:
+            found = self._brought = Brought(self, link, self.hearing.monotonic())
+            self._arrivals.append(found)
+            self.relay.note(found)
+        return found
+
+    def ends(self, brought: Brought) -> None:
+        """No more receipts are to join these."""
+        if self._brought is brought:
+            self._brought = None
+
+    def routes(self, link: Link) -> dict[bytes, Route]:
+        """Where what this link brings goes, by the port, as far as that is known."""
+        if self._routed_by is not self.relay.directory:
+            self._routes.clear()
+            self._routed_by = self.relay.directory
+        return self._routes.setdefault((link.carrier, link.owner), {})
+
+    def route(self, link: Link, destination: bytes, routes: dict[bytes, Route]) -> Route:
+        """One more of them."""
+        if len(routes) >= ROUTES_MAX:
+            routes.clear()
+        port = destination.decode("latin-1").removeprefix(self._strip.get(link.carrier, ""))
+        owner = self._owner(link, port)[1]
+        route = routes[destination] = Route(port, owner, self.mailbox.box(owner))
+        return route
 
     def _owner(self, link: Link, port: str) -> tuple[str, str]:
         """(prefix, provider) of what came to a port: all that arrives over a provider's own account is that provider's."""
@@ -266,13 +232,15 @@ class WayBack:
         items = self.mailbox.take(provider, min(room, HAND_MAX), now)
         if len(items) == HAND_MAX:
             self.due.add(provider)  # the rest in another turn: others wait, too
-        left, place = [room for _, room in rooms], 0
-        for item in items:
-            while not left[place]:
-                place = (place + 1) % len(rooms)
-            left[place] -= 1
-            rooms[place][0].hand(item.data, item)
-            place = (place + 1) % len(rooms)
+        run = max(RUN, -(-len(items) // len(rooms)))
+        while items:
+            rooms = [(bind, room) for bind, room in rooms if room]
+            for place, (bind, room) in enumerate(rooms):
+                most = min(run, room)
+                rooms[place] = bind, room - most
+                if items:
+                    bind.hand_all(items[:most])
+                    del items[:most]
 
     def bound(self, provider: str) -> None:
         """A bind that receives is there."""
@@ -282,20 +250,25 @@ class WayBack:
     def answered(self, answers: Iterable[tuple[Item, Frame]], now: float) -> None:
         """A provider answered what it was handed."""
         mailbox, due = self.mailbox, self.due
+        taken: list[Item] = []
         for item, frame in answers:
             status = frame.command_status
             due.add(item.box.provider)
             if status == ESME_ROK:
-                self.delivered(item)
+                taken.append(item)
             elif status in LATER:
                 mailbox.refused(item, now)
             else:
                 mailbox.drop(item, "refused")
+        self.delivered_all(taken)
 
     def delivered(self, item: Item) -> None:
         """The provider has it, whether it said so in time or not."""
-        if self.mailbox.delivered(item):
-            self._say(entries.DELIVERED, item.number)
+        self.delivered_all([item])
+
+    def delivered_all(self, items: Sequence[Item]) -> None:
+        """``delivered`` for many."""
+        self._say(entries.DELIVERED, self.mailbox.delivered_all(items))
 
     def unanswered(self, items: Iterable[Item]) -> None:
         """No answer came in time: they are tried again."""
@@ -321,7 +294,7 @@ class WayBack:
 
     def _disowned(self, names: Iterable[str]) -> None:
         for name in names:
-            self._say(entries.DISOWNED, name)
+            self._say(entries.DISOWNED, [name])
 
     def tick(self, now: float) -> None:
         """A few times a second: who waited long enough is tried again, and no carrier waits longer than a second."""
@@ -337,11 +310,15 @@ class WayBack:
         for number, provider, why in self.mailbox.take_fallen():
             if why != "returned":
                 self.tally.mailbox_dropped[provider or "unowned", why] += 1
-            self._say(entries.DROPPED, (number, why))
+            self._say(entries.DROPPED, [(number, why)])
 
-    def _say(self, kind: int, news: object) -> None:
-        said = self._said.get(kind)
-        if said is None or len(said.news) >= NEWS_MAX:
-            said = self._said[kind] = _Said(kind, self._said)
-            self.relay.note(said)
-        said.news.append(news)
+    def _say(self, kind: int, news: Sequence[object]) -> None:
+        at = 0
+        while at < len(news):
+            said = self._said.get(kind)
+            if said is None or len(said.news) >= NEWS_MAX:
+                said = self._said[kind] = _Said(kind, self._said)
+                self.relay.note(said)
+            fits = NEWS_MAX - len(said.news)
+            said.news += news[at : at + fits]
+            at += fits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -81,8 +81,8 @@ class Bind:
     def room(self) -> int:
         return 0 if self.away else 9
 
-    def hand(self, data: bytes, ticket: Item) -> None:
-        self.got.append(read_fields(Frame.of(data))["source_addr"].decode())
+    def hand_all(self, items: Sequence[Item]) -> None:
+        self.got += [read_fields(Frame.of(item.data))["source_addr"].decode() for item in items]
 
 
 class House:
@@ -158,7 +158,7 @@ class House:
         spelt = f"86{person}" if isinstance(person, int) else person
         frame = Frame.of(deliver_sm(spelt, port, text.encode("utf-16-be"), data_coding=8, sequence=self.sequence))
         sequence = self.sequence
-        self.way_back.deliver(cast("Any", self), frame, self.now)
+        self.way_back.deliver_all(cast("Any", self), [frame], self.now)
         self.turns()
         return next((status for number, status in self.acknowledged if number == sequence), -1)
 
@@ -174,6 +174,10 @@ class House:
     def answer(self, data: bytes) -> None:
         frame = Frame.of(data)
         self.acknowledged.append((frame.sequence_number, frame.command_status))
+
+    def answer_all(self, answers: Sequence[bytes]) -> None:
+        for data in answers:
+            self.answer(data)
 
     # -- what is known
 

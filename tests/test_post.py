@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 from proxy.post import Came, Post, pack_deliver
 from proxy.state.box import Item
@@ -60,8 +60,9 @@ class Taken:
 
 
 def deliver(provider: str, number: int) -> bytes:
-    item = cast("Any", SimpleNamespace(number=number, at=0.0, kind="reply", box=SimpleNamespace(provider=provider)))
-    return pack_deliver(cast("Item", item), pdu(DELIVER_SM, 1, message(b"13800210001", b"1069001", b"R")))
+    data = pdu(DELIVER_SM, 1, message(b"13800210001", b"1069001", b"R"))
+    item = SimpleNamespace(number=number, at=0.0, kind="reply", box=SimpleNamespace(provider=provider), data=data)
+    return pack_deliver(cast("Item", item))
 
 
 def test_a_letter_that_this_gate_stumbles_over_holds_up_none_behind_it_and_none_stays_in_the_stream() -> None:

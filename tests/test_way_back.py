@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from proxy import way_back
 from proxy.access import Ports
-from proxy.desk import entries, mail
+from proxy.desk import entries, mail, returned
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.hearing import Hearing, Manners
 from proxy.relay import Relay
@@ -16,7 +18,7 @@ from proxy.state import open_store
 from proxy.state.box import Item
 from proxy.state.mailbox import Bounds
 from proxy.tally import Tally
-from proxy.way_back import NEWS_MAX, WayBack
+from proxy.way_back import NEWS_MAX, RUN, WayBack
 from proxy.wire import Frame, deliver_sm, deliver_sm_resp
 
 NOW = 1_762_833_600.0
@@ -35,16 +37,20 @@ class Link:
         frame = Frame.of(data)
         self.answers.append((frame.sequence_number, frame.command_status))
 
+    def answer_all(self, answers: Sequence[bytes]) -> None:
+        for data in answers:
+            self.answer(data)
+
 
 class Bind:
     def __init__(self, room: int = 100) -> None:
         self.room = room
         self.handed: list[Item] = []
 
-    def hand(self, data: bytes, ticket: Item) -> None:
-        assert self.room > 0
-        self.room -= 1
-        self.handed.append(ticket)
+    def hand_all(self, items: Sequence[Item]) -> None:
+        assert self.room >= len(items)
+        self.room -= len(items)
+        self.handed += items
 
 
 class House:
@@ -54,9 +60,7 @@ class House:
         self.disk = MemoryDisk()
         self.journal = Journal(self.disk)
         self.store = open_store("sqlite::memory:")
-        ports = Ports(
-            cast("Any", (SimpleNamespace(name="jia", ports=("1069001",)), SimpleNamespace(name="yi", ports=("1069002",))))
-        )
+        ports = ports_of(jia="1069001", yi="1069002")
         self.relay = Relay(
             directory=cast("Any", SimpleNamespace(ports=ports, providers={"jia": 1, "yi": 1})),
             rules=cast("Any", SimpleNamespace(revision="", window_s=86_400, compares_texts=False)),
@@ -86,8 +90,11 @@ class House:
         self.way.open(bounds or Bounds(), ["jia", "yi"])
 
     def comes(self, sequence: int, text: bytes = b"hello", port: str = PORT, esm_class: int = 0) -> None:
-        frame = Frame.of(deliver_sm(PERSON, port, text, esm_class=esm_class, sequence=sequence))
-        self.way.deliver(cast("Any", self.link), frame, self.now)
+        self.come(deliver_sm(PERSON, port, text, esm_class=esm_class, sequence=sequence))
+
+    def come(self, *pdus: bytes, link: Link | None = None) -> None:
+        """One read of the carrier's."""
+        self.way.deliver_all(cast("Any", link or self.link), [Frame.of(data) for data in pdus], self.now)
 
     def turn(self, synced: bool = True) -> None:
         self.relay.turn(self.now)
@@ -117,6 +124,14 @@ class House:
 
     def said(self, kind: int) -> list[bytes]:
         return [record.body for record in read(self.disk, 1) if record.kind == kind]
+
+
+def ports_of(**owned: str) -> Ports:
+    return Ports(cast("Any", [SimpleNamespace(name=name, ports=(port,)) for name, port in owned.items()]))
+
+
+def receipt(sequence: int, port: str = PORT, person: str = PERSON, **more: Any) -> bytes:
+    return deliver_sm(person, port, b"id:%d stat:DELIVRD" % sequence, esm_class=4, sequence=sequence, **more)
 
 
 def _at_once(coroutine: Any) -> None:
@@ -301,9 +316,154 @@ def test_nobodys_port_is_acknowledged_kept_and_handed_to_nobody(house: House) ->
 def test_what_cannot_be_read_is_answered_at_once_and_not_kept(house: House) -> None:
     data = bytearray(deliver_sm(PERSON, PORT, b"hello", sequence=9))
     data[-6] += 3  # sm_length
-    house.way.deliver(cast("Any", house.link), Frame.of(bytes(data)), NOW)
+    house.come(bytes(data))
     ((sequence, status),) = house.link.answers
     assert sequence == 9
     assert status not in (ROK, LATER)
     house.turn()
     assert house.said(entries.DELIVER) == []
+
+
+# ---------------------------------------------------------------------------------------------------------------- receipts
+
+
+def test_receipts_of_one_read_are_acknowledged_when_all_are_synced_and_not_before(house: House) -> None:
+    bind = house.binds_for("jia")
+    house.come(receipt(7), receipt(8), receipt(9))
+    house.turn(synced=False)
+    assert len(house.said(entries.DELIVER)) == 3
+    assert (house.link.answers, bind.handed) == ([], [])
+    house.turn()
+    assert house.link.answers == [(7, ROK), (8, ROK), (9, ROK)]
+    assert [item.data for item in bind.handed] == [receipt(7), receipt(8), receipt(9)]
+    assert house.relay.tally.delivers == {("jia", "receipt"): 3}
+
+
+@pytest.mark.parametrize("person", [PERSON, "", "10086", "\xe9t\xe9"])
+@pytest.mark.parametrize("port", [PORT, "106900299", "777", ""])
+def test_a_receipt_is_written_with_whom_it_is_about_the_port_and_its_owner(house: House, person: str, port: str) -> None:
+    house.come(receipt(7, port, person))
+    house.turn()
+    (body,) = house.said(entries.DELIVER)
+    owner = {PORT: "jia", "106900299": "yi"}.get(port, "")
+    assert returned.unpack_deliver(body) == returned.Deliver(NOW, "receipt", person, port, owner, receipt(7, port, person))
+    assert house.relay.tally.delivers == {(owner or "unowned", "receipt"): 1}
+    (item,) = house.store.mailbox.boxes[owner].there()
+    assert (item.kind, item.at, item.data) == ("receipt", NOW, receipt(7, port, person))
+
+
+def test_receipts_and_replies_stay_in_the_order_in_which_they_came(house: House) -> None:
+    bind = house.binds_for("jia")
+    reply = deliver_sm("10086", PORT, b"hello", sequence=9)
+    house.come(receipt(7), receipt(8), reply, receipt(10))
+    house.come(receipt(11))
+    house.turn()
+    assert [item.data for item in bind.handed] == [receipt(7), receipt(8), reply, receipt(10), receipt(11)]
+    assert [item.number for item in bind.handed] == [1, 2, 3, 4, 5]
+    assert house.link.answers == [(7, ROK), (8, ROK), (9, ROK), (10, ROK), (11, ROK)]
+
+
+def test_receipts_of_a_later_turn_are_a_group_of_their_own(house: House) -> None:
+    house.come(receipt(7))
+    house.turn(synced=False)
+    house.come(receipt(8))
+    house.journal.note_synced(house.journal.sync())
+    house.turn(synced=False)
+    assert house.link.answers == [(7, ROK)]
+    house.turn()
+    assert house.link.answers == [(7, ROK), (8, ROK)]
+
+
+def test_each_link_is_told_of_its_own(house: House) -> None:
+    other = Link()
+    house.come(receipt(7), receipt(8))
+    house.come(receipt(7), link=other)
+    house.come(receipt(9))
+    house.turn()
+    assert house.link.answers == [(7, ROK), (8, ROK), (9, ROK)]
+    assert other.answers == [(7, ROK)]
+
+
+def test_what_comes_over_a_providers_own_account_is_that_providers(house: House) -> None:
+    own = Link()
+    own.owner = "yi"
+    house.come(receipt(7), link=own)
+    house.come(receipt(8))
+    house.turn()
+    assert house.relay.tally.delivers == {("yi", "receipt"): 1, ("jia", "receipt"): 1}
+
+
+def test_receipts_that_the_disk_does_not_sync_stay_with_the_carrier(house: House) -> None:
+    bind = house.binds_for("jia")
+    house.come(receipt(7), receipt(8))
+    house.turn(synced=False)
+    house.tick(0.5)
+    assert house.link.answers == []
+    house.tick(0.4)
+    assert house.link.answers == [(7, LATER), (8, LATER)]
+    house.turn()
+    house.turn()
+    assert house.link.answers == [(7, LATER), (8, LATER)]
+    assert bind.handed == []
+    assert [mail.unpack_dropped(body).whys for body in house.said(entries.DROPPED)] == [("returned", "returned")]
+    assert house.relay.tally.delivers_returned == {("jia",): 2}
+    assert house.store.mailbox.bytes == 0
+
+
+def test_receipts_that_a_full_disk_does_not_take_stay_with_the_carrier_at_once(house: House) -> None:
+    house.disk.free_bytes = 0
+    house.come(receipt(7), receipt(8))
+    house.turn()
+    assert house.link.answers == [(7, LATER), (8, LATER)]
+    house.disk.free_bytes = None
+    house.tick(0.5)
+    house.come(receipt(9))
+    house.turn()
+    assert house.link.answers[2:] == [(9, ROK)]
+    assert len(house.said(entries.DELIVER)) == 1
+
+
+def test_one_that_cannot_be_read_among_others_is_answered_at_once(house: House) -> None:
+    broken = bytearray(receipt(8))
+    broken[-18] += 1  # sm_length
+    house.come(receipt(7), bytes(broken), receipt(9))
+    ((sequence, status),) = house.link.answers
+    assert (sequence, status) == (8, 0x01)
+    house.turn()
+    assert house.link.answers[1:] == [(7, ROK), (9, ROK)]
+    assert house.relay.tally.bad_pdus == {("carrier", "length", "bj"): 1}
+
+
+def test_a_port_that_another_owns_after_a_reload_is_that_ones(house: House) -> None:
+    house.come(receipt(7))
+    house.turn()
+    house.relay.directory = cast("Any", SimpleNamespace(ports=ports_of(yi="1069001"), providers={"yi": 1}))
+    house.come(receipt(8))
+    house.turn()
+    assert house.relay.tally.delivers == {("jia", "receipt"): 1, ("yi", "receipt"): 1}
+
+
+def test_ports_without_end_are_not_remembered_without_end(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(way_back, "ROUTES_MAX", 3)
+    house.come(*[receipt(number, f"{PORT}{number}") for number in range(10)])
+    assert len(house.way.routes(cast("Any", house.link))) <= 3
+    house.turn()
+    assert [returned.unpack_deliver(body).port for body in house.said(entries.DELIVER)] == [f"{PORT}{n}" for n in range(10)]
+
+
+def test_a_box_that_is_full_loses_its_oldest_for_receipts_that_come_together() -> None:
+    house = House(Bounds(messages=3))
+    house.come(*[receipt(number) for number in range(1, 6)])
+    house.turn()
+    assert [item.data for item in house.store.mailbox.boxes["jia"].there()] == [receipt(3), receipt(4), receipt(5)]
+    assert house.relay.tally.mailbox_dropped == {("jia", "full"): 2}
+
+
+def test_a_few_go_to_one_bind_and_many_are_shared_out(house: House) -> None:
+    binds = [house.binds_for("jia"), house.binds_for("jia")]
+    house.come(*[receipt(number) for number in range(RUN)])
+    house.turn()
+    assert [len(bind.handed) for bind in binds] == [RUN, 0]
+    house.come(*[receipt(number) for number in range(4 * RUN)])
+    house.turn()
+    assert [len(bind.handed) for bind in binds] == [3 * RUN, 2 * RUN]

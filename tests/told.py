@@ -6,7 +6,7 @@ In: which gate does what, tells, hears, is killed. Out: what each knows. Never: 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from pyroaring import BitMap
 
@@ -143,7 +143,7 @@ class Node:
     def hand_over(self) -> None:
         """Writes what changes say, and tells."""
         done, self._done = self._done, []
-        said = [one.written(self.now()) for one in done]
+        said = [cast("tuple[int, bytes] | None", one.written(self.now())) for one in done]
         sequences = [0 if one is None else self.journal.append(*one) for one in said]
         self.journal.write(self.now())
         for one, sequence in zip(done, sequences, strict=True):

@@ -33,6 +33,17 @@ def pack_deliver(now: float, kind: str, source: str, port: str, provider: str, d
     return b"".join((_pack_time(int(now * 1000)), _known(kind), word(source), _known(port), _known(provider), data))
 
 
+def pack_receipts(now: float, people: Sequence[bytes], ports: Sequence[bytes], pdus: Sequence[bytes]) -> list[list[bytes]]:
+    """``pack_deliver`` of receipts, for each a person (as ``word`` has one), a port and its owner (``port_words``) and the PDU; in pieces
+    behind an empty one (``Journal.extend``)."""
+    head = _pack_time(int(now * 1000)) + _known("receipt")
+    return [[b"", head, person, port, data] for person, port, data in zip(people, ports, pdus, strict=True)]
+
+
+def port_words(port: str, provider: str) -> bytes:
+    return _known(port) + _known(provider)
+
+
 _known = lru_cache(maxsize=16_384)(word)
 """Ports and names are few; a person's number is new each time."""
 

@@ -11,7 +11,7 @@ import random
 import ssl
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import structlog
 
@@ -25,6 +25,7 @@ from proxy.tally import Tally
 from proxy.transit import Apart, Transit, by_person, waited
 from proxy.way_back import WayBack
 from proxy.wire import Frame, Received, Session
+from proxy.wire.frame import are_all
 from proxy.wire.tables import DELIVER_SM, ESME_RINVCMDID, ESME_RMSGQFUL, ESME_RTHROTTLED, status_name
 
 log = structlog.get_logger()
@@ -73,17 +74,24 @@ class CarrierLink(Link):
             transit = self._late.pop(sequence, None)
             if transit is not None:
                 house.relay.answered_late(transit, house.as_told([(transit, frame)])[0][1])
-        for frame in received.requests:
-            if frame.command_id == DELIVER_SM:
-                house.way_back.deliver(self, frame, now)
-            else:
-                self.session.answer(frame, ESME_RINVCMDID)
+        if received.requests:
+            self._deal_with_all(received.requests, now)
         session = self.session
         if (session.state, session.closing is None) != self._seen:
             self._changed()
         while self.parked and session.free > 0:
             self._send(self.parked.popleft())
         house.pacer.wake()
+
+    def _deal_with_all(self, requests: list[Frame], now: float) -> None:
+        if are_all(requests, DELIVER_SM):
+            self.house.way_back.deliver_all(self, requests, now)
+            return
+        for frame in requests:
+            if frame.command_id == DELIVER_SM:
+                self.house.way_back.deliver(self, frame, now)
+            else:
+                self.session.answer(frame, ESME_RINVCMDID)
 
     def _changed(self) -> None:
         """The link may have come up, or be about to go."""
@@ -175,7 +183,10 @@ class CarrierLink(Link):
         self.turns.has_output(self)
 
     def answer(self, data: bytes) -> None:
-        self.session.write(data)
+        self.answer_all((data,))
+
+    def answer_all(self, answers: Sequence[bytes]) -> None:
+        self.session.write_all(answers)
         self.turns.has_output(self)
 
 

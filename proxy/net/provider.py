@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 from proxy.access import Access, Directory
 from proxy.commands import Commands
@@ -317,8 +317,8 @@ class ProviderLink(Link):
     def room(self) -> int:
         return self.session.free if self.session.can_receive and not self.lost else 0
 
-    def hand(self, data: bytes, ticket: Item) -> None:
-        self.session.send(data, ticket, self.turns.loop.time())
+    def hand_all(self, items: Sequence[Item]) -> None:
+        self.session.send_all(items, self.turns.loop.time())
         self.turns.has_output(self)
 
     # -- bind and the rest

@@ -10,9 +10,10 @@ holds those that are older than its position and were still here then: what came
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from proxy.compiled import compiled
 from proxy.state.box import GONE, HANDED, ITEM_BYTES, Box, Item
 
 UNOWNED = ""
@@ -84,6 +85,28 @@ class Mailbox:
             self._make_room(box, bounds)
         return item
 
+    def put_all(self, number: int, items: Sequence[Item]) -> None:
+        """``put`` for many that were made before, under consecutive numbers from this one on."""
+        self._add_all(number, items)
+        bounds = self.bounds
+        if bounds is None:
+            self._restored |= {item.number: item for item in items}
+            return
+        for box in {item.box for item in items}:
+            if box.count > bounds.messages or box.bytes > bounds.bytes or self.bytes > bounds.total_bytes:
+                self._make_room(box, bounds)
+
+    @compiled("mailbox_add_all")
+    def _add_all(self, number: int, items: Sequence[Item]) -> None:
+        new, size = self._new, 0
+        for item in items:
+            item.number = number
+            item.box.add(item)
+            new[number] = item
+            size += len(item.data) + ITEM_BYTES
+            number += 1
+        self.bytes += size
+
     def _make_room(self, box: Box, bounds: Bounds) -> None:
         while box.count > bounds.messages or box.bytes > bounds.bytes:
             self._fall(box, "full")
@@ -103,6 +126,13 @@ class Mailbox:
         """The item is safe: it is handed over in its turn."""
         item.box.ready(item)
 
+    @staticmethod
+    @compiled("mailbox_ready_all")
+    def ready_all(items: Iterable[Item]) -> None:
+        """``ready`` for many, in this order."""
+        for item in items:
+            item.box.ready(item)
+
     # -- handing over
 
     def has_ready(self, provider: str) -> bool:
@@ -117,11 +147,18 @@ class Mailbox:
 
     def delivered(self, item: Item) -> bool:
         """The provider has it; False if it is not here any more (an answer that came late, to one of two hand-overs)."""
-        if item.state == GONE:
-            return False
-        item.box.taken()
-        self._gone(item)
-        return True
+        return bool(self.delivered_all([item]))
+
+    @compiled("mailbox_delivered_all")
+    def delivered_all(self, items: Sequence[Item]) -> list[int]:
+        """``delivered`` for many: numbers of those that were still here."""
+        numbers = []
+        for item in items:
+            if item.state != GONE:
+                item.box.taken()
+                self._gone(item)
+                numbers.append(item.number)
+        return numbers
 
     def refused(self, item: Item, now: float) -> None:
         """Not now, or no answer in time: it is tried again later."""

@@ -27,7 +27,7 @@ from proxy.wire.build import (
     why,
 )
 from proxy.wire.charset import encode
-from proxy.wire.deliver import Deliver, read_deliver
+from proxy.wire.deliver import Deliver, read_deliver, receipt_addresses
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed, renumbered
 from proxy.wire.joined import joined
@@ -59,6 +59,7 @@ __all__ = [
     "read_fields",
     "read_receipt",
     "read_submit",
+    "receipt_addresses",
     "source_of",
     "receipt_text",
     "renumbered",

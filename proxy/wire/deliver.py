@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from proxy.compiled import compiled
 from proxy.message import Part
 from proxy.number import about_people
 from proxy.wire.charset import KINDS, UCS_2
@@ -64,6 +65,23 @@ class Deliver(NamedTuple):
         return read_receipt(self.octets[start:].decode("latin-1"))
 
 
+@compiled("receipt_addresses")
+def receipt_addresses(frame: Frame) -> tuple[bytes, bytes] | None:
+    """Whom a receipt is about, and the port it came to, as spelt; None for a deliver_sm that is none by its esm_class, and for one that
+    cannot be read. It is all that the way back asks of a receipt."""
+    data = frame.data
+    service_end = data.find(0, 16, 22)
+    source_end = data.find(0, service_end + 3, service_end + 24)
+    end = data.find(0, source_end + 3, source_end + 24)
+    if service_end < 0 or source_end < 0 or end < 0 or not _is_receipt(data[end + 1] if end + 1 < len(data) else 0):
+        return None
+    try:
+        read_tail(data[end + 1 :])
+    except Malformed:
+        return None
+    return data[service_end + 3 : source_end], data[source_end + 3 : end]
+
+
 def read_deliver(frame: Frame) -> Deliver:
     """Reads a deliver_sm. Raises Malformed."""
     data = frame.data
@@ -81,7 +99,7 @@ def read_deliver(frame: Frame) -> Deliver:
         data[service_end + 3 : source_end].decode("latin-1"),
         data[source_end + 3 : end].decode("latin-1"),
         esm_class,
-        esm_class & ESM_TYPE in (ESM_RECEIPT, ESM_INTERMEDIATE),
+        _is_receipt(esm_class),
         text,
         state,
         data_coding,
@@ -91,3 +109,7 @@ def read_deliver(frame: Frame) -> Deliver:
         None if stage is None else stage[0],
         tlvs,
     )
+
+
+def _is_receipt(esm_class: int) -> bool:
+    return esm_class & ESM_TYPE in (ESM_RECEIPT, ESM_INTERMEDIATE)

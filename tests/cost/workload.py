@@ -15,7 +15,7 @@ import ctypes
 import gc
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from importlib import import_module
 from itertools import islice
@@ -92,8 +92,8 @@ class Line(Bind):
     def room(self) -> int:  # type: ignore[override] # nobody delivers to those of a house
         return self.session.free
 
-    def hand(self, data: bytes, ticket: Item) -> None:
-        self.session.send(data, ticket, 0.0)
+    def hand_all(self, items: Sequence[Item]) -> None:
+        self.session.send_all(items, 0.0)
 
 
 class Far:
@@ -106,6 +106,9 @@ class Far:
 
     def answer(self, data: bytes) -> None:
         self.session.write(data)
+
+    def answer_all(self, answers: Sequence[bytes]) -> None:
+        self.session.write_all(answers)
 
 
 class Road:
@@ -165,8 +168,8 @@ class Road:
             answers += self.beside(lambda: b"".join(_receipts(sent)))
         received = link.receive(answers, now)
         relay.answered_all(received.answers, now)
-        for frame in received.requests:
-            self.way_back.deliver(self.far, frame, now)
+        if received.requests:
+            self.way_back.deliver_all(self.far, received.requests, now)
         self._turn()
         self._synced()
         told = line.session.output()

@@ -114,6 +114,16 @@ def after(owner: type | ModuleType, name: str, when: Callable[..., bool] | None 
     return place
 
 
+def either(*places: Place) -> Place:
+    """Occurrences of any of them count."""
+
+    def place(death: Death) -> None:
+        for one in places:
+            one(death)
+
+    return place
+
+
 def half_written(death: Death) -> None:
     """The process dies while the kernel has half of a commit group."""
     append = OsDisk.append

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from proxy.arrivals import Arrival, Brought
 from proxy.commands import Told
 from proxy.desk.disk import OsDisk
 from proxy.desk.journal import Journal
@@ -17,12 +18,13 @@ from proxy.net.lane import Lane
 from proxy.parts import Parts
 from proxy.relay import Relay
 from proxy.replacing import Replacing
+from proxy.state.box import Item
 from proxy.state.checkpoint import CheckpointFile
 from proxy.state.sqlite import SqliteStore
 from proxy.transit import Transit
-from proxy.way_back import Arrival, WayBack, _Said
+from proxy.way_back import WayBack, _Said
 from proxy.wire import Session
-from tests.crash.places import Place, after, before, gone, half_written, part_answered, parts_torn
+from tests.crash.places import Place, after, before, either, gone, half_written, part_answered, parts_torn
 from tests.e2e.pdus import DELIVER_SM, REPLACE_SM, RESPONSE, SUBMIT_MULTI, SUBMIT_SM
 
 DELIVER_SM_RESP, REPLACE_SM_RESP = DELIVER_SM | RESPONSE, REPLACE_SM | RESPONSE
@@ -37,6 +39,11 @@ def _is(command: int, status: int) -> Callable[[Any, bytes], bool]:
 def _among(command: int, status: int) -> Callable[[Any, list[bytes]], bool]:
     one = _is(command, status)
     return lambda session, answers: any(one(session, data) for data in answers)
+
+
+def _made_of(kind: type) -> Callable[..., bool]:
+    """Whether among requests there is one of this kind."""
+    return lambda _, requests, *rest: any(isinstance(one, kind) for one in requests)
 
 
 def _eventful(_: CheckpointFile, values: dict[str, str]) -> bool:
@@ -79,9 +86,11 @@ POINTS: dict[str, Point] = {
     "written-unsent": Point("when the entry is written and on no lane yet", before(Lane, "put"), 60),
     "synced-unsent": Point("when the entry is synced and on no lane yet", before(Lane, "put", synced=True), 60),
     "synced-unflushed": Point(
-        "when the entry is synced and the frame not on its socket", after(Session, "send_all", synced=True), 40
+        "when the entry is synced and the frame not on its socket",
+        after(Session, "send_all", _made_of(Transit), synced=True),
+        40,
     ),
-    "sent": Point("when the frame is sent and not answered", gone("send_all"), 40),
+    "sent": Point("when the frame is sent and not answered", gone("send_all", _made_of(Transit)), 40),
     "answered": Point(
         "when the carrier's answer is read and not written", after(Relay, "answered", lambda *a: not a[2].command_status), 40
     ),
@@ -119,7 +128,7 @@ POINTS: dict[str, Point] = {
     "many-written": Point("when a message to many is written for each and on no lane yet", before(Together, "go"), 12),
     "many-sent": Point(
         "when a message to many is sent and not answered",
-        gone("send_all", lambda _, requests, *rest: any(isinstance(one, Together) for one in requests)),
+        gone("send_all", _made_of(Together)),
         8,
     ),
     "many-answered": Point(
@@ -158,17 +167,23 @@ POINTS: dict[str, Point] = {
     ),
     "restore-synced": Point("when what takes an opt-out back is synced and not acknowledged", before(Hearing, "_restored"), 4),
     "confirmation-written": Point("when a confirmation is written and on no lane yet", before(Hearing, "_say"), 8),
-    "deliver-written": Point("when a deliver is written and not synced", before(Arrival, "done"), 20),
-    "deliver-synced": Point(
-        "when a deliver is synced and not acknowledged", before(Session, "write", _is(DELIVER_SM_RESP, 0)), 20
+    "deliver-written": Point(
+        "when a deliver is written and not synced", either(before(Arrival, "done"), before(Brought, "done")), 20
     ),
-    "deliver-acknowledged": Point("as soon as a deliver is acknowledged", gone("write", _is(DELIVER_SM_RESP, 0)), 20),
+    "deliver-synced": Point(
+        "when a deliver is synced and not acknowledged", before(Session, "write_all", _among(DELIVER_SM_RESP, 0)), 20
+    ),
+    "deliver-acknowledged": Point("as soon as a deliver is acknowledged", gone("write_all", _among(DELIVER_SM_RESP, 0)), 20),
     "deliver-handed": Point(
         "when a deliver is with its provider and not answered",
-        gone("send", lambda _, data, *rest: _is(DELIVER_SM, 0)(_, data)),
+        gone("send_all", _made_of(Item)),
         20,
     ),
-    "delivered": Point("when a provider's acknowledgement is read and not written", after(WayBack, "delivered"), 20),
+    "delivered": Point(
+        "when a provider's acknowledgement is read and not written",
+        after(WayBack, "delivered_all", lambda _, items: bool(items)),
+        20,
+    ),
     "delivered-written": Point("when a provider's acknowledgement is written", before(_Said, "done"), 15),
     "mailbox-stored": Point(
         "when a checkpoint has part of a mailbox and is not committed",

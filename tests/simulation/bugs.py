@@ -297,7 +297,7 @@ def restore_lost_in_replay(world: World) -> None:
 def handed_before_synced(world: World) -> None:
     """A deliver that is only written goes to the provider."""
     way = world.way_back
-    put = way.mailbox.put
+    put, put_all = way.mailbox.put, way.mailbox.put_all
 
     def put_ready(*what: Any) -> Any:
         item = put(*what)
@@ -305,7 +305,12 @@ def handed_before_synced(world: World) -> None:
         way.due.add(item.box.provider)
         return item
 
-    cast("Any", way.mailbox).put = put_ready
+    def put_all_ready(number: int, items: Any) -> None:
+        put_all(number, items)
+        way.mailbox.ready_all(items)
+        way.due.update(item.box.provider for item in items)
+
+    cast("Any", way.mailbox).put, cast("Any", way.mailbox).put_all = put_ready, put_all_ready
 
 
 def receipt_overtakes_the_answer(world: World) -> None:
@@ -328,7 +333,7 @@ def not_now_is_never(world: World) -> None:
 def delivered_not_written(world: World) -> None:
     """The provider's acknowledgement stays in memory: a restart delivers all of it again."""
     way = world.way_back
-    cast("Any", way).delivered = way.mailbox.delivered
+    cast("Any", way).delivered_all = way.mailbox.delivered_all
 
 
 def mailbox_not_in_the_checkpoint(world: World) -> None:

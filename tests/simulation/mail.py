@@ -82,7 +82,7 @@ class Mail:
             self.world.people.refused.pop(deliver.person, None)
         elif deliver.text == "QXDY":
             deliver.kind = "optout" if self.world.people.surely_declared(deliver) else "perhaps"
-        self.world.way_back.deliver(self.world.link_to(deliver.carrier), Frame.of(deliver.frame), self.world.wall)
+        self.world.way_back.deliver_all(self.world.link_to(deliver.carrier), [Frame.of(deliver.frame)], self.world.wall)
         self.world.wake()
         self.world.later(ANSWERED_WITHIN_S - 0.1, self.tick)
         self.world.later(ANSWERED_WITHIN_S, partial(self.must_be_answered, deliver))

@@ -5,6 +5,7 @@ In: nothing. Out: values and small holders. Never: a promise checked, anything d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -155,12 +156,13 @@ class SimReceiver:
     def room(self) -> int:
         return max(0, self.window - len(self.unanswered)) if self.up else 0
 
-    def hand(self, data: bytes, ticket: Item) -> None:
-        if not self.room:
-            raise Broken(f"{self.provider} was handed more than its window")
-        self.sequence += 1
-        self.unanswered[self.sequence] = ticket
-        self.world.mail.handed(self, self.sequence, Frame.of(data), ticket)
+    def hand_all(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if not self.room:
+                raise Broken(f"{self.provider} was handed more than its window")
+            self.sequence += 1
+            self.unanswered[self.sequence] = item
+            self.world.mail.handed(self, self.sequence, Frame.of(item.data), item)
 
 
 class SimLink:
@@ -176,6 +178,10 @@ class SimLink:
 
     def answer(self, data: bytes) -> None:
         self.world.mail.acknowledged(Frame.of(data))
+
+    def answer_all(self, answers: Sequence[bytes]) -> None:
+        for data in answers:
+            self.answer(data)
 
 
 def nameless(frame: bytes) -> bytes:

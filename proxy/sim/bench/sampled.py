@@ -49,7 +49,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("long messages", ("parts.py", "long.py")),
     ("journal: verdicts and answers packed, chained, written", ("desk/", "relay.py:_hand_over", "relay.py:_append")),
     ("relay: turns, order, who is answered", ("relay.py", "transit.py", "sent.py", "commands.py")),
-    ("way back: receipts and replies", ("way_back.py", "hearing.py", "replies.py", "ids.py")),
+    ("way back: receipts and replies", ("way_back.py", "arrivals.py", "hearing.py", "replies.py", "ids.py")),
     ("sockets: reading, writing, pacing", ("net/",)),
 )  # fmt: skip
 """What the innermost frame of ours says a sample was spent on: a file, or a function of it; the first that fits."""
