@@ -10,7 +10,7 @@ share their fate, for they are in one commit group. A reply is a change of its o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from proxy.compiled import compiled
@@ -165,12 +165,11 @@ class Brought:
     def apply(self, data: bytes, now: float) -> bytes:
         return data
 
-    def written(self, now: float) -> tuple[int, list[list[bytes]]] | None:
+    def written(self, now: float) -> tuple[int, Iterable[list[bytes]]] | None:
         self._way.ends(self)
         if not self.open:
             return None
-        ports, pdus = [route.said for route in self.routes], [item.data for item in self.items]
-        return entries.DELIVER, returned.pack_receipts(now, self.people, ports, pdus)
+        return entries.DELIVER, returned.pack_receipts(now, self.people, self.routes, self.items)
 
     def done(self, recorded: int) -> None:
         """``recorded``: of the first; the others follow it."""

@@ -7,7 +7,7 @@ Each change is idempotent by the entry's id, because replay applies the journal 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from proxy.desk import entries
@@ -22,8 +22,8 @@ class Change(Protocol):
     def apply(self, data: bytes, now: float) -> bytes:
         """The record with the change made."""
 
-    def written(self, now: float) -> tuple[int, bytes | list[list[bytes]]] | None:
-        """(kind, body) for the journal; None for what the journal need not know. A list: bodies of several records, each in pieces
+    def written(self, now: float) -> tuple[int, bytes | Iterable[list[bytes]]] | None:
+        """(kind, body) for the journal; None for what the journal need not know. Else bodies of several records, each in pieces
         (``Journal.extend``), of which nobody else is told (``Relay.on_said``)."""
 
     def done(self, recorded: int) -> None:

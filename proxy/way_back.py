@@ -247,6 +247,7 @@ class WayBack:
         self.mailbox.bound(provider)
         self.due.add(provider)
 
+    @compiled("way_back_answered")
     def answered(self, answers: Iterable[tuple[Item, Frame]], now: float) -> None:
         """A provider answered what it was handed."""
         mailbox, due = self.mailbox, self.due

@@ -6,10 +6,11 @@ In: what was heard. Out: bodies of the kinds DELIVER, OPTOUT, RESTORED and SAID 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from proxy.compiled import compiled
 from proxy.desk import body as values
 from proxy.desk.body import Reader, refusal_of, word
 from proxy.message import OptOut
@@ -33,11 +34,30 @@ def pack_deliver(now: float, kind: str, source: str, port: str, provider: str, d
     return b"".join((_pack_time(int(now * 1000)), _known(kind), word(source), _known(port), _known(provider), data))
 
 
-def pack_receipts(now: float, people: Sequence[bytes], ports: Sequence[bytes], pdus: Sequence[bytes]) -> list[list[bytes]]:
-    """``pack_deliver`` of receipts, for each a person (as ``word`` has one), a port and its owner (``port_words``) and the PDU; in pieces
-    behind an empty one (``Journal.extend``)."""
-    head = _pack_time(int(now * 1000)) + _known("receipt")
-    return [[b"", head, person, port, data] for person, port, data in zip(people, ports, pdus, strict=True)]
+class Returned(Protocol):
+    @property
+    def said(self) -> bytes:
+        """The port it came to, and its owner (``port_words``)."""
+
+
+class Relayed(Protocol):
+    @property
+    def data(self) -> bytes:
+        """The PDU as the provider gets it."""
+
+
+@compiled("pack_receipts")
+def pack_receipts(
+    now: float, people: Sequence[bytes], routes: Sequence[Returned], items: Sequence[Relayed]
+) -> Iterable[list[bytes]]:
+    """``pack_deliver`` of receipts, of each the person it is about (as ``word`` has one), whence and what; in pieces behind an empty one
+    (``Journal.extend``)."""
+    head = receipt_head(now)
+    return [[b"", head, person, route.said, item.data] for person, route, item in zip(people, routes, items, strict=True)]
+
+
+def receipt_head(now: float) -> bytes:
+    return _pack_time(int(now * 1000)) + _known("receipt")
 
 
 def port_words(port: str, provider: str) -> bytes:

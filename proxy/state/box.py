@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Iterable
 from operator import attrgetter
 
+from proxy.compiled import compiled
+
 UNSAFE, READY, HANDED, ASIDE, GONE = range(5)
 
 ITEM_BYTES = 400
@@ -45,6 +47,17 @@ class Item:
         self.state = UNSAFE
         self.tries = 0
         self.stored = False  # whether the checkpoint's file has it
+
+
+@compiled("box_take_ready")
+def _take_ready(ready: deque[Item], most: int) -> list[Item]:
+    taken: list[Item] = []
+    while ready and len(taken) < most:
+        item = ready.popleft()
+        if item.state == READY:
+            item.state = HANDED
+            taken.append(item)
+    return taken
 
 
 class Box:
@@ -80,13 +93,7 @@ class Box:
             if self.handed or now < self._open_at <= now + PAUSE_MAX_S:
                 return []
             most = min(most, 1)
-        taken: list[Item] = []
-        ready = self._ready
-        while ready and len(taken) < most:
-            item = ready.popleft()
-            if item.state == READY:
-                item.state = HANDED
-                taken.append(item)
+        taken = _take_ready(self._ready, most)
         self.handed += len(taken)
         return taken
 
@@ -151,6 +158,11 @@ class Box:
         self.count -= 1
         self.bytes -= len(item.data) + ITEM_BYTES
         item.data = b""
+        self.tidy()
+
+    @compiled("box_tidy")
+    def tidy(self) -> None:
+        """Lets go of what is gone."""
         order, ready = self._order, self._ready
         while order and order[0].state == GONE:
             order.popleft()

@@ -96,6 +96,18 @@ cdef struct JudgingFields:
     PyObject head
     slot _listed, _on_judge_error, cut_off, error, grounds, highest_id, proposal, routes, rules, stale, store, tally
 
+cdef struct ItemFields:
+    PyObject head
+    slot at, box, data, kind, number, state, stored, tries
+
+cdef struct BoxFields:
+    PyObject head
+    slot _aside, _open_at, _order, _ready, _row, bytes, count, handed, provider
+
+cdef struct RouteFields:
+    PyObject head
+    slot box, label, said
+
 
 cdef PyTypeObject *_laid(kind, str names, size_t size) except NULL:
     """A class whose fields lie as a struct of that size has them; TypeError for any other."""
@@ -149,6 +161,12 @@ cdef PyTypeObject *_kept_type
 cdef PyTypeObject *_any_type
 cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
 cdef object _refusals, _unseen, _Malformed, _say, _part_with, _relay, _detail, _allow, _marketing
+cdef PyTypeObject *_item_type
+cdef PyTypeObject *_box_type
+cdef PyTypeObject *_route_type
+cdef slot _unsafe_state, _ready_state, _handed_state, _gone_state
+cdef Py_ssize_t _item_bytes, _slack
+cdef object _receipt_kind, _receipt_head
 cdef object _nothing = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
 cdef Py_ssize_t _segment_first
 cdef object _is = True
@@ -162,6 +180,10 @@ cdef int _learn_fields() except -1:
     global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _reason_type, _kept_type, _any_type
     global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
     global _refusals, _unseen, _Malformed, _say, _part_with, _relay, _detail, _allow, _marketing, _segment_first
+    global _item_type, _box_type, _route_type
+    global _unsafe_state, _ready_state, _handed_state, _gone_state, _item_bytes, _slack, _receipt_kind, _receipt_head
+    from proxy.arrivals import RECEIPT, Route
+    from proxy.desk.returned import receipt_head
     from proxy.judging import ESME_RSUBMITFAIL, Judging
     from proxy.net.lane import Lane
     from proxy.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Content, Facts, Message, Outcome, Sender, Verdict
@@ -173,6 +195,7 @@ cdef int _learn_fields() except -1:
     from proxy.policy.plan import Plan
     from proxy.policy.reading import Reading
     from proxy.policy.regions import SEGMENT_FIRST
+    from proxy.state import box
     from proxy.state.record import Record
     from proxy import refusals, relay
     from proxy.transit import Transit, detail, part_with
@@ -219,6 +242,14 @@ cdef int _learn_fields() except -1:
         "_listed _on_judge_error cut_off error grounds highest_id proposal routes rules stale store tally",
         sizeof(JudgingFields),
     )
+    _item_type = _laid(box.Item, "at box data kind number state stored tries", sizeof(ItemFields))
+    _box_type = _laid(box.Box, "_aside _open_at _order _ready _row bytes count handed provider", sizeof(BoxFields))
+    _route_type = _laid(Route, "box label said", sizeof(RouteFields))
+    states = box.UNSAFE, box.READY, box.HANDED, box.GONE  # there is one of each such number, for ever
+    _unsafe_state, _ready_state = <PyObject *>states[0], <PyObject *>states[1]
+    _handed_state, _gone_state = <PyObject *>states[2], <PyObject *>states[3]
+    _item_bytes, _slack = box.ITEM_BYTES, box.SLACK
+    _receipt_kind, _receipt_head = RECEIPT, receipt_head
     _transit_type = _laid(
         Transit,
         "adopted answered_s arrived_s bind category data entry_id entry_time lane late long message own_s packed reason recorded"

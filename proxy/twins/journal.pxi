@@ -124,6 +124,8 @@ def journal_extend(self, int kind, bodies):
     cdef u64 first = self._next + 1, sequence = first
     cdef list buffer = self._buffer
     cdef Verdicts verdicts
+    cdef Receipts receipts
+    cdef Py_ssize_t place
     cdef bytes record
     if type(bodies) is Verdicts:
         verdicts = bodies
@@ -132,6 +134,11 @@ def journal_extend(self, int kind, bodies):
             if record is None:
                 record = _joined_record([b"", verdicts.packed(transit)])
             buffer.append(_closed(record, sequence, kind))
+            sequence += 1
+    elif type(bodies) is Receipts:
+        receipts = bodies
+        for place in range(len(receipts.items)):
+            buffer.append(_closed(receipts.record(place), sequence, kind))
             sequence += 1
     else:
         for one in bodies:

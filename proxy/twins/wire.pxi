@@ -69,7 +69,12 @@ def asked_pieces(requests, double now, dict waiting, long long sequence):
         _learn_fields()
     for request in requests:
         sequence += 1
-        data = <bytes>(<TransitFields *>request).data if Py_TYPE(request) is _transit_type else <bytes?>request.data
+        if Py_TYPE(request) is _transit_type:
+            data = <bytes>(<TransitFields *>request).data
+        elif Py_TYPE(request) is _item_type:
+            data = <bytes>(<ItemFields *>request).data
+        else:
+            data = <bytes?>request.data
         at = <const octet *>PyBytes_AS_STRING(data)
         size = PyBytes_GET_SIZE(data)
         waiting[sequence] = (request, when, 0x80000000 | <unsigned int>at[6] << 8 | <unsigned int>at[7])

@@ -83,7 +83,7 @@ class Line(Bind):
 
     def __init__(self, access: Any) -> None:
         super().__init__(access, window=10**9)
-        self.session = Session("provider", Timers(), 0.0, 0)
+        self.session = Session("provider", Timers(), 0.0, 10**9)
 
     def answer_all(self, answers: list[bytes]) -> None:
         self.session.write_all(answers)

@@ -1,0 +1,159 @@
+# state/box.py, state/mailbox.py
+
+
+cdef inline void _add_to(slot *at, long long more):
+    """Adds to a number that is a field."""
+    cdef object sum = <long long><object>at[0] + more
+    _set(at, sum)
+
+
+cdef bint _are_items(list items) noexcept:
+    if _transit_type is NULL:
+        _learn_fields()
+    for item in items:
+        if Py_TYPE(item) is not _item_type or _type_of((<ItemFields *>item).box) is not _box_type:
+            return False
+    return True
+
+
+def box_take_ready(ready, Py_ssize_t most):
+    cdef list taken = []
+    if _transit_type is NULL:
+        _learn_fields()
+    popleft = ready.popleft
+    while ready and len(taken) < most:
+        item = popleft()
+        if Py_TYPE(item) is not _item_type:
+            if item.state == <object>_ready_state:
+                item.state = <object>_handed_state
+                taken.append(item)
+        elif (<ItemFields *>item).state is _ready_state:
+            _set(&(<ItemFields *>item).state, <object>_handed_state)
+            taken.append(item)
+    return taken
+
+
+cdef int _let_go(object items) except -1:
+    """Takes from the front of a queue what is gone."""
+    popleft = items.popleft
+    while items:
+        item = items[0]
+        if Py_TYPE(item) is _item_type:
+            if (<ItemFields *>item).state is not _gone_state:
+                return 0
+        elif item.state != <object>_gone_state:
+            return 0
+        popleft()
+    return 0
+
+
+def box_tidy(self):
+    cdef BoxFields *fields = <BoxFields *>self
+    if _transit_type is NULL:
+        _learn_fields()
+    if Py_TYPE(self) is not _box_type:
+        PURE["box_tidy"](self)
+        return
+    order = <object>fields._order
+    _let_go(order)
+    _let_go(<object>fields._ready)
+    if len(order) > _slack + 2 * <long long><object>fields.count:
+        PURE["box_tidy"](self)
+
+
+def mailbox_add_all(self, long long number, list items):
+    cdef dict new = self._new
+    cdef long long size, all_bytes = 0, count = 0, bytes_there = 0
+    cdef slot box = NULL
+    cdef ItemFields *fields
+    cdef object append = None
+    if not _are_items(items):
+        PURE["mailbox_add_all"](self, number, items)
+        return
+    for item in items:
+        fields = <ItemFields *>item
+        if fields.box is not box:
+            if box is not NULL:
+                _add_to(&(<BoxFields *>box).count, count)
+                _add_to(&(<BoxFields *>box).bytes, bytes_there)
+                count = bytes_there = 0
+            box = fields.box
+            append = (<object>(<BoxFields *>box)._order).append
+        which = number
+        _set(&fields.number, which)
+        append(item)
+        new[which] = item
+        size = PyBytes_GET_SIZE(<bytes>fields.data) + _item_bytes
+        count += 1
+        bytes_there += size
+        all_bytes += size
+        number += 1
+    if box is not NULL:
+        _add_to(&(<BoxFields *>box).count, count)
+        _add_to(&(<BoxFields *>box).bytes, bytes_there)
+    self.bytes += all_bytes
+
+
+def mailbox_ready_all(list items):
+    cdef slot box = NULL
+    cdef object append = None
+    if not _are_items(items):
+        PURE["mailbox_ready_all"](items)
+        return
+    for item in items:
+        if (<ItemFields *>item).state is not _unsafe_state:
+            continue
+        if (<ItemFields *>item).box is not box:
+            box = (<ItemFields *>item).box
+            append = (<object>(<BoxFields *>box)._ready).append
+        _set(&(<ItemFields *>item).state, <object>_ready_state)
+        append(item)
+
+
+cdef int _less(slot box, long long count, long long size, long long handed) except -1:
+    """So many have left a box; what is gone at its front is let go of."""
+    cdef BoxFields *fields = <BoxFields *>box
+    _add_to(&fields.count, -count)
+    _add_to(&fields.bytes, -size)
+    _add_to(&fields.handed, -handed)
+    box_tidy(<object>box)
+    return 0
+
+
+def mailbox_delivered_all(self, list items):
+    cdef dict new = self._new, collecting = self._collecting
+    cdef list numbers = []
+    cdef long long size, all_bytes = 0, count = 0, bytes_there = 0, handed = 0
+    cdef slot box = NULL
+    cdef ItemFields *fields
+    if not _are_items(items):
+        return PURE["mailbox_delivered_all"](self, items)
+    for item in items:
+        fields = <ItemFields *>item
+        if fields.state is _gone_state:
+            continue
+        if fields.box is not box:
+            if box is not NULL:
+                _less(box, count, bytes_there, handed)
+                count = bytes_there = handed = 0
+            box = fields.box
+            _set(&(<BoxFields *>box)._row, _zero)
+        handed += fields.state is _handed_state
+        size = PyBytes_GET_SIZE(<bytes>fields.data) + _item_bytes
+        count += 1
+        bytes_there += size
+        all_bytes += size
+        _set(&fields.state, <object>_gone_state)
+        _set(&fields.data, _no_bytes)
+        number = <object>fields.number
+        if number in new:
+            del new[number]
+        if collecting:
+            collecting.pop(number, None)
+        if fields.stored is _true:
+            self._old.append(number)
+        numbers.append(number)
+    if box is not NULL:
+        _less(box, count, bytes_there, handed)
+    self.bytes -= all_bytes
+    return numbers
