@@ -28,7 +28,7 @@ def of_world(seed: int) -> str:
 
 def of_load(mix: str, turns: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        road, stream = Road(Path(folder)), submits(mix)
+        road, stream = Road(Path(folder), receipts=mix == "receipts"), submits(mix)
         taken = [road.carry(b"".join(islice(stream, TURN))) for _ in range(turns)]
         house = road.house
         tally = house.tally
@@ -47,7 +47,7 @@ def main() -> int:
     first, seeds, turns = map(int, sys.argv[1:])
     for seed in range(first, first + seeds):
         print("world", seed, of_world(seed))
-    for mix in ("repeated", "standard", "refused", "capped"):
+    for mix in ("repeated", "standard", "receipts", "refused", "capped"):
         print(mix, of_load(mix, turns))
     return 0
 

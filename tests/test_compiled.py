@@ -40,16 +40,19 @@ HERE = Path(__file__).resolve().parent
 ROOMS = [
     "wire/test_session.py",
     "wire/test_submit.py",
+    "wire/test_deliver.py",
     "wire/test_vectors.py",
     "state/test_keys.py",
     "state/test_table.py",
     "state/test_record.py",
     "state/test_sqlite.py",
+    "state/test_mailbox.py",
     "desk/test_journal.py",
     "desk/test_entries.py",
     "policy/test_text.py",
     "test_number.py",
     "test_relay.py",
+    "test_way_back.py",
 ]
 """Tests of the rooms that have twins, and of what they carry."""
 
