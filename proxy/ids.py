@@ -24,7 +24,7 @@ from typing import NamedTuple, Protocol
 
 from proxy.desk import entries, itself
 from proxy.desk.journal import Journal, JournalDown
-from proxy.wire.receipted import Receipted
+from proxy.wire.receipted import receipted
 
 ID_OCTETS_MAX = 64  # SMPP 3.4 §5.2.23: 65 with its NUL
 CODE_OCTETS = 2
@@ -167,7 +167,7 @@ class CarrierIds:
 
     def receipt(self, data: bytes) -> bytes:
         """A receipt (whole PDU, read before by read_deliver), naming what the provider saw in the answer."""
-        receipt = Receipted(data)
+        receipt = receipted(data)
         text_id, tlv_id = self._as_answered(receipt.text_id, receipt.tlv_id)
         if self._code:
             text_id, tlv_id = (one and coded(self._code, one) for one in (text_id, tlv_id))

@@ -111,6 +111,47 @@ def test_a_usual_receipt_is_led_by_the_twin_alone(data: bytes, monkeypatch: pyte
     assert [mail.unpack_delivered(body).numbers for body in house.said(entries.DELIVERED)] == [(1, 2)]
 
 
+# ---------------------------------------------------------------------------------------------------------------- ids
+
+IDS = st.one_of(st.none(), st.binary(max_size=70), st.from_regex(rb"[0-9A-Za-z]{1,64}", fullmatch=True))
+TEXTS = st.builds(
+    lambda begins, own, apart, rest: begins + own + apart + rest,
+    st.sampled_from([b"id:", b"ID:", b"id: ", b"id:  ", b"Id:", b"stat:DELIVRD id:", b" id:", b"idx:", b"id", b""]),
+    st.one_of(st.from_regex(rb"[0-9A-Fa-f]{0,20}", fullmatch=True), st.binary(max_size=12), st.just(b"text:7")),
+    st.sampled_from([b" ", b"", b";", b",", b"\xa0", b"\x85", b"\x1c", b"\t", b"\xe9", b"_text:"]),
+    st.sampled_from([b"sub:001 stat:DELIVRD err:000 text:hi", b"stat:DELIVRD", b"id:8", b"text:", b"x" * 200]),
+)
+NAMED = st.builds(
+    lambda text, coding, esm_class, tlvs, wide: deliver_sm(
+        "8613800210001", "10690015", (b"\0".join(b"%c" % one for one in text) if wide else text)[:254], data_coding=coding,
+        esm_class=esm_class, tlvs=tlvs,
+    ),
+    TEXTS,
+    st.sampled_from([0, 0, 3, 8]),
+    st.sampled_from([4, 4, 4, 0x44]),
+    st.lists(st.tuples(TAGS, st.one_of(st.binary(max_size=6), st.just(b"0000000007\0"))), max_size=3),
+    st.booleans(),
+)  # fmt: skip
+
+
+@needs("gcc")
+@given(NAMED, IDS, IDS)
+def test_receipts_name_alike(data: bytes, text_id: bytes | None, tlv_id: bytes | None) -> None:
+    one, other = twin("receipted")(data), PURE["receipted"](data)
+    assert (one.text_id, one.tlv_id) == (other.text_id, other.tlv_id)
+    assert one.naming(text_id, tlv_id) == other.naming(text_id, tlv_id)
+    assert one.naming(other.text_id, other.tlv_id) is data
+
+
+@needs("gcc")
+@pytest.mark.parametrize("data", USUAL[:3], ids=["text", "parameters", "a-carriers-own"])
+def test_a_usual_receipt_is_named_by_the_twin_alone(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PURE, "receipted", None)
+    named = twin("receipted")(data)
+    assert named.text_id == b"0000000007"
+    assert named.naming(b"B10000000007", b"B10000000007").count(b"B10000000007") == data.count(b"0000000007")
+
+
 # ---------------------------------------------------------------------------------------------------------------- mailbox
 
 STEPS = st.lists(

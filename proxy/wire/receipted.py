@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from proxy.compiled import compiled
 from proxy.wire.build import tlv
 from proxy.wire.charset import KINDS, UCS_2
 from proxy.wire.content import SHORT_MESSAGE_MAX
@@ -120,6 +121,12 @@ class Receipted:
             (there.start, there.stop, written),
             (stop - cut, stop, b""),
         ]
+
+
+@compiled("receipted")
+def receipted(data: bytes) -> Receipted:
+    """A receipt, by whatever reads it soonest."""
+    return Receipted(data)
 
 
 def _before_text(data: bytes) -> tuple[int, int, int]:
