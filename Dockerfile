@@ -14,7 +14,7 @@ COPY requirements.txt requirements-build.txt ./
 # on is made of the wheels and has no pip of its own.
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     python -m venv /opt/build \
-    && /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.txt \
+    && /opt/build/bin/pip install --require-hashes --no-deps --only-binary :all: -r requirements-build.txt \
     && /opt/build/bin/pip wheel --require-hashes --no-deps --no-build-isolation --wheel-dir /wheels -r requirements.txt
 COPY pyproject.toml README.md ./
 COPY .build .build

@@ -46,8 +46,9 @@ install: .venv/.installed
 .venv/.installed: requirements-dev.txt pyproject.toml proxy/hot.pyx $(wildcard proxy/twins/*.pxi) .build/hot.py
 	@$(PYTHON) -c 'import sys; sys.exit("gate106 needs Python 3.11 or later: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@.venv/bin/python -m pip check --disable-pip-version-check > .venv/check || { cat .venv/check; exit 1; }
 	@touch $@
 
 demo: install
@@ -100,7 +101,7 @@ campaign: install
 
 # Receipts of every message, replies, binds lost and back: five minutes, and nothing may be lost or misrouted.
 fuzz: install
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-fuzz.txt
 	.venv/bin/python -m tests.fuzz --seconds $(FUZZ_S)
 
 rejudged: install
@@ -110,7 +111,7 @@ rejudged: install
 # In an environment of its own, which can be thrown away.
 clickhouse: install
 	test -x .venv/clickhouse/bin/python || $(PYTHON) -m venv .venv/clickhouse
-	.venv/clickhouse/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-clickhouse.txt
+	.venv/clickhouse/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-clickhouse.txt
 	.venv/bin/python -m tests.archive.clickhouse .venv/clickhouse/bin/python
 
 # The quiet one's 99th percentile beside floods, storms of binds and 10,000 connections; fails where it is over twice that without them.
