@@ -52,7 +52,23 @@ class Way(Protocol):
         """No more receipts are to join these."""
 
 
-class Arrival:
+class _Coming:
+    """What the ways of both are alike in: a Change that changes no record, and is given up where the journal does not take it."""
+
+    __slots__ = ()
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        return data
+
+    def give_up(self) -> None:
+        raise NotImplementedError
+
+    def unwritten(self) -> bool:
+        self.give_up()
+        return False
+
+
+class Arrival(_Coming):
     """A reply on its way into the mailbox. In the journal it changes no record; what does comes right before it."""
 
     __slots__ = (
@@ -95,9 +111,6 @@ class Arrival:
 
     # -- a Change, for the relay
 
-    def apply(self, data: bytes, now: float) -> bytes:
-        return data
-
     def written(self, now: float) -> tuple[int, bytes] | None:
         if not self.open:  # given up while the store was away: the carrier brings it again
             return None
@@ -109,10 +122,6 @@ class Arrival:
         way = self._way
         self.item = way.mailbox.put(recorded, self.owner, self.at, self.kind, self.data)
         way.relay.when_synced(recorded, self.safe)
-
-    def unwritten(self) -> bool:
-        self.give_up()
-        return False
 
     # -- its two ends
 
@@ -140,7 +149,7 @@ class Arrival:
             way.mailbox.drop(self.item, "returned")
 
 
-class Brought:
+class Brought(_Coming):
     """Receipts that a link brought in one turn, on their way into the mailbox: a record of the journal and an item for each."""
 
     __slots__ = ("recipient", "link", "items", "people", "routes", "sequences", "read_s", "open", "_put", "_way")
@@ -162,9 +171,6 @@ class Brought:
 
     # -- a Change, for the relay
 
-    def apply(self, data: bytes, now: float) -> bytes:
-        return data
-
     def written(self, now: float) -> tuple[int, Iterable[list[bytes]]] | None:
         self._way.ends(self)
         if not self.open:
@@ -179,10 +185,6 @@ class Brought:
         self._put = True
         way.mailbox.put_all(recorded, items)
         way.relay.when_synced(recorded + len(items) - 1, self.safe)
-
-    def unwritten(self) -> bool:
-        self.give_up()
-        return False
 
     # -- its two ends
 
