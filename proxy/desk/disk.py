@@ -49,6 +49,9 @@ class Disk(Protocol):
     def sync(self, name: str) -> None:
         """Returns when the file's bytes, and its name, survive a power loss. May be called in another thread."""
 
+    def opened(self, name: str) -> int | None:
+        """The open file for which fdatasync does all that ``sync`` does; None where there is none, or more to do."""
+
     def release(self, name: str) -> None:
         """This segment will not be written again."""
 
@@ -130,6 +133,9 @@ class OsDisk:
         if name in self._new:
             self._sync_directory()
             self._new.discard(name)
+
+    def opened(self, name: str) -> int | None:
+        return None if name in self._new else self._files.get(name)
 
     def _sync_directory(self) -> None:
         folders.sync(self.path)
@@ -242,6 +248,9 @@ class MemoryDisk:
         self._files.pop(name, None)
         self._medium.pop(name, None)
         self._dirty.pop(name, None)
+
+    def opened(self, name: str) -> int | None:
+        return None
 
     def sync(self, name: str) -> None:
         dirty = self._dirty.pop(name, [])

@@ -254,6 +254,18 @@ class Journal:
         self._suspect = False
         return sequence
 
+    def plain_sync(self) -> tuple[int, int] | None:
+        """What ``sync`` would return, and the one open file that would be synced for it; None where there is more to do than that."""
+        unsynced = self._unsynced
+        if self._suspect or not unsynced or unsynced[0][1] != unsynced[-1][1]:
+            return None
+        file = self.disk.opened(unsynced[0][1])
+        return None if file is None else (self.written, file)
+
+    def sync_failed(self) -> None:
+        """A sync that somebody did for ``plain_sync`` has failed."""
+        self._suspect = True
+
     def note_synced(self, sequence: int) -> None:
         """On the loop, with what ``sync`` returned."""
         if sequence < self.synced:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from proxy.desk.journal import JournalDown
+from proxy.compiled import BUILT
+from proxy.desk.journal import Journal, JournalDown, OsDisk
+from proxy.desk.journal import read as read_journal
 from proxy.net.syncer import Syncer
 
 PATIENCE_S = 30.0
@@ -22,6 +27,9 @@ class Disk:
         self.written = self.synced = 0
         self.begun: list[int] = []
         self.fails = 0
+        self.file: int | None = None
+        """Where a plain sync would do."""
+        self.suspect = False
         self._may_end = threading.Semaphore(0)
 
     def sync_wanted(self) -> bool:
@@ -35,6 +43,12 @@ class Disk:
             self.fails -= 1
             raise JournalDown("no room")
         return upto
+
+    def plain_sync(self) -> tuple[int, int] | None:
+        return None if self.file is None or self.suspect else (self.written, self.file)
+
+    def sync_failed(self) -> None:
+        self.suspect = True
 
     def note_synced(self, sequence: int) -> None:
         self.synced = sequence
@@ -104,3 +118,55 @@ async def test_a_sync_that_failed_is_tried_again_unasked(desk: Desk):
     assert desk.disk.synced == 0
     assert await desk.ended() == 1
     assert desk.disk.synced == 1
+
+
+aside = pytest.mark.skipif(not BUILT, reason="the thread in C is compiled")
+
+
+@aside
+async def test_plain_syncs_are_done_without_the_interpreter(desk: Desk, tmp_path: Path):
+    file = os.open(tmp_path / "any", os.O_RDWR | os.O_CREAT)
+    desk.disk.file = file
+    for sequence in range(1, 6):
+        desk.disk.written = sequence
+        desk.syncer.kick()
+        desk.disk.written = sequence + 100  # meanwhile: not of this sync
+        assert await asyncio.wait_for(desk.done.get(), PATIENCE_S) == sequence
+        assert desk.disk.synced == sequence
+    assert desk.disk.begun == [], "and never in the thread that takes it"
+    os.close(file)
+
+
+@aside
+async def test_a_plain_sync_that_failed_is_done_again_the_long_way(desk: Desk):
+    file, other = os.pipe()
+    with pytest.raises(OSError) as refused:  # nothing to sync
+        os.fdatasync(file)
+    assert refused.value.errno == errno.EINVAL
+    desk.disk.file, desk.disk.written = file, 1
+    desk.syncer.kick()
+    assert await asyncio.wait_for(desk.done.get(), PATIENCE_S) == 0
+    assert desk.disk.suspect
+    assert desk.disk.synced == 0, "safe for nobody"
+    assert await desk.ended() == 1
+    assert desk.disk.begun == [1]
+    os.close(file)
+    os.close(other)
+
+
+async def test_a_journal_of_several_segments_is_safe_when_the_syncer_says_so(tmp_path: Path):
+    journal = Journal(OsDisk(tmp_path), segment_bytes=2_000)
+    done: asyncio.Queue[int] = asyncio.Queue()
+    syncer = Syncer(asyncio.get_running_loop(), journal, done.put_nowait)
+    for number in range(100):
+        last = journal.append(1, b"%0100d" % number)
+        journal.write(1.0 + number)
+        syncer.kick()
+    while journal.synced < last:
+        assert await asyncio.wait_for(done.get(), PATIENCE_S), "no sync fails"
+    syncer.stop()
+    assert not journal.sync_wanted()
+    journal.close()
+    said = [record.body for record in read_journal(OsDisk(tmp_path))]
+    assert said == [b"%0100d" % number for number in range(100)]
+    assert len(OsDisk(tmp_path).list()) > 3

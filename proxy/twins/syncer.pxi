@@ -1,0 +1,138 @@
+# net/syncer.py: a sync that waits for nobody, for its thread never asks for the interpreter
+
+cdef extern from *:
+    """
+    #if defined(__linux__)
+    #include <errno.h>
+    #include <pthread.h>
+    #include <semaphore.h>
+    #include <signal.h>
+    #include <stdint.h>
+    #include <sys/eventfd.h>
+    #include <unistd.h>
+
+    struct gate106_aside {
+        sem_t wanted;
+        pthread_t thread;
+        int file;   /* what to sync; below 0: end */
+        int fault;  /* errno of the last one, 0: it went well */
+        int ended;  /* an eventfd: told after each */
+    };
+
+    static void *gate106_syncing(void *given)
+    {
+        struct gate106_aside *aside = given;
+        const uint64_t once = 1;
+        for (;;) {
+            while (sem_wait(&aside->wanted))
+                ;
+            if (aside->file < 0)
+                return NULL;
+            int failed;
+            do
+                failed = fdatasync(aside->file);
+            while (failed && errno == EINTR);
+            aside->fault = failed ? errno : 0;
+            while (write(aside->ended, &once, sizeof once) < 0 && errno == EINTR)
+                ;
+        }
+    }
+
+    static struct gate106_aside *gate106_aside_begin(void)
+    {
+        struct gate106_aside *aside = calloc(1, sizeof *aside);
+        sigset_t all, before;
+        if (!aside)
+            return NULL;
+        sem_init(&aside->wanted, 0, 0);
+        aside->ended = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        sigfillset(&all);  /* signals are the interpreter's */
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        int refused = aside->ended < 0 || pthread_create(&aside->thread, NULL, gate106_syncing, aside);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        if (!refused)
+            return aside;
+        if (aside->ended >= 0)
+            close(aside->ended);
+        free(aside);
+        return NULL;
+    }
+
+    static void gate106_aside_sync(struct gate106_aside *aside, int file)
+    {
+        aside->file = file;
+        sem_post(&aside->wanted);
+    }
+
+    static int gate106_aside_taken(struct gate106_aside *aside)
+    {
+        uint64_t many;
+        return read(aside->ended, &many, sizeof many) == sizeof many;
+    }
+
+    static void gate106_aside_end(struct gate106_aside *aside)
+    {
+        gate106_aside_sync(aside, -1);
+        pthread_join(aside->thread, NULL);
+        close(aside->ended);
+        free(aside);
+    }
+    #else
+    struct gate106_aside { int fault, ended; };
+    static struct gate106_aside *gate106_aside_begin(void) { return NULL; }
+    static void gate106_aside_sync(struct gate106_aside *aside, int file) {}
+    static int gate106_aside_taken(struct gate106_aside *aside) { return 0; }
+    static void gate106_aside_end(struct gate106_aside *aside) {}
+    #endif
+    """
+    struct gate106_aside:
+        int fault, ended
+    gate106_aside *gate106_aside_begin() noexcept
+    void gate106_aside_sync(gate106_aside *aside, int file) noexcept
+    bint gate106_aside_taken(gate106_aside *aside) noexcept
+    void gate106_aside_end(gate106_aside *aside) noexcept nogil
+
+
+cdef class _Aside:
+    """One thread in C that syncs one file at a time. While it has been asked and ``taken`` has not said so, it must not be asked again."""
+
+    cdef gate106_aside *aside
+
+    def __cinit__(self):
+        self.aside = gate106_aside_begin()
+        if self.aside is NULL:
+            raise OSError("no thread to sync with")
+
+    def fileno(self):
+        """Readable once a sync has ended."""
+        return self.aside.ended
+
+    def sync(self, int file):
+        gate106_aside_sync(self.aside, file)
+
+    def taken(self):
+        """errno of the sync that has ended, 0 where it went well; -1: none has."""
+        return self.aside.fault if gate106_aside_taken(self.aside) else -1
+
+    def end(self):
+        """After the sync that runs."""
+        cdef gate106_aside *aside = self.aside
+        if aside is not NULL:
+            self.aside = NULL
+            with nogil:
+                gate106_aside_end(aside)
+
+    def __dealloc__(self):
+        self.end()
+
+
+def sync_aside():
+    import os
+    from types import BuiltinFunctionType
+
+    if type(os.fdatasync) is not BuiltinFunctionType:  # somebody has put something over it
+        return None
+    try:
+        return _Aside()
+    except OSError:
+        return None
