@@ -155,9 +155,10 @@ def content_or_fault(function: Any, *given: Any) -> Any:
 @given(TAILS, st.sampled_from([b"", b"d" * 16]))
 def test_octets_are_read_alike(data: bytes, digest: bytes) -> None:
     one, other = Memo(), Memo()
-    assert content_or_fault(twin("submit_unseen"), data, one, 1e9, digest) == content_or_fault(
-        PURE["submit_unseen"], data, other, 1e9, digest
-    )
+    for _ in range(2):  # what comes twice is remembered
+        assert content_or_fault(twin("submit_unseen"), data, one, 1e9, digest) == content_or_fault(
+            PURE["submit_unseen"], data, other, 1e9, digest
+        )
     assert one.young.keys() == other.young.keys()
     assert all(
         content_or_fault(lambda one=one, key=key: one.young[key]) == content_or_fault(lambda key=key: other.young[key])

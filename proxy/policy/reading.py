@@ -15,6 +15,7 @@ from typing import NamedTuple
 from proxy.compiled import compiled
 from proxy.message import Category, Content, hash16, hash48
 from proxy.rest import Rest, no_rest, resting
+from proxy.twice import Twice
 
 from .category import Classified, Weighed, weigh
 from .condition import Bits, Test
@@ -174,7 +175,7 @@ class Reader:
 
     __slots__ = (
         "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_domains", "_numbers",
-        "_digits_matter", "_reads_contacts", "_digit_words", "_meanings", "_masks", "_traits", "_senses",
+        "_digits_matter", "_reads_contacts", "_digit_words", "_meanings", "_masks", "_twice", "_traits", "_senses",
         "__weakref__",
     )  # fmt: skip
 
@@ -195,7 +196,7 @@ class Reader:
         self.mark = object()
         """Stands for this reader in the contents it has read: they outlive the rules, which are large."""
         self.lately: deque[Content] = deque(maxlen=LATELY_MAX)
-        """What it has read anew."""
+        """What it has read anew, and not for the first time."""
         self._tag = category_tag
         known = registry is not None and (registry.templates.tell_more or "template" in bits.fields)
         self._templates = registry.templates if registry is not None and known else None
@@ -229,6 +230,8 @@ class Reader:
         """By the place of what the scanner finds of them."""
         words.forget(rest)
         self._masks: Memo[bytes, Reading | Spans] = Memo(MASKS_MAX)
+        self._twice = Twice()
+        """Of masks: one that has not come before is not remembered."""
         self._traits: Memo[TraitsKey, Traits] = Memo(TRAITS_MAX)
         self._senses: Memo[tuple[frozenset[int], bool, bool, bool] | bytes, Sense] = Memo(SENSES_MAX)  # octets: the twin's
 
@@ -238,14 +241,14 @@ class Reader:
         if content.read_by is not self.mark:
             content.reading = self._fresh(content)
             content.read_by = self.mark
-            self.lately.append(content)
         reading: Reading = content.reading
         return reading
 
     def learn_from(self, before: Reader, rest: Rest = no_rest) -> None:
         """Reads what another reader has read lately, in another thread while that one is asked and nobody asks this one yet: else the
         first messages after a change of rules would all wait for the reading of their texts. The contents keep what the other one
-        read. Takes over the texts that rules compare."""
+        read. Takes over what has come before, and the texts that rules compare."""
+        self._twice = before._twice
         for number, content in enumerate(list(before.lately)):
             if number % LEARN_PIECE == 0:
                 rest()
@@ -264,6 +267,7 @@ class Reader:
         mask = masked(content.text)
         tagged = None if self._tag is None else _tagged(content, self._tag)
         if tagged is not None or content.state != "readable" or not content.complete:  # rare: no second memory for these
+            self._comes(content, mask)
             return self._analyse(content, mask, tagged)[0]
         found = self._masks.find(mask)
         if type(found) is tuple:  # telephone numbers in it matter, other digits do not
@@ -271,12 +275,20 @@ class Reader:
         if type(found) is Reading:
             return found
         reading, digits = self._analyse(content, mask, None)
-        if digits is False:
-            self._masks.put(mask, reading)
-        elif digits is not True:
-            self._masks.put(mask, digits)
-            self._masks.put(_with_numbers(content.text, mask, digits), reading)
+        if self._comes(content, mask):
+            if digits is False:
+                self._masks.put(mask, reading)
+            elif digits is not True:
+                self._masks.put(mask, digits)
+                self._masks.put(_with_numbers(content.text, mask, digits), reading)
         return reading
+
+    def _comes(self, content: Content, mask: bytes) -> bool:
+        """Whether a text with this mask has come before."""
+        again = self._twice.comes(hash(mask))
+        if again:
+            self.lately.append(content)
+        return again
 
     @compiled("reader_analyse")
     def _analyse(self, content: Content, mask: bytes | None, tagged: Category | None) -> tuple[Reading, bool | Spans]:

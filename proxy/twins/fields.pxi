@@ -78,7 +78,11 @@ cdef struct FrameFields:
 
 cdef struct TextsFields:
     PyObject head
-    slot old, young
+    slot old, twice, young
+
+cdef struct TwiceFields:
+    PyObject head
+    slot marks
 
 cdef struct MemoFields:
     PyObject head
@@ -169,6 +173,7 @@ cdef Py_ssize_t _item_bytes, _slack
 cdef object _receipt_kind, _receipt_head
 cdef object _nothing = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
 cdef Py_ssize_t _segment_first
+cdef u64 _marks_most
 cdef object _is = True
 cdef PyObject *_true = <PyObject *>_is
 cdef PyObject *_naught = <PyObject *>_zero  # there is one such number
@@ -180,7 +185,7 @@ cdef int _learn_fields() except -1:
     global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _reason_type, _kept_type, _any_type
     global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
     global _refusals, _unseen, _Malformed, _say, _part_with, _relay, _detail, _allow, _marketing, _segment_first
-    global _item_type, _box_type, _route_type
+    global _item_type, _box_type, _route_type, _marks_most
     global _unsafe_state, _ready_state, _handed_state, _gone_state, _item_bytes, _slack, _receipt_kind, _receipt_head
     from proxy.arrivals import RECEIPT, Route
     from proxy.desk.returned import receipt_head
@@ -200,6 +205,7 @@ cdef int _learn_fields() except -1:
     from proxy import refusals, relay
     from proxy.transit import Transit, detail, part_with
     from proxy.transit import _say as say
+    from proxy.twice import MARKS, Twice
     from proxy.wire.frame import Frame, Malformed
     from proxy.wire.submit import Memo
     from proxy.wire.submit import _unseen as unseen
@@ -231,7 +237,9 @@ cdef int _learn_fields() except -1:
     )
     _record_type = _laid(Record, "_refused _rows bare data held", sizeof(RecordFields))
     _frame_type = _laid(Frame, "command_id command_status data sequence_number", sizeof(FrameFields))
-    _laid(Memo, "old young", sizeof(TextsFields))
+    _laid(Memo, "old twice young", sizeof(TextsFields))
+    _laid(Twice, "marks", sizeof(TwiceFields))
+    _marks_most = MARKS - 1
     _policy_memo_type = _laid(PolicyMemo, "most old young", sizeof(MemoFields))
     _person_type = _laid(Person, "evidence holds names numbers passing reads spares_bare word words", sizeof(PersonFields))
     _lane_type = _laid(
@@ -257,3 +265,13 @@ cdef int _learn_fields() except -1:
         sizeof(TransitFields),
     )
     return 0
+
+
+cdef inline bint _comes(PyObject *twice, object key) except -1:
+    """twice.py, Twice.comes, of the hash of a key"""
+    cdef u64 hashed = <u64>hash(key)
+    cdef unsigned int *mark = &(<array>(<TwiceFields *>twice).marks).data.as_uints[hashed & _marks_most]
+    cdef unsigned int said = <unsigned int>(hashed >> 32)
+    cdef bint again = mark[0] == said
+    mark[0] = said
+    return again

@@ -21,7 +21,7 @@ cdef PyTypeObject *_scanner_type
 cdef struct ReaderFields:
     PyObject head
     slot _asked, _digit_words, _digits_matter, _domains, _masks, _meanings, _numbers, _owners, _reads_contacts, _reviewed
-    slot _senses, _tag, _templates, _traits, lately, mark, scanner, texts
+    slot _senses, _tag, _templates, _traits, _twice, lately, mark, scanner, texts
 
 cdef struct PageFields:
     PyObject head
@@ -60,7 +60,7 @@ cdef int _learn_to_read() except -1:
     _reader_type = _laid(
         reading.Reader,
         "_asked _digit_words _digits_matter _domains _masks _meanings _numbers _owners _reads_contacts _reviewed"
-        " _senses _tag _templates _traits lately mark scanner texts",
+        " _senses _tag _templates _traits _twice lately mark scanner texts",
         sizeof(ReaderFields),
     )
     _page_type = _laid(reading.Page, "_contacts folded is_dressed links notice signature squeezed text", sizeof(PageFields))

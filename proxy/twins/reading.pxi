@@ -175,11 +175,13 @@ def reader_fresh(self, content):
         found = _memo_find(memo, _with_numbers(text, mask, found))
     if Py_TYPE(found) is not _reading_type:
         found, digits = self._analyse(content, None, None)
-        if digits is False:
-            _memo_put(memo, mask, found)
-        elif digits is not True:
-            _memo_put(memo, mask, digits)
-            _memo_put(memo, _with_numbers(text, mask, digits), found)
+        if _comes((<ReaderFields *>self)._twice, mask):
+            (<object>(<ReaderFields *>self).lately).append(content)
+            if digits is False:
+                _memo_put(memo, mask, found)
+            elif digits is not True:
+                _memo_put(memo, mask, digits)
+                _memo_put(memo, _with_numbers(text, mask, digits), found)
     return found
 
 
@@ -192,5 +194,4 @@ def reader_read(self, content):
     if (<ContentFields *>content).read_by is not <PyObject *>mark:
         _set(&(<ContentFields *>content).reading, self._fresh(content))
         _set(&(<ContentFields *>content).read_by, mark)
-        (<object>(<ReaderFields *>self).lately).append(content)
     return <object>(<ContentFields *>content).reading

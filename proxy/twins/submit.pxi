@@ -63,10 +63,11 @@ def submit_unseen(bytes tail, memo, now, digest=b""):
     if length:
         octets = (<long>at[7], PyBytes_FromStringAndSize(<const char *>header + length, size))
     content = _content(text, digest or _digest16(at, PyBytes_GET_SIZE(tail)), part, octets)
-    if len(<dict><object>(<TextsFields *>memo).young) >= _wire_most:
-        memo.add(tail, content)
-    else:
-        (<dict><object>(<TextsFields *>memo).young)[tail] = content
+    if _comes((<TextsFields *>memo).twice, tail):
+        if len(<dict><object>(<TextsFields *>memo).young) >= _wire_most:
+            memo.add(tail, content)
+        else:
+            (<dict><object>(<TextsFields *>memo).young)[tail] = content
     return content
 
 

@@ -2,7 +2,7 @@
 
 In: a Frame, a Memo. Out: a Submit, or Malformed with the status SMPP 3.4 asks for. Never: policy, who owns a port.
 
-Most advertisements are the same octets to many people, so all that follows the destination is read once and remembered: the
+Most advertisements are the same octets to many people, so all that follows the destination is remembered once it has come twice: the
 memo is keyed by those octets, and a hit costs one dict look-up however much there was to check.
 """
 
@@ -15,6 +15,7 @@ from typing import NamedTuple
 from proxy.compiled import compiled
 from proxy.message import Content
 from proxy.number import about_people
+from proxy.twice import Twice
 from proxy.wire.content import read_content
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed
@@ -27,13 +28,14 @@ MEMO_KEY_BYTES_MAX = 1024
 
 
 class Memo:
-    """Contents by the octets they were read from: two generations, so that what is in use survives."""
+    """Contents by the octets they were read from: two generations, so that what is in use survives. Nothing is taken the first time."""
 
-    __slots__ = ("young", "old")
+    __slots__ = ("young", "old", "twice")
 
     def __init__(self) -> None:
         self.young: dict[bytes, Content] = {}
         self.old: dict[bytes, Content] = {}
+        self.twice = Twice()
 
     def add(self, key: bytes, content: Content) -> None:
         if len(self.young) >= MEMO_ENTRIES_MAX:
@@ -108,7 +110,7 @@ def _unseen(tail: bytes, memo: Memo, now: float, digest: bytes = b"") -> Content
         memo.add(tail, content)
         return content
     content, lasting = read_content(tail, now, digest)
-    if lasting and len(tail) <= MEMO_KEY_BYTES_MAX:
+    if lasting and len(tail) <= MEMO_KEY_BYTES_MAX and memo.twice.comes(hash(tail)):
         memo.add(tail, content)
     return content
 

@@ -41,14 +41,14 @@ from tests.house import NOON, Bind, House
 
 PORTS = Ports.under("1069001")
 SHANGHAI, BEIJING = 13800210000, 13800100000
-PEOPLE = 5_000
+PEOPLE = 15_000
 """Fewer than the turns before have submits: each has had one."""
 CAPPED = 500
 """So few that each has reached a day's cap by then."""
 TURN = 64
 """Submits of one loop turn: what a client with a full window brings in one read."""
-WARM_UP = 100
-"""Turns before anything is counted."""
+WARM_UP = 300
+"""Turns before anything is counted: what is worth it is remembered by then."""
 PER_S = 20_000
 TEXTS = {"refused": "repeated", "capped": "repeated", "everywhere": "standard", "receipts": "standard"}
 """Mixes that have the texts of another."""

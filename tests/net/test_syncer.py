@@ -158,6 +158,7 @@ async def test_a_journal_of_several_segments_is_safe_when_the_syncer_says_so(tmp
     journal = Journal(OsDisk(tmp_path), segment_bytes=2_000)
     done: asyncio.Queue[int] = asyncio.Queue()
     syncer = Syncer(asyncio.get_running_loop(), journal, done.put_nowait)
+    last = 0
     for number in range(100):
         last = journal.append(1, b"%0100d" % number)
         journal.write(1.0 + number)

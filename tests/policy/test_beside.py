@@ -37,11 +37,12 @@ def test_texts_that_were_read_lately_are_read_before_the_new_set_is_in_force(
 ) -> None:
     before = load(folder)
     content = Content("【某店】加微信", "readable", b"")
-    assert not before.reader.read(content).traits.bits
+    for _ in range(2):
+        assert not says(before, content.text)
     words(folder, "代开发票", "加微信")
     after = load_all(folder, before=before).rules
     after.learn_from(before)
-    assert not before.reader.read(content).traits.bits, "the set in force is not disturbed"
+    assert not says(before, content.text), "the set in force is not disturbed"
     monkeypatch.setattr(Reader, "_analyse", None)
     assert after.reader.read(content).traits.bits, "it is remembered as the new rules have it"
 

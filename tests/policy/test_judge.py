@@ -416,9 +416,10 @@ def test_memories_are_bounded_and_forgetting_changes_no_verdict(make: Callable[.
         memo.most = 3
     for n in range(60):
         word = "禁词" if n % 7 == 0 else "好词"
-        said = bench.says(text=f"【店{chr(0x4E00 + n)}】{word}", provider=f"p{n % 11}", to=f"1380025{n:04d}")
-        assert said == ("reject it" if word == "禁词" else "allow")
-        assert max(len(memo.young) + len(memo.old) for memo in (reader._masks, reader._traits, bench.rules.known)) <= 6
+        for _ in range(2):  # nothing is remembered the first time
+            said = bench.says(text=f"【店{chr(0x4E00 + n)}】{word}", provider=f"p{n % 11}", to=f"1380025{n:04d}")
+            assert said == ("reject it" if word == "禁词" else "allow")
+        assert 0 < max(len(memo.young) + len(memo.old) for memo in (reader._masks, reader._traits, bench.rules.known)) <= 6
 
 
 def test_judging_changes_nothing_it_was_given(make: Callable[..., Any]) -> None:

@@ -1,0 +1,26 @@
+"""Twice: whether something has come before, as far as some thousand marks tell. What comes but once is not worth remembering: a memory that
+takes everything holds what nobody asks for again, and what it drops for that lies cold by then.
+
+In: hashes. Out: whether that has come lately. Never: what it was, or a promise: two that share a mark count as one.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+MARKS = 32_768
+"""128 KiB. So many others may come between, and a third of what comes again is still known."""
+
+
+class Twice:
+    __slots__ = ("marks",)
+
+    def __init__(self) -> None:
+        self.marks = array("I", bytes(4 * MARKS))
+
+    def comes(self, hashed: int) -> bool:
+        """Whether something of this hash (64 bits) has come lately; from now on it has."""
+        place, mark = hashed & (MARKS - 1), hashed >> 32 & 0xFFFFFFFF
+        again = self.marks[place] == mark
+        self.marks[place] = mark
+        return again
