@@ -27,15 +27,23 @@ class Turning:
     """What is done at the end of a turn of the loop in which something came."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, relay: Relay, way_back: WayBack, tally: Tally, wake: Callable[[], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        relay: Relay,
+        way_back: WayBack,
+        tally: Tally,
+        wake: Callable[[], None],
+        look: Callable[[], None],
     ) -> None:
-        """``wake``: there is to be a turn."""
-        self._loop, self._relay, self._way_back, self._tally, self._wake = loop, relay, way_back, tally, wake
+        """``wake``: there is to be a turn. ``look``: takes note of what has been synced meanwhile."""
+        self._loop, self._relay, self._way_back, self._tally = loop, relay, way_back, tally
+        self._wake, self._look = wake, look
         self._gathers = False  # whether a timer is set for what waits for more
         self._parts_due_s = 0.0  # when a timer for parts of long messages goes off, 0 if none is set
 
     def turn(self) -> None:
         relay, now = self._relay, time.time()
+        self._look()
         relay.turn(now)
         self._way_back.turn(now)
         handed, told = relay.handed, relay.told

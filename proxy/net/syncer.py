@@ -31,6 +31,9 @@ class Aside(Protocol):
     def sync(self, file: int) -> None:
         """Begins one; never while another is under way."""
 
+    def ended(self) -> bool:
+        """Whether one has ended that nobody has taken note of: costs nothing to ask."""
+
     def taken(self) -> int:
         """errno of the sync that has ended, 0 where it went well; -1: none has."""
 
@@ -62,7 +65,13 @@ class Syncer:
     def kick(self) -> None:
         """Somebody waits for what was written: sync it, unless a sync is running (its end starts the next)."""
         self._asked = True
+        self.look()
         self._begin()
+
+    def look(self) -> None:
+        """Takes note of a sync that has ended, without waiting for the loop to tell: a turn that is long lets answers go at its own end."""
+        if self._aside is not None and self._aside.ended():
+            self._ended_aside()
 
     def _begin(self) -> None:
         if self._running:

@@ -16,6 +16,7 @@ cdef extern from *:
         pthread_t thread;
         int file;   /* what to sync; below 0: end */
         int fault;  /* errno of the last one, 0: it went well */
+        int done;   /* whether one has ended that nobody has taken note of */
         int ended;  /* an eventfd: told after each */
     };
 
@@ -33,6 +34,7 @@ cdef extern from *:
                 failed = fdatasync(aside->file);
             while (failed && errno == EINTR);
             aside->fault = failed ? errno : 0;
+            __atomic_store_n(&aside->done, 1, __ATOMIC_RELEASE);
             while (write(aside->ended, &once, sizeof once) < 0 && errno == EINTR)
                 ;
         }
@@ -64,10 +66,17 @@ cdef extern from *:
         sem_post(&aside->wanted);
     }
 
+    static int gate106_aside_done(struct gate106_aside *aside)
+    {
+        return __atomic_load_n(&aside->done, __ATOMIC_ACQUIRE);
+    }
+
     static int gate106_aside_taken(struct gate106_aside *aside)
     {
         uint64_t many;
-        return read(aside->ended, &many, sizeof many) == sizeof many;
+        if (read(aside->ended, &many, sizeof many) < 0 && errno != EAGAIN && errno != EINTR)
+            return 0;
+        return __atomic_exchange_n(&aside->done, 0, __ATOMIC_ACQ_REL);
     }
 
     static void gate106_aside_end(struct gate106_aside *aside)
@@ -81,6 +90,7 @@ cdef extern from *:
     struct gate106_aside { int fault, ended; };
     static struct gate106_aside *gate106_aside_begin(void) { return NULL; }
     static void gate106_aside_sync(struct gate106_aside *aside, int file) {}
+    static int gate106_aside_done(struct gate106_aside *aside) { return 0; }
     static int gate106_aside_taken(struct gate106_aside *aside) { return 0; }
     static void gate106_aside_end(struct gate106_aside *aside) {}
     #endif
@@ -89,6 +99,7 @@ cdef extern from *:
         int fault, ended
     gate106_aside *gate106_aside_begin() noexcept
     void gate106_aside_sync(gate106_aside *aside, int file) noexcept
+    bint gate106_aside_done(gate106_aside *aside) noexcept
     bint gate106_aside_taken(gate106_aside *aside) noexcept
     void gate106_aside_end(gate106_aside *aside) noexcept nogil
 
@@ -109,6 +120,10 @@ cdef class _Aside:
 
     def sync(self, int file):
         gate106_aside_sync(self.aside, file)
+
+    def ended(self):
+        """Whether one has ended that nobody has taken note of."""
+        return gate106_aside_done(self.aside)
 
     def taken(self):
         """errno of the sync that has ended, 0 where it went well; -1: none has."""
