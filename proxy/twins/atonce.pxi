@@ -54,6 +54,8 @@ def relay_at_once(self, list submits, now):
     buckets, mix, mask, split, group_mask = table._buckets, table._mix, table._mask, table._split, table._groups - 1
     cdef octet[::1] marks = table.changed
     _fetch(buckets, people, mix, mask, split)
+    if court.plain:
+        _foresee(court, submits)
     try:
         for person, what in people.items():
             key = person

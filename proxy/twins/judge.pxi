@@ -56,7 +56,7 @@ cdef Py_ssize_t _count(
 
 
 cdef enum:
-    KNOWN_LATELY = 1024
+    KNOWN_LATELY = 4096
 
 cdef struct Lately:
     PyObject *sender
@@ -79,12 +79,96 @@ cdef void _forget_lately(dict senders, dict known) noexcept:
     _lately_from, _lately_in = senders, known
 
 
+cdef inline Lately *_lately_of(PyObject *sender, PyObject *traits) noexcept:
+    return &_lately[(((<u64>sender >> 4) * <u64>0x9E3779B97F4A7C15) ^ ((<u64>traits >> 4) * <u64>0xC2B2AE3D27D4EB4F)) >> 52]
+
+
+cdef enum:
+    FORESEEN = 256  # submits of one turn, as many as a table fetches
+
+cdef struct Foreseen:
+    MessageFields *message
+    PyObject **at  # where the next is found that will be looked into
+    Py_ssize_t cell
+
+
+cdef void _foresee(_Judge judge, list submits) except *:
+    """Asks memory for what ``verdict`` will look into for each of these: it brings what all need side by side, a step at a time, where
+    looking one by one waits at each step."""
+    cdef Foreseen[FORESEEN] some
+    cdef Foreseen *one
+    cdef TransitFields *transit
+    cdef ContentFields *content
+    cdef PyObject *traits
+    cdef Lately *lately
+    cdef Py_ssize_t place, many = 0, left
+    cdef unsigned short *cells = judge.cells.data.as_ushorts
+    for submit in submits:
+        transit = <TransitFields *>submit
+        if Py_TYPE(submit) is not _transit_type or _type_of(transit.message) is not _message_type:
+            continue
+        one = &some[many]
+        one.message = <MessageFields *>transit.message
+        place = <Py_ssize_t>(<u64><object>one.message.recipient // 10000) - _segment_first
+        if _type_of(one.message.content) is not _content_type or not 0 <= place < len(judge.cells):
+            continue
+        one.cell = place
+        _soon(cells + place)
+        content = <ContentFields *>one.message.content
+        if content.read_by is not judge.mark or content.reading is NULL:
+            continue
+        _soon(content.reading)
+        many += 1
+        if many == FORESEEN:
+            break
+    left = 0
+    for place in range(many):  # the memory of what was asked for lately
+        content = <ContentFields *>some[place].message.content
+        if _type_of(content.reading) is _reading_type:
+            traits = (<ReadingFields *>content.reading).traits
+            some[left].message = some[place].message
+            some[left].cell = cells[some[place].cell]
+            some[left].at = <PyObject **>_lately_of(some[place].message.sender, traits)
+            _soon(some[left].at)
+            left += 1
+    many, left = left, 0
+    for place in range(many):  # what is known of sender and text
+        one = &some[place]
+        lately = <Lately *>one.at
+        if lately.sender is one.message.sender and lately.traits is (<ReadingFields *>(<ContentFields *>one.message.content).reading).traits:
+            some[left].cell = one.cell
+            some[left].at = &lately.known
+            _soon(lately.known)
+            _soon(<const char *>lately.known + 64)
+            left += 1
+    many = left
+    for place in range(many):  # which sort of place that is, and the plans by sort
+        one = &some[place]
+        known = <tuple>one.at[0]
+        _soon(_items_within(<tuple>known[3]) + one.cell)
+        _soon(<PyObject *>known[5])
+    for place in range(many):
+        one = &some[place]
+        known = <tuple>one.at[0]
+        left = <Py_ssize_t>(<tuple>known[3])[one.cell]
+        one.at = _items_of(<list>known[5]) + left
+        _soon(one.at)
+    for place in range(many):  # the plan
+        _soon(some[place].at[0])
+        _soon(<const char *>some[place].at[0] + 64)
+        _soon(<const char *>some[place].at[0] + 128)
+    for place in range(many):  # what it says of the text
+        if _type_of(some[place].at[0]) is _plan_type:
+            _soon((<PlanFields *>some[place].at[0]).facts)
+            _soon(<const char *>(<PlanFields *>some[place].at[0]).facts + 64)
+
+
 cdef object _known_of(MemoFields *senders, MemoFields *memory, PyObject *sender, PyObject *traits):
     """What is known of a sender and a text; None where that is not remembered."""
     cdef Lately *lately
     if senders.young is not <PyObject *>_lately_from or memory.young is not <PyObject *>_lately_in:
         _forget_lately(<dict>senders.young, <dict>memory.young)
-    lately = &_lately[(((<u64>sender >> 4) * <u64>0x9E3779B97F4A7C15) ^ ((<u64>traits >> 4) * <u64>0xC2B2AE3D27D4EB4F)) >> 54]
+    lately = _lately_of(sender, traits)
     if lately.sender is sender and lately.traits is traits:
         return <object>lately.known
     kin = _get(<dict>senders.young, <object>sender)

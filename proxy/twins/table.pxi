@@ -18,6 +18,7 @@ cdef extern from *:
 
 cdef extern from "Python.h":
     PyObject **_items_of "PySequence_Fast_ITEMS"(list)
+    PyObject **_items_within "PySequence_Fast_ITEMS"(tuple)
 
 
 cdef void _fetch(list buckets, keys, u64 mix, u64 mask, u64 split) except *:
