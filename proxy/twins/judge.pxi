@@ -115,6 +115,11 @@ cdef void _foresee(_Judge judge, list submits) except *:
         one.cell = place
         _soon(cells + place)
         content = <ContentFields *>one.message.content
+        if content.read_by is not judge.mark and content.scheduled is <PyObject *>None:
+            try:
+                judge.reader.read(<object>one.message.content)
+            except Exception:  # the twin meets it again
+                continue
         if content.read_by is not judge.mark or content.reading is NULL:
             continue
         _soon(content.reading)

@@ -32,6 +32,8 @@ cdef struct ScannerFields:
     slot _exact, _inside, lexicon, matches, patterns, places, shards, trie
 
 cdef object _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of, _words_with_digits
+cdef object _Templates, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several
+cdef Py_ssize_t _tail_place, _edges_place
 cdef object _blake2b, _part_of, _WireMemo, _with_numbers, _readable = "readable"
 cdef Py_ssize_t _tail_known, _verb_before, _wire_most
 cdef octet[256] _is_ucs2
@@ -40,12 +42,18 @@ cdef octet[256] _is_ucs2
 cdef int _learn_to_read() except -1:
     global _read_placed, _reader_type, _page_type, _scanner_type
     global _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of, _words_with_digits
+    global _Templates, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several, _tail_place, _edges_place
     global _blake2b, _part_of, _readable, _with_numbers, _tail_known, _verb_before, _wire_most, _WireMemo
     from functools import partial
     from hashlib import blake2b
+    from types import MethodType
 
     from proxy.message import Content, Part
     from proxy.policy import reading, reviewed, text
+    from proxy.policy.kinds.notice import at_tail, missing, present
+    from proxy.policy.kinds.signature import several
+    from proxy.policy.registry import Registry
+    from proxy.policy.templates import Templates
     from proxy.policy.scanner import Scanner
     from proxy.wire import charset, submit
 
@@ -56,6 +64,9 @@ cdef int _learn_to_read() except -1:
     _blake2b, _readable, _with_numbers = blake2b, charset.READABLE, reading._with_numbers
     _wire_most, _WireMemo = submit.MEMO_ENTRIES_MAX, submit.Memo
     _part_of = partial(tuple.__new__, Part)
+    _Templates, _MethodType, _owners_of_registry = Templates, MethodType, Registry.owners
+    _is_missing, _is_present, _is_at_tail, _are_several = missing, present, at_tail, several
+    _tail_place, _edges_place = text.Notice._fields.index("at_tail"), text.Signature._fields.index("edges")
     _tail_known, _verb_before = text._TAIL_KNOWN, text._VERB_BEFORE
     _reader_type = _laid(
         reading.Reader,
@@ -264,11 +275,26 @@ cdef bint _have_digits(tuple texts):
 
 
 cdef object _owners_in(object owners_of, tuple links, tuple contacts):
+    """policy/reading.py, _owners_of"""
+    cdef dict registered
+    cdef Py_ssize_t dot
     found = _nobody
     if owners_of is not None:
+        registered = None
+        if type(owners_of) is _MethodType and owners_of.__func__ is _owners_of_registry:
+            registered = owners_of.__self__._owners
         for way, held in (("domain", links), ("phone", contacts)):
             for contact in <tuple>held:
-                owners = owners_of(contact)
+                if registered is None:
+                    owners = owners_of(contact)
+                else:  # registry.py, owners
+                    owners = _get(registered, contact)
+                    while owners is None:
+                        dot = PyUnicode_FindChar(contact, c".", 0, len(<str>contact), 1)
+                        if dot < 0:
+                            break
+                        contact = (<str>contact)[dot + 1:]
+                        owners = _get(registered, contact)
                 if owners is not None:
                     found |= {(way, advertiser) for advertiser in owners.advertisers}
     return found

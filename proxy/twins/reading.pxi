@@ -1,6 +1,15 @@
 # policy/reading.py: the reading itself
 
 
+cdef object _forms(object templates, object name, str text):
+    """Which registered texts it is; None where none is registered for its signature."""
+    if templates is None:
+        return None
+    if type(templates) is _Templates and name not in <dict>templates._of_signature:
+        return None
+    return templates.fitting(name, text)
+
+
 def reader_analyse(self, content, mask, tagged):
     cdef unsigned short[LONGEST] folded
     cdef unsigned short[LONGEST] squeezed
@@ -9,7 +18,7 @@ def reader_analyse(self, content, mask, tagged):
     cdef octet *to = octets
     cdef Py_ssize_t size, at = 0, held = 0, gate = -1, first = -1, brackets = 0, many = 0, closing
     cdef int marks = -1, sort, sorts = 0, number
-    cdef bint touched = False, squeezes = False
+    cdef bint touched = False, squeezes = False, held_by
     cdef Py_UCS4 one, plain, last = 0
     cdef str text, whole, short
     if not _read_placed:
@@ -123,7 +132,17 @@ def reader_analyse(self, content, mask, tagged):
             digits = True
             bits |= named
     for bit, holds in <list><object>(<ReaderFields *>self)._asked:
-        if holds(page):
+        if holds is _is_missing:
+            held_by = not keyword
+        elif holds is _is_present:
+            held_by = bool(keyword)
+        elif holds is _is_at_tail:
+            held_by = (<tuple>notice)[_tail_place]
+        elif holds is _are_several:
+            held_by = (<tuple>signature)[_edges_place] > 1
+        else:
+            held_by = holds(page)
+        if held_by:
             bits |= bit
     if links:
         domains = <object>(<ReaderFields *>self)._domains
@@ -144,7 +163,7 @@ def reader_analyse(self, content, mask, tagged):
     complete = <object>(<ContentFields *>content).complete
     key = (
         <object>(<ContentFields *>content).state, name, keyword, category, (<tuple>classified)[1], (<tuple>classified)[2], bits, tagged, complete,
-        templates.fitting(name, text) if templates is not None else None,
+        _forms(templates, name, text),
         _owners_in(<object>(<ReaderFields *>self)._owners, <tuple>links, <tuple>contacts) if links or contacts else _nobody,
     )
     traits = _memo_find(<object>(<ReaderFields *>self)._traits, key)

@@ -26,12 +26,22 @@ def condition(node: Node, context: Context) -> Tree:
     return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
 
 
+def missing(page: Page) -> bool:
+    return not page.notice.keyword
+
+
+def present(page: Page) -> bool:
+    return bool(page.notice.keyword)
+
+
+def at_tail(page: Page) -> bool:
+    return page.notice.at_tail
+
+
 _WORDS = {
-    "missing": Test("text", lambda page: not page.notice.keyword, Said("there is no opt-out notice", "没有退订方式"), "notice"),
-    "present": Test("text", lambda page: bool(page.notice.keyword), Said("there is an opt-out notice", "有退订方式"), "notice"),
-    "tail": Test(
-        "text", lambda page: page.notice.at_tail, Said("an opt-out notice stands at the end", "末尾有退订方式"), "notice"
-    ),
+    "missing": Test("text", missing, Said("there is no opt-out notice", "没有退订方式"), "notice"),
+    "present": Test("text", present, Said("there is an opt-out notice", "有退订方式"), "notice"),
+    "tail": Test("text", at_tail, Said("an opt-out notice stands at the end", "末尾有退订方式"), "notice"),
 }
 
 

@@ -18,11 +18,11 @@ MEND = Said(
 SHAPE = some(suggested(("none", "several")))
 
 
-def _several(page: Page) -> bool:
+def several(page: Page) -> bool:
     return page.signature.edges > 1
 
 
-SEVERAL = Test("text", _several, Said("there are several signatures", "有多个签名"), "signature_count")
+SEVERAL = Test("text", several, Said("there are several signatures", "有多个签名"), "signature_count")
 
 
 def condition(node: Node, context: Context) -> Tree:
