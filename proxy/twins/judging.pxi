@@ -193,7 +193,7 @@ def judging_judge(self, transit, bytes data, now, adopted=None):
 
 def relay_judged(self, dict chains, dict loaded, sights, now):
     cdef _Court court
-    cdef list writes = [], submits
+    cdef list writes = [], together = [], submits
     cdef dict refused = {}
     cdef tuple chain, found
     cdef bytes before, after
@@ -202,9 +202,13 @@ def relay_judged(self, dict chains, dict loaded, sights, now):
         _learn_fields()
     if sights or Py_TYPE(judging) is not _judging_type or judging.__dict__:
         return PURE["relay_judged"](self, chains, loaded, sights, now)
-    court = None  # until somebody is to be judged
     counters = self.store.counters
     judging.cut_off = False
+    court = _court(judging, now)
+    if court.plain:
+        for one in chains.values():
+            together.extend(<list>(<tuple>one)[1])
+        _foresee(court, together)
     for person, one in chains.items():
         chain, found = <tuple>one, <tuple>loaded[person]
         submits, before = <list>chain[1], <bytes>found[1]
