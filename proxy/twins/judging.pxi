@@ -204,10 +204,10 @@ def relay_judged(self, dict chains, dict loaded, sights, now):
         return PURE["relay_judged"](self, chains, loaded, sights, now)
     counters = self.store.counters
     judging.cut_off = False
-    court = _court(judging, now)
-    if court.plain:
-        for one in chains.values():
-            together.extend(<list>(<tuple>one)[1])
+    for one in chains.values():
+        together.extend(<list>(<tuple>one)[1])
+    court = _court(judging, now) if together else None
+    if court is not None and court.plain:
         _foresee(court, together)
     for person, one in chains.items():
         chain, found = <tuple>one, <tuple>loaded[person]
