@@ -162,7 +162,7 @@ class Gate:
             self.ids.of,
         )
         self.providers.way_back = self.way_back
-        self.turning = Turning(self.loop, relay, self.way_back, tally, self.turns.wake, lambda: self.syncer.look())
+        self.turning = Turning(self.loop, relay, self.way_back, tally, self.turns.wake, self._look)
         self.turns.work = self.turning.turn
         self.way_back.open(_bounds(settings.mailbox), directory.providers)
         return journal, relay
@@ -282,6 +282,9 @@ class Gate:
 
     def _sync(self) -> None:
         self.syncer.kick()
+
+    def _look(self) -> None:
+        self.syncer.look()
 
     def _synced(self, sequence: int) -> None:
         self.turns.wake()

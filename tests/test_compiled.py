@@ -432,17 +432,6 @@ def test_records_of_every_length_have_the_checksum_that_zlib_gives_them() -> Non
     assert one._buffer == other._buffer
 
 
-@needs("gcc")
-def test_chains_are_hashed_alike() -> None:
-    draw = random.Random(106)
-    for size in (*range(520), 4_095, 70_001):
-        previous, records, claim = (draw.randbytes(length) for length in (32, size, size % 200))
-        assert twin("chain_digest")(previous, records, claim) == PURE["chain_digest"](previous, records, claim), size
-        assert twin("chain_digest")(previous, memoryview(records), claim) == PURE["chain_digest"](previous, records, claim), (
-            size
-        )
-
-
 # ---------------------------------------------------------------------------------------------------------------- lives
 
 

@@ -115,15 +115,3 @@ cdef bytes _digest16(const octet *at, Py_ssize_t size):
     _begin_digest(&digest, 16)
     _add_to_digest(&digest, at, size)
     return _end_digest(&digest, 16)
-
-
-def chain_digest(bytes previous, records, bytes claim):
-    """desk/segment.py"""
-    cdef Blake2 digest
-    if not _has_vectors or type(records) is not bytes:
-        return PURE["chain_digest"](previous, records, claim)
-    _begin_digest(&digest, 32)
-    _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(previous), PyBytes_GET_SIZE(previous))
-    _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(<bytes>records), PyBytes_GET_SIZE(<bytes>records))
-    _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(claim), PyBytes_GET_SIZE(claim))
-    return _end_digest(&digest, 32)
