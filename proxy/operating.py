@@ -22,7 +22,8 @@ from proxy.desk.journal import Journal, JournalDown
 from proxy.hours import Hours, HoursApart
 from proxy.listing import Listing
 from proxy.names import Names
-from proxy.net.carrier import CarrierHouse, CarrierLink
+from proxy.net.carrier import CarrierHouse
+from proxy.net.carrier_link import CarrierLink
 from proxy.net.doorkeeper import Doorkeeper
 from proxy.net.link import Link
 from proxy.net.provider import ProviderLink, Providers

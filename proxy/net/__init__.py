@@ -7,7 +7,7 @@ In: bytes from sockets. Out: calls of the relay, bytes to sockets, joined per pe
     routes.py    which lane a message takes (pure)
     link.py      a transport with its session: reading, joined writing, timers
     provider.py  listeners, binds, window and flow control towards providers
-    carrier.py   connections to the carrier: reconnect with back-off, answers, delivers
+    carrier.py   the links of one account at a carrier: reconnect with back-off, what flows over which; carrier_link.py is one of them
     tap.py       hears what passes over a link, while somebody listens
     accounts.py  one of these for each account at a carrier, common ones and providers' own
 """
