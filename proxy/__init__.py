@@ -22,7 +22,7 @@ Rooms, in the order a message walks through them (imports go down this list only
     wire       bytes ⇄ frames, SMPP 3.4 as tables    policy     rules → verdicts
     state      what is known of a person             desk       the journal and what is read from it
     message    the shared nouns                      reasons    why a message is refused: names, statuses
-    number     one person, however the number is spelt
+    recipient  what is known of one person, as nouns number     one person, however the number is spelt
     archive    the journal at rest: tables, what proves them, and questions to them (another process than the gate)
     ids        what messages are called              access     who may send, and who owns a port
     tally      plain integers that /metrics shows    config     settings as frozen values

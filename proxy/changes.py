@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from proxy.desk import entries
-from proxy.message import Category, Entry, EntryState, Message, OptOut, Verdict
+from proxy.message import Category, Message, Verdict
+from proxy.recipient import Entry, EntryState, OptOut
 from proxy.state import record
 from proxy.transit import Transit
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proxy.long import LongMessage
-from proxy.message import Breach, Category, Entry, Message, Outcome, Verdict
+from proxy.message import Breach, Category, Message, Outcome, Verdict
 from proxy.policy import RuleSet, facts
 from proxy.reasons import GATE_REASONS, REASONS, Reason
+from proxy.recipient import Entry
 from proxy.sheet import Decision, Objection
 from proxy.transit import Transit
 from proxy.wire import joined

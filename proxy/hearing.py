@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
 
-from proxy.message import Category, Content, Facts, Message, OptOut, Outcome, Sender, Verdict
+from proxy.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.number import NotARecipient, recipient_of
 from proxy.policy import read_reply
+from proxy.recipient import OptOut
 from proxy.relay import Relay
 from proxy.replies import KINDS, Confirmation, Heard, RefusedSaid, Widening, widened
 from proxy.tally import Tally

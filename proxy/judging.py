@@ -18,10 +18,11 @@ from collections.abc import Mapping
 from proxy.changes import fingerprint, refused_before
 from proxy.compiled import compiled
 from proxy.grounds import Grounds
-from proxy.message import Category, Entry, Facts, Message, Outcome, Verdict, pack_entry
+from proxy.message import Category, Facts, Message, Outcome, Verdict
 from proxy.policy import RuleSet, judge
 from proxy.proposal import Proposal
 from proxy.reasons import GATE_REASONS, Reason
+from proxy.recipient import Entry, pack_entry
 from proxy.state import Store, record
 from proxy.tally import Tally
 from proxy.transit import Routes, Transit

@@ -13,7 +13,7 @@ from pyroaring import BitMap
 
 from proxy.consents import Incomings
 from proxy.desk import operated
-from proxy.message import OptOut
+from proxy.recipient import OptOut
 from proxy.state.listed import Key, Listed
 
 

@@ -1,4 +1,4 @@
-"""The shared nouns: a Message, who sent it, what is known of the person (Entry, OptOut, Recipient), and what may be said of it (Verdict).
+"""The shared nouns: a Message, who sent it, and what may be said of it (Verdict); recipient.py has what is known of the person.
 
 In: nothing. Out: values that every room may hold. Never: protocol field names (a second protocol is coming),
 input or output, the clock. Times are seconds since 1970 (UTC) unless a name says otherwise.
@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import struct
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from proxy.number import about_people
 from proxy.reasons import IN_REVIEW, Reason
 
 
@@ -172,99 +169,8 @@ class Facts:
     """Signature, sub-category and category as an open Entry holds them."""
 
     def __post_init__(self) -> None:
-        flags = self.signature_hash << 16 | self.subcategory_code << 4 | self.category << 2 | EntryState.OPEN
+        flags = self.signature_hash << 16 | self.subcategory_code << 4 | self.category << 2  # an open state is 0
         object.__setattr__(self, "packed", flags)
-
-
-class Entry(NamedTuple):
-    """One message in a person's record."""
-
-    id: int  # 48 bit, never reused
-    time: int  # seconds
-    signature: int  # hash48, 0 = none
-    provider: int  # hash32
-    port: int  # hash32
-    category: Category
-    subcategory: int  # code, 0 = none
-    template: int  # 32 bit
-    keyword: int  # hash16, 0 = none
-    state: int  # EntryState
-
-    def pack(self) -> bytes:
-        """The 32 bytes that stand for this entry in a record and in the journal: id first, so that it can be searched for."""
-        number, time, signature, provider, port, category, subcategory, template, keyword, state = self
-        flags = signature << 16 | subcategory << 4 | category << 2 | state
-        return _pack_entry(number << 16 | keyword, flags, time, provider, port, template)
-
-    @classmethod
-    def unpack(cls, data: bytes, offset: int = 0) -> Entry:
-        """The entry packed at ``offset``; struct.error when fewer than 32 bytes are left."""
-        return cls.of_row(ENTRY.unpack_from(data, offset))
-
-    @classmethod
-    def of_row(cls, row: tuple[int, int, int, int, int, int]) -> Entry:
-        """The entry of one row as ``ENTRY`` unpacks it."""
-        first, second, time, provider, port, template = row
-        category = CATEGORIES[second >> 2 & 3]
-        return tuple.__new__(  # at a third of what its own costs: every record that is read has some
-            cls,
-            (
-                first >> 16, time, second >> 16, provider, port, category, second >> 4 & 63, template, first & 0xFFFF, second & 3,
-            ),
-        )  # fmt: skip
-
-
-ENTRY = struct.Struct(">QQIIII")
-"""One packed entry: id 48 + keyword 16, signature 48 + (subcategory 6, category 2, state 2), time, provider, port, template."""
-_pack_entry = ENTRY.pack
-
-
-def pack_entry(number: int, time: int, facts: Facts, sender: Sender, template: int) -> bytes:
-    """The packed Entry of a message that goes out, in state OPEN: without the Entry, for every message needs one."""
-    return _pack_entry(number << 16 | facts.keyword_hash, facts.packed, time, sender.provider_hash, sender.port_hash, template)
-
-
-CATEGORIES = (Category.OTP, Category.NOTICE, Category.MARKETING, Category.MARKETING)  # the fourth is never written
-
-
-class EntryState(enum.IntEnum):
-    OPEN = 0
-    ACCEPTED = 1
-    UNKNOWN = 2
-
-
-class Pick(NamedTuple):
-    """Which entries a cap counts; None means any. Numbers are as stored in an Entry."""
-
-    categories: frozenset[int] | None = None
-    subcategories: frozenset[int] | None = None
-    signatures: frozenset[int] | None = None
-    providers: frozenset[int] | None = None
-    ports: frozenset[int] | None = None
-    template: int | None = None
-
-
-class OptOut(NamedTuple):
-    """A person's refusal, kept beside the entries."""
-
-    scope: str  # all | advertiser | signature | provider | port | category
-    value: str  # empty for all; "port" is a prefix
-    time: int
-    source: str  # reply | complaint | officer | import | hotline (or an app: the person's own word all the same)
-    expiry: int  # 0 = never
-
-
-@about_people
-class RefusedText(NamedTuple):
-    """What somebody refused said, kept beside the refusal: whoever says it again under another name is known by it."""
-
-    signature: int  # hash48 of whose it was
-    template: int  # its 32-bit fingerprint
-    text: str  # its beginning; empty where it is not known any more
-
-
-CONSENT_REQUEST = 8
-"""The code of the sub-category of messages that ask for consent: the record remembers for good who has asked."""
 
 
 class Order(NamedTuple):
@@ -292,52 +198,6 @@ ORDER_KINDS = ("stop", "suspension", "shadow", "drain", "throttle")
 """An order's kind is its place here in the journal, for ever."""
 ORDER_NUMBERS_FROM = 0x8000
 """In a verdict's breaches an order stands under this number and the lower 15 bits of its id: rules have the numbers below."""
-
-
-class Consent(NamedTuple):
-    """A person's word on some advertiser's messages, beside what the registries' files say."""
-
-    state: str  # granted | revoked
-    time: float
-    until: float
-    reviewed_by: str  # who looked at the proof and found it good, empty = nobody yet
-
-
-class Recipient(Protocol):
-    """What policy may ask of a person's record (state.record implements it on packed bytes)."""
-
-    @property
-    def held(self) -> int:
-        """How many entries there are."""
-
-    @property
-    def bare(self) -> bool:
-        """Whether entries are all there is, as with nearly everybody: no refusal, no unknown outcome."""
-
-    def count(self, after: int, pick: Pick, enough: int) -> int:
-        """How many entries newer than ``after`` (exclusive, seconds) match; may stop at ``enough``."""
-
-    def may_hold(self, marks: Sequence[bytes], enough: int) -> bool:
-        """Whether so many entries may have one of these marks, fields as they are packed in an Entry. Asked before ``count``, at a tenth of
-        its cost: False is certain, True is not."""
-
-    def newest(self) -> int:
-        """Time of the newest entry, 0 if none."""
-
-    def times(self) -> Sequence[int]:
-        """Times of all entries, oldest first."""
-
-    def opt_outs(self) -> Sequence[OptOut]:
-        """Refusals on file, oldest first, expired ones included."""
-
-    def asked(self) -> Sequence[int]:
-        """Signatures (hash48) under which the person was asked for consent, ever."""
-
-    def refused_texts(self) -> Sequence[RefusedText]:
-        """What those said whom the person refused."""
-
-    def consents(self, advertisers: frozenset[str], categories: frozenset[str], now: float) -> Sequence[Consent]:
-        """What is known of the person's consent to such messages: the newest given, and what was taken back."""
 
 
 class Counters(Protocol):

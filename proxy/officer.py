@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pyroaring import BitMap
 
 from proxy.desk import entries, operated
-from proxy.message import OptOut
+from proxy.recipient import OptOut
 from proxy.replies import lift
 from proxy.state import record
 from proxy.state.listed import CHUNK_BITS, LOW_MASK, Listed

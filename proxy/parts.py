@@ -23,9 +23,10 @@ from proxy.compiled import compiled
 from proxy.decided import Led, led
 from proxy.judging import Judging
 from proxy.long import PARTS_MAX, Assembler, LongMessage
-from proxy.message import Entry, EntryState, Message, Verdict, pack_entry
+from proxy.message import Message, Verdict
 from proxy.policy import facts, judge, judge_text
 from proxy.reasons import GATE_REASONS, RULE_REASONS, Reason
+from proxy.recipient import Entry, EntryState, pack_entry
 from proxy.sheet import LATE, THERE, Holder
 from proxy.state import record
 from proxy.transit import Transit

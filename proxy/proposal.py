@@ -6,8 +6,9 @@ a record or a counter.
 
 from __future__ import annotations
 
-from proxy.message import Counters, Message, Order, Outcome, Recipient, Verdict
+from proxy.message import Counters, Message, Order, Outcome, Verdict
 from proxy.policy import RuleSet, judge
+from proxy.recipient import Recipient
 from proxy.tally import Tally
 
 

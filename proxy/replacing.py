@@ -16,8 +16,9 @@ from functools import partial
 
 from proxy.desk import entries, requested, shares
 from proxy.desk.entries import VERDICT, pack_verdict
-from proxy.message import Entry, Message, Take
+from proxy.message import Message, Take
 from proxy.reasons import GATE_REASONS
+from proxy.recipient import Entry
 from proxy.relay import Relay
 from proxy.sent import KNOWN_S, Sent, SentIndex
 from proxy.state import Counting, record

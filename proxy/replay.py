@@ -21,8 +21,9 @@ from proxy.desk import cased, consents, entries, grounds, heard, itself, mail, o
 from proxy.desk import told as told_of
 from proxy.desk.journal import JournalNewer, Record
 from proxy.listing import Listings
-from proxy.message import EntryState, hash32
+from proxy.message import hash32
 from proxy.officer import officer_changed, take_off
+from proxy.recipient import EntryState
 from proxy.replies import keep_texts, lift
 from proxy.state import EmbeddedStore, record, replied
 from proxy.state.merging import NODE_SHIFT

@@ -15,8 +15,9 @@ import re
 from collections.abc import Callable, Sequence
 
 from proxy.desk import entries, grounds, returned
-from proxy.message import Category, Entry, EntryState, OptOut, RefusedText, hash16, hash32
+from proxy.message import Category, hash16, hash32
 from proxy.policy import Declared, read_reply, refused_text
+from proxy.recipient import Entry, EntryState, OptOut, RefusedText
 from proxy.state import asked, record, replied
 
 REPLY_REFERS_S = 30 * 86_400

@@ -12,8 +12,9 @@ from typing import Protocol
 from proxy.access import Access
 from proxy.compiled import compiled
 from proxy.long import LongMessage
-from proxy.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Entry, Message, Outcome, Take, Verdict
+from proxy.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Message, Outcome, Take, Verdict
 from proxy.reasons import REASONS
+from proxy.recipient import Entry
 from proxy.state.box import Item
 from proxy.tally import Tally
 from proxy.wire import Frame, read_submit, submit_sm_resp, why

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.commands import ways
 from proxy.desk import entries, requested
-from proxy.message import EntryState, OptOut
+from proxy.recipient import EntryState, OptOut
 from proxy.replay import replay, settle_open
 from proxy.state import open_store, record
 from proxy.wire import Frame

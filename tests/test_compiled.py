@@ -22,11 +22,12 @@ from proxy import relay as _relay  # noqa: F401 # registers its functions
 from proxy.compiled import PURE
 from proxy.desk import entries
 from proxy.desk.journal import Journal, MemoryDisk
-from proxy.message import ENTRY, Breach, Category, Content, Facts, Message, Outcome, Sender, Verdict
+from proxy.message import Breach, Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.net import lane as _lane  # noqa: F401 # likewise
 from proxy.number import NotARecipient
 from proxy.policy import text as _text  # noqa: F401 # likewise
 from proxy.reasons import RULE_REASONS
+from proxy.recipient import ENTRY
 from proxy.state import connection, record, sqlite  # noqa: F401 # likewise
 from proxy.state.keys import Keys
 from proxy.state.records import Records  # noqa: F401 # likewise

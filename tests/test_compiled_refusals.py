@@ -21,8 +21,9 @@ from proxy.compiled import PURE
 from proxy.desk import entries
 from proxy.desk.journal import Journal
 from proxy.judging import Judging
-from proxy.message import Category, OptOut
+from proxy.message import Category
 from proxy.policy import RuleSet
+from proxy.recipient import OptOut
 from proxy.relay import Relay
 from proxy.state import record
 from proxy.transit import Outbox, Transit

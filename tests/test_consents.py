@@ -13,7 +13,8 @@ from proxy.consents import Incoming, NotWhole, PersonSays, apply_event
 from proxy.desk import consents, entries, itself
 from proxy.desk.consents import ConsentFile, Event, Person, Terms
 from proxy.desk.journal import Record
-from proxy.message import Category, Content, Message, OptOut, Sender
+from proxy.message import Category, Content, Message, Sender
+from proxy.recipient import OptOut
 from proxy.replay import replay
 from proxy.state import EmbeddedStore, open_store, record
 from proxy.state.listed import CHUNK_BITS, LOW_MASK

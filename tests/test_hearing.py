@@ -16,8 +16,9 @@ from proxy.access import Access, Ports
 from proxy.desk import entries, returned
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.hearing import Hearing, Manners
-from proxy.message import Category, Entry, EntryState, OptOut, hash16, hash32, hash48
+from proxy.message import Category, hash16, hash32, hash48
 from proxy.net.lane import Lane
+from proxy.recipient import Entry, EntryState, OptOut
 from proxy.relay import Relay
 from proxy.replay import replay, settle_open
 from proxy.replies import ALL_MARKETING, scope_of, taken_back, widened

@@ -10,8 +10,8 @@ from pyroaring import BitMap
 from proxy.desk import entries, itself, operated
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.listing import Listing, NotWhole
-from proxy.message import OptOut
 from proxy.officer import OfficerSays
+from proxy.recipient import OptOut
 from proxy.replay import replay
 from proxy.state import open_store
 from proxy.state.listed import CHUNK_BITS, LOW_MASK, Key

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.message import EntryState, OptOut
+from proxy.recipient import EntryState, OptOut
 from proxy.state import record
 from proxy.wire import Frame, read_fields
 from tests.e2e.pdus import tlv

@@ -17,8 +17,9 @@ from proxy.access import Access, Ports
 from proxy.desk import entries
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.long import INHERIT_S, WAIT_MAX_S
-from proxy.message import Category, EntryState, OptOut, hash48
+from proxy.message import Category, hash48
 from proxy.net.lane import Lane
+from proxy.recipient import EntryState, OptOut
 from proxy.relay import Relay
 from proxy.replay import replay, settle_open
 from proxy.state import record

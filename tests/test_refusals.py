@@ -6,7 +6,7 @@ import pytest
 
 from proxy import policy, refusals
 from proxy.desk import entries, requested
-from proxy.message import OptOut
+from proxy.recipient import OptOut
 from proxy.state import record
 from tests.e2e.pdus import pdu, tlv
 from tests.house import BEIJING, SHANGHAI, House

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.desk import entries, operated
-from proxy.message import OptOut, Order
+from proxy.message import Order
+from proxy.recipient import OptOut
 from proxy.replay import SHARED
 from tests.told import PEOPLE, Clock, Copy, Node, Stream
 

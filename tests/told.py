@@ -18,9 +18,10 @@ from proxy.desk.consents import ConsentFile, Event, Person, Terms
 from proxy.desk.disk import MemoryDisk
 from proxy.desk.journal import Journal, read
 from proxy.listing import Listing
-from proxy.message import OptOut, Order, hash32
+from proxy.message import Order, hash32
 from proxy.officer import OfficerSays
 from proxy.orders import OrderBook
+from proxy.recipient import OptOut
 from proxy.replay import replay
 from proxy.replies import Confirmation, Heard, RefusedSaid, Widening
 from proxy.sharing import Said, Sharing

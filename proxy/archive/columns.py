@@ -21,9 +21,10 @@ from typing import Any
 from proxy.archive.rows import Row
 from proxy.desk import consents, entries, itself, operated, returned
 from proxy.desk.segment import Record
-from proxy.message import CATEGORY_WORDS, Category, OptOut, Outcome
+from proxy.message import CATEGORY_WORDS, Category, Outcome
 from proxy.number import NotARecipient, recipient_of
 from proxy.policy.text import signature
+from proxy.recipient import OptOut
 from proxy.wire import Frame, Malformed, Memo, Submit, read_deliver, read_submit
 from proxy.wire.asking import replacement
 from proxy.wire.data_sm import read_data

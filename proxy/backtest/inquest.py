@@ -22,9 +22,10 @@ from proxy.backtest.turns import Turn
 from proxy.desk import entries, grounds, itself, operated, requested, returned
 from proxy.desk.disk import Disk
 from proxy.desk.journal import Record
-from proxy.message import ORDER_NUMBERS_FROM, Entry, OptOut
+from proxy.message import ORDER_NUMBERS_FROM
 from proxy.number import about_people
 from proxy.policy import Explanation, RuleSet, explain
+from proxy.recipient import Entry, OptOut
 from proxy.state import EmbeddedStore
 from proxy.state.record import Record as Person
 from proxy.wire import Frame, Malformed, read_deliver, read_receipt

@@ -21,7 +21,7 @@ from proxy.desk import entries, operated, returned
 from proxy.desk.disk import Disk
 from proxy.desk.segment import Record
 from proxy.listing import key_of
-from proxy.message import OptOut
+from proxy.recipient import OptOut
 from proxy.state import StateError, asked, record
 from proxy.state.aggregates import Aggregates
 from proxy.state.orders import Orders

@@ -15,9 +15,10 @@ from proxy.backtest.told import iso, local
 from proxy.changes import Effect
 from proxy.desk import entries
 from proxy.fields import CHINA
-from proxy.message import Category, EntryState, Outcome
+from proxy.message import Category, Outcome
 from proxy.number import mask
 from proxy.policy import Explanation, as_text
+from proxy.recipient import EntryState
 
 RECEIVED_SHOWN = 10
 EFFECTS = {

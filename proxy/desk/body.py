@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from proxy.message import OptOut
+from proxy.recipient import OptOut
 
 U16 = struct.Struct(">H")
 _REFUSAL = struct.Struct(">QQ")

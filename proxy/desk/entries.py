@@ -17,8 +17,9 @@ from proxy.desk.body import Reader as _Reader
 from proxy.desk.body import word as _word
 from proxy.desk.segment import Record
 from proxy.desk.settled import Decided, Taken
-from proxy.message import ENTRY, Category, Entry, Outcome, Sender, Take
+from proxy.message import Category, Outcome, Sender, Take
 from proxy.number import about_people
+from proxy.recipient import ENTRY, Entry
 
 VERDICT, ANSWER, CLOCK, ACCEPTED = 1, 2, 8, 24
 DELIVER, OPTOUT, RESTORED, SAID = 3, 4, 15, 16  # returned.py

@@ -10,8 +10,8 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.message import RefusedText
 from proxy.number import about_people
+from proxy.recipient import RefusedText
 
 _HEAD = struct.Struct(">QQ")
 

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from proxy.desk.body import Reader, refusal, refusal_of, word
-from proxy.message import ORDER_KINDS, OptOut, Order
+from proxy.message import ORDER_KINDS, Order
 from proxy.number import about_people
+from proxy.recipient import OptOut
 
 _TIME = struct.Struct(">Q")
 _ORDERED = struct.Struct(">QQQQBB")  # now, id, since, until (ms), kind, dimensions

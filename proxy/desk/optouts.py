@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 
 from proxy.desk import consents, entries, operated, returned
 from proxy.desk.segment import Record
-from proxy.message import Category, OptOut
+from proxy.message import Category
 from proxy.number import NotARecipient, Number, about_people, recipient_of
+from proxy.recipient import OptOut
 
 CHINA = timezone(timedelta(hours=8))
 TEXT_SHOWN_MAX = 200

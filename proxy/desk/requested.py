@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from proxy.desk.body import Reader, word
-from proxy.message import Entry
 from proxy.number import about_people
+from proxy.recipient import Entry
 
 _TIME = struct.Struct(">Q")
 

@@ -13,8 +13,8 @@ from typing import NamedTuple, Protocol
 from proxy.compiled import compiled
 from proxy.desk import body as values
 from proxy.desk.body import Reader, refusal_of, word
-from proxy.message import OptOut
 from proxy.number import about_people
+from proxy.recipient import OptOut
 
 _TIME = struct.Struct(">Q")
 _pack_time = _TIME.pack

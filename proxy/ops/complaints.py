@@ -15,7 +15,7 @@ from typing import Any
 from proxy.cases import BATCH_MAX, DECISIONS, HIDDEN, CaseBook, Complaint, Due, Matched, digits_agree
 from proxy.desk import entries, operated
 from proxy.desk.cased import OPEN, STATES, WITHDRAWN, Case, Event
-from proxy.message import OptOut, Order, hash48
+from proxy.message import Order, hash48
 from proxy.number import NotARecipient, mask, recipient_of
 from proxy.officer import Beside
 from proxy.ops import orders, suppress
@@ -25,6 +25,7 @@ from proxy.ops.papers import asked_of, number_in
 from proxy.policy.holidays import Holidays
 from proxy.policy.moments import DAY_S, OFFSET_S
 from proxy.policy.orders import words_of
+from proxy.recipient import OptOut
 from proxy.roles import Permission
 from proxy.state.facts import SCOPES
 from proxy.yamlfile import unknown

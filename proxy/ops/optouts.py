@@ -20,11 +20,11 @@ from starlette.responses import Response
 
 from proxy.desk import entries
 from proxy.desk.told import Told, pack_told, unpack_told
-from proxy.message import OptOut
 from proxy.number import NotARecipient, recipient_of
 from proxy.ops.control import Args, Refused
 from proxy.ops.gate import Gate
 from proxy.ops.suppress import officer_says, refusal_of
+from proxy.recipient import OptOut
 from proxy.roles import Asker
 from proxy.shown import as_json
 

@@ -16,7 +16,7 @@ from proxy.consents import PersonSays
 from proxy.desk import entries, operated
 from proxy.desk.cased import Case
 from proxy.desk.consents import Person
-from proxy.message import Category, Entry
+from proxy.message import Category
 from proxy.names import Names
 from proxy.number import FIRST, LAST, Number, mask
 from proxy.ops import consent, suppress
@@ -27,6 +27,7 @@ from proxy.ops.papers import asked_of
 from proxy.ops.people import recipient as recipient_in
 from proxy.ops.retention import Keeper
 from proxy.policy.category import SUBCATEGORIES
+from proxy.recipient import Entry
 from proxy.roles import Permission
 from proxy.state import record
 from proxy.state.listed import ERASED

@@ -16,7 +16,7 @@ from typing import Any
 
 from proxy.desk import entries, operated
 from proxy.listing import Listing
-from proxy.message import Category, OptOut
+from proxy.message import Category
 from proxy.number import Number
 from proxy.officer import Beside, OfficerSays
 from proxy.ops.chunks import hear_numbers
@@ -26,6 +26,7 @@ from proxy.ops.people import recipient as recipient_in
 from proxy.policy import NotInScope, RuleSet, asks
 from proxy.policy.category import SUBCATEGORIES
 from proxy.policy.orders import DIMENSIONS
+from proxy.recipient import OptOut
 from proxy.state import record
 from proxy.state.facts import SCOPES, VALUE_BYTES_MAX
 from proxy.state.listed import LISTS_MAX, TooManyLists

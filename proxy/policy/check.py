@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.config import Provider
-from proxy.message import Category, Content, Entry, Message, OptOut, Outcome, Sender, Verdict
+from proxy.message import Category, Content, Message, Outcome, Sender, Verdict
 from proxy.number import NotARecipient, recipient_of
+from proxy.recipient import Entry, OptOut
 from proxy.yamlfile import unknown
 
 from . import moments

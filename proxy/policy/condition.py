@@ -15,7 +15,8 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from proxy.message import Facts, Message, Recipient
+from proxy.message import Facts, Message
+from proxy.recipient import Recipient
 
 from .moments import TimeTest
 from .spoken import FIELDS, THEN, Said, any_of, as_written, joined

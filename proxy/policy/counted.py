@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from xxhash import xxh3_64_intdigest
 
-from proxy.message import Category, Facts, Message, Pick, hash32, hash48
+from proxy.message import Category, Facts, Message, hash32, hash48
+from proxy.recipient import Pick
 
 from .category import SUBCATEGORIES, SUBCATEGORY_CODES
 from .condition import All, Leaf, Not, OneOf, Tree, leaves

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.message import Category, Content, Counters, Message, Outcome, Recipient, Sender, Verdict
+from proxy.message import Category, Content, Counters, Message, Outcome, Sender, Verdict
 from proxy.number import Number, about_people, recipient_of
+from proxy.recipient import Recipient
 
 from . import moments
 from .category import LIKELY, SURELY

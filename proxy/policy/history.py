@@ -1,6 +1,6 @@
 """History: a person's past and counters as plain lists, for rule tests and questions about people who have none.
 
-In: entries, refusals, takes. Out: message.Recipient and message.Counters. Never: durable (the real record lives in state).
+In: entries, refusals, takes. Out: recipient.Recipient and message.Counters. Never: durable (the real record lives in state).
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from proxy.message import CONSENT_REQUEST, Consent, Entry, OptOut, Pick, RefusedText, Take
+from proxy.message import Take
+from proxy.recipient import CONSENT_REQUEST, Consent, Entry, OptOut, Pick, RefusedText
 
 
 class Past:
-    """message.Recipient over a list of entries, oldest first."""
+    """recipient.Recipient over a list of entries, oldest first."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []

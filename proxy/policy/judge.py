@@ -12,16 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from proxy.message import (
-    Breach,
-    Counters,
-    Facts,
-    Message,
-    Outcome,
-    Recipient,
-    Take,
-    Verdict,
-)
+from proxy.message import Breach, Counters, Facts, Message, Outcome, Take, Verdict
+from proxy.recipient import Recipient
 
 from .condition import Person, ask_person, evidence_of
 from .counted import counter_of

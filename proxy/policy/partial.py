@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from proxy.message import Message, Recipient, Verdict
+from proxy.message import Message, Verdict
+from proxy.recipient import Recipient
 
 from .condition import All, AnyOf, Leaf, Not, OneOf, Person, Tree, ask_person, evidence_of, leaves
 from .history import Past

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from proxy.message import Consent
 from proxy.number import about_people
+from proxy.recipient import Consent
 
 from .moments import DAY_S, OFFSET_S, within
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from proxy.message import Breach, Facts, Message, Outcome, Pick
+from proxy.message import Breach, Facts, Message, Outcome
 from proxy.reasons import Reason
+from proxy.recipient import Pick
 
 from .condition import Compiled, Tree
 from .counted import Only, counter_key, pick
@@ -214,7 +215,7 @@ _FIXED = LATE | {"recipient"}
 WITHIN_MAX = 12
 """Of a person with more entries each cap is looked at: few have so many."""
 CATEGORIES = range(4)
-"""As entries may say them (message.py)."""
+"""As entries may say them (recipient.py)."""
 MARKS_MAX = 8
 """Of an advertiser with more signatures the entries are looked at at once."""
 

@@ -14,9 +14,10 @@ from functools import reduce
 from operator import or_
 from typing import Any, NamedTuple
 
-from proxy.message import Breach, Content, Entry, Message, Outcome, Sender
+from proxy.message import Breach, Content, Message, Outcome, Sender
 from proxy.number import Number
 from proxy.reasons import RULE_REASONS
+from proxy.recipient import Entry
 
 from .explain import Part, explain, plainly
 from .history import Counts, Past

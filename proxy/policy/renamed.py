@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from rapidfuzz import fuzz
 
-from proxy.message import Content, Facts, Message, OptOut, Recipient, RefusedText, hash48
+from proxy.message import Content, Facts, Message, hash48
+from proxy.recipient import OptOut, Recipient, RefusedText
 
 from .reading import Page
 from .registry import Registry

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from proxy.message import Counters, Facts, Message, Recipient, Verdict
+from proxy.message import Counters, Facts, Message, Verdict
+from proxy.recipient import Recipient
 
 from .condition import All, AnyOf, Leaf, Not, OneOf, Person, Test, Tree, ask_person
 from .counted import counter_key, counter_of

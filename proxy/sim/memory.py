@@ -9,7 +9,8 @@ import multiprocessing
 import os
 from pathlib import Path
 
-from proxy.message import Category, Entry
+from proxy.message import Category
+from proxy.recipient import Entry
 from proxy.state import record
 from proxy.state.sqlite import SqliteStore
 

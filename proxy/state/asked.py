@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from proxy.message import CONSENT_REQUEST, RefusedText
+from proxy.recipient import CONSENT_REQUEST, RefusedText
 from proxy.state.facts import ASKED, REFUSED_TEXT, facts
 
 ASKED_MAX = 64

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from proxy.message import OptOut
+from proxy.recipient import OptOut
 
 OPT_OUT, UNKNOWN, REPLIED = 1, 2, 3  # the third is replied.py's
 ASKED, REFUSED_TEXT = 5, 6  # asked.py's

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from pyroaring import BitMap
 
-from proxy.message import Consent, OptOut, Pick, Recipient, RefusedText
+from proxy.recipient import Consent, OptOut, Pick, Recipient, RefusedText
 from proxy.state.consented import CHUNK_BITS, LOW_MASK, Consented
 from proxy.state.erased import Erased
 
@@ -294,7 +294,7 @@ class Listed:
 
 
 class Beside:
-    """message.Recipient: a record, and what lists say of the person, looked up when it is first asked for."""
+    """recipient.Recipient: a record, and what lists say of the person, looked up when it is first asked for."""
 
     __slots__ = ("_record", "_listed", "_number", "_found", "held")
 

@@ -12,7 +12,7 @@ Where nobody knows any more (another node adopted an entry meanwhile, or somebod
 
 from __future__ import annotations
 
-from proxy.message import Entry, EntryState
+from proxy.recipient import Entry, EntryState
 from proxy.state import record, withdrawn
 from proxy.state.asked import refused_text
 from proxy.state.replied import with_replies_of

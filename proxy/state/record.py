@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from proxy.compiled import compiled
-from proxy.message import ENTRY, Consent, Entry, EntryState, OptOut, Pick, RefusedText
+from proxy.recipient import ENTRY, Consent, Entry, EntryState, OptOut, Pick, RefusedText
 from proxy.state import asked, facts, withdrawn
 from proxy.state.facts import position
 
@@ -46,7 +46,7 @@ _TIMES = [struct.Struct(">" + "16xI12x" * count).unpack_from for count in range(
 
 
 class Record:
-    """One person's record as policy sees it (message.Recipient), read without unpacking more than is asked for."""
+    """One person's record as policy sees it (recipient.Recipient), read without unpacking more than is asked for."""
 
     __slots__ = ("_rows", "_refused", "data", "held", "bare")
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import NamedTuple
 
-from proxy.message import OptOut
+from proxy.recipient import OptOut
 from proxy.state.facts import REPLIED, facts
 
 REPLIED_MAX = 64

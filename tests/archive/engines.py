@@ -14,7 +14,7 @@ import duckdb
 
 from proxy.desk import entries, returned
 from proxy.desk.journal import Journal, MemoryDisk
-from proxy.message import OptOut
+from proxy.recipient import OptOut
 from proxy.wire import deliver_sm, receipt_text
 from proxy.wire.tables import ESM_RECEIPT
 from tests.archive.journals import HOUR, Shelf, busy, nights, synced

@@ -20,7 +20,7 @@ from proxy.desk.disk import OsDisk
 from proxy.desk.erasing import erase
 from proxy.desk.journal import Journal, JournalDamaged, read
 from proxy.desk.sealing import Ring
-from proxy.message import OptOut
+from proxy.recipient import OptOut
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
 from proxy.wire.tables import ESM_RECEIPT, ESM_UDHI
 from tests.archive.journals import HOUR, Shelf, busy, synced

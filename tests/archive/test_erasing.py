@@ -19,7 +19,7 @@ from proxy.desk.erasing import Change, Erasure, pack_erasure, signed, unaccounte
 from proxy.desk.journal import Journal, read, verify
 from proxy.desk.scan import Scan, segment_name
 from proxy.desk.sealing import Ring
-from proxy.message import OptOut
+from proxy.recipient import OptOut
 from tests.archive.journals import DAY, Shelf, busy, synced
 from tests.archive.test_rolling import Killed, step_by_step
 from tests.house import SHANGHAI, House

@@ -14,7 +14,8 @@ from proxy.archive.finding import HIDDEN, Found
 from proxy.archive.rests import AtHand
 from proxy.desk import entries, returned
 from proxy.desk.journal import Journal, MemoryDisk
-from proxy.message import Category, OptOut
+from proxy.message import Category
+from proxy.recipient import OptOut
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
 from proxy.wire.tables import ESM_RECEIPT, ESM_UDHI
 from tests.archive.engines import two_nodes

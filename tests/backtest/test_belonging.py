@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 
 from proxy.backtest.belonging import follows
-from proxy.message import Category, Entry
+from proxy.message import Category
+from proxy.recipient import Entry
 
 ENTRY = Entry(7, 1_762_833_602, 11, 12, 13, Category.MARKETING, 0, 14, 0, 0)
 

@@ -15,7 +15,8 @@ from proxy.backtest.told import notes
 from proxy.desk import entries, itself, operated
 from proxy.desk.disk import OsDisk
 from proxy.desk.journal import MemoryDisk, read
-from proxy.message import Category, OptOut
+from proxy.message import Category
+from proxy.recipient import OptOut
 from proxy.replay import replay
 from proxy.state import open_store, record
 from proxy.state.consented import Batch

@@ -13,7 +13,7 @@ from proxy.__main__ import app
 from proxy.desk import entries, itself, operated, returned
 from proxy.desk.journal import OsDisk, read
 from proxy.kept import Kept
-from proxy.message import OptOut
+from proxy.recipient import OptOut
 from proxy.state import record
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
 from tests.cli.test_backtest import SETTINGS

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.desk import entries, itself, requested, returned, shares
-from proxy.message import Breach, Category, Content, Entry, Facts, Message, OptOut, Outcome, Sender, Take, Verdict
+from proxy.message import Breach, Category, Content, Facts, Message, Outcome, Sender, Take, Verdict
 from proxy.reasons import REASONS
+from proxy.recipient import Entry, OptOut
 
 NOW = 1_700_000_000.123
 SENDER = Sender.of("jia", "jia-1", "1069012345", "1069012")

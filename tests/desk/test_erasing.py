@@ -13,7 +13,7 @@ from proxy.desk.disk import MemoryDisk
 from proxy.desk.erasing import Change, Erased, Erasure, erase, in_pieces, pack_erasure, signed, unaccounted, unpack_erasure
 from proxy.desk.journal import Journal, JournalDamaged, JournalSealed, Record, read, verify
 from proxy.desk.sealing import Ring
-from proxy.message import OptOut
+from proxy.recipient import OptOut
 from proxy.wire import submit_sm_resp
 from tests.house import BEIJING, SHANGHAI, House
 

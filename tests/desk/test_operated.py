@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from proxy.desk import entries, operated
-from proxy.message import OptOut, Order
+from proxy.message import Order
+from proxy.recipient import OptOut
 
 NOON = 1_762_833_600.125
 REPLY, LIST = OptOut("port", "1069001", 1_762_833_600, "reply", 0), OptOut("all", "", 5, "import", 1_762_900_000)

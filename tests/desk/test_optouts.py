@@ -17,8 +17,9 @@ from proxy.desk import consents, entries, itself, returned
 from proxy.desk.consents import Person
 from proxy.desk.journal import Journal, OsDisk, Record
 from proxy.desk.optouts import SENT_SHOWN_MAX, Read, Trace, in_order, trace
-from proxy.message import Category, Content, Entry, Message, OptOut, Outcome, Sender, hash48
+from proxy.message import Category, Content, Message, Outcome, Sender, hash48
 from proxy.optout_trace import CannotTrace, trace_optouts
+from proxy.recipient import Entry, OptOut
 from proxy.wire import deliver_sm, submit_sm
 
 NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai

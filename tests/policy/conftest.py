@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from proxy.message import Category, Content, Entry, Facts, Message, OptOut, Outcome, Sender, Verdict
+from proxy.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.number import recipient_of
 from proxy.policy import Regions, RuleSet, judge, load, moments, reading
 from proxy.policy.history import Counts, Past
 from proxy.policy.lexicon import Lexicon
 from proxy.policy.scanner import Scanner
+from proxy.recipient import Entry, OptOut
 
 
 @lru_cache(maxsize=200)

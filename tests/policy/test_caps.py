@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.message import Category, Content, Entry, Message, Outcome, Sender
+from proxy.message import Category, Content, Message, Outcome, Sender
 from proxy.policy import judge, load, moments
 from proxy.policy.history import Counts, Past
+from proxy.recipient import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from proxy.message import Category, Content, Message, OptOut, Outcome, Sender, Verdict
+from proxy.message import Category, Content, Message, Outcome, Sender, Verdict
 from proxy.number import recipient_of
 from proxy.policy import RuleSet, explain, judge, judge_text, moments
 from proxy.policy.history import NOTHING, Past
+from proxy.recipient import OptOut
 from tests.policy.conftest import Make
 
 JIA = Sender.of("jia", "jia", "10690001", "10690", Category.MARKETING)

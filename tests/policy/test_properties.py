@@ -14,11 +14,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.message import Category, Content, Message, OptOut, Outcome, Sender, Verdict
+from proxy.message import Category, Content, Message, Outcome, Sender, Verdict
 from proxy.policy import Regions, RuleSet, explain, judge, load, moments
 from proxy.policy.evidence import evidence
 from proxy.policy.history import Counts, Past
 from proxy.policy.precheck import forecast
+from proxy.recipient import OptOut
 from tests.policy.conftest import entry_of, scanners_kept
 
 REGIONS = Regions.load()

@@ -8,9 +8,10 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.message import Category, Content, Entry, Message, OptOut, Outcome, Sender, Verdict
+from proxy.message import Category, Content, Message, Outcome, Sender, Verdict
 from proxy.policy import RuleSet, judge, load, moments
 from proxy.policy.history import Counts, Past
+from proxy.recipient import Entry, OptOut
 from tests.policy.conftest import scanners_kept
 
 RULES = """

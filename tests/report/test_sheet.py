@@ -10,7 +10,8 @@ import pytest
 from proxy.archive.heads import Head
 from proxy.backtest.turns import turns_of
 from proxy.desk import entries, itself, requested, returned
-from proxy.message import OptOut, hash48
+from proxy.message import hash48
+from proxy.recipient import OptOut
 from proxy.report.page import page
 from proxy.report.paper import paper
 from proxy.report.sheet import DEFERRED, REFUSED, SENT, Counting, Sheet

@@ -16,9 +16,10 @@ from pyroaring import BitMap
 from proxy.desk import entries, operated
 from proxy.desk.journal import JournalDown
 from proxy.listing import Listing
-from proxy.message import OptOut, Order
+from proxy.message import Order
 from proxy.officer import OfficerSays
 from proxy.orders import OrderBook
+from proxy.recipient import OptOut
 from proxy.state.listed import CHUNK_BITS, LOW_MASK
 from proxy.transit import Transit
 from tests.simulation.nouns import PEOPLE, PORTS, RUN_S, Broken, Moment, Submit

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from proxy.desk.journal import read
-from proxy.message import EntryState
+from proxy.recipient import EntryState
 from proxy.replay import replay, settle_open
 from proxy.state.aggregates import Aggregates
 from proxy.state.mailbox import UNOWNED

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING
 
-from proxy.message import OptOut
+from proxy.recipient import OptOut
 from proxy.state import record, replied
 from proxy.state.aggregates import Aggregates
 from proxy.state.consented import Consented

@@ -38,7 +38,7 @@ STEPS = (
     ("the rules", ("policy/",)),
     ("people's records", ("state/",)),
     ("long messages", ("parts.py", "long.py")),
-    ("the gate's bookkeeping around a verdict", ("judging.py", "grounds.py", "message.py", "transit.py")),
+    ("the gate's bookkeeping around a verdict", ("judging.py", "grounds.py", "message.py", "recipient.py", "transit.py")),
     ("counting differences", ("backtest/differing.py",)),
     ("order and the journal's turns", ("backtest/",)),
 )  # fmt: skip

@@ -19,7 +19,8 @@ from typing import Any
 import structlog
 import uvloop
 
-from proxy.message import Category, Entry
+from proxy.message import Category
+from proxy.recipient import Entry
 from proxy.state import open_store, record
 from tests.valkey import SECRET, Valkey
 

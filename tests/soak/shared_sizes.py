@@ -23,7 +23,8 @@ from typing import Any
 import structlog
 import uvloop
 
-from proxy.message import Category, Entry, Take
+from proxy.message import Category, Take
+from proxy.recipient import Entry
 from proxy.sim.measure import machine
 from proxy.state import open_store, record
 from proxy.state.leased import Wanted

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from proxy.message import OptOut
+from proxy.recipient import OptOut
 from proxy.state import open_store, record
 from proxy.state.listed import CHUNK_BITS, LISTS_MAX, LOW_MASK, Key, Listed, TooManyLists
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.message import Category, Entry, EntryState, OptOut
+from proxy.message import Category
+from proxy.recipient import Entry, EntryState, OptOut
 from proxy.state import record
 from proxy.state.merging import NODE_SHIFT, merged, newest_of, with_words
 from proxy.state.record import EMPTY

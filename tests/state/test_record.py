@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.message import CONSENT_REQUEST, Category, Entry, EntryState, OptOut, Pick
+from proxy.message import Category
+from proxy.recipient import CONSENT_REQUEST, Entry, EntryState, OptOut, Pick
 from proxy.state import record
 from proxy.state.record import EMPTY, ENTRIES_MAX, REPLAY_MAX, Record
 

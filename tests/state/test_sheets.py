@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from proxy.message import Category, Entry
+from proxy.message import Category
+from proxy.recipient import Entry
 from proxy.sheet import Group
 from proxy.state import open_store, record
 from proxy.state.connection import StoreDown

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from proxy.desk.journal import Journal, MemoryDisk
-from proxy.message import Category, Entry, EntryState, OptOut, Take
+from proxy.message import Category, Take
+from proxy.recipient import Entry, EntryState, OptOut
 from proxy.state import Position, StateMismatch, StoreLocked, StoreUnreadable, open_store, record, sqlite
 from proxy.state.checkpoint import CheckpointFile
 from proxy.state.record import EMPTY
@@ -346,7 +347,8 @@ def test_a_row_that_is_no_group_of_records_stops_the_start_and_names_the_file(pa
 
 KILLED = """
     import sys
-    from proxy.message import Category, Entry
+    from proxy.message import Category
+    from proxy.recipient import Entry
     from proxy.state import open_store, record, sqlite
     sqlite.PIECE_BYTES, sqlite.SLICE_GROUPS = int(sys.argv[2]), 4
     store = open_store("sqlite://" + sys.argv[1])

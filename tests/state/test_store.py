@@ -16,7 +16,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from proxy.message import Category, Entry, Take
+from proxy.message import Category, Take
+from proxy.recipient import Entry
 from proxy.state import Position, StateError, open_store, record
 from proxy.state.connection import Login
 from proxy.state.record import EMPTY

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.message import OptOut
+from proxy.recipient import OptOut
 from proxy.state import open_store, record
 from proxy.state import words as words_of
 from proxy.state.record import EMPTY

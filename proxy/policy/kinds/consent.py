@@ -5,7 +5,7 @@ record knows, whatever became of it). A refusal that covers the message takes ba
 
 from __future__ import annotations
 
-from proxy.message import Consent, Facts, Message, Recipient
+from proxy.message import Facts, Message
 from proxy.policy.condition import AnyOf, Person, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.kinds.suppressed import covers
@@ -13,6 +13,7 @@ from proxy.policy.people import CONSENT_STATES, ConsentRow, state_of
 from proxy.policy.shape import among, some
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said, any_of
+from proxy.recipient import Consent, Recipient
 
 IN_RECORD = "person"
 WORDS = (*CONSENT_STATES, "asked")

@@ -4,7 +4,7 @@ now), ``none`` (they have said nothing).
 
 from __future__ import annotations
 
-from proxy.message import Facts, Message, Recipient
+from proxy.message import Facts, Message
 from proxy.policy import moments
 from proxy.policy.condition import AnyOf, Person, Tree
 from proxy.policy.kinds import Context
@@ -12,6 +12,7 @@ from proxy.policy.people import speaks_of
 from proxy.policy.shape import among, some
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said
+from proxy.recipient import Recipient
 
 IN_RECORD = "person"
 WORDS = ("against", "none")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from proxy.message import Facts, Message, Recipient
+from proxy.message import Facts, Message
 from proxy.policy.condition import Person, Tree
 from proxy.policy.kinds import Context
 from proxy.policy.problem import RuleFault
 from proxy.policy.shape import NAME, some
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said, as_written
+from proxy.recipient import Recipient
 from proxy.yamlfile import unknown
 
 IN_RECORD = "person"

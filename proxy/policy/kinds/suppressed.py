@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from proxy.message import Category, Facts, Message, OptOut, Recipient, Sender
+from proxy.message import Category, Facts, Message, Sender
 from proxy.policy import moments
 from proxy.policy.condition import All, AnyOf, OneOf, Person, Tree
 from proxy.policy.kinds import Context, NumberList
@@ -20,6 +20,7 @@ from proxy.policy.shape import DURATION, among, either, mapping, some
 from proxy.policy.source import Node
 from proxy.policy.spoken import COMMA, NOTHING, THEN, Said, any_of, joined, term
 from proxy.policy.text import normal_signature
+from proxy.recipient import OptOut, Recipient
 
 IN_RECORD = "person"
 SCOPES = ("global", "advertiser", "signature", "provider", "category", "port")

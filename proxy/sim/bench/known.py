@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proxy.desk.disk import OsDisk
-from proxy.message import Category, Entry
+from proxy.message import Category
+from proxy.recipient import Entry
 from proxy.sim import gate, people
 from proxy.sim.bench.options import BenchFailed
 from proxy.state import record

@@ -45,7 +45,10 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("judge: the rules", ("policy/",)),
     ("record: what is known of the person", ("state/record.py", "state/facts.py", "state/asked.py", "state/listed.py", "state/consented.py")),
     ("store: records found and put back", ("state/",)),
-    ("judging: what a verdict takes, and notes", ("judging.py", "grounds.py", "message.py", "tally.py", "changes.py", "refusals.py")),
+    (
+        "judging: what a verdict takes, and notes",
+        ("judging.py", "grounds.py", "message.py", "recipient.py", "tally.py", "changes.py", "refusals.py"),
+    ),
     ("long messages", ("parts.py", "long.py")),
     ("journal: verdicts and answers packed, chained, written", ("desk/", "relay.py:_hand_over", "relay.py:_append")),
     ("relay: turns, order, who is answered", ("relay.py", "transit.py", "sent.py", "commands.py")),
