@@ -14,6 +14,10 @@ import pytest
 
 from proxy import policy
 from proxy.access import Access, Ports
+from proxy.backtest.case import Case
+from proxy.backtest.house import Known, Senders
+from proxy.backtest.rerun import Rerun
+from proxy.backtest.turns import turns_of
 from proxy.desk import entries
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.long import INHERIT_S, WAIT_MAX_S
@@ -22,7 +26,7 @@ from proxy.net.lane import Lane
 from proxy.recipient import EntryState, OptOut
 from proxy.relay import Relay
 from proxy.replay import replay, settle_open
-from proxy.state import record
+from proxy.state import open_store, record
 from proxy.state.aggregates import Aggregates
 from proxy.state.listed import Listed
 from proxy.state.mailbox import Mailbox
@@ -57,6 +61,7 @@ class Store:
         self.counters = Aggregates()
         self.mailbox = Mailbox()
         self.listed = Listed()
+        self.consented, self.erased = self.listed.consented, self.listed.erased
         self.orders = Orders()
         self.away = False
 
@@ -196,6 +201,15 @@ class House:
             return {key: sum(series.counts) for key, series in of._series.items() if any(series.counts)}
 
         assert counts(fresh.counters) == counts(self.store.counters)
+
+    def check_judged_again(self) -> None:
+        """By the same rules every message comes out as it did, to the last bit of its entry."""
+        senders, found = Senders({"jia": Known(Category.MARKETING, None, True)}), list[Case]()
+        Rerun(open_store("sqlite::memory:"), lambda _: self.rules, senders, found.append, lambda _: None).run(
+            turns_of(self.disk)
+        )
+        then = [(said.entry.pack() if said.entry else b"", said.reason) for said in self.journalled()]
+        assert [(one.packed, one.reason) for one in found] == then
 
 
 def _drive(coroutine: Any) -> None:

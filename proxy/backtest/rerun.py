@@ -23,7 +23,9 @@ from proxy.backtest.house import Senders, read_case
 from proxy.backtest.replacing import Replacing
 from proxy.backtest.turns import Turn
 from proxy.changes import Answer, Change, Effect
+from proxy.consents import beside_changed, person_changed
 from proxy.desk import entries, operated, requested, shares
+from proxy.desk.consents import unpack_person
 from proxy.desk.heard import unpack_heard
 from proxy.desk.journal import Record
 from proxy.listing import Listings
@@ -280,6 +282,10 @@ class Rerun:
                 said = operated.unpack_suppressed(item.body)
                 self.store.update(said.recipient, lambda data, s=said: officer_changed(data, s.added, s.lifted, int(s.time)))  # type: ignore[misc]
                 after.append(lambda s=said: take_off(self.store.listed, s.recipient, s.lifted))  # type: ignore[misc]
+            elif item.kind == entries.PERSON:
+                befell = unpack_person(item.body)
+                self.store.update(befell.recipient, lambda data, b=befell: person_changed(data, b))  # type: ignore[misc]
+                after.append(lambda b=befell: beside_changed(self.store, b))  # type: ignore[arg-type, misc]
             else:
                 apply_person(self.store, item)
         return after
