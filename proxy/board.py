@@ -23,26 +23,8 @@ from typing import Any, Protocol
 from proxy.changes import Answer, Change
 from proxy.decided import decision_of, passing
 from proxy.long import NOBODY, LongMessage
-from proxy.message import Content
-from proxy.sheet import (
-    LATE,
-    REFUSED,
-    THERE,
-    UNKNOWN,
-    WAITING,
-    Group,
-    Holder,
-    Key,
-    Posted,
-    Row,
-    Sheet,
-    TooLong,
-    find,
-    pack,
-    put,
-    settle,
-    unpack,
-)
+from proxy.posting import alone, key_of, longs_of, look, part_of, rows_beside, rows_of, shown
+from proxy.sheet import WAITING, Group, Holder, Key, Posted, Row, Sheet, TooLong, find, pack, put, settle, unpack
 from proxy.transit import Transit
 
 LINGER_S = 0.03
@@ -244,7 +226,7 @@ class Board:
         one.holders, one.posted = [], [after]
         last, come = long.last, set[int]()
         for transit in one.queued:
-            index, content = _part(transit)
+            index, content = part_of(transit)
             here = index not in come and (index not in last or long.takes_part(index))
             if here and after.open_to(holder, (index,), now):
                 one.holders.append(None)
@@ -290,7 +272,7 @@ class Board:
         alone(long)
         for transit in one.queued:
             self.waiting -= 1
-            index, _ = _part(transit)
+            index, _ = part_of(transit)
             there = posted is not None and long is one.long and not posted.fits(long.holder, index)
             self._heirs.admitted(transit, self._next_holder() if there else None)
             assert transit.long is not None
@@ -324,7 +306,7 @@ class Board:
         """These are."""
         for person in chains.keys() & self.people.keys():
             changes, submits = chains[person]
-            left = self.people[person] - len(_longs(changes, submits))
+            left = self.people[person] - len(longs_of(changes, submits))
             if left > 0:
                 self.people[person] = left
             else:
@@ -333,7 +315,7 @@ class Board:
     async def load(self, chains: Mapping[int, Chain]) -> dict[int, Sight]:
         """What is up of the messages whose parts are to be judged, or whose entries are to be changed: before the records are loaded, so that
         what is said here to be decided has its entry there."""
-        sights = {person: Sight(longs) for person in chains.keys() & self.people.keys() if (longs := _shown(*chains[person]))}
+        sights = {person: Sight(longs) for person in chains.keys() & self.people.keys() if (longs := shown(*chains[person]))}
         keys = list(dict.fromkeys(key_of(long) for sight in sights.values() for long in sight.longs))
         if not keys:
             return {}
@@ -366,7 +348,7 @@ class Board:
                 before = Posted(long.judged_at, decision=decision_of(long))
             else:
                 before = settle(sheet, holder, [row.index for row in rows], now)
-            after = before.with_rows(holder, _rows(long, before))
+            after = before.with_rows(holder, rows_beside(long, before))
             sight.sheets[key_of(long)] = version, put(sheet, before, after)
             knew = long.theirs
             look(long, after)
@@ -403,7 +385,7 @@ class Board:
                 if before is None:  # too many came under its key
                     alone(long)
                     continue
-                after = before.with_rows(long.holder, _rows(long, before, submits))
+                after = before.with_rows(long.holder, rows_beside(long, before, submits))
                 if after.decision is None and long.leader in submits:
                     decision = decision_of(long)
                     after = after._replace(decision=decision, closed=passing(decision))
@@ -424,77 +406,3 @@ def _took(sight: Sight, submits: Sequence[Transit]) -> None:
         long.asked = True
         long.settled = long.settled or long.leader in submits
         long.shown |= {transit for transit in submits if transit.long is long}
-
-
-def key_of(long: LongMessage[Transit]) -> Key:
-    provider, port, person, reference, total = long.key
-    return person, f"{provider}\0{port}\0{reference}\0{total}".encode()
-
-
-def look(long: LongMessage[Transit], posted: Posted) -> None:
-    long.posted, long.theirs = posted, posted.theirs(long.holder)
-
-
-def alone(long: LongMessage[Transit]) -> None:
-    """From now on a message is what is here, but for what is known to have gone out elsewhere: sent again, that is another message."""
-    if long.posted is not None:
-        long.elsewhere = frozenset(row.index for row in long.posted.others(long.holder) if row.state == THERE)
-    long.alone, long.asked, long.posted, long.theirs = True, False, None, {}
-
-
-def rows_of(long: LongMessage[Transit], judged: Sequence[Transit] = ()) -> list[Row]:
-    """What this gate puts up of a message; ``judged``: parts that are, with this very swap."""
-    return [
-        Row(long.holder, index, _state(long, index, transit, judged), long.contents[index])
-        for index, transit in sorted(long.last.items())
-        if index in long.contents
-    ]
-
-
-def _rows(long: LongMessage[Transit], posted: Posted, judged: Sequence[Transit] = ()) -> list[Row]:
-    """... beside those that are up and of which this gate has not heard yet that they are."""
-    rows = {row.index: row for row in rows_of(long, judged)}
-    for row in posted.rows:
-        if row.holder == long.holder and row.state == WAITING:
-            mine = rows.get(row.index)
-            if mine is None or (mine.state in (REFUSED, UNKNOWN, LATE) and long.last[row.index] not in judged):
-                rows[row.index] = row
-    return list(rows.values())
-
-
-def _state(long: LongMessage[Transit], index: int, transit: Transit, judged: Sequence[Transit]) -> int:
-    refused = transit not in long.alive
-    if transit in judged:
-        refused = transit.lane is None
-    elif not (transit.recorded or transit in long.shown):
-        return WAITING
-    if not refused:
-        return UNKNOWN if transit in long.unknown else LATE if transit in long.doubted else THERE
-    earlier = [one for one in long.again.get(index, ()) if one in long.alive]
-    if transit in long.instead or any(one in long.unknown for one in earlier):
-        return UNKNOWN
-    return LATE if earlier else REFUSED
-
-
-def _shown(changes: Iterable[Change], submits: Iterable[Transit]) -> list[LongMessage[Transit]]:
-    """Messages that are up, or have to be: all but those that are whole here and have not failed."""
-    found: dict[LongMessage[Transit], None] = {}
-    last = None
-    for long in _longs(changes, submits):
-        if long is not last:  # parts of one message come one after the other
-            last = long
-            if not long.alone and (long.asked or long.settled or not long.whole):
-                found[long] = None
-    return list(found)
-
-
-def _longs(changes: Iterable[Change], submits: Iterable[Transit]) -> list[LongMessage[Transit]]:
-    """Of each that is of a long message."""
-    longs = [long for change in changes if (long := getattr(change, "long", None)) is not None]
-    return longs + [transit.long for transit in submits if transit.long is not None]
-
-
-def _part(transit: Transit) -> tuple[int, Content]:
-    assert transit.message is not None
-    assert transit.message.content.part is not None
-    return transit.message.content.part.index, transit.message.content

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from proxy.board import Board, alone
+from proxy.board import Board
 from proxy.changes import Amended, Answer, Change, Effect, Undo
 from proxy.compiled import compiled
 from proxy.decided import Led, led
@@ -25,6 +25,7 @@ from proxy.judging import Judging
 from proxy.long import PARTS_MAX, Assembler, LongMessage
 from proxy.message import Message, Verdict
 from proxy.policy import facts, judge, judge_text
+from proxy.posting import alone
 from proxy.reasons import GATE_REASONS, RULE_REASONS, Reason
 from proxy.recipient import Entry, EntryState, pack_entry
 from proxy.sheet import LATE, THERE, Holder
