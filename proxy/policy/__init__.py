@@ -5,7 +5,8 @@ Never: sockets, clocks, logs, protocol fields.
 
     loader → folder, draft    YAML and CSV to rules, every problem with file and line (problem)
     kinds/                    one file per word of ``when``, and limit
-    condition → ruleset, plan conditions as bits, decisions cached by them
+    condition → deciding      conditions as bits, what all rules make of those that hold
+    ruleset, plan             decisions cached by those bits, and bound to facts
     text, category → reading  what a text says, once per text
     kin                       which senders are alike to the rules, what of a place they can tell
     memo                      the bounded memory all of these share

@@ -1,6 +1,6 @@
 """Plan: what is known of a message before its person is asked: facts, what stands against it, what is left to ask.
 
-In: a Decision and Facts. Out: Plans for judge.py to read, in the shape that costs least to read. Never: deciding (ruleset.py does).
+In: a Decision and Facts. Out: Plans for judge.py to read, in the shape that costs least to read. Never: deciding (deciding.py does).
 """
 
 from __future__ import annotations

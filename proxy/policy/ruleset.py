@@ -4,7 +4,7 @@ In: rules and tables from the loader. Out: the Plan for a message: its facts and
 (judge.py asks about them), files, the clock: time is an argument, and decisions are forgotten at the next moment at which time matters.
 
     bits        one integer: which conditions of all rules hold for these facts at this time
-    Decision    what rules make of those bits, whoever the message is for; cached per bits
+    Decision    what rules make of those bits (deciding.py), whoever the message is for; cached per bits
     Known       Facts and their bits; cached per (kin, traits): kin.py says who is alike, reading.py which texts are
     Plan        a Decision bound to Facts (whose signature, which counter); kept with what is known, by sort of place (places.py)
 """
@@ -15,22 +15,22 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from proxy.message import Breach, Category, Facts, Message, Order, Outcome, Sender
+from proxy.message import Category, Facts, Message, Order, Sender
 from proxy.rest import Rest, no_rest, resting
 
 from .category import SUBCATEGORY_CODES
-from .condition import All, Bits, Compiled, Person, Test, Tree, leaves, of_bare, settle
+from .condition import Bits, Person, leaves
 from .cutoff import cut_off
+from .deciding import Deciding, Span, Times
 from .kin import Kin, Kindred
 from .kinds import NumberList
 from .lexicon import Lexicon
 from .memo import Memo
 from .moments import NEVER, next_midnight
 from .orders import Shadows, rules_of
-from .partial import left_over, undecided
 from .penalties import Desk
 from .places import Telling
-from .plan import Decision, Limited, Plan, Rule, by_window, cap_of, is_fixed, plan_of, reported, strictness
+from .plan import Decision, Plan, Rule, plan_of
 from .reading import Reader, Traits
 from .regions import SEGMENT_FIRST, SEGMENTS, Regions
 from .registry import PortRow, Registry
@@ -41,7 +41,6 @@ KNOWN_MAX = 16_384
 DECISIONS_MAX = 4_096
 HISTORY_LEAST_S = 86_400
 NO_DESK = Desk()
-NOT_BEFORE_STEPS = 64  # changes of time conditions looked ahead: a month of quiet hours
 
 
 class Known(NamedTuple):
@@ -105,24 +104,12 @@ class RuleSet:
         bits = bits.copy() if orders else bits
         self.ordered = rules_of(orders, bits)
         """Orders that refuse, as rules: judged with the others, and named like them."""
-        self._shadows = Shadows(orders, rules, bits)
+        shadows = Shadows(orders, rules, bits)
         self.regions = regions
         self.registry = registry
         self.lists = lists
         self.lexicon = lexicon
         live = [rule for rule in (*rules, *self.ordered) if rule.mode != "off"]
-        self._live = [rule for rule in live if not rule.exempt]
-        self._exempt = [rule for rule in live if rule.exempt]
-        # of a text of which parts are missing: what can be decided of it, what is asked when it is whole (partial.py)
-        self._early = [rule for rule in resting(self._live, rest) if not undecided(rule.when)]
-        self._early_exempt = [rule for rule in self._exempt if not undecided(rule.when)]
-        self._left_over = [rule for rule in resting(self._live, rest) if left_over(rule)]
-        self._shares = [
-            (rule, place, limit, whole)
-            for rule in self._live
-            for place, (limit, whole) in enumerate(zip(rule.limits, rule.shares, strict=True))
-            if whole is not None
-        ]
         windows = [limit.window.seconds for rule in live for limit in rule.limits if "recipient" in limit.keys]
         self.window_s = max(windows, default=HISTORY_LEAST_S)
         self.keep = max((limit.most for rule in live for limit in rule.limits if "recipient" in limit.keys), default=0)
@@ -146,9 +133,8 @@ class RuleSet:
         self.plans_max, self._planned = PLANS_MAX, 0
         self._decisions: Memo[int, Decision] = Memo(DECISIONS_MAX)
         self._fields = [(_FIELDS[field], index) for field, index in bits.fields.items() if field in _FIELDS]
-        self._times: list[tuple[int, Test]] = bits.tests.get("time", [])
-        self._time_mask = sum(bit for bit, _ in self._times)
-        self._order_mask = sum(bit for bit, test in self._times if test.word == "order")
+        self._times = Times(bits)
+        self._deciding = Deciding(live, bits, self._times, shadows, registry, rest)
         self._time_bits, self._turns_at = 0, 0.0
         self.since = 0.0
         """Plans in memory hold from here …"""
@@ -197,7 +183,7 @@ class RuleSet:
 
     def turn(self, now: float) -> None:
         """Forget what another time decided, unless nothing that rules can see has changed (a clock that went back a little)."""
-        bits, until = self.time_bits(now), self.next_change(now)
+        bits, until = self._times.held(now), self.next_change(now)
         if (bits, until) == (self._time_bits, self._turns_at) and now < self.until and not self._edgy:
             self.since = now
             return
@@ -207,21 +193,14 @@ class RuleSet:
         self._time_bits, self._turns_at = bits, until
         self.since, self.until = now, until
 
-    def time_bits(self, at: float) -> int:
-        held = 0
-        for bit, test in self._times:
-            if test.holds(at):
-                held |= bit
-        return held
-
     def orders_at(self, at: float) -> int:
         """Of the bits of time those of orders."""
-        return self.time_bits(at) & self._order_mask if self._order_mask else 0
+        return self._times.ordered(at)
 
     def next_change(self, at: float) -> float:
         """Midnight at the latest: days, weeks and months begin there."""
         edge = self.registry.next_edge(at) if "signature_state" in self.bits.fields else NEVER
-        return min([next_midnight(at), edge, *(test.time.changes(at) for _, test in self._times if test.time)])
+        return min(next_midnight(at), edge, self._times.change(at))
 
     # --- plans
 
@@ -259,7 +238,9 @@ class RuleSet:
             asked = held if known.complete else ~held
             decision = self._decisions.find(asked)
             if decision is None:
-                decision = self._decisions.put(asked, self._decide(held, now, now, complete=known.complete))
+                span = Span(now)
+                decision = self._decisions.put(asked, self._deciding.decide(held, now, span, complete=known.complete))
+                self.since, self.until = max(self.since, span.since), min(self.until, span.until)
             plan = known.plans[sort] = plan_of(known.facts, decision, self.registry, now)
             self._planned += 1
             if self._planned >= self.plans_max:
@@ -271,8 +252,8 @@ class RuleSet:
         """The plan at some other time (scheduled delivery), not remembered. What is ordered now holds all the same: a stop is not
         evaded by a date."""
         facts, _ = self._knowing(self.kindred.of(sender, at), traits, at)
-        held = self.held(sender, number, traits, at) | self._time_bits & self._order_mask
-        decision = self._decide(held, at, None, complete=traits.complete)
+        held = self.held(sender, number, traits, at) | self._times.of_orders(self._time_bits)
+        decision = self._deciding.decide(held, at, None, complete=traits.complete)
         return plan_of(facts, decision, self.registry, None)
 
     def whole_text(self, message: Message, traits: Traits, now: float) -> tuple[Facts, Decision]:
@@ -280,22 +261,22 @@ class RuleSet:
         at = max(now, message.content.scheduled or 0.0)
         facts, _ = self._knowing(self.kindred.of(message.sender, at), traits, at)
         held = self.held(message.sender, message.recipient, traits, at) | self.orders_at(now)
-        return facts, self._decide_by(self._left_over, self._exempt, held, at, None)
+        return facts, self._deciding.decide_rest(held, at)
 
     def held(self, sender: Sender, number: int, traits: Traits, at: float) -> int:
         """The bits of all conditions that hold, not remembered."""
         kin = self.kindred.of(sender, at)
-        return self.time_bits(at) | self._knowing(kin, traits, at)[1] | kin.places.bits[self._cell(number)]
+        return self._times.held(at) | self._knowing(kin, traits, at)[1] | kin.places.bits[self._cell(number)]
 
     def decisions(self, sender: Sender, traits: Traits, at: float) -> Iterator[tuple[frozenset[int], Decision]]:
         """For everybody: by where people live (numbers of regions.places) what is decided of a text, not remembered."""
         kin = self.kindred.of(sender, at)
-        known = self.time_bits(at) | self._knowing(kin, traits, at)[1]
+        known = self._times.held(at) | self._knowing(kin, traits, at)[1]
         together: dict[int, set[int]] = {}
         for place, bits in enumerate(kin.places.bits):
             together.setdefault(bits, set()).add(place)
         for bits, places in together.items():
-            yield frozenset(places), self._decide(known | bits, at, None, complete=traits.complete)
+            yield frozenset(places), self._deciding.decide(known | bits, at, None, complete=traits.complete)
 
     def field(self, name: str, facts: Facts, message: Message, at: float) -> str:
         """The value of a field that ``when`` can ask, at some time."""
@@ -345,123 +326,6 @@ class RuleSet:
         for field, index in self._fields:
             held |= index.get(field(facts, traits, registry, at), 0)
         return facts, held
-
-    # --- decisions
-
-    def holds(self, compiled: Compiled, held: int) -> bool | Tree:
-        """True, False, or what is left to ask about the person."""
-        need, forbid, rest = compiled
-        if held & need != need or held & forbid:
-            return False
-        left: list[Tree] = []
-        for part in rest:
-            answer = settle(part, held, self.bits)
-            if answer is False:
-                return False
-            if not isinstance(answer, bool):
-                left.append(answer)
-        return True if not left else left[0] if len(left) == 1 else All(tuple(left))
-
-    def _decide(self, held: int, at: float, day: float | None, *, complete: bool) -> Decision:
-        if complete:
-            return self._decide_by(self._live, self._exempt, held, at, day)
-        return self._decide_by(self._early, self._early_exempt, held, at, day)
-
-    def _decide_by(self, rules: list[Rule], exempt: list[Rule], held: int, at: float, day: float | None) -> Decision:
-        """``day``: see ``cap_of``."""
-        spared = 0
-        sparing: list[tuple[Tree, int]] = []
-        for rule in exempt:
-            answer = self.holds(rule.compiled, held)
-            if not isinstance(answer, bool):
-                sparing.append((answer, rule.spares))
-            elif answer:
-                spared |= rule.spares
-        standing: list[Breach] = []
-        persons: list[tuple[Tree, Breach]] = []
-        limited: list[Limited] = []
-        for rule in self._shadows.over(rules, held):
-            need, forbid, _ = rule.compiled
-            if held & need != need or held & forbid or (answer := self.holds(rule.compiled, held)) is False:
-                continue
-            ask = None if isinstance(answer, bool) else answer
-            tried = at < rule.trial_until
-            if tried:
-                self._holds_until(rule.trial_until, day)
-            elif day is not None:  # nor does it hold before: the clock may go back over the end of a trial
-                self.since = max(self.since, rule.trial_until)
-            if rule.limits:
-                is_spared = bool(spared >> rule.number & 1)
-                for place, (limit, breach) in enumerate(zip(rule.limits, rule.limit_breaches, strict=True)):
-                    limited.append(
-                        Limited(ask, rule, place, limit, breach._replace(shadow=True) if tried else breach, is_spared)
-                    )
-            elif not spared >> rule.number & 1:
-                breach = self._breach(rule, held, at, day)
-                breach = breach._replace(shadow=True) if tried else breach
-                if ask is None:
-                    standing.append(breach)
-                else:
-                    persons.append((ask, breach))
-        limited += [
-            Limited(None, rule, place, limit, None, spared=True)
-            for rule, place, limit, whole in self._shares
-            if self.holds(whole, held) is True
-        ]
-        standing.sort(key=strictness)
-        caps = [one for one in limited if "recipient" in one.limit.keys and not one.spared]
-        fixed = [
-            cap_of(one.limit, one.rule, None, self.registry, day, one.ask, one.breach)
-            for one in caps
-            if is_fixed(one.limit) and one.breach is not None
-        ]
-        return Decision(
-            *reported(tuple(standing)), tuple(standing), tuple(persons), by_window(fixed),
-            tuple(one for one in caps if not is_fixed(one.limit)),
-            tuple(one for one in limited if "recipient" not in one.limit.keys),
-            tuple(sparing),
-            tuple((left, breach) for ask, breach in persons if (left := of_bare(ask)) is not None),
-            {},
-        )  # fmt: skip
-
-    def _breach(self, rule: Rule, held: int, at: float, day: float | None) -> Breach:
-        """What a rule without limits objects, with when to come again as far as that is known."""
-        breach, again = rule.breach, rule.again
-        assert breach is not None
-        if rule.refused is not None and self.holds(rule.refused, held) is True:
-            assert rule.reason is not None
-            breach = breach._replace(reason=rule.reason)
-        free = self._not_before(rule, held, at)
-        if again is None:
-            return breach._replace(not_before=free)
-        free = again.after(at if free is None else free)
-        if free <= at:
-            return breach
-        self._holds_until(free, day)
-        if again.most_s and free + again.spread_s - at > again.most_s:  # later it will be less
-            assert rule.reason is not None
-            self._holds_until(free + again.spread_s - again.most_s, day)
-            return breach._replace(outcome=Outcome.REJECT, reason=rule.reason, not_before=free)
-        return breach._replace(not_before=free)
-
-    def _holds_until(self, moment: float, day: float | None) -> None:
-        """A decision that is remembered holds only up to a moment."""
-        if day is not None:
-            self.since = max(self.since, day)
-            self.until = min(self.until, moment)
-
-    def _not_before(self, rule: Rule, held: int, at: float) -> float | None:
-        """When the rule's time conditions will let such a message pass, if they will."""
-        tests = [leaf for leaf in leaves(rule.when) if isinstance(leaf, Test) and leaf.time]
-        if not tests:
-            return None
-        for _ in range(NOT_BEFORE_STEPS):
-            at = min(test.time.changes(at) for test in tests if test.time)
-            if at == float("inf"):
-                return None
-            if self.holds(rule.compiled, held & ~self._time_mask | self.time_bits(at)) is False:
-                return at
-        return None
 
 
 def _declared(sender: Sender, traits: Traits, port: PortRow | None, form: TemplateRow | None) -> Category:
