@@ -1,13 +1,7 @@
 """sqlite: the embedded store. Records live in memory, the journal makes them safe, a SQLite file is their checkpoint.
 
-In: numbers, versions, records; journal positions. Out: the same. Never: waiting in ``load`` or ``swap``; reading the journal.
-
-A checkpoint is changed groups of records, then changed aggregates, the mailbox, orders, lists, the position. All are collected in slices
-beside the running loop. Records, orders and lists may be newer than the position (their effects are idempotent), aggregates are exactly
-as of ``counted``, and of the mailbox it has all that came by then and had not left when it was its turn. So records go in transactions of
-their own, a megabyte each, with rests between them: written and synced at once, a hundred megabytes kept the journal's syncs waiting
-for 70 ms. A kill amid them leaves records that are newer than the position, as always. Before each commit it waits until all that was
-written by then is synced: otherwise, after a power loss, the file would know of messages the journal has forgotten.
+In: numbers, versions, records; journal positions. Out: the same. Never: waiting in ``load`` or ``swap``; reading the journal; in which pieces
+a checkpoint is written (saving.py).
 """
 
 from __future__ import annotations
@@ -20,9 +14,7 @@ import sqlite3
 import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
-from enum import Enum, auto
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +22,7 @@ from proxy import folders
 from proxy.compiled import compiled
 from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked
 from proxy.state.aggregates import Aggregates
-from proxy.state.checkpoint import CheckpointFile, Slice
+from proxy.state.checkpoint import CheckpointFile
 from proxy.state.consented import Consented
 from proxy.state.erased import Erased
 from proxy.state.history import History
@@ -39,7 +31,8 @@ from proxy.state.mailbox import Mailbox
 from proxy.state.orders import Orders
 from proxy.state.papers import Papers
 from proxy.state.record import EMPTY, Record, is_empty, is_stale
-from proxy.state.table import Table, marked
+from proxy.state.saving import Saving, Step, Wait, carry_out, carry_out_now
+from proxy.state.table import Table
 from proxy.state.told import Told
 
 if TYPE_CHECKING:
@@ -47,35 +40,14 @@ if TYPE_CHECKING:
     from proxy.state.sharedrules import SharedRules
     from proxy.state.sheets import Sheets
 
-SLICE_ROWS = 400
-"""Aggregates collected in one go on the loop: about half a millisecond."""
-SLICE_GROUPS = 64
-"""Groups of records collected in one go on the loop: some 200 KB, a tenth of a millisecond."""
-PIECE_BYTES = 1 << 20
-"""Of records written and synced at a time: the journal waits for the same disk."""
-REST_S, RESTS_S = 0.05, 15.0
-"""Between two pieces; of all together at most."""
 PAPERS = ("cases", "penalties", "hours", "hours_apart")
 """Tables of what the desk keeps by number."""
-SLICE_CHUNKS = 16
-"""Chunks of lists collected in one go on the loop: 2 MB at most, a tenth of a millisecond."""
 VERSION_GAP = 1 << 30
 """Added to the versions at a start: more than are given out between two checkpoints (a day at 10,000 a second)."""
 ID_GAP = 1 << 16
 """Added to the highest id after a start without a clean stop: ids of messages that only memory knew are not given out again."""
 
 _ABSENT = (0, EMPTY)
-
-Step = Callable[[], None]
-
-
-class Wait(Enum):
-    """What a checkpoint waits for between steps."""
-
-    SYNCED = auto()
-    """All that was written to the journal by now."""
-    REST = auto()
-    """The disk is others' for a while."""
 
 
 class SqliteStore:
@@ -124,15 +96,21 @@ class SqliteStore:
     def _load(self) -> None:
         meta = self._meta
         self._table = table = Table(int(meta.get("mix", "0")))
-        self._saved_groups = int(meta.get("groups", "0"))
-        table.make_room(groups=self._saved_groups)
+        groups = int(meta.get("groups", "0"))
+        table.make_room(groups=groups)
         try:
             for _, data in self._file.rows("records"):
                 table.load_group(data)
         except ValueError as error:
             raise self._file.unreadable(error) from error
-        table.regroup(self._saved_groups)
-        table.changed = bytearray(b"\0" if table.groups == self._saved_groups else b"\1") * table.groups
+        table.regroup(groups)
+        table.changed = bytearray(b"\0" if table.groups == groups else b"\1") * table.groups
+        self._saving = Saving(
+            self._file, table, self.counters, self.mailbox,
+            {"listed": self.listed, "consented": self.consented},
+            {"orders": self.orders, "history": self.history, "erased": self.erased, "told": self.told},
+            self._papers, groups,
+        )  # fmt: skip
         for key, data in self._file.rows("aggregates"):
             self.counters.restore(key, data)
         for key, data in self._file.rows("mailbox"):
@@ -312,120 +290,22 @@ class SqliteStore:
     ) -> None:
         """Beside the running loop: slices are collected here, written in a thread. ``synced`` is awaited before each commit and
         should return when everything written to the journal by then is synced. ``hurry``: without rests, for a gate that stops."""
-        rest_s = (
-            0.0 if hurry else min(REST_S, RESTS_S / max(1, self._table.size_of(self._table.changed.count(1)) // PIECE_BYTES))
-        )
+        rest_s = 0.0 if hurry else self._saving.rest_s
         steps = self._steps(Position(counted, open_from, highest_id))
-        with contextlib.closing(steps):
-            for step in steps:
-                if begun is not None:
-                    begun()
-                    begun = None
-                if step is Wait.SYNCED:
-                    if synced is not None:
-                        await synced(counted)
-                elif step is Wait.REST:
-                    await rest(rest_s)
-                else:
-                    await in_thread(step)
+        await carry_out(steps, rest_s, partial(synced, counted) if synced is not None else None, begun)
 
     def checkpoint_now(self, *, counted: int, open_from: int, highest_id: int) -> None:
         """The same in one go; the caller has synced the journal before."""
-        steps = self._steps(Position(counted, open_from, highest_id))
-        with contextlib.closing(steps):
-            for step in steps:
-                if not isinstance(step, Wait):
-                    step()
+        carry_out_now(self._steps(Position(counted, open_from, highest_id)))
 
     def _steps(self, position: Position) -> Generator[Step | Wait, None, None]:
-        """Work for the thread, one step at a time, and what to wait for. Closed early, all stays dirty."""
-        counters, mailbox, file, table = self.counters, self.mailbox, self._file, self._table
-        chunked: dict[str, Listed | Consented] = {"listed": self.listed, "consented": self.consented}
-        few: dict[str, Orders | History | Erased | Told] = {
-            "orders": self.orders,
-            "history": self.history,
-            "erased": self.erased,
-            "told": self.told,
-        }
-        version, beside = str(self._version), self._beside()
-        regrouped = self._regroup()
-        frozen = table.take_changed()
-        groups = table.groups
-        counters_taken: list[int] = []
-        counters.freeze()
-        mailbox.freeze()
-        for many in (*chunked.values(), *self._papers.values()):
-            many.freeze()
-        changed = [name for name, one in few.items() if one.changed]
-        for name in changed:
-            few[name].changed = False
-        done = False
-        try:
-            yield file.begin
-            if regrouped and groups < self._saved_groups:
-                yield partial(file.empty, "records")
-            yield from self._record_steps(frozen, whole=regrouped)
-            while rows := counters.collect(SLICE_ROWS):
-                counters_taken += [key for key, _ in rows]
-                yield partial(file.write, Slice("aggregates", rows))
-            while rows := mailbox.collect(SLICE_ROWS):
-                yield partial(file.write, Slice("mailbox", rows))
-            for name, many in chunked.items():
-                while rows := many.collect(SLICE_CHUNKS):
-                    yield partial(file.write, Slice(name, rows))
-            for name in changed:
-                yield partial(file.empty, name)
-                yield partial(file.write, Slice(name, few[name].rows()))
-            yield from self._paper_steps()
-            yield Wait.SYNCED
-            meta = {
-                **beside,
-                "version": version,
-                "groups": str(groups),
-                "refusals": json.dumps(self.refusals),
-                **_as_meta(position),
-            }
-            yield partial(file.commit, meta)
-            self.position, self._saved_groups = position, groups
-            done = True
-        finally:
-            counters.thaw([] if done else counters_taken)
-            mailbox.thaw(done)
-            for many in (*chunked.values(), *self._papers.values()):
-                many.thaw(done)
-            if not done:
-                for name in changed:
-                    few[name].changed = True
-                table.put_back(frozen)
-                file.rollback()
+        said = {**self._beside(), "version": str(self._version), **_as_meta(position)}
+        yield from self._saving.steps(lambda: {**said, "refusals": json.dumps(self.refusals)})
+        self.position = position
 
     def _beside(self) -> dict[str, str]:
         """What an engine made of this one keeps with the position."""
         return {}
-
-    def _paper_steps(self) -> Iterator[Step]:
-        for name, papers in self._papers.items():
-            for rows in papers.collect(SLICE_ROWS):
-                yield partial(self._file.write, Slice(name, rows))
-
-    def _record_steps(self, groups: bytearray, *, whole: bool) -> Iterator[Step | Wait]:
-        """``whole``: they are other groups than the file's, which are only understood all together."""
-        file, table, written = self._file, self._table, 0
-        for numbers in _slices(marked(groups)):
-            piece = Slice("records", [(number, table.group(number)) for number in numbers])
-            yield partial(file.write, piece)
-            written += len(piece.data)
-            if written >= PIECE_BYTES and not whole:
-                written = 0
-                yield Wait.SYNCED
-                yield partial(file.commit, {})
-                yield Wait.REST
-                yield file.begin
-
-    def _regroup(self) -> bool:
-        """Whether the file's groups are not the table's any more: then the next checkpoint writes them all."""
-        self._table.regroup(self._saved_groups)
-        return self._table.groups != self._saved_groups
 
     def close(self) -> None:
         """Lets go of the file and the lock. What was not checkpointed is in the journal."""
@@ -437,30 +317,6 @@ class SqliteStore:
         """``close`` without a word in the file: a start that is refused leaves it as it was, with nothing beside it."""
         self._file.close()
         self.unlock()
-
-
-async def rest(seconds: float) -> None:
-    import asyncio  # noqa: PLC0415  # see in_thread
-
-    await asyncio.sleep(seconds)
-
-
-async def in_thread(step: Step) -> None:
-    """Runs the step in a thread. If the caller is cancelled the step still ends first: its transaction must not be pulled from under it."""
-    import asyncio  # noqa: PLC0415  # a simulation drives ``checkpoint_now`` and must run without any loop
-
-    running = asyncio.ensure_future(asyncio.to_thread(step))
-    try:
-        await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise
-
-
-def _slices(numbers: Iterator[int]) -> Iterator[list[int]]:
-    """In order: neighbours lie on one page of the file, which is then written once."""
-    while some := list(islice(numbers, SLICE_GROUPS)):
-        yield some
 
 
 def _as_meta(position: Position) -> dict[str, str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from proxy import app, checkpoints, process
 from proxy.desk.journal import Journal
-from proxy.state import sqlite
+from proxy.state import saving
 from tests.crash.medium import SHADOW, Medium
 from tests.crash.places import Death, Plan
 from tests.crash.points import POINTS
@@ -39,7 +39,7 @@ def prepare(plan: Plan) -> Death:
 
     app.Gate.start = started  # type: ignore[method-assign]
     checkpoints.CHECKPOINT_S = plan.checkpoint_s
-    sqlite.PIECE_BYTES, sqlite.SLICE_GROUPS, sqlite.REST_S = plan.piece_bytes, 8, 0.005
+    saving.PIECE_BYTES, saving.SLICE_GROUPS, saving.REST_S = plan.piece_bytes, 8, 0.005
     Journal.__init__.__kwdefaults__["segment_bytes"] = plan.segment_bytes  # type: ignore[index]
     return death
 

@@ -18,7 +18,7 @@ import pytest
 from proxy.desk.journal import Journal, MemoryDisk
 from proxy.message import Category, Take
 from proxy.recipient import Entry, EntryState, OptOut
-from proxy.state import Position, StateMismatch, StoreLocked, StoreUnreadable, open_store, record, sqlite
+from proxy.state import Position, StateMismatch, StoreLocked, StoreUnreadable, open_store, record, saving
 from proxy.state.checkpoint import CheckpointFile
 from proxy.state.record import EMPTY
 from proxy.state.sqlite import SqliteStore
@@ -220,8 +220,8 @@ async def test_the_loop_goes_on_while_a_checkpoint_is_written_and_late_changes_a
 
 
 async def test_records_are_written_in_pieces_with_rests_between_them_each_behind_a_sync_of_the_journal(path, monkeypatch):
-    monkeypatch.setattr(sqlite, "PIECE_BYTES", 10_000)
-    monkeypatch.setattr(sqlite, "SLICE_GROUPS", 4)
+    monkeypatch.setattr(saving, "PIECE_BYTES", 10_000)
+    monkeypatch.setattr(saving, "SLICE_GROUPS", 4)
     said: list[str] = []
     store = opened(path)
     store.swap_now([(number, 0, one_entry(number)) for number in range(1, 3001)])
@@ -232,7 +232,7 @@ async def test_records_are_written_in_pieces_with_rests_between_them_each_behind
         said.append("synced")
 
     async def rest(seconds: float) -> None:
-        assert 0 < seconds <= sqlite.REST_S
+        assert 0 < seconds <= saving.REST_S
         said.append("rest")
 
     def commit(self: CheckpointFile, values: dict[str, str]) -> None:
@@ -241,7 +241,7 @@ async def test_records_are_written_in_pieces_with_rests_between_them_each_behind
 
     written = CheckpointFile.commit
     monkeypatch.setattr(CheckpointFile, "commit", commit)
-    monkeypatch.setattr(sqlite, "rest", rest)
+    monkeypatch.setattr(saving, "rest", rest)
     await store.checkpoint(counted=9, open_from=4, highest_id=6000, synced=synced)
     pieces = said.count("piece")
     assert pieces > 5
@@ -349,8 +349,8 @@ KILLED = """
     import sys
     from proxy.message import Category
     from proxy.recipient import Entry
-    from proxy.state import open_store, record, sqlite
-    sqlite.PIECE_BYTES, sqlite.SLICE_GROUPS = int(sys.argv[2]), 4
+    from proxy.state import open_store, record, saving
+    saving.PIECE_BYTES, saving.SLICE_GROUPS = int(sys.argv[2]), 4
     store = open_store("sqlite://" + sys.argv[1])
     number = 0
     for generation in range(1, 1_000_000):

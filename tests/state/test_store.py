@@ -21,7 +21,7 @@ from proxy.recipient import Entry
 from proxy.state import Position, StateError, open_store, record
 from proxy.state.connection import Login
 from proxy.state.record import EMPTY
-from proxy.state.sqlite import Wait
+from proxy.state.saving import Wait
 from tests.needs import needs
 from tests.valkey import PASSWORD, SECRET, USER, Cluster, Valkey
 
