@@ -88,7 +88,7 @@ class Relay:
         self._decided: list[Transit] = []
         self._changed: list[Change] = []
         self._later: list[Change] = []
-        """Changes the store did not take: applied again at the next tick."""
+        """Changes the store did not take: applied again at the next tick, or before the next submit to that person."""
         self._unwritten: list[Change] = []
         """Changes made but not written, because the journal is down."""
         self._accepted: list[tuple[Transit, bytes]] = []
@@ -289,7 +289,7 @@ class Relay:
             submits, self._submits = self._submits, []
             changes, self._changes = self._changes, []
             if self._later:
-                changes = self._behind_later(changes)
+                changes = self._behind_later(changes, submits)
             if changes or not self._at_once(submits, now):
                 chains = self._chains(submits, changes, now)
                 if chains:
@@ -310,11 +310,13 @@ class Relay:
             self._under_way.begins(chains, now)
         self._spawn(self._decide(chains, now))
 
-    def _behind_later(self, changes: list[Change]) -> list[Change]:
+    def _behind_later(self, changes: list[Change], submits: Iterable[Transit]) -> list[Change]:
         """Those that may go now: what comes for a person for whom the store did not take something waits behind that, or a refusal would
-        be ended by a restore that came before it."""
-        waiting = {change.recipient for change in self._later}
-        self._later.extend(change for change in changes if change.recipient in waiting)
+        be ended by a restore that came before it. A submit does not wait: all that its person's record lacks is tried again, before it."""
+        come = {transit.message.recipient for transit in submits}  # type: ignore[union-attr] # _read made it
+        waiting = {change.recipient for change in self._later} - come
+        changes = self._later + changes
+        self._later = [change for change in changes if change.recipient in waiting]
         return [change for change in changes if change.recipient not in waiting]
 
     def _chains(self, submits: list[Transit], changes: list[Change], now: float) -> dict[int, Chain]:

@@ -583,6 +583,49 @@ def test_the_store_is_away_and_the_next_try_is_a_new_message(house: House):
     assert (len(house.known()), house.relay.idle) == (1, True)
 
 
+def test_what_the_store_did_not_take_comes_before_the_part_that_has_come_since(house: House):
+    """Else the part would be judged against a record that is behind what the gate knows of its message, and the journal could not say why."""
+    one, two, three = parts()
+    house.sends(one)
+    last = house.sends(three)
+    house.turns(WAIT_MAX_S)
+    house.carrier_says(OK, which=0)
+    house.store.away = True
+    house.relay.unanswered(house.at_carrier[1])
+    house.turns()
+    house.store.away = False
+    assert (house.told(last), [one.state for one in house.known()]) == ([None], [EntryState.OPEN])
+    house.sends(two)
+    house.turns()
+    assert house.told(last) == [SYSERR]
+    said, (entry,) = house.journalled(), house.known()
+    assert (said[-1].entry, entry.state) == (entry, EntryState.UNKNOWN)
+    assert record.has_unknown(house.store.records[PERSON][1])
+    house.carrier_takes_all()
+    house.check_judged_again()
+
+
+def test_a_part_that_comes_again_stands_in_for_one_of_which_the_store_was_not_told(house: House):
+    one, two = parts(total=2)
+    house.sends(one)
+    house.sends(two)
+    house.turns()
+    house.carrier_says(OK, which=0)
+    house.store.away = True
+    house.relay.unanswered(house.at_carrier[1])
+    house.turns()
+    house.store.away = False
+    again = house.sends(two)
+    house.turns()
+    house.relay.tick(house.now)
+    house.turns()
+    house.carrier_takes_all()
+    assert house.told(again) == [OK]
+    assert [one.state for one in house.known()] == [EntryState.OPEN]
+    assert not record.has_unknown(house.store.records[PERSON][1])  # else the same again would go out, and count as this one
+    house.check_judged_again()
+
+
 def test_a_lane_without_room_for_all_parts_takes_none(house: House):
     while house.lane.hold(Category.MARKETING):
         pass
