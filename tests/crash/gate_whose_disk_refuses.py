@@ -30,11 +30,24 @@ def refusing(call: Callable[..., Any], name: str, flag: Path) -> Callable[..., A
     return method
 
 
+def unsyncable(opened: Callable[[OsDisk, str], int | None], flag: Path) -> Callable[[OsDisk, str], int | None]:
+    """For the thread in C: while syncs fail, a file that the kernel syncs for nobody."""
+    nothing, _ = os.pipe()
+
+    def method(disk: OsDisk, name: str) -> int | None:
+        found = opened(disk, name)
+        broken = found is not None and flag.exists() and flag.read_text() == BROKEN
+        return nothing if broken else found
+
+    return method
+
+
 def main() -> int:
     flag = Path(sys.argv[1])
     for method in ("append", "rewrite"):
         setattr(OsDisk, method, refusing(getattr(OsDisk, method), READ_ONLY, flag))
     OsDisk.sync = refusing(OsDisk.sync, BROKEN, flag)  # type: ignore[method-assign]
+    OsDisk.opened = unsyncable(OsDisk.opened, flag)  # type: ignore[assignment,method-assign]
     return process.serve(Path(sys.argv[2]))
 
 
