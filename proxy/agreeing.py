@@ -3,15 +3,16 @@
 In: the shared store, the sets that are kept here, decisions. Out: what the store has; a decision taken or not; files that are kept here then.
 Never: which of two decisions counts (agreed.py), a set in force (revising.py).
 
-Files are in the store before the decision that names them, and go from there some while after the last one that did, or after a decision that
-was not taken. A large set is announced before it is decided on, and read by then wherever a gate looks.
+Files are in the store before the decision that names them, for a while: the decision makes them stay, and the next one that does not name them
+lets them go. So none stays there that nobody decided on, whoever dies when. A large set is announced before it is decided on, and read by then
+wherever a gate looks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Protocol
 
 import structlog
@@ -20,14 +21,16 @@ from proxy.agreed import Unfit, pack_files, unpack_files
 from proxy.desk.revised import Revised, pack_revised, unpack_revised
 from proxy.kept import Kept
 from proxy.state.connection import StoreDown, StoreRefused
-from proxy.state.sharedrules import Coming, Held
+from proxy.state.sharedrules import Coming, Held, Swapped
 
 log = structlog.get_logger()
 
 AGAIN_S, AGAIN_SAME_S = 5.0, 60.0
 """A gate that does not judge as the others tries again so often: where something may have mended itself, and where nothing will."""
-OLD_S = 120.0
-"""A set that no decision names any more stays so long in the store: somebody may be fetching it, or going back to it."""
+BESIDE_S = 120.0
+"""A set that no decision names stays so long in the store: it is about to be decided on, or somebody may be fetching it still."""
+GIVES = 2
+"""Of a set that goes from the store just before the decision that names it."""
 
 SEEN_S = 0.5
 """A gate that reads an announced set beforehand has said so by then: all look ten times a second."""
@@ -54,11 +57,13 @@ class Shared(Protocol):
     def why(self) -> str: ...
     async def version(self) -> bytes: ...
     async def load(self) -> Held: ...
-    async def swap(self, version: bytes, body: bytes) -> bool: ...
-    async def has_set(self, revision: str) -> bool: ...
-    async def put_set(self, revision: str, packed: bytes) -> None: ...
+    async def swap(
+        self, version: bytes, body: bytes, *, names: Collection[str], leaves: Collection[str], leave_s: float
+    ) -> Swapped: ...
+    async def confirm(self, version: bytes, revision: str) -> None: ...
+    async def has_set(self, revision: str, seconds: float) -> bool: ...
+    async def put_set(self, revision: str, packed: bytes, seconds: float) -> None: ...
     async def get_set(self, revision: str) -> bytes | None: ...
-    async def drop_set(self, revision: str) -> None: ...
     async def announce(self, revision: str, seconds: float) -> None: ...
     async def coming(self) -> Coming: ...
     async def report(self, revision: str, *, has: bool) -> None: ...
@@ -77,8 +82,6 @@ class Agreeing:
         """Of the decision that was looked at last."""
         self._named: set[str] = set()
         """The sets that it names."""
-        self._old: dict[str, float] = {}
-        """Sets in the store that no decision names since, and from when on they may go."""
         self._again_s = 0.0
         self._announced = ""
         """The set that this gate is about to put into force."""
@@ -111,10 +114,6 @@ class Agreeing:
 
     def _seen(self, version: bytes | None, found: Revised | None) -> None:
         named = {found.in_force, found.proposed} - {""} if found is not None else set()
-        now_s = asyncio.get_running_loop().time()
-        self._old |= dict.fromkeys(self._named - named, now_s + OLD_S)
-        for revision in named:
-            self._old.pop(revision, None)
         self._version, self._named = version, named
         self.serial = found.serial if found is not None else 0
 
@@ -123,23 +122,27 @@ class Agreeing:
         if self._version is None:  # nobody could look
             return False
         version, self._version = self._version, None  # it is another one from here on, whoever decides
-        given = [revision for revision in filter(None, (event.in_force, event.proposed)) if await self._give(revision)]
-        taken = False
+        names = {event.in_force, event.proposed} - {""}
         try:
-            taken = await self._shared.swap(version, pack_revised(event))
+            for _ in range(GIVES):
+                for revision in names:
+                    await self._give(revision)
+                said = await self._shared.swap(
+                    version, pack_revised(event), names=names, leaves=self._named - names, leave_s=BESIDE_S
+                )
+                if said is not Swapped.LACKS:
+                    break
+            else:
+                raise Apart("the store does not take it: it does not keep the files")
         except StoreRefused as error:  # it has no room, as a rule
             raise Apart(f"the store does not take it: {error}") from None
-        finally:
-            if not taken:
-                self._is_old(given)
-        if taken:
+        if said is Swapped.TAKEN:
             self._seen(None, event)
-        return taken
+        return said is Swapped.TAKEN
 
     async def prepare(self, revision: str) -> None:
         """Gives a set that is about to be decided on, and waits until the gates that look have read it. StoreDown, Apart."""
-        if await self._give(revision):
-            self._is_old([revision])  # until a decision names it
+        await self._give(revision)
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
         self._announced = revision
@@ -174,32 +177,22 @@ class Agreeing:
         with contextlib.suppress(StoreDown, StoreRefused):
             await self._shared.report(revision, has=has)
 
-    def _is_old(self, revisions: Iterable[str]) -> None:
-        due_s = asyncio.get_running_loop().time() + OLD_S
-        self._old |= {revision: due_s for revision in revisions if revision not in self._named}
-
     async def mend(self) -> None:
-        """Gives what the last decision names and the store lacks, where it is kept here; lets go of what is old. StoreDown."""
+        """Gives what the last decision names and the store lacks, where it is kept here; it stays there. StoreDown, Apart."""
+        if self._version is None:  # this gate's own: the store has taken it with all it names
+            return
         for revision in self._named:
             if self._kept.has(revision):
-                await self._give(revision)
-        await self.let_go(asyncio.get_running_loop().time())
+                await self._give(revision, self._version)
 
-    async def let_go(self, now_s: float) -> None:
-        """Of sets that are old. To be called when the last decision is known. StoreDown."""
-        for revision in [one for one, due_s in self._old.items() if due_s <= now_s]:
-            del self._old[revision]
-            with contextlib.suppress(StoreRefused):  # then it stays
-                await self._shared.drop_set(revision)
-
-    async def _give(self, revision: str) -> bool:
-        """Whether it was not there."""
+    async def _give(self, revision: str, decided: bytes | None = None) -> None:
+        """It is there for a while at least; ``decided``: for good, if that is the last decision."""
         try:
-            if await self._shared.has_set(revision):
-                return False
-            packed = await asyncio.to_thread(lambda: pack_files(self._kept.files(revision)))
-            await self._shared.put_set(revision, packed)
-            return True
+            if not await self._shared.has_set(revision, BESIDE_S):
+                packed = await asyncio.to_thread(lambda: pack_files(self._kept.files(revision)))
+                await self._shared.put_set(revision, packed, BESIDE_S)
+            if decided is not None:
+                await self._shared.confirm(decided, revision)
         except (Unfit, StoreRefused) as error:
             raise Apart(f"the set {revision} cannot be given to other gates: {error}", lasting=True) from None
         except StoreDown:

@@ -91,7 +91,6 @@ class RevisingTogether(Revising):
                 async with self._one:
                     await self._catch_up()
             await self._look_ahead()
-            await agreeing.let_go(now_s)
         except StoreDown:
             agreeing.look_again()
         except Apart as why:

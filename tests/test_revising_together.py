@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ from proxy.revising_together import RevisingTogether
 from proxy.roles import Asker, Role
 from proxy.state.connection import StoreDown
 from proxy.state.history import History
-from proxy.state.sharedrules import ABSENT, Coming, Held
+from proxy.state.sharedrules import ABSENT, Coming, Held, Swapped
 from proxy.tally import Tally
 
 PEOPLE = ("li", "wang", "zhao")
@@ -41,19 +41,35 @@ class Server:
     def __init__(self) -> None:
         self.version, self.body = 0, b""
         self.sets: dict[str, bytes] = {}
+        self.staying: set[str] = set()
         self.coming = Coming("", {})
         self.taken: list[Revised | None] = []
         """None: all was lost."""
 
-    def swap(self, version: bytes, body: bytes) -> bool:
-        if version != self.version.to_bytes(6, "big"):
-            return False
+    def swap(self, version: bytes, body: bytes, names: Collection[str], leaves: Collection[str]) -> Swapped:
+        if version != self.now:
+            return Swapped.OVERTAKEN
+        if not set(names) <= self.sets.keys():
+            return Swapped.LACKS
         self.version, self.body = self.version + 1, body
+        self.staying = self.staying - set(leaves) | set(names)
         self.taken.append(unpack_revised(body))
-        return True
+        return Swapped.TAKEN
+
+    @property
+    def now(self) -> bytes:
+        return self.version.to_bytes(6, "big") if self.body else ABSENT
+
+    def confirm(self, version: bytes, revision: str) -> None:
+        if version == self.now and revision in self.sets:
+            self.staying.add(revision)
+
+    def lapse(self) -> None:
+        """The time of all that does not stay for good has passed."""
+        self.sets = {revision: packed for revision, packed in self.sets.items() if revision in self.staying}
 
     def forget(self) -> None:
-        self.version, self.body, self.sets = self.version + 1000, b"", {}
+        self.version, self.body, self.sets, self.staying = self.version + 1000, b"", {}, set()
         self.taken.append(None)
 
 
@@ -64,6 +80,8 @@ class Line:
         self.server, self.node, self.chance = server, node, chance
         self.cut_off = False
         self.lossy = 0.0
+        self.deadly = 0.0
+        """That the gate dies when it was done."""
         self.why = "cut off"
 
     @property
@@ -75,31 +93,35 @@ class Line:
         if self.cut_off or self.chance.random() < self.lossy:
             raise StoreDown(0, "nobody answered")
         found = what()
+        if self.chance.random() < self.deadly:
+            raise Killed
         await asyncio.sleep(0)
         if self.chance.random() < self.lossy:  # it was done, and nobody heard so
             raise StoreDown(0, "nobody answered")
         return found
 
     async def version(self) -> bytes:
-        return await self._ask(lambda: self.server.version.to_bytes(6, "big") if self.server.body else ABSENT)  # type: ignore[no-any-return]
+        return await self._ask(lambda: self.server.now)  # type: ignore[no-any-return]
 
     async def load(self) -> Held:
-        return await self._ask(lambda: Held(self.server.version.to_bytes(6, "big"), self.server.body))  # type: ignore[no-any-return]
+        return await self._ask(lambda: Held(self.server.now, self.server.body))  # type: ignore[no-any-return]
 
-    async def swap(self, version: bytes, body: bytes) -> bool:
-        return await self._ask(lambda: self.server.swap(version, body))  # type: ignore[no-any-return]
+    async def swap(
+        self, version: bytes, body: bytes, *, names: Collection[str], leaves: Collection[str], leave_s: float
+    ) -> Swapped:
+        return await self._ask(lambda: self.server.swap(version, body, names, leaves))  # type: ignore[no-any-return]
 
-    async def has_set(self, revision: str) -> bool:
+    async def confirm(self, version: bytes, revision: str) -> None:
+        await self._ask(lambda: self.server.confirm(version, revision))
+
+    async def has_set(self, revision: str, seconds: float) -> bool:
         return await self._ask(lambda: revision in self.server.sets)  # type: ignore[no-any-return]
 
-    async def put_set(self, revision: str, packed: bytes) -> None:
+    async def put_set(self, revision: str, packed: bytes, seconds: float) -> None:
         await self._ask(lambda: self.server.sets.update({revision: packed}))
 
     async def get_set(self, revision: str) -> bytes | None:
         return await self._ask(lambda: self.server.sets.get(revision))  # type: ignore[no-any-return]
-
-    async def drop_set(self, revision: str) -> None:
-        await self._ask(lambda: self.server.sets.pop(revision, None))
 
     async def announce(self, revision: str, seconds: float) -> None:
         await self._ask(lambda: setattr(self.server, "coming", Coming(revision, {})))
@@ -226,7 +248,10 @@ def agreed(server: Server, gates: list[Gate], confirmed: list[Revised]) -> None:
         assert gate.revising.told()["apart"] == ""
         assert decision(gate.revising.revisions.now) == decision(held)
         assert gate.in_force == held.in_force
-    assert {held.in_force, held.proposed} - {""} <= server.sets.keys(), "whoever comes now finds the files"
+    server.lapse()
+    assert server.sets.keys() == {held.in_force, held.proposed} - {""}, (
+        "whoever comes now finds the files, and no others are left"
+    )
     for before, after in pairwise(server.taken):
         if before is not None and after is not None and decision(before) != decision(after):
             assert after.serial > before.serial, "a later decision counts more"
@@ -250,7 +275,7 @@ async def world(folder: Path, seed: int, patch: pytest.MonkeyPatch) -> None:
         try:
             await what()
         except Killed:
-            gate.deadly = 0.0
+            gate.deadly = gate.line.deadly = 0.0
             await gate.start()
 
     patch.setattr("proxy.revising_together.LARGE_BYTES", chance.choice([0, 1000]))
@@ -260,8 +285,11 @@ async def world(folder: Path, seed: int, patch: pytest.MonkeyPatch) -> None:
             gate.line.cut_off = chance.random() < 0.15
             gate.line.lossy = chance.choice([0.0, 0.0, 0.1])
             gate.deadly = chance.choice([0.0, 0.0, 0.05])
+            gate.line.deadly = chance.choice([0.0, 0.0, 0.05])
         if chance.random() < 0.05:
             server.forget()
+        if chance.random() < 0.2:
+            server.lapse()
         acting = chance.sample(gates, chance.choice([1, 2, 3]))
         turns = [alive(gate, lambda gate=gate, n=number: gate.acts(n * 16 + gate.line.node, confirmed)) for gate in acting]  # type: ignore[misc]
         turns += [alive(gate, gate.revising.look) for gate in gates if gate not in acting]
@@ -271,7 +299,7 @@ async def world(folder: Path, seed: int, patch: pytest.MonkeyPatch) -> None:
             assert gate.in_force == now.in_force, "what is journalled is judged by"
             assert not four_eyes or now.event != "accepted" or now.how == "first start"
     for gate in gates:
-        gate.line.cut_off, gate.line.lossy, gate.deadly = False, 0.0, 0.0
+        gate.line.cut_off, gate.line.lossy, gate.line.deadly, gate.deadly = False, 0.0, 0.0, 0.0
     for _ in range(3):
         for gate in gates:
             await gate.revising.look()
@@ -397,26 +425,92 @@ def test_what_is_announced_gives_way_to_what_is_decided(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-def test_the_files_of_a_decision_that_was_not_taken_go_from_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_files_of_a_decision_that_was_not_taken_go_from_the_store(tmp_path: Path) -> None:
     async def story() -> None:
         server = Server()
         one, other = await two(tmp_path, server)
         swap = one.line.swap
 
-        async def overtaken(version: bytes, body: bytes) -> bool:
+        async def overtaken(version: bytes, body: bytes, **sets: Any) -> Swapped:
             await pushes(other, C)
-            return await swap(version, body)
+            return await swap(version, body, **sets)
 
         one.line.swap = overtaken  # type: ignore[method-assign] # another is faster
         with pytest.raises(Refused, match="another gate has decided"):
             await pushes(one, B)
-        assert {A, B, C} == server.sets.keys()
+        assert {A, B, C} == server.sets.keys(), "somebody may be fetching it"
+        server.lapse()
+        assert server.sets.keys() == {C}
         await one.revising.look()
         assert one.in_force == C
-        assert B in server.sets, "somebody may be fetching it"
-        one.revising.agreeing._old = dict.fromkeys(one.revising.agreeing._old, 0.0)
+
+    asyncio.run(story())
+
+
+def test_a_gate_that_dies_between_giving_the_files_and_the_decision_leaves_nothing_for_good(tmp_path: Path) -> None:
+    async def story() -> None:
+        server = Server()
+        one, other = await two(tmp_path, server)
+        swap = one.line.swap
+
+        async def dies(version: bytes, body: bytes, **sets: Any) -> Swapped:
+            raise Killed
+
+        one.line.swap = dies  # type: ignore[method-assign] # at this moment
+        with pytest.raises(Killed):
+            await pushes(one, B)
+        assert B in server.sets
+        server.lapse()
+        assert server.sets.keys() == {A}
+        one.line.swap = swap  # type: ignore[method-assign]
+        await one.start()
+        await other.revising.look()
+        assert (one.in_force, other.in_force) == (A, A)
+        await pushes(one, B)
+        server.lapse()
+        assert server.sets.keys() == {B}
+        await other.revising.look()
+        assert other.in_force == B
+
+    asyncio.run(story())
+
+
+def test_files_that_go_from_the_store_just_before_the_decision_are_given_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        server = Server()
+        one, other = await two(tmp_path, server)
+        swap = one.line.swap
+        lapsed: list[Swapped] = []
+
+        async def late(version: bytes, body: bytes, **sets: Any) -> Swapped:
+            if not lapsed:
+                server.lapse()
+            lapsed.append(await swap(version, body, **sets))
+            return lapsed[-1]
+
+        one.line.swap = late  # type: ignore[method-assign] # whatever took it so long
+        await pushes(one, B)
+        assert lapsed == [Swapped.LACKS, Swapped.TAKEN]
+        await other.revising.look()
+        assert (one.in_force, other.in_force) == (B, B)
+
+    asyncio.run(story())
+
+
+def test_what_the_store_lost_of_a_set_in_force_is_given_again_and_stays(tmp_path: Path) -> None:
+    async def story() -> None:
+        server = Server()
+        one, other = await two(tmp_path, server)
+        await pushes(one, B)
+        server.sets.clear()
+        server.staying.clear()
+        await other.revising.look()
+        assert other.revising.told()["apart"], "it has no files to judge by"
         await one.revising.look()
-        assert B not in server.sets
-        assert C in server.sets
+        server.lapse()
+        assert server.sets.keys() == {B}
+        other.revising.agreeing.try_again()
+        await other.revising.look()
+        assert other.in_force == B
 
     asyncio.run(story())

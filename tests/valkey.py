@@ -14,7 +14,7 @@ from tests.needs import path_of
 
 SECRET = b"a secret of tests, the same on all nodes"
 USER, PASSWORD = "gate106", "spoken-softly"
-ACL = "~g106:* resetchannels -@all +mget +get +set +getrange +fcall +time +xadd +xread +xtrim +xinfo|stream +hget +hset +function|load +auth +select +ping +cluster|slots"
+ACL = "~g106:* resetchannels -@all +mget +get +set +getrange +persist +pexpire +fcall +time +xadd +xread +xtrim +xinfo|stream +hget +hset +function|load +auth +select +ping +cluster|slots"
 """What a gate needs, and no more: the guide says the same."""
 
 
@@ -117,10 +117,11 @@ class Valkey:
 class Cluster:
     """Three primaries with a replica each; a primary that does not answer for a second is replaced."""
 
-    def __init__(self, folder: Path, count: int = 6) -> None:
+    def __init__(self, folder: Path, count: int = 6, *, acl: bool = False) -> None:
         self.nodes = [
             Valkey(
                 folder / str(number),
+                acl=acl,
                 more=("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", str(free_port()),
                       "--repl-diskless-sync-delay", "0", "--cluster-allow-replica-migration", "no"),
             )

@@ -11,6 +11,11 @@ side each finds its own; what no gate calls any more may be deleted (``FUNCTION 
     shares, places, portions                leasing.py
     hold(key; owner, milliseconds)          the owner's from now on for so long, unless somebody else has it: then says who
     report(key; revision, word)             adds the word to what stands there, where that begins with the revision; "1" or "0"
+    linger(key…; milliseconds)              those keys stay for so long at least; "0" where one is not there
+    confirm(key, key…; version)             those behind the first stay for good, if the first has that version and all are there
+    decide(key, key…; record, staying, milliseconds)
+                                            stores the record at the first key, whereupon so many of the others stay for good and the rest
+                                            go by and by: all of it or nothing; "1", "0" (another version), "lacks" (one that is to stay)
     tell(stream, told; journal, most, sequence, record…)
                                             adds those to the log that are not in it yet; the last sequence that is
 
@@ -106,6 +111,40 @@ local function report_NAME(keys, args)
   return '1'
 end
 
+local function all_there(keys, first, last)
+  for i = first, last do
+    if redis.call('GETRANGE', keys[i], 0, 0) == '' then return false end
+  end
+  return true
+end
+
+local function linger_NAME(keys, args)
+  if not all_there(keys, 1, #keys) then return '0' end
+  for _, key in ipairs(keys) do redis.call('PEXPIRE', key, args[1], 'GT') end
+  return '1'
+end
+
+local function confirm_NAME(keys, args)
+  if not stands(redis.call('GETRANGE', keys[1], 0, 7), args[1]) or not all_there(keys, 2, #keys) then return '0' end
+  for i = 2, #keys do redis.call('PERSIST', keys[i]) end
+  return '1'
+end
+
+local function decide_NAME(keys, args)
+  local held, last = redis.call('GETRANGE', keys[1], 0, 7), 1 + args[2]
+  if not stands(held, args[1]) then return '0' end
+  if not all_there(keys, 2, last) then return 'lacks' end
+  store(keys[1], held, args[1], clock_version(), false)
+  for i = 2, #keys do
+    if i <= last then
+      redis.call('PERSIST', keys[i])
+    else
+      redis.call('PEXPIRE', keys[i], args[3])
+    end
+  end
+  return '1'
+end
+
 local function tell_NAME(keys, args)
   local last = tonumber(redis.call('HGET', keys[2], args[1]) or '0')
   for i = 3, #args, 2 do
@@ -124,6 +163,9 @@ redis.register_function('g106_swap_NAME', swap_NAME)
 redis.register_function('g106_both_NAME', both_NAME)
 redis.register_function('g106_hold_NAME', hold_NAME)
 redis.register_function('g106_report_NAME', report_NAME)
+redis.register_function('g106_decide_NAME', decide_NAME)
+redis.register_function{{function_name = 'g106_linger_NAME', callback = linger_NAME, flags = {{'allow-oom'}}}}
+redis.register_function{{function_name = 'g106_confirm_NAME', callback = confirm_NAME, flags = {{'allow-oom'}}}}
 """
     + leasing.SOURCE
 )
@@ -131,4 +173,5 @@ VERSION = sha256(_SOURCE.encode()).hexdigest()[:8]
 LIBRARY = f"g106_{VERSION}"
 SOURCE = f"#!lua name={LIBRARY}" + _SOURCE.replace("NAME", VERSION)
 SWAP, BOTH, HOLD, TELL, REPORT = (f"g106_{word}_{VERSION}" for word in ("swap", "both", "hold", "tell", "report"))
+LINGER, CONFIRM, DECIDE = (f"g106_{word}_{VERSION}" for word in ("linger", "confirm", "decide"))
 SHARES, PLACES, PORTIONS = (f"g106_{word}_{VERSION}" for word in ("shares", "places", "portions"))

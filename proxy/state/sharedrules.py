@@ -6,15 +6,19 @@ read (AES-GCM under a key made of the secret: lists of people are among the file
     PREFIX{tag}:rules          the last decision, its version in front        PREFIX{tag}:set:REVISION[:N]   a set's files, in pieces
     PREFIX{tag}:coming         a set that somebody is about to put into force, and who reads it beforehand: ``REVISION;NODE reads;NODE has;``
 
-A decision is stored like a person's record: only where the version is still the one that was read (functions.py: swap). A set is there when
-its first piece is, which is written last.
+A decision is stored only where the version is still the one that was read, and with it, or not at all, the sets it names stay for good and
+those of the one before begin to go (functions.py: decide). Until then what was put there goes by itself. A set is there when all its pieces
+are; the first is written last.
 """
 
 from __future__ import annotations
 
+import enum
 import os
 import re
 import struct
+from collections.abc import Collection
+from itertools import chain
 from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -22,7 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from proxy.number import about_people
 from proxy.state.connection import StoreDown, StoreRefused, Word
-from proxy.state.functions import REPORT, SWAP
+from proxy.state.functions import CONFIRM, DECIDE, LINGER, REPORT
 from proxy.state.servers import Servers
 
 PIECE_BYTES = 256 << 10
@@ -32,7 +36,6 @@ NONCE_BYTES = 12
 VERSION_BYTES = 6
 ABSENT = bytes(VERSION_BYTES)
 _COUNT = struct.Struct(">H")
-_STAYS = "0"
 _READER = re.compile(rb"(\d+) (reads|has);")
 
 
@@ -41,6 +44,16 @@ class Held(NamedTuple):
     version: bytes
     body: bytes
     """Empty: nothing was ever agreed on."""
+
+
+class Swapped(enum.Enum):
+    """What became of a decision."""
+
+    TAKEN = b"1"
+    OVERTAKEN = b"0"
+    """The version is another one."""
+    LACKS = b"lacks"
+    """A set that it names is not there, or not any more."""
 
 
 class Coming(NamedTuple):
@@ -78,16 +91,29 @@ class SharedRules:
             return Held(ABSENT if data is None else data[:VERSION_BYTES], b"")
         return Held(data[:VERSION_BYTES], self._open(data[VERSION_BYTES + 1 :], self._name))
 
-    async def swap(self, version: bytes, body: bytes) -> bool:
-        """Whether it was taken: only where the version is still that."""
+    async def swap(
+        self, version: bytes, body: bytes, *, names: Collection[str], leaves: Collection[str], leave_s: float
+    ) -> Swapped:
+        """Taken where the version is still that and the sets it ``names`` are there: they stay for good then, and those that it ``leaves``
+        for ``leave_s``."""
+        stay, go = [await self._pieces(one) for one in names], [await self._pieces(one) for one in leaves]
+        if not all(stay):
+            return Swapped.LACKS
         record = version + b"\0" + self._seal(body, self._name)
-        return bool(await self._call("FCALL", SWAP, 1, self._name, 60, _STAYS, record) == b"1")
+        staying = sum(map(len, stay))
+        keys = [self._name, *chain(*stay, *go)]
+        return Swapped(await self._call("FCALL", DECIDE, len(keys), *keys, record, staying, _ms(leave_s)))
+
+    async def confirm(self, version: bytes, revision: str) -> None:
+        """A set stays for good, if the last decision, which names it, is still that one."""
+        if pieces := await self._pieces(revision):
+            await self._call("FCALL", CONFIRM, 1 + len(pieces), self._name, *pieces, version)
 
     # -- sets that are about to be decided on
 
     async def announce(self, revision: str, seconds: float) -> None:
         """So long gates know of it; empty: of none."""
-        await self._call("SET", self._coming, f"{revision};" if revision else "", "PX", max(1, round(seconds * 1000)))
+        await self._call("SET", self._coming, f"{revision};" if revision else "", "PX", _ms(seconds))
 
     async def coming(self) -> Coming:
         (data,) = await self._call("MGET", self._coming)
@@ -100,37 +126,36 @@ class SharedRules:
 
     # -- sets
 
-    async def has_set(self, revision: str) -> bool:
-        return await self._pieces(revision) > 0
+    async def has_set(self, revision: str, seconds: float) -> bool:
+        """Whether it is there, and will be for so long at least."""
+        pieces = await self._pieces(revision)
+        return bool(pieces) and await self._call("FCALL", LINGER, len(pieces), *pieces, _ms(seconds)) == b"1"
 
-    async def put_set(self, revision: str, packed: bytes) -> None:
-        """``packed``: at most PIECES_MAX pieces."""
+    async def put_set(self, revision: str, packed: bytes, seconds: float) -> None:
+        """For so long, unless a decision names it by then. ``packed``: at most PIECES_MAX pieces."""
         pieces = [packed[at : at + PIECE_BYTES] for at in range(0, max(1, len(packed)), PIECE_BYTES)]
         if len(pieces) > PIECES_MAX:
             raise StoreRefused(f"the set {revision} has {len(packed)} octets, more than gates give each other")
         head = _COUNT.pack(len(pieces))
         for number, piece in reversed(list(enumerate(pieces))):
             name = self._piece(revision, number)
-            await self._call("SET", name, head + self._seal(piece, name))
+            await self._call("SET", name, head + self._seal(piece, name), "PX", _ms(seconds))
 
     async def get_set(self, revision: str) -> bytes | None:
         """None: it is not there, or not any more."""
         found = []
-        for number in range(await self._pieces(revision)):
-            name = self._piece(revision, number)
+        for name in await self._pieces(revision):
             (data,) = await self._call("MGET", name)
             if not data:
                 return None
             found.append(self._open(data[_COUNT.size :], name))
         return b"".join(found) or None
 
-    async def drop_set(self, revision: str) -> None:
-        for number in range(await self._pieces(revision)):
-            await self._call("SET", self._piece(revision, number), "", "PX", 1)
-
-    async def _pieces(self, revision: str) -> int:
+    async def _pieces(self, revision: str) -> list[bytes]:
+        """What the pieces of a set are called; none where the first is not there."""
         data = await self._call("GETRANGE", self._piece(revision, 0), 0, _COUNT.size - 1)
-        return min(int(_COUNT.unpack(data)[0]), PIECES_MAX) if len(data) == _COUNT.size else 0
+        count = min(int(_COUNT.unpack(data)[0]), PIECES_MAX) if len(data) == _COUNT.size else 0
+        return [self._piece(revision, number) for number in range(count)]
 
     def _piece(self, revision: str, number: int) -> bytes:
         return self._sets + (f"{revision}:{number}" if number else revision).encode()
@@ -155,3 +180,7 @@ class SharedRules:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name)
         except InvalidTag:
             raise StoreRefused(f"{name!r} was not written by a gate with our secret") from None
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(seconds * 1000))

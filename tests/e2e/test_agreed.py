@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from proxy.agreeing import BESIDE_S
 from proxy.desk import entries
 from proxy.desk.journal import OsDisk, read
 from proxy.desk.revised import Revised, unpack_revised
@@ -369,6 +370,36 @@ def test_a_set_with_a_long_list_comes_into_force_at_all_gates_at_once(house: Hou
         assert yi.bind("yi").status == 0
         data = message(b"1069002", SHANGHAI.format(1).encode(), words[0].encode("utf-16-be"), data_coding=8)
         assert yi.ask(pdu(SUBMIT_SM, 7, data)).status != 0
+
+
+def test_a_gate_killed_between_giving_its_files_and_the_decision_leaves_nothing_in_the_store_for_good(house: House) -> None:
+    one, other = house.gates
+    before = revision(one)
+    (one.rules / "lists").mkdir()
+    (one.rules / "lists" / "words.txt").write_text("\n".join(words_of(50_000, 1)))
+    one.write_rules("rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n")
+    coming = f"g106:{{{tag_of(0, PARTS).decode()}}}:coming"
+    until(lambda: "2 reads;" in house.server.cli("get", coming), one.said, 60)  # one waits for the other to have read it
+    new = house.server.cli("get", coming).partition(";")[0]
+    one.signal(signal.SIGKILL)
+    one.wait()
+    stays = stays_ms(house.server)
+    assert stays[before] == {-1}
+    assert all(0 < ms <= BESIDE_S * 1000 for ms in stays[new]), "it goes by itself"
+    assert revision(other) == before
+    one.start()  # its folder is another one than when it went
+    until(lambda: revision(other) == new, other.said, 60)
+    stays = stays_ms(house.server)
+    assert stays[new] == {-1}
+    assert all(0 < ms <= BESIDE_S * 1000 for ms in stays[before])
+
+
+def stays_ms(server: Valkey) -> dict[str, set[int]]:
+    """How long the pieces of each set stay in the store; -1: for good."""
+    found: dict[str, set[int]] = {}
+    for name in server.cli("keys", "*:set:*").split():
+        found.setdefault(name.split(":set:")[1].partition(":")[0], set()).add(int(server.cli("pttl", name)))
+    return found
 
 
 def test_lists_of_people_are_not_readable_in_the_store(house: House) -> None:
