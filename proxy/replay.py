@@ -71,6 +71,14 @@ class Replayed:
     """Lists that had begun and were not whole, for whoever reads on."""
 
 
+class Others(Protocol):
+    """What other gates told several that are replayed side by side (backtest/together.py)."""
+
+    listings: Listings
+
+    def is_new(self, said: heard.Heard) -> bool: ...
+
+
 class Ids(Protocol):
     """Who wants to know which message an id names (sent.Restoring)."""
 
@@ -97,33 +105,60 @@ def replay(
     took and of texts that were replaced. ``keep_least_s``: entries are kept at least so long, whatever the rules of then needed.
     ``by_lives``: what one life of the gate left open is unknown from the next start on, as it was then; else whoever asks settles it at the
     end. ``tells``: what other gates must hear is wanted. Raises JournalNewer at a kind of record that a later gate brought."""
-    done = Replayed()
-    done.listings = Listings(store.listed)
+    replaying = Replaying(store, counted_from, ids, keep_least_s, by_lives, tells)
     for item in journal:
+        replaying.take(item)
+    return replaying.end()
+
+
+class Replaying:
+    """A replay, record by record."""
+
+    def __init__(
+        self,
+        store: EmbeddedStore,
+        counted_from: int,
+        ids: Ids | None = None,
+        keep_least_s: int = 0,
+        by_lives: bool = False,
+        tells: bool = False,
+        others: Others | None = None,
+    ) -> None:
+        """As ``replay``. ``others``: says of what was heard whether it is to be applied, where several are replayed into one store."""
+        self._store, self._counted_from, self._ids, self._keep_least_s = store, counted_from, ids, keep_least_s
+        self._by_lives, self._tells, self._others = by_lives, tells, others
+        self.done = Replayed()
+        self.done.listings = Listings(store.listed)
+
+    def take(self, item: Record) -> None:
+        store, done, ids, kind = self._store, self.done, self._ids, item.kind
         done.records += 1
         done.last_sequence = item.sequence
-        counts = item.sequence > counted_from
-        if tells and item.kind in SHARED:
+        counts = item.sequence > self._counted_from
+        if self._tells and kind in SHARED:
             done.told.append(item)
-        if item.kind == entries.VERDICT:
+        if kind == entries.VERDICT:
             said = entries.unpack_verdict(item.body)
-            said = said if said.keep_s >= keep_least_s else said._replace(keep_s=keep_least_s)
+            said = said if said.keep_s >= self._keep_least_s else said._replace(keep_s=self._keep_least_s)
             _verdict(store, said, item.sequence, counts, done, ids)
-        elif item.kind in (entries.ANSWER, entries.ACCEPTED):
+        elif kind in (entries.ANSWER, entries.ACCEPTED):
             _answers(store, item, counts, done, ids)
-        elif item.kind == entries.START:
-            _started(store, item, done, by_lives)
-        elif item.kind == entries.UNREPLACED:
+        elif kind == entries.START:
+            _started(store, item, done, self._by_lives)
+        elif kind == entries.UNREPLACED:
             _unreplaced(store, requested.unpack_unreplaced(item.body), counts, done, ids)
-        elif item.kind == entries.SHARE:
+        elif kind == entries.SHARE:
             apply_share(store, shares.unpack_share(item.body), counts, done)
-        elif item.kind not in entries.KINDS:  # whatever it did, this gate would forget
-            raise JournalNewer(f"record {item.sequence}", f"its kind {item.kind} is newer than this gate knows")
-        elif not _learnt(store, item, done) and counts:
+        elif kind not in entries.KINDS:  # whatever it did, this gate would forget
+            raise JournalNewer(f"record {item.sequence}", f"its kind {kind} is newer than this gate knows")
+        elif not _learnt(store, item, done, self._others) and counts:
             _mail(store, item)
-    for person, (time, keep_s) in done.touched.items():
-        store.update(person, lambda data, at=int(time), keep=keep_s: record.prune(data, at, keep))  # type: ignore[misc]
-    return done
+
+    def end(self) -> Replayed:
+        """All was taken."""
+        for person, (time, keep_s) in self.done.touched.items():
+            self._store.update(person, lambda data, at=int(time), keep=keep_s: record.prune(data, at, keep))  # type: ignore[misc]
+        return self.done
 
 
 def _started(store: EmbeddedStore, item: Record, done: Replayed, by_lives: bool) -> None:
@@ -135,7 +170,7 @@ def _started(store: EmbeddedStore, item: Record, done: Replayed, by_lives: bool)
         done.open.clear()
 
 
-def _learnt(store: EmbeddedStore, item: Record, done: Replayed) -> bool:
+def _learnt(store: EmbeddedStore, item: Record, done: Replayed, others: Others | None) -> bool:
     """What is applied whenever it was written; whether the record is of such a kind."""
     assert done.listings is not None
     if item.kind == entries.IDS:
@@ -143,8 +178,10 @@ def _learnt(store: EmbeddedStore, item: Record, done: Replayed) -> bool:
     elif item.kind == entries.HEARD:
         told = heard.unpack_heard(item.body)
         done.heard = told.place
+        if others is not None and not others.is_new(told):
+            return True
         with contextlib.suppress(NotUnderstood):  # as it was when it came
-            apply_heard(store, told, done.listings)
+            apply_heard(store, told, done.listings if others is None else others.listings)
     else:
         return apply_person(store, item) or apply_operated(store, item, done.listings)
     return True

@@ -23,6 +23,7 @@ from proxy.relay import Relay
 from proxy.replay import replay, settle_open
 from proxy.sent import SentIndex
 from proxy.state import open_store, record
+from proxy.state.merging import NODE_SHIFT
 from proxy.tally import Tally
 from proxy.transit import Apart, Transit
 from proxy.wire import Frame, submit_sm
@@ -66,8 +67,10 @@ class House:
         rules: str = RULES,
         carriers: tuple[str, ...] = ("bj",),
         ring: Ring | None = None,
+        beside: House | None = None,
         **provider: Any,
     ) -> None:
+        """``beside``: another gate, on whose store this one is, as node 1."""
         folder = tmp_path / "rules"
         folder.mkdir(exist_ok=True)
         (folder / "rules.yaml").write_text(rules, encoding="utf-8")
@@ -75,6 +78,8 @@ class House:
         self.disk = MemoryDisk(ring)
         self.journal = Journal(self.disk, 0)
         self.store = open_store("sqlite::memory:")
+        if beside is not None:
+            self.store = beside.store
         self.tally = Tally()
         self.lanes = {name: Lane(name, name[:2], 1000, lambda: None) for name in carriers}
         for lane in self.lanes.values():
@@ -102,6 +107,7 @@ class House:
             spawn=_drive,
             wake=lambda: None,
             sync=lambda: None,
+            first_id=1 if beside is None else 1 << NODE_SHIFT,
         )
         self.commands = Commands(
             self.relay,

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from proxy.backtest.case import AWAY, Case, Skipped
 from proxy.backtest.house import FULL
 from proxy.desk import entries, itself, operated, requested
+from proxy.desk.heard import unpack_heard
 from proxy.desk.segment import Record
 from proxy.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Category, Outcome
 from proxy.number import about_people, mask
@@ -111,13 +112,20 @@ class Differing:
             said = itself.unpack_rules(item.body)
             self._rules[said.revision] = said.ids
         elif item.kind == entries.ORDERED:
-            order = operated.unpack_order(item.body)
-            self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
+            self._ordered(item.body)
+        elif item.kind == entries.HEARD:
+            heard = unpack_heard(item.body)
+            if heard.kind == entries.ORDERED:
+                self._ordered(heard.body)
         elif item.kind == entries.REPEATED:
             again = requested.unpack_repeated(item.body)
             if again.time >= self.since:
                 self.repeated += sum(again.counts.values()) if self.counts_repeats else 0
                 self.needless += sum(count for number, count in again.counts.items() if number in self._passed)
+
+    def _ordered(self, body: bytes) -> None:
+        order = operated.unpack_order(body)
+        self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
 
     def skip(self, skipped: Skipped) -> None:
         if skipped.said.time >= self.since:

@@ -8,19 +8,22 @@ kept. Today's rules are asked with the same: what they would have said at that m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
+from types import MappingProxyType
 
 from proxy.backtest.case import Case, RulesOf
 from proxy.backtest.house import Senders
 from proxy.backtest.named import Meant
-from proxy.backtest.past import stood, window_s
+from proxy.backtest.past import stood_together, window_s
 from proxy.backtest.rerun import Rerun
 from proxy.backtest.run import RUN_IN_S, readings
-from proxy.backtest.turns import Turn
+from proxy.backtest.turns import Turn, turns_of
 from proxy.desk import entries, grounds, itself, operated, requested, returned
 from proxy.desk.disk import Disk
+from proxy.desk.heard import unpack_heard
 from proxy.desk.journal import Record
 from proxy.message import ORDER_NUMBERS_FROM
 from proxy.number import about_people
@@ -139,6 +142,11 @@ class _Story:
         order = operated.unpack_order(item.body)
         self._found.orders[ORDER_NUMBERS_FROM | order.id & ORDER_NUMBERS_FROM - 1] = order.name
 
+    def _heard(self, item: Record) -> None:
+        said = unpack_heard(item.body)
+        if (note := _OF_OTHERS.get(said.kind)) is not None:
+            note(self, Record(item.sequence, said.kind, said.body))
+
     def _refused(self, item: Record) -> None:
         if self._found.said:
             said = returned.unpack_optout(item.body)
@@ -149,34 +157,62 @@ class _Story:
 _KINDS = {
     entries.VERDICT: _Story._verdict, entries.ANSWER: _Story._answer, entries.ACCEPTED: _Story._answer, entries.DELIVER: _Story._deliver,
     entries.EVIDENCE: _Story._evidence, entries.REPEATED: _Story._repeated, entries.RULES: _Story._rules,
-    entries.ORDERED: _Story._ordered, entries.OPTOUT: _Story._refused,
+    entries.ORDERED: _Story._ordered, entries.OPTOUT: _Story._refused, entries.HEARD: _Story._heard,
 }  # fmt: skip
+_OF_OTHERS = {entries.ORDERED: _Story._ordered, entries.OPTOUT: _Story._refused}
+NOBODY: Mapping[int, Disk] = MappingProxyType({})
 
 
-def inquire(disk: Disk, store: Path | None, meant: Meant, then: RulesOf, today: RuleSet, senders: Senders) -> Found:
-    """Reads the journal to its end. ``store``: the gate's, for what is older than the journal. Raises StateError, JournalDamaged, OSError."""
+def inquire(
+    disk: Disk,
+    store: Path | None,
+    meant: Meant,
+    then: RulesOf,
+    today: RuleSet,
+    senders: Senders,
+    beside: Mapping[int, Disk] = NOBODY,
+    node: int = 0,
+) -> Found:
+    """Reads the journal of ``node`` to its end. ``store``: the gate's, for what is older. ``beside``: by node, journals of other gates on that
+    store, for what the person got from them. Raises StateError, JournalDamaged, OSError."""
     recipient = meant.recipient
     found = Found(meant, today_revision=today.revision)
     begin, look_back_s = meant.about - RUN_IN_S, max(LOOK_BACK_S, window_s(today))
-    turns, known = readings(disk, store, begin, look_back_s)
-    heard = _Story(found).listen(turns)
-    before, left = stood(heard, begin, look_back_s, hear=lambda _: None, mine=lambda one: one == recipient, store=known)
-    looking = _Looking(found, before.store, today)
-    rerun = Rerun(
-        before.store,
-        then,
-        senders,
-        looking.hear,
-        lambda _: None,
-        None,
-        before.found,
-        lambda one: one == recipient,
-        looking.look,
+    turns, known = readings(disk, store if not beside else None, begin, look_back_s)
+    until = meant.about + RUN_IN_S
+    journals = [
+        _Story(found).listen(turns),
+        *(takewhile(lambda one: one.time <= until, turns_of(one)) for one in beside.values()),
+    ]
+    before, left = stood_together(
+        journals,
+        [node, *beside],
+        begin,
+        look_back_s,
+        hear=[lambda _: None] * len(journals),
+        mine=lambda one: one == recipient,
+        store=known,
     )
-    for turn in left:
+    looking = _Looking(found, before.store, today)
+    reruns = [
+        Rerun(
+            before.store,
+            then,
+            senders,
+            looking.hear if own else lambda _: None,
+            lambda _: None,
+            None,
+            replayed,
+            lambda one: one == recipient,
+            looking.look if own else None,
+            others=before.others,
+        )
+        for replayed, own in zip(before.found, (True, *(False for _ in beside)), strict=True)
+    ]
+    for whose, turn in left:
         if looking.waits:
-            rerun.turn(turn)
-            looking.waits = turn.records[-1].sequence < meant.sequence
+            reruns[whose].turn(turn)
+            looking.waits = whose != 0 or turn.records[-1].sequence < meant.sequence
     return found
 
 

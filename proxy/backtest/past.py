@@ -9,12 +9,13 @@ as if they had counted what was sent before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
 from proxy.backtest.case import take_all
 from proxy.backtest.house import Senders, read_case
+from proxy.backtest.together import Others, Whose, by_time
 from proxy.backtest.turns import Turn
 from proxy.changes import Effect
 from proxy.desk import entries
@@ -22,8 +23,9 @@ from proxy.desk.journal import Record
 from proxy.message import Message, Take
 from proxy.policy import RuleSet, takes_of
 from proxy.policy.kinds.limit import BURST_WINDOWS
-from proxy.replay import Replayed, replay
+from proxy.replay import Replayed, Replaying
 from proxy.state import EmbeddedStore, open_store
+from proxy.state.merging import NODE_SHIFT
 from proxy.state.record import EMPTY
 from proxy.state.record import Record as Person
 from proxy.wire import Memo
@@ -48,20 +50,33 @@ class Stood(NamedTuple):
     """When the journal begins; 0 where nothing is before the window."""
 
 
+class StoodTogether(NamedTuple):
+    """... for several gates on one store."""
+
+    store: EmbeddedStore
+    found: list[Replayed]
+    """Of each."""
+    others: Others | None
+    first: float
+
+
 class Counted:
     """Counts what was sent as other rules would have."""
 
     def __init__(self, store: EmbeddedStore, rules: RuleSet, senders: Senders) -> None:
         self._store, self._rules, self._senders = store, rules, senders
         self._memo = Memo()
-        self._highest = 0  # parts of a long message share an id, and count once
+        self._highest: dict[int, int] = {}  # by node: parts of a long message share an id, and count once
         self._lately: dict[int, tuple[tuple[Take, ...], int]] = {}  # entries that may still be taken back
 
     def look(self, said: entries.Verdict) -> None:
         entry = said.entry
-        if entry is None or entry.id <= self._highest or said.adopts:
+        if entry is None or said.adopts:
             return
-        self._highest = entry.id
+        node = entry.id >> NODE_SHIFT
+        if entry.id <= self._highest.get(node, 0):
+            return
+        self._highest[node] = entry.id
         content = read_case(said, self._memo)
         if content is None:
             return
@@ -94,38 +109,50 @@ def stood(
 ) -> tuple[Stood, Iterator[Turn]]:
     """Reads up to the beginning of the window; with it the turns that are left. ``hear``: is told of every record. ``mine``: of whom to
     keep what they were sent. ``store``: what is known from before the journal."""
+    before, left = stood_together([turns], (), begin, look_back_s, hear=[hear], mine=mine, count_by=count_by, store=store)
+    return Stood(before.store, before.found[0], before.first), (turn for _, turn in left)
+
+
+def stood_together(
+    journals: Sequence[Iterator[Turn]],
+    nodes: Sequence[int],
+    begin: float,
+    look_back_s: int,
+    *,
+    hear: Sequence[Callable[[Record], None]],
+    mine: Mine | None = None,
+    count_by: tuple[RuleSet, Senders] | None = None,
+    store: EmbeddedStore | None = None,
+) -> tuple[StoodTogether, Iterator[Whose]]:
+    """Likewise of several gates on one store, each with its journal, its node and who hears of its records."""
     store = store if store is not None else open_store("sqlite::memory:")
     counted = Counted(store, *count_by) if count_by is not None else None
-    left: list[Turn] = []
-    first = 0.0
-
-    def before() -> Iterator[Record]:
-        nonlocal first
-        since = begin - look_back_s - ADOPTED_S
-        for turn in turns:
-            if turn.time >= begin:
-                left.append(turn)
-                return
-            first = first or turn.time
-            young = turn.time >= since
-            for item in turn.records:
-                hear(item)
-                if item.kind in MAIL or (item.kind in SENT and not young):
-                    continue
-                if item.kind == entries.ANSWER and counted is not None:
-                    counted.answered(entries.unpack_answer(item.body))
-                if item.kind == entries.VERDICT:
-                    if counted is not None:
-                        counted.look(entries.unpack_verdict(item.body))
-                    if mine is not None and not mine(int.from_bytes(item.body[8:16], "big")):
-                        if counted is None:
-                            take_all(store, item.body)
-                        continue
-                yield item
-
+    others = Others(store, nodes) if len(journals) > 1 else None
     counted_from = NEVER_COUNTED if counted is not None else 0
-    found = replay(store, before(), counted_from, keep_least_s=look_back_s, by_lives=True)
-    return Stood(store, found, first), chain(left, turns)
+    replays = [Replaying(store, counted_from, keep_least_s=look_back_s, by_lives=True, others=others) for _ in journals]
+    turns, left, first = by_time(journals), list[Whose](), 0.0
+    since = begin - look_back_s - ADOPTED_S
+    for number, turn in turns:
+        if turn.time >= begin:
+            left.append((number, turn))
+            break
+        first = first or turn.time
+        young, tell, take = turn.time >= since, hear[number], replays[number].take
+        for item in turn.records:
+            tell(item)
+            if item.kind in MAIL or (item.kind in SENT and not young):
+                continue
+            if item.kind == entries.ANSWER and counted is not None:
+                counted.answered(entries.unpack_answer(item.body))
+            if item.kind == entries.VERDICT:
+                if counted is not None:
+                    counted.look(entries.unpack_verdict(item.body))
+                if mine is not None and not mine(int.from_bytes(item.body[8:16], "big")):
+                    if counted is None:
+                        take_all(store, item.body)
+                    continue
+            take(item)
+    return StoodTogether(store, [one.end() for one in replays], others, first), chain(left, turns)
 
 
 def window_s(rules: RuleSet) -> int:

@@ -21,6 +21,7 @@ from proxy.backtest.bench import Bench
 from proxy.backtest.case import AWAY, UNJUDGED, Case, Look, RulesOf, Skipped, take_all
 from proxy.backtest.house import Senders, read_case
 from proxy.backtest.replacing import Replacing
+from proxy.backtest.together import Others
 from proxy.backtest.turns import Turn
 from proxy.changes import Answer, Change, Effect
 from proxy.consents import beside_changed, person_changed
@@ -65,7 +66,7 @@ CHANGES = frozenset(
 )
 STANDS = frozenset((Effect.PART_REFUSED, Effect.LATE_PART))
 """A part was refused, and the message stands."""
-NOTED = frozenset((entries.RULES, entries.ORDERED, entries.REPEATED))
+NOTED = frozenset((entries.RULES, entries.ORDERED, entries.HEARD, entries.REPEATED))
 OF_ITS_OWN = frozenset(
     (
         entries.START,
@@ -104,13 +105,16 @@ class Rerun:
         before: Replayed | None = None,
         mine: Callable[[int], bool] | None = None,
         look: Look | None = None,
+        others: Others | None = None,
     ) -> None:
         """``hear``, ``skip``: are told of every message, ``note`` of every record of kinds NOTED. ``before``: what the
         replay that made the store found. ``mine``: which people to look at; None: everybody. ``look``: is shown each
-        message with the record it is about to be judged against, and when that was."""
+        message with the record it is about to be judged against, and when that was. ``others``: where several gates
+        are rerun on one store, what they heard of still others."""
         self.store = store
         self._senders, self._hear, self._skip, self._note, self._mine = senders, hear, skip, note, mine
         self._bench = Bench(store, rules_of, look)
+        self._others = others
         self._before = before if before is not None else Replayed()
         self._past = before is not None
         self._inherits_until_s = 0.0
@@ -382,8 +386,9 @@ class Rerun:
             kind = item.kind
             if kind == entries.HEARD:  # of another gate
                 said = unpack_heard(body)
-                with contextlib.suppress(NotUnderstood):  # as it was when it came
-                    apply_heard(self.store, said, self._listings)
+                if self._others is None or self._others.is_new(said):
+                    with contextlib.suppress(NotUnderstood):  # as it was when it came
+                        apply_heard(self.store, said, self._listings if self._others is None else self._others.listings)
                 kind, body = said.kind, said.body
             else:
                 apply_operated(self.store, item, self._listings)

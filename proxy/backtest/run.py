@@ -2,6 +2,8 @@
 
 In: a Question. Out: an Answer, or CannotBacktest with whose fault it is. Never: the running gate, a byte written.
 
+Journals of several gates on one store are judged again side by side, each by itself as its gate did, all against one store.
+
 People are independent of each other unless a limit is about more than one of them (a provider's quota): then one process does it all.
 """
 
@@ -11,18 +13,19 @@ import gc
 import os
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 from proxy import policy
 from proxy.backtest.differing import OTP_HELD_BACK_S, Differing
 from proxy.backtest.house import Known, Senders
 from proxy.backtest.older import older
-from proxy.backtest.past import ADOPTED_S, counts, stood, window_s
+from proxy.backtest.past import ADOPTED_S, counts, stood_together, window_s
 from proxy.backtest.rerun import Rerun
 from proxy.backtest.turns import Turn, begins_whole, nobody_waits, octets_before, turns_of, turns_since
 from proxy.desk import entries, itself
@@ -60,6 +63,18 @@ class Question:
     now: float
     ring: Ring = field(default_factory=Ring)
     """What opens the journal where it is sealed."""
+    node: int | None = None
+    """Whose the journal is; None where nobody says."""
+    beside: tuple[tuple[Path, int], ...] = ()
+    """Journals of other gates on the same store, and whose: people are judged by what all of them sent."""
+
+    @property
+    def journals(self) -> list[tuple[Path, int | None]]:
+        return [(self.journal, self.node), *self.beside]
+
+    @property
+    def disks(self) -> list[Disk]:
+        return [OsDisk(folder, self.ring) for folder, _ in self.journals]
 
 
 @dataclass(slots=True)
@@ -96,16 +111,42 @@ class _Edges:
         self.whole = begins_whole(disk)
         names = disk.list()
         self.begins = unpack_header(disk.read(names[0], HEADER_BYTES)).created_ms / 1000 if names else 0.0
-        self.ends = 0.0
+        self.ends = self.decided = 0.0
         self.in_force = ""
-        """The revision, empty where the newest segments name none."""
+        """The revision, empty where the newest segments name none; since when: ``decided``."""
         for placed in Scan(disk, None):
             self.ends = placed.group.time_ms / 1000
             for item in placed.group.records:
                 if item.kind == entries.RULES:
-                    self.in_force = itself.unpack_rules(item.body).revision
+                    self._by(itself.unpack_rules(item.body).revision)
                 elif item.kind == entries.VERDICT:
-                    self.in_force = entries.revision_of(item.body) or self.in_force
+                    self._by(entries.revision_of(item.body))
+
+    def _by(self, revision: str) -> None:
+        if revision:
+            self.in_force, self.decided = revision, self.ends
+
+
+class _Span(NamedTuple):
+    """From when to when all journals that are read are there, and by what was decided last in any of them."""
+
+    begins: float
+    ends: float
+    whole: bool
+    in_force: str
+
+    @classmethod
+    def of(cls, disks: Sequence[Disk]) -> _Span:
+        found = [edges for edges in map(_Edges, disks) if edges.ends]
+        if not found:
+            return cls(0.0, 0.0, False, "")
+        cut = [one.begins for one in found if not one.whole]
+        return cls(
+            max(cut) if cut else min(one.begins for one in found),
+            max(one.ends for one in found),
+            not cut,
+            max(found, key=lambda one: one.decided).in_force,
+        )
 
 
 @lru_cache(1)
@@ -121,10 +162,10 @@ def backtest(question: Question, processes: int = 1, tell: Callable[[float], Non
     except RulesError as error:
         raise CannotBacktest("\n".join(str(problem) for problem in error.problems)) from error
     try:
-        edges = _Edges(OsDisk(question.journal, question.ring))
-        since = max(edges.ends - question.last_s, edges.begins) if question.last_s else edges.begins
+        span = _Span.of(question.disks)
+        since = max(span.ends - question.last_s, span.begins) if question.last_s else span.begins
         shares = 1 if counts(rules) else max(1, min(processes, os.cpu_count() or 1))
-        found, unknown, from_store = _all_shares(question, since, edges.in_force, shares, tell)
+        found, unknown, from_store = _all_shares(question, span._replace(begins=since), shares, tell)
     except JournalDamaged as error:
         raise CannotBacktest(f"{error} (while a gate writes it, run it again)") from error
     except Fault as error:
@@ -135,22 +176,22 @@ def backtest(question: Question, processes: int = 1, tell: Callable[[float], Non
         raise CannotBacktest(f"{error.filename}: is gone while the journal is read (run it again)") from error
     except (OSError, ValueError, struct.error) as error:
         raise CannotBacktest(f"{question.journal}: the journal cannot be read: {error}") from error
-    if not edges.ends:
+    if not span.ends:
         raise CannotBacktest(f"{question.journal}: the journal is empty")
     return Answer(
-        question, rules.revision, edges.in_force, found, since, edges.ends, edges.begins, edges.whole, time.monotonic() - began, shares,
+        question, rules.revision, span.in_force, found, since, span.ends, span.begins, span.whole, time.monotonic() - began, shares,
         unknown, window_s(rules), from_store,
     )  # fmt: skip
 
 
 def _all_shares(
-    question: Question, since: float, in_force: str, shares: int, tell: Callable[[float], None]
+    question: Question, span: _Span, shares: int, tell: Callable[[float], None]
 ) -> tuple[Differing, set[str], bool]:
     if shares == 1:
-        return share(question, since, in_force, 0, 1, tell)
+        return share(question, span, 0, 1, tell)
     with ProcessPoolExecutor(shares - 1, get_context("spawn")) as pool:  # this process may have threads
-        others = [pool.submit(share, question, since, in_force, number, shares) for number in range(1, shares)]
-        found, unknown, from_store = share(question, since, in_force, 0, shares, tell)
+        others = [pool.submit(share, question, span, number, shares) for number in range(1, shares)]
+        found, unknown, from_store = share(question, span, 0, shares, tell)
         for one in others:
             more, strangers, _ = one.result()
             found.add(more)
@@ -171,9 +212,10 @@ def readings(
 
 
 def share(
-    question: Question, since: float, in_force: str, number: int, of: int, tell: Callable[[float], None] = nobody_waits
+    question: Question, span: _Span, number: int, of: int, tell: Callable[[float], None] = nobody_waits
 ) -> tuple[Differing, set[str], bool]:
-    """Judges again what was sent to one in ``of`` people; with it the providers that nobody knows, and whether the store was asked."""
+    """Judges again what was sent to one in ``of`` people since ``span.begins``; with it the providers that nobody knows, and whether the store
+    was asked."""
     thresholds = gc.get_threshold()
     rules = _rules(question.rules, question.category_tag)
     gc.collect()
@@ -181,20 +223,53 @@ def share(
     gc.set_threshold(*GC_THRESHOLDS)
     try:
         senders = Senders(question.providers)
-        differing = Differing(since, question.now - OTP_HELD_BACK_S, rules.revision)
-        differing.counts_repeats = not number
-        differing.learn(rules)
+        differing = [_differing(question, span.begins, rules, number) for _ in question.journals]
         mine = None if of == 1 else (lambda person: person % of == number)
-        same = rules.revision == in_force
-        begin, look_back_s = since - RUN_IN_S, window_s(rules)
+        same = rules.revision == span.in_force
+        begin, look_back_s = span.begins - RUN_IN_S, window_s(rules)
         by = None if same or not counts(rules) else (rules, senders)
-        turns, known = readings(OsDisk(question.journal, question.ring), question.store, begin, look_back_s, tell)
-        before, left = stood(turns, begin, look_back_s, hear=differing.note, mine=mine, count_by=by, store=known)
-        rerun = Rerun(
-            before.store, lambda _: rules, senders, differing.hear, differing.skip, differing.note, before.found, mine
+        turns, known = _all_readings(question, begin, look_back_s, tell)
+        nodes = [node for _, node in question.journals if node is not None]
+        before, left = stood_together(
+            turns, nodes, begin, look_back_s, hear=[one.note for one in differing], mine=mine, count_by=by, store=known
         )
-        rerun.run(left)
-        return differing, senders.unknown, known is not None
+        reruns = [
+            Rerun(before.store, lambda _: rules, senders, one.hear, one.skip, one.note, found, mine, others=before.others)
+            for one, found in zip(differing, before.found, strict=True)
+        ]
+        for whose, turn in left:
+            if turn.time <= span.ends or len(reruns) == 1:  # what came later may not be in the others yet
+                reruns[whose].turn(turn)
+        for more in differing[1:]:
+            differing[0].add(more)
+        return differing[0], senders.unknown, known is not None
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
+
+
+def _differing(question: Question, since: float, rules: RuleSet, number: int) -> Differing:
+    found = Differing(since, question.now - OTP_HELD_BACK_S, rules.revision)
+    found.counts_repeats = not number
+    found.learn(rules)
+    return found
+
+
+def _all_readings(
+    question: Question, begin: float, look_back_s: int, tell: Callable[[float], None]
+) -> tuple[list[Iterator[Turn]], EmbeddedStore | None]:
+    """Of each journal; a store that several gates share is not asked what was before them."""
+    disks = question.disks
+    if len(disks) == 1:
+        turns, known = readings(disks[0], question.store, begin, look_back_s, tell)
+        return [turns], known
+    told = [0.0] * len(disks)
+
+    def tells(place: int) -> Callable[[float], None]:
+        def hear(share: float) -> None:
+            told[place] = share
+            tell(sum(told) / len(told))
+
+        return hear
+
+    return [readings(disk, None, begin, look_back_s, tells(place))[0] for place, disk in enumerate(disks)], None

@@ -56,7 +56,12 @@ def hours(answer: Answer) -> Iterator[dict[str, Any]]:
 def notes(answer: Answer) -> Iterator[str]:
     """What whoever reads the numbers must know."""
     found = answer.differing
-    if found.unexplained:
+    if found.unexplained and answer.question.beside:
+        yield (
+            f"{found.unexplained} messages come out otherwise though these very rules had decided them: several gates judged one person within "
+            "a moment, or parts of one long message; the settings of a provider have changed, or it is a fault of gate106 (please report it)"
+        )
+    elif found.unexplained:
         yield (
             f"{found.unexplained} messages come out otherwise though these very rules had decided them: the settings of a provider have "
             "changed, or it is a fault of gate106 (please report it)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from proxy.cli.sealed import ring_of
 if TYPE_CHECKING:
     from proxy.backtest.run import Answer, Question
     from proxy.config import Settings
+    from proxy.kept import Kept
 
 STEP = 0.01
 """So much further each line of ``--progress``."""
@@ -49,19 +51,18 @@ def backtest(
     json: Json = False,
 ) -> None:
     """Judge again what was sent, by other rules, each message against what the earlier ones left, and say what is otherwise: by rule,
-    provider, province and category, with masked examples. Nothing is sent, and no gate is asked. Exit 1 if anything is otherwise."""
+    provider, province and category, with masked examples; of a gate of several workers what all of them sent. Nothing is sent, and no gate is
+    asked. Exit 1 if anything is otherwise."""
     from proxy.backtest import run, told
-    from proxy.config import fault_of_several
+    from proxy.config import every_worker
 
     settings = settings_of(config)
     assert settings is not None
-    if journal is None and (fault := fault_of_several(config, settings.journal)):
-        fail(fault)
-    folder = journal or settings.journal
-    if not folder.is_dir():
+    gates = [replace(settings, journal=journal)] if journal is not None else every_worker(settings)
+    if not (folder := gates[0].journal).is_dir():
         fail(f"{folder}: no such folder (a gate that has run leaves its journal there)")
     last_s = 0.0 if since == "all" else seconds(since, "--since")
-    question = _question(settings, folder, _folder_of(rules, settings), last_s or 0.0)
+    question = _question(settings, gates, _folder_of(rules, settings), last_s or 0.0)
     if html is not None:
         _writable(html)
     try:
@@ -82,13 +83,24 @@ def backtest(
     raise typer.Exit(1 if answer.differing.total else 0)
 
 
-def _question(settings: Settings, journal: Path, rules: Path, last_s: float) -> Question:
+def _question(settings: Settings, gates: list[Settings], rules: Path, last_s: float) -> Question:
+    """``gates``: of each whose journal is read."""
     from proxy.backtest.house import Known
     from proxy.backtest.run import Question
 
     known = {one.name: Known(one.category, one.since, one.replace) for one in settings.providers}
+    (journal, node), *beside = [(one.journal, one.node) for one in gates]
     return Question(
-        journal, rules, settings.category_tag, known, store_of(settings), last_s, time.time(), ring_of(settings.sealing)
+        journal,
+        rules,
+        settings.category_tag,
+        known,
+        store_of(settings),
+        last_s,
+        time.time(),
+        ring_of(settings.sealing),
+        node,
+        tuple(beside),
     )
 
 
@@ -103,22 +115,26 @@ def _folder_of(rules: str, settings: Settings) -> Path:
     """Where the rules lie that are meant."""
     if not rules:
         return settings.rules
-    return Path(rules) if Path(rules).is_dir() else kept_folder(rules, settings)
+    if Path(rules).is_dir():
+        return Path(rules)
+    kept, name = kept_set(rules, settings)
+    return kept.path(name)
 
 
-def kept_folder(rules: str, settings: Settings) -> Path:
-    """The folder of a set that the gate keeps, by its first digits; the process ends where there is none."""
+def kept_set(rules: str, settings: Settings) -> tuple[Kept, str]:
+    """A set that the gate keeps, or one of its workers, by its first digits; the process ends where there is none."""
+    from proxy.config import every_worker
     from proxy.kept import Kept
 
-    kept = Kept(settings.revisions.folder, settings.revisions.keep)
-    found = [name for name in kept.all() if name.startswith(rules)] if len(rules) >= SHORTEST else []
+    homes = [Kept(one.revisions.folder, one.revisions.keep) for one in every_worker(settings)]
+    found = {name: kept for kept in homes for name in kept.all() if name.startswith(rules)} if len(rules) >= SHORTEST else {}
     if len(found) > 1:
-        fail(f"--rules: '{rules}' may be {' or '.join(found)}: give more digits")
+        fail(f"--rules: '{rules}' may be {' or '.join(sorted(found))}: give more digits")
     if not found:
-        fail(
-            f"--rules: '{rules}' is neither a folder nor a set that is kept in {kept.folder} (gate106 rules history lists them)"
-        )
-    return kept.path(found[0])
+        folder = settings.revisions.folder
+        fail(f"--rules: '{rules}' is neither a folder nor a set that is kept in {folder} (gate106 rules history lists them)")
+    ((name, kept),) = found.items()
+    return kept, name
 
 
 def _writable(html: Path) -> None:

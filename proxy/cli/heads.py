@@ -21,7 +21,7 @@ def heads(
     from proxy.config import SettingsError, rest_places
 
     try:
-        found = latest(rest_places(config).archive.folder, days)
+        found = latest(rest_places(config, every=True).archive.folder, days)
     except SettingsError as error:
         fail(error)
     except (OSError, ValueError, KeyError) as error:

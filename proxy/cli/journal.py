@@ -282,7 +282,7 @@ def person(
     private.close_files()
     if not why.strip():
         fail("journal person: --why is empty: the journal keeps who looks for somebody, and why")
-    places = _places(config)
+    places = _places(config, every=True)
     try:
         recipient = recipient_of(number)
         keys = Keys(places.archive.keys)

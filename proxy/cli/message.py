@@ -76,8 +76,10 @@ def inquest_of(
     today = _loaded(rules or settings.rules, settings)
     loaded: dict[str, RuleSet | None] = {today.revision: today}
     try:
-        settings, disk, meant = _meant(wanted.strip(), [(gate, disk_of(gate.journal, gate.sealing)) for gate in gates])
-        return settings, _inquired(meant, disk, settings, today, loaded), loaded
+        disks = [(gate, disk_of(gate.journal, gate.sealing)) for gate in gates]
+        settings, disk, meant = _meant(wanted.strip(), disks)
+        beside = {gate.node: other for gate, other in disks if other is not disk}
+        return settings, _inquired(meant, disk, settings, today, loaded, beside), loaded
     except JournalDamaged as error:
         fail(f"{error} (while a gate writes it, run it again)")
     except (StateError, SealingError) as error:
@@ -126,7 +128,9 @@ def _turns_with(disk: OsDisk, sequence: int) -> Iterable[Turn]:
     return [Turn(group.time_ms / 1000, group.records) for group in found] or turns_up_to(disk, sequence)
 
 
-def _inquired(meant: Meant, disk: OsDisk, settings: Settings, today: RuleSet, loaded: dict[str, RuleSet | None]) -> Found:
+def _inquired(
+    meant: Meant, disk: OsDisk, settings: Settings, today: RuleSet, loaded: dict[str, RuleSet | None], beside: dict[int, OsDisk]
+) -> Found:
     from proxy.backtest.house import Senders
     from proxy.backtest.inquest import inquire
     from proxy.cli.backtest import store_of
@@ -139,7 +143,7 @@ def _inquired(meant: Meant, disk: OsDisk, settings: Settings, today: RuleSet, lo
             loaded[revision] = _loaded(kept.path(revision), settings) if kept.has(revision) else None
         return loaded[revision]
 
-    return inquire(disk, store_of(settings), meant, then, today, Senders.of(settings))
+    return inquire(disk, store_of(settings), meant, then, today, Senders.of(settings), beside, settings.node)
 
 
 def _loaded(folder: Path, settings: Settings) -> RuleSet:

@@ -206,17 +206,16 @@ def export(
 ) -> None:
     """Write the files of a set that the gate keeps into a folder: what was pushed reaches the folder of the rules, and its history. As a ZIP
     they are for somebody else."""
-    from proxy.cli.backtest import kept_folder
+    from proxy.cli.backtest import kept_set
     from proxy.cli.carried import ZIP, carry
     from proxy.cli.explain import settings_of
-    from proxy.kept import Kept
 
     settings = settings_of(config)
     assert settings is not None
-    name = kept_folder(revision or ask(config, control, "rules")["revision"], settings).parent.name
+    kept, name = kept_set(revision or ask(config, control, "rules")["revision"], settings)
     written = list[str]()
     try:
-        files = Kept(settings.revisions.folder, settings.revisions.keep).files(name)
+        files = kept.files(name)
         if folder.suffix == ZIP:
             ask(config, control, "look", what="rules export", unmasked=True, why=why, details=name)
             carry(folder, files)

@@ -120,7 +120,10 @@ def everywhere_found(gate: Crewed, sent: int) -> None:
     assert [Path(one["folder"]).name for one in chains] == ["node-0", "node-1", "node-2"]
     assert not any(one["damage"] for one in chains)
     assert gate.ask("report", "--day", today, "--least", "1")["submits"]["sent"] == sent
-    assert "node-0, node-1, node-2): say whose you mean" in gate.refused("backtest")
+    assert gate.ask("backtest")["messages"] == sent
+    assert gate.ask("journal", "heads") == {"heads": []}
+    assert gate.ask("journal", "person", SHANGHAI.format(0), "--why", "a test")["person"] > 0
+    assert "node-0, node-1, node-2): say whose you mean" in gate.refused("journal", "roll")
     (only,) = json.loads(run("--worker", "2", "find", "--provider", "jia", "--config", gate.config, "--json").stdout)[
         "covered"
     ]["nodes"]
