@@ -56,7 +56,10 @@ class Stock(NamedTuple):
 
 def stock(archive: Path, journals: Iterable[AtHand], question: Question, *, thorough: bool = False) -> Stock:
     """``thorough``: nothing that was read before is believed. Raises TailError, ManifestError, JournalDamaged, OSError."""
-    manifests = [(folder, load(folder)) for folder in nodes(archive)]
+    loaded = [(folder, load(folder)) for folder in nodes(archive)]
+    manifests = [
+        (folder, manifest) for folder, manifest in loaded if manifest.identity or manifest.tables
+    ]  # else none was written
     rests = []
     for one in journals:
         home = home_of(archive, one.node, one.disk.identity())

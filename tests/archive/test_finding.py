@@ -234,8 +234,11 @@ def test_two_nodes_are_looked_through_as_one(tmp_path: Path, shelf: Shelf) -> No
     assert not every.covered.faults
 
 
-def test_of_journals_without_tables_each_has_its_messages_and_its_answers(tmp_path: Path, shelf: Shelf) -> None:
+@pytest.mark.parametrize("rolled", [False, True], ids=["before anybody looked for what to roll", "and after"])
+def test_of_journals_without_tables_each_has_its_messages_and_its_answers(tmp_path: Path, shelf: Shelf, rolled: bool) -> None:
     at_hand = [AtHand(house_of(tmp_path, node, 1).disk, node) for node in (8, 9)]
+    if rolled:
+        assert [shelf.roll(one.disk, NOON + 3600).segments for one in at_hand] == [0, 0]
     found = finding.find(shelf.folder, at_hand, shelf.keys, Question(to=SHANGHAI).checked(), NOON + DAY)
     assert {(hit.node, hit.text[4:8], hit.fates[0].what) for hit in found.hits} == {
         (8, "第8号上", "answer"),
