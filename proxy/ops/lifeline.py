@@ -31,6 +31,9 @@ Answer = Callable[[Said], Awaitable[Said]]
 class Gone(Exception):
     """The other end is not there any more."""
 
+    def __repr__(self) -> str:
+        return "it has ended"
+
 
 class WorkerEnd:
     """``answer``: question → answer; ``gone``: called once when the supervisor is no more."""

@@ -36,6 +36,9 @@ Word = bytes | str | int
 class StoreDown(OSError):
     """The store did not answer: nobody knows whether what was asked was done."""
 
+    def __str__(self) -> str:
+        return self.strerror or ""
+
 
 class Moved(StoreDown):
     """... because this server does not have the keys, or not yet: nothing was done."""
@@ -81,7 +84,7 @@ class Connection(asyncio.Protocol):
         """The answer to one command: bytes, an int, a list, None. Raises StoreDown, StoreRefused (from the future)."""
         answer: asyncio.Future[Any] = self._loop.create_future()
         if not self.up or self._transport is None or len(self._pending) >= PENDING_MAX:
-            answer.set_exception(StoreDown(0, f"no connection to {self.address}"))
+            failed(answer, StoreDown(0, f"no connection to {self.address}"))
             return answer
         due_s = self._loop.time() + self._deadline_s
         self._pending.append((answer, due_s))
@@ -115,7 +118,7 @@ class Connection(asyncio.Protocol):
         pending, self._pending = self._pending, deque()
         for answer, _ in pending:
             if not answer.done():
-                answer.set_exception(StoreDown(0, why))
+                failed(answer, StoreDown(0, why))
         self._lost(self)
 
     # -- asyncio.Protocol
@@ -134,7 +137,7 @@ class Connection(asyncio.Protocol):
                 if isinstance(said, hiredis.ReplyError):
                     text = str(said)
                     kind = Moved(0, f"{self.address}: {text}") if text.startswith(_MOVED) else StoreRefused(text)
-                    answer.set_exception(kind)
+                    failed(answer, kind)
                 else:
                     answer.set_result(said)
         except (hiredis.ProtocolError, IndexError) as error:
@@ -142,6 +145,12 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.end(f"{self.address} closed the connection" + (f": {exc}" if exc else ""))
+
+
+def failed(answer: asyncio.Future[Any], why: Exception) -> None:
+    """That is the answer. Whoever asked may have gone, or have heard enough from another call."""
+    answer.set_exception(why)
+    answer.exception()  # else it is told as a fault that nobody looked
 
 
 class Login(NamedTuple):

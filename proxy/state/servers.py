@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from proxy.state.connection import Address, Connection, Login, StoreDown, StoreRefused, Word, connect
+from proxy.state.connection import Address, Connection, Login, StoreDown, StoreRefused, Word, connect, failed
 
 log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ class Servers:
         connection = self.at[part]
         if connection is None:
             answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            answer.set_exception(StoreDown(0, self._why or "out of reach"))
+            failed(answer, StoreDown(0, self._why or "out of reach"))
             return answer
         return connection.call(*words)
 
