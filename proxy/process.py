@@ -37,6 +37,8 @@ class StartError(Exception):
 def serve(path: Path, accept_loss: bool = False) -> int:
     """Runs the gate until SIGTERM or SIGINT; returns the exit code. StartError."""
     logs.use()
+    early: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _: early.append(number))  # it would end a gate that is still starting
     private.close_files()
     if why := private.hold_memory():
         log.warning(
@@ -48,10 +50,11 @@ def serve(path: Path, accept_loss: bool = False) -> int:
     except SettingsError as error:
         raise StartError(error) from error
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(settings, path, accept_loss, worker))
+        return runner.run(_serve(settings, path, accept_loss, worker, early))
 
 
-async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Worker | None) -> int:
+async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Worker | None, early: list[int]) -> int:
+    """``early``: a reload was asked for before the gate was open; it may have been about what was read by then."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(logs.heard)
     manager = Manager(os.environ)
@@ -80,6 +83,8 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Work
         task.add_done_callback(reloads.discard)
 
     loop.add_signal_handler(signal.SIGHUP, hang_up)
+    if early:
+        hang_up()
     manager.ready("open")
     watchdog = loop.create_task(manager.watchdog())
     await stop.wait()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 
+from proxy.sim.reload import words_of
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, RULES, SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import (
@@ -292,6 +294,23 @@ def test_a_bad_rule_file_keeps_the_old_set_and_says_so_and_a_good_one_is_taken(c
         assert gate.metric("gate106_rules_folder_ok") == 1
         assert client.submit("1069001", SOMEBODY).status == REGION_BAN
         assert client.submit("1069001", IN_BEIJING).status == 0
+
+
+def test_sighup_while_it_starts_does_not_end_it_and_what_was_meant_is_read_once_it_is_open(
+    carrier: Carrier, make_gate: MakeGate
+):
+    gate = make_gate(carrier.port, [provider("jia", "1069001")])
+    (gate.rules / "lists").mkdir()
+    (gate.rules / "lists" / "words.txt").write_text("\n".join(words_of(50_000, 1)))  # takes a while to read
+    gate.write_rules("rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n")
+    with ThreadPoolExecutor(1) as beside:
+        started = beside.submit(gate.start)
+        until(lambda: started.done() or (gate.folder / "state.db.lock").exists(), "it has begun")
+        while not started.done():
+            gate.signal(signal.SIGHUP)
+            wait([started], 0.02)
+        started.result()
+    until(lambda: gate.metric("gate106_settings_reload_total", result="ok") >= 1, gate.said)
 
 
 def test_sighup_takes_new_accounts_lets_old_ones_go_and_disturbs_nobody_else(carrier: Carrier, make_gate: MakeGate):
