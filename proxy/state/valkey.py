@@ -334,7 +334,7 @@ class ValkeyStore(Telling, SqliteStore):
             self._note({f"born:{part}": born})
 
     async def _claim(self, connection: Connection, part: int) -> None:
-        """The node's number is ours. One part of each server is asked: two nodes that share a number meet there."""
+        """The node's number is ours. The first part of each server is asked: two nodes that share a number meet there."""
         key = self._heads[part] + b":node:%d" % self.node
         said = await connection.call("FCALL", HOLD, 1, key, self._identity, HELD_MS)
         if said.decode() != self._identity:
@@ -344,9 +344,11 @@ class ValkeyStore(Telling, SqliteStore):
         """Keeps the node's number, and notices when the store was emptied."""
         while True:
             await asyncio.sleep(HOLD_S)
-            for part, connection in {id(at): (part, at) for part, at in enumerate(self._servers.at)}.values():
-                if connection is None:
-                    continue
+            firsts: dict[Connection, int] = {}
+            for part, at in enumerate(self._servers.at):
+                if at is not None:
+                    firsts.setdefault(at, part)
+            for connection, part in firsts.items():
                 try:
                     await self._claim(connection, part)
                     born = await connection.call("GET", self._heads[part] + b":born")
