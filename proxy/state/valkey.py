@@ -328,8 +328,8 @@ class ValkeyStore(Telling, SqliteStore):
         known = self._born[part]
         if known and known != born:
             log.warning("this part of the store has lost everything: it gets back what this node knows", part=part)
-            self._owing.emptied(part)
         if known != born:
+            self._owing.emptied(part)  # also where it never had any of it: the copy was an embedded store until now
             self._born[part] = born
             self._note({f"born:{part}": born})
 

@@ -1,0 +1,96 @@
+"""A node that comes to a real Valkey, and to a cluster: its number is its own, and another with the same is refused however long the first runs;
+what it knew while its store was an embedded one all know then."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.message import Category, Entry, OptOut
+from proxy.state import StateError, open_store, record
+from proxy.state import valkey as engine
+from proxy.state.merging import NODE_SHIFT
+from tests.needs import needs
+from tests.valkey import SECRET, Cluster, Valkey
+
+pytestmark = needs("valkey")
+
+
+@pytest.fixture(scope="module", params=["one server", "cluster"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey | Cluster]:
+    folder: Path = tmp_path_factory.mktemp("valkey")
+    found = Valkey(folder) if request.param == "one server" else Cluster(folder)
+    yield found
+    found.kill()
+
+
+def keys(server: Valkey | Cluster) -> set[str]:
+    """Which say whose number it is."""
+    return set(server.cli("keys", "*:node:5").split())
+
+
+def test_a_number_is_kept_where_it_was_taken(server: Valkey | Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "HOLD_S", 0.01)
+    servers = 3 if isinstance(server, Cluster) else 1
+
+    async def run() -> None:
+        one: Any = open_store(server.url, secret=SECRET, node=5, deadline_s=10.0)
+        await one.open()
+        taken, claim, renewed = keys(server), one._claim, asyncio.Semaphore(0)
+        assert len(taken) == servers
+
+        async def claims(*where: Any) -> None:
+            await claim(*where)
+            renewed.release()
+
+        one._claim = claims
+        for _ in range(3 * servers):
+            await asyncio.wait_for(renewed.acquire(), 10)
+        assert keys(server) == taken
+        other: Any = open_store(server.url, secret=SECRET, node=5, deadline_s=10.0)
+        with pytest.raises(StateError, match="node 5 is another gate"):
+            await other.open()
+        other.close()
+        one.close()
+
+    asyncio.run(run())
+
+
+def test_what_was_known_while_the_store_was_an_embedded_one_stands_in_the_shared_one_then(
+    server: Valkey | Cluster, tmp_path: Path
+) -> None:
+    """However long ago it was said."""
+    file, now = tmp_path / "state.db", int(time.time())
+    refusal = OptOut("all", "", now - 100 * 86_400, "reply", 0)
+    entry = Entry((6 << NODE_SHIFT) + 7, now - 20 * 3600, 0, 1, 1, Category.MARKETING, 0, 0, 0, 0)
+    refused, sent = range(13800210000, 13800210040), range(13800220000, 13800220040)
+    embedded: Any = open_store(f"sqlite://{file}")
+    for person in refused:
+        embedded.update(person, lambda data: record.opt_out(data, refusal))
+    for person in sent:
+        embedded.update(person, lambda data: record.add(data, entry, now, 86_400))
+    embedded.checkpoint_now(counted=0, open_from=1, highest_id=entry.id)
+    embedded.close()
+
+    async def run() -> None:
+        one: Any = open_store(server.url, secret=SECRET, node=6, local=file, deadline_s=10.0)
+        other: Any = open_store(server.url, secret=SECRET, node=7, local=tmp_path / "other.db", deadline_s=10.0)
+        await one.open()
+        await other.open()
+        (at_once,) = (await one.load(refused[:1])).values()
+        assert record.opt_outs(at_once[1]) == [refusal], "before it stands there"
+        async with asyncio.timeout(20):
+            while one.owed:  # noqa: ASYNC110 # it says so to nobody
+                await asyncio.sleep(0)
+        found = await other.load([*refused, *sent])
+        assert [record.opt_outs(found[person][1]) for person in refused] == [[refusal]] * len(refused)
+        assert [list(record.entries(found[person][1])) for person in sent] == [[entry]] * len(sent)
+        for store in (one, other):
+            store.close()
+
+    asyncio.run(run())
