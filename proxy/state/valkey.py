@@ -138,7 +138,7 @@ class ValkeyStore(Telling, SqliteStore):
 
     async def open(self) -> None:
         """Reaches the store. Raises StateError where it cannot be used; a node that has used it before starts cut off instead."""
-        self._log = SharedLog(self._heads[0], self.node, self._meta.get("journal", self._identity), self._log_key)
+        self._log = SharedLog(self._heads[0], self.node, self._teller(), self._log_key)
         try:
             await self._servers.open()
         except StoreRefused as error:
@@ -152,6 +152,16 @@ class ValkeyStore(Telling, SqliteStore):
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(one) for one in (self._hold_on(), self._owing.run(), self._count_on())]
         self._owing.reached()
+
+    def _teller(self) -> str:
+        """Whose sequences the log counts by. The state may be a copy of another node's, whose journal goes on elsewhere under the same name."""
+        teller, node = self._meta.get("teller", ""), str(self.node)
+        if not teller and all(self._born):  # it has told things by its journal's name
+            teller = self._meta.get("journal", self._identity)
+        elif not teller or self._meta.get("teller_node") != node:
+            teller = os.urandom(16).hex()
+        self._note({"teller": teller, "teller_node": node})
+        return teller
 
     # -- counters about no single person
 

@@ -4,6 +4,7 @@ what it knew while its store was an embedded one all know then."""
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,3 +95,43 @@ def test_what_was_known_while_the_store_was_an_embedded_one_stands_in_the_shared
             store.close()
 
     asyncio.run(run())
+
+
+def test_two_nodes_that_begin_on_copies_of_one_state_are_both_heard(server: Valkey | Cluster, tmp_path: Path) -> None:
+    """Each goes on with a journal of its own, whose records have the same numbers."""
+    embedded: Any = open_store(f"sqlite://{tmp_path / 'state.db'}")
+    embedded._note({"journal": "0123456789abcdef" * 2})
+    embedded.checkpoint_now(counted=0, open_from=1, highest_id=0)
+    embedded.close()
+    files = {node: tmp_path / f"state-{node}.db" for node in (8, 9, 10)}
+
+    def opened(node: int) -> Any:
+        return open_store(server.url, secret=SECRET, node=node, local=files[node], deadline_s=10.0)
+
+    async def tells(store: Any, number: int) -> int:
+        """The last of its numbers that is in the log then."""
+        told: int = await store._servers.call(0, *store._log.tell([(number, 3, b"said by node %d" % store.node)]))
+        return told
+
+    async def run() -> list[bytes]:
+        said: list[Any] = []
+        for node in (8, 9):
+            shutil.copy(tmp_path / "state.db", files[node])
+        for node in (8, 9):
+            store = opened(node)
+            await store.open()
+            assert await tells(store, 12) == 12
+            store.checkpoint_now(counted=0, open_from=1, highest_id=0)
+            store.close()
+        shutil.copy(files[9], files[10])  # of one that was with the others already
+        for node, number in ((10, 12), (9, 12)):
+            store = opened(node)
+            await store.open()
+            assert await tells(store, number) == 12
+            said = store._log.opened(await store._servers.call(0, *store._log.hear((0, 0))))
+            store.close()
+        return [one.body for one in said]
+
+    assert asyncio.run(run()) == [b"said by node 8", b"said by node 9", b"said by node 10"], (
+        "and what node 9 had told once is not told again"
+    )
