@@ -18,7 +18,8 @@ from proxy.desk import entries, itself
 from proxy.desk.heard import Heard, pack_heard
 from proxy.desk.returned import pack_optout, pack_restored
 from proxy.desk.segment import Record
-from proxy.message import Category, OptOut
+from proxy.message import Category
+from proxy.recipient import OptOut
 from proxy.state import record
 from tests.house import RULES, SHANGHAI, House
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from proxy.message import Category, Entry, OptOut
+from proxy.message import Category
+from proxy.recipient import Entry, OptOut
 from proxy.state import StateError, open_store, record
 from proxy.state import valkey as engine
 from proxy.state.merging import NODE_SHIFT
