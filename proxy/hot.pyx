@@ -14,7 +14,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.tuple cimport PyTuple_SET_ITEM
-from cpython.unicode cimport PyUnicode_2BYTE_KIND, PyUnicode_FindChar, PyUnicode_4BYTE_KIND, PyUnicode_DATA, PyUnicode_FromKindAndData, PyUnicode_KIND
+from cpython.unicode cimport PyUnicode_2BYTE_KIND, PyUnicode_4BYTE_KIND, PyUnicode_DATA, PyUnicode_FindChar, PyUnicode_FromKindAndData, PyUnicode_KIND
 from libc.math cimport INFINITY
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
@@ -40,6 +40,7 @@ include "twins/text.pxi"
 include "twins/wire.pxi"
 include "twins/entries.pxi"
 include "twins/fields.pxi"
+include "twins/twice.pxi"
 include "twins/scanner.pxi"
 include "twins/page.pxi"
 include "twins/reading.pxi"

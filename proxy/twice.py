@@ -16,11 +16,20 @@ class Twice:
     __slots__ = ("marks",)
 
     def __init__(self) -> None:
-        self.marks = array("I", bytes(4 * MARKS))
+        self.marks: array[int] | None = None
+        """None until something comes."""
 
     def comes(self, hashed: int) -> bool:
         """Whether something of this hash (64 bits) has come lately; from now on it has."""
+        if self.marks is None:
+            self.marks = array("I", bytes(4 * MARKS))
         place, mark = hashed & (MARKS - 1), hashed >> 32 & 0xFFFFFFFF
         again = self.marks[place] == mark
         self.marks[place] = mark
         return again
+
+    def beside(self) -> Twice:
+        """Another that has seen what this one has, and goes on by itself."""
+        other = Twice()
+        other.marks = None if self.marks is None else self.marks[:]
+        return other

@@ -97,8 +97,7 @@ class OsDisk:
         file = self._files.get(name)
         if file is None:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            if not (self.path / name).exists():
-                self._new.add(name)
+            self._new.add(name)  # there it may be from a life that ended before the folder was synced
             file = self._files[name] = os.open(self.path / name, flags, 0o600)
         return file
 

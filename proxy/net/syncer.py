@@ -9,15 +9,22 @@ under full load that took a tenth of a message's time. Where it has been compile
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Protocol
 
+import structlog
+
 from proxy.compiled import compiled
 from proxy.desk.journal import Journal, JournalDown
 
+log = structlog.get_logger()
+
+FAILED = -1
+"""In place of a sequence."""
 RETRY_S = 0.1
 """After a sync that failed the next is not tried at once: the disk that refused it will not be better in a microsecond."""
 
@@ -37,8 +44,8 @@ class Aside(Protocol):
     def taken(self) -> int:
         """errno of the sync that has ended, 0 where it went well; -1: none has."""
 
-    def end(self) -> None:
-        """Waits for the sync that runs."""
+    def end(self) -> int:
+        """Waits for the sync that was asked for: its errno, where nobody has taken note of it; else 0."""
 
 
 @compiled("sync_aside")
@@ -48,14 +55,16 @@ def _aside() -> Aside | None:
 
 
 class Syncer:
+    aside = staticmethod(_aside)
+
     def __init__(self, loop: asyncio.AbstractEventLoop, journal: Journal, done: Callable[[int], None]) -> None:
         self._loop = loop
         self._journal = journal
         self._done = done
-        self._running = self._asked = False
+        self._running = self._asked = self._failing = False
         self._sequence = 0
         """What the sync that runs aside makes safe."""
-        self._aside = _aside()
+        self._aside = self.aside()
         if self._aside is not None:
             loop.add_reader(self._aside.fileno(), self._ended_aside)
         self._wanted: SimpleQueue[bool] = SimpleQueue()
@@ -90,7 +99,8 @@ class Syncer:
         """Ends the threads after the sync that runs."""
         if self._aside is not None:
             self._loop.remove_reader(self._aside.fileno())
-            self._aside.end()
+            if self._aside.end():
+                self._journal.sync_failed()  # closed it is written again, or what was lost would be claimed to be safe
             self._aside = None
         self._wanted.put(False)
         self._thread.join()
@@ -99,24 +109,34 @@ class Syncer:
         while self._wanted.get():
             try:
                 sequence = self._journal.sync()
-            except JournalDown:
-                sequence = 0
+            except JournalDown as down:
+                self._loop.call_soon_threadsafe(self._fails, str(down))
+                sequence = FAILED
                 time.sleep(RETRY_S)  # in this thread, which has nothing else to do
             self._loop.call_soon_threadsafe(self._finished, sequence)
 
     def _ended_aside(self) -> None:
         fault = self._aside.taken() if self._aside is not None else -1
         if fault > 0:
-            self._journal.sync_failed()  # the thread mends that, and tells why where it cannot
-            self._loop.call_later(RETRY_S, self._finished, 0)
+            self._fails(os.strerror(fault))
+            self._journal.sync_failed()  # the thread mends that
+            self._loop.call_later(RETRY_S, self._finished, FAILED)
         elif fault == 0:
             self._finished(self._sequence)
 
+    def _fails(self, why: str) -> None:
+        if not self._failing:  # else it was told
+            self._failing = True
+            log.warning("the journal is not synced, and what waits for that is not answered: look at the disk", error=why)
+
     def _finished(self, sequence: int) -> None:
         self._running = False
-        if sequence:
-            self._journal.note_synced(sequence)
-        else:
+        if sequence == FAILED:
             self._asked = True
+        else:
+            self._journal.note_synced(sequence)
+            if self._failing:
+                self._failing = False
+                log.info("the journal is synced again")
         self._begin()
         self._done(sequence)

@@ -48,6 +48,8 @@ MASKS_MAX = 8_192  # per generation, with a text each: some 4 MB
 TRAITS_MAX = 16_384
 TEXTS_MAX = 16_384  # per generation, about 300 bytes each; only where a rule compares texts
 LATELY_MAX = 8_192  # contents that are remembered elsewhere, too
+SELDOM = b"\x10"
+"""Digests below it: one in sixteen."""
 LEARN_PIECE = 16
 """Texts read between two rests: each takes some 50 µs."""
 SENSES_MAX = 4_096  # per generation, with a set of words each: some 4 MB
@@ -248,10 +250,11 @@ class Reader:
         """Reads what another reader has read lately, in another thread while that one is asked and nobody asks this one yet: else the
         first messages after a change of rules would all wait for the reading of their texts. The contents keep what the other one
         read. Takes over what has come before, and the texts that rules compare."""
-        self._twice = before._twice
+        self._twice = before._twice.beside()
         for number, content in enumerate(list(before.lately)):
             if number % LEARN_PIECE == 0:
                 rest()
+            self._twice.comes(hash(masked(content.text)))  # it has, whatever has come since
             self._fresh(content)
         if self.texts is not None and before.texts is not None:
             self.texts = before.texts
@@ -267,15 +270,17 @@ class Reader:
         mask = masked(content.text)
         tagged = None if self._tag is None else _tagged(content, self._tag)
         if tagged is not None or content.state != "readable" or not content.complete:  # rare: no second memory for these
-            self._comes(content, mask)
+            self._has_come(content, mask)
             return self._analyse(content, mask, tagged)[0]
         found = self._masks.find(mask)
         if type(found) is tuple:  # telephone numbers in it matter, other digits do not
             found = self._masks.find(_with_numbers(content.text, mask, found))
         if type(found) is Reading:
+            if content.digest < SELDOM:  # for what is used all the time would be forgotten there
+                self.lately.append(content)
             return found
         reading, digits = self._analyse(content, mask, None)
-        if self._comes(content, mask):
+        if self._has_come(content, mask):
             if digits is False:
                 self._masks.put(mask, reading)
             elif digits is not True:
@@ -283,8 +288,8 @@ class Reader:
                 self._masks.put(_with_numbers(content.text, mask, digits), reading)
         return reading
 
-    def _comes(self, content: Content, mask: bytes) -> bool:
-        """Whether a text with this mask has come before."""
+    def _has_come(self, content: Content, mask: bytes) -> bool:
+        """Whether a text with this mask has come before: then it is among those read lately."""
         again = self._twice.comes(hash(mask))
         if again:
             self.lately.append(content)

@@ -50,12 +50,11 @@ def relay_at_once(self, list submits, now):
         return True
     judging.cut_off = False
     court = _court(judging, now)
+    _look_ahead(court, submits)
     table, version = store._table, store._version
     buckets, mix, mask, split, group_mask = table._buckets, table._mix, table._mask, table._split, table._groups - 1
     cdef octet[::1] marks = table.changed
     _fetch(buckets, people, mix, mask, split)
-    if court.plain:
-        _foresee(court, submits)
     try:
         for person, what in people.items():
             key = person

@@ -265,13 +265,3 @@ cdef int _learn_fields() except -1:
         sizeof(TransitFields),
     )
     return 0
-
-
-cdef inline bint _comes(PyObject *twice, object key) except -1:
-    """twice.py, Twice.comes, of the hash of a key"""
-    cdef u64 hashed = <u64>hash(key)
-    cdef unsigned int *mark = &(<array>(<TwiceFields *>twice).marks).data.as_uints[hashed & _marks_most]
-    cdef unsigned int said = <unsigned int>(hashed >> 32)
-    cdef bint again = mark[0] == said
-    mark[0] = said
-    return again

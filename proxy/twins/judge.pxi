@@ -85,6 +85,8 @@ cdef inline Lately *_lately_of(PyObject *sender, PyObject *traits) noexcept:
 
 cdef enum:
     FORESEEN = 256  # submits of one turn, as many as a table fetches
+    SORTS = 3  # of what is known of a sender and a text (policy/ruleset.py, Known): the sort of each place …
+    PLANS = 5  # … and the plan for each sort
 
 cdef struct Foreseen:
     MessageFields *message
@@ -93,16 +95,20 @@ cdef struct Foreseen:
 
 
 cdef void _foresee(_Judge judge, list submits) except *:
-    """Asks memory for what ``verdict`` will look into for each of these: it brings what all need side by side, a step at a time, where
-    looking one by one waits at each step."""
+    """Reads the texts of these, and asks memory for what ``verdict`` will look into for each: it brings what all need side by side, a step
+    at a time, where looking one by one waits at each step. What was asked for lately is not held to be true here, only fetched: verdicts
+    look whether it is of these rules."""
     cdef Foreseen[FORESEEN] some
+    cdef Py_ssize_t many = _read_all(judge, submits, some)
+    _fetch_plans(some, _fetch_known(some, many, judge.cells.data.as_ushorts))
+
+
+cdef Py_ssize_t _read_all(_Judge judge, list submits, Foreseen *some) except -1:
+    """Those whose texts are read, and whose place is in the table of regions."""
     cdef Foreseen *one
     cdef TransitFields *transit
     cdef ContentFields *content
-    cdef PyObject *traits
-    cdef Lately *lately
-    cdef Py_ssize_t place, many = 0, left
-    cdef unsigned short *cells = judge.cells.data.as_ushorts
+    cdef Py_ssize_t place, many = 0
     for submit in submits:
         transit = <TransitFields *>submit
         if Py_TYPE(submit) is not _transit_type or _type_of(transit.message) is not _message_type:
@@ -113,7 +119,7 @@ cdef void _foresee(_Judge judge, list submits) except *:
         if _type_of(one.message.content) is not _content_type or not 0 <= place < len(judge.cells):
             continue
         one.cell = place
-        _soon(cells + place)
+        _soon(judge.cells.data.as_ushorts + place)
         content = <ContentFields *>one.message.content
         if content.read_by is not judge.mark and content.scheduled is <PyObject *>None:
             try:
@@ -126,7 +132,16 @@ cdef void _foresee(_Judge judge, list submits) except *:
         many += 1
         if many == FORESEEN:
             break
-    left = 0
+    return many
+
+
+cdef Py_ssize_t _fetch_known(Foreseen *some, Py_ssize_t many, const unsigned short *cells) noexcept:
+    """Those of which something is known; from here on nothing of Python's runs."""
+    cdef Foreseen *one
+    cdef ContentFields *content
+    cdef PyObject *traits
+    cdef Lately *lately
+    cdef Py_ssize_t place, left = 0
     for place in range(many):  # the memory of what was asked for lately
         content = <ContentFields *>some[place].message.content
         if _type_of(content.reading) is _reading_type:
@@ -146,17 +161,22 @@ cdef void _foresee(_Judge judge, list submits) except *:
             _soon(lately.known)
             _soon(<const char *>lately.known + 64)
             left += 1
-    many = left
+    return left
+
+
+cdef int _fetch_plans(Foreseen *some, Py_ssize_t many) except -1:
+    cdef Foreseen *one
+    cdef Py_ssize_t place, sort
     for place in range(many):  # which sort of place that is, and the plans by sort
         one = &some[place]
         known = <tuple>one.at[0]
-        _soon(_items_within(<tuple>known[3]) + one.cell)
-        _soon(<PyObject *>known[5])
+        _soon(_items_within(<tuple>known[SORTS]) + one.cell)
+        _soon(<PyObject *>known[PLANS])
     for place in range(many):
         one = &some[place]
         known = <tuple>one.at[0]
-        left = <Py_ssize_t>(<tuple>known[3])[one.cell]
-        one.at = _items_of(<list>known[5]) + left
+        sort = (<tuple>known[SORTS])[one.cell]
+        one.at = _items_of(<list>known[PLANS]) + sort
         _soon(one.at)
     for place in range(many):  # the plan
         _soon(some[place].at[0])
@@ -166,6 +186,7 @@ cdef void _foresee(_Judge judge, list submits) except *:
         if _type_of(some[place].at[0]) is _plan_type:
             _soon((<PlanFields *>some[place].at[0]).facts)
             _soon(<const char *>(<PlanFields *>some[place].at[0]).facts + 64)
+    return 0
 
 
 cdef object _known_of(MemoFields *senders, MemoFields *memory, PyObject *sender, PyObject *traits):
@@ -302,7 +323,7 @@ cdef class _Judge:
         known = _known_of(self.senders, self.known, message.sender, reading.traits)
         if known is None:
             return None
-        found = (<list>(<tuple>known)[5])[<Py_ssize_t>(<tuple>(<tuple>known)[3])[cell]]  # its plan for this sort of place
+        found = (<list>(<tuple>known)[PLANS])[<Py_ssize_t>(<tuple>(<tuple>known)[SORTS])[cell]]  # its plan for this sort of place
         if Py_TYPE(found) is not _plan_type:
             return None
         plan = <PlanFields *>found

@@ -172,6 +172,16 @@ cdef class _Court(_Judge):
         return PURE["add_packed"](data, packed, time, self.rules.window_s, fresh=True) if after is None else after
 
 
+cdef int _look_ahead(_Court court, list submits) except -1:
+    """Reads the texts of a turn, and has what verdicts will look into fetched."""
+    if court.plain:
+        try:
+            _foresee(court, submits)
+        except Exception:  # whoever is judged meets it again
+            pass
+    return 0
+
+
 cdef _Court _court(object judging, object now):
     """None where somebody has put something over what judging does."""
     cdef _Court court
@@ -206,9 +216,10 @@ def relay_judged(self, dict chains, dict loaded, sights, now):
     judging.cut_off = False
     for one in chains.values():
         together.extend(<list>(<tuple>one)[1])
-    court = _court(judging, now) if together else None
-    if court is not None and court.plain:
-        _foresee(court, together)
+    court = None
+    if together:
+        court = _court(judging, now)
+        _look_ahead(court, together)
     for person, one in chains.items():
         chain, found = <tuple>one, <tuple>loaded[person]
         submits, before = <list>chain[1], <bytes>found[1]

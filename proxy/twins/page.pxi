@@ -32,6 +32,7 @@ cdef struct ScannerFields:
     slot _exact, _inside, lexicon, matches, patterns, places, shards, trie
 
 cdef object _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of, _words_with_digits
+cdef bytes _seldom
 cdef object _Templates, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several
 cdef Py_ssize_t _tail_place, _edges_place
 cdef object _blake2b, _part_of, _WireMemo, _with_numbers, _readable = "readable"
@@ -42,7 +43,7 @@ cdef octet[256] _is_ucs2
 cdef int _learn_to_read() except -1:
     global _read_placed, _reader_type, _page_type, _scanner_type
     global _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of, _words_with_digits
-    global _Templates, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several, _tail_place, _edges_place
+    global _seldom, _Templates, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several, _tail_place, _edges_place
     global _blake2b, _part_of, _readable, _with_numbers, _tail_known, _verb_before, _wire_most, _WireMemo
     from functools import partial
     from hashlib import blake2b
@@ -64,6 +65,7 @@ cdef int _learn_to_read() except -1:
     _blake2b, _readable, _with_numbers = blake2b, charset.READABLE, reading._with_numbers
     _wire_most, _WireMemo = submit.MEMO_ENTRIES_MAX, submit.Memo
     _part_of = partial(tuple.__new__, Part)
+    _seldom = reading.SELDOM
     _Templates, _MethodType, _owners_of_registry = Templates, MethodType, Registry.owners
     _is_missing, _is_present, _is_at_tail, _are_several = missing, present, at_tail, several
     _tail_place, _edges_place = text.Notice._fields.index("at_tail"), text.Signature._fields.index("edges")

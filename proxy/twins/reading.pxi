@@ -201,6 +201,8 @@ def reader_fresh(self, content):
             elif digits is not True:
                 _memo_put(memo, mask, digits)
                 _memo_put(memo, _with_numbers(text, mask, digits), found)
+    elif <bytes><object>(<ContentFields *>content).digest < _seldom:
+        (<object>(<ReaderFields *>self).lately).append(content)
     return found
 
 

@@ -14,7 +14,7 @@ cdef extern from *:
     struct gate106_aside {
         sem_t wanted;
         pthread_t thread;
-        int file;   /* what to sync; below 0: end */
+        int file;   /* what to sync, until the thread takes it; told without one, it ends */
         int fault;  /* errno of the last one, 0: it went well */
         int done;   /* whether one has ended that nobody has taken note of */
         int ended;  /* an eventfd: told after each */
@@ -27,11 +27,12 @@ cdef extern from *:
         for (;;) {
             while (sem_wait(&aside->wanted))
                 ;
-            if (aside->file < 0)
+            int file = __atomic_exchange_n(&aside->file, -1, __ATOMIC_ACQ_REL);
+            if (file < 0)
                 return NULL;
             int failed;
             do
-                failed = fdatasync(aside->file);
+                failed = fdatasync(file);
             while (failed && errno == EINTR);
             aside->fault = failed ? errno : 0;
             __atomic_store_n(&aside->done, 1, __ATOMIC_RELEASE);
@@ -47,6 +48,7 @@ cdef extern from *:
         if (!aside)
             return NULL;
         sem_init(&aside->wanted, 0, 0);
+        aside->file = -1;
         aside->ended = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         sigfillset(&all);  /* signals are the interpreter's */
         pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -62,7 +64,7 @@ cdef extern from *:
 
     static void gate106_aside_sync(struct gate106_aside *aside, int file)
     {
-        aside->file = file;
+        __atomic_store_n(&aside->file, file, __ATOMIC_RELEASE);
         sem_post(&aside->wanted);
     }
 
@@ -79,12 +81,15 @@ cdef extern from *:
         return __atomic_exchange_n(&aside->done, 0, __ATOMIC_ACQ_REL);
     }
 
-    static void gate106_aside_end(struct gate106_aside *aside)
+    static int gate106_aside_end(struct gate106_aside *aside)
     {
-        gate106_aside_sync(aside, -1);
+        sem_post(&aside->wanted);  /* once more than syncs were asked for: those come first */
         pthread_join(aside->thread, NULL);
+        int fault = aside->done ? aside->fault : 0;
         close(aside->ended);
+        sem_destroy(&aside->wanted);
         free(aside);
+        return fault;
     }
     #else
     struct gate106_aside { int fault, ended; };
@@ -92,7 +97,7 @@ cdef extern from *:
     static void gate106_aside_sync(struct gate106_aside *aside, int file) {}
     static int gate106_aside_done(struct gate106_aside *aside) { return 0; }
     static int gate106_aside_taken(struct gate106_aside *aside) { return 0; }
-    static void gate106_aside_end(struct gate106_aside *aside) {}
+    static int gate106_aside_end(struct gate106_aside *aside) { return 0; }
     #endif
     """
     struct gate106_aside:
@@ -101,7 +106,7 @@ cdef extern from *:
     void gate106_aside_sync(gate106_aside *aside, int file) noexcept
     bint gate106_aside_done(gate106_aside *aside) noexcept
     bint gate106_aside_taken(gate106_aside *aside) noexcept
-    void gate106_aside_end(gate106_aside *aside) noexcept nogil
+    int gate106_aside_end(gate106_aside *aside) noexcept nogil
 
 
 cdef class _Aside:
@@ -114,28 +119,35 @@ cdef class _Aside:
         if self.aside is NULL:
             raise OSError("no thread to sync with")
 
+    cdef gate106_aside *there(self) except NULL:
+        if self.aside is NULL:
+            raise ValueError("the thread that syncs has ended")
+        return self.aside
+
     def fileno(self):
         """Readable once a sync has ended."""
-        return self.aside.ended
+        return self.there().ended
 
     def sync(self, int file):
-        gate106_aside_sync(self.aside, file)
+        gate106_aside_sync(self.there(), file)
 
     def ended(self):
         """Whether one has ended that nobody has taken note of."""
-        return gate106_aside_done(self.aside)
+        return gate106_aside_done(self.there())
 
     def taken(self):
         """errno of the sync that has ended, 0 where it went well; -1: none has."""
-        return self.aside.fault if gate106_aside_taken(self.aside) else -1
+        return self.there().fault if gate106_aside_taken(self.there()) else -1
 
     def end(self):
-        """After the sync that runs."""
+        """After the sync that was asked for: its errno, where nobody has taken note of it; else 0."""
         cdef gate106_aside *aside = self.aside
+        cdef int fault = 0
         if aside is not NULL:
             self.aside = NULL
             with nogil:
-                gate106_aside_end(aside)
+                fault = gate106_aside_end(aside)
+        return fault
 
     def __dealloc__(self):
         self.end()

@@ -15,7 +15,7 @@ import pytest
 from proxy.compiled import BUILT
 from proxy.desk.journal import Journal, JournalDown, OsDisk
 from proxy.desk.journal import read as read_journal
-from proxy.net.syncer import Syncer
+from proxy.net.syncer import FAILED, Syncer
 
 PATIENCE_S = 30.0
 
@@ -114,7 +114,7 @@ async def test_where_nothing_is_written_a_kick_is_forgotten(desk: Desk):
 async def test_a_sync_that_failed_is_tried_again_unasked(desk: Desk):
     desk.disk.written, desk.disk.fails = 1, 1
     desk.syncer.kick()
-    assert await desk.ended() == 0
+    assert await desk.ended() == FAILED
     assert desk.disk.synced == 0
     assert await desk.ended() == 1
     assert desk.disk.synced == 1
@@ -145,13 +145,47 @@ async def test_a_plain_sync_that_failed_is_done_again_the_long_way(desk: Desk):
     assert refused.value.errno == errno.EINVAL
     desk.disk.file, desk.disk.written = file, 1
     desk.syncer.kick()
-    assert await asyncio.wait_for(desk.done.get(), PATIENCE_S) == 0
+    assert await asyncio.wait_for(desk.done.get(), PATIENCE_S) == FAILED
     assert desk.disk.suspect
     assert desk.disk.synced == 0, "safe for nobody"
     assert await desk.ended() == 1
     assert desk.disk.begun == [1]
     os.close(file)
     os.close(other)
+
+
+@aside
+async def test_what_is_asked_for_before_a_stop_is_synced_and_its_failure_is_not_forgotten(desk: Desk, tmp_path: Path):
+    file = os.open(tmp_path / "any", os.O_RDWR | os.O_CREAT)
+    desk.disk.file, desk.disk.written = file, 1
+    desk.syncer.kick()
+    desk.syncer.stop()
+    assert not desk.disk.suspect
+    nothing, other = os.pipe()
+    second = Desk()
+    second.disk.file, second.disk.written = nothing, 1
+    second.syncer.kick()
+    second.syncer.stop()  # before the loop heard how it ended
+    assert second.disk.suspect, "the journal writes again what it closes with"
+    for one in (file, nothing, other):
+        os.close(one)
+
+
+@aside
+def test_a_thread_that_has_ended_says_so():
+    ended = Syncer.aside()
+    assert ended is not None
+    assert ended.end() == ended.end() == 0
+    for ask in (ended.fileno, ended.ended, ended.taken, lambda: ended.sync(0)):
+        with pytest.raises(ValueError, match="has ended"):
+            ask()
+
+
+async def test_a_header_alone_is_synced_once(desk: Desk):
+    desk.disk.written, desk.disk.synced = 0, -1  # before any record
+    desk.syncer.kick()
+    assert await desk.ended() == 0
+    assert (desk.disk.begun, desk.disk.synced) == ([0], 0), "0 is a sequence, and no failure"
 
 
 async def test_a_journal_of_several_segments_is_safe_when_the_syncer_says_so(tmp_path: Path):
