@@ -1,4 +1,4 @@
-"""What the tests of one subject share: a Valkey that does what leases and portions are, by a clock that the tests set."""
+"""What the tests of one subject share: a Valkey, alone and as a cluster; one that does what leases and portions are, by a clock that the tests set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.state.leasing_server import LeasingServer
-from tests.valkey import Valkey
+from tests.valkey import Cluster, Valkey
+
+
+@pytest.fixture(scope="module", params=["one server", "cluster"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey | Cluster]:
+    folder = tmp_path_factory.mktemp("valkey")
+    found = Valkey(folder) if request.param == "one server" else Cluster(folder)
+    yield found
+    found.kill()
 
 
 @pytest.fixture(scope="module")

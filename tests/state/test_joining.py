@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,6 @@ from tests.needs import needs
 from tests.valkey import SECRET, Cluster, Valkey
 
 pytestmark = needs("valkey")
-
-
-@pytest.fixture(scope="module", params=["one server", "cluster"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey | Cluster]:
-    folder: Path = tmp_path_factory.mktemp("valkey")
-    found = Valkey(folder) if request.param == "one server" else Cluster(folder)
-    yield found
-    found.kill()
 
 
 def keys(server: Valkey | Cluster) -> set[str]:

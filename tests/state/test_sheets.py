@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,14 +66,6 @@ class Nodes:
 async def left_ms(store: ValkeyStore, key: tuple[int, bytes]) -> int:
     found: int = await store._servers.call(store._keys.part(key[0]), "PTTL", store.sheets._name(key))
     return found
-
-
-@pytest.fixture(scope="module", params=["one server", "cluster"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey | Cluster]:
-    folder: Path = tmp_path_factory.mktemp("valkey")
-    found = Valkey(folder) if request.param == "one server" else Cluster(folder)
-    yield found
-    found.kill()
 
 
 @pytest.fixture
