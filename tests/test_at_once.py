@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from proxy.compiled import PURE
 from proxy.desk.journal import read
 from proxy.parts import Parts
 from proxy.relay import Relay
+from proxy.sheet import Group, Key
 from proxy.transit import Outbox
 from proxy.wire import Frame, Memo, submit_sm, submit_sm_resp
 from proxy.wire.submit import read_submit
@@ -66,9 +68,38 @@ def left_behind(house: House, told: list[Any]) -> tuple[Any, ...]:
     )
 
 
-def carried(folder: Path) -> tuple[Any, ...]:
-    """What is left behind by all reads, each answered by the carrier before the next."""
+class Sheets:
+    """Of a store that other gates could be on, and that never waits."""
+
+    def __init__(self, house: House) -> None:
+        self.held: dict[Key, tuple[int, bytes]] = {}
+        self.house = house
+
+    async def load(self, keys: Sequence[Key]) -> dict[Key, tuple[int, bytes]]:
+        return {key: self.held.get(key, (0, b"")) for key in keys}
+
+    async def swap(self, groups: Sequence[Group]) -> list[bool]:
+        return [await self._swap(group) for group in groups]
+
+    async def _swap(self, group: Group) -> bool:
+        if any(self.held.get(key, (0, b""))[0] != version for key, version, _ in group.sheets):
+            return False
+        if group.record is not None and not (await self.house.store.swap([group.record]))[0]:
+            return False
+        self.held.update({key: (version + 1, data) for key, version, data in group.sheets})
+        return True
+
+
+def sharing(house: House) -> Sheets:
+    sheets = Sheets(house)
+    house.relay.share(sheets, 1, lambda: house.now, lambda: house.now)
+    return sheets
+
+
+def carried(folder: Path, *, shared: bool = False) -> tuple[Any, ...]:
+    """What is left behind by all reads, each answered by the carrier before the next. ``shared``: other gates may be on the store, too."""
     house = mixed_alike(folder)
+    sheets = sharing(house) if shared else None
     told: list[Any] = []
     bind = house.binds["jia"]
     bind.window = 10_000
@@ -84,7 +115,8 @@ def carried(folder: Path) -> tuple[Any, ...]:
         house.now += 1.0
     assert house.relay.idle
     assert house.lanes["bj"].held == [0, 0, 0]
-    return left_behind(house, told)
+    assert house.relay.parts.board is None or not house.relay.parts.board.people
+    return (*left_behind(house, told), sheets and sheets.held)
 
 
 def mixed_alike(folder: Path) -> House:
@@ -94,10 +126,11 @@ def mixed_alike(folder: Path) -> House:
     return house
 
 
-def lived(folder: Path, seed: int) -> tuple[Any, ...]:
+def lived(folder: Path, seed: int, *, shared: bool = False) -> tuple[Any, ...]:
     """What is left behind by reads that are drawn: parts in order and out of it, some missing, some twice, some refused; a narrow lane, a
     narrow window, a carrier that says no or nothing."""
     house, draw = mixed_alike(folder), random.Random(seed)
+    sheets = sharing(house) if shared else None
     told: list[Any] = []
     bind, lane, number = house.binds["jia"], house.lanes["bj"], 0
     bind.window, out = draw.choice((6, 40)), []
@@ -132,12 +165,14 @@ def lived(folder: Path, seed: int) -> tuple[Any, ...]:
         house.relay.due(house.now)
         house.turn()
         told += [(one.sequence_number, one.command_status, one.data) for one in house.told("jia")]
-    return left_behind(house, told)
+    board = house.relay.parts.board
+    return (*left_behind(house, told), sheets and sheets.held, board and (dict(board.people), board.waiting, board.next_s))
 
 
 def without(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Relay, "_at_once", PURE["relay_at_once"])
     patch.setattr(Relay, "submit_all", PURE["relay_submit_all"])
+    patch.setattr(Relay, "_judged", PURE["relay_judged"])
     patch.setattr(Parts, "settle", PURE["parts_settle"])
     patch.setattr(Outbox, "release", PURE["outbox_release"])
 
@@ -159,11 +194,31 @@ def test_parts_fare_alike_however_they_come(tmp_path: Path, monkeypatch: pytest.
 
 
 @needs("gcc")
-def test_a_message_that_comes_whole_waits_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_judged_in_chains_is_the_same_where_the_store_is_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_twins = carried(tmp_path / "one", shared=True)
+    without(monkeypatch)
+    assert carried(tmp_path / "other", shared=True) == by_twins
+
+
+@needs("gcc")
+@pytest.mark.parametrize("seeds", [range(first, first + 15) for first in (0, 15, 30, 45)], ids=lambda seeds: f"from {seeds[0]}")
+def test_parts_fare_alike_where_the_store_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range) -> None:
+    by_twins = [lived(tmp_path / f"one-{seed}", seed, shared=True) for seed in seeds]
+    without(monkeypatch)
+    for seed, wanted in zip(seeds, by_twins, strict=True):
+        assert lived(tmp_path / f"other-{seed}", seed, shared=True) == wanted, f"seed {seed}"
+
+
+@needs("gcc")
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_message_that_comes_whole_waits_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool) -> None:
     def asked(*given: Any) -> None:
         raise AssertionError("part by part")
 
     house = House(tmp_path)
+    sheets = sharing(house) if shared else None
     house.submit("jia", SHANGHAI, LONG[:60] + LONG[60:120])  # the plan is made by this
     for name in ("take", "judge", "_settle", "_count"):
         monkeypatch.setattr(Parts, name, asked)
@@ -172,6 +227,7 @@ def test_a_message_that_comes_whole_waits_for_nothing(tmp_path: Path, monkeypatc
     house.turn()
     assert [transit.sequence for transit in house.at_carrier()] == [1, 1, 2, 3]
     assert house.tally.long_messages["complete",] == 1
+    assert sheets is None or not sheets.held
 
 
 @needs("gcc")

@@ -199,7 +199,8 @@ RECORDS = st.tuples(KEYS, st.integers(0, (1 << 48) - 1), st.one_of(st.just(b"\0"
 @needs("gcc")
 @given(st.lists(RECORDS), st.integers(0, (1 << 47)))
 def test_records_get_the_same_versions(items: list[tuple[int, int, bytes]], version: int) -> None:
-    assert twin("versioned")(items, version) == PURE["versioned"](items, version)
+    for whatever in (False, True):
+        assert twin("versioned")(items, version, whatever=whatever) == PURE["versioned"](items, version, whatever=whatever)
     records = [b"" if number % 3 == 0 else data for number, (_, _, data) in enumerate(items)]
     keys = tuple(key for key, _, _ in items)
     assert twin("with_versions")(keys, records) == PURE["with_versions"](keys, records)

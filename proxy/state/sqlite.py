@@ -189,7 +189,7 @@ class SqliteStore:
         """``hold`` for many (key, whatever, record)."""
         version = self._version
         self._version += len(items)
-        self._table.exchange_all([(key, None, data) for key, _, data in _versioned(items, version)])
+        self._table.exchange_all(_versioned(items, version, whatever=True))
 
     def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
         """Drops what time alone has emptied and counts refusals, looking at so many buckets; regular calls come round to all."""
@@ -331,12 +331,15 @@ def _with_versions(keys: tuple[int, ...], records: list[bytes]) -> dict[int, tup
 
 
 @compiled("versioned")
-def _versioned(items: list[tuple[int, int, bytes]], version: int) -> list[tuple[int, bytes, bytes]]:
-    """(key, what must be there now, what is to be there): each gets a version of its own behind this one, also one that is refused."""
-    given = []
+def _versioned(
+    items: list[tuple[int, int, bytes]], version: int, *, whatever: bool = False
+) -> list[tuple[int, bytes | None, bytes]]:
+    """(key, what must be there now, what is to be there): each gets a version of its own behind this one, also one that is refused.
+    ``whatever``: is there now."""
+    given: list[tuple[int, bytes | None, bytes]] = []
     for key, before, data in items:
         version += 1
-        held = before.to_bytes(6, "big") if before else b""
+        held = None if whatever else before.to_bytes(6, "big") if before else b""
         given.append((key, held, version.to_bytes(6, "big") + data[6:] if len(data) > 7 else b""))
     return given
 

@@ -207,7 +207,7 @@ def relay_judged(self, dict chains, dict loaded, sights, now):
     cdef dict refused = {}
     cdef tuple chain, found
     cdef bytes before, after
-    judging = self.judging
+    judging, parts = self.judging, self.parts
     if _transit_type is NULL:
         _learn_fields()
     if sights or Py_TYPE(judging) is not _judging_type or judging.__dict__:
@@ -223,8 +223,7 @@ def relay_judged(self, dict chains, dict loaded, sights, now):
     for person, one in chains.items():
         chain, found = <tuple>one, <tuple>loaded[person]
         submits, before = <list>chain[1], <bytes>found[1]
-        transit = submits[0] if len(submits) == 1 and not len(<list>chain[0]) and <long long>found[0] >= 0 else None
-        if Py_TYPE(transit) is not _transit_type or (<TransitFields *>transit).long is not <PyObject *>None:
+        if len(<list>chain[0]) or <long long>found[0] < 0:
             more, again = PURE["relay_judged"](self, {person: chain}, loaded, None, now)
             writes.extend(more)
             refused.update(again)
@@ -233,14 +232,12 @@ def relay_judged(self, dict chains, dict loaded, sights, now):
             continue
         if court is None:
             court = _court(judging, now)
-        after = court.judged(transit, before)
-        if after is None:
-            short = counters.short
-            after = PURE["judging_judge"](judging, transit, before, now)
-            court = None
-            if counters.short != short:
-                refused[person] = self._undone(chain)
-                continue
+        short, after = counters.short, before
+        for transit in submits:
+            after = _judged_one(court, parts, transit, after, now)
+        if counters.short != short:
+            refused[person] = self._undone(chain)
+            continue
         if after is not before:
             writes.append((person, found[0], after))
     return writes, refused

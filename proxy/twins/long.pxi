@@ -6,16 +6,17 @@ cdef struct LongFields:
     slot last_s, leader, posted, revision, settled, shown, takes, theirs, unknown, until_s, waiting
 
 cdef PyTypeObject *_long_type = NULL
-cdef type _Parts, _Assembler
+cdef type _Parts, _Assembler, _Board
 cdef object _long, _nobody_holds, _nothing_there, _nowhere, _shown_to_nobody = frozenset()
 
 
 cdef int _learn_long() except -1:
-    global _long_type, _Parts, _Assembler, _long, _nobody_holds, _nothing_there, _nowhere
+    global _long_type, _Parts, _Assembler, _Board, _long, _nobody_holds, _nothing_there, _nowhere
     from proxy import long as room
+    from proxy.board import Board
     from proxy.parts import Parts
 
-    _long, _Parts, _Assembler = room, Parts, room.Assembler
+    _long, _Parts, _Assembler, _Board = room, Parts, room.Assembler, Board
     _nobody_holds, _nothing_there, _nowhere = room.NOBODY, room._NONE, room._NOWHERE
     _long_type = _laid(
         room.LongMessage,
@@ -24,6 +25,14 @@ cdef int _learn_long() except -1:
         sizeof(LongFields),
     )
     return 0
+
+
+cdef inline bint _is_plain(object parts) except -1:
+    """Whether nobody has put something over a method."""
+    if type(parts) is not _Parts:
+        return False
+    board = parts.board
+    return len(parts.__dict__) == 6 if board is None else type(board) is _Board and len(parts.__dict__) == 7
 
 
 cdef inline object _part(object transit):
@@ -62,10 +71,7 @@ cdef bint _is_all(object relay, list together, object now_s) except -1:
         _learn_long()
     parts = relay.parts
     assembler = parts._assembler
-    if (
-        type(parts) is not _Parts or len(parts.__dict__) != 6 or parts.board is not None  # or somebody has put something over a method
-        or type(assembler) is not _Assembler or len(assembler.__dict__) != 5 or assembler._turned_away
-    ):
+    if not _is_plain(parts) or type(assembler) is not _Assembler or len(assembler.__dict__) != 5 or assembler._turned_away:
         return False
     key = (<object>sender.provider, <object>sender.port, <object>own.recipient, part[0], part[1])
     held = (<dict>assembler._open).get(<object>sender.provider)
@@ -113,6 +119,10 @@ cdef bint _is_all(object relay, list together, object now_s) except -1:
         _set(&(<TransitFields *>transit).message, message)
         _set(&(<TransitFields *>transit).long, long)
     parts.undecided += len(together)
+    if parts.board is not None:  # it is whole, and need not be put up there
+        people = <dict>parts.board.people
+        person = key[2]
+        people[person] = people.get(person, 0) + len(together)
     (<list>relay._submits).extend(together)
     return True
 
@@ -135,7 +145,7 @@ cdef bytes _judged_part(_Court court, object parts, object one, bytes data, obje
     cdef Py_ssize_t more, place
     if _long_type is NULL:
         _learn_long()
-    if Py_TYPE(one) is not _transit_type or _type_of(transit.long) is not _long_type or type(parts) is not _Parts or len(parts.__dict__) != 6:
+    if Py_TYPE(one) is not _transit_type or _type_of(transit.long) is not _long_type or not _is_plain(parts):
         return None
     long = <LongFields *>transit.long
     if _type_of(long.leader) is not _transit_type:
@@ -184,7 +194,7 @@ def parts_settle(self, list decided):
         _learn_long()
     if _transit_type is NULL:
         _learn_fields()
-    if type(self) is not _Parts or len(self.__dict__) != 6:
+    if not _is_plain(self):
         PURE["parts_settle"](self, decided)
         return
     for one in decided:

@@ -130,7 +130,7 @@ def table_grow(self):
 
 
 def table_exchange_all(self, items):
-    cdef list buckets = self._buckets, done = []
+    cdef list buckets = self._buckets, done = [], people = []
     cdef u64 mix = self._mix, group_mask = self._groups - 1, mask = self._mask, split = self._split
     cdef u64 mixed, index, head
     cdef long long key
@@ -141,6 +141,12 @@ def table_exchange_all(self, items):
     cdef Py_ssize_t at, after, end, size
     changed = self.changed
     cdef octet[::1] marks = changed
+    if type(items) is list and len(<list>items) > 1:
+        for item in <list>items:
+            people.append(item[0])
+            if len(people) == FETCHED:
+                break
+        _fetch(buckets, people, mix, mask, split)
     for one, prefix, data in items:
         key = PyLong_AsLongLongAndOverflow(one, &overflow)
         record = <bytes?>data
@@ -193,17 +199,19 @@ cdef inline bytes _number48(u64 number):
     return said
 
 
-def versioned(list items, u64 version):
+def versioned(list items, u64 version, *, bint whatever=False):
     cdef list given = []
     cdef tuple item
-    cdef bytes data, whole, held
+    cdef bytes data, whole
     cdef u64 before
     cdef Py_ssize_t size
     for one in items:
         item = <tuple>one
         version += 1
-        before = item[1]
-        held = _number48(before) if before else b""
+        held = None
+        if not whatever:
+            before = item[1]
+            held = _number48(before) if before else b""
         data = <bytes?>item[2]
         size = PyBytes_GET_SIZE(data)
         whole = b""
