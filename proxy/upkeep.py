@@ -1,17 +1,16 @@
 """Upkeep: what the gate does by the clock, whether messages come or not. Wiring beside app.py.
 
-In: parts of the gate. Out: timers of sessions, orders and lists looked at; steps of the wall clock noticed; garbage collected at chosen
-moments; changed files of rules read. Never: a decision about a message.
+In: parts of the gate. Out: timers of sessions, orders and lists looked at; steps of the wall clock noticed; the collector called;
+changed files of rules read. Never: a decision about a message.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -19,6 +18,7 @@ import watchfiles
 
 from proxy.beats import until_beat
 from proxy.desk.journal import Journal, JournalDown
+from proxy.garbage import Garbage
 from proxy.net.carrier import CarrierHouse
 from proxy.net.link import Turns
 from proxy.net.provider import Providers
@@ -35,11 +35,6 @@ log = structlog.get_logger()
 
 TICK_S = 0.1
 """How often timers of sessions are looked at: a tenth of the shortest (1 s) anybody would set."""
-GARBAGE_S, GARBAGE_IDLE_S = 3600.0, 60.0
-"""A full garbage collection at least so often, and so often when nothing is on its way."""
-YOUNG_MAX = 200_000
-"""Objects made and not freed since the last collection, past which the young ones are collected: some 50 MB. What a second of full load
-has on its way is a tenth of it."""
 WATCH_MS = 100
 """So long after the last change of a file its folder is read; and so often the watching thread looks, for which it asks for the interpreter."""
 RETRY_MS = 5000
@@ -63,12 +58,12 @@ class Upkeep:
     tally: Tally
     clock_skew_s: float = 0.0
     """The last step of the wall clock."""
-    _collected_s: float = 0.0
+    garbage: Garbage = field(init=False)
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         wall, mono = time.time(), loop.time()
-        self._collected_s = mono
+        self.garbage = Garbage(mono)
         while True:
             await asyncio.sleep(until_beat(loop.time(), TICK_S))
             now, now_s = time.time(), loop.time()
@@ -95,7 +90,7 @@ class Upkeep:
                 self.journal.mark(now)
                 self.syncer.kick()
         self._log_judge_error()
-        self._collect_garbage(now_s)
+        self.garbage.look(now_s, self.journal.written)
         self.turns.wake()
 
     def _log_judge_error(self) -> None:
@@ -103,18 +98,6 @@ class Upkeep:
         error, self.relay.judging.error = self.relay.judging.error, None
         if error is not None:
             log.error("judge failed: a fault of gate106, please report it", exc_info=error, total=self.tally.judge_errors[()])
-
-    def _collect_garbage(self, now_s: float) -> None:
-        """All objects when nothing is going on; young ones only when many are about.
-
-        What the gate makes for a message is freed without the collector (tests/test_parts.py; none unreachable after 15 s of full load of
-        the standard mix). Its own full runs walk every object the caches hold and were measured to stop the loop for 0.3 s.
-        """
-        if now_s - self._collected_s >= GARBAGE_S or (self.relay.idle and now_s - self._collected_s >= GARBAGE_IDLE_S):
-            self._collected_s = now_s
-            gc.collect()
-        elif gc.get_count()[0] > YOUNG_MAX:
-            gc.collect(0)
 
 
 async def watch_rules(folder: Path, revising: Revising) -> None:
