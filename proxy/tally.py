@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
 
 from proxy.apart import Apart
+from proxy.compiled import compiled
 
 SECONDS_BUCKETS: tuple[float, ...] = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -29,17 +29,23 @@ class Histogram:
         self.buckets[bisect_left(SECONDS_BUCKETS, seconds)] += 1
         self.sum += seconds
 
-    def observe_all(self, seconds: Sequence[float]) -> None:
+    def observe_all(self, seconds: list[float]) -> None:
         """Many at once: a turn brings a hundred, nearly in order."""
-        buckets, ordered, below = self.buckets, sorted(seconds), 0
-        for place, bound in enumerate(SECONDS_BUCKETS):
-            upto = bisect_right(ordered, bound, below)
-            buckets[place] += upto - below
-            below = upto
-            if below == len(ordered):
-                break
-        buckets[-1] += len(ordered) - below
-        self.sum += sum(ordered)
+        _count_in(self.buckets, seconds)
+        self.sum += sum(seconds)
+
+
+@compiled("tally_count_in")
+def _count_in(buckets: list[int], seconds: list[float]) -> None:
+    """Counts each in its bucket."""
+    ordered, below = sorted(seconds), 0
+    for place, bound in enumerate(SECONDS_BUCKETS):
+        upto = bisect_right(ordered, bound, below)
+        buckets[place] += upto - below
+        below = upto
+        if below == len(ordered):
+            break
+    buckets[-1] += len(ordered) - below
 
 
 def _ints() -> defaultdict[tuple[str, ...], int]:

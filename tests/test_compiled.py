@@ -32,6 +32,7 @@ from proxy.state import connection, record, sqlite  # noqa: F401 # likewise
 from proxy.state.keys import Keys
 from proxy.state.records import Records  # noqa: F401 # likewise
 from proxy.state.table import KEY_MAX, Table
+from proxy.tally import SECONDS_BUCKETS
 from proxy.transit import Transit
 from proxy.wire import Frame
 from proxy.wire.tables import SEQUENCE_MAX
@@ -451,6 +452,15 @@ def test_worlds_and_loads_leave_the_same_behind_with_the_twins_and_without() -> 
 
 
 # ---------------------------------------------------------------------------------------------------------------- without
+
+
+@needs("gcc")
+@given(st.lists(st.one_of(st.floats(-1, 12), st.sampled_from(SECONDS_BUCKETS), st.just(float("inf")))))
+def test_times_are_counted_in_the_same_buckets(seconds: list[float]) -> None:
+    one, other = ([number % 3 for number in range(len(SECONDS_BUCKETS) + 1)] for _ in range(2))
+    twin("tally_count_in")(one, seconds)
+    PURE["tally_count_in"](other, seconds)
+    assert one == other
 
 
 @pytest.mark.parametrize("rooms", [ROOMS, ROOMS_BACK], ids=["there", "back"])
