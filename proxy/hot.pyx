@@ -9,6 +9,7 @@ One module, for its parts call each other in C; in the order in which they are n
 """
 
 from cpython.array cimport array
+from cpython.dict cimport PyDict_Next
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF

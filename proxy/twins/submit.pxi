@@ -30,18 +30,12 @@ cdef object _content(object text, bytes digest, object part, object octets):
     return content
 
 
-def submit_unseen(bytes tail, memo, now, digest=b""):
-    cdef const octet *at = <const octet *>PyBytes_AS_STRING(tail)
+cdef object _read_plain(const octet *at, Py_ssize_t size, bytes digest):
+    """What follows the destination, where that is UCS-2 without times and optional parameters, whole or a part; else None."""
     cdef const octet *header = at + 10
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(tail)
     cdef int length = 0
-    if not _read_placed:
-        _learn_to_read()
-    if (
-        size < 10 or size != 10 + at[9] or at[9] > SHORT_MOST or at[3] or at[4] or not _is_ucs2[at[7]] or type(memo) is not _WireMemo
-        or tail in <dict><object>(<TextsFields *>memo).old
-    ):
-        return PURE["submit_unseen"](tail, memo, now, digest)
+    if size < 10 or size != 10 + at[9] or at[9] > SHORT_MOST or at[3] or at[4] or not _is_ucs2[at[7]]:
+        return None
     part = octets = None
     if at[0] & 0x40:  # a part, by a header that says nothing else
         if size > 16 and header[0] == 5 and header[1] == 0 and header[2] == 3:
@@ -51,23 +45,43 @@ def submit_unseen(bytes tail, memo, now, digest=b""):
             length = 7
             reference = 0x10000 | <long>header[3] << 8 | <long>header[4]
         if not length or not 1 <= header[length - 1] <= header[length - 2] or header[length - 2] == 1:
-            return PURE["submit_unseen"](tail, memo, now, digest)
+            return None
         part = _part_of((reference, <long>header[length - 2], <long>header[length - 1]))
         digest = b""
     size -= 10 + length
     if not size or size & 1:
-        return PURE["submit_unseen"](tail, memo, now, digest)
+        return None
     text = _plain_text(header + length, size >> 1)
     if text is None:
-        return PURE["submit_unseen"](tail, memo, now, digest)
+        return None
     if length:
         octets = (<long>at[7], PyBytes_FromStringAndSize(<const char *>header + length, size))
-    content = _content(text, digest or _digest16(at, PyBytes_GET_SIZE(tail)), part, octets)
-    if _comes((<TextsFields *>memo).twice, tail):
-        if len(<dict><object>(<TextsFields *>memo).young) >= _wire_most:
-            memo.add(tail, content)
-        else:
-            (<dict><object>(<TextsFields *>memo).young)[tail] = content
+    return _content(text, digest or _digest16(at, 10 + length + size), part, octets)
+
+
+cdef inline bint _is_again(object memo, object content) except -1:
+    return _comes_by((<TextsFields *>memo).twice, _u64_at(<const octet *>PyBytes_AS_STRING(<bytes>(<ContentFields *>content).digest)))
+
+
+cdef int _remember(object memo, bytes tail, object content) except -1:
+    if len(<dict><object>(<TextsFields *>memo).young) >= _wire_most:
+        memo.add(tail, content)
+    else:
+        (<dict><object>(<TextsFields *>memo).young)[tail] = content
+    return 0
+
+
+def submit_unseen(bytes tail, memo, now, bytes digest=b""):
+    cdef Py_ssize_t held = PyBytes_GET_SIZE(digest)
+    if not _read_placed:
+        _learn_to_read()
+    if type(memo) is not _WireMemo or tail in <dict><object>(<TextsFields *>memo).old or (held and held < 8):
+        return PURE["submit_unseen"](tail, memo, now, digest)
+    content = _read_plain(<const octet *>PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail), digest)
+    if content is None:
+        return PURE["submit_unseen"](tail, memo, now, digest)
+    if _is_again(memo, content):
+        _remember(memo, tail, content)
     return content
 
 

@@ -110,7 +110,7 @@ def _unseen(tail: bytes, memo: Memo, now: float, digest: bytes = b"") -> Content
         memo.add(tail, content)
         return content
     content, lasting = read_content(tail, now, digest)
-    if lasting and len(tail) <= MEMO_KEY_BYTES_MAX and memo.twice.comes(hash(tail)):
+    if lasting and len(tail) <= MEMO_KEY_BYTES_MAX and memo.twice.comes(int.from_bytes(content.digest[:8], "big")):
         memo.add(tail, content)
     return content
 
