@@ -17,8 +17,11 @@ Rooms, in the order a message walks through them (imports go down this list only
     commands   the others: multi (submit_multi), replacing (replace_sm), sent (what an id names); refusals: what comes again
     arrivals   delivers on their way from the carrier into the mailbox
     hearing    what a person answers, and the one sentence they get back
-    relay      one message from arrival to answer: READ THIS FIRST; judging: one submit against one record; parts: of long messages;
-               board: parts that came to other gates (posting, sheet, decided: what is said of them there); underway: what is on its way
+    relay      one message from arrival to answer: READ THIS FIRST
+    chains     what has come for each person, decided about in order; underway: what is on its way to a store that waits
+    handover   what was decided is written, and then handed over
+    parts      of long messages; judging: one submit against one record; board: parts that came to other gates (posting, sheet, decided:
+               what is said of them there)
     wire       bytes ⇄ frames, SMPP 3.4 as tables    policy     rules → verdicts
     state      what is known of a person             desk       the journal and what is read from it
     message    the shared nouns                      reasons    why a message is refused: names, statuses

@@ -178,7 +178,7 @@ class Gate:
             store, self.journal, found.listings, told, stale_s=self.settings.shared.stale_s, kick=self._sync,
             heard=self.operating.heard, clock=time.time, monotonic=self.loop.time,
         )  # fmt: skip
-        self.operating.sharing, self.relay.on_said = sharing, sharing.said
+        self.operating.sharing, self.relay.handover.on_said = sharing, sharing.said
         return sharing
 
     def _tend(self) -> None:

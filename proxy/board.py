@@ -35,7 +35,7 @@ TRIES = 5
 """A sheet that others changed meanwhile is read again so often; then each gate goes by its own parts."""
 
 Chain = tuple[list[Change], list[Transit]]
-"""As in relay.py."""
+"""As in underway.py."""
 
 
 class Sheets(Protocol):

@@ -25,7 +25,7 @@ class Change(Protocol):
 
     def written(self, now: float) -> tuple[int, bytes | Iterable[list[bytes]]] | None:
         """(kind, body) for the journal; None for what the journal need not know. Else bodies of several records, each in pieces
-        (``Journal.extend``), of which nobody else is told (``Relay.on_said``)."""
+        (``Journal.extend``), of which nobody else is told (``HandOver.on_said``)."""
 
     def done(self, recorded: int) -> None:
         """Called once the journal record is written (``recorded`` is its sequence, or the first one's; 0 if there is none)."""

@@ -154,11 +154,11 @@ class Commands:
 
     def use(self) -> None:
         """Other accounts after a reload."""
-        if self._relay.on_accepted is None and any(one.replaces for one in self._relay.directory.accesses.values()):
+        if self._relay.handover.on_accepted is None and any(one.replaces for one in self._relay.directory.accesses.values()):
             self._keep_index(self._clock)
 
     def _keep_index(self, clock: Callable[[], float]) -> None:
-        self._relay.on_accepted = lambda accepted: self.index.note(accepted, clock())
+        self._relay.handover.on_accepted = lambda accepted: self.index.note(accepted, clock())
 
     def take(self, bind: Bind, frame: Frame, now: float, arrived_s: float) -> bool:
         """A request of a provider that is no submit_sm; False where it is none of these."""

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from proxy.chains import Chains
 from proxy.compiled import PURE
 from proxy.desk.journal import read
 from proxy.parts import Parts
@@ -170,9 +171,9 @@ def lived(folder: Path, seed: int, *, shared: bool = False) -> tuple[Any, ...]:
 
 
 def without(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Relay, "_at_once", PURE["relay_at_once"])
+    patch.setattr(Chains, "_at_once", PURE["chains_at_once"])
     patch.setattr(Relay, "submit_all", PURE["relay_submit_all"])
-    patch.setattr(Relay, "_judged", PURE["relay_judged"])
+    patch.setattr(Chains, "_judged", PURE["chains_judged"])
     patch.setattr(Parts, "settle", PURE["parts_settle"])
     patch.setattr(Outbox, "release", PURE["outbox_release"])
 
@@ -238,7 +239,7 @@ def test_nothing_of_a_plain_turn_goes_by_chains(tmp_path: Path, monkeypatch: pyt
     house = House(tmp_path)
     frames = [submit(number, SHANGHAI + number, TEXT) for number in range(1, 5)]
     house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
-    monkeypatch.setattr(Relay, "_chains", chained)
+    monkeypatch.setattr(Chains, "_chains", chained)
     monkeypatch.setitem(PURE, "judging_judge", chained)
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
     house.turn()
@@ -273,10 +274,10 @@ def test_texts_that_differ_in_one_letter_and_senders_in_one_digit_are_told_apart
     bind = house.binds["jia"]
     bind.window = 10_000
     house.relay.submit_all(cast("Any", bind), frames, house.now, house.now)  # what comes but once is not remembered
-    house.relay._submits.clear()
+    house.relay.chains.submits.clear()
     for _ in range(2):  # another generation of what is remembered
         house.relay.submit_all(cast("Any", bind), frames, house.now, house.now)
-        made = house.relay._submits
+        made = house.relay.chains.submits
         fresh = Memo()
         for frame, transit in zip(frames, made, strict=True):
             said = read_submit(frame, fresh, house.now)
@@ -285,5 +286,5 @@ def test_texts_that_differ_in_one_letter_and_senders_in_one_digit_are_told_apart
             assert transit.message.content.digest == said.content.digest
             assert transit.message.sender.port == said.source
             assert transit.message.content is house.relay._memo.young[frame.data[-len(said.content.text) * 2 - 10 :]]
-        house.relay._submits.clear()
+        house.relay.chains.submits.clear()
         house.relay._memo.old, house.relay._memo.young = house.relay._memo.young, {}

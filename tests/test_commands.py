@@ -424,7 +424,7 @@ def test_a_second_replacement_before_the_first_is_judged_is_asked_to_come_again(
 
 def test_a_provider_that_did_not_ask_for_it_replaces_nothing(tmp_path):
     house = House(tmp_path, replace=False)
-    assert house.relay.on_accepted is None
+    assert house.relay.handover.on_accepted is None
     sent(house)
     house.sends("jia", new(TEXT))
     assert status(house, "jia") == ESME_RREPLACEFAIL

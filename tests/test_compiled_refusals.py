@@ -15,11 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy import handover as handover_room
 from proxy import policy, refusals
-from proxy import relay as relay_room
+from proxy.chains import Chains
 from proxy.compiled import PURE
 from proxy.desk import entries
 from proxy.desk.journal import Journal
+from proxy.handover import HandOver
 from proxy.judging import Judging
 from proxy.message import Category
 from proxy.policy import RuleSet
@@ -75,10 +77,10 @@ def pure() -> pytest.MonkeyPatch:
     """The pure functions, in the places of their twins."""
     patch = pytest.MonkeyPatch()
     for owner, name, function in (
-        (Relay, "_judged", "relay_judged"), (Relay, "_at_once", "relay_at_once"), (Relay, "_add_to", "relay_add_to"), (Relay, "_written", "relay_written"),
+        (Chains, "_judged", "chains_judged"), (Chains, "_at_once", "chains_at_once"), (Chains, "_add_to", "chains_add_to"), (HandOver, "_written", "handover_written"),
         (Relay, "submit_all", "relay_submit_all"), (Judging, "judge", "judging_judge"), (Outbox, "release", "outbox_release"),
-        (Journal, "extend", "journal_extend"), (relay_room, "verdict_pieces", "verdict_pieces"),
-        (relay_room, "count_allowed", "count_allowed"), (record, "add_packed", "add_packed"),
+        (Journal, "extend", "journal_extend"), (handover_room, "verdict_pieces", "verdict_pieces"),
+        (handover_room, "count_allowed", "count_allowed"), (record, "add_packed", "add_packed"),
     ):  # fmt: skip
         patch.setattr(owner, name, PURE[function])
     return patch
@@ -128,7 +130,7 @@ class Street:
 
     def turns(self) -> None:
         house = self.house
-        self.judged += house.relay._submits
+        self.judged += house.relay.chains.submits
         house.turn()
         for number, transit in enumerate(house.at_carrier()):
             house.carrier_says(transit, pdu(0x80000004, transit.sequence, b"id\0", 0x58 if number == 2 else 0))
@@ -246,9 +248,9 @@ def test_no_pure_function_is_asked(tmp_path: Path, kind: str, monkeypatch: pytes
 
     goes(first)  # what is known of a text, of a plan, of who objects together
     street.house.relay.refusals.clear()
-    for name in ("judging_judge", "relay_judged", "relay_written", "relay_add_to", "outbox_release", "count_allowed"):
+    for name in ("judging_judge", "chains_judged", "handover_written", "chains_add_to", "outbox_release", "count_allowed"):
         monkeypatch.setitem(PURE, name, _fails(name))
-    for owner, name in ((entries, "pack_verdict"), (refusals.Refusals, "keep"), (relay_room, "count"), (Judging, "refuse")):
+    for owner, name in ((entries, "pack_verdict"), (refusals.Refusals, "keep"), (handover_room, "count"), (Judging, "refuse")):
         monkeypatch.setattr(owner, name, _fails(name))
     goes(first + step)
     assert said == [statuses, statuses]

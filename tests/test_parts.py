@@ -881,7 +881,7 @@ def test_so_is_one_that_was_answered_when_its_providers_had_been_told_that_nobod
 @pytest.mark.usefixtures("without_collector")
 def test_so_is_one_that_a_rule_refused(house: House, monkeypatch: pytest.MonkeyPatch):
     known: list[weakref.ref[Transit]] = []
-    monkeypatch.setattr("proxy.relay.count", lambda tally, transit: known.append(weakref.ref(transit)))
+    monkeypatch.setattr("proxy.handover.count", lambda tally, transit: known.append(weakref.ref(transit)))
     for pdu in parts("【青禾】代开发票", 4):
         house.sends(pdu)
     house.turns(INHERIT_S + WAIT_MAX_S)

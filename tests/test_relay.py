@@ -63,7 +63,7 @@ def test_only_what_somebody_waits_for_is_synced_at_once(tmp_path: Path) -> None:
     """The provider's answer waits for the entry; what the carrier said of it, and refusals, only have to be written."""
     house = House(tmp_path)
     asked: list[int] = []
-    cast("Any", house.relay)._sync = lambda: asked.append(house.journal.written)
+    cast("Any", house.relay.handover)._sync = lambda: asked.append(house.journal.written)
     house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R", 1)
     assert asked == [house.journal.written]
     (transit,) = house.at_carrier()
@@ -81,7 +81,7 @@ def test_behind_a_batch_of_many_what_comes_waits_for_more_and_no_longer_than_tha
     house = House(tmp_path)
     house.store.waits = True
     relay, batches = cast("Any", house.relay), list[Any]()
-    relay._spawn = batches.append
+    relay.chains._spawn = batches.append
 
     def come(first: int, count: int) -> None:
         for number in range(first, first + count):

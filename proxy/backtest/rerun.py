@@ -6,8 +6,8 @@ clock, another way to judge: the bench holds the gate's own.
 What happened around the messages stays as it was: what people answered, what officers entered, what was ordered, what the carrier said of
 what was sent. A message that is refused now leaves nothing; one that is let through now is taken to have been accepted.
 
-In a turn the gate changes records first and judges then, but writes it the other way round (relay.py): here each turn is put back into
-that order.
+In a turn the gate changes records first and judges then, but writes it the other way round (chains.py, handover.py): here each
+turn is put back into that order.
 """
 
 from __future__ import annotations

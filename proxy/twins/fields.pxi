@@ -164,7 +164,7 @@ cdef PyTypeObject *_reason_type
 cdef PyTypeObject *_kept_type
 cdef PyTypeObject *_any_type
 cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
-cdef object _refusals, _unseen, _Malformed, _say, _part_with, _relay, _detail, _allow, _marketing
+cdef object _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing
 cdef PyTypeObject *_item_type
 cdef PyTypeObject *_box_type
 cdef PyTypeObject *_route_type
@@ -184,7 +184,7 @@ cdef int _learn_fields() except -1:
     global _transit_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _kin_type, _plan_type
     global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _reason_type, _kept_type, _any_type
     global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
-    global _refusals, _unseen, _Malformed, _say, _part_with, _relay, _detail, _allow, _marketing, _segment_first
+    global _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _segment_first
     global _item_type, _box_type, _route_type, _marks_most
     global _unsafe_state, _ready_state, _handed_state, _gone_state, _item_bytes, _slack, _receipt_kind, _receipt_head
     from proxy.arrivals import RECEIPT, Route
@@ -202,7 +202,7 @@ cdef int _learn_fields() except -1:
     from proxy.policy.regions import SEGMENT_FIRST
     from proxy.state import box
     from proxy.state.record import Record
-    from proxy import refusals, relay
+    from proxy import handover, refusals
     from proxy.transit import Transit, detail, part_with
     from proxy.transit import _say as say
     from proxy.twice import MARKS, Twice
@@ -215,7 +215,7 @@ cdef int _learn_fields() except -1:
     _submit_failed, _reject, _outcome_words, _category_words = ESME_RSUBMITFAIL, Outcome.REJECT, OUTCOME_WORDS, CATEGORY_WORDS
     _kept_type, _any_type = <PyTypeObject *>refusals.Kept, <PyTypeObject *>AnyOf
     _reason_type = _laid(Reason, "name public rank status", sizeof(ReasonFields))
-    _relay, _detail = relay, detail
+    _handover, _detail = handover, detail
     _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
     _message_type = _laid(Message, "content recipient sender", sizeof(MessageFields))
     _content_type = _laid(

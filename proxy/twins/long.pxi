@@ -123,7 +123,7 @@ cdef bint _is_all(object relay, list together, object now_s) except -1:
         people = <dict>parts.board.people
         person = key[2]
         people[person] = people.get(person, 0) + len(together)
-    (<list>relay._submits).extend(together)
+    (<list>relay.chains.submits).extend(together)
     return True
 
 

@@ -74,7 +74,7 @@ cdef class _Refused:
         """transit.py, count"""
         cdef VerdictFields *verdict = <VerdictFields *>transit.verdict
         if self.apart:
-            _relay.count(self.tally, one)
+            _handover.count(self.tally, one)
             return 0
         self.meet(transit.bind)
         _add(

@@ -229,12 +229,13 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
     if _transit_type is NULL:
         _learn_fields()
     access = bind.access
-    if self.draining or self.journal_down or access.rates:
+    if self.draining or self.handover.journal_down or access.rates:
         for frame in frames:
             self.submit(bind, frame, now, arrived_s)
         return
     window, unanswered = bind.window, bind.unanswered
-    submits, memo, senders = self._submits, self._memo, access._young
+    chains, memo, senders = self.chains, self._memo, access._young
+    submits = chains.submits
     for frame in frames:
         transit = None
         if unanswered < window and Py_TYPE(frame) is _frame_type:
@@ -250,7 +251,7 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
                 _take_each(self, together, arrived_s)
                 together = []
             if part is None:
-                self._submits.append(transit)
+                chains.submits.append(transit)
             elif together or part[2] == 1 and 1 < part[1] <= PARTS_MOST:
                 together.append(transit)
                 if len(together) == part[1]:
@@ -266,14 +267,14 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
                 together = []
             self.submit(bind, frame, now, arrived_s)
         unanswered = bind.unanswered
-        submits, senders, last.sender = self._submits, access._young, NULL
+        submits, senders, last.sender = chains.submits, access._young, NULL
     bind.unanswered = unanswered
     if together:
         _take_each(self, together, arrived_s)
 
 
 def relay_answered_all(self, answers, now_s):
-    cdef list accepted = self._accepted
+    cdef list accepted = self.handover.accepted
     cdef tuple pair
     cdef FrameFields *frame
     cdef bytes data
@@ -293,66 +294,3 @@ def relay_answered_all(self, answers, now_s):
         _set(&(<TransitFields *>transit).answered_s, now_s)
         data = <bytes>frame.data
         accepted.append((transit, PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + 16, PyBytes_GET_SIZE(data) - 16)))
-
-
-def relay_add_to(self, dict chains, list submits, now):
-    cdef dict refused = self._refused
-    refusals, rules = self.refusals, self.rules
-    if _transit_type is NULL:
-        _learn_fields()
-    if self._under_way.people or chains:
-        PURE["relay_add_to"](self, chains, submits, now)
-        return
-    for transit in submits:
-        if Py_TYPE(transit) is _transit_type and _type_of((<TransitFields *>transit).message) is _message_type:
-            person = <object>(<MessageFields *>(<TransitFields *>transit).message).recipient
-        else:
-            person = transit.message.recipient
-        chain = _get(chains, person)
-        if chain is not None:
-            (<list>(<tuple>chain)[1]).append(transit)
-        elif refused and person in refused and _may_be_again(refusals, refused, transit, rules):
-            PURE["relay_add_to"](self, chains, [transit], now)
-        else:
-            chains[person] = ([], [transit])
-
-
-def relay_written(self, list decided, verdict, now):
-    cdef list allowed = []
-    cdef dict in_flight = self.in_flight
-    cdef u64 number = verdict
-    cdef _Refused refused = None
-    tally, outbox = self.tally, self._outbox
-    if _transit_type is NULL:
-        _learn_fields()
-    for transit in decided:
-        sequence = number
-        if Py_TYPE(transit) is _transit_type and (<TransitFields *>transit).lane is not <PyObject *>None:
-            _set(&(<TransitFields *>transit).recorded, sequence)
-            in_flight[sequence] = transit
-            allowed.append(transit)
-        elif _is_refused(transit):
-            if refused is None:
-                refused = _Refused(tally, self.refusals, self.rules, now)
-            _set(&(<TransitFields *>transit).recorded, sequence)
-            refused.count(transit, <TransitFields *>transit)
-            outbox.append((0, transit, refused.detail(transit, <TransitFields *>transit)))
-            refused.keep(<TransitFields *>transit)
-        else:
-            allowed.extend(PURE["relay_written"](self, [transit], sequence, now))
-        number += 1
-    return allowed
-
-
-def settled(list accepted, dict in_flight):
-    cdef list told = []
-    cdef tuple pair
-    if _transit_type is NULL:
-        _learn_fields()
-    for one in accepted:
-        pair = <tuple>one
-        transit = pair[0]
-        sequence = <object>(<TransitFields *>transit).recorded if Py_TYPE(transit) is _transit_type else transit.recorded
-        in_flight.pop(sequence, None)
-        told.append((sequence, transit, pair[1]))
-    return told

@@ -174,7 +174,7 @@ def test_a_node_that_was_taken_away_is_missed_by_the_others(tmp_path: Path, shel
         (tmp_path / str(node)).mkdir()
         house = House(tmp_path / str(node))
         house.disk = MemoryDisk()
-        house.journal = house.relay.journal = Journal(house.disk, node)
+        house.journal = house.relay.handover.journal = Journal(house.disk, node)
         nights(house, people=1)
         shelf.roll(house.disk, house.now)
     assert faults(house, shelf) == []

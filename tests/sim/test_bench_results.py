@@ -310,7 +310,7 @@ def test_a_function_belongs_to_the_first_step_that_names_it_and_others_code_to_n
     def place(name: str, file: str) -> str | None:
         return sampled.step_of(compile(f"def {name}(): pass", f"/x/{file}", "exec").co_consts[0])
 
-    assert str(place("_hand_over", "proxy/relay.py")).startswith("journal")
+    assert str(place("write", "proxy/handover.py")).startswith("journal")
     assert str(place("turn", "proxy/relay.py")).startswith("relay")
     assert str(place("anything", "proxy/policy/regions.py")).startswith("region")
     assert str(place("anything", "proxy/policy/kinds/limit.py")).startswith("judge")

@@ -34,7 +34,7 @@ def acknowledged_before_synced(world: World) -> None:
         def release(self, synced: int, told: list[Transit]) -> None:
             super().release(1 << 62, told)
 
-    world.relay._outbox = Hasty()
+    world.relay.handover.outbox = Hasty()
 
 
 def sent_before_written(world: World) -> None:
@@ -56,9 +56,9 @@ def take_back_not_written(world: World) -> None:
 
     def answer(transit: Any, frame: Any) -> None:
         answered(transit, frame)
-        change = relay._changes[-1] if relay._changes else None
+        change = relay.chains.changes[-1] if relay.chains.changes else None
         if isinstance(change, Answer) and change.effect is Effect.TAKEN_BACK:
-            relay._changes[-1] = cast("Any", _Silent(change))
+            relay.chains.changes[-1] = cast("Any", _Silent(change))
 
     cast("Any", relay).answered = answer
 
@@ -316,7 +316,7 @@ def handed_before_synced(world: World) -> None:
 def receipt_overtakes_the_answer(world: World) -> None:
     """Delivers do not wait behind what providers are told."""
     relay = world.relay
-    cast("Any", relay).when_synced = lambda sequence, do: relay._outbox.appendleft((sequence, None, do))
+    cast("Any", relay).when_synced = lambda sequence, do: relay.handover.outbox.appendleft((sequence, None, do))
 
 
 def lost_bind_forgotten(world: World) -> None:
@@ -547,11 +547,11 @@ def _patch_answers(world: World, spoil: Callable[[Any], None], effect: Effect) -
     def wrap(method: Any) -> Any:
         def call(*args: Any) -> None:
             method(*args)
-            change = relay._changes[-1] if relay._changes else None
+            change = relay.chains.changes[-1] if relay.chains.changes else None
             if isinstance(change, Answer) and change.effect is effect:
                 spoilt = Spoilt(change.transit, change.effect, change.status, change.carrier_id, change._then)
                 spoil(spoilt)
-                relay._changes[-1] = spoilt
+                relay.chains.changes[-1] = spoilt
 
         return call
 

@@ -50,8 +50,8 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("judging.py", "grounds.py", "message.py", "recipient.py", "tally.py", "changes.py", "refusals.py"),
     ),
     ("long messages", ("parts.py", "long.py")),
-    ("journal: verdicts and answers packed, chained, written", ("desk/", "relay.py:_hand_over", "relay.py:_append")),
-    ("relay: turns, order, who is answered", ("relay.py", "transit.py", "sent.py", "commands.py")),
+    ("journal: verdicts and answers packed, chained, written", ("desk/", "handover.py:write", "handover.py:_append")),
+    ("relay: turns, order, who is answered", ("relay.py", "chains.py", "handover.py", "transit.py", "sent.py", "commands.py")),
     ("way back: receipts and replies", ("way_back.py", "arrivals.py", "hearing.py", "replies.py", "ids.py")),
     ("sockets: reading, writing, pacing", ("net/",)),
 )  # fmt: skip

@@ -1,11 +1,11 @@
-# relay.py: a turn's submits, where the store is at hand
+# chains.py
 
 
 cdef type _AtHand = None
 cdef bytes _nobody_known = bytes(7)
 
 
-def relay_at_once(self, list submits, now):
+def chains_at_once(self, list submits, now):
     cdef dict people = {}, refused = self._refused
     cdef list buckets, decided = [], some
     cdef bytes bucket, before, after, whole
@@ -22,7 +22,7 @@ def relay_at_once(self, list submits, now):
 
         _AtHand = SqliteStore
     store, judging, parts = self.store, self.judging, self.parts
-    if type(store) is not _AtHand or store.waits or self._under_way.people or parts.board is not None or Py_TYPE(judging) is not _judging_type or judging.__dict__:
+    if type(store) is not _AtHand or store.waits or self.under_way.people or parts.board is not None or Py_TYPE(judging) is not _judging_type or judging.__dict__:
         return False
     own = store.__dict__
     if "load" in own or "swap" in own:  # somebody has put something over them
@@ -37,8 +37,8 @@ def relay_at_once(self, list submits, now):
             if (
                 refused
                 and person in refused
-                and _may_be_again(self.refusals, refused, transit, self.rules)
-                and self.refusals.again(transit, self.rules, now)
+                and _may_be_again(self.refusals, refused, transit, self.judging.rules)
+                and self.refusals.again(transit, self.judging.rules, now)
             ):
                 continue
             people[person] = transit
@@ -106,7 +106,7 @@ def relay_at_once(self, list submits, now):
                 table._count -= 1
     finally:
         store._version = version
-    self._decided += decided
+    self.handover.decided += decided
     return True
 
 
@@ -127,3 +127,67 @@ cdef bytes _judged_one(_Court court, object parts, object transit, bytes data, o
         after = parts.judge(transit, data, now)
     court.again()  # rules may have turned
     return after
+
+
+def chains_add_to(self, dict chains, list submits, now):
+    cdef dict refused = self._refused
+    refusals, rules = self.refusals, self.judging.rules
+    if _transit_type is NULL:
+        _learn_fields()
+    if self.under_way.people or chains:
+        PURE["chains_add_to"](self, chains, submits, now)
+        return
+    for transit in submits:
+        if Py_TYPE(transit) is _transit_type and _type_of((<TransitFields *>transit).message) is _message_type:
+            person = <object>(<MessageFields *>(<TransitFields *>transit).message).recipient
+        else:
+            person = transit.message.recipient
+        chain = _get(chains, person)
+        if chain is not None:
+            (<list>(<tuple>chain)[1]).append(transit)
+        elif refused and person in refused and _may_be_again(refusals, refused, transit, rules):
+            PURE["chains_add_to"](self, chains, [transit], now)
+        else:
+            chains[person] = ([], [transit])
+
+
+def chains_judged(self, dict chains, dict loaded, sights, now):
+    cdef _Court court
+    cdef list writes = [], together = [], submits
+    cdef dict refused = {}
+    cdef tuple chain, found
+    cdef bytes before, after
+    judging, parts = self.judging, self.parts
+    if _transit_type is NULL:
+        _learn_fields()
+    if sights or Py_TYPE(judging) is not _judging_type or judging.__dict__:
+        return PURE["chains_judged"](self, chains, loaded, sights, now)
+    counters = self.store.counters
+    judging.cut_off = False
+    for one in chains.values():
+        together.extend(<list>(<tuple>one)[1])
+    court = None
+    if together:
+        court = _court(judging, now)
+        _look_ahead(court, together)
+    for person, one in chains.items():
+        chain, found = <tuple>one, <tuple>loaded[person]
+        submits, before = <list>chain[1], <bytes>found[1]
+        if len(<list>chain[0]) or <long long>found[0] < 0:
+            more, again = PURE["chains_judged"](self, {person: chain}, loaded, None, now)
+            writes.extend(more)
+            refused.update(again)
+            judging.cut_off = False
+            court = None  # rules may have turned
+            continue
+        if court is None:
+            court = _court(judging, now)
+        short, after = counters.short, before
+        for transit in submits:
+            after = _judged_one(court, parts, transit, after, now)
+        if counters.short != short:
+            refused[person] = self._undone(chain)
+            continue
+        if after is not before:
+            writes.append((person, found[0], after))
+    return writes, refused

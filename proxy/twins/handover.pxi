@@ -1,0 +1,41 @@
+# handover.py
+
+def handover_written(self, list decided, verdict, now):
+    cdef list allowed = []
+    cdef dict in_flight = self.in_flight
+    cdef u64 number = verdict
+    cdef _Refused refused = None
+    tally, outbox = self.tally, self.outbox
+    if _transit_type is NULL:
+        _learn_fields()
+    for transit in decided:
+        sequence = number
+        if Py_TYPE(transit) is _transit_type and (<TransitFields *>transit).lane is not <PyObject *>None:
+            _set(&(<TransitFields *>transit).recorded, sequence)
+            in_flight[sequence] = transit
+            allowed.append(transit)
+        elif _is_refused(transit):
+            if refused is None:
+                refused = _Refused(tally, self.refusals, self.judging.rules, now)
+            _set(&(<TransitFields *>transit).recorded, sequence)
+            refused.count(transit, <TransitFields *>transit)
+            outbox.append((0, transit, refused.detail(transit, <TransitFields *>transit)))
+            refused.keep(<TransitFields *>transit)
+        else:
+            allowed.extend(PURE["handover_written"](self, [transit], sequence, now))
+        number += 1
+    return allowed
+
+
+def settled(list accepted, dict in_flight):
+    cdef list told = []
+    cdef tuple pair
+    if _transit_type is NULL:
+        _learn_fields()
+    for one in accepted:
+        pair = <tuple>one
+        transit = pair[0]
+        sequence = <object>(<TransitFields *>transit).recorded if Py_TYPE(transit) is _transit_type else transit.recorded
+        in_flight.pop(sequence, None)
+        told.append((sequence, transit, pair[1]))
+    return told
