@@ -7,7 +7,8 @@ Never: sockets, clocks, logs, protocol fields.
     kinds/                    one file per word of ``when``, and limit
     condition → deciding      conditions as bits, what all rules make of those that hold
     ruleset, plan             decisions cached by those bits, and bound to facts
-    text, category → reading  what a text says, once per text
+    text → page               one text under analysis: its forms, and what is found in it
+    page, category → reading  what a text says, once per text
     kin                       which senders are alike to the rules, what of a place they can tell
     memo                      the bounded memory all of these share
     regions, registry         where people live, who signs, what ports are for

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from proxy.message import Content
 
 from .category import EVASION, LINK, OPT_OUT, Classified
-from .reading import Page, Reader
+from .page import Page
+from .reading import Reader
 from .text import fold, masked, squeeze
 
 FEATURES_MAX = 200  # shown of one text; a text of 20 parts may hold more

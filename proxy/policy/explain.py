@@ -21,9 +21,9 @@ from .evidence import Evidence, evidence
 from .history import NOTHING, Past
 from .judge import judge
 from .mending import mends
+from .page import Page
 from .partial import undecided
 from .plan import Rule
-from .reading import Page
 from .registry import HASH
 from .ruleset import RuleSet
 from .spoken import AND, FIELDS, OR, THEN, Said, any_of, as_written, both, in_language, joined, term

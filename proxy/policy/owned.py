@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from proxy.message import hash48
 
 from .condition import All, AnyOf, Not, OneOf, Test, Tree
-from .reading import Page
+from .page import Page
 from .registry import Registry
 from .spoken import Said
 

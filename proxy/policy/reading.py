@@ -21,28 +21,13 @@ from .category import Classified, Weighed, weigh
 from .condition import Bits, Test
 from .lexicon import Lexicon
 from .memo import Memo
+from .page import Page, Spans
 from .registry import Registry
 from .reviewed import key_of
 from .scanner import Scanner
 from .shards import Match
 from .spread import Spread
-from .text import (
-    LONG_RUN,
-    NO_NOTICE,
-    Notice,
-    Signature,
-    contacts,
-    fingerprint,
-    folding,
-    links,
-    masked,
-    notice,
-    numberless,
-    signature,
-    squeeze,
-    undressed,
-    without_numbers,
-)
+from .text import fingerprint, masked, numberless, undressed, without_numbers
 
 MASKS_MAX = 8_192  # per generation, with a text each: some 4 MB
 TRAITS_MAX = 16_384
@@ -55,7 +40,6 @@ LEARN_PIECE = 16
 SENSES_MAX = 4_096  # per generation, with a set of words each: some 4 MB
 _DIGIT = re.compile("[0-9]")
 _NOBODY: frozenset[tuple[str, str]] = frozenset()
-Spans = tuple[tuple[int, int], ...]
 _OFFERING = frozenset(("ad", "topic"))
 """Purposes of words somebody may want to hide."""
 
@@ -131,45 +115,6 @@ class Sense(NamedTuple):
 
 DigitWords = dict[bytes, list[tuple[str, int]]]
 """Words with digits, by the word with its digits masked: each with the bits of the leaves that name it."""
-
-
-class Page:
-    """One text under analysis: what tests of scope ``text`` are asked with."""
-
-    __slots__ = ("text", "folded", "squeezed", "is_dressed", "signature", "notice", "links", "_contacts")
-
-    def __init__(self, content: Content) -> None:
-        self.text = content.text
-        self.folded, is_dressed = folding(self.text)
-        self.squeezed = squeeze(self.folded)
-        self.is_dressed = is_dressed or (self.squeezed is not self.folded and _has_marks_less(self.folded, self.squeezed))
-        """Whether words may be hidden in it."""
-        self.signature: Signature = signature(self.text)
-        self.notice: Notice = notice(self.folded) if self.folded else NO_NOTICE
-        self.links = links(self.folded)
-        self._contacts: tuple[str, ...] | None = None
-
-    @property
-    def scanned(self) -> bytes:
-        """The text in the form the scanner reads."""
-        return without_numbers(masked(self.squeezed))
-
-    @property
-    def contacts(self) -> tuple[str, ...]:
-        if self._contacts is None:  # squeezing takes nothing from a number: it works between Chinese characters
-            self._contacts = contacts(self.squeezed)
-        return self._contacts
-
-    def contact_spans(self) -> Spans:
-        """Where telephone numbers may stand in the text as it was written; empty where folding moved them."""
-        found = [match.span() for match in LONG_RUN.finditer(self.folded)]
-        moved = len(self.folded) != len(self.text) or any(self.folded[a:b] != self.text[a:b] for a, b in found)
-        return () if moved else tuple(found)
-
-
-def _has_marks_less(folded: str, squeezed: str) -> bool:
-    """Whether squeezing took more than spaces."""
-    return len(folded) - len(squeezed) > folded.count(" ") - squeezed.count(" ")
 
 
 class Reader:

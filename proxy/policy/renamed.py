@@ -21,7 +21,7 @@ from rapidfuzz import fuzz
 from proxy.message import Content, Facts, Message, hash48
 from proxy.recipient import OptOut, Recipient, RefusedText
 
-from .reading import Page
+from .page import Page
 from .registry import Registry
 from .spoken import Said
 from .text import fold, masked, normal_signature, squeeze

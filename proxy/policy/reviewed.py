@@ -12,17 +12,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from proxy.message import Content
 
 from . import moments
 from .condition import All, AnyOf, OneOf, Test, Tree, never
+from .page import Page
 from .spoken import Said
 from .text import masked
-
-if TYPE_CHECKING:
-    from .reading import Page
 
 VERDICTS = ("released", "refused")
 KEY = re.compile(r"[0-9a-f]{16}")
@@ -38,8 +36,6 @@ def key_of(page: Page) -> str:
 
 def review_key(content: Content) -> str:
     """``key_of`` for a text that is not under analysis."""
-    from .reading import Page  # noqa: PLC0415 # which reads texts with the keys of this file
-
     return key_of(Page(content))
 
 

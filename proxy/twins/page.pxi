@@ -1,4 +1,4 @@
-# policy/reading.py: what is found in a text
+# policy/page.py: what is found in a text; policy/reading.py: what rules make of it
 
 cdef bint _read_placed = False
 cdef octet[65536] _sort  # of a folded character
@@ -50,7 +50,7 @@ cdef int _learn_to_read() except -1:
     from types import MethodType
 
     from proxy.message import Content, Part
-    from proxy.policy import reading, reviewed, text
+    from proxy.policy import page, reading, reviewed, text
     from proxy.policy.kinds.notice import at_tail, missing, present
     from proxy.policy.kinds.signature import several
     from proxy.policy.registry import Registry
@@ -76,7 +76,7 @@ cdef int _learn_to_read() except -1:
         " _senses _tag _templates _traits _twice lately mark scanner texts",
         sizeof(ReaderFields),
     )
-    _page_type = _laid(reading.Page, "_contacts folded is_dressed links notice signature squeezed text", sizeof(PageFields))
+    _page_type = _laid(page.Page, "_contacts folded is_dressed links notice signature squeezed text", sizeof(PageFields))
     _scanner_type = _laid(Scanner, "_exact _inside lexicon matches patterns places shards trie", sizeof(ScannerFields))
     _Traits, _domain_bits, _key_of, _nobody = reading.Traits, reading._domain_bits, reviewed.key_of, reading._NOBODY
     _words_with_digits = reading.words_with_digits

@@ -12,7 +12,8 @@ from proxy.policy.category import BANDS, SUBCATEGORIES, Classified
 from proxy.policy.condition import Bits
 from proxy.policy.folder import shipped_words
 from proxy.policy.lexicon import Lexicon, read_lexicon
-from proxy.policy.reading import Page, Reader
+from proxy.policy.page import Page
+from proxy.policy.reading import Reader
 from tests.policy.labelled import TEXTS, Labelled, labelled
 
 FROZEN = "ca84651a331f95d4918edbc3d11f2b40df059a20460d6573baeb1d4eb4c0fc37"

@@ -18,7 +18,8 @@ from proxy.policy.condition import Bits
 from proxy.policy.evidence import Feature, evidence
 from proxy.policy.folder import shipped_words
 from proxy.policy.lexicon import COLUMNS, Lexicon, read_lexicon
-from proxy.policy.reading import Page, Reader
+from proxy.policy.page import Page
+from proxy.policy.reading import Reader
 from proxy.policy.scanner import Scanner
 from proxy.policy.text import normal_signature
 from tests.policy.conftest import Make, Write, scanners_kept

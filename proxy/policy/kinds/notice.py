@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from proxy.policy.condition import AnyOf, Test, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.reading import Page
+from proxy.policy.page import Page
 from proxy.policy.shape import TEXT, among, either, some
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said

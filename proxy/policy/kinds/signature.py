@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.policy.condition import AnyOf, OneOf, Test, Tree
 from proxy.policy.kinds import Context
-from proxy.policy.reading import Page
+from proxy.policy.page import Page
 from proxy.policy.shape import some, suggested
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said

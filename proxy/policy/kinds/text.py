@@ -11,8 +11,8 @@ import re2
 
 from proxy.policy.condition import All, AnyOf, Test, Tree, never
 from proxy.policy.kinds import Context
+from proxy.policy.page import Page
 from proxy.policy.problem import RuleFault
-from proxy.policy.reading import Page
 from proxy.policy.shape import NAME, TEXT, either, mapping, some
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said

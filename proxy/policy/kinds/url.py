@@ -9,7 +9,7 @@ from collections.abc import Callable
 from proxy.policy.condition import Test, Tree, never
 from proxy.policy.kinds import Context
 from proxy.policy.owned import outside_registered
-from proxy.policy.reading import Page
+from proxy.policy.page import Page
 from proxy.policy.shape import either, mapping, some, suggested
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said

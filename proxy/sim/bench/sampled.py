@@ -38,7 +38,10 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("wire: octets as PDUs, fields, numbers", ("wire/", "number.py", "relay.py:_read", "relay.py:submit", "access.py")),
     (
         "text: letters folded, signature, notice, links, words",
-        ("policy/text.py", "policy/reading.py", "policy/shards.py", "policy/scanner.py", "policy/spans.py", "policy/contents.py"),
+        (
+            "policy/text.py", "policy/page.py", "policy/reading.py", "policy/shards.py", "policy/scanner.py", "policy/spans.py",
+            "policy/contents.py",
+        ),
     ),
     ("region: where the person is at home", ("policy/regions.py",)),
     ("category: what kind of message it is", ("policy/category.py",)),

@@ -1,0 +1,65 @@
+"""Page: one text under analysis, and what is found in it: its forms, signature, notice, links, telephone numbers.
+
+In: Content. Out: Page. Never: a memory of other texts, what rules make of it (reading.py).
+"""
+
+from __future__ import annotations
+
+from proxy.message import Content
+
+from .text import (
+    LONG_RUN,
+    NO_NOTICE,
+    Notice,
+    Signature,
+    contacts,
+    folding,
+    links,
+    masked,
+    notice,
+    signature,
+    squeeze,
+    without_numbers,
+)
+
+Spans = tuple[tuple[int, int], ...]
+"""From where to where, in order."""
+
+
+class Page:
+    """What tests of scope ``text`` are asked with."""
+
+    __slots__ = ("text", "folded", "squeezed", "is_dressed", "signature", "notice", "links", "_contacts")
+
+    def __init__(self, content: Content) -> None:
+        self.text = content.text
+        self.folded, is_dressed = folding(self.text)
+        self.squeezed = squeeze(self.folded)
+        self.is_dressed = is_dressed or (self.squeezed is not self.folded and _has_marks_less(self.folded, self.squeezed))
+        """Whether words may be hidden in it."""
+        self.signature: Signature = signature(self.text)
+        self.notice: Notice = notice(self.folded) if self.folded else NO_NOTICE
+        self.links = links(self.folded)
+        self._contacts: tuple[str, ...] | None = None
+
+    @property
+    def scanned(self) -> bytes:
+        """The text in the form the scanner reads."""
+        return without_numbers(masked(self.squeezed))
+
+    @property
+    def contacts(self) -> tuple[str, ...]:
+        if self._contacts is None:  # squeezing takes nothing from a number: it works between Chinese characters
+            self._contacts = contacts(self.squeezed)
+        return self._contacts
+
+    def contact_spans(self) -> Spans:
+        """Where telephone numbers may stand in the text as it was written; empty where folding moved them."""
+        found = [match.span() for match in LONG_RUN.finditer(self.folded)]
+        moved = len(self.folded) != len(self.text) or any(self.folded[a:b] != self.text[a:b] for a, b in found)
+        return () if moved else tuple(found)
+
+
+def _has_marks_less(folded: str, squeezed: str) -> bool:
+    """Whether squeezing took more than spaces."""
+    return len(folded) - len(squeezed) > folded.count(" ") - squeezed.count(" ")
