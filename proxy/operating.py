@@ -26,7 +26,8 @@ from proxy.net.carrier import CarrierHouse
 from proxy.net.carrier_link import CarrierLink
 from proxy.net.doorkeeper import Doorkeeper
 from proxy.net.link import Link
-from proxy.net.provider import ProviderLink, Providers
+from proxy.net.provider import Providers
+from proxy.net.provider_link import ProviderLink
 from proxy.net.tap import Hear, Taps, Wants
 from proxy.ops import (
     binds,

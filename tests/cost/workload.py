@@ -79,7 +79,7 @@ def at_once(work: Callable[[], bytes]) -> bytes:
 
 
 class Line(Bind):
-    """A provider's bind whose PDUs go through a session, as they do at a link (net/provider.py)."""
+    """A provider's bind whose PDUs go through a session, as they do at a link (net/provider_link.py)."""
 
     def __init__(self, access: Any) -> None:
         super().__init__(access, window=10**9)

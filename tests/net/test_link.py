@@ -13,7 +13,7 @@ import pytest
 import uvloop
 
 from proxy.net.link import Turns
-from proxy.net.provider import ProviderLink
+from proxy.net.provider_link import ProviderLink
 from proxy.tally import Tally
 from proxy.wire import Timers, enquire_link
 
