@@ -29,7 +29,7 @@ class OnDisk:
         self.refused_by_carrier: set[int] = set()
         self.refused: Counter[bytes] = Counter()  # how often each was, repeats included
         self.adopts: dict[int, int] = {}
-        self.late: set[bytes] = set()  # parts whose text broke a rule when they came
+        self.late: dict[bytes, int] = {}  # parts whose text broke a rule when they came: the group of each
         self.delivers: dict[int, set[int]] = {}  # the carrier's number of a deliver_sm → its records
         self.recorded: set[int] = set()  # all of those
         self.waiting: set[int] = set()  # those of delivers that were neither delivered nor dropped
@@ -37,6 +37,7 @@ class OnDisk:
         self.refusals: list[OptedOut] = []
         self.refused_in: list[int] = []  # … and the group of each
         self.allowed_in: dict[int, int] = {}  # entry → the group of its first verdict
+        self.let_out: dict[int, dict[bytes, int]] = {}  # entry → all that was let out under it, and the group of each
         self.restored: list[Restored] = []
         self.said: list[Said] = []
         self.orders: set[int] = set()
@@ -95,12 +96,13 @@ class OnDisk:
             self._unanswered[sequence] = verdict.entry.id
             self.entries.add(verdict.entry.id)
             self.allowed_in.setdefault(verdict.entry.id, self.groups)
+            self.let_out.setdefault(verdict.entry.id, {})[verdict.data] = self.groups
             self.adopts[verdict.entry.id] = verdict.adopts
             return
         self._refusals[sequence] = nameless(verdict.data)
         self.refused[nameless(verdict.data)] += 1
         if verdict.reason == "late-breach":
-            self.late.add(verdict.data)
+            self.late[verdict.data] = self.groups
 
     def _turn(self, item: Record) -> None:
         if item.kind == entries.OPTOUT:

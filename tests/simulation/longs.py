@@ -7,17 +7,21 @@ refused or never answered are sent again. Promises of DESIGN §5 are checked whe
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from proxy.long import WAIT_MAX_S
+from proxy.long import INHERIT_S, WAIT_MAX_S
 from proxy.reasons import RULE_REASONS
 from proxy.transit import Transit
 from proxy.wire import renumbered, submit_sm
 from tests.simulation.nouns import BANNED, PORTS, WORDS, Broken, Submit
 
 if TYPE_CHECKING:
+    from tests.simulation.disk import OnDisk
     from tests.simulation.world import World
 
 TICK_S = 0.1
@@ -37,6 +41,7 @@ class LongSent:
     reference: int
     total: int
     banned: bool
+    octets: dict[int, bytes]  # of its text, by part number
     frames: dict[int, bytes]
     restarts: int  # of the gate, when it began
     clean: bool = True
@@ -71,16 +76,8 @@ class Longs:
         octets = text.encode("utf-16-be")
         cuts = [0, *sorted(dice.sample(range(1, len(octets)), total - 1)), len(octets)]
         how, reference = dice.choice(WAYS), dice.randrange(8)
-        frames = {
-            index: _frame(name, recipient, how, reference, total, index, octets[cuts[index - 1] : cuts[index]])
-            for index in range(1, total + 1)
-        }
-        long = LongSent(name, advertiser, text, recipient, how, reference, total, banned, frames, world.restarts)
-        if long.key in self.keys:
-            long.clean = self.keys[long.key].clean = False
-        self.keys[long.key] = long
-        self.sent.append(long)
-        order = list(frames)
+        long = self.begin(name, advertiser, text, recipient, how, reference, [octets[a:b] for a, b in pairwise(cuts)])
+        order = list(long.frames)
         dice.shuffle(order)
         if world.chance(0.15):
             order.pop()
@@ -96,6 +93,21 @@ class Longs:
             if delay_s > 50:
                 long.clean = False
             world.later(delay_s, partial(self.send, long, index, dice.random() < 0.5), forever=True)
+
+    def begin(
+        self, name: str, advertiser: str, text: str, recipient: int, how: str, reference: int, cut: Sequence[bytes]
+    ) -> LongSent:
+        """A message that was cut into these parts, none of which is sent yet."""
+        octets, total = dict(enumerate(cut, 1)), len(cut)
+        frames = {index: _frame(name, recipient, how, reference, total, index, part) for index, part in octets.items()}
+        long = LongSent(
+            name, advertiser, text, recipient, how, reference, total, BANNED in text, octets, frames, self.world.restarts
+        )
+        if long.key in self.keys:
+            long.clean = self.keys[long.key].clean = False
+        self.keys[long.key] = long
+        self.sent.append(long)
+        return long
 
     def _one_by_one(self, name: str, long: LongSent, order: list[int]) -> None:
         queue = self.queues.setdefault(name, deque())
@@ -150,6 +162,23 @@ class Longs:
         long = submit.long
         return [submit] if long is None else [one for other in self.sent if other.key == long.key for one in other.attempts]
 
+    def mixed(self, recipient: int, provider: str, disk: OnDisk, group: int) -> list[str]:
+        """Texts of several messages that came under one key, a part from here and a part from there: one message to the gate, as they are
+        to a handset. As they stood when this group was written, and just before."""
+        parts = {
+            one.frame: one for one in self.world.submits if one.long and (one.recipient, one.provider) == (recipient, provider)
+        }
+        texts = []
+        for until in (group - 1, group):
+            late = [parts[frame] for frame, place in disk.late.items() if place <= until and frame in parts]
+            for let_out in disk.let_out.values():
+                came = sorted(parts[frame].number for frame, place in let_out.items() if place <= until and frame in parts)
+                here = [self.world.submits[number - 1] for number in came]
+                # parts that were refused for what they say: it was read with what the others say
+                here += [one for one in late if came and came[0] < one.number < came[-1] and _key(one) == _key(here[0])]
+                texts.append(_as_one(sorted(here, key=attrgetter("number"))))
+        return [text for text in texts if text]
+
     # ------------------------------------------------------------------ promises
 
     def check_waits(self) -> None:
@@ -187,6 +216,39 @@ class Longs:
 
 def _name(long: LongSent) -> str:
     return f"the long message of submits {[one.number for one in long.attempts]}"
+
+
+def _key(part: Submit) -> tuple[str, int, str, int, int]:
+    assert part.long is not None
+    return part.long.key
+
+
+def _as_one(parts: Sequence[Submit]) -> str:
+    """The text of parts of several messages, in the order in which they came; nothing if they are of one, or if DESIGN §5 lets them not be
+    one: another key, another life of the gate, too late, or a number that was there already and was taken."""
+    if len({part.long for part in parts}) < 2:
+        return ""
+    first, last = parts[0], dict[int, Submit]()
+    for part in parts:
+        before = last.get(part.index)
+        too_late = part.sent_at - first.sent_at > WAIT_MAX_S + INHERIT_S + TICK_S
+        if _key(part) != _key(first) or part.epoch != first.epoch or too_late or (before is not None and before.told == 0):
+            return ""
+        last[part.index] = part
+    return _read({index: part.long.octets[index] for index, part in last.items() if part.long}, _key(first)[-1])
+
+
+def _read(octets: Mapping[int, bytes], total: int) -> str:
+    """As a handset would show it, with an empty signature where parts are missing: none reaches over that. Nothing if it cannot be read."""
+    runs = [b""]
+    for index in range(1, total + 1):
+        if index in octets:
+            runs[-1] += octets[index]
+        else:
+            runs.append(b"")
+    if any(len(run) % 2 for run in runs):
+        return ""
+    return "【】".join(run.decode("utf-16-be", "replace") for run in runs)
 
 
 def _frame(name: str, recipient: int, how: str, reference: int, total: int, index: int, octets: bytes) -> bytes:

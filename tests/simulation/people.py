@@ -6,10 +6,10 @@ In: the seed's choices, what the gate acknowledged. Out: replies. Never: how a r
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from proxy.desk.returned import OptedOut
+from proxy.policy.text import signature
 from proxy.replies import ALL_MARKETING
 from proxy.state.mailbox import UNOWNED
 from proxy.transit import Transit
@@ -79,7 +79,7 @@ class People:
             if sum(one.opt_out.scope != "category" for one, _ in here) < told:
                 raise Broken(f"the reply of {person} was acknowledged before the opt-out was synced")
             for one, group in here:
-                self.check_scope(one, deliver.owner, {entry for entry, place in disk.allowed_in.items() if place < group})
+                self.check_scope(one, deliver.owner, disk, group)
             self.refused.setdefault(person, {}).update(self.holds_for(person, disk))
 
     def holds_for(self, person: int, disk: OnDisk) -> dict[tuple[str, str], float]:
@@ -92,15 +92,21 @@ class People:
             raise Broken(f"{person} refused {narrow} and still gets marketing of others")
         return dict.fromkeys(held, self.world.now)
 
-    def check_scope(self, one: OptedOut, name: str, before: Container[int]) -> None:
-        """A word that an advertiser asked for stops that advertiser, or all behind the port; nobody else. ``before``: entries that were
-        written before it was."""
+    def check_scope(self, one: OptedOut, name: str, disk: OnDisk, group: int) -> None:
+        """A word that an advertiser asked for stops that advertiser, or all behind the port; nobody else. ``group``: where on the disk it
+        stands."""
         scope, value = one.opt_out[:2]
+        word = f"回复{one.keyword}"
         sent = [submit for submit in self.world.submits if (submit.recipient, submit.provider) == (one.recipient, name)]
-        asked = [submit for submit in sent if submit.text.endswith(f"回复{one.keyword}")]
+        asked = [submit for submit in sent if submit.text.endswith(word)]
+        before = {entry for entry, place in disk.allowed_in.items() if place < group}
         if not any(submit.told == 0 and submit.long is None and submit.entry in before for submit in asked):
-            asked = sent  # no message on record may have asked for it: the newest advertisement stands for it
-        if (scope == "advertiser" and value not in {hash_of(submit.advertiser) for submit in asked}) or scope not in SCOPES:
+            asked, word = sent, ""  # no message on record may have asked for it: the newest advertisement stands for it
+        meant = {hash_of(submit.advertiser) for submit in asked}
+        if scope == "advertiser" and value not in meant:  # or who signs what parts of several messages say together
+            mixed = [text for text in self.world.longs.mixed(one.recipient, name, disk, group) if word in text]
+            meant |= {hash_of(signed) for signed in (signature(text).name for text in mixed) if signed}
+        if (scope == "advertiser" and value not in meant) or scope not in SCOPES:
             raise Broken(f"{one.keyword} to {one.port} stopped {scope} {value}")
         if scope == "port" and value != PORTS.get(name, NOBODYS):
             raise Broken(f"a refusal at {one.port} stopped port {value}")

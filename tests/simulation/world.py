@@ -156,6 +156,10 @@ class World:
         self.operators.begin()
         self.agreeing.begin()
         self._plan_steps()
+        self.come_to_rest()
+
+    def come_to_rest(self) -> None:
+        """All that is planned happens, and what comes of it."""
         while self.events:
             at, _, epoch, do = heapq.heappop(self.events)
             if at > NOON + 10 * RUN_S:
