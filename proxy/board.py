@@ -265,6 +265,8 @@ class Board:
                 self._looked[long] = None
         self._heirs.seen(long, grown=one.first or bool(one.queued))
         one.queued = []
+        if long is not one.long and (meanwhile := self._queued.pop(one.long, None)):
+            self._queued[long] = meanwhile  # they came to the message that is over, and belong to the one that has begun
 
     def _by_itself(self, one: _Asked) -> None:
         """The store cannot be asked: this gate goes by its own parts. What it has seen that others hold still begins a new message."""

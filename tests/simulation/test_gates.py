@@ -154,6 +154,28 @@ def test_a_gate_that_is_cut_off_does_not_send_on_as_the_same_message_what_it_has
     world.ends()
 
 
+@pytest.mark.parametrize("gate", [0, 1])
+@pytest.mark.parametrize("after_s", [0.0, 0.002, 0.004, 0.006, 0.008, 0.02, 0.2])
+def test_parts_of_what_was_refused_as_a_whole_are_one_message_again_however_soon_the_second_comes(
+    tmp_path: Path, gate: int, after_s: float
+):
+    world = Gates(1, tmp_path, calm=True)
+    world.silent, world.refusing = 0.0, 1.0
+    world.send = lambda long, index: None  # type: ignore[method-assign] # nobody but this test sends
+    long = message(world, 2)
+    first = [send(world, long, 1, 0), send(world, long, 2, 1)]
+    world.passes(1)
+    assert [part.fate for part in first] == ["refused", "refused"]
+    world.refusing = 0.0
+    again = [send(world, long, 1, gate)]
+    world.later(after_s, lambda: again.append(send(world, long, 2, gate)))
+    world.passes(3)
+    assert [part.told for part in again] == [0, 0]
+    assert len({part.transit.entry_id for part in again if part.transit is not None}) == 1
+    world.check_at_rest()
+    world.ends()
+
+
 # ---------------------------------------------------------------------------------------------------------------- planted bugs
 
 
