@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from proxy.changes import Answer, Change
 from proxy.decided import decision_of, passing
 from proxy.long import NOBODY, LongMessage
-from proxy.posting import alone, key_of, longs_of, look, part_of, rows_beside, rows_of, shown
+from proxy.posting import alone, displaced, key_of, longs_of, look, part_of, rows_beside, rows_of, shown
 from proxy.sheet import WAITING, Group, Holder, Key, Posted, Row, Sheet, TooLong, find, pack, put, settle, unpack
 from proxy.transit import Transit
 
@@ -214,15 +214,11 @@ class Board:
     def _with(self, one: _Asked, sheet: Sheet, now: float) -> Sheet:
         """The sheet with a message's own rows, and those of parts that wait for that."""
         long = one.long
-        holder, rows = self._holder(long), rows_of(long)
-        one.first = find(sheet, holder) is None
-        before = settle(sheet, holder, [row.index for row in rows], now)
-        known = {
-            row.index: row for row in before.rows if row.holder == holder
-        }  # judged a moment ago, and not heard of here yet
-        rows = [known.get(row.index, row) if row.state == WAITING else row for row in rows]
-        after = before.with_rows(holder, rows)
-        sheet = put(sheet, before, after)
+        holder = self._holder(long)
+        if over := displaced(long, sheet):
+            one.first, after = False, over
+        else:
+            one.first, sheet, after = self._with_own(long, sheet, now)
         one.holders, one.posted = [], [after]
         last, come = long.last, set[int]()
         for transit in one.queued:
@@ -241,6 +237,18 @@ class Board:
             sheet = put(sheet, before, after)
             one.posted[-1] = after
         return sheet
+
+    @staticmethod
+    def _with_own(long: LongMessage[Transit], sheet: Sheet, now: float) -> tuple[bool, Sheet, Posted]:
+        """Whether nothing of it stood there, the sheet with its own rows, and what is there of it."""
+        holder, rows = long.holder, rows_of(long)
+        before = settle(sheet, holder, [row.index for row in rows], now)
+        known = {
+            row.index: row for row in before.rows if row.holder == holder
+        }  # judged a moment ago, and not heard of here yet
+        rows = [known.get(row.index, row) if row.state == WAITING else row for row in rows]
+        after = before.with_rows(holder, rows)
+        return find(sheet, holder) is None, put(sheet, before, after), after
 
     def _tell(self, one: _Asked) -> None:
         """It is up: parts that waited for that go on."""
@@ -345,6 +353,8 @@ class Board:
     def _see(self, sight: Sight, submits: Sequence[Transit], now: float) -> None:
         for long in sight.longs:
             version, sheet = sight.sheets[key_of(long)]
+            if displaced(long, sheet):  # what was last seen of it holds
+                continue
             holder, rows = self._holder(long), rows_of(long)
             if long.settled and find(sheet, holder) is None:  # it was whole here, and one of its parts failed
                 before = Posted(long.judged_at, decision=decision_of(long))
@@ -385,7 +395,8 @@ class Board:
                 version, sheet = sheets[key]
                 before = find(sheet, long.holder)
                 if before is None:  # too many came under its key
-                    alone(long)
+                    if not displaced(long, sheet):
+                        alone(long)
                     continue
                 after = before.with_rows(long.holder, rows_beside(long, before, submits))
                 if after.decision is None and long.leader in submits:

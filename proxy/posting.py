@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from proxy.changes import Change
 from proxy.long import LongMessage
 from proxy.message import Content
-from proxy.sheet import LATE, REFUSED, THERE, UNKNOWN, WAITING, Key, Posted, Row
+from proxy.sheet import LATE, REFUSED, THERE, UNKNOWN, WAITING, Key, Posted, Row, Sheet, find
 from proxy.transit import Transit
 
 
@@ -29,6 +29,15 @@ def alone(long: LongMessage[Transit]) -> None:
     if long.posted is not None:
         long.elsewhere = frozenset(row.index for row in long.posted.others(long.holder) if row.state == THERE)
     long.alone, long.asked, long.posted, long.theirs = True, False, None, {}
+
+
+def displaced(long: LongMessage[Transit], sheet: Sheet) -> Posted | None:
+    """What was last seen of a message that was up and decided, closed, if newer ones under its key have taken its place on the sheet:
+    what comes now is not of it, and what others hold of it is not known any better."""
+    posted = long.posted
+    if posted is None or not (long.asked and sheet) or find(sheet, long.holder) is not None:
+        return None
+    return posted._replace(closed=True) if long.settled or posted.decision is not None else None
 
 
 def rows_of(long: LongMessage[Transit], judged: Sequence[Transit] = ()) -> list[Row]:

@@ -14,10 +14,11 @@ from proxy import sheet
 from proxy.board import Board
 from proxy.long import LongMessage
 from proxy.parts import Parts
-from proxy.sheet import Group, Key, Posted
+from proxy.sheet import POSTED_MAX, Group, Key, Posted
+from proxy.state import record
 from proxy.state.record import EMPTY
 from proxy.wire import submit_sm
-from tests.simulation.gates import CAP, PEOPLE, PORT, Gate, Gates, GateSheets, GateStore, Long, Part
+from tests.simulation.gates import CAP, PEOPLE, PORT, REFUSED, Gate, Gates, GateSheets, GateStore, Long, Part
 from tests.simulation.nouns import Broken
 
 SEEDS, SOUGHT = int(os.environ.get("GATE106_GATES_SEEDS", "40")), 300
@@ -173,6 +174,59 @@ def test_parts_of_what_was_refused_as_a_whole_are_one_message_again_however_soon
     assert [part.told for part in again] == [0, 0]
     assert len({part.transit.entry_id for part in again if part.transit is not None}) == 1
     world.check_at_rest()
+    world.ends()
+
+
+def refused_again_and_again(world: Gates, long: Long, gate: int) -> None:
+    """So many messages under its key that what stood on the board before stands there no more."""
+    world.refusing = 1.0
+    for _ in range(POSTED_MAX):
+        one = send(world, long, 1, gate)
+        world.passes(0.9)
+        assert one.fate == "refused"
+
+
+@pytest.mark.parametrize("gate", [0, 1])
+def test_who_knows_a_message_that_newer_ones_have_displaced_goes_on_with_the_newest(tmp_path: Path, gate: int):
+    world = Gates(1, tmp_path, calm=True)
+    world.silent, world.refusing = 0.0, 1.0
+    world.send = lambda long, index: None  # type: ignore[method-assign] # nobody but this test sends
+    long = message(world, 2)
+    send(world, long, 1, 0), send(world, long, 2, 1)
+    world.passes(1)
+    refused_again_and_again(world, long, gate)
+    world.refusing = 0.0
+    again = [send(world, long, 1, gate)]
+    world.later(0.1, lambda: again.append(send(world, long, 2, 1 - gate)))
+    world.passes(3)
+    assert [part.told for part in again] == [0, 0]
+    assert len({part.transit.entry_id for part in again if part.transit is not None}) == 1
+    world.check_at_rest()
+    world.ends()
+
+
+def test_a_late_refusal_of_a_message_that_newer_ones_have_displaced_takes_nothing_back_that_another_gate_sent(tmp_path: Path):
+    world = Gates(1, tmp_path, calm=True)
+    world.silent = world.refusing = 0.0
+    world.send = lambda long, index: None  # type: ignore[method-assign] # nobody but this test sends
+    world._unanswered = lambda gate, part: None  # type: ignore[method-assign] # when that is heard is given, not drawn
+    long = message(world, 2)
+    first = send(world, long, 1, 0)
+    world.passes(1)
+    world.silent = 1.0
+    second = send(world, long, 2, 1)
+    world.passes(1)
+    assert first.transit is not None
+    assert second.transit is not None
+    assert first.transit.entry_id == second.transit.entry_id
+    second.gate.relay.unanswered(second.transit)
+    second.gate.wake()
+    world.passes(1)
+    world.silent = 0.0
+    refused_again_and_again(world, long, 0)
+    world._answers_late(second.gate, second, REFUSED)
+    world.passes(1)
+    assert [one.id for one in record.entries(world.records[PEOPLE[0]][1])] == [first.transit.entry_id]
     world.ends()
 
 
