@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from proxy.cores import go_anywhere
+
 Result = TypeVar("Result")
 
 SLICE_S = 0.001
@@ -91,6 +93,7 @@ class _Sliced(Generic[Result]):
     # -- the thread
 
     def _run(self) -> None:
+        go_anywhere()
         try:
             self._wait()
             self._said.append(self._work(self._rest))

@@ -10,12 +10,13 @@ import asyncio
 import gc
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
 import uvloop
 
-from proxy import logs, policy, private
+from proxy import cores, logs, policy, private
 from proxy.app import Gate
 from proxy.config import Settings, SettingsError, Worker, load, secret_files, worker_of
 from proxy.desk.journal import JournalDamaged, JournalDown
@@ -57,9 +58,12 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Work
     """``early``: a reload was asked for before the gate was open; it may have been about what was read by then."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(logs.heard)
+    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="beside", initializer=cores.go_anywhere))
     manager = Manager(os.environ)
     gate = await _open(settings, path, accept_loss, worker)
     _warn_of_open_files(settings, path)
+    if worker is not None:
+        cores.keep_to_one(worker.number, worker.of)  # not before: threads that have begun by now may go anywhere
     gc.freeze()  # what was loaded stays: the collector need not walk it again
     gc.disable()  # Upkeep chooses the moments
     stop = asyncio.Event()

@@ -17,6 +17,7 @@ import os
 from collections import Counter, OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
+from proxy.cores import go_anywhere
 from proxy.heldoff import FAILURES_MAX
 
 CHECKS_MAX = 100
@@ -45,7 +46,7 @@ def is_password(stored: str, given: str) -> bool:
 
 class Doorkeeper:
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "password")
+        self._thread = ThreadPoolExecutor(1, "password", go_anywhere)
         self._key = os.urandom(32)
         self._right: OrderedDict[str, bytes] = OrderedDict()
         """Hash of the settings → digest of the password it is of."""

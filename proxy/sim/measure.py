@@ -14,6 +14,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -68,11 +69,18 @@ def busy_s() -> float:
     return (user + nice + system + interrupts + soft + steal) * _TICK_S
 
 
-def apart(cores: set[int]) -> tuple[set[int], set[int]]:
-    """(one core for what is measured, the others for what measures it): a process that moves to and fro pays for cold caches each time.
-    Where there is one core only, both have it."""
-    last = {max(cores)}
+def apart(cores: set[int], processes: int = 1) -> tuple[set[int], set[int]]:
+    """(a core for each process that is measured, the others for what measures it): a process that moves to and fro pays for cold caches
+    each time, and two on one core for each other's. Where there are no others, both have the same."""
+    last = set(sorted(cores)[-processes:])
     return last, cores - last or last
+
+
+def keep_to(pid: int, cores: set[int]) -> None:
+    """A process with all the threads that it has: those that it begins later inherit it."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(ProcessLookupError):  # it ended meanwhile
+            os.sched_setaffinity(int(thread.name), cores)
 
 
 def memory_bytes(pid: int) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from proxy.cores import core_of
 from proxy.fields import CHINA
 from proxy.ops import client
 from proxy.ops.guard import hash_token, new_token
@@ -246,6 +247,19 @@ def test_a_reload_reaches_all(make: Make, bound_everywhere: Bind):
     gate.write_settings()
     assert any("windw" in problem for problem in ask(gate, "rules.reload")["problems"])
     assert gate.metric("gate106_settings_reload_total", result="failed") == 2
+
+
+def test_each_loop_keeps_to_a_core_of_its_own_and_what_works_beside_it_does_not(make: Make, bound_everywhere: Bind):
+    gate = make().start()
+    bound_everywhere(gate)
+    gate.ask("rules", "reload")  # settings are read in a thread that begins then
+    allowed = os.sched_getaffinity(0)
+    for worker, pid in gate.pids().items():
+        threads = {int(task.name): os.sched_getaffinity(int(task.name)) for task in Path(f"/proc/{pid}/task").iterdir()}
+        core = core_of(worker, 2, allowed)
+        assert threads.pop(pid) == ({core} if core is not None else allowed)
+        # two that sync, one that read; two wait for changes in the rules' folder, and what they do for that is next to nothing
+        assert list(threads.values()).count(allowed) >= 3
 
 
 def test_workers_do_not_outlive_their_supervisor(make: Make):

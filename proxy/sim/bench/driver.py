@@ -28,6 +28,10 @@ class Driver:
         self._process = process
         self.carrier = carrier
 
+    def beside(self, workers: int) -> None:
+        """It leaves a core to each worker of the gate from now on, where there are so many."""
+        measure.keep_to(self._process.pid, measure.apart(os.sched_getaffinity(0), workers)[1])
+
     def order(self, order: Order) -> Run:
         """Raises BenchFailed."""
         assert self._process.stdin is not None
@@ -42,7 +46,7 @@ class Driver:
 @contextmanager
 def driver(options: Options, pem: Path | None = None) -> Iterator[Driver]:
     """Started, with all it sends made beforehand. ``pem``: the certificate of what it binds to."""
-    cores = measure.apart(os.sched_getaffinity(0))[1]
+    cores = measure.apart(os.sched_getaffinity(0), options.workers)[1]
     with _child([sys.executable, "-m", "proxy.sim.drive", json.dumps(asdict(_plan(options, pem)))], cores) as process:
         yield Driver(process, int(_line_of(process, "the load generator")["carrier"]))
 
@@ -60,6 +64,7 @@ class Drivers:
         if plan != self._plan:
             self.close()
             self._driver, self._plan = self._stack.enter_context(driver(options, pem)), plan
+        self._driver.beside(options.workers)
         return self._driver
 
     def close(self) -> None:

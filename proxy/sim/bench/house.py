@@ -79,7 +79,7 @@ def house(
         children = _children_s()
         try:
             started = time.monotonic()
-            subject.start(measure.apart(os.sched_getaffinity(0))[0], START_S)
+            subject.start(measure.apart(os.sched_getaffinity(0), options.workers)[0], START_S)
             one = House(subject, count, round(time.monotonic() - started, 2), server, measure.cpu_s(subject.pid))
             children = _children_s()
             yield one
@@ -135,7 +135,7 @@ def _store(options: Options, folder: Path) -> Iterator[tuple[str, int | None]]:
         [program, *(word.strip("'") for word in words), str(data)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
     try:
-        os.sched_setaffinity(server.pid, measure.apart(os.sched_getaffinity(0))[1])
+        os.sched_setaffinity(server.pid, measure.apart(os.sched_getaffinity(0), options.workers)[1])
         _wait_for(server, port)
         yield f"valkey://127.0.0.1:{port}/0", server.pid
     finally:

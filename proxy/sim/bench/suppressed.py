@@ -187,7 +187,7 @@ def fill(state: Path, journal: Path, numbers: int) -> dict[str, Any]:
     again.close()
     told = {"filled_s": filled_s, "load_s": load_s, "load_cpu_s": load_cpu_s, "state_mb": state.stat().st_size / 1e6}
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {name: round(value, 2) for name, value in (found | told | {"peak_mib": peak_mib}).items()}
+    return {name: round(value, 4) for name, value in (found | told | {"peak_mib": peak_mib}).items()}
 
 
 def _put_on_lists(store: SqliteStore, numbers: int) -> list[int]:
