@@ -34,6 +34,7 @@ from proxy.sim.ports import free_port
 
 START_S, STOP_S = 300.0, 120.0
 """A gate that knows tens of millions of people takes a while, and its last checkpoint may write all of them."""
+WORKERS_UP = ("gate106_workers", (("state", "up"),))
 VALKEY_S = 10.0
 VALKEY_PROGRAM = "valkey-server"
 
@@ -80,6 +81,7 @@ def house(
         try:
             started = time.monotonic()
             subject.start(measure.apart(os.sched_getaffinity(0), options.workers)[0], START_S)
+            _wait_for_all(subject, options.workers)
             one = House(subject, count, round(time.monotonic() - started, 2), server, measure.cpu_s(subject.pid))
             children = _children_s()
             yield one
@@ -93,6 +95,15 @@ def house(
             raise BenchFailed(str(error)) from error
         finally:
             subject.kill()
+
+
+def _wait_for_all(subject: Gate, workers: int) -> None:
+    """A gate is ready while one of its workers is: that one would get all binds. Raises GateFailed."""
+    deadline = time.monotonic() + START_S
+    while workers > 1 and measure.samples(subject.metrics()).get(WORKERS_UP) != workers:
+        if time.monotonic() > deadline:
+            raise GateFailed(f"not all of its {workers} workers are up after {START_S:.0f} s: {subject.last_words()}")
+        time.sleep(0.05)
 
 
 def _children_s() -> float:
