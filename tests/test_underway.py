@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.underway import ENOUGH, LONG_S, MANY, UnderWay
+from proxy.underway import ENOUGH, FADES, LONG_S, MANY, MOST, WORTH, UnderWay
 
 NOW = 1_762_833_600.0
 ANNA, BERT, CLARA = 13800210001, 13800210002, 13800210003
@@ -57,11 +57,19 @@ def after(people: Collection[int]) -> UnderWay:
 def test_behind_a_batch_of_many_fewer_than_are_on_their_way_back_wait_as_long_as_it_took():
     under_way = after(CROWD)
     ended = NOW + TOOK_S
-    assert under_way.gathers(50, 60, ended)
+    assert under_way.gathers(150, 160, ended)
     assert under_way.until == pytest.approx(ended + TOOK_S)
-    assert under_way.gathers(55, 60, ended + TOOK_S / 2)
-    assert not under_way.gathers(55, 60, ended + 1.1 * TOOK_S)
-    assert not under_way.gathers(1, 60, ended + 1.1 * TOOK_S), "once for each batch"
+    assert under_way.gathers(155, 160, ended + TOOK_S / 2)
+    assert not under_way.gathers(155, 160, ended + 1.1 * TOOK_S)
+    assert not under_way.gathers(1, 160, ended + 1.1 * TOOK_S), "once for each batch"
+
+
+def test_as_many_as_are_on_their_way_back_go_at_once_where_they_are_not_few():
+    under_way = after(CROWD)
+    assert under_way.gathers(WORTH, WORTH + 1, NOW + TOOK_S)
+    assert not under_way.gathers(WORTH, WORTH, NOW + TOOK_S)
+    assert not under_way.until
+    assert not after(CROWD).gathers(ENOUGH, 10 * ENOUGH, NOW + TOOK_S)
 
 
 def test_behind_a_batch_that_was_long_under_way_nothing_waits_longer_than_for_one():
@@ -72,12 +80,21 @@ def test_behind_a_batch_that_was_long_under_way_nothing_waits_longer_than_for_on
     assert not under_way.gathers(50, 60, ended + 1.1 * LONG_S)
 
 
-def test_as_many_as_are_on_their_way_back_go_at_once():
+def test_few_wait_for_most_of_what_was_lately_on_its_way_though_it_is_with_its_senders():
     under_way = after(CROWD)
-    assert under_way.gathers(50, 60, NOW + TOOK_S)
-    assert not under_way.gathers(60, 60, NOW + TOOK_S)
-    assert not under_way.until
-    assert not after(CROWD).gathers(ENOUGH, 10 * ENOUGH, NOW + TOOK_S)
+    assert under_way.gathers(10, 90, NOW + TOOK_S)
+    assert under_way.gathers(79, 10, NOW + TOOK_S)
+    assert not under_way.gathers(round(MOST * 100), 0, NOW + TOOK_S)
+
+
+def test_what_was_on_its_way_before_the_load_fell_is_forgotten():
+    under_way, now, batches = after(CROWD), NOW, 0
+    assert under_way.gathers(0, WORTH, now + TOOK_S)
+    while under_way.gathers(40, 0, now + TOOK_S) and batches < 100:
+        now, batches = now + 1.0, batches + 1
+        under_way.begins(CROWD, now)
+        under_way.ends(CROWD)
+    assert MOST * WORTH * FADES**batches <= 40 < MOST * WORTH * FADES ** (batches - 1), batches
 
 
 def test_behind_a_batch_of_few_nothing_waits():
