@@ -74,7 +74,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "Valkey: CPU per submit, two workers, each loaded as the one", "×",
         _ratio("workers-2-each.cpu_us", "valkey.cpu_us"),
-        note="the row above has one worker's load for both, on one core: smaller batches, and caches that two processes share",
+        note="the row above has one worker's load for both, so smaller batches; in both store, carrier and providers use their cores",
     ),
     Row("Valkey: conflicts, of a hundred submits, two workers", "%", _one("workers-2.conflicts"), 1),
     Row("longest pause while 500 rules and 100,000 words change", "ms", _one("reload.worst_ms"), 20, note="at 1,000/s"),
