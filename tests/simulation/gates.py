@@ -75,8 +75,6 @@ class Part:
     transit: Transit | None = None
     told: int | None = None
     at_carrier: bool = False
-    cut_off: bool = False
-    """Whether its gate could not ask the store when it went out: no other gate knows of it then."""
     fate: str = ""
     """What the carrier made of it: taken | refused | silent."""
 
@@ -431,7 +429,7 @@ class Gates:
 
     def reaches_carrier(self, gate: Gate, transit: Transit) -> None:
         part = gate.in_hand[transit.sequence]
-        part.transit, part.at_carrier, part.cut_off = transit, True, gate.store.away
+        part.transit, part.at_carrier = transit, True
         self.check_sent(part)
         part.fate = "open"
         chance = self.random.random()
@@ -484,8 +482,7 @@ class Gates:
             self.seen["over two gates"] += 1
         for one in sent:
             assert one.transit is not None
-            again = one.index == part.index and one.transit.entry_id == entry and one.fate == "taken" and one.told == 0
-            if again and (one.gate is part.gate or not (one.cut_off or part.cut_off)):
+            if one.index == part.index and one.transit.entry_id == entry and one.fate == "taken" and one.told == 0:
                 raise Broken(f"part {part.index} of message {long.number} went out twice as one message")
         if long.total > 1 and long.clean and not any(one.fate in ("refused", "silent") for one in sent):
             known = {one.transit.entry_id for one in sent if one.transit is not None} | {entry}
