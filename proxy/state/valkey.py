@@ -18,6 +18,9 @@ minute before is *owed* to it: put back into records (merging.py) at once where 
 copy beside the traffic. That mends a failover that lost the last writes; a store that comes back empty gets all that its nodes know.
 
 The bound that remains: while nodes cannot ask, each counts only what it knows, so that a person may get what a cap allows once from each.
+Likewise with a part of a long message that others know of: what a node lets out that cannot ask, or that could not when the message was
+asked for (for up to 60 s, long.INHERIT_S), the others do not see, nor does it see what they let out since it last asked. Sent to both sides
+such a part goes out twice as the same message: once from each such node, and once from all the others together.
 """
 
 from __future__ import annotations

@@ -155,6 +155,32 @@ def test_a_gate_that_is_cut_off_does_not_send_on_as_the_same_message_what_it_has
     world.ends()
 
 
+def test_what_a_gate_sends_while_it_is_cut_off_may_go_once_more_from_where_nobody_saw_it_and_no_oftener(
+    tmp_path: Path,
+):
+    world = Gates(1, tmp_path)
+    world.silent = world.refusing = 0.0
+    world.send = lambda long, index: None  # type: ignore[method-assign] # nobody but this test sends
+    long = message(world, 4)
+    long.clean = False
+
+    def sent(index: int, gate: int) -> int:
+        part = send(world, long, index, gate)
+        world.passes(2)
+        assert (part.fate, part.told) == ("taken", 0)
+        assert part.transit is not None
+        return part.transit.entry_id
+
+    led = sent(1, 0)
+    assert sent(2, 1) == led
+    assert sent(3, 0) == led
+    world.gates[0].store.away = True
+    assert sent(4, 0) == led, "its own verdict holds"
+    assert sent(4, 1) == led, "which did not see it"
+    assert sent(2, 0) != led, "it had seen that go out"
+    world.ends()
+
+
 @pytest.mark.parametrize("gate", [0, 1])
 @pytest.mark.parametrize("after_s", [0.0, 0.002, 0.004, 0.006, 0.008, 0.02, 0.2])
 def test_parts_of_what_was_refused_as_a_whole_are_one_message_again_however_soon_the_second_comes(
