@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -226,6 +227,25 @@ def test_rounds_of_a_matrix_give_medians_with_what_they_lay_between():
     assert (told["rows"][0]["measured"], told["rows"][0]["spread"]) == (6.0, [5.0, 9.0])
     found = compare.compare(told, told).lines
     assert (found[0].ratio, found[0].tells) == (1.0, False)
+
+
+def test_gates_whose_tenths_count_are_measured_in_turns_and_compared_within_each():
+    """The machine is as fast as it likes in each turn."""
+    order: list[str] = []
+    one, two = iter((10.0, 20.0, 14.0)), iter((11.0, 24.0, 14.0))
+
+    def gate(name: str, values: Iterator[float]) -> matrix.Part:
+        def part(options: Options, drivers: Any) -> dict[str, float]:
+            order.append(name)
+            return {f"{name}.cpu_us": next(values)}
+
+        return part
+
+    found = matrix.in_turns({"one": gate("one", one), "two": gate("two", two)})(Options(), cast("Any", None))
+    assert order == ["one", "two"] * 3
+    assert found == {
+        "one.cpu_us": 14.0, "two.cpu_us": 14.0, "two.times": 1.1, "two.times_least": 1.0, "two.times_most": 1.2,
+    }  # fmt: skip
 
 
 def test_a_matrix_says_where_the_generator_was_at_its_end_and_the_machine_busy():
