@@ -34,6 +34,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 from zlib import crc32
 
+from proxy.compiled import compiled
 from proxy.desk.sealing import NoKey, NotAsSealed, Ring, Sealer
 from proxy.number import about_people
 
@@ -176,6 +177,7 @@ def _beside(previous: bytes, last: int, claim: bytes) -> bytes:
     return previous + _SEQUENCE.pack(last) + claim
 
 
+@compiled("chain_digest")
 def _digest(previous: bytes, records: bytes | memoryview, claim: bytes) -> bytes:
     hashed = blake2b(previous, digest_size=32)
     hashed.update(records)

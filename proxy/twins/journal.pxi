@@ -1,4 +1,4 @@
-# desk/journal.py
+# desk/journal.py, desk/segment.py
 
 
 cdef enum:
@@ -146,3 +146,15 @@ def journal_extend(self, int kind, bodies):
             sequence += 1
     self._next = sequence - 1
     return first
+
+
+def chain_digest(bytes previous, const octet[::1] records, bytes claim):
+    cdef Blake2 digest
+    if not _has_vectors:
+        return PURE["chain_digest"](previous, records, claim)
+    _begin_digest(&digest, 32)
+    _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(previous), PyBytes_GET_SIZE(previous))
+    if records.shape[0]:
+        _add_to_digest(&digest, &records[0], records.shape[0])
+    _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(claim), PyBytes_GET_SIZE(claim))
+    return _end_digest(&digest, 32)
