@@ -189,8 +189,8 @@ def _sets(revisions: Path, target: Path) -> None:
 
 
 def _grown(source: Path, target: Path) -> None:
-    """Segments are only ever appended to: the copy's own octets are right as far as they go, but for a tail that was cut; one of which a person
-    was erased is another."""
+    """Segments are only ever appended to, within room that is kept free behind them (far less than a PIECE): the copy's own octets are right
+    as far as they go, but for that and a tail that was cut; one of which a person was erased is another."""
     if target.exists() and _is_redacted(source) and not filecmp.cmp(source, target, shallow=False):
         target.unlink()
     with source.open("rb") as old, target.open("r+b" if target.exists() else "w+b") as new:

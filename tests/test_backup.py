@@ -64,7 +64,8 @@ class House:
         return backup.make(self.places, self.copy)
 
     def segments(self, folder: Path | None = None) -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in (folder or self.journal).glob("*.journal")}
+        """Without room that is kept free behind them."""
+        return {path.name: path.read_bytes().rstrip(b"\0") for path in (folder or self.journal).glob("*.journal")}
 
 
 def _in(folder: Path) -> Places:
@@ -261,7 +262,7 @@ def test_a_copy_goes_on_over_what_the_gate_removed_before_it_came_and_says_so(ho
 def test_a_group_that_was_being_written_when_it_was_copied_is_none(house: House, left: int) -> None:
     house.makes()
     newest = max((house.copy / "journal").glob("*.journal"))
-    newest.write_bytes(newest.read_bytes()[:left])
+    newest.write_bytes(newest.read_bytes().rstrip(b"\0")[:left])
     house.writes(60)
     _, last = house.removes()
     made = backup.update(house.places, house.copy)

@@ -174,8 +174,8 @@ class Ahead:
             if one.end > went:
                 one.closing = data[one.end - went - GROUP_BYTES : one.end - went]
                 size = PIECE_BYTES
-            elif len(data) < size:
-                return True
+            elif len(data) < size or not data.strip(b"\0"):
+                return True  # there is no more, or only room kept free
             else:
                 size *= 2  # a group that is larger
             if until is not None and time.monotonic() >= until:

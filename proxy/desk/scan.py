@@ -207,7 +207,7 @@ class Scan:
         if proof >= missing:
             raise JournalDamaged(self.names[index], fault.offset, f"{fault.why} ({missing} to {proof} had been synced)")
         after = tuple(self.names[index if torn_segment else index + 1 :])
-        torn = 0 if torn_segment else len(data) - self.end
+        torn = 0 if torn_segment else len(data.rstrip(b"\0")) - self.end
         self.cut = Cut(self.segment, self.end, torn, after, fault.why)
 
 

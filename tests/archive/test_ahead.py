@@ -199,11 +199,11 @@ def test_of_a_long_past_only_what_can_matter_is_read_again(tmp_path: Path, ring:
     plain = OsDisk.read
 
     def counted(disk: OsDisk, name: str, size: int = -1, at: int = 0) -> bytes:
-        octets.append(len(found := plain(disk, name, size, at)))
+        octets.append(len((found := plain(disk, name, size, at)).rstrip(b"\0")))  # room that is kept free is no past
         return found
 
     monkeypatch.setattr(OsDisk, "read", counted)
-    whole = sum(world.disk.size(name) for name in world.disk.list())
+    whole = sum(len(world.disk.read(name).rstrip(b"\0")) for name in world.disk.list())
     for question in (Question(to=SHANGHAI + 50), Question(provider="jia", limit=2)):
         octets.clear()
         assert world.ahead.tail(0, question, {}) is not None

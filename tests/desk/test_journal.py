@@ -16,14 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.desk.disk import Disk
+from proxy.desk.disk import ROOM_BYTES, Disk
 from proxy.desk.disk import MemoryDisk as InMemory
 from proxy.desk.disk import OsDisk as OnDisk
 from proxy.desk.journal import Journal, JournalDamaged, JournalDown, Record, read, verify
 from proxy.desk.sealing import Ring
 from proxy.desk.segment import HEADER_BYTES
 
-NOW = 1_700_000_000.0
+NOW = 1_700_000_000.123
+"""No zero octet is the last of a group then."""
 
 
 @pytest.fixture(params=["memory", "directory"])
@@ -31,13 +32,13 @@ def disk(request, ring, tmp_path) -> Disk:
     return MemoryDisk() if request.param == "memory" else OsDisk(tmp_path / "journal")
 
 
-RINGS = {"plain": Ring(), "sealed": Ring([bytes(range(32))])}
+RINGS = {"plain": Ring(), "sealed": Ring([bytes(range(32))]), "with room behind it": Ring()}
 _ring: Ring = RINGS["plain"]
 
 
 @pytest.fixture(autouse=True, params=RINGS)
 def ring(request: pytest.FixtureRequest) -> Ring:
-    """Everything here holds for a journal in the clear and for a sealed one."""
+    """Everything here holds for a journal in the clear and for a sealed one, and with room kept free behind what is written."""
     global _ring  # noqa: PLW0603 # disks are made in each test by the plain word
     _ring = RINGS[request.param]
     return _ring
@@ -45,7 +46,7 @@ def ring(request: pytest.FixtureRequest) -> Ring:
 
 class MemoryDisk(InMemory):
     def __init__(self) -> None:
-        super().__init__(_ring)
+        super().__init__(_ring, room_bytes=90 if _ring is RINGS["with room behind it"] else 0)
 
 
 class OsDisk(OnDisk):
@@ -333,8 +334,13 @@ def test_a_flipped_byte_below_what_was_synced_is_damage_named_with_segment_and_o
         say(journal, b"%d" % number * 40)
     journal.close(NOW)  # claims that all is synced
     for name in disk.list():
-        size = len(disk.read(name))
+        data = disk.read(name)
+        size = len(data.rstrip(b"\0"))
         final = name == disk.list()[-1]
+        for offset in range(size, len(data)):  # where nothing was written
+            hurt = copy(disk)
+            hurt.flip(name, offset)
+            assert len(bodies(hurt)) == 8
         claim_at = size - 77  # the claim itself is the last thing written, and nobody was answered on its account
         for offset in range(size):
             hurt = copy(disk)
@@ -559,17 +565,60 @@ class _Half:
         return done
 
 
+def test_what_is_appended_lands_in_room_that_is_there_already(tmp_path):
+    disk = OsDisk(tmp_path)
+    journal = Journal(disk)
+    say(journal, b"a")
+    (name,) = disk.list()
+    size = disk.size(name)
+    while len(disk.read(name).rstrip(b"\0")) < size - 11_000:
+        say(journal, b"b" * 10_000)
+        assert disk.size(name) == size, "a sync has no length to write"
+    for _ in range(30):
+        say(journal, b"c" * 10_000)
+    assert len(disk.read(name).rstrip(b"\0")) < disk.size(name) <= len(disk.read(name).rstrip(b"\0")) + ROOM_BYTES
+    (killed := Journal(OsDisk(tmp_path))).close()  # it goes on where the other was
+    assert (killed.cut, killed.written) == (None, journal.written)
+    say(journal, b"d")
+    journal.close()
+    assert disk.read(name).rstrip(b"\0") == disk.read(name), "none is left behind a file that was closed"
+    assert len(bodies(disk)) == journal.written
+    assert verify(disk)[6:8] == (None, None)
+
+
+def test_on_a_disk_that_is_full_there_is_no_room_ahead_and_all_is_written_all_the_same(tmp_path, monkeypatch):
+    disk = OsDisk(tmp_path)
+    journal = Journal(disk)
+    write = os.pwrite
+
+    def refuses_zeros(file: int, data: bytes, offset: int) -> int:
+        if not data.strip(b"\0"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, data, offset)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", refuses_zeros)
+        say(journal, b"a")
+        say(journal, b"b")
+        assert disk.size(disk.list()[0]) < 1000
+    say(journal, b"c")
+    assert disk.size(disk.list()[0]) > ROOM_BYTES
+    assert bodies(disk) == [b"a", b"b", b"c"]
+    journal.close()
+
+
 @pytest.mark.parametrize("room", [0, 1, 16, 17, 40, 100])
 def test_a_real_file_that_took_half_a_group_is_cut_back_to_what_it_was(tmp_path, monkeypatch, room):
     disk = OsDisk(tmp_path)
     journal = Journal(disk)
     say(journal, b"a")
-    before = disk.read(disk.list()[0])
+    (name,) = disk.list()
+    before = disk.read(name).rstrip(b"\0")
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", _Half(room))
         with pytest.raises(JournalDown, match="No space left"):
             say(journal, b"b" * 50)
-    assert disk.read(disk.list()[0]) == before
+    assert disk.read(name) == before, "without the room that was kept free behind it"
     say(journal, b"c")
     assert bodies(disk) == [b"a", b"c"]
     journal.close()
@@ -670,11 +719,11 @@ def test_an_idle_gate_can_put_on_record_that_its_last_words_are_safe():
     disk = MemoryDisk()
     journal = Journal(disk)
     say(journal, b"a")
-    last = len(disk.read(disk.list()[0]))
+    last = len(disk.read(disk.list()[0]).rstrip(b"\0"))
     journal.mark(NOW)
-    marked = len(disk.read(disk.list()[0]))
+    marked = len(disk.read(disk.list()[0]).rstrip(b"\0"))
     journal.mark(NOW)
-    assert len(disk.read(disk.list()[0])) == marked > last  # once is enough
+    assert len(disk.read(disk.list()[0]).rstrip(b"\0")) == marked > last  # once is enough
     disk.flip(disk.list()[0], last - 1)
     with pytest.raises(JournalDamaged):
         Journal(disk)

@@ -78,7 +78,7 @@ class World:
         self.slow_store = self.chance(0.5)
         self.syncs_per_s = self.random.choice([300, 300, 30])
         self.faults = self.random.choice([0.0, 0.1, 0.3])
-        self.disk = MemoryDisk()
+        self.disk = MemoryDisk(room_bytes=(0, 64, 5_000)[seed % 3])
         self.saved: tuple[dict[int, tuple[int, bytes]], Any, int, int, int, int, dict[int, bytes]] | None = None
         self.delivers: list[Deliver] = []
         self.submits: list[Submit] = []
