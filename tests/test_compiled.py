@@ -9,6 +9,8 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -225,6 +227,33 @@ def test_what_a_store_has_is_read_alike(rows: list[tuple[int, bytes | None]]) ->
 def test_persons_have_the_same_names(people: list[int], key: bytes, parts: int) -> None:
     keys = Keys(key, [b"g106:{%d}" % part for part in range(parts)])
     assert said(twin("shared_names"), keys, people) == said(PURE["shared_names"], keys, people)
+
+
+@pytest.fixture(params=[True, False], ids=["by vectors", "by words"])
+def vectors(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With and without what the processor has for digests."""
+    if not compiled.BUILT:
+        pytest.skip("the compiled functions are not built here")
+    from proxy import hot
+
+    before = hot.digest_by_vectors(request.param)
+    if hot.digest_by_vectors(request.param) is not request.param:
+        pytest.skip("this processor has no AVX2")
+    yield
+    hot.digest_by_vectors(before)
+
+
+@pytest.mark.usefixtures("vectors")
+def test_digests_are_those_of_the_library_whatever_the_processor_has():
+    draw = random.Random(7)
+    keys = Keys(bytes(range(32)), [b"g106:{%d}" % part for part in range(3)])
+    people = [draw.randrange(1 << 48) for _ in range(50)]
+    assert twin("shared_names")(keys, people) == PURE["shared_names"](keys, people)
+    for size in [*range(300), 8191, 8192, 8193, 100_000]:
+        data, previous, claim = draw.randbytes(size), draw.randbytes(32), draw.randbytes(20)
+        said = blake2b(previous + data + claim, digest_size=32).digest()
+        assert twin("chain_digest")(previous, data, claim) == said
+        assert twin("chain_digest")(previous, memoryview(data), claim) == said
 
 
 @needs("gcc")

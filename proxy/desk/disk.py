@@ -215,8 +215,11 @@ class MemoryDisk:
         for name in self._files:
             kept, torn = bytearray(self._medium.get(name, b"")), torn_bytes
             for offset, data in self._dirty.get(name, []):
-                kept[offset : offset + len(data[:torn])] = data[:torn]
-                torn -= len(data[:torn])
+                if torn:
+                    some = data[:torn]
+                    kept.extend(bytes(max(0, offset - len(kept))))  # what was before it was lost with a sync that failed
+                    kept[offset : offset + len(some)] = some
+                    torn -= len(some)
             if kept or name in self._medium:
                 left[name] = kept
         self._files = left

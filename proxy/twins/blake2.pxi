@@ -1,9 +1,57 @@
-# blake2b (RFC 7693) without a key, where the processor has AVX2: four of the sixteen words of its state in one register
+# blake2b (RFC 7693): four of the sixteen words of its state in one register, where the processor has AVX2; else one by one
 
 cdef extern from *:
     """
-    #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
     #include <string.h>
+
+    static const unsigned long long gate106_blake2b_begin[8] = {
+        0x6A09E667F3BCC908ULL, 0xBB67AE8584CAA73BULL, 0x3C6EF372FE94F82BULL, 0xA54FF53A5F1D36F1ULL,
+        0x510E527FADE682D1ULL, 0x9B05688C2B3E6C1FULL, 0x1F83D9ABFB41BD6BULL, 0x5BE0CD19137E2179ULL};  /* 2.6 */
+    static const unsigned char gate106_blake2b_order[10][16] = {
+        {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
+        {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4}, {7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8},
+        {9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13}, {2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9},
+        {12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11}, {13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10},
+        {6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5}, {10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0}};  /* 2.7 */
+
+    #define TURNED(value, by) ((value) >> (by) | (value) << (64 - (by)))
+    #define MIXED(a, b, c, d, x, y) /* 3.1 */ \
+        a += b + (x); d ^= a; d = TURNED(d, 32); c += d; b ^= c; b = TURNED(b, 24); \
+        a += b + (y); d ^= a; d = TURNED(d, 16); c += d; b ^= c; b = TURNED(b, 63);
+
+    static void gate106_blake2b_by_words(unsigned long long *h, const unsigned char *block, unsigned long long count, int is_last) /* 3.2 */
+    {
+        const unsigned long long *begin = gate106_blake2b_begin;
+        unsigned long long m[16] = {0};
+        unsigned long long v0 = h[0], v1 = h[1], v2 = h[2], v3 = h[3], v4 = h[4], v5 = h[5], v6 = h[6], v7 = h[7];
+        unsigned long long v8 = begin[0], v9 = begin[1], vA = begin[2], vB = begin[3];
+        unsigned long long vC = begin[4] ^ count, vD = begin[5], vE = is_last ? ~begin[6] : begin[6], vF = begin[7];
+        for (int place = 0; place < 128; place++)
+            m[place >> 3] |= (unsigned long long)block[place] << 8 * (place & 7);
+        #pragma GCC unroll 12
+        for (int turn = 0; turn < 12; turn++) {
+            const unsigned char *s = gate106_blake2b_order[turn % 10];
+            MIXED(v0, v4, v8, vC, m[s[0]], m[s[1]])
+            MIXED(v1, v5, v9, vD, m[s[2]], m[s[3]])
+            MIXED(v2, v6, vA, vE, m[s[4]], m[s[5]])
+            MIXED(v3, v7, vB, vF, m[s[6]], m[s[7]])
+            MIXED(v0, v5, vA, vF, m[s[8]], m[s[9]])
+            MIXED(v1, v6, vB, vC, m[s[10]], m[s[11]])
+            MIXED(v2, v7, v8, vD, m[s[12]], m[s[13]])
+            MIXED(v3, v4, v9, vE, m[s[14]], m[s[15]])
+        }
+        h[0] ^= v0 ^ v8; h[1] ^= v1 ^ v9; h[2] ^= v2 ^ vA; h[3] ^= v3 ^ vB;
+        h[4] ^= v4 ^ vC; h[5] ^= v5 ^ vD; h[6] ^= v6 ^ vE; h[7] ^= v7 ^ vF;
+    }
+
+    /* The first octets of a state. */
+    static void gate106_blake2b_said(const unsigned long long *state, unsigned char *to, int size)
+    {
+        for (int place = 0; place < size; place++)
+            to[place] = (unsigned char)(state[place >> 3] >> 8 * (place & 7));
+    }
+
+    #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
     typedef unsigned long long words __attribute__((vector_size(32)));
     typedef unsigned char octets __attribute__((vector_size(32)));
 
@@ -27,8 +75,7 @@ cdef extern from *:
         MIX(LANES(m[s14], m[s8], m[s10], m[s12]), LANES(m[s15], m[s9], m[s11], m[s13])) \
         a = SLID(a, 1, 2, 3, 0); c = SLID(c, 3, 0, 1, 2); d = SLID(d, 2, 3, 0, 1);
 
-    /* Takes a block of 128 octets into the state; ``count``: octets so far, this block's included. */
-    __attribute__((target("avx2"))) static void gate106_blake2b_block(
+    __attribute__((target("avx2"))) static void gate106_blake2b_by_vectors(
         unsigned long long *state, const unsigned char *block, unsigned long long count, int is_last)
     {
         unsigned long long m[16];
@@ -59,13 +106,35 @@ cdef extern from *:
     }
     #else
     static int gate106_has_vectors(void) { return 0; }
-    static void gate106_blake2b_block(unsigned long long *state, const unsigned char *block, unsigned long long count, int is_last) {}
+    #define gate106_blake2b_by_vectors gate106_blake2b_by_words
     #endif
+
+    static int gate106_vectors;
+
+    /* Takes a block of 128 octets into the state; ``count``: octets so far, this block's included. */
+    static void gate106_blake2b_block(unsigned long long *state, const unsigned char *block, unsigned long long count, int is_last)
+    {
+        if (gate106_vectors)
+            gate106_blake2b_by_vectors(state, block, count, is_last);
+        else
+            gate106_blake2b_by_words(state, block, count, is_last);
+    }
     """
+    const u64 *gate106_blake2b_begin
+    int gate106_vectors
     bint gate106_has_vectors() noexcept
     void gate106_blake2b_block(u64 *state, const octet *block, u64 count, bint is_last) noexcept
+    void gate106_blake2b_said(const u64 *state, octet *to, int size) noexcept
 
-cdef bint _has_vectors = gate106_has_vectors()
+gate106_vectors = gate106_has_vectors()
+
+
+def digest_by_vectors(bint whether):
+    """Whether registers of vectors are used from now on, if the processor has them; whether they were. For tests of both."""
+    global gate106_vectors
+    cdef bint before = gate106_vectors
+    gate106_vectors = whether and gate106_has_vectors()
+    return before
 
 
 cdef struct Blake2:
@@ -76,10 +145,8 @@ cdef struct Blake2:
 
 
 cdef void _begin_digest(Blake2 *digest, int size) noexcept:
-    digest.state[0], digest.state[1] = 0x6A09E667F3BCC908 ^ 0x01010000 ^ <u64>size, <u64>0xBB67AE8584CAA73B
-    digest.state[2], digest.state[3] = 0x3C6EF372FE94F82B, <u64>0xA54FF53A5F1D36F1
-    digest.state[4], digest.state[5] = 0x510E527FADE682D1, <u64>0x9B05688C2B3E6C1F
-    digest.state[6], digest.state[7] = 0x1F83D9ABFB41BD6B, 0x5BE0CD19137E2179
+    memcpy(digest.state, gate106_blake2b_begin, 64)
+    digest.state[0] ^= <u64>0x01010000 ^ <u64>size
     digest.count, digest.held = 0, 0
 
 
@@ -103,15 +170,15 @@ cdef void _add_to_digest(Blake2 *digest, const octet *at, Py_ssize_t size) noexc
 
 
 cdef bytes _end_digest(Blake2 *digest, int size):
+    cdef bytes said = PyBytes_FromStringAndSize(NULL, size)
     memset(digest.block + digest.held, 0, 128 - digest.held)
     gate106_blake2b_block(digest.state, digest.block, digest.count + <u64>digest.held, True)
-    return PyBytes_FromStringAndSize(<const char *>digest.state, size)
+    gate106_blake2b_said(digest.state, <octet *>PyBytes_AS_STRING(said), size)
+    return said
 
 
 cdef bytes _digest16(const octet *at, Py_ssize_t size):
     cdef Blake2 digest
-    if not _has_vectors:
-        return _blake2b(PyBytes_FromStringAndSize(<const char *>at, size), digest_size=16).digest()
     _begin_digest(&digest, 16)
     _add_to_digest(&digest, at, size)
     return _end_digest(&digest, 16)

@@ -35,7 +35,7 @@ cdef object _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _n
 cdef bytes _seldom
 cdef object _Templates, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several
 cdef Py_ssize_t _tail_place, _edges_place
-cdef object _blake2b, _part_of, _WireMemo, _with_numbers, _readable = "readable"
+cdef object _part_of, _WireMemo, _with_numbers, _readable = "readable"
 cdef Py_ssize_t _tail_known, _verb_before, _wire_most
 cdef octet[256] _is_ucs2
 
@@ -44,9 +44,8 @@ cdef int _learn_to_read() except -1:
     global _read_placed, _reader_type, _page_type, _scanner_type
     global _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of, _words_with_digits
     global _seldom, _Templates, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several, _tail_place, _edges_place
-    global _blake2b, _part_of, _readable, _with_numbers, _tail_known, _verb_before, _wire_most, _WireMemo
+    global _part_of, _readable, _with_numbers, _tail_known, _verb_before, _wire_most, _WireMemo
     from functools import partial
-    from hashlib import blake2b
     from types import MethodType
 
     from proxy.message import Content, Part
@@ -62,7 +61,7 @@ cdef int _learn_to_read() except -1:
         _learn_fields()
     if not _marks_known:
         _learn_marks()
-    _blake2b, _readable, _with_numbers = blake2b, charset.READABLE, reading._with_numbers
+    _readable, _with_numbers = charset.READABLE, reading._with_numbers
     _wire_most, _WireMemo = submit.MEMO_ENTRIES_MAX, submit.Memo
     _part_of = partial(tuple.__new__, Part)
     _seldom = reading.SELDOM

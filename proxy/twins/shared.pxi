@@ -1,50 +1,5 @@
 # state/keys.py
 
-cdef extern from *:
-    """
-    typedef unsigned long long blake_word;
-
-    static const blake_word blake_begin[8] = {
-        0x6A09E667F3BCC908U, 0xBB67AE8584CAA73BU, 0x3C6EF372FE94F82BU, 0xA54FF53A5F1D36F1U,
-        0x510E527FADE682D1U, 0x9B05688C2B3E6C1FU, 0x1F83D9ABFB41BD6BU, 0x5BE0CD19137E2179U};  /* RFC 7693 2.6 */
-    static const unsigned char blake_order[10][16] = {
-        {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
-        {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4}, {7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8},
-        {9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13}, {2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9},
-        {12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11}, {13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10},
-        {6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5}, {10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0}};  /* 2.7 */
-
-    #define TURNED(value, by) ((value) >> (by) | (value) << (64 - (by)))
-    #define MIXED(a, b, c, d, x, y) /* 3.1 */ \
-        a += b + (x); d ^= a; d = TURNED(d, 32); c += d; b ^= c; b = TURNED(b, 24); \
-        a += b + (y); d ^= a; d = TURNED(d, 16); c += d; b ^= c; b = TURNED(b, 63);
-
-    static void blake_compress(blake_word *h, const blake_word *m, blake_word counted, int last)  /* 3.2 */
-    {
-        blake_word v0 = h[0], v1 = h[1], v2 = h[2], v3 = h[3], v4 = h[4], v5 = h[5], v6 = h[6], v7 = h[7];
-        blake_word v8 = blake_begin[0], v9 = blake_begin[1], vA = blake_begin[2], vB = blake_begin[3];
-        blake_word vC = blake_begin[4] ^ counted, vD = blake_begin[5], vE = blake_begin[6], vF = blake_begin[7];
-        if (last) vE = ~vE;
-        #pragma GCC unroll 12
-        for (int turn = 0; turn < 12; turn++) {
-            const unsigned char *s = blake_order[turn % 10];
-            MIXED(v0, v4, v8, vC, m[s[0]], m[s[1]])
-            MIXED(v1, v5, v9, vD, m[s[2]], m[s[3]])
-            MIXED(v2, v6, vA, vE, m[s[4]], m[s[5]])
-            MIXED(v3, v7, vB, vF, m[s[6]], m[s[7]])
-            MIXED(v0, v5, vA, vF, m[s[8]], m[s[9]])
-            MIXED(v1, v6, vB, vC, m[s[10]], m[s[11]])
-            MIXED(v2, v7, v8, vD, m[s[12]], m[s[13]])
-            MIXED(v3, v4, v9, vE, m[s[14]], m[s[15]])
-        }
-        h[0] ^= v0 ^ v8; h[1] ^= v1 ^ v9; h[2] ^= v2 ^ vA; h[3] ^= v3 ^ vB;
-        h[4] ^= v4 ^ vC; h[5] ^= v5 ^ vD; h[6] ^= v6 ^ vE; h[7] ^= v7 ^ vF;
-    }
-    """
-    const u64 *blake_begin
-    void blake_compress(u64 *h, const u64 *m, u64 counted, int last) noexcept
-
-
 cdef object _no_record = (0, bytes(7))
 
 
@@ -52,40 +7,32 @@ def shared_names(self, persons):
     cdef list found = [], heads = self._heads
     cdef bytes key = self._key, head, name
     cdef u64[8] keyed, h
-    cdef u64[16] m
+    cdef octet[128] block
     cdef octet *to
-    cdef const octet *from_
-    cdef int parts = <int>len(heads), place, overflow
+    cdef int parts = <int>len(heads), overflow
     cdef long long person
     cdef Py_ssize_t size
     if PyBytes_GET_SIZE(key) != 32:
         return PURE["shared_names"](self, persons)
-    from_ = <const octet *>PyBytes_AS_STRING(key)
-    for place in range(16):
-        m[place] = 0
-    for place in range(32):
-        m[place >> 3] |= <u64>from_[place] << 8 * (place & 7)
-    for place in range(8):
-        keyed[place] = blake_begin[place]
-    keyed[0] ^= 0x01010000 ^ 32 << 8 ^ 12
-    blake_compress(keyed, m, 128, 0)
-    m[1] = m[2] = m[3] = 0
+    memset(block, 0, 128)
+    memcpy(block, PyBytes_AS_STRING(key), 32)
+    memcpy(keyed, gate106_blake2b_begin, sizeof(keyed))
+    keyed[0] ^= <u64>0x01010000 ^ 32 << 8 ^ 12
+    gate106_blake2b_block(keyed, block, 128, False)
+    memset(block, 0, 32)
     for one in persons:
         person = PyLong_AsLongLongAndOverflow(one, &overflow)
         if overflow or not 0 <= person < 1LL << 48:
             raise OverflowError(f"{one} is no person")
-        m[0] = 0
-        for place in range(6):
-            m[0] |= (<u64>person >> 40 - 8 * place & 0xFF) << 8 * place
+        _put_u48(block, <u64>person)
         memcpy(h, keyed, sizeof(h))
-        blake_compress(h, m, 134, 1)
+        gate106_blake2b_block(h, block, 134, True)
         head = <bytes>heads[<Py_ssize_t>((h[0] & 0xFF) % <u64>parts)]
         size = PyBytes_GET_SIZE(head)
         name = PyBytes_FromStringAndSize(NULL, size + 12)
         to = <octet *>PyBytes_AS_STRING(name)
         memcpy(to, PyBytes_AS_STRING(head), size)
-        for place in range(12):
-            to[size + place] = h[place >> 3] >> 8 * (place & 7) & 0xFF
+        gate106_blake2b_said(h, to + size, 12)
         found.append(name)
     return found
 

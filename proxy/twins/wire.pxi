@@ -1,5 +1,8 @@
 # wire/
 
+cdef unsigned int RESPONSE_BIT = 0x80000000
+
+
 cdef inline unsigned int _u32_at(const octet *at) noexcept:
     return <unsigned int>at[0] << 24 | <unsigned int>at[1] << 16 | <unsigned int>at[2] << 8 | <unsigned int>at[3]
 
@@ -37,10 +40,10 @@ def sort_pdus(bytes data, Py_ssize_t position, Py_ssize_t most, accept, dict wai
         if accepted:
             requests.append(frame)
             continue
-        if command_id & 0x80000000:
+        if command_id & RESPONSE_BIT:
             sequence = <object>(<FrameFields *>frame).sequence_number
             sent = _get(waiting, sequence)
-            if sent is not None and (command_id == <unsigned int>(<tuple>sent)[2] or command_id == 0x80000000):
+            if sent is not None and (command_id == <unsigned int>(<tuple>sent)[2] or command_id == RESPONSE_BIT):
                 del waiting[sequence]
                 answers.append(((<tuple>sent)[0], frame))
                 continue
@@ -64,7 +67,8 @@ def asked_pieces(requests, double now, dict waiting, long long sequence):
     cdef const octet *at
     cdef octet *to
     cdef Py_ssize_t size
-    cdef object when = now
+    cdef object when = now, response = None
+    cdef unsigned int command_id, known = 0
     if _transit_type is NULL:
         _learn_fields()
     for request in requests:
@@ -77,7 +81,10 @@ def asked_pieces(requests, double now, dict waiting, long long sequence):
             data = <bytes?>request.data
         at = <const octet *>PyBytes_AS_STRING(data)
         size = PyBytes_GET_SIZE(data)
-        waiting[sequence] = (request, when, 0x80000000 | <unsigned int>at[6] << 8 | <unsigned int>at[7])
+        command_id = RESPONSE_BIT | <unsigned int>at[6] << 8 | <unsigned int>at[7]
+        if command_id != known:  # one after another is of the same kind
+            known, response = command_id, command_id
+        waiting[sequence] = (request, when, response)
         middle = PyBytes_FromStringAndSize(NULL, size)
         to = <octet *>PyBytes_AS_STRING(middle)
         memcpy(to, at, size)
