@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from hashlib import blake2b
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -234,8 +235,7 @@ def vectors(request: pytest.FixtureRequest) -> Iterator[None]:
     """With and without what the processor has for digests."""
     if not compiled.BUILT:
         pytest.skip("the compiled functions are not built here")
-    from proxy import hot
-
+    hot: Any = import_module("proxy.hot")
     before = hot.digest_by_vectors(request.param)
     if hot.digest_by_vectors(request.param) is not request.param:
         pytest.skip("this processor has no AVX2")
