@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from zlib import crc32
 
 from proxy.changes import Effect
 from proxy.desk import entries, mail, operated, requested, returned
@@ -148,14 +149,14 @@ class OnDisk:
 
 
 def _whole_groups(data: bytes, offset: int) -> tuple[list[list[Record]], int]:
-    """All groups that have an end, and where the last of them ends. That the chain holds is seen at each restart."""
+    """All groups that are whole, and where the last of them ends. That the chain holds is seen at each restart."""
     found: list[list[Record]] = []
     group: list[Record] = []
     whole = offset
     while offset + RECORD_HEAD_BYTES <= len(data):
-        length, _, sequence, kind = unpack_record(data, offset)
-        start, offset = offset + RECORD_HEAD_BYTES, offset + RECORD_HEAD_BYTES + length
-        if offset > len(data):
+        length, crc, sequence, kind = unpack_record(data, offset)
+        head, start, offset = offset + 8, offset + RECORD_HEAD_BYTES, offset + RECORD_HEAD_BYTES + length
+        if offset > len(data) or crc32(data[head:offset]) != crc:  # torn off, or room that is kept free
             break
         if kind == GROUP:
             found.append(group)
