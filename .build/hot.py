@@ -58,7 +58,7 @@ def _build(root: Path) -> Path:
         "proxy.hot",
         [str(root / SOURCE)],
         define_macros=[("GATE106_SOURCE", f'"{_digest(root)}"')],
-        extra_compile_args=["-O2", "-g0"],
+        extra_compile_args=["-O3", "-g0"],
     )
     with tempfile.TemporaryDirectory(prefix="gate106-build-") as folder:
         distribution = Distribution(
