@@ -154,6 +154,7 @@ class Deciding:
             tuple(sparing),
             tuple((left, breach) for ask, breach in persons if (left := of_bare(ask)) is not None),
             {},
+            {},
         )  # fmt: skip
 
     def _breach(self, rule: Rule, held: int, at: float, span: Span | None) -> Breach:

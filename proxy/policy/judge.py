@@ -105,8 +105,8 @@ def _over_caps(
     breaches: list[Breach] | None,
 ) -> list[Breach] | None:
     second = int(now)
-    held, within = len(times), plan.within
-    for cap in within[held] if held < len(within) else plan.caps:
+    held = len(times)
+    for cap in plan.caps:
         most, after, rolling_s, pick, late, ask, limit, breach, textual, marks, _ = cap
         if held < most:
             continue

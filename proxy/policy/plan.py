@@ -137,14 +137,16 @@ class Decision(NamedTuple):
     """What is left of ``persons`` for a person of whom there are entries only."""
     objected: dict[int, Objected | None]
     """What was worked out already for all plans of this decision: see ``objected`` of judge.py."""
+    capped: dict[tuple[int, int, int, int], tuple[Cap, ...]]
+    """Likewise ``caps`` and those of ``bound``, by all that they read of facts."""
 
 
 class Plan:
     """A decision bound to facts. In the shape that costs least to read."""
 
     __slots__ = (
-        "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "most", "counters", "sparing",
-        "asks", "bare_persons", "within", "plain", "objected",
+        "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "counters", "sparing", "asks",
+        "bare_persons", "plain", "objected",
     )  # fmt: skip
 
     def __init__(self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[Counter, ...]) -> None:
@@ -152,13 +154,10 @@ class Plan:
         self.outcome, self.reason, self.rule, self.breaches, self.persons = decision[:5]
         self.bare_persons = decision.bare_persons
         self.caps = caps
-        self.oldest_s = self.fewest = self.most = 0
+        self.oldest_s = self.fewest = 0
         if caps:
-            numbers = [cap.most for cap in caps]
             self.oldest_s = caps[-1].limit.window.seconds
-            self.fewest, self.most = min(numbers), max(numbers)
-        self.within = tuple(tuple(cap for cap in caps if cap.most <= held) for held in range(min(self.most, WITHIN_MAX)))
-        """By how many entries a person has: the caps that they may have reached; all of them where it is more."""
+            self.fewest = min([cap.most for cap in caps])
         self.counters = counters
         self.sparing = decision.sparing
         self.asks = bool(self.persons or caps or counters or (self.sparing and self.breaches))
@@ -169,14 +168,24 @@ class Plan:
 
 def plan_of(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> Plan:
     """``day``: see ``cap_of``."""
-    caps = decision.caps
+    caps = _capped(facts, decision, registry, day) if decision.bound else decision.caps
     counters: tuple[Counter, ...] = ()
-    if decision.bound:
-        more = [cap_of(one.limit, one.rule, facts, registry, day, one.ask, one.breach) for one in decision.bound if one.breach]
-        caps = by_window((*caps, *more))
     if decision.counted:
         counters = tuple(_counter(one, facts, registry) for one in decision.counted)
     return Plan(facts, decision, caps, counters)
+
+
+def _capped(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> tuple[Cap, ...]:
+    """Texts of one sender that differ in other ways have the same."""
+    who = facts.signature_hash, facts.category, facts.subcategory_code, facts.sender.provider_hash
+    known = decision.capped
+    caps = known.get(who)
+    if caps is None:
+        more = [cap_of(one.limit, one.rule, facts, registry, day, one.ask, one.breach) for one in decision.bound if one.breach]
+        if len(known) >= CAPPED_MAX:
+            known.clear()
+        caps = known[who] = by_window((*decision.caps, *more))
+    return caps
 
 
 def _counter(one: Limited, facts: Facts, registry: Registry) -> Counter:
@@ -212,8 +221,8 @@ def is_fixed(limit: Limit) -> bool:
 
 
 _FIXED = LATE | {"recipient"}
-WITHIN_MAX = 12
-"""Of a person with more entries each cap is looked at: few have so many."""
+CAPPED_MAX = 4096
+"""Senders choose what they sign with."""
 CATEGORIES = range(4)
 """As entries may say them (recipient.py)."""
 MARKS_MAX = 8

@@ -61,8 +61,8 @@ cdef struct KinFields:
 
 cdef struct PlanFields:
     PyObject head
-    slot asks, bare_persons, breaches, caps, counters, facts, fewest, most, objected, oldest_s, outcome, persons, plain, reason, rule
-    slot sparing, within
+    slot asks, bare_persons, breaches, caps, counters, facts, fewest, objected, oldest_s, outcome, persons, plain, reason, rule
+    slot sparing
 
 cdef struct ReasonFields:
     PyObject head
@@ -232,7 +232,7 @@ cdef int _learn_fields() except -1:
     _kin_type = _laid(Kin, "bits places port sender", sizeof(KinFields))
     _plan_type = _laid(
         Plan,
-        "asks bare_persons breaches caps counters facts fewest most objected oldest_s outcome persons plain reason rule sparing within",
+        "asks bare_persons breaches caps counters facts fewest objected oldest_s outcome persons plain reason rule sparing",
         sizeof(PlanFields),
     )
     _record_type = _laid(Record, "_refused _rows bare data held", sizeof(RecordFields))

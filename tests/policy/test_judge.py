@@ -8,7 +8,7 @@ import pytest
 
 from proxy.message import Category, Content, Message, Outcome, Sender, hash48
 from proxy.number import recipient_of
-from proxy.policy import facts, load, moments
+from proxy.policy import facts, load, moments, plan
 from proxy.policy.history import NOTHING, Past
 from proxy.policy.judge import judge
 
@@ -420,6 +420,30 @@ def test_memories_are_bounded_and_forgetting_changes_no_verdict(make: Callable[.
             said = bench.says(text=f"【店{chr(0x4E00 + n)}】{word}", provider=f"p{n % 11}", to=f"1380025{n:04d}")
             assert said == ("reject it" if word == "禁词" else "allow")
         assert 0 < max(len(memo.young) + len(memo.old) for memo in (reader._masks, reader._traits, bench.rules.known)) <= 6
+
+
+def test_caps_are_bound_once_for_all_texts_of_a_signature_and_forgetting_that_mixes_none_up(
+    make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "CAPPED_MAX", 3)
+    bench = make(
+        "- {id: cap, when: {category: marketing}, limit: {count: 2, per: day, key: [recipient, signature]}, then: reject, reason: advertiser-cap}"
+    )
+    bound = 0
+    plain = plan.cap_of
+
+    def counted(*given: Any) -> Any:
+        nonlocal bound
+        bound += 1
+        return plain(*given)
+
+    monkeypatch.setattr(plan, "cap_of", counted)
+    sent = [
+        [bench.says(text=f"【店{name}】{text}") for name in "甲乙丙丁戊"]
+        for text in ("优惠券", "www.a.cn 抢券 拒收请回复R", "满减")
+    ]
+    assert sent == [["allow"] * 5, ["allow"] * 5, ["reject cap"] * 5]
+    assert 5 <= bound < 15
 
 
 def test_judging_changes_nothing_it_was_given(make: Callable[..., Any]) -> None:
