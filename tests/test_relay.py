@@ -1,17 +1,19 @@
-"""What the relay itself tells the journal: here, what its clock did."""
+"""What the relay itself does: what it tells the journal of its clock, whom it takes for the sender, what it lets out once that is safe."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from proxy.access import Access
 from proxy.desk import entries
 from proxy.driving import drive
 from proxy.underway import MANY
 from proxy.wire import Frame, submit_sm, submit_sm_resp
-from tests.house import SHANGHAI, House
+from tests.house import SHANGHAI, Bind, House
 
 
 def jumps(house: House) -> list[float]:
@@ -107,3 +109,57 @@ def test_behind_a_batch_of_many_what_comes_waits_for_more_and_no_longer_than_tha
     come(300, 1)
     assert len(batches) == 2, "behind few nothing waits"
     drive(batches[1])
+
+
+def test_who_sends_is_asked_of_the_account_however_alike_the_octets_are(tmp_path: Path):
+    house = House(tmp_path)
+    first = house.binds["jia"].access
+    house.binds["other"] = Bind(Access(first.provider, replace(first.account, system_id="other"), (), first._ports))
+    for number in range(5):
+        for place, name in enumerate(("jia", "other", "yi")):
+            text = f"【青禾】您的验证码{number}{place}00，5分钟内有效"
+            house.submit(name, SHANGHAI + 10 * number + place, text, source="1069001")
+    left = [(one.message.sender.account, one.bind) for one in house.lanes["bj"].take(100) if one.message is not None]
+    assert left == [("jia", house.binds["jia"]), ("other", house.binds["other"])] * 5, "yi does not own the port"
+
+
+class Waits:
+    def __init__(self, house: House) -> None:
+        self.outbox, self.said = house.relay.handover.outbox, list[str]()
+
+    def when(self, sequence: int, name: str, *more: tuple[int, str]) -> None:
+        def do() -> None:
+            self.said.append(name)
+            for behind in more:
+                self.when(*behind)
+
+        self.outbox.append((sequence, None, do))
+
+
+def test_what_waits_for_a_sync_is_let_out_in_order_with_what_that_leads_to(tmp_path: Path):
+    waits = Waits(House(tmp_path))
+    waits.when(1, "a", (2, "d"), (9, "e"))
+    waits.when(3, "b")
+    waits.when(3, "c")
+    waits.outbox.release(3, [])
+    assert waits.said == ["a", "b", "c", "d"]
+    waits.outbox.release(8, [])
+    assert waits.said == ["a", "b", "c", "d"]
+    assert len(waits.outbox) == 1
+
+
+@pytest.mark.parametrize("many", [1, 700, 2000])
+def test_of_what_is_let_out_nothing_is_lost_or_said_twice_though_one_of_it_fails(tmp_path: Path, many: int):
+    waits = Waits(House(tmp_path))
+
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    for number in range(many):
+        waits.when(1, f"before {number}")
+    waits.outbox.append((1, None, fails))
+    waits.when(1, "behind")
+    with pytest.raises(ZeroDivisionError):
+        waits.outbox.release(1, [])
+    waits.outbox.release(1, [])
+    assert waits.said == [*(f"before {number}" for number in range(many)), "behind"]

@@ -107,9 +107,9 @@ def _over_caps(
     second = int(now)
     held = len(times)
     for cap in plan.caps:
-        most, after, rolling_s, pick, late, ask, limit, breach, textual, marks, _ = cap
-        if held < most:
+        if held < cap[0]:  # most of them need more than nearly all people have
             continue
+        most, after, rolling_s, pick, late, ask, limit, breach, textual, marks, _ = cap
         if not after:
             after = second - rolling_s if rolling_s else limit.window.after(now)
         if times[-most] <= after:  # the window does not hold enough of any kind

@@ -164,7 +164,7 @@ cdef PyTypeObject *_reason_type
 cdef PyTypeObject *_kept_type
 cdef PyTypeObject *_any_type
 cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
-cdef object _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing
+cdef object _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice
 cdef PyTypeObject *_item_type
 cdef PyTypeObject *_box_type
 cdef PyTypeObject *_route_type
@@ -184,9 +184,11 @@ cdef int _learn_fields() except -1:
     global _transit_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _kin_type, _plan_type
     global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _reason_type, _kept_type, _any_type
     global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
-    global _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _segment_first
+    global _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice, _segment_first
     global _item_type, _box_type, _route_type, _marks_most
     global _unsafe_state, _ready_state, _handed_state, _gone_state, _item_bytes, _slack, _receipt_kind, _receipt_head
+    from itertools import islice
+
     from proxy.arrivals import RECEIPT, Route
     from proxy.desk.returned import receipt_head
     from proxy.judging import ESME_RSUBMITFAIL, Judging
@@ -211,7 +213,7 @@ cdef int _learn_fields() except -1:
     from proxy.wire.submit import _unseen as unseen
 
     _ask_person, _evidence_of, _objected, _whole_record = ask_person, evidence_of, objected, Record
-    _unseen, _Malformed, _say, _part_with, _refusals = unseen, Malformed, say, part_with, refusals
+    _unseen, _Malformed, _say, _part_with, _refusals, _islice = unseen, Malformed, say, part_with, refusals, islice
     _submit_failed, _reject, _outcome_words, _category_words = ESME_RSUBMITFAIL, Outcome.REJECT, OUTCOME_WORDS, CATEGORY_WORDS
     _kept_type, _any_type = <PyTypeObject *>refusals.Kept, <PyTypeObject *>AnyOf
     _reason_type = _laid(Reason, "name public rank status", sizeof(ReasonFields))

@@ -4,6 +4,7 @@ def handover_written(self, list decided, verdict, now):
     cdef list allowed = []
     cdef dict in_flight = self.in_flight
     cdef u64 number = verdict
+    cdef object sequence
     cdef _Refused refused = None
     tally, outbox = self.tally, self.outbox
     if _transit_type is NULL:

@@ -25,63 +25,84 @@ cdef bytes _refused_resp(object sequence, object status):
     return answer
 
 
+cdef enum:
+    AT_ONCE = 512  # of what waits
+
+
 def outbox_release(self, long long synced, list told):
     cdef dict said = {}
-    cdef list answers = None
     cdef object last = None
-    cdef TransitFields *fields
-    cdef tuple item
+    cdef list some = None
     if _transit_type is NULL:
         _learn_fields()
-    popleft = self.popleft
-    while self:
-        item = <tuple>self[0]
-        if <long long>item[0] > synced:
-            break
-        popleft()
-        transit, what = item[1], item[2]
-        if transit is None:
-            _say(said)
-            last = None
-            what()
-            continue
-        fields = <TransitFields *>transit
-        if (
-            Py_TYPE(transit) is _transit_type
-            and fields.status is not _naught
-            and type(what) is bytes
-            and not PyBytes_GET_SIZE(<bytes>what)
-        ):
-            bind = <object>fields.bind
-            answer = _refused_resp(<object>fields.sequence, <object>fields.status)
-        elif (
-            Py_TYPE(transit) is _transit_type
-            and fields.status is _naught
-            and type(what) is bytes
-            and PyBytes_GET_SIZE(<bytes>what)
-            and memchr(PyBytes_AS_STRING(<bytes>what), 0, PyBytes_GET_SIZE(<bytes>what)) is not NULL
-        ):
-            bind = <object>fields.bind
-            answer = _accepted_resp(<object>fields.sequence, <bytes>what)
-        else:
-            bind = transit.bind
-            answer = transit.respond(transit.sequence, transit.status, what)
-        if bind is not last:
-            last = bind
-            answers = said.get(bind)
-            if answers is None:
-                answers = said[bind] = []
-        answers.append(answer)
-        told.append(transit)
-        if Py_TYPE(transit) is not _transit_type:
-            if transit.long is not None:
-                _part_with(transit)
-        elif fields.long is not <PyObject *>None:
-            if _type_of(fields.long) is _long_type and not len(<set>(<LongFields *>fields.long).doubted):
-                _set(&fields.long, None)
-            else:
-                _part_with(transit)
+    while len(self) and <long long>(<tuple>self[0])[0] <= synced:  # what is told may lead to more
+        some = list(_islice(self, AT_ONCE))
+        last = _released(self, some, synced, told, said, last)
     _say(said)
+
+
+cdef object _released(object outbox, list some, long long synced, list told, dict said, object last):
+    """Some of what waits, as far as it may be told; the bind that was told last."""
+    cdef list answers = None if last is None else said[last]
+    cdef TransitFields *fields
+    cdef tuple item
+    cdef Py_ssize_t taken = 0
+    try:
+        for one in some:
+            item = <tuple>one
+            if <long long>item[0] > synced:
+                break
+            taken += 1
+            transit, what = item[1], item[2]
+            if transit is None:
+                _say(said)
+                last = None
+                what()
+                continue
+            fields = <TransitFields *>transit
+            if (
+                Py_TYPE(transit) is _transit_type
+                and fields.status is not _naught
+                and type(what) is bytes
+                and not PyBytes_GET_SIZE(<bytes>what)
+            ):
+                bind = <object>fields.bind
+                answer = _refused_resp(<object>fields.sequence, <object>fields.status)
+            elif (
+                Py_TYPE(transit) is _transit_type
+                and fields.status is _naught
+                and type(what) is bytes
+                and PyBytes_GET_SIZE(<bytes>what)
+                and memchr(PyBytes_AS_STRING(<bytes>what), 0, PyBytes_GET_SIZE(<bytes>what)) is not NULL
+            ):
+                bind = <object>fields.bind
+                answer = _accepted_resp(<object>fields.sequence, <bytes>what)
+            else:
+                bind = transit.bind
+                answer = transit.respond(transit.sequence, transit.status, what)
+            if bind is not last:
+                last = bind
+                answers = said.get(bind)
+                if answers is None:
+                    answers = said[bind] = []
+            answers.append(answer)
+            told.append(transit)
+            if Py_TYPE(transit) is not _transit_type:
+                if transit.long is not None:
+                    _part_with(transit)
+            elif fields.long is not <PyObject *>None:
+                if _type_of(fields.long) is _long_type and not len(<set>(<LongFields *>fields.long).doubted):
+                    _set(&fields.long, None)
+                else:
+                    _part_with(transit)
+    finally:  # what has come behind them meanwhile stays
+        if taken == len(outbox):
+            outbox.clear()
+        else:
+            while taken:
+                outbox.popleft()
+                taken -= 1
+    return last
 
 
 cdef int _counted(object tally, object bind, Py_ssize_t *counts) except -1:
