@@ -141,11 +141,13 @@ def test_where_the_microseconds_go_adds_up_to_what_the_gate_used():
     assert "samples" in "\n".join(sampled.as_text(told))
 
 
-def test_a_part_of_the_matrix_gives_the_figures_its_rows_ask_for():
-    parts = {name: matrix.PARTS[name] for name in ("everybody refused",)}
+def test_a_part_of_the_matrix_gives_the_figures_its_rows_ask_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(matrix, "TURNS", 1)
+    parts = {name: matrix.PARTS[name] for name in ("nobody refused, everybody, and receipts",)}
     told = matrix.measured(short(), parts=parts)
     assert told["figures"]["refused-all.cpu_us"] > 0
     assert told["figures"]["refused-all.refused"] == 1.0
+    assert told["figures"]["refused-all.times"] > 0
     assert told["problems"] == {}
 
 
