@@ -157,9 +157,9 @@ def test_the_machine_is_described_and_what_others_do_on_it_is_counted():
     assert isinstance(facts["virtual"], bool)
     assert facts["mhz"]
     before, mine = measure.busy_s(), measure.cpu_s(os.getpid())
-    while measure.cpu_s(os.getpid()) < mine + 0.1:
+    while measure.cpu_s(os.getpid()) < mine + 0.6:
         sum(range(10_000))
-    assert measure.busy_s() - before >= 0.08, "the kernel counts it in steps"
+    assert measure.busy_s() - before >= 0.54, "the kernel counts it in steps, and what falls between two is not of so much"
 
 
 def test_a_commit_is_named_where_there_is_one(tmp_path: Path):
