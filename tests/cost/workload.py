@@ -163,7 +163,7 @@ class Road:
         link.send_all(transits, now)
         self._synced()
         sent = link.output()
-        answers = b"".join(_answers(sent))
+        answers = self.beside(lambda: b"".join(_answers(sent)))
         if self.receipts:
             answers += self.beside(lambda: b"".join(_receipts(sent)))
         received = link.receive(answers, now)
