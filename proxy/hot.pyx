@@ -34,6 +34,7 @@ SOURCE = (<bytes>GATE106_SOURCE).decode()
 """Digest of the text that this was compiled from."""
 
 include "twins/octets.pxi"
+include "twins/arenas.pxi"
 include "twins/blake2.pxi"
 include "twins/table.pxi"
 include "twins/journal.pxi"

@@ -18,6 +18,7 @@ import uvloop
 
 from proxy import cores, logs, policy, private
 from proxy.app import Gate
+from proxy.arenas import in_large_pages
 from proxy.config import Settings, SettingsError, Worker, load, secret_files, worker_of
 from proxy.desk.journal import JournalDamaged, JournalDown
 from proxy.desk.sealing import SealingError
@@ -37,6 +38,7 @@ class StartError(Exception):
 
 def serve(path: Path, accept_loss: bool = False) -> int:
     """Runs the gate until SIGTERM or SIGINT; returns the exit code. StartError."""
+    in_large_pages()
     logs.use()
     early: list[int] = []
     signal.signal(signal.SIGHUP, lambda number, _: early.append(number))  # it would end a gate that is still starting

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 from pathlib import Path
 
+from proxy.arenas import in_large_pages
 from proxy.message import Category
 from proxy.recipient import Entry
 from proxy.state import record
@@ -31,6 +32,7 @@ def _resident_bytes() -> int:
 
 
 def _measure(persons: int, entries: int) -> float:
+    in_large_pages()  # as the gate has it
     store = SqliteStore(None)
     before = _resident_bytes()
     for place in range(entries):  # as they come in life: one entry at a time, each time another version of the record
