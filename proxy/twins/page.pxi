@@ -138,17 +138,13 @@ def masked(str text):
     return PyBytes_FromStringAndSize(<const char *>octets, to - octets)
 
 
-cdef object _mask(str text):
-    """The text with each digit as 0, of two octets a character and one more, which is in no other mask: for a memory that nobody but
-    the twin looks into."""
-    cdef unsigned short[LONGEST + 1] units
+cdef Py_ssize_t _mask(str text, unsigned short *units) noexcept:
+    """A text of at most LONGEST characters below 65536 with each digit as 0; how many octets that is: two a character and one more, which is in
+    no other mask, for a memory that nobody but the twin looks into."""
     cdef Py_ssize_t at = 0, size = len(text)
-    cdef int kind = PyUnicode_KIND(text)
     cdef const unsigned short *data
     cdef Py_UCS4 one
-    if size > LONGEST or kind == PyUnicode_4BYTE_KIND:
-        return masked(text)
-    if kind == PyUnicode_2BYTE_KIND:
+    if PyUnicode_KIND(text) == PyUnicode_2BYTE_KIND:
         data = <const unsigned short *>PyUnicode_DATA(text)
         for at in range(size):
             units[at] = 48 if <unsigned short>(data[at] - 48) < 10 else data[at]
@@ -157,7 +153,7 @@ cdef object _mask(str text):
             units[at] = 48 if c"0" <= one <= c"9" else <unsigned short>one
             at += 1
     units[size] = 0xFFFF
-    return PyBytes_FromStringAndSize(<const char *>units, 2 * size + 1)
+    return 2 * size + 1
 
 
 cdef inline bint _in_host(Py_UCS4 one) noexcept:

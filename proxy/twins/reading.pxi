@@ -179,7 +179,17 @@ def reader_analyse(self, content, mask, tagged):
     return reading, digits
 
 
+cdef Knowing _knowing_masks
+
+
 def reader_fresh(self, content):
+    cdef unsigned short[LONGEST + 1] units
+    cdef const octet *at
+    cdef Py_ssize_t size
+    cdef u64 mixed
+    cdef str text
+    cdef bytes mask = None
+    found = None
     if not _read_placed:
         _learn_to_read()
     if Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type:
@@ -187,14 +197,23 @@ def reader_fresh(self, content):
     tag = <object>(<ReaderFields *>self)._tag
     if tag is not None and <object>(<ContentFields *>content).extra or <object>(<ContentFields *>content).state != _readable or not <object>(<ContentFields *>content).complete:
         return PURE["reader_fresh"](self, content)
-    text, memo = <object>(<ContentFields *>content).text, <object>(<ReaderFields *>self)._masks
-    mask = _mask(<str>text)
-    found = _memo_find(memo, mask)
-    if type(found) is tuple:
-        found = _memo_find(memo, _with_numbers(text, mask, found))
+    text, memo = <str><object>(<ContentFields *>content).text, <object>(<ReaderFields *>self)._masks
+    if len(text) <= LONGEST and PyUnicode_KIND(text) != PyUnicode_4BYTE_KIND:
+        at, size = <const octet *>units, _mask(text, units)
+    else:
+        mask = masked(text)
+        at, size = <const octet *>PyBytes_AS_STRING(mask), PyBytes_GET_SIZE(mask)
+    mixed = _mixed(at, size)
+    _catch_up(&_knowing_masks, <dict><object>(<MemoFields *>memo).young, <dict><object>(<MemoFields *>memo).old)
+    if _may_be_known(&_knowing_masks, mixed):
+        mask = PyBytes_FromStringAndSize(<const char *>at, size)
+        found = _memo_find(memo, mask)
+        if type(found) is tuple:
+            found = _memo_find(memo, _with_numbers(text, mask, found))
     if Py_TYPE(found) is not _reading_type:
         found, digits = self._analyse(content, None, None)
-        if _comes((<ReaderFields *>self)._twice, mask):
+        if _comes_by((<ReaderFields *>self)._twice, mixed):
+            mask = PyBytes_FromStringAndSize(<const char *>at, size) if mask is None else mask
             (<object>(<ReaderFields *>self).lately).append(content)
             if digits is False:
                 _memo_put(memo, mask, found)

@@ -98,67 +98,7 @@ cdef Met *_place_of(dict young, const octet *at, Py_ssize_t size) noexcept:
     return &_met[mixed >> 52]
 
 
-cdef enum:
-    KNOWN = 1 << 14  # octets: with all that a generation remembers one bit in sixteen is set
-
-cdef struct Known:
-    Py_ssize_t taken, at  # so many of the generation are in it, and where the next lies
-    octet[KNOWN] bits
-
-cdef Known _known_young, _known_old
-"""What the memo may hold: nearly all that comes for the first time is seen here not to be there, before an object is made of it."""
-cdef dict _known_young_of = None, _known_old_of = None
-
-
-cdef u64 _mixed(const octet *at, Py_ssize_t size) noexcept:
-    """Of all octets."""
-    cdef u64 one = <u64>size * <u64>0x9E3779B97F4A7C15, other = <u64>0xC2B2AE3D27D4EB4F, some
-    cdef u64[2] rest
-    while size >= 16:
-        memcpy(rest, at, 16)
-        one = (one ^ rest[0]) * <u64>0x9E3779B97F4A7C15
-        other = (other ^ rest[1]) * <u64>0xC2B2AE3D27D4EB4F
-        one ^= one >> 32
-        other ^= other >> 29
-        at += 16
-        size -= 16
-    rest[0] = rest[1] = 0
-    memcpy(rest, at, size)
-    some = (one ^ rest[0]) * <u64>0x9E3779B97F4A7C15 ^ (other ^ rest[1]) * <u64>0xC2B2AE3D27D4EB4F
-    some = (some ^ some >> 32) * <u64>0x9E3779B97F4A7C15
-    return some ^ some >> 32
-
-
-cdef inline bint _may_be_known(Known *known, u64 mixed) noexcept:
-    return known.bits[mixed >> 3 & KNOWN - 1] >> (mixed & 7) & 1
-
-
-cdef int _know(Known *known, dict texts) except -1:
-    """All of a generation, to which something is only ever added."""
-    cdef PyObject *tail
-    cdef PyObject *content
-    cdef u64 mixed
-    while known.taken < len(texts) and PyDict_Next(texts, &known.at, &tail, &content):
-        mixed = _mixed(<const octet *>PyBytes_AS_STRING(<bytes>tail), PyBytes_GET_SIZE(<bytes>tail))
-        known.bits[mixed >> 3 & KNOWN - 1] |= 1 << (mixed & 7)
-        known.taken += 1
-    return 0
-
-
-cdef int _catch_up(dict young, dict old) except -1:
-    global _known_young_of, _known_old_of
-    if _known_old_of is not old:
-        if _known_young_of is old:  # the next generation has begun
-            _know(&_known_young, old)
-            _known_old = _known_young
-        else:
-            memset(&_known_old, 0, sizeof(Known))
-            _know(&_known_old, old)
-        _known_old_of = old
-    if _known_young_of is not young:
-        memset(&_known_young, 0, sizeof(Known))
-        _known_young_of = young
-    return _know(&_known_young, young)
+cdef Knowing _knowing_texts
 
 
 cdef object _first_time(object memo, dict young, const octet *at, Py_ssize_t size):
@@ -168,9 +108,9 @@ cdef object _first_time(object memo, dict young, const octet *at, Py_ssize_t siz
         _learn_to_read()
     if type(memo) is not _WireMemo:
         return None
-    _catch_up(young, <dict><object>(<TextsFields *>memo).old)
+    _catch_up(&_knowing_texts, young, <dict><object>(<TextsFields *>memo).old)
     mixed = _mixed(at, size)
-    if _may_be_known(&_known_young, mixed) or _may_be_known(&_known_old, mixed):
+    if _may_be_known(&_knowing_texts, mixed):
         return None
     content = _read_plain(at, size, b"")
     if content is not None and _is_again(memo, content):

@@ -13,7 +13,3 @@ cdef inline bint _comes_by(PyObject *twice, u64 hashed) except -1:
     again = mark[0] == said
     mark[0] = said
     return again
-
-
-cdef inline bint _comes(PyObject *twice, object key) except -1:
-    return _comes_by(twice, <u64>hash(key))
