@@ -113,8 +113,8 @@ cdef struct RouteFields:
     slot box, label, said
 
 
-cdef PyTypeObject *_laid(kind, str names, size_t size) except NULL:
-    """A class whose fields lie as a struct of that size has them; TypeError for any other."""
+cdef PyTypeObject *_laid(kind, str names, size_t size, int made=-1) except NULL:
+    """A class whose fields lie as a struct of that size has them; TypeError for any other. ``made``: which of those that making.pxi makes."""
     cdef Py_ssize_t place = sizeof(PyObject)
     for name in names.split():
         field = kind.__dict__.get(name)
@@ -123,6 +123,8 @@ cdef PyTypeObject *_laid(kind, str names, size_t size) except NULL:
         place += sizeof(slot)
     if place != <Py_ssize_t>size:
         raise TypeError(f"{kind.__name__} has other fields")
+    if made >= 0:
+        gate106_make_so(made, <PyTypeObject *>kind, len(names.split()))
     return <PyTypeObject *>kind
 
 
@@ -219,9 +221,9 @@ cdef int _learn_fields() except -1:
     _reason_type = _laid(Reason, "name public rank status", sizeof(ReasonFields))
     _handover, _detail = handover, detail
     _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
-    _message_type = _laid(Message, "content recipient sender", sizeof(MessageFields))
+    _message_type = _laid(Message, "content recipient sender", sizeof(MessageFields), MESSAGE)
     _content_type = _laid(
-        Content, "complete digest extra octets part read_by reading scheduled state text", sizeof(ContentFields)
+        Content, "complete digest extra octets part read_by reading scheduled state text", sizeof(ContentFields), CONTENT
     )
     _sender_type = _laid(Sender, "account category port port_hash prefix provider provider_hash since", sizeof(SenderFields))
     _facts_type = _laid(
@@ -229,8 +231,8 @@ cdef int _learn_fields() except -1:
         "category classified declared keyword keyword_hash owners packed sender signature signature_hash subcategory subcategory_code",
         sizeof(FactsFields),
     )
-    _verdict_type = _laid(Verdict, "breaches facts outcome province reason rule takes template", sizeof(VerdictFields))
-    _reading_type = _laid(Reading, "template traits", sizeof(ReadingFields))
+    _verdict_type = _laid(Verdict, "breaches facts outcome province reason rule takes template", sizeof(VerdictFields), VERDICT)
+    _reading_type = _laid(Reading, "template traits", sizeof(ReadingFields), READING)
     _kin_type = _laid(Kin, "bits places port sender", sizeof(KinFields))
     _plan_type = _laid(
         Plan,
@@ -238,7 +240,7 @@ cdef int _learn_fields() except -1:
         sizeof(PlanFields),
     )
     _record_type = _laid(Record, "_refused _rows bare data held", sizeof(RecordFields))
-    _frame_type = _laid(Frame, "command_id command_status data sequence_number", sizeof(FrameFields))
+    _frame_type = _laid(Frame, "command_id command_status data sequence_number", sizeof(FrameFields), FRAME)
     _laid(Memo, "old twice young", sizeof(TextsFields))
     _laid(Twice, "marks", sizeof(TwiceFields))
     _marks_most = MARKS - 1
@@ -264,6 +266,6 @@ cdef int _learn_fields() except -1:
         Transit,
         "adopted answered_s arrived_s bind category data entry_id entry_time lane late long message own_s packed reason recorded"
         " sequence status takes verdict",
-        sizeof(TransitFields),
+        sizeof(TransitFields), TRANSIT,
     )
     return 0

@@ -362,7 +362,7 @@ cdef class _Judge:
                     objected = <tuple>_objected(found, which, when)
                 if objected is None:
                     return None
-        verdict = _verdict_type.tp_alloc(_verdict_type, 0)
+        verdict = gate106_make(VERDICT)
         made = <VerdictFields *>verdict
         if objected is None:
             _fill(&made.outcome, <object>plan.outcome)

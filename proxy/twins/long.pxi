@@ -82,7 +82,7 @@ cdef bint _is_all(object relay, list together, object now_s) except -1:
         contents.append(content)
         by_place[place], last[place], earlier[transit] = content, transit, None
         alive.add(transit)
-    message = _message_type.tp_alloc(_message_type, 0)
+    message = gate106_make(MESSAGE)
     _fill(&(<MessageFields *>message).sender, <object>own.sender)
     _fill(&(<MessageFields *>message).recipient, <object>own.recipient)
     _fill(&(<MessageFields *>message).content, joined(contents))

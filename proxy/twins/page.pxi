@@ -75,7 +75,7 @@ cdef int _learn_to_read() except -1:
         " _senses _tag _templates _traits _twice lately mark scanner texts",
         sizeof(ReaderFields),
     )
-    _page_type = _laid(page.Page, "_contacts folded is_dressed links notice signature squeezed text", sizeof(PageFields))
+    _page_type = _laid(page.Page, "_contacts folded is_dressed links notice signature squeezed text", sizeof(PageFields), PAGE)
     _scanner_type = _laid(Scanner, "_exact _inside lexicon matches patterns places shards trie", sizeof(ScannerFields))
     _Traits, _domain_bits, _key_of, _nobody = reading.Traits, reading._domain_bits, reviewed.key_of, reading._NOBODY
     _words_with_digits = reading.words_with_digits

@@ -68,7 +68,7 @@ def reader_analyse(self, content, mask, tagged):
             if _sort[folded[at]] & REFUSES and _refuses(folded, at, size):
                 gate = at
                 break
-    page = _page_type.tp_alloc(_page_type, 0)
+    page = gate106_make(PAGE)
     links = _links_in(folded, size, sorts & COLON) if sorts & DOT or (sorts & COLON and "." in whole) else _nothing
     notice = _notice_of(folded, size, gate, whole)
     signature = _no_signature
@@ -173,7 +173,7 @@ def reader_analyse(self, content, mask, tagged):
     template = _xxh(data) & 0xFFFFFFFF
     if texts is not None and complete and category is _marketing:
         _memo_put(texts, template, text)
-    reading = _reading_type.tp_alloc(_reading_type, 0)
+    reading = gate106_make(READING)
     _fill(&(<ReadingFields *>reading).traits, traits)
     _fill(&(<ReadingFields *>reading).template, template)
     return reading, digits

@@ -167,11 +167,11 @@ cdef object _plain_submit(object bind, object frame, object now, object arrived_
         if sender is None or Py_TYPE(sender) is not _sender_type or not len(<str>(<SenderFields *>sender).prefix):
             return None
         last.at, last.size, last.sender = at + 16, source - 15, <PyObject *>sender
-    message = _message_type.tp_alloc(_message_type, 0)
+    message = gate106_make(MESSAGE)
     _set(&(<MessageFields *>message).sender, sender)
     _set(&(<MessageFields *>message).recipient, number)
     _set(&(<MessageFields *>message).content, content)
-    transit = _transit_type.tp_alloc(_transit_type, 0)
+    transit = gate106_make(TRANSIT)
     _set(&(<TransitFields *>transit).bind, bind)
     _set(&(<TransitFields *>transit).sequence, <object>(<FrameFields *>frame).sequence_number)
     _set(&(<TransitFields *>transit).data, data)

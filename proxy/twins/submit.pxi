@@ -16,7 +16,7 @@ cdef object _plain_text(const octet *at, Py_ssize_t units):
 
 cdef object _content(object text, bytes digest, object part, object octets):
     """One that can be read, and is all there."""
-    content = _content_type.tp_alloc(_content_type, 0)
+    content = gate106_make(CONTENT)
     _fill(&(<ContentFields *>content).text, text)
     _fill(&(<ContentFields *>content).state, _readable)
     _fill(&(<ContentFields *>content).digest, digest)

@@ -8,7 +8,7 @@ cdef inline unsigned int _u32_at(const octet *at) noexcept:
 
 
 cdef inline object _frame(const octet *at, Py_ssize_t size, object command_id):
-    frame = _frame_type.tp_alloc(_frame_type, 0)
+    frame = gate106_make(FRAME)
     _set(&(<FrameFields *>frame).command_id, command_id)
     _set(&(<FrameFields *>frame).command_status, _u32_at(at + 8))
     _set(&(<FrameFields *>frame).sequence_number, _u32_at(at + 12))

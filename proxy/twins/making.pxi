@@ -1,0 +1,78 @@
+# making: what is made of every message, made and freed
+#
+# Python makes and frees an object of a class by asking the class for everything: what it inherits, how many slots it has, where they lie. For
+# the few classes of which each message needs one that was as much work as its verdict. Theirs are freed slot by slot, and the last that were
+# freed are the next that are made: they still lie in the processor's cache.
+
+cdef extern from *:
+    """
+    #define GATE106_KINDS 7
+    #define GATE106_KEPT 1024
+
+    typedef struct {
+        PyTypeObject *type;
+        Py_ssize_t slots, weak; /* weak: where it says who has weak references to it, 0: nobody can */
+        int many;
+        PyObject *kept[GATE106_KEPT]; /* freed: no reference, not tracked, all slots empty, each with its reference to the class */
+    } gate106_kind;
+
+    static gate106_kind gate106_kinds[GATE106_KINDS];
+
+    static inline PyObject *gate106_make(int number) {
+        gate106_kind *kind = &gate106_kinds[number];
+        PyObject *made;
+        if (!kind->many) return PyType_GenericAlloc(kind->type, 0);
+        made = kind->kept[--kind->many];
+        _Py_NewReference(made);
+        PyObject_GC_Track(made);
+        return made;
+    }
+
+    /* As Python asks of a class that others may inherit from: one of theirs comes here with its own slots empty. */
+    static inline void gate106_free(gate106_kind *kind, PyObject *freed) {
+        PyTypeObject *type = Py_TYPE(freed);
+        PyObject **slot = (PyObject **)(freed + 1), **end = slot + kind->slots;
+        PyObject_GC_UnTrack(freed);
+        if (kind->weak && *(PyObject **)((char *)freed + kind->weak)) PyObject_ClearWeakRefs(freed);
+        for (; slot < end; slot++) {
+            PyObject *held = *slot;
+            *slot = NULL;
+            Py_XDECREF(held);
+        }
+        if (type == kind->type && kind->many < GATE106_KEPT) {
+            kind->kept[kind->many++] = freed;
+            return;
+        }
+        type->tp_free(freed);
+        Py_DECREF(type);
+    }
+
+    #define GATE106_FREE(number) \\
+        static void gate106_free_##number(PyObject *freed) { gate106_free(&gate106_kinds[number], freed); }
+    GATE106_FREE(0) GATE106_FREE(1) GATE106_FREE(2) GATE106_FREE(3) GATE106_FREE(4) GATE106_FREE(5) GATE106_FREE(6)
+    static const destructor gate106_frees[GATE106_KINDS] = {
+        gate106_free_0, gate106_free_1, gate106_free_2, gate106_free_3, gate106_free_4, gate106_free_5, gate106_free_6,
+    };
+
+    /* A plain class of nothing but slots, or it stays as it is. */
+    static void gate106_make_so(int number, PyTypeObject *type, Py_ssize_t slots) {
+        Py_ssize_t end = sizeof(PyObject) + slots * sizeof(PyObject *), weak = type->tp_weaklistoffset;
+        gate106_kinds[number].type = type;
+    #ifndef Py_GIL_DISABLED
+        if (
+            type->tp_base != &PyBaseObject_Type || type->tp_basicsize != end + (weak > 0 ? (Py_ssize_t)sizeof(PyObject *) : 0) || type->tp_itemsize
+            || (weak > 0 && weak != end) || type->tp_dictoffset || type->tp_finalize || type->tp_del
+            || type->tp_alloc != PyType_GenericAlloc || !PyType_IS_GC(type)
+        ) return;
+        gate106_kinds[number].slots = slots;
+        gate106_kinds[number].weak = weak;
+        type->tp_dealloc = gate106_frees[number];
+    #endif
+    }
+    """
+    object gate106_make(int)
+    void gate106_make_so(int, PyTypeObject *, Py_ssize_t)  # from now on
+
+cdef enum:
+    FRAME, TRANSIT, MESSAGE, CONTENT, VERDICT, PAGE, READING
+
