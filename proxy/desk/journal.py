@@ -43,8 +43,8 @@ from proxy.desk.scan import (
 from proxy.desk.segment import (
     HEADER_BYTES,
     PLAIN,
-    RECORD_HEAD_BYTES,
     SEQUENCE_KIND_BYTES,
+    apart,
     UNDER_SEAL,
     Header,
     Record,
@@ -98,7 +98,7 @@ class Journal:
         self.chain = scan.chain
         self.written = scan.last
         self._claim = scan.safe
-        self._buffer: list[bytes] = []  # packed records
+        self._buffer: list[bytes] = []  # packed records, one or more in each
         self._next = self.written
         self._unsynced: deque[tuple[int, str, int, bytes, float]] = deque()  # last sequence, segment, offset, bytes, when
         self._unsynced_bytes = 0
@@ -182,7 +182,7 @@ class Journal:
 
     def _write(self, now: float) -> None:
         time_ms = int(now * 1000)
-        last, count = self._next, len(self._buffer)
+        last, count = self._next, self._next - self.written
         try:
             if self._unsynced_bytes > UNSYNCED_BYTES_MAX:
                 raise OSError(0, "the disk does not sync")
@@ -195,7 +195,7 @@ class Journal:
             data = records + closing
             self.disk.append(self._segment, self._size, data)
         except OSError as error:
-            dropped = [(said[RECORD_HEAD_BYTES - 1], said[RECORD_HEAD_BYTES:]) for said in self._buffer]
+            dropped = apart(b"".join(self._buffer))
             self._buffer.clear()
             self._next = self.written
             raise JournalDown(f"journal {self.disk}: {error.strerror or error}", dropped) from error

@@ -160,6 +160,15 @@ def pack_record(sequence: int, kind: int, body: bytes) -> bytes:
     return pack_length_crc(len(body), crc32(body, crc32(meta))) + meta + body
 
 
+def apart(records: bytes) -> list[tuple[int, bytes]]:
+    """(kind, body) of packed records, one behind the other."""
+    found, at = [], 0
+    while at < len(records) and (record := _record(records, at, begun=True)) is not None:
+        _, kind, body, at = record
+        found.append((kind, body))
+    return found
+
+
 def close_group(previous: bytes, records: bytes, last: int, count: int, synced: int, time_ms: int) -> tuple[bytes, bytes]:
     """(the GROUP record, its digest) for the ``count`` packed records that end with sequence ``last``."""
     claim = _CLAIM.pack(synced, count, time_ms)

@@ -195,19 +195,20 @@ cdef class Receipts:
 
     def __iter__(self):
         for place in range(len(self.items)):
-            yield [b"", self.record(place)[HEAD:]]
+            _records.held = 0
+            size = self.put(place)
+            yield [b"", _records.at[HEAD:size]]
 
-    cdef bytes record(self, Py_ssize_t place):
-        """A body behind room for its head."""
-        cdef bytes head = self.head, person = <bytes?>self.people[place], port, data, record
+    cdef Py_ssize_t put(self, Py_ssize_t place) except -1:
+        """Room for a head, and a body: how many octets that is."""
+        cdef bytes head = self.head, person = <bytes?>self.people[place], port, data
         cdef octet *to
+        cdef Py_ssize_t size
         route, item = self.routes[place], self.items[place]
         port = <bytes?>route.said if Py_TYPE(route) is not _route_type else <bytes>(<RouteFields *>route).said
         data = <bytes?>item.data if Py_TYPE(item) is not _item_type else <bytes>(<ItemFields *>item).data
-        record = PyBytes_FromStringAndSize(
-            NULL, HEAD + PyBytes_GET_SIZE(head) + PyBytes_GET_SIZE(person) + PyBytes_GET_SIZE(port) + PyBytes_GET_SIZE(data)
-        )
-        to = <octet *>PyBytes_AS_STRING(record) + HEAD
+        size = HEAD + PyBytes_GET_SIZE(head) + PyBytes_GET_SIZE(person) + PyBytes_GET_SIZE(port) + PyBytes_GET_SIZE(data)
+        to = _room(size) + HEAD
         memcpy(to, PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head))
         to += PyBytes_GET_SIZE(head)
         memcpy(to, PyBytes_AS_STRING(person), PyBytes_GET_SIZE(person))
@@ -215,7 +216,7 @@ cdef class Receipts:
         memcpy(to, PyBytes_AS_STRING(port), PyBytes_GET_SIZE(port))
         to += PyBytes_GET_SIZE(port)
         memcpy(to, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-        return record
+        return size
 
 
 def pack_receipts(now, list people, list routes, list items):

@@ -27,29 +27,30 @@ cdef class Verdicts:
 
     def __iter__(self):
         for transit in self.transits:
-            said = self.plain_record(transit)
-            yield [b"", self.packed(transit) if said is None else (<bytes>said)[HEAD:]]
+            _records.held = 0
+            size = self.put_plain(transit)
+            yield [b"", _records.at[HEAD:size] if size else self.packed(transit)]
 
     cdef bytes packed(self, transit):
         from proxy.desk import entries
 
         return entries.pack_verdict(self.now, transit, self.revision, self.keep_s)
 
-    cdef bytes plain_record(self, object one):
-        """The body of an allowed submit, or of one that a rule refused, behind room for its head; None for any other."""
+    cdef Py_ssize_t put_plain(self, object one) except -1:
+        """Room for a head, and the body of an allowed submit, or of one that a rule refused: how many octets that is; 0 for any other."""
         cdef TransitFields *transit = <TransitFields *>one
         cdef MessageFields *message
         cdef VerdictFields *verdict
         cdef ContentFields *content
-        cdef bytes record, digest, data, fixed, who
+        cdef bytes digest, data, fixed, who
         cdef octet *to
-        cdef Py_ssize_t many
+        cdef Py_ssize_t many, size
         if (
             Py_TYPE(one) is not _transit_type
             or _type_of(transit.message) is not _message_type
             or _type_of(transit.verdict) is not _verdict_type
         ):
-            return None
+            return 0
         message, verdict = <MessageFields *>transit.message, <VerdictFields *>transit.verdict
         content = <ContentFields *>message.content
         if (
@@ -59,23 +60,22 @@ cdef class Verdicts:
             or _type_of(message.content) is not _content_type
             or _type_of(verdict.facts) is not _facts_type
         ):
-            return None
+            return 0
         who = _get(self.senders, <object>message.sender)
         if who is None:
-            return None
+            return 0
         fixed = <bytes>self.plain[<Py_ssize_t><object>(<FactsFields *>verdict.facts).category]
         digest, data = <bytes>content.digest, <bytes>transit.data
         if not PyBytes_GET_SIZE(<bytes>transit.packed):
-            return self.refused_record(transit, message, verdict, fixed, digest, who, data)
+            return self.put_refused(transit, message, verdict, fixed, digest, who, data)
         many = len(<tuple>verdict.breaches)
         if many > 255:
-            return None
-        record = PyBytes_FromStringAndSize(
-            NULL,
+            return 0
+        size = (
             HEAD + 16 + PyBytes_GET_SIZE(fixed) + PyBytes_GET_SIZE(digest) + PyBytes_GET_SIZE(<bytes>transit.packed)
-            + PyBytes_GET_SIZE(who) + 3 * many + PyBytes_GET_SIZE(data),
+            + PyBytes_GET_SIZE(who) + 3 * many + PyBytes_GET_SIZE(data)
         )
-        to = <octet *>PyBytes_AS_STRING(record) + HEAD
+        to = _room(size) + HEAD
         _put_u64(to, self.time_ms)
         _put_u64(to + 8, <u64><object>message.recipient)
         _put(to + 16, fixed)
@@ -84,26 +84,23 @@ cdef class Verdicts:
         if many:
             to = _put_breaches(to, <tuple>verdict.breaches)
         _put(to, data)
-        return record
+        return size
 
-    cdef bytes refused_record(
+    cdef Py_ssize_t put_refused(
         self, TransitFields *transit, MessageFields *message, VerdictFields *verdict, bytes fixed, bytes digest, bytes who, bytes data
-    ):
+    ) except -1:
         """``fixed``: of an allowed one, which it differs from in what _FIXED calls status, outcome, breaches and reason."""
         cdef tuple breaches = <tuple>verdict.breaches
-        cdef bytes record, said
+        cdef bytes said
         cdef octet *to
-        cdef Py_ssize_t size, many = len(breaches)
+        cdef Py_ssize_t size, whole, many = len(breaches)
         reason = _get(self.reasons, <object>transit.reason)
         if reason is None or verdict.reason is <PyObject *>None or many > 255 or PyBytes_GET_SIZE(digest) != 16:
-            return None
+            return 0
         said = <bytes>reason
         size = 16 + PyBytes_GET_SIZE(fixed)
-        record = PyBytes_FromStringAndSize(
-            NULL,
-            HEAD + size + PyBytes_GET_SIZE(said) + 16 + PyBytes_GET_SIZE(who) + 3 * many + PyBytes_GET_SIZE(data),
-        )
-        to = <octet *>PyBytes_AS_STRING(record) + HEAD
+        whole = HEAD + size + PyBytes_GET_SIZE(said) + 16 + PyBytes_GET_SIZE(who) + 3 * many + PyBytes_GET_SIZE(data)
+        to = _room(whole) + HEAD
         _put_u64(to, self.time_ms)
         _put_u64(to + 8, <u64><object>message.recipient)
         _put(to + 16, fixed)
@@ -111,7 +108,7 @@ cdef class Verdicts:
         to[40], to[42], to[45] = <octet><int><object>verdict.outcome, <octet>many, <octet>PyBytes_GET_SIZE(said)
         to = _put(_put(_put(to + size, said), digest), who)
         _put(_put_breaches(to, breaches), data)
-        return record
+        return whole
 
 
 def verdict_pieces(now, transits, revision, keep_s):

@@ -3,6 +3,7 @@
 
 cdef enum:
     HEAD = 17  # octets of a record before its body: length, checksum, sequence, kind
+    SCRATCH_MOST = 4 << 20  # of what is appended in one go so much room is kept for the next
 
 cdef unsigned int[8][256] _crcs
 
@@ -93,31 +94,50 @@ cdef unsigned int _by_table(unsigned int crc, const octet *at, Py_ssize_t size) 
     return crc
 
 
-cdef inline bytes _closed(bytes record, u64 sequence, int kind):
-    """A record whose body stands behind room for its head."""
-    cdef octet *to = <octet *>PyBytes_AS_STRING(record)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(record)
+cdef struct Scratch:
+    octet *at
+    Py_ssize_t held, room
+
+cdef Scratch _records
+"""What is appended in one go, before it is an object of Python's."""
+
+
+cdef octet *_room(Py_ssize_t size) except NULL:
+    """Where the next so many octets are to stand."""
+    cdef Py_ssize_t room = _records.held + size
+    cdef octet *at
+    if room > _records.room:
+        room += room >> 1
+        at = <octet *>realloc(_records.at, room)
+        if at is NULL:
+            raise MemoryError
+        _records.at, _records.room = at, room
+    return _records.at + _records.held
+
+
+cdef void _close(Py_ssize_t size, u64 sequence, int kind) noexcept:
+    """The record whose body stands behind room for its head, as the last of what is held so far."""
+    cdef octet *to = _records.at + _records.held
+    _records.held += size
     _put_u32(to, <unsigned int>(size - HEAD))
     _put_u64(to + 8, sequence)
     to[16] = kind
     _put_u32(to + 4, _crc32(to + 8, size - 8))
-    return record
 
 
-cdef bytes _joined_record(list pieces):
-    """Room for its head, and the pieces behind the first."""
-    cdef Py_ssize_t total = HEAD, number, at = HEAD
-    cdef bytes record, piece
+cdef Py_ssize_t _put_record(list pieces) except -1:
+    """Room for its head, and the pieces behind the first; how many octets that is."""
+    cdef Py_ssize_t total = HEAD, number
+    cdef bytes piece
     cdef octet *to
     for number in range(1, len(pieces)):
         total += PyBytes_GET_SIZE(<bytes?>pieces[number])
-    record = PyBytes_FromStringAndSize(NULL, total)
-    to = <octet *>PyBytes_AS_STRING(record)
+    to = _room(total) + HEAD
     for number in range(1, len(pieces)):
         piece = <bytes>pieces[number]
-        memcpy(to + at, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
-        at += PyBytes_GET_SIZE(piece)
-    return record
+        memcpy(to, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
+        to += PyBytes_GET_SIZE(piece)
+    return total
 
 
 def journal_extend(self, int kind, bodies):
@@ -125,25 +145,30 @@ def journal_extend(self, int kind, bodies):
     cdef list buffer = self._buffer
     cdef Verdicts verdicts
     cdef Receipts receipts
-    cdef Py_ssize_t place
-    cdef bytes record
+    cdef Py_ssize_t place, size
+    _records.held = 0
     if type(bodies) is Verdicts:
         verdicts = bodies
         for transit in verdicts.transits:
-            record = verdicts.plain_record(transit)
-            if record is None:
-                record = _joined_record([b"", verdicts.packed(transit)])
-            buffer.append(_closed(record, sequence, kind))
+            size = verdicts.put_plain(transit)
+            if not size:
+                size = _put_record([b"", verdicts.packed(transit)])
+            _close(size, sequence, kind)
             sequence += 1
     elif type(bodies) is Receipts:
         receipts = bodies
         for place in range(len(receipts.items)):
-            buffer.append(_closed(receipts.record(place), sequence, kind))
+            _close(receipts.put(place), sequence, kind)
             sequence += 1
     else:
         for one in bodies:
-            buffer.append(_closed(_joined_record(<list?>one), sequence, kind))
+            _close(_put_record(<list?>one), sequence, kind)
             sequence += 1
+    if sequence > first:
+        buffer.append(PyBytes_FromStringAndSize(<const char *>_records.at, _records.held))
+    if _records.room > SCRATCH_MOST:
+        free(_records.at)
+        memset(&_records, 0, sizeof(_records))
     self._next = sequence - 1
     return first
 

@@ -60,37 +60,42 @@ def are_all(list frames, command_id):
     return True
 
 
+cdef inline bytes _data_of(object request):
+    if Py_TYPE(request) is _transit_type:
+        return <bytes>(<TransitFields *>request).data
+    if Py_TYPE(request) is _item_type:
+        return <bytes>(<ItemFields *>request).data
+    return <bytes?>request.data
+
+
 def asked_pieces(requests, double now, dict waiting, long long sequence):
     """wire/asked.py"""
-    cdef list pieces = []
-    cdef bytes data, middle
+    cdef list held = list(requests)
+    cdef bytes data, whole
     cdef const octet *at
     cdef octet *to
-    cdef Py_ssize_t size
+    cdef Py_ssize_t size = 0
     cdef object when = now, response = None
     cdef unsigned int command_id, known = 0
     if _transit_type is NULL:
         _learn_fields()
-    for request in requests:
+    for request in held:
+        size += PyBytes_GET_SIZE(_data_of(request))
+    whole = PyBytes_FromStringAndSize(NULL, size)
+    to = <octet *>PyBytes_AS_STRING(whole)
+    for request in held:
         sequence += 1
-        if Py_TYPE(request) is _transit_type:
-            data = <bytes>(<TransitFields *>request).data
-        elif Py_TYPE(request) is _item_type:
-            data = <bytes>(<ItemFields *>request).data
-        else:
-            data = <bytes?>request.data
+        data = _data_of(request)
         at = <const octet *>PyBytes_AS_STRING(data)
         size = PyBytes_GET_SIZE(data)
         command_id = RESPONSE_BIT | <unsigned int>at[6] << 8 | <unsigned int>at[7]
         if command_id != known:  # one after another is of the same kind
             known, response = command_id, command_id
         waiting[sequence] = (request, when, response)
-        middle = PyBytes_FromStringAndSize(NULL, size)
-        to = <octet *>PyBytes_AS_STRING(middle)
         memcpy(to, at, size)
         _put_u32(to + 12, <unsigned int>sequence)
-        pieces.append(middle)
-    return pieces
+        to += size
+    return [whole]
 
 
 # number.py
