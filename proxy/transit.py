@@ -310,6 +310,7 @@ def by_person(transits: list[Transit], shares: int) -> list[list[Transit]]:
     return found
 
 
+@compiled("put_all")
 def put_all(transits: list[Transit]) -> None:
     """Puts each into its lane, in order."""
     first = transits[0].lane if transits else None

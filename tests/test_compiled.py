@@ -5,10 +5,12 @@ Each twin is asked beside its function. That the tests of their rooms pass witho
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from hashlib import blake2b
 from importlib import import_module
@@ -367,6 +369,7 @@ def on_their_way(made: list[tuple[int, int, bool]]) -> list[Transit]:
 
 
 MADE = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.booleans()), max_size=12)
+PLAIN = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.just(True)), max_size=12)
 
 
 BREACHES = st.lists(
@@ -436,12 +439,41 @@ def test_what_goes_to_one_person_keeps_to_one_link_alike(made: list[tuple[int, i
 
 
 @needs("gcc")
-@given(MADE, st.booleans())
-def test_places_are_given_back_alike(made: list[tuple[int, int, bool]], sort: bool) -> None:
+@given(st.one_of(MADE, PLAIN), st.booleans())
+def test_places_are_given_back_alike_and_the_urgent_leave_first(made: list[tuple[int, int, bool]], sort: bool) -> None:
     one, other = [20, 20, 20], [20, 20, 20]
     transits = on_their_way(made)
-    assert twin("lane_leave")([*transits], one, sort=sort) == PURE["lane_leave"]([*transits], other, sort=sort)
+    taken = [*transits]
+    assert twin("lane_leave")(taken, one, sort=sort) is taken
+    assert taken == PURE["lane_leave"]([*transits], other, sort=sort)
     assert one == other
+
+
+@needs("gcc")
+@given(st.one_of(MADE, PLAIN), st.lists(st.integers(0, 1), max_size=3))
+def test_each_is_put_into_its_lane_alike(made: list[tuple[int, int, bool]], others: list[int]) -> None:
+    said: list[list[list[int]]] = []
+    for put_all in (twin("put_all"), PURE["put_all"]):
+        lanes = [Kept(), Kept()]
+        transits = on_their_way(made)
+        for place, transit in enumerate(transits):
+            transit.lane = cast("Any", lanes[others[place] if place < len(others) else 0])
+        put_all(transits)
+        said.append([lane.numbers for lane in lanes])
+    assert said[0] == said[1]
+
+
+class Kept:
+    """A lane that says what came into it, and in which order."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+
+    def put(self, transit: Transit) -> None:
+        self.numbers.append(transit.sequence)
+
+    def put_all(self, transits: list[Transit]) -> None:
+        self.numbers += [transit.sequence for transit in transits]
 
 
 @needs("gcc")
@@ -463,6 +495,72 @@ def test_records_of_every_length_have_the_checksum_that_zlib_gives_them() -> Non
         twin("journal_extend")(one, 1, [[b"", body] for body in bodies])
         PURE["journal_extend"](other, 1, [[b"", body] for body in bodies])
     assert b"".join(one._buffer) == b"".join(other._buffer)
+
+
+# ---------------------------------------------------------------------------------------------------------------- objects
+
+
+def frames(count: int) -> list[Frame]:
+    """As a read makes them; of such objects the last that were freed are made again."""
+    requests: list[Frame] = []
+    data = b"".join(pdu(4, b"body %d" % number) for number in range(count))
+    twin("sort_pdus")(data, 0, 100, frozenset([4]), {}, requests, [])
+    return requests
+
+
+@needs("gcc")
+def test_what_is_freed_lets_go_of_all_it_held_and_is_made_again_empty() -> None:
+    held = frames(3)
+    data, before = held[1].data, sys.getrefcount(held[1].data)
+    places = {id(one) for one in held}
+    del held
+    assert sys.getrefcount(data) == before - 1
+    again = frames(3)
+    assert {id(one) for one in again} == places
+    assert [one.data[16:] for one in again] == [b"body 0", b"body 1", b"body 2"]
+    assert all(gc.is_tracked(one) for one in again)
+    assert sys.getrefcount(data) == before - 1, "nothing of what it was before is left"
+    many = frames(5_000)  # more than are kept
+    assert len({id(one) for one in many}) == 5_000
+    del many
+    assert [one.data[16:] for one in frames(2_000)[::1_999]] == [b"body 0", b"body 1999"]
+
+
+@needs("gcc")
+def test_a_weak_reference_to_what_is_freed_says_so() -> None:
+    frames(1)  # from then on they are made so
+    transit = Transit(cast("Any", None), 1, b"data", 0.0)
+    gone: list[int] = []
+    weak = weakref.ref(transit, lambda _: gone.append(1))
+    assert weak() is transit
+    del transit
+    assert (weak(), gone) == (None, [1])
+    another = Transit(cast("Any", None), 2, b"data", 0.0)
+    assert weakref.getweakrefcount(another) == 0
+
+
+@needs("gcc")
+def test_heirs_of_what_is_so_made_are_freed_with_what_is_their_own() -> None:
+    frames(1)
+
+    class Heir(Transit):
+        __slots__ = ("more",)
+        more: bytes
+
+    own, data = bytes(9), b"some data"
+    before = sys.getrefcount(own), sys.getrefcount(data), sys.getrefcount(Heir)
+    heirs = [Heir(cast("Any", None), number, data, 0.0) for number in range(9)]
+    for heir in heirs:
+        heir.more = own
+        heir.message = cast("Any", [heir])  # and a ring, which the collector finds
+    assert sys.getrefcount(own) == before[0] + 9
+    del heir, heirs
+    gc.collect()
+    assert (sys.getrefcount(own), sys.getrefcount(data), sys.getrefcount(Heir)) == before
+    one = Transit(cast("Any", None), 1, data, 0.0)
+    one.message = cast("Any", [one])
+    del one
+    assert gc.collect() == 2
 
 
 # ---------------------------------------------------------------------------------------------------------------- lives

@@ -69,6 +69,16 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> list[Reader]:
     return [load(shipped("rules")).reader, load(folder).reader, of_words(tmp_path_factory.mktemp("words"))]
 
 
+@needs("gcc")
+@given(st.lists(st.sampled_from((*PIECES, "vip", "app2", "xapp", "会员卡", "pos机", "5g", "k")), max_size=12).map("".join))
+def test_of_words_within_words_the_same_ones_stand(readers: list[Reader], text: str) -> None:
+    data = text.lower().encode("utf-8", "surrogatepass")
+    for reader in readers:
+        scanner = reader.scanner
+        matches = scanner.matches(data)
+        assert twin("scanner_standing")(scanner, data, matches) == PURE["scanner_standing"](scanner, data, matches)
+
+
 def told(function: Any, reader: Reader, content: Content) -> tuple[Any, ...]:
     reading, digits = function(reader, content, PURE["masked"](content.text), None)
     traits = reading.traits

@@ -77,6 +77,7 @@ class Scanner:
             counted.difference_update(self._inside.get(place, ()))
         return counted
 
+    @compiled("scanner_standing")
     def standing(self, data: bytes, matches: Iterable[Match]) -> list[Match]:
         """Where words of the lexicon stand that are inside of no longer one, in order."""
         own = len(self.lexicon.words)

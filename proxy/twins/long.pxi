@@ -199,9 +199,7 @@ def parts_settle(self, list decided):
         return
     for one in decided:
         transit = <TransitFields *>one
-        if Py_TYPE(one) is _transit_type and transit.long is <PyObject *>None:
-            continue
-        if one.long is None:
+        if _has_no_long(one):
             continue
         if Py_TYPE(one) is not _transit_type or transit.lane is <PyObject *>None or _type_of(transit.long) is not _long_type:
             self._settle(one)
@@ -231,8 +229,12 @@ def parts_settle(self, list decided):
         outcomes["incomplete",] += incomplete
     if settled:
         for one in decided:
-            if one.long is not None:
+            if not _has_no_long(one):
                 one.long.batch = []
+
+
+cdef inline bint _has_no_long(object one) except -1:
+    return (<TransitFields *>one).long is <PyObject *>None if Py_TYPE(one) is _transit_type else one.long is None
 
 
 cdef bint _is_among(list some, object one) noexcept:

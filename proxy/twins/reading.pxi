@@ -181,6 +181,30 @@ def reader_analyse(self, content, mask, tagged):
 
 cdef Knowing _knowing_masks
 
+cdef enum:
+    MASKED = 4096
+
+cdef struct Masked:
+    u64 mixed
+    PyObject *mask
+    PyObject *reading
+
+cdef Masked[MASKED] _masked
+"""Masks that were found lately, each at a place that its octets say: a look-up in a great dictionary less."""
+cdef dict _masked_in = None  # the generation of the memory that they are in
+
+
+cdef Masked *_masked_at(dict young, u64 mixed) noexcept:
+    global _masked_in
+    cdef Py_ssize_t place
+    if _masked_in is not young:
+        for place in range(MASKED):
+            Py_XDECREF(_masked[place].mask)
+            Py_XDECREF(_masked[place].reading)
+            _masked[place].mask = _masked[place].reading = NULL
+        _masked_in = young
+    return &_masked[mixed >> 52]
+
 
 def reader_fresh(self, content):
     cdef unsigned short[LONGEST + 1] units
@@ -189,6 +213,8 @@ def reader_fresh(self, content):
     cdef u64 mixed
     cdef str text
     cdef bytes mask = None
+    cdef dict young
+    cdef Masked *lately
     found = None
     if not _read_placed:
         _learn_to_read()
@@ -204,12 +230,25 @@ def reader_fresh(self, content):
         mask = masked(text)
         at, size = <const octet *>PyBytes_AS_STRING(mask), PyBytes_GET_SIZE(mask)
     mixed = _mixed(at, size)
-    _catch_up(&_knowing_masks, <dict><object>(<MemoFields *>memo).young, <dict><object>(<MemoFields *>memo).old)
-    if _may_be_known(&_knowing_masks, mixed):
-        mask = PyBytes_FromStringAndSize(<const char *>at, size)
-        found = _memo_find(memo, mask)
-        if type(found) is tuple:
-            found = _memo_find(memo, _with_numbers(text, mask, found))
+    _comes_soon((<ReaderFields *>self)._twice, mixed)
+    young = <dict><object>(<MemoFields *>memo).young
+    lately = _masked_at(young, mixed)
+    if (
+        lately.mask is not NULL and lately.mixed == mixed and PyBytes_GET_SIZE(<bytes>lately.mask) == size
+        and not memcmp(PyBytes_AS_STRING(<bytes>lately.mask), at, size)
+    ):
+        found = <object>lately.reading
+    else:
+        _catch_up(&_knowing_masks, young, <dict><object>(<MemoFields *>memo).old)
+        if _may_be_known(&_knowing_masks, mixed):
+            mask = PyBytes_FromStringAndSize(<const char *>at, size)
+            found = _memo_find(memo, mask)
+            if type(found) is tuple:
+                found = _memo_find(memo, _with_numbers(text, mask, found))
+            elif Py_TYPE(found) is _reading_type and <object>(<MemoFields *>memo).young is young:
+                lately.mixed = mixed
+                _set(&lately.mask, mask)
+                _set(&lately.reading, found)
     if Py_TYPE(found) is not _reading_type:
         found, digits = self._analyse(content, None, None)
         if _comes_by((<ReaderFields *>self)._twice, mixed):

@@ -73,6 +73,7 @@ cdef enum:
     MET = 4096
 
 cdef struct Met:
+    u64 mixed  # what its place was told by: most that are somebody else's are told apart by it, without a look at what lies far away
     PyObject *tail
     PyObject *content
 
@@ -81,7 +82,7 @@ cdef Met[MET] _met
 cdef dict _met_in = None  # the generation of the memo that they are in
 
 
-cdef Met *_place_of(dict young, const octet *at, Py_ssize_t size) noexcept:
+cdef Met *_place_of(dict young, const octet *at, Py_ssize_t size, u64 *said) noexcept:
     global _met_in
     cdef u64 mixed = <u64>size, some
     cdef Py_ssize_t place = 0
@@ -95,6 +96,7 @@ cdef Met *_place_of(dict young, const octet *at, Py_ssize_t size) noexcept:
         memcpy(&some, at + (size - 8) * place // 3, 8)
         mixed = (mixed ^ some) * <u64>0x9E3779B97F4A7C15
         mixed ^= mixed >> 32
+    said[0] = mixed
     return &_met[mixed >> 52]
 
 
@@ -112,7 +114,7 @@ cdef object _first_time(object memo, dict young, const octet *at, Py_ssize_t siz
     mixed = _mixed(at, size)
     if _may_be_known(&_knowing_texts, mixed):
         return None
-    content = _read_plain(at, size, b"")
+    content = _read_plain(memo, at, size, b"")
     if content is not None and _is_again(memo, content):
         _remember(memo, PyBytes_FromStringAndSize(<const char *>at, size), content)
     return content
@@ -121,8 +123,9 @@ cdef object _first_time(object memo, dict young, const octet *at, Py_ssize_t siz
 cdef object _content_of(object memo, const octet *at, Py_ssize_t size, object now):
     """What is behind the destination, read; raises Malformed."""
     cdef dict young = <dict><object>(<TextsFields *>memo).young
-    cdef Met *met = _place_of(young, at, size)
-    if met.tail is not NULL and PyBytes_GET_SIZE(<bytes>met.tail) == size and not memcmp(PyBytes_AS_STRING(<bytes>met.tail), at, size):
+    cdef u64 mixed
+    cdef Met *met = _place_of(young, at, size, &mixed)
+    if met.mixed == mixed and met.tail is not NULL and PyBytes_GET_SIZE(<bytes>met.tail) == size and not memcmp(PyBytes_AS_STRING(<bytes>met.tail), at, size):
         return <object>met.content
     content = _first_time(memo, young, at, size)
     if content is not None:
@@ -131,6 +134,7 @@ cdef object _content_of(object memo, const octet *at, Py_ssize_t size, object no
     content = _get(young, tail)
     if content is None:
         return _unseen(tail, memo, now)
+    met.mixed = mixed
     _set(&met.tail, tail)
     _set(&met.content, content)
     return content

@@ -115,3 +115,37 @@ def trie_of(places, rest):
         if number % 250 == 249:
             rest()
     return made
+
+
+cdef inline bint _is_small_letter(octet one) noexcept:
+    return c"a" <= one <= c"z"
+
+
+cdef bint _is_inside_word(bytes data, Py_ssize_t start, Py_ssize_t end) noexcept:
+    cdef const octet *at = <const octet *>PyBytes_AS_STRING(data)
+    return (start > 0 and _is_small_letter(at[start - 1]) and _is_small_letter(at[start])) or (
+        end < PyBytes_GET_SIZE(data) and _is_small_letter(at[end]) and _is_small_letter(at[end - 1])
+    )
+
+
+def scanner_standing(self, bytes data, matches):
+    cdef list kept = []
+    cdef tuple match
+    cdef Py_ssize_t place, start, end, own = len(self.lexicon.words), last_start = -1, last_end = -1
+    exact = self._exact
+    for one in matches:
+        match = <tuple?>one
+        place, start, end = match
+        if not 0 <= start <= end <= PyBytes_GET_SIZE(data):
+            return PURE["scanner_standing"](self, data, matches)
+        if place >= own or (place in exact and _is_inside_word(data, start, end)):
+            continue
+        while last_start >= start:
+            kept.pop()
+            last_start = last_end = -1
+            if kept:
+                last_start, last_end = (<tuple>kept[len(kept) - 1])[1], (<tuple>kept[len(kept) - 1])[2]
+        if not kept or last_end < end:
+            kept.append(match)
+            last_start, last_end = start, end
+    return kept

@@ -30,8 +30,9 @@ cdef object _content(object text, bytes digest, object part, object octets):
     return content
 
 
-cdef object _read_plain(const octet *at, Py_ssize_t size, bytes digest):
-    """What follows the destination, where that is UCS-2 without times and optional parameters, whole or a part; else None."""
+cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes digest):
+    """What follows the destination, where that is UCS-2 without times and optional parameters, whole or a part; else None. ``memo`` will be
+    asked whether it has come before."""
     cdef const octet *header = at + 10
     cdef int length = 0
     if size < 10 or size != 10 + at[9] or at[9] > SHORT_MOST or at[3] or at[4] or not _is_ucs2[at[7]]:
@@ -51,12 +52,15 @@ cdef object _read_plain(const octet *at, Py_ssize_t size, bytes digest):
     size -= 10 + length
     if not size or size & 1:
         return None
+    if not digest:
+        digest = _digest16(at, 10 + length + size)
+        _comes_soon((<TextsFields *>memo).twice, _u64_at(<const octet *>PyBytes_AS_STRING(digest)))
     text = _plain_text(header + length, size >> 1)
     if text is None:
         return None
     if length:
         octets = (<long>at[7], PyBytes_FromStringAndSize(<const char *>header + length, size))
-    return _content(text, digest or _digest16(at, 10 + length + size), part, octets)
+    return _content(text, digest, part, octets)
 
 
 cdef inline bint _is_again(object memo, object content) except -1:
@@ -77,7 +81,7 @@ def submit_unseen(bytes tail, memo, now, bytes digest=b""):
         _learn_to_read()
     if type(memo) is not _WireMemo or tail in <dict><object>(<TextsFields *>memo).old or (held and held < 8):
         return PURE["submit_unseen"](tail, memo, now, digest)
-    content = _read_plain(<const octet *>PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail), digest)
+    content = _read_plain(memo, <const octet *>PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail), digest)
     if content is None:
         return PURE["submit_unseen"](tail, memo, now, digest)
     if _is_again(memo, content):

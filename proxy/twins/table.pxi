@@ -127,6 +127,10 @@ def table_grow(self):
     self._split = split + 1
     if split + 1 > mask:
         self._mask, self._split = wide, 0
+    else:  # the next to be split
+        _soon(_items_of(buckets)[split + 1])
+        _soon(<const char *>_items_of(buckets)[split + 1] + 64)
+        _soon(<const char *>_items_of(buckets)[split + 1] + 128)
 
 
 def table_exchange_all(self, items):

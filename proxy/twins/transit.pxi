@@ -207,20 +207,41 @@ def by_person(list transits, Py_ssize_t shares):
 def lane_leave(list taken, list held, *, bint sort):
     cdef Py_ssize_t[3] left = [0, 0, 0]
     cdef Py_ssize_t category, before = 0
+    cdef bint mixed = False
+    cdef list apart
     if _transit_type is NULL:
         _learn_fields()
     for one in taken:
         if Py_TYPE(one) is not _transit_type:
             return PURE["lane_leave"](taken, held, sort=sort)
         category = <object>(<TransitFields *>one).category
-        if sort and category < before:
-            return PURE["lane_leave"](taken, held, sort=sort)
+        mixed |= category < before
         before = category
         left[category] += 1
+    if sort and mixed:
+        apart = [[], [], []]
+        for one in taken:
+            (<list>apart[<object>(<TransitFields *>one).category]).append(one)
+        taken[:] = apart[0] + apart[1] + apart[2]
     for category in range(3):
         if left[category]:
             held[category] -= left[category]
     return taken
+
+
+# transit.py, once more
+
+
+def put_all(list transits):
+    cdef PyObject *first = NULL
+    if _transit_type is NULL:
+        _learn_fields()
+    for one in transits:
+        if Py_TYPE(one) is not _transit_type or (first is not NULL and (<TransitFields *>one).lane is not first):
+            return PURE["put_all"](transits)
+        first = (<TransitFields *>one).lane
+    if first is not NULL and first is not <PyObject *>None:
+        (<object>first).put_all(transits)
 
 
 # tally.py
