@@ -10,6 +10,20 @@ cdef object _forms(object templates, object name, str text):
     return templates.fitting(name, text)
 
 
+cdef bytes _with_standing(bytes key, list standing):
+    """Of a sense that depends on which words stand by themselves, too: how long the other is, that other, these words; as no other key is
+    of a multiple of four octets and one, it is none of those."""
+    cdef Py_ssize_t many = len(standing), place, size = PyBytes_GET_SIZE(key)
+    cdef bytes whole = PyBytes_FromStringAndSize(NULL, 5 + size + 4 * many)
+    cdef octet *to = <octet *>PyBytes_AS_STRING(whole)
+    _put_u32(to, <unsigned int>size)
+    to[4] = 0
+    memcpy(to + 5, PyBytes_AS_STRING(key), size)
+    for place in range(many):
+        _put_u32(to + 5 + size + 4 * place, <unsigned int>(<tuple>standing[place])[0])
+    return whole
+
+
 def reader_analyse(self, content, mask, tagged):
     cdef unsigned short[LONGEST] folded
     cdef unsigned short[LONGEST] squeezed
@@ -114,8 +128,12 @@ def reader_analyse(self, content, mask, tagged):
     sense = _memo_find(<object>(<ReaderFields *>self)._senses, key)
     if sense is None:
         found = frozenset([places[at] for at in range(number)])
-        sense = self._made((found, bool(links), bool(keyword), False), data, (<object>(<ScannerFields *>scanner).matches)(data))
-        if not scanner.is_exact(found):
+        matches = (<object>(<ScannerFields *>scanner).matches)(data)
+        if scanner.is_exact(found):  # what counts depends on where they stand
+            key = _with_standing(key, scanner_standing(scanner, data, matches))
+            sense = _memo_find(<object>(<ReaderFields *>self)._senses, key)
+        if sense is None:
+            sense = self._made((found, bool(links), bool(keyword), False), data, matches)
             _memo_put(<object>(<ReaderFields *>self)._senses, key, sense)
     weighed, bits, numbered = (<tuple>sense)[0], (<tuple>sense)[1], (<tuple>sense)[2]
     # what else rules ask
