@@ -26,6 +26,8 @@ REPEAT_S = 600.0
 REFUSALS_MAX = 65_536
 """About 500 bytes each: 32 MB at worst, which a provider that varies its texts may fill and nobody else notices."""
 
+MARKS = 1 << 16
+"""Octets: of as many as may be kept one bit in eight."""
 SWEPT = 2_000
 """Dropped in one go on the loop, of what no longer stands: a millisecond at most. All at once takes 30 ms."""
 
@@ -55,6 +57,11 @@ class Refusals:
         self._stand: dict[int, bool] = {}
         """By the number of a rule in force: whether what it refuses stands."""
         self._order: deque[tuple[float, int, Key]] = deque()
+        self.marks, self.marks_before = bytearray(MARKS), bytearray(MARKS)
+        """A bit for each person in ``people``, in one or the other, and for some who are not there any more: nearly everybody else is seen not to
+        be there without a look into what lies far away."""
+        self._marked_s = 0.0
+        """Since when in ``marks``."""
         self._gone: list[tuple[dict[int, dict[Key, Kept]], deque[tuple[float, int, Key]]]] = []
         """What stood under other rules, until it is swept away."""
 
@@ -122,10 +129,18 @@ class Refusals:
         known = self.people.get(person)
         if known is None:
             self.people[person] = known = {}
+        self.marks_at(now)[person >> 3 & MARKS - 1] |= 1 << (person & 7)
         known[key] = Kept(until, transit.recorded, verdict)
         self._order.append((until, person, key))
         while self._order and (self._order[0][0] <= now or len(self._order) > REFUSALS_MAX):
             self._drop(*self._order.popleft())
+
+    def marks_at(self, now: float) -> bytearray:
+        """Where people are marked who are put into ``people`` now: what stands there by then has left it when they are the ones before for as
+        long as anything is kept."""
+        if now >= self._marked_s + REPEAT_S:
+            self.marks, self.marks_before, self._marked_s = bytearray(MARKS), self.marks, now
+        return self.marks
 
     def _stands(self, number: int) -> bool:
         """Whether what the rule refuses it would refuse again, whatever happens to others."""

@@ -88,6 +88,29 @@ def test_it_ends_after_ten_minutes_with_the_day_and_with_the_rules(house):
     assert len(house.verdicts()) == before + 1
 
 
+def test_who_is_refused_again_is_found_for_as_long_as_the_later_refusal_stands(house):
+    """Whom to look for is marked in two turns of ten minutes each: once was not enough for what came in the next."""
+    house.submit("jia", BEIJING, TEXT)
+    house.now += refusals.REPEAT_S - 5
+    house.submit("jia", BEIJING + 1, TEXT)
+    house.now += 10
+    house.submit("jia", BEIJING + 1, TEXT + "!")  # the first who is marked in the next turn
+    house.now += 1
+    house.submit("jia", BEIJING + 1, TEXT + "?")
+    house.now += refusals.REPEAT_S - 2
+    before = len(house.verdicts())
+    house.submit("jia", BEIJING + 1, TEXT + "?")
+    assert len(house.verdicts()) == before
+    house.now += 1.5
+    house.submit("jia", BEIJING + 2, TEXT)  # and another turn
+    before = len(house.verdicts())
+    house.submit("jia", BEIJING + 1, TEXT + "?")
+    assert len(house.verdicts()) == before, "it stands for half a second more"
+    house.now += 1
+    house.submit("jia", BEIJING + 1, TEXT + "?")
+    assert len(house.verdicts()) == before + 1
+
+
 def test_a_take_back_and_a_restored_person_are_seen_at_once(house):
     for n in range(3):
         house.submit("jia", SHANGHAI, f"{TEXT}{n}")

@@ -1,6 +1,10 @@
 # refusals.py, and what is counted of what was refused (transit.py)
 
 
+cdef enum:
+    REFUSED_MARKS = 1 << 16  # octets
+
+
 cdef inline int _add(dict counts, object key, Py_ssize_t more=1) except -1:
     cdef PyObject *found = PyDict_GetItemWithError(counts, key)
     counts[key] = more if found is NULL else <object>found + more
@@ -51,6 +55,7 @@ cdef class _Refused:
 
     cdef object tally, refusals, rules, now, until, order, append
     cdef dict submits, people, stand
+    cdef octet[::1] marks
     cdef PyObject *bind  # the one that was looked at last
     cdef object provider, label
     cdef bint apart, details, keeps, looked
@@ -102,6 +107,7 @@ cdef class _Refused:
             refusals._rules = self.rules
         self.looked, self.most = True, _refusals.REFUSALS_MAX
         self.people, self.stand, self.order = refusals.people, refusals._stand, refusals._order
+        self.marks = refusals.marks_at(self.now)
         self.append = self.order.append
         self.until = min(self.now + _refusals.REPEAT_S, self.rules.until)
         self.until_s = self.until
@@ -116,6 +122,7 @@ cdef class _Refused:
         cdef tuple breach, key
         cdef PyObject *found
         cdef double until_s, end_s
+        cdef u64 number
         if (
             not self.keeps
             or verdict.outcome is not <PyObject *>_reject
@@ -143,6 +150,8 @@ cdef class _Refused:
         known = _get(self.people, person)
         if known is None:
             self.people[person] = known = {}
+        number = person
+        self.marks[number >> 3 & REFUSED_MARKS - 1] |= 1 << (number & 7)
         kept = _kept_type.tp_alloc(_kept_type, 3)
         _fill_item(kept, 0, until)
         _fill_item(kept, 1, <object>transit.recorded)
