@@ -27,7 +27,8 @@ def chains_at_once(self, list submits, now):
     own = store.__dict__
     if "load" in own or "swap" in own:  # somebody has put something over them
         return False
-    cdef octet[::1] refused_young = self.refusals.marks, refused_old = self.refusals.marks_before
+    refusals, rules = self.refusals, judging.rules
+    cdef octet[::1] refused_young = refusals.marks, refused_old = refusals.marks_before
     for transit in submits:
         if Py_TYPE(transit) is _transit_type and _type_of((<TransitFields *>transit).message) is _message_type:
             person = <object>(<MessageFields *>(<TransitFields *>transit).message).recipient
@@ -39,8 +40,8 @@ def chains_at_once(self, list submits, now):
             if (
                 (refused_young[<Py_ssize_t>(key >> 3 & REFUSED_MARKS - 1)] | refused_old[<Py_ssize_t>(key >> 3 & REFUSED_MARKS - 1)]) >> (key & 7) & 1
                 and person in refused
-                and _may_be_again(self.refusals, refused, transit, self.judging.rules)
-                and self.refusals.again(transit, self.judging.rules, now)
+                and _may_be_again(refusals, refused, transit, rules)
+                and refusals.again(transit, rules, now)
             ):
                 continue
             people[person] = transit

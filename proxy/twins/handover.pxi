@@ -25,6 +25,8 @@ def handover_written(self, list decided, verdict, now):
         else:
             allowed.extend(PURE["handover_written"](self, [transit], sequence, now))
         number += 1
+    if refused is not None:
+        refused.counted()
     return allowed
 
 

@@ -50,6 +50,18 @@ cdef inline tuple _key_of_refusal(MessageFields *message):
     )
 
 
+cdef enum:
+    ALIKE = 16
+
+cdef struct Alike:
+    int kind  # 0: a submit, 1: a rule that would have objected, 2: one that has
+    PyObject *first
+    PyObject *second
+    PyObject *third
+    PyObject *fourth
+    Py_ssize_t times
+
+
 cdef class _Refused:
     """What is asked alike for all that were refused in a turn, looked up once."""
 
@@ -61,12 +73,14 @@ cdef class _Refused:
     cdef bint apart, details, keeps, looked
     cdef double now_s, until_s, first_s  # when what was kept first ends
     cdef Py_ssize_t most
+    cdef Alike[ALIKE] alike
+    cdef Py_ssize_t many
 
     def __cinit__(self, tally, refusals, rules, now):
         self.tally, self.refusals, self.rules, self.now, self.now_s = tally, refusals, rules, now, now
         self.submits = <dict>tally.submits
         self.apart, self.keeps, self.looked = tally.apart.wanted, refusals.alone, False
-        self.bind = NULL
+        self.bind, self.many = NULL, 0
 
     cdef int meet(self, PyObject *bind) except -1:
         if bind is not self.bind:
@@ -76,24 +90,60 @@ cdef class _Refused:
         return 0
 
     cdef int count(self, object one, TransitFields *transit) except -1:
-        """transit.py, count"""
+        """transit.py, count; what is alike is added up until ``counted``."""
         cdef VerdictFields *verdict = <VerdictFields *>transit.verdict
         if self.apart:
             _handover.count(self.tally, one)
             return 0
         self.meet(transit.bind)
-        _add(
-            self.submits,
-            (
-                self.provider,
-                (<tuple>_category_words)[<Py_ssize_t><object>transit.category],
-                (<tuple>_outcome_words)[<Py_ssize_t><object>verdict.outcome],
-                <object>transit.reason,
-            ),
-        )
+        self.add(0, self.provider, <object>transit.category, <object>verdict.outcome, <object>transit.reason)
         if <str>verdict.province == "unknown":
             _add(<dict>self.tally.unknown_region, self.label)
-        _count_breaches(self.tally, verdict)
+        for breach in <tuple>verdict.breaches:
+            if (<tuple>breach)[4]:  # a named one
+                self.add(1, (<tuple>breach)[0], (<tuple>breach)[2], None, None)
+            else:
+                self.add(2, (<tuple>breach)[0], <object>verdict.province, None, None)
+        return 0
+
+    cdef int add(self, int kind, object first, object second, object third, object fourth) except -1:
+        """Names and words are compared as objects: one that is alike and another is added up apart, and comes to the same."""
+        cdef Alike *some
+        cdef Py_ssize_t place
+        for place in range(self.many):
+            some = &self.alike[place]
+            if (
+                some.first is <PyObject *>first and some.second is <PyObject *>second and some.kind == kind
+                and some.third is <PyObject *>third and some.fourth is <PyObject *>fourth
+            ):
+                some.times += 1
+                return 0
+        if self.many == ALIKE:
+            self.counted()
+        some = &self.alike[self.many]
+        some.kind, some.times = kind, 1
+        some.first, some.second, some.third, some.fourth = <PyObject *>first, <PyObject *>second, <PyObject *>third, <PyObject *>fourth
+        self.many += 1
+        return 0
+
+    cdef int counted(self) except -1:
+        """Says what has been added up, of submits that are still there."""
+        cdef Alike *some
+        cdef Py_ssize_t place, many = self.many
+        cdef dict hits, shadows
+        self.many = 0
+        if not many:
+            return 0
+        hits, shadows = <dict>self.tally.rule_hits, <dict>self.tally.shadow
+        for place in range(many):
+            some = &self.alike[place]
+            if some.kind == 0:
+                category, outcome = (<tuple>_category_words)[<Py_ssize_t><object>some.second], (<tuple>_outcome_words)[<Py_ssize_t><object>some.third]
+                _add(self.submits, (<object>some.first, category, outcome, <object>some.fourth), some.times)
+            elif some.kind == 1:
+                _add(shadows, (<object>some.first, (<tuple>_outcome_words)[<Py_ssize_t><object>some.second]), some.times)
+            else:
+                _add(hits, (<object>some.first, <object>some.second), some.times)
         return 0
 
     cdef object detail(self, object one, TransitFields *transit):
