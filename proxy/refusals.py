@@ -58,8 +58,8 @@ class Refusals:
         """By the number of a rule in force: whether what it refuses stands."""
         self._order: deque[tuple[float, int, Key]] = deque()
         self.marks, self.marks_before = bytearray(MARKS), bytearray(MARKS)
-        """A bit for each person in ``people``, in one or the other, and for some who are not there any more: nearly everybody else is seen not to
-        be there without a look into what lies far away."""
+        """A bit for each person in ``people``, in one or the other, and for some who are not there any more: of nearly everybody else it is
+        seen without a look into far memory that they are not there."""
         self._marked_s = 0.0
         """Since when in ``marks``."""
         self._gone: list[tuple[dict[int, dict[Key, Kept]], deque[tuple[float, int, Key]]]] = []
