@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Any
 
-from proxy.board import Sight
 from proxy.changes import Change
 from proxy.compiled import compiled
 from proxy.handover import HandOver
@@ -26,6 +25,7 @@ from proxy.judging import Judging
 from proxy.parts import Parts
 from proxy.reasons import GATE_REASONS
 from proxy.refusals import Refusals
+from proxy.sights import Sight
 from proxy.transit import Transit
 from proxy.underway import Chain, UnderWay
 
@@ -129,8 +129,8 @@ class Chains:
         for _, submits in chains.values():
             self.handover.decided.extend(submits)
         board = self.parts.board
-        if board is not None and board.people:
-            board.through(chains)
+        if board is not None and board.sights.people:
+            board.sights.through(chains)
 
     def _go_on_behind(self, people: Collection[int]) -> None:
         """These are no longer under way: what waited for them is dealt with in the coming turn, before what came after it."""
@@ -142,10 +142,10 @@ class Chains:
     async def _attempt(self, chains: dict[int, Chain], now: float) -> dict[int, Chain]:
         """One load and one swap for a batch; returns the chains whose swap was refused, undone."""
         board = self.parts.board
-        sights = await board.load(chains) if board is not None and board.people else None
+        sights = await board.sights.load(chains) if board is not None and board.sights.people else None
         loaded = await self.store.load(chains)
         if sights and board is not None:
-            board.see(sights, chains, loaded)
+            board.sights.see(sights, chains, loaded)
         writes, refused = self._judged(chains, loaded, sights, now)
         filled = self.store.fill() if refused else None
         if writes:
@@ -155,7 +155,7 @@ class Chains:
                     if not ok:
                         refused[person] = self._undone(chains[person])
         if sights and board is not None:
-            for person in await board.show(sights, chains):
+            for person in await board.sights.show(sights, chains):
                 refused[person] = self._undone(chains[person])
         if filled is not None:
             await filled
@@ -211,7 +211,7 @@ class Chains:
                 self.judging.refuse(transit, GATE_REASONS[why])
             self.later.extend(changes)
             if self.parts.board is not None:
-                self.parts.board.mark_again(changes)
+                self.parts.board.sights.mark_again(changes)
 
     def try_again(self) -> None:
         """What the store did not take is applied in the coming turn, before what has come since."""

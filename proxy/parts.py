@@ -160,7 +160,7 @@ class Parts:
         self.undecided += len(ready)
         if self.board is not None:
             for transit in ready:
-                self.board.mark(transit.message.recipient)  # type: ignore[union-attr] # it has been read
+                self.board.sights.mark(transit.message.recipient)  # type: ignore[union-attr] # it has been read
         self._to_turn(ready)
         return True
 
@@ -359,7 +359,7 @@ class Parts:
     def change(self, change: Answer) -> None:
         """What a carrier's answer does to the entry of a message, in the coming turn."""
         if self.board is not None and change.long is not None:
-            self.board.mark(change.recipient)
+            self.board.sights.mark(change.recipient)
         self._changes(change)
 
     def answered(self, transit: Transit, status: int, *, late: bool) -> Effect | Callable[[], Effect]:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from proxy.access import Directory
-from proxy.board import Board, Sheets
+from proxy.board import Board
 from proxy.chains import Chains
 from proxy.changes import Answer, Change, Effect
 from proxy.compiled import compiled
@@ -34,6 +34,7 @@ from proxy.parts import Parts
 from proxy.policy import RuleSet
 from proxy.reasons import GATE_REASONS
 from proxy.refusals import Refusals
+from proxy.sights import Sheets
 from proxy.state import Store
 from proxy.tally import Tally
 from proxy.transit import Apart, Bind, Routes, Transit, count, detail

@@ -119,7 +119,7 @@ def carried(folder: Path, *, shared: bool = False) -> tuple[Any, ...]:
         house.now += 1.0
     assert house.relay.idle
     assert house.lanes["bj"].held == [0, 0, 0]
-    assert house.relay.parts.board is None or not house.relay.parts.board.people
+    assert house.relay.parts.board is None or not house.relay.parts.board.sights.people
     return (*left_behind(house, told), sheets and sheets.held)
 
 
@@ -170,7 +170,11 @@ def lived(folder: Path, seed: int, *, shared: bool = False) -> tuple[Any, ...]:
         house.turn()
         told += [(one.sequence_number, one.command_status, one.data) for one in house.told("jia")]
     board = house.relay.parts.board
-    return (*left_behind(house, told), sheets and sheets.held, board and (dict(board.people), board.waiting, board.next_s))
+    return (
+        *left_behind(house, told),
+        sheets and sheets.held,
+        board and (dict(board.sights.people), board.waiting, board.next_s),
+    )
 
 
 def without(patch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,7 @@ cdef bint _is_all(object relay, list together, object now_s) except -1:
         _set(&(<TransitFields *>transit).long, long)
     parts.undecided += len(together)
     if parts.board is not None:  # it is whole, and need not be put up there
-        people = <dict>parts.board.people
+        people = <dict>parts.board.sights.people
         person = key[2]
         people[person] = people.get(person, 0) + len(together)
     (<list>relay.chains.submits).extend(together)

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from proxy import policy
 from proxy.access import Access, Ports
-from proxy.board import LINGER_S, LOOK_S, Sheets
+from proxy.board import LINGER_S, LOOK_S
 from proxy.desk import entries
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.long import WAIT_MAX_S
@@ -30,6 +30,7 @@ from proxy.reasons import RULE_REASONS
 from proxy.relay import Relay
 from proxy.replay import replay, settle_open
 from proxy.sheet import Group, Key
+from proxy.sights import Sheets
 from proxy.state import record
 from proxy.state.aggregates import Aggregates
 from proxy.state.listed import Listed
@@ -520,8 +521,8 @@ class Gates:
         for gate in self.gates:
             if not gate.relay.idle:
                 raise Broken(f"gate {gate.node} is not idle at rest")
-            if gate.relay.parts.board is not None and gate.relay.parts.board.people:
-                raise Broken(f"gate {gate.node} still looks at the board for {gate.relay.parts.board.people}")
+            if gate.relay.parts.board is not None and gate.relay.parts.board.sights.people:
+                raise Broken(f"gate {gate.node} still looks at the board for {gate.relay.parts.board.sights.people}")
         for part in self.parts:
             if part.gate.alive and part.told is None:
                 raise Broken(f"part {part.index} of message {part.long.number} was never answered")

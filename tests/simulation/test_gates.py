@@ -15,6 +15,7 @@ from proxy.board import Board
 from proxy.long import LongMessage
 from proxy.parts import Parts
 from proxy.sheet import POSTED_MAX, Group, Key, Posted
+from proxy.sights import Sights
 from proxy.state import record
 from proxy.state.record import EMPTY
 from proxy.wire import submit_sm
@@ -291,6 +292,7 @@ def each_gate_begins_its_own(patch: pytest.MonkeyPatch) -> None:
         return sheet.find(found, holder) or Posted(now)
 
     patch.setattr("proxy.board.settle", settle)
+    patch.setattr("proxy.sights.settle", settle)
 
 
 def what_was_taken_back_goes_on(patch: pytest.MonkeyPatch) -> None:
@@ -314,12 +316,12 @@ def nobody_looks_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_failed_part_is_kept_to_itself(patch: pytest.MonkeyPatch) -> None:
-    load = Board.load
+    load = Sights.load
 
-    async def loaded(self: Board, chains: Mapping[int, Any]) -> Any:
+    async def loaded(self: Sights, chains: Mapping[int, Any]) -> Any:
         return await load(self, {person: ([], chain[1]) for person, chain in chains.items()})
 
-    patch.setattr(Board, "load", loaded)
+    patch.setattr(Sights, "load", loaded)
 
 
 def records_are_loaded_before_sheets(patch: pytest.MonkeyPatch) -> None:
