@@ -90,7 +90,7 @@ class Gate:
         except BaseException:
             self.store.abandon()
             raise
-        self.syncer = Syncer(loop, self.journal, self._synced)
+        self.syncer = Syncer(loop, self.journal, self._synced, busy=lambda: self.turns.coming)
         self.operating = Operating(
             settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.houses, self.reload,
             self.revising, self.names, settings.people, settings.control_group, front=os.getppid() if worker is not None else 0,

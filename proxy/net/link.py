@@ -47,6 +47,11 @@ class Turns:
         self._scheduled = self._running = False
         self._dirty: dict[Link, None] = {}
 
+    @property
+    def coming(self) -> bool:
+        """Whether there is to be a turn: something has come."""
+        return self._scheduled
+
     def wake(self) -> None:
         if not self._scheduled:
             self._scheduled = True

@@ -1,6 +1,10 @@
-"""Syncer: a thread that syncs the journal while the loop goes on. At once when idle; what is asked for meanwhile goes with the next.
+"""Syncer: a thread that syncs the journal while the loop goes on. What is asked for meanwhile goes with the next.
 
 In: ``kick`` after each write that somebody waits for. Out: ``done(sequence)`` on the loop. Never: writing.
+
+A sync begins as soon as the loop has nothing else to do, and while more keeps coming some milliseconds after the one before. Under full load
+it is for 300 messages then and not for 130, and so is what follows from it: answers written to each provider, submits read from it. In pairs
+of runs in turns that took 8 to 11 % less processor time a message; at 20,000 a second 22 % less, and answers came no later.
 
 A thread of Python's needs the interpreter before and after each sync, and the loop hands it over and takes it back at each socket meanwhile:
 under full load the thread was switched to eleven times a sync. Where it has been compiled, one in C does the plain syncs: seven times, all of
@@ -28,6 +32,10 @@ FAILED = -1
 """In place of a sequence."""
 RETRY_S = 0.1
 """After a sync that failed the next is not tried at once: the disk that refused it will not be better in a microsecond."""
+
+
+PUT_OFF_S = 0.003
+"""Since the last began, while more keeps coming. Of 400 submits on their way not all wait for it, and were they to, nothing would come."""
 
 
 class Aside(Protocol):
@@ -58,10 +66,21 @@ def _aside() -> Aside | None:
 class Syncer:
     aside = staticmethod(_aside)
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, journal: Journal, done: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        journal: Journal,
+        done: Callable[[int], None],
+        busy: Callable[[], bool] = lambda: False,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``busy``: whether something has come that is dealt with next."""
         self._loop = loop
         self._journal = journal
         self._done = done
+        self._busy, self._monotonic = busy, monotonic
+        self._begun_s = -PUT_OFF_S
+        self._put_off = False
         self._running = self._asked = self._failing = False
         self._sequence = 0
         """What the sync that runs aside makes safe."""
@@ -73,7 +92,7 @@ class Syncer:
         self._thread.start()
 
     def kick(self) -> None:
-        """Somebody waits for what was written: sync it, unless a sync is running (its end starts the next)."""
+        """Somebody waits for what was written: sync it soon."""
         self._asked = True
         self.look()
         self._begin()
@@ -84,11 +103,28 @@ class Syncer:
             self._ended_aside()
 
     def _begin(self) -> None:
-        if self._running:
+        """Once none is running, and none has just begun."""
+        if self._running or self._put_off or not self._asked:
             return
-        asked, self._asked = self._asked, False
-        if asked and self._journal.sync_wanted():
-            self._running = True
+        if self._monotonic() < self._begun_s + PUT_OFF_S:
+            self._put_off = True
+            self._loop.call_soon(self._look_again)
+        else:
+            self._begin_now()
+
+    def _look_again(self) -> None:
+        """In the loop's next round: what has come by then is known."""
+        if self._asked and self._busy() and self._monotonic() < self._begun_s + PUT_OFF_S:
+            self._loop.call_soon(self._look_again)
+            return
+        self._put_off = False
+        if self._asked:
+            self._begin_now()
+
+    def _begin_now(self) -> None:
+        self._asked = False
+        if self._journal.sync_wanted():
+            self._running, self._begun_s = True, self._monotonic()
             plain = self._journal.plain_sync() if self._aside is not None else None
             if plain is None:
                 self._wanted.put(True)
@@ -98,6 +134,7 @@ class Syncer:
 
     def stop(self) -> None:
         """Ends the threads after the sync that runs."""
+        self._asked = False
         if self._aside is not None:
             self._loop.remove_reader(self._aside.fileno())
             if self._aside.end():

@@ -15,7 +15,7 @@ import pytest
 from proxy.compiled import BUILT
 from proxy.desk.journal import Journal, JournalDown, OsDisk
 from proxy.desk.journal import read as read_journal
-from proxy.net.syncer import FAILED, Syncer
+from proxy.net.syncer import FAILED, PUT_OFF_S, Syncer
 
 PATIENCE_S = 30.0
 
@@ -62,7 +62,10 @@ class Desk:
     def __init__(self) -> None:
         self.disk = Disk()
         self.done: asyncio.Queue[int] = asyncio.Queue()
-        self.syncer = Syncer(asyncio.get_running_loop(), cast("Any", self.disk), self.done.put_nowait)
+        self.busy, self.now_s = False, 0.0
+        self.syncer = Syncer(
+            asyncio.get_running_loop(), cast("Any", self.disk), self.done.put_nowait, lambda: self.busy, lambda: self.now_s
+        )
 
     async def ended(self) -> int:
         self.disk.ends()
@@ -102,6 +105,59 @@ async def test_what_nobody_asked_for_is_not_synced_behind_a_sync(desk: Desk):
     assert desk.disk.begun == [1, 3], "both with one sync"
 
 
+async def rounds() -> None:
+    """Some of the loop's, in which something could begin."""
+    for _ in range(9):
+        await asyncio.sleep(0)
+
+
+async def test_while_more_keeps_coming_a_sync_waits_for_it_but_not_for_ever(desk: Desk):
+    desk.disk.written, desk.busy = 1, True
+    desk.syncer.kick()
+    assert await desk.ended() == 1, "the first waits for nothing"
+    desk.disk.written = 2
+    desk.syncer.kick()
+    desk.now_s += PUT_OFF_S * 0.9
+    await rounds()
+    desk.disk.written = 3
+    desk.syncer.kick()
+    await rounds()
+    desk.disk.written = 4
+    desk.now_s += PUT_OFF_S * 0.2
+    assert await desk.ended() == 4, "it was put off until then, whoever kicked"
+    assert desk.disk.begun == [1, 4]
+    desk.now_s += PUT_OFF_S
+    desk.disk.written = 5
+    desk.syncer.kick()
+    desk.now_s -= PUT_OFF_S  # in the same round: it has begun
+    assert await desk.ended() == 5
+
+
+async def test_as_soon_as_nothing_more_comes_a_sync_begins(desk: Desk):
+    desk.disk.written, desk.busy = 1, True
+    desk.syncer.kick()
+    assert await desk.ended() == 1
+    desk.disk.written = 2
+    desk.syncer.kick()
+    await rounds()
+    desk.disk.written, desk.busy = 3, False
+    assert await desk.ended() == 3, "the clock stands still, and nobody kicked again"
+    assert desk.disk.begun == [1, 3]
+
+
+async def test_what_is_put_off_when_the_syncer_stops_does_not_begin_behind_it(desk: Desk):
+    desk.disk.written, desk.busy = 1, True
+    desk.syncer.kick()
+    assert await desk.ended() == 1
+    desk.disk.written = 2
+    desk.syncer.kick()
+    desk.disk.ends()
+    desk.syncer.stop()
+    desk.busy = False
+    await rounds()
+    assert desk.disk.begun == [1], "whoever closes the journal syncs the rest"
+
+
 async def test_where_nothing_is_written_a_kick_is_forgotten(desk: Desk):
     desk.syncer.kick()
     desk.disk.written = 1
@@ -129,6 +185,7 @@ async def test_plain_syncs_are_done_without_the_interpreter(desk: Desk, tmp_path
     desk.disk.file = file
     for sequence in range(1, 6):
         desk.disk.written = sequence
+        desk.now_s += PUT_OFF_S
         desk.syncer.kick()
         desk.disk.written = sequence + 100  # meanwhile: not of this sync
         assert await asyncio.wait_for(desk.done.get(), PATIENCE_S) == sequence
