@@ -170,7 +170,7 @@ def mailbox(steps: list[tuple[str, list[int]]], how: Any) -> Any:
         some = [items[place % len(items)] for place in chosen] if items else []
         if step == "add":
             fresh = [Item(0, float(place), "receipt", b"x" * place, one.box(("jia", "yi")[place % 2])) for place in chosen]
-            how("mailbox_add_all")(one, len(items) + 1, fresh)
+            said_of.append([there.provider for there in how("mailbox_add_all")(one, len(items) + 1, fresh)])
             items += fresh
         elif step == "ready":
             how("mailbox_ready_all")(some)

@@ -87,17 +87,17 @@ class Mailbox:
 
     def put_all(self, number: int, items: Sequence[Item]) -> None:
         """``put`` for many that were made before, under consecutive numbers from this one on."""
-        self._add_all(number, items)
-        bounds = self.bounds
+        boxes, bounds = self._add_all(number, items), self.bounds
         if bounds is None:
             self._restored |= {item.number: item for item in items}
             return
-        for box in {item.box for item in items}:
+        for box in boxes:
             if box.count > bounds.messages or box.bytes > bounds.bytes or self.bytes > bounds.total_bytes:
                 self._make_room(box, bounds)
 
     @compiled("mailbox_add_all")
-    def _add_all(self, number: int, items: Sequence[Item]) -> None:
+    def _add_all(self, number: int, items: Sequence[Item]) -> list[Box]:
+        """The boxes that they are in, each once."""
         new, size = self._new, 0
         for item in items:
             item.number = number
@@ -106,6 +106,7 @@ class Mailbox:
             size += len(item.data) + ITEM_BYTES
             number += 1
         self.bytes += size
+        return list(dict.fromkeys([item.box for item in items]))
 
     def _make_room(self, box: Box, bounds: Bounds) -> None:
         while box.count > bounds.messages or box.bytes > bounds.bytes:

@@ -67,12 +67,13 @@ def mailbox_add_all(self, long long number, list items):
     cdef slot box = NULL
     cdef ItemFields *fields
     cdef object append = None
+    cdef dict boxes = {}
     if not _are_items(items):
-        PURE["mailbox_add_all"](self, number, items)
-        return
+        return PURE["mailbox_add_all"](self, number, items)
     for item in items:
         fields = <ItemFields *>item
         if fields.box is not box:
+            boxes[<object>fields.box] = None
             if box is not NULL:
                 _add_to(&(<BoxFields *>box).count, count)
                 _add_to(&(<BoxFields *>box).bytes, bytes_there)
@@ -92,6 +93,7 @@ def mailbox_add_all(self, long long number, list items):
         _add_to(&(<BoxFields *>box).count, count)
         _add_to(&(<BoxFields *>box).bytes, bytes_there)
     self.bytes += all_bytes
+    return list(boxes)
 
 
 def mailbox_ready_all(list items):
