@@ -8,6 +8,7 @@ cdef extern from *:
     """
     #define GATE106_KINDS 7
     #define GATE106_KEPT 1024
+    #define GATE106_TRANSIT 1 /* the only one that what it holds may lead back to: the collector need not know of the others */
 
     typedef struct {
         PyTypeObject *type;
@@ -21,10 +22,14 @@ cdef extern from *:
     static inline PyObject *gate106_make(int number) {
         gate106_kind *kind = &gate106_kinds[number];
         PyObject *made;
-        if (!kind->many) return PyType_GenericAlloc(kind->type, 0);
+        if (!kind->many) {
+            made = PyType_GenericAlloc(kind->type, 0);
+            if (made && number != GATE106_TRANSIT) PyObject_GC_UnTrack(made);
+            return made;
+        }
         made = kind->kept[--kind->many];
         _Py_NewReference(made);
-        PyObject_GC_Track(made);
+        if (number == GATE106_TRANSIT) PyObject_GC_Track(made);
         return made;
     }
 
