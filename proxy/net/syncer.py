@@ -3,8 +3,8 @@
 In: ``kick`` after each write that somebody waits for. Out: ``done(sequence)`` on the loop. Never: writing.
 
 A sync begins as soon as the loop has nothing else to do, and while more keeps coming some milliseconds after the one before. Under full load
-it is for 300 messages then and not for 130, and so is what follows from it: answers written to each provider, submits read from it. In pairs
-of runs in turns that took 8 to 11 % less processor time a message; at 20,000 a second 22 % less, and answers came no later.
+it is for more than twice as many messages then, and so is what follows from it: answers written to each provider, submits read from it. In
+five pairs of runs in turns that took 8 % less processor time a message; at 20,000 a second 22 % less, and answers came no later.
 
 A thread of Python's needs the interpreter before and after each sync, and the loop hands it over and takes it back at each socket meanwhile:
 under full load the thread was switched to eleven times a sync. Where it has been compiled, one in C does the plain syncs: seven times, all of

@@ -70,7 +70,7 @@ cdef inline bytes _data_of(object request):
 
 def asked_pieces(requests, double now, dict waiting, long long sequence):
     """wire/asked.py"""
-    cdef list held = list(requests)
+    cdef list held = list(requests), datas = []
     cdef bytes data, whole
     cdef const octet *at
     cdef octet *to
@@ -80,12 +80,14 @@ def asked_pieces(requests, double now, dict waiting, long long sequence):
     if _transit_type is NULL:
         _learn_fields()
     for request in held:
-        size += PyBytes_GET_SIZE(_data_of(request))
+        data = _data_of(request)
+        datas.append(data)  # who is asked again may say something else
+        size += PyBytes_GET_SIZE(data)
     whole = PyBytes_FromStringAndSize(NULL, size)
     to = <octet *>PyBytes_AS_STRING(whole)
-    for request in held:
+    for request, one in zip(held, datas):
         sequence += 1
-        data = _data_of(request)
+        data = <bytes>one
         at = <const octet *>PyBytes_AS_STRING(data)
         size = PyBytes_GET_SIZE(data)
         command_id = RESPONSE_BIT | <unsigned int>at[6] << 8 | <unsigned int>at[7]

@@ -111,12 +111,17 @@ async def rounds() -> None:
         await asyncio.sleep(0)
 
 
-async def test_while_more_keeps_coming_a_sync_waits_for_it_but_not_for_ever(desk: Desk):
+async def one_is_put_off(desk: Desk) -> None:
+    """More keeps coming: the first sync waited for nothing, the second does."""
     desk.disk.written, desk.busy = 1, True
     desk.syncer.kick()
-    assert await desk.ended() == 1, "the first waits for nothing"
+    assert await desk.ended() == 1
     desk.disk.written = 2
     desk.syncer.kick()
+
+
+async def test_while_more_keeps_coming_a_sync_waits_for_it_but_not_for_ever(desk: Desk):
+    await one_is_put_off(desk)
     desk.now_s += PUT_OFF_S * 0.9
     await rounds()
     desk.disk.written = 3
@@ -134,11 +139,7 @@ async def test_while_more_keeps_coming_a_sync_waits_for_it_but_not_for_ever(desk
 
 
 async def test_as_soon_as_nothing_more_comes_a_sync_begins(desk: Desk):
-    desk.disk.written, desk.busy = 1, True
-    desk.syncer.kick()
-    assert await desk.ended() == 1
-    desk.disk.written = 2
-    desk.syncer.kick()
+    await one_is_put_off(desk)
     await rounds()
     desk.disk.written, desk.busy = 3, False
     assert await desk.ended() == 3, "the clock stands still, and nobody kicked again"
@@ -146,11 +147,7 @@ async def test_as_soon_as_nothing_more_comes_a_sync_begins(desk: Desk):
 
 
 async def test_what_is_put_off_when_the_syncer_stops_does_not_begin_behind_it(desk: Desk):
-    desk.disk.written, desk.busy = 1, True
-    desk.syncer.kick()
-    assert await desk.ended() == 1
-    desk.disk.written = 2
-    desk.syncer.kick()
+    await one_is_put_off(desk)
     desk.disk.ends()
     desk.syncer.stop()
     desk.busy = False
