@@ -30,6 +30,7 @@ from proxy.desk.journal import Journal, JournalDown
 from proxy.driving import Batches, Turning, drive
 from proxy.gently import Gently
 from proxy.hearing import Hearing
+from proxy.in_pieces import InPieces
 from proxy.net.accounts import houses_of, routes_over
 from proxy.net.allotting import Allotting
 from proxy.net.doors import doors_of, room_for
@@ -90,10 +91,11 @@ class Gate:
         except BaseException:
             self.store.abandon()
             raise
+        self.in_pieces = InPieces(self.store.position.open_from, self.resumed.found.last_sequence)
         self.syncer = Syncer(loop, self.journal, self._synced, busy=lambda: self.turns.coming)
         self.operating = Operating(
             settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.houses, self.reload,
-            self.revising, self.names, settings.people, settings.control_group, front=os.getppid() if worker is not None else 0,
+            self.revising, self.names, self.in_pieces, settings.people, settings.control_group, front=os.getppid() if worker is not None else 0,
         )  # fmt: skip
         self.operating.door.use(settings.people, settings.http.tokens)
         self.revising.opened(self.operating)
@@ -175,7 +177,7 @@ class Gate:
         store.heard = max(store.heard, found.heard)
         told = [(one.sequence, one.kind, one.body) for one in found.told]
         sharing = Sharing(
-            store, self.journal, found.listings, told, stale_s=self.settings.shared.stale_s, kick=self._sync,
+            store, self.journal, found.listings, told, self.in_pieces, stale_s=self.settings.shared.stale_s, kick=self._sync,
             heard=self.operating.heard, clock=time.time, monotonic=self.loop.time,
         )  # fmt: skip
         self.operating.sharing, self.relay.handover.on_said = sharing, sharing.said
@@ -184,7 +186,9 @@ class Gate:
     def _tend(self) -> None:
         """Rooms for what all parts do together."""
         holding: list[Holding] = [self.operating] if self.sharing is None else [self.operating, self.sharing]
-        self.checkpoints = Checkpoints(self.store, self.journal, self.relay, self.ids, self._wait_synced, holding)
+        self.checkpoints = Checkpoints(
+            self.store, self.journal, self.relay, self.ids, self._wait_synced, holding, self.in_pieces
+        )
         self.upkeep = Upkeep(
             self.relay, self.store, self.journal, self.syncer, self.providers, self.houses, self.way_back, self.operating,
             self.sharing, self.turns, self.tally,

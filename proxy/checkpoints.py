@@ -15,6 +15,7 @@ import structlog
 
 from proxy.desk.journal import Journal
 from proxy.ids import MessageIds
+from proxy.in_pieces import InPieces
 from proxy.relay import Relay
 from proxy.state import EmbeddedStore
 
@@ -41,11 +42,12 @@ class Checkpoints:
         ids: MessageIds,
         synced: Callable[[int], Awaitable[None]],
         holding: Sequence[Holding],
+        in_pieces: InPieces,
     ) -> None:
         """``synced``: returns when the journal is synced up to a record."""
         self._store, self._journal, self._relay, self._ids = store, journal, relay, ids
         self._synced = synced
-        self._holding = holding
+        self._holding, self._in_pieces = holding, in_pieces
         self._writing = False
 
     async def run(self) -> None:
@@ -72,7 +74,7 @@ class Checkpoints:
                 return
             await self._store.checkpoint(
                 counted=written,
-                open_from=min(needed, default=written + 1),
+                open_from=self._in_pieces.outside(min(needed, default=written + 1)),
                 highest_id=self._relay.highest_id,
                 synced=self._all_synced,
                 hurry=hurry,

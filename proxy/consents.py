@@ -57,8 +57,9 @@ class Incoming:
                     number, *terms, said.source, said.provider, said.proof, said.file, int(event.time), said.who, said.why, said.due
                 )
             )  # fmt: skip
-        for one in self._chunks:
-            yield consented.add(event.batches[one.batch], one.chunk, BitMap.deserialize(one.numbers))
+        with consented.filling.under_way():
+            for one in self._chunks:
+                yield consented.add(event.batches[one.batch], one.chunk, BitMap.deserialize(one.numbers))
 
 
 class Incomings:

@@ -6,6 +6,7 @@ are there and are what was sent. Never: half a list.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from hashlib import blake2b
 
@@ -61,12 +62,13 @@ class Listing:
         """Puts it into force chunk by chunk; how many numbers each changed. TooManyLists, before anything is changed."""
         refusals = self.said.refusals
         listed.make_room(self.keys())
-        for one in self._chunks:
-            refusal, lows = refusals[one.key], BitMap.deserialize(one.numbers)
-            if self.said.takes_off:
-                yield listed.remove(refusal.scope, refusal.value, one.chunk, lows)
-            else:
-                yield listed.add(key_of(refusal), refusal.time, one.chunk, lows)
+        with contextlib.nullcontext() if self.said.takes_off else listed.filling.under_way():
+            for one in self._chunks:
+                refusal, lows = refusals[one.key], BitMap.deserialize(one.numbers)
+                if self.said.takes_off:
+                    yield listed.remove(refusal.scope, refusal.value, one.chunk, lows)
+                else:
+                    yield listed.add(key_of(refusal), refusal.time, one.chunk, lows)
 
 
 class Listings:

@@ -20,6 +20,7 @@ from proxy.consents import Incoming
 from proxy.desk import entries
 from proxy.desk.journal import Journal, JournalDown
 from proxy.hours import Hours, HoursApart
+from proxy.in_pieces import InPieces
 from proxy.listing import Listing
 from proxy.names import Names
 from proxy.net.carrier import CarrierHouse
@@ -88,6 +89,7 @@ class Operating:
         reload: Callable[[str, str], Awaitable[list[str]]],
         revising: Revising,
         names: Names,
+        in_pieces: InPieces,
         people: Sequence[Person] = (),
         group: str = "",
         front: int = 0,
@@ -98,6 +100,7 @@ class Operating:
         self.store = store
         self.houses = houses
         self.listing: Listing | Incoming | None = None
+        self.in_pieces = in_pieces
         self.sharing: Sharing | None = None
         """With the other gates on a shared store."""
         self.revising = revising
@@ -213,6 +216,12 @@ class Operating:
     def open_from(self) -> int | None:
         """The record from which on the journal must be read for what is on its way in; None if nothing is."""
         return self.listing.sequence if self.listing is not None else None
+
+    def listing_ends(self) -> None:
+        """It is in force, or given up."""
+        assert self.listing is not None
+        self.in_pieces.ended(self.listing.sequence, self._journal.written)
+        self.listing = None
 
     # -- what commands ask
 

@@ -27,6 +27,7 @@ from proxy.desk import entries
 from proxy.desk.consents import unpack_event
 from proxy.desk.heard import Heard, pack_heard
 from proxy.desk.journal import Journal, JournalDown, Record
+from proxy.in_pieces import InPieces
 from proxy.listing import Listings
 from proxy.replay import PERSONAL, SHARED, NotUnderstood, apply_heard, apply_person
 from proxy.state import EmbeddedStore
@@ -73,6 +74,7 @@ class Sharing:
         journal: Journal,
         listings: Listings,
         told: Iterable[Said],
+        in_pieces: InPieces,
         *,
         stale_s: float,
         kick: Callable[[], None],
@@ -84,6 +86,7 @@ class Sharing:
         ``heard``: records of these kinds are in force."""
         self._store, self._journal, self._listings = store, journal, listings
         self._stale_s, self._kick, self._heard, self._clock, self._monotonic = stale_s, kick, heard, clock, monotonic
+        self._in_pieces = in_pieces
         self._waiting: deque[Said] = deque(told)
         self._recent: deque[tuple[float, Said]] = deque(maxlen=RECENT_MAX)
         self._own: dict[int, int] = {}
@@ -221,7 +224,8 @@ class Sharing:
     async def _hear(self) -> None:
         while True:
             told = await self._store.hear()
-            await self._apply(told)
+            async with self._in_pieces.one_at_a_time:
+                await self._apply(told)
             self._heard_s = self._monotonic()
             if len(told) < HEAR_MAX:
                 self._store.abreast = True
@@ -229,7 +233,7 @@ class Sharing:
             await asyncio.sleep(0)
         if self._amid_from is not None and self._monotonic() - self._amid_s > LISTS_S:
             self._listings.forget_others()
-            self._amid_from = None
+            self._are_whole()
 
     async def _apply(self, told: Sequence[Told]) -> None:
         """Into the journal, and in force; whole lists in slices. JournalDown: then neither."""
@@ -303,9 +307,15 @@ class Sharing:
 
     def _keep_place(self, kinds: set[int]) -> None:
         if not self._listings.others_amid:
-            self._amid_from = None
+            self._are_whole()
         elif kinds & IN_PIECES:
             self._amid_s = self._monotonic()
+
+    def _are_whole(self) -> None:
+        """Nothing of others is on its way in any more."""
+        if self._amid_from is not None:
+            self._in_pieces.ended(self._amid_from, self._journal.written)
+            self._amid_from = None
 
 
 def _once(one: Told) -> bool:

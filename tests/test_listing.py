@@ -10,7 +10,7 @@ from pyroaring import BitMap
 from proxy.desk import entries, itself, operated
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.listing import Listing, NotWhole
-from proxy.officer import OfficerSays
+from proxy.officer import OfficerSays, take_off
 from proxy.recipient import OptOut
 from proxy.replay import replay
 from proxy.state import open_store
@@ -183,3 +183,28 @@ def test_what_goes_out_against_an_officers_word_is_counted(tmp_path: Path, refus
     house.submit("jia", SHANGHAI, "【京选】双11券")
     house.submit("jia", SHANGHAI + 1, "【京选】双11券", sequence=2)
     assert house.tally.sent_after_optout == 2 * wrong
+
+
+@pytest.mark.parametrize("how", ["forgotten", "lifted", "recycled"])
+def test_who_is_taken_off_while_a_list_comes_in_force_is_not_on_it(how: str) -> None:
+    """Its end is written before: it is the older of the two, however much of it is still to come."""
+    listed = open_store("sqlite::memory:").listed
+    taken = Import(MemoryDisk())
+    taken.chunk(SHANGHAI)
+    taken.chunk(15_000_000_000, 15_000_000_001)
+    coming = taken.listing.apply(listed)
+    assert next(coming) == 1
+    if how == "forgotten":
+        assert listed.forget(15_000_000_000) == 0, "it is still to come"
+    elif how == "recycled":
+        listed.end_before(15_000_000_000, NOON + 1)
+    else:
+        take_off(listed, 15_000_000_000, (ALL,))
+    assert sum(coming) == 2
+    assert not listed.refusals(15_000_000_000)
+    assert listed.refusals(15_000_000_001)
+    assert listed.refusals(SHANGHAI)
+    later = Import(MemoryDisk())
+    later.chunk(15_000_000_000)
+    assert list(later.listing.apply(listed)) == [1]
+    assert listed.refusals(15_000_000_000), "a list that comes later puts them on"

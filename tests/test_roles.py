@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.config import Person
+from proxy.in_pieces import InPieces
 from proxy.operating import Operating
 from proxy.roles import COMMANDS, PATHS, PEOPLE, Asker, NotAllowed, Permission, Role, at_account, demand, with_token
 from proxy.state import open_store
@@ -25,7 +26,7 @@ def served(tmp_path: Any) -> set[str]:
     providers = SimpleNamespace(turns=None)
     revising = SimpleNamespace(rules=SimpleNamespace(with_orders=lambda _: None))
     gate: Any = Operating(
-        tmp_path / "control.sock", relay, open_store("sqlite::memory:"), None, None, providers, (), None, revising, None  # type: ignore[arg-type]
+        tmp_path / "control.sock", relay, open_store("sqlite::memory:"), None, None, providers, (), None, revising, None, InPieces()  # type: ignore[arg-type]
     )  # fmt: skip
     return set(gate._server._commands)
 

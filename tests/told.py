@@ -17,6 +17,7 @@ from proxy.desk import told as told_of
 from proxy.desk.consents import ConsentFile, Event, Person, Terms
 from proxy.desk.disk import MemoryDisk
 from proxy.desk.journal import Journal, read
+from proxy.in_pieces import InPieces
 from proxy.listing import Listing
 from proxy.message import Order, hash32
 from proxy.officer import OfficerSays
@@ -99,7 +100,7 @@ class Node:
         assert found.listings is not None
         self.store.heard = max(self.store.heard, found.heard)
         self.sharing = Sharing(
-            self.store, self.journal, found.listings, [(one.sequence, one.kind, one.body) for one in found.told], stale_s=60,
+            self.store, self.journal, found.listings, [(one.sequence, one.kind, one.body) for one in found.told], InPieces(), stale_s=60,
             kick=self.sync, heard=lambda _: self.book.reread(), clock=self.now, monotonic=self.now,
         )  # fmt: skip
         self.book = OrderBook(self.store.orders, self.write, lambda: None)

@@ -12,7 +12,7 @@ import base64
 import binascii
 import sys
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from pyroaring import BitMap
@@ -79,6 +79,20 @@ async def hear_numbers(
             await gate.safe(sequence)
             unsynced = 0
         await asyncio.sleep(0)  # a reader that has everything already would never let traffic through
+
+
+async def put_in_force(chunks: Iterator[int]) -> int:
+    """What is written whole, chunk by chunk, while others are served; how many numbers are new. To its end at once where whoever asked goes
+    away meanwhile: half of it would be in force."""
+    new = 0
+    try:
+        for numbers in chunks:
+            new += numbers
+            await asyncio.sleep(0)
+    finally:
+        for numbers in chunks:
+            new += numbers
+    return new
 
 
 def lines_of(key: int, chunk: int, lows: BitMap) -> Iterable[dict[str, Any]]:

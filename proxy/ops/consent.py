@@ -20,7 +20,7 @@ from proxy.desk import consents, entries, operated
 from proxy.desk.consents import ConsentFile, Event, Person, Terms
 from proxy.message import Category
 from proxy.number import Number
-from proxy.ops.chunks import hear_numbers
+from proxy.ops.chunks import hear_numbers, put_in_force
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.ops.people import recipient as recipient_in
@@ -163,7 +163,7 @@ class _Consent:
             await hear_numbers(gate, call, incoming, len(batches), NUMBERS_MAX, entries.CONSENTS, pack)
             return await self._put_in_force(incoming)
         finally:
-            gate.listing = None
+            gate.listing_ends()
 
     def _terms(self, row: Args, now: float) -> Terms:
         advertiser, category = row.text("advertiser", "", most=WORD_MAX), row.text("category", "", most=WORD_MAX)
@@ -199,16 +199,15 @@ class _Consent:
         return (self._gate.relay.rules.registry.holidays.working_day_after(today, days) + 1) * DAY_S - OFFSET_S
 
     async def _put_in_force(self, incoming: Incoming) -> Mapping[str, Any]:
-        gate, consented, new = self._gate, self._gate.store.consented, 0
-        try:
-            consented.make_room(len(incoming.said.batches))
-        except TooManyBatches as fault:
-            raise Refused(f"{fault}: nothing was imported") from None
-        event = incoming.whole(gate.now(), consented)
-        sequence = gate.write(entries.CONSENT_EVENT, consents.pack_event(event))
-        for numbers in incoming.apply(event, consented):
-            new += numbers
-            await asyncio.sleep(0)
+        gate, consented = self._gate, self._gate.store.consented
+        async with gate.in_pieces.one_at_a_time:
+            try:
+                consented.make_room(len(incoming.said.batches))
+            except TooManyBatches as fault:
+                raise Refused(f"{fault}: nothing was imported") from None
+            event = incoming.whole(gate.now(), consented)
+            sequence = gate.write(entries.CONSENT_EVENT, consents.pack_event(event))
+            new = await put_in_force(incoming.apply(event, consented))
         gate.relay.refusals.clear()  # who was refused for want of consent may be allowed now
         await gate.safe(sequence)
         first = consented.find(event.batches[0])

@@ -12,6 +12,7 @@ from proxy.access import Access
 from proxy.cases import CaseBook
 from proxy.consents import Incoming
 from proxy.desk.revised import Revised
+from proxy.in_pieces import InPieces
 from proxy.listing import Listing
 from proxy.orders import OrderBook
 from proxy.penalties import PenaltyBook
@@ -89,6 +90,12 @@ class Revising(Protocol):
 class Gate(Protocol):
     listing: Listing | Incoming | None
     """The list of people that is on its way in: a checkpoint leaves the journal readable from its first record on."""
+
+    def listing_ends(self) -> None:
+        """It is in force, or given up."""
+
+    @property
+    def in_pieces(self) -> InPieces: ...
 
     @property
     def away(self) -> str:

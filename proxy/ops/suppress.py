@@ -19,7 +19,7 @@ from proxy.listing import Listing
 from proxy.message import Category
 from proxy.number import Number
 from proxy.officer import Beside, OfficerSays
-from proxy.ops.chunks import hear_numbers
+from proxy.ops.chunks import hear_numbers, put_in_force
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
 from proxy.ops.people import recipient as recipient_in
@@ -153,18 +153,17 @@ class _Suppress:
             await hear_numbers(gate, call, listing, len(refusals), LISTING_NUMBERS_MAX, entries.LISTED, pack)
             return await self._put_in_force(listing)
         finally:
-            gate.listing = None
+            gate.listing_ends()
 
     async def _put_in_force(self, listing: Listing) -> Mapping[str, Any]:
-        gate, changed = self._gate, 0
-        try:
-            gate.store.listed.make_room(listing.keys())
-        except TooManyLists as fault:
-            raise Refused(f"{fault}: nothing was imported") from None
-        sequence = gate.write(entries.LISTING_DONE, listing.done(gate.now()))
-        for numbers in listing.apply(gate.store.listed):
-            changed += numbers
-            await asyncio.sleep(0)
+        gate = self._gate
+        async with gate.in_pieces.one_at_a_time:
+            try:
+                gate.store.listed.make_room(listing.keys())
+            except TooManyLists as fault:
+                raise Refused(f"{fault}: nothing was imported") from None
+            sequence = gate.write(entries.LISTING_DONE, listing.done(gate.now()))
+            changed = await put_in_force(listing.apply(gate.store.listed))
         if listing.said.takes_off:
             gate.relay.refusals.clear()
         else:

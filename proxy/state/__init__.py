@@ -10,6 +10,7 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
     listed.py  people suppressed by lists, two bytes each   orders.py      what operators have ordered
     consented.py  who agreed to what, in bitmaps too        withdrawn.py   what a person took back of it
     erased.py  who was forgotten, by a keyed hash           told.py        requests that must not be dealt with twice
+    filling.py who is taken out while many are put in
     sqlite.py  the embedded engine                          saving.py      a checkpoint in pieces; checkpoint.py: writes its file
     valkey.py  the shared engine                            merging.py     what one node can vouch for, put back into a record
     words.py   what was said, on its way into its records

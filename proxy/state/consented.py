@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from pyroaring import BitMap
 
+from proxy.state.filling import Filling
 from proxy.state.numbering import Numbering
 
 CHUNK_BITS = 20
@@ -77,6 +79,7 @@ class Consented:
         """Whether there is no consent at all: then nobody need ask."""
         self.highest = 0
         self.numbered = Numbering()
+        self.filling = Filling()
         self._batches: dict[int, Batch] = {}
         self._by: dict[tuple[str, str], list[int]] = {}
         """Batches by advertiser and category, the newest consent first."""
@@ -166,11 +169,13 @@ class Consented:
 
     def remove(self, number: int) -> int:
         """Takes a person out of all batches; out of how many."""
+        self.filling.note(partial(self.remove, number))
         place, low = number >> CHUNK_BITS, number & LOW_MASK
         return self._remove(place, BitMap((low,)), list(self._batches.values()))
 
     def end_before(self, number: int, moment: float) -> int:
         """Takes a person out of the batches whose consent is older than a moment: the number is somebody else's since."""
+        self.filling.note(partial(self.end_before, number, moment))
         older = [one for one in self._batches.values() if one.given < moment]
         return self._remove(number >> CHUNK_BITS, BitMap((number & LOW_MASK,)), older)
 

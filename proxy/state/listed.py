@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from pyroaring import BitMap
@@ -21,6 +22,7 @@ from pyroaring import BitMap
 from proxy.recipient import Consent, OptOut, Pick, Recipient, RefusedText
 from proxy.state.consented import CHUNK_BITS, LOW_MASK, Consented
 from proxy.state.erased import Erased
+from proxy.state.filling import Filling
 
 __all__ = ["CHUNK_BITS", "ERASED", "LISTS_MAX", "LOW_MASK", "Beside", "Key", "Listed", "Told", "TooManyLists"]
 
@@ -86,6 +88,7 @@ class Listed:
         self.erased = erased if erased is not None else Erased()
         self.empty = True
         """Whether nobody is listed: then nobody need ask."""
+        self.filling = Filling()
         self._lists: dict[int, _List] = {}
         self._by_key: dict[Key, _List] = {}
         self._chunks: dict[int, _Chunk] = {}
@@ -164,6 +167,7 @@ class Listed:
 
     def remove(self, scope: str, value: str, place: int, lows: BitMap, source: str = "") -> int:
         """Takes numbers of one chunk off all lists of this scope and value (and source, if one is named); returns how many went."""
+        self.filling.note(partial(self.remove, scope, value, place, lows, source))
         chunk = self._chunks.get(place)
         if chunk is None:
             return 0
@@ -189,10 +193,12 @@ class Listed:
 
     def end_before(self, number: int, moment: float) -> int:
         """Takes a person off the lists whose newest addition is older than a moment; off how many."""
+        self.filling.note(partial(self.end_before, number, moment))
         return self._take_off(number, [one for one in self._lists.values() if one.time < moment])
 
     def forget(self, number: int) -> int:
         """Takes a person off all lists; off how many."""
+        self.filling.note(partial(self.forget, number))
         return self._take_off(number, list(self._lists.values()))
 
     def _take_off(self, number: int, lists: list[_List]) -> int:

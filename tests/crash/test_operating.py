@@ -39,6 +39,8 @@ NEVER_S = 60.0
 class House(Gate):
     """A gate, plain or one that dies."""
 
+    carrier: Carrier
+
     def live(self, point: str, checkpoint_s: float = NEVER_S) -> None:
         plan = Plan(point, POINTS[point].most, str(self.folder / "death.json"), checkpoint_s)
         with self.log.open("ab") as log:
@@ -71,6 +73,7 @@ class House(Gate):
 def house(tmp_path: Path) -> Iterator[House]:
     carrier = Carrier()
     made = House(tmp_path, carrier.port, [provider("jia", "1069001", category="marketing")])
+    made.carrier = carrier
     made.write_rules(RULES)
     yield made
     if made.started:
@@ -166,6 +169,28 @@ def test_a_checkpoint_amid_a_list_loses_nothing_of_it(house: House) -> None:
     house.wait()
     house.start()
     assert house.statuses(PERSON, FRIEND) == [NOT_PERMITTED] * 2
+
+
+def test_who_was_taken_off_amid_a_list_that_puts_them_on_is_on_it_when_the_journal_is_read_from_there(house: House) -> None:
+    """A message that the carrier does not answer has a restart read from behind the list's first record."""
+    house.live("never", checkpoint_s=0.02)
+    client.ask(house.control, "suppress.add", to=PERSON, why="case")
+    house.carrier.hold(FRIEND)
+    with begin(house) as conversation, Raw(house.port) as jia:
+        assert jia.bind("jia").status == 0
+        jia.send(jia.submit_bytes("1069001", FRIEND))
+        until(lambda: house.carrier.held(FRIEND), "a message in flight")
+        client.ask(house.control, "suppress.remove", to=PERSON, why="a mistake")
+        send(house, conversation, PERSON)
+        conversation.say({"end": True, "numbers": 1})
+        assert conversation.answer()["numbers"] == 1
+        before = checkpoints(house)
+        client.ask(house.control, "suppress.add", to=SHANGHAI.format(3), why="something for the journal")
+        until(lambda: checkpoints(house) > before and rows(house, "listed") == 2, "a checkpoint that has the list")
+        house.signal(signal.SIGKILL)
+        house.wait()
+    house.start()
+    assert house.statuses(PERSON) == [NOT_PERMITTED]
 
 
 def checkpoints(house: House) -> int:

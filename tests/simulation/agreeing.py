@@ -10,7 +10,7 @@ agreed, and did neither, is not held back; of who was forgotten nothing is left 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -139,14 +139,25 @@ class Agreeing:
             event = incoming.whole(self.world.wall, self.world.store.consented)
             sequence = write(entries.CONSENT_EVENT, consents.pack_event(event))
         except JournalDown:
-            self.incoming, self._going = None, []
+            self._ends()
             self.seen["half a file"] += 1
             return
-        for _ in incoming.apply(event, self.world.store.consented):
-            pass
+        self._put_in_force(incoming.apply(event, self.world.store.consented), sequence)
+
+    def _put_in_force(self, chunks: Iterator[int], sequence: int) -> None:
+        """Chunk by chunk, while others are served."""
+        if next(chunks, None) is not None:
+            self.world.later(self.random.expovariate(50), partial(self._put_in_force, chunks, sequence))
+            return
         self.world.relay.refusals.clear()
-        people, self.incoming, self._going = self._going, None, []
+        people = self._going
+        self._ends()
         self.world.relay.when_synced(sequence, partial(self._agreed, people))
+
+    def _ends(self) -> None:
+        assert self.incoming is not None
+        self.world.in_pieces.ended(self.incoming.sequence, self.world.journal.written)
+        self.incoming, self._going = None, []
 
     def _agreed(self, people: list[int]) -> None:
         self.seen["agreed"] += 1

@@ -7,7 +7,7 @@ commands themselves (ops): here is what they lean on, under crashes, full disks 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -220,15 +220,26 @@ class Operators:
                     self.held.pop((person, name), None)
             sequence = self._write(entries.LISTING_DONE, listing.done(self.world.wall))
         except JournalDown:
-            self.listing, self._going = None, []
+            self._ends()
             self.seen["half a list"] += 1
             return
-        for _ in listing.apply(self.world.store.listed):
-            pass
+        self._put_in_force(listing.apply(self.world.store.listed), sequence, name, off)
+
+    def _put_in_force(self, chunks: Iterator[int], sequence: int, name: str, off: bool) -> None:
+        """Chunk by chunk, while others are served."""
+        if next(chunks, None) is not None:
+            self.world.later(self.random.expovariate(50), partial(self._put_in_force, chunks, sequence, name, off))
+            return
         if off:
             self.world.relay.refusals.clear()
-        people, self.listing, self._going = self._going, None, []
+        people = self._going
+        self._ends()
         self.world.relay.when_synced(sequence, partial(self._listed, people, name, off))
+
+    def _ends(self) -> None:
+        assert self.listing is not None
+        self.world.in_pieces.ended(self.listing.sequence, self.world.journal.written)
+        self.listing, self._going = None, []
 
     def _listed(self, people: list[int], name: str, off: bool) -> None:
         self.seen["taken off" if off else "listed"] += 1

@@ -31,6 +31,7 @@ from proxy.desk import entries, itself
 from proxy.desk.journal import Journal, JournalDown, MemoryDisk, read
 from proxy.hearing import Hearing, Manners
 from proxy.ids import MessageIds
+from proxy.in_pieces import InPieces
 from proxy.message import Category, Message, Verdict
 from proxy.net.lane import Lane
 from proxy.relay import Relay
@@ -246,6 +247,7 @@ class World:
         self.agreeing.restore(store)
         found = replay(cast("Any", store), read(self.disk, open_from), counted, Restoring(index))
         settle_open(cast("Any", store), found)
+        self.in_pieces = InPieces(open_from, found.last_sequence)
         self.ids.restore(found.learnt)
         self.asking.gate_starts(open_from)
         self.mail_rows = dict(rows)
@@ -358,7 +360,7 @@ class World:
         mailbox.thaw(done=True)
         self.mail_rows = {number: packed for number, packed in self.mail_rows.items() if packed}
         begun = (one for one in (self.operators.checkpoint(), self.agreeing.checkpoint()) if one is not None)
-        open_from = min(open_from, *begun, open_from)
+        open_from = self.in_pieces.outside(min(open_from, *begun, open_from))
         self.saved = (
             dict(self.store.records), dumped(self.store.counters), self.store.versions, counted, open_from, relay.highest_id,
             dict(self.mail_rows),
