@@ -36,10 +36,24 @@ Key = tuple[str, str, bytes]
 
 
 class Kept(NamedTuple):
+    """One refusal: all of it in one place, for it is far from all else by the time it ends."""
+
     until: float
+    person: int
+    provider: str
+    port: str
+    digest: bytes
     sequence: int
     """Of the verdict in the journal."""
     verdict: Verdict
+
+    @property
+    def key(self) -> Key:
+        return self.provider, self.port, self.digest
+
+
+Of = Kept | dict[Key, Kept]
+"""What is kept of one person: nearly always one refusal."""
 
 
 class Refusals:
@@ -49,20 +63,20 @@ class Refusals:
         """What the relay does for it: set reason and status; write a record in the coming turn; count and answer."""
         self._refuse, self._note, self._tell = refuse, note, tell
         self._repeats: Repeats | None = None
-        self.people: dict[int, dict[Key, Kept]] = {}
+        self.people: dict[int, Of] = {}
         """By person: one look-up for everybody who was refused nothing."""
         self.alone = True
         """Whether no other gate changes records; else nothing is kept, for nobody would say that it may be allowed now."""
         self._rules: RuleSet | None = None
         self._stand: dict[int, bool] = {}
         """By the number of a rule in force: whether what it refuses stands."""
-        self._order: deque[tuple[float, int, Key]] = deque()
+        self._order: deque[Kept] = deque()
         self.marks, self.marks_before = bytearray(MARKS), bytearray(MARKS)
         """A bit for each person in ``people``, in one or the other, and for some who are not there any more: of nearly everybody else it is
         seen without a look into far memory that they are not there."""
         self._marked_s = 0.0
         """Since when in ``marks``."""
-        self._gone: list[tuple[dict[int, dict[Key, Kept]], deque[tuple[float, int, Key]]]] = []
+        self._gone: list[tuple[dict[int, Of], deque[Kept]]] = []
         """What stood under other rules, until it is swept away."""
 
     def again(self, transit: Transit, rules: RuleSet, now: float) -> bool:
@@ -95,7 +109,8 @@ class Refusals:
         if rules is not self._rules:
             self.clear()
             return None
-        kept = known.get(_key(message))
+        key = _key(message)
+        kept = known.get(key) if isinstance(known, dict) else known if known.key == key else None
         return kept if kept is not None and now < kept.until else None
 
     def keep(self, transit: Transit, rules: RuleSet, now: float) -> None:
@@ -125,15 +140,22 @@ class Refusals:
                 until = end
         if until <= now:
             return
-        person, key = message.recipient, _key(message)
-        known = self.people.get(person)
-        if known is None:
-            self.people[person] = known = {}
+        person = message.recipient
         self.marks_at(now)[person >> 3 & MARKS - 1] |= 1 << (person & 7)
-        known[key] = Kept(until, transit.recorded, verdict)
-        self._order.append((until, person, key))
-        while self._order and (self._order[0][0] <= now or len(self._order) > REFUSALS_MAX):
-            self._drop(*self._order.popleft())
+        kept = Kept(until, person, *_key(message), transit.recorded, verdict)
+        self._put(kept)
+        self._order.append(kept)
+        while self._order and (self._order[0].until <= now or len(self._order) > REFUSALS_MAX):
+            self._drop(self._order.popleft())
+
+    def _put(self, kept: Kept) -> None:
+        known = self.people.get(kept.person)
+        if isinstance(known, dict):
+            known[kept.key] = kept
+        elif known is None or known.key == kept.key:
+            self.people[kept.person] = kept
+        else:
+            self.people[kept.person] = {known.key: known, kept.key: kept}
 
     def marks_at(self, now: float) -> bytearray:
         """Where people are marked who are put into ``people`` now: what stands there by then has left it when they are the ones before for as
@@ -149,12 +171,15 @@ class Refusals:
         found = self._stand[number] = number >= ORDER_NUMBERS_FROM or _is_steady(self._rules.rules[number])
         return found
 
-    def _drop(self, until: float, person: int, key: Key) -> None:
-        known = self.people.get(person)
-        if known is not None and key in known and known[key].until == until:
-            del known[key]
+    def _drop(self, kept: Kept) -> None:
+        """It is over, if it is still what is known."""
+        known = self.people.get(kept.person)
+        if known is kept:
+            del self.people[kept.person]
+        elif isinstance(known, dict) and known.get(kept.key) is kept:
+            del known[kept.key]
             if not known:
-                del self.people[person]
+                del self.people[kept.person]
 
     def forget(self, person: int) -> None:
         """The person's record was changed: what was refused may be allowed now."""

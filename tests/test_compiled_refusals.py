@@ -142,10 +142,13 @@ class Street:
         told = {name: [one.data for one in house.told(name)] for name in house.binds}
         records = {person: house.store.held(person) for person in PEOPLE}
         counts = tally.submits, tally.rule_hits, tally.shadow, tally.unknown_region, tally.segments, tally.entries
-        people = {
-            person: {key: (one.until, one.sequence) for key, one in found.items()} for person, found in kept.people.items()
-        }
-        return [_of(one) for one in self.judged], journal, told, records, counts, people, list(kept._order)
+        people = {person: _kept(found) for person, found in kept.people.items()}
+        return [_of(one) for one in self.judged], journal, told, records, counts, people, list(map(_kept, kept._order))
+
+
+def _kept(found: Any) -> Any:
+    """What is kept of a person without the verdicts, of which each life makes its own."""
+    return {key: one[:-1] for key, one in found.items()} if isinstance(found, dict) else found[:-1]
 
 
 def _of(transit: Transit) -> tuple[Any, ...]:

@@ -264,3 +264,20 @@ def test_with_other_rules_nothing_stands_and_what_stood_goes_piece_by_piece(tmp_
     house.submit("jia", BEIJING, TEXT)
     assert len(house.told("jia")) == 2
     assert len(kept.people) == 1
+
+
+def test_of_several_that_are_kept_of_one_person_each_ends_by_itself(house):
+    for n, text in enumerate(("a", "b", "a", "c")):
+        house.submit("jia", BEIJING, TEXT + text, sequence=n)
+        house.now += 200
+    assert repeats(house) == [{1: 1}]
+    assert len(house.relay.refusals.people[BEIJING]) == 2, "the first is over"
+    house.now += 200
+    house.submit("jia", BEIJING, TEXT + "c", sequence=5)
+    house.submit("jia", BEIJING, TEXT + "b", sequence=6)
+    house.submit("jia", BEIJING, TEXT + "b", sequence=7)
+    assert len(house.verdicts()) == 4
+    assert [sum(one.values()) for one in repeats(house)] == [1, 1, 1]
+    house.relay.refusals.forget(BEIJING)
+    house.submit("jia", BEIJING, TEXT + "b", sequence=8)
+    assert len(house.verdicts()) == 5

@@ -19,6 +19,7 @@ cdef extern from "Python.h":
     PyTypeObject *Py_TYPE(object)
     PyTypeObject *_type_of "Py_TYPE"(PyObject *)
     PyObject *PyDict_GetItemWithError(dict, object) except? NULL
+    PyObject *PyDict_SetDefault(dict, object, object) except NULL
 
 
 ctypedef PyObject *slot

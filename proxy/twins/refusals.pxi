@@ -50,6 +50,25 @@ cdef inline tuple _key_of_refusal(MessageFields *message):
     )
 
 
+cdef enum:  # of a kept one, which is a named row
+    UNTIL = 0
+    PERSON = 1
+    SEQUENCE = 5
+
+
+cdef inline bint _is_of(tuple kept, MessageFields *message) except -1:
+    """Whether a refusal is of the same provider, port and text."""
+    return (
+        _same(kept[4], (<ContentFields *>message.content).digest)
+        and _same(kept[2], (<SenderFields *>message.sender).provider)
+        and _same(kept[3], (<SenderFields *>message.sender).port)
+    )
+
+
+cdef inline bint _same(object one, PyObject *other) except -1:
+    return <PyObject *>one is other or one == <object>other
+
+
 cdef enum:
     ALIKE = 16
 
@@ -169,7 +188,7 @@ cdef class _Refused:
         cdef MessageFields *message = <MessageFields *>transit.message
         cdef ContentFields *content = <ContentFields *>message.content
         cdef VerdictFields *verdict = <VerdictFields *>transit.verdict
-        cdef tuple breach, key
+        cdef tuple breach
         cdef PyObject *found
         cdef double until_s, end_s
         cdef u64 number
@@ -196,36 +215,35 @@ cdef class _Refused:
                     until, until_s = breach[5], end_s
         if until_s <= self.now_s:
             return 0
-        person, key = <object>message.recipient, _key_of_refusal(message)
-        known = _get(self.people, person)
-        if known is None:
-            self.people[person] = known = {}
+        person = <object>message.recipient
         number = person
         self.marks[number >> 3 & REFUSED_MARKS - 1] |= 1 << (number & 7)
-        kept = _kept_type.tp_alloc(_kept_type, 3)
-        _fill_item(kept, 0, until)
-        _fill_item(kept, 1, <object>transit.recorded)
-        _fill_item(kept, 2, <object>transit.verdict)
-        (<dict>known)[key] = kept
-        self.append((until, person, key))
+        kept = _kept_type.tp_alloc(_kept_type, 7)
+        _fill_item(kept, UNTIL, until)
+        _fill_item(kept, PERSON, person)
+        _fill_item(kept, 2, <object>(<SenderFields *>message.sender).provider)
+        _fill_item(kept, 3, <object>(<SenderFields *>message.sender).port)
+        _fill_item(kept, 4, <object>content.digest)
+        _fill_item(kept, SEQUENCE, <object>transit.recorded)
+        _fill_item(kept, 6, <object>transit.verdict)
+        if PyDict_SetDefault(self.people, person, kept) is not <PyObject *>kept:  # something is kept of this person
+            self.refusals._put(kept)
+        self.append(kept)
         while self.first_s <= self.now_s or until_s < self.first_s or len(self.order) > self.most:
-            self.first_s = _seconds(self.order[0][0])
+            self.first_s = _seconds((<tuple>self.order[0])[UNTIL])
             if self.first_s > self.now_s and len(self.order) <= self.most:
                 break
             self.drop(<tuple>self.order.popleft())
             self.first_s = -INFINITY
         return 0
 
-    cdef int drop(self, tuple row) except -1:
+    cdef int drop(self, tuple kept) except -1:
         """refusals.py, Refusals._drop"""
-        known = _get(self.people, row[1])
-        if known is None:
-            return 0
-        kept = _get(<dict>known, row[2])
-        if kept is not None and (<tuple>kept)[0] == row[0]:
-            del (<dict>known)[row[2]]
-            if not known:
-                del self.people[row[1]]
+        cdef PyObject *known = PyDict_GetItemWithError(self.people, kept[PERSON])
+        if known is <PyObject *>kept:
+            del self.people[kept[PERSON]]
+        elif known is not NULL:
+            self.refusals._drop(kept)
         return 0
 
 
@@ -244,4 +262,7 @@ cdef bint _may_be_again(object refusals, dict people, object one, object rules) 
     message = <MessageFields *>transit.message
     if refusals._rules is not rules or _type_of(message.content) is not _content_type:
         return True
-    return PyDict_GetItemWithError(<dict>people[<object>message.recipient], _key_of_refusal(message)) is not NULL
+    known = people[<object>message.recipient]
+    if type(known) is dict:
+        return PyDict_GetItemWithError(<dict>known, _key_of_refusal(message)) is not NULL
+    return _is_of(<tuple>known, message)

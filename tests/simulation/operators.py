@@ -227,9 +227,10 @@ class Operators:
 
     def _put_in_force(self, chunks: Iterator[int], sequence: int, name: str, off: bool) -> None:
         """Chunk by chunk, while others are served."""
-        if next(chunks, None) is not None:
-            self.world.later(self.random.expovariate(50), partial(self._put_in_force, chunks, sequence, name, off))
-            return
+        for _ in chunks:
+            if self.world.slow_store:  # else it is judged again, and the journal does not tell how far this had come
+                self.world.later(self.random.expovariate(50), partial(self._put_in_force, chunks, sequence, name, off))
+                return
         if off:
             self.world.relay.refusals.clear()
         people = self._going
