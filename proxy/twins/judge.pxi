@@ -56,7 +56,7 @@ cdef Py_ssize_t _count(
 
 
 cdef enum:
-    KNOWN_LATELY = 4096
+    KNOWN_LATELY = 1 << 15
 
 cdef struct Lately:
     PyObject *sender
@@ -80,7 +80,7 @@ cdef void _forget_lately(dict senders, dict known) noexcept:
 
 
 cdef inline Lately *_lately_of(PyObject *sender, PyObject *traits) noexcept:
-    return &_lately[(((<u64>sender >> 4) * <u64>0x9E3779B97F4A7C15) ^ ((<u64>traits >> 4) * <u64>0xC2B2AE3D27D4EB4F)) >> 52]
+    return &_lately[(((<u64>sender >> 4) * <u64>0x9E3779B97F4A7C15) ^ ((<u64>traits >> 4) * <u64>0xC2B2AE3D27D4EB4F)) >> 49]
 
 
 cdef enum:
@@ -150,6 +150,7 @@ cdef Py_ssize_t _fetch_known(Foreseen *some, Py_ssize_t many, const unsigned sho
             some[left].cell = cells[some[place].cell]
             some[left].at = <PyObject **>_lately_of(some[place].message.sender, traits)
             _soon(some[left].at)
+            _soon((<ReadingFields *>content.reading).template)
             left += 1
     many, left = left, 0
     for place in range(many):  # what is known of sender and text
@@ -166,6 +167,7 @@ cdef Py_ssize_t _fetch_known(Foreseen *some, Py_ssize_t many, const unsigned sho
 
 cdef int _fetch_plans(Foreseen *some, Py_ssize_t many) except -1:
     cdef Foreseen *one
+    cdef FactsFields *facts
     cdef Py_ssize_t place, sort
     for place in range(many):  # which sort of place that is, and the plans by sort
         one = &some[place]
@@ -186,6 +188,11 @@ cdef int _fetch_plans(Foreseen *some, Py_ssize_t many) except -1:
         if _type_of(some[place].at[0]) is _plan_type:
             _soon((<PlanFields *>some[place].at[0]).facts)
             _soon(<const char *>(<PlanFields *>some[place].at[0]).facts + 64)
+    for place in range(many):  # and what of that stands in an entry
+        if _type_of(some[place].at[0]) is _plan_type and _type_of((<PlanFields *>some[place].at[0]).facts) is _facts_type:
+            facts = <FactsFields *>(<PlanFields *>some[place].at[0]).facts
+            _soon(facts.packed)
+            _soon(facts.keyword_hash)
     return 0
 
 
