@@ -8,7 +8,7 @@ In, Out, Never: those of the twins. What is rare is handed to the twin.
 One module, for its parts call each other in C; in the order in which they are needed. Each part names the rooms of its twins.
 """
 
-from cpython.array cimport array
+from cpython.array cimport array, clone as _clone
 from cpython.dict cimport PyDict_Next
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject

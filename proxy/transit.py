@@ -5,6 +5,7 @@ In: what was decided. Out: nouns; answers in order, no earlier than they are saf
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -287,17 +288,17 @@ def _count_apart(tally: Tally, transit: Transit, verdict: Verdict) -> None:
 
 
 @compiled("spent")
-def spent(handed: list[Transit], told: list[Transit], now_s: float) -> list[float]:
+def spent(handed: list[Transit], told: list[Transit], now_s: float) -> array[float]:
     """Notes on those handed to their lanes at ``now_s`` (monotonic) what was our own part; says what it was of those told."""
     for transit in handed:
         transit.own_s += now_s - transit.arrived_s
-    return [transit.own_s + now_s - transit.answered_s for transit in told]
+    return array("d", [transit.own_s + now_s - transit.answered_s for transit in told])
 
 
 @compiled("waited")
-def waited(answers: list[tuple[Transit, Frame]], now_s: float) -> tuple[list[float], list[int]]:
+def waited(answers: list[tuple[Transit, Frame]], now_s: float) -> tuple[array[float], list[int]]:
     """How long each has been on its way, and the statuses of those that the carrier did not take."""
-    took = [now_s - transit.arrived_s for transit, _ in answers]
+    took = array("d", [now_s - transit.arrived_s for transit, _ in answers])
     return took, [frame.command_status for _, frame in answers if frame.command_status]
 
 

@@ -148,8 +148,11 @@ def count_allowed(tally, list transits):
         _counted(tally, <object>bind, counts)
 
 
+cdef array _no_seconds = array("d")
+
 def spent(list handed, list told, double now_s):
-    cdef list found = []
+    cdef array found = _clone(_no_seconds, len(told), False)
+    cdef double *to = found.data.as_doubles
     cdef TransitFields *transit
     if _transit_type is NULL:
         _learn_fields()
@@ -163,14 +166,17 @@ def spent(list handed, list told, double now_s):
     for one in told:
         transit = <TransitFields *>one
         if Py_TYPE(one) is _transit_type:
-            found.append(<double><object>transit.own_s + now_s - <double><object>transit.answered_s)
+            to[0] = <double><object>transit.own_s + now_s - <double><object>transit.answered_s
         else:
-            found.append(<double>one.own_s + now_s - <double>one.answered_s)
+            to[0] = <double>one.own_s + now_s - <double>one.answered_s
+        to += 1
     return found
 
 
 def waited(list answers, double now_s):
-    cdef list took = [], bad = []
+    cdef array took = _clone(_no_seconds, len(answers), False)
+    cdef double *to = took.data.as_doubles
+    cdef list bad = []
     cdef tuple pair
     if _transit_type is NULL:
         _learn_fields()
@@ -178,9 +184,10 @@ def waited(list answers, double now_s):
         pair = <tuple>one
         transit, frame = pair[0], pair[1]
         if Py_TYPE(transit) is _transit_type:
-            took.append(now_s - <double><object>(<TransitFields *>transit).arrived_s)
+            to[0] = now_s - <double><object>(<TransitFields *>transit).arrived_s
         else:
-            took.append(now_s - <double>transit.arrived_s)
+            to[0] = now_s - <double>transit.arrived_s
+        to += 1
         status = <object>(<FrameFields *>frame).command_status if Py_TYPE(frame) is _frame_type else frame.command_status
         if status:
             bad.append(status)
@@ -263,18 +270,18 @@ cdef int _learn_bounds() except -1:
     return 0
 
 
-def tally_count_in(list buckets, list seconds):
+def tally_count_in(list buckets, array seconds):
     cdef Py_ssize_t[BOUNDS_MOST + 1] found
     cdef Py_ssize_t place = 0
-    cdef double one
+    cdef double one, whole = 0
+    cdef const double *at = seconds.data.as_doubles
     if not _bounds_known:
         _learn_bounds()
-    if _bounds_known > BOUNDS_MOST or len(buckets) != _bounds_known + 1:
-        PURE["tally_count_in"](buckets, seconds)
-        return
+    if _bounds_known > BOUNDS_MOST or len(buckets) != _bounds_known + 1 or seconds.ob_descr.typecode != c"d":
+        return PURE["tally_count_in"](buckets, seconds)
     memset(found, 0, sizeof(found))
-    for value in seconds:  # nearly always in the bucket of the one before, or beside it
-        one = value
+    for one in at[: len(seconds)]:  # nearly always in the bucket of the one before, or beside it
+        whole += one
         while place < _bounds_known and one > _bounds[place]:
             place += 1
         while place and one <= _bounds[place - 1]:
@@ -283,3 +290,4 @@ def tally_count_in(list buckets, list seconds):
     for place in range(_bounds_known + 1):
         if found[place]:
             buckets[place] += found[place]
+    return whole

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from array import array
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def full() -> tuple[Tally, Gauges]:
     tally = Tally()
     for attribute, name, labels, _ in COUNTERS:
         getattr(tally, attribute)[tuple(f"{name}-{label}" for label in labels)] += 1
-    tally.submit_seconds["bj"].observe_all([0.002] * 3)
+    tally.submit_seconds["bj"].observe_all(array("d", [0.002] * 3))
     seven: Any = {attribute: {tuple(f"{name}-{label}" for label in labels): 7} for attribute, name, labels, _ in GAUGES}
     gauges = Gauges(
         **seven,
@@ -107,7 +108,7 @@ def test_every_counter_of_the_tally_and_every_gauge_is_shown() -> None:
 @given(st.lists(st.one_of(st.floats(0, 12), st.sampled_from(SECONDS_BUCKETS))))
 def test_many_observed_at_once_are_each_observed(seconds: list[float]) -> None:
     at_once, each = Histogram(), Histogram()
-    at_once.observe_all(seconds)
+    at_once.observe_all(array("d", seconds))
     for one in seconds:
         each.observe(one)
     assert at_once.buckets == each.buckets

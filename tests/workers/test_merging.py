@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ def said(submits: dict[str, int], *, binds: int = 0, journal_up: bool = True, sk
     tally = Tally()
     for provider, count in submits.items():
         tally.submits[provider, "notice", "allow", ""] += count
-        tally.submit_seconds["bj"].observe_all([0.002] * count)
+        tally.submit_seconds["bj"].observe_all(array("d", [0.002] * count))
     gauges = Gauges(
         binds={("jia", "transceiver"): binds}, journal_up=journal_up, clock_skew_s=skew_s, rules_revision=revision,
         provider_tps_limit={("jia",): 50.0}, certificate_expiry={("smpp",): 1000.0 + binds},
