@@ -21,6 +21,7 @@ from proxy.parts import Parts
 from proxy.reasons import GATE_REASONS
 from proxy.refusals import Refusals
 from proxy.transit import Outbox, Transit, count, count_allowed, detail, put_all
+from proxy.wire import Frame
 
 
 class HandOver:
@@ -43,13 +44,13 @@ class HandOver:
         self._sync, self._change = sync, change
         self.decided: list[Transit] = []
         """Submits with their verdicts, or refused by the gate."""
-        self.accepted: list[tuple[Transit, bytes]] = []
-        """Submits the carrier took, with the body of its answer: nothing in the person's record changes."""
+        self.accepted: list[tuple[Transit, Frame]] = []
+        """Submits the carrier took, with its answer: nothing in the person's record changes."""
         self.changed: list[Change] = []
         """Changes that are made, and what else the journal is to be told."""
         self.noted_first = False
         """Whether providers hear nothing of what comes with these before they are synced."""
-        self._unwritten_accepted: list[tuple[Transit, bytes]] = []
+        self._unwritten_accepted: list[tuple[Transit, Frame]] = []
         """The journal is down: they wait for it, and so do …"""
         self._unwritten: list[Change] = []
         """… changes made but not written."""
@@ -60,7 +61,7 @@ class HandOver:
         """Allowed and not yet answered by the carrier, by the sequence of the verdict in the journal."""
         self.handed: list[Transit] = []
         """Submits handed to their lanes in the last turn."""
-        self.on_accepted: Callable[[list[tuple[Transit, bytes]]], None] | None = None
+        self.on_accepted: Callable[[list[tuple[Transit, Frame]]], None] | None = None
         """Who else wants to know what carriers took: once a turn, after it is written."""
         self.on_said: Callable[[list[tuple[int, int, bytes]]], None] = _to_nobody
         """Who else wants to know what changes said: (sequence, kind, body), once a turn, after it is written."""
@@ -144,7 +145,7 @@ class HandOver:
         return sequences
 
     def _not_safe(
-        self, decided: list[Transit], accepted: list[tuple[Transit, bytes]], changed: list[Change], down: JournalDown
+        self, decided: list[Transit], accepted: list[tuple[Transit, Frame]], changed: list[Change], down: JournalDown
     ) -> None:
         """The journal refused the group: nothing of it leaves. Entries are undone, answers and changes wait until it writes again."""
         self.journal_down = str(down)
@@ -189,11 +190,11 @@ class HandOver:
 
 
 @compiled("settled")
-def _settled(accepted: list[tuple[Transit, bytes]], in_flight: dict[int, Transit]) -> list[tuple[int, Transit, bytes]]:
+def _settled(accepted: list[tuple[Transit, Frame]], in_flight: dict[int, Transit]) -> list[tuple[int, Transit, Frame]]:
     """What the carrier took, for the outbox: it is not in flight any more."""
     for transit, _ in accepted:
         in_flight.pop(transit.recorded, None)
-    return [(transit.recorded, transit, body) for transit, body in accepted]
+    return [(transit.recorded, transit, frame) for transit, frame in accepted]
 
 
 def _nothing() -> None:

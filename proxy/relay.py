@@ -181,7 +181,7 @@ class Relay:
             if frame.command_status or not transit.entry_id:
                 self.answered(transit, frame)
             else:  # nearly always
-                accepted.append((transit, frame.data[16:]))
+                accepted.append((transit, frame))
 
     def answered(self, transit: Transit, frame: Frame) -> None:
         """The carrier answered a submit of ours."""
@@ -189,9 +189,9 @@ class Relay:
             return
         status = frame.command_status
         if status == 0:
-            self.handover.accepted.append((transit, frame.data[16:]))
+            self.handover.accepted.append((transit, frame))
         else:
-            self._said_no(Answer(transit, self._effect(transit, status), status, frame.data[16:], self._tell))
+            self._said_no(Answer(transit, self._effect(transit, status), status, frame.body, self._tell))
 
     def _said_no(self, answer: Answer) -> None:
         """Anything but a plain yes in time."""
@@ -214,7 +214,7 @@ class Relay:
         if (isinstance(transit, Apart) and transit.answered_late(frame)) or not transit.entry_id:
             return
         status = frame.command_status
-        self._said_no(Answer(transit, self._effect(transit, status, late=True), status, frame.data[16:], self._tell))
+        self._said_no(Answer(transit, self._effect(transit, status, late=True), status, frame.body, self._tell))
 
     def unsent(self, transit: Transit, reason: str) -> None:
         """A submit left its lane without having been sent (no link any more): taken back, and the provider may try again."""

@@ -64,13 +64,13 @@ class SentIndex:
         """Ids of messages whose new text is being judged or taken back, how often: until that is written nobody knows which entry
         stands for them."""
 
-    def note(self, accepted: Iterable[tuple[Transit, bytes]], now: float) -> None:
-        """What carriers took in one turn, each with the body of the answer."""
+    def note(self, accepted: Iterable[tuple[Transit, Frame]], now: float) -> None:
+        """What carriers took in one turn, each with the answer."""
         if len(self._young.packed) >= IDS_MAX or now - self._since >= KNOWN_S:
             self._old, self._young, self._since = self._young, _Generation(), now
-        for transit, body in accepted:
+        for transit, frame in accepted:
             if transit.bind.access.replaces:
-                self._add(transit, body)
+                self._add(transit, frame.body)
 
     def _add(self, transit: Transit, body: bytes) -> None:
         message, lane, verdict = transit.message, transit.lane, transit.verdict

@@ -188,9 +188,9 @@ class Apart(Transit):
         raise NotImplementedError
 
 
-class Outbox(deque[tuple[int, Transit | None, bytes | Callable[[], None]]]):
+class Outbox(deque[tuple[int, Transit | None, bytes | Frame | Callable[[], None]]]):
     """What providers and carriers are told, in order: the journal sequence that must be synced first; then a submit with the body of
-    its answer, or something to do. One queue for all, so that a receipt never overtakes the answer to its submit."""
+    its answer, or with the carrier's, or something to do. One queue for all, so that a receipt never overtakes the answer to its submit."""
 
     @compiled("outbox_release")
     def release(self, synced: int, told: list[Transit]) -> None:
@@ -202,7 +202,8 @@ class Outbox(deque[tuple[int, Transit | None, bytes | Callable[[], None]]]):
                 _say(said)
                 what()  # type: ignore[operator]
                 continue
-            answer = transit.respond(transit.sequence, transit.status, what)  # type: ignore[arg-type]
+            body = what.body if isinstance(what, Frame) else what
+            answer = transit.respond(transit.sequence, transit.status, body)  # type: ignore[arg-type]
             bind = transit.bind
             if bind in said:
                 said[bind].append(answer)

@@ -16,7 +16,7 @@ from proxy.compiled import compiled
 from proxy.desk.body import Reader as _Reader
 from proxy.desk.body import word as _word
 from proxy.desk.segment import Record
-from proxy.desk.settled import Decided, Taken
+from proxy.desk.settled import Bodied, Decided, Taken
 from proxy.message import Category, Outcome, Sender, Take
 from proxy.number import about_people
 from proxy.recipient import ENTRY, Entry
@@ -344,14 +344,15 @@ def pack_answer(
 
 
 @compiled("pack_accepted")
-def pack_accepted(now: float, accepted: Iterable[tuple[Taken, bytes]]) -> Iterator[list[bytes]]:
+def pack_accepted(now: float, accepted: Iterable[tuple[Taken, Bodied]]) -> Iterator[list[bytes]]:
     """What most submits end with, for one turn in as few bodies as fit: the carrier took them, and nothing else changes.
 
-    Each with the body of the carrier's answer. In pieces behind an empty one (``Journal.extend``).
+    Each with the carrier's answer, whose body is its own id. In pieces behind an empty one (``Journal.extend``).
     """
     time = _U64(int(now * 1000))
     pieces, size = [b"", time], 0
-    for one, carrier_id in accepted:
+    for one, answer in accepted:
+        carrier_id = answer.body
         recipient = one.message.recipient  # type: ignore[union-attr] # it was judged
         pieces += (_pack_taken(one.entry_id, recipient, one.recorded, len(carrier_id)), carrier_id)
         size += _TAKEN.size + len(carrier_id)

@@ -57,6 +57,13 @@ class Decided(Protocol):
     def late(self) -> bool: ...
 
 
+class Bodied(Protocol):
+    """A carrier's answer."""
+
+    @property
+    def body(self) -> bytes: ...
+
+
 class Taken(Protocol):
     """A submit that the carrier took, as the relay holds it."""
 

@@ -135,7 +135,10 @@ class Link(asyncio.Protocol):
             self.disturbed("flood")
         if session.bad:
             self.count_bad(session.bad)
-        self.turns.has_output(self)
+        if session.has_output:
+            self.turns.has_output(self)
+        else:
+            self.turns.wake()
 
     def _keep(self, data: bytes) -> None:
         """There is too much of it for one turn, or the peer is noisy: it waits for its turn, and so does what comes behind it."""

@@ -137,15 +137,21 @@ def pack_accepted(now, list accepted):
     while first < len(accepted):
         size, end = 0, first
         while end < len(accepted) and size <= most:
-            size += TAKEN + PyBytes_GET_SIZE(<bytes?>(<tuple>accepted[end])[1])
+            size += TAKEN + _size_of_body((<tuple>accepted[end])[1])
             end += 1
         bodies.append([b"", _accepted_body(<u64>(<double>now * 1000), accepted, first, end, size)])
         first = end
     return bodies
 
 
+cdef inline Py_ssize_t _size_of_body(object answer) except -1:
+    if Py_TYPE(answer) is _frame_type:
+        return max(0, PyBytes_GET_SIZE(<bytes><object>(<FrameFields *>answer).data) - 16)
+    return len(answer.body)
+
+
 cdef bytes _accepted_body(u64 time_ms, list accepted, Py_ssize_t first, Py_ssize_t end, Py_ssize_t size):
-    cdef bytes body = PyBytes_FromStringAndSize(NULL, 8 + size), carrier_id
+    cdef bytes body = PyBytes_FromStringAndSize(NULL, 8 + size)
     cdef octet *to = <octet *>PyBytes_AS_STRING(body)
     cdef tuple one
     cdef Py_ssize_t place, length
@@ -153,8 +159,8 @@ cdef bytes _accepted_body(u64 time_ms, list accepted, Py_ssize_t first, Py_ssize
     to += 8
     for place in range(first, end):
         one = <tuple>accepted[place]
-        transit, carrier_id = one[0], <bytes>one[1]
-        length = PyBytes_GET_SIZE(carrier_id)
+        transit, answer = one[0], one[1]
+        length = _size_of_body(answer)
         if Py_TYPE(transit) is _transit_type and _type_of((<TransitFields *>transit).message) is _message_type:
             _put_u64(to, <object>(<TransitFields *>transit).entry_id)
             _put_u64(to + 8, <object>(<MessageFields *>(<TransitFields *>transit).message).recipient)
@@ -166,7 +172,12 @@ cdef bytes _accepted_body(u64 time_ms, list accepted, Py_ssize_t first, Py_ssize
         if length > 0xFFFF:
             raise ValueError("a carrier's id is too long")
         to[24], to[25] = length >> 8, length & 0xFF
-        to = _put(to + TAKEN, carrier_id)
+        to += TAKEN
+        if Py_TYPE(answer) is _frame_type:
+            memcpy(to, PyBytes_AS_STRING(<bytes><object>(<FrameFields *>answer).data) + 16, length)
+            to += length
+        else:
+            to = _put(to, answer.body)
     return body
 
 

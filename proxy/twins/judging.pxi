@@ -19,7 +19,7 @@ cdef bint _may_be_unknown(const octet *record, Py_ssize_t at, Py_ssize_t size) n
 cdef class _Court(_Judge):
     """What judging asks that is the same for all messages of a turn: looked up once, and again after whatever may have changed it."""
 
-    cdef object judging, listed, routes, only, now
+    cdef object judging, listed, routes, only, now, second
     cdef double at
     cdef long long keep_s
     cdef bint plain, alone, open, usual
@@ -151,7 +151,7 @@ cdef class _Court(_Judge):
             return None
         entry = <object>judging.highest_id
         entry += 1
-        number, time = entry, <u64>at
+        number, time = entry, self.second if at == self.at else <u64>at
         _set(&judging.highest_id, number)
         packed = PyBytes_FromStringAndSize(NULL, 32)
         to = <octet *>PyBytes_AS_STRING(packed)
@@ -191,6 +191,7 @@ cdef _Court _court(object judging, object now):
         return None
     court = _Court.__new__(_Court)
     court.judging, court.now, court.at = judging, now, now
+    court.second = <u64>court.at
     court.look()
     return court
 

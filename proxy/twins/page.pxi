@@ -2,6 +2,7 @@
 
 cdef bint _read_placed = False
 cdef octet[65536] _sort  # of a folded character
+cdef octet[8192] _usual  # a bit for each character that folds into itself and is Chinese and nothing else, as far as they have been met
 cdef enum:
     MARK = 1
     DIGIT = 2
@@ -113,20 +114,24 @@ cdef int _memo_put(object memo, object key, object value) except -1:
     return 0
 
 
+cdef inline bint _is_usual(unsigned int one) noexcept:
+    return _usual[one >> 3] >> (one & 7) & 1
+
+
 cdef inline octet *_utf8(octet *to, unsigned int one) noexcept:
-    """One character below 65536."""
+    """One character below 65536; four octets are written, however many it takes."""
+    if one >= 0x800:
+        _put_u32(to, <unsigned int>0xE0808000 | (one & 0xF000) << 12 | (one & 0xFC0) << 10 | (one & 0x3F) << 8)
+        return to + 3
     if one < 0x80:
         to[0] = one
         return to + 1
-    if one < 0x800:
-        to[0], to[1] = 0xC0 | one >> 6, 0x80 | one & 0x3F
-        return to + 2
-    to[0], to[1], to[2] = 0xE0 | one >> 12, 0x80 | (one >> 6) & 0x3F, 0x80 | one & 0x3F
-    return to + 3
+    to[0], to[1] = 0xC0 | one >> 6, 0x80 | one & 0x3F
+    return to + 2
 
 
 def masked(str text):
-    cdef octet[3 * LONGEST] octets
+    cdef octet[3 * LONGEST + 1] octets
     cdef octet *to = octets
     cdef Py_UCS4 one
     if len(text) > LONGEST:

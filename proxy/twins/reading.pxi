@@ -27,8 +27,10 @@ cdef bytes _with_standing(bytes key, list standing):
 def reader_analyse(self, content, mask, tagged):
     cdef unsigned short[LONGEST] folded
     cdef unsigned short[LONGEST] squeezed
-    cdef octet[3 * LONGEST] octets
+    cdef unsigned short[LONGEST] widened
+    cdef octet[3 * LONGEST + 1] octets
     cdef unsigned int[FOUND_MOST + 1] places
+    cdef const unsigned short *units
     cdef octet *to = octets
     cdef Py_ssize_t size, at = 0, held = 0, gate = -1, first = -1, brackets = 0, many = 0, closing
     cdef int marks = -1, sort, sorts = 0, number
@@ -43,9 +45,23 @@ def reader_analyse(self, content, mask, tagged):
     size = len(text)
     if not 0 < size <= LONGEST or Py_TYPE(scanner) is not _scanner_type or type(<object>(<ScannerFields *>scanner).trie) is not Trie:
         return PURE["reader_analyse"](self, content, mask, tagged)
-    for one in text:  # folded and squeezed, and looked at on the way
-        if one >= 65536:
-            return PURE["reader_analyse"](self, content, mask, tagged)
+    if PyUnicode_KIND(text) == PyUnicode_2BYTE_KIND:
+        units = <const unsigned short *>PyUnicode_DATA(text)
+    elif PyUnicode_KIND(text) == PyUnicode_4BYTE_KIND:
+        return PURE["reader_analyse"](self, content, mask, tagged)
+    else:
+        for one in text:
+            widened[at] = <unsigned short>one
+            at += 1
+        units, at = widened, 0
+    while at < size:  # folded and squeezed, and looked at on the way
+        one = units[at]
+        if _is_usual(one) and marks <= 0:
+            folded[at] = squeezed[held] = <unsigned short>one
+            at += 1
+            held += 1
+            marks = 0
+            continue
         plain = _folded[one]
         if plain == 0:
             plain = _learn(one)
@@ -56,8 +72,10 @@ def reader_analyse(self, content, mask, tagged):
         at += 1
         held += 1
         sort = _sort[plain]
-        if sort == CHINESE and marks <= 0:  # nearly always
+        if sort == CHINESE and marks <= 0:
             marks = 0
+            if plain == one:
+                _usual[<unsigned int>one >> 3] |= 1 << (<unsigned int>one & 7)
             continue
         sorts |= sort
         if sort & CHINESE:

@@ -172,30 +172,30 @@ cdef object _plain_submit(object bind, object frame, object now, object arrived_
             return None
         last.at, last.size, last.sender = at + 16, source - 15, <PyObject *>sender
     message = gate106_make(MESSAGE)
-    _set(&(<MessageFields *>message).sender, sender)
-    _set(&(<MessageFields *>message).recipient, number)
-    _set(&(<MessageFields *>message).content, content)
+    _fill(&(<MessageFields *>message).sender, sender)
+    _fill(&(<MessageFields *>message).recipient, number)
+    _fill(&(<MessageFields *>message).content, content)
     transit = gate106_make(TRANSIT)
-    _set(&(<TransitFields *>transit).bind, bind)
-    _set(&(<TransitFields *>transit).sequence, <object>(<FrameFields *>frame).sequence_number)
-    _set(&(<TransitFields *>transit).data, data)
-    _set(&(<TransitFields *>transit).arrived_s, arrived_s)
-    _set(&(<TransitFields *>transit).answered_s, arrived_s)
-    _set(&(<TransitFields *>transit).message, message)
-    _set(&(<TransitFields *>transit).verdict, None)
-    _set(&(<TransitFields *>transit).category, _marketing)
-    _set(&(<TransitFields *>transit).status, _zero)
-    _set(&(<TransitFields *>transit).reason, _no_text)
-    _set(&(<TransitFields *>transit).lane, None)
-    _set(&(<TransitFields *>transit).recorded, _zero)
-    _set(&(<TransitFields *>transit).packed, _no_bytes)
-    _set(&(<TransitFields *>transit).entry_id, _zero)
-    _set(&(<TransitFields *>transit).entry_time, _zero)
-    _set(&(<TransitFields *>transit).adopted, None)
-    _set(&(<TransitFields *>transit).takes, _nothing)
-    _set(&(<TransitFields *>transit).long, None)
-    _set(&(<TransitFields *>transit).late, False)
-    _set(&(<TransitFields *>transit).own_s, _zero_s)
+    _fill(&(<TransitFields *>transit).bind, bind)
+    _fill(&(<TransitFields *>transit).sequence, <object>(<FrameFields *>frame).sequence_number)
+    _fill(&(<TransitFields *>transit).data, data)
+    _fill(&(<TransitFields *>transit).arrived_s, arrived_s)
+    _fill(&(<TransitFields *>transit).answered_s, arrived_s)
+    _fill(&(<TransitFields *>transit).message, message)
+    _fill(&(<TransitFields *>transit).verdict, None)
+    _fill(&(<TransitFields *>transit).category, _marketing)
+    _fill(&(<TransitFields *>transit).status, _zero)
+    _fill(&(<TransitFields *>transit).reason, _no_text)
+    _fill(&(<TransitFields *>transit).lane, None)
+    _fill(&(<TransitFields *>transit).recorded, _zero)
+    _fill(&(<TransitFields *>transit).packed, _no_bytes)
+    _fill(&(<TransitFields *>transit).entry_id, _zero)
+    _fill(&(<TransitFields *>transit).entry_time, _zero)
+    _fill(&(<TransitFields *>transit).adopted, None)
+    _fill(&(<TransitFields *>transit).takes, _nothing)
+    _fill(&(<TransitFields *>transit).long, None)
+    _fill(&(<TransitFields *>transit).late, False)
+    _fill(&(<TransitFields *>transit).own_s, _zero_s)
     return transit
 
 
@@ -257,7 +257,6 @@ def relay_answered_all(self, answers, now_s):
     cdef list accepted = self.handover.accepted
     cdef tuple pair
     cdef FrameFields *frame
-    cdef bytes data
     if _transit_type is NULL:
         _learn_fields()
     for one in answers:
@@ -272,5 +271,4 @@ def relay_answered_all(self, answers, now_s):
             PURE["relay_answered_all"](self, (pair,), now_s)
             continue
         _set(&(<TransitFields *>transit).answered_s, now_s)
-        data = <bytes>frame.data
-        accepted.append((transit, PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + 16, PyBytes_GET_SIZE(data) - 16)))
+        accepted.append(pair)

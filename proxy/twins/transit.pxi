@@ -1,16 +1,15 @@
 # transit.py
 
 
-cdef bytes _accepted_resp(object sequence, bytes body):
+cdef bytes _accepted_resp(object sequence, const octet *body, Py_ssize_t size):
     """The submit_sm_resp that a carrier's answer becomes, where it is one with a message id."""
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
     cdef bytes answer = PyBytes_FromStringAndSize(NULL, 16 + size)
     cdef octet *to = <octet *>PyBytes_AS_STRING(answer)
     _put_u32(to, <unsigned int>(16 + size))
     _put_u32(to + 4, 0x80000004)
     _put_u32(to + 8, 0)
     _put_u32(to + 12, <unsigned int>sequence)
-    memcpy(to + 16, PyBytes_AS_STRING(body), size)
+    memcpy(to + 16, body, size)
     return answer
 
 
@@ -41,12 +40,25 @@ def outbox_release(self, long long synced, list told):
     _say(said)
 
 
+cdef inline bint _with_id(object what, const octet **body, Py_ssize_t *size) noexcept:
+    """The body of an answer that has a message id, and how long it is; False for any other."""
+    if Py_TYPE(what) is _frame_type:
+        body[0] = <const octet *>PyBytes_AS_STRING(<bytes><object>(<FrameFields *>what).data) + 16
+        size[0] = PyBytes_GET_SIZE(<bytes><object>(<FrameFields *>what).data) - 16
+    elif type(what) is bytes:
+        body[0], size[0] = <const octet *>PyBytes_AS_STRING(<bytes>what), PyBytes_GET_SIZE(<bytes>what)
+    else:
+        return False
+    return size[0] > 0 and memchr(body[0], 0, size[0]) is not NULL
+
+
 cdef object _released(object outbox, list some, long long synced, list told, dict said, object last):
     """Some of what waits, as far as it may be told; the bind that was told last."""
     cdef list answers = None if last is None else said[last]
     cdef TransitFields *fields
     cdef tuple item
-    cdef Py_ssize_t taken = 0
+    cdef const octet *body
+    cdef Py_ssize_t taken = 0, size
     try:
         for one in some:
             item = <tuple>one
@@ -71,15 +83,13 @@ cdef object _released(object outbox, list some, long long synced, list told, dic
             elif (
                 Py_TYPE(transit) is _transit_type
                 and fields.status is _naught
-                and type(what) is bytes
-                and PyBytes_GET_SIZE(<bytes>what)
-                and memchr(PyBytes_AS_STRING(<bytes>what), 0, PyBytes_GET_SIZE(<bytes>what)) is not NULL
+                and _with_id(what, &body, &size)
             ):
                 bind = <object>fields.bind
-                answer = _accepted_resp(<object>fields.sequence, <bytes>what)
+                answer = _accepted_resp(<object>fields.sequence, body, size)
             else:
                 bind = transit.bind
-                answer = transit.respond(transit.sequence, transit.status, what)
+                answer = transit.respond(transit.sequence, transit.status, what.body if Py_TYPE(what) is _frame_type else what)
             if bind is not last:
                 last = bind
                 answers = said.get(bind)

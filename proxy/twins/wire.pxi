@@ -9,10 +9,10 @@ cdef inline unsigned int _u32_at(const octet *at) noexcept:
 
 cdef inline object _frame(const octet *at, Py_ssize_t size, object command_id):
     frame = gate106_make(FRAME)
-    _set(&(<FrameFields *>frame).command_id, command_id)
-    _set(&(<FrameFields *>frame).command_status, _u32_at(at + 8))
-    _set(&(<FrameFields *>frame).sequence_number, _u32_at(at + 12))
-    _set(&(<FrameFields *>frame).data, PyBytes_FromStringAndSize(<const char *>at, size))
+    _fill(&(<FrameFields *>frame).command_id, command_id)
+    _fill(&(<FrameFields *>frame).command_status, _u32_at(at + 8))
+    _fill(&(<FrameFields *>frame).sequence_number, _u32_at(at + 12))
+    _fill(&(<FrameFields *>frame).data, PyBytes_FromStringAndSize(<const char *>at, size))
     return frame
 
 

@@ -57,10 +57,15 @@ class Frame:
 
     def with_body(self, body: bytes) -> Frame:
         """The same PDU with another body: its length is what it now is."""
-        if body == self.data[16:]:
+        if body == self.body:
             return self
         head = (16 + len(body)).to_bytes(4, "big") + self.data[4:16]
         return Frame(self.command_id, self.command_status, self.sequence_number, head + body)
+
+    @property
+    def body(self) -> bytes:
+        """What is behind the header."""
+        return self.data[16:]
 
     @property
     def name(self) -> str:

@@ -199,7 +199,10 @@ class Session:
                 break
             self._aside(aside, requests, strays, now)
         self._owed += len(requests)
-        self._keep(data, position)
+        if position < len(data):
+            self._keep(data, position)
+        else:
+            self._rest = b""
         return Received(requests, answers, strays)
 
     def _aside(self, frame: Frame, requests: list[Frame], strays: list[tuple[int, Frame]], now: float) -> None:
