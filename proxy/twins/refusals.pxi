@@ -56,6 +56,10 @@ cdef enum:  # of a kept one, which is a named row
     SEQUENCE = 5
 
 
+cdef inline tuple _key_kept(tuple kept):
+    return (kept[2], kept[3], kept[4])
+
+
 cdef inline bint _is_of(tuple kept, MessageFields *message) except -1:
     """Whether a refusal is of the same provider, port and text."""
     return (
@@ -226,8 +230,11 @@ cdef class _Refused:
         _fill_item(kept, 4, <object>content.digest)
         _fill_item(kept, SEQUENCE, <object>transit.recorded)
         _fill_item(kept, 6, <object>transit.verdict)
-        if PyDict_SetDefault(self.people, person, kept) is not <PyObject *>kept:  # something is kept of this person
-            self.refusals._put(kept)
+        known = <object>PyDict_SetDefault(self.people, person, kept)
+        if type(known) is dict:
+            (<dict>known)[_key_of_refusal(message)] = kept
+        elif known is not kept:  # another is kept of this person
+            self.people[person] = kept if _is_of(<tuple>known, message) else {_key_kept(<tuple>known): known, _key_of_refusal(message): kept}
         self.append(kept)
         while self.first_s <= self.now_s or until_s < self.first_s or len(self.order) > self.most:
             self.first_s = _seconds((<tuple>self.order[0])[UNTIL])
@@ -242,8 +249,12 @@ cdef class _Refused:
         cdef PyObject *known = PyDict_GetItemWithError(self.people, kept[PERSON])
         if known is <PyObject *>kept:
             del self.people[kept[PERSON]]
-        elif known is not NULL:
-            self.refusals._drop(kept)
+        elif known is not NULL and type(<object>known) is dict:
+            key = _key_kept(kept)
+            if PyDict_GetItemWithError(<dict>known, key) is <PyObject *>kept:
+                del (<dict>known)[key]
+                if not len(<dict>known):
+                    del self.people[kept[PERSON]]
         return 0
 
 
