@@ -74,7 +74,7 @@ def asked_pieces(requests, double now, dict waiting, long long sequence):
     cdef bytes data, whole
     cdef const octet *at
     cdef octet *to
-    cdef Py_ssize_t size = 0
+    cdef Py_ssize_t size = 0, place
     cdef object when = now, response = None
     cdef unsigned int command_id, known = 0
     if _transit_type is NULL:
@@ -85,15 +85,15 @@ def asked_pieces(requests, double now, dict waiting, long long sequence):
         size += PyBytes_GET_SIZE(data)
     whole = PyBytes_FromStringAndSize(NULL, size)
     to = <octet *>PyBytes_AS_STRING(whole)
-    for request, one in zip(held, datas):
+    for place in range(len(held)):
         sequence += 1
-        data = <bytes>one
+        data = <bytes>datas[place]
         at = <const octet *>PyBytes_AS_STRING(data)
         size = PyBytes_GET_SIZE(data)
         command_id = RESPONSE_BIT | <unsigned int>at[6] << 8 | <unsigned int>at[7]
         if command_id != known:  # one after another is of the same kind
             known, response = command_id, command_id
-        waiting[sequence] = (request, when, response)
+        waiting[sequence] = (held[place], when, response)
         memcpy(to, at, size)
         _put_u32(to + 12, <unsigned int>sequence)
         to += size
