@@ -5,7 +5,7 @@ every fault. Never: a password in a repr or an error, an unknown key taken in si
 
     values.py    the frozen values             reading.py   the file, section by section
     peers.py     carriers and providers        across.py    what no single field can say
-    worker.py    what is one worker's own of them
+    worker.py    what is one worker's own of them          places.py    what others may know of it
     described.py   each setting as people read of it, from what reading.py asks for
 
     SettingsError    str() = "gate106.yaml:14: carriers[0]: unknown key 'windw' (did you mean 'window'?)"
@@ -13,17 +13,8 @@ every fault. Never: a password in a repr or an error, an unknown key taken in si
 
 from proxy.config.across import UNOWNED, UPSTREAMS_MAX
 from proxy.config.peers import CARRIERS_MAX, PORTS_MAX, PROVIDERS_MAX, PROVINCES, TPS_MAX, WINDOW_MAX
-from proxy.config.reading import (
-    CONFIRM,
-    ConsolePlaces,
-    RestPlaces,
-    console_places,
-    control_path,
-    load,
-    rest_places,
-    secret_files,
-    state_places,
-)
+from proxy.config.places import ConsolePlaces, RestPlaces, console_places, control_path, rest_places, secret_files, state_places
+from proxy.config.reading import CONFIRM, load
 from proxy.config.values import (
     Account,
     Archive,

@@ -9,7 +9,6 @@ import ipaddress
 import math
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 from proxy.config.across import across
 from proxy.config.peers import (
@@ -31,7 +30,6 @@ from proxy.config.values import (
     Http,
     Mailbox,
     OptOutReplies,
-    Places,
     Retention,
     RuleRevisions,
     Sealing,
@@ -42,10 +40,10 @@ from proxy.config.values import (
     Timers,
     Tls,
 )
-from proxy.config.worker import Worker, control_of, fault_of_several, journal_of, journals_of_workers, of_worker, worker_of
+from proxy.config.worker import Worker, of_worker, worker_of
 from proxy.fields import Address, Asking, Fault, Fields, faults_of
 from proxy.message import Category, Outcome
-from proxy.yamlfile import Document, Value, YamlError, unknown
+from proxy.yamlfile import Document, YamlError, unknown
 from proxy.yamlfile import load as load_yaml
 
 CONFIRM = "退订已生效，您将不再收到此类营销短信。如需恢复，请回复START。"
@@ -59,10 +57,6 @@ KEYS_MAX = 100
 """One a year, and to spare."""
 STORES = ("sqlite", "valkey", "valkeys", "valkey+cluster", "valkeys+cluster")
 """Schemes of ``store``, as engines in proxy/state answer for them."""
-SECRETS = ("password", "token", "secret")
-"""Keys whose value is a secret, …"""
-NOT_IN_CLEAR = ("scrypt$", "sha256$", "${")
-"""… unless it begins so."""
 _ONE_OF_EACH = """
 retention: {hold: [{}]}
 people: [{}]
@@ -83,131 +77,11 @@ def load(path: Path | str, worker: Worker | None = None) -> Settings:
     """Read a settings file, as it is for one worker where the environment or the caller names one. Raises SettingsError with every fault
     in it."""
     path, worker = Path(path), worker or worker_of(os.environ)
-    document, top, faults = _open(path)
+    document, top, faults = opened(path)
     settings = _settings(top, document)
     if faults:
-        raise _refusal(path, faults)
+        raise refusal(path, faults)
     return of_worker(settings, worker) if worker is not None else settings
-
-
-def control_path(path: Path | str) -> Path:
-    """Where the gate of these settings takes commands. Reads no other key: whoever commands a gate need not know its passwords."""
-    path = Path(path)
-    _, top, faults = _open(path)
-    control = _control(top, top.text("store", maximum=4096), top.path("journal", "journal"))
-    if faults:
-        raise _refusal(path, faults)
-    worker = worker_of(os.environ)
-    return control_of(control, worker) if worker is not None else control
-
-
-def state_places(path: Path | str) -> Places:
-    """Where these settings have the gate keep what it must not forget. Reads no other key. SettingsError."""
-    path = Path(path)
-    _, top, faults = _open(path)
-    store, journal = top.text("store", maximum=4096), top.path("journal", "journal")
-    for key in ("store", "journal"):
-        top.need(key)
-    scheme, _, rest = store.partition("://")
-    if store and (scheme != "sqlite" or not rest):
-        top.fault(("store",), "is no file to be copied: only the embedded store (sqlite:///…) is")
-    revisions, sealing = _revisions(top.below("revisions"), _beside(store, journal)), _sealing(top.below("sealing"))
-    if faults:
-        raise _refusal(path, faults)
-    return Places(Path(rest), journal, revisions.folder, sealing)
-
-
-def secret_files(path: Path | str) -> list[Path]:
-    """The files in which secrets of these settings stand: those of ``file:/path``, and the settings themselves where one stands there in
-    clear. SettingsError where that is no YAML."""
-    path = Path(path)
-    document, top, _ = _open(path)
-    waiting: list[tuple[str, Value]] = [("", document.value)]
-    found = set()
-    while waiting:
-        key, one = waiting.pop()
-        if isinstance(one, dict):
-            waiting.extend(one.items())
-        elif isinstance(one, list):
-            waiting.extend((key, below) for below in one)
-        elif isinstance(one, str) and key in SECRETS:
-            if one.startswith("file:"):
-                found.add(top.document_path(one.removeprefix("file:")))
-            elif not one.startswith(NOT_IN_CLEAR):
-                found.add(path)
-    return sorted(found)
-
-
-class ConsolePlaces(NamedTuple):
-    """What the console needs to know."""
-
-    console: Console
-    control: Path
-    http: Address
-    """Where the gate answers over HTTP: providers ask there for what is their own."""
-
-
-def console_places(path: Path | str) -> ConsolePlaces:
-    """Reads no other key: the console need not know the gate's passwords. SettingsError."""
-    path = Path(path)
-    _, top, faults = _open(path)
-    control = _control(top, top.text("store", maximum=4096), top.path("journal", "journal"))
-    found = ConsolePlaces(
-        _console(top.below("console")), control, top.below("http").address("listen", Address("127.0.0.1", 9106))
-    )
-    if faults:
-        raise _refusal(path, faults)
-    return found
-
-
-class RestPlaces(NamedTuple):
-    """Where the journal is, and the journal at rest."""
-
-    journal: Path
-    archive: Archive
-    control: Path
-    node: int
-    sealing: Sealing
-    others: tuple[tuple[Path, int], ...] = ()
-    """Journals of the gate's further workers, with their nodes."""
-
-    @property
-    def journals(self) -> tuple[tuple[Path, int], ...]:
-        """All that were asked for and are there, with their nodes."""
-        return tuple(one for one in ((self.journal, self.node), *self.others) if one[0].is_dir())
-
-
-def rest_places(path: Path | str, *, every: bool = False) -> RestPlaces:
-    """Reads no other key: whoever searches need not know the gate's passwords. Of a gate of several workers: those of the one that the
-    environment names; where it names none, of ``every`` one. SettingsError."""
-    path = Path(path)
-    _, top, faults = _open(path)
-    store, journal = top.text("store", maximum=4096), top.path("journal", "journal")
-    for key in ("store", "journal"):
-        top.need(key)
-    found = RestPlaces(
-        journal, _archive(top.below("archive"), _beside(store, journal)), _control(top, store, journal),
-        top.whole("node", 0, minimum=0, maximum=255), _sealing(top.below("sealing")),
-    )  # fmt: skip
-    if faults:
-        raise _refusal(path, faults)
-    worker = worker_of(os.environ)
-    if worker is None:
-        return _of_every_worker(found) if every else _of_the_only_one(path, found)
-    own = journal_of(found.journal, found.node, worker)
-    return found._replace(journal=own, control=control_of(found.control, worker), node=found.node + worker.number - 1)
-
-
-def _of_the_only_one(path: Path, places: RestPlaces) -> RestPlaces:
-    """Raises SettingsError where the gate's workers have one each, and nobody says whose is meant."""
-    if fault := fault_of_several(path, places.journal):
-        raise SettingsError([fault])
-    return places
-
-
-def _of_every_worker(places: RestPlaces) -> RestPlaces:
-    first, *others = journals_of_workers(places.journal) or [(places.journal, places.node)]
-    return places._replace(journal=first[0], node=first[1], others=tuple(others))
 
 
 def asked() -> Asking:
@@ -218,17 +92,17 @@ def asked() -> Asking:
     return found
 
 
-def _open(path: Path) -> tuple[Document, Fields, list[Fault]]:
+def opened(path: Path) -> tuple[Document, Fields, list[Fault]]:
     """The file, its uppermost keys, and a list that fills with what is wrong as they are read. SettingsError where it is no YAML."""
     try:
         document = load_yaml(path)
     except YamlError as error:
-        raise _refusal(path, faults_of(error)) from None
+        raise refusal(path, faults_of(error)) from None
     faults: list[Fault] = []
     return document, Fields(document, (), document.value, faults), faults
 
 
-def _refusal(path: Path, faults: list[Fault]) -> SettingsError:
+def refusal(path: Path, faults: list[Fault]) -> SettingsError:
     return SettingsError([f"{path}:{fault.line}: {fault.text}" for fault in sorted(set(faults))])
 
 
@@ -250,11 +124,11 @@ def _settings(top: Fields, document: Document) -> Settings:
             http.networks("metrics_allow", _LOOPBACK, 1000),
             tuple(token_of(row) for row in http.rows("tokens", TOKENS_MAX)),
         ),
-        console=_console(top.below("console")),
-        control=_control(top, store, journal),
+        console=console_of(top.below("console")),
+        control=socket_of(top, store, journal),
         control_group=top.text("control_group", pattern=USER, what="a group of the operating system"),
         store=store,
-        shared=_shared(top, store, _beside(store, journal)),
+        shared=_shared(top, store, home_of(store, journal)),
         journal=journal,
         rules=rules,
         message_ids=top.word("message_ids", ("carrier", "coded"), "carrier"),
@@ -266,15 +140,15 @@ def _settings(top: Fields, document: Document) -> Settings:
         ),
         mailbox=_mailbox(top.below("mailbox")),
         retention=_retention(top.below("retention")),
-        archive=_archive(top.below("archive"), _beside(store, journal)),
-        sealing=_sealing(top.below("sealing")),
+        archive=archive_of(top.below("archive"), home_of(store, journal)),
+        sealing=sealing_of(top.below("sealing")),
         carriers=carriers,
         providers=tuple(provider_of(row, carriers) for row in top.rows("providers", PROVIDERS_MAX)),
         on_judge_error=_on_judge_error(top.below("on_judge_error")),
         node=top.whole("node", 0, minimum=0, maximum=255),
         category_tag=top.whole("category_tag", 0, minimum=1, maximum=0xFFFF) or None,
         optout=_optout(top.below("optout")),
-        revisions=_revisions(top.below("revisions"), _beside(store, journal)),
+        revisions=revisions_of(top.below("revisions"), home_of(store, journal)),
         people=tuple(person_of(row) for row in top.rows("people", PEOPLE_MAX)),
     )
     for section in (smpp, http, timers, top):
@@ -321,7 +195,7 @@ def _retention(section: Fields) -> Retention:
     return found
 
 
-def _archive(section: Fields, beside: Path) -> Archive:
+def archive_of(section: Fields, beside: Path) -> Archive:
     found = Archive(
         section.path("folder", str(beside / "archive")),
         section.path("keys", str(beside / "keys")),
@@ -331,7 +205,7 @@ def _archive(section: Fields, beside: Path) -> Archive:
     return found
 
 
-def _sealing(section: Fields) -> Sealing:
+def sealing_of(section: Fields) -> Sealing:
     found = Sealing(tuple(section.document_path(text) for _, text in section.texts("keys", KEYS_MAX)))
     section.done()
     return found
@@ -382,7 +256,7 @@ def _tls(smpp: Fields) -> Tls | None:
     return found
 
 
-def _console(section: Fields) -> Console:
+def console_of(section: Fields) -> Console:
     found = Console(
         section.address("listen", Address("127.0.0.1", 9107)) if section.has("listen") else None,
         section.text("origin", pattern=ORIGIN, what="http:// or https:// and a host, without a path").rstrip("/"),
@@ -392,7 +266,7 @@ def _console(section: Fields) -> Console:
     return found
 
 
-def _revisions(section: Fields, beside: Path) -> RuleRevisions:
+def revisions_of(section: Fields, beside: Path) -> RuleRevisions:
     found = RuleRevisions(
         section.path("folder", str(beside / "revisions")),
         section.whole("keep", 20, minimum=1, maximum=1000),
@@ -402,14 +276,14 @@ def _revisions(section: Fields, beside: Path) -> RuleRevisions:
     return found
 
 
-def _beside(store: str, journal: Path) -> Path:
+def home_of(store: str, journal: Path) -> Path:
     """The store's folder when that is a file, else the journal's."""
     scheme, _, rest = store.partition("://")
     return (Path(rest) if scheme == "sqlite" and rest else journal).parent
 
 
-def _control(top: Fields, store: str, journal: Path) -> Path:
-    control = top.path("control", str(_beside(store, journal) / "control.sock"))
+def socket_of(top: Fields, store: str, journal: Path) -> Path:
+    control = top.path("control", str(home_of(store, journal) / "control.sock"))
     if top.has("control") and len(str(control).encode()) > 107:  # unix(7): sun_path
         top.fault(("control",), "a socket's path has at most 107 bytes")
     return control
