@@ -53,7 +53,7 @@ class Sheets:
         heads: Sequence[bytes],
         said: Callable[[Item], Argument],
         keep_s: Callable[[], int],
-        took: Callable[[Sequence[Item], Sequence[bool]], None],
+        took: Callable[[list[Item], Sequence[bool]], None],
         doubted: Callable[[Iterable[int]], None],
     ) -> None:
         """``part_of`` a person; ``said``: a record's words; ``took``: which records were stored; ``doubted``: of whose nobody knows."""

@@ -243,14 +243,8 @@ class ValkeyStore(Telling, SqliteStore):
 
     async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
         here = [place for place, item in enumerate(items) if item[1] < 0]
-        if here:
-            done = await self._swap_apart(items, here)
-        else:
-            done = await self._records.swap(items)
-        if here or self._owing.amid or not all(done):
-            self._took(items, done)
-        else:  # nearly always
-            self.hold_all(items)
+        done = await (self._swap_apart(items, here) if here else self._records.swap(items))
+        self._took(items, done, bool(here))
         return done
 
     async def _swap_apart(self, items: list[tuple[int, int, bytes]], here: list[int]) -> list[bool]:
@@ -263,9 +257,10 @@ class ValkeyStore(Telling, SqliteStore):
             done[place] = taken
         return done
 
-    def _took(self, items: Sequence[tuple[int, int, bytes]], done: Sequence[bool]) -> None:
-        """What was stored stands in the copy, too."""
-        items = [item for item, taken in zip(items, done, strict=True) if taken and item[1] >= 0]
+    def _took(self, items: list[tuple[int, int, bytes]], done: Sequence[bool], apart: bool = True) -> None:
+        """What was stored stands in the copy, too; ``apart``: of some the copy alone may have decided."""
+        if apart or not all(done):
+            items = [item for item, taken in zip(items, done, strict=True) if taken and item[1] >= 0]
         if self._owing.amid:
             items = [(key, version, self._owing.stored(key, data)) for key, version, data in items]
         self.hold_all(items)
