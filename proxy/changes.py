@@ -10,7 +10,7 @@ import enum
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from proxy.desk import entries
+from proxy.desk import answered, entries
 from proxy.message import Category, Message, Verdict
 from proxy.recipient import Entry, EntryState, OptOut
 from proxy.state import record
@@ -139,7 +139,7 @@ class Answer:
         assert message is not None
         same = fingerprint(message) if self.effect.unknown else 0
         gives_back = transit.takes if self.effect.takes_back else ()
-        return entries.ANSWER, entries.pack_answer(
+        return entries.ANSWER, answered.pack_answer(
             now,
             transit.entry_id,
             self.recipient,

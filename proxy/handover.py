@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable
 from proxy.changes import Change, Undo
 from proxy.compiled import compiled
 from proxy.desk import entries
-from proxy.desk.entries import ACCEPTED, VERDICT, pack_accepted, verdict_pieces
+from proxy.desk.answered import pack_accepted
+from proxy.desk.entries import ACCEPTED, VERDICT, verdict_pieces
 from proxy.desk.journal import Journal, JournalDown
 from proxy.judging import Judging
 from proxy.parts import Parts

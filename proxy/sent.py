@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from proxy.desk import entries, requested
+from proxy.desk import answered, entries, requested
 from proxy.message import Content, Take, hash32
 from proxy.number import about_people
 from proxy.transit import Transit
@@ -99,7 +99,7 @@ class SentIndex:
             if takes and data_coding is not None:  # only who replaces it asks
                 self._young.takes[message_id] = takes
 
-    def restore(self, said: entries.Verdict, told: entries.Answer) -> None:
+    def restore(self, said: entries.Verdict, told: answered.Answer) -> None:
         """What was accepted, as a replay finds it in the journal. The carrier is known if there is but one."""
         frame = Frame.of(said.data)
         message_id = told.carrier_id.partition(b"\0")[0]
@@ -171,7 +171,7 @@ class Restoring:
             self._replacing[said.entry.id] = message_id, before
             self._index.rename(message_id, said.entry.id, before + said.takes)
 
-    def accepted(self, said: entries.Verdict, told: entries.Answer) -> None:
+    def accepted(self, said: entries.Verdict, told: answered.Answer) -> None:
         self._replacing.pop(told.entry_id, None)
         if self._replaces(said.provider):
             self._index.restore(said, told)

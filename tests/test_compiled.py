@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from proxy import compiled
 from proxy import relay as _relay  # noqa: F401 # registers its functions
 from proxy.compiled import PURE
-from proxy.desk import entries
+from proxy.desk import answered
 from proxy.desk.journal import Journal, MemoryDisk
 from proxy.message import Breach, Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.net import lane as _lane  # noqa: F401 # likewise
@@ -423,7 +423,7 @@ def test_verdicts_are_written_alike(
 def test_what_the_carrier_took_is_packed_alike(made: list[tuple[int, int, bool]], ids: list[bytes], most: int) -> None:
     accepted = [(one, answer_of(said)) for one, said in zip(on_their_way(made), ids, strict=False)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(entries, "ACCEPTED_BYTES_MAX", most)
+        patch.setattr(answered, "ACCEPTED_BYTES_MAX", most)
         wanted = [b"".join(pieces) for pieces in PURE["pack_accepted"](5.25, accepted)]
         assert [b"".join(pieces) for pieces in twin("pack_accepted")(5.25, accepted)] == wanted
 

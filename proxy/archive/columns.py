@@ -19,7 +19,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from proxy.archive.rows import Row
-from proxy.desk import consents, entries, itself, operated, returned
+from proxy.desk import answered, consents, entries, itself, operated, returned
 from proxy.desk.segment import Record
 from proxy.message import CATEGORY_WORDS, Category, Outcome
 from proxy.number import NotARecipient, recipient_of
@@ -128,7 +128,7 @@ class Reader:
                 told.entry_id, told.verdict_sequence, 0, 0, _printed(told.carrier_id.partition(b"\0")[0]),
                 EFFECTS[told.effect] if told.effect < len(EFFECTS) else str(told.effect),
             ))
-            for place, told in enumerate(entries.unpack_answers(record))
+            for place, told in enumerate(answered.unpack_answers(record))
         ]  # fmt: skip
 
     def _named(self, record: Record) -> Sequence[Row]:
@@ -202,7 +202,7 @@ def persons_of(record: Record) -> Sequence[int]:
     if kind == entries.VERDICT:
         return _U64.unpack_from(body, 8)
     if kind == entries.ACCEPTED:
-        return entries.recipients_of(body)
+        return answered.recipients_of(body)
     if kind == entries.DELIVER:
         return (_number(returned.unpack_deliver(body).source),)
     read = _WHOSE.get(kind)
@@ -210,7 +210,7 @@ def persons_of(record: Record) -> Sequence[int]:
 
 
 _WHOSE: dict[int, Callable[[bytes], int]] = {
-    entries.ANSWER: lambda body: entries.unpack_answer(body).recipient,
+    entries.ANSWER: lambda body: answered.unpack_answer(body).recipient,
     entries.OPTOUT: lambda body: returned.unpack_optout(body).recipient,
     entries.RESTORED: lambda body: returned.unpack_restored(body).recipient,
     entries.SAID: lambda body: returned.unpack_said(body).recipient,

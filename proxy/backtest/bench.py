@@ -12,7 +12,8 @@ from proxy.backtest.case import AWAY, Case, Look, RulesOf
 from proxy.backtest.house import FULL, Way
 from proxy.backtest.replacing import Named, Replacing
 from proxy.changes import Change, Effect
-from proxy.desk import entries, operated
+from proxy.desk import operated
+from proxy.desk.answered import Answer
 from proxy.judging import ON_JUDGE_ERROR, Judging
 from proxy.message import ORDER_KINDS, Order, Take
 from proxy.parts import Parts
@@ -215,7 +216,7 @@ class Bench:
         if long := [case for case in decided if case.long is not None]:
             self._parts.settle(list(long))
 
-    def answered(self, case: Case, told: entries.Answer) -> Effect:
+    def answered(self, case: Case, told: Answer) -> Effect:
         """What the carrier's answer does: to a part of a long message that depends on what became of the others."""
         effect = Effect(told.effect)
         if case.long is None:

@@ -21,7 +21,7 @@ from proxy.backtest.past import stood_together, window_s
 from proxy.backtest.rerun import Rerun
 from proxy.backtest.run import RUN_IN_S, readings
 from proxy.backtest.turns import Turn, turns_of
-from proxy.desk import entries, grounds, itself, operated, requested, returned
+from proxy.desk import answered, entries, grounds, itself, operated, requested, returned
 from proxy.desk.disk import Disk
 from proxy.desk.heard import unpack_heard
 from proxy.desk.journal import Record
@@ -43,7 +43,7 @@ class Found:
     meant: Meant
     said: dict[int, entries.Verdict] = field(default_factory=dict)
     """The verdicts of the message, one for each part, by their place."""
-    answers: list[entries.Answer] = field(default_factory=list)
+    answers: list[answered.Answer] = field(default_factory=list)
     evidence: list[grounds.Evidence] = field(default_factory=list)
     receipts: list[tuple[float, str, str]] = field(default_factory=list)
     """When, the state it tells, the error."""
@@ -103,7 +103,7 @@ class _Story:
         found = self._found
         if not found.said or not any(number.to_bytes(8, "big") in item.body for number in found.said):
             return
-        for answer in entries.unpack_answers(item):
+        for answer in answered.unpack_answers(item):
             if answer.verdict_sequence in found.said:
                 found.answers.append(answer)
                 if told := answer.carrier_id.partition(b"\0")[0]:

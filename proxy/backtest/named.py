@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from proxy.backtest.turns import Turn
-from proxy.desk import entries
+from proxy.desk import answered, entries
 from proxy.desk.segment import Record
 from proxy.ids import CODE_OCTETS
 from proxy.number import about_people
@@ -81,7 +81,7 @@ class _Called:
                 if said.entry is not None and said.entry.id == self._number:
                     yield Meant(item.sequence, self._number, said.recipient, 0.0)
         elif item.kind in (entries.ANSWER, entries.ACCEPTED) and self._octets in body:
-            for answer in entries.unpack_answers(item):
+            for answer in answered.unpack_answers(item):
                 told = answer.carrier_id.partition(b"\0")[0]
                 if self._octets in (told, told[CODE_OCTETS:]):
                     yield Meant(answer.verdict_sequence, answer.entry_id, answer.recipient, 0.0)

@@ -19,6 +19,7 @@ from proxy.backtest.together import Others, Whose, by_time
 from proxy.backtest.turns import Turn
 from proxy.changes import Effect
 from proxy.desk import entries
+from proxy.desk.answered import Answer, unpack_answer
 from proxy.desk.journal import Record
 from proxy.message import Message, Take
 from proxy.policy import RuleSet, takes_of
@@ -89,7 +90,7 @@ class Counted:
             if len(self._lately) > LATELY_MAX:
                 del self._lately[next(iter(self._lately))]
 
-    def answered(self, told: entries.Answer) -> None:
+    def answered(self, told: Answer) -> None:
         """What the carrier refused does not count."""
         if Effect(told.effect).takes_back:
             takes, at = self._lately.pop(told.entry_id, ((), 0))
@@ -143,7 +144,7 @@ def stood_together(
             if item.kind in MAIL or (item.kind in SENT and not young):
                 continue
             if item.kind == entries.ANSWER and counted is not None:
-                counted.answered(entries.unpack_answer(item.body))
+                counted.answered(unpack_answer(item.body))
             if item.kind == entries.VERDICT:
                 if counted is not None:
                     counted.look(entries.unpack_verdict(item.body))

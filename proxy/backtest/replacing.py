@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from proxy.backtest.house import Senders
-from proxy.desk import entries
+from proxy.desk import answered, entries
 from proxy.judging import Judging
 from proxy.message import Content, Message, Take
 from proxy.reasons import GATE_REASONS
@@ -42,7 +42,7 @@ class Replacing:
         """Old ids make room for new ones."""
         self._index.note((), now)
 
-    def accepted(self, said: entries.Verdict, told: entries.Answer, transit: Transit | None) -> None:
+    def accepted(self, said: entries.Verdict, told: answered.Answer, transit: Transit | None) -> None:
         """A carrier took a message. ``transit``: as it was judged again; None where it stands as it was."""
         if not self._senders.replaces(said.provider):
             return

@@ -25,7 +25,7 @@ from proxy.backtest.together import Others
 from proxy.backtest.turns import Turn
 from proxy.changes import Answer, Change, Effect
 from proxy.consents import beside_changed, person_changed
-from proxy.desk import entries, operated, requested, shares
+from proxy.desk import answered, entries, operated, requested, shares
 from proxy.desk.consents import unpack_person
 from proxy.desk.heard import unpack_heard
 from proxy.desk.journal import Record
@@ -191,11 +191,11 @@ class Rerun:
         replacing = self._replacing
         for item in accepted:
             if replacing is None:
-                for sequence in entries.verdicts_of(item.body):
+                for sequence in answered.verdicts_of(item.body):
                     if self._in_flight.pop(sequence, None) is None:
                         self._before.open.pop(sequence, None)
                 continue
-            for answer in entries.unpack_answers(item):
+            for answer in answered.unpack_answers(item):
                 case = self._in_flight.pop(answer.verdict_sequence, None)
                 if case is None:
                     said = self._before.open.pop(answer.verdict_sequence, None)
@@ -275,7 +275,7 @@ class Rerun:
             self._apply(change, now, after)
         for item in changes:
             if item.kind == entries.ANSWER:
-                self._answered(entries.unpack_answer(item.body), now, after)
+                self._answered(answered.unpack_answer(item.body), now, after)
             elif item.kind == entries.VERDICT:
                 self._replaced(item, now)
             elif item.kind == entries.UNREPLACED:
@@ -298,7 +298,7 @@ class Rerun:
         self.store.update(change.recipient, lambda data: change.apply(data, now))
         after.append(lambda: change.done(0))
 
-    def _answered(self, told: entries.Answer, now: float, after: list[Callable[[], None]]) -> None:
+    def _answered(self, told: answered.Answer, now: float, after: list[Callable[[], None]]) -> None:
         number = told.verdict_sequence
         case = self._in_flight.pop(number, None) or self._doubted.pop(number, None)
         if case is None:

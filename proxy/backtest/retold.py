@@ -13,7 +13,7 @@ from proxy.backtest.differing import OTP_HELD_BACK_S, masked
 from proxy.backtest.inquest import Found
 from proxy.backtest.told import iso, local
 from proxy.changes import Effect
-from proxy.desk import entries
+from proxy.desk import answered, entries
 from proxy.fields import CHINA
 from proxy.message import Category, Outcome
 from proxy.number import mask
@@ -187,7 +187,7 @@ def _text(found: Found, now: float) -> str:
     return "" if code and found.verdict.time > now - OTP_HELD_BACK_S else masked(found.text, code=code)
 
 
-def _id(answer: entries.Answer) -> str:
+def _id(answer: answered.Answer) -> str:
     return answer.carrier_id.partition(b"\0")[0].decode("utf-8", "replace")
 
 

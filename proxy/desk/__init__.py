@@ -2,7 +2,8 @@
 
 In: records of what was decided and what became of it. Out: the same records, in order, verified. Never: a decision about a message.
 
-    journal.py   append, write, sync               entries.py   kinds of records; verdicts and answers, as bytes and back
+    journal.py   append, write, sync               entries.py   kinds of records; verdicts, as bytes and back
+    answered.py  what became of what was sent
     scan.py      read and verify: torn, or damaged returned.py, requested.py, itself.py …   records of other subjects
     sealing.py   commit groups under a key         segment.py   bytes of a segment: header, records, groups
     disk.py      where segments lie: a directory,  erasing.py   a person taken out of a closed segment

@@ -1,6 +1,6 @@
-"""Entries: the kinds of journal records, and those that the relay writes as messages pass, as bytes and back: verdicts, answers, clock.
+"""Entries: the kinds of journal records, and those that most messages begin with, as bytes and back: verdicts; and the clock.
 
-In: what was decided and what came of it. Out: bodies for ``Journal.append``, and typed values from ``Record.body``. Never: files, a clock.
+In: what was decided. Out: bodies for ``Journal.append``, and typed values from ``Record.body``. Never: files, a clock.
 Numbers are big-endian; words are UTF-8 behind a 16-bit length. A kind's layout never changes: a new layout is a new kind.
 """
 
@@ -15,8 +15,7 @@ from typing import NamedTuple
 from proxy.compiled import compiled
 from proxy.desk.body import Reader as _Reader
 from proxy.desk.body import word as _word
-from proxy.desk.segment import Record
-from proxy.desk.settled import Bodied, Decided, Taken
+from proxy.desk.settled import Decided
 from proxy.message import Category, Outcome, Sender, Take
 from proxy.number import about_people
 from proxy.recipient import ENTRY, Entry
@@ -54,8 +53,7 @@ KINDS = {
 KEEP_S = 30 * 86_400
 """How long a record keeps entries if nothing else is said: at least as long as replies may refer to them."""
 
-_TIME = struct.Struct(">Q")
-_U64 = _TIME.pack
+TIME = struct.Struct(">Q")
 _pack_who = struct.Struct(">QQ").pack  # time in ms, recipient: what _FIXED begins with
 
 
@@ -102,7 +100,7 @@ breaches, takes, digest bytes, reason bytes"""
 DIGEST_BYTES = 16
 """Of Content.digest."""
 _BREACH = struct.Struct(">HB")
-_TAKE = struct.Struct(">QII")
+TAKE = struct.Struct(">QII")
 _SENDERS_MAX = 65_536
 """Senders are made per (account, source); a provider may invent sources, so the memo is dropped when it is full."""
 
@@ -161,7 +159,7 @@ def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP
         flags = 16
         if transit.takes:
             take_count = len(transit.takes)
-            takes = b"".join([_TAKE.pack(*take) for take in transit.takes])
+            takes = b"".join([TAKE.pack(*take) for take in transit.takes])
     elif verdict is not None and verdict.reason is not None:
         flags = verdict.outcome
     else:
@@ -244,8 +242,8 @@ def unpack_verdict(body: bytes) -> Verdict:
         at += breach_count * _BREACH.size
     takes: tuple[Take, ...] = ()
     if take_count:
-        takes = tuple(Take(*_TAKE.unpack_from(body, at + place * _TAKE.size)) for place in range(take_count))
-        at += take_count * _TAKE.size
+        takes = tuple(Take(*TAKE.unpack_from(body, at + place * TAKE.size)) for place in range(take_count))
+        at += take_count * TAKE.size
     if at > len(body):
         raise ValueError(f"a journal body of {len(body)} bytes ends before {at}")
     provider, account, port = who
@@ -292,132 +290,6 @@ def takes_of(body: bytes) -> int:
 
 def _breach(number: int, said: int) -> tuple[int, Outcome, bool]:
     return number, Outcome(said & 3), bool(said >> 7)
-
-
-# ----------------------------------------------------------------------------------------------------------------- answer
-
-
-@about_people
-class Answer(NamedTuple):
-    """What became of an entry: the carrier's answer, or the lack of one."""
-
-    time: float
-    entry_id: int
-    recipient: int
-    effect: int
-    """0 accepted, 1 taken back, 2 unknown, 3 late accepted, 4 late taken back, 5 still unknown, 6 late still unknown,
-    7 part of a long message refused, 8 late answer to a part"""
-    status: int
-    verdict_sequence: int  # where the verdict stands in the journal
-    fingerprint: int  # of the submit, where it became unknown
-    entry_time: int  # when the entry was made
-    gives_back: tuple[Take, ...]  # what a take-back returns to aggregates, as of ``entry_time``
-    carrier_id: bytes  # the body of the carrier's answer
-
-
-_ANSWER = struct.Struct(">QQQBIQQIB")
-_TAKEN = struct.Struct(">QQQH")
-_pack_taken, _unpack_taken = _TAKEN.pack, _TAKEN.unpack_from
-"""Entry id, recipient, sequence of the verdict, octets of the carrier's answer."""
-ACCEPTED_BYTES_MAX = 128 * 1024
-"""Beyond it another record begins: far below what a record may hold, whatever carriers write into their answers."""
-
-
-def pack_answer(
-    now: float,
-    entry_id: int,
-    recipient: int,
-    effect: int,
-    status: int,
-    carrier_id: bytes,
-    verdict_sequence: int,
-    fingerprint: int = 0,
-    entry_time: int = 0,
-    gives_back: tuple[Take, ...] = (),
-) -> bytes:
-    fixed = _ANSWER.pack(
-        int(now * 1000), entry_id, recipient, effect, status, verdict_sequence, fingerprint, entry_time, len(gives_back)
-    )
-    if gives_back:
-        fixed += b"".join([_TAKE.pack(*take) for take in gives_back])
-    return fixed + carrier_id
-
-
-@compiled("pack_accepted")
-def pack_accepted(now: float, accepted: Iterable[tuple[Taken, Bodied]]) -> Iterator[list[bytes]]:
-    """What most submits end with, for one turn in as few bodies as fit: the carrier took them, and nothing else changes.
-
-    Each with the carrier's answer, whose body is its own id. In pieces behind an empty one (``Journal.extend``).
-    """
-    time = _U64(int(now * 1000))
-    pieces, size = [b"", time], 0
-    for one, answer in accepted:
-        carrier_id = answer.body
-        recipient = one.message.recipient  # type: ignore[union-attr] # it was judged
-        pieces += (_pack_taken(one.entry_id, recipient, one.recorded, len(carrier_id)), carrier_id)
-        size += _TAKEN.size + len(carrier_id)
-        if size > ACCEPTED_BYTES_MAX:
-            yield pieces
-            pieces, size = [b"", time], 0
-    if size:
-        yield pieces
-
-
-def unpack_answers(record: Record) -> list[Answer]:
-    """The answers that a record of kind ANSWER or ACCEPTED holds; none for any other kind."""
-    if record.kind == ANSWER:
-        return [unpack_answer(record.body)]
-    if record.kind != ACCEPTED:
-        return []
-    reader = _Reader(record.body)
-    (time_ms,) = reader.take(_TIME)
-    found = []
-    while reader.at < len(record.body):
-        entry_id, recipient, verdict, size = reader.take(_TAKEN)
-        found.append(Answer(time_ms / 1000, entry_id, recipient, 0, 0, verdict, 0, 0, (), reader.raw(size)))
-    return found
-
-
-def verdicts_of(body: bytes) -> list[int]:
-    """Where the verdicts stand that a record of kind ACCEPTED is about, without unpacking the rest."""
-    return [sequence for _, sequence in _taken(body)]
-
-
-def recipients_of(body: bytes) -> list[int]:
-    """Whom it is about, likewise."""
-    return [recipient for recipient, _ in _taken(body)]
-
-
-def _taken(body: bytes) -> Iterator[tuple[int, int]]:
-    at, end = _TIME.size, len(body)
-    while at < end:
-        _, recipient, sequence, size = _unpack_taken(body, at)
-        yield recipient, sequence
-        at += _TAKEN.size + size
-
-
-def accepted_without(body: bytes, recipient: int) -> bytes:
-    """A body of kind ACCEPTED without what is about one person: itself where nothing is, empty where all is."""
-    at, end, kept = _TIME.size, len(body), list[bytes]()
-    found = False
-    while at < end:
-        _, whose, _, size = _unpack_taken(body, at)
-        after = at + _TAKEN.size + size
-        if whose == recipient:
-            found = True
-        else:
-            kept.append(body[at:after])
-        at = after
-    return b"".join([body[: _TIME.size], *kept]) if kept and found else b"" if found else body
-
-
-def unpack_answer(body: bytes) -> Answer:
-    time_ms, entry_id, recipient, effect, status, verdict, fingerprint, entry_time, takes = _ANSWER.unpack_from(body)
-    reader = _Reader(body, _ANSWER.size)
-    gives_back = tuple(Take(*reader.take(_TAKE)) for _ in range(takes))
-    return Answer(
-        time_ms / 1000, entry_id, recipient, effect, status, verdict, fingerprint, entry_time, gives_back, reader.rest()
-    )
 
 
 # ------------------------------------------------------------------------------------------------------------------ clock

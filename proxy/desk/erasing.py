@@ -21,7 +21,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from proxy.desk import entries, returned
+from proxy.desk import answered, entries, returned
 from proxy.desk.body import Reader, word
 from proxy.desk.sealing import Ring, Sealer
 from proxy.desk.segment import (
@@ -130,7 +130,7 @@ class _About:
         if kind in STAYS or (self._number not in body and self._digits not in body):
             return record
         if kind == entries.ACCEPTED:  # of a whole turn
-            left = entries.accepted_without(body, self._person)
+            left = answered.accepted_without(body, self._person)
             return record if left is body else record._replace(body=left) if left else self._gone(record)
         return self._gone(record) if self._concerns(kind, body) else record
 

@@ -1,6 +1,6 @@
 """Settled: what the journal asks of a submit whose fate is decided. The relay's Transit is one; so is a test's.
 
-In: nothing. Out: protocols. Never: bytes (entries.py).
+In: nothing. Out: protocols. Never: bytes (entries.py, answered.py).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from proxy.backtest.house import read_case
 from proxy.backtest.turns import Turn
 from proxy.changes import Effect
-from proxy.desk import entries, itself, operated, requested, returned
+from proxy.desk import answered, entries, itself, operated, requested, returned
 from proxy.desk.segment import Record
 from proxy.message import ORDER_NUMBERS_FROM, Category, Outcome, hash48
 from proxy.policy import Regions
@@ -134,9 +134,9 @@ class Counting:
         elif not inside:
             return
         elif kind == entries.ACCEPTED:
-            self.sheet.answers[_word(Effect.ACCEPTED)] += len(entries.verdicts_of(item.body))
+            self.sheet.answers[_word(Effect.ACCEPTED)] += len(answered.verdicts_of(item.body))
         elif kind == entries.ANSWER:
-            self.sheet.answers[_word(Effect(entries.unpack_answer(item.body).effect))] += 1
+            self.sheet.answers[_word(Effect(answered.unpack_answer(item.body).effect))] += 1
         elif kind == entries.OPTOUT:
             self._opted_out(returned.unpack_optout(item.body))
         elif kind == entries.REPEATED:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.desk import entries, itself, mail, requested, returned
+from proxy.desk import answered, entries, itself, mail, requested, returned
 from proxy.desk.journal import OsDisk, read
 from proxy.desk.sealing import Ring
 from proxy.reasons import GATE_REASONS
@@ -140,7 +140,7 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
         elif record.kind == entries.REPEATED:
             story.verdicts += _again(requested.unpack_repeated(record.body), by_sequence, place)
         elif record.kind in (entries.ANSWER, entries.ACCEPTED):
-            for answer in entries.unpack_answers(record):
+            for answer in answered.unpack_answers(record):
                 message_id = answer.carrier_id.partition(b"\0")[0].decode("latin-1")
                 story.answers.append(Settled(answer.verdict_sequence, answer.effect, answer.status, message_id, answer.time))
         elif record.kind == entries.DELIVER:

@@ -128,7 +128,7 @@ cdef enum:
 
 
 def pack_accepted(now, list accepted):
-    from proxy.desk.entries import ACCEPTED_BYTES_MAX
+    from proxy.desk.answered import ACCEPTED_BYTES_MAX
 
     cdef list bodies = []
     cdef Py_ssize_t first = 0, end, size, most = ACCEPTED_BYTES_MAX

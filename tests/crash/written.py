@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from proxy.changes import Effect
-from proxy.desk import entries, mail, requested
+from proxy.desk import answered, entries, mail, requested
 from proxy.desk.journal import OsDisk, Record, read
 from proxy.desk.sealing import Ring
 from tests.crash.evidence import Evidence, Message, Submit
@@ -64,7 +64,7 @@ class Written:
         if record.kind == entries.VERDICT:
             self._verdict(record.sequence, entries.unpack_verdict(record.body))
         elif record.kind in (entries.ANSWER, entries.ACCEPTED):
-            for told in entries.unpack_answers(record):
+            for told in answered.unpack_answers(record):
                 self._answer(told)
         elif record.kind == entries.UNREPLACED:
             undone = requested.unpack_unreplaced(record.body)
@@ -103,7 +103,7 @@ class Written:
         self._owners[entry] = message
         self._standing[message].add(entry)
 
-    def _answer(self, told: entries.Answer) -> None:
+    def _answer(self, told: answered.Answer) -> None:
         """One to a submit, or to its message: that of a part that the gate refuses when the carrier has refused all others."""
         submit, effect = self._submits[told.verdict_sequence], Effect(told.effect)
         holds(self._owners[told.entry_id] is submit.message, "an answer belongs to its verdict", told, submit)

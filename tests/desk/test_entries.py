@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.desk import entries, itself, requested, returned, shares
+from proxy.desk import answered, entries, itself, requested, returned, shares
 from proxy.message import Breach, Category, Content, Facts, Message, Outcome, Sender, Take, Verdict
 from proxy.reasons import REASONS
 from proxy.recipient import Entry, OptOut
@@ -128,8 +128,8 @@ takes_ = st.lists(st.builds(Take, u64, u32, u32), max_size=5).map(tuple)
 
 @given(times, u64, u64, st.integers(0, 6), u32, st.binary(max_size=70), u64, u64, u32, takes_)
 def test_an_answer_comes_back_whole(now, entry_id, recipient, effect, status, carrier_id, sequence, fingerprint, time, takes):
-    body = entries.pack_answer(now, entry_id, recipient, effect, status, carrier_id, sequence, fingerprint, time, takes)
-    said = entries.unpack_answer(body)
+    body = answered.pack_answer(now, entry_id, recipient, effect, status, carrier_id, sequence, fingerprint, time, takes)
+    said = answered.unpack_answer(body)
     assert abs(said.time - now) < 0.002
     assert said[1:] == (entry_id, recipient, effect, status, sequence, fingerprint, time, takes, carrier_id)
 
@@ -182,7 +182,7 @@ def test_what_a_message_has_in_aggregates_comes_back_whole(now, verdict_sequence
 
 
 UNPACKS = [
-    entries.unpack_answer, returned.unpack_deliver, returned.unpack_optout, itself.unpack_rules, entries.unpack_verdict,
+    answered.unpack_answer, returned.unpack_deliver, returned.unpack_optout, itself.unpack_rules, entries.unpack_verdict,
     requested.unpack_asked, requested.unpack_repeated, requested.unpack_unreplaced, shares.unpack_share,
 ]  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proxy.archive.keys import signed_by
-from proxy.desk import entries, returned
+from proxy.desk import answered, entries, returned
 from proxy.desk.disk import MemoryDisk
 from proxy.desk.erasing import Change, Erased, Erasure, erase, in_pieces, pack_erasure, signed, unaccounted, unpack_erasure
 from proxy.desk.journal import Journal, JournalDamaged, JournalSealed, Record, read, verify
@@ -63,7 +63,7 @@ def records_of(disk: MemoryDisk) -> list[Record]:
 def about(record: Record, person: int) -> bool:
     if record.kind == entries.VERDICT:
         return entries.unpack_verdict(record.body).recipient == person
-    return any(answer.recipient == person for answer in entries.unpack_answers(record))
+    return any(answer.recipient == person for answer in answered.unpack_answers(record))
 
 
 def test_a_person_is_gone_and_all_others_are_as_they_were_record_for_record(disk: MemoryDisk) -> None:

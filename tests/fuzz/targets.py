@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from proxy import config, policy
 from proxy.cli.campaign import BadCampaign, read_campaign
-from proxy.desk import entries, itself
+from proxy.desk import answered, entries, itself
 from proxy.desk.journal import Journal, JournalDamaged, MemoryDisk, read
 from proxy.desk.scan import segment_name
 from proxy.desk.segment import Header, Record, pack_header
@@ -213,7 +213,7 @@ def entry(data: bytes) -> None:
         with contextlib.suppress(ValueError, struct.error):
             reader(data)
     with contextlib.suppress(ValueError, struct.error):
-        entries.unpack_answers(Record(1, entries.ACCEPTED, data))
+        answered.unpack_answers(Record(1, entries.ACCEPTED, data))
 
 
 # --- the control socket

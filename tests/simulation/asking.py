@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from proxy.changes import Effect
-from proxy.desk import entries
+from proxy.desk import answered, entries
 from proxy.desk.entries import Verdict
 from proxy.desk.journal import read
 from proxy.reasons import RULE_REASONS
@@ -114,7 +114,7 @@ class Asking:
         for item in read(self.world.disk, open_from):
             if item.kind == entries.VERDICT:
                 verdicts[item.sequence] = entries.unpack_verdict(item.body)
-            for answer in entries.unpack_answers(item):
+            for answer in answered.unpack_answers(item):
                 if answer.effect == Effect.ACCEPTED and answer.verdict_sequence in verdicts:
                     self.known.add(answer.carrier_id.partition(b"\0")[0])
 

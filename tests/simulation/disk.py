@@ -10,7 +10,7 @@ from collections.abc import Callable
 from zlib import crc32
 
 from proxy.changes import Effect
-from proxy.desk import entries, mail, operated, requested, returned
+from proxy.desk import answered, entries, mail, operated, requested, returned
 from proxy.desk.disk import MemoryDisk
 from proxy.desk.entries import Verdict
 from proxy.desk.returned import OptedOut, Restored, Said
@@ -77,7 +77,7 @@ class OnDisk:
         elif item.kind == entries.REPEATED:
             for sequence, count in requested.unpack_repeated(item.body).counts.items():
                 self.refused[self._refusals[sequence]] += count
-        for answer in entries.unpack_answers(item):
+        for answer in answered.unpack_answers(item):
             if answer.status == CARRIER_REFUSES:
                 self.refused_by_carrier.add(answer.entry_id)
             if answer.effect == Effect.ACCEPTED:
