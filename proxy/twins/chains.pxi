@@ -31,6 +31,11 @@ def chains_at_once(self, list submits, now):
     cdef octet[::1] refused_young = refusals.marks, refused_old = refusals.marks_before
     for transit in submits:
         if Py_TYPE(transit) is _transit_type and _type_of((<TransitFields *>transit).message) is _message_type:
+            key = <object>(<MessageFields *>(<TransitFields *>transit).message).recipient
+            _soon(&refused_young[<Py_ssize_t>(key >> 3 & REFUSED_MARKS - 1)])
+            _soon(&refused_old[<Py_ssize_t>(key >> 3 & REFUSED_MARKS - 1)])
+    for transit in submits:
+        if Py_TYPE(transit) is _transit_type and _type_of((<TransitFields *>transit).message) is _message_type:
             person = <object>(<MessageFields *>(<TransitFields *>transit).message).recipient
         else:
             person = transit.message.recipient

@@ -82,21 +82,26 @@ cdef Met[MET] _met
 cdef dict _met_in = None  # the generation of the memo that they are in
 
 
-cdef Met *_place_of(dict young, const octet *at, Py_ssize_t size, u64 *said) noexcept:
-    global _met_in
+cdef inline u64 _four_places(const octet *at, Py_ssize_t size) noexcept:
+    """Of some octets: what tells texts apart is seldom in none of four places."""
     cdef u64 mixed = <u64>size, some
-    cdef Py_ssize_t place = 0
+    cdef Py_ssize_t place
+    for place in range(4 if size >= 32 else 0):
+        memcpy(&some, at + (size - 8) * place // 3, 8)
+        mixed = (mixed ^ some) * <u64>0x9E3779B97F4A7C15
+        mixed ^= mixed >> 32
+    return mixed
+
+
+cdef Met *_met_at(dict young, u64 mixed) noexcept:
+    global _met_in
+    cdef Py_ssize_t place
     if _met_in is not young:
         for place in range(MET):
             Py_XDECREF(_met[place].tail)
             Py_XDECREF(_met[place].content)
             _met[place].tail = _met[place].content = NULL
-        _met_in, place = young, 0
-    for place in range(4 if size >= 32 else 0):  # what tells texts apart is seldom in none of four places
-        memcpy(&some, at + (size - 8) * place // 3, 8)
-        mixed = (mixed ^ some) * <u64>0x9E3779B97F4A7C15
-        mixed ^= mixed >> 32
-    said[0] = mixed
+        _met_in = young
     return &_met[mixed >> 52]
 
 
@@ -120,11 +125,10 @@ cdef object _first_time(object memo, dict young, const octet *at, Py_ssize_t siz
     return content
 
 
-cdef object _content_of(object memo, const octet *at, Py_ssize_t size, object now):
-    """What is behind the destination, read; raises Malformed."""
+cdef object _content_of(object memo, const octet *at, Py_ssize_t size, u64 mixed, object now):
+    """What is behind the destination, read; raises Malformed. ``mixed``: of four places."""
     cdef dict young = <dict><object>(<TextsFields *>memo).young
-    cdef u64 mixed
-    cdef Met *met = _place_of(young, at, size, &mixed)
+    cdef Met *met = _met_at(young, mixed)
     if met.mixed == mixed and met.tail is not NULL and PyBytes_GET_SIZE(<bytes>met.tail) == size and not memcmp(PyBytes_AS_STRING(<bytes>met.tail), at, size):
         return <object>met.content
     content = _first_time(memo, young, at, size)
@@ -140,26 +144,59 @@ cdef object _content_of(object memo, const octet *at, Py_ssize_t size, object no
     return content
 
 
-cdef object _plain_submit(object bind, object frame, object now, object arrived_s, object memo, dict senders, Source *last):
+cdef enum:
+    LAID_OUT = 64
+
+cdef struct LaidOut:
+    u64 number  # of the recipient; 0: it is not that simple
+    u64 mixed  # of what is behind the destination
+    Py_ssize_t source, end
+
+
+cdef int _lay_out(list frames, Py_ssize_t first, LaidOut *some) except -1:
+    """Where the fields of some frames end; and asks memory for what is known of their texts, a step for all at a time."""
+    cdef Py_ssize_t many = min(len(frames) - first, LAID_OUT), place, size, service
+    cdef const octet *at
+    cdef LaidOut *one
+    cdef Met *met
+    for place in range(many):
+        frame, one = frames[first + place], &some[place]
+        one.number = one.mixed = 0
+        if Py_TYPE(frame) is not _frame_type:
+            continue
+        at, size = <const octet *>PyBytes_AS_STRING(<bytes><object>(<FrameFields *>frame).data), PyBytes_GET_SIZE(<bytes><object>(<FrameFields *>frame).data)
+        service = _zero_at(at, size, 16, 22)
+        if service < 0:
+            continue
+        one.source = _zero_at(at, size, service + 3, service + 24)
+        if one.source < 0:
+            continue
+        one.end = _zero_at(at, size, one.source + 3, one.source + 24)
+        if one.end < 0:
+            continue
+        one.number = _recipient(at + one.source + 3, one.end - one.source - 3)
+        one.mixed = _four_places(at + one.end + 1, size - one.end - 1)
+        _soon(&_met[one.mixed >> 52])
+    for place in range(many):
+        met = &_met[some[place].mixed >> 52]
+        if met.mixed == some[place].mixed and met.tail is not NULL:
+            _soon(met.tail)
+            _soon(<const char *>met.tail + 64)
+            _soon(<const char *>met.tail + 128)
+            _soon(met.content)
+    return 0
+
+
+cdef object _plain_submit(object bind, object frame, object now, object arrived_s, object memo, dict senders, Source *last, LaidOut *fields):
     """The Transit of a submit whose sender is known; None for any other, and for a malformed one. ``last``: who sent what came before."""
     cdef bytes data = <bytes><object>(<FrameFields *>frame).data
     cdef const octet *at = <const octet *>PyBytes_AS_STRING(data)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(data), service, source, end
-    cdef u64 number
-    service = _zero_at(at, size, 16, 22)
-    if service < 0:
-        return None
-    source = _zero_at(at, size, service + 3, service + 24)
-    if source < 0:
-        return None
-    end = _zero_at(at, size, source + 3, source + 24)
-    if end < 0:
-        return None
-    number = _recipient(at + source + 3, end - source - 3)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(data), source = fields.source, end = fields.end
+    cdef u64 number = fields.number
     if not number:
         return None
     try:
-        content = _content_of(memo, at + end + 1, size - end - 1, now)
+        content = _content_of(memo, at + end + 1, size - end - 1, fields.mixed, now)
     except _Malformed:
         return None
     if Py_TYPE(content) is not _content_type:
@@ -200,7 +237,8 @@ cdef object _plain_submit(object bind, object frame, object now, object arrived_
 
 
 def relay_submit_all(self, bind, frames, now, arrived_s):
-    cdef Py_ssize_t window, unanswered
+    cdef LaidOut[LAID_OUT] some
+    cdef Py_ssize_t window, unanswered, place = 0
     cdef list submits, together = []  # parts of one message, as far as they have come one behind the other
     cdef dict senders
     cdef tuple part
@@ -208,6 +246,8 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
     last.at, last.size, last.sender = NULL, 0, NULL
     if _transit_type is NULL:
         _learn_fields()
+    if type(frames) is not list:
+        frames = list(frames)
     access = bind.access
     if self.draining or self.handover.journal_down or access.rates:
         for frame in frames:
@@ -218,8 +258,11 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
     submits = chains.submits
     for frame in frames:
         transit = None
+        if not place % LAID_OUT:
+            _lay_out(<list>frames, place, some)
         if unanswered < window and Py_TYPE(frame) is _frame_type:
-            transit = _plain_submit(bind, frame, now, arrived_s, memo, senders, &last)
+            transit = _plain_submit(bind, frame, now, arrived_s, memo, senders, &last, &some[place % LAID_OUT])
+        place += 1
         if transit is not None:
             unanswered += 1
             part = <tuple>_part(transit)  # a named one
