@@ -18,11 +18,11 @@ from typing import Any
 from proxy import compiled
 from proxy.sim import gate, measure
 from proxy.sim.bench import suppressed
-from proxy.sim.bench.driver import Drivers
+from proxy.sim.bench.driver import Drivers, baseline
 from proxy.sim.bench.house import certificate, house
 from proxy.sim.bench.options import OWN_VALKEY, BenchFailed, Options
 from proxy.sim.bench.result import BUSY_ELSEWHERE, told_of_machine
-from proxy.sim.bench.rounds import folder_of, without_gate
+from proxy.sim.bench.rounds import folder_of
 from proxy.sim.bench.rows import ROWS, Figures, Row
 from proxy.sim.drive import Order, Run
 from proxy.sim.gate import CHINA
@@ -186,7 +186,7 @@ def _of(name: str, **changes: Any) -> Part:
 
 def in_turns(gates: Mapping[str, Part]) -> Part:
     """Gates by name, one after the other, TURNS times over: medians of the figures of each; as ``name.times`` the median of its CPU
-    against the first one's in the same turn, and what those lay between."""
+    against the first one's in the same turn, and what those lay between; as ``name.slower`` how many times as much the first one carries."""
     first, *others = gates
 
     def part(base: Options, drivers: Drivers) -> dict[str, float]:
@@ -195,30 +195,43 @@ def in_turns(gates: Mapping[str, Part]) -> Part:
             found: dict[str, float] = {}
             for one in gates.values():
                 found |= one(base, drivers)
-            turns.append(found | {f"{name}.times": found[f"{name}.cpu_us"] / found[f"{first}.cpu_us"] for name in others})
-        times = {name: sorted(turn[f"{name}.times"] for turn in turns) for name in others}
+            times = {f"{name}.times": found[f"{name}.cpu_us"] / found[f"{first}.cpu_us"] for name in others}
+            slower = {f"{name}.slower": found[f"{first}.per_s"] / found[f"{name}.per_s"] for name in others}
+            turns.append(found | times | slower)
+        between = {
+            f"{name}.{what}": sorted(turn[f"{name}.{what}"] for turn in turns)
+            for name in others
+            for what in ("times", "slower")
+        }
         return {
             **{name: statistics.median(turn[name] for turn in turns) for name in turns[0]},
-            **{f"{name}.times_least": found[0] for name, found in times.items()},
-            **{f"{name}.times_most": found[-1] for name, found in times.items()},
+            **{f"{name}_least": found[0] for name, found in between.items()},
+            **{f"{name}_most": found[-1] for name, found in between.items()},
         }
 
     return part
 
 
-def _standard(base: Options, drivers: Drivers) -> dict[str, float]:
-    """The standard mix, beside the generator alone and the relays; then its own latency."""
-    options = replace(base, baselines=True)
-    beside = drivers.driver(options)
-    runs = without_gate(options, beside, None, lambda text: None)
-    with folder_of(options) as folder, house(options, folder, beside.carrier) as one:
-        run = beside.order(Order("gate", one.gate.smpp, one.gate.pid, one.metrics))
-    with folder_of(options) as folder, house(options, folder, beside.carrier) as other:
-        slow = beside.order(Order("gate", other.gate.smpp, other.gate.pid, other.metrics, LATENCY_RATE))
+def _relay(name: str) -> Part:
+    """One without rules."""
+
+    def part(base: Options, drivers: Drivers) -> dict[str, float]:
+        beside = drivers.driver(base)
+        with baseline(name, beside.carrier, None) as (port, pid):
+            return _figures(name, beside.order(Order(name, port, pid)))
+
+    return part
+
+
+def _beside(base: Options, drivers: Drivers) -> dict[str, float]:
+    """The generator alone, a relay that changes nothing, and the gate's own latency where it is not at its end."""
+    beside = drivers.driver(base)
+    alone = beside.order(Order("ceiling", None, None))
+    with folder_of(base) as folder, house(base, folder, beside.carrier) as one:
+        slow = beside.order(Order("gate", one.gate.smpp, one.gate.pid, one.metrics, LATENCY_RATE))
     return {
-        **_figures("standard", run),
-        "standard.life_cpu_us": round(one.life_cpu_s / max(1, run.all_messages) * 1e6, 2),
-        **{key: value for name in ("raw", "smpplib", "ceiling") for key, value in _figures(name, runs[name]).items()},
+        **_figures("ceiling", alone),
+        **_relay("raw")(base, drivers),
         "latency.own_p99_ms": slow.own_ms["p99"],
         "latency.others_busy": slow.others_busy,
     }
@@ -252,11 +265,14 @@ def _reload(base: Options, drivers: Drivers) -> dict[str, float]:
 
 
 PARTS: Mapping[str, Part] = {
-    "the standard mix, beside relays without rules": _standard,
-    "500 rules": _of("rules-500", rules=500),
+    "the standard mix, a relay on smpplib's PDU classes, and 500 rules": in_turns(
+        {"standard": _of("standard"), "smpplib": _relay("smpplib"), "rules-500": _of("rules-500", rules=500)}
+    ),
+    "the generator alone, a bare relay, and own latency": _beside,
     "Valkey, one worker and two": in_turns(
         {
             "valkey": _of("valkey", store=OWN_VALKEY),
+            "embedded": _of("embedded"),
             "workers-2": _of("workers-2", store=OWN_VALKEY, workers=2),
             "workers-2-each": _of("workers-2-each", store=OWN_VALKEY, workers=2, binds=16),
         }
