@@ -17,22 +17,9 @@ from proxy import consents as consents_of
 from proxy import listing
 from proxy.changes import Effect
 from proxy.consents import beside_changed, person_changed
-from proxy.desk import (
-    answered,
-    cased,
-    consents,
-    entries,
-    grounds,
-    heard,
-    itself,
-    mail,
-    operated,
-    penalized,
-    requested,
-    returned,
-    shares,
-)
+from proxy.desk import cased, consents, entries, grounds, heard, itself, mail, operated, penalized, requested, returned, shares
 from proxy.desk import told as told_of
+from proxy.desk.answered import Answer, unpack_answers
 from proxy.desk.journal import JournalNewer, Record
 from proxy.listing import Listings
 from proxy.message import hash32
@@ -99,7 +86,7 @@ class Ids(Protocol):
     def allowed(self, said: entries.Verdict) -> None:
         """It stands in for another, perhaps as its new text."""
 
-    def accepted(self, said: entries.Verdict, told: answered.Answer) -> None:
+    def accepted(self, said: entries.Verdict, told: Answer) -> None:
         """The carrier took it."""
 
     def unreplaced(self, told: requested.Unreplaced) -> None:
@@ -347,14 +334,14 @@ def _answers(
     done: Replayed,
     ids: Ids | None,
 ) -> None:
-    for answer in answered.unpack_answers(item):
+    for answer in unpack_answers(item):
         said = done.open.get(answer.verdict_sequence)
         apply_answer(store, answer, counts, done)
         if ids is not None and said is not None and Effect(answer.effect) is Effect.ACCEPTED:
             ids.accepted(said, answer)
 
 
-def apply_answer(store: EmbeddedStore, told: answered.Answer, counts: bool, done: Replayed) -> None:
+def apply_answer(store: EmbeddedStore, told: Answer, counts: bool, done: Replayed) -> None:
     effect = Effect(told.effect)
     done.open.pop(told.verdict_sequence, None)
     if effect.takes_back:

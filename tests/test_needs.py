@@ -31,7 +31,12 @@ def run(folder: Path, *options: str, **environment: str) -> subprocess.Completed
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, "tests"],
         cwd=folder,
-        env={**os.environ, "PATH": "/nowhere", **environment},
+        env={
+            **os.environ,
+            "PATH": "/nowhere",
+            "PYTEST_ADDOPTS": "",
+            **environment,
+        },  # what this run is asked for is not that one's
         capture_output=True,
         text=True,
         timeout=60,

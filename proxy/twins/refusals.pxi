@@ -51,21 +51,20 @@ cdef inline tuple _key_of_refusal(MessageFields *message):
 
 
 cdef enum:  # of a kept one, which is a named row
-    UNTIL = 0
-    PERSON = 1
-    SEQUENCE = 5
+    KEPT_UNTIL, KEPT_OF, KEPT_PROVIDER, KEPT_PORT, KEPT_DIGEST, KEPT_SEQUENCE, KEPT_VERDICT
+    KEPT_FIELDS
 
 
 cdef inline tuple _key_kept(tuple kept):
-    return (kept[2], kept[3], kept[4])
+    return (kept[KEPT_PROVIDER], kept[KEPT_PORT], kept[KEPT_DIGEST])
 
 
 cdef inline bint _is_of(tuple kept, MessageFields *message) except -1:
     """Whether a refusal is of the same provider, port and text."""
     return (
-        _same(kept[4], (<ContentFields *>message.content).digest)
-        and _same(kept[2], (<SenderFields *>message.sender).provider)
-        and _same(kept[3], (<SenderFields *>message.sender).port)
+        _same(kept[KEPT_DIGEST], (<ContentFields *>message.content).digest)
+        and _same(kept[KEPT_PROVIDER], (<SenderFields *>message.sender).provider)
+        and _same(kept[KEPT_PORT], (<SenderFields *>message.sender).port)
     )
 
 
@@ -222,14 +221,14 @@ cdef class _Refused:
         person = <object>message.recipient
         number = person
         self.marks[number >> 3 & REFUSED_MARKS - 1] |= 1 << (number & 7)
-        kept = _kept_type.tp_alloc(_kept_type, 7)
-        _fill_item(kept, UNTIL, until)
-        _fill_item(kept, PERSON, person)
-        _fill_item(kept, 2, <object>(<SenderFields *>message.sender).provider)
-        _fill_item(kept, 3, <object>(<SenderFields *>message.sender).port)
-        _fill_item(kept, 4, <object>content.digest)
-        _fill_item(kept, SEQUENCE, <object>transit.recorded)
-        _fill_item(kept, 6, <object>transit.verdict)
+        kept = _kept_type.tp_alloc(_kept_type, KEPT_FIELDS)
+        _fill_item(kept, KEPT_UNTIL, until)
+        _fill_item(kept, KEPT_OF, person)
+        _fill_item(kept, KEPT_PROVIDER, <object>(<SenderFields *>message.sender).provider)
+        _fill_item(kept, KEPT_PORT, <object>(<SenderFields *>message.sender).port)
+        _fill_item(kept, KEPT_DIGEST, <object>content.digest)
+        _fill_item(kept, KEPT_SEQUENCE, <object>transit.recorded)
+        _fill_item(kept, KEPT_VERDICT, <object>transit.verdict)
         known = <object>PyDict_SetDefault(self.people, person, kept)
         if type(known) is dict:
             (<dict>known)[_key_of_refusal(message)] = kept
@@ -237,7 +236,7 @@ cdef class _Refused:
             self.people[person] = kept if _is_of(<tuple>known, message) else {_key_kept(<tuple>known): known, _key_of_refusal(message): kept}
         self.append(kept)
         while self.first_s <= self.now_s or until_s < self.first_s or len(self.order) > self.most:
-            self.first_s = _seconds((<tuple>self.order[0])[UNTIL])
+            self.first_s = _seconds((<tuple>self.order[0])[KEPT_UNTIL])
             if self.first_s > self.now_s and len(self.order) <= self.most:
                 break
             self.drop(<tuple>self.order.popleft())
@@ -246,15 +245,15 @@ cdef class _Refused:
 
     cdef int drop(self, tuple kept) except -1:
         """refusals.py, Refusals._drop"""
-        cdef PyObject *known = PyDict_GetItemWithError(self.people, kept[PERSON])
+        cdef PyObject *known = PyDict_GetItemWithError(self.people, kept[KEPT_OF])
         if known is <PyObject *>kept:
-            del self.people[kept[PERSON]]
+            del self.people[kept[KEPT_OF]]
         elif known is not NULL and type(<object>known) is dict:
             key = _key_kept(kept)
             if PyDict_GetItemWithError(<dict>known, key) is <PyObject *>kept:
                 del (<dict>known)[key]
                 if not len(<dict>known):
-                    del self.people[kept[PERSON]]
+                    del self.people[kept[KEPT_OF]]
         return 0
 
 
