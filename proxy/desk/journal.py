@@ -116,6 +116,11 @@ class Journal:
         self.synced = self.written
 
     @property
+    def end(self) -> tuple[str, int]:
+        """Where what is written ends: the segment and the offset in it; empty and 0 before the first record."""
+        return self._segment, self._size
+
+    @property
     def _form(self) -> int:
         return UNDER_SEAL if self.disk.ring else PLAIN
 
@@ -227,6 +232,7 @@ class Journal:
         self._size, self._hour, self._first = len(data), time_ms // HOUR_MS, header.first
         if before and not (self._unsynced and self._unsynced[-1][1] == before):  # else ``note_synced`` lets go of it
             self.disk.release(before)
+        self.written_bytes += len(data)
         self._kept(self.written + 1, 0, data, time_ms / 1000)
 
     # -- durability

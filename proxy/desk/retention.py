@@ -65,11 +65,16 @@ class Removed(NamedTuple):
     why: str
 
 
-def plan(disk: Disk, keep: Retention, least_s: float, now: float, open_from: int, most: int) -> Plan:
+def plan(
+    disk: Disk, keep: Retention, least_s: float, now: float, open_from: int, most: int, end: tuple[str, int] | None = None
+) -> Plan:  # fmt: skip
     """Reads headers only. ``least_s``: what the rules look back, which is kept whatever ``keep`` says; ``open_from``: as the last
-    checkpoint says, 0 where there is none; ``most``: segments that go at once."""
+    checkpoint says, 0 where there is none; ``most``: segments that go at once; ``end``: what is written ends in this segment, at this
+    offset: room behind it, and what comes meanwhile, is not counted (None: nobody writes)."""
     names = disk.list()
     sizes = [disk.size(name) for name in names]
+    if end is not None:
+        sizes = [end[1] if name == end[0] else size if name < end[0] else 0 for name, size in zip(names, sizes, strict=True)]
     kept_s = max(keep.days * DAY_S, least_s)
     needed = min(Scan(disk, open_from).at, Scan(disk, None).at, max(0, len(names) - NEWEST_STAY)) if open_from > 0 else 0
     goes: list[Segment] = []

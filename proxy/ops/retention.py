@@ -101,9 +101,10 @@ class Keeper:
             return await asyncio.to_thread(_put, self._journal.disk, name)
 
     async def _plan(self, most: int) -> retention.Plan:
-        gate, written = self._gate, self._journal.written_bytes
+        gate, journal = self._gate, self._journal
+        written, end = journal.written_bytes, journal.end
         plan = await asyncio.to_thread(
-            retention.plan, self._journal.disk, self.keep, gate.relay.rules.window_s, gate.now(), gate.store.position.open_from, most
+            retention.plan, journal.disk, self.keep, gate.relay.rules.window_s, gate.now(), gate.store.position.open_from, most, end
         )  # fmt: skip
         self._octets, self._written, self._since = plan.octets, written, plan.since
         return plan

@@ -72,6 +72,21 @@ def missing(disk: Disk) -> str:
 # -- what goes
 
 
+def test_octets_are_what_is_written_without_the_room_behind_it_and_without_what_came_meanwhile(tmp_path: Path) -> None:
+    disk = OsDisk(tmp_path)
+    journal = written(disk, 3)
+    whole, end, counted = sum(disk.size(name) for name in disk.list()), journal.end, journal.written_bytes
+    assert 0 < end[1] < disk.size(end[0]), "there is room behind it"
+    planned_then = retention.plan(disk, KEEP, 0, NOON, 0, 0, end).octets
+    assert planned_then == whole - disk.size(end[0]) + end[1]
+    for day in (1, 2):  # into the room, and into a segment that was not there when the end was asked for
+        say(journal, day)
+    assert journal.end[0] != end[0]
+    assert retention.plan(disk, KEEP, 0, NOON, 0, 0, end).octets == planned_then
+    journal.close()
+    assert planned_then + journal.written_bytes - counted == sum(disk.size(name) for name in disk.list())
+
+
 def test_what_is_older_goes_and_the_rest_is_a_whole_journal_that_says_what_went(either: Disk) -> None:
     disk = either
     journal = written(disk, 300)

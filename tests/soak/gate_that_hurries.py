@@ -55,8 +55,8 @@ def prepare(hurry: Hurry) -> None:
             for one in beside:
                 one.cancel()
 
-    def hurried(disk: Any, keep: Retention, _: float, now: float, open_from: int, most: int) -> Plan:
-        return plan(disk, Retention(hurry.keep_s / DAY_S, keep.holds), 0.0, now, open_from, most)  # type: ignore[arg-type]
+    def hurried(disk: Any, keep: Retention, _: float, *rest: Any) -> Plan:
+        return plan(disk, Retention(hurry.keep_s / DAY_S, keep.holds), 0.0, *rest)  # type: ignore[arg-type]
 
     Keeper.run = ran  # type: ignore[method-assign]
     retention.retention.plan = hurried  # type: ignore[attr-defined]
