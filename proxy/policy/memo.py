@@ -5,7 +5,7 @@ In: keys and what was worked out for them. Out: the same again. Never: a promise
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from proxy.rest import Rest
 
@@ -14,6 +14,13 @@ DROPPED_PIECE = 500
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+
+
+def dropped(held: list[Any], rest: Rest) -> None:
+    """Empties a list, some hundred a time."""
+    while held:
+        del held[-DROPPED_PIECE:]
+        rest()
 
 
 class Memo(Generic[Key, Value]):

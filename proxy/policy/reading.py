@@ -20,7 +20,7 @@ from proxy.twice import Twice
 from .category import Classified, Weighed, weigh
 from .condition import Bits, Test
 from .lexicon import Lexicon
-from .memo import Memo
+from .memo import Memo, dropped
 from .page import Page, Spans
 from .registry import Registry
 from .reviewed import key_of
@@ -208,6 +208,7 @@ class Reader:
         """Lets go of all that was learnt, piece by piece: freed at once it would hold everybody up. Nobody may ask afterwards."""
         for memo in (self._masks, self._traits, self._senses):
             memo.empty(rest)
+        dropped(self._meanings, rest)
         self.scanner.forget(rest)
 
     @compiled("reader_fresh")

@@ -15,7 +15,7 @@ from proxy.compiled import compiled
 from proxy.rest import Rest, no_rest, resting
 
 from .lexicon import Lexicon
-from .memo import DROPPED_PIECE
+from .memo import dropped
 from .shards import Match, Shards
 from .spread import Spread
 
@@ -58,9 +58,8 @@ class Scanner:
     def forget(self, rest: Rest) -> None:
         """Lets go of the words, piece by piece; nobody may ask afterwards."""
         self.places.forget(rest)
-        while self.patterns:
-            del self.patterns[-DROPPED_PIECE:]
-            rest()
+        dropped(self.patterns, rest)
+        self.shards.forget(rest)
 
     def is_exact(self, found: frozenset[int]) -> bool:
         """Whether what counts depends on where the words stand, not only on which there are."""

@@ -48,6 +48,15 @@ class Shards:
             self.held = _changed(places, before.held, rest)
         self._placed = [(shard.automaton, _places_of(shard, places, rest)) for shard in self.held]
 
+    def forget(self, rest: Rest) -> None:
+        """Lets go of them, one by one; what another set has kept of them stays. Whoever asks afterwards is told nothing, not that there
+        is no match."""
+        placed = self._placed
+        del self._placed
+        while self.held:
+            del self.held[-1], placed[-1]
+            rest()
+
     def matches(self, data: bytes) -> list[Match]:
         """Every word wherever it stands, by the end, the longest first."""
         if len(self._placed) == 1 and self._placed[0][1] is None:

@@ -64,3 +64,16 @@ def test_beside_traffic_nothing_large_is_built_in_one_piece(monkeypatch: pytest.
     held: list[Shard] = Shards(places([f"词{number}" for number in range(5_000)]), Shards({}), lambda: rested.append(None)).held
     assert max(len(shard.patterns) for shard in held) <= 500
     assert len(rested) >= len(held)
+
+
+def test_what_is_let_go_of_goes_one_by_one_and_whoever_asks_afterwards_is_not_told_that_nothing_is_there() -> None:
+    first = Shards(places(["优惠", "券", "惠券"]))
+    second = Shards(places(["优惠", "券", "惠券", "a", "0"]), first)
+    rests: list[int] = []
+    first.forget(lambda: rests.append(len(first.held)))
+    assert rests == [0], "it was one"
+    with pytest.raises(AttributeError):
+        first.matches("优惠券".encode())
+    assert len(second.matches("a优惠券0".encode())) == 5, "who has kept some of them still finds all"
+    second.forget(lambda: rests.append(len(second.held)))
+    assert rests == [0, 1, 0]
