@@ -27,13 +27,9 @@ OWN_BYTES = 64 << 20
 WAITS_MAX_S = 0.5
 
 
-ADDRESSES_BYTES = 64 << 20
-"""Python's objects get so many addresses at a time (arenas.py), which RLIMIT_DATA counts though nothing lies there yet."""
-
-
 def memory(gate: Gate, of: str) -> int:
     """Octets; ``of`` VmData: that the gate's process may write to and shares with nobody, which is what RLIMIT_DATA bounds; RssAnon: that it
-    has written to."""
+    has written to (Python's objects get addresses 64 MB at a time: arenas.py)."""
     lines = Path(f"/proc/{gate.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{of}:")) * 1024
 
@@ -49,7 +45,7 @@ def test_thousands_of_connections_cost_so_much_each_and_the_others_are_served(
         assert client.bind("yi").status == 0
         serve(carrier, client, 100)
         before = memory(gate, "RssAnon")
-        limit = memory(gate, "VmData") + OWN_BYTES + ADDRESSES_BYTES + CONNECTIONS * PER_CONNECTION_BYTES
+        limit = memory(gate, "VmData") + OWN_BYTES + CONNECTIONS * PER_CONNECTION_BYTES
         resource.prlimit(gate.pid, resource.RLIMIT_DATA, (limit, limit))
         begun = time.monotonic()
         with crowd("connect", gate.port, CONNECTIONS):
