@@ -9,7 +9,7 @@ all the same (an answer of the carrier, a change that somebody made) waits here 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 
 from proxy.changes import Change, Undo
 from proxy.compiled import compiled
@@ -18,6 +18,7 @@ from proxy.desk.answered import pack_accepted
 from proxy.desk.entries import ACCEPTED, VERDICT, verdict_pieces
 from proxy.desk.journal import Journal, JournalDown
 from proxy.judging import Judging
+from proxy.numbered import numbered
 from proxy.parts import Parts
 from proxy.reasons import GATE_REASONS
 from proxy.refusals import Refusals
@@ -58,7 +59,7 @@ class HandOver:
         self.jumped_s = 0.0
         """By how much the wall clock was set since that was last written."""
         self.outbox = Outbox()
-        self.in_flight: dict[int, Transit] = {}
+        self.in_flight: MutableMapping[int, Transit] = numbered()
         """Allowed and not yet answered by the carrier, by the sequence of the verdict in the journal."""
         self.handed: list[Transit] = []
         """Submits handed to their lanes in the last turn."""
@@ -191,7 +192,9 @@ class HandOver:
 
 
 @compiled("settled")
-def _settled(accepted: list[tuple[Transit, Frame]], in_flight: dict[int, Transit]) -> list[tuple[int, Transit, Frame]]:
+def _settled(
+    accepted: list[tuple[Transit, Frame]], in_flight: MutableMapping[int, Transit]
+) -> list[tuple[int, Transit, Frame]]:
     """What the carrier took, for the outbox: it is not in flight any more."""
     for transit, _ in accepted:
         in_flight.pop(transit.recorded, None)

@@ -5,13 +5,62 @@ cdef type _AtHand = None
 cdef bytes _nobody_known = bytes(7)
 
 
+cdef class _People:
+    """Who gets something in a turn, each once, in the order in which it came: found by number without an object of Python's for each."""
+
+    cdef u64 *numbers
+    cdef list come  # of each a submit, or the list of his
+    cdef unsigned int *slots  # a place + 1; 0: none
+    cdef Py_ssize_t many
+    cdef u64 mask
+
+    def __dealloc__(self):
+        free(self.numbers)
+        free(self.slots)
+
+    cdef int room(self, Py_ssize_t many) except -1:
+        cdef u64 size = 64
+        while size < 2 * <u64>many:
+            size <<= 1
+        self.come, self.mask = [], size - 1
+        self.numbers = <u64 *>calloc(many or 1, sizeof(u64))
+        self.slots = <unsigned int *>calloc(size, sizeof(unsigned int))
+        if not (self.numbers and self.slots):
+            raise MemoryError
+        return 0
+
+    cdef inline unsigned int *slot(self, u64 number) noexcept:
+        """Where he stands, or would."""
+        cdef u64 at = ((number * <u64>0x9E3779B97F4A7C15) >> 32) & self.mask
+        while self.slots[at] and self.numbers[self.slots[at] - 1] != number:
+            at = (at + 1) & self.mask
+        return &self.slots[at]
+
+    cdef inline int first(self, unsigned int *slot, u64 number, object transit) except -1:
+        self.numbers[self.many] = number
+        self.many += 1
+        slot[0] = <unsigned int>self.many
+        self.come.append(transit)
+        return 0
+
+    cdef int more(self, unsigned int *slot, object transit) except -1:
+        what = self.come[slot[0] - 1]
+        if type(what) is list:
+            (<list>what).append(transit)
+        else:
+            self.come[slot[0] - 1] = [what, transit]
+        return 0
+
+
 def chains_at_once(self, list submits, now):
-    cdef dict people = {}, refused = self._refused
+    cdef dict refused = self._refused
+    cdef _People people
+    cdef unsigned int *slot
     cdef list buckets, decided = [], some
     cdef bytes bucket, before, after, whole
     cdef const octet *start
     cdef _Court court
-    cdef Py_ssize_t at, behind, end
+    cdef Py_ssize_t at, behind, end, place
     cdef u64 mix, mask, split, group_mask, mixed, index, head, key, version
     cdef bint there
     global _AtHand
@@ -29,6 +78,8 @@ def chains_at_once(self, list submits, now):
         return False
     refusals, rules = self.refusals, judging.rules
     cdef octet[::1] refused_young = refusals.marks, refused_old = refusals.marks_before
+    people = _People.__new__(_People)
+    people.room(len(submits))
     for transit in submits:
         if Py_TYPE(transit) is _transit_type and _type_of((<TransitFields *>transit).message) is _message_type:
             key = <object>(<MessageFields *>(<TransitFields *>transit).message).recipient
@@ -39,22 +90,20 @@ def chains_at_once(self, list submits, now):
             person = <object>(<MessageFields *>(<TransitFields *>transit).message).recipient
         else:
             person = transit.message.recipient
-        what = _get(people, person)
-        if what is None:
-            key = person
-            if (
-                (refused_young[<Py_ssize_t>(key >> 3 & REFUSED_MARKS - 1)] | refused_old[<Py_ssize_t>(key >> 3 & REFUSED_MARKS - 1)]) >> (key & 7) & 1
-                and person in refused
-                and _may_be_again(refusals, refused, transit, rules)
-                and refusals.again(transit, rules, now)
-            ):
-                continue
-            people[person] = transit
-        elif type(what) is list:
-            (<list>what).append(transit)
-        else:
-            people[person] = [what, transit]
-    if not people:
+        key = person
+        slot = people.slot(key)
+        if slot[0]:
+            people.more(slot, transit)
+            continue
+        if (
+            (refused_young[<Py_ssize_t>(key >> 3 & REFUSED_MARKS - 1)] | refused_old[<Py_ssize_t>(key >> 3 & REFUSED_MARKS - 1)]) >> (key & 7) & 1
+            and person in refused
+            and _may_be_again(refusals, refused, transit, rules)
+            and refusals.again(transit, rules, now)
+        ):
+            continue
+        people.first(slot, key, transit)
+    if not people.many:
         return True
     judging.cut_off = False
     court = _court(judging, now)
@@ -62,10 +111,10 @@ def chains_at_once(self, list submits, now):
     table, version = store._table, store._version
     buckets, mix, mask, split, group_mask = table._buckets, table._mix, table._mask, table._split, table._groups - 1
     cdef octet[::1] marks = table.changed
-    _fetch(buckets, people, mix, mask, split)
+    _fetch_all(buckets, people.numbers, min(people.many, <Py_ssize_t>FETCHED), mix, mask, split)
     try:
-        for person, what in people.items():
-            key = person
+        for place in range(people.many):
+            key, what = people.numbers[place], people.come[place]
             mixed = (key * mix) >> 20
             index = mixed & mask
             if index < split:

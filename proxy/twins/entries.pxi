@@ -24,6 +24,8 @@ cdef class Verdicts:
     cdef u64 time_ms
     cdef tuple plain
     cdef dict senders, reasons
+    cdef PyObject *sender  # of the one before, …
+    cdef bytes who  # … and how he is written
 
     def __iter__(self):
         for transit in self.transits:
@@ -61,9 +63,12 @@ cdef class Verdicts:
             or _type_of(verdict.facts) is not _facts_type
         ):
             return 0
-        who = _get(self.senders, <object>message.sender)
-        if who is None:
-            return 0
+        if message.sender is not self.sender:  # one after another is of the same
+            who = _get(self.senders, <object>message.sender)
+            if who is None:
+                return 0
+            self.sender, self.who = message.sender, who
+        who = self.who
         fixed = <bytes>self.plain[<Py_ssize_t><object>(<FactsFields *>verdict.facts).category]
         digest, data = <bytes>content.digest, <bytes>transit.data
         if not PyBytes_GET_SIZE(<bytes>transit.packed):

@@ -173,7 +173,7 @@ cdef object _links_in(const unsigned short *text, Py_ssize_t size, bint addresse
     """policy/text.py, links; ``addresses``: whether there may be a ://"""
     cdef Py_ssize_t at = 0, run, end, dot, letters
     cdef bint doubled
-    cdef list found = [], hosts = []
+    cdef list found = [], hosts = None
     while at < size:
         if not (c"a" <= text[at] <= c"z" or c"0" <= text[at] <= c"9"):
             at += 1
@@ -205,7 +205,7 @@ cdef object _links_in(const unsigned short *text, Py_ssize_t size, bint addresse
             found.append(_string(text, at, letters))
         at = letters
     if addresses:
-        at = 0
+        at, hosts = 0, []
         while at + 3 < size:
             if not (text[at] == c":" and text[at + 1] == c"/" and text[at + 2] == c"/"):
                 at += 1
@@ -228,7 +228,7 @@ cdef object _links_in(const unsigned short *text, Py_ssize_t size, bint addresse
             host = _string(text, run, letters)
             if host not in found:
                 hosts.append(host)
-    return tuple(found + hosts)
+    return tuple(found) if hosts is None else tuple(found + hosts)
 
 
 cdef bint _may_call(const unsigned short *text, Py_ssize_t size) noexcept:
@@ -278,28 +278,34 @@ cdef bint _have_digits(tuple texts):
 
 cdef object _owners_in(object owners_of, tuple links, tuple contacts):
     """policy/reading.py, _owners_of"""
-    cdef dict registered
-    cdef Py_ssize_t dot
+    cdef dict registered = None
+    if owners_of is None:
+        return _nobody
+    if type(owners_of) is _MethodType and owners_of.__func__ is _owners_of_registry:
+        registered = owners_of.__self__._owners
     found = _nobody
-    if owners_of is not None:
-        registered = None
-        if type(owners_of) is _MethodType and owners_of.__func__ is _owners_of_registry:
-            registered = owners_of.__self__._owners
-        for way, held in (("domain", links), ("phone", contacts)):
-            for contact in <tuple>held:
-                if registered is None:
-                    owners = owners_of(contact)
-                else:  # registry.py, owners
-                    owners = _get(registered, contact)
-                    while owners is None:
-                        dot = PyUnicode_FindChar(contact, c".", 0, len(<str>contact), 1)
-                        if dot < 0:
-                            break
-                        contact = (<str>contact)[dot + 1:]
-                        owners = _get(registered, contact)
-                if owners is not None:
-                    found |= {(way, advertiser) for advertiser in owners.advertisers}
+    for contact in links:
+        owners = owners_of(contact) if registered is None else _owner_of(registered, contact)
+        if owners is not None:
+            found |= {("domain", advertiser) for advertiser in owners.advertisers}
+    for contact in contacts:
+        owners = owners_of(contact) if registered is None else _owner_of(registered, contact)
+        if owners is not None:
+            found |= {("phone", advertiser) for advertiser in owners.advertisers}
     return found
+
+
+cdef object _owner_of(dict registered, object contact):
+    """policy/registry.py, owners"""
+    cdef Py_ssize_t dot
+    owners = _get(registered, contact)
+    while owners is None:
+        dot = PyUnicode_FindChar(contact, c".", 0, len(<str>contact), 1)
+        if dot < 0:
+            return None
+        contact = (<str>contact)[dot + 1:]
+        owners = _get(registered, contact)
+    return owners
 
 
 cdef object _notice_of(const unsigned short *folded, Py_ssize_t size, Py_ssize_t gate, object whole):

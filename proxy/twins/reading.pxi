@@ -125,19 +125,26 @@ def reader_analyse(self, content, mask, tagged):
     _fill(&(<PageFields *>page).links, links)
     _fill(&(<PageFields *>page)._contacts, contacts)
     # what the scanner reads: every number one 0
-    for at in range(held):
-        plain = squeezed[at]
-        if c"0" <= plain <= c"9":
-            plain = c"0"
-            if last == c"0":
-                continue
-        last = plain
-        folded[many] = <unsigned short>plain
-        many += 1
-        to = _utf8(to, <unsigned int>plain)
+    units = squeezed
+    if sorts & DIGIT:
+        for at in range(held):
+            plain = squeezed[at]
+            if c"0" <= plain <= c"9":
+                plain = c"0"
+                if last == c"0":
+                    continue
+            last = plain
+            folded[many] = <unsigned short>plain
+            many += 1
+            to = _utf8(to, <unsigned int>plain)
+        units = folded
+    else:
+        many = held
+        for at in range(held):
+            to = _utf8(to, squeezed[at])
     data = PyBytes_FromStringAndSize(<const char *>octets, to - octets)
     # the words in it
-    number = (<Trie><object>(<ScannerFields *>scanner).trie).found(folded, many, places)
+    number = (<Trie><object>(<ScannerFields *>scanner).trie).found(units, many, places)
     if number == FOUND_MOST:
         return PURE["reader_analyse"](self, content, mask, tagged)
     keyword = (<tuple>notice)[0]

@@ -23,23 +23,30 @@ cdef extern from "Python.h":
 
 cdef void _fetch(list buckets, keys, u64 mix, u64 mask, u64 split) except *:
     """Asks memory for the buckets of all these keys: it brings them side by side, where reading them one by one waits for each."""
+    cdef u64[FETCHED] numbers
+    cdef int overflow
+    cdef Py_ssize_t many = 0
+    for one in keys:
+        numbers[many] = PyLong_AsLongLongAndOverflow(one, &overflow)
+        many += 1
+        if many == FETCHED:
+            break
+    _fetch_all(buckets, numbers, many, mix, mask, split)
+
+
+cdef void _fetch_all(list buckets, const u64 *numbers, Py_ssize_t many, u64 mix, u64 mask, u64 split) noexcept:
+    """At most FETCHED of them."""
     cdef PyObject **held = _items_of(buckets)
     cdef const char *bucket
     cdef u64[FETCHED] indices
     cdef u64 mixed
-    cdef long long key
-    cdef int overflow
-    cdef Py_ssize_t many = 0, place, at
-    for one in keys:
-        key = PyLong_AsLongLongAndOverflow(one, &overflow)
-        mixed = (<u64>key * mix) >> 20
-        indices[many] = mixed & mask
-        if indices[many] < split:
-            indices[many] = mixed & (mask << 1 | 1)
-        _soon(held + indices[many])
-        many += 1
-        if many == FETCHED:
-            break
+    cdef Py_ssize_t place, at
+    for place in range(many):
+        mixed = (numbers[place] * mix) >> 20
+        indices[place] = mixed & mask
+        if indices[place] < split:
+            indices[place] = mixed & (mask << 1 | 1)
+        _soon(held + indices[place])
     for place in range(many):
         _soon(held[indices[place]])
     for place in range(many):

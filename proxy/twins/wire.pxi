@@ -16,7 +16,7 @@ cdef inline object _frame(const octet *at, Py_ssize_t size, object command_id):
     return frame
 
 
-def sort_pdus(bytes data, Py_ssize_t position, Py_ssize_t most, accept, dict waiting, list requests, list answers):
+def sort_pdus(bytes data, Py_ssize_t position, Py_ssize_t most, accept, waiting, list requests, list answers):
     """wire/frame.py"""
     cdef const octet *start = <const octet *>PyBytes_AS_STRING(data)
     cdef const octet *at
@@ -24,6 +24,8 @@ def sort_pdus(bytes data, Py_ssize_t position, Py_ssize_t most, accept, dict wai
     cdef unsigned int command_id, known = 0
     cdef bint accepted = _zero in accept
     cdef object name = _zero
+    cdef Asked asked = waiting if type(waiting) is Asked else None
+    cdef Place *place
     if _transit_type is NULL:
         _learn_fields()
     while end - position >= 16:
@@ -41,12 +43,18 @@ def sort_pdus(bytes data, Py_ssize_t position, Py_ssize_t most, accept, dict wai
             requests.append(frame)
             continue
         if command_id & RESPONSE_BIT:
-            sequence = <object>(<FrameFields *>frame).sequence_number
-            sent = _get(waiting, sequence)
-            if sent is not None and (command_id == <unsigned int>(<tuple>sent)[2] or command_id == RESPONSE_BIT):
-                del waiting[sequence]
-                answers.append(((<tuple>sent)[0], frame))
-                continue
+            place = NULL if asked is None else asked.find(_u32_at(at + 12))
+            if place is not NULL:
+                if command_id == place.response or command_id == RESPONSE_BIT:
+                    answers.append((asked.take(place), frame))
+                    continue
+            else:
+                sequence = <object>(<FrameFields *>frame).sequence_number
+                sent = waiting.get(sequence)
+                if sent is not None and (command_id == <unsigned int>(<tuple>sent)[2] or command_id == RESPONSE_BIT):
+                    del waiting[sequence]
+                    answers.append(((<tuple>sent)[0], frame))
+                    continue
         return position, frame
     return position, None
 
@@ -68,7 +76,7 @@ cdef inline bytes _data_of(object request):
     return <bytes?>request.data
 
 
-def asked_pieces(requests, double now, dict waiting, long long sequence):
+def asked_pieces(requests, double now, waiting, long long sequence):
     """wire/asked.py"""
     cdef list held = list(requests), datas = []
     cdef bytes data, whole
@@ -77,6 +85,8 @@ def asked_pieces(requests, double now, dict waiting, long long sequence):
     cdef Py_ssize_t size = 0, place
     cdef object when = now, response = None
     cdef unsigned int command_id, known = 0
+    cdef Asked asked = waiting if type(waiting) is Asked else None
+    cdef Place *asks
     if _transit_type is NULL:
         _learn_fields()
     for request in held:
@@ -91,9 +101,13 @@ def asked_pieces(requests, double now, dict waiting, long long sequence):
         at = <const octet *>PyBytes_AS_STRING(data)
         size = PyBytes_GET_SIZE(data)
         command_id = RESPONSE_BIT | <unsigned int>at[6] << 8 | <unsigned int>at[7]
-        if command_id != known:  # one after another is of the same kind
-            known, response = command_id, command_id
-        waiting[sequence] = (held[place], when, response)
+        if asked is not None:
+            asks = asked.put(sequence, held[place])
+            asks.sent, asks.response = now, command_id
+        else:
+            if command_id != known:  # one after another is of the same kind
+                known, response = command_id, command_id
+            waiting[sequence] = (held[place], when, response)
         memcpy(to, at, size)
         _put_u32(to + 12, <unsigned int>sequence)
         to += size

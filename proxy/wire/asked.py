@@ -5,10 +5,11 @@ In: requests with a ticket, responses, the time. Out: whose answer a response is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any, Protocol
 
 from proxy.compiled import compiled
+from proxy.numbered import asked, sent_before
 from proxy.wire.frame import Frame, renumbered
 from proxy.wire.tables import GENERIC_NACK, RESPONSE, SEQUENCE_MAX
 
@@ -29,7 +30,7 @@ class Asked:
     __slots__ = ("waiting", "_late", "_own", "_last", "_round")
 
     def __init__(self) -> None:
-        self.waiting: dict[int, tuple[Any, float, int]] = {}
+        self.waiting = asked()
         """Sequence number → ticket, when it was sent, the command_id its response must have; oldest first."""
         self._late: dict[int, int] = {}  # given up: sequence number → the response's command_id
         self._own: dict[int, int] = {}  # the session's own bind, enquire_link, unbind: sequence number → its command_id
@@ -88,12 +89,9 @@ class Asked:
     def give_up(self, limit: float) -> list[tuple[int, Any]]:
         """(sequence number, ticket) of what was sent at ``limit`` or before, no longer waited for."""
         overdue: list[tuple[int, Any]] = []
-        for sequence, (ticket, sent, response) in self.waiting.items():  # in the order in which they were sent
-            if sent > limit:
-                break
+        for sequence, (ticket, _, response) in sent_before(self.waiting, limit):
             overdue.append((sequence, ticket))
             self._late[sequence] = response
-        for sequence, _ in overdue:
             del self.waiting[sequence]
         while len(self._late) > LATE_MAX:
             del self._late[next(iter(self._late))]
@@ -107,7 +105,9 @@ class Asked:
 
 
 @compiled("asked_pieces")
-def _pieces(requests: Sequence[Request], now: float, waiting: dict[int, tuple[Any, float, int]], sequence: int) -> list[bytes]:
+def _pieces(
+    requests: Sequence[Request], now: float, waiting: MutableMapping[int, tuple[Any, float, int]], sequence: int
+) -> list[bytes]:
     """PDUs under the numbers behind ``sequence``, in pieces to be joined; adds them to what waits."""
     pieces: list[bytes] = []
     for request in requests:

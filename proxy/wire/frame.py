@@ -7,6 +7,7 @@ A frame whose body cannot be read is still a frame: it can be answered, counted 
 from __future__ import annotations
 
 import struct
+from collections.abc import MutableMapping
 from typing import Any
 
 from proxy.compiled import compiled
@@ -89,7 +90,7 @@ def sort_pdus(
     position: int,
     most_bytes: int,
     accept: frozenset[int],
-    waiting: dict[int, tuple[Any, float, int]],
+    waiting: MutableMapping[int, tuple[Any, float, int]],
     requests: list[Frame],
     answers: list[tuple[Any, Frame]],
 ) -> tuple[int, Frame | None]:
