@@ -39,7 +39,8 @@ class Turning:
         self._loop, self._relay, self._way_back, self._tally = loop, relay, way_back, tally
         self._wake, self._look = wake, look
         self._gathers = False  # whether a timer is set for what waits for more
-        self._parts_due_s = 0.0  # when a timer for parts of long messages goes off, 0 if none is set
+        self._parts_due_s = 0.0  # when the timer for parts of long messages goes off, 0 if none is set
+        self._parts_timer: asyncio.TimerHandle | None = None
 
     def turn(self) -> None:
         relay, now = self._relay, time.time()
@@ -63,14 +64,17 @@ class Turning:
             self._wake()
 
     def _time_parts(self) -> None:
-        """A timer for when parts of long messages have waited long enough."""
-        next_s = self._relay.parts.next_s
-        if next_s is not None and next_s != self._parts_due_s:
-            self._parts_due_s = next_s
-            self._loop.call_at(next_s, self._parts_are_due)
+        """A timer for when parts of long messages have waited long enough. One that is early stays: most of these messages are whole by then,
+        and a timer for each that is the oldest for a moment would go off several times a turn."""
+        next_s, set_s = self._relay.parts.next_s, self._parts_due_s
+        if next_s is None or (set_s and set_s <= next_s):
+            return
+        if self._parts_timer is not None:
+            self._parts_timer.cancel()
+        self._parts_due_s, self._parts_timer = next_s, self._loop.call_at(next_s, self._parts_are_due)
 
     def _parts_are_due(self) -> None:
-        self._parts_due_s = 0.0
+        self._parts_due_s, self._parts_timer = 0.0, None
         self._relay.due(time.monotonic())
         self._time_parts()
 

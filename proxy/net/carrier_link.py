@@ -101,15 +101,15 @@ class CarrierLink(Link):
         super().connection_made(transport)
 
     def on_received(self, received: Received, now: float) -> None:
-        house = self.house
-        if received.answers:
-            house.answers(received.answers, time.monotonic())
-        for sequence, frame in received.strays:
+        house, (requests, answers, strays) = self.house, received
+        if answers:
+            house.answers(answers, time.monotonic())
+        for sequence, frame in strays:
             transit = self._late.pop(sequence, None)
             if transit is not None:
                 house.relay.answered_late(transit, house.as_told([(transit, frame)])[0][1])
-        if received.requests:
-            self._deal_with_all(received.requests, now)
+        if requests:
+            self._deal_with_all(requests, now)
         session = self.session
         if (session.state, session.closing is None) != self._seen:
             self._changed()

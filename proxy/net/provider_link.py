@@ -154,13 +154,13 @@ class ProviderLink(Link):
 
     def on_received(self, received: Received, now: float) -> None:
         arrived_s = time.monotonic()
-        requests = received.requests
+        requests, answers, strays = received
         self._taken += len(requests)
         if requests:
             self._deal_with_all(requests, now, arrived_s)
-        if received.answers:
-            self.providers.way_back.answered(received.answers, now)
-        for sequence, frame in received.strays:
+        if answers:
+            self.providers.way_back.answered(answers, now)
+        for sequence, frame in strays:
             item = self._late.pop(sequence, None)
             if item is not None and frame.command_status == ESME_ROK:
                 self.providers.way_back.delivered(item)

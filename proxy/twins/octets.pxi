@@ -3,6 +3,9 @@
 ctypedef unsigned long long u64
 ctypedef unsigned char octet
 
+cdef extern from "Python.h":
+    bint PY_BIG_ENDIAN
+
 
 cdef inline u64 _u64_at(const octet *at) noexcept:
     return (

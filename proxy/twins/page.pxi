@@ -120,8 +120,13 @@ cdef inline bint _is_usual(unsigned int one) noexcept:
 
 cdef inline octet *_utf8(octet *to, unsigned int one) noexcept:
     """One character below 65536; four octets are written, however many it takes."""
+    cdef unsigned int three
     if one >= 0x800:
-        _put_u32(to, <unsigned int>0xE0808000 | (one & 0xF000) << 12 | (one & 0xFC0) << 10 | (one & 0x3F) << 8)
+        if PY_BIG_ENDIAN:
+            three = <unsigned int>0xE0808000 | (one & 0xF000) << 12 | (one & 0xFC0) << 10 | (one & 0x3F) << 8
+        else:
+            three = 0x8080E0 | one >> 12 | (one & 0xFC0) << 2 | (one & 0x3F) << 16
+        memcpy(to, &three, 4)
         return to + 3
     if one < 0x80:
         to[0] = one

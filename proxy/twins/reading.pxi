@@ -225,7 +225,7 @@ def reader_analyse(self, content, mask, tagged):
 cdef Knowing _knowing_masks
 
 cdef enum:
-    MASKED = 4096
+    MASKED = 16384
 
 cdef struct Masked:
     u64 mixed
@@ -246,7 +246,7 @@ cdef Masked *_masked_at(dict young, u64 mixed) noexcept:
             Py_XDECREF(_masked[place].reading)
             _masked[place].mask = _masked[place].reading = NULL
         _masked_in = young
-    return &_masked[mixed >> 52]
+    return &_masked[mixed >> 50]
 
 
 def reader_fresh(self, content):

@@ -70,7 +70,7 @@ cdef object _sender_of(dict senders, const octet *at, Py_ssize_t size):
 
 
 cdef enum:
-    MET = 4096
+    MET = 16384
 
 cdef struct Met:
     u64 mixed  # what its place was told by: most that are somebody else's are told apart by it, without a look at what lies far away
@@ -102,7 +102,7 @@ cdef Met *_met_at(dict young, u64 mixed) noexcept:
             Py_XDECREF(_met[place].content)
             _met[place].tail = _met[place].content = NULL
         _met_in = young
-    return &_met[mixed >> 52]
+    return &_met[mixed >> 50]
 
 
 cdef Knowing _knowing_texts
@@ -176,9 +176,9 @@ cdef int _lay_out(list frames, Py_ssize_t first, LaidOut *some) except -1:
             continue
         one.number = _recipient(at + one.source + 3, one.end - one.source - 3)
         one.mixed = _four_places(at + one.end + 1, size - one.end - 1)
-        _soon(&_met[one.mixed >> 52])
+        _soon(&_met[one.mixed >> 50])
     for place in range(many):
-        met = &_met[some[place].mixed >> 52]
+        met = &_met[some[place].mixed >> 50]
         if met.mixed == some[place].mixed and met.tail is not NULL:
             _soon(met.tail)
             _soon(<const char *>met.tail + 64)

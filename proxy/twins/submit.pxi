@@ -1,7 +1,6 @@
 # wire/submit.py
 
 cdef extern from "Python.h":
-    bint PY_BIG_ENDIAN
     object PyUnicode_New(Py_ssize_t, Py_UCS4)
 
 
@@ -95,8 +94,12 @@ def submit_unseen(bytes tail, memo, now, bytes digest=b""):
     cdef Py_ssize_t held = PyBytes_GET_SIZE(digest)
     if not _read_placed:
         _learn_to_read()
-    if type(memo) is not _WireMemo or tail in <dict><object>(<TextsFields *>memo).old or (held and held < 8):
+    if type(memo) is not _WireMemo or (held and held < 8):
         return PURE["submit_unseen"](tail, memo, now, digest)
+    content = _get(<dict><object>(<TextsFields *>memo).old, tail)
+    if content is not None:
+        _remember(memo, tail, content)
+        return content
     content = _read_plain(memo, <const octet *>PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail), digest)
     if content is None:
         return PURE["submit_unseen"](tail, memo, now, digest)

@@ -14,7 +14,8 @@ Framing is lost when a command_length cannot be true: then a generic_nack is the
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from proxy.wire import build
@@ -81,6 +82,12 @@ class Received(NamedTuple):
     """(ticket, response) of what was sent."""
     strays: list[tuple[int, Frame]]
     """(own sequence number, response) of what ``tick`` had already given up."""
+
+
+_received: Callable[[tuple[list[Frame], list[tuple[Any, Frame]], list[tuple[int, Frame]]]], Received] = partial(
+    tuple.__new__, Received
+)
+"""Without a function of Python's: one is made of every read."""
 
 
 class BindRequest(NamedTuple):
@@ -203,7 +210,7 @@ class Session:
             self._keep(data, position)
         else:
             self._rest = b""
-        return Received(requests, answers, strays)
+        return _received((requests, answers, strays))
 
     def _aside(self, frame: Frame, requests: list[Frame], strays: list[tuple[int, Frame]], now: float) -> None:
         """What is neither a request to be handed out nor an answer that is waited for."""
