@@ -60,7 +60,7 @@ def chains_at_once(self, list submits, now):
     cdef bytes bucket, before, after, whole
     cdef const octet *start
     cdef _Court court
-    cdef Py_ssize_t at, behind, end, place
+    cdef Py_ssize_t at, behind, end, place, held
     cdef u64 mix, mask, split, group_mask, mixed, index, head, key, version
     cdef bint there
     global _AtHand
@@ -109,6 +109,7 @@ def chains_at_once(self, list submits, now):
     court = _court(judging, now)
     _look_ahead(court, submits)
     table, version = store._table, store._version
+    held = table._count
     buckets, mix, mask, split, group_mask = table._buckets, table._mix, table._mask, table._split, table._groups - 1
     cdef octet[::1] marks = table.changed
     _fetch_all(buckets, people.numbers, min(people.many, <Py_ssize_t>FETCHED), mix, mask, split)
@@ -155,14 +156,14 @@ def chains_at_once(self, list submits, now):
             if after:
                 _put_u48(<octet *>PyBytes_AS_STRING(whole) + at + 8, version)
                 if not there:
-                    table._count += 1
-                    if table._count > len(buckets) * LOAD:
-                        table_grow(table)
-                        mask, split = table._mask, table._split
+                    held += 1
+                    if held > len(buckets) * LOAD:
+                        _grow(buckets, mix, &mask, &split)
             else:
-                table._count -= 1
+                held -= 1
     finally:
         store._version = version
+        table._count, table._mask, table._split = held, mask, split
     self.handover.decided += decided
     return True
 

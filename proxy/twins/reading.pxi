@@ -24,6 +24,73 @@ cdef bytes _with_standing(bytes key, list standing):
     return whole
 
 
+cdef enum:
+    TRAITS = 4096
+
+cdef struct Found:
+    PyObject *name
+    PyObject *keyword
+    PyObject *classified
+    PyObject *state
+    PyObject *complete
+    PyObject *bits
+    PyObject *traits
+
+cdef Found[TRAITS] _found
+"""Traits that were found lately, each at a place that what makes it says: to compare some addresses costs less than a look-up by eleven things."""
+cdef dict _found_in = None  # the generation of the memory that they are in
+
+
+cdef object _traits_of(object reader, object content, object name, object keyword, object classified, object bits, object tagged, object forms, object owners):
+    global _found_in
+    cdef ContentFields *fields = <ContentFields *>content
+    cdef object memo = <object>(<ReaderFields *>reader)._traits, category = (<tuple>classified)[0]
+    cdef dict young = <dict><object>(<MemoFields *>memo).young
+    cdef bint usual = forms is None and owners is _nobody and tagged is None
+    cdef Found *found = NULL
+    cdef Py_ssize_t place
+    cdef u64 mixed
+    if usual:
+        if _found_in is not young:
+            for place in range(TRAITS):
+                _drop_found(&_found[place])
+            _found_in = young
+        mixed = (<u64><PyObject *>name >> 4) * <u64>0x9E3779B97F4A7C15 ^ (<u64><PyObject *>keyword >> 4) * <u64>0xC2B2AE3D27D4EB4F
+        mixed = (mixed ^ <u64><PyObject *>classified >> 4 ^ <u64>PyLong_AsUnsignedLongLongMask(bits)) * <u64>0x9E3779B97F4A7C15
+        found = &_found[mixed >> 52]
+        if (
+            found.name is <PyObject *>name and found.keyword is <PyObject *>keyword and found.classified is <PyObject *>classified
+            and found.state is fields.state and found.complete is fields.complete and PyObject_RichCompareBool(<object>found.bits, bits, Py_EQ)
+        ):
+            return <object>found.traits
+    key = (
+        <object>fields.state, name, keyword, category, (<tuple>classified)[1], (<tuple>classified)[2], bits, tagged,
+        <object>fields.complete, forms, owners,
+    )
+    traits = _memo_find(memo, key)
+    if traits is None:
+        traits = _Traits(*key)
+        _memo_put(memo, key, traits)
+    if usual and <object>(<MemoFields *>memo).young is young:
+        _set(&found.name, name)
+        _set(&found.keyword, keyword)
+        _set(&found.classified, classified)
+        _set(&found.state, <object>fields.state)
+        _set(&found.complete, <object>fields.complete)
+        _set(&found.bits, bits)
+        _set(&found.traits, traits)
+    return traits
+
+
+cdef void _drop_found(Found *found):
+    cdef PyObject **held = &found.name
+    cdef Py_ssize_t place
+    cdef PyObject *before
+    for place in range(<Py_ssize_t>(sizeof(Found) // sizeof(slot))):
+        before, held[place] = held[place], NULL
+        Py_XDECREF(before)
+
+
 def reader_analyse(self, content, mask, tagged):
     cdef unsigned short[LONGEST] folded
     cdef unsigned short[LONGEST] squeezed
@@ -109,7 +176,7 @@ def reader_analyse(self, content, mask, tagged):
         if text[0] == 0x3010 and text[size - 1] != 0x3011 and brackets == 1:
             for closing in range(1, size):
                 if text[closing] == 0x3011:
-                    signature = _leading(text[1:closing])
+                    signature = _told_of(_leading_told, _leading, units + 1, closing - 1, -1)
                     break
         if signature is None:
             signature = _signature(text)
@@ -204,15 +271,9 @@ def reader_analyse(self, content, mask, tagged):
     category = (<tuple>classified)[0]
     templates, texts = <object>(<ReaderFields *>self)._templates, <object>(<ReaderFields *>self).texts
     complete = <object>(<ContentFields *>content).complete
-    key = (
-        <object>(<ContentFields *>content).state, name, keyword, category, (<tuple>classified)[1], (<tuple>classified)[2], bits, tagged, complete,
-        _forms(templates, name, text),
-        _owners_in(<object>(<ReaderFields *>self)._owners, <tuple>links, <tuple>contacts) if links or contacts else _nobody,
-    )
-    traits = _memo_find(<object>(<ReaderFields *>self)._traits, key)
-    if traits is None:
-        traits = _Traits(*key)
-        _memo_put(<object>(<ReaderFields *>self)._traits, key, traits)
+    forms = _forms(templates, name, text)
+    owners = _owners_in(<object>(<ReaderFields *>self)._owners, <tuple>links, <tuple>contacts) if links or contacts else _nobody
+    traits = _traits_of(self, content, name, keyword, classified, bits, tagged, forms, owners)
     template = _xxh(data) & 0xFFFFFFFF
     if texts is not None and complete and category is _marketing:
         _memo_put(texts, template, text)

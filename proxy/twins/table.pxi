@@ -104,9 +104,15 @@ cdef bytes _with(bytes bucket, Py_ssize_t at, Py_ssize_t after, u64 key, bytes r
 
 
 def table_grow(self):
-    cdef list buckets = self._buckets
-    cdef u64 mix = self._mix, split = self._split, mask = self._mask, wide = mask << 1 | 1, head
-    cdef bytes bucket = <bytes>buckets[<Py_ssize_t>split], stay, go
+    cdef u64 split = self._split, mask = self._mask
+    _grow(self._buckets, self._mix, &mask, &split)
+    self._mask, self._split = mask, split
+
+
+cdef int _grow(list buckets, u64 mix, u64 *mask, u64 *split) except -1:
+    """Splits the next bucket."""
+    cdef u64 wide = mask[0] << 1 | 1, next = split[0], head
+    cdef bytes bucket = <bytes>buckets[<Py_ssize_t>next], stay, go
     cdef const octet *start = <const octet *>PyBytes_AS_STRING(bucket)
     cdef Py_ssize_t at = 0, after, end = PyBytes_GET_SIZE(bucket), staying = 0
     cdef char *to_stay
@@ -114,7 +120,7 @@ def table_grow(self):
     while at < end:
         head = _u64_at(start + at)
         after = at + 8 + <Py_ssize_t>(head & 0xFFFFFF)
-        if (((head >> 24) * mix) >> 20) & wide == split:
+        if (((head >> 24) * mix) >> 20) & wide == next:
             staying += after - at
         at = after
     stay, go = PyBytes_FromStringAndSize(NULL, staying), PyBytes_FromStringAndSize(NULL, end - staying)
@@ -122,22 +128,23 @@ def table_grow(self):
     while at < end:
         head = _u64_at(start + at)
         after = at + 8 + <Py_ssize_t>(head & 0xFFFFFF)
-        if (((head >> 24) * mix) >> 20) & wide == split:
+        if (((head >> 24) * mix) >> 20) & wide == next:
             memcpy(to_stay, start + at, after - at)
             to_stay += after - at
         else:
             memcpy(to_go, start + at, after - at)
             to_go += after - at
         at = after
-    buckets[<Py_ssize_t>split] = stay
+    buckets[<Py_ssize_t>next] = stay
     buckets.append(go)
-    self._split = split + 1
-    if split + 1 > mask:
-        self._mask, self._split = wide, 0
+    split[0] = next + 1
+    if split[0] > mask[0]:
+        mask[0], split[0] = wide, 0
     else:  # the next to be split
-        _soon(_items_of(buckets)[split + 1])
-        _soon(<const char *>_items_of(buckets)[split + 1] + 64)
-        _soon(<const char *>_items_of(buckets)[split + 1] + 128)
+        _soon(_items_of(buckets)[split[0]])
+        _soon(<const char *>_items_of(buckets)[split[0]] + 64)
+        _soon(<const char *>_items_of(buckets)[split[0]] + 128)
+    return 0
 
 
 def table_exchange_all(self, items):
