@@ -58,6 +58,13 @@ def test_they_hold_what_a_dictionary_would(steps: list[tuple[str, int]]) -> None
     assert list(one.items()) == list(two.items()) == list(plain.items()), "oldest first"
     assert list(one.values()) == list(two.values()) == list(plain.values())
     assert list(one) == list(two) == list(plain)
+    assert one == two == plain
+    more = numbered()
+    more.update(one)
+    assert more == one
+    assert dict(one.popitem() for _ in plain) == plain
+    assert not one
+    assert one != two or not plain
 
 
 def test_who_is_not_there_is_missed_as_by_a_dictionary() -> None:

@@ -10,10 +10,11 @@ holds those that are older than its position and were still here then: what came
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, MutableMapping, Sequence
 from typing import NamedTuple
 
 from proxy.compiled import compiled
+from proxy.numbered import numbered
 from proxy.state.box import GONE, HANDED, ITEM_BYTES, Box, Item
 
 UNOWNED = ""
@@ -56,9 +57,9 @@ class Mailbox:
         self._restored: dict[int, Item] = {}  # by number, until ``open``
         self._waiting: set[str] = set()  # boxes in which time alone may make something ready
         self._looked = 0.0
-        self._new: dict[int, Item] = {}  # not in the checkpoint's file, or not as they are now
+        self._new: MutableMapping[int, Item] = numbered()  # not in the checkpoint's file, or not as they are now
         self._old: list[int] = []  # gone, and still in the file
-        self._collecting: dict[int, Item] = {}
+        self._collecting: MutableMapping[int, Item] = numbered()
         self._removing: list[int] = []
         self._collected: list[Item] = []
         self._removed: list[int] = []
@@ -284,14 +285,15 @@ class Mailbox:
         self._old += [item.number for item in items if item.stored]
         for place, item in enumerate(items):
             item.number, item.stored = RENUMBERED + place, False
-        self._new = {item.number: item for item in items}
-        self._restored = dict(self._new)
+        self._restored = {item.number: item for item in items}
+        self._new = numbered()
+        self._new.update(self._restored)
 
     # -- checkpoints
 
     def freeze(self) -> None:
         """Begins a checkpoint as of now: what is here and not in the file will be collected, what left it removed."""
-        self._collecting, self._new = self._new, {}
+        self._collecting, self._new = self._new, numbered()
         self._removing, self._old = self._old, []
 
     def collect(self, most: int) -> list[tuple[int, bytes]]:
@@ -315,9 +317,10 @@ class Mailbox:
             for item in self._collected:
                 if item.state != GONE:
                     self._collecting[item.number] = item
-            self._new = {**self._collecting, **self._new}
+            come, self._new = self._new, self._collecting
+            self._new.update(come)
             self._old += self._removing + self._removed
-        self._collecting, self._removing, self._collected, self._removed = {}, [], [], []
+        self._collecting, self._removing, self._collected, self._removed = numbered(), [], [], []
 
 
 def _packed(item: Item) -> bytes:

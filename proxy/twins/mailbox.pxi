@@ -62,14 +62,15 @@ def box_tidy(self):
 
 
 def mailbox_add_all(self, long long number, list items):
-    cdef dict new = self._new
+    cdef Numbered new = None
     cdef long long size, all_bytes = 0, count = 0, bytes_there = 0
     cdef slot box = NULL
     cdef ItemFields *fields
     cdef object append = None
     cdef dict boxes = {}
-    if not _are_items(items):
+    if not _are_items(items) or type(self._new) is not Numbered:
         return PURE["mailbox_add_all"](self, number, items)
+    new = self._new
     for item in items:
         fields = <ItemFields *>item
         if fields.box is not box:
@@ -83,7 +84,7 @@ def mailbox_add_all(self, long long number, list items):
         which = number
         _set(&fields.number, which)
         append(item)
-        new[which] = item
+        new.put(number, item)
         size = PyBytes_GET_SIZE(<bytes>fields.data) + _item_bytes
         count += 1
         bytes_there += size
@@ -123,13 +124,15 @@ cdef int _less(slot box, long long count, long long size, long long handed) exce
 
 
 def mailbox_delivered_all(self, list items):
-    cdef dict new = self._new, collecting = self._collecting
+    cdef Numbered new, collecting
+    cdef Place *place
     cdef list numbers = []
     cdef long long size, all_bytes = 0, count = 0, bytes_there = 0, handed = 0
     cdef slot box = NULL
     cdef ItemFields *fields
-    if not _are_items(items):
+    if not _are_items(items) or type(self._new) is not Numbered or type(self._collecting) is not Numbered:
         return PURE["mailbox_delivered_all"](self, items)
+    new, collecting = self._new, self._collecting
     for item in items:
         fields = <ItemFields *>item
         if fields.state is _gone_state:
@@ -148,10 +151,13 @@ def mailbox_delivered_all(self, list items):
         _set(&fields.state, <object>_gone_state)
         _set(&fields.data, _no_bytes)
         number = <object>fields.number
-        if number in new:
-            del new[number]
-        if collecting:
-            collecting.pop(number, None)
+        place = new.find(number)
+        if place is not NULL:
+            new.take(place)
+        else:
+            new.beside.pop(number, None)
+        if collecting.many or collecting.beside:
+            collecting.pop(number)
         if fields.stored is _true:
             self._old.append(number)
         numbers.append(number)

@@ -17,6 +17,7 @@ cdef class Numbered:
     cdef Place *places
     cdef list held  # what waits, by place
     cdef u64 mask, come
+    cdef u64 next  # where popitem looks first
     cdef Py_ssize_t many  # at places
     cdef dict beside  # number → (how many had come before, what waits)
 
@@ -134,6 +135,9 @@ cdef class Numbered:
         else:
             del self.beside[number]
 
+    def __eq__(self, other):
+        return dict(self.items()) == (dict(other.items()) if isinstance(other, Numbered) else other)
+
     def __iter__(self):
         return iter([number for _, number, _ in self.sorted()])
 
@@ -148,6 +152,25 @@ cdef class Numbered:
             return value
         found = self.beside.pop(number, None)
         return default if found is None else (<tuple>found)[1]
+
+    def popitem(self):
+        """Any one; all of them take no longer than a walk over the places."""
+        cdef Place *place
+        if self.beside:
+            number, found = self.beside.popitem()
+            return number, (<tuple>found)[1]
+        if not self.many:
+            raise KeyError("nothing waits")
+        while not self.places[self.next & self.mask].number:
+            self.next += 1
+        place = &self.places[self.next & self.mask]
+        number, value = place.number - 1, self.told(place, self.held[self.next & self.mask])
+        self.take(place)
+        return number, value
+
+    def update(self, others):
+        for number, value in others.items():
+            self[number] = value
 
     def items(self):
         return [(number, value) for _, number, value in self.sorted()]
