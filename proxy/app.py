@@ -191,7 +191,7 @@ class Gate:
         )
         self.upkeep = Upkeep(
             self.relay, self.store, self.journal, self.syncer, self.providers, self.houses, self.way_back, self.operating,
-            self.sharing, self.turns, self.tally,
+            self.sharing, self.turns, self.tally, self.gently,
         )  # fmt: skip
         self.reloading = Reloading(
             self.path, self.settings, self.contexts, self.tls_door, self.houses, self.relay, self.providers, self.operating,

@@ -28,8 +28,9 @@ class Garbage:
         self._came = 0
         self._unseen = 0  # how often something was set aside since the last look
 
-    def look(self, now_s: float, came: int) -> None:
-        """To be called some times a second. ``came``: a number that is another one whenever something has come."""
+    def look(self, now_s: float, came: int, *, loading: bool = False) -> None:
+        """To be called some times a second. ``came``: a number that is another one whenever something has come. ``loading``: much is being
+        made that will stay, and a look at it would stop the loop; it comes when that is over."""
         if came != self._came:
             self._came, self._busy_s = came, now_s
         since_s = now_s - self._deep_s
@@ -39,10 +40,10 @@ class Garbage:
             gc.collect()
             gc.freeze()
         elif gc.get_count()[0] > STAYS:
-            self._set_aside()
+            self._set_aside(loading)
 
-    def _set_aside(self) -> None:
+    def _set_aside(self, loading: bool) -> None:
         self._unseen += 1
-        if self._unseen >= LOOK_EVERY and not gc.collect(0):
+        if self._unseen >= LOOK_EVERY and not loading and not gc.collect(0):
             self._unseen = 0
         gc.freeze()

@@ -39,6 +39,10 @@ class Gently:
     def __init__(self) -> None:
         self._one = asyncio.Lock()
 
+    @property
+    def at_work(self) -> bool:
+        return self._one.locked()
+
     async def run(self, work: Callable[[Callable[[], None]], Result]) -> Result:
         """``work`` is given the rest to call; where whoever waits is cancelled, the next rest ends it."""
         async with self._one:

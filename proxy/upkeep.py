@@ -19,6 +19,7 @@ import watchfiles
 from proxy.beats import until_beat
 from proxy.desk.journal import Journal, JournalDown
 from proxy.garbage import Garbage
+from proxy.gently import Gently
 from proxy.net.carrier import CarrierHouse
 from proxy.net.link import Turns
 from proxy.net.provider import Providers
@@ -56,6 +57,7 @@ class Upkeep:
     sharing: Sharing | None
     turns: Turns
     tally: Tally
+    gently: Gently
     clock_skew_s: float = 0.0
     """The last step of the wall clock."""
     garbage: Garbage = field(init=False)
@@ -90,7 +92,7 @@ class Upkeep:
                 self.journal.mark(now)
                 self.syncer.kick()
         self._log_judge_error()
-        self.garbage.look(now_s, self.journal.written)
+        self.garbage.look(now_s, self.journal.written, loading=self.gently.at_work)
         self.turns.wake()
 
     def _log_judge_error(self) -> None:

@@ -9,6 +9,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 from proxy import compiled
 from tests.needs import needs
 
@@ -65,3 +67,29 @@ def test_what_is_made_from_then_on_lies_in_large_pages_and_what_is_freed_is_the_
 def test_without_a_compiler_all_is_as_before():
     before, full, *_ = looked_at(GATE106_PURE="1")
     assert full["Rss"] - before["Rss"] > 100 * MB
+
+
+AHEAD = """
+    import re, sys, time
+    from proxy.arenas import in_large_pages
+
+    def resident():
+        return int(re.search(r"^Rss: +(\\d+) kB", open("/proc/self/smaps_rollup").read(), re.M)[1]) << 10
+
+    early, before = [bytes(100) for _ in range(100_000)], resident()
+    in_large_pages()
+    many = [bytes(100) for _ in range(30_000)]  # four megabytes: two pages or three
+    deadline = time.monotonic() + 20
+    while resident() < before + (7 << 20) and time.monotonic() < deadline:
+        pass
+    print(max(resident() for _ in range(200)) - before)
+"""
+
+
+@needs("gcc")
+def test_the_pages_behind_the_last_are_there_before_anything_lies_in_them():
+    if not SETTING.exists() or "[never]" in SETTING.read_text(encoding="ascii"):
+        pytest.skip("the system gives no large pages")
+    code = textwrap.dedent(AHEAD).replace("\\\\", "\\")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 7 * MB <= int(done.stdout) <= 11 * MB, "two, and no more"

@@ -53,6 +53,20 @@ def test_a_few_are_left_alone():
     assert gc.get_count()[0] >= len(few), "neither walked nor set aside"
 
 
+def test_while_rules_are_loaded_what_is_made_is_set_aside_without_a_look_which_comes_afterwards():
+    garbage, stays = Garbage(START_S), []
+    for number in range(2 * LOOK_EVERY):
+        stays.append(kept())
+        knot = untied()
+        garbage.look(START_S, came=number, loading=True)
+        assert knot() is not None
+        assert gc.get_count()[0] < STAYS // 2
+    stays.append(kept())
+    knot = untied()
+    garbage.look(START_S, came=-1)
+    assert knot() is None
+
+
 def test_every_so_often_what_is_set_aside_is_looked_at_and_then_each_time_while_something_is_found():
     garbage, stays = Garbage(START_S), []
     for number in range(LOOK_EVERY - 1):
