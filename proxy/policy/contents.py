@@ -27,13 +27,15 @@ class Contents(NamedTuple):
     """Digest and number of lines of each file, by its name in the folder."""
 
 
+PIECE_BYTES = 65_536
+"""Of a file, between two rests."""
 NOTHING = Contents({}, {})
 
 
 def contents_of(rules: Iterable[tuple[str, Node]], files: Mapping[str, bytes], rest: Rest = no_rest) -> Contents:
     return Contents(
         {name: _digest(json.dumps(_plain(node, rest), sort_keys=True, ensure_ascii=False).encode()) for name, node in rules},
-        {name: (_digest(data), data.count(b"\n")) for name, data in resting(files.items(), rest, 1)},
+        {name: (_digest(data, rest), data.count(b"\n")) for name, data in files.items()},
     )
 
 
@@ -64,8 +66,12 @@ def _listed(what: str, before: Mapping[str, object], after: Mapping[str, object]
             yield f"{what or 'files '}… {len(names) - SHOWN_MAX:,} more {said(names[0]).partition(',')[0]}"
 
 
-def _digest(data: bytes) -> bytes:
-    return blake2b(data, digest_size=8).digest()
+def _digest(data: bytes, rest: Rest = no_rest) -> bytes:
+    digest = blake2b(digest_size=8)
+    for start in range(0, len(data), PIECE_BYTES):
+        digest.update(data[start : start + PIECE_BYTES])
+        rest()
+    return digest.digest()
 
 
 def _plain(node: Node, rest: Rest) -> object:

@@ -35,8 +35,8 @@ TEXTS_MAX = 16_384  # per generation, about 300 bytes each; only where a rule co
 LATELY_MAX = 8_192  # contents that are remembered elsewhere, too
 SELDOM = b"\x10"
 """Digests below it: one in sixteen."""
-LEARN_PIECE = 16
-"""Texts read between two rests: each takes some 50 µs."""
+LEARN_PIECE = 4
+"""Texts read between two rests: each takes some 50 µs, and 300 with a list of 100,000 words."""
 SENSES_MAX = 4_096  # per generation, with a set of words each: some 4 MB
 _DIGIT = re.compile("[0-9]")
 _NOBODY: frozenset[tuple[str, str]] = frozenset()
