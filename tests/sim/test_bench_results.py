@@ -232,7 +232,7 @@ def test_rounds_of_a_matrix_give_medians_with_what_they_lay_between():
 def test_gates_whose_tenths_count_are_measured_in_turns_and_compared_within_each():
     """The machine is as fast as it likes in each turn."""
     order: list[str] = []
-    one, two = iter((10.0, 20.0, 14.0)), iter((11.0, 24.0, 14.0))
+    one, two = iter((10.0, 20.0, 14.0, 10.0, 20.0)), iter((11.0, 24.0, 14.0, 11.0, 24.0))
 
     def gate(name: str, values: Iterator[float]) -> matrix.Part:
         def part(options: Options, drivers: Any) -> dict[str, float]:
@@ -242,10 +242,11 @@ def test_gates_whose_tenths_count_are_measured_in_turns_and_compared_within_each
         return part
 
     found = matrix.in_turns({"one": gate("one", one), "two": gate("two", two)})(Options(), cast("Any", None))
-    assert order == ["one", "two"] * 3
+    assert order == ["one", "two"] * 5
     assert {name: round(value, 9) for name, value in found.items()} == {
         "one.cpu_us": 14.0, "two.cpu_us": 14.0, "two.times": 1.1, "two.times_least": 1.0, "two.times_most": 1.2,
         "one.per_s": round(330 / 14, 9), "two.per_s": round(330 / 14, 9), "two.slower": 1.1, "two.slower_least": 1.0, "two.slower_most": 1.2,
+        "two.less": -1.0, "two.less_least": -4.0, "two.less_most": 0.0,
     }  # fmt: skip
 
 
