@@ -12,17 +12,18 @@ cdef class _People:
     cdef list come  # of each a submit, or the list of his
     cdef unsigned int *slots  # a place + 1; 0: none
     cdef Py_ssize_t many
-    cdef u64 mask
+    cdef u64 mix, mask
 
     def __dealloc__(self):
         free(self.numbers)
         free(self.slots)
 
-    cdef int room(self, Py_ssize_t many) except -1:
+    cdef int room(self, Py_ssize_t many, u64 mix) except -1:
+        """For so many submits. ``mix``: a number that nobody outside knows, or somebody could choose persons who all come upon one place."""
         cdef u64 size = 64
         while size < 2 * <u64>many:
             size <<= 1
-        self.come, self.mask = [], size - 1
+        self.come, self.mix, self.mask = [], mix, size - 1
         self.numbers = <u64 *>calloc(many or 1, sizeof(u64))
         self.slots = <unsigned int *>calloc(size, sizeof(unsigned int))
         if not (self.numbers and self.slots):
@@ -31,7 +32,7 @@ cdef class _People:
 
     cdef inline unsigned int *slot(self, u64 number) noexcept:
         """Where he stands, or would."""
-        cdef u64 at = ((number * <u64>0x9E3779B97F4A7C15) >> 32) & self.mask
+        cdef u64 at = ((number * self.mix) >> 20) & self.mask
         while self.slots[at] and self.numbers[self.slots[at] - 1] != number:
             at = (at + 1) & self.mask
         return &self.slots[at]
@@ -79,7 +80,9 @@ def chains_at_once(self, list submits, now):
     refusals, rules = self.refusals, judging.rules
     cdef octet[::1] refused_young = refusals.marks, refused_old = refusals.marks_before
     people = _People.__new__(_People)
-    people.room(len(submits))
+    table = store._table
+    mix = table._mix
+    people.room(len(submits), mix)
     for transit in submits:
         if Py_TYPE(transit) is _transit_type and _type_of((<TransitFields *>transit).message) is _message_type:
             key = <object>(<MessageFields *>(<TransitFields *>transit).message).recipient
@@ -108,9 +111,9 @@ def chains_at_once(self, list submits, now):
     judging.cut_off = False
     court = _court(judging, now)
     _look_ahead(court, submits)
-    table, version = store._table, store._version
+    version = store._version
     held = table._count
-    buckets, mix, mask, split, group_mask = table._buckets, table._mix, table._mask, table._split, table._groups - 1
+    buckets, mask, split, group_mask = table._buckets, table._mask, table._split, table._groups - 1
     cdef octet[::1] marks = table.changed
     _fetch_all(buckets, people.numbers, min(people.many, <Py_ssize_t>FETCHED), mix, mask, split)
     try:
