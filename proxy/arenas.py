@@ -9,8 +9,8 @@ Linux gives large pages to whoever asks, where /sys/kernel/mm/transparent_hugepa
 ``never`` all is as before. What was made before stays where it is.
 
 A large page is cleared when it is written to first: 0.3 ms, and 7 to 9 ms in a virtual machine that has not had that memory before, for which
-the host must find it 4 KB at a time. The loop stood still for as long, once for every 2 MB that were new: that was most of the longest pause
-while a list of 100,000 words was loaded. A thread that needs no interpreter, and gives way to everything else, clears the next two.
+the host must find it 4 KB at a time. The loop stood still for as long, once for every 2 MB that were new. A thread that needs no interpreter,
+and gives way to everything else, clears the next two.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ Rest = Callable[[], None]
 Item = TypeVar("Item")
 PIECE = 25
 """Items between two rests, of up to some thirty microseconds each: a word that is folded takes as long. To ask takes less than one."""
+PIECE_BYTES = 65_536
+"""Octets between two rests, for whoever makes a digest of them."""
 
 
 def no_rest() -> None:
@@ -24,3 +26,10 @@ def resting(items: Iterable[Item], rest: Rest, piece: int = PIECE) -> Iterator[I
         yield item
         if not number % piece:
             rest()
+
+
+def in_pieces(data: bytes, rest: Rest) -> Iterator[bytes]:
+    """The octets, with a rest behind each piece."""
+    for start in range(0, len(data), PIECE_BYTES):
+        yield data[start : start + PIECE_BYTES]
+        rest()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
-from proxy.rest import Rest, no_rest, resting
+from proxy.rest import Rest, in_pieces, no_rest, resting
 
 from .source import Node
 
@@ -27,8 +27,6 @@ class Contents(NamedTuple):
     """Digest and number of lines of each file, by its name in the folder."""
 
 
-PIECE_BYTES = 65_536
-"""Of a file, between two rests."""
 NOTHING = Contents({}, {})
 
 
@@ -68,9 +66,8 @@ def _listed(what: str, before: Mapping[str, object], after: Mapping[str, object]
 
 def _digest(data: bytes, rest: Rest = no_rest) -> bytes:
     digest = blake2b(digest_size=8)
-    for start in range(0, len(data), PIECE_BYTES):
-        digest.update(data[start : start + PIECE_BYTES])
-        rest()
+    for piece in in_pieces(data, rest):
+        digest.update(piece)
     return digest.digest()
 
 

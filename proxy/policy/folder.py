@@ -17,7 +17,7 @@ from typing import cast
 from pyroaring import BitMap64
 
 from proxy.number import NotARecipient, recipient_of
-from proxy.rest import Rest, no_rest, resting
+from proxy.rest import Rest, in_pieces, no_rest, resting
 from proxy.shipped import shipped
 from proxy.yamlfile import YamlError, decoded
 
@@ -35,8 +35,8 @@ WORDS_MAX = 200_000
 BAD_ROWS_SHOWN = 20
 FILE_BYTES_MAX = 256 * 1024 * 1024
 """A list of twenty million numbers; who has more imports them (``gate106 suppress import``)."""
-PIECE_CHARACTERS, PIECE_BYTES = 8_192, 65_536
-"""Of a file that is read line by line, or that a digest is made of."""
+PIECE_CHARACTERS = 8_192
+"""Of a file that is read line by line."""
 
 
 NOTHING: Mapping[str, bytes] = {}
@@ -135,9 +135,8 @@ class Folder:
         digest = hashlib.blake2b(digest_size=8)
         for name, data in sorted(self.files.items()):
             digest.update(f"{name}\0{len(data)}\0".encode())
-            for start in range(0, len(data), PIECE_BYTES):
-                digest.update(data[start : start + PIECE_BYTES])
-                self.rest()
+            for piece in in_pieces(data, self.rest):
+                digest.update(piece)
         return digest.hexdigest()
 
     def named(self, node: Node, what: str) -> tuple[str, bytes]:

@@ -195,7 +195,6 @@ cdef class Asked(Numbered):
         place.sent, place.response = sent, response
         return place
 
-
     cdef list before(self, double limit):
         """Of those that were sent at ``limit`` or before: (how many had come before, number, value), oldest first."""
         cdef list found = []
