@@ -200,6 +200,41 @@ def test_tables_grow_alike() -> None:
     assert twin("table_get_all")(one, [key for key, _, _ in items]) == [data for _, _, data in items]
 
 
+@needs("gcc")
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 60), st.binary(min_size=1, max_size=5)), max_size=12), max_size=4),
+    st.sampled_from([0, 5, 300, 4_000]),
+    st.integers(1, (1 << 29) - 1),
+    st.sampled_from([b"", b"\0", b"\0\0\0\0\7\0\0\0", b"\0\0\0\0\7\0\0\2x", b"\0\0\0\0\7\xff\xff\xffx"]),
+)
+def test_groups_are_put_back_alike(groups: list[list[tuple[int, bytes]]], there: int, mix: int, torn: bytes) -> None:
+    one, other = Table(mix), Table(mix)
+    for table in (one, other):
+        table.make_room(records=there)
+        table.exchange_all([(100 + number, None, b"x") for number in range(there)])
+    for group in groups:
+        data = b"".join([(key << 24 | len(record)).to_bytes(8, "big") + record for key, record in group])
+        assert said(twin("table_load_group"), one, data) == said(PURE["table_load_group"], other, data)
+    found, wanted = said(twin("table_load_group"), one, data_of(40) + torn), said(PURE["table_load_group"], other, data_of(40) + torn)
+    assert found == wanted
+    assert (found is None) == (torn == b"")
+    assert (one._buckets, one.changed, len(one)) == (other._buckets, other.changed, len(other))
+
+
+def data_of(people: int) -> bytes:
+    """A group of so many records."""
+    return b"".join([(key << 24 | 3).to_bytes(8, "big") + b"abc" for key in range(5_000_000, 5_000_000 + people)])
+
+
+@needs("gcc")
+def test_a_group_of_more_runs_than_any_has_is_put_back_alike() -> None:
+    one, other = Table(12_345), Table(12_345)
+    for table, load in ((one, twin("table_load_group")), (other, PURE["table_load_group"])):
+        table.make_room(records=20_000)
+        load(table, data_of(5_000))
+    assert (one._buckets, len(one)) == (other._buckets, 5_000)
+
+
 RECORDS = st.tuples(KEYS, st.integers(0, (1 << 48) - 1), st.one_of(st.just(b"\0" * 7), st.binary(min_size=8, max_size=80)))
 
 

@@ -222,6 +222,7 @@ class Table:
         if not self._count and buckets > len(self._buckets) and not buckets & buckets - 1:
             self._buckets, self._mask, self._split = [b""] * buckets, buckets - 1, 0
 
+    @compiled("table_load_group")
     def load_group(self, data: bytes) -> None:
         """Puts back what ``group`` gave, whatever groups there are now. ValueError when it is no such thing.
 

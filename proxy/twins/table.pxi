@@ -209,6 +209,55 @@ def table_exchange_all(self, items):
     return done
 
 
+cdef enum:
+    RUNS_MOST = 1024  # of records of one bucket in one group: it has 32 to 64 records
+
+
+def table_load_group(self, bytes data):
+    cdef list buckets = self._buckets
+    cdef u64 mask = self._mask, split = self._split, mix = self._mix, group_mask = self._groups - 1
+    cdef u64 mixed, index, head, last = ~<u64>0
+    cdef const octet *start = <const octet *>PyBytes_AS_STRING(data)
+    cdef Py_ssize_t at = 0, after, end = PyBytes_GET_SIZE(data), many = 0, count = 0, place
+    cdef u64[RUNS_MOST] whose
+    cdef Py_ssize_t[RUNS_MOST + 1] begun
+    cdef bytes run
+    changed = self.changed
+    cdef octet[::1] marks = changed
+    while at < end:
+        head = _u64_at(start + at) if end - at >= 8 else 0
+        after = at + 8 + <Py_ssize_t>(head & 0xFFFFFF)
+        if after > end or after == at + 8:
+            return PURE["table_load_group"](self, data)  # which says what is wrong
+        mixed = ((head >> 24) * mix) >> 20
+        index = mixed & mask
+        if index < split:
+            index = mixed & (mask << 1 | 1)
+        if index != last:
+            if many == RUNS_MOST:
+                return PURE["table_load_group"](self, data)
+            whose[many], begun[many] = index, at
+            _soon(_items_of(buckets) + index)
+            many += 1
+            last = index
+        count += 1
+        at = after
+    begun[many] = end
+    if <Py_ssize_t>len(buckets) * LOAD * 2 < <Py_ssize_t>self._count + count:
+        return PURE["table_load_group"](self, data)
+    for place in range(many):
+        if PyBytes_GET_SIZE(<bytes>buckets[<Py_ssize_t>whose[place]]):
+            return PURE["table_load_group"](self, data)
+    self._count += count
+    for place in range(many):
+        at = <Py_ssize_t>whose[place]
+        run = PyBytes_FromStringAndSize(<const char *>start + begun[place], begun[place + 1] - begun[place])
+        if PyBytes_GET_SIZE(<bytes>buckets[at]):  # some of its records lay elsewhere in the group
+            run = <bytes>buckets[at] + run
+        buckets[at] = run
+        marks[<Py_ssize_t>(whose[place] & group_mask)] = 1
+
+
 # state/sqlite.py
 
 cdef inline bytes _number48(u64 number):
