@@ -215,7 +215,10 @@ def test_groups_are_put_back_alike(groups: list[list[tuple[int, bytes]]], there:
     for group in groups:
         data = b"".join([(key << 24 | len(record)).to_bytes(8, "big") + record for key, record in group])
         assert said(twin("table_load_group"), one, data) == said(PURE["table_load_group"], other, data)
-    found, wanted = said(twin("table_load_group"), one, data_of(40) + torn), said(PURE["table_load_group"], other, data_of(40) + torn)
+    found, wanted = (
+        said(twin("table_load_group"), one, data_of(40) + torn),
+        said(PURE["table_load_group"], other, data_of(40) + torn),
+    )
     assert found == wanted
     assert (found is None) == (torn == b"")
     assert (one._buckets, one.changed, len(one)) == (other._buckets, other.changed, len(other))
