@@ -255,7 +255,7 @@ class Gate:
 
     def _receivers(self, provider: str) -> Iterable[Receiver]:
         """Binds here; where there are none, the gates at which there are."""
-        here: list[Receiver] = list(self.providers.receivers(provider))
+        here = self.providers.receivers(provider)
         return here or (self.post.ways(provider) if self.post is not None else ())
 
     def _bound(self) -> list[str]:

@@ -9,7 +9,6 @@ share their fate, for they are in one commit group. A reply is a change of its o
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -195,10 +194,11 @@ class Brought(_Coming):
         self.open = False
         self.link.answer_all(acknowledged(self.sequences))
         way = self._way
-        way.mailbox.ready_all(self.items)
-        for route, count in Counter(self.routes).items():
-            way.tally.delivers[route.label] += count
-            way.due.add(route.box.provider)
+        for box, count in way.mailbox.ready_all(self.items).items():
+            way.tally.delivers[box.provider or "unowned", RECEIPT] += count
+            way.due.add(box.provider)
+        for held in (self.items, self.people, self.routes, self.sequences):  # a tick lets go of the rest: receipts are freed as they are taken
+            held.clear()
 
     def give_up(self) -> None:
         """They cannot be made safe in time: the carrier keeps them and tries again, and so we do not."""

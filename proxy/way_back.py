@@ -226,21 +226,22 @@ class WayBack:
             self.due.add(provider)
             return
         rooms = [(bind, room) for bind in self._receivers(provider) if (room := bind.room) > 0]
-        room = sum(room for _, room in rooms)
-        if not room:
+        if not rooms:
             return
-        items = self.mailbox.take(provider, min(room, HAND_MAX), now)
+        items = self.mailbox.take(provider, min(sum([room for _, room in rooms]), HAND_MAX), now)
         if len(items) == HAND_MAX:
             self.due.add(provider)  # the rest in another turn: others wait, too
         run = max(RUN, -(-len(items) // len(rooms)))
         while items:
-            rooms = [(bind, room) for bind, room in rooms if room]
-            for place, (bind, room) in enumerate(rooms):
-                most = min(run, room)
-                rooms[place] = bind, room - most
-                if items:
-                    bind.hand_all(items[:most])
-                    del items[:most]
+            left = []
+            for bind, room in rooms:
+                some = items[: min(run, room)]
+                if some:
+                    del items[: len(some)]
+                    bind.hand_all(some)
+                    if room > len(some):
+                        left.append((bind, room - len(some)))
+            rooms = left
 
     def bound(self, provider: str) -> None:
         """A bind that receives is there."""
@@ -314,12 +315,11 @@ class WayBack:
             self._say(entries.DROPPED, [(number, why)])
 
     def _say(self, kind: int, news: Sequence[object]) -> None:
-        at = 0
-        while at < len(news):
+        while news:
             said = self._said.get(kind)
             if said is None or len(said.news) >= NEWS_MAX:
                 said = self._said[kind] = _Said(kind, self._said)
                 self.relay.note(said)
             fits = NEWS_MAX - len(said.news)
-            said.news += news[at : at + fits]
-            at += fits
+            said.news += news if len(news) <= fits else news[:fits]
+            news = news[fits:]

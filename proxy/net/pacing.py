@@ -55,7 +55,8 @@ class Pacer:
 
     def wake(self) -> None:
         """The lane has something, or a link has window again."""
-        self._ready.set()
+        if self._waiting():
+            self._ready.set()
 
     def throttled(self, now: float) -> None:
         """The carrier answered ESME_RTHROTTLED or ESME_RMSGQFUL (``now``: monotonic): slow down, once per period."""

@@ -6,7 +6,7 @@ In: connections that the doors let in, accounts. Out: links (provider_link.py). 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 from proxy.access import Access, Directory
 from proxy.commands import Commands
@@ -95,12 +95,12 @@ class Providers:
         """Whether so many who come are refused or cut off that more are let in slowly."""
         return self.turns.loop.time() < self._strained_until_s
 
-    def receivers(self, provider: str) -> Iterator[ProviderLink]:
+    def receivers(self, provider: str) -> list[ProviderLink]:
         """Binds of a provider that can take a deliver, another one first each time."""
         links = [link for link in self.bound[provider] if link.session.can_receive]
         self._next_receiver += 1
-        for place in range(len(links)):
-            yield links[(self._next_receiver + place) % len(links)]
+        first = self._next_receiver % len(links) if links else 0
+        return links[first:] + links[:first]
 
     def tick(self) -> None:
         if self.failures > FAILURES_MAX:

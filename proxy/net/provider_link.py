@@ -243,7 +243,8 @@ class ProviderLink(Link):
 
     @property
     def room(self) -> int:
-        return self.session.free if self.session.can_receive and not self.lost else 0
+        session = self.session
+        return session.free if session.can_receive and not self._lost else 0
 
     def hand_all(self, items: Sequence[Item]) -> None:
         self.session.send_all(items, self.turns.loop.time())

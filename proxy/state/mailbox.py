@@ -130,10 +130,13 @@ class Mailbox:
 
     @staticmethod
     @compiled("mailbox_ready_all")
-    def ready_all(items: Iterable[Item]) -> None:
-        """``ready`` for many, in this order."""
+    def ready_all(items: Iterable[Item]) -> dict[Box, int]:
+        """``ready`` for many, in this order; how many each box has of them."""
+        boxes: dict[Box, int] = {}
         for item in items:
             item.box.ready(item)
+            boxes[item.box] = boxes.get(item.box, 0) + 1
+        return boxes
 
     # -- handing over
 

@@ -255,7 +255,7 @@ cdef int _learn_fields() except -1:
         "_listed _on_judge_error cut_off error grounds highest_id proposal routes rules stale store tally",
         sizeof(JudgingFields),
     )
-    _item_type = _laid(box.Item, "at box data kind number state stored tries", sizeof(ItemFields))
+    _item_type = _laid(box.Item, "at box data kind number state stored tries", sizeof(ItemFields), ITEM)
     _box_type = _laid(box.Box, "_aside _open_at _order _ready _row bytes count handed provider", sizeof(BoxFields))
     _route_type = _laid(Route, "box label said", sizeof(RouteFields))
     states = box.UNSAFE, box.READY, box.HANDED, box.GONE  # there is one of each such number, for ever

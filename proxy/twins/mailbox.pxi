@@ -100,17 +100,24 @@ def mailbox_add_all(self, long long number, list items):
 def mailbox_ready_all(list items):
     cdef slot box = NULL
     cdef object append = None
+    cdef dict boxes = {}
+    cdef long long run = 0
     if not _are_items(items):
-        PURE["mailbox_ready_all"](items)
-        return
+        return PURE["mailbox_ready_all"](items)
     for item in items:
-        if (<ItemFields *>item).state is not _unsafe_state:
-            continue
         if (<ItemFields *>item).box is not box:
+            if run:
+                boxes[<object>box] = boxes.get(<object>box, 0) + run
+                run = 0
             box = (<ItemFields *>item).box
             append = (<object>(<BoxFields *>box)._ready).append
-        _set(&(<ItemFields *>item).state, <object>_ready_state)
-        append(item)
+        run += 1
+        if (<ItemFields *>item).state is _unsafe_state:
+            _set(&(<ItemFields *>item).state, <object>_ready_state)
+            append(item)
+    if run:
+        boxes[<object>box] = boxes.get(<object>box, 0) + run
+    return boxes
 
 
 cdef int _less(slot box, long long count, long long size, long long handed) except -1:

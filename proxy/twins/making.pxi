@@ -6,9 +6,10 @@
 
 cdef extern from *:
     """
-    #define GATE106_KINDS 7
+    #define GATE106_KINDS 8
     #define GATE106_KEPT 1024
-    #define GATE106_TRANSIT 1 /* the only one that what it holds may lead back to: the collector need not know of the others */
+    /* Transits and items, the only ones that what they hold may lead back to: the collector need not know of the others. */
+    #define GATE106_TRACKED(number) ((number) == 1 || (number) == 7)
 
     typedef struct {
         PyTypeObject *type;
@@ -24,12 +25,12 @@ cdef extern from *:
         PyObject *made;
         if (!kind->many) {
             made = PyType_GenericAlloc(kind->type, 0);
-            if (made && number != GATE106_TRANSIT) PyObject_GC_UnTrack(made);
+            if (made && !GATE106_TRACKED(number)) PyObject_GC_UnTrack(made);
             return made;
         }
         made = kind->kept[--kind->many];
         _Py_NewReference(made);
-        if (number == GATE106_TRANSIT) PyObject_GC_Track(made);
+        if (GATE106_TRACKED(number)) PyObject_GC_Track(made);
         return made;
     }
 
@@ -54,9 +55,9 @@ cdef extern from *:
 
     #define GATE106_FREE(number) \\
         static void gate106_free_##number(PyObject *freed) { gate106_free(&gate106_kinds[number], freed); }
-    GATE106_FREE(0) GATE106_FREE(1) GATE106_FREE(2) GATE106_FREE(3) GATE106_FREE(4) GATE106_FREE(5) GATE106_FREE(6)
+    GATE106_FREE(0) GATE106_FREE(1) GATE106_FREE(2) GATE106_FREE(3) GATE106_FREE(4) GATE106_FREE(5) GATE106_FREE(6) GATE106_FREE(7)
     static const destructor gate106_frees[GATE106_KINDS] = {
-        gate106_free_0, gate106_free_1, gate106_free_2, gate106_free_3, gate106_free_4, gate106_free_5, gate106_free_6,
+        gate106_free_0, gate106_free_1, gate106_free_2, gate106_free_3, gate106_free_4, gate106_free_5, gate106_free_6, gate106_free_7,
     };
 
     /* A plain class of nothing but slots, or it stays as it is. */
@@ -79,5 +80,5 @@ cdef extern from *:
     void gate106_make_so(int, PyTypeObject *, Py_ssize_t)  # from now on
 
 cdef enum:
-    FRAME, TRANSIT, MESSAGE, CONTENT, VERDICT, PAGE, READING
+    FRAME, TRANSIT, MESSAGE, CONTENT, VERDICT, PAGE, READING, ITEM
 
