@@ -197,7 +197,8 @@ class Brought(_Coming):
         for box, count in way.mailbox.ready_all(self.items).items():
             way.tally.delivers[box.provider or "unowned", RECEIPT] += count
             way.due.add(box.provider)
-        for held in (self.items, self.people, self.routes, self.sequences):  # a tick lets go of the rest: receipts are freed as they are taken
+        # a tick lets go of the rest: receipts are freed as providers take them
+        for held in (self.items, self.people, self.routes, self.sequences):
             held.clear()
 
     def give_up(self) -> None:

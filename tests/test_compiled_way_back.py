@@ -28,7 +28,7 @@ from tests.test_way_back import NOW, ROK, House, Link
 
 TAGS = st.sampled_from([0x001E, 0x0424, 0x0427, 0x0423, 0x0302, 0x0600, 0x1400, 0x2000])
 TLVS = st.lists(st.tuples(TAGS, st.binary(max_size=6)), max_size=4)
-PORTS = st.sampled_from(["", "1069001", "10690015", "106900299", "777", "abc", "\xe9"])
+PORTS = st.sampled_from(["", "1069001", "10690015", "10690025", "20690015", "106900299", "777", "abc", "\xe9"])
 PEOPLE = st.sampled_from(["", "8613800210001", "13800210001", "10086", "\xe9t\xe9"])
 DELIVERS = st.builds(
     lambda person, port, text, esm_class, coding, tlvs, sequence: deliver_sm(
@@ -68,7 +68,11 @@ def gate(deliver_all: Any, reads: list[tuple[bool, list[bytes]]], statuses: list
     for other, pdus in reads:
         deliver_all(house.way, links[other], [Frame.of(data) for data in pdus], house.now)
         told.append(
-            [(one.link is links[other], one.sequences, one.people) for one in house.way._arrivals if isinstance(one, Brought)]
+            [
+                (one.link is links[other], list(one.sequences), list(one.people))
+                for one in house.way._arrivals
+                if isinstance(one, Brought)
+            ]
         )
         house.now += 1
         house.turn()
@@ -173,7 +177,7 @@ def mailbox(steps: list[tuple[str, list[int]]], how: Any) -> Any:
             said_of.append([there.provider for there in how("mailbox_add_all")(one, len(items) + 1, fresh)])
             items += fresh
         elif step == "ready":
-            how("mailbox_ready_all")(some)
+            said_of.append([(there.provider, count) for there, count in how("mailbox_ready_all")(some).items()])
         elif step == "take":
             for there in one.boxes.values():
                 taken = how("box_take_ready")(there._ready, len(chosen))

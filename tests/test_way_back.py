@@ -10,6 +10,7 @@ import pytest
 
 from proxy import way_back
 from proxy.access import Ports
+from proxy.arrivals import Brought
 from proxy.desk import entries, mail, returned
 from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.hearing import Hearing, Manners
@@ -337,6 +338,17 @@ def test_receipts_of_one_read_are_acknowledged_when_all_are_synced_and_not_befor
     assert house.link.answers == [(7, ROK), (8, ROK), (9, ROK)]
     assert [item.data for item in bind.handed] == [receipt(7), receipt(8), receipt(9)]
     assert house.relay.tally.delivers == {("jia", "receipt"): 3}
+
+
+def test_receipts_that_are_safe_are_let_go_of_and_not_kept_until_a_tick(house: House) -> None:
+    def kept() -> list[int]:
+        return [len(one.items) for one in house.way._arrivals if isinstance(one, Brought)]
+
+    house.come(receipt(7), receipt(8))
+    house.turn(synced=False)
+    assert kept() == [2]
+    house.turn()
+    assert (kept(), house.link.answers) == ([0], [(7, ROK), (8, ROK)])
 
 
 @pytest.mark.parametrize("person", [PERSON, "", "10086", "\xe9t\xe9"])

@@ -50,7 +50,7 @@ class CarrierHouse:
         self.links: list[CarrierLink] = []
         self.up: list[CarrierLink] = []
         """Links that can send now."""
-        self.pacer = Pacer(carrier.tps, self._flow, turns.flush, self._waiting)
+        self.pacer = Pacer(carrier.tps, self._flow, turns.flush, self._waiting, turns.at_end)
         self.lane = Lane(carrier.name, carrier.code, carrier.tps, self.pacer.wake)
         self.drained: frozenset[int] = frozenset()
         """Slots that orders keep unbound, …"""
@@ -197,10 +197,8 @@ class CarrierHouse:
         """Hands at most so many submits from the lane to links; how many it were. One person's messages keep to one link, and
         wait there (parked) while its window is full, though others flow."""
         sent = self._pay(most) if self.lane.debt else 0
-        while sent < most and (room := self._room()):
+        while sent < most and self.lane.size and (room := self._room()):
             transits = self.lane.take(min(room, most - sent))
-            if not transits:
-                break
             sent += len(transits)
             self._spread(transits)
         if sent:
