@@ -100,14 +100,11 @@ class Listed:
 
     def refusals(self, number: int) -> Sequence[OptOut]:
         """What lists say of a person, as refusals; and that they were forgotten."""
-        found = self._on_lists(number)
-        return (*found, ERASED) if self.erased.has(number) else found
-
-    def _on_lists(self, number: int) -> Sequence[OptOut]:
         chunk = self._chunks.get(number >> CHUNK_BITS)
-        low = number & LOW_MASK
-        if chunk is None or low not in chunk.any:
-            return ()
+        found = self._on_lists(chunk, number & LOW_MASK) if chunk is not None and number & LOW_MASK in chunk.any else ()
+        return found if self.erased.empty or not self.erased.has(number) else (*found, ERASED)
+
+    def _on_lists(self, chunk: _Chunk, low: int) -> Sequence[OptOut]:
         lists = self._lists
         found = [lists[one] for one, numbers in chunk.by.items() if low in numbers]
         return [OptOut(one.key.scope, one.key.value, one.time, one.key.source, one.key.expiry) for one in found]
