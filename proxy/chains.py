@@ -126,8 +126,7 @@ class Chains:
         finally:
             if self.store.waits:
                 self._go_on_behind(chains)
-        for _, submits in chains.values():
-            self.handover.decided.extend(submits)
+        self.handover.decided += _submits_of(chains)
         board = self.parts.board
         if board is not None and board.sights.people:
             board.sights.through(chains)
@@ -159,9 +158,7 @@ class Chains:
                 refused[person] = self._undone(chains[person])
         if filled is not None:
             await filled
-        for person, (changes, _) in chains.items():
-            if changes and person not in refused:
-                self.handover.changed.extend(changes)
+        self.handover.changed += _changes_of(chains, refused)
         return refused
 
     @compiled("chains_judged")
@@ -217,3 +214,14 @@ class Chains:
         """What the store did not take is applied in the coming turn, before what has come since."""
         self.changes[:0] = self.later
         self.later.clear()
+
+
+@compiled("chains_submits")
+def _submits_of(chains: Mapping[int, Chain]) -> list[Transit]:
+    return [transit for _, submits in chains.values() for transit in submits]
+
+
+@compiled("chains_changes")
+def _changes_of(chains: Mapping[int, Chain], refused: Mapping[int, Chain]) -> list[Change]:
+    """Those that are made: not of persons who must be judged again."""
+    return [change for person, (changes, _) in chains.items() if person not in refused for change in changes]

@@ -34,12 +34,13 @@ from proxy.number import NotARecipient
 from proxy.policy import text as _text  # noqa: F401 # likewise
 from proxy.reasons import RULE_REASONS
 from proxy.recipient import ENTRY
-from proxy.state import connection, record, sqlite  # noqa: F401 # likewise
+from proxy.state import connection, record, sqlite, valkey  # noqa: F401 # likewise
 from proxy.state.keys import Keys
 from proxy.state.records import Records  # noqa: F401 # likewise
 from proxy.state.table import KEY_MAX, Table
 from proxy.tally import SECONDS_BUCKETS
 from proxy.transit import Transit
+from proxy.underway import UnderWay
 from proxy.wire import Frame
 from proxy.wire.tables import SEQUENCE_MAX
 from tests.needs import needs
@@ -255,6 +256,59 @@ def test_records_get_the_same_versions(items: list[tuple[int, int, bytes]], vers
 @given(st.lists(RECORDS))
 def test_a_swap_says_the_same(items: list[tuple[int, int, bytes]]) -> None:
     assert twin("shared_records")(items) == PURE["shared_records"](items)
+
+
+PERSONS = st.integers(1, 6)
+
+
+def shared_out(how: Any, come: list[int], changed: set[int], busy: set[int], again: set[int]) -> Any:
+    """What becomes of submits to these persons, where others have changes, are under way, or must be judged again."""
+    gate: Any = SimpleNamespace(under_way=UnderWay(), _refused={}, refusals=None, judging=SimpleNamespace(rules=None))
+    gate.under_way.people = busy
+    submits: list[Any] = [
+        SimpleNamespace(message=SimpleNamespace(recipient=person), place=place) for place, person in enumerate(come)
+    ]
+    half = len(submits) // 2
+    chains: dict[int, Any] = {person: ([f"change of {person}"], []) for person in changed - busy}
+    how("chains_add_to")(gate, chains, submits[:half], 0.0)
+    how("chains_add_to")(gate, chains, submits[half:], 0.0)
+
+    def told(some: dict[int, Any]) -> list[Any]:
+        return [(person, changes, [one.place for one in waiting]) for person, (changes, waiting) in some.items()]
+
+    refused = {person: chains[person] for person in again if person in chains}
+    left = [one.place for one in how("chains_submits")(chains)], how("chains_changes")(chains, refused)
+    return told(chains), told(gate.under_way.behind), left
+
+
+@needs("gcc")
+@given(st.lists(PERSONS, max_size=20), st.sets(PERSONS), st.sets(PERSONS), st.sets(PERSONS))
+def test_submits_are_put_behind_what_waits_for_their_persons_alike(
+    come: list[int], changed: set[int], busy: set[int], again: set[int]
+) -> None:
+    assert shared_out(twin, come, changed, busy, again) == shared_out(PURE.__getitem__, come, changed, busy, again)
+
+
+@needs("gcc")
+@given(st.lists(st.tuples(KEYS, st.integers(-9, 9), st.binary(max_size=3))))
+def test_what_a_swap_is_about_is_told_alike(items: list[tuple[int, int, bytes]]) -> None:
+    for name in ("shared_persons", "shared_apart"):
+        assert twin(name)(items) == PURE[name](items)
+
+
+@needs("gcc")
+@given(
+    st.lists(st.booleans(), max_size=9),
+    st.one_of(st.binary(max_size=9), st.text("01", max_size=9).map(str.encode)),
+    st.booleans(),
+)
+def test_what_a_store_says_of_a_swap_is_noted_alike(done: list[bool], said_of: bytes, everywhere: bool) -> None:
+    places = range(len(done)) if everywhere else list(range(len(done)))[::-1]
+    found, wanted = list(done), list(done)
+    one = said(twin("shared_taken"), found, places, said_of)
+    other = said(PURE["shared_taken"], wanted, places, said_of)
+    assert (type(one), one) == (type(other), other)
+    assert found == wanted
 
 
 @needs("gcc")

@@ -59,7 +59,7 @@ class Records:
     async def swap(self, items: Sequence[Item]) -> list[bool]:
         """Stores each whose version still stands; says for each whether it did."""
         asked: list[tuple[int, Sequence[int], Future[Any]]] = []
-        for part, places, names in self._pieces([item[0] for item in items]):
+        for part, places, names in self._pieces(_persons_of(items)):
             flags, records = self.words(items if len(places) == len(items) else [items[place] for place in places])
             call = self._servers.call(part, "FCALL", SWAP, len(names), *names, self.keep_s, flags, *records)
             asked.append((part, places, call))
@@ -71,8 +71,7 @@ class Records:
                 self._servers.doubt(part, str(error))
                 self._doubted([items[place][0] for place in places])
                 continue
-            for place, taken in zip(places, said, strict=True):
-                done[place] = taken == _TAKEN
+            _note_taken(done, places, said)
         return done
 
     @staticmethod
@@ -112,3 +111,15 @@ class Records:
             for at in range(0, len(places), KEYS_MAX):
                 piece = places[at : at + KEYS_MAX]
                 yield part, piece, [names[place] for place in piece]
+
+
+@compiled("shared_persons")
+def _persons_of(items: Sequence[Item]) -> list[int]:
+    return [person for person, _, _ in items]
+
+
+@compiled("shared_taken")
+def _note_taken(done: list[bool], places: Sequence[int], said: Sequence[int]) -> None:
+    """What the store says of the items at these places: an octet of each. ValueError where it is not as many."""
+    for place, taken in zip(places, said, strict=True):
+        done[place] = taken == _TAKEN

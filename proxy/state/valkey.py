@@ -36,6 +36,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from proxy.compiled import compiled
 from proxy.state import StateError
 from proxy.state.aggregates import Aggregates
 from proxy.state.connection import Address, Connection, Login, StoreDown, StoreRefused
@@ -242,7 +243,7 @@ class ValkeyStore(Telling, SqliteStore):
         return found
 
     async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
-        here = [place for place, item in enumerate(items) if item[1] < 0]
+        here = _decided_here(items)
         done = await (self._swap_apart(items, here) if here else self._records.swap(items))
         self._took(items, done, bool(here))
         return done
@@ -399,6 +400,12 @@ def open_url(url: str, *, local: Path | None = None, secret: bytes = b"", **opti
     return ValkeyStore(
         addresses, local, secret=secret, login=login._replace(database=int(database)), cluster=bool(kind), **options
     )
+
+
+@compiled("shared_apart")
+def _decided_here(items: list[tuple[int, int, bytes]]) -> list[int]:
+    """The places of those whose versions are the copy's."""
+    return [place for place, item in enumerate(items) if item[1] < 0]
 
 
 def _parse(text: str, url: str) -> Address:

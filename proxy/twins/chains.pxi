@@ -191,13 +191,11 @@ cdef bytes _judged_one(_Court court, object parts, object transit, bytes data, o
 
 
 def chains_add_to(self, dict chains, list submits, now):
-    cdef dict refused = self._refused
+    cdef dict refused = self._refused, behind = self.under_way.behind
+    cdef set busy = self.under_way.people
     refusals, rules = self.refusals, self.judging.rules
     if _transit_type is NULL:
         _learn_fields()
-    if self.under_way.people or chains:
-        PURE["chains_add_to"](self, chains, submits, now)
-        return
     for transit in submits:
         if Py_TYPE(transit) is _transit_type and _type_of((<TransitFields *>transit).message) is _message_type:
             person = <object>(<MessageFields *>(<TransitFields *>transit).message).recipient
@@ -206,10 +204,30 @@ def chains_add_to(self, dict chains, list submits, now):
         chain = _get(chains, person)
         if chain is not None:
             (<list>(<tuple>chain)[1]).append(transit)
+        elif busy and person in busy:
+            chain = _get(behind, person)
+            if chain is None:
+                chain = behind[person] = ([], [])
+            (<list>(<tuple>chain)[1]).append(transit)
         elif refused and person in refused and _may_be_again(refusals, refused, transit, rules):
             PURE["chains_add_to"](self, chains, [transit], now)
         else:
             chains[person] = ([], [transit])
+
+
+def chains_submits(dict chains):
+    cdef list found = []
+    for one in chains.values():
+        found += <list>(<tuple>one)[1]
+    return found
+
+
+def chains_changes(dict chains, dict refused):
+    cdef list found = []
+    for person, one in chains.items():
+        if len(<list>(<tuple>one)[0]) and person not in refused:
+            found += <list>(<tuple>one)[0]
+    return found
 
 
 def chains_judged(self, dict chains, dict loaded, sights, now):

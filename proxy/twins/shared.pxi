@@ -77,6 +77,33 @@ def shared_records(items):
     return flags, records
 
 
+def shared_persons(items):
+    cdef list found = []
+    for one in items:
+        found.append((<tuple>one)[0])
+    return found
+
+
+def shared_apart(list items):
+    cdef list found = []
+    cdef Py_ssize_t place
+    for place in range(len(items)):
+        if <long long>(<tuple>items[place])[1] < 0:
+            found.append(place)
+    return found
+
+
+def shared_taken(list done, places, said):
+    cdef const octet *at
+    if type(said) is not bytes or len(places) != PyBytes_GET_SIZE(<bytes>said):
+        PURE["shared_taken"](done, places, said)
+        return
+    at = <const octet *>PyBytes_AS_STRING(<bytes>said)
+    for place in places:
+        done[place] = at[0] == c"1"
+        at += 1
+
+
 # state/connection.py
 
 cdef inline int _digits(Py_ssize_t value) noexcept:
