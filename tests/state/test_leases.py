@@ -262,7 +262,8 @@ def test_a_second_brings_the_total_within_five_percent_however_the_load_is_divid
 @settings(max_examples=20, deadline=None)
 @given(totals, st.lists(st.floats(0, 0.5), min_size=1, max_size=7), st.integers(0, 2**32))
 def test_nodes_with_a_message_now_and_then_cost_the_others_nothing(total, few, seed):
-    """They come as they please: what one process would let through passes within 5 %, or a message for each node."""
+    """They come as they please: what one process would let through passes within 5 %, or a message for each node. Over so many that chance
+    does not decide: at 5 a second two nodes let 96.4 % through on average, of 100 messages 87 to 101 % (400 worlds), of 2,000 95.3 to 97.4."""
     nodes = 1 + len(few)
     world = World(total, nodes, random.Random(seed), at_random=True)
     world.all[0].arrivals = 1.5 * total
@@ -270,7 +271,7 @@ def test_nodes_with_a_message_now_and_then_cost_the_others_nothing(total, few, s
         node.arrivals = weight * total / nodes
     world.run(3.0)
     before = world.one_sent
-    seconds = max(6.0, 100 / total)
+    seconds = max(6.0, 2000 / total)
     sent = world.run(seconds)
     assert sent >= 0.95 * (world.one_sent - before) - nodes
     assert sent <= 1.05 * total * seconds + total + nodes
