@@ -224,4 +224,4 @@ def _submits_of(chains: Mapping[int, Chain]) -> list[Transit]:
 @compiled("chains_changes")
 def _changes_of(chains: Mapping[int, Chain], refused: Mapping[int, Chain]) -> list[Change]:
     """Those that are made: not of persons who must be judged again."""
-    return [change for person, (changes, _) in chains.items() if person not in refused for change in changes]
+    return [change for person, (changes, _) in chains.items() if changes and person not in refused for change in changes]
