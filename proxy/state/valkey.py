@@ -32,7 +32,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -44,6 +43,7 @@ from proxy.state.counting import COUNT_S, SharedCounters
 from proxy.state.functions import HOLD, SOURCE
 from proxy.state.keys import Keys
 from proxy.state.leased import Leases
+from proxy.state.locating import locate
 from proxy.state.numbering import Numbering
 from proxy.state.owing import Owing
 from proxy.state.record import REPLY_S
@@ -59,7 +59,6 @@ log = structlog.get_logger()
 
 SECURE = True
 """``valkeys://`` is this engine, too: over TLS."""
-PORT = 6379
 PREFIX = b"g106:"
 FORM = 1
 """Of keys and records; a store of another form is refused."""
@@ -381,24 +380,13 @@ class ValkeyStore(Telling, SqliteStore):
 
 
 def open_url(url: str, *, local: Path | None = None, secret: bytes = b"", **options: Any) -> ValkeyStore:
-    """``valkey[s][+cluster]://host[:port][,host[:port]…][/database]``. StateError where that is not what it says."""
-    parsed = urlsplit(url)
-    scheme, _, kind = parsed.scheme.partition("+")
-    if kind not in ("", "cluster"):
-        raise StateError(f"store {url!r}: {kind!r} is not known (valkey://, valkeys://, valkey+cluster://, valkeys+cluster://)")
-    if "@" in parsed.netloc:
-        raise StateError("store: no user or password in the URL, where others read it: say shared.user and shared.password")
-    database = parsed.path.strip("/") or "0"
-    addresses = [_parse(one, url) for one in parsed.netloc.split(",")]
-    if not database.isdecimal() or (kind and database != "0") or (not kind and len(addresses) > 1):
-        raise StateError(f"store {url!r}: one host and a database's number, or with +cluster several hosts and none")
+    """The store at this URL (locating.py). StateError where that is not what it says."""
+    login: Login = options.pop("login", Login())
+    at = locate(url, encrypted=login.tls is not None)
     if not secret:
         raise StateError("store: shared.secret is needed: what keys are hashed with")
-    login: Login = options.pop("login", Login())
-    if (scheme == "valkeys") != (login.tls is not None):
-        raise StateError("store: certificates (shared.tls_…) go with valkeys://")
     return ValkeyStore(
-        addresses, local, secret=secret, login=login._replace(database=int(database)), cluster=bool(kind), **options
+        at.addresses, local, secret=secret, login=login._replace(database=at.database), cluster=at.cluster, **options
     )
 
 
@@ -406,13 +394,3 @@ def open_url(url: str, *, local: Path | None = None, secret: bytes = b"", **opti
 def _decided_here(items: list[tuple[int, int, bytes]]) -> list[int]:
     """The places of those whose versions are the copy's."""
     return [place for place, item in enumerate(items) if item[1] < 0]
-
-
-def _parse(text: str, url: str) -> Address:
-    host, found, port = text.rpartition(":")
-    if not found or text.endswith("]"):
-        host, port = text, str(PORT)
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise StateError(f"store {url!r}: {text!r} is no host:port")
-    return Address(host, int(port))
