@@ -70,12 +70,15 @@ class LongMessage(Generic[Sent]):
         self.batch: list[Sent] = []  # the parts that are judged together; emptied once that is written
         self.leader: Sent | None = None  # the first of them: its verdict and its entry are the message's
         self.alive: set[Sent] = set()  # attempts that were not refused: the person has them, or may get them yet
-        self.unknown: set[Sent] = set()  # those of them of which nobody knows
-        self.doubted: set[Sent] = set()  # whose provider was told so, even if the carrier said yes later
+        # both replaced, never changed, for hardly any message has one of either:
+        self.unknown: frozenset[Sent] = frozenset()  # those of them of which nobody knows
+        self.doubted: frozenset[Sent] = frozenset()  # whose provider was told so, even if the carrier said yes later
         self.instead: dict[Sent, Sent] = {}  # attempts not decided yet, and the unknown one each stands in for
         # attempts not decided yet, and the entry as it was without them
         self.before: dict[Sent, tuple[bytes, int | None]] = {}
-        self.earlier: dict[Sent, Content | None] = {}  # attempts not decided yet, and what was known of their parts before them
+        self.earlier: dict[
+            Sent, Content
+        ] = {}  # attempts not decided yet, and what was known of their parts before them, if anything
         self.takes: tuple[Take, ...] = ()  # what the message took from aggregates
         self.judged_at = 0.0  # wall clock
         self.revision = ""  # of the rules that judged it
@@ -115,9 +118,10 @@ class LongMessage(Generic[Sent]):
             if before in self.alive:
                 self.again = {**self.again, index: (*self.again.get(index, ()), before)}
             if before in self.unknown:  # this attempt stands in for it: the same part to the same person
-                self.unknown.discard(before)
+                self.unknown -= {before}
                 self.instead[transit] = before
-        self.earlier[transit] = self.contents.get(index)
+        if index in self.contents:
+            self.earlier[transit] = self.contents[index]
         self.contents[index] = content
         self.last[index] = transit
         self.alive.add(transit)

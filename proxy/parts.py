@@ -336,7 +336,7 @@ class Parts:
         if transit.reason not in RULE_REASONS and transit.reason != LATE_BREACH:  # likewise
             long.take_out(transit)
         if before is not None:  # nothing stands in for it now
-            long.unknown.add(before)
+            long.unknown |= {before}
             self.change(Answer(before, Effect.UNKNOWN, ESME_RSYSERR, b"", _nothing))
         if long.alive:
             self._assembler.failed(long)
@@ -367,7 +367,8 @@ class Parts:
         that is known once what they hold is."""
         long = transit.long
         assert long is not None
-        long.unknown.discard(transit)
+        if transit in long.unknown:
+            long.unknown -= {transit}
         if not status:
             return self._if(long, lambda: Effect.LATE_PART if self._unknown(long) else Effect.LATE_ACCEPTED)
         long.alive.discard(transit)
@@ -416,10 +417,11 @@ class Parts:
 
     def unanswered(self, transit: Transit) -> None:
         """Nobody knows whether the person got this part."""
-        assert transit.long is not None
-        transit.long.unknown.add(transit)
-        transit.long.doubted.add(transit)
-        self._assembler.failed(transit.long)
+        long = transit.long
+        assert long is not None
+        long.unknown |= {transit}
+        long.doubted |= {transit}
+        self._assembler.failed(long)
 
 
 def _share(transit: Transit, leader: Transit) -> None:

@@ -152,13 +152,13 @@ def test_after_a_refusal_or_no_answer_it_is_the_same_message_again(fate: str):
     if fate == "refused":
         long.alive.discard(two)
     else:
-        long.unknown.add(two)
-        long.doubted.add(two)
+        long.unknown |= {two}
+        long.doubted |= {two}
     gate.parts.failed(long)
     assert gate.sends(again) == [again]
     assert (again.long, again.complete) == (long, True)
     assert long.alive == ({one, again} if fate == "refused" else {one, two, again})
-    assert (long.unknown, list(long.instead)) == (set(), [] if fate == "refused" else [again])
+    assert (long.unknown, list(long.instead)) == (frozenset(), [] if fate == "refused" else [again])
     third = part(2)  # whose last attempt was neither
     assert gate.sends(third) == []
     assert third.long is not long
@@ -273,8 +273,8 @@ def test_whatever_the_order_the_times_and_the_fates_every_part_is_judged_once_in
                 long.alive.discard(handed)
                 (gate.parts.failed if long.alive else gate.parts.close)(long)
             elif fate < 0.4:
-                long.unknown.add(handed)
-                long.doubted.add(handed)
+                long.unknown |= {handed}
+                long.doubted |= {handed}
                 gate.parts.failed(long)
     gate.passes(WAIT_MAX_S)
     times = {id(one): at for at, handed in gate.judged for one in handed}

@@ -7,16 +7,19 @@ cdef struct LongFields:
 
 cdef PyTypeObject *_long_type = NULL
 cdef type _Parts, _Assembler, _Board
-cdef object _long, _nobody_holds, _nothing_there, _nowhere, _shown_to_nobody = frozenset()
+cdef object _nobody_holds, _nothing_there, _nowhere, _none_of_them = frozenset()
+cdef double _inherit_s
+cdef Py_ssize_t _open_max
 
 
 cdef int _learn_long() except -1:
-    global _long_type, _Parts, _Assembler, _Board, _long, _nobody_holds, _nothing_there, _nowhere
+    global _long_type, _Parts, _Assembler, _Board, _nobody_holds, _nothing_there, _nowhere, _inherit_s, _open_max
     from proxy import long as room
     from proxy.board import Board
     from proxy.parts import Parts
 
-    _long, _Parts, _Assembler, _Board = room, Parts, room.Assembler, Board
+    _Parts, _Assembler, _Board = Parts, room.Assembler, Board
+    _inherit_s, _open_max = room.INHERIT_S, room.OPEN_MAX
     _nobody_holds, _nothing_there, _nowhere = room.NOBODY, room._NONE, room._NOWHERE
     _long_type = _laid(
         room.LongMessage,
@@ -57,7 +60,25 @@ cdef bint _is_next(list first, object transit) except -1:
     )
 
 
-cdef bint _is_all(object relay, list together, object now_s) except -1:
+cdef class _Wholes:
+    """Where messages go of which one read brings all parts."""
+
+    cdef object parts, sights, chains
+    cdef dict open, turned_away
+    cdef bint plain
+
+    def __cinit__(self, relay):
+        if _long_type is NULL:
+            _learn_long()
+        self.parts, self.chains = relay.parts, relay.chains
+        assembler = self.parts._assembler
+        self.plain = _is_plain(self.parts) and type(assembler) is _Assembler and len(assembler.__dict__) == 5
+        if self.plain:
+            self.open, self.turned_away = assembler._open, assembler._turned_away
+            self.sights = None if self.parts.board is None else self.parts.board.sights
+
+
+cdef bint _is_all(_Wholes wholes, list together, object now_s) except -1:
     """Takes a message of which all is here, and no part waits or is remembered; False, and nothing is done, where it is not so simple."""
     cdef TransitFields *leader = <TransitFields *>together[0]
     cdef MessageFields *own = <MessageFields *>leader.message
@@ -65,22 +86,18 @@ cdef bint _is_all(object relay, list together, object now_s) except -1:
     cdef LongFields *fields
     cdef tuple part = <tuple>_part(together[0]), key
     cdef list contents = []
-    cdef dict by_place = {}, last = {}, earlier = {}
+    cdef dict by_place = {}, last = {}, people
     cdef set alive = set()
-    if _long_type is NULL:
-        _learn_long()
-    parts = relay.parts
-    assembler = parts._assembler
-    if not _is_plain(parts) or type(assembler) is not _Assembler or len(assembler.__dict__) != 5 or assembler._turned_away:
+    if not wholes.plain or wholes.turned_away:
         return False
     key = (<object>sender.provider, <object>sender.port, <object>own.recipient, part[0], part[1])
-    held = (<dict>assembler._open).get(<object>sender.provider)
-    if held is not None and (key in held or len(held) >= _long.OPEN_MAX):
+    held = _get(wholes.open, <object>sender.provider)
+    if held is not None and (key in <dict>held or len(<dict>held) >= _open_max):
         return False
     for place, transit in enumerate(together, 1):
         content = <object>(<MessageFields *>(<TransitFields *>transit).message).content
         contents.append(content)
-        by_place[place], last[place], earlier[transit] = content, transit, None
+        by_place[place], last[place] = content, transit
         alive.add(transit)
     message = gate106_make(MESSAGE)
     _fill(&(<MessageFields *>message).sender, <object>own.sender)
@@ -94,22 +111,22 @@ cdef bint _is_all(object relay, list together, object now_s) except -1:
     _fill(&fields.waiting, False)
     _fill(&fields.first_s, now_s)
     _fill(&fields.last_s, now_s)
-    _fill(&fields.until_s, now_s + _long.INHERIT_S)
+    _fill(&fields.until_s, <double>now_s + _inherit_s)
     _fill(&fields.batch, list(together))
     _fill(&fields.leader, together[0])
     _fill(&fields.alive, alive)
-    _fill(&fields.unknown, set())
-    _fill(&fields.doubted, set())
+    _fill(&fields.unknown, _none_of_them)
+    _fill(&fields.doubted, _none_of_them)
     _fill(&fields.instead, {})
     _fill(&fields.before, {})
-    _fill(&fields.earlier, earlier)
+    _fill(&fields.earlier, {})
     _fill(&fields.takes, _nothing)
     _fill(&fields.judged_at, _zero_s)
     _fill(&fields.revision, _no_text)
     _fill(&fields.settled, False)
     _fill(&fields.again, _nothing_there)
     _fill(&fields.theirs, _nothing_there)
-    _fill(&fields.shown, _shown_to_nobody)
+    _fill(&fields.shown, _none_of_them)
     _fill(&fields.holder, _nobody_holds)
     _fill(&fields.posted, None)
     _fill(&fields.asked, False)
@@ -118,12 +135,12 @@ cdef bint _is_all(object relay, list together, object now_s) except -1:
     for transit in together:
         _set(&(<TransitFields *>transit).message, message)
         _set(&(<TransitFields *>transit).long, long)
-    parts.undecided += len(together)
-    if parts.board is not None:  # it is whole, and need not be put up there
-        people = <dict>parts.board.sights.people
+    wholes.parts.undecided += len(together)
+    if wholes.sights is not None:  # it is whole, and need not be put up there
+        people = wholes.sights.people
         person = key[2]
         people[person] = people.get(person, 0) + len(together)
-    (<list>relay.chains.submits).extend(together)
+    (<list>wholes.chains.submits).extend(together)
     return True
 
 
@@ -216,7 +233,8 @@ def parts_settle(self, list decided):
             incomplete += not one.message.content.complete
         elif not _is_among(<list>long.batch, one):
             self._count(<object>transit.long, one)
-        (<dict>long.earlier).pop(one, None)
+        if len(<dict>long.earlier):
+            (<dict>long.earlier).pop(one, None)
         if len(<dict>long.instead):
             (<dict>long.instead).pop(one, None)
         if len(<tuple>transit.takes):

@@ -236,6 +236,9 @@ cdef object _plain_submit(object bind, object frame, object now, object arrived_
     return transit
 
 
+cdef class _Wholes  # long.pxi
+
+
 def relay_submit_all(self, bind, frames, now, arrived_s):
     cdef LaidOut[LAID_OUT] some
     cdef Py_ssize_t window, unanswered, place = 0
@@ -243,6 +246,7 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
     cdef dict senders
     cdef tuple part
     cdef Source last
+    cdef _Wholes wholes = None
     last.at, last.size, last.sender = NULL, 0, NULL
     if _transit_type is NULL:
         _learn_fields()
@@ -278,7 +282,9 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
             elif together or part[2] == 1 and 1 < part[1] <= PARTS_MOST:
                 together.append(transit)
                 if len(together) == part[1]:
-                    if not _is_all(self, together, arrived_s):
+                    if wholes is None:
+                        wholes = _Wholes(self)
+                    if not _is_all(wholes, together, arrived_s):
                         _take_each(self, together, arrived_s)
                     together = []
             else:
