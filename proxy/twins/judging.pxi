@@ -26,6 +26,7 @@ cdef class _Court(_Judge):
     cdef PyObject *lane  # the one that was looked at last; usual: nothing has been put over its methods
     cdef PyObject *bind  # likewise; vendor: its provider is told statuses of the vendor's range
     cdef bint vendor, own
+    cdef int parts  # whether nobody has put something over a method of theirs; -1: not looked at yet
 
     cdef int look(self) except -1:
         cdef JudgingFields *judging = <JudgingFields *>self.judging
@@ -50,6 +51,7 @@ cdef class _Court(_Judge):
         self.open = self.only is not None and self.only.up
         self.lane = self.bind = NULL
         self.own = not self.judging.__dict__
+        self.parts = -1
         return 0
 
     cdef int again(self) except -1:

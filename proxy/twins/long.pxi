@@ -162,7 +162,11 @@ cdef bytes _judged_part(_Court court, object parts, object one, bytes data, obje
     cdef Py_ssize_t more, place
     if _long_type is NULL:
         _learn_long()
-    if Py_TYPE(one) is not _transit_type or _type_of(transit.long) is not _long_type or not _is_plain(parts):
+    if Py_TYPE(one) is not _transit_type or _type_of(transit.long) is not _long_type:
+        return None
+    if court.parts < 0:
+        court.parts = _is_plain(parts)
+    if not court.parts:
         return None
     long = <LongFields *>transit.long
     if _type_of(long.leader) is not _transit_type:
@@ -205,8 +209,8 @@ cdef bytes _judged_part(_Court court, object parts, object one, bytes data, obje
 def parts_settle(self, list decided):
     cdef TransitFields *transit
     cdef LongFields *long
-    cdef Py_ssize_t complete = 0, incomplete = 0
-    cdef bint settled = False
+    cdef Py_ssize_t complete = 0, incomplete = 0, settled = 0
+    cdef bint whole, others = False
     if _long_type is NULL:
         _learn_long()
     if _transit_type is NULL:
@@ -220,17 +224,17 @@ def parts_settle(self, list decided):
             continue
         if Py_TYPE(one) is not _transit_type or transit.lane is <PyObject *>None or _type_of(transit.long) is not _long_type:
             self._settle(one)
-            settled = True
+            others = True
             continue
-        settled = True
+        settled += 1
         long = <LongFields *>transit.long
-        self.undecided -= 1
         if len(<dict>long.before):
             (<dict>long.before).pop(one, None)
         if long.leader is <PyObject *>one:
             _set(&long.settled, True)
-            complete += one.message.content.complete
-            incomplete += not one.message.content.complete
+            whole = _is_whole(transit.message)
+            complete += whole
+            incomplete += not whole
         elif not _is_among(<list>long.batch, one):
             self._count(<object>transit.long, one)
         if len(<dict>long.earlier):
@@ -240,15 +244,30 @@ def parts_settle(self, list decided):
         if len(<tuple>transit.takes):
             _set(&long.takes, <object>transit.takes)
             _set(&transit.takes, _nothing)
+    if settled:
+        self.undecided -= settled
     outcomes = self._judging.tally.long_messages
     if complete:
         outcomes["complete",] += complete
     if incomplete:
         outcomes["incomplete",] += incomplete
-    if settled:
+    if settled or others:
         for one in decided:
-            if not _has_no_long(one):
-                one.long.batch = []
+            transit = <TransitFields *>one
+            if Py_TYPE(one) is not _transit_type or _type_of(transit.long) is not _long_type:
+                if not _has_no_long(one):
+                    one.long.batch = []
+            elif len(<list>(<LongFields *>transit.long).batch):
+                _set(&(<LongFields *>transit.long).batch, [])
+
+
+cdef inline bint _is_whole(slot message) except -1:
+    """Whether all of a message is there."""
+    cdef slot content
+    if _type_of(message) is not _message_type:
+        return (<object>message).content.complete
+    content = (<MessageFields *>message).content
+    return (<object>content).complete if _type_of(content) is not _content_type else (<ContentFields *>content).complete is _true
 
 
 cdef inline bint _has_no_long(object one) except -1:

@@ -273,22 +273,31 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
             if part is None and not together:
                 submits.append(transit)
                 continue
-            bind.unanswered = unanswered
-            if together and (part is None or not _is_next(together, transit)):
+            if part is not None and (
+                _is_next(together, transit) if together else part[2] == 1 and 1 < part[1] <= PARTS_MOST
+            ):
+                together.append(transit)
+                if len(together) < <Py_ssize_t>part[1]:
+                    continue
+                if wholes is None:
+                    wholes = _Wholes(self)
+                if _is_all(wholes, together, arrived_s):
+                    together = []
+                    continue
+                bind.unanswered = unanswered
                 _take_each(self, together, arrived_s)
                 together = []
-            if part is None:
-                chains.submits.append(transit)
-            elif together or part[2] == 1 and 1 < part[1] <= PARTS_MOST:
-                together.append(transit)
-                if len(together) == part[1]:
-                    if wholes is None:
-                        wholes = _Wholes(self)
-                    if not _is_all(wholes, together, arrived_s):
-                        _take_each(self, together, arrived_s)
-                    together = []
             else:
-                _take_each(self, [transit], arrived_s)
+                bind.unanswered = unanswered
+                if together:
+                    _take_each(self, together, arrived_s)
+                    together = []
+                if part is None:
+                    chains.submits.append(transit)
+                elif part[2] == 1 and 1 < part[1] <= PARTS_MOST:
+                    together.append(transit)
+                else:
+                    _take_each(self, [transit], arrived_s)
         else:
             bind.unanswered = unanswered
             if together:
