@@ -50,7 +50,7 @@ class CarrierHouse:
         self.links: list[CarrierLink] = []
         self.up: list[CarrierLink] = []
         """Links that can send now."""
-        self.pacer = Pacer(carrier.tps, self._flow, turns.flush, self._waiting, turns.at_end)
+        self.pacer = Pacer(carrier.tps, self._flow, turns.flush, self._waiting)
         self.lane = Lane(carrier.name, carrier.code, carrier.tps, self.pacer.wake)
         self.drained: frozenset[int] = frozenset()
         """Slots that orders keep unbound, …"""

@@ -46,7 +46,6 @@ class Turns:
         """Hears of each connection before anything is read from it or written to it, while somebody wants to."""
         self._scheduled = self._running = False
         self._dirty: dict[Link, None] = {}
-        self._last: dict[Callable[[], None], None] = {}
 
     @property
     def coming(self) -> bool:
@@ -63,24 +62,13 @@ class Turns:
         if not self._scheduled and not self._running:  # a running turn ends with a flush anyway
             self.wake()
 
-    def at_end(self, do: Callable[[], None]) -> None:
-        """To be done once, after the work of this turn or of the next, and before what is said is written."""
-        self._last[do] = None
-        if not self._running:
-            self.wake()
-
     def _run(self) -> None:
         self._scheduled, self._running = False, True
         try:
             self.work()
-            last, self._last = self._last, {}
-            for do in last:
-                do()
         finally:
             self._running = False
             self.flush()
-            if self._last:  # what was done last has led to more
-                self.wake()
 
     def flush(self) -> None:
         """One joined write per peer."""

@@ -1,8 +1,7 @@
-"""Pacer: lets the submits of a lane flow at the carrier's rate, no faster than its links have window for.
+"""Pacer: one task per lane that lets submits flow at the carrier's rate, no faster than its links have window for.
 
 In: a rate, a ``flow``. Out: leave to hand so many submits to links. Never: order (the lane's) or verdicts.
-asyncio-throttle is asked once per grain of messages by a single task: many waiters on one throttler burn a core and lose order. What a grain
-has left goes at the end of the turn in which it came, without that task, and is written with all else that the turn says.
+asyncio-throttle is asked once per grain of messages by a single task: many waiters on one throttler burn a core and lose order.
 """
 
 from __future__ import annotations
@@ -28,22 +27,13 @@ FLOOR = 0.05
 
 
 class Pacer:
-    def __init__(
-        self,
-        tps: float,
-        flow: Callable[[int], int],
-        flush: Callable[[], None],
-        waiting: Callable[[], int],
-        at_end: Callable[[Callable[[], None]], None],
-    ) -> None:
+    def __init__(self, tps: float, flow: Callable[[int], int], flush: Callable[[], None], waiting: Callable[[], int]) -> None:
         """``flow`` hands at most so many submits to links and says how many; fewer when the lane is empty or no link has window.
-        ``waiting``: how many there are. ``at_end``: does this at the end of the turn, before the flush (link.Turns)."""
+        ``waiting``: how many there are."""
         self.tps = tps
         self.rate = tps
         """Messages per second now: ``tps`` unless the carrier asked to slow down."""
-        self._flow, self._flush, self._waiting, self._at_end = flow, flush, waiting, at_end
-        self._credit = 0
-        """What is left of a grain."""
+        self._flow, self._flush, self._waiting = flow, flush, waiting
         self._grain = max(1, round(tps / GRAINS_PER_S))
         self._throttler = Throttler(1, period=PERIOD_S, retry_interval=RETRY_S)
         self._ready = asyncio.Event()
@@ -65,20 +55,7 @@ class Pacer:
 
     def wake(self) -> None:
         """The lane has something, or a link has window again."""
-        waiting = self._waiting()
-        if not waiting or self._ready.is_set():
-            return
-        if self._credit < min(waiting, self._grain):  # what is left of a grain is no reason to part what came together
-            self._ready.set()
-        else:
-            self._at_end(self._go)
-
-    def _go(self) -> None:
-        """As far as the grain reaches; where links have no window, the next ``wake`` tells when they have."""
-        if self._ready.is_set():  # the task sees to it
-            return
-        self._credit -= self._flow(self._credit)
-        if not self._credit and self._waiting():
+        if self._waiting():
             self._ready.set()
 
     def throttled(self, now: float) -> None:
@@ -96,15 +73,16 @@ class Pacer:
 
     async def run(self) -> None:
         """Until cancelled."""
+        credit = 0
         while True:
             await self._ready.wait()
-            while (waiting := self._waiting()) > 0:
-                if self._credit < min(waiting, self._grain):
-                    await self._throttler.acquire()  # type: ignore[no-untyped-call] # the library has no annotation here
-                    self._credit += self._grain
-                sent = self._flow(self._credit)
-                self._credit -= sent
-                self._flush()  # what has been sent so far need not wait for the throttler
-                if self._credit or not sent:  # the lane is empty, or no link has window
-                    break
             self._ready.clear()
+            while (waiting := self._waiting()) > 0:
+                if credit < min(waiting, self._grain):  # what is left of a grain is no reason to part what came together
+                    await self._throttler.acquire()  # type: ignore[no-untyped-call] # the library has no annotation here
+                    credit += self._grain
+                sent = self._flow(credit)
+                credit -= sent
+                self._flush()  # what has been sent so far need not wait for the throttler
+                if credit or not sent:  # the lane is empty, or no link has window
+                    break

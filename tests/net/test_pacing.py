@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,10 +46,6 @@ async def flowed(pacer: Pacer, sent: list[float], seconds: float) -> int:
     return len(sent) - before
 
 
-def at_once(do: Callable[[], None]) -> None:
-    do()
-
-
 def full_lane(tps: float) -> tuple[Pacer, list[float]]:
     sent: list[float] = []
 
@@ -57,7 +53,7 @@ def full_lane(tps: float) -> tuple[Pacer, list[float]]:
         sent.extend([time.monotonic()] * most)
         return most
 
-    pacer = Pacer(tps, flow, lambda: None, lambda: 1_000_000, at_once)
+    pacer = Pacer(tps, flow, lambda: None, lambda: 1_000_000)
     pacer.wake()
     return pacer, sent
 
@@ -108,8 +104,7 @@ class Mouth:
         self.waits, self.takes = 0, 10**9
         self.went: list[int] = []
         self.empty = asyncio.Event()
-        self.ends: list[Callable[[], None]] = []
-        self.pacer = Pacer(tps, self.flow, lambda: None, lambda: self.waits, self.ends.append)
+        self.pacer = Pacer(tps, self.flow, lambda: None, lambda: self.waits)
         self.task = asyncio.create_task(self.pacer.run())
 
     def flow(self, most: int) -> int:
@@ -126,14 +121,7 @@ class Mouth:
         self.waits += count
         self.empty.clear()
         self.pacer.wake()
-        self.turn()
         await asyncio.wait_for(self.empty.wait(), 60)
-
-    def turn(self) -> None:
-        """Ends."""
-        ends, self.ends[:] = list(self.ends), []
-        for do in ends:
-            do()
 
 
 async def test_what_came_together_goes_together_whatever_is_left_of_a_grain() -> None:
@@ -141,48 +129,6 @@ async def test_what_came_together_goes_together_whatever_is_left_of_a_grain() ->
     for _ in range(20):
         await mouth.bring(70)
     assert mouth.went == [70] * 20
-    mouth.task.cancel()
-
-
-async def test_what_a_grain_has_left_goes_at_the_end_of_the_turn_and_is_not_asked_for() -> None:
-    mouth = Mouth(TPS)
-    await mouth.bring(10)
-    mouth.waits = 20
-    mouth.pacer.wake()
-    mouth.pacer.wake()
-    assert mouth.went == [10], "the turn is not over"
-    mouth.turn()
-    assert mouth.went == [10, 20]
-    mouth.turn()
-    assert mouth.went == [10, 20]
-    mouth.task.cancel()
-
-
-async def test_what_outgrows_the_rest_of_a_grain_by_the_end_of_the_turn_goes_with_the_next() -> None:
-    mouth = Mouth(TPS)
-    await mouth.bring(10)
-    mouth.waits = 1
-    mouth.pacer.wake()
-    mouth.waits = 130  # a lane tells of the first alone
-    mouth.empty.clear()
-    mouth.turn()
-    assert mouth.went == [10, 90]
-    await asyncio.wait_for(mouth.empty.wait(), 60)
-    assert mouth.went == [10, 90, 40]
-    mouth.task.cancel()
-
-
-async def test_while_the_throttler_is_asked_nothing_goes_at_the_end_of_a_turn() -> None:
-    mouth = Mouth(50)
-    mouth.waits = 4
-    mouth.pacer.wake()
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert mouth.went == [1, 1], "as many as go at once"
-    mouth.waits += 10
-    mouth.pacer.wake()
-    mouth.turn()
-    assert mouth.went == [1, 1]
     mouth.task.cancel()
 
 
