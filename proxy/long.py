@@ -76,9 +76,8 @@ class LongMessage(Generic[Sent]):
         self.instead: dict[Sent, Sent] = {}  # attempts not decided yet, and the unknown one each stands in for
         # attempts not decided yet, and the entry as it was without them
         self.before: dict[Sent, tuple[bytes, int | None]] = {}
-        self.earlier: dict[
-            Sent, Content
-        ] = {}  # attempts not decided yet, and what was known of their parts before them, if anything
+        # attempts not decided yet, and what was known of their parts before them, where something was
+        self.earlier: dict[Sent, Content] = {}
         self.takes: tuple[Take, ...] = ()  # what the message took from aggregates
         self.judged_at = 0.0  # wall clock
         self.revision = ""  # of the rules that judged it

@@ -48,8 +48,7 @@ ROWS: tuple[Row, ...] = (
     Row("throughput against a relay on smpplib's PDU classes", "×", _one("smpplib.slower"), 6, 3, most=False),
     Row(
         "CPU per submit of that relay", "µs", _one("smpplib.cpu_us"),
-        note="56 µs on the machine for which the goals were set (8 binds × window 50, texts of 60 characters): what this one takes more "
-        "for it, it takes more for the rest",
+        note="56 µs on the machine for which the goals were set (8 binds × window 50, texts of 60 characters)",
     ),
     Row("own latency at 5,000/s, 99th percentile", "ms", _one("latency.own_p99_ms"), 3),
     Row("CPU, 500 rules against the shipped ones", "×", _one("rules-500.times"), 1.1, note="the shipped are 47"),
