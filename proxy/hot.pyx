@@ -13,6 +13,7 @@ from cpython.dict cimport PyDict_Next
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
 from cpython.ref cimport Py_INCREF, Py_XDECREF
+from cpython.list cimport PyList_GET_SIZE
 from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_AsUnsignedLongLongMask
 from cpython.tuple cimport PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_2BYTE_KIND, PyUnicode_4BYTE_KIND, PyUnicode_DATA, PyUnicode_FindChar, PyUnicode_FromKindAndData, PyUnicode_KIND
@@ -36,7 +37,9 @@ SOURCE = (<bytes>GATE106_SOURCE).decode()
 include "twins/octets.pxi"
 include "twins/arenas.pxi"
 include "twins/blake2.pxi"
+include "twins/namer.pxi"
 include "twins/table.pxi"
+include "twins/sieve.pxi"
 include "twins/journal.pxi"
 include "twins/text.pxi"
 include "twins/numbered.pxi"

@@ -90,8 +90,7 @@ class Judging:
                 seen = record.Record(against)
         at = max(seen.newest(), now)
         listed = self._listed
-        alone = listed.empty and listed.consented.empty and listed.erased.empty
-        person = seen if alone else listed.beside(seen, message.recipient)
+        person = seen if listed.silent(message.recipient) else listed.beside(seen, message.recipient)
         try:
             verdict = judge(message, person, self.rules.cut_off if self.cut_off else self.rules, at, self.store.counters)
         except Exception as error:  # noqa: BLE001 # whatever it is: counted, logged, and settled by on_judge_error

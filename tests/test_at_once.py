@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from pyroaring import BitMap
 
 from proxy.chains import Chains
 from proxy.compiled import PURE
 from proxy.desk.journal import read
+from proxy.judging import Judging
+from proxy.namer import Namer
 from proxy.parts import Parts
+from proxy.recipient import Recipient
 from proxy.relay import Relay
 from proxy.sheet import Group, Key
+from proxy.state.consented import Batch
+from proxy.state.listed import Beside, Listed
+from proxy.state.listed import Key as Listing
+from proxy.state.sieve import Sieves
 from proxy.transit import Outbox
 from proxy.wire import Frame, Memo, submit_sm, submit_sm_resp
 from proxy.wire.submit import read_submit
@@ -100,9 +108,11 @@ def sharing(house: House) -> Sheets:
     return sheets
 
 
-def carried(folder: Path, *, shared: bool = False) -> tuple[Any, ...]:
-    """What is left behind by all reads, each answered by the carrier before the next. ``shared``: other gates may be on the store, too."""
+def carried(folder: Path, *, shared: bool = False, beside: Callable[[Listed], None] = lambda listed: None) -> tuple[Any, ...]:
+    """What is left behind by all reads, each answered by the carrier before the next. ``shared``: other gates may be on the store, too.
+    ``beside``: puts people on lists."""
     house = mixed_alike(folder)
+    beside(house.store.listed)
     sheets = sharing(house) if shared else None
     told: list[Any] = []
     bind = house.binds["jia"]
@@ -178,6 +188,9 @@ def lived(folder: Path, seed: int, *, shared: bool = False) -> tuple[Any, ...]:
 
 
 def without(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Judging, "judge", PURE["judging_judge"])
+    patch.setattr(Sieves, "may_hold", PURE["sieves_may_hold"])
+    patch.setattr(Namer, "__call__", PURE["namer_call"])
     patch.setattr(Chains, "_at_once", PURE["chains_at_once"])
     patch.setattr(Relay, "submit_all", PURE["relay_submit_all"])
     patch.setattr(Chains, "_judged", PURE["chains_judged"])
@@ -251,6 +264,77 @@ def test_nothing_of_a_plain_turn_goes_by_chains(tmp_path: Path, monkeypatch: pyt
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
     house.turn()
     assert len(house.verdicts()) == 5
+
+
+def put(listed: Listed, *people: int, scope: str = "all") -> None:
+    for one in people:
+        listed.add(
+            Listing("provider" if scope != "all" else "all", "jia" if scope != "all" else "", "import", 0),
+            1,
+            one >> 20,
+            BitMap((one & 0xFFFFF,)),
+        )
+
+
+def lists(listed: Listed) -> None:
+    put(listed, WANG, SHANGHAI + 12, SHANGHAI + 30, 15_900_000_000)
+    put(listed, LI, SHANGHAI + 12, scope="provider")
+
+
+def forgotten(listed: Listed) -> None:
+    listed.erased.named = named = Namer(b"key")
+    for one in (WANG, SHANGHAI + 14):
+        listed.erased.add(named(one), one)
+
+
+def forgotten_without_a_key(listed: Listed) -> None:
+    listed.erased.add(4711, WANG)
+
+
+def forgotten_by_some_other_name(listed: Listed) -> None:
+    listed.erased.named = lambda number: number + 1
+    listed.erased.add(WANG + 1, WANG)
+
+
+def agreed(listed: Listed) -> None:
+    listed.consented.put(Batch(1, "", "marketing", 1, 0, "1", "app", "", "", "a.csv", 1, "li", "why", 0))
+    listed.consented.add(1, LI >> 20, BitMap((LI & 0xFFFFF,)))
+
+
+def all_of_it(listed: Listed) -> None:
+    for some in (lists, forgotten, agreed):
+        some(listed)
+
+
+@needs("gcc")
+@pytest.mark.parametrize("beside", [lists, forgotten, forgotten_without_a_key, forgotten_by_some_other_name, agreed, all_of_it])
+def test_who_is_on_lists_fares_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: Callable[[Listed], None]) -> None:
+    at_once = carried(tmp_path / "one", beside=beside)
+    without(monkeypatch)
+    assert carried(tmp_path / "other", beside=beside) == at_once
+    assert (at_once == carried(tmp_path / "nobody")) is (beside is agreed), "they were refused something"
+
+
+@needs("gcc")
+@pytest.mark.parametrize("beside", [lists, forgotten, all_of_it])
+def test_who_is_on_no_list_has_nothing_beside_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: Callable[[Listed], None]
+) -> None:
+    house, asked = House(tmp_path), list[int]()
+    beside(house.store.listed)
+    house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
+
+    def noted(listed: Listed, record: Recipient, number: int) -> Beside:
+        asked.append(number)
+        return Beside(record, listed, number)
+
+    monkeypatch.setattr(Listed, "beside", noted)
+    frames = [submit(number, SHANGHAI + 1000 + number, TEXT) for number in range(1, 50)]
+    frames.append(submit(50, WANG, TEXT))
+    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
+    house.turn()
+    assert asked == [WANG]
+    assert [one.reason for one in house.verdicts()] == [""] * 50 + ["suppressed"]
 
 
 @needs("gcc")

@@ -19,7 +19,6 @@ import contextlib
 import os
 import struct
 from collections.abc import Sequence
-from hashlib import blake2b
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -29,6 +28,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from proxy.archive.manifest import nodes
+from proxy.namer import Namer
 
 PERSON, NUMBER, HEAD, PUBLIC = "person.key", "number.key", "head.key", "head.pub"
 KEY_BYTES = 32
@@ -49,7 +49,8 @@ class Keys:
         try:
             if make and not folder.exists():
                 _made(folder)
-            self._person = _secret(folder / PERSON)
+            self.person = Namer(_secret(folder / PERSON))
+            """The 64-bit name of a person in tables; 0 is nobody."""
             number = _secret(folder / NUMBER)
             self._head = Ed25519PrivateKey.from_private_bytes(_secret(folder / HEAD))
         except FileNotFoundError as error:
@@ -61,10 +62,6 @@ class Keys:
         self._cipher = Cipher(AES(number), ECB())  # noqa: S305 # of single blocks, each a whole value: see the head of this file
 
     # -- persons
-
-    def person(self, number: int) -> int:
-        """The 64-bit name of a person in tables; 0 is nobody."""
-        return _U64.unpack(blake2b(_U64.pack(number), key=self._person, digest_size=8).digest())[0] if number else 0
 
     def seal(self, numbers: Sequence[int]) -> list[bytes | None]:
         """Each number as it may lie on a disk; None for 0."""

@@ -19,9 +19,8 @@ from pyroaring import BitMap
 
 from proxy.state.filling import Filling
 from proxy.state.numbering import Numbering
+from proxy.state.sieve import CHUNK_BITS, LOW_MASK
 
-CHUNK_BITS = 20
-LOW_MASK = (1 << CHUNK_BITS) - 1
 BATCHES_MAX = 20_000
 """Some 600 bytes each beside their numbers; a file with a day a row for each of ten years and ten advertisers still fits."""
 KEPT_OVER_S = 190 * 86_400

@@ -4,8 +4,9 @@ In: numbers in chunks, what their list says of them. Out: a person's refusals by
 a clock; what a refusal means (policy asks for them as for those on record).
 
 A number's upper bits name its *chunk*, its lower 20 bits stand in the chunk's bitmaps: one for each *list* (scope, value, source,
-expiry) and ``any``, their union, so that nearly everybody costs one look however many lists there are. Chunks bound everything that
-is done in one go (128 KB at most): an import, a checkpoint, an expiry go on beside the running loop, chunk by chunk.
+expiry) and ``any``, their union; before it a *sieve* of them, so that nearly everybody costs one look however many lists and numbers there
+are. Chunks bound everything that is done in one go (128 KB at most): an import, a checkpoint, an expiry go on beside the running loop,
+chunk by chunk.
 Adding and removing are idempotent, as all that is replayed: a checkpoint may be newer than the place from which the journal is read.
 """
 
@@ -20,9 +21,10 @@ from typing import NamedTuple
 from pyroaring import BitMap
 
 from proxy.recipient import Consent, OptOut, Pick, Recipient, RefusedText
-from proxy.state.consented import CHUNK_BITS, LOW_MASK, Consented
+from proxy.state.consented import Consented
 from proxy.state.erased import Erased
 from proxy.state.filling import Filling
+from proxy.state.sieve import CHUNK_BITS, LOW_MASK, Sieves
 
 __all__ = ["CHUNK_BITS", "ERASED", "LISTS_MAX", "LOW_MASK", "Beside", "Key", "Listed", "Told", "TooManyLists"]
 
@@ -88,6 +90,8 @@ class Listed:
         self.erased = erased if erased is not None else Erased()
         self.empty = True
         """Whether nobody is listed: then nobody need ask."""
+        self.sieves = Sieves()
+        """Who is certainly on no list."""
         self.filling = Filling()
         self._lists: dict[int, _List] = {}
         self._by_key: dict[Key, _List] = {}
@@ -98,14 +102,25 @@ class Listed:
 
     # -- asking
 
+    def silent(self, number: int) -> bool:
+        """Whether there is nothing beside a person's record: no list, no consent, nobody forgotten."""
+        return self.consented.empty and not self.tells_of(number)
+
+    def tells_of(self, number: int) -> bool:
+        """Whether lists say anything of a person, or they were forgotten."""
+        if self.sieves.may_hold(number) and number & LOW_MASK in self._chunks[number >> CHUNK_BITS].any:
+            return True
+        return not self.erased.empty and self.erased.has(number)
+
     def refusals(self, number: int) -> Sequence[OptOut]:
         """What lists say of a person, as refusals; and that they were forgotten."""
-        chunk = self._chunks.get(number >> CHUNK_BITS)
-        found = self._on_lists(chunk, number & LOW_MASK) if chunk is not None and number & LOW_MASK in chunk.any else ()
+        found = self._on_lists(number) if self.sieves.may_hold(number) else ()
         return found if self.erased.empty or not self.erased.has(number) else (*found, ERASED)
 
-    def _on_lists(self, chunk: _Chunk, low: int) -> Sequence[OptOut]:
-        lists = self._lists
+    def _on_lists(self, number: int) -> Sequence[OptOut]:
+        chunk, low, lists = self._chunks[number >> CHUNK_BITS], number & LOW_MASK, self._lists
+        if low not in chunk.any:
+            return ()
         found = [lists[one] for one, numbers in chunk.by.items() if low in numbers]
         return [OptOut(one.key.scope, one.key.value, one.time, one.key.source, one.key.expiry) for one in found]
 
@@ -152,6 +167,7 @@ class Listed:
         before = len(there) if there is not None else 0
         chunk.by[one.number] = now = BitMap(lows) if there is None else there | lows
         chunk.any = now if len(chunk.by) == 1 else chunk.any | lows
+        self.sieves.put(place, chunk.any)
         one.chunks.add(place)
         one.count += len(now) - before
         self._dirty.add(one.number << 32 | place)
@@ -220,8 +236,10 @@ class Listed:
             one.chunks.discard(place)
         if chunk.by:
             chunk.refresh()
+            self.sieves.put(place, chunk.any)
         else:
             del self._chunks[place]
+            self.sieves.put(place, BitMap())
         self._forget_if_empty(one)
         return gone
 
@@ -291,9 +309,11 @@ class Listed:
             one, lows = self._lists[number], BitMap.deserialize(data)
             chunk = self._chunks.setdefault(place, _Chunk())
             chunk.by[number] = lows
-            chunk.refresh()
             one.chunks.add(place)
             one.count += len(lows)
+        for place, chunk in self._chunks.items():
+            chunk.refresh()
+            self.sieves.put(place, chunk.any)
 
 
 class Beside:

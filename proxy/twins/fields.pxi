@@ -101,6 +101,14 @@ cdef struct JudgingFields:
     PyObject head
     slot _listed, _on_judge_error, cut_off, error, grounds, highest_id, proposal, routes, rules, stale, store, tally
 
+cdef struct NamerFields:
+    PyObject head
+    slot key
+
+cdef struct SievesFields:
+    PyObject head
+    slot by_place
+
 cdef struct ItemFields:
     PyObject head
     slot at, box, data, kind, number, state, stored, tries
@@ -168,6 +176,8 @@ cdef PyTypeObject *_kept_type
 cdef PyTypeObject *_any_type
 cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
 cdef object _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice
+cdef PyTypeObject *_namer_type
+cdef PyTypeObject *_sieves_type
 cdef PyTypeObject *_item_type
 cdef PyTypeObject *_box_type
 cdef PyTypeObject *_route_type
@@ -188,7 +198,7 @@ cdef int _learn_fields() except -1:
     global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _reason_type, _kept_type, _any_type
     global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
     global _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice, _segment_first
-    global _item_type, _box_type, _route_type, _marks_most
+    global _namer_type, _sieves_type, _item_type, _box_type, _route_type, _marks_most
     global _unsafe_state, _ready_state, _handed_state, _gone_state, _item_bytes, _slack, _receipt_kind, _receipt_head
     from itertools import islice
 
@@ -198,6 +208,7 @@ cdef int _learn_fields() except -1:
     from proxy.net.lane import Lane
     from proxy.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Content, Facts, Message, Outcome, Sender, Verdict
     from proxy.reasons import Reason
+    from proxy.namer import Namer
     from proxy.policy.condition import AnyOf, Person, ask_person, evidence_of
     from proxy.policy.judge import objected
     from proxy.policy.kin import Kin
@@ -207,6 +218,7 @@ cdef int _learn_fields() except -1:
     from proxy.policy.regions import SEGMENT_FIRST
     from proxy.state import box
     from proxy.state.record import Record
+    from proxy.state.sieve import Sieves
     from proxy import handover, refusals
     from proxy.transit import Transit, detail, part_with
     from proxy.transit import _say as say
@@ -255,6 +267,8 @@ cdef int _learn_fields() except -1:
         "_listed _on_judge_error cut_off error grounds highest_id proposal routes rules stale store tally",
         sizeof(JudgingFields),
     )
+    _namer_type = _laid(Namer, "key", sizeof(NamerFields))
+    _sieves_type = _laid(Sieves, "by_place", sizeof(SievesFields))
     _item_type = _laid(box.Item, "at box data kind number state stored tries", sizeof(ItemFields), ITEM)
     _box_type = _laid(box.Box, "_aside _open_at _order _ready _row bytes count handed provider", sizeof(BoxFields))
     _route_type = _laid(Route, "box label said", sizeof(RouteFields))

@@ -23,6 +23,11 @@ cdef class _Court(_Judge):
     cdef double at
     cdef long long keep_s
     cdef bint plain, alone, open, usual
+    cdef list sieves  # of who is listed; agreed, forgotten: whether anybody is, who has to be asked for too
+    cdef bint agreed, forgotten
+    cdef bytes key  # which names people, where nothing but the names of those that are forgotten has to be looked at
+    cdef set names
+    cdef u64 number  # whose message it is
     cdef PyObject *lane  # the one that was looked at last; usual: nothing has been put over its methods
     cdef PyObject *bind  # likewise; vendor: its provider is told statuses of the vendor's range
     cdef bint vendor, own
@@ -45,7 +50,15 @@ cdef class _Court(_Judge):
             self.plain = False
         self.senders, self.known = <MemoFields *>senders, <MemoFields *>known
         self.listed = listed = <object>judging._listed
-        self.alone = listed.empty and listed.consented.empty and listed.erased.empty
+        self.agreed, self.forgotten = not listed.consented.empty, not listed.erased.empty
+        self.alone = listed.empty and not self.agreed and not self.forgotten
+        self.key, named = None, listed.erased.named
+        if self.forgotten and Py_TYPE(named) is _namer_type and not listed.erased._numbers:
+            self.key, self.names = <bytes>(<NamerFields *>named).key, listed.erased._held
+            if not 0 < len(self.key) <= 64:
+                self.key = None
+        sieves = listed.sieves
+        self.sieves = <list>(<SievesFields *>sieves).by_place if Py_TYPE(sieves) is _sieves_type else None
         self.routes = <object>judging.routes
         self.only = getattr(self.routes, "only", None)
         self.open = self.only is not None and self.only.up
@@ -53,6 +66,22 @@ cdef class _Court(_Judge):
         self.own = not self.judging.__dict__
         self.parts = -1
         return 0
+
+    cdef bint told_of(self) except -1:
+        """Whether lists say anything of a person, or they were forgotten (state/listed.py, Listed.tells_of)."""
+        if self.sieves is not None and not _sieved(self.sieves, self.number):
+            if not self.forgotten:
+                return False
+            if self.key is not None:
+                return _name_of(self.key, self.number) in self.names
+        return self.listed.tells_of(self.number)
+
+    cdef object person(self):
+        if self.seen is None:
+            self.seen = _bare_record(self.data, self.held)
+            if self.agreed:
+                self.seen = self.listed.beside(self.seen, self.number)
+        return self.seen
 
     cdef int again(self) except -1:
         """After a twin has judged, which may have turned the rules."""
@@ -129,8 +158,11 @@ cdef class _Court(_Judge):
                     return None
                 self.seen = _whole_record(data)
             if not self.alone:
-                self.seen = self.listed.beside(self.person(), <object>message.recipient)
-                bare = self.seen.bare
+                self.number = <object>message.recipient
+                if self.told_of() or self.agreed and not bare:
+                    person = _bare_record(data, held) if bare else self.seen
+                    self.seen = self.listed.beside(person, <object>message.recipient)
+                    bare = self.seen.bare
             verdict = self.verdict(message, at, when, bare)
         except Exception:  # the twin meets it again, and says what becomes of it
             return None
@@ -174,8 +206,24 @@ cdef class _Court(_Judge):
         return PURE["add_packed"](data, packed, time, self.rules.window_s, fresh=True) if after is None else after
 
 
+cdef void _fetch_sieves_of(list sieves, list submits) except *:
+    cdef u64[FETCHED] numbers
+    cdef TransitFields *transit
+    cdef Py_ssize_t many = 0
+    for one in submits:
+        transit = <TransitFields *>one
+        if Py_TYPE(one) is _transit_type and _type_of(transit.message) is _message_type:
+            numbers[many] = <object>(<MessageFields *>transit.message).recipient
+            many += 1
+            if many == FETCHED:
+                break
+    _fetch_sieves(sieves, numbers, many)
+
+
 cdef int _look_ahead(_Court court, list submits) except -1:
     """Reads the texts of a turn, and has what verdicts will look into fetched."""
+    if court.plain and not court.alone and court.sieves is not None:
+        _fetch_sieves_of(court.sieves, submits)
     if court.plain:
         try:
             _foresee(court, submits)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from proxy.state import open_store, record
-from proxy.state.consented import CHUNK_BITS, KEPT_OVER_S, LOW_MASK, Batch, Consented
+from proxy.state.consented import KEPT_OVER_S, Batch, Consented
+from proxy.state.sieve import CHUNK_BITS, LOW_MASK
 from proxy.state.withdrawn import WITHDRAWN_MAX, Withdrawal, withdraw
 
 DAY_S = 86_400
