@@ -21,8 +21,11 @@ from proxy.recipient import Recipient
 from proxy.relay import Relay
 from proxy.sheet import Group, Key
 from proxy.state.consented import Batch
+from proxy.state.leases import Given
 from proxy.state.listed import Beside, Listed
 from proxy.state.listed import Key as Listing
+from proxy.state.rate import Rate
+from proxy.state.shares import LeasedRate
 from proxy.state.sieve import Sieves
 from proxy.transit import Outbox
 from proxy.wire import Frame, Memo, submit_sm, submit_sm_resp
@@ -140,6 +143,29 @@ def mixed_alike(folder: Path) -> House:
     return house
 
 
+def rates_of(seed: int) -> tuple[Rate | LeasedRate, ...]:
+    """None; one or two that are used up in the middle of a read; as a single gate has them, or one of several."""
+    draw = random.Random(seed)
+    leased = LeasedRate(draw.choice((2.0, 40.0)))
+    leased.grant(0.0, Given(leased.total, 1, 0.0, 0.0), 0.0)
+    return draw.choice(
+        [
+            (),
+            (Rate(3, 4),),
+            (Rate(0.7, 30), Rate(9, 2)),
+            (leased,),
+            (Rate(5, 6), leased),
+            (Rate(1e6, 1), Rate(1e6, 1), Rate(2, 5)),
+        ]
+    )
+
+
+def left_of(rate: Rate | LeasedRate, now: float) -> tuple[float, ...]:
+    if isinstance(rate, Rate):
+        return (rate._full_at,)
+    return round(rate.room(now), 4), rate._asked, rate._refused
+
+
 def lived(folder: Path, seed: int, *, shared: bool = False) -> tuple[Any, ...]:
     """What is left behind by reads that are drawn: parts in order and out of it, some missing, some twice, some refused; a narrow lane, a
     narrow window, a carrier that says no or nothing."""
@@ -149,6 +175,7 @@ def lived(folder: Path, seed: int, *, shared: bool = False) -> tuple[Any, ...]:
     bind, lane, number = house.binds["jia"], house.lanes["bj"], 0
     bind.window, out = draw.choice((6, 40)), []
     lane.limit_to(draw.choice((1, 1000)))
+    rates = bind.access.rates = rates_of(seed)
     for _ in range(12):
         frames = []
         for _ in range(draw.randint(1, 8)):
@@ -182,6 +209,7 @@ def lived(folder: Path, seed: int, *, shared: bool = False) -> tuple[Any, ...]:
     board = house.relay.parts.board
     return (
         *left_behind(house, told),
+        [left_of(rate, house.now) for rate in rates],
         sheets and sheets.held,
         board and (dict(board.sights.people), board.waiting, board.next_s),
     )

@@ -10,19 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from proxy.compiled import compiled
 from proxy.config import Carrier
 from proxy.message import Message, Verdict
 from proxy.net.lane import Lane
 
+TIERS_MOST = 65_536
+"""Places of which it is remembered who serves them: provinces, and where carriers take prefixes of numbers, those of them that came."""
+
+Tier = tuple[tuple[int, Lane], ...]
+"""Carriers that are as specific as each other, each with its weight."""
+
 
 class Routes:
+    __slots__ = ("only", "_own", "_ways", "_longest", "_tiers")  # at fixed places, which the compiled twin reads (hot.pyx)
+
     def __init__(self, carriers: Sequence[Carrier], lanes: Mapping[str, Lane], own: Mapping[str, Lane] | None = None) -> None:
         """``lanes`` by carrier, ``own`` by provider."""
-        self._own = own or {}
+        self._own = dict(own or {})
         lone = len(carriers) == 1 and not self._own and not _specific(carriers[0])
         self.only = lanes[carriers[0].name] if lone else None
         self._ways = [(carrier, lanes[carrier.name]) for carrier in carriers]
+        self._longest = max((len(prefix) for carrier in carriers for prefix in carrier.prefixes), default=0)
+        self._tiers: dict[str, tuple[Tier, ...]] = {}
 
+    @compiled("routes_lane")
     def lane(self, message: Message, verdict: Verdict) -> Lane | None:
         only = self.only
         if only is not None:
@@ -30,16 +42,27 @@ class Routes:
         own = self._own.get(message.sender.provider)
         if own is not None:
             return own if own.up else None
-        best: list[tuple[Carrier, Lane]] = []
-        best_rank = 0
+        place = verdict.province
+        if self._longest:
+            place = f"{place} {str(message.recipient)[: self._longest]}"
+        for tier in self._tiers.get(place) or self._learn(place, message.recipient, verdict.province):
+            total = 0
+            for weight, lane in tier:
+                total += weight if lane.up else 0
+            if total:
+                return _by_weight(tier, total, message.recipient)
+        return None
+
+    def _learn(self, place: str, recipient: int, province: str) -> tuple[Tier, ...]:
+        """Who serves a place, the most specific first."""
+        ranked: dict[int, list[tuple[int, Lane]]] = {}
         for carrier, lane in self._ways:
-            rank = _rank(carrier, message.recipient, verdict.province)
-            if not rank or not lane.up or rank < best_rank:
-                continue
-            if rank > best_rank:
-                best, best_rank = [], rank
-            best.append((carrier, lane))
-        return _by_weight(best, message.recipient) if best else None
+            ranked.setdefault(_rank(carrier, recipient, province), []).append((carrier.weight, lane))
+        ranked.pop(0, None)
+        if len(self._tiers) >= TIERS_MOST:
+            self._tiers.clear()
+        found = self._tiers[place] = tuple(tuple(ranked[rank]) for rank in sorted(ranked, reverse=True))
+        return found
 
 
 def _specific(carrier: Carrier) -> bool:
@@ -57,13 +80,12 @@ def _rank(carrier: Carrier, recipient: int, province: str) -> int:
     return 0 if _specific(carrier) else 1
 
 
-def _by_weight(ways: list[tuple[Carrier, Lane]], recipient: int) -> Lane:
-    if len(ways) == 1:
-        return ways[0][1]
-    total = sum(carrier.weight for carrier, _ in ways)
+def _by_weight(tier: Tier, total: int, recipient: int) -> Lane:
+    """Of those that are up, which weigh so much together."""
     place = (recipient * 2654435761 >> 7) % total  # Knuth's multiplier: neighbouring numbers spread out
-    for carrier, lane in ways:
-        place -= carrier.weight
+    up = [way for way in tier if way[1].up]
+    for weight, lane in up:
+        place -= weight
         if place < 0:
             return lane
-    return ways[-1][1]
+    return up[-1][1]

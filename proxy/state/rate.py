@@ -9,7 +9,13 @@ from __future__ import annotations
 class Rate:
     """``tps`` a second in the long run, ``burst`` at once. One number is remembered: when the bucket will be full again."""
 
-    __slots__ = ("tps", "burst", "_interval_s", "_slack_s", "_full_at")
+    __slots__ = (
+        "tps",
+        "burst",
+        "_interval_s",
+        "_slack_s",
+        "_full_at",
+    )  # at fixed places, which the compiled twin reads (hot.pyx)
 
     def __init__(self, tps: float, burst: float) -> None:
         """ValueError when ``tps`` is not positive or ``burst`` is below 1."""

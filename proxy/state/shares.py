@@ -85,6 +85,16 @@ class LeasedRate:
         self._tokens -= n
         return True
 
+    def room(self, now_s: float) -> float:
+        """How many may go now, one by one: all that is not below it."""
+        self._settle(now_s)
+        return self._tokens
+
+    def count(self, n: int) -> None:
+        """So many went for which there was room."""
+        self._asked += n
+        self._tokens -= n
+
     def owe(self, now_s: float) -> None:
         """Counts one more that goes whether or not there is room for it."""
         self._asked += 1

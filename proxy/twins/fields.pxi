@@ -105,6 +105,14 @@ cdef struct NamerFields:
     PyObject head
     slot key
 
+cdef struct RateFields:
+    PyObject head
+    slot _full_at, _interval_s, _slack_s, burst, tps
+
+cdef struct RoutesFields:
+    PyObject head
+    slot _longest, _own, _tiers, _ways, only
+
 cdef struct SievesFields:
     PyObject head
     slot by_place
@@ -176,7 +184,10 @@ cdef PyTypeObject *_kept_type
 cdef PyTypeObject *_any_type
 cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
 cdef object _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice
+cdef PyTypeObject *_leased_rate_type
 cdef PyTypeObject *_namer_type
+cdef PyTypeObject *_rate_type
+cdef PyTypeObject *_routes_type
 cdef PyTypeObject *_sieves_type
 cdef PyTypeObject *_item_type
 cdef PyTypeObject *_box_type
@@ -198,7 +209,7 @@ cdef int _learn_fields() except -1:
     global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _reason_type, _kept_type, _any_type
     global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
     global _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice, _segment_first
-    global _namer_type, _sieves_type, _item_type, _box_type, _route_type, _marks_most
+    global _leased_rate_type, _namer_type, _rate_type, _routes_type, _sieves_type, _item_type, _box_type, _route_type, _marks_most
     global _unsafe_state, _ready_state, _handed_state, _gone_state, _item_bytes, _slack, _receipt_kind, _receipt_head
     from itertools import islice
 
@@ -206,6 +217,7 @@ cdef int _learn_fields() except -1:
     from proxy.desk.returned import receipt_head
     from proxy.judging import ESME_RSUBMITFAIL, Judging
     from proxy.net.lane import Lane
+    from proxy.net.routes import Routes
     from proxy.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Content, Facts, Message, Outcome, Sender, Verdict
     from proxy.reasons import Reason
     from proxy.namer import Namer
@@ -217,7 +229,9 @@ cdef int _learn_fields() except -1:
     from proxy.policy.reading import Reading
     from proxy.policy.regions import SEGMENT_FIRST
     from proxy.state import box
+    from proxy.state.rate import Rate
     from proxy.state.record import Record
+    from proxy.state.shares import LeasedRate
     from proxy.state.sieve import Sieves
     from proxy import handover, refusals
     from proxy.transit import Transit, detail, part_with
@@ -267,6 +281,9 @@ cdef int _learn_fields() except -1:
         "_listed _on_judge_error cut_off error grounds highest_id proposal routes rules stale store tally",
         sizeof(JudgingFields),
     )
+    _rate_type = _laid(Rate, "_full_at _interval_s _slack_s burst tps", sizeof(RateFields))
+    _leased_rate_type = <PyTypeObject *>LeasedRate
+    _routes_type = _laid(Routes, "_longest _own _tiers _ways only", sizeof(RoutesFields))
     _namer_type = _laid(Namer, "key", sizeof(NamerFields))
     _sieves_type = _laid(Sieves, "by_place", sizeof(SievesFields))
     _item_type = _laid(box.Item, "at box data kind number state stored tries", sizeof(ItemFields), ITEM)

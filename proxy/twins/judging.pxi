@@ -22,7 +22,7 @@ cdef class _Court(_Judge):
     cdef object judging, listed, routes, only, now, second
     cdef double at
     cdef long long keep_s
-    cdef bint plain, alone, open, usual
+    cdef bint plain, alone, open, usual, usual_routes
     cdef list sieves  # of who is listed; agreed, forgotten: whether anybody is, who has to be asked for too
     cdef bint agreed, forgotten
     cdef bytes key  # which names people, where nothing but the names of those that are forgotten has to be looked at
@@ -62,6 +62,7 @@ cdef class _Court(_Judge):
         self.routes = <object>judging.routes
         self.only = getattr(self.routes, "only", None)
         self.open = self.only is not None and self.only.up
+        self.usual_routes = Py_TYPE(self.routes) is _routes_type
         self.lane = self.bind = NULL
         self.own = not self.judging.__dict__
         self.parts = -1
@@ -180,7 +181,11 @@ cdef class _Court(_Judge):
         if self.only is not None:
             lane = self.only if self.open else None
         else:
-            lane = self.routes.lane(<object>transit.message, verdict)
+            lane = NotImplemented
+            if self.usual_routes and _type_of(message.sender) is _sender_type:
+                lane = _lane_for(self.routes, message, <object>(<VerdictFields *>verdict).province)
+            if lane is NotImplemented:
+                lane = self.routes.lane(<object>transit.message, verdict)
         if lane is None or not self.hold(lane, category):
             return None
         entry = <object>judging.highest_id

@@ -247,13 +247,14 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
     cdef tuple part
     cdef Source last
     cdef _Wholes wholes = None
+    cdef _Rates rates = _Rates.__new__(_Rates)
     last.at, last.size, last.sender = NULL, 0, NULL
     if _transit_type is NULL:
         _learn_fields()
     if type(frames) is not list:
         frames = list(frames)
     access = bind.access
-    if self.draining or self.handover.journal_down or access.rates:
+    if self.draining or self.handover.journal_down or not rates.open(access, arrived_s):
         for frame in frames:
             self.submit(bind, frame, now, arrived_s)
         return
@@ -264,11 +265,12 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
         transit = None
         if not place % LAID_OUT:
             _lay_out(<list>frames, place, some)
-        if unanswered < window and Py_TYPE(frame) is _frame_type:
+        if unanswered < window and Py_TYPE(frame) is _frame_type and rates.allow():
             transit = _plain_submit(bind, frame, now, arrived_s, memo, senders, &last, &some[place % LAID_OUT])
         place += 1
         if transit is not None:
             unanswered += 1
+            rates.count()
             part = <tuple>_part(transit)  # a named one
             if part is None and not together:
                 submits.append(transit)
@@ -300,13 +302,16 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
                     _take_each(self, [transit], arrived_s)
         else:
             bind.unanswered = unanswered
+            rates.close()
             if together:
                 _take_each(self, together, arrived_s)
                 together = []
             self.submit(bind, frame, now, arrived_s)
+            rates.again()
         unanswered = bind.unanswered
         submits, senders, last.sender = chains.submits, access._young, NULL
     bind.unanswered = unanswered
+    rates.close()
     if together:
         _take_each(self, together, arrived_s)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
+from proxy.compiled import PURE
 from proxy.config import Carrier
 from proxy.message import Content, Message, Sender
 from proxy.net.lane import Lane
@@ -78,3 +82,40 @@ def test_a_provider_with_an_account_of_its_own_has_no_other_way_and_nobody_else_
     assert house.to(13800210000) == "bj"
     house.lanes["bj"].up = False
     assert house.to(13800210000) == "nobody"
+
+
+def test_a_carrier_that_comes_back_has_its_part_again_and_nobody_else_s() -> None:
+    house = House(carrier("a"), carrier("b"), carrier("c", weight=2))
+    people = range(13800210000, 13800210400)
+    before = [house.to(person) for person in people]
+    house.lanes["a"].up = False
+    assert {house.to(person) for person in people} == {"b", "c"}
+    house.lanes["a"].up = True
+    assert [house.to(person) for person in people] == before
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_twin_takes_the_same_way(seed: int) -> None:
+    draw = random.Random(seed)
+    provinces, prefixes = ("", "上海", "广东 上海", "北京"), ((), (), ("1380021",), ("13", "1380"))
+    carriers = [
+        carrier(f"c{number}", draw.choice(provinces), draw.choice(prefixes) if seed % 2 else (), draw.randint(1, 5))
+        for number in range(draw.randint(1, 5))
+    ]
+    house = House(*carriers, own=draw.choice(((), (SENDER.provider,), ("another",))))
+    lane = Routes.lane
+    for _ in range(100):
+        for one in (*house.lanes.values(), *house.own.values()):
+            one.up = draw.random() < 0.7
+        recipient = draw.choice((13800210000, 13900000000, 1 << 37, (1 << 40) - 5000)) + draw.randrange(5000)
+        message = Message(SENDER, recipient, Content("", "empty", b""))
+        verdict = cast("Any", SimpleNamespace(province=draw.choice(("上海", "广东", "北京", "unknown"))))
+        assert lane(house.routes, message, verdict) is PURE["routes_lane"](house.routes, message, verdict)
+
+
+def test_who_serves_a_place_is_remembered_of_so_many_places_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.net.routes.TIERS_MOST", 3)
+    house = House(carrier("few", "", ("1380021",)), carrier("all"))
+    for recipient in range(13800210000, 13900210000, 9_999_999):
+        assert house.to(recipient) == ("few" if str(recipient).startswith("1380021") else "all")
+        assert len(house.routes._tiers) <= 3

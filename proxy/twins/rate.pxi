@@ -1,0 +1,89 @@
+# access.py, Access.takes; state/rate.py, Rate.allow; state/shares.py, LeasedRate.allow
+
+
+cdef enum:
+    RATES_MOST = 2  # an account's, its provider's
+
+cdef struct Allowing:
+    PyObject *rate
+    bint leased
+    double interval_s, slack_s, full_at  # of a Rate
+    double tokens
+    Py_ssize_t counted
+
+
+cdef class _Rates:
+    """All rates of an account, while what one read brought is dealt with: the time stands still, and a message costs some arithmetic."""
+
+    cdef Allowing[RATES_MOST] some
+    cdef Py_ssize_t many
+    cdef object access, now_s
+    cdef double now
+    cdef tuple rates
+
+    cdef bint open(self, object access, object now_s) except -1:
+        """False where there are rates that are asked one message after the other."""
+        cdef RateFields *rate
+        cdef Allowing *one
+        self.access, self.now_s, self.now = access, now_s, now_s
+        self.rates = access.rates
+        self.many = 0
+        if len(self.rates) > RATES_MOST:
+            return False
+        for place in range(len(self.rates)):
+            found, one = self.rates[place], &self.some[place]
+            one.rate, one.counted = <PyObject *>found, 0
+            one.leased = Py_TYPE(found) is _leased_rate_type
+            if one.leased:
+                one.tokens = found.room(now_s)
+            elif Py_TYPE(found) is _rate_type:
+                rate = <RateFields *>found
+                one.interval_s, one.slack_s, one.full_at = <object>rate._interval_s, <object>rate._slack_s, <object>rate._full_at
+            else:
+                return False
+        self.many = len(self.rates)
+        return True
+
+    cdef bint allow(self) noexcept:
+        """Whether one more may go."""
+        cdef Allowing *one
+        cdef Py_ssize_t place
+        for place in range(self.many):
+            one = &self.some[place]
+            if one.leased:
+                if one.tokens < 1 - 1e-9:
+                    return False
+            elif one.full_at > self.now and one.full_at - self.now > one.slack_s:
+                return False  # or the clock was set back: Rate knows
+        return True
+
+    cdef void count(self) noexcept:
+        """One goes."""
+        cdef Allowing *one
+        cdef Py_ssize_t place
+        for place in range(self.many):
+            one = &self.some[place]
+            one.counted += 1
+            if one.leased:
+                one.tokens -= 1
+            else:
+                one.full_at = (one.full_at if one.full_at > self.now else self.now) + one.interval_s
+
+    cdef int close(self) except -1:
+        """Tells the rates what went."""
+        cdef Allowing *one
+        cdef Py_ssize_t place
+        for place in range(self.many):
+            one = &self.some[place]
+            if one.counted and one.leased:
+                (<object>one.rate).count(one.counted)
+            elif one.counted:
+                _set(&(<RateFields *>one.rate)._full_at, one.full_at)
+            one.counted = 0
+        return 0
+
+    cdef int again(self) except -1:
+        """Others have asked them meanwhile."""
+        if self.many:
+            self.open(self.access, self.now_s)
+        return 0
