@@ -15,11 +15,14 @@ from proxy.chains import Chains
 from proxy.compiled import PURE
 from proxy.desk.journal import read
 from proxy.judging import Judging
+from proxy.message import Category, hash48
 from proxy.namer import Namer
 from proxy.parts import Parts
-from proxy.recipient import Recipient
+from proxy.policy.renamed import refused_text
+from proxy.recipient import Entry, OptOut, Recipient
 from proxy.relay import Relay
 from proxy.sheet import Group, Key
+from proxy.state import asked, record, replied
 from proxy.state.consented import Batch
 from proxy.state.leases import Given
 from proxy.state.listed import Beside, Listed
@@ -27,6 +30,7 @@ from proxy.state.listed import Key as Listing
 from proxy.state.rate import Rate
 from proxy.state.shares import LeasedRate
 from proxy.state.sieve import Sieves
+from proxy.state.withdrawn import Withdrawal, withdraw
 from proxy.transit import Outbox
 from proxy.wire import Frame, Memo, submit_sm, submit_sm_resp
 from proxy.wire.submit import read_submit
@@ -78,6 +82,7 @@ def left_behind(house: House, told: list[Any]) -> tuple[Any, ...]:
         len(table),
         bytes(table.changed),
         house.relay.highest_id,
+        house.tally.sent_after_optout,
         counted,
         house.lanes["bj"].held,
     )
@@ -111,11 +116,11 @@ def sharing(house: House) -> Sheets:
     return sheets
 
 
-def carried(folder: Path, *, shared: bool = False, beside: Callable[[Listed], None] = lambda listed: None) -> tuple[Any, ...]:
+def carried(folder: Path, *, shared: bool = False, beside: Callable[[Any], None] = lambda store: None) -> tuple[Any, ...]:
     """What is left behind by all reads, each answered by the carrier before the next. ``shared``: other gates may be on the store, too.
-    ``beside``: puts people on lists."""
+    ``beside``: what the store knows of people."""
     house = mixed_alike(folder)
-    beside(house.store.listed)
+    beside(cast("Any", house.store))
     sheets = sharing(house) if shared else None
     told: list[Any] = []
     bind = house.binds["jia"]
@@ -294,49 +299,81 @@ def test_nothing_of_a_plain_turn_goes_by_chains(tmp_path: Path, monkeypatch: pyt
     assert len(house.verdicts()) == 5
 
 
-def put(listed: Listed, *people: int, scope: str = "all") -> None:
+def put(listed: Listed, scope: str, value: str, *people: int) -> None:
     for one in people:
-        listed.add(
-            Listing("provider" if scope != "all" else "all", "jia" if scope != "all" else "", "import", 0),
-            1,
-            one >> 20,
-            BitMap((one & 0xFFFFF,)),
-        )
+        listed.add(Listing(scope, value, "import", 0), 1, one >> 20, BitMap((one & 0xFFFFF,)))
 
 
-def lists(listed: Listed) -> None:
-    put(listed, WANG, SHANGHAI + 12, SHANGHAI + 30, 15_900_000_000)
-    put(listed, LI, SHANGHAI + 12, scope="provider")
+def lists(store: Any) -> None:
+    put(store.listed, "all", "", WANG, SHANGHAI + 12, SHANGHAI + 30, 15_900_000_000)
+    put(store.listed, "provider", "jia", LI, SHANGHAI + 12)
+    put(store.listed, "provider", "bing", SHANGHAI + 13)
+    put(store.listed, "advertiser", "别处", SHANGHAI + 14)
 
 
-def forgotten(listed: Listed) -> None:
-    listed.erased.named = named = Namer(b"key")
+def forgotten(store: Any) -> None:
+    store.listed.erased.named = named = Namer(b"key")
     for one in (WANG, SHANGHAI + 14):
-        listed.erased.add(named(one), one)
+        store.listed.erased.add(named(one), one)
 
 
-def forgotten_without_a_key(listed: Listed) -> None:
-    listed.erased.add(4711, WANG)
+def forgotten_without_a_key(store: Any) -> None:
+    store.listed.erased.add(4711, WANG)
 
 
-def forgotten_by_some_other_name(listed: Listed) -> None:
-    listed.erased.named = lambda number: number + 1
-    listed.erased.add(WANG + 1, WANG)
+def forgotten_by_some_other_name(store: Any) -> None:
+    store.listed.erased.named = lambda number: number + 1
+    store.listed.erased.add(WANG + 1, WANG)
 
 
-def agreed(listed: Listed) -> None:
-    listed.consented.put(Batch(1, "", "marketing", 1, 0, "1", "app", "", "", "a.csv", 1, "li", "why", 0))
-    listed.consented.add(1, LI >> 20, BitMap((LI & 0xFFFFF,)))
+def agreed(store: Any) -> None:
+    store.listed.consented.put(Batch(1, "", "marketing", 1, 0, "1", "app", "", "", "a.csv", 1, "li", "why", 0))
+    store.listed.consented.add(1, LI >> 20, BitMap((LI & 0xFFFFF,)))
 
 
-def all_of_it(listed: Listed) -> None:
-    for some in (lists, forgotten, agreed):
-        some(listed)
+REFUSED = [
+    OptOut("all", "", 1, "reply", 0),
+    OptOut("all", "", 1, "reply", 2),  # long over
+    OptOut("advertiser", "青禾", 1, "reply", 0),
+    OptOut("advertiser", "别处", 1, "reply", 0),
+    OptOut("signature", "青禾", 1, "complaint", 0),
+    OptOut("provider", "jia", 1, "reply", 0),
+    OptOut("provider", "bing", 1, "complaint", 0),
+    OptOut("port", "10690012", 1, "reply", 0),
+    OptOut("category", "loan", 1, "officer", 0),
+]
+
+
+def refusals(store: Any) -> None:
+    """In records: one, some, with what was said, with a reply, a consent taken back, a request for one."""
+    packed = Entry(9, 1, 9, 9, 9, Category.NOTICE, 8, 9, 9, 1).pack()
+    beside: list[Callable[[bytes], bytes]] = [
+        lambda data: asked.refused_text(data, refused_text(hash48("别处"), 1, TEXT)),
+        lambda data: asked.refused_text(data, refused_text(hash48("别处"), 1, "【别处】五金工具上新，电钻扳手套装满200减50")),
+        lambda data: replied.replied(data, REFUSED[3], 9),
+        lambda data: withdraw(data, Withdrawal("别处", "", 1)),
+        lambda data: data + asked.with_asked(b"", packed),
+        lambda data: data + bytes((99, 1, 7)),
+        lambda data: data,
+    ]
+    draw = random.Random(9)
+    for person in (LI, WANG, *range(SHANGHAI + 5, SHANGHAI + 600)):
+        data = record.EMPTY
+        for one in draw.sample(REFUSED, draw.choice((1, 1, 2, 3))) if person != LI else REFUSED[3:4]:
+            data = record.opt_out(data, one)
+        store.hold(person, draw.choice(beside)(data))
+
+
+def all_of_it(store: Any) -> None:
+    for some in (lists, forgotten, agreed, refusals):
+        some(store)
 
 
 @needs("gcc")
-@pytest.mark.parametrize("beside", [lists, forgotten, forgotten_without_a_key, forgotten_by_some_other_name, agreed, all_of_it])
-def test_who_is_on_lists_fares_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: Callable[[Listed], None]) -> None:
+@pytest.mark.parametrize(
+    "beside", [lists, forgotten, forgotten_without_a_key, forgotten_by_some_other_name, agreed, refusals, all_of_it]
+)
+def test_who_is_on_lists_fares_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: Callable[[Any], None]) -> None:
     at_once = carried(tmp_path / "one", beside=beside)
     without(monkeypatch)
     assert carried(tmp_path / "other", beside=beside) == at_once
@@ -344,12 +381,12 @@ def test_who_is_on_lists_fares_alike(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @needs("gcc")
-@pytest.mark.parametrize("beside", [lists, forgotten, all_of_it])
+@pytest.mark.parametrize("beside", [lists, forgotten])
 def test_who_is_on_no_list_has_nothing_beside_the_record(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: Callable[[Listed], None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: Callable[[Any], None]
 ) -> None:
     house, asked = House(tmp_path), list[int]()
-    beside(house.store.listed)
+    beside(cast("Any", house.store))
     house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
 
     def noted(listed: Listed, record: Recipient, number: int) -> Beside:

@@ -33,7 +33,7 @@ from proxy.net import lane as _lane  # noqa: F401 # likewise
 from proxy.number import NotARecipient
 from proxy.policy import text as _text  # noqa: F401 # likewise
 from proxy.reasons import RULE_REASONS
-from proxy.recipient import ENTRY
+from proxy.recipient import ENTRY, OptOut
 from proxy.state import connection, record, sqlite, valkey  # noqa: F401 # likewise
 from proxy.state.keys import Keys
 from proxy.state.records import Records  # noqa: F401 # likewise
@@ -365,9 +365,10 @@ def test_a_command_has_the_same_octets(words: list[bytes | str | int]) -> None:
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 100), st.integers(0, 255)), max_size=70),
     st.booleans(),
     st.integers(0, 120),
+    st.booleans(),
 )
-def test_entries_are_added_alike(entries: list[tuple[int, int, int]], fresh: bool, now: int) -> None:
-    one = other = record.EMPTY
+def test_entries_are_added_alike(entries: list[tuple[int, int, int]], fresh: bool, now: int, refuses: bool) -> None:
+    one = other = record.opt_out(record.EMPTY, OptOut("provider", "jia", 9, "reply", 0)) if refuses else record.EMPTY
     for number, (port, time, sort) in enumerate(entries, 1):
         packed = ENTRY.pack(number << 16, sort, time, 1, port, 9)
         one = twin("add_packed")(one, packed, now, 60, fresh=fresh)

@@ -71,6 +71,8 @@ class Person:
     """May cease to hold at any minute: a refusal that rests on it is not remembered."""
     reads: str = ""
     """``owners``: whose links and numbers the text has (Facts.owners); ``texts``: what other texts said (Reader.texts); or both."""
+    similar: float = 0.0
+    """How alike a text must be to what a refused one said, where that is asked; 0: it is not."""
     names: tuple[str, ...] = ()
     """Lists of the folder that it looks into, by name."""
     numbers: Container[int] | None = None

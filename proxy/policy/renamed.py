@@ -100,19 +100,33 @@ def _by_text(
     for one in record.refused_texts():
         if one.signature != refused.signature and registry.advertiser_of(one.signature) != refused.advertiser:
             continue
-        contacts, _, theirs = one.text.rpartition(_BETWEEN)
         mine = kept_of(message.content.text)
-        same = set(contacts.split()) & set(mine.rpartition(_BETWEEN)[0].split())
-        if same:
+        if same := same_contacts(one.text, mine):
             shown = ", ".join(sorted(same))
             yield "phone", Said(f"phone {shown} stood in what was refused", f"电话 {shown} 出现在对方退订过的短信里")
-        body = mine.rpartition(_BETWEEN)[2]
-        alike = fuzz.ratio(theirs, body) / 100 if min(len(theirs), len(body)) >= COMPARED_LEAST else 0.0
-        if alike >= similarity:
+        if (found := alike(one.text, mine)) >= similarity:
             yield (
                 "text",
-                Said(f"{alike:.0%} like what was refused: {theirs[:24]}", f"与退订过的短信相似 {alike:.0%}: {theirs[:24]}"),
+                Said(
+                    f"{found:.0%} like what was refused: {_body(one.text)[:24]}",
+                    f"与退订过的短信相似 {found:.0%}: {_body(one.text)[:24]}",
+                ),
             )
+
+
+def same_contacts(theirs: str, mine: str) -> set[str]:
+    """Telephone numbers that stand in both, of what is kept of two texts."""
+    return set(theirs.rpartition(_BETWEEN)[0].split()) & set(mine.rpartition(_BETWEEN)[0].split())
+
+
+def alike(theirs: str, mine: str) -> float:
+    """How alike the words of both are, of what is kept of two texts: from 0 to 1."""
+    one, other = _body(theirs), _body(mine)
+    return fuzz.ratio(one, other) / 100 if min(len(one), len(other)) >= COMPARED_LEAST else 0.0
+
+
+def _body(kept: str) -> str:
+    return kept.rpartition(_BETWEEN)[2]
 
 
 @lru_cache(maxsize=4_096)

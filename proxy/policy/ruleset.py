@@ -19,6 +19,7 @@ from proxy.message import Category, Facts, Message, Order, Sender
 from proxy.rest import Rest, no_rest, resting
 
 from .category import SUBCATEGORY_CODES
+from .concerning import Concerning
 from .condition import Bits, Person, leaves
 from .cutoff import cut_off
 from .deciding import Deciding, Span, Times
@@ -122,6 +123,8 @@ class RuleSet:
                 before=before.reader if before is not None else None, rest=rest,
             )  # fmt: skip
         self.reader: Reader = reader
+        similar = [leaf.similar for rule in live for leaf in leaves(rule.when) if isinstance(leaf, Person) and leaf.similar]
+        self.concerning = Concerning(registry, min(similar, default=0.0))
         self.cells: array[int] = regions.cells
         self.provinces = [province for province, _ in regions.places]
         self.kindred = Kindred(bits, regions, registry)

@@ -190,26 +190,28 @@ cdef bytes _accepted_body(u64 time_ms, list accepted, Py_ssize_t first, Py_ssize
 
 
 cdef bytes _with_entry(bytes data, bytes packed, long long now, long long keep_s, int most):
-    """A record of entries only with one more, where that is newer than all others; None where it is not so simple."""
+    """A record with one entry more, where that is newer than all others; None where it is not so simple."""
     cdef const octet *old = <const octet *>PyBytes_AS_STRING(data)
     cdef const octet *new = <const octet *>PyBytes_AS_STRING(packed)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(data), end
     cdef int count = old[6] if size > 6 else 0
     cdef bytes whole
     cdef octet *to
+    end = 7 + count * 32  # of the entries
     if (
-        size != 7 + count * 32
+        size < end
         or PyBytes_GET_SIZE(packed) != 32
         or count >= most
         or new[15] >= 128
-        or (count and memcmp(new + 16, old + size - 16, 4) < 0)
+        or (count and memcmp(new + 16, old + end - 16, 4) < 0)
     ):
         return None
     whole = PyBytes_FromStringAndSize(NULL, size + 32)
     to = <octet *>PyBytes_AS_STRING(whole)
-    memcpy(to, old, size)
+    memcpy(to, old, end)
     to[6] = count + 1
-    memcpy(to + size, new, 32)
+    memcpy(to + end, new, 32)
+    memcpy(to + end + 32, old + end, size - end)
     if not count or <long long>_u32_at(to + 23) > now - keep_s:
         return whole
     from proxy.state.record import prune

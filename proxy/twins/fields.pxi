@@ -91,7 +91,7 @@ cdef struct MemoFields:
 
 cdef struct PersonFields:
     PyObject head
-    slot evidence, holds, names, numbers, passing, reads, spares_bare, word, words
+    slot evidence, holds, names, numbers, passing, reads, similar, spares_bare, word, words
 
 cdef struct LaneFields:
     PyObject head
@@ -272,7 +272,7 @@ cdef int _learn_fields() except -1:
     _laid(Twice, "marks", sizeof(TwiceFields))
     _marks_most = MARKS - 1
     _policy_memo_type = _laid(PolicyMemo, "most old young", sizeof(MemoFields))
-    _person_type = _laid(Person, "evidence holds names numbers passing reads spares_bare word words", sizeof(PersonFields))
+    _person_type = _laid(Person, "evidence holds names numbers passing reads similar spares_bare word words", sizeof(PersonFields))
     _lane_type = _laid(
         Lane, "_fresh _most _queued _queues _total _turn _wake apart bound came code debt held name up", sizeof(LaneFields)
     )

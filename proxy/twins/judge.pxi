@@ -234,6 +234,10 @@ cdef class _Judge:
             self.seen = _bare_record(self.data, self.held)
         return self.seen
 
+    cdef bint spares(self, MessageFields *message, PlanFields *plan) except -1:
+        """Whether a person who is not bare is to be asked for as one who is."""
+        return False
+
     cdef bint asks(self, object tree, MessageFields *message, object facts, object when) except -1:
         """policy/condition.py, ask_person"""
         if Py_TYPE(tree) is _any_type:
@@ -341,6 +345,8 @@ cdef class _Judge:
             before = caps + persons + len(<tuple>plan.bare_persons)
             if before + len(<tuple>plan.sparing) > MOST_ASKED:
                 return None
+            if not bare and self.spares(message, plan):
+                bare = True
             asked = <tuple>(plan.bare_persons if bare else plan.persons)
             if len(asked):
                 some = self.persons(asked, message, <object>plan.facts, when)

@@ -4,16 +4,31 @@
 cdef enum:
     VENDOR_FIRST = 0x400
     VENDOR_END = 0x500
-    UNKNOWN_FACT = 2  # state/facts.py
+    OPT_OUT_FACT = 1  # state/facts.py
+    UNKNOWN_FACT = 2
+    REPLIED_FACT = 3
+    REFUSED_TEXT_FACT = 6
+    WITHDRAWN_FACT = 7
 
 
-cdef bint _may_be_unknown(const octet *record, Py_ssize_t at, Py_ssize_t size) noexcept:
-    """Whether any outcome is unknown (state/record.py, has_unknown), or that cannot be told."""
+cdef enum:
+    OF_UNKNOWN = 1  # an outcome is unknown, or that cannot be told
+    OF_OTHERS = 2  # there is more than refusals, and what rules that spare others do not look at
+    OF_TEXTS = 4  # what refused ones said is there
+
+
+cdef int _facts_of(const octet *record, Py_ssize_t at, Py_ssize_t size) noexcept:
+    """Which facts stand behind a record's entries (state/facts.py)."""
+    cdef int found = 0
     while at < size:
         if record[at] == UNKNOWN_FACT or at + 1 == size:
-            return True
+            return OF_UNKNOWN
+        if record[at] == REFUSED_TEXT_FACT:
+            found |= OF_TEXTS
+        elif record[at] != OPT_OUT_FACT and record[at] != REPLIED_FACT and record[at] != WITHDRAWN_FACT:
+            found |= OF_OTHERS
         at += 2 + record[at + 1]
-    return False
+    return found
 
 
 cdef class _Court(_Judge):
@@ -28,6 +43,8 @@ cdef class _Court(_Judge):
     cdef bytes key  # which names people, where nothing but the names of those that are forgotten has to be looked at
     cdef set names
     cdef u64 number  # whose message it is
+    cdef bint spared  # nothing that the person refused is about it
+    cdef int behind  # what stands behind the entries of their record
     cdef PyObject *lane  # the one that was looked at last; usual: nothing has been put over its methods
     cdef PyObject *bind  # likewise; vendor: its provider is told statuses of the vendor's range
     cdef bint vendor, own
@@ -77,9 +94,21 @@ cdef class _Court(_Judge):
                 return _name_of(self.key, self.number) in self.names
         return self.listed.tells_of(self.number)
 
+    cdef bint spares(self, MessageFields *message, PlanFields *plan) except -1:
+        """Rules that spare bare people ask for refusals that are about an advertisement, and for who has asked for consent."""
+        if self.behind & OF_OTHERS:
+            return False
+        if (<FactsFields *>plan.facts).category is not <PyObject *>_marketing:
+            self.spared = True
+        else:
+            person = self.person()
+            texts = person.refused_texts() if self.behind & OF_TEXTS else _nothing
+            self.spared = not self.rules.concerning.any(<object><PyObject *>message, person.opt_outs(), texts, <object>plan.facts)
+        return self.spared
+
     cdef object person(self):
         if self.seen is None:
-            self.seen = _bare_record(self.data, self.held)
+            self.seen = _whole_record(self.data) if PyBytes_GET_SIZE(self.data) > 7 + self.held * 32 else _bare_record(self.data, self.held)
             if self.agreed:
                 self.seen = self.listed.beside(self.seen, self.number)
         return self.seen
@@ -154,16 +183,17 @@ cdef class _Court(_Judge):
             when = _u32_at(record + 7 + held * 32 - 16)
             at = when
         try:
+            self.behind, self.spared = 0, False
             if not bare:
-                if _may_be_unknown(record, 7 + held * 32, PyBytes_GET_SIZE(data)):
+                self.behind = _facts_of(record, 7 + held * 32, PyBytes_GET_SIZE(data))
+                if self.behind & OF_UNKNOWN:
                     return None
-                self.seen = _whole_record(data)
             if not self.alone:
                 self.number = <object>message.recipient
-                if self.told_of() or self.agreed and not bare:
-                    person = _bare_record(data, held) if bare else self.seen
-                    self.seen = self.listed.beside(person, <object>message.recipient)
-                    bare = self.seen.bare
+                if self.told_of():
+                    person = self.person()
+                    self.seen = person if self.agreed else self.listed.beside(person, <object>message.recipient)
+                    bare = False
             verdict = self.verdict(message, at, when, bare)
         except Exception:  # the twin meets it again, and says what becomes of it
             return None
@@ -176,7 +206,7 @@ cdef class _Court(_Judge):
             _set(&transit.category, category)
             self.refuse(one, (<VerdictFields *>verdict).reason)
             return data
-        if not bare and category is _marketing:  # another look is taken at what the person refused
+        if not bare and not self.spared and category is _marketing:  # another look is taken at what the person refused
             return None
         if self.only is not None:
             lane = self.only if self.open else None

@@ -83,7 +83,8 @@ def condition(node: Node, context: Context) -> Tree:
     words = Said(f"the recipient refused such messages{told}", f"号码拒收这类短信{told.zh}")
     everybody = [one for one in lists if one.scope == "global"]
     lists = tuple(one for one in lists if one.scope != "global")
-    refused = Person(holds, words, "suppressed", spares_bare=not lists, reads=reads, evidence=evidence)
+    similar = asked.similarity if asked.ways & {"phone", "text"} else 0.0
+    refused = Person(holds, words, "suppressed", spares_bare=not lists, reads=reads, similar=similar, evidence=evidence)
     return AnyOf((*map(_on_list, everybody), refused)) if everybody else refused
 
 

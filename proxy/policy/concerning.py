@@ -1,0 +1,82 @@
+"""Concerning: whether anything that a person refused could be about a message, whichever way a rule would find it.
+
+In: the registry, refusals, what refused senders said, an advertisement. Out: False where no rule on refusals can hold; True says nothing.
+Never: a decision, a refusal's age or source: rules ask for these.
+
+Most who have refused somebody hear from others. What a refusal means by the registry (renamed.py) is found once, as a set of names of the
+refused one; none of them is one of the sender's, and that is all there is to ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from proxy.message import Facts, Message
+from proxy.recipient import OptOut, RefusedText
+
+from .registry import Registry
+from .renamed import alike, kept_of, refused_by, same_contacts
+
+NAMES_MAX = 65_536
+"""Refused ones, and senders, of which the names are remembered."""
+_Names = frozenset[tuple[str, str | int]]
+_Key = TypeVar("_Key")
+
+
+class Concerning:
+    def __init__(self, registry: Registry, similarity: float) -> None:
+        """``similarity``: of all rules the least from which a text is what a refused one said; 0: none asks."""
+        self._registry = registry
+        self._similarity = similarity
+        self._refused: dict[tuple[str, str], _Names] = {}
+        self._senders: dict[int, _Names] = {}
+
+    def any(self, message: Message, opt_outs: Iterable[OptOut], texts: Sequence[RefusedText], facts: Facts) -> bool:
+        sender = message.sender
+        mine = self._senders.get(facts.signature_hash)
+        if mine is None:
+            mine = self._sender(facts.signature_hash)
+        for scope, value, _, _, _ in opt_outs:
+            if scope == "provider":
+                if value == sender.provider:
+                    return True
+            elif scope == "port":
+                if sender.port.startswith(value):
+                    return True
+            elif scope in ("advertiser", "signature"):
+                theirs = self._refused.get((scope, value)) or self._meant(scope, value)
+                if facts.owners or not mine.isdisjoint(theirs):
+                    return True
+            else:
+                return True
+        return bool(texts) and self._similarity > 0 and self._said_before(message, texts)
+
+    def _said_before(self, message: Message, texts: Sequence[RefusedText]) -> bool:
+        mine = kept_of(message.content.text)
+        return any(same_contacts(one.text, mine) or alike(one.text, mine) >= self._similarity for one in texts)
+
+    def _sender(self, signature: int) -> _Names:
+        names: _Names = frozenset()
+        if signature:
+            owner = self._registry.advertiser_of(signature)
+            names = self._names(signature, owner, self._registry.group_of(signature))
+        return _remember(self._senders, signature, names)
+
+    def _meant(self, scope: str, value: str) -> _Names:
+        one = refused_by(OptOut(scope, value, 0, "", 0), self._registry)
+        names = self._names(one.signature, one.advertiser, self._registry.group_named(one.advertiser))
+        return _remember(self._refused, (scope, value), names | {("advertiser", value)})
+
+    def _names(self, signature: int, advertiser: str, group: str) -> _Names:
+        names: set[tuple[str, str | int]] = {("signature", signature), ("advertiser", advertiser), ("group", group)}
+        if licence := self._registry.licence_of(advertiser):
+            names.add(("licence", licence))
+        return frozenset(names)
+
+
+def _remember(known: dict[_Key, _Names], key: _Key, names: _Names) -> _Names:
+    if len(known) >= NAMES_MAX:
+        known.clear()
+    known[key] = names
+    return names
