@@ -23,6 +23,9 @@ from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 from proxy.compiled import PURE
 
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
+
 cdef extern from *:
     """
     #ifndef GATE106_SOURCE

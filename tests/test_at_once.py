@@ -403,6 +403,28 @@ def test_who_is_on_no_list_has_nothing_beside_the_record(
 
 
 @needs("gcc")
+def test_who_refused_others_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked_of(*given: Any) -> None:
+        raise AssertionError("rule by rule")
+
+    house = House(tmp_path)
+    people = range(SHANGHAI + 1, SHANGHAI + 9)
+    others = [one for one in REFUSED if one.value in ("别处", "bing", "10690012")]
+    for person in people:
+        data = record.opt_out(record.EMPTY, others[person % len(others)])
+        cast("Any", house.store).hold(person, replied.replied(data, others[person % len(others)], 9))
+    house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this, …
+    house.submit("jia", SHANGHAI + 1, TEXT)  # … and names are learnt by these
+    house.submit("jia", SHANGHAI + 2, TEXT)
+    monkeypatch.setitem(PURE, "judging_judge", asked_of)
+    monkeypatch.setattr(record.Record, "opt_outs", asked_of)
+    frames = [submit(number, person, TEXT) for number, person in enumerate(people, 1)]
+    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
+    house.turn()
+    assert [one.reason for one in house.verdicts()] == [""] * 11
+
+
+@needs("gcc")
 def test_a_store_whose_ways_somebody_has_changed_is_asked_in_these_ways(tmp_path: Path) -> None:
     house, asked = House(tmp_path), []
     swap = house.store.swap

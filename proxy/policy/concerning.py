@@ -10,6 +10,7 @@ refused one; none of them is one of the sender's, and that is all there is to as
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from proxy.message import Facts, Message
@@ -29,14 +30,15 @@ class Concerning:
         """``similarity``: of all rules the least from which a text is what a refused one said; 0: none asks."""
         self._registry = registry
         self._similarity = similarity
-        self._refused: dict[tuple[str, str], _Names] = {}
-        self._senders: dict[int, _Names] = {}
+        self.refused: dict[bytes, _Names] = {}
+        """Names of refused ones, by a refusal's scope and value as octets; and of senders, by their signature."""
+        self.senders: dict[int, _Names] = {}
 
     def any(self, message: Message, opt_outs: Iterable[OptOut], texts: Sequence[RefusedText], facts: Facts) -> bool:
         sender = message.sender
-        mine = self._senders.get(facts.signature_hash)
+        mine = self.senders.get(facts.signature_hash)
         if mine is None:
-            mine = self._sender(facts.signature_hash)
+            mine = self.sent_by(facts.signature_hash)
         for scope, value, _, _, _ in opt_outs:
             if scope == "provider":
                 if value == sender.provider:
@@ -45,34 +47,42 @@ class Concerning:
                 if sender.port.startswith(value):
                     return True
             elif scope in ("advertiser", "signature"):
-                theirs = self._refused.get((scope, value)) or self._meant(scope, value)
+                theirs = self.refused.get(f"{scope} {value}".encode()) or self.meant(scope, value)
                 if facts.owners or not mine.isdisjoint(theirs):
                     return True
             else:
                 return True
-        return bool(texts) and self._similarity > 0 and self._said_before(message, texts)
+        return self.said_before(message, texts)
 
-    def _said_before(self, message: Message, texts: Sequence[RefusedText]) -> bool:
+    def said_before(self, message: Message, texts: Sequence[RefusedText]) -> bool:
+        """Whether a refused one has said the like."""
+        if not texts or not self._similarity:
+            return False
         mine = kept_of(message.content.text)
-        return any(same_contacts(one.text, mine) or alike(one.text, mine) >= self._similarity for one in texts)
+        return any(_is_like(one.text, mine, self._similarity) for one in texts)
 
-    def _sender(self, signature: int) -> _Names:
+    def sent_by(self, signature: int) -> _Names:
         names: _Names = frozenset()
         if signature:
             owner = self._registry.advertiser_of(signature)
             names = self._names(signature, owner, self._registry.group_of(signature))
-        return _remember(self._senders, signature, names)
+        return _remember(self.senders, signature, names)
 
-    def _meant(self, scope: str, value: str) -> _Names:
+    def meant(self, scope: str, value: str) -> _Names:
         one = refused_by(OptOut(scope, value, 0, "", 0), self._registry)
         names = self._names(one.signature, one.advertiser, self._registry.group_named(one.advertiser))
-        return _remember(self._refused, (scope, value), names | {("advertiser", value)})
+        return _remember(self.refused, f"{scope} {value}".encode(), names | {("advertiser", value)})
 
     def _names(self, signature: int, advertiser: str, group: str) -> _Names:
         names: set[tuple[str, str | int]] = {("signature", signature), ("advertiser", advertiser), ("group", group)}
         if licence := self._registry.licence_of(advertiser):
             names.add(("licence", licence))
         return frozenset(names)
+
+
+@lru_cache(maxsize=65_536)
+def _is_like(theirs: str, mine: str, similarity: float) -> bool:
+    return bool(same_contacts(theirs, mine)) or alike(theirs, mine) >= similarity
 
 
 def _remember(known: dict[_Key, _Names], key: _Key, names: _Names) -> _Names:

@@ -142,5 +142,5 @@ def test_so_many_names_are_remembered_and_no_more(rules: RuleSet, monkeypatch: p
     facts = judge(said, Record(record.EMPTY), rules, NOW, Counts()).facts
     for number in range(20):
         assert not concerning.any(said, [OptOut("advertiser", f"公司{number}", NOW, "reply", 0)], (), facts)
-        assert len(concerning._refused) <= 5
+        assert len(concerning.refused) <= 5
     assert NAMES_MAX > 5
