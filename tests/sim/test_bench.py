@@ -26,6 +26,10 @@ pytestmark = pytest.mark.timeout(300)
 SHORT = Options(mix="repeated", seconds=0.5, warmup_s=0.2, binds=4, window=10, recipients=5_000, baselines=False)
 
 
+CAPS = {"0x410", "0x411", "0x412", "0x413", "0x414", "0x415"}
+"""Of so few recipients each gets much."""
+
+
 def short(**said: Any) -> Options:
     return replace(SHORT, **said)
 
@@ -53,6 +57,25 @@ def test_all_options_at_once_are_measured_and_each_does_what_it_says(tmp_path: P
         entries = record.entries(store.held(number))
         assert len({entry.signature for entry in entries[:3]}) == 3, "three messages each, of the days before"
     store.close()
+
+
+def test_a_gate_after_years_has_lists_rates_and_people_who_refused_others(tmp_path: Path):
+    result = run(short(lived_in=True, refused=0.0, keep=tmp_path))
+    gate = result.runs["gate"]
+    assert gate.messages > 50
+    assert gate.refused.keys() <= CAPS, "nobody has refused who sends, and no rate is reached"
+    store = SqliteStore(tmp_path / "state.db")
+    crowd = people.crowd(SHORT.recipients, refused=0.0)
+    refusing = [number for number in crowd if record.opt_outs(store.held(number))]
+    assert refusing == list(crowd[:: known.REFUSING])
+    assert all(record.Record(store.held(number)).refused_texts() for number in refusing[:50])
+    (about,) = store.listed.lists()
+    assert known.LISTED * 0.9 < about.numbers <= known.LISTED
+    assert not store.listed.erased.empty
+    store.close()
+    settings = (tmp_path / "gate106.yaml").read_text()
+    assert '"tps": 1000000.0' in settings
+    assert "--lived-in" in result.command
 
 
 def test_five_hundred_binds_with_one_submit_each_are_measured():

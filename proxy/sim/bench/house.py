@@ -34,6 +34,8 @@ from proxy.sim.ports import free_port
 
 START_S, STOP_S = 300.0, 120.0
 """A gate that knows tens of millions of people takes a while, and its last checkpoint may write all of them."""
+FREE_TPS = 1_000_000.0
+"""A rate that is counted and never reached."""
 WORKERS_UP = ("gate106_workers", (("state", "up"),))
 VALKEY_S = 10.0
 VALKEY_PROGRAM = "valkey-server"
@@ -69,12 +71,16 @@ def house(
         rules, count = _rules(options, folder)
         binds = max(16, -(-options.binds // len(PROVIDERS)))
         providers = [
-            Provider(name, (prefix,), PASSWORD, window=options.window, binds=binds) for name, prefix in PROVIDERS.items()
+            Provider(name, (prefix,), PASSWORD, FREE_TPS if options.lived_in else None, options.window, binds)
+            for name, prefix in PROVIDERS.items()
         ]
         side = CarrierSide(carrier, window=min(WINDOW_MAX, max(64, options.binds * options.window)))
         settings = gate.write_settings(folder, [side], providers, rules=rules, sealed=options.sealed, store=url, pem=pem)
-        if options.known:
-            known.fill(folder / "state.db", folder / "journal", options.recipients, options.refused)
+        if options.known or options.lived_in:
+            known.fill(
+                folder / "state.db", folder / "journal", options.recipients, options.refused,
+                messages=options.known, lived_in=options.lived_in,
+            )  # fmt: skip
         crew = ("--workers", str(options.workers)) if options.workers > 1 else ()
         subject = Gate(folder, *settings, program=program or ("proxy", "serve", *crew, "--config"))
         children = _children_s()

@@ -1,8 +1,10 @@
-"""Known: a store that knows people before its gate has ever run: three messages each, of the days before, under signatures nobody uses.
+"""Known: a store that knows people before its gate has ever run: three messages each, of the days before, under signatures nobody uses; and
+what the years leave behind: lists, refusals, somebody forgotten.
 
-In: how many. Out: a checkpoint, and a journal that belongs to it. Never: an entry that a rule of today would count.
+In: how many. Out: a checkpoint, and a journal that belongs to it. Never: an entry that a rule of today would count, a refusal of who sends.
 
-    python -m proxy.sim.bench.known '{"state": "/tmp/x/state.db", "journal": "/tmp/x/journal", "people": 1000000, "refused": null}'
+    python -m proxy.sim.bench.known \
+        '{"state": "/tmp/x/state.db", "journal": "/tmp/x/journal", "people": 1000000, "refused": null, "messages": true, "lived_in": false}'
 
 It is a process of its own: what it needs of memory is given back when it ends.
 """
@@ -10,18 +12,24 @@ It is a process of its own: what it needs of memory is given back when it ends.
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from pyroaring import BitMap
+
+from proxy.archive.keys import Keys
 from proxy.desk.disk import OsDisk
-from proxy.message import Category
-from proxy.recipient import Entry
+from proxy.message import Category, hash48
+from proxy.policy.renamed import refused_text
+from proxy.recipient import Entry, OptOut
 from proxy.sim import gate, people
 from proxy.sim.bench.options import BenchFailed
-from proxy.state import record
+from proxy.state import asked, record, replied
+from proxy.state.listed import CHUNK_BITS, Key
 from proxy.state.sqlite import SqliteStore
 
 DAYS_AGO = (5, 4, 3)
@@ -29,11 +37,20 @@ DAYS_AGO = (5, 4, 3)
 KEEP_S = 7 * 86_400
 BATCH = 10_000
 HIGHEST_ID = 1 << 20
+REFUSING = 10
+"""One in so many has refused somebody."""
+LISTED = 1_000_000
+FIRST, LAST = 13_000_000_000, 19_999_999_999
+OTHERS = "别处往年"
+REFUSED_TEXT = "五金工具上新，电钻扳手套装满200减50，到店自提有礼 回T退订"
 
 
-def fill(state: Path, journal: Path, count: int, refused: float | None = None) -> None:
-    """Makes both. Raises BenchFailed."""
+def fill(
+    state: Path, journal: Path, count: int, refused: float | None = None, *, messages: bool = True, lived_in: bool = False
+) -> None:
+    """Makes both. Raises BenchFailed. ``messages``: everybody got some. ``lived_in``: there are lists, refusals and somebody forgotten."""
     told = {"state": str(state), "journal": str(journal), "people": count, "refused": refused}
+    told |= {"messages": messages, "lived_in": lived_in}
     made = subprocess.run(  # noqa: S603  # our own interpreter and module
         [sys.executable, "-m", __name__, json.dumps(told)], env=gate.environment(), capture_output=True, text=True, check=False
     )
@@ -41,21 +58,42 @@ def fill(state: Path, journal: Path, count: int, refused: float | None = None) -
         raise BenchFailed(f"the store could not be filled: {made.stderr.strip().splitlines()[-1:]}")
 
 
-def write(state: Path, journal: Path, numbers: Sequence[int]) -> None:
+def write(state: Path, journal: Path, numbers: Sequence[int], *, messages: bool = True, lived_in: bool = False) -> None:
     """The same, here and now, for these."""
-    store = SqliteStore(state)
-    store.expect(len(numbers))
+    store, now = SqliteStore(state), int(time.time())
+    store.expect(len(numbers) if messages else len(numbers) // REFUSING)
     journal.mkdir(exist_ok=True)
     store.belongs_to(OsDisk(journal))
-    one, batch = _record(int(time.time())), []
-    for number in numbers:
-        batch.append((number, 0, one))
+    one, batch = _record(now) if messages else b"", []
+    refusing = _refusing(one or record.EMPTY, now) if lived_in else one
+    if lived_in:
+        _desk(store, state.parent / "keys", now)
+    for place, number in enumerate(numbers):
+        if data := one if place % REFUSING else refusing:
+            batch.append((number, 0, data))
         if len(batch) == BATCH:
             store.swap_now(batch)
             batch.clear()
     store.swap_now(batch)
     store.checkpoint_now(counted=0, open_from=0, highest_id=HIGHEST_ID)
     store.close()
+
+
+def _refusing(data: bytes, now: int) -> bytes:
+    """Somebody replied to an advertisement of others: the refusal, where it was sent, and what was refused."""
+    refusal = OptOut("advertiser", OTHERS, now - 30 * 86_400, "reply", 0)
+    data = replied.replied(record.opt_out(data, refusal), refusal, 7)
+    return asked.refused_text(data, refused_text(hash48(OTHERS), 7, f"【{OTHERS}】{REFUSED_TEXT}"))
+
+
+def _desk(store: SqliteStore, keys: Path, now: int) -> None:
+    """A list, evenly over all mobile numbers, and one person who asked to be forgotten."""
+    rng, places = random.Random(106), range(FIRST >> CHUNK_BITS, (LAST >> CHUNK_BITS) + 1)
+    for place in places:
+        lows = BitMap(rng.sample(range(1 << CHUNK_BITS), LISTED // len(places)))
+        store.listed.add(Key("advertiser", OTHERS, "import", 0), now, place, lows)
+    store.listed.erased.named = named = Keys(keys, make=True).person
+    store.listed.erased.add(named(FIRST), FIRST)
 
 
 def _record(now: int) -> bytes:
@@ -68,5 +106,8 @@ def _record(now: int) -> bytes:
 
 
 if __name__ == "__main__":
-    asked = json.loads(sys.argv[1])
-    write(Path(asked["state"]), Path(asked["journal"]), people.crowd(asked["people"], refused=asked["refused"]))
+    given = json.loads(sys.argv[1])
+    write(
+        Path(given["state"]), Path(given["journal"]), people.crowd(given["people"], refused=given["refused"]),
+        messages=given["messages"], lived_in=given["lived_in"],
+    )  # fmt: skip

@@ -279,6 +279,7 @@ PARTS: Mapping[str, Part] = {
             "workers-2-each": _of("workers-2-each", store=OWN_VALKEY, workers=2, binds=16),
         }
     ),
+    "a gate in its first hour, and after years": in_turns({"new": _of("new"), "lived-in": _of("lived-in", lived_in=True)}),
     "1 M people known": _of("known-some", recipients=SOME, known=True),
     "10 M people known": _of("known-many", recipients=MANY, known=True),
     "10 k people known": _of("known-few", recipients=FEW, known=True),

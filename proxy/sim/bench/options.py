@@ -65,6 +65,9 @@ class Options:
     """Providers' binds are over TLS, to the baselines, too."""
     known: bool = False
     """The gate knows all recipients from the start, with three messages each in the days before."""
+    lived_in: bool = False
+    """As after years: every provider has a rate, a million numbers are on a list, somebody was forgotten, and one recipient in ten has refused
+    an advertiser of others."""
     rounds: int = 1
     keep: Path | None = None
     """Where to leave the gate's folder (settings, journal, log) of the first round; None = in a temporary one that is removed."""
@@ -100,10 +103,12 @@ class Options:
             )
         if self.workers > 1 and not self.shared:
             raise Unfit(f"--workers {self.workers}: several workers need a store that they share (--store {OWN_VALKEY})")
+        if self.lived_in and self.shared:
+            raise Unfit("--lived-in: only the embedded store can be filled beforehand (leave out --store)")
         if self.known and self.shared:
             raise Unfit("--known: only the embedded store can be filled beforehand (leave out --store)")
-        if self.known and self.recipients > KNOWN_MAX:
-            raise Unfit(f"--known: at most {KNOWN_MAX:,} recipients, not {self.recipients:,}")
+        if (self.known or self.lived_in) and self.recipients > KNOWN_MAX:
+            raise Unfit(f"--{'known' if self.known else 'lived-in'}: at most {KNOWN_MAX:,} recipients, not {self.recipients:,}")
 
     @property
     def shared(self) -> bool:
@@ -123,7 +128,8 @@ class Options:
             "rounds": self.rounds if self.rounds > 1 else None,
         }
         words += [f"--{flag} {value:g}" for flag, value in given.items() if value is not None]
-        words += [f"--{flag}" for flag in ("receipts", "tls", "known", "sealed") if getattr(self, flag)]
+        flags = ("receipts", "tls", "known", "lived_in", "sealed")
+        words += [f"--{flag.replace('_', '-')}" for flag in flags if getattr(self, flag)]
         if self.shared:
             words.append(f"--store {shlex.quote(self.store)}")
         return " ".join(["gate106 bench", *words, *([] if self.baselines else ["--no-baselines"])])
