@@ -9,28 +9,19 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from pyroaring import BitMap
 
 from proxy.chains import Chains
 from proxy.compiled import PURE
 from proxy.desk.journal import read
 from proxy.judging import Judging
-from proxy.message import Category, hash48
 from proxy.namer import Namer
 from proxy.parts import Parts
-from proxy.policy.renamed import refused_text
-from proxy.recipient import Entry, OptOut, Recipient
 from proxy.relay import Relay
 from proxy.sheet import Group, Key
-from proxy.state import asked, record, replied
-from proxy.state.consented import Batch
 from proxy.state.leases import Given
-from proxy.state.listed import Beside, Listed
-from proxy.state.listed import Key as Listing
 from proxy.state.rate import Rate
 from proxy.state.shares import LeasedRate
 from proxy.state.sieve import Sieves
-from proxy.state.withdrawn import Withdrawal, withdraw
 from proxy.transit import Outbox
 from proxy.wire import Frame, Memo, submit_sm, submit_sm_resp
 from proxy.wire.submit import read_submit
@@ -297,131 +288,6 @@ def test_nothing_of_a_plain_turn_goes_by_chains(tmp_path: Path, monkeypatch: pyt
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
     house.turn()
     assert len(house.verdicts()) == 5
-
-
-def put(listed: Listed, scope: str, value: str, *people: int) -> None:
-    for one in people:
-        listed.add(Listing(scope, value, "import", 0), 1, one >> 20, BitMap((one & 0xFFFFF,)))
-
-
-def lists(store: Any) -> None:
-    put(store.listed, "all", "", WANG, SHANGHAI + 12, SHANGHAI + 30, 15_900_000_000)
-    put(store.listed, "provider", "jia", LI, SHANGHAI + 12)
-    put(store.listed, "provider", "bing", SHANGHAI + 13)
-    put(store.listed, "advertiser", "别处", SHANGHAI + 14)
-
-
-def forgotten(store: Any) -> None:
-    store.listed.erased.named = named = Namer(b"key")
-    for one in (WANG, SHANGHAI + 14):
-        store.listed.erased.add(named(one), one)
-
-
-def forgotten_without_a_key(store: Any) -> None:
-    store.listed.erased.add(4711, WANG)
-
-
-def forgotten_by_some_other_name(store: Any) -> None:
-    store.listed.erased.named = lambda number: number + 1
-    store.listed.erased.add(WANG + 1, WANG)
-
-
-def agreed(store: Any) -> None:
-    store.listed.consented.put(Batch(1, "", "marketing", 1, 0, "1", "app", "", "", "a.csv", 1, "li", "why", 0))
-    store.listed.consented.add(1, LI >> 20, BitMap((LI & 0xFFFFF,)))
-
-
-REFUSED = [
-    OptOut("all", "", 1, "reply", 0),
-    OptOut("all", "", 1, "reply", 2),  # long over
-    OptOut("advertiser", "青禾", 1, "reply", 0),
-    OptOut("advertiser", "别处", 1, "reply", 0),
-    OptOut("signature", "青禾", 1, "complaint", 0),
-    OptOut("provider", "jia", 1, "reply", 0),
-    OptOut("provider", "bing", 1, "complaint", 0),
-    OptOut("port", "10690012", 1, "reply", 0),
-    OptOut("category", "loan", 1, "officer", 0),
-]
-
-
-def refusals(store: Any) -> None:
-    """In records: one, some, with what was said, with a reply, a consent taken back, a request for one."""
-    packed = Entry(9, 1, 9, 9, 9, Category.NOTICE, 8, 9, 9, 1).pack()
-    beside: list[Callable[[bytes], bytes]] = [
-        lambda data: asked.refused_text(data, refused_text(hash48("别处"), 1, TEXT)),
-        lambda data: asked.refused_text(data, refused_text(hash48("别处"), 1, "【别处】五金工具上新，电钻扳手套装满200减50")),
-        lambda data: replied.replied(data, REFUSED[3], 9),
-        lambda data: withdraw(data, Withdrawal("别处", "", 1)),
-        lambda data: data + asked.with_asked(b"", packed),
-        lambda data: data + bytes((99, 1, 7)),
-        lambda data: data,
-    ]
-    draw = random.Random(9)
-    for person in (LI, WANG, *range(SHANGHAI + 5, SHANGHAI + 600)):
-        data = record.EMPTY
-        for one in draw.sample(REFUSED, draw.choice((1, 1, 2, 3))) if person != LI else REFUSED[3:4]:
-            data = record.opt_out(data, one)
-        store.hold(person, draw.choice(beside)(data))
-
-
-def all_of_it(store: Any) -> None:
-    for some in (lists, forgotten, agreed, refusals):
-        some(store)
-
-
-@needs("gcc")
-@pytest.mark.parametrize(
-    "beside", [lists, forgotten, forgotten_without_a_key, forgotten_by_some_other_name, agreed, refusals, all_of_it]
-)
-def test_who_is_on_lists_fares_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: Callable[[Any], None]) -> None:
-    at_once = carried(tmp_path / "one", beside=beside)
-    without(monkeypatch)
-    assert carried(tmp_path / "other", beside=beside) == at_once
-    assert (at_once == carried(tmp_path / "nobody")) is (beside is agreed), "they were refused something"
-
-
-@needs("gcc")
-@pytest.mark.parametrize("beside", [lists, forgotten])
-def test_who_is_on_no_list_has_nothing_beside_the_record(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: Callable[[Any], None]
-) -> None:
-    house, asked = House(tmp_path), list[int]()
-    beside(cast("Any", house.store))
-    house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
-
-    def noted(listed: Listed, record: Recipient, number: int) -> Beside:
-        asked.append(number)
-        return Beside(record, listed, number)
-
-    monkeypatch.setattr(Listed, "beside", noted)
-    frames = [submit(number, SHANGHAI + 1000 + number, TEXT) for number in range(1, 50)]
-    frames.append(submit(50, WANG, TEXT))
-    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
-    house.turn()
-    assert asked == [WANG]
-    assert [one.reason for one in house.verdicts()] == [""] * 50 + ["suppressed"]
-
-
-@needs("gcc")
-def test_who_refused_others_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def asked_of(*given: Any) -> None:
-        raise AssertionError("rule by rule")
-
-    house = House(tmp_path)
-    people = range(SHANGHAI + 1, SHANGHAI + 9)
-    others = [one for one in REFUSED if one.value in ("别处", "bing", "10690012")]
-    for person in people:
-        data = record.opt_out(record.EMPTY, others[person % len(others)])
-        cast("Any", house.store).hold(person, replied.replied(data, others[person % len(others)], 9))
-    house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this, …
-    house.submit("jia", SHANGHAI + 1, TEXT)  # … and names are learnt by these
-    house.submit("jia", SHANGHAI + 2, TEXT)
-    monkeypatch.setitem(PURE, "judging_judge", asked_of)
-    monkeypatch.setattr(record.Record, "opt_outs", asked_of)
-    frames = [submit(number, person, TEXT) for number, person in enumerate(people, 1)]
-    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
-    house.turn()
-    assert [one.reason for one in house.verdicts()] == [""] * 11
 
 
 @needs("gcc")

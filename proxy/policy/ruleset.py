@@ -123,8 +123,8 @@ class RuleSet:
                 before=before.reader if before is not None else None, rest=rest,
             )  # fmt: skip
         self.reader: Reader = reader
-        similar = [leaf.similar for rule in live for leaf in leaves(rule.when) if isinstance(leaf, Person) and leaf.similar]
-        self.concerning = Concerning(registry, min(similar, default=0.0))
+        people = (leaf for rule in resting(live, rest) for leaf in leaves(rule.when) if isinstance(leaf, Person))
+        self.concerning = Concerning(registry, min((one.similar for one in people if one.similar), default=0.0))
         self.cells: array[int] = regions.cells
         self.provinces = [province for province, _ in regions.places]
         self.kindred = Kindred(bits, regions, registry)

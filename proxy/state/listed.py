@@ -1,4 +1,4 @@
-"""Listed: people suppressed by lists, many at once: bitmaps beside the records, two bytes a person instead of a record.
+"""Listed: people suppressed by lists, many at once: bitmaps beside the records, two to three bytes a person instead of a record.
 
 In: numbers in chunks, what their list says of them. Out: a person's refusals by list; rows for a checkpoint. Never: the journal, files,
 a clock; what a refusal means (policy asks for them as for those on record).

@@ -5,7 +5,7 @@ cdef enum:
     LOW_MASK = (1 << 20) - 1
     SIEVE_SPREAD = 0x9E377
     SIEVE_LEAST = 8  # bytes
-    SIEVE_MOST = 1 << 17  # a bit for every number there is
+    SIEVE_NUMBERS = 1 << 17  # of which there is one; more are looked up in the bitmap, which is dense then
 
 
 cdef inline Py_ssize_t _sieve_place(unsigned int low, Py_ssize_t size) noexcept:
@@ -47,14 +47,15 @@ cdef void _fetch_sieves(list sieves, const u64 *numbers, Py_ssize_t many) noexce
 
 
 def sieve_of(numbers):
-    cdef array held = numbers.to_array()
-    cdef Py_ssize_t count = len(held), size = SIEVE_LEAST, place, at
+    cdef Py_ssize_t count = len(numbers), size = SIEVE_LEAST, place, at
+    cdef array held
     cdef bytes made
     cdef octet *to
-    if not count:
-        return b""
-    while size < SIEVE_MOST and size * 2 < count:
+    if not count or count > SIEVE_NUMBERS:
+        return b"\xff" if count else b""
+    while size * 2 < count:
         size <<= 1
+    held = numbers.to_array()
     made = PyBytes_FromStringAndSize(NULL, size)
     to = <octet *>PyBytes_AS_STRING(made)
     memset(to, 0, size)

@@ -1,0 +1,77 @@
+# policy/concerning.py, for what a record says
+
+
+cdef enum:
+    OPT_OUT_FACT = 1  # state/facts.py
+    UNKNOWN_FACT = 2
+    REPLIED_FACT = 3
+    REFUSED_TEXT_FACT = 6
+    WITHDRAWN_FACT = 7
+    OPT_OUT_HEAD = 10  # octets of a refusal before its value: scope, source, time, expiry
+    OF_ADVERTISER = 1  # scopes
+    OF_SIGNATURE = 2
+    OF_PROVIDER = 3
+    OF_PORT = 4
+
+cdef enum:
+    OF_UNKNOWN = 1  # an outcome is unknown, or that cannot be told
+    OF_OTHERS = 2  # there is more than refusals, and what rules that spare others do not look at
+    OF_TEXTS = 4  # what refused ones said is there
+
+
+cdef int _facts_of(const octet *record, Py_ssize_t at, Py_ssize_t size) noexcept:
+    """Which facts stand behind a record's entries (state/facts.py)."""
+    cdef int found = 0
+    while at < size:
+        if record[at] == UNKNOWN_FACT or at + 1 == size:
+            return OF_UNKNOWN
+        if record[at] == REFUSED_TEXT_FACT:
+            found |= OF_TEXTS
+        elif record[at] != OPT_OUT_FACT and record[at] != REPLIED_FACT and record[at] != WITHDRAWN_FACT:
+            found |= OF_OTHERS
+        at += 2 + record[at + 1]
+    return found
+
+
+cdef bint _is_spelled(PyObject *text, const octet *at, Py_ssize_t size, bint whole) except -1:
+    """Whether a text is these octets, or begins with them."""
+    cdef Py_ssize_t length
+    cdef const char *octets = PyUnicode_AsUTF8AndSize(<object>text, &length)
+    return (length == size if whole else length >= size) and memcmp(octets, at, size) == 0
+
+
+cdef bint _concerns(object concerning, const octet *area, Py_ssize_t size, MessageFields *message, FactsFields *facts) except -1:
+    """Whether a refusal of a record could be about an advertisement (policy/concerning.py), what refused ones said apart."""
+    cdef SenderFields *sender = <SenderFields *>message.sender
+    cdef dict refused = <dict>concerning.refused
+    cdef const octet *at = area
+    cdef Py_ssize_t value
+    cdef int scope
+    cdef bytes word, key
+    mine = _get(<dict>concerning.senders, <object>facts.signature_hash)
+    if mine is None:
+        mine = concerning.sent_by(<object>facts.signature_hash)
+    while at < area + size:
+        value, scope = at[1] - OPT_OUT_HEAD, at[2]
+        if at[0] != OPT_OUT_FACT:
+            pass
+        elif value < 0 or at + 2 + at[1] > area + size:
+            return True
+        elif scope == OF_PROVIDER:
+            if _is_spelled(sender.provider, at + 2 + OPT_OUT_HEAD, value, True):
+                return True
+        elif scope == OF_PORT:
+            if _is_spelled(sender.port, at + 2 + OPT_OUT_HEAD, value, False):
+                return True
+        elif scope == OF_ADVERTISER or scope == OF_SIGNATURE:
+            word = b"advertiser " if scope == OF_ADVERTISER else b"signature "
+            key = word + PyBytes_FromStringAndSize(<const char *>at + 2 + OPT_OUT_HEAD, value)
+            theirs = _get(refused, key)
+            if theirs is None:
+                theirs = concerning.meant(word[:-1].decode(), key[len(word):].decode())
+            if len(<frozenset>(<object>facts.owners)) or not mine.isdisjoint(theirs):
+                return True
+        else:
+            return True
+        at += 2 + at[1]
+    return False
