@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
-from proxy.message import Facts, Message
+from proxy.message import Facts, Message, hash48
 from proxy.recipient import OptOut, RefusedText
 
 from .registry import Registry
 from .renamed import alike, kept_of, refused_by, same_contacts
+from .text import normal_signature
 
 NAMES_MAX = 65_536
 """Refused ones, and senders, of which the names are remembered."""
@@ -71,7 +72,11 @@ class Concerning:
     def meant(self, scope: str, value: str) -> _Names:
         one = refused_by(OptOut(scope, value, 0, "", 0), self._registry)
         names = self._names(one.signature, one.advertiser, self._registry.group_named(one.advertiser))
-        return _remember(self.refused, f"{scope} {value}".encode(), names | {("advertiser", value)})
+        return _remember(
+            self.refused,
+            f"{scope} {value}".encode(),
+            names | {("advertiser", value), ("signature", hash48(normal_signature(value)))},
+        )
 
     def _names(self, signature: int, advertiser: str, group: str) -> _Names:
         names: set[tuple[str, str | int]] = {("signature", signature), ("advertiser", advertiser), ("group", group)}

@@ -35,7 +35,7 @@ FILES = {
         "乙店,乙公司,,,,approved\n丙店,丙公司,甲集团,,,approved\n丁店,丁公司,,,,approved\n"
     ),
     "registries/advertisers.csv": (
-        "advertiser,licence,group,domains,phones\n甲公司,91A,甲集团,jia.example,400-600-1111\n乙公司,91A,,,\n丁公司,91D,,ding.example,\n"
+        "advertiser,licence,group,domains,phones\n甲公司,91A,甲集团,jia.example,400-600-1111\n乙公司,91A,,,\n丁公司,91D,,ding.example,\n丁店,91X,,,\n"
     ),
 }
 SHOPS = ("甲店", "甲号店", "乙店", "丙店", "丁店", "无名", "")
@@ -120,6 +120,8 @@ def test_most_who_refused_somebody_are_not_asked_again_for_others(rules: RuleSet
         ("advertiser", HASHES[2]),
     ):
         assert not rules.concerning.any(others, [OptOut(scope, value, NOW, "reply", 0)], (), facts), scope
+    for scope in ("advertiser", "signature"):  # also where somebody else is called as this signature is
+        assert rules.concerning.any(others, [OptOut(scope, "丁店", NOW, "reply", 0)], (), facts)
     kept = refused_text(int(HASHES[0], 16), 1, OFFER)
     assert not rules.concerning.any(others, [OptOut("advertiser", "甲公司", NOW, "reply", 0)], [kept], facts)
     same = message("丁店", OFFER, SENDERS[0])
