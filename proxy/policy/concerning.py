@@ -85,7 +85,7 @@ class Concerning:
         return frozenset(names)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def _is_like(theirs: str, mine: str, similarity: float) -> bool:
     return bool(same_contacts(theirs, mine)) or alike(theirs, mine) >= similarity
 

@@ -81,8 +81,9 @@ def _opt_out_forgotten(world: World) -> None:
 
 
 def _taken_back_in_vain(world: World) -> None:
+    """Of a message that was begun behind it: of one that was under way a part may be refused."""
     backs = {(back.recipient, back.provider): back.acknowledged for back in world.evidence.returns.values()}
-    submit = _some(world, lambda one: one.sent > backs.get((one.recipient, one.provider), 1 << 60) and bool(one.told))
+    submit = _some(world, lambda one: one.begun > backs.get((one.recipient, one.provider), 1 << 60) and bool(one.told))
     submit.told[0] = (SUPPRESSED, "")
     submit.arrived.clear()
 
