@@ -45,7 +45,10 @@ class Routes:
         place = verdict.province
         if self._longest:
             place = f"{place} {str(message.recipient)[: self._longest]}"
-        for tier in self._tiers.get(place) or self._learn(place, message.recipient, verdict.province):
+        tiers = self._tiers.get(place)
+        if tiers is None:
+            tiers = self._learn(place, message.recipient, verdict.province)
+        for tier in tiers:
             total = 0
             for weight, lane in tier:
                 total += weight if lane.up else 0

@@ -242,10 +242,10 @@ cdef void _fetch_sieves_of(list sieves, list submits) except *:
 
 cdef int _look_ahead(_Court court, list submits) except -1:
     """Reads the texts of a turn, and has what verdicts will look into fetched."""
-    if court.plain and not court.alone and court.sieves is not None:
-        _fetch_sieves_of(court.sieves, submits)
     if court.plain:
         try:
+            if not court.alone and court.sieves is not None:
+                _fetch_sieves_of(court.sieves, submits)
             _foresee(court, submits)
         except Exception:  # whoever is judged meets it again
             pass

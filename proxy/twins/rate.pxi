@@ -17,6 +17,7 @@ cdef class _Rates:
 
     cdef Allowing[RATES_MOST] some
     cdef Py_ssize_t many
+    cdef bint known  # all of them; else they are asked one message after the other
     cdef object access, now_s
     cdef double now
     cdef tuple rates
@@ -25,6 +26,7 @@ cdef class _Rates:
         """False where there are rates that are asked one message after the other."""
         cdef RateFields *rate
         cdef Allowing *one
+        self.known = False
         self.access, self.now_s, self.now = access, now_s, now_s
         self.rates = access.rates
         self.many = 0
@@ -41,13 +43,15 @@ cdef class _Rates:
                 one.interval_s, one.slack_s, one.full_at = <object>rate._interval_s, <object>rate._slack_s, <object>rate._full_at
             else:
                 return False
-        self.many = len(self.rates)
+        self.many, self.known = len(self.rates), True
         return True
 
     cdef bint allow(self) noexcept:
         """Whether one more may go."""
         cdef Allowing *one
         cdef Py_ssize_t place
+        if not self.known:
+            return False
         for place in range(self.many):
             one = &self.some[place]
             if one.leased:
@@ -84,6 +88,6 @@ cdef class _Rates:
 
     cdef int again(self) except -1:
         """Others have asked them meanwhile."""
-        if self.many:
+        if self.many or self.access.rates:
             self.open(self.access, self.now_s)
         return 0

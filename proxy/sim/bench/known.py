@@ -41,6 +41,7 @@ REFUSING = 10
 """One in so many has refused somebody."""
 LISTED = 1_000_000
 FIRST, LAST = 13_000_000_000, 19_999_999_999
+"""Of all mobile numbers."""
 OTHERS = "别处往年"
 REFUSED_TEXT = "五金工具上新，电钻扳手套装满200减50，到店自提有礼 回T退订"
 

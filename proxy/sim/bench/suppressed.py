@@ -30,6 +30,7 @@ from proxy.desk.disk import OsDisk
 from proxy.sim import gate, measure
 from proxy.sim.bench.driver import Driver, driver
 from proxy.sim.bench.house import House, house
+from proxy.sim.bench.known import FIRST, LAST
 from proxy.sim.bench.options import BenchFailed, Options
 from proxy.sim.bench.rounds import folder_of
 from proxy.sim.drive import Order
@@ -38,7 +39,6 @@ from proxy.state.listed import CHUNK_BITS, LOW_MASK, Key
 from proxy.state.sqlite import SqliteStore
 
 NUMBERS = 100_000_000
-FIRST, LAST = 13_000_000_000, 19_999_999_999
 KEYS = (
     Key("all", "", "complaint", 0),
     Key("provider", "p1", "import", 0),
