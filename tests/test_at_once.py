@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from proxy import handover
 from proxy.chains import Chains
 from proxy.compiled import PURE
 from proxy.desk.journal import read
@@ -18,6 +19,7 @@ from proxy.namer import Namer
 from proxy.parts import Parts
 from proxy.relay import Relay
 from proxy.sheet import Group, Key
+from proxy.state.counting import SharedCounters
 from proxy.state.leases import Given
 from proxy.state.rate import Rate
 from proxy.state.shares import LeasedRate
@@ -25,8 +27,10 @@ from proxy.state.sieve import Sieves
 from proxy.transit import Outbox
 from proxy.wire import Frame, Memo, submit_sm, submit_sm_resp
 from proxy.wire.submit import read_submit
-from tests.house import BEIJING, SHANGHAI, House
+from tests.house import BEIJING, RULES, SHANGHAI, House
 from tests.needs import needs
+from tests.state.test_counting import START_S
+from tests.state.test_counting import Store as Books
 
 pytestmark = pytest.mark.skipif("GATE106_PURE" in os.environ, reason="GATE106_PURE does without the twins, which this is about")
 
@@ -107,10 +111,12 @@ def sharing(house: House) -> Sheets:
     return sheets
 
 
-def carried(folder: Path, *, shared: bool = False, beside: Callable[[Any], None] = lambda store: None) -> tuple[Any, ...]:
+def carried(
+    folder: Path, *, shared: bool = False, beside: Callable[[Any], None] = lambda store: None, rules: str = RULES
+) -> tuple[Any, ...]:
     """What is left behind by all reads, each answered by the carrier before the next. ``shared``: other gates may be on the store, too.
     ``beside``: what the store knows of people."""
-    house = mixed_alike(folder)
+    house = mixed_alike(folder, rules)
     beside(cast("Any", house.store))
     sheets = sharing(house) if shared else None
     told: list[Any] = []
@@ -132,9 +138,10 @@ def carried(folder: Path, *, shared: bool = False, beside: Callable[[Any], None]
     return (*left_behind(house, told), sheets and sheets.held)
 
 
-def mixed_alike(folder: Path) -> House:
-    folder.mkdir()
-    house = House(folder)
+def mixed_alike(folder: Path, rules: str = RULES) -> House:
+    (folder / "rules").mkdir(parents=True)
+    (folder / "rules" / "some.csv").write_text(f"recipient\n{LI}\n{SHANGHAI + 3}\n", encoding="utf-8")
+    house = House(folder, rules=rules)
     cast("Any", house.store)._table._mix = (1 << 28) + 12_345
     return house
 
@@ -156,23 +163,52 @@ def rates_of(seed: int) -> tuple[Rate | LeasedRate, ...]:
     )
 
 
+def checkpointed(house: House, how_far: float) -> list[Any]:
+    """A piece of a checkpoint of counters: it begins, goes on, ends."""
+    counters = cast("Any", house.store).counters
+    if how_far < 0.2:
+        counters.freeze()
+    elif how_far > 0.8:
+        counters.thaw()
+    return sorted(counters.collect(2))
+
+
+def beside_others(house: House, books: Books) -> None:
+    """Other gates take from the counters, too, and what is left is asked for."""
+    counters = SharedCounters(1)
+
+    async def fill() -> None:
+        books.exchange(0, counters, all_used=False)
+
+    cast("Any", house.store).counters, cast("Any", house.store).fill = counters, fill
+
+
+def said_of(held: Any) -> dict[str, Any]:
+    return {name: getattr(held, name) for name in held.__slots__}
+
+
 def left_of(rate: Rate | LeasedRate, now: float) -> tuple[float, ...]:
     if isinstance(rate, Rate):
         return (rate._full_at,)
     return round(rate.room(now), 4), rate._asked, rate._refused
 
 
-def lived(folder: Path, seed: int, *, shared: bool = False) -> tuple[Any, ...]:
+def lived(
+    folder: Path, seed: int, *, shared: bool = False, rules: str = RULES, reads: int = 12, books: Books | None = None
+) -> tuple[Any, ...]:
     """What is left behind by reads that are drawn: parts in order and out of it, some missing, some twice, some refused; a narrow lane, a
-    narrow window, a carrier that says no or nothing."""
-    house, draw = mixed_alike(folder), random.Random(seed)
+    narrow window, a carrier that says no or nothing; a checkpoint now and then. ``books``: of counters that other gates take from, too."""
+    house, draw = mixed_alike(folder, rules), random.Random(seed)
+    if books is not None:
+        beside_others(house, books)
     sheets = sharing(house) if shared else None
     told: list[Any] = []
     bind, lane, number = house.binds["jia"], house.lanes["bj"], 0
     bind.window, out = draw.choice((6, 40)), []
     lane.limit_to(draw.choice((1, 1000)))
-    rates = bind.access.rates = rates_of(seed)
-    for _ in range(12):
+    rates, saved = rates_of(seed), list[Any]()
+    bind.access.rates = rates
+    for _ in range(reads):
         frames = []
         for _ in range(draw.randint(1, 8)):
             person, text = SHANGHAI + draw.randrange(6), draw.choice((TEXT, TEXT + "1", TEXT + "六合彩"))
@@ -198,6 +234,10 @@ def lived(folder: Path, seed: int, *, shared: bool = False) -> tuple[Any, ...]:
                 status = draw.choice((0, 0, 0x58, 0x45))
                 house.relay.answered(transit, Frame.of(submit_sm_resp(transit.sequence, status, b"%d\0" % transit.sequence)))
         house.turn()
+        saved += checkpointed(house, draw.random())
+        if books is not None:
+            books.now_s = house.now - START_S
+            books.exchange(0, cast("Any", house.store.counters), all_used=draw.random() < 0.5)
         house.now += draw.choice((0.0, 0.1, 0.4, 3.0, 70.0))
         house.relay.due(house.now)
         house.turn()
@@ -206,6 +246,9 @@ def lived(folder: Path, seed: int, *, shared: bool = False) -> tuple[Any, ...]:
     return (
         *left_behind(house, told),
         [left_of(rate, house.now) for rate in rates],
+        saved,
+        {key: series.pack() for key, series in cast("Any", house.store).counters._series.items()},
+        {key: said_of(held) for key, held in getattr(house.store.counters, "_held", {}).items()},
         sheets and sheets.held,
         board and (dict(board.sights.people), board.waiting, board.next_s),
     )
@@ -220,6 +263,7 @@ def without(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Chains, "_judged", PURE["chains_judged"])
     patch.setattr(Parts, "settle", PURE["parts_settle"])
     patch.setattr(Outbox, "release", PURE["outbox_release"])
+    patch.setattr(handover, "verdict_pieces", PURE["verdict_pieces"])
 
 
 @needs("gcc")

@@ -110,6 +110,15 @@ def test_who_is_on_lists_fares_alike(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @needs("gcc")
+def test_what_no_rule_kept_from_who_had_refused_it_is_counted_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = "rules:\n  - {id: words, when: {text: {words: [六合彩]}}, then: reject, reason: keyword}\n"
+    at_once = carried(tmp_path / "one", beside=all_of_it, rules=rules)
+    without(monkeypatch)
+    assert carried(tmp_path / "other", beside=all_of_it, rules=rules) == at_once
+    assert at_once[6] > 0, "sent after an opt-out"
+
+
+@needs("gcc")
 @pytest.mark.parametrize("beside", [lists, forgotten])
 def test_who_is_on_no_list_has_nothing_beside_the_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: Callable[[Any], None]

@@ -6,6 +6,7 @@ Never: counting (judge.py does).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from xxhash import xxh3_64_intdigest
@@ -133,14 +134,19 @@ def counter_of(base: int, limit: Limit, message: Message, province: str, templat
     if "template" in keys:
         base ^= template * 0x9E3779B97F4A7C15 & _MASK64
     if "content" in keys:
-        base ^= text_key(message.content.text)
+        base ^= part_key(message.content.text)
     if "port" in keys:
-        base ^= text_key(f"port={sender.port}")
+        base ^= part_key(f"port={sender.port}")
     if "account" in keys:
-        base ^= text_key(f"account={sender.provider}/{sender.account}")
+        base ^= part_key(f"account={sender.provider}/{sender.account}")
     if "province" in keys:
-        base ^= text_key(f"province={province}")
+        base ^= part_key(f"province={province}")
     return base
+
+
+PARTS_MAX = 16_384
+"""Texts, ports, accounts and provinces whose keys are remembered."""
+part_key = lru_cache(PARTS_MAX)(text_key)
 
 
 _MASK64 = (1 << 64) - 1

@@ -154,16 +154,18 @@ def _over_counters(
 ) -> tuple[tuple[Take, ...], list[Breach] | None]:
     """What this message takes from counters if it goes out, and the limits that are used up."""
     takes: list[Take] = []
-    for ask, limit, base, breach, spared, total in plan.counters:
+    for ask, limit, key, breach, spared, total, take, late in plan.counters:
         if ask is not None and not ask_person(ask, message, recipient, plan.facts, now):
             continue
-        key = counter_of(base, limit, message, province, template)
+        if late:
+            key = counter_of(key, limit, message, province, template)
+            take = take._replace(key=key)
         if breach is not None and not spared:
             whole = counter_of(total, limit, message, province, template) if total else 0
             if limit.reached(counters.count, key, whole, now):
                 breaches = _with(breaches, breach, limit, now)
-        takes.append(limit.take(key))
-    return tuple(takes), breaches
+        takes.append(take)
+    return plan.takes or tuple(takes), breaches
 
 
 def _refused(
@@ -203,24 +205,31 @@ def objected(plan: Plan, which: int, now: float) -> Objected | None:
     """What becomes of a message where these caps are reached, these rules about the person hold and these exemptions: for the compiled twin,
     which counts and asks by itself. Remembered.
 
-    ``which`` has a bit for each of ``plan.caps``, ``plan.persons``, ``plan.bare_persons`` and ``plan.sparing``, in this order. None where
-    more is to be said of it than which rules object.
+    ``which`` has a bit for each of ``plan.caps``, ``plan.persons``, ``plan.bare_persons``, ``plan.sparing`` and ``plan.counters``, in this
+    order. None where more is to be said of it than which rules object.
     """
     places = (place for place in range(which.bit_length()) if which >> place & 1)
     caps = len(plan.caps)
     asked = (*plan.persons, *plan.bare_persons)
-    reached, breaches, spared = [], None, 0
+    spares = caps + len(asked)
+    limits = spares + len(plan.sparing)
+    reached: list[tuple[Limit, Breach]] = []
+    breaches, spared = None, 0
     for place in places:
         if place < caps:
-            reached.append(plan.caps[place])
-        elif place < caps + len(asked):
+            reached.append((plan.caps[place].limit, plan.caps[place].breach))
+        elif place < spares:
             breaches = [*(breaches or ()), asked[place - caps][1]]
+        elif place < limits:
+            spared |= plan.sparing[place - spares][1]
         else:
-            spared |= plan.sparing[place - caps - len(asked)][1]
+            counter = plan.counters[place - limits]
+            assert counter.breach is not None
+            reached.append((counter.limit, counter.breach))
     since, until = -NEVER, NEVER
-    for cap in reached:
-        breaches = _with(breaches, cap.breach, cap.limit, now)
-        window = cap.limit.window
+    for limit, breach in reached:
+        breaches = _with(breaches, breach, limit, now)
+        window = limit.window
         end = window.end(now)
         if end is not None:
             since, until = max(since, float(window.start(now))), min(until, float(end))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from proxy.message import Breach, Facts, Message, Outcome
+from proxy.message import Breach, Facts, Message, Outcome, Take
 from proxy.reasons import Reason
 from proxy.recipient import Pick
 
@@ -92,7 +92,9 @@ class Counter(NamedTuple):
     key: int
     breach: Breach | None  # None: nothing is asked, the message only counts as a part of what some share is of
     spared: bool
-    total: int = 0  # the counter of what the share is of
+    total: int  # the counter of what the share is of; 0 where there is none
+    take: Take  # from ``key``
+    late: bool  # whether a message puts more into the keys
 
 
 class Limited(NamedTuple):
@@ -146,7 +148,7 @@ class Plan:
 
     __slots__ = (
         "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "counters", "sparing", "asks",
-        "bare_persons", "plain", "objected",
+        "bare_persons", "plain", "objected", "takes",
     )  # fmt: skip
 
     def __init__(self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[Counter, ...]) -> None:
@@ -161,8 +163,11 @@ class Plan:
         self.counters = counters
         self.sparing = decision.sparing
         self.asks = bool(self.persons or caps or counters or (self.sparing and self.breaches))
-        self.plain = not counters and not any(one.wants_a_word for one in self.breaches)
-        """Whether no more is to be said of a message than which rules object, as far as neither the person nor a cap does as well."""
+        takes = tuple([one.take for one in counters if one.ask is None and not one.late])
+        self.takes = takes if len(takes) == len(counters) else None
+        """What each of its messages takes from counters; None where not all take the same."""
+        self.plain = not any(one.wants_a_word for one in self.breaches)
+        """Whether no more is to be said of a message than which rules object, as far as neither the person nor a limit does as well."""
         self.objected = decision.objected
 
 
@@ -191,9 +196,8 @@ def _capped(facts: Facts, decision: Decision, registry: Registry, day: float | N
 def _counter(one: Limited, facts: Facts, registry: Registry) -> Counter:
     ask, rule, place, limit, breach, spared = one
     total = counter_key(f"{rule.id}\0of", place, limit, facts, registry) if limit.share else 0
-    if breach is None:
-        return Counter(ask, limit, total, None, spared)
-    return Counter(ask, limit, counter_key(rule.id, place, limit, facts, registry), breach, spared, total)
+    key = total if breach is None else counter_key(rule.id, place, limit, facts, registry)
+    return Counter(ask, limit, key, breach, spared, total, limit.take(key), not LATE.isdisjoint(limit.keys))
 
 
 def by_window(caps: Iterable[Cap]) -> tuple[Cap, ...]:

@@ -16,22 +16,64 @@ from proxy.message import Take
 
 BUCKETS_MAX = 4096
 """Per key: a week in steps of three minutes. A finer wish is an error of the rule, not something to be rounded."""
+FEW = 8
+"""So many buckets are summed up anew whenever somebody asks: nearly all keys that senders choose have no more."""
+SUMS_MAX = 2
+"""Of one key: a limit asks for one window, and one that allows bursts for two."""
 KEYS_MAX = 1_000_000
 """Keys may hold signatures and templates, which senders choose: past this the key untouched for longest is dropped."""
 _HEAD = struct.Struct(">II")
 _BUCKET = struct.Struct(">QI")
 
 
+_NO_SUMS: dict[float, int] = {}
+"""Nobody's: most keys need none."""
+
+
 class _Series:
     """The counts under one key: starts of buckets in ascending order and how much was taken in each."""
 
-    __slots__ = ("width_s", "keep_s", "starts", "counts")
+    __slots__ = ("width_s", "keep_s", "starts", "counts", "sums")
 
     def __init__(self, width_s: int, keep_s: int) -> None:
         self.width_s = width_s
         self.keep_s = keep_s
         self.starts: list[int] = []
         self.counts: list[int] = []
+        self.sums: dict[float, int] = _NO_SUMS
+        """What was taken in buckets later than some moments that somebody asked about lately."""
+
+    def later_than(self, latest: float) -> int:
+        """The sum of buckets that start later; a week has more than a hundred, so of many it is remembered."""
+        known = self.sums.get(latest)
+        if known is not None:
+            return known
+        found, place = 0, len(self.starts)
+        while place and self.starts[place - 1] > latest:
+            place -= 1
+            found += self.counts[place]
+        if len(self.starts) - place > FEW:
+            if not 0 < len(self.sums) < SUMS_MAX:
+                self.sums = {}
+            self.sums[latest] = found
+        return found
+
+    def more(self, place: int, n: int) -> None:
+        """``n`` more in one bucket."""
+        self.counts[place] += n
+        for latest in self.sums:
+            if self.starts[place] > latest:
+                self.sums[latest] += n
+
+    def forget(self) -> None:
+        """Buckets that no longer matter."""
+        starts, limit = self.starts, self.starts[-1] - self.keep_s - self.width_s
+        gone = 0
+        while starts[gone] <= limit:
+            gone += 1
+        if gone:
+            del starts[:gone], self.counts[:gone]
+            self.sums = _NO_SUMS
 
     def pack(self) -> bytes:
         head = _HEAD.pack(self.width_s, self.keep_s)
@@ -78,12 +120,7 @@ class Aggregates:
         series = self._series.get(key)
         if series is None:
             return 0
-        found, latest = 0, after + 1 - series.width_s  # a bucket's last second must be later than ``after``
-        for start, count in zip(reversed(series.starts), reversed(series.counts), strict=True):
-            if start <= latest:
-                break
-            found += count
-        return found
+        return series.later_than(after + 1 - series.width_s)  # a bucket's last second must be later than ``after``
 
     def take(self, take: Take, at: float, n: int = 1) -> None:
         """Counts ``n`` more at ``at``. ValueError when the take asks for more buckets than are kept."""
@@ -98,14 +135,15 @@ class Aggregates:
         start = second - second % series.width_s
         starts = series.starts
         if starts and starts[-1] == start:
-            series.counts[-1] += n
+            series.more(-1, n)
             return
         if not starts or starts[-1] < start:
             starts.append(start)
-            series.counts.append(n)
+            series.counts.append(0)
+            series.more(-1, n)
         else:
             self._insert(series, start, n)
-        self._forget(series, starts[-1])
+        series.forget()
 
     @staticmethod
     def _insert(series: _Series, start: int, n: int) -> None:
@@ -115,19 +153,11 @@ class Aggregates:
         while index and starts[index - 1] > start:
             index -= 1
         if index and starts[index - 1] == start:
-            series.counts[index - 1] += n
+            index -= 1
         else:
             starts.insert(index, start)
-            series.counts.insert(index, n)
-
-    @staticmethod
-    def _forget(series: _Series, newest: int) -> None:
-        starts, limit = series.starts, newest - series.keep_s - series.width_s
-        gone = 0
-        while starts[gone] <= limit:
-            gone += 1
-        if gone:
-            del starts[:gone], series.counts[:gone]
+            series.counts.insert(index, 0)
+        series.more(index, n)
 
     def give_back(self, take: Take, at: float, n: int = 1) -> None:
         """Undoes a ``take`` of the same time; what is no longer kept needs no undoing."""
@@ -141,7 +171,7 @@ class Aggregates:
         start = second - second % series.width_s
         for index in range(len(series.starts) - 1, -1, -1):
             if series.starts[index] == start:
-                series.counts[index] = max(0, series.counts[index] - n)
+                series.more(index, -min(n, series.counts[index]))
                 return
             if series.starts[index] < start:
                 return

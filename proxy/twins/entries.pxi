@@ -17,6 +17,21 @@ cdef octet *_put_breaches(octet *to, tuple breaches) except NULL:
     return to
 
 
+cdef enum:
+    TAKE_SIZE = 16
+
+
+cdef octet *_put_takes(octet *to, tuple takes) except NULL:
+    cdef tuple take
+    for one in takes:
+        take = <tuple>one  # a named one
+        _put_u64(to, take[0])
+        _put_u32(to + 8, take[1])
+        _put_u32(to + 12, take[2])
+        to += TAKE_SIZE
+    return to
+
+
 cdef class Verdicts:
     """What ``verdict_pieces`` yields; ``journal_extend`` makes records of it without the pieces."""
 
@@ -46,7 +61,7 @@ cdef class Verdicts:
         cdef ContentFields *content
         cdef bytes digest, data, fixed, who
         cdef octet *to
-        cdef Py_ssize_t many, size
+        cdef Py_ssize_t many, takes, size
         if (
             Py_TYPE(one) is not _transit_type
             or _type_of(transit.message) is not _message_type
@@ -56,8 +71,7 @@ cdef class Verdicts:
         message, verdict = <MessageFields *>transit.message, <VerdictFields *>transit.verdict
         content = <ContentFields *>message.content
         if (
-            len(<tuple>transit.takes)
-            or transit.late is _true
+            transit.late is _true
             or transit.adopted is not <PyObject *>None
             or _type_of(message.content) is not _content_type
             or _type_of(verdict.facts) is not _facts_type
@@ -73,21 +87,23 @@ cdef class Verdicts:
         digest, data = <bytes>content.digest, <bytes>transit.data
         if not PyBytes_GET_SIZE(<bytes>transit.packed):
             return self.put_refused(transit, message, verdict, fixed, digest, who, data)
-        many = len(<tuple>verdict.breaches)
-        if many > 255:
+        many, takes = len(<tuple>verdict.breaches), len(<tuple>transit.takes)
+        if many > 255 or takes > 255:
             return 0
         size = (
             HEAD + 16 + PyBytes_GET_SIZE(fixed) + PyBytes_GET_SIZE(digest) + PyBytes_GET_SIZE(<bytes>transit.packed)
-            + PyBytes_GET_SIZE(who) + 3 * many + PyBytes_GET_SIZE(data)
+            + PyBytes_GET_SIZE(who) + 3 * many + TAKE_SIZE * takes + PyBytes_GET_SIZE(data)
         )
         to = _room(size) + HEAD
         _put_u64(to, self.time_ms)
         _put_u64(to + 8, <u64><object>message.recipient)
         _put(to + 16, fixed)
-        to[42] = <octet>many
+        to[42], to[43] = <octet>many, <octet>takes
         to = _put(_put(_put(to + 16 + PyBytes_GET_SIZE(fixed), digest), <bytes>transit.packed), who)
         if many:
             to = _put_breaches(to, <tuple>verdict.breaches)
+        if takes:
+            to = _put_takes(to, <tuple>transit.takes)
         _put(to, data)
         return size
 

@@ -63,7 +63,16 @@ cdef struct KinFields:
 cdef struct PlanFields:
     PyObject head
     slot asks, bare_persons, breaches, caps, counters, facts, fewest, objected, oldest_s, outcome, persons, plain, reason, rule
-    slot sparing
+    slot sparing, takes
+
+cdef struct SeriesFields:
+    PyObject head
+    slot counts, keep_s, starts, sums, width_s
+
+cdef struct HeldFields:
+    PyObject head
+    slot answered, asked_s, exhausted, keep_s, left, limits, need, out, reached, report, room, said_s, sent, since, surplus, taken
+    slot told_limits, told_s, until_s, used, used_s, width_s
 
 cdef struct ReasonFields:
     PyObject head
@@ -183,12 +192,17 @@ cdef PyTypeObject *_reason_type
 cdef PyTypeObject *_kept_type
 cdef PyTypeObject *_any_type
 cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
+cdef object _gate_reasons, _refused_before, _part_key, _count_max, _take_type, _tuple_of = tuple.__new__
 cdef object _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice
 cdef PyTypeObject *_leased_rate_type
 cdef PyTypeObject *_namer_type
 cdef PyTypeObject *_rate_type
 cdef PyTypeObject *_routes_type
 cdef PyTypeObject *_sieves_type
+cdef PyTypeObject *_series_type
+cdef PyTypeObject *_aggregates_type
+cdef PyTypeObject *_shared_counters_type
+cdef PyTypeObject *_held_type
 cdef PyTypeObject *_item_type
 cdef PyTypeObject *_box_type
 cdef PyTypeObject *_route_type
@@ -209,7 +223,7 @@ cdef int _learn_fields() except -1:
     global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _reason_type, _kept_type, _any_type
     global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
     global _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice, _segment_first
-    global _leased_rate_type, _namer_type, _rate_type, _routes_type, _sieves_type, _item_type, _box_type, _route_type, _marks_most
+    global _gate_reasons, _refused_before, _part_key, _count_max, _take_type, _series_type, _held_type, _aggregates_type, _shared_counters_type, _leased_rate_type, _namer_type, _rate_type, _routes_type, _sieves_type, _item_type, _box_type, _route_type, _marks_most
     global _unsafe_state, _ready_state, _handed_state, _gone_state, _item_bytes, _slack, _receipt_kind, _receipt_head
     from itertools import islice
 
@@ -218,10 +232,13 @@ cdef int _learn_fields() except -1:
     from proxy.judging import ESME_RSUBMITFAIL, Judging
     from proxy.net.lane import Lane
     from proxy.net.routes import Routes
-    from proxy.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Content, Facts, Message, Outcome, Sender, Verdict
-    from proxy.reasons import Reason
+    from proxy.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Content, Facts, Message, Outcome, Sender, Take, Verdict
+    from proxy.changes import refused_before
+    from proxy.reasons import GATE_REASONS, Reason
     from proxy.namer import Namer
     from proxy.policy.condition import AnyOf, Person, ask_person, evidence_of
+    from proxy.policy.counted import part_key
+    from proxy.policy.kinds.limit import COUNT_MAX
     from proxy.policy.judge import objected
     from proxy.policy.kin import Kin
     from proxy.policy.memo import Memo as PolicyMemo
@@ -229,6 +246,8 @@ cdef int _learn_fields() except -1:
     from proxy.policy.reading import Reading
     from proxy.policy.regions import SEGMENT_FIRST
     from proxy.state import box
+    from proxy.state.aggregates import Aggregates, _Series
+    from proxy.state.counting import SharedCounters, _Held
     from proxy.state.rate import Rate
     from proxy.state.record import Record
     from proxy.state.shares import LeasedRate
@@ -241,6 +260,16 @@ cdef int _learn_fields() except -1:
     from proxy.wire.submit import Memo
     from proxy.wire.submit import _unseen as unseen
 
+    _gate_reasons, _refused_before = GATE_REASONS, refused_before
+    _part_key, _count_max, _take_type = part_key, COUNT_MAX, Take
+    _aggregates_type, _shared_counters_type = <PyTypeObject *>Aggregates, <PyTypeObject *>SharedCounters
+    _held_type = _laid(
+        _Held,
+        "answered asked_s exhausted keep_s left limits need out reached report room said_s sent since surplus taken told_limits told_s"
+        " until_s used used_s width_s",
+        sizeof(HeldFields),
+    )
+    _series_type = _laid(_Series, "counts keep_s starts sums width_s", sizeof(SeriesFields))
     _ask_person, _evidence_of, _objected, _whole_record = ask_person, evidence_of, objected, Record
     _unseen, _Malformed, _say, _part_with, _refusals, _islice = unseen, Malformed, say, part_with, refusals, islice
     _submit_failed, _reject, _outcome_words, _category_words = ESME_RSUBMITFAIL, Outcome.REJECT, OUTCOME_WORDS, CATEGORY_WORDS
@@ -263,7 +292,7 @@ cdef int _learn_fields() except -1:
     _kin_type = _laid(Kin, "bits places port sender", sizeof(KinFields))
     _plan_type = _laid(
         Plan,
-        "asks bare_persons breaches caps counters facts fewest objected oldest_s outcome persons plain reason rule sparing",
+        "asks bare_persons breaches caps counters facts fewest objected oldest_s outcome persons plain reason rule sparing takes",
         sizeof(PlanFields),
     )
     _record_type = _laid(Record, "_refused _rows bare data held", sizeof(RecordFields))

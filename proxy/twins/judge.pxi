@@ -228,6 +228,8 @@ cdef class _Judge:
     cdef object seen  # the person, once somebody asked
     cdef bytes data
     cdef Py_ssize_t held
+    cdef _Counts counts
+    cdef tuple taken  # from counters by the message that is judged, if it goes out
 
     cdef object person(self):
         if self.seen is None:
@@ -304,6 +306,33 @@ cdef class _Judge:
             found |= 1LL << place
         return found
 
+    cdef long long counted(
+        self, PlanFields *plan, MessageFields *message, object province, object template, double at, object when
+    ) except -2:
+        """Bits: which limits that are counted by no person are used up; and what the message takes from them."""
+        cdef tuple counters = <tuple>plan.counters, counter
+        cdef long long found = 0
+        cdef Py_ssize_t place
+        cdef list takes = None if plan.takes is not <PyObject *>None else []
+        for place in range(len(counters)):
+            counter = <tuple>counters[place]  # a named one
+            limit = counter[COUNTER_LIMIT]
+            if counter[COUNTER_ASK] is not None and not self.asks(counter[COUNTER_ASK], message, <object>plan.facts, when):
+                continue
+            key, whole, take = counter[COUNTER_KEY], counter[COUNTER_TOTAL], counter[COUNTER_TAKE]
+            if counter[COUNTER_LATE] is True:
+                key = _counter_of(key, limit.keys, message, province, template)
+                take = _tuple_of(_take_type, (key, (<tuple>take)[1], (<tuple>take)[2]))
+                if whole:
+                    whole = _counter_of(whole, limit.keys, message, province, template)
+            if counter[COUNTER_BREACH] is not None and counter[COUNTER_SPARED] is False:
+                if self.counts.reached(limit, key, whole, at, when):
+                    found |= 1LL << place
+            if takes is not None:
+                takes.append(take)
+        self.taken = <tuple>plan.takes if takes is None else tuple(takes)
+        return found
+
     cdef object verdict(self, MessageFields *message, double at, object when, bint bare):
         """What ``judge`` says of a message of which only the person, caps and lists are to be asked, and no more is to be said than which
         rules object. None for any other."""
@@ -317,6 +346,7 @@ cdef class _Judge:
         cdef long long which = 0, some
         cdef int cell
         cdef tuple objected = None, asked
+        self.taken = <tuple>_nothing
         if _type_of(message.content) is not _content_type or content.scheduled is not <PyObject *>None:
             return None
         if not self.since <= at < self.until:
@@ -343,7 +373,7 @@ cdef class _Judge:
         if plan.asks is _true:
             caps, persons = len(<tuple>plan.caps), len(<tuple>plan.persons)
             before = caps + persons + len(<tuple>plan.bare_persons)
-            if before + len(<tuple>plan.sparing) > MOST_ASKED:
+            if before + len(<tuple>plan.sparing) + len(<tuple>plan.counters) > MOST_ASKED:
                 return None
             if not bare and self.spares(message, plan):
                 bare = True
@@ -361,6 +391,9 @@ cdef class _Judge:
                     > at - <double><object>plan.oldest_s
                 ):
                     which |= self.caps(plan, message, <object>reading.template, at, when)
+            if len(<tuple>plan.counters):
+                some = self.counted(plan, message, self.provinces[cell], <object>reading.template, at, when)
+                which |= some << (before + len(<tuple>plan.sparing))
             if which or len(<tuple>plan.breaches):
                 for place in range(len(<tuple>plan.sparing)):
                     if self.asks((<tuple>(<tuple>plan.sparing)[place])[0], message, <object>plan.facts, when):
@@ -390,5 +423,5 @@ cdef class _Judge:
         _fill(&made.facts, <object>plan.facts)
         _fill(&made.province, self.provinces[cell])
         _fill(&made.template, <object>reading.template)
-        _fill(&made.takes, _nothing)
+        _fill(&made.takes, self.taken if made.outcome is <PyObject *>_allow else _nothing)
         return verdict

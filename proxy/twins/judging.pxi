@@ -51,6 +51,9 @@ cdef class _Court(_Judge):
                 self.key = None
         sieves = listed.sieves
         self.sieves = <list>(<SievesFields *>sieves).by_place if Py_TYPE(sieves) is _sieves_type else None
+        if self.counts is None:
+            self.counts = _Counts.__new__(_Counts)
+        self.counts.look((<object>judging.store).counters)
         self.routes = <object>judging.routes
         self.only = getattr(self.routes, "only", None)
         self.open = self.only is not None and self.only.up
@@ -191,8 +194,6 @@ cdef class _Court(_Judge):
             _set(&transit.category, category)
             self.refuse(one, (<VerdictFields *>verdict).reason)
             return data
-        if not bare and not self.spared and category is _marketing:  # another look is taken at what the person refused
-            return None
         if self.only is not None:
             lane = self.only if self.open else None
         else:
@@ -202,7 +203,16 @@ cdef class _Court(_Judge):
             if lane is NotImplemented:
                 lane = self.routes.lane(<object>transit.message, verdict)
         if lane is None or not self.hold(lane, category):
-            return None
+            _set(&transit.verdict, verdict)
+            _set(&transit.category, category)
+            self.refuse(one, <PyObject *>(_gate_reasons["no-route" if lane is None else "queue-full"]))
+            return data
+        if not bare and not self.spared and category is _marketing:  # another look at what the suppression rule should have caught
+            told = _refused_before(
+                self.person().opt_outs(), <object>transit.message, verdict, when, self.rules.registry.same_advertiser
+            )
+            if told:
+                (<object>judging.tally).sent_after_optout += told
         entry = <object>judging.highest_id
         entry += 1
         number, time = entry, self.second if at == self.at else <u64>at
@@ -222,6 +232,10 @@ cdef class _Court(_Judge):
         _set(&transit.entry_id, number)
         _set(&transit.entry_time, time)
         _set(&transit.packed, packed)
+        if len(<tuple>(<VerdictFields *>verdict).takes):
+            _set(&transit.takes, <object>(<VerdictFields *>verdict).takes)
+            for take in <tuple>(<VerdictFields *>verdict).takes:
+                self.counts.take(<tuple>take, at, when)
         after = _with_entry(data, packed, <u64>at, self.keep_s, 64)
         return PURE["add_packed"](data, packed, time, self.rules.window_s, fresh=True) if after is None else after
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +54,21 @@ def test_a_count_is_never_too_low_and_at_most_one_bucket_too_high(script, ago, w
     exact = sum(at > after for at in truth)
     with_grain = sum(at > after - width_s for at in truth)
     assert exact <= counts.count(1, after) <= with_grain
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 900), st.sampled_from(["take", "back", "count", "count"])), min_size=20, max_size=120),
+    st.sampled_from([Take(7, 1, 600), Take(7, 7, 300), MINUTE]),
+)
+def test_what_was_counted_before_changes_no_count(script, take):
+    """Sums of many buckets are remembered from one count to the next."""
+    often, once = Aggregates(), Aggregates()
+    for at, what in script:
+        if what == "count":
+            assert often.count(7, NOW + at) == deepcopy(once).count(7, NOW + at)
+            continue
+        for counts in (often, once):
+            (counts.take if what == "take" else counts.give_back)(take, NOW + at, at % 3 + 1)
 
 
 @given(st.lists(st.integers(0, 3000), max_size=30), st.randoms())

@@ -1,0 +1,156 @@
+# policy/counted.py, counter_of; policy/kinds/limit.py, Limit.reached; state/aggregates.py and state/counting.py, count and take
+
+
+cdef enum:
+    FEW_BUCKETS = 8
+    BURST_WINDOWS = 10
+    ZONE_S = 8 * 3600
+
+cdef enum:  # of a limit, a named one
+    LIMIT_MOST, LIMIT_WINDOW, LIMIT_KEYS, LIMIT_THEN, LIMIT_LINE, LIMIT_BURST, LIMIT_SHARE, LIMIT_LEAST
+
+cdef enum:  # of a counter
+    COUNTER_ASK, COUNTER_LIMIT, COUNTER_KEY, COUNTER_BREACH, COUNTER_SPARED, COUNTER_TOTAL, COUNTER_TAKE, COUNTER_LATE
+
+
+cdef object _counter_of(object base, object keys, MessageFields *message, object province, object template):
+    """``keys``: of the limit."""
+    cdef SenderFields *sender = <SenderFields *>message.sender
+    cdef u64 key = base
+    if "template" in keys:
+        key ^= <u64>template * <u64>0x9E3779B97F4A7C15
+    if "content" in keys:
+        key ^= <u64>_part_key(<object>(<ContentFields *>message.content).text)
+    if "port" in keys:
+        key ^= <u64>_part_key("port=" + <str><object>sender.port)
+    if "account" in keys:
+        key ^= <u64>_part_key("account=" + <str><object>sender.provider + "/" + <str><object>sender.account)
+    if "province" in keys:
+        key ^= <u64>_part_key("province=" + <str>province)
+    return key
+
+
+cdef class _Counts:
+    """The counters of a store, for as long as nobody else changes them."""
+
+    cdef object counters
+    cdef bint known, shared  # one of ours, or it is asked one by one; whether other nodes take from them, too
+    cdef bint reported
+    cdef double now_s
+    cdef object now
+    cdef dict series, held
+    cdef set dirty, frozen
+
+    cdef int look(self, object counters) except -1:
+        self.counters = counters
+        self.shared = Py_TYPE(counters) is _shared_counters_type
+        self.known = self.shared or Py_TYPE(counters) is _aggregates_type
+        if self.known:
+            self.series, self.dirty, self.frozen = counters._series, counters._dirty, counters._frozen
+        if self.shared:
+            self.held, self.reported, self.now = counters._held, counters.reported, counters.now_s
+            self.now_s = self.now
+        return 0
+
+    cdef long long count(self, object key, long long after, object most) except -1:
+        """``most``: what it is compared with."""
+        cdef long long own = self.own(key, after)
+        cdef HeldFields *held
+        if not self.shared:
+            return own
+        one = _get(self.held, key)
+        if one is None or Py_TYPE(one) is not _held_type:
+            return self.counters.count(key, after, most)
+        held = <HeldFields *>one
+        if (
+            own < <long long>most and <long long><object>held.left > 0 and self.now_s < <double><object>held.until_s
+            and most in <dict>held.told_limits
+        ):
+            _set(&held.asked_s, self.now)
+            (<dict>held.limits)[most] = after
+            return max(own, min(<long long>most - 1, <long long><object>held.taken + <long long><object>held.since))
+        return self.counters.count(key, after, most)
+
+    cdef long long own(self, object key, long long after) except -1:
+        cdef SeriesFields *series
+        cdef list starts, counts
+        cdef long long found = 0, latest
+        cdef Py_ssize_t place, first
+        one = _get(self.series, key)
+        if one is None:
+            return 0
+        series = <SeriesFields *>one
+        latest = after + 1 - <long long><object>series.width_s
+        if len(<dict>series.sums):
+            known = _get(<dict>series.sums, latest)
+            if known is not None:
+                return known
+        starts, counts = <list>series.starts, <list>series.counts
+        first = place = len(starts)
+        while place and <long long>starts[place - 1] > latest:
+            place -= 1
+            if first - place > FEW_BUCKETS:
+                return one.later_than(latest)
+            found += <long long>counts[place]
+        return found
+
+    cdef int take(self, tuple take, double at, object when) except -1:
+        """``take``: a named one."""
+        cdef SeriesFields *series
+        cdef HeldFields *held
+        cdef list starts, counts
+        cdef dict sums
+        cdef long long second = <long long>at, start, width_s
+        cdef Py_ssize_t last
+        key = take[0]
+        one = None if not self.known or (self.frozen and key in self.frozen) else _get(self.series, key)
+        if one is None:
+            self.counters.take(take, when)
+            return 0
+        series = <SeriesFields *>one
+        starts, counts, width_s = <list>series.starts, <list>series.counts, <object>series.width_s
+        start, last = second - second % width_s, len(starts) - 1
+        used = None if not self.shared or not self.reported else _get(self.held, key)
+        if last < 0 or <long long>starts[last] != start or (used is None and self.shared and self.reported):
+            self.counters.take(take, when)
+            return 0
+        counts[last] += 1
+        sums = <dict>series.sums
+        for latest in sums:
+            if start > latest:
+                sums[latest] += 1
+        self.dirty.add(key)
+        if used is not None:  # told to the others with the next report
+            held = <HeldFields *>used
+            _set(&held.width_s, take[1])
+            _set(&held.keep_s, take[2])
+            width_s = take[1]
+            _add(<dict>held.used, second - second % width_s)
+            _set(&held.since, <object>held.since + 1)
+            _set(&held.used_s, self.now)
+            _set(&held.left, <object>held.left - 1)
+            _set(&held.out, <object>held.out + 1)
+        return 0
+
+    cdef bint reached(self, object one, object key, object whole, double at, object when) except -1:
+        cdef tuple limit = <tuple>one, window = <tuple>limit[LIMIT_WINDOW]  # named ones
+        cdef long long seconds = window[1], second = <long long>at, after, mine, burst = limit[LIMIT_BURST], most = limit[LIMIT_MOST]
+        cdef double share = limit[LIMIT_SHARE]
+        cdef str unit = <str>window[0]
+        if not self.known:
+            return one.reached(self.counters.count, key, whole, when)
+        if unit == "rolling":
+            after = second - seconds
+        elif unit == "day" or unit == "hour" or unit == "minute":
+            after = (second + ZONE_S) // seconds * seconds - ZONE_S - 1
+        else:
+            after = limit[LIMIT_WINDOW].after(when)
+        if share:
+            mine = self.count(key, after, _count_max) + 1
+            return mine > <long long>limit[LIMIT_LEAST] and <double>mine > share * <double>(self.count(whole, after, _count_max) + 1)
+        if not burst:
+            return self.count(key, after, limit[LIMIT_MOST]) >= most
+        if self.count(key, after, limit[LIMIT_BURST]) >= burst:
+            return True
+        most *= BURST_WINDOWS
+        return self.count(key, second - seconds * BURST_WINDOWS, most) >= most
