@@ -346,7 +346,7 @@ cdef class _Judge:
         cdef long long which = 0, some
         cdef int cell
         cdef tuple objected = None, asked
-        self.taken = <tuple>_nothing
+        cdef PyObject *takes = <PyObject *>_nothing
         if _type_of(message.content) is not _content_type or content.scheduled is not <PyObject *>None:
             return None
         if not self.since <= at < self.until:
@@ -394,6 +394,7 @@ cdef class _Judge:
             if len(<tuple>plan.counters):
                 some = self.counted(plan, message, self.provinces[cell], <object>reading.template, at, when)
                 which |= some << (before + len(<tuple>plan.sparing))
+                takes = <PyObject *>self.taken
             if which or len(<tuple>plan.breaches):
                 for place in range(len(<tuple>plan.sparing)):
                     if self.asks((<tuple>(<tuple>plan.sparing)[place])[0], message, <object>plan.facts, when):
@@ -423,5 +424,5 @@ cdef class _Judge:
         _fill(&made.facts, <object>plan.facts)
         _fill(&made.province, self.provinces[cell])
         _fill(&made.template, <object>reading.template)
-        _fill(&made.takes, self.taken if made.outcome is <PyObject *>_allow else _nothing)
+        _fill(&made.takes, <object>takes if made.outcome is <PyObject *>_allow else _nothing)
         return verdict

@@ -232,7 +232,7 @@ cdef class _Court(_Judge):
         _set(&transit.entry_id, number)
         _set(&transit.entry_time, time)
         _set(&transit.packed, packed)
-        if len(<tuple>(<VerdictFields *>verdict).takes):
+        if (<VerdictFields *>verdict).takes is not <PyObject *>_nothing:
             _set(&transit.takes, <object>(<VerdictFields *>verdict).takes)
             for take in <tuple>(<VerdictFields *>verdict).takes:
                 self.counts.take(<tuple>take, at, when)
