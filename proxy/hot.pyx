@@ -25,6 +25,7 @@ from proxy.compiled import PURE
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
+    object PyUnicode_DecodeUTF8(const char *, Py_ssize_t, const char *)
 
 cdef extern from *:
     """
@@ -62,8 +63,9 @@ include "twins/relay.pxi"
 include "twins/handover.pxi"
 include "twins/routes.pxi"
 include "twins/counted.pxi"
-include "twins/judge.pxi"
 include "twins/concerning.pxi"
+include "twins/judge.pxi"
+include "twins/proposal.pxi"
 include "twins/judging.pxi"
 include "twins/long.pxi"
 include "twins/chains.pxi"

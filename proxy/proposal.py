@@ -39,6 +39,10 @@ class Proposal:
             return
         finally:
             content.read_by, content.reading = read
+        self.compare(verdict, other)
+
+    def compare(self, verdict: Verdict, other: Verdict) -> None:
+        """What the set in force says of a message, and what this one says of it."""
         self.judged += 1
         if other.outcome is not verdict.outcome:
             self.stricter += verdict.outcome is Outcome.ALLOW

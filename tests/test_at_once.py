@@ -10,13 +10,14 @@ from typing import Any, cast
 
 import pytest
 
-from proxy import handover
+from proxy import handover, policy
 from proxy.chains import Chains
 from proxy.compiled import PURE
 from proxy.desk.journal import read
 from proxy.judging import Judging
 from proxy.namer import Namer
 from proxy.parts import Parts
+from proxy.proposal import Proposal
 from proxy.relay import Relay
 from proxy.sheet import Group, Key
 from proxy.state.counting import SharedCounters
@@ -68,7 +69,7 @@ READS: list[list[Frame]] = [
 
 
 def left_behind(house: House, told: list[Any]) -> tuple[Any, ...]:
-    table = cast("Any", house.store)._table
+    table, proposal = cast("Any", house.store)._table, house.relay.judging.proposal
     written, counted = list(read(house.disk, 1)), sorted(house.tally.long_messages.items())
     return (
         told,
@@ -80,7 +81,18 @@ def left_behind(house: House, told: list[Any]) -> tuple[Any, ...]:
         house.tally.sent_after_optout,
         counted,
         house.lanes["bj"].held,
+        proposal and (proposal.judged, proposal.stricter, proposal.milder, proposal.errors),
+        dict(house.tally.shadow),
     )
+
+
+def await_approval(house: House, folder: Path, rules: str) -> None:
+    """These rules wait to be approved."""
+    if rules:
+        (folder / "waiting").mkdir()
+        (folder / "waiting" / "some.csv").write_text(f"recipient\n{LI}\n", encoding="utf-8")
+        (folder / "waiting" / "rules.yaml").write_text(rules, encoding="utf-8")
+        house.relay.judging.proposal = Proposal(policy.load(folder / "waiting"), house.tally)
 
 
 class Sheets:
@@ -112,11 +124,17 @@ def sharing(house: House) -> Sheets:
 
 
 def carried(
-    folder: Path, *, shared: bool = False, beside: Callable[[Any], None] = lambda store: None, rules: str = RULES
+    folder: Path,
+    *,
+    shared: bool = False,
+    beside: Callable[[Any], None] = lambda store: None,
+    rules: str = RULES,
+    waiting: str = "",
 ) -> tuple[Any, ...]:
     """What is left behind by all reads, each answered by the carrier before the next. ``shared``: other gates may be on the store, too.
     ``beside``: what the store knows of people."""
     house = mixed_alike(folder, rules)
+    await_approval(house, folder, waiting)
     beside(cast("Any", house.store))
     sheets = sharing(house) if shared else None
     told: list[Any] = []
@@ -194,11 +212,19 @@ def left_of(rate: Rate | LeasedRate, now: float) -> tuple[float, ...]:
 
 
 def lived(
-    folder: Path, seed: int, *, shared: bool = False, rules: str = RULES, reads: int = 12, books: Books | None = None
+    folder: Path,
+    seed: int,
+    *,
+    shared: bool = False,
+    rules: str = RULES,
+    reads: int = 12,
+    books: Books | None = None,
+    waiting: str = "",
 ) -> tuple[Any, ...]:
     """What is left behind by reads that are drawn: parts in order and out of it, some missing, some twice, some refused; a narrow lane, a
     narrow window, a carrier that says no or nothing; a checkpoint now and then. ``books``: of counters that other gates take from, too."""
     house, draw = mixed_alike(folder, rules), random.Random(seed)
+    await_approval(house, folder, waiting)
     if books is not None:
         beside_others(house, books)
     sheets = sharing(house) if shared else None

@@ -30,7 +30,7 @@ class Concerning:
     def __init__(self, registry: Registry, similarity: float) -> None:
         """``similarity``: of all rules the least from which a text is what a refused one said; 0: none asks."""
         self._registry = registry
-        self._similarity = similarity
+        self.similarity = similarity
         self.refused: dict[bytes, _Names] = {}
         """Names of refused ones, by a refusal's scope and value as octets; and of senders, by their signature."""
         self.senders: dict[int, _Names] = {}
@@ -57,10 +57,10 @@ class Concerning:
 
     def said_before(self, message: Message, texts: Sequence[RefusedText]) -> bool:
         """Whether a refused one has said the like."""
-        if not texts or not self._similarity:
+        if not texts or not self.similarity:
             return False
         mine = kept_of(message.content.text)
-        return any(_is_like(one.text, mine, self._similarity) for one in texts)
+        return any(is_like(one.text, mine, self.similarity) for one in texts)
 
     def sent_by(self, signature: int) -> _Names:
         names: _Names = frozenset()
@@ -86,7 +86,8 @@ class Concerning:
 
 
 @lru_cache(maxsize=16_384)
-def _is_like(theirs: str, mine: str, similarity: float) -> bool:
+def is_like(theirs: str, mine: str, similarity: float) -> bool:
+    """Whether one text says what another said, of what is kept of both."""
     return bool(same_contacts(theirs, mine)) or alike(theirs, mine) >= similarity
 
 

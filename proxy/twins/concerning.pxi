@@ -7,6 +7,7 @@ cdef enum:
     REPLIED_FACT = 3
     REFUSED_TEXT_FACT = 6
     WITHDRAWN_FACT = 7
+    REFUSED_HEAD = 10  # octets of what a refused one said before its text: whose it is, its template
     OPT_OUT_HEAD = 10  # octets of a refusal before its value: scope, source, time, expiry
     OF_ADVERTISER = 1  # scopes
     OF_SIGNATURE = 2
@@ -73,5 +74,26 @@ cdef bint _concerns(object concerning, const octet *area, Py_ssize_t size, Messa
                 return True
         else:
             return True
+        at += 2 + at[1]
+    return False
+
+
+cdef bint _was_said(object concerning, const octet *area, Py_ssize_t size, MessageFields *message) except -1:
+    """Whether a refused one has said the like of a message."""
+    cdef const octet *at = area
+    cdef Py_ssize_t many
+    cdef object mine = None
+    similarity = concerning.similarity
+    if not similarity:
+        return False
+    while at < area + size:
+        many = at[1] - REFUSED_HEAD
+        if at[0] == REFUSED_TEXT_FACT:
+            if many < 0 or at + 2 + at[1] > area + size:
+                return True
+            if mine is None:
+                mine = _kept_of(<object>(<ContentFields *>message.content).text)
+            if _is_like(PyUnicode_DecodeUTF8(<const char *>at + 2 + REFUSED_HEAD, many, "replace"), mine, similarity):
+                return True
         at += 2 + at[1]
     return False

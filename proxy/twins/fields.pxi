@@ -192,7 +192,7 @@ cdef PyTypeObject *_reason_type
 cdef PyTypeObject *_kept_type
 cdef PyTypeObject *_any_type
 cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
-cdef object _gate_reasons, _refused_before, _part_key, _count_max, _take_type, _tuple_of = tuple.__new__
+cdef object _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type, _tuple_of = tuple.__new__
 cdef object _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice
 cdef PyTypeObject *_leased_rate_type
 cdef PyTypeObject *_namer_type
@@ -223,7 +223,7 @@ cdef int _learn_fields() except -1:
     global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _reason_type, _kept_type, _any_type
     global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
     global _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice, _segment_first
-    global _gate_reasons, _refused_before, _part_key, _count_max, _take_type, _series_type, _held_type, _aggregates_type, _shared_counters_type, _leased_rate_type, _namer_type, _rate_type, _routes_type, _sieves_type, _item_type, _box_type, _route_type, _marks_most
+    global _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type, _series_type, _held_type, _aggregates_type, _shared_counters_type, _leased_rate_type, _namer_type, _rate_type, _routes_type, _sieves_type, _item_type, _box_type, _route_type, _marks_most
     global _unsafe_state, _ready_state, _handed_state, _gone_state, _item_bytes, _slack, _receipt_kind, _receipt_head
     from itertools import islice
 
@@ -236,6 +236,7 @@ cdef int _learn_fields() except -1:
     from proxy.changes import refused_before
     from proxy.reasons import GATE_REASONS, Reason
     from proxy.namer import Namer
+    from proxy.policy.concerning import is_like
     from proxy.policy.condition import AnyOf, Person, ask_person, evidence_of
     from proxy.policy.counted import part_key
     from proxy.policy.kinds.limit import COUNT_MAX
@@ -244,6 +245,7 @@ cdef int _learn_fields() except -1:
     from proxy.policy.memo import Memo as PolicyMemo
     from proxy.policy.plan import Plan
     from proxy.policy.reading import Reading
+    from proxy.policy.renamed import kept_of
     from proxy.policy.regions import SEGMENT_FIRST
     from proxy.state import box
     from proxy.state.aggregates import Aggregates, _Series
@@ -260,6 +262,7 @@ cdef int _learn_fields() except -1:
     from proxy.wire.submit import Memo
     from proxy.wire.submit import _unseen as unseen
 
+    _kept_of, _is_like = kept_of, is_like
     _gate_reasons, _refused_before = GATE_REASONS, refused_before
     _part_key, _count_max, _take_type = part_key, COUNT_MAX, Take
     _aggregates_type, _shared_counters_type = <PyTypeObject *>Aggregates, <PyTypeObject *>SharedCounters

@@ -228,8 +228,23 @@ cdef class _Judge:
     cdef object seen  # the person, once somebody asked
     cdef bytes data
     cdef Py_ssize_t held
+    cdef int behind  # what stands behind its entries
+    cdef bint told  # lists say something of the person, too
+    cdef bint spared  # nothing that the person refused is about the message
     cdef _Counts counts
     cdef tuple taken  # from counters by the message that is judged, if it goes out
+
+    cdef bint look_into(self, object rules) except -1:
+        """What these rules hold for every message; False where they are not as expected."""
+        self.rules, self.since, self.until = rules, rules.since, rules.until
+        self.reader, self.cells, self.provinces = rules.reader, rules.cells, rules.provinces
+        mark, senders, known = self.reader.mark, rules.senders, rules.known
+        self.mark, self.senders, self.known = <PyObject *>mark, <MemoFields *>senders, <MemoFields *>known
+        if self.counts is None:
+            self.counts = _Counts.__new__(_Counts)
+        return (
+            Py_TYPE(senders) is _policy_memo_type and Py_TYPE(known) is _policy_memo_type and self.cells.ob_descr.typecode == c"H"
+        )
 
     cdef object person(self):
         if self.seen is None:
@@ -237,8 +252,29 @@ cdef class _Judge:
         return self.seen
 
     cdef bint spares(self, MessageFields *message, PlanFields *plan) except -1:
-        """Whether a person who is not bare is to be asked for as one who is."""
-        return False
+        """Rules that spare bare people ask for refusals that are about an advertisement, and for who has asked for consent."""
+        cdef Py_ssize_t first = 7 + self.held * 32
+        if self.behind & OF_OTHERS:
+            return False
+        if (<FactsFields *>plan.facts).category is not <PyObject *>_marketing:
+            self.spared = True
+        else:
+            concerning = self.rules.concerning
+            if self.told:  # lists have their say, too
+                person = self.person()
+                self.spared = not concerning.any(
+                    <object><PyObject *>message, person.opt_outs(), person.refused_texts(), <object>plan.facts
+                )
+            else:
+                self.spared = not _concerns(
+                    concerning, <const octet *>PyBytes_AS_STRING(self.data) + first, PyBytes_GET_SIZE(self.data) - first, message,
+                    <FactsFields *>plan.facts,
+                )  # fmt: skip
+                if self.spared and self.behind & OF_TEXTS:
+                    self.spared = not _was_said(
+                        concerning, <const octet *>PyBytes_AS_STRING(self.data) + first, PyBytes_GET_SIZE(self.data) - first, message
+                    )
+        return self.spared
 
     cdef bint asks(self, object tree, MessageFields *message, object facts, object when) except -1:
         """policy/condition.py, ask_person"""
@@ -337,16 +373,6 @@ cdef class _Judge:
         """What ``judge`` says of a message of which only the person, caps and lists are to be asked, and no more is to be said than which
         rules object. None for any other."""
         cdef ContentFields *content = <ContentFields *>message.content
-        cdef ReadingFields *reading
-        cdef PlanFields *plan
-        cdef VerdictFields *made
-        cdef PyObject *told
-        cdef u64 number
-        cdef Py_ssize_t fewest, place, caps, persons, before
-        cdef long long which = 0, some
-        cdef int cell
-        cdef tuple objected = None, asked
-        cdef PyObject *takes = <PyObject *>_nothing
         if _type_of(message.content) is not _content_type or content.scheduled is not <PyObject *>None:
             return None
         if not self.since <= at < self.until:
@@ -355,15 +381,23 @@ cdef class _Judge:
             self.reader.read(<object>message.content)
         if content.read_by is not self.mark or _type_of(content.reading) is not _reading_type:
             return None
-        reading = <ReadingFields *>content.reading
-        number = <object>message.recipient
-        place = <Py_ssize_t>(number // 10000) - _segment_first
+        known = _known_of(self.senders, self.known, message.sender, (<ReadingFields *>content.reading).traits)
+        return None if known is None else self.said(message, <ReadingFields *>content.reading, known, at, when, bare)
+
+    cdef object said(self, MessageFields *message, ReadingFields *reading, object known, double at, object when, bint bare):
+        """... with what is known of its text and its sender."""
+        cdef PlanFields *plan
+        cdef VerdictFields *made
+        cdef PyObject *told
+        cdef u64 number = <object>message.recipient
+        cdef Py_ssize_t fewest, place = <Py_ssize_t>(number // 10000) - _segment_first, caps, persons, before
+        cdef long long which = 0, some
+        cdef int cell
+        cdef tuple objected = None, asked
+        cdef PyObject *takes = <PyObject *>_nothing
         if not 0 <= place < len(self.cells):
             return None
         cell = self.cells.data.as_ushorts[place]
-        known = _known_of(self.senders, self.known, message.sender, reading.traits)
-        if known is None:
-            return None
         found = (<list>(<tuple>known)[PLANS])[<Py_ssize_t>(<tuple>(<tuple>known)[SORTS])[cell]]  # its plan for this sort of place
         if Py_TYPE(found) is not _plan_type:
             return None

@@ -18,29 +18,16 @@ cdef class _Court(_Judge):
     cdef bytes key  # which names people, where nothing but the names of those that are forgotten has to be looked at
     cdef set names
     cdef u64 number  # whose message it is
-    cdef bint spared  # nothing that the person refused is about it
-    cdef int behind  # what stands behind the entries of their record
     cdef PyObject *lane  # the one that was looked at last; usual: nothing has been put over its methods
     cdef PyObject *bind  # likewise; vendor: its provider is told statuses of the vendor's range
     cdef bint vendor, own
+    cdef _Beside beside
     cdef int parts  # whether nobody has put something over a method of theirs; -1: not looked at yet
 
     cdef int look(self) except -1:
         cdef JudgingFields *judging = <JudgingFields *>self.judging
-        self.plain = (
-            judging.proposal is <PyObject *>None
-            and not <object>judging.cut_off
-            and not <object>judging.stale
-        )
-        self.rules = rules = <object>judging.rules
-        self.since, self.until, self.keep_s = rules.since, rules.until, rules.window_s
-        self.reader, self.cells, self.provinces = rules.reader, rules.cells, rules.provinces
-        mark = self.reader.mark
-        self.mark = <PyObject *>mark
-        senders, known = rules.senders, rules.known
-        if Py_TYPE(senders) is not _policy_memo_type or Py_TYPE(known) is not _policy_memo_type or self.cells.ob_descr.typecode != c"H":
-            self.plain = False
-        self.senders, self.known = <MemoFields *>senders, <MemoFields *>known
+        self.plain = self.look_into(<object>judging.rules) and not <object>judging.cut_off and not <object>judging.stale
+        self.keep_s = self.rules.window_s
         self.listed = listed = <object>judging._listed
         self.agreed, self.forgotten = not listed.consented.empty, not listed.erased.empty
         self.alone = listed.empty and not self.agreed and not self.forgotten
@@ -51,9 +38,12 @@ cdef class _Court(_Judge):
                 self.key = None
         sieves = listed.sieves
         self.sieves = <list>(<SievesFields *>sieves).by_place if Py_TYPE(sieves) is _sieves_type else None
-        if self.counts is None:
-            self.counts = _Counts.__new__(_Counts)
-        self.counts.look((<object>judging.store).counters)
+        counters = (<object>judging.store).counters
+        self.counts.look(counters)
+        self.beside = None
+        if judging.proposal is not <PyObject *>None:
+            self.beside = _Beside.__new__(_Beside)
+            self.beside.look(<object>judging.proposal, counters)
         self.routes = <object>judging.routes
         self.only = getattr(self.routes, "only", None)
         self.open = self.only is not None and self.only.up
@@ -71,28 +61,6 @@ cdef class _Court(_Judge):
             if self.key is not None:
                 return _name_of(self.key, self.number) in self.names
         return self.listed.tells_of(self.number)
-
-    cdef bint spares(self, MessageFields *message, PlanFields *plan) except -1:
-        """Rules that spare bare people ask for refusals that are about an advertisement, and for who has asked for consent."""
-        cdef Py_ssize_t first = 7 + self.held * 32
-        if self.behind & OF_OTHERS:
-            return False
-        if (<FactsFields *>plan.facts).category is not <PyObject *>_marketing:
-            self.spared = True
-        else:
-            concerning = self.rules.concerning
-            if self.seen is not None:  # lists have their say, too
-                self.spared = not concerning.any(
-                    <object><PyObject *>message, self.seen.opt_outs(), self.seen.refused_texts(), <object>plan.facts
-                )
-            else:
-                self.spared = not _concerns(
-                    concerning, <const octet *>PyBytes_AS_STRING(self.data) + first, PyBytes_GET_SIZE(self.data) - first, message,
-                    <FactsFields *>plan.facts,
-                )  # fmt: skip
-                if self.spared and self.behind & OF_TEXTS:
-                    self.spared = not concerning.said_before(<object><PyObject *>message, self.person().refused_texts())
-        return self.spared
 
     cdef object person(self):
         if self.seen is None:
@@ -171,7 +139,7 @@ cdef class _Court(_Judge):
             when = _u32_at(record + 7 + held * 32 - 16)
             at = when
         try:
-            self.behind, self.spared = 0, False
+            self.behind, self.spared, self.told = 0, False, False
             if not bare:
                 self.behind = _facts_of(record, 7 + held * 32, PyBytes_GET_SIZE(data))
                 if self.behind & OF_UNKNOWN:
@@ -179,7 +147,7 @@ cdef class _Court(_Judge):
             if not self.alone:
                 self.number = <object>message.recipient
                 if self.told_of():
-                    person = self.person()
+                    self.told, person = True, self.person()
                     self.seen = person if self.agreed else self.listed.beside(person, <object>message.recipient)
                     bare = False
             verdict = self.verdict(message, at, when, bare)
@@ -187,6 +155,13 @@ cdef class _Court(_Judge):
             return None
         if verdict is None:
             return None
+        if self.beside is not None:
+            try:
+                asked = self.beside.ask(self, message, at, when, bare, verdict)
+            except Exception:  # the twin meets it again, and counts it
+                asked = False
+            if not asked:
+                self.beside.proposal.look(<object>transit.message, self.person(), verdict, when, self.beside.counts.counters)
         facts = <FactsFields *>(<VerdictFields *>verdict).facts
         category = <object>facts.category
         if (<VerdictFields *>verdict).reason is not <PyObject *>None:

@@ -25,6 +25,23 @@ cdef bytes _with_standing(bytes key, list standing):
 
 
 cdef enum:
+    SIDES = 2
+
+cdef slot[SIDES] _reads  # marks of readers
+cdef int _side = 0  # who has read last
+
+
+cdef inline int _side_of(slot mark) noexcept:
+    """Where what a reader found lately is remembered. Two read in turns where a set of rules waits for approval, or learns from another."""
+    global _side
+    if _reads[_side] is not mark:
+        _side = 1 - _side
+        if _reads[_side] is not mark:
+            _set(&_reads[_side], <object>mark)
+    return _side
+
+
+cdef enum:
     TRAITS = 4096
 
 cdef struct Found:
@@ -36,13 +53,12 @@ cdef struct Found:
     PyObject *bits
     PyObject *traits
 
-cdef Found[TRAITS] _found
+cdef Found[SIDES][TRAITS] _found
 """Traits that were found lately, each at a place that what makes it says: to compare some addresses costs less than a look-up by eleven things."""
-cdef dict _found_in = None  # the generation of the memory that they are in
+cdef slot[SIDES] _found_in  # the generation of the memory that they are in
 
 
 cdef object _traits_of(object reader, object content, object name, object keyword, object classified, object bits, object tagged, object forms, object owners):
-    global _found_in
     cdef ContentFields *fields = <ContentFields *>content
     cdef object memo = <object>(<ReaderFields *>reader)._traits, category = (<tuple>classified)[0]
     cdef dict young = <dict><object>(<MemoFields *>memo).young
@@ -50,14 +66,16 @@ cdef object _traits_of(object reader, object content, object name, object keywor
     cdef Found *found = NULL
     cdef Py_ssize_t place
     cdef u64 mixed
+    cdef int side
     if usual:
-        if _found_in is not young:
+        side = _side_of((<ReaderFields *>reader).mark)
+        if _found_in[side] is not <PyObject *>young:
             for place in range(TRAITS):
-                _drop_found(&_found[place])
-            _found_in = young
+                _drop_found(&_found[side][place])
+            _set(&_found_in[side], young)
         mixed = (<u64><PyObject *>name >> 4) * <u64>0x9E3779B97F4A7C15 ^ (<u64><PyObject *>keyword >> 4) * <u64>0xC2B2AE3D27D4EB4F
         mixed = (mixed ^ <u64><PyObject *>classified >> 4 ^ <u64>PyLong_AsUnsignedLongLongMask(bits)) * <u64>0x9E3779B97F4A7C15
-        found = &_found[mixed >> 52]
+        found = &_found[side][mixed >> 52]
         if (
             found.name is <PyObject *>name and found.keyword is <PyObject *>keyword and found.classified is <PyObject *>classified
             and found.state is fields.state and found.complete is fields.complete and PyObject_RichCompareBool(<object>found.bits, bits, Py_EQ)
@@ -283,7 +301,7 @@ def reader_analyse(self, content, mask, tagged):
     return reading, digits
 
 
-cdef Knowing _knowing_masks
+cdef Knowing[SIDES] _knowing_masks
 
 cdef enum:
     MASKED = 16384
@@ -293,21 +311,20 @@ cdef struct Masked:
     PyObject *mask
     PyObject *reading
 
-cdef Masked[MASKED] _masked
+cdef Masked[SIDES][MASKED] _masked
 """Masks that were found lately, each at a place that its octets say: a look-up in a great dictionary less."""
-cdef dict _masked_in = None  # the generation of the memory that they are in
+cdef slot[SIDES] _masked_in  # the generation of the memory that they are in
 
 
-cdef Masked *_masked_at(dict young, u64 mixed) noexcept:
-    global _masked_in
+cdef Masked *_masked_at(int side, dict young, u64 mixed) noexcept:
     cdef Py_ssize_t place
-    if _masked_in is not young:
+    if _masked_in[side] is not <PyObject *>young:
         for place in range(MASKED):
-            Py_XDECREF(_masked[place].mask)
-            Py_XDECREF(_masked[place].reading)
-            _masked[place].mask = _masked[place].reading = NULL
-        _masked_in = young
-    return &_masked[mixed >> 50]
+            Py_XDECREF(_masked[side][place].mask)
+            Py_XDECREF(_masked[side][place].reading)
+            _masked[side][place].mask = _masked[side][place].reading = NULL
+        _set(&_masked_in[side], young)
+    return &_masked[side][mixed >> 50]
 
 
 def reader_fresh(self, content):
@@ -319,6 +336,7 @@ def reader_fresh(self, content):
     cdef bytes mask = None
     cdef dict young
     cdef Masked *lately
+    cdef int side
     found = None
     if not _read_placed:
         _learn_to_read()
@@ -336,15 +354,16 @@ def reader_fresh(self, content):
     mixed = _mixed(at, size)
     _comes_soon((<ReaderFields *>self)._twice, mixed)
     young = <dict><object>(<MemoFields *>memo).young
-    lately = _masked_at(young, mixed)
+    side = _side_of((<ReaderFields *>self).mark)
+    lately = _masked_at(side, young, mixed)
     if (
         lately.mask is not NULL and lately.mixed == mixed and PyBytes_GET_SIZE(<bytes>lately.mask) == size
         and not memcmp(PyBytes_AS_STRING(<bytes>lately.mask), at, size)
     ):
         found = <object>lately.reading
     else:
-        _catch_up(&_knowing_masks, young, <dict><object>(<MemoFields *>memo).old)
-        if _may_be_known(&_knowing_masks, mixed):
+        _catch_up(&_knowing_masks[side], young, <dict><object>(<MemoFields *>memo).old)
+        if _may_be_known(&_knowing_masks[side], mixed):
             mask = PyBytes_FromStringAndSize(<const char *>at, size)
             found = _memo_find(memo, mask)
             if type(found) is tuple:

@@ -56,7 +56,7 @@ def of_a_receipt(messages: int = MESSAGES, *, pure: bool = False) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Instructions a message, counted by callgrind.")
-    mixes = ("repeated", "standard", "everywhere", "receipts", "refused", "capped", "relay")
+    mixes = ("repeated", "standard", "everywhere", "receipts", "refused", "capped", "lived-in", "relay")
     parser.add_argument("--mix", choices=mixes, default="repeated")
     parser.add_argument("--messages", type=int, default=MESSAGES)
     parser.add_argument("--rules", type=int, default=0, help="so many, a bench's beside the shipped ones")

@@ -23,7 +23,7 @@ WITHIN = 0.03
 """What a run differs from another, and a little; other builds of Python differ by more."""
 WITHIN_ELSEWHERE = 0.25
 MESSAGES = 640
-CASES = ("repeated", "standard", "refused", "capped", "a receipt", "standard, pure")
+CASES = ("repeated", "standard", "refused", "capped", "lived-in", "a receipt", "standard, pure")
 
 
 def share(case: str, relay: float) -> float:

@@ -1,10 +1,11 @@
 """Workload: the same submits each time, from a provider's octets to the carrier's and back, without sockets, disk and clock.
 
-    python -m tests.cost.workload repeated|standard|everywhere|receipts|refused|capped|relay MESSAGES RULES [MARKS [FUNCTION …]]
+    python -m tests.cost.workload repeated|standard|everywhere|receipts|refused|capped|lived-in|relay MESSAGES RULES [MARKS [FUNCTION …]]
 
 In: a mix of texts (``everywhere``: the standard one to people of all provinces, else of one; ``receipts``: the standard one, and a receipt for
 each submit that was taken, until its provider has acknowledged it; ``refused``: repeated ones to people whom a rule lets nothing through to;
-``capped``: to people who have had a day's already; ``relay``: what smpplib's PDU classes take for the standard one), how many messages, how
+``capped``: to people who have had a day's already; ``lived-in``: repeated ones by a provider with quotas, and what years leave behind, as
+``gate106 bench --lived-in`` has it, while a set of rules waits for approval; ``relay``: what smpplib's PDU classes take for the standard one), how many messages, how
 many rules (0: the shipped ones), the library that tells callgrind what to count (instructions.py builds it), functions that are counted alone
 (``proxy.relay:Relay.submit``). Out: octets at both ends, which nobody keeps. Never: a number of its own.
 """
@@ -25,12 +26,15 @@ from typing import Any, cast
 from proxy import policy
 from proxy.hearing import Hearing, Manners
 from proxy.message import Category
+from proxy.proposal import Proposal
 from proxy.sim import pdus
 from proxy.sim.baseline import rewrite_by_smpplib
-from proxy.sim.bench.rules import count_rules, extra_rules
+from proxy.sim.bench import known
+from proxy.sim.bench.rules import count_rules, extra_rules, quotas
 from proxy.sim.deck import FILLINGS, Ports, deck, recipients
 from proxy.sim.gate import CHINA, copy_rules
 from proxy.sim.people import crowd
+from proxy.state import record
 from proxy.state.box import Item
 from proxy.state.mailbox import Bounds
 from proxy.way_back import WayBack
@@ -50,7 +54,7 @@ TURN = 64
 WARM_UP = 300
 """Turns before anything is counted: what is worth it is remembered by then."""
 PER_S = 20_000
-TEXTS = {"refused": "repeated", "capped": "repeated", "everywhere": "standard", "receipts": "standard"}
+TEXTS = {"refused": "repeated", "capped": "repeated", "lived-in": "repeated", "everywhere": "standard", "receipts": "standard"}
 """Mixes that have the texts of another."""
 
 
@@ -113,7 +117,7 @@ class Far:
 
 class Road:
     """A gate with the shipped rules, and more of a bench's until there are ``rules``; one bind and one link. ``receipts``: of each submit that is
-    taken. ``beside``: does what is no work of the gate's, uncounted."""
+    taken. ``lived_in``: it has been there for years. ``beside``: does what is no work of the gate's, uncounted."""
 
     def __init__(
         self,
@@ -121,15 +125,20 @@ class Road:
         rules: int = 0,
         *,
         receipts: bool = False,
+        lived_in: bool = False,
         beside: Callable[[Callable[[], bytes]], bytes] = at_once,
     ) -> None:
-        self.house = house = House(folder, replace=False)
+        self.house = house = House(folder, replace=False, tps=1e6 if lived_in else None)
         cast("Any", house.relay.judging.routes).only = house.lanes["bj"]
         at = datetime.fromtimestamp(NOON, CHINA)
         owned = [(PORTS.of(category), "", category) for category in (Category.OTP, Category.NOTICE)]
         shipped = copy_rules(folder / "shipped", at, owned)
         if (more := rules - count_rules(shipped)) > 0:
             (shipped / "sim-extra.yaml").write_text(extra_rules(more), encoding="utf-8")
+        if lived_in:
+            (shipped / "sim-quotas.yaml").write_text(quotas(), encoding="utf-8")
+            _live_in(house, folder)
+            house.relay.judging.proposal = Proposal(policy.load(shipped), house.tally)
         house.relay.rules = policy.load(shipped)
         self.line = Line(house.binds["jia"].access)
         self.link = Session("carrier", Timers(), 0.0, 10**9)
@@ -190,6 +199,14 @@ class Road:
         journal = self.house.journal
         journal.note_synced(journal.sync())
         self._turn()
+
+
+def _live_in(house: House, folder: Path) -> None:
+    store: Any = house.store
+    refusing = known.who_refused(record.EMPTY, int(NOON))
+    known.desk(store, folder / "keys", int(NOON))
+    for place in range(0, PEOPLE, known.REFUSING):
+        store.hold(SHANGHAI + 7 * place, refusing)
 
 
 def _answers(sent: bytes) -> Iterator[bytes]:
@@ -288,7 +305,7 @@ def main() -> int:
                 relayed(counted)
         else:
             beside = marks.beside if marks is not None else at_once
-            road = Road(Path(folder), rules, receipts=mix == "receipts", beside=beside)
+            road = Road(Path(folder), rules, receipts=mix == "receipts", lived_in=mix == "lived-in", beside=beside)
             for _ in range(WARM_UP):  # what is made once for all, and what is kept of each text
                 road.carry(b"".join(islice(stream, TURN)))
 

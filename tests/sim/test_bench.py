@@ -75,6 +75,7 @@ def test_a_gate_after_years_has_lists_rates_and_people_who_refused_others(tmp_pa
     store.close()
     settings = (tmp_path / "gate106.yaml").read_text()
     assert '"tps": 1000000.0' in settings
+    assert "sim-quota" in (tmp_path / "rules" / "sim-quotas.yaml").read_text()
     assert "--lived-in" in result.command
 
 

@@ -66,9 +66,9 @@ def write(state: Path, journal: Path, numbers: Sequence[int], *, messages: bool 
     journal.mkdir(exist_ok=True)
     store.belongs_to(OsDisk(journal))
     one, batch = _record(now) if messages else b"", []
-    refusing = _refusing(one or record.EMPTY, now) if lived_in else one
+    refusing = who_refused(one or record.EMPTY, now) if lived_in else one
     if lived_in:
-        _desk(store, state.parent / "keys", now)
+        desk(store, state.parent / "keys", now)
     for place, number in enumerate(numbers):
         if data := one if place % REFUSING else refusing:
             batch.append((number, 0, data))
@@ -80,14 +80,14 @@ def write(state: Path, journal: Path, numbers: Sequence[int], *, messages: bool 
     store.close()
 
 
-def _refusing(data: bytes, now: int) -> bytes:
+def who_refused(data: bytes, now: int) -> bytes:
     """Somebody replied to an advertisement of others: the refusal, where it was sent, and what was refused."""
     refusal = OptOut("advertiser", OTHERS, now - 30 * 86_400, "reply", 0)
     data = replied.replied(record.opt_out(data, refusal), refusal, 7)
     return asked.refused_text(data, refused_text(hash48(OTHERS), 7, f"【{OTHERS}】{REFUSED_TEXT}"))
 
 
-def _desk(store: SqliteStore, keys: Path, now: int) -> None:
+def desk(store: SqliteStore, keys: Path, now: int) -> None:
     """A list, evenly over all mobile numbers, and one person who asked to be forgotten."""
     rng, places = random.Random(106), range(FIRST >> CHUNK_BITS, (LAST >> CHUNK_BITS) + 1)
     for place in places:

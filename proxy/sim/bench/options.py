@@ -66,8 +66,8 @@ class Options:
     known: bool = False
     """The gate knows all recipients from the start, with three messages each in the days before."""
     lived_in: bool = False
-    """As after years: every provider has a rate, a million numbers are on a list, somebody was forgotten, and one recipient in ten has refused
-    an advertiser of others."""
+    """As after years: every provider has a rate and quotas, a million numbers are on a list, somebody was forgotten, and one recipient in ten
+    has refused an advertiser of others."""
     rounds: int = 1
     keep: Path | None = None
     """Where to leave the gate's folder (settings, journal, log) of the first round; None = in a temporary one that is removed."""

@@ -58,8 +58,9 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("CPU, 10 M people known against 1 M", "×", _ratio("known-many.cpu_us", "known-some.cpu_us")),
     Row(
-        "CPU, with rates, a list and refusals against none of them", "×", _one("lived-in.times"),
-        note="every provider has a rate, a million numbers are on a list, one person was forgotten, one in ten has refused others",
+        "CPU, with rates, quotas, a list and refusals against none of them", "×", _one("lived-in.times"),
+        note="every provider has a rate, quotas and a share, a million numbers are on a list, one person was forgotten, one in ten has"
+        " refused others",
     ),
     Row("start with 10 M people known", "s", _one("known-many.start_s"), 10),
     Row("start with 10 M people known, processor time", "s", _one("known-many.start_cpu_s")),

@@ -48,6 +48,21 @@ def extra_rules(count: int) -> str:
     )
 
 
+def quotas() -> str:
+    """A rules file with what contracts say of each provider: how many a second and a day, and what part of them advertisements. All of it is
+    far more than a bench sends, so only that it is counted costs."""
+    everything = {"category": ["marketing", "notice", "otp"]}
+    rate = {"count": 10**6, "per": "1s", "burst": 2 * 10**6, "key": ["provider"], "then": "throttle"}
+    share = {"share": 0.9, "per": "day", "key": ["provider"], "least": 10**9}
+    rules = [
+        {"id": "sim-quota", "say": "模拟: 每家每秒和每天的配额", "when": everything}
+        | {"limit": [rate, {"count": 10**10, "per": "day", "key": ["provider"]}], "then": "reject", "reason": "provider-quota"},
+        {"id": "sim-share", "say": "模拟: 每家营销的占比", "when": {"category": "marketing"}}
+        | {"limit": share, "then": "reject", "reason": "probation"},
+    ]
+    return json.dumps({"rules": rules}, ensure_ascii=False)
+
+
 def refusing() -> str:
     """A rules file that lets nothing through to where the refused live (people.py)."""
     rule = {

@@ -1,0 +1,85 @@
+"""Rules that wait for approval are asked about what is judged at once as one message after the other: the same is counted, nothing else changes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from proxy import policy
+from proxy.chains import Chains
+from proxy.compiled import PURE
+from proxy.proposal import Proposal
+from tests.house import BEIJING, RULES, SHANGHAI, House
+from tests.needs import needs
+from tests.test_at_once import TEXT, carried, lived, submit, without
+from tests.test_at_once_beside import all_of_it
+from tests.test_at_once_counted import drawn
+
+pytestmark = pytest.mark.skipif("GATE106_PURE" in os.environ, reason="GATE106_PURE does without the twins, which this is about")
+
+STRICTER = (
+    RULES
+    + "  - {id: late, when: {category: marketing, text: {words: [点击领取]}}, then: reject, reason: keyword, mode: shadow}\n"
+)
+
+
+def waiting(seed: int) -> str:
+    """Other limits, and of every other seed another word that is refused: some of the texts have it, and none of them the one in force."""
+    rules = drawn(seed + 1000)
+    return rules.replace("六合彩", "请回复R1") if seed % 2 else rules
+
+
+@needs("gcc")
+@pytest.mark.parametrize(
+    "seeds", [range(first, first + 20) for first in range(0, 60, 20)], ids=lambda seeds: f"from {seeds[0]}"
+)
+@pytest.mark.parametrize("shared", [False, True], ids=["at once", "in chains"])
+def test_what_waits_is_asked_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range, shared: bool) -> None:
+    def left(name: str) -> list[Any]:
+        return [lived(tmp_path / f"{name}-{seed}", seed, rules=drawn(seed), reads=20, waiting=waiting(seed)) for seed in seeds]
+
+    if shared:
+        monkeypatch.setattr(Chains, "_at_once", PURE["chains_at_once"])
+    at_once = left("one")
+    without(monkeypatch)
+    assert left("other") == at_once
+    said = [one[9] for one in at_once]
+    assert not any(errors for _, _, _, errors in said)
+    assert sum(judged for judged, _, _, _ in said) > 20 * len(said)
+    assert sum(stricter for _, stricter, _, _ in said) > 20
+    assert sum(milder for _, _, milder, _ in said) > 20
+
+
+@needs("gcc")
+@pytest.mark.parametrize("waiting", [RULES, STRICTER, "rules: []"])
+def test_it_is_asked_about_whoever_lists_and_refusals_say_something_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waiting: str
+) -> None:
+    at_once = carried(tmp_path / "one", beside=all_of_it, waiting=waiting)
+    without(monkeypatch)
+    assert carried(tmp_path / "other", beside=all_of_it, waiting=waiting) == at_once
+
+
+@needs("gcc")
+def test_nothing_is_left_to_the_interpreter_while_a_set_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(tmp_path)
+    (tmp_path / "waiting").mkdir()
+    (tmp_path / "waiting" / "rules.yaml").write_text(STRICTER, encoding="utf-8")
+    house.relay.judging.proposal = proposal = Proposal(policy.load(tmp_path / "waiting"), house.tally)
+    for person in (SHANGHAI, BEIJING):  # the plans are made by these
+        house.submit("jia", person, TEXT)
+
+    def asked(*given: Any) -> None:
+        raise AssertionError("message by message")
+
+    monkeypatch.setitem(cast("Any", PURE), "judging_judge", asked)
+    monkeypatch.setattr(policy, "judge", asked)
+    monkeypatch.setattr("proxy.proposal.judge", asked)
+    frames = [submit(number, (SHANGHAI, BEIJING)[number % 2] + number, TEXT) for number in range(1, 31)]
+    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
+    house.turn()
+    assert (proposal.judged, proposal.errors) == (32, 0)
+    assert house.tally.shadow["late", "reject"] == 32
