@@ -89,7 +89,7 @@ cdef object _traits_of(object reader, object content, object name, object keywor
     if traits is None:
         traits = _Traits(*key)
         _memo_put(memo, key, traits)
-    if usual and <object>(<MemoFields *>memo).young is young:
+    if usual and <object>(<MemoFields *>memo).young is young and _found_in[side] is <PyObject *>young:  # no thread has come between
         _set(&found.name, name)
         _set(&found.keyword, keyword)
         _set(&found.classified, classified)
@@ -368,7 +368,10 @@ def reader_fresh(self, content):
             found = _memo_find(memo, mask)
             if type(found) is tuple:
                 found = _memo_find(memo, _with_numbers(text, mask, found))
-            elif Py_TYPE(found) is _reading_type and <object>(<MemoFields *>memo).young is young:
+            elif (
+                Py_TYPE(found) is _reading_type and <object>(<MemoFields *>memo).young is young
+                and _masked_in[side] is <PyObject *>young
+            ):
                 lately.mixed = mixed
                 _set(&lately.mask, mask)
                 _set(&lately.reading, found)
