@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Any, cast
@@ -83,3 +84,4 @@ def test_nothing_is_left_to_the_interpreter_while_a_set_waits(tmp_path: Path, mo
     house.turn()
     assert (proposal.judged, proposal.errors) == (32, 0)
     assert house.tally.shadow["late", "reject"] == 32
+    assert not [one for one in gc.get_objects() if type(one).__name__ in ("_Court", "_Beside")], "nothing waits to be collected"

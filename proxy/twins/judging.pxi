@@ -160,6 +160,7 @@ cdef class _Court(_Judge):
                 asked = self.beside.ask(self, message, at, when, bare, verdict)
             except Exception:  # the twin meets it again, and counts it
                 asked = False
+            self.beside.court = None  # or neither would go before somebody collects
             if not asked:
                 self.beside.proposal.look(<object>transit.message, self.person(), verdict, when, self.beside.counts.counters)
         facts = <FactsFields *>(<VerdictFields *>verdict).facts
