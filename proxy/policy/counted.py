@@ -147,6 +147,4 @@ def counter_of(base: int, limit: Limit, message: Message, province: str, templat
 PARTS_MAX = 16_384
 """Texts, ports, accounts and provinces whose keys are remembered."""
 part_key = lru_cache(PARTS_MAX)(text_key)
-
-
 _MASK64 = (1 << 64) - 1

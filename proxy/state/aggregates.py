@@ -24,8 +24,6 @@ KEYS_MAX = 1_000_000
 """Keys may hold signatures and templates, which senders choose: past this the key untouched for longest is dropped."""
 _HEAD = struct.Struct(">II")
 _BUCKET = struct.Struct(">QI")
-
-
 _NO_SUMS: dict[float, int] = {}
 """Nobody's: most keys need none."""
 

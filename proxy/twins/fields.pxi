@@ -223,7 +223,9 @@ cdef int _learn_fields() except -1:
     global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _reason_type, _kept_type, _any_type
     global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
     global _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice, _segment_first
-    global _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type, _series_type, _held_type, _aggregates_type, _shared_counters_type, _leased_rate_type, _namer_type, _rate_type, _routes_type, _sieves_type, _item_type, _box_type, _route_type, _marks_most
+    global _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type
+    global _series_type, _held_type, _aggregates_type, _shared_counters_type
+    global _leased_rate_type, _namer_type, _rate_type, _routes_type, _sieves_type, _item_type, _box_type, _route_type, _marks_most
     global _unsafe_state, _ready_state, _handed_state, _gone_state, _item_bytes, _slack, _receipt_kind, _receipt_head
     from itertools import islice
 

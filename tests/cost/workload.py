@@ -5,9 +5,9 @@
 In: a mix of texts (``everywhere``: the standard one to people of all provinces, else of one; ``receipts``: the standard one, and a receipt for
 each submit that was taken, until its provider has acknowledged it; ``refused``: repeated ones to people whom a rule lets nothing through to;
 ``capped``: to people who have had a day's already; ``lived-in``: repeated ones by a provider with quotas, and what years leave behind, as
-``gate106 bench --lived-in`` has it, while a set of rules waits for approval; ``relay``: what smpplib's PDU classes take for the standard one), how many messages, how
-many rules (0: the shipped ones), the library that tells callgrind what to count (instructions.py builds it), functions that are counted alone
-(``proxy.relay:Relay.submit``). Out: octets at both ends, which nobody keeps. Never: a number of its own.
+``gate106 bench --lived-in`` has it, while a set of rules waits for approval; ``relay``: what smpplib's PDU classes take for the standard one),
+how many messages, how many rules (0: the shipped ones), the library that tells callgrind what to count (instructions.py builds it), functions
+that are counted alone (``proxy.relay:Relay.submit``). Out: octets at both ends, which nobody keeps. Never: a number of its own.
 """
 
 from __future__ import annotations
