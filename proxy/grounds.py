@@ -6,6 +6,7 @@ Beside what rules found stands what a message has in aggregates from one that it
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
 from proxy.desk import entries, grounds, shares
@@ -15,7 +16,7 @@ from proxy.policy import review_key
 from proxy.reasons import IN_REVIEW
 from proxy.transit import Transit
 
-REVIEWS_MAX = 16_384
+REVIEWS_MAX = 32_768
 """Texts remembered as told to the clerk: past it one may be told twice."""
 TEXT_MAX = 1_000
 
@@ -24,21 +25,24 @@ class Grounds:
     def __init__(self) -> None:
         self.waiting: dict[int, Transit] = {}
         """Judged and worth a word, not written yet, by identity."""
-        self._told: dict[tuple[str, str, str], None] = {}
+        self._told: OrderedDict[tuple[str, str, str | bytes], None] = OrderedDict()
+        """Provider, rule, and the key of a text or, for that takes longer to make out, the digest of one word for word."""
 
     def look_at(self, transit: Transit, verdict: Verdict) -> None:
         """Somebody objected: notes the submit if more is to be said of that than which rules."""
         if any(breach.wants_a_word for breach in verdict.breaches):
-            self.waiting[id(transit)] = transit
+            self.note(transit)
 
-    def inherits(self, transit: Transit) -> None:
-        """It stands in for one that took something."""
+    def note(self, transit: Transit) -> None:
+        """More is to be said of it than its verdict: what that rests on, or that it stands in for one that took something."""
         self.waiting[id(transit)] = transit
 
     def write(self, journal: Journal, now: float, decided: Sequence[Transit], first: int) -> None:
         """Appends what is to be said of those of ``decided`` that were noted; ``first``: where the first one's verdict stands."""
-        for place, transit in enumerate(decided if self.waiting else ()):
-            self.write_of(journal, now, transit, first + place)
+        waiting = self.waiting
+        for place, transit in enumerate(decided if waiting else ()):
+            if id(transit) in waiting:
+                self.write_of(journal, now, transit, first + place)
 
     def write_of(self, journal: Journal, now: float, what: object, sequence: int) -> None:
         """... of one, if it is a submit that was noted."""
@@ -59,14 +63,22 @@ class Grounds:
 
     def _review(self, now: float, message: Message, rule: str, sequence: int) -> Iterator[tuple[int, bytes]]:
         sender = message.sender
-        item = sender.provider, rule, review_key(message.content)
-        if item in self._told:
+        if self._has_been_told(sender.provider, rule, message.content.digest):
             return
+        key = review_key(message.content)
+        if not self._has_been_told(sender.provider, rule, key):
+            text = message.content.text[:TEXT_MAX]
+            yield entries.REVIEW, grounds.pack_review(now, sequence, rule, sender.provider, sender.port, key, text)
+
+    def _has_been_told(self, provider: str, rule: str, text: str | bytes) -> bool:
+        """... and from now on it has."""
+        item = provider, rule, text
+        if item in self._told:
+            return True
         if len(self._told) >= REVIEWS_MAX:
-            del self._told[next(iter(self._told))]
+            self._told.popitem(last=False)
         self._told[item] = None
-        body = grounds.pack_review(now, sequence, rule, sender.provider, sender.port, item[2], message.content.text[:TEXT_MAX])
-        yield entries.REVIEW, body
+        return False
 
 
 def _replaceable(transit: Transit) -> bool:

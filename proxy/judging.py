@@ -131,7 +131,7 @@ class Judging:
             transit.adopted = adopted
             self.tally.entries["adopted",] += 1
             if verdict.takes:
-                self.grounds.inherits(transit)
+                self.grounds.note(transit)
         elif verdict.takes:  # what an adopted entry took is taken already
             transit.takes = verdict.takes
             for take in verdict.takes:

@@ -45,7 +45,16 @@ rules:
   - {id: words, when: {text: [免费, 满300, 优惠券]}, then: reject, reason: keyword}
   - {id: end, when: {notice: end}, then: reject, reason: notice-missing}
   - {id: several, when: {signature: several}, then: reject, reason: signature-missing}
+  - {id: theirs, when: {url: {outside: registered}}, then: reject, reason: link-unregistered}
+  - {id: called, when: {contact: {outside: registered}}, then: review, reason: link-unregistered}
+  - {id: others, when: {url: {outside: [b-c.example]}}, then: reject, reason: link-unregistered}
 """
+REGISTERED = {
+    "signatures": "甲店,甲店有限公司,,,,approved,,\n青禾商城,青禾有限公司,,,,approved,,\n",
+    "advertisers": "甲店有限公司,,,s.example,0571-88886666\n青禾有限公司,,,qinghe.example,\n",
+    "contacts": "95588,,\nz.abcdefghijklmnopqr,,jia\n4006000106,,jia\n192.0.2.1,甲店有限公司,yi\n",
+    "reviewed": "【甲店】免费4006000106,,released,li,\nqinghe.example/1,jia,released,li,\n您的验证码是,,refused,li,\n",
+}
 
 
 def twin(name: str) -> Any:
@@ -66,6 +75,9 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> list[Reader]:
     """What ships, rules that ask everything a text can be asked, and a rule for each of many words."""
     folder = tmp_path_factory.mktemp("asked")
     (folder / "rules.yaml").write_text(ASKED, encoding="utf-8")
+    (folder / "registries").mkdir()
+    for name, rows in REGISTERED.items():
+        (folder / "registries" / f"{name}.csv").write_text(rows, encoding="utf-8")
     return [load(shipped("rules")).reader, load(folder).reader, of_words(tmp_path_factory.mktemp("words"))]
 
 
@@ -92,6 +104,7 @@ def test_texts_read_alike(readers: list[Reader], text: str) -> None:
     content = Content(text, "readable", b"")
     for reader in readers:
         assert told(twin("reader_analyse"), reader, content) == told(PURE["reader_analyse"], reader, content)
+    assert twin("review_key")(content) == PURE["review_key"](content)
 
 
 @needs("gcc")

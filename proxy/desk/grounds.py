@@ -14,6 +14,7 @@ from proxy.number import about_people
 from proxy.recipient import RefusedText
 
 _HEAD = struct.Struct(">QQ")
+_JSON = json.JSONEncoder(separators=(",", ":"))
 
 
 class Evidence(NamedTuple):
@@ -73,7 +74,7 @@ def unpack_said(body: bytes) -> Said:
 
 
 def _pack(now: float, number: int, value: object) -> bytes:
-    return _HEAD.pack(int(now * 1000), number) + json.dumps(value, separators=(",", ":")).encode()
+    return _HEAD.pack(int(now * 1000), number) + _JSON.encode(value).encode()
 
 
 def _unpack(body: bytes) -> tuple[float, int, list]:  # type: ignore[type-arg] # JSON: each reader knows what it wrote

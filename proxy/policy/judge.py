@@ -201,12 +201,12 @@ OBJECTED_MAX = 64
 """Remembered of one decision, some 400 bytes each: usually it is one or two caps that are reached, and seldom others."""
 
 
-def objected(plan: Plan, which: int, now: float) -> Objected | None:
+def objected(plan: Plan, which: int, now: float) -> Objected:
     """What becomes of a message where these caps are reached, these rules about the person hold and these exemptions: for the compiled twin,
     which counts and asks by itself. Remembered.
 
     ``which`` has a bit for each of ``plan.caps``, ``plan.persons``, ``plan.bare_persons``, ``plan.sparing`` and ``plan.counters``, in this
-    order. None where more is to be said of it than which rules object.
+    order. What else is to be said of a rule about the person is not in it.
     """
     places = (place for place in range(which.bit_length()) if which >> place & 1)
     caps = len(plan.caps)
@@ -234,7 +234,7 @@ def objected(plan: Plan, which: int, now: float) -> Objected | None:
         if end is not None:
             since, until = max(since, float(window.start(now))), min(until, float(end))
     left = _left(plan, breaches or (), spared)
-    found = None if any(one.wants_a_word for one in left) else Objected(since, until, *reported(left), left)
+    found = Objected(since, until, *reported(left), left, any(one.wants_a_word for one in left))
     if len(plan.objected) >= OBJECTED_MAX:
         plan.objected.clear()
     plan.objected[which] = found

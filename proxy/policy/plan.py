@@ -118,6 +118,8 @@ class Objected(NamedTuple):
     reason: Reason | None
     rule: str
     breaches: tuple[Breach, ...]
+    wants_a_word: bool
+    """Whether of some of them more is to be said than which rule it was."""
 
 
 class Decision(NamedTuple):
@@ -137,7 +139,7 @@ class Decision(NamedTuple):
     sparing: tuple[tuple[Tree, int], ...]
     bare_persons: tuple[tuple[Tree, Breach], ...]
     """What is left of ``persons`` for a person of whom there are entries only."""
-    objected: dict[int, Objected | None]
+    objected: dict[int, Objected]
     """What was worked out already for all plans of this decision: see ``objected`` of judge.py."""
     capped: dict[tuple[int, int, int, int], tuple[Cap, ...]]
     """Likewise ``caps`` and those of ``bound``, by all that they read of facts."""
@@ -148,7 +150,7 @@ class Plan:
 
     __slots__ = (
         "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "counters", "sparing", "asks",
-        "bare_persons", "plain", "objected", "takes",
+        "bare_persons", "objected", "takes", "wants_a_word",
     )  # fmt: skip
 
     def __init__(self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[Counter, ...]) -> None:
@@ -166,8 +168,8 @@ class Plan:
         takes = tuple([one.take for one in counters if one.ask is None and not one.late])
         self.takes = takes if len(takes) == len(counters) else None
         """What each of its messages takes from counters; None where not all take the same."""
-        self.plain = not any(one.wants_a_word for one in self.breaches)
-        """Whether no more is to be said of a message than which rules object, as far as neither the person nor a limit does as well."""
+        self.wants_a_word = any(one.wants_a_word for one in self.breaches)
+        """Whether more is to be said of a message than which rules object, though neither the person nor a limit does."""
         self.objected = decision.objected
 
 

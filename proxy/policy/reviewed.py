@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
+from proxy.compiled import compiled
 from proxy.message import Content
 
 from . import moments
@@ -34,6 +35,7 @@ def key_of(page: Page) -> str:
     return blake2b(words + b"\0" + beside, digest_size=8).hexdigest()
 
 
+@compiled("review_key")
 def review_key(content: Content) -> str:
     """``key_of`` for a text that is not under analysis."""
     return key_of(Page(content))

@@ -62,8 +62,8 @@ cdef struct KinFields:
 
 cdef struct PlanFields:
     PyObject head
-    slot asks, bare_persons, breaches, caps, counters, facts, fewest, objected, oldest_s, outcome, persons, plain, reason, rule
-    slot sparing, takes
+    slot asks, bare_persons, breaches, caps, counters, facts, fewest, objected, oldest_s, outcome, persons, reason, rule
+    slot sparing, takes, wants_a_word
 
 cdef struct SeriesFields:
     PyObject head
@@ -297,7 +297,8 @@ cdef int _learn_fields() except -1:
     _kin_type = _laid(Kin, "bits places port sender", sizeof(KinFields))
     _plan_type = _laid(
         Plan,
-        "asks bare_persons breaches caps counters facts fewest objected oldest_s outcome persons plain reason rule sparing takes",
+        "asks bare_persons breaches caps counters facts fewest objected oldest_s outcome persons reason rule sparing takes"
+        " wants_a_word",
         sizeof(PlanFields),
     )
     _record_type = _laid(Record, "_refused _rows bare data held", sizeof(RecordFields))

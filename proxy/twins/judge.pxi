@@ -232,6 +232,7 @@ cdef class _Judge:
     cdef bint told  # lists say something of the person, too
     cdef bint spared  # nothing that the person refused is about the message
     cdef _Counts counts
+    cdef bint wants_a_word  # more is to be said of what it said last than which rules object
     cdef tuple taken  # from counters by the message that is judged, if it goes out
 
     cdef bint look_into(self, object rules) except -1:
@@ -402,7 +403,7 @@ cdef class _Judge:
         if Py_TYPE(found) is not _plan_type:
             return None
         plan = <PlanFields *>found
-        if plan.plain is not _true or _type_of(plan.facts) is not _facts_type:
+        if _type_of(plan.facts) is not _facts_type:
             return None
         if plan.asks is _true:
             caps, persons = len(<tuple>plan.caps), len(<tuple>plan.persons)
@@ -441,8 +442,6 @@ cdef class _Judge:
                         told = NULL
                 if told is NULL:
                     objected = <tuple>_objected(found, which, when)
-                if objected is None:
-                    return None
         verdict = gate106_make(VERDICT)
         made = <VerdictFields *>verdict
         if objected is None:
@@ -450,11 +449,13 @@ cdef class _Judge:
             _fill(&made.reason, <object>plan.reason)
             _fill(&made.rule, <object>plan.rule)
             _fill(&made.breaches, <object>plan.breaches)
+            self.wants_a_word = plan.wants_a_word is _true
         else:
             _fill(&made.outcome, objected[2])
             _fill(&made.reason, objected[3])
             _fill(&made.rule, objected[4])
             _fill(&made.breaches, objected[5])
+            self.wants_a_word = objected[6]
         _fill(&made.facts, <object>plan.facts)
         _fill(&made.province, self.provinces[cell])
         _fill(&made.template, <object>reading.template)

@@ -163,6 +163,8 @@ cdef class _Court(_Judge):
             self.beside.court = None  # or neither would go before somebody collects
             if not asked:
                 self.beside.proposal.look(<object>transit.message, self.person(), verdict, when, self.beside.counts.counters)
+        if self.wants_a_word:
+            (<object>judging.grounds).note(one)
         facts = <FactsFields *>(<VerdictFields *>verdict).facts
         category = <object>facts.category
         if (<VerdictFields *>verdict).reason is not <PyObject *>None:

@@ -18,6 +18,7 @@ cdef enum:
 cdef PyTypeObject *_reader_type
 cdef PyTypeObject *_page_type
 cdef PyTypeObject *_scanner_type
+cdef PyTypeObject *_outside_type
 
 cdef struct ReaderFields:
     PyObject head
@@ -28,13 +29,17 @@ cdef struct PageFields:
     PyObject head
     slot _contacts, folded, is_dressed, links, notice, signature, squeezed, text
 
+cdef struct OutsideFields:
+    PyObject head
+    slot provider, reads, registry
+
 cdef struct ScannerFields:
     PyObject head
     slot _exact, _inside, lexicon, matches, patterns, places, shards, trie
 
-cdef object _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of, _words_with_digits
+cdef object _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _words_with_digits
 cdef bytes _seldom
-cdef object _Templates, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several
+cdef object _Templates, _Registry, _hash48, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several
 cdef Py_ssize_t _tail_place, _edges_place
 cdef object _part_of, _WireMemo, _with_numbers, _readable = "readable"
 cdef Py_ssize_t _tail_known, _verb_before, _wire_most
@@ -42,17 +47,18 @@ cdef octet[256] _is_ucs2
 
 
 cdef int _learn_to_read() except -1:
-    global _read_placed, _reader_type, _page_type, _scanner_type
-    global _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _key_of, _words_with_digits
-    global _seldom, _Templates, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several, _tail_place, _edges_place
+    global _read_placed, _reader_type, _page_type, _scanner_type, _outside_type
+    global _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _words_with_digits
+    global _seldom, _Templates, _Registry, _hash48, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several, _tail_place, _edges_place
     global _part_of, _readable, _with_numbers, _tail_known, _verb_before, _wire_most, _WireMemo
     from functools import partial
     from types import MethodType
 
-    from proxy.message import Content, Part
-    from proxy.policy import page, reading, reviewed, text
+    from proxy.message import Content, Part, hash48
+    from proxy.policy import page, reading, text
     from proxy.policy.kinds.notice import at_tail, missing, present
     from proxy.policy.kinds.signature import several
+    from proxy.policy.owned import Outside
     from proxy.policy.registry import Registry
     from proxy.policy.templates import Templates
     from proxy.policy.scanner import Scanner
@@ -66,7 +72,7 @@ cdef int _learn_to_read() except -1:
     _wire_most, _WireMemo = submit.MEMO_ENTRIES_MAX, submit.Memo
     _part_of = partial(tuple.__new__, Part)
     _seldom = reading.SELDOM
-    _Templates, _MethodType, _owners_of_registry = Templates, MethodType, Registry.owners
+    _Templates, _Registry, _MethodType, _owners_of_registry, _hash48 = Templates, Registry, MethodType, Registry.owners, hash48
     _is_missing, _is_present, _is_at_tail, _are_several = missing, present, at_tail, several
     _tail_place, _edges_place = text.Notice._fields.index("at_tail"), text.Signature._fields.index("edges")
     _tail_known, _verb_before = text._TAIL_KNOWN, text._VERB_BEFORE
@@ -77,8 +83,9 @@ cdef int _learn_to_read() except -1:
         sizeof(ReaderFields),
     )
     _page_type = _laid(page.Page, "_contacts folded is_dressed links notice signature squeezed text", sizeof(PageFields), PAGE)
+    _outside_type = _laid(Outside, "provider reads registry", sizeof(OutsideFields))
     _scanner_type = _laid(Scanner, "_exact _inside lexicon matches patterns places shards trie", sizeof(ScannerFields))
-    _Traits, _domain_bits, _key_of, _nobody = reading.Traits, reading._domain_bits, reviewed.key_of, reading._NOBODY
+    _Traits, _domain_bits, _nobody = reading.Traits, reading._domain_bits, reading._NOBODY
     _words_with_digits = reading.words_with_digits
     _leading, _signature, _tail_notice, _notice = text._leading, text.signature, text._tail_notice, text._notice
     _no_notice, _no_signature, _xxh = text.NO_NOTICE, text.NO_SIGNATURE, text.xxh3_64_intdigest
@@ -369,3 +376,171 @@ cdef inline bint _refuses(const unsigned short *text, Py_ssize_t at, Py_ssize_t 
     if text[at] == 0x5C4F:
         return text[at + 1] == 0x853D
     return text[at + 1] == 0x6D88 and at + 3 < size and text[at + 2] == 0x8BA2 and text[at + 3] == 0x9605
+
+
+cdef struct Sight:  # a text of at most LONGEST characters as it is looked at
+    unsigned short[LONGEST] folded
+    unsigned short[LONGEST] squeezed  # of which so many are ``held``
+    Py_ssize_t held
+    int sorts  # of characters that are in it, but for such as are Chinese and nothing else
+
+
+cdef object _page_of(str text, Sight *sight):
+    """policy/page.py, Page; None where the twin must make it."""
+    cdef unsigned short[LONGEST] widened
+    cdef unsigned short *folded = sight.folded
+    cdef unsigned short *squeezed = sight.squeezed
+    cdef const unsigned short *units
+    cdef Py_ssize_t size = len(text), at = 0, held = 0, gate = -1, first = -1, brackets = 0, closing
+    cdef int marks = -1, sort, sorts = 0, number
+    cdef bint touched = False, squeezes = False
+    cdef Py_UCS4 one, plain
+    cdef str whole, short
+    if not 0 < size <= LONGEST:
+        return None
+    if PyUnicode_KIND(text) == PyUnicode_2BYTE_KIND:
+        units = <const unsigned short *>PyUnicode_DATA(text)
+    elif PyUnicode_KIND(text) == PyUnicode_4BYTE_KIND:
+        return None
+    else:
+        for one in text:
+            widened[at] = <unsigned short>one
+            at += 1
+        units, at = widened, 0
+    while at < size:  # folded and squeezed, and looked at on the way
+        one = units[at]
+        if _is_usual(one) and marks <= 0:
+            folded[at] = squeezed[held] = <unsigned short>one
+            at += 1
+            held += 1
+            marks = 0
+            continue
+        plain = _folded[one]
+        if plain == 0:
+            plain = _learn(one)
+        if plain == HARD:
+            return None
+        touched |= plain != one
+        folded[at] = squeezed[held] = <unsigned short>plain
+        at += 1
+        held += 1
+        sort = _sort[plain]
+        if sort == CHINESE and marks <= 0:
+            marks = 0
+            if plain == one:
+                _usual[<unsigned int>one >> 3] |= 1 << (<unsigned int>one & 7)
+            continue
+        sorts |= sort
+        if sort & CHINESE:
+            if 0 < marks <= 3:  # what was put between two Chinese characters
+                for number in range(marks):
+                    if squeezed[held - 2 - number] != c" ":  # a word may be hidden
+                        return None
+                held -= marks
+                squeezed[held - 1] = <unsigned short>plain
+                squeezes = True
+            marks = 0
+            if sort & REFUSES and first < 0:
+                first = at - 1
+            continue
+        if marks >= 0:
+            marks = marks + 1 if sort & MARK else -1
+        brackets += one == 0x3010
+    whole = _string(folded, 0, size) if touched else text
+    short = _string(squeezed, 0, held) if squeezes else whole
+    if first >= 0:
+        for at in range(first, size):
+            if _sort[folded[at]] & REFUSES and _refuses(folded, at, size):
+                gate = at
+                break
+    page = gate106_make(PAGE)
+    links = _links_in(folded, size, sorts & COLON) if sorts & DOT or (sorts & COLON and "." in whole) else _nothing
+    notice = _notice_of(folded, size, gate, whole)
+    signature = _no_signature
+    if brackets:
+        signature = None
+        if text[0] == 0x3010 and text[size - 1] != 0x3011 and brackets == 1:
+            for closing in range(1, size):
+                if text[closing] == 0x3011:
+                    signature = _told_of(_leading_told, _leading, units + 1, closing - 1, -1)
+                    break
+        if signature is None:
+            signature = _signature(text)
+    contacts = _nothing
+    if sorts & DIGIT and _may_call(squeezed, held):
+        contacts = PURE["contacts"](short)
+    _fill(&(<PageFields *>page).text, text)
+    _fill(&(<PageFields *>page).folded, whole)
+    _fill(&(<PageFields *>page).squeezed, short)
+    _fill(&(<PageFields *>page).is_dressed, False)
+    _fill(&(<PageFields *>page).signature, signature)
+    _fill(&(<PageFields *>page).notice, notice)
+    _fill(&(<PageFields *>page).links, links)
+    _fill(&(<PageFields *>page)._contacts, contacts)
+    sight.held, sight.sorts = held, sorts
+    return page
+
+
+cdef bytes _scanned(Sight *sight, Py_ssize_t *many):
+    """What the scanner reads: every number is one 0. As characters it stands in ``folded`` then, so many."""
+    cdef octet[3 * LONGEST + 1] octets
+    cdef octet *to = octets
+    cdef Py_ssize_t at
+    cdef Py_UCS4 plain, last = 0
+    many[0] = 0
+    for at in range(sight.held):
+        plain = sight.squeezed[at]
+        if c"0" <= plain <= c"9":
+            plain = c"0"
+            if last == c"0":
+                continue
+        last = plain
+        sight.folded[many[0]] = <unsigned short>plain
+        many[0] += 1
+        to = _utf8(to, <unsigned int>plain)
+    return PyBytes_FromStringAndSize(<const char *>octets, to - octets)
+
+
+cdef str _review_key(bytes data, tuple links, tuple contacts):
+    """policy/reviewed.py, key_of; ``data``: what the scanner reads of the page."""
+    cdef Blake2 digest
+    cdef bytes beside
+    _begin_digest(&digest, 8)
+    _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+    _add_to_digest(&digest, <const octet *>"\0", 1)
+    if links or contacts:
+        beside = "\0".join(links + contacts).encode()
+        _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(beside), PyBytes_GET_SIZE(beside))
+    return _end_digest(&digest, 8).hex()
+
+
+def review_key(content):
+    cdef Sight sight
+    cdef Py_ssize_t many
+    if not _read_placed:
+        _learn_to_read()
+    page = _page_of(<str?>content.text, &sight)
+    if page is None:
+        return PURE["review_key"](content)
+    return _review_key(_scanned(&sight, &many), <tuple><object>(<PageFields *>page).links, <tuple><object>(<PageFields *>page)._contacts)
+
+
+cdef bint _is_outside(OutsideFields *outside, tuple links, tuple contacts, object name) except -1:
+    """policy/owned.py, Outside; ``name``: what the text is signed with."""
+    cdef tuple found = links if <object>outside.reads == "links" else contacts
+    cdef object registry, registered, mine = None
+    if not len(found):
+        return False
+    registry = <object>outside.registry
+    registered = registry._owners
+    for contact in found:
+        owners = _owner_of(<dict>registered, contact)
+        if owners is None:
+            return True
+        if owners.everybody or <object>outside.provider in owners.providers:
+            continue
+        if mine is None:
+            mine = registry.advertiser_of(_hash48(name)) if name else ""
+        if not name or mine not in owners.advertisers:
+            return True
+    return False

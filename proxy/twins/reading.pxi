@@ -110,126 +110,29 @@ cdef void _drop_found(Found *found):
 
 
 def reader_analyse(self, content, mask, tagged):
-    cdef unsigned short[LONGEST] folded
-    cdef unsigned short[LONGEST] squeezed
-    cdef unsigned short[LONGEST] widened
-    cdef octet[3 * LONGEST + 1] octets
+    cdef Sight sight
     cdef unsigned int[FOUND_MOST + 1] places
-    cdef const unsigned short *units
-    cdef octet *to = octets
-    cdef Py_ssize_t size, at = 0, held = 0, gate = -1, first = -1, brackets = 0, many = 0, closing
-    cdef int marks = -1, sort, sorts = 0, number
-    cdef bint touched = False, squeezes = False, held_by
-    cdef Py_UCS4 one, plain, last = 0
-    cdef str text, whole, short
+    cdef Py_ssize_t at, many
+    cdef int number
+    cdef bint held_by
+    cdef str text, short
+    cdef bytes data
+    cdef PageFields *fields
     if not _read_placed:
         _learn_to_read()
     if Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type:
         return PURE["reader_analyse"](self, content, mask, tagged)
     scanner, text = <object>(<ReaderFields *>self).scanner, <object>(<ContentFields *>content).text
-    size = len(text)
-    if not 0 < size <= LONGEST or Py_TYPE(scanner) is not _scanner_type or type(<object>(<ScannerFields *>scanner).trie) is not Trie:
+    if Py_TYPE(scanner) is not _scanner_type or type(<object>(<ScannerFields *>scanner).trie) is not Trie:
         return PURE["reader_analyse"](self, content, mask, tagged)
-    if PyUnicode_KIND(text) == PyUnicode_2BYTE_KIND:
-        units = <const unsigned short *>PyUnicode_DATA(text)
-    elif PyUnicode_KIND(text) == PyUnicode_4BYTE_KIND:
+    page = _page_of(text, &sight)
+    if page is None:
         return PURE["reader_analyse"](self, content, mask, tagged)
-    else:
-        for one in text:
-            widened[at] = <unsigned short>one
-            at += 1
-        units, at = widened, 0
-    while at < size:  # folded and squeezed, and looked at on the way
-        one = units[at]
-        if _is_usual(one) and marks <= 0:
-            folded[at] = squeezed[held] = <unsigned short>one
-            at += 1
-            held += 1
-            marks = 0
-            continue
-        plain = _folded[one]
-        if plain == 0:
-            plain = _learn(one)
-        if plain == HARD:
-            return PURE["reader_analyse"](self, content, mask, tagged)
-        touched |= plain != one
-        folded[at] = squeezed[held] = <unsigned short>plain
-        at += 1
-        held += 1
-        sort = _sort[plain]
-        if sort == CHINESE and marks <= 0:
-            marks = 0
-            if plain == one:
-                _usual[<unsigned int>one >> 3] |= 1 << (<unsigned int>one & 7)
-            continue
-        sorts |= sort
-        if sort & CHINESE:
-            if 0 < marks <= 3:  # what was put between two Chinese characters
-                for number in range(marks):
-                    if squeezed[held - 2 - number] != c" ":  # a word may be hidden
-                        return PURE["reader_analyse"](self, content, mask, tagged)
-                held -= marks
-                squeezed[held - 1] = <unsigned short>plain
-                squeezes = True
-            marks = 0
-            if sort & REFUSES and first < 0:
-                first = at - 1
-            continue
-        if marks >= 0:
-            marks = marks + 1 if sort & MARK else -1
-        brackets += one == 0x3010
-    whole = _string(folded, 0, size) if touched else text
-    short = _string(squeezed, 0, held) if squeezes else whole
-    if first >= 0:
-        for at in range(first, size):
-            if _sort[folded[at]] & REFUSES and _refuses(folded, at, size):
-                gate = at
-                break
-    page = gate106_make(PAGE)
-    links = _links_in(folded, size, sorts & COLON) if sorts & DOT or (sorts & COLON and "." in whole) else _nothing
-    notice = _notice_of(folded, size, gate, whole)
-    signature = _no_signature
-    if brackets:
-        signature = None
-        if text[0] == 0x3010 and text[size - 1] != 0x3011 and brackets == 1:
-            for closing in range(1, size):
-                if text[closing] == 0x3011:
-                    signature = _told_of(_leading_told, _leading, units + 1, closing - 1, -1)
-                    break
-        if signature is None:
-            signature = _signature(text)
-    contacts = _nothing
-    if sorts & DIGIT and _may_call(squeezed, held):
-        contacts = PURE["contacts"](short)
-    _fill(&(<PageFields *>page).text, text)
-    _fill(&(<PageFields *>page).folded, whole)
-    _fill(&(<PageFields *>page).squeezed, short)
-    _fill(&(<PageFields *>page).is_dressed, False)
-    _fill(&(<PageFields *>page).signature, signature)
-    _fill(&(<PageFields *>page).notice, notice)
-    _fill(&(<PageFields *>page).links, links)
-    _fill(&(<PageFields *>page)._contacts, contacts)
-    # what the scanner reads: every number one 0
-    units = squeezed
-    if sorts & DIGIT:
-        for at in range(held):
-            plain = squeezed[at]
-            if c"0" <= plain <= c"9":
-                plain = c"0"
-                if last == c"0":
-                    continue
-            last = plain
-            folded[many] = <unsigned short>plain
-            many += 1
-            to = _utf8(to, <unsigned int>plain)
-        units = folded
-    else:
-        many = held
-        for at in range(held):
-            to = _utf8(to, squeezed[at])
-    data = PyBytes_FromStringAndSize(<const char *>octets, to - octets)
+    fields = <PageFields *>page
+    links, contacts, notice, signature = <object>fields.links, <object>fields._contacts, <object>fields.notice, <object>fields.signature
+    short, data = <object>fields.squeezed, _scanned(&sight, &many)
     # the words in it
-    number = (<Trie><object>(<ScannerFields *>scanner).trie).found(units, many, places)
+    number = (<Trie><object>(<ScannerFields *>scanner).trie).found(sight.folded, many, places)
     if number == FOUND_MOST:
         return PURE["reader_analyse"](self, content, mask, tagged)
     keyword = (<tuple>notice)[0]
@@ -249,7 +152,7 @@ def reader_analyse(self, content, mask, tagged):
     # what else rules ask
     name = (<tuple>signature)[0]
     digits = False
-    if sorts & DIGIT:
+    if sight.sorts & DIGIT:
         if <object>(<ReaderFields *>self)._digits_matter or _has_digit(name) or _has_digit(keyword) or _have_digits(<tuple>links):
             digits = True
         elif contacts and <object>(<ReaderFields *>self)._reads_contacts:
@@ -268,6 +171,8 @@ def reader_analyse(self, content, mask, tagged):
             held_by = (<tuple>notice)[_tail_place]
         elif holds is _are_several:
             held_by = (<tuple>signature)[_edges_place] > 1
+        elif Py_TYPE(holds) is _outside_type and type(<object>(<OutsideFields *>holds).registry) is _Registry:
+            held_by = _is_outside(<OutsideFields *>holds, <tuple>links, <tuple>contacts, name)
         else:
             held_by = holds(page)
         if held_by:
@@ -284,7 +189,7 @@ def reader_analyse(self, content, mask, tagged):
                 bits |= numbers.get(contact) or 0
     reviewed = <object>(<ReaderFields *>self)._reviewed
     if reviewed is not None:
-        bits |= reviewed.get(_key_of(page)) or 0
+        bits |= reviewed.get(_review_key(data, <tuple>links, <tuple>contacts)) or 0
     classified = (<tuple>weighed)[0] if (<tuple>weighed)[1] is None else weighed.of(short)
     category = (<tuple>classified)[0]
     templates, texts = <object>(<ReaderFields *>self)._templates, <object>(<ReaderFields *>self).texts

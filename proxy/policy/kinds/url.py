@@ -31,7 +31,7 @@ def condition(node: Node, context: Context) -> Tree:
         node = keys.get("outside", node)
     names = node.texts("url" + (": outside" if outside else ""), digits=True)
     if outside and names == ["registered"]:
-        return outside_registered("url", lambda page: page.links, context.registry)
+        return outside_registered("url", context.registry)
     if not outside and names in (["none"], ["present"]):
         return _test(_none if names == ["none"] else _present, _STATES[names[0]])
     some = ", ".join(names[:5])
