@@ -18,6 +18,7 @@ when it changes, and carried on past every checkpoint (``carry``). What is no nu
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
@@ -143,7 +144,7 @@ class CarrierIds:
         self._fixed = bool(width)
         self._width, self._capitals = width, False
         self._wondered = False
-        self._digests: dict[bytes, bytes] = {}  # digest form → the carrier's own id, oldest first
+        self._digests: OrderedDict[bytes, bytes] = OrderedDict()  # digest form → the carrier's own id, oldest first
 
     @property
     def plain(self) -> bool:
@@ -248,7 +249,7 @@ class CarrierIds:
     def _remember(self, told: bytes, own: bytes) -> None:
         self._digests[told] = own
         if len(self._digests) > DIGESTS_MAX:
-            del self._digests[next(iter(self._digests))]
+            self._digests.popitem(last=False)
 
 
 def _number(digits: bytes, base: int) -> int | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -157,8 +158,9 @@ class Post:
         self._store, self._bound, self._wake = store, bound, wake
         self._ways: dict[int, Way] = {}
         self._where: dict[str, list[int]] = {}
-        self._known: dict[tuple[int, int], bool] = {}
+        self._known: OrderedDict[tuple[int, int], bool] = OrderedDict()
         """Letters that came; whether they are synced."""
+        self._unsynced: set[tuple[int, int]] = set()
         self._acks: dict[int, list[int]] = {}
         self._place: Place = (0, 0)
         self._cleared: Place = (0, 0)
@@ -173,10 +175,12 @@ class Post:
     def acknowledge(self, came: Came) -> None:
         node, number = came.name
         self._known[came.name] = True
+        self._unsynced.discard(came.name)
         self._acks.setdefault(node, []).append(number)
 
     def forget(self, came: Came) -> None:
         self._known.pop(came.name, None)
+        self._unsynced.discard(came.name)
 
     async def run(self) -> None:
         while True:
@@ -240,11 +244,11 @@ class Post:
         if found:
             self._place = found[-1].place
             self._wake()
-        if self._place != self._cleared and all(self._known.values()):  # all of them are synced, or were known
+        if self._place != self._cleared and not self._unsynced:  # all of them are synced, or were known
             await self._store.clear(self._place)
             self._cleared = self._place
         while len(self._known) > KNOWN_MAX:
-            del self._known[next(iter(self._known))]
+            self._unsynced.discard(self._known.popitem(last=False)[0])
 
     def _take(self, letter: Letter) -> None:
         if letter.body[:1] == _ACKS:
@@ -255,6 +259,7 @@ class Post:
         came = Came(self, letter)
         if (synced := self._known.get(came.name)) is None:
             self._known[came.name] = False
+            self._unsynced.add(came.name)
             try:
                 self.way_back.relay.note(came)
             except Exception:

@@ -9,6 +9,7 @@ as if they had counted what was sent before.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -68,7 +69,7 @@ class Counted:
         self._store, self._rules, self._senders = store, rules, senders
         self._memo = Memo()
         self._highest: dict[int, int] = {}  # by node: parts of a long message share an id, and count once
-        self._lately: dict[int, tuple[tuple[Take, ...], int]] = {}  # entries that may still be taken back
+        self._lately: OrderedDict[int, tuple[tuple[Take, ...], int]] = OrderedDict()  # entries that may still be taken back
 
     def look(self, said: entries.Verdict) -> None:
         entry = said.entry
@@ -88,7 +89,7 @@ class Counted:
         if takes:
             self._lately[entry.id] = takes, entry.time
             if len(self._lately) > LATELY_MAX:
-                del self._lately[next(iter(self._lately))]
+                self._lately.popitem(last=False)
 
     def answered(self, told: Answer) -> None:
         """What the carrier refused does not count."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from proxy.message import Take
 
@@ -22,6 +23,8 @@ SUMS_MAX = 2
 """Of one key: a limit asks for one window, and one that allows bursts for two."""
 KEYS_MAX = 1_000_000
 """Keys may hold signatures and templates, which senders choose: past this the key untouched for longest is dropped."""
+OLD_MOST = 4096
+"""Looked up in one go: a dictionary finds its first key by passing by all that were dropped before it, a millisecond among a million."""
 _HEAD = struct.Struct(">II")
 _BUCKET = struct.Struct(">QI")
 _NO_SUMS: dict[float, int] = {}
@@ -94,6 +97,8 @@ class Aggregates:
         self.dropped = 0
         """Keys dropped because there were too many."""
         self._series: dict[int, _Series] = {}
+        self._old: list[int] = []
+        """The eldest of them when that was last looked at, and not dropped for it; the eldest of these last."""
         self._dirty: set[int] = set()
         self._frozen: set[int] = set()  # being checkpointed, not collected yet
         self._aside: dict[int, bytes] = {}  # what frozen keys held that have changed since
@@ -178,12 +183,22 @@ class Aggregates:
         if width_s < 1 or not 0 <= key < 1 << 64 or keep_s // width_s > BUCKETS_MAX:
             raise ValueError(f"aggregate {key:x}: {keep_s} s in steps of {width_s} s (at most {BUCKETS_MAX} steps are kept)")
         if len(self._series) >= self.keys_max:
-            self._drop(next(iter(self._series)))
+            self._drop(self._eldest())
             self.dropped += 1
         series = self._series[key] = _Series(width_s, keep_s)
         if self._frozen and key in self._frozen:  # dropped and made anew while a checkpoint runs
             self._aside.setdefault(key, b"")
         return series
+
+    def _eldest(self) -> int:
+        """A key that is as old as any, or was a moment ago."""
+        while True:
+            if not self._old:
+                self._old = list(islice(self._series, OLD_MOST))
+                self._old.reverse()
+            key = self._old.pop()
+            if key in self._series:
+                return key
 
     def _drop(self, key: int) -> None:
         if key in self._frozen:

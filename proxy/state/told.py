@@ -6,6 +6,7 @@ In: digests, bodies, times. Out: the body of a request that was dealt with; rows
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 
 KEPT_S = 7 * 86_400
@@ -17,7 +18,7 @@ KEY_BYTES = 8
 
 class Told:
     def __init__(self) -> None:
-        self.held: dict[int, bytes] = {}
+        self.held: OrderedDict[int, bytes] = OrderedDict()
         self.changed = False
         """Since the last checkpoint."""
 
@@ -26,7 +27,7 @@ class Told:
         self.held.pop(number, None)
         self.held[number] = body
         while len(self.held) > KEYS_MAX:
-            del self.held[next(iter(self.held))]
+            self.held.popitem(last=False)
         self.changed = True
 
     def find(self, key: bytes) -> bytes | None:
@@ -45,4 +46,4 @@ class Told:
         return list(self.held.items())
 
     def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
-        self.held = dict(sorted(rows, key=lambda row: row[1][:8]))
+        self.held = OrderedDict(sorted(rows, key=lambda row: row[1][:8]))

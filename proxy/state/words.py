@@ -9,6 +9,7 @@ come in order, so that every node does all it hears, whoever said it.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
 Change = Callable[[bytes], bytes]
@@ -18,7 +19,7 @@ PERSONS_MAX = 200_000
 
 class Words:
     def __init__(self) -> None:
-        self._by_person: dict[int, list[tuple[int, Change]]] = {}
+        self._by_person: OrderedDict[int, list[tuple[int, Change]]] = OrderedDict()
         self._last = 0
 
     def __len__(self) -> int:
@@ -34,9 +35,9 @@ class Words:
 
     def add(self, person: int, change: Change) -> int | None:
         """One more; the person for whom there was no room any more, if there was one."""
-        over = next(iter(self._by_person)) if len(self._by_person) >= PERSONS_MAX and person not in self._by_person else None
-        if over is not None:
-            del self._by_person[over]
+        over = None
+        if len(self._by_person) >= PERSONS_MAX and person not in self._by_person:
+            over, _ = self._by_person.popitem(last=False)
         self._last += 1
         self._by_person.setdefault(person, []).append((self._last, change))
         return over

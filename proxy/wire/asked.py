@@ -5,6 +5,7 @@ In: requests with a ticket, responses, the time. Out: whose answer a response is
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import MutableMapping, Sequence
 from typing import Any, Protocol
 
@@ -32,7 +33,7 @@ class Asked:
     def __init__(self) -> None:
         self.waiting = asked()
         """Sequence number → ticket, when it was sent, the command_id its response must have; oldest first."""
-        self._late: dict[int, int] = {}  # given up: sequence number → the response's command_id
+        self._late: OrderedDict[int, int] = OrderedDict()  # given up: sequence number → the response's command_id
         self._own: dict[int, int] = {}  # the session's own bind, enquire_link, unbind: sequence number → its command_id
         self._last = 0
         self._round = False  # whether all numbers have been given once
@@ -94,7 +95,7 @@ class Asked:
             self._late[sequence] = response
             del self.waiting[sequence]
         while len(self._late) > LATE_MAX:
-            del self._late[next(iter(self._late))]
+            self._late.popitem(last=False)
         return overdue
 
     def abandon(self) -> list[Any]:

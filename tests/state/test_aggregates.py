@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.message import Take
+from proxy.state import aggregates
 from proxy.state.aggregates import Aggregates
 
 NOW = 1_700_000_040  # a multiple of 60
@@ -131,6 +132,18 @@ def test_there_is_room_for_so_many_keys_and_the_oldest_gives_way():
     assert len(counts) == 3
     assert counts.dropped == 2
     assert [counts.count(key, 0) for key in range(5)] == [0, 0, 1, 1, 1]
+
+
+def test_of_more_than_there_is_room_for_the_eldest_go_one_after_the_other(monkeypatch):
+    monkeypatch.setattr(aggregates, "OLD_MOST", 4)
+    counts = Aggregates(keys_max=10)
+    for key in range(100):
+        counts.take(Take(key, 60, 3600), NOW)
+        if key % 7 == 0:
+            counts.sweep(NOW, 2)  # whoever was looked at stands at the end of the line
+    assert (len(counts), counts.dropped) == (10, 90)
+    assert all(counts.count(key, 0) for key in range(96, 100))
+    assert not any(counts.count(key, 0) for key in range(80))
 
 
 def test_old_buckets_are_forgotten():
