@@ -127,6 +127,8 @@ class Sender:
     """When this provider was taken on, if the settings say so."""
     provider_hash: int = 0
     port_hash: int = 0
+    written: bytes = field(default=b"", init=False)
+    """The journal's own: as it writes provider, account and port, once it has."""
 
     @classmethod
     def of(

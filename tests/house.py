@@ -86,12 +86,12 @@ class House:
             lane.up = True
         self.route = self.lanes[carriers[0]]
         said: dict[str, Any] = {
-            "statuses": "vendor", "status_detail": "none", "replace": True, "tps": None, "category": Category.MARKETING,
+            "statuses": "vendor", "status_detail": "none", "replace": True, "tps": None, "category": Category.MARKETING, "since": None,
         } | provider  # fmt: skip
         providers = [
             Provider(
                 name, (Account(name, "x", None, None, None),), (port,), (), said["tps"], 4, 300, said["category"],
-                said["statuses"], said["status_detail"], None, replace=said["replace"],
+                said["statuses"], said["status_detail"], said["since"], replace=said["replace"],
             )
             for name, port in (("jia", "1069001"), ("yi", "1069002"))
         ]  # fmt: skip

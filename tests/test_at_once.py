@@ -156,10 +156,10 @@ def carried(
     return (*left_behind(house, told), sheets and sheets.held)
 
 
-def mixed_alike(folder: Path, rules: str = RULES) -> House:
+def mixed_alike(folder: Path, rules: str = RULES, **provider: Any) -> House:
     (folder / "rules").mkdir(parents=True)
     (folder / "rules" / "some.csv").write_text(f"recipient\n{LI}\n{SHANGHAI + 3}\n", encoding="utf-8")
-    house = House(folder, rules=rules)
+    house = House(folder, rules=rules, **provider)
     cast("Any", house.store)._table._mix = (1 << 28) + 12_345
     return house
 
@@ -220,10 +220,12 @@ def lived(
     reads: int = 12,
     books: Books | None = None,
     waiting: str = "",
+    since: float | None = None,
 ) -> tuple[Any, ...]:
     """What is left behind by reads that are drawn: parts in order and out of it, some missing, some twice, some refused; a narrow lane, a
-    narrow window, a carrier that says no or nothing; a checkpoint now and then. ``books``: of counters that other gates take from, too."""
-    house, draw = mixed_alike(folder, rules), random.Random(seed)
+    narrow window, a carrier that says no or nothing; a checkpoint now and then. ``books``: of counters that other gates take from, too.
+    ``since``: when the providers were taken on."""
+    house, draw = mixed_alike(folder, rules, since=since), random.Random(seed)
     await_approval(house, folder, waiting)
     if books is not None:
         beside_others(house, books)

@@ -101,14 +101,13 @@ DIGEST_BYTES = 16
 """Of Content.digest."""
 _BREACH = struct.Struct(">HB")
 TAKE = struct.Struct(">QII")
-_SENDERS_MAX = 65_536
-"""Senders are made per (account, source); a provider may invent sources, so the memo is dropped when it is full."""
+_WHOS_MAX = 65_536
+"""Providers choose what stands behind their prefixes, so the memo is dropped when it is full."""
 
 _verdict: Callable[[tuple[object, ...]], Verdict] = partial(tuple.__new__, Verdict)
 """A Verdict of all its fields, at a third of what its own ``__new__`` costs."""
 _OUTCOMES, _CATEGORIES = tuple(Outcome), tuple(Category)
 _named: dict[bytes, str] = {}
-_senders: dict[Sender, bytes] = {}
 _whos: dict[bytes, tuple[str, str, str]] = {}
 _reasons: dict[str, bytes] = {}
 _revisions: dict[str, bytes] = {}
@@ -119,9 +118,9 @@ _LATE = 32
 
 
 def _sender(sender: Sender) -> bytes:
-    if len(_senders) >= _SENDERS_MAX:
-        _senders.clear()
-    data = _senders[sender] = _word(sender.provider) + _word(sender.account) + _word(sender.port)
+    """As a verdict names it; remembered with it."""
+    data = _word(sender.provider) + _word(sender.account) + _word(sender.port)
+    object.__setattr__(sender, "written", data)
     return data
 
 
@@ -145,7 +144,7 @@ def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP
         sender = _word(access.provider.name) + _word(access.account.system_id) + b"\0\0"
     else:
         recipient, digest = message.recipient, message.content.digest
-        sender = _senders.get(message.sender) or _sender(message.sender)
+        sender = message.sender.written or _sender(message.sender)
     said = _reasons.get(reason) or _memo(_reasons, reason, reason.encode())
     breaches = takes = b""
     breach_count = take_count = flags = 0
@@ -195,7 +194,7 @@ def verdict_pieces(now: float, transits: Iterable[Decided], revision: str, keep_
             sender, content = message.sender, message.content
             yield [
                 b"", _pack_who(time_ms, message.recipient), plain[verdict.facts.category], content.digest, transit.packed,
-                _senders.get(sender) or _sender(sender), transit.data,
+                sender.written or _sender(sender), transit.data,
             ]  # fmt: skip
 
 
@@ -270,7 +269,7 @@ def _who(body: bytes, at: int) -> tuple[tuple[str, str, str], int]:
     raw = body[at:end]
     found = _whos.get(raw)
     if found is None:
-        if len(_whos) >= _SENDERS_MAX:
+        if len(_whos) >= _WHOS_MAX:
             _whos.clear()
         reader = _Reader(raw)
         found = _whos[raw] = reader.word(), reader.word(), reader.word()

@@ -19,7 +19,8 @@ from .regions import Regions
 from .registry import PortRow, Registry
 
 KINS_MAX = 4_096
-SENDERS_MAX = 32_768
+SENDERS_MAX = 131_072
+"""Providers choose what stands behind their prefixes: one extension for each customer, or for each text. Some 60 bytes each."""
 
 
 class Kin:

@@ -110,9 +110,9 @@ class Registry:
             for kind, owner in (("advertiser", row.advertiser), ("group", row.group)):
                 self._signatures_of.setdefault((kind, owner), set()).add(number)
         self._named = frozenset(row.port for row in rows.signatures if row.port)
-        self._named_longest = max(map(len, self._named), default=0)
+        self._named_lengths = sorted({len(port) for port in self._named}, reverse=True)
         self._ports = {row.prefix: row for row in rows.ports}
-        self._longest = max(map(len, self._ports), default=0)
+        self._lengths = sorted({len(prefix) for prefix in self._ports if prefix}, reverse=True)
         self.advertisers = frozenset(row.advertiser for row in rows.signatures) | frozenset(self._advertisers)
         self.groups = frozenset(kind_owner[1] for kind_owner in self._signatures_of if kind_owner[0] == "group")
         edges = {edge for row in rows.signatures for edge in (row.since, row.until)} - {NEVER, -NEVER}
@@ -195,14 +195,14 @@ class Registry:
 
     def port(self, port: str) -> PortRow | None:
         """The longest registered prefix of a port."""
-        for length in range(min(len(port), self._longest), 0, -1):
+        for length in self._lengths:
             if row := self._ports.get(port[:length]):
                 return row
         return None
 
     def named_port(self, port: str) -> str:
         """The longest prefix of a port that a row of signatures names: ports for which it is the same fit the same rows."""
-        for length in range(min(len(port), self._named_longest), 0, -1):
+        for length in self._named_lengths:
             if port[:length] in self._named:
                 return port[:length]
         return ""

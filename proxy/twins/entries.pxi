@@ -38,7 +38,7 @@ cdef class Verdicts:
     cdef object now, revision, keep_s, transits
     cdef u64 time_ms
     cdef tuple plain
-    cdef dict senders, reasons
+    cdef dict reasons
     cdef PyObject *sender  # of the one before, …
     cdef bytes who  # … and how he is written
 
@@ -47,6 +47,11 @@ cdef class Verdicts:
             _records.held = 0
             size = self.put_plain(transit)
             yield [b"", _records.at[HEAD:size] if size else self.packed(transit)]
+
+    cdef bytes written(self, sender):
+        from proxy.desk import entries
+
+        return entries._sender(sender)
 
     cdef bytes packed(self, transit):
         from proxy.desk import entries
@@ -78,9 +83,11 @@ cdef class Verdicts:
         ):
             return 0
         if message.sender is not self.sender:  # one after another is of the same
-            who = _get(self.senders, <object>message.sender)
-            if who is None:
+            if _type_of(message.sender) is not _sender_type:
                 return 0
+            who = <bytes><object>(<SenderFields *>message.sender).written
+            if not PyBytes_GET_SIZE(who):
+                who = self.written(<object>message.sender)
             self.sender, self.who = message.sender, who
         who = self.who
         fixed = <bytes>self.plain[<Py_ssize_t><object>(<FactsFields *>verdict.facts).category]
@@ -140,7 +147,7 @@ def verdict_pieces(now, transits, revision, keep_s):
         _learn_fields()
     made.now, made.transits, made.revision, made.keep_s = now, transits, revision, keep_s
     made.time_ms = <u64>(<double>now * 1000)
-    made.plain, made.senders, made.reasons = entries._plain(revision, keep_s), entries._senders, entries._reasons
+    made.plain, made.reasons = entries._plain(revision, keep_s), entries._reasons
     return made
 
 

@@ -41,7 +41,7 @@ cdef struct ContentFields:
 
 cdef struct SenderFields:
     PyObject head
-    slot account, category, port, port_hash, prefix, provider, provider_hash, since
+    slot account, category, port, port_hash, prefix, provider, provider_hash, since, written
 
 cdef struct FactsFields:
     PyObject head
@@ -286,7 +286,7 @@ cdef int _learn_fields() except -1:
     _content_type = _laid(
         Content, "complete digest extra octets part read_by reading scheduled state text", sizeof(ContentFields), CONTENT
     )
-    _sender_type = _laid(Sender, "account category port port_hash prefix provider provider_hash since", sizeof(SenderFields))
+    _sender_type = _laid(Sender, "account category port port_hash prefix provider provider_hash since written", sizeof(SenderFields))
     _facts_type = _laid(
         Facts,
         "category classified declared keyword keyword_hash owners packed sender signature signature_hash subcategory subcategory_code",

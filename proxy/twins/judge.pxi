@@ -56,31 +56,52 @@ cdef Py_ssize_t _count(
 
 
 cdef enum:
+    KIN_LATELY = 1 << 17  # providers choose what stands behind their prefixes: some use a port for each text
     KNOWN_LATELY = 1 << 15
 
-cdef struct Lately:
+cdef struct Akin:
     PyObject *sender
+    PyObject *kin
+
+cdef struct Lately:
+    PyObject *kin
     PyObject *traits
     PyObject *known
 
+cdef Akin[KIN_LATELY] _akin
 cdef Lately[KNOWN_LATELY] _lately
-"""What was asked for lately of what rules know, each at a place that sender and text say: two look-ups in great dictionaries less."""
-cdef dict _lately_from = None, _lately_in = None  # the generations of the memories that it is in
+"""What was asked for lately of what rules know, each at a place that sender, or his kin and text, say: two look-ups in great dictionaries less."""
+cdef dict _akin_in = None, _lately_in = None  # the generations of the memories that it is in
 
 
-cdef void _forget_lately(dict senders, dict known) noexcept:
-    global _lately_from, _lately_in
+cdef void _forget_akin(dict senders) noexcept:
+    global _akin_in
+    cdef Py_ssize_t place
+    for place in range(KIN_LATELY):
+        if _akin[place].sender is not NULL:
+            Py_XDECREF(_akin[place].sender)
+            Py_XDECREF(_akin[place].kin)
+            _akin[place].sender = _akin[place].kin = NULL
+    _akin_in = senders
+
+
+cdef void _forget_lately(dict known) noexcept:
+    global _lately_in
     cdef Py_ssize_t place
     for place in range(KNOWN_LATELY):
-        Py_XDECREF(_lately[place].sender)
+        Py_XDECREF(_lately[place].kin)
         Py_XDECREF(_lately[place].traits)
         Py_XDECREF(_lately[place].known)
-        _lately[place].sender = _lately[place].traits = _lately[place].known = NULL
-    _lately_from, _lately_in = senders, known
+        _lately[place].kin = _lately[place].traits = _lately[place].known = NULL
+    _lately_in = known
 
 
-cdef inline Lately *_lately_of(PyObject *sender, PyObject *traits) noexcept:
-    return &_lately[(((<u64>sender >> 4) * <u64>0x9E3779B97F4A7C15) ^ ((<u64>traits >> 4) * <u64>0xC2B2AE3D27D4EB4F)) >> 49]
+cdef inline Akin *_akin_of(PyObject *sender) noexcept:
+    return &_akin[((<u64>sender >> 4) * <u64>0x9E3779B97F4A7C15) >> 47]
+
+
+cdef inline Lately *_lately_of(PyObject *kin, PyObject *traits) noexcept:
+    return &_lately[(((<u64>kin >> 4) * <u64>0x9E3779B97F4A7C15) ^ ((<u64>traits >> 4) * <u64>0xC2B2AE3D27D4EB4F)) >> 49]
 
 
 cdef enum:
@@ -129,6 +150,9 @@ cdef Py_ssize_t _read_all(_Judge judge, list submits, Foreseen *some) except -1:
         if content.read_by is not judge.mark or content.reading is NULL:
             continue
         _soon(content.reading)
+        _soon(_akin_of(one.message.sender))
+        _soon(one.message.sender)
+        _soon(<const char *>one.message.sender + 64)
         many += 1
         if many == FORESEEN:
             break
@@ -141,22 +165,30 @@ cdef Py_ssize_t _fetch_known(Foreseen *some, Py_ssize_t many, const unsigned sho
     cdef ContentFields *content
     cdef PyObject *traits
     cdef Lately *lately
+    cdef Akin *akin
     cdef Py_ssize_t place, left = 0
-    for place in range(many):  # the memory of what was asked for lately
+    for place in range(many):  # whose kin they are, and the memory of what was asked for lately
         content = <ContentFields *>some[place].message.content
-        if _type_of(content.reading) is _reading_type:
+        akin = _akin_of(some[place].message.sender)
+        if akin.sender is some[place].message.sender and _type_of(content.reading) is _reading_type:
             traits = (<ReadingFields *>content.reading).traits
             some[left].message = some[place].message
             some[left].cell = cells[some[place].cell]
-            some[left].at = <PyObject **>_lately_of(some[place].message.sender, traits)
+            some[left].at = <PyObject **>_lately_of(akin.kin, traits)
             _soon(some[left].at)
             _soon((<ReadingFields *>content.reading).template)
+            if _type_of(akin.sender) is _sender_type:
+                _soon((<SenderFields *>akin.sender).port_hash)
+                _soon((<SenderFields *>akin.sender).written)
             left += 1
     many, left = left, 0
     for place in range(many):  # what is known of sender and text
         one = &some[place]
         lately = <Lately *>one.at
-        if lately.sender is one.message.sender and lately.traits is (<ReadingFields *>(<ContentFields *>one.message.content).reading).traits:
+        if (
+            lately.kin is _akin_of(one.message.sender).kin
+            and lately.traits is (<ReadingFields *>(<ContentFields *>one.message.content).reading).traits
+        ):
             some[left].cell = one.cell
             some[left].at = &lately.known
             _soon(lately.known)
@@ -198,18 +230,24 @@ cdef int _fetch_plans(Foreseen *some, Py_ssize_t many) except -1:
 
 cdef object _known_of(MemoFields *senders, MemoFields *memory, PyObject *sender, PyObject *traits):
     """What is known of a sender and a text; None where that is not remembered."""
+    cdef Akin *akin = _akin_of(sender)
     cdef Lately *lately
-    if senders.young is not <PyObject *>_lately_from or memory.young is not <PyObject *>_lately_in:
-        _forget_lately(<dict>senders.young, <dict>memory.young)
-    lately = _lately_of(sender, traits)
-    if lately.sender is sender and lately.traits is traits:
+    if senders.young is not <PyObject *>_akin_in:
+        _forget_akin(<dict>senders.young)
+    if memory.young is not <PyObject *>_lately_in:
+        _forget_lately(<dict>memory.young)
+    if akin.sender is not sender:
+        kin = _get(<dict>senders.young, <object>sender)
+        if kin is None:
+            return None
+        _set(&akin.sender, <object>sender)
+        _set(&akin.kin, kin)
+    lately = _lately_of(akin.kin, traits)
+    if lately.kin is akin.kin and lately.traits is traits:
         return <object>lately.known
-    kin = _get(<dict>senders.young, <object>sender)
-    if Py_TYPE(kin) is not _kin_type:
-        return None
-    known = _get(<dict>memory.young, (kin, <object>traits))
+    known = _get(<dict>memory.young, (<object>akin.kin, <object>traits))
     if known is not None:
-        _set(&lately.sender, <object>sender)
+        _set(&lately.kin, <object>akin.kin)
         _set(&lately.traits, <object>traits)
         _set(&lately.known, known)
     return known
@@ -383,7 +421,15 @@ cdef class _Judge:
         if content.read_by is not self.mark or _type_of(content.reading) is not _reading_type:
             return None
         known = _known_of(self.senders, self.known, message.sender, (<ReadingFields *>content.reading).traits)
-        return None if known is None else self.said(message, <ReadingFields *>content.reading, known, at, when, bare)
+        if known is None:
+            known = self.meet(<object>message.sender, <object>(<ReadingFields *>content.reading).traits, when)
+        return self.said(message, <ReadingFields *>content.reading, known, at, when, bare)
+
+    cdef object meet(self, object sender, object traits, object when):
+        """What is known of a sender and a text that are new to these rules, or forgotten."""
+        known = self.rules.know(self.rules.kin(sender, when), traits)
+        self.since, self.until = self.rules.since, self.rules.until  # somebody may come of age
+        return known
 
     cdef object said(self, MessageFields *message, ReadingFields *reading, object known, double at, object when, bint bare):
         """... with what is known of its text and its sender."""
@@ -400,6 +446,9 @@ cdef class _Judge:
             return None
         cell = self.cells.data.as_ushorts[place]
         found = (<list>(<tuple>known)[PLANS])[<Py_ssize_t>(<tuple>(<tuple>known)[SORTS])[cell]]  # its plan for this sort of place
+        if found is None:
+            found = self.rules.plan(known, cell, when)
+            self.since, self.until = self.rules.since, self.rules.until
         if Py_TYPE(found) is not _plan_type:
             return None
         plan = <PlanFields *>found

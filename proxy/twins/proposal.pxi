@@ -23,14 +23,13 @@ cdef class _Beside(_Judge):
         if not self.plain or not self.since <= at < self.until:
             return False
         kin = _get(<dict>self.senders.young, <object>message.sender)
-        if Py_TYPE(kin) is not _kin_type:
-            return False
         reading = self.reader._fresh(<object>message.content)  # which stays read by the set in force
         if Py_TYPE(reading) is not _reading_type:
             return False
-        known = _get(<dict>self.known.young, (kin, <object>(<ReadingFields *>reading).traits))
+        traits = <object>(<ReadingFields *>reading).traits
+        known = None if kin is None else _get(<dict>self.known.young, (kin, traits))
         if known is None:
-            return False
+            known = self.meet(<object>message.sender, traits, when)
         self.court, self.data, self.held, self.behind, self.told = court, court.data, court.held, court.behind, court.told
         other = self.said(message, <ReadingFields *>reading, known, at, when, bare)
         if other is None:

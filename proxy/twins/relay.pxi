@@ -188,7 +188,7 @@ cdef int _lay_out(list frames, Py_ssize_t first, LaidOut *some) except -1:
 
 
 cdef object _plain_submit(object bind, object frame, object now, object arrived_s, object memo, dict senders, Source *last, LaidOut *fields):
-    """The Transit of a submit whose sender is known; None for any other, and for a malformed one. ``last``: who sent what came before."""
+    """The Transit of a submit; None for one whose sender does not own the port, and for a malformed one. ``last``: who sent what came before."""
     cdef bytes data = <bytes><object>(<FrameFields *>frame).data
     cdef const octet *at = <const octet *>PyBytes_AS_STRING(data)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data), source = fields.source, end = fields.end
@@ -205,7 +205,9 @@ cdef object _plain_submit(object bind, object frame, object now, object arrived_
         sender = <object>last.sender
     else:
         sender = _sender_of(senders, at + 16, source - 15)
-        if sender is None or Py_TYPE(sender) is not _sender_type or not len(<str>(<SenderFields *>sender).prefix):
+        if sender is None:
+            sender = bind.access.sender(PyBytes_FromStringAndSize(<const char *>at + 16, source - 15))
+        if Py_TYPE(sender) is not _sender_type or not len(<str>(<SenderFields *>sender).prefix):
             return None
         last.at, last.size, last.sender = at + 16, source - 15, <PyObject *>sender
     message = gate106_make(MESSAGE)
