@@ -37,10 +37,14 @@ def bench(
     recipients: Annotated[int, typer.Option(help="Different recipients.")] = 1_000_000,
     known: Annotated[bool, typer.Option(help="The gate knows them all from the start, with three messages each.")] = False,
     lived_in: Annotated[
-        bool, typer.Option(help="Rates and quotas, a list of a million, somebody forgotten, one in ten who has refused others.")
+        bool,
+        typer.Option(
+            help="Rates, quotas, registers, a list of a million, somebody forgotten, one in ten who has refused others."
+        ),
     ] = False,
     refused: Annotated[float | None, typer.Option(help="So many in a hundred are refused.")] = None,
     long: Annotated[float | None, typer.Option(help="So many texts in a hundred are long; else as the mix has it.")] = None,
+    ports: Annotated[int, typer.Option(help="Ports of each provider and category that take turns, 1 to 20001.")] = 1,
     receipts: Annotated[bool, typer.Option(help="Each submit asks for a receipt, and gets it.")] = False,
     tls: Annotated[bool, typer.Option(help="Providers bind over TLS.")] = False,
     baselines: Annotated[bool, typer.Option(help="Measure the two baseline relays in the same run.")] = True,

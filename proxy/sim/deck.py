@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import cycle
 from typing import NamedTuple
 
 from proxy.message import Category
@@ -57,17 +58,21 @@ def recipients(numbers: Sequence[int]) -> list[bytes]:
     return [b"86%d\0" % number for number in numbers]
 
 
-def deck(mix: str, ports: Ports, seed: int = 106, *, long: float | None = None, registered: int = 0) -> list[Card]:
+def deck(
+    mix: str, ports: Ports, seed: int = 106, *, long: float | None = None, registered: int = 0, extensions: int = 1
+) -> list[Card]:
     """Shuffled cards of a mix (a name of ``texts.MIXES``); parts of a long text follow each other. ``long``: see there; ``registered``: 1
-    where each asks for a receipt."""
+    where each asks for a receipt; ``extensions``: how many ports of each category take turns, where more than one."""
     templates = MIXES[mix](seed, long)
     rng = random.Random(seed * 31 + int(ports.marketing))
     fillings = _fillings(rng)
     cards: list[Card] = []
+    behind = [f"{one:0{len(str(extensions))}d}" for one in range(extensions)] if extensions > 1 else [""]
+    turn = cycle(behind)
     while len(cards) < CARDS:
         rng.shuffle(templates)
         for template in templates:
-            cards += _cards(template, ports, fillings, rng, registered)
+            cards += _cards(template, ports.of(template.category) + next(turn), fillings, rng, registered)
     del cards[CARDS:]
     if not cards[-1].fresh or not cards[0].fresh:
         cards[-1] = next(card for card in cards if card.fresh)
@@ -80,10 +85,8 @@ def _fillings(rng: random.Random) -> dict[str, list[bytes]]:
     return tables
 
 
-def _cards(
-    template: Template, ports: Ports, fillings: dict[str, list[bytes]], rng: random.Random, registered: int
-) -> list[Card]:
-    address = pdus.head(ports.of(template.category))
+def _cards(template: Template, port: str, fillings: dict[str, list[bytes]], rng: random.Random, registered: int) -> list[Card]:
+    address = pdus.head(port)
     table = fillings[template.varied]
     letters = len(table[0]) // 2
     text = template.text.replace(HOLE, _MARK * letters) if template.varied else template.text

@@ -52,6 +52,7 @@ class Plan:
     refused: float | None = None
     long: float | None = None
     receipts: bool = False
+    ports: int = 1
     pem: str = ""
     """Certificate and key of what is bound to over TLS; empty: without."""
 
@@ -128,7 +129,9 @@ class Driver:
         plan = self.plan
         for name, prefix in plan.providers.items():
             asked = int(plan.receipts)
-            self.decks[name] = deck(plan.mix, Ports.under(prefix), plan.seed, long=plan.long, registered=asked)
+            self.decks[name] = deck(
+                plan.mix, Ports.under(prefix), plan.seed, long=plan.long, registered=asked, extensions=plan.ports
+            )
         self.people = recipients(people.crowd(plan.recipients, plan.seed, plan.refused))
         gc.collect()
         gc.freeze()

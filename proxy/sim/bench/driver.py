@@ -86,6 +86,7 @@ def _plan(options: Options, pem: Path | None) -> Plan:
         refused=options.refused,
         long=options.long,
         receipts=options.receipts,
+        ports=options.ports,
         pem=str(pem or ""),
     )
 

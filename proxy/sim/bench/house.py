@@ -27,6 +27,7 @@ from proxy.message import Category
 from proxy.sim import gate, measure
 from proxy.sim.bench import known
 from proxy.sim.bench.options import EMBEDDED, OWN_VALKEY, PASSWORD, PROVIDERS, WINDOW_MAX, BenchFailed, Options
+from proxy.sim.bench.registered import register
 from proxy.sim.bench.rules import count_rules, extra_rules, quotas, refusing
 from proxy.sim.deck import Ports
 from proxy.sim.gate import CHINA, CarrierSide, Gate, GateFailed, Provider
@@ -129,6 +130,7 @@ def _rules(options: Options, folder: Path) -> tuple[Path, int]:
         (rules / "sim-refused.yaml").write_text(refusing(), encoding="utf-8")
     if options.lived_in:
         (rules / "sim-quotas.yaml").write_text(quotas(), encoding="utf-8")
+        register(rules)
     count = count_rules(rules)
     if options.rules > count:
         (rules / "sim-extra.yaml").write_text(extra_rules(options.rules - count), encoding="utf-8")

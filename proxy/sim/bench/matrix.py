@@ -24,6 +24,7 @@ from proxy.sim.bench.options import OWN_VALKEY, BenchFailed, Options
 from proxy.sim.bench.result import BUSY_ELSEWHERE, told_of_machine
 from proxy.sim.bench.rounds import folder_of
 from proxy.sim.bench.rows import ROWS, Figures, Row
+from proxy.sim.deck import CARDS
 from proxy.sim.drive import Order, Run
 from proxy.sim.gate import CHINA
 from proxy.sim.memory import bytes_a_person
@@ -279,7 +280,9 @@ PARTS: Mapping[str, Part] = {
             "workers-2-each": _of("workers-2-each", store=OWN_VALKEY, workers=2, binds=16),
         }
     ),
-    "a gate in its first hour, and after years": in_turns({"new": _of("new"), "lived-in": _of("lived-in", lived_in=True)}),
+    "a gate in its first hour, after years, and with many ports": in_turns(
+        {"new": _of("new"), "lived-in": _of("lived-in", lived_in=True), "many-ports": _of("many-ports", ports=CARDS)}
+    ),
     "1 M people known": _of("known-some", recipients=SOME, known=True),
     "10 M people known": _of("known-many", recipients=MANY, known=True),
     "10 k people known": _of("known-few", recipients=FEW, known=True),

@@ -9,6 +9,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxy.sim.deck import CARDS
 from proxy.sim.texts import MIXES
 from proxy.yamlfile import unknown
 
@@ -66,8 +67,10 @@ class Options:
     known: bool = False
     """The gate knows all recipients from the start, with three messages each in the days before."""
     lived_in: bool = False
-    """As after years: every provider has a rate and quotas, a million numbers are on a list, somebody was forgotten, and one recipient in ten
-    has refused an advertiser of others."""
+    """As after years: every provider has a rate and quotas, signatures, links and telephone numbers are registered, a million numbers are on a
+    list, somebody was forgotten, and one recipient in ten has refused an advertiser of others."""
+    ports: int = 1
+    """Of each provider and category: its customers have extensions of their own, or even each text."""
     rounds: int = 1
     keep: Path | None = None
     """Where to leave the gate's folder (settings, journal, log) of the first round; None = in a temporary one that is removed."""
@@ -84,6 +87,7 @@ class Options:
             ("--workers", self.workers, 1, WORKERS_MAX),
             ("--refused", self.refused or 0, 0, 100),
             ("--long", self.long or 0, 0, 100),
+            ("--ports", self.ports, 1, CARDS),
         ):
             if not least <= value <= most:
                 raise Unfit(f"{flag}: {value:g} is not from {least:,} to {most:,}")
@@ -125,6 +129,7 @@ class Options:
             "long": self.long,
             "latency-rate": self.latency_rate or None,
             "workers": self.workers if self.workers > 1 else None,
+            "ports": self.ports if self.ports > 1 else None,
             "rounds": self.rounds if self.rounds > 1 else None,
         }
         words += [f"--{flag} {value:g}" for flag, value in given.items() if value is not None]

@@ -74,8 +74,9 @@ def described(options: Mapping[str, Any], rules: int) -> str:
     more = [f"{rules} rules", f"{options['seconds']:g} s each"]
     more += [f"{options['rate']:g} messages/s"] if options["rate"] else []
     more += [f"{options[key]:g} % {key}" for key in ("refused", "long") if options.get(key) is not None]
-    words = {"tls": "TLS", "known": "all known from the start", "lived_in": "rates, quotas, a list and refusals"}
+    words = {"tls": "TLS", "known": "all known from the start", "lived_in": "rates, quotas, registers, a list and refusals"}
     more += [words.get(key, key) for key in ("receipts", "tls", "known", "lived_in", "sealed") if options.get(key)]
+    more += [f"{options['ports']:,} ports of each category"] if options.get("ports", 1) > 1 else []
     more += [f"{options['workers']} workers"] if options.get("workers", 1) > 1 else []
     store = options.get("store") or "embedded"
     more += [f"store {store.split('://')[0]}"] if store != "embedded" else []

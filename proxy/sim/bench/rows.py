@@ -58,9 +58,13 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("CPU, 10 M people known against 1 M", "×", _ratio("known-many.cpu_us", "known-some.cpu_us")),
     Row(
-        "CPU, with rates, quotas, a list and refusals against none of them", "×", _one("lived-in.times"),
-        note="every provider has a rate, quotas and a share, a million numbers are on a list, one person was forgotten, one in ten has"
-        " refused others",
+        "CPU, with rates, quotas, registers and lists against none of them", "×", _one("lived-in.times"),
+        note="every provider has a rate, quotas and a share, signatures, links and telephone numbers are registered, a million numbers are"
+        " on a list, one person was forgotten, one in ten has refused others",
+    ),
+    Row(
+        "CPU, a port of its own for each text against three ports", "×", _one("many-ports.times"),
+        note="of each provider; some 80,000 in turns",
     ),
     Row("start with 10 M people known", "s", _one("known-many.start_s"), 10),
     Row("start with 10 M people known, processor time", "s", _one("known-many.start_cpu_s")),
