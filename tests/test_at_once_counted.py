@@ -14,7 +14,8 @@ from proxy.chains import Chains
 from proxy.compiled import PURE
 from proxy.desk import entries
 from proxy.recipient import OptOut
-from proxy.state import record
+from proxy.state import aggregates, record
+from proxy.state.aggregates import Aggregates
 from tests.house import SHANGHAI
 from tests.needs import needs
 from tests.state.test_counting import Store as Books
@@ -83,6 +84,29 @@ def test_what_is_counted_over_everybody_is_counted_alike(
     if shared:  # nothing is decided at once there, but in chains
         monkeypatch.setattr(Chains, "_at_once", PURE["chains_at_once"])
     at_once = left("one")
+    without(monkeypatch)
+    assert left("other") == at_once
+
+
+@needs("gcc")
+@pytest.mark.parametrize("room", [1, 4])
+def test_where_there_is_no_more_room_counts_give_way_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    def left(name: str) -> list[Any]:
+        return [
+            lived(tmp_path / f"{name}-{seed}", seed, rules=drawn(seed), reads=30, waiting=drawn(seed + 300) if seed % 2 else "")
+            for seed in range(200, 230)
+        ]
+
+    monkeypatch.setattr(Aggregates.__init__, "__defaults__", (room,))
+    drop, dropped = aggregates._Part.drop, list[int]()
+
+    def counted(part: aggregates._Part, key: int) -> None:
+        dropped.append(key)
+        drop(part, key)
+
+    monkeypatch.setattr(aggregates._Part, "drop", counted)
+    at_once = left("one")
+    assert len(dropped) > 30
     without(monkeypatch)
     assert left("other") == at_once
 

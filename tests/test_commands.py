@@ -492,7 +492,7 @@ def counts(house: House) -> list[int]:
     """What is taken from each aggregate, now and as a restart would find it, which is the same."""
     fresh = open_store("sqlite::memory:")
     settle_open(fresh, replay(fresh, iter(house.written()), 0))
-    there, again = ({key: sum(one.counts) for key, one in store.counters._series.items()} for store in (house.store, fresh))
+    there, again = ({key: sum(one.counts) for key, one in store.counters.series()} for store in (house.store, fresh))
     assert {key: n for key, n in there.items() if n} == {key: n for key, n in again.items() if n}
     return sorted(n for n in there.values() if n)
 

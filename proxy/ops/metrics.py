@@ -66,6 +66,8 @@ class Gauges:
     journal_up: bool = True
     journal_lag_s: float = 0.0
     journal_written_bytes: int = 0
+    limit_counts: float = 0.0
+    limit_counts_dropped: int = 0
     journal_bytes: float = 0.0
     journal_free_bytes: float = 0.0
     journal_oldest_s: float = 0.0
@@ -185,6 +187,11 @@ SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
         "rules_agreed",
         "1 unless gates on the shared store have agreed on rules that this gate does not judge by",
     ),
+    (
+        "limit_counts",
+        "limit_counts",
+        "What limits without recipient count by: providers, signatures, texts; so many counts are held",
+    ),
     ("clock_skew_s", "clock_skew_seconds", "The last step of the wall clock against the monotonic one"),
     ("time_s", "time_seconds", "The wall clock, in seconds since 1970: whoever asks can see whether it is right"),
 )
@@ -239,6 +246,7 @@ def _families(tally: Tally, gauges: Gauges, rows_max: int) -> Iterator[tuple[Met
     single_counts = [
         ("sent_after_optout", "Marketing sent to people after their opt-out (must stay 0)", sent_after_optout),
         ("journal_written_bytes", "Bytes written to the journal", gauges.journal_written_bytes),
+        ("limit_counts_dropped", "Counts of limits dropped because there were too many", gauges.limit_counts_dropped),
     ]
     for name, text, count in single_counts:
         yield _counter(name, (), text, [((), count)]), False

@@ -81,6 +81,11 @@ class Counting(Protocol):
 
     short: int
     """How often ``count`` could not tell whether ``most`` was reached, and said that it was: after ``fill`` it can."""
+    dropped: int
+    """Keys dropped because there were too many."""
+
+    def __len__(self) -> int:
+        """Of so many keys something is counted."""
 
     @property
     def as_seen(self) -> Counters:

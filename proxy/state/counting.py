@@ -249,7 +249,7 @@ class SharedCounters(Aggregates):
         """The store knows nothing of this node, or has lost its last reports: what it handed out it handed out too much of, perhaps."""
         lost: dict[int, int] = {}
         if told.had == NOBODY:
-            series = self._series.get(key)
+            series = self.held(key)
             if series is not None:
                 lost = dict(zip(series.starts, series.counts, strict=True))
                 for start, n in (*report.taken.items(), *held.used.items()):
@@ -293,7 +293,7 @@ class _AsSeen(Aggregates):
     """Counts, and asks for nothing."""
 
     def __init__(self, counters: SharedCounters) -> None:
-        super().__init__()
+        super().__init__(0)
         self._counters = counters
 
     def count(self, key: int, after: float, most: int = 0) -> int:

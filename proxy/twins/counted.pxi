@@ -30,6 +30,20 @@ cdef object _counter_of(object base, object keys, MessageFields *message, object
     return key
 
 
+cdef enum:
+    PART_SHIFT = 58
+    FOUND = 8
+
+cdef struct Counted:
+    PyObject *key
+    PartFields *part
+    PyObject *series  # NULL: nothing was counted yet
+
+
+cdef u64 _counts_changed = 0
+"""How often somebody may have put a key into counters, or out of them."""
+
+
 cdef class _Counts:
     """The counters of a store, for as long as nobody else changes them."""
 
@@ -38,15 +52,45 @@ cdef class _Counts:
     cdef bint reported
     cdef double now_s
     cdef object now
-    cdef dict series, held
-    cdef set dirty, frozen
+    cdef dict held
+    cdef tuple parts
+    cdef Counted[FOUND] found  # lately: a limit is asked, perhaps twice, and taken from
+    cdef u64 changed  # when that was
+
+    def __dealloc__(self):
+        self.forget()
+
+    cdef void forget(self) noexcept:
+        cdef Py_ssize_t place
+        for place in range(FOUND):
+            Py_XDECREF(self.found[place].key)
+            self.found[place].key = NULL
+
+    cdef Counted *find(self, object key) except NULL:
+        """state/aggregates.py, Aggregates.held; good until somebody else takes."""
+        cdef Counted *found = &self.found[<u64><PyObject *>key >> 5 & FOUND - 1]
+        if self.changed != _counts_changed:
+            self.forget()
+            self.changed = _counts_changed
+        if found.key is not <PyObject *>key:
+            found.part = <PartFields *>_items_within(self.parts)[<u64>key >> PART_SHIFT]
+            found.series = PyDict_GetItemWithError(<dict>found.part.series, key)
+            _set(&found.key, key)
+        return found
+
+    cdef int take_slowly(self, tuple take, object when) except -1:
+        global _counts_changed
+        _counts_changed += 1
+        self.counters.take(take, when)
+        return 0
 
     cdef int look(self, object counters) except -1:
+        self.forget()
         self.counters = counters
         self.shared = Py_TYPE(counters) is _shared_counters_type
         self.known = self.shared or Py_TYPE(counters) is _aggregates_type
         if self.known:
-            self.series, self.dirty, self.frozen = counters._series, counters._dirty, counters._frozen
+            self.parts = counters.parts
         if self.shared:
             self.held, self.reported, self.now = counters._held, counters.reported, counters.now_s
             self.now_s = self.now
@@ -76,10 +120,10 @@ cdef class _Counts:
         cdef list starts, counts
         cdef long long found = 0, latest
         cdef Py_ssize_t place, first
-        one = _get(self.series, key)
-        if one is None:
+        cdef Counted *held = self.find(key)
+        if held.series is NULL:
             return 0
-        series = <SeriesFields *>one
+        series = <SeriesFields *>held.series
         latest = after + 1 - <long long><object>series.width_s
         if len(<dict>series.sums):
             known = _get(<dict>series.sums, latest)
@@ -90,7 +134,7 @@ cdef class _Counts:
         while place and <long long>starts[place - 1] > latest:
             place -= 1
             if first - place > FEW_BUCKETS:
-                return one.later_than(latest)
+                return (<object>held.series).later_than(latest)
             found += <long long>counts[place]
         return found
 
@@ -98,28 +142,27 @@ cdef class _Counts:
         """``take``: a named one."""
         cdef SeriesFields *series
         cdef HeldFields *held
+        cdef Counted *found
         cdef list starts, counts
         cdef dict sums
         cdef long long second = <long long>at, start, width_s
         cdef Py_ssize_t last
         key = take[0]
-        one = None if not self.known or (self.frozen and key in self.frozen) else _get(self.series, key)
-        if one is None:
-            self.counters.take(take, when)
-            return 0
-        series = <SeriesFields *>one
+        found = self.find(key) if self.known else NULL
+        if found is NULL or found.series is NULL or (len(<set>found.part.frozen) and key in <set>found.part.frozen):
+            return self.take_slowly(take, when)
+        series = <SeriesFields *>found.series
         starts, counts, width_s = <list>series.starts, <list>series.counts, <object>series.width_s
         start, last = second - second % width_s, len(starts) - 1
         used = None if not self.shared or not self.reported else _get(self.held, key)
         if last < 0 or <long long>starts[last] != start or (used is None and self.shared and self.reported):
-            self.counters.take(take, when)
-            return 0
+            return self.take_slowly(take, when)
         counts[last] += 1
         sums = <dict>series.sums
         for latest in sums:
             if start > latest:
                 sums[latest] += 1
-        self.dirty.add(key)
+        (<set>found.part.dirty).add(key)
         if used is not None:  # told to the others with the next report
             held = <HeldFields *>used
             _set(&held.width_s, take[1])

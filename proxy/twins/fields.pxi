@@ -65,6 +65,10 @@ cdef struct PlanFields:
     slot asks, bare_persons, breaches, caps, counters, facts, fewest, objected, oldest_s, outcome, persons, reason, rule
     slot sparing, takes, wants_a_word
 
+cdef struct PartFields:
+    PyObject head
+    slot aside, dirty, frozen, leaving, series
+
 cdef struct SeriesFields:
     PyObject head
     slot counts, keep_s, starts, sums, width_s
@@ -250,7 +254,7 @@ cdef int _learn_fields() except -1:
     from proxy.policy.renamed import kept_of
     from proxy.policy.regions import SEGMENT_FIRST
     from proxy.state import box
-    from proxy.state.aggregates import Aggregates, _Series
+    from proxy.state.aggregates import Aggregates, _Part, _Series
     from proxy.state.counting import SharedCounters, _Held
     from proxy.state.rate import Rate
     from proxy.state.record import Record
@@ -274,6 +278,7 @@ cdef int _learn_fields() except -1:
         " until_s used used_s width_s",
         sizeof(HeldFields),
     )
+    _laid(_Part, "aside dirty frozen leaving series", sizeof(PartFields))
     _series_type = _laid(_Series, "counts keep_s starts sums width_s", sizeof(SeriesFields))
     _ask_person, _evidence_of, _objected, _whole_record = ask_person, evidence_of, objected, Record
     _unseen, _Malformed, _say, _part_with, _refusals, _islice = unseen, Malformed, say, part_with, refusals, islice

@@ -70,7 +70,9 @@ cdef class _Court(_Judge):
         return self.seen
 
     cdef int again(self) except -1:
-        """After a twin has judged, which may have turned the rules."""
+        """After a twin has judged, which may have turned the rules, and taken from counters."""
+        global _counts_changed
+        _counts_changed += 1
         rules = self.rules
         if (<JudgingFields *>self.judging).rules is not <PyObject *>rules:
             return self.look()

@@ -57,6 +57,7 @@ OVER_WORKERS: Mapping[str, str] = {
     "journal_chain_ok": "min",
     "rules_folder_ok": "min",
     "rules_agreed": "min",
+    "limit_counts": "sum",
     "clock_skew_seconds": "widest",
     "time_seconds": "max",
     "rules_info": "max",

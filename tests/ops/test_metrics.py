@@ -35,7 +35,7 @@ consent_tasks{provider,state} store_untold_records store_heard_records store_sil
 stops shadowed suspended{provider} suppressed_numbers{scope,kept}
 settings_reload_total{result} queue_limit{carrier,class} carrier_tps_limit{carrier} provider_binds_limit{provider}
 journal_up journal_written_bytes_total journal_bytes journal_free_bytes journal_oldest_timestamp_seconds rules_folder_ok rules_agreed
-rules_waiting{why} journal_head_info{day,head} time_seconds disturbances_total{side,cause,peer}
+rules_waiting{why} journal_head_info{day,head} limit_counts limit_counts_dropped_total time_seconds disturbances_total{side,cause,peer}
 """
 """What is counted beside the design's: by the way back, by operators' commands, and for boards and alerts."""
 
@@ -101,7 +101,7 @@ def test_every_counter_of_the_tally_and_every_gauge_is_shown() -> None:
         "apart",  # by signature, of which there may be thousands: nobody's label
     }
     assert shown == set(vars(Tally()))
-    single = {"rules_revision", "journal_written_bytes"}
+    single = {"rules_revision", "journal_written_bytes", "limit_counts_dropped"}
     assert {attribute for attribute, *_ in (*GAUGES, *SCALARS)} | single == set(Gauges.__slots__)
 
 

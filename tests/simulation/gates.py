@@ -549,7 +549,7 @@ class Gates:
             raise Broken(f"message {long.number} was refused in part: {ended}")
 
     def _check_counts(self) -> None:
-        held = sum(sum(series.counts) for series in self.counters._series.values())
+        held = sum(sum(series.counts) for _, series in self.counters.series())
         known_to_all = sum(len(record.entries(data)) for _, data in self.records.values())
         if held != known_to_all:
             raise Broken(f"{known_to_all} messages are counted, and {held} in the quota")

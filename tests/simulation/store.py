@@ -94,14 +94,14 @@ class SimStore:
 
 
 def dumped(counters: Aggregates) -> dict[int, bytes]:
-    return {key: series.pack() for key, series in counters._series.items() if any(series.counts)}
+    return {key: series.pack() for key, series in counters.series() if any(series.counts)}
 
 
 def counted(counters: Aggregates) -> dict[int, dict[int, int]]:
     """Key → beginning of a bucket → count; what was given back again leaves an empty bucket or none, which is the same."""
     found = {
         key: {start: count for start, count in zip(series.starts, series.counts, strict=True) if count}
-        for key, series in counters._series.items()
+        for key, series in counters.series()
     }
     return {key: buckets for key, buckets in found.items() if buckets}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -135,15 +136,39 @@ def test_there_is_room_for_so_many_keys_and_the_oldest_gives_way():
 
 
 def test_of_more_than_there_is_room_for_the_eldest_go_one_after_the_other(monkeypatch):
-    monkeypatch.setattr(aggregates, "OLD_MOST", 4)
+    monkeypatch.setattr(aggregates, "ELDEST", 4)
     counts = Aggregates(keys_max=10)
     for key in range(100):
         counts.take(Take(key, 60, 3600), NOW)
-        if key % 7 == 0:
-            counts.sweep(NOW, 2)  # whoever was looked at stands at the end of the line
+        counts.sweep(NOW, 2)
     assert (len(counts), counts.dropped) == (10, 90)
-    assert all(counts.count(key, 0) for key in range(96, 100))
-    assert not any(counts.count(key, 0) for key in range(80))
+    assert all(counts.count(key, 0) for key in range(97, 100))
+    assert sum(counts.count(key, 0) for key in range(80)) <= 3, "one of four may stay, and comes round again"
+
+
+@pytest.mark.parametrize("quotas", [1, 10, 40])
+def test_nobody_gets_rid_of_a_count_by_texts_that_each_count_once(quotas):
+    counts, random = Aggregates(keys_max=1000), Random(quotas)
+    held = [random.getrandbits(64) for _ in range(quotas)]
+    for key in held:
+        counts.take(Take(key, 60, 3600), NOW, 50)
+    for _ in range(5000):
+        counts.take(Take(random.getrandbits(64), 60, 3600), NOW)
+    assert len(counts) == 1000
+    assert counts.dropped >= 4000
+    assert [counts.count(key, 0) for key in held] == [50] * quotas
+
+
+def test_all_keys_are_looked_at_in_turn_whatever_they_begin_with():
+    counts = Aggregates()
+    keys = [number * 0x9E3779B97F4A7C15 & (1 << 64) - 1 for number in range(1000)]
+    for key in keys:
+        counts.take(Take(key, 60, 3600), NOW)
+    for late in keys[::2]:
+        counts.take(Take(late, 60, 3600), NOW + 7200)
+    assert sum(counts.sweep(NOW + 7200, 50) for _ in range(25)) == 500
+    assert sorted(key for key, _ in counts.series()) == sorted(keys[::2])
+    assert len(counts) == 500
 
 
 def test_old_buckets_are_forgotten():

@@ -118,7 +118,7 @@ class World:
         self.deaths += 1
         heir, before = self._born(), node.counters
         heir.reported = False
-        for key, packed in [(KEY, series.pack()) for series in (before._series.get(KEY),) if series is not None]:
+        for key, packed in [(KEY, series.pack()) for series in (before.held(KEY),) if series is not None]:
             Aggregates.restore(heir, key, packed)
         node.counters, node.asking, node.waiting, node.short = heir, False, [], []
         heir.back()

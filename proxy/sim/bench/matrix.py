@@ -286,7 +286,7 @@ PARTS: Mapping[str, Part] = {
     "1 M people known": _of("known-some", recipients=SOME, known=True),
     "10 M people known": _of("known-many", recipients=MANY, known=True),
     "10 k people known": _of("known-few", recipients=FEW, known=True),
-    "repeated texts": _of("repeated", mix="repeated"),
+    "repeated texts": in_turns({"repeated": _of("repeated", mix="repeated")}),
     "varied texts": _of("varied", mix="varied"),
     "nobody refused, everybody, and receipts": in_turns(
         {
