@@ -89,7 +89,7 @@ ROWS: tuple[Row, ...] = (
         note="the row above has one worker's load for both, so smaller batches; in both store, carrier and providers use their cores",
     ),
     Row("Valkey: conflicts, of a hundred submits, two workers", "%", _one("workers-2.conflicts"), 1),
-    Row("longest pause while 500 rules and 100,000 words change", "ms", _one("reload.worst_ms"), 20, note="at 1,000/s"),
+    Row("longest pause while 500 rules and 100,000 words change", "ms", _one("reload.worst_ms"), 20, note="at 1,000/s; of three runs"),
     Row("submits lost while they change", "", _one("reload.lost"), 0),
     Row("CPU per submit over TLS", "µs", _one("tls.cpu_us")),
     Row("CPU per submit, all texts long", "µs", _one("long.cpu_us"), note="a submit is a part"),
