@@ -17,7 +17,7 @@ from proxy.reasons import IN_REVIEW
 from proxy.transit import Transit
 
 REVIEWS_MAX = 32_768
-"""Texts remembered as told to the clerk: past it one may be told twice."""
+"""Remembered of texts told to the clerk, two for each: past it one may be told twice."""
 TEXT_MAX = 1_000
 
 

@@ -180,12 +180,14 @@ def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Cate
     (target / "sim-quiet.yaml").write_text(
         json.dumps({"rules": [rule, campaign]}, ensure_ascii=False, indent=1), encoding="utf-8"
     )
-    _append(target / "registries" / "ports.csv", [(prefix, province, category.word) for prefix, province, category in ports])
-    _append(target / "registries" / "signatures.csv", SIGNATURES)
+    append_rows(
+        target / "registries" / "ports.csv", [(prefix, province, category.word) for prefix, province, category in ports]
+    )
+    append_rows(target / "registries" / "signatures.csv", SIGNATURES)
     return target
 
 
-def _append(registry: Path, rows: Iterable[Sequence[str]]) -> None:
+def append_rows(registry: Path, rows: Iterable[Sequence[str]]) -> None:
     with registry.open("a", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
 

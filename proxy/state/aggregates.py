@@ -25,9 +25,9 @@ KEYS_MAX = 1_000_000
 """Keys may hold signatures and texts, which senders choose: past this those go that are old and count little. Some 430 bytes each."""
 PARTS, PART_SHIFT = 64, 58
 """Keys are told apart by their first six bits: dictionaries place what they hold by the last ones."""
-ELDEST, ELDEST_LEAVE = 64, 0.75
-"""Looked up in one go where there is no more room, and the part of them that goes: a dictionary finds its first key by passing by all that were
-dropped before."""
+ELDEST, ELDEST_LEAVE = 1024, 16
+"""Looked up in one go where there is no more room, for a dictionary finds its first key by passing by all that were dropped before; of so many
+at least one goes, and whatever counts no more than the heaviest of those. Some thousands of providers' counts may be the eldest."""
 _HEAD = struct.Struct(">II")
 _BUCKET = struct.Struct(">QI")
 _NO_SUMS: dict[float, int] = {}
@@ -106,14 +106,15 @@ class _Part:
         """Who gives way next where there is no more room, the next one last."""
 
     def gives_way(self) -> int:
-        """One of the eldest, none of those that count most: nobody gets rid of a quota's count by texts that each count once."""
+        """One of the eldest, and of those that count least: nobody gets rid of a quota's count by texts that each count once."""
         while True:
             if not self.leaving:
-                eldest = sorted(islice(self.series, ELDEST), key=lambda key: sum(self.series[key].counts))
-                leave = max(1, int(len(eldest) * ELDEST_LEAVE))
-                for key in eldest[leave:]:
-                    self.series[key] = self.series.pop(key)
-                self.leaving = eldest[leave - 1 :: -1]
+                eldest = [(key, sum(self.series[key].counts)) for key in islice(self.series, ELDEST)]
+                light = sorted(count for _, count in eldest)[len(eldest) // ELDEST_LEAVE]
+                for key, count in eldest:
+                    if count > light:
+                        self.series[key] = self.series.pop(key)
+                self.leaving = [key for key, count in reversed(eldest) if count <= light]
             key = self.leaving.pop()
             if key in self.series:
                 return key
@@ -139,10 +140,8 @@ class Aggregates:
         """Keys dropped because there were too many."""
         self.parts = tuple(_Part() for _ in range(PARTS if keys_max else 0))
         self._many = 0
-        self._swept, self._walk = (
-            0,
-            list[int](),
-        )  # the part that is looked through, and its keys that have not been looked at yet
+        self._swept = 0  # the part that is looked through, …
+        self._walk: list[int] = []  # … and its keys that have not been looked at yet
 
     def _part(self, key: int) -> _Part:
         return self.parts[key >> PART_SHIFT & PARTS - 1]

@@ -56,10 +56,6 @@ cdef struct ReadingFields:
     PyObject head
     slot template, traits
 
-cdef struct KinFields:
-    PyObject head
-    slot bits, places, port, sender
-
 cdef struct PlanFields:
     PyObject head
     slot asks, bare_persons, breaches, caps, counters, facts, fewest, objected, oldest_s, outcome, persons, reason, rule
@@ -184,7 +180,6 @@ cdef PyTypeObject *_sender_type
 cdef PyTypeObject *_facts_type
 cdef PyTypeObject *_verdict_type
 cdef PyTypeObject *_reading_type
-cdef PyTypeObject *_kin_type
 cdef PyTypeObject *_plan_type
 cdef PyTypeObject *_record_type
 cdef PyTypeObject *_frame_type
@@ -223,7 +218,7 @@ cdef PyObject *_naught = <PyObject *>_zero  # there is one such number
 
 cdef int _learn_fields() except -1:
     """Where all that lies, once."""
-    global _transit_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _kin_type, _plan_type
+    global _transit_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _plan_type
     global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _reason_type, _kept_type, _any_type
     global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
     global _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice, _segment_first
@@ -247,7 +242,6 @@ cdef int _learn_fields() except -1:
     from proxy.policy.counted import part_key
     from proxy.policy.kinds.limit import COUNT_MAX
     from proxy.policy.judge import objected
-    from proxy.policy.kin import Kin
     from proxy.policy.memo import Memo as PolicyMemo
     from proxy.policy.plan import Plan
     from proxy.policy.reading import Reading
@@ -299,7 +293,6 @@ cdef int _learn_fields() except -1:
     )
     _verdict_type = _laid(Verdict, "breaches facts outcome province reason rule takes template", sizeof(VerdictFields), VERDICT)
     _reading_type = _laid(Reading, "template traits", sizeof(ReadingFields), READING)
-    _kin_type = _laid(Kin, "bits places port sender", sizeof(KinFields))
     _plan_type = _laid(
         Plan,
         "asks bare_persons breaches caps counters facts fewest objected oldest_s outcome persons reason rule sparing takes"

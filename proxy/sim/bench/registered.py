@@ -6,17 +6,16 @@ refuse, but for a few: a code of six digits may look like the number of a servic
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from proxy.sim.gate import append_rows
 from proxy.sim.texts import MIXES
 
 OTHERS = 20_000
 """Signatures, and half as many advertisers, that no text of a bench carries."""
-ANYBODY_S = "s.example"
+ANYBODYS = "s.example"
 """The simulated links lead there."""
 _PHONE = re.compile(r"4006[0-9]{6}")
 
@@ -29,16 +28,15 @@ def register(rules: Path) -> None:
             phones.setdefault(template.signature, set()).update(_PHONE.findall(template.text))
     ours = [(f"模拟广告主{place}", name) for place, name in enumerate(sorted(phones))]
     others = [(f"模拟广告主{place // 2}号", f"模拟签名{place}") for place in range(OTHERS)]
-    _append(rules, "signatures", ((name, owner, "", "", "", "approved", "", "") for owner, name in ours + others))
-    _append(rules, "advertisers", ((owner, "", "", "", " ".join(sorted(phones[name]))) for owner, name in ours))
-    _append(rules, "advertisers", ((owner, "", "", f"d{place}.example", "") for place, (owner, _) in enumerate(others[::2])))
-    _append(rules, "contacts", [(ANYBODY_S, "", "")])
+    registries = rules / "registries"
+    append_rows(registries / "signatures.csv", ((name, owner, "", "", "", "approved", "", "") for owner, name in ours + others))
+    append_rows(registries / "advertisers.csv", ((owner, "", "", "", " ".join(sorted(phones[name]))) for owner, name in ours))
+    append_rows(
+        registries / "advertisers.csv",
+        ((owner, "", "", f"d{place}.example", "") for place, (owner, _) in enumerate(others[::2])),
+    )
+    append_rows(registries / "contacts.csv", [(ANYBODYS, "", "")])
     (rules / "sim-registered.yaml").write_text(_rules(), encoding="utf-8")
-
-
-def _append(rules: Path, registry: str, rows: Iterable[Sequence[str]]) -> None:
-    with (rules / "registries" / f"{registry}.csv").open("a", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(rows)
 
 
 def _rules() -> str:
