@@ -276,7 +276,7 @@ def lived(
         [left_of(rate, house.now) for rate in rates],
         saved,
         {key: series.pack() for key, series in cast("Any", house.store).counters.series()},
-        {key: said_of(held) for key, held in getattr(house.store.counters, "_held", {}).items()},
+        {key: said_of(held) for part in getattr(house.store.counters, "_held", ()) for key, held in part.items()},
         sheets and sheets.held,
         board and (dict(board.sights.people), board.waiting, board.next_s),
     )

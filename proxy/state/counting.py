@@ -12,11 +12,11 @@ what counts is what this node took, and what it had heard of the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from proxy.message import Take
-from proxy.state.aggregates import Aggregates
+from proxy.state.aggregates import PART_SHIFT, PARTS, Aggregates
 from proxy.state.leasing import report_word
 from proxy.state.portions import LEASE_MS, NOBODY, Limit, Report, Told
 
@@ -30,6 +30,8 @@ IDLE_S = 1.0
 """What a node holds and has not used for so long it gives back."""
 FORGET_S = LEASE_MS / 1000 + 1.0
 """A counter that was not asked for so long, and holds nothing, is forgotten here."""
+LOOKED_AT, REPORTED = 2048, 256
+"""Of a million counters so many are looked at in one go, and so many reported: all else waits a few ms for that at most."""
 SPARE_BEATS = 3
 """A portion is for so many times what was taken between two looks."""
 LIMITS_MAX = 4
@@ -113,7 +115,9 @@ class SharedCounters(Aggregates):
         """``reported``: what is taken is to be told to the others, now or when the store is back: not what a start replays."""
         self.now_s = 0.0
         self.short = 0
-        self._held: dict[int, _Held] = {}
+        self._held = tuple(dict[int, _Held]() for _ in range(PARTS))
+        """In parts, as what is counted: a dictionary that grows moves all it holds at once."""
+        self._many = 0
         self._life, self._number = life, 0
         self._wanted: set[int] = set()
         self.alone: set[int] = set()
@@ -125,13 +129,13 @@ class SharedCounters(Aggregates):
 
     def count(self, key: int, after: float, most: int = 0) -> int:
         own = super().count(key, after)
-        held = self._held.get(key)
+        held = self._known(key)
         if most == 0:
             return max(own, held.taken + held.since) if held is not None and self.on else own
         if held is None:
-            if not self.on or len(self._held) >= self.keys_max:
+            if not self.on or self._many >= self.keys_max:
                 return own
-            held = self._held[key] = _Held()
+            held = self._meet(key)
         held.asked_s = self.now_s
         held.limits[most] = after
         if own >= most:
@@ -158,12 +162,11 @@ class SharedCounters(Aggregates):
     def _use(self, take: Take, at: float, n: int) -> None:
         if not self.reported:
             return
-        held = self._held.get(take.key)
-        if held is None and len(self._held) >= self.keys_max:
-            return
+        held = self._known(take.key)
         if held is None:  # it is compared with nothing yet (of a rule in shadow, say), or was forgotten
-            held = self._held[take.key] = _Held()
-            held.asked_s = self.now_s
+            if self._many >= self.keys_max:
+                return
+            held = self._meet(take.key)
         held.width_s, held.keep_s = take.width_s, take.keep_s
         second = int(at)
         start = second - second % take.width_s
@@ -179,35 +182,64 @@ class SharedCounters(Aggregates):
 
     def in_hand(self, key: int) -> int:
         """How much this node may take of a counter without asking."""
-        held = self._held.get(key)
+        held = self._known(key)
         return held.in_hand(self.now_s) if held is not None else 0
+
+    def _known(self, key: int) -> _Held | None:
+        return self._held[key >> PART_SHIFT].get(key)
+
+    def _meet(self, key: int) -> _Held:
+        held = self._held[key >> PART_SHIFT][key] = _Held()
+        held.asked_s = self.now_s
+        self._many += 1
+        return held
 
     # -- with the store
 
-    def due(self, *, all_used: bool) -> list[int]:
-        """Counters to be reported: those that are short, or also what was used or is to be given back."""
-        if not all_used:
-            found, self._wanted = list(self._wanted), set()
-            return found
-        self._wanted.clear()
-        idle_s, forget_s, report_s = self.now_s - IDLE_S, self.now_s - FORGET_S, self.now_s - REPORT_S
-        found = []
-        for key, held in list(self._held.items()):
-            if held.used:
-                waits = held.told_s > report_s and held.told_limits and ENDLESS not in held.told_limits
-                low = held.since > 1 and held.left <= held.since
-                due = not waits or low
-            else:
-                due = held.left > 0 and held.used_s < idle_s
-            if due or held.report is not None or held.need or held.surplus:
-                found.append(key)
-            elif not held.used and held.left <= 0 and held.asked_s < forget_s:
-                del self._held[key]
-        return found
+    @property
+    def wants(self) -> bool:
+        """Whether messages wait for counters to be asked about."""
+        return bool(self._wanted)
+
+    def wanted(self) -> list[int]:
+        """Counters that messages wait for, to be reported now; when their answers are here, there may be more."""
+        keys = [self._wanted.pop() for _ in range(min(REPORTED, len(self._wanted)))]
+        return [key for key in keys if (held := self._known(key)) is not None and held.need]
+
+    def due(self) -> Iterator[list[int]]:
+        """One look at all: those as well of which something was used or is to be given back. Each portion is to be reported before the next is
+        asked for, and may be empty: between two of them others may come first."""
+        while self._wanted:
+            yield self.wanted()
+        found: list[int] = []
+        looked_at = 0
+        for part in self._held:
+            for key in list(part):
+                looked_at += 1
+                held = part.get(key)
+                if held is None:
+                    continue
+                if self._is_due(held):
+                    found.append(key)
+                elif not held.used and held.left <= 0 and held.asked_s < self.now_s - FORGET_S:
+                    del part[key]
+                    self._many -= 1
+                if len(found) >= REPORTED or looked_at >= LOOKED_AT:
+                    yield found
+                    found, looked_at = [], 0
+        yield found
+
+    def _is_due(self, held: _Held) -> bool:
+        if held.report is not None or held.need or held.surplus:
+            return True
+        if not held.used:
+            return held.left > 0 and held.used_s < self.now_s - IDLE_S
+        waits = held.told_s > self.now_s - REPORT_S and held.told_limits and ENDLESS not in held.told_limits
+        return not waits or (held.since > 1 and held.left <= held.since)
 
     def words(self, keys: Iterable[int]) -> list[str]:
         """The reports of these; until ``told`` or ``lost`` each is on its way."""
-        return [report_word(self._report(self._held[key])) for key in keys]
+        return [report_word(self._report(self._held[key >> PART_SHIFT][key])) for key in keys]
 
     def _report(self, held: _Held) -> Report:
         if held.report is None:
@@ -229,7 +261,7 @@ class SharedCounters(Aggregates):
         return held.report
 
     def told(self, key: int, told: Told) -> None:
-        held = self._held[key]
+        held = self._held[key >> PART_SHIFT][key]
         report, held.report = held.report, None
         assert report is not None
         usable = min(told.left, told.room)
@@ -268,7 +300,7 @@ class SharedCounters(Aggregates):
 
     def lost(self, key: int) -> None:
         """No answer came: nobody knows whether the report was taken, so the same goes again."""
-        held = self._held[key]
+        held = self._held[key >> PART_SHIFT][key]
         held.need, held.reached = 0, False
         self.alone.add(key)
 
@@ -276,7 +308,7 @@ class SharedCounters(Aggregates):
         """The store is in reach, for the first time or again: the next message of each counter that had to do without asks it."""
         self.on = self.reported = True
         for key in self.alone:
-            self._held[key].reached = True
+            self._held[key >> PART_SHIFT][key].reached = True
         self.alone.clear()
 
 

@@ -30,6 +30,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -176,31 +177,40 @@ class ValkeyStore(Telling, SqliteStore):
         return self.totals
 
     async def fill(self) -> None:
-        await self._exchange_counts(all_used=False)
+        while self.totals.wants and await self._exchange_counts(self.totals.wanted):
+            pass
 
     async def _count_on(self) -> None:
         """Reports what was taken, a few times a second, and notices whether the store is in reach."""
         while True:
-            await self._exchange_counts(all_used=True)
+            portion, more = partial(next, self.totals.due(), None), True
+            while more:
+                more = await self._exchange_counts(portion)
+                await asyncio.sleep(0)  # whoever waits for the lock has it first
             await asyncio.sleep(COUNT_S)
 
-    async def _exchange_counts(self, *, all_used: bool) -> None:
+    async def _exchange_counts(self, portion: Callable[[], list[int] | None]) -> bool:
+        """Whether there may be more: the store is in reach, and there was a portion to be reported."""
         counters = self.totals
         async with self._exchanging:
             counters.now_s = asyncio.get_running_loop().time()
             if not any(self._servers.at):
                 counters.on = False
-                return
+                return False
             if self._servers.up or not counters.on:
                 counters.back()
-            keys = counters.due(all_used=all_used)
-            if not keys:
-                return
-            for key, told in zip(keys, await self.leases.portions(keys, counters.words(keys)), strict=True):
-                if told is None:
-                    counters.lost(key)
-                else:
-                    counters.told(key, told)
+            keys = portion()
+            if keys:
+                await self._report_counts(keys)
+            return keys is not None
+
+    async def _report_counts(self, keys: list[int]) -> None:
+        counters = self.totals
+        for key, told in zip(keys, await self.leases.portions(keys, counters.words(keys)), strict=True):
+            if told is None:
+                counters.lost(key)
+            else:
+                counters.told(key, told)
 
     def close(self) -> None:
         self.halt()

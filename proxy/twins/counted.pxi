@@ -52,7 +52,7 @@ cdef class _Counts:
     cdef bint reported
     cdef double now_s
     cdef object now
-    cdef dict held
+    cdef tuple held
     cdef tuple parts
     cdef Counted[FOUND] found  # lately: a limit is asked, perhaps twice, and taken from
     cdef u64 changed  # when that was
@@ -96,13 +96,17 @@ cdef class _Counts:
             self.now_s = self.now
         return 0
 
+    cdef inline object known_by(self, object key):
+        """state/counting.py, SharedCounters._known."""
+        return _get(<dict>_items_within(self.held)[<u64>key >> PART_SHIFT], key)
+
     cdef long long count(self, object key, long long after, object most) except -1:
         """``most``: what it is compared with."""
         cdef long long own = self.own(key, after)
         cdef HeldFields *held
         if not self.shared:
             return own
-        one = _get(self.held, key)
+        one = self.known_by(key)
         if one is None or Py_TYPE(one) is not _held_type:
             return self.counters.count(key, after, most)
         held = <HeldFields *>one
@@ -154,7 +158,7 @@ cdef class _Counts:
         series = <SeriesFields *>found.series
         starts, counts, width_s = <list>series.starts, <list>series.counts, <object>series.width_s
         start, last = second - second % width_s, len(starts) - 1
-        used = None if not self.shared or not self.reported else _get(self.held, key)
+        used = None if not self.shared or not self.reported else self.known_by(key)
         if last < 0 or <long long>starts[last] != start or (used is None and self.shared and self.reported):
             return self.take_slowly(take, when)
         counts[last] += 1

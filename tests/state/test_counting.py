@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.message import Take
-from proxy.state.counting import FRESH_S, IDLE_S, SharedCounters
+from proxy.state.counting import FRESH_S, IDLE_S, LOOKED_AT, REPORTED, SharedCounters
 from proxy.state.portions import LEASE_MS, Book, Limit, Report, Told
 
 HOUR_S = 3600
@@ -36,18 +36,18 @@ class Store:
         """As the engine does it."""
         counters.now_s = self.now_s
         counters.back()
-        keys = counters.due(all_used=all_used)
-        for key, word in zip(keys, counters.words(keys), strict=True):
-            self.asked += 1
-            lost = self.dice.random() < self.lost
-            if lost and self.dice.random() < 0.5:  # the question
-                counters.lost(key)
-                continue
-            told = self._report(node, key, word)
-            if lost:  # the answer
-                counters.lost(key)
-            else:
-                counters.told(key, told)
+        for keys in counters.due() if all_used else [counters.wanted()]:
+            for key, word in zip(keys, counters.words(keys), strict=True):
+                self.asked += 1
+                lost = self.dice.random() < self.lost
+                if lost and self.dice.random() < 0.5:  # the question
+                    counters.lost(key)
+                    continue
+                told = self._report(node, key, word)
+                if lost:  # the answer
+                    counters.lost(key)
+                else:
+                    counters.told(key, told)
 
     def _report(self, node: int, key: int, word: str) -> Told:
         return self.books.setdefault(key, Book()).report(node, read_word(word), round((START_S + self.now_s) * 1000))
@@ -142,6 +142,32 @@ def test_answers_that_are_lost_cost_at_most_what_was_counted_alone_meanwhile(mos
         assert passed - sum(alone) <= most
 
 
+def test_of_a_million_counters_some_are_looked_at_at_a_time_and_none_is_forgotten_that_is_used() -> None:
+    store = Store(random.Random(0))
+    counters = SharedCounters(LIFE)
+    store.exchange(0, counters, all_used=False)
+    keys = [key * 0x9E3779B97F4A7C15 % 2**64 for key in range(3 * LOOKED_AT)]
+    for key in keys:
+        assert counters.count(key, AFTER_S, 100) == 100, "it is asked about"
+    asked = [counters.wanted()]
+    while counters.wants:
+        asked.append(counters.wanted())
+    assert {len(one) for one in asked} == {REPORTED}
+    assert sorted(key for one in asked for key in one) == sorted(keys)
+    store.exchange(0, counters, all_used=True)
+    for key in keys:
+        counters.take(Take(key, 60, HOUR_S), START_S)
+    store.now_s = counters.now_s = 1.1
+    portions = list(counters.due())
+    assert max(map(len, portions)) <= REPORTED
+    assert sorted(key for one in portions for key in one) == sorted(keys)
+    store.exchange(0, counters, all_used=True)
+    counters.now_s = store.now_s + 10
+    assert list(counters.due()) == [[]] * (1 + len(keys) // LOOKED_AT)
+    assert not any(counters.in_hand(key) for key in keys)
+    assert list(counters.due()) == [[]], "there is nobody left to be looked at"
+
+
 def test_a_message_asks_the_store_only_where_nothing_is_held():
     store = Store(random.Random(1))
     (counters,) = begun(store, 1)
@@ -219,7 +245,7 @@ def test_what_is_given_back_is_not_used_while_the_answer_is_on_its_way():
     assert idle.in_hand(TAKE.key) > 0
     store.now_s += IDLE_S + 0.1
     idle.now_s = store.now_s
-    (word,) = idle.words(idle.due(all_used=True))
+    (word,) = idle.words(next(idle.due()))
     assert read_word(word).back > 0
     assert idle.in_hand(TAKE.key) == 0
     told = store._report(0, TAKE.key, word)

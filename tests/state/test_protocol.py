@@ -180,7 +180,7 @@ class World:
             return
         counters = node.counters
         counters.now_s = self.now_s
-        keys = counters.due(all_used=all_used)
+        keys = next(counters.due()) if all_used else counters.wanted()
         node.waiting, node.short = node.short, []
         if not keys:
             self._judge_again(node)
