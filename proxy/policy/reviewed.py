@@ -3,8 +3,8 @@
 In: rows of ``registries/reviewed.csv``; a text under analysis. Out: the key under which a text is released, conditions for rules that say
 ``then: review``. Never: files; a text that nobody looked at.
 
-A text is its words without what varies harmlessly: digits are masked. Links and telephone numbers are kept as they are, for it is they
-that one would exchange behind a clerk's back.
+A text is its words without what varies harmlessly: digits are masked, and so is whom it greets by name at its beginning. Links and
+telephone numbers are kept as they are, for it is they that one would exchange behind a clerk's back.
 """
 
 from __future__ import annotations
@@ -21,18 +21,38 @@ from . import moments
 from .condition import All, AnyOf, OneOf, Test, Tree, never
 from .page import Page
 from .spoken import Said
-from .text import masked
 
 VERDICTS = ("released", "refused")
 KEY = re.compile(r"[0-9a-f]{16}")
-_ZEROS = re.compile(b"00+")
+
+
+def _greeted() -> re.Pattern[bytes]:
+    name = rb"((?:[\xe4-\xe9][\x80-\xbf]{2}){1,4}?)"  # Chinese characters in UTF-8
+    said = {b"NAME": name, b"TITLE": "(?:先生|女士|小姐|同学)".encode(), b"HELLO": "(?:您|你)好".encode()}
+    pattern = "(?:【(?:(?!】).){0,64}】)?(?:HELLO[,:!]?)?(?:(?:尊敬的|亲爱的)NAME(?=TITLE|HELLO|[,:!])|NAME(?=TITLE|[,:!]?HELLO))".encode()
+    for word, meaning in said.items():
+        pattern = pattern.replace(word, meaning)
+    return re.compile(pattern, re.DOTALL)
+
+
+_GREETED = _greeted()
+"""Whom a text greets: behind its signature and a hello, before a title or a hello; where it says how dear, before a mark as well."""
 
 
 def key_of(page: Page) -> str:
     """16 hex digits that name a text to a clerk. Cryptographic, so that nobody can make a text that passes for a released one."""
-    words = _ZEROS.sub(b"0", masked(page.squeezed))
+    words = nameless(page.scanned)
     beside = "\0".join((*page.links, *page.contacts)).encode("utf-8", "surrogatepass")
     return blake2b(words + b"\0" + beside, digest_size=8).hexdigest()
+
+
+def nameless(scanned: bytes) -> bytes:
+    """What the scanner reads of a text, without the name (of one to four Chinese characters) that it greets at its beginning."""
+    greeted = _GREETED.match(scanned)
+    if greeted is None:
+        return scanned
+    start, end = greeted.span(greeted.lastindex or 0)
+    return scanned[:start] + scanned[end:]
 
 
 @compiled("review_key")

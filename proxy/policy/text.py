@@ -335,7 +335,8 @@ _HOST_LETTERS = frozenset("0123456789abcdefghijklmnopqrstuvwxyz.-")
 _DOMAIN = re.compile(r"[0-9a-z][0-9a-z.\-]*\.[a-z]{2,18}(?![0-9a-z\-@])")
 _HOST = re.compile(r"://\[?([0-9a-z.\-_:]+)")
 _CONTACT = re.compile(
-    r"(?<![0-9])(1[3-9][0-9]{9}|0[1-9][0-9]{1,2}-?[0-9]{7,8}|[48]00-?[0-9]{3}-?[0-9]{4}|9[56][0-9]{3,6})(?![0-9])"
+    r"(?<![0-9])(1[3-9][0-9]{9}|0[1-9][0-9]{1,2}-?[0-9]{7,8}|[48]00-?[0-9]{3}-?[0-9]{4}"
+    r"|(?<![^号]码)(?<![^号]码[:为是 ])9[56][0-9]{3,6})(?![0-9])"  # a code is none, whatever it begins with: 验证码956123
 )
 LONG_RUN = re.compile("[0-9][0-9-]{3,}[0-9]")  # gate: no telephone number without it
 

@@ -41,7 +41,7 @@ cdef object _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _n
 cdef bytes _seldom
 cdef object _Templates, _Registry, _hash48, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several
 cdef Py_ssize_t _tail_place, _edges_place
-cdef object _part_of, _WireMemo, _with_numbers, _readable = "readable"
+cdef object _part_of, _WireMemo, _with_numbers, _nameless, _readable = "readable"
 cdef Py_ssize_t _tail_known, _verb_before, _wire_most
 cdef octet[256] _is_ucs2
 
@@ -50,12 +50,12 @@ cdef int _learn_to_read() except -1:
     global _read_placed, _reader_type, _page_type, _scanner_type, _outside_type
     global _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _words_with_digits
     global _seldom, _Templates, _Registry, _hash48, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several, _tail_place, _edges_place
-    global _part_of, _readable, _with_numbers, _tail_known, _verb_before, _wire_most, _WireMemo
+    global _part_of, _readable, _with_numbers, _nameless, _tail_known, _verb_before, _wire_most, _WireMemo
     from functools import partial
     from types import MethodType
 
     from proxy.message import Content, Part, hash48
-    from proxy.policy import page, reading, text
+    from proxy.policy import page, reading, reviewed, text
     from proxy.policy.kinds.notice import at_tail, missing, present
     from proxy.policy.kinds.signature import several
     from proxy.policy.owned import Outside
@@ -68,7 +68,7 @@ cdef int _learn_to_read() except -1:
         _learn_fields()
     if not _marks_known:
         _learn_marks()
-    _readable, _with_numbers = charset.READABLE, reading._with_numbers
+    _readable, _with_numbers, _nameless = charset.READABLE, reading._with_numbers, reviewed.nameless
     _wire_most, _WireMemo = submit.MEMO_ENTRIES_MAX, submit.Memo
     _part_of = partial(tuple.__new__, Part)
     _seldom = reading.SELDOM
@@ -505,6 +505,7 @@ cdef str _review_key(bytes data, tuple links, tuple contacts):
     """policy/reviewed.py, key_of; ``data``: what the scanner reads of the page."""
     cdef Blake2 digest
     cdef bytes beside
+    data = <bytes?>_nameless(data)
     _begin_digest(&digest, 8)
     _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
     _add_to_digest(&digest, <const octet *>"\0", 1)

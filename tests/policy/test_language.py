@@ -205,6 +205,35 @@ def test_what_a_clerk_released_is_released_with_its_links_and_numbers_only(make:
     assert by_key.says(text) == "allow"
 
 
+@pytest.mark.parametrize(
+    ("text", "others"),
+    [
+        ("【甲店】张三先生，您好，上新", ["【甲店】欧阳娜娜先生，您好，上新", "【甲店】李四先生,您好,上新"]),
+        ("【甲店】尊敬的王女士：上新", ["【甲店】尊敬的司马相如女士：上新"]),
+        ("【甲店】您好，亲爱的李四，上新", ["【甲店】您好，亲爱的王五，上新"]),
+        ("王五您好，上新", ["赵六您好，上新"]),
+    ],
+)
+def test_whom_a_text_greets_makes_no_other_text_for_a_clerk(text: str, others: list[str]) -> None:
+    assert {review_key(Content(one, "readable", b"")) for one in others} == {review_key(Content(text, "readable", b""))}
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("【甲店】张三先生，您好，上新", "【甲店】张三先生，您好，清仓"),  # other words
+        ("【甲店】张三先生，您好，上新", "【乙店】张三先生，您好，上新"),  # another signature
+        ("【甲店】张三先生，您好，上新", "【甲店】张三女士，您好，上新"),  # said to others
+        ("【甲店】张三先生，您好，上新", "【甲店】无抵押贷款找我先生，您好，上新"),  # too long for a name
+        ("【甲店】张三先生，您好，上新", "【甲店】t.cn/a先生，您好，上新"),
+        ("【甲店】上新啦，速来", "【甲店】清仓啦，速来"),  # greets nobody
+        ("【甲店】上新，张三先生，您好", "【甲店】上新，李四先生，您好"),  # not at the beginning
+    ],
+)
+def test_all_else_that_differs_makes_another(text: str, other: str) -> None:
+    assert review_key(Content(text, "readable", b"")) != review_key(Content(other, "readable", b""))
+
+
 def test_a_renamed_sender_is_told_with_what_shows_it(make: Make) -> None:
     bench = make(
         "- {id: it, when: {suppressed: {scope: advertiser, match: [domain, licence]}}, then: reject, reason: renamed-sender}",

@@ -59,6 +59,8 @@ def test_links_are_found_by_their_domain(text: str, domains: tuple[str, ...]) ->
 def test_telephone_numbers_are_found_and_codes_are_not() -> None:
     text = fold("电13800000000或010-12345678或400-800-1234或95588, 码482913")
     assert contacts(text) == ("13800000000", "01012345678", "4008001234", "95588")
+    assert contacts(fold("您的验证码是951234，提货码：960001 券码 95123")) == ()
+    assert contacts(fold("客服号码95588，电话号码：96110，验证码请打95533")) == ("95588", "96110", "95533")
 
 
 @pytest.mark.parametrize("text", ["贷丨款", "优|惠", "减/肥", "贷 款", "贷-·-款"])
