@@ -19,39 +19,33 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 MESSAGES = 1280
-_TRIGGER = re.compile(r"^desc: Trigger: Client Request: (.*)$", re.MULTILINE)
+_TRIGGER = re.compile(r"^desc: Trigger: Client Request: (\d+) (.*)$", re.MULTILINE)
 _TOTAL = re.compile(r"^totals: (\d+)$", re.MULTILINE)
 
 
 def instructions(
-    mix: str, functions: Sequence[str] = (), messages: int = MESSAGES, *, rules: int = 0, pure: bool = False
-) -> dict[str, float]:
-    """``all``, and each function (``module:Class.name``) with what it calls → instructions a message. For ``mix`` and ``rules`` see
-    workload.py. ``pure``: without the compiled functions."""
+    mixes: Sequence[str], functions: Sequence[str] = (), messages: int = MESSAGES, *, pure: bool = False
+) -> list[dict[str, float]]:
+    """Of each mix (see workload.py; ``standard@500``: under so many rules) ``all``, and each function (``module:Class.name``) with what it
+    calls → instructions a message. ``pure``: without the compiled functions."""
     with tempfile.TemporaryDirectory() as folder:
         marks, out = Path(folder, "marks.so"), Path(folder, "out")
         subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", marks, HERE / "marks.c"], check=True)
         counted = [
-            "valgrind", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no", "--quiet",
-            f"--callgrind-out-file={out}", sys.executable, "-m", "tests.cost.workload", mix, str(messages), str(rules), str(marks), *functions,
+            "valgrind", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no", "--quiet", f"--callgrind-out-file={out}.%p",
+            sys.executable, "-m", "tests.cost.workload", str(messages), ",".join(mixes), str(marks), *functions,
         ]  # fmt: skip
         said = {"PYTHONHASHSEED": "0"} | ({"GATE106_PURE": "1"} if pure else {})
         done = subprocess.run(counted, check=False, env=os.environ | said, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"valgrind ended with {done.returncode}: {done.stderr[-2000:]}")
-        found = {}
+        found: dict[tuple[int, str], float] = {}
         for file in Path(folder).glob("out.*"):
             text = file.read_text(encoding="utf-8")
             trigger, total = _TRIGGER.search(text), _TOTAL.search(text)
             if trigger and total:
-                found[trigger[1]] = int(total[1]) / messages
-    return {name: found[name] for name in ("all", *functions)}
-
-
-def of_a_receipt(messages: int = MESSAGES, *, pure: bool = False) -> float:
-    """What a submit with its receipt takes more than one without."""
-    beside = instructions("standard", messages=messages, pure=pure)["all"]
-    return instructions("receipts", messages=messages, pure=pure)["all"] - beside
+                found[int(trigger[1]), trigger[2]] = int(total[1]) / messages
+    return [{name: found[place, name] for name in ("all", *functions)} for place in range(len(mixes))]
 
 
 def main() -> int:
@@ -62,10 +56,12 @@ def main() -> int:
     parser.add_argument("--rules", type=int, default=0, help="so many, a bench's beside the shipped ones")
     parser.add_argument("functions", nargs="*", help="module:Class.name")
     asked = parser.parse_args()
-    for name, count in instructions(asked.mix, asked.functions, asked.messages, rules=asked.rules).items():
+    wanted = [asked.mix, "standard"] if asked.mix == "receipts" else [asked.mix]
+    found, *beside = instructions([f"{mix}@{asked.rules}" for mix in wanted], asked.functions, asked.messages)
+    for name, count in found.items():
         print(f"{count:12,.0f}  {name}")
-    if asked.mix == "receipts":
-        print(f"{of_a_receipt(asked.messages):12,.0f}  a receipt")
+    for one in beside:
+        print(f"{found['all'] - one['all']:12,.0f}  a receipt")
     return 0
 
 

@@ -1,19 +1,21 @@
 """Workload: the same submits each time, from a provider's octets to the carrier's and back, without sockets, disk and clock.
 
-    python -m tests.cost.workload repeated|standard|everywhere|receipts|refused|capped|lived-in|relay MESSAGES RULES [MARKS [FUNCTION …]]
+    python -m tests.cost.workload MESSAGES repeated|standard|everywhere|receipts|refused|capped|lived-in|relay[@RULES][,…] [MARKS [FUNCTION …]]
 
-In: a mix of texts (``everywhere``: the standard one to people of all provinces, else of one; ``receipts``: the standard one, and a receipt for
-each submit that was taken, until its provider has acknowledged it; ``refused``: repeated ones to people whom a rule lets nothing through to;
-``capped``: to people who have had a day's already; ``lived-in``: repeated ones by a provider with quotas, and what years leave behind, as
-``gate106 bench --lived-in`` has it, while a set of rules waits for approval; ``relay``: what smpplib's PDU classes take for the standard one),
-how many messages, how many rules (0: the shipped ones), the library that tells callgrind what to count (instructions.py builds it), functions
-that are counted alone (``proxy.relay:Relay.submit``). Out: octets at both ends, which nobody keeps. Never: a number of its own.
+In: how many messages; mixes of texts, each in a process of its own, which begins where all is imported (``everywhere``: the standard one to
+people of all provinces, else of one; ``receipts``: the standard one, and a receipt for each submit that was taken, until its provider has
+acknowledged it; ``refused``: repeated ones to people whom a rule lets nothing through to; ``capped``: to people who have had a day's already;
+``lived-in``: repeated ones by a provider with quotas, and what years leave behind, as ``gate106 bench --lived-in`` has it, while a set of rules
+waits for approval; ``relay``: what smpplib's PDU classes take for the standard one); how many rules (0: the shipped ones); the library that tells
+callgrind what to count (instructions.py builds it), functions that are counted alone (``proxy.relay:Relay.submit``). Out: octets at both ends,
+which nobody keeps. Never: a number of its own.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -238,6 +240,8 @@ class Marks:
     def __init__(self, library: str) -> None:
         self._library = ctypes.CDLL(library)
         self._all = False
+        self.prefix = ""
+        """Before the names of what is counted."""
 
     def begin(self) -> None:
         self._library.begin()
@@ -257,7 +261,10 @@ class Marks:
         work()
         self._library.toggle()
         self._all = False
-        self._library.dump(b"all")
+        self._dump("all")
+
+    def _dump(self, name: str) -> None:
+        self._library.dump(f"{self.prefix}{name}".encode())
 
     def one_of(self, named: str, work: Callable[[], object]) -> None:
         module, _, path = named.partition(":")
@@ -282,7 +289,7 @@ class Marks:
         setattr(owner, name, staticmethod(counted) if isinstance(before, staticmethod) else counted)
         work()
         setattr(owner, name, before)
-        self._library.dump(named.encode())
+        self._dump(named)
 
 
 def relayed(submitted: list[bytes]) -> None:
@@ -292,14 +299,12 @@ def relayed(submitted: list[bytes]) -> None:
         rewrite_by_smpplib(submit_sm_resp(place, 0, b"%010d\0" % place), place)
 
 
-def main() -> int:
-    mix, count, rules, functions = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[5:]
+def count(mix: str, rules: int, messages: int, functions: Sequence[str], marks: Marks | None) -> None:
     stream = submits("standard" if mix == "relay" else mix)
-    marks = Marks(sys.argv[4]) if len(sys.argv) > 4 else None
     with tempfile.TemporaryDirectory() as folder:
         if mix == "relay":
             relayed(list(islice(stream, WARM_UP)))
-            counted = list(islice(stream, count))
+            counted = list(islice(stream, messages))
 
             def work() -> None:
                 relayed(counted)
@@ -310,7 +315,7 @@ def main() -> int:
                 road.carry(b"".join(islice(stream, TURN)))
 
             def work() -> None:
-                for _ in range(count // TURN):
+                for _ in range(messages // TURN):
                     road.carry(reads.pop())
 
         gc.collect()
@@ -318,13 +323,30 @@ def main() -> int:
         if marks is not None:
             marks.begin()
         for name in ("", *functions):
-            reads = [b"".join(islice(stream, TURN)) for _ in range(count // TURN)][::-1]
+            reads = [b"".join(islice(stream, TURN)) for _ in range(messages // TURN)][::-1]
             if marks is None:
                 work()
             elif name:
                 marks.one_of(name, work)
             else:
                 marks.all_of(work)
+
+
+def main() -> int:
+    messages, mixes, functions = int(sys.argv[1]), sys.argv[2].split(","), sys.argv[4:]
+    marks = Marks(sys.argv[3]) if len(sys.argv) > 3 else None
+    for place, named in enumerate(mixes):
+        mix, _, rules = named.partition("@")
+        child = os.fork()
+        if child:
+            status = os.waitpid(child, 0)[1]
+            if status:
+                return os.waitstatus_to_exitcode(status)
+            continue
+        if marks is not None:
+            marks.prefix = f"{place} "
+        count(mix, int(rules or 0), messages, functions, marks)
+        return 0
     return 0
 
 
