@@ -17,10 +17,9 @@ from types import SimpleNamespace
 
 from proxy.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.number import NotARecipient, recipient_of
-from proxy.policy import read_reply
 from proxy.recipient import OptOut
 from proxy.relay import Relay
-from proxy.replies import KINDS, Confirmation, Heard, RefusedSaid, Widening, widened
+from proxy.replies import KINDS, Confirmation, Heard, RefusedSaid, Widening, understood, widened
 from proxy.tally import Tally
 from proxy.transit import Transit
 from proxy.wire import Deliver, encode, submit_sm
@@ -53,8 +52,8 @@ class Hearing:
     def hear(self, deliver: Deliver, port: str, prefix: str, owner: str, now: float) -> Heard:
         """A reply was read. If its ``recipient`` is not 0 it is on its way into that person's record, and says what it was read as,
         and where that is recorded, once changes that come behind it for the same person are written."""
-        heard = Heard(deliver.source, deliver.text, port, prefix, owner, partial(self._written, now))
-        said = read_reply(deliver.text)
+        text, said = understood(deliver)
+        heard = Heard(deliver.source, text, port, prefix, owner, partial(self._written, now))
         if not said.depends and said.kind not in ("optout", "restore"):
             heard.kind = KINDS[said.kind]
             return heard

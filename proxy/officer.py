@@ -22,7 +22,7 @@ Wanted = Callable[[OptOut], bool]
 class OfficerSays:
     """One change of one person's refusals (a Change)."""
 
-    __slots__ = ("recipient", "added", "lifted", "_wanted", "_listed", "_who", "_why", "_then")
+    __slots__ = ("recipient", "added", "lifted", "_asked", "_wanted", "_listed", "_who", "_why", "_then")
 
     def __init__(
         self,
@@ -37,7 +37,8 @@ class OfficerSays:
         """``wanted``: which of the refusals on record, or on lists, are taken back; ``then`` hears where it is recorded, 0 if nothing
         changed."""
         self.recipient = recipient
-        self.added = tuple(added)
+        self.added = self._asked = tuple(added)
+        """Entered: as was asked for, but none until an earlier end than the same source had said already."""
         self.lifted: tuple[OptOut, ...] = ()
         self._wanted = wanted
         self._listed = listed
@@ -45,6 +46,8 @@ class OfficerSays:
         self._then = then
 
     def apply(self, data: bytes, now: float) -> bytes:
+        held = record.opt_outs(data) if self._asked else []
+        self.added = tuple(_not_shorter(one, held) for one in self._asked)
         if self._wanted is not None:
             there = (*record.opt_outs(data), *self._listed.refusals(self.recipient))
             self.lifted = tuple(dict.fromkeys(one for one in there if self._wanted(one)))
@@ -88,6 +91,14 @@ class Beside:
 
     def unwritten(self) -> bool:
         return True  # as the refusals are
+
+
+def _not_shorter(new: OptOut, held: Sequence[OptOut]) -> OptOut:
+    """Who enters a refusal once more for a while does not take back what was to last longer: for that there is taking back."""
+    for one in held:
+        if (one.scope, one.value, one.source) == (new.scope, new.value, new.source):
+            return new._replace(expiry=max(one.expiry, new.expiry) if one.expiry and new.expiry else 0)
+    return new
 
 
 def officer_changed(data: bytes, added: Sequence[OptOut], lifted: Sequence[OptOut], now: int) -> bytes:

@@ -17,6 +17,7 @@ from proxy.desk.sealing import Ring, SealingError
 from proxy.number import NotARecipient, recipient_of
 from proxy.overtaken import Walk
 from proxy.policy.text import signature
+from proxy.replies import understood
 from proxy.wire import Frame, Malformed, Memo, read_deliver, read_submit
 
 TRIES = 3
@@ -27,8 +28,8 @@ class CannotTrace(Exception):
     """The question cannot be answered; the text says why and what to do."""
 
 
-def trace_optouts(number: str, config: Path, folder: Path | None) -> Trace:
-    """What became of this person's refusals. ``folder``: the journal's, instead of what the settings say."""
+def trace_optouts(number: str, config: Path, folder: Path | None, now: float) -> Trace:
+    """What became of this person's refusals, in force as of ``now``. ``folder``: the journal's, instead of what the settings say."""
     recipient = person_of(number)
     folders = [] if folder is None else [folder]
     sealing = Sealing(())
@@ -41,18 +42,18 @@ def trace_optouts(number: str, config: Path, folder: Path | None) -> Trace:
     if not folders[0].is_dir():
         raise CannotTrace(f"{folders[0]}: no such folder (a gate that has run leaves its journal there)")
     try:
-        return _traced(folders, Ring.of_files(sealing.keys), recipient)
+        return _traced(folders, Ring.of_files(sealing.keys), recipient, now)
     except SealingError as error:
         raise CannotTrace(error) from None
 
 
-def _traced(folders: Sequence[Path], ring: Ring, recipient: int) -> Trace:
+def _traced(folders: Sequence[Path], ring: Ring, recipient: int, now: float) -> Trace:
     left = TRIES
     while True:
         left -= 1
         try:
             walks = [Walk(folder, ring) for folder in folders]
-            found = trace(in_order(walks), recipient, Read(_text, _signature))
+            found = trace(in_order(walks), recipient, Read(_text, _signature), now)
             for folder, walk in zip(folders, walks, strict=True):
                 if walk.unexplained:
                     raise CannotTrace(f"{folder}: {walk.unexplained}")
@@ -78,7 +79,7 @@ def person_of(number: str) -> int:
 
 def _text(data: bytes) -> str:
     try:
-        return read_deliver(Frame.of(data)).text
+        return understood(read_deliver(Frame.of(data)))[0]
     except Malformed:
         return ""
 

@@ -16,9 +16,10 @@ from collections.abc import Callable, Sequence
 
 from proxy.desk import entries, grounds, returned
 from proxy.message import Category, hash16, hash32
-from proxy.policy import Declared, read_reply, refused_text
+from proxy.policy import Declared, Reply, read_reply, refused_text
 from proxy.recipient import Entry, EntryState, OptOut, RefusedText
 from proxy.state import asked, record, replied
+from proxy.wire import Deliver
 
 REPLY_REFERS_S = 30 * 86_400
 """A reply is read as an answer to what came from that port in the last 30 days (DOMAIN §5)."""
@@ -30,6 +31,23 @@ ALL_MARKETING = ("category", Category.MARKETING.word)
 """Scope and value of a refusal of all marketing."""
 KINDS = {"optout": "optout", "restore": "restore", "review": "review", "none": "reply"}
 """What a reply is called in the journal and in metrics, by what it means."""
+
+
+def understood(deliver: Deliver) -> tuple[str, Reply]:
+    """What a person wrote, and what that says. Where it cannot be read as declared, or hardly, another reading counts that refuses, or speaks
+    of it; where none is a text, somebody should look: an opt-out is not lost for a coding that a bridge got wrong."""
+    said = read_reply(deliver.text)
+    if said.kind != "none" or said.depends:
+        return deliver.text, said
+    others = [(text, read_reply(text)) for text in deliver.other_readings]
+    for text, other in others:
+        if other.kind in ("optout", "review") or other.depends:
+            return text, other
+        if other.kind == "restore":  # what was not read for certain brings nothing back
+            return text, Reply("review", "")
+    if others and deliver.state != "readable":
+        return others[0]
+    return deliver.text, Reply("review", "") if deliver.state in ("unreadable", "compressed") else said
 
 
 def from_port(data: bytes, port: str, now: float) -> list[Entry]:
@@ -76,8 +94,9 @@ def _meant(candidates: Sequence[Entry]) -> int:
 def widened(
     refusals: Sequence[OptOut], after: int, days: int, now: float, advertiser_of: Callable[[int], str]
 ) -> OptOut | None:
-    """A refusal of all marketing, where a person has refused ``after`` advertisers by reply within ``days``; None otherwise."""
-    if any((one.scope, one.value) == ALL_MARKETING or one.scope == "all" for one in refusals):
+    """A refusal of all marketing, where a person has refused ``after`` advertisers by reply within ``days``; None otherwise, and where all
+    of it is refused for ever already: what ends stands for no refusal of their own."""
+    if any(((one.scope, one.value) == ALL_MARKETING or one.scope == "all") and not one.expiry for one in refusals):
         return None
     since = now - days * DAY_S
     refused = {
@@ -247,10 +266,17 @@ class Widening:
 def lift(data: bytes, refusals: Sequence[OptOut], now: int) -> bytes:
     """The record without these refusals; of one that was renewed since, the newer stays."""
     for one in refusals:
-        data = replied.forgotten(record.restore(data, one.scope, one.value, one.time), one, now)
-        if one.scope == "advertiser" and HASH.fullmatch(one.value):
+        data = record.restore(data, one)
+        if one.source == "reply":
+            data = replied.forgotten(data, one, now)
+        if one.scope == "advertiser" and HASH.fullmatch(one.value) and not _is_refused(data, one):
             data = asked.without_texts(data, int(one.value, 16))
     return data
+
+
+def _is_refused(data: bytes, lifted: OptOut) -> bool:
+    """Whether somebody else said the same, or it was said again."""
+    return any((one.scope, one.value) == (lifted.scope, lifted.value) for one in record.opt_outs(data))
 
 
 class Confirmation:

@@ -152,12 +152,13 @@ class House:
         self.turns()
         return bind.told[told] if len(bind.told) > told else -1
 
-    def reply(self, person: int | str, port: str, text: str, after_s: float = 60) -> int:
+    def reply(self, person: int | str, port: str, text: str | bytes, after_s: float = 60, coding: int = 8) -> int:
         """A person answers; the status the carrier is told (-1: none yet)."""
         self.now += after_s
         self.sequence += 1
         spelt = f"86{person}" if isinstance(person, int) else person
-        frame = Frame.of(deliver_sm(spelt, port, text.encode("utf-16-be"), data_coding=8, sequence=self.sequence))
+        octets = text if isinstance(text, bytes) else text.encode("utf-16-be")
+        frame = Frame.of(deliver_sm(spelt, port, octets, data_coding=coding, sequence=self.sequence))
         sequence = self.sequence
         self.way_back.deliver_all(cast("Any", self), [frame], self.now)
         self.turns()
@@ -396,6 +397,31 @@ def test_what_is_no_refusal_is_passed_on_and_nothing_stops(house: House, text: s
     assert house.words() == []
 
 
+GBK, UTF8 = "gb18030", "utf-8"
+
+
+@pytest.mark.parametrize(
+    ("octets", "coding", "kind"),
+    [
+        (b"TD", 15, "optout"), ("退订".encode(GBK), 15, "optout"), ("退订".encode(GBK), 0, "optout"), ("退订".encode(UTF8), 0, "optout"),
+        (b"TD", 4, "optout"), (b"TD", 0xF5, "optout"), (b"TD", 8, "optout"), (b"TD ", 8, "optout"), (b"STOP", 8, "optout"),
+        (b"\x06\x05\x04\x0b\x84\x23\xf0TD", 4, "reply"), ("怎么退订".encode(GBK), 15, "review"), ("谢谢".encode(GBK), 15, "reply"),
+        (b"START", 15, "review"), (b"START", 8, "review"), (b"\xff\xfe\x81", 15, "review"), (b"\x00\x01\x02", 4, "reply"), (b"", 8, "reply"),
+    ],
+)  # fmt: skip
+def test_an_opt_out_is_read_however_a_bridge_declares_its_alphabet(house: House, octets: bytes, coding: int, kind: str) -> None:
+    house.send(JIA, MING, ad("甲店"))
+    assert house.reply(MING, JIA, octets, coding=coding) == 0
+    assert house.kinds() == [kind]
+    assert bool(house.refused()) is (kind == "optout")
+
+
+def test_a_word_that_was_asked_for_is_read_so_too(house: House) -> None:
+    house.send(JIA, MING, ad("甲店", "QXDY"))
+    assert house.reply(MING, JIA, b"QXDY", coding=15) == 0
+    assert house.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
+
+
 def test_the_carrier_is_not_told_before_it_is_synced(house: House) -> None:
     house.send(JIA, MING, ad("甲店"))
     house.synced = False
@@ -448,6 +474,33 @@ def test_widening_can_be_switched_off(rules: policy.RuleSet) -> None:
     refuse(house, "甲店", "乙店", "丙店", "丁店")
     assert len(house.refused()) == 4
     assert ALL_MARKETING not in house.refused()
+
+
+def test_what_somebody_refused_for_them_for_a_while_stands_for_no_refusal_of_their_own(house: House) -> None:
+    house.note(OptOut("all", "", int(NOON), "officer", int(NOON + DAY)))
+    house.now += 2 * DAY
+    refuse(house, "甲店", "乙店", "丙店")
+    assert house.send(BING, MING, ad("丁店")) == NOT_PERMITTED
+
+
+# -- what somebody else said of the same
+
+
+def test_a_refusal_of_their_own_outlives_what_somebody_else_says_of_the_same_for_a_while(house: House) -> None:
+    house.reply(MING, JIA, "TD")
+    house.note(OptOut("port", JIA, int(house.now), "complaint", int(house.now + 30 * DAY)))
+    assert house.refused() == [("port", JIA), ("port", JIA)]
+    assert house.send(JIA, MING, ad("甲店"), after_s=31 * DAY) == NOT_PERMITTED
+    assert house.reply(MING, JIA, "START") == 0
+    assert house.send(JIA, MING, ad("甲店")) == 0
+
+
+def test_who_takes_their_own_word_back_has_not_taken_back_a_complaint(house: House) -> None:
+    house.note(OptOut("port", JIA, int(NOON), "complaint", 0))
+    house.reply(MING, JIA, "TD")
+    assert house.reply(MING, JIA, "START") == 0
+    assert house.refused() == [("port", JIA)]
+    assert house.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
 
 
 # -- taking it back

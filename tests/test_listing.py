@@ -147,6 +147,18 @@ def test_a_person_on_a_list_gets_no_marketing_and_is_taken_off_it_by_word(house:
     assert restarted(house.disk).empty
 
 
+def test_who_enters_a_refusal_again_for_a_while_does_not_shorten_it(house: House) -> None:
+    ever = JIA._replace(source="complaint", expiry=0)
+    officer(house, SHANGHAI, ever)
+    change = officer(house, SHANGHAI, ever._replace(time=ever.time + 9, expiry=int(NOON) + 86_400))
+    assert [(one.time, one.expiry) for one in change.added] == [(ever.time + 9, 0)], "and whoever asked is told so"
+    change = officer(house, SHANGHAI, ever._replace(source="officer", expiry=int(NOON) + 86_400))
+    assert [one.expiry for one in change.added] == [int(NOON) + 86_400], "another source says what it says"
+    house.now += 2 * 86_400
+    house.submit("jia", SHANGHAI, "【京选】双11券")
+    assert [frame.command_status for frame in house.told("jia")] == [SUPPRESSED]
+
+
 def test_nothing_to_take_back_is_not_written(house: House) -> None:
     change = officer(house, SHANGHAI, wanted=lambda one: True)
     assert change.lifted == ()

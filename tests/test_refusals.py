@@ -124,7 +124,7 @@ def test_a_take_back_and_a_restored_person_are_seen_at_once(house):
         recipient = SHANGHAI + 1
 
         def apply(self, data: bytes, now: float) -> bytes:
-            return record.restore(data, "all", "", int(now))
+            return record.restore(data, OptOut("all", "", int(now), "reply", 0))
 
         def written(self, now: float) -> None:
             return None

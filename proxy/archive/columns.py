@@ -25,6 +25,7 @@ from proxy.message import CATEGORY_WORDS, Category, Outcome
 from proxy.number import NotARecipient, recipient_of
 from proxy.policy.text import signature
 from proxy.recipient import OptOut
+from proxy.replies import understood
 from proxy.wire import Frame, Malformed, Memo, Submit, read_deliver, read_submit
 from proxy.wire.asking import replacement
 from proxy.wire.data_sm import read_data
@@ -234,7 +235,7 @@ def _receipt(data: bytes) -> tuple[str, str, str]:
 def _text(data: bytes) -> str:
     """What a person wrote; empty where it cannot be read (the segment has it)."""
     try:
-        return read_deliver(Frame.of(data)).text
+        return understood(read_deliver(Frame.of(data)))[0]
     except (Malformed, ValueError, IndexError):
         return ""
 

@@ -59,7 +59,7 @@ def as_of(data: bytes, moment: float) -> bytes:
     data = record.without_withdrawals_since(data, int(moment))
     for one in record.opt_outs(data):
         if one.time >= moment:
-            data = record.restore(data, one.scope, one.value, one.time)
+            data = record.restore(data, one)
             if one.scope == "advertiser" and len(one.value) == 12:
                 data = asked.without_texts(data, int(one.value, 16))
     return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -38,7 +39,7 @@ def trace(
                 fail(f"{missed}; --unmasked is written into its journal first")
             if folder is None:  # else it may be a copy, whose gate is elsewhere or gone
                 note(f"{missed}; so no journal keeps that somebody looked")
-        told = optout_trace.trace_optouts(to, config, folder)
+        told = optout_trace.trace_optouts(to, config, folder, time.time())
     except optout_trace.CannotTrace as error:
         fail(error)
     tell(told.as_dict(unmasked), json, told.as_text(unmasked).splitlines())

@@ -60,13 +60,20 @@ class Trace:
     last: float = 0.0
     """What the journal covers, whoever it was about; 0 when it is empty."""
     events: list[Event] = field(default_factory=list)
-    in_force: dict[tuple[str, str], OptOut] = field(default_factory=dict)
+    asked: float = 0.0
+    """When: what had ended by then is not in force."""
+    stands: dict[tuple[str, str, str], OptOut] = field(default_factory=dict)
+    """What was refused and not taken back, by scope, value and source."""
     sent: int = 0
     """Messages that went out since the first refusal, listed or not."""
     wrong: int = 0
     """Marketing that went out though a refusal of it was in force: must be 0."""
     missing: list[tuple[int, int]] = field(default_factory=list)
     """First and last of the records in between that a copy does not have, for the gate had removed them."""
+
+    @property
+    def in_force(self) -> list[OptOut]:
+        return [one for one in self.stands.values() if not 0 < one.expiry <= self.asked]
 
     def _number(self, whole: bool) -> str:
         number = Number(self.recipient)
@@ -80,7 +87,10 @@ class Trace:
                 {"at": _iso(one.at), "event": one.what, "port": one.port, "provider": one.provider, **one.details}
                 for one in self.events
             ],
-            "in_force": [_scope(one) | {"since": _iso(one.time)} for one in self.in_force.values()],
+            "in_force": [
+                _scope(one) | {"source": one.source, "since": _iso(one.time), "until": _iso(one.expiry)}
+                for one in self.in_force
+            ],
             "sent": self.sent,
             "sent_after_optout": self.wrong,
         }
@@ -96,15 +106,16 @@ class Trace:
             lines.append("nothing was received from this person, and nothing stopped")
         lines.append(
             "in force now: "
-            + ("; ".join(f"{_words(one)} since {_local(one.time)}" for one in self.in_force.values()) or "none")
+            + ("; ".join(f"{_words(one)} since {_local(one.time)}{_until(one)}" for one in self.in_force) or "none")
         )
         lines.append(f"messages since the first refusal: {self.sent}, of them against a refusal: {self.wrong}")
         return "\n".join(lines)
 
 
-def trace(journal: Iterable[Record], recipient: int, read: Read) -> Trace:
-    """Everything the journal knows of one person's refusals. A record that is not about this person costs a comparison."""
-    found = Trace(recipient)
+def trace(journal: Iterable[Record], recipient: int, read: Read, asked: float) -> Trace:
+    """Everything the journal knows of one person's refusals; ``asked``: what is in force is told as of then. A record that is not about this
+    person costs a comparison."""
+    found = Trace(recipient, asked=asked)
     wanted = _U64.pack(recipient)
     for item in journal:
         body = item.body
@@ -160,7 +171,7 @@ def _received(found: Trace, body: bytes, read: Read) -> None:
 def _stopped(found: Trace, body: bytes, read: Read) -> None:
     said = returned.unpack_optout(body)
     one = said.opt_out
-    found.in_force[one.scope, one.value] = one
+    found.stands[_key(one)] = one
     found.events.append(
         Event(
             said.time, "stopped", said.port, said.provider, f"{_words(one)}, at once, by {one.source}",
@@ -172,7 +183,7 @@ def _stopped(found: Trace, body: bytes, read: Read) -> None:
 def _restored(found: Trace, body: bytes, read: Read) -> None:
     said = returned.unpack_restored(body)
     for one in said.lifted:
-        found.in_force.pop((one.scope, one.value), None)
+        found.stands.pop(_key(one), None)
     words = "; ".join(_words(one) for one in said.lifted) or "nothing had been stopped here"
     found.events.append(
         Event(said.time, "restored", said.port, said.provider, words, {"lifted": [_scope(one) for one in said.lifted]})
@@ -184,13 +195,20 @@ def _by_officer(found: Trace, body: bytes, read: Read) -> None:
     by = f"by {_printable(said.who)}: {_printable(said.why)}"
     details = {"who": said.who, "why": said.why}
     for one in said.added:
-        found.in_force[one.scope, one.value] = one
-        effective = {"source": one.source, "keyword": "", "effective": _iso(said.time)}
+        found.stands[_key(one)] = one
+        effective = {"source": one.source, "keyword": "", "effective": _iso(said.time), "until": _iso(one.expiry)}
         found.events.append(
-            Event(said.time, "stopped", "", "", f"{_words(one)}, at once, {by}", {**_scope(one), **effective, **details})
+            Event(
+                said.time,
+                "stopped",
+                "",
+                "",
+                f"{_words(one)}{_until(one)}, at once, {by}",
+                {**_scope(one), **effective, **details},
+            )
         )
     for one in said.lifted:
-        found.in_force.pop((one.scope, one.value), None)
+        found.stands.pop(_key(one), None)
     if said.lifted:
         words = "; ".join(_words(one) for one in said.lifted)
         lifted = {"lifted": [_scope(one) for one in said.lifted], **details}
@@ -204,15 +222,16 @@ def _befell(found: Trace, body: bytes, read: Read) -> None:
     by = f"by {_printable(said.who)}: {_printable(said.why)}"
     details = {"who": said.who, "why": said.why}
     if said.event == "erased":
-        found.in_force = {("all", ""): OptOut("all", "", int(said.time), "officer", 0)}
+        forgotten = OptOut("all", "", int(said.time), "officer", 0)
+        found.stands = {_key(forgotten): forgotten}
         words = f"forgotten, {by}; a keyed hash stays, and stops all marketing"
         found.events.append(
             Event(said.time, "stopped", "", "", words, {"scope": "all", "value": "", "source": "officer", **details})
         )
         return
-    over = [one for one in found.in_force.values() if one.time < said.before]
+    over = [one for one in found.stands.values() if one.time < said.before]
     for one in over:
-        del found.in_force[one.scope, one.value]
+        del found.stands[_key(one)]
     words = "; ".join(_words(one) for one in over) or "nothing"
     words = f"{words}: the number is somebody else's since {_iso(said.before)}, {by}"
     found.events.append(Event(said.time, "restored", "", "", words, {"lifted": [_scope(one) for one in over], **details}))
@@ -251,7 +270,7 @@ def _against(found: Trace, said: entries.Verdict, signature: int) -> str:
     """The refusal in force that speaks of this message, in words; empty if none does."""
     if said.category is not Category.MARKETING:
         return ""
-    for one in found.in_force.values():
+    for one in found.stands.values():
         if one.expiry and one.expiry <= said.time:
             continue
         if (
@@ -268,7 +287,7 @@ def _against(found: Trace, said: entries.Verdict, signature: int) -> str:
 def _why(found: Trace, said: entries.Verdict) -> str:
     if said.category is not Category.MARKETING:
         return "a refusal covers marketing only"
-    return "no refusal in force speaks of it" if found.in_force else "nothing was refused any more"
+    return "no refusal in force speaks of it" if found.stands else "nothing was refused any more"
 
 
 _ABOUT = {
@@ -284,6 +303,10 @@ _DATED = frozenset(
 # ----------------------------------------------------------------------------------------------------------------- in words
 
 
+def _until(one: OptOut) -> str:
+    return f" until {_local(one.expiry)}" if one.expiry else ""
+
+
 def _words(one: OptOut) -> str:
     if one.scope == "category":
         return f"all {one.value}"
@@ -296,6 +319,10 @@ def _words(one: OptOut) -> str:
 
 def _where(one: Event) -> str:
     return f"{one.port} ({one.provider or 'nobody owns it'}): " if one.port else ""
+
+
+def _key(one: OptOut) -> tuple[str, str, str]:
+    return one.scope, one.value, one.source
 
 
 def _scope(one: OptOut) -> dict[str, Any]:

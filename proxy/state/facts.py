@@ -71,37 +71,43 @@ def _pack(one: OptOut) -> bytes:
 
 
 def with_opt_out(area: bytes, new: OptOut) -> bytes:
-    """The area with one refusal more; of two with the same scope and value the newer one stays."""
+    """The area with one refusal more; of two with the same scope, value and source the newer one stays. What somebody else said of the same
+    stays beside it: who takes one of them back, or lets it end, has not taken back the other."""
     packed = _pack(new)
     for kind, start, end in facts(area):
         if kind != OPT_OUT:
             continue
         old = _opt_out(area, start, end)
-        if (old.scope, old.value) == (new.scope, new.value):
+        if _same(old, new):
             if old.time > new.time or old == new:
                 return area
             return area[: start - 2] + area[end:] + packed
     return _bounded(area + packed, new)
 
 
+def _same(one: OptOut, other: OptOut) -> bool:
+    return one.scope == other.scope and one.value == other.value and one.source == other.source
+
+
 def _bounded(area: bytes, new: OptOut) -> bytes:
     held = opt_outs(area)
     if len(held) <= OPT_OUTS_MAX:
         return area
-    wide = OptOut("category", "marketing", new.time, new.source, 0)
-    dated = [one for one in held if one.expiry and one.expiry <= new.time]
-    if dated:
-        return without_opt_out(area, dated[0].scope, dated[0].value, dated[0].time)
-    first = next(one for one in held if one.scope not in ("all", "category"))
-    return with_opt_out(without_opt_out(area, first.scope, first.value, first.time), wide)
+    over = next((one for one in held if one.expiry and one.expiry <= new.time), None)
+    if over is not None:
+        return without_opt_out(area, over)
+    narrow = [one for one in held if one.scope not in ("all", "category")]
+    first = next((one for one in narrow if one.source == "reply"), narrow[0])
+    wide = OptOut("category", "marketing", new.time, first.source, 0)  # whoever said it, for only they may take it back
+    return with_opt_out(without_opt_out(area, first), wide)
 
 
-def without_opt_out(area: bytes, scope: str, value: str, time: int) -> bytes:
-    """The area without the refusal of this scope and value, if it is not newer than ``time``."""
+def without_opt_out(area: bytes, gone: OptOut) -> bytes:
+    """The area without the refusal of this scope, value and source, if it is not newer than that."""
     for kind, start, end in facts(area):
         if kind == OPT_OUT:
             old = _opt_out(area, start, end)
-            if old.scope == scope and old.value == value and old.time <= time:
+            if _same(old, gone) and old.time <= gone.time:
                 return area[: start - 2] + area[end:]
     return area
 

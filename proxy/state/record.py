@@ -367,18 +367,18 @@ def adopt(data: bytes, entry_id: int, new_id: int) -> bytes:
 
 
 def opt_out(data: bytes, one: OptOut) -> bytes:
-    """The record with a refusal; of two with the same scope and value the newer stays. ValueError for words not known here."""
+    """The record with a refusal (of two with the same scope, value and source the newer stays). ValueError for words not known here."""
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
     after = facts.with_opt_out(area, one)
     return data if after is area else data[:end] + after
 
 
-def restore(data: bytes, scope: str, value: str, time: int) -> bytes:
-    """The record without the refusal of exactly this scope and value, unless the refusal is newer than ``time``."""
+def restore(data: bytes, one: OptOut) -> bytes:
+    """The record without the refusal of exactly this scope, value and source, unless that is newer."""
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
-    after = facts.without_opt_out(area, scope, value, time)
+    after = facts.without_opt_out(area, one)
     return data if after is area else data[:end] + after
 
 

@@ -40,6 +40,7 @@ GSM_EXTENSION = {
 }
 """After an escape (GSM 03.38 §6.2.1.1)."""
 _ESCAPE = 0x1B
+_SEEN_ASCII = bytes(range(0x20, 0x7F))
 
 _GSM_ENCODED = {char: bytes((code,)) for code, char in enumerate(GSM_BASIC) if code != _ESCAPE} | {
     char: bytes((_ESCAPE, code)) for code, char in GSM_EXTENSION.items()
@@ -119,6 +120,25 @@ def _unescape(octets: bytes) -> str:
         else:
             chars.append(GSM_BASIC[code])
     return "".join(chars)
+
+
+def other_readings(octets: bytes, coding: int) -> list[str]:
+    """What octets may say though their coding does not say so, the likeliest first: of those that cannot be read as declared, in the alphabets
+    that Chinese handsets and bridges write all the same; of UCS-2 that is ASCII to the letter, ASCII. Empty where they can be read, and where
+    no other reading has only what people see."""
+    if KINDS[coding] == UCS_2 and octets and not octets.translate(None, _SEEN_ASCII):
+        return [octets.decode("ascii")]
+    if decode(octets, coding)[1] not in (UNREADABLE, BINARY):
+        return []
+    found = []
+    for alphabet in ("utf-8", "gb18030", "utf-16-be"):
+        try:
+            text = octets.decode(alphabet)
+        except UnicodeDecodeError:
+            continue
+        if "".join(text.split()).isprintable():
+            found.append(text)
+    return found
 
 
 def encode(text: str) -> tuple[bytes, int]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from proxy.compiled import compiled
 from proxy.message import Part
 from proxy.number import about_people
-from proxy.wire.charset import KINDS, UCS_2
+from proxy.wire.charset import KINDS, UCS_2, other_readings
 from proxy.wire.content import read_tail, text_of
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed
@@ -61,8 +61,17 @@ class Deliver(NamedTuple):
         """
         if KINDS[self.data_coding] == UCS_2:
             return read_receipt(self.text)
+        return read_receipt(self._behind_header.decode("latin-1"))
+
+    @property
+    def other_readings(self) -> list[str]:
+        """What else the text may be (charset.py): for what a person wrote, which is theirs however the carrier declares it."""
+        return other_readings(self._behind_header, self.data_coding)
+
+    @property
+    def _behind_header(self) -> bytes:
         start = self.octets[0] + 1 if self.esm_class & ESM_UDHI and self.octets else 0
-        return read_receipt(self.octets[start:].decode("latin-1"))
+        return self.octets[start:]
 
 
 @compiled("receipt_addresses")

@@ -71,7 +71,7 @@ class Gate:
 
     def takes_back(self, person: int) -> None:
         (refusal,) = record.opt_outs(self.house.store.load_now([person])[person][1])
-        self.house.store.update(person, lambda data: record.restore(data, "all", "", refusal.time))
+        self.house.store.update(person, lambda data: record.restore(data, refusal))
         self.writes(entries.SUPPRESSED, operated.pack_suppressed(self.house.now, person, [], [refusal], "li", "asked"))
 
     def lists(self, person: int, takes_off: bool = False) -> None:

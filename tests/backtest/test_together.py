@@ -68,7 +68,7 @@ class Two:
     def takes_back(self, person: int) -> bytes:
         store = self.gates[0].store
         (refusal,) = record.opt_outs(store.load_now([person])[person][1])
-        store.update(person, lambda data: record.restore(data, "all", "", refusal.time))
+        store.update(person, lambda data: record.restore(data, refusal))
         return pack_restored(self.gates[0].now, person, "", "", "", [refusal])
 
     def asked(self, rules: str = RULES, nodes: tuple[int, ...] = (0, 1), last_s: float = 0.0) -> Answer:

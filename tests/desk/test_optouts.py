@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.__main__ import app
-from proxy.desk import consents, entries, itself, returned
+from proxy.desk import consents, entries, itself, operated, returned
 from proxy.desk.consents import Person
 from proxy.desk.journal import Journal, OsDisk, Record
 from proxy.desk.optouts import SENT_SHOWN_MAX, Read, Trace, in_order, trace
@@ -84,7 +84,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def told(folder: Path, person: int = MING) -> Trace:
-    return trace_optouts(str(person), Path("none.yaml"), folder)
+    return trace_optouts(str(person), Path("none.yaml"), folder, NOON + 3600)
 
 
 def test_it_tells_what_was_received_as_what_it_was_read_what_stopped_and_what_went_out_since(folder: Path) -> None:
@@ -102,7 +102,7 @@ def test_it_tells_what_was_received_as_what_it_was_read_what_stopped_and_what_we
     ]
     why = [one.details["why"] for one in found.events if one.what == "sent"]
     assert why == ["a refusal covers marketing only", "no refusal in force speaks of it", "nothing was refused any more"]
-    assert (found.sent, found.wrong, found.in_force) == (3, 0, {})
+    assert (found.sent, found.wrong, found.in_force) == (3, 0, [])
     (stopped,) = [one for one in found.events if one.what == "stopped"]
     assert stopped.details["effective"] == "2025-11-11T12:00:00.000+08:00"
 
@@ -114,7 +114,7 @@ def test_of_several_workers_what_one_heard_and_another_sent_is_one_story(folder:
     written(tmp_path / "workers" / "node-1", [one for one in STORY if one not in sent])
     config = tmp_path / "gate106.yaml"
     config.write_text("store: valkey://127.0.0.1:6379/0\njournal: workers\n", encoding="utf-8")
-    assert trace_optouts(str(MING), config, None) == told(folder)
+    assert trace_optouts(str(MING), config, None, NOON + 3600) == told(folder)
 
 
 def test_a_record_without_a_time_stays_behind_those_before_it() -> None:
@@ -122,6 +122,24 @@ def test_a_record_without_a_time_stays_behind_those_before_it() -> None:
     first = [Record(1, *dated[0]), Record(2, *dated[1]), Record(3, 99, b"says no time"), Record(4, *dated[2])]
     second = [Record(11, 99, b""), Record(12, entries.STOP, struct.pack(">Q", 30)), Record(13, *dated[0])]
     assert [one.sequence for one in in_order([first, second])] == [11, 1, 2, 3, 4, 12, 13]
+
+
+def test_what_has_ended_is_not_in_force_and_an_end_is_told(tmp_path: Path) -> None:
+    day = OptOut("all", "", int(NOON), "officer", int(NOON) + 86_400)
+    own = OptOut("all", "", int(NOON) + 1, "reply", 0)
+    folder = written(
+        tmp_path / "ended",
+        [
+            (entries.SUPPRESSED, operated.pack_suppressed(NOON, MING, (day,), (), "li", "a call")),
+            (entries.OPTOUT, returned.pack_optout(NOON + 1, MING, own)),
+        ],
+    )
+    config = Path("none.yaml")
+    before, after = (trace_optouts(str(MING), config, folder, NOON + at) for at in (60, 86_400))
+    assert (before.in_force, after.in_force) == ([day, own], [own])
+    assert "all marketing since 2025-11-11 12:00:00 until 2025-11-12 12:00:00" in before.as_text(whole_number=False)
+    assert "until" not in after.as_text(whole_number=False).rpartition("in force now")[2]
+    assert [one["until"] for one in before.as_dict(whole_number=False)["in_force"]] == ["2025-11-12T12:00:00.000+08:00", ""]
 
 
 def test_what_went_out_against_a_refusal_cannot_be_overlooked(folder: Path) -> None:
@@ -166,7 +184,7 @@ def test_it_does_not_look_into_what_is_about_others() -> None:
     """A verdict on somebody else is not even read: this one would not bear it."""
     broken = verdict(NOON, Category.OTP, "甲店", person=HONG)[:40]
     never = Read(lambda data: pytest.fail("read"), lambda data: pytest.fail("read"))
-    found = trace([Record(1, entries.VERDICT, broken)], MING, never)
+    found = trace([Record(1, entries.VERDICT, broken)], MING, never, NOON)
     assert found.events == []
 
 
@@ -279,6 +297,7 @@ def test_a_number_that_is_somebody_elses_and_one_that_was_forgotten_are_told() -
         [Record(number, kind, body) for number, (kind, body) in enumerate(story, 1)],
         MING,
         Read(lambda data: "TD", lambda data: "乙店"),
+        NOON + 400,
     )
     told = [(one.what, one.says.split(" by ")[0]) for one in found.events if one.what not in ("received", "confirmed")]
     assert [what for what, _ in told] == ["stopped", "restored", "sent", "stopped", "sent"]

@@ -184,7 +184,6 @@ def opt_out_lost_in_replay(world: World) -> None:
     """A restart forgets refusals."""
     for person, (version, data) in list(world.store.records.items()):
         if world.restarts:
-            world.store.records[person] = (version, record.restore(data, "advertiser", "", int(world.now)))
             world.store.records[person] = (version, _without_opt_outs(data))
 
 
@@ -472,7 +471,7 @@ def refused_replacement_not_written(world: World) -> None:
 
 def second_replacement_fails(world: World) -> None:
     """The index keeps the entry of the text that was replaced."""
-    cast("Any", world.commands.index).rename = lambda message_id, entry_id, takes: None
+    cast("Any", world.commands.index).rename = lambda message_id, entry_id, takes, scheduled: None
 
 
 def index_forgets(world: World) -> None:

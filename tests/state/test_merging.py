@@ -66,8 +66,10 @@ def test_refusals_and_withdrawals_are_put_back_and_a_newer_word_stands():
     after = merged(holding(entry(THEIRS, 1)), mine, MINE, NOW, NOW)
     assert record.opt_outs(after) == [REFUSAL]
     assert [one.category for one in record.withdrawals(after)] == ["marketing"]
-    newer = record.opt_out(EMPTY, REFUSAL._replace(time=NOW + 9, source="officer"))
+    newer = record.opt_out(EMPTY, REFUSAL._replace(time=NOW + 9))
     assert record.opt_outs(merged(newer, mine, MINE, NOW, NOW)) == record.opt_outs(newer)
+    officers = record.opt_out(EMPTY, REFUSAL._replace(time=NOW + 9, source="officer"))
+    assert record.opt_outs(merged(officers, mine, MINE, NOW, NOW)) == [REFUSAL, *record.opt_outs(officers)]
     assert record.opt_outs(merged(EMPTY, mine, MINE, NOW + 1, NOW)) == []
 
 

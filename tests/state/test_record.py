@@ -358,18 +358,23 @@ def test_a_refusal_outlives_every_entry():
     assert not record.is_stale(data, NOW + 400 * DAY, KEEP_S)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["out", "back"]), st.sampled_from(["", "甲", "乙"]), st.integers(0, 3)), max_size=12))
+SAID = st.tuples(
+    st.sampled_from(["out", "back"]), st.sampled_from(["", "甲"]), st.sampled_from(["reply", "officer"]), st.integers(0, 3)
+)
+
+
+@given(st.lists(SAID, max_size=12))
 def test_refusals_and_restores_replayed_from_anywhere_end_the_same(script):
     def play(data, some):
-        for kind, value, time in some:
+        for kind, value, source, time in some:
             data = (
-                record.opt_out(data, OptOut("port", value, time, "reply", 0))
+                record.opt_out(data, OptOut("port", value, time, source, 0))
                 if kind == "out"
-                else record.restore(data, "port", value, time)
+                else record.restore(data, OptOut("port", value, time, source, 0))
             )
         return data
 
-    script = sorted(script, key=lambda step: step[2])
+    script = sorted(script, key=lambda step: step[3])
     end = play(EMPTY, script)
     for position in range(len(script)):
         for snapshot in range(position, len(script) + 1):
@@ -379,9 +384,18 @@ def test_refusals_and_restores_replayed_from_anywhere_end_the_same(script):
 
 def test_a_restore_ends_only_what_it_names_and_only_if_not_newer():
     data = record.opt_out(record.opt_out(EMPTY, REFUSAL), OptOut("all", "", NOW, "officer", 0))
-    assert record.opt_outs(record.restore(data, "all", "", NOW)) == [REFUSAL]
-    assert record.restore(data, "all", "", NOW - 1) is data
-    assert record.restore(data, "signature", "x", NOW) is data
+    lifted = OptOut("all", "", NOW, "officer", 0)
+    assert record.opt_outs(record.restore(data, lifted)) == [REFUSAL]
+    assert record.restore(data, lifted._replace(time=NOW - 1)) is data
+    assert record.restore(data, lifted._replace(source="reply")) is data
+    assert record.restore(data, OptOut("signature", "x", NOW, "officer", 0)) is data
+
+
+def test_the_same_said_by_others_stays_beside_it():
+    data = record.opt_out(record.opt_out(EMPTY, REFUSAL), REFUSAL._replace(source="complaint", time=NOW + 1, expiry=NOW + DAY))
+    assert record.opt_outs(data) == [REFUSAL, REFUSAL._replace(source="complaint", time=NOW + 1, expiry=NOW + DAY)]
+    assert record.opt_outs(record.opt_out(data, REFUSAL._replace(time=NOW + 9)))[1].time == NOW + 9
+    assert record.opt_outs(record.restore(data, REFUSAL._replace(source="complaint", time=NOW + 9))) == [REFUSAL]
 
 
 def test_the_65th_refusal_widens_the_scope_instead_of_forgetting_one():
@@ -391,6 +405,15 @@ def test_the_65th_refusal_widens_the_scope_instead_of_forgetting_one():
     held = record.opt_outs(data)
     assert len(held) == 64
     assert any((one.scope, one.value) == ("category", "marketing") for one in held)
+
+
+def test_what_gives_way_to_a_wider_one_is_the_wider_one_of_whoever_said_it():
+    complaint = OptOut("advertiser", "a complaint", NOW, "complaint", 0)
+    data = record.opt_out(EMPTY, complaint)
+    for number in range(80):
+        data = record.opt_out(data, OptOut("advertiser", f"{number:012x}", NOW + number, "reply", 0))
+    assert complaint in record.opt_outs(data)
+    assert {one.source for one in record.opt_outs(data) if one.scope == "category"} == {"reply"}
 
 
 def test_an_expired_refusal_gives_way_before_the_scope_widens():
@@ -417,7 +440,7 @@ def test_facts_of_a_kind_not_known_here_pass_byte_for_byte():
     data = record.mark_unknown(filled(entry(1)) + foreign, 1, 5)
     data = record.opt_out(data, REFUSAL)
     data = record.settle(data, 1, EntryState.ACCEPTED)
-    data = record.restore(data, *REFUSAL[:3])
+    data = record.restore(data, REFUSAL)
     assert record.add(data, entry(2), NOW, KEEP_S).endswith(foreign)
 
 

@@ -417,7 +417,7 @@ def test_refusals_are_counted_by_scope_when_the_sweep_has_come_round_and_known_a
     store.close()
     again = opened(path)
     assert again.refusals == {"signature": 301, "all": 1, "port": 1}
-    again.update(13_800_210_001, lambda data: record.restore(data, "all", "", NOW))
+    again.update(13_800_210_001, lambda data: record.restore(data, OptOut("all", "", NOW, "reply", 0)))
     for _ in range(3):
         again.sweep(NOW + 60, 86_400, again._table.buckets)
     assert again.refusals == {"signature": 301}, "what was lifted or is over counts no more"

@@ -36,7 +36,7 @@ def refused(data: bytes) -> bytes:
 
 
 def taken_back(data: bytes) -> bytes:
-    return record.restore(data, "all", "", 5)
+    return record.restore(data, OptOut("all", "", 5, "reply", 0))
 
 
 # -- by themselves
