@@ -237,7 +237,7 @@ class Commands:
             self._tell(question, "store-conflict", GATE_REASONS["store-conflict"].status, b"")
             return ""
         try:
-            content = replacement(question.frame, sent.data_coding, now)
+            content = replacement(question.frame, sent.data_coding, now, sent.scheduled)
         except Malformed as fault:
             self._relay.tally.bad_pdus["provider", fault.kind, question.bind.access.provider.name] += 1
             self._tell(question, "malformed", fault.status, b"")

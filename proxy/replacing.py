@@ -117,7 +117,8 @@ class Replacing(Apart):
             return
         count(relay.tally, self)
         relay.in_flight[recorded] = self
-        self._index.rename(self._message_id, self.entry_id, self._sent.takes + self.takes)
+        assert self.message is not None
+        self._index.rename(self._message_id, self.entry_id, self._sent.takes + self.takes, self.message.content.scheduled)
         self.data = self._data
         self.go(lane)
 
@@ -162,7 +163,7 @@ class Replacing(Apart):
         assert self.adopted is not None
         sent = self._index.find(self._message_id)
         if sent is not None and sent.entry_id == self.entry_id:
-            self._index.rename(self._message_id, self.adopted.id, self._sent.takes)
+            self._index.rename(self._message_id, self.adopted.id, self._sent.takes, self._sent.scheduled)
         self._index.in_doubt[self._message_id] += 1
         restore = Restore(self, status, then or self._settled)
         self._relay.change(restore)

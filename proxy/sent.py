@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from proxy.desk import answered, entries, requested
 from proxy.message import Content, Take, hash32
 from proxy.number import about_people
 from proxy.transit import Transit
 from proxy.wire import Frame, Memo, read_submit
+from proxy.wire.asking import replacement
 from proxy.wire.submit import data_coding_of
 from proxy.wire.tables import REPLACE_SM, SUBMIT_SM
 
@@ -27,6 +28,7 @@ KNOWN_S = 48 * 3600
 IDS_MAX = 250_000
 """Of one generation. An id of ten digits costs about 170 bytes, its dictionary's share included: 85 MB when both are full."""
 CARRIER_UNKNOWN = 63
+Known = TypeVar("Known", tuple[Take, ...], float)
 _REPLACE = REPLACE_SM.to_bytes(4, "big")
 
 
@@ -43,14 +45,17 @@ class Sent(NamedTuple):
     """A whole submit_sm with a plain text: neither one of many (submit_multi) nor a part of a long message nor a data_sm."""
     takes: tuple[Take, ...] = ()
     """What stands for it in aggregates."""
+    scheduled: float | None = None
+    """When it is to be delivered (seconds since 1970), if its provider said so."""
 
 
 class _Generation:
-    __slots__ = ("packed", "takes")
+    __slots__ = ("packed", "takes", "scheduled")
 
     def __init__(self) -> None:
         self.packed: dict[bytes, int] = {}
         self.takes: dict[bytes, tuple[Take, ...]] = {}  # of those that took anything
+        self.scheduled: dict[bytes, float] = {}  # of those that wait for a time
 
 
 class SentIndex:
@@ -79,7 +84,17 @@ class SentIndex:
         carrier = CARRIER_UNKNOWN if lane is None else self._numbers.get(lane.name, CARRIER_UNKNOWN)
         alone = type(transit) is Transit and transit.long is None  # a part's message is the joined one
         coding = _replaced_in(transit.data, message.content) if alone else None
-        self._put(body, transit.entry_id, message.recipient, message.sender.port_hash, carrier, coding, verdict.takes)
+        content = message.content
+        self._put(
+            body,
+            transit.entry_id,
+            message.recipient,
+            message.sender.port_hash,
+            carrier,
+            coding,
+            verdict.takes,
+            content.scheduled,
+        )
 
     def _put(
         self,
@@ -90,6 +105,7 @@ class SentIndex:
         carrier: int,
         data_coding: int | None,
         takes: tuple[Take, ...],
+        scheduled: float | None,
     ) -> None:
         """``data_coding``: None where it cannot be replaced. A replace_sm's answer names no message."""
         message_id = body[:-1] if body[-1:] == b"\0" else body.partition(b"\0")[0]
@@ -98,6 +114,8 @@ class SentIndex:
             self._young.packed[message_id] = (((entry_id << 34 | recipient) << 32 | port) << 6 | carrier) << 9 | last
             if takes and data_coding is not None:  # only who replaces it asks
                 self._young.takes[message_id] = takes
+            if scheduled is not None and data_coding is not None:
+                self._young.scheduled[message_id] = scheduled
 
     def restore(self, said: entries.Verdict, told: answered.Answer) -> None:
         """What was accepted, as a replay finds it in the journal. The carrier is known if there is but one."""
@@ -105,11 +123,12 @@ class SentIndex:
         message_id = told.carrier_id.partition(b"\0")[0]
         if frame.command_id == REPLACE_SM:  # whose answer names no message
             return
-        coding = None
+        coding, scheduled = None, None
         if frame.command_id == SUBMIT_SM and message_id not in self._young.packed:  # in a submit_multi several share one id
-            coding = _replaced_in(said.data, read_submit(frame, Memo(), said.time).content)
+            content = read_submit(frame, Memo(), said.time).content
+            coding, scheduled = _replaced_in(said.data, content), content.scheduled
         carrier = 0 if len(self._carriers) == 1 else CARRIER_UNKNOWN
-        self._put(message_id, told.entry_id, said.recipient, hash32(said.port), carrier, coding, said.takes)
+        self._put(message_id, told.entry_id, said.recipient, hash32(said.port), carrier, coding, said.takes, scheduled)
 
     def find(self, message_id: bytes) -> Sent | None:
         packed = self._young.packed.get(message_id) or self._old.packed.get(message_id)
@@ -123,22 +142,19 @@ class SentIndex:
             self._carriers[carrier] if carrier < len(self._carriers) else "",
             packed >> 1 & 0xFF,
             bool(packed & 1),
-            self.takes_of(message_id),
+            self._young.takes.get(message_id) or self._old.takes.get(message_id) or (),
+            self._young.scheduled.get(message_id) or self._old.scheduled.get(message_id),
         )
 
-    def rename(self, message_id: bytes, entry_id: int, takes: tuple[Take, ...]) -> None:
-        """Another entry stands for the message now (it was replaced), and it may have taken from more aggregates."""
+    def rename(self, message_id: bytes, entry_id: int, takes: tuple[Take, ...], scheduled: float | None) -> None:
+        """Another entry stands for the message now (it was replaced); it may have taken from more aggregates, and wait for another time."""
         for generation in (self._young, self._old):
             packed = generation.packed.get(message_id)
             if packed is not None:
                 generation.packed[message_id] = packed & (1 << 81) - 1 | entry_id << 81
-                if takes or message_id in generation.takes:
-                    generation.takes[message_id] = takes
+                _set_or_drop(generation.takes, message_id, takes)
+                _set_or_drop(generation.scheduled, message_id, scheduled)
                 return
-
-    def takes_of(self, message_id: bytes) -> tuple[Take, ...]:
-        """What stands for it in aggregates."""
-        return self._young.takes.get(message_id) or self._old.takes.get(message_id) or ()
 
     def settled(self, message_id: bytes) -> None:
         """One doubt less."""
@@ -157,8 +173,8 @@ class Restoring:
     def __init__(self, index: SentIndex, replaces: Callable[[str], bool] = lambda provider: True) -> None:
         """``replaces``: whether a provider's messages are to be known at all."""
         self._index, self._replaces = index, replaces
-        self._replacing: dict[int, tuple[bytes, tuple[Take, ...]]] = {}
-        """Entries of new texts: the message, and what stood for it in aggregates before."""
+        self._replacing: dict[int, tuple[bytes, Sent]] = {}
+        """Entries of new texts: the message, and what was known of it before."""
 
     def allowed(self, said: entries.Verdict) -> None:
         """It may be a replacement."""
@@ -166,10 +182,11 @@ class Restoring:
         if said.entry is None or data[4:8] != _REPLACE:
             return
         message_id = data[16 : data.index(0, 16)]
-        if self._index.find(message_id) is not None:
-            before = self._index.takes_of(message_id)
-            self._replacing[said.entry.id] = message_id, before
-            self._index.rename(message_id, said.entry.id, before + said.takes)
+        sent = self._index.find(message_id)
+        if sent is not None:
+            self._replacing[said.entry.id] = message_id, sent
+            scheduled = replacement(Frame.of(data), sent.data_coding, said.time, sent.scheduled).scheduled
+            self._index.rename(message_id, said.entry.id, sent.takes + said.takes, scheduled)
 
     def accepted(self, said: entries.Verdict, told: answered.Answer) -> None:
         self._replacing.pop(told.entry_id, None)
@@ -178,10 +195,18 @@ class Restoring:
 
     def unreplaced(self, told: requested.Unreplaced) -> None:
         """The old text stands, unless another has taken the place of the new one meanwhile."""
-        message_id, before = self._replacing.pop(told.entry_id, (b"", ()))
-        sent = self._index.find(message_id) if message_id else None
-        if sent is not None and sent.entry_id == told.entry_id:
-            self._index.rename(message_id, told.entry.id, before)
+        message_id, before = self._replacing.pop(told.entry_id, (b"", None))
+        sent = self._index.find(message_id)
+        if before is not None and sent is not None and sent.entry_id == told.entry_id:
+            self._index.rename(message_id, told.entry.id, before.takes, before.scheduled)
+
+
+def _set_or_drop(held: dict[bytes, Known], message_id: bytes, value: Known | None) -> None:
+    """Most messages have nothing of it, and then nothing is kept."""
+    if value:
+        held[message_id] = value
+    else:
+        held.pop(message_id, None)
 
 
 def _replaced_in(data: bytes, content: Content) -> int | None:

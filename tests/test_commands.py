@@ -8,10 +8,11 @@ from proxy.commands import ways
 from proxy.desk import entries, requested
 from proxy.recipient import EntryState, OptOut
 from proxy.replay import replay, settle_open
+from proxy.sent import Restoring, SentIndex
 from proxy.state import open_store, record
-from proxy.wire import Frame
+from proxy.wire import Frame, submit_sm
 from tests.e2e.pdus import pdu, tlv
-from tests.house import SHANGHAI, House
+from tests.house import NOON, SHANGHAI, House
 from tests.pdus import cancel, data, data_resp, header, query, query_resp, replace
 
 JIA, YI = b"1069001", b"1069002"
@@ -297,6 +298,61 @@ def test_a_harmless_text_is_not_replaced_by_a_banned_one(house):
     assert house.entries(SHANGHAI) == before
     assert [one.reason for one in house.verdicts()] == ["", "keyword"]
     house.at_rest()
+
+
+NIGHT = """
+rules:
+  - {id: night, when: {category: marketing, time: 21:00-08:00}, then: reject, reason: quiet-hours}
+  - {id: never, when: {text: 免打扰}, then: reject, reason: keyword}
+"""
+TONIGHT, TOMORROW = b"251111230000032+", b"251112100000032+"
+
+
+def waits(house: House, text: str, schedule: bytes) -> None:
+    """A message that the carrier has, for later."""
+    octets = text.encode("utf-16-be")
+    house.sends("jia", submit_sm("1069001", str(SHANGHAI), octets, data_coding=8, sequence=1, schedule=schedule.decode()))
+    (transit,) = house.at_carrier()
+    house.carrier_says(transit, pdu(0x80000004, 9, b"id-1\0"))
+    assert house.told("jia")[0].command_status == 0
+
+
+def replaced_at(house: House, text: str, schedule: bytes = b"", answer: int = 0) -> int:
+    house.sends("jia", replace(b"id-1", JIA, text.encode("utf-16-be"), 8, schedule))
+    for transit in house.at_carrier():
+        house.carrier_says(transit, header(REPLACE_SM, answer))
+    return status(house, "jia")
+
+
+def scheduled(index: SentIndex) -> float | None:
+    found = index.find(b"id-1")
+    assert found is not None
+    return found.scheduled
+
+
+def test_a_message_that_waits_for_its_hour_is_judged_by_that_hour_when_it_is_replaced(tmp_path):
+    house = House(tmp_path, rules=NIGHT)
+    waits(house, TEXT, TOMORROW)
+    house.now += 10 * 3600  # 22:00
+    assert replaced_at(house, TEXT + "改") == 0, "it goes out tomorrow at ten, as before"
+    assert replaced_at(house, TEXT + "今晚", TONIGHT) == 0x460
+    assert replaced_at(house, TEXT + "又改") == 0, "what was refused moves nothing"
+    house.now += 24 * 3600
+    assert replaced_at(house, TEXT + "再改") == 0x460, "its hour is past: it is judged by now"
+
+
+def test_a_new_hour_is_the_messages_from_then_on_unless_the_carrier_refuses_it(tmp_path):
+    house = House(tmp_path, rules=NIGHT)
+    waits(house, "【测试】您的快件已到", b"")
+    house.now += 1
+    assert replaced_at(house, TEXT, b"251111200000032+", answer=ESME_RREPLACEFAIL) == ESME_RREPLACEFAIL
+    assert scheduled(house.commands.index) is None
+    assert replaced_at(house, TEXT, TOMORROW) == 0
+    house.now += 10 * 3600
+    assert replaced_at(house, TEXT + "改") == 0
+    again = SentIndex(list(house.lanes))
+    replay(open_store("sqlite::memory:"), iter(house.written()), 0, Restoring(again))
+    assert scheduled(again) == scheduled(house.commands.index) == NOON + 22 * 3600
 
 
 def test_a_text_is_read_in_the_alphabet_of_the_message_it_replaces(house):

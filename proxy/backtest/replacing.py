@@ -58,7 +58,7 @@ class Replacing:
             sent = self._index.find(asking.message_id)
             if sent is None or not sent.replaceable or sent.recipient != said.recipient:
                 return None
-            return Named(asking.message_id, sent, replacement(frame, sent.data_coding, said.time))
+            return Named(asking.message_id, sent, replacement(frame, sent.data_coding, said.time, sent.scheduled))
         except Malformed:
             return None
 
@@ -82,7 +82,7 @@ class Replacing:
         transit.takes = tuple(take for take in transit.verdict.takes if take not in sent.takes)
         for take in transit.takes:
             counters.take(take, old.time)
-        self._index.rename(named.message_id, transit.entry_id, sent.takes + transit.takes)
+        self._index.rename(named.message_id, transit.entry_id, sent.takes + transit.takes, named.content.scheduled)
         return after
 
     def restored(self, transit: Transit, named: Named, data: bytes, now: float) -> tuple[bytes, tuple[Take, ...]]:
@@ -90,7 +90,7 @@ class Replacing:
         assert transit.adopted is not None
         sent = self._index.find(named.message_id)
         if sent is not None and sent.entry_id == transit.entry_id:
-            self._index.rename(named.message_id, transit.adopted.id, named.sent.takes)
+            self._index.rename(named.message_id, transit.adopted.id, named.sent.takes, named.sent.scheduled)
         without = record.remove(data, transit.entry_id)
         if without is data:  # another replacement has taken its place since
             return data, ()

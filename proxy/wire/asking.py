@@ -68,15 +68,14 @@ def answer_body(frame: Frame, theirs: bytes, asked: bytes) -> bytes:
     return body
 
 
-def replacement(frame: Frame, data_coding: int, now: float) -> Content:
-    """What the person would read if the message became this: a replace_sm has no data_coding, that of the message stands
-    (§4.10.1). Raises Malformed."""
+def replacement(frame: Frame, data_coding: int, now: float, scheduled: float | None = None) -> Content:
+    """What the person would read if the message became this, and when: a replace_sm has no data_coding, that of the message stands, and so does
+    when it is ``scheduled`` where the replace_sm does not say (§4.10.1). Raises Malformed."""
     assert frame.command_id == REPLACE_SM
     fields = read_fields(frame)
     text, state, _, _ = content_of(fields["short_message"], 0, data_coding, [])
     if state == EMPTY and fields["sm_default_msg_id"]:
         state = UNREADABLE  # the carrier's own canned text, which we do not know
-    scheduled = None
     if said := fields["schedule_delivery_time"]:
         try:
             scheduled = read_time(said).at(now)
