@@ -311,7 +311,7 @@ def check(copy: Path) -> Copied:
 
 def restore(copy: Path, places: Places) -> Copied:
     """Puts a copy where a gate is to start from; nothing may be there. BackupError, OSError."""
-    found, (store, journal, revisions, _) = check(copy), places
+    found, store, journal, revisions = check(copy), places.store, places.journal, places.revisions
     for path in (store, Path(f"{store}-wal")):
         if path.exists():
             raise BackupError(f"{path}: is there already; move it away first (keep it: it is evidence)")

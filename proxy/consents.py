@@ -132,7 +132,7 @@ def beside_changed(store: EmbeddedStore, said: Person) -> int:
     if said.event == "recycled":
         return store.consented.end_before(said.recipient, said.before) + store.listed.end_before(said.recipient, said.before)
     if said.event == "erased":
-        store.erased.add(said.name, said.recipient)
+        store.erased.add(said.name, said.recipient, said.before)
         return store.consented.remove(said.recipient) + store.listed.forget(said.recipient)
     return 0
 

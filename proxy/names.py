@@ -28,9 +28,15 @@ class Names:
         from proxy.archive.keys import Keys, KeysError  # noqa: PLC0415 # a gate that has forgotten nobody needs no ciphers
 
         try:
-            self._erased.named, self.problem = Keys(self._folder, make=make).person, ""
+            known = self._erased.use(Keys(self._folder, make=make).person)
+            self.problem = (
+                ""
+                if known
+                else f"{self._folder}: has other keys than they were forgotten with (bring those back from the backup)"
+            )
         except KeysError as error:
             self.problem = str(error)
+        if self.problem:
             log.error("who was forgotten cannot be known again", problem=self.problem, people=len(self._erased))
 
     async def opened(self) -> str:
@@ -41,8 +47,7 @@ class Names:
 
     def notes(self) -> list[str]:
         """For /readyz."""
-        if self._erased.empty or not self.problem:
+        if self._erased.empty or self._erased.named is not None:
             return []
-        return [
-            f"{len(self._erased)} people were forgotten, and nobody knows them again (they may get marketing): {self.problem}"
-        ]
+        why = self.problem or f"{self._folder}: no such folder (bring archive.keys back from the backup)"
+        return [f"{len(self._erased)} people were forgotten, and nobody knows them again (they may get marketing): {why}"]

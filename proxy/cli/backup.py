@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.cli import CONFIG, Config, Json, as_json, fail, say, when
+from proxy.cli import CONFIG, Config, Json, as_json, fail, note, say, when
+
+_WITHOUT_KEYS = "without them people who asked to be forgotten are not known again, and get marketing"
 
 if TYPE_CHECKING:
     from proxy.backup import Copied
@@ -36,6 +38,8 @@ def make(
     except (backup.BackupError, OSError) as error:
         fail(error)
     _tell(found, copy, json)
+    if places.keys is not None and places.keys.exists():
+        note(f"not in the copy: the keys in {places.keys} (archive.keys); keep them elsewhere: {_WITHOUT_KEYS}")
 
 
 def restore(
@@ -47,11 +51,18 @@ def restore(
     """Prove a copy, and put it where the settings say; nothing may be there. Start the gate afterwards."""
     from proxy import backup
 
+    keys = None
     try:
-        found = backup.check(copy) if check else backup.restore(copy, _places(config))
+        if check:
+            found = backup.check(copy)
+        else:
+            places = _places(config)
+            found, keys = backup.restore(copy, places), places.keys
     except (backup.BackupError, OSError) as error:
         fail(error)
     _tell(found, copy, json)
+    if keys is not None and not keys.exists():
+        note(f"{keys}: is not there (archive.keys); if the gate had keys, bring them back before it starts: {_WITHOUT_KEYS}")
 
 
 def _places(config: Path) -> Places:

@@ -13,7 +13,16 @@ every fault. Never: a password in a repr or an error, an unknown key taken in si
 
 from proxy.config.across import UNOWNED, UPSTREAMS_MAX
 from proxy.config.peers import CARRIERS_MAX, PORTS_MAX, PROVIDERS_MAX, PROVINCES, TPS_MAX, WINDOW_MAX
-from proxy.config.places import ConsolePlaces, RestPlaces, console_places, control_path, rest_places, secret_files, state_places
+from proxy.config.places import (
+    ConsolePlaces,
+    RestPlaces,
+    console_places,
+    control_path,
+    provider_names,
+    rest_places,
+    secret_files,
+    state_places,
+)
 from proxy.config.reading import CONFIRM, load
 from proxy.config.values import (
     Account,
@@ -47,6 +56,6 @@ __all__ = [
     "WINDOW_MAX", "WORKERS_MAX", "WORKER_VARIABLE", "Account", "Archive", "Carrier", "Console", "ConsolePlaces", "Hold",
     "Http", "Mailbox", "OptOutReplies", "Person", "Places", "Provider", "RestPlaces", "Retention", "RuleRevisions",
     "Sealing", "Settings", "SettingsError", "Shared", "Smpp", "Timers", "Tls", "Token", "Upstream", "Worker",
-    "console_places", "control_path", "every_worker", "fault_of_several", "faults_of_many", "load", "of_worker", "rest_places", "secret_files",
-    "state_places", "worker_of",
+    "console_places", "control_path", "every_worker", "fault_of_several", "faults_of_many", "load", "of_worker", "provider_names",
+    "rest_places", "secret_files", "state_places", "worker_of",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """Places: what commands and other processes need to know of a settings file, and may know without its passwords.
 
-In: the file's path. Out: where the gate of these settings takes commands, what it must not forget, the journal at rest, secrets; or a
-SettingsError. Never: another key than those.
+In: the file's path. Out: where the gate of these settings takes commands, what it must not forget, the journal at rest, secrets, what its
+providers are called; or a SettingsError. Never: another key than those.
 """
 
 from __future__ import annotations
@@ -43,10 +43,19 @@ def state_places(path: Path | str) -> Places:
     scheme, _, rest = store.partition("://")
     if store and (scheme != "sqlite" or not rest):
         top.fault(("store",), "is no file to be copied: only the embedded store (sqlite:///…) is")
-    revisions, sealing = revisions_of(top.below("revisions"), home_of(store, journal)), sealing_of(top.below("sealing"))
+    home = home_of(store, journal)
+    revisions, sealing = revisions_of(top.below("revisions"), home), sealing_of(top.below("sealing"))
+    archive = archive_of(top.below("archive"), home)
     if faults:
         raise refusal(path, faults)
-    return Places(Path(rest), journal, revisions.folder, sealing)
+    return Places(Path(rest), journal, revisions.folder, sealing, archive.keys)
+
+
+def provider_names(path: Path | str) -> list[str]:
+    """What these settings call the providers. SettingsError where that is no YAML."""
+    rows = opened(Path(path))[0].value
+    rows = rows.get("providers") if isinstance(rows, dict) else None
+    return [str(one["name"]) for one in rows or () if isinstance(one, dict) and "name" in one] if isinstance(rows, list) else []
 
 
 def secret_files(path: Path | str) -> list[Path]:

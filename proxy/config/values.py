@@ -268,6 +268,8 @@ class Places(NamedTuple):
     revisions: Path
     """Folder of the sets of rules that were in force or wait."""
     sealing: Sealing = Sealing(())
+    keys: Path | None = None
+    """Folder of the archive's keys, which are in no copy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class Person(NamedTuple):
     why: str
     advertiser: str = ""  # of ``withdrawn``: whose messages, empty = anybody's
     category: str = ""
-    before: int = 0  # of ``recycled``: what is older is somebody else's
+    before: int = 0  # of ``recycled``: what is older is somebody else's; of ``erased``: the mark of the key (state/erased.py)
     name: int = 0  # of ``erased``: the number under the key of the house (archive.keys)
 
 

@@ -106,10 +106,12 @@ class _Subject:
         args.done()
         if problem := await self._names.opened():
             raise Refused(f"{problem}: without a key nobody would know the person again, and they would get marketing")
-        assert gate.store.erased.named is not None, "the key is there"
+        erased = gate.store.erased
+        assert erased.named is not None, "the key is there"
         _, before = (await gate.store.load([person]))[person]
         complaints = asked_of(lambda: gate.cases.forget(person, gate.now(), call.who, why))
-        change = await befalls(gate, Person(gate.now(), person, "erased", call.who, why, name=gate.store.erased.named(person)))
+        said = Person(gate.now(), person, "erased", call.who, why, before=erased.key, name=erased.named(person))
+        change = await befalls(gate, said)
         gate.relay.refusals.forget(person)
         _, after = (await gate.store.load([person]))[person]
         now, days = gate.now(), self._keeper.keep.days

@@ -10,12 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+MARKED = 1
+"""Nobody's number: what a key makes of it tells that key from others, and nothing else."""
+_NAME, _KEY = b"\x01", b"\x02"
+
 
 class Erased:
     def __init__(self) -> None:
         self.empty = True
         self.named: Callable[[int], int] | None = None
         """A number's name (archive.keys); whoever opens the store brings it. None: nobody can be recognized."""
+        self.key = 0
+        """The mark of the key that made the names (what it makes of MARKED); 0 where that is not known."""
         self.changed = False
         """Since the last checkpoint."""
         self._held: set[int] = set()
@@ -25,7 +31,19 @@ class Erased:
     def __len__(self) -> int:
         return len(self._held)
 
-    def add(self, name: int, number: int) -> None:
+    def use(self, named: Callable[[int], int]) -> bool:
+        """Whether those who were forgotten are known by this key: by another one nobody would be, so it is not used."""
+        mark = named(MARKED)
+        if not self.empty and self.key not in (0, mark):
+            return False
+        self.changed |= self.key != mark and not self.empty
+        self.named, self.key = named, mark
+        return True
+
+    def add(self, name: int, number: int, key: int = 0) -> None:
+        """``key``: its mark, if whoever says so knows it."""
+        if self.empty and key:
+            self.key = key
         self._held.add(name)
         if self.named is None:
             self._numbers.add(number)
@@ -48,8 +66,14 @@ class Erased:
 
     def rows(self) -> list[tuple[int, bytes]]:
         """All rows of the checkpoint's table."""
-        return [(one, b"\x01") for one in sorted(self._held)]
+        marked = [(self.key, _KEY)] if self.key and self._held else []
+        return marked + [(one, _NAME) for one in sorted(self._held)]
 
     def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
-        self._held = {one for one, _ in rows}
+        self._held = set()
+        for one, kind in rows:
+            if kind == _KEY:
+                self.key = one
+            else:
+                self._held.add(one)
         self.empty = not self._held
