@@ -172,6 +172,11 @@ class Revising:
                 self._tally.rules_reload["failed",] += 1
                 log.error("rules not loaded, the old set stays in force", problem=self.problem, problems=len(error.problems))
                 return [str(problem) for problem in error.problems]
+            except Exception:  # accounts and certificates are read again all the same, and whoever looks is told
+                self.problem = "they could not be read (a fault of gate106, please report it)"
+                self._tally.rules_reload["failed",] += 1
+                log.exception("rules not loaded, the old set stays in force")
+                return [self.problem]
             self._folder = found.rules.revision
             try:
                 event = await self._take_in(found, how, who)

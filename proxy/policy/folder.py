@@ -128,7 +128,11 @@ class Folder:
     def _inside(self, relative: str) -> bool:
         """Whether a file lies in the folder, and would in a copy of it."""
         spelt = Path(relative)
-        return not spelt.is_absolute() and ".." not in spelt.parts and (self.root / spelt).resolve().is_relative_to(self.root)
+        try:
+            found = (self.root / spelt).resolve()
+        except (OSError, RuntimeError, ValueError):  # links that lead in a circle, a NUL
+            return False
+        return not spelt.is_absolute() and ".." not in spelt.parts and found.is_relative_to(self.root)
 
     def revision(self) -> str:
         """16 hex digits over names and contents of all files read."""

@@ -314,6 +314,22 @@ def test_a_link_out_of_the_folder_is_not_followed(write: Callable[..., Any], tmp
         load(folder)
 
 
+@pytest.mark.parametrize("name", ["words.txt", "registries/signatures.csv"])
+def test_links_that_lead_in_a_circle_are_told_as_what_is_wrong(write: Callable[..., Any], name: str) -> None:
+    folder = write(when("{text: {file: words.txt}}"))
+    (folder / "words.txt").write_text("word\n")
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(folder / name)
+    with pytest.raises(RulesError):
+        load(folder)
+
+
+def test_a_name_that_no_file_can_have_is_told_as_what_is_wrong(write: Callable[..., Any]) -> None:
+    with pytest.raises(RulesError, match="leads out of the rules folder"):
+        load(write(when('{text: {file: "a\\0.txt"}}')))
+
+
 def test_words_of_yaml_1_1_are_words(write: Callable[..., Any]) -> None:
     rules = load(
         write("rules:\n  - {id: NO, say: 22:00, when: {provider: [on, yes, NO]}, then: reject, reason: keyword}")
