@@ -261,7 +261,9 @@ def sim_provider(
         body, coding = encode(text)
         step = provider.Step(0.0, sender, to, body, data_coding=coding)
         log = provider.send_once(host, port, system_id, password, [step], wait)
-    except (NotConnected, PDUError, OSError, ValueError) as error:
+    except PDUError as error:
+        fail(f"{host}:{port}: {error.args[0]}")
+    except (NotConnected, OSError, ValueError) as error:
         fail(f"{host}:{port}: {error}")
     for sent in log.sent:
         status = "no answer" if sent.status is None else status_name(sent.status)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
@@ -43,6 +45,15 @@ def chains(text: str) -> None:
         quotes(text)
     except ValueError as error:
         raise KeyError(text) from error
+
+
+def test_lines_say_when_in_chinas_time_and_that_it_is(said: Callable[[], str]) -> None:
+    structlog.get_logger().info("rules in force")
+    written = re.match(r"(\S+ \S+?)\s+\[info\s*\] rules in force", said())
+    assert written is not None
+    at = datetime.strptime(written[1], "%Y-%m-%d %H:%M:%S%z")
+    assert at.utcoffset() == timedelta(hours=8)
+    assert abs(at - datetime.now(UTC)) < timedelta(minutes=5)
 
 
 @pytest.mark.parametrize("fault", [quotes, looks_up, decodes, chains])

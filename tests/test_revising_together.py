@@ -31,6 +31,22 @@ from proxy.tally import Tally
 PEOPLE = ("li", "wang", "zhao")
 
 
+def test_whatever_reading_the_folder_raises_leaves_the_set_in_force_and_is_said(tmp_path: Path) -> None:
+    async def story() -> None:
+        gate = Gate(tmp_path, Server(), 0, random.Random(0), four_eyes=False)
+        gate.edit("a")
+        await gate.start()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gate.revising, "_load", lambda *_, **__: 1 / 0)
+            assert "a fault of gate106" in (await gate.revising.reload("files", "li"))[0]
+            assert "stays in force" in gate.revising.notes()[0]
+        gate.edit("b")
+        assert await gate.revising.reload("files", "li") == []
+        assert (gate.revising.rules.revision, gate.revising.notes()) == ("b", [])
+
+    asyncio.run(story())
+
+
 class Killed(BaseException):
     """The gate's process is gone."""
 

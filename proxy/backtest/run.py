@@ -34,6 +34,7 @@ from proxy.desk.scan import JournalDamaged, Scan
 from proxy.desk.sealing import Ring, SealingError
 from proxy.desk.segment import HEADER_BYTES, Fault, unpack_header
 from proxy.policy import RulesError, RuleSet
+from proxy.policy.spans import is_to_come
 from proxy.state import EmbeddedStore, StateError
 
 READ_OCTETS_MAX = 2 << 30
@@ -97,6 +98,8 @@ class Answer:
     look_back_s: int = 0
     from_store: bool = False
     """Whether what people had refused was taken from the store."""
+    to_come: tuple[str, ...] = ()
+    """Rules that are active at no moment of it, and will be later."""
 
     @property
     def same(self) -> bool:
@@ -180,7 +183,7 @@ def backtest(question: Question, processes: int = 1, tell: Callable[[float], Non
         raise CannotBacktest(f"{question.journal}: the journal is empty")
     return Answer(
         question, rules.revision, span.in_force, found, since, span.ends, span.begins, span.whole, time.monotonic() - began, shares,
-        unknown, window_s(rules), from_store,
+        unknown, window_s(rules), from_store, tuple(one.id for one in rules.rules if is_to_come(one.when, since, span.ends)),
     )  # fmt: skip
 
 

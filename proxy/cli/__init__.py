@@ -49,6 +49,21 @@ def note(text: object) -> None:
     warn(f"gate106: note: {text}")
 
 
+def note_unknown(config: Path, provider: str | None) -> None:
+    """A name that no provider of the settings has is noted: it is a slip, or of earlier."""
+    from proxy.config import SettingsError, provider_names
+    from proxy.yamlfile import unknown
+
+    if not provider:
+        return
+    try:
+        names = provider_names(config)
+    except SettingsError:
+        return
+    if names and provider not in names:
+        note(f"{unknown('provider of the settings', provider, names)}; told is what there is of one that was called so")
+
+
 def warn(line: object) -> None:
     """This line on stderr, as it is but for what a terminal would obey."""
     typer.echo(plain(str(line), " "), err=True)

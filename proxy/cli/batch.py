@@ -103,6 +103,8 @@ def _row(said: Mapping[str, str], now: float) -> dict[str, Any]:
                     faults.append(f"the time {said[name][:40]!r} is yet to come")
             except ValueError as fault:
                 faults.append(str(fault))
+    if not any(said.get(name, "").strip() for name in ("sender", "at", "text")):
+        faults.append("says neither from where, nor when, nor what came")
     if faults:
         raise ValueError("; ".join(faults))
     for name in ("reference", "sender", "text"):

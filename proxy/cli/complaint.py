@@ -18,6 +18,7 @@ from proxy.cli import (
     fail,
     last_day,
     note,
+    note_unknown,
     say,
     seconds,
     socket_of,
@@ -27,7 +28,7 @@ from proxy.cli import (
     when,
 )
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Complaints of people, and what the desk finds of them.", no_args_is_help=True, rich_markup_mode=None)
 
 Id = Annotated[str, typer.Argument(metavar="CASE", help="Its number, as `gate106 complaint list` shows it.")]
 LINE_ROWS = 100
@@ -95,6 +96,7 @@ def list_(
     json: Json = False,
 ) -> None:
     """List cases: open ones by when they are due, then the decided."""
+    note_unknown(config, provider)
     told = ask(config, control, "complaint.list", state=state, provider=provider, overdue=overdue, limit=limit)
     if json:
         tell(told, True, ())
@@ -256,6 +258,7 @@ def export(
     """Write cases to a file, for whoever asked: reference, what was found, by whom, why. Numbers are masked."""
     from proxy.cli.tables import write_table
 
+    note_unknown(config, provider)
     told = ask(config, control, "complaint.list", export="complaint export", state=state, provider=provider, limit=EXPORT_ROWS)
     heads = (
         "case",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from proxy.evidence.proof import Proof
     from proxy.policy import RuleSet
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Evidence packs: made, and checked without the gate.", no_args_is_help=True, rich_markup_mode=None)
 RULES_BYTES_MAX = 8 << 20
 
 

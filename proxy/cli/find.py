@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxy import private
-from proxy.cli import CONFIG, Config, Control, Json, as_json, fail, say, seconds, when
+from proxy.cli import CONFIG, Config, Control, Json, as_json, fail, note_unknown, say, seconds, when
 from proxy.cli.looked import write_down
 from proxy.cli.sealed import disk_of
 
@@ -71,6 +71,7 @@ def find(
         fail(f"--to: {fault}")
     except NotAQuestion as fault:
         fail(f"find: {fault} (see --help)")
+    note_unknown(config, provider)
     places = places_of(config)
     keys = keys_of(places)
     if person or unmasked:

@@ -32,9 +32,8 @@ def hand_in(
         if fault := unfit(people):
             fail(f"{file}: {fault}: nothing was imported")
         sending = progress.add_task("sending", total=people.numbers)
-        told = _send(
-            path, command, people, {keys: [one.as_args() for one in people.by], **args}, lambda n: progress.advance(sending, n)
-        )
+        said = [one.as_args() | ({"line": people.first[one]} if one in people.first else {}) for one in people.by]
+        told = _send(path, command, people, {keys: said, **args}, lambda n: progress.advance(sending, n))
     return {"file": file.name, "rows": people.rows, **told}
 
 

@@ -45,6 +45,8 @@ def verify(
     """Check every record, the chain over all commit groups, and the tables made of them; of a gate of several workers all their journals.
     Exit 1 if anything was altered, or is missing with no record of its removal: the first such record is named. A sealed journal needs no
     key for its chain; with it, each group is opened."""
+    from proxy.desk.disk import SUFFIX
+
     keys_folder, sealing = None, tuple(key or ())
     folders = [] if folder is None else [folder]
     if folder is None:
@@ -58,6 +60,9 @@ def verify(
     for one in (*folders, archive):
         if one is not None and not one.is_dir():
             fail(f"{one}: no such folder")
+    if folder is not None and not any(folder.glob(f"*{SUFFIX}")):
+        beside = f" (its journal is {folder / 'journal'})" if (folder / "journal").is_dir() else ""
+        fail(f"{folder}: no journal: there are no segments in it{beside}")
     ring = _ring(sealing)
     chains = [_chain(one, ring, keys_folder) for one in folders]
     proved = _proved([_disk(one, ring) for one in folders], archive, keys_folder) if archive is not None else []

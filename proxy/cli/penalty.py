@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli import CONFIG, Config, Control, Json, Why, ask, fail, seconds, speak_for, table, tell, when
+from proxy.cli import CONFIG, Config, Control, Json, Why, ask, fail, note_unknown, seconds, speak_for, table, tell, when
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Penalties of providers: proposed, agreed to, told, lifted.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Id = Annotated[str, typer.Argument(metavar="PENALTY", help="Its number, as `gate106 penalty list` shows it.")]
 TokenFile = Annotated[
@@ -34,6 +36,7 @@ def list_(
     json: Json = False,
 ) -> None:
     """List penalties, the newest first."""
+    note_unknown(config, provider)
     told = ask(config, control, "penalty.list", state=state, provider=provider)
     if json:
         tell(told, True, ())

@@ -61,6 +61,9 @@ class People:
     by: dict[Any, dict[int, BitMap]] = field(default_factory=dict)
     """Numbers by what they refuse (or agree to: cli/consents.py): their lower 32 bits, by the bits above."""
 
+    first: dict[Any, int] = field(default_factory=dict)
+    """Where somebody says so first, by what they refuse: the line."""
+
     @property
     def numbers(self) -> int:
         """How many different ones."""
@@ -228,7 +231,10 @@ def _read_rows(
             if heads:
                 number = recipient_of(row[heads["number"]] if len(row) > heads["number"] else "")
                 said = {name: row[place].strip() for name, place in heads.items() if place < len(row)}
-                waiting.setdefault(key_of(said, default), []).append(number)
+                key = key_of(said, default)
+                if key not in waiting:
+                    waiting[key], people.first[key] = [], line
+                waiting[key].append(number)
             else:
                 append(recipient_of(cell))
             people.rows += 1

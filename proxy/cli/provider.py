@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from proxy import private
-from proxy.cli import CONFIG, Config, Json, as_json, fail, say, speaks, when
+from proxy.cli import CONFIG, Config, Json, as_json, fail, note_unknown, say, speaks, when
 
 app = typer.Typer(help="What a provider may be told of its own messages.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -40,6 +40,7 @@ def refusals(
 ) -> None:
     """Tell what of a provider's messages was refused, with the reason as it is told outside and what to do; numbers masked."""
     language, (since, until) = speaks(lang), _span(day, hour)
+    note_unknown(config, name)
     if out is None:
         rows, more = _page(config, name, since, until, skip, limit, language)
         if json:

@@ -7,6 +7,7 @@ into memory, however small the file was.
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import re
 import zipfile
@@ -164,6 +165,9 @@ def write_sheet(out: BinaryIO, heads: Iterable[str], rows: Iterable[Iterable[obj
 def write_table(file: Path, heads: tuple[str, ...], rows: Iterable[Iterable[object]]) -> None:
     """CSV with a mark, so that spreadsheets read the Chinese in it; or XLSX. A new file that only its owner may read. OSError."""
     from proxy import private
+
+    if file.suffix.lower() not in (".csv", ".xlsx"):
+        raise OSError(errno.EINVAL, "name it .csv or .xlsx: no other kind is written")
 
     private.close_files()  # a spreadsheet's parts lie in files for a moment, too
     with private.new_file(file) as out:

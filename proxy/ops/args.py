@@ -5,12 +5,14 @@ In: a JSON object. Out: texts, numbers, flags, lists. Never: a value that was no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from proxy.ops.door import Refused
 from proxy.yamlfile import unknown
 
+Row = TypeVar("Row")
+LINES_MAX = 1e12
 WHY_MAX = 500
 """Characters of a reason."""
 
@@ -82,6 +84,18 @@ class Args:
         for name in self._values:
             if name not in self._known:
                 raise Refused(unknown("argument", str(name), self._known))
+
+
+def each(rows: Sequence[Args], read: Callable[[Args], Row]) -> list[Row]:
+    """What is read of each; Refused with the first that cannot be, and the ``line`` of the file where it stands, if the client says one."""
+    found = []
+    for row in rows:
+        line = int(row.number("line", 0, 0, LINES_MAX))
+        try:
+            found.append(read(row))
+        except Refused as fault:
+            raise (Refused(f"line {line}: {fault}", fault.cause) if line else fault) from None
+    return found
 
 
 def _spelt(seconds: float) -> str:

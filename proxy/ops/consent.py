@@ -20,6 +20,7 @@ from proxy.desk import consents, entries, operated
 from proxy.desk.consents import ConsentFile, Event, Person, Terms
 from proxy.message import Category
 from proxy.number import Number
+from proxy.ops.args import each
 from proxy.ops.chunks import hear_numbers, put_in_force
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
@@ -148,7 +149,7 @@ class _Consent:
             raise Refused(unknown("provider of the settings", provider, gate.relay.directory.providers))
         if not rows:
             raise Refused("batches: must be a list of what the numbers agreed to")
-        batches = tuple(self._terms(one, now) for one in rows)
+        batches = tuple(each(rows, partial(self._terms, now)))
         if gate.away:
             raise Refused(gate.away)
         if gate.listing is not None:
@@ -165,7 +166,7 @@ class _Consent:
         finally:
             gate.listing_ends()
 
-    def _terms(self, row: Args, now: float) -> Terms:
+    def _terms(self, now: float, row: Args) -> Terms:
         advertiser, category = row.text("advertiser", "", most=WORD_MAX), row.text("category", "", most=WORD_MAX)
         given, until = int(row.number("given", None, 0, _FAR)), int(row.number("until", 0.0, 0, _FAR))
         version = row.text("version", "", most=WORD_MAX)

@@ -19,6 +19,7 @@ from proxy.listing import Listing
 from proxy.message import Category
 from proxy.number import Number
 from proxy.officer import Beside, OfficerSays
+from proxy.ops.args import each
 from proxy.ops.chunks import hear_numbers, put_in_force
 from proxy.ops.control import Args, Call, Handler, Refused
 from proxy.ops.gate import Gate
@@ -137,9 +138,7 @@ class _Suppress:
         args.done()
         if not keys:
             raise Refused("keys: must be a list of what the numbers refuse")
-        refusals = [refusal_of(self._gate, one) for one in keys]
-        for one in keys:
-            one.done()
+        refusals = each(keys, self._refusal)
         if gate.away:
             raise Refused(gate.away)
         if gate.listing is not None:
@@ -154,6 +153,11 @@ class _Suppress:
             return await self._put_in_force(listing)
         finally:
             gate.listing_ends()
+
+    def _refusal(self, row: Args) -> OptOut:
+        refusal = refusal_of(self._gate, row)
+        row.done()
+        return refusal
 
     async def _put_in_force(self, listing: Listing) -> Mapping[str, Any]:
         gate = self._gate

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from proxy.yamlfile import unknown
 
 from . import moments
-from .condition import Test
+from .condition import All, Test, Tree
 from .problem import RuleFault
 from .registry import Registry
 from .source import Node
@@ -19,6 +19,13 @@ from .spoken import OR, Said, joined
 
 ACTIVE_KEYS = ("from", "to", "campaign")
 TRIAL_KEYS = ("until", "from", "for")
+
+
+def is_to_come(when: Tree, since: float, until: float) -> bool:
+    """Whether a rule (its conditions, dates among them) is active at no moment from the one to the other, and will be later."""
+    parts = when.parts if isinstance(when, All) else (when,)
+    times = [one.time for one in parts if isinstance(one, Test) and one.word == "active" and one.time is not None]
+    return any(not time.holds(since) and until <= time.changes(since) < moments.NEVER for time in times)
 
 
 def read_active(node: Node, registry: Registry) -> Test:

@@ -54,6 +54,16 @@ def lower_cap(folder: Path) -> Path:
     return folder / "new"
 
 
+def test_a_rule_that_is_not_active_yet_is_named_for_it_decided_nothing(folder: Path) -> None:
+    ban = "  - {id: ban-sh, when: {province: 上海}, ACTIVE then: reject, reason: region-ban}\n"
+    for active, noted in (("active: {from: 2025-11-11 20:00},", True), ("active: {from: 2025-11-11},", False), ("", False)):
+        new = folder / f"new{len(active)}"
+        new.mkdir()
+        (new / "rules.yaml").write_text(RULES + ban.replace("ACTIVE", active), encoding="utf-8")
+        done = asked(folder, "--rules", new)
+        assert ("note: decided nothing, for they are not active yet: ban-sh" in done.stdout) is noted, done.stdout
+
+
 def test_by_the_rules_in_force_nothing_is_otherwise(folder: Path) -> None:
     done = asked(folder)
     assert (done.exit_code, done.stderr) == (0, "")

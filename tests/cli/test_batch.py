@@ -64,6 +64,7 @@ def test_a_number_is_read_also_with_digits_hidden(written: str, read_as: str) ->
     [
         ([["端口", "内容"]], "a.csv:1: the first row names the columns, and none of them is the complainant's number"),
         ([["手机号", "备注"]], "a.csv:1: no column says from where, when or what came (端口, 接收时间, 短信内容)"),
+        ([["手机号", "端口", "时间"], ["13800210500", " ", ""]], "a.csv:2: says neither from where, nor when, nor what came"),
         ([["手机号", "端口"], ["1**********", "1"]], "a.csv:2: the complainant's number: of 11 digits at most 6 may be hidden (like 138****0500)"),
         ([["手机号", "端口"], ["138****05000", "1"]], "a.csv:2: the complainant's number: of 11 digits at most 6 may be hidden (like 138****0500)"),
         ([["手机号", "端口"], ["01012345678", "1"]], "a.csv:2: the complainant's number: a landline"),
@@ -72,7 +73,7 @@ def test_a_number_is_read_also_with_digits_hidden(written: str, read_as: str) ->
         ([["手机号", "时间"], ["13800210500", "2026-11-13"]], "a.csv:2: the time '2026-11-13' is yet to come"),
         ([], "a.csv:1: holds no rows"),
     ],
-    ids=range(9),
+    ids=range(10),
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_its_line(rows: list[list[str]], says: str) -> None:
     found = batch(*rows)

@@ -52,6 +52,16 @@ def test_a_segment_that_goes_meanwhile_makes_it_read_again(folder: Path, monkeyp
     assert (done.exit_code, "3 records (1 to 3)" in done.output) == (0, True), done.output
 
 
+def test_a_folder_that_is_no_journal_is_not_called_whole(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for named, says in (
+        (tmp_path / "empty", "no journal: there are no segments in it"),
+        (tmp_path, f"no journal: there are no segments in it (its journal is {folder})"),
+    ):
+        done = CliRunner().invoke(app, ["journal", "verify", str(named)])
+        assert (done.exit_code, done.output.rstrip()) == (2, f"gate106: {named}: {says}")
+
+
 def test_segments_that_go_again_and_again_are_one_line_and_exit_2(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     losing(monkeypatch, 99)
     done = CliRunner().invoke(app, ["journal", "verify", str(folder)])

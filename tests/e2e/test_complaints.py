@@ -183,6 +183,12 @@ def test_a_case_is_matched_by_who_decides_and_decided_with_a_suppression_that_ac
     assert {one["id"]: one["state"] for one in told(gate, "complaint", "list")["cases"]} == states
     assert told(gate, "complaint", "show", "1")["events"] == events
     assert run("complaint", "export", gate.folder / "out.xlsx", "--config", gate.config).returncode == 0
+    other = run("complaint", "export", gate.folder / "out.pdf", "--config", gate.config)
+    assert (other.returncode, "name it .csv or .xlsx" in other.stderr, (gate.folder / "out.pdf").exists()) == (2, True, False)
+    for command in (("complaint", "list"), ("penalty", "list")):
+        listed = run(*command, "--provider", "jai", "--config", gate.config)
+        assert listed.returncode == 0
+        assert "note: unknown provider of the settings 'jai' (did you mean 'jia'?)" in listed.stderr
     sheet = openpyxl.load_workbook(gate.folder / "out.xlsx").active
     assert next(sheet.iter_rows(values_only=True))[5] == "state"
     assert sheet.max_row == 6

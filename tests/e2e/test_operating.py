@@ -388,6 +388,15 @@ def test_one_bad_row_and_nothing_of_a_file_is_imported(gate: Gate, jia: Raw, tmp
     assert submit(jia, SHANGHAI.format(1)) == 0
     assert told(gate, "suppress", "lists")["lists"] == []
     assert "No such file" in refused(gate, "suppress", "import", tmp_path / "none.csv", "--why", "x")
+    for words, says in (
+        ("brand,甲,", "unknown scope 'brand'"),
+        ("provider,nobody,", "unknown provider of the settings 'nobody'"),
+        ("advertiser,,", "scope advertiser needs a value"),
+        ("all,,2020-01-01", "until: is over already"),
+    ):
+        file.write_text(f"number,scope,value,until\n{SHANGHAI.format(1)},all,,\n{SHANGHAI.format(2)},{words}\n")
+        assert refused(gate, "suppress", "import", file, "--why", "x").startswith(f"line 3: {says}")
+    assert told(gate, "suppress", "lists")["lists"] == []
 
 
 def test_without_a_rule_that_asks_suppress_warns_that_it_stops_nothing(carrier: Carrier, make_gate: MakeGate):
