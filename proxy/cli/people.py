@@ -34,6 +34,8 @@ BAD_SHOWN = 20
 COLUMNS = ("number", "scope", "value", "source", "since", "until")
 _HALF = 1 << 32
 K = TypeVar("K", bound=Hashable)
+NUMBER_DIGITS = 11
+"""So many a line: zeros before a number would get lost unseen."""
 FIRST_MACHINE, LAST_MACHINE = 14_400_000_000, 14_400_999_999
 """Numbers that number.py refuses among those between its first and last."""
 
@@ -167,7 +169,7 @@ def _read_lines(people: People, lines: Iterator[str], default: Hashable, tell: C
 def _at_once(block: list[str]) -> list[int] | None:
     """The numbers of a block of plain lines; None where any might be read otherwise, or refused, one by one."""
     joined = "".join(block).replace("\n", "").replace("\r", "")
-    if not (joined.isascii() and joined.isdigit()):
+    if len(joined) != NUMBER_DIGITS * len(block) or not (joined.isascii() and joined.isdigit()):
         return None
     try:
         numbers = list(map(int, block))

@@ -41,6 +41,12 @@ def test_a_number_a_line_in_any_spelling_and_encoding(read, encoding: str) -> No
     assert (numbers(people), people.rows, people.problems) == ([13800210500 + n for n in range(6)], 6, [])
 
 
+@pytest.mark.parametrize("odd", ["0013800138000", "1380013800"])
+def test_a_number_with_zeros_before_it_is_no_number_in_a_plain_list_either(read, odd: str) -> None:
+    people = read(f"13800210500\n{odd}\n")
+    assert (people.bad, people.problems[0].startswith("list.csv:2: no recipient")) == (1, True)
+
+
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 def test_lines_may_end_as_they_like(read, newline: str) -> None:
     assert numbers(read(newline.join(["13800210500", "13800210501", ""]))) == [13800210500, 13800210501]
