@@ -6,6 +6,7 @@ so a text without evidence is a notice.
 
     score = offers (ad) + what is soft, less what speaks for a notice + EVASION if a word of an offer was hidden
     soft  = price + topic + call + LINK + OPT_OUT: alone never surely marketing; a notice's words outweigh it, never an offer
+    a warning without a link outweighs what it warns of: offers first, then what is soft. A code outweighs topics, where nothing else is said
     surely from SURELY on: counts as marketing      likely from LIKELY on: a fact that rules may ask      hardly below
 """
 
@@ -94,21 +95,22 @@ def weigh(total: int, *, has_link: bool, has_notice: bool, evades: bool) -> Weig
     topic = total >> _TOPIC & FIELD_MASK
     topics = total >> _TOPICS
     subcategory = _subcategory(topics) if topics else ""
+    calm = total >> _NOTICE & FIELD_MASK
     if (warning := total >> _WARNING & FIELD_MASK) and not has_link:
+        calm += max(0, warning - ad)
         ad -= min(ad, warning)
     if (consent := total >> _CONSENT & FIELD_MASK) >= ASKING and not has_link and not price:
         ad -= min(ad, consent)
         subcategory = "consent-request"
     soft = price + topic + min(call, CALLS_MOST) + (LINK if has_link else 0) + (OPT_OUT if has_notice else 0)
-    score = ad + max(0, soft - (total >> _NOTICE & FIELD_MASK)) + (EVASION if evades else 0)
-    if score >= SURELY and (ad or evades or price + topic >= LIKELY):
-        return Weighed(Classified(Category.MARKETING, "surely", subcategory, score), None)
-    band = "likely" if score >= LIKELY and (ad or price or topic or evades) else "hardly"
-    notice = Classified(Category.NOTICE, band, subcategory, score)
-    exempts = band == "hardly" and not (offers or price or call >= CALL or has_link or evades)
-    if exempts and total >> _OTP & FIELD_MASK:
-        return Weighed(notice, notice._replace(category=Category.OTP))
-    return Weighed(notice, None)
+    score = ad + max(0, soft - calm) + (EVASION if evades else 0)
+    surely = score >= SURELY and (ad or evades or price + topic >= LIKELY)
+    band = "surely" if surely else "likely" if score >= LIKELY and (ad or price or topic or evades) else "hardly"
+    found = Classified(Category.MARKETING if surely else Category.NOTICE, band, subcategory, score)
+    otp = total >> _OTP & FIELD_MASK
+    if otp and not (offers or price or call >= CALL or has_link or evades) and score - otp < LIKELY:
+        return Weighed(found, Classified(Category.OTP, "hardly", subcategory, max(0, score - otp)))
+    return Weighed(found, None)
 
 
 def _subcategory(topics: int) -> str:

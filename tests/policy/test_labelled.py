@@ -81,7 +81,7 @@ def test_there_are_enough_texts_of_each_category_and_none_is_in_both_files() -> 
     # Floors are what was measured when the frozen texts were first read; of as many texts as the comment says.
     ("name", "texts", "lexicon", "surely", "likely", "false", "otp", "alike"),
     [
-        ("develop", DEVELOP_TEXTS, SHIPPED, 78, 83, 0, 56, 51),  # 83 marketing, 57 otp, 51 with a sub-category
+        ("develop", DEVELOP_TEXTS, SHIPPED, 78, 83, 0, 61, 51),  # 83 marketing, 62 otp, 51 with a sub-category
         ("frozen", FROZEN_TEXTS, SHIPPED, 83, 91, 1, 49, 59),  # 98, 53, 59
         ("frozen, without the words only frozen texts have", FROZEN_TEXTS, fewer(), 49, 68, 2, 46, 41),
     ],

@@ -51,7 +51,7 @@ class _Asked(NamedTuple):
     scopes: frozenset[str]
     sources: frozenset[str]
     max_age_s: int  # 0 = any
-    lists: bool  # a list has no source and no age
+    lists: bool  # a list is an import, and has no age
     ways: frozenset[str] = _USUAL
     similarity: float = SIMILARITY
 
@@ -165,7 +165,7 @@ def _asked(node: Node) -> _Asked:
     scopes = keys["scope"].words("suppressed: scope", SCOPES, "scope") if "scope" in keys else SCOPES
     sources = keys["source"].words("suppressed: source", SOURCES, "source") if "source" in keys else SOURCES
     max_age_s = _age(keys["max_age"]) if "max_age" in keys else 0
-    asked = _Asked(frozenset(scopes), frozenset(sources), max_age_s, not keys.keys() & {"source", "max_age"})
+    asked = _Asked(frozenset(scopes), frozenset(sources), max_age_s, "import" in sources and "max_age" not in keys)
     if "match" in keys:
         asked = asked._replace(ways=frozenset(keys["match"].words("suppressed: match", WAYS)))
     if "similarity" in keys:
