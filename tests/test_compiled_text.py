@@ -23,6 +23,8 @@ from tests.needs import needs
 PIECES = (
     "【甲店】", "【青禾商城】", "【", "】", "︻", "您的验证码是", "双11", "优惠券", "優惠券", "贷款", "贷|款", "贷 款", "减/肥", "免费", "会员", "APP", "app",
     "张三", "欧阳娜娜", "先生", "女士", "您好", "尊敬的", "亲爱的", "验证码", "号码", "码：",
+    "138-0013-8000", "138 0013 8000", "+86", "0086 ", "(010)", "010 6655 4433", "4006-000-106", "400 600 0107", "800-8100-818",
+    "http://淘宝.com/x", "http://www.淘宝.中国", "http://t.cn立即", "t.cn-", "...", "50...t.cn", "xn--fiq228c.xn--fiqs8s", "xn--", "\u3164", "・", "\u2800",
     "123456", "0", "1", "１３８", "13800138000", "0571-88886666", "4006000106", "400-600-0106", "95588", "9561", "86-10", "12-34-5",
     "s.example/abc", "qinghe.example", "a.qinghe.example", "https://a.b-c.example/x", "http://192.0.2.1/", "http://[::1]:80/", "://",
     "a..b.example", "x@y.example", "k.cn-", "k.cn@", "z.abcdefghijklmnopqr", "z.abcdefghijklmnopqrs", ".", ":", "-",
@@ -128,6 +130,30 @@ def test_what_is_remembered_reads_alike(readers: list[Reader], texts: list[str],
             assert (reading.template, *(getattr(reading.traits, name) for name in reading.traits.__slots__)) == (
                 wanted[0], *wanted[2:]
             )  # fmt: skip
+
+
+@pytest.mark.parametrize("first", ["00000000000", "12345678901"])
+@pytest.mark.parametrize("pure", [False, True])
+def test_a_telephone_number_is_seen_though_the_text_came_first_with_digits_that_are_none(
+    tmp_path: Path, first: str, pure: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if pure:
+        for name in ("read", "_fresh", "_analyse"):
+            monkeypatch.setattr(
+                Reader, name, PURE[{"read": "reader_read", "_fresh": "reader_fresh", "_analyse": "reader_analyse"}[name]]
+            )
+    (tmp_path / "rules.yaml").write_text(ASKED, encoding="utf-8")
+    reader = load(tmp_path).reader
+
+    def bits(text: str) -> int:
+        return reader.read(Content(text, "readable", b"")).traits.bits
+
+    plain = bits(f"【甲店】详询{first}")
+    for _ in range(3):
+        bits(f"【甲店】详询{first}")
+    assert bits("【甲店】详询13800138000") != plain
+    assert bits("【甲店】详询13800138001") != plain
+    assert bits(f"【甲店】详询{first[::-1]}") == plain
 
 
 @needs("gcc")

@@ -8,10 +8,10 @@ from __future__ import annotations
 from proxy.message import Content
 
 from .text import (
-    LONG_RUN,
     NO_NOTICE,
     Notice,
     Signature,
+    call_spans,
     contacts,
     folding,
     links,
@@ -53,11 +53,14 @@ class Page:
             self._contacts = contacts(self.squeezed)
         return self._contacts
 
-    def contact_spans(self) -> Spans:
-        """Where telephone numbers may stand in the text as it was written; empty where folding moved them."""
-        found = [match.span() for match in LONG_RUN.finditer(self.folded)]
+    def may_call(self) -> bool | Spans:
+        """Whether with other digits in the same places there may be other telephone numbers; where, in the text as it was written, if folding
+        has not moved that."""
+        found = call_spans(self.folded)
+        if not found and (self.squeezed is self.folded or not call_spans(self.squeezed)):
+            return False
         moved = len(self.folded) != len(self.text) or any(self.folded[a:b] != self.text[a:b] for a, b in found)
-        return () if moved else tuple(found)
+        return True if moved or not found else found
 
 
 def _has_marks_less(folded: str, squeezed: str) -> bool:

@@ -27,7 +27,7 @@ from .reviewed import key_of
 from .scanner import Scanner
 from .shards import Match
 from .spread import Spread
-from .text import fingerprint, masked, numberless, undressed, without_numbers
+from .text import calls, fingerprint, masked, numberless, undressed, without_numbers
 
 MASKS_MAX = 8_192  # per generation, with a text each: some 4 MB
 TRAITS_MAX = 16_384
@@ -338,9 +338,7 @@ class Reader:
         """Whether a text with other digits in the same places may have other traits."""
         if self._digits_matter or _DIGIT.search("".join((page.signature.name, page.notice.keyword, *page.links))):
             return True
-        if not (self._reads_contacts and page.contacts):
-            return False
-        return page.contact_spans() or True
+        return self._reads_contacts and page.may_call()
 
 
 def words_with_digits(numbered: Iterable[DigitWords], mask: bytes, text: str) -> int | None:
@@ -357,8 +355,9 @@ def words_with_digits(numbered: Iterable[DigitWords], mask: bytes, text: str) ->
 
 
 def _with_numbers(text: str, mask: bytes, spans: Spans) -> bytes:
-    """A key beside masks: the mask with what stands where telephone numbers may (NUL is in no mask's end)."""
-    return b"\0".join((mask, *(text[start:end].encode() for start, end in spans)))
+    """A key beside masks: the mask with what stands where telephone numbers may, if it is one (NUL is in no mask's end)."""
+    there = (text[start:end] for start, end in spans)
+    return b"\0".join((mask, *(one.encode() if calls(one) else b"" for one in there)))
 
 
 def _tagged(content: Content, tag: int) -> Category | None:

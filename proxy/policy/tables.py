@@ -17,7 +17,7 @@ from proxy.message import Category, Content
 from proxy.number import NotARecipient, recipient_of
 from proxy.yamlfile import unknown
 
-from . import holidays, moments, people, reviewed, templates
+from . import holidays, moments, people, reviewed, spelt, templates
 from .category import SUBCATEGORIES
 from .people import ConsentRow, PreferenceRow
 from .problem import Problem
@@ -136,13 +136,12 @@ def _contact(cells: Cells, line: int) -> ContactRow:
 
 def _contact_of(written: str, what: str) -> str:
     """A domain in lower case, or a telephone number without dashes."""
-    number = written.replace("-", "")
-    if number.isascii() and number.isdigit() and 5 <= len(number) <= 12:
-        return number
-    domain = written.lower().strip(".")
-    if "." not in domain or "/" in domain or ":" in domain or " " in domain or number.isdigit():
-        raise RowFault(f"{what}: '{written}' is neither a domain (example.com) nor a telephone number (400-800-1234)")
-    return domain
+    for read in (spelt.phone, spelt.domain):
+        try:
+            return read(written)
+        except spelt.NotSpelt:
+            continue
+    raise RowFault(f"{what}: '{written}' is neither a domain (example.com) nor a telephone number (400-800-1234)")
 
 
 def _template(cells: Cells, line: int) -> templates.TemplateRow:

@@ -41,7 +41,7 @@ cdef object _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _n
 cdef bytes _seldom
 cdef object _Templates, _Registry, _hash48, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several
 cdef Py_ssize_t _tail_place, _edges_place
-cdef object _part_of, _WireMemo, _with_numbers, _nameless, _readable = "readable"
+cdef object _part_of, _WireMemo, _with_numbers, _nameless, _apart, _links, _readable = "readable"
 cdef Py_ssize_t _tail_known, _verb_before, _wire_most
 cdef octet[256] _is_ucs2
 
@@ -50,7 +50,7 @@ cdef int _learn_to_read() except -1:
     global _read_placed, _reader_type, _page_type, _scanner_type, _outside_type
     global _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _words_with_digits
     global _seldom, _Templates, _Registry, _hash48, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several, _tail_place, _edges_place
-    global _part_of, _readable, _with_numbers, _nameless, _tail_known, _verb_before, _wire_most, _WireMemo
+    global _part_of, _readable, _with_numbers, _nameless, _apart, _links, _tail_known, _verb_before, _wire_most, _WireMemo
     from functools import partial
     from types import MethodType
 
@@ -69,6 +69,7 @@ cdef int _learn_to_read() except -1:
     if not _marks_known:
         _learn_marks()
     _readable, _with_numbers, _nameless = charset.READABLE, reading._with_numbers, reviewed.nameless
+    _apart, _links = text.apart, text.links
     _wire_most, _WireMemo = submit.MEMO_ENTRIES_MAX, submit.Memo
     _part_of = partial(tuple.__new__, Part)
     _seldom = reading.SELDOM
@@ -181,6 +182,33 @@ cdef inline object _string(const unsigned short *text, Py_ssize_t start, Py_ssiz
     return PyUnicode_FromKindAndData(PyUnicode_2BYTE_KIND, text + start, end - start)
 
 
+cdef Py_ssize_t _behind_top(const unsigned short *text, Py_ssize_t size, Py_ssize_t at) noexcept:
+    """Where a top-level domain that begins here ends, of two to eighteen letters, or of xn-- with two to forty; 0 if none does, or more of a
+    name follows."""
+    cdef Py_ssize_t end = at, dash
+    while end < size and end - at < 19 and c"a" <= text[end] <= c"z":
+        end += 1
+    if not 2 <= end - at <= 18 or not _ends_there(text, size, end):
+        if not (at + 4 < size and text[at] == c"x" and text[at + 1] == c"n" and text[at + 2] == c"-" and text[at + 3] == c"-"):
+            return 0
+        at += 4
+        end = at
+        while end < size and end - at < 41 and (c"a" <= text[end] <= c"z" or c"0" <= text[end] <= c"9"):
+            end += 1
+        if not 2 <= end - at <= 40 or not _ends_there(text, size, end):
+            return 0
+    return end
+
+
+cdef bint _ends_there(const unsigned short *text, Py_ssize_t size, Py_ssize_t at) noexcept:
+    """Whether nothing of a name, and no @, is there: a dash is something only before a letter or a digit."""
+    if at < size and text[at] == c"@":
+        return False
+    while at < size and text[at] == c"-":
+        at += 1
+    return not (at < size and (c"a" <= text[at] <= c"z" or c"0" <= text[at] <= c"9"))
+
+
 cdef object _links_in(const unsigned short *text, Py_ssize_t size, bint addresses):
     """policy/text.py, links; ``addresses``: whether there may be a ://"""
     cdef Py_ssize_t at = 0, run, end, dot, letters
@@ -197,12 +225,8 @@ cdef object _links_in(const unsigned short *text, Py_ssize_t size, bint addresse
         end = run - 1
         while end > at:  # the last dot before two to eighteen letters that nothing of a name follows
             if text[end] == c".":
-                letters = end + 1
-                while letters < size and letters - end <= 18 and c"a" <= text[letters] <= c"z":
-                    letters += 1
-                if letters - end > 2 and not (
-                    letters < size and (_in_host(text[letters]) and text[letters] != c"." or text[letters] == c"@")
-                ):
+                letters = _behind_top(text, size, end + 1)
+                if letters:
                     dot = end
                     break
             end -= 1
@@ -215,6 +239,8 @@ cdef object _links_in(const unsigned short *text, Py_ssize_t size, bint addresse
                 doubled = True
         if not doubled:
             found.append(_string(text, at, letters))
+        else:
+            found.extend(<list?>_apart(_string(text, at, letters)))
         at = letters
     if addresses:
         at, hosts = 0, []
@@ -227,6 +253,8 @@ cdef object _links_in(const unsigned short *text, Py_ssize_t size, bint addresse
             end = run
             while end < size and (_in_host(text[end]) or text[end] == c"_" or text[end] == c":"):
                 end += 1
+            if end < size and 0x3400 <= text[end] <= 0x9FFF:  # a Chinese name, or what follows without a space
+                return _links(_string(text, 0, size))
             if end == run:
                 continue
             at = end
@@ -243,6 +271,65 @@ cdef object _links_in(const unsigned short *text, Py_ssize_t size, bint addresse
     return tuple(found) if hosts is None else tuple(found + hosts)
 
 
+cdef object _calls_at(Sight *sight, str written, Py_ssize_t folded):
+    """policy/page.py, Page.may_call; None where the page must be asked: numbers with marks in them, and where folding has moved something."""
+    cdef Py_ssize_t at = 0, start, end, one
+    cdef bint marks, as_written = sight.held == folded == len(written)
+    cdef list found = None
+    cdef unsigned short *text = sight.squeezed
+    while at < sight.held:
+        if not c"0" <= text[at] <= c"9":
+            at += 1
+            continue
+        start, end, marks = at, at + 1, False
+        while at < sight.held and (c"0" <= text[at] <= c"9" or text[at] == c"-" or text[at] == c" " or text[at] == c")"):
+            if c"0" <= text[at] <= c"9":
+                marks |= at > end
+                end = at + 1
+            at += 1
+        if end - start < 5:
+            continue
+        if marks or not as_written:
+            return None
+        for one in range(start, end):
+            if <Py_UCS4>written[one] != text[one]:
+                return None
+        if end - start in (10, 11, 12, 13, 15) or (end - start <= 8 and not _is_code(text, start)):
+            if found is None:
+                found = []
+            found.append((start, end))
+    return tuple(found) if found is not None else False
+
+
+cdef bytes _numbered(str text, bytes mask, tuple spans):
+    """policy/reading.py, _with_numbers."""
+    for one in spans:
+        if _may_be_number(text, <Py_ssize_t>(<tuple>one)[0], <Py_ssize_t>(<tuple>one)[1]):
+            return <bytes?>_with_numbers(text, mask, spans)
+    return mask + (b"\0" if len(spans) == 1 else b"\0" * len(spans))
+
+
+cdef bint _may_be_number(str text, Py_ssize_t start, Py_ssize_t end) except -1:
+    """Whether what begins so may be a telephone number: of five to eight digits only 95 and 96 begin one."""
+    cdef Py_UCS4 first = text[start], second = text[start + 1]
+    if first == c"1":
+        return c"3" <= second <= c"9" and end - start >= 11
+    if first == c"9":
+        return second == c"5" or second == c"6"
+    if first == c"4" or first == c"8":
+        return end - start >= 10
+    return first == c"0" and end - start >= 10
+
+
+cdef bint _is_code(const unsigned short *text, Py_ssize_t at) noexcept:
+    """Whether what is before a number says that it is a code: 验证码, and not 号码."""
+    if at >= 2 and text[at - 1] == 0x7801 and text[at - 2] != 0x53F7:
+        return True
+    return at >= 3 and text[at - 2] == 0x7801 and text[at - 3] != 0x53F7 and (
+        text[at - 1] == c":" or text[at - 1] == c" " or text[at - 1] == 0x4E3A or text[at - 1] == 0x662F
+    )
+
+
 cdef bint _may_call(const unsigned short *text, Py_ssize_t size) noexcept:
     """Whether there may be a telephone number: what begins like one, with as many digits behind it as the shortest has."""
     cdef Py_ssize_t at = 0, end, digits
@@ -251,8 +338,8 @@ cdef bint _may_call(const unsigned short *text, Py_ssize_t size) noexcept:
             at += 1
             continue
         end, digits = at, 0
-        while end < size and (c"0" <= text[end] <= c"9" or text[end] == c"-"):
-            digits += text[end] != c"-"
+        while end < size and (c"0" <= text[end] <= c"9" or text[end] == c"-" or text[end] == c" " or text[end] == c")"):
+            digits += c"0" <= text[end] <= c"9"
             end += 1
         if digits >= 5:
             while at < end:
@@ -261,10 +348,10 @@ cdef bint _may_call(const unsigned short *text, Py_ssize_t size) noexcept:
                         if c"3" <= text[at + 1] <= c"9" and digits >= 11:
                             return True
                     elif text[at] == c"0":
-                        if text[at + 1] != c"0" and digits >= 10:
+                        if digits >= 10:
                             return True
                     elif text[at] == c"4" or text[at] == c"8":
-                        if text[at + 1] == c"0" and digits >= 10:
+                        if (text[at + 1] == c"0" or text[at + 1] == c"6") and digits >= 10:
                             return True
                     elif text[at] == c"9" and (text[at + 1] == c"5" or text[at + 1] == c"6"):
                         return True

@@ -155,8 +155,10 @@ def reader_analyse(self, content, mask, tagged):
     if sight.sorts & DIGIT:
         if <object>(<ReaderFields *>self)._digits_matter or _has_digit(name) or _has_digit(keyword) or _have_digits(<tuple>links):
             digits = True
-        elif contacts and <object>(<ReaderFields *>self)._reads_contacts:
-            digits = page.contact_spans() or True
+        elif <object>(<ReaderFields *>self)._reads_contacts:
+            digits = _calls_at(&sight, text, len(<str><object>fields.folded))
+            if digits is None:
+                digits = page.may_call()
     if len(<tuple>numbered):
         named = _words_with_digits(numbered, masked(short), short)
         if named is not None:
@@ -272,7 +274,7 @@ def reader_fresh(self, content):
             mask = PyBytes_FromStringAndSize(<const char *>at, size)
             found = _memo_find(memo, mask)
             if type(found) is tuple:
-                found = _memo_find(memo, _with_numbers(text, mask, found))
+                found = _memo_find(memo, _numbered(text, mask, found))
             elif (
                 Py_TYPE(found) is _reading_type and <object>(<MemoFields *>memo).young is young
                 and _masked_in[side] is <PyObject *>young
@@ -289,7 +291,7 @@ def reader_fresh(self, content):
                 _memo_put(memo, mask, found)
             elif digits is not True:
                 _memo_put(memo, mask, digits)
-                _memo_put(memo, _with_numbers(text, mask, digits), found)
+                _memo_put(memo, _numbered(text, mask, digits), found)
     elif <bytes><object>(<ContentFields *>content).digest < _seldom:
         (<object>(<ReaderFields *>self).lately).append(content)
     return found

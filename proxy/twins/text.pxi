@@ -106,7 +106,7 @@ def contacts(str folded):
                 first = at
             elif at - first >= 4:
                 return PURE["contacts"](folded)
-        elif one != c"-":
+        elif one != c"-" and one != c" " and one != c")":
             first = -1
         at += 1
     return ()

@@ -88,6 +88,8 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("{url: {outside: [good.example]}}", {"text": "见 a.good.example/1"}, "allow"),
     ("{contact: present}", {"text": "电话13800000000"}, "reject it"),
     ('{contact: {outside: ["400-800-1234"]}}', {"text": "电话4008001234"}, "allow"),
+    ('{contact: ["+86 138 0013 8000", "(010)12345678"]}', {"text": "电话138-0013-8000"}, "reject it"),
+    ('{contact: ["+86 138 0013 8000", "(010)12345678"]}', {"text": "电话010-1234 5678"}, "reject it"),
     ("{contact: none}", {"text": "取件码 8-2-1234"}, "reject it"),
     ("{time: 21:00-08:00}", {"at": "2026-11-11 21:00"}, "reject it"),
     ("{time: 21:00-08:00}", {"at": "2026-11-11 07:59:59"}, "reject it"),

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from proxy.policy import spelt
 from proxy.policy.condition import Test, Tree, never
 from proxy.policy.kinds import Context
 from proxy.policy.owned import outside_registered
 from proxy.policy.page import Page
+from proxy.policy.problem import RuleFault
 from proxy.policy.shape import either, mapping, some, suggested
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said
@@ -35,8 +37,11 @@ def condition(node: Node, context: Context) -> Tree:
         return outside_registered("contact", context.registry)
     if not outside and names in (["none"], ["present"]):
         return _test(_none if names == ["none"] else _present, _STATES[names[0]])
+    try:
+        known = tuple(map(spelt.phone, names))
+    except spelt.NotSpelt as fault:
+        raise RuleFault(node.line, f"contact: {fault}") from None
     some = ", ".join(names[:5])
-    known = tuple(name.replace("-", "") for name in names)
     if not outside:  # answered by one look-up, however many rules name numbers
         return Test("contacts", never, Said(f"a contact of {some}", f"文中有电话号码 {some}"), "contact", vocabulary=known)
 

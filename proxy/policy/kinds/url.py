@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from proxy.policy import spelt
 from proxy.policy.condition import Test, Tree, never
 from proxy.policy.kinds import Context
 from proxy.policy.owned import outside_registered
 from proxy.policy.page import Page
+from proxy.policy.problem import RuleFault
 from proxy.policy.shape import either, mapping, some, suggested
 from proxy.policy.source import Node
 from proxy.policy.spoken import Said
@@ -34,8 +36,11 @@ def condition(node: Node, context: Context) -> Tree:
         return outside_registered("url", context.registry)
     if not outside and names in (["none"], ["present"]):
         return _test(_none if names == ["none"] else _present, _STATES[names[0]])
+    try:
+        known = tuple(map(spelt.domain, names))
+    except spelt.NotSpelt as fault:
+        raise RuleFault(node.line, f"url: {fault}") from None
     some = ", ".join(names[:5])
-    known = tuple(name.lower().strip(".") for name in names)
     if not outside:  # answered by one look-up, however many rules name domains
         return Test("links", never, Said(f"a url of {some}", f"文中有链接 {some}"), "url", vocabulary=known)
 

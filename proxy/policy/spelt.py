@@ -1,0 +1,39 @@
+"""Spelt: a domain or a telephone number as officers write it into rules and registers, as texts are read, or refused with what to write.
+
+In: what somebody wrote. Out: a domain in lower case; a number without marks; NotSpelt. Never: a text (text.py).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_SCHEME = re.compile(r"[a-z]+://")
+_DOMAIN = re.compile(
+    r"(?:[0-9a-z\u3400-\u9fff](?:[0-9a-z\-_\u3400-\u9fff]*[0-9a-z\u3400-\u9fff])?\.)+[0-9a-z\-\u3400-\u9fff]{2,}|[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
+)
+_MARKS = re.compile(r"[-() ]")
+_CHINA = re.compile(r"(?:\+|00)86(?=1[3-9][0-9]{9}$)|86(?=1[3-9][0-9]{9}$)")
+
+
+class NotSpelt(ValueError):
+    """It is no such thing; the text says what would be."""
+
+
+def domain(written: str) -> str:
+    """``Example.com.`` → ``example.com``. What stands before and behind a domain in a link is refused: it would be compared with nothing."""
+    found = unicodedata.normalize("NFKC", written).strip().lower().strip(".")
+    if _DOMAIN.fullmatch(found):
+        return found
+    bare = _SCHEME.sub("", found).partition("/")[0].partition(":")[0].removeprefix("*.").strip(".")
+    if _DOMAIN.fullmatch(bare):
+        raise NotSpelt(f"'{written}' is no domain: links are known by their domain, and those below it count: write {bare}")
+    raise NotSpelt(f"'{written}' is no domain (example.com)")
+
+
+def phone(written: str) -> str:
+    """``400-600-1234``, ``(010) 12345678``, ``+86 138 0013 8000`` → digits alone."""
+    found = _CHINA.sub("", _MARKS.sub("", unicodedata.normalize("NFKC", written).strip()))
+    if not (found.isascii() and found.isdigit() and 5 <= len(found) <= 12):
+        raise NotSpelt(f"'{written}' is no telephone number (400-800-1234)")
+    return found
