@@ -14,6 +14,8 @@ _OBEYED = re.compile(
     "\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # turn the reading direction, or are not seen at all
     "\u2028\u2029\U000e0000-\U000e007f\ud800-\udfff]"  # begin a line, hide a text in a text, cannot be written
 )
+_ANY_DIGIT = re.compile("[\\d²³¹⁰⁴-⁹₀-₉①-⒛⓪-⓿❶-➓]")
+"""Whatever reads as a digit or two: circled ones are read off a screen like any other."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the last four: in Chinese and Japanese editions
 """What a spreadsheet runs that begins so."""
 
@@ -21,6 +23,11 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # 
 def plain(text: str, instead: str = "") -> str:
     """One line of a terminal or a log: ``instead`` of whatever a terminal would obey, or would not show."""
     return _OBEYED.sub(instead, text)
+
+
+def without_digits(text: str) -> str:
+    """A code's text: with a star for each digit, in whatever script."""
+    return _ANY_DIGIT.sub("*", text)
 
 
 def as_json(told: Any, indent: int | None = 2) -> str:

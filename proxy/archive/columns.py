@@ -18,14 +18,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
+from proxy.archive.codes import may_be_code, unjudged
 from proxy.archive.rows import Row
 from proxy.desk import answered, consents, entries, itself, operated, returned
 from proxy.desk.segment import Record
 from proxy.message import CATEGORY_WORDS, Category, Outcome
 from proxy.number import NotARecipient, recipient_of
-from proxy.policy.text import signature
+from proxy.policy.text import fold, signature, squeeze
 from proxy.recipient import OptOut
 from proxy.replies import understood
+from proxy.shown import without_digits
 from proxy.wire import Frame, Malformed, Memo, Submit, read_deliver, read_submit
 from proxy.wire.asking import replacement
 from proxy.wire.data_sm import read_data
@@ -37,7 +39,6 @@ EFFECTS = (
 )  # fmt: skip
 """By number, as changes.Effect."""
 _U64 = struct.Struct(">Q")
-_DIGIT = re.compile(r"\d")
 _PLAIN_RECEIPT = re.compile(
     rb"id:([0-9A-Za-z._~-]{1,64}) sub:\d{3} dlvrd:\d{3} submit date:\d{10,12} done date:\d{10,12} stat:([A-Z]{1,7}) err:"
 )
@@ -58,7 +59,7 @@ class Reader:
         """``rules``: what earlier segments said, revision → ids."""
         self.rules = dict(rules)
         self._memo = Memo()
-        self._said: dict[bytes, tuple[str, str]] = {}  # digest of a content → text, signature
+        self._said: dict[bytes, tuple[str, str, bool]] = {}  # digest of a content → text, signature, whether it may be a code
         self._by_kind: dict[int, Callable[[Record], Sequence[Row]]] = {
             entries.VERDICT: self._verdict,
             entries.ANSWER: self._answers,
@@ -81,29 +82,30 @@ class Reader:
 
     def _verdict(self, record: Record) -> Sequence[Row]:
         said = entries.unpack_verdict(record.body)
-        text, name, part, parts = self._content(said.data, said.time)
-        if said.category is Category.OTP:
-            text = _DIGIT.sub("*", text)
-        entry = said.entry
+        text, name, code, part, parts = self._content(said.data, said.time)
+        entry, category, rules = said.entry, CATEGORY_WORDS[said.category], self._objecting(said.revision, said.breaches)
+        if code or said.category is Category.OTP or unjudged(category, said.reason, objected=bool(rules)):
+            text = without_digits(text)
         return (
             _row((
                 said.recipient, _ms(said.time), record.sequence, 0, "verdict", said.provider, said.account, said.port,
-                "allow" if entry is not None else said.outcome.word, said.reason, said.status, CATEGORY_WORDS[said.category], name, text,
-                self._objecting(said.revision, said.breaches), said.revision, entry.id if entry is not None else 0, 0, part, parts, "", "",
+                "allow" if entry is not None else said.outcome.word, said.reason, said.status, category, name, text, rules, said.revision,
+                entry.id if entry is not None else 0, 0, part, parts, "", "",
             )),
         )  # fmt: skip
 
-    def _content(self, data: bytes, now: float) -> tuple[str, str, int, int]:
-        """(text, signature, part, parts) of a submit as the provider sent it."""
+    def _content(self, data: bytes, now: float) -> tuple[str, str, bool, int, int]:
+        """(text, signature, whether it may be a code, part, parts) of a submit as the provider sent it."""
         try:
             content = self._read(Frame.of(data), now).content
         except (Malformed, ValueError, IndexError):
-            return "", "", 0, 0
+            return "", "", False, 0, 0
         found = self._said.get(content.digest)
         if found is None:
             if len(self._said) >= _VALUES_MAX:
                 self._said.clear()
-            found = self._said[content.digest] = content.text, signature(content.text).name
+            text = content.text
+            found = self._said[content.digest] = text, signature(text).name, may_be_code(squeeze(fold(text)))
         part = content.part
         return (*found, part.index, part.total) if part is not None else (*found, 0, 0)
 

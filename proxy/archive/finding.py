@@ -18,16 +18,15 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from proxy.archive import bloom, tables
+from proxy.archive import bloom, codes, tables
 from proxy.archive.asking import LATER_S, Question
 from proxy.archive.covering import Covered, Here, covered
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
 from proxy.archive.rests import AtHand, Stock, stock
-from proxy.message import Category
 from proxy.number import about_people
+from proxy.shown import without_digits
 
-OTP_HIDDEN_S = 900.0
 HIDDEN = "(hidden for 15 minutes)"
 FILES_A_STEP = 16
 """Files that are looked through at once where nobody is named: then it is seen whether there are enough."""
@@ -226,6 +225,8 @@ def _hits(fits: Sequence[dict[str, Any]], others: Iterable[dict[str, Any]], now:
     """Rows of submits, the newest first, as messages; the parts of one are one, also those that did not fit by themselves."""
     hits: dict[tuple[str, int, bool], Hit] = {}
     texts: dict[tuple[str, int, bool], dict[int, str]] = {}
+    newest: dict[tuple[str, int, bool], float] = {}
+    secret: set[tuple[str, int, bool]] = set()
     for row in fits:
         hits.setdefault(_message(row), _hit(row))
     for row in [*fits, *(row for row in others if row["kind"] == "verdict")]:
@@ -236,12 +237,16 @@ def _hits(fits: Sequence[dict[str, Any]], others: Iterable[dict[str, Any]], now:
         hit.sequences.append(row["sequence"])
         hit.at = min(hit.at, row["time_ms"] / 1000)
         hit.signature = hit.signature or row["signature"]
-        young = row["category"] == Category.OTP.word and now - row["time_ms"] / 1000 < OTP_HIDDEN_S
-        texts.setdefault(name, {})[row["part"]] = HIDDEN if young else row["text"]
+        texts.setdefault(name, {})[row["part"]] = row["text"]
+        newest[name] = max(newest.get(name, 0.0), row["time_ms"] / 1000)
+        if codes.is_code(row["category"], row["reason"], row["text"], objected=bool(row["rules"])):
+            secret.add(name)
     for name, hit in hits.items():
         hit.sequences.sort()
         parts = texts[name]
-        hit.text = HIDDEN if HIDDEN in parts.values() else "".join(parts[number] for number in sorted(parts))
+        hit.text = "".join(parts[number] for number in sorted(parts))
+        if name in secret or codes.may_be_code(hit.text):  # or its word is in one part and its number in another
+            hit.text = HIDDEN if now - newest[name] < codes.HIDDEN_S else without_digits(hit.text)
     return list(hits.values())
 
 

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
+from proxy.archive.codes import may_be_code
 from proxy.backtest.case import AWAY, Case, Skipped
 from proxy.backtest.house import FULL
 from proxy.desk import entries, itself, operated, requested
@@ -19,18 +20,15 @@ from proxy.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Category, Outcome
 from proxy.number import about_people, mask
 from proxy.policy import RuleSet
 from proxy.reasons import RULE_REASONS
-from proxy.shown import plain
+from proxy.shown import plain, without_digits
 
 EXAMPLES_MAX = 5
 """Of each kind of difference and rule."""
 TEXT_SHOWN = 70
-OTP_HELD_BACK_S = 900
-"""The text of a one-time password is shown to nobody while it may still open something."""
 HOUR_S = 3600
 REFUSED, ALLOWED, OTHERWISE = "newly_refused", "newly_allowed", "otherwise_refused"
 KINDS = (REFUSED, ALLOWED, OTHERWISE)
 _MOBILE = re.compile(r"(?<![0-9])(1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
-_DIGIT = re.compile(r"\d")
 
 
 class Word(NamedTuple):
@@ -188,7 +186,9 @@ class Differing:
         said, message, verdict = case.said, case.message, case.verdict
         assert message is not None
         assert verdict is not None
-        code = Category.OTP in (verdict.facts.category, verdict.facts.classified, said.category)
+        code = Category.OTP in (verdict.facts.category, verdict.facts.classified, said.category) or may_be_code(
+            message.content.text
+        )
         shown = "" if code and said.time > self.shown_until else masked(message.content.text, code=code)
         return Example(
             said.time, said.provider, said.port, mask(said.recipient), place.province, place.category, shown, then, now
@@ -244,5 +244,5 @@ def _now(case: Case) -> Word:
 def masked(text: str, *, code: bool) -> str:
     """The beginning of a text as it may be shown: no number of anybody, of a code no digit at all, nothing a terminal obeys."""
     shown = plain(text[: TEXT_SHOWN + 30])
-    shown = _DIGIT.sub("*", shown) if code else _MOBILE.sub(r"\1****\2", shown)
+    shown = without_digits(shown) if code else _MOBILE.sub(r"\1****\2", shown)
     return shown[:TEXT_SHOWN] + ("…" if len(text) > TEXT_SHOWN else "")

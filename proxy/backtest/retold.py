@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from proxy.backtest.differing import OTP_HELD_BACK_S, masked
+from proxy.archive import codes
+from proxy.backtest.differing import masked
 from proxy.backtest.inquest import Found
 from proxy.backtest.told import iso, local
 from proxy.changes import Effect
@@ -180,11 +181,18 @@ def _reported(found: Found) -> str | None:
 
 def _text(found: Found, now: float) -> str:
     """Nothing of a code that may still open something, no digit of any code."""
-    code = found.verdict.category is Category.OTP
+    code = may_be_code(found)
+    return "" if code and found.verdict.time > now - codes.HIDDEN_S else masked(found.text, code=code)
+
+
+def may_be_code(found: Found) -> bool:
+    """What was never judged may be one."""
+    said = found.verdict
     if found.then is not None:
         facts = found.then.verdict.facts
-        code = code or Category.OTP in (facts.category, facts.classified)
-    return "" if code and found.verdict.time > now - OTP_HELD_BACK_S else masked(found.text, code=code)
+        if Category.OTP in (facts.category, facts.classified):
+            return True
+    return codes.is_code(said.category.word, said.reason, found.text, objected=bool(said.breaches))
 
 
 def _id(answer: answered.Answer) -> str:

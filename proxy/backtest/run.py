@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy import policy
-from proxy.backtest.differing import OTP_HELD_BACK_S, Differing
+from proxy.archive.codes import HIDDEN_S
+from proxy.backtest.differing import Differing
 from proxy.backtest.house import Known, Senders
 from proxy.backtest.older import older
 from proxy.backtest.past import ADOPTED_S, counts, stood_together, window_s
@@ -252,7 +253,7 @@ def share(
 
 
 def _differing(question: Question, since: float, rules: RuleSet, number: int) -> Differing:
-    found = Differing(since, question.now - OTP_HELD_BACK_S, rules.revision)
+    found = Differing(since, question.now - HIDDEN_S, rules.revision)
     found.counts_repeats = not number
     found.learn(rules)
     return found

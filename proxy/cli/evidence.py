@@ -252,10 +252,11 @@ def _given(control: Path, found: Found, names: set[str]) -> list[dict[str, Any]]
 
 def _case(case: dict[str, Any], found: Found) -> dict[str, Any]:
     """Without digits that may be those of a code."""
+    from proxy.archive.codes import may_be_code
+    from proxy.backtest import retold
     from proxy.backtest.differing import masked
-    from proxy.message import Category
 
-    return case | {"text": masked(case["text"], code=found.verdict.category is Category.OTP)}
+    return case | {"text": masked(case["text"], code=retold.may_be_code(found) or may_be_code(case["text"]))}
 
 
 def _rule_files(settings: Settings, found: Found) -> dict[str, bytes]:

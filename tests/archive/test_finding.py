@@ -146,6 +146,77 @@ def test_a_young_password_is_hidden_and_an_older_one_has_no_digits(tmp_path: Pat
     assert (young.text, older.text) == (HIDDEN, "【甲店】您的验证码是******")
 
 
+def rolled(house: House, shelf: Shelf) -> None:
+    house.now += 2 * HOUR
+    busy(house, 2, people=1, start=3)
+    shelf.roll(house.disk, house.now)
+
+
+def test_a_password_that_was_turned_away_before_any_rule_saw_it_is_one_all_the_same(tmp_path: Path, shelf: Shelf) -> None:
+    house = House(tmp_path, category=Category.OTP, tps=1)
+    for number in range(3):
+        house.submit("jia", SHANGHAI + number, "【甲店】您的密钥 482913, 请勿告诉他人", sequence=number + 1)
+    house.binds["jia"].window = 0
+    house.submit("jia", SHANGHAI + 9, "【甲店】您的密钥 482913, 请勿告诉他人", sequence=9)
+    synced(house)
+    asked = {"provider": "jia", "verdict": "defer", "until": NOON + 1}
+    young = ask(house, shelf, now=NOON + 899, **asked).hits
+    assert {(hit.reason, hit.text) for hit in young} == {("rate-exceeded", HIDDEN), ("window-full", HIDDEN)}
+    for at_rest in (False, True):
+        if at_rest:
+            rolled(house, shelf)
+        older = ask(house, shelf, now=NOON + 901, **asked).hits
+        assert {hit.text for hit in older} == {"【甲店】您的密钥 ******, 请勿告诉他人"}
+    assert not any("482913" in row[0] for row in shelf.rows("text", "outcome = 'defer'"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "【甲店】您的验证码是482913",
+        "【甲店】您的验证码是４８２９１３",
+        "【甲店】您的驗證碼是482913",
+        "【甲店】482913 is your PassWord",
+        "【甲店】您的验证码是48\u200b2913",
+        "【甲店】您的验证码是④⑧②⑨①③",
+    ],
+)
+@pytest.mark.parametrize("category", [Category.NOTICE, Category.MARKETING])
+def test_a_password_is_one_whatever_its_port_was_declared_for(
+    tmp_path: Path, shelf: Shelf, category: Category, text: str
+) -> None:
+    house = House(tmp_path, category=category)
+    house.submit("jia", SHANGHAI, text)
+    synced(house)
+    (young,) = ask(house, shelf, now=NOON + 899, to=SHANGHAI).hits
+    assert young.text == HIDDEN
+    for at_rest in (False, True):
+        if at_rest:
+            rolled(house, shelf)
+        (older,) = ask(house, shelf, now=NOON + 901, to=SHANGHAI, until=NOON + 1).hits
+        assert not any(one.isdigit() for one in older.text)
+        assert older.text.startswith("【甲店】")
+
+
+def test_a_password_whose_word_and_number_are_in_two_parts_is_one(tmp_path: Path, shelf: Shelf) -> None:
+    house = House(tmp_path, category=Category.NOTICE)
+    for index, text in enumerate(["【甲店】尊敬的客户, 您的验证码是", "482913, 请勿告诉他人"], 1):
+        data = bytes((5, 0, 3, 77, 2, index)) + text.encode("utf-16-be")
+        house.sends("jia", submit_sm("1069001", str(SHANGHAI), data, data_coding=8, esm_class=ESM_UDHI, sequence=index))
+    synced(house)
+    (young,) = ask(house, shelf, now=NOON + 899, to=SHANGHAI).hits
+    (older,) = ask(house, shelf, now=NOON + 901, to=SHANGHAI).hits
+    assert (young.text, older.text) == (HIDDEN, "【甲店】尊敬的客户, 您的验证码是******, 请勿告诉他人")
+
+
+def test_prices_times_and_masked_numbers_make_no_password_of_an_offer(house: House, shelf: Shelf) -> None:
+    text = "【甲店】2025年上新, 满3000减100, 密不可分 138****0500 拒收请回复R"
+    house.submit("jia", SHANGHAI, text)
+    synced(house)
+    (hit,) = ask(house, shelf, now=NOON + 1, to=SHANGHAI).hits
+    assert hit.text == text
+
+
 # -- not found
 
 

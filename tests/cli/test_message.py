@@ -10,9 +10,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.__main__ import app
+from proxy.backtest.inquest import Found
+from proxy.backtest.named import Meant
+from proxy.backtest.retold import as_dict
 from proxy.desk import entries, itself, operated, returned
 from proxy.desk.journal import OsDisk, read
 from proxy.kept import Kept
+from proxy.message import Category, Outcome
 from proxy.recipient import OptOut
 from proxy.state import record
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
@@ -200,6 +204,17 @@ def test_a_code_is_shown_without_its_digits(desk: Desk) -> None:
     told = desk.told(name)
     assert told["then"]["classified"] == "otp"
     assert told["text"] == "【测试】您的验证码是******, *分钟内有效"
+
+
+def test_what_no_rule_ever_saw_may_be_a_code_and_is_shown_like_one() -> None:
+    sent = entries.Verdict(
+        1e9, "jia", "jia", "1069001", 13800210000, Outcome.DEFER, "store-down", 0x14, Category.MARKETING, "", (), (), None, 0, 0, b"", b""
+    )  # fmt: skip
+    found = Found(Meant(7, 0, 13800210000, 1e9), {7: sent}, text="【甲店】您的密钥 482913")
+    assert as_dict(found, 1, 1e9 + 899)["text"] is None
+    assert as_dict(found, 1, 1e9 + 901)["text"] == "【甲店】您的密钥 ******"
+    found.said[7] = sent._replace(reason="queue-full")
+    assert as_dict(found, 1, 1e9)["text"] == found.text, "the rules had looked at it"
 
 
 def test_a_whole_number_is_shown_only_once_it_is_written_down_who_saw_it(desk: Desk) -> None:
