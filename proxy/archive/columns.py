@@ -2,8 +2,9 @@
 
 In: records in order. Out: rows (rows.py). Never: a number in the clear; digits of a one-time password; a PDU (segments have them).
 
-A row is a submit (``verdict``), what became of it (``answer``), a receipt, something a person wrote (``reply``, ``optout``, ``restore``,
-``review``), or what was done to what they refuse (``stopped``, ``restored``, ``officer``, ``confirmed``). What ties them together:
+A row is a submit (``verdict``; of one that was turned away unread, one for each person it was sent to), what became of it (``answer``), a
+receipt, something a person wrote (``reply``, ``optout``, ``restore``, ``review``), or what was done to what they refuse (``stopped``,
+``restored``, ``officer``, ``confirmed``). What ties them together:
 
     a submit and its answers     ``sequence`` of the verdict = ``verdict`` of the answer, on one node
     parts of one message         ``message``, the number of the entry they share; ``part`` of ``parts``
@@ -13,14 +14,13 @@ A row is a submit (``verdict``), what became of it (``answer``), a receipt, some
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
 from proxy.archive.codes import may_be_code, unjudged
 from proxy.archive.rows import Row
-from proxy.desk import answered, consents, entries, itself, operated, returned
+from proxy.desk import addressed, answered, consents, entries, itself, operated, returned
 from proxy.desk.segment import Record
 from proxy.message import CATEGORY_WORDS, Category, Outcome
 from proxy.number import NotARecipient, recipient_of
@@ -38,7 +38,7 @@ EFFECTS = (
     "accepted", "taken-back", "unknown", "late-accepted", "late-taken-back", "still-unknown", "late-still-unknown", "part-refused", "late-part",
 )  # fmt: skip
 """By number, as changes.Effect."""
-_U64 = struct.Struct(">Q")
+_NOBODY = (0,)
 _PLAIN_RECEIPT = re.compile(
     rb"id:([0-9A-Za-z._~-]{1,64}) sub:\d{3} dlvrd:\d{3} submit date:\d{10,12} done date:\d{10,12} stat:([A-Z]{1,7}) err:"
 )
@@ -86,13 +86,15 @@ class Reader:
         entry, category, rules = said.entry, CATEGORY_WORDS[said.category], self._objecting(said.revision, said.breaches)
         if code or said.category is Category.OTP or unjudged(category, said.reason, objected=bool(rules)):
             text = without_digits(text)
-        return (
+        persons = (said.recipient,) if said.recipient else addressed.addressed(said.data) or (0,)
+        return [
             _row((
-                said.recipient, _ms(said.time), record.sequence, 0, "verdict", said.provider, said.account, said.port,
+                person, _ms(said.time), record.sequence, place, "verdict", said.provider, said.account, said.port,
                 "allow" if entry is not None else said.outcome.word, said.reason, said.status, category, name, text, rules, said.revision,
                 entry.id if entry is not None else 0, 0, part, parts, "", "",
-            )),
-        )  # fmt: skip
+            ))
+            for place, person in enumerate(persons)
+        ]  # fmt: skip
 
     def _content(self, data: bytes, now: float) -> tuple[str, str, bool, int, int]:
         """(text, signature, whether it may be a code, part, parts) of a submit as the provider sent it."""
@@ -203,7 +205,7 @@ def persons_of(record: Record) -> Sequence[int]:
     """Whom rows of a record are about, or may be; its body begins with when that was (ms). ValueError, struct.error."""
     kind, body = record.kind, record.body
     if kind == entries.VERDICT:
-        return _U64.unpack_from(body, 8)
+        return addressed.persons(body) or _NOBODY
     if kind == entries.ACCEPTED:
         return answered.recipients_of(body)
     if kind == entries.DELIVER:

@@ -99,7 +99,7 @@ def run(
 ) -> Done:
     """Takes the person out. Killed at any point it is done again from the beginning, and nothing else is lost. Raises JournalError, RollError,
     ManifestError, OSError, and what the gate does."""
-    looked = list[Segment]()
+    looked, verdicts = list[Segment](), set[int]()
     segments = groups = records = 0
     header = unpack_header(disk.read(disk.list()[-1], HEADER_BYTES))
     folder = home_of(archive, header.node, header.identity.hex())
@@ -108,21 +108,21 @@ def run(
         for left in disk.path.glob(f"*{steady.HALF}"):  # by a kill
             steady.drop(left)
         for segment in goes:
-            changed = _segment(disk, segment, keys, person, gate)
+            changed = _segment(disk, segment, keys, person, gate, verdicts)
             segments, groups, records = segments + bool(changed[0]), groups + changed[0], records + changed[1]
             looked.append(segment)
             seen(segment)
-        return Done(segments, groups, records, _tables(folder, keys, person, looked) if there and looked else 0)
+        return Done(segments, groups, records, _tables(folder, keys, person, looked, verdicts) if there and looked else 0)
 
 
-def _segment(disk: OsDisk, segment: Segment, keys: Keys, person: int, gate: Gate) -> tuple[int, int]:
-    """How many groups and records changed."""
+def _segment(disk: OsDisk, segment: Segment, keys: Keys, person: int, gate: Gate, verdicts: set[int]) -> tuple[int, int]:
+    """How many groups and records changed; ``verdicts`` learns which were erased, now or before."""
     try:
         data = disk.read(segment.name)
     except FileNotFoundError:  # retention has just removed it
         return 0, 0
     try:
-        erased = erase(data, disk.ring, person)
+        erased = erase(data, disk.ring, person, verdicts)
     except Fault as fault:
         raise hard(segment.name, fault, disk.ring) or JournalDamaged(segment.name, fault.offset, fault.why) from None
     if erased is None:
@@ -146,24 +146,37 @@ def _segment(disk: OsDisk, segment: Segment, keys: Keys, person: int, gate: Gate
 # -- tables
 
 
-def _tables(folder: Path, keys: Keys, person: int, looked: Sequence[Segment]) -> int:
+def _tables(folder: Path, keys: Keys, person: int, looked: Sequence[Segment], verdicts: set[int]) -> int:
     """Rows that went, or were blanked."""
     manifest, rows = load(folder), 0
     sweep(folder, manifest)
     for place, table in enumerate(manifest.tables):
         spans = [(one.first, one.last) for one in looked if one.first <= table.last and one.last >= table.first]
         if spans:
-            rows += _table(folder, manifest, place, keys, person, spans)
+            whose = _Whose(keys.person(person), spans, {one for one in verdicts if table.first <= one <= table.last})
+            rows += _table(folder, manifest, place, keys, whose)
     return rows
 
 
-def _table(folder: Path, manifest: Manifest, place: int, keys: Keys, person: int, spans: Sequence[tuple[int, int]]) -> int:
-    table, hashed = manifest.tables[place], keys.person(person)
+class _Whose(NamedTuple):
+    """Which rows of a table go."""
+
+    hashed: int
+    spans: Sequence[tuple[int, int]]  # of records that were looked through
+    verdicts: set[int]
+    """That were erased: older tables have rows of submits that nobody read, and do not say whose they are."""
+
+    def may_be_in(self, file: File) -> bool:
+        return file.least <= self.hashed <= file.most or (bool(self.verdicts) and file.least == 0)
+
+
+def _table(folder: Path, manifest: Manifest, place: int, keys: Keys, whose: _Whose) -> int:
+    table = manifest.tables[place]
     files, old, changed = list[File](), list[File](), 0
     for file in table.files:
-        count = _concerned(folder / file.name, hashed, spans) if file.least <= hashed <= file.most else 0
+        count = _concerned(folder / file.name, whose) if whose.may_be_in(file) else 0
         if count:
-            files += rewritten(_beside(folder / file.name), folder, _without(folder / file.name, hashed, spans))
+            files += rewritten(_beside(folder / file.name), folder, _without(folder / file.name, whose))
             old.append(file)
             changed += count
         else:
@@ -187,13 +200,16 @@ def _beside(path: Path) -> Path:
     return path.with_name(f"{stem}~{int(number or 0) + 1}{path.suffix}")
 
 
-def _mask(batch: pa.RecordBatch, hashed: int, spans: Sequence[tuple[int, int]]) -> pa.Array:
+def _mask(batch: pa.RecordBatch, whose: _Whose) -> pa.Array:
     """Rows of the person in these records that still say something of them."""
     sequence = batch.column("sequence")
     within = pa.array([False] * batch.num_rows)
-    for first, last in spans:
+    for first, last in whose.spans:
         within = pc.or_(within, pc.and_(pc.greater_equal(sequence, first), pc.less_equal(sequence, last)))
-    mine = pc.and_(pc.equal(batch.column("person"), pa.scalar(hashed, pa.uint64())), within)
+    mine = pc.and_(pc.equal(batch.column("person"), pa.scalar(whose.hashed, pa.uint64())), within)
+    if whose.verdicts:
+        erased = pc.is_in(sequence, value_set=pa.array(sorted(whose.verdicts), pa.uint64()))
+        mine = pc.or_(mine, pc.and_(pc.equal(batch.column("person"), pa.scalar(0, pa.uint64())), erased))
     blank = pc.and_(pc.is_null(batch.column("sealed")), _refusal(batch))
     return pc.and_(mine, pc.invert(blank))
 
@@ -202,14 +218,14 @@ def _refusal(batch: pa.RecordBatch) -> pa.Array:
     return pc.is_in(batch.column("kind"), value_set=pa.array(REFUSALS))
 
 
-def _concerned(path: Path, hashed: int, spans: Sequence[tuple[int, int]]) -> int:
-    return sum(pc.sum(_mask(batch, hashed, spans)).as_py() or 0 for batch in _batches(path))
+def _concerned(path: Path, whose: _Whose) -> int:
+    return sum(pc.sum(_mask(batch, whose)).as_py() or 0 for batch in _batches(path))
 
 
-def _without(path: Path, hashed: int, spans: Sequence[tuple[int, int]]) -> Iterator[pa.RecordBatch]:
+def _without(path: Path, whose: _Whose) -> Iterator[pa.RecordBatch]:
     """All rows but the person's; of those of what they refused the hash stays."""
     for batch in _batches(path):
-        mask = _mask(batch, hashed, spans)
+        mask = _mask(batch, whose)
         if not pc.any(mask).as_py():
             yield batch
             continue

@@ -7,8 +7,9 @@ built anew from its journal would send to them again.
 A chain forbids to write records anew, and a key for each person would be a cipher for each message. So the chain goes on over what once
 stood there: a group keeps the digest it was written with, and beside it stands the digest of what is there now (segment.py). Everything
 else of the group is as it was, record for record: in the place of one that is about the person stands an ERASED record with nothing in it.
-An ERASURE record, written and synced before the segment is put in the place of the old one, names each such group by both digests and is
-signed with the key of the daily heads. So who alters a group and calls that an erasure needs that key, and leaves a record of it.
+What rests on a verdict that was erased, and has its text, goes with it. An ERASURE record, written and synced before the segment is put in
+the place of the old one, names each such group by both digests and is signed with the key of the daily heads. So who alters a group and
+calls that an erasure needs that key, and leaves a record of it.
 
     erase → put beside, sync → append pack_erasure() → sync → put in the place of the old segment
 
@@ -21,7 +22,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from proxy.desk import answered, entries, returned
+from proxy.desk import addressed, answered, entries, returned
 from proxy.desk.body import Reader, word
 from proxy.desk.sealing import Ring, Sealer
 from proxy.desk.segment import (
@@ -48,6 +49,9 @@ STAYS = frozenset({
 })  # fmt: skip
 """What people refused, agreed to and complained of, what the desk entered of it, and who looked at whom: the law asks for these for
 themselves."""
+_RESTS = frozenset((entries.EVIDENCE, entries.REVIEW))
+"""What rests on a verdict and names it by its sequence alone."""
+_A_VERDICT = bytes([entries.VERDICT])
 CHANGES_MAX = 200
 """Of one record: some 14 KB."""
 
@@ -84,11 +88,12 @@ class Erasure(NamedTuple):
     why: str
 
 
-def erase(data: bytes, ring: Ring, person: int) -> Erased | None:
-    """None where nothing of a segment is about the person. Raises Fault where it is not as it was written, or its key is missing."""
+def erase(data: bytes, ring: Ring, person: int, gone: set[int] | None = None) -> Erased | None:
+    """None where nothing of a segment is about the person. ``gone``: verdicts that were erased, now or ever, in this segment and those before
+    it. Raises Fault where it is not as it was written, or its key is missing."""
     header = unpack_header(data)
     sealer = ring.sealer(header.identity) if header.sealed else None
-    about = _About(person)
+    about = _About(person, set() if gone is None else gone)
     pieces, changes, taken = (
         [pack_header(header._replace(form=UNDER_SEAL + REDACTED if header.sealed else PLAIN + REDACTED))],
         list[Change](),
@@ -120,13 +125,19 @@ def _content(records: Sequence[Record], group: Group, chain: bytes, sealer: Seal
 class _About:
     """What a record is without a person."""
 
-    def __init__(self, person: int) -> None:
-        self._person = person
+    def __init__(self, person: int, gone: set[int]) -> None:
+        self._person, self._verdicts = person, gone
         self._number, self._digits = _U64.pack(person), str(person).encode()
 
     def without(self, record: Record) -> Record:
         """The record itself where it is not about them."""
         kind, body = record.kind, record.body
+        if kind == entries.VERDICT:
+            return self._verdict(record)
+        if kind in _RESTS:  # what somebody was sent, word for word, goes with the verdict on it
+            return self._gone(record) if _U64.unpack_from(body, 8)[0] in self._verdicts else record
+        if kind == entries.ERASED and body == _A_VERDICT:
+            self._verdicts.add(record.sequence)
         if kind in STAYS or (self._number not in body and self._digits not in body):
             return record
         if kind == entries.ACCEPTED:  # of a whole turn
@@ -134,10 +145,17 @@ class _About:
             return record if left is body else record._replace(body=left) if left else self._gone(record)
         return self._gone(record) if self._concerns(kind, body) else record
 
+    def _verdict(self, record: Record) -> Record:
+        body = record.body
+        if self._number not in body and not addressed.unread(body):
+            return record
+        if self._person not in addressed.persons(body):
+            return record
+        self._verdicts.add(record.sequence)
+        return self._gone(record)
+
     def _concerns(self, kind: int, body: bytes) -> bool:
         """Texts of others may name them; that is not about them."""
-        if kind == entries.VERDICT:
-            return entries.unpack_verdict(body).recipient == self._person
         if kind == entries.DELIVER:
             try:
                 return recipient_of(returned.unpack_deliver(body).source) == self._person

@@ -13,7 +13,7 @@ from proxy.archive import erasing, proving, steady
 from proxy.archive.keys import signed_by
 from proxy.archive.rolling import RollError
 from proxy.config import Hold
-from proxy.desk import entries, returned
+from proxy.desk import addressed, entries, returned
 from proxy.desk.disk import OsDisk
 from proxy.desk.erasing import Change, Erasure, pack_erasure, signed, unaccounted, unpack_erasure
 from proxy.desk.journal import Journal, read, verify
@@ -39,10 +39,18 @@ class Case:
         self.house.journal = self.house.relay.handover.journal = Journal(self.disk, 0)
         self.shelf = Shelf(folder)
         busy(self.house, 2, people=3, start=10)
+        self.unread()
         refusal = OptOut("all", "", int(self.house.now), "reply", 0)
         self.house.journal.append(entries.OPTOUT, returned.pack_optout(self.house.now, PERSON, refusal, "1069001", "jia", "R"))
         busy(self.house, 3, people=3, start=12)
         self.shelf.roll(self.disk, self.house.now + DAY)
+
+    def unread(self) -> None:
+        """A submit to each that the gate turns away without reading it."""
+        window, self.house.binds["jia"].window = self.house.binds["jia"].window, 0
+        for person in (PERSON, OTHER):
+            self.house.submit("jia", person, f"【甲店】{person} 上新 拒收请回复R")
+        self.house.binds["jia"].window = window
 
     def copied(self, folder: Path) -> Case:
         """Another like it, of what lies on the disk."""
@@ -92,7 +100,7 @@ class Case:
         """Records of segments that may be looked through and are about the person."""
         last = self.plan().goes[-1].last
         return sum(
-            entries.unpack_verdict(one.body).recipient == PERSON
+            PERSON in addressed.persons(one.body)
             for one in read(self.disk)
             if one.kind == entries.VERDICT and one.sequence <= last
         )
@@ -101,6 +109,21 @@ class Case:
 @pytest.fixture(params=RINGS)
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     return Case(tmp_path / "case", RINGS[request.param])
+
+
+def test_rows_of_what_nobody_read_go_out_of_tables_that_do_not_say_whose_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as as_before:
+        as_before.setattr(addressed, "addressed", lambda data: ())
+        case = Case(tmp_path / "case", Ring())
+    nobody = "person = 0 AND kind = 'verdict'"
+    mine, others = [row[0] for row in case.shelf.rows("sequence", nobody)]
+    case.erase()
+    assert [row[0] for row in case.shelf.rows("sequence", nobody)] == [others]
+    assert mine < others
+    assert case.wrong() == []
+    assert case.erase() == erasing.Done(0, 0, 0, 0)
 
 
 def test_a_person_goes_out_of_segments_and_tables_and_everything_that_was_signed_still_holds(case: Case) -> None:

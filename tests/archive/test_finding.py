@@ -209,6 +209,19 @@ def test_a_password_whose_word_and_number_are_in_two_parts_is_one(tmp_path: Path
     assert (young.text, older.text) == (HIDDEN, "【甲店】尊敬的客户, 您的验证码是******, 请勿告诉他人")
 
 
+def test_what_was_turned_away_unread_is_found_by_whom_it_was_sent_to(tmp_path: Path, shelf: Shelf) -> None:
+    house = House(tmp_path, tps=1)
+    for person in range(3):
+        house.submit("jia", SHANGHAI + person, "【甲店】上新 拒收请回复R", sequence=person + 1)
+    synced(house)
+    assert [said.recipient for said in house.verdicts()] == [SHANGHAI, 0, 0]
+    anybody = ask(house, shelf, now=NOON + 901, reason="rate-exceeded").hits
+    assert {shelf.keys.unseal(hit.sealed) for hit in anybody} == {SHANGHAI + 1, SHANGHAI + 2}
+    rolled(house, shelf)
+    (hit,) = ask(house, shelf, now=NOON + 901, to=SHANGHAI + 1, until=NOON + 1).hits
+    assert (hit.reason, shelf.keys.unseal(hit.sealed)) == ("rate-exceeded", SHANGHAI + 1)
+
+
 def test_prices_times_and_masked_numbers_make_no_password_of_an_offer(house: House, shelf: Shelf) -> None:
     text = "【甲店】2025年上新, 满3000减100, 密不可分 138****0500 拒收请回复R"
     house.submit("jia", SHANGHAI, text)

@@ -8,13 +8,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proxy.archive.keys import signed_by
-from proxy.desk import answered, entries, returned
+from proxy.desk import answered, entries, grounds, returned
 from proxy.desk.disk import MemoryDisk
 from proxy.desk.erasing import Change, Erased, Erasure, erase, in_pieces, pack_erasure, signed, unaccounted, unpack_erasure
 from proxy.desk.journal import Journal, JournalDamaged, JournalSealed, Record, read, verify
 from proxy.desk.sealing import Ring
 from proxy.recipient import OptOut
-from proxy.wire import submit_sm_resp
+from proxy.wire import submit_sm, submit_sm_resp
 from tests.house import BEIJING, SHANGHAI, House
 
 AD, OTHER = "【测试】双11好礼 拒收请回复R", "【测试】会员日 拒收请回复R"
@@ -81,6 +81,48 @@ def test_a_person_is_gone_and_all_others_are_as_they_were_record_for_record(disk
     assert SHANGHAI.to_bytes(8, "big") not in data
     assert str(SHANGHAI).encode() not in data
     assert AD.encode("utf-16-be") not in data
+
+
+def test_what_was_turned_away_unread_goes_by_the_address_that_nobody_read(tmp_path: Path) -> None:
+    house = House(tmp_path, tps=1)
+    for person, spelling in ((SHANGHAI + 1, ""), (SHANGHAI, ""), (SHANGHAI, "+86 138-0021-0000"), (SHANGHAI + 1, "")):
+        house.sends("jia", submit_sm("1069001", spelling or str(person), AD.encode("utf-16-be"), data_coding=8))
+    broken = submit_sm("1069001", str(SHANGHAI), AD.encode("utf-16-be"), data_coding=8)
+    house.sends("yi", broken[:2] + (len(broken) - 1).to_bytes(2, "big") + broken[4:-1])
+    assert [said.recipient for said in house.verdicts()] == [SHANGHAI + 1, 0, 0, 0, 0]
+    erased(house.disk)
+    after = records_of(house.disk)
+    assert [entries.KINDS[one.kind] for one in after][:5] == ["verdict", "erased", "erased", "verdict", "erased"]
+    assert str(SHANGHAI).encode() not in b"".join(one.body for one in after)
+
+
+def test_a_text_that_a_clerk_is_to_look_at_goes_with_the_message_it_is_of(tmp_path: Path) -> None:
+    look = "rules:\n  - {id: look, when: {category: marketing}, then: review, reason: in-review}\n"
+    house = House(tmp_path, rules=look)
+    house.submit("jia", SHANGHAI, "【甲店】王小明先生, 合同4711到期 拒收请回复R")
+    house.submit("yi", SHANGHAI + 1, OTHER)
+    kinds = [one.kind for one in house.written()]
+    assert kinds.count(entries.REVIEW) == 2
+    erased(house.disk)
+    (left,) = [grounds.unpack_review(one.body) for one in records_of(house.disk) if one.kind == entries.REVIEW]
+    assert left.text == OTHER
+
+
+def test_one_that_an_earlier_erasure_left_behind_goes_with_the_next_in_whichever_segment_it_is(disk: MemoryDisk) -> None:
+    (verdict,) = [one.sequence for one in records_of(disk) if one.kind == entries.VERDICT and about(one, SHANGHAI)]
+    erased(disk)
+    later = MemoryDisk(disk.ring)
+    journal = Journal(later, 0)
+    for number in (verdict, verdict + 1_000):
+        journal.append(entries.REVIEW, grounds.pack_review(1e9, number, "look", "jia", "1069001", "key", AD))
+    journal.write(1e9)
+    gone: set[int] = set()
+    (name,), (other,) = disk.list(), later.list()
+    assert erase(disk.read(name), disk.ring, SHANGHAI, gone) is None
+    assert gone == {verdict}
+    found = erase(later.read(other), later.ring, SHANGHAI, gone)
+    assert found is not None
+    assert found.records == 1
 
 
 def test_what_the_person_refused_stays_for_a_gate_built_anew_must_not_send_to_them(disk: MemoryDisk) -> None:
