@@ -20,6 +20,7 @@ from proxy.desk.cased import DUPLICATE, NOT_OURS, OPEN, STATES, VALID, WITHDRAWN
 from proxy.number import about_people, mask
 from proxy.policy import moments
 from proxy.policy.holidays import Holidays
+from proxy.shown import numbers_masked
 from proxy.state.papers import Papers
 
 CASES_MAX = 200_000
@@ -230,14 +231,22 @@ class CaseBook:
         return [case for case in self._cases.values() if case.recipient == recipient]
 
     def forget(self, recipient: int, now: float, who: str, why: str) -> int:
-        """Takes a person's whole number out of their cases, all of them or none: what was complained of and decided stays, under the digits
-        that are shown. How many there were."""
+        """Takes a person's whole number out of their cases, all of them or none, and out of what they and officers wrote there, however it
+        is spelt: what was complained of and decided stays, under the digits that are shown. How many there were."""
         found = self.of(recipient)
         for case in found:
             self._free(case.id)
         bodies = {
             case.id: pack_case(
-                case._replace(recipient=0, number=mask(recipient), events=(*case.events, Event(now, "forgotten", who, why)))
+                case._replace(
+                    recipient=0,
+                    number=mask(recipient),
+                    text=numbers_masked(case.text, recipient),
+                    events=(
+                        *(one._replace(why=numbers_masked(one.why, recipient)) for one in case.events),
+                        Event(now, "forgotten", who, numbers_masked(why, recipient)),
+                    ),
+                )
             )
             for case in found
         }
@@ -340,10 +349,10 @@ def _named(source: str, one: Complaint) -> tuple[object, ...]:
     """What makes two complaints one: what their sender calls them, or all that they say."""
     if one.reference:
         return source, one.reference
-    return source, one.number, int(one.at), one.sender, one.text
+    return source, one.number, int(one.at), one.sender, numbers_masked(one.text)  # as it is once its person is forgotten
 
 
 def _name(case: Case) -> tuple[object, ...]:
     if case.reference:
         return case.source, case.reference
-    return case.source, case.number, int(case.at), case.sender, case.text
+    return case.source, case.number, int(case.at), case.sender, numbers_masked(case.text)

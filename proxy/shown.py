@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from typing import Any
+
+from proxy.number import mask
 
 _OBEYED = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL and C1: escape sequences begin with one of these
@@ -18,6 +21,39 @@ _ANY_DIGIT = re.compile("[\\d²³¹⁰⁴-⁹₀-₉①-⒛⓪-⓿❶-➓]")
 """Whatever reads as a digit or two: circled ones are read off a screen like any other."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the last four: in Chinese and Japanese editions
 """What a spreadsheet runs that begins so."""
+
+
+class _Skeleton(dict[int, str]):
+    """A translate table that learns a character when it first sees one: digits of all scripts are digits, what may stand between those of a
+    number is a space, all else is a letter. A text keeps its length."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        digit = unicodedata.digit(character, None)
+        unseen = unicodedata.category(character) in _UNSEEN or _OBEYED.match(character)
+        filling = unseen or character.isspace() or character in _FILLING
+        self[code] = found = " " if digit is None and filling else "x" if digit is None else str(digit)
+        return found
+
+
+_UNSEEN = ("Cc", "Cf", "Mn", "Me", "Pd")  # and dashes
+_FILLING = frozenset(".·_()（）/")
+_SKELETON = _Skeleton()
+_NUMBER = re.compile(r"(?<![0-9])(?:(?:00)?86 {0,6}|0)?(1 {0,6}[3-9](?: {0,6}[0-9]){9})(?![0-9])")
+"""In a skeleton: with the country before it, or a 0, and some signs between its digits."""
+
+
+def numbers_masked(text: str, of: int = 0) -> str:
+    """A text without the whole number of anybody, however it is spelt (``138****0500``); ``of``: of this person only."""
+    skeleton = text.translate(_SKELETON)
+    pieces, end = list[str](), 0
+    for match in _NUMBER.finditer(skeleton):
+        number = int(match[1].replace(" ", ""))
+        if of in (0, number):
+            start = match.start(1)
+            pieces += (text[end:start], mask(number))
+            end = match.end()
+    return "".join((*pieces, text[end:])) if pieces else text
 
 
 def plain(text: str, instead: str = "") -> str:

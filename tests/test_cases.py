@@ -239,6 +239,20 @@ def test_a_batch_of_which_the_end_was_torn_off_is_not_there_at_all(tmp_path: Pat
         assert len(found) == (40 if size == len(whole) else 0), size
 
 
+def test_of_who_is_forgotten_the_words_go_on_without_the_number_too_and_are_known_again() -> None:
+    desk = Desk()
+    said = complaint("")._replace(text=f"我是 +86 {str(ANNA)[:3]} {str(ANNA)[3:7]} {str(ANNA)[7:]}, 不是 13900210500")
+    desk.files(said)
+    desk.book.match(1, HIT._replace(recipient=ANNA), NOON, "li", f"{ANNA} called")
+    desk.book.forget(ANNA, NOON + 1, "li", f"letter of {ANNA}")
+    shown = f"{str(ANNA)[:3]}****{str(ANNA)[7:]}"
+    (case,) = desk.book.all()
+    assert case.text == f"我是 +86 {shown}, 不是 13900210500"
+    assert [one.why for one in case.events][1:] == [f"{HIT.message}: {shown} called", f"letter of {shown}"]
+    assert not any(str(ANNA).encode() in body for body in desk.papers.held.values())
+    assert desk.book.new_ones("12321", [said]) == ([], 1)
+
+
 def test_of_who_is_forgotten_the_case_stays_without_the_number_and_a_restart_finds_it_so() -> None:
     desk = Desk()
     desk.files(complaint(), complaint("A2"))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.shown import FORMULA, as_json, cell, cell_of, plain
+from proxy.shown import FORMULA, as_json, cell, cell_of, numbers_masked, plain, without_digits
 
 ANY = st.text(st.characters(exclude_categories=()))  # lone surrogates, too
 ATTACKS = [
@@ -64,3 +64,51 @@ def test_a_spreadsheet_runs_nothing(formula: str):
     csv.writer(out).writerow([1, cell(formula)])
     (row,) = csv.reader(io.StringIO(out.getvalue(), newline=""))
     assert row[1][0] == "'"
+
+
+# -- whose number it is
+
+SPELLINGS = [
+    "13800210500", "8613800210500", "+8613800210500", "+86 138 0021 0500", "0086-138-0021-0500", "013800210500", "138 0021 0500",
+    "138-0021-0500", "138.0021.0500", "(138)00210500", "１３８００２１０５００", "138\u200b0021\u20600500", "138\x070021\r\n0500", "①③⑧⓪⓪②①⓪⑤⓪⓪",
+    "𝟏𝟑𝟖𝟎𝟎𝟐𝟏𝟎𝟓𝟎𝟎", "1 3 8 0 0 2 1 0 5 0 0", "138—0021—0500", "a13800210500b", "号码13800210500",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_nobodys_whole_number_is_shown_however_it_is_spelt(spelling: str):
+    shown = numbers_masked(f"尊敬的{spelling}用户, 2025年11月11日 10:05 满300减40")
+    assert shown.startswith("尊敬的")
+    assert shown.endswith("用户, 2025年11月11日 10:05 满300减40")
+    assert "138****0500" in shown
+    assert not any(one in plain(shown) for one in ("00210500", "0021", "００２１"))
+    assert numbers_masked(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "订单 2025111110050138, 快递 75123456789012",
+        "95588, 400-800-1234, 010-12345678",
+        "1-2-3",
+        "满1300减100, 1300元起",
+        "12800210500",
+        "",
+    ],
+)
+def test_what_is_no_persons_number_is_shown_as_it_is(text: str):
+    assert numbers_masked(text) == text
+
+
+def test_of_one_person_it_is_their_number_alone_that_goes():
+    text = "我是 138 0021 0500, 请打 13900210500"
+    assert numbers_masked(text, 13800210500) == "我是 138****0500, 请打 13900210500"
+    assert numbers_masked(text, 13700210500) == text
+    assert numbers_masked(text) == "我是 138****0500, 请打 139****0500"
+
+
+@given(ANY)
+def test_any_text_is_masked_once_and_for_all(text: str):
+    shown = numbers_masked(text)
+    assert numbers_masked(shown) == shown
+    assert len(without_digits(text)) == len(text)

@@ -6,7 +6,6 @@ In: Cases, in order. Out: counts that can be added to those of other processes. 
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter
 from typing import NamedTuple
 
@@ -20,7 +19,7 @@ from proxy.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Category, Outcome
 from proxy.number import about_people, mask
 from proxy.policy import RuleSet
 from proxy.reasons import RULE_REASONS
-from proxy.shown import plain, without_digits
+from proxy.shown import numbers_masked, plain, without_digits
 
 EXAMPLES_MAX = 5
 """Of each kind of difference and rule."""
@@ -28,7 +27,6 @@ TEXT_SHOWN = 70
 HOUR_S = 3600
 REFUSED, ALLOWED, OTHERWISE = "newly_refused", "newly_allowed", "otherwise_refused"
 KINDS = (REFUSED, ALLOWED, OTHERWISE)
-_MOBILE = re.compile(r"(?<![0-9])(1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
 
 
 class Word(NamedTuple):
@@ -243,6 +241,6 @@ def _now(case: Case) -> Word:
 
 def masked(text: str, *, code: bool) -> str:
     """The beginning of a text as it may be shown: no number of anybody, of a code no digit at all, nothing a terminal obeys."""
-    shown = plain(text[: TEXT_SHOWN + 30])
-    shown = without_digits(shown) if code else _MOBILE.sub(r"\1****\2", shown)
+    shown = plain(text)
+    shown = without_digits(shown) if code else numbers_masked(shown)
     return shown[:TEXT_SHOWN] + ("…" if len(text) > TEXT_SHOWN else "")

@@ -60,12 +60,13 @@ def note_match(told: Mapping[str, Any], message: str, why: str, config: Path, co
 
 def _candidate(one: Candidate) -> dict[str, Any]:
     from proxy.number import mask
+    from proxy.shown import numbers_masked
 
     hit = one.hit
     return {
         "message": hit.name, "score": one.score, "why": list(one.why), "why_zh": [words.zh for words in one.why],
         "at": hit.at, "to": mask(one.number) if one.number else "",
-        "provider": hit.provider, "from": hit.port, "signature": hit.signature, "category": hit.category, "text": hit.text,
+        "provider": hit.provider, "from": hit.port, "signature": hit.signature, "category": hit.category, "text": numbers_masked(hit.text),
         "verdict": hit.verdict, "reason": hit.reason,
     }  # fmt: skip
 

@@ -12,6 +12,7 @@ from proxy import private
 from proxy.cli import CONFIG, Config, Control, Json, as_json, fail, note_unknown, say, seconds, when
 from proxy.cli.looked import write_down
 from proxy.cli.sealed import disk_of
+from proxy.shown import numbers_masked
 
 if TYPE_CHECKING:
     from proxy.archive.asking import Question
@@ -88,9 +89,9 @@ def find(
     proved = _proved(found.covered) if prove else None
     numbers = [number_of(hit, keys, unmasked, question) for hit in found.hits]
     if json:
-        as_json(as_dict(found, numbers, proved))
+        as_json(as_dict(found, numbers, proved, whole=unmasked))
     else:
-        _tell(found, numbers, proved, limit)
+        _tell(found, numbers, proved, limit, whole=unmasked)
     raise typer.Exit(0 if found.hits or found.events else 1)
 
 
@@ -178,16 +179,22 @@ def number_of(hit: Hit, keys: Keys, unmasked: bool, question: Question) -> str:
     return str(number) if unmasked else mask(number)
 
 
-def _tell(found: Found, numbers: Sequence[str], proved: list[str] | None, limit: int) -> None:
+def _shown(text: str, *, whole: bool) -> str:
+    """What somebody wrote: others' numbers are in it, too."""
+    return text if whole else numbers_masked(text)
+
+
+def _tell(found: Found, numbers: Sequence[str], proved: list[str] | None, limit: int, *, whole: bool) -> None:
     for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
         why = f" {hit.reason} ({hit.rules})" if hit.reason and hit.rules else f" {hit.reason}" if hit.reason else ""
         long = f", {len(hit.sequences)} of {hit.parts} parts" if hit.parts > 1 else ""
         say(f"{when(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]")
-        say(f"    {hit.text}")
+        say(f"    {_shown(hit.text, whole=whole)}")
         for fate in hit.fates:
             say(f"    {when(fate.at)}  {_fate(fate)}")
     for fate in found.events:
-        say(f"{when(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {fate.state} {fate.text}".rstrip())
+        text = _shown(fate.text, whole=whole)
+        say(f"{when(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {fate.state} {text}".rstrip())
     if found.more:
         say(f"and more: these are the newest {limit} (--limit, or a narrower time)")
     if not found.hits:
@@ -232,11 +239,12 @@ def _files(found: Found, proved: list[str] | None) -> str:
     )
 
 
-def as_dict(found: Found, numbers: Sequence[str], proved: list[str] | None) -> dict[str, Any]:
+def as_dict(found: Found, numbers: Sequence[str], proved: list[str] | None, *, whole: bool = False) -> dict[str, Any]:
+    """``whole``: with the numbers that stand in texts."""
     return {
-        "messages": [_hit(hit, number) for hit, number in zip(found.hits, numbers, strict=True)],
+        "messages": [_hit(hit, number, whole=whole) for hit, number in zip(found.hits, numbers, strict=True)],
         "more": found.more,
-        "events": [fate._asdict() for fate in found.events],
+        "events": [_fated(fate, whole=whole) for fate in found.events],
         "covered": {
             "nodes": [span._asdict() for span in found.covered.spans],
             "files": len(found.covered.files),
@@ -249,7 +257,11 @@ def as_dict(found: Found, numbers: Sequence[str], proved: list[str] | None) -> d
     }
 
 
-def _hit(hit: Hit, number: str) -> dict[str, Any]:
+def _fated(fate: Fate, *, whole: bool) -> dict[str, Any]:
+    return fate._asdict() | {"text": _shown(fate.text, whole=whole)}
+
+
+def _hit(hit: Hit, number: str, *, whole: bool) -> dict[str, Any]:
     return {
         "id": hit.name,
         "at": hit.at,
@@ -259,7 +271,7 @@ def _hit(hit: Hit, number: str) -> dict[str, Any]:
         "from": hit.port,
         "category": hit.category,
         "signature": hit.signature,
-        "text": hit.text,
+        "text": _shown(hit.text, whole=whole),
         "verdict": hit.verdict,
         "reason": hit.reason,
         "status": hit.status,
@@ -267,5 +279,5 @@ def _hit(hit: Hit, number: str) -> dict[str, Any]:
         "revision": hit.revision,
         "parts": hit.parts,
         "records": hit.sequences,
-        "became": [fate._asdict() for fate in hit.fates],
+        "became": [_fated(fate, whole=whole) for fate in hit.fates],
     }

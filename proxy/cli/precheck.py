@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -12,6 +11,7 @@ import typer
 from proxy.cli import Control, Json, as_json, fail, note, say, speaks
 from proxy.cli.explain import At, Folder, Given, Language, house_of, moment
 from proxy.number import about_people
+from proxy.shown import numbers_masked, without_digits
 
 if TYPE_CHECKING:
     from proxy.cli.campaign import Text
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 SHOWN = 40  # characters of a text
 PLACES_SHOWN = 6
-_MOBILE = re.compile(r"(?<![0-9])(1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
-_CODE = re.compile(r"[0-9]")
 
 
 @about_people
@@ -101,8 +99,8 @@ def _checked(
         count = precheck.count_over(rules, who, content, one.people, at, pasts, counts) if one.people else None
         facts = rules.facts(who, rules.reader.read(content).traits, at)
         is_code = "otp" in (facts.category.word, facts.classified.word)
-        shown = _MOBILE.sub(r"\1****\2", one.text)
-        yield Checked(one, port, _CODE.sub("*", shown) if is_code else shown, found, count)
+        shown = without_digits(one.text) if is_code else numbers_masked(one.text)
+        yield Checked(one, port, shown, found, count)
 
 
 # --- for programs
@@ -126,7 +124,7 @@ def _as_dict(one: Checked) -> dict[str, Any]:
 
 
 def _hidden(words: str) -> str:
-    return _MOBILE.sub(r"\1****\2", words)
+    return numbers_masked(words)
 
 
 # --- for people

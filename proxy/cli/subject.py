@@ -73,7 +73,7 @@ def export(
 ) -> None:
     """Write all that is known of a person, with their messages of the journal at rest, to be handed to them. The journal keeps that."""
     told = dict(ask(config, control, "subject.show", to=to, unmasked=unmasked, export=True, why=why))
-    told["messages"] = _messages(to, told["to"], config)
+    told["messages"] = _messages(to, told["to"], config, whole=unmasked)
     if told["messages"] is None:
         warn(
             "gate106: note: there is no journal at rest yet: the messages of the last hour or so are not in it (gate106 journal roll)"
@@ -89,7 +89,7 @@ def export(
     tell(said, json, [f"{out}: person.json, person.html; {said['messages']} messages"])
 
 
-def _messages(to: str, shown: str, config: Path) -> list[dict[str, Any]] | None:
+def _messages(to: str, shown: str, config: Path, *, whole: bool) -> list[dict[str, Any]] | None:
     """Of the journal at rest and what is written now; None where there are no tables yet. Digits of codes are masked as always."""
     import time
 
@@ -102,7 +102,7 @@ def _messages(to: str, shown: str, config: Path) -> list[dict[str, Any]] | None:
         return None
     question = Question(recipient_of(to), 0.0, 0.0, "", "", "", "", "", "", MESSAGES_MAX)
     found = find.look_through(places, find.keys_of(places), question.checked(), time.time())
-    told: list[dict[str, Any]] = find.as_dict(found, [shown for _ in found.hits], None)["messages"]
+    told: list[dict[str, Any]] = find.as_dict(found, [shown for _ in found.hits], None, whole=whole)["messages"]
     return told
 
 

@@ -27,6 +27,7 @@ from proxy.policy.moments import DAY_S, OFFSET_S
 from proxy.policy.orders import words_of
 from proxy.recipient import OptOut
 from proxy.roles import Permission
+from proxy.shown import numbers_masked
 from proxy.state.facts import SCOPES
 from proxy.yamlfile import unknown
 
@@ -64,7 +65,11 @@ def told(case: Case, *, whole: bool = False) -> dict[str, Any]:
     said = case._asdict()
     said.pop("recipient")
     shown = str(case.recipient) if whole and case.recipient else mask(case.recipient) if case.recipient else case.number
-    return said | {"to": shown, "number": shown, "decided": case.decided, "events": [one._asdict() for one in case.events]}
+    events = [one._asdict() for one in case.events]
+    if not whole:  # what people wrote names them, and others
+        said["text"] = numbers_masked(case.text)
+        events = [one | {"why": numbers_masked(one["why"])} for one in events]
+    return said | {"to": shown, "number": shown, "decided": case.decided, "events": events}
 
 
 class _Complaints:

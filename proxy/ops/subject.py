@@ -29,6 +29,7 @@ from proxy.ops.retention import Keeper
 from proxy.policy.category import SUBCATEGORIES
 from proxy.recipient import Entry
 from proxy.roles import Permission
+from proxy.shown import numbers_masked
 from proxy.state import record
 from proxy.state.listed import ERASED
 
@@ -83,9 +84,10 @@ class _Subject:
             "withdrawn": [one._asdict() for one in record.withdrawals(data)],
             "asked_for_consent_by": [registry.advertiser_of(one) for one in seen.asked()],
             "texts_of_whom_they_refused": [
-                {"advertiser": registry.advertiser_of(one.signature), "text": one.text} for one in seen.refused_texts()
+                {"advertiser": registry.advertiser_of(one.signature), "text": one.text if unmasked else numbers_masked(one.text)}
+                for one in seen.refused_texts()
             ],
-            "complaints": [_complaint(one) for one in gate.cases.of(person)],
+            "complaints": [_complaint(one, whole=unmasked) for one in gate.cases.of(person)],
             "forgotten": gate.store.erased.has(person),
             "journal_days": self._keeper.keep.days,
         }  # fmt: skip
@@ -187,8 +189,9 @@ class _Subject:
         return gone
 
 
-def _complaint(case: Case) -> dict[str, Any]:
-    return {name: getattr(case, name) for name in ("id", "source", "reference", "came", "state", "provider", "message", "text")}
+def _complaint(case: Case, *, whole: bool) -> dict[str, Any]:
+    said = {name: getattr(case, name) for name in ("id", "source", "reference", "came", "state", "provider", "message")}
+    return said | {"text": case.text if whole else numbers_masked(case.text)}
 
 
 def _cases_stay(count: int, now: float) -> dict[str, Any]:

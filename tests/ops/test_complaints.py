@@ -161,3 +161,12 @@ def test_a_journal_that_goes_down_amid_it_takes_both_when_it_writes_again(desk: 
     assert asyncio.run(decide())["state"] == "valid"
     assert after_restart(desk.house.disk) == ("valid", ["all"])
     assert [one.kind for one in desk.house.written()][-2:] == [entries.SUPPRESSED, entries.CASED]
+
+
+def test_a_case_is_told_without_the_numbers_that_people_wrote_into_it_unless_they_are_asked_for(desk: Desk) -> None:
+    case = desk.cases.find(1)._replace(text=f"我是+86{SHANGHAI}")
+    case = case._replace(events=(case.events[0]._replace(why=f"{SHANGHAI} called"),))
+    shown, whole = complaints.told(case), complaints.told(case, whole=True)
+    hidden = f"{str(SHANGHAI)[:3]}****{str(SHANGHAI)[7:]}"
+    assert (shown["text"], shown["events"][0]["why"]) == (f"我是+86{hidden}", f"{hidden} called")
+    assert (whole["text"], whole["events"][0]["why"]) == (case.text, f"{SHANGHAI} called")
