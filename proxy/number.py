@@ -101,7 +101,7 @@ def _masked(value: Any) -> str:
     return f"{type(value).__name__}({', '.join(f'{name}={_told(name, getattr(value, name))}' for name in names)})"
 
 
-_WRITTEN = frozenset(("source", "destination", "text", "shown", "details", "people"))
+_WRITTEN = frozenset(("source", "destination", "text", "first_text", "shown", "details", "people"))
 """Names of fields in which somebody's spelling or words stand."""
 _NUMBERS = frozenset(("recipient", "number", "to"))
 

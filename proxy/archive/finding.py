@@ -75,6 +75,8 @@ class Hit:
     revision: str
     parts: int
     fates: list[Fate] = field(default_factory=list)
+    first_text: str = ""
+    """Of its first part, by which a sweep compares long messages: without the digits of a code, but not hidden; to be shown to nobody."""
 
     @property
     def name(self) -> str:
@@ -245,7 +247,9 @@ def _hits(fits: Sequence[dict[str, Any]], others: Iterable[dict[str, Any]], now:
         hit.sequences.sort()
         parts = texts[name]
         hit.text = "".join(parts[number] for number in sorted(parts))
+        hit.first_text = parts[min(parts)] if min(parts) <= 1 else ""
         if name in secret or codes.may_be_code(hit.text):  # or its word is in one part and its number in another
+            hit.first_text = without_digits(hit.first_text)
             hit.text = HIDDEN if now - newest[name] < codes.HIDDEN_S else without_digits(hit.text)
     return list(hits.values())
 

@@ -27,6 +27,8 @@ ENOUGH = 60
 """A score from which on it is looked no further away."""
 SHOWN_MAX = 10
 LEAST = 20
+HALF_LEAST = 4
+"""Characters of a text that are looked for at least."""
 HALF_YEAR_S = 190 * 86_400.0
 _NUMBER, _HIDDEN_NUMBER, _TIME, _SENDER, _TEXT = 40, 20, 20, 20, 20
 """What each that fits is worth; what was not said is worth nothing either way."""
@@ -97,6 +99,9 @@ def _questions(wanted: Wanted, window_s: float) -> list[Question]:
         found.append(Question(since=since, until=until, sender=wanted.sender, limit=LIMIT_MAX))
     if piece:
         found.append(Question(since=since, until=until, text=piece, limit=LIMIT_MAX))
+    if len(piece) >= 2 * HALF_LEAST:  # it may run over from one part of a long message into the next: then one half does not
+        half = len(piece) // 2
+        found += [Question(since=since, until=until, text=one, limit=LIMIT_MAX) for one in (piece[:half], piece[half:])]
     if wanted.at and window_s <= WINDOWS_S[1]:
         found.append(Question(since=since, until=until, limit=LIMIT_MAX))
     return found
@@ -106,7 +111,7 @@ def _piece(text: str) -> str:
     """A stretch of the text that stands in it word for word, if anything does: the longest without digits and spaces."""
     pieces = re.split(r"[\d\s*…]+|\.\.\.", text)
     longest = max(pieces, key=len, default="")
-    return longest[:40] if len(longest) >= 4 else ""
+    return longest[:40] if len(longest) >= HALF_LEAST else ""
 
 
 def _scored(wanted: Wanted, hit: Hit, number: int, agrees: Callable[[str, int], bool]) -> Candidate | None:

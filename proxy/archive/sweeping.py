@@ -4,7 +4,7 @@ In: the archive, journals whose newest records are in no table yet, the keys, th
 signature; the persons' sealed numbers where they were asked for. Never: a whole number.
 
 The same is: the same signature or the same port and a text that is nearly alike (a name, a code, a link differ); or the very same text,
-whoever sent it.
+whoever sent it. Of a long message the first part is compared: tables have parts.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from proxy.archive.matching import alike
 from proxy.archive.rests import AtHand, stock
 
 ALIKE = 0.85
+BEGINNING_LEAST = 20
+"""Characters: less of a message says nothing of the rest."""
 TEXTS_MAX = 200_000
 """Different texts that are compared; a campaign with more names in it is counted by its signature and port alone."""
 PERSONS_MAX = 2_000_000
@@ -51,9 +53,9 @@ class Swept(NamedTuple):
 
 def sweep(
     archive: Path, journals: Iterable[AtHand], keys: Keys, *, text: str, signature: str, port: str, since: float, until: float,
-    persons: bool = False,
+    persons: bool = False, begins: bool = False,
 ) -> Swept:  # fmt: skip
-    """Errors are those of ``finding.find``."""
+    """``begins``: the text is the first part of a long message. Errors are those of ``finding.find``."""
     question = Question(since=since, until=until, text=text).checked()
     everything = question._replace(text="")
     stands_on = stock(archive, journals, everything)
@@ -64,10 +66,10 @@ def sweep(
         _gather(asked, files, {
             "since": int(since * 1000), "until": int(until * 1000), "text": text, "signature": signature, "port": port,
         })  # fmt: skip
-        texts = [
-            row[0] for row in asked.execute("SELECT DISTINCT text FROM near LIMIT $most", {"most": TEXTS_MAX + 1}).fetchall()
-        ]
-        same = pa.table({"text": pa.array([one for one in texts[:TEXTS_MAX] if alike(text, one, ALIKE)], pa.string())})
+        by_text = "SELECT text, bool_or(parts > 1) FROM near GROUP BY text LIMIT $most"
+        texts = asked.execute(by_text, {"most": TEXTS_MAX + 1}).fetchall()
+        found_same = [one for one, is_part in texts[:TEXTS_MAX] if _same(text, one, begins=begins, is_part=is_part)]
+        same = pa.table({"text": pa.array(found_same, pa.string())})
         asked.register("same", same)
         found = asked.execute(_COUNTS).fetchall()
         sealed = asked.execute(_PERSONS, {"most": PERSONS_MAX}).fetchall() if persons else []
@@ -75,9 +77,19 @@ def sweep(
     return Swept(campaign, same.num_rows, len(texts) > TEXTS_MAX, coverage, sealed)
 
 
+def _same(text: str, other: str, *, begins: bool, is_part: bool) -> bool:
+    """Where one of them is only the beginning of a message, as much of the other is compared with it."""
+    if alike(text, other, ALIKE):
+        return True
+    shorter = min(len(text), len(other))
+    if shorter < BEGINNING_LEAST or not (begins if shorter == len(text) else is_part):
+        return False
+    return alike(text[:shorter], other[:shorter], ALIKE)
+
+
 def _gather(asked: duckdb.DuckDBPyConnection, files: Iterable[str], values: dict[str, Any]) -> None:
     """All that may be of the campaign, as a table of the engine's own. A long message counts by its first part."""
-    columns = "person, sealed, time_ms, provider, port, signature, text, outcome"
+    columns = "person, sealed, time_ms, provider, port, signature, text, outcome, parts"
     fits = (
         "kind = 'verdict' AND part <= 1 AND time_ms BETWEEN $since AND $until AND (text = $text OR "
         "($signature <> '' AND signature = $signature) OR ($port <> '' AND port = $port))"

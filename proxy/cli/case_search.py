@@ -121,7 +121,7 @@ def swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str, 
 
     places = find.places_of(config)
     keys = find.keys_of(places)
-    text = _text_of(told, config) or told["text"]
+    text, begins = _text_of(told, config) or (told["text"], False)
     if not text:
         fail(f"case {told['id']}: its message has no text to look for")
     if out is not None:
@@ -138,7 +138,7 @@ def swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str, 
         found = sweeping.sweep(
             places.archive.folder, find.journals_of(places), keys, text=text,
             signature=told["signature"], port=told["port"], since=told["sent"] - around_s, until=told["sent"] + around_s,
-            persons=out is not None,
+            persons=out is not None, begins=begins,
         )  # fmt: skip
         if out is not None:
             rows = ([keys.unseal(sealed), provider, cell(port), when(ms / 1000)] for sealed, provider, port, ms in found.sealed)
@@ -148,10 +148,12 @@ def swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str, 
     return found
 
 
-def _text_of(told: Mapping[str, Any], config: Path) -> str:
-    """What the message said, from the journal: what the complainant typed may be another."""
+def _text_of(told: Mapping[str, Any], config: Path) -> tuple[str, bool] | None:
+    """What the message said, of a long one the first part, and whether it is that; from the journal: what the complainant typed may be
+    another. None where it is not there any more."""
     found = matched({**told, "sender": told["port"], "at": told["sent"]}, config)
-    return next((one.hit.text for one in found.candidates if one.hit.name == told["message"]), "")
+    hit = next((one.hit for one in found.candidates if one.hit.name == told["message"] and one.hit.first_text), None)
+    return (hit.first_text, hit.parts > 1) if hit is not None else None
 
 
 def swept_lines(found: Swept, out: Path | None) -> Iterator[str]:

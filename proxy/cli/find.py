@@ -92,6 +92,8 @@ def find(
         as_json(as_dict(found, numbers, proved, whole=unmasked))
     else:
         _tell(found, numbers, proved, limit, whole=unmasked)
+        if text:
+            say("long messages were searched part by part: words that run over from one part into the next are not found")
     raise typer.Exit(0 if found.hits or found.events else 1)
 
 
