@@ -23,7 +23,7 @@ from proxy.compiled import compiled
 from proxy.decided import Led, led
 from proxy.judging import Judging
 from proxy.long import PARTS_MAX, Assembler, LongMessage
-from proxy.message import Message, Verdict
+from proxy.message import Category, Message, Verdict
 from proxy.policy import facts, judge, judge_text
 from proxy.posting import alone
 from proxy.reasons import GATE_REASONS, RULE_REASONS, Reason
@@ -275,6 +275,10 @@ class Parts:
             known, new = Entry.unpack(packed), facts(message, judging.rules, now)
             if new.category > known.category or new.signature_hash != known.signature:
                 said = self._as_if_new(long, leader, message, data, now)
+            elif (
+                message.content.complete and new.category is Category.MARKETING
+            ):  # by its text the person may have refused it, or had enough
+                said = self._as_if_new(long, leader, message, data, long.judged_at)
         except Exception as error:  # noqa: BLE001 # as in judging.py
             said = judging.failed(message, error)
         return said

@@ -362,6 +362,44 @@ def test_the_journal_says_which_part_came_between_the_judgement_of_the_others_an
     assert [part.entry == said[0].entry for part in said[:2]] == [True, True], "else nothing would tell"
 
 
+PROTECTED = """
+lists:
+  young: {file: young.csv}
+rules:
+  - {id: suppressed, say: x, when: {category: marketing, suppressed: true}, then: reject, reason: suppressed}
+  - {id: young, say: x, when: {category: marketing, subcategory: loan, recipient_in: young}, then: reject, reason: protected}
+  - {id: loans, say: x, when: {category: marketing, subcategory: loan}, limit: {count: 1, per: 7d, key: [recipient, subcategory]}, then: reject, reason: category-cap}
+  - {id: night, say: x, when: {category: marketing, time: 21:00-08:00}, then: reject, reason: quiet-hours}
+"""
+LOAN = "【青禾】新品上架，秋冬好物都在这里，欢迎到店看看，无抵押贷款当天放款 拒收请回复R"
+
+
+@pytest.mark.parametrize("how", ["protected", "refused", "had enough", "nothing of it"])
+def test_what_the_last_part_brings_out_about_the_person_is_asked_though_it_is_late(tmp_path: Path, how: str):
+    house = House(tmp_path)
+    (tmp_path / "rules" / "x.yaml").write_text(PROTECTED)
+    (tmp_path / "rules" / "young.csv").write_text(f"{PERSON if how == 'protected' else PERSON + 1}\n")
+    house.relay.judging.rules = policy.load(tmp_path / "rules")
+    if how == "refused":
+        refusal = OptOut("category", "loan", int(NOON) - 60, "reply", 0)
+        house.store.update(PERSON, lambda data: record.opt_out(data, refusal))
+    if how == "had enough":
+        loan = Entry(5, int(house.now) - 3600, 77, 1, 1, Category.MARKETING, SUBCATEGORY_CODES["loan"], 9, 0, 1)
+        house.store.update(PERSON, lambda data: record.add(data, loan, int(house.now), 30 * 86_400))
+    one, two = parts(LOAN, 2)
+    first = house.sends(one)
+    house.turns(0.3)
+    house.carrier_takes_all()
+    late = house.sends(two)
+    house.turns()
+    says = {"protected": NOT_PERMITTED, "refused": NOT_PERMITTED, "had enough": 0x412, "nothing of it": None}[how]
+    if says is None:
+        house.carrier_takes_all()
+        says = OK
+    assert house.told(first, late) == [OK, says]
+    assert len(house.entries(PERSON)) == 1 + (how == "had enough")
+
+
 def test_what_is_refused_on_what_is_there_is_refused_for_later_parts_too(house: House):
     one, two = parts(total=2, to=BEIJING)
     numbers = [house.sends(one)]

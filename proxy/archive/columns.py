@@ -187,18 +187,21 @@ class Reader:
             "recycled": f"somebody else's since {said.before}",
         }.get(said.event, "")
         state = f"{said.event} {about}".strip()
-        return (
-            Row(said.recipient, _ms(said.time), record.sequence, 0, "officer", text=f"{said.who}: {said.why}", state=state),
-        )
+        return (Row(said.recipient, _ms(said.time), record.sequence, 0, "officer", text=_by(said.who, said.why), state=state),)
 
     def _officer(self, record: Record) -> Sequence[Row]:
         said = operated.unpack_suppressed(record.body)
         changed = [f"+{_scope(one)}" for one in said.added] + [f"-{_scope(one)}" for one in said.lifted]
         return (
             Row(
-                said.recipient, _ms(said.time), record.sequence, 0, "officer", text=f"{said.who}: {said.why}", state="; ".join(changed)
+                said.recipient, _ms(said.time), record.sequence, 0, "officer", text=_by(said.who, said.why), state="; ".join(changed)
             ),
         )  # fmt: skip
+
+
+def _by(who: str, why: str) -> str:
+    """What somebody said of what they did, as a table can hold it: journals may have half of a pair of surrogates in it."""
+    return f"{who}: {why}".encode("utf-8", "replace").decode()
 
 
 def persons_of(record: Record) -> Sequence[int]:

@@ -15,6 +15,7 @@ import os
 import resource
 import socket
 import ssl
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from proxy.config import Settings
@@ -31,7 +32,7 @@ KERNEL_BYTES = 64 * 1024
 """What the kernel holds of a connection in each direction (Linux takes twice that): 5,000 messages/s over a line of 50 ms."""
 OWN_DESCRIPTORS = WAITING_MAX + 200
 """Kept for the gate itself: the journal, the store, HTTP, carriers, and whoever has not shaken hands."""
-AGAIN_S = 0.01
+AGAIN_S, AGAIN_S_MAX = 0.01, 0.5
 """A header that came in pieces is looked at again after so long."""
 NO_ROOM_S = 0.1
 """Without a file descriptor left the next connection is tried after so long."""
@@ -66,7 +67,8 @@ class Door:
         self._shared = shared
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
-        self._waiting: set[asyncio.Task[None]] = set()
+        self._waiting: OrderedDict[asyncio.Task[None], None] = OrderedDict()
+        """Connections that have not said yet who they are, the eldest first."""
 
     async def open(self, address: Address) -> int:
         """Listens; returns the port. OSError says what is in the way."""
@@ -113,14 +115,15 @@ class Door:
                 await asyncio.sleep(STRAINED_PAUSE_S if strained else PAUSE_S)
 
     def _accepted(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, address: str) -> None:
-        if len(self._waiting) >= WAITING_MAX:
+        if (
+            len(self._waiting) >= WAITING_MAX
+        ):  # who has said nothing for longest gives way: a stranger who is silent keeps nobody out
             self._failed("too-many-connections")
-            connection.close()
-            return
+            self._waiting.popitem(last=False)[0].cancel()
         connection.setblocking(False)
         task = loop.create_task(self._let_in(loop, connection, address))
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
+        self._waiting[task] = None
+        task.add_done_callback(lambda done: self._waiting.pop(done, None))
 
     async def _let_in(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, address: str) -> None:
         """To the transport that takes the socket over, or to its end."""
@@ -155,7 +158,7 @@ class Door:
 
 
 async def _header(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> Header:
-    seen = 0
+    seen, again_s = 0, AGAIN_S
     while True:
         await _readable(loop, connection)
         data = connection.recv(HEADER_MAX, socket.MSG_PEEK)
@@ -165,7 +168,8 @@ async def _header(loop: asyncio.AbstractEventLoop, connection: socket.socket) ->
         if len(data) == seen:  # nothing new: it is the same piece again, or the end
             if not data:
                 raise NotProxied("it ended before its header did")
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(again_s)
+            again_s = min(2 * again_s, AGAIN_S_MAX)
         seen = len(data)
 
 

@@ -5,12 +5,14 @@ In: a JSON object. Out: texts, numbers, flags, lists. Never: a value that was no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from proxy.ops.door import Refused
 from proxy.yamlfile import unknown
 
+_HALVES = re.compile("[\ud800-\udfff]")
 Row = TypeVar("Row")
 LINES_MAX = 1e12
 WHY_MAX = 500
@@ -33,7 +35,7 @@ class Args:
         found = self._take(name)
         if found is None and default is not None:
             return default
-        if not isinstance(found, str) or not found.strip() or len(found) > most:
+        if not isinstance(found, str) or not found.strip() or len(found) > most or not _is_whole(found):
             raise Refused(f"{name}: must be text of 1 to {most} characters")
         return found
 
@@ -45,7 +47,11 @@ class Args:
         found = self._take(name)
         if found is None:
             return []
-        if not isinstance(found, list) or len(found) > most or not all(isinstance(one, str) and one for one in found):
+        if (
+            not isinstance(found, list)
+            or len(found) > most
+            or not all(isinstance(one, str) and one and _is_whole(one) for one in found)
+        ):
             raise Refused(f"{name}: must be a list of at most {most} texts")
         return found
 
@@ -84,6 +90,11 @@ class Args:
         for name in self._values:
             if name not in self._known:
                 raise Refused(unknown("argument", str(name), self._known))
+
+
+def _is_whole(text: str) -> bool:
+    """Whether any file and table can hold it: JSON may bring half of a pair of surrogates."""
+    return text.isascii() or not _HALVES.search(text)
 
 
 def each(rows: Sequence[Args], read: Callable[[Args], Row]) -> list[Row]:

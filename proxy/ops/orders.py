@@ -16,6 +16,7 @@ from proxy.ops.gate import Gate
 from proxy.orders import TooMany
 from proxy.policy import NotInScope
 from proxy.policy.orders import DIMENSIONS, EVERYTHING, TRIAL, scope_of, words_of
+from proxy.roles import Permission
 from proxy.yamlfile import unknown
 
 DAY_S = 86_400.0
@@ -153,7 +154,15 @@ class _Orders:
         order = self._gate.book.find(int(number)) if number.isascii() and number.isdigit() and len(number) < 18 else None
         if order is None or name not in (number, order.name):
             raise Refused(f"no order {name!r:.40} is in force (`gate106 stop list` lists them)")
+        self._may_lift(call, [order])
         return {"lifted": await lift(self._gate, [order], call.who, why)}
+
+    @staticmethod
+    def _may_lift(call: Call, orders: Iterable[Order]) -> None:
+        """What an approver agreed to, as a penalty, only an approver ends."""
+        for order in orders:
+            if order.who.startswith("penalty-"):
+                call.demand(Permission.APPROVE, f" (of {order.who})")
 
     # -- a provider
 
@@ -176,6 +185,7 @@ class _Orders:
         found = [order for order in self._gate.book.of_kind("suspension") if _is_of(order, provider, categories)]
         if not found:
             raise Refused(f"no suspension of {provider!r:.60} is in force (`gate106 stop list` lists them)")
+        self._may_lift(call, found)
         return {"lifted": await lift(self._gate, found, call.who, why)}
 
     # -- the whole set in shadow

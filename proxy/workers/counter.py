@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,10 +25,13 @@ class Served(NamedTuple):
 
 
 class Counter:
-    def __init__(self, path: Path, group: str, workers: Callable[[], Sequence[Served]]) -> None:
-        """``workers``: those that can be spoken to now."""
+    def __init__(
+        self, path: Path, group: str, workers: Callable[[], Sequence[Served]], reloaded: Callable[[], Awaitable[object]]
+    ) -> None:
+        """``workers``: those that can be spoken to now. ``reloaded``: all of them were told to read rules and accounts again."""
         self._socket = ControlSocket(path, group, self._serve)
         self._workers = workers
+        self._reloaded = reloaded
 
     async def start(self) -> None:
         """ControlError says what is in the way."""
@@ -52,7 +55,10 @@ class Counter:
         command = str(asked.get("command"))
         if not is_for_all(command):
             return await _pass_on(workers[0], first, reader, writer)
-        return one_answer(command, await _ask_all(workers, first, reader, writer, all_lines=command == "trace"))
+        said = await _ask_all(workers, first, reader, writer, all_lines=command == "trace")
+        if command == "rules.reload" and any("ok" in one for _, one in said):  # who may not, has not
+            await self._reloaded()
+        return one_answer(command, said)
 
 
 async def _connect(worker: Served) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -57,7 +57,7 @@ class Supervisor:
         self.guard = Guard(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
         self.console = Console(path) if settings.console.listen is not None else None
         self.http = HttpServer(bytes, self.front.not_ready, self.guard, self._notes, self.front.paths())
-        self.counter = Counter(settings.control, settings.control_group, self._serving)
+        self.counter = Counter(settings.control, settings.control_group, self._serving, self._take_over)
         self.stop = asyncio.Event()
         self._reserved: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -134,15 +134,19 @@ class Supervisor:
     async def reload(self) -> None:
         """SIGHUP: all workers read rules, accounts and certificates again, and the supervisor who may ask it."""
         self.manager.reloading()
-        left = await self.crew.reload()
-        try:
-            settings = await asyncio.to_thread(load, self.path)
-            self.guard.use(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
-        except SettingsError as error:
-            left = left or error.problems
+        left = [*await self.crew.reload(), *await self._take_over()]
         if left:
             log.warning("not all is in force", why=left)
         self.manager.ready(f"open; not taken over: {left[0]}" if left else self._status())
+
+    async def _take_over(self) -> Sequence[str]:
+        """Who may ask the supervisor itself, as the settings say now; what is wrong with them, if anything is."""
+        try:
+            settings = await asyncio.to_thread(load, self.path)
+        except SettingsError as error:
+            return error.problems
+        self.guard.use(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
+        return ()
 
     def _tell(self) -> None:
         """The service manager shows it."""
