@@ -257,9 +257,11 @@ class Ahead:
         if self.spoilt or not self._segments or not self._ends_well():
             return None
         stretches = [(one, stretch) for one in self._segments for stretch in one.stretches if stretch.last > behind]
+        last = self._segments[-1]
         if not stretches:
-            return NO_TAIL
-        first, last = stretches[0][1], self._segments[-1]
+            joints = {last.chain.hex()} | ({last.header.previous.hex()} if last.header.first > last.last else set())
+            return NO_TAIL._replace(end=last.last, joints=frozenset(joints)) if last.last >= behind else None
+        first = stretches[0][1]
         if behind and first.first != behind + 1:
             return None
         asked = _Asked(self, stretches, question, rules)

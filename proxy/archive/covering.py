@@ -1,7 +1,7 @@
 """Covering: how much of the journal an answer stands on, so that "not found" is an answer, too.
 
 In: manifests of all nodes, what is in no table yet (rests.py), a question. Out: a ``Covered``: from when to when each node's records are there,
-whether they hang together, which files can matter. Never: a file's content (proving.py reads it).
+whether they hang together and the journal goes on from them, which files can matter. Never: a file's content (proving.py reads it).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from proxy.archive.asking import Question
 from proxy.archive.heads import newest
 from proxy.archive.manifest import File, Manifest
 from proxy.archive.rests import Stock
+from proxy.archive.seam import cut_short, written_anew
 from proxy.archive.tail import Tail
 
 CHINA = timezone(timedelta(hours=8))
@@ -79,6 +80,10 @@ def covered(stock: Stock, question: Question) -> Covered:
             spans.append(_span(own, rest))
         if own.chain and rest.first and (rest.first != own.last + 1 or rest.previous != own.chain):
             faults.append(f"node {own.node}: record {rest.first} does not follow record {own.last}: the chain is broken")
+        if own.last and not rest.first and rest.end < own.last:
+            faults.append(cut_short(own, rest.end))
+        elif own.chain and not rest.first and own.chain not in rest.joints:
+            faults.append(written_anew(own, own.last))
     files.sort(key=lambda one: -one.since_ms)
     missing += _absent([folder for folder, _ in manifests])
     unreached = [said for span in spans for said in _unreached(span, question)]

@@ -154,9 +154,11 @@ def node_folder(archive: Path, node: int) -> Path:
 
 def home_of(archive: Path, node: int, identity: str) -> Path:
     """The folder of a node's journal: ``node-0``, or ``node-0-1a2b3c4d`` where that holds the tables of a journal that this node had
-    before (``--accept-loss`` begins a new one). ManifestError, OSError."""
+    before (``--accept-loss`` begins a new one). A journal that has no name yet has no such folder. ManifestError, OSError."""
     folder = node_folder(archive, node)
-    return folder if load(folder).identity in ("", identity) else folder.with_name(f"{folder.name}-{identity[:8]}")
+    return (
+        folder if not identity or load(folder).identity in ("", identity) else folder.with_name(f"{folder.name}-{identity[:8]}")
+    )
 
 
 def load(folder: Path) -> Manifest:

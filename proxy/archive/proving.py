@@ -23,9 +23,10 @@ from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import File, Manifest, ManifestError, Table, digest_of, load, nodes
 from proxy.archive.rows import Row
+from proxy.archive.seam import seams
 from proxy.archive.tables import SCHEMA
 from proxy.desk.disk import Disk
-from proxy.desk.scan import JournalDamaged, Scan, read
+from proxy.desk.scan import JournalDamaged, read
 from proxy.desk.sealing import SealingError
 
 PROVING_MEMORY = "512MB"
@@ -80,7 +81,7 @@ def prove_all(
 
 
 def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: Keys | None, seen: Callable[[File], None]) -> Proved:
-    faults = [*faults_of(manifest), *(_against(manifest, disk) if disk is not None else ())]
+    faults = [*faults_of(manifest), *(seams(manifest, disk, every=True) if disk is not None else ())]
     for table in manifest.tables:
         if wrong := _wrong(folder, table, seen):
             named = _first_difference(folder, manifest, table, disk, keys)
@@ -116,20 +117,6 @@ def _strangers(folder: Path, named: set[str]) -> tuple[str, ...]:
 
 
 # -- against the segments
-
-
-def _against(manifest: Manifest, disk: Disk) -> list[str]:
-    """Whether the chain of the segments passes through the ends of the tables; damage inside segments is desk.verify's to tell."""
-    ends = {table.last: table.chain for table in manifest.tables}  # each is the end of a segment
-    try:
-        for placed in Scan(disk, closed=True):
-            last, header = placed.header.first - 1, placed.header
-            if ends.get(last, header.previous.hex()) != header.previous.hex():
-                where = f"node {manifest.node}: up to record {last} (before {placed.segment})"
-                return [f"{where} the segments are not those the tables were made of: the chain was written anew"]
-    except JournalDamaged:
-        return []
-    return []
 
 
 def _first_difference(folder: Path, manifest: Manifest, table: Table, disk: Disk | None, keys: Keys | None) -> str:

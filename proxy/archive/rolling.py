@@ -20,7 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.archive import bloom, heads, steady, tables
+from proxy.archive import bloom, heads, seam, steady, tables
 from proxy.archive.columns import Reader
 from proxy.archive.heads import Head
 from proxy.archive.keys import Keys
@@ -51,6 +51,7 @@ class Rolled(NamedTuple):
     last: int  # the last record that is in a table
     waits_for: str  # why the next segment is not rolled
     head: Head | None = None  # the newest there is
+    faults: tuple[str, ...] = ()  # what is wrong, though all else was done
 
 
 def roll(
@@ -59,16 +60,18 @@ def roll(
     keys: Keys,
     now: float,
     *,
+    node: int | None = None,
     most: int = 10_000,
     tell: Callable[[Table], None] = lambda _: None,
     publish: Callable[[Head], None] = lambda _: None,
     rest: Callable[[], None] = lambda: None,
 ) -> Rolled:
-    """All that may be rolled now, at most so many segments; ``tell`` hears of each table once it stands, ``publish`` of each day's head,
-    ``rest`` is called now and then between. Raises RollError, ManifestError, JournalError, OSError; what was done until then stays done."""
+    """All that may be rolled now, at most so many segments. ``node``: whose journal it is, where nothing is left of it that says so; ``tell``
+    hears of each table once it stands, ``publish`` of each day's head, ``rest`` is called now and then between. Raises RollError,
+    ManifestError, JournalError, OSError; what was done until then stays done."""
     names = disk.list()
     if not names:
-        return Rolled(0, 0, 0, 0, 0, 0, "the journal is empty")
+        return Rolled(0, 0, 0, 0, 0, 0, "the journal is empty", faults=tuple(seam.without_segments(disk, archive, node)))
     header = unpack_header(disk.read(names[-1], HEADER_BYTES))
     folder = home_of(archive, header.node, header.identity.hex())
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +103,8 @@ def roll(
             manifest.write(folder)
         heads.sign(folder, archive, manifest, keys, publish)
         gone = _go(folder, manifest, unpack_header(disk.read(disk.list()[0], HEADER_BYTES)).first)
-        return Rolled(segments, records, rows, days, gone, manifest.last, waits_for, heads.newest(folder))
+        faults = tuple(seam.seams(manifest, disk))
+        return Rolled(segments, records, rows, days, gone, manifest.last, waits_for, heads.newest(folder), faults)
 
 
 @contextmanager

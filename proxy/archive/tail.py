@@ -36,6 +36,8 @@ class Tail(NamedTuple):
     chain: str
     about: Callable[[Mapping[int, int]], list[Row]] | None = None
     """What else is told of persons (by their hashes) since a moment of each (ms), where ``rows`` are not all that may matter."""
+    end: int = 0  # where nothing is behind: the last record of the journal,
+    joints: frozenset[str] = frozenset()  # and hex digests of its groups that end there
 
 
 NO_TAIL = Tail([], 0, 0, 0, 0, "", "")
@@ -62,9 +64,13 @@ def _tail(disk: Disk, behind: int, question: Question, rules: Mapping[str, Seque
     kept = list[Record]()
     first = since = until = 0
     chain = previous = b""
+    joints = set[str]()
     for placed in scan:
         group = placed.group
         before, chain = placed.header.previous if group.start == HEADER_BYTES else chain, group.digest
+        if group.records:
+            joints.clear()
+        joints |= {chain.hex()} if group.records else {before.hex(), chain.hex()}  # a mark has no record of its own
         if group.last <= behind or not group.records:
             continue
         if not first:
@@ -73,7 +79,9 @@ def _tail(disk: Disk, behind: int, question: Question, rules: Mapping[str, Seque
         near = question.may_touch(group.time_ms, group.time_ms)
         kept += wanted(group.records, question, near=near)
     rows = _rows(kept, question, rules)
-    return Tail(rows, first, scan.last, since, until, previous.hex(), chain.hex()) if first else NO_TAIL
+    if not first:
+        return NO_TAIL._replace(end=scan.last, joints=frozenset(joints or {scan.chain.hex()}))
+    return Tail(rows, first, scan.last, since, until, previous.hex(), chain.hex())
 
 
 def wanted(records: Sequence[Record], question: Question, *, near: bool) -> Iterator[Record]:

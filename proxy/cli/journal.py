@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from proxy.archive.heads import Head
     from proxy.archive.proving import Proved
     from proxy.config import RestPlaces
-    from proxy.desk.disk import OsDisk
+    from proxy.desk.disk import Disk, OsDisk
     from proxy.desk.retention import Removed
     from proxy.desk.scan import Report
     from proxy.desk.sealing import Ring
@@ -48,24 +49,24 @@ def verify(
     from proxy.desk.disk import SUFFIX
 
     keys_folder, sealing = None, tuple(key or ())
-    folders = [] if folder is None else [folder]
+    folders: list[tuple[Path, int | None]] = [] if folder is None else [(folder, None)]
     if folder is None:
         places = _places(config, every=True)
         folders, archive, keys_folder = (
-            [one for one, _ in places.journals] or [places.journal],
+            [*places.journals] or [(places.journal, places.node)],
             places.archive.folder,
             places.archive.keys,
         )
         archive, sealing = archive if archive.is_dir() else None, sealing or places.sealing.keys
-    for one in (*folders, archive):
+    for one in (*(one for one, _ in folders), archive):
         if one is not None and not one.is_dir():
             fail(f"{one}: no such folder")
     if folder is not None and not any(folder.glob(f"*{SUFFIX}")):
         beside = f" (its journal is {folder / 'journal'})" if (folder / "journal").is_dir() else ""
         fail(f"{folder}: no journal: there are no segments in it{beside}")
     ring = _ring(sealing)
-    chains = [_chain(one, ring, keys_folder) for one in folders]
-    proved = _proved([_disk(one, ring) for one in folders], archive, keys_folder) if archive is not None else []
+    chains = [_chain(one, ring, keys_folder) for one, _ in folders]
+    proved = _proved([(_disk(one, ring), node) for one, node in folders], archive, keys_folder) if archive is not None else []
     faults = [fault for one in proved for fault in one.faults]
     looks = _looks(archive, ring) if archive is not None else None
     if looks is not None and looks.damage:
@@ -195,10 +196,12 @@ def _disk(folder: Path, ring: Ring) -> OsDisk:
     return OsDisk(folder, ring)
 
 
-def _proved(disks: Sequence[OsDisk], archive: Path, keys_folder: Path | None) -> list[Proved]:
+def _proved(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, keys_folder: Path | None) -> list[Proved]:
     """What the tables say, held against the journals that are at hand."""
     from proxy.archive import proving
     from proxy.archive.keys import Keys, KeysError
+    from proxy.archive.manifest import ManifestError
+    from proxy.archive.seam import identity_of
 
     keys = None
     if keys_folder is not None:
@@ -207,7 +210,11 @@ def _proved(disks: Sequence[OsDisk], archive: Path, keys_folder: Path | None) ->
         except KeysError as error:
             note(f"{error}: what is wrong with a row that only tells a person cannot be named")
     try:
-        return proving.prove_all(archive, {disk.identity(): disk for disk in disks}, keys)
+        journals: dict[str, Disk] = {}
+        for disk, node in disks:
+            with suppress(ManifestError):  # which is told as what it is
+                journals[identity_of(disk, archive, node)] = disk
+        return proving.prove_all(archive, journals, keys)
     except OSError as error:
         fail(f"{error.filename or archive}: {error.strerror or error}")
 
@@ -235,7 +242,8 @@ def roll(
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
-    """Make tables of what is closed, one table of a day that is over, and sign its head. The gate has it done by itself once an hour."""
+    """Make tables of what is closed, one table of a day that is over, and sign its head. The gate has it done by itself once an hour. Exit 2 if
+    the journal does not go on from its tables."""
     import time
 
     import duckdb
@@ -255,13 +263,20 @@ def roll(
     try:
         keys = Keys(places.archive.keys, make=True)
         done = rolling.roll(
-            disk_of(places.journal, places.sealing), places.archive.folder, keys, time.time(), publish=heads.append
+            disk_of(places.journal, places.sealing),
+            places.archive.folder,
+            keys,
+            time.time(),
+            node=places.node,
+            publish=heads.append,
         )
     except (KeysError, rolling.RollError, ManifestError, JournalError, OSError, duckdb.Error) as error:
         fail(error)
     if json:
         newest = done.head._asdict() if done.head is not None else None
         as_json(done._asdict() | {"head": newest, "heads": [head._asdict() for head in heads]})
+        if done.faults:
+            fail("; ".join(done.faults))
         return
     say(f"{done.segments} segments, {done.records} records, {done.rows} rows; tables reach to record {done.last}")
     say(f"the next segment waits: {done.waits_for}")
@@ -269,6 +284,8 @@ def roll(
         say(f"{done.days} days became one table each; {done.gone} tables have gone by retention")
     for head in heads:
         say(f"head of {head.day}, node {head.node}, records up to {head.last}: {head.digest}")
+    if done.faults:
+        fail("; ".join(done.faults))
 
 
 @app.command("person", epilog="Example: gate106 journal person 13800210500 --why 'case 4711'")

@@ -58,20 +58,20 @@ class Roller:
         code = self._process.returncode
         self._process = None
         said = errors.decode("utf-8", "replace").strip().removeprefix("gate106: ") or f"it ended with {code}"
-        self._ended(said if code else "", _told(out))
+        self._ended(said if code else "", _told(out))  # some of it may be done though it failed
 
     def _begin(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 # our own program
 
     def _ended(self, failed: str, told: dict[str, Any]) -> None:
         self.failed = failed
-        if failed:
-            log.error("closed segments of the journal were not rolled into tables; it is tried again in an hour", error=failed)
-            return
         if (newest := told.get("head")) is not None:
             self.head = {(str(newest["day"]), str(newest["digest"])): float(newest["last"])}
         for head in told.get("heads", ()):
             log.info("head of the journal", **{name: head[name] for name in ("node", "day", "last", "digest")})
+        if failed:
+            log.error("closed segments of the journal were not rolled into tables; it is tried again in an hour", error=failed)
+            return
         log.info(
             "journal rolled into tables", **{name: told.get(name) for name in ("segments", "records", "days", "gone", "last")}
         )
