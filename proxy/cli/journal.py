@@ -69,8 +69,9 @@ def verify(
     proved = _proved([(_disk(one, ring), node) for one, node in folders], archive, keys_folder) if archive is not None else []
     faults = [fault for one in proved for fault in one.faults]
     looks = _looks(archive, ring) if archive is not None else None
-    if looks is not None and looks.damage:
-        faults.append(f"who looked while no gate ran: {looks.damage}")
+    spoilt = looks and (str(looks.damage or "") or _removed_looks(looks))
+    if spoilt:
+        faults.append(f"who looked while no gate ran: {spoilt}")
     if json:
         tables = {"tables": [one._asdict() for one in proved], "faults": faults}
         (first, *more) = [chain.as_dict() for chain in chains]
@@ -80,11 +81,8 @@ def verify(
             _tell_verified(chain)
         _tell_proved(proved)
         if looks is not None:
-            say(
-                str(looks.damage)
-                if looks.damage
-                else f"who looked while no gate ran: {looks.records} records; the chain holds: {looks.chain}"
-            )
+            holds = f"{looks.records} records; the chain holds: {looks.chain}"
+            say(f"who looked while no gate ran: {spoilt or holds}")
     raise typer.Exit(1 if faults or any(chain.damage for chain in chains) else 0)
 
 
@@ -225,6 +223,14 @@ def _looks(archive: Path, ring: Ring) -> Report | None:
 
     folder = archive / FOLDER
     return _verified(folder, ring)[0] if folder.is_dir() else None
+
+
+def _removed_looks(looks: Report) -> str:
+    """Which of them are not there any more; empty where all are: nothing removes them in good order."""
+    holes = [(hole.first, hole.last) for hole in looks.holes]
+    if looks.first > 1:
+        holes.insert(0, (1, looks.first - 1))
+    return f"records {holes[0][0]} to {holes[0][1]} were removed" if holes else ""
 
 
 def _places(config: Path, *, every: bool = False) -> RestPlaces:

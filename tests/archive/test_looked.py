@@ -15,9 +15,10 @@ from proxy.__main__ import app
 from proxy.archive import looked
 from proxy.desk import entries, operated
 from proxy.desk.journal import Journal, OsDisk, read, verify
+from proxy.desk.sealing import Ring
 from proxy.number import mask
-from tests.archive.journals import nights
-from tests.house import SHANGHAI, House
+from tests.archive.journals import HOUR, nights
+from tests.house import NOON, SHANGHAI, House
 
 
 @pytest.fixture
@@ -125,6 +126,30 @@ def test_who_looked_is_proved_too(config: Path) -> None:
     segment.write_bytes(segment.read_bytes().replace(b"case 4711", b"case 4712"))
     said = gate106("journal", "verify", "--config", config)
     assert (said.exit_code, f"{segment.name} is damaged" in said.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("taken", "said"),
+    [
+        ((0,), "records 1 to 1 were removed"),
+        ((0, 1), "records 1 to 2 were removed"),
+        ((2,), "records 3 to 3 were removed"),
+        ((1, 2), "records 2 to 3 were removed"),
+        ((0, 3), "records 1 to 1 were removed"),
+    ],
+)
+def test_a_look_that_was_taken_out_is_missed(config: Path, taken: tuple[int, ...], said: str) -> None:
+    for hour in range(5):  # each in a segment of its own
+        looked.note(config.parent / "archive", Ring(), NOON + hour * HOUR, "wang (uid 1000)", "find", "case 4711", "to=1")
+    segments = sorted((config.parent / "archive" / looked.FOLDER).glob("*.journal"))
+    assert len(segments) == 5
+    assert gate106("journal", "verify", "--config", config).exit_code == 0
+    for place in taken:
+        segments[place].unlink()
+    done = gate106("journal", "verify", "--config", config)
+    assert (done.exit_code, f"who looked while no gate ran: {said}" in done.output) == (1, True), done.output
+    told = json.loads(gate106("journal", "verify", "--json", "--config", config).output)
+    assert told["faults"] == [f"who looked while no gate ran: {said}"]
 
 
 def test_whatever_the_umask_is_others_may_read_nothing(config: Path) -> None:
