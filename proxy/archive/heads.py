@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,12 @@ from proxy.archive.manifest import Manifest, Table, nodes
 
 FOLDER = "heads"
 FORMAT = 1
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a head may end in that was damaged, or written by somebody else."""
+
+
+class HeadError(Exception):
+    """A head cannot be gone on from; the text says which and what to do."""
 
 
 class Head(NamedTuple):
@@ -39,7 +46,8 @@ class Head(NamedTuple):
 def sign(
     folder: Path, archive: Path, manifest: Manifest, keys: Keys, tell: Callable[[Head], None] = lambda _: None
 ) -> list[Head]:
-    """Heads of days that have none yet; ``tell`` publishes each. OSError."""
+    """Heads of days that have none yet; ``tell`` publishes each. A day behind a head that cannot be read gets none: it would lend that a credit
+    it has not. Raises HeadError, OSError; what was signed until then stays."""
     made = []
     for table in manifest.tables:
         path = folder / FOLDER / f"{_name(table)}.json"
@@ -50,6 +58,7 @@ def sign(
         steady.put(path, _line(said, signature, keys.public.hex()).encode() + b"\n")
         made.append(_read(path))
         tell(made[-1])
+    _newest(folder)  # the next day would have to name it
     return made
 
 
@@ -68,7 +77,7 @@ def _said(folder: Path, archive: Path, manifest: Manifest, table: Table) -> dict
         "last": table.last,
         "chain": table.chain,
         "before": _newest(folder, before=_name(table)),
-        "others": {other.name: head for other in nodes(archive) if other != folder and (head := _newest(other))},
+        "others": {other.name: head.digest for other in nodes(archive) if other != folder and (head := newest(other))},
     }
 
 
@@ -79,13 +88,13 @@ def _digest(table: Table) -> str:
 
 def of_day(archive: Path, day: str) -> list[Head]:
     """Of all nodes that are here: those of a day (2026-11-11), there once a later day has begun in the journal and was rolled. OSError,
-    ValueError, KeyError."""
-    return [_read(path) for folder in nodes(archive) for path in sorted((folder / FOLDER).glob(f"{day}-*.json"))]
+    ValueError."""
+    return [_told(path) for folder in nodes(archive) for path in sorted((folder / FOLDER).glob(f"{day}-*.json"))]
 
 
 def latest(archive: Path, most: int) -> list[Head]:
-    """Of all nodes that are here, at most so many of each, the newest first. OSError, ValueError, KeyError."""
-    found = [_read(path) for folder in nodes(archive) for path in sorted((folder / FOLDER).glob("*.json"))[-most:]]
+    """Of all nodes that are here, at most so many of each, the newest first. OSError, ValueError."""
+    found = [_told(path) for folder in nodes(archive) for path in sorted((folder / FOLDER).glob("*.json"))[-most:]]
     return sorted(found, key=lambda head: (head.day, head.node, head.last), reverse=True)
 
 
@@ -108,9 +117,23 @@ def _became(digest: str, manifest: Manifest, public: bytes) -> str:
 
 
 def _newest(folder: Path, before: str = "") -> str:
-    """The digest of a node's newest head; empty where there is none."""
+    """The digest of a node's newest head; empty where there is none. HeadError, OSError."""
     names = [path for path in sorted((folder / FOLDER).glob("*.json")) if not before or path.stem < before]
-    return _read(names[-1]).digest if names else ""
+    return _whole(names[-1]).digest if names else ""
+
+
+def _whole(path: Path) -> Head:
+    """HeadError where it is not as whoever it names has signed it; OSError."""
+    try:
+        wrapped = json.loads(path.read_text())
+        if not signed_by(bytes.fromhex(wrapped["public"]), bytes.fromhex(wrapped["signature"]), wrapped["said"].encode()):
+            raise ValueError("its signature is not good")
+        return _read(path)
+    except UNREADABLE as error:
+        raise HeadError(
+            f"{path}: this head is damaged ({error}), and no later day is signed: bring it back from a backup; where there is none, "
+            "move it away, and `gate106 journal roll` signs that day anew"
+        ) from None
 
 
 def _line(said: str, signature: str, public: str) -> str:
@@ -126,13 +149,20 @@ def _read(path: Path) -> Head:
     )  # fmt: skip
 
 
-def newest(folder: Path) -> Head | None:
-    """A node's newest head; None where it has none, or one that cannot be read (``check`` names it)."""
-    paths = sorted((folder / FOLDER).glob("*.json"))
+def _told(path: Path) -> Head:
+    """For people. OSError, ValueError, with the file's name."""
     try:
-        return _read(paths[-1]) if paths else None
-    except (ValueError, KeyError, TypeError, OSError):
-        return None
+        return _read(path)
+    except UNREADABLE as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def newest(folder: Path) -> Head | None:
+    """A node's newest head that can be read (``check`` names those that cannot); None where it has none."""
+    for path in sorted((folder / FOLDER).glob("*.json"), reverse=True):
+        with suppress(HeadError, OSError):
+            return _whole(path)
+    return None
 
 
 # -- checked
@@ -142,26 +172,35 @@ def check(folder: Path, manifest: Manifest, public: bytes | None, archive: Path)
     """What is wrong between a node's heads and its tables. ``public``: who must have signed; None: whoever says so in the heads."""
     faults = []
     tables = {_name(table): table for table in manifest.tables if table.whole_day}
-    before = ""
+    before: str | None = ""  # None: it cannot be known
     for path in sorted((folder / FOLDER).glob("*.json")):
         table = tables.pop(path.stem, None)
         try:
             wrapped = json.loads(path.read_text())
-            said = json.loads(wrapped["said"])
+            said, digest = json.loads(wrapped["said"]), _read(path).digest
+            signature = bytes.fromhex(wrapped["signature"])
             signer = public or bytes.fromhex(wrapped["public"])
-            if not signed_by(signer, bytes.fromhex(wrapped["signature"]), wrapped["said"].encode()):
-                raise ValueError("its signature is not good")
-            if said["before"] != before:
+            named = dict[str, str](said["others"])
+            last = int(said["last"])
+        except (*UNREADABLE, OSError) as error:
+            faults.append(f"{path}: it cannot be read ({error})")
+            before = None
+            continue
+        if not signed_by(signer, signature, wrapped["said"].encode()):
+            faults.append(f"{path}: its signature is not good")
+            before = None
+            continue
+        try:
+            if before is not None and said["before"] != before:
                 raise ValueError("it does not follow the head before it: one was removed, or written anew")
             if table is not None and _became(said["table"], manifest, signer) != _digest(table):
                 raise ValueError(f"records {table.first} to {table.last} are in another table than it says")
-            if table is None and said["last"] > max(manifest.gone.last if manifest.gone else 0, manifest.removed_to):
-                raise ValueError(f"records {said['first']} to {said['last']} are in no table of that day any more")
-            before = _read(path).digest
-            faults += [f"{path}: {fault}" for fault in _others(said["others"], archive)]
-        except (ValueError, KeyError, TypeError, OSError) as error:
+            if table is None and last > max(manifest.gone.last if manifest.gone else 0, manifest.removed_to):
+                raise ValueError(f"records {said['first']} to {last} are in no table of that day any more")
+            faults += [f"{path}: {fault}" for fault in _others(named, archive)]
+        except (*UNREADABLE, OSError) as error:
             faults.append(f"{path}: {error}")
-            before = _quietly(path)
+        before = digest
     faults += [f"{folder}: day {name} has no head" for name in sorted(tables)]
     return faults
 
@@ -178,6 +217,6 @@ def _others(said: dict[str, str], archive: Path) -> list[str]:
 
 def _quietly(path: Path) -> str:
     try:
-        return blake2b(path.read_text().strip().encode(), digest_size=32).hexdigest()
+        return blake2b(path.read_bytes().strip(), digest_size=32).hexdigest()
     except OSError:
         return ""

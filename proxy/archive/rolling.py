@@ -101,10 +101,13 @@ def roll(
         days = _days(folder, manifest, now, tell, rest)
         if bloom.make(folder, manifest, rest):
             manifest.write(folder)
-        heads.sign(folder, archive, manifest, keys, publish)
+        faults = seam.seams(manifest, disk)
+        try:
+            heads.sign(folder, archive, manifest, keys, publish)
+        except heads.HeadError as error:
+            faults.append(str(error))
         gone = _go(folder, manifest, unpack_header(disk.read(disk.list()[0], HEADER_BYTES)).first)
-        faults = tuple(seam.seams(manifest, disk))
-        return Rolled(segments, records, rows, days, gone, manifest.last, waits_for, heads.newest(folder), faults)
+        return Rolled(segments, records, rows, days, gone, manifest.last, waits_for, heads.newest(folder), tuple(faults))
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def heads(
         found = latest(rest_places(config, every=True).archive.folder, days)
     except SettingsError as error:
         fail(error)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         fail(f"a head cannot be read ({error}): gate106 journal verify tells which")
     if json:
         tell({"heads": [{"day": one.day, "node": one.node, "last": one.last, "digest": one.digest} for one in found]}, True, ())

@@ -249,7 +249,7 @@ def roll(
     json: Json = False,
 ) -> None:
     """Make tables of what is closed, one table of a day that is over, and sign its head. The gate has it done by itself once an hour. Exit 2 if
-    the journal does not go on from its tables."""
+    the journal does not go on from its tables, or a head is damaged: all else is done."""
     import time
 
     import duckdb

@@ -117,7 +117,7 @@ def _heads(settings: Settings, since: float) -> list[Head]:
 
     try:
         return heads.of_day(settings.archive.folder, datetime.fromtimestamp(since, CHINA).date().isoformat())
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         note(f"{settings.archive.folder}: a head of the journal cannot be read ({error}): gate106 journal verify")
         return []
 

@@ -151,7 +151,7 @@ def _head(home: Path, table: Table | None) -> str:
     if table is None or not table.whole_day:
         return ""
     try:
-        return (home / heads.FOLDER / f"{table.day}-{table.first:020d}.json").read_text().strip()
+        return (home / heads.FOLDER / f"{table.day}-{table.first:020d}.json").read_text(errors="replace").strip()
     except FileNotFoundError:
         return ""
 

@@ -33,6 +33,8 @@ class Roller:
     def __init__(self, config: Path) -> None:
         self.failed = ""
         """What the last process said when it failed; empty when all is well."""
+        self.done = False
+        """Whether it did all else though it failed."""
         self.head: dict[tuple[str, ...], float] = {}
         """The newest head of this gate's journal: (day, digest), and up to which record; none before it is known."""
         self._command = [sys.executable, "-m", "proxy", "journal", "roll", "--gently", "--json", "--config", str(config)]
@@ -58,23 +60,26 @@ class Roller:
         code = self._process.returncode
         self._process = None
         said = errors.decode("utf-8", "replace").strip().removeprefix("gate106: ") or f"it ended with {code}"
-        self._ended(said if code else "", _told(out))  # some of it may be done though it failed
+        self._ended(said if code else "", _told(out))
 
     def _begin(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 # our own program
 
     def _ended(self, failed: str, told: dict[str, Any]) -> None:
-        self.failed = failed
+        self.failed, self.done = failed, bool(told)
         if (newest := told.get("head")) is not None:
             self.head = {(str(newest["day"]), str(newest["digest"])): float(newest["last"])}
         for head in told.get("heads", ()):
             log.info("head of the journal", **{name: head[name] for name in ("node", "day", "last", "digest")})
-        if failed:
+        if not failed or told:
+            log.info(
+                "journal rolled into tables",
+                **{name: told.get(name) for name in ("segments", "records", "days", "gone", "last")},
+            )
+        if failed and told:
+            log.error("the journal, or a head of it, is not as its tables have it", error=failed)
+        elif failed:
             log.error("closed segments of the journal were not rolled into tables; it is tried again in an hour", error=failed)
-            return
-        log.info(
-            "journal rolled into tables", **{name: told.get(name) for name in ("segments", "records", "days", "gone", "last")}
-        )
 
     def _end(self) -> None:
         process = self._process
@@ -89,7 +94,11 @@ class Roller:
 
     def notes(self) -> list[str]:
         """For /readyz."""
-        return [f"journal: no tables are made of it: {self.failed}"] if self.failed else []
+        return (
+            [f"journal: {self.failed}" if self.done else f"journal: no tables are made of it: {self.failed}"]
+            if self.failed
+            else []
+        )
 
 
 def wait_s(now: float) -> float:

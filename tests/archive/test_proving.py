@@ -241,3 +241,90 @@ def test_heads_follow_each_other_and_retention_does_not_break_them(house: House,
         house.disk.remove(name)
     assert shelf.roll(house.disk, house.now).gone == 1
     assert heads.check(folder, shelf.manifest(), shelf.keys.public, shelf.folder) == []
+
+
+# -- a head that was damaged
+
+DAMAGE: list[Callable[[bytes], bytes]] = [
+    lambda line: line[:200],
+    lambda line: b"",
+    lambda line: bytes(len(line)),
+    lambda line: line[:20] + b"\xff" + line[21:],
+    lambda line: line.replace(b"2025", b"2026", 1),
+    lambda line: b"[]",
+    lambda line: b'"x"',
+    lambda line: b"[" * 100_000,
+    lambda line: b'{"said": "{}", "signature": "", "public": ""}',
+    lambda line: line.replace(rb"\"others\":{}", rb"\"others\":[7]"),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=range(len(DAMAGE)))
+@pytest.mark.parametrize("which", [0, -1], ids=["the first", "the newest"])
+def test_a_damaged_head_is_one_fault_that_names_it_and_rolling_goes_on(
+    house: House, shelf: Shelf, which: int, damage: Callable[[bytes], bytes]
+) -> None:
+    nights(house, 2)
+    shelf.roll(house.disk, house.now)
+    path = sorted((shelf.folder / "node-0" / heads.FOLDER).iterdir())[which]
+    good = path.read_bytes()
+    path.write_bytes(damage(good))
+    busy(house, 2, start=60)
+    busy(house, 1, start=90)
+    done = shelf.roll(house.disk, house.now + DAY)
+    assert (done.segments, done.days) == (3, 1), "the next day is a table"
+    (fault,) = [fault for fault in faults(house, shelf) if "has no head" not in fault]
+    assert fault.startswith(f"{path}: ")
+    if which:
+        (said,) = done.faults
+        assert said.startswith(f"{path}: this head is damaged (")
+        assert len(list(path.parent.iterdir())) == 2, "nothing is signed behind it"
+    path.write_bytes(good)
+    mended = shelf.roll(house.disk, house.now + DAY)
+    assert (mended.faults, len(list(path.parent.iterdir()))) == ((), 3)
+    assert faults(house, shelf) == []
+
+
+def test_a_damaged_head_of_which_there_is_no_copy_is_signed_anew(house: House, shelf: Shelf) -> None:
+    nights(house, 2)
+    shelf.roll(house.disk, house.now)
+    path = max((shelf.folder / "node-0" / heads.FOLDER).iterdir())
+    good = path.read_bytes()
+    path.write_bytes(good[:99])
+    assert shelf.roll(house.disk, house.now).faults
+    path.unlink()
+    assert shelf.roll(house.disk, house.now).faults == ()
+    assert path.read_bytes() == good
+    assert faults(house, shelf) == []
+
+
+def test_a_damaged_head_keeps_no_table_that_retention_took(house: House, shelf: Shelf) -> None:
+    nights(house, 2)
+    shelf.roll(house.disk, house.now)
+    max((shelf.folder / "node-0" / heads.FOLDER).iterdir()).write_bytes(b"")
+    folder = manifest.node_folder(shelf.folder, 0)
+    kept = manifest.load(folder)
+    kept.removed_to = kept.tables[0].last
+    kept.write(folder)
+    for name in house.disk.list()[: kept.tables[0].segments]:
+        house.disk.remove(name)
+    done = shelf.roll(house.disk, house.now)
+    assert (done.gone, len(done.faults)) == (1, 1)
+
+
+def test_a_damaged_head_of_another_node_holds_nobody_up(tmp_path: Path, shelf: Shelf) -> None:
+    houses = []
+    for node in (0, 1):
+        (tmp_path / str(node)).mkdir()
+        house = House(tmp_path / str(node))
+        house.disk = MemoryDisk()
+        house.journal = house.relay.handover.journal = Journal(house.disk, node)
+        nights(house, 2, people=1)
+        houses.append(house)
+    shelf.roll(houses[0].disk, houses[0].now)
+    newest = max((shelf.folder / "node-0" / heads.FOLDER).iterdir())
+    newest.write_bytes(newest.read_bytes()[:77])
+    assert shelf.roll(houses[1].disk, houses[1].now).faults == ()
+    said = heads.newest(shelf.folder / "node-1")
+    assert said is not None
+    assert said.others == ("node-0",), "by its newest head that can be read"

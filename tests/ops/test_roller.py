@@ -63,6 +63,22 @@ async def test_a_roller_that_fails_is_told_of_until_one_succeeds(config: Path) -
     assert roller.notes() == []
 
 
+async def test_a_roller_that_did_all_it_could_says_what_is_wrong(config: Path) -> None:
+    roller, journal = Roller(config), config.parent / "journal"
+    await roller.roll()
+    for path in sorted(journal.glob("*.journal"))[-2:]:
+        path.unlink()
+    with capture_logs() as logs:
+        await roller.roll()
+    assert [(one["event"], one["log_level"]) for one in logs] == [
+        ("journal rolled into tables", "info"),
+        ("the journal, or a head of it, is not as its tables have it", "error"),
+    ]
+    (note,) = roller.notes()
+    assert note.startswith("journal: node 0: the journal ends at record ")
+    assert len(roller.head) == 1
+
+
 async def test_a_gate_that_stops_takes_its_roller_with_it(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     roller = Roller(config)
     monkeypatch.setattr("proxy.ops.roller.wait_s", lambda now: 0.0)
