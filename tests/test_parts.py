@@ -23,7 +23,8 @@ from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.long import INHERIT_S, WAIT_MAX_S
 from proxy.message import Category, hash48
 from proxy.net.lane import Lane
-from proxy.recipient import EntryState, OptOut
+from proxy.policy.category import SUBCATEGORY_CODES
+from proxy.recipient import Entry, EntryState, OptOut
 from proxy.relay import Relay
 from proxy.replay import replay, settle_open
 from proxy.state import open_store, record
@@ -397,7 +398,7 @@ def test_what_the_last_part_brings_out_about_the_person_is_asked_though_it_is_la
         house.carrier_takes_all()
         says = OK
     assert house.told(first, late) == [OK, says]
-    assert len(house.entries(PERSON)) == 1 + (how == "had enough")
+    assert len(house.known()) == 1 + (how == "had enough")
 
 
 def test_what_is_refused_on_what_is_there_is_refused_for_later_parts_too(house: House):

@@ -52,9 +52,10 @@ class Covered(NamedTuple):
     faults: tuple[str, ...]
     """Where records are missing or do not hang together; empty when the chain holds."""
     files: tuple[Here, ...]
-    """The newest first."""
+    """Those that reach to the newest moment first."""
     missing: tuple[str, ...]
-    """Files that the manifests name and that are not there, or not as large; nodes that a signed head names and that are not there."""
+    """Files that the manifests name and that are not there, or not as large; nodes that a signed head names and that are not there;
+    what was too much to read."""
     unreached: tuple[str, ...]
     """Where the question reaches further than the records of a node."""
 
@@ -84,7 +85,7 @@ def covered(stock: Stock, question: Question) -> Covered:
             faults.append(cut_short(own, rest.end))
         elif own.chain and not rest.first and own.chain not in rest.joints:
             faults.append(written_anew(own, own.last))
-    files.sort(key=lambda one: -one.since_ms)
+    files.sort(key=lambda one: (-one.until_ms, -one.since_ms))
     missing += _absent([folder for folder, _ in manifests])
     unreached = [said for span in spans for said in _unreached(span, question)]
     return Covered(tuple(spans), tuple(faults), tuple(files), tuple(missing), tuple(unreached))
@@ -119,7 +120,7 @@ def _moment(time: float) -> str:
 
 def _span(manifest: Manifest, rest: Tail | None) -> Span:
     tables, live = manifest.tables, bool(rest and rest.last)
-    since = tables[0].since_ms if tables else rest.since_ms if rest else 0
+    since = min(table.since_ms for table in tables) if tables else rest.since_ms if rest else 0
     until = rest.until_ms if rest and rest.last else max((table.until_ms for table in tables), default=0)
     first = tables[0].first if tables else rest.first if rest else 0
     gone = manifest.gone.until_ms / 1000 if manifest.gone else 0.0

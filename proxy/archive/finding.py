@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from proxy.archive import bloom, codes, tables
-from proxy.archive.asking import LATER_S, Question
+from proxy.archive.asking import LATER_S, LIMIT_MAX, Question
 from proxy.archive.covering import Covered, Here, covered
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
@@ -32,7 +32,10 @@ FILES_A_STEP = 16
 """Files that are looked through at once where nobody is named: then it is seen whether there are enough."""
 EVENTS_MAX = 1000
 PERSON_ROWS_MAX = 50_000
-"""Of all that is known of the persons of an answer: some years of somebody who gets ten messages a day."""
+"""Of all that is known of the persons of an answer: some years of somebody who gets ten messages a day. Who has more (a number that watches a
+route) is told that not all of it was read; what fits, and what became of it, is looked for in all."""
+BECAME_ROWS_MAX = LIMIT_MAX * 255
+"""Of the messages of an answer: as many as are shown at once, of as many parts as one can have."""
 PARTS_MS = 60_000
 """A part may come so much before or behind the one that fits: so long a verdict is inherited."""
 
@@ -102,6 +105,9 @@ def find(
     with engine() as asked:
         looking = _Looking(asked, coverage.files, question, _Rests(stands_on, keys), thorough=thorough)
         fits, others = looking.for_person(keys.person(question.to)) if question.to else looking.for_anybody()
+    if looking.cut:
+        said = f"more than {PERSON_ROWS_MAX} records are about this person: of what else there is the newest were read (narrow the time)"
+        coverage = coverage._replace(missing=(*coverage.missing, said))
     hits = _hits(fits[: question.limit], others, now)
     events = _join(hits, others)
     return Found(hits, len(fits) > question.limit, events[-EVENTS_MAX:] if question.to else [], coverage, looking.passed_over)
@@ -146,6 +152,8 @@ class _Looking:
         self._engine.register("tail", rests.table())
         self._thorough = thorough
         self.passed_over = 0
+        self.cut = False
+        """Whether there is more about the person than is read at once: then what fits is whole, and what is told beside it is not."""
         self._fits, self._values = question.fits()
         self._enough = question.limit + 1
 
@@ -156,10 +164,30 @@ class _Looking:
             said.append("time_ms <= $later")
             values["later"] = int((self._question.until + LATER_S) * 1000)
         rows = self._rows(
-            files, " AND ".join(said), self._values | values, f"{_COLUMNS}, {self._fits} AS fits", PERSON_ROWS_MAX
+            files, " AND ".join(said), self._values | values, f"{_COLUMNS}, {self._fits} AS fits", PERSON_ROWS_MAX + 1
         )
-        fits = [row for row in rows if row["fits"]]
-        return fits[: self._enough], rows
+        if len(rows) <= PERSON_ROWS_MAX:
+            fits = [row for row in rows if row["fits"]]
+            return fits[: self._enough], rows
+        self.cut = True
+        fits = self._rows(files, f"person = {person} AND {self._fits}", self._values, _COLUMNS, self._enough)
+        return fits, _once([*rows[:PERSON_ROWS_MAX], *self._became(files, fits[: self._question.limit])])
+
+    def _became(self, files: Sequence[Path], fits: Rows) -> Rows:
+        """Other parts of these, and what became of them, by their numbers and ids: however much else there is about these persons."""
+        if not fits:
+            return []
+        who = f"person IN ({', '.join(str(one) for one in {row['person'] for row in fits})}) AND time_ms BETWEEN $begin AND $later"
+        values = {"begin": fits[-1]["time_ms"] - PARTS_MS, "later": fits[0]["time_ms"] + int(LATER_S * 1000)}
+
+        def named(kind: str, column: str, wanted: set[Any]) -> Rows:
+            where = f"{who} AND kind = '{kind}' AND list_contains($wanted, {column})"
+            return self._rows(files, where, values | {"wanted": list(wanted)}, _COLUMNS, BECAME_ROWS_MAX) if wanted else []
+
+        parts = named("verdict", "message", {row["message"] for row in fits if row["parts"] > 1} - {0})
+        answers = named("answer", "verdict", {row["sequence"] for row in (*fits, *parts)})
+        receipts = named("receipt", "message_id", {row["message_id"] for row in answers} - {""})
+        return [*parts, *answers, *receipts]
 
     def for_anybody(self) -> tuple[Rows, Rows]:
         fits = self._rows([], self._fits, self._values, _COLUMNS, self._enough)
@@ -177,7 +205,8 @@ class _Looking:
         files = [one.path for one in self._files if any(_near(one, row) for row in shown)]
         self._engine.register("tail", self._rests.with_more_about(shown))
         where = f"person IN ({', '.join(map(str, persons))}) AND time_ms BETWEEN $begin AND $later"
-        return fits, self._rows(files, where, {"begin": begin, "later": later}, _COLUMNS, PERSON_ROWS_MAX)
+        rows = self._rows(files, where, {"begin": begin, "later": later}, _COLUMNS, PERSON_ROWS_MAX + 1)
+        return fits, rows if len(rows) <= PERSON_ROWS_MAX else self._became(files, shown)
 
     def _hopeful(self, words: Sequence[bytes]) -> Iterator[Here]:
         """Files that may hold all these words, the newest first."""
@@ -209,6 +238,10 @@ class _Looking:
 
 
 _COLUMNS = ", ".join(tables.SCHEMA.names)
+
+
+def _once(rows: Rows) -> Rows:
+    return list({(row["home"], row["sequence"], row["place"]): row for row in rows}.values())
 
 
 def _when(row: dict[str, Any]) -> tuple[int, int, int]:

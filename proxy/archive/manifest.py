@@ -44,7 +44,7 @@ class Table(NamedTuple):
     first: int
     last: int
     since_ms: int
-    until_ms: int  # when its first segment was begun, and its last record written
+    until_ms: int  # the first and the last moment that something of it was written, whatever came first
     previous: str
     chain: str  # hex digests of groups: before its first record, and of its last
     segments: int

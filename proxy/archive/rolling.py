@@ -169,7 +169,7 @@ def _segment(
     day = datetime.fromtimestamp(header.created_ms / 1000, CHINA).date().isoformat()
     return (
         Table(
-            header.first, proof.last, header.created_ms, max(proof.until_ms, header.created_ms), header.previous.hex(),
+            header.first, proof.last, proof.since_ms, proof.until_ms, header.previous.hex(),
             proof.chain.hex(), 1, day, False, files,
         ),
         proof.records,
@@ -188,7 +188,8 @@ class _Proof:
     def __init__(self, header: Header) -> None:
         self.last = header.first - 1
         self.chain = header.previous
-        self.until_ms = self.records = self.removed_to = 0
+        self.since_ms = self.until_ms = header.created_ms
+        self.records = self.removed_to = 0
 
     def rows(self, found: Iterator[Group], read: Reader, rest: Callable[[], None]) -> Iterator[Row]:
         for group in found:
@@ -198,7 +199,8 @@ class _Proof:
                     self.removed_to = max(self.removed_to, retention.unpack_removed(record.body).last)
                 yield from read.rows(record)
             self.records += len(group.records)
-            self.last, self.chain, self.until_ms = group.last, group.digest, max(self.until_ms, group.time_ms)
+            self.last, self.chain = group.last, group.digest
+            self.since_ms, self.until_ms = min(self.since_ms, group.time_ms), max(self.until_ms, group.time_ms)
             rest()
 
 
@@ -219,7 +221,7 @@ def _days(folder: Path, manifest: Manifest, now: float, tell: Callable[[Table], 
         path = folder / DAYS / f"{first.day}-{first.first:020d}.parquet"
         files = tables.merge(path, folder, [file for part in parts for file in part.files])
         table = Table(
-            first.first, last.last, first.since_ms, max(part.until_ms for part in parts), first.previous, last.chain,
+            first.first, last.last, min(part.since_ms for part in parts), max(part.until_ms for part in parts), first.previous, last.chain,
             sum(part.segments for part in parts), first.day, True, files,
         )  # fmt: skip
         if table.rows != sum(part.rows for part in parts):
@@ -262,7 +264,8 @@ def _go(folder: Path, manifest: Manifest, first: int) -> int:
         return 0
     went, manifest.tables = manifest.tables[:goes], manifest.tables[goes:]
     begin = manifest.gone or Gone(went[0].first, 0, went[0].since_ms, 0, "")
-    manifest.gone = Gone(begin.first, went[-1].last, begin.since_ms, went[-1].until_ms, went[-1].chain)
+    since = min([begin.since_ms, *(table.since_ms for table in went)])
+    manifest.gone = Gone(begin.first, went[-1].last, since, went[-1].until_ms, went[-1].chain)
     manifest.write(folder)
     _drop(folder, went)
     return goes

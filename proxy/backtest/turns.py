@@ -13,6 +13,9 @@ from proxy.desk.disk import Disk
 from proxy.desk.scan import Scan, segment_name
 from proxy.desk.segment import HEADER_BYTES, Fault, Record, unpack_header
 
+JUMP_S = 12 * 3600.0
+"""A clock that is wrong is most often so by the hours of a time zone: the segments of as many hours are read behind an end."""
+
 
 class Turn(NamedTuple):
     time: float  # when it was written, to the millisecond
@@ -59,6 +62,31 @@ def turns_since(disk: Disk, moment: float, tell: Callable[[float], None] = nobod
     for turn in turns_of(disk, tell, _segment_of(disk, moment)):
         if turn.time >= moment:
             yield turn
+
+
+def turns_between(disk: Disk, since: float, until: float) -> Iterator[Turn]:
+    """Turns from a moment on, as far as one from before ``until`` may stand. Clocks are put back: a turn from behind it does not end that, nor
+    does the first segment that was begun behind it, whose later turns may be from before. Raises as ``turns_of``."""
+    scan, last = Scan(disk, _segment_of(disk, since)), _last_of(disk, until + JUMP_S)
+    for placed in scan:
+        if placed.segment > last:
+            return
+        turn = Turn(placed.group.time_ms / 1000, placed.group.records)
+        if turn.records and turn.time >= since:
+            yield turn
+
+
+def _last_of(disk: Disk, moment: float) -> str:
+    """The name of the segment behind the last that was begun before a moment; of the last there is, where none is behind."""
+    names = disk.list()
+    for place in reversed(range(len(names))):
+        try:
+            begun = unpack_header(disk.read(names[place], HEADER_BYTES)).created_ms / 1000
+        except Fault:
+            continue  # who reads so far says what it is
+        if begun < moment:
+            return names[min(place + 1, len(names) - 1)]
+    return names[0] if names else ""
 
 
 def _segment_of(disk: Disk, moment: float) -> int:

@@ -89,17 +89,17 @@ def _counted(gates: Sequence[Settings], since: float, until: float) -> Sheet:
     names = _names({rules.revision: tuple(rule.id for rule in rules.rules)}, first)
     counting = Counting(since, until, rules.regions, names)
     for gate in gates:
-        _count(counting, gate.journal, gate.sealing, since)
+        _count(counting, gate.journal, gate.sealing, since, until)
     return counting.sheet
 
 
-def _count(counting: Counting, folder: Path, sealing: Sealing, since: float) -> None:
-    from proxy.backtest.turns import turns_since
+def _count(counting: Counting, folder: Path, sealing: Sealing, since: float, until: float) -> None:
+    from proxy.backtest.turns import turns_between
     from proxy.desk.scan import JournalDamaged
     from proxy.desk.sealing import SealingError
 
     try:
-        counting.read(turns_since(disk_of(folder, sealing), since - REPEATS_S))
+        counting.read(turns_between(disk_of(folder, sealing), since - REPEATS_S, until))
     except JournalDamaged as error:
         fail(f"{error} (while a gate writes it, run it again)")
     except SealingError as error:

@@ -101,13 +101,11 @@ class Counting:
         self._fates: dict[int, Fate] = {}  # of refusals, for their repeats
 
     def read(self, turns: Iterable[Turn]) -> Sheet:
-        """One journal; of a gate of several workers one after the other."""
+        """One journal; of a gate of several workers one after the other. A turn from behind the day ends nothing: a clock may be put back."""
         sheet = self.sheet
         self._fates.clear()  # whose places are those of this journal
         for turn in turns:
-            if turn.time >= sheet.until:
-                break
-            inside = turn.time >= sheet.since
+            inside = sheet.since <= turn.time < sheet.until
             if inside:
                 sheet.first, sheet.last = min(sheet.first or turn.time, turn.time), max(sheet.last, turn.time)
                 sheet.records += len(turn.records)

@@ -367,3 +367,126 @@ def test_words_of_a_question_are_values_and_never_SQL(house: House, shelf: Shelf
         for field in ("text", "sender", "signature", "provider"):
             asked: dict[str, Any] = {field: words}
             assert ask(house, shelf, **asked).hits == []
+
+
+# -- a clock that was wrong
+
+
+@pytest.fixture
+def ahead(tmp_path: Path) -> House:
+    """A clock that was ten days ahead for a moment, and was set right; the segment that was begun then holds what came after."""
+    house = House(tmp_path, rules="rules: []\n")
+    times = [
+        NOON,
+        NOON + 10 * DAY,
+        *(NOON + 60 + number for number in range(20)),
+        *(NOON + 11 * DAY + HOUR * one for one in (0, 1, 2)),
+    ]
+    for number, house.now in enumerate(times):
+        house.submit("jia", SHANGHAI + number, f"【甲店】第{number}条 拒收请回复R", sequence=number + 1)
+    synced(house)
+    return house
+
+
+@pytest.mark.parametrize("asked", [{"to": SHANGHAI + 10}, {"text": "第10条"}], ids=str)
+def test_what_was_written_after_a_clock_was_set_right_is_found_by_its_time_in_tables_too(
+    ahead: House, shelf: Shelf, asked: dict[str, Any]
+) -> None:
+    when = {"since": NOON, "until": NOON + 600}
+    for days in (0, 11, 20):  # no table, tables of hours, tables of days
+        if days:
+            shelf.roll(ahead.disk, NOON + days * DAY)
+        assert [hit.text[4:8] for hit in ask(ahead, shelf, NOON + 20 * DAY, **asked, **when).hits] == ["第10条"[:4]]
+    assert [table.since_ms for table in shelf.manifest().tables][1] == int(NOON + 60) * 1000
+
+
+def test_the_newest_are_told_though_a_clock_that_was_ahead_wrote_them_first(
+    tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "FILES_A_STEP", 1)
+    house = House(tmp_path, rules="rules: []\n")
+    for number, house.now in enumerate([NOON, NOON + 5 * HOUR, NOON + 60, *(NOON + HOUR * hour for hour in (6, 4.5, 4.6, 7))]):
+        house.submit("jia", SHANGHAI + number, f"【甲店】第{number}条 拒收请回复R", sequence=number + 1)
+    synced(house)
+    plain = [hit.at for hit in ask(house, shelf, provider="jia", limit=3).hits]
+    shelf.roll(house.disk, house.now)
+    assert [hit.at for hit in ask(house, shelf, provider="jia", limit=3).hits] == plain == sorted(plain, reverse=True)
+
+
+# -- somebody of whom very much is known
+
+
+@pytest.mark.parametrize("rolled", [False, True])
+@pytest.mark.parametrize("asked", [{"text": "要找的"}, {"until": NOON + 1}, {"sender": "69001", "text": "要找的"}], ids=str)
+def test_what_fits_is_found_behind_however_many_records_of_the_same_person(
+    tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, rolled: bool, asked: dict[str, Any]
+) -> None:
+    house = House(tmp_path, rules="rules: []\n")
+    house.submit("jia", SHANGHAI, "【甲店】要找的 拒收请回复R", sequence=1)
+    house.carrier_says(house.at_carrier()[0], submit_sm_resp(1, 0, b"A0"))
+    receipt_comes(house, SHANGHAI, "A0")
+    for number in range(30):
+        house.now += 60
+        house.submit("jia", SHANGHAI, f"【甲店】第{number}条 拒收请回复R", sequence=number + 2)
+        house.carrier_says(house.at_carrier()[0], submit_sm_resp(1, 0, b"B%d" % number))
+    synced(house)
+    if rolled:
+        busy(house, 2, start=5, people=1)
+        shelf.roll(house.disk, house.now)
+    whole = ask(house, shelf, to=SHANGHAI, **asked)
+    monkeypatch.setattr(finding, "PERSON_ROWS_MAX", 20)
+    found = ask(house, shelf, to=SHANGHAI, **asked)
+    assert found.hits == whole.hits
+    assert [[fate.what for fate in hit.fates] for hit in found.hits] == [["answer", "receipt"]]
+    assert whole.covered.missing == ()
+    (said,) = found.covered.missing
+    assert said.startswith("more than 20 records are about this person")
+
+
+def test_of_so_many_the_newest_are_told_and_that_there_are_more(
+    tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(tmp_path, rules="rules: []\n")
+    for number in range(30):
+        house.now += 60
+        house.submit("jia", SHANGHAI, f"【甲店】第{number}条 拒收请回复R", sequence=number + 2)
+    synced(house)
+    monkeypatch.setattr(finding, "PERSON_ROWS_MAX", 10)
+    found = ask(house, shelf, to=SHANGHAI, limit=20)
+    assert [hit.text[4:].partition("条")[0] for hit in found.hits] == [f"第{number}" for number in range(29, 9, -1)]
+    assert (found.more, len(found.covered.missing)) == (True, 1)
+    every = ask(house, shelf, to=SHANGHAI, limit=50)
+    assert (len(every.hits), every.more, len(every.covered.missing)) == (30, False, 1)
+
+
+def test_parts_answers_and_receipts_come_with_what_fits_however_much_else_there_is_of_those_who_got_them(
+    house: House, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["【甲店】这是很长的一条短信, ", "分成两段发出 拒收请回复R"]
+    for person in range(3):
+        for index, text in enumerate(texts, 1):
+            data = bytes((5, 0, 3, 77 + person, 2, index)) + text.encode("utf-16-be")
+            sent = submit_sm("1069001", str(SHANGHAI + person), data, data_coding=8, esm_class=ESM_UDHI, sequence=index)
+            house.sends("jia", sent)
+        for number, transit in enumerate(house.at_carrier()):
+            house.carrier_says(transit, submit_sm_resp(1, 0, b"P%d%d" % (person, number)))
+            receipt_comes(house, SHANGHAI + person, f"P{person}{number}")
+    for house.now in (NOON + 1, NOON + 2):
+        for person in range(3):
+            house.submit("jia", SHANGHAI + person, "【甲店】另一条 拒收请回复R", sequence=9)
+    synced(house)
+    asks: list[dict[str, Any]] = [
+        {"text": "分成两段"},
+        {"to": SHANGHAI + 1, "text": "分成两段"},
+        {"provider": "jia", "limit": 7},
+    ]
+    for rolled in (False, True):
+        if rolled:
+            busy(house, 2, start=1)
+            shelf.roll(house.disk, house.now)
+        for asked in asks:
+            whole = ask(house, shelf, until=NOON + 60, **asked)
+            with monkeypatch.context() as patch:
+                patch.setattr(finding, "PERSON_ROWS_MAX", 5)
+                assert ask(house, shelf, until=NOON + 60, **asked).hits == whole.hits
+            assert any(len(hit.fates) == 4 for hit in whole.hits)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.archive.heads import Head
-from proxy.backtest.turns import turns_of
+from proxy.backtest.turns import turns_between, turns_of
 from proxy.desk import entries, itself, requested, returned
 from proxy.message import hash48
 from proxy.recipient import OptOut
@@ -154,3 +154,51 @@ def test_the_head_of_the_journal_stands_in_the_sheet_in_every_form_and_its_absen
     assert paper(view, "en") != paper(bare, "en")
     assert "head of the journal: not signed yet (the day after, once it is rolled)" in list(as_text(bare))
     assert "尚未签名" in page(bare, "zh")
+
+
+# -- a clock that was wrong
+
+
+def sends_at(house: House, *times: float) -> None:
+    for number, house.now in enumerate(times):
+        house.submit("jia", SHANGHAI + number, AD, sequence=number + 1)
+
+
+def sent_on(house: House, day: float) -> int:
+    turns = turns_between(house.disk, day - 900, day + 86_400)
+    return Counting(day, day + 86_400, house.relay.rules.regions).read(turns).total(SENT)
+
+
+@pytest.mark.parametrize(
+    "ahead",
+    [[13 * 3600], [14 * 3600, 16 * 3600, 19 * 3600], [10 * 86_400]],
+    ids=["for a moment", "by a time zone, for hours", "by days"],
+)
+def test_a_clock_that_was_ahead_and_was_set_right_hides_nothing_of_the_day(tmp_path: Path, ahead: list[int]) -> None:
+    noon = DAY + 43_200
+    house = House(tmp_path, rules=RULES.partition("rules:")[0] + "rules: []\n")
+    sends_at(
+        house, *(noon + one for one in (0, 1, 2)), *(noon + one for one in ahead), *(noon + 60 + 900 * one for one in range(30))
+    )
+    after = [noon + 86_400 * day for day in range(11, 14)]
+    sends_at(house, *after)
+    assert sent_on(house, DAY) == 33
+    assert sheet_of(house).total(SENT) == 33
+    assert sent_on(house, DAY + 86_400 * 12) == 1
+
+
+def test_what_lies_well_behind_the_day_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(tmp_path, rules="rules: []\n")
+    sends_at(house, *(DAY + 3600.5 * hour for hour in range(24 * 5)))
+    names = house.disk.list()
+    assert len(names) == 24 * 5
+    seen, read = set[str](), house.disk.read
+
+    def noted(name: str, size: int = -1, at: int = 0) -> bytes:
+        if size < 0:
+            seen.add(name)
+        return read(name, size, at)
+
+    monkeypatch.setattr(house.disk, "read", noted)
+    assert sent_on(house, DAY + 86_400) == 24
+    assert 24 + 12 <= len(seen) <= 24 + 12 + 5
