@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from proxy.archive.asking import Question
 from proxy.archive.rows import Row
-from proxy.desk import entries
+from proxy.desk import addressed, entries
 from proxy.desk.disk import Disk
 from proxy.desk.scan import JournalDamaged, Scan
 from proxy.desk.segment import HEADER_BYTES, Record
@@ -88,7 +88,16 @@ def wanted(records: Sequence[Record], question: Question, *, near: bool) -> Iter
     """Those that may matter, and what names the rules. A record that is about somebody else costs a search for some bytes."""
     number, digits = _U64.pack(question.to), str(question.to).encode()
     for record in records:
-        named = not question.to or number in record.body or (record.kind == entries.DELIVER and digits in record.body)
+        named = (
+            not question.to
+            or number in record.body
+            or (record.kind == entries.DELIVER and digits in record.body)
+            or (
+                record.kind == entries.VERDICT
+                and addressed.unread(record.body)
+                and question.to in addressed.persons(record.body)
+            )
+        )
         if (near and named) or record.kind == entries.RULES:
             yield record
 

@@ -51,12 +51,12 @@ def test_a_message_is_found_by_its_number_and_the_journal_keeps_who_looked(world
 def test_what_was_refused_before_it_was_read_is_called_neither_wrong_nor_a_code(world: World, browser: Open) -> None:
     with Raw(world.gate.port) as client:
         assert client.bind("yi").status == 0
-        body = message(b"1069002", BOB.encode(), b"hello", tail=tlv(0x1401, b"otp\0") * 2)
+        body = message(b"1069002", b"13800100977", b"hello", tail=tlv(0x1401, b"otp\0") * 2)
         assert client.ask(pdu(SUBMIT_SM, 7, body)).status != 0
     here = browser("chen")
     found = here.part("/find/found", provider="yi", reason="malformed").text
     (name,) = re.findall(r'href="/find/message/([^"]+)"', found)
-    assert "号码未读取" in found
+    assert "138****0977" in found
     assert "PDU 不合 SMPP 3.4" in found
     told = here.part(f"/find/message/{name}/told").text
     assert "文案没有读取：此前已被拒绝。" in told
