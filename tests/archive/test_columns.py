@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.archive import columns
-from proxy.desk import entries, returned
+from proxy.desk import entries, operated, returned
 from proxy.desk.segment import Record
+from proxy.recipient import OptOut
 from proxy.wire import deliver_sm, receipt_text, tlv
 from proxy.wire.tables import ESM_RECEIPT, RECEIPTED_MESSAGE_ID
 
@@ -60,3 +61,11 @@ def test_a_record_of_any_bytes_is_rows_or_a_well_made_error(kind: int, body: byt
         columns.Reader({}).rows(Record(1, kind, body))
     except (ValueError, struct.error, IndexError):
         return
+
+
+def test_half_of_a_pair_of_surrogates_in_a_reason_can_stand_in_a_table() -> None:
+    """JSON may bring one, and journals of before have some."""
+    refusal = OptOut("all", "", 1_762_833_600, "hotline", 0)
+    body = operated.pack_suppressed(1_762_833_600.0, 13800210001, (refusal,), (), "hotline", "app \ud800")
+    (row,) = columns.Reader({}).rows(Record(1, entries.SUPPRESSED, body))
+    assert row.text.encode() == b"hotline: app ?"

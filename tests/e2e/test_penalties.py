@@ -183,6 +183,23 @@ def test_a_penalty_whose_order_somebody_lifts_is_lifted(gate: Gate):
     assert told(gate, "show", "1")["events"][-1]["why"] == "order 1 was lifted"
 
 
+def test_an_officer_does_not_end_what_an_approver_agreed_to(gate: Gate):
+    chen = keep_secret(gate.folder / "chen.token", "chen-has-a-token")
+    gate.settings["people"].append(
+        {"name": "chen", "user": "chen-os", "roles": ["officer"], "token": hash_token("chen-has-a-token")}
+    )
+    gate.write_settings()
+    gate.signal(signal.SIGHUP)
+    until(lambda: gate.metric("gate106_settings_reload_total", result="ok") == 1, "a reload")
+    told(gate, "propose", "--provider", "jia", "--step", "suspend-all", "--why", "x", "--token-file", gate.folder / "li.token")
+    told(gate, "approve", "1", "--token-file", gate.folder / "wang.token")
+    for words in (("binds", "resume", "--provider", "jia"), ("stop", "lift", "suspension-1")):
+        done = run("--token-file", chen, *words, "--why", "x", "--config", gate.config)
+        assert done.returncode == 2
+        assert "takes the role approver" in done.stderr, done.stderr
+    assert told(gate, "show", "1")["state"] == "in-force"
+
+
 def test_a_proposal_is_taken_back_by_who_made_it_or_lapses_and_never_acts(gate: Gate):
     asked = ("propose", "--provider", "jia", "--step", "suspend-all", "--why", "x", "--token-file", gate.folder / "li.token")
     made = told(gate, *asked)

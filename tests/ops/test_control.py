@@ -229,13 +229,15 @@ async def test_a_path_that_is_too_long_for_an_address_serves_all_the_same(tmp_pa
         (lambda args: args.rows("list", 5), "list: must be a list of at most 5 mappings"),
         (lambda args: args.number("nan", 1.0, 0, 9), "nan: must be a number from 0 to 9"),
         (lambda args: args.number("missing", None, 0, 9), "missing: must be a number from 0 to 9"),
+        (lambda args: args.text("half"), "half: must be text of 1 to 1000 characters"),
+        (lambda args: args.texts("halves"), "halves: must be a list of at most 100 texts"),
         (lambda args: args.flag("list"), "list: must be true or false"),
         (lambda args: args.done(), "unknown argument 'list'"),
     ],
 )
 def test_an_argument_that_is_not_as_it_must_be_is_named(take: Callable[[Args], Any], says: str) -> None:
     with pytest.raises(Refused) as caught:
-        take(Args({"list": [1], "empty": [""], "nan": float("nan"), "why": " "}))
+        take(Args({"list": [1], "half": "a\ud800", "halves": ["\udfff"], "empty": [""], "nan": float("nan"), "why": " "}))
     assert str(caught.value).startswith(says)
 
 

@@ -219,6 +219,13 @@ def test_the_journal_says_who_asked_and_what_is_told_over_http_holds_at_all_work
     request = urllib.request.Request(address, body, headers)
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
         assert json.load(answer) == {"optouts": 1, "repeated": False}
+    gate.settings["http"]["tokens"] = [token | {"token": hash_token(new_token())}]
+    gate.write_settings()
+    assert ask(gate, "rules.reload")["problems"] == []
+    with pytest.raises(urllib.error.HTTPError, match="401"):  # it was taken away, and whoever asks is asked by the supervisor
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            urllib.request.Request(address, body, headers | {"Idempotency-Key": "2"}), timeout=10
+        )
     del headers["Authorization"]
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
