@@ -28,16 +28,15 @@ class Names:
         from proxy.archive.keys import Keys, KeysError  # noqa: PLC0415 # a gate that has forgotten nobody needs no ciphers
 
         try:
-            known = self._erased.use(Keys(self._folder, make=make).person)
-            self.problem = (
-                ""
-                if known
-                else f"{self._folder}: has other keys than they were forgotten with (bring those back from the backup)"
-            )
+            self.problem = "" if self._erased.use(Keys(self._folder, make=make).person) else self._other_keys
         except KeysError as error:
             self.problem = str(error)
         if self.problem:
             log.error("who was forgotten cannot be known again", problem=self.problem, people=len(self._erased))
+
+    @property
+    def _other_keys(self) -> str:
+        return f"{self._folder}: has other keys than they were forgotten with (bring those back from the backup)"
 
     async def opened(self) -> str:
         """Makes keys where there are none yet; what is wrong, empty if nothing is."""
@@ -49,5 +48,6 @@ class Names:
         """For /readyz."""
         if self._erased.empty or self._erased.named is not None:
             return []
-        why = self.problem or f"{self._folder}: no such folder (bring archive.keys back from the backup)"
+        gone = f"{self._folder}: no such folder (bring archive.keys back from the backup)"
+        why = self.problem or (self._other_keys if self._folder.exists() else gone)
         return [f"{len(self._erased)} people were forgotten, and nobody knows them again (they may get marketing): {why}"]

@@ -261,9 +261,9 @@ class Parts:
     def _ask_again(
         self, long: LongMessage[Transit], leader: Transit, message: Message, data: bytes, now: float, packed: bytes
     ) -> Verdict | None:
-        """What rules say now that there is more of the text, None if nothing new is to be asked. Once it is whole, those that read it;
-        and if it turns out to be of a stricter category, or somebody else's (the signature has come), than the entry says (``packed``),
-        all: suppression and caps too."""
+        """What rules say now that there is more of the text, None if nothing new is to be asked. Once it is whole, those that read it; and all,
+        suppression and caps too, if it turns out to be of a stricter category, or somebody else's (the signature has come), than the entry says
+        (``packed``), and of marketing that is whole."""
         judging = self._judging
         try:
             said = None
@@ -275,9 +275,8 @@ class Parts:
             known, new = Entry.unpack(packed), facts(message, judging.rules, now)
             if new.category > known.category or new.signature_hash != known.signature:
                 said = self._as_if_new(long, leader, message, data, now)
-            elif (
-                message.content.complete and new.category is Category.MARKETING
-            ):  # by its text the person may have refused it, or had enough
+            elif message.content.complete and new.category is Category.MARKETING:
+                # by its text the person may have refused it, or had enough of its kind
                 said = self._as_if_new(long, leader, message, data, long.judged_at)
         except Exception as error:  # noqa: BLE001 # as in judging.py
             said = judging.failed(message, error)

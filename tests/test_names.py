@@ -73,6 +73,21 @@ def test_a_copy_from_before_learns_from_the_journal_by_which_key_they_were_forgo
     assert "has other keys" in again(restored, folder)[1].notes()[0]
 
 
+def test_a_journal_that_tells_of_who_was_forgotten_with_other_keys_than_are_there_is_not_believed_to_be_theirs(
+    folder: Path,
+) -> None:
+    said = forgotten(folder)
+    (name,) = said._held
+    shutil.rmtree(folder)
+    Keys(folder, make=True)
+    restored, names = again(Erased(), folder)
+    restored.add(name, SHANGHAI, said.key)  # replayed, behind a state of before
+    assert restored.has(SHANGHAI), "for now their number is known"
+    assert "has other keys" in names.notes()[0]
+    later, names = again(restored, folder)
+    assert (later.named, "has other keys" in names.notes()[0]) == (None, True)
+
+
 def test_a_store_that_an_older_version_wrote_takes_the_keys_that_are_there(folder: Path) -> None:
     erased = forgotten(folder)
     older = Erased()

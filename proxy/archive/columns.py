@@ -86,7 +86,7 @@ class Reader:
         entry, category, rules = said.entry, CATEGORY_WORDS[said.category], self._objecting(said.revision, said.breaches)
         if code or said.category is Category.OTP or unjudged(category, said.reason, objected=bool(rules)):
             text = without_digits(text)
-        persons = (said.recipient,) if said.recipient else addressed.addressed(said.data) or (0,)
+        persons = (said.recipient,) if said.recipient else addressed.addressed(said.data) or _NOBODY
         return [
             _row((
                 person, _ms(said.time), record.sequence, place, "verdict", said.provider, said.account, said.port,

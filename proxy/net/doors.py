@@ -115,10 +115,8 @@ class Door:
                 await asyncio.sleep(STRAINED_PAUSE_S if strained else PAUSE_S)
 
     def _accepted(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, address: str) -> None:
-        if (
-            len(self._waiting) >= WAITING_MAX
-        ):  # who has said nothing for longest gives way: a stranger who is silent keeps nobody out
-            self._failed("too-many-connections")
+        if len(self._waiting) >= WAITING_MAX:
+            self._failed("too-many-connections")  # who has said nothing for longest: a stranger who is silent keeps nobody out
             self._waiting.popitem(last=False)[0].cancel()
         connection.setblocking(False)
         task = loop.create_task(self._let_in(loop, connection, address))

@@ -380,9 +380,8 @@ def call_spans(folded: str) -> tuple[tuple[int, int], ...]:
         start, end = run.span()
         before = max(0, start - LOOK_BACK)
         masked_run = folded[before:end].translate(_DIGITS_AS_0)
-        found += [
-            (a + before, b + before) for a, b in (match.span() for match in _MAY_CALL.finditer(masked_run, start - before))
-        ]
+        matches = _MAY_CALL.finditer(masked_run, start - before)
+        found += [(match.start() + before, match.end() + before) for match in matches]
     return tuple(found)
 
 

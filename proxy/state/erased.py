@@ -44,6 +44,8 @@ class Erased:
         """``key``: its mark, if whoever says so knows it."""
         if self.empty and key:
             self.key = key
+            if self.named is not None and self.named(MARKED) != key:  # keys that were made since
+                self.named = None
         self._held.add(name)
         if self.named is None:
             self._numbers.add(number)

@@ -23,16 +23,6 @@ from tests.house import NOON, SHANGHAI, House
 TEXT = st.text(alphabet="上新贷款退订回复Rab09 .【】", max_size=24)
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path)
-
-
 def ask(house: House, shelf: Shelf, thorough: bool = False, **asked: Any) -> Found:
     return find(
         shelf.folder, [AtHand(house.disk, 0)], shelf.keys, Question(**asked).checked(), NOON + 10 * DAY, thorough=thorough

@@ -23,16 +23,6 @@ from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
 from tests.house import NOON, SHANGHAI, House
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path)
-
-
 def ask(house: House, shelf: Shelf, now: float = NOON + 10 * DAY, **asked: Any) -> Found:
     return finding.find(shelf.folder, [AtHand(house.disk, 0)], shelf.keys, Question(**asked).checked(), now)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +12,11 @@ from typer.testing import CliRunner
 from proxy.__main__ import app
 from proxy.archive import looked
 from proxy.desk import entries, operated
-from proxy.desk.journal import Journal, OsDisk, read, verify
+from proxy.desk.journal import OsDisk, read, verify
 from proxy.desk.sealing import Ring
 from proxy.number import mask
-from tests.archive.journals import HOUR, nights
-from tests.house import NOON, SHANGHAI, House
-
-
-@pytest.fixture
-def config(tmp_path: Path, umask: None) -> Path:
-    """Settings of a gate that has run some hours and runs no more; its journal is rolled."""
-    house = House(tmp_path)
-    house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
-    house.journal = house.relay.handover.journal = Journal(house.disk, 0)
-    nights(house, people=2)
-    house.journal.close()
-    path = tmp_path / "gate106.yaml"
-    path.write_text(f"store: sqlite:///{tmp_path}/state.db\njournal: {tmp_path}/journal\nrules: {tmp_path}/rules\n")
-    said = gate106("journal", "roll", "--config", path)
-    assert said.exit_code == 0, said.output
-    return path
-
-
-@pytest.fixture
-def umask() -> Iterator[None]:
-    """Commands run in this process: what they set is set back."""
-    before = os.umask(0)
-    yield
-    os.umask(before)
+from tests.archive.journals import HOUR
+from tests.house import NOON, SHANGHAI
 
 
 def gate106(*words: Any) -> Any:

@@ -18,16 +18,6 @@ from tests.archive.journals import DAY, Shelf, busy, nights
 from tests.house import House
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path)
-
-
 def faults(house: House, shelf: Shelf, *, keys: bool = True, journal: bool = True) -> list[str]:
     proved = proving.prove(shelf.folder, house.disk if journal else None, house.disk.identity(), shelf.keys if keys else None)
     return [fault for one in proved for fault in one.faults]

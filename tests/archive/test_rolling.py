@@ -24,16 +24,6 @@ from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
 from tests.house import NOON, SHANGHAI, House
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path)
-
-
 def test_what_is_closed_is_rolled_and_what_is_written_to_waits(house: House, shelf: Shelf) -> None:
     busy(house, 3)
     done = shelf.roll(house.disk, house.now)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +22,6 @@ from proxy.desk.journal import Journal, read, verify
 from proxy.desk.segment import HEADER_BYTES
 from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
 from tests.house import NOON, SHANGHAI, House
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path)
 
 
 def proved(disk: Disk, shelf: Shelf) -> list[str]:
@@ -161,28 +149,6 @@ def test_damage_is_left_to_who_names_it(house: House, shelf: Shelf) -> None:
 
 
 # -- as it is asked for
-
-
-@pytest.fixture
-def umask() -> Iterator[None]:
-    """Commands run in this process: what they set is set back."""
-    before = os.umask(0)
-    yield
-    os.umask(before)
-
-
-@pytest.fixture
-def config(tmp_path: Path, umask: None) -> Path:
-    """Settings of a gate that has run some hours and runs no more; its journal is rolled."""
-    house = House(tmp_path)
-    house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
-    house.journal = house.relay.handover.journal = Journal(house.disk, 0)
-    nights(house, people=2)
-    house.journal.close()
-    path = tmp_path / "gate106.yaml"
-    path.write_text(f"store: sqlite:///{tmp_path}/state.db\njournal: {tmp_path}/journal\nrules: {tmp_path}/rules\n")
-    assert gate106("journal", "roll", "--config", path).exit_code == 0
-    return path
 
 
 def gate106(*words: Any) -> Any:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
 from proxy.archive.asking import Question
 from proxy.archive.finding import find
 from proxy.archive.matching import Wanted, match
@@ -18,16 +14,6 @@ from tests.archive.journals import Shelf, nights, synced
 from tests.house import SHANGHAI, House
 
 TEXT = "【甲店】第5号上新 拒收请回复R"
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path)
 
 
 def swept(

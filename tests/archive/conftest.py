@@ -1,0 +1,48 @@
+"""What several files here begin with: a gate and a shelf for its tables; settings of a gate that has run, for commands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from proxy.__main__ import app
+from proxy.desk.journal import Journal, OsDisk
+from tests.archive.journals import Shelf, nights
+from tests.house import House
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path)
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    """Commands run in this process: what they set is set back."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def config(tmp_path: Path, umask: None) -> Path:
+    """Settings of a gate that has run some hours and runs no more; its journal is rolled."""
+    house = House(tmp_path)
+    house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
+    house.journal = house.relay.handover.journal = Journal(house.disk, 0)
+    nights(house, people=2)
+    house.journal.close()
+    path = tmp_path / "gate106.yaml"
+    path.write_text(f"store: sqlite:///{tmp_path}/state.db\njournal: {tmp_path}/journal\nrules: {tmp_path}/rules\n")
+    said = CliRunner().invoke(app, ["journal", "roll", "--config", str(path)])
+    assert said.exit_code == 0, said.output
+    return path
