@@ -74,6 +74,7 @@ cdef inline bint _same(object one, PyObject *other) except -1:
 
 cdef enum:
     ALIKE = 16
+    AHEAD = 4  # so many dropped before is time enough to fetch one from far memory
 
 cdef struct Alike:
     int kind  # 0: a submit, 1: a rule that would have objected, 2: one that has
@@ -235,12 +236,26 @@ cdef class _Refused:
         elif known is not kept:  # another is kept of this person
             self.people[person] = kept if _is_of(<tuple>known, message) else {_key_kept(<tuple>known): known, _key_of_refusal(message): kept}
         self.append(kept)
+        self.soon_over()
         while self.first_s <= self.now_s or until_s < self.first_s or len(self.order) > self.most:
             self.first_s = _seconds((<tuple>self.order[0])[KEPT_UNTIL])
             if self.first_s > self.now_s and len(self.order) <= self.most:
                 break
             self.drop(<tuple>self.order.popleft())
             self.first_s = -INFINITY
+        return 0
+
+    cdef int soon_over(self) except -1:
+        """What is dropped next has been far from all else for long: it is fetched while the ones before it are dropped."""
+        cdef Py_ssize_t place
+        if len(self.order) < self.most or len(self.order) <= 2 * AHEAD:
+            return 0
+        far = self.order[2 * AHEAD]
+        _soon(<octet *><PyObject *>far)
+        _soon(<octet *><PyObject *>far + 64)
+        near = self.order[AHEAD]
+        for place in range(KEPT_UNTIL, KEPT_FIELDS):
+            _soon(<octet *>PyTuple_GET_ITEM(near, place))
         return 0
 
     cdef int drop(self, tuple kept) except -1:
