@@ -31,6 +31,7 @@ from proxy.desk.journal import Journal, MemoryDisk
 from proxy.message import Breach, Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.net import lane as _lane  # noqa: F401 # likewise
 from proxy.number import NotARecipient
+from proxy.policy import contacts as _contacts  # noqa: F401 # likewise
 from proxy.policy import text as _text  # noqa: F401 # likewise
 from proxy.reasons import RULE_REASONS
 from proxy.recipient import ENTRY, OptOut
@@ -59,6 +60,7 @@ ROOMS = [
     "desk/test_journal.py",
     "desk/test_entries.py",
     "policy/test_text.py",
+    "policy/test_contacts.py",
     "test_namer.py",
     "test_number.py",
     "test_relay.py",

@@ -7,20 +7,8 @@ from __future__ import annotations
 
 from proxy.message import Content
 
-from .text import (
-    NO_NOTICE,
-    Notice,
-    Signature,
-    call_spans,
-    contacts,
-    folding,
-    links,
-    masked,
-    notice,
-    signature,
-    squeeze,
-    without_numbers,
-)
+from .contacts import call_spans, contacts, links
+from .text import NO_NOTICE, Notice, Signature, folding, masked, notice, signature, squeeze, without_numbers
 
 Spans = tuple[tuple[int, int], ...]
 """From where to where, in order."""

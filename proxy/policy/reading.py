@@ -19,6 +19,7 @@ from proxy.twice import Twice
 
 from .category import Classified, Weighed, weigh
 from .condition import Bits, Test
+from .contacts import calls
 from .lexicon import Lexicon
 from .memo import Memo, dropped
 from .page import Page, Spans
@@ -27,7 +28,7 @@ from .reviewed import key_of
 from .scanner import Scanner
 from .shards import Match
 from .spread import Spread
-from .text import calls, fingerprint, masked, numberless, undressed, without_numbers
+from .text import fingerprint, masked, numberless, undressed, without_numbers
 
 MASKS_MAX = 8_192  # per generation, with a text each: some 4 MB
 TRAITS_MAX = 16_384

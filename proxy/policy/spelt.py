@@ -1,6 +1,6 @@
 """Spelt: a domain or a telephone number as officers write it into rules and registers, as texts are read, or refused with what to write.
 
-In: what somebody wrote. Out: a domain in lower case; a number without marks; NotSpelt. Never: a text (text.py).
+In: what somebody wrote. Out: a domain in lower case; a number without marks; NotSpelt. Never: a text (contacts.py).
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ cdef int _learn_to_read() except -1:
     from types import MethodType
 
     from proxy.message import Content, Part, hash48
-    from proxy.policy import page, reading, reviewed, text
+    from proxy.policy import contacts, page, reading, reviewed, text
     from proxy.policy.kinds.notice import at_tail, missing, present
     from proxy.policy.kinds.signature import several
     from proxy.policy.owned import Outside
@@ -69,7 +69,7 @@ cdef int _learn_to_read() except -1:
     if not _marks_known:
         _learn_marks()
     _readable, _with_numbers, _nameless = charset.READABLE, reading._with_numbers, reviewed.nameless
-    _apart, _links = text.apart, text.links
+    _apart, _links = contacts.apart, contacts.links
     _wire_most, _WireMemo = submit.MEMO_ENTRIES_MAX, submit.Memo
     _part_of = partial(tuple.__new__, Part)
     _seldom = reading.SELDOM
@@ -210,7 +210,7 @@ cdef bint _ends_there(const unsigned short *text, Py_ssize_t size, Py_ssize_t at
 
 
 cdef object _links_in(const unsigned short *text, Py_ssize_t size, bint addresses):
-    """policy/text.py, links; ``addresses``: whether there may be a ://"""
+    """policy/contacts.py, links; ``addresses``: whether there may be a ://"""
     cdef Py_ssize_t at = 0, run, end, dot, letters
     cdef bint doubled
     cdef list found = [], hosts = None

@@ -34,7 +34,10 @@ STEPS = (
     ("the segments: checksums, the chain, records", ("desk/scan.py", "desk/segment.py", "desk/disk.py")),
     ("records as values", ("desk/entries.py", "desk/returned.py", "desk/requested.py", "desk/itself.py", "desk/body.py")),
     ("octets as a text", ("wire/",)),
-    ("reading the text: words, signature, notice, links", ("policy/reading.py", "policy/text.py", "policy/shards.py", "policy/scanner.py")),
+    (
+        "reading the text: words, signature, notice, links",
+        ("policy/reading.py", "policy/text.py", "policy/contacts.py", "policy/shards.py", "policy/scanner.py"),
+    ),
     ("the rules", ("policy/",)),
     ("people's records", ("state/",)),
     ("long messages", ("parts.py", "long.py")),

@@ -39,8 +39,8 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "text: letters folded, signature, notice, links, words",
         (
-            "policy/text.py", "policy/page.py", "policy/reading.py", "policy/shards.py", "policy/scanner.py", "policy/spans.py",
-            "policy/contents.py",
+            "policy/text.py", "policy/contacts.py", "policy/page.py", "policy/reading.py", "policy/shards.py", "policy/scanner.py",
+            "policy/spans.py", "policy/contents.py",
         ),
     ),
     ("region: where the person is at home", ("policy/regions.py",)),
