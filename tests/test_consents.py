@@ -97,12 +97,20 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> policy.RuleSet:
     return policy.load(folder)
 
 
-def says(rules: policy.RuleSet, store: EmbeddedStore, person: int, text: str = "【测试】双11券", at: float = NOW) -> str:
+def says(
+    rules: policy.RuleSet,
+    store: EmbeddedStore,
+    person: int,
+    text: str = "【测试】双11券",
+    at: float = NOW,
+    scheduled: float | None = None,
+) -> str:
     """Why an advertisement to somebody is refused; empty: it is not."""
     sender = Sender.of("jia", "jia", "1069001", "1069001", Category.MARKETING)
     _, data = store.load_now([person])[person]  # type: ignore[attr-defined]
     seen = store.listed.beside(record.Record(data), person)
-    verdict = policy.judge(Message(sender, person, Content(text, "readable", b"")), seen, rules, at, store.counters)
+    content = Content(text, "readable", b"", scheduled=scheduled)
+    verdict = policy.judge(Message(sender, person, content), seen, rules, at, store.counters)
     return verdict.reason.name if verdict.reason is not None else ""
 
 
@@ -121,6 +129,9 @@ def test_a_consent_counts_once_its_proof_was_looked_at_and_for_its_advertiser_on
 def test_a_consent_ends_with_its_day_and_a_newer_one_goes_on(desk: Desk, rules: policy.RuleSet) -> None:
     desk.review(desk.take(agreed(until=NOW + 10), LI), "accepted")
     assert [says(rules, desk.store, LI, at=NOW + s) for s in (9, 10)] == ["", "consent-missing"]
+    assert [says(rules, desk.store, LI, scheduled=NOW + s) for s in (9, 10)] == ["", "consent-missing"], (
+        "it holds until delivery"
+    )
     desk.review(desk.take(agreed(given=NOW - 50), LI), "accepted")
     assert says(rules, desk.store, LI, at=NOW + 10) == ""
 

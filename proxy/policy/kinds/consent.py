@@ -45,7 +45,7 @@ def condition(node: Node, context: Context) -> Tree:
         newest = max(words, key=_newest, default=None)
         if newest is not None and newest.state == "granted" and _refused_since(newest.time, message, record, facts):
             return "revoked" in states
-        return state_of(newest, now) in states
+        return state_of(newest, max(now, message.content.scheduled or 0.0)) in states  # it must hold when the person gets it
 
     def _refused_since(time: float, message: Message, record: Recipient, facts: Facts) -> bool:
         """Whether a refusal on file, one that is over too, is as new as the consent and covers the message."""
