@@ -79,13 +79,14 @@ class Sampling:
         before, self.now = self.now, told
         if not before:
             return
-        was, now = sums(before), sums(told)
         took = told["at"] - before["at"]
         if took <= 0:
             return
-        more = {verdict: now[verdict] - was[verdict] for verdict in VERDICTS}
-        if min(more.values()) < 0:  # the gate has started again
-            more = now
+        was = dict(before["lives"])
+        more = dict.fromkeys(VERDICTS, 0.0)
+        for life, counted in told["lives"]:  # of a gate, or of each of its workers; one that started again counts from nothing
+            for verdict in VERDICTS:
+                more[verdict] += counted.get(verdict, 0) - was.get(life, {}).get(verdict, 0)
         self.recent.append(Moment(told["at"], {verdict: number / took for verdict, number in more.items()}))
         minute = told["at"] // MINUTE_S * MINUTE_S
         if not self.minutes or self.minutes[-1].at != minute:

@@ -1,15 +1,16 @@
 """Counters: what the gate has counted since its start, and what it holds now, in a few rows: for pages that look every other second.
 
-In: the tally, binds, houses. Out: sums, the providers and rules with the most. Never: what /metrics has in full (a thousand providers are
-ten thousand rows there); a recipient; the loop held: a thousand rows at a time are added up.
+In: the tally, binds, houses. Out: sums, the providers and rules with the most; of several gates one such answer. Never: what /metrics has in
+full (a thousand providers are ten thousand rows there); a recipient; the loop held: a thousand rows at a time are added up.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from heapq import nlargest
+from secrets import token_hex
 from typing import Any
 
 from proxy.ops.control import Call, Handler
@@ -25,14 +26,17 @@ Labels = tuple[str, ...]
 
 
 def commands(gate: Gate) -> Mapping[str, Handler]:
+    life = token_hex(8)
+
     async def counters(call: Call) -> Mapping[str, Any]:
         call.args.done()
-        return await counted(gate)
+        return await counted(gate, life)
 
     return {"counters": counters}
 
 
-async def counted(gate: Gate) -> dict[str, Any]:
+async def counted(gate: Gate, life: str = "") -> dict[str, Any]:
+    """``life``: a word for this start of the gate, from which on it counts."""
     tally = gate.relay.tally
     verdicts, reasons = Counter[tuple[str, str]](), Counter[str]()
     providers: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -45,12 +49,10 @@ async def counted(gate: Gate) -> dict[str, Any]:
     binds = Counter(link.access.provider.name for link in gate.binds())
     return {
         "at": gate.now(),
+        "lives": [[life, _by_verdict(verdicts)]],
         "verdicts": [[category, verdict, number] for (category, verdict), number in sorted(verdicts.items())],
         "reasons": reasons.most_common(ROWS_MAX),
-        "providers": [
-            [name, dict(providers[name]), binds[name]]
-            for name in nlargest(ROWS_MAX, providers, key=lambda name: providers[name].total())
-        ],
+        "providers": _with_most(providers, binds),
         "providers_in_all": len(gate.relay.directory.providers),
         "rules": rules.most_common(ROWS_MAX),
         "shadow": shadow.most_common(ROWS_MAX),
@@ -69,6 +71,50 @@ async def counted(gate: Gate) -> dict[str, Any]:
         ],
         "orders": len(gate.book.of_kind(*ORDERS)),
     }
+
+
+def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What several gates that are one have counted, as one of them would tell it. Whoever is not among the most of one of them is not counted
+    there."""
+    verdicts: Counter[tuple[str, str]] = Counter()
+    providers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    binds, links = Counter[str](), dict[str, tuple[int, int, int]]()
+    for one in told:
+        for category, verdict, number in one["verdicts"]:
+            verdicts[category, verdict] += number
+        for name, counts, bound in one["providers"]:
+            providers[name].update(counts)
+            binds[name] += bound
+        for name, up, slots, in_flight in one["links"]:  # each knows of all slots, and has some of them
+            before = links.get(name, (0, 0, 0))
+            links[name] = (before[0] + up, max(before[1], slots), before[2] + in_flight)
+    return {
+        **told[0],
+        "at": max(one["at"] for one in told),
+        "lives": [life for one in told for life in one["lives"]],
+        "verdicts": [[category, verdict, number] for (category, verdict), number in sorted(verdicts.items())],
+        "providers": _with_most(providers, binds),
+        **{name: _sum(one[name] for one in told).most_common(ROWS_MAX) for name in ("reasons", "rules", "shadow")},
+        **{name: sum(one[name] for one in told) for name in ("optouts", "sent_after_optout", "judge_errors", "binds")},
+        "links": [[name, *counts] for name, counts in links.items()],
+    }
+
+
+def _with_most(providers: Mapping[str, Counter[str]], binds: Mapping[str, int]) -> list[list[Any]]:
+    names = nlargest(ROWS_MAX, providers, key=lambda name: providers[name].total())
+    return [[name, dict(providers[name]), binds[name]] for name in names]
+
+
+def _by_verdict(verdicts: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    return _sum([[(verdict, number)] for (_, verdict), number in verdicts.items()])
+
+
+def _sum(rows: Iterable[Iterable[tuple[str, int]]]) -> Counter[str]:
+    found = Counter[str]()
+    for some in rows:
+        for word, number in some:
+            found[word] += number
+    return found
 
 
 async def _by_first(counted: Mapping[Labels, int]) -> Counter[str]:

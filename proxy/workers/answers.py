@@ -2,21 +2,31 @@
 
 In: a command's name, what each worker answered. Out: whom to ask, and one answer or one refusal. Never: a socket.
 
-What is known in one place only (a worker's binds and links, what passes it, by which rules it judges) is asked of all. What workers tell each
-other (orders, lists, consents, cases, penalties), or agree on in the shared store (rules), is asked of one: always the first.
+What is known in one place only (a worker's binds and links, what passes it, what it has counted, by which rules it judges) is asked of all,
+and what they counted is added up. What workers tell each other (orders, lists, consents, cases, penalties), or agree on in the shared store
+(rules), is asked of one: always the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from proxy.ops.counters import added
+from proxy.ops.rules import RULES_A_LINE
 
 Said = Mapping[str, Any]
 
 LISTS: Mapping[str, str] = {"binds": "binds", "links": "links", "binds.kick": "kicked"}
 """Commands whose answers are lists that belong together, and under which key."""
-EVERYWHERE = frozenset((*LISTS, "trace", "rules", "rules.reload"))
-"""Commands of which every worker hears. All others go to one."""
+TRIAL = "stop, as a trial"
+"""Each worker tries it on what passes it."""
+
+
+def name_of(asked: Said) -> str:
+    """The command as this room knows it."""
+    command, args = str(asked.get("command")), asked.get("args")
+    return TRIAL if command == "stop" and isinstance(args, Mapping) and args.get("watch_s") else command
 
 
 def is_for_all(command: str) -> bool:
@@ -35,6 +45,8 @@ def one_answer(command: str, answers: Sequence[tuple[str, Said]]) -> Said:
         if refused and command != "binds.kick":
             return {"error": _together(refused)}
         return {"ok": {**done[0][1], key: _listed(command, [one for _, said in done for one in said[key]])}}
+    if command in ADDED and not refused:
+        return {"ok": {**ADDED[command]([said for _, said in done]), **_differing(command, done)}}
     if refused:
         return {"error": f"{', '.join(worker for worker, _ in done)} did it, but {_together(refused)}"}
     return {"ok": {**done[0][1], **_differing(command, done)}}
@@ -57,6 +69,53 @@ def _differing(command: str, done: Sequence[tuple[str, Said]]) -> Said:
         return {}
     told = "; ".join(f"{', '.join(workers)}: {revision}" for revision, workers in sorted(by_revision.items()))
     return {"differing": told}
+
+
+def lines_of(command: str, lines: Sequence[Sequence[Said]]) -> list[Said]:
+    """What workers said before their last lines, each in its own order, where that is not passed on as it comes."""
+    if command != "rules.hits":
+        return []
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for row in (row for said in lines for line in said for row in line["rules"]):
+        into = found.setdefault(row["rule"], {"hits": {}, "shadow": {}})
+        for what, counts in into.items():
+            for word, number in row[what].items():
+                counts[word] = counts.get(word, 0) + number
+    rows = [{"rule": name, **found[name]} for name in sorted(found)]
+    return [{"rules": rows[start : start + RULES_A_LINE]} for start in range(0, len(rows), RULES_A_LINE)]
+
+
+def _added_by(list_of: str, name: str, count: str) -> Callable[[Sequence[Said]], Said]:
+    """One list, in which a count is of all workers."""
+
+    def add(told: Sequence[Said]) -> Said:
+        sums: dict[Any, int] = {}
+        for row in (row for said in told for row in said[list_of]):
+            sums[row[name]] = sums.get(row[name], 0) + row[count]
+        return {**told[0], list_of: [{**row, count: sums[row[name]]} for row in told[0][list_of]]}
+
+    return add
+
+
+def _tried(told: Sequence[Said]) -> Said:
+    return {**told[0], **{name: sum(said[name] for said in told) for name in ("would_refuse", "of")}}
+
+
+def _earliest(told: Sequence[Said]) -> Said:
+    """Of counts whose rows stand in lines: of one that started later they begin later."""
+    return {"since": min(said["since"] for said in told), "until": max(said["until"] for said in told)}
+
+
+ADDED: Mapping[str, Callable[[Sequence[Said]], Said]] = {
+    "counters": added,
+    "rules": _added_by("rules", "rule", "hits_last_minute"),
+    "rules.hits": _earliest,
+    "stop.list": _added_by("orders", "id", "hits"),
+    TRIAL: _tried,
+}
+"""Commands whose answers have counts that are added up."""
+EVERYWHERE = frozenset((*LISTS, *ADDED, "trace", "rules.reload"))
+"""Commands of which every worker hears. All others go to one."""
 
 
 def _together(refused: Sequence[tuple[str, str]]) -> str:

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 from proxy.ops.control import SPEAKS_FOR, Refused
 from proxy.ops.lines import LINE_BYTES_MAX, REQUEST_S, ControlSocket, as_line, next_line, peer_of, reachable, read_line
-from proxy.workers.answers import is_for_all, one_answer
+from proxy.workers.answers import is_for_all, lines_of, name_of, one_answer
+
+Said = Mapping[str, Any]
 
 
 class Served(NamedTuple):
@@ -52,13 +54,17 @@ class Counter:
         if not workers:
             return {"error": "no worker of this gate can take commands now: try again"}
         first = as_line({**asked, SPEAKS_FOR: list(peer_of(writer))})
-        command = str(asked.get("command"))
+        command = name_of(asked)
         if not is_for_all(command):
             return await _pass_on(workers[0], first, reader, writer)
-        said = await _ask_all(workers, first, reader, writer, all_lines=command == "trace")
+        said, lines = await _ask_all(workers, first, reader, writer if command == "trace" else None)
         if command == "rules.reload" and any("ok" in one for _, one in said):  # who may not, has not
             await self._reloaded()
-        return one_answer(command, said)
+        answer = one_answer(command, said)
+        if "ok" in answer:
+            for line in lines_of(command, lines):
+                writer.write(as_line(line))
+        return answer
 
 
 async def _connect(worker: Served) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -95,14 +101,14 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 
 async def _ask_all(
-    workers: Sequence[Served], first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, all_lines: bool
-) -> list[tuple[str, Mapping[str, Any]]]:
-    """The last line of each. What the client says further all of them hear; of their lines before the last it hears the first worker's, or
-    all of them. A client that hangs up ends it for all."""
+    workers: Sequence[Served], first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter | None
+) -> tuple[list[tuple[str, Said]], list[list[Said]]]:
+    """The last line of each, and of each those before it. What the client says further all of them hear; a ``writer`` is told their lines as
+    they come. A client that hangs up ends it for all."""
     ears: list[asyncio.StreamWriter] = []
+    lines: list[list[Said]] = [[] for _ in workers]
     asking = [
-        asyncio.create_task(_ask(worker, first, ears, writer if all_lines or worker is workers[0] else None))
-        for worker in workers
+        asyncio.create_task(_ask(worker, first, ears, writer, before)) for worker, before in zip(workers, lines, strict=True)
     ]
     telling = asyncio.create_task(_tell_all(reader, ears))
     try:
@@ -112,7 +118,7 @@ async def _ask_all(
         for one in asking:
             one.cancel()
         await asyncio.gather(telling, *asking, return_exceptions=True)
-    return [(worker.name, one) for worker, one in zip(workers, said, strict=True)]
+    return [(worker.name, one) for worker, one in zip(workers, said, strict=True)], lines
 
 
 async def _tell_all(reader: asyncio.StreamReader, ears: list[asyncio.StreamWriter]) -> None:
@@ -128,9 +134,9 @@ async def _tell_all(reader: asyncio.StreamReader, ears: list[asyncio.StreamWrite
 
 
 async def _ask(
-    worker: Served, first: bytes, ears: list[asyncio.StreamWriter], writer: asyncio.StreamWriter | None
-) -> Mapping[str, Any]:
-    """A worker's last line; those before it are passed on as they come, if there is somebody to hear them."""
+    worker: Served, first: bytes, ears: list[asyncio.StreamWriter], writer: asyncio.StreamWriter | None, before: list[Said]
+) -> Said:
+    """A worker's last line; those before it are passed on as they come, if there is somebody to hear them, else kept."""
     try:
         hears, says = await _connect(worker)
     except OSError as error:
@@ -145,7 +151,9 @@ async def _ask(
             said = read_line(line)
             if "ok" in said or "error" in said:
                 return said
-            if writer is not None:
+            if writer is None:
+                before.append(said)
+            else:
                 writer.write(line)
                 await writer.drain()
     except (OSError, ValueError) as error:

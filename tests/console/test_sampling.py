@@ -11,8 +11,8 @@ from proxy.console.sampling import MINUTES_MAX, RECENT_MAX, Sampling
 NOON = 1_762_833_600.0
 
 
-def told(at: float, allow: int, reject: int = 0) -> dict[str, Any]:
-    return {"at": at, "verdicts": [["marketing", "allow", allow], ["marketing", "reject", reject]]}
+def told(at: float, allow: int, reject: int = 0, life: str = "first") -> dict[str, Any]:
+    return {"at": at, "lives": [[life, {"allow": allow, "reject": reject}]]}
 
 
 @pytest.fixture
@@ -31,9 +31,18 @@ async def test_rates_are_what_came_between_two_looks(sampling: Sampling) -> None
 
 async def test_a_gate_that_started_again_counts_from_nothing(sampling: Sampling) -> None:
     sampling.take(told(NOON, 5000))
-    sampling.take(told(NOON + 10, 30))
+    sampling.take(told(NOON + 10, 30, life="second"))
     assert sampling.recent[-1].per_s["allow"] == 3
     assert all(number >= 0 for one in sampling.minutes for number in one.counted.values())
+
+
+async def test_a_worker_that_ends_takes_nothing_with_it_and_one_that_comes_brings_only_its_own(sampling: Sampling) -> None:
+    one, two, three = ([name, {"allow": count}] for name, count in (("one", 5000), ("two", 700), ("three", 20)))
+    sampling.take({"at": NOON, "lives": [one, two]})
+    sampling.take({"at": NOON + 10, "lives": [["one", {"allow": 5100}]]})
+    assert sampling.recent[-1].per_s["allow"] == 10
+    sampling.take({"at": NOON + 20, "lives": [["one", {"allow": 5100}], three]})
+    assert sampling.recent[-1].per_s["allow"] == 2
 
 
 async def test_a_clock_that_was_set_back_spoils_nothing(sampling: Sampling) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.roles import COMMANDS
-from proxy.workers.answers import EVERYWHERE, is_for_all, one_answer
+from proxy.workers.answers import EVERYWHERE, TRIAL, is_for_all, lines_of, name_of, one_answer
 from proxy.workers.crew import together
 
 
@@ -38,15 +38,62 @@ def test_what_all_must_do_and_one_did_not_is_said_with_names():
 
 
 def test_workers_that_judge_by_other_rules_are_named():
-    told = one_answer("rules", [("worker 1", {"ok": {"revision": "a"}}), ("worker 2", {"ok": {"revision": "b"}})])
+    told = one_answer(
+        "rules", [("worker 1", {"ok": {"revision": "a", "rules": []}}), ("worker 2", {"ok": {"revision": "b", "rules": []}})]
+    )
     assert told["ok"]["differing"] == "worker 1: a; worker 2: b"
-    told = one_answer("rules", [("worker 1", {"ok": {"revision": "a"}}), ("worker 2", {"ok": {"revision": "a"}})])
-    assert told == {"ok": {"revision": "a"}}
+    told = one_answer("rules", [("worker 1", {"ok": {"revision": "a", "rules": []}})] * 2)
+    assert told == {"ok": {"revision": "a", "rules": []}}
 
 
 def test_only_commands_that_there_are_go_to_all():
-    assert set(COMMANDS) >= EVERYWHERE
+    assert set(COMMANDS) >= EVERYWHERE - {TRIAL}
     assert not is_for_all("suppress.import")
+
+
+def test_a_stop_is_given_once_and_tried_everywhere():
+    assert not is_for_all(name_of({"command": "stop", "args": {"province": ["北京"]}}))
+    assert not is_for_all(name_of({"command": "stop"}))
+    assert is_for_all(name_of({"command": "stop", "args": {"watch_s": 10}}))
+    told = [
+        ("worker 1", {"ok": {"id": 7, "would_refuse": 2, "of": 5}}),
+        ("worker 2", {"ok": {"id": 8, "would_refuse": 1, "of": 4}}),
+    ]
+    assert one_answer(TRIAL, told)["ok"] == {"id": 7, "would_refuse": 3, "of": 9}
+    assert one_answer(TRIAL, [*told, ("worker 3", {"error": "hung up"})]) == {"error": "worker 1, worker 2 did it, but hung up"}
+
+
+def test_how_often_a_rule_and_an_order_spoke_is_counted_over_all():
+    rules = [
+        [{"rule": "a", "hits_last_minute": 2}, {"rule": "b", "hits_last_minute": 0}],
+        [{"rule": "a", "hits_last_minute": 5}],
+    ]
+    told = one_answer("rules", [(f"worker {n}", {"ok": {"revision": "x", "rules": some}}) for n, some in enumerate(rules)])
+    assert [(one["rule"], one["hits_last_minute"]) for one in told["ok"]["rules"]] == [("a", 7), ("b", 0)]
+    orders = [[{"id": 1, "name": "stop-1", "hits": 3}], [{"id": 1, "name": "stop-1", "hits": 4}]]
+    told = one_answer("stop.list", [(f"worker {n}", {"ok": {"orders": some}}) for n, some in enumerate(orders)])
+    assert told == {"ok": {"orders": [{"id": 1, "name": "stop-1", "hits": 7}]}}
+
+
+def test_a_days_objections_are_added_up_by_province():
+    one = [
+        {"rules": [{"rule": "a", "hits": {"北京": 2}, "shadow": {}}]},
+        {"rules": [{"rule": "c", "hits": {}, "shadow": {"reject": 1}}]},
+    ]
+    other = [{"rules": [{"rule": "a", "hits": {"北京": 1, "上海": 4}, "shadow": {}}]}]
+    assert lines_of("rules.hits", [one, other]) == [
+        {
+            "rules": [
+                {"rule": "a", "hits": {"北京": 3, "上海": 4}, "shadow": {}},
+                {"rule": "c", "hits": {}, "shadow": {"reject": 1}},
+            ]
+        }
+    ]
+    assert lines_of("trace", [one]) == []
+    told = one_answer(
+        "rules.hits", [("worker 1", {"ok": {"since": 5.0, "until": 9.0}}), ("worker 2", {"ok": {"since": 7.0, "until": 9.5}})]
+    )
+    assert told == {"ok": {"since": 5.0, "until": 9.5}}
 
 
 def test_what_all_say_is_said_once_and_what_some_say_with_their_names():

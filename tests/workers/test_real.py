@@ -9,6 +9,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,33 @@ def test_many_processes_look_like_one_gate(make: Make, bound_everywhere: Bind):
     until(lambda: gate.metric("gate106_binds") == len(clients) - 1, "one bind less")
     assert "no such bind" in gate.refused("binds", "kick", "--id", "99999", "--why", "a test")
     assert gate.stop() == 0
+
+
+def test_what_workers_counted_is_told_as_one_number(make: Make, bound_everywhere: Bind):
+    gate = make(3).start()
+    clients = bound_everywhere(gate)
+    with ThreadPoolExecutor(1) as aside:
+        tried = aside.submit(lambda: ask(gate, "stop", province=["上海"], watch_s=4.0, why="a test"))
+        until(lambda: len(ask(gate, "stop.list")["orders"]) == gate.workers, "each worker tries it")
+        for number, one in enumerate(clients):
+            assert one.submit(PORT, SHANGHAI.format(number)).status == 0
+        told = tried.result()
+    assert (told["would_refuse"], told["of"]) == (len(clients), len(clients))
+
+    stop = ask(gate, "stop", province=["上海"], why="a test")
+    until(lambda: ask(gate, "rules")["orders"], "it is in force")
+    until(lambda: all(one.submit(PORT, SHANGHAI.format(99)).status for one in clients), "it is in force at all workers")
+    counted = ask(gate, "counters")
+    refused = dict(counted["reasons"])["stopped"]
+    assert refused >= len(clients)
+    assert sum(number for _, verdict, number in counted["verdicts"] if verdict == "reject") == refused
+    assert [name for name, *_ in counted["providers"]] == ["jia"]
+    assert (counted["binds"], counted["links"][0][:3], len(counted["lives"])) == (len(clients), ["bj", 3, 3], 3)
+    assert [one["hits"] for one in ask(gate, "stop.list")["orders"] if one["name"] == stop["name"]] == [refused]
+    assert {one["rule"]: one["hits_last_minute"] for one in ask(gate, "rules")["rules"]}[stop["name"]] == refused
+    with client.Conversation(gate.folder / "control.sock", "rules.hits", {}) as asked:
+        hits = {row["rule"]: row["hits"] for line in asked.lines() for row in line["rules"]}
+    assert hits[stop["name"]] == {"上海": refused}
 
 
 def everywhere_found(gate: Crewed, sent: int) -> None:

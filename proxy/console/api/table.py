@@ -124,7 +124,7 @@ _GATE = (
     _told(
         "counters", "What was counted since the gate started, and what it holds now.",
         answer={
-            "at": float, "verdicts": [(str, str, int)], "reasons": [(str, int)], "providers": [(str, object, int)], "providers_in_all": int,
+            "at": float, "lives": [(str, object)], "verdicts": [(str, str, int)], "reasons": [(str, int)], "providers": [(str, object, int)], "providers_in_all": int,
             "rules": [(str, int)], "shadow": [(str, int)], "optouts": int, "sent_after_optout": int, "judge_errors": int, "binds": int,
             "links": [(str, int, int, int)], "orders": int,
         },
