@@ -40,7 +40,7 @@ from proxy.ops.client import NobodyAnswers
 
 log = structlog.get_logger()
 
-CHECK_S = 60.0
+CHECK_S = 5.0
 """So often the gate is asked whether a token still counts, and what it may: each command asks anyway."""
 
 

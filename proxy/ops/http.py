@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -222,4 +223,5 @@ class _Watched:
             await refused(scope, receive, send)
             return
         scope["asker"] = asker
-        await self._app(scope, receive, send)
+        with contextlib.suppress(ClientDisconnect):  # amid its own request: there is nobody to answer
+            await self._app(scope, receive, send)

@@ -24,6 +24,8 @@ HEAD_S = 10.0
 """So long a connection may take to send (the rest of) a request, the next one too."""
 ANSWER_S = 30.0
 """So long an answer may take, the reader's slowness included."""
+UNREAD_S = 3.0
+"""Who reads nothing of an answer for so long is no slow reader."""
 STOP_S = 1.0
 
 
@@ -79,12 +81,14 @@ class Listener:
 class _Connection(H11Protocol):
     """uvicorn's connection with a deadline and a bound on how many there are.
 
-    When all are taken, the one gives way that has let us wait for its request the longest: somebody who opens connections and says nothing
-    keeps no probe out, for a probe says what it wants at once.
+    When all are taken, the one gives way that has let us wait for its request the longest, else the one that has let an answer lie unread the
+    longest: somebody who opens connections and says nothing, or asks and does not read, keeps no probe out, for a probe says what it wants at
+    once and reads.
     """
 
     _deadline: asyncio.TimerHandle | None = None
     _waits_since: float | None = None
+    _unread_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
@@ -94,13 +98,23 @@ class _Connection(H11Protocol):
         self._expect(HEAD_S)
 
     def _make_way(self) -> bool:
-        waiting = [one for one in self.connections if isinstance(one, _Connection) and one._waits_since is not None]
-        longest = min(waiting, key=lambda one: one._waits_since or 0.0, default=None)
+        others, late = [one for one in self.connections if isinstance(one, _Connection)], self.loop.time() - UNREAD_S
+        silent = [(one._waits_since, one) for one in others if one._waits_since is not None]
+        unread = [(one._unread_since, one) for one in others if one._unread_since is not None and one._unread_since <= late]
+        _, longest = min(silent or unread, key=lambda one: one[0], default=(0.0, None))
         if longest is None:
             return False
-        longest._waits_since = None  # it is chosen once
+        longest._waits_since = longest._unread_since = None  # it is chosen once
         longest.transport.abort()
         return True
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread_since = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._deadline is not None:

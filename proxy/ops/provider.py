@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ PAGE_MAX = 10_000
 CHILD_S = 25.0
 """Less than an answer may take."""
 WAITING_MAX = 16
+EACH_WAITING_MAX = 2
+"""Of one provider: who asks more often keeps nobody else waiting."""
 NOTICES = 20
 OF_A_PENALTY = (
     "name",
@@ -56,7 +59,7 @@ class ForProviders:
     def __init__(self, gate: Gate, config: Path) -> None:
         """``config``: the settings, from which the child reads where the journal is."""
         self._gate, self._config = gate, config
-        self._one, self._waiting = asyncio.Lock(), 0
+        self._one, self._waiting = asyncio.Lock(), Counter[str]()
 
     def paths(self) -> dict[str, Way]:
         return {
@@ -123,8 +126,8 @@ class ForProviders:
 
     async def _refusals(self, request: Request) -> Response:
         """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``, ``skip``, ``limit``, ``lang``, ``format=csv``."""
-        asked = dict(request.query_params)
-        argv = ["refusals", _whose(request), "--config", str(self._config)]
+        asked, whose = dict(request.query_params), _whose(request)
+        argv = ["refusals", whose, "--config", str(self._config)]
         if "day" in asked and "hour" in asked:
             return _json({"error": "day or hour, not both"}, 400)
         csv = asked.pop("format", "json") == "csv"
@@ -135,16 +138,19 @@ class ForProviders:
             if form is _MOMENT and (fault := _not_in_the_calendar(value)):
                 return _json({"error": f"{name}: {fault}"}, 400)
             argv += [f"--{name}", value]
-        if int(asked.get("limit", "1")) > PAGE_MAX:
-            return _json({"error": f"limit: at most {PAGE_MAX}"}, 400)
-        if self._waiting >= WAITING_MAX:
+        if not 1 <= int(asked.get("limit", "1")) <= PAGE_MAX:
+            return _json({"error": f"limit: from 1 to {PAGE_MAX}"}, 400)
+        if self._waiting[whose] >= EACH_WAITING_MAX:
+            return _json({"error": f"{whose} has asked {EACH_WAITING_MAX} times and is being answered: come again"}, 429)
+        if self._waiting.total() >= WAITING_MAX:
             return _json({"error": "too many ask at once: come again"}, 503)
-        self._waiting += 1
+        self._waiting[whose] += 1
         try:
             async with self._one:
                 code, out, said = await asyncio.to_thread(_child, [*argv, *([] if csv else ["--json"])])
         finally:
-            self._waiting -= 1
+            self._waiting[whose] -= 1
+            self._waiting += Counter()  # forgets who waits no more
         if code:
             return _json({"error": said}, 503)
         return Response(out, media_type="text/csv; charset=utf-8" if csv else "application/json")

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,14 @@ def test_a_provider_sees_its_own_and_nothing_else(house: House, tmp_path: Path, 
     assert wrong == (400, {"error": "day: '2026-13-26' is no date of the calendar"})
     wrong = house.asks("/provider/refusals", "of jia", "zh-CN,zh;q=0.9", day="2026-13-26")
     assert wrong == (400, {"error": "day：“2026-13-26”不是日历上有的日期"})
-    assert house.asks("/provider/refusals", "of jia", lang="zh", limit="99999") == (400, {"error": "limit：最多 10000"})
+    assert house.asks("/provider/refusals", "of jia", lang="zh", limit="99999") == (400, {"error": "limit：1 至 10000"})
+    assert house.asks("/provider/refusals", "of jia", limit="0") == (400, {"error": "limit: from 1 to 10000"})
+    with ThreadPoolExecutor(6) as many:
+        mine = [many.submit(house.asks, "/provider/refusals", "of jia") for _ in range(5)]
+        other = many.submit(house.asks, "/provider/refusals", "of yi")
+        assert other.result()[0] == 200, "who asks often keeps nobody else waiting"
+        assert sorted(one.result()[0] for one in mine) == [200, 200, 429, 429, 429]
+    assert house.asks("/provider/refusals", "of jia")[0] == 200
     assert house.asks("/provider", "nobody's", lang="zh")[1].startswith("没有人使用这个令牌")
     assert "jia 的角色是通道商" in house.asks("/metrics", "of jia", "zh")[1]
 
