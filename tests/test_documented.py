@@ -38,7 +38,7 @@ from proxy.policy.category import ASKING, BANDS, CALLS_MOST, EVASION, LIKELY, LI
 from proxy.policy.check import STEP_KEYS
 from proxy.policy.draft import MODES, RULE_KEYS
 from proxy.policy.holidays import WORDS as CALENDAR_WORDS
-from proxy.policy.kinds import consent, day, limit, preferences, suppressed, template, text_state, when_kinds
+from proxy.policy.kinds import consent, day, limit, preferences, scheduled, suppressed, template, text_state, when_kinds
 from proxy.reasons import GATE_REASONS, RULE_REASONS
 from proxy.tally import Tally
 from proxy.wire import status_name
@@ -295,6 +295,7 @@ CLOSED = {
     "calendar": {*CALENDAR_WORDS, "before", "after"},
     "consent": {*consent.WORDS, *people.CONSENT_STATES},
     "preferences": {*preferences.WORDS},
+    "scheduled": {*scheduled.WORDS},
     "template": {*template.WORDS},
     "time": {"between", "zone"},
     "day": {*day._WEEKDAYS, *day._GROUPS, "from", "to"},

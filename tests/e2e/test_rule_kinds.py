@@ -61,6 +61,7 @@ CASES: dict[str, Case] = {
     "provider_age": Case("provider_age: {above: 1d}"),
     "province": Case("province: 北京", to=ELSEWHERE),
     "recipient_in": Case("recipient_in: some", to=LISTED, status=0x420, rule="then: reject, reason: protected"),
+    "scheduled": Case("scheduled: none"),
     "signature": Case("signature: 甲店"),
     "signature_state": Case("signature_state: misused", text="【乙店】{mark}您好", status=0x443, rule="then: reject, reason: signature-misuse"),
     "subcategory": Case("subcategory: loan", text="【甲店】{mark}无抵押贷款当天放款 拒收请回复R"),

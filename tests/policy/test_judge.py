@@ -75,6 +75,13 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ('{text: {patterns: "代.票"}}', {"text": "代开票 \ud83d"}, "reject it"),  # half an emoji stops no pattern
     ("{text_state: [unreadable, compressed]}", {"text": "", "state": "compressed"}, "reject it"),
     ("{text_state: [unreadable, compressed]}", {}, "allow"),
+    ("{scheduled: later}", {"at": "2026-10-20 10:00", "scheduled": "2026-11-11 00:00"}, "reject it"),
+    ("{scheduled: later}", {"at": "2026-11-10 23:59", "scheduled": "2026-11-11 00:00"}, "reject it"),
+    ("{scheduled: later}", {"at": "2026-11-11 00:00", "scheduled": "2026-11-11 23:59"}, "allow"),
+    ("{scheduled: [none, today]}", {"at": "2026-11-11 00:00", "scheduled": "2026-11-11 23:59"}, "reject it"),
+    ("{scheduled: today}", {"scheduled": "2026-11-10 10:00"}, "allow"),  # over: it goes at once
+    ("{scheduled: none}", {"scheduled": "2026-11-10 10:00"}, "reject it"),
+    ("{scheduled: none}", {}, "reject it"),
     ("{notice: missing}", {"text": "【测试】优惠券"}, "reject it"),
     ("{notice: missing}", {}, "allow"),
     ("{not: {notice: 拒收请回复R}}", {}, "allow"),

@@ -1,0 +1,46 @@
+"""scheduled: when the message is to be delivered, by its schedule_delivery_time: ``scheduled: later`` (on a later day than today), ``today``
+(later today), ``none`` (at once).
+"""
+
+from __future__ import annotations
+
+from proxy.message import Facts, Message
+from proxy.policy import moments
+from proxy.policy.condition import Person, Tree
+from proxy.policy.kinds import Context
+from proxy.policy.shape import among, some
+from proxy.policy.source import Node
+from proxy.policy.spoken import OR, Said, joined
+from proxy.recipient import Recipient
+
+IN_RECORD = ""
+HINT = "a record keeps when a message was sent: refuse what is scheduled in a rule of its own"
+WORDS = {
+    "none": Said("at once", "立即"),
+    "today": Said("later today", "今天晚些时候"),
+    "later": Said("on a later day", "明天或以后"),
+}
+CHINESE = "定时下发: 明天及以后 `later`、今天晚些时候 `today`、立即 `none`"
+MEND = Said("send it on the day it is to be delivered", "在要下发的当天再提交")
+SHAPE = some(among(WORDS))
+
+
+def condition(node: Node, context: Context) -> Tree:
+    words = frozenset(node.words("scheduled", WORDS))
+
+    def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
+        return _word(message.content.scheduled, now) in words
+
+    said = joined(OR, [spoken for word, spoken in WORDS.items() if word in words])
+    return Person(holds, Said(f"it is to be delivered {said}", f"要求{said.zh}下发"), "scheduled", passing=True)
+
+
+def _word(scheduled: float | None, now: float) -> str:
+    if scheduled is None or scheduled <= now:
+        return "none"
+    return "today" if _day(scheduled) == _day(now) else "later"
+
+
+def _day(time: float) -> int:
+    """In China."""
+    return (int(time) + moments.OFFSET_S) // moments.DAY_S
