@@ -91,7 +91,7 @@ def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         **told[0],
         "at": max(one["at"] for one in told),
-        "lives": [life for one in told for life in one["lives"]],
+        "lives": [life for one in told for life in one.get("lives", ())],
         "verdicts": [[category, verdict, number] for (category, verdict), number in sorted(verdicts.items())],
         "providers": _with_most(providers, binds),
         **{name: _sum(one[name] for one in told).most_common(ROWS_MAX) for name in ("reasons", "rules", "shadow")},

@@ -1,7 +1,7 @@
 """Provider: what a provider may ask for over HTTP, by its own token: its own refusals, its tasks, what holds against it, new rules.
 
 In: whose token it is. Out: JSON or CSV of that provider alone. Never: another provider's; a reason that says something about a person; the
-journal read in the gate's own process (a child of the lowest priority does it, one at a time).
+journal read in the gate's own process (a child of the lowest priority does it, one at a time for each).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ from proxy.shown import as_json
 PAGE_MAX = 10_000
 CHILD_S = 25.0
 """Less than an answer may take."""
+AT_ONCE = 2
+"""Children of the lowest priority, of two providers: who asks for what takes long holds one place, not both."""
 WAITING_MAX = 16
 EACH_WAITING_MAX = 2
 """Of one provider: who asks more often keeps nobody else waiting."""
@@ -59,7 +61,9 @@ class ForProviders:
     def __init__(self, gate: Gate, config: Path) -> None:
         """``config``: the settings, from which the child reads where the journal is."""
         self._gate, self._config = gate, config
-        self._one, self._waiting = asyncio.Lock(), Counter[str]()
+        self._waiting = Counter[str]()
+        self._read = asyncio.Semaphore(AT_ONCE)
+        self._each: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def paths(self) -> dict[str, Way]:
         return {
@@ -146,11 +150,12 @@ class ForProviders:
             return _json({"error": "too many ask at once: come again"}, 503)
         self._waiting[whose] += 1
         try:
-            async with self._one:
+            async with self._each[whose], self._read:
                 code, out, said = await asyncio.to_thread(_child, [*argv, *([] if csv else ["--json"])])
         finally:
             self._waiting[whose] -= 1
-            self._waiting += Counter()  # forgets who waits no more
+            if not self._waiting[whose]:
+                del self._waiting[whose], self._each[whose]
         if code:
             return _json({"error": said}, 503)
         return Response(out, media_type="text/csv; charset=utf-8" if csv else "application/json")

@@ -31,6 +31,9 @@ _NAME = frozenset(("signature", "advertiser", "group"))
 _MEANT = frozenset(("category", "classified", "declared", "marketing", "subcategory"))
 """Words that the text answers in part (``marketing``: how surely it is): decided on what is there, and again on the whole."""
 
+_SCHEDULED = "scheduled"
+"""Asked with each message, and said by it alone: the last part to come may ask for a later delivery than those before."""
+
 
 def undecided(tree: Tree) -> bool:
     """Whether a condition cannot be answered while parts are missing."""
@@ -64,7 +67,8 @@ def left_over(rule: Rule) -> bool:
     if undecided(rule.when):
         return True
     asked = list(leaves(rule.when))
-    return not any(isinstance(leaf, Person) for leaf in asked) and any(_word(leaf) in _NAME | _MEANT for leaf in asked)
+    personal = any(isinstance(leaf, Person) and _word(leaf) != _SCHEDULED for leaf in asked)
+    return not personal and any(_word(leaf) in _NAME | _MEANT | {_SCHEDULED} for leaf in asked)
 
 
 def judge_text(message: Message, rules: RuleSet, now: float, recipient: Recipient | None = None) -> Verdict:

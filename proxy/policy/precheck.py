@@ -19,6 +19,7 @@ from proxy.number import Number
 from proxy.reasons import RULE_REASONS
 from proxy.recipient import Entry
 
+from .condition import Person, Tree, ask_person, leaves
 from .explain import Part, explain, plainly
 from .history import Counts, Past
 from .judge import judge
@@ -91,10 +92,16 @@ def forecast(rules: RuleSet, sender: Sender, content: Content, at: float) -> For
     where: dict[str, set[int]] = {}
     asked: dict[str, Depends] = {}
     everywhere: set[int] = set()
-    for places, decision in rules.decisions(sender, rules.reader.read(content).traits, at):
+    traits, message = rules.reader.read(content).traits, Message(sender, 0, content)
+    for places, decision in rules.decisions(sender, traits, at):
         everywhere |= places
         spared = reduce(or_, (bits for _, bits in decision.sparing), 0)
-        for breach in decision.standing:
+        itself = [
+            breach
+            for ask, breach in decision.persons
+            if _says_itself(ask) and ask_person(ask, message, Past(), rules.facts(sender, traits, at), at)
+        ]
+        for breach in (*decision.standing, *itself):
             if breach.outcome is Outcome.ALLOW or breach.shadow:
                 continue
             if spared >> breach.number & 1:  # only for some: an exemption asks who it is
@@ -116,9 +123,14 @@ def forecast(rules: RuleSet, sender: Sender, content: Content, at: float) -> For
 EXEMPT = Said("whether an exemption spares the recipient", "该号码是否在豁免之列")
 
 
+def _says_itself(tree: Tree) -> bool:
+    """Whether what is left to ask with each message is known of this one, whoever gets it."""
+    return all(isinstance(leaf, Person) and leaf.word == "scheduled" for leaf in leaves(tree))
+
+
 def _depends(decision: Decision) -> Iterator[Depends]:
     for ask, breach in decision.persons:
-        if breach.outcome is not Outcome.ALLOW and not breach.shadow:
+        if breach.outcome is not Outcome.ALLOW and not breach.shadow and not _says_itself(ask):
             yield Depends(breach.rule, breach.reason.public, plainly(ask))
     for cap in decision.caps:
         if cap.breach.outcome is not Outcome.ALLOW and not cap.breach.shadow:

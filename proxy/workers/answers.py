@@ -19,28 +19,32 @@ Said = Mapping[str, Any]
 
 LISTS: Mapping[str, str] = {"binds": "binds", "links": "links", "binds.kick": "kicked"}
 """Commands whose answers are lists that belong together, and under which key."""
-TRIAL = "stop, as a trial"
-"""Each worker tries it on what passes it."""
-
-
-def name_of(asked: Said) -> str:
-    """The command as this room knows it."""
-    command, args = str(asked.get("command")), asked.get("args")
-    return TRIAL if command == "stop" and isinstance(args, Mapping) and args.get("watch_s") else command
+GONE = "gone"
+"""In what is noted of a worker that does not answer: it ends, or is not there yet. What others counted is told without it."""
 
 
 def is_for_all(command: str) -> bool:
     return command in EVERYWHERE
 
 
+def is_trial(asked: Said) -> bool:
+    """Whether a stop is to be tried: the order of one worker is in force at all of them, and each counts what it would have refused."""
+    args = asked.get("args")
+    return asked.get("command") == "stop" and isinstance(args, Mapping) and bool(args.get("watch_s"))
+
+
 def one_answer(command: str, answers: Sequence[tuple[str, Said]]) -> Said:
     """``answers``: (worker, its last line), of at least one. A refusal counts where nobody did what was asked, or where what is asked must be
     done by all."""
     done = [(worker, said["ok"]) for worker, said in answers if "ok" in said]
-    refused = [(worker, str(said.get("error", "it hung up"))) for worker, said in answers if "ok" not in said]
+    failed = [
+        (worker, said) for worker, said in answers if "ok" not in said and not (done and command in ADDED and GONE in said)
+    ]
+    refused = [(worker, str(said.get("error", "it hung up"))) for worker, said in failed]
     key = LISTS.get(command)
     if not done:
-        return {"error": _together(refused)}
+        causes = {said.get("cause", "") for _, said in failed}
+        return {"error": _together(refused)} | ({"cause": causes.pop()} if len(causes) == 1 and causes != {""} else {})
     if key is not None:
         if refused and command != "binds.kick":
             return {"error": _together(refused)}
@@ -97,8 +101,23 @@ def _added_by(list_of: str, name: str, count: str) -> Callable[[Sequence[Said]],
     return add
 
 
-def _tried(told: Sequence[Said]) -> Said:
-    return {**told[0], **{name: sum(said[name] for said in told) for name in ("would_refuse", "of")}}
+def tried(answer: Said, before: Said, after: Said, lines: Sequence[Said]) -> Said:
+    """What one worker says of a trial, with what all of them counted: ``before`` and ``after`` are of ``counters``, ``lines`` of
+    ``rules.hits``."""
+    rows = [row for line in lines for row in line["rules"] if row["rule"] == answer["name"]]
+    was = {life: sum(counts.values()) for life, counts in before["lives"]}
+    of = sum(sum(counts.values()) - was.get(life, 0) for life, counts in after["lives"])
+    return {**answer, "would_refuse": sum(sum(row["shadow"].values()) for row in rows), "of": of}
+
+
+def _rules(told: Sequence[Said]) -> Said:
+    """Hits of the rules in force, and what the set that waits would have said."""
+    found = _added_by("rules", "rule", "hits_last_minute")(told)
+    waits = found.get("proposed")
+    if not waits:
+        return found
+    same = [one["proposed"] for one in told if one["proposed"] and one["proposed"]["revision"] == waits["revision"]]
+    return {**found, "proposed": {**waits, **{name: sum(one[name] for one in same) for name in PROPOSED}}}
 
 
 def _earliest(told: Sequence[Said]) -> Said:
@@ -108,12 +127,12 @@ def _earliest(told: Sequence[Said]) -> Said:
 
 ADDED: Mapping[str, Callable[[Sequence[Said]], Said]] = {
     "counters": added,
-    "rules": _added_by("rules", "rule", "hits_last_minute"),
+    "rules": _rules,
     "rules.hits": _earliest,
     "stop.list": _added_by("orders", "id", "hits"),
-    TRIAL: _tried,
 }
 """Commands whose answers have counts that are added up."""
+PROPOSED = ("judged", "stricter", "milder", "errors")
 EVERYWHERE = frozenset((*LISTS, *ADDED, "trace", "rules.reload"))
 """Commands of which every worker hears. All others go to one."""
 

@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 
 from proxy.ops.control import SPEAKS_FOR, Refused
 from proxy.ops.lines import LINE_BYTES_MAX, REQUEST_S, ControlSocket, as_line, next_line, peer_of, reachable, read_line
-from proxy.workers.answers import is_for_all, lines_of, name_of, one_answer
+from proxy.workers.answers import GONE, is_for_all, is_trial, lines_of, one_answer, tried
 
 Said = Mapping[str, Any]
+ANSWER_BYTES_MAX = 16 * LINE_BYTES_MAX
+"""Of a worker's line: it may list 256 orders that name a hundred signatures each."""
 
 
 class Served(NamedTuple):
@@ -53,23 +55,41 @@ class Counter:
         workers = self._workers()
         if not workers:
             return {"error": "no worker of this gate can take commands now: try again"}
-        first = as_line({**asked, SPEAKS_FOR: list(peer_of(writer))})
-        command = name_of(asked)
+        asked = {**asked, SPEAKS_FOR: list(peer_of(writer))}
+        first, command = as_line(asked), str(asked.get("command"))
+        if is_trial(asked):
+            return await _try(workers, asked, reader)
         if not is_for_all(command):
             return await _pass_on(workers[0], first, reader, writer)
         said, lines = await _ask_all(workers, first, reader, writer if command == "trace" else None)
         if command == "rules.reload" and any("ok" in one for _, one in said):  # who may not, has not
             await self._reloaded()
-        answer = one_answer(command, said)
-        if "ok" in answer:
-            for line in lines_of(command, lines):
-                writer.write(as_line(line))
-        return answer
+        for line in lines_of(command, lines):
+            writer.write(as_line(line))
+        return one_answer(command, said)
 
 
 async def _connect(worker: Served) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     with reachable(worker.control) as there:
-        return await asyncio.open_unix_connection(there, limit=LINE_BYTES_MAX)
+        return await asyncio.open_unix_connection(there, limit=ANSWER_BYTES_MAX)
+
+
+async def _try(workers: Sequence[Served], asked: Said, reader: asyncio.StreamReader) -> Said:
+    """One worker gives the order and says when its time is over; what it would have refused all of them say."""
+
+    async def of_all(command: str) -> tuple[Said, list[Said]]:
+        nobody = asyncio.StreamReader()
+        said, lines = await _ask_all(workers, as_line({**asked, "command": command, "args": {}}), nobody, None)
+        return one_answer(command, said), lines_of(command, lines)
+
+    before, _ = await of_all("counters")
+    ((_, answer), *_), _ = await _ask_all(workers[:1], as_line(asked), reader, None)
+    if "ok" not in answer:
+        return answer
+    (after, _), (hits, lines) = await of_all("counters"), await of_all("rules.hits")
+    if not all("ok" in one for one in (before, after, hits)):
+        return answer
+    return {"ok": tried(answer["ok"], before["ok"], after["ok"], lines)}
 
 
 async def _pass_on(
@@ -140,14 +160,14 @@ async def _ask(
     try:
         hears, says = await _connect(worker)
     except OSError as error:
-        return {"error": f"does not take commands: {error.strerror or error}"}
+        return {"error": f"does not take commands: {error.strerror or error}", GONE: True}
     try:
         says.write(first)
         ears.append(says)
         while True:
             line = await hears.readline()
             if not line.endswith(b"\n"):
-                return {"error": "hung up"}
+                return {"error": "hung up", GONE: True}
             said = read_line(line)
             if "ok" in said or "error" in said:
                 return said
@@ -157,6 +177,6 @@ async def _ask(
                 writer.write(line)
                 await writer.drain()
     except (OSError, ValueError) as error:
-        return {"error": f"hung up: {error}"}
+        return {"error": f"hung up: {error}", GONE: True}
     finally:
         says.close()

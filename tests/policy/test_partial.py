@@ -158,6 +158,18 @@ def test_suppression_is_not_asked_again(make: Make):
     assert late(rules, past=past).outcome is Outcome.ALLOW
 
 
+@pytest.mark.parametrize(
+    "when", ["{scheduled: later}", "{category: notice, scheduled: later}", "{not: {scheduled: [none, today]}}"]
+)
+def test_a_last_part_that_asks_for_a_later_day_is_refused_by_who_refuses_that(make: Make, when: str):
+    rules = make(rule(when)).rules
+    notice = Sender.of("jia", "jia", "10690001", "10690", Category.NOTICE)
+    text = "【测试】您的快件已到"
+    assert early(rules, text, sender=notice).outcome is Outcome.ALLOW
+    assert late(rules, text, sender=notice).outcome is Outcome.ALLOW
+    assert late(rules, text, sender=notice, scheduled=NOON + 86_400).rule == "it"
+
+
 def test_a_rule_on_words_and_a_person_is_asked_about_both(make: Make):
     rules = make(rule("{text: 代开发票, suppressed: true}")).rules
     past = Past()

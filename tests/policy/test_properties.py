@@ -20,7 +20,7 @@ from proxy.policy.evidence import evidence
 from proxy.policy.history import Counts, Past
 from proxy.policy.precheck import forecast
 from proxy.recipient import OptOut
-from tests.policy.conftest import entry_of, scanners_kept
+from tests.policy.conftest import Make, entry_of, scanners_kept
 
 REGIONS = Regions.load()
 START = moments.moment("2026-11-11 20:30")[0]
@@ -34,6 +34,7 @@ WHENS = (
     "{port: '1062', not: {province: port}}", "{text: [优惠券, 禁词]}", "{not: {notice: tail}}", "{time: 21:00-08:00}", "{suppressed: true}",
     "{signature_state: [unregistered, misused]}", "{advertiser: 甲公司}", "{subcategory: [loan, none]}", "{url: present}",
     "{recipient_in: friends}", "{any: [{provider: yi}, {not: {city: 南京}}]}", "{provider_age: {below: 30d}}",
+    "{scheduled: [none, today]}", "{scheduled: later}", "{not: {scheduled: later}, province: 北京}",
 )  # fmt: skip
 LIMITS = (
     "", "", "", "{count: 1, per: day, key: [recipient]}", "{count: 2, per: 1h, key: [recipient, signature]}",
@@ -258,7 +259,11 @@ def test_a_message_of_140_parts_length_is_read(shipped: RuleSet) -> None:
 ALL_BUT_A_CITY = Draft("{any: [{provider: yi}, {not: {city: 南京}}]}", "", "reject", "enforce", False)
 
 
+AT_ONCE = Draft("{category: marketing, scheduled: [none, today]}", "", "reject", "enforce", False)
+
+
 @example([ALL_BUT_A_CITY], SENDERS[0], TEXTS[0], 0).via("a province of which one city is not meant")
+@example([AT_ONCE], SENDERS[0], TEXTS[0], 0).via("what is asked with each message, and said by it alone")
 @given(RULES, st.sampled_from(SENDERS), st.sampled_from(TEXTS), st.sampled_from((0, 1_800, 3_600)))
 @settings(max_examples=100, deadline=None)
 def test_what_is_forecast_of_a_text_is_what_becomes_of_it(drafts: list[Draft], sender: Sender, text: str, later: int) -> None:
@@ -277,3 +282,13 @@ def test_what_is_forecast_of_a_text_is_what_becomes_of_it(drafts: list[Draft], s
         }
         assert {one.rule for one in told.everywhere} | somewhere <= {breach.rule for breach in verdict.breaches}
     assert all(one.change for one in against)
+
+
+def test_what_a_message_says_of_its_own_delivery_depends_on_nobody(make: Make) -> None:
+    rules = make("- {id: it, when: {category: marketing, scheduled: [none, today]}, then: reject, reason: keyword}\n").rules
+    content = Content(TEXTS[0], "readable", b"")
+    told = forecast(rules, SENDERS[0], content, START)
+    assert (told.outcome, [one.rule for one in told.everywhere], told.depends) == (Outcome.REJECT, ["it"], ())
+    tomorrow = Content(TEXTS[0], "readable", b"", scheduled=START + 86_400)
+    told = forecast(rules, SENDERS[0], tomorrow, START)
+    assert (told.outcome, told.everywhere, told.depends) == (Outcome.ALLOW, (), ())

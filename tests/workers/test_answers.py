@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from proxy.roles import COMMANDS
-from proxy.workers.answers import EVERYWHERE, TRIAL, is_for_all, lines_of, name_of, one_answer
+from proxy.workers.answers import EVERYWHERE, GONE, is_for_all, is_trial, lines_of, one_answer, tried
 from proxy.workers.crew import together
 
 
@@ -47,20 +49,49 @@ def test_workers_that_judge_by_other_rules_are_named():
 
 
 def test_only_commands_that_there_are_go_to_all():
-    assert set(COMMANDS) >= EVERYWHERE - {TRIAL}
+    assert set(COMMANDS) >= EVERYWHERE
     assert not is_for_all("suppress.import")
 
 
-def test_a_stop_is_given_once_and_tried_everywhere():
-    assert not is_for_all(name_of({"command": "stop", "args": {"province": ["北京"]}}))
-    assert not is_for_all(name_of({"command": "stop"}))
-    assert is_for_all(name_of({"command": "stop", "args": {"watch_s": 10}}))
-    told = [
-        ("worker 1", {"ok": {"id": 7, "would_refuse": 2, "of": 5}}),
-        ("worker 2", {"ok": {"id": 8, "would_refuse": 1, "of": 4}}),
+def test_a_stop_is_given_once_and_what_it_would_have_refused_is_counted_over_all():
+    assert not is_for_all("stop")
+    assert not is_trial({"command": "stop", "args": {"province": ["北京"]}})
+    assert not is_trial({"command": "stop"})
+    assert not is_trial({"command": "shadow", "args": {"watch_s": 10}})
+    assert is_trial({"command": "stop", "args": {"watch_s": 10}})
+    before = {"lives": [["a", {"allow": 5}], ["b", {"allow": 7, "reject": 1}]]}
+    after = {"lives": [["a", {"allow": 9}], ["b", {"allow": 7, "reject": 3}], ["new", {"allow": 2}]]}
+    lines = [
+        {
+            "rules": [
+                {"rule": "stop-7", "hits": {}, "shadow": {"reject": 3}},
+                {"rule": "stop-1", "hits": {}, "shadow": {"reject": 9}},
+            ]
+        }
     ]
-    assert one_answer(TRIAL, told)["ok"] == {"id": 7, "would_refuse": 3, "of": 9}
-    assert one_answer(TRIAL, [*told, ("worker 3", {"error": "hung up"})]) == {"error": "worker 1, worker 2 did it, but hung up"}
+    told = tried({"name": "stop-7", "would_refuse": 2, "of": 4, "seconds": 10}, before, after, lines)
+    assert told == {"name": "stop-7", "would_refuse": 3, "of": 8, "seconds": 10}
+
+
+def test_counts_are_told_without_a_worker_that_ends_and_a_refusal_stays_one():
+    one = {"ok": {"orders": [{"id": 1, "hits": 3}]}}
+    assert one_answer("stop.list", [("worker 1", one), ("worker 2", {"error": "hung up", GONE: True})]) == one
+    told = one_answer("stop.list", [("worker 1", one), ("worker 2", {"error": "fault"})])
+    assert told == {"error": "worker 1 did it, but fault"}
+    told = one_answer(
+        "counters", [("worker 1", {"error": "x", "cause": "busy"}), ("worker 2", {"error": "x", "cause": "busy"})]
+    )
+    assert told == {"error": "x", "cause": "busy"}
+    assert one_answer("counters", [("worker 1", {"error": "hung up", GONE: True})]) == {"error": "hung up"}
+
+
+def test_what_a_set_that_waits_would_have_said_is_counted_over_those_that_have_it():
+    waits = {"revision": "n", "judged": 5, "stricter": 2, "milder": 1, "errors": 0}
+    told: list[dict[str, Any]] = [
+        {"ok": {"revision": "a", "rules": [], "proposed": one}} for one in (waits, waits, None, {**waits, "revision": "o"})
+    ]
+    found = one_answer("rules", [(f"worker {n}", said) for n, said in enumerate(told)])["ok"]["proposed"]
+    assert found == {"revision": "n", "judged": 10, "stricter": 4, "milder": 2, "errors": 0}
 
 
 def test_how_often_a_rule_and_an_order_spoke_is_counted_over_all():

@@ -21,7 +21,10 @@ WORDS = {
     "later": Said("on a later day", "明天或以后"),
 }
 CHINESE = "定时下发: 明天及以后 `later`、今天晚些时候 `today`、立即 `none`"
-MEND = Said("send it on the day it is to be delivered", "在要下发的当天再提交")
+MEND = Said(
+    "ask for delivery at another time, or submit it on the day it is to be delivered",
+    "改变要求的下发时间, 或在要下发的当天再提交",
+)
 SHAPE = some(among(WORDS))
 
 
@@ -32,7 +35,7 @@ def condition(node: Node, context: Context) -> Tree:
         return _word(message.content.scheduled, now) in words
 
     said = joined(OR, [spoken for word, spoken in WORDS.items() if word in words])
-    return Person(holds, Said(f"it is to be delivered {said}", f"要求{said.zh}下发"), "scheduled", passing=True)
+    return Person(holds, Said(f"it is to be delivered {said}", f"要求{said.zh}下发"), "scheduled")
 
 
 def _word(scheduled: float | None, now: float) -> str:
