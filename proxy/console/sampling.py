@@ -84,9 +84,7 @@ class Sampling:
             return
         was = dict(before.get("lives", ()))
         more = dict.fromkeys(VERDICTS, 0.0)
-        for life, counted in told.get(
-            "lives", ()
-        ):  # of a gate, or of each of its workers; one that started again counts from nothing
+        for life, counted in told.get("lives", ()):  # of each worker; one that started again counts from nothing
             for verdict in VERDICTS:
                 more[verdict] += counted.get(verdict, 0) - was.get(life, {}).get(verdict, 0)
         self.recent.append(Moment(told["at"], {verdict: number / took for verdict, number in more.items()}))

@@ -106,7 +106,7 @@ def _with_most(providers: Mapping[str, Counter[str]], binds: Mapping[str, int]) 
 
 
 def _by_verdict(verdicts: Mapping[tuple[str, str], int]) -> dict[str, int]:
-    return _sum([[(verdict, number)] for (_, verdict), number in verdicts.items()])
+    return _sum([[(verdict, number) for (_, verdict), number in verdicts.items()]])
 
 
 def _sum(rows: Iterable[Iterable[tuple[str, int]]]) -> Counter[str]:

@@ -133,6 +133,7 @@ ADDED: Mapping[str, Callable[[Sequence[Said]], Said]] = {
 }
 """Commands whose answers have counts that are added up."""
 PROPOSED = ("judged", "stricter", "milder", "errors")
+"""What is counted of a set that waits."""
 EVERYWHERE = frozenset((*LISTS, *ADDED, "trace", "rules.reload"))
 """Commands of which every worker hears. All others go to one."""
 
