@@ -33,7 +33,7 @@ from proxy.hearing import Hearing
 from proxy.in_pieces import InPieces
 from proxy.net.accounts import houses_of, routes_over
 from proxy.net.allotting import Allotting
-from proxy.net.doors import doors_of, room_for
+from proxy.net.doors import doors_of, inherited, room_for
 from proxy.net.link import Turns
 from proxy.net.provider import Providers
 from proxy.net.syncer import Syncer
@@ -146,7 +146,7 @@ class Gate:
             self.providers.serve,
             self.providers.turned_away,
             self.providers.is_strained,
-            shared=self.worker is not None,
+            (lambda: len(self.providers.links)) if self.worker is not None else None,
         )
         common = {house.carrier.name: house.lane for house in self.houses if not house.owner}
         own = {house.owner: house.lane for house in self.houses if house.owner}
@@ -264,13 +264,13 @@ class Gate:
 
     async def _open_doors(self) -> None:
         smpp = self.settings.smpp
-        self.smpp_port = await self.door.open(smpp.listen)
+        plain, tls = inherited(os.environ)
+        self.smpp_port = await self.door.open(smpp.listen, plain)
         if self.tls_door is not None and smpp.tls is not None:
-            await self.tls_door.open(smpp.tls.listen)
+            await self.tls_door.open(smpp.tls.listen, tls)
 
     async def _some_link(self) -> None:
-        """Waits for a link to a carrier: the kernel gives connections to all workers that listen, so one that can send nothing had better
-        not listen yet."""
+        """Waits for a link to a carrier: workers stand at one door, and one that can send nothing had better not stand there yet."""
         deadline = self.loop.time() + LINK_S
         while self.houses and not any(house.lane.up for house in self.houses) and self.loop.time() < deadline:  # noqa: ASYNC110 # once
             await asyncio.sleep(0.01)

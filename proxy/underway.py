@@ -22,8 +22,10 @@ from proxy.transit import Transit
 
 ENOUGH = 256
 """So much begins at once: a call takes no more (state/records.py)."""
-WORTH = 128
-"""So many are no longer few: in a call of twice as many each costs hardly less."""
+WORTH = 160
+"""So many are no longer few. Of 400 on their way to one gate two such batches go by turns, one under way while the other comes: its batches are
+no larger than with 128. Each of two workers has 200 of them, and its batches became 172 for 139 (the medians), for 0.93 ± 0.04 of the
+processor time a message (20 pairs in turns)."""
 MOST = 0.8
 """So much of what was lately on its way is nearly all of it: some sender is always late."""
 FADES = 0.9

@@ -4,19 +4,24 @@ In: connections. Out: for each that may go on a protocol, with the peer's addres
 waiting (handshakes are bounded in number and time).
 
 A balancer's header (proxied.py) stands before everything else, TLS too: it is read off the socket before a transport is made of it.
+
+Several processes of one gate accept at the same sockets, which they inherit, and whoever serves many connections waits a little before it
+takes one more: binds last for weeks, and the kernel alone (SO_REUSEPORT) gives six or more of eight to one of two in three cases of ten.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import os
 import resource
 import socket
 import ssl
+import struct
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from proxy.config import Settings
 from proxy.fields import Address, Network
@@ -36,6 +41,16 @@ AGAIN_S, AGAIN_S_MAX = 0.01, 0.5
 """A header that came in pieces is looked at again after so long."""
 NO_ROOM_S = 0.1
 """Without a file descriptor left the next connection is tried after so long."""
+VARIABLE = "GATE106_DOORS"
+"""Of a worker's environment: the numbers of the files that are its listeners: that of ``smpp.listen``, then that of ``smpp.tls.listen``."""
+YIELD_S_MAX = 0.1
+"""No process waits longer before it takes a connection that another may take …"""
+YIELD_S = 0.004
+"""… and about so long for each that it serves, while these are few: a busy loop may be some milliseconds late …"""
+STORM = 32
+"""… while fewer stand before the door than so many: else there is enough for all."""
+UNACKED_AT = 24
+"""Octets of the kernel's ``struct tcp_info`` before tcpi_unacked: eight of one octet, four of four."""
 
 Serve = Callable[[str], asyncio.Protocol]
 """Makes the protocol of a connection, given its peer's address (empty: ask the transport)."""
@@ -53,30 +68,34 @@ class Door:
         balancers: Sequence[Network] | None = None,
         within_s: float = 10.0,
         strained: Callable[[], bool] = lambda: False,
-        shared: bool = False,
+        crowd: Callable[[], int] | None = None,
     ) -> None:
         """``failed`` hears why somebody was turned away; ``balancers``: whose header is believed and asked for (none listed: anybody's),
         None where there is none; ``within_s``: how long header and handshake may take; ``strained``: whether most who come do no good;
-        ``shared``: other processes of this gate listen on the same port, and the kernel divides who comes among them (SO_REUSEPORT)."""
+        ``crowd``: how many connections this process serves, where others of this gate stand at the same door; None: it is alone."""
         self.context = context
         self._serve = serve
         self._failed = failed
         self._balancers = balancers
         self._within_s = within_s
         self._strained = strained
-        self._shared = shared
+        self._crowd = crowd
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._waiting: OrderedDict[asyncio.Task[None], None] = OrderedDict()
         """Connections that have not said yet who they are, the eldest first."""
 
-    async def open(self, address: Address) -> int:
-        """Listens; returns the port. OSError says what is in the way."""
+    async def open(self, address: Address, inherited: socket.socket | None = None) -> int:
+        """Listens; returns the port. OSError says what is in the way. ``inherited``: bound to the address already, for all processes."""
         loop = asyncio.get_running_loop()
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         where = address.host, address.port
         try:
-            listening = socket.create_server(where, family=family, backlog=BACKLOG, reuse_port=self._shared)
+            if inherited is not None:
+                listening = inherited
+                listening.listen(BACKLOG)
+            else:  # a worker whose supervisor is of an older version has the kernel divide who comes
+                listening = socket.create_server(where, family=family, backlog=BACKLOG, reuse_port=self._crowd is not None)
         except OSError as error:
             why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
             raise OSError(f"smpp: cannot listen on {address.host}:{address.port}: {why}") from error
@@ -102,17 +121,28 @@ class Door:
         while True:
             await _readable(loop, listening)
             strained = self._strained()
+            await self._yield(listening)
             try:
                 for _ in range(AT_ONCE):
                     connection, address = listening.accept()
                     self._accepted(loop, connection, str(address[0]))
             except BlockingIOError:
                 continue
-            except OSError:
+            except OSError as error:
+                if error.errno == errno.EINVAL:  # the supervisor has shut the door for all
+                    return
                 self._failed("no-room")
                 await asyncio.sleep(NO_ROOM_S)
             else:
                 await asyncio.sleep(STRAINED_PAUSE_S if strained else PAUSE_S)
+
+    async def _yield(self, listening: socket.socket) -> None:
+        """Leaves who stands at the door to a process that serves fewer, as long as that is likely."""
+        crowd = self._crowd() + len(self._waiting) if self._crowd is not None else 0
+        left_s = yielding_s(crowd)
+        while left_s > 0 and 0 < standing(listening) < STORM:
+            await asyncio.sleep(min(left_s, PAUSE_S))
+            left_s -= PAUSE_S
 
     def _accepted(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, address: str) -> None:
         if len(self._waiting) >= WAITING_MAX:
@@ -153,6 +183,30 @@ class Door:
         header = await _header(loop, connection)
         connection.recv(header.octets)  # all of it has come
         return header.address or address
+
+
+def yielding_s(crowd: int) -> float:
+    """How long a process that serves so many leaves a connection to others: longer than any that serves fewer."""
+    return YIELD_S_MAX * crowd / (crowd + YIELD_S_MAX / YIELD_S)
+
+
+def standing(listening: socket.socket) -> int:
+    """How many connections wait to be accepted (tcp(7): of a listener TCP_INFO's tcpi_unacked tells that); 0 where the system
+    does not say."""
+    if not hasattr(socket, "TCP_INFO"):
+        return 0
+    told = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, UNACKED_AT + 4)
+    return int(struct.unpack_from("=I", told, UNACKED_AT)[0]) if len(told) == UNACKED_AT + 4 else 0
+
+
+def inherited(environment: Mapping[str, str]) -> list[socket.socket | None]:
+    """The listeners that a supervisor has made for its workers, as the environment names them: the one for all, the one for TLS."""
+    files = environment.get(VARIABLE, "")
+    found: list[socket.socket | None] = [socket.socket(fileno=int(file)) for file in files.split(",") if file]
+    for one in found:
+        assert one is not None
+        one.set_inheritable(False)
+    return found + [None] * (2 - len(found))
 
 
 async def _header(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> Header:
@@ -197,13 +251,17 @@ def room_for(connections: int) -> int:
 
 
 def doors_of(
-    settings: Settings, serve: Serve, failed: Callable[[str], None], strained: Callable[[], bool], shared: bool = False
+    settings: Settings,
+    serve: Serve,
+    failed: Callable[[str], None],
+    strained: Callable[[], bool],
+    crowd: Callable[[], int] | None = None,
 ) -> tuple[Door, Door | None]:
     """The door for all, and the one for TLS if there is to be one; its context is to be set."""
     smpp = settings.smpp
     balancers = smpp.proxy_from if smpp.proxy_protocol else None
 
     def door() -> Door:
-        return Door(serve, failed, balancers=balancers, within_s=settings.timers.bind_s, strained=strained, shared=shared)
+        return Door(serve, failed, balancers=balancers, within_s=settings.timers.bind_s, strained=strained, crowd=crowd)
 
     return door(), door() if smpp.tls is not None else None

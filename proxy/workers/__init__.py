@@ -1,6 +1,6 @@
 """workers: one gate of several processes (``gate106 serve --workers N``). The supervisor, in which no SMPP is spoken, and no message judged.
 
-    providers ──▶ one port (SO_REUSEPORT) ──▶ worker 1 … worker N     each a whole gate: app.py, a journal and a node of its own
+    providers ──▶ one listener (net/doors.py) ──▶ worker 1 … worker N     each a whole gate: app.py, a journal and a node of its own
     people, Prometheus ──▶ supervisor ──lifeline, control sockets──▶ all of them
 
 In: settings with a store that processes share. Out: N workers that run, one set of metrics, one health, one control socket. Never: a message.

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import structlog
 
 from proxy.config import WORKER_VARIABLE, Worker
+from proxy.net.doors import VARIABLE as DOORS
 from proxy.ops.lifeline import VARIABLE, Gone, Said, SupervisorEnd
 from proxy.workers.backoff import Backoff
 from proxy.workers.merging import Families, counted, merged, read
@@ -49,8 +50,9 @@ class WorkerFailed(Exception):
 class Member:
     """One of the crew, over all processes it has had."""
 
-    def __init__(self, worker: Worker, command: Sequence[str]) -> None:
-        self.worker = worker
+    def __init__(self, worker: Worker, command: Sequence[str], doors: Sequence[socket.socket] = ()) -> None:
+        """``doors``: where it is to listen, as the others do (proxy/net/doors.py)."""
+        self.worker, self._doors = worker, doors
         self.pid = 0
         self.up = False
         """Whether it is open."""
@@ -70,11 +72,16 @@ class Member:
         """Begins a process. OSError."""
         mine, theirs = socket.socketpair()
         environment = {name: value for name, value in os.environ.items() if name not in NOT_FOR_WORKERS}
-        environment |= {WORKER_VARIABLE: f"{self.worker.number}/{self.worker.of}", VARIABLE: str(theirs.fileno())}
+        doors = [door.fileno() for door in self._doors]
+        environment |= {
+            WORKER_VARIABLE: f"{self.worker.number}/{self.worker.of}",
+            VARIABLE: str(theirs.fileno()),
+            DOORS: ",".join(map(str, doors)),
+        }
         try:
             with theirs:
                 self._process = subprocess.Popen(  # noqa: S603 # our own program
-                    self._command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[theirs.fileno()]
+                    self._command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[theirs.fileno(), *doors]
                 )
         except OSError:
             mine.close()
@@ -158,9 +165,16 @@ class Member:
 
 
 class Crew:
-    def __init__(self, workers: int, command: Sequence[str], changed: Callable[[], None] = lambda: None) -> None:
-        """``command`` begins a worker, which knows by its environment which it is. ``changed``: one has come or gone."""
-        self.members = [Member(Worker(number, workers), command) for number in range(1, workers + 1)]
+    def __init__(
+        self,
+        workers: int,
+        command: Sequence[str],
+        changed: Callable[[], None] = lambda: None,
+        doors: Sequence[socket.socket] = (),
+    ) -> None:
+        """``command`` begins a worker, which knows by its environment which it is. ``changed``: one has come or gone. ``doors``: where all of
+        them listen, those that are there when one begins."""
+        self.members = [Member(Worker(number, workers), command, doors) for number in range(1, workers + 1)]
         self._stopping = asyncio.Event()
         self._changed = changed
         self._tasks: list[asyncio.Task[None]] = []

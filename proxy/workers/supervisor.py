@@ -9,6 +9,7 @@ Stop (SIGTERM): /readyz fails → all drain → exit 0.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -52,14 +53,14 @@ class Supervisor:
     def __init__(self, settings: Settings, path: Path, workers: int, command: Sequence[str]) -> None:
         self.settings, self.path = settings, path
         self.manager = Manager(os.environ)
-        self.crew = Crew(workers, command, self._tell)
+        self._reserved: list[socket.socket] = []
+        self.crew = Crew(workers, command, self._tell, self._reserved)
         self.front = Front(self.crew)
         self.guard = Guard(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
         self.console = Console(path) if settings.console.listen is not None else None
         self.http = HttpServer(bytes, self.front.not_ready, self.guard, self._notes, self.front.paths())
         self.counter = Counter(settings.control, settings.control_group, self._serving, self._take_over)
         self.stop = asyncio.Event()
-        self._reserved: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     def _notes(self) -> list[str]:
@@ -119,6 +120,9 @@ class Supervisor:
         tasks = [*self._tasks]
         for task in tasks:
             task.cancel()
+        for one in self._reserved:
+            with contextlib.suppress(OSError):  # no worker listens there
+                one.shutdown(socket.SHUT_RDWR)  # nobody waits at a door that nobody opens any more
         await self.crew.stop()
         await asyncio.gather(*tasks, return_exceptions=True)  # the console's process goes before this one
         await self.counter.stop()
@@ -158,7 +162,7 @@ class Supervisor:
 
 
 def reserve(listen: Address) -> socket.socket:
-    """Keeps the port for workers while none of them listens, and nobody who came first and does not share it. StartError."""
+    """Keeps the port for the workers, who listen there once they are open; nobody who came first shares it. StartError."""
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     try:
         socket.create_server((listen.host, listen.port), family=family).close()  # somebody else's workers would share it, too

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -70,7 +71,7 @@ def ask(gate: Crewed, command: str, **more: object) -> Any:
 
 
 def _bound_everywhere(gate: Crewed) -> list[Raw]:
-    """Clients until each worker has two binds at least: the kernel chooses where each goes."""
+    """Clients until each worker has two binds at least: each goes to one that serves fewest."""
     clients: list[Raw] = []
     while True:
         clients.append(Raw(gate.port))
@@ -102,6 +103,29 @@ def test_many_processes_look_like_one_gate(make: Make, bound_everywhere: Bind):
     until(lambda: gate.metric("gate106_binds") == len(clients) - 1, "one bind less")
     assert "no such bind" in gate.refused("binds", "kick", "--id", "99999", "--why", "a test")
     assert gate.stop() == 0
+
+
+def test_binds_are_spread_evenly_also_after_a_worker_was_begun_again(make: Make):
+    gate = make(3).start()
+    for _ in range(24):
+        assert gate.client().bind("jia").status == 0
+    assert min(held(gate)) >= 7, "a busy loop may be late for one"
+    os.kill(gate.pids()[2], signal.SIGKILL)
+    until(lambda: gate.metric("gate106_worker_restarts_total") == 1, "one begun again", 20)
+    until(lambda: gate.metric("gate106_workers", state="up") == 3, gate.said, 30)
+    before = held(gate)
+    for _ in range(4):
+        assert gate.client().bind("jia").status == 0
+    came = held(gate)[2] - before[2]
+    assert before[2] == 0
+    assert came >= 3, "it serves nobody, so who comes is its own"
+    gate.hang_up()
+
+
+def held(gate: Crewed) -> list[int]:
+    """How many binds each worker has."""
+    numbers = Counter(bind["id"] % gate.workers for bind in ask(gate, "binds")["binds"])
+    return [numbers[worker] for worker in range(gate.workers)]
 
 
 def test_what_workers_counted_is_told_as_one_number(make: Make, bound_everywhere: Bind):
