@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -247,6 +248,7 @@ def test_who_is_told_to_end_lets_no_answer_fall(make: Make, carrier: Carrier, bo
     until(lambda: carrier.held(SHANGHAI.format(7)) == len(clients), "all at the carrier")
     gate.signal(signal.SIGTERM)
     until(lambda: gate.why() == ["draining"], "draining")
+    until(lambda: is_refused(gate.port), "nobody waits at a door that nobody opens")
     carrier.release(SHANGHAI.format(7))
     for one in clients:
         answer = one.next()
@@ -254,6 +256,14 @@ def test_who_is_told_to_end_lets_no_answer_fall(make: Make, carrier: Carrier, bo
         assert answer.status == 0
     assert gate.wait() == 0
     assert [one.status for one in carrier.to(SHANGHAI.format(7))] == [0] * len(clients)
+
+
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_the_journal_says_who_asked_and_what_is_told_over_http_holds_at_all_workers(make: Make):
