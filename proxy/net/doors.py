@@ -85,14 +85,14 @@ class Door:
         self._waiting: OrderedDict[asyncio.Task[None], None] = OrderedDict()
         """Connections that have not said yet who they are, the eldest first."""
 
-    async def open(self, address: Address, inherited: socket.socket | None = None) -> int:
-        """Listens; returns the port. OSError says what is in the way. ``inherited``: bound to the address already, for all processes."""
+    async def open(self, address: Address, shared: socket.socket | None = None) -> int:
+        """Listens; returns the port. OSError says what is in the way. ``shared``: bound to the address already, for all processes."""
         loop = asyncio.get_running_loop()
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         where = address.host, address.port
         try:
-            if inherited is not None:
-                listening = inherited
+            if shared is not None:
+                listening = shared
                 listening.listen(BACKLOG)
             else:  # a worker whose supervisor is of an older version has the kernel divide who comes
                 listening = socket.create_server(where, family=family, backlog=BACKLOG, reuse_port=self._crowd is not None)
@@ -140,7 +140,7 @@ class Door:
         """Leaves who stands at the door to a process that serves fewer, as long as that is likely."""
         crowd = self._crowd() + len(self._waiting) if self._crowd is not None else 0
         left_s = yielding_s(crowd)
-        while left_s > 0 and 0 < standing(listening) < STORM:
+        while left_s > 0 and 0 < _standing(listening) < STORM:
             await asyncio.sleep(min(left_s, PAUSE_S))
             left_s -= PAUSE_S
 
@@ -190,7 +190,7 @@ def yielding_s(crowd: int) -> float:
     return YIELD_S_MAX * crowd / (crowd + YIELD_S_MAX / YIELD_S)
 
 
-def standing(listening: socket.socket) -> int:
+def _standing(listening: socket.socket) -> int:
     """How many connections wait to be accepted (tcp(7): of a listener TCP_INFO's tcpi_unacked tells that); 0 where the system
     does not say."""
     if not hasattr(socket, "TCP_INFO"):
@@ -201,12 +201,10 @@ def standing(listening: socket.socket) -> int:
 
 def inherited(environment: Mapping[str, str]) -> list[socket.socket | None]:
     """The listeners that a supervisor has made for its workers, as the environment names them: the one for all, the one for TLS."""
-    files = environment.get(VARIABLE, "")
-    found: list[socket.socket | None] = [socket.socket(fileno=int(file)) for file in files.split(",") if file]
+    found = [socket.socket(fileno=int(file)) for file in environment.get(VARIABLE, "").split(",") if file]
     for one in found:
-        assert one is not None
         one.set_inheritable(False)
-    return found + [None] * (2 - len(found))
+    return [*found, None, None][:2]
 
 
 async def _header(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> Header:

@@ -13,6 +13,7 @@ import pytest
 from proxy.fields import Address
 from proxy.net import doors
 from proxy.net.doors import STORM, VARIABLE, YIELD_S, YIELD_S_MAX, Door, inherited, yielding_s
+from proxy.workers.supervisor import reserve
 
 
 async def test_who_is_silent_for_longest_gives_way_to_who_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +124,19 @@ async def test_a_door_that_is_shut_for_all_lets_nobody_in_and_counts_nobody() ->
     assert not failed
 
 
-def test_a_worker_that_is_handed_no_door_makes_its_own() -> None:
+async def test_a_worker_whose_supervisor_hands_it_no_door_listens_beside_what_that_keeps() -> None:
+    kept = reserve(Address("127.0.0.1", 0))
+    greeter = Greeter()
+    door = Door(lambda peer: greeter, lambda why: None, crowd=lambda: 0)
+    port = await door.open(Address(*kept.getsockname()), inherited({})[0])
+    writer = await _greeted(port)
+    writer.close()
+    greeter.transport.close()
+    await door.close()
+    kept.close()
+
+
+def test_a_worker_finds_the_doors_that_it_is_handed_and_hands_them_to_nobody() -> None:
     with socket.create_server(("127.0.0.1", 0)) as shared:
         plain, tls = inherited({VARIABLE: str(file := shared.dup().detach())})
         assert plain is not None
