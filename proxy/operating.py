@@ -209,7 +209,7 @@ class Operating:
             log.info("an order is over", order=order.name, about=words_of(order))
         self._lately.tick(now_s)
         self._hits.tick(now)
-        self._paces.tick(now, now_s)
+        self._paces.tick(now)
         self.warden.tick(now, now_s)
 
     @property

@@ -1,14 +1,14 @@
 """Providers: the command that tells how each provider does: connections, what it may send, its rate now and over the last hour, what of it
 was refused and why, orders and penalties that hold against it. (What a provider asks about itself over HTTP: provider.py.)
 
-In: the tally, binds, the book of orders, penalties, hours of counts. Out: a row for each provider, all about one. Never: a recipient; the
-loop held: a thousand providers are looked at some at a time.
+In: the tally, binds, the book of orders, penalties, hours of counts. Out: a row for each provider, all about one; what several gates that
+are one say of it, as one of them would. Never: a recipient; the loop held: a thousand providers are looked at some at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -37,18 +37,18 @@ NOTHING: Counts = (0, 0, 0)
 
 
 class Paces:
-    """Running counts by provider at the end of each of the last sixty minutes."""
+    """Running counts by provider as each of the last sixty minutes began: the clock's, so that those of several gates can be added up."""
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
         self._seen: deque[tuple[float, dict[str, Counts]]] = deque(maxlen=MINUTES + 1)
-        self._next_s = float("-inf")
+        self._minute = -1
 
-    def tick(self, now: float, now_s: float) -> None:
-        """``now_s``: monotonic. A few times a second; of a thousand providers a look takes 3 ms, once a minute."""
-        if now_s >= self._next_s:
-            self._next_s = now_s + MINUTE_S
-            self._seen.append((now, self._running()))
+    def tick(self, now: float) -> None:
+        """A few times a second; of a thousand providers a look takes 3 ms, once a minute."""
+        if (minute := int(now // MINUTE_S)) != self._minute:
+            self._seen.append((minute * MINUTE_S if self._seen else now, self._running()))
+            self._minute = minute
 
     def _running(self) -> dict[str, Counts]:
         found: dict[str, list[int]] = {}
@@ -73,6 +73,34 @@ class Paces:
 
 def _less(now: Counts, before: Counts | None) -> Counts:
     return now if before is None else (now[0] - before[0], now[1] - before[1], now[2] - before[2])
+
+
+def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A provider's row as one gate would tell it, of several that are one (at least one): each knows what passes it, and all know what holds
+    against it."""
+    row = {**told[0], **{name: sum(one[name] for one in told) for name in ("binds", "unanswered")}}
+    row["per_s"] = round(sum(one["per_s"] for one in told), 1)
+    row["hour"] = {verdict: sum(one["hour"][verdict] for one in told) for verdict in VERDICTS}
+    return row
+
+
+def all_added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The same of all that is told about one provider."""
+    counted: defaultdict[float, list[float]] = defaultdict(lambda: [0.0, 0, 0, 0])
+    binds = Counter[str]()
+    for one in told:
+        for since, *counts in one["minutes"]:
+            row = counted[since // MINUTE_S]
+            row[:] = min(row[0] or since, since), *map(sum, zip(row[1:], counts, strict=True))
+        for account in one["accounts"]:
+            binds[account["account"]] += account["binds"]
+    return added(told) | {
+        "at": max(one["at"] for one in told),
+        "since": min(one["since"] for one in told),
+        "minutes": [counted[minute] for minute in sorted(counted)],
+        "accounts": [{**account, "binds": binds[account["account"]]} for account in told[0]["accounts"]],
+        "binds_now": sorted((bind for one in told for bind in one["binds_now"]), key=lambda bind: bind["id"]),
+    }
 
 
 def commands(gate: Gate, warden: Warden, paces: Paces) -> Mapping[str, Handler]:

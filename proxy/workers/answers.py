@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from proxy.ops.counters import added
+from proxy.ops import counters, providers
 from proxy.ops.rules import RULES_A_LINE
 
 Said = Mapping[str, Any]
@@ -77,8 +77,18 @@ def _differing(command: str, done: Sequence[tuple[str, Said]]) -> Said:
 
 def lines_of(command: str, lines: Sequence[Sequence[Said]]) -> list[Said]:
     """What workers said before their last lines, each in its own order, where that is not passed on as it comes."""
-    if command != "rules.hits":
-        return []
+    return LINES[command](lines) if command in LINES else []
+
+
+def _providers(lines: Sequence[Sequence[Said]]) -> list[Said]:
+    """A row for each that any of them knows: settings may be read again while they are asked."""
+    rows: dict[str, list[Said]] = {}
+    for row in (line["provider"] for said in lines for line in said):
+        rows.setdefault(row["name"], []).append(row)
+    return [{"provider": providers.added(some)} for some in rows.values()]
+
+
+def _hits(lines: Sequence[Sequence[Said]]) -> list[Said]:
     found: dict[str, dict[str, dict[str, int]]] = {}
     for row in (row for said in lines for line in said for row in line["rules"]):
         into = found.setdefault(row["rule"], {"hits": {}, "shadow": {}})
@@ -120,18 +130,22 @@ def _rules(told: Sequence[Said]) -> Said:
     return {**found, "proposed": {**waits, **{name: sum(one[name] for one in same) for name in PROPOSED}}}
 
 
-def _earliest(told: Sequence[Said]) -> Said:
+def _earliest(until: str) -> Callable[[Sequence[Said]], Said]:
     """Of counts whose rows stand in lines: of one that started later they begin later."""
-    return {"since": min(said["since"] for said in told), "until": max(said["until"] for said in told)}
+    return lambda told: {"since": min(said["since"] for said in told), until: max(said[until] for said in told)}
 
 
 ADDED: Mapping[str, Callable[[Sequence[Said]], Said]] = {
-    "counters": added,
+    "counters": counters.added,
+    "providers": _earliest("at"),
+    "providers.show": providers.all_added,
     "rules": _rules,
-    "rules.hits": _earliest,
+    "rules.hits": _earliest("until"),
     "stop.list": _added_by("orders", "id", "hits"),
 }
 """Commands whose answers have counts that are added up."""
+LINES: Mapping[str, Callable[[Sequence[Sequence[Said]]], list[Said]]] = {"providers": _providers, "rules.hits": _hits}
+"""Commands that say their rows before their last line, and what makes one list of several workers' lists."""
 PROPOSED = ("judged", "stricter", "milder", "errors")
 """What is counted of a set that waits."""
 EVERYWHERE = frozenset((*LISTS, *ADDED, "trace", "rules.reload"))

@@ -27,22 +27,35 @@ def test_minutes_are_what_was_counted_between_looks_and_the_last_one_goes_on() -
     paces = Paces(tally)
     assert (paces.minutes("jia", NOON), paces.hour(NOON)) == ([], (NOON, {}))
     tally.submits["jia", "notice", "allow", ""] = 5
-    paces.tick(NOON, 0.0)
+    paces.tick(NOON)
     tally.submits["jia", "notice", "allow", ""] = 9
     tally.submits["jia", "marketing", "reject", "region-ban"] = 2
-    paces.tick(NOON + 30, 30.0)  # too soon: nothing is looked at
+    paces.tick(NOON + 30)  # too soon: nothing is looked at
     assert paces.minutes("jia", NOON + 30) == [(NOON, (4, 0, 2))]
-    paces.tick(NOON + 60, 60.0)
+    paces.tick(NOON + 60)
     tally.submits["yi", "notice", "defer", "window-full"] = 1
     assert paces.minutes("jia", NOON + 70) == [(NOON, (4, 0, 2)), (NOON + 60, (0, 0, 0))]
     assert paces.minutes("yi", NOON + 70) == [(NOON, (0, 0, 0)), (NOON + 60, (0, 1, 0))]
     assert paces.hour(NOON + 70) == (NOON, {"jia": (4, 0, 2), "yi": (0, 1, 0)})
 
 
+def test_minutes_are_the_clocks_so_that_those_of_several_gates_add_up() -> None:
+    tally = Tally()
+    paces = Paces(tally)
+    paces.tick(NOON + 37.25)
+    tally.submits["jia", "notice", "allow", ""] = 2
+    paces.tick(NOON + 60.2)
+    tally.submits["jia", "notice", "allow", ""] = 5
+    assert paces.minutes("jia", NOON + 61) == [(NOON + 37.25, (2, 0, 0)), (NOON + 60, (3, 0, 0))]
+    paces.tick(NOON + 60.9)
+    paces.tick(NOON + 120.1)
+    assert [at - NOON for at, _ in paces.minutes("jia", NOON + 130)] == [37.25, 60, 120]
+
+
 def test_no_more_than_an_hour_is_kept() -> None:
     paces = Paces(Tally())
     for minute in range(200):
-        paces.tick(NOON + minute * MINUTE_S, minute * MINUTE_S)
+        paces.tick(NOON + minute * MINUTE_S)
     found = paces.minutes("jia", NOON + 200 * MINUTE_S)
     assert len(found) == MINUTES + 1
     assert found[0][0] == NOON + 139 * MINUTE_S
@@ -83,7 +96,7 @@ class Gate:
 
 async def test_each_provider_of_the_settings_is_told_of_also_one_that_does_nothing() -> None:
     gate = Gate()
-    gate.paces.tick(NOON, 0.0)
+    gate.paces.tick(NOON)
     gate.tally.submits["jia", "notice", "allow", ""] += 7
     gate.tally.submits["jia", "notice", "reject", "region-ban"] += 3
     assert await gate.ask("providers") == {"at": NOON + 90, "since": NOON}
@@ -95,7 +108,7 @@ async def test_each_provider_of_the_settings_is_told_of_also_one_that_does_nothi
 
 async def test_of_one_it_is_told_why_it_was_refused_today_and_minute_by_minute() -> None:
     gate = Gate()
-    gate.paces.tick(NOON, 0.0)
+    gate.paces.tick(NOON)
     gate.tally.submits["jia", "notice", "allow", ""] += 7
     gate.tally.submits["jia", "notice", "reject", "region-ban"] += 3
     gate.hours.take(gate.tally.submits, gate.tally.optouts, NOON + 60)

@@ -106,6 +106,38 @@ def test_how_often_a_rule_and_an_order_spoke_is_counted_over_all():
     assert told == {"ok": {"orders": [{"id": 1, "name": "stop-1", "hits": 7}]}}
 
 
+def row(name: str, binds: int, allow: int, reject: int) -> dict[str, Any]:
+    hour = {"allow": allow, "defer": 0, "reject": reject}
+    return {"name": name, "binds": binds, "unanswered": binds * 2, "per_s": 0.1, "binds_max": 4, "held": [], "hour": hour}
+
+
+def test_a_provider_does_what_passes_all_workers_and_what_holds_against_it_is_said_once():
+    held = {"name": "stop-1", "kind": "stop", "about": [], "until": 9.0}
+    first, second = row("jia", 2, 5, 1) | {"held": [held]}, row("jia", 1, 3, 0) | {"held": [held]}
+    lines = [[{"provider": first}, {"provider": row("yi", 0, 0, 0)}], [{"provider": second}], []]
+    both = row("jia", 3, 8, 1) | {"held": [held], "per_s": 0.2}
+    assert lines_of("providers", lines) == [{"provider": both}, {"provider": row("yi", 0, 0, 0)}]
+    last = [("worker 1", {"ok": {"at": 90.0, "since": 30.0}}), ("worker 2", {"ok": {"at": 91.0, "since": 20.0}})]
+    assert one_answer("providers", last) == {"ok": {"at": 91.0, "since": 20.0}}
+
+
+def test_minutes_of_a_provider_are_the_clocks_at_all_workers_whenever_each_of_them_began():
+    def show(at: float, minutes: list[list[float]], *binds: int) -> dict[str, Any]:
+        accounts = [{"account": "a", "binds": len(binds), "binds_max": 4}, {"account": "b", "binds": 0, "binds_max": None}]
+        told = {"at": at, "since": minutes[0][0], "minutes": minutes, "accounts": accounts}
+        return row("jia", len(binds), 1, 0) | told | {"binds_now": [{"id": number} for number in binds]}
+
+    one = show(200.0, [[70.0, 1, 0, 0], [120.0, 2, 0, 0], [180.0, 3, 0, 1]], 1, 5)
+    late = show(201.0, [[130.5, 10, 1, 0], [180.0, 20, 0, 0]], 2)
+    told = one_answer("providers.show", [("worker 1", {"ok": one}), ("worker 2", {"ok": late})])["ok"]
+    assert told["minutes"] == [[70.0, 1, 0, 0], [120.0, 12, 1, 0], [180.0, 23, 0, 1]]
+    assert (told["at"], told["since"], told["binds"], told["hour"]["allow"]) == (201.0, 70.0, 3, 2)
+    assert [bind["id"] for bind in told["binds_now"]] == [1, 2, 5]
+    assert [(account["account"], account["binds"]) for account in told["accounts"]] == [("a", 3), ("b", 0)]
+    alone = one_answer("providers.show", [("worker 1", {"ok": one}), ("worker 2", {"error": "hung up", GONE: True})])["ok"]
+    assert alone == one, "of several that are one, what one says alone is what it said"
+
+
 def test_a_days_objections_are_added_up_by_province():
     one = [
         {"rules": [{"rule": "a", "hits": {"北京": 2}, "shadow": {}}]},

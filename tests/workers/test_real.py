@@ -158,6 +158,13 @@ def test_what_workers_counted_is_told_as_one_number(make: Make, bound_everywhere
     with client.Conversation(gate.folder / "control.sock", "rules.hits", {}) as asked:
         hits = {row["rule"]: row["hits"] for line in asked.lines() for row in line["rules"]}
     assert hits[stop["name"]] == {"上海": refused}
+    with client.Conversation(gate.folder / "control.sock", "providers", {}) as asked:
+        told = [line["provider"] for line in asked.lines()]
+    show = ask(gate, "providers.show", provider="jia")
+    hour = {"allow": 0, "defer": 0, "reject": 0} | counted["providers"][0][1]
+    assert [(one["name"], one["binds"], one["hour"]) for one in told] == [("jia", len(clients), hour)]
+    assert (show["binds"], len(show["binds_now"]), show["accounts"][0]["binds"], show["hour"]) == (*[len(clients)] * 3, hour)
+    assert [sum(counts) for counts in zip(*(counts for _, *counts in show["minutes"]), strict=True)] == list(hour.values())
 
 
 def everywhere_found(gate: Crewed, sent: int) -> None:
