@@ -5,7 +5,7 @@ SEEDS ?= 10000
 CRASHES ?= 150
 RATE ?= 2000
 ROUNDS ?= 5
-BRIEFLY_S ?= 6
+BRIEFLY_S ?= 4
 LOOKS_S ?= 30
 LASTS ?= 300
 FUZZ_S ?= 60
@@ -31,7 +31,7 @@ help:
 	@echo "make soak     hours of load, changed rules, lost binds and links: memory, descriptors, nothing lost (SOAK_S=7200 RATE=500)"
 	@echo "make image-check builds the image and runs it without a container engine (root, Debian's buildah; it says what it needs)"
 	@echo "make numbers  measures all that tests/data/numbers holds"
-	@echo "make numbers-all measures every row that was agreed on, briefly, and where the microseconds go (BRIEFLY_S=6 seconds each)"
+	@echo "make numbers-all measures every row that was agreed on, briefly, and where the microseconds go (BRIEFLY_S=4 seconds each, three times)"
 	@echo "make half-year makes a journal at rest of 190 days and two nodes (ROWS=100000000: 3.4 GB, a quarter of an hour) and asks it"
 	@echo "make bench    measures it beside two relays without rules"
 	@echo "make grafana  writes the dashboards anew; make pictures draws them from a recorded run (make recording)"
@@ -81,10 +81,10 @@ numbers: install
 	.venv/bin/python -m tests.soak.shared_sizes --persons 100000 > tests/data/numbers/shared.json
 	.venv/bin/python -m tests.soak.shared_sizes --persons 20000 --batch 1 > tests/data/numbers/shared-alone.json
 
-# The tables of the guide's page on performance, on a machine that does nothing else: BRIEFLY_S for each row, of which there are some twenty.
+# The tables of the guide's page on performance, on a machine that does nothing else: BRIEFLY_S for each row, three times; forty minutes.
 numbers-all: install
 	mkdir -p tests/data/numbers
-	.venv/bin/gate106 bench --matrix --seconds $(BRIEFLY_S) --page matrix.html --json > tests/data/numbers/matrix.json
+	.venv/bin/gate106 bench --matrix --seconds $(BRIEFLY_S) --rounds 3 --page matrix.html --json > tests/data/numbers/matrix.json
 	.venv/bin/gate106 bench --where --mix standard --seconds 20 --json > tests/data/numbers/where-standard.json
 	.venv/bin/gate106 bench --where --mix repeated --seconds 20 --json > tests/data/numbers/where-repeated.json
 	.venv/bin/python -m tests.guide

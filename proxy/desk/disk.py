@@ -86,8 +86,7 @@ class _Trail:
         self._ended: deque[tuple[str, int]] = deque()
         """Segments that are not written any more, the eldest first, with what they hold."""
         self._bytes = 0  # of these, what was not let go of yet
-        self._file: int | None = None  # of the eldest
-        self._at = 0  # where in it what is left begins
+        self._at = 0  # where in the eldest what is left begins
 
     def ended(self, name: str, size: int) -> None:
         if size and hasattr(os, "posix_fadvise"):
@@ -105,19 +104,18 @@ class _Trail:
         name, size = self._ended[0]
         piece = min(ROOM_BYTES, size - self._at)
         with contextlib.suppress(OSError):  # a roller has removed it; or a file system that keeps nothing so
-            if self._file is None:
-                self._file = os.open(self._path / name, os.O_RDONLY | os.O_CLOEXEC)
-            os.posix_fadvise(self._file, self._at, piece, os.POSIX_FADV_DONTNEED)
+            file = os.open(
+                self._path / name, os.O_RDONLY | os.O_CLOEXEC
+            )  # not kept open: what is removed or erased must be gone
+            try:
+                os.posix_fadvise(file, self._at, piece, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(file)
         self._at += piece
         self._bytes -= piece
         if self._at >= size:
             self._ended.popleft()
-            self.close()
-
-    def close(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-        self._file, self._at = None, 0
+            self._at = 0
 
 
 class OsDisk:
@@ -212,7 +210,7 @@ class OsDisk:
         file = self._files.pop(name, None)
         if file is not None:
             end, room = self._ends.pop(name, (0, 0))
-            self._trail.ended(name, end)
+            self._trail.ended(name, end or os.fstat(file).st_size)
             if room > end:
                 with contextlib.suppress(OSError):  # zeros that stay do no harm
                     os.ftruncate(file, end)
@@ -236,7 +234,6 @@ class OsDisk:
     def close(self) -> None:
         for name in list(self._files):
             self.release(name)
-        self._trail.close()
 
 
 class MemoryDisk:

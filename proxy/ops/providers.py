@@ -184,7 +184,7 @@ class _Providers:
         }  # fmt: skip
 
     def _day(self, name: str, now: float) -> dict[str, Any]:
-        """Of today, by the clock hour, as of the last minute; it outlives a restart."""
+        """Of today, by the clock hour, as of the last minute, and of other gates as of the last five; it outlives a restart."""
         start = (int(now) + OFFSET_S) // DAY_S * DAY_S - OFFSET_S
         hours = [(at, self._warden.counted(name, at)) for at in range(start, int(now) + 1, HOUR_S)]
         reasons = Counter[str]()

@@ -37,9 +37,7 @@ def one_answer(command: str, answers: Sequence[tuple[str, Said]]) -> Said:
     """``answers``: (worker, its last line), of at least one. A refusal counts where nobody did what was asked, or where what is asked must be
     done by all."""
     done = [(worker, said["ok"]) for worker, said in answers if "ok" in said]
-    failed = [
-        (worker, said) for worker, said in answers if "ok" not in said and not (done and command in ADDED and GONE in said)
-    ]
+    failed = [(worker, said) for worker, said in answers if "ok" not in said and not (done and _may_lack(command, said))]
     refused = [(worker, str(said.get("error", "it hung up"))) for worker, said in failed]
     key = LISTS.get(command)
     if not done:
@@ -54,6 +52,11 @@ def one_answer(command: str, answers: Sequence[tuple[str, Said]]) -> Said:
     if refused:
         return {"error": f"{', '.join(worker for worker, _ in done)} did it, but {_together(refused)}"}
     return {"ok": {**done[0][1], **_differing(command, done)}}
+
+
+def _may_lack(command: str, said: Said) -> bool:
+    """Whether what others said stands without this worker: it ends; or does not know yet, or any more, of whom it is asked."""
+    return command == "providers.show" or (command in ADDED and GONE in said)
 
 
 def _listed(command: str, rows: list[Any]) -> list[Any]:

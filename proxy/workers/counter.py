@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.ops.control import SPEAKS_FOR, Refused
-from proxy.ops.lines import LINE_BYTES_MAX, REQUEST_S, ControlSocket, as_line, next_line, peer_of, reachable, read_line
+from proxy.ops.lines import LINE_BYTES_MAX, REQUEST_S, ControlSocket, as_line, next_line, peer_of, reachable, read_line, say
 from proxy.workers.answers import GONE, is_for_all, is_trial, lines_of, one_answer, tried
 
 Said = Mapping[str, Any]
@@ -65,7 +65,7 @@ class Counter:
         if command == "rules.reload" and any("ok" in one for _, one in said):  # who may not, has not
             await self._reloaded()
         for line in lines_of(command, lines):
-            writer.write(as_line(line))
+            await say(writer, line)
         return one_answer(command, said)
 
 

@@ -47,6 +47,8 @@ def test_what_lies_behind_is_let_go_of_in_pieces_the_eldest_first_and_the_newest
     told = Told(monkeypatch)
     there = OsDisk(tmp_path)
     sizes = {name: written(there, name) for name in (f"{number}.journal" for number in range(8))}
+    held = [path for one in Path("/proc/self/fd").iterdir() if (path := one.resolve()).parent == tmp_path]
+    assert not held, "what a roller removes, or an erasure writes anew, is gone"
     there.close()
     names = list(sizes)
     assert list(told.gone) == names[: len(told.gone)], "the eldest first"

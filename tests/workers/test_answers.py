@@ -136,6 +136,9 @@ def test_minutes_of_a_provider_are_the_clocks_at_all_workers_whenever_each_of_th
     assert [(account["account"], account["binds"]) for account in told["accounts"]] == [("a", 3), ("b", 0)]
     alone = one_answer("providers.show", [("worker 1", {"ok": one}), ("worker 2", {"error": "hung up", GONE: True})])["ok"]
     assert alone == one, "of several that are one, what one says alone is what it said"
+    unknown = {"error": "no such provider"}
+    assert one_answer("providers.show", [("worker 1", unknown), ("worker 2", {"ok": one})]) == {"ok": one}
+    assert one_answer("providers.show", [("worker 1", unknown), ("worker 2", unknown)]) == unknown
 
 
 def test_a_days_objections_are_added_up_by_province():
