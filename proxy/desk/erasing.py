@@ -28,9 +28,7 @@ from proxy.desk.sealing import Ring, Sealer
 from proxy.desk.segment import (
     GROUP_BYTES,
     HEADER_BYTES,
-    PLAIN,
     REDACTED,
-    UNDER_SEAL,
     Group,
     Record,
     groups,
@@ -95,7 +93,7 @@ def erase(data: bytes, ring: Ring, person: int, gone: set[int] | None = None) ->
     sealer = ring.sealer(header.identity) if header.sealed else None
     about = _About(person, set() if gone is None else gone)
     pieces, changes, taken = (
-        [pack_header(header._replace(form=UNDER_SEAL + REDACTED if header.sealed else PLAIN + REDACTED))],
+        [pack_header(header if header.redacted else header._replace(form=header.form + REDACTED))],
         list[Change](),
         0,
     )
@@ -106,7 +104,7 @@ def erase(data: bytes, ring: Ring, person: int, gone: set[int] | None = None) ->
         if count:
             closing = data[group.end - GROUP_BYTES : group.end]
             content = _content(left, group, chain, sealer)
-            mark, now = redacted(group, content, closing)
+            mark, now = redacted(group, content, closing, quartered=header.quartered)
             pieces += (content, mark, closing)
             changes.append(Change(group.last, group.digest, now))
         else:

@@ -6,9 +6,11 @@ In: bytes. Out: bytes, Groups; ``Fault`` with the offset where they stop making 
     group   = record, …, GROUP record       (the last record's sequence is the group's; a group may hold no other record)
     record  = length u32, crc32 u32, sequence u64, kind u8, body        (the crc covers sequence, kind and body)
     GROUP   = mark, digest, synced, count, time
-    digest  = blake2b-256(previous digest + bytes of the group's records + synced, count, time)
+    digest  = blake2b-256(previous digest + quarters of the group's records + synced, count, time)
+    quarters of some bytes = four times blake2b-256, each of a quarter of them; but for the last of as many each (a quarter rounded up),
+              as far as they reach: a processor takes four side by side
 
-In a segment of format 2 the records of a group are sealed as one (sealing.py), and the digest is of what is sealed: the chain is proved
+In a segment of format 6 the records of a group are sealed as one (sealing.py), and the digest is of what is sealed: the chain is proved
 without a key.
 
     group   = SEALED record, GROUP record       (a group that holds no records has no SEALED)
@@ -17,9 +19,12 @@ without a key.
 From a closed segment what is about a person may be taken out (erasing.py); its format says that it holds such groups:
 
     group     = record, … or SEALED, REDACTION record, GROUP record       (GROUP as it was: the chain goes on over what once stood there)
-    REDACTION = blake2b-256(digest in the GROUP record + bytes of the records that stand there now + synced, count, time)
+    REDACTION = blake2b-256(digest in the GROUP record + quarters of the records that stand there now + synced, count, time)
 
 It proves what is there now; that it may stand there only an ERASURE record says (kind 39).
+
+Formats of 4 less are those of earlier gates, which took the bytes themselves for the quarters of them. They are read and redacted as they
+are, and nothing is appended to them.
 
 ``synced`` is the writer's word that everything up to that sequence was on the medium when the group was written. It is what tells
 damage (a hole below a later ``synced``) from the tail a power loss tore off (nobody was answered for it).
@@ -50,9 +55,12 @@ _HEADER = struct.Struct(">8sHHQQQ16s32s")  # magic, format, node, first, synced,
 _CRC = struct.Struct(">I")
 HEADER_BYTES = _HEADER.size + _CRC.size
 _MAGIC = b"GATE106\n"
-PLAIN, UNDER_SEAL = 1, 2
+_PLAIN_BEFORE, _SEALED_BEFORE = 1, 2
+_QUARTERED = 4
 REDACTED = 2
-"""Formats; this much more where groups were redacted."""
+"""So much is in a format where digests are of quarters; where groups were redacted."""
+PLAIN, UNDER_SEAL = _PLAIN_BEFORE + _QUARTERED, _SEALED_BEFORE + _QUARTERED
+_LAST = UNDER_SEAL + REDACTED
 _LENGTH_CRC = struct.Struct(">II")
 _SEQUENCE_KIND = struct.Struct(">QB")
 SEQUENCE_KIND_BYTES = _SEQUENCE_KIND.size
@@ -79,11 +87,21 @@ class Header(NamedTuple):
 
     @property
     def sealed(self) -> bool:
-        return self.form in (UNDER_SEAL, UNDER_SEAL + REDACTED)
+        return self._plainly in (_SEALED_BEFORE, _SEALED_BEFORE + REDACTED)
 
     @property
     def redacted(self) -> bool:
-        return self.form > UNDER_SEAL
+        return self._plainly > _SEALED_BEFORE
+
+    @property
+    def quartered(self) -> bool:
+        """Whether digests are of quarters."""
+        return self.form > _QUARTERED
+
+    @property
+    def _plainly(self) -> int:
+        """The format, whatever digests are of."""
+        return self.form - _QUARTERED * self.quartered
 
 
 @about_people
@@ -150,8 +168,8 @@ def unpack_header(data: bytes) -> Header:
         raise Fault(0, "not a journal segment")
     if _CRC.unpack_from(data, _HEADER.size)[0] != crc32(data[: _HEADER.size]):
         raise Fault(0, "the header's checksum does not match")
-    if not PLAIN <= form <= UNDER_SEAL + REDACTED:
-        raise LaterFormat(8, f"its format {form} is newer than this gate knows ({UNDER_SEAL + REDACTED})")
+    if not _PLAIN_BEFORE <= form <= _LAST:
+        raise LaterFormat(8, f"its format {form} is newer than this gate knows ({_LAST})")
     return Header(node, first, synced, created_ms, identity, previous, form)
 
 
@@ -172,7 +190,7 @@ def apart(records: bytes) -> list[tuple[int, bytes]]:
 def close_group(previous: bytes, records: bytes, last: int, count: int, synced: int, time_ms: int) -> tuple[bytes, bytes]:
     """(the GROUP record, its digest) for the ``count`` packed records that end with sequence ``last``."""
     claim = _CLAIM.pack(synced, count, time_ms)
-    digest = _digest(previous, records, claim)
+    digest = _digest(previous, records, claim, quartered=True)
     return pack_record(last, GROUP, _MARK + digest + claim), digest
 
 
@@ -186,12 +204,18 @@ def _beside(previous: bytes, last: int, claim: bytes) -> bytes:
     return previous + _SEQUENCE.pack(last) + claim
 
 
-@compiled("chain_digest")
-def _digest(previous: bytes, records: bytes | memoryview, claim: bytes) -> bytes:
-    hashed = blake2b(previous, digest_size=32)
-    hashed.update(records)
+def _digest(previous: bytes, records: bytes | memoryview, claim: bytes, *, quartered: bool) -> bytes:
+    hashed = blake2b(previous, digest_size=DIGEST_BYTES)
+    hashed.update(_quarters(records) if quartered else records)
     hashed.update(claim)
     return hashed.digest()
+
+
+@compiled("segment_quarters")
+def _quarters(records: bytes | memoryview) -> bytes:
+    """Their digests, one behind the other."""
+    size = (len(records) + 3) // 4
+    return b"".join([blake2b(records[at * size : at * size + size], digest_size=DIGEST_BYTES).digest() for at in range(4)])
 
 
 def groups(data: bytes, header: Header, ring: Ring | None = None) -> Iterator[Group]:
@@ -213,7 +237,7 @@ def groups(data: bytes, header: Header, ring: Ring | None = None) -> Iterator[Gr
         number, kind, body, after = found
         if kind == GROUP:
             before = chain
-            claim = _claim(data, start, redacted_at or offset, body, chain, redaction)
+            claim = _claim(data, start, redacted_at or offset, body, chain, redaction, quartered=header.quartered)
             chain, synced, count, time_ms = claim
             if header.sealed:
                 records = _opened(sealed, ring, header, before, offset, claim, sequence)
@@ -270,15 +294,15 @@ class _Claim(NamedTuple):
     time_ms: int
 
 
-def _claim(data: bytes, start: int, offset: int, body: bytes, chain: bytes, redaction: bytes) -> _Claim:
+def _claim(data: bytes, start: int, offset: int, body: bytes, chain: bytes, redaction: bytes, *, quartered: bool) -> _Claim:
     """What a GROUP record says of the records from ``start`` to ``offset``; Fault when the chain, or the redaction, does not bear it out."""
     if len(body) != _GROUP_BODY_BYTES or not body.startswith(_MARK):
         raise Fault(offset, "a group's end has the wrong form")
     claim = body[-_CLAIM.size :]
     digest, records = body[len(_MARK) : len(_MARK) + DIGEST_BYTES], memoryview(data)[start:offset]
-    if redaction and redaction != _digest(digest, records, claim):
+    if redaction and redaction != _digest(digest, records, claim, quartered=quartered):
         raise Fault(offset, "a group that was redacted is not what it was then")
-    if not redaction and digest != _digest(chain, records, claim):
+    if not redaction and digest != _digest(chain, records, claim, quartered=quartered):
         raise Fault(offset, "the chain is broken: a group's digest does not match")
     return _Claim(digest, *_CLAIM.unpack(claim))
 
@@ -322,9 +346,10 @@ def _unsealed(data: bytes, offset: int, before: int, count: int) -> list[Record]
     return records
 
 
-def redacted(group: Group, content: bytes, closing: bytes) -> tuple[bytes, bytes]:
-    """(the REDACTION record, its digest) for a group whose records are ``content`` now; ``closing``: its GROUP record, which stays."""
-    digest = _digest(group.digest, content, closing[-_CLAIM.size :])
+def redacted(group: Group, content: bytes, closing: bytes, *, quartered: bool) -> tuple[bytes, bytes]:
+    """(the REDACTION record, its digest) for a group whose records are ``content`` now; ``closing``: its GROUP record, which stays.
+    ``quartered``: as its segment."""
+    digest = _digest(group.digest, content, closing[-_CLAIM.size :], quartered=quartered)
     return pack_record(group.last, REDACTION, digest), digest
 
 

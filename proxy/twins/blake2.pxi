@@ -1,4 +1,4 @@
-# blake2b (RFC 7693): four of the sixteen words of its state in one register, where the processor has AVX2; else one by one
+# blake2b (RFC 7693): of four that are equally long side by side, where the processor has AVX2; else of one after the other
 
 cdef extern from *:
     """
@@ -19,7 +19,8 @@ cdef extern from *:
         a += b + (x); d ^= a; d = TURNED(d, 32); c += d; b ^= c; b = TURNED(b, 24); \
         a += b + (y); d ^= a; d = TURNED(d, 16); c += d; b ^= c; b = TURNED(b, 63);
 
-    static void gate106_blake2b_by_words(unsigned long long *h, const unsigned char *block, unsigned long long count, int is_last) /* 3.2 */
+    /* Takes a block of 128 octets into the state; ``count``: octets so far, this block's included. */
+    static void gate106_blake2b_block(unsigned long long *h, const unsigned char *block, unsigned long long count, int is_last) /* 3.2 */
     {
         const unsigned long long *begin = gate106_blake2b_begin;
         unsigned long long m[16] = {0};
@@ -58,82 +59,79 @@ cdef extern from *:
     static int gate106_has_vectors(void) { return __builtin_cpu_supports("avx2"); }
 
     #define LANES(a, b, c, d) ((words){a, b, c, d})
-    #define ROLLED(x, by) ((words)__builtin_shuffle((octets)(x), (octets){ \
-        by, (by + 1) % 8, (by + 2) % 8, (by + 3) % 8, (by + 4) % 8, (by + 5) % 8, (by + 6) % 8, (by + 7) % 8, \
-        8 + by, 8 + (by + 1) % 8, 8 + (by + 2) % 8, 8 + (by + 3) % 8, 8 + (by + 4) % 8, 8 + (by + 5) % 8, 8 + (by + 6) % 8, 8 + (by + 7) % 8, \
-        16 + by, 16 + (by + 1) % 8, 16 + (by + 2) % 8, 16 + (by + 3) % 8, 16 + (by + 4) % 8, 16 + (by + 5) % 8, 16 + (by + 6) % 8, 16 + (by + 7) % 8, \
-        24 + by, 24 + (by + 1) % 8, 24 + (by + 2) % 8, 24 + (by + 3) % 8, 24 + (by + 4) % 8, 24 + (by + 5) % 8, 24 + (by + 6) % 8, 24 + (by + 7) % 8}))
+    #define PAIRED(x, y, i, j, k, l) __builtin_shuffle(x, y, LANES(i, j, k, l))
+    #define EIGHT(from, by) \
+        from + by, from + (by + 1) % 8, from + (by + 2) % 8, from + (by + 3) % 8, \
+        from + (by + 4) % 8, from + (by + 5) % 8, from + (by + 6) % 8, from + (by + 7) % 8
+    #define ROLLED(x, by) ((words)__builtin_shuffle((octets)(x), (octets){EIGHT(0, by), EIGHT(8, by), EIGHT(16, by), EIGHT(24, by)}))
     /* to the right, by whole octets */
-    #define MIX(x, y) \
-        a = a + (x) + b; d = ROLLED(d ^ a, 4); c += d; b = ROLLED(b ^ c, 3); \
-        a = a + (y) + b; d = ROLLED(d ^ a, 2); c += d; b ^= c; b = (b + b) | (b >> 63);
-    #define SLID(x, i, j, k, l) __builtin_shuffle(x, LANES(i, j, k, l))
-    /* b is known last, so it stays where it is, and the others slide past it */
-    #define ROUND(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15) \
-        MIX(LANES(m[s0], m[s2], m[s4], m[s6]), LANES(m[s1], m[s3], m[s5], m[s7])) \
-        a = SLID(a, 3, 0, 1, 2); c = SLID(c, 1, 2, 3, 0); d = SLID(d, 2, 3, 0, 1); \
-        MIX(LANES(m[s14], m[s8], m[s10], m[s12]), LANES(m[s15], m[s9], m[s11], m[s13])) \
-        a = SLID(a, 1, 2, 3, 0); c = SLID(c, 3, 0, 1, 2); d = SLID(d, 2, 3, 0, 1);
+    #define MIX(a, b, c, d, x, y) \
+        v[a] += v[b] + m[x]; v[d] = ROLLED(v[d] ^ v[a], 4); v[c] += v[d]; v[b] = ROLLED(v[b] ^ v[c], 3); \
+        v[a] += v[b] + m[y]; v[d] = ROLLED(v[d] ^ v[a], 2); v[c] += v[d]; v[b] ^= v[c]; v[b] = (v[b] + v[b]) | (v[b] >> 63);
 
-    __attribute__((target("avx2"))) static void gate106_blake2b_by_vectors(
-        unsigned long long *state, const unsigned char *block, unsigned long long count, int is_last)
+    /* Takes a block of each of four into their states: ``state`` holds the first word of each, the second of each and so on. */
+    __attribute__((target("avx2"))) static void gate106_blake2b_four(
+        unsigned long long (*state)[4], const unsigned char *const *blocks, const unsigned long long *counts, int is_last)
     {
-        unsigned long long m[16];
-        const words first = LANES(0x6A09E667F3BCC908ULL, 0xBB67AE8584CAA73BULL, 0x3C6EF372FE94F82BULL, 0xA54FF53A5F1D36F1ULL);
-        const words second = LANES(0x510E527FADE682D1ULL, 0x9B05688C2B3E6C1FULL, 0x1F83D9ABFB41BD6BULL, 0x5BE0CD19137E2179ULL);
-        words a, b, c = first, d = second ^ LANES(count, 0, is_last ? ~0ULL : 0, 0), upper, lower;
-        memcpy(m, block, 128);
-        memcpy(&upper, state, 32);
-        memcpy(&lower, state + 4, 32);
-        a = upper;
-        b = lower;
-        ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
-        ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3)
-        ROUND(11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4)
-        ROUND(7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8)
-        ROUND(9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13)
-        ROUND(2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9)
-        ROUND(12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11)
-        ROUND(13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10)
-        ROUND(6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5)
-        ROUND(10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0)
-        ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
-        ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3)
-        upper ^= a ^ c;
-        lower ^= b ^ d;
-        memcpy(state, &upper, 32);
-        memcpy(state + 4, &lower, 32);
+        words m[16], v[16], some[4], low[2], high[2], count;
+        for (int place = 0; place < 16; place += 4) {
+            for (int each = 0; each < 4; each++)
+                memcpy(&some[each], blocks[each] + 8 * place, 32);
+            for (int pair = 0; pair < 2; pair++) {
+                low[pair] = PAIRED(some[2 * pair], some[2 * pair + 1], 0, 4, 2, 6);
+                high[pair] = PAIRED(some[2 * pair], some[2 * pair + 1], 1, 5, 3, 7);
+            }
+            m[place] = PAIRED(low[0], low[1], 0, 1, 4, 5);
+            m[place + 1] = PAIRED(high[0], high[1], 0, 1, 4, 5);
+            m[place + 2] = PAIRED(low[0], low[1], 2, 3, 6, 7);
+            m[place + 3] = PAIRED(high[0], high[1], 2, 3, 6, 7);
+        }
+        memcpy(v, state, 256);
+        for (int place = 0; place < 8; place++) {
+            unsigned long long word = gate106_blake2b_begin[place];
+            v[8 + place] = LANES(word, word, word, word);
+        }
+        memcpy(&count, counts, 32);
+        v[12] ^= count;
+        v[14] = is_last ? ~v[14] : v[14];
+        #pragma GCC unroll 12
+        for (int turn = 0; turn < 12; turn++) {
+            const unsigned char *s = gate106_blake2b_order[turn % 10];
+            MIX(0, 4, 8, 12, s[0], s[1])
+            MIX(1, 5, 9, 13, s[2], s[3])
+            MIX(2, 6, 10, 14, s[4], s[5])
+            MIX(3, 7, 11, 15, s[6], s[7])
+            MIX(0, 5, 10, 15, s[8], s[9])
+            MIX(1, 6, 11, 12, s[10], s[11])
+            MIX(2, 7, 8, 13, s[12], s[13])
+            MIX(3, 4, 9, 14, s[14], s[15])
+        }
+        for (int place = 0; place < 8; place++) {
+            memcpy(&some[0], state[place], 32);
+            some[0] ^= v[place] ^ v[8 + place];
+            memcpy(state[place], &some[0], 32);
+        }
     }
     #else
     static int gate106_has_vectors(void) { return 0; }
-    #define gate106_blake2b_by_vectors gate106_blake2b_by_words
+    static void gate106_blake2b_four(
+        unsigned long long (*state)[4], const unsigned char *const *blocks, const unsigned long long *counts, int is_last) {}
     #endif
-
-    static int gate106_vectors;
-
-    /* Takes a block of 128 octets into the state; ``count``: octets so far, this block's included. */
-    static void gate106_blake2b_block(unsigned long long *state, const unsigned char *block, unsigned long long count, int is_last)
-    {
-        if (gate106_vectors)
-            gate106_blake2b_by_vectors(state, block, count, is_last);
-        else
-            gate106_blake2b_by_words(state, block, count, is_last);
-    }
     """
     const u64 *gate106_blake2b_begin
-    int gate106_vectors
     bint gate106_has_vectors() noexcept
     void gate106_blake2b_block(u64 *state, const octet *block, u64 count, bint is_last) noexcept
+    void gate106_blake2b_four(u64 (*state)[4], const octet *const *blocks, const u64 *counts, bint is_last) noexcept
     void gate106_blake2b_said(const u64 *state, octet *to, int size) noexcept
 
-gate106_vectors = gate106_has_vectors()
+cdef bint _vectors = gate106_has_vectors()
 
 
 def digest_by_vectors(bint whether):
     """Whether registers of vectors are used from now on, if the processor has them; whether they were. For tests of both."""
-    global gate106_vectors
-    cdef bint before = gate106_vectors
-    gate106_vectors = whether and gate106_has_vectors()
+    global _vectors
+    cdef bint before = _vectors
+    _vectors = whether and gate106_has_vectors()
     return before
 
 
@@ -169,16 +167,59 @@ cdef void _add_to_digest(Blake2 *digest, const octet *at, Py_ssize_t size) noexc
         size -= some
 
 
-cdef bytes _end_digest(Blake2 *digest, int size):
-    cdef bytes said = PyBytes_FromStringAndSize(NULL, size)
+cdef void _end_digest(Blake2 *digest, octet *to, int size) noexcept:
     memset(digest.block + digest.held, 0, 128 - digest.held)
     gate106_blake2b_block(digest.state, digest.block, digest.count + <u64>digest.held, True)
-    gate106_blake2b_said(digest.state, <octet *>PyBytes_AS_STRING(said), size)
-    return said
+    gate106_blake2b_said(digest.state, to, size)
 
 
-cdef bytes _digest16(const octet *at, Py_ssize_t size):
+cdef void _digest(const octet *at, Py_ssize_t many, octet *to, int size) noexcept:
+    """A digest of ``size`` octets of ``many``."""
     cdef Blake2 digest
-    _begin_digest(&digest, 16)
-    _add_to_digest(&digest, at, size)
-    return _end_digest(&digest, 16)
+    _begin_digest(&digest, size)
+    _add_to_digest(&digest, at, many)
+    _end_digest(&digest, to, size)
+
+
+cdef struct Digested:
+    const octet *at
+    Py_ssize_t many
+
+
+cdef void _digest_four(const Digested *four, octet *to, int size) noexcept:
+    """Their digests, one behind the other. Those that have as many blocks are made side by side."""
+    cdef u64[8][4] state
+    cdef const octet *blocks[4]
+    cdef octet[4][128] last
+    cdef u64[4] counts
+    cdef u64[8] one
+    cdef Py_ssize_t full = max(four[0].many - 1, 0) >> 7, place, word, step
+    cdef bint even = _vectors
+    for place in range(1, 4):
+        even = even and max(four[place].many - 1, 0) >> 7 == full
+    if not even:
+        for place in range(4):
+            _digest(four[place].at, four[place].many, to + size * place, size)
+        return
+    for word in range(8):
+        for place in range(4):
+            state[word][place] = gate106_blake2b_begin[word] ^ (<u64>0x01010000 ^ <u64>size if word == 0 else 0)
+    for step in range(full):
+        for place in range(4):
+            blocks[place], counts[place] = four[place].at + 128 * step, 128 * (step + 1)
+        gate106_blake2b_four(state, blocks, counts, False)
+    memset(last, 0, sizeof(last))
+    for place in range(4):
+        memcpy(last[place], four[place].at + 128 * full, four[place].many - 128 * full)
+        blocks[place], counts[place] = last[place], four[place].many
+    gate106_blake2b_four(state, blocks, counts, True)
+    for place in range(4):
+        for word in range(8):
+            one[word] = state[word][place]
+        gate106_blake2b_said(one, to + size * place, size)
+
+
+cdef bytes _digest16(const octet *at, Py_ssize_t many):
+    cdef bytes said = PyBytes_FromStringAndSize(NULL, 16)
+    _digest(at, many, <octet *>PyBytes_AS_STRING(said), 16)
+    return said

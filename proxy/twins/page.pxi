@@ -591,7 +591,7 @@ cdef bytes _scanned(Sight *sight, Py_ssize_t *many):
 cdef str _review_key(bytes data, tuple links, tuple contacts):
     """policy/reviewed.py, key_of; ``data``: what the scanner reads of the page."""
     cdef Blake2 digest
-    cdef bytes beside
+    cdef bytes beside, said = PyBytes_FromStringAndSize(NULL, 8)
     data = <bytes?>_nameless(data)
     _begin_digest(&digest, 8)
     _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
@@ -599,7 +599,8 @@ cdef str _review_key(bytes data, tuple links, tuple contacts):
     if links or contacts:
         beside = "\0".join(links + contacts).encode()
         _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(beside), PyBytes_GET_SIZE(beside))
-    return _end_digest(&digest, 8).hex()
+    _end_digest(&digest, <octet *>PyBytes_AS_STRING(said), 8)
+    return said.hex()
 
 
 def review_key(content):

@@ -15,10 +15,12 @@ from proxy.desk.journal import Journal, JournalDamaged, JournalSealed, Record, r
 from proxy.desk.sealing import Ring
 from proxy.recipient import OptOut
 from proxy.wire import submit_sm, submit_sm_resp
+from tests.desk.earlier import written_earlier
 from tests.house import BEIJING, SHANGHAI, House
 
 AD, OTHER = "【测试】双11好礼 拒收请回复R", "【测试】会员日 拒收请回复R"
-RINGS = {"plain": Ring(), "sealed": Ring([bytes(range(32))])}
+KEY = Ring([bytes(range(32))])
+RINGS = {"plain": Ring(), "sealed": KEY, "plain, of an earlier gate": Ring(), "sealed, of an earlier gate": KEY}
 HEAD = Ed25519PrivateKey.from_private_bytes(bytes(32))
 REFUSAL = OptOut("all", "", 1, "reply", 0)
 
@@ -44,7 +46,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryDisk:
         journal.write(house.now)
     journal.note_synced(journal.sync())
     journal.mark(house.now)
-    return found
+    return written_earlier(found) if "earlier" in request.param else found
 
 
 def erased(disk: MemoryDisk, person: int = SHANGHAI) -> Erased:
