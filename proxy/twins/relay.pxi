@@ -108,60 +108,72 @@ cdef Met *_met_at(dict young, u64 mixed) noexcept:
 cdef Knowing _knowing_texts
 
 
-cdef object _first_time(object memo, dict young, const octet *at, Py_ssize_t size):
+cdef enum:
+    LAID_OUT = 64
+    BLOCKS = 3  # of a digest: no text with what stands before it has more
+
+cdef struct LaidOut:
+    u64 number  # of the recipient; 0: it is not that simple
+    u64 few, all  # of what is behind the destination: of four places, of all octets
+    Py_ssize_t source, end
+    bint digested
+    octet[16] digest
+
+
+cdef object _first_time(object memo, dict young, const octet *at, Py_ssize_t size, LaidOut *fields):
     """What is behind the destination, where the memo does not hold it and it is plain; else None."""
-    cdef u64 mixed
     if not _read_placed:
         _learn_to_read()
     if type(memo) is not _WireMemo:
         return None
     _catch_up(&_knowing_texts, young, <dict><object>(<TextsFields *>memo).old)
-    mixed = _mixed(at, size)
-    if _may_be_known(&_knowing_texts, mixed):
+    if not fields.digested:
+        fields.all = _mixed(at, size)
+    if _may_be_known(&_knowing_texts, fields.all):
         return None
-    content = _read_plain(memo, at, size, b"")
+    content = _read_plain(memo, at, size, b"", fields.digest if fields.digested else NULL)
     if content is not None and _is_again(memo, content):
         _remember(memo, PyBytes_FromStringAndSize(<const char *>at, size), content)
     return content
 
 
-cdef object _content_of(object memo, const octet *at, Py_ssize_t size, u64 mixed, object now):
-    """What is behind the destination, read; raises Malformed. ``mixed``: of four places."""
+cdef inline bint _is_met(Met *met, u64 mixed, const octet *at, Py_ssize_t size) noexcept:
+    return (
+        met.mixed == mixed and met.tail is not NULL and PyBytes_GET_SIZE(<bytes>met.tail) == size
+        and not memcmp(PyBytes_AS_STRING(<bytes>met.tail), at, size)
+    )
+
+
+cdef object _content_of(object memo, const octet *at, Py_ssize_t size, LaidOut *fields, object now):
+    """What is behind the destination, read; raises Malformed."""
     cdef dict young = <dict><object>(<TextsFields *>memo).young
-    cdef Met *met = _met_at(young, mixed)
-    if met.mixed == mixed and met.tail is not NULL and PyBytes_GET_SIZE(<bytes>met.tail) == size and not memcmp(PyBytes_AS_STRING(<bytes>met.tail), at, size):
+    cdef Met *met = _met_at(young, fields.few)
+    if _is_met(met, fields.few, at, size):
         return <object>met.content
-    content = _first_time(memo, young, at, size)
+    content = _first_time(memo, young, at, size, fields)
     if content is not None:
         return content
     tail = PyBytes_FromStringAndSize(<const char *>at, size)
     content = _get(young, tail)
     if content is None:
         return _unseen(tail, memo, now)
-    met.mixed = mixed
+    met.mixed = fields.few
     _set(&met.tail, tail)
     _set(&met.content, content)
     return content
 
 
-cdef enum:
-    LAID_OUT = 64
-
-cdef struct LaidOut:
-    u64 number  # of the recipient; 0: it is not that simple
-    u64 mixed  # of what is behind the destination
-    Py_ssize_t source, end
-
-
-cdef int _lay_out(list frames, Py_ssize_t first, LaidOut *some) except -1:
-    """Where the fields of some frames end; and asks memory for what is known of their texts, a step for all at a time."""
+cdef int _lay_out(list frames, Py_ssize_t first, LaidOut *some, object memo) except -1:
+    """Where the fields of some frames end; and asks memory for what is known of their texts, a step for all at a time. Of those that come
+    for the first time it takes the digests, four side by side."""
     cdef Py_ssize_t many = min(len(frames) - first, LAID_OUT), place, size, service
     cdef const octet *at
     cdef LaidOut *one
     cdef Met *met
     for place in range(many):
         frame, one = frames[first + place], &some[place]
-        one.number = one.mixed = 0
+        one.number = one.few = 0
+        one.end, one.digested = -1, False
         if Py_TYPE(frame) is not _frame_type:
             continue
         at, size = <const octet *>PyBytes_AS_STRING(<bytes><object>(<FrameFields *>frame).data), PyBytes_GET_SIZE(<bytes><object>(<FrameFields *>frame).data)
@@ -175,15 +187,52 @@ cdef int _lay_out(list frames, Py_ssize_t first, LaidOut *some) except -1:
         if one.end < 0:
             continue
         one.number = _recipient(at + one.source + 3, one.end - one.source - 3)
-        one.mixed = _four_places(at + one.end + 1, size - one.end - 1)
-        _soon(&_met[one.mixed >> 50])
+        one.few = _four_places(at + one.end + 1, size - one.end - 1)
+        _soon(&_met[one.few >> 50])
     for place in range(many):
-        met = &_met[some[place].mixed >> 50]
-        if met.mixed == some[place].mixed and met.tail is not NULL:
+        met = &_met[some[place].few >> 50]
+        if met.mixed == some[place].few and met.tail is not NULL:
             _soon(met.tail)
             _soon(<const char *>met.tail + 64)
             _soon(<const char *>met.tail + 128)
             _soon(met.content)
+    if type(memo) is _WireMemo:
+        _digest_ahead(frames, first, many, some, memo)
+    return 0
+
+
+cdef int _digest_ahead(list frames, Py_ssize_t first, Py_ssize_t many, LaidOut *some, object memo) except -1:
+    cdef Digested[BLOCKS][4] waiting
+    cdef LaidOut *whose[BLOCKS][4]
+    cdef Py_ssize_t[BLOCKS] held
+    cdef octet[64] said
+    cdef dict young = <dict><object>(<TextsFields *>memo).young
+    cdef Py_ssize_t place, size, blocks, each
+    cdef const octet *at
+    cdef LaidOut *one
+    memset(held, 0, sizeof(held))
+    _catch_up(&_knowing_texts, young, <dict><object>(<TextsFields *>memo).old)
+    for place in range(many):
+        one = &some[place]
+        if one.end < 0 or not one.number:
+            continue
+        at = <const octet *>PyBytes_AS_STRING(<bytes><object>(<FrameFields *>frames[first + place]).data) + one.end + 1
+        size = PyBytes_GET_SIZE(<bytes><object>(<FrameFields *>frames[first + place]).data) - one.end - 1
+        blocks = (size - 1) >> 7
+        if not 0 < size <= 128 * BLOCKS or _is_met(_met_at(young, one.few), one.few, at, size):
+            continue
+        one.all = _mixed(at, size)
+        if _may_be_known(&_knowing_texts, one.all):
+            continue
+        waiting[blocks][held[blocks]].at, waiting[blocks][held[blocks]].many = at, size
+        whose[blocks][held[blocks]] = one
+        held[blocks] += 1
+        if held[blocks] == 4:
+            _digest_four(waiting[blocks], said, 16)
+            for each in range(4):
+                memcpy(whose[blocks][each].digest, said + 16 * each, 16)
+                whose[blocks][each].digested = True
+            held[blocks] = 0
     return 0
 
 
@@ -196,7 +245,7 @@ cdef object _plain_submit(object bind, object frame, object now, object arrived_
     if not number:
         return None
     try:
-        content = _content_of(memo, at + end + 1, size - end - 1, fields.mixed, now)
+        content = _content_of(memo, at + end + 1, size - end - 1, fields, now)
     except _Malformed:
         return None
     if Py_TYPE(content) is not _content_type:
@@ -266,7 +315,7 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
     for frame in frames:
         transit = None
         if not place % LAID_OUT:
-            _lay_out(<list>frames, place, some)
+            _lay_out(<list>frames, place, some, memo)
         if unanswered < window and Py_TYPE(frame) is _frame_type and rates.allow():
             transit = _plain_submit(bind, frame, now, arrived_s, memo, senders, &last, &some[place % LAID_OUT])
         place += 1

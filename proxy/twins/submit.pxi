@@ -45,9 +45,9 @@ cdef object _content(object text, bytes digest, object part, object octets):
     return content
 
 
-cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes digest):
+cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes digest, const octet *its):
     """What follows the destination, where that is UCS-2 without times and optional parameters, whole or a part; else None. ``memo`` will be
-    asked whether it has come before."""
+    asked whether it has come before. ``digest``: of the message, where it is known; ``its``: of these octets, likewise."""
     cdef const octet *header = at + 10
     cdef int length = 0
     if size < 10 or size != 10 + at[9] or at[9] > SHORT_MOST or at[3] or at[4] or not _is_ucs2[at[7]]:
@@ -68,7 +68,7 @@ cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes dig
     if not size or size & 1:
         return None
     if not digest:
-        digest = _digest16(at, 10 + length + size)
+        digest = _digest16(at, 10 + length + size) if its is NULL else PyBytes_FromStringAndSize(<const char *>its, 16)
         _comes_soon((<TextsFields *>memo).twice, _u64_at(<const octet *>PyBytes_AS_STRING(digest)))
     text = _plain_text(header + length, size >> 1)
     if text is None:
@@ -100,7 +100,7 @@ def submit_unseen(bytes tail, memo, now, bytes digest=b""):
     if content is not None:
         _remember(memo, tail, content)
         return content
-    content = _read_plain(memo, <const octet *>PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail), digest)
+    content = _read_plain(memo, <const octet *>PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail), digest, NULL)
     if content is None:
         return PURE["submit_unseen"](tail, memo, now, digest)
     if _is_again(memo, content):
