@@ -16,6 +16,9 @@ from proxy.state import StoreUnreadable
 
 APPLICATION_ID = 0x67313036  # "g106" in the file's header: not somebody else's database
 FORMAT = 3  # 2: records stand in groups, and there is a mailbox; 3: there are orders and lists
+PAGE_BYTES = 16 << 10
+"""Of a new file's pages. A group of records has some 3 KB: all of a million persons took 0.26 s of processor instead of 0.54 on pages of 4 KB,
+and 0.22 on those of 32 KB, of which few groups that change would write the most."""
 BUSY_S = 5.0
 _TABLES = (
     "records",
@@ -102,6 +105,8 @@ class CheckpointFile:
             raise self.unreadable(f"its format {form} is newer than this gate knows ({FORMAT}); use a newer gate")
         if tables and form < FORMAT:
             raise self.unreadable(f"its format {form} was never released, this gate knows {FORMAT}")
+        if not tables:
+            db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("BEGIN IMMEDIATE")
