@@ -349,9 +349,10 @@ def test_digests_are_those_of_the_library_whatever_the_processor_has():
     people = [draw.randrange(1 << 48) for _ in range(50)]
     assert twin("shared_names")(keys, people) == PURE["shared_names"](keys, people)
     for size in [*range(1100), 8191, 8192, 8193, 100_000]:
-        data = draw.randbytes(size)
-        assert twin("segment_quarters")(data) == PURE["segment_quarters"](data)
-        assert twin("segment_quarters")(memoryview(data)) == PURE["segment_quarters"](data)
+        data, previous, claim = draw.randbytes(size), draw.randbytes(32), draw.randbytes(20)
+        wanted = PURE["segment_digest"](previous, data, claim)
+        assert twin("segment_digest")(previous, data, claim) == wanted
+        assert twin("segment_digest")(previous, memoryview(data), claim) == wanted
 
 
 @needs("gcc")

@@ -190,7 +190,7 @@ def apart(records: bytes) -> list[tuple[int, bytes]]:
 def close_group(previous: bytes, records: bytes, last: int, count: int, synced: int, time_ms: int) -> tuple[bytes, bytes]:
     """(the GROUP record, its digest) for the ``count`` packed records that end with sequence ``last``."""
     claim = _CLAIM.pack(synced, count, time_ms)
-    digest = _digest(previous, records, claim, quartered=True)
+    digest = _digest(previous, records, claim)
     return pack_record(last, GROUP, _MARK + digest + claim), digest
 
 
@@ -204,18 +204,19 @@ def _beside(previous: bytes, last: int, claim: bytes) -> bytes:
     return previous + _SEQUENCE.pack(last) + claim
 
 
-def _digest(previous: bytes, records: bytes | memoryview, claim: bytes, *, quartered: bool) -> bytes:
+@compiled("segment_digest")
+def _digest(previous: bytes, records: bytes | memoryview, claim: bytes) -> bytes:
+    size = (len(records) + 3) // 4
+    quarters = [blake2b(records[at * size : at * size + size], digest_size=DIGEST_BYTES).digest() for at in range(4)]
+    return blake2b(b"".join((previous, *quarters, claim)), digest_size=DIGEST_BYTES).digest()
+
+
+def _digest_before(previous: bytes, records: bytes | memoryview, claim: bytes) -> bytes:
+    """As earlier formats have it."""
     hashed = blake2b(previous, digest_size=DIGEST_BYTES)
-    hashed.update(_quarters(records) if quartered else records)
+    hashed.update(records)
     hashed.update(claim)
     return hashed.digest()
-
-
-@compiled("segment_quarters")
-def _quarters(records: bytes | memoryview) -> bytes:
-    """Their digests, one behind the other."""
-    size = (len(records) + 3) // 4
-    return b"".join([blake2b(records[at * size : at * size + size], digest_size=DIGEST_BYTES).digest() for at in range(4)])
 
 
 def groups(data: bytes, header: Header, ring: Ring | None = None) -> Iterator[Group]:
@@ -299,10 +300,11 @@ def _claim(data: bytes, start: int, offset: int, body: bytes, chain: bytes, reda
     if len(body) != _GROUP_BODY_BYTES or not body.startswith(_MARK):
         raise Fault(offset, "a group's end has the wrong form")
     claim = body[-_CLAIM.size :]
+    digested = _digest if quartered else _digest_before
     digest, records = body[len(_MARK) : len(_MARK) + DIGEST_BYTES], memoryview(data)[start:offset]
-    if redaction and redaction != _digest(digest, records, claim, quartered=quartered):
+    if redaction and redaction != digested(digest, records, claim):
         raise Fault(offset, "a group that was redacted is not what it was then")
-    if not redaction and digest != _digest(chain, records, claim, quartered=quartered):
+    if not redaction and digest != digested(chain, records, claim):
         raise Fault(offset, "the chain is broken: a group's digest does not match")
     return _Claim(digest, *_CLAIM.unpack(claim))
 
@@ -349,7 +351,7 @@ def _unsealed(data: bytes, offset: int, before: int, count: int) -> list[Record]
 def redacted(group: Group, content: bytes, closing: bytes, *, quartered: bool) -> tuple[bytes, bytes]:
     """(the REDACTION record, its digest) for a group whose records are ``content`` now; ``closing``: its GROUP record, which stays.
     ``quartered``: as its segment."""
-    digest = _digest(group.digest, content, closing[-_CLAIM.size :], quartered=quartered)
+    digest = (_digest if quartered else _digest_before)(group.digest, content, closing[-_CLAIM.size :])
     return pack_record(group.last, REDACTION, digest), digest
 
 

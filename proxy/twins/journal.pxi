@@ -173,12 +173,19 @@ def journal_extend(self, int kind, bodies):
     return first
 
 
-def segment_quarters(const octet[::1] records):
-    cdef bytes said = PyBytes_FromStringAndSize(NULL, 4 * 32)
+def segment_digest(bytes previous, const octet[::1] records, bytes claim):
+    cdef bytes said = PyBytes_FromStringAndSize(NULL, 32)
     cdef Py_ssize_t size = records.shape[0], each = (size + 3) // 4, place, begin
     cdef Digested[4] quarters
+    cdef octet[4 * 32] theirs
+    cdef Blake2 digest
     for place in range(4):
         begin = min(place * each, size)
         quarters[place].at, quarters[place].many = &records[0] + begin, min(each, size - begin)
-    _digest_four(quarters, <octet *>PyBytes_AS_STRING(said), 32)
+    _digest_four(quarters, theirs, 32)
+    _begin_digest(&digest, 32)
+    _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(previous), PyBytes_GET_SIZE(previous))
+    _add_to_digest(&digest, theirs, 4 * 32)
+    _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(claim), PyBytes_GET_SIZE(claim))
+    _end_digest(&digest, <octet *>PyBytes_AS_STRING(said), 32)
     return said
