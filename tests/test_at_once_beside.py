@@ -160,3 +160,23 @@ def test_who_refused_others_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.M
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
     house.turn()
     assert [one.reason for one in house.verdicts()] == [""] * 11
+
+
+@needs("gcc")
+@pytest.mark.parametrize("first", range(5))
+def test_who_was_forgotten_is_known_wherever_in_a_turn_they_come(tmp_path: Path, first: int) -> None:
+    """Names are made of four people at a time, of those left over one by one."""
+    house = House(tmp_path)
+    strangers = [SHANGHAI + 1000 + number for number in range(26)]
+    erased = cast("Any", house.store).listed.erased
+    erased.named = named = Namer(b"key")
+    gone = set(strangers[first::5])
+    for one in gone:
+        erased.add(named(one), one)
+    house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
+    people = [*strangers, strangers[3], strangers[25], strangers[0]]  # some come again
+    frames = [submit(number, person, TEXT) for number, person in enumerate(people, 1)]
+    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
+    house.turn()
+    kept = {verdict.recipient: verdict.reason for verdict in house.verdicts()}
+    assert {person for person, reason in kept.items() if reason == "suppressed"} == gone

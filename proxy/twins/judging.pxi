@@ -4,6 +4,7 @@
 cdef enum:
     VENDOR_FIRST = 0x400
     VENDOR_END = 0x500
+    NAMES_PASSED = 16  # people who are passed by in search of a name: those who are refused without a look
 
 
 cdef class _Court(_Judge):
@@ -18,6 +19,8 @@ cdef class _Court(_Judge):
     cdef bytes key  # which names people, where nothing but the names of those that are forgotten has to be looked at
     cdef set names
     cdef u64 number  # whose message it is
+    cdef u64[FETCHED] ahead, called  # people whose turn comes, and their names; named: how many, asked: for whom last
+    cdef Py_ssize_t named, asked
     cdef PyObject *lane  # the one that was looked at last; usual: nothing has been put over its methods
     cdef PyObject *bind  # likewise; vendor: its provider is told statuses of the vendor's range
     cdef bint vendor, own
@@ -32,6 +35,7 @@ cdef class _Court(_Judge):
         self.agreed, self.forgotten = not listed.consented.empty, not listed.erased.empty
         self.alone = listed.empty and not self.agreed and not self.forgotten
         self.key, named = None, listed.erased.named
+        self.named = self.asked = 0
         if self.forgotten and Py_TYPE(named) is _namer_type and not listed.erased._numbers:
             self.key, self.names = <bytes>(<NamerFields *>named).key, listed.erased._held
             if not 0 < len(self.key) <= 64:
@@ -59,8 +63,17 @@ cdef class _Court(_Judge):
             if not self.forgotten:
                 return False
             if self.key is not None:
-                return _name_of(self.key, self.number) in self.names
+                return self.name() in self.names
         return self.listed.tells_of(self.number)
+
+    cdef u64 name(self) noexcept:
+        """Of whose message it is."""
+        cdef Py_ssize_t place
+        for place in range(self.asked, min(self.asked + NAMES_PASSED, self.named)):
+            if self.ahead[place] == self.number:
+                self.asked = place
+                return self.called[place]
+        return _name_of(self.key, self.number)
 
     cdef object person(self):
         if self.seen is None:
@@ -220,8 +233,8 @@ cdef class _Court(_Judge):
         return PURE["add_packed"](data, packed, time, self.rules.window_s, fresh=True) if after is None else after
 
 
-cdef void _fetch_sieves_of(list sieves, list submits) except *:
-    cdef u64[FETCHED] numbers
+cdef Py_ssize_t _numbers_of(list submits, u64 *numbers) except -1:
+    """Of at most FETCHED."""
     cdef TransitFields *transit
     cdef Py_ssize_t many = 0
     for one in submits:
@@ -231,15 +244,19 @@ cdef void _fetch_sieves_of(list sieves, list submits) except *:
             many += 1
             if many == FETCHED:
                 break
-    _fetch_sieves(sieves, numbers, many)
+    return many
 
 
 cdef int _look_ahead(_Court court, list submits) except -1:
     """Reads the texts of a turn, and has what verdicts will look into fetched."""
+    cdef Py_ssize_t many
     if court.plain:
         try:
             if not court.alone and court.sieves is not None:
-                _fetch_sieves_of(court.sieves, submits)
+                many = _numbers_of(submits, court.ahead)
+                _fetch_sieves(court.sieves, court.ahead, many)
+                if court.key is not None:
+                    court.named = _names_of(court.key, court.ahead, many, court.called)
             _foresee(court, submits)
         except Exception:  # whoever is judged meets it again
             pass
