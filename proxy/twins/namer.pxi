@@ -43,7 +43,7 @@ cdef Py_ssize_t _names_of(bytes key, const u64 *numbers, Py_ssize_t many, u64 *n
     cdef u64[4] counts
     cdef octet[8] said
     cdef Py_ssize_t done = 0, place, word
-    if not _vectors:
+    if not gate106_vectors:
         return 0
     if key is not _keyed_by:
         _take_key(key)

@@ -80,6 +80,7 @@ cdef struct Met:
 cdef Met[MET] _met
 """Texts that the memo was asked for lately, each at a place that its octets say: to compare a text costs less than to make one and look it up."""
 cdef dict _met_in = None  # the generation of the memo that they are in
+cdef u64 _met_changes = 1
 
 
 cdef inline u64 _four_places(const octet *at, Py_ssize_t size) noexcept:
@@ -94,7 +95,7 @@ cdef inline u64 _four_places(const octet *at, Py_ssize_t size) noexcept:
 
 
 cdef Met *_met_at(dict young, u64 mixed) noexcept:
-    global _met_in
+    global _met_in, _met_changes
     cdef Py_ssize_t place
     if _met_in is not young:
         for place in range(MET):
@@ -102,6 +103,7 @@ cdef Met *_met_at(dict young, u64 mixed) noexcept:
             Py_XDECREF(_met[place].content)
             _met[place].tail = _met[place].content = NULL
         _met_in = young
+        _met_changes += 1
     return &_met[mixed >> 50]
 
 
@@ -115,7 +117,9 @@ cdef enum:
 cdef struct LaidOut:
     u64 number  # of the recipient; 0: it is not that simple
     u64 few, all  # of what is behind the destination: of four places, of all octets
-    Py_ssize_t source, end
+    Py_ssize_t source, end, size
+    const octet *tail  # what is behind the destination, of ``size`` octets
+    u64 met  # how often what was met had changed when the text was met; 0: it was not
     bint digested
     octet[16] digest
 
@@ -148,7 +152,8 @@ cdef object _content_of(object memo, const octet *at, Py_ssize_t size, LaidOut *
     """What is behind the destination, read; raises Malformed."""
     cdef dict young = <dict><object>(<TextsFields *>memo).young
     cdef Met *met = _met_at(young, fields.few)
-    if _is_met(met, fields.few, at, size):
+    global _met_changes
+    if fields.met == _met_changes or _is_met(met, fields.few, at, size):
         return <object>met.content
     content = _first_time(memo, young, at, size, fields)
     if content is not None:
@@ -157,6 +162,7 @@ cdef object _content_of(object memo, const octet *at, Py_ssize_t size, LaidOut *
     content = _get(young, tail)
     if content is None:
         return _unseen(tail, memo, now)
+    _met_changes += 1
     met.mixed = fields.few
     _set(&met.tail, tail)
     _set(&met.content, content)
@@ -164,8 +170,7 @@ cdef object _content_of(object memo, const octet *at, Py_ssize_t size, LaidOut *
 
 
 cdef int _lay_out(list frames, Py_ssize_t first, LaidOut *some, object memo) except -1:
-    """Where the fields of some frames end; and asks memory for what is known of their texts, a step for all at a time. Of those that come
-    for the first time it takes the digests, four side by side."""
+    """Where the fields of some frames end; and asks memory for what is known of their texts, a step for all at a time."""
     cdef Py_ssize_t many = min(len(frames) - first, LAID_OUT), place, size, service
     cdef const octet *at
     cdef LaidOut *one
@@ -173,7 +178,7 @@ cdef int _lay_out(list frames, Py_ssize_t first, LaidOut *some, object memo) exc
     for place in range(many):
         frame, one = frames[first + place], &some[place]
         one.number = one.few = 0
-        one.end, one.digested = -1, False
+        one.met, one.digested = 0, False
         if Py_TYPE(frame) is not _frame_type:
             continue
         at, size = <const octet *>PyBytes_AS_STRING(<bytes><object>(<FrameFields *>frame).data), PyBytes_GET_SIZE(<bytes><object>(<FrameFields *>frame).data)
@@ -187,7 +192,8 @@ cdef int _lay_out(list frames, Py_ssize_t first, LaidOut *some, object memo) exc
         if one.end < 0:
             continue
         one.number = _recipient(at + one.source + 3, one.end - one.source - 3)
-        one.few = _four_places(at + one.end + 1, size - one.end - 1)
+        one.tail, one.size = at + one.end + 1, size - one.end - 1
+        one.few = _four_places(one.tail, one.size)
         _soon(&_met[one.few >> 50])
     for place in range(many):
         met = &_met[some[place].few >> 50]
@@ -197,34 +203,39 @@ cdef int _lay_out(list frames, Py_ssize_t first, LaidOut *some, object memo) exc
             _soon(<const char *>met.tail + 128)
             _soon(met.content)
     if type(memo) is _WireMemo:
-        _digest_ahead(frames, first, many, some, memo)
+        _meet(some, many, memo)
     return 0
 
 
-cdef int _digest_ahead(list frames, Py_ssize_t first, Py_ssize_t many, LaidOut *some, object memo) except -1:
+cdef int _meet(LaidOut *some, Py_ssize_t many, object memo) except -1:
+    """Which texts were met lately; and of those that come for the first time the digests, four side by side."""
     cdef Digested[BLOCKS][4] waiting
     cdef LaidOut *whose[BLOCKS][4]
     cdef Py_ssize_t[BLOCKS] held
     cdef octet[64] said
     cdef dict young = <dict><object>(<TextsFields *>memo).young
-    cdef Py_ssize_t place, size, blocks, each
-    cdef const octet *at
+    cdef Py_ssize_t place, blocks, each
+    cdef bint caught_up = False
     cdef LaidOut *one
     memset(held, 0, sizeof(held))
-    _catch_up(&_knowing_texts, young, <dict><object>(<TextsFields *>memo).old)
+    _met_at(young, 0)  # they are of this generation from here on
     for place in range(many):
         one = &some[place]
-        if one.end < 0 or not one.number:
+        if not one.number:
             continue
-        at = <const octet *>PyBytes_AS_STRING(<bytes><object>(<FrameFields *>frames[first + place]).data) + one.end + 1
-        size = PyBytes_GET_SIZE(<bytes><object>(<FrameFields *>frames[first + place]).data) - one.end - 1
-        blocks = (size - 1) >> 7
-        if not 0 < size <= 128 * BLOCKS or _is_met(_met_at(young, one.few), one.few, at, size):
+        if _is_met(&_met[one.few >> 50], one.few, one.tail, one.size):
+            one.met = _met_changes
             continue
-        one.all = _mixed(at, size)
+        blocks = (one.size - 1) >> 7
+        if not 0 < one.size <= 128 * BLOCKS:
+            continue
+        if not caught_up:
+            _catch_up(&_knowing_texts, young, <dict><object>(<TextsFields *>memo).old)
+            caught_up = True
+        one.all = _mixed(one.tail, one.size)
         if _may_be_known(&_knowing_texts, one.all):
             continue
-        waiting[blocks][held[blocks]].at, waiting[blocks][held[blocks]].many = at, size
+        waiting[blocks][held[blocks]].at, waiting[blocks][held[blocks]].many = one.tail, one.size
         whose[blocks][held[blocks]] = one
         held[blocks] += 1
         if held[blocks] == 4:
