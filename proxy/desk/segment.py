@@ -266,6 +266,28 @@ def groups(data: bytes, header: Header, ring: Ring | None = None) -> Iterator[Gr
         raise Fault(start, "the last group has no end")
 
 
+def followed(data: bytes) -> Iterator[Group]:
+    """The groups of what a proof has: segments one behind the other, each of which goes on where the one before ended. Sealed ones stay closed.
+    Fault, as of ``groups``."""
+    header, at = unpack_header(data), 0
+    while True:
+        part = data[at:]
+        chain, last, end = header.previous, header.first - 1, HEADER_BYTES
+        try:
+            for group in groups(part, header):
+                chain, last, end = group.digest, group.last, group.end
+                yield group
+        except Fault as fault:
+            if fault.offset != end or not part.startswith(_MAGIC, end):
+                raise
+        else:
+            return
+        at += end
+        before, header = header, unpack_header(data[at:])
+        if (header.previous, header.first, header.identity) != (chain, last + 1, before.identity):
+            raise Fault(end, "the chain is broken between segments")
+
+
 def _record(data: bytes, offset: int, *, begun: bool) -> tuple[int, int, bytes, int] | None:
     """(sequence, kind, body, where it ends) of the record at ``offset``; None where there is only room kept free. ``begun``: amid a group
     there is no such room."""

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.desk.segment import Fault, groups, unpack_header
+from proxy.desk.segment import Fault, LaterFormat, followed, unpack_header
 from proxy.evidence.ed25519 import is_signed
 from proxy.evidence.pack import CHAIN, EVIDENCE, FORMAT, MANIFEST, PROOF, SIGNATURE, digest
 from proxy.said import Said
@@ -256,13 +256,20 @@ def _chain(proof: dict[str, Any], chain: bytes, table: list[Any] | None, faults:
         header = unpack_header(chain)
         if header.previous.hex() != group["before"] or header.identity.hex() != proof["identity"]:
             raise Fault(0, "it begins elsewhere")
-        for found in groups(chain, header):
+        for found in followed(chain):
             for one in found.records:
                 if one.sequence == record:
                     seen = blake2b(one.body, digest_size=32).hexdigest()
             last, erased = found.last, erased + bool(found.redaction)
             digests.append(found.digest.hex())
     except Fault as fault:
+        if isinstance(fault, LaterFormat) and not faults:  # as it was signed
+            raise NotAPack(
+                Said(
+                    f"{CHAIN}: {fault.why}: check it with a verifier made by the gate that made the pack",
+                    f"{CHAIN}：格式比此验证程序新：请用制作该证据包的网关生成的验证程序",
+                )
+            ) from None
         faults.append(
             Said(f"{CHAIN}: was altered behind record {last} ({fault.why})", f"{CHAIN}：记录 {last} 之后被改动（{fault.why}）")
         )

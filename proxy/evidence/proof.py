@@ -121,9 +121,11 @@ def _placed(disk: Disk, sequence: int) -> tuple[Placed, bytes]:
 
 
 def _groups(disk: Disk, sequence: int, upto: int, previous: bytes, most: int) -> bytes | str:
-    """The groups from the record's to the one of ``upto``, as a segment of their own; or why there are none."""
+    """The groups from the record's to the one of ``upto``, as a segment of their own, or as one for each format that they were written in; or
+    why there are none."""
     pieces, size = list[bytes](), 0
     name, data = "", b""
+    form, first, chain = 0, sequence, previous
     for placed in Scan(disk, sequence):
         group = placed.group
         if group.last < sequence:
@@ -136,10 +138,11 @@ def _groups(disk: Disk, sequence: int, upto: int, previous: bytes, most: int) ->
             )
         if placed.segment != name:
             name, data = placed.segment, disk.read(placed.segment)
-        if not pieces:
-            header = placed.header._replace(first=group.records[0].sequence, previous=previous)
-            pieces.append(pack_header(header))
+        if placed.header.form != form:
+            form, first = placed.header.form, first if form else group.records[0].sequence
+            pieces.append(pack_header(placed.header._replace(first=first, previous=chain)))
         pieces.append(data[group.start : group.end])
+        first, chain = group.last + 1, group.digest
         size += len(pieces[-1])
         if size > most:
             return f"the groups up to the head are more than {most >> 20} MB"

@@ -4,7 +4,6 @@
 cdef enum:
     VENDOR_FIRST = 0x400
     VENDOR_END = 0x500
-    NAMES_PASSED = 16  # people who are passed by in search of a name: those who are refused without a look
 
 
 cdef class _Court(_Judge):
@@ -69,7 +68,7 @@ cdef class _Court(_Judge):
     cdef u64 name(self) noexcept:
         """Of whose message it is."""
         cdef Py_ssize_t place
-        for place in range(self.asked, min(self.asked + NAMES_PASSED, self.named)):
+        for place in range(self.asked, self.named):
             if self.ahead[place] == self.number:
                 self.asked = place
                 return self.called[place]

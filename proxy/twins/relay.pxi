@@ -112,7 +112,7 @@ cdef Knowing _knowing_texts
 
 cdef enum:
     LAID_OUT = 64
-    BLOCKS = 3  # of a digest: no text with what stands before it has more
+    BLOCKS = 3  # of a digest: no plain text with what stands before it has more
 
 cdef struct LaidOut:
     u64 number  # of the recipient; 0: it is not that simple
@@ -226,9 +226,9 @@ cdef int _meet(LaidOut *some, Py_ssize_t many, object memo) except -1:
         if _is_met(&_met[one.few >> 50], one.few, one.tail, one.size):
             one.met = _met_changes
             continue
+        if one.size < 10 or one.size != 10 + one.tail[9] or one.tail[3] or one.tail[4] or not _is_ucs2[one.tail[7]]:
+            continue  # ``_read_plain`` does without them
         blocks = (one.size - 1) >> 7
-        if not 0 < one.size <= 128 * BLOCKS:
-            continue
         if not caught_up:
             _catch_up(&_knowing_texts, young, <dict><object>(<TextsFields *>memo).old)
             caught_up = True

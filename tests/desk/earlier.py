@@ -11,6 +11,7 @@ from proxy.desk.segment import (
     HEADER_BYTES,
     RECORD_HEAD_BYTES,
     Group,
+    close_group,
     groups,
     pack_header,
     pack_record,
@@ -21,24 +22,32 @@ from proxy.desk.segment import (
 _MARK, _CLAIM_BYTES = b"\xffgroup\xff\n", 20
 
 
-def written_earlier(disk: MemoryDisk) -> MemoryDisk:
-    """The same records, under the same keys."""
+def written_earlier(disk: MemoryDisk, segments: int = 1 << 30) -> MemoryDisk:
+    """The same records, under the same keys. ``segments``: so many of an earlier gate, and what is behind them of today's."""
     found = MemoryDisk(disk.ring)
     chain = bytes(32)
-    for name in disk.list():
+    for place, name in enumerate(disk.list()):
         data = disk.read(name)
         header = unpack_header(data)
-        pieces = [pack_header(header._replace(form=header.form - 4, previous=chain))]
+        earlier = place < segments
+        pieces = [pack_header(header._replace(form=header.form - 4 * earlier, previous=chain))]
         for group in groups(data, header, disk.ring):
-            closing = data[group.end - GROUP_BYTES + RECORD_HEAD_BYTES : group.end]
-            assert closing.startswith(_MARK)
             content = _content(disk, header.identity, group, chain, sealed=header.sealed)
-            chain = blake2b(chain + content + closing[-_CLAIM_BYTES:], digest_size=32).digest()
-            pieces += [content, pack_record(group.last, GROUP, _MARK + chain + closing[-_CLAIM_BYTES:])]
+            if earlier:
+                closing, chain = _closed(data[group.end - GROUP_BYTES + RECORD_HEAD_BYTES : group.end], group, content, chain)
+            else:
+                closing, chain = close_group(chain, content, group.last, group.held, group.synced, group.time_ms)
+            pieces += [content, closing]
         found.append(name, 0, b"".join(pieces))
         found.sync(name)
     found.identify(disk.identity())
     return found
+
+
+def _closed(body: bytes, group: Group, content: bytes, chain: bytes) -> tuple[bytes, bytes]:
+    assert body.startswith(_MARK)
+    chain = blake2b(chain + content + body[-_CLAIM_BYTES:], digest_size=32).digest()
+    return pack_record(group.last, GROUP, _MARK + chain + body[-_CLAIM_BYTES:]), chain
 
 
 def _content(disk: MemoryDisk, identity: bytes, group: Group, chain: bytes, *, sealed: bool) -> bytes:

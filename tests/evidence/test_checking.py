@@ -18,23 +18,30 @@ from proxy.archive.keys import Keys
 from proxy.desk import entries
 from proxy.desk.erasing import erase
 from proxy.desk.sealing import Ring
-from proxy.desk.segment import Fault, groups, unpack_header
+from proxy.desk.segment import HEADER_BYTES, Fault, groups, pack_header, unpack_header
 from proxy.evidence import checking, paper
 from proxy.evidence.checking import Checked, NotAPack, check
 from proxy.evidence.ed25519 import is_signed
 from proxy.evidence.pack import CHAIN, EVIDENCE, MANIFEST, PROOF, SIGNATURE, as_bytes, packed
 from proxy.evidence.proof import prove
-from tests.archive.journals import Shelf, nights
+from tests.archive.journals import Shelf, busy, nights, synced
+from tests.desk.earlier import forms, written_earlier
 from tests.house import SHANGHAI, House
 
 
 class Desk:
     """A journal of two days of which the first is rolled and signed, and the pack of one of its messages."""
 
-    def __init__(self, tmp_path: Path, *, chain: bool | None = True, sealed: bool = False) -> None:
+    def __init__(self, tmp_path: Path, *, chain: bool | None = True, sealed: bool = False, upgraded: bool = False) -> None:
+        """``upgraded``: the first hour of the day is of a gate whose digests were others."""
         self.house, self.shelf = House(tmp_path, ring=Ring([b"k" * 32]) if sealed else None), Shelf(tmp_path)
         self.path = tmp_path / "pack.zip"
+        if upgraded:
+            busy(self.house, 1, 4, start=10)
         nights(self.house)
+        if upgraded:
+            synced(self.house)
+            self.house.disk = written_earlier(self.house.disk, 1)
         self.heads: list[heads.Head] = []
         self.shelf.roll(self.house.disk, self.house.now)
         (self.head,) = (heads._read(path) for path in (self.shelf.folder / "node-0" / "heads").glob("*.json"))
@@ -231,6 +238,38 @@ def test_a_sealed_journal_s_groups_come_unasked_lead_to_the_head_and_give_nothin
     for at in range(len(desk.proof.chain)):
         desk.write(packed(desk.files | {CHAIN: flipped(desk.proof.chain, at)}, {}, desk.shelf.keys))
         assert desk.check(head=desk.head.digest).faults, at
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_chain_leads_to_the_head_of_the_day_on_which_the_gate_was_upgraded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sealed: bool
+) -> None:
+    desk = Desk(tmp_path, sealed=sealed, upgraded=True)
+    assert len(set(forms(desk.house.disk))) == 2
+    assert desk.proof.chain.count(b"GATE106\n") == 2
+    found = desk.check(head=desk.head.digest)
+    assert found.faults == ()
+    assert any(note.startswith("the chain holds over ") for note in found.notes)
+    monkeypatch.setattr(checking, "is_signed", lambda *_: True)
+    second = desk.proof.chain.rindex(b"GATE106\n")
+    for at in range(second - 200, second + 300):
+        desk.write(packed(desk.files | {CHAIN: flipped(desk.proof.chain, at)}, {}, desk.shelf.keys))
+        assert desk.check(head=desk.head.digest).faults, at
+    put_in = desk.proof.chain[:second] + desk.proof.chain[second - 40 : second] + desk.proof.chain[second:]
+    desk.write(packed(desk.files | {CHAIN: put_in}, {}, desk.shelf.keys))
+    assert desk.check(head=desk.head.digest).faults
+
+
+def test_a_chain_of_a_later_format_is_no_alteration(desk: Desk) -> None:
+    header = unpack_header(desk.proof.chain)
+    later = pack_header(header._replace(form=99)) + desk.proof.chain[HEADER_BYTES:]
+    desk.write(packed(desk.files | {CHAIN: later}, {}, desk.shelf.keys))
+    with pytest.raises(
+        NotAPack, match=r"format 99 is newer than this gate knows .* a verifier made by the gate that made the pack"
+    ):
+        desk.check()
+    desk.rewrite(desk.parts() | {EVIDENCE: b"{}"})
+    assert any("chain.bin: was altered" in fault for fault in desk.check().faults), "whoever alters it has no such excuse"
 
 
 def test_a_chain_that_leads_elsewhere_than_to_the_head_is_found_also_where_it_is_sealed(tmp_path: Path) -> None:
