@@ -160,7 +160,8 @@ class Operating:
         """Opens the socket; ControlError says what is in the way. ``keep``: how long the journal is kept; ``roller``: who has it rolled;
         ``console``: who keeps the console up."""
         await self._server.start()
-        self.warden.count_apart()  # before the first message
+        self.warden.count_apart()  # before the first message, and likewise:
+        self._paces.tick(self.now())
         self.keeper.keep = keep
         loop = asyncio.get_running_loop()
         self._regular = [loop.create_task(self.keeper.run())]

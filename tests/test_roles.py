@@ -19,16 +19,19 @@ LI = Person("li", "", "li.ops", frozenset({Role.OFFICER, Role.APPROVER}))
 WANG = Person("wang", "", "wang", frozenset({Role.ADMIN}))
 
 
-def served(tmp_path: Any) -> set[str]:
-    """What a gate's socket answers to, whatever else it is made of."""
+def operated(tmp_path: Any) -> Any:
+    """What a gate's socket answers with, whatever else it is made of."""
     directory = SimpleNamespace(throttle=lambda _: None)
     relay = SimpleNamespace(directory=directory, tally=Tally(), judging=SimpleNamespace(proposal=None), rules=None)
     providers = SimpleNamespace(turns=None)
     revising = SimpleNamespace(rules=SimpleNamespace(with_orders=lambda _: None))
-    gate: Any = Operating(
+    return Operating(
         tmp_path / "control.sock", relay, open_store("sqlite::memory:"), None, None, providers, (), None, revising, None, InPieces()  # type: ignore[arg-type]
     )  # fmt: skip
-    return set(gate._server._commands)
+
+
+def served(tmp_path: Any) -> set[str]:
+    return set(operated(tmp_path)._server._commands)
 
 
 def test_every_command_of_the_socket_asks_for_something_and_nothing_else_is_in_the_table(tmp_path: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +22,7 @@ from proxy.state.orders import Orders
 from proxy.state.papers import Papers
 from proxy.tally import Tally
 from tests.house import NOON
+from tests.test_roles import operated
 
 
 def test_minutes_are_what_was_counted_between_looks_and_the_last_one_goes_on() -> None:
@@ -59,6 +62,24 @@ def test_no_more_than_an_hour_is_kept() -> None:
     found = paces.minutes("jia", NOON + 200 * MINUTE_S)
     assert len(found) == MINUTES + 1
     assert found[0][0] == NOON + 139 * MINUTE_S
+
+
+def test_the_hour_of_a_gate_has_what_came_before_it_looked_for_the_first_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = operated(tmp_path)
+    for name in ("count_apart", "put_away"):  # it has no rules, and no journal
+        monkeypatch.setattr(gate.warden, name, lambda *_: None)
+
+    async def begun() -> dict[str, tuple[int, int, int]]:
+        await gate.start(None)
+        gate.relay.tally.submits["jia", "notice", "allow", ""] = 2
+        gate._paces.tick(gate.now())
+        found: dict[str, tuple[int, int, int]] = gate._paces.hour(gate.now())[1]
+        await gate.stop()
+        return found
+
+    assert asyncio.run(begun()) == {"jia": (2, 0, 0)}
 
 
 class Gate:
