@@ -125,7 +125,7 @@ def _groups(disk: Disk, sequence: int, upto: int, previous: bytes, most: int) ->
     why there are none."""
     pieces, size = list[bytes](), 0
     name, data = "", b""
-    form, first, chain = 0, sequence, previous
+    form, first, chain = 0, 0, previous
     for placed in Scan(disk, sequence):
         group = placed.group
         if group.last < sequence:
@@ -139,7 +139,7 @@ def _groups(disk: Disk, sequence: int, upto: int, previous: bytes, most: int) ->
         if placed.segment != name:
             name, data = placed.segment, disk.read(placed.segment)
         if placed.header.form != form:
-            form, first = placed.header.form, first if form else group.records[0].sequence
+            form, first = placed.header.form, first or group.records[0].sequence
             pieces.append(pack_header(placed.header._replace(first=first, previous=chain)))
         pieces.append(data[group.start : group.end])
         first, chain = group.last + 1, group.digest

@@ -19,7 +19,7 @@ import pytest
 from proxy.desk.journal import Journal, MemoryDisk
 from proxy.message import Category, Take
 from proxy.recipient import Entry, EntryState, OptOut
-from proxy.state import Position, StateMismatch, StoreLocked, StoreUnreadable, open_store, record, saving
+from proxy.state import Position, StateMismatch, StoreLocked, StoreUnreadable, checkpoint, open_store, record, saving
 from proxy.state.checkpoint import CheckpointFile
 from proxy.state.record import EMPTY
 from proxy.state.sqlite import SqliteStore
@@ -95,6 +95,29 @@ def test_the_file_of_a_newer_gate_is_refused(path):
     other.close()
     with pytest.raises(StoreUnreadable, match="format 99 is newer"):
         opened(path)
+
+
+def test_a_new_file_has_great_pages_and_one_that_is_there_keeps_its_own(path, tmp_path, monkeypatch):
+    def pages(of: Path) -> int:
+        file = sqlite3.connect(of)
+        (size,) = file.execute("PRAGMA page_size").fetchone()
+        file.close()
+        return int(size)
+
+    with monkeypatch.context() as earlier:
+        earlier.setattr(checkpoint, "PAGE_BYTES", 4096)
+        pair(path)[0].close()
+    store = opened(path)
+    store.swap_now([(2, 0, one_entry(2))])
+    store.checkpoint_now(counted=2, open_from=3, highest_id=2)
+    store.close()
+    assert pages(path) == 4096
+    store = opened(path)
+    for one in (1, 2):
+        assert record.entries(store.load_now([one])[one][1]) == record.entries(one_entry(one))
+    store.close()
+    pair(tmp_path / "new.db")[0].close()
+    assert pages(tmp_path / "new.db") == checkpoint.PAGE_BYTES == 16384
 
 
 # -- state and journal belong together
