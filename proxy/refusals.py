@@ -74,8 +74,8 @@ class Refusals:
         self.marks, self.marks_before = bytearray(MARKS), bytearray(MARKS)
         """A bit for each person in ``people``, in one or the other, and for some who are not there any more: of nearly everybody else it is
         seen without a look into far memory that they are not there."""
-        self._marked_s = 0.0
-        """Since when in ``marks``."""
+        self._marked_s, self.marked = 0.0, 0
+        """Since when in ``marks``, and how many."""
         self._gone: list[tuple[dict[int, Of], deque[Kept]]] = []
         """What stood under other rules, until it is swept away."""
 
@@ -142,6 +142,7 @@ class Refusals:
             return
         person = message.recipient
         self.marks_at(now)[person >> 3 & MARKS - 1] |= 1 << (person & 7)
+        self.marked += 1
         kept = Kept(until, person, *_key(message), transit.recorded, verdict)
         self._put(kept)
         self._order.append(kept)
@@ -158,10 +159,10 @@ class Refusals:
             self.people[kept.person] = {known.key: known, kept.key: kept}
 
     def marks_at(self, now: float) -> bytearray:
-        """Where people are marked who are put into ``people`` now: what stands there by then has left it when they are the ones before for as
-        long as anything is kept."""
-        if now >= self._marked_s + REPEAT_S:
-            self.marks, self.marks_before, self._marked_s = bytearray(MARKS), self.marks, now
+        """Where people are marked who are put into ``people`` now. Whoever is marked there has left ``people`` before these marks go: nobody is
+        kept for longer than REPEAT_S, nor behind REFUSALS_MAX others."""
+        if now >= self._marked_s + REPEAT_S or self.marked >= REFUSALS_MAX:
+            self.marks, self.marks_before, self._marked_s, self.marked = bytearray(MARKS), self.marks, now, 0
         return self.marks
 
     def _stands(self, number: int) -> bool:

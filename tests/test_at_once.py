@@ -65,6 +65,16 @@ READS: list[list[Frame]] = [
         submit(16, WANG, TEXT + "8"),
     ],  # the cap
     [submit(17 + place, SHANGHAI + 10 + place, TEXT) for place in range(3000)],  # the table grows
+    [
+        submit(3020, BEIJING, LONG[:60], (1, 2)),
+        submit(3021, BEIJING, LONG[60:], (2, 2)),
+        submit(3022, WANG, TEXT),
+    ],  # long, and refused
+    [
+        submit(3023, BEIJING, LONG[60:], (2, 2)),
+        submit(3024, BEIJING, LONG[:60], (1, 2)),
+        submit(3025, BEIJING, TEXT),
+    ],  # the other way
 ]
 
 

@@ -24,6 +24,7 @@ from proxy.desk.journal import Journal
 from proxy.handover import HandOver
 from proxy.judging import Judging
 from proxy.message import Category
+from proxy.parts import Parts
 from proxy.policy import RuleSet
 from proxy.recipient import OptOut
 from proxy.relay import Relay
@@ -219,6 +220,7 @@ def test_so_do_weeks_in_which_all_rules_object_many_at_once() -> None:
 
 
 AD, OTHER, OTP, NOTICE = TEXTS[0], TEXTS[1], TEXTS[5], TEXTS[7]
+LONG = "【测试】双11优惠券满300减40，满减活动今晚截止，点击领取 拒收请回复R"
 KINDS: dict[str, tuple[list[str], dict[str, int], list[int]]] = {
     "a ban": ([AD], {"people": BEIJING}, [0x400]),
     "a person on a list": ([AD], {"people": SHANGHAI + 2, "step": 0}, [0x420]),
@@ -229,8 +231,20 @@ KINDS: dict[str, tuple[list[str], dict[str, int], list[int]]] = {
     "several at once": ([AD, AD, AD], {}, [0x414]),
     "in shadow": ([AD, OTHER], {}, []),
     "a person who refused": ([AD], {"people": SUPPRESSED, "step": 0}, [0x420]),
+    "a long one": ([LONG], {"people": BEIJING, "parts": 2}, [0x400, 0x400]),
+    "a long one, over a day": ([AD, OTHER, TEXTS[2], LONG], {"waits": 100, "parts": 2}, [0x410, 0x410]),
     "a password for who refused": ([OTP], {"people": SUPPRESSED, "step": 0, "waits": 100}, []),
 }
+
+
+def parts(person: int, text: str, number: int, many: int) -> Iterator[bytes]:
+    size = -(-len(text) // many)
+    for place in range(many):
+        head = bytes((5, 0, 3, 7, many, place + 1)) if many > 1 else b""
+        octets = head + text[place * size : (place + 1) * size].encode("utf-16-be")
+        yield submit_sm(
+            "10690019", str(person), octets, data_coding=8, sequence=10 * number + place, esm_class=0x40 if head else 0
+        )
 
 
 @needs("gcc")
@@ -243,17 +257,21 @@ def test_no_pure_function_is_asked(tmp_path: Path, kind: str, monkeypatch: pytes
 
     def goes(person: int) -> None:
         for number, text in enumerate(texts):
-            data = submit_sm("10690019", str(person), text.encode("utf-16-be"), data_coding=8, sequence=number)
-            street.sends("jia", [data])
+            street.sends("jia", list(parts(person, text, number, where.get("parts", 1) if text is LONG else 1)))
             street.turns()
             street.house.now += waits
         said.append([one.command_status for one in street.house.told("jia") if one.command_status])
 
     goes(first)  # what is known of a text, of a plan, of who objects together
     street.house.relay.refusals.clear()
-    for name in ("judging_judge", "chains_judged", "handover_written", "chains_add_to", "outbox_release", "count_allowed"):
+    for name in (
+        "judging_judge", "chains_judged", "handover_written", "chains_add_to", "outbox_release", "count_allowed", "parts_settle",
+    ):  # fmt: skip
         monkeypatch.setitem(PURE, name, _fails(name))
-    for owner, name in ((entries, "pack_verdict"), (refusals.Refusals, "keep"), (handover_room, "count"), (Judging, "refuse")):
+    for owner, name in (
+        (entries, "pack_verdict"), (refusals.Refusals, "keep"), (handover_room, "count"), (Judging, "refuse"), (Parts, "_settle"),
+        (Parts, "take"), (Parts, "judge"),
+    ):  # fmt: skip
         monkeypatch.setattr(owner, name, _fails(name))
     goes(first + step)
     assert said == [statuses, statuses]

@@ -23,6 +23,7 @@ from proxy.desk.journal import Journal, MemoryDisk, read
 from proxy.long import INHERIT_S, WAIT_MAX_S
 from proxy.message import Category, hash48
 from proxy.net.lane import Lane
+from proxy.parts import Parts
 from proxy.policy.category import SUBCATEGORY_CODES
 from proxy.recipient import Entry, EntryState, OptOut
 from proxy.relay import Relay
@@ -920,7 +921,13 @@ def test_so_is_one_that_was_answered_when_its_providers_had_been_told_that_nobod
 @pytest.mark.usefixtures("without_collector")
 def test_so_is_one_that_a_rule_refused(house: House, monkeypatch: pytest.MonkeyPatch):
     known: list[weakref.ref[Transit]] = []
-    monkeypatch.setattr("proxy.handover.count", lambda tally, transit: known.append(weakref.ref(transit)))
+    settle = Parts.settle
+
+    def noted(parts: Parts, decided: list[Transit]) -> None:
+        known.extend(map(weakref.ref, decided))
+        settle(parts, decided)
+
+    monkeypatch.setattr(Parts, "settle", noted)
     for pdu in parts("【青禾】代开发票", 4):
         house.sends(pdu)
     house.turns(INHERIT_S + WAIT_MAX_S)

@@ -177,6 +177,20 @@ def test_it_is_bounded_and_forgets_the_oldest_first(house, monkeypatch):
     assert sorted(kept.people) == [BEIJING]
 
 
+def test_whoever_is_kept_is_found_however_many_came_before(house, monkeypatch):
+    """Whom to look for is marked for as many as are kept, twice: where nobody is forgotten, in the end everybody is looked for."""
+    monkeypatch.setattr(refusals, "REFUSALS_MAX", 5)
+    kept, marks = house.relay.refusals, []
+    for n in range(40):
+        house.submit("jia", BEIJING + n, TEXT)
+        before = len(house.verdicts())
+        for other in range(max(0, n - 4), n + 1):
+            house.submit("jia", BEIJING + other, TEXT)
+        assert len(house.verdicts()) == before
+        marks.append(sum(one.bit_count() for one in kept.marks + kept.marks_before))
+    assert max(marks) == 10
+
+
 def test_the_journal_full_repeats_are_asked_to_come_again(house):
     house.submit("jia", BEIJING, TEXT)
     statuses(house)

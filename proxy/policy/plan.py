@@ -17,6 +17,7 @@ from .condition import Compiled, Tree
 from .counted import Only, counter_key, pick
 from .kinds.limit import LATE, Limit
 from .moments import NEVER
+from .outline import outline
 from .registry import Registry
 from .spans import Again
 
@@ -122,6 +123,10 @@ class Objected(NamedTuple):
     """Whether of some of them more is to be said than which rule it was."""
 
 
+Capped = tuple[tuple[Cap, ...], bytes]
+"""Caps of a plan, and its outline."""
+
+
 class Decision(NamedTuple):
     """What the rules make of one set of conditions. ``ask`` is what is left to ask about the person."""
 
@@ -141,7 +146,7 @@ class Decision(NamedTuple):
     """What is left of ``persons`` for a person of whom there are entries only."""
     objected: dict[int, Objected]
     """What was worked out already for all plans of this decision: see ``objected`` of judge.py."""
-    capped: dict[tuple[int, int, int, int], tuple[Cap, ...]]
+    capped: dict[tuple[int, int, int, int], Capped]
     """Likewise ``caps`` and those of ``bound``, by all that they read of facts."""
 
 
@@ -150,10 +155,12 @@ class Plan:
 
     __slots__ = (
         "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "counters", "sparing", "asks",
-        "bare_persons", "objected", "takes", "wants_a_word",
+        "bare_persons", "objected", "takes", "wants_a_word", "outline",
     )  # fmt: skip
 
-    def __init__(self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[Counter, ...]) -> None:
+    def __init__(
+        self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[Counter, ...], outline: bytes
+    ) -> None:
         self.facts = facts
         self.outcome, self.reason, self.rule, self.breaches, self.persons = decision[:5]
         self.bare_persons = decision.bare_persons
@@ -171,28 +178,34 @@ class Plan:
         self.wants_a_word = any(one.wants_a_word for one in self.breaches)
         """Whether more is to be said of a message than which rules object, though neither the person nor a limit does."""
         self.objected = decision.objected
+        self.outline = outline
+        """See outline.py."""
 
 
 def plan_of(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> Plan:
     """``day``: see ``cap_of``."""
-    caps = _capped(facts, decision, registry, day) if decision.bound else decision.caps
+    caps, said = _capped(facts, decision, registry, day)
     counters: tuple[Counter, ...] = ()
     if decision.counted:
         counters = tuple(_counter(one, facts, registry) for one in decision.counted)
-    return Plan(facts, decision, caps, counters)
+    return Plan(facts, decision, caps, counters, said)
 
 
-def _capped(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> tuple[Cap, ...]:
-    """Texts of one sender that differ in other ways have the same."""
-    who = facts.signature_hash, facts.category, facts.subcategory_code, facts.sender.provider_hash
+def _capped(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> Capped:
+    """Texts of one sender that differ in other ways have the same; all texts, where no cap depends on facts."""
+    who = _ALIKE
+    if decision.bound:
+        who = facts.signature_hash, facts.category, facts.subcategory_code, facts.sender.provider_hash
     known = decision.capped
-    caps = known.get(who)
-    if caps is None:
+    found = known.get(who)
+    if found is None:
         more = [cap_of(one.limit, one.rule, facts, registry, day, one.ask, one.breach) for one in decision.bound if one.breach]
         if len(known) >= CAPPED_MAX:
             known.clear()
-        caps = known[who] = by_window((*decision.caps, *more))
-    return caps
+        caps = by_window((*decision.caps, *more))
+        said = outline(caps, decision.persons, decision.bare_persons, decision.sparing, decision.counted)
+        found = known[who] = caps, said
+    return found
 
 
 def _counter(one: Limited, facts: Facts, registry: Registry) -> Counter:
@@ -227,6 +240,7 @@ def is_fixed(limit: Limit) -> bool:
 
 
 _FIXED = LATE | {"recipient"}
+_ALIKE = 0, 0, 0, 0
 CAPPED_MAX = 4096
 """Senders choose what they sign with."""
 CATEGORIES = range(4)

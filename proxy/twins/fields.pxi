@@ -58,7 +58,7 @@ cdef struct ReadingFields:
 
 cdef struct PlanFields:
     PyObject head
-    slot asks, bare_persons, breaches, caps, counters, facts, fewest, objected, oldest_s, outcome, persons, reason, rule
+    slot asks, bare_persons, breaches, caps, counters, facts, fewest, objected, oldest_s, outcome, outline, persons, reason, rule
     slot sparing, takes, wants_a_word
 
 cdef struct PartFields:
@@ -295,7 +295,7 @@ cdef int _learn_fields() except -1:
     _reading_type = _laid(Reading, "template traits", sizeof(ReadingFields), READING)
     _plan_type = _laid(
         Plan,
-        "asks bare_persons breaches caps counters facts fewest objected oldest_s outcome persons reason rule sparing takes"
+        "asks bare_persons breaches caps counters facts fewest objected oldest_s outcome outline persons reason rule sparing takes"
         " wants_a_word",
         sizeof(PlanFields),
     )

@@ -31,7 +31,7 @@ def handover_written(self, list decided, verdict, now):
             allowed.extend(PURE["handover_written"](self, [transit], sequence, now))
         number += 1
     if refused is not None:
-        refused.counted()
+        refused.over()
     return allowed
 
 

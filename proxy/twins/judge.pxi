@@ -55,6 +55,44 @@ cdef Py_ssize_t _count(
     return found
 
 
+cdef enum:  # policy/outline.py
+    OUTLINE_HEAD = 12
+    OUTLINE_CAP = 20
+    OUTLINE_CAPS = 2  # where it says how many of each
+    OUTLINE_PERSONS = 3
+    OUTLINE_BARE = 4
+    OUTLINE_SPARING = 5
+    OUTLINE_COUNTERS = 6
+    OUTLINE_OLDEST = 8
+    SIMPLE = 1
+    TEXTUAL = 2
+    MARKED = 4
+
+
+cdef inline bint _has_so_many(
+    const octet *record, Py_ssize_t held, unsigned int after, const octet *line, unsigned int template, Py_ssize_t most
+) noexcept:
+    """Whether so many entries newer than ``after`` are of the kind that a simple cap counts, as an outline's line has it."""
+    cdef const octet *at = record + 7 + held * 32
+    cdef int categories = line[3], sorts = line[2]
+    while held:
+        at -= 32
+        held -= 1
+        if _u32_at(at + 16) <= after:
+            return False
+        if (
+            categories >> (at[15] >> 2 & 3) & 1
+            and (not sorts & TEXTUAL or _u32_at(at + 28) == template)
+            and (not sorts & MARKED or not memcmp(at + 8, line + 12, 6))
+        ):
+            most -= 1
+            if most <= 0:
+                return True
+        elif held < most:
+            return False
+    return False
+
+
 cdef enum:
     KIN_LATELY = 1 << 17  # providers choose what stands behind their prefixes: some use a port for each text
     KNOWN_LATELY = 1 << 15
@@ -216,10 +254,13 @@ cdef int _fetch_plans(Foreseen *some, Py_ssize_t many) except -1:
         _soon(some[place].at[0])
         _soon(<const char *>some[place].at[0] + 64)
         _soon(<const char *>some[place].at[0] + 128)
-    for place in range(many):  # what it says of the text
+    for place in range(many):  # what it says of the text, and what it asks
         if _type_of(some[place].at[0]) is _plan_type:
             _soon((<PlanFields *>some[place].at[0]).facts)
             _soon(<const char *>(<PlanFields *>some[place].at[0]).facts + 64)
+            _soon((<PlanFields *>some[place].at[0]).outline)
+            _soon(<const char *>(<PlanFields *>some[place].at[0]).outline + 64)
+            _soon(<const char *>(<PlanFields *>some[place].at[0]).outline + 128)
     for place in range(many):  # and what of that stands in an entry
         if _type_of(some[place].at[0]) is _plan_type and _type_of((<PlanFields *>some[place].at[0]).facts) is _facts_type:
             facts = <FactsFields *>(<PlanFields *>some[place].at[0]).facts
@@ -356,30 +397,46 @@ cdef class _Judge:
     cdef long long caps(self, PlanFields *plan, MessageFields *message, object template, double at, object when) except -2:
         """Bits: which caps are reached (policy/judge.py, _over_caps)."""
         cdef const octet *record = <const octet *>PyBytes_AS_STRING(self.data)
-        cdef tuple caps = <tuple>plan.caps, cap
-        cdef Py_ssize_t held = self.held, most, place
-        cdef long long after, rolling, found = 0
-        for place in range(len(caps)):
-            cap = <tuple>caps[place]  # a named one
-            most = cap[0]
-            if held < most:
-                continue
-            after = cap[1]
-            if not after:
-                rolling = cap[2]
-                after = <long long>at - rolling if rolling else cap[6].window.after(when)
-            if <long long>_u32_at(record + 7 + (held - most) * 32 + 16) <= after:
-                continue
-            port = text = None
-            if cap[4]:
-                port = <object>(<SenderFields *>message.sender).port_hash if "port" in cap[6].keys else None
-                text = template if cap[8] else None
-            if _count(record, held, <unsigned int>(after if after > 0 else 0), cap, port, text, most) < most:
-                continue
-            if cap[5] is not None and not self.asks(cap[5], message, <object>plan.facts, when):
-                continue
-            found |= 1LL << place
+        cdef const octet *line = <const octet *>PyBytes_AS_STRING(<bytes>plan.outline)
+        cdef Py_ssize_t held = self.held, many = line[OUTLINE_CAPS], most, place
+        cdef long long after, found = 0
+        cdef int sorts
+        line += OUTLINE_HEAD
+        for place in range(many):
+            most, sorts = _u16_at(line), line[2]
+            if held >= most and not sorts & SIMPLE:
+                found |= <long long>self.cap(<tuple>(<tuple>plan.caps)[place], plan, message, template, at, when) << place
+            elif held >= most:
+                after = _u32_at(line + 4)
+                if not after:
+                    after = <long long>at - <long long>_u32_at(line + 8)
+                    after = after if after > 0 else 0
+                if _u32_at(record + 7 + (held - most) * 32 + 16) > after and _has_so_many(
+                    record, held, <unsigned int>after, line, <unsigned int><object>template if sorts & TEXTUAL else 0, most
+                ):
+                    found |= 1LL << place
+            line += OUTLINE_CAP
         return found
+
+    cdef bint cap(self, tuple cap, PlanFields *plan, MessageFields *message, object template, double at, object when) except -1:
+        """Whether a cap is reached, of which the outline does not say all."""
+        cdef const octet *record = <const octet *>PyBytes_AS_STRING(self.data)
+        cdef Py_ssize_t held = self.held, most = cap[0]
+        cdef long long after = cap[1], rolling
+        if held < most:
+            return False
+        if not after:
+            rolling = cap[2]
+            after = <long long>at - rolling if rolling else cap[6].window.after(when)
+        if <long long>_u32_at(record + 7 + (held - most) * 32 + 16) <= after:
+            return False
+        port = text = None
+        if cap[4]:
+            port = <object>(<SenderFields *>message.sender).port_hash if "port" in cap[6].keys else None
+            text = template if cap[8] else None
+        if _count(record, held, <unsigned int>(after if after > 0 else 0), cap, port, text, most) < most:
+            return False
+        return cap[5] is None or self.asks(cap[5], message, <object>plan.facts, when)
 
     cdef long long counted(
         self, PlanFields *plan, MessageFields *message, object province, object template, double at, object when
@@ -437,10 +494,12 @@ cdef class _Judge:
         cdef VerdictFields *made
         cdef PyObject *told
         cdef u64 number = <object>message.recipient
-        cdef Py_ssize_t fewest, place = <Py_ssize_t>(number // 10000) - _segment_first, caps, persons, before
+        cdef Py_ssize_t place = <Py_ssize_t>(number // 10000) - _segment_first, caps, persons, sparing, before
+        cdef const octet *line
+        cdef double latest
         cdef long long which = 0, some
         cdef int cell
-        cdef tuple objected = None, asked
+        cdef tuple objected = None
         cdef PyObject *takes = <PyObject *>_nothing
         if not 0 <= place < len(self.cells):
             return None
@@ -455,32 +514,28 @@ cdef class _Judge:
         if _type_of(plan.facts) is not _facts_type:
             return None
         if plan.asks is _true:
-            caps, persons = len(<tuple>plan.caps), len(<tuple>plan.persons)
-            before = caps + persons + len(<tuple>plan.bare_persons)
-            if before + len(<tuple>plan.sparing) + len(<tuple>plan.counters) > MOST_ASKED:
+            line = <const octet *>PyBytes_AS_STRING(<bytes>plan.outline)
+            caps, persons, sparing = line[OUTLINE_CAPS], line[OUTLINE_PERSONS], line[OUTLINE_SPARING]
+            before = caps + persons + line[OUTLINE_BARE]
+            if before + sparing + line[OUTLINE_COUNTERS] > MOST_ASKED:
                 return None
             if not bare and self.spares(message, plan):
                 bare = True
-            asked = <tuple>(plan.bare_persons if bare else plan.persons)
-            if len(asked):
-                some = self.persons(asked, message, <object>plan.facts, when)
+            if line[OUTLINE_BARE] if bare else persons:
+                some = self.persons(<tuple>(plan.bare_persons if bare else plan.persons), message, <object>plan.facts, when)
                 if some < 0:
                     return None
                 which = some << (caps + persons if bare else caps)
-            if self.held and caps:
-                fewest = <object>plan.fewest
-                if (
-                    self.held >= fewest
-                    and <double>_u32_at(<const octet *>PyBytes_AS_STRING(self.data) + 7 + (self.held - fewest) * 32 + 16)
-                    > at - <double><object>plan.oldest_s
-                ):
+            if caps and self.held >= _u16_at(line):
+                latest = <double>_u32_at(<const octet *>PyBytes_AS_STRING(self.data) + 7 + (self.held - _u16_at(line)) * 32 + 16)
+                if latest > at - <double>_u32_at(line + OUTLINE_OLDEST):
                     which |= self.caps(plan, message, <object>reading.template, at, when)
-            if len(<tuple>plan.counters):
+            if line[OUTLINE_COUNTERS]:
                 some = self.counted(plan, message, self.provinces[cell], <object>reading.template, at, when)
-                which |= some << (before + len(<tuple>plan.sparing))
+                which |= some << (before + sparing)
                 takes = <PyObject *>self.taken
-            if which or len(<tuple>plan.breaches):
-                for place in range(len(<tuple>plan.sparing)):
+            if sparing and (which or len(<tuple>plan.breaches)):
+                for place in range(sparing):
                     if self.asks((<tuple>(<tuple>plan.sparing)[place])[0], message, <object>plan.facts, when):
                         which |= 1LL << (before + place)
             if which:

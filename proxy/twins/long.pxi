@@ -8,18 +8,20 @@ cdef struct LongFields:
 cdef PyTypeObject *_long_type = NULL
 cdef type _Parts, _Assembler, _Board
 cdef object _nobody_holds, _nothing_there, _nowhere, _none_of_them = frozenset()
+cdef dict _rules_own  # reasons of rules, by name
 cdef double _inherit_s
 cdef Py_ssize_t _open_max
 
 
 cdef int _learn_long() except -1:
-    global _long_type, _Parts, _Assembler, _Board, _nobody_holds, _nothing_there, _nowhere, _inherit_s, _open_max
+    global _long_type, _Parts, _Assembler, _Board, _nobody_holds, _nothing_there, _nowhere, _inherit_s, _open_max, _rules_own
     from proxy import long as room
     from proxy.board import Board
     from proxy.parts import Parts
+    from proxy.reasons import RULE_REASONS
 
     _Parts, _Assembler, _Board = Parts, room.Assembler, Board
-    _inherit_s, _open_max = room.INHERIT_S, room.OPEN_MAX
+    _inherit_s, _open_max, _rules_own = room.INHERIT_S, room.OPEN_MAX, dict(RULE_REASONS)
     _nobody_holds, _nothing_there, _nowhere = room.NOBODY, room._NONE, room._NOWHERE
     _long_type = _laid(
         room.LongMessage,
@@ -222,12 +224,16 @@ def parts_settle(self, list decided):
         transit = <TransitFields *>one
         if _has_no_long(one):
             continue
-        if Py_TYPE(one) is not _transit_type or transit.lane is <PyObject *>None or _type_of(transit.long) is not _long_type:
+        if Py_TYPE(one) is not _transit_type or _type_of(transit.long) is not _long_type or (
+            transit.lane is <PyObject *>None and not _is_refused_whole(<LongFields *>transit.long)
+        ):
             self._settle(one)
             others = True
             continue
         settled += 1
         long = <LongFields *>transit.long
+        if transit.lane is <PyObject *>None:
+            (<set>long.alive).discard(one)
         if len(<dict>long.before):
             (<dict>long.before).pop(one, None)
         if long.leader is <PyObject *>one:
@@ -239,6 +245,8 @@ def parts_settle(self, list decided):
             self._count(<object>transit.long, one)
         if len(<dict>long.earlier):
             (<dict>long.earlier).pop(one, None)
+        if transit.lane is <PyObject *>None:
+            continue
         if len(<dict>long.instead):
             (<dict>long.instead).pop(one, None)
         if len(<tuple>transit.takes):
@@ -259,6 +267,17 @@ def parts_settle(self, list decided):
                     one.long.batch = []
             elif len(<list>(<LongFields *>transit.long).batch):
                 _set(&(<LongFields *>transit.long).batch, [])
+
+
+cdef inline bint _is_refused_whole(LongFields *long) except -1:
+    """Whether a rule has refused a message, and of its parts none stands in for another: what comes of it is that none is alive."""
+    cdef TransitFields *leader = <TransitFields *>long.leader
+    return (
+        _type_of(long.leader) is _transit_type
+        and not PyBytes_GET_SIZE(<bytes>leader.packed)
+        and <object>leader.reason in _rules_own
+        and not len(<dict>long.instead)
+    )
 
 
 cdef inline bint _is_whole(slot message) except -1:

@@ -29,11 +29,10 @@ cdef int _count_breaches(object tally, VerdictFields *verdict) except -1:
 
 
 cdef inline bint _is_refused(object one) noexcept:
-    """Whether a rule refused it, and it is a submit of its own."""
+    """Whether a rule refused it."""
     cdef TransitFields *transit = <TransitFields *>one
     return (
         Py_TYPE(one) is _transit_type
-        and transit.long is <PyObject *>None
         and _type_of(transit.verdict) is _verdict_type
         and (<VerdictFields *>transit.verdict).reason is not <PyObject *>None
         and (<VerdictFields *>transit.verdict).outcome is not <PyObject *>_allow
@@ -95,7 +94,7 @@ cdef class _Refused:
     cdef object provider, label
     cdef bint apart, details, keeps, looked
     cdef double now_s, until_s, first_s  # when what was kept first ends
-    cdef Py_ssize_t most
+    cdef Py_ssize_t most, marked
     cdef Alike[ALIKE] alike
     cdef Py_ssize_t many
 
@@ -103,7 +102,7 @@ cdef class _Refused:
         self.tally, self.refusals, self.rules, self.now, self.now_s = tally, refusals, rules, now, now
         self.submits = <dict>tally.submits
         self.apart, self.keeps, self.looked = tally.apart.wanted, refusals.alone, False
-        self.bind, self.many = NULL, 0
+        self.bind, self.many, self.marked = NULL, 0, 0
 
     cdef int meet(self, PyObject *bind) except -1:
         if bind is not self.bind:
@@ -169,6 +168,13 @@ cdef class _Refused:
                 _add(hits, (<object>some.first, <object>some.second), some.times)
         return 0
 
+    cdef int over(self) except -1:
+        """The last of a turn has been dealt with."""
+        self.counted()
+        if self.marked:
+            self.refusals.marked += self.marked
+        return 0
+
     cdef object detail(self, object one, TransitFields *transit):
         self.meet(transit.bind)
         return _detail(one) if self.details else _no_bytes
@@ -198,6 +204,7 @@ cdef class _Refused:
         cdef u64 number
         if (
             not self.keeps
+            or transit.long is not <PyObject *>None
             or verdict.outcome is not <PyObject *>_reject
             or content.part is not <PyObject *>None
             or content.scheduled is not <PyObject *>None
@@ -222,6 +229,7 @@ cdef class _Refused:
         person = <object>message.recipient
         number = person
         self.marks[number >> 3 & REFUSED_MARKS - 1] |= 1 << (number & 7)
+        self.marked += 1
         kept = _kept_type.tp_alloc(_kept_type, KEPT_FIELDS)
         _fill_item(kept, KEPT_UNTIL, until)
         _fill_item(kept, KEPT_OF, person)
