@@ -14,7 +14,7 @@ import structlog
 
 from proxy.relay import Relay
 from proxy.tally import Tally
-from proxy.transit import spent
+from proxy.transit import let_go, spent
 from proxy.way_back import WayBack
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ class Turning:
             now_s = time.monotonic()  # the loop's own clock counts whole milliseconds
             self._tally.gate_seconds.observe_all(spent(handed, told, now_s))
             handed.clear()
-            told.clear()
+            let_go(told)
         if relay.gathers_until and not self._gathers:
             self._gathers = True
             self._loop.call_later(relay.gathers_until - now + TIMER_S, self._gathered)

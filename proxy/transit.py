@@ -296,6 +296,12 @@ def spent(handed: list[Transit], told: list[Transit], now_s: float) -> array[flo
     return array("d", [transit.own_s + now_s - transit.answered_s for transit in told])
 
 
+@compiled("let_go")
+def let_go(transits: list[Transit]) -> None:
+    """Forgets submits that were answered."""
+    transits.clear()
+
+
 @compiled("waited")
 def waited(answers: list[tuple[Transit, Frame]], now_s: float) -> tuple[array[float], list[int]]:
     """How long each has been on its way, and the statuses of those that the carrier did not take."""

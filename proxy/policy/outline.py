@@ -1,11 +1,10 @@
-"""Outline: what a plan asks, as octets in one place: a judge of many sees there that hardly anything has to be asked, without a look at
-objects that lie far from each other.
+"""Outline: what a plan asks, as octets in one place: a judge of many sees it there, without a look at objects that lie far from each other.
 
-In: caps; how many a plan has of what else it asks. Out: octets, read by the compiled judge alone. Never: deciding; anything that the plan does not
-say (its caps are what counts, where one is not ``SIMPLE``).
+In: caps; how many a plan has of what else it asks. Out: octets, read by the compiled judge alone. Never: deciding; anything that the plan
+does not say, whose caps are what counts where an outline's are not ``SIMPLE``.
 
-    u16 the least number of entries that a cap needs   u8 caps   u8 persons   u8 bare persons   u8 sparing   u8 counters   u8 –   u32 longest window, s
-    of each cap: u16 most   u8 SIMPLE, TEXTUAL, MARKED   u8 categories, a bit each   u32 after   u32 rolling, s   6 octets: the mark   2 –
+    u16 the least entries that a cap needs   u8 caps   u8 persons   u8 bare persons   u8 sparing   u8 counters   u8 –   u32 longest window, s
+    of each cap: u16 most   u8 SIMPLE, TEXTUAL, MARKED   u8 a bit for each category   u32 after   u32 rolling, s   6 octets: mark   2 –
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from .plan import Cap
 
 SIMPLE = 1
-"""The outline says all of it: entries of some categories, within a time, with the mark or the template or neither, are counted for everybody."""
+"""The outline says all of it: entries of some categories, within a time, with the mark, the template or neither, whoever the person is."""
 TEXTUAL = 2
 """Entries have the message's template."""
 MARKED = 4

@@ -164,10 +164,11 @@ cdef void _foresee(_Judge judge, list submits) except *:
 
 cdef Py_ssize_t _read_all(_Judge judge, list submits, Foreseen *some) except -1:
     """Those whose texts are read, and whose place is in the table of regions."""
+    cdef PyObject *unread[FORESEEN]
     cdef Foreseen *one
     cdef TransitFields *transit
     cdef ContentFields *content
-    cdef Py_ssize_t place, many = 0
+    cdef Py_ssize_t place, many = 0, left = 0, taken = 0
     for submit in submits:
         transit = <TransitFields *>submit
         if Py_TYPE(submit) is not _transit_type or _type_of(transit.message) is not _message_type:
@@ -179,22 +180,43 @@ cdef Py_ssize_t _read_all(_Judge judge, list submits, Foreseen *some) except -1:
             continue
         one.cell = place
         _soon(judge.cells.data.as_ushorts + place)
-        content = <ContentFields *>one.message.content
-        if content.read_by is not judge.mark and content.scheduled is <PyObject *>None:
-            try:
-                judge.reader.read(<object>one.message.content)
-            except Exception:  # the twin meets it again
-                continue
-        if content.read_by is not judge.mark or content.reading is NULL:
-            continue
-        _soon(content.reading)
         _soon(_akin_of(one.message.sender))
         _soon(one.message.sender)
         _soon(<const char *>one.message.sender + 64)
+        content = <ContentFields *>one.message.content
+        if content.read_by is not judge.mark and content.scheduled is <PyObject *>None:
+            unread[left] = one.message.content
+            left += 1
         many += 1
         if many == FORESEEN:
             break
+    _read_each(judge, unread, left)
+    left, many = many, 0
+    for place in range(left):
+        content = <ContentFields *>some[place].message.content
+        if content.read_by is judge.mark and content.reading is not NULL:
+            _soon(content.reading)
+            some[many] = some[place]
+            many += 1
     return many
+
+
+cdef int _read_each(_Judge judge, PyObject **unread, Py_ssize_t many) except -1:
+    cdef Py_ssize_t place = 0
+    if not many:
+        return 0
+    if not _read_placed:
+        _learn_to_read()
+    if _reads_itself(judge.reader):
+        while place < many:
+            place += _read_some(judge.reader, unread + place, many - place)
+        return 0
+    for place in range(many):
+        try:
+            judge.reader.read(<object>unread[place])
+        except Exception:  # the twin meets it again
+            pass
+    return 0
 
 
 cdef Py_ssize_t _fetch_known(Foreseen *some, Py_ssize_t many, const unsigned short *cells) noexcept:

@@ -41,6 +41,7 @@ cdef object _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _n
 cdef bytes _seldom
 cdef object _Templates, _Registry, _hash48, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several
 cdef Py_ssize_t _tail_place, _edges_place
+cdef type _Reader
 cdef object _part_of, _WireMemo, _with_numbers, _nameless, _apart, _links, _readable = "readable"
 cdef Py_ssize_t _tail_known, _verb_before, _wire_most
 cdef octet[256] _is_ucs2
@@ -50,7 +51,7 @@ cdef int _learn_to_read() except -1:
     global _read_placed, _reader_type, _page_type, _scanner_type, _outside_type
     global _Traits, _leading, _signature, _tail_notice, _notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _words_with_digits
     global _seldom, _Templates, _Registry, _hash48, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several, _tail_place, _edges_place
-    global _part_of, _readable, _with_numbers, _nameless, _apart, _links, _tail_known, _verb_before, _wire_most, _WireMemo
+    global _part_of, _readable, _with_numbers, _nameless, _apart, _links, _tail_known, _verb_before, _wire_most, _WireMemo, _Reader
     from functools import partial
     from types import MethodType
 
@@ -72,7 +73,7 @@ cdef int _learn_to_read() except -1:
     _apart, _links = contacts.apart, contacts.links
     _wire_most, _WireMemo = submit.MEMO_ENTRIES_MAX, submit.Memo
     _part_of = partial(tuple.__new__, Part)
-    _seldom = reading.SELDOM
+    _seldom, _Reader = reading.SELDOM, reading.Reader
     _Templates, _Registry, _MethodType, _owners_of_registry, _hash48 = Templates, Registry, MethodType, Registry.owners, hash48
     _is_missing, _is_present, _is_at_tail, _are_several = missing, present, at_tail, several
     _tail_place, _edges_place = text.Notice._fields.index("at_tail"), text.Signature._fields.index("edges")
@@ -303,10 +304,19 @@ cdef object _calls_at(Sight *sight, str written, Py_ssize_t folded):
 
 cdef bytes _numbered(str text, bytes mask, tuple spans):
     """policy/reading.py, _with_numbers."""
+    return <bytes?>_with_numbers(text, mask, spans) if _may_have_numbers(text, spans) else _without_numbers(mask, spans)
+
+
+cdef inline bytes _without_numbers(bytes mask, tuple spans):
+    """Likewise, where none is a telephone number."""
+    return mask + (b"\0" if len(spans) == 1 else b"\0" * len(spans))
+
+
+cdef bint _may_have_numbers(str text, tuple spans) except -1:
     for one in spans:
         if _may_be_number(text, <Py_ssize_t>(<tuple>one)[0], <Py_ssize_t>(<tuple>one)[1]):
-            return <bytes?>_with_numbers(text, mask, spans)
-    return mask + (b"\0" if len(spans) == 1 else b"\0" * len(spans))
+            return True
+    return False
 
 
 cdef bint _may_be_number(str text, Py_ssize_t start, Py_ssize_t end) except -1:

@@ -110,6 +110,11 @@ cdef void _drop_found(Found *found):
 
 
 def reader_analyse(self, content, mask, tagged):
+    return _analysed(self, content, mask, tagged)
+
+
+cdef object _analysed(object self, object content, object mask, object tagged):
+    """(reading, whether a text with other digits in the same places may read differently, perhaps only by its telephone numbers)"""
     cdef Sight sight
     cdef unsigned int[FOUND_MOST + 1] places
     cdef Py_ssize_t at, many
@@ -216,22 +221,135 @@ cdef enum:
 cdef struct Masked:
     u64 mixed
     PyObject *mask
-    PyObject *reading
+    PyObject *reading  # or the places of what may be telephone numbers
+    PyObject *numberless  # the reading where none is one
 
 cdef Masked[SIDES][MASKED] _masked
-"""Masks that were found lately, each at a place that its octets say: a look-up in a great dictionary less."""
+"""Masks that were found lately, each at one of two places that its octets say: a look-up in a great dictionary less."""
 cdef slot[SIDES] _masked_in  # the generation of the memory that they are in
 
 
-cdef Masked *_masked_at(int side, dict young, u64 mixed) noexcept:
+cdef void _masked_of(int side, dict young) noexcept:
+    """They are of this generation from here on."""
     cdef Py_ssize_t place
     if _masked_in[side] is not <PyObject *>young:
         for place in range(MASKED):
-            Py_XDECREF(_masked[side][place].mask)
-            Py_XDECREF(_masked[side][place].reading)
-            _masked[side][place].mask = _masked[side][place].reading = NULL
+            if _masked[side][place].mask is not NULL:
+                _clear_mask(&_masked[side][place])
         _set(&_masked_in[side], young)
-    return &_masked[side][mixed >> 50]
+
+
+cdef inline Masked *_masked_at(int side, u64 mixed) noexcept:
+    """The first of the two."""
+    return &_masked[side][mixed >> 50 & ~<u64>1]
+
+
+cdef inline Masked *_is_masked(int side, u64 mixed, const octet *at, Py_ssize_t size) noexcept:
+    """Where a mask was found lately; NULL if it was not."""
+    cdef Masked *lately = _masked_at(side, mixed)
+    cdef Py_ssize_t place
+    for place in range(2):
+        if (
+            lately[place].mixed == mixed and lately[place].mask is not NULL and PyBytes_GET_SIZE(<bytes>lately[place].mask) == size
+            and not memcmp(PyBytes_AS_STRING(<bytes>lately[place].mask), at, size)
+        ):
+            return &lately[place]
+    return NULL
+
+
+cdef Masked *_is_masked_now(int side, u64 mixed, object mask, object found):
+    """From now on it was found lately. What was at the first place goes to the second."""
+    cdef Masked *lately = _masked_at(side, mixed)
+    cdef Masked last = lately[1]
+    lately[1] = lately[0]
+    lately.mixed, lately.mask, lately.reading, lately.numberless = mixed, <PyObject *>mask, <PyObject *>found, NULL
+    Py_INCREF(mask)
+    Py_INCREF(found)
+    _clear_mask(&last)
+    return lately
+
+
+cdef void _clear_mask(Masked *one) noexcept:
+    one.mixed = 0
+    _clear(&one.mask)
+    _clear(&one.reading)
+    _clear(&one.numberless)
+
+
+cdef inline void _clear(PyObject **held) noexcept:
+    cdef PyObject *before = held[0]
+    held[0] = NULL
+    Py_XDECREF(before)
+
+
+cdef object _known_mask(ReaderFields *reader, str text, bytes mask, const octet *at, Py_ssize_t size, u64 mixed):
+    """What is remembered of a mask, which is in ``mask``, or these octets; None where nothing is."""
+    cdef object memo = <object>reader._masks, whole = mask, found = None, numbers
+    cdef dict young = <dict><object>(<MemoFields *>memo).young
+    cdef int side = _side_of(reader.mark)
+    cdef Masked *lately
+    _masked_of(side, young)
+    lately = _is_masked(side, mixed, at, size)
+    if lately is not NULL:
+        whole, found = <object>lately.mask, <object>lately.reading
+    else:
+        _catch_up(&_knowing_masks[side], young, <dict><object>(<MemoFields *>memo).old)
+        if not _may_be_known(&_knowing_masks[side], mixed):
+            return None
+        if whole is None:
+            whole = PyBytes_FromStringAndSize(<const char *>at, size)
+        found = _memo_find(memo, whole)
+        if found is None:
+            return None
+        if _may_note(memo, young, side):
+            lately = _is_masked_now(side, mixed, whole, found)
+    if type(found) is not tuple:
+        return found
+    numbers = found
+    if _may_have_numbers(text, <tuple>numbers):
+        return _memo_find(memo, _with_numbers(text, whole, numbers))
+    if lately is not NULL and lately.numberless is not NULL:
+        return <object>lately.numberless
+    found = _memo_find(memo, _without_numbers(<bytes>whole, <tuple>numbers))
+    if found is not None and _may_note(memo, young, side):
+        lately = _is_masked(side, mixed, at, size)
+        if lately is not NULL and lately.reading is <PyObject *>numbers:
+            _set(&lately.numberless, found)
+    return found
+
+
+cdef inline bint _may_note(object memo, dict young, int side) noexcept:
+    """Whether all is of the same generation still: another may have begun, and a thread have come between."""
+    return <object>(<MemoFields *>memo).young is young and _masked_in[side] is <PyObject *>young
+
+
+cdef object _read_anew(
+    object self, object content, str text, bytes mask, const octet *at, Py_ssize_t size, u64 mixed, bint own
+):
+    """policy/reading.py, Reader._fresh, of a plain text. ``own``: nobody has put something over a method."""
+    cdef ReaderFields *reader = <ReaderFields *>self
+    found = _known_mask(reader, text, mask, at, size, mixed)
+    if Py_TYPE(found) is not _reading_type:
+        found, digits = _analysed(self, content, None, None) if own else self._analyse(content, None, None)
+        if _comes_by(reader._twice, mixed):
+            mask = PyBytes_FromStringAndSize(<const char *>at, size) if mask is None else mask
+            (<object>reader.lately).append(content)
+            if digits is False:
+                _memo_put(<object>reader._masks, mask, found)
+            elif digits is not True:
+                _memo_put(<object>reader._masks, mask, digits)
+                _memo_put(<object>reader._masks, _numbered(text, mask, <tuple>digits), found)
+    elif <bytes><object>(<ContentFields *>content).digest < _seldom:
+        (<object>reader.lately).append(content)
+    return found
+
+
+cdef inline bint _is_plain_text(ReaderFields *reader, ContentFields *content) except -1:
+    """Whether it is read like nearly all: not by a category that it declares, not in part."""
+    return (
+        content.state is <PyObject *>_readable and content.complete is _true
+        and (reader._tag is <PyObject *>None or not <object>content.extra)
+    )
 
 
 def reader_fresh(self, content):
@@ -241,18 +359,14 @@ def reader_fresh(self, content):
     cdef u64 mixed
     cdef str text
     cdef bytes mask = None
-    cdef dict young
-    cdef Masked *lately
-    cdef int side
-    found = None
     if not _read_placed:
         _learn_to_read()
-    if Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type:
+    if (
+        Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type
+        or not _is_plain_text(<ReaderFields *>self, <ContentFields *>content)
+    ):
         return PURE["reader_fresh"](self, content)
-    tag = <object>(<ReaderFields *>self)._tag
-    if tag is not None and <object>(<ContentFields *>content).extra or <object>(<ContentFields *>content).state != _readable or not <object>(<ContentFields *>content).complete:
-        return PURE["reader_fresh"](self, content)
-    text, memo = <str><object>(<ContentFields *>content).text, <object>(<ReaderFields *>self)._masks
+    text = <str><object>(<ContentFields *>content).text
     if len(text) <= LONGEST and PyUnicode_KIND(text) != PyUnicode_4BYTE_KIND:
         at, size = <const octet *>units, _mask(text, units)
     else:
@@ -260,41 +374,77 @@ def reader_fresh(self, content):
         at, size = <const octet *>PyBytes_AS_STRING(mask), PyBytes_GET_SIZE(mask)
     mixed = _mixed(at, size)
     _comes_soon((<ReaderFields *>self)._twice, mixed)
-    young = <dict><object>(<MemoFields *>memo).young
-    side = _side_of((<ReaderFields *>self).mark)
-    lately = _masked_at(side, young, mixed)
-    if (
-        lately.mask is not NULL and lately.mixed == mixed and PyBytes_GET_SIZE(<bytes>lately.mask) == size
-        and not memcmp(PyBytes_AS_STRING(<bytes>lately.mask), at, size)
-    ):
-        found = <object>lately.reading
-    else:
-        _catch_up(&_knowing_masks[side], young, <dict><object>(<MemoFields *>memo).old)
-        if _may_be_known(&_knowing_masks[side], mixed):
-            mask = PyBytes_FromStringAndSize(<const char *>at, size)
-            found = _memo_find(memo, mask)
-            if type(found) is tuple:
-                found = _memo_find(memo, _numbered(text, mask, found))
-            elif (
-                Py_TYPE(found) is _reading_type and <object>(<MemoFields *>memo).young is young
-                and _masked_in[side] is <PyObject *>young
-            ):
-                lately.mixed = mixed
-                _set(&lately.mask, mask)
-                _set(&lately.reading, found)
-    if Py_TYPE(found) is not _reading_type:
-        found, digits = self._analyse(content, None, None)
-        if _comes_by((<ReaderFields *>self)._twice, mixed):
-            mask = PyBytes_FromStringAndSize(<const char *>at, size) if mask is None else mask
-            (<object>(<ReaderFields *>self).lately).append(content)
-            if digits is False:
-                _memo_put(memo, mask, found)
-            elif digits is not True:
-                _memo_put(memo, mask, digits)
-                _memo_put(memo, _numbered(text, mask, digits), found)
-    elif <bytes><object>(<ContentFields *>content).digest < _seldom:
-        (<object>(<ReaderFields *>self).lately).append(content)
-    return found
+    return _read_anew(self, content, text, mask, at, size, mixed, False)
+
+
+cdef enum:
+    SIDE_BY_SIDE = 8
+    SHORT = 255  # characters: three parts of a long text
+
+cdef struct Unread:
+    ContentFields *content
+    Py_ssize_t size
+    u64 mixed
+    unsigned short[SHORT + 1] units
+
+
+cdef inline bint _reads_itself(object reader) except -1:
+    """Whether nobody has put something over what a reader does."""
+    return Py_TYPE(reader) is _reader_type and (
+        _Reader.read is reader_read and _Reader._fresh is reader_fresh and _Reader._analyse is reader_analyse
+    )
+
+
+cdef Py_ssize_t _read_some(object self, PyObject **contents, Py_ssize_t many) except -1:
+    """Reads as many texts of these as it can at a time, which nobody else reads meanwhile: how many it has dealt with. What memory is asked
+    for one is fetched while the others are masked. A text that cannot be read is left as it was."""
+    cdef Unread[SIDE_BY_SIDE] some
+    cdef ReaderFields *reader = <ReaderFields *>self
+    cdef ContentFields *content
+    cdef Unread *one
+    cdef Masked *lately
+    cdef Py_ssize_t place, held = 0, taken = 0
+    cdef int side = _side_of(reader.mark)
+    cdef str text
+    while taken < many and held < SIDE_BY_SIDE:
+        content = <ContentFields *>contents[taken]
+        text = <str><object>content.text
+        if len(text) > SHORT or PyUnicode_KIND(text) == PyUnicode_4BYTE_KIND or not _is_plain_text(reader, content):
+            if held:
+                break
+            try:
+                reader_read(self, <object>contents[taken])
+            except Exception:  # whoever judges it meets it again
+                pass
+            return 1
+        one = &some[held]
+        one.content, one.size = content, _mask(text, one.units)
+        one.mixed = _mixed(<const octet *>one.units, one.size)
+        _comes_soon(reader._twice, one.mixed)
+        _soon(_masked_at(side, one.mixed))
+        held += 1
+        taken += 1
+    for place in range(held):
+        lately = _masked_at(side, some[place].mixed)
+        lately = lately if lately.mixed == some[place].mixed else lately + 1
+        if lately.mask is not NULL and lately.mixed == some[place].mixed:
+            _soon(lately.mask)
+            _soon(<const char *>lately.mask + 64)
+            _soon(<const char *>lately.mask + 128)
+            _soon(lately.reading)
+    for place in range(held):
+        one = &some[place]
+        content = one.content
+        if content.read_by is reader.mark:  # it has come twice
+            continue
+        text = <str><object>content.text
+        try:
+            found = _read_anew(self, <object><PyObject *>content, text, None, <const octet *>one.units, one.size, one.mixed, True)
+        except Exception:
+            continue
+        _set(&content.reading, found)
+        _set(&content.read_by, <object>reader.mark)
+    return taken
 
 
 def reader_read(self, content):

@@ -78,7 +78,8 @@ cdef struct Met:
     PyObject *content
 
 cdef Met[MET] _met
-"""Texts that the memo was asked for lately, each at a place that its octets say: to compare a text costs less than to make one and look it up."""
+"""Texts that the memo was asked for lately, each at one of two places that its octets say: to compare a text costs less than to make one and look
+it up."""
 cdef dict _met_in = None  # the generation of the memo that they are in
 cdef u64 _met_changes = 1
 
@@ -94,7 +95,8 @@ cdef inline u64 _four_places(const octet *at, Py_ssize_t size) noexcept:
     return mixed
 
 
-cdef Met *_met_at(dict young, u64 mixed) noexcept:
+cdef void _met_of(dict young) noexcept:
+    """They are of this generation from here on."""
     global _met_in, _met_changes
     cdef Py_ssize_t place
     if _met_in is not young:
@@ -104,7 +106,27 @@ cdef Met *_met_at(dict young, u64 mixed) noexcept:
             _met[place].tail = _met[place].content = NULL
         _met_in = young
         _met_changes += 1
-    return &_met[mixed >> 50]
+
+
+cdef inline Met *_met_at(u64 mixed) noexcept:
+    """The first of the two."""
+    return &_met[mixed >> 50 & ~<u64>1]
+
+
+cdef int _meets(u64 mixed, bytes tail, object content) except -1:
+    """From now on it has come lately. What came at the first place goes to the second, and what came there is met no more."""
+    global _met_changes
+    cdef Met *met = _met_at(mixed)
+    cdef PyObject *last_tail = met[1].tail
+    cdef PyObject *last_content = met[1].content
+    _met_changes += 1
+    met[1] = met[0]
+    met.mixed, met.tail, met.content = mixed, <PyObject *>tail, <PyObject *>content
+    Py_INCREF(tail)
+    Py_INCREF(content)
+    Py_XDECREF(last_tail)
+    Py_XDECREF(last_content)
+    return 0
 
 
 cdef Knowing _knowing_texts
@@ -119,7 +141,8 @@ cdef struct LaidOut:
     u64 few, all  # of what is behind the destination: of four places, of all octets
     Py_ssize_t source, end, size
     const octet *tail  # what is behind the destination, of ``size`` octets
-    u64 met  # how often what was met had changed when the text was met; 0: it was not
+    Met *where  # the text was met …
+    u64 met  # … when what was met had changed so often; 0: it was not
     bint digested
     octet[16] digest
 
@@ -141,19 +164,26 @@ cdef object _first_time(object memo, dict young, const octet *at, Py_ssize_t siz
     return content
 
 
-cdef inline bint _is_met(Met *met, u64 mixed, const octet *at, Py_ssize_t size) noexcept:
-    return (
-        met.mixed == mixed and met.tail is not NULL and PyBytes_GET_SIZE(<bytes>met.tail) == size
-        and not memcmp(PyBytes_AS_STRING(<bytes>met.tail), at, size)
-    )
+cdef inline Met *_is_met(u64 mixed, const octet *at, Py_ssize_t size) noexcept:
+    """Where a text was met lately; NULL if it was not."""
+    cdef Met *met = _met_at(mixed)
+    cdef Py_ssize_t place
+    for place in range(2):
+        if (
+            met[place].mixed == mixed and met[place].tail is not NULL and PyBytes_GET_SIZE(<bytes>met[place].tail) == size
+            and not memcmp(PyBytes_AS_STRING(<bytes>met[place].tail), at, size)
+        ):
+            return &met[place]
+    return NULL
 
 
 cdef object _content_of(object memo, const octet *at, Py_ssize_t size, LaidOut *fields, object now):
     """What is behind the destination, read; raises Malformed."""
     cdef dict young = <dict><object>(<TextsFields *>memo).young
-    cdef Met *met = _met_at(young, fields.few)
-    global _met_changes
-    if fields.met == _met_changes or _is_met(met, fields.few, at, size):
+    cdef Met *met
+    _met_of(young)
+    met = fields.where if fields.met == _met_changes else _is_met(fields.few, at, size)
+    if met is not NULL:
         return <object>met.content
     content = _first_time(memo, young, at, size, fields)
     if content is not None:
@@ -162,10 +192,7 @@ cdef object _content_of(object memo, const octet *at, Py_ssize_t size, LaidOut *
     content = _get(young, tail)
     if content is None:
         return _unseen(tail, memo, now)
-    _met_changes += 1
-    met.mixed = fields.few
-    _set(&met.tail, tail)
-    _set(&met.content, content)
+    _meets(fields.few, tail, content)
     return content
 
 
@@ -194,9 +221,10 @@ cdef int _lay_out(list frames, Py_ssize_t first, LaidOut *some, object memo) exc
         one.number = _recipient(at + one.source + 3, one.end - one.source - 3)
         one.tail, one.size = at + one.end + 1, size - one.end - 1
         one.few = _four_places(one.tail, one.size)
-        _soon(&_met[one.few >> 50])
+        _soon(_met_at(one.few))
     for place in range(many):
-        met = &_met[some[place].few >> 50]
+        met = _met_at(some[place].few)
+        met = met if met.mixed == some[place].few else met + 1
         if met.mixed == some[place].few and met.tail is not NULL:
             _soon(met.tail)
             _soon(<const char *>met.tail + 64)
@@ -218,12 +246,13 @@ cdef int _meet(LaidOut *some, Py_ssize_t many, object memo) except -1:
     cdef bint caught_up = False
     cdef LaidOut *one
     memset(held, 0, sizeof(held))
-    _met_at(young, 0)  # they are of this generation from here on
+    _met_of(young)
     for place in range(many):
         one = &some[place]
         if not one.number:
             continue
-        if _is_met(&_met[one.few >> 50], one.few, one.tail, one.size):
+        one.where = _is_met(one.few, one.tail, one.size)
+        if one.where is not NULL:
             one.met = _met_changes
             continue
         if one.size < 10 or one.size != 10 + one.tail[9] or one.tail[3] or one.tail[4] or not _is_ucs2[one.tail[7]]:
@@ -378,12 +407,36 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
         _take_each(self, together, arrived_s)
 
 
+cdef void _fetch_answered(list answers) noexcept:
+    """Asks memory for submits that a carrier has answered: they have waited for that, and lie far away by now."""
+    cdef PyObject **pairs = _items_of(answers)
+    cdef Py_ssize_t many = len(answers), place
+    cdef TransitFields *transit
+    for place in range(many):
+        transit = <TransitFields *>PyTuple_GET_ITEM(<object>pairs[place], 0)
+        _soon(transit)
+        _soon(<const char *>transit + 64)
+        _soon(<const char *>transit + 128)
+    for place in range(many):
+        transit = <TransitFields *>PyTuple_GET_ITEM(<object>pairs[place], 0)
+        if _type_of(<PyObject *>transit) is _transit_type:
+            _soon(transit.message)
+            _soon(transit.entry_id)
+            _soon(transit.recorded)
+    for place in range(many):
+        transit = <TransitFields *>PyTuple_GET_ITEM(<object>pairs[place], 0)
+        if _type_of(<PyObject *>transit) is _transit_type and _type_of(transit.message) is _message_type:
+            _soon((<MessageFields *>transit.message).recipient)
+
+
 def relay_answered_all(self, answers, now_s):
     cdef list accepted = self.handover.accepted
     cdef tuple pair
     cdef FrameFields *frame
     if _transit_type is NULL:
         _learn_fields()
+    if type(answers) is list:
+        _fetch_answered(<list>answers)
     for one in answers:
         pair = <tuple>one
         transit, frame = pair[0], <FrameFields *>pair[1]

@@ -52,6 +52,26 @@ cdef inline bint _with_id(object what, const octet **body, Py_ssize_t *size) noe
     return size[0] > 0 and memchr(body[0], 0, size[0]) is not NULL
 
 
+cdef enum:
+    FAR = 12  # so many dealt with before is time enough to fetch one from far memory
+
+
+cdef inline void _fetch_waiting(list some, Py_ssize_t place) noexcept:
+    """Asks memory for what is told soon."""
+    cdef PyObject **items = _items_of(some)
+    cdef PyObject *what
+    if place + FAR < len(some):
+        what = PyTuple_GET_ITEM(<object>items[place + FAR], 1)
+        _soon(what)
+        _soon(<const char *>what + 64)
+        _soon(<const char *>what + 128)
+        _soon(PyTuple_GET_ITEM(<object>items[place + FAR], 2))
+    if place + FAR // 2 < len(some):
+        what = PyTuple_GET_ITEM(<object>items[place + FAR // 2], 2)
+        if _type_of(what) is _frame_type:
+            _soon((<FrameFields *>what).data)
+
+
 cdef object _released(object outbox, list some, long long synced, list told, dict said, object last):
     """Some of what waits, as far as it may be told; the bind that was told last."""
     cdef list answers = None if last is None else said[last]
@@ -61,6 +81,7 @@ cdef object _released(object outbox, list some, long long synced, list told, dic
     cdef Py_ssize_t taken = 0, size
     try:
         for one in some:
+            _fetch_waiting(some, taken)
             item = <tuple>one
             if <long long>item[0] > synced:
                 break
@@ -181,6 +202,57 @@ def spent(list handed, list told, double now_s):
             to[0] = <double>one.own_s + now_s - <double>one.answered_s
         to += 1
     return found
+
+
+cdef enum:
+    TOGETHER = 16  # with all that hangs on them 20 KB
+
+
+def let_go(list transits):
+    """They are freed some at a time, once memory has brought what is to be freed with them."""
+    cdef Py_ssize_t left = len(transits), first
+    if _transit_type is NULL:
+        _learn_fields()
+    while left:
+        first = left - TOGETHER if left > TOGETHER else 0
+        _fetch_all_of(_items_of(transits) + first, left - first)
+        del transits[first:left]
+        left = first
+
+
+cdef void _fetch_all_of(PyObject **transits, Py_ssize_t many) noexcept:
+    cdef Py_ssize_t place
+    cdef TransitFields *transit
+    cdef MessageFields *message
+    cdef ContentFields *content
+    for place in range(many):
+        transit = <TransitFields *>transits[place]
+        if _type_of(transits[place]) is _transit_type:
+            _soon(transit.message)
+            _soon(transit.verdict)
+            _soon(<const char *>transit.verdict + 64)
+            _soon(transit.data)
+            _soon(transit.packed)
+            _soon(transit.sequence)
+            _soon(transit.recorded)
+            _soon(transit.entry_id)
+            _soon(transit.own_s)
+    for place in range(many):
+        transit = <TransitFields *>transits[place]
+        if _type_of(transits[place]) is _transit_type and _type_of(transit.message) is _message_type:
+            message = <MessageFields *>transit.message
+            _soon(message.recipient)
+            _soon(message.content)
+            _soon(<const char *>message.content + 64)
+    for place in range(many):
+        transit = <TransitFields *>transits[place]
+        if _type_of(transits[place]) is not _transit_type or _type_of(transit.message) is not _message_type:
+            continue
+        content = <ContentFields *>(<MessageFields *>transit.message).content
+        if _type_of(<PyObject *>content) is _content_type:
+            _soon(content.text)
+            _soon(content.digest)
+            _soon(content.reading)
 
 
 def waited(list answers, double now_s):
