@@ -1,10 +1,22 @@
 # policy/scanner.py
 
 
+cdef enum:
+    PAIRS = 16384  # bits: some thousand words leave nine in ten free
+    ALONE = 4
+
+
+cdef inline unsigned int _pair(unsigned int first, unsigned int second) noexcept:
+    return (first << 16 | second) * <unsigned int>0x9E3779B1 >> 18
+
+
 cdef class Trie:
     """Words, character by character. A child is found by its parent and the character: in ``first`` for the root, else in an open table."""
 
     cdef octet[8192] begins  # a bit for each character that a word begins with: of most it is seen here, and ``first`` is thirty times as long
+    cdef octet[PAIRS >> 3] pairs  # one for each two that a word begins with, and for some others: likewise, beside ``keys``
+    cdef unsigned short[ALONE] alone  # which are words
+    cdef int loners
     cdef unsigned int *first
     cdef u64 *keys
     cdef unsigned int *kids
@@ -43,9 +55,17 @@ cdef class Trie:
         return at
 
     cdef int add(self, str word, unsigned int place) except -1:
-        cdef unsigned int node = 0
+        cdef unsigned int node = 0, pair
         cdef u64 at
         cdef Py_UCS4 one
+        if len(word) == 1 and self.loners < ALONE:
+            self.alone[self.loners] = <unsigned short><Py_UCS4>word[0]
+            self.loners += 1
+        elif len(word) == 1:  # whatever follows
+            memset(self.pairs, 0xFF, PAIRS >> 3)
+        else:
+            pair = _pair(<unsigned int>word[0], <unsigned int>word[1])
+            self.pairs[pair >> 3] |= 1 << (pair & 7)
         for one in word:
             if not node:
                 if not self.first[one]:
@@ -63,14 +83,24 @@ cdef class Trie:
         self.words[node] = place + 1
         return 0
 
+    cdef inline bint is_alone(self, unsigned short one) noexcept:
+        cdef int place
+        for place in range(self.loners):
+            if self.alone[place] == one:
+                return True
+        return False
+
     cdef int found(self, const unsigned short *text, Py_ssize_t size, unsigned int *places) noexcept:
         """Which words stand in a text, in order, each once; how many, FOUND_MOST if there may be more."""
         cdef Py_ssize_t start, at
-        cdef unsigned int node
+        cdef unsigned int node, pair
         cdef int many = 0
         cdef u64 slot
         for start in range(size):
             if not self.begins[text[start] >> 3] >> (text[start] & 7) & 1:
+                continue
+            pair = _pair(text[start], text[start + 1] if start + 1 < size else 0)
+            if not self.pairs[pair >> 3] >> (pair & 7) & 1 and not self.is_alone(text[start]):
                 continue
             node = self.first[text[start]]
             at = start + 1

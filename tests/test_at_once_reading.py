@@ -1,0 +1,94 @@
+"""The texts of a turn are read side by side, and each as if it were read alone."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from proxy.compiled import PURE
+from proxy.policy.page import Page
+from proxy.policy.reading import Reader
+from proxy.wire import Frame
+from tests.house import SHANGHAI, House
+from tests.needs import needs
+from tests.test_at_once import submit
+from tests.test_compiled_text import ASKED, REGISTERED, told
+
+pytestmark = pytest.mark.skipif("GATE106_PURE" in os.environ, reason="GATE106_PURE does without the twins, which this is about")
+
+SHOPS = [f"【{one}店】" for one in "甲乙丙丁"] + ["【甲店】【乙店】", ""]
+BODIES = [
+    "满300减40，{digits}元券 拒收请回复R", "您的验证码是{digits}", "详询{phone}，会员{digits}", "点s.example/{digits}领取", "{phone}免费，{phone}优惠券",
+    "双11优惠券{digits}", "𠮷祥{digits}元", "免费" * 150 + "{digits}", "", "今晚截止", "Happy {digits}", "满300{name}，优惠券", "{name}您好，详询{phone}",
+]  # fmt: skip
+PHONES = ["13800138000", "4006000106", "95588", "00000000000", "12345678901", "0571-88886666"]
+NAMES = ["王思远", "李嘉文", "赵晓"]
+
+
+def drawn(draw: random.Random) -> str:
+    digits = str(draw.choice((300, 301, 482913, draw.randrange(10, 10**6))))
+    said = draw.choice(BODIES).replace("{digits}", digits).replace("{name}", draw.choice(NAMES))
+    while "{phone}" in said:
+        said = said.replace("{phone}", draw.choice(PHONES), 1)
+    return draw.choice(SHOPS) + said
+
+
+def sent(number: int, person: int, text: str) -> list[Frame]:
+    if len(text.encode("utf-16-be")) <= 254:
+        return [submit(number, person, text)]
+    pieces = [text[at : at + 60] for at in range(0, len(text), 60)]
+    return [submit(number + place, person, piece, (place + 1, len(pieces))) for place, piece in enumerate(pieces)]
+
+
+def reader_of(house: House) -> Reader:
+    return house.relay.judging.rules.reader
+
+
+@needs("gcc")
+@pytest.mark.parametrize("seed", range(4))
+def test_each_text_of_a_turn_is_read_as_if_it_were_read_alone(tmp_path: Path, seed: int) -> None:
+    draw, asked = random.Random(seed), tmp_path / "rules"
+    (asked / "registries").mkdir(parents=True)
+    for name, rows in REGISTERED.items():
+        (asked / "registries" / f"{name}.csv").write_text(rows, encoding="utf-8")
+    house = House(tmp_path, rules=ASKED)
+    jia, seen = cast("Any", house.binds["jia"]), 0
+    jia.window = 10_000
+    for turn in range(12):
+        frames = [frame for place in range(70) for frame in sent(10 * place, SHANGHAI + 100 * turn + place, drawn(draw))]
+        house.relay.submit_all(jia, frames, house.now, house.now)
+        submits = list(house.relay.chains.submits)
+        house.turn()
+        reader = reader_of(house)
+        for transit in submits:
+            content = cast("Any", transit.message).content
+            assert content.read_by is reader.mark
+            wanted, traits = told(PURE["reader_analyse"], reader, content), content.reading.traits
+            assert (content.reading.template, *(getattr(traits, one) for one in traits.__slots__)) == (wanted[0], *wanted[2:])
+            seen += 1
+    assert seen > 800
+
+
+@needs("gcc")
+def test_a_text_that_cannot_be_read_leaves_those_beside_it_as_they_were(tmp_path: Path) -> None:
+    """A fault in reading one is told of by whoever judges it; the others have been read by then."""
+    house = House(tmp_path)
+    jia, reader = cast("Any", house.binds["jia"]), reader_of(house)
+
+    def fails(page: Page) -> bool:
+        if "丙" in page.text:
+            raise RuntimeError("no")
+        return False
+
+    reader._asked.append((0, fails))
+    frames = [submit(place, SHANGHAI + place, f"【{one}店】验证码{place}") for place, one in enumerate("甲乙丙丁", 1)]
+    house.relay.submit_all(jia, frames, house.now, house.now)
+    submits = list(house.relay.chains.submits)
+    house.turn()
+    assert [cast("Any", one.message).content.read_by is reader.mark for one in submits] == [True, True, False, True]
+    assert [one.lane is not None for one in submits] == [True, True, False, True]
+    assert house.tally.judge_errors == {(): 1}
