@@ -206,6 +206,7 @@ def spent(list handed, list told, double now_s):
 
 cdef enum:
     TOGETHER = 16  # with all that hangs on them 20 KB
+    HEAD_OF_GC = 16  # octets before an object, which the collector asks for and which may lie in another line of memory
 
 
 def let_go(list transits):
@@ -228,8 +229,9 @@ cdef void _fetch_all_of(PyObject **transits, Py_ssize_t many) noexcept:
     for place in range(many):
         transit = <TransitFields *>transits[place]
         if _type_of(transits[place]) is _transit_type:
+            _soon(<const char *>transit.message - HEAD_OF_GC)
             _soon(transit.message)
-            _soon(transit.verdict)
+            _soon(<const char *>transit.verdict - HEAD_OF_GC)
             _soon(<const char *>transit.verdict + 64)
             _soon(transit.data)
             _soon(transit.packed)
@@ -242,8 +244,10 @@ cdef void _fetch_all_of(PyObject **transits, Py_ssize_t many) noexcept:
         if _type_of(transits[place]) is _transit_type and _type_of(transit.message) is _message_type:
             message = <MessageFields *>transit.message
             _soon(message.recipient)
-            _soon(message.content)
+            _soon(<const char *>message.content - HEAD_OF_GC)
             _soon(<const char *>message.content + 64)
+        if _type_of(transits[place]) is _transit_type and _type_of(transit.verdict) is _verdict_type:
+            _soon((<VerdictFields *>transit.verdict).template)
     for place in range(many):
         transit = <TransitFields *>transits[place]
         if _type_of(transits[place]) is not _transit_type or _type_of(transit.message) is not _message_type:
