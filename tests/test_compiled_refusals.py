@@ -62,15 +62,22 @@ rules:
   - {id: few, when: {category: marketing, recipient_in: vip}, limit: {count: 1, per: 24h, key: [recipient]}, then: reject, reason: campaign-cap}
   - {id: tried, when: {category: marketing}, limit: {count: 1, per: day, key: [recipient, subcategory]}, then: reject, reason: category-cap, mode: shadow}
   - {id: told, limit: {count: 2, per: 2h, key: [recipient, category]}, then: tag, reason: recipient-cap}
+  - {id: brand, when: {category: marketing}, limit: {count: 3, per: 9h, key: [recipient, advertiser]}, then: reject, reason: advertiser-cap}
+  - {id: brand-says, when: {category: marketing}, limit: {count: 1, per: 30m, key: [recipient, advertiser, content]}, then: tag, reason: same-content}
   - {id: mercy, exempt: true, skip: [ban, day, week, few], when: {recipient_in: friends}}
   - {id: own, exempt: true, skip: [same-content], when: {category: notice, provider: yi}}
 """
 PEOPLE = (SHANGHAI, SHANGHAI + 1, SHANGHAI + 2, SHANGHAI + 3, SHANGHAI + 4, BEIJING, BEIJING + 3, 19_999_999_999)
 LISTS = {"friends.csv": (SHANGHAI + 3, BEIJING + 3), "blocked.csv": (SHANGHAI + 2,), "vip.csv": (SHANGHAI + 1, SHANGHAI + 3)}
+SIGNED = "".join(f"{name},{of},,,,approved,,\n" for name, of in (
+    ("测试", "测试公司"), ("别家", "别家公司"), ("别家店", "别家公司"), ("三家", "三家公司"), *((f"三家{n}店", "三家公司") for n in range(8)),
+))  # fmt: skip
+"""Advertisers of one signature, of two, and of more than are looked for one by one."""
 SUPPRESSED = SHANGHAI + 4
 TEXTS = (
     "【测试】双11券 拒收请回复R", "【测试】双11优惠券 拒收请回复R", "【别家】双11优惠券 拒收请回复T", "【测试】稍后再发的优惠券 拒收请回复R", "【测试】待审的优惠券 拒收请回复R",
     "【测试】验证码482913", "【测试】验证码77120", "【别家】您的快件已到驿站", "【别家】您的快件已签收",
+    "【别家店】双11优惠券 拒收请回复T", "【三家】双11优惠券 拒收请回复T", "【三家1店】双11优惠券 拒收请回复T",
 )  # fmt: skip
 
 
@@ -99,6 +106,8 @@ def _loaded(rules: str = RULES) -> RuleSet:
         Path(folder, "x.yaml").write_text(rules, encoding="utf-8")
         for name, people in LISTS.items():
             Path(folder, name).write_text("".join(f"{one}\n" for one in people), encoding="utf-8")
+        Path(folder, "registries").mkdir()
+        Path(folder, "registries", "signatures.csv").write_text(SIGNED, encoding="utf-8")
         return policy.load(Path(folder))
 
 
@@ -212,7 +221,7 @@ def test_so_do_weeks_in_which_all_rules_object_many_at_once() -> None:
             assert transit.verdict is not None
             found[tuple(one.rule for one in transit.verdict.breaches)] += 1
     said = {rule for rules in found for rule in rules}
-    assert {"month", "day", "week", "hour", "minute", "otp", "same", "tried", "told", "few"} <= said
+    assert {"month", "day", "week", "hour", "minute", "otp", "same", "tried", "told", "few", "brand", "brand-says"} <= said
     assert sum(len(rules) > 2 for rules in found) > 10
 
 

@@ -10,6 +10,7 @@ from proxy.recipient import OptOut
 from proxy.state import record
 from tests.e2e.pdus import pdu, tlv
 from tests.house import BEIJING, SHANGHAI, House
+from tests.pdus import data
 
 TEXT = "【测试】双11券 拒收请回复R"
 
@@ -189,6 +190,25 @@ def test_whoever_is_kept_is_found_however_many_came_before(house, monkeypatch):
         assert len(house.verdicts()) == before
         marks.append(sum(one.bit_count() for one in kept.marks + kept.marks_before))
     assert max(marks) == 10
+
+
+def test_so_is_whoever_is_kept_of_a_turn_with_data_sms_between(house, monkeypatch):
+    """Another kind of request goes by the interpreted functions, which may turn the marks amid a turn."""
+    monkeypatch.setattr(refusals, "REFUSALS_MAX", 3)
+    turn = house.turn
+    monkeypatch.setattr(house, "turn", lambda: None)
+    house.submit("jia", BEIJING, TEXT)
+    for n in range(1, 5):
+        house.sends("jia", data(b"1069001", b"%d" % (BEIJING + n), TEXT))
+    for n in (5, 6):
+        house.submit("jia", BEIJING + n, TEXT)
+    monkeypatch.setattr(house, "turn", turn)
+    house.turn()
+    house.submit("jia", BEIJING + 7, TEXT)
+    before = len(house.verdicts())
+    for n in (5, 6, 7):
+        house.submit("jia", BEIJING + n, TEXT)
+    assert (sorted(house.relay.refusals.people), len(house.verdicts())) == ([BEIJING + 5, BEIJING + 6, BEIJING + 7], before)
 
 
 def test_the_journal_full_repeats_are_asked_to_come_again(house):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .plan import Cap
 
 SIMPLE = 1
-"""The outline says all of it: entries of some categories, within a time, with the mark, the template or neither, whoever the person is."""
+"""The outline says all of it: entries of some categories, within a time, with the mark and the template where it asks for them."""
 TEXTUAL = 2
 """Entries have the message's template."""
 MARKED = 4

@@ -75,7 +75,7 @@ cdef Py_ssize_t _read_all(_Judge judge, list submits, Foreseen *some) except -1:
     cdef Foreseen *one
     cdef TransitFields *transit
     cdef ContentFields *content
-    cdef Py_ssize_t place, many = 0, left = 0, taken = 0
+    cdef Py_ssize_t place, many = 0, left = 0
     for submit in submits:
         transit = <TransitFields *>submit
         if Py_TYPE(submit) is not _transit_type or _type_of(transit.message) is not _message_type:

@@ -28,6 +28,9 @@ def handover_written(self, list decided, verdict, now):
             outbox.append((0, transit, refused.detail(transit, <TransitFields *>transit)))
             refused.keep(<TransitFields *>transit)
         else:
+            if refused is not None:  # it may be kept, too
+                refused.over()
+                refused = None
             allowed.extend(PURE["handover_written"](self, [transit], sequence, now))
         number += 1
     if refused is not None:

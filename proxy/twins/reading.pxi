@@ -262,9 +262,18 @@ def reader_fresh(self, content):
     else:
         mask = masked(text)
         at, size = <const octet *>PyBytes_AS_STRING(mask), PyBytes_GET_SIZE(mask)
-    mixed = _mixed(at, size)
+    mixed = _mixed(at, size)  # as mask_hash says
     _comes_soon((<ReaderFields *>self)._twice, mixed)
     return _read_anew(self, content, text, mask, at, size, mixed, False)
+
+
+def mask_hash(str text):
+    cdef unsigned short[LONGEST + 1] units
+    cdef bytes mask
+    if len(text) <= LONGEST and PyUnicode_KIND(text) != PyUnicode_4BYTE_KIND:
+        return _mixed(<const octet *>units, _mask(text, units))
+    mask = masked(text)
+    return _mixed(<const octet *>PyBytes_AS_STRING(mask), PyBytes_GET_SIZE(mask))
 
 
 cdef enum:

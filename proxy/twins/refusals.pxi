@@ -29,7 +29,7 @@ cdef int _count_breaches(object tally, VerdictFields *verdict) except -1:
 
 
 cdef inline bint _is_refused(object one) noexcept:
-    """Whether a rule refused it."""
+    """Whether it was judged, and refused."""
     cdef TransitFields *transit = <TransitFields *>one
     return (
         Py_TYPE(one) is _transit_type

@@ -12,6 +12,7 @@ from proxy.message import Content
 from proxy.policy import RulesError, RuleSet, load, load_all
 from proxy.policy.folder import PIECE_CHARACTERS, lines_of
 from proxy.policy.reading import Reader
+from proxy.twice import Twice
 
 RULE = "rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n"
 
@@ -32,15 +33,19 @@ def says(rules: RuleSet, text: str) -> bool:
     return bool(rules.reader.read(Content(text, "readable", b"")).traits.bits)
 
 
+@pytest.mark.parametrize("others", [False, True])
 def test_texts_that_were_read_lately_are_read_before_the_new_set_is_in_force(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, others: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """``others``: have come since, so many that they stand where it was noted that the text has come."""
     before = load(folder)
     content = Content("【某店】加微信", "readable", b"")
     for _ in range(2):
         assert not says(before, content.text)
     words(folder, "代开发票", "加微信")
     after = load_all(folder, before=before).rules
+    if others:
+        before.reader._twice = Twice()
     after.learn_from(before)
     assert not says(before, content.text), "the set in force is not disturbed"
     monkeypatch.setattr(Reader, "_analyse", None)
