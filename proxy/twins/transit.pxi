@@ -205,7 +205,7 @@ def spent(list handed, list told, double now_s):
 
 
 cdef enum:
-    TOGETHER = 16  # with all that hangs on them 20 KB
+    TOGETHER = 16  # 17 lines of memory hang on each: 17 KB
     HEAD_OF_GC = 16  # octets before an object, which the collector asks for and which may lie in another line of memory
 
 
