@@ -13,9 +13,9 @@ from proxy import policy
 from proxy.chains import Chains
 from proxy.compiled import PURE
 from proxy.proposal import Proposal
-from tests.house import BEIJING, RULES, SHANGHAI, House
+from tests.house import BEIJING, NOON, RULES, SHANGHAI, House
 from tests.needs import needs
-from tests.test_at_once import TEXT, carried, lived, submit, without
+from tests.test_at_once import LI, TEXT, WANG, carried, lived, mixed_alike, submit, without
 from tests.test_at_once_beside import all_of_it
 from tests.test_at_once_counted import drawn
 
@@ -85,3 +85,39 @@ def test_nothing_is_left_to_the_interpreter_while_a_set_waits(tmp_path: Path, mo
     assert (proposal.judged, proposal.errors) == (32, 0)
     assert house.tally.shadow["late", "reject"] == 32
     assert not [one for one in gc.get_objects() if type(one).__name__ in ("_Court", "_Beside")], "nothing waits to be collected"
+
+
+EVENING = (
+    RULES + "  - {id: late, when: {category: marketing, time: 21:00-08:00}, then: reject, reason: quiet-hours, mode: shadow}\n"
+)
+NINE = NOON + 9 * 3600
+
+
+def asked_around_nine(folder: Path) -> tuple[int, int, dict[Any, int]]:
+    """The clock was put back from a little past nine to a little before: who has had a message then is judged as of then."""
+    (folder / "waiting").mkdir(parents=True)
+    (folder / "waiting" / "rules.yaml").write_text(EVENING, encoding="utf-8")
+    house = mixed_alike(folder)
+    house.relay.judging.proposal = proposal = Proposal(policy.load(folder / "waiting"), house.tally)
+    jia, number = cast("Any", house.binds["jia"]), 0
+    for now, persons in (
+        (NINE + 5, [LI]),
+        (NINE - 2, [WANG, LI, WANG + 1, WANG + 2, LI, WANG + 3]),
+        (NINE - 1, [WANG + 4, LI]),
+    ):
+        house.now = now
+        frames = [submit(number + place, person, TEXT) for place, person in enumerate(persons, 1)]
+        number += len(frames)
+        house.relay.submit_all(jia, frames, house.now, house.now)
+        house.turn()
+    return proposal.judged, proposal.stricter, dict(house.tally.shadow)
+
+
+@needs("gcc")
+def test_of_what_waits_the_plans_of_the_hour_are_asked_for_each_also_when_the_clock_was_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = asked_around_nine(tmp_path / "one")
+    assert at_once == (9, 0, {("late", "reject"): 4})
+    without(monkeypatch)
+    assert asked_around_nine(tmp_path / "other") == at_once

@@ -12,10 +12,10 @@ import pytest
 from proxy.compiled import PURE
 from proxy.policy.page import Page
 from proxy.policy.reading import Reader
-from proxy.wire import Frame
-from tests.house import SHANGHAI, House
+from proxy.wire import Frame, submit_sm
+from tests.house import BEIJING, RULES, SHANGHAI, House
 from tests.needs import needs
-from tests.test_at_once import submit
+from tests.test_at_once import mixed_alike, submit, without
 from tests.test_compiled_text import ASKED, REGISTERED, told
 
 pytestmark = pytest.mark.skipif("GATE106_PURE" in os.environ, reason="GATE106_PURE does without the twins, which this is about")
@@ -99,3 +99,79 @@ def test_a_text_that_cannot_be_read_keeps_nobody_from_reading_those_beside_it(tm
     assert ("".join(order[:10]), set(order[10:])) == (shops, {"丙"})
     assert [one.lane is not None for one in submits] == [one != "丙" for one in shops]
     assert house.tally.judge_errors == {(): 1}
+
+
+class Look:
+    """What comes for a person beside submits, and looks at the texts that are kept for whom somebody refuses."""
+
+    def __init__(self, recipient: int, reader: Reader, seen: list[Any]) -> None:
+        self.recipient, self._reader, self._seen = recipient, reader, seen
+
+    def apply(self, data: bytes, now: float) -> bytes:
+        self._seen.append(kept(self._reader))
+        return data
+
+    def written(self, now: float) -> None:
+        return None
+
+    def done(self, recorded: int) -> None:
+        return None
+
+    def unwritten(self) -> bool:
+        return False
+
+
+def kept(reader: Reader) -> dict[int, str]:
+    assert reader.texts is not None
+    return {**reader.texts.old, **reader.texts.young}
+
+
+RENAMED = RULES + (
+    "  - {id: renamed, when: {category: marketing, suppressed: {scope: advertiser, match: [phone, text]}},"
+    " then: reject, reason: renamed-sender}\n"
+)
+ALIKE = "【青禾】双11优惠券满300减40，详询{phone} 拒收请回复R"
+
+
+def seen_of_texts(folder: Path, seed: int, *, changes: bool) -> list[Any]:
+    """What is kept whenever somebody may ask, of advertisements that are one text but for their telephone number, in turns in which persons
+    come twice, are refused again, have a message for later, or have something else come for them."""
+    draw, house, seen = random.Random(seed), mixed_alike(folder, RENAMED), list[Any]()
+    jia, reader, number = cast("Any", house.binds["jia"]), reader_of(house), 0
+    jia.window = 10_000
+    for _ in range(12):
+        frames = []
+        for _ in range(draw.randint(4, 24)):
+            number += 1
+            person = draw.choice((SHANGHAI, SHANGHAI, BEIJING, 19_912_340_000)) + draw.randrange(6)
+            text = draw.choice((ALIKE, ALIKE, ALIKE + "，会员专享")).format(phone=13_800_000_000 + draw.randrange(50))
+            later = draw.random() < 0.1
+            frames.append(submit(number, person, text) if not later else scheduled(number, person, text))
+        house.relay.submit_all(jia, frames, house.now, house.now)
+        if changes:
+            house.relay.chains.changes += [Look(SHANGHAI + draw.randrange(8), reader, seen) for _ in range(draw.randint(0, 3))]
+        house.turn()
+        seen.append(kept(reader))
+        house.now += 1.0
+    return seen
+
+
+def scheduled(number: int, person: int, text: str) -> Frame:
+    return Frame.of(
+        submit_sm(
+            "1069001", str(person), text.encode("utf-16-be"), data_coding=8, sequence=number,
+            schedule="000001000000000R",
+        )
+    )  # fmt: skip
+
+
+@needs("gcc")
+@pytest.mark.parametrize("changes", [False, True], ids=["at once", "in chains"])
+def test_of_texts_that_look_alike_the_one_is_kept_that_is_judged_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: bool
+) -> None:
+    """Whoever refuses an advertiser is known by what it said: by the text they got, and not by one that was read beforehand."""
+    one = [seen_of_texts(tmp_path / f"one-{seed}", seed, changes=changes) for seed in range(20)]
+    without(monkeypatch)
+    assert [seen_of_texts(tmp_path / f"other-{seed}", seed, changes=changes) for seed in range(20)] == one
+    assert len({tuple(texts.values()) for seen in one for texts in seen}) > 100

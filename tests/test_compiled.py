@@ -448,6 +448,23 @@ def test_requests_get_the_same_numbers(pdus: list[bytes], last: int) -> None:
     assert one == other
 
 
+@needs("gcc")
+@pytest.mark.parametrize("size", [0, 6, 15])
+def test_a_request_without_a_whole_header_is_not_sent_and_nobody_waits_for_it(size: int) -> None:
+    waiting: dict[int, Any] = {}
+    requests = [SimpleNamespace(data=bytes(16)), SimpleNamespace(data=bytes(size))]
+    with pytest.raises(ValueError, match=f"a request of {size} octets"):
+        twin("asked_pieces")(requests, 1.5, waiting, 7)
+    assert waiting == {}
+
+
+@needs("gcc")
+@pytest.mark.parametrize("size", range(7))
+def test_a_record_without_a_head_is_written_nowhere(size: int) -> None:
+    with pytest.raises(ValueError, match=f"a record of {size} octets"):
+        twin("shared_records")([(13_800_000_000, 5, bytes(size))])
+
+
 # ---------------------------------------------------------------------------------------------------------------- on their way
 
 

@@ -13,6 +13,7 @@ cdef class _People:
     cdef unsigned int *slots  # a place + 1; 0: none
     cdef Py_ssize_t many
     cdef u64 mix, mask
+    cdef bint doubled  # somebody gets more than one
 
     def __dealloc__(self):
         free(self.numbers)
@@ -44,12 +45,26 @@ cdef class _People:
         self.come.append(transit)
         return 0
 
+    cdef list submits(self):
+        """As they are judged."""
+        cdef list found
+        if not self.doubled:
+            return self.come
+        found = []
+        for what in self.come:
+            if type(what) is list:
+                found += <list>what
+            else:
+                found.append(what)
+        return found
+
     cdef int more(self, unsigned int *slot, object transit) except -1:
         what = self.come[slot[0] - 1]
         if type(what) is list:
             (<list>what).append(transit)
         else:
             self.come[slot[0] - 1] = [what, transit]
+            self.doubled = True
         return 0
 
 
@@ -110,7 +125,7 @@ def chains_at_once(self, list submits, now):
         return True
     judging.cut_off = False
     court = _court(judging, now)
-    _look_ahead(court, submits)
+    _look_ahead(court, people.submits())
     version = store._version
     held = table._count
     buckets, mask, split, group_mask = table._buckets, table._mask, table._split, table._groups - 1
@@ -230,9 +245,25 @@ def chains_changes(dict chains, dict refused):
     return found
 
 
+cdef list _submits_until_a_change(list people, Py_ssize_t place, dict loaded):
+    """From this person on, of those whom nothing else has come for: a change may ask what has been read before it."""
+    cdef list found = []
+    cdef tuple chain
+    for place in range(place, len(people)):
+        person, one = <tuple>people[place]
+        chain = <tuple>one
+        if len(<list>chain[0]) or <long long>(<tuple>loaded[person])[0] < 0:
+            break
+        found += <list>chain[1]
+        if len(found) >= FORESEEN:
+            break
+    return found
+
+
 def chains_judged(self, dict chains, dict loaded, sights, now):
     cdef _Court court
-    cdef list writes = [], together = [], submits
+    cdef list writes = [], submits, people = list(chains.items())
+    cdef Py_ssize_t place
     cdef dict refused = {}
     cdef tuple chain, found
     cdef bytes before, after
@@ -243,13 +274,9 @@ def chains_judged(self, dict chains, dict loaded, sights, now):
         return PURE["chains_judged"](self, chains, loaded, sights, now)
     counters = self.store.counters
     judging.cut_off = False
-    for one in chains.values():
-        together.extend(<list>(<tuple>one)[1])
     court = None
-    if together:
-        court = _court(judging, now)
-        _look_ahead(court, together)
-    for person, one in chains.items():
+    for place in range(len(people)):
+        person, one = <tuple>people[place]
         chain, found = <tuple>one, <tuple>loaded[person]
         submits, before = <list>chain[1], <bytes>found[1]
         if len(<list>chain[0]) or <long long>found[0] < 0:
@@ -261,6 +288,7 @@ def chains_judged(self, dict chains, dict loaded, sights, now):
             continue
         if court is None:
             court = _court(judging, now)
+            _look_ahead(court, _submits_until_a_change(people, place, loaded))
         short, after = counters.short, before
         for transit in submits:
             after = _judged_one(court, parts, transit, after, now)

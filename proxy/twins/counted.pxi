@@ -32,6 +32,7 @@ cdef object _counter_of(object base, object keys, MessageFields *message, object
 
 cdef enum:
     PART_SHIFT = 58
+    COUNTED_IN = 64  # parts
     FOUND = 8
 
 cdef struct Counted:
@@ -88,7 +89,7 @@ cdef class _Counts:
         self.forget()
         self.counters = counters
         self.shared = Py_TYPE(counters) is _shared_counters_type
-        self.known = self.shared or Py_TYPE(counters) is _aggregates_type
+        self.known = (self.shared or Py_TYPE(counters) is _aggregates_type) and len(counters.parts) == COUNTED_IN
         if self.known:
             self.parts = counters.parts
         if self.shared:
@@ -157,6 +158,8 @@ cdef class _Counts:
             return self.take_slowly(take, when)
         series = <SeriesFields *>found.series
         starts, counts, width_s = <list>series.starts, <list>series.counts, <object>series.width_s
+        if width_s < 1:
+            return self.take_slowly(take, when)
         start, last = second - second % width_s, len(starts) - 1
         used = None if not self.shared or not self.reported else self.known_by(key)
         if last < 0 or <long long>starts[last] != start or (used is None and self.shared and self.reported):

@@ -70,20 +70,24 @@ cdef void _foresee(_Judge judge, list submits) except *:
 
 
 cdef Py_ssize_t _read_all(_Judge judge, list submits, Foreseen *some) except -1:
-    """Those whose texts are read, and whose place is in the table of regions."""
+    """Those whose texts are read, and whose place is in the table of regions. Texts are read in the order in which they are judged: of two
+    that look alike the later is kept for whom a person refuses. So of those behind one that is left to its verdict none is read here."""
     cdef PyObject *unread[FORESEEN]
     cdef Foreseen *one
     cdef TransitFields *transit
     cdef ContentFields *content
     cdef Py_ssize_t place, many = 0, left = 0
+    cdef bint in_order = True
     for submit in submits:
         transit = <TransitFields *>submit
         if Py_TYPE(submit) is not _transit_type or _type_of(transit.message) is not _message_type:
+            in_order = False
             continue
         one = &some[many]
         one.message = <MessageFields *>transit.message
         place = <Py_ssize_t>(<u64><object>one.message.recipient // 10000) - _segment_first
         if _type_of(one.message.content) is not _content_type or not 0 <= place < len(judge.cells):
+            in_order = False
             continue
         one.cell = place
         _soon(judge.cells.data.as_ushorts + place)
@@ -91,7 +95,7 @@ cdef Py_ssize_t _read_all(_Judge judge, list submits, Foreseen *some) except -1:
         _soon(one.message.sender)
         _soon(<const char *>one.message.sender + 64)
         content = <ContentFields *>one.message.content
-        if content.read_by is not judge.mark and content.scheduled is <PyObject *>None:
+        if in_order and content.read_by is not judge.mark:
             unread[left] = one.message.content
             left += 1
         many += 1

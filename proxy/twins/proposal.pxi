@@ -20,6 +20,7 @@ cdef class _Beside(_Judge):
     cdef bint ask(self, _Judge court, MessageFields *message, double at, object when, bint bare, object verdict) except -1:
         """About a message of which the set in force has said this; False where the twin must."""
         cdef ContentFields *content = <ContentFields *>message.content
+        self.since, self.until = self.rules.since, self.rules.until  # the twin may have turned them
         if not self.plain or not self.since <= at < self.until:
             return False
         kin = _get(<dict>self.senders.young, <object>message.sender)

@@ -65,6 +65,8 @@ def shared_records(items):
     for _, old, record in items:
         version, data = old, <bytes?>record
         size = PyBytes_GET_SIZE(data)
+        if size < 7:
+            raise ValueError(f"a record of {size} octets")
         said = PyBytes_FromStringAndSize(NULL, size)
         to = <octet *>PyBytes_AS_STRING(said)
         memcpy(to, PyBytes_AS_STRING(data), size)

@@ -91,6 +91,8 @@ def asked_pieces(requests, double now, waiting, long long sequence):
         _learn_fields()
     for request in held:
         data = _data_of(request)
+        if PyBytes_GET_SIZE(data) < 16:
+            raise ValueError(f"a request of {PyBytes_GET_SIZE(data)} octets")
         datas.append(data)  # who is asked again may say something else
         size += PyBytes_GET_SIZE(data)
     whole = PyBytes_FromStringAndSize(NULL, size)
