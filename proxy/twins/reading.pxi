@@ -25,20 +25,34 @@ cdef bytes _with_standing(bytes key, list standing):
 
 
 cdef enum:
-    SIDES = 2
+    SIDES = 3  # readers that read in turns: of the rules in force, of a set that waits for approval, and of one that learns from those in force
 
 cdef slot[SIDES] _reads  # marks of readers
+cdef u64[SIDES] _turns  # when each has last begun to read; _turn: how often one has
+cdef u64 _turn = 0
 cdef int _side = 0  # who has read last
 
 
 cdef inline int _side_of(slot mark) noexcept:
-    """Where what a reader found lately is remembered. Two read in turns where a set of rules waits for approval, or learns from another."""
-    global _side
-    if _reads[_side] is not mark:
-        _side = 1 - _side
-        if _reads[_side] is not mark:
-            _set(&_reads[_side], <object>mark)
-    return _side
+    """Where what a reader found lately is remembered. A reader who is none of those has the place of the one who has not read for longest."""
+    return _side if _reads[_side] is mark else _other_side(mark)
+
+
+cdef int _other_side(slot mark) noexcept:
+    global _side, _turn
+    cdef int place, found = 0
+    for place in range(SIDES):
+        if _reads[place] is mark:
+            found = place
+            break
+        if _turns[place] < _turns[found]:
+            found = place
+    if _reads[found] is not mark:
+        _set(&_reads[found], <object>mark)
+    _turn += 1
+    _turns[found] = _turn
+    _side = found
+    return found
 
 
 cdef enum:
