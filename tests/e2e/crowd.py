@@ -7,6 +7,7 @@ In: what they do, how many, against which port. Out: one line when they are at i
     python -m tests.e2e.crowd rubbish 2775 4      PDUs of no known command without end
     python -m tests.e2e.crowd binds 2775 50       binds with a wrong password, one after the other, on so many connections
     python -m tests.e2e.crowd connect 2775 10000  connections that say half a PDU and nothing more
+    python -m tests.e2e.crowd elsewhere 0 1       connects to itself without end, and not to the gate: what that does to who shares its core
 """
 
 from __future__ import annotations
@@ -84,6 +85,17 @@ def _connect(port: int, count: int) -> None:
     sys.stdin.read()
 
 
+def _elsewhere() -> None:
+    """A connection after the other, over which both ends say something."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        print("at it", flush=True)
+        while True:
+            with socket.create_connection(door.getsockname()[:2]) as one, door.accept()[0] as other:
+                for says, hears in ((one, other), (other, one)):
+                    says.sendall(LONG_HALF)
+                    hears.recv(len(LONG_HALF))
+
+
 @contextlib.contextmanager
 def crowd(what: str, port: int, count: int) -> Iterator[subprocess.Popen[bytes]]:
     """While this lasts they are at it."""
@@ -104,7 +116,9 @@ def crowd(what: str, port: int, count: int) -> Iterator[subprocess.Popen[bytes]]
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "connect":
+    if sys.argv[1] == "elsewhere":
+        _elsewhere()
+    elif sys.argv[1] == "connect":
         _connect(int(sys.argv[2]), int(sys.argv[3]))
     else:
         _press(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

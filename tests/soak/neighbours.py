@@ -1,7 +1,8 @@
 """Neighbours: how long a quiet provider waits for its answers while others misbehave, and while they do not, in turns.
 
 In: a number of rounds. Out: the 99th percentiles of both, their medians over the rounds, as JSON; exit 1 where the one is more than twice the
-other. Never: a crowd or a carrier in the process that measures; a crowd that takes the gate's processor, or goes before whoever measures: it
+other. One crowd is *elsewhere* and says nothing to the gate: what a crowd does to whoever measures, who has a core with it and the carrier, and
+nobody's fault. Never: a crowd or a carrier in the process that measures; a crowd that takes the gate's processor, or goes before whoever measures: it
 would come from elsewhere.
 
     python -m tests.soak.neighbours --rounds 5 --seconds 4        (make neighbours)
@@ -29,7 +30,8 @@ from tests.e2e.pdus import ENQUIRE_LINK, RESPONSE, SUBMIT_SM, pdu
 from tests.e2e.raw import Raw
 from tests.e2e.sockets import free_port
 
-CROWDS = {"flood": 8, "enquire": 8, "rubbish": 8, "binds": 50, "connect": 10_000}
+ELSEWHERE = "elsewhere"
+CROWDS = {ELSEWHERE: 1, "flood": 8, "enquire": 8, "rubbish": 8, "binds": 50, "connect": 10_000}
 TIMES_MAX = 2.0
 """The 99th percentile while they are at it may be so many times that without them."""
 NICE = 10
@@ -130,7 +132,7 @@ def main() -> None:
             print(line, file=sys.stderr, flush=True)
     waits = [asdict(one) | {"times": round(one.times, 2)} for one in found]
     print(json.dumps({"machine": measure.machine(), **vars(options), "waits": waits}, ensure_ascii=False, indent=2))
-    sys.exit(any(one.times > TIMES_MAX for one in found))
+    sys.exit(any(one.times > TIMES_MAX for one in found if one.crowd != ELSEWHERE))
 
 
 if __name__ == "__main__":
