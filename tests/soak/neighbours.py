@@ -1,9 +1,11 @@
 """Neighbours: how long a quiet provider waits for its answers while others misbehave, and while they do not, in turns.
 
 In: a number of rounds. Out: the 99th percentiles of both, their medians over the rounds, as JSON; exit 1 where the one is more than twice the
-other. One crowd is *elsewhere* and says nothing to the gate: what a crowd does to whoever measures, who has a core with it and the carrier, and
-nobody's fault. Never: a crowd or a carrier in the process that measures; a crowd that takes the gate's processor, or goes before whoever measures: it
-would come from elsewhere.
+other. Never: a crowd or a carrier in the process that measures; a crowd that takes the gate's processor, or goes before whoever measures: it
+would come from other machines.
+
+Whoever measures shares a core with crowd and carrier. What that does to them is a row of its own, outside the bound: a crowd that is *elsewhere*,
+and says nothing to the gate.
 
     python -m tests.soak.neighbours --rounds 5 --seconds 4        (make neighbours)
 """
