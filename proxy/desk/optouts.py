@@ -30,7 +30,8 @@ TEXT_SHOWN_MAX = 200
 """Characters of a reply that are shown."""
 SENT_SHOWN_MAX = 1_000
 """Messages that are listed; more are counted."""
-_REPLIES = frozenset(("reply", "optout", "restore", "review"))
+_REPLIES = {"reply": "", "optout": "stopped", "restore": "restored", "review": ""}
+"""What a deliver that somebody wrote was read as → the event it leads to, if it leads to any."""
 _U64 = struct.Struct(">Q")
 _RECEIPT = b"\0\7receipt"
 """How a deliver begins, behind its time, that nobody wrote."""
@@ -113,8 +114,8 @@ class Trace:
 
 
 def trace(journal: Iterable[Record], recipient: int, read: Read, asked: float) -> Trace:
-    """Everything the journal knows of one person's refusals; ``asked``: what is in force is told as of then. A record that is not about this
-    person costs a comparison."""
+    """Everything the journal knows of one person's refusals, in its order, whatever the clock was put to meanwhile: only a reply stands
+    before what it led to. ``asked``: what is in force is told as of then. A record that is not about this person costs a comparison."""
     found = Trace(recipient, asked=asked)
     wanted = _U64.pack(recipient)
     for item in journal:
@@ -127,9 +128,6 @@ def trace(journal: Iterable[Record], recipient: int, read: Read, asked: float) -
                 _received(found, body, read)
         elif item.kind in _ABOUT and body[8:16] == wanted:
             _ABOUT[item.kind](found, body, read)
-    found.events.sort(
-        key=lambda one: (one.at, one.what != "received")
-    )  # of one moment the cause first, then the journal's order
     return found
 
 
@@ -158,13 +156,17 @@ def _received(found: Trace, body: bytes, read: Read) -> None:
             return
     except NotARecipient:
         return
+    events, place, then = found.events, len(found.events), (said.time, _REPLIES[said.kind], said.port)
+    while place and events[place - 1][:3] == then:  # what it did stands right before it in the journal (arrivals.py)
+        place -= 1
     text = _printable(read.text_of(said.data))
     words = {"optout": "a refusal", "restore": "a wish to hear again", "review": "doubtful, for a person to read"}
     means = words.get(said.kind, "no refusal")
-    found.events.append(
+    events.insert(
+        place,
         Event(
             said.time, "received", said.port, said.provider, f"“{text}”, read as {means}", {"text": text, "read_as": said.kind}
-        )
+        ),
     )
 
 

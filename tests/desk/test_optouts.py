@@ -107,6 +107,30 @@ def test_it_tells_what_was_received_as_what_it_was_read_what_stopped_and_what_we
     assert stopped.details["effective"] == "2025-11-11T12:00:00.000+08:00"
 
 
+def test_what_went_out_in_the_millisecond_of_a_reply_stands_where_the_journal_has_it(tmp_path: Path) -> None:
+    """And so it does where the clock was put back in between: the record before it is the older one, whatever it says."""
+    start = returned.pack_restored(NOON + 5, MING, PORT, "jia", "START", (SHOP,))
+    for sent_at in (NOON + 4, NOON + 5, NOON + 6):
+        story = [
+            *STORY[2:4],
+            (entries.VERDICT, verdict(sent_at, Category.OTP, "甲店")),
+            (entries.RESTORED, start),
+            (entries.DELIVER, deliver(NOON + 5, "START", "restore")),
+            (entries.DELIVER, deliver(NOON + 5, "谢谢", "reply")),
+            (entries.VERDICT, verdict(sent_at, Category.OTP, "甲店")),
+        ]
+        found = told(written(tmp_path / str(sent_at), story))
+        assert [one.what for one in found.events] == [
+            "received", "stopped", "sent", "received", "restored", "received", "sent",
+        ]  # fmt: skip
+
+
+def test_a_reply_that_stops_twice_stands_before_both(tmp_path: Path) -> None:
+    twice = [(entries.OPTOUT, returned.pack_optout(NOON, MING, one, PORT, "jia", "TD")) for one in (SHOP, ALL)]
+    found = told(written(tmp_path / "journal", [*twice, (entries.DELIVER, deliver(NOON, "TD", "optout"))]))
+    assert [one.what for one in found.events] == ["received", "stopped", "stopped"]
+
+
 def test_of_several_workers_what_one_heard_and_another_sent_is_one_story(folder: Path, tmp_path: Path) -> None:
     """A reply comes over whichever link the carrier chooses."""
     sent = [one for one in STORY if one[0] == entries.VERDICT]
