@@ -171,6 +171,14 @@ def load(folder: Path) -> Manifest:
         raise ManifestError(f"{folder / NAME}: {error}") from None
 
 
+def is_still(folder: Path, manifest: Manifest) -> bool:
+    """Whether a node's manifest is the one that was loaded: tables may become others at any time, and their files go then. OSError."""
+    try:
+        return load(folder) == manifest
+    except ManifestError:
+        return False
+
+
 def nodes(archive: Path) -> list[Path]:
     """Folders of all nodes whose journals are here."""
     return sorted(path for path in archive.glob("node-*") if path.is_dir())

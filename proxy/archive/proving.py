@@ -21,7 +21,8 @@ from proxy.archive.columns import Reader
 from proxy.archive.covering import fault_of, faults_of
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import File, Manifest, ManifestError, Table, digest_of, load, nodes
+from proxy.archive.manifest import File, Manifest, ManifestError, Table, digest_of, is_still, load, nodes
+from proxy.archive.rolling import waited
 from proxy.archive.rows import Row
 from proxy.archive.seam import seams
 from proxy.archive.tables import SCHEMA
@@ -30,6 +31,8 @@ from proxy.desk.scan import JournalDamaged, read
 from proxy.desk.sealing import SealingError
 
 PROVING_MEMORY = "512MB"
+TRIES = 3
+"""A gate rolls once an hour, and merges the tables of a day once a day: it hardly does twice what is in the way."""
 
 
 class Proved(NamedTuple):
@@ -69,15 +72,26 @@ def prove_all(
     archive: Path, journals: Mapping[str, Disk], keys: Keys | None, seen: Callable[[File], None] = lambda _: None
 ) -> list[Proved]:
     """``prove`` with several journals at hand, by their identities."""
-    found = []
-    for folder in nodes(archive):
+    return [_settled(folder, journals, keys, seen) for folder in nodes(archive)]
+
+
+def _settled(folder: Path, journals: Mapping[str, Disk], keys: Keys | None, seen: Callable[[File], None]) -> Proved:
+    """A node, once more where its tables became others meanwhile: what is wrong with files that were to go is no fault."""
+    left = TRIES
+    while True:
+        left -= 1
         try:
             manifest = load(folder)
         except ManifestError as error:
-            found.append(Proved(-1, 0, 0, 0, 0, 0, (str(error),), ()))
-            continue
-        found.append(_node(folder, manifest, journals.get(manifest.identity), keys, seen))
-    return found
+            return Proved(-1, 0, 0, 0, 0, 0, (str(error),), ())
+        try:
+            found = _node(folder, manifest, journals.get(manifest.identity), keys, seen)
+        except OSError:
+            if left and (waited(folder) or not is_still(folder, manifest)):
+                continue
+            raise
+        if not (left and found.faults and (waited(folder) or not is_still(folder, manifest))):
+            return found
 
 
 def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: Keys | None, seen: Callable[[File], None]) -> Proved:

@@ -123,6 +123,22 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(file)
 
 
+def waited(folder: Path) -> bool:
+    """Whether somebody was at work on these tables; comes back once they are done. OSError."""
+    try:
+        file = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
 def _safe(disk: Disk) -> int:
     """The last record that the journal itself claims as synced."""
     scan = Scan(disk, None, closed=True)

@@ -4,7 +4,7 @@ what was looked through."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -43,6 +43,29 @@ def test_a_message_is_found_by_person_and_about_when_before_it_is_in_any_table_a
     after = ask(house, shelf, **when)
     assert after.hits == before.hits
     assert len(after.covered.files) == 1
+
+
+def test_tables_that_the_gate_merges_while_somebody_asks_are_not_missing(house: House, shelf: Shelf) -> None:
+    busy(house, 2, start=9)
+    nights(house)
+    shelf.roll(house.disk, NOON)
+    before = ask(house, shelf, to=SHANGHAI)
+
+    class Merged:
+        """What was read of the journal before: it is asked once the manifests are loaded."""
+
+        def tail(self, *_: object) -> None:
+            shelf.roll(house.disk, house.now)
+
+    found = finding.find(
+        shelf.folder,
+        [AtHand(house.disk, 0, cast("Any", Merged()))],
+        shelf.keys,
+        Question(to=SHANGHAI).checked(),
+        NOON + 10 * DAY,
+    )
+    assert (found.hits, found.covered.missing, found.covered.faults) == (before.hits, (), ())
+    assert len(found.covered.files) < len(before.covered.files)
 
 
 def test_what_became_of_it_is_told_wherever_that_lies(house: House, shelf: Shelf) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from proxy.archive import heads, manifest, proving
+from proxy.archive import heads, manifest, proving, rolling
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import digest_of
+from proxy.archive.manifest import File, digest_of
 from proxy.desk.journal import Journal, MemoryDisk
 from tests.archive.journals import DAY, Shelf, busy, nights
-from tests.house import House
+from tests.house import NOON, House
 
 
 def faults(house: House, shelf: Shelf, *, keys: bool = True, journal: bool = True) -> list[str]:
@@ -53,6 +55,62 @@ def test_what_nobody_touched_is_as_it_was_written(house: House, shelf: Shelf) ->
     done = shelf.roll(house.disk, house.now)
     (proved,) = proving.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
     assert (proved.first, proved.last, proved.rows, proved.faults, proved.strangers) == (1, done.last, done.rows, (), ())
+
+
+def test_tables_that_the_gate_merges_while_they_are_proved_are_no_fault(house: House, shelf: Shelf) -> None:
+    """``journal verify`` reads for minutes; once an hour the gate rolls, and the files of a day that is over become one."""
+    busy(house, 2, start=9)
+    nights(house)
+    shelf.roll(house.disk, NOON)
+    assert len(shelf.manifest().tables) > 2
+    rolled = []
+
+    def merge(_: File) -> None:
+        rolled.append(shelf.roll(house.disk, house.now).days)
+
+    (proved,) = proving.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys, merge)
+    assert rolled[0] == 1
+    assert (proved.faults, proved.strangers, proved.tables) == ((), (), len(shelf.manifest().tables))
+
+
+def test_what_is_altered_is_told_however_often_tables_become_others_meanwhile(house: House, shelf: Shelf) -> None:
+    nights(house)
+    shelf.roll(house.disk, house.now)
+    rewritten(shelf, 0, "DELETE FROM rows WHERE sequence = 2")
+    folder, looked = manifest.node_folder(shelf.folder, 0), 0
+
+    def changes(_: File) -> None:
+        nonlocal looked
+        kept = manifest.load(folder)
+        looked = kept.removed_to = looked + 1
+        kept.write(folder)
+
+    (proved,) = proving.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys, changes)
+    assert [fault for fault in proved.faults if fault.endswith("record 2 was removed")]
+    assert looked <= proving.TRIES * proved.files
+
+
+def test_whoever_proves_waits_for_a_roller_that_is_amid_its_work(
+    house: House, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights(house)
+    shelf.roll(house.disk, house.now)
+    folder = manifest.node_folder(shelf.folder, 0)
+    (head, *_) = (folder / heads.FOLDER).iterdir()
+    roller, flock = ExitStack(), fcntl.flock
+    roller.enter_context(rolling.alone(folder))
+    data = head.read_bytes()
+    head.unlink()  # as if it were just about to sign
+
+    def done(file: int, how: int) -> None:
+        if how == fcntl.LOCK_SH:
+            head.write_bytes(data)
+            roller.close()
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", done)
+    assert faults(house, shelf) == []
+    assert not rolling.waited(folder)
 
 
 @pytest.mark.parametrize("number", [0, -1])
