@@ -188,8 +188,9 @@ class Box:
         first = self.oldest()
         if first is None or first.state != HANDED:
             return first
-        if self._ready:
-            return self._ready[0]
+        for item in self._ready:
+            if item.state == READY:  # else it was answered late, amid those that go again
+                return item
         return next((item for item in self._order if item.state not in (HANDED, GONE)), first)  # what is not safe yet
 
     def empty_into(self, other: Box) -> list[Item]:

@@ -121,6 +121,7 @@ class Mailbox:
     def _fall(self, box: Box, why: str) -> None:
         item = box.least_missed()
         assert item is not None
+        assert item.state != GONE, "or there would never be room"
         self.drop(item, why)
 
     @staticmethod
