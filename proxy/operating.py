@@ -74,6 +74,14 @@ SAFE_S = 30.0
 JUDGING = ("stop", "suspension", "shadow")
 
 
+class NotWritten(Refused, JournalDown):
+    """Whoever gave a command is refused; what tries again by itself knows that the journal is down."""
+
+    def __init__(self, down: JournalDown) -> None:
+        Refused.__init__(self, f"{down}: nothing was done")
+        self.dropped = down.dropped
+
+
 class Operating:
     """``ops.gate.Gate``."""
 
@@ -264,7 +272,7 @@ class Operating:
                 said.append((sequence, kind, body))
             self._journal.write(time.time())  # one commit group: torn, all of it is torn
         except JournalDown as down:
-            raise Refused(f"{down}: nothing was done") from None
+            raise NotWritten(down) from None
         self._kick()
         if told and self.sharing is not None:
             self.sharing.said(said[:told])

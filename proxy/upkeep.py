@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -40,6 +41,8 @@ WATCH_MS = 100
 """So long after the last change of a file its folder is read; and so often the watching thread looks, for which it asks for the interpreter."""
 RETRY_MS = 5000
 """A changed set of rules that could not be kept or written, because of the disk, is tried again so often."""
+SILENT_S = 60.0
+"""What fails in upkeep is logged so often."""
 CLOCK_STEP_S = 1.0
 """A wall clock that jumps by more is journalled."""
 
@@ -61,6 +64,8 @@ class Upkeep:
     clock_skew_s: float = 0.0
     """The last step of the wall clock."""
     garbage: Garbage = field(init=False)
+    silent_until_s: float = 0.0
+    """So long nothing is logged of what fails, by the loop's clock."""
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -78,22 +83,41 @@ class Upkeep:
             self._tick(now, now_s, step)
 
     def _tick(self, now: float, now_s: float, step: float) -> None:
-        self.providers.tick()
-        for house in self.houses:
-            house.tick()
-        self.relay.due(now_s)
-        self.relay.tick(now)
-        self.way_back.tick(now)
-        self.operating.tick(now, now_s, now - step)
+        parts: Sequence[Callable[[], object]] = (
+            self.providers.tick,
+            *(house.tick for house in self.houses),
+            partial(self.relay.due, now_s),
+            partial(self.relay.tick, now),
+            partial(self.way_back.tick, now),
+            partial(self.operating.tick, now, now_s, now - step),
+            partial(self._sweep, now),
+            partial(self._mark, now),
+            self._log_judge_error,
+            partial(self.garbage.look, now_s, self.journal.written, loading=self.gently.at_work),
+        )
+        for part in parts:
+            try:
+                part()
+            except Exception as error:  # noqa: BLE001 # whatever it is: all else must go on, and the next beat must come
+                self._complain(error, now_s)
+        self.turns.wake()
+
+    def _sweep(self, now: float) -> None:
         self.store.sweep(now, self.relay.rules.window_s)
         self.relay.judging.stale = self.sharing is not None and self.sharing.stale
+
+    def _mark(self, now: float) -> None:
         if self.relay.idle:
             with contextlib.suppress(JournalDown):
                 self.journal.mark(now)
                 self.syncer.kick()
-        self._log_judge_error()
-        self.garbage.look(now_s, self.journal.written, loading=self.gently.at_work)
-        self.turns.wake()
+
+    def _complain(self, error: Exception, now_s: float) -> None:
+        """Of what fails at each beat once a minute."""
+        if now_s < self.silent_until_s:
+            return
+        self.silent_until_s = now_s + SILENT_S
+        log.error("upkeep failed: a fault of gate106, please report it", exc_info=error)
 
     def _log_judge_error(self) -> None:
         """The last exception of ``judge``, at most once per tick: the counter says how many there were."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import resource
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
 from tests.crash.gate_whose_disk_refuses import BROKEN, READ_ONLY
-from tests.crash.house import WITHIN_S, until
+from tests.crash.house import WITHIN_S, command, until
 from tests.crash.peers import NOT_NOW, REFUSES
 from tests.crash.reconcile import SUPPRESSED, reconcile
 from tests.crash.world import World
@@ -25,6 +26,8 @@ BEFORE = 60
 """Messages before the disk is full: the journal is then larger than the log, which a limit on files must leave room for."""
 HELD, HELD_TO = 6, "1380021030"
 """Submits the carrier has not answered when the room is gone, and to whom."""
+STOPPED_S = 3
+"""An order's time, which ends while there is no room."""
 SETTLED_S = 0.4
 """A last small record may fit where a larger one did not: the disk counts as full when nothing was written for some ticks."""
 REFUSER = f"{REFUSES[0]}00210000"
@@ -183,10 +186,18 @@ async def _until_full(world: World, disk: Disk) -> None:
     for number in range(HELD):
         provider.submit(f"{HELD_TO}{number}")
     await until(lambda: carrier.held == HELD, "submits at the carrier")
+    await _order(world, "--province", "西藏", "--for", f"{STOPPED_S}s", "--why", "its time ends while nothing can be written")
     disk.fill(world)
     await _settled(world)
     carrier.release()
     carrier.opt_out(REFUSER, provider.name)
+
+
+async def _order(world: World, *said: str) -> Any:
+    """``gate106 stop``."""
+    done = await asyncio.to_thread(command, "stop", *said, "--config", world.house.config, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 async def _settled(world: World) -> None:
@@ -216,6 +227,9 @@ async def _while_full(world: World) -> None:
     assert not refusal.got, "and does not reach the provider"
     assert any("journal" in why for why in await world.house.why())
     assert await world.house.metric("gate106_journal_up") == 0, "Gate106JournalDown can fire"
+    deadline_s = asyncio.get_running_loop().time() + WITHIN_S
+    while (await _order(world, "list"))["orders"]:
+        assert asyncio.get_running_loop().time() < deadline_s, "the order is never over"
     assert provider.bound
 
 
