@@ -176,13 +176,14 @@ class CarrierHouse:
         self._nowhere_to_go()
 
     def _nowhere_to_go(self) -> None:
-        if not self.up:
+        if not self.up and self.lane.size:
             for transit in self.lane.take(self.lane.size):
                 self.relay.unsent(transit, "no-route")
 
     def tick(self) -> None:
         for link in list(self.links):
             link.tick()
+        self._nowhere_to_go()  # what was decided about while the last link was lost
         self.pacer.recover(self.turns.loop.time())
 
     # -- the lane's way over the links

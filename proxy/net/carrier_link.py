@@ -113,9 +113,15 @@ class CarrierLink(Link):
         session = self.session
         if (session.state, session.closing is None) != self._seen:
             self._changed()
-        while self.parked and session.free > 0:
-            self._send(self.parked.popleft())
+        self._send_parked()
         house.pacer.wake()
+
+    def _send_parked(self) -> None:
+        """As much as there is window for, also while the link is drained; where the carrier or the gate is taking leave they wait for its end,
+        and for another link."""
+        session = self.session
+        while self.parked and session.free > 0 and session.can_send and session.closing is None:
+            self._send(self.parked.popleft())
 
     def _deal_with_all(self, requests: list[Frame], now: float) -> None:
         if are_all(requests, DELIVER_SM):
@@ -169,6 +175,7 @@ class CarrierLink(Link):
             if len(self._late) > LATE_MAX:
                 self._late.popitem(last=False)
             self.house.relay.unanswered(transit)
+        self._send_parked()
         self.house.pacer.wake()
 
     def on_lost(self) -> None:
