@@ -5,8 +5,9 @@ record per turn with how often each was asked again. Never: a verdict; sockets, 
 
 Kept is only what would be refused again for the next ten minutes whatever happens to others: never a defer or one of the gate's own
 reasons; nothing that a rolling window, an aggregate or a person's wishes decided (when they let go is not known beforehand), no part of a
-long message, nothing scheduled. It ends with the day, with the next moment at which any time rule turns, with the window of the cap that was
-reached, with a reload of the rules, and with any change of the person's record but a new message (which only adds reasons).
+long message, nothing scheduled. It ends with the day, with the next moment at which any time rule turns, with the window of the cap that
+was reached, with a reload of the rules, where the clock is put back, and with any change of the person's record but a new message (which
+only adds reasons).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from proxy.desk import entries, requested
-from proxy.message import ORDER_NUMBERS_FROM, Message, Outcome, Verdict
+from proxy.message import ORDER_NUMBERS_FROM, Message, Outcome, Sender, Verdict
 from proxy.policy import Rule, RuleSet
 from proxy.reasons import GATE_REASONS, Reason
 from proxy.transit import Transit
@@ -31,8 +32,8 @@ MARKS = 1 << 16
 SWEPT = 2_000
 """Dropped in one go on the loop, of what no longer stands: a millisecond at most. All at once takes 30 ms."""
 
-Key = tuple[str, str, bytes]
-"""Provider, source, digest of all after the destination."""
+Key = tuple[Sender, bytes]
+"""Account and source, digest of all after the destination: a rule may speak of one account of a provider only."""
 
 
 class Kept(NamedTuple):
@@ -40,8 +41,7 @@ class Kept(NamedTuple):
 
     until: float
     person: int
-    provider: str
-    port: str
+    sender: Sender
     digest: bytes
     sequence: int
     """Of the verdict in the journal."""
@@ -49,7 +49,7 @@ class Kept(NamedTuple):
 
     @property
     def key(self) -> Key:
-        return self.provider, self.port, self.digest
+        return self.sender, self.digest
 
 
 Of = Kept | dict[Key, Kept]
@@ -187,7 +187,7 @@ class Refusals:
         self.people.pop(person, None)
 
     def clear(self) -> None:
-        """Nothing stands any more: other rules are in force."""
+        """Nothing stands any more: other rules are in force, or it is earlier than it was when it was refused."""
         if self._order:
             self._gone.append((self.people.copy(), self._order))
             self.people.clear()  # which frees nothing yet; the relay looks into this very dict
@@ -211,8 +211,7 @@ class Refusals:
 
 
 def _key(message: Message) -> Key:
-    sender = message.sender
-    return sender.provider, sender.port, message.content.digest
+    return message.sender, message.content.digest
 
 
 def _is_steady(rule: Rule) -> bool:

@@ -297,6 +297,8 @@ class Relay:
     def clock_jumped(self, seconds: float) -> None:
         """The wall clock was set: the next tick writes it, or the first whose journal writes."""
         self.handover.jumped_s += seconds
+        if seconds < 0:
+            self.refusals.clear()
 
     def hold_on(self) -> None:
         """Nothing new is begun until ``go_on``: what is under way comes to its end, and for a moment all is written."""

@@ -90,7 +90,7 @@ class House:
         } | provider  # fmt: skip
         providers = [
             Provider(
-                name, (Account(name, "x", None, None, None),), (port,), (), said["tps"], 4, 300, said["category"],
+                name, tuple(Account(one, "x", None, None, None) for one in (name, f"{name}-2")), (port,), (), said["tps"], 4, 300, said["category"],
                 said["statuses"], said["status_detail"], said["since"], replace=said["replace"],
             )
             for name, port in (("jia", "1069001"), ("yi", "1069002"))

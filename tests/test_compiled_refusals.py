@@ -157,8 +157,10 @@ class Street:
 
 
 def _kept(found: Any) -> Any:
-    """What is kept of a person without the verdicts, of which each life makes its own."""
-    return {key: one[:-1] for key, one in found.items()} if isinstance(found, dict) else found[:-1]
+    """What is kept of a person without the verdicts and senders, of which each life makes its own: of these what they say."""
+    if isinstance(found, dict):
+        return [_kept(one) for one in found.values()]
+    return *found[:2], found.sender.account, found.sender.port, *found[3:-1]
 
 
 def _of(transit: Transit) -> tuple[Any, ...]:

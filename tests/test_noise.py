@@ -47,4 +47,4 @@ def test_what_the_gate_cannot_take_is_not(house: House) -> None:
     house.relay.tick(house.now)
     house.relay.drain()
     house.submit("yi", SHANGHAI, TEXT)
-    assert [bind.noise for bind in house.binds.values()] == [0, 0]
+    assert {bind.noise for bind in house.binds.values()} == {0}

@@ -67,6 +67,31 @@ def test_anothers_message_another_person_and_another_text_are_judged(house, name
     assert repeats(house) == []
 
 
+def test_what_one_account_of_a_provider_may_not_send_another_may(tmp_path):
+    """A rule speaks of accounts, and so may a stop."""
+    ban = "rules: [{id: ban, when: {account: jia-2}, then: reject, reason: region-ban}]"
+    house = House(tmp_path, rules=ban)
+    for _ in range(2):
+        house.submit("jia-2", SHANGHAI, TEXT, source="1069001")
+        assert statuses(house, "jia-2") == [0x400]
+    assert [sum(one.values()) for one in repeats(house)] == [1]
+    house.submit("jia", SHANGHAI, TEXT)
+    accept(house)
+    assert statuses(house) == [0]
+
+
+def test_what_was_refused_is_judged_anew_where_the_clock_was_put_back(tmp_path):
+    lunch = "rules: [{id: lunch, when: {time: 12:00-14:00}, then: reject, reason: quiet-hours}]"
+    house = House(tmp_path, rules=lunch)
+    house.submit("jia", SHANGHAI, TEXT)
+    assert len(statuses(house)) == 1
+    house.now -= 3600
+    house.relay.clock_jumped(-3600)
+    house.submit("jia", SHANGHAI, TEXT)
+    accept(house)
+    assert statuses(house) == [0]
+
+
 def test_it_ends_after_ten_minutes_with_the_day_and_with_the_rules(house):
     house.submit("jia", BEIJING, TEXT)
     house.now += 601

@@ -42,29 +42,21 @@ cdef inline bint _is_refused(object one) noexcept:
 
 
 cdef inline tuple _key_of_refusal(MessageFields *message):
-    return (
-        <object>(<SenderFields *>message.sender).provider,
-        <object>(<SenderFields *>message.sender).port,
-        <object>(<ContentFields *>message.content).digest,
-    )
+    return (<object>message.sender, <object>(<ContentFields *>message.content).digest)
 
 
 cdef enum:  # of a kept one, which is a named row
-    KEPT_UNTIL, KEPT_OF, KEPT_PROVIDER, KEPT_PORT, KEPT_DIGEST, KEPT_SEQUENCE, KEPT_VERDICT
+    KEPT_UNTIL, KEPT_OF, KEPT_SENDER, KEPT_DIGEST, KEPT_SEQUENCE, KEPT_VERDICT
     KEPT_FIELDS
 
 
 cdef inline tuple _key_kept(tuple kept):
-    return (kept[KEPT_PROVIDER], kept[KEPT_PORT], kept[KEPT_DIGEST])
+    return (kept[KEPT_SENDER], kept[KEPT_DIGEST])
 
 
 cdef inline bint _is_of(tuple kept, MessageFields *message) except -1:
-    """Whether a refusal is of the same provider, port and text."""
-    return (
-        _same(kept[KEPT_DIGEST], (<ContentFields *>message.content).digest)
-        and _same(kept[KEPT_PROVIDER], (<SenderFields *>message.sender).provider)
-        and _same(kept[KEPT_PORT], (<SenderFields *>message.sender).port)
-    )
+    """Whether a refusal is of the same sender and text."""
+    return PyTuple_GET_ITEM(kept, KEPT_SENDER) is message.sender and _same(kept[KEPT_DIGEST], (<ContentFields *>message.content).digest)
 
 
 cdef inline bint _same(object one, PyObject *other) except -1:
@@ -233,8 +225,7 @@ cdef class _Refused:
         kept = _kept_type.tp_alloc(_kept_type, KEPT_FIELDS)
         _fill_item(kept, KEPT_UNTIL, until)
         _fill_item(kept, KEPT_OF, person)
-        _fill_item(kept, KEPT_PROVIDER, <object>(<SenderFields *>message.sender).provider)
-        _fill_item(kept, KEPT_PORT, <object>(<SenderFields *>message.sender).port)
+        _fill_item(kept, KEPT_SENDER, <object>message.sender)
         _fill_item(kept, KEPT_DIGEST, <object>content.digest)
         _fill_item(kept, KEPT_SEQUENCE, <object>transit.recorded)
         _fill_item(kept, KEPT_VERDICT, <object>transit.verdict)

@@ -8,14 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.config import Carrier
+from proxy.config import Carrier, Timers
 from proxy.message import Category
 from proxy.net.carrier import CarrierHouse
 from proxy.net.carrier_link import CarrierLink
 from proxy.net.link import Turns
 from proxy.tally import Tally
 from proxy.transit import Transit
-from proxy.wire import Timers, response, submit_sm, submit_sm_resp, unbind
+from proxy.wire import response, submit_sm, submit_sm_resp, unbind
 from proxy.wire.frame import Frame
 from proxy.wire.tables import BIND_TRANSCEIVER, SUBMIT_SM, UNBIND, UNBIND_RESP
 
@@ -47,7 +47,7 @@ class Wire:
             name="bj", code="B1", host="127.0.0.1", port=2775, system_id="gate106", password="secret", bind="transceiver", links=links,
             window=WINDOW, tps=100, routes=frozenset(), prefixes=(), weight=1, strip="", receipts_by_text=False, receipt_id="same", tls=False,
         )  # fmt: skip
-        timers = Timers(response_s=RESPONSE_S, enquire_s=3600.0)
+        timers = Timers(bind_s=10.0, enquire_s=3600.0, response_s=RESPONSE_S, unread_s=30.0)
         self.house = CarrierHouse(carrier, timers, Turns(cast("Any", self.clock)), Tally())
         self.unanswered: list[Transit] = []
         self.unsent: list[tuple[Transit, str]] = []
