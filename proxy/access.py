@@ -95,7 +95,8 @@ class Ports:
 
 
 class Directory:
-    """All accounts of the settings. A reload makes a new one; rates and bind counts of accounts that stay are kept."""
+    """All accounts of the settings. A reload makes a new one; rates of accounts that stay and binds of providers are kept, and whoever has the
+    connections counts the binds of accounts anew."""
 
     def __init__(self, settings: Settings, before: Directory | None = None, *, shares: bool = False) -> None:
         """``shares``: rates are totals over several nodes, and somebody (net/allotting.py) asks for our share of each."""
@@ -116,11 +117,7 @@ class Directory:
             for account in provider.accounts:
                 own = self._rate(f"a:{account.system_id}", account.tps, kept_rates)
                 rates = tuple(rate for rate in (own, shared) if rate is not None)
-                access = Access(provider, account, rates, self.ports)
-                kept = before.accesses.get(account.system_id) if before else None
-                if kept is not None:
-                    access.binds = kept.binds
-                self.accesses[account.system_id] = access
+                self.accesses[account.system_id] = Access(provider, account, rates, self.ports)
 
     def throttle(self, shares: Mapping[str, float]) -> None:
         """What penalties leave of providers' rates, from the next message on: 0.5 halves one. A provider without a rate of its own keeps

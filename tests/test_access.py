@@ -87,9 +87,9 @@ def test_a_refused_account_costs_its_provider_nothing(tmp_path):
 
 def test_a_reload_keeps_what_is_bound(tmp_path):
     before = directory(tmp_path, provider("jia", "1069"))
-    before.accesses["jia"].binds = before.provider_binds["jia"] = 3
+    before.provider_binds["jia"] = 3
     after = directory(tmp_path, provider("jia", "1069", "1068"), before=before)
-    assert after.accesses["jia"].binds == after.provider_binds["jia"] == 3
+    assert after.provider_binds["jia"] == 3
     assert after.owner("1068") == "jia"
 
 

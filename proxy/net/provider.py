@@ -123,16 +123,22 @@ class Providers:
             self.turns.loop.call_later(TICKING_S, self._tick_some)
 
     def use(self, directory: Directory) -> None:
-        """Other accounts after a reload: binds of accounts that are gone, or may not come from where they come from any more, are asked to
-        leave. One whose password is another now stays: it is the next bind that needs the new one."""
+        """Other accounts after a reload: binds of accounts that are gone, are another provider's, or may not come from where they come from
+        any more, are asked to leave, and until they do are what they were. One whose password is another now stays: it is the next bind that
+        needs the new one."""
         self.directory = directory
-        for link in [link for links in self.bound.values() for link in links]:
-            access = directory.accesses.get(link.access.account.system_id)
-            if access is None or not may_come(access.provider, link.peer):
-                link.session.unbind()
-                self.turns.has_output(link)
-            else:
-                link.access, link.window = access, access.provider.window
+        for one in directory.accesses.values():
+            one.binds = 0
+        for name, links in self.bound.items():
+            for link in links:
+                access = directory.accesses.get(link.access.account.system_id)
+                if access is not None:
+                    access.binds += 1
+                if access is None or access.provider.name != name or not may_come(access.provider, link.peer):
+                    link.session.unbind()
+                    self.turns.has_output(link)
+                else:
+                    link.access, link.window = access, access.provider.window
 
     def unbind_all(self) -> None:
         for link in list(self.links):

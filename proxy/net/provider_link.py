@@ -138,9 +138,9 @@ class ProviderLink(Link):
     def on_lost(self) -> None:
         self.providers.links.discard(self)
         if self.kind:
-            self.access.binds -= 1
-            name = self.access.provider.name
-            self.providers.directory.provider_binds[name] -= 1
+            directory, name = self.providers.directory, self.access.provider.name
+            directory.accesses.get(self.access.account.system_id, self.access).binds -= 1  # which may be another provider's by now
+            directory.provider_binds[name] -= 1
             self.providers.bound[name].remove(self)
             self.kind = ""
         self.providers.way_back.lost(self.session.abandon())
@@ -304,22 +304,30 @@ class ProviderLink(Link):
             self._again(frame, access, good)
             self.turns.has_output(self)
 
-    def _again(self, frame: Frame, access: Access, good: bool) -> None:
+    def _again(self, frame: Frame, asked: Access, good: bool) -> None:
         """What was true a moment ago may not be any more."""
-        cause, status = self._may_bind(access)
-        if cause:
+        access, cause, status = self._as_it_is(asked)
+        if cause or access is None:
             self._refuse(frame, cause, status, access)
         else:
             self._checked(frame, access, good)
 
-    async def _elsewhere(self, frame: Frame, access: Access, may_bind: Callable[[Access], Awaitable[bool]]) -> None:
+    def _as_it_is(self, asked: Access) -> tuple[Access | None, str, int]:
+        """The account after a wait, in which settings may have been read, and why it may not bind, if it may not: (cause, status). Where its
+        password is another now nobody knows whether this was the right one: who asks again is told."""
+        access = self.providers.directory.accesses.get(asked.account.system_id)
+        if access is not None and access.account.password != asked.account.password:
+            return access, "busy", ESME_RBINDFAIL
+        return access, *self._may_bind(access)
+
+    async def _elsewhere(self, frame: Frame, asked: Access, may_bind: Callable[[Access], Awaitable[bool]]) -> None:
         """Other nodes may hold all the binds there are."""
-        given = await may_bind(access)
+        given = await may_bind(asked)
         self._checking = None
         if self.lost:
             return
-        cause, status = self._may_bind(access) if given else ("too-many-binds", ESME_RBINDFAIL)
-        if cause:
+        access, cause, status = self._as_it_is(asked) if given else (asked, "too-many-binds", ESME_RBINDFAIL)
+        if cause or access is None:
             self._refuse(frame, cause, status, access)
         else:
             self._accept(frame, access)

@@ -331,6 +331,38 @@ def test_sighup_takes_new_accounts_lets_old_ones_go_and_disturbs_nobody_else(car
         assert stays.submit("1069001", SOMEBODY).status == 0
 
 
+def test_sighup_that_gives_an_account_to_another_provider_has_its_bind_leave_and_counts_it_until_it_has(
+    carrier: Carrier, make_gate: MakeGate
+):
+    """A company was renamed, or another took over what it had."""
+    one = {"accounts": [{"system_id": "jia", "password": "secret", "binds": 1}], "binds": 2}
+    gate = make_gate(carrier.port, [named("old", "1069001", **one), provider("yi", "1069002")]).start()
+    with Raw(gate.port) as goes, Raw(gate.port) as comes:
+        goes.bind("jia")
+        gate.settings["providers"] = [named("new", "1069001", **one), provider("yi", "1069002")]
+        gate.write_settings()
+        gate.signal(signal.SIGHUP)
+        farewell = goes.next()
+        assert farewell is not None
+        assert farewell.command == UNBIND
+        assert comes.bind("jia").status == ESME_RBINDFAIL, "it is still there"
+        goes.send(pdu(RESPONSE | UNBIND, farewell.sequence))
+        assert goes.next() is None, "closed"
+        until(lambda: not gate.metric("gate106_binds", provider="old"), "nobody bound")
+    for _ in range(2):  # one after the other
+        with Raw(gate.port) as again:
+            assert again.bind("jia").status == 0
+            assert gate.metric("gate106_binds", provider="new") == 1
+            assert again.submit("1069001", SOMEBODY).status == 0
+        until(lambda: not gate.metric("gate106_binds", provider="new"), "gone")
+    assert "Traceback" not in gate.said()
+
+
+def named(name: str, port: str, **more: object) -> dict[str, object]:
+    """A company whose accounts have names of their own."""
+    return {"name": name, "ports": [port], "category": "notice", **more}
+
+
 def test_sighup_with_wrong_settings_keeps_the_old_ones(carrier: Carrier, make_gate: MakeGate):
     gate = make_gate(carrier.port, [provider("jia", "1069001")]).start()
     with Raw(gate.port) as client:

@@ -1,0 +1,71 @@
+"""A provider's bind whose password takes its time, while the settings are read again: what they say now is what counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from proxy.access import Directory
+from proxy.config import Account, Provider
+from proxy.message import Category
+from proxy.net.link import Turns
+from proxy.net.provider_link import ProviderLink
+from proxy.tally import Tally
+from proxy.wire import Timers, bind
+from proxy.wire.frame import Frame
+from proxy.wire.tables import ESME_RBINDFAIL, ESME_RINVSYSID
+
+PASSWORD = "scrypt:one"
+
+
+def directory(*accounts: Account) -> Directory:
+    provider = Provider(
+        "jia", accounts, ("1069001",), (), None, 4, 300, Category.MARKETING, "vendor", "none", None, replace=False
+    )
+    return Directory(cast("Any", SimpleNamespace(providers=(provider,), carriers=())))
+
+
+def account(password: str = PASSWORD, binds: int | None = None) -> Account:
+    return Account("jia", password, None, None, binds)
+
+
+@pytest.mark.parametrize(
+    ("now", "status"),
+    [
+        ((), ESME_RINVSYSID),
+        ((account("scrypt:another"),), ESME_RBINDFAIL),
+        ((account(binds=0),), ESME_RBINDFAIL),
+        ((account(),), 0),
+    ],
+    ids=["the account is gone", "it has another password", "it may have no bind any more", "it is as it was"],
+)
+def test_an_account_that_settings_changed_while_its_password_was_looked_at_is_what_they_say(
+    now: tuple[Account, ...], status: int
+) -> None:
+    then = directory(account())
+    answer, house = asyncio.run(_bound(then, directory(*now)))
+    assert answer.command_status == status
+    assert then.accesses["jia"].binds == 0, "nobody counts there any more"
+    assert sum(one.binds for one in house.directory.accesses.values()) == (status == 0)
+
+
+async def _bound(then: Directory, now: Directory) -> tuple[Frame, Any]:
+    loop = asyncio.get_running_loop()
+    looked_at = loop.create_future()
+    house = SimpleNamespace(
+        directory=then, relay=None, turns=Turns(loop), timers=Timers(), tally=Tally(), accepting=True, links=set(), bound=defaultdict(list), failures=0,
+        may_bind=None, doorkeeper=SimpleNamespace(check=lambda *_: looked_at), take_number=lambda: 1, log_bind=lambda *_: None,
+        log_refusal=lambda *_: None, way_back=SimpleNamespace(bound=lambda name: None),
+        held_off=SimpleNamespace(held_off=lambda *_: False, failed=lambda *_: None, passed=lambda *_: None),
+    )  # fmt: skip
+    link = ProviderLink(cast("Any", house))
+    link.data_received(bind("transceiver", "jia", "secret", sequence=1))
+    assert link._checking is not None
+    house.directory = now
+    looked_at.set_result(True)
+    await link._checking
+    return Frame.of(link.session.output()), house
