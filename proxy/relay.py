@@ -99,6 +99,7 @@ class Relay:
         self._spawn, self._wake = spawn, wake
         self._memo = Memo()
         self._held = False
+        self._coming: RuleSet | None = None
 
     def share(self, sheets: Sheets, life: int, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
         """Parts of one long message may come to other gates, too. ``life``: a number no other gate has, nor this one had in another life."""
@@ -279,13 +280,17 @@ class Relay:
     def turn(self, now: float) -> None:
         """Deals with everything that has arrived since the last turn."""
         chains, handover = self.chains, self.handover
+        if self._coming is not None and not chains.under_way.people:
+            handover.write(now)
+            self._judge_by(self._coming)
         come = len(chains.submits) + len(chains.changes)
         gathers = self.store.waits and chains.under_way.gathers(come, handover.passed, now)
-        if come and not gathers and not self._held:
+        holds = gathers or self._held or self._coming is not None
+        if come and not holds:
             chains.begin(now)
         handover.write(now)
         handover.outbox.release(handover.journal.synced, self.told)
-        if (chains.changes or chains.submits) and not gathers and not self._held:  # what was handed over has led to them
+        if (chains.changes or chains.submits) and not holds:  # what was handed over has led to them
             self._wake()
 
     def tick(self, now: float) -> None:
@@ -322,11 +327,20 @@ class Relay:
 
     @property
     def rules(self) -> RuleSet:
-        """The rules in force; a new set is judged by from the next message on."""
+        """The rules in force. What comes from now on is judged by a new set; nothing begins until what others are deciding about, on their
+        way to a store that waits, is written under the set that it was judged by."""
         return self.judging.rules
 
     @rules.setter
     def rules(self, rules: RuleSet) -> None:
+        if self.store.waits and (self.chains.under_way.people or self.handover.decided):
+            self._coming = rules
+            self._wake()
+        else:
+            self._judge_by(rules)
+
+    def _judge_by(self, rules: RuleSet) -> None:
+        self._coming = None
         if rules is not self.judging.rules:
             self.judging.rules = rules
             self.refusals.clear()

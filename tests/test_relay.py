@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from proxy import policy
 from proxy.access import Access
 from proxy.desk import entries
 from proxy.driving import drive
 from proxy.underway import MANY
 from proxy.wire import Frame, submit_sm, submit_sm_resp
-from tests.house import SHANGHAI, Bind, House
+from tests.house import BEIJING, SHANGHAI, Bind, House
 
 
 def jumps(house: House) -> list[float]:
@@ -109,6 +112,76 @@ def test_behind_a_batch_of_many_what_comes_waits_for_more_and_no_longer_than_tha
     come(300, 1)
     assert len(batches) == 2, "behind few nothing waits"
     drive(batches[1])
+
+
+@pytest.mark.parametrize("when", ["while it is on its way to the store", "before it is written"])
+def test_what_was_judged_before_new_rules_came_is_written_as_judged_by_the_old_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Breaches are numbers of rules: under the other set's name they would be another rule's."""
+    house = House(tmp_path)
+    house.store.waits = True
+    relay, batches, swap = house.relay, list[Any](), house.store.swap
+
+    async def slow(writes: Any) -> Any:
+        await asyncio.sleep(0)
+        return await swap(writes)
+
+    monkeypatch.setattr(house.store, "swap", slow)
+    cast("Any", relay.chains)._spawn = batches.append
+
+    def come(sequence: int, *people: int) -> None:
+        for person in people:
+            pdu = submit_sm(
+                "1069001", str(person), "【测试】双11券 拒收请回复R".encode("utf-16-be"), data_coding=8, sequence=sequence
+            )
+            relay.submit_all(cast("Any", house.binds["jia"]), [Frame.of(pdu)], house.now, house.now)
+        relay.turn(house.now)
+
+    old = relay.rules
+    come(1, BEIJING, SHANGHAI)
+    (batch,) = batches
+    batch.send(None)
+    (tmp_path / "rules" / "rules.yaml").write_text("rules: [{id: mine, when: {category: otp}, then: reject, reason: otp-cap}]")
+    new = policy.load(tmp_path / "rules")
+    if when == "before it is written":
+        with pytest.raises(StopIteration):
+            batch.send(None)
+    relay.rules = new
+    assert relay.rules is old
+    come(2, BEIJING)
+    if when == "while it is on its way to the store":
+        assert len(batches) == 1, "nothing begins meanwhile"
+        with pytest.raises(StopIteration):
+            batch.send(None)
+        relay.turn(house.now)
+    assert relay.rules is new
+    batches[1].send(None)
+    with pytest.raises(StopIteration):
+        batches[1].send(None)
+    relay.turn(house.now)
+    verdicts = [entries.unpack_verdict(one.body) for one in house.written() if one.kind == entries.VERDICT]
+    told = {(one.recipient, one.revision, one.reason): [breach[0] for breach in one.breaches] for one in verdicts}
+    assert told == {
+        (BEIJING, old.revision, "region-ban"): [0],
+        (SHANGHAI, old.revision, ""): [],
+        (BEIJING, new.revision, ""): [],
+    }
+
+
+def test_rules_that_are_taken_back_while_others_are_decided_about_never_come(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.store.waits = True
+    batches = list[Any]()
+    cast("Any", house.relay.chains)._spawn = batches.append
+    house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R")
+    old = house.relay.rules
+    house.relay.rules = copy.copy(old)
+    house.relay.rules = old
+    drive(batches[0])
+    house.turn()
+    assert house.relay.rules is old
+    assert len(house.verdicts()) == 1
 
 
 def test_who_sends_is_asked_of_the_account_however_alike_the_octets_are(tmp_path: Path):
