@@ -43,9 +43,9 @@ def columns_of(file: str) -> tuple[str, ...]:
 def read(file: str, text: str) -> Sheet:
     columns, found = columns_of(file), list[Row]()
     if columns is WORDS:
-        said = [(at, line.strip()) for at, line in enumerate(text.splitlines())]
+        said = [(at, line.strip()) for at, line in enumerate(_lines(file, text))]
         return Sheet(columns, tuple(Row(at, 1, (word,)) for at, word in said if word and not word.startswith("#")), "")
-    reader, begun, first = csv.reader(io.StringIO(text)), 0, True
+    reader, begun, first = csv.reader(io.StringIO(text, newline=None)), 0, True
     try:
         for record in reader:
             at, begun = begun, reader.line_num
@@ -72,18 +72,24 @@ def line_of(file: str, cells: Sequence[str]) -> str:
 
 
 def changed(file: str, text: str, row: Row, cells: Sequence[str]) -> str:
-    return _placed(text, row.at, row.lines, [line_of(file, cells)])
+    return _placed(_lines(file, text), row.at, row.lines, [line_of(file, cells)])
 
 
-def without(text: str, row: Row) -> str:
-    return _placed(text, row.at, row.lines, [])
+def without(file: str, text: str, row: Row) -> str:
+    return _placed(_lines(file, text), row.at, row.lines, [])
 
 
 def added(file: str, text: str, cells: Sequence[str]) -> str:
-    lines = text.splitlines()
-    return _placed(text, len(lines), 0, [line_of(file, cells)])
+    lines = _lines(file, text)
+    return _placed(lines, len(lines), 0, [line_of(file, cells)])
 
 
-def _placed(text: str, at: int, count: int, instead: list[str]) -> str:
-    lines = text.splitlines()
+def _lines(file: str, text: str) -> list[str]:
+    """As ``policy`` counts them: in a table other characters than line feeds end no line (a cell that somebody pasted may hold one)."""
+    if columns_of(file) is WORDS:
+        return text.splitlines()
+    return [line.removesuffix("\n") for line in io.StringIO(text, newline=None)]
+
+
+def _placed(lines: list[str], at: int, count: int, instead: list[str]) -> str:
     return "".join(f"{line}\n" for line in [*lines[:at], *instead, *lines[at + count :]])

@@ -33,7 +33,7 @@ def test_one_row_is_changed_and_no_other_line_is_touched() -> None:
     sheet, lines = rows.read(PORTS, TEXT), TEXT.splitlines()
     other = rows.changed(PORTS, TEXT, sheet.rows[1], ("10620021", "上海", "otp")).splitlines()
     assert other == [*lines[:4], "10620021,上海,otp", *lines[5:]]
-    assert rows.without(TEXT, sheet.rows[1]).splitlines() == [*lines[:4], *lines[5:]]
+    assert rows.without(PORTS, TEXT, sheet.rows[1]).splitlines() == [*lines[:4], *lines[5:]]
     assert rows.added(PORTS, TEXT, ("1068", "北京", "otp,notice")).splitlines() == [*lines, '1068,北京,"otp,notice"']
 
 
@@ -41,7 +41,21 @@ def test_a_row_of_several_lines_goes_as_one() -> None:
     text = 'template,signature\na,"one\ntwo"\nb,c\n'
     sheet = rows.read("registries/templates.csv", text)
     assert [(one.at, one.lines) for one in sheet.rows] == [(1, 2), (3, 1)]
-    assert rows.without(text, sheet.rows[0]) == "template,signature\nb,c\n"
+    assert rows.without("registries/templates.csv", text, sheet.rows[0]) == "template,signature\nb,c\n"
+
+
+@pytest.mark.parametrize("between", ["\u2028", "\x85", "\v", "\f", "\x1c"], ids=ascii)
+def test_what_somebody_pasted_into_a_cell_moves_no_other_row(between: str) -> None:
+    file, first = "registries/signatures.csv", f"甲{between}店,甲公司"
+    text = f"signature,advertiser\n{first}\n乙店,乙公司\r\n丙店,丙公司\n"
+    sheet = rows.read(file, text)
+    assert [one.cells[0] for one in sheet.rows] == [f"甲{between}店", "乙店", "丙店"]
+    assert rows.without(file, text, sheet.rows[2]) == f"signature,advertiser\n{first}\n乙店,乙公司\n"
+    assert rows.changed(file, text, sheet.rows[1], ("丁店", *sheet.rows[1].cells[1:])).splitlines()[-2:] == [
+        "丁店,乙公司,,,,,,",
+        "丙店,丙公司",
+    ]
+    assert rows.added(file, text, ("戊店",)).startswith(f"signature,advertiser\n{first}\n乙店")
 
 
 def test_a_list_of_words_has_one_word_a_line() -> None:
@@ -72,6 +86,6 @@ def test_what_is_written_is_read_again(table: list[tuple[str, str, str]], cells:
         assert [one.cells for one in rows.read(PORTS, rows.changed(PORTS, text, sheet.rows[place], cells)).rows] == [
             *table[:place], cells, *table[place + 1 :],
         ]  # fmt: skip
-        assert [one.cells for one in rows.read(PORTS, rows.without(text, sheet.rows[place])).rows] == [
+        assert [one.cells for one in rows.read(PORTS, rows.without(PORTS, text, sheet.rows[place])).rows] == [
             *table[:place], *table[place + 1 :],
         ]  # fmt: skip

@@ -165,7 +165,7 @@ async def _made(visit: Visit, file: str, text: str, before: str) -> str:
     if meant is None:
         raise _CannotMake(visit.t("no_such_row"))
     if do == "remove":
-        return rows.without(text, meant)
+        return rows.without(file, text, meant)
     if do == "end" and rows.ENDS in sheet.columns:
         cells = list(meant.cells)
         cells[sheet.columns.index(rows.ENDS)] = moments.local(visit.house.wall())[:10]
