@@ -6,20 +6,24 @@ whether they hang together and the journal goes on from them, which files can ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
+
+import duckdb
 
 from proxy.archive.asking import Question
 from proxy.archive.heads import newest
-from proxy.archive.manifest import File, Manifest
-from proxy.archive.rests import Stock
+from proxy.archive.manifest import File, Manifest, is_still
+from proxy.archive.rests import AtHand, Stock
 from proxy.archive.seam import cut_short, written_anew
 from proxy.archive.tail import Tail
 
 CHINA = timezone(timedelta(hours=8))
+TRIES = 3
+"""A gate rolls once an hour: it hardly does twice what is in the way."""
 
 
 class Span(NamedTuple):
@@ -58,6 +62,38 @@ class Covered(NamedTuple):
     what was too much to read."""
     unreached: tuple[str, ...]
     """Where the question reaches further than the records of a node."""
+
+
+class Answer(Protocol):
+    @property
+    def covered(self) -> Covered: ...
+
+
+Answered = TypeVar("Answered", bound=Answer)
+
+
+def settled(
+    stock: Callable[[Sequence[AtHand]], Stock], journals: Iterable[AtHand], answer: Callable[[Stock], Answered]
+) -> Answered:
+    """An answer, asked for once more where the tables became others meanwhile and something was missing: the gate merges them, and removes
+    what is old. Errors are those of both."""
+    at_hand, left = list(journals), TRIES
+    while True:
+        left -= 1
+        stands_on = stock(at_hand)
+        try:
+            found = answer(stands_on)
+        except (OSError, duckdb.Error):
+            if left and not _stands(stands_on):
+                continue
+            raise
+        if not (left and (found.covered.missing or found.covered.faults)) or _stands(stands_on):
+            return found
+
+
+def _stands(stands_on: Stock) -> bool:
+    """Whether the tables are still those."""
+    return all(is_still(folder, manifest) for folder, manifest in stands_on.manifests)
 
 
 def covered(stock: Stock, question: Question) -> Covered:

@@ -20,16 +20,13 @@ import duckdb
 
 from proxy.archive import bloom, codes, tables
 from proxy.archive.asking import LATER_S, LIMIT_MAX, Question
-from proxy.archive.covering import Covered, Here, covered
+from proxy.archive.covering import Covered, Here, covered, settled
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import is_still
 from proxy.archive.rests import AtHand, Stock, stock
 from proxy.number import about_people
 from proxy.shown import without_digits
 
-TRIES = 3
-"""A gate rolls once an hour: it hardly does twice what is in the way."""
 HIDDEN = "(hidden for 15 minutes)"
 FILES_A_STEP = 16
 """Files that are looked through at once where nobody is named: then it is seen whether there are enough."""
@@ -103,23 +100,11 @@ def find(
 ) -> Found:
     """``journals``: those that are at hand. ``thorough``: neither a filter nor what was read before is believed.
     Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
-    journals, left = list(journals), TRIES
-    while True:
-        left -= 1
-        stands_on = stock(archive, journals, question, thorough=thorough)
-        try:
-            found = _found(stands_on, keys, question, now, thorough=thorough)
-        except (OSError, duckdb.Error):
-            if left and not _stands(stands_on):
-                continue
-            raise
-        if not (left and (found.covered.missing or found.covered.faults)) or _stands(stands_on):
-            return found
-
-
-def _stands(stands_on: Stock) -> bool:
-    """Whether the tables are still those: where the gate has merged some meanwhile, or removed what was old, their files are gone."""
-    return all(is_still(folder, manifest) for folder, manifest in stands_on.manifests)
+    return settled(
+        lambda at_hand: stock(archive, at_hand, question, thorough=thorough),
+        journals,
+        lambda stands_on: _found(stands_on, keys, question, now, thorough=thorough),
+    )
 
 
 def _found(stands_on: Stock, keys: Keys, question: Question, now: float, *, thorough: bool) -> Found:

@@ -17,11 +17,11 @@ import duckdb
 import pyarrow as pa
 
 from proxy.archive.asking import Question
-from proxy.archive.covering import Covered, covered
+from proxy.archive.covering import Covered, covered, settled
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
 from proxy.archive.matching import alike
-from proxy.archive.rests import AtHand, stock
+from proxy.archive.rests import AtHand, Stock, stock
 
 ALIKE = 0.85
 BEGINNING_LEAST = 20
@@ -58,14 +58,22 @@ def sweep(
     """``begins``: the text is the first part of a long message. Errors are those of ``finding.find``."""
     question = Question(since=since, until=until, text=text).checked()
     everything = question._replace(text="")
-    stands_on = stock(archive, journals, everything)
+    values = {"since": int(since * 1000), "until": int(until * 1000), "text": text, "signature": signature, "port": port}
+
+    def answer(stands_on: Stock) -> Swept:
+        return _swept(stands_on, everything, keys, text, values, persons=persons, begins=begins)
+
+    return settled(lambda at_hand: stock(archive, at_hand, everything), journals, answer)
+
+
+def _swept(
+    stands_on: Stock, everything: Question, keys: Keys, text: str, values: dict[str, Any], *, persons: bool, begins: bool
+) -> Swept:
     coverage = covered(stands_on, everything)
     files = [str(one.path) for one in coverage.files]
     with engine() as asked:
         asked.register("tail", stands_on.table(keys))
-        _gather(asked, files, {
-            "since": int(since * 1000), "until": int(until * 1000), "text": text, "signature": signature, "port": port,
-        })  # fmt: skip
+        _gather(asked, files, values)
         by_text = "SELECT text, bool_or(parts > 1) FROM near GROUP BY text LIMIT $most"
         texts = asked.execute(by_text, {"most": TEXTS_MAX + 1}).fetchall()
         found_same = [one for one, is_part in texts[:TEXTS_MAX] if _same(text, one, begins=begins, is_part=is_part)]

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from proxy.cli import ask, fail, tell, when
 
 if TYPE_CHECKING:
+    from proxy.archive.keys import Keys
     from proxy.archive.matching import Candidate, Matched
     from proxy.archive.sweeping import Swept
+    from proxy.config import RestPlaces
 
 
 def _wanted(told: Mapping[str, Any]) -> Any:
@@ -106,7 +108,10 @@ def match_lines(told: Mapping[str, Any], found: Matched) -> Iterator[str]:
         _tell_covered(found.asked[-1], None)
 
 
-def swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str, config: Path, control: Path | None) -> Swept:
+def swept(
+    told: Mapping[str, Any], around_s: float, out: Path | None, why: str, config: Path, control: Path | None
+) -> tuple[Swept, bool]:
+    """Who else got it, and whether that was looked for by what the complainant typed: the message itself is not there any more."""
     import duckdb
 
     from proxy.archive import sweeping
@@ -121,7 +126,8 @@ def swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str, 
 
     places = find.places_of(config)
     keys = find.keys_of(places)
-    text, begins = _text_of(told, config) or (told["text"], False)
+    known = _text_of(told, places, keys)
+    text, begins = known or (told["text"], False)
     if not text:
         fail(f"case {told['id']}: its message has no text to look for")
     if out is not None:
@@ -145,18 +151,29 @@ def swept(told: Mapping[str, Any], around_s: float, out: Path | None, why: str, 
             write_table(out, ("number", "provider", "port", "time"), rows)
     except (TailError, ManifestError, NotAQuestion, JournalError, OSError, duckdb.Error) as error:
         fail(error)
-    return found
+    return found, known is None
 
 
-def _text_of(told: Mapping[str, Any], config: Path) -> tuple[str, bool] | None:
+def _text_of(told: Mapping[str, Any], places: RestPlaces, keys: Keys) -> tuple[str, bool] | None:
     """What the message said, of a long one the first part, and whether it is that; from the journal: what the complainant typed may be
-    another. None where it is not there any more."""
-    found = matched({**told, "sender": told["port"], "at": told["sent"]}, config)
-    hit = next((one.hit for one in found.candidates if one.hit.name == told["message"] and one.hit.first_text), None)
-    return (hit.first_text, hit.parts > 1) if hit is not None else None
+    another. It is known when it was sent and from which port, so it is found among however many. None where it is not there any more."""
+    import time
+
+    from proxy.archive.asking import LIMIT_MAX, Question
+    from proxy.cli import find
+
+    sent = told["sent"]
+    for around_s in (0.002, 1.0):
+        question = Question(since=sent - around_s, until=sent + around_s, sender=told["port"], limit=LIMIT_MAX).checked()
+        for hit in find.look_through(places, keys, question, time.time()).hits:
+            if hit.name == told["message"] and hit.first_text:
+                return hit.first_text, hit.parts > 1
+    return None
 
 
-def swept_lines(found: Swept, out: Path | None) -> Iterator[str]:
+def swept_lines(found: Swept, out: Path | None, *, typed: bool) -> Iterator[str]:
+    if typed:
+        yield "the message itself is not there any more: compared with what the complaint says of it"
     for one in found.campaign:
         name = f"【{one.signature}】" if one.signature else "(no signature)"
         yield f"{one.provider} {one.port} {name}: {one.passed:,} sent to {one.persons:,} people, {one.refused:,} refused"

@@ -234,16 +234,16 @@ def sweep(
         fail(f"case {told['id']} is matched to no message yet (gate106 complaint match {told['id']})")
     if stop is not None and stop not in ("signature", "port", "provider"):
         fail(f"sweep: --stop {stop!r:.40}: say signature, port or provider")
-    found = swept(told, seconds(within, "--within") or DAY_S, out, why, config, control)
+    found, typed = swept(told, seconds(within, "--within") or DAY_S, out, why, config, control)
     order: Mapping[str, Any] | None = None
     if stop is not None:
         order = ask(config, control, "complaint.stop", id=case, by=stop, for_s=seconds(lasts), why=why)["stopped"]
-    lines = list(swept_lines(found, out))
+    lines = list(swept_lines(found, out, typed=typed))
     if order is not None:
         lines.append(f"{order['name']}: {order['about']}, until {when(order['until'])} (`gate106 stop lift {order['name']}`)")
     covered = {"chain_holds": not (found.covered.faults or found.covered.missing)}
     said = {"campaign": [one._asdict() for one in found.campaign], "texts": found.texts, "truncated": found.truncated}
-    tell(said | {"covered": covered, "stopped": order}, json, lines)
+    tell(said | {"covered": covered, "typed": typed, "stopped": order}, json, lines)
 
 
 @app.command("export", epilog="Example: gate106 complaint export answers.csv --state valid")
