@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,7 +77,7 @@ def _said(folder: Path, archive: Path, manifest: Manifest, table: Table) -> dict
         "first": table.first,
         "last": table.last,
         "chain": table.chain,
-        "before": _newest(folder, before=_name(table)),
+        "before": _newest(folder, before=table),
         "others": {other.name: head.digest for other in nodes(archive) if other != folder and (head := newest(other))},
     }
 
@@ -89,12 +90,12 @@ def _digest(table: Table) -> str:
 def of_day(archive: Path, day: str) -> list[Head]:
     """Of all nodes that are here: those of a day (2026-11-11), there once a later day has begun in the journal and was rolled. OSError,
     ValueError."""
-    return [_told(path) for folder in nodes(archive) for path in sorted((folder / FOLDER).glob(f"{day}-*.json"))]
+    return [_told(path) for folder in nodes(archive) for path in _heads(folder, day)]
 
 
 def latest(archive: Path, most: int) -> list[Head]:
     """Of all nodes that are here, at most so many of each, the newest first. OSError, ValueError."""
-    found = [_told(path) for folder in nodes(archive) for path in sorted((folder / FOLDER).glob("*.json"))[-most:]]
+    found = [_told(path) for folder in nodes(archive) for path in _heads(folder)[-most:]]
     return sorted(found, key=lambda head: (head.day, head.node, head.last), reverse=True)
 
 
@@ -116,10 +117,20 @@ def _became(digest: str, manifest: Manifest, public: bytes) -> str:
     return digest
 
 
-def _newest(folder: Path, before: str = "") -> str:
+def _heads(folder: Path, day: str = "") -> list[Path]:
+    """In the journal's order: of the same day there are several, and a later day before an earlier one, where the clock was put back."""
+    return sorted((folder / FOLDER).glob(f"{day}-*.json" if day else "*.json"), key=_first)
+
+
+def _first(path: Path) -> tuple[str, str]:
+    """As ``_name`` has it: behind the day, in as many digits as any."""
+    return path.stem[len("2025-11-11-") :], path.stem
+
+
+def _newest(folder: Path, before: Table | None = None) -> str:
     """The digest of a node's newest head; empty where there is none. HeadError, OSError."""
-    names = [path for path in sorted((folder / FOLDER).glob("*.json")) if not before or path.stem < before]
-    return _whole(names[-1]).digest if names else ""
+    found = [path for path in _heads(folder) if before is None or _first(path) < _first(Path(f"{_name(before)}.json"))]
+    return _whole(found[-1]).digest if found else ""
 
 
 def _whole(path: Path) -> Head:
@@ -159,7 +170,7 @@ def _told(path: Path) -> Head:
 
 def newest(folder: Path) -> Head | None:
     """A node's newest head that can be read (``check`` names those that cannot); None where it has none."""
-    for path in sorted((folder / FOLDER).glob("*.json"), reverse=True):
+    for path in reversed(_heads(folder)):
         with suppress(HeadError, OSError):
             return _whole(path)
     return None
@@ -173,7 +184,8 @@ def check(folder: Path, manifest: Manifest, public: bytes | None, archive: Path)
     faults = []
     tables = {_name(table): table for table in manifest.tables if table.whole_day}
     before: str | None = ""  # None: it cannot be known
-    for path in sorted((folder / FOLDER).glob("*.json")):
+    by_name = _digests_by_name(folder)
+    for path in _heads(folder):
         table = tables.pop(path.stem, None)
         try:
             wrapped = json.loads(path.read_text())
@@ -191,7 +203,7 @@ def check(folder: Path, manifest: Manifest, public: bytes | None, archive: Path)
             before = None
             continue
         try:
-            if before is not None and said["before"] != before:
+            if before is not None and said["before"] not in (before, by_name.get(path.name)):
                 raise ValueError("it does not follow the head before it: one was removed, or written anew")
             if table is not None and _became(said["table"], manifest, signer) != _digest(table):
                 raise ValueError(f"records {table.first} to {table.last} are in another table than it says")
@@ -203,6 +215,13 @@ def check(folder: Path, manifest: Manifest, public: bytes | None, archive: Path)
         before = digest
     faults += [f"{folder}: day {name} has no head" for name in sorted(tables)]
     return faults
+
+
+def _digests_by_name(folder: Path) -> dict[str, str]:
+    """By a head's file, the digest of the one whose name comes before its own: that is what earlier gates named, and no other where no clock
+    was put back."""
+    paths = sorted((folder / FOLDER).glob("*.json"))
+    return {path.name: _quietly(earlier) for earlier, path in pairwise(paths)}
 
 
 def _others(said: dict[str, str], archive: Path) -> list[str]:

@@ -193,6 +193,37 @@ def test_the_newest_heads_are_listed_of_each_node_the_newest_first(house: House,
     }
 
 
+def clock_put_back(house: House) -> None:
+    """Around midnight it was half an hour fast: day 11, an hour of day 12, day 11 again, day 12; and a day behind."""
+    house.journal.segment_bytes = 1  # each write is one: a busy gate does not wait for the hour
+    for hour in (10, 11, 12, 11, 12, 13, 36, 37):
+        busy(house, 1, start=hour)
+
+
+def test_heads_follow_the_journal_where_the_clock_was_put_back(house: House, shelf: Shelf) -> None:
+    clock_put_back(house)
+    shelf.roll(house.disk, house.now + DAY)
+    days = [table.day for table in shelf.manifest().tables if table.whole_day]
+    assert days[:4] == ["2025-11-11", "2025-11-12", "2025-11-11", "2025-11-12"]
+    assert faults(house, shelf) == []
+    (newest,) = heads.latest(shelf.folder, 1)
+    assert newest.first == max(table.first for table in shelf.manifest().tables if table.whole_day)
+    (gone, _) = sorted((shelf.folder / "node-0" / heads.FOLDER).glob("2025-11-12-*.json"))
+    gone.unlink()
+    assert any("it does not follow the head before it" in fault for fault in faults(house, shelf))
+
+
+def test_heads_that_an_earlier_gate_signed_where_the_clock_was_put_back_are_good(
+    house: House, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It named the head that came before by its name."""
+    clock_put_back(house)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(heads, "_first", lambda path: path.stem)
+        shelf.roll(house.disk, house.now + DAY)
+    assert faults(house, shelf) == []
+
+
 def test_a_day_that_was_taken_out_is_missed_by_the_heads_of_the_others(house: House, shelf: Shelf) -> None:
     nights(house, 3)
     shelf.roll(house.disk, house.now)
