@@ -111,7 +111,7 @@ def apply_event(consented: Consented, event: Event) -> None:
         if event.event == "reviewed":
             batch = batch._replace(state=event.said, reviewed=int(event.time), reviewer=event.who, reason=event.why)
         elif event.event == "proof":
-            batch = batch._replace(proof=event.said)
+            batch = batch._replace(proof=event.said, proof_by=event.who)
         consented.put(batch)
 
 

@@ -69,6 +69,11 @@ def told(batch: Batch, numbers: int | None = None) -> dict[str, Any]:
     return batch._asdict() | ({} if numbers is None else {"numbers": numbers})
 
 
+def _name(who: str) -> str:
+    """Without by what means."""
+    return who.partition(" (")[0]
+
+
 def tasks_of(gate: Gate, provider: str = "") -> list[dict[str, Any]]:
     """Batches whose proof is missing, the most urgent first; of one provider, if one is named."""
     now = gate.now()
@@ -234,7 +239,7 @@ class _Consent:
                 raise Refused(f"batch {batch.number} was taken back: import the file again where that was a mistake")
             if verdict == "accepted" and not batch.proof:
                 raise Refused(f"batch {batch.number}: there is no proof to look at (gate106 consent proof)")
-            if verdict == "accepted" and call.strict and batch.who.partition(" (")[0] == call.asker.name:
+            if verdict == "accepted" and call.strict and call.asker.name in (_name(batch.who), _name(batch.proof_by)):
                 raise Refused(f"batch {batch.number} was brought by {call.asker.name}: somebody else must look at its proof")
         return await self._happens(Event(self._gate.now(), "reviewed", numbers, call.who, why, verdict))
 

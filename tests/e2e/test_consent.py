@@ -124,3 +124,19 @@ def test_from_a_file_to_a_message_and_back(house: House, tmp_path: Path) -> None
     house.start()
     assert house.statuses(WANG) == [MISSING]
     assert [one["state"] for one in house.said()["batches"]] == ["withdrawn"]
+
+
+def test_whoever_hands_in_the_proof_later_does_not_accept_it_alone(house: House, tmp_path: Path) -> None:
+    (tmp_path / "proof.pdf").write_bytes(b"%PDF signed")
+    (tmp_path / "good.csv").write_text(f"number,given\n{LI},2026-01-01\n", encoding="utf-8")
+    house.said("import", tmp_path / "good.csv", "--source", "app", "--provider", "jia", "--why", "handed in by jia")
+    review = ("review", "1", "--verdict", "accepted", "--why", "x")
+    house.said("proof", "1", "--file", tmp_path / "proof.pdf", "--why", "sent by jia", token="token of wang")
+    for _ in range(2):
+        assert "was brought by wang: somebody else must look" in house.said(*review, code=2, token="token of wang")
+        assert "was brought by li: somebody else must look" in house.said(*review, code=2)
+        house.signal(signal.SIGKILL)
+        house.wait()
+        house.start()
+    house.said("proof", "1", "--file", tmp_path / "proof.pdf", "--why", "once more, by who brought the file")
+    assert [one["state"] for one in house.said(*review, token="token of wang")["batches"]] == ["accepted"]
