@@ -11,12 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proxy.config import Sealing, SettingsError, rest_places
-from proxy.desk.journal import JournalDamaged
-from proxy.desk.optouts import Read, Trace, in_order, trace
+from proxy.desk.journal import JournalDamaged, OsDisk
+from proxy.desk.optout_story import Trace
+from proxy.desk.optouts import Read, trace
 from proxy.desk.sealing import Ring, SealingError
+from proxy.desk.segment import HEADER_BYTES, Fault, unpack_header
+from proxy.message import hash48
 from proxy.number import NotARecipient, recipient_of
 from proxy.overtaken import Walk
-from proxy.policy.text import signature
+from proxy.policy.category import SUBCATEGORIES
+from proxy.policy.text import normal_signature, signature
+from proxy.recipient import Entry
 from proxy.replies import understood
 from proxy.wire import Frame, Malformed, Memo, read_deliver, read_submit
 
@@ -48,12 +53,12 @@ def trace_optouts(number: str, config: Path, folder: Path | None, now: float) ->
 
 
 def _traced(folders: Sequence[Path], ring: Ring, recipient: int, now: float) -> Trace:
-    left = TRIES
+    left, nodes = TRIES, [_node_of(folder) for folder in folders]
     while True:
         left -= 1
         try:
             walks = [Walk(folder, ring) for folder in folders]
-            found = trace(in_order(walks), recipient, Read(_text, _signature), now)
+            found = trace(walks, recipient, Read(_text, _signature, _hash, _subcategory), now, nodes)
             for folder, walk in zip(folders, walks, strict=True):
                 if walk.unexplained:
                     raise CannotTrace(f"{folder}: {walk.unexplained}")
@@ -75,6 +80,24 @@ def person_of(number: str) -> int:
         return recipient_of(number)
     except NotARecipient as fault:
         raise CannotTrace(f"--to: {fault}") from None
+
+
+def _node_of(folder: Path) -> int:
+    """Whose journal it is; -1 where there is none."""
+    disk = OsDisk(folder)
+    try:
+        (*_, newest) = disk.list()
+        return unpack_header(disk.read(newest, HEADER_BYTES)).node
+    except (OSError, ValueError, Fault):  # told once it is read
+        return -1
+
+
+def _hash(name: str) -> int:
+    return hash48(normal_signature(name))
+
+
+def _subcategory(entry: Entry) -> str:
+    return SUBCATEGORIES[entry.subcategory] if entry.subcategory < len(SUBCATEGORIES) else ""
 
 
 def _text(data: bytes) -> str:

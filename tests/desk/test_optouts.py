@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import struct
 from pathlib import Path
@@ -10,16 +11,22 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from pyroaring import BitMap
 from typer.testing import CliRunner, Result
 
 from proxy.__main__ import app
 from proxy.desk import consents, entries, itself, operated, returned
 from proxy.desk.consents import Person
+from proxy.desk.heard import Heard, pack_heard
 from proxy.desk.journal import Journal, OsDisk, Record
-from proxy.desk.optouts import SENT_SHOWN_MAX, Read, Trace, in_order, trace
+from proxy.desk.optout_lists import CHUNK_BITS
+from proxy.desk.optout_story import Trace
+from proxy.desk.optouts import SENT_SHOWN_MAX, Read, in_order, trace
 from proxy.message import Category, Content, Message, Outcome, Sender, hash48
 from proxy.optout_trace import CannotTrace, trace_optouts
+from proxy.policy.category import SUBCATEGORY_CODES
 from proxy.recipient import Entry, OptOut
+from proxy.state import sieve
 from proxy.wire import deliver_sm, submit_sm
 
 NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai
@@ -29,10 +36,10 @@ SHOP = OptOut("advertiser", f"{hash48('甲店'):012x}", int(NOON), "reply", 0)
 ALL = OptOut("category", "marketing", int(NOON), "reply", 0)
 
 
-def verdict(at: float, category: Category, sign: str, person: int = MING, allowed: bool = True) -> bytes:
+def verdict(at: float, category: Category, sign: str, person: int = MING, allowed: bool = True, subcategory: int = 0) -> bytes:
     """The body of a verdict on an advertisement of this signature."""
     sender = Sender.of("jia", "jia1", PORT, PORT)
-    packed = Entry(7, int(at), hash48(sign), 1, 1, category, 0, 0, 0, 0).pack() if allowed else b""
+    packed = Entry(7, int(at), hash48(sign), 1, 1, category, subcategory, 0, 0, 0).pack() if allowed else b""
     decided = SimpleNamespace(
         message=Message(sender, person, Content("", "readable", bytes(16))),
         verdict=SimpleNamespace(facts=SimpleNamespace(category=category), breaches=(), reason=None, outcome=Outcome.ALLOW),
@@ -145,7 +152,7 @@ def test_a_record_without_a_time_stays_behind_those_before_it() -> None:
     dated = [(entries.STOP, struct.pack(">Q", at)) for at in (10, 30, 20)]
     first = [Record(1, *dated[0]), Record(2, *dated[1]), Record(3, 99, b"says no time"), Record(4, *dated[2])]
     second = [Record(11, 99, b""), Record(12, entries.STOP, struct.pack(">Q", 30)), Record(13, *dated[0])]
-    assert [one.sequence for one in in_order([first, second])] == [11, 1, 2, 3, 4, 12, 13]
+    assert [one.sequence for _, one in in_order([first, second])] == [11, 1, 2, 3, 4, 12, 13]
 
 
 def test_what_has_ended_is_not_in_force_and_an_end_is_told(tmp_path: Path) -> None:
@@ -204,11 +211,121 @@ def test_thousands_of_messages_are_counted_and_not_all_listed(tmp_path: Path) ->
     assert "… and 5 messages more" in found.as_text(whole_number=False)
 
 
+# --- lists, other gates, words of officers
+
+
+def listing(
+    at: float, people: tuple[int, ...], *refusals: OptOut, takes_off: bool = False, first: int = 1
+) -> list[tuple[int, bytes]]:
+    """A list of these people, as records that begin at this one; the first of its refusals is said of them, the others of somebody else."""
+    records = [(entries.LISTING, operated.pack_listing(at, takes_off, refusals, "li", "called 13912345678", "hotline.csv"))]
+    for place in range(len(refusals)):
+        for number in people if not place else (HONG,):
+            lows = BitMap((number & (1 << CHUNK_BITS) - 1,))
+            records.append((entries.LISTED, operated.pack_listed(first, place, number >> CHUNK_BITS, lows.serialize())))
+    return [*records, (entries.LISTING_DONE, operated.pack_listing_done(at + 1, first, len(records) - 1, 9, bytes(16)))]
+
+
+LISTED = OptOut("all", "", int(NOON), "hotline", 0)
+assert CHUNK_BITS == sieve.CHUNK_BITS
+
+
+def test_a_list_that_names_somebody_stops_and_lets_go_and_half_a_list_does_neither(tmp_path: Path) -> None:
+    ad = (entries.VERDICT, verdict(NOON + 60, Category.MARKETING, "甲店"))
+    start = (entries.START, itself.pack_start(NOON + 90, 0))
+    half = [*listing(NOON, (MING,), LISTED, first=1)[:-1], start]
+    on = listing(NOON + 100, (MING,), LISTED, SHOP, first=len(half) + 1)
+    off = listing(NOON + 200, (MING,), LISTED._replace(source="officer"), takes_off=True, first=len(half) + len(on) + 2)
+    found = told(written(tmp_path / "journal", [*half, *on, ad, *off, ad]))
+    assert [one.what for one in found.events] == ["stopped", "sent", "restored", "sent"]
+    assert (found.sent, found.wrong, found.in_force) == (2, 1, [])
+    stopped = found.as_dict(whole_number=False)["events"][0]
+    assert [stopped[name] for name in ("scope", "source", "who", "why", "file")] == [
+        "all", "hotline", "li", "called 139****5678", "hotline.csv",
+    ]  # fmt: skip
+    assert "by li with the list hotline.csv: called 13912345678" in found.as_text(whole_number=True)
+    other = told(tmp_path / "journal", HONG)
+    assert [(one.what, one.details["scope"]) for one in other.events] == [("stopped", "advertiser")]
+
+
+def test_a_list_is_not_ended_by_what_a_person_says_for_themselves(tmp_path: Path) -> None:
+    start = (entries.RESTORED, returned.pack_restored(NOON + 5, MING, PORT, "jia", "START", (LISTED,)))
+    found = told(written(tmp_path / "journal", [*listing(NOON, (MING,), LISTED), start]))
+    assert found.in_force == [LISTED]
+    one = (entries.SUPPRESSED, operated.pack_suppressed(NOON + 9, MING, (), (LISTED,), "li", "x"))
+    assert told(written(tmp_path / "other", [*listing(NOON, (MING,), LISTED), one])).in_force == []
+
+
+def heard(at: float, node: int, sequence: int, record: tuple[int, bytes]) -> tuple[int, bytes]:
+    return entries.HEARD, pack_heard(Heard(at, (1, 1), node, sequence, *record))
+
+
+def test_what_another_gate_told_holds_here_from_when_it_was_heard(tmp_path: Path) -> None:
+    """The reply came to that one; its journal is elsewhere."""
+    there = [*STORY[2:3], *STORY[4:6], *listing(NOON + 2, (MING,), ALL, first=40)]
+    ad = (entries.VERDICT, verdict(NOON + 4, Category.MARKETING, "甲店"))
+    story = [heard(NOON + 5, 3, 38 + place, record) for place, record in enumerate(there, -1)]
+    later = (entries.VERDICT, verdict(NOON + 6, Category.MARKETING, "甲店"))
+    folder = written(tmp_path / "journal", [ad, *story, later])
+    found = told(folder)
+    assert [one.what for one in found.events] == ["stopped", "confirmed", "stopped", "sent"]
+    assert {one.details["gate"] for one in found.events[:3]} == {3}
+    assert found.events[0].details["effective"] == "2025-11-11T12:00:05.000+08:00"
+    assert (found.sent, found.wrong) == (1, 1)
+    assert "by reply (told by gate 3)" in found.as_text(whole_number=False)
+    assert found.first == NOON + 4
+
+
+def test_what_a_gate_told_whose_journal_is_here_is_told_once() -> None:
+    stopped = Record(7, *STORY[2])
+    other = Record(1, *heard(NOON + 1, 3, 7, STORY[2]))
+    read = Read(lambda data: "", lambda data: "")
+    assert [one.at for one in trace([[stopped], [other]], MING, read, NOON, [3, 0]).events] == [NOON]
+    assert [one.at for one in trace([[stopped], [other]], MING, read, NOON, [0]).events] == [NOON, NOON + 1]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "against"),
+    [
+        (OptOut("signature", "甲店", 1, "officer", 0), True), (OptOut("signature", "乙店", 1, "officer", 0), False),
+        (OptOut("category", "loan", 1, "complaint", 0), True), (OptOut("category", "game", 1, "complaint", 0), False),
+        (OptOut("advertiser", "甲公司", 1, "officer", 0), False),
+    ],
+)  # fmt: skip
+def test_a_refusal_that_somebody_entered_by_name_speaks_as_the_rules_have_it(
+    tmp_path: Path, refusal: OptOut, against: bool
+) -> None:
+    loan = SUBCATEGORY_CODES["loan"]
+    story = [
+        (entries.SUPPRESSED, operated.pack_suppressed(NOON, MING, (refusal,), (), "li", "x")),
+        (entries.VERDICT, verdict(NOON + 60, Category.MARKETING, "甲店", subcategory=loan)),
+    ]
+    found = told(written(tmp_path / "journal", story))
+    assert found.wrong == against
+    if refusal.scope == "advertiser":
+        assert found.events[-1].details["why"] == "whether it is the refused advertiser's is the registry's to say"
+
+
+def test_nobodys_whole_number_is_shown_though_somebody_wrote_it(tmp_path: Path) -> None:
+    story = [
+        (entries.DELIVER, deliver(NOON, "我是13912345678, 别再发给 138 0021 0009", "review")),
+        (entries.SUPPRESSED, operated.pack_suppressed(NOON, MING, (SHOP,), (SHOP,), "li", "mother of 13912345678 called")),
+        (entries.PERSON, consents.pack_person(Person(NOON, MING, "recycled", "li", "for 13912345678", before=int(NOON)))),
+        (entries.PERSON, consents.pack_person(Person(NOON, MING, "erased", "li", "for 13912345678", name=7))),
+    ]
+    found = told(written(tmp_path / "journal", story))
+    for shown in (found.as_text(whole_number=False), json.dumps(found.as_dict(whole_number=False))):
+        assert not re.search(r"1391234567|138 ?0021 ?0009", shown)
+        assert shown.count("139****5678") == 5
+    for shown in (found.as_text(whole_number=True), json.dumps(found.as_dict(whole_number=True))):
+        assert shown.count("13912345678") == 5
+
+
 def test_it_does_not_look_into_what_is_about_others() -> None:
     """A verdict on somebody else is not even read: this one would not bear it."""
     broken = verdict(NOON, Category.OTP, "甲店", person=HONG)[:40]
     never = Read(lambda data: pytest.fail("read"), lambda data: pytest.fail("read"))
-    found = trace([Record(1, entries.VERDICT, broken)], MING, never, NOON)
+    found = trace([[Record(1, entries.VERDICT, broken)]], MING, never, NOON)
     assert found.events == []
 
 
@@ -318,7 +435,7 @@ def test_a_number_that_is_somebody_elses_and_one_that_was_forgotten_are_told() -
         (entries.VERDICT, verdict(NOON + 300, Category.MARKETING, "乙店")),
     ]
     found = trace(
-        [Record(number, kind, body) for number, (kind, body) in enumerate(story, 1)],
+        [[Record(number, kind, body) for number, (kind, body) in enumerate(story, 1)]],
         MING,
         Read(lambda data: "TD", lambda data: "乙店"),
         NOON + 400,

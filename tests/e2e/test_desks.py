@@ -155,6 +155,12 @@ def test_a_case_filed_at_one_gate_is_decided_at_the_other_once_and_its_person_he
     assert [event["what"] for event in told(one, "complaint", "show", str(first))["events"]] == ["filed", "valid", "suppressed"]
     assert status(other, 77) == SUPPRESSED
     until(lambda: status(one, 77) == SUPPRESSED, "suppressed at both")
+    for gate, teller in ((other, None), (one, 2)):
+        trace = told(gate, "optout", "trace", "--to", "13800210077")
+        assert [(event["event"], event.get("gate")) for event in trace["events"] if event["event"] != "sent"] == [
+            ("stopped", teller)
+        ]
+        assert ([refusal["scope"] for refusal in trace["in_force"]], trace["sent_after_optout"]) == (["provider"], 0)
     house.server.kill()
     until(lambda: one.metric("gate106_store_up") == 0, "cut off")
     told(one, "complaint", "decide", str(second), "invalid", "--why", "no message")
