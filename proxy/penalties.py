@@ -126,7 +126,7 @@ class PenaltyBook:
     def _begin(self, one: Penalty, now: float, who: str) -> tuple[Penalty, int]:
         begun = one._replace(state=IN_FORCE, since=now, until=now + one.for_s)
         for lesser in self.in_force():
-            if lesser.subject == one.subject and lesser.trigger == one.trigger:
+            if lesser.subject == one.subject and lesser.trigger == one.trigger and _takes_its_place(begun, lesser):
                 self._put(lesser._replace(state=RAISED), Event(now, RAISED, who, one.name))
         return self._put(begun, Event(now, "approved", who, ""))
 
@@ -201,6 +201,11 @@ class PenaltyBook:
         gone = self._held.pop(oldest)
         self._of[gone.subject, gone.trigger].pop(oldest)
         self._papers.drop(oldest)
+
+
+def _takes_its_place(one: Penalty, other: Penalty) -> bool:
+    """Whether all that the other keeps from its provider this one does, for as long (a warning keeps nothing): else both act."""
+    return other.step == WARN or (one.rung, -one.share) >= (other.rung, -other.share) and one.until >= other.until
 
 
 def _waits(one: Penalty) -> Waiting:

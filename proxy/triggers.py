@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
-from proxy.desk.penalized import LADDER, LAPSED, UNSETTLED, Counts, Penalty, Subject
+from proxy.desk.penalized import LADDER, LAPSED, RAISED, UNSETTLED, Counts, Penalty, Subject
 from proxy.hours import HOUR_S, Hours, HoursApart, Signed, hour_of, next_hour
 from proxy.message import hash48
 from proxy.policy import moments
@@ -168,11 +168,11 @@ def _due(
 
 
 def _again(trigger: Trigger, step: Step, held: list[Penalty], now: float) -> Step:
-    """A severer step where one had ended a little while ago."""
+    """A severer step where one had ended a little while ago; one whose place a severer one took is of the same offence."""
     again = trigger.again
     if again is None or step.then == "warn":
         return step
-    borne = [one for one in held if one.since and one.ended and one.step != "warn"]
+    borne = [one for one in held if one.since and one.ended and one.step != "warn" and one.state != RAISED]
     if not any(now - one.ended <= again.within_s for one in borne):
         return step
     then = again.then or LADDER[min(LADDER.index(step.then) + 1, len(LADDER) - 1)]

@@ -164,6 +164,23 @@ def test_what_came_before_a_penalty_ended_is_not_held_against_it_again_and_who_d
     assert desk.proposed(far + 60) == [("jia", "throttle")]
 
 
+def test_a_step_up_is_no_repetition_of_what_it_takes_the_place_of(tmp_path: Path) -> None:
+    """The rule has a severer one for who does it again: nobody has."""
+    desk = Desk(tmp_path, LADDER.replace("again: {within: 90d}", "again: {within: 90d, then: suspend-all}"))
+    desk.sends(NOON, "jia", 10_000)
+    desk.complains(NOON, "jia", 5)
+    assert desk.proposed(NOON) == [("jia", "throttle")]
+    desk.complains(NOON + HOUR, "jia", 4)
+    assert desk.proposed(NOON + HOUR) == [("jia", "suspend-marketing")]
+    assert [one.state for one in desk.book.all()] == ["raised", "in-force"]
+    assert [desk.proposed(NOON + HOUR + after) for after in (60, 3600, DAY)] == [[], [], []]
+    later = NOON + 11 * DAY
+    desk.book.end(later)
+    desk.sends(later + 2 * HOUR, "jia", 10_000)
+    desk.complains(later + 2 * HOUR, "jia", 5)
+    assert desk.proposed(later + 3 * HOUR) == [("jia", "suspend-all")]
+
+
 def test_a_proposal_that_was_turned_down_does_not_come_again_for_the_same(desk: Desk) -> None:
     desk.sends(NOON, "jia", 10_000)
     desk.complains(NOON, "jia", 5)

@@ -21,6 +21,7 @@ from proxy.desk import entries, operated, returned
 from proxy.desk.disk import Disk
 from proxy.desk.segment import Record
 from proxy.listing import key_of
+from proxy.policy.registry import HASH
 from proxy.recipient import OptOut
 from proxy.state import StateError, asked, record
 from proxy.state.aggregates import Aggregates
@@ -60,7 +61,7 @@ def as_of(data: bytes, moment: float) -> bytes:
     for one in record.opt_outs(data):
         if one.time >= moment:
             data = record.restore(data, one)
-            if one.scope == "advertiser" and len(one.value) == 12:
+            if one.scope == "advertiser" and HASH.fullmatch(one.value):
                 data = asked.without_texts(data, int(one.value, 16))
     return data
 

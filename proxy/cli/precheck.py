@@ -166,9 +166,8 @@ def _places(where: tuple[str, ...], language: str) -> str:
 
 
 def _people(count: Count, language: str) -> str:
-    refused = "; ".join(
-        f"{reason} {number} ({', '.join(count.shown[reason])})" for reason, number in count.refused.most_common()
-    )
+    shown = {reason: f" ({', '.join(people)})" for reason, people in count.shown.items()}
+    refused = "; ".join(f"{reason} {number}{shown.get(reason, '')}" for reason, number in count.refused.most_common())
     if language == "zh":
         return f"  号码 {count.total} 个: 放行 {count.allowed}" + (f"; {refused}" if refused else "")
     return f"  recipients {count.total}: allow {count.allowed}" + (f"; {refused}" if refused else "")

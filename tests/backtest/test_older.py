@@ -9,7 +9,7 @@ from pyroaring import BitMap
 
 from proxy.backtest import run
 from proxy.backtest.house import Known
-from proxy.backtest.older import older
+from proxy.backtest.older import as_of, older
 from proxy.backtest.run import Answer, Question, backtest
 from proxy.backtest.told import notes
 from proxy.desk import entries, itself, operated
@@ -167,6 +167,13 @@ def test_a_long_journal_is_read_only_as_far_back_as_rules_look(gate: Gate, monke
     assert any("the journal is long" in one for one in notes(answer))
     first = gate.house.disk.list()[0]
     assert read.count(first) <= 1, "but for a look at when it begins"
+
+
+def test_a_refusal_of_an_advertiser_by_name_goes_back_as_any_other() -> None:
+    """A company's name may have as many characters as a hash has digits."""
+    named = OptOut("advertiser", "北京青禾贸易发展有限公司", 2000, "officer", 0)
+    assert len(named.value) == 12
+    assert as_of(record.opt_out(record.EMPTY, named), 1000) == as_of(record.EMPTY, 1000)
 
 
 def test_consents_are_those_of_then(tmp_path: Path) -> None:

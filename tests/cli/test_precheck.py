@@ -46,6 +46,15 @@ def told(rules: Path, content: bytes | str, *more: str, name: str = "campaign.cs
     return found
 
 
+def test_a_person_of_whom_nothing_is_to_be_said_is_a_count_in_words_too(rules: Path) -> None:
+    done = ask(rules, f"text,to\n{FINE},13800250777\n{FINE},13800210500\n{FINE},13800100500\n", "--from", "10690001")
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    assert "号码 3 个: 放行 1; " in done.stdout
+    assert "not-permitted 1" in done.stdout
+    assert "region-ban 1 (138****0500)" in done.stdout
+    assert "138****0777" not in done.stdout
+
+
 def test_a_text_is_told_what_is_known_whoever_gets_it_where_it_is_not_and_what_depends(rules: Path) -> None:
     fine, bad = told(rules, f"{FINE}\n{BAD}\n", name="campaign.txt")
     assert (fine["verdict"], fine["objections"], fine["recipients"]) == ("allow", [], None)

@@ -213,6 +213,28 @@ def test_a_severer_penalty_takes_the_place_of_its_own_rule_s_milder_one(desk: De
     assert [one.state for one in desk.penalties.all()] == ["raised", "in-force"]
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "kinds"),
+    [
+        (("suspend-all", 60, 1.0), ("warn", 600, 1.0), ["suspension"]),
+        (("suspend-all", 600, 1.0), ("suspend-all", 60, 1.0), ["suspension", "suspension"]),
+        (("throttle", 60, 0.5), ("throttle", 600, 0.9), ["throttle", "throttle"]),
+        (("throttle", 600, 0.5), ("suspend-marketing", 60, 1.0), ["throttle", "suspension"]),
+    ],
+)
+@pytest.mark.parametrize("trigger", ["t", ""], ids=["a rule's", "a person's"])
+def test_what_is_milder_or_ends_sooner_ends_nothing(
+    desk: Desk, trigger: str, first: tuple[str, int, float], then: tuple[str, int, float], kinds: list[str]
+) -> None:
+    for step, for_s, share in (first, then):
+        draft = Penalty(0, "proposed", step, "jia", share, for_s, 0, 0, 0, trigger, "", "", "", "r", "rule t", "", ())
+        made, _ = desk.penalties.propose(draft, desk.now, "rule t", "x")
+        desk.penalties.begin(made.id, desk.now, "li")
+        desk.tick()
+    assert [one.state for one in desk.penalties.all()] == ["in-force", "in-force"]
+    assert desk.kinds() == kinds
+
+
 def exchange(one: Desk, other: Desk) -> None:
     """Each hears what the other told, a record at a time, and looks after its orders between any two."""
     while one.told or other.told:
