@@ -68,6 +68,12 @@ def _twice(found: _Found, registry: Registry) -> None:
         (f"{normal_signature(row.signature)}, {row.provider}, {row.port}".rstrip(", "), row.line) for row in rows.signatures
     )
     found.once("signatures", signatures, "signature, provider and port")
+    whose: dict[str, tuple[str, int]] = {}
+    for row in rows.signatures:
+        owner, line = whose.setdefault(normal_signature(row.signature), (row.advertiser, row.line))
+        if owner != row.advertiser:
+            said = f"advertiser: {row.signature} is {owner}'s in line {line}, and so is all that comes under it"
+            found.fault(Row("signatures", row.line), said)
     owned = ((contact, row.line) for row in rows.advertisers for contact in (*row.domains, *row.phones))
     found.once("advertisers", owned, "domain or phone")
 
@@ -92,11 +98,11 @@ def _named_advertisers(registry: Registry) -> Iterator[tuple[str, str, int]]:
     rows = registry.rows
     yield from (("signatures", row.advertiser, row.line) for row in rows.signatures)
     yield from (("contacts", row.advertiser, row.line) for row in rows.contacts if row.advertiser)
-    signatures = {row.signature for row in rows.signatures}
+    signatures = {normal_signature(row.signature) for row in rows.signatures}
     yield from (
         ("consents", row.advertiser, row.line)
         for row in rows.consents.rows()
-        if row.advertiser and row.advertiser not in signatures
+        if row.advertiser and normal_signature(row.advertiser) not in signatures
     )
 
 

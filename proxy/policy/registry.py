@@ -97,7 +97,7 @@ class Registry:
     def __init__(self, rows: Registries | None = None) -> None:
         self.rows = rows = rows or Registries()
         self.templates, self.holidays, self.campaigns = rows.templates, rows.holidays, rows.campaigns
-        self.reviewed, self.consents, self.preferences = rows.reviewed, rows.consents, rows.preferences
+        self.reviewed, self.preferences = rows.reviewed, rows.preferences
         self._advertisers = {row.advertiser: row for row in rows.advertisers}
         self._by_signature: dict[str, list[SignatureRow]] = {}
         self._by_hash: dict[int, SignatureRow] = {}
@@ -114,6 +114,7 @@ class Registry:
         self._ports = {row.prefix: row for row in rows.ports}
         self._lengths = sorted({len(prefix) for prefix in self._ports if prefix}, reverse=True)
         self.advertisers = frozenset(row.advertiser for row in rows.signatures) | frozenset(self._advertisers)
+        self.consents = rows.consents.spelt(self.advertisers)
         self.groups = frozenset(kind_owner[1] for kind_owner in self._signatures_of if kind_owner[0] == "group")
         edges = {edge for row in rows.signatures for edge in (row.since, row.until)} - {NEVER, -NEVER}
         self._edges = sorted(edges)

@@ -33,6 +33,7 @@ MISTAKES = [
     ({"advertisers": "甲公司,91A\n甲公司,91B\n"}, "advertisers.csv:2: advertiser '甲公司' stands in line 1 already"),
     ({"advertisers": "甲公司,91A,,jia.example\n乙公司,91B,,jia.example\n"}, "advertisers.csv:2: domain or phone 'jia.example' stands in line 1 already"),
     ({"signatures": "甲店,甲公司\n甲 店,甲公司\n"}, "signatures.csv:2: signature, provider and port '甲店' stands in line 1 already"),
+    ({"signatures": "甲店,甲公司\n甲 店,乙公司,,yi\n"}, "signatures.csv:2: advertiser: 甲 店 is 甲公司's in line 1, and so is all that comes under it"),
     ({"signatures": "甲店,甲公司,甲集团\n甲二,甲公司,乙集团\n"}, "signatures.csv:2: group: 甲公司 is of group '甲集团' in line 1"),
     ({"ports": "10620,江苏\n10620,上海\n"}, "ports.csv:2: prefix '10620' stands in line 1 already"),
     ({"ports": "1062,江苏\n106299,上海\n"}, "ports.csv:2: prefix 106299 is 上海, and lies in 1062 (line 1), which is for 江苏"),
