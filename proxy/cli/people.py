@@ -267,10 +267,12 @@ def _refusal(said: Mapping[str, str], default: Refusal) -> Refusal:
     if not scope:
         scope, value = default.scope, value or default.value
     source = said.get("source", "") or default.source
-    until = said.get("until", "")
-    return Refusal(
-        scope, value, "import" if source == "reply" else source, moments.moment(until)[0] if until else default.until
-    )  # a person's own word, told by somebody else, is an import
+    if source == "reply":
+        source = "import"  # a person's own word, told by somebody else
+    if not said.get("until"):
+        return Refusal(scope, value, source, default.until)
+    until, timed = moments.moment(said["until"])
+    return Refusal(scope, value, source, until if timed else until + moments.DAY_S)  # a day is meant to its end
 
 
 def _empty(people: People, waiting: Mapping[K, list[int]]) -> None:

@@ -61,7 +61,7 @@ def test_a_header_is_passed_over_and_other_columns_do_not_matter(read, encoding:
 def test_columns_say_what_each_row_refuses(read) -> None:
     people = read(
         "scope,value,number,until,source\n"
-        "provider,jia,13800210500,2027-01-01,complaint\n"
+        "provider,jia,13800210500,2026-12-31,complaint\n"
         ",,13800210501,,\n"
         "all,,13800210502,,reply\n"
         "signature,'=京选,13800210503,2027-01-01 10:00:00,\n",
