@@ -205,7 +205,7 @@ class PenaltyBook:
 
 def _takes_its_place(one: Penalty, other: Penalty) -> bool:
     """Whether all that the other keeps from its provider this one does, for as long (a warning keeps nothing): else both act."""
-    return other.step == WARN or (one.rung, -one.share) >= (other.rung, -other.share) and one.until >= other.until
+    return other.step == WARN or ((one.rung, -one.share) >= (other.rung, -other.share) and one.until >= other.until)
 
 
 def _waits(one: Penalty) -> Waiting:
