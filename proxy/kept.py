@@ -5,8 +5,9 @@ others than the owner may read.
 
     revisions/0123456789abcdef/rules/daily.yaml
 
-A file that is the same as in the youngest set is not written again: it gets one more name. Each sync of a new file is a commit of the file
-system, which the journal's syncs wait for.
+Whoever saves writes into a folder of their own, which gets the revision's name when it is whole: threads and worker processes may save the
+same at the same time. A file that is the same as in the youngest set is not written again: it gets one more name. Each sync of a new file
+is a commit of the file system, which the journal's syncs wait for.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -39,7 +41,9 @@ def may_be_pushed(name: str) -> bool:
 
 PIECE_BYTES, REST_S = 64 * 1024, 0.002
 """Synced at a time, and the rest after it: the journal of the running gate waits for the same disk."""
-_NAME = re.compile("[0-9a-f]{16}")
+HALF_S = 3600.0
+"""Saving takes seconds: what has been half written for so long was left by a kill."""
+_NAME, _HALF = re.compile("[0-9a-f]{16}"), ".half"
 
 
 class Kept:
@@ -74,23 +78,43 @@ class Kept:
         """Safe on disk when it returns; OSError where that is not to be had."""
         if self.has(revision):
             os.utime(self.folder / revision)  # it is young again
-            return
-        folders.make(self.folder)
-        half = self.folder / f".{revision}.half"
-        shutil.rmtree(half, ignore_errors=True)
+        else:
+            folders.make(self.folder)
+            self._sweep()
+            half = Path(tempfile.mkdtemp(_HALF, f".{revision}.", self.folder))
+            try:
+                self._fill(half, files)
+                self._name(half, revision)
+            finally:
+                shutil.rmtree(half, ignore_errors=True)
+        folders.sync(self.folder)
+
+    def _fill(self, half: Path, files: Mapping[str, bytes]) -> None:
         root = half / RULES
         paths = {root / name: data for name, data in files.items()}
-        inside = {half, root, *(above for path in paths for above in path.parents if above.is_relative_to(root))}
+        inside = {root, *(above for path in paths for above in path.parents if above.is_relative_to(root))}
         for one in sorted(inside):
             one.mkdir(mode=0o700)
         youngest = self.path(self.all()[-1]) if self.all() else None
         for path, data in paths.items():
             if youngest is None or not _linked(youngest / path.relative_to(root), path, data):
                 _write(path, data)
-        for one in inside:
+        for one in (*inside, half):
             folders.sync(one)
-        half.rename(self.folder / revision)
-        folders.sync(self.folder)
+
+    def _name(self, half: Path, revision: str) -> None:
+        try:
+            half.rename(self.folder / revision)
+        except OSError:
+            if not self.has(revision):  # else another was faster, with the same files: the name is made of them
+                raise
+
+    def _sweep(self) -> None:
+        """What kills left half written goes."""
+        for half in self.folder.glob(f".*{_HALF}"):
+            with contextlib.suppress(FileNotFoundError):  # who wrote it is done
+                if half.stat().st_mtime < time.time() - HALF_S:
+                    shutil.rmtree(half, ignore_errors=True)
 
     def forget(self, needed: Collection[str]) -> None:
         """Removes what is oldest of what is too many; what is needed stays."""

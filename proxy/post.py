@@ -160,7 +160,8 @@ class Post:
         self._where: dict[str, list[int]] = {}
         self._known: OrderedDict[tuple[int, int], bool] = OrderedDict()
         """Letters that came; whether they are synced."""
-        self._unsynced: set[tuple[int, int]] = set()
+        self._unsynced: dict[tuple[int, int], Place] = {}
+        """Those that are not, with their places, in order."""
         self._acks: dict[int, list[int]] = {}
         self._place: Place = (0, 0)
         self._cleared: Place = (0, 0)
@@ -175,12 +176,12 @@ class Post:
     def acknowledge(self, came: Came) -> None:
         node, number = came.name
         self._known[came.name] = True
-        self._unsynced.discard(came.name)
+        self._unsynced.pop(came.name, None)
         self._acks.setdefault(node, []).append(number)
 
     def forget(self, came: Came) -> None:
         self._known.pop(came.name, None)
-        self._unsynced.discard(came.name)
+        self._unsynced.pop(came.name, None)
 
     async def run(self) -> None:
         while True:
@@ -244,11 +245,19 @@ class Post:
         if found:
             self._place = found[-1].place
             self._wake()
-        if self._place != self._cleared and not self._unsynced:  # all of them are synced, or were known
-            await self._store.clear(self._place)
-            self._cleared = self._place
+        done = self._done
+        if done > self._cleared:
+            await self._store.clear(done)
+            self._cleared = done
         while len(self._known) > KNOWN_MAX:
-            self._unsynced.discard(self._known.popitem(last=False)[0])
+            self._unsynced.pop(self._known.popitem(last=False)[0], None)
+
+    @property
+    def _done(self) -> Place:
+        """Up to here letters are synced, or were known."""
+        for milliseconds, number in self._unsynced.values():
+            return milliseconds, number - 1  # -1 is before all of that millisecond
+        return self._place
 
     def _take(self, letter: Letter) -> None:
         if letter.body[:1] == _ACKS:
@@ -259,7 +268,7 @@ class Post:
         came = Came(self, letter)
         if (synced := self._known.get(came.name)) is None:
             self._known[came.name] = False
-            self._unsynced.add(came.name)
+            self._unsynced[came.name] = letter.place
             try:
                 self.way_back.relay.note(came)
             except Exception:

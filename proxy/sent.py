@@ -30,6 +30,9 @@ IDS_MAX = 250_000
 CARRIER_UNKNOWN = 63
 Known = TypeVar("Known", tuple[Take, ...], float)
 _REPLACE = REPLACE_SM.to_bytes(4, "big")
+_PORT, _RECIPIENT, _ENTRY = 15, 47, 84
+"""How many bits of a packed one follow these. A recipient has 37, which hold whatever has 11 digits; 132 in all, and an int of 150 takes no
+more memory."""
 
 
 @about_people
@@ -111,7 +114,7 @@ class SentIndex:
         message_id = body[:-1] if body[-1:] == b"\0" else body.partition(b"\0")[0]
         if message_id:
             last = 0 if data_coding is None else data_coding << 1 | 1
-            self._young.packed[message_id] = (((entry_id << 34 | recipient) << 32 | port) << 6 | carrier) << 9 | last
+            self._young.packed[message_id] = entry_id << _ENTRY | recipient << _RECIPIENT | port << _PORT | carrier << 9 | last
             if takes and data_coding is not None:  # only who replaces it asks
                 self._young.takes[message_id] = takes
             if scheduled is not None and data_coding is not None:
@@ -136,9 +139,9 @@ class SentIndex:
             return None
         carrier = packed >> 9 & 63
         return Sent(
-            packed >> 81,
-            packed >> 47 & (1 << 34) - 1,
-            packed >> 15 & 0xFFFF_FFFF,
+            packed >> _ENTRY,
+            packed >> _RECIPIENT & (1 << _ENTRY - _RECIPIENT) - 1,
+            packed >> _PORT & 0xFFFF_FFFF,
             self._carriers[carrier] if carrier < len(self._carriers) else "",
             packed >> 1 & 0xFF,
             bool(packed & 1),
@@ -151,7 +154,7 @@ class SentIndex:
         for generation in (self._young, self._old):
             packed = generation.packed.get(message_id)
             if packed is not None:
-                generation.packed[message_id] = packed & (1 << 81) - 1 | entry_id << 81
+                generation.packed[message_id] = packed & (1 << _ENTRY) - 1 | entry_id << _ENTRY
                 _set_or_drop(generation.takes, message_id, takes)
                 _set_or_drop(generation.scheduled, message_id, scheduled)
                 return

@@ -9,8 +9,9 @@ number or a name of its own, so that doing it twice is doing it once. What is ab
 it is written, and what others told may come in between. A list's chunks are not done again: of two gates that put the same numbers on the
 same list and take them off within a second, each may have its own last word.
 
-Told is what was not told yet, also after a kill: a checkpoint keeps the place of the first record that is not in the log. Who has heard
-nothing for ``stale_s`` does not know any more whom it may send marketing to, and says so (``stale``).
+Told is what was not told yet, also after a kill: a checkpoint keeps the place of the first record that is not in the log. A journal that was
+put back, or a new one, gives numbers out again: then what has them is told, too, and what else had them is heard as if others had told it.
+Who has heard nothing for ``stale_s`` does not know any more whom it may send marketing to, and says so (``stale``).
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class Log(EmbeddedStore, Protocol):
     abreast: bool
 
     async def tell(self, records: Sequence[Said] = ()) -> int: ...
+    def tell_anew(self, told: int) -> None: ...
     async def hear(self) -> list[Told]: ...
 
 
@@ -89,11 +91,13 @@ class Sharing:
         self._in_pieces = in_pieces
         self._waiting: deque[Said] = deque(told)
         self._recent: deque[tuple[float, Said]] = deque(maxlen=RECENT_MAX)
-        self._own: dict[int, int] = {}
-        """Own records that did not come back from the log yet: how many of others' had come when they were written."""
+        self._own: dict[int, tuple[int, Said]] = {}
+        """Own records that did not come back from the log yet, and how many of others' had come when they were written."""
         self._others = 0
         self._asked = False
         """Whether it is known, on this connection, what the log has of ours."""
+        self._first: int | None = journal.written
+        """The last record of earlier lives, until it is known that the log has nothing behind it."""
         self._overflown = False
         self._newer: dict[int, int] = {}
         """By gate, how much of what it told was not understood."""
@@ -116,7 +120,7 @@ class Sharing:
                     self._overflown = True
                     return
                 self._waiting.append(record)
-                self._own[record[0]] = self._others
+                self._own[record[0]] = self._others, record
 
     async def told(self, sequence: int) -> bool:
         """Whether all up to a record is in the log; waits a moment for it."""
@@ -195,7 +199,11 @@ class Sharing:
         store, waiting = self._store, self._waiting
         if not self._asked:
             last = await store.tell()
-            self._asked = True
+            if self._first is not None and last > self._first:
+                log.warning("others were told more than the journal has: it was put back", told=last, journal=self._first)
+                store.tell_anew(self._first)
+                last = self._first
+            self._first, self._asked = None, True
             again = [one for _, one in self._recent if one[0] > last]
             if again:  # it was there, and is not any more
                 self._recent.clear()
@@ -255,8 +263,8 @@ class Sharing:
         if new:
             self._keep_place(kinds)
         for one in told:
-            if one.node == self._store.node:
-                self._own.pop(one.sequence, None)
+            if self._is_own(one):
+                del self._own[one.sequence]
         if told:
             self._others += len(new)
             self._store.heard = told[-1].place
@@ -301,9 +309,12 @@ class Sharing:
 
     def _is_done(self, one: Told, others: int) -> bool:
         """Own, and nothing of others came between the writing and the log, or it is done but once."""
-        if one.node != self._store.node or one.sequence not in self._own:
-            return False
-        return self._own[one.sequence] == others or _once(one)
+        return self._is_own(one) and (self._own[one.sequence][0] == others or _once(one))
+
+    def _is_own(self, one: Told) -> bool:
+        """Of this life: a journal that is gone may have told something else under the same number."""
+        _, said = self._own.get(one.sequence, (0, None))
+        return one.node == self._store.node and said == (one.sequence, one.kind, one.body)
 
     def _keep_place(self, kinds: set[int]) -> None:
         if not self._listings.others_amid:

@@ -276,6 +276,20 @@ def test_a_message_gets_another_text_and_counts_once(house):
     house.at_rest()
 
 
+@pytest.mark.parametrize("person", [18621234567, 19999999999])
+def test_whoever_has_a_high_number_gets_another_text_too(house, person):
+    for message_id in (b"id-1", b"id-2"):  # of one the entry's id is odd, of the other even
+        sent(house, person=person, message_id=message_id)
+    for message_id in (b"id-1", b"id-2"):
+        house.sends("jia", new(TEXT + "新", message_id))
+        (transit,) = house.at_carrier()
+        assert transit.message.recipient == person
+        house.carrier_says(transit, header(REPLACE_SM))
+        assert status(house, "jia") == 0
+    assert len(house.entries(person)) == 2
+    house.at_rest()
+
+
 def test_a_full_cap_does_not_hinder_a_replacement(house):
     for n in range(3):
         sent(house, text=f"{TEXT}{n}", message_id=b"id-%d" % n)

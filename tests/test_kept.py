@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from proxy.kept import Kept
+from proxy.kept import HALF_S, Kept
 from proxy.policy import load_all
 from proxy.shipped import shipped
 
@@ -52,6 +55,38 @@ def test_a_set_is_there_whole_or_not_at_all(kept: Kept, monkeypatch: pytest.Monk
     kept.save(revision(1), FILES)
     assert (kept.path(revision(1)) / "lists/deep/words.txt").read_bytes() == FILES["lists/deep/words.txt"]
     assert [one.name for one in kept.folder.iterdir()] == [revision(1)], "what was half written is gone"
+
+
+def test_of_several_who_save_a_set_at_once_none_fails_and_it_is_whole(kept: Kept) -> None:
+    at_once, rounds = 3, 20
+    files = FILES | {f"lists/{number}.txt": b"%d\n" % number for number in range(5)}
+    together = threading.Barrier(at_once, timeout=10)
+
+    def save(_: int) -> list[list[str]]:
+        """What each time was there when it was said to be."""
+        found = []
+        for number in range(rounds):
+            together.wait()
+            kept.save(revision(number), files)
+            found.append(sorted(kept.files(revision(number))))
+        return found
+
+    with ThreadPoolExecutor(at_once) as pool:
+        for found in pool.map(save, range(at_once)):
+            assert found == [sorted(files)] * rounds
+    assert all(kept.files(revision(number)) == files for number in range(rounds))
+    assert sorted(one.name for one in kept.folder.iterdir()) == [revision(number) for number in range(rounds)]
+
+
+def test_what_a_kill_left_half_written_goes_and_what_another_is_writing_stays(kept: Kept) -> None:
+    left, young = (kept.folder / f".{revision(1)}.{name}.half" for name in ("left", "young"))
+    for half in (left, young):
+        (half / "rules").mkdir(parents=True)
+    long_ago = time.time() - HALF_S - 1
+    os.utime(left, (long_ago, long_ago))
+    kept.save(revision(2), FILES)
+    assert (left.exists(), young.exists()) == (False, True)
+    assert kept.all() == [revision(2)]
 
 
 def test_what_has_not_changed_is_not_written_again_and_stays_when_the_older_set_goes(kept: Kept) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
+
 from proxy.post import Came, Post, pack_deliver
 from proxy.state.box import Item
 from proxy.state.sharedlog import Letter, Place
@@ -59,6 +61,48 @@ class Taken:
         self.post.acknowledge(came)
 
 
+class Steady(Letters):
+    """At every look one letter more is there, and what came two looks before is synced."""
+
+    def __init__(self, taken: Later) -> None:
+        super().__init__()
+        self._taken = taken
+        self.looks = 0
+        self.held_max = 0
+        self.lost: list[int] = []
+
+    async def collect(self, after: Place) -> list[Letter]:
+        self.looks += 1
+        self.put(self.looks, deliver("jia", self.looks))
+        self.held_max = max(self.held_max, len(self.stream))
+        self._taken.sync_all_but(2)
+        return await super().collect(after)
+
+    async def clear(self, upto: Place) -> None:
+        await super().clear(upto)
+        there = {number for (number, _), _, _ in self.stream}
+        self.lost += [number for number in self._taken.unsynced if number not in there]
+
+
+class Later(Taken):
+    """Has letters synced only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._noted: list[Came] = []
+
+    @property
+    def unsynced(self) -> list[int]:
+        return [came.name[1] for came in self._noted]
+
+    def note(self, came: Came) -> None:
+        self._noted.append(came)
+
+    def sync_all_but(self, count: int) -> None:
+        while len(self._noted) > count:
+            self.post.acknowledge(self._noted.pop(0))
+
+
 def deliver(provider: str, number: int) -> bytes:
     data = pdu(DELIVER_SM, 1, message(b"13800210001", b"1069001", b"R"))
     item = SimpleNamespace(number=number, at=0.0, kind="reply", box=SimpleNamespace(provider=provider), data=data)
@@ -85,3 +129,21 @@ def test_a_letter_that_this_gate_stumbles_over_holds_up_none_behind_it_and_none_
         await asyncio.wait([running])
 
     asyncio.run(live())
+
+
+def test_under_a_steady_flow_the_stream_holds_what_is_not_synced_and_little_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.post.POLL_S", 0.001)
+    taken = Later()
+    letters = Steady(taken)
+
+    async def live() -> None:
+        loop = asyncio.get_running_loop()
+        taken.post = post = Post(letters, cast("WayBack", taken), list, lambda: None, loop.time)
+        running = loop.create_task(post.run())
+        await until(lambda: letters.looks > 50, "many looks")
+        running.cancel()
+        await asyncio.wait([running])
+
+    asyncio.run(live())
+    assert letters.held_max <= 5
+    assert letters.lost == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy import sent
+from proxy.number import LAST
 from proxy.replay import replay
 from proxy.sent import KNOWN_S, Restoring, SentIndex
 from proxy.state import open_store
@@ -46,6 +47,20 @@ def test_an_id_tells_whose_it_is_where_it_went_and_by_whom(house):
     sender = house.binds["jia"].access.sender(b"\0\1\1" + b"1069001\0")
     assert found == sent.Sent(entry, SHANGHAI, sender.port_hash, "bj", 8, True)
     assert house.commands.index.find(b"id-2") is None
+
+
+@pytest.mark.parametrize("person", [18621234567, LAST])
+def test_of_the_highest_numbers_the_person_and_the_entry_are_known_as_of_any(house, person):
+    accepted(house, b"id-1", person)
+    accepted(house, b"id-2", person)
+    (one, _), (two, _) = house.entries(person)
+    assert {one % 2, two % 2} == {0, 1}
+    index = house.commands.index
+    before = known(index, b"id-1")
+    assert [(found.entry_id, found.recipient) for found in (before, known(index, b"id-2"))] == [(one, person), (two, person)]
+    assert known(restarted(house), b"id-1") == before
+    index.rename(b"id-1", two, (), None)
+    assert known(index, b"id-1") == before._replace(entry_id=two)
 
 
 def test_it_is_known_for_two_days_at_least_and_not_for_ever(house):

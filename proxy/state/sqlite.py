@@ -256,7 +256,8 @@ class SqliteStore:
                 raise StateMismatch(f"the journal in {journal} is not the one store {self.path} was made with: {hint}")
             if written:
                 raise StateMismatch(f"the journal in {journal} has records, but store {self.path} is new: {hint}")
-        theirs = theirs or os.urandom(16).hex()
+        if not theirs or theirs == mine:  # of which only the name is left: what begins now is another
+            theirs = os.urandom(16).hex()
         if journal.identity() != theirs:
             journal.identify(theirs)
         self.position = Position(0, 0, self.position.highest_id)

@@ -24,12 +24,14 @@ class Telling:
     """How far the log was read; with the checkpoint it is kept."""
     _reaches_back = False
     """Whether it is known that what lies behind ``heard`` is still there."""
+    _told_before = 0
+    """The last record that was told under another name than the log counts by now."""
 
     # -- the log
 
     async def tell(self, records: Sequence[tuple[int, int, bytes]] = ()) -> int:
         """Tells (sequence, kind, body) to the other nodes, in order, each once; the last sequence that is in the log. StoreDown."""
-        return int(await self._about_log(self._log.tell(records)))
+        return max(self._told_before, int(await self._about_log(self._log.tell(records))))
 
     async def hear(self) -> list[Told]:
         """What any node told behind ``heard``, at most HEAR_MAX. StoreDown; Missed where some of it is not there any more."""

@@ -142,7 +142,7 @@ class ValkeyStore(Telling, SqliteStore):
 
     async def open(self) -> None:
         """Reaches the store. Raises StateError where it cannot be used; a node that has used it before starts cut off instead."""
-        self._log = SharedLog(self._heads[0], self.node, self._teller(), self._log_key)
+        self._tell_as(self._teller())
         try:
             await self._servers.open()
         except StoreRefused as error:
@@ -158,14 +158,30 @@ class ValkeyStore(Telling, SqliteStore):
         self._owing.reached()
 
     def _teller(self) -> str:
-        """Whose sequences the log counts by. The state may be a copy of another node's, whose journal goes on elsewhere under the same name."""
-        teller, node = self._meta.get("teller", ""), str(self.node)
+        """Whose sequences the log counts by. The state may be a copy of another node's, whose journal goes on elsewhere under the same name;
+        and the journal may be another than the one whose records were told under this one."""
+        known, node, journal = self._meta, str(self.node), self._meta.get("journal", "")
+        teller = known.get("teller", "")
         if not teller and all(self._born):  # it has told things by its journal's name
-            teller = self._meta.get("journal", self._identity)
-        elif not teller or self._meta.get("teller_node") != node:
-            teller = os.urandom(16).hex()
-        self._note({"teller": teller, "teller_node": node})
+            teller = journal or self._identity
+        elif not teller or known.get("teller_node") != node or known.get("teller_journal", journal) != journal:
+            return self._new_teller(0)
+        self._note({"teller": teller, "teller_node": node, "teller_journal": journal})
         return teller
+
+    def _new_teller(self, told: int) -> str:
+        """``told``: up to this record of the journal everything was told under another."""
+        teller, journal = os.urandom(16).hex(), self._meta.get("journal", "")
+        self._note({"teller": teller, "teller_node": str(self.node), "teller_journal": journal, "teller_from": str(told)})
+        return teller
+
+    def tell_anew(self, told: int) -> None:
+        """The log has more of this journal than it holds: what it had behind ``told`` is gone, and what comes there now is told, too."""
+        self._tell_as(self._new_teller(told))
+
+    def _tell_as(self, teller: str) -> None:
+        self._log = SharedLog(self._heads[0], self.node, teller, self._log_key)
+        self._told_before = int(self._meta.get("teller_from", "0"))
 
     # -- counters about no single person
 
