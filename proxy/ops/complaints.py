@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from proxy.archive.codes import may_be_code
 from proxy.cases import BATCH_MAX, DECISIONS, HIDDEN, CaseBook, Complaint, Due, Matched, digits_agree
 from proxy.desk import entries, operated
 from proxy.desk.cased import OPEN, STATES, WITHDRAWN, Case, Event
@@ -27,7 +28,7 @@ from proxy.policy.moments import DAY_S, OFFSET_S
 from proxy.policy.orders import words_of
 from proxy.recipient import OptOut
 from proxy.roles import Permission
-from proxy.shown import numbers_masked
+from proxy.shown import numbers_masked, without_digits
 from proxy.state.facts import SCOPES
 from proxy.yamlfile import unknown
 
@@ -66,10 +67,16 @@ def told(case: Case, *, whole: bool = False) -> dict[str, Any]:
     said.pop("recipient")
     shown = str(case.recipient) if whole and case.recipient else mask(case.recipient) if case.recipient else case.number
     events = [one._asdict() for one in case.events]
+    said["text"] = text_of(case, whole=whole)
     if not whole:  # what people wrote names them, and others
-        said["text"] = numbers_masked(case.text)
         events = [one | {"why": numbers_masked(one["why"])} for one in events]
     return said | {"to": shown, "number": shown, "decided": case.decided, "events": events}
+
+
+def text_of(case: Case, *, whole: bool) -> str:
+    """What the complaint says the message said: without the digits of a code, to whomever."""
+    text = without_digits(case.text) if may_be_code(case.text) else case.text
+    return text if whole else numbers_masked(text)
 
 
 class _Complaints:

@@ -20,6 +20,7 @@ from proxy.message import Category
 from proxy.names import Names
 from proxy.number import FIRST, LAST, Number, mask
 from proxy.ops import consent, suppress
+from proxy.ops.complaints import text_of
 from proxy.ops.consent import befalls
 from proxy.ops.control import Call, Handler, Refused
 from proxy.ops.gate import Gate
@@ -191,7 +192,7 @@ class _Subject:
 
 def _complaint(case: Case, *, whole: bool) -> dict[str, Any]:
     said = {name: getattr(case, name) for name in ("id", "source", "reference", "came", "state", "provider", "message")}
-    return said | {"text": case.text if whole else numbers_masked(case.text)}
+    return said | {"text": text_of(case, whole=whole)}
 
 
 def _cases_stay(count: int, now: float) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from proxy.approvals import Impossible
 from proxy.cases import CaseBook, Complaint, Due, Matched
 from proxy.desk import entries
 from proxy.desk.journal import MemoryDisk, read
-from proxy.ops import complaints
+from proxy.ops import complaints, subject
 from proxy.ops.control import Args, Refused
 from proxy.policy.holidays import Holidays
 from proxy.replay import replay
@@ -170,3 +170,10 @@ def test_a_case_is_told_without_the_numbers_that_people_wrote_into_it_unless_the
     hidden = f"{str(SHANGHAI)[:3]}****{str(SHANGHAI)[7:]}"
     assert (shown["text"], shown["events"][0]["why"]) == (f"我是+86{hidden}", f"{hidden} called")
     assert (whole["text"], whole["events"][0]["why"]) == (case.text, f"{SHANGHAI} called")
+
+
+def test_the_digits_of_a_code_are_told_to_nobody(desk: Desk) -> None:
+    case = desk.cases.find(1)._replace(text="【甲店】您的验证码是482913，5分钟内有效")
+    for whole in (False, True):
+        assert complaints.told(case, whole=whole)["text"] == "【甲店】您的验证码是******，*分钟内有效"
+        assert subject._complaint(case, whole=whole)["text"] == "【甲店】您的验证码是******，*分钟内有效"

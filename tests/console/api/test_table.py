@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import date, timedelta
 
 import jsonschema
+import pytest
 import typer
 
 from proxy.__main__ import app
+from proxy.console.api import table
 from proxy.console.api.document import document
 from proxy.console.api.table import NOT_HERE, OPERATIONS, Command, Program
 from proxy.roles import COMMANDS, Permission
@@ -78,3 +82,12 @@ def test_every_shape_is_a_schema() -> None:
         for operation in path.values():
             for media in operation["responses"]["200"]["content"].values():
                 jsonschema.Draft202012Validator.check_schema(media["schema"])
+
+
+@pytest.mark.parametrize("pattern", [table._DAY, table._MOMENT])
+def test_every_day_of_the_calendar_may_be_said(pattern: str) -> None:
+    day = date(2028, 1, 1)
+    while day.year == 2028:
+        assert re.fullmatch(pattern, day.isoformat()), day
+        day += timedelta(days=1)
+    assert not any(re.fullmatch(pattern, f"2028-{said}") for said in ("00-10", "13-01", "01-00", "01-32", "1-1"))
